@@ -29,14 +29,23 @@ DRILLS = ("no-permission", "deployment-paused", "misspelt")
 COUNT = len(QUESTIONS) + len(DRILLS)
 
 
+@dataclass(frozen=True)
+class PossibleFault:
+    """A fault of the sandbox: its id, its family, and what it breaks, in a sentence."""
+
+    id: str
+    family: str
+    breaks: str
+
+
 @dataclass(kw_only=True)
 class Course:
     """An onboarding that has begun; a notebook displays it as a banner."""
 
     practice: Practice
     started: datetime
-    faults: tuple[str, ...]
-    """The ids of the faults that a drill can be answered with."""
+    faults: tuple[PossibleFault, ...]
+    """The faults that a drill can be answered with."""
     answers: tuple[str, ...] | None
     """The answers of the parameter; None where a person is asked, or nobody: then the right ones are taken."""
     marks: dict[str, Mark] = field(default_factory=dict)

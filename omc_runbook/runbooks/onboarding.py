@@ -25,7 +25,7 @@ from omc_runbook.runbooks import rotate as rotate_runbook
 from omc_runbook.runbooks import update as update_runbook
 from omc_runbook.runbooks import verify as verify_runbook
 from omc_runbook.runbooks.actions import Actions
-from omc_runbook.runbooks.course import COUNT, DRILLS, Course
+from omc_runbook.runbooks.course import COUNT, DRILLS, Course, PossibleFault
 from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.practice import Practice
 from omc_runbook.runbooks.run import now
@@ -72,8 +72,9 @@ def begin(environment: str = STAGING, answers: str = "") -> Course:
         _course.practice.end()
     practice, started = Practice("fresh"), now()
     try:
-        faults = tuple(each["id"] for each in practice.ask("faults"))
-        parsed = quiz.parse(answers, faults, len(DRILLS)) if answers.strip() else None
+        faults = tuple(PossibleFault(each["id"], each["family"], each["breaks"]) for each in practice.ask("faults"))
+        ids = [fault.id for fault in faults]
+        parsed = quiz.parse(answers, ids, len(DRILLS)) if answers.strip() else None
     except RunbookError:
         practice.end()
         raise

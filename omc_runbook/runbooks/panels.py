@@ -14,7 +14,7 @@ from omc_runbook.report.display.rich_display import RichDisplay, update
 from omc_runbook.runbooks import drill
 from omc_runbook.runbooks.course import DRILLS, Course
 from omc_runbook.runbooks.drill import CourseDrill
-from omc_runbook.runbooks.frontend import is_available, make_group_name
+from omc_runbook.runbooks.frontend import FULL_WIDTH, is_available, make_group_name
 from omc_runbook.runbooks.quiz import LETTERS, Question, grade
 
 _BUSY = "Working …"
@@ -41,7 +41,7 @@ class QuestionPanel:
         _show(Group(self._banner, report.mark(answered) if answered else None), self._id)
         if answered:
             return
-        options = [(self._question.choice(letter).text, letter) for letter in LETTERS]
+        options = [(self._question.labelled(letter), letter) for letter in LETTERS]
         layout = ipywidgets.Layout(width="auto")
         self._choices = ipywidgets.RadioButtons(options=options, value=None, layout=layout)
         self._button = ipywidgets.Button(description="Answer", button_style="primary")
@@ -79,12 +79,19 @@ class DrillPanel:
         self._start = ipywidgets.Button(description="Start", button_style="primary", layout=wide)
         self._look = ipywidgets.Button(description="Look at the state", layout=wide)
         self._hint = ipywidgets.Button(description="Hint (costs 2 points)", layout=wide)
-        self._fault = ipywidgets.Dropdown(
-            description="It is",
-            options=[("which fault?", ""), *((fault, fault) for fault in sorted(self._course.faults))],
-            style={"description_width": "initial"},
-            layout=ipywidgets.Layout(width="18em"),
+        families = dict.fromkeys(fault.family for fault in self._course.faults)
+        as_label = {"description_width": "initial"}
+        self._family = ipywidgets.Dropdown(
+            description="It is about",
+            options=[("what?", ""), *((family, family) for family in sorted(families))],
+            style=as_label,
+            layout=ipywidgets.Layout(width="16em"),
         )
+        self._fault = ipywidgets.Dropdown(
+            description="and is", style=as_label, layout=ipywidgets.Layout(width="40em", max_width=FULL_WIDTH)
+        )
+        self._family.observe(self._offer_faults, "value")
+        self._offer_faults()
         self._answer = ipywidgets.Button(description="Answer", button_style="primary", layout=wide)
         for button, act in (
             (self._start, self._begin),
@@ -100,8 +107,16 @@ class DrillPanel:
     def _controls(self) -> tuple[Any, ...]:
         """The widgets for what can be done now."""
         if self._drill:
-            return self._look, self._hint, self._fault, self._answer
+            return self._look, self._hint, self._family, self._fault, self._answer
         return () if len(self._past) == len(DRILLS) else (self._start,)
+
+    def _offer_faults(self, _: object = None) -> None:
+        """Offer the faults of the chosen family, each with what it breaks: all of them are too many to read."""
+        own = [fault for fault in self._course.faults if fault.family == self._family.value]
+        self._fault.options = [
+            ("which fault?", ""),
+            *((f"{fault.id}: {fault.breaks}", fault.id) for fault in sorted(own, key=lambda fault: fault.id)),
+        ]
 
     def _guarded(self, act: Any) -> Any:
         """A press that shows that it works, ignores those that are queued meanwhile, and shows an error of ours."""
@@ -124,7 +139,7 @@ class DrillPanel:
         done = len(self._past)
         if done < len(DRILLS):
             self._drill, self._seen = drill.start(self._course, done), None
-            self._fault.value = ""
+            self._family.value = ""
 
     def _do_look(self) -> None:
         if self._drill:

@@ -32,6 +32,10 @@ class Question:
         """The choice of a letter."""
         return self.choices[LETTERS.index(letter)]
 
+    def labelled(self, letter: str) -> str:
+        """A choice with its letter: "(a) nothing"."""
+        return f"({letter}) {self.choice(letter).text}"
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -155,9 +159,9 @@ def parse(answers: str, faults: Sequence[str], drills: int) -> tuple[str, ...]:
 
 def grade(question: Question, letter: str) -> Mark:
     """Grade one answer, with the reason; no answer is not right."""
-    right = f"({question.right}) {question.choice(question.right).text}"
+    right = question.labelled(question.right)
     if not letter:
         return Mark(question.text, "", False, f"Not answered. It is {right}.")
     chosen, is_right = question.choice(letter), letter == question.right
     why = chosen.why if is_right else f"{chosen.why} It is {right}."
-    return Mark(question.text, f"({letter}) {chosen.text}", is_right, why)
+    return Mark(question.text, question.labelled(letter), is_right, why)

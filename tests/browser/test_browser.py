@@ -23,7 +23,7 @@ from omc_runbook.report.archive.state import ChangeState, own_process
 from omc_runbook.report.change_state import ChangeToFinish, RunningChange
 from omc_runbook.runbooks.course import DRILLS
 from omc_runbook.runbooks.quiz import QUESTIONS
-from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox import faults, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 ANSWER_BEGINS_ABOVE = """() => {
@@ -230,7 +230,7 @@ def test_a_newcomer_goes_through_onboarding_by_hand(browser: Any, desk: Desk, tm
         for number, question in enumerate(QUESTIONS):
             letter = question.right if number else "b"
             choices = page.get_by_role("group", name=question.text, exact=True)
-            choices.get_by_role("radio", name=question.choice(letter).text, exact=True).check()
+            choices.get_by_role("radio", name=question.labelled(letter), exact=True).check()
             page.get_by_role("button", name="Answer", exact=True).nth(number).click()
             page.get_by_text(question.choice(letter).why.split(".")[0]).first.wait_for()
         page.get_by_role("button", name="Start", exact=True).click()
@@ -243,7 +243,9 @@ def test_a_newcomer_goes_through_onboarding_by_hand(browser: Any, desk: Desk, tm
             page.get_by_text("SECRET_KEY" if fault == "misspelt" else "staging at 20").last.wait_for()
             page.get_by_role("button", name="Hint (costs 2 points)", exact=True).click()
             page.get_by_text("A right answer is worth 8 points").last.wait_for()
-            page.locator(".jp-OutputArea select").select_option(fault)
+            page.get_by_role("combobox", name="It is about", exact=True).select_option(faults.find(fault).family)
+            breaks = faults.find(fault).breaks
+            page.get_by_role("combobox", name="and is", exact=True).select_option(f"{fault}: {breaks}")
             page.get_by_role("button", name="Answer", exact=True).last.click()
             page.get_by_text(f"8 of 10 points: it was {fault}").first.wait_for()
         page.get_by_text("9 of 10 answers are right").first.wait_for()

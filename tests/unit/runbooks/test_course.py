@@ -15,10 +15,15 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.report import onboarding as report
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.runbooks import onboarding, panels
-from omc_runbook.runbooks.course import DRILLS, Course
+from omc_runbook.runbooks.course import DRILLS, Course, PossibleFault
 from omc_runbook.runbooks.practice import Practice
 from omc_runbook.runbooks.quiz import QUESTIONS, Mark, grade
 
+FAULTS = (
+    PossibleFault("misspelt", "local", "A name is misspelt."),
+    PossibleFault("no-permission", "access", "The role may not read it."),
+    PossibleFault("boundary", "access", "A boundary denies it."),
+)
 NEW = "SECRET_KEY has a new value, and no task has an older one."
 
 
@@ -27,7 +32,7 @@ def course(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Course:
     """A course that a person answers, whose sandbox has ended."""
     monkeypatch.setattr(Course, "is_interactive", True)
     practice = cast(Practice, SimpleNamespace(end=lambda: None, entered=nullcontext, checkout=tmp_path / "gone"))
-    return Course(practice=practice, started=datetime.now(UTC), faults=DRILLS, answers=None)
+    return Course(practice=practice, started=datetime.now(UTC), faults=FAULTS, answers=None)
 
 
 def said(course: Course) -> str:
@@ -52,6 +57,27 @@ def test_a_drill_is_done_once_it_is_answered(course: Course) -> None:
     for name, is_right in zip(DRILLS, (True, False, True), strict=True):
         course.keep(name, Mark(name, name, is_right, "Why."))
     assert "2 of 3 faults were found by their symptoms." in said(course)
+
+
+def test_a_drill_offers_the_faults_of_one_family_and_says_what_each_breaks(
+    course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newcomer knows no id, and reads no list of all."""
+    monkeypatch.setattr(panels, "_show", lambda *_: None)
+    monkeypatch.setattr(panels, "_show_widget", lambda *_: None)
+    panel = panels.DrillPanel(course)
+    panel._ipython_display_()
+    assert [label for label, _ in panel._family.options] == ["what?", "access", "local"]
+    assert panel._fault.options == (("which fault?", ""),)
+    panel._family.value = "access"
+    assert [label for label, _ in panel._fault.options] == [
+        "which fault?",
+        "boundary: A boundary denies it.",
+        "no-permission: The role may not read it.",
+    ]
+    panel._fault.value = "boundary"
+    panel._family.value = "local"
+    assert panel._fault.value == "" and ("misspelt: A name is misspelt.", "misspelt") in panel._fault.options
 
 
 def test_an_answered_question_shows_the_answer_that_counts(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
