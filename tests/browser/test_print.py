@@ -1,4 +1,4 @@
-"""A record's page on paper: all of it is there, dark on white, and as wide as the paper."""
+"""A record's page on paper: all of it is there, dark on white, and as wide as the paper; and a table on a screen."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from omc_runbook.report.display.table import Table
 
 PAPER = 703
 """A4 without its margins, in pixels of CSS."""
+LAB = 828
+"""What JupyterLab leaves for a display, with its file browser open, on a screen of 1280 pixels."""
 ARN = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-staging-app-secrets-AbCdEf"
 LONG = FoldedTable("Long", ["principal", "by", "on"], [[f"row {number}", ARN, ARN] for number in range(UNFOLDED + 1)])
 SHORT = Table("Short", ["a", "b", "c", "d", "e"], [[ARN] * 5])
@@ -40,4 +42,23 @@ def test_on_paper_nothing_is_folded_cut_off_or_dark(browser: Any, tmp_path: Path
     assert max(widths) <= PAPER and (max(cells) <= PAPER) is is_paper
     light = page.evaluate("getComputedStyle(document.body).backgroundColor === 'rgb(255, 255, 255)'")
     assert light is is_paper
+    page.close()
+
+
+def test_a_table_of_nine_columns_fits_into_jupyterlab(browser: Any) -> None:
+    """With its file browser open, on a screen of 1280 pixels."""
+    columns = ["principal", "kind", "reads", "changes", "refused", "first", "last", "addresses", "unusual"]
+    times, address = ["2026-11-28 10:02", "2026-11-28 10:19"], "ecs-tasks.amazonaws.com"
+    role = "role/ohmycoins-staging-ecs-task-execution-role"
+    rows = [
+        [role, "role", "42", "0", "67", *times, address, "tasks start with it"],
+        ["user/administrator", "user", "9", "1", "0", *times, "127.0.0.1", "this audit's caller"],
+    ]
+    page = browser.new_page(viewport={"width": LAB, "height": 900})
+    # What JupyterLab gives a table: its font, and room in its cells.
+    style = "<style>body { margin: 0; font: 13px sans-serif } table { border-collapse: collapse; font-size: 13px }"
+    style += "td, th { padding: 0.5em }</style>"
+    page.set_content(style + Table("Who used it", columns, rows).to_html())
+    region = page.get_by_role("group", name="Who used it", exact=True)
+    assert region.evaluate("node => node.scrollWidth <= node.clientWidth")
     page.close()

@@ -18,6 +18,7 @@ WIDTH = 118
 """Terminal columns that plain text fits into."""
 
 _NARROWEST, _LONG_WORD, _SHORT, _GAP = 12, 30, 46, 2
+_DATE = 10
 _JOINTS = "_-/:,"
 _GLUE = "\N{NO-BREAK SPACE}"
 _LEFT = "text-align: left; vertical-align: top"
@@ -103,9 +104,11 @@ class Table(RichDisplay):
         return mark("", level).replace(" ", _GLUE) + text
 
     def _cell(self, text: str) -> str:
-        """Short text does not wrap; long text may break anywhere, because ARNs have no spaces."""
+        """A few words wrap where the page is narrow, but no date does; long text may break anywhere, as an ARN."""
         level = self.levels.get(text)
-        wrap = "white-space: nowrap" if len(text) <= _SHORT else "overflow-wrap: anywhere; min-width: 14em"
+        is_short = level or len(text) <= _NARROWEST
+        long = f"min-width: {_DATE}ch" if len(text) <= _SHORT else "overflow-wrap: anywhere; min-width: 11em"
+        wrap = "white-space: nowrap" if is_short else long
         content = badge(text, level) if level else html.escape(text)
         if text in self.links:
             content = f'<a href="{html.escape(self.links[text])}">{content}</a>'
