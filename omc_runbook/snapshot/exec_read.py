@@ -65,20 +65,18 @@ class ExecRead:
 
     def end(self) -> tuple[ExecLook, ...]:
         """Wait for all containers."""
-        gatherer, snapshot, salt = self._gatherer, self._snapshot, self._salt
         results = self._answers(self._probes)
-        contents = dict(snapshot.contents)
-        if any(_is_unknown(snapshot, contents, salt, target, result) for target, result in results):
-            newest = [version.id for version in reversed(snapshot.versions) if version.id not in contents]
-            contents |= follow_ups.read_versions(gatherer, set(newest[:MOST_VERSIONS]))
-        unkeyed = [each for each in results if _lacks_key(snapshot, contents, salt, *each)]
+        digests = _Digests(self._snapshot, self._snapshot.contents, self._salt)
+        if any(digests.has_unknown(target, result) for target, result in results):
+            newest = [each.id for each in reversed(self._snapshot.versions) if each.id not in digests.contents]
+            more = follow_ups.read_versions(self._gatherer, set(newest[:MOST_VERSIONS]))
+            digests = replace(digests, contents={**digests.contents, **more})
+        unkeyed = [each for each in results if digests.lack_key(*each)]
         if unkeyed:
             others = [replace(target, keys=target.keys[1:]) for target, _ in unkeyed]
             results = [each for each in results if each not in unkeyed] + self._answers(self._probe_all(others))
         return tuple(
-            _failed(target, result)
-            if isinstance(result, ExecFailure)
-            else _identify(snapshot, contents, salt, target, result)
+            _failed(target, result) if isinstance(result, ExecFailure) else digests.identify(target, result)
             for target, result in results
         )
 
@@ -89,19 +87,6 @@ class ExecRead:
     @staticmethod
     def _answers(probes: Sequence[_Probe]) -> list[tuple[_Target, exec_probe.ProbeResult | ExecFailure]]:
         return [(target, future.result()) for target, future in probes]
-
-
-def _lacks_key(
-    snapshot: Snapshot,
-    contents: Mapping[str, Content],
-    salt: str,
-    target: _Target,
-    result: exec_probe.ProbeResult | ExecFailure,
-) -> bool:
-    """Whether a container has an unknown value of the variable that keys its digests, and another could key them."""
-    if isinstance(result, ExecFailure) or not target.keys[1:]:
-        return False
-    return _pepper(snapshot, contents, salt, target, result) is None
 
 
 def _targets(snapshot: Snapshot) -> Iterator[_Target]:
@@ -182,76 +167,87 @@ def _failed(target: _Target, failure: ExecFailure) -> ExecLook:
     )
 
 
-def _identify(
-    snapshot: Snapshot, contents: Mapping[str, Content], salt: str, target: _Target, result: exec_probe.ProbeResult
-) -> ExecLook:
-    """The version of each variable's value, by its digest."""
-    values, pepper = {}, _pepper(snapshot, contents, salt, target, result)
-    for variable, (key, ref) in target.variables.items():
-        injected, process = result.injected.get(variable, ""), result.process.get(variable, "")
-        expected = _expected_version(snapshot, ref)
-        own = None if variable == target.key else pepper
-        is_known = expected and target.key and (own or variable == target.key)
-        by_digest = _by_digest(snapshot, contents, salt, variable, key, expected, own) if is_known else {}
-        unknown = OTHER if expected in by_digest.values() and not injected.startswith(exec_probe.WITHHELD) else UNSEEN
-        values[variable] = HeldValue(
-            variable=variable,
-            key=key,
-            injected=by_digest.get(injected, unknown) if injected else ABSENT,
-            process=(by_digest.get(process, unknown) if process else ABSENT) if result.is_readable else UNSEEN,
-            has_reference=ref is not None,
-            file=result.files.get(variable, ""),
-            expected=expected,
-            differs=result.is_readable and injected != process,
+@dataclass(frozen=True)
+class _Digests:
+    """What tells the version of a value by its digest: the versions' contents, and the salt of this read."""
+
+    snapshot: Snapshot
+    contents: Mapping[str, Content]
+    salt: str
+
+    def identify(self, target: _Target, result: exec_probe.ProbeResult) -> ExecLook:
+        """The version of each variable's value, by its digest."""
+        values, pepper = {}, self._pepper(target, result)
+        for variable, (key, ref) in target.variables.items():
+            injected, process = result.injected.get(variable, ""), result.process.get(variable, "")
+            expected = _expected_version(self.snapshot, ref)
+            own = None if variable == target.key else pepper
+            is_known = expected and target.key and (own or variable == target.key)
+            by_digest = self._by_digest(variable, key, expected, own) if is_known else {}
+            is_other = expected in by_digest.values() and not injected.startswith(exec_probe.WITHHELD)
+            unknown = OTHER if is_other else UNSEEN
+            values[variable] = HeldValue(
+                variable=variable,
+                key=key,
+                injected=by_digest.get(injected, unknown) if injected else ABSENT,
+                process=(by_digest.get(process, unknown) if process else ABSENT) if result.is_readable else UNSEEN,
+                has_reference=ref is not None,
+                file=result.files.get(variable, ""),
+                expected=expected,
+                differs=result.is_readable and injected != process,
+            )
+        return ExecLook(
+            service=target.service.name,
+            task_id=target.task.id,
+            container=target.container.name,
+            process=f"{result.pid} ({result.name})" if result.name else result.pid,
+            started=result.started,
+            values=values,
+            is_unkeyed=self._is_read(target)
+            and any(digest.startswith(exec_probe.WITHHELD) for digest in result.injected.values()),
         )
-    process_name = f"{result.pid} ({result.name})" if result.name else result.pid
-    return ExecLook(
-        service=target.service.name,
-        task_id=target.task.id,
-        container=target.container.name,
-        process=process_name,
-        started=result.started,
-        values=values,
-        is_unkeyed=_is_read(snapshot, contents, target)
-        and any(digest.startswith(exec_probe.WITHHELD) for digest in result.injected.values()),
-    )
 
+    def has_unknown(self, target: _Target, result: exec_probe.ProbeResult | ExecFailure) -> bool:
+        """Whether a container has a value, of a variable with a reference, that no version read so far has."""
+        if isinstance(result, ExecFailure):
+            return False
+        return any(
+            value.has_reference and value.expected and {value.injected, value.process} & {OTHER, UNSEEN}
+            for value in self.identify(target, result).values.values()
+        )
 
-def _is_read(snapshot: Snapshot, contents: Mapping[str, Content], target: _Target) -> bool:
-    """Whether a value that a reference names now was read: digests could be keyed with it if it were strong."""
-    return any(
-        _value(contents.get(_expected_version(snapshot, ref)), key) is not None
-        for key, ref in target.variables.values()
-        if ref
-    )
+    def lack_key(self, target: _Target, result: exec_probe.ProbeResult | ExecFailure) -> bool:
+        """Whether the variable that keys a container's digests has an unknown value, and another could key them."""
+        if isinstance(result, ExecFailure) or not target.keys[1:]:
+            return False
+        return self._pepper(target, result) is None
 
+    def _is_read(self, target: _Target) -> bool:
+        """Whether a value that a reference names now was read: digests could be keyed with it if it were strong."""
+        return any(
+            _value(self.contents.get(_expected_version(self.snapshot, ref)), key) is not None
+            for key, ref in target.variables.values()
+            if ref
+        )
 
-def _pepper(
-    snapshot: Snapshot, contents: Mapping[str, Content], salt: str, target: _Target, result: exec_probe.ProbeResult
-) -> tuple[str, Masked] | None:
-    """The variable that keys the digests, and its value in the container; None where no version read has that."""
-    if not target.key:
-        return None
-    name, ref = target.variables[target.key]
-    versions = _by_digest(snapshot, contents, salt, target.key, name, _expected_version(snapshot, ref), None)
-    value = _value(contents.get(versions.get(result.injected.get(target.key, ""), "")), name)
-    return (target.key, value) if value else None
+    def _pepper(self, target: _Target, result: exec_probe.ProbeResult) -> tuple[str, Masked] | None:
+        """The variable that keys the digests, and its value in the container; None where no version read has that."""
+        if not target.key:
+            return None
+        name, ref = target.variables[target.key]
+        versions = self._by_digest(target.key, name, _expected_version(self.snapshot, ref), None)
+        value = _value(self.contents.get(versions.get(result.injected.get(target.key, ""), "")), name)
+        return (target.key, value) if value else None
 
-
-def _is_unknown(
-    snapshot: Snapshot,
-    contents: Mapping[str, Content],
-    salt: str,
-    target: _Target,
-    result: exec_probe.ProbeResult | ExecFailure,
-) -> bool:
-    """Whether a container has a value, of a variable with a reference, that no version read so far has."""
-    if isinstance(result, ExecFailure):
-        return False
-    values = _identify(snapshot, contents, salt, target, result).values.values()
-    return any(
-        value.has_reference and value.expected and {value.injected, value.process} & {OTHER, UNSEEN} for value in values
-    )
+    def _by_digest(self, variable: str, key: str, expected: str, pepper: tuple[str, Masked] | None) -> dict[str, str]:
+        """Versions by the variable's digest with their value; `expected` wins over others, newer over older ones."""
+        ids = [version.id for version in self.snapshot.versions if version.id != expected]
+        values = ((version, _value(self.contents.get(version), key)) for version in (*ids, expected))
+        return {
+            fingerprint.salted(value, self.salt, variable, pepper): version
+            for version, value in values
+            if value is not None
+        }
 
 
 def _expected_version(snapshot: Snapshot, ref: Reference | None) -> str:
@@ -266,23 +262,6 @@ def _expected_version(snapshot: Snapshot, ref: Reference | None) -> str:
     home = snapshot.secret.arn.split(":")[3:5]
     is_own = [ref.region, ref.account] == home and is_secret_name(snapshot.secret.name, ref.secret_name)
     return (ref.version_id or snapshot.secret.version_at(ref.stage or CURRENT)) if is_own and not ref.problem else ""
-
-
-def _by_digest(
-    snapshot: Snapshot,
-    contents: Mapping[str, Content],
-    salt: str,
-    variable: str,
-    key: str,
-    expected: str,
-    pepper: tuple[str, Masked] | None,
-) -> dict[str, str]:
-    """Versions by the variable's digest with their value; `meant` wins over others, newer over older ones."""
-    ids = [version.id for version in snapshot.versions if version.id != expected]
-    values = ((version, _value(contents.get(version), key)) for version in (*ids, expected))
-    return {
-        fingerprint.salted(value, salt, variable, pepper): version for version, value in values if value is not None
-    }
 
 
 def _value(content: Content | None, key: str) -> Masked | None:
