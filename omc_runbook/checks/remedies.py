@@ -10,7 +10,7 @@ from dataclasses import replace
 from omc_runbook.aws.ecs import EXPRESS, Service
 from omc_runbook.aws.secretsmanager import Replica, Secret
 from omc_runbook.model import letters
-from omc_runbook.model.environment import GUIDE, PRODUCTION, Environment, Names
+from omc_runbook.model.environment import PRODUCTION, Environment, Names
 from omc_runbook.model.findings import Remedy, is_sentence
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.roles import CHANNELS, DECRYPT
@@ -96,20 +96,14 @@ def command_to_apply(environment: Environment, remedy: Remedy) -> str:
 
 def with_runbook(runbook: str, environment: Environment, by_hand: Remedy, **parameters: str) -> Remedy:
     """Name the runbook that does it, with the parameters that are not empty."""
-    filled = {name: value for name, value in {**_named(environment), **parameters}.items() if value}
+    filled = {name: value for name, value in {**environment.parameters, **parameters}.items() if value}
     return replace(by_hand, runbook=runbook, parameters=filled)
 
 
 def find_names(environment: Environment) -> Remedy:
     """Find the environment's names in AWS and write them to runbook.toml."""
-    pairs = [word for name, value in _named(environment).items() for word in ("-p", name, value)]
+    pairs = [word for name, value in environment.parameters.items() for word in ("-p", name, value)]
     return Remedy(command("omc-runbook", "init", *pairs))
-
-
-def _named(environment: Environment) -> dict[str, str]:
-    """The parameters that name an environment, with its runbook.toml where it has one."""
-    file = {} if environment.source == GUIDE else {"runbook_toml": environment.source}
-    return {"environment": environment.name} | file
 
 
 def create_secret(names: Names) -> Remedy:

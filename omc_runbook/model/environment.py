@@ -205,6 +205,12 @@ class Environment:
         """Where the names come from, in words."""
         return f"{GUIDE}'s names" if self.source == GUIDE else f"names from {self.source}"
 
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The parameters that name it to a runbook, wherever that is run: with its runbook.toml where it has one."""
+        file = {} if self.source == GUIDE else {"runbook_toml": self.source}
+        return {"environment": self.name} | file
+
     def source_of(self, field: str) -> str:
         """Where one of the names is set, or can be: a variable, or else the source of all."""
         return self.variables.get(field) or (FILE_NAME if self.source == GUIDE else self.source)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from omc_runbook.diagnosis.comparison import Facts, key_differences, revision_differences, shared_values
-from omc_runbook.model.environment import GUIDE, Environment
+from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import NO_REMEDY, Finding, Outcome, OutcomeStatus, Remedy, TargetOutcome
 from omc_runbook.model.shell import command
 from omc_runbook.report.display.banner import Banner, Style
@@ -71,12 +71,6 @@ class EnvironmentRun:
 
 Runs = Mapping[str, EnvironmentRun]
 """The runs by their environments."""
-
-
-def parameters(environment: Environment) -> dict[str, str]:
-    """The parameters with which a runbook looks at an environment, wherever it is run."""
-    file = {} if environment.source == GUIDE else {"runbook_toml": environment.source}
-    return {"environment": environment.name} | file
 
 
 def sort(runs: Runs) -> dict[str, EnvironmentRun]:
@@ -236,7 +230,7 @@ def next_steps(runs: Runs) -> Listing | None:
 def by_hand(environments: Sequence[Environment]) -> Listing:
     """The same one by one, in a shell."""
     names = " ".join(command(each.name) for each in environments)
-    others = {name: text for name, text in parameters(environments[0]).items() if name != "environment"}
+    others = {name: text for name, text in environments[0].parameters.items() if name != "environment"}
     run = Remedy(runbook=VERIFY, parameters=others).invocation
     loop = f'for environment in {names}; do {run} -p environment "$environment"; done'
     return Listing("The same, one after the other", [Entry("every environment", command=loop)])

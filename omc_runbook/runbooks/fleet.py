@@ -162,9 +162,7 @@ def look(fleet: Fleet) -> Runs:
 
     with reading.follow(progress):
         ends = workers.run_each(fleet_worker.verify, jobs, fleet.seconds, tell)
-    runs = {
-        each.name: replace(_run_of(ends[each.name]), parameters=report.parameters(each)) for each in fleet.environments
-    }
+    runs = {each.name: replace(_run_of(ends[each.name]), parameters=each.parameters) for each in fleet.environments}
     return report.sort(runs)
 
 

@@ -12,7 +12,7 @@ from omc_runbook.headless.run import RunResult
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.findings import Outcome
-from omc_runbook.report.fleet import VERIFY, EnvironmentRun, parameters
+from omc_runbook.report.fleet import VERIFY, EnvironmentRun
 from omc_runbook.runbooks.run import known_environment, on_look
 from omc_runbook.snapshot.state import Snapshot
 
@@ -43,7 +43,7 @@ def verify(job: Job) -> EnvironmentRun:
 
     try:
         place = places.find(job.place, job.main, job.runbook_toml)
-        words = parameters(job.environment).items()
+        words = job.environment.parameters.items()
         result = headless_run.run(VERIFY, words, place.folder, publish=note, bucket=place.bucket)
     except RunbookError as error:
         return EnvironmentRun(failure=str(error), is_refused=isinstance(error, UsageError))
