@@ -11,7 +11,7 @@ from omc_runbook.diagnosis.root_causes import rank
 from omc_runbook.messages.recognition import KnownMessage, recognise
 from omc_runbook.messages.startlog import StartProblem, read_log
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import Finding, check_ids
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot.state import Snapshot
 
@@ -156,7 +156,7 @@ def current_state(text: KnownMessage, findings: Iterable[Finding]) -> str:
     matching = [finding for finding in about if finding.is_problem or finding.accepted]
     where = "This machine" if about and all(finding.family == LOCAL for finding in about) else "The environment"
     if matching:
-        names = ", ".join(dict.fromkeys(finding.check for finding in matching))
+        names = ", ".join(check_ids(matching))
         return f"{where} shows it now: {names}."
     unseen = [finding.check for finding in about if finding.status in ("unknown", "skipped")]
     if unseen:

@@ -12,7 +12,7 @@ from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis import acceptance
 from omc_runbook.messages.recognition import phrases_in
 from omc_runbook.model.environment import LOCAL
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import Finding, check_ids
 from omc_runbook.snapshot.state import Snapshot
 
 CHECKS = checks_of(*families.ENVIRONMENT)
@@ -100,15 +100,15 @@ def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     linked = [
         replace(
             finding,
-            because_of=_checks(_named_first(finding, [each for each in problems if _explains(each, finding, named)])),
-            cause_of=_checks(other for other in problems if _explains(finding, other, named)),
+            because_of=check_ids(_named_first(finding, [each for each in problems if _explains(each, finding, named)])),
+            cause_of=check_ids(other for other in problems if _explains(finding, other, named)),
         )
         if finding.is_problem
         else finding
         for finding in findings
     ]
     doubtful = [
-        replace(finding, unread_causes=_checks(other for other in unknown if _explains(other, finding, named)))
+        replace(finding, unread_causes=check_ids(other for other in unknown if _explains(other, finding, named)))
         if finding.is_unexplained
         else finding
         for finding in linked
@@ -122,10 +122,6 @@ def _named_first(effect: Finding, causes: Sequence[Finding]) -> Sequence[Finding
         return causes
     said = {check for text in effect.evidence for phrase in phrases_in(text) for check in phrase.checks}
     return sorted(causes, key=lambda cause: cause.check not in said)
-
-
-def _checks(findings: Iterable[Finding]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(finding.check for finding in findings))
 
 
 def _explains(cause: Finding, effect: Finding, named: Sequence[Finding]) -> bool:

@@ -214,13 +214,13 @@ class Outcome:
     @property
     def root_causes(self) -> tuple[str, ...]:
         """Ids of the checks that found a root cause, without duplicates, in order."""
-        return tuple(dict.fromkeys(finding.check for finding in self.findings if finding.is_root_cause))
+        return check_ids(finding for finding in self.findings if finding.is_root_cause)
 
     @property
     def causes_in_words(self) -> str:
         """The root causes' ids, and those of problems whose cause is unknown, said to be so; "" for none."""
-        unsure = (finding.check for finding in self.findings if finding.is_unexplained and finding.unread_causes)
-        open_ids = [check for check in dict.fromkeys(unsure) if check not in self.root_causes]
+        unsure = check_ids(finding for finding in self.findings if finding.is_unexplained and finding.unread_causes)
+        open_ids = [check for check in unsure if check not in self.root_causes]
         return ", ".join((*self.root_causes, *(f"{check} for an unknown cause" for check in open_ids)))
 
     def to_json(self) -> str:
@@ -309,6 +309,11 @@ class Outcome:
             blockers=tuple(map(change, self.blockers)),
             notes=tuple(map(change, self.notes)),
         )
+
+
+def check_ids(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """The ids of their checks, each once, in their order."""
+    return tuple(dict.fromkeys(finding.check for finding in findings))
 
 
 def status_of(findings: Iterable[Finding], is_refused: bool = False) -> OutcomeStatus:

@@ -10,7 +10,7 @@ from types import ModuleType
 from omc_runbook.changes.values.former_values import FORMER_ALIVE
 from omc_runbook.checks import families, registry
 from omc_runbook.model.environment import Environment
-from omc_runbook.model.findings import Finding, Remedy, unknown_reasons
+from omc_runbook.model.findings import Finding, Remedy, check_ids, unknown_reasons
 from omc_runbook.report import (
     audit_access,
     audit_accesses,
@@ -231,8 +231,8 @@ def _sentences(
         yield next((line for finding in findings for line in finding.evidence), "Nothing of it was checked.")
         return
     yield answer or (f"{clear} checks are clear." if clear != 1 else "1 check is clear.")
-    remarks = dict.fromkeys(each.check for each in findings if each.status == "found" and not each.accepted)
-    accepted = dict.fromkeys(each.check for each in findings if each.status == "found" and each.accepted)
+    remarks = check_ids(each for each in findings if each.status == "found" and not each.accepted)
+    accepted = check_ids(each for each in findings if each.status == "found" and each.accepted)
     if remarks:
         yield f"Remarks: {', '.join(remarks)}."
     if accepted:

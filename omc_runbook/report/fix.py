@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from omc_runbook.changes.deploy.rollout import expected
 from omc_runbook.changes.fix.executor import FixResult
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.steps import Redeploy
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import check_ids
 from omc_runbook.report import changes
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
@@ -23,7 +21,7 @@ def plan(plan: FixPlan) -> Listing:
     entries = [
         Entry(
             step.title,
-            _checks(step.because),
+            ", ".join(check_ids(step.because)),
             level="warning",
             label=f"step {number}",
             lines=step.lines,
@@ -35,7 +33,9 @@ def plan(plan: FixPlan) -> Listing:
         number = f"step {len(entries) + 1}"
         lines = tuple(map(_redeploy, plan.redeploys))
         reasons = [finding for redeploy in plan.redeploys for finding in redeploy.because]
-        entries.append(Entry("redeploy the services", _checks(reasons), level="warning", label=number, lines=lines))
+        entries.append(
+            Entry("redeploy the services", ", ".join(check_ids(reasons)), level="warning", label=number, lines=lines)
+        )
     title = "Planned steps, in order" if entries else "Planned steps"
     return Listing(title, entries, NOTHING if plan.unfixed else WHOLE)
 
@@ -78,12 +78,12 @@ def result(plan: FixPlan, result: FixResult | None) -> Banner:
         return changes.stopped(result)
     if result.rollback_note:
         return Banner("bad", f"Tasks failed. {result.rollback_note}", (*_failure(result), *lines))
-    causes = _checks(plan.because)
+    causes = ", ".join(check_ids(plan.because))
     if result.is_proved:
         services = ", ".join(rollout.service for rollout in result.rollouts if rollout.state == "done") or "no service"
         fixed = f"Fixed and verified: {causes}" if causes else "Verified"
         return Banner("good", f"{fixed}; new tasks of {services} run.", lines)
-    remaining = _checks(result.remaining)
+    remaining = ", ".join(check_ids(result.remaining))
     state = f"{remaining} found again" if remaining else "not verified everywhere"
     fix = f"The fix for {causes}" if causes else "The fix"
     return Banner("unsure", f"{fix} was applied, but {state}.", lines)
@@ -109,10 +109,6 @@ def _redeploy(redeploy: Redeploy) -> str:
     usual = service.configuration.sentence or "new tasks start before old ones stop, and are watched until verified"
     how = redeploy.blocker or rollout.reason or usual
     return f"{service.name}, {count}: {how}"
-
-
-def _checks(findings: Sequence[Finding]) -> str:
-    return ", ".join(dict.fromkeys(finding.check for finding in findings))
 
 
 def _reasons(result: FixResult) -> tuple[str, ...]:

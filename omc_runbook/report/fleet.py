@@ -8,7 +8,7 @@ from itertools import groupby
 
 from omc_runbook.diagnosis.comparison import Facts, key_differences, revision_differences, shared_values
 from omc_runbook.model.environment import Environment
-from omc_runbook.model.findings import NO_REMEDY, Finding, Outcome, OutcomeStatus, Remedy, TargetOutcome
+from omc_runbook.model.findings import NO_REMEDY, Finding, Outcome, OutcomeStatus, Remedy, TargetOutcome, check_ids
 from omc_runbook.model.shell import command
 from omc_runbook.report.display.banner import Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing
@@ -250,7 +250,7 @@ def _cell(run: EnvironmentRun, family: str) -> tuple[str, Level]:
     problems = sorted(
         (each for each in own if each.is_problem), key=lambda each: (not each.is_unexplained, each.severity)
     )
-    ids = [*dict.fromkeys(each.check for each in problems)]
+    ids = check_ids(problems)
     if ids:
         more = f" +{len(ids) - 1}" if ids[1:] else ""
         return f"{ids[0]}{more}", "error" if problems[0].severity == "error" else "warning"
@@ -337,7 +337,7 @@ def _reason(run: EnvironmentRun) -> str:
     if run.why_unread:
         return run.why_unread
     if run.causes:
-        return ", ".join(dict.fromkeys(each.check for each in run.causes))
+        return ", ".join(check_ids(run.causes))
     unknown = sum(each.status == "unknown" for each in _findings(run))
     return f"{unknown} check{' is' if unknown == 1 else 's are'} unknown"
 

@@ -10,7 +10,7 @@ from omc_runbook.checks.families import look_alikes, ruled_out_by
 from omc_runbook.diagnosis.complaint import UNRECOGNISED, Complaint, current_state
 from omc_runbook.diagnosis.root_causes import NOT_SECRETS
 from omc_runbook.messages.recognition import recognise
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import Finding, check_ids
 from omc_runbook.report import drift, verify
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.collapsible import Collapsible
@@ -52,7 +52,7 @@ def verdict(snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
     families = ", ".join(dict.fromkeys(finding.family for finding in clear))
     checked = f"{len(clear)} checks are clear ({families})." if clear else "No check is clear."
     count = "1 check" if unknown == 1 else f"{unknown} checks"
-    accepted = dict.fromkeys(finding.check for finding in findings if finding.status == "found" and finding.accepted)
+    accepted = check_ids(finding for finding in findings if finding.status == "found" and finding.accepted)
     checked += f" Accepted in runbook.toml: {', '.join(accepted)}." if accepted else ""
     if not roots and unknown:
         also = " and on this machine" if snapshot.workstation else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
@@ -12,7 +12,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.role_access import judge
 from omc_runbook.diagnosis import injection_matrix as diagnosis_injection_matrix
 from omc_runbook.model.environment import Environment
-from omc_runbook.model.findings import Finding, Outcome, unknown_reasons
+from omc_runbook.model.findings import Finding, Outcome, check_ids, unknown_reasons
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing
@@ -170,12 +170,13 @@ def headline(result: Outcome) -> str:
     start = f"{PLAN} in {where}" if result.is_plan else ""
     if result.status == "ok":
         found = [finding for finding in result.findings if finding.status == "found"]
-        older = _ids(finding for finding in found if finding.is_from_before)
-        remarks = _ids(finding for finding in found if not (finding.is_from_before or finding.accepted))
-        accepted = _ids(finding for finding in found if finding.accepted)
+        older = check_ids(finding for finding in found if finding.is_from_before)
+        remarks = check_ids(finding for finding in found if not (finding.is_from_before or finding.accepted))
+        accepted = check_ids(finding for finding in found if finding.accepted)
         names = {"already wrong": older, "remarks": remarks, "accepted": accepted}
         clear = sum(1 for finding in result.findings if finding.status == "clear")
-        tail = "; ".join((*(f"{name}: {ids}" for name, ids in names.items() if ids), f"{clear} checks are clear."))
+        lists = (f"{name}: {', '.join(ids)}" for name, ids in names.items() if ids)
+        tail = "; ".join((*lists, f"{clear} checks are clear."))
         if start:
             return f"{start}; {tail}"
         nothing = "Nothing to do, and nothing" if result.plan == () and not result.changes else "Nothing"
@@ -206,11 +207,6 @@ def _affected(result: Outcome) -> str:
     if not names or len(names) == len(result.targets):
         return result.where or result.environment
     return ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} of {len(result.targets)} environments"
-
-
-def _ids(findings: Iterable[Finding]) -> str:
-    """The ids of their checks, each once, as a list."""
-    return ", ".join(dict.fromkeys(finding.check for finding in findings))
 
 
 def _lines(result: Outcome) -> Iterator[str]:

@@ -12,7 +12,7 @@ from omc_runbook.checks import families, remedies
 from omc_runbook.checks.stopped_tasks import fresh_stops
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.environment import Names
-from omc_runbook.model.findings import Finding, Remedy
+from omc_runbook.model.findings import Finding, Remedy, check_ids
 from omc_runbook.model.handover import FAILED as FAILED_MARK
 from omc_runbook.snapshot import failure_logs
 from omc_runbook.snapshot.failure_logs import last_words
@@ -66,7 +66,7 @@ class Failure:
             evidence=(*(f"{rollout.service}: {rollout.reason}" for rollout in failed), *self.log_lines, rollback_note),
             remedy=_remedy(self.snapshot.environment.names, failed),
             services=frozenset(rollout.service for rollout in failed),
-            because_of=tuple(dict.fromkeys(cause.check for cause in self.causes)),
+            because_of=check_ids(self.causes),
         )
         return (*self.causes, finding)
 
