@@ -25,6 +25,7 @@ from omc_runbook.report import (
 )
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.boxes import CELL, scrolling
 from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.rich_display import RichDisplay
@@ -132,20 +133,19 @@ class Lights(RichDisplay):
         """Render the lights as HTML: a row for each question, a column for each environment."""
         is_one = len(self.environments) == 1
         heads = ("question", *(("light",) if is_one else ()), *self.environments)
-        cells = "".join(f'<th style="{_LEFT}">{html.escape(head)}</th>' for head in heads)
+        cells = "".join(f'<th style="{CELL}">{html.escape(head)}</th>' for head in heads)
         questions = dict.fromkeys(light.question for light in self.lights)
         rows = (
-            f'<tr><td style="{_LEFT}; white-space: nowrap"><strong>{html.escape(question)}</strong></td>'
+            f'<tr><td style="{CELL}; white-space: nowrap"><strong>{html.escape(question)}</strong></td>'
             f"{''.join(_cell(light, is_one) for light in self.lights if light.question == question)}</tr>"
             for question in questions
         )
-        title = html.escape(_TITLE, quote=True)
-        region = f'<div style="overflow-x: auto" role="group" aria-label="{title}" tabindex="0">'
-        head = f"<p><strong>{html.escape(_TITLE)}</strong></p>\n{region}\n<table>\n<thead><tr>{cells}</tr></thead>"
+        lines = ("", "<table>", f"<thead><tr>{cells}</tr></thead>", "<tbody>", *rows, "</tbody>", "</table>", "")
         origins = (f"<p>{html.escape(each)}</p>" for each in self.origins)
         style = f"break-inside: avoid{'; break-before: page; break-after: page' if self.has_page else ''}"
-        body = ("<tbody>", *rows, "</tbody>", "</table>", "</div>", *origins, "</div>")
-        return "\n".join((f'<div style="{style}">', head, *body))
+        title = f"<p><strong>{html.escape(_TITLE)}</strong></p>"
+        table = scrolling(_TITLE, "\n".join(lines))
+        return "\n".join((f'<div style="{style}">', title, table, *origins, "</div>"))
 
     def to_text(self) -> str:
         """Render the lights as plain text."""
@@ -156,13 +156,12 @@ class Lights(RichDisplay):
 
 
 _TITLE = "The audit on one page"
-_LEFT = "text-align: left; vertical-align: top"
 
 
 def _cell(light: Light, is_alone: bool) -> str:
     """The light and its sentence, below it where other environments need the room."""
-    between = f'</td><td style="{_LEFT}; min-width: 14em">' if is_alone else "<br>"
-    style = _LEFT if is_alone else f"{_LEFT}; min-width: 14em"
+    between = f'</td><td style="{CELL}; min-width: 14em">' if is_alone else "<br>"
+    style = CELL if is_alone else f"{CELL}; min-width: 14em"
     return f'<td style="{style}">{badge(light.word, light.level)}{between}{html.escape(light.sentence)}</td>'
 
 

@@ -8,15 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 
 from omc_runbook.model.findings import is_sentence
+from omc_runbook.report.display.boxes import preformatted
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.severity import COLOURS, Level, badge, mark
 from omc_runbook.report.display.table import wrap
 
 _CARD = "border-left: 4px solid rgba({colour}, 0.75); padding: 0.1em 0 0.1em 1em; margin: 1em 0"
-_COMMAND = (
-    "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; margin: 0.4em 0; padding: 0.4em 0.8em; "
-    "background: rgba(128, 128, 128, 0.14)"
-)
 
 _CODE = re.compile(r"`([^`]+)`")
 
@@ -85,7 +82,7 @@ def _command(command: str) -> str:
     if is_sentence(command):
         sentence = _CODE.sub(r"<code>\1</code>", text)
         return f'<p style="margin: 0.3em 0">{sentence}</p>'
-    return f'<pre style="{_COMMAND}">{text}</pre>' if command else ""
+    return preformatted(command)
 
 
 def _paragraph(entry: Entry) -> Iterator[str]:

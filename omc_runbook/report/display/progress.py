@@ -16,6 +16,7 @@ from typing import Any
 from omc_runbook.changes.deploy.rollout import Rollout, State
 from omc_runbook.masking import registry
 from omc_runbook.model.handover import LINES_VARIABLE
+from omc_runbook.report.display.boxes import SCROLLS, preformatted, scrolling
 from omc_runbook.report.display.rich_display import RichDisplay, is_in_ipython
 from omc_runbook.report.display.severity import COLOURS, Level, badge, mark
 from omc_runbook.report.display.table import wrap
@@ -42,7 +43,7 @@ STATES: dict[State, Level] = {
 _CELLS = 12
 _CELL = "text-align: left; vertical-align: middle; white-space: nowrap; padding-right: 0.8em"
 _REASON = "text-align: left; overflow-wrap: anywhere; white-space: normal"
-_REGION = "display: grid; grid-template-columns: minmax(0, 1fr); justify-items: start; overflow-x: auto"
+_REGION = f"display: grid; grid-template-columns: minmax(0, 1fr); justify-items: start; {SCROLLS}"
 _TRACK = (
     "display: flex; width: 12em; height: 0.8em; background: rgba(128, 128, 128, 0.25); border-radius: 0.4em;"
     " overflow: hidden"
@@ -50,10 +51,6 @@ _TRACK = (
 _BAR = "width: {share:.0%}; height: 0.8em; background: rgba({colour}, 0.85)"
 _OLD = "196, 154, 96"
 _MOVING = "38, 110, 190"
-_EVENTS = (
-    "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; margin: 0.4em 0; padding: 0.4em 0.8em; "
-    "background: rgba(128, 128, 128, 0.14)"
-)
 
 
 class Progress(RichDisplay):
@@ -110,11 +107,9 @@ class Bars(RichDisplay):
     def to_html(self) -> str:
         """Render the bars as HTML."""
         rows = "".join(map(_rows, self._rollouts))
-        lines = html.escape("\n".join(self._events))
-        events = f'<pre style="{_EVENTS}">{lines}</pre>' if lines else ""
-        # On a narrow page the bars scroll, and a keyboard reaches them; the text around them does not.
-        region = f'<div style="{_REGION}" role="group" aria-label="{self._title}" tabindex="0">'
-        table = f'{region}<table role="presentation"><tbody>{rows}</tbody></table></div>'
+        # On a narrow page the bars scroll; the text around them does not.
+        table = scrolling(self._title, f'<table role="presentation"><tbody>{rows}</tbody></table>', _REGION)
+        events = preformatted("\n".join(self._events))
         return f"<p><strong>{self._title}</strong></p>\n{table}\n{events}".rstrip()
 
     def to_text(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from omc_runbook.report.display.boxes import CELL, scrolling
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.severity import Level, badge, mark
 
@@ -21,7 +22,6 @@ _NARROWEST, _LONG_WORD, _SHORT, _GAP = 12, 30, 46, 2
 _DATE = 10
 _JOINTS = "_-/:,"
 _GLUE = "\N{NO-BREAK SPACE}"
-_LEFT = "text-align: left; vertical-align: top"
 
 
 class Table(RichDisplay):
@@ -64,18 +64,16 @@ class Table(RichDisplay):
         if not self.rows:
             return f"<p>{title}<br>{html.escape(self.empty)}</p>"
         columns = self.columns[self.group :]
-        heads = "".join(f'<th style="{_LEFT}">{html.escape(column)}</th>' for column in columns)
-        # A table that is wider than its page scrolls, and a keyboard reaches it.
-        label = html.escape(self.title, quote=True)
-        region = f'<div style="overflow-x: auto" role="group" aria-label="{label}" tabindex="0">'
-        lines = [f"<p>{title}</p>", region, "<table>", f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
+        heads = "".join(f'<th style="{CELL}">{html.escape(column)}</th>' for column in columns)
+        lines = ["", "<table>", f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
         for heading, rows in self._groups():
             if heading:
                 text = f"<strong>{html.escape(heading)}</strong>"
-                lines.append(f'<tr><td colspan="{len(columns)}" style="{_LEFT}">{text}</td></tr>')
+                lines.append(f'<tr><td colspan="{len(columns)}" style="{CELL}">{text}</td></tr>')
             lines += [f"<tr>{''.join(map(self._cell, row))}</tr>" for row in rows]
         notes = (f"<p>{html.escape(note)}</p>" for note in self.notes)
-        return "\n".join((*lines, "</tbody>", "</table>", "</div>", *notes))
+        table = scrolling(self.title, "\n".join((*lines, "</tbody>", "</table>", "")))
+        return "\n".join((f"<p>{title}</p>", table, *notes))
 
     def to_text(self) -> str:
         """Render the table as plain text; long cells are wrapped so that it fits into WIDTH."""
@@ -112,7 +110,7 @@ class Table(RichDisplay):
         content = badge(text, level) if level else html.escape(text)
         if text in self.links:
             content = f'<a href="{html.escape(self.links[text])}">{content}</a>'
-        return f'<td style="{_LEFT}; {wrap}">{content}</td>'
+        return f'<td style="{CELL}; {wrap}">{content}</td>'
 
 
 def wrap(text: str, first_indent: str = "", indent: str = "") -> list[str]:

@@ -1,0 +1,23 @@
+"""Parts of HTML that several displays have: a cell's style, a region that scrolls, and text as it stands."""
+
+from __future__ import annotations
+
+import html
+
+CELL = "text-align: left; vertical-align: top"
+"""The style of a table's cell."""
+SCROLLS = "overflow-x: auto"
+_PREFORMATTED = (
+    "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere; margin: 0.4em 0; padding: 0.4em 0.8em; "
+    "background: rgba(128, 128, 128, 0.14)"
+)
+
+
+def scrolling(name: str, content: str, style: str = SCROLLS) -> str:
+    """A region for HTML that may be wider than the page: it scrolls, and a keyboard reaches it by its name."""
+    return f'<div style="{style}" role="group" aria-label="{html.escape(name)}" tabindex="0">{content}</div>'
+
+
+def preformatted(text: str) -> str:
+    """A command, or lines, as they stand; "" for none."""
+    return f'<pre style="{_PREFORMATTED}">{html.escape(text)}</pre>' if text else ""
