@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
-from omc_runbook.aws import secretsmanager
-from omc_runbook.aws.secretsmanager import Secret
-from omc_runbook.aws.session import attempt
 from omc_runbook.changes.engine.result import Plan
 from omc_runbook.changes.secret.plan import LABEL
 from omc_runbook.masking import kernel
@@ -104,11 +100,8 @@ def _has_label(run: Run, state: ChangeState) -> bool:
     """Whether a killed run's version has a label of ours, so that another run goes on with it; True where unread."""
     if not state.secret:
         return False
-    read = partial(secretsmanager.describe, run.target.clients("secretsmanager"), state.secret)
-    secret = attempt(f"secret {state.secret}", "secretsmanager:DescribeSecret", read)
-    if not isinstance(secret, Secret):
-        return True
-    return any(label.startswith(LABEL) for label in secret.stages.get(state.new, ()))
+    secret = run.target.describe_secret(state.secret)
+    return secret is None or any(label.startswith(LABEL) for label in secret.stages.get(state.new, ()))
 
 
 def fail(live: LiveChange, run: Run, plan: Plan | None, displays: Mapping[str, object], error: RunbookError) -> None:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from omc_runbook.aws import endpoint
-from omc_runbook.aws.session import Clients
+from omc_runbook.aws import endpoint, secretsmanager
+from omc_runbook.aws.secretsmanager import Secret
+from omc_runbook.aws.session import Clients, attempt
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
 from omc_runbook.changes.engine.context import ChangeContext
@@ -103,6 +105,12 @@ class Target:
     def is_sandbox(self) -> bool:
         """Whether the endpoint is on this machine."""
         return is_on_this_machine(self.endpoint)
+
+    def describe_secret(self, id: str) -> Secret | None:
+        """A secret, as it is now; None where it could not be read, or does not exist."""
+        read = partial(secretsmanager.describe, self.clients("secretsmanager"), id)
+        secret = attempt(f"secret {id}", "secretsmanager:DescribeSecret", read)
+        return secret if isinstance(secret, Secret) else None
 
     def look(
         self,

@@ -6,9 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from omc_runbook.aws import secretsmanager
-from omc_runbook.aws.secretsmanager import CURRENT, Secret
-from omc_runbook.aws.session import attempt
+from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.deploy import executor, failure, managed, readiness, schedules
 from omc_runbook.changes.deploy.executor import SecretResult
@@ -153,13 +151,8 @@ def apply(
 
 def _after_interruption(run: Run, plan: SecretPlan, new: NewValues | None) -> str:
     """Which version is current, and the commands that go on or back, each on a line of its own."""
-    environment, client = run.environment, run.target.clients("secretsmanager")
-    secret = attempt(
-        f"secret {plan.secret_name}",
-        "secretsmanager:DescribeSecret",
-        lambda: secretsmanager.describe(client, plan.secret_arn),
-    )
-    current = secret.version_at(CURRENT) if isinstance(secret, Secret) else ""
+    environment, secret = run.environment, run.target.describe_secret(plan.secret_arn)
+    current = secret.version_at(CURRENT) if secret else ""
     if not current:
         return f"Which version of {plan.secret_name} is current could not be read: run verify."
     parameters = {"values_from": KEEP, "database_url_from": new.database_url_from if new and new.rotation else ""}

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from omc_runbook.aws import secretsmanager
-from omc_runbook.aws.secretsmanager import CURRENT, Secret
-from omc_runbook.aws.session import attempt
+from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.report.archive.state import ChangeState, StateFile
 from omc_runbook.report.change_state import ChangeToFinish
 from omc_runbook.report.display import rich_display
@@ -65,10 +63,8 @@ def _current(run: Run, state: ChangeState) -> str:
     """Which version is current now, in a sentence; "" for a change that wrote none."""
     if not state.secret:
         return ""
-    client = run.target.clients("secretsmanager")
-    read = partial(secretsmanager.describe, client, state.secret)
-    secret = attempt(f"secret {state.secret}", "secretsmanager:DescribeSecret", read)
-    version = secret.version_at(CURRENT) if isinstance(secret, Secret) else ""
+    secret = run.target.describe_secret(state.secret)
+    version = secret.version_at(CURRENT) if secret else ""
     if not version:
         return f"Which version of {state.secret} is current could not be read: run verify."
     if version == state.new and state.former:

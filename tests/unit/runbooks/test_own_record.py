@@ -24,7 +24,7 @@ KILLED = ChangeState(
     runbook="create", environment="production", account="1", region="", endpoint="", started=NOW, steps=("create",)
 )
 NAMES = {"environment": "production", "account": "1", "region": "", "endpoint": ""}
-RUN: Any = SimpleNamespace(target=SimpleNamespace(clients=lambda service: None))
+RUN: Any = SimpleNamespace(target=SimpleNamespace())
 
 
 def is_left(folder: Path, killed: ChangeState, failure: str = "", runbook: str = "") -> bool:
@@ -59,6 +59,6 @@ def test_a_version_with_our_label_is_not_over(
     secret = secretsmanager.Secret(
         arn="arn", name="s", created=None, deleted=None, changed=None, kms_key_id="", stages=stages
     )
-    monkeypatch.setattr(secretsmanager, "describe", lambda client, name: secret)
+    monkeypatch.setattr(RUN.target, "describe_secret", lambda id: secret, raising=False)
     killed = replace(KILLED, runbook="update", secret="s", former="version-1", new="version-2")
     assert is_left(folder, killed) is not is_over
