@@ -24,6 +24,7 @@ from omc_runbook.repository.settings_classes import (
 )
 from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.repository.settings_source import Field, SettingsSource
+from omc_runbook.repository.similar_names import FEWEST_LAST_WORDS, common_words, share_first_word
 from omc_runbook.textfile.file import Edit, SourceFile
 
 BUILTINS = ("str", "int", "float", "bool", "bytes", "list", "dict", "set", "tuple")
@@ -492,12 +493,12 @@ def _find_neighbor(parts: list[_Part], lines: Sequence[str], name: str) -> tuple
         return (configs[-1] if configs else top - 1), False
     words = name.upper().split("_")
     others = {field: field.upper().split("_") for field in fields}
-    leading = {field: _common_words(words, other) for field, other in others.items()}
-    trailing = {field: _common_words(words[::-1], other[::-1]) for field, other in others.items()}
+    leading = {field: common_words(words, other) for field, other in others.items()}
+    trailing = {field: common_words(words[::-1], other[::-1]) for field, other in others.items()}
     if (most := max(leading.values())) > 0:
         neighbor = max(fields[field] for field, count in leading.items() if count == most)
         return neighbor, _stands_alone(parts, lines, neighbor)
-    if (most := max(trailing.values())) > 1:
+    if (most := max(trailing.values())) >= FEWEST_LAST_WORDS:
         neighbor = _group_end(parts, lines, max(fields[field] for field, count in trailing.items() if count == most))
         return neighbor, _stands_alone(parts, lines, neighbor)
     first = last = min(fields.values())
@@ -519,18 +520,12 @@ def _stands_alone(parts: list[_Part], lines: Sequence[str], index: int) -> bool:
 
 def _group_end(parts: list[_Part], lines: Sequence[str], index: int) -> int:
     """The last of the fields directly below a field whose names begin with the same word."""
-    word = parts[index].names[-1].upper().split("_")[0]
+    name = parts[index].names[-1].upper()
     for each in range(index + 1, len(parts)):
-        same = parts[each].names and parts[each].names[0].upper().split("_")[0] == word
-        if not same or not _is_close(parts[each], lines):
+        is_similar = parts[each].names and share_first_word(parts[each].names[0].upper(), name)
+        if not is_similar or not _is_close(parts[each], lines):
             return each - 1
     return len(parts) - 1
-
-
-def _common_words(words: list[str], others: list[str]) -> int:
-    """The number of leading words that two names share."""
-    pairs = zip(words, others, strict=False)
-    return next((index for index, (one, other) in enumerate(pairs) if one != other), min(len(words), len(others)))
 
 
 def _last_attached(parts: list[_Part], lines: Sequence[str], index: int) -> int:

@@ -21,12 +21,11 @@ from omc_runbook.repository.layout import (
     variables,
     words_of,
 )
+from omc_runbook.repository.similar_names import FEWEST_LAST_WORDS, common_words, share_first_word
 from omc_runbook.repository.template import Template, TemplateEntry, parse_template
 from omc_runbook.textfile.file import Edit, SourceFile
 
 NAME = re.compile(r"[A-Z][A-Z0-9_]*")
-FEWEST_LAST_WORDS = 2
-"""How many last words two related names share at least: one, like KEY, is too few."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +108,7 @@ def _find_position(existing: Sequence[Variable], name: str, end: int) -> tuple[s
         nearest = _nearest(words[::-1], group, [each.name.split("_")[::-1] for each in group], FEWEST_LAST_WORDS)
         if nearest:
             later = [each for each in existing if each.at > nearest.at]
-            while later and later[0].heading == nearest.heading and _share_first_word(later[0].name, nearest.name):
+            while later and later[0].heading == nearest.heading and share_first_word(later[0].name, nearest.name):
                 nearest = later.pop(0)
             return nearest.name, nearest.at + 1
     return "", end
@@ -130,18 +129,13 @@ def _nearest(
     words: Sequence[str], group: Sequence[Variable], names: Sequence[Sequence[str]], fewest: int
 ) -> Variable | None:
     """The last of the variables that share the most leading words, in the section that has most of these."""
-    counts = [_common_words(words, name) for name in names]
+    counts = [common_words(words, name) for name in names]
     most = max(counts, default=0)
     if most < fewest:
         return None
     relatives = [each for each, count in zip(group, counts, strict=True) if count == most]
     section = Counter(each.heading for each in relatives).most_common(1)[0][0]
     return [each for each in relatives if each.heading == section][-1]
-
-
-def _common_words(words: Sequence[str], others: Sequence[str]) -> int:
-    """The number of leading words that two names share."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] and pair[0] == pair[1], zip(words, others, strict=False)))
 
 
 def _stands_apart(parts: Sequence[Statement], existing: Sequence[Variable], at: int, name: str) -> bool:
@@ -153,17 +147,13 @@ def _stands_apart(parts: Sequence[Statement], existing: Sequence[Variable], at: 
     first = last = next(index for index, each in enumerate(existing) if each.at == at - 1)
     # For a name that is similar only at its end, gaps within that one's own group are not considered.
     neighbor = existing[last].name
-    while first and not _share_first_word(neighbor, name) and _share_first_word(neighbor, existing[first - 1].name):
+    while first and not share_first_word(neighbor, name) and share_first_word(neighbor, existing[first - 1].name):
         first -= 1
     before, after = [None, *gaps][first], [*gaps, None][last]
     if before is False or after is False:
         return False
     within_sections = [gap for gap in gaps if gap is not None]
     return bool(before or after) or sum(within_sections) * 2 > len(within_sections)
-
-
-def _share_first_word(name: str, other: str) -> bool:
-    return _common_words(name.split("_")[:1], other.split("_")[:1]) > 0
 
 
 def _needs_gap(parts: Sequence[Statement]) -> bool:
