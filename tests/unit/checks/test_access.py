@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from support.check_assertions import assert_clear, assert_found, by_id
+from support.check_assertions import assert_clear, by_id
 from support.faults.access import (
     DELEGATES,
     FAULTS,
@@ -79,23 +79,6 @@ def found_in(snapshot: Snapshot) -> set[str]:
 def unknown_in(snapshot: Snapshot) -> set[str]:
     """Ids of the family's checks that could not tell."""
     return {a.check for check in checks_of(access) for a in run_check(check, snapshot) if a.status == "unknown"}
-
-
-def test_every_check_has_a_pair() -> None:
-    """No check of the family is without its fault, and no fault without its check."""
-    assert set(FAULTS) == set(CHECKS)
-
-
-@pytest.mark.parametrize("id", CHECKS)
-def test_a_healthy_snapshot_is_clear(id: str) -> None:
-    """Where nothing is wrong, the check says so."""
-    assert_clear(CHECKS[id], healthy())
-
-
-@pytest.mark.parametrize("id", FAULTS)
-def test_a_fault_is_found(id: str) -> None:
-    """Where its fault is, the check finds it."""
-    assert_found(CHECKS[id], FAULTS[id])
 
 
 @pytest.mark.parametrize("id", FAULTS)

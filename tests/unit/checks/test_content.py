@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.check_assertions import assert_clear, assert_found, by_id
+from support.check_assertions import assert_clear, by_id
 from support.faults.content import FAULTS, overwritten, with_store
 from support.snapshots import (
     ARN,
@@ -48,23 +48,6 @@ def found_in(snapshot: Snapshot) -> set[str]:
 def root_causes(snapshot: Snapshot) -> list[str]:
     """Ids of the causes that the whole diagnosis names."""
     return [finding.check for finding in diagnose(snapshot) if finding.is_root_cause]
-
-
-def test_every_check_has_a_pair() -> None:
-    """No check of the family is without its fault, and no fault without its check."""
-    assert set(FAULTS) == set(CHECKS)
-
-
-@pytest.mark.parametrize("id", CHECKS)
-def test_a_healthy_snapshot_is_clear(id: str) -> None:
-    """Where nothing is wrong, the check says so."""
-    assert_clear(CHECKS[id], healthy())
-
-
-@pytest.mark.parametrize("id", FAULTS)
-def test_a_fault_is_found(id: str) -> None:
-    """Where its fault is, the check finds it."""
-    assert_found(CHECKS[id], FAULTS[id])
 
 
 @pytest.mark.parametrize("id", [id for id in FAULTS if id != "terraform-overwrote"])

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from support.check_assertions import assert_clear, assert_found, by_id
+from support.check_assertions import assert_clear, by_id
 from support.faults.deployment import (
     EXIT,
     EXITED,
@@ -70,23 +70,6 @@ def found_in(snapshot: Snapshot) -> set[str]:
 def unknown_in(snapshot: Snapshot) -> set[str]:
     """Ids of the family's checks that could not tell."""
     return {a.check for check in FAMILY for a in run_check(check, snapshot) if a.status == "unknown"}
-
-
-def test_every_check_has_a_pair() -> None:
-    """No check of the family is without its fault, and no fault without its check."""
-    assert set(FAULTS) == set(CHECKS)
-
-
-@pytest.mark.parametrize("id", CHECKS)
-def test_a_healthy_snapshot_is_clear(id: str) -> None:
-    """Where nothing is wrong, the check says so."""
-    assert_clear(CHECKS[id], healthy())
-
-
-@pytest.mark.parametrize("id", [id for id in FAULTS if id != "wrong-names"])
-def test_a_fault_is_found(id: str) -> None:
-    """Where its fault is, the check finds it."""
-    assert_found(CHECKS[id], FAULTS[id])
 
 
 def test_a_missing_cluster_is_found_and_the_rest_skipped() -> None:

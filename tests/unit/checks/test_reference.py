@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.check_assertions import assert_clear, assert_found, by_id
+from support.check_assertions import assert_clear, by_id
 from support.faults.reference import (
     FAULTS,
     OTHER,
@@ -51,23 +51,6 @@ def found_in(snapshot: Snapshot) -> set[str]:
     return {
         answer.check for check in checks_of(reference) for answer in run_check(check, snapshot) if answer.is_problem
     }
-
-
-def test_every_check_has_a_pair() -> None:
-    """No check of the family is without its fault, and no fault without its check."""
-    assert set(FAULTS) == set(CHECKS)
-
-
-@pytest.mark.parametrize("id", CHECKS)
-def test_a_healthy_snapshot_is_clear(id: str) -> None:
-    """Where nothing is wrong, the check says so."""
-    assert_clear(CHECKS[id], healthy())
-
-
-@pytest.mark.parametrize("id", FAULTS)
-def test_a_fault_is_found(id: str) -> None:
-    """Where its fault is, the check finds it."""
-    assert_found(CHECKS[id], FAULTS[id])
 
 
 @pytest.mark.parametrize("id", FAULTS)

@@ -4,10 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from support.check_assertions import assert_clear, assert_found, by_id
+from support.check_assertions import assert_clear, by_id
 from support.faults.other_sources import refer
 from support.faults.other_sources import secret as secret_of_others
-from support.faults.secret import FAULTS
 from support.snapshots import CURRENT, NOW, healthy, with_secret
 
 from omc_runbook.aws.secretsmanager import Replica, Version
@@ -18,23 +17,6 @@ from omc_runbook.checks.registry import checks_of
 pytestmark = pytest.mark.usefixtures("own_registry")
 
 CHECKS = by_id(checks_of(secret))
-
-
-def test_every_check_has_a_pair() -> None:
-    """No check of the family is without its fault, and no fault without its check."""
-    assert set(FAULTS) == set(CHECKS)
-
-
-@pytest.mark.parametrize("id", CHECKS)
-def test_a_healthy_snapshot_is_clear(id: str) -> None:
-    """Where nothing is wrong, the check says so."""
-    assert_clear(CHECKS[id], healthy())
-
-
-@pytest.mark.parametrize("id", FAULTS)
-def test_a_fault_is_found(id: str) -> None:
-    """Where its fault is, the check finds it."""
-    assert_found(CHECKS[id], FAULTS[id])
 
 
 def test_a_secret_without_any_version_says_so() -> None:
