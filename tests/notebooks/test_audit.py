@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import secrets
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,20 +12,6 @@ from support.runs import COMMAND, ENGINES, SECRET, Desk, assert_nothing_leaked, 
 
 from omc_runbook.report.archive import kept_records
 from omc_runbook.report.audit import QUESTIONS
-from omc_runbook.sandbox import faults
-from omc_runbook.sandbox.lifecycle import Sandbox
-
-
-@pytest.fixture
-def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
-    return Desk(tmp_path, sandbox)
-
-
-@pytest.fixture
-def broken(sandbox: Sandbox) -> Iterator[Any]:
-    """Break faults, and have the healthy world back afterwards."""
-    yield lambda fault: faults.break_(sandbox.endpoint, fault)
-    faults.mend(sandbox.endpoint)
 
 
 def audit(desk: Desk, *words: str, **variables: str) -> Any:

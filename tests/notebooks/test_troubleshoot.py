@@ -7,30 +7,14 @@ import json
 import re
 import secrets
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.runs import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, values
 
 from omc_runbook.headless.notebooks import folder as notebooks
-from omc_runbook.sandbox import faults
-from omc_runbook.sandbox.lifecycle import Sandbox
 
 CLUSTER = "ohmycoins-staging"
-
-
-@pytest.fixture
-def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
-    return Desk(tmp_path, sandbox)
-
-
-@pytest.fixture
-def broken(sandbox: Sandbox) -> Iterator[Any]:
-    """Break faults, and have the healthy world back afterwards."""
-    yield lambda fault: faults.break_(sandbox.endpoint, fault)
-    faults.mend(sandbox.endpoint)
 
 
 def troubleshoot(desk: Desk, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -13,20 +11,7 @@ import pytest
 from support.runs import COMMAND, ENGINES, PAPERMILL, Desk, assert_nothing_leaked, client, values
 
 from omc_runbook.headless.notebooks import folder as notebooks
-from omc_runbook.sandbox import faults, lifecycle
-from omc_runbook.sandbox.lifecycle import Sandbox
-
-
-@pytest.fixture
-def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
-    return Desk(tmp_path, sandbox)
-
-
-@pytest.fixture
-def broken(sandbox: Sandbox) -> Iterator[Any]:
-    """Break faults, and have the healthy world back afterwards."""
-    yield lambda fault: faults.break_(sandbox.endpoint, fault)
-    faults.mend(sandbox.endpoint)
+from omc_runbook.sandbox import lifecycle
 
 
 def test_a_healthy_world_ends_with_0_and_leaves_a_private_record(desk: Desk) -> None:
