@@ -17,7 +17,7 @@ from support import snapshots
 from support.moto_environment import Wire, between, build
 from support.platform_checkout import Platform, make_platform
 from support.platform_terraform import GUIDE
-from support.runs import SECRET, Desk, assert_nothing_leaked, client, values
+from support.runs import SECRET, Desk, assert_nothing_leaked, client, sign_in, values
 
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.session import Clients
@@ -131,8 +131,7 @@ def test_a_missing_reference_is_written_as_those_beside_it(at: Sandbox, platform
 @pytest.fixture
 def at(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None, bare_names: None) -> Iterator[Sandbox]:
     """Be somebody who works with the sandbox."""
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     yield sandbox
 
 

@@ -19,7 +19,7 @@ from support.dotenv_faults import ALIAS, HEX, IGNORES, edit, put
 from support.local_setup_runs import assert_absent, bench, small_platform, tree, turn
 from support.paths import SUPPORT
 from support.platform_checkout import Platform
-from support.runs import PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, deny
+from support.runs import PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, deny, sign_in
 
 from omc_runbook.changes.dotenv import executor
 from omc_runbook.headless.notebooks import folder as notebooks
@@ -376,8 +376,7 @@ def test_credentials_that_cannot_be_read_leave_only_the_comparison_open(
 @pytest.fixture
 def signed_in(bench: pytest.MonkeyPatch, sandbox: Sandbox) -> pytest.MonkeyPatch:
     """A sign-in to the sandbox's account."""
-    for name, value in sandbox.variables.items():
-        bench.setenv(name, value)
+    sign_in(sandbox, bench)
     bench.delenv("OMC_REPOSITORY", raising=False)
     return bench
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from support.runs import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, values
+from support.runs import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, sign_in, values
 from support.small_world import environment_of, until
 from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_keys, with_secret, with_text, with_values
 
@@ -337,8 +337,7 @@ def test_a_version_without_a_key_that_tasks_reference_is_planned_and_refused(des
 
 def test_an_edit_after_the_plan_stays_and_is_told(desk: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare and swap: somebody was faster, the plan is refused with who, and nothing of theirs is lost."""
-    for name, value in desk.sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(desk.sandbox, monkeypatch)
     desk.put(SMTP_PASSWORD=secrets.token_urlsafe(24))
     run = runbooks_run.begin("restore", "staging")
     snapshot = run.look()

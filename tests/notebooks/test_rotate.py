@@ -19,7 +19,7 @@ import pytest
 from support.administrator import BAD, Place
 from support.forked_command import Forked
 from support.provider import provider
-from support.runs import COMMAND, ENGINES, PAPERMILL, Desk, assert_nothing_leaked, health, values
+from support.runs import COMMAND, ENGINES, PAPERMILL, Desk, assert_nothing_leaked, health, sign_in, values
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.headless.notebooks import folder as notebooks
@@ -265,8 +265,7 @@ def at_database(with_database: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Plac
     """The place of that sandbox; OWN has the database's address with the application's login."""
     place, database = Place(with_database), with_database.database
     assert database
-    for name, value in with_database.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(with_database, monkeypatch)
     login = f"{place.members['POSTGRES_USER']}:{place.members['POSTGRES_PASSWORD']}"
     monkeypatch.setenv("OWN", f"postgresql://{login}@{database.host}:{database.port}/{database.dbname}")
     return place

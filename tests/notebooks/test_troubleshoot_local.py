@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.platform_checkout import Platform, make_platform
-from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
+from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, sign_in, values
 from support.snapshots import healthy
 
 from omc_runbook.checks.families import is_local, look_alikes
@@ -45,8 +45,7 @@ LOGIN = 'backend-1  | FATAL:  password authentication failed for user "postgres"
 @pytest.fixture
 def at(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None, bare_names: None) -> Iterator[Sandbox]:
     """Be somebody who works with the sandbox."""
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     yield sandbox
 
 

@@ -18,7 +18,7 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 from support import forked_command
 from support.paths import SUPPORT
-from support.runs import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, deny, values
+from support.runs import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, deny, sign_in, values
 from support.update_process import fingerprint
 
 from omc_runbook.aws import secretsmanager
@@ -105,8 +105,7 @@ def own(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None) -
     kept = Kept(sandbox, f"own-{secrets.token_hex(4)}")
     members = {key: secrets.token_hex(32) for key in ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD")}
     kept.client.create_secret(Name=kept.name, SecretString=json.dumps(members | {"SMTP_PORT": 587}, indent=1))
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     monkeypatch.setenv("OMC_SECRET", kept.name)
     monkeypatch.setenv("OMC_CLUSTER", "ohmycoins-staging")
     return kept

@@ -17,7 +17,7 @@ from dotenv import dotenv_values
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 from support.platform_checkout import make_platform
-from support.runs import SECRET, client
+from support.runs import SECRET, client, sign_in
 from support.snapshots import NOW
 
 from omc_runbook.aws.session import Clients
@@ -493,8 +493,7 @@ def test_a_fix_that_another_kernel_left_is_finished_by_its_panel(
     lab: Lab, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then the last cell says what is, and has no button of the plan that the panel has finished."""
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     break_(sandbox.endpoint, "no-permission")
     run = runbooks_run.begin("troubleshoot", "staging")
     snapshot = run.look()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from support import aws_commands
-from support.runs import client
+from support.runs import client, sign_in
 
 from omc_runbook.aws import iam, organizations
 from omc_runbook.checks import audit_access
@@ -36,8 +36,7 @@ FAULTS = [fault.id for fault in access_faults.faults()]
 @pytest.fixture
 def world(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The sandbox of this module, in which each call is as AWS's again at the end."""
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     yield World(sandbox.endpoint)
     lifecycle.ask(lifecycle.at(sandbox.endpoint), "DELETE", "wire")
 

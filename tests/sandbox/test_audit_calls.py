@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.moto_environment import Wire, between
-from support.runs import client
+from support.runs import client, sign_in
 
 from omc_runbook.diagnosis.root_causes import audit
 from omc_runbook.model.findings import Finding
@@ -54,8 +54,7 @@ OF_THE_ACCOUNT = {
 
 @pytest.fixture(autouse=True)
 def _variables(sandbox: Sandbox, bare_names: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     yield
     lifecycle.ask(sandbox, "DELETE", "wire")
     forget(World(sandbox.endpoint))

@@ -12,6 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from support.runs import sign_in
 
 from omc_runbook.checks import age
 from omc_runbook.diagnosis import root_causes
@@ -37,8 +38,7 @@ FAULTS = [fault.id for fault in audit_secret.faults()]
 @pytest.fixture
 def look(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Snapshot]:
     """Read the sandbox's staging environment as an audit does."""
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     monkeypatch.chdir(sandbox.repository or Path())
     return lambda repository="": runbooks_run.reach("audit", "staging").look(repository, audit_days=90)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from dotenv import dotenv_values
+from support.runs import sign_in
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
@@ -29,8 +30,7 @@ def at_sandbox(
     """This process pointed at the sandbox, with none of the variables that the application reads."""
     for name in dotenv_values(Path(str(sandbox.repository), ".env.template")):
         monkeypatch.delenv(name, raising=False)
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     monkeypatch.setattr(folders, "solved_file", lambda: tmp_path / "solved.json")
     yield sandbox
     if drills.current(sandbox):

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from dotenv import dotenv_values
 from support.paths import ROOT
 from support.platform_checkout import Platform, make_platform
-from support.runs import COMMAND, Desk
+from support.runs import COMMAND, Desk, sign_in
 
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.model.findings import Finding
@@ -38,8 +38,7 @@ def at_sandbox(sandbox: Sandbox, bare_names: None, monkeypatch: pytest.MonkeyPat
     """This process pointed at the sandbox by its variables, with none of those that the application reads."""
     for name in dotenv_values(Path(str(sandbox.repository), ".env.template")):
         monkeypatch.delenv(name, raising=False)
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     return sandbox
 
 

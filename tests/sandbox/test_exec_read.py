@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from support import snapshots
-from support.runs import client, deny, values
+from support.runs import client, deny, sign_in, values
 from support.snapshots import (
     ARN,
     CURRENT,
@@ -481,8 +481,7 @@ def until(condition: Callable[[], bool]) -> None:
 @pytest.fixture
 def desk(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """Sit before the module's sandbox."""
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     return sandbox
 
 

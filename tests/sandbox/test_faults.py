@@ -10,6 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 from support.every_fault import SHOWN
+from support.runs import sign_in
 from support.scene import Scene, is_whole, references_of
 
 from omc_runbook.diagnosis import root_causes as diagnosis
@@ -68,8 +69,7 @@ def scene(world: World) -> Scene:
 def root_causes(endpoint: str) -> list[str]:
     """What a deep look's diagnosis calls the cause of what it sees."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in lifecycle.at(endpoint).variables.items():
-            patch.setenv(name, value)
+        sign_in(lifecycle.at(endpoint), patch)
         run = runbooks_run.begin("verify", "staging")
         findings = runbooks_run.diagnose(run.look(look_inside=True, deeply=True))
     return list(dict.fromkeys(finding.check for finding in findings if finding.is_root_cause))
@@ -78,8 +78,7 @@ def root_causes(endpoint: str) -> list[str]:
 def audited(endpoint: str, expected: str = "") -> list[str]:
     """The root causes that an audit finds, and what is expected where it is a remark."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in lifecycle.at(endpoint).variables.items():
-            patch.setenv(name, value)
+        sign_in(lifecycle.at(endpoint), patch)
         [target] = runbooks_run.begin("verify", "staging").targets
         findings = diagnosis.audit(target.look(audit_days=AUDIT_DAYS))
     found = [

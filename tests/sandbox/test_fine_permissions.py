@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from support.runs import sign_in
 
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import run as runbooks_run
@@ -158,8 +159,7 @@ def world(sandbox: Sandbox) -> Any:
 def look(endpoint: str) -> list[Finding]:
     """What a deep look finds, or cannot judge."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in lifecycle.at(endpoint).variables.items():
-            patch.setenv(name, value)
+        sign_in(lifecycle.at(endpoint), patch)
         run = runbooks_run.begin("verify", "staging")
         findings = runbooks_run.diagnose(run.look(look_inside=True, deeply=True))
     return [finding for finding in findings if finding.status == "unknown" or finding.is_problem]

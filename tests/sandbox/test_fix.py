@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from botocore.client import BaseClient
-from support.runs import SECRET, values
+from support.runs import SECRET, sign_in, values
 
 from omc_runbook.aws import definitions, ecs, iam
 from omc_runbook.changes.fix import executor
@@ -53,8 +53,7 @@ fix.apply(run, plan, True, step=lambda name: name == "redeploy" and os.kill(os.g
 @pytest.fixture
 def world(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The sandbox as its administrator sees it; it is healthy again afterwards."""
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     yield World(sandbox.endpoint)
     mend(sandbox.endpoint)
 

@@ -22,6 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from support.runs import sign_in
 from support.snapshots import healthy, with_values
 
 from omc_runbook.changes.secret.new_values import NewValues
@@ -242,8 +243,7 @@ def test_a_dry_run_tries_nothing_and_an_apply_does_before_it_writes(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A refused value leaves the secret as it was."""
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     seen: list[str] = []
     with web_server(401, seen) as address:
         path = tmp_path / "runbook.toml"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from support.paths import ROOT
-from support.runs import client
+from support.runs import client, sign_in
 
 from omc_runbook.diagnosis import complaint
 from omc_runbook.report import troubleshoot as report
@@ -28,8 +28,7 @@ def attach(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     iam = client(sandbox, "iam")
     iam.create_user(UserName=USER)
     key = iam.create_access_key(UserName=USER)["AccessKey"]
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
     yield lambda text: iam.put_user_policy(UserName=USER, PolicyName="asked-for", PolicyDocument=text)

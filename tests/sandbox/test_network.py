@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.runs import client, deny
+from support.runs import client, deny, sign_in
 
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import run as runbooks_run
@@ -58,8 +58,7 @@ class Stand:
 @pytest.fixture
 def stand(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Stand:
     """The sandbox as the environment's."""
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     return Stand(sandbox)
 
 

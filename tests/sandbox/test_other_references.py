@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from support.runs import sign_in
 
 from omc_runbook.diagnosis.complaint import read_complaint
 from omc_runbook.model.findings import Finding
@@ -50,8 +51,7 @@ def deploy(world: World, edit: Callable[[Any], None]) -> None:
 def problems(world: World) -> list[Finding]:
     """The root causes, and what is unknown."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in lifecycle.at(world.endpoint).variables.items():
-            patch.setenv(name, value)
+        sign_in(lifecycle.at(world.endpoint), patch)
         findings = runbooks_run.diagnose(runbooks_run.begin("verify", "staging").look(deeply=True))
     return [finding for finding in findings if finding.is_root_cause or finding.status == "unknown"]
 
@@ -141,8 +141,7 @@ def test_a_task_that_runs_alone(world: World) -> None:
     world.wait(lambda: _status(world, arn) == "STOPPED", "the job stopped")
     complaint = read_complaint(task=arn)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in lifecycle.at(world.endpoint).variables.items():
-            patch.setenv(name, value)
+        sign_in(lifecycle.at(world.endpoint), patch)
         run = troubleshoot.begin("staging")
         snapshot = troubleshoot.look(run, complaint)
         findings = troubleshoot.diagnose(snapshot, complaint)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support import aws_commands
-from support.runs import COMMAND, Desk, client
+from support.runs import COMMAND, Desk, client, sign_in
 
 from omc_runbook.diagnosis.complaint import EXEC_FAILS, read_complaint
 from omc_runbook.diagnosis.root_causes import audit
@@ -49,8 +49,7 @@ PLANS = ("changethis", "not-forced")
 
 @pytest.fixture
 def desk(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     return Desk(tmp_path, sandbox)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from support.enforced_policies import policy_of, status_of, without
-from support.runs import COMMAND, SECRET, Desk, caller, client
+from support.runs import COMMAND, SECRET, Desk, caller, client, sign_in
 
 from omc_runbook.headless import notebooks
 from omc_runbook.runbooks import run as runbooks_run
@@ -171,8 +171,7 @@ def test_no_call_is_made_that_the_policy_leaves_out(desk: Desk, runbook: str) ->
 
 def test_where_tasks_fail_what_was_left_out_is_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A change's look then says why, as far as it may."""
-    for name, value in desk.sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(desk.sandbox, monkeypatch)
     before = runbooks_run.begin("update", "staging").look()
     assert before.left_out == {"policies", "roles"} and not before.permissions and not before.resource_policies
     skipped = {finding.check for finding in runbooks_run.diagnose(before) if finding.status == "skipped"}

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from support import realistic_account
 from support.realistic_account import ROLES, VERSIONS
+from support.runs import sign_in
 
 from omc_runbook.model.findings import Finding
 from omc_runbook.report.audit import Snapshots
@@ -24,8 +25,7 @@ def snapshots(sandbox: Sandbox) -> Iterator[Snapshots]:
     """What an audit reads of the account, with the example checkout."""
     realistic_account.build(sandbox, NOW)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in sandbox.variables.items():
-            patch.setenv(name, value)
+        sign_in(sandbox, patch)
         yield audit.look(audit.begin("staging"), str(sandbox.repository))
 
 

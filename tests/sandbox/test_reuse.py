@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.runs import client
+from support.runs import client, sign_in
 
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan
@@ -29,8 +29,7 @@ def home(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_
     """An empty working folder, signed in to the sandbox."""
     for name in [name for name in os.environ if name.startswith("OMC_")]:
         monkeypatch.delenv(name)
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from support.runs import client
+from support.runs import client, sign_in
 
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
@@ -18,8 +18,7 @@ KEPT = ("family", "executionRoleArn", "networkMode", "containerDefinitions", "cp
 
 @pytest.fixture
 def ecs(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Any:
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     return client(sandbox, "ecs")
 
 

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from support import forked_command
 from support.administrator import BAD, Place
 from support.paths import SUPPORT
-from support.runs import SECRET, deny
+from support.runs import SECRET, deny, sign_in
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.changes.deploy.executor import NOTHING_TO_RESTORE, STEPS, SecretResult
@@ -34,8 +34,7 @@ ROTATOR = SUPPORT / "rotate_process.py"
 
 @pytest.fixture
 def place(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Iterator[Place]:
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     made = Place(sandbox)
     monkeypatch.setattr(
         live_change, "Progress", lambda: lambda rollouts, lines: made.told.extend((time.time(), x) for x in lines)

@@ -14,7 +14,7 @@ import pytest
 from support import forked_command
 from support.administrator import BAD, Place
 from support.paths import SUPPORT
-from support.runs import SECRET, deny
+from support.runs import SECRET, deny, sign_in
 
 from omc_runbook.changes.deploy import watch
 from omc_runbook.changes.deploy.executor import SecretResult
@@ -39,8 +39,7 @@ ROTATOR = SUPPORT / "rotate_process.py"
 
 @pytest.fixture
 def place(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Iterator[Place]:
-    for name, value in sandbox.variables.items():
-        monkeypatch.setenv(name, value)
+    sign_in(sandbox, monkeypatch)
     made = Place(sandbox)
     monkeypatch.setattr(
         live_change, "Progress", lambda: lambda rollouts, lines: made.told.extend((time.time(), x) for x in lines)

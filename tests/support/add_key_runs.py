@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from support.platform_checkout import Platform, make_platform
-from support.runs import COMMAND, SECRET, Desk, client
+from support.runs import COMMAND, SECRET, Desk, client, sign_in
 from support.small_world import environment_of
 
 from omc_runbook.changes.add_key.executor import AddKeyResult
@@ -148,9 +148,7 @@ def signed_in(sandbox: Sandbox, patch: Any, home: Path) -> Iterator[None]:
     """Let this process be at the desk: the sandbox's variables, and no names of the caller's own."""
     for name in [name for name in os.environ if name.startswith("OMC_")]:
         patch.delenv(name)
-    for name, value in sandbox.variables.items():
-        patch.setenv(name, value)
-    patch.delenv("OMC_REPOSITORY", raising=False)
+    sign_in(sandbox, patch)
     patch.chdir(home)
     yield
 

@@ -88,6 +88,12 @@ def client(sandbox: Sandbox, service: str) -> Any:
     )
 
 
+def sign_in(sandbox: Sandbox, patch: pytest.MonkeyPatch) -> None:
+    """Let this process, and what it starts, call a sandbox as its administrator."""
+    for name, value in sandbox.variables.items():
+        patch.setenv(name, value)
+
+
 def caller(sandbox: Sandbox, *documents: str) -> dict[str, str]:
     """The variables of somebody who has these policies alone."""
     iam, user = client(sandbox, "iam"), f"{_CALLER}{secrets.token_hex(4)}"
