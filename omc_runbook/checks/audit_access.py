@@ -11,7 +11,7 @@ from typing import Any
 
 from omc_runbook.aws.iam import LastAccess
 from omc_runbook.checks import policy_remedies, remedies, secret_access, unusual_calls
-from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.check import ECS_FIELDS, Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, conditions_of, statements_of
 from omc_runbook.checks.self_grants import administers_iam
@@ -38,7 +38,7 @@ _ANOTHER = "another-secret"
 
 @check(
     "wildcard-secret",
-    needs=(*NEEDS, "services", "task_definitions", "tasks"),
+    needs=(*NEEDS, *ECS_FIELDS),
     looks_like=("readable-by-many",),
     ruled_out_by="no Resource of the tasks' roles matches a secret that the tasks do not refer to",
     severity="warning",
@@ -262,7 +262,7 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "can-pass-role",
-    needs=(*NEEDS, "services", "task_definitions", "tasks"),
+    needs=(*NEEDS, *ECS_FIELDS),
     looks_like=("readable-by-many", "unusual-use"),
     ruled_out_by="nobody but administrators and machines that deploy may pass a role that reads it to their own task",
     severity="warning",
@@ -290,7 +290,7 @@ def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "can-enter-task",
-    needs=(*NEEDS, "services", "task_definitions", "tasks"),
+    needs=(*NEEDS, *ECS_FIELDS),
     looks_like=("readable-by-many", "unusual-use"),
     ruled_out_by="nobody but administrators may begin a session in a task with the secret's values, or ECS Exec is off",
     severity="warning",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from omc_runbook.checks.audit_remedies import explain_calls
-from omc_runbook.checks.check import Answer, Evidence, Uncertain
+from omc_runbook.checks.check import ECS_FIELDS, Answer, Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.unusual_calls import FINDERS, history_of
 from omc_runbook.snapshot.state import Snapshot
 
-NEEDS = ("accesses", "services", "task_definitions", "tasks")
+NEEDS = ("accesses", *ECS_FIELDS)
 check = Family("audit", symptom="audit")
 
 

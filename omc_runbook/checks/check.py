@@ -35,7 +35,8 @@ LEFT_OUT: dict[str, tuple[Part, str]] = {
 }
 """Fields that some looks leave out, as a part of the snapshot, and the sentence for that."""
 
-ECS_FIELDS = frozenset({"services", "task_definitions", "tasks"})
+ECS_FIELDS = ("services", "task_definitions", "tasks")
+"""The fields of a snapshot that show who uses the secret; they need the cluster."""
 
 DOCUMENT = "document"
 """A need of the checks of keys: that the current version could be parsed."""
@@ -226,7 +227,7 @@ def _skip_of(check: Check, snapshot: Snapshot) -> _Skip | None:
     if DOCUMENT in check.needs and snapshot.current and snapshot.current.document is None:
         reason = f"The current version of {names.secret} is not a JSON object: it has no keys to check."
         return _Skip(reason, is_fault=True)
-    if snapshot.service_names is None and ECS_FIELDS.intersection(check.needs) and "clusters" not in check.needs:
+    if snapshot.service_names is None and {*ECS_FIELDS}.intersection(check.needs) and "clusters" not in check.needs:
         # A wrong value is wrong without services too.
         reason = f"Cluster {names.cluster} was not found: there is nothing to check."
         return _Skip(reason, is_fault=True, may_find=check.family == "content")

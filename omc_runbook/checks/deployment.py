@@ -9,7 +9,7 @@ from datetime import timedelta
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
-from omc_runbook.checks.check import Evidence, Hinders, Uncertain
+from omc_runbook.checks.check import ECS_FIELDS, Evidence, Hinders, Uncertain
 from omc_runbook.checks.key_demand import services_of_others
 from omc_runbook.checks.other_names import correct, found_instead, is_elsewhere
 from omc_runbook.checks.registry import Family
@@ -82,7 +82,7 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "other-definition",
-    needs=("services", "task_definitions", "tasks"),
+    needs=ECS_FIELDS,
     severity="warning",
     symptom="not-updating",
     looks_like=("old-value", "refuses-to-start", "variable-not-read"),
@@ -200,7 +200,7 @@ def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "not-forced",
-    needs=("secret", "versions", "services", "task_definitions", "tasks"),
+    needs=("secret", "versions", *ECS_FIELDS),
     symptom="not-updating",
     looks_like=("old-value", "login-refused"),
     ruled_out_by="every running task read the secret after AWSCURRENT moved",

@@ -10,7 +10,7 @@ from omc_runbook.aws import iam
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.check import ECS_FIELDS, Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.role_access import judge_action, keys_of, remedy_of
 from omc_runbook.iam.policy import evaluate_resource
@@ -23,7 +23,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 check = Family("exec", symptom="exec-fails")
 
-NEEDS = ("exec_looks", "services", "task_definitions", "tasks")
+NEEDS = ("exec_looks", *ECS_FIELDS)
 MESSAGES = "ssmmessages"
 STATIC_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """Variables that AWS's SDKs prefer to a task role.

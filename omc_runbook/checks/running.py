@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Evidence, Uncertain
+from omc_runbook.checks.check import ECS_FIELDS, Evidence, Uncertain
 from omc_runbook.checks.definition_source import source_for
 from omc_runbook.checks.registry import Family
 from omc_runbook.model.shell import command
@@ -15,7 +15,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 check = Family("running", symptom="not-updating")
 
-NEEDS = ("exec_looks", "services", "task_definitions", "tasks")
+NEEDS = ("exec_looks", *ECS_FIELDS)
 
 SLACK = timedelta(seconds=10)
 """How far a container's clock, with its boot time in whole seconds, may be from ECS's."""

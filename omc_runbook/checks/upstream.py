@@ -9,7 +9,7 @@ from dataclasses import replace
 from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
-from omc_runbook.checks.check import DOCUMENT, Evidence
+from omc_runbook.checks.check import DOCUMENT, ECS_FIELDS, Evidence
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.masking.registry import label
@@ -31,7 +31,7 @@ COMMON = frozenset({"api", "app", "auth", "key", "omc", "password", "secret", "t
 
 @check(
     "store-only",
-    needs=("secret", "contents", "services", "task_definitions", "tasks", DOCUMENT, "log_lines"),
+    needs=("secret", "contents", *ECS_FIELDS, DOCUMENT, "log_lines"),
     looks_like=("bad-value", "login-refused", "refuses-to-start"),
     ruled_out_by="no log line says that the database or the provider refused a value",
     per_subject=True,
@@ -61,7 +61,7 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "value-refused",
-    needs=("secret", "contents", "services", "task_definitions", "tasks", DOCUMENT, "log_lines"),
+    needs=("secret", "contents", *ECS_FIELDS, DOCUMENT, "log_lines"),
     looks_like=("bad-value", "refuses-to-start"),
     ruled_out_by="no log line says that the application refuses a variable's value",
     per_subject=True,

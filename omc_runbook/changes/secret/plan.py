@@ -18,6 +18,7 @@ from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import printable_key
 from omc_runbook.changes.values.validation import objection
 from omc_runbook.checks import remedies
+from omc_runbook.checks.check import ECS_FIELDS
 from omc_runbook.checks.key_demand import missing_keys, plain_logins, secret_demands, services_reading
 from omc_runbook.checks.other_names import consumers_elsewhere, correct, found_instead
 from omc_runbook.masking.document import Action, Document, Member, parse
@@ -40,9 +41,6 @@ LARGEST = 65_536
 
 NOT_REPLICATED = ("Failed", "Detached")
 """The states of a replica that gets no changes."""
-
-USERS = ("services", "task_definitions", "tasks")
-"""The fields of a snapshot that show the consumers, without which no roll-out can be watched."""
 
 EFFECTS: dict[Effect, str] = {
     "next-deployment": "with the next deployment",
@@ -404,7 +402,7 @@ def why_consumers_unknown(snapshot: Snapshot) -> str:
     """Why the consumers of the secret could not be read; "" where they could."""
     is_lost = snapshot.service_names is None and snapshot.discovery is not None
     unread = snapshot.discovery.unread if snapshot.discovery and is_lost else ()
-    gaps = (gap for field in USERS for gap in snapshot.gaps.get(field, ()))
+    gaps = (gap for field in ECS_FIELDS for gap in snapshot.gaps.get(field, ()))
     return next((gap.sentence for gap in (*gaps, *unread)), "")
 
 
