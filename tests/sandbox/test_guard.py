@@ -12,12 +12,11 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from support.small_world import READ, REGION, ROLE, TRUST, Stage, policy, running, until
+from support.web_server import serving
 
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.sandbox import folders, lifecycle
@@ -456,9 +456,6 @@ class _Forger(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.do_GET()
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Log nothing."""
-
 
 @dataclass(frozen=True)
 class Forgery:
@@ -495,24 +492,21 @@ def forgery(own_directory: Path) -> Iterator[Forgery]:
     (folder / "precious").touch()
     heard: list[str] = []
     handler = type("Forger", (_Forger,), {"heard": heard})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    endpoint = f"http://127.0.0.1:{server.server_port}"
-    handler.status = {  # type: ignore[attr-defined]
-        "endpoint": endpoint,
-        "port": server.server_port,
-        "pid": process.pid,
-        "directory": str(folder),
-        "world": "healthy",
-        "broken": [],
-        "tasks": [],
-        "settled": True,
-        "database": None,
-        "drill": None,
-    }
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield Forgery(endpoint, process, folder, heard)
-    server.shutdown()
-    server.server_close()
+    with serving(handler) as port:
+        endpoint = f"http://127.0.0.1:{port}"
+        handler.status = {  # type: ignore[attr-defined]
+            "endpoint": endpoint,
+            "port": port,
+            "pid": process.pid,
+            "directory": str(folder),
+            "world": "healthy",
+            "broken": [],
+            "tasks": [],
+            "settled": True,
+            "database": None,
+            "drill": None,
+        }
+        yield Forgery(endpoint, process, folder, heard)
     process.kill()
     process.wait()
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from secrets import token_urlsafe
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from support.runs import sign_in
 from support.snapshots import healthy, with_values
+from support.web_server import serving
 
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, plan_update
@@ -110,18 +110,8 @@ def web_server(status: int, seen: list[str]) -> Iterator[str]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1/key?full=1"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Answer) as port:
+        yield f"http://127.0.0.1:{port}/v1/key?full=1"
 
 
 def planned(host: str, **new: str) -> SecretPlan:

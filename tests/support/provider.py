@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
+
+from support.web_server import serving
 
 
 class Provider:
@@ -31,16 +31,6 @@ def provider(*tokens: str, status: int = 401) -> Iterator[Provider]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    issuer.address = f"http://127.0.0.1:{server.server_port}/v1/models"
-    try:
+    with serving(Answer) as port:
+        issuer.address = f"http://127.0.0.1:{port}/v1/models"
         yield issuer
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs
+
+from support.web_server import serving
 
 XML_WITHOUT_MEMBERS = b'<?xml version="1.0"?><%(op)sResponse><%(op)sResult/></%(op)sResponse>'
 HTML = b"<html><head><title>Sign in</title></head><body><p>Welcome to the hotel</body></html>"
@@ -73,7 +74,7 @@ def proxy(target: str = "") -> Iterator[Proxy]:
     """Stand before a server; before none, every call is answered with nothing, or as spoilt."""
     state = Proxy(target)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Spoiler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
@@ -125,16 +126,6 @@ def proxy(target: str = "") -> Iterator[Proxy]:
             except urllib.error.HTTPError as error:
                 return error.code, error.headers["Content-Type"], error.read()
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Stay silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with serving(Spoiler) as port:
+        state.url = f"http://127.0.0.1:{port}"
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -6,7 +6,9 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from support.web_server import serving
 
 
 @contextmanager
@@ -20,7 +22,7 @@ def webhook(
     bodies: list[dict[str, str]] = []
     ended = threading.Event()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             ended.wait(hang)
             bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -34,16 +36,8 @@ def webhook(
             self.send_response(status)
             self.end_headers()
 
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Stay silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"json://127.0.0.1:{server.server_port}/{token}", bodies
-    finally:
-        ended.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Receiver) as port:
+        try:
+            yield f"json://127.0.0.1:{port}/{token}", bodies
+        finally:
+            ended.set()
