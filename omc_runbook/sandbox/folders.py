@@ -39,11 +39,7 @@ class SandboxState:
 
 def root() -> Path:
     """This user's directory of sandboxes, created with mode 700; raises RunbookError if it is not private."""
-    path = _root()
-    path.mkdir(mode=0o700, exist_ok=True)
-    if not _is_private(path):
-        raise RunbookError(f"{path} is not a private directory of yours: remove it and try again.")
-    return path
+    return _private_directory(_root())
 
 
 def solved_file() -> Path:
@@ -53,10 +49,8 @@ def solved_file() -> Path:
 
 def claim(directory: Path, port: int, credentials: Credentials, token: str) -> int:
     """Write and lock the state file; returns the file descriptor, which keeps the lock while it is open."""
-    directory.parent.mkdir(mode=0o700, exist_ok=True)
-    directory.mkdir(mode=0o700, exist_ok=True)
-    if not (_is_private(directory.parent) and _is_private(directory)):
-        raise RunbookError(f"{directory} is not a private directory of yours: remove it and try again.")
+    for path in (directory.parent, directory):
+        _private_directory(path)
     members = {
         "port": port,
         "pid": os.getpid(),
@@ -160,6 +154,14 @@ def _locked_text(directory: Path) -> str | None:
         except BlockingIOError:
             return file.read()
     return ""
+
+
+def _private_directory(path: Path) -> Path:
+    """Create a directory with mode 700, where it is not there; raises RunbookError if it is not private."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    if not _is_private(path):
+        raise RunbookError(f"{path} is not a private directory of yours: remove it and try again.")
+    return path
 
 
 def _is_private(path: Path) -> bool:
