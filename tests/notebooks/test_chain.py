@@ -70,5 +70,5 @@ def test_every_runbook_dry_then_applied_then_again(fresh_sandbox: Sandbox, tmp_p
     verified("SECRET_KEY", rotated)
     thrice("restore", "version=AWSPREVIOUS")
     verified("SECRET_KEY", new["SECRET_KEY"])
-    assert place.versions == 3
+    assert len(place.versions) == 3
     assert_nothing_leaked(desk, [*values(fresh_sandbox), rotated])

@@ -8,10 +8,12 @@ import secrets
 import subprocess
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from support.administrator import KeptSecret
 from support.runs import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, sign_in, values
 from support.small_world import environment_of, until
 from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_keys, with_secret, with_text, with_values
@@ -192,27 +194,12 @@ def test_the_history_reads_well_and_shows_no_value() -> None:
 class Restorer(Desk):
     """A desk at which the restore runbook is run, and the secret as the administrator sees it."""
 
+    def __init__(self, root: Path, sandbox: Sandbox) -> None:
+        super().__init__(root, sandbox)
+        self.secret = KeptSecret(sandbox)
+
     def restore(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.call([str(COMMAND), "run", "restore", "--record", str(self.record), *arguments])
-
-    @property
-    def secret(self) -> Any:
-        return client(self.sandbox, "secretsmanager")
-
-    @property
-    def stages(self) -> dict[str, list[str]]:
-        stages: dict[str, list[str]] = self.secret.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
-        return stages
-
-    @property
-    def current(self) -> str:
-        return next(version for version, labels in self.stages.items() if "AWSCURRENT" in labels)
-
-    def put(self, **changed: str) -> str:
-        """Somebody's edit, as the guide does it; the new version's id."""
-        old = json.loads(self.secret.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")["SecretString"])
-        text = json.dumps(old | changed)
-        return str(self.secret.put_secret_value(SecretId=SECRET, SecretString=text)["VersionId"])
 
     def redeploy(self) -> None:
         """Give every consumer new tasks, and wait for them."""
@@ -232,16 +219,16 @@ class Restorer(Desk):
 
 
 @pytest.fixture
-def desk(tmp_path: Any, sandbox: Sandbox) -> Restorer:
+def desk(tmp_path: Path, sandbox: Sandbox) -> Restorer:
     return Restorer(tmp_path, sandbox)
 
 
 def test_a_dry_run_changes_nothing_an_apply_mends_and_a_second_one_finds_nothing_to_do(desk: Restorer) -> None:
     """A wrong value is in every process; afterwards the old one is, and running it again stays there."""
-    good, known = desk.current, values(desk.sandbox)
+    good, known = desk.secret.current, values(desk.sandbox)
     (right,) = desk.held("OPENAI_API_KEY")
     wrong = f"sk-{secrets.token_hex(20)}"
-    bad = desk.put(OPENAI_API_KEY=wrong)
+    bad = desk.secret.put(OPENAI_API_KEY=wrong)
     desk.redeploy()
     assert desk.held("OPENAI_API_KEY") == {wrong}
     given = ("-p", "version", "AWSPREVIOUS")
@@ -249,12 +236,12 @@ def test_a_dry_run_changes_nothing_an_apply_mends_and_a_second_one_finds_nothing
     assert (forgotten.returncode, forgotten.stdout) == (3, "") and "set version to AWSPREVIOUS" in forgotten.stderr
     dry = desk.restore(*given)
     assert (dry.returncode, dry.stdout, dry.stderr) == (0, "", "")
-    assert desk.current == bad and desk.outcome()["changes"] == []
+    assert desk.secret.current == bad and desk.outcome()["changes"] == []
     assert desk.held("OPENAI_API_KEY") == {wrong}
 
     done = desk.restore(*given, "-p", "apply", "true")
     assert (done.returncode, done.stderr) == (0, "")
-    assert desk.current == good and desk.held("OPENAI_API_KEY") == {right}
+    assert desk.secret.current == good and desk.held("OPENAI_API_KEY") == {right}
     told = [(entry.get("key"), entry.get("service"), entry["action"]) for entry in desk.outcome()["changes"]]
     assert told == [
         ("OPENAI_API_KEY", None, "changed"),
@@ -263,34 +250,34 @@ def test_a_dry_run_changes_nothing_an_apply_mends_and_a_second_one_finds_nothing
     ]
 
     again = desk.restore(*given, "-p", "apply", "true")
-    assert again.returncode == 0 and desk.current == good and desk.outcome()["changes"] == []
+    assert again.returncode == 0 and desk.secret.current == good and desk.outcome()["changes"] == []
 
     forward = desk.restore("-p", "version", bad[:8], "-p", "apply", "true")
-    assert forward.returncode == 0 and desk.current == bad and desk.held("OPENAI_API_KEY") == {wrong}
+    assert forward.returncode == 0 and desk.secret.current == bad and desk.held("OPENAI_API_KEY") == {wrong}
     assert_nothing_leaked(desk, [*known, wrong], done.stdout, again.stdout, forward.stdout)
 
 
 def test_a_run_that_was_killed_after_its_move_is_finished_by_a_second_one(desk: Restorer) -> None:
     """AWSCURRENT is back already and no task knows: the same run again gives them new ones."""
-    good, wrong = desk.current, f"sk-{secrets.token_hex(20)}"
+    good, wrong = desk.secret.current, f"sk-{secrets.token_hex(20)}"
     (right,) = desk.held("OPENAI_API_KEY")
-    bad = desk.put(OPENAI_API_KEY=wrong)
+    bad = desk.secret.put(OPENAI_API_KEY=wrong)
     desk.redeploy()
-    desk.secret.update_secret_version_stage(
+    desk.secret.secretsmanager.update_secret_version_stage(
         SecretId=SECRET, VersionStage="AWSCURRENT", MoveToVersionId=good, RemoveFromVersionId=bad
     )
     again = desk.restore("-p", "version", "AWSPREVIOUS", "-p", "apply", "true")
-    assert again.returncode == 0 and desk.current == good and desk.held("OPENAI_API_KEY") == {right}
+    assert again.returncode == 0 and desk.secret.current == good and desk.held("OPENAI_API_KEY") == {right}
     assert {entry["action"] for entry in desk.outcome()["changes"]} == {"redeployed"}
 
 
 def test_a_version_that_does_not_work_either_is_taken_back(desk: Restorer) -> None:
     """The plan warns, tasks fail, and the secret and the services are as they were: exit 1 with the cause."""
     right = desk.held("SECRET_KEY")
-    bad = desk.put(SECRET_KEY="changethis")
-    now = desk.put(SECRET_KEY=next(iter(right)))
+    bad = desk.secret.put(SECRET_KEY="changethis")
+    now = desk.secret.put(SECRET_KEY=next(iter(right)))
     ended = desk.restore("-p", "version", bad, "-p", "apply", "true")
-    assert ended.returncode == 1 and desk.current == now and desk.held("SECRET_KEY") == right
+    assert ended.returncode == 1 and desk.secret.current == now and desk.held("SECRET_KEY") == right
     told = {finding["check"]: finding for finding in desk.outcome()["findings"] if finding["status"] == "found"}
     assert "change-failed" in told
     cause = told["changethis"]
@@ -304,20 +291,20 @@ def test_a_version_that_does_not_work_either_is_taken_back(desk: Restorer) -> No
 )
 def test_bad_input_gets_one_sentence_and_moves_nothing(desk: Restorer, version: str, told: str) -> None:
     """Exit 3, one line, and AWSCURRENT where it was."""
-    stages = desk.stages
+    stages = desk.secret.stages
     ended = desk.restore("-p", "version", version, "-p", "apply", "true")
     assert ended.returncode == 3 and told in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr and [*desk.work.iterdir()] == []
-    assert desk.stages == stages
+    assert desk.secret.stages == stages
 
 
 def test_a_version_without_a_key_that_tasks_reference_is_planned_and_refused(desk: Restorer) -> None:
     """No task could start: where it was killed halfway, no second run could bring it to an end."""
-    answer = desk.secret.get_secret_value(SecretId=SECRET)
-    without = {key: value for key, value in json.loads(answer["SecretString"]).items() if key != "SMTP_HOST"}
-    lacking = desk.secret.put_secret_value(SecretId=SECRET, SecretString=json.dumps(without))["VersionId"]
-    desk.secret.put_secret_value(SecretId=SECRET, SecretString=answer["SecretString"])
-    stages = desk.stages
+    text, put = desk.secret.text, desk.secret.secretsmanager.put_secret_value
+    without = {key: value for key, value in desk.secret.members.items() if key != "SMTP_HOST"}
+    lacking = put(SecretId=SECRET, SecretString=json.dumps(without))["VersionId"]
+    put(SecretId=SECRET, SecretString=text)
+    stages = desk.secret.stages
     dry = desk.restore("--summary", "-p", "version", lacking)
     assert dry.returncode == 1 and "SMTP_HOST would be removed." in desk.outcome()["plan"]
     # Nothing is wrong with what is in force, and yet this plan is not well.
@@ -330,7 +317,7 @@ def test_a_version_without_a_key_that_tasks_reference_is_planned_and_refused(des
     page = record.read_text()
     assert html.escape(blocker) in page and "the plan cannot be applied yet" in page
     ended = desk.restore("-p", "version", lacking, "-p", "apply", "true")
-    assert ended.returncode == 3 and desk.stages == stages
+    assert ended.returncode == 3 and desk.secret.stages == stages
     said = ended.stderr.splitlines()[-1]
     assert "New tasks of backend would not start without SMTP_HOST" in said and "Nothing was written" in said
 
@@ -338,19 +325,19 @@ def test_a_version_without_a_key_that_tasks_reference_is_planned_and_refused(des
 def test_an_edit_after_the_plan_stays_and_is_told(desk: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare and swap: somebody was faster, the plan is refused with who, and nothing of theirs is lost."""
     sign_in(desk.sandbox, monkeypatch)
-    desk.put(SMTP_PASSWORD=secrets.token_urlsafe(24))
+    desk.secret.put(SMTP_PASSWORD=secrets.token_urlsafe(24))
     run = runbooks_run.begin("restore", "staging")
     snapshot = run.look()
     plan = restore.plan(snapshot, restore.history(run, snapshot), "AWSPREVIOUS")
-    theirs = desk.put(SMTP_PASSWORD=secrets.token_urlsafe(24))
+    theirs = desk.secret.put(SMTP_PASSWORD=secrets.token_urlsafe(24))
     with pytest.raises(ConflictError, match=r"administrator.*differs in SMTP_PASSWORD"):
         secret_change.apply(run, plan, True)
-    assert desk.current == theirs
+    assert desk.secret.current == theirs
 
 
 def test_being_overtaken_fails_the_cell_under_plain_papermill(desk: Restorer) -> None:
     """The error stands in the cell that changes, and nowhere in the notebook is a value."""
-    desk.put(SMTP_PASSWORD=(theirs := secrets.token_urlsafe(24)))
+    desk.secret.put(SMTP_PASSWORD=(theirs := secrets.token_urlsafe(24)))
     notebook = nbformat.read(notebooks() / "restore.ipynb", as_version=4)
     place = next(number for number, cell in enumerate(notebook.cells) if cell.id == "apply")
     source = f"""

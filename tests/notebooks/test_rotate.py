@@ -81,9 +81,9 @@ def test_a_former_token_is_found_until_it_is_revoked(desk: Rotator) -> None:
         assert "Done and verified" in page and "still works" in page.replace("&nbsp;", " ")
         assert place.held("OPENAI_API_KEY")["backend"] == {new}
         issuer.accepted.remove(former)
-        versions, asked = place.versions, len(issuer.asked)
+        versions, asked = len(place.versions), len(issuer.asked)
         again = desk.rotate("OPENAI_API_KEY", values_from="keep", runbook_toml="runbook.toml")
-        assert (again.returncode, place.versions) == (0, versions)
+        assert (again.returncode, len(place.versions)) == (0, versions)
         [dead] = [each for each in desk.outcome()["findings"] if each["check"] == "old-value-alive"]
         assert (dead["status"], dead["subject"]) == ("clear", "OPENAI_API_KEY")
         assert issuer.asked[asked:] == [former, new]
@@ -229,7 +229,7 @@ def test_killed_for_good_it_is_finished_by_running_it_again(desk: Rotator, when:
     """A kernel, its command as well, or a command without one: then one value is new, and every task has it."""
     engine = () if whom == "command" else ("--kernel",)
     place = Place(desk.sandbox)
-    version, versions = place.current, place.versions
+    version, versions = place.current, len(place.versions)
     deployment = place.service("worker")["deployments"][0]["id"]
     running = Forked([*desk.command("SECRET_KEY"), *engine], desk.variables, desk.work)
     while not WHEN[when](place, version, deployment):
@@ -246,7 +246,7 @@ def test_killed_for_good_it_is_finished_by_running_it_again(desk: Rotator, when:
         assert running.poll() == 2 and "run the runbook again" in said[0] and said[1] == ""
         assert desk.outcome()["status"] == "failed"
     assert desk.rotate("SECRET_KEY").returncode == 0
-    assert not place.labels() and place.versions == versions + 1
+    assert not place.labels() and len(place.versions) == versions + 1
     new = place.members["SECRET_KEY"]
     assert place.held("SECRET_KEY") == {"backend": {new}, "worker": {new}, "frontend": {""}}
 

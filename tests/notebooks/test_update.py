@@ -17,8 +17,9 @@ import nbformat
 import pytest
 from jupyter_client.manager import start_new_kernel
 from support import forked_command
+from support.administrator import KeptSecret
 from support.paths import SUPPORT
-from support.runs import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, deny, sign_in, values
+from support.runs import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, deny, sign_in, values
 from support.update_process import fingerprint
 
 from omc_runbook.aws import secretsmanager
@@ -59,52 +60,17 @@ class Updater(Desk):
         return path
 
 
-class Kept:
-    """A secret of a test's own, as the administrator sees it."""
-
-    def __init__(self, sandbox: Sandbox, name: str = SECRET) -> None:
-        self.sandbox = sandbox
-        self.client, self.name = client(sandbox, "secretsmanager"), name
-
-    @property
-    def text(self) -> str:
-        return str(self.client.get_secret_value(SecretId=self.name, VersionStage="AWSCURRENT")["SecretString"])
-
-    @property
-    def members(self) -> dict[str, Any]:
-        members: dict[str, Any] = json.loads(self.text)
-        return members
-
-    @property
-    def stages(self) -> dict[str, list[str]]:
-        stages: dict[str, list[str]] = self.client.describe_secret(SecretId=self.name)["VersionIdsToStages"]
-        return stages
-
-    @property
-    def versions(self) -> set[str]:
-        listed = self.client.list_secret_version_ids(SecretId=self.name, IncludeDeprecated=True)["Versions"]
-        return {version["VersionId"] for version in listed}
-
-    def labels(self) -> list[str]:
-        """Labels of ours that were left behind."""
-        return [label for labels in self.stages.values() for label in labels if label.startswith(LABEL)]
-
-    def put(self, **members: Any) -> None:
-        """Somebody else's edit, as the guide does it."""
-        self.client.put_secret_value(SecretId=self.name, SecretString=json.dumps(self.members | members))
-
-
 @pytest.fixture
 def desk(tmp_path: Path, sandbox: Sandbox) -> Updater:
     return Updater(tmp_path, sandbox)
 
 
 @pytest.fixture
-def own(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Kept:
+def own(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> KeptSecret:
     """A secret of this test's own, which the runbook takes for staging's and production's."""
-    kept = Kept(sandbox, f"own-{secrets.token_hex(4)}")
+    kept = KeptSecret(sandbox, f"own-{secrets.token_hex(4)}")
     members = {key: secrets.token_hex(32) for key in ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD")}
-    kept.client.create_secret(Name=kept.name, SecretString=json.dumps(members | {"SMTP_PORT": 587}, indent=1))
+    kept.secretsmanager.create_secret(Name=kept.name, SecretString=json.dumps(members | {"SMTP_PORT": 587}, indent=1))
     sign_in(sandbox, monkeypatch)
     monkeypatch.setenv("OMC_SECRET", kept.name)
     monkeypatch.setenv("OMC_CLUSTER", "ohmycoins-staging")
@@ -121,7 +87,7 @@ def planned(run: Run, **new: str) -> Any:
 
 def test_a_dry_run_changes_nothing_an_apply_does_and_a_second_one_finds_nothing_to_do(desk: Updater) -> None:
     """The file stays until the values are written; then it goes, and a copy of it is no change."""
-    kept, before = Kept(desk.sandbox), values(desk.sandbox)
+    kept, before = KeptSecret(desk.sandbox), values(desk.sandbox)
     text, stages = kept.text, kept.stages
     new = {"SECRET_KEY": secrets.token_hex(32), "SMTP_PASSWORD": secrets.token_urlsafe(24)}
     path = desk.source(**new)
@@ -139,7 +105,7 @@ def test_a_dry_run_changes_nothing_an_apply_does_and_a_second_one_finds_nothing_
         old["SMTP_PASSWORD"], new["SMTP_PASSWORD"]
     )
     assert not path.exists() and not kept.labels()
-    (current,) = [version for version, labels in kept.stages.items() if "AWSCURRENT" in labels]
+    current = kept.current
     assert desk.outcome()["status"] == "ok"
     assert [change for change in desk.outcome()["changes"] if "key" in change] == [
         {"key": key, "action": "changed", "origin": "file new.json", "version": current} for key in new
@@ -149,10 +115,10 @@ def test_a_dry_run_changes_nothing_an_apply_does_and_a_second_one_finds_nothing_
     desk.source(**new)
     again = desk.run(*given, "-p", "apply", "true", "-p", "keep_source", "true")
     assert again.returncode == 0 and desk.outcome()["changes"] == []
-    assert path.exists() and current in [version for version, labels in kept.stages.items() if "AWSCURRENT" in labels]
+    assert path.exists() and kept.current == current
 
 
-def test_what_was_wrong_before_and_still_is_is_a_remark(own: Kept, desk: Updater) -> None:
+def test_what_was_wrong_before_and_still_is_is_a_remark(own: KeptSecret, desk: Updater) -> None:
     """A placeholder that stays is told; the change is done and proved all the same, and that decides."""
     own.put(FIRST_SUPERUSER_PASSWORD="temporary-superuser-password-please-update", SENTRY_DSN="")
     given = ("-p", "values_from", "generate", "-p", "keys", "SECRET_KEY", "-p", "apply", "true")
@@ -168,7 +134,7 @@ def test_what_was_wrong_before_and_still_is_is_a_remark(own: Kept, desk: Updater
     assert_nothing_leaked(desk, [own.members["SECRET_KEY"]], ended.stdout, ended.stderr)
 
 
-def test_a_plan_ends_with_1_while_the_error_stands_that_it_is_against(own: Kept, desk: Updater) -> None:
+def test_a_plan_ends_with_1_while_the_error_stands_that_it_is_against(own: KeptSecret, desk: Updater) -> None:
     """The remedy of a finding mends nothing before it is applied: PLAN, the error, and the command, which does it."""
     own.put(FIRST_SUPERUSER_PASSWORD="temporary-superuser-password-please-update")
     text, given = own.text, ("-p", "values_from", "generate", "-p", "keys", "FIRST_SUPERUSER_PASSWORD")
@@ -187,7 +153,7 @@ def test_a_plan_ends_with_1_while_the_error_stands_that_it_is_against(own: Kept,
     assert_nothing_leaked(desk, [own.members["FIRST_SUPERUSER_PASSWORD"]], dry.stdout, done.stdout)
 
 
-def test_a_plan_of_what_is_not_wrong_says_that_it_is_one(own: Kept, desk: Updater) -> None:
+def test_a_plan_of_what_is_not_wrong_says_that_it_is_one(own: KeptSecret, desk: Updater) -> None:
     """A healthy key, and an error of another, which the plan is not against: exit 0, and PLAN in the notebook."""
     own.put(FIRST_SUPERUSER_PASSWORD="temporary-superuser-password-please-update")
     dry = desk.run("-p", "values_from", "generate", "-p", "keys", "SECRET_KEY", "--summary")
@@ -213,11 +179,11 @@ BAD_INPUT = {
 def test_bad_input_gets_one_sentence_and_writes_nothing(desk: Updater, case: str) -> None:
     """Exit 3, one line on standard error, no record, the secret and the file as they were."""
     arguments, told = BAD_INPUT[case]
-    path, stages = desk.source(SECRET_KEY="please-update-me"), Kept(desk.sandbox).stages
+    path, stages = desk.source(SECRET_KEY="please-update-me"), KeptSecret(desk.sandbox).stages
     ended = desk.run(*arguments, "-p", "apply", "true")
     assert ended.returncode == 3
     assert told in ended.stderr and len(ended.stderr.strip().splitlines()) == 1
-    assert [*desk.work.iterdir()] == [path] and Kept(desk.sandbox).stages == stages
+    assert [*desk.work.iterdir()] == [path] and KeptSecret(desk.sandbox).stages == stages
 
 
 @pytest.mark.parametrize(
@@ -229,7 +195,7 @@ def test_bad_input_gets_one_sentence_and_writes_nothing(desk: Updater, case: str
         (["rotate", "-p", "values_from", "keep"], "No service of cluster ohmycoins-staging uses"),
     ],
 )
-def test_applying_what_nobody_named_is_refused(own: Kept, desk: Updater, words: list[str], told: str) -> None:
+def test_applying_what_nobody_named_is_refused(own: KeptSecret, desk: Updater, words: list[str], told: str) -> None:
     """Whoever forgot the parameter does not read a success; without apply, looking at what is there is one."""
     variables = {"OMC_SECRET": own.name}
     ended = desk.call([str(COMMAND), "run", *words, "-p", "apply", "true"], **variables)
@@ -246,7 +212,7 @@ def test_a_value_on_the_command_line_is_refused_and_not_repeated(desk: Updater) 
 
 
 @pytest.mark.parametrize("source", [(), ("-p", "values_from", "prompt")], ids=["no source", "prompt"])
-def test_at_a_terminal_a_prompt_asks_hidden(own: Kept, desk: Updater, source: tuple[str, ...]) -> None:
+def test_at_a_terminal_a_prompt_asks_hidden(own: KeptSecret, desk: Updater, source: tuple[str, ...]) -> None:
     """`omc-runbook run` asks on the terminal itself; what is typed stands neither there nor in the record."""
     new, screen = secrets.token_urlsafe(24), b""
     given = ("-p", "keys", "SMTP_PASSWORD", *source, "-p", "apply", "true")
@@ -266,7 +232,7 @@ def test_at_a_terminal_a_prompt_asks_hidden(own: Kept, desk: Updater, source: tu
     assert_nothing_leaked(desk, [typed], screen.decode())
 
 
-def test_in_a_kernel_with_a_person_a_prompt_asks_hidden(own: Kept, desk: Updater) -> None:
+def test_in_a_kernel_with_a_person_a_prompt_asks_hidden(own: KeptSecret, desk: Updater) -> None:
     """The notebook's cells ask for each key once, as a password, and no message holds what was typed."""
     asked: list[tuple[str, bool]] = []
     said: list[str] = []
@@ -298,7 +264,7 @@ def test_in_a_kernel_with_a_person_a_prompt_asks_hidden(own: Kept, desk: Updater
     assert_nothing_leaked(desk, [new], *said)
 
 
-def write_raced(own: Kept, path: Path) -> None:
+def write_raced(own: KeptSecret, path: Path) -> None:
     """The update notebook, with somebody else's edit right before its own."""
     notebook = nbformat.read(notebooks() / "update.ipynb", as_version=4)
     place = next(number for number, cell in enumerate(notebook.cells) if cell.id == "apply")
@@ -311,7 +277,7 @@ answer = other.put_secret_value(SecretId="{own.name}", SecretString=json.dumps(o
     nbformat.write(notebook, path)
 
 
-def test_being_overtaken_leaves_a_record(own: Kept, desk: Updater, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_being_overtaken_leaves_a_record(own: KeptSecret, desk: Updater, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scheduler's run ends with 2, and its outcome says who was faster."""
     write_raced(own, desk.work / "update.ipynb")
     monkeypatch.setattr(headless_notebooks, "folder", lambda: desk.work)
@@ -323,7 +289,7 @@ def test_being_overtaken_leaves_a_record(own: Kept, desk: Updater, monkeypatch: 
     assert body["failure"] in "\n".join(map(str, ended.summary)) and len([*desk.record.iterdir()]) == 4
 
 
-def test_a_write_that_aws_refuses_leaves_a_record_and_a_look_does_not(own: Kept, desk: Updater) -> None:
+def test_a_write_that_aws_refuses_leaves_a_record_and_a_look_does_not(own: KeptSecret, desk: Updater) -> None:
     """Both end with 2 and a sentence; only from the change on is there something to keep."""
     given = ("-p", "values_from", "generate", "-p", "keys", "SECRET_KEY", "-p", "apply", "true")
     for action in ("GetSecretValue", "PutSecretValue"):
@@ -335,7 +301,7 @@ def test_a_write_that_aws_refuses_leaves_a_record_and_a_look_does_not(own: Kept,
     assert desk.outcome()["status"] == "failed" and not own.labels()
 
 
-def test_being_overtaken_fails_the_cell_that_writes(own: Kept, desk: Updater) -> None:
+def test_being_overtaken_fails_the_cell_that_writes(own: KeptSecret, desk: Updater) -> None:
     """Under plain papermill the notebook stops there, in one sentence with who and which keys; theirs stays."""
     write_raced(own, desk.work / "raced.ipynb")
     path, before = desk.source(SECRET_KEY=(new := secrets.token_hex(32))), own.members
@@ -352,7 +318,7 @@ def test_being_overtaken_fails_the_cell_that_writes(own: Kept, desk: Updater) ->
     assert_nothing_leaked(desk, [new, str(before["SECRET_KEY"])])
 
 
-def test_someone_elses_edit_stays_and_the_plan_can_be_made_again_on_top(own: Kept) -> None:
+def test_someone_elses_edit_stays_and_the_plan_can_be_made_again_on_top(own: KeptSecret) -> None:
     """The writer names the keys that differ; nothing of either is lost after the second try."""
     run, before = runbooks_run.begin("update", "staging"), own.members
     new = secrets.token_hex(32)
@@ -367,7 +333,7 @@ def test_someone_elses_edit_stays_and_the_plan_can_be_made_again_on_top(own: Kep
     assert own.members == before | {"POSTGRES_PASSWORD": theirs, "SECRET_KEY": new}
 
 
-def test_an_edit_right_after_the_write_is_told_as_one(own: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_edit_right_after_the_write_is_told_as_one(own: KeptSecret, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who comes between the write and its proof is told of with the keys, and the written version is named."""
     run, drop = runbooks_run.begin("update", "staging"), secretsmanager.drop_label
 
@@ -387,7 +353,7 @@ def test_an_edit_right_after_the_write_is_told_as_one(own: Kept, monkeypatch: py
 
 @pytest.mark.parametrize("action", ["PutSecretValue", "UpdateSecretVersionStage"])
 def test_a_missing_permission_is_named_and_nothing_becomes_current(
-    own: Kept, monkeypatch: pytest.MonkeyPatch, action: str
+    own: KeptSecret, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
     """A label that could not be taken away goes with the next write by somebody who may."""
     before, new = own.text, secrets.token_hex(32)
@@ -402,14 +368,14 @@ def test_a_missing_permission_is_named_and_nothing_becomes_current(
     assert own.members["SECRET_KEY"] == new and not own.labels()
 
 
-def test_every_written_version_can_be_put_back(own: Kept) -> None:
+def test_every_written_version_can_be_put_back(own: KeptSecret) -> None:
     """The command that undoes it is accepted, and gives back the former text."""
     run, text = runbooks_run.begin("update", "staging"), own.text
     plan = planned(run, SECRET_KEY=secrets.token_hex(32))
     secret_change.apply(run, plan, True)
     words = remedies.restore(run.environment, plan.base, plan.token).command.split()
     given = dict(zip(words[3::2], words[4::2], strict=True))
-    own.client.update_secret_version_stage(
+    own.secretsmanager.update_secret_version_stage(
         SecretId=given["--secret-id"],
         VersionStage=given["--version-stage"],
         MoveToVersionId=given["--move-to-version-id"],
@@ -420,7 +386,7 @@ def test_every_written_version_can_be_put_back(own: Kept) -> None:
     assert own.text != text and not own.labels()
 
 
-def test_keys_are_removed_when_named_and_only_then(own: Kept) -> None:
+def test_keys_are_removed_when_named_and_only_then(own: KeptSecret) -> None:
     """Dry first; then the member is gone and the others are as they were."""
     run, before = runbooks_run.begin("update", "staging"), own.text
     snapshot = run.look()
@@ -430,7 +396,7 @@ def test_keys_are_removed_when_named_and_only_then(own: Kept) -> None:
     assert own.text == before.replace(',\n "SMTP_PORT": 587', "")
 
 
-def test_production_wants_its_name_as_well(own: Kept) -> None:
+def test_production_wants_its_name_as_well(own: KeptSecret) -> None:
     """Without it nothing is written; planning needs no word."""
     run = runbooks_run.begin("update", "production")
     plan, before = planned(run, SECRET_KEY=secrets.token_hex(32)), own.text
@@ -451,10 +417,10 @@ def whole() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("former", ["SECRET_KEY=no JSON", '["a list"]', b"bytes"])
-def test_what_is_no_document_is_replaced_by_a_whole_one_only(own: Kept, former: str | bytes) -> None:
+def test_what_is_no_document_is_replaced_by_a_whole_one_only(own: KeptSecret, former: str | bytes) -> None:
     """Too few keys are refused; the plan says what is replaced, and the former content can be put back."""
     given = {"SecretString": former} if isinstance(former, str) else {"SecretBinary": former}
-    own.client.put_secret_value(SecretId=own.name, **given)
+    own.secretsmanager.put_secret_value(SecretId=own.name, **given)
     run, stages, new = runbooks_run.begin("update", "staging"), own.stages, whole()
     with pytest.raises(UsageError, match=r"is not a JSON object.* FIRST_SUPERUSER would be missing"):
         planned(run, **{key: value for key, value in new.items() if key != "FIRST_SUPERUSER"})
@@ -463,13 +429,13 @@ def test_what_is_no_document_is_replaced_by_a_whole_one_only(own: Kept, former: 
     assert "all of it is replaced" in note and plan.base[:8] in note and own.stages == stages
     assert secret_change.apply(run, plan, True)
     assert own.members == new and not own.labels()
-    before = own.client.get_secret_value(SecretId=own.name, VersionStage="AWSPREVIOUS")
+    before = own.secretsmanager.get_secret_value(SecretId=own.name, VersionStage="AWSPREVIOUS")
     assert before["VersionId"] == plan.base and former in (before.get("SecretString"), before.get("SecretBinary"))
 
 
-def test_nothing_is_planned_where_nothing_is_given(own: Kept) -> None:
+def test_nothing_is_planned_where_nothing_is_given(own: KeptSecret) -> None:
     """Run All with the parameters as they are is safe and says so, also where there is no document."""
-    own.client.put_secret_value(SecretId=own.name, SecretString="no JSON")
+    own.secretsmanager.put_secret_value(SecretId=own.name, SecretString="no JSON")
     run = runbooks_run.begin("update", "staging")
     plan = planned_none(run)
     assert plan.is_empty and plan.notes == () and secret_change.apply(run, plan, True) and own.text == "no JSON"
@@ -480,11 +446,11 @@ def planned_none(run: Run) -> Any:
     return secret_change.plan(run, snapshot, secret_change.gather(run, snapshot, ""))
 
 
-def test_of_two_first_versions_the_second_is_refused(own: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_first_versions_the_second_is_refused(own: KeptSecret, monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret without a value takes the first that comes; who planned on none as well is told, and it stays."""
     monkeypatch.setenv("OMC_SECRET", name := f"bare-{secrets.token_hex(4)}")
-    own.client.create_secret(Name=name)
-    bare, run = Kept(own.sandbox, name), runbooks_run.begin("update", "staging")
+    own.secretsmanager.create_secret(Name=name)
+    bare, run = KeptSecret(own.sandbox, name), runbooks_run.begin("update", "staging")
     mine, late = whole(), whole()
     plan, other = planned(run, **mine), planned(run, **late)
     assert plan.base == "" and "becomes its first version" in plan.notes[-1]
@@ -506,7 +472,7 @@ STEPS = ["PutSecretValue", "UpdateSecretVersionStage", "UpdateSecretVersionStage
 
 
 @pytest.mark.parametrize("last", range(1, len(STEPS) + 1))
-def test_a_writer_killed_after_any_step_is_finished_by_a_second_try(own: Kept, tmp_path: Path, last: int) -> None:
+def test_a_writer_killed_after_any_step_is_finished_by_a_second_try(own: KeptSecret, tmp_path: Path, last: int) -> None:
     """Whatever was done, the rerun ends with the values in force, one new version and no label."""
     versions, new = own.versions, {"SECRET_KEY": secrets.token_hex(32)}
     path, told = tmp_path / "new.json", tmp_path / "last"
@@ -520,11 +486,11 @@ def test_a_writer_killed_after_any_step_is_finished_by_a_second_try(own: Kept, t
     assert not own.labels() and len(own.versions - versions) == 1
 
 
-def test_a_label_that_a_killed_writer_left_goes_with_the_next_write_and_not_with_a_dry_run(own: Kept) -> None:
+def test_a_label_that_a_killed_writer_left_goes_with_the_next_write_and_not_with_a_dry_run(own: KeptSecret) -> None:
     """Another plan than the killed one tidies up after it."""
     run = runbooks_run.begin("update", "staging")
     stray = {"SecretString": own.text, "VersionStages": [f"{LABEL}stray"]}
-    own.client.put_secret_value(SecretId=own.name, **stray)
+    own.secretsmanager.put_secret_value(SecretId=own.name, **stray)
     plan = planned(run, SECRET_KEY=secrets.token_hex(32))
     secret_change.apply(run, plan, False)
     assert own.labels()
@@ -532,7 +498,7 @@ def test_a_label_that_a_killed_writer_left_goes_with_the_next_write_and_not_with
     assert not own.labels() and own.text != stray["SecretString"]
 
 
-def test_of_racing_writers_one_wins_and_the_other_is_told(own: Kept) -> None:
+def test_of_racing_writers_one_wins_and_the_other_is_told(own: KeptSecret) -> None:
     """Twenty pairs from two processes: what was acknowledged is there, the rest of the secret is untouched."""
     command = [sys.executable, str(WRITER), "race"]
     racers = [subprocess.Popen(command, stdin=-1, stdout=-1, text=True) for _ in range(2)]

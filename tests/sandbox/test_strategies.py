@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import pytest
 from support import forked_command
-from support.administrator import BAD, Place
+from support.administrator import BAD, Place, at_work
 from support.paths import SUPPORT
-from support.runs import SECRET, deny, sign_in
+from support.runs import SECRET, deny
 
 from omc_runbook.changes.deploy import watch
 from omc_runbook.changes.deploy.executor import SecretResult
@@ -39,11 +39,7 @@ ROTATOR = SUPPORT / "rotate_process.py"
 
 @pytest.fixture
 def place(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Iterator[Place]:
-    sign_in(sandbox, monkeypatch)
-    made = Place(sandbox)
-    monkeypatch.setattr(
-        live_change, "Progress", lambda: lambda rollouts, lines: made.told.extend((time.time(), x) for x in lines)
-    )
+    made = at_work(sandbox, monkeypatch)
     yield made
     deployments.configure(made.world, "backend")
     faults.mend(sandbox.endpoint, None)
@@ -115,7 +111,7 @@ def test_a_rollback_is_a_remark_once_the_value_is_back(place: Place, strategy: S
         SecretId=SECRET, VersionStage="AWSCURRENT", MoveToVersionId=version, RemoveFromVersionId=bad
     )
     assert verified() == {}
-    place.put(SENTRY_DSN=f"https://0@o1.ingest.example.com/{place.versions}")
+    place.put(SENTRY_DSN=f"https://0@o1.ingest.example.com/{len(place.versions)}")
     assert "not-forced" in verified()
 
 
@@ -241,7 +237,7 @@ def test_a_pause_that_another_deployment_overtakes(place: Place, monkeypatch: py
 def test_a_pause_that_another_version_overtakes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Theirs stays, with our key; a second run deploys it, and both values arrive."""
     configure(place, "BLUE_GREEN", hooks=[deployments.pause("POST_SCALE_UP")])
-    theirs = f"https://0@o1.ingest.example.com/{place.versions}"
+    theirs = f"https://0@o1.ingest.example.com/{len(place.versions)}"
     acting(place, monkeypatch, lambda arn, hook: place.put(SENTRY_DSN=theirs))
     done = place.rotate("SECRET_KEY")
     assert done and not done.is_in_force and not done.rollbacks and not done.restored_version
@@ -411,7 +407,7 @@ def test_what_somebody_else_wrote_meanwhile_is_not_taken_back(place: Place, tmp_
 
     def write_and_stop(rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:
         if not theirs:
-            place.put(SENTRY_DSN=f"https://0@o1.ingest.example.com/{place.versions}")
+            place.put(SENTRY_DSN=f"https://0@o1.ingest.example.com/{len(place.versions)}")
             theirs.append(place.current)
             file.ask("back")
 
@@ -427,7 +423,7 @@ def test_what_somebody_else_wrote_meanwhile_is_not_taken_back(place: Place, tmp_
 def test_a_redeployment_without_a_new_version_is_only_stopped(place: Place, tmp_path: Path) -> None:
     """Somebody else wrote the version that tasks get: there is none of ours to take back, and another run finishes."""
     configure(place, "ROLLING")
-    place.put(SENTRY_DSN=f"https://0@o1.ingest.example.com/{place.versions}")
+    place.put(SENTRY_DSN=f"https://0@o1.ingest.example.com/{len(place.versions)}")
     version, file = place.current, StateFile(tmp_path / "rotate.state.json")
     run = runbooks_run.begin("rotate", "staging")
     snapshot = run.look()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
-from support.runs import SECRET, client
+import pytest
+from support.runs import SECRET, client, sign_in
 
 from omc_runbook.changes.deploy.executor import SecretResult
+from omc_runbook.runbooks import live_change, secret_change
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks import secret_change
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.staging import CLUSTER, World
@@ -19,23 +21,24 @@ BAD = "https://0@256.256.256.256/4"
 """A text that the catalogue takes for a DSN and the application does not."""
 
 
-class Place:
-    """The sandbox as its administrator sees it, and the runbook at work in it."""
+class KeptSecret:
+    """A secret as the sandbox's administrator sees it, in Secrets Manager itself."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self.sandbox, self.world = sandbox, World(sandbox.endpoint)
-        self.secretsmanager, self.ecs = client(sandbox, "secretsmanager"), client(sandbox, "ecs")
-        self.told: list[tuple[float, str]] = []
+    def __init__(self, sandbox: Sandbox, name: str = SECRET) -> None:
+        self.sandbox, self.name, self.secretsmanager = sandbox, name, client(sandbox, "secretsmanager")
+
+    @property
+    def text(self) -> str:
+        return str(self.secretsmanager.get_secret_value(SecretId=self.name, VersionStage="AWSCURRENT")["SecretString"])
 
     @property
     def members(self) -> dict[str, Any]:
-        answer = self.secretsmanager.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")
-        members: dict[str, Any] = json.loads(answer["SecretString"])
+        members: dict[str, Any] = json.loads(self.text)
         return members
 
     @property
     def stages(self) -> dict[str, list[str]]:
-        stages: dict[str, list[str]] = self.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+        stages: dict[str, list[str]] = self.secretsmanager.describe_secret(SecretId=self.name)["VersionIdsToStages"]
         return stages
 
     @property
@@ -43,16 +46,27 @@ class Place:
         return next(version for version, labels in self.stages.items() if "AWSCURRENT" in labels)
 
     @property
-    def versions(self) -> int:
-        listed = self.secretsmanager.list_secret_version_ids(SecretId=SECRET, IncludeDeprecated=True)
-        return len(listed["Versions"])
+    def versions(self) -> set[str]:
+        listed = self.secretsmanager.list_secret_version_ids(SecretId=self.name, IncludeDeprecated=True)["Versions"]
+        return {version["VersionId"] for version in listed}
 
     def labels(self) -> list[str]:
+        """Labels of ours that were left behind."""
         return [label for labels in self.stages.values() for label in labels if label.startswith("omc-")]
 
-    def put(self, **members: str) -> None:
-        """Somebody else's edit."""
-        self.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=json.dumps(self.members | members))
+    def put(self, **members: Any) -> str:
+        """Somebody else's edit, as the guide does it; the new version's id."""
+        text = json.dumps(self.members | members)
+        return str(self.secretsmanager.put_secret_value(SecretId=self.name, SecretString=text)["VersionId"])
+
+
+class Place(KeptSecret):
+    """The sandbox as its administrator sees it, and the runbook at work in it."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(sandbox)
+        self.world, self.ecs = World(sandbox.endpoint), client(sandbox, "ecs")
+        self.told: list[tuple[float, str]] = []
 
     def held(self, key: str) -> dict[str, set[str]]:
         """What the processes of each service hold in a variable."""
@@ -85,3 +99,13 @@ class Place:
         return secret_change.apply(
             run, plan, **{"apply": True, "new": new, "step": step or (lambda name: None), **options}
         )
+
+
+def at_work(sandbox: Sandbox, patch: pytest.MonkeyPatch) -> Place:
+    """A place whose runbook this process runs, which keeps what the progress tells and when."""
+    sign_in(sandbox, patch)
+    place = Place(sandbox)
+    patch.setattr(
+        live_change, "Progress", lambda: lambda rollouts, lines: place.told.extend((time.time(), x) for x in lines)
+    )
+    return place
