@@ -253,7 +253,7 @@ def _execute(
         failure = DIED
     except OSError as error:
         # Writing the notebook failed after its last cell, so what the outcome says is all.
-        return keeper.unrecorded(keeper.publish(records.mask(keeper.read(""))), error)
+        return keeper.unrecorded(records.mask(keeper.read("")), error)
     return keeper.keep(failure)
 
 
@@ -324,6 +324,7 @@ class _Keeper:
     def _not_uploaded(self, outcome: Outcome, record: Record, error: Exception) -> RunResult:
         """Report a run whose record stays on this machine."""
         failure = Line(f"The record could not be uploaded: {_reason(error)}", "warning", "warning")
+        outcome = self._published_without_record(outcome, failure.text)
         lines = (*summary.summarise(outcome, str(record.page), self.command), failure)
         lines = summary.mask(lines)
         return RunResult(RunbookError.exit_code, lines, record.page, is_recorded=False, failure=lines[-1].text)
@@ -333,10 +334,20 @@ class _Keeper:
         _remove_older_outcome(self.record)
         place = self.bucket.address if self.bucket else self.record.folder
         path = f"none in {place}, though the run took place: {_reason(error)}"
-        lines = summary.mask(summary.summarise(outcome, path, self.command))
         failure = f"No record was kept in {place}: {_reason(error).rstrip('.')}."
+        outcome = self._published_without_record(outcome, failure)
+        lines = summary.mask(summary.summarise(outcome, path, self.command))
         (line,) = summary.mask((Line(failure, "warning", "warning"),))
         return RunResult(RunbookError.exit_code, lines, None, is_recorded=False, failure=line.text)
+
+    def _published_without_record(self, outcome: Outcome, failure: str) -> Outcome:
+        """Publish that a run has no record: who hears of it by messages or exports alone was told how it ended.
+
+        Returns the outcome as the run had it, with what could not be delivered.
+        """
+        reasons = "\n".join(filter(None, (outcome.failure, failure)))
+        told = self.publish(records.mask(replace(outcome, failure=reasons)))
+        return replace(outcome, notifications=tuple(dict.fromkeys((*outcome.notifications, *told.notifications))))
 
 
 def _remove_older_outcome(record: Record) -> None:

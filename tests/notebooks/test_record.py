@@ -212,10 +212,15 @@ def test_a_disk_that_fills_up_while_a_runbook_changes_something_hides_nothing(
 def test_an_outcome_goes_beside_the_records_where_there_is_no_other_room(
     tmp_path: Path, engine: tuple[str, ...]
 ) -> None:
-    """What was done is told though the folder for temporary files takes nothing any more; no file stays."""
+    """What was done is told though the folder for temporary files takes nothing any more; no file stays.
+
+    What reads only exports learns that the run did not end well.
+    """
     remove = "import shutil; shutil.rmtree(os.path.dirname(os.environ['OMC_RUNBOOK_OUTCOME']))"
-    ended = run_night(tmp_path, engine, remove, "conclude.end(outcome)")
+    export = ("--export", f"emf={tmp_path / 'night.log'}")
+    ended = run_night(tmp_path, (*engine, *export), remove, "conclude.end(outcome)")
     assert (ended.returncode, ended.stderr) == (2, "")
+    assert json.loads((tmp_path / "night.log").read_text().splitlines()[-1])["ExitCode"] == 2
     *told, record = ended.stdout.splitlines()
     assert told == ["night on staging: ok", "  changed  SECRET_KEY, in version a-version"]
     assert record.startswith(f"Record: none in {tmp_path / 'records'}, though the run took place: ")

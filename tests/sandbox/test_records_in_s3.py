@@ -139,11 +139,16 @@ def test_a_run_that_was_refused_is_not_listed_as_under_way(desk: Desk, bucket: s
     assert checked.stdout.startswith("no record "), checked.stdout
 
 
-def test_a_record_that_cannot_be_uploaded_stays_on_this_machine(desk: Desk, bucket: str) -> None:
-    """Exit 2 with the sentence and the path; the outcome is as it was, and the place says that a record is missing."""
+def test_a_record_that_cannot_be_uploaded_stays_on_this_machine(desk: Desk, bucket: str, tmp_path: Path) -> None:
+    """Exit 2 with the sentence and the path; the outcome is as it was, and the place says that a record is missing.
+
+    What reads only exports learns of it too.
+    """
     denied = person(desk, {"Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*/outcome.json"})
-    done = run(desk, f"s3://{bucket}/{PLACE}", "--quiet", **denied)
+    export = tmp_path / "verify.prom"
+    done = run(desk, f"s3://{bucket}/{PLACE}", "--quiet", "--export", f"prometheus={export}", **denied)
     assert done.returncode == 2, done.stderr
+    assert 'omc_runbook_exit_code{environment="staging",runbook="verify"} 2.0' in export.read_text().splitlines()
     assert f"The record could not be uploaded: Could not write to s3://{bucket}/{PLACE}: AccessDenied" in done.stdout
     (page,) = (desk.root / "tmp").glob("omc-record-*/verify-*.html")
     assert f"Record: {page}" in done.stdout and "verify on staging: ok" in done.stdout
