@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import re
@@ -17,7 +18,7 @@ import click
 
 from omc_runbook import __name__ as package
 from omc_runbook.masking import coredump, left_over
-from omc_runbook.model import streams
+from omc_runbook.model import ending, streams
 from omc_runbook.model.commands import StrictGroup
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.letters import on_one_line, printable, shorten
@@ -490,15 +491,18 @@ def _temporary_sandbox() -> Iterator[None]:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code: 0, 1, 2 or 3."""
     _open_streams()
+    ending.begin()
     # A scheduler that ends this process must not leave a kernel, a sandbox or temporary files.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in ending.heard():
         signal.signal(number, _end)
+    atexit.register(ending.ignore)
     code = None
     try:
         code = _run(sys.argv[1:] if arguments is None else arguments)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else CANNOT_FINISH
     finally:
+        ending.decide()
         if code is None:
             # A bug, which Python would end with 1: that means findings.
             from omc_runbook.masking import registry
@@ -588,7 +592,13 @@ def _print_error(message: str, hint: str = "") -> None:
 
 
 def _end(number: int, frame: object) -> None:
-    click.echo("Interrupted.", err=True)
+    is_new = ending.note(number)
+    if ending.comes_too_late():
+        return
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    if is_new:
+        click.echo("Interrupted.", err=True)
     raise SystemExit(CANNOT_FINISH)
 
 

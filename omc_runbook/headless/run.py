@@ -19,7 +19,7 @@ from omc_runbook.headless import notebooks, publishing
 from omc_runbook.headless.places import FOLDER
 from omc_runbook.headless.publishing import Publish
 from omc_runbook.masking import registry
-from omc_runbook.model import errors, temporary
+from omc_runbook.model import ending, errors, temporary
 from omc_runbook.model import parameters as notebook_parameters
 from omc_runbook.model.errors import CouldNotLook, Interrupted, RunbookError, UsageError
 from omc_runbook.model.findings import Outcome
@@ -146,8 +146,9 @@ class _Once:
         self._publish, self.has_begun = publish, False
 
     def __call__(self, outcome: Outcome) -> Outcome:
-        """Publish an outcome."""
+        """Publish an outcome, which no signal changes any more."""
         self.has_begun = True
+        ending.decide()
         return self._publish(outcome)
 
 

@@ -21,6 +21,7 @@ from traitlets.config import Config
 from omc_runbook.masking import channel, registry
 from omc_runbook.masking.index import Index
 from omc_runbook.masking.nested import mask_nested
+from omc_runbook.model import ending
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import PASTED
 
@@ -28,7 +29,6 @@ from omc_runbook.model.parameters import PASTED
 _OUTPUT_FORM = frozenset({"output_type", "name"})
 _CELL_FORM = frozenset({"cell_type", "id", "outputs", "source"})
 _NOTEBOOK_FORM = frozenset({"kernelspec", "language_info"})
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPT = KeyboardInterrupt.__name__
 _INJECTED = "injected-parameters"
 _PARAMETERS = frozenset({"parameters", _INJECTED})
@@ -110,12 +110,13 @@ class InterruptibleClient(PapermillNotebookClient):  # type: ignore[misc]
     @contextmanager
     def _interrupting(self) -> Iterator[None]:
         # Only the main thread may have handlers.
-        numbers = SIGNALS if threading.current_thread() is threading.main_thread() else ()
+        numbers = ending.heard() if threading.current_thread() is threading.main_thread() else ()
         before = {number: signal.getsignal(number) for number in numbers}
 
         def interrupt(number: int, frame: FrameType | None) -> None:
             for each, handler in before.items():
                 signal.signal(each, handler)
+            ending.note(number)
             self._is_interrupted = True
             with suppress(ProcessLookupError):
                 os.kill(self.km.provisioner.pid, signal.SIGINT)

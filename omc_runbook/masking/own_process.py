@@ -20,7 +20,8 @@ from omc_runbook.masking import cell_shell, left_over, wire
 from omc_runbook.masking.cell_outputs import CellOutputs
 from omc_runbook.masking.cell_shell import CellStream
 from omc_runbook.masking.descriptors import NAMES, Descriptors
-from omc_runbook.masking.engine import INTERRUPT, SIGNALS, MaskingEngine, MaskingManager
+from omc_runbook.masking.engine import INTERRUPT, MaskingEngine, MaskingManager
+from omc_runbook.model import ending
 from omc_runbook.model.errors import RunbookError
 
 PATIENCE = 2
@@ -64,7 +65,7 @@ class Interruption:
     def listening(self) -> Iterator[None]:
         """Take the signals while the context lasts."""
         # Only the main thread may have handlers.
-        numbers = SIGNALS if threading.current_thread() is threading.main_thread() else ()
+        numbers = ending.heard() if threading.current_thread() is threading.main_thread() else ()
         before = {number: signal.signal(number, self._interrupt) for number in numbers}
         try:
             yield
@@ -82,7 +83,8 @@ class Interruption:
             self._is_in_cell = False
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        self._numbers.append(number)
+        if ending.note(number):
+            self._numbers.append(number)
         if len(self._numbers) > PATIENCE:
             os._exit(RunbookError.exit_code)
         if self._is_in_cell:

@@ -331,6 +331,65 @@ def test_a_second_signal_ends_what_ignores_the_first(tmp_path: Path, engine: tup
     assert not [*(tmp_path / "tmp").iterdir()]
 
 
+def send_itself(name: str) -> str:
+    """A line of a cell in which its process sends itself a signal."""
+    return f"import signal; os.kill(os.getpid(), signal.{name})"
+
+
+LOST = f"""
+import time
+class Callback:
+    def __del__(self):
+        {send_itself("SIGTERM")}
+        time.sleep(0.01)
+Callback()
+time.sleep(60)
+"""
+"""Python ignores what is raised in a callback from C, such as a destructor."""
+SLOW = """
+import resource, time
+limit = int(time.process_time()) + 1
+resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+while True: pass
+"""
+
+
+@pytest.mark.parametrize("ending", [LOST, SLOW], ids=["lost in a callback", "limit of CPU time"])
+def test_a_signal_ends_a_run_wherever_it_comes(tmp_path: Path, ending: str) -> None:
+    """Exit 2 and a record that says so."""
+    ended = run_full(tmp_path, (), "conclude.announce(outcome)", ending)
+    assert (ended.returncode, ended.stderr) == (2, "")
+    body = json.loads((tmp_path / "records" / "outcome.json").read_text())
+    assert body["status"] == "failed" and body["failure"].startswith("Interrupted")
+
+
+def test_a_signal_that_a_run_was_begun_to_ignore_does_not_end_it(tmp_path: Path) -> None:
+    """As by nohup, when the terminal goes."""
+    command = night(tmp_path, (), send_itself("SIGHUP"), "conclude.end(outcome)")
+    ended = subprocess.run(["nohup", *command], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
+    assert json.loads((tmp_path / "records" / "outcome.json").read_text())["status"] == "ok"
+
+
+def test_a_signal_that_comes_when_a_run_is_published_is_too_late(tmp_path: Path) -> None:
+    """The exit code is what messages and exports have said already, and there is a record."""
+    command = night(tmp_path, (), "conclude.end(outcome)")
+    script = tmp_path / "night.py"
+    script.write_text(
+        script.read_text().replace(
+            "cli.main(",
+            "import os, signal\n"
+            "from omc_runbook.report.archive import kept_records\n"
+            "save = kept_records.save\n"
+            "kept_records.save = lambda *words: (os.kill(os.getpid(), signal.SIGTERM), save(*words))[1]\n"
+            "cli.main(",
+        )
+    )
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert json.loads((tmp_path / "records" / "outcome.json").read_text())["status"] == "ok"
+
+
 @ENGINES
 def test_a_run_that_is_well_leaves_its_record_alone(tmp_path: Path, engine: tuple[str, ...]) -> None:
     """The older outcome makes room for that of this run; nothing else is in the folder."""
