@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from omc_runbook.model import time_limits
 from omc_runbook.model.errors import CouldNotLook, UsageError
@@ -16,6 +17,9 @@ from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import expand, nearest
 
 _PARAMETER = re.compile(r"^(?P<name>\w+): (?P<kind>\w+) = (?P<default>.*?)  # (?P<meaning>.*)$", re.MULTILINE)
+
+_FORMAT = 4
+_CELLS = frozenset({"code", "markdown", "raw"})
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,32 @@ def find(name: str) -> Path:
     return notebooks[name]
 
 
+def find_usable(name: str) -> Path:
+    """A runbook's notebook, read once; raises as `describe` does."""
+    path = find(name)
+    _read(path)
+    return path
+
+
+def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """A notebook's cells, and which of them has the parameters; raises CouldNotLook where it is broken."""
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        cells = body["cells"]
+        (at,) = (number for number, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", ()))
+        is_whole = all(cell["cell_type"] in _CELLS and isinstance(cell["source"], str | list) for cell in cells)
+        if not (is_whole and body["nbformat"] == _FORMAT and isinstance(body["metadata"], dict)):
+            raise ValueError
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        expected = f"it is no notebook of format {_FORMAT} with one cell of parameters"
+        reason = error.strerror if isinstance(error, OSError) else expected
+        raise CouldNotLook(
+            f"The notebook {path} cannot be used: {reason}. Undo what changed it, or install omc-runbook again."
+            " Nothing was read."
+        ) from None
+    return cells, at
+
+
 def declared(source: str) -> tuple[NotebookParameter, ...]:
     """The parameters that a cell declares."""
     return tuple(NotebookParameter(**match.groupdict()) for match in _PARAMETER.finditer(source))
@@ -89,17 +119,8 @@ def describe(name: str) -> Description:
 
     Raises UsageError where there is no such runbook, and CouldNotLook where its notebook is broken.
     """
-    path = find(name)
-    try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        sources = ["".join(cell["source"]) for cell in cells]
-        (at,) = (number for number, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", ()))
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no notebook with one cell of parameters"
-        raise CouldNotLook(
-            f"The notebook {path} cannot be used: {reason}. Undo what changed it, or install omc-runbook again."
-            " Nothing was read."
-        ) from None
+    cells, at = _read(find(name))
+    sources = ["".join(cell["source"]) for cell in cells]
     head, _, text = sources[0].partition("\n")
     parameters = declared(sources[at])
     notes = sources[at - 1].partition("\n")[2].strip()

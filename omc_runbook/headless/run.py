@@ -54,6 +54,7 @@ _FORMATS = (
 CHANGE_HEADING = "## Change it"
 """The heading of the section in which a notebook makes changes."""
 
+_RUNBOOKS = "omc_runbook.runbooks"
 INTERRUPTED = "Interrupted outside the steps of the change: run verify to see the state, and this runbook again."
 INTERRUPTED_EARLY = "Interrupted: run it again."
 INTERRUPTED_PLAN = "Interrupted. Nothing was changed."
@@ -105,7 +106,7 @@ def run(
     published = _Once(publish)
     try:
         skip_formats()
-        notebook = notebooks.find(name)
+        notebook = notebooks.find_usable(name)
         typed = notebook_parameters.check(notebook, pairs)
         command = notebooks.applying_command(name, dict(pairs), options)
         if bucket and typed.get("apply"):
@@ -249,13 +250,20 @@ def _execute(
         kind = errors.find_class(error.ename)
         if kind is not None and (issubclass(kind, UsageError) or not _may_have_changed(draft.notebook)):
             raise kind(error.evalue) from None
-        failure = error.evalue if kind else f"{error.ename}: {error.evalue}"
+        failure = error.evalue if kind else f"{error.ename}: {error.evalue}{_advice(error.ename, error.evalue, source)}"
     except DeadKernelError:
         failure = DIED
     except OSError as error:
         # Writing the notebook failed after its last cell, so what the outcome says is all.
         return keeper.unrecorded(records.mask(keeper.read("")), error)
     return keeper.keep(failure)
+
+
+def _advice(name: str, text: str, notebook: Path) -> str:
+    """What to do about an error that says that the package has no such function as the notebook calls; else ""."""
+    if name not in (AttributeError.__name__, ImportError.__name__) or f"'{_RUNBOOKS}" not in text:
+        return ""
+    return f". {notebook} is of another version than the package: install omc-runbook again, which brings both."
 
 
 def _may_have_changed(path: Path) -> bool:

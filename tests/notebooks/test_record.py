@@ -331,6 +331,17 @@ def test_a_second_signal_ends_what_ignores_the_first(tmp_path: Path, engine: tup
     assert not [*(tmp_path / "tmp").iterdir()]
 
 
+@pytest.mark.parametrize("line", ["from omc_runbook.runbooks import newer", "conclude.newer_verb(outcome)"])
+def test_a_notebook_of_another_version_than_the_package_says_what_to_do(tmp_path: Path, line: str) -> None:
+    """As after a checkout of the notebooks alone."""
+    ended = run_night(tmp_path, (), "conclude.announce(outcome)", line)
+    assert ended.returncode == 2, ended.stderr
+    failure = json.loads((tmp_path / "records" / "outcome.json").read_text())["failure"]
+    assert failure.endswith(
+        "night.ipynb is of another version than the package: install omc-runbook again, which brings both."
+    )
+
+
 def send_itself(name: str) -> str:
     """A line of a cell in which its process sends itself a signal."""
     return f"import signal; os.kill(os.getpid(), signal.{name})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,7 +56,28 @@ def test_a_run_with_a_wrong_parameter_is_published(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("text", ["<<<<<<< HEAD", "[]", '{"cells": []}', '{"cells": [{"source": []}]}', "\udcff"])
+CELL = '{"cell_type": "code", "source": [], "outputs": [], "metadata": {"tags": ["parameters"]}}'
+BROKEN = (
+    "<<<<<<< HEAD",
+    "[]",
+    '{"cells": []}',
+    '{"cells": [{"source": []}]}',
+    "\udcff",
+    f'{{"cells": [{CELL}], "metadata": {{}}}}',
+    f'{{"cells": [{CELL}], "metadata": {{}}, "nbformat": 3}}',
+    f'{{"cells": [{CELL}], "nbformat": 4}}',
+    f'{{"cells": [{CELL}, {{"metadata": {{}}, "source": []}}], "metadata": {{}}, "nbformat": 4}}',
+)
+PREPARE = """
+import sys
+from pathlib import Path
+from omc_runbook.headless import notebooks
+notebooks.folder = lambda: Path(sys.argv[1])
+import omc_runbook.headless.prepared
+"""
+
+
+@pytest.mark.parametrize("text", BROKEN)
 def test_a_notebook_that_somebody_broke_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
@@ -63,5 +86,12 @@ def test_a_notebook_that_somebody_broke_is_one_sentence(
     path.write_text(text, encoding="utf-8", errors="surrogateescape")
     monkeypatch.setattr(notebooks, "folder", lambda: tmp_path)
     with pytest.raises(CouldNotLook) as caught:
-        notebooks.describe("verify")
+        headless_run.run("verify", (), tmp_path / "records")
     assert str(caught.value).startswith(f"The notebook {path} cannot be used: it is no notebook")
+
+
+def test_a_notebook_that_somebody_broke_ends_no_process_that_workers_are_forked_from(tmp_path: Path) -> None:
+    """Each worker says what is wrong, with no traceback before it."""
+    (tmp_path / "verify.ipynb").write_text("<<<<<<< HEAD")
+    ended = subprocess.run([sys.executable, "-c", PREPARE, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
