@@ -20,7 +20,7 @@ from omc_runbook import __name__ as package
 from omc_runbook.masking import coredump, left_over
 from omc_runbook.model import ending, streams
 from omc_runbook.model.commands import StrictGroup
-from omc_runbook.model.errors import RunbookError, UsageError
+from omc_runbook.model.errors import OUT_OF_MEMORY, RunbookError, UsageError
 from omc_runbook.model.letters import on_one_line, printable, shorten
 from omc_runbook.sandbox.cli import sandbox
 
@@ -545,6 +545,9 @@ def _run(words: list[str]) -> int:
         for note in getattr(error, "__notes__", ()):
             click.echo(f"{click.style('warning:', 'yellow', bold=True)} {printable(note)}", err=True)
         return error.exit_code
+    except MemoryError:
+        _print_error(OUT_OF_MEMORY)
+        return CANNOT_FINISH
     except OSError as error:
         # Not 1, which means findings.
         _print_error(_why_no_folder() or f"Operating system error: {error}.")

@@ -28,10 +28,10 @@ def after_run(folder: Path, runbook_toml: str = "") -> tuple[Line, ...]:
         removals = retention.plan(folder, load(LOCAL, runbook_toml).records, now)
         retention.apply(removals)
         write(folder, now, runbook_toml)
-    except (OSError, ValueError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+    except (OSError, ValueError, MemoryError, UsageError) as error:
+        reason = "memory ran out" if isinstance(error, MemoryError) else getattr(error, "strerror", "") or str(error)
         return summary.mask(
-            (Line(f"The folder of records could not be put in order: {reason}.", "warning", "warning"),)
+            (Line(f"The folder of records could not be put in order: {reason.rstrip('.')}.", "warning", "warning"),)
         )
     names = ", ".join(removal.stem.text for removal in removals)
     return (Line(f"Not kept any longer, as runbook.toml says: {names}.", "note"),) if removals else ()

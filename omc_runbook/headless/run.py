@@ -21,7 +21,7 @@ from omc_runbook.headless.publishing import Publish
 from omc_runbook.masking import registry
 from omc_runbook.model import ending, errors, temporary
 from omc_runbook.model import parameters as notebook_parameters
-from omc_runbook.model.errors import CouldNotLook, Interrupted, RunbookError, UsageError
+from omc_runbook.model.errors import OUT_OF_MEMORY, CouldNotLook, Interrupted, RunbookError, UsageError
 from omc_runbook.model.findings import Outcome
 from omc_runbook.model.handover import (
     COMMAND_VARIABLE,
@@ -133,10 +133,11 @@ def run(
         for line in summary.undelivered(failed):
             error.add_note(line.text)
         raise
-    except (KeyboardInterrupt, SystemExit):
-        # A signal outside the notebook's cells.
+    except (KeyboardInterrupt, SystemExit, MemoryError) as error:
+        # Outside the notebook's cells.
+        reason = OUT_OF_MEMORY if isinstance(error, MemoryError) else INTERRUPTED_EARLY
         if not published.has_begun:
-            published(records.mask(Outcome.of_failure(name, environment, started, INTERRUPTED_EARLY)))
+            published(records.mask(Outcome.of_failure(name, environment, started, reason)))
         raise
 
 
@@ -317,7 +318,7 @@ class _Keeper:
             outcome = self.publish(outcome)
             notebook = nbformat.read(self.draft.notebook, as_version=4)
             record = kept_records.save(notebook, outcome, self.draft, self.record)
-        except (OSError, ValueError, CouldNotLook) as error:
+        except (OSError, ValueError, CouldNotLook, MemoryError) as error:
             return self.unrecorded(outcome, error)
         if self.bucket is None:
             lines = summary.summarise(outcome, str(record.page), self.command)
@@ -366,6 +367,8 @@ def _remove_older_outcome(record: Record) -> None:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return OUT_OF_MEMORY
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+OUT_OF_MEMORY = "Memory ran out: let this process have more, then run again."
+
 
 class RunbookError(Exception):
     """A runbook cannot go on; the message is one sentence for the person who ran it (exit code 2)."""

@@ -6,11 +6,13 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from omc_runbook.model.shell import command
 
 LARGEST = 1_048_576
 """The largest file that is read, in bytes: no source file is larger."""
+_PIECE = 65_536
 
 
 def read(path: Path, largest: int = LARGEST) -> bytes:
@@ -26,7 +28,16 @@ def read(path: Path, largest: int = LARGEST) -> bytes:
             raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "it is a pipe or a device", str(path))
-        return file.read(largest + 1)
+        return _read_at_most(file, largest + 1)
+
+
+def _read_at_most(file: BinaryIO, number: int) -> bytes:
+    """So many bytes of a file at most: asked for all at once, Python makes room for as many."""
+    pieces = list[bytes]()
+    while number and (piece := file.read(min(number, _PIECE))):
+        pieces.append(piece)
+        number -= len(piece)
+    return b"".join(pieces)
 
 
 def advise_owner(path: Path) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from omc_runbook.headless import notebooks
 from omc_runbook.headless import run as headless_run
-from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.errors import OUT_OF_MEMORY, CouldNotLook, UsageError
 from omc_runbook.model.findings import Outcome
 
 
@@ -29,6 +29,23 @@ def test_a_run_that_is_ended_before_its_notebook_begins_is_published(tmp_path: P
     with pytest.raises(SystemExit):
         headless_run.run("verify", (), tmp_path, sandbox=ended(), publish=lambda each: outcomes.append(each) or each)
     assert [(each.status, each.failure) for each in outcomes] == [("failed", "Interrupted: run it again.")]
+
+
+@contextmanager
+def out_of_memory() -> Iterator[None]:
+    """A sandbox for which there is no room."""
+    raise MemoryError
+    yield
+
+
+def test_a_run_that_runs_out_of_memory_is_published(tmp_path: Path) -> None:
+    """Outside its cells, where an error ends nothing but the cell."""
+    outcomes: list[Outcome] = []
+    with pytest.raises(MemoryError):
+        headless_run.run(
+            "verify", (), tmp_path, sandbox=out_of_memory(), publish=lambda each: outcomes.append(each) or each
+        )
+    assert [(each.status, each.failure) for each in outcomes] == [("failed", OUT_OF_MEMORY)]
 
 
 def test_a_run_that_is_ended_while_it_is_published_is_not_published_again(tmp_path: Path) -> None:
