@@ -6,6 +6,7 @@ Exits with 1 where one of them may be used under AGPL or GPL alone.
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from importlib import metadata
@@ -80,6 +81,8 @@ def _metadata(name: str) -> metadata.PackageMetadata:
 
 
 if __name__ == "__main__":
+    # A reader that has seen enough, as `| head`, ends this as it ends other programs.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     for each in needed():
         sys.stdout.write(f"{each:<36} {metadata.version(each):<16} {licence(each)}\n")
     sys.exit("\n".join(refused()) or 0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -60,3 +62,12 @@ def test_a_lock_has_a_hash_for_all_that_is_needed_and_names_no_index(path: Path)
     }
     assert names - {*entries} == {"omc-runbook"}
     assert {"hatchling", "editables"} <= {*entries}
+
+
+def test_a_reader_of_the_licences_may_stop_reading() -> None:
+    """As `| head` does."""
+    command = [sys.executable, str(ROOT / "docs" / "licences.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == ""
