@@ -24,6 +24,7 @@ from support.snapshots import healthy, service
 import omc_runbook
 from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.checks import remedies
+from omc_runbook.checks.definition_source import DefinitionSource
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.environment import Environment, Names
@@ -145,8 +146,9 @@ def test_a_remedy_runs_the_program_that_it_names_and_nothing_else(name: str, tex
 
 def test_every_remedy_is_a_command_or_a_sentence() -> None:
     """What is left out of the test above is no command."""
-    assert is_sentence(remedies.register(names_of("name"), "arn").command)
-    assert is_sentence(remedies.rename(names_of("name"), "old", "new").command)
+    for source in (DefinitionSource(), DefinitionSource(stack="platform")):
+        assert is_sentence(source.register(names_of("name"), "arn").command)
+        assert is_sentence(source.rename(names_of("name"), "old", "new").command)
     assert len(REMEDIES) > 20
 
 
