@@ -151,7 +151,7 @@ def compose_profile(snapshot: Snapshot) -> Iterable[Evidence]:
         if workstation.dotenv and workstation.dotenv.find("COMPOSE_PROFILES"):
             line = f"add {profile} to COMPOSE_PROFILES in {workstation.path}"
         up = workstation.compose_command("--profile", profile, "up", "-d")
-        yield Evidence(service.name, facts, Remedy(f"Start it once by {up}, or {line}."))
+        yield Evidence(service.name, facts, Remedy(f"Start it once by `{up}`, or {line}."))
 
 
 @check(
