@@ -68,14 +68,6 @@ ENCRYPTION_NAME = re.compile(r"(?i)(?:^|_)(?:fernet|encrypt|encryption|kek|dek|d
 """Names of keys that encrypt data, unless `effect` says something else."""
 
 
-SIGNING_NAME = re.compile(
-    r"""(?x) (?: DJANGO | FLASK | FASTAPI | STARLETTE | QUART | APP | APPLICATION ) _SECRET_KEY
-    | (?: JWT (?: _ACCESS | _REFRESH )? (?: _TOKEN )? | SESSION | COOKIE | CSRF | SIGNING | AUTH ) _SECRET (?: _KEY )?
-    | (?: NEXTAUTH | BETTER_AUTH ) _SECRET"""
-)
-"""Names of keys by which an application signs what it reads itself; not those that providers issue, as APP_SECRET."""
-
-
 class Key(BaseModel):
     """One key of the secret; `[keys.NAME]` in runbook.toml sets any of these fields."""
 
@@ -172,11 +164,6 @@ def provider_keys() -> dict[str, Key]:
         )
         for name, (options, address) in providers.items()
     }
-
-
-def signing_key() -> Key:
-    """A key of an application under any name in `SIGNING_NAME`, for a checkout that requires one."""
-    return Key(description="Signs what the application issues", generate="hex-32", effect="signs-everybody-out")
 
 
 def catalogue(changes: Mapping[str, Mapping[str, object]]) -> dict[str, Key]:

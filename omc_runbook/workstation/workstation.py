@@ -13,15 +13,7 @@ from pathlib import Path
 
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
-from omc_runbook.model.catalogue import (
-    PLACEHOLDER,
-    SIGNING_NAME,
-    TEMPLATE_DEFAULT,
-    Key,
-    provider_keys,
-    signing_key,
-    variable_of,
-)
+from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key, provider_keys, variable_of
 from omc_runbook.model.placeholders import ENCRYPTED
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.checkout import Checkout
@@ -46,9 +38,6 @@ _DJANGO = "DJANGO_SETTINGS_MODULE"
 _NO_VALUES = (PLACEHOLDER, TEMPLATE_DEFAULT, ENCRYPTED)
 
 BLANK = re.compile(r"\A\s*(?:#(?:\s[^\n]*)?)?\Z")
-
-_NOT_OUR_OWN = re.compile(r"(?i)\b(?:ask|copy|shared?|same|vault|1password|bitwarden|PEM|private key|[REP]S\d{3})\b")
-"""What the template says of a signing key that others have too, or that is no random text."""
 
 NOT_LOADED = "Settings were not loaded, which would run the checkout's code: set allow_code = True where you trust it."
 
@@ -310,18 +299,6 @@ def _provider_keys(prefix: str) -> dict[str, Key]:
     return keys | {f"{prefix}{name}": key.model_copy(update={"required_if": rules[name]}) for name, key in keys.items()}
 
 
-def _signing_keys(checkout: Checkout) -> dict[str, Key]:
-    """The signing keys that the application requires, by their names; none that the template says where to get."""
-    prefix, template = checkout.settings.env_prefix.upper(), checkout.template
-    required = [name for field in checkout.settings.fields if field.required for name in field.variables]
-    names = [name for name in required if SIGNING_NAME.fullmatch(name.upper().removeprefix(prefix))]
-    entries = {name: template.find(name) if template else None for name in names}
-    is_own = (
-        not entry or not (entry.obtain_from or _NOT_OUR_OWN.search(entry.description)) for entry in entries.values()
-    )
-    return {name: signing_key() for name, own in zip(entries, is_own, strict=True) if own}
-
-
 def _with_prefix(prefix: str, keys: Mapping[str, Key]) -> dict[str, Key]:
     """The catalogue's keys by the names that the prefix of Settings gives them, which say whether each is required."""
     return {
@@ -347,7 +324,7 @@ def read_workstation(
     prefix = checkout.settings.env_prefix.upper()
     known_keys = _provider_keys(prefix) | _with_prefix(prefix, keys)
     extra_keys = {name: key for name, key in known_keys.items() if name in checkout.reads | template_names}
-    keys = {**_signing_keys(checkout), **extra_keys, **keys}
+    keys = {**extra_keys, **keys}
     path, public = checkout.root / DOTENV, [*public_texts(checkout, keys)]
     program = docker.find_compose(checkout.root) if checkout.compose and path.exists() else None
     dotenv = read_dotenv(path, os.environ, public, program)

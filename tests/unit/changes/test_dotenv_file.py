@@ -254,34 +254,6 @@ def test_what_is_required_and_not_in_the_template_is_named_before_the_file_is_th
     assert not any("PARTNER_ID" in note for note in completed.notes)
 
 
-@pytest.mark.parametrize(
-    ("field", "line", "is_generated"),
-    [
-        ("DJANGO_SECRET_KEY: str", "DJANGO_SECRET_KEY=change-me", True),
-        ("JWT_SECRET: str", "JWT_SECRET=", True),
-        ("JWT_SECRET: str", "", True),
-        ("JWT_SECRET: str = ''", "JWT_SECRET=", False),
-        ("JWT_SECRET: str", "# Shared with the gateway: ask its team\nJWT_SECRET=", False),
-        ("JWT_SECRET: str", "# From https://auth.example.org/keys\nJWT_SECRET=", False),
-        ("STRIPE_SECRET_KEY: str", "STRIPE_SECRET_KEY=", False),
-    ],
-)
-def test_a_signing_key_that_the_application_requires_is_generated(
-    field: str, line: str, is_generated: bool, platform: Platform
-) -> None:
-    """By its name, unless the template says that somebody else has it."""
-    text = platform.config.read_text()
-    platform.config.write_text(
-        text.replace("class Settings(BaseSettings):\n", f"class Settings(BaseSettings):\n    {field}\n")
-    )
-    platform.template.write_text(f"{platform.template.read_text()}\n{line}\n")
-    platform.dotenv.unlink()
-    name, plan = field.partition(":")[0], plan_file(platform)
-    assert (name in {each.variable for each in plan.missing}) == (not is_generated and "=" not in field)
-    write_file(plan)
-    assert bool(re.fullmatch(r"[0-9a-f]{64}", values(platform).get(name) or "")) == is_generated
-
-
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("is_new", [False, True])
 def test_a_template_with_a_merge_conflict_is_refused(end: str, is_new: bool, platform: Platform) -> None:

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from omc_runbook.model.catalogue import (
     PLACEHOLDER,
-    SIGNING_NAME,
     TEMPLATE_DEFAULT,
     catalogue,
     default_keys,
@@ -213,16 +212,3 @@ def test_each_provider_is_chosen_by_its_own_values() -> None:
     options = [each for key in keys if key.required_if for each in key.required_if.partition("=")[2].split("|")]
     assert len(options) == len({*options}) and "openai" in options and "google" in options
     assert all(key.obtain_from.startswith("https://") for key in provider_keys().values())
-
-
-@pytest.mark.parametrize(
-    ("name", "is_own"),
-    [
-        *((name, True) for name in ("DJANGO_SECRET_KEY", "JWT_SECRET", "JWT_REFRESH_SECRET", "SESSION_SECRET_KEY")),
-        *((name, False) for name in ("STRIPE_SECRET_KEY", "AWS_SECRET_ACCESS_KEY", "APP_SECRET", "CLIENT_SECRET")),
-        *((name, False) for name in ("SUPABASE_JWT_SECRET", "ACCESS_TOKEN_SECRET", "JWT_PUBLIC_KEY", "WEBHOOK_SECRET")),
-    ],
-)
-def test_a_signing_key_of_the_applications_own_is_known_by_its_name(name: str, is_own: bool) -> None:
-    """What a provider issues has to be that, and no random text."""
-    assert bool(SIGNING_NAME.fullmatch(name)) == is_own
