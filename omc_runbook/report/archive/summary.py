@@ -24,8 +24,6 @@ Style = Literal["plain", "ok", "findings", "unknown", "failed", "error", "warnin
 
 COMMAND = "omc-runbook "
 """How a line begins that is to be pasted."""
-SEE_END = "apply this plan, by the command at the end"
-"""What a finding says of the plan that mends it."""
 _LABEL, _INDENT = 8, 13
 
 
@@ -131,8 +129,7 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
         yield from _finding(finding, effects.pop(finding.check, []))
         # What mends several findings of a check stands below the first.
         first_way, *_ = (*_ways(finding, outcome, command), "")
-        mends = outcome.can_be_applied and first_way == command
-        yield from _remedy(remedies.pop((finding.check, first_way), ()), finding.remedy.needs, mends)
+        yield from _remedy(remedies.pop((finding.check, first_way), ()), finding.remedy.needs)
     yield from _unknown(outcome)
     clear = sum(1 for finding in outcome.findings if finding.status == "clear")
     if outcome.findings:
@@ -211,13 +208,9 @@ def _by_first_way(found: Sequence[Finding], outcome: Outcome, command: str) -> d
     }
 
 
-def _remedy(ways: Sequence[str], needs: str, is_plan: bool = False) -> Iterator[Line]:
-    """A line for each way to mend a finding; where the first is this run's plan, its command stands at the end."""
+def _remedy(ways: Sequence[str], needs: str) -> Iterator[Line]:
     marks = ("→", "or by hand:" if ways and is_sentence(ways[-1]) else "or")
-    for number, (mark, way) in enumerate(zip(marks, ways, strict=False)):
-        if is_plan and not number:
-            yield Line(f"{mark} {SEE_END}", indent=_INDENT)
-        else:
-            yield Line(f"{mark} {way}", "command", indent=_INDENT)
+    for mark, way in zip(marks, ways, strict=False):
+        yield Line(f"{mark} {way}", "command", indent=_INDENT)
     if ways and needs:
         yield Line(needs, indent=_INDENT)
