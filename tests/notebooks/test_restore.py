@@ -232,11 +232,10 @@ def test_a_dry_run_changes_nothing_an_apply_mends_and_a_second_one_finds_nothing
     desk.redeploy()
     assert desk.held("OPENAI_API_KEY") == {wrong}
     given = ("-p", "version", "AWSPREVIOUS")
-    forgotten = desk.restore("-p", "apply", "true")
-    assert (forgotten.returncode, forgotten.stdout) == (3, "") and "set version to AWSPREVIOUS" in forgotten.stderr
-    dry = desk.restore(*given)
-    assert (dry.returncode, dry.stdout, dry.stderr) == (0, "", "")
-    assert desk.secret.current == bad and desk.outcome()["changes"] == []
+    for arguments in (("-p", "apply", "true"), given):
+        dry = desk.restore(*arguments)
+        assert (dry.returncode, dry.stdout, dry.stderr) == (0, "", ""), arguments
+        assert desk.secret.current == bad and desk.outcome()["changes"] == []
     assert desk.held("OPENAI_API_KEY") == {wrong}
 
     done = desk.restore(*given, "-p", "apply", "true")
