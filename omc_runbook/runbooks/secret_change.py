@@ -12,7 +12,7 @@ from omc_runbook.changes.deploy import executor, failure, managed, readiness, sc
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.secret import new_values, restore
 from omc_runbook.changes.secret.new_values import NewValues
-from omc_runbook.changes.secret.plan import SecretPlan, is_database_password, plan_update, users
+from omc_runbook.changes.secret.plan import SecretPlan, is_database_password, plan_update
 from omc_runbook.changes.values import former_values, live_check, reuse, source_file
 from omc_runbook.changes.values.sources import GENERATE, KEEP, OF_ROTATION, RENEW, SOURCES
 from omc_runbook.checks import age, remedies
@@ -34,12 +34,6 @@ from omc_runbook.snapshot.version_history import VersionHistory
 RESTORE, LEAVE = "restore", "leave"
 CHANGE_AGAIN = "run the notebook that began it again, with the same parameters. Nothing was written."
 CHOOSE = "To change something, set the parameters, by the form at the top or in their cell."
-_NOT_ASKED = {
-    "rotate": "There is nothing to rotate: set keys to names or to due, or values_from = keep for new tasks.",
-    "update": "There is nothing to write: set values_from, with the keys, or remove.",
-    "restore": "There is nothing to restore: set version to AWSPREVIOUS, or to the id of a version.",
-}
-"""What a runbook says where it is to apply what nobody named."""
 FAMILIES = ("secret", "content")
 """The checks of the secret that judge its change, beside those of the deployments of services that use it."""
 
@@ -86,8 +80,7 @@ def gather(
         new = replace(new, database_url_from=database_url_from.strip())
     if due is not None or values_from == GENERATE:
         new_values.refuse_loss(snapshot, new)
-    is_asked = are_due or bool(names or url) or values_from.strip() not in ("", RENEW)
-    return replace(new, is_asked=is_asked or new.unfinished is not None)
+    return new
 
 
 def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> SecretPlan:
@@ -103,13 +96,7 @@ def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> Secr
     notes = (*new.notes, *update.notes, *notes)
     # Without its key, a task that EventBridge starts would not start.
     unseen = tuple(("", each) for each in started if removed and each.startswith(schedules.UNSEEN))
-    update = replace(
-        update,
-        notes=notes,
-        readiness=(*update.readiness, *started),
-        left=unseen,
-        is_asked=new.is_asked or not update.is_empty,
-    )
+    update = replace(update, notes=notes, readiness=(*update.readiness, *started), left=unseen)
     return with_others(run, snapshot, update)
 
 
@@ -224,8 +211,6 @@ def closing(
     """The last part of update, rotate and restore: result, proof, holders, tried values, outcome, undo."""
 
     def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
-        if may_apply and (mistake := _mistake(run, before, plan, source)):
-            raise UsageError(f"{mistake} Nothing was written.")
         result = apply(run, plan, may_apply, confirm, source.new, on_failure, live=live)
         is_in_force = result is not None and result.is_in_force
         file_note = source_file.consume(source.values_from, plan.text, source.keep) if is_in_force else ""
@@ -268,17 +253,6 @@ def closing(
     label = button_label(act, [service.name for service in plan.consumers], run.environment.name)
     after = partial(offers, run)
     return Closing(run, plan, label, displays, may_apply, confirm, is_empty, state(run, plan, source.new), after)
-
-
-def _mistake(run: Run, snapshot: Snapshot, plan: SecretPlan, source: Source) -> str:
-    """Why there is nothing to apply, where nobody can have meant that; "" otherwise."""
-    if not plan.is_asked:
-        return _NOT_ASKED[run.runbook]
-    is_kept = source.values_from == KEEP and source.new is not None and source.new.unfinished is None
-    if is_kept and plan.is_empty and not plan.consumers_unknown and not users(snapshot):
-        cluster = run.environment.names.cluster
-        return f"No service of cluster {cluster} uses {plan.secret_name}: values_from = keep has no tasks to replace."
-    return ""
 
 
 def state(run: Run, plan: SecretPlan, new: NewValues | None) -> ChangeState:

@@ -186,23 +186,6 @@ def test_bad_input_gets_one_sentence_and_writes_nothing(desk: Updater, case: str
     assert [*desk.work.iterdir()] == [path] and KeptSecret(desk.sandbox).stages == stages
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["update"], "There is nothing to write: set values_from"),
-        (["rotate"], "There is nothing to rotate: set keys"),
-        (["restore"], "There is nothing to restore: set version"),
-        (["rotate", "-p", "values_from", "keep"], "No service of cluster ohmycoins-staging uses"),
-    ],
-)
-def test_applying_what_nobody_named_is_refused(own: KeptSecret, desk: Updater, words: list[str], told: str) -> None:
-    """Whoever forgot the parameter does not read a success; without apply, looking at what is there is one."""
-    variables = {"OMC_SECRET": own.name}
-    ended = desk.call([str(COMMAND), "run", *words, "-p", "apply", "true"], **variables)
-    assert (ended.returncode, ended.stderr.startswith(f"error: {told}")) == (3, True), ended.stderr
-    assert desk.call([str(COMMAND), "run", *words], **variables).returncode == 0
-
-
 def test_a_value_on_the_command_line_is_refused_and_not_repeated(desk: Updater) -> None:
     """Also where somebody takes values_from for the value itself."""
     value = secrets.token_urlsafe(32)

@@ -74,8 +74,6 @@ class NewValues:
     notes: tuple[str, ...] = ()
     redeploy_stale: bool = True
     """Whether services with stale tasks get new ones even if the secret does not change."""
-    is_asked: bool = True
-    """Whether keys or a source were named."""
     keys: tuple[str, ...] = ()
     """The keys that were asked for, whether they get new values or not."""
     database_url: Masked | None = None

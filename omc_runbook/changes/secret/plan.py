@@ -106,8 +106,6 @@ class SecretPlan:
     """Where values would be sent to be tried, in sentences."""
     delivered: frozenset[str] = frozenset()
     """Keys that stay as they are, and of which running tasks of the consumers have another value."""
-    is_asked: bool = True
-    """Whether anything was asked for, be it there already; otherwise an empty plan is a forgotten parameter."""
     pinned: frozenset[str] = frozenset()
     """References to keys that change, each named as in the findings, that name another version than the new one."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.changes.secret.plan import SecretPlan, change_of, current_id, is_database_password, make_plan
@@ -34,7 +33,7 @@ def plan_restore(snapshot: Snapshot, history: VersionHistory, version: str = "")
         problem = f"{snapshot.secret_name} has no current version to go back from: run verify for the reason."
         raise CouldNotLook(gaps[0].sentence if gaps else problem)
     if not version.strip():
-        return replace(_empty(snapshot, base), is_asked=False)
+        return _empty(snapshot, base)
     target_id = _resolve(snapshot, history, version.strip())
     if target_id == base:
         return _empty(snapshot, base, redeploy_stale=True)
