@@ -272,7 +272,7 @@ def _left_out(workstation: Workstation) -> tuple[ComposeService | None, tuple[st
     if compose is None or service is None or service.env_file_names is None:
         return None, ()
     # An image built at the top of the checkout may contain the file.
-    may_be_built_in = service.context in (".", "./") and not (service.built.is_certain and not service.built.copy)
+    may_be_built_in = service.context in (".", "./") and service.built.has_dotenv is not False
     may_have_it = service.mounts_checkout or service.mounts_secrets or may_be_built_in
     if may_have_it or service.extends or compose.includes:
         return None, ()

@@ -10,7 +10,6 @@ from omc_runbook.checks.check import (
     COMPOSE,
     COMPOSE_CONFIG,
     DOTENV,
-    FILE,
     START_LOG,
     STARTED,
     WORKSTATION,
@@ -152,34 +151,6 @@ def compose_profile(snapshot: Snapshot) -> Iterable[Evidence]:
             line = f"add {profile} to COMPOSE_PROFILES in {workstation.path}"
         up = workstation.compose_command("--profile", profile, "up", "-d")
         yield Evidence(service.name, facts, Remedy(f"Start it once by `{up}`, or {line}."))
-
-
-@check(
-    "dotenv-in-image",
-    needs=(FILE,),
-    severity="warning",
-    looks_like=("dotenv-exposed",),
-    ruled_out_by="no Dockerfile copies .env, or .dockerignore keeps it out",
-)
-def dotenv_in_image(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A Dockerfile copies the .env into an image"""
-    workstation = workstation_of(snapshot)
-    root, compose = workstation.checkout.root, workstation.checkout.compose
-    service = compose.application() if compose else None
-    for copy in workstation.checkout.dotenv_copies:
-        file = root / copy.context / workstation.path.name
-        if file not in (workstation.path, *workstation.stray_files):
-            continue
-        facts = (
-            f"{copy.dockerfile}, line {copy.line}, copies {file}: whoever gets the image has its values.",
-            f"No rule of {copy.ignore_file} keeps it out.",
-        )
-        needs = ""
-        if compose and service and service.built.copy == copy and not (service.env_files or service.mounts_checkout):
-            name = compose.files[0].name
-            needs = f"The application may read it there: give service {service.name} env_file: .env in {name} first."
-        rule = command("printf", r"\n%s\n", workstation.path.name)
-        yield Evidence(copy.dockerfile, facts, Remedy(f"{rule} >> {command(root / copy.ignore_file)}", needs=needs))
 
 
 @check(

@@ -11,7 +11,6 @@ from pathlib import Path
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.model.suggestions import exists, expand
 from omc_runbook.repository.compose import Compose, read_compose
-from omc_runbook.repository.dockerfile import DotenvCopy, read_image
 from omc_runbook.repository.dotenv_loading import find_loaded_files
 from omc_runbook.repository.readers import (
     EnvironmentRead,
@@ -59,8 +58,6 @@ class Checkout:
 
     loaded_files: tuple[Path, ...] = ()
     """The files that the application's code loads its variables from, where Settings and Compose name none."""
-    dotenv_copies: tuple[DotenvCopy, ...] = ()
-    """Where the Dockerfiles of Compose's services, and the one at the top, copy a .env into an image."""
     program: str = TERRAFORM
     """The command that applies its Terraform files: terraform or tofu."""
     raw_url_parts: Mapping[str, str] = field(default_factory=dict)
@@ -122,7 +119,6 @@ def read_checkout(root: Path) -> Checkout:
     loads_itself = settings.env_files == () and not (compose and compose.application())
     file = find_template_of(root, settings.path)
     template = parse_template(file) if file else None
-    images = (*(each.built for each in (compose.services if compose else ())), read_image(root, "."))
     environment_reads, environment_sets = find_environment_reads(root, settings.path)
     return Checkout(
         root=root,
@@ -139,6 +135,5 @@ def read_checkout(root: Path) -> Checkout:
         workflows=read_workflows(root),
         compose_lists=read_compose_lists(root, compose),
         initial_values=read_secret_versions(root),
-        dotenv_copies=tuple(dict.fromkeys(each.copy for each in images if each.copy)),
         loaded_files=find_loaded_files(root, settings.path) if loads_itself else (),
     )

@@ -21,24 +21,11 @@ _OPTION = re.compile(r"--(\w+)(?:=(\S*))?\s+")
 
 
 @dataclass(frozen=True)
-class DotenvCopy:
-    """A line of a Dockerfile that copies the .env of the build context into the image."""
-
-    dockerfile: str
-    """Its path within the checkout."""
-    line: int
-    context: str
-    """The path of the build context within the checkout, "." for the top."""
-    ignore_file: str
-    """The path of the file that would keep the .env out."""
-
-
-@dataclass(frozen=True)
 class BuiltImage:
-    """What an image has of its build context's .env: the line that copies it, or whether there is certainly none."""
+    """What an image has of its build context's files and sets itself."""
 
-    copy: DotenvCopy | None = None
-    is_certain: bool = False
+    has_dotenv: bool | None = None
+    """Whether it contains the .env; None where that is unknown."""
     variables: frozenset[str] = frozenset()
     """The variables that the Dockerfile sets itself."""
 
@@ -49,8 +36,8 @@ class _Stage:
 
     base: str
     names: tuple[str, ...]
-    copies: list[tuple[int, Sequence[str]]] = field(default_factory=list)
-    """By line: the sources of each COPY and ADD."""
+    sources: list[str] = field(default_factory=list)
+    """The sources of each COPY and ADD."""
     variables: set[str] = field(default_factory=set)
     is_clear: bool = True
     """Whether nothing else can bring a file of the context in."""
@@ -79,12 +66,14 @@ def _read_image(root: Path, folder: str, dockerfile: str, target: str) -> BuiltI
     ignore = next((found for each in ignores if (found := read_source(root, each))), None)
     stages = _chain(list(_stages(file.text)), target)
     variables = frozenset(name for stage in stages for name in stage.variables)
-    if ignore and _is_ignored(ignore.text):
-        return BuiltImage(is_certain=True, variables=variables)
-    lines = [line for stage in stages for line, sources in stage.copies if any(map(_takes, sources))]
-    copy = DotenvCopy(path, lines[0], folder, ignore.name if ignore else ignores[1]) if lines else None
     is_clear = bool(stages) and all(stage.is_clear for stage in stages)
-    return BuiltImage(copy, is_certain=is_clear, variables=variables)
+    if ignore and _is_ignored(ignore.text):
+        has_dotenv: bool | None = False
+    elif any(map(_takes, (source for stage in stages for source in stage.sources))):
+        has_dotenv = True
+    else:
+        has_dotenv = False if is_clear else None
+    return BuiltImage(has_dotenv, variables)
 
 
 def _chain(stages: Sequence[_Stage], target: str) -> list[_Stage]:
@@ -100,7 +89,7 @@ def _chain(stages: Sequence[_Stage], target: str) -> list[_Stage]:
 
 def _stages(text: str) -> Iterator[_Stage]:
     stage = None
-    for line, instruction, rest in _instructions(text):
+    for instruction, rest in _instructions(text):
         if instruction == "FROM" and (match := _FROM.match(rest)):
             if stage:
                 yield stage
@@ -112,7 +101,7 @@ def _stages(text: str) -> Iterator[_Stage]:
                 # What another stage has of the context, and what is left out of it, is not followed.
                 stage.is_clear = False
             else:
-                stage.copies.append((line, sources))
+                stage.sources.extend(sources)
         elif stage and instruction == "ENV":
             stage.variables.update(one or other for one, other in _ENV.findall(rest))
         elif stage and instruction == "RUN" and "type=bind" in rest:
@@ -121,23 +110,23 @@ def _stages(text: str) -> Iterator[_Stage]:
         yield stage
 
 
-def _instructions(text: str) -> Iterator[tuple[int, str, str]]:
-    """Yield each instruction with its line and its words, without heredocs; one may go on after a backslash."""
-    first, words, end = 0, "", ""
-    for number, line in enumerate(text.splitlines(), 1):
+def _instructions(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each instruction with its words, without heredocs; one may go on after a backslash."""
+    words, end = "", ""
+    for line in text.splitlines():
         if end:
             end = "" if line.strip() == end else end
             continue
         if line.lstrip().startswith("#") or (words and not line.strip()):
             continue
-        first, words = first or number, words + line.rstrip().removesuffix("\\") + " "
+        words += line.rstrip().removesuffix("\\") + " "
         if not line.rstrip().endswith("\\"):
             instruction, _, rest = words.strip().partition(" ")
             heredoc = _HEREDOC.search(rest)
             end = heredoc[1] if heredoc else ""
             if instruction:
-                yield first, instruction.upper(), rest.strip()
-            first, words = 0, ""
+                yield instruction.upper(), rest.strip()
+            words = ""
 
 
 def _split(rest: str) -> tuple[frozenset[str], Sequence[str]]:

@@ -504,8 +504,6 @@ SINGLE = (
         "the image of the whole checkout is built without it",
         both(AT_TOP, _beside("Dockerfile", "FROM python:3.13\nCOPY . ."), _beside(".dockerignore", ".env*")),
     ),
-    Case("dotenv-in-image", "COPY . . at the top", _beside("Dockerfile", "FROM python:3.13\nCOPY . .")),
-    Case("dotenv-in-image", "the application reads it there", both(AT_TOP, _beside("Dockerfile", "FROM x\nADD . ."))),
     Case("readers-differ", "a tab before a remark", put(POSTGRES_PORT="5432\t# mine"), True),
     Case("readers-differ", "a no-break space before a remark", put(POSTGRES_PORT="5432\u00a0# mine"), True),
     Case(

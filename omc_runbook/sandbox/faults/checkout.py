@@ -26,7 +26,7 @@ _ECS = "infrastructure/terraform/modules/ecs/main.tf"
 
 _NO_START = "On a developer's machine the application does not start."
 _OTHER_VALUE = "On a developer's machine the application runs with another value than its .env has."
-_EXPOSED = "A developer asks whether the .env is safe with everybody who has an account on the machine, or an image."
+_EXPOSED = "A developer asks whether the .env is safe with everybody who has an account on the machine."
 _LACKS = "A developer who set up a new machine lacks a variable that others have."
 _NOT_READ = "A variable was set, and the application behaves as if it were not."
 _NEXT_APPLY = "Before the next terraform apply, a colleague asks whether its files and AWS agree on the secrets."
@@ -87,12 +87,6 @@ def faults() -> tuple[Fault, ...]:
             _OTHER_VALUE,
             _override,
             needs_compose=True,
-        ),
-        local(
-            "dotenv-in-image",
-            "A Dockerfile at the top copies the whole checkout.",
-            _EXPOSED,
-            lambda root: (root / "Dockerfile").write_text("FROM python:3.13-slim\nWORKDIR /app\nCOPY . .\n"),
         ),
         drift(
             "template-lacks",

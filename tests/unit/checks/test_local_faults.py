@@ -220,19 +220,6 @@ def test_each_copy_that_git_does_not_ignore_is_told(healthy: Callable[[], Platfo
     assert causes(diagnosed(platform.root, False)) == []
 
 
-def test_an_image_that_is_kept_without_the_file_gets_it_from_compose(healthy: Callable[[], Platform]) -> None:
-    """The rule alone would take it from the application, which is told before; both together mend."""
-    cases = {str(case): case for case in FAULTS + SINGLE}
-    root = break_(healthy(), cases["dotenv-in-image: the application reads it there"])
-    (found,) = (each for each in diagnosed(root, False) if each.is_root_cause)
-    assert found.remedy.needs.endswith("give service backend env_file: .env in docker-compose.yml first.")
-    subprocess.run(found.remedy.command, shell=True, check=True)
-    assert causes(diagnosed(root, False)) == ["dotenv-missing"]
-    platform = Platform(root)
-    platform.edit(platform.compose, BACKEND, f"{BACKEND}    env_file: .env\n")
-    assert causes(diagnosed(root, False)) == []
-
-
 @pytest.mark.skipif(not COMPOSE, reason="no Docker Compose here")
 def test_a_profile_that_keeps_the_application_from_starting_is_told(healthy: Callable[[], Platform]) -> None:
     """It may be meant so, and is no problem; what the .env sets makes it active."""
@@ -241,7 +228,7 @@ def test_a_profile_that_keeps_the_application_from_starting_is_told(healthy: Cal
     found = [each for each in diagnosed(platform.root, False) if each.status == "found"]
     assert [(each.check, each.subject, each.severity) for each in found] == [("compose-profile", "backend", "info")]
     way = found[0].remedy.command
-    assert way.endswith(f" --profile app up -d, or write COMPOSE_PROFILES=app into {platform.dotenv}.")
+    assert way.endswith(f" --profile app up -d`, or write COMPOSE_PROFILES=app into {platform.dotenv}.")
     add("COMPOSE_PROFILES=tools")(platform)
     found = [each for each in diagnosed(platform.root, False) if each.check == "compose-profile"]
     assert found[0].remedy.command.endswith(f", or add app to COMPOSE_PROFILES in {platform.dotenv}.")

@@ -37,7 +37,7 @@ LOCAL = (
     *("dotenv-missing", "crlf", "dotenv-bom", "dollar", "hash", "colon", "lowercase", "unterminated"),
     *("required-empty", "environment-literal", "permissions", "committed", "reused", "local/weak"),
     *("environment-wins", "pg-volume", "odd-quotes", "readers-differ", "compose-unset", "second-dotenv"),
-    *("compose-refused", "compose-profile", "dotenv-in-image", "compose-up", "start-refused"),
+    *("compose-refused", "compose-profile", "compose-up", "start-refused"),
 )
 EXEC = ("exec-off", "exec-agent", "exec-iam", "exec-endpoint", "exec-readonly", "exec-plugin", "exec-no-shell")
 OTHERS = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.repository.dockerfile import BuiltImage, DotenvCopy, read_image
+from omc_runbook.repository.dockerfile import BuiltImage, read_image
 
 
 def image(root: Path, dockerfile: str, ignored: str | None = None, target: str = "") -> BuiltImage:
@@ -17,21 +17,21 @@ def image(root: Path, dockerfile: str, ignored: str | None = None, target: str =
 
 
 @pytest.mark.parametrize(
-    ("dockerfile", "line"),
+    "dockerfile",
     [
-        ("FROM python\nCOPY . .\n", 2),
-        ("from python\nWORKDIR /app\n\ncopy --chown=app:app ./ /app\n", 4),
-        ("FROM python\n# COPY\nADD \\\n  # all\n  . /app\n", 3),
-        ('FROM python\nCOPY [".", "/app"]\n', 2),
-        ("FROM python\nCOPY app pyproject.toml .env* /app/\n", 2),
-        ("FROM python\nCOPY * /app/\n", 2),
-        ("FROM python AS base\nCOPY / /app\nFROM base\nRUN rm /app/.env\n", 2),
-        ("FROM python\nRUN python <<EOF\nfrom x import y\nEOF\nCOPY . .\n", 5),
+        "FROM python\nCOPY . .\n",
+        "from python\nWORKDIR /app\n\ncopy --chown=app:app ./ /app\n",
+        "FROM python\n# COPY\nADD \\\n  # all\n  . /app\n",
+        'FROM python\nCOPY [".", "/app"]\n',
+        "FROM python\nCOPY app pyproject.toml .env* /app/\n",
+        "FROM python\nCOPY * /app/\n",
+        "FROM python AS base\nCOPY / /app\nFROM base\nRUN rm /app/.env\n",
+        "FROM python\nRUN python <<EOF\nfrom x import y\nEOF\nCOPY . .\n",
     ],
 )
-def test_a_copy_of_the_whole_context_has_it(tmp_path: Path, dockerfile: str, line: int) -> None:
+def test_a_copy_of_the_whole_context_has_it(tmp_path: Path, dockerfile: str) -> None:
     """A layer keeps what a later one removes."""
-    assert image(tmp_path, dockerfile).copy == DotenvCopy("Dockerfile", line, ".", ".dockerignore")
+    assert image(tmp_path, dockerfile).has_dotenv
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_copy_of_the_whole_context_has_it(tmp_path: Path, dockerfile: str, lin
 )
 def test_another_has_it_not_or_that_is_unknown(tmp_path: Path, dockerfile: str, is_certain: bool) -> None:
     """What another stage, a variable or an option brings in is not followed."""
-    assert image(tmp_path, dockerfile) == BuiltImage(is_certain=is_certain)
+    assert image(tmp_path, dockerfile) == BuiltImage(False if is_certain else None)
 
 
 @pytest.mark.parametrize(
@@ -66,19 +66,18 @@ def test_another_has_it_not_or_that_is_unknown(tmp_path: Path, dockerfile: str, 
 def test_dockerignore_keeps_it_out(tmp_path: Path, text: str, is_ignored: bool) -> None:
     """The last pattern that matches decides, as for Docker."""
     found = image(tmp_path, "FROM python\nCOPY . .\n", text)
-    assert (found.copy is None, found.is_certain) == (is_ignored, True)
+    assert found.has_dotenv is not is_ignored
 
 
 def test_the_stage_that_is_built_counts_and_a_file_of_the_dockerfiles_own(tmp_path: Path) -> None:
     """`target` chooses a stage; Dockerfile.dockerignore goes before .dockerignore."""
     text = "FROM python AS slim\nENV PORT=80 LOG_LEVEL=info\nENV NAME value\nCOPY app app\nFROM slim AS dev\nCOPY . .\n"
-    assert image(tmp_path, text, target="slim").copy is None
+    assert image(tmp_path, text, target="slim").has_dotenv is False
     assert image(tmp_path, text).variables == {"PORT", "LOG_LEVEL", "NAME"}
     (tmp_path / "Dockerfile.dockerignore").write_text("docs\n")
-    found = image(tmp_path, text, ".env\n").copy
-    assert found and found.ignore_file == "Dockerfile.dockerignore"
+    assert image(tmp_path, text, ".env\n").has_dotenv
     (tmp_path / "Dockerfile.dockerignore").write_text(".env\n")
-    assert image(tmp_path, text).copy is None
+    assert image(tmp_path, text).has_dotenv is False
 
 
 @pytest.mark.parametrize("context", ["https://github.com/x/y.git", "..", "/srv", "$WHERE", "missing"])
