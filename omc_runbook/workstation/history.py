@@ -68,7 +68,7 @@ class GitHistory:
     locations: dict[str, dict[str, Location]] = field(repr=False)
     """By fingerprint and path."""
     encrypted: frozenset[str] = frozenset()
-    """The paths of files of which every version is encrypted, by git-crypt, dotenvx or sops."""
+    """The paths of the named files of which every version is encrypted, by git-crypt, dotenvx or sops."""
     encrypted_by_git: frozenset[str] = frozenset()
     """Those of them that git-crypt encrypts as git adds them."""
     obstacle: str = ""
@@ -97,9 +97,10 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
     versions = git.find_versions(root, names, lambda path: holds_values(path) and path not in without)
     blobs, obstacle = git.read_blobs(root, versions.blobs[:MOST_BLOBS], LARGEST_BLOB)
     prints: dict[str, str] = {}
-    paths = {blob.path for blob, _ in blobs}
-    plain = {blob.path for blob, raw in blobs if not _is_encrypted(raw)}
-    others = {blob.path for blob, raw in blobs if not raw.startswith(GIT_CRYPT)}
+    named = [(blob.path, raw) for blob, raw in blobs if blob.path in names]
+    paths = {path for path, _ in named}
+    plain = {path for path, raw in named if not _is_encrypted(raw)}
+    others = {path for path, raw in named if not raw.startswith(GIT_CRYPT)}
     for blob, raw in blobs:
         for text in _texts(raw):
             print_ = prints.get(text) or prints.setdefault(text, text_fingerprint(text, key))
