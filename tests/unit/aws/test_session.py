@@ -29,6 +29,14 @@ from omc_runbook.snapshot.reading import identify
 pytestmark = pytest.mark.usefixtures("bare_names")
 
 
+def configure(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
+    """Let botocore find this text as its AWS configuration, and neither credentials nor a profile in variables."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    (folder / "config").write_text(text)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "config"))
+
+
 def test_no_credentials_are_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without any credentials the sentence says how to come by some."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -55,10 +63,7 @@ def test_credentials_that_cannot_be_read_are_one_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, table: str, reason: str
 ) -> None:
     """What the AWS configuration names for them is wrong; the endpoint is not."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "config").write_text(f"[profile night]\n{table}\n")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    configure(monkeypatch, tmp_path, f"[profile night]\n{table}\n")
     monkeypatch.setenv("AWS_PROFILE", "night")
     with pytest.raises(CouldNotLook) as caught:
         identify(Clients(REGION), load("staging"))
@@ -84,10 +89,7 @@ def test_what_the_program_for_credentials_says_is_not_shown(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
 ) -> None:
     """It may name a password; and it is not the endpoint that is wrong."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "config").write_text(f"[profile night]\ncredential_process = {program}\n")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    configure(monkeypatch, tmp_path, f"[profile night]\ncredential_process = {program}\n")
     monkeypatch.setenv("AWS_PROFILE", "night")
     for ask in (lambda clients: identify(clients, load("staging")), lambda clients: clients.has_credentials):
         with pytest.raises(CouldNotLook) as caught:
@@ -118,13 +120,10 @@ def test_a_profile_that_is_not_signed_in_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, role: str, table: str, sentence: str
 ) -> None:
     """With the command that signs in with it: of several environments each may have its own."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
+    configure(monkeypatch, tmp_path, f"[profile qa]\n{table}")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "nothing"))
-    (tmp_path / "config").write_text(f"[profile qa]\n{table}")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("OMC_PROFILE", "qa")
     monkeypatch.setenv("OMC_ROLE_ARN", role)
     environment = load("staging")
