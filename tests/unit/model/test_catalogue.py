@@ -53,7 +53,7 @@ GUIDE_KEYS = [
             "hf_xxx",
             "re_xxxxxxxx",
         ),
-        *("SG.xxxxx", "AKIAXXXXXXXXXXXXXXXX", "AIzaSy...", "AIzaxxxx"),
+        *("SG.xxxxx", "AKIA" + "X" * 16, "AIzaSy...", "AIzaxxxx"),
         "actual-secret-key",
         "actual-password",
         "sk-actual-key",
