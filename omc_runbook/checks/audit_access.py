@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from omc_runbook.aws.iam import LastAccess
-from omc_runbook.checks import policy_remedies, remedies, secret_access, unusual_calls
+from omc_runbook.checks import access_remedies, policy_remedies, remedies, secret_access, unusual_calls
 from omc_runbook.checks.check import ECS_FIELDS, Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, conditions_of, statements_of
 from omc_runbook.checks.self_grants import administers_iam
-from omc_runbook.iam.conditions import texts
 from omc_runbook.iam.federation import WITH_SAML, WITH_TOKEN, limited, open_federations
 from omc_runbook.iam.policy import AppliedStatement, PolicyDocument, PolicyRequest, apply
-from omc_runbook.iam.who_can import AccessVerdict, Assumption, Identity, trusted
-from omc_runbook.model.findings import Remedy, Severity, is_sentence
+from omc_runbook.iam.who_can import AccessVerdict, Assumption, Identity
+from omc_runbook.model.findings import Severity
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
@@ -82,7 +80,7 @@ def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
         which = "under a condition that anybody can meet" if is_open else "as far as its condition lets them"
         limit = f", {which}: {condition}." if condition else "."
         facts = (f"{api}: {outsider.statement} allows {action} to everybody, in any account{limit}",)
-        remedy = _close(snapshot, found, outsider)
+        remedy = access_remedies.close(snapshot, found, outsider)
         severity: Severity = "error" if is_open else "warning"
         yield Evidence(subject, facts, remedy, snapshot.consumer_names, severity)
 
@@ -105,14 +103,14 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
             ]
             if not (found and found.key):
                 facts.append("The secret is under the key that AWS manages, which other accounts cannot use.")
-            yield Evidence(outsider.principal, tuple(facts), _exclude(snapshot, outsider))
+            yield Evidence(outsider.principal, tuple(facts), access_remedies.exclude(snapshot, outsider))
         elif outsider.way == "trust policy" and outsider.kind in ("account", "everybody"):
             role = outsider.role.rpartition("/")[2]
             is_open = outsider.kind == "everybody"
             whom = "everybody, in any account," if is_open else outsider.principal
             facts = [f"{_SOURCE}: the trust policy of {role}, which may read the secret, lets {whom} assume it.{doubt}"]
             severity: Severity = "error" if is_open and not doubt else "warning"
-            remedy = _distrust(snapshot, found, outsider)
+            remedy = access_remedies.distrust(snapshot, found, outsider)
             yield Evidence(outsider.principal, tuple(facts), remedy, severity=severity)
 
 
@@ -132,7 +130,7 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 f"{_SOURCE}: {each.identity.name} is {_kind(each.identity)}, and may read it by {each.read_by}.",
                 *_conditions(each),
             )
-            remedy = _withdraw_read(snapshot, each)
+            remedy = access_remedies.withdraw_read(snapshot, each)
             yield Evidence(each.identity.name, facts, remedy, severity="warning" if is_production else "info")
     for each in access.principals:
         if each.labels and secret_access.is_human(each.identity):
@@ -183,7 +181,7 @@ def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 f"It may read the secret by {each.read_by}, and exists since {identity.created:%Y-%m-%d}.",
                 *_conditions(each),
             )
-            yield Evidence(identity.name, facts, _withdraw_read(snapshot, each))
+            yield Evidence(identity.name, facts, access_remedies.withdraw_read(snapshot, each))
     for each in access.unjudged:
         if not secret_access.is_human(each.identity) or not snapshot.environment.is_production:
             yield Uncertain(each.identity.name, _doubts(each))
@@ -284,7 +282,7 @@ def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         remedy = policy_remedies.withdraw(identity, verdict.statements, (secret_calls.PASS_ROLE,))
         severity = _severity(snapshot, identity)
         if severity == "info":
-            remedy = _leave(f"{identity.name} deploys", remedy)
+            remedy = access_remedies.leave(f"{identity.name} deploys", remedy)
         yield Evidence(identity.name, facts, remedy, _services(snapshot, identity), severity)
 
 
@@ -313,7 +311,7 @@ def can_enter_task(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
             remedy = policy_remedies.withdraw(identity, _labels(verdicts), actions)
             if severity == "info":
-                remedy = _leave(f"{identity.name} has to look into tasks", remedy)
+                remedy = access_remedies.leave(f"{identity.name} has to look into tasks", remedy)
             yield Evidence(identity.name, facts, remedy, frozenset(services), severity)
         elif each.sessions and severity != "info":
             doubts = conditions_of([session.verdict for session in each.sessions])
@@ -415,7 +413,11 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 *_sentences([first.verdict]),
             )
             yield Evidence(
-                identity.name, facts, _withdraw_step(snapshot, first), _services(snapshot, identity), severity
+                identity.name,
+                facts,
+                access_remedies.withdraw_step(snapshot, first),
+                _services(snapshot, identity),
+                severity,
             )
         elif each.becomes:
             yield Uncertain(identity.name, (f"Whether it can let itself in: {conditions_of(each.becomes)}",))
@@ -566,103 +568,6 @@ def _labels(verdicts: Iterable[AccessVerdict]) -> list[str]:
     return [label for verdict in verdicts for label in verdict.statements]
 
 
-def _withdraw_read(snapshot: Snapshot, access: PrincipalAccess) -> Remedy:
-    if access.chain:
-        return _withdraw_step(snapshot, access.chain[0])
-    names, labels = snapshot.environment.names, access.read.statements
-    put = partial(remedies.set_resource_policy, names)
-    return _withdraw(snapshot, access.identity, labels, GET_SECRET_VALUE, snapshot.resource_policy, put)
-
-
-def _withdraw_step(snapshot: Snapshot, step: Assumption) -> Remedy:
-    role, labels = step.role, step.verdict.statements
-    trust = None if policy_remedies.is_managed_elsewhere(role) else role.trust
-    return _withdraw(snapshot, step.identity, labels, step.verdict.action, trust, partial(remedies.trust, role.name))
-
-
-def _withdraw(
-    snapshot: Snapshot,
-    identity: Identity,
-    labels: Sequence[str],
-    action: str,
-    policy: PolicyDocument | None,
-    put: Callable[[str], Remedy],
-) -> Remedy:
-    """Take an action out of an identity's own policies, and the identity out of a policy that names it or everybody."""
-    there = [label for label, _ in policy.statements if label in labels] if policy else []
-    document = _without_principal(snapshot, policy, there, identity.arn) if policy and there else None
-    if document is None or (not document and policy and policy.kind == "trust"):
-        return policy_remedies.withdraw(identity, labels, (action,))
-    others = [label for label in labels if label not in there]
-    own = {label for each in identity.policies for label, _ in each.statements}
-    ways = [policy_remedies.withdraw(identity, others, (action,))] if own.intersection(others) else []
-    return remedies.combine([*ways, put(document)])
-
-
-def _leave(where: str, remedy: Remedy) -> Remedy:
-    """A remedy for where a permission is not meant."""
-    way = remedy.command if is_sentence(remedy.command) else f"`{remedy.command}`."
-    return replace(remedies.advise(f"Leave it where {where}. Where it does not: {way}"), needs=remedy.needs)
-
-
-def _close(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> Remedy:
-    """Name the account instead of everybody in the statement."""
-    names, caller = snapshot.environment.names, snapshot.caller
-    root = f"arn:{caller.partition}:iam::{caller.account}:root"
-    labels = outsider.statement.split(", ")
-    key = found.key if found else None
-    if key and key.policy and outsider.statement.startswith(key.policy.name):
-        return remedies.set_key_policy(names, key.arn, policy_remedies.for_account(key.policy, labels, root))
-    policy = _policy_with(snapshot.resource_policies, labels)
-    if policy is None or policy is not snapshot.resource_policy:
-        return remedies.advise(f"Change {outsider.statement}: an AWS service attached this policy.")
-    return remedies.set_resource_policy(names, policy_remedies.for_account(policy, labels, root))
-
-
-def _exclude(snapshot: Snapshot, outsider: Outsider) -> Remedy:
-    """Take another account out of the secret's own policy."""
-    policy = _policy_with(snapshot.resource_policies, outsider.statement.split(", "))
-    if policy is None or policy is not snapshot.resource_policy:
-        return remedies.advise(f"Change {outsider.statement}: an AWS service attached this policy.")
-    document = _without_principal(snapshot, policy, outsider.statement.split(", "), outsider.principal)
-    if document is None:
-        return remedies.advise(f"Take {outsider.principal} out of {outsider.statement}.")
-    return remedies.set_resource_policy(snapshot.environment.names, document)
-
-
-def _distrust(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> Remedy:
-    """Take another account out of a role's trust policy."""
-    role = next((each for each in found.identities if each.arn == outsider.role), None) if found else None
-    name = outsider.role.rpartition("/")[2]
-    if role is None or role.trust is None:
-        return remedies.advise(f"Take {outsider.principal} out of the trust policy of {name}.")
-    document = _without_principal(snapshot, role.trust, outsider.statement.split(", "), outsider.principal)
-    if document is None:
-        return remedies.advise(f"Take {outsider.principal} out of {outsider.statement}.")
-    if not document:
-        return remedies.advise(f"Delete {name}, or name who is to assume it in its trust policy.")
-    return remedies.trust(name, document)
-
-
-def _without_principal(snapshot: Snapshot, policy: PolicyDocument, labels: Sequence[str], principal: str) -> str | None:
-    """A policy's JSON without a principal; where Principal * lets it in, the account stands in its place.
-
-    None where neither changes it, since it names the principal in another way.
-    """
-    own = [statement for label, statement in policy.statements if label in labels]
-    if "*" in trusted(PolicyDocument(policy.name, policy.kind, {"Statement": own}), "AWS"):
-        root = f"arn:{snapshot.caller.partition}:iam::{snapshot.caller.account}:root"
-        return policy_remedies.for_account(policy, labels, root)
-    names = {name for _, statement in policy.statements for name in _principals(statement)}
-    return policy_remedies.without_principals(policy, principal) if principal in names else None
-
-
-def _principals(statement: Any) -> Iterator[str]:
-    principal = statement.get("Principal") if isinstance(statement, Mapping) else None
-    for members in principal.values() if isinstance(principal, Mapping) else ():
-        yield from texts(members) or ()
-
-
 def _condition_of(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> str:
     """The Conditions of the statements that let somebody in, as JSON."""
     key = found.key if found else None
@@ -670,8 +575,3 @@ def _condition_of(snapshot: Snapshot, found: Identities | None, outsider: Outsid
     labels = outsider.statement.split(", ")
     statements = [statement for each in policies for label, statement in each.statements if label in labels]
     return " and ".join(json.dumps(each["Condition"]) for each in statements if "Condition" in each)
-
-
-def _policy_with(policies: Iterable[PolicyDocument], labels: Iterable[str]) -> PolicyDocument | None:
-    wanted = set(labels)
-    return next((each for each in policies if wanted <= {label for label, _ in each.statements}), None)
