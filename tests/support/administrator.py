@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.runs import SECRET, client, sign_in
+from support.small_world import environment_of
 
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.runbooks import live_change, secret_change
@@ -73,9 +73,7 @@ class Place(KeptSecret):
         lifecycle.settle(self.sandbox)
         found: dict[str, set[str]] = {}
         for task in lifecycle.status(self.sandbox)["tasks"]:
-            text = Path(f"/proc/{task['pid']}/environ").read_text()
-            variables = dict(line.partition("=")[::2] for line in text.split("\0") if line)
-            found.setdefault(task["service"], set()).add(variables.get(key, ""))
+            found.setdefault(task["service"], set()).add(environment_of(task["pid"]).get(key, ""))
         return found
 
     def service(self, name: str) -> Any:

@@ -44,8 +44,8 @@ def until(look: Callable[[], T], seconds: float = 30) -> T:
 
 
 def environment_of(pid: int) -> dict[str, str]:
-    """What a process was started with."""
-    entries = Path(f"/proc/{pid}/environ").read_bytes().decode().rstrip("\0").split("\0")
+    """What a process was started with; there is nothing to read yet for a moment after its program began."""
+    entries = until(Path(f"/proc/{pid}/environ").read_bytes).decode().rstrip("\0").split("\0")
     return dict(entry.split("=", 1) for entry in entries)
 
 
