@@ -55,6 +55,8 @@ CHANGE_HEADING = "## Change it"
 """The heading of the section in which a notebook makes changes."""
 
 _RUNBOOKS = "omc_runbook.runbooks"
+_NO_THREAD = "can't start new thread"
+"""Of Python's RuntimeError where there is no room for a stack."""
 INTERRUPTED = "Interrupted outside the steps of the change: run verify to see the state, and this runbook again."
 INTERRUPTED_EARLY = "Interrupted: run it again."
 INTERRUPTED_PLAN = "Interrupted. Nothing was changed."
@@ -251,7 +253,7 @@ def _execute(
         kind = errors.find_class(error.ename)
         if kind is not None and (issubclass(kind, UsageError) or not _may_have_changed(draft.notebook)):
             raise kind(error.evalue) from None
-        failure = error.evalue if kind else f"{error.ename}: {error.evalue}{_advice(error.ename, error.evalue, source)}"
+        failure = error.evalue if kind else _failure(error.ename, error.evalue, source)
     except DeadKernelError:
         failure = DIED
     except OSError as error:
@@ -260,11 +262,13 @@ def _execute(
     return keeper.keep(failure)
 
 
-def _advice(name: str, text: str, notebook: Path) -> str:
-    """What to do about an error that says that the package has no such function as the notebook calls; else ""."""
-    if name not in (AttributeError.__name__, ImportError.__name__) or f"'{_RUNBOOKS}" not in text:
-        return ""
-    return f". {notebook} is of another version than the package: install omc-runbook again, which brings both."
+def _failure(name: str, text: str, notebook: Path) -> str:
+    """An error of a cell that is none of ours, and what to do about it where that is known."""
+    if name == MemoryError.__name__ or text == _NO_THREAD:
+        return OUT_OF_MEMORY
+    if name in (AttributeError.__name__, ImportError.__name__) and f"'{_RUNBOOKS}" in text:
+        text += f". {notebook} is of another version than the package: install omc-runbook again, which brings both."
+    return f"{name}: {text}"
 
 
 def _may_have_changed(path: Path) -> bool:

@@ -19,7 +19,7 @@ import pytest
 from support import forked_command
 from support.runs import COMMAND, ENGINES
 
-from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.errors import OUT_OF_MEMORY, CouldNotLook, UsageError
 from omc_runbook.report.archive import kept_records
 from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive.record import ROOM, Record
@@ -340,6 +340,14 @@ def test_a_notebook_of_another_version_than_the_package_says_what_to_do(tmp_path
     assert failure.endswith(
         "night.ipynb is of another version than the package: install omc-runbook again, which brings both."
     )
+
+
+@pytest.mark.parametrize("line", ["raise MemoryError", 'raise RuntimeError("can\'t start new thread")'])
+def test_a_cell_for_which_there_is_too_little_memory_says_so(tmp_path: Path, line: str) -> None:
+    """As with `ulimit -v`: a thread needs room for its stack."""
+    ended = run_night(tmp_path, (), "conclude.announce(outcome)", line)
+    assert ended.returncode == 2, ended.stderr
+    assert json.loads((tmp_path / "records" / "outcome.json").read_text())["failure"] == OUT_OF_MEMORY
 
 
 def send_itself(name: str) -> str:
