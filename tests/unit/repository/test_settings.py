@@ -350,7 +350,7 @@ def test_constants_that_multiply_are_not_followed_for_ever() -> None:
     """Nor does a name of any length, or one that nests deeper than a call may."""
     doubled = "\n".join([*(f"C{at} = f'{{C{at + 1}}}{{C{at + 1}}}'" for at in range(18)), "C18 = 'A'"])
     options = "\n".join([*(f"O{at} = {{**O{at + 1}, **O{at + 1}}}" for at in range(18)), "O18 = {'env_prefix': 'P_'}"])
-    deep = "A" + ".a" * 3000
+    deep = "A" + ".a" * 2000
     body = f"    model_config = O0\n    KEY: str = Field(alias=C3)\n    OTHER: {deep} = Field(alias={deep})\n"
     told = read(body, f"{IMPORTS}\n{doubled}\n{options}\n\nclass Settings(BaseSettings):\n")
     assert (told.env_prefix, [each.has_known_names for each in told.fields]) == ("P_", [False, False])
