@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import timedelta
 
-from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.aws.ecs import Deployment, Service, ServiceEvent, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
 from omc_runbook.checks.check import ECS_FIELDS, Evidence, Hinders, Uncertain
@@ -16,6 +16,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.startup import log_of
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, makes_progress, recovered_since, stale_evidence
 from omc_runbook.messages.phrases import Kind
+from omc_runbook.messages.reasons import is_at_rest
 from omc_runbook.model.findings import NO_REMEDY, Severity
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest, nearest_in
@@ -44,7 +45,7 @@ UNREADABLE = ("not-json", "single-quoted", "bom", "truncated", "not-an-object", 
 """Faults of the secret's whole text, with which no new task can start: the text has to be right before a deployment."""
 
 PATIENCE = timedelta(minutes=30)
-"""How long a deployment may take to replace stale tasks before they are an error."""
+"""How long a deployment may take to replace stale tasks, or to begin a task, before that is an error."""
 
 
 @check(
@@ -119,12 +120,13 @@ def other_definition(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=("services", "tasks", "service_deployments"),
     symptom="not-updating",
     looks_like=("old-value", "does-not-stay"),
-    ruled_out_by="DescribeServices: no deployment is IN_PROGRESS with failedTasks, or without room for a task",
+    ruled_out_by="DescribeServices: no deployment is IN_PROGRESS with failedTasks, without room for a task or any task",
     because_of=("pull-failed",),
     hindered_by=("secret", "calls", "value", "tasks"),
 )
 def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
     """A deployment is stuck: new tasks keep failing, or none can start."""
+    names = snapshot.environment.names
     for service in snapshot.consumers:
         primary = service.primary
         if primary and primary.rollout == "IN_PROGRESS" and primary.failed and not makes_progress(snapshot, service):
@@ -139,8 +141,15 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _failed_rollout(snapshot, service, facts, severity)
         elif primary and service.is_blocked:
             facts = (f"Deployment {primary.id} of {service.name} is IN_PROGRESS and cannot go on.", _no_room(service))
-            remedy = remedies.start_tasks(snapshot.environment.names, service)
+            remedy = remedies.start_tasks(names, service)
             yield Evidence(service.name, facts, remedy, frozenset({service.name}), hindered_by=())
+        elif primary and _starts_nothing(snapshot, service, primary):
+            facts = (
+                f"{service.name} runs 0 of {service.desired} desired tasks, and for {PATIENCE.seconds // 60} minutes"
+                " ECS has neither created nor stopped one.",
+                *(f"ECS says at {each.time:%H:%M:%S} UTC: {each.message}" for each in _last_words(service, primary)),
+            )
+            yield Evidence(service.name, facts, remedies.show_service(names, service.name), frozenset({service.name}))
 
 
 @check(
@@ -360,6 +369,22 @@ def _failed_rollout(
         severity,
         causes if stops and all(causes_of_stops) else None,
     )
+
+
+def _starts_nothing(snapshot: Snapshot, service: Service, primary: Deployment) -> bool:
+    """Whether none of a service's tasks runs, and for a while ECS has neither created nor stopped any."""
+    began = snapshot.taken - PATIENCE
+    tasks = [task for task in snapshot.tasks if task.service == service.name]
+    moments = [primary.created, *(moment for task in tasks for moment in (task.created, task.stopped) if moment)]
+    is_idle = service.running == 0 < service.desired and not any(task.is_running for task in tasks)
+    # Other strategies than rolling updates wait for hooks.
+    return is_idle and max(moments) < began and (service.underway is None or service.has_rollout_state)
+
+
+def _last_words(service: Service, primary: Deployment) -> tuple[ServiceEvent, ...]:
+    """What ECS said last of a service, unless that was before this deployment, or that all is well."""
+    newest = max(service.events, key=lambda event: event.time, default=None)
+    return (newest,) if newest and newest.time >= primary.created and not is_at_rest(newest.message) else ()
 
 
 def _no_room(service: Service) -> str:

@@ -402,9 +402,9 @@ def show_references(names: Names) -> Remedy:
     return Remedy(f"{describe.command} | jq '.taskDefinition.containerDefinitions[].secrets'")
 
 
-def show_service(names: Names) -> Remedy:
-    """See the service and its deployments."""
-    return _aws(names, "ecs", "describe-services", "--cluster", names.cluster, "--services", names.service)
+def show_service(names: Names, service: str = "") -> Remedy:
+    """See a service with its deployments and events; the main one unless another is given."""
+    return _aws(names, "ecs", "describe-services", "--cluster", names.cluster, "--services", service or names.service)
 
 
 def show_policy(names: Names) -> Remedy:

@@ -43,6 +43,7 @@ from support.snapshots import (
     with_values,
 )
 
+from omc_runbook.aws.ecs import ServiceEvent
 from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import content, startup
@@ -159,6 +160,34 @@ def test_a_deployment_without_room_for_a_task_is_stuck(desired: int, percents: t
     if is_stuck:
         assert problems["not-forced"].because_of == ("rollout-stuck",)
         assert "minimumHealthyPercent=100,maximumPercent=200" in problems["rollout-stuck"].remedy.command
+
+
+@pytest.mark.parametrize(
+    ("rollout", "ago", "pending", "is_stuck"),
+    [
+        ("IN_PROGRESS", 40, False, True),
+        ("COMPLETED", 40, False, True),
+        ("IN_PROGRESS", 40, True, True),
+        ("IN_PROGRESS", 5, True, False),
+        ("IN_PROGRESS", 20, False, False),
+    ],
+)
+def test_a_service_of_which_no_task_starts_is_stuck(rollout: str, ago: int, pending: bool, is_stuck: bool) -> None:
+    """ECS that creates no task, or never runs the one that it created, leaves no failed task: that is not healthy."""
+    moment = NOW - timedelta(minutes=ago)
+    said = ServiceEvent(moment, "(service worker) failed to launch a task with (error TaskDefinition is inactive).")
+    new = deployment("worker", moment, rollout=rollout, running=0)
+    tasks = tuple(each for each in healthy().tasks if each.service != "worker")
+    waiting = task("worker", moment, deployment_id=new.id, status="PENDING", started=None)
+    left = replace(healthy(), tasks=(*tasks, waiting) if pending else tasks)
+    snapshot = with_service(left, "worker", deployments=(new,), events=(said,), running=0)
+    problems = {each.check: each for each in diagnose(snapshot) if each.is_problem}
+    assert problems.keys() == ({"rollout-stuck"} if is_stuck else set())
+    if is_stuck:
+        found = problems["rollout-stuck"]
+        assert (found.severity, found.subject) == ("error", "worker")
+        assert "runs 0 of 1 desired tasks" in found.evidence[0] and "TaskDefinition is inactive" in found.evidence[1]
+        assert "--services worker" in found.remedy.command
 
 
 def test_every_consumer_that_holds_the_old_value_is_named() -> None:
