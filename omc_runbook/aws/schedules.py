@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 OFF = "DISABLED"
+LATEST_START = timedelta(days=3)
+"""How long after its time a schedule may run a task: in another time zone, a day's window, after a day of retries."""
 DEFAULT = "default"
 """The event bus that each account has, which gets what AWS services report."""
 
@@ -56,8 +59,8 @@ def find_tasks_of_other_buses(client: Any, cluster_arn: str) -> tuple[ScheduledT
     return tuple(task for bus in buses if bus != DEFAULT for task in find_rule_tasks(client, cluster_arn, bus))
 
 
-def find_schedule_tasks(client: Any, cluster_arn: str) -> tuple[ScheduledTask, ...]:
-    """What the schedules of EventBridge Scheduler that are on run on a cluster.
+def find_schedule_tasks(client: Any, cluster_arn: str, now: datetime) -> tuple[ScheduledTask, ...]:
+    """What the schedules of EventBridge Scheduler that are on, and whose time is not over, run on a cluster.
 
     See https://docs.aws.amazon.com/scheduler/latest/APIReference/API_GetSchedule.html
     """
@@ -66,7 +69,17 @@ def find_schedule_tasks(client: Any, cluster_arn: str) -> tuple[ScheduledTask, .
     summaries = [each for each in every if each["Target"]["Arn"] == cluster_arn]
     found = []
     for each in summaries:
-        target = client.get_schedule(Name=each["Name"], GroupName=each["GroupName"])["Target"]
-        if "EcsParameters" in target:
+        schedule = client.get_schedule(Name=each["Name"], GroupName=each["GroupName"])
+        target, end = schedule["Target"], _end_of(schedule)
+        if "EcsParameters" in target and not (end and end + LATEST_START < now):
             found.append(ScheduledTask(f"schedule {each['Name']}", target["EcsParameters"]["TaskDefinitionArn"]))
     return tuple(found)
+
+
+def _end_of(schedule: Any) -> datetime | None:
+    """When a schedule runs its task for the last time, about: one that is over stays ENABLED; None for no end."""
+    kind, _, text = schedule.get("ScheduleExpression", "").partition("(")
+    end: datetime | None = schedule.get("EndDate")
+    if kind != "at":
+        return end
+    return datetime.fromisoformat(text.rstrip(")")).replace(tzinfo=UTC)

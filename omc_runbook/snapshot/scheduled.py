@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 
 from omc_runbook.aws import managed, schedules
 from omc_runbook.aws.managed import ManagedConsumer
@@ -25,9 +26,9 @@ _Read = Callable[[], tuple[ScheduledTask, ...]]
 
 
 def find(
-    clients: Clients, caller: Caller, names: Names
+    clients: Clients, caller: Caller, names: Names, now: datetime
 ) -> Iterator[tuple[str, tuple[ScheduledTask, ...] | ReadFailure]]:
-    """What the rules and the schedules that are on run on the cluster, or why that could not be read, with its name."""
+    """What rules and schedules still run on the cluster, or why that could not be read, with its name."""
     cluster = arn_of_cluster(caller, names)
     reads: tuple[tuple[str, str, _Read], ...] = (
         (
@@ -43,7 +44,7 @@ def find(
         (
             "EventBridge Scheduler's schedules",
             "scheduler:ListSchedules",
-            lambda: schedules.find_schedule_tasks(clients("scheduler"), cluster),
+            lambda: schedules.find_schedule_tasks(clients("scheduler"), cluster, now),
         ),
     )
     pool = ThreadPoolExecutor(len(reads), "schedules")
@@ -66,7 +67,7 @@ def arn_of_cluster(caller: Caller, names: Names) -> str:
 def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     """Add what EventBridge and daemons run, with the task definitions."""
     asked, found = _ask_for_daemons(gatherer), list[ScheduledTask]()
-    for _, tasks in find(gatherer.clients, gatherer.caller, gatherer.names):
+    for _, tasks in find(gatherer.clients, gatherer.caller, gatherer.names, snapshot.taken):
         if isinstance(tasks, ReadFailure):
             gatherer.gaps[FIELD] += (tasks,)
         else:

@@ -21,7 +21,7 @@ def notes(clients: Clients, caller: Caller, snapshot: Snapshot, removed: Sequenc
 
     `removed` are keys that the secret would lose: a task that refers to one would not start.
     """
-    for what, tasks in scheduled.find(clients, caller, snapshot.environment.names):
+    for what, tasks in scheduled.find(clients, caller, snapshot.environment.names, snapshot.taken):
         if isinstance(tasks, ReadFailure):
             has_answer = tasks.kind != "no-answer"
             why = f", so that tasks which they start are not named: {tasks.sentence}"

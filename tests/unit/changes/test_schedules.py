@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
-from support.snapshots import ACCOUNT, REGION, definition_arn, healthy
+from support.snapshots import ACCOUNT, NOW, REGION, definition_arn, healthy
 
 from omc_runbook.aws import schedules as eventbridge
 from omc_runbook.aws.session import Clients
@@ -45,11 +46,14 @@ def add_target(definition: str, cluster: str = CLUSTER, **rule: str) -> None:
     client("events").put_targets(Targets=[target], **rule)
 
 
-def add_schedule(name: str, definition: str, cluster: str = CLUSTER) -> None:
+def add_schedule(
+    name: str, definition: str, cluster: str = CLUSTER, when: str = "rate(1 day)", **more: datetime
+) -> None:
     client("scheduler").create_schedule(
         Name=name,
-        ScheduleExpression="rate(1 day)",
+        ScheduleExpression=when,
         FlexibleTimeWindow={"Mode": "OFF"},
+        **more,
         Target={"Arn": cluster, "RoleArn": ROLE, "EcsParameters": {"TaskDefinitionArn": definition}},
     )
 
@@ -95,6 +99,16 @@ def test_what_is_switched_off_starts_nothing() -> None:
         Name="hourly", State="DISABLED", ScheduleExpression="rate(1 day)", FlexibleTimeWindow=window, Target=target
     )
     assert notes() == []
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_schedule_that_is_over_starts_nothing() -> None:
+    """It stays ENABLED: a single time that is long past, and days of which the last is."""
+    for name, ago in (("over", timedelta(days=4)), ("due", timedelta(days=2))):
+        moment = NOW - ago
+        add_schedule(f"{name}-once", definition_arn("worker"), when=f"at({moment:%Y-%m-%dT%H:%M:%S})")
+        add_schedule(f"{name}-daily", definition_arn("worker"), EndDate=moment)
+    assert [note.partition(" starts ")[0] for note in notes()] == ["schedule due-daily", "schedule due-once"]
 
 
 @pytest.mark.usefixtures("aws")
