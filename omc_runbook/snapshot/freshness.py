@@ -75,8 +75,10 @@ def changed_keys(snapshot: Snapshot, task: Task) -> frozenset[str] | None:
         for container, injection in pairs
         if of_variable(snapshot, task, container, injection) == "stale"
     }
-    changed = frozenset(key for key, is_inside in stale if is_inside or True in _changes(snapshot, task, key))
-    return changed if changed or not stale else None
+    versions = versions_read(snapshot, task)
+    changed = {key for read, _ in stale for version in versions for key in _differing(snapshot, version, read) or ()}
+    changed |= {key for key, is_inside in stale if key and is_inside}
+    return frozenset(changed) if changed or not stale else None
 
 
 def is_current_at(snapshot: Snapshot, moment: datetime) -> bool:
@@ -168,16 +170,18 @@ def _is_stale_inside(snapshot: Snapshot, task: Task, container: Container, injec
 
 def _changes(snapshot: Snapshot, task: Task, key: str) -> set[bool | None]:
     """Whether a key has another value now than in each version that a task can have read; None if not comparable."""
-    return {_differs(snapshot, version, key) for version in versions_read(snapshot, task)}
+    differing = [_differing(snapshot, version, key) for version in versions_read(snapshot, task)]
+    return {None if keys is None else bool(keys) for keys in differing}
 
 
-def _differs(snapshot: Snapshot, version: str, key: str) -> bool | None:
+def _differing(snapshot: Snapshot, version: str, key: str) -> frozenset[str] | None:
+    """Of what a reference to a key gets, the keys with another value now than in a version; None if not comparable."""
     former, current = snapshot.contents.get(version), snapshot.current
     if former is None or current is None or former.document is None or current.document is None:
         return None
     # A reference without a key gets the whole document.
     keys = {key} if key else {*former.document.keys, *current.document.keys}
-    return any(differ(former.document.get(each), current.document.get(each)) for each in keys)
+    return frozenset(each for each in keys if differ(former.document.get(each), current.document.get(each)))
 
 
 def _moves_current(event: Event) -> bool:

@@ -166,6 +166,13 @@ def test_a_pinned_reference_does_not_follow_the_secret() -> None:
     assert freshness.changed_keys(pinned, worker) == frozenset()
 
 
+def test_the_keys_that_differ_are_named_where_a_task_is_given_the_whole_document() -> None:
+    """Its reference names none of them."""
+    snapshot = whole_document()
+    [backend], [worker] = (snapshot.running(services(snapshot)[name])[:1] for name in ("backend", "worker"))
+    assert freshness.changed_keys(snapshot, worker) == freshness.changed_keys(snapshot, backend) == {"SMTP_PASSWORD"}
+
+
 def test_a_second_container_counts_too() -> None:
     """A look into one container tells nothing of what another one is given."""
     snapshot = looked_fresh()
