@@ -103,6 +103,8 @@ class Service:
     capacity_providers: tuple[str, ...] = ()
     platform_version: str = ""
     """The Fargate platform version of new tasks, such as 1.4.0 or LATEST; "" outside Fargate."""
+    is_daemon: bool = False
+    """Whether it runs one task on each instance of the cluster: ECS then sets desiredCount itself."""
     connects: bool = False
     """Whether its tasks find others by the names of Service Connect."""
     is_family: bool = False
@@ -416,6 +418,7 @@ def _service(raw: Any) -> Service:
         launch_type=raw.get("launchType") or (sets[0].get("launchType", "") if sets else ""),
         capacity_providers=tuple(each["capacityProvider"] for each in strategy or ()),
         platform_version=raw.get("platformVersion") or "",
+        is_daemon=raw.get("schedulingStrategy") == "DAEMON",
         connects=any(
             (each.get("serviceConnectConfiguration") or {}).get("enabled") for each in raw.get("deployments", ())
         ),

@@ -148,7 +148,9 @@ def start_tasks(names: Names, service: Service) -> Remedy:
         way = CONTROLLED.get(service.controller, "deploy by its controller")
         return advise(f"Start new tasks of {service.name}: {way} (cluster {command(names.cluster)}).")
     if service.desired and not service.has_room:
-        room = "minimumHealthyPercent=100,maximumPercent=200"
+        # ECS refuses a daemon a second task on an instance.
+        percents = (0, 100) if service.is_daemon else (100, 200)
+        room = "minimumHealthyPercent={},maximumPercent={}".format(*percents)
         return _update_service(names, service.name, "--deployment-configuration", room, "--force-new-deployment")
     pauses = ", ".join(service.configuration.pauses)
     waits = (
@@ -201,9 +203,12 @@ def move_platform(names: Names, service: str) -> Remedy:
     return _update_service(names, service, "--platform-version", "LATEST", "--force-new-deployment")
 
 
-def scale(names: Names, service: str) -> Remedy:
-    """Set desiredCount to 1."""
-    return _update_service(names, service, "--desired-count", "1")
+def scale(names: Names, service: Service) -> Remedy:
+    """Set desiredCount to 1; of a daemon, which has a task for each instance, ECS refuses that."""
+    if service.is_daemon:
+        see = capacity(names).command
+        return advise(f"See `{see}` for the cluster's instances: add one that meets {service.name}'s constraints.")
+    return _update_service(names, service.name, "--desired-count", "1")
 
 
 def grant(names: Names, role: str, action: str, resource: str, of: str = "") -> Remedy:

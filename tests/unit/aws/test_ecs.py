@@ -31,6 +31,11 @@ def test_a_deleted_service_is_described_and_is_no_service() -> None:
     assert ecs.describe_services(client, "ohmycoins-staging", ["worker"]) == ()
 
 
+def test_a_daemon_service_is_told_by_its_scheduling_strategy() -> None:
+    """Its desiredCount is ECS's own."""
+    assert [described(schedulingStrategy=name).is_daemon for name in ("REPLICA", "DAEMON")] == [False, True]
+
+
 def by(*providers: str) -> dict[str, Any]:
     """A strategy of capacity providers."""
     return {"capacityProviderStrategy": [{"capacityProvider": each, "weight": 1, "base": 0} for each in providers]}

@@ -267,6 +267,18 @@ FITTING: dict[str, tuple[str, Callable[[Snapshot], Snapshot], str, str]] = {
         "--deployment-configuration minimumHealthyPercent=100,maximumPercent=200 --force-new-deployment",
         "values_from",
     ),
+    "percentages of a daemon": (
+        "not-forced",
+        lambda found: with_service(unroomy(found), "backend", is_daemon=True),
+        "--deployment-configuration minimumHealthyPercent=0,maximumPercent=100 --force-new-deployment",
+        "maximumPercent=200",
+    ),
+    "a daemon without an instance": (
+        "desired-zero",
+        lambda found: with_service(found, "backend", desired=0, running=0, is_daemon=True),
+        "aws ecs describe-clusters",
+        "--desired-count",
+    ),
 }
 """The check, the case, what its remedy says, and what it must not say."""
 
