@@ -248,12 +248,18 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
             if service.desired and not service.has_room:
                 facts += (_no_room(service),)
+            renewal = remedies.renew_tasks(snapshot.environment, service)
+            if service in snapshot.leaving:
+                renewal = remedies.start_tasks(snapshot.environment.names, service)
+                label = service.task_definition_arn.rpartition("/")[2]
+                facts += (f"Its own revision, {label}, does not refer to the secret, and has not replaced them yet.",)
             is_replacing = _is_replacing(snapshot, service, stale)
             # What is under way needs no second deployment.
-            remedy = NO_REMEDY if is_replacing else remedies.renew_tasks(snapshot.environment, service)
+            remedy = NO_REMEDY if is_replacing else renewal
             if is_replacing and service.primary:
                 stage = f" ({service.underway.progress})" if service.underway else ""
-                facts += (f"Deployment {service.primary.id} has started since and is replacing them{stage}.",)
+                since_then = "" if service in snapshot.leaving else "has started since and "
+                facts += (f"Deployment {service.primary.id} {since_then}is replacing them{stage}.",)
             severity: Severity | None = "info" if is_replacing else None
             # New tasks would get a faulty value too: that comes first.
             yield Evidence(service.name, facts, remedy, frozenset({service.name}), severity, stems_from=frozenset(keys))
@@ -310,7 +316,9 @@ def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"{service.name} has desiredCount 0: no task runs, which ECS calls a steady state.",
             )
             if service.is_daemon:
-                facts += ("It is a daemon service, which runs a task on each instance that is fit: the cluster has none.",)
+                facts += (
+                    "It is a daemon service, with a task on each instance that is fit: the cluster has none.",
+                )
             remedy = remedies.scale(snapshot.environment.names, service)
             declared = snapshot.declared.find(service.name) if snapshot.declared else None
             is_meant = declared is not None and declared.desired == 0
@@ -418,14 +426,16 @@ def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
 
 
 def _is_replacing(snapshot: Snapshot, service: Service, stale: list[Task]) -> bool:
-    """Whether a recent deployment, begun after the secret changed and without a failed task, is replacing tasks."""
+    """Whether a recent deployment without a failed task replaces tasks by such as get the present value, or none."""
     primary, since = service.primary, freshness.current_since(snapshot)
     # Without its rollout state, another deployment beside it shows that it goes on.
     is_unread = primary is not None and not primary.rollout and len(service.deployments) > 1
     is_going_on = primary is not None and (primary.rollout == "IN_PROGRESS" or is_unread) and not service.is_blocked
     if primary is None or since is None or primary.failed or not is_going_on:
         return False
-    lately = max(since[1], snapshot.taken - PATIENCE - service.configuration.bake)
+    lately = snapshot.taken - PATIENCE - service.configuration.bake
+    # New tasks without the secret need no value of it.
+    lately = lately if service in snapshot.leaving else max(since[1], lately)
     return primary.created >= lately and all(task.deployment_id != primary.id for task in stale)
 
 

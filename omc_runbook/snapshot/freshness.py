@@ -158,8 +158,8 @@ def _worst(answers: Iterable[Freshness]) -> Freshness:
 
 
 def _in_force(snapshot: Snapshot, task: Task) -> TaskDefinition | None:
-    """The revision whose variables the task should have: its service's, else its own."""
-    service = next((service for service in snapshot.services if service.name == task.service), None)
+    """The revision whose variables the task should have: its consumer's, else its own."""
+    service = next((service for service in snapshot.consumers if service.name == task.service), None)
     return snapshot.definition(service.task_definition_arn if service else task.task_definition_arn)
 
 

@@ -231,6 +231,9 @@ class _Reading(Gatherer):
             in_use |= {deployment.task_definition_arn for deployment in service.deployments}
             in_use |= {task.task_definition_arn for task in snapshot.running(service)}
         in_use |= {task.task_definition_arn for task in snapshot.tasks if not task.service}
+        # The tasks of a deployment that is not at its end may have the secret, and its revision not.
+        for service in snapshot.services:
+            in_use |= {each.task_definition_arn for each in service.deployments if each.running}
         older = self.task_definitions("task_definitions", in_use - set(snapshot.task_definitions) - {""})
         snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **older})
         families = _families(snapshot)

@@ -144,7 +144,7 @@ class Snapshot:
 
     @cached_property
     def readers(self) -> tuple[Service, ...]:
-        """The consumers, Express services with the secret, and as if they were services what reads it outside one.
+        """The consumers, those that leave it, Express services, and as if they were services what reads it outside one.
 
         That are the families of tasks that were run, by their owner's name, and EventBridge's rules and schedules.
         """
@@ -161,7 +161,18 @@ class Snapshot:
         for each in self.scheduled:
             if self.own_references(self.definition(each.task_definition_arn)):
                 alone.append(_as_service(each.origin, each.task_definition_arn))
-        return (*self.consumers, *express, *alone)
+        return (*self.consumers, *self.leaving, *express, *alone)
+
+    @cached_property
+    def leaving(self) -> tuple[Service, ...]:
+        """Services that run tasks with the secret, while their own revision has none of it: it has not replaced them.
+
+        No run of ours deploys them.
+        """
+        arns = {arn for arn, revision in self.task_definitions.items() if self.own_references(revision)}
+        names = {task.service for task in self.tasks if task.is_running and task.task_definition_arn in arns}
+        others = (each for each in self.services if each.name in names - self.consumer_names)
+        return tuple(each for each in others if self.definition(each.task_definition_arn))
 
     @property
     def resource_policies(self) -> tuple[PolicyDocument, ...]:

@@ -35,6 +35,7 @@ from support.snapshots import (
     stopped,
     stuck,
     task,
+    task_definition,
     with_keys,
     with_reference,
     with_secret,
@@ -188,6 +189,35 @@ def test_a_service_of_which_no_task_starts_is_stuck(rollout: str, ago: int, pend
         assert (found.severity, found.subject) == ("error", "worker")
         assert "runs 0 of 1 desired tasks" in found.evidence[0] and "TaskDefinition is inactive" in found.evidence[1]
         assert "--services worker" in found.remedy.command
+
+
+def test_old_tasks_of_a_service_that_leaves_the_secret_are_named() -> None:
+    """Its own revision has nothing from the secret and does not come up: former tasks serve, with what they have.
+
+    A run of ours would not deploy it.
+    """
+    old, own = (definition_arn("worker", revision) for revision in (7, 8))
+    began = NOW - timedelta(hours=1)
+    new = deployment("worker", began, id="ecs-svc/2", task_definition_arn=own, rollout="IN_PROGRESS", running=0)
+    former = deployment("worker", status="ACTIVE", task_definition_arn=old)
+    left = replace(task_definition("worker", (), 8), arn=own)
+    snapshot = with_service(
+        changed(NOW - timedelta(minutes=10))(healthy()),
+        "worker",
+        task_definition_arn=own,
+        deployments=(new, former),
+    )
+    assert snapshot.leaving == (), "what an unread revision has is not known"
+    snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, own: left})
+    assert "worker" not in snapshot.consumer_names
+    found = {each.subject: each for each in run_check(CHECKS["not-forced"], snapshot)}
+    assert found.keys() == {"backend", "worker"}
+    assert "worker:8, does not refer to the secret" in " ".join(found["worker"].evidence)
+    assert not found["worker"].remedy.runbook and "--service worker" in found["worker"].remedy.command
+    before_the_change = replace(new, created=NOW - timedelta(minutes=20))
+    going_on = with_service(snapshot, "worker", deployments=(before_the_change, former))
+    told = run_check(CHECKS["not-forced"], going_on)
+    assert [(each.subject, each.severity) for each in told] == [("backend", "error"), ("worker", "info")]
 
 
 def test_every_consumer_that_holds_the_old_value_is_named() -> None:
