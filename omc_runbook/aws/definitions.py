@@ -37,6 +37,8 @@ class Container:
     name: str
     secrets: tuple[Injection, ...]
     environment: tuple[str, ...]
+    has_environment_files: bool = False
+    """Whether it gets variables from files in S3 too, which are not read."""
     logins: tuple[tuple[str, str], ...] = ()
     """Plain variables, such as POSTGRES_USER and POSTGRES_SERVER, with their values, which are no secrets."""
     hosts: tuple[tuple[str, str], ...] = ()
@@ -210,6 +212,7 @@ def _container(raw: Any) -> Container:
         name=raw["name"],
         secrets=tuple(_injection(entry["name"], entry["valueFrom"]) for entry in raw.get("secrets") or ()),
         environment=tuple(entry["name"] for entry in raw.get("environment") or ()),
+        has_environment_files=bool(raw.get("environmentFiles")),
         logins=tuple(
             (entry["name"], entry.get("value", ""))
             for entry in raw.get("environment") or ()

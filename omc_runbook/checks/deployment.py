@@ -316,9 +316,7 @@ def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"{service.name} has desiredCount 0: no task runs, which ECS calls a steady state.",
             )
             if service.is_daemon:
-                facts += (
-                    "It is a daemon service, with a task on each instance that is fit: the cluster has none.",
-                )
+                facts += ("It is a daemon service, with a task on each instance that is fit: the cluster has none.",)
             remedy = remedies.scale(snapshot.environment.names, service)
             declared = snapshot.declared.find(service.name) if snapshot.declared else None
             is_meant = declared is not None and declared.desired == 0

@@ -8,7 +8,7 @@ from dataclasses import replace
 from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
-from omc_runbook.checks.check import Evidence
+from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.definition_source import source_of
 from omc_runbook.checks.key_demand import KeyDemand, all_demands, exchanged_key, secret_demands, successions
 from omc_runbook.checks.registry import Family
@@ -24,6 +24,7 @@ from omc_runbook.snapshot.state import Snapshot
 check = Family("reference", hinders="secret")
 
 NEEDS = ("services", "task_definitions")
+FROM_FILES = "Its environmentFiles may set that: files in S3 are not read."
 FIRST_WITH_KEYS = (1, 4, 0)
 """The first platform version of Fargate for Linux that reads one key of a secret, or a certain version of it.
 
@@ -293,7 +294,7 @@ def platform_version(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="DescribeTaskDefinition: each key's variable is in the application's own container",
     hinders="value",
 )
-def sidecar_only(snapshot: Snapshot) -> Iterable[Evidence]:
+def sidecar_only(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A key is injected into another container than the application's."""
     keys = snapshot.environment.keys
     read = snapshot.checkout.reads if snapshot.checkout else None
@@ -311,6 +312,9 @@ def sidecar_only(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"The application's container is {application.name}; its secrets and environment lack"
                 f" {demand.injection.variable}, which {demand.container.name} gets."
             )
+            if application.has_environment_files:
+                yield Uncertain(demand.subject, (fact, FROM_FILES))
+                continue
             move = remedies.advise(
                 f"Move the entry {command(demand.injection.variable)} from container {demand.container.name} to"
                 f" {application.name}, register a new revision and deploy it."
@@ -392,7 +396,7 @@ def move_into_secret(snapshot: Snapshot, container: str, variable: str) -> Remed
     per_subject=True,
     hinders="value",
 )
-def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence]:
+def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A key is injected under a name that the application does not read."""
     in_service = {
         (pair.failing.arn, injection.reference.key): (injection.variable, pair.serving.label)
@@ -418,6 +422,9 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence]:
         elif due := _unset(snapshot, demand):
             reader = "The application" if snapshot.checkout is None else "Settings"
             fact = f"{what}; {reader} reads {due}, which is not set."
+            if demand.container.has_environment_files:
+                yield Uncertain(demand.subject, (fact, FROM_FILES))
+                continue
             yield _about(snapshot, demand, fact, source.rename(names, variable, due))
 
 

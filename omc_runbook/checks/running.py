@@ -106,7 +106,8 @@ def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for service, variable, looks in _variables(snapshot, _is_baked):
         value = looks[0].values[variable]
         if value.injected != ABSENT:
-            where = f"the image of {_tasks(looks)} of {service} sets {variable}"
+            source = "an environment file or the image" if _has_files(snapshot, looks[0]) else "the image"
+            where = f"{source} of {_tasks(looks)} of {service} sets {variable}"
         elif value.process not in (ABSENT, UNSEEN):
             where = (
                 f"process {looks[0].process} of {_tasks(looks)} of {service} has {variable}, which ECS did not inject"
@@ -129,6 +130,14 @@ def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         remedy = remedies.advise("Keep .env out of the image: name it in .dockerignore.")
         yield Evidence(f"{service} {variable}", remark, remedy, frozenset({service}), "info")
     yield from _unseen(snapshot)
+
+
+def _has_files(snapshot: Snapshot, look: ExecLook) -> bool:
+    """Whether ECS gives the container variables from files in S3."""
+    task = next((task for task in snapshot.tasks if task.id == look.task_id), None)
+    definition = snapshot.definition(task.task_definition_arn) if task else None
+    containers = definition.containers if definition else ()
+    return any(each.has_environment_files for each in containers if each.name == look.container)
 
 
 def _is_replaced(value: HeldValue) -> bool:

@@ -52,6 +52,7 @@ class _Container(_Stored):
     log_secrets: _Pairs
     registry_secrets: _Pairs
     environment: tuple[str, ...]
+    has_environment_files: bool
     plain_secrets: tuple[str, ...]
     readonly: bool
     essential: bool
@@ -191,6 +192,7 @@ def _stored(container: Container) -> _Container:
         log_secrets=_pairs(container.log_secrets),
         registry_secrets=_pairs(container.registry_secrets),
         environment=container.environment,
+        has_environment_files=container.has_environment_files,
         plain_secrets=container.plain_secrets,
         readonly=container.readonly,
         essential=container.essential,
@@ -221,6 +223,7 @@ def _definition(arn: str, entry: _Revision) -> TaskDefinition:
                 log_secrets=_injections(container.log_secrets),
                 registry_secrets=_injections(container.registry_secrets),
                 environment=container.environment,
+                has_environment_files=container.has_environment_files,
                 plain_secrets=container.plain_secrets,
                 readonly=container.readonly,
                 essential=container.essential,

@@ -189,6 +189,21 @@ def test_a_sidecar_may_have_keys_of_its_own() -> None:
     assert_clear(CHECKS["sidecar-only"], both)
 
 
+def test_a_container_with_environment_files_may_have_more_variables_than_it_names() -> None:
+    """What files in S3 set is not read: that a variable is not set is then not known."""
+    for id in ("name-mismatch", "sidecar-only"):
+        snapshot = FAULTS[id].make(healthy())
+        service = next(iter(run_check(CHECKS[id], snapshot)[0].services))
+        [definition] = (
+            snapshot.definition(each.task_definition_arn) for each in snapshot.consumers if each.name == service
+        )
+        assert definition is not None
+        containers = tuple(replace(each, has_environment_files=True) for each in definition.containers)
+        filed = with_definition(snapshot, service, lambda old, new=containers: replace(old, containers=new))
+        [doubt] = run_check(CHECKS[id], filed)
+        assert doubt.status == "unknown" and "environmentFiles may set" in doubt.evidence[-1]
+
+
 def test_an_application_may_have_the_databases_address_in_place_of_its_password() -> None:
     """A pooler beside it logs in with the password, unless the application's Settings read that as well."""
     password = Injection("POSTGRES_PASSWORD", parse(f"{ARN}:POSTGRES_PASSWORD::"))

@@ -19,6 +19,7 @@ from support.snapshots import (
     looked,
     rotated,
     task,
+    with_container,
     with_held,
     with_refusal,
     with_tasks,
@@ -45,6 +46,13 @@ CASES: dict[str, tuple[Callable[[Snapshot], Snapshot], str, str]] = {
         lambda s: uninjected(s, injected=CURRENT, process=CURRENT),
         "baked-env",
         f"the image of task .* sets OPENAI_API_KEY. Version {CURRENT} has this value",
+    ),
+    "a file in S3 may set it": (
+        lambda s: with_container(
+            uninjected(s, injected=CURRENT, process=CURRENT), "worker", lambda c: replace(c, has_environment_files=True)
+        ),
+        "baked-env",
+        "an environment file or the image of task .* sets OPENAI_API_KEY",
     ),
     "a file in the image names it": (
         lambda s: uninjected(s, file="/app/.env"),
