@@ -253,7 +253,10 @@ def _problems(snapshot: Snapshot) -> list[Finding]:
 
 
 def _needs_new_tasks(snapshot: Snapshot, findings: Sequence[Finding], cause: Finding) -> bool:
-    """Whether new tasks are enough: the secret changed, or the cause of the pull failures is gone."""
+    """Whether new tasks of consumers are enough: the secret changed, or the cause of the pull failures is gone."""
+    if cause.services and cause.services.isdisjoint(snapshot.consumer_names):
+        # Of an Express service, or one that leaves the secret.
+        return False
     if cause.check in ("not-forced", "throttled"):
         return True
     if cause.check not in PULL_FAILURES or snapshot.network is None:

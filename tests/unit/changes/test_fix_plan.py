@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -14,6 +15,7 @@ from support.snapshots import (
     ARN,
     CURRENT,
     NAME,
+    NOW,
     PREVIOUS,
     REGION,
     ROLE,
@@ -22,6 +24,7 @@ from support.snapshots import (
     document,
     healthy,
     policy,
+    rotated,
     simulated,
     stuck,
     with_container,
@@ -37,6 +40,7 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.ec2 import Network
+from omc_runbook.aws.ecs import EXPRESS
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.deploy.rollout import Rollout
@@ -321,6 +325,16 @@ def test_tasks_that_could_not_read_are_tried_again_where_all_is_known_to_be_well
     assert (redeployed(plan), plan.steps) == (["worker"], ())
     gap = ReadFailure("the policy", "secretsmanager:GetResourcePolicy", "AccessDeniedException", "denied")
     assert planned(replace(known, gaps={"resource_policy": (gap,)})).is_empty
+
+
+def test_old_tasks_of_a_service_that_no_run_deploys_stay_unfixed() -> None:
+    """An Express service is no consumer: its finding is left with its own remedy."""
+    snapshot = rotated(healthy(), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32))
+    express = tuple(replace(each, controller=EXPRESS) for each in snapshot.services if each.name == "worker")
+    others = tuple(each for each in snapshot.services if each.name != "worker")
+    plan = planned(replace(snapshot, services=others, express_services=express))
+    assert redeployed(plan) == ["backend"]
+    assert [(entry.finding.check, entry.finding.subject) for entry in plan.unfixed] == [("not-forced", "worker")]
 
 
 def test_a_version_that_any_service_came_through_with_is_not_taken_back() -> None:
