@@ -72,6 +72,7 @@ def _of_several(repository: Path, found: Sequence[SettingsClass]) -> SettingsSou
         env_prefix="",
         case_sensitive=all(each.case_sensitive for each in sources),
         ignore_empty=all(each.ignore_empty for each in sources),
+        from_json=False,
         computed_options=(),
         ambiguities=tuple(dict.fromkeys(reason for each in sources for reason in each.ambiguities)),
     )
@@ -173,6 +174,7 @@ def parse_settings(file: SourceFile, name: str = MAIN_CLASS) -> SettingsSource:
         env_prefix=str(effective["env_prefix"] or ""),
         case_sensitive=bool(effective["case_sensitive"]),
         ignore_empty=bool(effective["env_ignore_empty"]),
+        from_json=options.get("enable_decoding", True) is True and not classes.other_source(lineage),
         computed_options=tuple(name for name in OPTIONS if options.get(name) is COMPUTED),
         conditions=tuple(_conditions(classes, fields)),
         ambiguities=tuple(reason for each in classes.nodes for reason in _ambiguities(classes, each)),

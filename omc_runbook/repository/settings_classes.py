@@ -45,6 +45,7 @@ OPTIONS = {
     "env_prefix_target": "variable",
     "case_sensitive": False,
     "env_ignore_empty": False,
+    "enable_decoding": True,
     "env_nested_delimiter": None,
     "secrets_dir": None,
     "populate_by_name": False,

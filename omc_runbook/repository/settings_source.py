@@ -76,6 +76,8 @@ class SettingsSource:
     env_prefix: str
     case_sensitive: bool
     ignore_empty: bool
+    from_json: bool = False
+    """Whether the main class certainly reads a list from JSON: it has no source of its own and no option against it."""
     computed_options: tuple[str, ...] = ()
     """Options of the main class that are expressions; their defaults are used here."""
     ambiguities: tuple[str, ...] = ()

@@ -109,6 +109,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a value of another type": ({"type": "int", "values_from": "env:NEW_VALUE"}, "is not a value of type int"),
     "no address": ({"type": "HttpUrl | None", "values_from": "env:NEW_VALUE"}, "from variable NEW_VALUE is"),
+    "no JSON": ({"type": "list[str]", "values_from": "env:NEW_VALUE"}, "which Settings reads as JSON. Nothing was"),
     "no bool": ({"type": "bool", "values_from": "env:NUMBER"}, "is not a value of type bool"),
     "two lines": ({"description": "one\ntwo"}, "description has a line break"),
     "two lines of where": ({"obtain_from": "https://x.test\r"}, "obtain_from has a line break"),

@@ -193,9 +193,13 @@ def values_of(
         return {key.name: NewValue(generated.injected, ORIGIN)}
     name, catalogue = snapshot.environment.name, snapshot.environment.keys
     values = sources.gather(values_from, [key.name], catalogue, document_of(snapshot).keys, name, OFFERED)
+    from_json = snapshot.checkout is not None and snapshot.checkout.settings.from_json
     for entry in values.values():
-        if not key.takes(entry.value):
-            raise UsageError(f"{key.name} from {entry.origin} is not a value of type {key.type}. Nothing was written.")
+        if not key.takes(entry.value, from_json):
+            how = ", which Settings reads as JSON" if key.takes(entry.value) else ""
+            raise UsageError(
+                f"{key.name} from {entry.origin} is not a value of type {key.type}{how}. Nothing was written."
+            )
     return values
 
 

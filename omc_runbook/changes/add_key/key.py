@@ -20,8 +20,15 @@ PLAIN = {
     "int": re.compile(r"\A\s*[+-]?\d+(\.0*)?\s*\Z"),
     "float": re.compile(r"\A\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*\Z"),
     "bool": re.compile(r"(?i)\A(true|false|yes|no|on|off|t|f|y|n|1|0)\Z"),
+    **dict.fromkeys(("HttpUrl", "AnyHttpUrl"), re.compile(r"(?i)\A\s*https?://\S")),
 }
 """What pydantic accepts as such a type."""
+_BEGINS = r"[\[{\"\d-]|true|false|null"
+JSON = {
+    "dict": re.compile(r"\A\s*\{\s*(\}|\"[\s\S]*\})\s*\Z"),
+    **dict.fromkeys(("list", "tuple", "set", "frozenset"), re.compile(rf"\A\s*\[\s*(\]|({_BEGINS})[\s\S]*\])\s*\Z")),
+}
+"""How a value of such a type begins and ends, where Settings reads it as JSON."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +56,14 @@ class NewKey:
         # An optional key without a value is empty, which is not an e-mail address.
         return bool(self._alternatives & (TEXTS if self.required else TEXTS - {"EmailStr"}))
 
-    def takes(self, value: Masked) -> bool:
-        """Whether a value fits the key's type; True for types that are not known here."""
-        types = self._alternatives - {"None"}
-        return not types <= PLAIN.keys() or any(value.matches(PLAIN[each]) for each in types)
+    def takes(self, value: Masked, from_json: bool = False) -> bool:
+        """Whether a value fits the key's type; True for types that are not known here.
+
+        `from_json` says whether Settings reads lists and the like as JSON.
+        """
+        known = PLAIN | (JSON if from_json else {})
+        types = {each if each in PLAIN else _container(each) for each in self._alternatives - {"None"}}
+        return not types <= known.keys() or any(value.matches(known[each]) for each in types)
 
     @property
     def _alternatives(self) -> frozenset[str]:
@@ -61,3 +72,8 @@ class NewKey:
         if node is None or "Annotated" in self.type:
             return frozenset({self.type})
         return frozenset(last_name(each) or ast.unparse(each) for each in union_members(node))
+
+
+def _container(type: str) -> str:
+    """The type itself of a list or the like, without what is in it: list for typing.List[str]."""
+    return type.partition("[")[0].rpartition(".")[2].lower()

@@ -597,6 +597,27 @@ def test_a_new_keys_plan_names_the_file_behind_a_link(kind: str, tmp_path: Path)
     assert files.lines == plan.elsewhere
 
 
+@pytest.mark.parametrize(
+    ("type", "taken", "refused"),
+    [
+        ("list[str]", ('["one", "two"]', " [ ]\n", "[1]"), ("one,two", "[one, two]", '{"one": 1}', "")),
+        ("typing.List[int] | None", ("[1, 2]",), ("1,2", "{}")),
+        ("dict[str, str]", ('{"one": "two"}', "{}"), ("one=two", "{one: two}", '["one"]')),
+        ("HttpUrl", ("https://one.test", "HTTP://one.test"), ("postgres://one.test", "one.test")),
+        ("HttpUrl | str", ("one.test",), ()),
+        ("list[str] | str", ("one,two",), ()),
+        ("Annotated[list[str], NoDecode]", ("one,two",), ()),
+    ],
+)
+def test_a_value_that_the_type_of_a_new_key_refuses(
+    type: str, taken: tuple[str, ...], refused: tuple[str, ...]
+) -> None:
+    """The image in force has no such field, so that only the next one would not start with it."""
+    key = NewKey("NEW_KEY", "", "", False, type, ())
+    assert [each for each in (*taken, *refused) if key.takes(Masked(each, "NEW_KEY"), True)] == [*taken]
+    assert "list" not in type or key.takes(Masked("one,two", "NEW_KEY"))
+
+
 @pytest.mark.parametrize("exists", [False, True])
 def test_a_refused_restore_names_no_parameter_that_it_lacks(exists: bool) -> None:
     """rotate can write values whose tasks would fail, and makes no version of before current."""

@@ -324,6 +324,18 @@ SOURCES = """\
 
 
 @pytest.mark.parametrize(
+    ("body", "from_json"),
+    [
+        ("    A: str\n", True),
+        ("    model_config = SettingsConfigDict(enable_decoding=False)\n    A: str\n", False),
+        (f"    A: str\n\n{SOURCES.format('env_settings, Own(settings_cls)')}", False),
+    ],
+)
+def test_settings_may_read_a_list_otherwise_than_from_json(body: str, from_json: bool) -> None:
+    assert read(body).from_json is from_json
+
+
+@pytest.mark.parametrize(
     ("body", "doubts"),
     [
         ("    A: str\n    if PRODUCTION:\n        B: str\n", {"B": "declares it under a condition"}),
