@@ -27,6 +27,8 @@ from omc_runbook.textfile.file import SourceFile, read_source
 NAMES = (".env.template", ".env.example", "env.template", ".env.sample", "env.example", "env.sample", ".env.dist")
 """The names of a template, the guide's first."""
 
+_CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
+"""A line that git writes where it could not merge."""
 _URL = re.compile(r"https?://[^\s<>\"'`]+")
 _IN_BRACKETS = re.compile(r"\((optional|required)\b")
 _OPTIONAL_WORDS = re.compile(r"\b(not required|optional|required)\b")
@@ -90,6 +92,15 @@ def advise_folder(repository: Path) -> str:
     found = ", ".join(path.relative_to(repository).as_posix() for path in named_files(repository, NAMES))
     below = f" Below it there is {found}: set repository to the application's folder." if found else ""
     return below or advise_sparse(repository)
+
+
+def find_conflict(file: SourceFile) -> str:
+    """Why a template cannot be used before a merge conflict in it is resolved, as a sentence; "" without one."""
+    mark = _CONFLICT.search(file.text)
+    if mark is None:
+        return ""
+    line = file.text.count("\n", 0, mark.start()) + 1
+    return f"{file.name} has an unresolved merge conflict at line {line}: resolve it, then run again."
 
 
 def parse_template(file: SourceFile) -> Template:

@@ -22,7 +22,7 @@ from omc_runbook.repository.layout import (
     words_of,
 )
 from omc_runbook.repository.similar_names import FEWEST_LAST_WORDS, common_words, share_first_word
-from omc_runbook.repository.template import Template, TemplateEntry, parse_template
+from omc_runbook.repository.template import Template, TemplateEntry, find_conflict, parse_template
 from omc_runbook.textfile.file import Edit, SourceFile
 
 NAME = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -49,9 +49,12 @@ class NewEntry:
 def add_entry(file: SourceFile, new: NewEntry) -> Edit | None:
     """Make the edit that adds a variable after those with similar names; None if it is there, even in a comment.
 
-    Every other byte stays. Raises CannotEdit if the new lines would not be parsed as the variable.
+    Every other byte stays. Raises CannotEdit if the new lines would not be parsed as the variable, and for a file
+    with an unresolved merge conflict.
     """
     _check(new)
+    if conflict := find_conflict(file):
+        raise CannotEdit(f"{conflict} Nothing was written.")
     before = parse_template(file)
     if before.find(new.name):
         return None

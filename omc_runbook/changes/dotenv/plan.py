@@ -23,7 +23,7 @@ from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect, Key
 from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.repository.layout import Statement, spelling_of, statements, variables
-from omc_runbook.repository.template import NAMES
+from omc_runbook.repository.template import NAMES, find_conflict
 from omc_runbook.textfile.diff import hunks
 from omc_runbook.textfile.file import BOM
 from omc_runbook.workstation import dotenv_edit
@@ -31,8 +31,6 @@ from omc_runbook.workstation.dotenv import COMMENT, LOCKED
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
 COLON_LINE = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:[ \t]*(?P<rest>.*)$")
-CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
-"""A line that git writes where it could not merge."""
 JSON_TYPE = re.compile(r"(?:\w+\.)*(?:Optional\[)?(?:list|dict|set|frozenset|tuple)\b", re.IGNORECASE)
 """The type of a field that is parsed as JSON, which an empty text is not."""
 TEMPLATE = "the template"
@@ -182,9 +180,8 @@ def _mark_new(shown_line: str, changed: Collection[str]) -> str:
 
 def _obstacle(workstation: Workstation) -> str:
     file, template = workstation.dotenv, workstation.checkout.template
-    if template and (mark := CONFLICT.search(template.file.text)):
-        line = template.file.text.count("\n", 0, mark.start()) + 1
-        return f"{template.file.name} has an unresolved merge conflict at line {line}: resolve it, then run again."
+    if template and (conflict := find_conflict(template.file)):
+        return conflict
     if file is None:
         return ""
     if file.encoding_error == LOCKED:

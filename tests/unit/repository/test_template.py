@@ -399,6 +399,11 @@ def test_what_is_there_is_not_added(text: str) -> None:
             NewEntry(name="A", description='The "new" one', required=True),
             ".env.template has a quote that is never closed",
         ),
+        (
+            "A=1\r\n<<<<<<< HEAD\r\nB=1\r\n=======\r\nB=2\r\n>>>>>>> theirs\r\n",
+            NewEntry(name="B", description="x", required=True),
+            ".env.template has an unresolved merge conflict at line 2: resolve it, then run again. Nothing",
+        ),
     ],
 )
 def test_what_cannot_be_added(text: str, new: NewEntry, sentence: str) -> None:
