@@ -112,6 +112,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no JSON": ({"type": "list[str]", "values_from": "env:NEW_VALUE"}, "which Settings reads as JSON. Nothing was"),
     "no bool": ({"type": "bool", "values_from": "env:NUMBER"}, "is not a value of type bool"),
     "two lines": ({"description": "one\ntwo"}, "description has a line break"),
+    "a value in a sentence": ({"description": f"The id is {PASTED[0]}."}, "description has what looks like a secret"),
     "two lines of where": ({"obtain_from": "https://x.test\r"}, "obtain_from has a line break"),
     "no source": ({"values_from": "nonsense"}, "values_from is not a source of values"),
     "no variable": ({"values_from": "env:NOT_SET"}, "is not set or empty"),

@@ -14,6 +14,7 @@ from omc_runbook.changes.add_key.surroundings import Surroundings
 from omc_runbook.changes.fix.steps import Correction
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.take_back import Undo
+from omc_runbook.masking import shapes
 from omc_runbook.model.catalogue import Key, variable_of
 from omc_runbook.model.errors import CannotEdit, CannotFollow, UsageError
 from omc_runbook.model.findings import Finding
@@ -177,7 +178,7 @@ class AddKeyPlan:
 def describe(
     name: str, description: str, obtain_from: str, required: bool, type: str, containers: Sequence[str]
 ) -> NewKey:
-    """Describe the key to add; raises UsageError for an invalid name.
+    """Describe the key to add; raises UsageError for an invalid name, and for a text with what may be a value.
 
     The name is not quoted, because it may be a value pasted by mistake.
     """
@@ -199,6 +200,11 @@ def describe(
         if re.search(r"[\r\n\x00-\x08\x0b-\x1f]", text):
             raise UsageError(
                 f"{parameter} has a line break or a control character: write it on one line. Nothing was written."
+            )
+        if any(shapes.find(text)):
+            raise UsageError(
+                f"{parameter} has what looks like a secret, and is written into the checkout: say what the key is, and"
+                " where its value is by values_from. Nothing was written."
             )
     return NewKey(name, description.strip(), obtain_from.strip(), required, type.strip() or "str", tuple(containers))
 
