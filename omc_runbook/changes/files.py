@@ -104,6 +104,17 @@ def remove(path: Path, content: bytes) -> None:
         target.unlink()
 
 
+@contextmanager
+def kept_status(path: Path) -> Iterator[None]:
+    """Give a file its mode back, and where permitted its owner and group, after a program has written it anew."""
+    target = path.resolve()
+    status = target.stat()
+    yield
+    with suppress(PermissionError):
+        os.chown(target, status.st_uid, status.st_gid)
+    target.chmod(stat.S_IMODE(status.st_mode))
+
+
 def keep_private(git_dir: Path, name: str, content: bytes) -> Path:
     """Save content in .git with mode 600, for an undo; returns its path."""
     folder = git_dir / FOLDER

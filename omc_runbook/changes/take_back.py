@@ -11,6 +11,7 @@ from typing import Literal
 from omc_runbook.aws import iam, secretsmanager
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.session import require
+from omc_runbook.changes import files
 from omc_runbook.changes.deploy.redeployment import Redeployment
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
 from omc_runbook.changes.engine.context import ChangeContext
@@ -117,7 +118,11 @@ class Reversal:
         root, patch = Path(undo.former), Path(undo.new)
         if not patch.exists():
             return
-        if not git.can_reverse(root, patch) or not git.reverse(root, patch):
+        is_back = git.can_reverse(root, patch)
+        if is_back:
+            with files.kept_status(root / undo.subject):
+                is_back = git.reverse(root, patch)
+        if not is_back:
             self._left.append(f"{undo.subject} stays as it is: git does not find the edit there as it was made.")
             return
         patch.unlink(missing_ok=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -11,6 +13,7 @@ from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import Journal, execute
 from omc_runbook.changes.take_back import Reversal, Undo
 from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.textfile.file import SourceFile
 
 ARN = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:app-AbCdEf"
 
@@ -56,3 +59,18 @@ def test_a_version_that_is_back_in_spite_of_an_error_is_back() -> None:
     assert taken_back(Secret(code="InternalServiceError")).is_complete
     with pytest.raises(CouldNotLook, match="InternalServiceError"):
         taken_back(Secret(theirs="other", code="InternalServiceError"))
+
+
+def test_a_file_that_is_back_has_its_mode(tmp_path: Path) -> None:
+    """git writes it anew, readable by everybody."""
+    file, patch = tmp_path / "app" / ".env", tmp_path / "its.patch"
+    file.parent.mkdir()
+    subprocess.run(["git", "init", "--quiet", file.parent], check=True)
+    edit = SourceFile(file, file.name, b"A=1\n").with_text("A=1\nB=2\n", "B")
+    file.write_bytes(edit.after)
+    file.chmod(0o600)
+    patch.write_text(edit.patch(file.parent))
+    undo = Undo(kind="patch", subject=file.name, former=str(file.parent), new=str(patch))
+    reversal = Reversal({}, [undo])
+    execute(reversal.steps(), lambda name: None, Journal())
+    assert (file.read_bytes(), file.stat().st_mode & 0o777, reversal.is_complete) == (b"A=1\n", 0o600, True)
