@@ -145,8 +145,10 @@ def needed(setup: DotenvPlan) -> Listing:
 def result(setup: DotenvPlan, result: DotenvResult | None) -> Banner:
     """How it went, or why nothing was done."""
     if result is None:
+        if setup.obstacle:
+            return Banner("plain", "Nothing can be written yet.", _lines(setup))
         headline = "Nothing had to be done." if setup.is_empty else "Nothing was written: this was a dry run."
-        return Banner("good" if setup.is_empty and not setup.obstacle else "plain", headline, _lines(setup))
+        return Banner("good" if setup.is_empty else "plain", headline, _lines(setup))
     if result.is_cancelled:
         return changes.stopped(result)
     lines = [f"The former file is in {result.backup}, readable only by you."] if result.backup else []

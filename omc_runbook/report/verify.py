@@ -12,7 +12,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.role_access import judge
 from omc_runbook.diagnosis import injection_matrix as diagnosis_injection_matrix
 from omc_runbook.model.environment import Environment
-from omc_runbook.model.findings import Finding, Outcome, check_ids, unknown_reasons
+from omc_runbook.model.findings import REFUSED, Finding, Outcome, check_ids, unknown_reasons
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing
@@ -189,6 +189,8 @@ def headline(result: Outcome) -> str:
         if result.root_causes == (CANCELLED,):
             (stopped,) = (finding for finding in result.findings if finding.check == CANCELLED)
             return f"The change in {where}{stopped.title.removeprefix('The change')}{tail}."
+        if result.blockers and not result.causes_in_words:
+            return f"{start or f'Nothing was changed in {where}'}{tail}. {REFUSED} {' '.join(result.blockers)}"
         start = f"{start}, where something is wrong" if start else f"Something is wrong in {_affected(result)}"
         return f"{start}: {result.causes_in_words}{tail}."
     if result.status == "unknown":

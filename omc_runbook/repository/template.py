@@ -94,13 +94,13 @@ def advise_folder(repository: Path) -> str:
     return below or advise_sparse(repository)
 
 
-def find_conflict(file: SourceFile) -> str:
-    """Why a template cannot be used before a merge conflict in it is resolved, as a sentence; "" without one."""
-    mark = _CONFLICT.search(file.text)
+def find_conflict(name: str, text: str) -> str:
+    """Why a file cannot be edited before a merge conflict in it is resolved, as a sentence; "" without one."""
+    mark = _CONFLICT.search(text)
     if mark is None:
         return ""
-    line = file.text.count("\n", 0, mark.start()) + 1
-    return f"{file.name} has an unresolved merge conflict at line {line}: resolve it, then run again."
+    line = text.count("\n", 0, mark.start()) + 1
+    return f"{name} has an unresolved merge conflict at line {line}: resolve it, then run again."
 
 
 def parse_template(file: SourceFile) -> Template:

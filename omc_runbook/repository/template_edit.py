@@ -53,7 +53,7 @@ def add_entry(file: SourceFile, new: NewEntry) -> Edit | None:
     with an unresolved merge conflict.
     """
     _check(new)
-    if conflict := find_conflict(file):
+    if conflict := find_conflict(file.name, file.text):
         raise CannotEdit(f"{conflict} Nothing was written.")
     before = parse_template(file)
     if before.find(new.name):

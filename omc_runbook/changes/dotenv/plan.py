@@ -108,7 +108,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         raise ConflictError(
             f"{workstation.path} was changed since it was read: it was not overwritten. Run again from the start."
         )
-    obstacle = _obstacle(workstation)
+    obstacle = _obstacle(workstation, before or b"")
     if obstacle:
         return DotenvPlan(workstation, before, before or b"", obstacle=obstacle)
     base = template.file.text.replace("\r\n", "\n").replace("\r", "\n")
@@ -178,9 +178,9 @@ def _mark_new(shown_line: str, changed: Collection[str]) -> str:
     return shown_line.replace(f"‹{name}›", f"‹{name}: new›") if name in changed else shown_line
 
 
-def _obstacle(workstation: Workstation) -> str:
+def _obstacle(workstation: Workstation, before: bytes) -> str:
     file, template = workstation.dotenv, workstation.checkout.template
-    if template and (conflict := find_conflict(template.file)):
+    if template and (conflict := find_conflict(template.file.name, template.file.text)):
         return conflict
     if file is None:
         return ""
@@ -190,6 +190,8 @@ def _obstacle(workstation: Workstation) -> str:
         return f"{workstation.path} is not UTF-8 text: save it as UTF-8 first."
     if encrypted_names(workstation):
         return f"{workstation.path} is encrypted by sops or dotenvx: change it with that tool."
+    if conflict := find_conflict(str(workstation.path), before.decode("utf-8")):
+        return conflict
     opened = open_quotes(workstation)
     return f"A quote in line {opened[0]} is not closed: close it first." if opened else ""
 

@@ -135,7 +135,7 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     if outcome.findings:
         yield Line(f"{clear} checks are clear.", "note", indent=2)
     yield from undelivered(outcome)
-    if outcome.is_plan:
+    if not outcome.failure:
         yield from (Line(f"{REFUSED} {blocker}", "warning", indent=2) for blocker in outcome.blockers)
     if outcome.can_be_applied:
         yield Line(f"Apply it: {command}", "command", indent=2)

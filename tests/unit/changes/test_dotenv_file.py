@@ -254,6 +254,9 @@ def test_what_is_required_and_not_in_the_template_is_named_before_the_file_is_th
     assert not any("PARTNER_ID" in note for note in completed.notes)
 
 
+RESOLVE = "resolve it, then run again."
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("is_new", [False, True])
 def test_a_template_with_a_merge_conflict_is_refused(end: str, is_new: bool, platform: Platform) -> None:
@@ -273,6 +276,15 @@ def test_a_template_with_a_merge_conflict_is_refused(end: str, is_new: bool, pla
     assert (platform.dotenv.read_bytes() if platform.dotenv.exists() else None) == before
     platform.template.write_text(f"# =======\n{text}")
     assert plan_file(platform).blockers == ()
+
+
+def test_an_env_with_a_merge_conflict_is_refused(platform: Platform) -> None:
+    """One that is committed; its lines would be changed on both sides."""
+    text = platform.dotenv.read_text()
+    platform.dotenv.write_text(f"{text}<<<<<<< HEAD\nLOG_LEVEL=INFO\n=======\nLOG_LEVEL=DEBUG\n>>>>>>> theirs\n")
+    plan, line = plan_file(platform), len(text.splitlines()) + 1
+    assert plan.blockers == (f"{platform.dotenv} has an unresolved merge conflict at line {line}: {RESOLVE}",)
+    assert plan.is_empty and "Nothing can be written yet." in local_setup.result(plan, None).to_text()
 
 
 def test_a_value_is_never_overwritten(platform: Platform, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from omc_runbook.changes.deploy.failure import cancelled
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding, Outcome, OutcomeStatus, TargetOutcome, as_before
 from omc_runbook.report.answer import answer
+from omc_runbook.report.archive.summary import summarise
 from omc_runbook.report.verify import headline
 from omc_runbook.snapshot.state import Snapshot
 
@@ -138,3 +139,14 @@ def test_a_headline_names_the_environments_that_it_is_about() -> None:
     assert on("ok", "findings", "ok") == "Something is wrong in env1: no-permission."
     assert on("findings", "findings") == "Something is wrong in 2 environments: no-permission."
     assert on(*["findings"] * 4, "ok") == "Something is wrong in 4 of 5 environments: no-permission."
+
+
+def test_a_plan_that_is_refused_though_nothing_is_found_says_why() -> None:
+    """As the last sentence and as the first; there is no root cause to name."""
+    refused = an_outcome(plan=(), blockers=("The template has a conflict.",), where="your .env")
+    sentence = "Nothing was changed in your .env. Refused until this is fixed: The template has a conflict."
+    assert refused.exit_code == 1 and headline(refused) == sentence
+    assert sentence in answer(refused).to_text()
+    planned = headline(replace(refused, plan=("A would be added.",)))
+    assert planned.endswith("in your .env. Refused until this is fixed: The template has a conflict.")
+    assert "  Refused until this is fixed: The template has a conflict." in map(str, summarise(refused, "a.html", ""))
