@@ -1,6 +1,7 @@
 """Docker Compose without docker's own program, which asks every plugin what it is each time, for twice Compose's time.
 
-A `docker` before the real one on the PATH starts the very plugin that the real one would, and all else as it is.
+A `docker` before the real one on the PATH starts the very plugin that the real one would, and all else as it is. What
+the plugin says of its version, which each look at a checkout asks for, it says without starting it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ FOLDER = "DIRECT_COMPOSE"
 _PLUGIN = '{{range .ClientInfo.Plugins}}{{if eq .Name "compose"}}{{.Path}}{{end}}{{end}}'
 _PROGRAM = """#!/bin/sh
 [ "$1" = compose ] || exec {docker} "$@"
+if [ "$*" = "compose version" ]; then echo {version}; exit; fi
 DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND={docker} exec {plugin} "$@"
 """
 
@@ -29,20 +31,25 @@ def put_first() -> None:
     docker = shutil.which("docker")
     if docker is None or FOLDER in os.environ:
         return
-    plugin = ""
-    with suppress(OSError, subprocess.TimeoutExpired):
-        asked = [docker, "info", "--format", _PLUGIN]
-        plugin = subprocess.run(asked, capture_output=True, text=True, timeout=60).stdout.strip()
-    if not Path(plugin).is_absolute():
+    plugin, version = (_ask(docker, *words) for words in (("info", "--format", _PLUGIN), ("compose", "version")))
+    if not version or not Path(plugin).is_absolute():
         return
     folder = Path(tempfile.mkdtemp(prefix="compose-"))
     atexit.register(_remove, folder, os.getpid())
     program = folder / "docker"
-    program.write_text(_PROGRAM.format(docker=shlex.quote(docker), plugin=shlex.quote(plugin)))
+    words = {"docker": docker, "plugin": plugin, "version": version}
+    program.write_text(_PROGRAM.format(**{name: shlex.quote(text) for name, text in words.items()}))
     program.chmod(0o755)
     # For tests whose processes run as other users.
     folder.chmod(0o755)
     os.environ |= {FOLDER: str(folder), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+def _ask(*command: str) -> str:
+    """What a program says; "" where it cannot be asked."""
+    with suppress(OSError, subprocess.TimeoutExpired):
+        return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.strip()
+    return ""
 
 
 def _remove(folder: Path, owner: int) -> None:

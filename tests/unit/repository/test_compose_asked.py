@@ -50,7 +50,7 @@ def test_what_compose_makes_of_each_line_is_what_counts(platform: Platform) -> N
 
 @pytest.mark.skipif(direct_compose.FOLDER not in os.environ, reason="no docker with its plugin here")
 def test_docker_passes_on_what_its_plugin_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other tests ask the plugin without it: of files that Compose takes and refuses, both say the same."""
+    """Other tests ask the plugin without it: of its version and of files, good and bad, both say the same."""
     (tmp_path / "good").mkdir()
     (tmp_path / "good" / ".env").write_text("A=$B\nC='x y'\n")
     (tmp_path / "good" / "compose.yml").write_text("services: {a: {image: x, environment: [A, D=$C]}}\n")
@@ -61,7 +61,7 @@ def test_docker_passes_on_what_its_plugin_says(tmp_path: Path, monkeypatch: pyte
     def ask() -> list[object]:
         program = docker.find_compose(tmp_path)
         assert program == ("docker", "compose")
-        answers: list[object] = []
+        answers: list[object] = [subprocess.run([*program, "version"], capture_output=True, check=True).stdout]
         for name in ("good", "bad"):
             folder = tmp_path / name
             env = {"PATH": os.environ["PATH"]}
