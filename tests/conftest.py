@@ -13,7 +13,7 @@ from zlib import crc32
 import pytest
 from execnet import XSpec
 from hypothesis import settings
-from support import direct_compose, forked_sandboxes, forked_workers, garbage, shared_models
+from support import forked_sandboxes, forked_workers, garbage, quick_programs, shared_models
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -68,8 +68,8 @@ class Scheduling(LoadFileScheduling):
 
 
 def pytest_configure() -> None:
-    """Have Compose started without docker's own program, here and in what this process starts."""
-    direct_compose.put_first()
+    """Have programs started that take less time, here and in what this process starts."""
+    quick_programs.put_first()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:

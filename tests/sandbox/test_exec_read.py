@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import snapshots
+from support import quick_programs, snapshots
 from support.runs import client, deny, sign_in, values
 from support.snapshots import (
     ARN,
@@ -113,14 +113,14 @@ def answer(environment: Mapping[str, str], pid: int, folder: Path, names: tuple[
 
 def shells(monkeypatch: pytest.MonkeyPatch, folder: Path, shell: str, *tools: str) -> None:
     """Let the container have this shell as sh, and no program but these."""
-    path = shutil.which(shell)
+    usual, path = quick_programs.path_without(os.environ), shutil.which(shell)
     if path is None:
         pytest.skip(f"no {shell} here")
     programs = folder / "bin"
     programs.mkdir()
     (programs / "sh").symlink_to(path)
     for tool in tools:
-        found = path if shell == "busybox" else sys.executable if tool == "python3" else shutil.which(tool)
+        found = path if shell == "busybox" else sys.executable if tool == "python3" else shutil.which(tool, path=usual)
         if found is None:
             pytest.skip(f"no {tool} here")
         (programs / tool).symlink_to(found)

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import direct_compose
+from support import quick_programs
 from support.local_setup_runs import quiet_machine
 from support.platform_checkout import Platform, make_platform
 
@@ -48,7 +48,7 @@ def test_what_compose_makes_of_each_line_is_what_counts(platform: Platform) -> N
     assert len(theirs) > 20 and all(each.for_compose and each.for_compose.same_as(real[each.name]) for each in theirs)
 
 
-@pytest.mark.skipif(direct_compose.FOLDER not in os.environ, reason="no docker with its plugin here")
+@pytest.mark.skipif(not quick_programs.has("docker"), reason="no docker with its plugin here")
 def test_docker_passes_on_what_its_plugin_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests ask the plugin without it: of its version and of files, good and bad, both say the same."""
     (tmp_path / "good").mkdir()
@@ -76,8 +76,8 @@ def test_docker_passes_on_what_its_plugin_says(tmp_path: Path, monkeypatch: pyte
         return answers
 
     direct = ask()
-    monkeypatch.setenv("PATH", direct_compose.path_without(os.environ))
-    assert shutil.which("docker") != str(Path(os.environ[direct_compose.FOLDER], "docker"))
+    monkeypatch.setenv("PATH", quick_programs.path_without(os.environ))
+    assert shutil.which("docker") != str(Path(os.environ[quick_programs.FOLDER], "docker"))
     assert ask() == direct and {"A": "", "D": "x y"} in direct
 
 
