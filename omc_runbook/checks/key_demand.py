@@ -11,7 +11,7 @@ from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import variable_of
-from omc_runbook.model.value_from import Reference, means_secret
+from omc_runbook.model.value_from import Reference
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
@@ -69,8 +69,7 @@ def successions(snapshot: Snapshot) -> Iterator[Succession]:
 @once
 def secret_demands(snapshot: Snapshot) -> tuple[KeyDemand, ...]:
     """Every reference to the secret of a consumer's revision in force, or of one that has just failed."""
-    name, keys = snapshot.secret_name, snapshot.environment.keys
-    return tuple(demand for demand in all_demands(snapshot) if means_secret(demand.injection.reference, name, keys))
+    return tuple(demand for demand in all_demands(snapshot) if snapshot.is_own(demand.injection.reference))
 
 
 @once
@@ -98,13 +97,12 @@ def referring_services(snapshot: Snapshot) -> frozenset[str]:
 @once
 def _references(snapshot: Snapshot) -> tuple[tuple[Service, Reference], ...]:
     """Every reference to the secret: of variables, and of what becomes none, as a log driver's token."""
-    name, keys = snapshot.secret_name, snapshot.environment.keys
     return tuple(
         (service, injection.reference)
         for service in snapshot.readers
         for definition in snapshot.revisions(service)
         for _, injection in definition.references
-        if means_secret(injection.reference, name, keys)
+        if snapshot.is_own(injection.reference)
     )
 
 

@@ -21,6 +21,7 @@ from omc_runbook.messages.reasons import is_of_content, is_refusal, lacks_parame
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest
+from omc_runbook.model.value_from import Reference
 from omc_runbook.snapshot.other_references import FIELD, keys_read, permission_of, references_of
 from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.state import Snapshot
@@ -213,11 +214,10 @@ def _problem(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand]) 
     """Why a secret cannot be read by anybody; "" where it can."""
     secret, ref = source.secret, source.reference
     if secret is None:
-        own = snapshot.secret_name
-        is_near = difflib.get_close_matches(ref.secret_name.casefold(), [own.casefold()], cutoff=0.8)
         if source.namesake:
             return f"DescribeSecret: there is no secret {ref.secret_arn}; the secret of that name is {source.namesake}."
-        return f"DescribeSecret: there is no secret {ref.secret_arn}{f': did you mean {own}?' if is_near else '.'}"
+        near = f": did you mean {snapshot.secret_name}?" if _is_near_own(snapshot, ref) else "."
+        return f"DescribeSecret: there is no secret {ref.secret_arn}{near}"
     if secret.deleted:
         return f"DescribeSecret: {secret.name} has DeletedDate {secret.deleted:%Y-%m-%d %H:%M} UTC: it cannot be read."
     for demand in demands:
@@ -257,7 +257,18 @@ def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand])
             f"Write {command(source.namesake)} into the reference to {variable} in the place of that ARN, register a"
             " new revision and deploy it; policies that name the former ARN need the new one, too."
         )
+    if snapshot.secret and _is_near_own(snapshot, source.reference):
+        return remedies.advise(
+            f"If {snapshot.secret_name} is meant, write {snapshot.secret.arn} into the reference to {variable} in the"
+            " place of that ARN, register a new revision and deploy it; else create the secret, and redeploy."
+        )
     return remedies.advise(f"Create the secret, or correct the reference to {variable}, and redeploy.")
+
+
+def _is_near_own(snapshot: Snapshot, ref: Reference) -> bool:
+    """Whether a reference to a secret that does not exist may be a misspelt one to the environment's own."""
+    own = snapshot.secret_name.casefold()
+    return bool(difflib.get_close_matches(ref.secret_name.casefold(), [own], cutoff=0.8))
 
 
 def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertain]:

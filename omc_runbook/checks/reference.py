@@ -163,7 +163,7 @@ def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom names a deleted secret: the one created since has another ARN."""
     for demand, ref in _here(snapshot):
         mine, theirs = _suffix(snapshot, ref.secret_name), _suffix(snapshot, _own_name(snapshot))
-        if mine and theirs and mine != theirs:
+        if mine and theirs and not theirs.startswith(mine):
             created = snapshot.secret.created if snapshot.secret else None
             when = f", created {created:%Y-%m-%d %H:%M} UTC" if created else ""
             yield _about(snapshot, demand, f"The ARN ends in -{mine}; the secret of that name ends in -{theirs}{when}.")
@@ -179,7 +179,8 @@ def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
 def partial_arn(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom lacks the six-character suffix of the secret's ARN."""
     for demand, ref in _here(snapshot):
-        if _suffix(snapshot, _own_name(snapshot)) and not _suffix(snapshot, ref.secret_name):
+        mine, theirs = _suffix(snapshot, ref.secret_name), _suffix(snapshot, _own_name(snapshot))
+        if mine != theirs and theirs.startswith(mine):
             yield _about(
                 snapshot, demand, f"The ARN ends in {ref.secret_name}; the secret's ends in {_own_name(snapshot)}."
             )

@@ -10,7 +10,6 @@ from omc_runbook.checks.key_demand import all_demands
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.secretive import is_frontend, is_secret
-from omc_runbook.model.value_from import means_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings_source import Field
 from omc_runbook.repository.template import TemplateEntry
@@ -40,8 +39,7 @@ class VariableLocations:
         self.snapshot, self.checkout = snapshot, checkout
         self.catalogue = snapshot.environment.keys
         demands = [demand for demand in all_demands(snapshot) if demand.in_force and demand.is_variable]
-        name, keys = snapshot.secret_name, snapshot.environment.keys
-        own = [demand for demand in demands if means_secret(demand.injection.reference, name, keys)]
+        own = [demand for demand in demands if snapshot.is_own(demand.injection.reference)]
         self.defined = {
             (demand.container.name, demand.injection.variable): demand.injection.reference.key for demand in own
         }

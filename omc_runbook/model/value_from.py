@@ -96,8 +96,11 @@ def is_secret_name(name: str, secret_name: str) -> bool:
     return name in (secret_name, split_suffix(secret_name)[0])
 
 
-def means_secret(reference: Reference, name: str, keys: Collection[str]) -> bool:
-    """Whether a reference means the secret of a name, well or badly written; `keys` are those that it may hold."""
+def means_secret(reference: Reference, name: str, keys: Collection[str], arn: str = "") -> bool:
+    """Whether a reference means the secret of a name, well or badly written.
+
+    `keys` are those that it may hold, `arn` is its own, where it exists: by it one that was cut off is known.
+    """
     if reference.problem:
         return name in letters.skeleton(reference.text) or not (reference.secret_name or ":secret:" in reference.text)
     if reference.kind == "ssm":
@@ -105,7 +108,8 @@ def means_secret(reference: Reference, name: str, keys: Collection[str]) -> bool
         if reference.text.startswith(("/", "arn:")):
             return reference.text.endswith(f"/{name}")
         return name in reference.text or reference.text in keys
-    return is_secret_name(name, reference.secret_name)
+    is_cut_off = arn.startswith(reference.secret_arn) and len(reference.secret_name) > len(name)
+    return is_cut_off or is_secret_name(name, reference.secret_name)
 
 
 def split_suffix(secret_name: str) -> tuple[str, str]:

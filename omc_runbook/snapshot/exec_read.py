@@ -17,7 +17,7 @@ from omc_runbook.masking import fingerprint
 from omc_runbook.masking.strength import is_strong
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import variable_of
-from omc_runbook.model.value_from import Reference, is_secret_name, means_secret
+from omc_runbook.model.value_from import Reference, is_secret_name
 from omc_runbook.snapshot import exec_probe, follow_ups
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.gatherer import Gatherer
@@ -120,7 +120,7 @@ def _variables(snapshot: Snapshot, container: Container) -> dict[str, tuple[str,
     names = dict.fromkeys((*keys, *(document.keys if document else ())))
     variables: dict[str, tuple[str, Reference | None]] = {variable_of(key, keys): (key, None) for key in names}
     for injection in container.secrets:
-        if means_secret(injection.reference, snapshot.secret_name, snapshot.environment.keys):
+        if snapshot.is_own(injection.reference):
             variables[injection.variable] = (injection.reference.key, injection.reference)
         else:
             variables.pop(injection.variable, None)

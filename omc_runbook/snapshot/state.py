@@ -20,7 +20,7 @@ from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.value_from import means_secret
+from omc_runbook.model.value_from import Reference, means_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.snapshot.audit.state import Audit
 from omc_runbook.snapshot.content import Content
@@ -233,13 +233,17 @@ class Snapshot:
 
     def own_references(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
         """The same, with what its log drivers take from it; a registry's login has a secret of its own."""
-        name, keys = self.secret_name, self.environment.keys
         return tuple(
             (container, each)
             for container in (revision.containers if revision else ())
             for each in (*container.secrets, *container.log_secrets)
-            if means_secret(each.reference, name, keys)
+            if self.is_own(each.reference)
         )
+
+    def is_own(self, reference: Reference) -> bool:
+        """Whether a reference means this environment's secret, well or badly written."""
+        arn = self.secret.arn if self.secret else ""
+        return means_secret(reference, self.secret_name, self.environment.keys, arn)
 
     def other_references(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
         """What a revision takes from another secret or a parameter: variables, and what its log and registry need."""

@@ -94,6 +94,7 @@ def test_a_name_that_is_nearly_the_secrets_own() -> None:
     misspelt = ARN.replace("payments", "ohmycoins-stagign-app-secrets")
     [found] = run_check(CHECKS["other-secret-missing"], refer(healthy(), f"{misspelt}:KEY::", secret=None))
     assert "did you mean ohmycoins-staging-app-secrets?" in found.evidence[0]
+    assert found.remedy.command.startswith("If ohmycoins-staging-app-secrets is meant, write arn:aws:secretsmanager:")
 
 
 def test_a_refusal_is_of_the_secret_that_it_names() -> None:

@@ -133,6 +133,15 @@ def test_a_secret_whose_name_ends_like_a_suffix_is_not_cut() -> None:
     assert found_in(with_reference(right, "worker", "SECRET_KEY", f"{arn[:-7]}:SECRET_KEY::")) == {"partial-arn"}
 
 
+def test_an_arn_that_was_cut_off_is_partial() -> None:
+    """With a part of its suffix it means this secret; with one character more it names another that is not there."""
+    for characters in range(1, 7):
+        cut = with_reference(healthy(), "worker", "SECRET_KEY", f"{ARN[:-characters]}:SECRET_KEY::")
+        assert found_in(cut) == {"partial-arn"}
+    longer = with_reference(healthy(), "worker", "SECRET_KEY", f"{ARN}x:SECRET_KEY::")
+    assert found_in(longer) == set()
+
+
 def test_a_variable_twice_in_secrets_is_found() -> None:
     """Two entries for one variable are told too."""
     twice = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, old.secrets[0])))
