@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,9 @@ check = Family("network", hinders="calls")
 
 NEEDS = ("network", "services", "task_definitions")
 SECRETS_MANAGER, PARAMETER_STORE = "secretsmanager", "ssm"
+_BY_RULES = ("network-acl", "endpoint-sg")
+"""Checks of what lacks a rule for each way that is blocked."""
+_RULE_NUMBER = re.compile(r" --rule-number (\d+) ")
 
 
 @check(
@@ -227,11 +231,26 @@ def _unexplained(snapshot: Snapshot) -> Iterator[Uncertain]:
 
 
 def _remedy(snapshot: Snapshot, troubles: Sequence[_Trouble]) -> Remedy:
-    """What removes an obstacle, for each AWS service that it is in the way of."""
+    """What removes an obstacle, for each AWS service that it is in the way of, and for each rule that is missing."""
     firsts = {trouble.called: trouble for trouble in reversed(troubles)}
+    chosen = troubles if troubles[0].obstacle.check in _BY_RULES else [firsts[called] for called in sorted(firsts)]
     # A rule that both ways need is added once: a second time is an error.
-    steps = dict.fromkeys(step for called in sorted(firsts) for step in _way(snapshot, firsts[called]).split(" && "))
-    return remedies.advise(" && ".join(steps))
+    steps = dict.fromkeys(step for trouble in chosen for step in _way(snapshot, trouble).split(" && "))
+    return remedies.advise(" && ".join(_numbered_apart(steps)))
+
+
+def _numbered_apart(steps: Iterable[str]) -> Iterator[str]:
+    """The same steps, each new entry of an ACL's direction with a number of its own: the next lower one."""
+    lower: dict[bool, int] = {}
+    for step in steps:
+        if match := _RULE_NUMBER.search(step):
+            is_egress = "--egress" in step
+            number = lower.get(is_egress, int(match[1]))
+            lower[is_egress] = number - 1
+            if number < 1:
+                continue
+            step = f"{step[: match.start(1)]}{number}{step[match.end(1) :]}"
+        yield step
 
 
 def _way(snapshot: Snapshot, trouble: _Trouble) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,9 @@ from support.networks import (
     by_endpoint,
     by_nat,
     endpoint_policy,
+    entry,
     rule,
+    with_acl,
     with_egress,
     with_endpoint,
     with_ingress,
@@ -119,6 +122,20 @@ def test_the_command_for_an_endpoint_policy_lets_the_role_in() -> None:
     denies = found(placed(by_endpoint(policy=endpoint_policy(Effect="Deny"))))["endpoint-policy"].remedy.command
     assert denies.startswith("Remove the deny from the policy of vpce-") and " statement 1: write" in denies
     assert "--policy-document file://policy.json --region ap-southeast-2`." in denies
+
+
+def test_one_remedy_adds_every_rule_that_is_missing() -> None:
+    """An ACL that blocks both the calls and their answers is opened for both, each entry with its own number."""
+    closed = with_acl(by_endpoint(), entry(100, True, True, "10.9.0.0/16"))
+    blocked = placed(closed, Placement((PRIVATE, OTHER), (TASKS,)))
+    [found] = run_check(by_id(checks_of(network))["network-acl"], blocked)
+    added = re.compile(r"--rule-number (\d+) .*From=(\d+).* --(egress|ingress)")
+    rules = [match.groups() for step in found.remedy.command.split(" && ") if (match := added.search(step))]
+    calls, answers = "443", "32768"
+    assert rules == [
+        *(("99", calls, "egress"), ("99", answers, "ingress")),
+        *(("98", calls, "ingress"), ("98", answers, "egress")),
+    ]
 
 
 def test_two_obstacles_are_both_named() -> None:
