@@ -56,6 +56,12 @@ APPLICATION: tuple[Phrase, ...] = (
         _SETTINGS,
         *("validation error … field required", "field required [type=missing", "environment variable * is not set"),
         *("validation error* for * settings: … field required", "missing required environment variable"),
+        *("os.environ[… KeyError:", "ENV.fetch… key not found:", "set the * environment variable"),
+        *("not found. Declare it as envvar", "setting the * environment variable", "environment variable not found"),
+        *("environment variable is missing", "environment variable is required", "environment variable is not set"),
+        *("environment variable * is missing", "environment variable * is required", "missing environment variable"),
+        *("required key * missing value", "could not resolve placeholder", "The SECRET_KEY setting must not be empty"),
+        *("missing 'secret_key_base'", "no application encryption key has been specified"),
         lines=(line("KeyError: ", r"\bKeyError: '([A-Z][A-Z0-9_]{2,63})'$", read_key_error),),
     ),
     program_message(
@@ -65,6 +71,7 @@ APPLICATION: tuple[Phrase, ...] = (
         _SETTINGS,
         *("is not a valid email", "not a valid url", "input should be a valid", "is not a valid integer"),
         *("value is not a valid", "input should be 'local', 'staging'", "error parsing value for field"),
+        *("Fernet key must be", "could not deserialize key data", "could not parse the provided public key"),
         lines=(
             line(
                 "error parsing value for field",
@@ -215,6 +222,7 @@ APPLICATION: tuple[Phrase, ...] = (
             "could not connect to server",
         ),
         *("connection to server at … timeout expired", "connection to server at … timed out"),
+        *("can't reach database server", "ECONNREFUSED *:5432", "ECONNREFUSED *:3306", "Connect call failed *, 5432"),
         lines=(
             line(
                 "onnection refused",
@@ -223,6 +231,13 @@ APPLICATION: tuple[Phrase, ...] = (
             ),
             line("Connect call failed", r"Connect call failed \('(?:127\.0\.0\.1|::1)', 5432", read_server),
         ),
+    ),
+    program_message(
+        "",
+        f"The database was reached and refuses the user, the database's name or the connection. {NOT_SECRETS}",
+        "Compare the user, the database's name and sslmode with what this environment's server has and allows.",
+        *("FATAL: role * does not exist", "FATAL: database * does not exist", "no pg_hba.conf entry for"),
+        "unknown database",
     ),
     program_message(
         "",

@@ -31,6 +31,14 @@ _VARIABLES = (
         r"\b([A-Z][A-Z0-9_]{1,63}+)(?=[\s:]{1,20}(?:value error, )?(?:field required|value is not|input should be))",
         re.IGNORECASE,
     ),
+    re.compile(
+        r"(?<![\w/+=.-])([A-Z][A-Z0-9_]{1,63}+)(?= (?:environment variable\b|not found\. declare it))", re.IGNORECASE
+    ),
+    re.compile(
+        r"(?:environment variable(?: not found)?: |required key |could not resolve placeholder ')"
+        r"([A-Z][A-Z0-9_]{1,63}+)(?![\w/+=-])",
+        re.IGNORECASE,
+    ),
     re.compile(r"\b([A-Z][A-Z0-9_]{1,63}+)(?= (?:still has the default|is 'changethis'|is not set: using a random))"),
 )
 

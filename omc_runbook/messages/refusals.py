@@ -19,10 +19,14 @@ class LoginRefusal:
 
 
 DATABASE = LoginRefusal(
-    r"(POSTGRES|PG|DB|DATABASE|MYSQL|SQL).*(PASS|PWD|URL|URI|DSN)",
+    r"(POSTGRES|PG|DB|DATABASE|MYSQL|SQL|MONGO).*(PASS|PWD|URL|URI|DSN)",
     (
         *("password authentication failed", "InvalidPasswordError", "Access denied for user", "no password supplied"),
-        "login failed for user",
+        *("login failed for user", "database credentials for * are not valid", "bad auth : authentication failed"),
+        *("MongoServerError: Authentication failed", "OperationFailure: Authentication failed", "28P01"),
+        # PostgreSQL's own translations.
+        *("Passwort-Authentifizierung f* fehlgeschlagen", "authentification par mot de passe"),
+        *("password fall* para el usuario", "autenticazione con password fallita", "do tipo senha falhou"),
     ),
 )
 REDIS = LoginRefusal("REDIS", ("WRONGPASS", "NOAUTH", "username-password pair"))

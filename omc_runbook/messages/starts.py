@@ -270,7 +270,7 @@ STARTS: tuple[Phrase, ...] = (
         "ECS could not prepare what the task needs before it starts. The text does not say what failed.",
         "DescribeTasks: stoppedReason in full; the cause stands at its end.",
         *("ResourceInitializationError", "TaskFailedToStart", "unable to retrieve secret from asm"),
-        *("failed to fetch secret", "failed to launch a task with", "cannot pull secrets"),
+        *("failed to fetch secret", "failed to launch a task with", "cannot pull secrets", "unable to pull secrets"),
         weak=True,
     ),
 )
