@@ -17,6 +17,7 @@ from omc_runbook.checks.role_access import (
     ASK_ORGANIZATION,
     RoleAccess,
     judge,
+    judge_beside,
     judge_key,
     judge_resource_policy,
     refused_access,
@@ -399,6 +400,9 @@ def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:
             yield Uncertain(iam.role_name(arn), (access.sentence,))
         elif access.cause == cause:
             yield _refused(snapshot, arn, services, access)
+        elif (beside := judge_beside(snapshot, arn, access)) and beside.cause == cause:
+            # What tasks were told is about the denial that comes before.
+            yield Evidence(iam.role_name(arn), beside.sentences, _remedy(snapshot, arn, beside), services)
 
 
 def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], access: RoleAccess) -> Evidence:

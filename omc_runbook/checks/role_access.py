@@ -85,6 +85,24 @@ def judge(snapshot: Snapshot, role_arn: str) -> RoleAccess:
     return min(answers, key=lambda access: {"unknown": 1, "": 2}.get(access.cause, 0))
 
 
+def judge_beside(snapshot: Snapshot, role_arn: str, access: RoleAccess) -> RoleAccess | None:
+    """Why the role's policies would refuse the read even without the denial that comes before; None if they do not."""
+    permissions = snapshot.permissions[role_arn]
+    if access.cause not in ("organization", "identity-deny") or permissions.policies is None:
+        return None
+    kept = permissions.policies if access.cause == "organization" else map(_without_denies, permissions.policies)
+    without = replace(permissions, simulated=(), policies=tuple(kept))
+    answer = judge(replace(snapshot, permissions={**snapshot.permissions, role_arn: without}), role_arn)
+    return answer if answer.cause not in ("", "unknown") else None
+
+
+def _without_denies(policy: PolicyDocument) -> PolicyDocument:
+    """A policy with a statement that does nothing in the place of each Deny, so that the others keep their numbers."""
+    nothing = {"Effect": "Allow", "NotAction": "*", "Resource": "*"}
+    statements = [nothing if dict(each).get("Effect") == "Deny" else each for _, each in policy.statements]
+    return replace(policy, document={**policy.document, "Statement": statements})
+
+
 def _labels_read(snapshot: Snapshot, role_arn: str) -> Iterator[str]:
     """The staging labels that references of a role's tasks name."""
     for service in snapshot.readers:

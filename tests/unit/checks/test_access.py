@@ -179,6 +179,24 @@ def test_a_label_that_a_reference_names_is_read_too(label: str, expected: set[st
     assert not expected or f"the call has secretsmanager:VersionStage {label}" in " ".join(answer.evidence)
 
 
+@pytest.mark.parametrize(
+    ("permissions", "expected"),
+    [
+        (simulated("explicitDeny", organization=False, policies=(GUIDE,)), {"scp"}),
+        (simulated("explicitDeny", organization=False, policies=(GUIDE, policy("Deny"))), {"scp", "identity-deny"}),
+        (simulated("explicitDeny", organization=False, policies=(policy(resource=BASE),)), {"scp", "pattern-suffix"}),
+        (by_policies(policy("Deny"), policy(action="s3:*")), {"identity-deny", "no-permission"}),
+        (
+            by_policies(policy("Deny"), GUIDE, boundary=policy(action="s3:*", kind="boundary")),
+            {"identity-deny", "boundary"},
+        ),
+    ],
+)
+def test_what_a_denial_hides_is_found_beside_it(permissions: Permissions, expected: set[str]) -> None:
+    """Whoever removes the denial alone would meet the next refusal then."""
+    assert found_in(with_permissions(healthy(), permissions)) == expected
+
+
 def test_nothing_allowed_within_a_boundary_is_no_permission() -> None:
     """Where neither the policies nor the boundary allow, the policies come first."""
     snapshot = with_permissions(healthy(), simulated("implicitDeny", boundary=False, policies=(policy(action="s3:*"),)))
