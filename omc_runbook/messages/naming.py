@@ -35,7 +35,7 @@ _VARIABLES = (
         r"(?<![\w/+=.-])([A-Z][A-Z0-9_]{1,63}+)(?= (?:environment variable\b|not found\. declare it))", re.IGNORECASE
     ),
     re.compile(
-        r"(?:environment variable(?: not found)?: |required key |could not resolve placeholder ')"
+        r"(?:environment variable(?: not found)?: |required key |could not resolve placeholder '|os\.environ\[')"
         r"([A-Z][A-Z0-9_]{1,63}+)(?![\w/+=-])",
         re.IGNORECASE,
     ),
@@ -86,5 +86,5 @@ def _nearest(pattern: re.Pattern[str], window: str, middle: int) -> re.Match[str
 def _variables(window: str) -> Iterator[tuple[str, str]]:
     for pattern in _VARIABLES:
         for match in pattern.finditer(window):
-            if match[1].isupper():
+            if match[1].isupper() and not _TOKEN.match(match[1]):
                 yield "variable", match[1]

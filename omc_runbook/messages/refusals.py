@@ -25,7 +25,7 @@ DATABASE = LoginRefusal(
         *("login failed for user", "database credentials for * are not valid", "bad auth : authentication failed"),
         *("MongoServerError: Authentication failed", "OperationFailure: Authentication failed", "28P01"),
         # PostgreSQL's own translations.
-        *("Passwort-Authentifizierung f* fehlgeschlagen", "authentification par mot de passe"),
+        *("Passwort-Authentifizierung f* fehlgeschlagen", "authentification par mot de passe *chou*e"),
         *("password fall* para el usuario", "autenticazione con password fallita", "do tipo senha falhou"),
     ),
 )

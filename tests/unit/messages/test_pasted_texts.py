@@ -432,6 +432,25 @@ def test_names_are_taken_from_the_text() -> None:
     assert back.names == (("service", "api"), ("deployment", "ecs-svc/0417310325193426518"))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'key = os.environ["NAME"]\n  File "<frozen os>", line 685, in __getitem__\nKeyError: \'NAME\'',
+        "The NAME environment variable is missing or empty",
+        "UndefinedValueError: NAME not found. Declare it as envvar or define a default value.",
+        "error: Environment variable not found: NAME.",
+        "required key NAME missing value",
+        "Could not resolve placeholder 'NAME' in value",
+    ],
+)
+def test_the_missing_variable_is_named(text: str) -> None:
+    """The variable is told from its place in the message, unless it looks like a value."""
+    (missing,) = recognise(text.replace("NAME", "OPENAI_API_KEY"))
+    assert missing.names == (("variable", "OPENAI_API_KEY"),)
+    (value,) = recognise(text.replace("NAME", f"AKIA{secrets.token_hex(8).upper()}"))
+    assert value.names == ()
+
+
 def test_neighbours_keep_their_names() -> None:
     """An event is not given the names of the one beside it."""
     page = "(service api) rolling back to deployment ecs-svc/11111111.\n(service web) has reached a steady state."
