@@ -231,9 +231,15 @@ def _unexplained(snapshot: Snapshot) -> Iterator[Uncertain]:
 
 
 def _remedy(snapshot: Snapshot, troubles: Sequence[_Trouble]) -> Remedy:
-    """What removes an obstacle, for each AWS service that it is in the way of, and for each rule that is missing."""
+    """What removes an obstacle, for each AWS service that it is in the way of, each missing rule and each service."""
     firsts = {trouble.called: trouble for trouble in reversed(troubles)}
-    chosen = troubles if troubles[0].obstacle.check in _BY_RULES else [firsts[called] for called in sorted(firsts)]
+    chosen = [
+        trouble
+        for trouble in troubles
+        if trouble is firsts[trouble.called]
+        or trouble.obstacle.check in _BY_RULES
+        or "{service}" in trouble.obstacle.command
+    ]
     # A rule that both ways need is added once: a second time is an error.
     steps = dict.fromkeys(step for trouble in chosen for step in _way(snapshot, trouble).split(" && "))
     return remedies.advise(" && ".join(_numbered_apart(steps)))

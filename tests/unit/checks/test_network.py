@@ -138,6 +138,16 @@ def test_one_remedy_adds_every_rule_that_is_missing() -> None:
     ]
 
 
+def test_each_service_without_a_public_address_gets_one() -> None:
+    """The remedy of the first service alone leaves the others cut off."""
+    [cut_off] = run_check(by_id(checks_of(network))["no-egress"], placed(by_nat(), Placement((PUBLIC,), (TASKS,))))
+    steps = cut_off.remedy.command.split(" && ")
+    assert [re.findall(r"--service (\w+) .*assignPublicIp=ENABLED", step) for step in steps] == [
+        ["backend"],
+        ["worker"],
+    ]
+
+
 def test_two_obstacles_are_both_named() -> None:
     """What would be in the way still, once the other is gone, is told with it."""
     assert set(found(placed(with_egress(with_ingress(by_endpoint()))))) == {"sg-egress", "endpoint-sg"}
