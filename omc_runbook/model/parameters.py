@@ -21,7 +21,16 @@ PASTED = frozenset({"error_text"})
 """Texts that a person pastes: they may have a secret that nobody can recognize, and a record does not keep them."""
 
 _YES, _NO = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
-_KNOWN_SECRET = re.compile(r"^(sk-|ghp_|gho_|xox[abp]-|AKIA|ASIA|eyJ|-----BEGIN)|://[^/@\s]+@")
+_KNOWN_SECRET = re.compile(
+    r"^(sk-|ghp_|gho_|xox[abp]-|AKIA|ASIA|eyJ|-----BEGIN)|://(?![^/@\s:]*:(\*+|‹\w+›)@)[^/@\s]+@"
+)
+"""What a password in a URL is replaced by, as by SQLAlchemy or here, is none."""
+_INSTEAD = {
+    "values_from": "name its source instead (prompt, file:PATH or env:NAME).",
+    "database_url_from": "name its source instead (file:PATH or env:NAME).",
+    "error_text": "write *** instead of each secret in it.",
+}
+"""What to give instead of a text that looks like a secret, by parameter."""
 _PUBLIC = re.compile(
     r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|arn:.*|(env|file):.*|[A-Z][A-Z0-9_]*|[a-z]+([_:.-][a-z0-9]+)*)$"
 )
@@ -71,10 +80,8 @@ def refuse_secrets(pairs: Iterable[tuple[str, str]]) -> None:
         is_id = name in ("task", "version") and _ID.match(text)
         is_no_name = name not in PASTED and _has_many_signs(text) and not exists(expand(text))
         if is_no_name or (looks_secret(text) and not is_id):
-            raise UsageError(
-                f"The value of {quoted(name)} looks like a secret, and parameters are saved: "
-                "name its source instead (prompt, file:PATH or env:NAME)."
-            )
+            instead = _INSTEAD.get(name, "give a name or a path here, never a value.")
+            raise UsageError(f"The value of {quoted(name)} looks like a secret, and parameters are saved: {instead}")
 
 
 def quoted(word: str) -> str:

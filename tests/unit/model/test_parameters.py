@@ -26,6 +26,8 @@ PUBLIC = [
     "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-staging-app-secrets-AbC123",
     "(service backend) was unable to place a task. Reason: ResourceInitializationError: 3 tries",
     '{"error":"denied(403)","by":[1]}',
+    "(psycopg.OperationalError) connection to postgresql+psycopg://app:***@db:5432/app failed",
+    "connection to postgresql://app:‹POSTGRES_PASSWORD›@db:5432/app failed",
     str(uuid.uuid4()),
 ]
 MAKERS = {
