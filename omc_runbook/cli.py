@@ -564,6 +564,8 @@ def _hint_of(error: click.ClickException) -> str:
         return f"{PROGRAM} list shows the runbooks."
     if isinstance(error, click.NoSuchOption) and not error.possibilities and context and context.info_name == "lab":
         return f"options of JupyterLab stand after --, as in {PROGRAM} lab -- --port=9000."
+    if isinstance(error, click.NoSuchOption) and not error.possibilities and context and context.info_name == "run":
+        return f"a parameter has no --, as in environment=staging; {context.command_path} --help shows the options."
     return f"{context.command_path} --help shows its usage." if context else ""
 
 

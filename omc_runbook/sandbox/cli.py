@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,9 @@ def up(world: "WorldName", port: int, database: bool, attached: bool, as_json: b
     else:
         for name, value in running.variables.items():
             click.echo(f"export {name}={shlex.quote(value)}")
+        if sys.stdout.isatty():
+            itself = 'eval "$(omc-runbook sandbox up)" sets them at once.'
+            click.echo(f"Nothing is set yet: paste these lines. {itself}", err=True)
 
 
 @sandbox.command()

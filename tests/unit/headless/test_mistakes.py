@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from omc_runbook import cli
 from omc_runbook.headless import places, terminal
 from omc_runbook.model import environment, parameters
 from omc_runbook.model.errors import UsageError
+from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox.credentials import Credentials
 
 VALUE = "sk-proj-" + "4fGh7JkL9" * 4
 """What looks like a secret's value, typed where it does not belong."""
@@ -311,6 +314,7 @@ def test_where_a_name_can_be_corrected(folder: Path, monkeypatch: pytest.MonkeyP
     ("line", "hint"),
     [
         ("run verify -p environment=staging", "-p takes two words, as in -p environment staging."),
+        ("run verify --environment staging", "as in environment=staging; omc-runbook run --help shows the options."),
         ("run", "omc-runbook list shows the runbooks."),
         ("show", "omc-runbook list shows the runbooks."),
         ("lab --port 9000", "as in omc-runbook lab -- --port=9000."),
@@ -327,3 +331,19 @@ def test_a_person_at_a_terminal_reads_what_to_type_instead(
     with pytest.raises(SystemExit):
         cli.main(line.split())
     assert shown.getvalue().splitlines()[1].endswith(hint)
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_who_starts_a_sandbox_without_eval_reads_that_nothing_is_set(
+    is_terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shell's `eval` reads standard output, and needs no advice."""
+    running = lifecycle.Sandbox(endpoint="http://127.0.0.1:9", port=9, pid=9, credentials=Credentials("an-id", "a-key"))
+    monkeypatch.setattr(lifecycle, "up", lambda *_: running)
+    shown = Terminal() if is_terminal else io.StringIO()
+    monkeypatch.setattr("sys.stdout", shown)
+    with pytest.raises(SystemExit):
+        cli.main(["sandbox", "up"])
+    advice = ['Nothing is set yet: paste these lines. eval "$(omc-runbook sandbox up)" sets them at once.']
+    assert capsys.readouterr().err.splitlines() == (advice if is_terminal else [])
+    assert all(line.startswith("export ") for line in shown.getvalue().splitlines())
