@@ -270,7 +270,7 @@ def load(
         is_known = may_be_new or settings.discovery is not None
         all_names = tuple(dict.fromkeys((*KNOWN, *settings.environments, *((environment,) if is_known else ()))))
         if environment not in all_names:
-            raise UsageError(f'Environment "{environment}" is unknown{nearest(environment, all_names)}')
+            raise unknown_environment(environment, all_names)
         if settings.discovery is None:
             _refuse_unknown(settings, all_names)
         filled = {name: file.names(name, found if name == environment else None) for name in all_names}
@@ -293,6 +293,15 @@ def load(
         audit=settings.audit,
         is_another_production=found is not None and found.is_production,
     )
+
+
+def unknown_environment(environment: str, known: Iterable[str]) -> UsageError:
+    """What is raised for the name of no environment, with the nearest; for several, with what looks at several."""
+    known, several = {*known}, [name.strip() for name in environment.split(",")]
+    if len(several) > 1 and {*several} <= known:
+        command = f"omc-runbook fleet {' '.join(several)}"
+        return UsageError(f"environment has several names, and this looks at one: `{command}` looks at all of them.")
+    return UsageError(f'Environment "{environment}" is unknown{nearest(environment, known)}')
 
 
 def _refuse_unknown(settings: _Settings, names: Sequence[str]) -> None:

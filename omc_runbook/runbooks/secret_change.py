@@ -73,6 +73,8 @@ def gather(
     """
     are_due = due is not None and keys.strip() == age.DUE
     names = tuple(due or ()) if are_due else split_names("keys", keys)
+    if due is not None and age.DUE in names:
+        raise UsageError(f"keys has {age.DUE} and names: write {age.DUE} alone, or the names. Nothing was written.")
     url = rotation.url_from(database_url_from)
     offered = SOURCES if due is None else OF_ROTATION
     new = new_values.renew(run.target.clients, snapshot, names, values_from, url, are_due, offered)

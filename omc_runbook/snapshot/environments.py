@@ -19,11 +19,11 @@ from omc_runbook.model.environment import (
     FoundEnvironment,
     load,
     read_configured,
+    unknown_environment,
 )
 from omc_runbook.model.environment_names import STAGING, canonical, environment_in
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.parameters import quoted, split_names
-from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot.reading import identify
 
 PARALLEL = 8
@@ -100,7 +100,7 @@ def find_environment(environment: str, runbook_toml: str = "") -> Environment:
     if environment in KNOWN:
         # It may have no secret yet.
         return load(environment, runbook_toml)
-    raise UsageError(f'Environment "{environment}" is unknown{nearest(environment, (*KNOWN, *names))}')
+    raise unknown_environment(environment, (*KNOWN, *names))
 
 
 def find_several(environments: str, otherwise: str, runbook_toml: str = "") -> Environments:
@@ -122,7 +122,7 @@ def find_several(environments: str, otherwise: str, runbook_toml: str = "") -> E
         what = f'Environment "{missing}" was not found.' if missing else "No environment was found."
         raise CouldNotLook(f"{what} {' '.join(found.unread)}")
     if missing:
-        raise UsageError(f'Environment "{missing}" is unknown{nearest(missing, there)}')
+        raise unknown_environment(missing, there)
     if not there:
         raise UsageError(
             "No environment was found: no secret matches [discovery] in runbook.toml. Correct that, or add a table"

@@ -15,7 +15,7 @@ from omc_runbook.changes.deploy import readiness
 from omc_runbook.changes.deploy.rollout import expected
 from omc_runbook.changes.values import encryption
 from omc_runbook.changes.values.source_file import NewValue
-from omc_runbook.changes.values.sources import printable_key
+from omc_runbook.changes.values.sources import printable_key, refuse_list
 from omc_runbook.changes.values.validation import objection
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import ECS_FIELDS
@@ -458,6 +458,7 @@ def _refuse_conflicts(
         if key in new:
             raise UsageError(f"{key} is both set and removed: choose one. Nothing was written.")
         if key not in present_keys:
+            refuse_list(key, present_keys)
             raise UsageError(
                 f"{printable_key(key, present_keys)} cannot be removed, it is not in the secret"
                 f"{nearest(key, present_keys)}"

@@ -150,11 +150,19 @@ def refuse_unknown(keys: Sequence[str], catalogue: Collection[str]) -> None:
     """Raise UsageError for the first key that is neither in the catalogue nor in the secret, with the nearest name."""
     for key in keys:
         if key not in catalogue:
+            refuse_list(key, catalogue)
             name = printable_key(key, catalogue)
             raise UsageError(
                 f"{name} is neither in the secret nor in the catalogue{nearest(key, catalogue)}"
                 " A new key needs a table [keys.NAME] in runbook.toml."
             )
+
+
+def refuse_list(key: str, catalogue: Collection[str]) -> None:
+    """Raise UsageError for known keys that something else than commas separates or surrounds, such as blanks."""
+    names = re.split(r"[\s;|\"'\[\]]+", key.strip(" \t;|\"'[]"))
+    if {*names} <= {*catalogue} and names != [key.strip()]:
+        raise UsageError(f"Keys are names with commas between them, as in {','.join(names)}: write them so.")
 
 
 def printable_key(key: str, catalogue: Collection[str]) -> str:

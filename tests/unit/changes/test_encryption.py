@@ -95,6 +95,13 @@ def test_rotate_and_a_generator_refuse_it(
     assert secret_change.gather(run, holding(""), source, KEY, due=due).values
 
 
+def test_keys_that_are_due_stand_alone() -> None:
+    """With a name beside it the word is no key, and which keys are meant would be a guess."""
+    run = cast(Run, SimpleNamespace(target=SimpleNamespace(clients=None)))
+    with pytest.raises(UsageError, match="keys has due and names: write due alone, or the names"):
+        secret_change.gather(run, holding(fernet()), "renew", f"due,{KEY}", due=(KEY,))
+
+
 @pytest.mark.parametrize("source", ["renew", "generate"])
 def test_without_a_source_that_has_a_value_the_reason_comes_first(source: str) -> None:
     """Of a key that nothing generates, where nobody can be asked either: to ask for any new value would mislead."""

@@ -187,6 +187,12 @@ def test_an_unknown_environment_gets_the_nearest(asked: str, hint: str) -> None:
         load(asked)
 
 
+def test_several_environments_get_the_command_for_several() -> None:
+    """A list where one environment is due names no environment."""
+    with pytest.raises(UsageError, match="looks at one: `omc-runbook fleet staging production` looks"):
+        load("staging, production")
+
+
 def test_an_unknown_environment_unlike_any_gets_the_list() -> None:
     """Where no name is near, those that exist are listed."""
     with pytest.raises(UsageError, match=r"there are local, production, staging\."):
