@@ -74,11 +74,16 @@ def end(outcome: Outcome, with_causes: bool = False) -> str:
     done = ""
     if outcome.unfinished:
         done = "a change not finished, "
-    elif outcome.plan == () and not outcome.changes and not outcome.failure:
+    elif has_nothing_to_do(outcome):
         done = "nothing to do, "
     elif outcome.applied:
         done = "applied, "
     return f"{done if with_causes else ''}{outcome.status}" + (f" ({causes})" if with_causes and causes else "")
+
+
+def has_nothing_to_do(outcome: Outcome) -> bool:
+    """Whether a run that came to its end planned no step, as without a key or a value: `ok` alone hides that."""
+    return outcome.plan == () and not (outcome.changes or outcome.failure or outcome.unfinished)
 
 
 def end_on(outcome: Outcome, target: TargetOutcome) -> str:
@@ -113,6 +118,8 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
         yield Line(text, "command" if text.startswith(COMMAND) else "failed", indent=2)
     if outcome.is_plan:
         yield from (Line(sentence, label="plan") for sentence in outcome.plan or ())
+    if has_nothing_to_do(outcome):
+        yield Line("The plan is empty, and nothing was changed.", indent=2)
     if not outcome.changes:
         yield from (Line(sentence, label="note") for sentence in outcome.notes)
     yield from (Line(change.subject, label=change.action) for change in outcome.changes)

@@ -95,6 +95,21 @@ def test_the_summary_has_what_to_know_of_a_plan() -> None:
     assert planned.map_texts(lambda text: "masked", str).notes == ("masked",)
 
 
+def test_a_run_that_had_nothing_to_do_says_so() -> None:
+    """`ok` alone, after an update without values, reads as if something was updated; verify never plans."""
+    empty = "  The plan is empty, and nothing was changed."
+    planned = an_outcome(plan=("SECRET_KEY would be changed.",))
+    broken_off = replace(planned, plan=(), failure="It ended.")
+    for outcome, says_so in (
+        (replace(planned, plan=()), True),
+        (replace(planned, plan=(), applied=True), True),
+        (planned, False),
+        (replace(planned, plan=None), False),
+        (broken_off, False),
+    ):
+        assert (empty in map(str, summary.summarise(outcome, "a.html", ""))) is says_so
+
+
 def test_a_run_that_checked_nothing_counts_no_checks() -> None:
     """It broke off before."""
     lines = [str(line) for line in summary.summarise(an_outcome(failure="It ended."), "a.html", "")]
