@@ -175,7 +175,8 @@ def main() -> int:
     try:
         sandbox = SandboxServer(options.port, options.state)
     except OSError as error:
-        _report(options.ready, f"error {error.strerror}")
+        # Python adds the address that it tried, which the port's sentence has.
+        _report(options.ready, f"error {(error.strerror or str(error)).partition(' (while')[0]}")
         return 1
     directory = sandbox.directory
     lock = folders.claim(directory, sandbox.port, administrator(), sandbox.token)

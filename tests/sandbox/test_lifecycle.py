@@ -120,7 +120,7 @@ def test_taken_port_is_said(own_directory: Path) -> None:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        with pytest.raises(RunbookError, match=f"cannot use port {port}"):
+        with pytest.raises(RunbookError, match=rf"cannot use port {port} \([A-Z][a-z ]+\): choose another"):
             lifecycle.up(None, port)
     assert list(own_directory.iterdir()) == []
 
