@@ -16,7 +16,7 @@ TABLE_SUFFIXES = (".csv", ".json")
 _LONGEST = 50
 """How many characters of it a file system surely takes beside the rest of a name, of four bytes each."""
 _FORMAT = "%Y%m%dT%H%M%SZ"
-_STEM = re.compile(r"(?P<runbook>\w+)-(?P<environment>[\w-]+)-(?P<time>\d{8}T\d{6}Z)(?:-(?P<number>\d+))?")
+_STEM = re.compile(r"(?P<runbook>\w+)-(?P<environment>[\w.-]+)-(?P<time>\d{8}T\d{6}Z)(?:-(?P<number>\d+))?")
 _TABLE = re.compile(r"(?P<stem>.+)-(?P<name>[a-z][a-z_]*)(?P<suffix>\.\w+)")
 
 
@@ -43,11 +43,11 @@ def make(runbook: str, environment: str, started: datetime) -> str:
 
 
 def file_name(text: str) -> str:
-    """A text as part of a file's name: what is neither letter nor digit is "_", and a long one ends in a digest."""
+    """A text as part of a file's name, where what no environment's name has is "_"; a long one ends in a digest."""
     if len(text) > _LONGEST:
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
         text = f"{text[: _LONGEST - len(digest) - 1]}-{digest}"
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in text)
+    return "".join(c if c.isalnum() or c in ".-_" else "_" for c in text)
 
 
 def parse(text: str) -> Stem | None:

@@ -9,8 +9,10 @@ import pytest
 from support.outcomes import NOW, an_outcome
 from support.records import keep
 
+from omc_runbook.headless import last_run
+from omc_runbook.headless.news import Open
 from omc_runbook.model.records import RecordSettings
-from omc_runbook.report.archive import retention, stems
+from omc_runbook.report.archive import kept_records, retention, stems
 
 
 def days_before(days: int) -> datetime:
@@ -87,3 +89,13 @@ def test_an_environments_name_leads_out_of_no_folder(name: str, tmp_path: Path) 
     (tmp_path / f".{stem}.ipynb.12345678").touch()
     assert Path(stem).name == stem and (parsed := stems.parse(stem)) and parsed.runbook == "troubleshoot"
     assert stems.file_name(f"{name}1") != stems.file_name(f"{name}2")
+
+
+def test_names_that_differ_in_a_dot_are_two_environments(tmp_path: Path) -> None:
+    """Each keeps its last record, and what is remembered of its last run."""
+    for environment in ("dev.x", "dev_x"):
+        keep(tmp_path, an_outcome(environment=environment, started=NOW))
+        last_run.write(tmp_path, an_outcome(environment=environment), {"findings": Open(), "unknown": Open()})
+    assert retention.plan(tmp_path, RecordSettings(keep_count=1), NOW) == ()
+    assert len({each.stem.environment for each in kept_records.read(tmp_path) if each.stem}) == 2
+    assert len([*tmp_path.glob(f".*{last_run.SUFFIX}")]) == 2
