@@ -337,13 +337,13 @@ class _File:
 
 def _parse(path: Path | None) -> _File:
     variables = frozenset(pair for pair in os.environ.items() if pair[0].upper().startswith(_PREFIX))
-    return _parse_text(path, _text(path) if path else "", variables)
+    return _parse_content(path, _content(path) if path else b"", variables)
 
 
 @lru_cache(_PARSED)
-def _parse_text(path: Path | None, text: str, _variables: frozenset[tuple[str, str]]) -> _File:
-    """What a file's text and the OMC_… variables say: each run asks for it several times."""
-    table = _table(path, text) if path else {}
+def _parse_content(path: Path | None, content: bytes, _variables: frozenset[tuple[str, str]]) -> _File:
+    """What a file's content and the OMC_… variables say: each run asks for it several times."""
+    table = table_of(path, content) if path else {}
     shared = {name: table.pop(name) for name in Names.model_fields if name in table}
     return _File(_Settings(**table), shared, _AllVariables().model_dump(exclude_none=True))
 
@@ -366,7 +366,7 @@ def _explained(path: Path | None) -> Iterator[None]:
 def known_names() -> tuple[str, ...]:
     """The environments that `load` knows without a parameter; raises UsageError for a file that cannot be read."""
     path = find_file()
-    own = _table(path, _text(path)).get("environments", {}) if path else {}
+    own = table_of(path, _content(path)).get("environments", {}) if path else {}
     return tuple(dict.fromkeys((*KNOWN, *(own if isinstance(own, dict) else ()))))
 
 
@@ -388,19 +388,20 @@ def find_file(runbook_toml: str = "") -> Path | None:
     return found
 
 
-def _text(path: Path) -> str:
+def _content(path: Path) -> bytes:
     try:
-        # Some editors begin a file with a byte order mark.
-        return regular_file.read_text(path).removeprefix("\ufeff")
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is not valid TOML: it is not UTF-8 text.") from None
+        return regular_file.read_whole(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-def _table(path: Path, text: str) -> dict[str, Any]:
+def table_of(path: Path, content: bytes) -> dict[str, Any]:
+    """What a runbook.toml's content has; raises UsageError where it is not valid TOML."""
     try:
-        return tomllib.loads(text)
+        # Some editors begin a file with a byte order mark.
+        return tomllib.loads(content.decode().removeprefix("\ufeff"))
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not valid TOML: it is not UTF-8 text.") from None
     except RecursionError:
         raise UsageError(f"{path} is not valid TOML: it is nested too deeply.") from None
     except tomllib.TOMLDecodeError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
@@ -11,6 +10,7 @@ from pathlib import Path
 from omc_runbook.changes import files
 from omc_runbook.changes.configuration import toml_text
 from omc_runbook.changes.configuration.names import EnvironmentNames
+from omc_runbook.model.environment import table_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.shell import command
 from omc_runbook.textfile.diff import unified_diff
@@ -32,7 +32,9 @@ class ConfigurationPlan:
     @property
     def is_empty(self) -> bool:
         """Whether the file has these contents already."""
-        return self.before is not None and _contents(self.before) == _contents(self.after)
+        if self.before is None:
+            return False
+        return table_of(self.path, self.before) == table_of(self.path, self.after)
 
     @property
     def is_new(self) -> bool:
@@ -59,11 +61,7 @@ def plan(path: Path, found: Sequence[EnvironmentNames]) -> ConfigurationPlan:
     Raises UsageError for a file that cannot be read or is not valid TOML.
     """
     before = files.read(path)
-    try:
-        table = _contents(before) if before is not None else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        raise UsageError(f"{path} is not valid TOML: correct it, or name another by -p runbook_toml PATH.") from None
-    merged, comments = toml_text.merge(table, found)
+    merged, comments = toml_text.merge(table_of(path, before) if before is not None else {}, found)
     return ConfigurationPlan(path, before, toml_text.render(merged, comments).encode())
 
 
@@ -82,7 +80,3 @@ def write(plan: ConfigurationPlan, has_consent: bool) -> None:
         files.write(former, files.read(former), plan.before, None, MODE)
     files.refuse_unwritable(plan.path)
     files.write(plan.path, plan.before, plan.after, None, MODE if plan.is_new else None)
-
-
-def _contents(raw: bytes) -> dict[str, object]:
-    return tomllib.loads(raw.decode("utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from codecs import BOM_UTF8
 from datetime import date
 from pathlib import Path
 
@@ -118,6 +119,14 @@ def test_an_invalid_file_is_not_touched(tmp_path: Path) -> None:
     path.write_text("[[[")
     with pytest.raises(UsageError, match="is not valid TOML"):
         file.plan(path, ())
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(found: dict[str, EnvironmentNames], tmp_path: Path) -> None:
+    """A file that the runbooks read can be changed as well."""
+    path = tmp_path / "runbook.toml"
+    path.write_text('[environments.qa]\nprefix = "x"\n', encoding="utf-8-sig")
+    after = file.plan(path, [found["staging"]]).after
+    assert not after.startswith(BOM_UTF8) and {*tomllib.loads(after.decode())["environments"]} == {"qa", "staging"}
 
 
 def test_a_key_that_stands_for_a_known_one_takes_over_what_is_known_of_it() -> None:
