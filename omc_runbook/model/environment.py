@@ -24,8 +24,10 @@ from omc_runbook.model.environment_names import PROJECT, environment_in
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
 from omc_runbook.model.notify import Notify
+from omc_runbook.model.parameters import split_names
 from omc_runbook.model.records import RecordSettings
 from omc_runbook.model.schedule import Schedule
+from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import exists, expand, nearest
 
 LOCAL = "local"
@@ -295,13 +297,15 @@ def load(
     )
 
 
-def unknown_environment(environment: str, known: Iterable[str]) -> UsageError:
-    """What is raised for the name of no environment, with the nearest; for several, with what looks at several."""
-    known, several = {*known}, [name.strip() for name in environment.split(",")]
-    if len(several) > 1 and {*several} <= known:
-        command = f"omc-runbook fleet {' '.join(several)}"
-        return UsageError(f"environment has several names, and this looks at one: `{command}` looks at all of them.")
-    return UsageError(f'Environment "{environment}" is unknown{nearest(environment, known)}')
+def unknown_environment(environment: str, names: Iterable[str]) -> UsageError:
+    """That there is no such environment, or that several were named where one is meant."""
+    several = split_names("environment", environment)
+    if several[1:]:
+        return UsageError(
+            f"environment is one here: run it once for each of {', '.join(several)}, or verify all of them by"
+            f" {command('omc-runbook', 'fleet', *several)}."
+        )
+    return UsageError(f'Environment "{environment}" is unknown{nearest(environment, names)}')
 
 
 def _refuse_unknown(settings: _Settings, names: Sequence[str]) -> None:

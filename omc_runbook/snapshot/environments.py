@@ -109,6 +109,8 @@ def find_several(environments: str, otherwise: str, runbook_toml: str = "") -> E
     Discovery is asked for what has no table. Raises UsageError as `load` does, for a name that comes twice, for
     `local`, and where discovery finds nothing; CouldNotLook where that may be because not everything was searched.
     """
+    if split_names("environment", otherwise)[1:]:
+        raise unknown_environment(otherwise, ())
     names, configured = split_names("environments", environments), read_configured(runbook_toml)
     if LOCAL in names:
         raise UsageError(f"{LOCAL} has nothing in AWS: name other environments, or run local_setup for your .env.")

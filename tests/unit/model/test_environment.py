@@ -187,10 +187,10 @@ def test_an_unknown_environment_gets_the_nearest(asked: str, hint: str) -> None:
         load(asked)
 
 
-def test_several_environments_get_the_command_for_several() -> None:
-    """A list where one environment is due names no environment."""
-    with pytest.raises(UsageError, match="looks at one: `omc-runbook fleet staging production` looks"):
-        load("staging, production")
+def test_several_environments_where_one_is_meant_are_no_misspelling() -> None:
+    """What looks at several is named."""
+    with pytest.raises(UsageError, match=r"once for each of staging, qa, .* by omc-runbook fleet staging qa\."):
+        load("staging, qa")
 
 
 def test_an_unknown_environment_unlike_any_gets_the_list() -> None:

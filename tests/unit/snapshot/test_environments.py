@@ -184,6 +184,14 @@ def test_a_list_with_a_wrong_name_is_rejected(environments: str, sentence: str, 
     assert str(caught.value) == sentence
 
 
+def test_a_list_in_the_place_of_one_name_is_rejected(tmp_path: Path) -> None:
+    """Not all of the file are meant then."""
+    with pytest.raises(UsageError, match=r"omc-runbook fleet staging qa\."):
+        find_several(
+            "", "staging,qa", written(tmp_path, "[environments.staging]\n[environments.qa]\n[environments.dev]\n")
+        )
+
+
 def test_several_that_discovery_finds(tmp_path: Path) -> None:
     """All of them, or those named; what it does not find is one sentence."""
     file = written(tmp_path, f"{BY_NAME}[environments.staging]\n")
