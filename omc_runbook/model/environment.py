@@ -463,7 +463,12 @@ def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
             "audit": AuditSettings.model_fields,
             "schedules": Schedule.model_fields,
             "discovery": DiscoveryRule.model_fields,
+            "environments": Names.model_fields,
         }
+        if parts[0] == "environments" and parts[-1] in _Settings.model_fields:
+            return f"{location} is not a known name: {parts[-1]} is set once, for all environments."
+        if len(parts) == 1 and environment_in(location):
+            return f"{location} is not a known name: the table of an environment is [environments.{location}]."
         fields = tables.get(parts[0], [*_Settings.model_fields, *Names.model_fields])
         return f"{location} is not a known name{nearest(parts[-1], fields)}"
     if parts[-1] == "[key]":
