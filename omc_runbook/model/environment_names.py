@@ -52,10 +52,18 @@ def environment_in(text: str) -> str:
     return next((canonical(word) for word in reversed(words) if word in ALIASES or word in OTHERS), "")
 
 
-def environment_of(name: str, tags: Mapping[str, str]) -> str:
-    """The environment of a resource, by its tags before its name; "" where neither tells."""
+def environment_of(name: str, tags: Mapping[str, str], asked: str = "") -> str:
+    """The environment of a resource, by its tags before its name; "" where neither tells.
+
+    A name with all words of the environment that is asked for is its own, also where these mean another, as prod-eu.
+    """
     tagged = (value for tag, value in tags.items() if tag.casefold() in TAGS and value)
-    return canonical(next(tagged, "")) or environment_in(name)
+    is_asked = environment_in(asked) != asked and f"-{_in_words(asked)}-" in f"-{_in_words(name)}-"
+    return canonical(next(tagged, "")) or (asked if is_asked else environment_in(name))
+
+
+def _in_words(text: str) -> str:
+    return _WORDS.sub("-", text.casefold())
 
 
 def without_environment(name: str) -> str:

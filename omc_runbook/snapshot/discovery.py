@@ -82,11 +82,11 @@ class Discovery:
         existing = {secret.name for secret in self.secrets}
         # A name with ! is a service's, such as the password of an RDS instance.
         names = [name for name, _ in counts.most_common() if name in existing and "!" not in name]
-        marks = {name: self._contrary(environment_of(name, self._tags(name))) for name in names}
+        marks = {name: self._contrary(self._environment_of(name, self._tags(name))) for name in names}
         best = [name for name in names if marks[name] in ("", self.environment)]
         if best:
             return self.expected["secret"] if self.expected.get("secret") in best else best[0]
-        own = [each.name for each in self.secrets if environment_of(each.name, each.tags) == self.environment]
+        own = [each.name for each in self.secrets if self._environment_of(each.name, each.tags) == self.environment]
         return own[0] if len(own) == 1 and not counts else ""
 
     @property
@@ -114,7 +114,7 @@ class Discovery:
         """The main service's cluster, or the only one of the environment; "" where none can be told."""
         if self.main:
             return self.main.cluster
-        own = [each.name for each in self.clusters if environment_of(each.name, each.tags) == self.environment]
+        own = [each.name for each in self.clusters if self._environment_of(each.name, each.tags) == self.environment]
         return own[0] if len(own) == 1 else ""
 
     @property
@@ -124,9 +124,9 @@ class Discovery:
         own = []
         for each in self.services:
             marks = [
-                self._contrary(environment_of(each.name, {})),
-                environment_of(each.cluster, tags.get(each.cluster, {})),
-                *(self._contrary(environment_of(name, self._tags(name))) for name in each.keys_by_secret),
+                self._contrary(self._environment_of(each.name, {})),
+                self._environment_of(each.cluster, tags.get(each.cluster, {})),
+                *(self._contrary(self._environment_of(name, self._tags(name))) for name in each.keys_by_secret),
             ]
             named = [mark for mark in marks if mark]
             if (named and set(named) == {self.environment}) or (not named and self._is_alone):
@@ -150,6 +150,9 @@ class Discovery:
     def _is_alone(self) -> bool:
         """Whether names tell no environments apart, so that everything is this one's."""
         return len(self.clusters) == 1
+
+    def _environment_of(self, name: str, tags: Mapping[str, str]) -> str:
+        return environment_of(name, tags, self.environment)
 
     def _contrary(self, found: str) -> str:
         """An environment by a name's word, unless the word may mean something else, as test and demo do."""
@@ -206,7 +209,9 @@ class _Discovering(Gatherer):
         clusters = clusters or tuple(Cluster(name, {}) for name in names)
         chosen = clusters
         if len(clusters) > MOST_CLUSTERS:
-            chosen = tuple(each for each in clusters if environment_of(each.name, each.tags) in ("", environment))
+            chosen = tuple(
+                each for each in clusters if environment_of(each.name, each.tags, environment) in ("", environment)
+            )
             chosen = chosen[:MOST_CLUSTERS]
         services = self._services([cluster.name for cluster in chosen])
         own_secrets: tuple[ListedSecret, ...] = self.keep(FIELD, secrets, ())

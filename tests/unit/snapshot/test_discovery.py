@@ -66,6 +66,15 @@ def test_environments_are_told_apart_by_names(
     assert [each.name for each in seen.consumers] == consumers
 
 
+@pytest.mark.parametrize("environment", ["prod-eu", "qa1", "Prod.EU"])
+def test_an_environment_of_any_name_is_found_by_its_words(environment: str) -> None:
+    """Also where one of them means another environment; what has fewer words is not its own."""
+    word = environment.replace(".", "-").lower()
+    seen = account(environment, *TWO, found("api", f"coins-{word}", A=f"coins-{word}/app|A"))
+    assert (seen.cluster, seen.secret) == (f"coins-{word}", f"coins-{word}/app")
+    assert [each.cluster for each in seen.own_services] == [f"coins-{word}"]
+
+
 def test_an_environment_that_is_not_there_gets_nothing() -> None:
     """Not the next best."""
     seen = account("qa", *TWO)
