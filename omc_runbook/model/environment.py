@@ -20,7 +20,7 @@ from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.audit import AuditSettings
 from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.discovery_rule import DiscoveryRule
-from omc_runbook.model.environment_names import PROJECT, environment_in
+from omc_runbook.model.environment_names import PROJECT, environment_in, means_production
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED
 from omc_runbook.model.notify import Notify
@@ -200,7 +200,7 @@ class Environment:
     @property
     def is_production(self) -> bool:
         """Whether a change needs a confirmation."""
-        return self.is_another_production or environment_in(self.name) == PRODUCTION
+        return self.is_another_production or means_production(self.name)
 
     @property
     def origin(self) -> str:
@@ -333,7 +333,7 @@ class _File:
 
     def names(self, environment: str, found: FoundEnvironment | None = None) -> Names:
         """An environment's names."""
-        is_production = (found and found.is_production) or environment_in(environment) == PRODUCTION
+        is_production = (found and found.is_production) or means_production(environment)
         kind = PRODUCTION if is_production else environment
         table = {**_DEFAULTS.get(kind, {}), **self.chosen(environment), **(found.names if found else {})}
         return _fill(table, self.settings.project, found.word if found else environment)

@@ -32,6 +32,8 @@ _VAGUE = "live"
 """A word that means production as a tag's value or at the end of a name, and else something else."""
 
 _WORDS = re.compile(r"[^A-Za-z0-9]+")
+_NUMBER = re.compile(r"(?<=[A-Za-z])\d+(?![A-Za-z0-9])")
+"""The number at the end of a word, as in prod2."""
 
 
 def canonical(name: str) -> str:
@@ -50,6 +52,11 @@ def environment_in(text: str) -> str:
     words = [word.casefold() for word in _WORDS.split(text) if word]
     words = [word for at, word in enumerate(words) if word != _VAGUE or at == len(words) - 1]
     return next((canonical(word) for word in reversed(words) if word in ALIASES or word in OTHERS), "")
+
+
+def means_production(name: str) -> bool:
+    """Whether an environment of this name is production, whose changes ask for a confirmation; prod2 is, too."""
+    return environment_in(_NUMBER.sub("", name)) == PRODUCTION
 
 
 def environment_of(name: str, tags: Mapping[str, str], asked: str = "") -> str:

@@ -21,7 +21,7 @@ from omc_runbook.model.environment import (
     read_configured,
     unknown_environment,
 )
-from omc_runbook.model.environment_names import STAGING, canonical, environment_in
+from omc_runbook.model.environment_names import STAGING, canonical, means_production
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.parameters import quoted, split_names
 from omc_runbook.snapshot.reading import identify
@@ -202,7 +202,7 @@ def _found(word: str, secret: ListedSecret, sign_in: dict[str, str]) -> FoundEnv
         name=name,
         word=word,
         names={**sign_in, "secret": secret.name, "region": region, "account_id": account},
-        is_production=PRODUCTION in (name, environment_in(word)),
+        is_production=means_production(word),
     )
 
 

@@ -166,14 +166,17 @@ def test_a_bad_variable_is_one_sentence(name: str, value: str, place: str, monke
 
 @pytest.mark.parametrize(
     ("name", "is_production"),
-    [("prod", True), ("prod-eu", True), ("eu_prd", True), ("Live", True), ("preprod", False), ("live-test", False)],
+    [
+        *((each, True) for each in ("prod", "prod-eu", "eu_prd", "Live", "prod2", "PRD01", "production1.eu", "live3")),
+        *((each, False) for each in ("preprod", "live-test", "prod2-staging1", "preprod2", "s3prod2x", "products")),
+    ],
 )
 def test_production_is_known_by_its_name_in_a_table_too(
     name: str, is_production: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is changed with a confirmation alone, and its values get as old as production's may."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "runbook.toml").write_text(f"[environments.{name}]\n")
+    (tmp_path / "runbook.toml").write_text(f'[environments."{name}"]\n')
     found = load(name)
     assert (found.is_production, found.names.rotation_days) == (is_production, 90 if is_production else 180)
 
