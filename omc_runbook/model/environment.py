@@ -293,8 +293,19 @@ def load(
         schedules=settings.schedules,
         records=settings.records,
         audit=settings.audit,
-        is_another_production=found is not None and found.is_production,
+        is_another_production=(found is not None and found.is_production)
+        or any(
+            means_production(name) and _is_one_secret(filled[name], filled[environment])
+            for name in settings.environments
+        ),
     )
+
+
+def _is_one_secret(one: Names, other: Names) -> bool:
+    """Whether two environments surely have the same secret; where nothing names an account, each may be in its own."""
+    account = (one.account_id, one.profile, one.role_arn)
+    is_one_account = any(account) and account == (other.account_id, other.profile, other.role_arn)
+    return is_one_account and (one.secret, one.region) == (other.secret, other.region)
 
 
 def unknown_environment(environment: str, names: Iterable[str]) -> UsageError:

@@ -182,6 +182,23 @@ def test_production_is_known_by_its_name_in_a_table_too(
 
 
 @pytest.mark.parametrize(
+    ("table", "is_production"),
+    [
+        ('prefix = "shop-prod"', True),
+        ('secret = "shop-prod-app-secrets"', True),
+        ('prefix = "shop-prod"\nregion = "eu-west-1"', False),
+        ('prefix = "shop-prod"\naccount_id = "210987654321"', False),
+        ('cluster = "shop-prod"', False),
+    ],
+)
+def test_what_has_the_secret_of_production_is_production(table: str, is_production: bool, bare: Path) -> None:
+    """Whatever it is called: a change of it is one of production's."""
+    tables = f'[environments.production]\nprefix = "shop-prod"\n[environments.qa]\n{table}\n'
+    assert load("qa", write(bare, f'account_id = "123456789012"\n{tables}')).is_production == is_production
+    assert not load("qa", write(bare, tables)).is_production
+
+
+@pytest.mark.parametrize(
     ("asked", "hint"), [("stagin", "staging"), ("prod", "production"), ("PRODUCTION", "production"), ("loc", "local")]
 )
 def test_an_unknown_environment_gets_the_nearest(asked: str, hint: str) -> None:
