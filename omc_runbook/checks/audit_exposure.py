@@ -9,6 +9,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.check import CHECKOUT, DOCUMENT, GIT, Evidence, Uncertain
 from omc_runbook.checks.reference import move_into_secret
 from omc_runbook.checks.registry import Family
+from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.audit.state import ExposedValue, Exposure, Search
@@ -125,7 +126,19 @@ def value_in_log(snapshot: Snapshot) -> Iterable[Evidence]:
 def value_shared(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Two environments share a secret value."""
     environment, exposure = snapshot.environment, _exposure(snapshot)
+    names = environment.names
+    others = dict.fromkeys(each.environment for each in exposure.shared)
+    same = [name for name in others if _place(environment.others.get(name)) == _place(names)]
+    for name in same:
+        fact = f"GetSecretValue: the secret of {name} is {names.secret} in {names.region}, too."
+        # New values would be those of both.
+        remedy = remedies.advise(
+            f"Correct secret of {environment.name} or {name} in {environment.source_of('secret')}."
+        )
+        yield Evidence(f"{names.secret} = {name}'s secret", (fact,), remedy)
     for each in exposure.shared:
+        if each.environment in same:
+            continue
         other = f"{each.environment}'s {each.other_key}"
         fact = (
             f"GetSecretValue: {each.key} has the value of {other}, by keyed fingerprint: who can read the one can"
@@ -134,6 +147,10 @@ def value_shared(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Evidence(f"{each.key} = {other}", (fact,), remedies.rotate(environment, each.key))
     for name, reason in exposure.uncompared.items():
         yield Uncertain(name, (f"Values could not be compared with {name}: {reason}",))
+
+
+def _place(names: Names | None) -> tuple[str, str] | None:
+    return (names.secret, names.region) if names else None
 
 
 def _exposure(snapshot: Snapshot) -> Exposure:

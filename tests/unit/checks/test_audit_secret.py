@@ -147,6 +147,16 @@ def test_an_environment_that_cannot_be_compared_is_unknown() -> None:
     assert (finding.status, finding.subject) == ("unknown", "production")
 
 
+def test_environments_with_one_secret_are_not_told_apart_by_new_values() -> None:
+    """They would be those of both: one of the two has another one's secret in runbook.toml."""
+    snapshot = FAULTS["value-shared"].make(healthy())
+    names = snapshot.environment.names
+    environment = replace(snapshot.environment, others={"production": names})
+    [finding] = run_check(CHECKS["value-shared"], replace(snapshot, environment=environment))
+    assert finding.subject == f"{names.secret} = production's secret"
+    assert "Correct secret of staging or production in " in finding.remedy.command and not finding.remedy.runbook
+
+
 def test_a_key_that_only_some_ask_for_is_used() -> None:
     """A task that takes the whole secret may use every key, and a note is none."""
     spare = with_keys(audited(), CURRENT, OLD_TOKEN="x" * 20, _note="see the wiki")
