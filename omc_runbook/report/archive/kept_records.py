@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.model import json_text, regular_file
-from omc_runbook.model.findings import Outcome
+from omc_runbook.model.findings import FLEET, Outcome
 from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive import seal, stems, summary, table_files
 from omc_runbook.report.archive.record import Record
@@ -84,7 +84,12 @@ def read(folder: Path, of_each: int = 0) -> list[KeptRecord]:
         notebooks = _newest(notebooks, of_each)
     tables = {each: stems.find_tables(each) for each in dict.fromkeys(path.parent for _, path in notebooks)}
     kept = (_read(path, stem, tables[path.parent].get(path.stem, ())) for stem, path in notebooks)
-    return sorted(filter(None, kept), key=lambda record: record.finished, reverse=True)
+    return sorted(filter(None, kept), key=_ended, reverse=True)
+
+
+def _ended(record: KeptRecord) -> tuple[datetime, bool]:
+    """What orders records: in the same second a fleet ends after its environments."""
+    return record.finished, record.stem is not None and record.stem.runbook == FLEET
 
 
 def count_unreadable(folder: Path) -> int:

@@ -99,3 +99,10 @@ def test_names_that_differ_in_a_dot_are_two_environments(tmp_path: Path) -> None
     assert retention.plan(tmp_path, RecordSettings(keep_count=1), NOW) == ()
     assert len({each.stem.environment for each in kept_records.read(tmp_path) if each.stem}) == 2
     assert len([*tmp_path.glob(f".*{last_run.SUFFIX}")]) == 2
+
+
+def test_a_fleet_is_newer_than_its_environments(tmp_path: Path) -> None:
+    """Also where all of them ended in the same second."""
+    keep(tmp_path, an_outcome())
+    keep(tmp_path / "below", an_outcome(runbook="fleet"))
+    assert kept_records.read(tmp_path)[0].page.name.startswith("fleet-")
