@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from support.jupyterlab import free_port
+from support.ports import free_port
 
 from omc_runbook.headless import lab
 from omc_runbook.sandbox.faults import break_

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 import nbformat
 from support.forked_command import Forked
+from support.ports import free_port
 from support.runs import Desk
 
 from omc_runbook.headless.lab import OPTIONS as LAB_OPTIONS
@@ -137,13 +137,6 @@ def shown_by(notebook: Any) -> str:
 def write_settings(path: Path, settings: dict[str, str | bool]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(settings))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def await_answer(address: str) -> None:
