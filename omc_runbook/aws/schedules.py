@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,8 @@ LATEST_START = timedelta(days=3)
 """How long after its time a schedule may run a task: in another time zone, a day's window, after a day of retries."""
 DEFAULT = "default"
 """The event bus that each account has, which gets what AWS services report."""
+_ANY_CALL = ":::aws-sdk:ecs:runTask"
+"""How the ARN of EventBridge Scheduler's universal target ends, where that calls RunTask."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +65,33 @@ def find_tasks_of_other_buses(client: Any, cluster_arn: str) -> tuple[ScheduledT
 def find_schedule_tasks(client: Any, cluster_arn: str, now: datetime) -> tuple[ScheduledTask, ...]:
     """What the schedules of EventBridge Scheduler that are on, and whose time is not over, run on a cluster.
 
-    See https://docs.aws.amazon.com/scheduler/latest/APIReference/API_GetSchedule.html
+    See https://docs.aws.amazon.com/scheduler/latest/APIReference/API_GetSchedule.html and
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html
     """
     pages = client.get_paginator("list_schedules").paginate()
     every = (each for page in pages for each in page["Schedules"] if each.get("State") != OFF)
-    summaries = [each for each in every if each["Target"]["Arn"] == cluster_arn]
+    summaries = [each for each in every if each["Target"]["Arn"] == cluster_arn or each["Target"]["Arn"].endswith(_ANY_CALL)]
     found = []
     for each in summaries:
         schedule = client.get_schedule(Name=each["Name"], GroupName=each["GroupName"])
         target, end = schedule["Target"], _end_of(schedule)
-        if "EcsParameters" in target and not (end and end + LATEST_START < now):
-            found.append(ScheduledTask(f"schedule {each['Name']}", target["EcsParameters"]["TaskDefinitionArn"]))
+        revision = _revision_of(target, cluster_arn)
+        if revision and not (end and end + LATEST_START < now):
+            found.append(ScheduledTask(f"schedule {each['Name']}", revision))
     return tuple(found)
+
+
+def _revision_of(target: Any, cluster_arn: str) -> str:
+    """The task definition that a schedule's target runs on the cluster; "" for none."""
+    if target["Arn"] == cluster_arn:
+        return str(target.get("EcsParameters", {}).get("TaskDefinitionArn", ""))
+    try:
+        request = {name.lower(): value for name, value in json.loads(target.get("Input", "")).items()}
+    except (ValueError, AttributeError):
+        # Not an object of JSON: no call that ECS accepts.
+        return ""
+    is_here = str(request.get("cluster", DEFAULT)) in (cluster_arn, cluster_arn.rpartition("/")[2])
+    return str(request.get("taskdefinition", "")) if is_here else ""
 
 
 def _end_of(schedule: Any) -> datetime | None:

@@ -86,6 +86,28 @@ def test_rules_and_schedules_that_start_tasks_with_the_secret_are_named() -> Non
 
 
 @pytest.mark.usefixtures("aws")
+def test_a_schedule_may_call_run_task_itself() -> None:
+    """By Scheduler's universal target, on this cluster, named or by its ARN; another call or cluster does not count."""
+    name = CLUSTER.rpartition("/")[2]
+    for schedule, call, request in (
+        ("by-name", "ecs:runTask", {"Cluster": name, "TaskDefinition": "ohmycoins-staging-worker"}),
+        ("by-arn", "ecs:runTask", {"Cluster": CLUSTER, "TaskDefinition": definition_arn("worker")}),
+        ("elsewhere", "ecs:runTask", {"TaskDefinition": definition_arn("worker")}),
+        ("other", "sqs:sendMessage", {"Cluster": CLUSTER, "TaskDefinition": definition_arn("worker")}),
+        ("odd", "ecs:runTask", [CLUSTER]),
+    ):
+        target = {"Arn": f"arn:aws:scheduler:::aws-sdk:{call}", "RoleArn": ROLE, "Input": json.dumps(request)}
+        client("scheduler").create_schedule(
+            Name=schedule, ScheduleExpression="rate(1 day)", FlexibleTimeWindow={"Mode": "OFF"}, Target=target
+        )
+    found = eventbridge.find_schedule_tasks(client("scheduler"), CLUSTER, NOW)
+    assert {(each.origin, each.task_definition_arn) for each in found} == {
+        ("schedule by-name", "ohmycoins-staging-worker"),
+        ("schedule by-arn", definition_arn("worker")),
+    }
+
+
+@pytest.mark.usefixtures("aws")
 def test_what_is_switched_off_starts_nothing() -> None:
     """A rule and a schedule that are disabled are left out."""
     add_rule("nightly", definition_arn("worker"))
