@@ -17,6 +17,7 @@ from omc_runbook.model.value_from import Reference
 if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
 
+ACTIVE = "ACTIVE"
 STACK_TAG = "aws:cloudformation:stack-name"
 LOGIN = re.compile(r"_(USER|SERVER|HOST|PORT)\Z")
 """Names of variables that say which user logs in to which server."""
@@ -88,6 +89,8 @@ class TaskDefinition:
     os_family: str = ""
     stack: str = ""
     """The CloudFormation stack that registered it, by its tags."""
+    status: str = ACTIVE
+    """INACTIVE where it was deregistered: then ECS refuses to run new tasks with it."""
 
     @property
     def label(self) -> str:
@@ -142,7 +145,7 @@ def from_daemon(raw: Any) -> TaskDefinition:
 
     See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DaemonTaskDefinition.html
     """
-    return _task_definition({**raw, "taskDefinitionArn": raw["daemonTaskDefinitionArn"]})
+    return _task_definition({**raw, "taskDefinitionArn": raw["daemonTaskDefinitionArn"], "status": ACTIVE})
 
 
 def register_edited(client: ECSClient, arn: str, edits: Sequence[ReferenceEdit]) -> tuple[TaskDefinition, int]:
@@ -196,6 +199,7 @@ def _task_definition(raw: Any) -> TaskDefinition:
         task_role_arn=_role_arn(raw.get("taskRoleArn") or "", raw["taskDefinitionArn"]),
         containers=tuple(_container(container) for container in raw["containerDefinitions"]),
         os_family=(raw.get("runtimePlatform") or {}).get("operatingSystemFamily", ""),
+        status=raw.get("status", ACTIVE),
     )
 
 

@@ -70,7 +70,9 @@ def find_schedule_tasks(client: Any, cluster_arn: str, now: datetime) -> tuple[S
     """
     pages = client.get_paginator("list_schedules").paginate()
     every = (each for page in pages for each in page["Schedules"] if each.get("State") != OFF)
-    summaries = [each for each in every if each["Target"]["Arn"] == cluster_arn or each["Target"]["Arn"].endswith(_ANY_CALL)]
+    summaries = [
+        each for each in every if each["Target"]["Arn"] == cluster_arn or each["Target"]["Arn"].endswith(_ANY_CALL)
+    ]
     found = []
     for each in summaries:
         schedule = client.get_schedule(Name=each["Name"], GroupName=each["GroupName"])

@@ -86,6 +86,9 @@ _DELETION = "Somebody may have scheduled its deletion meanwhile: run troubleshoo
 _NEXT = {
     ("secretsmanager:PutSecretValue", "InvalidRequestException"): _DELETION,
     ("secretsmanager:UpdateSecretVersionStage", "InvalidRequestException"): _DELETION,
+    ("ecs:DescribeTaskDefinition", "ClientException"): (
+        "It was deleted, or its family has no ACTIVE revision: let what starts it start an ACTIVE one."
+    ),
     ("", "DecryptionFailure"): "KMS could not decrypt it: see the state of its KMS key, then run again.",
     ("", "EncryptionFailure"): "KMS could not encrypt it: see the state of its KMS key, then run again.",
     ("secretsmanager:PutSecretValue", "LimitExceededException"): (

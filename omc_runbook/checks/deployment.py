@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import timedelta
 
+from omc_runbook.aws.definitions import ACTIVE
 from omc_runbook.aws.ecs import Deployment, Service, ServiceEvent, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
@@ -281,7 +282,7 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     ruled_out_by="DescribeTasks: no task outside a service started before AWSCURRENT moved",
 )
 def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A task outside the services has an old value of the secret, and no deployment replaces it."""
+    """A task outside the services has an old value of the secret, or can no longer start."""
     names = snapshot.environment.names
     for task in snapshot.lone_tasks:
         definition = snapshot.definition(task.task_definition_arn)
@@ -298,6 +299,12 @@ def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"Let it end, or stop it with `{command('aws', 'ecs', *stop)}` and run it again as it was run."
             )
             yield Evidence(task.id[:8], facts, remedy)
+    for each in snapshot.scheduled:
+        definition = snapshot.definition(each.task_definition_arn)
+        if definition and definition.status != ACTIVE and snapshot.own_references(definition):
+            refused = f"{each.origin} starts {definition.label}, which is {definition.status}: ECS refuses to run it."
+            remedy = remedies.advise(f"Let {each.origin} start an {ACTIVE} revision, such as the family's newest.")
+            yield Evidence(each.origin, (refused,), remedy, frozenset({each.origin}))
 
 
 @check(

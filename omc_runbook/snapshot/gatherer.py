@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -96,12 +96,18 @@ class Gatherer:
             if failure not in self.gaps[field]:
                 self.gaps[field] += (failure,)
 
-    def task_definitions(self, field: str, arns: Iterable[str]) -> dict[str, TaskDefinition]:
-        """Read these revisions, each once, by their ARNs; one that could not be read is a gap of the field."""
+    def task_definitions(
+        self, field: str, arns: Iterable[str], origins: Mapping[str, str] | None = None
+    ) -> dict[str, TaskDefinition]:
+        """Read these revisions, each once, by their ARNs; one that could not be read is a gap of the field.
+
+        `origins` are what starts them, by ARN, where that is no service; the gap names it.
+        """
+        named = {arn: f" of {origin}" for arn, origin in (origins or {}).items()}
         client = self.clients("ecs")
         answers = {
             arn: self.ask(
-                f"task definition {arn.rpartition('/')[2]}",
+                f"task definition {arn.rpartition('/')[2]}{named.get(arn, '')}",
                 "ecs:DescribeTaskDefinition",
                 partial(definitions.describe_task_definition, client, arn),
             )

@@ -79,7 +79,8 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     found += (ScheduledTask(f"daemon {each.name}", each.definition.arn) for each in daemons)
     definitions = {**snapshot.task_definitions, **{each.definition.arn: each.definition for each in daemons}}
     missing = {task.task_definition_arn for task in found} - definitions.keys()
-    definitions |= gatherer.task_definitions(FIELD, missing)
+    origins = {task.task_definition_arn: task.origin for task in found}
+    definitions |= gatherer.task_definitions(FIELD, missing, origins)
     # An ARN may be that of a family, and stands for its newest revision.
     scheduled = tuple(
         replace(task, task_definition_arn=definitions[task.task_definition_arn].arn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -152,6 +153,18 @@ def test_a_definition_that_cannot_be_read_is_not_taken_for_one_without_the_secre
     add_rule("nightly", f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/gone")
     (note,) = notes()
     assert "Whether what rule nightly starts has the secret is not known" in note
+    assert note.endswith("let what starts it start an ACTIVE one.")
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_revision_that_was_deregistered_is_not_said_to_read_the_new_values() -> None:
+    """ECS refuses to run it."""
+    made, arn = healthy(), definition_arn("worker")
+    revision = replace(made.task_definitions[arn], status="INACTIVE")
+    snapshot = replace(made, task_definitions={**made.task_definitions, arn: revision})
+    add_rule("nightly", arn)
+    [note] = notes(snapshot=snapshot)
+    assert note == "rule nightly starts ohmycoins-staging-worker:7, which is INACTIVE: ECS refuses to run it."
 
 
 @pytest.mark.usefixtures("aws")

@@ -146,6 +146,20 @@ def test_what_a_schedule_starts_is_judged_before_it_runs() -> None:
     assert found.evidence[0] == "MAILER_TOKEN is referenced by schedule nightly."
 
 
+def test_a_schedule_of_a_revision_that_was_deregistered_is_found() -> None:
+    """ECS refuses to run it, so that no task fails and none shows it; what has none of the secret does not count."""
+    made = world()
+    [job] = [definition for definition in made.task_definitions.values() if definition.family.endswith("-job")]
+    for definition, ids in ((job, {"lone-task"}), (replace(job, containers=()), set[str]())):
+        revisions = {**made.task_definitions, job.arn: replace(definition, status="INACTIVE")}
+        snapshot = replace(made, task_definitions=revisions, scheduled=(ScheduledTask("schedule nightly", job.arn),))
+        found = problems(snapshot)
+        assert set(found) == ids
+        for finding in found.values():
+            assert finding.subject == "schedule nightly" and f"{job.label}, which is INACTIVE" in finding.evidence[0]
+            assert "ACTIVE revision" in finding.remedy.command
+
+
 def test_schedules_that_may_not_be_read_are_unknown() -> None:
     """With the permission that is missing."""
     refused = ReadFailure("EventBridge's rules", "events:ListRuleNamesByTarget", "AccessDeniedException", "denied")
