@@ -164,11 +164,7 @@ def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, str, Cal
         return
     placement = service.placement
     subnets = [*placement.subnets, *(stop.task.subnet for stop in _stops(snapshot, service) if stop.task.subnet)]
-    roles = dict.fromkeys(revision.execution_role_arn for revision in snapshot.revisions(service))
-    secret = snapshot.secret.arn if snapshot.secret else ""
-    requests = [
-        Request(role, GET_SECRET_VALUE, secret, keys_of_read(snapshot, role)) for role in roles if role and secret
-    ]
+    requests, others = _requests(snapshot, [service]), _requests(snapshot, snapshot.consumers)
     for subnet in dict.fromkeys(subnets):
         task_network = TaskNetwork(subnet, placement.groups, placement.public_ip)
         for called in _called(snapshot, service):
@@ -176,8 +172,16 @@ def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, str, Cal
             yield (
                 subnet,
                 called,
-                trace(snapshot.network, task_network, called, snapshot.environment.names.region, asked),
+                trace(snapshot.network, task_network, called, snapshot.environment.names.region, asked, others),
             )
+
+
+def _requests(snapshot: Snapshot, services: Iterable[Service]) -> list[Request]:
+    """The reads of the secret with which the tasks of services start, one for each role."""
+    revisions = (revision for service in services for revision in snapshot.revisions(service))
+    roles = dict.fromkeys(revision.execution_role_arn for revision in revisions)
+    secret = snapshot.secret.arn if snapshot.secret else ""
+    return [Request(role, GET_SECRET_VALUE, secret, keys_of_read(snapshot, role)) for role in roles if role and secret]
 
 
 def _called(snapshot: Snapshot, service: Service) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/vpc/latest/privatelink/privatelink-access-aws-servic
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Network
@@ -60,11 +60,19 @@ class CallPath:
         return True if self.via and not self.obstacles else None
 
 
-def trace(network: Network, task: TaskNetwork, service: str, region: str, requests: Sequence[Request] = ()) -> CallPath:
+def trace(
+    network: Network,
+    task: TaskNetwork,
+    service: str,
+    region: str,
+    requests: Sequence[Request] = (),
+    others: Sequence[Request] = (),
+) -> CallPath:
     """Follow a call from a task to a service of AWS ("secretsmanager", "ssmmessages") in a region.
 
-    `requests` are evaluated against the policy of the endpoint, if one is used. A part of `network` that could not
-    be read is None and adds no obstacle.
+    `requests` are evaluated against the policy of the endpoint, if one is used; what it refuses of `others` is no
+    obstacle here, and the command that corrects the policy lets it through too. A part of `network` that could not be
+    read is None and adds no obstacle.
     """
     if network.subnets is None:
         return CallPath("")
@@ -72,7 +80,8 @@ def trace(network: Network, task: TaskNetwork, service: str, region: str, reques
     if subnet is None:
         facts = (f"DescribeSubnets: there is no subnet {task.subnet}.",)
         return CallPath("", (Obstacle(check="no-egress", subject=task.subnet, facts=facts, certain=False),))
-    return _Call(network=network, task=task, subnet=subnet, service=service, region=region).path(requests)
+    call = _Call(network=network, task=task, subnet=subnet, service=service, region=region, others=tuple(others))
+    return call.path(requests)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +91,7 @@ class _Call:
     subnet: Subnet
     service: str
     region: str
+    others: tuple[Request, ...]
 
     def path(self, requests: Sequence[Request]) -> CallPath:
         no_dns = tuple(self._dns_off())
@@ -279,20 +289,20 @@ class _Call:
         yield from acls.find_blocks(self.network, subnet, True, others, LINUX_PORTS)
 
     def _endpoint_policy(self, endpoint: Endpoint, requests: Sequence[Request]) -> Iterator[Obstacle]:
-        for request in requests if endpoint.policy else ():
-            account = request.role.split(":")[4]
-            context = {**request_keys.of_role(request.role), **request.keys, **_keys_of(endpoint)}
-            assert endpoint.policy
-            verdict = evaluate_resource(
-                endpoint.policy, (request.role, account), request.action, request.resource, context
-            )
+        policy = endpoint.policy
+        if policy is None:
+            return
+        for request in requests:
+            verdict = _judge(endpoint, policy, request)
             if verdict.decision != "allowed":
                 facts = (f"DescribeVpcEndpoints: PolicyDocument of {endpoint.id}: {verdict.reason}.",)
+                judged = ((each.role, _judge(endpoint, policy, each).decision) for each in self.others)
+                roles = {role for role, decision in judged if decision not in ("allowed", "explicit-deny")}
                 yield Obstacle(
                     check="endpoint-policy",
                     subject=endpoint.id,
                     facts=facts,
-                    command=_let_through(endpoint.id, endpoint.policy, request, verdict),
+                    command=_let_through(endpoint.id, policy, request, {request.role, *roles}, verdict),
                     certain=verdict.decision != "unknown",
                 )
 
@@ -301,7 +311,15 @@ def _keys_of(endpoint: Endpoint) -> Keys:
     return {"aws:SourceVpc": endpoint.vpc, "aws:SourceVpce": endpoint.id}
 
 
-def _let_through(endpoint: str, policy: PolicyDocument, request: Request, verdict: Verdict) -> str:
+def _judge(endpoint: Endpoint, policy: PolicyDocument, request: Request) -> Verdict:
+    account = request.role.split(":")[4]
+    context = {**request_keys.of_role(request.role), **request.keys, **_keys_of(endpoint)}
+    return evaluate_resource(policy, (request.role, account), request.action, request.resource, context)
+
+
+def _let_through(
+    endpoint: str, policy: PolicyDocument, request: Request, roles: Collection[str], verdict: Verdict
+) -> str:
     if verdict.decision == "explicit-deny":
         # No Allow outweighs a Deny, and what else it is there for is its author's to say.
         denying = " and ".join(filter(None, verdict.statements)) or "its policy"
@@ -310,7 +328,7 @@ def _let_through(endpoint: str, policy: PolicyDocument, request: Request, verdic
         return (
             f"Remove the deny from {denying}: write the corrected policy to policy.json, and put it with `{corrected}`."
         )
-    principal = {"AWS": request.role}
+    principal = {"AWS": sorted(roles) if len(roles) > 1 else request.role}
     document = extend(policy, Effect="Allow", Principal=principal, Action=request.action, Resource=request.resource)
     words = ("modify-vpc-endpoint", "--vpc-endpoint-id", endpoint, "--policy-document", document)
     return command("aws", "ec2", *words)

@@ -34,7 +34,17 @@ from support.networks import (
     with_nat,
     with_routes,
 )
-from support.snapshots import by_policies, healthy, policy, simulated, stuck, with_permissions, with_service
+from support.snapshots import (
+    ROLE,
+    by_policies,
+    definition_arn,
+    healthy,
+    policy,
+    simulated,
+    stuck,
+    with_permissions,
+    with_service,
+)
 
 from omc_runbook.aws.ec2 import Network, Route
 from omc_runbook.aws.ecs import Placement
@@ -119,6 +129,15 @@ def test_the_command_for_an_endpoint_policy_lets_the_role_in() -> None:
     policy = PolicyDocument("the policy", "resource", json.loads(text))
     assert policy.document["Statement"][0]["Action"] == "ssm:*"
     assert "endpoint-policy" not in found(placed(by_endpoint(policy=policy)))
+    second = ROLE.replace("role/", "role/second-")
+    definitions = healthy().task_definitions
+    worker = replace(definitions[definition_arn("worker")], execution_role_arn=second)
+    apart = {"task_definitions": {**definitions, worker.arn: worker}}
+    both = {"permissions": {role: simulated("allowed") for role in (ROLE, second)}}
+    two = found(placed(network, **apart, **both))["endpoint-policy"].remedy.command
+    mended = json.loads(shlex.split(two.partition(" && ")[0])[-3])
+    assert mended["Statement"][1]["Principal"] == {"AWS": sorted((ROLE, second))}
+    assert two.count("modify-vpc-endpoint") == 1
     denies = found(placed(by_endpoint(policy=endpoint_policy(Effect="Deny"))))["endpoint-policy"].remedy.command
     assert denies.startswith("Remove the deny from the policy of vpce-") and " statement 1: write" in denies
     assert "--policy-document file://policy.json --region ap-southeast-2`." in denies
