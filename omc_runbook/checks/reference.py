@@ -160,7 +160,7 @@ def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
     fixed_by="troubleshoot",
 )
 def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A valueFrom names a deleted secret: the one created since has another ARN."""
+    """A valueFrom has another suffix than the secret's ARN: a deleted secret's, or a mistyped one."""
     for demand, ref in _here(snapshot):
         mine, theirs = _suffix(snapshot, ref.secret_name), _suffix(snapshot, _own_name(snapshot))
         if mine and theirs and not theirs.startswith(mine):
