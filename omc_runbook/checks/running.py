@@ -29,7 +29,7 @@ UNKEYED = "unkeyed"
 REASONS: dict[str, tuple[str, str]] = {
     "off": (
         "ECS Exec is off",
-        "Switch ECS Exec on with aws ecs update-service --enable-execute-command --force-new-deployment.",
+        "Finding exec-off says how to switch it on: by --enable-execute-command, or by what deploys the service.",
     ),
     "agent": ("the agent of ECS Exec is not running", "The findings of family exec say why."),
     "network": (
