@@ -10,7 +10,7 @@ from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import describe, write_of
-from omc_runbook.checks.check import DOCUMENT, Evidence
+from omc_runbook.checks.check import DOCUMENT, Evidence, Uncertain
 from omc_runbook.checks.definition_source import source_for, source_of
 from omc_runbook.checks.key_demand import (
     missing_keys,
@@ -320,15 +320,20 @@ def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="GetSecretValue: no required key is empty",
     hinders="value",
 )
-def empty(snapshot: Snapshot) -> Iterable[Evidence]:
+def empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A required key is empty or absent."""
     for member, defect in _defective(snapshot, "empty"):
         is_empty = member.injected.is_empty
         what = "is empty: the application uses its default, or refuses to start" if is_empty else defect.sentence
         yield _about(snapshot, member.key, f"{member.key} {what}.")
+    definitions = (snapshot.definition(service.task_definition_arn) for service in snapshot.consumers)
+    containers = [container for definition in definitions if definition for container in definition.containers]
     for key, variable in _absent(snapshot):
         fact = f"{snapshot.environment.source} says that {key} is required, and the current version does not have it."
         places = f"No container of {_list(snapshot.consumer_names)} has {variable} in secrets[] or environment."
+        if any(container.has_environment_files for container in containers):
+            yield Uncertain(key, (fact, places, "Their environmentFiles may set that: files in S3 are not read."))
+            continue
         by_hand = remedies.advise(f"Add {key} to the secret, refer to it in secrets[], and deploy.")
         remedy = remedies.with_runbook("add_key", snapshot.environment, by_hand, key=key, required="true")
         yield Evidence(key, (fact, places), remedy, snapshot.consumer_names)

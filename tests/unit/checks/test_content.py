@@ -155,6 +155,9 @@ def test_a_key_that_the_configuration_requires_is_somewhere() -> None:
     plain = with_container(healthy(), "worker", lambda old: replace(old, environment=("PARTNER",)))
     assert found_in(requiring(plain, variable="PARTNER")) == set()
     assert found_in(requiring(healthy(), required_if="PARTNER=yes")) == set()
+    files = with_container(healthy(), "worker", lambda old: replace(old, has_environment_files=True))
+    [doubt] = run_check(CHECKS["empty"], requiring(files))
+    assert (doubt.status, doubt.subject) == ("unknown", "PARTNER_TOKEN") and "environmentFiles" in doubt.evidence[-1]
 
 
 def test_a_placeholder_in_an_optional_key_is_a_warning() -> None:
