@@ -243,10 +243,15 @@ def _container(raw: Any) -> Container:
         readonly=bool(raw.get("readonlyRootFilesystem")),
         essential=raw.get("essential", True),
         image=raw.get("image", ""),
-        log_secrets=tuple(_injection(name, entry["valueFrom"]) for name, entry in _log_options(raw)),
+        log_secrets=log_secrets(raw),
         registry_secrets=tuple(_registry_secrets(raw)),
         health_check=tuple((raw.get("healthCheck") or {}).get("command") or ()),
     )
+
+
+def log_secrets(raw: Any) -> tuple[Injection, ...]:
+    """What the log driver of a container, or of Service Connect's proxy, takes from secrets."""
+    return tuple(_injection(name, entry["valueFrom"]) for name, entry in _log_options(raw))
 
 
 def _log_options(container: Any) -> Iterator[tuple[str, Any]]:

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from omc_runbook.aws import deployments
 from omc_runbook.aws.answer import InvalidResponse
+from omc_runbook.aws.definitions import Injection, log_secrets
 from omc_runbook.aws.deployments import PLAIN, ROLLING, DeploymentConfiguration, ServiceDeployment
 from omc_runbook.aws.lost_answer import AnswerLost
 from omc_runbook.aws.session import code_of
@@ -107,6 +108,8 @@ class Service:
     """Whether it runs one task on each instance of the cluster: ECS then sets desiredCount itself."""
     connects: bool = False
     """Whether its tasks find others by the names of Service Connect."""
+    proxy_secrets: tuple[Injection, ...] = ()
+    """Secrets that ECS reads for the log driver of Service Connect's proxy."""
     is_family: bool = False
     """Whether it stands for the tasks of one family that run outside a service, and is none itself."""
     configuration: DeploymentConfiguration = PLAIN
@@ -421,6 +424,13 @@ def _service(raw: Any) -> Service:
         is_daemon=raw.get("schedulingStrategy") == "DAEMON",
         connects=any(
             (each.get("serviceConnectConfiguration") or {}).get("enabled") for each in raw.get("deployments", ())
+        ),
+        proxy_secrets=tuple(
+            dict.fromkeys(
+                each
+                for deployment in raw.get("deployments", ())
+                for each in log_secrets(deployment.get("serviceConnectConfiguration") or {})
+            )
         ),
         configuration=deployments.configuration_from(raw.get("deploymentConfiguration") or {}),
     )

@@ -97,13 +97,15 @@ def referring_services(snapshot: Snapshot) -> frozenset[str]:
 @once
 def _references(snapshot: Snapshot) -> tuple[tuple[Service, Reference], ...]:
     """Every reference to the secret: of variables, and of what becomes none, as a log driver's token."""
-    return tuple(
-        (service, injection.reference)
+    of_tasks = (
+        (service, injection)
         for service in snapshot.readers
         for definition in snapshot.revisions(service)
         for _, injection in definition.references
-        if snapshot.is_own(injection.reference)
     )
+    of_proxies = ((service, injection) for service in snapshot.services for injection in service.proxy_secrets)
+    pairs = (*of_tasks, *of_proxies)
+    return tuple((service, each.reference) for service, each in pairs if snapshot.is_own(each.reference))
 
 
 def plain_logins(snapshot: Snapshot) -> dict[str, str]:

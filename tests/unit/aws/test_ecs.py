@@ -6,10 +6,12 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from support.snapshots import NOW
 
 from omc_runbook.aws import ecs
 
 NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}
+SECRET_ARN = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-staging-app-secrets-AbC123"
 ARN = "arn:aws:ecs:ap-southeast-2:123456789012:service/ohmycoins-staging/worker"
 
 
@@ -29,6 +31,15 @@ def test_a_deleted_service_is_described_and_is_no_service() -> None:
         assert ecs.read_deleted_status(client, "ohmycoins-staging", "worker") == status
     client.describe_services.return_value = {"services": [{"status": "DRAINING"}]}
     assert ecs.describe_services(client, "ohmycoins-staging", ["worker"]) == ()
+
+
+def test_what_the_log_of_service_connect_takes_from_a_secret_is_read() -> None:
+    """As ECS reads it for the proxy: no task definition has it."""
+    option = {"name": "splunk-token", "valueFrom": f"{SECRET_ARN}:SPLUNK_TOKEN::"}
+    connect = {"enabled": True, "logConfiguration": {"logDriver": "splunk", "secretOptions": [option]}}
+    one = {"id": "1", "status": "PRIMARY", "createdAt": NOW, "serviceConnectConfiguration": connect}
+    [secret] = described(deployments=[one, {**one, "id": "2"}]).proxy_secrets
+    assert secret.reference.key == "SPLUNK_TOKEN"
 
 
 def test_a_daemon_service_is_told_by_its_scheduling_strategy() -> None:

@@ -19,6 +19,7 @@ from support.snapshots import (
     with_container,
     with_keys,
     with_reference,
+    with_service,
     with_text,
     with_values,
     without_key,
@@ -158,6 +159,14 @@ def test_a_key_that_the_configuration_requires_is_somewhere() -> None:
     files = with_container(healthy(), "worker", lambda old: replace(old, has_environment_files=True))
     [doubt] = run_check(CHECKS["empty"], requiring(files))
     assert (doubt.status, doubt.subject) == ("unknown", "PARTNER_TOKEN") and "environmentFiles" in doubt.evidence[-1]
+
+
+def test_a_key_that_only_the_log_of_service_connect_has_is_in_use() -> None:
+    """It is in no task definition, and a service's proxy reads it."""
+    snapshot = with_keys(healthy(), SPLUNK_TOKEN=secrets.token_hex(16))
+    proxy = (Injection("logConfiguration splunk-token", value_from.parse(f"{ARN}:SPLUNK_TOKEN::")),)
+    assert found_in(snapshot) == {"key-unreferenced"}
+    assert found_in(with_service(snapshot, "worker", proxy_secrets=proxy)) == set()
 
 
 def test_a_placeholder_in_an_optional_key_is_a_warning() -> None:

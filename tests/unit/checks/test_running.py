@@ -109,6 +109,7 @@ def test_exec_off_everywhere_is_one_sentence() -> None:
         [answer] = run_check(check, snapshot)
         assert answer.status == "unknown"
         assert "3 tasks" in answer.evidence[0] and "--enable-execute-command" in answer.evidence[0]
+        assert "force-new-deployment" not in answer.evidence[0], "ECS refuses that of some controllers"
 
 
 def test_a_missing_permission_is_named() -> None:
