@@ -9,7 +9,7 @@ from typing import Literal
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import Task
-from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
+from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
 from omc_runbook.masking.document import differ
 from omc_runbook.snapshot.held_values import HeldValue
 from omc_runbook.snapshot.once import once
@@ -120,17 +120,28 @@ def read_at(snapshot: Snapshot, task: Task) -> datetime | None:
 def versions_read(snapshot: Snapshot, task: Task) -> tuple[str, ...]:
     """Ids of the versions that a task can have read: none where that is not known, several after a restore.
 
-    The newest version that existed then, unless AWSCURRENT had been moved back to an older one, as a label on it shows.
-    Where CloudTrail has the move, its time decides.
+    What was current when it was created and when it had started: a version may have come between.
     """
-    moment = read_at(snapshot, task) or task.started or snapshot.taken
-    existing = [version for version in snapshot.versions if version.created <= moment]
+    read = read_at(snapshot, task)
+    last = task.started or snapshot.taken
+    moments = (read,) if read else (last, task.created or last)
+    return tuple(dict.fromkeys(id for moment in moments for id in _versions_at(snapshot, moment)))
+
+
+def _versions_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
+    """Ids of the versions that can have been current at a moment.
+
+    The newest version that existed then, unless it was only staged, or AWSCURRENT had been moved back to an older one,
+    as labels show. Where CloudTrail has the calls, these decide.
+    """
+    existing = [each for each in snapshot.versions if each.created <= moment and not _is_staged(snapshot, each, moment)]
     if not existing:
         return ()
     newest = existing[-1]
-    restored = [version.id for version in existing[:-1] if {CURRENT, PREVIOUS}.intersection(version.stages)]
-    if not restored:
-        return (newest.id,)
+    candidates = existing[:-1]
+    restored = [version.id for version in candidates if {CURRENT, PREVIOUS}.intersection(version.stages)]
+    if candidates and _may_be_staged(snapshot, newest):
+        restored.append(candidates[-1].id)
     # A later move to the newest one ends a restore.
     moves = sorted((event for event in snapshot.writes or () if _moves_current(event)), key=lambda event: event.time)
     moved = [event for event in moves if event.time > newest.created]
@@ -142,6 +153,23 @@ def versions_read(snapshot: Snapshot, task: Task) -> tuple[str, ...]:
     if not moved or is_doubtful or moved[0].version_id == newest.id:
         return (newest.id, *restored)
     return (newest.id,)
+
+
+def _is_staged(snapshot: Snapshot, version: Version, moment: datetime) -> bool:
+    """Whether a version was, by CloudTrail, written under another label, and AWSCURRENT not yet moved to it."""
+    calls = [event for event in snapshot.writes or () if event.version_id == version.id and not event.error]
+    is_moved = any(_moves_current(event) and event.time <= moment for event in calls)
+    return _was_staged(calls) and not is_moved
+
+
+def _may_be_staged(snapshot: Snapshot, version: Version) -> bool:
+    """Whether a version has a label of its own, such as AWSPENDING, and CloudTrail does not say how it was written."""
+    is_known = any(event.version_id == version.id for event in snapshot.writes or ())
+    return not is_known and not {CURRENT, PREVIOUS}.issuperset(version.stages)
+
+
+def _was_staged(calls: Iterable[Event]) -> bool:
+    return any(event.name == "PutSecretValue" and event.stages and CURRENT not in event.stages for event in calls)
 
 
 def values_inside(snapshot: Snapshot, task: Task, container: str = "") -> tuple[HeldValue, ...]:

@@ -19,11 +19,13 @@ from support.snapshots import (
     task,
     with_definition,
     with_held,
+    with_keys,
     with_reference,
     with_tasks,
 )
 
 from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.deployment import not_forced
 from omc_runbook.diagnosis.complaint import Complaint
@@ -36,6 +38,7 @@ from omc_runbook.snapshot.state import Snapshot
 pytestmark = pytest.mark.usefixtures("own_registry")
 
 LATELY = NOW - timedelta(minutes=5)
+CURRENT_STAGE = "AWSCURRENT"
 WORDS = {"has the current values": "fresh", "has older values": "stale", "may have": "undecidable"}
 
 
@@ -258,3 +261,57 @@ def test_a_task_of_a_version_that_was_current_twice_is_stale_when_the_former_one
     snapshot = replace(once, secret=secret, versions=versions, tasks=(one,), writes=writes)
     assert freshness.versions_read(snapshot, one) == (other,)
     assert freshness.of(snapshot, one) == "stale"
+
+
+STAGED = "candidate"
+OLD, NEW = secrets.token_hex(32), secrets.token_hex(32)
+
+
+@pytest.mark.parametrize(
+    ("calls", "unlabelled", "expected"),
+    [
+        # A task that starts between the write of a version and its label has the former value.
+        (((20, "stage", "b", NEW), (5, "move", "b", ""), (2, "put", "c", NEW)), ("undecidable", "stale"), "a"),
+        (((20, "stage", "b", NEW), (2, "put", "c", NEW), (1, "put", "d", NEW)), ("undecidable", "stale"), "a"),
+        # No label is left of the restore.
+        (
+            ((30, "put", "b", NEW), (20, "move", "a", ""), (5, "put", "c", OLD), (2, "put", "d", NEW)),
+            ("", "stale"),
+            "a",
+        ),
+        # The version came while the task started.
+        (((10, "put", "b", NEW), (2, "put", "c", NEW)), ("undecidable", "undecidable"), ""),
+    ],
+    ids=["staged and moved", "staged in vain", "restored long ago", "while it started"],
+)
+def test_a_task_has_what_was_current_and_not_what_was_newest(
+    calls: tuple[tuple[int, str, str, str], ...], unlabelled: tuple[str, str], expected: str
+) -> None:
+    """Its key is not called fresh because a version that it never read has the present value."""
+    snapshot = healthy()
+    worker = next(task for task in snapshot.tasks if task.service == "worker")
+    minutes = {ago: NOW - timedelta(minutes=ago) for ago, *_ in calls}
+    versions, labels = {"a": NOW - timedelta(days=2)}, {CURRENT_STAGE: "a"}
+    snapshot, events = with_keys(snapshot, "a", SECRET_KEY=OLD), [event("CreateSecret", versions["a"], "a")]
+    for ago, call, id, value in calls:
+        if value:
+            versions[id], snapshot = minutes[ago], with_keys(snapshot, id, SECRET_KEY=value)
+        name, stages = ("UpdateSecretVersionStage", (CURRENT_STAGE,)) if call == "move" else ("PutSecretValue", ())
+        events.append(replace(event(name, minutes[ago], id), stages=(STAGED,) if call == "stage" else stages))
+        moved = {CURRENT_STAGE: id, "AWSPREVIOUS": labels[CURRENT_STAGE]}
+        labels.update({STAGED: id} if call == "stage" else moved)
+    stages_of = {id: tuple(label for label, at in labels.items() if at == id) for id in versions}
+    assert snapshot.secret
+    secret = replace(snapshot.secret, stages=stages_of, changed=min(minutes.values(), key=lambda at: NOW - at))
+    one = replace(worker, created=NOW - timedelta(minutes=11), started=NOW - timedelta(minutes=10 if expected else 9))
+    made = replace(
+        snapshot,
+        secret=secret,
+        versions=tuple(Version(id, at, stages_of[id]) for id, at in versions.items()),
+        tasks=(one,),
+    )
+    without, by_trail = unlabelled
+    assert not without or freshness.of_key(made, one, "SECRET_KEY") == without
+    known = replace(made, writes=tuple(reversed(events)))
+    assert freshness.of_key(known, one, "SECRET_KEY") == by_trail
+    assert not expected or freshness.versions_read(known, one) == (expected,)
