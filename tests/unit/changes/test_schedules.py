@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,10 +14,13 @@ import pytest
 from moto import mock_aws
 from support.snapshots import ACCOUNT, NOW, REGION, definition_arn, healthy
 
+from omc_runbook.aws import managed
 from omc_runbook.aws import schedules as eventbridge
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.deploy import schedules
 from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.snapshot import scheduled
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
@@ -165,6 +169,19 @@ def test_a_revision_that_was_deregistered_is_not_said_to_read_the_new_values() -
     add_rule("nightly", arn)
     [note] = notes(snapshot=snapshot)
     assert note == "rule nightly starts ohmycoins-staging-worker:7, which is INACTIVE: ECS refuses to run it."
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_gap_names_the_schedule_of_a_revision_that_was_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody finds it by its task definition's name alone."""
+    monkeypatch.setattr(managed, "find_daemons", lambda *arguments: ())
+    add_schedule("hourly", f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/gone:3")
+    made = healthy()
+    with ThreadPoolExecutor() as pool:
+        gatherer = Gatherer(pool, Clients(REGION), made.environment, made.caller)
+        scheduled.read(gatherer, made)
+    [gap] = (each for each in gatherer.gaps[scheduled.FIELD] if each.permission == "ecs:DescribeTaskDefinition")
+    assert "task definition gone:3 of schedule hourly: " in gap.sentence
 
 
 @pytest.mark.usefixtures("aws")

@@ -277,6 +277,8 @@ def test_a_secret_created_again_and_not_deployed() -> None:
         rotated(healthy(), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32)), arn=f"{base}-XyZ789"
     )
     assert root_causes(again) == ["suffix-stale"]
+    titles = {finding.title for finding in diagnose(again) if finding.check == "suffix-stale"}
+    assert all("or a mistyped one" in title for title in titles)
     former = with_permissions(again, by_policies(policy(resource=ARN)))
     assert root_causes(former) == ["suffix-stale", "no-permission"]
 
