@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from omc_runbook.aws.definitions import ACTIVE, TaskDefinition
+
 OFF = "DISABLED"
 LATEST_START = timedelta(days=3)
 """How long after its time a schedule may run a task: in another time zone, a day's window, after a day of retries."""
@@ -25,6 +27,12 @@ class ScheduledTask:
 
     origin: str
     task_definition_arn: str
+
+    def refusal(self, revision: TaskDefinition) -> str:
+        """Why ECS does not run a revision that was deregistered; "" for an ACTIVE one."""
+        if revision.status == ACTIVE:
+            return ""
+        return f"{self.origin} starts {revision.label}, which is {revision.status}: ECS refuses to run it."
 
 
 def find_rule_tasks(client: Any, cluster_arn: str, bus: str = DEFAULT) -> tuple[ScheduledTask, ...]:

@@ -301,8 +301,7 @@ def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(task.id[:8], facts, remedy)
     for each in snapshot.scheduled:
         definition = snapshot.definition(each.task_definition_arn)
-        if definition and definition.status != ACTIVE and snapshot.own_references(definition):
-            refused = f"{each.origin} starts {definition.label}, which is {definition.status}: ECS refuses to run it."
+        if definition and (refused := each.refusal(definition)) and snapshot.own_references(definition):
             remedy = remedies.advise(f"Let {each.origin} start an {ACTIVE} revision, such as the family's newest.")
             yield Evidence(each.origin, (refused,), remedy, frozenset({each.origin}))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws import definitions
-from omc_runbook.aws.definitions import ACTIVE, TaskDefinition
+from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.aws.sts import Caller
@@ -43,13 +43,11 @@ def _note(clients: Clients, snapshot: Snapshot, task: ScheduledTask, removed: Se
     if isinstance(definition, ReadFailure):
         yield f"Whether what {task.origin} starts has the secret is not known: {definition.sentence}"
         return
-    if definition.status != ACTIVE:
-        refused = f"{task.origin} starts {definition.label}, which is {definition.status}: ECS refuses to run it."
-        yield from (refused,) if snapshot.own_references(definition) else ()
-        return
     keys = {injection.reference.key for _, injection in snapshot.own_references(definition)}
     lost = ", ".join(sorted(keys.intersection(removed)))
-    if lost:
+    if keys and (refused := task.refusal(definition)):
+        yield refused
+    elif lost:
         yield f"{task.origin} starts {definition.label}, which refers to {lost}: its next task would not start."
     elif keys:
         yield f"{task.origin} starts {definition.label}, whose next task reads the new values; none is redeployed."
