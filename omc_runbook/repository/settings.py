@@ -20,7 +20,7 @@ from omc_runbook.repository.settings_classes import (
     union_members,
 )
 from omc_runbook.repository.settings_search import MAIN_CLASS, SettingsClass, find_settings_classes, is_base, is_main
-from omc_runbook.repository.settings_source import CONFIG, FOLDERS, MODULES, Field, SettingsSource
+from omc_runbook.repository.settings_source import CONFIG, FOLDERS, MODULES, Field, SettingsSource, import_folder
 from omc_runbook.repository.sparse_checkout import advise_sparse
 from omc_runbook.repository.template import find_template
 from omc_runbook.textfile.file import SourceFile, read_source
@@ -34,11 +34,13 @@ def read_settings(repository: Path) -> SettingsSource:
     Without such a class, the variables that the code asks the environment for are its fields. Raises UsageError if
     there are none, for several such classes, and for a file that is not valid Python.
     """
-    names = [name for module in MODULES for folder in FOLDERS if (name := f"{folder}/{module}".lstrip("/"))]
-    for name in (CONFIG, *names):
-        if (file := read_source(repository, name)) and _CLASS.search(file.text):
-            return parse_settings(file)
+    usual = _usual_file(repository)
+    folder = import_folder(repository, usual.name) if usual else ""
+    if usual and (usual.name == CONFIG or not folder):
+        return parse_settings(usual)
     found = find_settings_classes(repository)
+    if usual and all(each.folder.is_relative_to(folder) for each in found):
+        return parse_settings(usual)
     if found and not is_main(found):
         # Those with a template of their own have another .env.
         sharing = tuple(each for each in found if _has_template_of_top(repository, each.file))
@@ -51,6 +53,13 @@ def read_settings(repository: Path) -> SettingsSource:
     sources = [(read_source(repository, each.file), each.name) for each in found]
     main, *others = [parse_settings(file, name) for file, name in sources if file] or [_without_class(repository)]
     return _with_derived(main, others) if found and is_base(found) else _with_others(main, others)
+
+
+def _usual_file(repository: Path) -> SourceFile | None:
+    """The first file with Settings where most applications have them; None for none."""
+    names = [name for module in MODULES for folder in FOLDERS if (name := f"{folder}/{module}".lstrip("/"))]
+    files = (read_source(repository, name) for name in (CONFIG, *names))
+    return next((file for file in files if file and _CLASS.search(file.text)), None)
 
 
 def _has_template_of_top(repository: Path, file: str) -> bool:

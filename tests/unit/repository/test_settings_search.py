@@ -211,6 +211,16 @@ def test_classes_of_one_application_by_its_stage(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("other", ["worker__app__config", "jobs__conf"])
+def test_an_application_beside_the_one_in_a_usual_folder(tmp_path: Path, other: str) -> None:
+    """The usual folder makes none of them the main one, unless the other one is within it."""
+    text = f"{BASE}class Settings(BaseSettings):\n    A: str\n"
+    assert read(tmp_path / "within", api__app__config=text, **{f"api__{other}": text}).path == "api/app/config.py"
+    with pytest.raises(UsageError, match=r"several classes of settings: .* in api/app/config\.py"):
+        read(tmp_path / "beside", api__app__config=text, **{other: text})
+    assert read_settings(tmp_path / "beside" / "api").path == "app/config.py"
+
+
 def test_applications_that_share_a_template(tmp_path: Path) -> None:
     """Their one .env needs what each of them requires; one with a template of its own has another .env."""
     text = f"{BASE}class Settings(BaseSettings, env_file='.env'):\n    {{}}: str\n    SECRET_KEY: str\n"
