@@ -22,6 +22,7 @@ from omc_runbook.repository.template import TemplateEntry
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
 PROMPT = "prompt"
+_ONE_VALUE = "If it has the value of one variable of the .env, give it that variable's name."
 RANDOM = re.compile(r"openssl\s+rand\s+-(hex|base64)\s+(\d{1,3})")
 """How a template says that a value can be generated."""
 
@@ -58,7 +59,7 @@ def read_source_values(workstation: Workstation, values_from: str) -> SourceValu
     keys = [name] if kind == "env" and name in variables | {*workstation.keys} else []
     values: dict[str, NewValue] = {}
     notes = []
-    for key, entry in sources.take(values_from, keys, workstation.keys).items():
+    for key, entry in sources.take(values_from, keys, workstation.keys, advice=_ONE_VALUE).items():
         variable = _spelling(workstation, variable_of(key, workstation.keys))
         if variable not in variables:
             near = nearest(key, variables)

@@ -17,6 +17,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import expand
 from omc_runbook.workstation import git
+from omc_runbook.workstation.dotenv_names import find_assignments, find_open_quotes
 
 LARGEST_FILE = 262_144
 """Bytes: four times the limit of Secrets Manager, to allow for white space."""
@@ -174,11 +175,20 @@ def _values(bindings: Iterable[Binding], where: str) -> dict[str, Masked]:
         if binding.key is None and not binding.error:
             continue
         if binding.error or not binding.key or binding.value is None or not NAME.fullmatch(binding.key):
-            raise UsageError(f"{where}, line {binding.original.line} is neither JSON nor NAME=value.")
+            raise UsageError(f"{where}, {_why_unread(binding)}.")
         if binding.key in values:
             raise UsageError(f"{where} has {binding.key} twice: keep one of them.")
         values[binding.key] = Masked(binding.value, binding.key)
     return values
+
+
+def _why_unread(binding: Binding) -> str:
+    """The line that cannot be read, and why; blank lines above it belong to the same binding."""
+    text = binding.original.string.lstrip()
+    line = binding.original.line + binding.original.string.removesuffix(text).count("\n")
+    if find_open_quotes(find_assignments(text.partition("\n")[0], ())):
+        return f"line {line} has a quote that is not closed: close it, or leave it out"
+    return f"line {line} is neither JSON nor NAME=value"
 
 
 def _may_be_committed(path: Path) -> bool:

@@ -23,6 +23,7 @@ OF_ROTATION = f"renew, {SOURCES}"
 KEEP, GENERATE, RENEW, PROMPT = "keep", "generate", "renew", "prompt"
 GENERATED = "generated"
 """How the origin of a generated value begins."""
+_ONE_VALUE = "If it has the value of one key, name that key in the parameter keys."
 CAPITALS = re.compile(r"[A-Z_][A-Z0-9_]{0,47}")
 
 GENERATORS: dict[str, Callable[[], str]] = {
@@ -55,7 +56,9 @@ def gather(
     if not values_from and keys:
         raise UsageError(f"{', '.join(keys)} has no new value. Set values_from to {offered}.")
     known_keys = {*catalogue, *present_keys}
-    values = take(values_from, keys, catalogue, where, offered, known_keys) if values_from not in ("", KEEP) else {}
+    if values_from in ("", KEEP):
+        return {}
+    values = take(values_from, keys, catalogue, where, offered, known_keys, _ONE_VALUE)
     refuse_unknown([*values], known_keys)
     return values
 
@@ -67,14 +70,18 @@ def take(
     where: str = "",
     offered: str = SOURCES,
     known_keys: Collection[str] = (),
+    advice: str = "",
 ) -> dict[str, NewValue]:
-    """Read new values as `gather` does, also of keys that are in no catalogue; `known_keys` are more than those."""
+    """Read new values as `gather` does, also of keys that are in no catalogue; `known_keys` are more than those.
+
+    `advice` is a sentence on what to do with a variable that has one value, where no key is named.
+    """
     kind, _, name = values_from.partition(":")
     path = source_file.path_of(values_from)
     if path:
         return _select(source_file.read_file(path), keys, values_from)
     if kind == "env" and name:
-        return _select(_from_variable(name, keys, {*catalogue, *known_keys, *keys}), keys, values_from)
+        return _select(_from_variable(name, keys, {*catalogue, *known_keys, *keys}, advice), keys, values_from)
     if values_from == PROMPT:
         return _prompt(_require_keys(keys, values_from), where)
     if values_from == GENERATE:
@@ -83,7 +90,7 @@ def take(
     raise UsageError(f"values_from is not a source of values: choose {offered}.")
 
 
-def _from_variable(name: str, keys: Sequence[str], known_keys: Collection[str]) -> dict[str, NewValue]:
+def _from_variable(name: str, keys: Sequence[str], known_keys: Collection[str], advice: str) -> dict[str, NewValue]:
     """The variable's text as the value of the one key; where it is a document of keys, or none is named, its values."""
     text = os.environ.get(name)
     if not text:
@@ -94,7 +101,10 @@ def _from_variable(name: str, keys: Sequence[str], known_keys: Collection[str]) 
         raise UsageError(f"The variable {name} is not UTF-8 text: set it again.") from None
     if len(keys) == 1 and not text.lstrip().startswith("{"):
         return {keys[0]: NewValue(Masked(text, keys[0]), f"variable {name}")}
-    values = source_file.read(raw, f"variable {name}", f"The variable {name}")
+    try:
+        values = source_file.read(raw, f"variable {name}", f"The variable {name}")
+    except UsageError as error:
+        raise UsageError(str(error) if keys else f"{error} {advice}".rstrip()) from None
     if len(keys) == 1 and not any(key in known_keys or CAPITALS.fullmatch(key) for key in values):
         # An object without any key of a secret is a value itself, such as the credentials of a service account.
         return {keys[0]: NewValue(Masked(text, keys[0]), f"variable {name}")}

@@ -117,6 +117,10 @@ def test_a_variable_holds_a_value_or_a_document(monkeypatch: pytest.MonkeyPatch)
     value = password()
     monkeypatch.setenv("NEW", value)
     assert texts(take("env:NEW", "SMTP_PASSWORD")) == {"SMTP_PASSWORD": value}
+    with pytest.raises(
+        UsageError, match=r"line 1 is neither JSON nor NAME=value\. .* name that key in the parameter"
+    ):
+        take("env:NEW")
     monkeypatch.setenv("NEW", json.dumps({"SMTP_PASSWORD": value}))
     assert texts(take("env:NEW", "SMTP_PASSWORD")) == texts(take("env:NEW")) == {"SMTP_PASSWORD": value}
 
@@ -184,6 +188,12 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
     "prose": (b"the new password is: hunter2hunter2\n", "line 1 is neither JSON nor NAME=value"),
     "yaml": (b"SMTP_HOST=a.test\nSMTP_PASSWORD: hunter2hunter2\n", "line 2 is neither JSON nor NAME=value"),
     "base64": (b"hunter2hunter2hunter2hunter2hunter2hunter2hunter2hunter2==\n", "neither JSON nor NAME=value"),
+    "below blank lines": (b"SMTP_HOST=a.test\n\n\n\nhunter2hunter2\n", "line 5 is neither JSON nor NAME=value"),
+    "an open quote": (b"SMTP_HOST=a.test\n\nSMTP_PASSWORD='hunter2hunter2\n", "line 3 has a quote that is not closed"),
+    "a quote closed by the next": (
+        b'SMTP_PASSWORD="hunter2hunter2\nSMTP_HOST="a.test"\n',
+        "line 1 has a quote that is not closed: close it",
+    ),
     "a key like a value": (b"sk-hunter2=\n", "neither JSON nor NAME=value"),
     "cut JSON": (b'{"SMTP_PASSWORD": "hunter2hunter2', "ends in the middle"),
     "wrong JSON": (b'{"SMTP_PASSWORD" "hunter2hunter2"}', "is not JSON"),
