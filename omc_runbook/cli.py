@@ -21,7 +21,7 @@ from omc_runbook.masking import coredump, left_over
 from omc_runbook.model import ending, streams
 from omc_runbook.model.commands import StrictGroup
 from omc_runbook.model.errors import OUT_OF_MEMORY, RunbookError, UsageError
-from omc_runbook.model.letters import on_one_line, printable, shorten
+from omc_runbook.model.letters import in_a_line, on_one_line, printable, shorten
 from omc_runbook.sandbox.cli import sandbox
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -591,7 +591,7 @@ def _without_secrets(message: str, words: list[str]) -> str:
 
 def _print_error(message: str, hint: str = "") -> None:
     """Print what is wrong in a line, and for a person at a terminal what helps."""
-    click.echo(f"{click.style('error:', 'red', bold=True)} {shorten(printable(message))}", err=True)
+    click.echo(f"{click.style('error:', 'red', bold=True)} {shorten(in_a_line(message))}", err=True)
     if hint and sys.stderr.isatty():
         click.echo(f"{click.style('hint:', 'cyan')} {printable(hint)}", err=True)
 

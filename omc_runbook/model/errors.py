@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from omc_runbook.model.letters import in_a_line
+
 OUT_OF_MEMORY = "Memory ran out: let this process have more, then run again."
 
 
@@ -17,7 +19,7 @@ class RunbookError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """IPython calls this: whoever used a runbook wrongly needs a sentence, not a traceback."""
-        return [f"{type(self).__name__}: {self}"]
+        return [f"{type(self).__name__}: {in_a_line(str(self))}"]
 
 
 class UsageError(RunbookError):

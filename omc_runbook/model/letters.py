@@ -68,6 +68,11 @@ def printable(text: str) -> str:
     return text.translate(numbers) if numbers else text
 
 
+def in_a_line(text: str) -> str:
+    """The same with each line end as its number too: a name or a parameter stays in one piece."""
+    return printable(text).replace("\n", "‹U+000A›")
+
+
 def on_one_line(text: str) -> str:
     """The same without line ends, so that a name cannot begin a line of its own, and cut where too long."""
     return shorten(printable(" ".join(text.splitlines())))

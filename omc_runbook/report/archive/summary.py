@@ -17,7 +17,7 @@ from omc_runbook.model.findings import (
     roots_of,
     unknown_reasons,
 )
-from omc_runbook.model.letters import on_one_line, printable
+from omc_runbook.model.letters import in_a_line, on_one_line
 from omc_runbook.report.display.banner import PLAN
 
 Style = Literal["plain", "ok", "findings", "unknown", "failed", "error", "warning", "command", "note"]
@@ -54,7 +54,7 @@ def _for_terminal(line: Line) -> Line:
     if line.style != "command":
         return replace(line, text=on_one_line(line.text), label=on_one_line(line.label))
     # Only a name can have a line end; the command stays in one piece, and says that the name cannot be pasted.
-    return replace(line, text=printable(line.text).replace("\n", "‹U+000A›"))
+    return replace(line, text=in_a_line(line.text))
 
 
 def title(outcome: Outcome) -> str:

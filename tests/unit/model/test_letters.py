@@ -3,6 +3,7 @@
 import pytest
 
 from omc_runbook.model import letters
+from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
 
 
@@ -40,3 +41,9 @@ def test_what_would_fill_the_screen_is_cut() -> None:
     assert letters.on_one_line(f"a {'b' * 100_000}\nc") == f"a {'b' * 100}… (100,000 characters) c"
     for text in ("x" * 2048, "word " * 1000):
         assert letters.on_one_line(text) == text
+
+
+def test_an_error_stays_in_a_line() -> None:
+    """Whatever the parameter has that it quotes: also a line end stands as its number."""
+    (line,) = UsageError("a\nb\x1b[2J is not a file.")._render_traceback_()
+    assert line == "UsageError: a‹U+000A›b‹U+001B›[2J is not a file."
