@@ -186,6 +186,11 @@ def values_of(
     does not fit the key's type.
     """
     member = document_of(snapshot).get(key.name)
+    if values_from == sources.KEEP and not _is_filled(member):
+        raise UsageError(
+            f"{snapshot.environment.name} has no value of {key.name} to keep: set values_from to {OFFERED}."
+            " Nothing was written."
+        )
     if values_from in ("", sources.KEEP) or (values_from in (sources.GENERATE, "prompt") and _is_filled(member)):
         return {}
     generated = unfinished.new_member(key.name) if unfinished and values_from == sources.GENERATE else None

@@ -412,3 +412,11 @@ def test_a_wrong_source_is_answered_with_those_that_the_runbook_has(
     """A rotation can renew; a new key has no value to keep."""
     with pytest.raises(UsageError, match=f"values_from is not a source of values: choose {sources}\\."):
         gather(a_run("staging"))
+
+
+def test_a_new_key_has_no_value_to_keep() -> None:
+    """A placeholder in its place would surprise whoever asked for that; what the secret has stays."""
+    assert not values_of(with_keys(healthy(), A_KEY="a value"), NEW_KEY, "keep")
+    for snapshot in (healthy(), with_keys(healthy(), A_KEY="")):
+        with pytest.raises(UsageError, match="staging has no value of A_KEY to keep: set values_from to prompt"):
+            values_of(snapshot, NEW_KEY, "keep")
