@@ -19,6 +19,8 @@ from omc_runbook.snapshot.state import Snapshot
 BY_HAND = "Set apply = True in the parameters cell, and run the notebook again."
 """How a plan is applied without a button: this stays in a saved notebook, where a button does not."""
 
+_WHEN_FIXED = "When this is fixed, run the notebook again."
+
 
 class Answer(Group):
     """A banner, and the next steps below it; of a run also its outcome, and a policy with what it may not do."""
@@ -122,7 +124,8 @@ def _plan(outcome: Outcome, command: str, steps: Sequence[str]) -> Listing | Non
     if not outcome.is_plan:
         return None
     if outcome.blockers:
-        lead = f"{REFUSED} {' '.join(outcome.blockers)}"
+        # Without another cause the headline says why.
+        lead = f"{REFUSED} {' '.join(outcome.blockers)}" if outcome.causes_in_words else _WHEN_FIXED
         return Listing("What to do", [Entry("the plan cannot be applied yet", lead=lead, lines=tuple(steps))])
     lead = "" if command else BY_HAND
     return Listing("What to do", [Entry("apply the plan", lead=lead, lines=tuple(steps), command=command)])

@@ -386,6 +386,7 @@ def test_a_plan_made_in_the_middle_of_another_change_waits_for_its_end(
     text = " ".join(shown.to_text().split())
     assert UNDER_WAY in text and WAIT in text and UNFINISHED not in text and "Set apply" not in text
     assert shown.outcome and not shown.outcome.can_be_applied
+    assert text.count(WAIT) == 1 and "When this is fixed, run the notebook again." in text
     button = Closing(begun, PLAN, "Do it", Work(), False, "", False).button()
     assert not isinstance(button, Button) and WAIT in button.to_text()
     assert WAIT not in begun.answer(()).to_text() and UNDER_WAY in begun.answer(()).to_text()
