@@ -23,11 +23,12 @@ from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect, Key
 from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.repository.layout import Statement, spelling_of, statements, variables
-from omc_runbook.repository.template import NAMES, find_conflict
+from omc_runbook.repository.template import NAMES, Template, find_conflict
 from omc_runbook.textfile.diff import hunks
 from omc_runbook.textfile.file import BOM
 from omc_runbook.workstation import dotenv_edit
 from omc_runbook.workstation.dotenv import COMMENT, LOCKED
+from omc_runbook.workstation.dotenv_names import find_assignments, find_open_quotes
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
 COLON_LINE = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:[ \t]*(?P<rest>.*)$")
@@ -183,7 +184,7 @@ def _obstacle(workstation: Workstation, before: bytes) -> str:
     if template and (conflict := find_conflict(template.file.name, template.file.text)):
         return conflict
     if file is None:
-        return ""
+        return _open_quote(workstation, template) if template else ""
     if file.encoding_error == LOCKED:
         return f"{workstation.path} is {LOCKED}: unlock the checkout first."
     if file.encoding_error or file.has_nul:
@@ -194,6 +195,19 @@ def _obstacle(workstation: Workstation, before: bytes) -> str:
         return conflict
     opened = open_quotes(workstation)
     return f"A quote in line {opened[0]} is not closed: close it first." if opened else ""
+
+
+def _open_quote(workstation: Workstation, template: Template) -> str:
+    """Why a template cannot be copied: a quote that nothing closes, or a later one, beyond known variables."""
+    line = 1
+    for part in statements(template.file.text):
+        first, _, others = part.raw.partition("\n")
+        inner = {match[1] for match in find_assignments(others, ()).values()}
+        is_broken = part.kind != "assignment" or bool(inner & workstation.known_variables)
+        if is_broken and find_open_quotes(find_assignments(first, ())):
+            return f"A quote in line {line} of {template.file.name} is not closed: close it there first."
+        line += part.raw.count("\n")
+    return ""
 
 
 def _repair(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:

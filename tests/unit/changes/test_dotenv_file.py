@@ -191,6 +191,19 @@ def test_what_is_begun_in_a_line_that_cannot_be_read_is_left_to_whoever_wrote_it
     assert platform.dotenv.read_bytes() == before
 
 
+@pytest.mark.parametrize("text", ['O="never closed\n', 'O="one\nPOSTGRES_DB="two"\n', "O='one\nSMTP_HOST=\n'\n"])
+def test_a_template_with_an_open_quote_is_not_copied(text: str, platform: Platform) -> None:
+    """The .env would be as broken, and its repair would last until the next copy."""
+    platform.dotenv.unlink()
+    template = platform.template.read_text()
+    platform.template.write_text(f"{template}\n{text}")
+    plan = plan_file(platform)
+    line = len(template.splitlines()) + 2
+    assert plan.obstacle == f"A quote in line {line} of {platform.template.name} is not closed: close it there first."
+    platform.template.write_text(f"{template}\nOPEN='two\nlines'\n")
+    assert not plan_file(platform).obstacle
+
+
 def test_values_that_lack_are_made_and_what_is_there_stays(platform: Platform) -> None:
     """Empty, absent and placeholder get a new value; a comment in the place of a value becomes none."""
     put(SECRET_KEY="changethis", POSTGRES_PASSWORD=None, FIRST_SUPERUSER_PASSWORD='""', REDIS_PASSWORD="   # none")(

@@ -117,9 +117,7 @@ def test_a_variable_holds_a_value_or_a_document(monkeypatch: pytest.MonkeyPatch)
     value = password()
     monkeypatch.setenv("NEW", value)
     assert texts(take("env:NEW", "SMTP_PASSWORD")) == {"SMTP_PASSWORD": value}
-    with pytest.raises(
-        UsageError, match=r"line 1 is neither JSON nor NAME=value\. .* name that key in the parameter"
-    ):
+    with pytest.raises(UsageError, match=r"line 1 is neither JSON nor NAME=value\. .* name that key in the parameter"):
         take("env:NEW")
     monkeypatch.setenv("NEW", json.dumps({"SMTP_PASSWORD": value}))
     assert texts(take("env:NEW", "SMTP_PASSWORD")) == texts(take("env:NEW")) == {"SMTP_PASSWORD": value}
