@@ -76,12 +76,18 @@ def refuse_secrets(pairs: Iterable[tuple[str, str]]) -> None:
 
     What reads a parameter before the notebook is known asks for this first, since its own errors repeat the text.
     """
-    for name, text in ((name, letters.without_numbers(text)) for name, text in pairs):
-        is_id = name in ("task", "version") and _ID.match(text)
-        is_no_name = name not in PASTED and _has_many_signs(text) and not exists(expand(text))
-        if is_no_name or (looks_secret(text) and not is_id):
+    for name, text in pairs:
+        if is_secret_in(name, text):
             instead = _INSTEAD.get(name, "give a name or a path here, never a value.")
             raise UsageError(f"The value of {quoted(name)} looks like a secret, and parameters are saved: {instead}")
+
+
+def is_secret_in(name: str, text: str) -> bool:
+    """Whether the text of a parameter is probably a secret: by its looks, or since no name and no path is like it."""
+    text = letters.without_numbers(text)
+    is_id = name in ("task", "version") and _ID.match(text)
+    is_no_name = name not in PASTED and _has_many_signs(text) and not exists(expand(text))
+    return is_no_name or (looks_secret(text) and not is_id)
 
 
 def quoted(word: str) -> str:

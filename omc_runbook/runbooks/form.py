@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from omc_runbook.model.errors import RunbookError, UsageError
-from omc_runbook.model.parameters import looks_secret
+from omc_runbook.model.parameters import is_secret_in
 from omc_runbook.runbooks.frontend import FULL_WIDTH, NARROW, Frontend, is_available, make_button, make_group_name
 from omc_runbook.runbooks.pickers import Picker
 
@@ -167,8 +167,9 @@ class _Control:
     def _choose(self, value: str | bool) -> None:
         if self._is_filling:
             return
-        if isinstance(value, str) and not self._picker.labels and looks_secret(value):
-            self._frontend.say(f"{self._picker.parameter} {IS_SECRET}")
+        name = self._picker.parameter
+        if isinstance(value, str) and not self._picker.labels and is_secret_in(name, value):
+            self._frontend.say(f"{name} {IS_SECRET}")
             self.fill(self._picker)
         else:
-            self._frontend.plan({self._picker.parameter: value})
+            self._frontend.plan({name: value})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import create_autospec
+
 import pytest
 from support.histories import FORMER_ID, written
 from support.snapshots import NOW
@@ -13,7 +15,8 @@ from omc_runbook.headless import notebooks
 from omc_runbook.model.environment import load
 from omc_runbook.runbooks import add_key, fleet, local_setup, pickers, restore, rotate, troubleshoot, update, verify
 from omc_runbook.runbooks.fleet import Fleet
-from omc_runbook.runbooks.form import form
+from omc_runbook.runbooks.form import IS_SECRET, _Control, form
+from omc_runbook.runbooks.frontend import Frontend
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, Target
 
@@ -90,3 +93,17 @@ def test_a_form_is_empty_where_nobody_is(capsys: pytest.CaptureFixture[str]) -> 
     shown.show(Picker("environment", "staging", {"staging": "staging"}))
     shown._ipython_display_()
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["pa ss[w]0rd!(x)&Zq2&Rt", "a,b3!$%^&*()_+{}|:<>?zz", "9b1d6f0c2e8a47539b1d6f0c2e8a4753"]
+)
+def test_what_the_command_line_refuses_the_form_does_not_set(text: str) -> None:
+    """One rule for both: what is typed goes back, and a sentence says why."""
+    frontend = create_autospec(Frontend, instance=True)
+    control = _Control(Picker("repository", "", hint="a path"), frontend)
+    control.widget.value = text
+    assert control.widget.value == "" and not frontend.plan.called
+    frontend.say.assert_called_once_with(f"repository {IS_SECRET}")
+    control.widget.value = "/work/checkout"
+    frontend.plan.assert_called_once_with({"repository": "/work/checkout"})
