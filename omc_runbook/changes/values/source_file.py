@@ -25,6 +25,9 @@ LARGEST_FILE = 262_144
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
 """The key of a line; any other text before a "=" may be part of a value, and is never printed."""
 
+_ASSIGNED_WITHIN = re.compile(r"\n[ \t]*(?:export[ \t]+)?[A-Z][A-Z0-9]*_[A-Z0-9_]*=")
+"""A line for another key within a value: the quote before it was to be closed earlier."""
+
 OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
@@ -175,6 +178,8 @@ def _values(bindings: Iterable[Binding], where: str) -> dict[str, Masked]:
         if binding.key is None and not binding.error:
             continue
         if binding.error or not binding.key or binding.value is None or not NAME.fullmatch(binding.key):
+            raise UsageError(f"{where}, {_why_unread(binding)}.")
+        if _ASSIGNED_WITHIN.search(binding.original.string.lstrip()):
             raise UsageError(f"{where}, {_why_unread(binding)}.")
         if binding.key in values:
             raise UsageError(f"{where} has {binding.key} twice: keep one of them.")

@@ -104,6 +104,11 @@ def test_json_and_dotenv_give_the_same(tmp_path: Path) -> None:
     found = [take(f"file:{tmp_path / name}") for name in ("a.json", "a.env")]
     assert [texts(each) for each in found] == [values, values]
     assert {entry.origin for entry in found[1].values()} == {"file a.env"}
+    (tmp_path / "b.env").write_text('SMTP_PASSWORD="one\\nSMTP_USER=two"\nSMTP_USER="three\nfour=4"\n')
+    assert texts(take(f"file:{tmp_path / 'b.env'}")) == {
+        "SMTP_PASSWORD": "one\nSMTP_USER=two",
+        "SMTP_USER": "three\nfour=4",
+    }
 
 
 def test_keys_choose_from_a_source(tmp_path: Path) -> None:
@@ -190,6 +195,10 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
     "an open quote": (b"SMTP_HOST=a.test\n\nSMTP_PASSWORD='hunter2hunter2\n", "line 3 has a quote that is not closed"),
     "a quote closed by the next": (
         b'SMTP_PASSWORD="hunter2hunter2\nSMTP_HOST="a.test"\n',
+        "line 1 has a quote that is not closed: close it",
+    ),
+    "a key within a value": (
+        b"SMTP_PASSWORD='hunter2hunter2\nexport SMTP_USER=hunter2'\n",
         "line 1 has a quote that is not closed: close it",
     ),
     "a key like a value": (b"sk-hunter2=\n", "neither JSON nor NAME=value"),
