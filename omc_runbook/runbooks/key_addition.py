@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -35,6 +35,16 @@ NO_VALUE_YET = frozenset({"placeholder", "empty"})
 """The checks that find a key which was planned without a value."""
 
 NAME_IT = "Nothing was planned: name the new key, by the form at the top or in the parameters cell."
+
+
+@dataclass(frozen=True)
+class _NoPlan:
+    """The plan of a run without a key: no step, and why."""
+
+    sentences: tuple[str, ...] = ()
+    blockers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = (NAME_IT,)
+
 
 Snapshots = dict[str, Snapshot]
 """Each environment's snapshot, the main one first."""
@@ -136,7 +146,7 @@ def closing(
         judged = judge(plan, before, after, result)
         yield "outcome", _conclude(run, judged, result, plan)
         yield "undo", report.undo(plan, result, run.environment, run.productions)
-        answer = run.answer(merge(judged), next(iter(after.values())), result, plan)
+        answer = run.answer(merge(judged), next(iter(after.values())), result, plan or _NoPlan())
         yield "answer", answer if plan else answer.with_line(NAME_IT)
         if stopped := stopped_label(result):
             return stopped
@@ -184,7 +194,7 @@ def _conclude(
         name: (*(fixes[name].findings if name in fixes else ()), *findings)
         for name, findings in findings_by_environment.items()
     }
-    return run.conclude(merge(findings_by_environment), result, plan, by_target)
+    return run.conclude(merge(findings_by_environment), result, plan or _NoPlan(), by_target)
 
 
 def _root(run: Run) -> Path:

@@ -27,6 +27,7 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.runbooks import key_addition, rotate, run, unfinished, update
 from omc_runbook.runbooks.button import Button, Panel
 from omc_runbook.runbooks.closing import INTERRUPTED, NOT_BEGUN, OUTDATED, Closing, Displays
+from omc_runbook.runbooks.conclude import Ending
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.run import UNDER_WAY, UNFINISHED, WAIT, Run, Target
 from omc_runbook.snapshot.version_history import VersionHistory
@@ -421,3 +422,10 @@ def test_a_new_key_has_no_value_to_keep() -> None:
     for snapshot in (healthy(), with_keys(healthy(), A_KEY="")):
         with pytest.raises(UsageError, match="staging has no value of A_KEY to keep: set values_from to prompt"):
             values_of(snapshot, NEW_KEY, "keep")
+
+
+def test_add_key_without_a_key_has_an_empty_plan_that_says_so() -> None:
+    """In the record and in the summary as well: `ok` alone would hide that nothing was asked for."""
+    ended = key_addition._conclude(a_run("staging"), {"staging": ()}, None, None)
+    assert isinstance(ended, Ending) and "Nothing to do, and nothing is wrong in staging" in ended.headline
+    assert (ended.outcome.plan, ended.outcome.notes) == ((), (key_addition.NAME_IT,))
