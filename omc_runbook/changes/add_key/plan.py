@@ -184,6 +184,8 @@ def describe(
     """
     if not name:
         raise UsageError('key is empty: name the key to add, as in key = "NEW_API_KEY". Nothing was written.')
+    if "," in name and all(IDENTIFIER.fullmatch(each.strip()) for each in name.split(",")):
+        raise UsageError("key is one here: run add_key once for each of them. Nothing was written.")
     if not IDENTIFIER.fullmatch(name) or _is_random(name):
         right = re.sub(r"\W+", "_", name).upper()
         is_near = len(name) <= 40 and IDENTIFIER.fullmatch(right) and not _is_odd(name) and not _is_random(right)
