@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from contextlib import suppress
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from botocore.configprovider import ConfiguredEndpointProvider
 
 from omc_runbook.masking import registry
-from omc_runbook.model.handover import LINES_VARIABLE, WARNING, is_on_this_machine
+from omc_runbook.model.handover import is_on_this_machine
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -40,17 +35,6 @@ def foreign_urls(session: Session) -> tuple[str, ...]:
 def sentence(url: str) -> str:
     """What to know of a foreign endpoint before anything is sent to it."""
     return registry.mask(f"Calls go to {url}, neither AWS nor this machine: it sees all that is read and written.")
-
-
-@cache
-def warn_once(url: str) -> None:
-    """Say that once, on the terminal of `omc-runbook run` or else on standard error."""
-    path, line = os.environ.get(LINES_VARIABLE), f"{WARNING} {sentence(url)}\n"
-    if not path:
-        sys.stderr.write(line)
-        return
-    with suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
-        file.write(line)
 
 
 def is_unencrypted(url: str) -> bool:

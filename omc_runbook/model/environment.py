@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import tomllib
@@ -22,7 +23,7 @@ from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.discovery_rule import DiscoveryRule
 from omc_runbook.model.environment_names import PROJECT, environment_in, means_production
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.handover import CONFIRMED
+from omc_runbook.model.handover import CONFIRMED, warn_once
 from omc_runbook.model.notify import Notify
 from omc_runbook.model.parameters import split_names
 from omc_runbook.model.records import RecordSettings
@@ -38,6 +39,8 @@ NOTEBOOKS = "notebooks"
 GUIDE = "the guide"
 """The source of names that no file sets."""
 _PREFIX = "OMC_"
+_NEAR = 0.8
+"""Least similarity, of 1, of a variable's name and the one that may be meant."""
 _PARSED = 16
 """How many texts of runbook.toml are remembered with what they say."""
 
@@ -352,7 +355,20 @@ class _File:
 
 def _parse(path: Path | None) -> _File:
     variables = frozenset(pair for pair in os.environ.items() if pair[0].upper().startswith(_PREFIX))
+    for sentence in _misspelt(name for name, _ in sorted(variables)):
+        warn_once(sentence)
     return _parse_content(path, _content(path) if path else b"", variables)
+
+
+def _misspelt(variables: Iterable[str]) -> Iterator[str]:
+    """Sentences on OMC_ variables that set nothing and are near one that does: it may be another program's."""
+    known = [name.upper() for name in (*_Settings.model_fields, *Names.model_fields)]
+    for variable in variables:
+        name, *fields = variable.upper().removeprefix(_PREFIX).split("__")
+        near = [] if name in known else difflib.get_close_matches(name, known, 1, _NEAR)
+        for each in near:
+            meant = "__".join((f"{_PREFIX}{each}", *fields))
+            yield f"{variable} is not a variable of omc-runbook, and is ignored: did you mean {meant}?"
 
 
 @lru_cache(_PARSED)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -45,6 +49,17 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 def spare_outcome(state: Path) -> Path:
     """Where an outcome goes for which there is no room in the folder for temporary files, by the file of the state."""
     return state.with_name(f".{state.name.removesuffix(STATE_SUFFIX)}{SPARE_SUFFIX}")
+
+
+@cache
+def warn_once(sentence: str) -> None:
+    """Say something once, on the terminal of `omc-runbook run` or else on standard error."""
+    path, line = os.environ.get(LINES_VARIABLE), f"{WARNING} {sentence}\n"
+    if not path:
+        sys.stderr.write(line)
+        return
+    with suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
+        file.write(line)
 
 
 def is_on_this_machine(endpoint: str) -> bool:

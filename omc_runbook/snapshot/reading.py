@@ -16,6 +16,7 @@ from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.handover import warn_once
 from omc_runbook.model.suggestions import nearest_in
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.snapshot import (
@@ -56,7 +57,7 @@ def identify(clients: Clients, environment: Environment) -> Caller:
             f" role_arn in {environment.source_of('role_arn')}, or account_id in {source}. Nothing was read."
         )
     for url in clients.foreign_endpoints:
-        endpoint.warn_once(url)
+        warn_once(endpoint.sentence(url))
     caller = require(
         "the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(clients("sts")), profile=names.profile
     )

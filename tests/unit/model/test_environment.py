@@ -8,6 +8,7 @@ import pytest
 
 from omc_runbook.model.environment import Environment, load
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.handover import warn_once
 from omc_runbook.model.suggestions import nearest
 
 
@@ -162,6 +163,28 @@ def test_a_bad_variable_is_one_sentence(name: str, value: str, place: str, monke
     assert "OMC_" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("OMC_ACCOUNT_IDD", "OMC_ACCOUNT_ID"),
+        ("OMC_CLUSTRE", "OMC_CLUSTER"),
+        ("OMC_ENVIRONMENT__STAGING__ACCOUNT_ID", "OMC_ENVIRONMENTS__STAGING__ACCOUNT_ID"),
+        *((each, "") for each in ("OMC_CLUSTERS", "OMC_RECORDS__KMS_KEY", "OMC_SECRET_KEY", "OMC_CACHE", "OMC_PORT")),
+    ],
+)
+def test_a_misspelt_variable_is_told_and_ignored(
+    name: str, meant: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be another program's; without a word, a misspelt account would guard nothing."""
+    monkeypatch.setenv(name, '["*"]' if name == "OMC_CLUSTERS" else "env:HOOK")
+    warn_once.cache_clear()
+    load("staging")
+    load("production")
+    said = capsys.readouterr().err
+    told = f"warning: {name} is not a variable of omc-runbook, and is ignored: did you mean {meant}?\n"
+    assert said == (told if meant else "")
 
 
 @pytest.mark.parametrize(
