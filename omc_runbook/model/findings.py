@@ -25,6 +25,8 @@ Topic = Literal["findings", "unknown"]
 
 FLEET = "fleet"
 """The runbook that looks at several environments: its outcome's `targets` say at which."""
+AUDIT = "audit"
+"""The runbook whose one record has the findings on all its environments."""
 EXIT_CODES: dict[OutcomeStatus, int] = {"ok": 0, "findings": 1, "unknown": 2, "failed": 2}
 
 
@@ -66,6 +68,13 @@ _SENTENCE = re.compile(r"[A-Z][a-z]* .*\.", re.DOTALL)
 def is_sentence(way: str) -> bool:
     """Whether a remedy is a sentence, and not a command."""
     return _SENTENCE.fullmatch(way) is not None
+
+
+def is_for_one(environment: str, way: str, runbook: str = FLEET) -> str:
+    """That a remedy of a finding on several environments is for this one, and where those for the others are."""
+    own = "its own" if is_sentence(way) else "its own command"
+    others = "the record has those for the others" if runbook == AUDIT else f"each other record has {own}"
+    return f"This is for {environment}; {others}."
 
 
 @dataclass(frozen=True, kw_only=True)

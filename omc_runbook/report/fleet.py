@@ -8,7 +8,16 @@ from itertools import groupby
 
 from omc_runbook.diagnosis.comparison import Facts, key_differences, revision_differences, shared_values
 from omc_runbook.model.environment import Environment
-from omc_runbook.model.findings import NO_REMEDY, Finding, Outcome, OutcomeStatus, Remedy, TargetOutcome, check_ids
+from omc_runbook.model.findings import (
+    NO_REMEDY,
+    Finding,
+    Outcome,
+    OutcomeStatus,
+    Remedy,
+    TargetOutcome,
+    check_ids,
+    is_for_one,
+)
 from omc_runbook.model.shell import command
 from omc_runbook.report.display.banner import Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing
@@ -24,6 +33,7 @@ NAMED, OLDEST = 8, 10
 
 _CLEAR, _SKIPPED, _UNKNOWN = "clear", "—", "unknown"
 _STATUSES: dict[str, Level] = {"ok": "good", "findings": "error", "unknown": "unknown", "failed": "unknown"}
+_FIRST = "Where the reason above names something to correct, correct that first."
 _WARNINGS, _NOT_READ = "warnings", "not looked at"
 
 
@@ -275,7 +285,7 @@ def _problem(found: Sequence[tuple[str, Finding]]) -> Entry:
         lines=tuple(lines[:NAMED]),
         command=way,
         by_hand="".join(others),
-        needs=f"This is for {environments[0]}; each other record has its own command." if more else first.remedy.needs,
+        needs=is_for_one(environments[0], way) if more else first.remedy.needs,
     )
 
 
@@ -296,7 +306,8 @@ def _step(name: str, run: EnvironmentRun) -> Entry:
     if not remedy.ways:
         return Entry(name, lead=run.why_unread)
     way, *others = remedy.ways
-    return Entry(name, command=way, by_hand="".join(others), needs=remedy.needs)
+    needs = _FIRST if run.why_unread and not run.causes else remedy.needs
+    return Entry(name, command=way, by_hand="".join(others), needs=needs)
 
 
 def _again(run: EnvironmentRun) -> Remedy:

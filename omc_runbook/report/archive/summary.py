@@ -13,6 +13,7 @@ from omc_runbook.model.findings import (
     Finding,
     Outcome,
     TargetOutcome,
+    is_for_one,
     is_sentence,
     roots_of,
     unknown_reasons,
@@ -129,7 +130,7 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     effects = {check: [each for each in found if first[id(each)] == check] for check in set(first.values()) - {""}}
     roots = [finding for finding in found if not first[id(finding)]]
     if outcome.plan is None and len(outcome.targets) > 1:
-        yield from _by_environments(roots)
+        yield from _by_environments(roots, outcome)
         roots = []
     for finding in roots:
         # Where a cause is found several times, its consequences stand below the first.
@@ -161,7 +162,7 @@ def _unknown(outcome: Outcome) -> Iterator[Line]:
         yield Line(f"{where}{', '.join(checks)}: {' '.join(reason.splitlines())}", "unknown", "unknown")
 
 
-def _by_environments(found: Sequence[Finding]) -> Iterator[Line]:
+def _by_environments(found: Sequence[Finding], outcome: Outcome) -> Iterator[Line]:
     """Lines for findings on several environments, which their subjects begin with: equal ones are one entry."""
     groups: dict[tuple[str, str, bool], list[Finding]] = {}
     for finding in found:
@@ -174,7 +175,7 @@ def _by_environments(found: Sequence[Finding]) -> Iterator[Line]:
         yield from _finding(shown, [])
         yield from _remedy(first.remedy.ways, first.remedy.needs)
         if names[1:] and first.remedy.ways:
-            yield Line(f"This is for {names[0]}; each other record has its own command.", indent=_INDENT)
+            yield Line(is_for_one(names[0], first.remedy.ways[0], outcome.runbook), indent=_INDENT)
 
 
 def _finding(finding: Finding, consequences: list[Finding]) -> Iterator[Line]:

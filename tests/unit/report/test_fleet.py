@@ -113,6 +113,8 @@ def test_the_answer_says_how_many_are_all_right() -> None:
         "bad: weak, key-missing",
         "silent: No answer within 120 s.",
     )
+    steps = fleet.next_steps(RUNS)
+    assert steps and steps.to_text().count("correct that first") == 1
     assert fleet.summary({"good": RUNS["good"]}).style == "good" and fleet.next_steps({"good": RUNS["good"]}) is None
 
 
