@@ -29,7 +29,7 @@ MAIN = ("backend", "api", "app", "web", "server", "service")
 """Words in the name of the service that has the application's secrets, the best first."""
 
 _VAGUE = "live"
-"""A word that means production as a tag's value or at the end of a name, and else something else."""
+"""A word that means production as a tag's value or at the end of a name, before a number too, and else others."""
 
 _WORDS = re.compile(r"[^A-Za-z0-9]+")
 _NUMBER = re.compile(r"(?<=[A-Za-z])\d+(?![A-Za-z0-9])")
@@ -50,7 +50,8 @@ def aliases(environment: str) -> frozenset[str]:
 def environment_in(text: str) -> str:
     """The environment that a word of a name, or of a path, means, the last such word; "" for none."""
     words = [word.casefold() for word in _WORDS.split(text) if word]
-    words = [word for at, word in enumerate(words) if word != _VAGUE or at == len(words) - 1]
+    last = max((at for at, word in enumerate(words) if not word.isdecimal()), default=0)
+    words = [word for at, word in enumerate(words) if word != _VAGUE or at == last]
     return next((canonical(word) for word in reversed(words) if word in ALIASES or word in OTHERS), "")
 
 
