@@ -58,6 +58,12 @@ def cli() -> None:
 cli.add_command(sandbox)
 
 
+class _Seconds(click.IntRange):
+    """A number of seconds, as errors call it."""
+
+    name = "number of seconds"
+
+
 def _parameters_option(text: str) -> Callable[[F], F]:
     """The option -p NAME VALUE with its help."""
     return click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help=text)
@@ -215,7 +221,7 @@ def run(
 @click.argument("environments", nargs=-1, metavar="[ENVIRONMENT]...", shell_complete=_complete_environments)
 @_parameters_option("A parameter of fleet.ipynb, such as runbook_toml; may be repeated.")
 @click.option(
-    "--timeout", type=click.IntRange(1, DAY), metavar="SECONDS", help="How long each may take, by default 120."
+    "--timeout", type=_Seconds(1, DAY), metavar="SECONDS", help="How long each may take, by default 120."
 )
 @_run_options
 @click.pass_context

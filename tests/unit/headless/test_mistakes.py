@@ -79,6 +79,7 @@ MISTAKES = [
     ("fleet ''", "An environment's name is empty: name it, or none for all of runbook.toml."),
     ("fleet staging ''", "An environment's name is empty"),
     ("fleet --timeout 99999999999999999999", "is not in the range"),
+    ("fleet --timeout 2m", "'2m' is not a valid number of seconds."),
     ("run verify --record a --record b", "--record is set twice: set it once."),
     ("run verify --record=a --record a", "--record is set twice: set it once."),
     ("run verify --summary --quiet", "--summary/--quiet is set twice: set it once."),
