@@ -10,6 +10,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from multiprocessing import current_process, forkserver, util
 from pathlib import Path
 
@@ -20,6 +21,8 @@ LONGEST_FOLDER = 107 - len("/listener-12345678")
 """Bytes of the path of a folder that a socket fits into."""
 FOLDER_VARIABLE = "OMC_RUNBOOK_FORK_FOLDER"
 """Names the folder to the process that is started."""
+_SHORT = "/tmp"
+"""Where a socket may be if not where temporary files belong; its folder is private."""
 _SETTING = "tempdir"
 """Where multiprocessing keeps its folder for temporary files."""
 
@@ -30,7 +33,7 @@ _made: list[tempfile.TemporaryDirectory[str]] = []
 def ensure_running() -> None:
     """Start the process to fork from, unless it runs; returns at once.
 
-    Raises CouldNotLook where the folder for temporary files has too long a path for a socket.
+    Raises CouldNotLook where no folder for temporary files has a path short enough for a socket.
     """
     folder = _folder()
     if len(os.fsencode(folder)) > LONGEST_FOLDER:
@@ -48,11 +51,14 @@ def ensure_running() -> None:
 
 
 def _folder() -> str:
-    """multiprocessing's folder for temporary files: one of ours, where its path is short enough."""
+    """multiprocessing's folder for temporary files: one of ours, in /tmp where TMPDIR has too long a path."""
     settings = current_process()._config  # type: ignore[attr-defined]
-    if settings.get(_SETTING) is None and temporary.has_room(LONGEST_FOLDER):
-        _made[:] = [temporary.folder("fork")]
-        settings[_SETTING] = _made[0].name
+    if settings.get(_SETTING) is None:
+        parent = None if temporary.has_room(LONGEST_FOLDER) else _SHORT
+        # Where /tmp cannot be written, multiprocessing makes one where temporary files belong.
+        with suppress(OSError):
+            _made[:] = [temporary.folder("fork", parent)]
+            settings[_SETTING] = _made[0].name
     return util.get_temp_dir()
 
 

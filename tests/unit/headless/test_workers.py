@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing import current_process
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
 
-from omc_runbook.headless import workers
+from omc_runbook.headless import fork_server, workers
 from omc_runbook.headless.workers import WorkerEnd
 from omc_runbook.model import temporary
 from omc_runbook.model.errors import CouldNotLook
@@ -88,13 +90,13 @@ def test_neither_a_worker_nor_a_folder_outlives_a_killed_parent(tmp_path: Path) 
     """It would go on reading, with nobody to report to; the folder of workers is removed by our next process there."""
     file = tmp_path / "pid"
     script = f"""
-from omc_runbook.headless import workers
+from omc_runbook.headless import fork_server, workers
 workers.PREPARED = workers.PREPARED[:1]
 workers.prepare()
 workers.run_each(eval, {{'hangs': {_hang(file)!r}}}, 30.0)
 """
     # The path of a socket must be short.
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         with subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "TMPDIR": folder}) as parent:
             assert _is_soon(lambda: file.is_file() and bool(file.read_text()))
             assert sorted(each.name.split("-")[1] for each in Path(folder).iterdir()) == ["fork", "workers"]
@@ -114,7 +116,7 @@ fork_server.ensure_running()
 print(forkserver._forkserver._forkserver_pid, flush=True)
 input()
 """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         variables = {**os.environ, "TMPDIR": folder}
         streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         with subprocess.Popen([sys.executable, "-c", script], env=variables, **streams) as parent:
@@ -155,3 +157,18 @@ def test_a_path_too_long_for_a_socket_is_told(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr("multiprocessing.util.get_temp_dir", lambda: str(folder))
     with pytest.raises(CouldNotLook, match="set TMPDIR to another one"):
         workers.prepare()
+
+
+def test_the_socket_is_elsewhere_where_temporary_files_have_too_long_a_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In a private folder of ours, which goes as others do."""
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setattr(fork_server, "_made", [])
+    monkeypatch.setitem(current_process()._config, "tempdir", None)  # type: ignore[attr-defined]
+    made = Path(fork_server._folder())
+    assert made.parent == Path("/tmp") and made.name.startswith("omc-fork-")
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700 and not [*folder.iterdir()]
+    fork_server._made[0].cleanup()
