@@ -288,7 +288,7 @@ def _run_notebook(
     toml = parameters.get("runbook_toml", "")
     environment = parameters.get("environment", "staging")
     with publishing.exported_failures(name, environment, targets):
-        place = places.find(record, environment, toml)
+        place = places.find(record, places.signs_in(name, parameters), toml)
         publish = publishing.publisher(name, parameters, place.bucket or place.folder, targets, notifies)
     with terminal.own_errors() as errors:
         bar = errors if is_watched else None

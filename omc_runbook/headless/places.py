@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omc_runbook.model.environment_names import STAGING
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import FLEET
 from omc_runbook.model.parameters import first_name
 from omc_runbook.model.suggestions import at_home
 
@@ -28,6 +31,22 @@ class RecordPlace:
 
     folder: Path
     bucket: S3Folder | None = None
+
+
+def signs_in(runbook: str, parameters: Mapping[str, str]) -> str:
+    """The environment as which a run calls S3 and SNS: its first, and for a fleet one that has names of its own.
+
+    Raises UsageError as `environment.load` does.
+    """
+    from omc_runbook.model.environment import read_configured
+
+    environment = first_name(parameters.get("environment", STAGING))
+    if runbook != FLEET:
+        return environment
+    configured = read_configured(parameters.get("runbook_toml", ""))
+    if configured.rule or environment in configured.environments:
+        return environment
+    return first_name(parameters.get("environments", "")) or next(iter(configured.environments), environment)
 
 
 def find(address: str, environment: str = "local", runbook_toml: str = "") -> RecordPlace:

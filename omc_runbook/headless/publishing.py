@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omc_runbook.headless import exports, notebooks
+from omc_runbook.headless import exports, notebooks, places
 from omc_runbook.headless.exports import Export
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.model.findings import Notification, Outcome
-from omc_runbook.model.parameters import first_name
 from omc_runbook.report.archive import record
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def publisher(
     if notifies and not notebooks.describe(runbook).can_change:
         from omc_runbook.model import environment
 
-        name = first_name(parameters.get("environment", "staging"))
+        name = places.signs_in(runbook, parameters)
         settings = environment.load(name, parameters.get("runbook_toml", ""))
 
     if settings is None or not remembers(runbook, settings):

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from omc_runbook.aws import endpoint as endpoints
 from omc_runbook.aws.session import Clients
-from omc_runbook.headless import workers
+from omc_runbook.headless import places, workers
 from omc_runbook.headless.places import SCHEME
 from omc_runbook.headless.workers import WorkerEnd
 from omc_runbook.masking import fingerprint
@@ -142,11 +142,14 @@ def look(fleet: Fleet) -> Runs:
     An environment that could not be looked at is among them, with the reason.
     """
     place, key = os.environ.get(PLACE_VARIABLE, "") or str(own_record.folder().absolute()), fingerprint.new_key()
+    names = ",".join(each.name for each in fleet.environments)
+    parameters = {"environment": fleet.environment, "environments": names, "runbook_toml": fleet.runbook_toml}
+    main = places.signs_in(FLEET, parameters)
     jobs = {
         each.name: Job(
             environment=each,
             place=place,
-            main=fleet.environment,
+            main=main,
             runbook_toml=fleet.runbook_toml,
             spare=tempfile.gettempdir(),
             key=key,

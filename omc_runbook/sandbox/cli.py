@@ -184,11 +184,13 @@ def mend(fault: str | None) -> None:
     if drills.current(running):
         _end_drill(running, as_json=False)
         return
+    was_broken = fault is None or fault in lifecycle.status(running)["broken"]
     catalogue.mend(running.endpoint, fault)
     broken = [other for other in lifecycle.status(running)["broken"] if fault is not None and other != fault]
     lifecycle.ask(running, "POST", "note", {"world": "healthy", "broken": broken})
     still = f"Still broken: {', '.join(broken)}." if broken else "The world is healthy."
-    click.echo(f"Repaired {fault or 'everything'}. {still}")
+    done = f"Repaired {fault or 'everything'}." if was_broken else f"{fault} was not broken."
+    click.echo(f"{done} {still}")
 
 
 @sandbox.command(name="drill")

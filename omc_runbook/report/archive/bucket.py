@@ -185,7 +185,10 @@ class S3Folder:
         return content
 
     def _insist(self, do: str, permission: str, call: Callable[[], T], consequence: str = "") -> T:
-        answer = attempt(self.address, permission, call)
+        try:
+            answer = attempt(self.address, permission, call)
+        except CouldNotLook as error:
+            raise CouldNotLook(f"Could not {do} {self.address}: {error} {consequence}".strip()) from None
         if not isinstance(answer, ReadFailure):
             return answer
         if answer.code == "NoSuchBucket":
