@@ -20,7 +20,7 @@ from omc_runbook import __name__ as package
 from omc_runbook.masking import coredump, left_over
 from omc_runbook.model import ending, streams
 from omc_runbook.model.commands import StrictGroup
-from omc_runbook.model.errors import OUT_OF_MEMORY, RunbookError, UsageError
+from omc_runbook.model.errors import OUT_OF_MEMORY, CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.letters import in_a_line, on_one_line, printable, shorten
 from omc_runbook.sandbox.cli import sandbox
 
@@ -355,7 +355,9 @@ def policy(
     """Print the IAM policy that a runbook needs.
 
     It is the least for an environment, as JSON. Where runbook.toml names a role, first the role's and then the
-    caller's.
+    caller's. Without a sign-in it is made of names alone, to ask for access with.
+
+    Exit code: 2 where AWS could not be read, 3 wrong usage.
     """
     from omc_runbook.headless import places, publishing
     from omc_runbook.model.environment import load
@@ -375,6 +377,8 @@ def policy(
         click.echo(each.document)
     for sentence in least.notes:
         click.echo(sentence, err=True)
+    if least.unread:
+        raise CouldNotLook(least.unread)
 
 
 @cli.command()

@@ -33,6 +33,7 @@ from botocore.exceptions import (
     ProfileNotFound,
     SSOError,
     TokenRetrievalError,
+    UnknownRegionError,
 )
 from botocore.loaders import Loader, create_loader
 
@@ -312,6 +313,14 @@ def configured_region(profile: str = "") -> str:
         return boto3.Session(profile_name=profile or None).region_name or ""
     except ProfileNotFound:
         return ""
+
+
+def partition_of(region: str) -> str:
+    """The partition of a region, such as aws-cn; aws for a region that boto3 does not know."""
+    try:
+        return boto3.Session().get_partition_for_region(region)
+    except (UnknownRegionError, ProfileNotFound):
+        return "aws"
 
 
 def _no_profile(error: ProfileNotFound, profile: str) -> str:

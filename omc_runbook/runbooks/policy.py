@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from omc_runbook.aws.session import Clients
+from omc_runbook.aws.session import Clients, partition_of
 from omc_runbook.aws.sts import Caller
 from omc_runbook.headless import last_run, notebooks
 from omc_runbook.model.audit import AuditSettings
-from omc_runbook.model.environment import LOCAL
-from omc_runbook.model.errors import UsageError
+from omc_runbook.model.environment import LOCAL, Environment
+from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import FLEET
 from omc_runbook.model.parameters import split_names
 from omc_runbook.report.archive.bucket import S3Folder
@@ -28,6 +28,8 @@ from omc_runbook.snapshot.state import Snapshot
 
 _QUERY = ("cloudtrail:GetEventDataStore", "cloudtrail:GetQueryResults", "cloudtrail:StartQuery")
 """To read the calls in an event data store of CloudTrail Lake."""
+_SOMEBODY = "the caller"
+"""Who is called so where AWS did not say who that is."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,13 @@ class LeastPolicy:
 
     A runbook that calls nothing has none: IAM knows no policy without a statement.
 
-    `notes` says in sentences what a runbook needs besides in some environments, or why it needs nothing.
+    `notes` says in sentences what a runbook needs besides in some environments, or why it needs nothing; `unread`, why
+    AWS could not be read, so that the policies are made of names alone.
     """
 
     policies: tuple[PrincipalPolicy, ...]
     notes: tuple[str, ...]
+    unread: str = ""
 
 
 def actions_of(runbook: str) -> Actions:
@@ -62,8 +66,8 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     """The least policy for a runbook on an environment, with the ARNs that are there.
 
     `applies` says whether also to apply its plan; with None, as the runbook is mostly used. The environment is read for
-    the ARNs; what the caller may not read is named by its pattern. Raises UsageError for an unknown runbook
-    and for several environments, and what `snapshot.reading.identify` raises.
+    the ARNs; what the caller may not read is named by its pattern, and so is all for somebody who cannot sign in yet.
+    Raises UsageError for an unknown runbook, for several environments, and as `snapshot.reading.identify` does.
     """
     needed = actions_of(runbook)
     if needed.why_none:
@@ -74,7 +78,11 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
     if environment == LOCAL:
         raise UsageError("The local environment needs no policy: its secrets are in a .env.")
     clients = Clients.of(settings.names)
-    snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
+    unread = ""
+    try:
+        snapshot = take(clients, settings, identify(clients, settings), lambda: datetime.now(UTC))
+    except CouldNotLook as error:
+        snapshot, unread = _of_names(settings), str(error)
     more, some = (needed.apply, needed.sometimes_to_apply) if needed.does_apply(applies) else ((), ())
     actions = (*needed.plan, *more)
     actions += (*_for_key(snapshot, actions), *_for_services(snapshot, actions))
@@ -83,11 +91,30 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
         document = _with_events(document, settings.audit, snapshot.caller)
     role = settings.names.role_arn
     own = PrincipalPolicy(role or snapshot.caller.arn, document)
-    of_caller = PrincipalPolicy(snapshot.caller.source, _assuming(role))
-    notes = [f"Sometimes also: {each}." for each in (*needed.sometimes, *some)]
+    of_caller = PrincipalPolicy(snapshot.caller.source or _SOMEBODY, _assuming(role))
+    notes = [_about_names(snapshot)] if unread else []
+    notes += [f"Sometimes also: {each}." for each in (*needed.sometimes, *some)]
     if runbook == FLEET:
         notes += _for_others(settings.name, runbook_toml)
-    return LeastPolicy((own, of_caller) if role else (own,), tuple(notes))
+    return LeastPolicy((own, of_caller) if role else (own,), tuple(notes), unread)
+
+
+def _of_names(settings: Environment) -> Snapshot:
+    """An environment of which nothing was read, in the account that runbook.toml names, or else in any."""
+    names = settings.names
+    _, partition, *_, account, _ = (names.role_arn or f"arn:{partition_of(names.region)}:iam::*:root").split(":")
+    caller = Caller(names.account_id or account, f"arn:{partition}:iam::{names.account_id or account}:root")
+    return Snapshot(environment=settings, taken=datetime.now(UTC), caller=caller, endpoint="")
+
+
+def _about_names(snapshot: Snapshot) -> str:
+    """What is not exact in a policy that is made of names alone."""
+    account = "* for the account" if snapshot.account == "*" else f"account {snapshot.account}"
+    return (
+        f"Made of {snapshot.environment.origin} alone, with {account}: AWS was not read. What only AWS shows, such as"
+        " the secret's KMS key, other secrets and other roles, is missing or a wildcard. Print it again once you can"
+        " sign in."
+    )
 
 
 def _for_others(environment: str, runbook_toml: str) -> Iterator[str]:
@@ -178,14 +205,14 @@ def with_notifications(least: LeastPolicy, topics: Sequence[str]) -> LeastPolicy
 
 def _caller(least: LeastPolicy) -> PrincipalPolicy:
     """The caller's policy, without a statement where a runbook needs none."""
-    nothing = PrincipalPolicy("the caller", json.dumps({"Version": "2012-10-17", "Statement": []}))
+    nothing = PrincipalPolicy(_SOMEBODY, json.dumps({"Version": "2012-10-17", "Statement": []}))
     return least.policies[-1] if least.policies else nothing
 
 
 def _partition(least: LeastPolicy) -> str:
-    """The partition of the caller's account, such as aws-cn; aws where there was nobody to ask."""
-    arn = _caller(least).principal
-    return arn.split(":")[1] if arn.startswith("arn:") else "aws"
+    """The partition of the accounts, such as aws-cn; aws where there was nobody to ask."""
+    arns = (each.principal for each in least.policies if each.principal.startswith("arn:"))
+    return next((arn.split(":")[1] for arn in arns), "aws")
 
 
 def _with_statements(least: LeastPolicy, statements: Iterable[dict[str, Any]], notes: Sequence[str]) -> LeastPolicy:
@@ -194,7 +221,7 @@ def _with_statements(least: LeastPolicy, statements: Iterable[dict[str, Any]], n
     document = json.loads(caller.document)
     document["Statement"] += [{"Effect": "Allow", **each} for each in statements]
     own = replace(caller, document=json.dumps(document, indent=2))
-    return LeastPolicy((*least.policies[:-1], own), (*least.notes, *notes))
+    return replace(least, policies=(*least.policies[:-1], own), notes=(*least.notes, *notes))
 
 
 def _key(name: str, principal: str) -> dict[str, Any]:

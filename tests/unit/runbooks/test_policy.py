@@ -1,17 +1,22 @@
-"""What keeping records in S3 and notifying SNS topics add to a policy."""
+"""What keeping records in S3 and notifying SNS topics add to a policy, and one for who cannot sign in yet."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from omc_runbook.model.errors import UsageError
+from omc_runbook.aws.session import Clients
+from omc_runbook.aws.sts import Caller
+from omc_runbook.model.environment import Environment
+from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.report.archive import bucket
 from omc_runbook.runbooks.policy import (
     LeastPolicy,
     PrincipalPolicy,
+    actions_of,
     least_policy,
     with_notifications,
     with_records,
@@ -57,3 +62,43 @@ def test_a_policy_is_that_of_one_environment() -> None:
     """Also of a runbook that looks at several: the names with commas are none that is unknown."""
     with pytest.raises(UsageError, match=r"one environment: run it once for each of staging, production\."):
         least_policy("audit", "staging, production")
+
+
+ROLE_TABLE = '[environments.staging]\nrole_arn = "arn:aws-cn:iam::210987654321:role/{environment}"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "account", "principals"),
+    [
+        ("", "arn:aws:secretsmanager:ap-southeast-2:*", ["arn:aws:iam::*:root"]),
+        (
+            'account_id = "123456789012"\nregion = "cn-north-1"\n',
+            "arn:aws-cn:secretsmanager:cn-north-1:123456789012",
+            ...,
+        ),
+        (
+            ROLE_TABLE,
+            "arn:aws-cn:secretsmanager:ap-southeast-2:210987654321",
+            ["arn:aws-cn:iam::210987654321:role/staging", "the caller"],
+        ),
+    ],
+)
+def test_who_cannot_sign_in_yet_gets_a_policy_of_names(
+    text: str, account: str, principals: Any, bare_names: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """To ask for access with: it says what is not exact, and that nothing was read."""
+
+    def identify(clients: Clients, environment: Environment) -> Caller:
+        raise CouldNotLook("No AWS credentials were found.")
+
+    monkeypatch.setattr("omc_runbook.runbooks.policy.identify", identify)
+    (tmp_path / "runbook.toml").write_text(text)
+    least = least_policy("verify", "staging", str(tmp_path / "runbook.toml"))
+    assert least.unread == "No AWS credentials were found." and "Made of names from" in least.notes[0]
+    assert principals is ... or [each.principal for each in least.policies] == principals
+    found = _statements(least.policies[0])
+    assert found["secretsmanager:GetSecretValue"] == [f"{account}:secret:ohmycoins-staging-app-secrets-??????"]
+    assert {*found} == {*actions_of("verify").plan}
+    assert all("account" in note or note.startswith("Sometimes also") for note in least.notes)
+    place = bucket.parse("s3://some-bucket/records", lambda: None)
+    assert with_records(least, place).unread == least.unread
