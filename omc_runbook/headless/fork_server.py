@@ -21,8 +21,6 @@ LONGEST_FOLDER = 107 - len("/listener-12345678")
 """Bytes of the path of a folder that a socket fits into."""
 FOLDER_VARIABLE = "OMC_RUNBOOK_FORK_FOLDER"
 """Names the folder to the process that is started."""
-_SHORT = "/tmp"
-"""Where a socket may be if not where temporary files belong; its folder is private."""
 _SETTING = "tempdir"
 """Where multiprocessing keeps its folder for temporary files."""
 
@@ -54,10 +52,9 @@ def _folder() -> str:
     """multiprocessing's folder for temporary files: one of ours, in /tmp where TMPDIR has too long a path."""
     settings = current_process()._config  # type: ignore[attr-defined]
     if settings.get(_SETTING) is None:
-        parent = None if temporary.has_room(LONGEST_FOLDER) else _SHORT
         # Where /tmp cannot be written, multiprocessing makes one where temporary files belong.
         with suppress(OSError):
-            _made[:] = [temporary.folder("fork", parent)]
+            _made[:] = [temporary.folder("fork", temporary.short_parent(LONGEST_FOLDER))]
             settings[_SETTING] = _made[0].name
     return util.get_temp_dir()
 

@@ -5,7 +5,6 @@ import json
 import os
 import socket
 import socketserver
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,7 +16,8 @@ VARIABLE = "OMC_RUNBOOK_MASKING_SOCKET"
 """The environment variable with the path of the listener's socket."""
 
 _TIMEOUT = 10.0
-_LONGEST_PATH = 100
+_LONGEST_FOLDER = 100 - len("/kernel-ipc-5")
+"""The path of a socket, the kernel's too, is limited to some hundred characters."""
 
 
 def announce_value(text: str, name: str) -> None:
@@ -55,7 +55,7 @@ def listen(on_value: Callable[[str, str], None], on_words: Callable[[Iterable[st
         # Many versions are read at once, and a connection beyond the queue is refused at once instead of waiting.
         request_queue_size = 128
 
-    with temporary.folder("io", _short_folder()) as folder:
+    with temporary.folder("io", temporary.short_parent(_LONGEST_FOLDER)) as folder:
         path = Path(folder, "socket")
         with AnnouncementServer(str(path), Announcement) as server:
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -82,9 +82,3 @@ def _send(message: dict[str, object]) -> None:
         raise RunbookError(
             "The process that runs this notebook no longer receives values to mask: run the notebook again."
         ) from None
-
-
-def _short_folder() -> str | None:
-    """Choose the socket's parent folder: socket paths, the kernel's too, are limited to some hundred characters."""
-    is_short = len(tempfile.gettempdir()) < _LONGEST_PATH - len("/omc-io-12345678-1234567-12345678/kernel-ipc-5")
-    return None if is_short else "/tmp"  # noqa: S108 - the folder in it is private

@@ -24,10 +24,11 @@ def folder(kind: str, parent: str | None = None) -> tempfile.TemporaryDirectory[
     return tempfile.TemporaryDirectory(prefix=f"omc-{kind}-{_machine()}-{process}-", dir=parent)
 
 
-def has_room(length: int) -> bool:
-    """Whether the path of a folder has so many bytes at most, where temporary files belong."""
+def short_parent(length: int) -> str | None:
+    """Where the path of a folder has so many bytes at most, as for a socket: None is where temporary files belong."""
     name = f"/omc-longest-{_machine()}-{os.getpid()}-12345678"
-    return len(os.fsencode(tempfile.gettempdir()) + name.encode()) <= length
+    is_short = len(os.fsencode(tempfile.gettempdir()) + name.encode()) <= length
+    return None if is_short else "/tmp"  # noqa: S108 - the folder in it is private
 
 
 def draft(path: Path) -> tuple[int, Path]:
