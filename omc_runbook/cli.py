@@ -118,10 +118,12 @@ def _pairs(parameters: tuple[tuple[str, str], ...], assignments: tuple[str, ...]
             raise UsageError(
                 f"Word {number} after the runbook's name is not NAME=VALUE, as in environment=staging, with no space."
             )
-    from omc_runbook.model.parameters import or_empty
+    from omc_runbook.model.parameters import or_empty, without_spaces
 
     words = (*parameters, *((name, value) for name, _, value in (word.partition("=") for word in assignments)))
-    return tuple((name, or_empty(value)) for name, value in words)
+    # A run's record is named after its environment, or several.
+    own = {name: without_spaces if name == "environment" else str for name, _ in words}
+    return tuple((name, own[name](or_empty(value))) for name, value in words)
 
 
 def _values(

@@ -138,6 +138,11 @@ def first_name(text: str) -> str:
     return text.partition(",")[0].strip()
 
 
+def without_spaces(text: str) -> str:
+    """A comma-separated parameter without spaces around its commas: it names a run's record, however it is typed."""
+    return ",".join(name.strip() for name in text.split(",")) if "," in text else text
+
+
 def convert(name: str, text: str, kind: str) -> Any:
     """A parameter's text as a value of its type; raises UsageError where it is none."""
     if kind == "bool":

@@ -272,6 +272,12 @@ def test_records_are_listed_by_how_they_ended(tmp_path: Path, capsys: pytest.Cap
     )
 
 
+def test_several_environments_are_one_parameter_however_they_are_typed() -> None:
+    """Else the records of one audit had two names."""
+    typed = (("environment", "a, b"), ("keys", "A, B"))
+    assert cli._pairs(typed, ("environment= c ,d",)) == (("environment", "a,b"), typed[1], ("environment", "c,d"))
+
+
 def test_equal_findings_of_several_environments_are_one_entry() -> None:
     """With the environments named, and the first one's command."""
     one = TargetOutcome(environment="a", account="", region="", endpoint="", status="findings")
