@@ -222,9 +222,7 @@ def run(
 @cli.command()
 @click.argument("environments", nargs=-1, metavar="[ENVIRONMENT]...", shell_complete=_complete_environments)
 @_parameters_option("A parameter of fleet.ipynb, such as runbook_toml; may be repeated.")
-@click.option(
-    "--timeout", type=_Seconds(1, DAY), metavar="SECONDS", help="How long each may take, by default 120."
-)
+@click.option("--timeout", type=_Seconds(1, DAY), metavar="SECONDS", help="How long each may take, by default 120.")
 @_run_options
 @click.pass_context
 def fleet(
