@@ -25,7 +25,7 @@ from omc_runbook.model.environment_names import PROJECT, environment_in, means_p
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import CONFIRMED, warn_once
 from omc_runbook.model.notify import Notify
-from omc_runbook.model.parameters import split_names
+from omc_runbook.model.parameters import first_name, split_names
 from omc_runbook.model.records import RecordSettings
 from omc_runbook.model.schedule import Schedule
 from omc_runbook.model.shell import command
@@ -329,7 +329,10 @@ def _refuse_unknown(settings: _Settings, names: Sequence[str]) -> None:
     for environment, what in of_what:
         if environment not in ("", *names):
             unknown = f'environment "{environment}" of {what} is unknown'
-            raise UsageError(f"{FILE_NAME}: {unknown}{nearest(environment, names)}")
+            first = first_name(environment)
+            is_one_of_several = first in names and first != environment
+            way = f": name one; a run on several goes by its first, {first}." if is_one_of_several else nearest(environment, names)
+            raise UsageError(f"{FILE_NAME}: {unknown}{way}")
 
 
 @dataclass(frozen=True)

@@ -272,10 +272,12 @@ class Outcome:
 
     @classmethod
     def of_failure(cls, runbook: str, environment: str, started: datetime, failure: str) -> Outcome:
-        """The outcome of a run that broke off before it had one."""
+        """The outcome of a run that broke off before it had one; of several environments it has the first, as others."""
+        names = [name.strip() for name in environment.split(",")]
         return cls(
             runbook=runbook,
-            environment=environment,
+            environment=names[0],
+            where=", ".join(names) if names[1:] else "",
             account="",
             region="",
             endpoint="",

@@ -260,6 +260,9 @@ def test_an_environment_that_is_not_there_is_refused_in_each_table(folder: Path,
     (folder / "runbook.toml").write_text(f'{entry}\nenvironment = "stagin"\n')
     with pytest.raises(UsageError, match=f'environment "stagin" of {what} is unknown: did you mean staging'):
         environment.load("production")
+    (folder / "runbook.toml").write_text(f'{entry}\nenvironment = "staging, production"\n')
+    with pytest.raises(UsageError, match="is unknown: name one; a run on several goes by its first, staging"):
+        environment.load("production")
 
 
 def test_names_that_cannot_be_read_are_not_passed_over(folder: Path) -> None:

@@ -13,6 +13,7 @@ from support.outcomes import NOW, an_outcome
 from omc_runbook.headless import last_run, overview, schedules
 from omc_runbook.headless.news import Open, Standing
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import Outcome
 from omc_runbook.runbooks import run
 
 pytest.importorskip("cronsim", reason="cronsim is not installed")
@@ -61,6 +62,14 @@ def test_a_last_run_that_says_nothing_hides_no_missing_one(tmp_path: Path, monke
     assert f"{path} cannot be read" in state()
     path.rmdir()
     assert "it never ran" in state()
+
+
+def test_a_run_on_several_environments_is_remembered_by_the_first_also_where_it_could_not_begin(tmp_path: Path) -> None:
+    """Else what it could not look at would stay open for ever, under a name that no other run has."""
+    failed = Outcome.of_failure("audit", "staging, eu", NOW, "No AWS credentials were found.")
+    last_run.write(tmp_path, failed, NOTHING_OPEN)
+    found = last_run.read(tmp_path, "audit", "staging")
+    assert found and found.status == "failed" and failed.where == "staging, eu"
 
 
 def test_a_run_of_another_project_hides_no_missing_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
