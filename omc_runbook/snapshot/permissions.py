@@ -134,20 +134,19 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
         others = other_references.references_of(snapshot) if is_needed else ()
         return (own, *(ref.secret_arn for ref in others if ref.secret_arn))
     if permission == "ecs:RegisterTaskDefinition":
-        families = {definition.family for definition in snapshot.task_definitions.values()}
-        return tuple(f"{base}:task-definition/{family}:*" for family in sorted(families)) or ("*",)
+        families = {definition.family for definition in snapshot.task_definitions.values()} or {names.task_family}
+        return tuple(f"{base}:task-definition/{family}:*" for family in sorted(families))
     if service == "ecs":
         return tuple(f"{base}:{kind}/{names.cluster}{'/*' if kind != 'cluster' else ''}" for kind in _KINDS[permission])
     if permission == "iam:PassRole":
         definitions = snapshot.task_definitions.values()
         passed = {arn for each in definitions for arn in (each.execution_role_arn, each.task_role_arn) if arn}
-        return tuple(sorted(passed)) or ("*",)
+        return tuple(sorted(passed or _roles_by_name(snapshot)))
     if service == "iam":
         roles = {*snapshot.permissions, *snapshot.task_roles}
-        base = f"arn:{caller.partition}:iam::{caller.account}:role"
         if not roles or snapshot.gaps.get("services"):
             # Which roles the task definitions name is seen once they can be read.
-            roles |= {f"{base}/{name}" for name in (names.execution_role, names.task_role)}
+            roles |= _roles_by_name(snapshot)
         return tuple(sorted(roles))
     if service == "kms" and snapshot.kms_key:
         return (snapshot.kms_key.arn,)
@@ -160,6 +159,12 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
         arns = tuple(f"{start}:{region}:{caller.account}:log-group:{group}:*" for region, group in sorted(places))
         return arns or (f"{base}:log-group:*",)
     return ("*",)
+
+
+def _roles_by_name(snapshot: Snapshot) -> set[str]:
+    names, caller = snapshot.environment.names, snapshot.caller
+    base = f"arn:{caller.partition}:iam::{caller.account}:role"
+    return {f"{base}/{name}" for name in (names.execution_role, names.task_role)}
 
 
 def _searched(snapshot: Snapshot, permission: str) -> tuple[str, ...]:

@@ -100,5 +100,7 @@ def test_who_cannot_sign_in_yet_gets_a_policy_of_names(
     assert found["secretsmanager:GetSecretValue"] == [f"{account}:secret:ohmycoins-staging-app-secrets-??????"]
     assert {*found} == {*actions_of("verify").plan}
     assert all("account" in note or note.startswith("Sometimes also") for note in least.notes)
+    writes = _statements(least_policy("add_key", "staging", str(tmp_path / "runbook.toml"), True).policies[0])
+    assert not any("*" in writes[action] for action in ("iam:PassRole", "ecs:RegisterTaskDefinition"))
     place = bucket.parse("s3://some-bucket/records", lambda: None)
     assert with_records(least, place).unread == least.unread
