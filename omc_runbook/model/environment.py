@@ -39,7 +39,7 @@ NOTEBOOKS = "notebooks"
 GUIDE = "the guide"
 """The source of names that no file sets."""
 _PREFIX = "OMC_"
-_NEAR = 0.8
+_NEAR = 0.82
 """Least similarity, of 1, of a variable's name and the one that may be meant."""
 _PARSED = 16
 """How many texts of runbook.toml are remembered with what they say."""
@@ -331,7 +331,11 @@ def _refuse_unknown(settings: _Settings, names: Sequence[str]) -> None:
             unknown = f'environment "{environment}" of {what} is unknown'
             first = first_name(environment)
             is_one_of_several = first in names and first != environment
-            way = f": name one; a run on several goes by its first, {first}." if is_one_of_several else nearest(environment, names)
+            way = (
+                f": name one; a run on several goes by its first, {first}."
+                if is_one_of_several
+                else nearest(environment, names)
+            )
             raise UsageError(f"{FILE_NAME}: {unknown}{way}")
 
 

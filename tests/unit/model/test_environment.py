@@ -170,8 +170,12 @@ def test_a_bad_variable_is_one_sentence(name: str, value: str, place: str, monke
     [
         ("OMC_ACCOUNT_IDD", "OMC_ACCOUNT_ID"),
         ("OMC_CLUSTRE", "OMC_CLUSTER"),
+        ("OMC_ACCOUNT", "OMC_ACCOUNT_ID"),
         ("OMC_ENVIRONMENT__STAGING__ACCOUNT_ID", "OMC_ENVIRONMENTS__STAGING__ACCOUNT_ID"),
-        *((each, "") for each in ("OMC_CLUSTERS", "OMC_RECORDS__KMS_KEY", "OMC_SECRET_KEY", "OMC_CACHE", "OMC_PORT")),
+        *(
+            (each, "")
+            for each in ("OMC_CLUSTERS", "OMC_RECORDS__KMS_KEY", "OMC_SECRET_KEY", "OMC_MAPS_KEY", "OMC_CACHE")
+        ),
     ],
 )
 def test_a_misspelt_variable_is_told_and_ignored(
