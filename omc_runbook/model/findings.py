@@ -272,7 +272,7 @@ class Outcome:
 
     @classmethod
     def of_failure(cls, runbook: str, environment: str, started: datetime, failure: str) -> Outcome:
-        """The outcome of a run that broke off before it had one; of several environments it has the first, as others."""
+        """The outcome of a run that broke off before it had one; of several environments it has the first."""
         names = [name.strip() for name in environment.split(",")]
         return cls(
             runbook=runbook,
