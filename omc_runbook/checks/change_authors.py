@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.secretsmanager import CURRENT
@@ -15,7 +16,12 @@ DETAIL = re.compile(r"(md|ua|os|lang|cfg|m|api|app|exec-env|prompt)/\S*|\S*#\S*"
 
 def write_of(snapshot: Snapshot, version_id: str) -> Event | None:
     """The newest call that made a version or moved AWSCURRENT to it; None where CloudTrail has none."""
-    calls = (event for event in snapshot.writes or () if event.version_id == version_id and not event.error)
+    return newest_write(snapshot.writes or (), version_id)
+
+
+def newest_write(events: Iterable[Event], version_id: str) -> Event | None:
+    """The newest of some calls that made a version or moved AWSCURRENT to it; None where none did."""
+    calls = (event for event in events if event.version_id == version_id and not event.error)
     writes = [event for event in calls if not event.stages or CURRENT in event.stages]
     return max(writes, key=lambda event: event.time, default=None)
 

@@ -8,6 +8,7 @@ import secrets
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from support import forked_command
 from support.administrator import BAD, Place, at_work
 from support.paths import SUPPORT
 from support.runs import SECRET, deny
+from support.snapshots import NOW, event
 
-from omc_runbook.aws import secretsmanager
+from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.changes.deploy.executor import NOTHING_TO_RESTORE, STEPS, SecretResult
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
 from omc_runbook.model.findings import Finding
@@ -491,6 +493,24 @@ def test_somebody_elses_edit_before_ours_stays_and_is_told(place: Place) -> None
         place.rotate("SECRET_KEY", step=step)
     assert place.members["SMTP_PASSWORD"] == new and not place.labels()
     assert place.service("worker")["deployments"][0]["id"] == before
+
+
+def test_who_moved_a_kept_version_back_before_ours_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And when: not who wrote that version long before."""
+    former, later = place.current, place.put(SMTP_PASSWORD=secrets.token_hex(16))
+    wrote = event("PutSecretValue", NOW - timedelta(hours=1), former, "writer")
+    moved = event("UpdateSecretVersionStage", NOW, former, "mover")
+    calls = {wrote.name: (wrote,), moved.name: (moved,)}
+
+    def step(name: str) -> None:
+        if name == "move":
+            monkeypatch.setattr(cloudtrail, "lookup_events", lambda _trail, name, *_rest: calls.get(name, ()))
+            place.secretsmanager.update_secret_version_stage(
+                SecretId=SECRET, VersionStage="AWSCURRENT", MoveToVersionId=former, RemoveFromVersionId=later
+            )
+
+    with pytest.raises(ConflictError, match=rf"changed \S+ since this plan was made \(mover, {NOW:%H:%M:%S} UTC\)"):
+        place.rotate("SECRET_KEY", step=step)
 
 
 def test_somebody_elses_edit_during_a_failing_roll_out_is_not_undone(

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from omc_runbook.aws import cloudtrail, secretsmanager
+from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.secretsmanager import CURRENT, Value
 from omc_runbook.aws.session import Clients, ReadFailure, attempt, require
 from omc_runbook.changes.database import rotation
@@ -19,6 +20,7 @@ from omc_runbook.changes.secret import current_version
 from omc_runbook.changes.secret.current_version import UPDATE_STAGE, InterruptedAfterMove
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import LABEL, KeyChange, SecretPlan, why_not_writable
+from omc_runbook.checks.change_authors import newest_write
 from omc_runbook.masking import registry
 from omc_runbook.masking.document import Document, DocumentError, compare, parse
 from omc_runbook.masking.value import Masked, reveal
@@ -319,13 +321,13 @@ class SecretWriter:
 
     def _author(self, version_id: str, names: tuple[str, ...] = WRITING_CALLS) -> str:
         since, trail = self._plan.read_at - CLOCK_SKEW, self._clients("cloudtrail")
+        events: list[Event] = []
         for name in names:
             lookup = partial(cloudtrail.lookup_events, trail, name, self._plan.secret_name, since, 50)
-            events = attempt(f"who called {name}", "cloudtrail:LookupEvents", lookup)
-            for event in () if isinstance(events, ReadFailure) else events:
-                if event.version_id == version_id and not event.error:
-                    return f" ({event.principal}, {event.time:%H:%M:%S} UTC)"
-        return " (CloudTrail has no event of it yet)"
+            found = attempt(f"who called {name}", "cloudtrail:LookupEvents", lookup)
+            events += () if isinstance(found, ReadFailure) else found
+        event = newest_write(events, version_id)
+        return f" ({event.principal}, {event.time:%H:%M:%S} UTC)" if event else " (CloudTrail has no event of it yet)"
 
 
 def _document(value: Value | None) -> Document | None:
