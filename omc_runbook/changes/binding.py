@@ -13,7 +13,6 @@ from omc_runbook.changes.fix.steps import FixStep, RestoreSecret, RestoreVersion
 from omc_runbook.changes.secret.create_plan import CreatePlan
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, document_of
-from omc_runbook.changes.values.sources import GENERATED
 from omc_runbook.masking import registry
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.fingerprint import slow_fingerprint
@@ -80,8 +79,9 @@ def _of_values(plan: SecretPlan, snapshot: Snapshot, salt: str) -> dict[str, str
     for change in plan.changed:
         member, name = document.get(change.key), f"the new value of {change.key} in {plan.secret_name}"
         if member is not None:
-            is_made_later = change.origin.startswith(GENERATED)
-            fingerprints[name] = LATER if is_made_later else slow_fingerprint(member.injected, current, salt, name)
+            fingerprints[name] = (
+                LATER if change.is_generated else slow_fingerprint(member.injected, current, salt, name)
+            )
     return fingerprints
 
 

@@ -249,13 +249,12 @@ def undo(environment: Environment, plan: SecretPlan, result: SecretResult | None
             f"back to version {plan.base[:8]}",
             lead="Makes it current again, redeploys every service and verifies the new tasks.",
             command=remedies.command_to_apply(environment, remedy),
-        ),
-        Entry(
-            "by hand",
-            lead="Only makes it current again; redeploy every service afterwards.",
-            command=remedy.command,
-        ),
+        )
     ]
+    # Another run that applies this plan generates other values, and so makes another version.
+    if not (is_ahead and any(change.is_generated for change in plan.changed)):
+        lead = "Only makes it current again; redeploy every service afterwards."
+        entries.append(Entry("by hand", lead=lead, command=remedy.command))
     return Listing("Undo, once the plan has been applied" if is_ahead else "Undo", entries)
 
 

@@ -15,7 +15,7 @@ from omc_runbook.changes.deploy import readiness
 from omc_runbook.changes.deploy.rollout import expected
 from omc_runbook.changes.values import encryption
 from omc_runbook.changes.values.source_file import NewValue
-from omc_runbook.changes.values.sources import printable_key, refuse_list
+from omc_runbook.changes.values.sources import GENERATED, printable_key, refuse_list
 from omc_runbook.changes.values.validation import objection
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import ECS_FIELDS
@@ -64,6 +64,11 @@ class KeyChange:
     def sentence(self) -> str:
         """What would happen to the key."""
         return f"{self.key} would be {self.action}{f' ({self.origin})' if self.origin else ''}."
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether its value is made by the run that applies the plan, and so is another in each run."""
+        return self.origin.startswith(GENERATED)
 
 
 @dataclass(frozen=True)

@@ -473,6 +473,12 @@ def test_the_way_back_is_a_command_that_works_where_it_is_needed() -> None:
     given = f"-p environment production -p runbook_toml /srv/runbook.toml -p version {plan.base}"
     assert f"omc-runbook run restore {given} -p apply true -p confirm production" in text
     assert f"--move-to-version-id {plan.base} --remove-from-version-id {plan.token}" in text
+    drawn = replace(plan, changes=tuple(replace(each, origin="generated (hex-32)") for each in plan.changes))
+    applied = SecretResult(plan=drawn, version_change=VersionChange(plan.base, plan.token, plan.changed))
+    by_hand = f"--remove-from-version-id {plan.token}"
+    assert by_hand in changes.undo(production, drawn, applied).to_text()
+    ahead = changes.undo(production, drawn, None).to_text()
+    assert given in ahead and by_hand not in ahead, "the run that applies it makes another version"
     first = replace(plan, base="")
     done = SecretResult(plan=first, version_change=VersionChange("", first.token, first.changed))
     assert "omc-runbook" not in changes.undo(production, first, done).to_text()
