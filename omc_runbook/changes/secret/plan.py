@@ -161,9 +161,16 @@ def document_of(snapshot: Snapshot) -> Document:
         remedy = correct(snapshot, "secret")
         way = remedy.command if remedy else ""
         lead = "" if not way or is_sentence(way) else "To take these names over: "
-        fact = f"{snapshot.environment.names.secret} has no readable current version: run verify for the reason."
+        fact = f"{snapshot.environment.names.secret} has no readable current version: {reason_of_lack(snapshot)}"
         raise CouldNotLook(" ".join(filter(None, (fact, *found_instead(snapshot), lead + way))))
     return current.document
+
+
+def reason_of_lack(snapshot: Snapshot) -> str:
+    """Why the secret has no current version to read, or where that is told; the end of a sentence."""
+    is_deleted = snapshot.secret is not None and snapshot.secret.deleted
+    way = "it is scheduled for deletion. Run troubleshoot, which can cancel that."
+    return way if is_deleted else "run verify for the reason."
 
 
 def _missing_document(snapshot: Snapshot) -> str:

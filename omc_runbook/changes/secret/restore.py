@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
-from omc_runbook.changes.secret.plan import SecretPlan, change_of, current_id, is_database_password, make_plan
+from omc_runbook.changes.secret.plan import (
+    SecretPlan,
+    change_of,
+    current_id,
+    is_database_password,
+    make_plan,
+    reason_of_lack,
+)
 from omc_runbook.changes.values import encryption
 from omc_runbook.changes.values.validation import objection
 from omc_runbook.masking.document import Document, compare
@@ -30,7 +37,7 @@ def plan_restore(snapshot: Snapshot, history: VersionHistory, version: str = "")
     base = current_id(snapshot)
     if snapshot.secret is None or not base or snapshot.secret.deleted:
         gaps = snapshot.gaps.get("secret", ())
-        problem = f"{snapshot.secret_name} has no current version to go back from: run verify for the reason."
+        problem = f"{snapshot.secret_name} has no current version to go back from: {reason_of_lack(snapshot)}"
         raise CouldNotLook(gaps[0].sentence if gaps else problem)
     if not version.strip():
         return _empty(snapshot, base)

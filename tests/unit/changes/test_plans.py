@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from support.snapshots import (
     DEPLOYED,
+    NOW,
     deployment,
     document,
     healthy,
@@ -37,6 +38,7 @@ from omc_runbook.changes.deploy.rollout import expected
 from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.secret.create_plan import plan_create
 from omc_runbook.changes.secret.plan import SecretPlan, plan_update
+from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.secret.writer import VersionChange
 from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values import sources as given
@@ -52,6 +54,7 @@ from omc_runbook.model.parameters import refuse_secrets, split_names
 from omc_runbook.report import add_key, changes
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import VersionHistory
 from omc_runbook.textfile.file import SourceFile
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -514,6 +517,10 @@ def test_there_has_to_be_a_version_to_build_on() -> None:
     for snapshot in (replace(healthy(), secret=None), replace(healthy(), contents={})):
         with pytest.raises(CouldNotLook, match="has no readable current version"):
             planned(snapshot, SMTP_HOST="a.test")
+    deleted = replace(with_secret(healthy(), deleted=NOW), contents={})
+    for plan in (lambda: planned(deleted, SMTP_HOST="a.test"), lambda: plan_restore(deleted, VersionHistory(()))):
+        with pytest.raises(CouldNotLook, match=r": it is scheduled for deletion\. Run troubleshoot, which can cancel"):
+            plan()
 
 
 def test_a_file_that_others_can_read_is_warned_of(tmp_path: Path) -> None:
