@@ -28,6 +28,7 @@ from omc_runbook.runbooks.run import Run, now
 from omc_runbook.snapshot.state import Snapshot
 
 ALONE = "No review by a second person is asked for: whoever sets apply applies this plan."
+NO_FILE = "There is nothing to do, so no plan was written."
 WAYS = ("plan_to writes it to a file, without values; plan_from applies exactly the plan of such a file, or nothing.",)
 
 
@@ -47,9 +48,11 @@ class Parameters:
 class Review(Banner):
     """What the approver compares: the plan's hash and who made it; or that nobody else is asked."""
 
-    def __init__(self, headline: str, lines: tuple[str, ...] = (), filed: FiledPlan | None = None) -> None:
+    def __init__(
+        self, headline: str, lines: tuple[str, ...] = (), filed: FiledPlan | None = None, notes: tuple[str, ...] = ()
+    ) -> None:
         super().__init__("plain", headline, lines)
-        self._filed = filed
+        self._filed, self._notes = filed, notes
 
     @property
     def applies_file(self) -> bool:
@@ -57,8 +60,8 @@ class Review(Banner):
         return self._filed is not None and self._filed.is_read
 
     def attach(self, run: Run) -> Run:
-        """The run, with the plan's file in its outcome."""
-        return replace(run, filed_plan=self._filed)
+        """The run, with the plan's file in its outcome, or that none was written though one was asked for."""
+        return replace(run, filed_plan=self._filed, notes=self._notes)
 
 
 NO_REVIEW = Review(ALONE, WAYS)
@@ -121,7 +124,7 @@ def review_several(
         return NO_REVIEW
     planned, caller, created = parameters.plan, run.target.caller, clock()
     if planned is None and (plan is None or not plan.sentences):
-        return Review("There is nothing to do, so no plan was written.")
+        return Review(NO_FILE, notes=(NO_FILE,))
     salt = planned.salt if planned else fingerprint.new_salt()
     bound = binding.bind(plan, snapshots, salt, new) if plan else binding.PlanBinding({}, {}, ())
     current = PlanFile(

@@ -233,6 +233,8 @@ class Run:
     """Whether one of these is under way, so that a plan is made in its middle."""
     filed_plan: FiledPlan | None = None
     """The plan's file, where it has one."""
+    notes: tuple[str, ...] = ()
+    """What its outcome notes beside the plan's notes."""
     parameters: Mapping[str, str] | None = None
     """The parameters of the change that it finishes; None where they are the notebook's."""
     page: Page = field(default_factory=Page, repr=False, compare=False)
@@ -396,7 +398,7 @@ class Run:
             where=self._where,
             plan=plan.sentences if plan else None,
             blockers=blockers,
-            notes=plan.notes if plan else (),
+            notes=(*plan.notes, *self.notes) if plan else (),
             confirm=self.word if plan else "",
             plan_file=self.filed_plan.reference if self.filed_plan else None,
             applied=result is not None,

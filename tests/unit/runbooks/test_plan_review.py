@@ -251,8 +251,11 @@ def test_a_plan_is_never_written_over_another_file(path: Path, tmp_path: Path) -
     for both in ({"plan_from": path}, {"apply": True}):
         with pytest.raises(UsageError, match="plan_to writes a plan, and"):
             chosen(tmp_path / "new.json", **both)  # type: ignore[arg-type]
-    idle = review(snapshot, plan_update(snapshot, {}), chosen(tmp_path / "new.json"))
+    nothing = plan_update(snapshot, {})
+    idle = review(snapshot, nothing, chosen(tmp_path / "new.json"))
     assert "nothing to do" in idle.headline and not (tmp_path / "new.json").exists()
+    noted = idle.attach(a_run(snapshot)).failed("It broke off.", nothing).notes
+    assert idle.headline in noted, "without a notebook, too"
 
 
 def test_parameters_that_contradict_the_plan_are_refused(path: Path) -> None:
