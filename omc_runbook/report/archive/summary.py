@@ -25,6 +25,7 @@ Style = Literal["plain", "ok", "findings", "unknown", "failed", "error", "warnin
 
 COMMAND = "omc-runbook "
 """How a line begins that is to be pasted."""
+NOT_FINISHED = "A change is not finished: the record's page says how to finish it or take it back."
 _LABEL, _INDENT = 8, 13
 
 
@@ -117,6 +118,8 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     yield Line(f"{title(outcome)}: {end(outcome)}", style)
     for text in outcome.failure.splitlines():
         yield Line(text, "command" if text.startswith(COMMAND) else "failed", indent=2)
+    if outcome.unfinished:
+        yield Line(NOT_FINISHED, indent=2)
     if outcome.is_plan:
         yield from (Line(sentence, label="plan") for sentence in outcome.plan or ())
     if has_nothing_to_do(outcome):

@@ -110,6 +110,13 @@ def test_a_run_that_had_nothing_to_do_says_so() -> None:
         assert (empty in map(str, summary.summarise(outcome, "a.html", ""))) is says_so
 
 
+def test_a_run_that_found_an_unfinished_change_says_so() -> None:
+    """The way to finish it stands on the page, which nobody opens of a run that says only `ok`."""
+    for is_unfinished in (True, False):
+        lines = summary.summarise(replace(OUTCOME, unfinished=is_unfinished), "a.html", "")
+        assert any(summary.NOT_FINISHED in str(line) for line in lines) is is_unfinished
+
+
 def test_a_run_that_checked_nothing_counts_no_checks() -> None:
     """It broke off before."""
     lines = [str(line) for line in summary.summarise(an_outcome(failure="It ended."), "a.html", "")]
