@@ -27,7 +27,7 @@ from omc_runbook.sandbox.cli import sandbox
 F = TypeVar("F", bound=Callable[..., Any])
 
 CANNOT_FINISH, WRONG_USAGE = 2, 3
-_READ_FIRST = frozenset({"environment", "runbook_toml", "plan_from", "plan_to"})
+_READ_FIRST = frozenset({"environment", "environments", "runbook_toml", "plan_from", "plan_to"})
 DAY = 86_400
 """Seconds; nobody waits longer for an environment."""
 PROGRAM = package.replace("_", "-")

@@ -56,6 +56,8 @@ MISTAKES = [
     (f"run rotate keys={VALUE}", "saved: give a name or a path here, never a value."),
     (f"run verify runbook_toml={VALUE}", '"runbook_toml" looks like a secret'),
     (f"run audit -p environment {VALUE}", '"environment" looks like a secret'),
+    (f"fleet {VALUE}", '"environments" looks like a secret'),
+    (f"fleet staging postgresql://me:{SLIP}@host/db", '"environments" looks like a secret'),
     (f"run update plan_from={VALUE}", '"plan_from" looks like a secret'),
     (f"run rotate SECRET_KEY={VALUE}", 'rotate has no parameter "SECRET_KEY"'),
     (f"run update --values-from={VALUE}", "No such option '--values-from'"),
