@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from omc_runbook.aws.cloudtrail import Event
@@ -22,6 +22,8 @@ TRAIL_DELAY = timedelta(minutes=15)
 
 SAME_MOMENT = timedelta(seconds=2)
 """How far apart CloudTrail and Secrets Manager may date the same change."""
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def of(snapshot: Snapshot, task: Task) -> Freshness:
@@ -134,7 +136,8 @@ def _versions_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
     The newest version that existed then, unless it was only staged, or AWSCURRENT had been moved back to an older one,
     as labels show. Where CloudTrail has the calls, these decide.
     """
-    existing = [each for each in snapshot.versions if each.created <= moment and not _is_staged(snapshot, each, moment)]
+    staged = _staged(snapshot)
+    existing = [each for each in snapshot.versions if each.created <= moment and staged.get(each.id, moment) <= moment]
     if not existing:
         return ()
     newest = existing[-1]
@@ -143,7 +146,7 @@ def _versions_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
     if candidates and _may_be_staged(snapshot, newest):
         restored.append(candidates[-1].id)
     # A later move to the newest one ends a restore.
-    moves = sorted((event for event in snapshot.writes or () if _moves_current(event)), key=lambda event: event.time)
+    moves = _moves(snapshot)
     moved = [event for event in moves if event.time > newest.created]
     before = [event for event in moved if event.time <= moment]
     if before:
@@ -155,21 +158,27 @@ def _versions_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
     return (newest.id,)
 
 
-def _is_staged(snapshot: Snapshot, version: Version, moment: datetime) -> bool:
-    """Whether a version was, by CloudTrail, written under another label, and AWSCURRENT not yet moved to it."""
-    calls = [event for event in snapshot.writes or () if event.version_id == version.id and not event.error]
-    is_moved = any(_moves_current(event) and event.time <= moment for event in calls)
-    return _was_staged(calls) and not is_moved
+@once
+def _moves(snapshot: Snapshot) -> tuple[Event, ...]:
+    """The calls that moved AWSCURRENT, the oldest first."""
+    return tuple(sorted(filter(_moves_current, snapshot.writes or ()), key=lambda event: event.time))
+
+
+@once
+def _staged(snapshot: Snapshot) -> Mapping[str, datetime]:
+    """The versions that were, by CloudTrail, written under another label, and until when: AWSCURRENT moved to them."""
+    until = {event.version_id: event.time for event in reversed(_moves(snapshot))}
+    return {
+        event.version_id: until.get(event.version_id, _NEVER)
+        for event in snapshot.writes or ()
+        if event.name == "PutSecretValue" and event.stages and CURRENT not in event.stages and not event.error
+    }
 
 
 def _may_be_staged(snapshot: Snapshot, version: Version) -> bool:
     """Whether a version has a label of its own, such as AWSPENDING, and CloudTrail does not say how it was written."""
     is_known = any(event.version_id == version.id for event in snapshot.writes or ())
     return not is_known and not {CURRENT, PREVIOUS}.issuperset(version.stages)
-
-
-def _was_staged(calls: Iterable[Event]) -> bool:
-    return any(event.name == "PutSecretValue" and event.stages and CURRENT not in event.stages for event in calls)
 
 
 def values_inside(snapshot: Snapshot, task: Task, container: str = "") -> tuple[HeldValue, ...]:
