@@ -164,7 +164,7 @@ def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, str, Cal
         return
     placement = service.placement
     subnets = [*placement.subnets, *(stop.task.subnet for stop in _stops(snapshot, service) if stop.task.subnet)]
-    requests, others = _requests(snapshot, [service]), _requests(snapshot, snapshot.consumers)
+    requests, others = _requests(snapshot, [service]), _all_requests(snapshot)
     for subnet in dict.fromkeys(subnets):
         task_network = TaskNetwork(subnet, placement.groups, placement.public_ip)
         for called in _called(snapshot, service):
@@ -174,6 +174,11 @@ def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, str, Cal
                 called,
                 trace(snapshot.network, task_network, called, snapshot.environment.names.region, asked, others),
             )
+
+
+@once
+def _all_requests(snapshot: Snapshot) -> list[Request]:
+    return _requests(snapshot, snapshot.consumers)
 
 
 def _requests(snapshot: Snapshot, services: Iterable[Service]) -> list[Request]:
