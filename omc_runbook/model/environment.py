@@ -362,8 +362,6 @@ class _File:
 
 def _parse(path: Path | None) -> _File:
     variables = frozenset(pair for pair in os.environ.items() if pair[0].upper().startswith(_PREFIX))
-    for sentence in _misspelt(name for name, _ in sorted(variables)):
-        warn_once(sentence)
     return _parse_content(path, _content(path) if path else b"", variables)
 
 
@@ -379,8 +377,10 @@ def _misspelt(variables: Iterable[str]) -> Iterator[str]:
 
 
 @lru_cache(_PARSED)
-def _parse_content(path: Path | None, content: bytes, _variables: frozenset[tuple[str, str]]) -> _File:
+def _parse_content(path: Path | None, content: bytes, variables: frozenset[tuple[str, str]]) -> _File:
     """What a file's content and the OMC_… variables say: each run asks for it several times."""
+    for sentence in _misspelt(name for name, _ in sorted(variables)):
+        warn_once(sentence)
     table = table_of(path, content) if path else {}
     shared = {name: table.pop(name) for name in Names.model_fields if name in table}
     return _File(_Settings(**table), shared, _AllVariables().model_dump(exclude_none=True))
