@@ -177,9 +177,13 @@ def _values(bindings: Iterable[Binding], where: str) -> dict[str, Masked]:
     for binding in bindings:
         if binding.key is None and not binding.error:
             continue
-        if binding.error or not binding.key or binding.value is None or not NAME.fullmatch(binding.key):
-            raise UsageError(f"{where}, {_why_unread(binding)}.")
-        if _ASSIGNED_WITHIN.search(binding.original.string.lstrip()):
+        if (
+            binding.error
+            or not binding.key
+            or binding.value is None
+            or not NAME.fullmatch(binding.key)
+            or _ASSIGNED_WITHIN.search(binding.original.string.lstrip())
+        ):
             raise UsageError(f"{where}, {_why_unread(binding)}.")
         if binding.key in values:
             raise UsageError(f"{where} has {binding.key} twice: keep one of them.")
