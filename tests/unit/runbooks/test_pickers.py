@@ -105,5 +105,5 @@ def test_what_the_command_line_refuses_the_form_does_not_set(text: str) -> None:
     control.widget.value = text
     assert control.widget.value == "" and not frontend.plan.called
     frontend.say.assert_called_once_with(f"repository {IS_SECRET}")
-    control.widget.value = "/work/checkout"
-    frontend.plan.assert_called_once_with({"repository": "/work/checkout"})
+    control.widget.value = "/home/me/checkout"
+    frontend.plan.assert_called_once_with({"repository": "/home/me/checkout"})
