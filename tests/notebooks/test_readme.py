@@ -17,7 +17,8 @@ from support.paths import ROOT
 from support.platform_checkout import Platform
 from support.runs import COMMAND, SECRET, Desk, values
 
-from omc_runbook.model.environment import load
+from omc_runbook.model.catalogue import Key
+from omc_runbook.model.environment import Names, load
 from omc_runbook.runbooks import policy
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -126,9 +127,18 @@ def test_the_policy_is_what_verify_calls() -> None:
 
 
 def test_the_links_lead_somewhere() -> None:
-    """Every relative link and picture is in the repository."""
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
+    """Every relative link and picture of README and of the pages of docs/ is in the repository."""
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), (page.name, target)
+
+
+def test_every_setting_is_described() -> None:
+    """docs/configuration.md names each field of an environment and of a key once, in the first column of its table."""
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    columns = re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE)
+    named = [name for column in columns for name in re.findall(r"`(\w+)`", column)]
+    assert sorted(named) == sorted(["project", *Names.model_fields, *Key.model_fields])
 
 
 def test_the_table_names_every_runbook() -> None:
