@@ -277,7 +277,9 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
         stops = [
             stop
             for stop in _stops_about(snapshot, source)
-            if is_refusal(stop.reason) or _points_at(stop, REFUSED_BY_KEY + UNUSABLE_KEYS + REFUSED_LOOKUP)
+            if is_refusal(stop.reason)
+            or _points_at(stop, REFUSED_BY_KEY + UNUSABLE_KEYS)
+            or (_points_at(stop, REFUSED_LOOKUP) and not lacks_parameter(stop.reason))
         ]
         for arn in dict.fromkeys(demand.definition.execution_role_arn for demand in demands):
             permissions = snapshot.permissions.get(arn)

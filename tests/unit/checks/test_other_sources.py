@@ -339,6 +339,7 @@ def test_a_parameter_of_another_region_that_tasks_do_not_find() -> None:
     snapshot = failing(unseen, f"{FAILED}ParameterNotFound: invalid ssm parameters: /sender")
     [found] = run_check(CHECKS["parameter-missing"], snapshot)
     assert (found.status, found.services) == ("found", {"worker"})
+    assert found_in(snapshot) == {"parameter-missing", "pull-failed"}
 
 
 def test_what_another_account_has_to_do_is_told() -> None:
