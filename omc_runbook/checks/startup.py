@@ -21,6 +21,7 @@ from omc_runbook.messages.reasons import (
     kind_of,
     meaning_of,
     mentions,
+    why_not_pulled,
 )
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
@@ -39,6 +40,12 @@ EXIT_CODES = {
 """What an exit code says by itself: 128 and more is a signal."""
 OFTEN_LACKING = frozenset({"curl", "wget", "nc"})
 """Programs that health checks run and slim images lack."""
+IMAGE_ADVICE = {
+    "platform": "Build the image for the tasks' processor, or set runtimePlatform's cpuArchitecture in {} to its own.",
+    "limit": "Wait until the registry's limit has passed; pull with a login of the registry, or from a copy in ECR.",
+    "space": "Raise ephemeralStorage in {}, or the instances' disks, or make the image smaller.",
+}
+"""What helps where an image is there and cannot be pulled, with the task definition's label, by `why_not_pulled`."""
 
 NUL = re.compile("\0")
 """What no environment variable can hold."""
@@ -289,6 +296,8 @@ def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
             "Check the route from the tasks' subnets to the registry: NAT, ECR's and S3's endpoints."
         )
     definition, container = _suspect(snapshot, stop, lambda container: container.image in stop.reason)
+    if why := why_not_pulled(stop.reason):
+        return remedies.advise(IMAGE_ADVICE[why].format(definition.label if definition else "the task definition"))
     match = ECR.match(container.image) if container else None
     login = next(iter(container.registry_secrets), None) if container else None
     if login and not match:

@@ -9,7 +9,7 @@ from omc_runbook.messages.events import AT_REST
 from omc_runbook.messages.paste import plain
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.recognition import phrases_in
-from omc_runbook.messages.starts import NO_PARAMETER, UNREACHED
+from omc_runbook.messages.starts import NO_PARAMETER, NOT_PULLED, UNREACHED
 
 NEVER_STARTED: frozenset[Kind] = frozenset({"secrets", "image", "log", "volume", "file", "capacity"})
 """Kinds of tasks whose containers never ran; of a task that ran, the same words mean something else."""
@@ -77,6 +77,11 @@ def lacks_parameter(reason: str) -> bool:
 def is_denied(reason: str) -> bool:
     """Whether any call was refused, whoever made it."""
     return plain(reason).has(("AccessDenied", "not authorized", "denied", "no basic auth credentials", "403"))
+
+
+def why_not_pulled(reason: str) -> str:
+    """Which of `NOT_PULLED` kept an image from being pulled; "" where it may be its name, a permission or the way."""
+    return next((why for why, wordings in NOT_PULLED.items() if plain(reason).has(wordings)), "")
 
 
 def is_at_rest(event: str) -> bool:

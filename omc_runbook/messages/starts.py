@@ -14,6 +14,12 @@ UNREACHED = (
     *("connection timed out", "request send failed", "RequestCanceled: request context canceled"),
 )
 """Wordings for an AWS service that did not answer, for whatever reason."""
+NOT_PULLED = {
+    "platform": ("descriptor matching platform", "no matching manifest for"),
+    "limit": ("toomanyrequests", "429 Too Many Requests", "pull rate limit"),
+    "space": ("no space left on device",),
+}
+"""Wordings for an image that is there, and that the role may pull."""
 
 STARTS: tuple[Phrase, ...] = (
     pull_failure(

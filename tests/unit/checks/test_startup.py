@@ -46,6 +46,7 @@ CHECKS = by_id(checks_of(startup))
 EXIT = "Essential container in task exited"
 PULL = "ResourceInitializationError: unable to pull secrets or registry auth: "
 ECR = "123456789012.dkr.ecr.ap-southeast-2.amazonaws.com/ohmycoins-staging-worker"
+MANIFEST = "CannotPullContainerError: pull image manifest: image Manifest does not contain descriptor"
 LOGGER = "ResourceInitializationError: failed to validate logger args: "
 FILES = "ResourceInitializationError: failed to download env files: "
 RAN: dict[str, Any] = {"started": NOW - timedelta(minutes=5)}
@@ -142,6 +143,9 @@ def test_what_is_no_secrets_problem_says_so() -> None:
         ("image-pull", f"CannotPullContainerError: {ECR}:9: not found", "--image-ids imageTag=9 --registry-id"),
         ("image-pull", "CannotPullContainerError: pull access denied", "task-execution-role may pull it"),
         ("image-pull", "CannotPullContainerError: dial tcp: i/o timeout", "ECR's and S3's endpoints"),
+        ("image-pull", f"{MANIFEST} matching platform 'linux/amd64'", "cpuArchitecture in ohmycoins-staging-worker:7"),
+        ("image-pull", "CannotPullContainerError: toomanyrequests: Rate exceeded", "registry's limit has passed"),
+        ("image-pull", "CannotPullContainerError: write /tmp: no space left on device", "ephemeralStorage in ohmy"),
         ("log-group", f"{LOGGER}ResourceNotFoundException: /ecs/w", "create-log-group --log-group-name /ecs/w"),
         ("log-group", f"{LOGGER}AccessDeniedException: logs:CreateLogStream", "logs:CreateLogStream and logs:Put"),
         ("log-group", f"{LOGGER}dial tcp 1.2.3.4:443: i/o timeout", "CloudWatch Logs: NAT"),
