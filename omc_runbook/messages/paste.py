@@ -85,7 +85,8 @@ def flatten(text: str) -> Paste:
         text = _BREAK.sub("\n", text)
     if "<" in text:
         text = _TAG.sub(" ", text)
-    text = _MARGIN.sub("", text).translate(_PLAIN).encode("ascii", "replace").decode()
+    # A quoted grave accent is a character that a parser met: it stands for no quotation mark.
+    text = _MARGIN.sub("", text.replace("'`'", "'?'")).translate(_PLAIN).encode("ascii", "replace").decode()
     flat = "\n".join(_seams([" ".join(line.split()) for line in text.split("\n")])).replace(f"\n{SEAM}", SEAM)
     words = flat.replace(SEAM, " ").split()
     run = "".join(words)

@@ -150,6 +150,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("bom", f"{RETRIED}invalid character 'ï' looking for beginning of value"),
     ("bom", f"{RETRIED}invalid character '\\ufeff' looking for beginning of value"),
     ("not-json", f"{RETRIED}invalid character 'S' looking for beginning of value"),
+    ("not-json", f"{RETRIED}invalid character '`' looking for beginning of value"),
     ("not-json", f"{RETRIED}invalid character '}}' looking for beginning of object key string"),
     ("not-json", f"{RETRIED}invalid character 'x' after top-level value"),
     ("truncated", f"{RETRIED}unexpected end of JSON input"),
