@@ -44,7 +44,10 @@ SENTRY = LoginRefusal(
 OPENAI = LoginRefusal("OPENAI", (), ("openai", "incorrect API key", "invalid_api_key"))
 AWS = LoginRefusal(
     r"\AAWS_",
-    ("security token included in the request is", "InvalidClientTokenId", "SignatureDoesNotMatch"),
+    (
+        *("security token included in the request is", "InvalidClientTokenId", "SignatureDoesNotMatch"),
+        "InvalidSignatureException",
+    ),
     ("security token",),
 )
 PROVIDER = LoginRefusal(

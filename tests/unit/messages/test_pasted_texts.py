@@ -270,6 +270,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("code-deploy", "Unable to force a new deployment on services with a CODE_DEPLOY deployment controller. Use"),
     ("external-controller", "Unable to force a new deployment on services with an EXTERNAL deployment controller."),
     ("", "An error occurred (ExpiredTokenException) when calling the GetCallerIdentity operation: The security token"),
+    ("", "An error occurred (InvalidSignatureException) when calling the GetSecretValue operation: Signature expired"),
     ("", "Unable to locate credentials. You can configure credentials by running aws configure."),
     ("", "An error occurred (ResourceExistsException) when calling the CreateSecret operation: already exists."),
     (
