@@ -224,7 +224,9 @@ def _plan_version_restore(
         lost = sorted(change.key for change in plan.changed if change.key not in intended)
         if lost:
             return unfixed_because(f"Version {plan.token[:8]}, the previous one, has another {', '.join(lost)} too.")
-        shared = [key for key in sorted(intended) if is_database_password(snapshot.environment.keys, key)]
+        # A key that is gone has no newer value that the database could have.
+        kept = intended - {cause.subject for cause in fixable if cause.check == "key-missing"}
+        shared = [key for key in sorted(kept) if is_database_password(snapshot.environment.keys, key)]
         if shared:
             return unfixed_because(
                 f"The database may have another {', '.join(shared)} than the former one: restore could break the login."

@@ -53,6 +53,7 @@ from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
 from omc_runbook.model.change import Change
 from omc_runbook.report import fix as report
+from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
@@ -291,6 +292,14 @@ def test_a_broken_key_is_put_back_where_nothing_else_is_lost() -> None:
     assert planned(other).steps == () and "another SMTP_PASSWORD" in reasons(planned(other))["changethis"]
     database = planned(with_keys(former, POSTGRES_PASSWORD="changethis"))
     assert database.steps == () and "database" in reasons(database)["changethis"]
+
+
+def test_keys_that_somebody_wrote_over_are_put_back() -> None:
+    """Of a key that is gone, the database has no newer value than the former version."""
+    former = with_values(healthy(), document(healthy()), PREVIOUS)
+    plan = planned(with_values(former, {}))
+    assert [type(step) for step in plan.steps] == [RestoreVersion] and not plan.unfixed
+    assert {cause.subject for cause in plan.because} == {*KEYS}
 
 
 def test_what_would_fail_all_the_same_is_changed_and_not_watched() -> None:
