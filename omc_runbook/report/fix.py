@@ -45,9 +45,7 @@ def manual_fixes(plan: FixPlan) -> Listing:
     entries = []
     for entry in plan.unfixed:
         finding = entry.finding
-        # This runbook is no remedy for what it does not fix.
-        ways = finding.remedy.ways if finding.remedy.runbook != "troubleshoot" else (finding.remedy.command,)
-        command, *others = ways or ("",)
+        command, *others = entry.remedy.ways or ("",)
         level: Level = "error" if finding.severity == "error" else "warning"
         entries.append(
             Entry(
@@ -59,7 +57,7 @@ def manual_fixes(plan: FixPlan) -> Listing:
                 lines=(entry.why,) if entry.why else (),
                 command=command,
                 by_hand="".join(others),
-                needs=finding.remedy.needs,
+                needs=entry.remedy.needs,
             )
         )
     empty = "Nothing: the plan fixes every root cause." if plan.because else "There is no root cause."

@@ -20,12 +20,12 @@ FIX = "troubleshoot"
 def follow(findings: Sequence[Finding], plan: FixPlan, snapshot: Snapshot) -> tuple[Finding, ...]:
     """The findings, in which the plan is the remedy of what it fixes, and of nothing else."""
     fixed = {(finding.check, finding.subject) for finding in plan.because}
-    left = {(entry.finding.check, entry.finding.subject) for entry in plan.unfixed}
+    left = {(entry.finding.check, entry.finding.subject): entry for entry in plan.unfixed}
     return tuple(
         replace(finding, remedy=_planned(finding, plan, snapshot))
         if (finding.check, finding.subject) in fixed
-        else replace(finding, remedy=replace(finding.remedy, runbook="", parameters={}))
-        if (finding.check, finding.subject) in left and finding.remedy.runbook == FIX
+        else replace(finding, remedy=left[finding.check, finding.subject].remedy)
+        if (finding.check, finding.subject) in left
         else finding
         for finding in findings
     )

@@ -23,14 +23,14 @@ from omc_runbook.changes.fix.steps import (
 from omc_runbook.changes.secret.plan import current_id, is_database_password, users, why_consumers_unknown
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.take_back import Undo
-from omc_runbook.checks import content
+from omc_runbook.checks import content, remedies
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.key_demand import missing_keys
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.checks.stopped_tasks import Stop
 from omc_runbook.model.environment import Names
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy
 from omc_runbook.model.letters import as_sentence
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionHistory
@@ -217,21 +217,34 @@ def _plan_version_restore(
     if others - {(finding.check, finding.subject) for finding in _problems(snapshot)}:
         return unfixed_because(f"Version {plan.token[:8]}, the previous one, is broken too.")
     fixable = tuple(cause for cause in faulty if (cause.check, cause.subject) not in others)
+    gone = [cause for cause in fixable if cause.check == "key-missing"]
     if not fixable:
         return unfixed_because(f"Version {plan.token[:8]}, the previous one, has the same fault.")
     if not any(cause.check in DOCUMENT for cause in fixable):
         intended = {cause.subject for cause in fixable} | set(missing_keys(snapshot).values())
         lost = sorted(change.key for change in plan.changed if change.key not in intended)
+        if len(gone) > len(lost) > 0:
+            # A new document took the place of the whole: after a restore, fewer keys have to be written again.
+            why = f"Version {plan.token[:8]}, the previous one, has them, and not the present {', '.join(lost)}."
+            way = _restore_by_hand(snapshot, plan.token, lost)
+            return (), tuple(UnfixedCause(cause, why, way if cause in gone else NO_REMEDY) for cause in faulty)
         if lost:
             return unfixed_because(f"Version {plan.token[:8]}, the previous one, has another {', '.join(lost)} too.")
         # A key that is gone has no newer value that the database could have.
-        kept = intended - {cause.subject for cause in fixable if cause.check == "key-missing"}
+        kept = intended - {cause.subject for cause in gone}
         shared = [key for key in sorted(kept) if is_database_password(snapshot.environment.keys, key)]
         if shared:
             return unfixed_because(
                 f"The database may have another {', '.join(shared)} than the former one: restore could break the login."
             )
     return (RestoreVersion(plan, fixable),), tuple(UnfixedCause(cause) for cause in faulty if cause not in fixable)
+
+
+def _restore_by_hand(snapshot: Snapshot, version: str, lost: Sequence[str]) -> Remedy:
+    """Go back to a version, and say which keys it has otherwise."""
+    back = remedies.restore(snapshot.environment, version, current_id(snapshot))
+    back = remedies.then_start_tasks(snapshot.environment.names, back, snapshot.consumers)
+    return replace(back, needs=f"That takes back {', '.join(lost)} too: write what is to stay again, by update.")
 
 
 def _is_of_content(finding: Finding) -> bool:

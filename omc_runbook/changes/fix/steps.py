@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from omc_runbook.aws.definitions import ReferenceEdit, TaskDefinition
 from omc_runbook.aws.ecs import Service
@@ -12,7 +12,7 @@ from omc_runbook.changes.take_back import Undo
 from omc_runbook.checks import remedies
 from omc_runbook.checks.definition_source import DefinitionSource
 from omc_runbook.model.environment import Names
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy
 
 
 @dataclass(frozen=True)
@@ -223,3 +223,12 @@ class UnfixedCause:
 
     finding: Finding
     why: str = ""
+    way: Remedy = NO_REMEDY
+    """What to do in place of the finding's own remedy, where that is known."""
+
+    @property
+    def remedy(self) -> Remedy:
+        """What a person does about it; this runbook is no remedy for what it does not fix."""
+        own = self.finding.remedy
+        own = replace(own, runbook="", parameters={}) if own.runbook == "troubleshoot" else own
+        return own if self.way == NO_REMEDY else self.way

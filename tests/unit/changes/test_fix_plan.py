@@ -296,10 +296,19 @@ def test_a_broken_key_is_put_back_where_nothing_else_is_lost() -> None:
 
 def test_keys_that_somebody_wrote_over_are_put_back() -> None:
     """Of a key that is gone, the database has no newer value than the former version."""
-    former = with_values(healthy(), document(healthy()), PREVIOUS)
+    base = document(healthy())
+    former = with_values(healthy(), base, PREVIOUS)
     plan = planned(with_values(former, {}))
     assert [type(step) for step in plan.steps] == [RestoreVersion] and not plan.unfixed
     assert {cause.subject for cause in plan.because} == {*KEYS}
+    fewer = {"OPENAI_API_KEY": f"sk-{secrets.token_hex(16)}", "SENTRY_DSN": base["SENTRY_DSN"]}
+    plan = planned(with_values(former, fewer))
+    ways = {entry.finding.subject: entry.remedy for entry in plan.unfixed}
+    assert plan.steps == () and {*ways} == {*KEYS} - {*fewer}
+    assert {(way.runbook, way.parameters["version"]) for way in ways.values()} == {("restore", PREVIOUS)}
+    assert "takes back OPENAI_API_KEY too" in ways["SECRET_KEY"].needs
+    assert "restore -p environment staging" in report.manual_fixes(plan).to_text()
+    assert "generate" not in report.manual_fixes(plan).to_text()
 
 
 def test_what_would_fail_all_the_same_is_changed_and_not_watched() -> None:
