@@ -216,6 +216,11 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
             remark, left_out = _why_harmless(snapshot, member), snapshot.families_left_out
             unread = f"Of {left_out} families, newer revisions were not looked at." if left_out else ""
             remedy = source_of(snapshot).register(names, f'"${{var.secrets_arn}}:{member.key}::"')
+            if member.kind in ("object", "array"):
+                quoted = command(letters.spell(member.key))
+                remedy = remedies.advise(
+                    f"Make what {quoted} holds keys of the secret, each with a text, and refer to them."
+                )
             if not member.key or ":" in member.key:
                 fact = f"No reference can name the key {shown}: in a valueFrom, colons separate the fields."
                 quoted = command(letters.spell(member.key))

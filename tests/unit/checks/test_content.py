@@ -309,6 +309,12 @@ def test_an_unreferenced_key_is_a_remark_where_no_task_misses_it() -> None:
     )
 
 
+def test_no_reference_to_an_unreferenced_object_is_proposed() -> None:
+    """ECS injects an object as map[...]: what it holds has to become keys first."""
+    [found] = run_check(CHECKS["key-unreferenced"], with_keys(healthy(), staging={"TOKEN": secrets.token_hex(16)}))
+    assert found.remedy.command.startswith("Make what staging holds keys of the secret")
+
+
 @pytest.mark.parametrize("is_missing", [True, False])
 def test_a_value_that_stands_where_its_key_belongs_is_removed_by_its_label(is_missing: bool) -> None:
     """A reference to it would name the value; the key that it took the place of gets a new one."""
