@@ -10,6 +10,7 @@ from dataclasses import replace
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import CHECKOUT, Evidence, Uncertain
+from omc_runbook.checks.key_demand import is_misspelling
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.variable_drift import VariableDrift, variable_drifts
 from omc_runbook.checks.variable_locations import (
@@ -185,11 +186,13 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             names = _listed([each.name for each in services])
             facts.append(f"ignore_changes keeps an apply from deploying it: {names} gets no new revision by that.")
         if facts:
-            by_hand = (
-                f"Give {command(snapshot.secret_name)} {', '.join(map(command, missing))}; then {hand.rstrip('.')}."
-                if missing
-                else hand
-            )
+            pairs = {row.declared[c]: row.defined[c] for c in changed}
+            slips = {key: other for key, other in pairs.items() if is_misspelling(key, other)}
+            give = f"Give {command(snapshot.secret_name)} {', '.join(map(command, missing))}"
+            if missing and missing == sorted(slips):
+                right = ", ".join(f"{command(slips[key])} for {command(key)}" for key in missing)
+                give = f"If it is misspelt, write {right} in Terraform's files, else give the secret that key"
+            by_hand = f"{give}; then {hand.rstrip('.')}." if missing else hand
             yield _evidence(snapshot, row, facts, by_hand, row.ahead, by_runbook=not changed)
     yield from _unseen(snapshot)
 

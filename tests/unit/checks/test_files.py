@@ -277,6 +277,14 @@ def test_an_apply_deploys_no_revision_that_the_service_ignores(platform: Platfor
     assert "so the next revision that is deployed from them lacks it." in finding.evidence[0]
 
 
+@pytest.mark.parametrize(("key", "begin"), [("SMTP_USR", "If it is misspelt, write SMTP_USER"), ("LOGIN", "Give ohmy")])
+def test_a_key_that_terraform_may_misspell_is_to_be_corrected_first(key: str, begin: str, platform: Platform) -> None:
+    """Nobody should have to give the secret a misspelt key."""
+    platform.edit(platform.main_tf, ":SMTP_USER::", f":{key}::")
+    (finding,) = found(terraform_ahead, with_checkout(platform)).values()
+    assert finding.remedy.command.startswith(begin) and finding.remedy.command.endswith(" apply.")
+
+
 @pytest.mark.parametrize(("folder", "is_own"), [("live/staging", True), ("live/shared", False)])
 def test_an_apply_is_in_the_environment_s_own_folder(folder: str, is_own: bool, tmp_path: Path) -> None:
     """One folder for several environments needs their variables or workspace, which nothing tells."""
