@@ -6,7 +6,7 @@ botocore parses such a body into a response without members, which would look li
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -163,6 +163,17 @@ class _ValidatingClient:
         if not (_is_whole(answer, MEMBERS.get(operation, ())) and _names_all(operation, api_params, answer)):
             raise InvalidResponse(operation)
         return answer
+
+
+def pages(call: Callable[..., Any], token: str) -> Iterator[Any]:
+    """The answers of a call, page by page, where botocore has no paginator; `token` names the member for the next."""
+    following: dict[str, str] = {}
+    while True:
+        answer = call(**following)
+        yield answer
+        if not answer.get(token):
+            return
+        following = {token: answer[token]}
 
 
 def parse_time(value: float | str) -> datetime:

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from omc_runbook.aws.answer import pages
+
 if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
     from mypy_boto3_ecs.type_defs import ListServiceDeploymentsRequestTypeDef
@@ -198,14 +200,8 @@ def list_service_deployments(
         "service": service,
         "createdAt": {"after": since - _MARGIN},
     }
-    entries: list[Any] = []
-    while True:
-        answer = client.list_service_deployments(**request)
-        entries += answer["serviceDeployments"]
-        token = answer.get("nextToken")
-        if not token:
-            return newest_first(map(_service_deployment, entries))
-        request["nextToken"] = token
+    answers = pages(lambda **token: client.list_service_deployments(**request, **token), "nextToken")
+    return newest_first(_service_deployment(entry) for page in answers for entry in page["serviceDeployments"])
 
 
 def describe_service_deployments(client: ECSClient, arns: Sequence[str]) -> tuple[ServiceDeployment, ...]:

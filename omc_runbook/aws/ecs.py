@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from botocore.exceptions import ClientError
-
 from omc_runbook.aws import deployments
 from omc_runbook.aws.answer import InvalidResponse
 from omc_runbook.aws.definitions import Injection, log_secrets
 from omc_runbook.aws.deployments import PLAIN, ROLLING, DeploymentConfiguration, ServiceDeployment
 from omc_runbook.aws.lost_answer import AnswerLost
-from omc_runbook.aws.session import code_of
+from omc_runbook.aws.session import on_error
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
@@ -296,6 +294,7 @@ def describe_clusters(client: ECSClient, names: Sequence[str]) -> tuple[Cluster,
     )
 
 
+@on_error("ClusterNotFoundException", gives=None)
 def list_service_names(
     client: ECSClient, cluster: str, manager: Literal["CUSTOMER", "ECS"] = "CUSTOMER"
 ) -> tuple[str, ...] | None:
@@ -306,12 +305,7 @@ def list_service_names(
     # The default is left out, for stand-ins for AWS that do not know the parameter.
     only: dict[str, Any] = {} if manager == "CUSTOMER" else {"resourceManagementType": manager}
     pages = client.get_paginator("list_services").paginate(cluster=cluster, PaginationConfig={"PageSize": 100}, **only)
-    try:
-        return tuple(arn.rpartition("/")[2] for page in pages for arn in page["serviceArns"])
-    except ClientError as error:
-        if code_of(error) == "ClusterNotFoundException":
-            return None
-        raise
+    return tuple(arn.rpartition("/")[2] for page in pages for arn in page["serviceArns"])
 
 
 def describe_services(client: ECSClient, cluster: str, names: Sequence[str]) -> tuple[Service, ...]:
@@ -371,6 +365,7 @@ def _oldest_first(found: Iterable[Deployment]) -> tuple[Deployment, ...]:
     return tuple(sorted(found, key=lambda each: each.created))
 
 
+@on_error("ClusterNotFoundException", gives=())
 def list_task_arns(client: ECSClient, cluster: str, status: Literal["RUNNING", "STOPPED"]) -> tuple[str, ...]:
     """ARNs of the cluster's tasks with a desired status; () where the cluster does not exist.
 
@@ -379,12 +374,7 @@ def list_task_arns(client: ECSClient, cluster: str, status: Literal["RUNNING", "
     pages = client.get_paginator("list_tasks").paginate(
         cluster=cluster, desiredStatus=status, PaginationConfig={"PageSize": 100}
     )
-    try:
-        return tuple(arn for page in pages for arn in page["taskArns"])
-    except ClientError as error:
-        if code_of(error) == "ClusterNotFoundException":
-            return ()
-        raise
+    return tuple(arn for page in pages for arn in page["taskArns"])
 
 
 def describe_tasks(client: ECSClient, cluster: str, arns: Sequence[str]) -> tuple[Task, ...]:

@@ -10,9 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
-from botocore.exceptions import ClientError
-
-from omc_runbook.aws.session import code_of
+from omc_runbook.aws.session import on_error
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import Identity
 
@@ -111,14 +109,10 @@ def role_name(arn: str) -> str:
     return arn.rpartition("/")[2]
 
 
+@on_error("NoSuchEntity", gives=None)
 def get_role(client: IAMClient, name: str) -> Role | None:
     """Read a role and its trust policy; None where the role does not exist."""
-    try:
-        answer = client.get_role(RoleName=name)["Role"]
-    except ClientError as error:
-        if code_of(error) == "NoSuchEntity":
-            return None
-        raise
+    answer = client.get_role(RoleName=name)["Role"]
     trust = PolicyDocument(f"trust policy of {name}", "trust", _document(answer.get("AssumeRolePolicyDocument", {})))
     boundary = answer.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", "")
     tags = {tag["Key"]: tag["Value"] for tag in answer.get("Tags", ())}
@@ -132,6 +126,7 @@ def get_role(client: IAMClient, name: str) -> Role | None:
     )
 
 
+@on_error("NoSuchEntity", gives=())
 def simulate(
     client: IAMClient,
     role_arn: str,
@@ -147,14 +142,9 @@ def simulate(
         {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
         for key, value in (context or {}).items()
     ]
-    try:
-        answer = client.simulate_principal_policy(
-            PolicySourceArn=role_arn, ActionNames=list(actions), ResourceArns=list(resources), ContextEntries=entries
-        )
-    except ClientError as error:
-        if code_of(error) == "NoSuchEntity":
-            return ()
-        raise
+    answer = client.simulate_principal_policy(
+        PolicySourceArn=role_arn, ActionNames=list(actions), ResourceArns=list(resources), ContextEntries=entries
+    )
     return tuple(simulated for result in answer["EvaluationResults"] for simulated in _simulated(result))
 
 
@@ -207,14 +197,10 @@ def get_inline(client: IAMClient, role: str, name: str) -> PolicyDocument:
     return PolicyDocument(name, "inline", _document(answer["PolicyDocument"]))
 
 
+@on_error("NoSuchEntity", gives=None)
 def find_inline(client: IAMClient, role: str, name: str) -> PolicyDocument | None:
     """Read one inline policy of a role; None where there is none of that name."""
-    try:
-        return get_inline(client, role, name)
-    except ClientError as error:
-        if code_of(error) == "NoSuchEntity":
-            return None
-        raise
+    return get_inline(client, role, name)
 
 
 def put_inline(client: IAMClient, role: str, name: str, document: str) -> None:
@@ -225,16 +211,13 @@ def put_inline(client: IAMClient, role: str, name: str, document: str) -> None:
     client.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=document)
 
 
+@on_error("NoSuchEntity", gives=None)
 def delete_inline(client: IAMClient, role: str, name: str) -> None:
     """Delete a role's inline policy; a missing one is no error.
 
     See https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteRolePolicy.html
     """
-    try:
-        client.delete_role_policy(RoleName=role, PolicyName=name)
-    except ClientError as error:
-        if code_of(error) != "NoSuchEntity":
-            raise
+    client.delete_role_policy(RoleName=role, PolicyName=name)
 
 
 def get_managed(client: IAMClient, arn: str, kind: Literal["managed", "boundary"] = "managed") -> PolicyDocument:
@@ -308,26 +291,22 @@ def _merge(parts: Iterable[AccountDetails]) -> AccountDetails:
     )
 
 
+@on_error("NoSuchEntity", gives=None)
 def get_last_access(client: IAMClient, arn: str) -> LastAccess | None:
     """Have IAM report when an identity last used Secrets Manager, and wait for the report.
 
     None where the report does not come in time, fails, or is about an identity that is gone.
     """
-    try:
-        job = client.generate_service_last_accessed_details(Arn=arn, Granularity="ACTION_LEVEL")["JobId"]
-        end = time.monotonic() + JOB_SECONDS
+    job = client.generate_service_last_accessed_details(Arn=arn, Granularity="ACTION_LEVEL")["JobId"]
+    end = time.monotonic() + JOB_SECONDS
+    answer = client.get_service_last_accessed_details(JobId=job)
+    while answer["JobStatus"] == "IN_PROGRESS" and time.monotonic() < end:
+        time.sleep(POLL_SECONDS)
         answer = client.get_service_last_accessed_details(JobId=job)
-        while answer["JobStatus"] == "IN_PROGRESS" and time.monotonic() < end:
-            time.sleep(POLL_SECONDS)
-            answer = client.get_service_last_accessed_details(JobId=job)
-        services = list(answer["ServicesLastAccessed"]) if answer["JobStatus"] == "COMPLETED" else None
-        while answer.get("IsTruncated") and services is not None:
-            answer = client.get_service_last_accessed_details(JobId=job, Marker=answer["Marker"])
-            services += answer["ServicesLastAccessed"]
-    except ClientError as error:
-        if code_of(error) == "NoSuchEntity":
-            return None
-        raise
+    services = list(answer["ServicesLastAccessed"]) if answer["JobStatus"] == "COMPLETED" else None
+    while answer.get("IsTruncated") and services is not None:
+        answer = client.get_service_last_accessed_details(JobId=job, Marker=answer["Marker"])
+        services += answer["ServicesLastAccessed"]
     if services is None:
         return None
     found = next((each for each in services if each["ServiceNamespace"] == "secretsmanager"), None)

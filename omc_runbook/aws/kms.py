@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from omc_runbook.aws.session import ReadFailure, code_of
+from omc_runbook.aws.session import ReadFailure, on_error
 from omc_runbook.iam.policy import PolicyDocument
 
 if TYPE_CHECKING:
@@ -54,14 +52,10 @@ class KmsKey:
     """Why tags, aliases or grants that were needed could not be read."""
 
 
+@on_error("NotFoundException", gives=None)
 def describe_key(client: KMSClient, key_id: str) -> KmsKey | None:
     """Read a key's state by id, ARN or alias; None where the key does not exist."""
-    try:
-        answer = client.describe_key(KeyId=key_id)["KeyMetadata"]
-    except ClientError as error:
-        if code_of(error) == "NotFoundException":
-            return None
-        raise
+    answer = client.describe_key(KeyId=key_id)["KeyMetadata"]
     return KmsKey(
         arn=answer["Arn"],
         state=answer.get("KeyState", ""),
@@ -70,17 +64,13 @@ def describe_key(client: KMSClient, key_id: str) -> KmsKey | None:
     )
 
 
+@on_error("NotFoundException", gives=None)
 def get_key_policy(client: KMSClient, key_id: str) -> PolicyDocument | None:
     """Read a key's policy; None where the key does not exist.
 
     See https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyPolicy.html
     """
-    try:
-        text = client.get_key_policy(KeyId=key_id, PolicyName="default")["Policy"]
-    except ClientError as error:
-        if code_of(error) == "NotFoundException":
-            return None
-        raise
+    text = client.get_key_policy(KeyId=key_id, PolicyName="default")["Policy"]
     return PolicyDocument("the key's policy", "resource", json.loads(text))
 
 
@@ -137,12 +127,8 @@ class KeyRotation:
     days: int = 0
 
 
+@on_error("NotFoundException", "UnsupportedOperationException", gives=None)
 def get_key_rotation(client: KMSClient, key_id: str) -> KeyRotation | None:
     """Read whether a customer managed key rotates; None where the key does not exist, or cannot rotate by itself."""
-    try:
-        answer = client.get_key_rotation_status(KeyId=key_id)
-    except ClientError as error:
-        if code_of(error) in ("NotFoundException", "UnsupportedOperationException"):
-            return None
-        raise
+    answer = client.get_key_rotation_status(KeyId=key_id)
     return KeyRotation(answer["KeyRotationEnabled"], answer.get("RotationPeriodInDays", 0))

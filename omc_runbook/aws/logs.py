@@ -5,39 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from omc_runbook.aws.session import code_of
+from omc_runbook.aws.session import on_error
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
 
 
+@on_error("ResourceNotFoundException", gives=())
 def last_lines(client: CloudWatchLogsClient, group: str, stream: str, limit: int = 50) -> tuple[str, ...]:
     """Read the last `limit` lines of a log stream, oldest first; () where the group or stream does not exist.
 
     See https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html
     """
-    try:
-        answer = client.get_log_events(logGroupName=group, logStreamName=stream, limit=limit, startFromHead=False)
-    except ClientError as error:
-        if code_of(error) == "ResourceNotFoundException":
-            return ()
-        raise
+    answer = client.get_log_events(logGroupName=group, logStreamName=stream, limit=limit, startFromHead=False)
     return tuple(event.get("message", "") for event in answer["events"])
 
 
+@on_error("ResourceNotFoundException", gives=())
 def newest_streams(client: CloudWatchLogsClient, group: str, limit: int) -> tuple[str, ...]:
     """Read the names of the streams of a log group that were written to last; () where the group does not exist.
 
     See https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogStreams.html
     """
-    try:
-        answer = client.describe_log_streams(logGroupName=group, orderBy="LastEventTime", descending=True, limit=limit)
-    except ClientError as error:
-        if code_of(error) == "ResourceNotFoundException":
-            return ()
-        raise
+    answer = client.describe_log_streams(logGroupName=group, orderBy="LastEventTime", descending=True, limit=limit)
     return tuple(stream["logStreamName"] for stream in answer["logStreams"])
 
 
@@ -53,17 +43,13 @@ class MetricFilter:
     has_dimensions: bool = False
 
 
+@on_error("ResourceNotFoundException", gives=())
 def describe_metric_filters(client: CloudWatchLogsClient, group: str) -> tuple[MetricFilter, ...]:
     """The metric filters of a log group; () where there is no such group.
 
     See https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeMetricFilters.html
     """
-    try:
-        pages = [*client.get_paginator("describe_metric_filters").paginate(logGroupName=group)]
-    except ClientError as error:
-        if code_of(error) == "ResourceNotFoundException":
-            return ()
-        raise
+    pages = [*client.get_paginator("describe_metric_filters").paginate(logGroupName=group)]
     return tuple(
         MetricFilter(
             name=each["filterName"],

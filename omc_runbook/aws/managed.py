@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from omc_runbook.aws import definitions
+from omc_runbook.aws.answer import pages
 from omc_runbook.aws.definitions import TaskDefinition
 
 if TYPE_CHECKING:
@@ -56,13 +57,8 @@ def find_express_services(client: ECSClient, cluster: str) -> tuple[ManagedConsu
 
 
 def _daemon_arns(client: ECSClient, cluster_arn: str) -> Iterator[str]:
-    request: dict[str, str] = {"clusterArn": cluster_arn}
-    while True:
-        answer: Any = client.list_daemons(**request)  # type: ignore[arg-type]
-        yield from (each["daemonArn"] for each in answer["daemonSummariesList"])
-        if not answer.get("nextToken"):
-            return
-        request["nextToken"] = answer["nextToken"]
+    for page in pages(lambda **token: client.list_daemons(clusterArn=cluster_arn, **token), "nextToken"):
+        yield from (each["daemonArn"] for each in page["daemonSummariesList"])
 
 
 def _revisions(client: ECSClient, arn: str) -> Iterator[ManagedConsumer]:

@@ -6,9 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from omc_runbook.aws.session import code_of
+from omc_runbook.aws.session import on_error
 from omc_runbook.iam.policy import PolicyDocument
 
 _SCP, _RCP = "SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"
@@ -23,17 +21,13 @@ class Organization:
     management_account: str
 
 
+@on_error("AWSOrganizationsNotInUseException", gives=Organization("", ""))
 def describe(client: Any) -> Organization:
     """The account's organization.
 
     See https://docs.aws.amazon.com/organizations/latest/APIReference/API_DescribeOrganization.html
     """
-    try:
-        found = client.describe_organization()["Organization"]
-    except ClientError as error:
-        if code_of(error) == "AWSOrganizationsNotInUseException":
-            return Organization("", "")
-        raise
+    found = client.describe_organization()["Organization"]
     return Organization(str(found["Id"]), str(found.get("MasterAccountId", "")))
 
 

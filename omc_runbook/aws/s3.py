@@ -6,13 +6,12 @@ import hashlib
 from base64 import b64encode
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from omc_runbook.aws.session import code_of
+from omc_runbook.aws.session import on_error
 
 _TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 
 
+@on_error(*_TAKEN, gives=False)
 def put_new(client: Any, bucket: str, key: str, body: bytes, content_type: str, kms_key: str = "") -> bool:
     """Write an object, unless there is one of its key already: False then.
 
@@ -20,12 +19,7 @@ def put_new(client: Any, bucket: str, key: str, body: bytes, content_type: str, 
 
     See https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
     """
-    try:
-        client.put_object(Bucket=bucket, Key=key, IfNoneMatch="*", **_content(body, content_type, kms_key))
-    except ClientError as error:
-        if code_of(error) in _TAKEN:
-            return False
-        raise
+    client.put_object(Bucket=bucket, Key=key, IfNoneMatch="*", **_content(body, content_type, kms_key))
     return True
 
 

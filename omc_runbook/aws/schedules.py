@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from omc_runbook.aws.answer import pages
 from omc_runbook.aws.definitions import ACTIVE, TaskDefinition
 
 OFF = "DISABLED"
@@ -59,14 +60,8 @@ def find_tasks_of_other_buses(client: Any, cluster_arn: str) -> tuple[ScheduledT
 
     See https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_ListEventBuses.html
     """
-    request: dict[str, str] = {}
-    buses: list[str] = []
-    while True:
-        answer = client.list_event_buses(**request)
-        buses += [bus["Name"] for bus in answer["EventBuses"]]
-        if not answer.get("NextToken"):
-            break
-        request["NextToken"] = answer["NextToken"]
+    answers = pages(lambda **token: client.list_event_buses(**token), "NextToken")
+    buses = [bus["Name"] for page in answers for bus in page["EventBuses"]]
     return tuple(task for bus in buses if bus != DEFAULT for task in find_rule_tasks(client, cluster_arn, bus))
 
 

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from omc_runbook.aws.answer import pages
 from omc_runbook.aws.endpoint import AWS_DOMAINS
-from omc_runbook.aws.session import DENIED, THROTTLED, code_of
+from omc_runbook.aws.session import DENIED, THROTTLED, code_of, on_error
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.value import Masked
 
@@ -28,6 +29,9 @@ DEFAULT_POLICY = "default"
 """The name of the resource policy that people attach; AWS services attach others."""
 
 RESOURCE_POLICY = "the secret's resource policy"
+
+_WITHOUT_VALUE = ("ResourceNotFoundException", "InvalidRequestException")
+"""The errors about a secret that does not exist, and about one that is scheduled for deletion."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +117,10 @@ class Value:
     text: Masked | None
 
 
+@on_error("ResourceNotFoundException", gives=None)
 def describe(client: SecretsManagerClient, secret_id: str) -> Secret | None:
     """Read a secret's metadata; None where the secret does not exist."""
-    try:
-        answer = client.describe_secret(SecretId=secret_id)
-    except ClientError as error:
-        if code_of(error) == "ResourceNotFoundException":
-            return None
-        raise
+    answer = client.describe_secret(SecretId=secret_id)
     return Secret(
         arn=answer["ARN"],
         name=answer["Name"],
@@ -185,50 +185,39 @@ def _primary(answer: Mapping[str, Any]) -> Replica | None:
     return Replica(region, "") if region not in ("", answer["ARN"].split(":")[3]) else None
 
 
+@on_error("ResourceNotFoundException", gives=())
 def list_versions(client: SecretsManagerClient, secret_id: str) -> tuple[Version, ...]:
     """Read the versions that Secrets Manager still has, oldest first; () where the secret does not exist.
 
     See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecretVersionIds.html
     """
-    versions = []
-    token: dict[str, str] = {}
-    while True:
-        try:
-            answer = client.list_secret_version_ids(
-                SecretId=secret_id,
-                IncludeDeprecated=True,
-                MaxResults=100,
-                **token,
-            )
-        except ClientError as error:
-            if code_of(error) == "ResourceNotFoundException":
-                return ()
-            raise
-        versions += [
-            Version(entry["VersionId"], entry["CreatedDate"], tuple(entry.get("VersionStages", ())))
-            for entry in answer["Versions"]
-        ]
-        if not answer.get("NextToken"):
-            return tuple(sorted(versions, key=lambda version: version.created))
-        token = {"NextToken": answer["NextToken"]}
+    answers = pages(
+        lambda **token: client.list_secret_version_ids(
+            SecretId=secret_id, IncludeDeprecated=True, MaxResults=100, **token
+        ),
+        "NextToken",
+    )
+    versions = (
+        Version(entry["VersionId"], entry["CreatedDate"], tuple(entry.get("VersionStages", ())))
+        for page in answers
+        for entry in page["Versions"]
+    )
+    return tuple(sorted(versions, key=lambda version: version.created))
 
 
+@on_error(*_WITHOUT_VALUE, gives=None)
 def get_value(client: SecretsManagerClient, secret_id: str, stage: str = "", version_id: str = "") -> Value | None:
     """Read the version with a staging label or an id, as a masked value; None where it does not exist.
 
     See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
     """
     which = {"VersionId": version_id} if version_id else {"VersionStage": stage}
-    try:
-        answer = client.get_secret_value(SecretId=secret_id, **which)
-    except ClientError as error:
-        if code_of(error) in ("ResourceNotFoundException", "InvalidRequestException"):
-            return None
-        raise
+    answer = client.get_secret_value(SecretId=secret_id, **which)
     text = answer.get("SecretString")
     return Value(answer["VersionId"], None if text is None else Masked(text, "the secret"))
 
 
+@on_error(*_WITHOUT_VALUE, gives=None)
 def get_resource_policy(client: Any, secret_id: str, name: str = DEFAULT_POLICY) -> PolicyDocument | None:
     """Read one of the policies attached to a secret; None where there is none of this name.
 
@@ -236,12 +225,7 @@ def get_resource_policy(client: Any, secret_id: str, name: str = DEFAULT_POLICY)
     """
     # Without a name it is the default policy, and the name is unknown to older emulators.
     which = {} if name == DEFAULT_POLICY else {"PolicyName": name}
-    try:
-        text = client.get_resource_policy(SecretId=secret_id, **which).get("ResourcePolicy")
-    except ClientError as error:
-        if code_of(error) in ("ResourceNotFoundException", "InvalidRequestException"):
-            return None
-        raise
+    text = client.get_resource_policy(SecretId=secret_id, **which).get("ResourcePolicy")
     label = RESOURCE_POLICY if name == DEFAULT_POLICY else f"the secret's resource policy {name}"
     return PolicyDocument(label, "resource", json.loads(text)) if text else None
 
@@ -251,18 +235,13 @@ def get_other_resource_policies(client: Any, secret_id: str) -> tuple[PolicyDocu
 
     See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListResourcePolicies.html
     """
-    names, token = list[str](), dict[str, str]()
-    while True:
-        try:
-            answer = client.list_resource_policies(SecretId=secret_id, **token)
-        except ClientError as error:
-            if code_of(error) in ("ResourceNotFoundException", "InvalidRequestException") or _lacks_call(client, error):
-                return ()
-            raise
-        names += [entry["PolicyName"] for entry in answer["ResourcePolicies"]]
-        if not answer.get("NextToken"):
-            break
-        token = {"NextToken": answer["NextToken"]}
+    try:
+        answers = [*pages(lambda **token: client.list_resource_policies(SecretId=secret_id, **token), "NextToken")]
+    except ClientError as error:
+        if code_of(error) in _WITHOUT_VALUE or _lacks_call(client, error):
+            return ()
+        raise
+    names = (entry["PolicyName"] for answer in answers for entry in answer["ResourcePolicies"])
     policies = (get_resource_policy(client, secret_id, name) for name in names if name != DEFAULT_POLICY)
     return tuple(policy for policy in policies if policy)
 
@@ -273,6 +252,7 @@ def _lacks_call(client: Any, error: ClientError) -> bool:
     return not is_aws and code_of(error) not in DENIED | THROTTLED
 
 
+@on_error("ResourceExistsException", "InvalidRequestException", gives=False)
 def create(
     client: SecretsManagerClient,
     name: str,
@@ -296,12 +276,7 @@ def create(
     }
     if kms_key:
         request["KmsKeyId"] = kms_key
-    try:
-        client.create_secret(**request)
-    except ClientError as error:
-        if code_of(error) in ("ResourceExistsException", "InvalidRequestException"):
-            return False
-        raise
+    client.create_secret(**request)
     return True
 
 
@@ -344,13 +319,10 @@ def move_current(client: SecretsManagerClient, secret_id: str, to: str, from_: s
     return True
 
 
+@on_error("InvalidParameterException", gives=None)
 def drop_label(client: SecretsManagerClient, secret_id: str, label: str, version_id: str) -> None:
     """Remove a staging label from a version; a missing label is no error.
 
     See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
     """
-    try:
-        client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, RemoveFromVersionId=version_id)
-    except ClientError as error:
-        if code_of(error) != "InvalidParameterException":
-            raise
+    client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, RemoveFromVersionId=version_id)

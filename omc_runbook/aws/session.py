@@ -7,8 +7,8 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 from urllib.parse import urlsplit
 
 import boto3
@@ -54,7 +54,9 @@ from omc_runbook.model.time_limits import CALL_SECONDS
 if TYPE_CHECKING:
     from omc_runbook.model.environment import Names
 
+P = ParamSpec("P")
 T = TypeVar("T")
+D = TypeVar("D")
 
 DENIED = frozenset(
     {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "NotAuthorized"}
@@ -345,6 +347,24 @@ def message_of(error: ClientError) -> str:
 def _status_of(error: ClientError) -> str:
     """The HTTP status of an error without a code, such as a proxy's page."""
     return f"HTTP {error.response.get('ResponseMetadata', {}).get('HTTPStatusCode', '')}".strip()
+
+
+def on_error(*codes: str, gives: D) -> Callable[[Callable[P, T]], Callable[P, T | D]]:
+    """Let a function return `gives` where AWS answers one of its calls with an error of one of these codes."""
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T | D]:
+        @wraps(function)
+        def call(*args: P.args, **options: P.kwargs) -> T | D:
+            try:
+                return function(*args, **options)
+            except ClientError as error:
+                if code_of(error) in codes:
+                    return gives
+                raise
+
+        return call
+
+    return decorate
 
 
 def attempt(what: str, permission: str, call: Callable[[], T], profile: str = "") -> T | ReadFailure:

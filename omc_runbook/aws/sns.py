@@ -6,9 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from omc_runbook.aws.session import code_of
+from omc_runbook.aws.session import on_error
 from omc_runbook.iam.policy import PolicyDocument
 
 SUBJECT = 99
@@ -51,19 +49,15 @@ class Topic:
     """Who may publish to it; None where it has no policy."""
 
 
+@on_error("NotFound", "NotFoundException", gives=None)
 def find_topic(client: Any, arn: str) -> Topic | None:
     """A topic with its subscriptions and policy; None where there is no such topic.
 
     See https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html and
     https://docs.aws.amazon.com/sns/latest/api/API_GetTopicAttributes.html
     """
-    try:
-        attributes = client.get_topic_attributes(TopicArn=arn)["Attributes"]
-        pages = [*client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)]
-    except ClientError as error:
-        if code_of(error) in ("NotFound", "NotFoundException"):
-            return None
-        raise
+    attributes = client.get_topic_attributes(TopicArn=arn)["Attributes"]
+    pages = [*client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)]
     subscriptions = [each for page in pages for each in page["Subscriptions"]]
     confirmed = [each["Protocol"] for each in subscriptions if each["SubscriptionArn"].startswith("arn:")]
     pending = [each["Protocol"] for each in subscriptions if each["SubscriptionArn"] == PENDING]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from botocore.exceptions import ClientError
-
+from omc_runbook.aws.session import on_error
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.faults.change import grant
@@ -63,19 +62,16 @@ def _fault(fault_id: str, breaks: str, change: Callable[[World], object]) -> Fau
 def remove(world: World) -> None:
     """Remove the user and the roles that these faults create, also where a remedy has taken their policies."""
     iam = world.iam
-    _delete(lambda: iam.delete_user_policy(UserName=PERSON, PolicyName=POLICY))
-    _delete(lambda: iam.delete_user(UserName=PERSON))
+    _delete(iam.delete_user_policy, UserName=PERSON, PolicyName=POLICY)
+    _delete(iam.delete_user, UserName=PERSON)
     for role in (REPORTS, DEPLOYMENTS):
-        _delete(lambda role=role: iam.delete_role_policy(RoleName=role, PolicyName=POLICY))  # type: ignore[misc]
-        _delete(lambda role=role: iam.delete_role(RoleName=role))  # type: ignore[misc]
+        _delete(iam.delete_role_policy, RoleName=role, PolicyName=POLICY)
+        _delete(iam.delete_role, RoleName=role)
 
 
-def _delete(call: Callable[[], object]) -> None:
-    try:
-        call()
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchEntity":
-            raise
+@on_error("NoSuchEntity", gives=None)
+def _delete(call: Callable[..., object], **names: str) -> None:
+    call(**names)
 
 
 def _widen(world: World) -> None:

@@ -8,8 +8,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
+from omc_runbook.aws.session import on_error
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.faults.change import document, grant, put, remove_secret, revise, rotate
@@ -53,15 +52,12 @@ def faults() -> tuple[Fault, ...]:
     )
 
 
+@on_error("ResourceNotFoundException", gives=None)
 def remove(world: World) -> None:
     """Remove what these faults create."""
     for name in (PRODUCTION_SECRET, UNUSED_SECRET, *TAGGED_SECRETS):
         remove_secret(world.secretsmanager, name)
-    try:
-        world.logs.delete_log_stream(logGroupName=LOG_GROUP, logStreamName=LOG_STREAM)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
+    world.logs.delete_log_stream(logGroupName=LOG_GROUP, logStreamName=LOG_STREAM)
 
 
 def give_true_dates(world: World) -> None:

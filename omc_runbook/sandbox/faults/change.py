@@ -8,8 +8,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
+from omc_runbook.aws.session import on_error
 from omc_runbook.sandbox.worlds.build import current_text, good_document
 from omc_runbook.sandbox.worlds.roles import Policy
 from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, EXECUTION_ROLE, SECRET, SECRETS_POLICY, World
@@ -122,10 +121,7 @@ def grant(world: World, policy: Policy, name: str = SECRETS_POLICY) -> None:
     world.iam.put_role_policy(RoleName=EXECUTION_ROLE, PolicyName=name, PolicyDocument=json.dumps(policy))
 
 
+@on_error("ResourceNotFoundException", gives=None)
 def remove_secret(secretsmanager: SecretsManagerClient, name: str = SECRET) -> None:
     """Delete a secret at once, if it exists."""
-    try:
-        secretsmanager.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
+    secretsmanager.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from omc_runbook.aws.session import on_error
 from omc_runbook.sandbox.account import ACCOUNT, MEMBER_ADMINISTRATOR
 from omc_runbook.sandbox.credentials import Credentials
 from omc_runbook.sandbox.worlds.roles import policy
@@ -42,15 +43,11 @@ def deny_in_organization(world: World) -> None:
     api.attach_policy(PolicyId=scp["Policy"]["PolicySummary"]["Id"], TargetId=ACCOUNT)
 
 
+@on_error("AWSOrganizationsNotInUseException", "AccountNotFoundException", gives=None)
 def allow_in_organization(world: World) -> None:
     """Remove the service control policy, if there is one."""
     api = world.client("organizations")
-    try:
-        attached = api.list_policies_for_target(TargetId=ACCOUNT, Filter="SERVICE_CONTROL_POLICY")["Policies"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("AWSOrganizationsNotInUseException", "AccountNotFoundException"):
-            raise
-        return
+    attached = api.list_policies_for_target(TargetId=ACCOUNT, Filter="SERVICE_CONTROL_POLICY")["Policies"]
     for scp in attached:
         if scp["Name"] == DENIAL:
             api.detach_policy(PolicyId=scp["Id"], TargetId=ACCOUNT)

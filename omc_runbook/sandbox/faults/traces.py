@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from botocore.exceptions import ClientError
-
+from omc_runbook.aws.session import on_error
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.faults import audit_access, audit_monitoring, audit_secret, checkout, other_sources
@@ -43,23 +42,17 @@ def _remove_cluster(world: World) -> None:
     world.ecs.delete_cluster(cluster=OTHER_CLUSTER)
 
 
+@on_error("ResourceNotFoundException", gives=None)
 def _remove_replicas(world: World) -> None:
-    try:
-        replicas = world.secretsmanager.describe_secret(SecretId=SECRET).get("ReplicationStatus", ())
-        if replicas:
-            regions = [replica["Region"] for replica in replicas]
-            world.secretsmanager.remove_regions_from_replication(SecretId=SECRET, RemoveReplicaRegions=regions)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
+    replicas = world.secretsmanager.describe_secret(SecretId=SECRET).get("ReplicationStatus", ())
+    if replicas:
+        regions = [replica["Region"] for replica in replicas]
+        world.secretsmanager.remove_regions_from_replication(SecretId=SECRET, RemoveReplicaRegions=regions)
 
 
+@on_error("ResourceNotFoundException", "InvalidRequestException", gives=None)
 def _cancel_rotation(world: World) -> None:
-    try:
-        world.secretsmanager.cancel_rotate_secret(SecretId=SECRET)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("ResourceNotFoundException", "InvalidRequestException"):
-            raise
+    world.secretsmanager.cancel_rotate_secret(SecretId=SECRET)
 
 
 def _remove_copies(world: World) -> None:
@@ -80,13 +73,10 @@ def _enable_keys(world: World) -> None:
             world.kms.enable_key(KeyId=key["KeyId"])
 
 
+@on_error("NoSuchEntity", gives=None)
 def _remove_boundary(world: World) -> None:
-    try:
-        world.iam.delete_role_permissions_boundary(RoleName=EXECUTION_ROLE)
-        world.iam.delete_policy(PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/{BOUNDARY}")
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchEntity":
-            raise
+    world.iam.delete_role_permissions_boundary(RoleName=EXECUTION_ROLE)
+    world.iam.delete_policy(PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/{BOUNDARY}")
 
 
 _CREATED = ("secretsmanager:CreateSecret", "secretsmanager:ReplicateSecretToRegions")

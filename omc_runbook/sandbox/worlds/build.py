@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from omc_runbook.aws.secretsmanager import PENDING
+from omc_runbook.aws.session import on_error
 from omc_runbook.masking.common import is_common
 from omc_runbook.masking.defects import find_defect
 from omc_runbook.masking.value import Masked
@@ -97,13 +98,9 @@ def good_document(world: World) -> dict[str, str]:
     return document
 
 
+@on_error("ParameterNotFound", gives=None)
 def _kept_text(world: World) -> str | None:
-    try:
-        parameter = world.ssm.get_parameter(Name=GOOD_DOCUMENT, WithDecryption=True)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ParameterNotFound":
-            raise
-        return None
+    parameter = world.ssm.get_parameter(Name=GOOD_DOCUMENT, WithDecryption=True)
     return str(parameter["Parameter"]["Value"])
 
 
@@ -183,14 +180,10 @@ def restore_secret(world: World, document: dict[str, str]) -> str:
     return secret["ARN"]
 
 
+@on_error(*_UNREADABLE, gives=None)
 def current_text(world: World) -> str | None:
     """The secret's SecretString at AWSCURRENT, or None if there is none or it cannot be read."""
-    try:
-        version = world.secretsmanager.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _UNREADABLE:
-            raise
-        return None
+    version = world.secretsmanager.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")
     return version.get("SecretString")
 
 

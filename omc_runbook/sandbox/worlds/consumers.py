@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
+from omc_runbook.aws.session import on_error
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.worlds.staging import CLUSTER, EXECUTION_ROLE, SECRET, STAGING, World
 
@@ -97,12 +96,12 @@ def remove_consumers(world: World) -> None:
     if events.list_rules(NamePrefix=NAME)["Rules"]:
         events.remove_targets(Rule=NAME, Ids=["task"])
         events.delete_rule(Name=NAME)
-    scheduler = world.client("scheduler")
-    try:
-        scheduler.delete_schedule(Name=NAME)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
+    _remove_schedule(world)
+
+
+@on_error("ResourceNotFoundException", gives=None)
+def _remove_schedule(world: World) -> None:
+    world.client("scheduler").delete_schedule(Name=NAME)
 
 
 def _stop_tasks(world: World) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import ClientError
-
+from omc_runbook.aws.session import on_error
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, STAGING, World, restore_log_group
 
@@ -90,9 +89,6 @@ def remove_alarm(world: World) -> None:
     world.client("cloudwatch").delete_alarms(AlarmNames=[ALARM])
 
 
+@on_error("BucketAlreadyOwnedByYou", gives=None)
 def _create_bucket(world: World) -> None:
-    try:
-        world.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
-            raise
+    world.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
+from omc_runbook.aws.session import on_error
 from omc_runbook.model.errors import RunbookError
 from omc_runbook.sandbox import control, folders
 from omc_runbook.sandbox.account import ACCOUNT, REGION
@@ -229,10 +229,7 @@ def has_breaker(service: ServiceTypeDef) -> bool:
     return service["deploymentConfiguration"].get("deploymentCircuitBreaker", {}).get("enable", False)
 
 
+@on_error("ResourceAlreadyExistsException", gives=None)
 def restore_log_group(world: World, name: str) -> None:
     """Create a log group if it does not exist."""
-    try:
-        world.logs.create_log_group(logGroupName=name)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceAlreadyExistsException":
-            raise
+    world.logs.create_log_group(logGroupName=name)
