@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from moto.iam.models import IAMBackend, User, iam_backends
+from moto.iam.models import IAMBackend, Role, User, iam_backends
 from moto.organizations.models import organizations_backends
 from moto.sts.models import sts_backends
 
@@ -64,7 +64,7 @@ def caller(access_key: str) -> Principal:
         session = sts_backends[account][PARTITION].get_assumed_role_from_access_key(access_key)
         if session is not None:
             name = session.role_arn.rpartition("/")[2]
-            if name == MEMBER_ADMINISTRATOR and name not in _role_names(iam):
+            if name == MEMBER_ADMINISTRATOR and find_role(name, account) is None:
                 return administrator(account, session.arn)
             return role_session(session.role_arn, session.session_name)
         user = iam.users.get(iam.access_keys[access_key].user_name or "")
@@ -88,11 +88,16 @@ def administrator(account: str, arn: str = "") -> Principal:
     )
 
 
+def find_role(name: str, account: str) -> Role | None:
+    """A role of an account, by its name."""
+    return next((role for role in list(iam_backends[account][PARTITION].get_roles()) if role.name == name), None)
+
+
 def role_session(role_arn: str, session: str) -> Principal:
     """A session of a role; without policies if the role does not exist."""
     account, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
     iam = iam_backends[account][PARTITION]
-    role = next((r for r in list(iam.get_roles()) if r.name == name), None)
+    role = find_role(name, account)
     arn = f"arn:{PARTITION}:sts::{account}:assumed-role/{name}/{session}"
     return Principal(
         arn=arn,
@@ -117,7 +122,7 @@ def identity(arn: str) -> Principal | None:
     account, (kind, _, path) = fields[4], fields[5].partition("/")
     name = path.rpartition("/")[2]
     iam = iam_backends[account][PARTITION]
-    if kind == "role" and name in _role_names(iam):
+    if kind == "role" and find_role(name, account) is not None:
         return role_session(arn, "simulation")
     if kind == "user" and name in iam.users:
         return _user(iam, iam.users[name])
@@ -131,9 +136,8 @@ def trust_policy(arn: str) -> str | dict[str, Any] | None:
     """
     fields = arn.split(":", 5)
     name = arn.rpartition("/")[2]
-    roles = iam_backends[fields[4]][PARTITION].get_roles() if len(fields) == 6 else ()
-    role = next((role for role in list(roles) if role.arn == arn), None)
-    if role is not None:
+    role = find_role(name, fields[4]) if len(fields) == 6 else None
+    if role is not None and role.arn == arn:
         document: str | dict[str, Any] = role.assume_role_policy_document
         return document
     principal = {"AWS": f"arn:{PARTITION}:iam::{ACCOUNT}:root"}
@@ -229,7 +233,3 @@ def _managed(iam: IAMBackend, arn: str | None) -> PolicyDocument | None:
     policy = iam.managed_policies.get(arn)
     document = _default_version(policy) if policy is not None else {"Statement": []}
     return PolicyDocument(arn.rpartition("/")[2], "boundary", document)
-
-
-def _role_names(iam: IAMBackend) -> set[str]:
-    return {role.name for role in list(iam.get_roles())}

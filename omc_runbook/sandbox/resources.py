@@ -1,10 +1,17 @@
 """The resources of a call, by the ARNs that a policy must name, and their tags."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+
+from moto.cloudtrail.models import cloudtrail_backends
+from moto.ecs.models import ecs_backends
+from moto.kms.models import kms_backends
+from moto.s3.models import s3_backends
+from moto.secretsmanager.models import secretsmanager_backends
 
 from omc_runbook.iam.request_keys import Keys
+from omc_runbook.sandbox.aws.kms import find_key, named
 from omc_runbook.sandbox.calls import Call
+from omc_runbook.sandbox.principals import find_role
 
 _CLUSTER_ACTIONS = {"DescribeClusters", "DeleteCluster", "UpdateCluster", "PutClusterCapacityProviders"}
 _SERVICE_ACTIONS = {
@@ -62,8 +69,6 @@ def also_needed(call: Call, account: str, resource: str) -> list[tuple[str, str,
 
 
 def _also_needed_for_object(call: Call, account: str) -> Iterator[tuple[str, str, Keys]]:
-    from moto.s3.models import s3_backends
-
     buckets = s3_backends[account]["aws"].buckets
     bucket, name = buckets.get(call.text("Bucket")), call.text("Key")
     existing = bucket.keys.get(name) if bucket else None
@@ -82,8 +87,6 @@ def _also_needed_for_object(call: Call, account: str) -> Iterator[tuple[str, str
 
 def _key(key_id: str, account: str, region: str) -> tuple[str, tuple[str, ...]]:
     """A key's ARN and aliases, by its id, ARN or alias."""
-    from omc_runbook.sandbox.aws.kms import find_key, named
-
     key = find_key(key_id, account, region)
     if key is None:
         return (key_id if key_id.startswith("arn:") else f"arn:aws:kms:{region}:{account}:{key_id}"), ()
@@ -102,7 +105,7 @@ def keys_of(call: Call, account: str, resource: str) -> Keys:
 def keys_of_role(arn: str) -> Keys:
     """The condition keys of a role that is to be assumed, in any account."""
     account = arn.split(":")[4] if ":role/" in arn else ""
-    role = _find_role(arn.rpartition("/")[2], account) if account else None
+    role = find_role(arn.rpartition("/")[2], account) if account else None
     return _keys(account, _named(role.tags or (), "Key", "Value") if role is not None else {})
 
 
@@ -115,20 +118,16 @@ def _keys(account: str, tags: Mapping[str, str]) -> Keys:
 
 
 def _tags_of_role(call: Call, account: str, resource: str) -> Mapping[str, str]:
-    role = _find_role(resource.rpartition("/")[2], account)
+    role = find_role(resource.rpartition("/")[2], account)
     return _named(role.tags or (), "Key", "Value") if role is not None else {}
 
 
 def _tags_of_key(call: Call, account: str, resource: str) -> Mapping[str, str]:
-    from moto.kms.models import kms_backends
-
     backend, key_id = kms_backends[account][call.region], resource.rpartition("/")[2]
     return _named(backend.list_resource_tags(key_id)["Tags"], "TagKey", "TagValue") if key_id in backend.keys else {}
 
 
 def _tags_of_service(call: Call, account: str, resource: str) -> Mapping[str, str]:
-    from moto.ecs.models import ecs_backends
-
     services = list(ecs_backends[account][call.region].services.values())
     service = next((service for service in services if service.arn == resource), None)
     return _named(service.tags or (), "key", "value") if service is not None else {}
@@ -136,12 +135,6 @@ def _tags_of_service(call: Call, account: str, resource: str) -> Mapping[str, st
 
 def _named(tags: Iterable[Mapping[str, str]], name: str, value: str) -> dict[str, str]:
     return {tag[name]: tag[value] for tag in tags}
-
-
-def _find_role(name: str, account: str) -> Any:
-    from moto.iam.models import iam_backends
-
-    return next((role for role in list(iam_backends[account]["aws"].get_roles()) if role.name == name), None)
 
 
 def _ecs(call: Call, account: str) -> list[str]:
@@ -171,8 +164,6 @@ def _ecs(call: Call, account: str) -> list[str]:
 
 def _cloudtrail(call: Call, account: str) -> list[str]:
     """The event data store that is read or queried."""
-    from moto.cloudtrail.models import cloudtrail_backends
-
     name = call.text("EventDataStore")
     if call.action == "StartQuery":
         name = call.text("QueryStatement").partition(" FROM ")[2].partition(" ")[0]
@@ -210,14 +201,12 @@ def _iam(call: Call, account: str) -> list[str]:
     if call.action in ("AttachRolePolicy", "DetachRolePolicy") or not policy:
         for parameter, kind in (("RoleName", "role"), ("UserName", "user"), ("PolicyName", "policy")):
             if name := call.text(parameter):
-                role = _find_role(name, account) if kind == "role" else None
+                role = find_role(name, account) if kind == "role" else None
                 return [role.arn if role is not None else f"arn:aws:iam::{account}:{kind}/{name}"]
     return [policy] if policy else []
 
 
 def _kms(call: Call, account: str) -> list[str]:
-    from moto.kms.models import kms_backends
-
     key_id = call.text("KeyId")
     if not key_id or (key_id.startswith("arn:") and ":key/" in key_id):
         return [key_id] if key_id else []
@@ -245,8 +234,6 @@ def _logs(call: Call, account: str) -> list[str]:
 
 
 def _secretsmanager(call: Call, account: str) -> list[str]:
-    from moto.secretsmanager.models import secretsmanager_backends
-
     name = call.text("SecretId", "Name")
     if not name:
         return []

@@ -10,11 +10,11 @@ from typing import Any
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
-from moto.iam.models import ManagedPolicy, User, iam_backends
+from moto.iam.models import ManagedPolicy, User
 from moto.iam.responses import IamResponse
 
 from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
-from omc_runbook.sandbox.principals import PARTITION, Principal, identity, parse_policy
+from omc_runbook.sandbox.principals import Principal, find_role, identity, parse_policy
 from omc_runbook.sandbox.trail import EVENT_HISTORY, RecordedEvent
 
 _DECISIONS = {
@@ -47,8 +47,7 @@ class NoSuchEntity(ServiceException):
 
 def age_role(name: str, days: float, account: str) -> None:
     """Set back when a role was created; raises ValueError for an unknown one."""
-    iam = iam_backends[account][PARTITION]
-    role = next((role for role in list(iam.get_roles()) if role.name == name), None)
+    role = find_role(name, account)
     if role is None:
         raise ValueError(f"there is no role {name}")
     role.create_date = datetime.now(UTC) - timedelta(days=days)

@@ -11,7 +11,6 @@ from typing import Any
 
 from moto.core.exceptions import JsonRESTError
 from moto.ecs.models import TaskDefinition
-from moto.iam.models import iam_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
 from omc_runbook.iam.policy import PolicyDocument, trusts
@@ -21,7 +20,7 @@ from omc_runbook.sandbox.aws.kms import use_parameter_key
 from omc_runbook.sandbox.aws.secretsmanager import read_value
 from omc_runbook.sandbox.calls import Call
 from omc_runbook.sandbox.ecs import gotext, network
-from omc_runbook.sandbox.principals import PARTITION, Principal, parse_policy, role_arn, role_session
+from omc_runbook.sandbox.principals import PARTITION, Principal, find_role, parse_policy, role_arn, role_session
 from omc_runbook.sandbox.trail import EVENT_HISTORY
 from omc_runbook.sandbox.wire import WIRE
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
@@ -90,10 +89,9 @@ def _execution_role(
             raise PullFailed(f"{_ASM}unable to find execution role credentials")
         return None
     arn = role_arn(name, account)
-    roles = iam_backends[arn.split(":")[4]][PARTITION].get_roles()
-    role = next((each for each in list(roles) if each.arn == arn), None)
+    role = find_role(arn.rpartition("/")[2], arn.split(":")[4])
     context = {"aws:SourceAccount": account, "aws:SourceArn": f"arn:{PARTITION}:ecs:{region}:{account}:*"}
-    if role is not None:
+    if role is not None and role.arn == arn:
         policy = PolicyDocument("the trust policy", "trust", parse_policy(role.assume_role_policy_document))
         if trusts(policy, _ECS, context).decision == "allowed":
             return role_session(arn, task_id)
