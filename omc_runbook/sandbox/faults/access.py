@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.faults.change import document, grant, redeploy, refer, revise
 from omc_runbook.sandbox.faults.fault import Fault
@@ -102,7 +101,7 @@ def _deny_on_secret(world: World) -> None:
 
 def _throttle(world: World) -> None:
     rule = {"action": READ, "error": "ThrottlingException", "principal": f"assumed-role/{EXECUTION_ROLE}/"}
-    lifecycle.ask(lifecycle.at(world.endpoint), "POST", "wire", rule)
+    world.control("POST", "wire", rule)
 
 
 def _encrypt(world: World) -> KeyMetadataTypeDef:

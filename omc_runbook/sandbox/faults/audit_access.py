@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 
 from omc_runbook.aws.session import on_error
-from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.faults.change import grant
 from omc_runbook.sandbox.faults.fault import Fault
@@ -99,7 +98,7 @@ def _let_person_read(world: World) -> None:
 
 def _forget_role(world: World) -> None:
     _make_role(world, REPORTS, {"Service": "lambda.amazonaws.com"}, secrets_policy())
-    lifecycle.ask(lifecycle.at(world.endpoint), "POST", "role", {"role": REPORTS, "days": 200})
+    world.control("POST", "role", {"role": REPORTS, "days": 200})
 
 
 def _let_tasks_write(world: World) -> None:

@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from omc_runbook.aws.session import on_error
-from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.faults.change import document, grant, put, remove_secret, revise, rotate
 from omc_runbook.sandbox.faults.fault import Fault
@@ -73,7 +72,7 @@ def date_back(world: World, days: float, secret: str = SECRET) -> None:
 
 
 def _date(world: World, secret: str, created: dict[str, float]) -> None:
-    lifecycle.ask(lifecycle.at(world.endpoint), "POST", "versions", {"secret": secret, "created": created})
+    world.control("POST", "versions", {"secret": secret, "created": created})
 
 
 def _rotate_to_same(world: World) -> None:

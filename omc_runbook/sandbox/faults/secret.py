@@ -7,7 +7,6 @@ import secrets
 from functools import partial
 
 from omc_runbook.aws.secretsmanager import PENDING
-from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.faults.change import document, redeploy
 from omc_runbook.sandbox.faults.fault import Fault
@@ -66,7 +65,7 @@ def _let_rotation_lapse(world: World) -> None:
         RotationRules={"AutomaticallyAfterDays": 30},
         RotateImmediately=False,
     )
-    lifecycle.ask(lifecycle.at(world.endpoint), "POST", "rotation", {"secret": SECRET, "days": 44})
+    world.control("POST", "rotation", {"secret": SECRET, "days": 44})
 
 
 def _create_without_value(world: World) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from omc_runbook.aws.session import on_error
-from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.faults import audit_access, audit_monitoring, audit_secret, checkout, other_sources
 from omc_runbook.sandbox.faults.access import BOUNDARY
@@ -24,7 +23,7 @@ from omc_runbook.sandbox.worlds.vpcs import remove_private
 
 def remove_traces(world: World, changes: Changes) -> None:
     """Remove every resource that a fault created, if it exists."""
-    lifecycle.ask(lifecycle.at(world.endpoint), "DELETE", "wire")
+    world.control("DELETE", "wire")
     past_calls.forget(world)
     audit_secret.give_true_dates(world)
     checkout.remove_copy(world.endpoint)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.worlds.build import good_document, healthy_document, keep_good_document
 from omc_runbook.sandbox.worlds.staging import SECRET, World
 
@@ -30,5 +29,5 @@ def write_history(world: World, moments: Sequence[datetime], keys: Sequence[str]
         created[version] = moment.timestamp()
         since |= dict.fromkeys(renewed, moment)
     keep_good_document(world)
-    lifecycle.ask(lifecycle.at(world.endpoint), "POST", "versions", {"secret": SECRET, "created": created})
+    world.control("POST", "versions", {"secret": SECRET, "created": created})
     return since

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.worlds.staging import SECRET, World
 
@@ -67,12 +66,12 @@ def remember(world: World, calls: Iterable[PastCall]) -> None:
     """Add calls to the event history."""
     now = datetime.now(UTC)
     records = [call.to_record(now) for call in calls]
-    lifecycle.ask(lifecycle.at(world.endpoint), "POST", "history", {"records": records})
+    world.control("POST", "history", {"records": records})
 
 
 def forget(world: World) -> None:
     """Remove such calls."""
-    lifecycle.ask(lifecycle.at(world.endpoint), "DELETE", "history")
+    world.control("DELETE", "history")
 
 
 def daily(days: Iterable[int], role: str, **more: Any) -> list[PastCall]:

@@ -121,6 +121,10 @@ class World:
         credentials = self.credentials or folders.at(self.endpoint).credentials
         return _client(service, self.region, self.endpoint, credentials, self.user_agent)
 
+    def control(self, method: str, path: str, members: dict[str, Any] | None = None) -> None:
+        """Call a control path of the sandbox's server, which no AWS client knows."""
+        control.ask(folders.at(self.endpoint), method, path, members)
+
     def service(self, name: str) -> ServiceTypeDef:
         """One service of the guide's cluster as DescribeServices has it."""
         return self.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
