@@ -14,7 +14,6 @@ from moto.ecs.models import EC2ContainerServiceBackend
 from omc_runbook.sandbox.aws.ecs_base import EcsBase, EcsError, InvalidParameter, last_part
 from omc_runbook.sandbox.principals import caller
 
-_MOST_ARNS = 20
 _PAGE = 100
 _OF_TASK = ("family", "taskRoleArn", "executionRoleArn", "containerDefinitions", "volumes", "cpu", "memory")
 _OF_REVISION = ("daemonTaskDefinitionArn", "propagateTags", "enableECSManagedTags", "enableExecuteCommand", "critical")
@@ -103,7 +102,7 @@ class DaemonCalls(EcsBase):
 
     def describe_daemon_revisions(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeDaemonRevisions.html"""
-        return self._describe("daemonRevisionArns", "daemonRevisions", _of(self.ecs_backend).revisions)
+        return self._find("daemonRevisionArns", "daemonRevisions", _of(self.ecs_backend).revisions)
 
     def list_daemon_deployments(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListDaemonDeployments.html"""
@@ -117,7 +116,7 @@ class DaemonCalls(EcsBase):
 
     def describe_daemon_deployments(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeDaemonDeployments.html"""
-        return self._describe("daemonDeploymentArns", "daemonDeployments", _of(self.ecs_backend).deployments)
+        return self._find("daemonDeploymentArns", "daemonDeployments", _of(self.ecs_backend).deployments)
 
     def _deploy(self, daemon: dict[str, Any]) -> str:
         """Deploy the request's configuration; the deployment's ARN."""
@@ -183,13 +182,6 @@ class DaemonCalls(EcsBase):
         if daemon is None:
             raise EcsError("DaemonNotFoundException", "Daemon not found.")
         return daemon
-
-    def _describe(self, parameter: str, member: str, definitions: Described) -> ActionResult:
-        arns = self._get_param(parameter, [])
-        if not 1 <= len(arns) <= _MOST_ARNS:
-            raise InvalidParameter(f"{parameter} must have between 1 and {_MOST_ARNS} members.")
-        failures = [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in definitions]
-        return ActionResult({member: [definitions[arn] for arn in arns if arn in definitions], "failures": failures})
 
     def _arn(self, kind: str, name: str) -> str:
         return f"arn:aws:ecs:{self.region}:{self.current_account}:{kind}/{name}"

@@ -1,5 +1,6 @@
 """What all parts of the sandbox's ECS share: its errors, and how a cluster, a service and a page are found."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from moto.core.exceptions import ServiceException
@@ -7,6 +8,9 @@ from moto.core.responses import ActionResult
 from moto.ecs.responses import EC2ContainerServiceResponse
 
 from omc_runbook.sandbox.ecs.services import EcsService
+
+MOST_ARNS = 20
+"""How many ARNs a call that describes several things takes."""
 
 
 class EcsError(ServiceException):
@@ -42,6 +46,14 @@ class EcsBase(EC2ContainerServiceResponse):
         if start + size < len(entries):
             page["nextToken"] = str(start + size)
         return ActionResult(page)
+
+    def _find(self, parameter: str, member: str, by_arn: Mapping[str, Any]) -> ActionResult:
+        """What the request's ARNs name, and a failure for each that names nothing."""
+        arns = self._get_param(parameter, [])
+        if not 1 <= len(arns) <= MOST_ARNS:
+            raise InvalidParameter(f"{parameter} must have between 1 and {MOST_ARNS} members.")
+        failures = [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in by_arn]
+        return ActionResult({member: [by_arn[arn] for arn in arns if arn in by_arn], "failures": failures})
 
 
 def last_part(name: str) -> str:

@@ -8,11 +8,10 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 
-from omc_runbook.sandbox.aws.ecs_base import EcsBase, EcsError, InvalidParameter
+from omc_runbook.sandbox.aws.ecs_base import MOST_ARNS, EcsBase, EcsError, InvalidParameter
 from omc_runbook.sandbox.ecs.service_deployments import EcsServiceDeployment
 from omc_runbook.sandbox.ecs.services import EcsService, breaker_threshold, count_tasks, services_of
 
-_MOST_ARNS = 20
 _MOST_RESULTS = 100
 
 
@@ -33,22 +32,18 @@ class ServiceDeploymentCalls(EcsBase):
             and (after is None or each.created_at >= after)
             and (before is None or each.created_at <= before)
         ]
-        return self._page("serviceDeployments", found, _MOST_ARNS)
+        return self._page("serviceDeployments", found, MOST_ARNS)
 
     def describe_service_deployments(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServiceDeployments.html"""
+        asked = self._get_param("serviceDeploymentArns", [])
         by_arn = {
-            each.service_deployment_arn: (service, each)
+            each.service_deployment_arn: _describe(service, each)
             for service in services_of(self.ecs_backend)
             for each in service.service_deployments
+            if each.service_deployment_arn in asked
         }
-        arns = self._arns("serviceDeploymentArns")
-        return ActionResult(
-            {
-                "serviceDeployments": [_describe(*by_arn[arn]) for arn in arns if arn in by_arn],
-                "failures": [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in by_arn],
-            }
-        )
+        return self._find("serviceDeploymentArns", "serviceDeployments", by_arn)
 
     def describe_service_revisions(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServiceRevisions.html"""
@@ -57,19 +52,13 @@ class ServiceDeploymentCalls(EcsBase):
             for service in services_of(self.ecs_backend)
             for each in service.service_revisions
         }
-        arns = self._arns("serviceRevisionArns")
-        return ActionResult(
-            {
-                "serviceRevisions": [by_arn[arn] for arn in arns if arn in by_arn],
-                "failures": [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in by_arn],
-            }
-        )
+        return self._find("serviceRevisionArns", "serviceRevisions", by_arn)
 
     def stop_service_deployment(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopServiceDeployment.html"""
         if self._get_param("stopType", "ROLLBACK") != "ROLLBACK":
             raise InvalidParameter("The valid value of stopType is ROLLBACK.")
-        deployment = self._find()
+        deployment = self._deployment()
         if not deployment.is_ongoing:
             raise EcsError(
                 "ConflictException", f"The service deployment cannot be stopped: its status is {deployment.status}."
@@ -80,7 +69,7 @@ class ServiceDeploymentCalls(EcsBase):
 
     def continue_service_deployment(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContinueServiceDeployment.html"""
-        deployment, hook_id = self._find(), self._get_param("hookId")
+        deployment, hook_id = self._deployment(), self._get_param("hookId")
         hook = next((each for each in deployment.lifecycle_hook_details if each.hook_id == hook_id), None)
         if hook is None or hook.status != "AWAITING_ACTION" or deployment.status != "IN_PROGRESS":
             raise InvalidParameter(f"The lifecycle hook {hook_id} is not in AWAITING_ACTION status.")
@@ -92,13 +81,7 @@ class ServiceDeploymentCalls(EcsBase):
             deployment.updated_at = datetime.now(UTC)
         return ActionResult({"serviceDeploymentArn": deployment.service_deployment_arn})
 
-    def _arns(self, member: str) -> list[str]:
-        arns: list[str] = self._get_param(member, [])
-        if not 1 <= len(arns) <= _MOST_ARNS:
-            raise InvalidParameter(f"{member} must have between 1 and {_MOST_ARNS} members.")
-        return arns
-
-    def _find(self) -> EcsServiceDeployment:
+    def _deployment(self) -> EcsServiceDeployment:
         arn = self._get_param("serviceDeploymentArn")
         for service in services_of(self.ecs_backend):
             for deployment in service.service_deployments:
