@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from omc_runbook.sandbox.account import ACCOUNT
-from omc_runbook.sandbox.faults.change import document, grant, redeploy, refer, revise
+from omc_runbook.sandbox.faults.change import (
+    KMS_POLICY,
+    document,
+    encrypt,
+    encrypt_and_grant,
+    grant,
+    redeploy,
+    refer,
+    revise,
+)
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.faults.organization import (
     OTHER_ACCOUNT,
@@ -24,12 +32,8 @@ from omc_runbook.sandbox.worlds.staging import (
     World,
 )
 
-if TYPE_CHECKING:
-    from mypy_boto3_kms.type_defs import KeyMetadataTypeDef
-
 READ = "secretsmanager:GetSecretValue"
 BOUNDARY = f"{STAGING}-boundary"
-KMS_POLICY = f"{SECRETS_POLICY}-kms"
 
 
 def faults() -> tuple[Fault, ...]:
@@ -50,7 +54,7 @@ def faults() -> tuple[Fault, ...]:
         _fault("resource-deny", "The secret's resource policy denies the execution role.", _deny_on_secret),
         _fault("kms-disabled", "The customer key that encrypts the secret is disabled.", _disable_key),
         _fault("kms-pending", "The secret's customer key is pending deletion.", _delete_key),
-        _fault("kms-no-permission", "The role may not decrypt with the secret's customer key.", _encrypt),
+        _fault("kms-no-permission", "The role may not decrypt with the secret's customer key.", encrypt),
         _fault("kms-useless-grant", "kms:Decrypt is granted on the secret, not on its key.", _grant_on_secret),
         Fault(
             "access",
@@ -104,30 +108,16 @@ def _throttle(world: World) -> None:
     world.control("POST", "wire", rule)
 
 
-def _encrypt(world: World) -> KeyMetadataTypeDef:
-    """Put the secret under a new customer key."""
-    key = world.kms.create_key(Description="Staging secrets")["KeyMetadata"]
-    world.secretsmanager.update_secret(SecretId=SECRET, KmsKeyId=key["Arn"])
-    return key
-
-
-def _encrypt_and_grant(world: World) -> str:
-    """Put the secret under a new customer key that the execution role may use; returns the key's id."""
-    key = _encrypt(world)
-    grant(world, policy("kms:Decrypt", Resource=key["Arn"]), KMS_POLICY)
-    return key["KeyId"]
-
-
 def _disable_key(world: World) -> None:
-    world.kms.disable_key(KeyId=_encrypt_and_grant(world))
+    world.kms.disable_key(KeyId=encrypt_and_grant(world)["KeyId"])
 
 
 def _delete_key(world: World) -> None:
-    world.kms.schedule_key_deletion(KeyId=_encrypt_and_grant(world), PendingWindowInDays=7)
+    world.kms.schedule_key_deletion(KeyId=encrypt_and_grant(world)["KeyId"], PendingWindowInDays=7)
 
 
 def _grant_on_secret(world: World) -> None:
-    _encrypt(world)
+    encrypt(world)
     grant(world, policy("kms:Decrypt", Resource=SECRET_PATTERN), KMS_POLICY)
 
 

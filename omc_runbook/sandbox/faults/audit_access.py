@@ -7,14 +7,13 @@ from collections.abc import Callable
 
 from omc_runbook.aws.session import on_error
 from omc_runbook.sandbox.account import ACCOUNT, REGION
-from omc_runbook.sandbox.faults.change import grant
+from omc_runbook.sandbox.faults.change import encrypt_and_grant, grant
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.faults.organization import OTHER_ACCOUNT
 from omc_runbook.sandbox.worlds.roles import Policy, policy, secrets_policy, task_policy
 from omc_runbook.sandbox.worlds.staging import (
     SECRET,
     SECRET_PATTERN,
-    SECRETS_POLICY,
     STAGING,
     TASK_ROLE,
     World,
@@ -139,12 +138,10 @@ def _make_role(world: World, name: str, principal: object, document: Policy) -> 
 
 def _grant_to_stranger(world: World) -> None:
     """Put the secret under a customer key that the tasks may use, and a stranger too."""
-    metadata = world.kms.create_key(Description="Staging secrets")["KeyMetadata"]
+    metadata = encrypt_and_grant(world)
     world.kms.enable_key_rotation(KeyId=metadata["KeyId"])
     key = metadata["Arn"]
-    grant(world, policy("kms:Decrypt", Resource=key), f"{SECRETS_POLICY}-kms")
     tasks = task_policy()
     tasks["Statement"] += policy("kms:Decrypt", Resource=key)["Statement"]
     world.iam.put_role_policy(RoleName=TASK_ROLE, PolicyName=POLICY, PolicyDocument=json.dumps(tasks))
-    world.secretsmanager.update_secret(SecretId=SECRET, KmsKeyId=key)
     world.kms.create_grant(KeyId=key, GranteePrincipal=STRANGER, Operations=["Decrypt"])

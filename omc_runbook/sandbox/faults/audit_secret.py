@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from omc_runbook.aws.session import on_error
 from omc_runbook.sandbox.account import ACCOUNT
-from omc_runbook.sandbox.faults.change import document, grant, put, remove_secret, revise, rotate
+from omc_runbook.sandbox.faults.change import document, encrypt_and_grant, put, remove_secret, revise, rotate
 from omc_runbook.sandbox.faults.fault import Fault
-from omc_runbook.sandbox.worlds.roles import policy
-from omc_runbook.sandbox.worlds.staging import SECRET, SECRETS_POLICY, STAGING, World
+from omc_runbook.sandbox.worlds.staging import SECRET, STAGING, World
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef
@@ -44,7 +43,7 @@ def faults() -> tuple[Fault, ...]:
         _fault("key-unused", "The secret has a key LEGACY_TOKEN that nothing refers to.", _add_key),
         _fault("secret-unused", f"Nobody has read {UNUSED_SECRET} for 200 days.", _leave_secret),
         _fault("version-unlabelled", "Many rotations left versions without a label.", _rotate_often),
-        _fault("key-not-rotated", "The secret's customer key has no automatic rotation.", _encrypt),
+        _fault("key-not-rotated", "The secret's customer key has no automatic rotation.", encrypt_and_grant),
         _fault("rotation-broken", "Automatic rotation names a function that does not exist.", _name_no_function),
         _fault("tags-missing", "The project's other secrets have tags that this one lacks.", _tag_others),
         _fault("quota-near", "The secret's value has 80 % of its largest size.", _fill),
@@ -121,12 +120,6 @@ def _leave_secret(world: World) -> None:
 def _rotate_often(world: World) -> None:
     for _ in range(_ROTATIONS):
         rotate(world)
-
-
-def _encrypt(world: World) -> None:
-    key = world.kms.create_key(Description="Staging secrets")["KeyMetadata"]
-    world.secretsmanager.update_secret(SecretId=SECRET, KmsKeyId=key["Arn"])
-    grant(world, policy("kms:Decrypt", Resource=key["Arn"]), f"{SECRETS_POLICY}-kms")
 
 
 def _name_no_function(world: World) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from omc_runbook.aws.session import on_error
 from omc_runbook.sandbox.worlds.build import current_text, good_document
-from omc_runbook.sandbox.worlds.roles import Policy
+from omc_runbook.sandbox.worlds.roles import Policy, policy
 from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, EXECUTION_ROLE, SECRET, SECRETS_POLICY, World
 from omc_runbook.sandbox.worlds.vpcs import PrivateNetwork, make_private
 
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
         ContainerDefinitionOutputTypeDef,
         RegisterTaskDefinitionRequestTypeDef,
     )
+    from mypy_boto3_kms.type_defs import KeyMetadataTypeDef
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 ContainerEdit = Callable[["ContainerDefinitionOutputTypeDef"], None]
+KMS_POLICY = f"{SECRETS_POLICY}-kms"
 NetworkChange = Callable[["EC2Client", PrivateNetwork], object]
 
 
@@ -116,9 +118,23 @@ def isolate_worker(world: World, change: NetworkChange = lambda ec2, network: No
     )
 
 
-def grant(world: World, policy: Policy, name: str = SECRETS_POLICY) -> None:
+def grant(world: World, document: Policy, name: str = SECRETS_POLICY) -> None:
     """Put an inline policy on the execution role."""
-    world.iam.put_role_policy(RoleName=EXECUTION_ROLE, PolicyName=name, PolicyDocument=json.dumps(policy))
+    world.iam.put_role_policy(RoleName=EXECUTION_ROLE, PolicyName=name, PolicyDocument=json.dumps(document))
+
+
+def encrypt(world: World) -> KeyMetadataTypeDef:
+    """Put the secret under a new customer key."""
+    key = world.kms.create_key(Description="Staging secrets")["KeyMetadata"]
+    world.secretsmanager.update_secret(SecretId=SECRET, KmsKeyId=key["Arn"])
+    return key
+
+
+def encrypt_and_grant(world: World) -> KeyMetadataTypeDef:
+    """Put the secret under a new customer key that the execution role may use."""
+    key = encrypt(world)
+    grant(world, policy("kms:Decrypt", Resource=key["Arn"]), KMS_POLICY)
+    return key
 
 
 @on_error("ResourceNotFoundException", gives=None)

@@ -6,6 +6,7 @@ import codecs
 import json
 import secrets
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from omc_runbook.sandbox.ecs.application import salted
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 API_KEY = "OPENAI_API_KEY"
 BYTE_ORDER_MARK = codecs.BOM_UTF8.decode()
+_fault = partial(Fault, "content")
 TERRAFORM = "APN/1.0 HashiCorp/1.0 Terraform/1.9.8 terraform-provider-aws/5.80.0"
 
 
@@ -47,24 +49,21 @@ def faults() -> tuple[Fault, ...]:
             "FIRST_SUPERUSER",
             lambda value: value.replace("@", "."),
         ),
-        Fault(
-            "content",
+        _fault(
             "value-refused",
             "The worker gets a POSTGRES_PORT from the secret that is no number.",
             lambda world: _inject(world, "POSTGRES_PORT", "5432/tcp"),
         ),
         _value("bad-copy", f"{API_KEY} has quotes around it.", API_KEY, lambda value: f'"{value}"'),
         _document("values-exchanged", "FIRST_SUPERUSER and its password are exchanged.", _exchange),
-        Fault(
-            "content",
+        _fault(
             "address-differs",
             "The worker's DATABASE_URL has another password than POSTGRES_PASSWORD.",
             lambda world: _inject(
                 world, "DATABASE_URL", f"postgresql://app:{secrets.token_hex(24)}@database.internal:5432/app"
             ),
         ),
-        Fault(
-            "content",
+        _fault(
             "wrong-host",
             "The worker's REDIS_URL leads to production.",
             lambda world: _inject(
@@ -74,10 +73,7 @@ def faults() -> tuple[Fault, ...]:
         _document("binary", "The value was stored as SecretBinary.", lambda d: json.dumps(d).encode()),
         _value("empty", "SECRET_KEY is an empty string.", "SECRET_KEY", lambda value: ""),
         _value(
-            "changethis",
-            "SECRET_KEY is the template's default, changethis.",
-            "SECRET_KEY",
-            lambda value: "changethis",
+            "changethis", "SECRET_KEY is the template's default, changethis.", "SECRET_KEY", lambda value: "changethis"
         ),
         _value(
             "placeholder",
@@ -86,19 +82,12 @@ def faults() -> tuple[Fault, ...]:
             lambda value: "temporary-secret-key-please-update",
         ),
         _value(
-            "url-chars",
-            "POSTGRES_PASSWORD contains / @ : and #.",
-            "POSTGRES_PASSWORD",
-            lambda value: f"{value}/@:#",
+            "url-chars", "POSTGRES_PASSWORD contains / @ : and #.", "POSTGRES_PASSWORD", lambda value: f"{value}/@:#"
         ),
-        Fault(
-            "content",
-            "terraform-overwrote",
-            "A terraform apply overwrote the real values with placeholders.",
-            _apply_terraform,
+        _fault(
+            "terraform-overwrote", "A terraform apply overwrote the real values with placeholders.", _apply_terraform
         ),
-        Fault(
-            "content",
+        _fault(
             "store-only",
             "POSTGRES_PASSWORD was changed only in the secret: the database still has the former one.",
             _change_secret_alone,
@@ -111,7 +100,7 @@ def _document(fault_id: str, breaks: str, edit: Callable[[Document], Document | 
         put(world, edit(document(world)))
         redeploy(world)
 
-    return Fault("content", fault_id, breaks, apply)
+    return _fault(fault_id, breaks, apply)
 
 
 def _value(fault_id: str, breaks: str, key: str, edit: Callable[[str], Any]) -> Fault:

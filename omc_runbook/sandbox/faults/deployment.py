@@ -28,9 +28,7 @@ def faults() -> tuple[Fault, ...]:
     return (
         _fault("not-forced", "The secret was changed and no service was redeployed.", rotate),
         _fault(
-            "wrong-names",
-            f"The cluster is named {OTHER_CLUSTER}, its services {STAGING}-backend and so on.",
-            _rename,
+            "wrong-names", f"The cluster is named {OTHER_CLUSTER}, its services {STAGING}-backend and so on.", _rename
         ),
         _fault(
             "rollout-stuck",

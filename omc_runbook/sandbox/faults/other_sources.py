@@ -34,11 +34,7 @@ def faults() -> tuple[Fault, ...]:
         ),
         _fault("other-secret-key", "The worker refers to a key that another secret does not have.", _misname_key),
         _fault("other-secret-rotated", "Another secret that the worker refers to was rotated.", _rotate_secret),
-        _fault(
-            "parameter-missing",
-            "The worker refers to an SSM parameter that does not exist.",
-            _name_no_parameter,
-        ),
+        _fault("parameter-missing", "The worker refers to an SSM parameter that does not exist.", _name_no_parameter),
         _fault(
             "parameter-denied",
             "The worker refers to an SSM parameter that its execution role may not read.",

@@ -35,11 +35,7 @@ def faults() -> tuple[Fault, ...]:
             f"The worker's SECRET_KEY refers to a secret of that name in {OTHER_REGION}.",
             _refer_to_other_region,
         ),
-        _fault(
-            "wrong-account",
-            f"The worker's SECRET_KEY refers to account {OTHER_ACCOUNT}.",
-            _refer_to_other_account,
-        ),
+        _fault("wrong-account", f"The worker's SECRET_KEY refers to account {OTHER_ACCOUNT}.", _refer_to_other_account),
         _fault(
             "suffix-stale",
             "The secret was deleted and created again: its ARN has another suffix than the references.",
@@ -71,15 +67,9 @@ def faults() -> tuple[Fault, ...]:
             _add_unreferenced_key,
         ),
         _fault(
-            "previous-pinned",
-            "The worker's SECRET_KEY is pinned to the version before the current one.",
-            _pin_previous,
+            "previous-pinned", "The worker's SECRET_KEY is pinned to the version before the current one.", _pin_previous
         ),
-        _fault(
-            "version-pinned",
-            "The worker's SECRET_KEY is pinned to one version id.",
-            _pin_version,
-        ),
+        _fault("version-pinned", "The worker's SECRET_KEY is pinned to one version id.", _pin_version),
         _reference(
             "version-short",
             "The worker's reference names a version id of eight characters.",
