@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.masking import hosts
@@ -37,15 +37,22 @@ MOST_REVISIONS = 2000
 MOST_FILES = 64
 MOST_BYTES = 8 * 1024 * 1024
 
-_Pairs = tuple[tuple[str, Annotated[str, Field(pattern=r"^arn:")]], ...]
+
+def _pair(entry: object) -> object:
+    """An injection as a variable and its valueFrom; what the file has stays as it is."""
+    return (entry.variable, entry.reference.text) if isinstance(entry, Injection) else entry
+
+
+_Pair = tuple[str, Annotated[str, Field(pattern=r"^arn:")]]
+_Pairs = tuple[Annotated[_Pair, BeforeValidator(_pair)], ...]
 
 
 class _Stored(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, from_attributes=True)
 
 
 class _Container(_Stored):
-    """A container without what could hold a value; secrets are pairs of a variable and its valueFrom."""
+    """What is kept of a `Container`: nothing that could hold a value, and of secrets a variable and its valueFrom."""
 
     name: str
     secrets: _Pairs
@@ -141,7 +148,7 @@ class DefinitionCache:
                 task_role_arn=revision.task_role_arn,
                 os_family=revision.os_family,
                 stack=revision.stack,
-                containers=tuple(_stored(container) for container in revision.containers),
+                containers=tuple(_Container.model_validate(container) for container in revision.containers),
             )
         except ValidationError:
             # A valueFrom that is no ARN may be a value that was put in the wrong place.
@@ -185,21 +192,6 @@ def _version() -> str:
     return metadata.version("omc-runbook")
 
 
-def _stored(container: Container) -> _Container:
-    return _Container(
-        name=container.name,
-        secrets=_pairs(container.secrets),
-        log_secrets=_pairs(container.log_secrets),
-        registry_secrets=_pairs(container.registry_secrets),
-        environment=container.environment,
-        has_environment_files=container.has_environment_files,
-        plain_secrets=container.plain_secrets,
-        readonly=container.readonly,
-        essential=container.essential,
-        image=container.image,
-    )
-
-
 def _omits(container: Container) -> bool:
     """Whether the cache leaves something of a container out."""
     more = (container.logins, container.hosts, container.health_check, container.log_group, container.log_prefix)
@@ -216,30 +208,16 @@ def _definition(arn: str, entry: _Revision) -> TaskDefinition:
         task_role_arn=entry.task_role_arn,
         os_family=entry.os_family,
         stack=entry.stack,
-        containers=tuple(
-            Container(
-                name=container.name,
-                secrets=_injections(container.secrets),
-                log_secrets=_injections(container.log_secrets),
-                registry_secrets=_injections(container.registry_secrets),
-                environment=container.environment,
-                has_environment_files=container.has_environment_files,
-                plain_secrets=container.plain_secrets,
-                readonly=container.readonly,
-                essential=container.essential,
-                image=container.image,
-            )
-            for container in entry.containers
-        ),
+        containers=tuple(map(_container, entry.containers)),
     )
 
 
-def _pairs(injections: Iterable[Injection]) -> tuple[tuple[str, str], ...]:
-    return tuple((injection.variable, injection.reference.text) for injection in injections)
-
-
-def _injections(pairs: Iterable[tuple[str, str]]) -> tuple[Injection, ...]:
-    return tuple(Injection(variable, value_from.parse(text)) for variable, text in pairs)
+def _container(stored: _Container) -> Container:
+    references = {
+        name: tuple(Injection(variable, value_from.parse(text)) for variable, text in getattr(stored, name))
+        for name in ("secrets", "log_secrets", "registry_secrets")
+    }
+    return Container(**{**dict(stored), **references})
 
 
 def _read(file: Path) -> dict[str, _Revision]:
