@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -47,44 +47,51 @@ def read(
     `secret_arn` is "" where the secret does not exist, `key_arn` where no customer managed key is used. `others` are
     actions with the resource of each.
     """
-    client, name = clients("iam"), iam.role_name(arn)
     needed = [(GET_SECRET_VALUE, secret_arn)] if secret_arn else []
     needed += [(DECRYPT, key_arn)] if secret_arn and key_arn else []
     needed += others
-    with ThreadPoolExecutor(1, "simulate") as pool:
-        simulation = pool.submit(_simulate, clients, arn, secret_arn, needed) if needed else None
-        role = attempt(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
-    if role is None:
-        return Permissions(role=None, exists=False)
-    details, unread = or_none(role), (role,) if isinstance(role, ReadFailure) else ()
-    if simulation is None:
-        return Permissions(role=details, unread=unread)
-    simulated = simulation.result()
-    results = or_none(simulated) or ()
-    allowed = {(entry.action, entry.resource) for entry in results if entry.decision == "allowed"}
-    if allowed.issuperset(needed) and not any(entry.missing_context for entry in results):
-        return Permissions(role=details, simulated=results, unread=unread)
-    return _with_policies(clients, name, role, simulated)
+
+    def is_decided(results: Sequence[Simulated]) -> bool:
+        allowed = {(entry.action, entry.resource) for entry in results if entry.decision == "allowed"}
+        return allowed.issuperset(needed)
+
+    actions = list(dict.fromkeys(action for action, _ in needed))
+    # Also the secret's ARN without its suffix: a policy that allows only that is a common mistake.
+    base = secret_arn.rpartition("-")[0]
+    resources = [*filter(None, (secret_arn, base)), *(resource for _, resource in needed if resource != secret_arn)]
+    return _read(clients, arn, actions, list(dict.fromkeys(resources)), is_decided)
 
 
 def read_exec(clients: Clients, arn: str) -> Permissions:
     """Read whether a task role may open ECS Exec's channels, by AWS's simulation or else by its policies."""
+    return _read(clients, arn, CHANNELS, ["*"], is_decided=bool)
+
+
+def _read(
+    clients: Clients,
+    arn: str,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    is_decided: Callable[[Sequence[Simulated]], bool],
+) -> Permissions:
+    """Read a role with a simulation of these actions, if any, and its policies unless the simulation decides."""
     client, name = clients("iam"), iam.role_name(arn)
     with ThreadPoolExecutor(1, "simulate") as pool:
         simulation = pool.submit(
             attempt,
             f"what role {name} may do",
             "iam:SimulatePrincipalPolicy",
-            lambda: iam.simulate(client, arn, CHANNELS, ["*"]),
+            lambda: iam.simulate(client, arn, actions, resources) if actions else (),
         )
         role = attempt(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
     if role is None:
         return Permissions(role=None, exists=False)
     simulated = simulation.result()
-    is_decided = not any(result.missing_context for result in or_none(simulated) or ())
-    if simulated and not isinstance(simulated, ReadFailure) and is_decided:
-        unread = (role,) if isinstance(role, ReadFailure) else ()
-        return Permissions(role=or_none(role), simulated=simulated, unread=unread)
+    results = or_none(simulated) or ()
+    if not actions or (is_decided(results) and not any(entry.missing_context for entry in results)):
+        return Permissions(
+            role=or_none(role), simulated=results, unread=(role,) if isinstance(role, ReadFailure) else ()
+        )
     return _with_policies(clients, name, role, simulated)
 
 
@@ -102,20 +109,6 @@ def _with_policies(
         policies=tuple(answer for answer in policies if isinstance(answer, PolicyDocument)) if complete else None,
         boundary=or_none(boundary),
         unread=tuple(answer for answer in answers if isinstance(answer, ReadFailure)),
-    )
-
-
-def _simulate(
-    clients: Clients, arn: str, secret_arn: str, needed: Sequence[tuple[str, str]]
-) -> tuple[Simulated, ...] | ReadFailure:
-    """Also simulates the secret's ARN without its suffix: a policy that allows only that is a common mistake."""
-    actions = list(dict.fromkeys(action for action, _ in needed))
-    base = secret_arn.rpartition("-")[0]
-    resources = [*filter(None, (secret_arn, base)), *(resource for _, resource in needed if resource != secret_arn)]
-    return attempt(
-        f"what role {iam.role_name(arn)} may do",
-        "iam:SimulatePrincipalPolicy",
-        lambda: iam.simulate(clients("iam"), arn, actions, list(dict.fromkeys(resources))),
     )
 
 
