@@ -147,6 +147,7 @@ def list_secrets(client: SecretsManagerClient, prefix: str = "", tags: Iterable[
     """The region's secrets with their tags, without those that are scheduled for deletion.
 
     With a prefix only those whose names begin with it, with keys of tags only those that have such tags.
+    See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html
     """
     filters: list[FilterTypeDef] = [{"Key": "name", "Values": [prefix]}] if prefix else []
     filters += [{"Key": "tag-key", "Values": [tag]} for tag in tags]

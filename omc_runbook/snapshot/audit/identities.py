@@ -77,10 +77,8 @@ class IdentitiesRead:
         return self.gatherer.ask_once((), what, "lambda:ListFunctions", lambda: lambda_functions.list_roles(client))
 
     def _last_accesses(self, identities: Identities) -> dict[str, LastAccess]:
-        client, linked = (
-            self.gatherer.clients("iam"),
-            {each.arn for each in identities.identities if each.is_service_linked},
-        )
+        client = self.gatherer.clients("iam")
+        linked = {each.arn for each in identities.identities if each.is_service_linked}
         arns = [arn for arn, read in identities.reads.items() if read.decision != "denied" and arn not in linked]
         answers = {
             arn: self.gatherer.ask_once(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 
 from omc_runbook.aws import cloudtrail, cloudwatch, events, logs, sns
-from omc_runbook.aws.cloudtrail import Selectors, Trail, TrailStatus
+from omc_runbook.aws.cloudtrail import Trail
 from omc_runbook.aws.cloudwatch import MetricAlarm
 from omc_runbook.aws.events import EventRule
 from omc_runbook.aws.logs import MetricFilter
@@ -113,22 +113,12 @@ def _with_status(gatherer: Gatherer, trails: Iterable[Trail]) -> tuple[Trail, ..
             partial(cloudtrail.get_selectors, client, trail.arn),
         )
         asked.append((trail, state, selectors))
-    return tuple(
-        _with_state(trail, gatherer.keep(TRAILS, state, None), gatherer.keep(TRAILS, selectors, None))
-        for trail, state, selectors in asked
-    )
-
-
-def _with_state(trail: Trail, status: TrailStatus | None, selectors: Selectors | None) -> Trail:
-    if status is None:
-        return replace(trail, selectors=selectors)
-    return replace(
-        trail,
-        is_logging=status.is_logging,
-        delivery_error=status.delivery_error,
-        log_group_error=status.log_group_error,
-        selectors=selectors,
-    )
+    found = []
+    for trail, state, selectors in asked:
+        status = gatherer.keep(TRAILS, state, None)
+        known = asdict(status) if status else {}
+        found.append(replace(trail, selectors=gatherer.keep(TRAILS, selectors, None), **known))
+    return tuple(found)
 
 
 def _filters(gatherer: Gatherer, trails: Iterable[Trail], event: Fields) -> tuple[MetricFilter, ...]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from omc_runbook.aws import secretsmanager
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.snapshot.audit import accesses, identities, lives, monitoring, unused
+from omc_runbook.snapshot.audit import accesses, identities, monitoring
 from omc_runbook.snapshot.audit.exposure import ExposureRead
 from omc_runbook.snapshot.audit.lifecycle import LifecycleRead
 from omc_runbook.snapshot.audit.state import Audit
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.history import HistoryRead
 from omc_runbook.snapshot.state import Snapshot
+
+LIVES, UNUSED = "lives", "unused"
+"""The fields of the gaps of what is read here: the versions of the secret, and the project's secrets."""
 
 
 def read(gatherer: Gatherer, snapshot: Snapshot, days: int, checkout: Checkout | None) -> Snapshot:
@@ -24,9 +28,15 @@ def read(gatherer: Gatherer, snapshot: Snapshot, days: int, checkout: Checkout |
     requested_accesses = accesses.request(gatherer, snapshot, days)
     requested_monitoring = monitoring.request(gatherer, snapshot)
     exposure = ExposureRead(gatherer, snapshot, checkout)
-    secrets = unused.request(gatherer)
+    client, project = gatherer.clients("secretsmanager"), gatherer.environment.project
+    secrets = gatherer.ask(
+        f"the secrets of {project}",
+        "secretsmanager:ListSecrets",
+        lambda: secretsmanager.list_secrets(client, project),
+    )
     lifecycle = LifecycleRead(gatherer, snapshot)
-    history = lives.finish(gatherer, versions)
+    history = versions.finish()
+    gatherer.record(LIVES, (*(each.unread for each in history.versions if each.unread), *history.unread))
     audit = Audit(
         days=days,
         identities=asked_identities.finish(snapshot),
@@ -34,7 +44,7 @@ def read(gatherer: Gatherer, snapshot: Snapshot, days: int, checkout: Checkout |
         accesses=requested_accesses(),
         history=history,
         exposure=exposure.finish(history),
-        project_secrets=gatherer.keep(unused.FIELD, secrets, ()),
+        project_secrets=gatherer.keep(UNUSED, secrets, ()),
         lifecycle=lifecycle.finish(),
     )
     return replace(snapshot, audit=audit)
