@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from omc_runbook.snapshot.gatherer import Gatherer
     from omc_runbook.snapshot.state import Snapshot
 
+A = TypeVar("A")
 T = TypeVar("T")
 D = TypeVar("D")
 
@@ -65,7 +66,7 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Network | None:
     if not subnets:
         return NOTHING
     reader = _Reader(gatherer, gatherer.clients("ec2"))
-    placed = reader.get("DescribeSubnets", lambda client: reading.describe_subnets(client, subnets))
+    placed = reader.get("DescribeSubnets", reading.describe_subnets, subnets)
     return reader.network(sorted({subnet.vpc for subnet in placed.values()})) if placed is not None else None
 
 
@@ -91,11 +92,11 @@ class _Reader:
         self._gatherer = gatherer
         self._client = client
 
-    def ask(self, call: str, get: Callable[[EC2Client], T]) -> Future[T | ReadFailure]:
-        return self._gatherer.ask("the tasks' network", f"ec2:{call}", lambda: get(self._client))
+    def ask(self, call: str, get: Callable[[EC2Client, A], T], what: A) -> Future[T | ReadFailure]:
+        return self._gatherer.ask("the tasks' network", f"ec2:{call}", lambda: get(self._client, what))
 
-    def get(self, call: str, get: Callable[[EC2Client], T]) -> T | None:
-        return self.keep(self.ask(call, get))
+    def get(self, call: str, get: Callable[[EC2Client, A], T], what: A) -> T | None:
+        return self.keep(self.ask(call, get, what))
 
     def keep(self, answer: Future[T | ReadFailure]) -> T | None:
         return self._gatherer.keep("network", answer, None)
@@ -103,20 +104,20 @@ class _Reader:
     def network(self, vpcs: Sequence[str]) -> Network:
         if not vpcs:
             return NOTHING
-        described = self.ask("DescribeVpcs", lambda client: reading.describe_vpcs(client, vpcs))
-        support = {vpc: self.ask("DescribeVpcAttribute", _of(reading.describe_dns_support, vpc)) for vpc in vpcs}
-        hostnames = {vpc: self.ask("DescribeVpcAttribute", _of(reading.describe_dns_hostnames, vpc)) for vpc in vpcs}
-        subnets = self.ask("DescribeSubnets", lambda client: reading.describe_subnets_of(client, vpcs))
-        tables = self.ask("DescribeRouteTables", lambda client: reading.describe_route_tables(client, vpcs))
-        nats = self.ask("DescribeNatGateways", lambda client: reading.describe_nat_gateways(client, vpcs))
-        gateways = self.ask("DescribeInternetGateways", lambda c: reading.describe_internet_gateways(c, vpcs))
-        groups = self.ask("DescribeSecurityGroups", lambda client: reading.describe_security_groups(client, vpcs))
-        acls = self.ask("DescribeNetworkAcls", lambda client: reading.describe_network_acls(client, vpcs))
-        endpoints = self.ask("DescribeVpcEndpoints", lambda client: reading.describe_vpc_endpoints(client, vpcs))
+        described = self.ask("DescribeVpcs", reading.describe_vpcs, vpcs)
+        support = {vpc: self.ask("DescribeVpcAttribute", reading.describe_dns_support, vpc) for vpc in vpcs}
+        hostnames = {vpc: self.ask("DescribeVpcAttribute", reading.describe_dns_hostnames, vpc) for vpc in vpcs}
+        subnets = self.ask("DescribeSubnets", reading.describe_subnets_of, vpcs)
+        tables = self.ask("DescribeRouteTables", reading.describe_route_tables, vpcs)
+        nats = self.ask("DescribeNatGateways", reading.describe_nat_gateways, vpcs)
+        gateways = self.ask("DescribeInternetGateways", reading.describe_internet_gateways, vpcs)
+        groups = self.ask("DescribeSecurityGroups", reading.describe_security_groups, vpcs)
+        acls = self.ask("DescribeNetworkAcls", reading.describe_network_acls, vpcs)
+        endpoints = self.ask("DescribeVpcEndpoints", reading.describe_vpc_endpoints, vpcs)
         read, route_tables, security_groups = self.keep(described), self.keep(tables), self.keep(groups)
-        dns = _keep_all(self, support), _keep_all(self, hostnames)
+        dns = {id: (self.keep(support[id]), self.keep(hostnames[id])) for id in vpcs}
         with_dns = {
-            id: replace(vpc, dns_support=dns[0][id], dns_hostnames=dns[1][id]) for id, vpc in (read or {}).items()
+            id: replace(vpc, dns_support=dns[id][0], dns_hostnames=dns[id][1]) for id, vpc in (read or {}).items()
         }
         # A gateway endpoint's prefix list never has addresses of Secrets Manager.
         routes = (route for table in route_tables or () for route in table.routes)
@@ -139,9 +140,9 @@ class _Reader:
         ids = sorted({peer for peer in peers if peer.startswith("pl-")})
         if not ids:
             return {}
-        owned = self.get("DescribeManagedPrefixLists", lambda client: reading.describe_prefix_lists(client, ids))
+        owned = self.get("DescribeManagedPrefixLists", reading.describe_prefix_lists, ids)
         futures = {
-            id: self.ask("GetManagedPrefixListEntries", _of(reading.get_prefix_list_entries, id))
+            id: self.ask("GetManagedPrefixListEntries", reading.get_prefix_list_entries, id)
             for id, by_aws in (owned or {}).items()
             if not by_aws
         }
@@ -152,16 +153,8 @@ class _Reader:
 
     def _own_dns(self, vpcs: Iterable[Vpc]) -> frozenset[str]:
         ids = {vpc.dhcp_options for vpc in vpcs if vpc.dns_support is False} - {"", "default"}
-        futures = {id: self.ask("DescribeDhcpOptions", _of(reading.names_other_dns, id)) for id in sorted(ids)}
+        futures = {id: self.ask("DescribeDhcpOptions", reading.names_other_dns, id) for id in sorted(ids)}
         return frozenset(id for id, future in futures.items() if self.keep(future))
-
-
-def _of(get: Callable[[EC2Client, str], T], id: str) -> Callable[[EC2Client], T]:
-    return lambda client: get(client, id)
-
-
-def _keep_all(reader: _Reader, answers: Mapping[str, Future[bool | ReadFailure]]) -> dict[str, bool | None]:
-    return {id: reader.keep(answer) for id, answer in answers.items()}
 
 
 def _peers(groups: Iterable[SecurityGroup]) -> Iterable[str]:
