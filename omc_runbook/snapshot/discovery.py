@@ -10,16 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
-from omc_runbook.aws import ec2, ecs, iam, secretsmanager
+from omc_runbook.aws import ec2, ecs, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Cluster, Service
 from omc_runbook.aws.secretsmanager import ListedSecret
-from omc_runbook.aws.session import Clients, ReadFailure, attempt, configured_region, or_none
+from omc_runbook.aws.session import Clients, ReadFailure, configured_region, or_none
 from omc_runbook.aws.sts import Caller
-from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.environment import PRODUCTION, Environment, Names
 from omc_runbook.model.environment_names import STAGING, environment_of, main_rank
 from omc_runbook.model.value_from import split_suffix
+from omc_runbook.snapshot import roles
 from omc_runbook.snapshot.gatherer import Gatherer
 
 PARALLEL = 16
@@ -173,18 +173,8 @@ def discover(clients: Clients, environment: Environment, caller: Caller) -> Disc
 
 def find_policy(clients: Clients, role: str) -> str:
     """The name of a role's policy that allows secretsmanager:GetSecretValue; "" where none is seen."""
-    client, what = clients("iam"), f"the policies of role {role}"
-    inline = attempt(what, "iam:ListRolePolicies", lambda: iam.list_inline_names(client, role))
-    attached = attempt(what, "iam:ListAttachedRolePolicies", lambda: iam.list_attached_arns(client, role))
-    calls: list[Callable[[], PolicyDocument]] = [
-        *(lambda name=name: iam.get_inline(client, role, name) for name in or_none(inline) or ()),
-        *(lambda arn=arn: iam.get_managed(client, arn) for arn in or_none(attached) or ()),
-    ]
-    for call in calls:
-        document = or_none(attempt(what, "iam:GetRolePolicy", call))
-        if document and _ALLOWS.search(json.dumps(document.document)):
-            return document.name
-    return ""
+    read = (or_none(answer) for answer in roles.read_policies(clients, role))
+    return next((each.name for each in read if each and _ALLOWS.search(json.dumps(each.document))), "")
 
 
 class _Discovering(Gatherer):
@@ -282,16 +272,9 @@ class _Discovering(Gatherer):
         }
         service_names = {cluster: self.keep(FIELD, answer, ()) for cluster, answer in listed.items()}
         described = [
-            (
-                cluster,
-                self.ask(
-                    f"the services of cluster {cluster}",
-                    "ecs:DescribeServices",
-                    partial(ecs.describe_services, client, cluster, batch),
-                ),
-            )
+            (cluster, answer)
             for cluster, names in service_names.items()
-            for batch in ecs.batches(names or (), ecs.SERVICES_A_CALL)
+            for answer in self.ask_services(cluster, names or ())
         ]
         services = [(cluster, service) for cluster, answer in described for service in self.keep(FIELD, answer, ())]
         found = self.task_definitions(FIELD, (service.task_definition_arn for _, service in services))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from omc_runbook.aws import definitions
+from omc_runbook.aws import definitions, ecs
 from omc_runbook.aws.cloudtrail import REQUESTS_A_SECOND, Pace
 from omc_runbook.aws.definitions import TaskDefinition
+from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Environment
@@ -95,6 +96,14 @@ class Gatherer:
         for failure in failures:
             if failure not in self.gaps[field]:
                 self.gaps[field] += (failure,)
+
+    def ask_services(self, cluster: str, names: Sequence[str]) -> list[Future[tuple[Service, ...] | ReadFailure]]:
+        """Start to describe a cluster's services, as many with each call as it takes."""
+        client, what = self.clients("ecs"), f"the services of cluster {cluster}"
+        return [
+            self.ask(what, "ecs:DescribeServices", partial(ecs.describe_services, client, cluster, batch))
+            for batch in ecs.batches(names, ecs.SERVICES_A_CALL)
+        ]
 
     def task_definitions(
         self, field: str, arns: Iterable[str], origins: Mapping[str, str] | None = None

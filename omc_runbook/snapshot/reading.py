@@ -187,7 +187,7 @@ class _Reading(Gatherer):
             self.clients("iam")
         service_names = self.keep("services", listed, ())
         clusters = self._clusters() if service_names is None else ()
-        batches = self._services(service_names or ())
+        batches = self.ask_services(cluster, service_names or ())
         # A task that stops between the two lists is in both.
         task_arns = tuple(dict.fromkeys(arn for answer in task_lists for arn in self.keep("tasks", answer, ())))
         task_batches = [self._tasks(batch) for batch in ecs.batches(task_arns, ecs.TASKS_A_CALL)]
@@ -319,17 +319,6 @@ class _Reading(Gatherer):
             f"service {name}", "ecs:DescribeServices", partial(ecs.read_deleted_status, client, cluster, name)
         )
         return self.keep("deleted_status", answer, "")
-
-    def _services(self, names: tuple[str, ...]) -> list[Future[tuple[ecs.Service, ...] | ReadFailure]]:
-        client, cluster = self.clients("ecs"), self.names.cluster
-        return [
-            self.ask(
-                f"the services of cluster {cluster}",
-                "ecs:DescribeServices",
-                partial(ecs.describe_services, client, cluster, batch),
-            )
-            for batch in ecs.batches(names, ecs.SERVICES_A_CALL)
-        ]
 
     def _tasks(self, arns: Iterable[str]) -> Future[tuple[ecs.Task, ...] | ReadFailure]:
         client, cluster = self.clients("ecs"), self.names.cluster

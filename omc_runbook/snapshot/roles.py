@@ -99,7 +99,7 @@ def _with_policies(
     clients: Clients, name: str, role: Role | ReadFailure, simulated: tuple[Simulated, ...] | ReadFailure
 ) -> Permissions:
     """Add the role's policies, complete or not at all, where the simulation does not decide."""
-    details, policies = or_none(role), _policies(clients, name)
+    details, policies = or_none(role), read_policies(clients, name)
     boundary = _boundary(clients, name, details.boundary_arn) if details and details.boundary_arn else None
     complete = not any(isinstance(answer, ReadFailure) for answer in (role, *policies, boundary))
     answers = (role, simulated, *policies, boundary)
@@ -112,7 +112,8 @@ def _with_policies(
     )
 
 
-def _policies(clients: Clients, name: str) -> Sequence[PolicyDocument | ReadFailure]:
+def read_policies(clients: Clients, name: str) -> Sequence[PolicyDocument | ReadFailure]:
+    """Read a role's inline policies, then its managed ones; what could not be read is among them."""
     client, what = clients("iam"), f"the policies of role {name}"
     with ThreadPoolExecutor(POLICIES_AT_ONCE, "policies") as pool:
         inline = pool.submit(attempt, what, "iam:ListRolePolicies", lambda: iam.list_inline_names(client, name))
