@@ -212,31 +212,16 @@ def _role_arn(role: str, definition_arn: str) -> str:
 def _container(raw: Any) -> Container:
     log = raw.get("logConfiguration") or {}
     options = log.get("options", {}) if log.get("logDriver") == "awslogs" else {}
+    plain = [(entry["name"], entry.get("value") or "") for entry in raw.get("environment") or ()]
     return Container(
         name=raw["name"],
         secrets=tuple(_injection(entry["name"], entry["valueFrom"]) for entry in raw.get("secrets") or ()),
-        environment=tuple(entry["name"] for entry in raw.get("environment") or ()),
+        environment=tuple(name for name, _ in plain),
         has_environment_files=bool(raw.get("environmentFiles")),
-        logins=tuple(
-            (entry["name"], entry.get("value", ""))
-            for entry in raw.get("environment") or ()
-            if LOGIN.search(entry["name"])
-        ),
-        hosts=tuple(
-            (entry["name"], host)
-            for entry in raw.get("environment") or ()
-            if (host := hosts.find_host(entry.get("value") or "", entry["name"]))
-        ),
-        plain_secrets=tuple(
-            entry["name"]
-            for entry in raw.get("environment") or ()
-            if plain_variables.has_secret(entry["name"], entry.get("value") or "")
-        ),
-        plain_prints=tuple(
-            (entry["name"], text_fingerprint(entry["value"], process_key()))
-            for entry in raw.get("environment") or ()
-            if entry.get("value")
-        ),
+        logins=tuple((name, value) for name, value in plain if LOGIN.search(name)),
+        hosts=tuple((name, host) for name, value in plain if (host := hosts.find_host(value, name))),
+        plain_secrets=tuple(name for name, value in plain if plain_variables.has_secret(name, value)),
+        plain_prints=tuple((name, text_fingerprint(value, process_key())) for name, value in plain if value),
         log_group=options.get("awslogs-group", ""),
         log_prefix=options.get("awslogs-stream-prefix", ""),
         log_region=options.get("awslogs-region", ""),

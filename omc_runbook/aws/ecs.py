@@ -389,26 +389,26 @@ def batches(entries: Sequence[str], size: int) -> Iterable[Sequence[str]]:
 
 def _service(raw: Any) -> Service:
     sets = sorted(raw.get("taskSets", ()), key=lambda entry: entry.get("status") != "PRIMARY")
-    strategy = raw.get("capacityProviderStrategy") or (sets[0].get("capacityProviderStrategy") if sets else None)
+    first = sets[0] if sets else {}
+    strategy = raw.get("capacityProviderStrategy") or first.get("capacityProviderStrategy")
+    configuration = raw.get("deploymentConfiguration") or {}
     return Service(
         arn=raw["serviceArn"],
         name=raw["serviceName"],
         desired=raw.get("desiredCount", 0),
         running=raw.get("runningCount", 0),
-        task_definition_arn=raw.get("taskDefinition") or (sets[0].get("taskDefinition", "") if sets else ""),
+        task_definition_arn=raw.get("taskDefinition") or first.get("taskDefinition", ""),
         controller=EXPRESS
         if raw.get("resourceManagementType") == "ECS"
         else raw.get("deploymentController", {}).get("type", "ECS"),
         created=raw.get("createdAt"),
         deployments=tuple(_deployment(deployment) for deployment in raw.get("deployments", ())),
         events=tuple(ServiceEvent(event["createdAt"], event["message"]) for event in raw.get("events", ())),
-        minimum_healthy_percent=raw.get("deploymentConfiguration", {}).get("minimumHealthyPercent", 100),
-        maximum_percent=raw.get("deploymentConfiguration", {}).get("maximumPercent", 200),
-        placement=_placement(
-            raw.get("networkConfiguration") or (sets[0].get("networkConfiguration") if sets else None)
-        ),
+        minimum_healthy_percent=configuration.get("minimumHealthyPercent", 100),
+        maximum_percent=configuration.get("maximumPercent", 200),
+        placement=_placement(raw.get("networkConfiguration") or first.get("networkConfiguration")),
         execute=bool(raw.get("enableExecuteCommand")),
-        launch_type=raw.get("launchType") or (sets[0].get("launchType", "") if sets else ""),
+        launch_type=raw.get("launchType") or first.get("launchType", ""),
         capacity_providers=tuple(each["capacityProvider"] for each in strategy or ()),
         platform_version=raw.get("platformVersion") or "",
         is_daemon=raw.get("schedulingStrategy") == "DAEMON",
@@ -422,7 +422,7 @@ def _service(raw: Any) -> Service:
                 for each in log_secrets(deployment.get("serviceConnectConfiguration") or {})
             )
         ),
-        configuration=deployments.configuration_from(raw.get("deploymentConfiguration") or {}),
+        configuration=deployments.configuration_from(configuration),
     )
 
 
