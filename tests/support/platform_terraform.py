@@ -5,21 +5,9 @@ from __future__ import annotations
 import re
 
 from omc_runbook.sandbox.worlds import example
+from omc_runbook.sandbox.worlds.staging import KEYS
 
-GUIDE = {
-    name: name
-    for name in (
-        "SECRET_KEY",
-        "POSTGRES_PASSWORD",
-        "OPENAI_API_KEY",
-        "FIRST_SUPERUSER",
-        "FIRST_SUPERUSER_PASSWORD",
-        "SMTP_HOST",
-        "SMTP_USER",
-        "SMTP_PASSWORD",
-        "SENTRY_DSN",
-    )
-}
+GUIDE = {name: name for name in KEYS}
 """The key of each variable that the guide knows: the variable's own name."""
 
 WILD = GUIDE | {

@@ -274,31 +274,29 @@ def simulated(
     policies: tuple[PolicyDocument, ...] | None = None,
 ) -> Permissions:
     """A role of which AWS's simulation spoke; `base` is what it said of the secret's ARN without its suffix."""
-    name = ARN.rpartition("-")[0]
-    return Permissions(
-        role=Role(arn=ROLE, name=ROLE_NAME, trust=PolicyDocument("trust policy", "trust", TRUST), boundary_arn=""),
-        simulated=(
-            Simulated(
-                action=GET_SECRET_VALUE,
-                resource=ARN,
-                decision=decision,
-                statements=statements,
-                allowed_by_organization=organization,
-                allowed_by_boundary=boundary,
-                missing_context=(),
-            ),
-            Simulated(
-                action=GET_SECRET_VALUE,
-                resource=name,
-                decision=base or decision,
-                statements=(),
-                allowed_by_organization=organization,
-                allowed_by_boundary=boundary,
-                missing_context=(),
-            ),
-        ),
-        policies=policies,
+    limits = {"allowed_by_organization": organization, "allowed_by_boundary": boundary}
+    own = simulation(GET_SECRET_VALUE, ARN, decision, statements=statements, **limits)
+    cut_off = simulation(GET_SECRET_VALUE, ARN.rpartition("-")[0], base or decision, **limits)
+    return Permissions(role=role(), simulated=(own, cut_off), policies=policies)
+
+
+def simulation(action: str, resource: str, decision: str, **changes: Any) -> Simulated:
+    """What AWS's simulation says of one action."""
+    said = Simulated(
+        action=action,
+        resource=resource,
+        decision=decision,
+        statements=(),
+        allowed_by_organization=None,
+        allowed_by_boundary=None,
+        missing_context=(),
     )
+    return replace(said, **changes)
+
+
+def role(name: str = ROLE_NAME) -> Role:
+    """A role that ECS tasks may assume."""
+    return Role(arn=ROLE, name=name, trust=PolicyDocument("trust policy", "trust", TRUST), boundary_arn="")
 
 
 def by_policies(*policies: PolicyDocument, boundary: PolicyDocument | None = None) -> Permissions:
@@ -306,8 +304,7 @@ def by_policies(*policies: PolicyDocument, boundary: PolicyDocument | None = Non
     refused = ReadFailure(
         f"what role {ROLE_NAME} may do", "iam:SimulatePrincipalPolicy", "AccessDeniedException", "denied"
     )
-    role = Role(arn=ROLE, name=ROLE_NAME, trust=PolicyDocument("trust policy", "trust", TRUST), boundary_arn="")
-    return Permissions(role=role, policies=policies, boundary=boundary, unread=(refused,))
+    return Permissions(role=role(), policies=policies, boundary=boundary, unread=(refused,))
 
 
 def policy(effect: str = "Allow", action: Any = GET_SECRET_VALUE, resource: Any = "*", **more: Any) -> PolicyDocument:
@@ -374,28 +371,16 @@ def looked(snapshot: Snapshot) -> Snapshot:
         else old
         for old in snapshot.tasks
     )
-    role = f"arn:aws:iam::{ACCOUNT}:role/{NAMES.task_role}"
-    seen = replace(snapshot, tasks=tasks, plugin="session-manager-plugin", task_roles={role: with_channels()})
+    arn = f"arn:aws:iam::{ACCOUNT}:role/{NAMES.task_role}"
+    seen = replace(snapshot, tasks=tasks, plugin="session-manager-plugin", task_roles={arn: with_channels()})
     inside = tuple(_inside(seen, service, task) for service in seen.consumers for task in seen.running(service))
     return replace(seen, exec_looks=inside)
 
 
 def with_channels(decision: str = "allowed") -> Permissions:
     """A task role of which AWS's simulation said one thing of all that ECS Exec needs."""
-    said = tuple(
-        Simulated(
-            action=action,
-            resource="*",
-            decision=decision,
-            statements=(),
-            allowed_by_organization=None,
-            allowed_by_boundary=None,
-            missing_context=(),
-        )
-        for action in CHANNELS
-    )
-    trust = PolicyDocument("trust policy", "trust", TRUST)
-    return Permissions(role=Role(arn=ROLE, name=NAMES.task_role, trust=trust, boundary_arn=""), simulated=said)
+    said = tuple(simulation(action, "*", decision) for action in CHANNELS)
+    return Permissions(role=role(NAMES.task_role), simulated=said)
 
 
 def with_held(snapshot: Snapshot, name: str, variable: str, **changes: Any) -> Snapshot:

@@ -17,13 +17,13 @@ from support.snapshots import (
     ROLE_NAME,
     policy,
     simulated,
+    simulation,
     stuck,
     with_definition,
     with_permissions,
     with_secret,
 )
 
-from omc_runbook.aws.iam import Simulated
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.sandbox.worlds import staging
@@ -31,22 +31,14 @@ from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11112222-3333-4444-5555-666677778888"
-
-
 GUIDE = policy(action=[GET_SECRET_VALUE, DECRYPT], resource=f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:*")
-
-
 DELEGATES = policy(action="kms:*", kind="resource", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
-
-
 SCP_STOP = (
     "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
     "unable to retrieve secret from asm: service call has been retried 1 time(s): failed to fetch secret "
     f"{ARN} from secrets manager: api error AccessDeniedException: not authorized with an explicit deny in a "
     "service control policy"
 )
-
-
 THROTTLED_STOP = SCP_STOP.partition("api error")[0] + "api error ThrottlingException: Rate exceeded"
 
 
@@ -97,16 +89,7 @@ def keyed(permissions: Permissions, key_policy: PolicyDocument = DELEGATES) -> C
 def decrypting(decision: str, *policies: PolicyDocument) -> Permissions:
     """A role that may read the secret, and of which AWS said this of the key."""
     allowed = simulated("allowed", policies=policies)
-    said = Simulated(
-        action=DECRYPT,
-        resource=KEY,
-        decision=decision,
-        statements=(),
-        allowed_by_organization=None,
-        allowed_by_boundary=None,
-        missing_context=(),
-    )
-    return replace(allowed, simulated=(*allowed.simulated, said))
+    return replace(allowed, simulated=(*allowed.simulated, simulation(DECRYPT, KEY, decision)))
 
 
 def no_role(snapshot: Snapshot) -> Snapshot:

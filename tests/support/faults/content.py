@@ -31,8 +31,6 @@ from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.state import Snapshot
 
 BACKEND = frozenset({"backend"})
-
-
 TERRAFORM = "APN/1.0 HashiCorp/1.0 Terraform/1.9.8"
 
 

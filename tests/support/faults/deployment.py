@@ -27,46 +27,24 @@ from omc_runbook.sandbox.worlds import staging
 from omc_runbook.snapshot.state import Snapshot
 
 BACKEND, WORKER, NOBODY = frozenset({"backend"}), frozenset({"worker"}), frozenset[str]()
-
-
 PULL = (
     "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
     f"unable to retrieve secret from asm: service call has been retried 1 time(s): retrieved secret {ARN} from "
     "Secrets Manager did not contain json key OPENAI_API_KEY"
 )
-
-
 HEALTH = "Task failed container health checks"
-
-
 EXIT = "Essential container in task exited"
-
-
 IMAGE = "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref a/b: not found"
-
-
 LOG = (
     "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to "
     "create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist.: exit status 1"
 )
-
-
 FILE = "ResourceInitializationError: failed to download env files: file download command: non empty error stream: 404"
 VOLUME = "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: stderr: mount.nfs4"
-
-
 START = 'CannotStartContainerError: OCI runtime create failed: exec: "/app/run": executable file not found in $PATH'
-
-
 MEMORY = "OutOfMemoryError: Container killed due to memory usage"
-
-
 BREAKER = "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1."
-
-
 RUNNING = {"started": NOW - timedelta(minutes=6)}
-
-
 EXITED = {"stop_code": "EssentialContainerExited", "containers": (TaskContainer("worker", 1, ""),), **RUNNING}
 
 

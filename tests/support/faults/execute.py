@@ -29,8 +29,6 @@ from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.snapshot.state import Snapshot
 
 WORKER = frozenset({"worker"})
-
-
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/{NAMES.task_role}"
 
 

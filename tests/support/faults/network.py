@@ -23,8 +23,6 @@ from support.scene import Shown
 from omc_runbook.sandbox.worlds import staging
 
 PULL = "ResourceInitializationError: unable to pull secrets or registry auth: "
-
-
 FAULTS = {
     "no-egress": (with_routes(by_nat()), "rtb-private", "create-route"),
     "private-dns-off": (by_endpoint(private_dns=False), ENDPOINT, "--private-dns-enabled"),

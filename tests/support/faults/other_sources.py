@@ -15,13 +15,13 @@ from support.snapshots import (
     REGION,
     ROLE,
     simulated,
+    simulation,
     stuck,
     with_container,
     with_permissions,
 )
 
 from omc_runbook.aws.definitions import Injection
-from omc_runbook.aws.iam import Simulated
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.model.value_from import parse
@@ -72,15 +72,7 @@ def refer(
         snapshot, "worker", lambda old: replace(old, secrets=(*old.secrets, Injection("OTHER_TOKEN", reference)))
     )
     action, resource = permission_of(reference, edited)
-    result = Simulated(
-        action=action,
-        resource=resource,
-        decision=decision,
-        statements=(),
-        allowed_by_organization=None,
-        allowed_by_boundary=None,
-        missing_context=(),
-    )
+    result = simulation(action, resource, decision)
     known = edited.permissions.get(ROLE) or simulated("allowed")
     granted = with_permissions(edited, replace(known, simulated=(*known.simulated, result)))
     default = {"secret": secret()} if reference.kind == "secretsmanager" else {"parameter": Parameter(PARAMETER, None)}

@@ -28,20 +28,10 @@ from omc_runbook.sandbox.worlds import staging
 from omc_runbook.snapshot.state import Snapshot
 
 BASE = ARN.rpartition("-")[0]
-
-
 OTHER = "210987654321"
-
-
 THEIRS = ARN.replace(ACCOUNT, OTHER)
-
-
 VERSION = secrets.token_hex(16)
-
-
 WORKER = frozenset({"worker"})
-
-
 SUBJECT = "ohmycoins-staging-worker:7 worker SECRET_KEY"
 
 

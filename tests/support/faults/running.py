@@ -18,8 +18,6 @@ from omc_runbook.snapshot.held_values import OTHER
 from omc_runbook.snapshot.state import Snapshot
 
 WORKER = frozenset({"worker"})
-
-
 KEY = "OPENAI_API_KEY"
 
 

@@ -25,8 +25,6 @@ EXITED: dict[str, Any] = {
     "stop_code": "EssentialContainerExited",
     "containers": (TaskContainer("worker", 1, ""),),
 }
-
-
 REFUSED = 'FATAL: password authentication failed for user "app"'
 
 
@@ -52,8 +50,6 @@ def changed(line: str = REFUSED, key: str = "POSTGRES_PASSWORD", service: str = 
 
 
 REFUSED_VALUE = "1 validation error for Settings: OPENAI_API_KEY: String should match pattern"
-
-
 FAULTS = {
     "store-only": Fault(
         changed(), "POSTGRES_PASSWORD", "differs between AWSPREVIOUS and the current version", frozenset({"worker"})
