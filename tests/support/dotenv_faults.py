@@ -251,9 +251,11 @@ ALIAS = both(
 )
 
 BACKEND = "  backend:\n"
+UNGIVEN = compose("    env_file:\n      - .env\n    environment:\n      - DOMAIN", "    environment:\n      - DOMAIN")
+"""Compose gives the backend no .env."""
 AT_TOP = both(
     compose("context: ./backend", "context: ."),
-    compose("    env_file:\n      - .env\n    environment:\n      - DOMAIN", "    environment:\n      - DOMAIN"),
+    UNGIVEN,
 )
 """The application's image is built of the whole checkout, and Compose gives it no .env."""
 
@@ -485,12 +487,7 @@ SINGLE = (
         ),
         True,
     ),
-    Case(
-        "dotenv-missing",
-        "compose gives it to nobody",
-        compose("    env_file:\n      - .env\n    environment:\n      - DOMAIN", "    environment:\n      - DOMAIN"),
-        True,
-    ),
+    Case("dotenv-missing", "compose gives it to nobody", UNGIVEN, True),
     Case(
         "dotenv-missing",
         "compose gives another one",
@@ -574,9 +571,7 @@ HEALTHY = (
         "",
         "a secret of Compose",
         both(
-            compose(
-                "    env_file:\n      - .env\n    environment:\n      - DOMAIN", "    environment:\n      - DOMAIN"
-            ),
+            UNGIVEN,
             compose(BACKEND, f"{BACKEND}    secrets: [all]\n"),
             compose("volumes:\n  app-db", "secrets: {all: {file: .env}}\n\nvolumes:\n  app-db"),
         ),

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from support.check_assertions import Fault
-from support.scene import Shown
+from support.scene import Scene, Shown
 from support.snapshots import ACCOUNT, ARN, CONSUMERS, NAME, NOW, REGION, ROLE, ROLE_NAME, healthy
 
 from omc_runbook.aws.iam import LastAccess
@@ -197,6 +197,14 @@ FAULTS = {
     ),
 }
 
+CONTRACTORS = f"{staging.STAGING}-contractors"
+
+
+def names_action(scene: Scene, role_name: str, action: str) -> bool:
+    """Whether a role's inline policies name an action."""
+    return action in json.dumps(scene.identity("Role", role_name)["RolePolicyList"])
+
+
 SHOWN: Shown = {
     "wildcard-secret": lambda s: s.policy()["Resource"].endswith(":secret:*") and s.whole(),
     "readable-by-all": lambda s: s.own_policy()["Principal"] == "*",
@@ -205,14 +213,10 @@ SHOWN: Shown = {
     "unused-reader": lambda s: (
         s.identity("Role", f"{staging.STAGING}-reports")["CreateDate"] < s.since - timedelta(days=199)
     ),
-    "can-write-secret": lambda s: (
-        "secretsmanager:PutSecretValue" in json.dumps(s.identity("Role", staging.TASK_ROLE)["RolePolicyList"])
-    ),
-    "can-pass-role": lambda s: (
-        "iam:PassRole" in json.dumps(s.identity("Role", f"{staging.STAGING}-contractors")["RolePolicyList"])
-    ),
+    "can-write-secret": lambda s: names_action(s, staging.TASK_ROLE, "secretsmanager:PutSecretValue"),
+    "can-pass-role": lambda s: names_action(s, CONTRACTORS, "iam:PassRole"),
     "can-enter-task": lambda s: (
-        "ecs:ExecuteCommand" in json.dumps(s.identity("Role", f"{staging.STAGING}-contractors")["RolePolicyList"])
+        names_action(s, CONTRACTORS, "ecs:ExecuteCommand")
         and all(service["enableExecuteCommand"] for service in s.services().values())
     ),
     "grant-to-stranger": lambda s: (
@@ -225,8 +229,5 @@ SHOWN: Shown = {
     "federated-any-subject": lambda s: (
         "oidc-provider" in json.dumps(s.identity("Role", f"{staging.STAGING}-reports")["AssumeRolePolicyDocument"])
     ),
-    "can-become-reader": lambda s: (
-        "iam:UpdateAssumeRolePolicy"
-        in json.dumps(s.identity("Role", f"{staging.STAGING}-contractors")["RolePolicyList"])
-    ),
+    "can-become-reader": lambda s: names_action(s, CONTRACTORS, "iam:UpdateAssumeRolePolicy"),
 }
