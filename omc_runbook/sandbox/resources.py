@@ -105,8 +105,7 @@ def keys_of(call: Call, account: str, resource: str) -> Keys:
 def keys_of_role(arn: str) -> Keys:
     """The condition keys of a role that is to be assumed, in any account."""
     account = arn.split(":")[4] if ":role/" in arn else ""
-    role = find_role(arn.rpartition("/")[2], account) if account else None
-    return _keys(account, _named(role.tags or (), "Key", "Value") if role is not None else {})
+    return _keys(account, _role_tags(arn, account) if account else {})
 
 
 def _keys(account: str, tags: Mapping[str, str]) -> Keys:
@@ -117,8 +116,8 @@ def _keys(account: str, tags: Mapping[str, str]) -> Keys:
     }
 
 
-def _tags_of_role(call: Call, account: str, resource: str) -> Mapping[str, str]:
-    role = find_role(resource.rpartition("/")[2], account)
+def _role_tags(arn: str, account: str) -> Mapping[str, str]:
+    role = find_role(arn.rpartition("/")[2], account)
     return _named(role.tags or (), "Key", "Value") if role is not None else {}
 
 
@@ -186,8 +185,9 @@ def _s3(call: Call, account: str) -> list[str]:
     return [f"arn:aws:s3:::{path}"]
 
 
-def _sns(call: Call, account: str) -> list[str]:
-    return [call.text("TopicArn")] if call.text("TopicArn") else []
+def _in(parameter: str) -> Callable[[Call, str], list[str]]:
+    """A finder of the ARN that a parameter has."""
+    return lambda call, account: [call.text(parameter)] if call.text(parameter) else []
 
 
 def _scheduler(call: Call, account: str) -> list[str]:
@@ -243,10 +243,6 @@ def _secretsmanager(call: Call, account: str) -> list[str]:
     return [name if name.startswith("arn:") else f"arn:aws:secretsmanager:{call.region}:{account}:secret:{name}-??????"]
 
 
-def _sts(call: Call, account: str) -> list[str]:
-    return [call.text("RoleArn")] if call.text("RoleArn") else []
-
-
 _FINDERS: dict[str, Callable[[Call, str], list[str]]] = {
     "ecs": _ecs,
     "cloudtrail": _cloudtrail,
@@ -256,13 +252,13 @@ _FINDERS: dict[str, Callable[[Call, str], list[str]]] = {
     "lambda": _lambda,
     "logs": _logs,
     "s3": _s3,
-    "sns": _sns,
+    "sns": _in("TopicArn"),
     "scheduler": _scheduler,
     "secretsmanager": _secretsmanager,
-    "sts": _sts,
+    "sts": _in("RoleArn"),
 }
 _TAGS: dict[str, Callable[[Call, str, str], Mapping[str, str]]] = {
     "ecs": _tags_of_service,
-    "iam": _tags_of_role,
+    "iam": lambda call, account, resource: _role_tags(resource, account),
     "kms": _tags_of_key,
 }

@@ -151,9 +151,7 @@ class EventHistory:
         """How often each action was called, such as {"ecs:DescribeServices": 3}."""
         with self._lock:
             events = list(self._events)
-        return Counter(
-            f"{event.fields['EventSource'].partition('.')[0]}:{event.fields['EventName']}" for event in events
-        )
+        return Counter(f"{event.service}:{event.name}" for event in events)
 
     def clear(self) -> None:
         """Remove all events."""
@@ -185,8 +183,6 @@ def _event(
     invoked_by: str,
 ) -> RecordedEvent:
     now = datetime.now(UTC)
-    event_id = str(uuid.uuid4())
-    read_only = call.is_read
     parameters = _parameters(call)
     record: dict[str, Any] = {
         "eventVersion": "1.11",
@@ -204,8 +200,8 @@ def _event(
         "requestParameters": parameters or None,
         "responseElements": None,
         "requestID": request_id,
-        "eventID": event_id,
-        "readOnly": read_only,
+        "eventID": str(uuid.uuid4()),
+        "readOnly": call.is_read,
         "eventType": "AwsApiCall",
         "managementEvent": True,
         "recipientAccountId": principal.account,
@@ -218,31 +214,28 @@ def _event(
         for arn in resources
         if ":secretsmanager:" in arn and "?" not in arn and arn not in names
     ]
-    fields = {
-        "EventId": event_id,
-        "EventName": call.action,
-        "ReadOnly": "true" if read_only else "false",
-        "AccessKeyId": call.access_key,
-        "EventTime": now,
-        "EventSource": call.event_source,
-        "Username": principal.session or principal.name,
-        "Resources": referenced,
-    }
-    return RecordedEvent(principal.account, call.region, now, fields, record)
+    return _recorded(record, now, principal.session or principal.name, referenced)
 
 
 def _past_event(record: Mapping[str, Any]) -> RecordedEvent:
-    time = datetime.fromisoformat(record["eventTime"])
-    identity, parameters = record["userIdentity"], record.get("requestParameters") or {}
+    name = record["userIdentity"].get("arn", "").rpartition("/")[2]
+    referenced = _referenced(record.get("requestParameters") or {})
+    return _recorded(record, datetime.fromisoformat(record["eventTime"]), name, referenced)
+
+
+def _recorded(
+    record: Mapping[str, Any], time: datetime, username: str, resources: list[dict[str, str]]
+) -> RecordedEvent:
+    """A record with what LookupEvents returns beside it."""
     fields = {
         "EventId": record["eventID"],
         "EventName": record["eventName"],
         "ReadOnly": "true" if record["readOnly"] else "false",
-        "AccessKeyId": identity.get("accessKeyId", ""),
+        "AccessKeyId": record["userIdentity"].get("accessKeyId", ""),
         "EventTime": time,
         "EventSource": record["eventSource"],
-        "Username": identity.get("arn", "").rpartition("/")[2],
-        "Resources": _referenced(parameters),
+        "Username": username,
+        "Resources": resources,
     }
     return RecordedEvent(record["recipientAccountId"], record["awsRegion"], time, fields, record)
 

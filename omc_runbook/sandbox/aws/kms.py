@@ -103,23 +103,14 @@ def use_parameter_key(key_id: str | None, principal: Principal, parameter_arn: s
     if not key_id or key_id.rpartition(":")[2] == "alias/aws/ssm":
         return
     key = find_key(key_id, account, region)
-    if key is not None and key.key_state == "Disabled":
-        raise JsonRESTError(
-            "InvalidKeyId", f"arn:aws:kms:{region}:{account}:key/{key.id} is disabled. {_BY_KMS}DisabledException)"
-        )
     if key is not None and key.key_state != "Enabled":
-        raise JsonRESTError(
-            "InvalidKeyId",
-            f"arn:aws:kms:{region}:{account}:key/{key.id} is pending deletion. {_BY_KMS}KMSInvalidStateException)",
-        )
-    context = {"PARAMETER_ARN": parameter_arn}
-    if key is None or not _may_use(
-        key,
-        principal,
-        "kms:Decrypt",
-        context,
-        request_keys.of_parameter_key(key.arn, principal.account, parameter_arn, **named(key)),
-    ):
+        state, code = "pending deletion", "KMSInvalidStateException"
+        if key.key_state == "Disabled":
+            state, code = "disabled", "DisabledException"
+        message = f"arn:aws:kms:{region}:{account}:key/{key.id} is {state}. {_BY_KMS}{code})"
+        raise JsonRESTError("InvalidKeyId", message)
+    keys = request_keys.of_parameter_key(key.arn, principal.account, parameter_arn, **named(key)) if key else {}
+    if key is None or not _may_use(key, principal, "kms:Decrypt", {"PARAMETER_ARN": parameter_arn}, keys):
         raise JsonRESTError(
             "AccessDeniedException",
             "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you "
