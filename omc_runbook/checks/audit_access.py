@@ -23,7 +23,7 @@ from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("audit", symptom="audit")
+check = Family("audit", symptom="audit", severity="warning")
 
 NEEDS = ("secret", "identities")
 UNUSED_DAYS = 90
@@ -39,7 +39,6 @@ _ANOTHER = "another-secret"
     needs=(*NEEDS, *ECS_FIELDS),
     looks_like=("readable-by-many",),
     ruled_out_by="no Resource of the tasks' roles matches a secret that the tasks do not refer to",
-    severity="warning",
 )
 def wildcard_secret(snapshot: Snapshot) -> Iterable[Evidence]:
     """A role of the tasks may read more secrets than they need."""
@@ -66,6 +65,7 @@ def wildcard_secret(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=(*NEEDS, "resource_policy", "key_policy"),
     looks_like=("readable-by-many",),
     ruled_out_by="no policy of the secret or its key allows Principal * without a condition that limits it",
+    severity="error",
 )
 def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
     """A policy of the secret or its key lets everybody in."""
@@ -90,7 +90,6 @@ def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=(*NEEDS, "resource_policy"),
     looks_like=("readable-by-many",),
     ruled_out_by="no policy of the secret, and no trust policy of a role that reads it, names another account",
-    severity="warning",
 )
 def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
     """Another account may read the secret."""
@@ -119,7 +118,6 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=NEEDS,
     looks_like=("readable-by-many", "unusual-use"),
     ruled_out_by="no user, and no role for which people sign in, may read the secret, but administrators",
-    severity="warning",
 )
 def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A person may read the secret."""
@@ -156,7 +154,6 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     needs=(*NEEDS, "last_accesses", "tasks"),
     looks_like=("readable-by-many", "not-used"),
     ruled_out_by="GetServiceLastAccessedDetails and CloudTrail: whoever may read the secret has done so lately",
-    severity="warning",
 )
 def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A principal may read the secret and never does."""
@@ -223,6 +220,7 @@ def _reads_others(snapshot: Snapshot, identity: Identity, last: LastAccess) -> s
     needs=(*NEEDS, "resource_policy"),
     looks_like=("readable-by-many", "not-protected"),
     ruled_out_by="no role of the tasks may change the secret, delete it or set its policy",
+    severity="error",
 )
 def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Principals may change the secret."""
@@ -263,7 +261,6 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     needs=(*NEEDS, *ECS_FIELDS),
     looks_like=("readable-by-many", "unusual-use"),
     ruled_out_by="nobody but administrators and machines that deploy may pass a role that reads it to their own task",
-    severity="warning",
 )
 def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Somebody may run a task of their own with a role that reads the secret."""
@@ -291,7 +288,6 @@ def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     needs=(*NEEDS, *ECS_FIELDS),
     looks_like=("readable-by-many", "unusual-use"),
     ruled_out_by="nobody but administrators may begin a session in a task with the secret's values, or ECS Exec is off",
-    severity="warning",
 )
 def can_enter_task(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Somebody may read the secret's values inside a task."""
@@ -323,7 +319,6 @@ def can_enter_task(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     needs=(*NEEDS, "kms_key", "key_grants"),
     looks_like=("readable-by-many",),
     ruled_out_by="ListGrants: each grant of the secret's key is for a service or an identity of the account",
-    severity="warning",
 )
 def grant_to_stranger(snapshot: Snapshot) -> Iterable[Evidence]:
     """A grant lets a stranger decrypt with the secret's key."""
@@ -346,6 +341,7 @@ def grant_to_stranger(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=NEEDS,
     looks_like=("readable-by-many",),
     ruled_out_by="each trust policy of a role that reads it and names an identity provider has a Condition on its sub",
+    severity="error",
 )
 def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
     """Anybody whom an identity provider knows may read the secret."""
@@ -377,7 +373,6 @@ def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=(*NEEDS, "functions"),
     looks_like=("readable-by-many", "unusual-use"),
     ruled_out_by="nobody but administrators may change a policy or pass a role so as to read the secret",
-    severity="warning",
 )
 def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A principal that may not read the secret can give itself access."""

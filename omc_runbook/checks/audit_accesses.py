@@ -10,17 +10,12 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.unusual_calls import FINDERS, history_of
 from omc_runbook.snapshot.state import Snapshot
 
-NEEDS = ("accesses", *ECS_FIELDS)
-check = Family("audit", symptom="audit")
-
-
-@check(
-    "new-reader",
-    needs=NEEDS,
-    looks_like=("unusual-use",),
-    ruled_out_by="the principal's GetSecretValue in cloudtrail:LookupEvents before the last week",
-    severity="warning",
+check = Family(
+    "audit", symptom="audit", needs=("accesses", *ECS_FIELDS), looks_like=("unusual-use",), severity="warning"
 )
+
+
+@check("new-reader", ruled_out_by="the principal's GetSecretValue in cloudtrail:LookupEvents before the last week")
 def new_reader(snapshot: Snapshot) -> Iterator[Answer]:
     """A principal read the secret for the first time."""
     yield from _found(snapshot, "new-reader", needs_baseline=True)
@@ -28,10 +23,7 @@ def new_reader(snapshot: Snapshot) -> Iterator[Answer]:
 
 @check(
     "human-read-production",
-    needs=NEEDS,
-    looks_like=("unusual-use",),
     ruled_out_by="userIdentity and userAgent of a service in each GetSecretValue of cloudtrail:LookupEvents",
-    severity="warning",
     not_in_sandbox="The sandbox has no production environment",
 )
 def human_read_production(snapshot: Snapshot) -> Iterator[Answer]:
@@ -41,47 +33,26 @@ def human_read_production(snapshot: Snapshot) -> Iterator[Answer]:
 
 @check(
     "new-address",
-    needs=NEEDS,
-    looks_like=("unusual-use",),
     ruled_out_by="the same network in sourceIPAddress of the principal's earlier cloudtrail:LookupEvents",
-    severity="warning",
 )
 def new_address(snapshot: Snapshot) -> Iterator[Answer]:
     """A principal read the secret from a network that is new for it."""
     yield from _found(snapshot, "new-address", needs_baseline=True)
 
 
-@check(
-    "read-burst",
-    needs=NEEDS,
-    looks_like=("unusual-use",),
-    ruled_out_by="fewer than 20 GetSecretValue an hour of each principal in cloudtrail:LookupEvents",
-    severity="warning",
-)
+@check("read-burst", ruled_out_by="fewer than 20 GetSecretValue an hour of each principal in cloudtrail:LookupEvents")
 def read_burst(snapshot: Snapshot) -> Iterator[Answer]:
     """A principal read the secret far more often than usual."""
     yield from _found(snapshot, "read-burst")
 
 
-@check(
-    "rising-errors",
-    needs=NEEDS,
-    looks_like=("unusual-use",),
-    ruled_out_by="no more errorCode than before in the principal's cloudtrail:LookupEvents",
-    severity="warning",
-)
+@check("rising-errors", ruled_out_by="no more errorCode than before in the principal's cloudtrail:LookupEvents")
 def rising_errors(snapshot: Snapshot) -> Iterator[Answer]:
     """A principal's calls on the secret are refused more and more often."""
     yield from _found(snapshot, "rising-errors")
 
 
-@check(
-    "catch-all-batch",
-    needs=NEEDS,
-    looks_like=("unusual-use",),
-    ruled_out_by="the secret in requestParameters.secretIdList of each BatchGetSecretValue",
-    severity="warning",
-)
+@check("catch-all-batch", ruled_out_by="the secret in requestParameters.secretIdList of each BatchGetSecretValue")
 def catch_all_batch(snapshot: Snapshot) -> Iterator[Answer]:
     """A batch read got the secret by a filter that does not name it."""
     yield from _found(snapshot, "catch-all-batch")
@@ -89,10 +60,7 @@ def catch_all_batch(snapshot: Snapshot) -> Iterator[Answer]:
 
 @check(
     "read-from-other-region",
-    needs=NEEDS,
-    looks_like=("unusual-use",),
     ruled_out_by="no GetSecretValue with the awsRegion of a replica in cloudtrail:LookupEvents",
-    severity="warning",
 )
 def read_from_other_region(snapshot: Snapshot) -> Iterator[Answer]:
     """A principal outside the platform read a replica of the secret in another region."""

@@ -16,17 +16,14 @@ from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
-check = Family("audit", symptom="audit")
-
 NEEDS = ("secret", "contents", DOCUMENT, "versions", "lives")
+check = Family("audit", symptom="audit", needs=NEEDS, looks_like=("old-value-kept",), severity="warning")
+
 _DAY = timedelta(days=1)
 
 
 @check(
     "key-overdue",
-    needs=NEEDS,
-    severity="warning",
-    looks_like=("old-value-kept",),
     ruled_out_by="ListSecretVersionIds and GetSecretValue: each renewable value is younger than its limit",
 )
 def key_overdue(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
@@ -49,9 +46,7 @@ def key_overdue(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "key-due-soon",
-    needs=NEEDS,
     severity="info",
-    looks_like=("old-value-kept",),
     ruled_out_by="ListSecretVersionIds and GetSecretValue: no rotation is due in the next 14 days",
 )
 def key_due_soon(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -65,9 +60,6 @@ def key_due_soon(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "rotation-not-real",
-    needs=NEEDS,
-    severity="warning",
-    looks_like=("old-value-kept",),
     ruled_out_by="DescribeSecret: some value is as new as LastRotatedDate, or there is no such date",
 )
 def rotation_not_real(snapshot: Snapshot) -> Iterable[Evidence]:

@@ -15,7 +15,7 @@ from omc_runbook.model.shell import command
 from omc_runbook.snapshot.audit.state import ExposedValue, Exposure, Search
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("audit", symptom="audit")
+check = Family("audit", symptom="audit", looks_like=("lies-open",))
 
 NEEDS = ("secret", "contents", DOCUMENT, "lives", "exposure")
 _NOT_IN_SANDBOX = "It is a fault of the checkout's files, not of AWS"
@@ -25,7 +25,6 @@ _STREAM = re.compile(r"log group (?P<group>\S+), stream (?P<stream>\S+)")
 @check(
     "plain-in-definition",
     needs=(*NEEDS, "services", "task_definitions"),
-    looks_like=("lies-open",),
     ruled_out_by="DescribeTaskDefinition: environment has neither a value of the secret nor another secret",
 )
 def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -50,7 +49,6 @@ def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "value-in-file",
     needs=(*NEEDS, CHECKOUT),
-    looks_like=("lies-open",),
     ruled_out_by="git ls-files: no file that git has or would add has a value of the secret",
     not_in_sandbox=_NOT_IN_SANDBOX,
 )
@@ -69,7 +67,6 @@ def value_in_file(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 @check(
     "value-in-history",
     needs=(*NEEDS, GIT),
-    looks_like=("lies-open",),
     ruled_out_by="git cat-file: no former version of a file has a value that the secret has now",
     not_in_sandbox=_NOT_IN_SANDBOX,
 )
@@ -90,7 +87,6 @@ def value_in_history(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 @check(
     "value-in-log",
     needs=(*NEEDS, "services"),
-    looks_like=("lies-open",),
     ruled_out_by="GetLogEvents: the last lines of the services' logs have no value of the secret",
 )
 def value_in_log(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -120,7 +116,6 @@ def value_in_log(snapshot: Snapshot) -> Iterable[Evidence]:
     "value-shared",
     needs=NEEDS,
     severity="warning",
-    looks_like=("lies-open",),
     ruled_out_by="GetSecretValue: no other environment's secret has one of its values, by keyed fingerprint",
 )
 def value_shared(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:

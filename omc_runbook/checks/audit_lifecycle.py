@@ -14,7 +14,7 @@ from omc_runbook.iam.policy import PolicyDocument, evaluate_resource, extend
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("audit", symptom="audit")
+check = Family("audit", symptom="audit", looks_like=("not-protected",))
 
 DELETE = "secretsmanager:DeleteSecret"
 LARGEST_VALUE, LARGEST_POLICY, MOST_VERSIONS, MOST_LABELS = 65_536, 20_480, 100, 20
@@ -30,7 +30,6 @@ FEWEST_OTHERS = 2
     "no-deletion-guard",
     needs=("secret", "resource_policy"),
     severity="info",
-    looks_like=("not-protected",),
     ruled_out_by="GetResourcePolicy: a statement denies secretsmanager:DeleteSecret, or this is not production",
     not_in_sandbox="The sandbox has no production",
 )
@@ -49,7 +48,6 @@ def no_deletion_guard(snapshot: Snapshot) -> Iterable[Evidence]:
     "key-not-rotated",
     needs=("secret", "kms_key", "lifecycle"),
     severity="warning",
-    looks_like=("not-protected",),
     ruled_out_by="GetKeyRotationStatus: KeyRotationEnabled is true, or the key is AWS's own",
 )
 def key_not_rotated(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -90,7 +88,6 @@ def rotation_broken(snapshot: Snapshot) -> Iterable[Evidence]:
     "tags-missing",
     needs=("secret", "unused"),
     severity="info",
-    looks_like=("not-protected",),
     ruled_out_by="DescribeSecret: Tags has what the project's other secrets have in common",
 )
 def tags_missing(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -105,7 +102,6 @@ def tags_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     "quota-near",
     needs=("secret", "versions", "contents", "resource_policy"),
     severity="warning",
-    looks_like=("not-protected",),
     ruled_out_by="GetSecretValue, GetResourcePolicy, ListSecretVersionIds: what has a quota is far from it",
 )
 def quota_near(snapshot: Snapshot) -> Iterable[Evidence]:

@@ -13,16 +13,10 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.audit.monitoring import GAP, READ, TRAILS, is_group_elsewhere
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("audit", symptom="audit")
+check = Family("audit", symptom="audit", looks_like=("nobody-notices",), severity="warning")
 
 
-@check(
-    "no-trail",
-    needs=(TRAILS,),
-    looks_like=("nobody-notices",),
-    ruled_out_by="a trail of the region in cloudtrail:DescribeTrails",
-    severity="warning",
-)
+@check("no-trail", needs=(TRAILS,), ruled_out_by="a trail of the region in cloudtrail:DescribeTrails")
 def no_trail(snapshot: Snapshot) -> Iterator[Answer]:
     """No trail records who reads the secret."""
     if _trails(snapshot) == () and TRAILS not in snapshot.gaps:
@@ -40,8 +34,8 @@ def no_trail(snapshot: Snapshot) -> Iterator[Answer]:
 @check(
     "trail-not-logging",
     needs=(TRAIL, TRAILS),
-    looks_like=("nobody-notices",),
     ruled_out_by="IsLogging true and no LatestDeliveryError in cloudtrail:GetTrailStatus",
+    severity="error",
 )
 def trail_not_logging(snapshot: Snapshot) -> Iterator[Answer]:
     """The trail does not log, or does not deliver what it logs."""
@@ -58,13 +52,7 @@ def trail_not_logging(snapshot: Snapshot) -> Iterator[Answer]:
         yield Evidence(trail.name, (fact,), audit_remedies.start_logging(snapshot, trail))
 
 
-@check(
-    "trail-one-region",
-    needs=(TRAIL, TRAILS),
-    looks_like=("nobody-notices",),
-    ruled_out_by="IsMultiRegionTrail true in cloudtrail:DescribeTrails",
-    severity="warning",
-)
+@check("trail-one-region", needs=(TRAIL, TRAILS), ruled_out_by="IsMultiRegionTrail true in cloudtrail:DescribeTrails")
 def trail_one_region(snapshot: Snapshot) -> Iterator[Answer]:
     """The trail records one region only."""
     trails = _best(snapshot)
@@ -80,9 +68,7 @@ def trail_one_region(snapshot: Snapshot) -> Iterator[Answer]:
 @check(
     "trail-not-validated",
     needs=(TRAIL, TRAILS),
-    looks_like=("nobody-notices",),
     ruled_out_by="LogFileValidationEnabled true in cloudtrail:DescribeTrails",
-    severity="warning",
 )
 def trail_not_validated(snapshot: Snapshot) -> Iterator[Answer]:
     """The trail's files can be changed without a trace: they have no digests."""
@@ -99,9 +85,7 @@ def trail_not_validated(snapshot: Snapshot) -> Iterator[Answer]:
 @check(
     "trail-without-reads",
     needs=(TRAIL, TRAILS),
-    looks_like=("nobody-notices",),
     ruled_out_by="read-only management events in cloudtrail:GetEventSelectors",
-    severity="warning",
 )
 def trail_without_reads(snapshot: Snapshot) -> Iterator[Answer]:
     """The trail does not record reads of the secret."""
@@ -127,9 +111,7 @@ def trail_without_reads(snapshot: Snapshot) -> Iterator[Answer]:
 @check(
     "no-alarm",
     needs=(TRAILS, GAP),
-    looks_like=("nobody-notices",),
     ruled_out_by="a metric filter with an alarm, or a rule of EventBridge, that matches GetSecretValue on the secret",
-    severity="warning",
     because_of=("no-trail",),
 )
 def no_alarm(snapshot: Snapshot) -> Iterator[Answer]:
@@ -168,9 +150,7 @@ def no_alarm(snapshot: Snapshot) -> Iterator[Answer]:
 @check(
     "alarm-off",
     needs=(TRAILS, GAP),
-    looks_like=("nobody-notices",),
     ruled_out_by="ActionsEnabled true of the alarm, or the rule's State with all management events of CloudTrail",
-    severity="warning",
     because_of=("trail-not-logging", "trail-without-reads"),
 )
 def alarm_off(snapshot: Snapshot) -> Iterator[Answer]:
@@ -184,9 +164,7 @@ def alarm_off(snapshot: Snapshot) -> Iterator[Answer]:
 @check(
     "alarm-to-nobody",
     needs=(TRAILS, GAP),
-    looks_like=("nobody-notices",),
     ruled_out_by="a confirmed subscription in sns:ListSubscriptionsByTopic of the alarm's topic",
-    severity="warning",
 )
 def alarm_to_nobody(snapshot: Snapshot) -> Iterator[Answer]:
     """The alarm on reads of the secret has no recipient."""

@@ -15,7 +15,7 @@ from omc_runbook.checks.variable_locations import VariableLocations
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("audit", symptom="audit")
+check = Family("audit", symptom="audit", severity="warning")
 
 UNUSED = timedelta(days=90)
 """For how long nobody has read a secret that counts as unused."""
@@ -28,7 +28,6 @@ PRICE = 0.40
 @check(
     "key-unused",
     needs=("secret", "contents", DOCUMENT, "services", "task_definitions"),
-    severity="warning",
     looks_like=("not-used",),
     ruled_out_by="DescribeTaskDefinition: tasks refer to every key, or the code asks for it",
 )
@@ -71,7 +70,6 @@ def version_unlabelled(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "secret-unused",
     needs=("secret", "services", "task_definitions", "unused"),
-    severity="warning",
     looks_like=("not-used",),
     ruled_out_by="ListSecrets: each secret of the environment is referred to, or was read in the last 90 days",
 )

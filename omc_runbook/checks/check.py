@@ -127,11 +127,11 @@ class Check:
     id: str
     family: str
     title: str
-    severity: Severity
+    severity: Severity = "error"
     needs: tuple[str, ...]
     """The fields of the snapshot that it reads."""
     run: Callable[[Snapshot], Iterable[Answer]]
-    symptom: Symptom
+    symptom: Symptom = "cannot-read"
     looks_like: tuple[Look, ...]
     ruled_out_by: str
     """What shows that it is not this fault: API and field, without a full stop."""

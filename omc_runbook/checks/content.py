@@ -37,8 +37,6 @@ from omc_runbook.model.shell import command
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("content", hinders="secret")
-
 NOTE = re.compile(r"(?i)\A(?:[_#$/].*|comments?|notes?|readme|description)\Z")
 """Names under which people write about a secret in the secret."""
 _PATH = re.compile(r"[.\[/]")
@@ -48,6 +46,8 @@ FREE_PORT = 32768
 """Where operating systems begin to number ports that nobody asked for."""
 NEEDS = ("secret", "contents", "services", "task_definitions")
 KEY_NEEDS = (*NEEDS, DOCUMENT)
+
+check = Family("content", needs=KEY_NEEDS, hinders="secret")
 
 
 @check(
@@ -110,7 +110,6 @@ def binary(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "key-missing",
-    needs=KEY_NEEDS,
     looks_like=("key-not-found", "file-behind"),
     ruled_out_by="GetSecretValue: no key that tasks reference is missing altogether",
 )
@@ -123,7 +122,6 @@ def key_missing(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "key-case",
-    needs=KEY_NEEDS,
     looks_like=("key-not-found",),
     ruled_out_by="GetSecretValue: no key differs from a referenced one by its case alone",
 )
@@ -134,12 +132,7 @@ def key_case(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _referenced(snapshot, key, f"The current version has {similar}, which differs in case only.", similar)
 
 
-@check(
-    "key-misspelt",
-    needs=KEY_NEEDS,
-    looks_like=("key-not-found",),
-    ruled_out_by="GetSecretValue: no key is similar to a missing one",
-)
+@check("key-misspelt", looks_like=("key-not-found",), ruled_out_by="GetSecretValue: no key is similar to a missing one")
 def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key's spelling differs from what tasks reference."""
     for key, similar in missing_keys(snapshot).items():
@@ -155,7 +148,6 @@ def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "duplicate-key",
-    needs=KEY_NEEDS,
     severity="warning",
     symptom="not-updating",
     looks_like=("old-value",),
@@ -171,7 +163,6 @@ def duplicate_key(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "key-unreferenced",
-    needs=KEY_NEEDS,
     severity="warning",
     looks_like=("key-not-found", "file-behind"),
     ruled_out_by="DescribeTaskDefinition: every key of the secret is in some secrets[]",
@@ -281,7 +272,6 @@ def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
 
 @check(
     "null",
-    needs=KEY_NEEDS,
     looks_like=("bad-value",),
     ruled_out_by="GetSecretValue: no key that tasks read is null",
     hinders="value",
@@ -293,7 +283,6 @@ def null(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "nested",
-    needs=KEY_NEEDS,
     looks_like=("bad-value",),
     ruled_out_by="GetSecretValue: no key that tasks read holds an object or a list",
     hinders="value",
@@ -305,7 +294,6 @@ def nested(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "number-format",
-    needs=KEY_NEEDS,
     looks_like=("bad-value",),
     ruled_out_by="GetSecretValue: no number is large enough for ECS to inject an exponent",
     hinders="value",
@@ -320,7 +308,6 @@ def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "empty",
-    needs=KEY_NEEDS,
     looks_like=("bad-value", "refuses-to-start"),
     ruled_out_by="GetSecretValue: no required key is empty",
     hinders="value",
@@ -366,7 +353,6 @@ def _absent(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
 
 @check(
     "changethis",
-    needs=KEY_NEEDS,
     looks_like=("bad-value", "refuses-to-start"),
     ruled_out_by="GetSecretValue: no key has the template's default",
     because_of=("terraform-overwrote",),
@@ -382,7 +368,6 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "placeholder",
-    needs=KEY_NEEDS,
     looks_like=("bad-value", "login-refused"),
     ruled_out_by="GetSecretValue: no key has a placeholder",
     because_of=("terraform-overwrote",),
@@ -400,7 +385,6 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "url-chars",
-    needs=KEY_NEEDS,
     looks_like=("bad-value", "login-refused", "refuses-to-start"),
     ruled_out_by="GetSecretValue: no password has a character that ends its part of a URL",
     hinders="value",
@@ -414,7 +398,6 @@ def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "white-space",
-    needs=KEY_NEEDS,
     severity="warning",
     looks_like=("bad-value", "login-refused"),
     ruled_out_by="GetSecretValue: no value begins or ends in white space",
@@ -429,7 +412,6 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "wrong-form",
-    needs=KEY_NEEDS,
     looks_like=("bad-value", "login-refused", "refuses-to-start"),
     ruled_out_by="GetSecretValue: each value has the form that the catalogue wants of its key",
     hinders="value",
@@ -446,7 +428,6 @@ def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "bad-copy",
-    needs=KEY_NEEDS,
     looks_like=("bad-value", "login-refused", "refuses-to-start"),
     ruled_out_by="GetSecretValue: no value has quotes, a name, an escape or an invisible character of a bad copy",
     hinders="value",
@@ -459,7 +440,6 @@ def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "values-exchanged",
-    needs=KEY_NEEDS,
     looks_like=("bad-value", "login-refused", "refuses-to-start"),
     ruled_out_by="GetSecretValue: no two keys have the form, or the former value, of each other",
     hinders="value",
@@ -479,7 +459,6 @@ def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "address-differs",
-    needs=KEY_NEEDS,
     looks_like=("bad-value", "login-refused", "refuses-to-start"),
     ruled_out_by="GetSecretValue: each address has the password of its own key",
     hinders="value",
@@ -503,7 +482,6 @@ def address_differs(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "wrong-host",
-    needs=KEY_NEEDS,
     looks_like=("bad-value", "login-refused", "refuses-to-start"),
     ruled_out_by="GetSecretValue and DescribeTaskDefinition: no address leads to localhost or to another environment",
     hinders="value",
@@ -541,7 +519,6 @@ def wrong_host(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "weak",
-    needs=KEY_NEEDS,
     severity="warning",
     looks_like=("bad-value",),
     ruled_out_by="GetSecretValue: no secret value is short, a common word, a date or a pattern",

@@ -25,7 +25,7 @@ from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.held_values import OTHER
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("deployment")
+check = Family("deployment", symptom="not-updating")
 
 CAUSES: dict[Kind, tuple[Hinders, ...]] = {
     "secrets": ("secret", "calls"),
@@ -52,7 +52,6 @@ PATIENCE = timedelta(minutes=30)
 @check(
     "wrong-names",
     needs=("services", "clusters"),
-    symptom="not-updating",
     looks_like=("old-value",),
     ruled_out_by="ListClusters and ListServices have the configured names",
 )
@@ -86,7 +85,6 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
     "other-definition",
     needs=ECS_FIELDS,
     severity="warning",
-    symptom="not-updating",
     looks_like=("old-value", "refuses-to-start", "variable-not-read"),
     ruled_out_by="DescribeServices: each service runs a task definition of its own",
     hinders="value",
@@ -119,7 +117,6 @@ def other_definition(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "rollout-stuck",
     needs=("services", "tasks", "service_deployments"),
-    symptom="not-updating",
     looks_like=("old-value", "does-not-stay"),
     ruled_out_by="DescribeServices: no deployment is IN_PROGRESS with failedTasks, without room for a task or any task",
     because_of=("pull-failed",),
@@ -156,7 +153,6 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "breaker-rollback",
     needs=("services", "tasks", "service_deployments"),
-    symptom="not-updating",
     looks_like=("old-value", "does-not-stay"),
     ruled_out_by="DescribeServices: no deployment is FAILED, and no rolloutStateReason says that one was rolled back",
     because_of=("pull-failed",),
@@ -188,7 +184,6 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
     "deployment-paused",
     needs=("services", "service_deployments"),
     severity="warning",
-    symptom="not-updating",
     looks_like=("old-value",),
     ruled_out_by="DescribeServiceDeployments: no lifecycle hook is AWAITING_ACTION",
 )
@@ -211,7 +206,6 @@ def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "not-forced",
     needs=("secret", "versions", *ECS_FIELDS),
-    symptom="not-updating",
     looks_like=("old-value", "login-refused"),
     ruled_out_by="every running task read the secret after AWSCURRENT moved",
     because_of=(
@@ -277,7 +271,6 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "lone-task",
     needs=("secret", "versions", "task_definitions", "tasks", "scheduled"),
     severity="warning",
-    symptom="not-updating",
     looks_like=("old-value",),
     ruled_out_by="DescribeTasks: no task outside a service started before AWSCURRENT moved",
 )
@@ -310,7 +303,6 @@ def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
     "desired-zero",
     needs=("services",),
     severity="warning",
-    symptom="not-updating",
     looks_like=("old-value",),
     ruled_out_by="DescribeServices: desiredCount is above 0",
 )
@@ -335,7 +327,6 @@ def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
     "external-controller",
     needs=("services",),
     severity="warning",
-    symptom="not-updating",
     looks_like=("old-value",),
     ruled_out_by="DescribeServices: deploymentController is not EXTERNAL",
 )
@@ -350,7 +341,6 @@ def external_controller(snapshot: Snapshot) -> Iterable[Evidence]:
     "code-deploy",
     needs=("services",),
     severity="warning",
-    symptom="not-updating",
     looks_like=("old-value",),
     ruled_out_by="DescribeServices: deploymentController is not CODE_DEPLOY",
 )

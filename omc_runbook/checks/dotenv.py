@@ -14,7 +14,9 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import LOCKED, Binding, Dotenv
 from omc_runbook.workstation.workstation import Workstation
 
-check = Family("local", symptom="local", not_in_sandbox="A developer's machine is no part of the sandbox")
+check = Family(
+    "local", symptom="local", needs=(DOTENV,), not_in_sandbox="A developer's machine is no part of the sandbox"
+)
 
 OTHERS = 0o077
 SEVERAL = {"crlf": "CRLF, as Windows writes them", "mixed": "partly CRLF and partly LF", "cr": "CR alone"}
@@ -153,7 +155,6 @@ def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "unterminated",
-    needs=(DOTENV,),
     looks_like=("dotenv-not-read", "dotenv-other-value"),
     ruled_out_by="every quote in .env is closed",
 )
@@ -170,12 +171,7 @@ def unterminated(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(f"line {line}", facts, Remedy(f"Close the quote in line {line} of {file.path}."))
 
 
-@check(
-    "unreadable-line",
-    needs=(DOTENV,),
-    looks_like=("dotenv-not-read",),
-    ruled_out_by="no other line of .env fails to parse",
-)
+@check("unreadable-line", looks_like=("dotenv-not-read",), ruled_out_by="no other line of .env fails to parse")
 def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     """A line of the .env cannot be parsed."""
     file = dotenv_of(snapshot)
@@ -212,9 +208,7 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(binding.name, (fact,), remedy, severity="warning")
 
 
-@check(
-    "colon", needs=(DOTENV,), looks_like=("dotenv-not-read",), ruled_out_by="every line of .env has = after its name"
-)
+@check("colon", looks_like=("dotenv-not-read",), ruled_out_by="every line of .env has = after its name")
 def colon(snapshot: Snapshot) -> Iterable[Evidence]:
     """A line has a colon instead of =."""
     for binding in dotenv_of(snapshot).bindings:
@@ -223,9 +217,7 @@ def colon(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {binding.name}= in line {binding.line}."))
 
 
-@check(
-    "lowercase", needs=(DOTENV,), looks_like=("dotenv-not-read",), ruled_out_by="the names in .env are in upper case"
-)
+@check("lowercase", looks_like=("dotenv-not-read",), ruled_out_by="the names in .env are in upper case")
 def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
     """A name's case differs from what the application and Docker Compose read."""
     workstation = workstation_of(snapshot)
@@ -237,7 +229,6 @@ def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "duplicate-variable",
-    needs=(DOTENV,),
     severity="warning",
     looks_like=("dotenv-other-value",),
     ruled_out_by="no variable occurs twice in .env",

@@ -58,12 +58,7 @@ def dollar(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Evidence(binding.name, facts, Remedy(REFER) if refers else by_setup(snapshot, f"{QUOTE} {BRACES}"))
 
 
-@check(
-    "hash",
-    needs=(DOTENV,),
-    looks_like=("dotenv-other-value",),
-    ruled_out_by="no unquoted value of .env has a # after a space",
-)
+@check("hash", looks_like=("dotenv-other-value",), ruled_out_by="no unquoted value of .env has a # after a space")
 def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value is cut off at a # after a space."""
     for binding in _cut_by_hash(workstation_of(snapshot)):
@@ -80,7 +75,6 @@ def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "odd-quotes",
-    needs=(DOTENV,),
     looks_like=("dotenv-other-value",),
     ruled_out_by="no value of .env begins or ends with a typographic quote or an invisible character",
 )

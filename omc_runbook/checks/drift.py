@@ -35,14 +35,13 @@ from omc_runbook.terraform.containers import VARIABLE as SECRETS_ARN
 from omc_runbook.terraform.hcl_template import is_literal
 from omc_runbook.terraform.task_definitions import named_after
 
-check = Family("drift", not_in_sandbox="It is a fault of the application's files, not of AWS")
+check = Family("drift", severity="warning", not_in_sandbox="It is a fault of the application's files, not of AWS")
 _IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
 @check(
     "template-lacks",
     needs=(CHECKOUT,),
-    severity="warning",
     looks_like=("variable-not-read",),
     ruled_out_by="the template has every variable that the application needs or is given",
 )
@@ -67,7 +66,6 @@ def template_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 @check(
     "settings-lacks",
     needs=(CHECKOUT,),
-    severity="warning",
     looks_like=("variable-not-read",),
     ruled_out_by="config.py reads every variable that is meant for the application",
 )
@@ -100,7 +98,6 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 @check(
     "compose-lacks",
     needs=(CHECKOUT,),
-    severity="warning",
     looks_like=("variable-not-read",),
     ruled_out_by="the Compose file passes the .env, or each variable by name, to the application",
 )
@@ -130,7 +127,6 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 @check(
     "terraform-lacks",
     needs=(CHECKOUT, "services", "task_definitions"),
-    severity="warning",
     looks_like=("file-behind", "variable-not-read"),
     ruled_out_by="Terraform's files have each reference of the task definitions in force",
 )
@@ -160,7 +156,6 @@ def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 @check(
     "terraform-ahead",
     needs=(CHECKOUT, "services", "task_definitions"),
-    severity="warning",
     looks_like=("file-behind",),
     ruled_out_by="DescribeTaskDefinition: each reference in Terraform's files is in force",
 )
@@ -200,7 +195,6 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 @check(
     "environment-lacks",
     needs=(CHECKOUT, "secret", "contents"),
-    severity="warning",
     looks_like=("file-behind",),
     ruled_out_by="GetSecretValue: no other environment's secret has another set of keys",
 )
@@ -229,7 +223,6 @@ def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 @check(
     "unprovided",
     needs=(CHECKOUT,),
-    severity="warning",
     looks_like=("variable-not-read",),
     ruled_out_by="each secret that the code asks os.environ for is in a file or a task definition",
 )

@@ -21,9 +21,9 @@ from omc_runbook.network.reachability import TaskNetwork, trace
 from omc_runbook.snapshot.roles import CHANNELS, DECRYPT, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("exec", symptom="exec-fails")
-
 NEEDS = ("exec_looks", *ECS_FIELDS)
+check = Family("exec", symptom="exec-fails", needs=NEEDS, looks_like=("exec-refused",), severity="warning")
+
 MESSAGES = "ssmmessages"
 STATIC_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """Variables that AWS's SDKs prefer to a task role.
@@ -37,13 +37,7 @@ PLUGIN_PAGE = (
 )
 
 
-@check(
-    "exec-off",
-    needs=NEEDS,
-    severity="warning",
-    looks_like=("exec-refused",),
-    ruled_out_by="DescribeTasks: enableExecuteCommand is true on the running tasks",
-)
+@check("exec-off", ruled_out_by="DescribeTasks: enableExecuteCommand is true on the running tasks")
 def exec_off(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS Exec was off when the task started."""
     for service, tasks in _tasks(snapshot, lambda task: not task.execute):
@@ -60,13 +54,7 @@ def exec_off(snapshot: Snapshot) -> Iterable[Evidence]:
         )
 
 
-@check(
-    "exec-iam",
-    needs=NEEDS,
-    severity="warning",
-    looks_like=("exec-refused",),
-    ruled_out_by="the task role's policies allow the four ssmmessages actions",
-)
+@check("exec-iam", ruled_out_by="the task role's policies allow the four ssmmessages actions")
 def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The task role lacks the ssmmessages permissions that ECS Exec needs."""
     using: dict[str, set[str]] = {}
@@ -94,8 +82,6 @@ def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 @check(
     "exec-endpoint",
     needs=(*NEEDS, "network"),
-    severity="warning",
-    looks_like=("exec-refused",),
     ruled_out_by="EC2: the tasks' subnets have a route to ssmmessages",
     because_of=("no-egress", "sg-egress", "network-acl", "vpc-dns-off"),
 )
@@ -127,13 +113,7 @@ def exec_endpoint(snapshot: Snapshot) -> Iterable[Evidence]:
             )
 
 
-@check(
-    "exec-readonly",
-    needs=NEEDS,
-    severity="warning",
-    looks_like=("exec-refused",),
-    ruled_out_by="DescribeTaskDefinition: readonlyRootFilesystem is not true",
-)
+@check("exec-readonly", ruled_out_by="DescribeTaskDefinition: readonlyRootFilesystem is not true")
 def exec_readonly(snapshot: Snapshot) -> Iterable[Evidence]:
     """The root file system is read-only: the agent of ECS Exec cannot work."""
     refused = _refused_by(snapshot, ("agent", "session"))
@@ -155,9 +135,6 @@ def exec_readonly(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "exec-static-keys",
-    needs=NEEDS,
-    severity="warning",
-    looks_like=("exec-refused",),
     ruled_out_by="DescribeTaskDefinition: no container has AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY",
 )
 def exec_static_keys(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -184,8 +161,6 @@ def exec_static_keys(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "exec-kms",
     needs=(*NEEDS, "session_key"),
-    severity="warning",
-    looks_like=("exec-refused",),
     ruled_out_by="DescribeClusters: no KMS key encrypts ECS Exec's sessions, or the task role may decrypt with it",
 )
 def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
@@ -221,9 +196,6 @@ def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "exec-agent",
-    needs=NEEDS,
-    severity="warning",
-    looks_like=("exec-refused",),
     ruled_out_by="DescribeTasks: no managed agent ExecuteCommandAgent has stopped",
     because_of=("exec-iam", "exec-endpoint", "exec-readonly", "exec-static-keys"),
 )
@@ -240,13 +212,7 @@ def exec_agent(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(service.name, facts, replace(start, needs=again), frozenset({service.name}))
 
 
-@check(
-    "exec-no-shell",
-    needs=NEEDS,
-    severity="warning",
-    looks_like=("exec-refused",),
-    ruled_out_by="ExecuteCommand: no container lacks sh",
-)
+@check("exec-no-shell", ruled_out_by="ExecuteCommand: no container lacks sh")
 def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
     """The container has no shell, or no program that computes a digest."""
     for service in snapshot.consumers:
@@ -264,7 +230,6 @@ def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
     "exec-plugin",
     needs=("services", "tasks", "exec_looks"),
     severity="info",
-    looks_like=("exec-refused",),
     ruled_out_by="session-manager-plugin is on this machine",
     not_in_sandbox="It is a program of this machine",
 )

@@ -33,7 +33,6 @@ SETTINGS_CHECKS = frozenset({"settings-refused", "required-empty", "changethis"}
 
 @check(
     "required-empty",
-    needs=(DOTENV,),
     looks_like=("dotenv-not-read",),
     ruled_out_by="every variable that Settings requires has a value in .env",
     because_of=("misspelt", "duplicate-variable"),
@@ -63,7 +62,6 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "misspelt",
-    needs=(DOTENV,),
     looks_like=("dotenv-not-read",),
     ruled_out_by="no name in .env is similar to that of a variable without a value",
 )
@@ -80,7 +78,6 @@ def misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "placeholder",
-    needs=(DOTENV,),
     looks_like=("dotenv-other-value", "dotenv-exposed"),
     ruled_out_by="no variable of .env has the template's placeholder",
     because_of=("duplicate-variable",),
@@ -107,7 +104,6 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "changethis",
-    needs=(DOTENV,),
     severity="warning",
     looks_like=("dotenv-other-value", "dotenv-exposed"),
     ruled_out_by="no variable of .env has the template's default",
@@ -125,7 +121,6 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "weak",
-    needs=(DOTENV,),
     severity="warning",
     looks_like=("dotenv-exposed",),
     ruled_out_by="the local passwords are long and random",
@@ -152,7 +147,6 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "environment-literal",
-    needs=(DOTENV,),
     looks_like=("dotenv-not-read",),
     ruled_out_by="ENVIRONMENT is local",
     because_of=("duplicate-variable",),
@@ -200,7 +194,6 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "url-chars",
-    needs=(DOTENV,),
     looks_like=("dotenv-other-value",),
     ruled_out_by="no value that becomes a part of a URL has a character that ends its part",
     because_of=("duplicate-variable",),

@@ -21,77 +21,47 @@ from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("network", hinders="calls")
-
-NEEDS = ("network", "services", "task_definitions")
+check = Family(
+    "network", needs=("network", "services", "task_definitions"), looks_like=("no-connection",), hinders="calls"
+)
 SECRETS_MANAGER, PARAMETER_STORE = "secretsmanager", "ssm"
 _BY_RULES = ("network-acl", "endpoint-sg")
 """Checks of what lacks a rule for each way that is blocked."""
 _RULE_NUMBER = re.compile(r" --rule-number (\d+) ")
 
 
-@check(
-    "no-egress",
-    needs=NEEDS,
-    looks_like=("no-connection",),
-    ruled_out_by="DescribeRouteTables: the tasks' subnets have a route to Secrets Manager",
-)
+@check("no-egress", ruled_out_by="DescribeRouteTables: the tasks' subnets have a route to Secrets Manager")
 def no_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Tasks cannot reach Secrets Manager or Parameter Store: no route to the internet, no usable endpoint."""
     yield from _findings(snapshot, "no-egress")
     yield from _unexplained(snapshot)
 
 
-@check(
-    "private-dns-off",
-    needs=NEEDS,
-    looks_like=("no-connection",),
-    ruled_out_by="DescribeVpcEndpoints: every endpoint in use has PrivateDnsEnabled",
-)
+@check("private-dns-off", ruled_out_by="DescribeVpcEndpoints: every endpoint in use has PrivateDnsEnabled")
 def private_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The endpoint for Secrets Manager or Parameter Store has private DNS off, and tasks have no other way."""
     return _findings(snapshot, "private-dns-off")
 
 
-@check(
-    "vpc-dns-off",
-    needs=NEEDS,
-    looks_like=("no-connection",),
-    ruled_out_by="DescribeVpcAttribute: enableDnsSupport and enableDnsHostnames are true",
-)
+@check("vpc-dns-off", ruled_out_by="DescribeVpcAttribute: enableDnsSupport and enableDnsHostnames are true")
 def vpc_dns_off(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The tasks' VPC resolves no DNS names."""
     return _findings(snapshot, "vpc-dns-off")
 
 
-@check(
-    "sg-egress",
-    needs=NEEDS,
-    looks_like=("no-connection",),
-    ruled_out_by="DescribeSecurityGroups: the tasks' group allows 443 out",
-)
+@check("sg-egress", ruled_out_by="DescribeSecurityGroups: the tasks' group allows 443 out")
 def sg_egress(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The tasks' security group blocks HTTPS to Secrets Manager or Parameter Store."""
     return _findings(snapshot, "sg-egress")
 
 
-@check(
-    "endpoint-sg",
-    needs=NEEDS,
-    looks_like=("no-connection",),
-    ruled_out_by="DescribeSecurityGroups: no endpoint's group refuses 443 from the tasks",
-)
+@check("endpoint-sg", ruled_out_by="DescribeSecurityGroups: no endpoint's group refuses 443 from the tasks")
 def endpoint_sg(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The endpoint's security group blocks HTTPS from the tasks."""
     return _findings(snapshot, "endpoint-sg")
 
 
-@check(
-    "network-acl",
-    needs=NEEDS,
-    looks_like=("no-connection",),
-    ruled_out_by="DescribeNetworkAcls: 443 may leave the subnets and its answers may return",
-)
+@check("network-acl", ruled_out_by="DescribeNetworkAcls: 443 may leave the subnets and its answers may return")
 def network_acl(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A network ACL blocks the tasks' calls to Secrets Manager or Parameter Store, or the answers."""
     return _findings(snapshot, "network-acl")
@@ -99,7 +69,6 @@ def network_acl(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "endpoint-policy",
-    needs=NEEDS,
     looks_like=("access-denied", "no-connection"),
     ruled_out_by="DescribeVpcEndpoints: no endpoint's policy keeps the tasks from GetSecretValue",
 )

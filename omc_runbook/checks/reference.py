@@ -21,9 +21,9 @@ from omc_runbook.model.shell import command
 from omc_runbook.model.value_from import Reference
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("reference", hinders="secret")
-
 NEEDS = ("services", "task_definitions")
+check = Family("reference", needs=NEEDS, hinders="secret")
+
 FROM_FILES = "Its environmentFiles may set that: files in S3 are not read."
 FIRST_WITH_KEYS = (1, 4, 0)
 """The first platform version of Fargate for Linux that reads one key of a secret, or a certain version of it.
@@ -34,7 +34,6 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secre
 
 @check(
     "arn-malformed",
-    needs=NEEDS,
     looks_like=("invalid-reference",),
     ruled_out_by="DescribeTaskDefinition: each ARN in valueFrom has 7 or 10 fields",
     fixed_by="troubleshoot",
@@ -48,7 +47,6 @@ def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "bare-name",
-    needs=NEEDS,
     looks_like=("invalid-reference",),
     ruled_out_by="DescribeTaskDefinition: each valueFrom is the ARN of a secret",
     fixed_by="troubleshoot",
@@ -101,7 +99,6 @@ def kms_cross_account(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "wrong-partition",
-    needs=NEEDS,
     looks_like=("invalid-reference",),
     ruled_out_by="DescribeTaskDefinition: the partition in each valueFrom is the caller's",
     fixed_by="troubleshoot",
@@ -117,7 +114,6 @@ def wrong_partition(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "other-environment",
-    needs=NEEDS,
     symptom="not-updating",
     looks_like=("not-found", "old-value"),
     ruled_out_by="DescribeTaskDefinition: no valueFrom names another environment's secret",
@@ -137,7 +133,6 @@ def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "wrong-region",
-    needs=NEEDS,
     looks_like=("not-found",),
     ruled_out_by="DescribeTaskDefinition: no valueFrom names another region than the secret's",
     fixed_by="troubleshoot",
@@ -215,7 +210,6 @@ def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "previous-pinned",
-    needs=NEEDS,
     symptom="not-updating",
     looks_like=("not-found", "old-value"),
     ruled_out_by="DescribeTaskDefinition: no valueFrom names a stage other than AWSCURRENT",
@@ -231,7 +225,6 @@ def previous_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "version-pinned",
-    needs=NEEDS,
     symptom="not-updating",
     looks_like=("not-found", "old-value"),
     ruled_out_by="DescribeTaskDefinition: no valueFrom names a version id",
@@ -246,7 +239,6 @@ def version_pinned(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "version-short",
-    needs=NEEDS,
     looks_like=("invalid-reference",),
     ruled_out_by="DescribeTaskDefinition: no valueFrom names a version id under 32 characters",
     fixed_by="troubleshoot",
@@ -262,7 +254,6 @@ def version_short(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "platform-version",
-    needs=NEEDS,
     looks_like=("invalid-reference", "not-found"),
     ruled_out_by="DescribeServices: platformVersion is LATEST, or 1.4.0 or later",
 )
@@ -290,7 +281,6 @@ def platform_version(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "sidecar-only",
-    needs=NEEDS,
     looks_like=("key-not-found", "refuses-to-start", "variable-not-read"),
     ruled_out_by="DescribeTaskDefinition: each key's variable is in the application's own container",
     hinders="value",
@@ -326,7 +316,6 @@ def sidecar_only(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "duplicate-name",
-    needs=NEEDS,
     symptom="not-updating",
     looks_like=("old-value",),
     ruled_out_by="DescribeTaskDefinition: no variable is in both environment and secrets",
@@ -348,7 +337,6 @@ def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "plain-secret",
-    needs=NEEDS,
     severity="warning",
     symptom="not-updating",
     looks_like=("old-value",),
@@ -390,7 +378,6 @@ def move_into_secret(snapshot: Snapshot, container: str, variable: str) -> Remed
 
 @check(
     "name-mismatch",
-    needs=NEEDS,
     looks_like=("key-not-found", "bad-value", "refuses-to-start", "variable-not-read"),
     ruled_out_by="DescribeTaskDefinition: secrets[].name is what the application's Settings read",
     because_of=("duplicate-name",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import chain
 from types import ModuleType
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 from omc_runbook.checks.check import Answer, Check, Hinders, Look, Symptom
 from omc_runbook.model.environment import LOCAL
@@ -18,55 +18,39 @@ _REGISTERED: dict[tuple[bool, str], Check] = {}
 """By whether it is a fault of a developer's machine, and by id: a secret and a .env share ids."""
 
 
+class CheckFacts(TypedDict, total=False):
+    """What is known of a fault beside its id, title and function: `Check`'s fields."""
+
+    severity: Severity
+    needs: tuple[str, ...]
+    symptom: Symptom
+    looks_like: tuple[Look, ...]
+    ruled_out_by: str
+    because_of: tuple[str, ...]
+    per_subject: bool
+    hinders: Hinders
+    hindered_by: tuple[Hinders, ...]
+    blocked_by: tuple[Hinders, ...]
+    fixed_by: Literal["", "troubleshoot"]
+    not_in_sandbox: str
+
+
 class Family:
-    """The checks of one kind of fault, with their defaults; calling it gives the decorator of one check."""
+    """The checks of one kind of fault, with what most of them share; calling it gives the decorator of one check."""
 
-    def __init__(
-        self, name: str, symptom: Symptom = "cannot-read", hinders: Hinders = "", not_in_sandbox: str = ""
-    ) -> None:
-        self.name, self.symptom, self.hinders, self.not_in_sandbox = name, symptom, hinders, not_in_sandbox
+    def __init__(self, name: str, **shared: Unpack[CheckFacts]) -> None:
+        self.name, self.shared = name, shared
 
-    def __call__(
-        self,
-        id: str,
-        *,
-        needs: tuple[str, ...],
-        looks_like: tuple[Look, ...],
-        ruled_out_by: str,
-        severity: Severity = "error",
-        symptom: Symptom | None = None,
-        because_of: tuple[str, ...] = (),
-        per_subject: bool = False,
-        hinders: Hinders | None = None,
-        hindered_by: tuple[Hinders, ...] = (),
-        blocked_by: tuple[Hinders, ...] = (),
-        fixed_by: Literal["", "troubleshoot"] = "",
-        not_in_sandbox: str = "",
-    ) -> Declare:
+    def __call__(self, id: str, **own: Unpack[CheckFacts]) -> Declare:
         """Register the decorated function as a check, with its docstring's first line as the title.
 
-        The arguments are `Check`'s fields. Raises ValueError where the id is taken.
+        What is not given here is as the family has it. Raises ValueError where the id is taken.
         """
+        facts: CheckFacts = {**self.shared, **own}
 
         def declare(run: Callable[[Snapshot], Iterable[Answer]]) -> Check:
-            check = Check(
-                id=id,
-                family=self.name,
-                title=(run.__doc__ or "").partition("\n")[0].rstrip("."),
-                severity=severity,
-                needs=needs,
-                run=run,
-                symptom=symptom or self.symptom,
-                looks_like=looks_like,
-                ruled_out_by=ruled_out_by,
-                because_of=because_of,
-                per_subject=per_subject,
-                hinders=self.hinders if hinders is None else hinders,
-                hindered_by=hindered_by,
-                blocked_by=blocked_by,
-                fixed_by=fixed_by,
-                not_in_sandbox=not_in_sandbox or self.not_in_sandbox,
-            )
+            title = (run.__doc__ or "").partition("\n")[0].rstrip(".")
+            check = Check(id=id, family=self.name, title=title, run=run, **facts)
             key = (self.name == LOCAL, id)
             if key in _REGISTERED:
                 raise ValueError(f"Two checks of a kind have the id {id}.")

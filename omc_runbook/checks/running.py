@@ -13,9 +13,7 @@ from omc_runbook.model.shell import command
 from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, ExecLook, HeldValue
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("running", symptom="not-updating")
-
-NEEDS = ("exec_looks", *ECS_FIELDS)
+check = Family("running", symptom="not-updating", needs=("exec_looks", *ECS_FIELDS), looks_like=("old-value",))
 
 SLACK = timedelta(seconds=10)
 """How far a container's clock, with its boot time in whole seconds, may be from ECS's."""
@@ -47,12 +45,7 @@ REASONS: dict[str, tuple[str, str]] = {
 """Why a task could not be looked into, and what to do, by `ExecFailure.why`; a denial names its permission."""
 
 
-@check(
-    "entrypoint-override",
-    needs=NEEDS,
-    looks_like=("old-value",),
-    ruled_out_by="the process has the value that ECS injected",
-)
+@check("entrypoint-override", ruled_out_by="the process has the value that ECS injected")
 def entrypoint_override(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The image's entry point replaces a variable."""
     for service, variable, looks in _variables(snapshot, _is_replaced):
@@ -69,12 +62,7 @@ def entrypoint_override(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     yield from _unseen(snapshot)
 
 
-@check(
-    "app-cache",
-    needs=NEEDS,
-    looks_like=("old-value",),
-    ruled_out_by="the process started with its task and has the current value",
-)
+@check("app-cache", ruled_out_by="the process started with its task and has the current value")
 def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The application still uses a value that it read earlier."""
     for service, variable, looks in _variables(snapshot, _is_kept):
@@ -95,12 +83,7 @@ def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     yield from _unseen(snapshot)
 
 
-@check(
-    "baked-env",
-    needs=NEEDS,
-    looks_like=("old-value",),
-    ruled_out_by="DescribeTaskDefinition: the variable is in secrets[], and the process has its value",
-)
+@check("baked-env", ruled_out_by="DescribeTaskDefinition: the variable is in secrets[], and the process has its value")
 def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A value comes from the image or a file in it, not from the secret."""
     for service, variable, looks in _variables(snapshot, _is_baked):

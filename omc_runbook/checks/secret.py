@@ -14,7 +14,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("secret", hinders="secret")
+check = Family("secret", needs=("secret",), hinders="secret")
 
 ROTATING = timedelta(hours=1)
 """How long a rotation may take."""
@@ -24,7 +24,7 @@ REPLICATION = timedelta(minutes=15)
 """How long replication of a change may take."""
 
 
-@check("secret-missing", needs=("secret",), looks_like=("not-found",), ruled_out_by="DescribeSecret found the secret")
+@check("secret-missing", looks_like=("not-found",), ruled_out_by="DescribeSecret found the secret")
 def secret_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret does not exist."""
     names = snapshot.environment.names
@@ -37,12 +37,7 @@ def secret_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         )
 
 
-@check(
-    "scheduled-deletion",
-    needs=("secret",),
-    looks_like=("not-found",),
-    ruled_out_by="DescribeSecret: there is no DeletedDate",
-)
+@check("scheduled-deletion", looks_like=("not-found",), ruled_out_by="DescribeSecret: there is no DeletedDate")
 def scheduled_deletion(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret is scheduled for deletion."""
     secret = snapshot.secret
@@ -61,7 +56,6 @@ def scheduled_deletion(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "no-current-version",
-    needs=("secret",),
     looks_like=("not-found",),
     ruled_out_by="DescribeSecret: VersionIdsToStages has AWSCURRENT on a version",
 )
@@ -160,7 +154,6 @@ def _secrets(snapshot: Snapshot) -> Iterator[tuple[Secret, frozenset[str]]]:
 
 @check(
     "replica-stale",
-    needs=("secret",),
     severity="warning",
     symptom="not-updating",
     looks_like=("old-value",),

@@ -27,7 +27,7 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("deployment")
+check = Family("deployment", needs=("services", "tasks"), hinders="tasks")
 RemedyOf = Callable[[Snapshot, Stop], Remedy]
 
 EXIT_CODES = {
@@ -55,11 +55,11 @@ ECR = re.compile(r"\A(?P<account>\d+)\.dkr\.ecr\.(?P<region>[\w-]+)\.[\w.]+/(?P<
 
 @check(
     "pull-failed",
-    needs=("services", "tasks"),
     looks_like=("never-starts",),
     ruled_out_by="DescribeTasks: no recent task stopped with ResourceInitializationError",
     hindered_by=("secret", "calls"),
     not_in_sandbox="It is a consequence: every fault that keeps a secret from its tasks causes it",
+    hinders="",
 )
 def pull_failed(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks stop before they start: ECS cannot get their secrets."""
@@ -68,10 +68,8 @@ def pull_failed(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "image-pull",
-    needs=("services", "tasks"),
     looks_like=("never-starts",),
     ruled_out_by="DescribeTasks: no stoppedReason says CannotPullContainerError",
-    hinders="tasks",
     hindered_by=("calls",),
 )
 def image_pull(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -81,10 +79,8 @@ def image_pull(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "log-group",
-    needs=("services", "tasks"),
     looks_like=("never-starts",),
     ruled_out_by="DescribeTasks: no stoppedReason names the log group or the log driver",
-    hinders="tasks",
     hindered_by=("calls",),
 )
 def log_group(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -94,10 +90,8 @@ def log_group(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "volume",
-    needs=("services", "tasks"),
     looks_like=("never-starts",),
     ruled_out_by="DescribeTasks: no stoppedReason names a volume",
-    hinders="tasks",
     not_in_sandbox="The sandbox's tasks mount no volumes",
 )
 def volume(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -107,10 +101,8 @@ def volume(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "environment-file",
-    needs=("services", "tasks"),
     looks_like=("never-starts",),
     ruled_out_by="DescribeTasks: no stoppedReason names environment files",
-    hinders="tasks",
     hindered_by=("calls",),
     not_in_sandbox="The sandbox's tasks get no environment files",
 )
@@ -121,10 +113,8 @@ def environment_file(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "start-failed",
-    needs=("services", "tasks"),
     looks_like=("never-starts",),
     ruled_out_by="DescribeTasks: no stoppedReason says CannotStartContainerError",
-    hinders="tasks",
     not_in_sandbox="The sandbox runs one application and pulls no image",
 )
 def start_failed(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -134,10 +124,8 @@ def start_failed(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "command-fails",
-    needs=("services", "tasks"),
     looks_like=("does-not-stay", "refuses-to-start"),
     ruled_out_by="DescribeTasks: no container exited with 126 or 127, and no log line says that a program is missing",
-    hinders="tasks",
 )
 def command_fails(snapshot: Snapshot) -> Iterable[Evidence]:
     """A container's command or entry point fails on start: not a secrets problem."""
@@ -146,10 +134,8 @@ def command_fails(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "out-of-memory",
-    needs=("services", "tasks"),
     looks_like=("does-not-stay", "refuses-to-start"),
     ruled_out_by="DescribeTasks: no container was killed for memory, and none exited with 137",
-    hinders="tasks",
 )
 def out_of_memory(snapshot: Snapshot) -> Iterable[Evidence]:
     """A container ran out of memory: not a secrets problem."""
@@ -158,10 +144,8 @@ def out_of_memory(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "health-check",
-    needs=("services", "tasks"),
     looks_like=("does-not-stay", "refuses-to-start"),
     ruled_out_by="DescribeTasks: no recent task was stopped for its health check",
-    hinders="tasks",
     hindered_by=("value",),
 )
 def health_check(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -171,12 +155,12 @@ def health_check(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "task-exits",
-    needs=("services", "tasks"),
     looks_like=("does-not-stay", "refuses-to-start"),
     ruled_out_by="DescribeTasks: no recent task's container exited by itself",
     because_of=("rollout-stuck", "breaker-rollback"),
     hindered_by=("value",),
     not_in_sandbox="It is a consequence: faults at which the application exits, such as changethis, cause it",
+    hinders="",
 )
 def task_exits(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks get their secrets, start and exit."""
@@ -185,10 +169,8 @@ def task_exits(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "no-capacity",
-    needs=("services", "tasks"),
     looks_like=("never-starts",),
     ruled_out_by="DescribeServices: no recent event reports missing capacity",
-    hinders="tasks",
     not_in_sandbox="The sandbox has room for every task",
 )
 def no_capacity(snapshot: Snapshot) -> Iterable[Evidence]:

@@ -20,7 +20,13 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("content", hinders="secret")
+check = Family(
+    "content",
+    needs=("secret", "contents", *ECS_FIELDS, DOCUMENT, "log_lines"),
+    per_subject=True,
+    hinders="value",
+    hindered_by=("value",),
+)
 
 API_KEY = re.compile(r"(?i)api[ _-]?(key|token)")
 """The generic name of a key, at a provider and in the secret."""
@@ -31,12 +37,8 @@ COMMON = frozenset({"api", "app", "auth", "key", "omc", "password", "secret", "t
 
 @check(
     "store-only",
-    needs=("secret", "contents", *ECS_FIELDS, DOCUMENT, "log_lines"),
     looks_like=("bad-value", "login-refused", "refuses-to-start"),
     ruled_out_by="no log line says that the database or the provider refused a value",
-    per_subject=True,
-    hinders="value",
-    hindered_by=("value",),
 )
 def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
     """The database or the provider refuses the tasks' value."""
@@ -61,12 +63,8 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "value-refused",
-    needs=("secret", "contents", *ECS_FIELDS, DOCUMENT, "log_lines"),
     looks_like=("bad-value", "refuses-to-start"),
     ruled_out_by="no log line says that the application refuses a variable's value",
-    per_subject=True,
-    hinders="value",
-    hindered_by=("value",),
 )
 def value_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """The application refuses a variable's value when it starts."""

@@ -71,7 +71,6 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "second-dotenv",
-    needs=(DOTENV,),
     looks_like=("dotenv-other-value",),
     ruled_out_by="no file that is read after .env has another value for a variable of it",
 )
@@ -177,7 +176,6 @@ def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "shell-wins",
-    needs=(DOTENV,),
     severity="warning",
     looks_like=("dotenv-other-value",),
     ruled_out_by="the shell sets no variable of .env to another value",
@@ -195,7 +193,10 @@ def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @check(
-    "committed", needs=(WORKSTATION,), looks_like=("dotenv-exposed",), ruled_out_by="git ignores .env and never had it"
+    "committed",
+    needs=(WORKSTATION,),
+    looks_like=("dotenv-exposed",),
+    ruled_out_by="git ignores .env and never had it",
 )
 def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The .env or a value of it is in git, was once, or will be with the next git add."""
