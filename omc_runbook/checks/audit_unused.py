@@ -11,7 +11,7 @@ from omc_runbook.checks.check import DOCUMENT, Evidence, Uncertain
 from omc_runbook.checks.content import NOTE
 from omc_runbook.checks.key_demand import referenced_keys, secret_demands
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.variable_locations import VariableLocations
+from omc_runbook.checks.variable_locations import locations_of
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.snapshot.state import Snapshot
 
@@ -95,7 +95,7 @@ def unused_keys(snapshot: Snapshot) -> Iterator[str]:
     if not demands or document is None or not is_known or not all(each.key for each in demands):
         return
     catalogue, referenced = snapshot.environment.keys, referenced_keys(snapshot)
-    locations = VariableLocations(snapshot, snapshot.checkout) if snapshot.checkout else None
+    locations = locations_of(snapshot) if snapshot.checkout else None
     for key in document.keys:
         is_asked_for = locations is not None and locations.is_read(variable_of(key, catalogue))
         is_note = bool(NOTE.search(key)) and key not in catalogue

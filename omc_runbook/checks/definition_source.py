@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from omc_runbook.aws.definitions import TaskDefinition
-from omc_runbook.checks.variable_locations import VariableLocations
+from omc_runbook.checks.variable_locations import locations_of
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
@@ -59,13 +59,12 @@ def source_of(snapshot: Snapshot, definitions: Iterable[TaskDefinition] = (), co
     stacks = {each.stack for each in revisions}
     if len(stacks) == 1 and stacks != {""}:
         return DefinitionSource(stack=stacks.pop())
-    checkout = snapshot.checkout
-    if checkout is None:
+    if snapshot.checkout is None:
         return DefinitionSource()
     own = {container} if container else {each.name for revision in revisions for each in revision.containers}
-    files = {each.file for each in VariableLocations(snapshot, checkout).containers if each.name in own}
+    files = {each.file for each in locations_of(snapshot).containers if each.name in own}
     file = files.pop() if len(files) == 1 else GUIDE_FILE
-    return DefinitionSource(file=file, program=checkout.program)
+    return DefinitionSource(file=file, program=snapshot.checkout.program)
 
 
 def source_for(snapshot: Snapshot, services: Collection[str]) -> DefinitionSource:

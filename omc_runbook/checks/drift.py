@@ -19,8 +19,8 @@ from omc_runbook.checks.variable_locations import (
     SETTINGS,
     TEMPLATE,
     TERRAFORM,
-    VariableLocations,
     is_of_others,
+    locations_of,
 )
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.errors import UsageError
@@ -228,7 +228,7 @@ def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def unprovided(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The code asks for a secret that nothing provides"""
-    checkout, locations = _checkout(snapshot), VariableLocations(snapshot, _checkout(snapshot))
+    checkout, locations = _checkout(snapshot), locations_of(snapshot)
     reads: dict[str, list[EnvironmentRead]] = {}
     for read in checkout.environment_reads:
         if locations.is_secret(read.variable) and not is_of_others(read.variable):
@@ -264,7 +264,7 @@ def unprovided(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def initial_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
     """Terraform's initial value of the secret lacks a key that its containers reference"""
-    locations = VariableLocations(snapshot, _checkout(snapshot))
+    locations = locations_of(snapshot)
     for value in locations.initial_values:
         for key in sorted(locations.referenced - {*value.keys}):
             fact = f"{value.file}, line {value.line}: {value.address} gives the secret no {key}"
@@ -289,7 +289,7 @@ def initial_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def list_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
     """A list of variables in a workflow or a Compose file lacks a secret that Settings requires"""
-    locations = VariableLocations(snapshot, _checkout(snapshot))
+    locations = locations_of(snapshot)
     required = {name for name in locations.required if locations.is_secret(name)}
     for variables in locations.lists:
         for name in sorted(required - {*variables.all_variables}):
@@ -307,7 +307,7 @@ def list_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def initial_alone(snapshot: Snapshot) -> Iterable[Evidence]:
     """Terraform's initial value of the secret has a key that nothing else has"""
-    for value, key in VariableLocations(snapshot, _checkout(snapshot)).alone_in_initial_values():
+    for value, key in locations_of(snapshot).alone_in_initial_values():
         # key-unreferenced reports a key that the secret has.
         what = f"{value.file}, line {value.line}: {value.address} gives the secret {key}, which it does not have;"
         hand = Remedy(f"Remove {key} there, or let the application read it and add it to the secret.")
@@ -323,7 +323,7 @@ def initial_alone(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def list_alone(snapshot: Snapshot) -> Iterable[Evidence]:
     """A list of variables in a workflow or a Compose file has a secret that nothing reads"""
-    for variables, name in VariableLocations(snapshot, _checkout(snapshot)).alone_in_lists():
+    for variables, name in locations_of(snapshot).alone_in_lists():
         where = f"{variables.file}, line {variables.line}: {variables.owner}"
         fact = f"{where} has {name}, which neither Settings nor other code of the checkout reads."
         yield Evidence(f"{name} {variables.file}", (fact,), Remedy(f"Remove {name} there, or read it in Settings."))
@@ -332,7 +332,7 @@ def list_alone(snapshot: Snapshot) -> Iterable[Evidence]:
 def _chdir(snapshot: Snapshot) -> str:
     """Terraform's -chdir option, where a folder is the environment's own, or the guide's layout tells; else nothing."""
     checkout, guide, name = _checkout(snapshot), "infrastructure/terraform", snapshot.environment.name
-    roots = {each.root for each in VariableLocations(snapshot, checkout).containers if named_after(each.root, {name})}
+    roots = {each.root for each in locations_of(snapshot).containers if named_after(each.root, {name})}
     own = {(checkout.root / root).parent for root in roots}
     if len(own) == 1:
         return command(f"-chdir={own.pop()}") + " "
@@ -343,7 +343,7 @@ def _chdir(snapshot: Snapshot) -> str:
 
 def _deployed_apart(snapshot: Snapshot, containers: Collection[str]) -> tuple[Service, ...]:
     """The services with one of these containers whose new revisions no apply of Terraform deploys."""
-    declared = VariableLocations(snapshot, _checkout(snapshot)).containers
+    declared = locations_of(snapshot).containers
     names = {each.name for each in declared if each.is_deployed_apart and each.name in containers}
     definitions = ((service, snapshot.definition(service.task_definition_arn)) for service in snapshot.services)
     return tuple(s for s, found in definitions if found and names & {each.name for each in found.containers})
@@ -378,7 +378,7 @@ def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
     doubtful = [row.variable for row in variable_drifts(snapshot) if TERRAFORM in row.unsure and not row.doubt]
     if declared is None or not doubtful:
         return
-    containers = VariableLocations(snapshot, _checkout(snapshot)).containers
+    containers = locations_of(snapshot).containers
     reasons = [
         f"{each.name}'s secrets come from {', '.join(each.other_sources)} too."
         for each in containers
@@ -433,7 +433,7 @@ def _from(key: str) -> str:
 
 def _value_from(snapshot: Snapshot, row: VariableDrift) -> str:
     """The valueFrom of a reference, with the secret's ARN as other references of the container have it."""
-    locations = VariableLocations(snapshot, _checkout(snapshot))
+    locations = locations_of(snapshot)
     names = row.lacking or tuple(locations.home)
     references = [ref for each in locations.containers if each.name in names for ref in each.references]
     bases = Counter(

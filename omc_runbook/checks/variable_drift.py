@@ -18,6 +18,7 @@ from omc_runbook.checks.variable_locations import (
     WORKFLOWS,
     VariableLocations,
     is_of_others,
+    locations_of,
 )
 from omc_runbook.model.secretive import is_frontend
 from omc_runbook.snapshot.once import once
@@ -82,7 +83,7 @@ def variable_drifts(snapshot: Snapshot) -> tuple[VariableDrift, ...]:
     """Every variable of the secret, or that the application or Docker Compose requires."""
     if snapshot.checkout is None:
         return ()
-    locations = VariableLocations(snapshot, snapshot.checkout)
+    locations = locations_of(snapshot)
     return tuple(_judged(locations, _row(locations, variable)) for variable in sorted({*_variables(locations)}))
 
 

@@ -14,6 +14,7 @@ from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings_source import Field
 from omc_runbook.repository.template import TemplateEntry
 from omc_runbook.repository.variable_lists import ENV, VariableList
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.containers import TerraformContainer
 from omc_runbook.terraform.hcl_template import fits, is_literal, split_value_from
@@ -33,7 +34,7 @@ ELSEWHERE = "elsewhere"
 
 
 class VariableLocations:
-    """What a snapshot and a checkout have, by location."""
+    """What a snapshot and its checkout have, by location."""
 
     def __init__(self, snapshot: Snapshot, checkout: Checkout) -> None:
         self.snapshot, self.checkout = snapshot, checkout
@@ -310,6 +311,13 @@ class VariableLocations:
         variables = {variable for _, variable in (*self.defined, *self.declared)}
         variables |= {name for container in self.containers for name in container.environment}
         return next((name for name in field.variables if name in variables or self.entry(name)), field.variables[0])
+
+
+@once
+def locations_of(snapshot: Snapshot) -> VariableLocations:
+    """The locations of variables in a snapshot with a checkout."""
+    assert snapshot.checkout is not None, "asked for only where a checkout was read"
+    return VariableLocations(snapshot, snapshot.checkout)
 
 
 def is_of_others(variable: str) -> bool:
