@@ -9,7 +9,7 @@ from typing import Literal
 
 from omc_runbook.checks.self_grants import SelfGrants
 from omc_runbook.checks.task_sessions import TaskSession, sessions_of, targets_of
-from omc_runbook.iam.policy import Context, PolicyDocument, evaluate_resource
+from omc_runbook.iam.policy import Context, PolicyDocument, account_of, evaluate_resource
 from omc_runbook.iam.who_can import (
     ASSUME_ROLE,
     ORGANIZATION,
@@ -17,7 +17,6 @@ from omc_runbook.iam.who_can import (
     Assumption,
     Identity,
     Judge,
-    account_of,
     chains,
     combine,
     is_assumed_by,

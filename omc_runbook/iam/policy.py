@@ -369,7 +369,7 @@ def _either(statement: Mapping[str, Any], name: str, text: str, keys: ConditionK
 def _principal(statement: Mapping[str, Any], effect: str | None, principals: Collection[str]) -> Truth:
     if ("Principal" in statement) == ("NotPrincipal" in statement):
         return None
-    accounts = frozenset(filter(None, map(_account, principals)))
+    accounts = frozenset(filter(None, map(account_of, principals)))
     if "Principal" in statement:
         callers = frozenset(principals) if effect == "Allow" else accounts.union(principals)
         return any_of(_names(statement["Principal"], caller, principals) for caller in callers)
@@ -405,7 +405,7 @@ def _same(name: str, caller: str, principals: Collection[str]) -> Truth:
     if name == caller:
         return True
     if _is_account(name) or _is_account(caller):
-        return _is_account(name) and _is_account(caller) and _account(name) == _account(caller)
+        return _is_account(name) and _is_account(caller) and account_of(name) == account_of(caller)
     if _role(name) is None or _role(name) != _role(caller):
         return False
     if ":assumed-role/" not in name:
@@ -443,16 +443,17 @@ def _is_account(principal: str) -> bool:
     return principal.isdecimal() or principal.endswith(":root")
 
 
-def _account(principal: str) -> str | None:
+def account_of(principal: str) -> str:
+    """The account that a policy's AWS principal is or belongs to; "" of "*" and of an id that IAM left of a deleted."""
     if principal.isdecimal():
         return principal
     fields = principal.split(":", 5)
-    return fields[4] if len(fields) == 6 else None
+    return fields[4] if len(fields) == 6 else ""
 
 
-def _role(principal: str) -> tuple[str | None, str] | None:
+def _role(principal: str) -> tuple[str, str] | None:
     """(account, role name) of a role or a session of it; a session's ARN leaves out the role's path."""
     kind, _, path = principal.rpartition(":")[2].partition("/")
     if kind == "role":
-        return _account(principal), path.rpartition("/")[2]
-    return (_account(principal), path.partition("/")[0]) if kind == "assumed-role" else None
+        return account_of(principal), path.rpartition("/")[2]
+    return (account_of(principal), path.partition("/")[0]) if kind == "assumed-role" else None

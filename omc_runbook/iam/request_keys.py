@@ -32,20 +32,10 @@ def of_role(arn: str, id: str = "", tags: Mapping[str, str] | None = None, sessi
     return {**keys, "aws:userid": f"{id}:{session}"} if id else keys
 
 
-def of_user(arn: str, id: str = "", tags: Mapping[str, str] | None = None) -> Keys:
+def of_user(arn: str, id: str, tags: Mapping[str, str] | None) -> Keys:
     """The keys of a user's call; `id` is its UserId, "" where it is unknown, as None is for tags."""
-    keys: Keys = {
-        "aws:PrincipalArn": arn,
-        "aws:PrincipalAccount": arn.split(":")[4],
-        "aws:PrincipalType": "User",
-        "aws:PrincipalIsAWSService": "false",
-        "aws:SecureTransport": "true",
-        "aws:ViaAWSService": "false",
-        "aws:username": arn.rpartition("/")[2],
-        **dict.fromkeys((*(name for name in _NOT_OF_A_ROLE if name != "aws:username"), *_NOT_OF_A_READ), ()),
-        **_tags(("aws:PrincipalTag",), tags),
-    }
-    return {**keys, "aws:userid": id} if id else keys
+    own: Keys = {"aws:PrincipalType": "User", "aws:username": arn.rpartition("/")[2]}
+    return {**of_role(arn, tags=tags), **own, **({"aws:userid": id} if id else {})}
 
 
 def of_assumption(arn: str, tags: Mapping[str, str] | None = None) -> Keys:

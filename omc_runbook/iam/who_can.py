@@ -17,6 +17,7 @@ from omc_runbook.iam.policy import (
     AppliedStatement,
     PolicyDocument,
     PolicyRequest,
+    account_of,
     apply,
     conditions_of,
     denies_everywhere,
@@ -211,11 +212,10 @@ class Judge:
         ):
             return AccessVerdict(action=call.action, decision="denied")
         bounds = apply([identity.boundary], request) if identity.boundary else []
-        delegating = apply(call.policies, replace(request, principals=identity.names | {identity.account}))
-        delegating = delegating if call.rule == "delegates" else []
+        everybody = replace(request, principals=identity.names | {identity.account})
+        delegating = apply(call.policies, everybody) if call.rule == "delegates" else []
         levels = [] if identity.is_service_linked else [apply(level, request) for level in self.levels or ()]
         has_controls = is_controlled(call.action) and not identity.is_service_linked
-        everybody = replace(request, principals=identity.names | {identity.account})
         controls = apply(self.resource_controls, everybody) if has_controls else []
         denying = [each for each in (*own, *bounds, *direct, *_flat(levels), *controls) if each.effect != "Allow"]
         deciding = tuple(dict.fromkeys(each.label for each in denying if each.applies))
@@ -426,14 +426,6 @@ def trusted(policy: PolicyDocument, kind: Literal["AWS", "Service", "Federated"]
 def is_assumed_by(role: Identity, service: str) -> bool:
     """Whether a role's trust policy lets a service assume it, as far as that can be judged."""
     return role.trust is not None and trusts(role.trust, service).decision in ("allowed", "unknown")
-
-
-def account_of(principal: str) -> str:
-    """The account that a policy's AWS principal is or belongs to; "" of "*" and of an id that IAM left of a deleted."""
-    if principal.isdecimal():
-        return principal
-    fields = principal.split(":", 5)
-    return fields[4] if len(fields) == 6 else ""
 
 
 def _is_chosen(doubt: str) -> bool:
