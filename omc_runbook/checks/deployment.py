@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from omc_runbook.aws.definitions import ACTIVE
@@ -135,8 +135,7 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
                 f" {primary.running} of {primary.desired} run, {old} of an earlier deployment serve.",
                 *_why(snapshot, service),
             )
-            severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
-            yield _failed_rollout(snapshot, service, facts, severity)
+            yield _failed_rollout(snapshot, service, facts)
         elif primary and service.is_blocked:
             facts = (f"Deployment {primary.id} of {service.name} is IN_PROGRESS and cannot go on.", _no_room(service))
             remedy = remedies.start_tasks(names, service)
@@ -175,8 +174,7 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
                     "A rollback restores the former task definition, not the former value of the secret.",
                     *_why(snapshot, service),
                 )
-                severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
-                yield _failed_rollout(snapshot, service, facts, severity)
+                yield _failed_rollout(snapshot, service, facts)
                 break
 
 
@@ -332,9 +330,7 @@ def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def external_controller(snapshot: Snapshot) -> Iterable[Evidence]:
     """An external deployment controller replaces the tasks."""
-    for service in snapshot.consumers:
-        if service.controller == "EXTERNAL":
-            yield _controlled(snapshot, service)
+    return _controlled(snapshot, "EXTERNAL")
 
 
 @check(
@@ -346,14 +342,10 @@ def external_controller(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
     """CodeDeploy replaces the tasks: ECS refuses a forced deployment."""
-    for service in snapshot.consumers:
-        if service.controller == "CODE_DEPLOY":
-            yield _controlled(snapshot, service)
+    return _controlled(snapshot, "CODE_DEPLOY")
 
 
-def _failed_rollout(
-    snapshot: Snapshot, service: Service, facts: tuple[str, ...], severity: Severity | None
-) -> Evidence:
+def _failed_rollout(snapshot: Snapshot, service: Service, facts: tuple[str, ...]) -> Evidence:
     """A rollout whose tasks failed; how they did says which faults can be its cause."""
     stops = [stop for stop in fresh_stops(snapshot) if stop.service is service]
     causes_of_stops = [CAUSES.get(stop.kind) for stop in stops]
@@ -370,7 +362,7 @@ def _failed_rollout(
         facts,
         remedy,
         frozenset({service.name}),
-        severity,
+        "info" if _is_outdated(snapshot, service) else None,
         causes if stops and all(causes_of_stops) else None,
     )
 
@@ -445,9 +437,10 @@ def _is_outdated(snapshot: Snapshot, service: Service) -> bool:
     )
 
 
-def _controlled(snapshot: Snapshot, service: Service) -> Evidence:
-    facts = (f"{service.name} has the deployment controller {service.controller}: ECS refuses forceNewDeployment.",)
-    names = snapshot.environment.names
-    way = remedies.CONTROLLED[service.controller]
-    remedy = remedies.advise(f"To give its tasks a new value, {way} (cluster {command(names.cluster)}).")
-    return Evidence(service.name, facts, remedy, frozenset({service.name}))
+def _controlled(snapshot: Snapshot, controller: str) -> Iterator[Evidence]:
+    cluster = command(snapshot.environment.names.cluster)
+    way = f"To give its tasks a new value, {remedies.CONTROLLED[controller]} (cluster {cluster})."
+    for service in snapshot.consumers:
+        if service.controller == controller:
+            fact = f"{service.name} has the deployment controller {controller}: ECS refuses forceNewDeployment."
+            yield Evidence(service.name, (fact,), remedies.advise(way), frozenset({service.name}))

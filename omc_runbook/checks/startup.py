@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
-from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.aws.ecs import Service, ServiceEvent
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence
@@ -277,9 +277,12 @@ def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
         return remedies.advise(
             "Check the route from the tasks' subnets to the registry: NAT, ECR's and S3's endpoints."
         )
-    definition, container = _suspect(snapshot, stop, lambda container: container.image in stop.reason)
+    definition = snapshot.definition(stop.task.task_definition_arn)
     if why := why_not_pulled(stop.reason):
         return remedies.advise(IMAGE_ADVICE[why].format(definition.label if definition else "the task definition"))
+    containers = definition.containers if definition else ()
+    named = (each for each in containers if each.image in stop.reason)
+    container = next(chain(named, containers), None)
     match = ECR.match(container.image) if container else None
     login = next(iter(container.registry_secrets), None) if container else None
     if login and not match:
@@ -353,12 +356,3 @@ def _memory(snapshot: Snapshot, stop: Stop) -> Remedy:
     definition = snapshot.definition(stop.task.task_definition_arn)
     label = definition.label if definition else "the task definition"
     return remedies.advise(f"Check the memory that the service uses; raise memory in {label}, or fix the leak.")
-
-
-def _suspect(
-    snapshot: Snapshot, stop: Stop, is_named: Callable[[Container], bool]
-) -> tuple[TaskDefinition | None, Container | None]:
-    """The stopped task's definition and the container of it that the reason names, else its first."""
-    definition = snapshot.definition(stop.task.task_definition_arn)
-    containers = definition.containers if definition else ()
-    return definition, next((entry for entry in containers if is_named(entry)), next(iter(containers), None))

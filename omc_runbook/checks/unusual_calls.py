@@ -34,7 +34,7 @@ _PRIVATE_NETWORKS = tuple(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class UnusualCall:
     """Calls of one principal that are unusual, by the id of the check that says so."""
 
@@ -130,15 +130,11 @@ def new_readers(history: CallHistory) -> Iterator[UnusualCall]:
     before = {call.principal for call in history.accesses.calls if call.is_read and history.is_before(call)}
     for principal, calls in by_principal(history.recent(history.reads)).items():
         if principal not in before:
-            yield UnusualCall(
-                check="new-reader",
-                principal=principal,
-                facts=(
-                    f"{_how_many(calls)} of {principal}, the first at {_at(calls[-1])}{_from(calls[-1])};"
-                    f" none from {history.begin:%Y-%m-%d} to {history.recent_since:%Y-%m-%d}.",
-                ),
-                newest=calls[0],
+            fact = (
+                f"{_how_many(calls)} of {principal}, the first at {_at(calls[-1])}{_from(calls[-1])};"
+                f" none from {history.begin:%Y-%m-%d} to {history.recent_since:%Y-%m-%d}."
             )
+            yield UnusualCall("new-reader", principal, (fact,), calls[0])
 
 
 def human_reads(history: CallHistory) -> Iterator[UnusualCall]:
@@ -148,15 +144,11 @@ def human_reads(history: CallHistory) -> Iterator[UnusualCall]:
     calls = [call for call in history.accesses.calls if call.is_read and not call.error and call.sign_of_a_person]
     by_hand = [call for call in calls if USER_AGENT not in call.user_agent]
     for principal, reads in by_principal(by_hand).items():
-        yield UnusualCall(
-            check="human-read-production",
-            principal=principal,
-            facts=(
-                f"{_how_many(reads)} of {reads[0].session or principal}, the last at {_at(reads[0])}{_from(reads[0])}.",
-                f"A person did it: {reads[0].sign_of_a_person}.",
-            ),
-            newest=reads[0],
+        facts = (
+            f"{_how_many(reads)} of {reads[0].session or principal}, the last at {_at(reads[0])}{_from(reads[0])}.",
+            f"A person did it: {reads[0].sign_of_a_person}.",
         )
+        yield UnusualCall("human-read-production", principal, facts, reads[0])
 
 
 def new_addresses(history: CallHistory) -> Iterator[UnusualCall]:
@@ -167,15 +159,11 @@ def new_addresses(history: CallHistory) -> Iterator[UnusualCall]:
         new = [call for call in recent if network_of(call.address) not in {*before, ""}]
         if before and new:
             addresses = ", ".join(dict.fromkeys(call.address for call in new))
-            yield UnusualCall(
-                check="new-address",
-                principal=principal,
-                facts=(
-                    f"{_how_many(new)} of {principal} from {addresses}, the last at {_at(new[0])}; before"
-                    f" {history.recent_since:%Y-%m-%d} it called from {', '.join(sorted(before))} alone.",
-                ),
-                newest=new[0],
+            fact = (
+                f"{_how_many(new)} of {principal} from {addresses}, the last at {_at(new[0])}; before"
+                f" {history.recent_since:%Y-%m-%d} it called from {', '.join(sorted(before))} alone."
             )
+            yield UnusualCall("new-address", principal, (fact,), new[0])
 
 
 def bursts(history: CallHistory) -> Iterator[UnusualCall]:
@@ -187,15 +175,11 @@ def bursts(history: CallHistory) -> Iterator[UnusualCall]:
         hour, count = max(hours.items(), key=lambda item: item[1], default=(history.begin, 0))
         if count >= BURST and count > 4 * busiest:
             newest = next(call for call in calls if call.time >= hour)
-            yield UnusualCall(
-                check="read-burst",
-                principal=principal,
-                facts=(
-                    f"{count} reads of {principal} in the hour from {hour:%Y-%m-%d %H:%M} UTC{_from(newest)}; its"
-                    f" busiest hour before {history.recent_since:%Y-%m-%d} had {busiest}.",
-                ),
-                newest=newest,
+            fact = (
+                f"{count} reads of {principal} in the hour from {hour:%Y-%m-%d %H:%M} UTC{_from(newest)}; its"
+                f" busiest hour before {history.recent_since:%Y-%m-%d} had {busiest}."
             )
+            yield UnusualCall("read-burst", principal, (fact,), newest)
 
 
 def rising_errors(history: CallHistory) -> Iterator[UnusualCall]:
@@ -208,15 +192,11 @@ def rising_errors(history: CallHistory) -> Iterator[UnusualCall]:
         if len(recent) >= REFUSALS and len(recent) > 3 * usual:
             codes = ", ".join(dict.fromkeys(call.error for call in recent))
             before = f"in as long a time before, it was {usual:.1f} on average" if usual else "none failed before"
-            yield UnusualCall(
-                check="rising-errors",
-                principal=principal,
-                facts=(
-                    f"{len(recent)} calls of {principal} failed since {history.recent_since:%Y-%m-%d} with {codes},"
-                    f" the last at {_at(recent[0])}{_from(recent[0])}; {before}.",
-                ),
-                newest=recent[0],
+            fact = (
+                f"{len(recent)} calls of {principal} failed since {history.recent_since:%Y-%m-%d} with {codes},"
+                f" the last at {_at(recent[0])}{_from(recent[0])}; {before}."
             )
+            yield UnusualCall("rising-errors", principal, (fact,), recent[0])
 
 
 def catch_all_batches(history: CallHistory) -> Iterator[UnusualCall]:
@@ -226,15 +206,11 @@ def catch_all_batches(history: CallHistory) -> Iterator[UnusualCall]:
     wide = [call for call in batches if f"name: {name}" not in call.filters]
     for principal, calls in by_principal(wide).items():
         filters = "; ".join(dict.fromkeys(each for call in calls for each in call.filters))
-        yield UnusualCall(
-            check="catch-all-batch",
-            principal=principal,
-            facts=(
-                f"{_how_many(calls)} of {principal} by {BATCH_READ} got {name} without naming it, the last at"
-                f" {_at(calls[0])}{_from(calls[0])}; Filters: {filters}.",
-            ),
-            newest=calls[0],
+        fact = (
+            f"{_how_many(calls)} of {principal} by {BATCH_READ} got {name} without naming it, the last at"
+            f" {_at(calls[0])}{_from(calls[0])}; Filters: {filters}."
         )
+        yield UnusualCall("catch-all-batch", principal, (fact,), calls[0])
 
 
 def reads_elsewhere(history: CallHistory) -> Iterator[UnusualCall]:
@@ -243,15 +219,11 @@ def reads_elsewhere(history: CallHistory) -> Iterator[UnusualCall]:
     away = [call for call in history.recent(history.reads) if call.region not in ("", home)]
     for principal, calls in by_principal(away).items():
         regions = ", ".join(dict.fromkeys(call.region for call in calls))
-        yield UnusualCall(
-            check="read-from-other-region",
-            principal=principal,
-            facts=(
-                f"{_how_many(calls)} of {principal} in {regions}, the last at {_at(calls[0])}{_from(calls[0])}; the"
-                f" environment is in {home}.",
-            ),
-            newest=calls[0],
+        fact = (
+            f"{_how_many(calls)} of {principal} in {regions}, the last at {_at(calls[0])}{_from(calls[0])}; the"
+            f" environment is in {home}."
         )
+        yield UnusualCall("read-from-other-region", principal, (fact,), calls[0])
 
 
 FINDERS: Mapping[str, Callable[[CallHistory], Iterator[UnusualCall]]] = {
