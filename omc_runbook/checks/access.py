@@ -423,7 +423,7 @@ def _key_state(snapshot: Snapshot, state: str, *verbs: str) -> Iterator[Evidence
     key = snapshot.kms_key
     if key and key.state == state:
         until = f" until {key.deletion:%Y-%m-%d}" if key.deletion else ""
-        remedy = remedies.use_key(snapshot.environment.names, key.arn, *verbs)
+        remedy = remedies.use_key(snapshot.environment.names.region, key.arn, *verbs)
         yield Evidence(key.arn, (f"DescribeKey: KeyState {key.state}{until}.",), remedy, snapshot.consumer_names)
 
 

@@ -65,7 +65,7 @@ def close(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> R
     labels = outsider.statement.split(", ")
     key = found.key if found else None
     if key and key.policy and outsider.statement.startswith(key.policy.name):
-        return remedies.set_key_policy(names, key.arn, policy_remedies.for_account(key.policy, labels, account))
+        return remedies.put_key_policy(names, key.arn, policy_remedies.for_account(key.policy, labels, account))
     policy = _policy_with(snapshot.resource_policies, labels)
     if policy is None or policy is not snapshot.resource_policy:
         return remedies.advise(f"Change {outsider.statement}: an AWS service attached this policy.")

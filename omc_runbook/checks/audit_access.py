@@ -43,7 +43,7 @@ _ANOTHER = "another-secret"
 def wildcard_secret(snapshot: Snapshot) -> Iterable[Evidence]:
     """A role of the tasks may read more secrets than they need."""
     found = _identities(snapshot)
-    own = secret_access.execution_roles(snapshot) | secret_access.task_roles(snapshot)
+    own = {*snapshot.execution_roles, *secret_access.task_roles(snapshot)}
     for identity in found.identities if found else ():
         if identity.arn not in own:
             continue
@@ -158,7 +158,7 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A principal may read the secret and never does."""
     found, access = _identities(snapshot), secret_access.of(snapshot)
-    execution = secret_access.execution_roles(snapshot)
+    execution = snapshot.execution_roles
     days = max(UNUSED_DAYS, snapshot.audit.days if snapshot.audit else 0)
     since = snapshot.taken - timedelta(days=days)
     for each in access.readers if found else ():

@@ -13,6 +13,7 @@ from omc_runbook.checks.change_authors import describe, write_of
 from omc_runbook.checks.check import DOCUMENT, Evidence, Uncertain
 from omc_runbook.checks.definition_source import source_for, source_of
 from omc_runbook.checks.key_demand import (
+    containers_in_force,
     missing_keys,
     plain_logins,
     referenced_keys,
@@ -228,18 +229,15 @@ def _why_harmless(snapshot: Snapshot, member: Member) -> str:
     """Why an unreferenced key is no fault of its own: its variable is plain, or it is empty; "" where it may be."""
     keys = snapshot.environment.keys
     variable = variable_of(member.key, keys)
-    containers = [
-        (definition, container)
-        for service in snapshot.consumers
-        if (definition := snapshot.definition(service.task_definition_arn))
-        for container in definition.containers
+    plain = [
+        f"{definition.label} {container.name}"
+        for _, definition, container in containers_in_force(snapshot)
         if variable in container.environment
     ]
     if other := next(services_of_others(snapshot), None):
         return f"{other[0].name} runs the task definition of {other[1]}; its own may refer to it."
-    if containers:
-        labels = _list(f"{definition.label} {container.name}" for definition, container in containers)
-        return f"{variable} stands as a plain variable in {labels}, so that the secret's value is not used."
+    if plain:
+        return f"{variable} stands as a plain variable in {_list(plain)}, so that the secret's value is not used."
     if NOTE.search(member.key) and member.key not in keys:
         return "By its name it is a comment."
     is_required = member.key in keys and keys[member.key].required
@@ -318,12 +316,11 @@ def empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         is_empty = member.injected.is_empty
         what = "is empty: the application uses its default, or refuses to start" if is_empty else defect.sentence
         yield _about(snapshot, member.key, f"{member.key} {what}.")
-    definitions = (snapshot.definition(service.task_definition_arn) for service in snapshot.consumers)
-    containers = [container for definition in definitions if definition for container in definition.containers]
+    has_files = any(container.has_environment_files for _, _, container in containers_in_force(snapshot))
     for key, variable in _absent(snapshot):
         fact = f"{snapshot.environment.source} says that {key} is required, and the current version does not have it."
         places = f"No container of {_list(snapshot.consumer_names)} has {variable} in secrets[] or environment."
-        if any(container.has_environment_files for container in containers):
+        if has_files:
             yield Uncertain(key, (fact, places, "Their environmentFiles may set that: files in S3 are not read."))
             continue
         by_hand = remedies.advise(f"Add {key} to the secret, refer to it in secrets[], and deploy.")
@@ -338,16 +335,16 @@ def _absent(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     """
     document, keys = snapshot.current.document if snapshot.current else None, snapshot.environment.keys
     definitions = [snapshot.definition(service.task_definition_arn) for service in snapshot.consumers]
-    if document is None or not definitions:
+    if document is None or not definitions or not all(definitions):
         return
     present = {*document.keys, *referenced_keys(snapshot)}
-    containers = [container for definition in definitions if definition for container in definition.containers]
+    containers = [container for _, _, container in containers_in_force(snapshot)]
     variables = {name for each in containers for name in (*each.environment, *(one.variable for one in each.secrets))}
     guides = default_keys()
     for key, entry in keys.items():
         variable = variable_of(key, keys)
         is_required = entry.required and not entry.required_if and key not in guides
-        if is_required and all(definitions) and key not in present and variable not in variables:
+        if is_required and key not in present and variable not in variables:
             yield key, variable
 
 
@@ -500,7 +497,7 @@ def wrong_host(snapshot: Snapshot) -> Iterable[Evidence]:
             readers = [each for each in snapshot.consumers if each.name in services_reading(snapshot, key)]
             if fact := _strangeness(snapshot, strange, readers):
                 yield _about(snapshot, key, f"{key} {fact}", _severity_of(strange))
-    for service, definition, container in _containers(snapshot):
+    for service, definition, container in containers_in_force(snapshot):
         for name, host in container.hosts:
             plain = hosts.judge(host, environment.name, environments)
             if plain is None or _is_emulated(snapshot, container, name):
@@ -590,14 +587,6 @@ def _strangeness(snapshot: Snapshot, strange: StrangeHost, services: Sequence[Se
 
 def _severity_of(strange: StrangeHost) -> Severity:
     return "warning" if strange.kind == "short" else "error"
-
-
-def _containers(snapshot: Snapshot) -> Iterator[tuple[Service, TaskDefinition, Container]]:
-    """The containers of the consumers' revisions in force."""
-    for service in snapshot.consumers:
-        definition = snapshot.definition(service.task_definition_arn)
-        if definition:
-            yield from ((service, definition, container) for container in definition.containers)
 
 
 def _is_emulated(snapshot: Snapshot, container: Container, name: str) -> bool:

@@ -110,9 +110,16 @@ def _references(snapshot: Snapshot) -> tuple[tuple[Service, Reference], ...]:
 
 def plain_logins(snapshot: Snapshot) -> dict[str, str]:
     """The plain variables of the consumers' containers that say who logs in where, such as POSTGRES_USER."""
-    definitions = (snapshot.definition(service.task_definition_arn) for service in snapshot.consumers)
-    containers = (container for definition in definitions if definition for container in definition.containers)
-    return dict(reversed([login for container in containers for login in container.logins]))
+    containers = containers_in_force(snapshot)
+    return dict(reversed([login for _, _, container in containers for login in container.logins]))
+
+
+def containers_in_force(snapshot: Snapshot) -> Iterator[tuple[Service, TaskDefinition, Container]]:
+    """The containers of the consumers' revisions in force, as far as these were read."""
+    for service in snapshot.consumers:
+        definition = snapshot.definition(service.task_definition_arn)
+        if definition:
+            yield from ((service, definition, container) for container in definition.containers)
 
 
 def content_for(snapshot: Snapshot, demand: KeyDemand) -> Content | None:

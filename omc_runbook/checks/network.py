@@ -111,11 +111,8 @@ def _findings(snapshot: Snapshot, id: str) -> Iterator[Evidence | Uncertain]:
 
 
 @once
-def _troubles(snapshot: Snapshot) -> tuple[_Trouble, ...]:
-    return tuple(_find_troubles(snapshot))
-
-
-def _find_troubles(snapshot: Snapshot) -> Iterator[_Trouble]:
+def _troubles(snapshot: Snapshot) -> list[_Trouble]:
+    troubles = list[_Trouble]()
     for service in snapshot.consumers:
         stops = _stops(snapshot, service)
         for subnet, called, path in _paths(snapshot, service):
@@ -124,7 +121,8 @@ def _find_troubles(snapshot: Snapshot) -> Iterator[_Trouble]:
             # A possible obstacle does not matter beside a certain one, nor where tasks got their secrets.
             if not certain and not _comes_through(snapshot, service, stops):
                 certain = unsure
-            yield from (_Trouble(service, subnet, called, obstacle, stops) for obstacle in certain)
+            troubles += (_Trouble(service, subnet, called, obstacle, stops) for obstacle in certain)
+    return troubles
 
 
 def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, str, CallPath]]:
@@ -138,11 +136,8 @@ def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, str, Cal
         task_network = TaskNetwork(subnet, placement.groups, placement.public_ip)
         for called in _called(snapshot, service):
             asked = requests if called == SECRETS_MANAGER else ()
-            yield (
-                subnet,
-                called,
-                trace(snapshot.network, task_network, called, snapshot.environment.names.region, asked, others),
-            )
+            region = snapshot.environment.names.region
+            yield subnet, called, trace(snapshot.network, task_network, called, region, asked, others)
 
 
 @once

@@ -322,7 +322,7 @@ def _let_in(source: OtherSource, role_arn: str, stop: Stop) -> Remedy:
     _, partition, _, region, account, _ = source.arn.split(":", 5)
     if key and _points_at(stop, UNUSABLE_KEYS):
         verbs = ("cancel-key-deletion",) * points_at(stop.reason, "kms-pending") + ("enable-key",)
-        return remedies.use_key_of(region, key, *verbs)
+        return remedies.use_key(region, key, *verbs)
     if key and _points_at(stop, REFUSED_BY_KEY):
         service = "secretsmanager" if source.is_secret else "ssm"
         grant = remedies.let_read_with(name, key, partition, region, account, service)

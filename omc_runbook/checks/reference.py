@@ -10,7 +10,14 @@ from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.definition_source import source_of
-from omc_runbook.checks.key_demand import KeyDemand, all_demands, exchanged_key, secret_demands, successions
+from omc_runbook.checks.key_demand import (
+    KeyDemand,
+    all_demands,
+    containers_in_force,
+    exchanged_key,
+    secret_demands,
+    successions,
+)
 from omc_runbook.checks.registry import Family
 from omc_runbook.masking.relations import is_database_address
 from omc_runbook.model import letters, value_from
@@ -345,23 +352,18 @@ def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def plain_secret(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret is a plain variable of the task definition."""
-    for service in snapshot.consumers:
-        definition = snapshot.definition(service.task_definition_arn)
-        for container in definition.containers if definition and snapshot.own_injections(definition) else ():
-            injected = {injection.variable for injection in container.secrets}
-            for variable in container.plain_secrets:
-                if definition and variable not in injected:
-                    facts = (
-                        f"{definition.label}, container {container.name}: {variable} has its value in environment,"
-                        " and everybody who may call ecs:DescribeTaskDefinition can read it.",
-                        "A new value in the secret never reaches it.",
-                    )
-                    yield Evidence(
-                        f"{definition.label} {container.name} {variable}",
-                        facts,
-                        move_into_secret(snapshot, container.name, variable),
-                        frozenset({service.name}),
-                    )
+    for service, definition, container in containers_in_force(snapshot):
+        injected = {injection.variable for injection in container.secrets}
+        for variable in container.plain_secrets if snapshot.own_injections(definition) else ():
+            if variable not in injected:
+                facts = (
+                    f"{definition.label}, container {container.name}: {variable} has its value in environment,"
+                    " and everybody who may call ecs:DescribeTaskDefinition can read it.",
+                    "A new value in the secret never reaches it.",
+                )
+                remedy = move_into_secret(snapshot, container.name, variable)
+                subject = f"{definition.label} {container.name} {variable}"
+                yield Evidence(subject, facts, remedy, frozenset({service.name}))
 
 
 def move_into_secret(snapshot: Snapshot, container: str, variable: str) -> Remedy:

@@ -292,13 +292,11 @@ def create_log_group(names: Names, group: str, region: str = "") -> Remedy:
     return _in(region or names.region, "logs", "create-log-group", "--log-group-name", group)
 
 
-def use_key(names: Names, key: str, *verbs: str) -> Remedy:
-    """Let a KMS key be used again: enable-key, after cancel-key-deletion, which leaves a key disabled."""
-    return use_key_of(names.region, key, *verbs)
+def use_key(region: str, key: str, *verbs: str) -> Remedy:
+    """Let a KMS key be used again: enable-key, after cancel-key-deletion, which leaves a key disabled.
 
-
-def use_key_of(region: str, key: str, *verbs: str) -> Remedy:
-    """The same of a key in a region, which may be named by an alias: these calls take its id alone."""
+    It may be named by an alias; these calls take its id alone.
+    """
     id = command(key)
     if "alias/" in key:
         options = ("--query", "KeyMetadata.KeyId", "--output", "text")
@@ -346,8 +344,8 @@ def set_resource_policy(names: Names, document: str) -> Remedy:
     )
 
 
-def set_key_policy(names: Names, key: str, document: str) -> Remedy:
-    """Give a key this policy."""
+def put_key_policy(names: Names, key: str, document: str = "file://policy.json") -> Remedy:
+    """Give a key this policy, by default one from a file."""
     words = ("put-key-policy", "--key-id", key, "--policy-name", "default", "--policy", document)
     return _aws(names, "kms", *words)
 
@@ -355,12 +353,6 @@ def set_key_policy(names: Names, key: str, document: str) -> Remedy:
 def revoke_grant(names: Names, key: str, grant: str) -> Remedy:
     """Take a grant of a key back."""
     return _aws(names, "kms", "revoke-grant", "--key-id", key, "--grant-id", grant)
-
-
-def put_key_policy(names: Names, key: str) -> Remedy:
-    """Write a key's policy from a file."""
-    words = ("put-key-policy", "--key-id", key, "--policy-name", "default", "--policy", "file://policy.json")
-    return _aws(names, "kms", *words)
 
 
 def capacity(names: Names) -> Remedy:

@@ -192,7 +192,7 @@ def is_machine(identity: Identity) -> bool:
 
 def is_of_tasks(snapshot: Snapshot, identity: Identity) -> bool:
     """Whether an identity is a role of the consumers' tasks, by which they start or with which they run."""
-    return identity.arn in execution_roles(snapshot) | task_roles(snapshot)
+    return identity.arn in {*snapshot.execution_roles, *task_roles(snapshot)}
 
 
 def kind_of(identity: Identity) -> str:
@@ -204,11 +204,6 @@ def kind_of(identity: Identity) -> str:
     if SINGLE_SIGN_ON in identity.arn:
         return "Identity Center role"
     return "role of people" if is_human(identity) else "role"
-
-
-def execution_roles(snapshot: Snapshot) -> frozenset[str]:
-    """The ARNs of the roles with which ECS reads the secret for its consumers."""
-    return frozenset(snapshot.execution_roles)
 
 
 def task_roles(snapshot: Snapshot) -> frozenset[str]:
@@ -234,7 +229,7 @@ def of(snapshot: Snapshot) -> SecretAccess:
     ways = chains(judge, found.identities, targets)
     open_tasks = targets_of(snapshot, judge, found.identities, {each for each in by_arn if reads[each].is_possible})
     running = (each.arn for each in targets if is_assumed_by(each, secret_calls.ECS_TASKS))
-    passed = {arn: by_arn.get(arn) for arn in sorted({*execution_roles(snapshot), *running})}
+    passed = {arn: by_arn.get(arn) for arn in sorted({*snapshot.execution_roles, *running})}
     principals, administrators = list[PrincipalAccess](), list[PrincipalAccess]()
 
     def may_read(

@@ -11,7 +11,6 @@ from functools import cached_property
 
 from omc_runbook.aws.cloudtrail import BATCH_READ, Access, issuer_of
 from omc_runbook.aws.session import USER_AGENT
-from omc_runbook.checks.secret_access import execution_roles
 from omc_runbook.snapshot.audit.state import Accesses
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
@@ -71,7 +70,7 @@ class CallHistory:
     @cached_property
     def execution_roles(self) -> frozenset[str]:
         """The roles by which ECS reads the secret whenever a task starts."""
-        roles = execution_roles(self.snapshot)
+        roles = frozenset(self.snapshot.execution_roles)
         if {"services", "task_definitions"} & self.snapshot.gaps.keys():
             # Which services there are is not known: ECS reads for some of them.
             roles |= {call.principal for call in self.accesses.calls if call.address == ECS}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -115,14 +115,12 @@ def shared_values(facts: Mapping[str, Facts]) -> tuple[SharedValue, ...]:
 
 def revision_differences(facts: Mapping[str, Facts]) -> tuple[RevisionDifference, ...]:
     """The services that do not have the same images in every environment, once for each of their images."""
-    return tuple(_revision_differences(facts))
-
-
-def _revision_differences(facts: Mapping[str, Facts]) -> Iterator[RevisionDifference]:
+    differences = list[RevisionDifference]()
     for service in dict.fromkeys(service for each in facts.values() for service in each.revisions):
         by_images: dict[str, dict[str, str]] = {}
         for name, each in facts.items():
             label, images = each.revisions.get(service, ("", ""))
             by_images.setdefault(images, {})[name] = label
         if len(by_images) > 1:
-            yield from (RevisionDifference(service, images, labels) for images, labels in by_images.items())
+            differences += (RevisionDifference(service, images, labels) for images, labels in by_images.items())
+    return tuple(differences)

@@ -134,7 +134,7 @@ def _outside(outsider: Outsider) -> list[str]:
 
 def _is_ordinary(snapshot: Snapshot, outsider: Outsider) -> bool:
     """Whether ECS may assume a role of its own tasks, which is what the role is for."""
-    own = {*secret_access.execution_roles(snapshot), *secret_access.task_roles(snapshot)}
+    own = {*snapshot.execution_roles, *secret_access.task_roles(snapshot)}
     return outsider.kind == "service" and outsider.principal.startswith("ecs-tasks.") and outsider.role in own
 
 
