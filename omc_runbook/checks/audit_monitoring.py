@@ -9,7 +9,6 @@ from omc_runbook.checks import audit_remedies
 from omc_runbook.checks.alarm_routes import AlarmRoute, routes_of
 from omc_runbook.checks.check import TRAIL, Answer, Evidence, Uncertain
 from omc_runbook.checks.registry import Family
-from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.audit.monitoring import GAP, READ, TRAILS, is_group_elsewhere
 from omc_runbook.snapshot.state import Snapshot
 
@@ -21,14 +20,11 @@ def no_trail(snapshot: Snapshot) -> Iterator[Answer]:
     """No trail records who reads the secret."""
     if _trails(snapshot) == () and TRAILS not in snapshot.gaps:
         region, account = snapshot.environment.names.region, snapshot.caller.account
-        yield Evidence(
-            region,
-            (
-                f"cloudtrail:DescribeTrails has no trail for {region} in account {account}: calls are kept for 90 days"
-                " in the event history alone, and nothing can alert anybody to them.",
-            ),
-            audit_remedies.create_trail(snapshot),
+        fact = (
+            f"cloudtrail:DescribeTrails has no trail for {region} in account {account}: calls are kept for 90 days in"
+            " the event history alone, and nothing can alert anybody to them."
         )
+        yield Evidence(region, (fact,), audit_remedies.create_trail(snapshot))
 
 
 @check(
@@ -58,11 +54,9 @@ def trail_one_region(snapshot: Snapshot) -> Iterator[Answer]:
     trails = _best(snapshot)
     if not any(trail.is_multi_region for trail in trails):
         for trail in trails:
-            yield Evidence(
-                trail.name,
-                (f"cloudtrail:DescribeTrails has IsMultiRegionTrail false of {trail.name} in {trail.home_region}.",),
-                audit_remedies.update_trail(snapshot, trail, "--is-multi-region-trail"),
-            )
+            fact = f"cloudtrail:DescribeTrails has IsMultiRegionTrail false of {trail.name} in {trail.home_region}."
+            remedy = audit_remedies.update_trail(snapshot, trail, "--is-multi-region-trail")
+            yield Evidence(trail.name, (fact,), remedy)
 
 
 @check(
@@ -75,11 +69,9 @@ def trail_not_validated(snapshot: Snapshot) -> Iterator[Answer]:
     trails = _best(snapshot)
     if not any(trail.validates_files for trail in trails):
         for trail in trails:
-            yield Evidence(
-                trail.name,
-                (f"cloudtrail:DescribeTrails has LogFileValidationEnabled false of {trail.name}.",),
-                audit_remedies.update_trail(snapshot, trail, "--enable-log-file-validation"),
-            )
+            fact = f"cloudtrail:DescribeTrails has LogFileValidationEnabled false of {trail.name}."
+            remedy = audit_remedies.update_trail(snapshot, trail, "--enable-log-file-validation")
+            yield Evidence(trail.name, (fact,), remedy)
 
 
 @check(
@@ -95,14 +87,11 @@ def trail_without_reads(snapshot: Snapshot) -> Iterator[Answer]:
         return
     for trail, answer in zip(trails, answers, strict=True):
         if answer is False:
-            yield Evidence(
-                trail.name,
-                (
-                    f"cloudtrail:GetEventSelectors of {trail.name} leaves out read-only management events of"
-                    f" {READ['eventSource']}, such as GetSecretValue.",
-                ),
-                audit_remedies.log_reads(snapshot, trail),
+            fact = (
+                f"cloudtrail:GetEventSelectors of {trail.name} leaves out read-only management events of"
+                f" {READ['eventSource']}, such as GetSecretValue."
             )
+            yield Evidence(trail.name, (fact,), audit_remedies.log_reads(snapshot, trail))
         elif trail.selectors is not None:
             reason = f"The event selectors of {trail.name} depend on who makes a call: some reads may be left out."
             yield Uncertain(trail.name, (reason,))
@@ -158,7 +147,7 @@ def alarm_off(snapshot: Snapshot) -> Iterator[Answer]:
     routes = _matching(snapshot)
     if _is_read(snapshot) and routes and all(route.problem for route in routes):
         for route in routes:
-            yield Evidence(route.name, (_sentence(route.problem),), _switch_on(route))
+            yield Evidence(route.name, (_sentence(route.problem),), audit_remedies.switch_on(route))
 
 
 @check(
@@ -202,10 +191,6 @@ def _is_read(snapshot: Snapshot) -> bool:
 def _matching(snapshot: Snapshot) -> tuple[AlarmRoute, ...]:
     """The alarms and rules that match a read of the secret."""
     return tuple(route for route in routes_of(snapshot) if route.matches and route.kind != "filter")
-
-
-def _switch_on(route: AlarmRoute) -> Remedy:
-    return audit_remedies.enable_alarm(route) if route.kind == "alarm" else audit_remedies.enable_rule(route)
 
 
 def _sentence(text: str) -> str:

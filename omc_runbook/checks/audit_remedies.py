@@ -238,8 +238,11 @@ def trail_with_group(snapshot: Snapshot) -> Trail | None:
     return next((trail for trail in trails if trail.log_group and _is_own(snapshot, trail)), None)
 
 
-def enable_alarm(route: AlarmRoute) -> Remedy:
-    """Let an alarm tell its targets again."""
+def switch_on(route: AlarmRoute) -> Remedy:
+    """Let an alarm tell its targets again, or a rule get calls that read, too."""
+    if route.kind == "rule":
+        rule = ("--name", route.name, "--event-pattern", route.pattern, "--state", WITH_READS)
+        return Remedy(command("aws", "events", "put-rule", *rule, "--region", route.region))
     words = ("cloudwatch", "enable-alarm-actions", "--alarm-names", route.name)
     if ACTIONS_OFF in route.problem:
         return Remedy(command("aws", *words, "--region", route.region))
@@ -247,12 +250,6 @@ def enable_alarm(route: AlarmRoute) -> Remedy:
         "Let the trail send reads to its log group again: it has to log them, and its role for CloudWatch Logs needs"
         " logs:CreateLogStream and logs:PutLogEvents there."
     )
-
-
-def enable_rule(route: AlarmRoute) -> Remedy:
-    """Let a rule get calls that read, too."""
-    rule = ("--name", route.name, "--event-pattern", route.pattern, "--state", WITH_READS)
-    return Remedy(command("aws", "events", "put-rule", *rule, "--region", route.region))
 
 
 def subscribe(snapshot: Snapshot, route: AlarmRoute) -> Remedy:

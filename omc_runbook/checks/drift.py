@@ -53,7 +53,7 @@ def template_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         elif row.settings == "required":
             field = _checkout(snapshot).settings.find(row.variable)
             why = field.reason if field else "Settings has no default for it"
-        elif _demands(snapshot, row.variable):
+        elif locations_of(snapshot).is_demanded(row.variable):
             why = "Docker Compose refuses to start without it"
         else:
             why = "Settings reads it, and by its name it is a secret"
@@ -103,8 +103,7 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Docker Compose does not pass the application a variable that it reads."""
-    compose = _checkout(snapshot).compose
-    service = compose.application() if compose else None
+    compose, service = _checkout(snapshot).compose, locations_of(snapshot).service
     if compose is None or service is None:
         if compose and compose.includes:
             fact = (
@@ -396,11 +395,6 @@ def _unseen(snapshot: Snapshot) -> Iterator[Uncertain]:
 def _checkout(snapshot: Snapshot) -> Checkout:
     assert snapshot.checkout is not None, "drift is looked for only where a checkout was read"
     return snapshot.checkout
-
-
-def _demands(snapshot: Snapshot, variable: str) -> bool:
-    compose = _checkout(snapshot).compose
-    return compose is not None and variable in compose.required
 
 
 def _template(snapshot: Snapshot) -> str:

@@ -46,12 +46,8 @@ def exec_off(snapshot: Snapshot) -> Iterable[Evidence]:
             f"DescribeTasks: enableExecuteCommand is false for {_count(tasks)} of {service.name}.",
             f"DescribeServices: for {service.name} itself it is {later}.",
         )
-        yield Evidence(
-            service.name,
-            facts,
-            remedies.enable_execute(snapshot.environment.names, service),
-            frozenset({service.name}),
-        )
+        remedy = remedies.enable_execute(snapshot.environment.names, service)
+        yield Evidence(service.name, facts, remedy, frozenset({service.name}))
 
 
 @check("exec-iam", ruled_out_by="the task role's policies allow the four ssmmessages actions")

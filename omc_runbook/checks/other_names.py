@@ -6,20 +6,17 @@ import re
 from collections.abc import Iterator
 
 from omc_runbook.checks import remedies
-from omc_runbook.model.environment import Names
 from omc_runbook.model.environment_names import PROJECT
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.discovery import Discovery
 from omc_runbook.snapshot.state import Snapshot
 
 
-def found_instead(snapshot: Snapshot) -> tuple[str, ...]:
+def found_instead(snapshot: Snapshot) -> Iterator[str]:
     """What was found for the environment under other names, in sentences."""
     found, names = snapshot.discovery, snapshot.environment.names
-    return tuple(_sentences(found, names, snapshot.secret_name)) if found else ()
-
-
-def _sentences(found: Discovery, names: Names, secret: str) -> Iterator[str]:
+    if found is None:
+        return
     if found.other_regions:
         yield f"Found instead: a secret of that name in {', '.join(found.other_regions)}."
     if found.cluster_regions:
@@ -28,7 +25,7 @@ def _sentences(found: Discovery, names: Names, secret: str) -> Iterator[str]:
     if found.cluster and (found.cluster != names.cluster or names.service not in services):
         has = f"with the services {', '.join(services)}" if services else "without services"
         yield f"Found instead: cluster {found.cluster} {has}."
-    if found.secret and found.secret != secret:
+    if found.secret and found.secret != snapshot.secret_name:
         users = [service.name for service in found.consumers]
         verb = "refer" if len(users) > 1 else "refers"
         use = f", to which {', '.join(users)} {verb}" if users else ""

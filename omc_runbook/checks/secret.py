@@ -29,12 +29,10 @@ def secret_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret does not exist."""
     names = snapshot.environment.names
     if snapshot.secret is None:
-        yield Evidence(
-            names.secret,
-            (f"DescribeSecret: there is no secret {names.secret} in {names.region}.", *found_instead(snapshot)),
-            (correct(snapshot, "secret") if is_misnamed(snapshot) else None) or remedies.create(snapshot.environment),
-            snapshot.consumer_names,
-        )
+        facts = (f"DescribeSecret: there is no secret {names.secret} in {names.region}.", *found_instead(snapshot))
+        right = correct(snapshot, "secret") if is_misnamed(snapshot) else None
+        remedy = right or remedies.create(snapshot.environment)
+        yield Evidence(names.secret, facts, remedy, snapshot.consumer_names)
 
 
 @check("scheduled-deletion", looks_like=("not-found",), ruled_out_by="DescribeSecret: there is no DeletedDate")
@@ -42,16 +40,12 @@ def scheduled_deletion(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret is scheduled for deletion."""
     secret = snapshot.secret
     if secret and secret.deleted:
-        yield Evidence(
-            secret.name,
-            (
-                f"DescribeSecret answers with DeletedDate {secret.deleted:%Y-%m-%d %H:%M} UTC.",
-                "GetSecretValue is refused until the secret is restored.",
-                *author_of(snapshot, "DeleteSecret"),
-            ),
-            remedies.undelete(snapshot.environment),
-            snapshot.consumer_names,
+        facts = (
+            f"DescribeSecret answers with DeletedDate {secret.deleted:%Y-%m-%d %H:%M} UTC.",
+            "GetSecretValue is refused until the secret is restored.",
+            *author_of(snapshot, "DeleteSecret"),
         )
+        yield Evidence(secret.name, facts, remedies.undelete(snapshot.environment), snapshot.consumer_names)
 
 
 @check(
@@ -64,12 +58,8 @@ def no_current_version(snapshot: Snapshot) -> Iterable[Evidence]:
     secret = snapshot.secret
     if secret and not secret.deleted and not secret.version_at(CURRENT):
         stages = ", ".join(sorted({stage for stages in secret.stages.values() for stage in stages})) or "none"
-        yield Evidence(
-            secret.name,
-            (f"DescribeSecret: no version has {CURRENT} (stages in use: {stages}).",),
-            remedies.update(snapshot.environment),
-            snapshot.consumer_names,
-        )
+        fact = f"DescribeSecret: no version has {CURRENT} (stages in use: {stages})."
+        yield Evidence(secret.name, (fact,), remedies.update(snapshot.environment), snapshot.consumer_names)
 
 
 @check(

@@ -152,9 +152,8 @@ def _judged(locations: VariableLocations, row: VariableDrift) -> VariableDrift:
 
 
 def _missing(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
-    compose, is_required = locations.checkout.compose, row.variable in locations.required
+    is_required, is_demanded = row.variable in locations.required, locations.is_demanded(row.variable)
     is_read = row.settings not in ("", ELSEWHERE)
-    is_demanded = compose is not None and row.variable in compose.required
     is_known = is_read and (row.is_injected or locations.is_secret(row.variable))
     if locations.checkout.template and not row.template and (is_required or is_demanded or is_known):
         yield TEMPLATE
@@ -176,8 +175,7 @@ def _missing(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
 
 def _doubted(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
     """The locations that lack a variable, and should have it only if Settings requires it."""
-    is_secret, compose = locations.is_secret(row.variable), locations.checkout.compose
-    is_demanded = compose is not None and row.variable in compose.required
+    is_secret, is_demanded = locations.is_secret(row.variable), locations.is_demanded(row.variable)
     if locations.checkout.template and not (row.template or row.is_injected or is_demanded or is_secret):
         yield TEMPLATE
     if not row.is_injected:
@@ -190,9 +188,8 @@ def _unsure(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
     yield from (name for name, has in row.secrets.items() if has is None)
     if not row.settings and not locations.names_are_known:
         yield SETTINGS
-    declared, compose = locations.checkout.task_definitions, locations.checkout.compose
-    application = compose.application() if compose else None
-    if application and application.extends and _is_for_compose(locations, row):
+    declared = locations.checkout.task_definitions
+    if locations.service and locations.service.extends and _is_for_compose(locations, row):
         yield COMPOSE
     is_vague = bool(locations.unseen & locations.home) or bool(declared and declared.unreadable)
     is_hidden = bool(row.defined) and locations.may_be_hidden and not locations.shared.intersection(row.defined)
@@ -207,12 +204,12 @@ def _unsure(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
 
 def _is_for_compose(locations: VariableLocations, row: VariableDrift) -> bool:
     """Whether the application's service in Compose lacks a variable that it should have."""
-    compose, entry = locations.checkout.compose, locations.entry(row.variable)
+    entry = locations.entry(row.variable)
     is_expected = bool(row.variable in locations.required or row.doubt) or (
         row.is_injected and entry is not None and not entry.commented_out
     )
     is_read = row.settings not in ("", ELSEWHERE)
-    return bool(compose and compose.application()) and not row.compose and is_read and is_expected
+    return locations.service is not None and not row.compose and is_read and is_expected
 
 
 def _is_for_settings(locations: VariableLocations, row: VariableDrift) -> bool:

@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 
-from omc_runbook.checks.key_demand import all_demands
+from omc_runbook.checks.key_demand import all_demands, containers_in_force
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.secretive import is_frontend, is_secret
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.compose import ComposeService
 from omc_runbook.repository.settings_source import Field
 from omc_runbook.repository.template import TemplateEntry
 from omc_runbook.repository.variable_lists import ENV, VariableList
@@ -99,14 +100,8 @@ class VariableLocations:
     @cached_property
     def main(self) -> frozenset[str]:
         """The containers of the main service that get anything from the secret."""
-        main = self.snapshot.environment.names.service
-        arns = (service.task_definition_arn for service in self.snapshot.services if service.name == main)
-        names = {
-            container.name
-            for demands in map(self.snapshot.definition, arns)
-            if demands
-            for container in demands.containers
-        }
+        main, containers = self.snapshot.environment.names.service, containers_in_force(self.snapshot)
+        names = {container.name for service, _, container in containers if service.name == main}
         return frozenset(names & {name for name, _ in self.defined})
 
     @cached_property
@@ -183,9 +178,18 @@ class VariableLocations:
         is_nested = head != variable and self.checkout.settings.find(head) is not None
         return ELSEWHERE if variable.upper() in self.checkout.application_reads or is_nested else ""
 
+    @cached_property
+    def service(self) -> ComposeService | None:
+        """The application's service in Compose."""
+        return self.checkout.compose.application() if self.checkout.compose else None
+
+    def is_demanded(self, variable: str) -> bool:
+        """Whether Docker Compose refuses to start without it."""
+        return self.checkout.compose is not None and variable in self.checkout.compose.required
+
     def in_compose(self, variable: str) -> str:
         """How the application's service of compose gets it: "", "env_file" or "environment"."""
-        service = self.checkout.compose.application() if self.checkout.compose else None
+        service = self.service
         if service and any(setting.variable == variable for setting in service.environment):
             return "environment"
         is_mounted = service is not None and service.mounts_checkout and self.checkout.settings.env_files != ()
@@ -208,14 +212,10 @@ class VariableLocations:
     def lists(self) -> tuple[VariableList, ...]:
         """The lists in workflows and Compose files with secrets of Settings, but the application's own in Compose."""
         compose = self.checkout.compose
-        application = compose.application() if compose else None
-        files = [file.name for file in compose.files] if compose else []
-
-        def is_own(each: VariableList) -> bool:
-            return application is not None and each.owner == application.name and each.file in files
-
+        files = [file.name for file in compose.files] if compose and self.service else []
+        own = self.service.name if self.service else ""
         # compose-lacks reports the application's own service.
-        return tuple(each for each in self.lists_of_all if not is_own(each))
+        return tuple(each for each in self.lists_of_all if each.owner != own or each.file not in files)
 
     @cached_property
     def lists_of_all(self) -> tuple[VariableList, ...]:

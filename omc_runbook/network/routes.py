@@ -96,7 +96,7 @@ def _no_route(network: Network, subnet: Subnet, table: RouteTable) -> Egress:
     if other_targets:
         # The other network may have a shared endpoint, resolved by a private hosted zone that EC2 does not show.
         return _unknown("", table.id, f"{sentence}, but one to another network by {other_targets[0]}.")
-    return Egress("", (_blocked(table, f"{sentence}.", _to_nat(network, table, "create-route")),))
+    return _blocked(table, f"{sentence}.", _to_nat(network, table, "create-route"))
 
 
 def _follow(
@@ -107,7 +107,7 @@ def _follow(
     path = f"DescribeRouteTables: {table.id} of {subnet.id} routes {destination} to {target}"
     if route.state == "blackhole":
         fact = f"{path}, which no longer exists (State blackhole)."
-        return Egress("", (_blocked(table, fact, _to_nat(network, table, "replace-route")),))
+        return _blocked(table, fact, _to_nat(network, table, "replace-route"))
     if target.startswith("igw-"):
         return _by_internet_gateway(network, subnet, table, target, path, public_ip)
     if target.startswith("nat-"):
@@ -121,7 +121,7 @@ def _by_internet_gateway(
     if network.internet_gateways is not None and network.internet_gateways.get(gateway) != subnet.vpc:
         attach = ("attach-internet-gateway", "--internet-gateway-id", gateway, "--vpc-id", subnet.vpc)
         fact = f"{path}, which is not attached to {subnet.vpc} (DescribeInternetGateways: Attachments)."
-        return Egress("", (_blocked(table, fact, command("aws", "ec2", *attach)),))
+        return _blocked(table, fact, command("aws", "ec2", *attach))
     if not public_ip:
         fact = f"{path}, which only serves public addresses, and the tasks have none (assignPublicIp DISABLED)."
         public = "aws ecs update-service --cluster {cluster} --service {service} --network-configuration {public}"
@@ -136,7 +136,7 @@ def _by_nat(network: Network, table: RouteTable, id: str, path: str) -> Egress:
     if nat is None or nat.state != "available":
         state = f"is {nat.state} (DescribeNatGateways: State)" if nat else "does not exist (DescribeNatGateways)"
         fact = f"{path}, which {state}."
-        return Egress("", (_blocked(table, fact, _to_nat(network, table, "replace-route")),))
+        return _blocked(table, fact, _to_nat(network, table, "replace-route"))
     if not nat.subnet and nat.public:
         # A regional NAT gateway is in no subnet, and AWS manages its routes.
         return Egress(f"NAT gateway {id}")
@@ -148,43 +148,28 @@ def _by_nat(network: Network, table: RouteTable, id: str, path: str) -> Egress:
         return _unknown(f"NAT gateway {id}", table.id, f"{path}, whose subnet has no route table.")
     public_routes = _public_routes(network, nat_table)
     if not public_routes or public_routes[-1][0] != INTERNET[0]:
-        return Egress(
-            "",
-            (
-                _blocked(
-                    nat_table,
-                    f"{path}, whose own subnet {nat_subnet.id} has no route to the internet ({nat_table.id}).",
-                    _to_internet(network, nat_subnet, nat_table, "create-route"),
-                ),
-            ),
-        )
+        fact = f"{path}, whose own subnet {nat_subnet.id} has no route to the internet ({nat_table.id})."
+        return _blocked(nat_table, fact, _to_internet(network, nat_subnet, nat_table, "create-route"))
     nat_route = public_routes[-1][1]
     if nat_route.state == "blackhole" or nat_route.target.startswith("nat-"):
         fact = f"{path}, whose own subnet {nat_subnet.id} is not public: {nat_table.id} routes on to {nat_route.target}"
         fact += " (State blackhole)." if nat_route.state == "blackhole" else "."
-        return Egress("", (_blocked(nat_table, fact, _to_internet(network, nat_subnet, nat_table, "replace-route")),))
+        return _blocked(nat_table, fact, _to_internet(network, nat_subnet, nat_table, "replace-route"))
     if not nat_route.target.startswith("igw-"):
         return _unknown(
             f"NAT gateway {id}", nat_table.id, f"{path}, and on to {nat_route.target}, which cannot be followed."
         )
     if not nat.public:
         fact = f"{path}, which is private (DescribeNatGateways: ConnectivityType), so no internet gateway serves it."
-        return Egress("", (_blocked(table, fact, _to_nat(network, table, "replace-route")),))
-    through_gateway = _by_internet_gateway(
-        network,
-        nat_subnet,
-        nat_table,
-        nat_route.target,
-        f"{path}, and {nat_table.id} on to {nat_route.target}",
-        True,
-    )
-    return replace(
-        through_gateway, via=f"NAT gateway {id}" if not through_gateway.obstacles else "", nat_subnet=nat_subnet.id
-    )
+        return _blocked(table, fact, _to_nat(network, table, "replace-route"))
+    onward = f"{path}, and {nat_table.id} on to {nat_route.target}"
+    through_gateway = _by_internet_gateway(network, nat_subnet, nat_table, nat_route.target, onward, True)
+    via = "" if through_gateway.obstacles else f"NAT gateway {id}"
+    return replace(through_gateway, via=via, nat_subnet=nat_subnet.id)
 
 
-def _blocked(table: RouteTable, fact: str, fix: str) -> Obstacle:
-    return Obstacle(check="no-egress", subject=table.id, facts=(fact,), command=fix)
+def _blocked(table: RouteTable, fact: str, fix: str) -> Egress:
+    return Egress("", (Obstacle(check="no-egress", subject=table.id, facts=(fact,), command=fix),))
 
 
 def _unknown(by: str, subject: str, sentence: str) -> Egress:
