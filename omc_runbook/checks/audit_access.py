@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,15 +48,15 @@ def wildcard_secret(snapshot: Snapshot) -> Iterable[Evidence]:
         if identity.arn not in own:
             continue
         for policy in identity.policies:
-            for wide in _wide_statements(snapshot, identity, policy):
-                statement = dict(policy.statements)[wide.label]
+            for label, others in _wide_statements(snapshot, identity, policy):
+                statement = dict(policy.statements)[label]
                 facts = (
-                    f"{_SOURCE}: {wide.label} of {identity.name} allows {_listed(statement, 'Action')} on"
+                    f"{_SOURCE}: {label} of {identity.name} allows {_listed(statement, 'Action')} on"
                     f" {_listed(statement, 'Resource')}.",
-                    f"It also matches {', '.join(wide.others)}.",
+                    f"It also matches {', '.join(others)}.",
                 )
                 grants = _exact(snapshot, found, identity, statement)
-                remedy = policy_remedies.narrow(identity, policy, wide.label, grants)
+                remedy = policy_remedies.narrow(identity, policy, label, grants)
                 yield Evidence(identity.name, facts, remedy, _services(snapshot, identity))
 
 
@@ -224,7 +224,7 @@ def _reads_others(snapshot: Snapshot, identity: Identity, last: LastAccess) -> s
 )
 def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Principals may change the secret."""
-    access, others = secret_access.of(snapshot), list[PrincipalAccess]()
+    found, access, others = _identities(snapshot), secret_access.of(snapshot), list[PrincipalAccess]()
     for each in access.principals:
         certain = [verdict for verdict in each.changes if verdict.is_possible]
         if certain and secret_access.is_of_tasks(snapshot, each.identity):
@@ -248,7 +248,7 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 f" {', '.join(v.action for v in each.changes if v.is_possible)} by {statements_of(each.changes)}."
                 for each in others
             ),
-            *([secret_access.UNLESS_FORBIDDEN] if _has_unread_organization(snapshot) else []),
+            *([secret_access.UNLESS_FORBIDDEN] if found and found.levels is None else []),
         )
         remedy = remedies.advise(
             "See whether each of them has to change the secret, such as to rotate or to deploy it."
@@ -345,12 +345,13 @@ def grant_to_stranger(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
     """Anybody whom an identity provider knows may read the secret."""
-    access = secret_access.of(snapshot)
+    access, identities = secret_access.of(snapshot), _identities(snapshot)
+    controls = identities.resource_controls if identities else ()
     for each in (*access.readers, *access.administrators):
         role = each.identity
         if role.trust is None or policy_remedies.is_managed_elsewhere(role):
             continue
-        for found in open_federations(role.trust, _controls(snapshot)):
+        for found in open_federations(role.trust, controls):
             action = WITH_SAML if found.kind == "saml" else WITH_TOKEN
             who = (
                 "Anybody with an account there can do so, strangers too."
@@ -423,14 +424,6 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Evidence("administrators of IAM", facts, remedy, severity="info")
 
 
-@dataclass(frozen=True)
-class _Wide:
-    """A statement's label, and the secrets that it matches without need."""
-
-    label: str
-    others: tuple[str, ...]
-
-
 def _severity(snapshot: Snapshot, identity: Identity) -> Severity:
     """How bad it is that somebody may let themselves in: worst a role of the tasks, least a machine that deploys."""
     if secret_access.is_of_tasks(snapshot, identity):
@@ -448,18 +441,8 @@ def _identities(snapshot: Snapshot) -> Identities | None:
     return snapshot.audit.identities if snapshot.audit else None
 
 
-def _has_unread_organization(snapshot: Snapshot) -> bool:
-    found = _identities(snapshot)
-    return found is not None and found.levels is None
-
-
-def _controls(snapshot: Snapshot) -> Sequence[PolicyDocument]:
-    found = _identities(snapshot)
-    return found.resource_controls if found else ()
-
-
-def _wide_statements(snapshot: Snapshot, identity: Identity, policy: PolicyDocument) -> Iterator[_Wide]:
-    """The statements that allow reading secrets which no consumer refers to, each once."""
+def _wide_statements(snapshot: Snapshot, identity: Identity, policy: PolicyDocument) -> Iterator[tuple[str, list[str]]]:
+    """The labels of statements that allow reading secrets which no consumer refers to, each once with the secrets."""
     assert snapshot.secret
     base = snapshot.secret.arn.rpartition(":")[0]
     needed = {ref.rpartition(":")[2] for ref in _secrets_of(snapshot, identity)}
@@ -474,7 +457,7 @@ def _wide_statements(snapshot: Snapshot, identity: Identity, policy: PolicyDocum
             if _may_allow(applied):
                 matched.setdefault(applied.label, []).append(name.rpartition("-")[0])
     for label, names in matched.items():
-        yield _Wide(label, ("every other secret",) if _ANOTHER in names else tuple(names))
+        yield label, ["every other secret"] if _ANOTHER in names else names
 
 
 def _may_allow(applied: AppliedStatement) -> bool:

@@ -132,7 +132,7 @@ def quotas(snapshot: Snapshot) -> Iterator[tuple[str, int, int, str]]:
         yield VALUE_SIZE, content.document.value.size, LARGEST_VALUE, "bytes"
     if policy:
         # Secrets Manager counts what it stores, without white space.
-        yield POLICY_SIZE, len(_compact(policy)), LARGEST_POLICY, "characters"
+        yield POLICY_SIZE, len(json.dumps(policy.document, separators=(",", ":"))), LARGEST_POLICY, "characters"
     # Older ones make room: Secrets Manager removes none of the last day, and none with a label.
     recent = snapshot.taken - timedelta(days=1)
     fixed = [version for version in snapshot.versions if version.stages or version.created > recent]
@@ -201,7 +201,3 @@ def _denials(policy: PolicyDocument) -> PolicyDocument:
 def _is_about_callers(condition: object) -> bool:
     """Whether a condition tells callers apart; one on TLS, which many policies have, lets all of them delete."""
     return not condition or any(key in json.dumps(condition).casefold() for key in _OF_CALLERS)
-
-
-def _compact(policy: PolicyDocument) -> str:
-    return json.dumps(policy.document, separators=(",", ":"))

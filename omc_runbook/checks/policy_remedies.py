@@ -36,7 +36,9 @@ def narrow(identity: Identity, policy: PolicyDocument, label: str, grants: Seque
         return remedies.advise(
             f"Replace {label} of {identity.name} with what the role needs, of secrets only: {wanted}."
         )
-    return _rewrite(identity, policy, _replaced(policy, label, [*grants, *kept]))
+    replaced = [*grants, *kept]
+    statements = [each for other, own in policy.statements for each in (replaced if other == label else [own])]
+    return _rewrite(identity, policy, statements)
 
 
 def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str], keeping: Sequence[str] = ()) -> Remedy:
@@ -157,10 +159,6 @@ def _without(
         return None
     kept = {name: value for name, value in statement.items() if name != "Sid"}
     return [{**kept, "Action": left if len(left) > 1 else left[0]}] if left else []
-
-
-def _replaced(policy: PolicyDocument, label: str, instead: Sequence[Statement]) -> list[Any]:
-    return [each for other, statement in policy.statements for each in (instead if other == label else [statement])]
 
 
 def _rewrite(identity: Identity, policy: PolicyDocument, statements: Sequence[Any]) -> Remedy:

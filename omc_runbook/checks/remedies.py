@@ -114,7 +114,7 @@ def create_secret(names: Names) -> Remedy:
 
 def restore_secret(names: Names) -> Remedy:
     """Take back the deletion."""
-    return _aws(names, "secretsmanager", "restore-secret", "--secret-id", names.secret)
+    return _secret(names, "restore-secret")
 
 
 def delete_secret(name: str, days: int, region: str) -> Remedy:
@@ -125,14 +125,13 @@ def delete_secret(name: str, days: int, region: str) -> Remedy:
 
 def put_value(names: Names) -> Remedy:
     """Write the whole secret from a file that only you can read."""
-    put = _aws(names, "secretsmanager", "put-secret-value", "--secret-id", names.secret, "--secret-string", FROM_FILE)
-    return replace(put, needs=_WHOLE)
+    return replace(_secret(names, "put-secret-value", "--secret-string", FROM_FILE), needs=_WHOLE)
 
 
 def move_back(names: Names, to: str, from_: str) -> Remedy:
     """Give AWSCURRENT back to an earlier version."""
-    move = ("update-secret-version-stage", "--secret-id", names.secret, "--version-stage", "AWSCURRENT")
-    return _aws(names, "secretsmanager", *move, "--move-to-version-id", to, "--remove-from-version-id", from_)
+    move = ("--version-stage", "AWSCURRENT", "--move-to-version-id", to, "--remove-from-version-id", from_)
+    return _secret(names, "update-secret-version-stage", *move)
 
 
 def redeploy(names: Names, service: str) -> Remedy:
@@ -312,14 +311,13 @@ def rotate_key(region: str, key: str) -> Remedy:
 
 def cancel_rotation(names: Names) -> Remedy:
     """Switch the automatic rotation off; the secret and its versions stay as they are."""
-    return _aws(names, "secretsmanager", "cancel-rotate-secret", "--secret-id", names.secret)
+    return _secret(names, "cancel-rotate-secret")
 
 
 def tag(names: Names, tags: Sequence[str]) -> Remedy:
     """Give the secret tags, whose values are to be filled in."""
     pairs = [f"Key={each},Value=VALUE" for each in tags]
-    put = _aws(names, "secretsmanager", "tag-resource", "--secret-id", names.secret, "--tags", *pairs)
-    return replace(put, needs="VALUE is each tag's value.")
+    return replace(_secret(names, "tag-resource", "--tags", *pairs), needs="VALUE is each tag's value.")
 
 
 def trust(role: str, document: str) -> Remedy:
@@ -330,18 +328,14 @@ def trust(role: str, document: str) -> Remedy:
 
 def put_resource_policy(names: Names) -> Remedy:
     """Write the secret's own policy from a file."""
-    words = ("put-resource-policy", "--secret-id", names.secret, "--resource-policy", "file://policy.json")
-    return _aws(names, "secretsmanager", *words)
+    return _secret(names, "put-resource-policy", "--resource-policy", "file://policy.json")
 
 
 def set_resource_policy(names: Names, document: str) -> Remedy:
     """Give the secret this policy of its own, or with "" none; Secrets Manager refuses one that lets everybody in."""
-    secret = ("--secret-id", names.secret)
     if not document:
-        return _aws(names, "secretsmanager", "delete-resource-policy", *secret)
-    return _aws(
-        names, "secretsmanager", "put-resource-policy", *secret, "--resource-policy", document, "--block-public-policy"
-    )
+        return _secret(names, "delete-resource-policy")
+    return _secret(names, "put-resource-policy", "--resource-policy", document, "--block-public-policy")
 
 
 def put_key_policy(names: Names, key: str, document: str = "file://policy.json") -> Remedy:
@@ -370,10 +364,8 @@ def find_image(repository: str, tag: str, account: str, region: str) -> Remedy:
 def replicate(names: Names, replica: Replica) -> Remedy:
     """Replicate the secret once more to a region, or to a replica in another account by its ARN."""
     if replica.location.startswith("arn:"):
-        words = ("associate-cross-account-replica", "--secret-id", names.secret)
-        return _aws(names, "secretsmanager", *words, "--cross-account-replica-arn", replica.location)
-    words = ("replicate-secret-to-regions", "--secret-id", names.secret)
-    again = _aws(names, "secretsmanager", *words, "--add-replica-regions", f"Region={replica.location}")
+        return _secret(names, "associate-cross-account-replica", "--cross-account-replica-arn", replica.location)
+    again = _secret(names, "replicate-secret-to-regions", "--add-replica-regions", f"Region={replica.location}")
     if not _IS_TAKEN.search(replica.message):
         return again
     return advise(
@@ -384,13 +376,12 @@ def replicate(names: Names, replica: Replica) -> Remedy:
 
 def list_versions(names: Names) -> Remedy:
     """See the secret's versions."""
-    words = ("list-secret-version-ids", "--secret-id", names.secret, "--include-deprecated")
-    return _aws(names, "secretsmanager", *words)
+    return _secret(names, "list-secret-version-ids", "--include-deprecated")
 
 
 def show_secret(names: Names) -> Remedy:
     """See the secret's metadata, without its value."""
-    return _aws(names, "secretsmanager", "describe-secret", "--secret-id", names.secret)
+    return _secret(names, "describe-secret")
 
 
 def show_references(names: Names) -> Remedy:
@@ -423,6 +414,11 @@ def advise(text: str) -> Remedy:
 
 def _aws(names: Names, *words: str) -> Remedy:
     return _in(names.region, *words)
+
+
+def _secret(names: Names, verb: str, *options: str) -> Remedy:
+    """A command on the environment's secret."""
+    return _aws(names, "secretsmanager", verb, "--secret-id", names.secret, *options)
 
 
 def _in(region: str, *words: str) -> Remedy:

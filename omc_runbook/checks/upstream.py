@@ -72,10 +72,12 @@ def value_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     services: dict[str, set[str]] = {}
     for stop in fresh_stops(snapshot):
         definition = snapshot.definition(stop.task.task_definition_arn)
+        if definition is None:
+            continue
         keys = {injection.variable: injection.reference.key for _, injection in snapshot.own_injections(definition)}
-        for line in stop.log_lines if definition else ():
-            for problem in read_log(line, definition.variables if definition else ()):
-                if problem.check == REFUSED and definition and problem.variable in definition.variables:
+        for line in stop.log_lines:
+            for problem in read_log(line, definition.variables):
+                if problem.check == REFUSED and problem.variable in definition.variables:
                     subject = keys.get(problem.variable) or problem.variable
                     refused.setdefault(subject, (stop, line, problem))
                     services.setdefault(subject, set()).add(stop.service.name)

@@ -84,7 +84,8 @@ class VariableLocations:
     def in_force(self) -> Mapping[str, frozenset[str]]:
         """By container its plain variables, as task definitions in force have them."""
         definitions = (self.snapshot.definition(each.task_definition_arn) for each in self.snapshot.services)
-        return {c.name: frozenset(c.environment) for demands in definitions if demands for c in demands.containers}
+        containers = (container for definition in definitions if definition for container in definition.containers)
+        return {container.name: frozenset(container.environment) for container in containers}
 
     @cached_property
     def shared(self) -> frozenset[str]:
@@ -171,9 +172,9 @@ class VariableLocations:
 
         That is otherwise than by a class in config.py.
         """
-        demands = self.checkout.settings.find(variable)
-        if demands:
-            return "may be required" if variable in self.doubts else "required" if demands.required else "optional"
+        field = self.checkout.settings.find(variable)
+        if field:
+            return "may be required" if variable in self.doubts else "required" if field.required else "optional"
         head = variable.partition("__")[0]
         is_nested = head != variable and self.checkout.settings.find(head) is not None
         return ELSEWHERE if variable.upper() in self.checkout.application_reads or is_nested else ""
