@@ -35,16 +35,15 @@ from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("access", hinders="secret")
-
 NEEDS = ("secret", "services", "task_definitions", "permissions")
+check = Family("access", needs=NEEDS, looks_like=("access-denied",), hinders="secret")
+
 ECS_TASKS = "ecs-tasks.amazonaws.com"
 
 
 @check(
     "role-absent",
     needs=("services", "task_definitions"),
-    looks_like=("access-denied",),
     ruled_out_by="DescribeTaskDefinition: executionRoleArn is set",
     hinders="calls",
 )
@@ -62,7 +61,6 @@ def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "role-untrusted",
     needs=("services", "task_definitions", "permissions"),
-    looks_like=("access-denied",),
     ruled_out_by="GetRole: the execution role exists and trusts ecs-tasks.amazonaws.com",
     hinders="calls",
 )
@@ -136,7 +134,6 @@ def _has_started(snapshot: Snapshot, role_arn: str) -> bool:
 @check(
     "no-permission",
     needs=(*NEEDS, "resource_policy"),
-    looks_like=("access-denied",),
     ruled_out_by="a policy of the execution role allows, or tries to allow, GetSecretValue on the secret",
     because_of=("role-untrusted",),
     fixed_by="troubleshoot",
@@ -149,7 +146,6 @@ def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 @check(
     "pattern-suffix",
     needs=(*NEEDS, "resource_policy"),
-    looks_like=("access-denied",),
     ruled_out_by="no policy of the role names the secret without its suffix",
     because_of=("role-untrusted",),
     fixed_by="troubleshoot",
@@ -159,34 +155,19 @@ def pattern_suffix(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     return _because(snapshot, "suffix")
 
 
-@check(
-    "identity-deny",
-    needs=NEEDS,
-    looks_like=("access-denied",),
-    ruled_out_by="no policy of the execution role denies GetSecretValue",
-)
+@check("identity-deny", ruled_out_by="no policy of the execution role denies GetSecretValue")
 def identity_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A policy of the execution role denies reading the secret."""
     return _because(snapshot, "identity-deny")
 
 
-@check(
-    "boundary",
-    needs=NEEDS,
-    looks_like=("access-denied",),
-    ruled_out_by="GetRole: no permissions boundary leaves GetSecretValue out",
-)
+@check("boundary", ruled_out_by="GetRole: no permissions boundary leaves GetSecretValue out")
 def boundary(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The execution role's permissions boundary does not allow reading the secret."""
     return _because(snapshot, "boundary")
 
 
-@check(
-    "scp",
-    needs=NEEDS,
-    looks_like=("access-denied",),
-    ruled_out_by="OrganizationsDecisionDetail or a task's read shows no denial",
-)
+@check("scp", ruled_out_by="OrganizationsDecisionDetail or a task's read shows no denial")
 def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """An organization policy denies reading the secret."""
     stops = stops_saying(snapshot, "scp")
@@ -206,7 +187,6 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 @check(
     "resource-deny",
     needs=(*NEEDS, "resource_policy"),
-    looks_like=("access-denied",),
     ruled_out_by="GetResourcePolicy: the secret's own policy denies nobody who needs it",
 )
 def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:

@@ -23,7 +23,7 @@ from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("audit", symptom="audit", severity="warning")
+check = Family("audit", symptom="audit", looks_like=("readable-by-many",), severity="warning")
 
 NEEDS = ("secret", "identities")
 UNUSED_DAYS = 90
@@ -37,7 +37,6 @@ _ANOTHER = "another-secret"
 @check(
     "wildcard-secret",
     needs=(*NEEDS, *ECS_FIELDS),
-    looks_like=("readable-by-many",),
     ruled_out_by="no Resource of the tasks' roles matches a secret that the tasks do not refer to",
 )
 def wildcard_secret(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -63,7 +62,6 @@ def wildcard_secret(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "readable-by-all",
     needs=(*NEEDS, "resource_policy", "key_policy"),
-    looks_like=("readable-by-many",),
     ruled_out_by="no policy of the secret or its key allows Principal * without a condition that limits it",
     severity="error",
 )
@@ -88,7 +86,6 @@ def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "other-account-reads",
     needs=(*NEEDS, "resource_policy"),
-    looks_like=("readable-by-many",),
     ruled_out_by="no policy of the secret, and no trust policy of a role that reads it, names another account",
 )
 def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -317,7 +314,6 @@ def can_enter_task(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 @check(
     "grant-to-stranger",
     needs=(*NEEDS, "kms_key", "key_grants"),
-    looks_like=("readable-by-many",),
     ruled_out_by="ListGrants: each grant of the secret's key is for a service or an identity of the account",
 )
 def grant_to_stranger(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -339,7 +335,6 @@ def grant_to_stranger(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "federated-any-subject",
     needs=NEEDS,
-    looks_like=("readable-by-many",),
     ruled_out_by="each trust policy of a role that reads it and names an identity provider has a Condition on its sub",
     severity="error",
 )

@@ -12,7 +12,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.snapshot.audit.monitoring import GAP, READ, TRAILS, is_group_elsewhere
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("audit", symptom="audit", looks_like=("nobody-notices",), severity="warning")
+check = Family("audit", symptom="audit", needs=(TRAIL, TRAILS), looks_like=("nobody-notices",), severity="warning")
 
 
 @check("no-trail", needs=(TRAILS,), ruled_out_by="a trail of the region in cloudtrail:DescribeTrails")
@@ -29,7 +29,6 @@ def no_trail(snapshot: Snapshot) -> Iterator[Answer]:
 
 @check(
     "trail-not-logging",
-    needs=(TRAIL, TRAILS),
     ruled_out_by="IsLogging true and no LatestDeliveryError in cloudtrail:GetTrailStatus",
     severity="error",
 )
@@ -48,7 +47,7 @@ def trail_not_logging(snapshot: Snapshot) -> Iterator[Answer]:
         yield Evidence(trail.name, (fact,), audit_remedies.start_logging(snapshot, trail))
 
 
-@check("trail-one-region", needs=(TRAIL, TRAILS), ruled_out_by="IsMultiRegionTrail true in cloudtrail:DescribeTrails")
+@check("trail-one-region", ruled_out_by="IsMultiRegionTrail true in cloudtrail:DescribeTrails")
 def trail_one_region(snapshot: Snapshot) -> Iterator[Answer]:
     """The trail records one region only."""
     trails = _best(snapshot)
@@ -59,11 +58,7 @@ def trail_one_region(snapshot: Snapshot) -> Iterator[Answer]:
             yield Evidence(trail.name, (fact,), remedy)
 
 
-@check(
-    "trail-not-validated",
-    needs=(TRAIL, TRAILS),
-    ruled_out_by="LogFileValidationEnabled true in cloudtrail:DescribeTrails",
-)
+@check("trail-not-validated", ruled_out_by="LogFileValidationEnabled true in cloudtrail:DescribeTrails")
 def trail_not_validated(snapshot: Snapshot) -> Iterator[Answer]:
     """The trail's files can be changed without a trace: they have no digests."""
     trails = _best(snapshot)
@@ -74,11 +69,7 @@ def trail_not_validated(snapshot: Snapshot) -> Iterator[Answer]:
             yield Evidence(trail.name, (fact,), remedy)
 
 
-@check(
-    "trail-without-reads",
-    needs=(TRAIL, TRAILS),
-    ruled_out_by="read-only management events in cloudtrail:GetEventSelectors",
-)
+@check("trail-without-reads", ruled_out_by="read-only management events in cloudtrail:GetEventSelectors")
 def trail_without_reads(snapshot: Snapshot) -> Iterator[Answer]:
     """The trail does not record reads of the secret."""
     trails = _best(snapshot)

@@ -25,7 +25,7 @@ from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.held_values import OTHER
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("deployment", symptom="not-updating")
+check = Family("deployment", symptom="not-updating", looks_like=("old-value",))
 
 CAUSES: dict[Kind, tuple[Hinders, ...]] = {
     "secrets": ("secret", "calls"),
@@ -52,7 +52,6 @@ PATIENCE = timedelta(minutes=30)
 @check(
     "wrong-names",
     needs=("services", "clusters"),
-    looks_like=("old-value",),
     ruled_out_by="ListClusters and ListServices have the configured names",
 )
 def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -182,7 +181,6 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
     "deployment-paused",
     needs=("services", "service_deployments"),
     severity="warning",
-    looks_like=("old-value",),
     ruled_out_by="DescribeServiceDeployments: no lifecycle hook is AWAITING_ACTION",
 )
 def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -269,7 +267,6 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "lone-task",
     needs=("secret", "versions", "task_definitions", "tasks", "scheduled"),
     severity="warning",
-    looks_like=("old-value",),
     ruled_out_by="DescribeTasks: no task outside a service started before AWSCURRENT moved",
 )
 def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -301,7 +298,6 @@ def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
     "desired-zero",
     needs=("services",),
     severity="warning",
-    looks_like=("old-value",),
     ruled_out_by="DescribeServices: desiredCount is above 0",
 )
 def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -325,7 +321,6 @@ def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
     "external-controller",
     needs=("services",),
     severity="warning",
-    looks_like=("old-value",),
     ruled_out_by="DescribeServices: deploymentController is not EXTERNAL",
 )
 def external_controller(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -337,7 +332,6 @@ def external_controller(snapshot: Snapshot) -> Iterable[Evidence]:
     "code-deploy",
     needs=("services",),
     severity="warning",
-    looks_like=("old-value",),
     ruled_out_by="DescribeServices: deploymentController is not CODE_DEPLOY",
 )
 def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:

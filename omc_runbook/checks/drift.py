@@ -35,16 +35,17 @@ from omc_runbook.terraform.containers import VARIABLE as SECRETS_ARN
 from omc_runbook.terraform.hcl_template import is_literal
 from omc_runbook.terraform.task_definitions import named_after
 
-check = Family("drift", severity="warning", not_in_sandbox="It is a fault of the application's files, not of AWS")
+check = Family(
+    "drift",
+    needs=(CHECKOUT,),
+    looks_like=("variable-not-read",),
+    severity="warning",
+    not_in_sandbox="It is a fault of the application's files, not of AWS",
+)
 _IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
-@check(
-    "template-lacks",
-    needs=(CHECKOUT,),
-    looks_like=("variable-not-read",),
-    ruled_out_by="the template has every variable that the application needs or is given",
-)
+@check("template-lacks", ruled_out_by="the template has every variable that the application needs or is given")
 def template_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The template lacks a variable that the application or Docker Compose needs, or that the secret provides."""
     for row in _lacking(snapshot, TEMPLATE):
@@ -63,12 +64,7 @@ def template_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     yield from _doubted(snapshot, TEMPLATE, f"{_template(snapshot)} has no")
 
 
-@check(
-    "settings-lacks",
-    needs=(CHECKOUT,),
-    looks_like=("variable-not-read",),
-    ruled_out_by="config.py reads every variable that is meant for the application",
-)
+@check("settings-lacks", ruled_out_by="config.py reads every variable that is meant for the application")
 def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Settings does not read a variable that is meant for it."""
     for row in _lacking(snapshot, SETTINGS):
@@ -95,12 +91,7 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Uncertain("Settings", (fact,))
 
 
-@check(
-    "compose-lacks",
-    needs=(CHECKOUT,),
-    looks_like=("variable-not-read",),
-    ruled_out_by="the Compose file passes the .env, or each variable by name, to the application",
-)
+@check("compose-lacks", ruled_out_by="the Compose file passes the .env, or each variable by name, to the application")
 def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Docker Compose does not pass the application a variable that it reads."""
     compose, service = _checkout(snapshot).compose, locations_of(snapshot).service
@@ -219,12 +210,7 @@ def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Uncertain(name, (f"The keys of {name} could not be read: {other.unread}",))
 
 
-@check(
-    "unprovided",
-    needs=(CHECKOUT,),
-    looks_like=("variable-not-read",),
-    ruled_out_by="each secret that the code asks os.environ for is in a file or a task definition",
-)
+@check("unprovided", ruled_out_by="each secret that the code asks os.environ for is in a file or a task definition")
 def unprovided(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The code asks for a secret that nothing provides"""
     checkout, locations = _checkout(snapshot), locations_of(snapshot)
@@ -281,9 +267,7 @@ def initial_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "list-lacks",
-    needs=(CHECKOUT,),
     severity="info",
-    looks_like=("variable-not-read",),
     ruled_out_by="each list of variables in workflows and Compose files has what Settings requires",
 )
 def list_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -315,9 +299,7 @@ def initial_alone(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "list-alone",
-    needs=(CHECKOUT,),
     severity="info",
-    looks_like=("variable-not-read",),
     ruled_out_by="each secret in lists of the application's variables is read by Settings or by other code",
 )
 def list_alone(snapshot: Snapshot) -> Iterable[Evidence]:

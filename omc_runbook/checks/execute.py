@@ -254,7 +254,7 @@ def _judge_channels(
         source = next(iter(refused.values())).sentence.partition(":")[0]
         facts = (
             f"{source}: {role} may not call {', '.join(refused)}, which ECS Exec needs.",
-            *((f"{access.sentence}",) if access else ()),
+            *((access.sentence,) if access else ()),
         )
         grant = _then_start(snapshot, remedies.let_execute(role), services)
         remedy = remedy_of(access, ", ".join(refused), "*", grant) if access else grant

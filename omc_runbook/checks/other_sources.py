@@ -22,6 +22,7 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.model.value_from import Reference
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.other_references import FIELD, keys_read, permission_of, references_of
 from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.state import Snapshot
@@ -199,6 +200,7 @@ def _not_shown(snapshot: Snapshot) -> Iterator[tuple[OtherSource, list[KeyDemand
             yield OtherSource(reference=ref, arn=permission_of(ref, snapshot)[1]), demands[ref.source]
 
 
+@once
 def _demands(snapshot: Snapshot) -> dict[str, list[KeyDemand]]:
     """The references to other sources, by what they name."""
     demands: dict[str, list[KeyDemand]] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import chain
 from types import ModuleType
 from typing import Literal, TypedDict, Unpack
 
@@ -62,10 +61,8 @@ class Family:
 
 def checks_of(*modules: ModuleType) -> tuple[Check, ...]:
     """The checks that these modules registered, in their order there."""
-    checks: dict[str, list[Check]] = {module.__name__: [] for module in modules}
-    for check in _REGISTERED.values():
-        checks.get(check.run.__module__, []).append(check)
-    return tuple(chain.from_iterable(checks.values()))
+    names = [module.__name__ for module in modules]
+    return tuple(check for name in names for check in registered() if check.run.__module__ == name)
 
 
 def registered() -> tuple[Check, ...]:

@@ -27,7 +27,7 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 
-check = Family("deployment", needs=("services", "tasks"), hinders="tasks")
+check = Family("deployment", needs=("services", "tasks"), looks_like=("never-starts",), hinders="tasks")
 RemedyOf = Callable[[Snapshot, Stop], Remedy]
 
 EXIT_CODES = {
@@ -55,7 +55,6 @@ ECR = re.compile(r"\A(?P<account>\d+)\.dkr\.ecr\.(?P<region>[\w-]+)\.[\w.]+/(?P<
 
 @check(
     "pull-failed",
-    looks_like=("never-starts",),
     ruled_out_by="DescribeTasks: no recent task stopped with ResourceInitializationError",
     hindered_by=("secret", "calls"),
     not_in_sandbox="It is a consequence: every fault that keeps a secret from its tasks causes it",
@@ -68,7 +67,6 @@ def pull_failed(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "image-pull",
-    looks_like=("never-starts",),
     ruled_out_by="DescribeTasks: no stoppedReason says CannotPullContainerError",
     hindered_by=("calls",),
 )
@@ -79,7 +77,6 @@ def image_pull(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "log-group",
-    looks_like=("never-starts",),
     ruled_out_by="DescribeTasks: no stoppedReason names the log group or the log driver",
     hindered_by=("calls",),
 )
@@ -90,7 +87,6 @@ def log_group(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "volume",
-    looks_like=("never-starts",),
     ruled_out_by="DescribeTasks: no stoppedReason names a volume",
     not_in_sandbox="The sandbox's tasks mount no volumes",
 )
@@ -101,7 +97,6 @@ def volume(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "environment-file",
-    looks_like=("never-starts",),
     ruled_out_by="DescribeTasks: no stoppedReason names environment files",
     hindered_by=("calls",),
     not_in_sandbox="The sandbox's tasks get no environment files",
@@ -113,7 +108,6 @@ def environment_file(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "start-failed",
-    looks_like=("never-starts",),
     ruled_out_by="DescribeTasks: no stoppedReason says CannotStartContainerError",
     not_in_sandbox="The sandbox runs one application and pulls no image",
 )
@@ -169,7 +163,6 @@ def task_exits(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "no-capacity",
-    looks_like=("never-starts",),
     ruled_out_by="DescribeServices: no recent event reports missing capacity",
     not_in_sandbox="The sandbox has room for every task",
 )
