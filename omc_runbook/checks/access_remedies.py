@@ -66,18 +66,18 @@ def close(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> R
     key = found.key if found else None
     if key and key.policy and outsider.statement.startswith(key.policy.name):
         return remedies.put_key_policy(names, key.arn, policy_remedies.for_account(key.policy, labels, account))
-    policy = _policy_with(snapshot.resource_policies, labels)
-    if policy is None or policy is not snapshot.resource_policy:
+    policy = snapshot.resource_policy
+    if policy is None or not _has_statements(policy, labels):
         return remedies.advise(f"Change {outsider.statement}: an AWS service attached this policy.")
     return remedies.set_resource_policy(names, policy_remedies.for_account(policy, labels, account))
 
 
 def exclude(snapshot: Snapshot, outsider: Outsider) -> Remedy:
     """Take another account out of the secret's own policy."""
-    policy = _policy_with(snapshot.resource_policies, outsider.statement.split(", "))
-    if policy is None or policy is not snapshot.resource_policy:
+    policy, labels = snapshot.resource_policy, outsider.statement.split(", ")
+    if policy is None or not _has_statements(policy, labels):
         return remedies.advise(f"Change {outsider.statement}: an AWS service attached this policy.")
-    document = _without_principal(snapshot, policy, outsider.statement.split(", "), outsider.principal)
+    document = _without_principal(snapshot, policy, labels, outsider.principal)
     if document is None:
         return remedies.advise(f"Take {outsider.principal} out of {outsider.statement}.")
     return remedies.set_resource_policy(snapshot.environment.names, document)
@@ -115,9 +115,8 @@ def _principals(statement: Any) -> Iterator[str]:
         yield from texts(members) or ()
 
 
-def _policy_with(policies: Iterable[PolicyDocument], labels: Iterable[str]) -> PolicyDocument | None:
-    wanted = set(labels)
-    return next((each for each in policies if wanted <= {label for label, _ in each.statements}), None)
+def _has_statements(policy: PolicyDocument, labels: Iterable[str]) -> bool:
+    return {label for label, _ in policy.statements}.issuperset(labels)
 
 
 def _account(snapshot: Snapshot) -> str:

@@ -200,12 +200,8 @@ def create_alarm(snapshot: Snapshot) -> Remedy:
     else:
         metric = f"metricName={name},metricNamespace={NAMESPACE},metricValue=1"
         count = (
-            "--filter-name",
-            name,
-            "--filter-pattern",
-            filter_pattern(snapshot),
-            "--metric-transformations",
-            metric,
+            *("--filter-name", name, "--filter-pattern", filter_pattern(snapshot)),
+            *("--metric-transformations", metric),
         )
         remedy = _chain(
             *made,

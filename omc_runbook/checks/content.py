@@ -557,10 +557,7 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
     for member in _relevant_members(snapshot):
         before = previous.document.get(member.key)
         if before and _is_placeholder(snapshot, member) and not _is_placeholder(snapshot, before):
-            facts = (
-                describe(write),
-                f"{member.key} is a placeholder now, and a value in the previous version.",
-            )
+            facts = (describe(write), f"{member.key} is a placeholder now, and a value in the previous version.")
             remedy = remedies.restore(snapshot.environment, previous.version_id, current.version_id)
             yield Evidence(member.key, facts, remedy, services_reading(snapshot, member.key))
 

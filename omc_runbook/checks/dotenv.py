@@ -59,11 +59,9 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     template, paths = workstation.checkout.template, workstation.dotenv_paths
     own = next((each for each in paths if workstation.checkout.loaded_files and each.is_file()), None)
     if workstation.dotenv is None and own and not workstation.dangling_target:
-        facts = [
-            f"{workstation.path} does not exist.",
-            f"{own} does: the application's code loads it, Compose does not.",
-        ]
-        yield Evidence(workstation.path.name, tuple(facts), Remedy(command("ln", "-s", own, workstation.path)))
+        exists = f"{own} does: the application's code loads it, Compose does not."
+        link = Remedy(command("ln", "-s", own, workstation.path))
+        yield Evidence(workstation.path.name, (f"{workstation.path} does not exist.", exists), link)
         return
     if workstation.dotenv is None:
         facts = [f"{workstation.path} does not exist."]
@@ -85,31 +83,32 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         remedy = Remedy(f"{move} && {private}") if move else by_setup(snapshot, copy)
         yield Evidence(workstation.path.name, tuple(facts), remedy)
         return
+    for fact, where in _not_read(workstation):
+        yield Evidence(workstation.path.name, (f"{workstation.path} exists, but {fact}.",), Remedy(where))
+
+
+def _not_read(workstation: Workstation) -> Iterator[tuple[str, str]]:
+    """What does not read the .env that is there, as the end of a sentence, each with what to do."""
+    paths = workstation.dotenv_paths
     is_read = workstation.path in paths or workstation.path.resolve() in paths
     if workstation.checkout.loaded_files and not is_read:
-        facts = [f"{workstation.path} exists, but the application's code loads {', '.join(map(str, paths))}."]
         link = command("ln", "-s", workstation.path, paths[0])
         where = "Let the code load the .env at the top of the checkout." if paths[0].exists() else link
-        yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
+        yield f"the application's code loads {', '.join(map(str, paths))}", where
     elif paths and not is_read:
-        facts = [f"{workstation.path} exists, but Settings looks for {', '.join(map(str, paths))}."]
         folder = workstation.checkout.settings.folder
         seen = f", as seen from {folder}/" if folder else ""
         where = f"Set env_file in model_config to the .env at the top of the checkout{seen}."
-        yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
+        yield f"Settings looks for {', '.join(map(str, paths))}", where
     if workstation.missing_env_files:
         missing = ", ".join(map(str, workstation.missing_env_files))
-        facts = [f"{workstation.path} exists, but Docker Compose looks for {missing}."]
-        where = "Write .env, as seen from the compose file, into its env_file."
-        yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
+        yield f"Docker Compose looks for {missing}", "Write .env, as seen from the compose file, into its env_file."
     compose, (service, unset) = workstation.checkout.compose, _left_out(workstation)
     if compose and service and not (service.env_files and workstation.missing_env_files):
-        neither = f"neither it nor {', '.join(unset)}"
-        facts = [f"{workstation.path} exists, but Docker Compose passes service {service.name} {neither}."]
         where = f"Give service {service.name} env_file: .env in {compose.files[0].name}."
         if service.env_files:
             where = f"Add .env to env_file of service {service.name}, or {', '.join(unset)} to {service.env_files[-1]}."
-        yield Evidence(workstation.path.name, tuple(facts), Remedy(where))
+        yield f"Docker Compose passes service {service.name} neither it nor {', '.join(unset)}", where
 
 
 @check("dotenv-encoding", needs=(FILE,), looks_like=("dotenv-not-read",), ruled_out_by=".env is UTF-8 text")

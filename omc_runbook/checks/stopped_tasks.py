@@ -79,15 +79,8 @@ def fresh_stops(snapshot: Snapshot) -> tuple[Stop, ...]:
     """
     fresh: list[Stop] = []
     for service in snapshot.readers:
-        starts = [
-            moment
-            for moment in (
-                _current_since(snapshot),
-                service.created,
-                _well_since(snapshot, service),
-            )
-            if moment
-        ]
+        moments = (_current_since(snapshot), service.created, _well_since(snapshot, service))
+        starts = [moment for moment in moments if moment]
         recovered = recovered_since(snapshot, service)
         in_force = {deployment.id for deployment in service.deployments}
         ended = snapshot.last_failed(service) if service.rolled_back else None
