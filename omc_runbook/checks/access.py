@@ -69,60 +69,48 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     context = _context_of_ecs(snapshot)
     for arn, services in _roles(snapshot):
         permissions, name = snapshot.permissions[arn], iam.role_name(arn)
+        role = permissions.role
         if not permissions.exists:
             there = [iam.role_name(other) for other in snapshot.permissions if snapshot.permissions[other].exists]
             meant = next(iter(difflib.get_close_matches(name, there, n=1, cutoff=0.8)), "")
-            create = f"role {name} with the trust policy and permissions of the guide."
-            remedy = remedies.advise(
-                f"Set executionRoleArn to {meant} and register a new revision, or create {create}"
-                if meant
-                else f"Create {create}"
-            )
+            lead = f"Set executionRoleArn to {meant} and register a new revision, or create" if meant else "Create"
+            way = f"{lead} role {name} with the trust policy and permissions of the guide."
             fact = f"GetRole: there is no role {name}{f': did you mean {meant}?' if meant else '.'}"
-            yield Evidence(name, (fact,), remedy, services)
-        elif permissions.role is None:
+            yield Evidence(name, (fact,), remedies.advise(way), services)
+            continue
+        if role is None:
             yield Uncertain(name, tuple(gap.sentence for gap in permissions.unread))
-        else:
-            verdict = trusts(permissions.role.trust, ECS_TASKS, context)
-            refused = [stop for stop in stops_saying(snapshot, "role-untrusted") if name in stop.reason]
-            if verdict.decision == "unknown" and not refused:
-                yield Uncertain(name, (f"Its trust policy cannot be evaluated: {verdict.reason}.",))
-            elif verdict.decision != "allowed":
-                conditions = refusing_conditions(
-                    [permissions.role.trust], lambda policy: trusts(policy, ECS_TASKS, context), context
-                )
-                facts = (
-                    f"GetRole: the trust policy does not let {ECS_TASKS} assume {name}.",
-                    *(condition.sentence for condition in conditions),
-                    *conditions_of([permissions.role.trust], verdict.statements),
-                    *(stop.sentence for stop in refused[:1]),
-                )
-                if conditions and verdict.decision == "implicit-deny":
-                    sent = (
-                        f"aws:SourceAccount {context['aws:SourceAccount']} and aws:SourceArn {context['aws:SourceArn']}"
-                    )
-                    labels = " and ".join(condition.statement for condition in conditions)
-                    remedy = remedies.advise(f"Correct the Condition of {labels}: ECS calls with {sent}.")
-                elif verdict.decision == "explicit-deny":
-                    remedy = remedies.advise(f"Change {' and '.join(verdict.statements)}: it denies {ECS_TASKS}.")
-                else:
-                    service = {"Service": ECS_TASKS}
-                    document = extend(
-                        permissions.role.trust, Effect="Allow", Principal=service, Action="sts:AssumeRole"
-                    )
-                    remedy = remedies.trust(name, document)
-                yield Evidence(name, facts, remedy, services)
-            elif refused and permissions.role.arn != arn:
-                fact = (
-                    f"GetRole: the ARN of {name} is {permissions.role.arn}, not {arn}, which the task definition names."
-                )
-                register = remedies.advise(
-                    f"Set executionRoleArn to {permissions.role.arn} and register a new revision."
-                )
-                yield Evidence(name, (fact, refused[0].sentence), register, services)
-            elif permissions.role.arn != arn and not _has_started(snapshot, arn):
-                fact = f"GetRole: the ARN of {name} is {permissions.role.arn}; the task definition names {arn}."
-                yield Uncertain(name, (f"{fact} No task has started with that ARN, so ECS may not find the role.",))
+            continue
+        verdict = trusts(role.trust, ECS_TASKS, context)
+        refused = [stop for stop in stops_saying(snapshot, "role-untrusted") if name in stop.reason]
+        if verdict.decision == "unknown" and not refused:
+            yield Uncertain(name, (f"Its trust policy cannot be evaluated: {verdict.reason}.",))
+        elif verdict.decision != "allowed":
+            conditions = refusing_conditions([role.trust], lambda policy: trusts(policy, ECS_TASKS, context), context)
+            facts = (
+                f"GetRole: the trust policy does not let {ECS_TASKS} assume {name}.",
+                *(condition.sentence for condition in conditions),
+                *conditions_of([role.trust], verdict.statements),
+                *(stop.sentence for stop in refused[:1]),
+            )
+            if conditions and verdict.decision == "implicit-deny":
+                sent = " and ".join(f"{key} {context[key]}" for key in ("aws:SourceAccount", "aws:SourceArn"))
+                labels = " and ".join(condition.statement for condition in conditions)
+                remedy = remedies.advise(f"Correct the Condition of {labels}: ECS calls with {sent}.")
+            elif verdict.decision == "explicit-deny":
+                remedy = remedies.advise(f"Change {' and '.join(verdict.statements)}: it denies {ECS_TASKS}.")
+            else:
+                service = {"Service": ECS_TASKS}
+                document = extend(role.trust, Effect="Allow", Principal=service, Action="sts:AssumeRole")
+                remedy = remedies.trust(name, document)
+            yield Evidence(name, facts, remedy, services)
+        elif refused and role.arn != arn:
+            fact = f"GetRole: the ARN of {name} is {role.arn}, not {arn}, which the task definition names."
+            register = remedies.advise(f"Set executionRoleArn to {role.arn} and register a new revision.")
+            yield Evidence(name, (fact, refused[0].sentence), register, services)
+        elif role.arn != arn and not _has_started(snapshot, arn):
+            fact = f"GetRole: the ARN of {name} is {role.arn}; the task definition names {arn}."
+            yield Uncertain(name, (f"{fact} No task has started with that ARN, so ECS may not find the role.",))
 
 
 def _has_started(snapshot: Snapshot, role_arn: str) -> bool:
