@@ -223,10 +223,6 @@ def _address(pattern: str, value: str, keys: ConditionKeys) -> Truth:
         return None
 
 
-def _number(text: str) -> Decimal:
-    return Decimal(text)
-
-
 def _date(text: str) -> Decimal:
     """Seconds since 1970, from epoch seconds or an ISO 8601 date."""
     try:
@@ -261,7 +257,7 @@ _OPERATORS: dict[str, _Compare] = {
     "ArnLike": _arn,
     "Bool": _boolean,
     "IpAddress": _address,
-    **{f"Numeric{order}": _ordered(_number, holds) for order, holds in _ORDERS.items()},
+    **{f"Numeric{order}": _ordered(Decimal, holds) for order, holds in _ORDERS.items()},
     **{f"Date{order}": _ordered(_date, holds) for order, holds in _ORDERS.items()},
 }
 _NEGATED = {

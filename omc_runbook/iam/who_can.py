@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 from omc_runbook.iam import request_keys
@@ -227,7 +227,7 @@ class Judge:
         by_identity = any_of((_allowed(own), unread_own))
         delegated = any_of((_allowed(delegating), unread_resource)) if call.rule == "delegates" else True
         by_resource = any_of((_allowed(direct), unread_resource))
-        is_limited = identity.boundary is not None and by_resource is not False and self._is_limited(identity, call)
+        is_limited = identity.boundary is not None and by_resource is not False and _is_limited(identity, call, request)
         ways = (
             all_of((by_identity, bounded, delegated)),
             all_of((by_resource, bounded if is_limited else True)),
@@ -315,19 +315,6 @@ class Judge:
         if self.time is not None:
             keys["aws:CurrentTime"] = f"{self.time:%Y-%m-%dT%H:%M:%SZ}"
         return keys
-
-    def _is_limited(self, identity: Identity, call: ResourceCall) -> bool:
-        """Whether the boundary limits what the resource's policies allow: not where they name a user or a session."""
-        if identity.kind == "user":
-            return False
-
-        def allows(names: Collection[str]) -> bool:
-            request = replace(self._request(identity, call), principals=names)
-            return _allowed(apply(call.policies, request)) is True
-
-        if identity.session and _allows_session(identity, call, self._request(identity, call)):
-            return False
-        return is_limited_by_boundary(allows, identity.session_prefix, identity.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -441,9 +428,16 @@ def _flat(levels: Iterable[Iterable[AppliedStatement]]) -> list[AppliedStatement
     return [statement for level in levels for statement in level]
 
 
-def _allows_session(identity: Identity, call: ResourceCall, request: PolicyRequest) -> bool:
-    grants = [session_grants(policy, identity.session_arn) for policy in call.policies]
-    return _allowed(apply(grants, replace(request, principals=identity.names))) is True
+def _is_limited(identity: Identity, call: ResourceCall, request: PolicyRequest) -> bool:
+    """Whether the boundary limits what the resource's policies allow: not where they name a user or a session."""
+
+    def allow(policies: Sequence[PolicyDocument], names: Collection[str]) -> bool:
+        return _allowed(apply(policies, replace(request, principals=names))) is True
+
+    grants = [session_grants(policy, identity.session_arn) for policy in call.policies] if identity.session else []
+    if identity.kind == "user" or allow(grants, identity.names):
+        return False
+    return is_limited_by_boundary(partial(allow, call.policies), identity.session_prefix, identity.name)
 
 
 def _names_session(identity: Identity, policies: Iterable[PolicyDocument], action: str) -> bool:

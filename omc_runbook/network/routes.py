@@ -46,13 +46,14 @@ def find_egress(network: Network, subnet: Subnet, public_ip: bool) -> Egress | N
     table = table_of(network, subnet)
     if table is None:
         return _unknown("", subnet.id, f"DescribeRouteTables: {subnet.id} has no route table.")
-    egresses = [(route, _follow(network, subnet, table, route, public_ip)) for route in _public_routes(network, table)]
-    if not egresses:
+    public_routes = _public_routes(network, table)
+    if not public_routes:
         return _no_route(network, subnet, table)
-    default = egresses[-1][1]
+    egresses = [_follow(network, subnet, table, pair, public_ip) for pair in public_routes]
+    default = egresses[-1]
     # A more specific route takes precedence; which of them covers AWS's address is unknown.
-    differing = [egress for _, egress in egresses if bool(egress.obstacles) != bool(default.obstacles)]
-    covered = list(collapse_addresses(destination for destination, _ in _public_routes(network, table)))
+    differing = [egress for egress in egresses if bool(egress.obstacles) != bool(default.obstacles)]
+    covered = list(collapse_addresses(destination for destination, _ in public_routes))
     if differing or covered != list(INTERNET):
         sentence = f"DescribeRouteTables: the routes of {table.id} cover a part of the internet only, or split it."
         return _unknown(default.via, table.id, sentence)

@@ -72,7 +72,7 @@ def allows(
 
 def https_peers(rules: Iterable[Rule]) -> tuple[str, ...]:
     """The peers with which rules allow TCP 443: CIDRs, security group ids, prefix list ids."""
-    return tuple(peer for rule in rules if _spans(rule, HTTPS, HTTPS) for peer in rule.peers)
+    return tuple(peer for rule in rules if _spans(rule, HTTPS) for peer in rule.peers)
 
 
 def passes(
@@ -95,13 +95,13 @@ def deciding_entry(
 ) -> AclEntry | None:
     """The first entry that matches a port and all of the networks; None for none, which denies."""
     matching_entries = (entry for entry in entries if entry.egress == egress and entry.protocol in _TCP)
-    return next((entry for entry in matching_entries if _spans(entry, port, port) and _matches(entry, others)), None)
+    return next((entry for entry in matching_entries if _spans(entry, port) and _matches(entry, others)), None)
 
 
 def _decide(entries: Iterable[AclEntry], others: Sequence[IPv4Network], port: int) -> bool | None:
     partial = set()
     for entry in entries:
-        match = _matches(entry, others) if _spans(entry, port, port) else False
+        match = _matches(entry, others) if _spans(entry, port) else False
         if match:
             return None if (not entry.allow) in partial else entry.allow
         if match is None:
@@ -122,11 +122,11 @@ def _matches(entry: AclEntry, others: Sequence[IPv4Network]) -> bool | None:
     return None if any(other.overlaps(network) for other in others) else False
 
 
-def _spans(rule: Rule | AclEntry, first: int, last: int) -> bool:
+def _spans(rule: Rule | AclEntry, port: int) -> bool:
     if rule.protocol == "-1":
         return True
     # A rule without ports applies to all, and so does the pair (-1, -1) that some tools write.
     low, high = rule.first, rule.last
     if rule.protocol not in _TCP:
         return False
-    return low is None or high is None or low == high == -1 or (low <= first and last <= high)
+    return low is None or high is None or low == high == -1 or low <= port <= high
