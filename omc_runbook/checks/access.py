@@ -32,13 +32,12 @@ from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import NO_REMEDY, Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot.audit.secret_calls import ECS_TASKS
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
 NEEDS = ("secret", "services", "task_definitions", "permissions")
 check = Family("access", needs=NEEDS, looks_like=("access-denied",), hinders="secret")
-
-ECS_TASKS = "ecs-tasks.amazonaws.com"
 
 
 @check(

@@ -295,10 +295,7 @@ def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @check(
-    "desired-zero",
-    needs=("services",),
-    severity="warning",
-    ruled_out_by="DescribeServices: desiredCount is above 0",
+    "desired-zero", needs=("services",), severity="warning", ruled_out_by="DescribeServices: desiredCount is above 0"
 )
 def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
     """desiredCount is 0: delivery cannot be verified."""

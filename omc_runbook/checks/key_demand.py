@@ -30,6 +30,16 @@ class KeyDemand:
     injection: Injection
 
     @property
+    def reference(self) -> Reference:
+        """What the container's definition refers to."""
+        return self.injection.reference
+
+    @property
+    def variable(self) -> str:
+        """The variable that the container gets it as, or its log driver's option."""
+        return self.injection.variable
+
+    @property
     def in_force(self) -> bool:
         """Whether it is the service's own revision, not one that failed."""
         return self.definition.arn == self.service.task_definition_arn
@@ -69,7 +79,7 @@ def successions(snapshot: Snapshot) -> Iterator[Succession]:
 @once
 def secret_demands(snapshot: Snapshot) -> tuple[KeyDemand, ...]:
     """Every reference to the secret of a consumer's revision in force, or of one that has just failed."""
-    return tuple(demand for demand in all_demands(snapshot) if snapshot.is_own(demand.injection.reference))
+    return tuple(demand for demand in all_demands(snapshot) if snapshot.is_own(demand.reference))
 
 
 @once
@@ -124,7 +134,7 @@ def containers_in_force(snapshot: Snapshot) -> Iterator[tuple[Service, TaskDefin
 
 def content_for(snapshot: Snapshot, demand: KeyDemand) -> Content | None:
     """The content of the version that a reference names, else of the current one; None where it was not read."""
-    ref = demand.injection.reference
+    ref = demand.reference
     if ref.version_id:
         return snapshot.contents.get(ref.version_id)
     if ref.stage not in ("", "AWSCURRENT"):
@@ -142,15 +152,13 @@ def exchanged_key(snapshot: Snapshot, reference: Reference) -> str:
 @once
 def missing_keys(snapshot: Snapshot) -> Mapping[str, str]:
     """Keys that tasks reference and the version lacks, each with the key that is probably meant ("" for none)."""
-    referenced = {demand.injection.reference.key for demand in secret_demands(snapshot)}
+    referenced = {demand.reference.key for demand in secret_demands(snapshot)}
     similar = {}
     for demand in secret_demands(snapshot):
-        content, key = content_for(snapshot, demand), demand.injection.reference.key
+        content, key = content_for(snapshot, demand), demand.reference.key
         if key and content and content.document and content.document.get(key) is None:
             in_use = referenced | set(snapshot.environment.keys)
-            spare = [
-                other for other in content.document.keys if other not in in_use or other == demand.injection.variable
-            ]
+            spare = [other for other in content.document.keys if other not in in_use or other == demand.variable]
             alike = [other for other in content.document.keys if letters.is_same_but_for_case(other, key)]
             affixed = [other for other in spare if _is_affixed(key, other, snapshot.environment.words)]
             similar[key] = next(iter((*alike, *affixed)), "") or _similar(key, spare)
@@ -164,7 +172,7 @@ def referenced_keys(snapshot: Snapshot) -> frozenset[str]:
     variables = {variable_of(name, keys): name for name in keys}
     names = {ref.key for _, ref in _references(snapshot)}
     for demand in secret_demands(snapshot):
-        names.add(variables.get(demand.injection.variable, demand.injection.variable))
+        names.add(variables.get(demand.variable, demand.variable))
     return frozenset(names - {""})
 
 

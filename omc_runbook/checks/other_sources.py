@@ -77,7 +77,7 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
     for source, demands in _sources(snapshot, is_secret=True):
         stops = [stop for stop in fresh_stops(snapshot) if is_of_content(stop.reason) and _is_used(stop, demands)]
         for demand in demands:
-            key = demand.injection.reference.key
+            key = demand.reference.key
             citations = [stop for stop in stops if stop.service.name == demand.service.name and _means(stop, key)]
             if not key or not citations or (source.keys is not None and key in source.keys):
                 continue
@@ -87,7 +87,7 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
             read = f"GetSecretValue: {source.name} {lacking}" if source.keys is not None else ""
             facts = (*filter(None, (read,)), _users([demand]), citations[0].sentence)
             remedy = remedies.advise(
-                f"Add {key} to {source.name}, or correct the reference to {demand.injection.variable}, and redeploy."
+                f"Add {key} to {source.name}, or correct the reference to {demand.variable}, and redeploy."
             )
             services = frozenset({demand.service.name})
             yield Evidence(f"{source.name} {key}", facts, remedy, services, stems_from=_subjects([demand]))
@@ -122,7 +122,7 @@ def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             region = snapshot.environment.names.region
             fact = f"DescribeParameters: there is no parameter {source.name} in {region}."
             put = command("aws", "ssm", "put-parameter", "--name", source.name, "--type", "SecureString")
-            variable = demands[0].injection.variable
+            variable = demands[0].variable
             remedy = remedies.advise(
                 f"Write its value to the file PATH and create it with `{put} --value file://PATH --region {region}`,"
                 f" or correct the reference to {variable}, and redeploy."
@@ -137,7 +137,7 @@ def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         elif cited := _lacking(snapshot, source):
             selector = source.reference.text.removeprefix(source.arn).removeprefix(source.name).removeprefix(":")
             fact = f"DescribeParameters: {source.name} exists; the tasks' message says that {selector} of it does not."
-            reference = f"the reference to {demands[0].injection.variable}"
+            reference = f"the reference to {demands[0].variable}"
             remedy = remedies.advise(f"Correct the version or label {selector} in {reference}, and redeploy.")
             yield Evidence(source.name, (fact, _users(demands), cited[0].sentence), remedy, _services(demands))
 
@@ -223,10 +223,10 @@ def _problem(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand]) 
     if secret.deleted:
         return f"DescribeSecret: {secret.name} has DeletedDate {secret.deleted:%Y-%m-%d %H:%M} UTC: it cannot be read."
     for demand in demands:
-        stage, version = demand.injection.reference.stage or CURRENT, demand.injection.reference.version_id
+        stage, version = demand.reference.stage or CURRENT, demand.reference.version_id
         if not version and not secret.version_at(stage):
             return f"DescribeSecret: no version of {secret.name} has the label {stage}."
-        if version and demand.injection.reference.stage and secret.version_at(stage) != version:
+        if version and demand.reference.stage and secret.version_at(stage) != version:
             return f"DescribeSecret: version {version} of {secret.name} does not have the label {stage}."
         # DescribeSecret does not list versions without a label, which can still be read.
         if version not in ("", *secret.stages) and any(version in stop.reason for stop in fresh_stops(snapshot)):
@@ -239,10 +239,10 @@ def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand])
     if secret and secret.deleted:
         words = ("aws", "secretsmanager", "restore-secret", "--secret-id", secret.name, "--region", region)
         return Remedy(command(*words))
-    pinned = next((demand.injection for demand in demands if demand.injection.reference.version_id), None)
+    pinned = next((demand for demand in demands if demand.reference.version_id), None)
     if secret and pinned:
         return remedies.advise(f"Take the version id out of the reference to {pinned.variable}, then redeploy.")
-    labelled = next((each.injection for each in demands if each.injection.reference.names_version), None)
+    labelled = next((demand for demand in demands if demand.reference.names_version), None)
     if secret and labelled:
         label = command(labelled.reference.stage)
         return remedies.advise(
@@ -253,7 +253,7 @@ def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand])
         words = ("put-secret-value", "--secret-id", secret.name, "--secret-string", "file://PATH", "--region", region)
         put = command("aws", "secretsmanager", *words)
         return remedies.advise(f"Write its value to the file PATH and put it with `{put}`, then redeploy.")
-    variable = command(demands[0].injection.variable)
+    variable = command(demands[0].variable)
     if source.namesake:
         return remedies.advise(
             f"Write {command(source.namesake)} into the reference to {variable} in the place of that ARN, register a"
@@ -456,9 +456,9 @@ def _has_own(snapshot: Snapshot, demand: KeyDemand, key: str, stop: Stop) -> boo
 
 def _users(demands: list[KeyDemand]) -> str:
     names = dict.fromkeys(
-        f"{demand.injection.variable} of {demand.definition.label} {demand.container.name}" for demand in demands
+        f"{demand.variable} of {demand.definition.label} {demand.container.name}" for demand in demands
     )
-    return f"DescribeTaskDefinition: {', '.join(names)} from {demands[0].injection.reference.text}."
+    return f"DescribeTaskDefinition: {', '.join(names)} from {demands[0].reference.text}."
 
 
 def _subjects(demands: list[KeyDemand]) -> frozenset[str]:

@@ -48,8 +48,8 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secre
 def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom is malformed."""
     for demand in secret_demands(snapshot):
-        if demand.injection.reference.problem:
-            yield _about(snapshot, demand, f"The valueFrom is malformed: {demand.injection.reference.problem}.")
+        if demand.reference.problem:
+            yield _about(snapshot, demand, f"The valueFrom is malformed: {demand.reference.problem}.")
 
 
 @check(
@@ -61,7 +61,7 @@ def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
 def bare_name(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom is a plain name, which ECS looks up in SSM Parameter Store."""
     for demand in secret_demands(snapshot):
-        if demand.injection.reference.kind == "ssm" and not demand.injection.reference.problem:
+        if demand.reference.kind == "ssm" and not demand.reference.problem:
             yield _about(snapshot, demand, "The valueFrom is not a Secrets Manager ARN: ECS looks that name up in SSM.")
 
 
@@ -133,7 +133,7 @@ def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
     others = {name.replace(here, other): other for other in KNOWN if here in name and other != here} | others
     others.pop(name, None)
     for demand in all_demands(snapshot):
-        ref = demand.injection.reference
+        ref = demand.reference
         for other in (secret for other, secret in others.items() if value_from.is_secret_name(other, ref.secret_name)):
             yield _about(snapshot, demand, f"That is the secret of {other}; this is {here}.")
 
@@ -202,7 +202,7 @@ def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
     for demand, ref in _arns(snapshot):
         if ref.key or document is None:
             continue
-        variable = demand.injection.variable
+        variable = demand.variable
         found = _about(snapshot, demand, f"The key field is empty: {variable} gets every key's value.")
         if variable in variables:
             yield replace(found, remedy=remedies.with_runbook("troubleshoot", environment, found.remedy))
@@ -299,22 +299,22 @@ def sidecar_only(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     variables = frozenset(variable_of(key, keys) for key in keys) if read is None else frozenset(read)
     for demand, ref in _arns(snapshot):
         application = _application(demand)
-        if application is None or application is demand.container or demand.injection.variable not in variables:
+        if application is None or application is demand.container or demand.variable not in variables:
             continue
         own = {*application.environment, *(injection.variable for injection in application.secrets)}
         entry = keys.get(ref.key)
         # Of a foreign application, an address of the database says that it builds none from the password.
         has_address = read is None and entry is not None and entry.in_url and any(map(is_database_address, own))
-        if demand.injection.variable not in own and not has_address:
+        if demand.variable not in own and not has_address:
             fact = (
                 f"The application's container is {application.name}; its secrets and environment lack"
-                f" {demand.injection.variable}, which {demand.container.name} gets."
+                f" {demand.variable}, which {demand.container.name} gets."
             )
             if application.has_environment_files:
                 yield Uncertain(demand.subject, (fact, FROM_FILES))
                 continue
             move = remedies.advise(
-                f"Move the entry {command(demand.injection.variable)} from container {demand.container.name} to"
+                f"Move the entry {command(demand.variable)} from container {demand.container.name} to"
                 f" {application.name}, register a new revision and deploy it."
             )
             is_required = entry is None or entry.required
@@ -332,13 +332,13 @@ def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
     """A container sets one variable twice."""
     for demand in secret_demands(snapshot):
         names = [injection.variable for injection in demand.container.secrets]
-        if demand.injection.variable in demand.container.environment:
-            fact = f"{demand.injection.variable} is in the container's environment and in its secrets."
-            remedy = remedies.advise(f"Remove {demand.injection.variable} from environment, and deploy the revision.")
+        if demand.variable in demand.container.environment:
+            fact = f"{demand.variable} is in the container's environment and in its secrets."
+            remedy = remedies.advise(f"Remove {demand.variable} from environment, and deploy the revision.")
             yield _about(snapshot, demand, fact, remedy)
-        elif names.count(demand.injection.variable) > 1:
-            fact = f"{demand.injection.variable} occurs twice in the container's secrets."
-            remedy = remedies.advise(f"Remove all but one {demand.injection.variable} from secrets, and deploy.")
+        elif names.count(demand.variable) > 1:
+            fact = f"{demand.variable} occurs twice in the container's secrets."
+            remedy = remedies.advise(f"Remove all but one {demand.variable} from secrets, and deploy.")
             yield _about(snapshot, demand, fact, remedy)
 
 
@@ -397,7 +397,7 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if not demand.is_variable:
             continue
         former, label = in_service.get((demand.definition.arn, ref.key), ("", ""))
-        names, variable = snapshot.environment.names, demand.injection.variable
+        names, variable = snapshot.environment.names, demand.variable
         source = source_of(snapshot, [demand.definition], demand.container.name)
         what = f"Key {ref.key} is injected as {letters.spell(variable)}"
         if odd := letters.describe(variable):
@@ -435,26 +435,26 @@ def _owner(snapshot: Snapshot, demand: KeyDemand) -> str:
         for other in demand.container.secrets
     ):
         return mine.variable
-    owner = {variable_of(key, keys): key for key in keys}.get(demand.injection.variable, "")
-    return owner if demand.injection.reference.key in keys and owner != demand.injection.reference.key else ""
+    owner = {variable_of(key, keys): key for key in keys}.get(demand.variable, "")
+    return owner if demand.reference.key in keys and owner != demand.reference.key else ""
 
 
 def _unset(snapshot: Snapshot, demand: KeyDemand) -> str:
     """The variable that the main service reads for a key and that its revision leaves unset; "" for none."""
-    key, keys = demand.injection.reference.key, snapshot.environment.keys
+    key, keys = demand.reference.key, snapshot.environment.keys
     read = snapshot.checkout.reads if snapshot.checkout else None
     due = variable_of(key, keys)
     if not key or demand.service.name != snapshot.environment.names.service or due in demand.definition.variables:
         return ""
-    expected = key in keys if read is None else due in read and demand.injection.variable not in read
+    expected = key in keys if read is None else due in read and demand.variable not in read
     return due if expected else ""
 
 
 def _arns(snapshot: Snapshot) -> Iterator[tuple[KeyDemand, Reference]]:
     """References that are well-formed Secrets Manager ARNs."""
     for demand in secret_demands(snapshot):
-        if demand.injection.reference.kind == "secretsmanager" and not demand.injection.reference.problem:
-            yield demand, demand.injection.reference
+        if demand.reference.kind == "secretsmanager" and not demand.reference.problem:
+            yield demand, demand.reference
 
 
 def _here(snapshot: Snapshot) -> Iterator[tuple[KeyDemand, Reference]]:
@@ -485,16 +485,16 @@ def _about(
     fact: str,
     remedy: Remedy | None = None,
 ) -> Evidence:
-    reference, keys = demand.injection.reference, snapshot.environment.keys
-    own_keys = [name for name in keys if variable_of(name, keys) == demand.injection.variable]
-    key = exchanged_key(snapshot, reference) or reference.key or next(iter(own_keys), demand.injection.variable)
+    reference, keys = demand.reference, snapshot.environment.keys
+    own_keys = [name for name in keys if variable_of(name, keys) == demand.variable]
+    key = exchanged_key(snapshot, reference) or reference.key or next(iter(own_keys), demand.variable)
     arn = snapshot.secret.arn if snapshot.secret and snapshot.secret.arn != reference.secret_arn else ""
     names, source = snapshot.environment.names, source_of(snapshot, [demand.definition], demand.container.name)
-    mend = remedy or source.register(names, f'"${{var.secrets_arn}}:{key}::"', demand.injection.variable, arn)
-    where = f"{demand.definition.label}, container {demand.container.name}: {demand.injection.variable}"
+    mend = remedy or source.register(names, f'"${{var.secrets_arn}}:{key}::"', demand.variable, arn)
+    where = f"{demand.definition.label}, container {demand.container.name}: {demand.variable}"
     return Evidence(
         demand.subject,
-        (f"{where} from {letters.spell(demand.injection.reference.text)}.", fact),
+        (f"{where} from {letters.spell(demand.reference.text)}.", fact),
         mend,
         frozenset({demand.service.name}),
     )
@@ -502,7 +502,7 @@ def _about(
 
 def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str) -> Evidence:
     """A pin is a warning while its version can be read, and keeps tasks from starting when it cannot."""
-    ref, secret = demand.injection.reference, snapshot.secret
+    ref, secret = demand.reference, snapshot.secret
     problem = ""
     if secret and "versions" not in snapshot.gaps:
         labelled = secret.version_at(ref.stage) if ref.stage else ref.version_id

@@ -41,12 +41,10 @@ class VariableLocations:
         self.snapshot, self.checkout = snapshot, checkout
         self.catalogue = snapshot.environment.keys
         demands = [demand for demand in all_demands(snapshot) if demand.in_force and demand.is_variable]
-        own = [demand for demand in demands if snapshot.is_own(demand.injection.reference)]
-        self.defined = {
-            (demand.container.name, demand.injection.variable): demand.injection.reference.key for demand in own
-        }
+        own = [demand for demand in demands if snapshot.is_own(demand.reference)]
+        self.defined = {(demand.container.name, demand.variable): demand.reference.key for demand in own}
         """By container and variable the key, as task definitions in force have it."""
-        self.foreign = {(demand.container.name, demand.injection.variable) for demand in demands} - self.defined.keys()
+        self.foreign = {(demand.container.name, demand.variable) for demand in demands} - self.defined.keys()
         """Containers and variables that come from another secret, or from a parameter of SSM."""
         environments = {*KNOWN, *snapshot.environment.others}
         declared = checkout.task_definitions

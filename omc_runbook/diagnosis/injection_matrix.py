@@ -60,7 +60,7 @@ def rows(snapshot: Snapshot) -> Iterator[Row]:
     """Every reference of the consumers to the secret, in the order of services and variables."""
     for demand in filter(lambda demand: demand.in_force, secret_demands(snapshot)):
         member, present = _member(snapshot, demand)
-        ref = demand.injection.reference
+        ref = demand.reference
         counts = Counter(
             freshness.of_variable(snapshot, task, demand.container, demand.injection)
             for task in snapshot.running(demand.service)
@@ -68,7 +68,7 @@ def rows(snapshot: Snapshot) -> Iterator[Row]:
         yield Row(
             demand.service.name,
             demand.container.name,
-            demand.injection.variable,
+            demand.variable,
             ref.key or "(whole secret)",
             demand.definition.label,
             ref.version_id or ref.stage or "AWSCURRENT",
@@ -84,7 +84,7 @@ def _member(snapshot: Snapshot, demand: KeyDemand) -> tuple[Member | None, bool 
     content = content_for(snapshot, demand)
     if content is None or content.document is None:
         return None, None
-    member = content.document.get(demand.injection.reference.key)
+    member = content.document.get(demand.reference.key)
     return member, member is not None
 
 
