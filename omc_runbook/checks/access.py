@@ -314,14 +314,12 @@ def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
 def _roles(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str]]]:
     """The execution roles with the services that use each."""
     for arn in snapshot.permissions:
-        yield (
-            arn,
-            frozenset(
-                service.name
-                for service in snapshot.readers
-                if any(revision.execution_role_arn == arn for revision in snapshot.revisions(service))
-            ),
+        services = (
+            service.name
+            for service in snapshot.readers
+            if any(revision.execution_role_arn == arn for revision in snapshot.revisions(service))
         )
+        yield arn, frozenset(services)
 
 
 def _simulated(snapshot: Snapshot, arn: str) -> bool:

@@ -403,13 +403,8 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 f"{last.name} {then}, and so let itself in.",
                 *_sentences([first.verdict]),
             )
-            yield Evidence(
-                identity.name,
-                facts,
-                access_remedies.withdraw_step(snapshot, first),
-                _services(snapshot, identity),
-                severity,
-            )
+            remedy = access_remedies.withdraw_step(snapshot, first)
+            yield Evidence(identity.name, facts, remedy, _services(snapshot, identity), severity)
         elif each.becomes:
             yield Uncertain(identity.name, (f"Whether it can let itself in: {conditions_of(each.becomes)}",))
     if administrators or assuming:

@@ -171,19 +171,17 @@ def _rewrite(identity: Identity, policy: PolicyDocument, statements: Sequence[An
     if policy.group:
         kind, name = "group", policy.group.rpartition("/")[2]
         needs = f"It changes what every member of group {name} may do."
-    holder = (f"--{kind}-name", name)
+    holder, policy_name = (f"--{kind}-name", name), ("--policy-name", policy.name)
+    put = command("aws", "iam", f"put-{kind}-policy", *holder, *policy_name, "--policy-document", text)
     if policy.kind == "managed":
         detach = command("aws", "iam", f"detach-{kind}-policy", *holder, "--policy-arn", policy.origin)
         if _AWS_MANAGED in policy.origin:
-            put = ("aws", "iam", f"put-{kind}-policy", *holder, "--policy-name", policy.name, "--policy-document", text)
-            return Remedy(f"{command(*put)} && {detach}" if statements else detach, needs=needs)
+            return Remedy(f"{put} && {detach}" if statements else detach, needs=needs)
         if not statements:
             return Remedy(detach, needs=needs)
         words = ("create-policy-version", "--policy-arn", policy.origin, "--policy-document", text)
         version = Remedy(command("aws", "iam", *words, "--set-as-default"))
         return replace(version, needs=f"Whatever else {policy.name} is attached to changes too.")
-    policy_name = ("--policy-name", policy.name)
     if not statements:
         return Remedy(command("aws", "iam", f"delete-{kind}-policy", *holder, *policy_name), needs=needs)
-    put = ("aws", "iam", f"put-{kind}-policy", *holder, *policy_name, "--policy-document", text)
-    return Remedy(command(*put), needs=needs)
+    return Remedy(put, needs=needs)

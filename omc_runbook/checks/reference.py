@@ -93,15 +93,11 @@ def kms_cross_account(snapshot: Snapshot) -> Iterable[Evidence]:
         secret = foreign or own
         if secret and ref.account != snapshot.caller.account and not secret.kms_key_id:
             fact = f"DescribeSecret: {secret.name} in account {ref.account} has no KmsKeyId, so the AWS managed key."
-            yield _about(
-                snapshot,
-                demand,
-                fact,
-                remedy=remedies.advise(
-                    f"In account {ref.account}, encrypt {secret.name} with a customer managed key, and allow this"
-                    " account's execution role in its key policy."
-                ),
+            remedy = remedies.advise(
+                f"In account {ref.account}, encrypt {secret.name} with a customer managed key, and allow this account's"
+                " execution role in its key policy."
             )
+            yield _about(snapshot, demand, fact, remedy)
 
 
 @check(
@@ -479,12 +475,7 @@ def _is_foreign_and_there(snapshot: Snapshot, ref: Reference) -> bool:
     return secret is not None and not secret.kms_key_id
 
 
-def _about(
-    snapshot: Snapshot,
-    demand: KeyDemand,
-    fact: str,
-    remedy: Remedy | None = None,
-) -> Evidence:
+def _about(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy | None = None) -> Evidence:
     reference, keys = demand.reference, snapshot.environment.keys
     own_keys = [name for name in keys if variable_of(name, keys) == demand.variable]
     key = exchanged_key(snapshot, reference) or reference.key or next(iter(own_keys), demand.variable)
@@ -492,12 +483,8 @@ def _about(
     names, source = snapshot.environment.names, source_of(snapshot, [demand.definition], demand.container.name)
     mend = remedy or source.register(names, f'"${{var.secrets_arn}}:{key}::"', demand.variable, arn)
     where = f"{demand.definition.label}, container {demand.container.name}: {demand.variable}"
-    return Evidence(
-        demand.subject,
-        (f"{where} from {letters.spell(demand.reference.text)}.", fact),
-        mend,
-        frozenset({demand.service.name}),
-    )
+    facts = (f"{where} from {letters.spell(reference.text)}.", fact)
+    return Evidence(demand.subject, facts, mend, frozenset({demand.service.name}))
 
 
 def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str) -> Evidence:

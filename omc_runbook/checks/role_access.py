@@ -446,15 +446,8 @@ def _denies(permissions: Permissions, resource: str, context: Keys) -> bool:
 def _principals(role_arn: str) -> frozenset[str]:
     """The principals by which a resource policy can name a task's session of a role."""
     _, partition, _, _, account, _ = role_arn.split(":", 5)
-    name = iam.role_name(role_arn)
-    return frozenset(
-        {
-            role_arn,
-            account,
-            _root(role_arn),
-            f"arn:{partition}:sts::{account}:assumed-role/{name}/{request_keys.SESSION}",
-        }
-    )
+    session = f"arn:{partition}:sts::{account}:assumed-role/{iam.role_name(role_arn)}/{request_keys.SESSION}"
+    return frozenset({role_arn, account, _root(role_arn), session})
 
 
 def _root(role_arn: str) -> str:

@@ -162,16 +162,12 @@ def compose_profile(snapshot: Snapshot) -> Iterable[Evidence]:
 def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
     """A Compose file uses a variable that has no value."""
     workstation = workstation_of(snapshot)
-    compose, unset = (
-        workstation.checkout.compose,
-        workstation.compose_config.unset if workstation.compose_config else frozenset(),
-    )
-    for name in compose.interpolated if compose else ():
-        if name in unset:
+    compose, config = workstation.checkout.compose, workstation.compose_config
+    for name in compose.interpolated if compose and config else ():
+        if config and name in config.unset:
             fact = f"docker compose config: {name} is not set: Docker Compose inserts an empty string."
-            yield Evidence(
-                name, (fact,), Remedy(f"Write {name}= and a value into {workstation.path}, if it needs one.")
-            )
+            remedy = Remedy(f"Write {name}= and a value into {workstation.path}, if it needs one.")
+            yield Evidence(name, (fact,), remedy)
 
 
 @check(
@@ -183,10 +179,8 @@ def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
 def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     """The shell sets a variable and overrides the .env."""
     workstation = workstation_of(snapshot)
-    used = {
-        *workstation.checkout.reads,
-        *(workstation.checkout.compose.interpolated if workstation.checkout.compose else ()),
-    }
+    compose = workstation.checkout.compose
+    used = {*workstation.checkout.reads, *(compose.interpolated if compose else ())}
     for name in sorted(_in_shell(workstation) & used):
         fact = f"{name} is set in this shell's environment to another value than in the .env."
         yield Evidence(name, (fact,), Remedy(command("unset", name)))
@@ -296,12 +290,10 @@ def template_value(snapshot: Snapshot) -> Iterable[Evidence]:
     workstation = workstation_of(snapshot)
     template = workstation.checkout.template
     for entry in template.entries if template else ():
-        value = (
-            Masked(entry.value, entry.name)
-            if workstation.is_secret(entry.name) and len(entry.value) >= OPAQUE
-            else None
-        )
-        if template and is_value(value) and value and digits_of_guesses(value) > OPAQUE:
+        if not workstation.is_secret(entry.name) or len(entry.value) < OPAQUE:
+            continue
+        value = Masked(entry.value, entry.name)
+        if template and is_value(value) and digits_of_guesses(value) > OPAQUE:
             fact = f"{template.file.name}, line {entry.line}: {entry.name} has no placeholder."
             remedy = Remedy(f"Write a placeholder there, and give {entry.name} a new value everywhere it is used.")
             yield Evidence(entry.name, (fact,), remedy)
@@ -402,11 +394,8 @@ def _overrides(
     if is_blank(mine) and _matches(setting.value, default):
         # The .env leaves the value to the file's default.
         return False
-    real = (
-        workstation.compose_config.environment.get(service.name, {}).get(setting.variable)
-        if workstation.compose_config
-        else None
-    )
+    config = workstation.compose_config
+    real = config.environment.get(service.name, {}).get(setting.variable) if config else None
     # YAML may have written true for True.
     if (
         real is None
