@@ -45,24 +45,7 @@ ACTIONS = Actions(
     compares_environments=True,
 )
 
-parameters = partial(
-    plan_review.parameters,
-    "add_key",
-    (
-        "environment",
-        "runbook_toml",
-        "repository",
-        "key",
-        "description",
-        "obtain_from",
-        "required",
-        "type",
-        "containers",
-        "environments",
-        "values_from",
-        "terraform_dir",
-    ),
-)
+parameters = partial(plan_review.parameters, "add_key")
 """The notebook's parameters, or those of the plan's file."""
 
 

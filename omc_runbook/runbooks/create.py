@@ -72,13 +72,11 @@ ACTIONS = Actions(
 )
 
 
-parameters = partial(plan_review.parameters, "create", ("environment", "runbook_toml", "terraform_dir"))
+parameters = partial(plan_review.parameters, "create")
 """The notebook's parameters, or those of the plan's file."""
 
-
-def begin(environment: str, runbook_toml: str = "") -> Run:
-    """Begin on one environment; raises as `run.reach` does."""
-    return unfinished.begin("create", environment, runbook_toml)
+begin = partial(unfinished.begin, "create")
+"""Begins on one environment; raises as `run.reach` does."""
 
 
 def pickers(run: Run) -> tuple[Picker, ...]:

@@ -17,7 +17,9 @@ from omc_runbook.model.suggestions import nearest
 P = ParamSpec("P")
 R = TypeVar("R")
 
-NOT_AGAIN = PASTED | {"apply", "confirm", "plan_to", "plan_from"}
+OF_ONE_RUN = frozenset({"apply", "confirm", "plan_to", "plan_from"})
+"""Parameters that say what a run does with its plan, and not what it plans."""
+NOT_AGAIN = PASTED | OF_ONE_RUN
 """Parameters without which a change is finished: those of a single run, and pasted text."""
 
 _KINDS = frozenset({"str", "bool", "int"})

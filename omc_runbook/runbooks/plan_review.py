@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from omc_runbook.model.suggestions import expand
 from omc_runbook.report.archive import plan_file
 from omc_runbook.report.archive.plan_file import LIFETIME, FiledPlan, PlanFile
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.runbooks.own_parameters import takes_parameters
+from omc_runbook.runbooks.own_parameters import OF_ONE_RUN, takes_parameters
 from omc_runbook.runbooks.run import Run, now
 from omc_runbook.snapshot.state import Snapshot
 
@@ -69,20 +69,15 @@ NO_REVIEW = Review(ALONE, WAYS)
 
 @takes_parameters
 def parameters(
-    runbook: str,
-    names: Sequence[str],
-    plan_to: str,
-    plan_from: str,
-    apply: bool,
-    *values: str | bool,
-    clock: Callable[[], datetime] = now,
+    runbook: str, plan_to: str, plan_from: str, apply: bool, *values: str | bool, clock: Callable[[], datetime] = now
 ) -> Parameters:
-    """A notebook's parameters of these names, or with `plan_from` those of the plan's file.
+    """A notebook's parameters that a plan depends on, in its order, or with `plan_from` those of the plan's file.
 
     Raises UsageError for files that cannot be, for a chosen parameter that contradicts the plan (one at its default
     chooses nothing), and where `plan_to` meets `plan_from` or `apply`; ConflictError for a plan that is past.
     """
     declared = {each.name: each for each in notebooks.describe(runbook).parameters}
+    names = [name for name in declared if name not in OF_ONE_RUN]
     chosen = {name: of_notebook(name, value, declared[name].kind) for name, value in zip(names, values, strict=True)}
     if plan_to and (plan_from or apply):
         other = "plan_from" if plan_from else "apply"

@@ -51,13 +51,11 @@ ACTIONS = Actions(
 )
 
 
-parameters = partial(plan_review.parameters, "restore", ("environment", "runbook_toml", "version"))
+parameters = partial(plan_review.parameters, "restore")
 """The notebook's parameters, or those of the plan's file."""
 
-
-def begin(environment: str, runbook_toml: str = "") -> Run:
-    """Begin on one environment; raises as `run.reach` does."""
-    return unfinished.begin("restore", environment, runbook_toml)
+begin = partial(unfinished.begin, "restore")
+"""Begins on one environment; raises as `run.reach` does."""
 
 
 def pickers(run: Run, snapshot: Snapshot, history: VersionHistory, version: str) -> tuple[Picker, ...]:

@@ -53,17 +53,11 @@ __all__ = [
 ACTIONS = OF_UPDATE
 
 
-parameters = partial(
-    plan_review.parameters,
-    "rotate",
-    ("environment", "runbook_toml", "keys", "values_from", "database_url_from", "on_failure"),
-)
+parameters = partial(plan_review.parameters, "rotate")
 """The notebook's parameters, or those of the plan's file."""
 
-
-def begin(environment: str, runbook_toml: str = "") -> Run:
-    """Begin on one environment; raises as `run.reach` does."""
-    return unfinished.begin("rotate", environment, runbook_toml)
+begin = partial(unfinished.begin, "rotate")
+"""Begins on one environment; raises as `run.reach` does."""
 
 
 def pickers(

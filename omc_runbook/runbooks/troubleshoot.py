@@ -89,17 +89,11 @@ ACTIONS = Actions(
 )
 
 
-parameters = partial(
-    plan_review.parameters,
-    "troubleshoot",
-    ("environment", "runbook_toml", "symptom", "service", "task", "error_text", "repository", "allow_code"),
-)
+parameters = partial(plan_review.parameters, "troubleshoot")
 """The notebook's parameters, or those of the plan's file."""
 
-
-def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:
-    """Begin on one environment; raises as `run.reach` does."""
-    return unfinished.begin("troubleshoot", environment, runbook_toml, service)
+begin = partial(unfinished.begin, "troubleshoot")
+"""Begins on one environment; raises as `run.reach` does."""
 
 
 def pickers(run: Run, snapshot: Snapshot, symptom: str, service: str) -> tuple[Picker, ...]:

@@ -46,15 +46,11 @@ __all__ = [
 ACTIONS = OF_UPDATE
 
 
-parameters = partial(
-    plan_review.parameters, "update", ("environment", "runbook_toml", "values_from", "keys", "remove", "keep_source")
-)
+parameters = partial(plan_review.parameters, "update")
 """The notebook's parameters, or those of the plan's file."""
 
-
-def begin(environment: str, runbook_toml: str = "") -> Run:
-    """Begin on one environment; raises as `run.reach` does."""
-    return unfinished.begin("update", environment, runbook_toml)
+begin = partial(unfinished.begin, "update")
+"""Begins on one environment; raises as `run.reach` does."""
 
 
 def pickers(run: Run, snapshot: Snapshot, keys: str, values_from: str) -> tuple[Picker, ...]:

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import stat
+from ast import literal_eval
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -72,7 +73,7 @@ def chosen(plan_to: object = "", plan_from: object = "", apply: bool = False, **
     if plan_to:
         values["values_from"] = "file:new.env"
     files = (str(plan_to), str(plan_from))
-    return plan_review.parameters("update", NAMES, *files, apply, *values.values(), clock=lambda: NOW)
+    return plan_review.parameters("update", *files, apply, *values.values(), clock=lambda: NOW)
 
 
 def an_update(snapshot: Snapshot, value: str = PASSWORD, origin: str = "file new.env") -> SecretPlan:
@@ -347,9 +348,11 @@ def test_a_new_key_is_bound_to_files_and_what_terraform_does_is_not() -> None:
 @pytest.mark.parametrize("runbook", ["add_key", "create", "restore", "rotate", "troubleshoot", "update"])
 def test_a_plan_has_each_parameter_of_its_notebook(runbook: str) -> None:
     """All but those that say whether and from which file it is applied."""
-    declared = {each.name for each in describe(runbook).parameters}
-    _, names = import_module(f"omc_runbook.runbooks.{runbook}").parameters.args
-    assert len(names) == len({*names}) and {*names} == declared - {"plan_to", "plan_from", "apply", "confirm"}
+    declared = [each.name for each in describe(runbook).parameters]
+    names = [name for name in declared if name not in ("plan_to", "plan_from", "apply", "confirm")]
+    values = {each.name: literal_eval(each.default) for each in describe(runbook).parameters if each.name in names}
+    found = import_module(f"omc_runbook.runbooks.{runbook}").parameters("", "", False, *values.values())
+    assert len(names) == len({*names}) and {**found.values} == values and [*found.values] == names
 
 
 def test_a_pasted_text_is_in_no_printed_command() -> None:
