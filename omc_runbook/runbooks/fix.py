@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -21,7 +21,7 @@ from omc_runbook.runbooks.button import Choice
 from omc_runbook.runbooks.closing import Closing, Displays, button_label, stopped_label
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
-from omc_runbook.runbooks.run import Run, ignore
+from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.history import read_history
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionHistory
@@ -53,19 +53,12 @@ def follow(findings: Sequence[Finding], plan: FixPlan, snapshot: Snapshot) -> tu
     return advice.follow(findings, plan, snapshot)
 
 
-def apply(
-    run: Run,
-    plan: FixPlan,
-    apply: bool,
-    confirm: str = "",
-    step: Callable[[str], None] = ignore,
-    live: LiveChange | None = None,
-) -> FixResult | None:
+def apply(run: Run, plan: FixPlan, apply: bool, confirm: str = "", live: LiveChange | None = None) -> FixResult | None:
     """Take the steps and verify them if `apply` is set; None in a dry run.
 
     Raises UsageError in production without its name in `confirm`, and what `executor.apply` raises.
     """
-    return executor.apply(run.target.context(step, live), plan) if run.may_change(apply, confirm) else None
+    return executor.apply(run.target.context(live), plan) if run.may_change(apply, confirm) else None
 
 
 @own_parameters.takes_parameters
@@ -84,7 +77,7 @@ def closing(
     run, plan = review.attach(run), replace(plan, notes=complaint.notes)
 
     def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
-        result = apply(run, plan, may_apply, confirm, live=live)
+        result = apply(run, plan, may_apply, confirm, live)
         yield "result", fix.result(plan, result)
         yield "proof", changes.proof(result)
         after = look(run, complaint, repository, allow_code) if result else snapshot

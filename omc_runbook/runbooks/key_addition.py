@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from omc_runbook.runbooks.closing import Closing, Displays, stopped_label
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.new_key import plan
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
-from omc_runbook.runbooks.run import Run, ignore, now, reach
+from omc_runbook.runbooks.run import Run, now, reach
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation import git
 
@@ -71,12 +71,7 @@ def look(run: Run) -> Snapshots:
 
 
 def apply(
-    run: Run,
-    plan: AddKeyPlan | None,
-    apply: bool,
-    confirm: str = "",
-    step: Callable[[str], None] = ignore,
-    live: LiveChange | None = None,
+    run: Run, plan: AddKeyPlan | None, apply: bool, confirm: str = "", live: LiveChange | None = None
 ) -> AddKeyResult | None:
     """Add the key as planned if `apply` is set; None in a dry run.
 
@@ -87,7 +82,7 @@ def apply(
         raise UsageError('key is empty: name the key to add, as in key = "NEW_API_KEY". Nothing was written.')
     if not run.may_change(apply, confirm) or plan is None:
         return None
-    return executor.apply(plan, {target.environment.name: target.context(step, live) for target in run.targets})
+    return executor.apply(plan, {target.environment.name: target.context(live) for target in run.targets})
 
 
 def judge(
@@ -137,7 +132,7 @@ def closing(
     run = review.attach(run)
 
     def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
-        result = apply(run, plan, may_apply, confirm, live=live)
+        result = apply(run, plan, may_apply, confirm, live)
         yield "result", report.result(plan, result)
         yield "proof", changes.proof(result)
         after = look(run) if result else before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from omc_runbook.aws.session import Clients
@@ -31,7 +30,7 @@ from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
-from omc_runbook.runbooks.run import NOBODY, LocalTarget, Run, Target, diagnose, ignore, now, public_words
+from omc_runbook.runbooks.run import NOBODY, LocalTarget, Run, Target, diagnose, now, public_words
 from omc_runbook.snapshot import shared_values
 from omc_runbook.snapshot.reading import identify
 from omc_runbook.snapshot.state import Snapshot
@@ -150,7 +149,6 @@ def apply(
     apply: bool,
     confirm: str = "",
     backup: bool = False,
-    step: Callable[[str], None] = ignore,
     starts: bool = True,
     live: LiveChange | None = None,
 ) -> DotenvResult | None:
@@ -169,11 +167,7 @@ def apply(
             return StartResult("", "This course does not start the application.")
         return executor.start(checkout, variables, live.sleep)
 
-    def announce(name: str) -> None:
-        live.announce(name)
-        step(name)
-
-    return executor.apply(plan, backup, now(), start, announce, live.tell)
+    return executor.apply(plan, backup, now(), start, live.announce, live.tell)
 
 
 @takes_parameters
@@ -189,7 +183,7 @@ def closing(
     """Write and start, if `may_apply` is set: result, start, outcome, undo; `starts` is as in `apply`."""
 
     def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
-        result = apply(run, plan, may_apply, confirm, backup, starts=starts, live=live)
+        result = apply(run, plan, may_apply, confirm, backup, starts, live)
         yield "result", report.result(plan, result)
         after = look(run, result) if result else snapshot
         yield "start", report.start(result, after)

@@ -77,10 +77,6 @@ known_environment: ContextVar[Environment | None] = ContextVar("known_environmen
 """An environment that need not be looked for."""
 
 
-def ignore(step: str) -> None:
-    """Ignore the steps of a change."""
-
-
 @dataclass(frozen=True)
 class Target:
     """An environment of a run, its clients, and the caller's identity."""
@@ -165,20 +161,15 @@ class Target:
             snapshot, workstation=replace(workstation, shared_values=values, start_messages=complaint.start_problems)
         )
 
-    def context(self, step: Callable[[str], None] = ignore, live: LiveChange | None = None) -> ChangeContext:
-        """What a change of this environment works with; `step` is called with each step's name as it begins."""
+    def context(self, live: LiveChange | None = None) -> ChangeContext:
+        """What a change of this environment works with."""
         live = live or LiveChange()
-
-        def announce(name: str) -> None:
-            live.announce(name)
-            step(name)
-
         return ChangeContext(
             clients=self.clients,
             cluster=self.environment.names.cluster,
             look=self.look,
             show=live.show,
-            announce=announce,
+            announce=live.announce,
             clock=live,
             tell=live.tell,
         )

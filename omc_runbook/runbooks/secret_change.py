@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -26,7 +26,7 @@ from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Choice
 from omc_runbook.runbooks.closing import Closing, Displays, button_label, shorten, stopped_label
 from omc_runbook.runbooks.live_change import LiveChange
-from omc_runbook.runbooks.run import Run, diagnose, ignore
+from omc_runbook.runbooks.run import Run, diagnose
 from omc_runbook.snapshot.history import read_history
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionHistory
@@ -118,14 +118,12 @@ def apply(
     confirm: str = "",
     new: NewValues | None = None,
     on_failure: str = RESTORE,
-    step: Callable[[str], None] = ignore,
     live: LiveChange | None = None,
 ) -> SecretResult | None:
     """Apply a plan if `apply` is set: write, redeploy every consumer, watch and verify; None in a dry run.
 
-    `new` has the values of the plan; `on_failure` is "restore" or "leave"; `step` is called with each step's name as it
-    begins. Raises UsageError in production without its name in `confirm`, and what `live_check.check` and
-    `executor.apply` raise.
+    `new` has the values of the plan; `on_failure` is "restore" or "leave". Raises UsageError in production without its
+    name in `confirm`, and what `live_check.check` and `executor.apply` raise.
     """
     if on_failure not in (RESTORE, LEAVE):
         raise UsageError(f'on_failure is "{RESTORE}" or "{LEAVE}". Nothing was written.')
@@ -133,7 +131,7 @@ def apply(
         return None
     live_check.check(plan, run.environment.keys)
     try:
-        return executor.apply(run.target.context(step, live), plan, new, on_failure == LEAVE)
+        return executor.apply(run.target.context(live), plan, new, on_failure == LEAVE)
     except Interrupted as error:
         raise Interrupted(f"{error} {_after_interruption(run, plan, new)}") from None
 
@@ -213,7 +211,7 @@ def closing(
     """The last part of update, rotate and restore: result, proof, holders, tried values, outcome, undo."""
 
     def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
-        result = apply(run, plan, may_apply, confirm, source.new, on_failure, live=live)
+        result = apply(run, plan, may_apply, confirm, source.new, on_failure, live)
         is_in_force = result is not None and result.is_in_force
         file_note = source_file.consume(source.values_from, plan.text, source.keep) if is_in_force else ""
         yield "result", changes.result(plan, result, file_note)

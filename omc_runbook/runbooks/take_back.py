@@ -55,7 +55,7 @@ def _take_back(run: Run, live: LiveChange, state: ChangeState, word: str) -> Gen
 
     def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
         run.may_change(may_apply, confirm)
-        contexts = {target.environment.name: target.context(live=live) for target in run.targets}
+        contexts = {target.environment.name: target.context(live) for target in run.targets}
         reversal, journal = Reversal(contexts, state.undo), Journal(live.tell)
         execute(reversal.steps(), live.announce, journal)
         result = ChangeResult(changes=tuple(journal.changes), rollbacks=reversal.rollouts, is_back=reversal.is_complete)

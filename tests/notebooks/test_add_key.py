@@ -21,6 +21,7 @@ from botocore.client import BaseClient
 from dotenv import dotenv_values
 from support.add_key_runs import ADDRESS, DESCRIPTION, EDITED, Adder, digest, killed, signed_in
 from support.runs import SECRET, assert_nothing_leaked, deny, values
+from support.steps import SteppedChange
 
 from omc_runbook.changes import files as changes_files
 from omc_runbook.changes.secret.new_values import NewValues
@@ -30,7 +31,6 @@ from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, U
 from omc_runbook.report import add_key as report
 from omc_runbook.runbooks import add_key, key_addition, secret_change
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.run import Run
 from omc_runbook.runbooks.take_back import offers
 from omc_runbook.sandbox.account import ACCOUNT
@@ -120,9 +120,9 @@ def test_a_key_is_taken_back_by_a_person_who_watches_it(here: Adder) -> None:
     before, text, references = here.edited(), here.text, here.references()
     run = here.begun()
     plan = here.planned(run, values_from="env:NEW_VALUE")
-    live = LiveChange(run.state(undo=plan.undos(here.platform.root / ".git")))
-    step = {"watch": lambda: live.ask("back")}
-    done = key_addition.apply(run, plan, True, step=lambda name: step.get(name, lambda: None)(), live=live)
+    state = run.state(undo=plan.undos(here.platform.root / ".git"))
+    live = SteppedChange(lambda name: live.ask("back") if name == "watch" else None, state)
+    done = key_addition.apply(run, plan, True, live=live)
     assert (
         done and done.is_cancelled and done.is_back and "Stopped, as you asked" in report.result(plan, done).to_text()
     )
@@ -137,7 +137,7 @@ def test_a_key_is_taken_back_by_a_person_who_watches_it(here: Adder) -> None:
     run = here.begun()
     plan = here.planned(run, values_from="env:NEW_VALUE")
     with pytest.raises(Interrupted):
-        key_addition.apply(run, plan, True, step=kill)
+        key_addition.apply(run, plan, True, live=SteppedChange(kill))
     template = here.platform.root / EDITED[1]
     template.write_text(template.read_text().replace(here.key, f"{here.key}_TOO"))
     assert here.text != text
@@ -163,7 +163,7 @@ def test_a_key_is_finished_by_a_button_of_another_process(here: Adder) -> None:
     with pytest.raises(UsageError, match=r"was typed for KEY_.* did not get to staging: run add_key\.ipynb"):
         [*finish.act("")]
     with pytest.raises(Interrupted):
-        key_addition.apply(run, plan, True, step=kill)
+        key_addition.apply(run, plan, True, live=SteppedChange(kill))
     finish, _ = key_addition.offers(run, typed)
     assert finish.label == "Finish it"
     shown = "\n".join(each.to_text() for each in finish.act(""))  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ from jupyter_client.manager import KernelManager
 from support.platform_checkout import make_platform
 from support.runs import SECRET, client, sign_in
 from support.snapshots import NOW
+from support.steps import SteppedChange
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
@@ -505,7 +506,7 @@ def test_a_fix_that_another_kernel_left_is_finished_by_its_panel(
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted):
-        fix.apply(run, plan, True, step=kill)
+        fix.apply(run, plan, True, live=SteppedChange(kill))
     state = run.state(undo=plan.undos("staging"), services=services, parameters={"environment": "staging"})
     file = StateFile(Path(lab.value("os.getcwd()")) / "records" / "troubleshoot-staging-1.state.json")
     file.write(replace(state, steps=("grant", "redeploy"), changes=("granted a permission",), ended="Its kernel died."))

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 from support.runs import SECRET, sign_in, values
+from support.steps import SteppedChange
 
 from omc_runbook.aws import definitions, ecs, iam
 from omc_runbook.changes.fix import executor
@@ -28,7 +29,6 @@ from omc_runbook.report import changes
 from omc_runbook.report import fix as report
 from omc_runbook.runbooks import fix, take_back, troubleshoot
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.run import Run
 from omc_runbook.sandbox.faults import break_, mend
 from omc_runbook.sandbox.faults.change import put, refer, revise
@@ -43,10 +43,15 @@ READ_POLICY = f"read-{SECRET}"
 KILLED = f"""
 import os, signal
 from omc_runbook.runbooks import fix, run as runbooks_run, troubleshoot
+from omc_runbook.runbooks.live_change import LiveChange
+class KilledChange(LiveChange):
+    def announce(self, step):
+        if step == "redeploy":
+            os.kill(os.getpid(), {signal.SIGKILL:d})
 run = troubleshoot.begin("staging")
 snapshot = run.look()
 plan = troubleshoot.plan(run, snapshot, runbooks_run.diagnose(snapshot))
-fix.apply(run, plan, True, step=lambda name: name == "redeploy" and os.kill(os.getpid(), {signal.SIGKILL:d}))
+fix.apply(run, plan, True, live=KilledChange())
 """
 
 
@@ -140,8 +145,9 @@ def test_a_fix_is_taken_back_by_a_person_who_watches_it(world: World, sandbox: S
     break_(sandbox.endpoint, fault)
     run, _, plan = begun()
     before = described(world)
-    live = LiveChange(run.state(undo=plan.undos("staging")))
-    done = fix.apply(run, plan, True, step=lambda name: live.ask("back") if name == "watch" else None, live=live)
+    state = run.state(undo=plan.undos("staging"))
+    live = SteppedChange(lambda name: live.ask("back") if name == "watch" else None, state)
+    done = fix.apply(run, plan, True, live=live)
     assert done and done.is_cancelled and done.is_back and done.steps == ()
     assert [finding.check for finding in done.findings] == ["change-cancelled"]
     assert "Stopped, as you asked: everything is as before." in report.result(plan, done).to_text()
@@ -153,7 +159,7 @@ def test_a_fix_is_taken_back_by_a_person_who_watches_it(world: World, sandbox: S
 
     run, _, plan = begun()
     with pytest.raises(Interrupted):
-        fix.apply(run, plan, True, step=kill)
+        fix.apply(run, plan, True, live=SteppedChange(kill))
     (choice,) = take_back.offers(run, run.state(undo=plan.undos("staging")))
     shown = [each.to_text() for each in choice.act("")]  # type: ignore[attr-defined]
     assert "Taken back." in shown[0] and unlike(described(world), before) == []
@@ -188,7 +194,7 @@ def test_a_fix_that_was_killed_is_finished_by_a_button_of_another_process(
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted):
-        fix.apply(run, plan, True, step=kill)
+        fix.apply(run, plan, True, live=SteppedChange(kill))
     finish, _ = fix.offers(run, state)
     assert finish.label == "Finish it"
     shown = "\n".join(each.to_text() for each in finish.act(""))  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ from support.administrator import BAD, Place, at_work
 from support.paths import SUPPORT
 from support.runs import SECRET, deny
 from support.snapshots import NOW, event
+from support.steps import SteppedChange
 
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.changes.deploy.executor import NOTHING_TO_RESTORE, STEPS, SecretResult
@@ -354,7 +355,7 @@ def test_a_rotation_of_secrets_managers_own_that_begins_after_the_plan_is_notice
     plan = secret_change.plan(run, snapshot, new)
     step("before")
     with pytest.raises(ConflictError, match=r"has AWSPENDING, .* begun since this plan .* AWSCURRENT was not moved\.$"):
-        secret_change.apply(run, plan, True, new=new, step=step)
+        secret_change.apply(run, plan, True, new=new, live=SteppedChange(step))
     assert place.current == version and not place.labels()
 
 

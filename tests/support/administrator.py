@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.runs import SECRET, client, sign_in
 from support.small_world import environment_of
+from support.steps import SteppedChange
 
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.runbooks import live_change, secret_change
@@ -94,9 +95,8 @@ class Place(KeptSecret):
         snapshot = run.look()
         new = secret_change.gather(run, snapshot, values_from, keys, database_url_from)
         plan = secret_change.plan(run, snapshot, new)
-        return secret_change.apply(
-            run, plan, **{"apply": True, "new": new, "step": step or (lambda name: None), **options}
-        )
+        options |= {"live": SteppedChange(step)} if step else {}
+        return secret_change.apply(run, plan, **{"apply": True, "new": new, **options})
 
 
 def at_work(sandbox: Sandbox, patch: pytest.MonkeyPatch) -> Place:

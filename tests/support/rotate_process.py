@@ -8,20 +8,22 @@ import sys
 
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import secret_change
+from omc_runbook.runbooks.live_change import LiveChange
 
 
 def main(keys: str, values_from: str, last: str, database_url_from: str = "") -> None:
     """Rotate, up to a step and no further; "" for all of them."""
 
-    def step(name: str) -> None:
-        if name == last:
-            os.kill(os.getpid(), signal.SIGKILL)
+    class KilledChange(LiveChange):
+        def announce(self, step: str) -> None:
+            if step == last:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     run = runbooks_run.begin("rotate", "staging")
     snapshot = run.look()
     new = secret_change.gather(run, snapshot, values_from, keys, database_url_from)
     plan = secret_change.plan(run, snapshot, new)
-    done = secret_change.apply(run, plan, True, new=new, step=step)
+    done = secret_change.apply(run, plan, True, new=new, live=KilledChange())
     assert done
     sys.stdout.write("proved" if done.is_proved else "failed")
 
