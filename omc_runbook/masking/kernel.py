@@ -55,7 +55,7 @@ def allows_input() -> bool:
 
 def has_terminal() -> bool:
     """Whether this notebook runs in a command at whose terminal a person can be asked for a hidden value."""
-    return getattr(_ipython(), "has_terminal", False) is True
+    return getattr(find_ipython(), "has_terminal", False) is True
 
 
 def allows_prompt() -> bool:
@@ -155,7 +155,7 @@ def _flush(output: _Stream) -> None:
         output.send(rest)
 
 
-def _ipython() -> Any:
+def find_ipython() -> Any:
     """IPython's shell, or None; a process that runs no cell has not imported IPython."""
     ipython = sys.modules.get("IPython")
     return ipython.get_ipython() if ipython is not None else None
@@ -163,7 +163,7 @@ def _ipython() -> Any:
 
 def _shell() -> Any:
     """IPython's shell if this process is a kernel."""
-    shell = _ipython()
+    shell = find_ipython()
     return shell if hasattr(shell, "kernel") else None
 
 

@@ -6,7 +6,6 @@ import contextvars
 import html
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -17,6 +16,7 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
 
+from omc_runbook.masking import kernel
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.report.archive.state import ChangeState, StateFile, Wish
@@ -24,7 +24,7 @@ from omc_runbook.report.change_state import RunningChange
 from omc_runbook.report.display.banner import Banner, failure
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
-from omc_runbook.runbooks.frontend import Frontend, is_available, make_button, shows_widgets
+from omc_runbook.runbooks.frontend import Frontend, is_available, make_button, show_widget, shows_widgets
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.page import ANSWER, Page
 from omc_runbook.runbooks.run import Run, now
@@ -128,17 +128,12 @@ class Buttons:
 
     def _ipython_display_(self) -> None:
         import ipywidgets
-        from IPython.display import display
 
         # The field sends its text as one change when it loses focus: a press cannot come between two letters.
         self._field = ipywidgets.Text(placeholder=f"type {self.word}", continuous_update=False)
         self._status, self._row = Status(), ipywidgets.HBox(layout=ipywidgets.Layout(flex_flow="row wrap"))
         self._arm(self._choices)
-        whole = ipywidgets.VBox(self._order)
-        display(
-            whole._repr_mimebundle_() | {"text/plain": f"{BY_HAND}, or run all cells in JupyterLab for a button."},
-            raw=True,
-        )
+        show_widget(ipywidgets.VBox(self._order), f"{BY_HAND}, or run all cells in JupyterLab for a button.")
         self._area = _Area()
         if self.begins_with is not None:
             self._field.value, button = self.begins_with, self._row.children[1 if self.word else 0]
@@ -418,7 +413,7 @@ def _interruptible(live: LiveChange) -> Iterator[None]:
 
     Signals are handled in the main thread, where ipykernel ignores them between two cells.
     """
-    loop, former = _shell().kernel.io_loop, [signal.SIG_IGN]
+    loop, former = kernel.find_ipython().kernel.io_loop, [signal.SIG_IGN]
 
     def stop(number: int, frame: object) -> None:
         live.ask("leave")
@@ -504,8 +499,4 @@ class _Area:
 
 
 def _publisher() -> Any:
-    return _shell().display_pub
-
-
-def _shell() -> Any:
-    return sys.modules["IPython"].get_ipython()
+    return kernel.find_ipython().display_pub

@@ -14,7 +14,7 @@ from omc_runbook.report.index import ANSWER as LAST
 from omc_runbook.report.index import Place
 from omc_runbook.runbooks import own_parameters
 from omc_runbook.runbooks.button import Button
-from omc_runbook.runbooks.frontend import Frontend, is_available, make_button
+from omc_runbook.runbooks.frontend import Frontend, is_available, make_button, show_widget
 from omc_runbook.runbooks.page import ANSWER, Page
 
 AGAIN = "Run all cells again"
@@ -82,8 +82,7 @@ class FinalAnswer(RichDisplay):
             for first in buttons[:1]:
                 first.button_style = "primary"
             labels = "; ".join(link.label for link in found)
-            text = f"In JupyterLab, by a button: {labels}." if labels else ""
-            display(self._row._repr_mimebundle_() | {"text/plain": text}, raw=True)
+            show_widget(self._row, f"In JupyterLab, by a button: {labels}." if labels else "")
 
     def hold(self) -> None:
         """Let nothing be pressed while another row's button works."""

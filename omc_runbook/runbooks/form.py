@@ -8,7 +8,15 @@ from typing import Any
 
 from omc_runbook.model.errors import RunbookError, UsageError
 from omc_runbook.model.parameters import is_secret_in
-from omc_runbook.runbooks.frontend import FULL_WIDTH, NARROW, Frontend, is_available, make_button, make_group_name
+from omc_runbook.runbooks.frontend import (
+    FULL_WIDTH,
+    NARROW,
+    Frontend,
+    is_available,
+    make_button,
+    make_group_name,
+    show_widget,
+)
 from omc_runbook.runbooks.pickers import Picker
 
 BY_HAND = "Set the parameters in their cell, and run all cells."
@@ -86,7 +94,6 @@ class Form:
             return
         import ipywidgets
         from IPython import get_ipython
-        from IPython.display import display
 
         events = get_ipython().events
         for event, ours in ((_BEFORE_CELL, self._before_cell), (_AFTER_CELL, self._after_cell)):
@@ -101,7 +108,7 @@ class Form:
             (self._frontend.widget,),
             layout=ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0.2em 1em"),
         )
-        display(self._box._repr_mimebundle_() | {"text/plain": BY_HAND}, raw=True)
+        show_widget(self._box, BY_HAND)
 
 
 class _Control:

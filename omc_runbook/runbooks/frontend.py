@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,8 +41,7 @@ def shows_widgets() -> bool:
         return False
     if "JPY_SESSION_NAME" in os.environ:
         return True
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
+    shell = kernel.find_ipython()
     return shell is not None and "__vsc_ipynb_file__" in shell.user_ns
 
 
@@ -55,6 +53,13 @@ def make_button(label: str, style: str = "") -> Any:
     button = ipywidgets.Button(description=label, button_style=style, layout=layout)
     button.add_class(_WRAPPED)
     return button
+
+
+def show_widget(widget: Any, text: str) -> None:
+    """Show a widget, and where a page shows no widgets a text."""
+    from IPython.display import display
+
+    display(widget._repr_mimebundle_() | {"text/plain": text}, raw=True)
 
 
 def make_group_name(text: str) -> Any:

@@ -22,7 +22,7 @@ from omc_runbook.runbooks.actions import READ_WITH_ACCESS, Actions
 from omc_runbook.runbooks.button import nothing_to_offer
 from omc_runbook.runbooks.final_answer import FinalAnswer, Link, link_button, opening
 from omc_runbook.runbooks.form import form
-from omc_runbook.runbooks.frontend import Frontend, is_available
+from omc_runbook.runbooks.frontend import Frontend, is_available, show_widget
 from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, diagnose
@@ -96,7 +96,6 @@ class Cards(RichDisplay):
         if not is_available():
             raise NotImplementedError  # IPython then asks for the bundle.
         import ipywidgets
-        from IPython.display import display
 
         frontend = Frontend()
         layout = ipywidgets.Layout(
@@ -104,7 +103,7 @@ class Cards(RichDisplay):
         )
         grid = ipywidgets.Box([_widget(card, frontend) for card in self._cards], layout=layout)
         box = ipywidgets.VBox((grid, frontend.widget))
-        display(box._repr_mimebundle_() | {"text/plain": self.to_text()}, raw=True)
+        show_widget(box, self.to_text())
 
     def to_html(self) -> str:
         """Render the cards as a listing, as HTML."""
@@ -142,7 +141,7 @@ class Records(RichDisplay):
         links = [Link(f"Open {each.title}, {each.finished:%H:%M}", _opening(each.page)) for each in self._kept]
         buttons = [link_button(link, frontend) for link in links]
         row = ipywidgets.HBox((*buttons, frontend.widget), layout=ipywidgets.Layout(flex_flow="row wrap"))
-        display(row._repr_mimebundle_() | {"text/plain": "omc-runbook records --open opens the newest."}, raw=True)
+        show_widget(row, "omc-runbook records --open opens the newest.")
 
     def to_html(self) -> str:
         """Render the table as HTML."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from omc_runbook.headless import notebooks
+from omc_runbook.masking import kernel
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import PASTED, convert, literal, looks_secret, of_notebook, quoted
 from omc_runbook.model.suggestions import nearest
@@ -51,7 +51,7 @@ def takes_parameters(verb: Callable[P, R]) -> Callable[P, R]:
 
 def _refuse_unknown() -> None:
     """Raise UsageError for a parameter of plain papermill that no cell declares: papermill itself only warns."""
-    shell = _shell()
+    shell = kernel.find_ipython()
     cells: list[str] = shell.user_ns.get("In", []) if shell else []
     declaring = [(at, each.name) for at, cell in enumerate(cells) for each in notebooks.declared(cell)]
     declared = {name for _, name in declaring}
@@ -64,15 +64,9 @@ def _refuse_unknown() -> None:
             raise UsageError(f"The notebook has no parameter {quoted(name)}{nearest(name, declared)} Nothing was done.")
 
 
-def _shell() -> Any:
-    """IPython's shell, in which a notebook runs; None outside of one."""
-    ipython = sys.modules.get("IPython")
-    return ipython.get_ipython() if ipython else None
-
-
 def read(runbook: str) -> dict[str, str]:
     """Its environment, and its other parameters where they are not their defaults; empty outside of its notebook."""
-    shell = _shell()
+    shell = kernel.find_ipython()
     if shell is None or runbook not in notebooks.paths():
         return {}
     values = {name: value for name, value in shell.user_ns.items() if isinstance(value, str | int | list)}

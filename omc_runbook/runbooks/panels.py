@@ -14,7 +14,7 @@ from omc_runbook.report.display.rich_display import RichDisplay, update
 from omc_runbook.runbooks import drill
 from omc_runbook.runbooks.course import DRILLS, Course
 from omc_runbook.runbooks.drill import CourseDrill
-from omc_runbook.runbooks.frontend import FULL_WIDTH, is_available, make_group_name
+from omc_runbook.runbooks.frontend import FULL_WIDTH, is_available, make_group_name, show_widget
 from omc_runbook.runbooks.quiz import LETTERS, Question, grade
 
 _BUSY = "Working …"
@@ -49,7 +49,7 @@ class QuestionPanel:
         children = [self._choices, self._button]
         if is_available():
             children.append(make_group_name(self._question.text))
-        _show_widget(ipywidgets.VBox(children), "Answer it in JupyterLab.")
+        show_widget(ipywidgets.VBox(children), "Answer it in JupyterLab.")
 
     def _answer(self, button: Any) -> None:
         letter = self._choices.value
@@ -101,7 +101,7 @@ class DrillPanel:
         ):
             button.on_click(self._guarded(act))
         self._row = ipywidgets.HBox(self._controls, layout=ipywidgets.Layout(flex_flow="row wrap"))
-        _show_widget(self._row, "Answer them in JupyterLab.")
+        show_widget(self._row, "Answer them in JupyterLab.")
 
     @property
     def _controls(self) -> tuple[Any, ...]:
@@ -174,9 +174,3 @@ def _show(display: RichDisplay, display_id: str) -> None:
     from IPython.display import display as show
 
     show(display._repr_mimebundle_(), display_id=display_id, raw=True)
-
-
-def _show_widget(widget: Any, text: str) -> None:
-    from IPython.display import display as show
-
-    show(widget._repr_mimebundle_() | {"text/plain": text}, raw=True)

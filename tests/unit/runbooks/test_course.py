@@ -64,7 +64,7 @@ def test_a_drill_offers_the_faults_of_one_family_and_says_what_each_breaks(
 ) -> None:
     """A newcomer knows no id, and reads no list of all."""
     monkeypatch.setattr(panels, "_show", lambda *_: None)
-    monkeypatch.setattr(panels, "_show_widget", lambda *_: None)
+    monkeypatch.setattr(panels, "show_widget", lambda *_: None)
     panel = panels.DrillPanel(course)
     panel._ipython_display_()
     assert [label for label, _ in panel._family.options] == ["what?", "access", "local"]
@@ -84,7 +84,7 @@ def test_an_answered_question_shows_the_answer_that_counts(course: Course, monke
     """A cell that is run again does not ask again, since the first answer counts."""
     shown: list[Any] = []
     monkeypatch.setattr(panels, "_show", lambda display, _: shown.append(display.to_text()))
-    monkeypatch.setattr(panels, "_show_widget", lambda *_: shown.append("widgets"))
+    monkeypatch.setattr(panels, "show_widget", lambda *_: shown.append("widgets"))
     first, question = grade(QUESTIONS[0], "b"), QUESTIONS[0]
     panels.QuestionPanel(course, 1, question)._ipython_display_()
     assert len(shown) == 2
