@@ -98,13 +98,9 @@ class SecretWriter:
         """
         try:
             yield
-        except Interrupted as error:
-            if self._is_moving:
-                raise Interrupted(f"{error} {MOVE_UNKNOWN}") from None
-            if not (self._plan.is_empty or self.version_change):
-                self._clean_up(error)
-            raise
         except RunbookError as error:
+            if self._is_moving and isinstance(error, Interrupted):
+                raise Interrupted(f"{error} {MOVE_UNKNOWN}") from None
             if not (self._plan.is_empty or self.version_change):
                 self._clean_up(error)
             raise
