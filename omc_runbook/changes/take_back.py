@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from omc_runbook.aws import iam, secretsmanager
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.session import require
 from omc_runbook.changes import files
+from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
 from omc_runbook.changes.engine.context import ChangeContext
+from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.secret import current_version
 from omc_runbook.model.change import Change
 from omc_runbook.workstation import git
+
+R = TypeVar("R", bound=ChangeResult)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,17 @@ class Reversal:
         self._found: dict[str, tuple[Service, ...]] = {}
         self._done: list[str] = []
         self._left = [undo.subject for undo in undos if undo.kind == "none"]
+
+    def cancelled(self, result: R, subject: str) -> R:
+        """The result of a change that a person has stopped, and that this has taken back."""
+        note = self.sentence
+        return replace(
+            result,
+            rollbacks=(*result.rollbacks, *self.rollouts),
+            rollback_note=note,
+            is_back=self.is_complete,
+            findings=(failure.cancelled(subject, note, self.is_complete),),
+        )
 
     def steps(self) -> tuple[Step, ...]:
         """The steps, in their order."""

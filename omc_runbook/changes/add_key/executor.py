@@ -12,7 +12,6 @@ from omc_runbook.aws.session import require
 from omc_runbook.changes import files
 from omc_runbook.changes.add_key.environment_plan import find_started_revisions
 from omc_runbook.changes.add_key.plan import PATCH, AddKeyPlan, EnvironmentPlan, why_no_patch
-from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Cancelled, Journal, Step, execute
@@ -101,39 +100,23 @@ class _KeyAddition:
             if self._journal.changes:
                 raise
             raise type(error)(f"{error} Nothing was done before.") from None
-        reversal = self._take_back() if self._journal.is_cancelled else None
+        reversal = None
+        if self._journal.is_cancelled:
+            announce = next(iter(self._contexts.values())).announce
+            reversal = Reversal(self._contexts, self._plan.undos(self._git_dir))
+            execute(reversal.steps(), announce, self._journal)
         fixes = [each.fix for each in self._environments if each.fix]
-        rollbacks = tuple(rollout for fix in fixes for rollout in fix.rollbacks)
-        if reversal:
-            name, note = self._plan.key.name, reversal.sentence
-            return AddKeyResult(
-                plan=self._plan,
-                environments=(),
-                patches=self._patches(),
-                changes=tuple(self._journal.changes),
-                rollouts=tuple(rollout for fix in fixes for rollout in fix.rollouts),
-                rollbacks=(*rollbacks, *reversal.rollouts),
-                rollback_note=note,
-                is_back=reversal.is_complete,
-                findings=(failure.cancelled(name, note, reversal.is_complete),),
-            )
-        return AddKeyResult(
+        result = AddKeyResult(
             plan=self._plan,
-            environments=tuple(self._environments),
+            environments=() if reversal else tuple(self._environments),
             patches=self._patches(),
             changes=tuple(self._journal.changes),
             rollouts=tuple(rollout for fix in fixes for rollout in fix.rollouts),
-            rollbacks=rollbacks,
+            rollbacks=tuple(rollout for fix in fixes for rollout in fix.rollbacks),
             rollback_note=" ".join(filter(None, (fix.rollback_note for fix in fixes))),
             findings=tuple(finding for fix in fixes for finding in fix.findings),
         )
-
-    def _take_back(self) -> Reversal:
-        """Put back everything, because a person asked for it."""
-        announce = next(iter(self._contexts.values())).announce
-        reversal = Reversal(self._contexts, self._plan.undos(self._git_dir))
-        execute(reversal.steps(), announce, self._journal)
-        return reversal
+        return reversal.cancelled(result, self._plan.key.name) if reversal else result
 
     def _steps(self) -> Iterator[Step]:
         environments = self._plan.environments

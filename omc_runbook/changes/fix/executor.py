@@ -74,12 +74,14 @@ class _Fix:
         plan, rollback, first_change = self._plan, self._rollback, len(self._journal.changes)
         works = execute(self._steps(), self._context.announce, self._journal, rollback.afterwards())
         rollouts = self._redeployment.rollouts
+        reversal = None
         if self._journal.is_cancelled:
-            return self._take_back(first_change)
+            reversal = Reversal({"": self._context}, plan.undos(), rollouts)
+            execute(reversal.steps(), self._context.announce, self._journal)
         remaining = (finding for finding in self._findings if finding.is_problem and _is_among(finding, plan.because))
-        return FixResult(
+        result = FixResult(
             plan=plan,
-            steps=rollback.kept_steps,
+            steps=() if reversal else rollback.kept_steps,
             changes=tuple(self._journal.changes[first_change:]),
             rollouts=rollouts,
             rollbacks=rollback.rollouts,
@@ -87,23 +89,7 @@ class _Fix:
             findings=failure.find_unproved(rollouts) if works else rollback.findings,
             remaining=tuple(remaining) if works else (),
         )
-
-    def _take_back(self, first_change: int) -> FixResult:
-        """Undo every step, because a person asked for it."""
-        rollouts = self._redeployment.rollouts
-        reversal = Reversal({"": self._context}, self._plan.undos(), rollouts)
-        execute(reversal.steps(), self._context.announce, self._journal)
-        note = reversal.sentence
-        return FixResult(
-            plan=self._plan,
-            steps=(),
-            changes=tuple(self._journal.changes[first_change:]),
-            rollouts=rollouts,
-            rollbacks=reversal.rollouts,
-            rollback_note=note,
-            is_back=reversal.is_complete,
-            findings=(failure.cancelled(self._plan.secret_name, note, reversal.is_complete),),
-        )
+        return reversal.cancelled(result, plan.secret_name) if reversal else result
 
     def _steps(self) -> tuple[Step, ...]:
         fixes = [self._as_step(step) for step in self._plan.steps]
