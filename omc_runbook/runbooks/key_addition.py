@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from omc_runbook.changes.add_key import executor
 from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.plan import AddKeyPlan
+from omc_runbook.changes.engine.result import PlanInWords
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import split_names
@@ -37,14 +38,8 @@ NO_VALUE_YET = frozenset({"placeholder", "empty"})
 NAME_IT = "Nothing was planned: name the new key, by the form at the top or in the parameters cell."
 
 
-@dataclass(frozen=True)
-class _NoPlan:
-    """The plan of a run without a key: no step, and why."""
-
-    sentences: tuple[str, ...] = ()
-    blockers: tuple[str, ...] = ()
-    notes: tuple[str, ...] = (NAME_IT,)
-
+_NO_PLAN = PlanInWords(notes=(NAME_IT,))
+"""The plan of a run without a key."""
 
 Snapshots = dict[str, Snapshot]
 """Each environment's snapshot, the main one first."""
@@ -141,7 +136,7 @@ def closing(
         judged = judge(plan, before, after, result)
         yield "outcome", _conclude(run, judged, result, plan)
         yield "undo", report.undo(plan, result, run.environment, run.productions)
-        answer = run.answer(merge(judged), next(iter(after.values())), result, plan or _NoPlan())
+        answer = run.answer(merge(judged), next(iter(after.values())), result, plan or _NO_PLAN)
         yield "answer", answer if plan else answer.with_line(NAME_IT)
         if stopped := stopped_label(result):
             return stopped
@@ -189,7 +184,7 @@ def _conclude(
         name: (*(fixes[name].findings if name in fixes else ()), *findings)
         for name, findings in findings_by_environment.items()
     }
-    return run.conclude(merge(findings_by_environment), result, plan or _NoPlan(), by_target)
+    return run.conclude(merge(findings_by_environment), result, plan or _NO_PLAN, by_target)
 
 
 def _root(run: Run) -> Path:

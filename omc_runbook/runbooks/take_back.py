@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
-from omc_runbook.changes.engine.result import ChangeResult
+from omc_runbook.changes.engine.result import ChangeResult, PlanInWords
 from omc_runbook.changes.engine.step import Journal, execute
 from omc_runbook.changes.take_back import Reversal
 from omc_runbook.model.errors import UsageError
@@ -43,13 +43,6 @@ def go_on(run: Run, begun: Run, state: ChangeState) -> Run:
     return replace(begun, page=run.page, parameters=state.parameters)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    sentences: tuple[str, ...]
-    blockers: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
 def _take_back(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:
     run = _with_others(run, state)
 
@@ -65,7 +58,7 @@ def _take_back(run: Run, live: LiveChange, state: ChangeState, word: str) -> Gen
         yield "answer", Banner("plain", f"{headline} {AGAIN}")
         return "✓ Taken back" if reversal.is_complete else "? Not taken back everywhere"
 
-    plan = _Plan((f"What {state.runbook} began at {state.started:%Y-%m-%d %H:%M:%S} UTC would be taken back.",))
+    plan = PlanInWords((f"What {state.runbook} began at {state.started:%Y-%m-%d %H:%M:%S} UTC would be taken back.",))
     # What another process finds of this one, if it is killed in turn.
     own = run.state(undo=state.undo, services=state.services, parameters=state.parameters, runbook=state.runbook)
     closing = Closing(run, plan, "Take it back", displays, False, "", False, own)

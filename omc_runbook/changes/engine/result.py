@@ -59,6 +59,15 @@ class Plan(Protocol):
         """What to know of it, or why there is nothing to do, one sentence each."""
 
 
+@dataclass(frozen=True)
+class PlanInWords:
+    """A plan that is no more than what it says."""
+
+    sentences: tuple[str, ...] = ()
+    blockers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 def with_failure(findings: Sequence[Finding], done: ChangeResult | None) -> tuple[Finding, ...]:
     """The findings, preceded by those of a failed change, even if they are clear by now; what both have, as it is."""
     failure_findings = done.findings if done else ()
