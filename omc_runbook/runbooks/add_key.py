@@ -7,9 +7,8 @@ from functools import partial
 from omc_runbook.model.environment import load
 from omc_runbook.report import add_key as report
 from omc_runbook.report import verify
-from omc_runbook.report.add_key import diffs, steps
+from omc_runbook.report.add_key import diffs, steps, variables
 from omc_runbook.report.display.listing import Listing
-from omc_runbook.report.display.table import Table
 from omc_runbook.runbooks import key_addition, plan_review, unfinished
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks.actions import DEPLOY, MORE_TO_CHANGE, READ, REGISTER_DEFINITION, WRITE, Actions
@@ -78,11 +77,6 @@ def begin(environment: str, environments: str = "", runbook_toml: str = "", repo
     Raises as `run.reach` and `find_root` do.
     """
     return unfinished.with_unfinished(key_addition.begin(environment, environments, runbook_toml, repository))
-
-
-def variables(snapshots: Snapshots) -> Table | Listing:
-    """Where every variable of the secret is defined."""
-    return report.variables(snapshots)
 
 
 def findings(snapshots: Snapshots) -> Listing:

@@ -82,11 +82,6 @@ def start(course: Course, number: int) -> CourseDrill:
     return CourseDrill(course, number, broken["symptom"], broken["repository"])
 
 
-def evidence(findings: Sequence[Finding]) -> RichDisplay:
-    """What the runbook's diagnosis says: each root cause with its evidence."""
-    return troubleshoot_report.evidence(findings)
-
-
 def root_cause(findings: Sequence[Finding]) -> str:
     """The first root cause's id; "" where there is none."""
     return next((finding.check for finding in findings if finding.is_unexplained), "")

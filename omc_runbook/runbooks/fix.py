@@ -6,8 +6,9 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from omc_runbook.changes.fix import advice, executor
+from omc_runbook.changes.fix import executor
 from omc_runbook.changes.fix import plan as fix_plan
+from omc_runbook.changes.fix.advice import follow
 from omc_runbook.changes.fix.executor import FixResult
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.diagnosis.complaint import Complaint, read_complaint
@@ -46,11 +47,6 @@ def plan(run: Run, snapshot: Snapshot, findings: Sequence[Finding]) -> FixPlan:
     """Plan the steps that fix root causes; nothing is written."""
     history = read_history(run.target.clients, snapshot) if fix_plan.may_go_back(findings) else VersionHistory(())
     return fix_plan.plan_fix(snapshot, findings, history)
-
-
-def follow(findings: Sequence[Finding], plan: FixPlan, snapshot: Snapshot) -> tuple[Finding, ...]:
-    """The findings, with the plan as the remedy of what it fixes, and of nothing else."""
-    return advice.follow(findings, plan, snapshot)
 
 
 def apply(run: Run, plan: FixPlan, apply: bool, confirm: str = "", live: LiveChange | None = None) -> FixResult | None:

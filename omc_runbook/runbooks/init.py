@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from omc_runbook.aws.session import Clients, configured_region
 from omc_runbook.changes.configuration import file, names
-from omc_runbook.changes.configuration.file import ConfigurationPlan
+from omc_runbook.changes.configuration.file import ConfigurationPlan, write
 from omc_runbook.changes.configuration.names import AwsAnswer, EnvironmentNames
 from omc_runbook.model import environment as environments
 from omc_runbook.model.environment import FILE_NAME, LOCAL, PRODUCTION, Environment
@@ -25,14 +25,6 @@ from omc_runbook.terraform.declared import DeclaredEnvironment, read_environment
 from omc_runbook.terraform.stacks import units_from_elsewhere, unreadable_files
 
 __all__ = ["find", "plan", "text", "write"]
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What an account answered in one region."""
-
-    region: str
-    answer: AwsAnswer
 
 
 def find(environment: str = "", repository: str = "", runbook_toml: str = "") -> tuple[EnvironmentNames, ...]:
@@ -52,7 +44,7 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
     unreadable = (*unreadable_files(root), *units_from_elsewhere(root)) if root else ()
     unreadable += other_tools(root) if root and not declared else ()
     environment_names = (name,) if name else tuple(declared) or (STAGING, PRODUCTION)
-    asked: dict[tuple[str, ...], _Asked] = {}
+    asked: dict[tuple[str, ...], AwsAnswer] = {}
     all_names = [_find(each, declared.get(each), toml, asked) for each in environment_names]
     found = tuple(replace(each, remarks=(*each.remarks, *unreadable)) for each in all_names)
     if all(each.is_empty for each in found):
@@ -86,20 +78,15 @@ def text(found: Sequence[EnvironmentNames], plan: ConfigurationPlan) -> str:
     return "\n\n".join((*parts, report.change(plan)))
 
 
-def write(plan: ConfigurationPlan, has_consent: bool) -> None:
-    """Write runbook.toml, an existing one only with consent; raises as `file.write` does."""
-    file.write(plan, has_consent)
-
-
 def _find(
-    environment: str, declared: DeclaredEnvironment | None, runbook_toml: str, asked: dict[tuple[str, ...], _Asked]
+    environment: str, declared: DeclaredEnvironment | None, runbook_toml: str, asked: dict[tuple[str, ...], AwsAnswer]
 ) -> EnvironmentNames:
     settings = environments.load(environment, runbook_toml, may_be_new=True)
     region = _region(settings, declared)
     key = (region, settings.names.profile, settings.names.role_arn)
     if key not in asked:
-        asked[key] = _Asked(region, _ask(settings, region))
-    answer = asked[key].answer
+        asked[key] = _ask(settings, region)
+    answer = asked[key]
     account = declared.names.get("account_id") if declared else None
     if account and answer.caller and answer.caller.account != account.value:
         why = f"AWS was not asked: these credentials are for account {answer.caller.account}, not {account.value}."

@@ -16,6 +16,7 @@ from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.onboarding import by_hand
 from omc_runbook.report.secret_way import SecretWay
+from omc_runbook.report.troubleshoot import evidence
 from omc_runbook.runbooks import add_key as add_key_runbook
 from omc_runbook.runbooks import conclude as ending
 from omc_runbook.runbooks import create as create_runbook
@@ -191,7 +192,7 @@ def drills(course: Course) -> RichDisplay | panels.DrillPanel:
         begun = drill.start(course, number)
         _, findings = begun.look()
         fault = course.fault_of(number, drill.root_cause(findings))
-        parts += [begun.head, drill.evidence(findings), begun.answer(fault, is_own=False)]
+        parts += [begun.head, evidence(findings), begun.answer(fault, is_own=False)]
     return Group(*parts)
 
 

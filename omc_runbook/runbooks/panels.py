@@ -11,6 +11,7 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import RichDisplay, update
+from omc_runbook.report.troubleshoot import evidence
 from omc_runbook.runbooks import drill
 from omc_runbook.runbooks.course import DRILLS, Course
 from omc_runbook.runbooks.drill import CourseDrill
@@ -156,7 +157,7 @@ class DrillPanel:
             raise UsageError("Choose a fault first.")
         _, findings = self._drill.look()
         graded = self._drill.answer(self._fault.value, is_own=True)
-        self._past.append(Group(self._drill.head, graded, drill.evidence(findings)))
+        self._past.append(Group(self._drill.head, graded, evidence(findings)))
         self._drill, self._seen = None, None
         self._begin()
 

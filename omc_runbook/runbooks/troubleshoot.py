@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from omc_runbook.changes.fix.advice import follow
 from omc_runbook.diagnosis.complaint import read_complaint
 from omc_runbook.report import verify
 from omc_runbook.report.display.listing import Listing
@@ -23,7 +24,7 @@ from omc_runbook.runbooks.actions import (
     WITH_CHECKOUT,
     Actions,
 )
-from omc_runbook.runbooks.fix import closing, diagnose, follow, look, plan
+from omc_runbook.runbooks.fix import closing, diagnose, look, plan
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.plan_review import review
