@@ -44,30 +44,25 @@ class LastRun:
 
 def read(
     folder: Path | S3Folder, runbook: str, environment: str, endpoint: str = "", project: str = PROJECT
-) -> LastRun | None:
+) -> LastRun | str:
     """The last run, in AWS or in a sandbox as the endpoint says, or without one this process's variables.
 
-    None where there was none, or its file is broken.
+    Else, in a clause, why it is not known though there was one; "" where there was none.
     """
-    try:
-        body = json_text.parse(_content(folder, _name(runbook, environment, endpoint, project)) or "")
-        standing: Standing = {"findings": Open.from_json(body["findings"]), "unknown": Open.from_json(body["unknown"])}
-        return LastRun(json_text.moment(body["finished"]), str(body["status"]), standing)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def why_unread(
-    folder: Path | S3Folder, runbook: str, environment: str, endpoint: str = "", project: str = PROJECT
-) -> str:
-    """Why `read` knows no last run though there was one, in a clause; "" where there was none."""
     name = _name(runbook, environment, endpoint, project)
     path = folder / name if isinstance(folder, Path) else f"{folder.address}/{name}"
     try:
         content = _content(folder, name)
     except OSError as error:
         return f"its last run is not known, since {path} cannot be read: {(error.strerror or '').rstrip('.')}"
-    return "" if content is None else f"its last run is not known, since {path} is broken"
+    if content is None:
+        return ""
+    try:
+        body = json_text.parse(content)
+        standing: Standing = {"findings": Open.from_json(body["findings"]), "unknown": Open.from_json(body["unknown"])}
+        return LastRun(json_text.moment(body["finished"]), str(body["status"]), standing)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"its last run is not known, since {path} is broken"
 
 
 def write(folder: Path | S3Folder, outcome: Outcome, standing: Standing, project: str = PROJECT) -> None:

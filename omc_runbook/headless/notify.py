@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from omc_runbook.aws import sns
 from omc_runbook.aws.session import Clients, require
 from omc_runbook.headless import last_run
+from omc_runbook.headless.last_run import LastRun
 from omc_runbook.headless.news import Notice, Open, Standing, compare
 from omc_runbook.masking import registry
 from omc_runbook.model import regular_file
@@ -201,11 +202,9 @@ def report(
 
 
 def _report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: str, project: str) -> Outcome:
-    of_run = (folder, outcome.runbook, outcome.environment, outcome.endpoint, project)
-    last = last_run.read(*of_run)
-    unread = "" if last else last_run.why_unread(*of_run)
+    last = last_run.read(folder, outcome.runbook, outcome.environment, outcome.endpoint, project)
+    former, unread = (last.standing, "") if isinstance(last, LastRun) else ({}, last)
     place = str(folder) if isinstance(folder, Path) else folder.address
-    former = last.standing if last else {}
     _, standing = compare(outcome, former, notify.remind_days)
     heard: dict[str, Standing] = {
         receiver: {topic: each.heard_by(receiver) for topic, each in former.items()} for receiver in notify.everybody

@@ -30,8 +30,8 @@ def read(folder: Path | S3Folder, now: datetime | None = None, runbook_toml: str
     refuse_unsuitable(settings.schedules)
     for schedule in settings.schedules:
         last = last_run.read(folder, *schedule.kind, project=settings.project)
-        due = schedule.missed(last.finished if last else None, now)
-        ended = _ended(last, now) if last else _why_unknown(folder, schedule, settings.project)
+        due = schedule.missed(last.finished if isinstance(last, LastRun) else None, now)
+        ended = _ended(last, now) if isinstance(last, LastRun) else last or "it never ran"
         since = f"due {due:%Y-%m-%d %H:%M %Z} by {schedule.cron}, " if due else ""
         sentence = f"{schedule.runbook} on {schedule.environment}: {since}{ended}."
         states.append(ScheduleState(schedule.environment, sentence, due is not None))
@@ -52,10 +52,6 @@ def refuse_unsuitable(expected: Iterable[Schedule]) -> None:
                 f"runbook.toml: {schedule.runbook} can change something, and only runs that look are expected on a"
                 " schedule, such as those of verify."
             )
-
-
-def _why_unknown(folder: Path | S3Folder, schedule: Schedule, project: str) -> str:
-    return last_run.why_unread(folder, *schedule.kind, project=project) or "it never ran"
 
 
 def _ended(last: LastRun, now: datetime) -> str:

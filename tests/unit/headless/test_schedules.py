@@ -11,6 +11,7 @@ import pytest
 from support.outcomes import NOW, an_outcome
 
 from omc_runbook.headless import last_run, overview, schedules
+from omc_runbook.headless.last_run import LastRun
 from omc_runbook.headless.news import Open, Standing
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Outcome
@@ -69,7 +70,7 @@ def test_a_run_on_several_environments_is_remembered_by_the_first_also_where_it_
     failed = Outcome.of_failure("audit", "staging, eu", NOW, "No AWS credentials were found.")
     last_run.write(tmp_path, failed, NOTHING_OPEN)
     found = last_run.read(tmp_path, "audit", "staging")
-    assert found and found.status == "failed" and failed.where == "staging, eu"
+    assert isinstance(found, LastRun) and found.status == "failed" and failed.where == "staging, eu"
 
 
 def test_a_run_of_another_project_hides_no_missing_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
