@@ -191,7 +191,7 @@ def values_of(
             f"{snapshot.environment.name} has no value of {key.name} to keep: set values_from to {OFFERED}."
             " Nothing was written."
         )
-    if values_from in ("", sources.KEEP) or (values_from in (sources.GENERATE, "prompt") and _is_filled(member)):
+    if values_from in ("", sources.KEEP) or (values_from in (sources.GENERATE, sources.PROMPT) and _is_filled(member)):
         return {}
     generated = unfinished.new_member(key.name) if unfinished and values_from == sources.GENERATE else None
     if generated:

@@ -15,12 +15,12 @@ from omc_runbook.changes.dotenv.values import MissingVariable, read_source_value
 from omc_runbook.changes.secret.plan import EFFECTS, KeyChange
 from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values.source_file import NewValue
-from omc_runbook.changes.values.sources import KEEP
+from omc_runbook.changes.values.sources import GENERATED, KEEP
 from omc_runbook.checks.dotenv import miscased, open_quotes
 from omc_runbook.checks.dotenv_quoting import comment_values, misread_names, refers_to_another
 from omc_runbook.checks.local import encrypted_names, misspellings, refused_empty
 from omc_runbook.masking.value import reveal
-from omc_runbook.model.catalogue import Effect, Key
+from omc_runbook.model.catalogue import Effect
 from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.repository.layout import Statement, spelling_of, statements, variables
 from omc_runbook.repository.template import NAMES, Template, find_conflict
@@ -130,7 +130,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         # A prompt may have asked for a variable that has no line yet.
         text = _append(workstation, text, new_values)
         added_names |= new_values.keys() - written
-        emptied = _placeholders_to_empty(workstation, text, new_values, missing, added_names, before is None)
+        emptied = _placeholders_to_empty(text, new_values, missing, added_names, before is None)
         values = {name: reveal(entry.value) for name, entry in new_values.items()} | dict.fromkeys(emptied, "")
         text = dotenv_edit.set_values(text, values, is_secret=True)
         text = dotenv_edit.set_values(text, dict.fromkeys(_values_before_comments(text), ""))
@@ -155,7 +155,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         if lacking := [each.variable for each in missing if each.variable not in written_names]:
             notes += (f"{template.file.name} lacks what is required too: {', '.join(lacking)}. {_FILL_LATER}",)
     notes += source_file.precautions(values_from)
-    entered_values = {name: entry for name, entry in new_values.items() if not entry.origin.startswith("generated")}
+    entered_values = {name: entry for name, entry in new_values.items() if not entry.origin.startswith(GENERATED)}
     return DotenvPlan(workstation, before, text.encode(), changes, mends, missing, notes, entered_values=entered_values)
 
 
@@ -290,7 +290,6 @@ def _append(workstation: Workstation, text: str, names: Iterable[str]) -> str:
 
 
 def _placeholders_to_empty(
-    workstation: Workstation,
     text: str,
     new_values: Mapping[str, NewValue],
     missing: tuple[MissingVariable, ...],
@@ -354,7 +353,7 @@ def _changes(
 
 
 def _effect(workstation: Workstation, name: str) -> Effect:
-    key: Key | None = workstation.key_of(name)
+    key = workstation.key_of(name)
     return key.effect if key else "next-deployment"
 
 

@@ -10,18 +10,16 @@ from dataclasses import dataclass, field
 
 from omc_runbook.changes.values import sources
 from omc_runbook.changes.values.source_file import NewValue
-from omc_runbook.changes.values.sources import GENERATE, GENERATORS, KEEP, printable_key
+from omc_runbook.changes.values.sources import GENERATE, GENERATED, KEEP, PROMPT, printable_key
 from omc_runbook.changes.values.validation import objection
 from omc_runbook.checks.local import misspellings
 from omc_runbook.masking import kernel
 from omc_runbook.masking.value import Masked
-from omc_runbook.model.catalogue import TEMPLATE_DEFAULT, URL_BREAKERS, Key, variable_of
+from omc_runbook.model.catalogue import TEMPLATE_DEFAULT, URL_BREAKERS, variable_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
-from omc_runbook.repository.template import TemplateEntry
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value
 
-PROMPT = "prompt"
 _ONE_VALUE = "If it has the value of one variable of the .env, give it that variable's name."
 RANDOM = re.compile(r"openssl\s+rand\s+-(hex|base64)\s+(\d{1,3})")
 """How a template says that a value can be generated."""
@@ -147,25 +145,21 @@ def _public_secrets(
 
 def _generate(workstation: Workstation, name: str, text: str) -> NewValue | None:
     """A generated value, where the catalogue or the template allows it, or for a template's default."""
-    key, entry = (
-        workstation.key_of(name),
-        workstation.checkout.template.find(name) if workstation.checkout.template else None,
-    )
+    key, template = workstation.key_of(name), workstation.checkout.template
+    entry = template.find(name) if template else None
     is_in_url = (key is not None and key.in_url) or name in workstation.url_variables
     kind = "" if key is None else "urlsafe-32" if is_in_url and key.generate else key.generate
     if kind:
-        return NewValue(Masked(GENERATORS[kind](), name), f"generated ({kind})")
+        return sources.generated(name, kind)
     recipe = RANDOM.search(entry.description) if entry else None
     if recipe and workstation.is_secret(name):
         count = int(recipe[2])
         raw = secrets.token_bytes(max(count, 16))
         encode = base64.urlsafe_b64encode if is_in_url else base64.b64encode
-        return NewValue(
-            Masked(raw.hex() if recipe[1] == "hex" else encode(raw).decode().rstrip("=" if is_in_url else ""), name),
-            "generated",
-        )
+        text = raw.hex() if recipe[1] == "hex" else encode(raw).decode().rstrip("=" if is_in_url else "")
+        return NewValue(Masked(text, name), GENERATED)
     if TEMPLATE_DEFAULT.match(text) and workstation.is_secret(name) and not (key and key.obtain_from):
-        return NewValue(Masked(GENERATORS["urlsafe-32"](), name), "generated (urlsafe-32)")
+        return sources.generated(name, "urlsafe-32")
     return None
 
 
@@ -195,11 +189,11 @@ def _prompt(workstation: Workstation, names: Collection[str]) -> dict[str, NewVa
         problem = _objection(workstation, name, value) if not value.is_empty else ""
         if problem:
             raise UsageError(f"{name} {problem}. Nothing was written.")
-    return {name: NewValue(value, "prompt") for name, value in answers.items() if not value.is_empty}
+    return {name: NewValue(value, PROMPT) for name, value in answers.items() if not value.is_empty}
 
 
 def _missing_variable(workstation: Workstation, name: str, reason: str) -> MissingVariable:
-    key: Key | None = workstation.key_of(name)
-    entry: TemplateEntry | None = workstation.checkout.template.find(name) if workstation.checkout.template else None
+    key, template = workstation.key_of(name), workstation.checkout.template
+    entry = template.find(name) if template else None
     description = (key.description if key else "") or (entry.description if entry else "") or reason
     return MissingVariable(name, description, (key.obtain_from if key else "") or (entry.obtain_from if entry else ""))

@@ -14,7 +14,7 @@ from omc_runbook.changes.deploy import readiness
 from omc_runbook.changes.secret.plan import LABEL, document_of, is_database_password, version_id_of
 from omc_runbook.changes.values import encryption, sources
 from omc_runbook.changes.values.source_file import NewValue
-from omc_runbook.changes.values.sources import GENERATE, KEEP, RENEW
+from omc_runbook.changes.values.sources import GENERATE, KEEP, PROMPT, RENEW
 from omc_runbook.checks.key_demand import plain_logins, services_reading
 from omc_runbook.masking import kernel, registry
 from omc_runbook.masking.document import Action, Document, Member, compare
@@ -209,7 +209,7 @@ def _values(
         # None of these gets a value here, and of a key that encrypts data not just any would do.
         _refuse_loss(snapshot, {key: Masked("", key) for key in prompted})
     values |= sources.gather(GENERATE, generated, catalogue, present_keys) if generated or not keys else {}
-    source = GENERATE if values_from == GENERATE else "prompt"
+    source = GENERATE if values_from == GENERATE else PROMPT
     values |= sources.gather(source, prompted, catalogue, present_keys) if prompted else {}
     return {key: values[key] for key in keys if key in values}, notes
 

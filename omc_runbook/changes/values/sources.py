@@ -52,7 +52,7 @@ def gather(
     """
     refuse_unknown(keys, {*catalogue, *present_keys})
     if not values_from and keys and kernel.has_terminal():
-        values_from = "prompt"
+        values_from = PROMPT
     if not values_from and keys:
         raise UsageError(f"{', '.join(keys)} has no new value. Set values_from to {offered}.")
     known_keys = {*catalogue, *present_keys}
@@ -115,7 +115,7 @@ def _prompt(keys: Sequence[str], where: str) -> dict[str, NewValue]:
     if not kernel.allows_prompt():
         raise UsageError("A prompt needs an interactive session: take the values from file:PATH, env:NAME or generate.")
     name = f" in {where}" if where else ""
-    return {key: NewValue(_ask(key, f"New value of {key}{name}: "), "prompt") for key in keys}
+    return {key: NewValue(_ask(key, f"New value of {key}{name}: "), PROMPT) for key in keys}
 
 
 def _ask(key: str, prompt: str) -> Masked:
@@ -139,7 +139,11 @@ def _generate(key: str, entry: Key | None) -> NewValue:
     if entry is None or not entry.generate:
         where = f" (get it from {entry.obtain_from})" if entry and entry.obtain_from else ""
         raise UsageError(f"{key} cannot be generated{where}: take it from prompt, file:PATH or env:NAME.")
-    kind = "urlsafe-32" if entry.in_url else entry.generate
+    return generated(key, "urlsafe-32" if entry.in_url else entry.generate)
+
+
+def generated(key: str, kind: str) -> NewValue:
+    """A generated value of a key, of a kind in `GENERATORS`."""
     return NewValue(Masked(GENERATORS[kind](), key), f"{GENERATED} ({kind})")
 
 
