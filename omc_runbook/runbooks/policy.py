@@ -28,6 +28,8 @@ from omc_runbook.snapshot.state import Snapshot
 
 _QUERY = ("cloudtrail:GetEventDataStore", "cloudtrail:GetQueryResults", "cloudtrail:StartQuery")
 """To read the calls in an event data store of CloudTrail Lake."""
+_NOTHING = '{"Version": "2012-10-17", "Statement": []}'
+"""A policy that allows nothing."""
 _SOMEBODY = "the caller"
 """Who is called so where AWS did not say who that is."""
 
@@ -91,7 +93,9 @@ def least_policy(runbook: str, environment: str, runbook_toml: str = "", applies
         document = _with_events(document, settings.audit, snapshot.caller)
     role = settings.names.role_arn
     own = PrincipalPolicy(role or snapshot.caller.arn, document)
-    of_caller = PrincipalPolicy(snapshot.caller.source or _SOMEBODY, _assuming(role))
+    of_caller = PrincipalPolicy(
+        snapshot.caller.source or _SOMEBODY, _allowing([{"Action": ["sts:AssumeRole"], "Resource": [role]}])
+    )
     notes = [_about_names(snapshot)] if unread else []
     notes += [f"Sometimes also: {each}." for each in (*needed.sometimes, *some)]
     if runbook == FLEET:
@@ -154,24 +158,21 @@ def _for_services(snapshot: Snapshot, actions: Collection[str]) -> Iterator[str]
 
 def _with_events(document: str, settings: AuditSettings, caller: Caller) -> str:
     """The policy with what reading the files of a trail, or an event data store, needs."""
-    body = json.loads(document)
+    statements: list[dict[str, Any]] = []
     if settings.trail_s3:
         bucket = f"arn:{caller.partition}:s3:::{settings.bucket}"
-        body["Statement"] += [
-            {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [f"{bucket}/{settings.prefix}/*"]},
-            {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": [bucket]},
-        ]
+        statements.append({"Action": ["s3:GetObject"], "Resource": [f"{bucket}/{settings.prefix}/*"]})
+        statements.append({"Action": ["s3:ListBucket"], "Resource": [bucket]})
     if settings.event_data_store:
-        body["Statement"] += [
-            {"Effect": "Allow", "Action": list(_QUERY), "Resource": [settings.event_data_store]},
-        ]
+        statements.append({"Action": list(_QUERY), "Resource": [settings.event_data_store]})
+    return _allowing(statements, document)
+
+
+def _allowing(statements: Iterable[dict[str, Any]], document: str = _NOTHING) -> str:
+    """A policy that also allows what these statements say."""
+    body = json.loads(document)
+    body["Statement"] += [{"Effect": "Allow", **each} for each in statements]
     return json.dumps(body, indent=2)
-
-
-def _assuming(role: str) -> str:
-    """A policy that allows assuming a role."""
-    statement = {"Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": [role]}
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2)
 
 
 def with_records(least: LeastPolicy, bucket: S3Folder, remembers: bool = False) -> LeastPolicy:
@@ -205,8 +206,7 @@ def with_notifications(least: LeastPolicy, topics: Sequence[str]) -> LeastPolicy
 
 def _caller(least: LeastPolicy) -> PrincipalPolicy:
     """The caller's policy, without a statement where a runbook needs none."""
-    nothing = PrincipalPolicy(_SOMEBODY, json.dumps({"Version": "2012-10-17", "Statement": []}))
-    return least.policies[-1] if least.policies else nothing
+    return least.policies[-1] if least.policies else PrincipalPolicy(_SOMEBODY, _NOTHING)
 
 
 def _partition(least: LeastPolicy) -> str:
@@ -218,9 +218,7 @@ def _partition(least: LeastPolicy) -> str:
 def _with_statements(least: LeastPolicy, statements: Iterable[dict[str, Any]], notes: Sequence[str]) -> LeastPolicy:
     """The policies with more that the caller may do, and with more notes."""
     caller = _caller(least)
-    document = json.loads(caller.document)
-    document["Statement"] += [{"Effect": "Allow", **each} for each in statements]
-    own = replace(caller, document=json.dumps(document, indent=2))
+    own = replace(caller, document=_allowing(statements, caller.document))
     return replace(least, policies=(*least.policies[:-1], own), notes=(*least.notes, *notes))
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Literal
 
 from omc_runbook.aws import iam
@@ -262,14 +263,13 @@ def _key_source(declared: DeclaredEnvironment | None, found: Discovery | None) -
 def _accepted(declared: DeclaredEnvironment, today: date) -> Iterator[Accepted]:
     """What Terraform's files mean, and a check would report."""
     until = today + timedelta(days=ACCEPTED_DAYS)
+    accepted = partial(Accepted, until=until, environment=declared.environment)
     main = declared.find(declared.names["service"].value) if "service" in declared.names else None
     judged = {service.name for service in declared.consumers} | ({main.name} if main else set())
     for service in declared.services:
         if service.name in judged and service.desired == 0:
             reason = f"Terraform sets desired_count = 0 ({service.desired_source})"
-            yield Accepted(
-                check="desired-zero", subject=service.name, reason=reason, until=until, environment=declared.environment
-            )
+            yield accepted(check="desired-zero", subject=service.name, reason=reason)
     # A container that could not be read may get any key.
     if not all(service.is_whole for service in declared.services):
         return
@@ -278,9 +278,7 @@ def _accepted(declared: DeclaredEnvironment, today: date) -> Iterator[Accepted]:
     for key, source in declared.keys.items():
         if key not in injected_keys | plain:
             reason = f"Terraform creates it and gives it to no container ({source})"
-            yield Accepted(
-                check="key-unreferenced", subject=key, reason=reason, until=until, environment=declared.environment
-            )
+            yield accepted(check="key-unreferenced", subject=key, reason=reason)
 
 
 def _remarks(declared: DeclaredEnvironment | None, aws: AwsAnswer) -> Iterator[str]:
@@ -290,7 +288,8 @@ def _remarks(declared: DeclaredEnvironment | None, aws: AwsAnswer) -> Iterator[s
         below = f" below {base}" if base and folders is declared.folders else ""
         yield f"Terraform's files{below}: {', '.join(folders)}."
         yield from declared.assumptions
-        yield from (declared.reasons[field] for field in ("keys",) if field in declared.reasons)
+        if "keys" in declared.reasons:
+            yield declared.reasons["keys"]
     if aws.why_not:
         yield aws.why_not
     elif aws.discovery:

@@ -151,16 +151,13 @@ def plan_create(snapshot: Snapshot, terraform_dir: Path | None = None) -> Create
     account = snapshot.caller.account
     identity = (account, names.region, names.secret, keys, names.secret_description, names.secret_tags, names.kms_key)
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).digest()
-    plan = CreatePlan(
-        intent,
-        names.secret,
-        names.region,
-        keys,
-        str(uuid.UUID(bytes=digest[:16], version=4)),
-        names.secret_description,
-        names.secret_tags,
-        names.kms_key,
-        names.recovery_days,
+    plan = replace(
+        base_plan,
+        keys=keys,
+        token=str(uuid.UUID(bytes=digest[:16], version=4)),
+        description=names.secret_description,
+        tags=names.secret_tags,
+        kms_key=names.kms_key,
         doubts=tuple(_doubts(snapshot)),
         unseen=tuple(_unseen(snapshot)),
     )
