@@ -121,31 +121,29 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         base = dotenv_edit.uncomment(base, (*source_names, *required))
         # A required variable's old value, which somebody commented out, stays so.
         text = base if before is None else dotenv_edit.uncomment(text, source_names)
-        added_names, text = _merge(workstation, base, text) if before is not None else (frozenset(), text)
+        added_names, text = _merge(workstation, base, text) if before is not None else ({*_literals(text)}, text)
         generated_names = [] if values_from == KEEP else [name for name in required if _is_generated(workstation, name)]
         text = _append(workstation, text, (*source_names, *generated_names))
         present = _literals(text)
         added_names |= {name for name in (*source.values, *generated_names) if name in present and name not in written}
-        new_values, missing, notes = values_for(workstation, present, added_names, before is None, values_from, source)
+        new_values, missing, notes = values_for(workstation, present, added_names, values_from, source)
         # A prompt may have asked for a variable that has no line yet.
         text = _append(workstation, text, new_values)
         added_names |= new_values.keys() - written
-        emptied = _placeholders_to_empty(text, new_values, missing, added_names, before is None)
+        emptied = _placeholders_to_empty(text, new_values, missing, added_names)
         values = {name: reveal(entry.value) for name, entry in new_values.items()} | dict.fromkeys(emptied, "")
         text = dotenv_edit.set_values(text, values, is_secret=True)
         text = dotenv_edit.set_values(text, dict.fromkeys(_values_before_comments(text), ""))
         names = () if before is None else misread_names(workstation)
         former, text = text, dotenv_edit.replace_odd_blanks(text, names)
         mends += ("A space replaces the tab or other blank before a comment.",) if before and text != former else ()
-        text = dotenv_edit.comment_out(
-            text, _names_to_comment_out(workstation, text, emptied, added_names, before is None)
-        )
+        text = dotenv_edit.comment_out(text, _names_to_comment_out(workstation, text, emptied, added_names))
     except ValueError as error:
         return DotenvPlan(workstation, before, before or b"", obstacle=str(error))
     # What is required and empty in the template has no value from there.
     without_value = {*emptied, *(each.variable for each in missing)}
-    changes = tuple(_changes(workstation, text, new_values, without_value, added_names, before is None))
-    changed_names = [name for name in new_values if before is not None and name not in added_names]
+    changes = tuple(_changes(workstation, text, new_values, without_value, added_names))
+    changed_names = [name for name in new_values if name not in added_names]
     notes += tuple(
         DATABASE_NOTE.format(name=name) for name in changed_names if _effect(workstation, name) == "database-too"
     )
@@ -253,7 +251,7 @@ def _literals(text: str) -> dict[str, str]:
     return {each.key: each.value or "" for each in parse_stream(io.StringIO(text)) if each.key}
 
 
-def _merge(workstation: Workstation, base: str, text: str) -> tuple[frozenset[str], str]:
+def _merge(workstation: Workstation, base: str, text: str) -> tuple[set[str], str]:
     reserved_names = _reserved_names(workstation)
     # A variable that was commented out because it must not be empty stays so.
     commented_out = (each.name for each in variables(statements(text)) if each.commented_out)
@@ -263,7 +261,7 @@ def _merge(workstation: Workstation, base: str, text: str) -> tuple[frozenset[st
     additions = [each for each in additions if workstation.dotenv_name(each.name).casefold() == each.name.casefold()]
     for addition in additions:
         text = dotenv_edit.insert(text, addition.block, addition.after)
-    return frozenset(addition.name for addition in additions), text
+    return {addition.name for addition in additions}, text
 
 
 def _reserved_names(workstation: Workstation) -> set[str]:
@@ -293,8 +291,7 @@ def _placeholders_to_empty(
     text: str,
     new_values: Mapping[str, NewValue],
     missing: tuple[MissingVariable, ...],
-    added_names: frozenset[str],
-    is_new: bool,
+    added_names: Collection[str],
 ) -> tuple[str, ...]:
     """Variables whose placeholder becomes empty, because the application would use it as a value."""
     values = _literals(text)
@@ -305,7 +302,7 @@ def _placeholders_to_empty(
         if value
         and not is_text_of_value(value)
         and name not in new_values
-        and (is_new or name in added_names or name in missing_names)
+        and (name in added_names or name in missing_names)
     )
 
 
@@ -316,11 +313,10 @@ def _values_before_comments(text: str) -> tuple[str, ...]:
 
 
 def _names_to_comment_out(
-    workstation: Workstation, text: str, emptied: Collection[str], added_names: Collection[str], is_new: bool
+    workstation: Workstation, text: str, emptied: Collection[str], added_names: Collection[str]
 ) -> frozenset[str]:
     """Variables to comment out, because they are empty and Settings does not accept an empty text."""
-    values = _literals(text)
-    empty = {name for name, value in values.items() if not value and (is_new or name in added_names)}
+    empty = {name for name, value in _literals(text).items() if not value and name in added_names}
     return refused_empty(workstation) | {name for name in (*emptied, *empty) if _cannot_be_empty(workstation, name)}
 
 
@@ -337,11 +333,10 @@ def _changes(
     text: str,
     new_values: Mapping[str, NewValue],
     without_value: Collection[str],
-    added_names: frozenset[str],
-    is_new: bool,
+    added_names: Collection[str],
 ) -> Iterator[KeyChange]:
     for name in _literals(text):
-        is_added = is_new or name in added_names
+        is_added = name in added_names
         if name in new_values:
             effect = _effect(workstation, name)
             effect_text = EFFECTS[effect] if effect == "first-start-only" else "at the next start"

@@ -97,7 +97,6 @@ def values_for(
     workstation: Workstation,
     present: Mapping[str, str],
     added_names: Collection[str],
-    is_new: bool,
     values_from: str,
     source: SourceValues,
 ) -> tuple[dict[str, NewValue], tuple[MissingVariable, ...], tuple[str, ...]]:
@@ -112,7 +111,7 @@ def values_for(
         if name not in present:
             # Nothing is written for an empty value of a variable that is not there.
             notes += [] if entry.value.is_empty else [f"{name} was not written: correct the line that it is in first."]
-        elif name not in empty_names and not is_new and name not in added_names:
+        elif name not in empty_names and name not in added_names:
             notes += [] if entry.value.same_as(present[name]) else [f"{name} has a value already, which stays."]
         else:
             values[name] = entry
@@ -120,7 +119,7 @@ def values_for(
         # The file may have the value already, under a misspelt name or in a duplicate line.
         names_with_value = {meant for _, meant in misspellings(workstation)}
         names_with_value |= {name for name, _ in workstation.dotenv.duplicates} if workstation.dotenv else set()
-        for name in (*empty_names, *_public_secrets(workstation, present, added_names, is_new)):
+        for name in (*empty_names, *_public_secrets(workstation, present, added_names)):
             if name not in values and name not in names_with_value:
                 generated = _generate(workstation, name, present[name])
                 values |= {name: generated} if generated else {}
@@ -135,11 +134,9 @@ def values_for(
     return values, missing, tuple(notes)
 
 
-def _public_secrets(
-    workstation: Workstation, present: Mapping[str, str], added_names: Collection[str], is_new: bool
-) -> list[str]:
+def _public_secrets(workstation: Workstation, present: Mapping[str, str], added_names: Collection[str]) -> list[str]:
     """Secrets that can be generated and have a value in the template, which is public."""
-    keys = ((name, workstation.key_of(name)) for name in present if is_new or name in added_names)
+    keys = ((name, workstation.key_of(name)) for name in present if name in added_names)
     return [name for name, key in keys if key and key.generate]
 
 
