@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,8 @@ SHOWN = 5
 
 NONE = "There is none yet: a run of a runbook leaves one."
 
-
-@takes_parameters
-def begin(environment: str, runbook_toml: str = "") -> Run:
-    """Begin on one environment, and show its changes that were not finished; raises as `run.reach` does."""
-    return unfinished.begin("index", environment, runbook_toml, offers=nothing_to_offer)
+begin = partial(unfinished.begin, "index", offers=nothing_to_offer)
+"""Begins on one environment, and shows its changes that were not finished; raises as `run.reach` does."""
 
 
 def pickers(run: Run) -> tuple[Picker, ...]:

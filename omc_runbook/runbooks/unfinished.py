@@ -14,9 +14,11 @@ from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.runbooks import own_record
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Choice, Offers, Panel, can_press
+from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.run import Run
 
 
+@takes_parameters
 def begin(
     runbook: str,
     environment: str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from omc_runbook.changes.fix import advice
 from omc_runbook.model.findings import Finding
@@ -48,11 +49,8 @@ ACTIONS = Actions(
     sometimes=(*MORE_TO_READ, "with look_inside, ecs: ExecuteCommand", LOOK_INSIDE_FAILED, WITH_CHECKOUT),
 )
 
-
-@takes_parameters
-def begin(environment: str, runbook_toml: str = "", service: str = "") -> Run:
-    """Begin on one environment; raises as `run.reach` does."""
-    return unfinished.begin("verify", environment, runbook_toml, service, nothing_to_offer)
+begin = partial(unfinished.begin, "verify", offers=nothing_to_offer)
+"""Begins on one environment; raises as `run.reach` does."""
 
 
 @takes_parameters
