@@ -61,11 +61,13 @@ ABOVE = _Pointers(
 )
 
 
-def stopped_label(result: ChangeResult | None) -> str:
-    """The button's last label for a change that a person stopped; "" for another."""
-    if result is None or not result.is_cancelled:
-        return ""
-    return "✓ Stopped and put back" if result.is_back else "✗ Stopped, and not put back everywhere"
+def end_label(result: ChangeResult | None, proved: str, unproved: str = "") -> str:
+    """The button's last label: what it says of a change that is proved, or was stopped, or is neither."""
+    if result is None or result.is_proved:
+        return proved
+    if result.is_cancelled:
+        return "✓ Stopped and put back" if result.is_back else "✗ Stopped, and not put back everywhere"
+    return unproved or ("✗ It failed" if result.rollback_note else "? Done, and not verified")
 
 
 def button_label(act: str, services: Sequence[str], environment: str) -> str:

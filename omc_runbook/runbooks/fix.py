@@ -19,7 +19,7 @@ from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.runbooks import own_parameters, take_back
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Choice
-from omc_runbook.runbooks.closing import Closing, Displays, button_label, stopped_label
+from omc_runbook.runbooks.closing import Closing, Displays, button_label, end_label
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
 from omc_runbook.runbooks.run import Run
@@ -82,11 +82,7 @@ def closing(
         yield "outcome", run.conclude(remaining, result, plan)
         yield "undo", fix.undo(plan, result)
         yield "answer", run.answer(remaining, after, result, plan)
-        if result is None or result.is_proved:
-            return "✓ Fixed and verified"
-        if stopped := stopped_label(result):
-            return stopped
-        return "✗ It failed" if result.rollback_note else "? Done, and not verified"
+        return end_label(result, "✓ Fixed and verified")
 
     act = f"take {len(plan.steps)} steps" if plan.steps[1:] else "".join(step.act for step in plan.steps)
     services = [redeploy.service.name for redeploy in plan.redeploys if not redeploy.blocker]

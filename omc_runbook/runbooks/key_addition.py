@@ -22,7 +22,7 @@ from omc_runbook.repository.checkout import find_root, read_checkout
 from omc_runbook.runbooks import new_key, own_parameters, take_back
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Choice
-from omc_runbook.runbooks.closing import Closing, Displays, stopped_label
+from omc_runbook.runbooks.closing import Closing, Displays, end_label
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.new_key import plan
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
@@ -138,9 +138,7 @@ def closing(
         yield "undo", report.undo(plan, result, run.environment, run.productions)
         answer = run.answer(merge(judged), next(iter(after.values())), result, plan or _NO_PLAN)
         yield "answer", answer if plan else answer.with_line(NAME_IT)
-        if stopped := stopped_label(result):
-            return stopped
-        return "✓ Added and verified" if result is None or result.is_proved else "? Added, and not verified"
+        return end_label(result, "✓ Added and verified", "? Added, and not verified")
 
     environments = ", ".join(target.environment.name for target in run.targets)
     label = f"Add {plan.key.name} in the checkout and {environments}" if plan else "Add the key"

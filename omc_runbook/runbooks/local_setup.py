@@ -25,7 +25,7 @@ from omc_runbook.repository.template import find_template, read_template
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import unfinished
 from omc_runbook.runbooks.actions import Actions
-from omc_runbook.runbooks.closing import Closing, Displays, stopped_label
+from omc_runbook.runbooks.closing import Closing, Displays, end_label
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.own_parameters import takes_parameters
@@ -191,7 +191,7 @@ def closing(
         yield "outcome", run.conclude(found, result, plan)
         yield "undo", report.undo(plan, result)
         yield "answer", run.answer(found, None, result, plan)
-        return stopped_label(result) or "✓ Written"
+        return end_label(result, "✓ Written")
 
     path = plan.workstation.path
     go_back = command("rm", path) if plan.before is None else ""

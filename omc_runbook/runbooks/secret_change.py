@@ -24,7 +24,7 @@ from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Choice
-from omc_runbook.runbooks.closing import Closing, Displays, button_label, shorten, stopped_label
+from omc_runbook.runbooks.closing import Closing, Displays, button_label, end_label, shorten
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.run import Run, diagnose
 from omc_runbook.snapshot.history import read_history
@@ -239,11 +239,7 @@ def closing(
             return f"! Done, and a {which}"
         if any(finding.status == "unknown" for finding in tried):
             return f"? Done, and a {'former' if source.new else 'restored'} value could not be tried"
-        if result is None or result.is_proved:
-            return "✓ Done and verified"
-        if stopped := stopped_label(result):
-            return stopped
-        return "✗ It failed" if result.rollback_note else "? Done, and not verified"
+        return end_label(result, "✓ Done and verified")
 
     if on_failure == LEAVE:
         plan = replace(plan, blockers=())
