@@ -9,6 +9,7 @@ from typing import Any
 from omc_runbook.headless import notebooks
 from omc_runbook.model.findings import Outcome, Remedy, is_sentence
 from omc_runbook.report.answer import Answer
+from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.index import ANSWER as LAST
 from omc_runbook.report.index import Place
@@ -42,7 +43,7 @@ def copying(text: str, what: str) -> Link:
     return Link(f"Copy {what}", lambda frontend: frontend.copy(text))
 
 
-class FinalAnswer(RichDisplay):
+class FinalAnswer(Group):
     """An answer, and below it the button that applies the plan, where there is one, and what leads on.
 
     On a page with other buttons, it shows what these have left.
@@ -55,6 +56,7 @@ class FinalAnswer(RichDisplay):
         links: Sequence[Link] | None = None,
         page: Page | None = None,
     ) -> None:
+        super().__init__(answer)
         self._answer, self._button, self._links, self._page = answer, button, links, page or Page()
         self._frontend: Frontend | None = None
         self._row: Any = None
@@ -111,14 +113,6 @@ class FinalAnswer(RichDisplay):
         if others is not None or not isinstance(answer, Answer):
             return others or ()
         return tuple(links(answer))
-
-    def to_html(self) -> str:
-        """Render the answer as HTML."""
-        return self._answer.to_html()
-
-    def to_text(self) -> str:
-        """Render the answer as plain text."""
-        return self._answer.to_text()
 
 
 def link_button(link: Link, frontend: Frontend) -> Any:

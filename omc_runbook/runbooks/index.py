@@ -14,7 +14,7 @@ from omc_runbook.report import index as report
 from omc_runbook.report.answer import Answer, read_at
 from omc_runbook.report.archive import kept_records
 from omc_runbook.report.archive.kept_records import KeptRecord
-from omc_runbook.report.display.rich_display import RichDisplay
+from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.table import Table
 from omc_runbook.report.index import Card
 from omc_runbook.runbooks import pickers as choices
@@ -84,10 +84,11 @@ def purposes(snapshot: Snapshot, history: VersionHistory, runbook_toml: str = ""
     return (*cards, *report.more_cards(snapshot, words, runbook_toml))
 
 
-class Cards(RichDisplay):
+class Cards(Group):
     """Cards with a button each, which opens a notebook with its parameters set; elsewhere with the command."""
 
     def __init__(self, cards: Sequence[Card]) -> None:
+        super().__init__(report.listing(cards))
         self._cards = cards
 
     def _ipython_display_(self) -> None:
@@ -103,14 +104,6 @@ class Cards(RichDisplay):
         box = ipywidgets.VBox((grid, frontend.widget))
         show_widget(box, self.to_text())
 
-    def to_html(self) -> str:
-        """Render the cards as a listing, as HTML."""
-        return report.listing(self._cards).to_html()
-
-    def to_text(self) -> str:
-        """Render the cards as a listing, as plain text."""
-        return report.listing(self._cards).to_text()
-
 
 @takes_parameters
 def records(folder: str) -> Records:
@@ -119,14 +112,15 @@ def records(folder: str) -> Records:
     return Records(folder, kept_records.read(path)[:SHOWN])
 
 
-class Records(RichDisplay):
+class Records(Group):
     """A table of records, and a button for each that opens its page."""
 
     def __init__(self, folder: str, kept: Sequence[KeptRecord]) -> None:
         rows = [[f"{each.finished:%Y-%m-%d %H:%M}", each.title, each.end, each.page.name] for each in kept]
         columns = ["ended (UTC)", "runbook", "how it ended", "page"]
         empty = f"Those in S3 are listed by omc-runbook records {folder}" if "://" in folder else NONE
-        self._kept, self._table = tuple(kept), Table(f"The last records in {folder}", columns, rows, empty=empty)
+        super().__init__(Table(f"The last records in {folder}", columns, rows, empty=empty))
+        self._kept = tuple(kept)
 
     def _ipython_display_(self) -> None:
         if not is_available() or not self._kept:
@@ -134,20 +128,12 @@ class Records(RichDisplay):
         import ipywidgets
         from IPython.display import display
 
-        display(self._table)
+        display(*self.parts)
         frontend = Frontend()
         links = [Link(f"Open {each.title}, {each.finished:%H:%M}", _opening(each.page)) for each in self._kept]
         buttons = [link_button(link, frontend) for link in links]
         row = ipywidgets.HBox((*buttons, frontend.widget), layout=ipywidgets.Layout(flex_flow="row wrap"))
         show_widget(row, "omc-runbook records --open opens the newest.")
-
-    def to_html(self) -> str:
-        """Render the table as HTML."""
-        return self._table.to_html()
-
-    def to_text(self) -> str:
-        """Render the table as plain text."""
-        return self._table.to_text()
 
 
 def _opening(page: Path) -> Callable[[Frontend], None]:
