@@ -103,20 +103,19 @@ def is_underway(snapshot: Snapshot, service: Service) -> bool:
 
 def refuse_one_password(services: Sequence[Service], key: str, login: str) -> None:
     """Raise UsageError where tasks with the old password would outlive it in the database."""
+    one = f"{key} belongs to one role in the database, which has one password at a time: tasks that"
     kept = [rollout for rollout in map(expected, services) if rollout.desired and rollout.is_over]
     if kept:
         reasons = " ".join(f"{rollout.service} gets no new tasks: {rollout.reason}" for rollout in kept)
         raise UsageError(
-            f"{key} belongs to one role in the database, which has one password at a time: tasks that keep the old one"
-            f" could not log in. {reasons} {_two_roles(login)}. Nothing was written."
+            f"{one} keep the old one could not log in. {reasons} {_two_roles(login)}. Nothing was written."
         )
     overlapping = [service for service in services if service.configuration.overlaps]
     if overlapping:
         sentences = " ".join(f"{service.name} deploys {service.configuration.sentence}" for service in overlapping)
         raise UsageError(
-            f"{key} belongs to one role in the database, which has one password at a time: tasks that still have the"
-            f" old one could not log in. {sentences} {_two_roles(login)}. Or set the strategy ROLLING without pauses,"
-            " rotate, and set it back. Nothing was written."
+            f"{one} still have the old one could not log in. {sentences} {_two_roles(login)}. Or set the strategy"
+            " ROLLING without pauses, rotate, and set it back. Nothing was written."
         )
 
 

@@ -22,10 +22,11 @@ from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import LABEL, KeyChange, SecretPlan, why_not_writable
 from omc_runbook.checks.change_authors import newest_write
 from omc_runbook.masking import registry
-from omc_runbook.masking.document import Document, DocumentError, compare, parse
+from omc_runbook.masking.document import Document, compare
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, RunbookError
+from omc_runbook.snapshot.follow_ups import contents_of
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 
 MOVE = "UpdateSecretVersionStage"
@@ -226,18 +227,10 @@ class SecretWriter:
 
     def _password_in_force(self, rotation_plan: PasswordRotation) -> Masked | None:
         """The role's password by the current version, where somebody else has changed it; None where that is unread."""
-        key, login_key, former = (
-            self._new_values.database_key,
-            self._new_values.login_key,
-            self._new_values.former_password,
-        )
-        current = attempt(
-            "the current version",
-            GET_SECRET_VALUE,
-            lambda: secretsmanager.get_value(self._client, self._arn, CURRENT),
-        )
-        document = None if isinstance(current, ReadFailure) else _document(current)
-        member, name = (document.get(key), document.get(login_key)) if document else (None, None)
+        new_values, document = self._new_values, self._document_of("the current version", CURRENT)
+        former = new_values.former_password
+        member = document.get(new_values.database_key) if document else None
+        name = document.get(new_values.login_key) if document else None
         is_of_role = not rotation_plan.alternates or (name is not None and reveal(name.injected) == rotation_plan.role)
         if member is None or not is_of_role or (former and member.injected.same_as(former)):
             return None
@@ -281,6 +274,12 @@ class SecretWriter:
         read = partial(secretsmanager.get_value, self._client, self._arn, CURRENT)
         return require(f"secret {self._plan.secret_name}", GET_SECRET_VALUE, read)
 
+    def _document_of(self, what: str, stage: str, version: str = "") -> Document | None:
+        """The document of a version, by its staging label or its id; None where it cannot be read."""
+        read = partial(secretsmanager.get_value, self._client, self._arn, stage, version)
+        value = attempt(what, GET_SECRET_VALUE, read)
+        return None if isinstance(value, ReadFailure) else _document(value)
+
     def _make_current(self, version: str, instead_of: str) -> bool:
         return current_version.move(self._client, self._arn, self._plan.secret_name, version, instead_of)
 
@@ -294,16 +293,8 @@ class SecretWriter:
         """Who changed which keys, as far as that can be read: since the plan, or right after this run's write."""
         plan = self._plan
         our_version = plan.token if moved else plan.base
-        former_value = (
-            attempt(
-                "the version before",
-                GET_SECRET_VALUE,
-                lambda: secretsmanager.get_value(self._client, self._arn, "", our_version),
-            )
-            if our_version
-            else None
-        )
-        keys = _differing(None if isinstance(former_value, ReadFailure) else _document(former_value), _document(value))
+        former = self._document_of("the version before", "", our_version) if our_version else None
+        keys = _differing(former, _document(value))
         author = self._author(value.version_id)
         if moved:
             return (
@@ -327,12 +318,7 @@ class SecretWriter:
 
 
 def _document(value: Value | None) -> Document | None:
-    if value is None or value.text is None:
-        return None
-    try:
-        return parse(value.text)
-    except DocumentError:
-        return None
+    return contents_of(value)[value.version_id].document if value else None
 
 
 def _differing(before: Document | None, after: Document | None) -> str:

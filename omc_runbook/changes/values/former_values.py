@@ -112,14 +112,10 @@ def find_alive(snapshot: Snapshot) -> tuple[Finding, ...]:
     if history is None or document is None:
         return ()
     keys = {name: key for name, key in snapshot.environment.keys.items() if key.check and document.get(name)}
-    return tuple(
-        finding for name, key in keys.items() if (finding := _judge_former(snapshot, name, key, document, history))
-    )
+    return tuple(finding for name, key in keys.items() if (finding := _judge_former(name, key, document, history)))
 
 
-def _judge_former(
-    snapshot: Snapshot, name: str, key: Key, document: Document, history: VersionHistory
-) -> Finding | None:
+def _judge_former(name: str, key: Key, document: Document, history: VersionHistory) -> Finding | None:
     """The finding about a key's former values; None where it had no other value."""
     server, verdicts = live_check.server_of(document, key), list[tuple[str, Verdict]]()
     for before, created in _former(name, document, history):
