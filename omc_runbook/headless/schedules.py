@@ -11,9 +11,7 @@ from omc_runbook.headless import last_run, notebooks
 from omc_runbook.headless.last_run import LastRun
 from omc_runbook.model.environment import LOCAL, load
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.parameters import quoted
 from omc_runbook.model.schedule import Schedule, ScheduleState
-from omc_runbook.model.suggestions import nearest
 
 if TYPE_CHECKING:
     from omc_runbook.report.archive.bucket import S3Folder
@@ -41,13 +39,11 @@ def read(folder: Path | S3Folder, now: datetime | None = None, runbook_toml: str
 def refuse_unsuitable(expected: Iterable[Schedule]) -> None:
     """Raise UsageError for a schedule of a runbook that there is not, or whose runs are not remembered."""
     for schedule in expected:
-        if schedule.runbook not in notebooks.paths():
-            near = nearest(schedule.runbook, notebooks.paths())
-            raise UsageError(
-                f"There is no runbook {quoted(schedule.runbook)}{near} [[schedules]] of runbook.toml names it.",
-                "omc-runbook list shows what each is for.",
-            )
-        if notebooks.describe(schedule.runbook).can_change:
+        try:
+            can_change = notebooks.describe(schedule.runbook).can_change
+        except UsageError as error:
+            raise UsageError(f"{error} [[schedules]] of runbook.toml names it.", error.hint) from None
+        if can_change:
             raise UsageError(
                 f"runbook.toml: {schedule.runbook} can change something, and only runs that look are expected on a"
                 " schedule, such as those of verify."

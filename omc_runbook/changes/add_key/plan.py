@@ -182,8 +182,6 @@ def describe(
 
     The name is not quoted, because it may be a value pasted by mistake.
     """
-    if not name:
-        raise UsageError('key is empty: name the key to add, as in key = "NEW_API_KEY". Nothing was written.')
     if "," in name and all(IDENTIFIER.fullmatch(each.strip()) for each in name.split(",")):
         raise UsageError("key is one here: run add_key once for each of them. Nothing was written.")
     if not IDENTIFIER.fullmatch(name) or _is_random(name):

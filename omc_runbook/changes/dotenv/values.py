@@ -51,8 +51,6 @@ def read_source_values(workstation: Workstation, values_from: str) -> SourceValu
     kind, _, name = values_from.partition(":")
     if values_from in ("", GENERATE, KEEP, PROMPT):
         return SourceValues()
-    if kind not in ("file", "env") or not name:
-        raise UsageError(f"values_from is not a source of values: choose {sources.SOURCES}.")
     variables = _known_names(workstation)
     keys = [name] if kind == "env" and name in variables | {*workstation.keys} else []
     values: dict[str, NewValue] = {}

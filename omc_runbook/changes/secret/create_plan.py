@@ -12,7 +12,7 @@ from typing import Literal
 
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.changes.secret.placeholders import placeholder
-from omc_runbook.changes.secret.plan import LARGEST, why_not_writable
+from omc_runbook.changes.secret.plan import refuse_too_large, why_not_writable
 from omc_runbook.checks import remedies
 from omc_runbook.checks.other_names import found_instead, is_elsewhere, secret_in_use
 from omc_runbook.model.errors import CouldNotLook, UsageError
@@ -161,9 +161,7 @@ def plan_create(snapshot: Snapshot, terraform_dir: Path | None = None) -> Create
         doubts=tuple(_doubts(snapshot)),
         unseen=tuple(_unseen(snapshot)),
     )
-    size = len(plan.text.encode())
-    if size > LARGEST:
-        raise UsageError(f"The secret would have {size:,} bytes; {LARGEST:,} are allowed. Nothing was written.")
+    refuse_too_large(len(plan.text.encode()))
     return plan
 
 

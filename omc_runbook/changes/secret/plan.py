@@ -204,8 +204,7 @@ def plan_update(
     _refuse_mismatches(snapshot, document, parse(text))
     notes = _whole_document_notes(snapshot, new) if new else ()
     notes += tuple(_encryption_notes(document, changing, catalogue))
-    if text.size > LARGEST:
-        raise UsageError(f"The secret would have {text.size:,} bytes; {LARGEST:,} are allowed. Nothing was written.")
+    refuse_too_large(text.size)
     actions: dict[str, Action] = dict.fromkeys((*document.keys, *new), "unchanged")
     actions |= {key: "changed" if key in document.keys else "added" for key in changing}
     actions |= dict.fromkeys(remove, "removed")
@@ -219,6 +218,12 @@ def plan_update(
         notes=notes,
         redeploy_stale=redeploy_stale,
     )
+
+
+def refuse_too_large(size: int) -> None:
+    """Raise UsageError for a document of more bytes than Secrets Manager takes."""
+    if size > LARGEST:
+        raise UsageError(f"The secret would have {size:,} bytes; {LARGEST:,} are allowed. Nothing was written.")
 
 
 def _origin(entry: NewValue) -> str:
