@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from omc_runbook.changes.add_key import executor
 from omc_runbook.changes.add_key.executor import AddKeyResult
@@ -62,7 +61,7 @@ def begin(environment: str, environments: str = "", runbook_toml: str = "", repo
 
 def look(run: Run) -> Snapshots:
     """Read every environment and the checkout; raises as `Target.look` does."""
-    return {target.environment.name: target.look(str(_root(run))) for target in run.targets}
+    return {target.environment.name: target.look(str(run.own_checkout.root)) for target in run.targets}
 
 
 def apply(
@@ -183,11 +182,6 @@ def _conclude(
         for name, findings in findings_by_environment.items()
     }
     return run.conclude(merge(findings_by_environment), result, plan or _NO_PLAN, by_target)
-
-
-def _root(run: Run) -> Path:
-    assert run.checkout is not None, "add_key always has a checkout"
-    return run.checkout.root
 
 
 def _as_planned(plan: AddKeyPlan | None, finding: Finding) -> Finding:

@@ -20,7 +20,7 @@ from omc_runbook.report import verify
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.local_setup import by_hand, diff, inventory, needed, variables
 from omc_runbook.report.local_setup import plan as steps
-from omc_runbook.repository.checkout import Checkout, find_root, read_checkout
+from omc_runbook.repository.checkout import find_root, read_checkout
 from omc_runbook.repository.template import find_template, read_template
 from omc_runbook.runbooks import pickers as choices
 from omc_runbook.runbooks import unfinished
@@ -106,7 +106,7 @@ def begin(
 
 def look(run: Run, result: DotenvResult | None = None) -> Snapshot:
     """Read this machine, with the application's messages if it was started."""
-    target, checkout = _local_target(run), _checkout(run)
+    target, checkout = _local_target(run), run.own_checkout
     allow_code = target.allow_code or result is not None
     peer, workstation = target.peer, read_workstation(checkout, target.environment.keys, allow_code, target.python)
     if peer:
@@ -159,7 +159,7 @@ def apply(
     """
     if not run.may_change(apply, confirm):
         return None
-    live, checkout = live or LiveChange(), _checkout(run)
+    live, checkout = live or LiveChange(), run.own_checkout
     variables = plan.workstation.known_variables | (checkout.compose.used if checkout.compose else frozenset())
 
     def start() -> StartResult:
@@ -215,8 +215,3 @@ def _compare_with(peer: Environment, target: LocalTarget) -> LocalTarget:
 def _local_target(run: Run) -> LocalTarget:
     assert run.local_target is not None, "local_setup always has one"
     return run.local_target
-
-
-def _checkout(run: Run) -> Checkout:
-    assert run.checkout is not None, "local_setup always has a checkout"
-    return run.checkout

@@ -268,6 +268,12 @@ class Run:
         return self.targets[0]
 
     @property
+    def own_checkout(self) -> Checkout:
+        """The checkout of a runbook that always has one."""
+        assert self.checkout is not None, f"{self.runbook} began without a checkout"
+        return self.checkout
+
+    @property
     def environment(self) -> Environment:
         """The main environment; production if it is among several, because that has to be confirmed."""
         environments = [target.environment for target in self.targets]
