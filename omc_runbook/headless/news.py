@@ -219,11 +219,8 @@ def name_of(finding: Finding) -> str:
 
 
 def _sentence(finding: Finding) -> str:
-    return (
-        f"{finding.check}: {finding.title} — {finding.subject}"
-        if finding.subject
-        else f"{finding.check}: {finding.title}"
-    )
+    title = f"{finding.check}: {finding.title}"
+    return f"{title} — {finding.subject}" if finding.subject else title
 
 
 def _what_is_unseen(outcome: Outcome, former: Open) -> tuple[Open, _Current]:

@@ -23,13 +23,9 @@ WAY = (
 
 def loss(keys: Mapping[str, Key], name: str, former: Member | None, new: Masked) -> str:
     """What becomes unreadable with a new value of a key, as the end of a sentence; "" where nothing does."""
-    return _loss(former.injected, new) if former and encrypts(keys, name) else ""
-
-
-def _loss(former: Masked, new: Masked) -> str:
-    if former.is_empty or former.matches(PLACEHOLDER):
+    if former is None or not encrypts(keys, name) or former.injected.is_empty or former.injected.matches(PLACEHOLDER):
         return ""
-    before, after = _keys(former), _keys(new)
+    before, after = _keys(former.injected), _keys(new)
     if before and before[0] not in after:
         return "what was encrypted with the present value"
     return "what only the values that it no longer has can decrypt" if {*before} - {*after} else ""
