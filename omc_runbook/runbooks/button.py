@@ -49,12 +49,7 @@ Offers = Callable[[Run, ChangeState], "Sequence[Choice]"]
 """The buttons for a change of a run's environment that broke off."""
 
 
-def nothing_to_offer(run: Run, state: ChangeState) -> Sequence[Choice]:
-    """Offer nothing."""
-    return ()
-
-
-def no_choice(state: ChangeState) -> Sequence[Choice]:
+def nothing_to_offer(*_: object) -> Sequence[Choice]:
     """Offer nothing."""
     return ()
 
@@ -66,7 +61,7 @@ class Choice:
     label: str
     act: Act
     live: LiveChange | None = None
-    after: Offer = no_choice
+    after: Offer = nothing_to_offer
     """The buttons instead of this one, where the change breaks off."""
     is_main: bool = True
     """Whether it stands out: what only clears the page does not."""
@@ -79,7 +74,7 @@ def offer(
     is_done: bool,
     is_empty: bool,
     live: LiveChange | None = None,
-    after: Offer = no_choice,
+    after: Offer = nothing_to_offer,
 ) -> Button | Listing:
     """A button that acts, which asks for a word in production; or a sentence why there is none."""
     if is_done:
@@ -253,7 +248,7 @@ class Button(Buttons):
         word: str,
         act: Act,
         live: LiveChange | None = None,
-        after: Offer = no_choice,
+        after: Offer = nothing_to_offer,
         page: Page | None = None,
     ) -> None:
         super().__init__([Choice(label, act, live, after)], word, page)

@@ -14,7 +14,7 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.runbooks import own_record
-from omc_runbook.runbooks.button import Button, Buttons, Offer, can_press, no_choice, offer
+from omc_runbook.runbooks.button import Button, Buttons, Offer, can_press, nothing_to_offer, offer
 from omc_runbook.runbooks.final_answer import FinalAnswer
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.page import ANSWER, Cells
@@ -102,7 +102,7 @@ class Closing:
         confirm: str,
         is_empty: bool,
         state: ChangeState | None = None,
-        after: Offer = no_choice,
+        after: Offer = nothing_to_offer,
     ) -> None:
         self._run, self._plan, self._label, self._make = run, plan, label, make
         self._is_applied, self._is_empty = apply, is_empty
