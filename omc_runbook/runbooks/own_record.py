@@ -54,11 +54,8 @@ def begin(live: LiveChange, state: ChangeState) -> None:
     """Give a change its file; raises UsageError where a person works on another one of the same environment."""
     path, started = os.environ.get(STATE_VARIABLE), now()
     state = states.begun(state, started)
-    if path:
-        live.restart(state, StateFile(Path(path)), is_watched=True)
-        return
-    if not _is_at_a_screen():
-        live.restart(state, None, is_watched=True)
+    if path or not _is_at_a_screen():
+        live.restart(state, StateFile(Path(path)) if path else None, is_watched=True)
         return
     live_change.refuse_another(states.find(folder(), state.account, state.environment, state.endpoint))
     stem = stems.make(state.runbook, state.environment, started)
