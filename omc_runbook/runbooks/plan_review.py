@@ -12,12 +12,10 @@ from omc_runbook.changes import binding
 from omc_runbook.changes.binding import AnyPlan
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import LABEL, SecretPlan
-from omc_runbook.changes.values.sources import KEEP
-from omc_runbook.checks import remedies
+from omc_runbook.changes.values.sources import KEEP, rotate_command
 from omc_runbook.headless import notebooks
 from omc_runbook.masking import fingerprint, registry
 from omc_runbook.model.errors import ConflictError, UsageError
-from omc_runbook.model.findings import NO_REMEDY
 from omc_runbook.model.parameters import of_notebook
 from omc_runbook.model.suggestions import expand
 from omc_runbook.report.archive import plan_file
@@ -161,11 +159,9 @@ def _way_on(run: Run, plan: AnyPlan | None) -> str:
     labels = [label for label, version in plan.labels if version == plan.base] if isinstance(plan, SecretPlan) else ()
     if not any(label.startswith(LABEL) for label in labels):
         return "Have it made again."
-    environment = run.target.environment
-    keep = remedies.with_runbook("rotate", environment, NO_REMEDY, values_from=KEEP)
     return (
         "The current version is of a change that was not finished, perhaps of this plan. To finish that:\n"
-        f"{remedies.command_to_apply(environment, keep)}"
+        f"{rotate_command(run.target.environment, values_from=KEEP)}"
     )
 
 

@@ -14,10 +14,10 @@ from omc_runbook.changes.secret import new_values, restore
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, is_database_password, plan_update
 from omc_runbook.changes.values import former_values, live_check, reuse, source_file
-from omc_runbook.changes.values.sources import GENERATE, KEEP, OF_ROTATION, RENEW, SOURCES
+from omc_runbook.changes.values.sources import GENERATE, KEEP, OF_ROTATION, RENEW, SOURCES, rotate_command
 from omc_runbook.checks import age, remedies
 from omc_runbook.model.errors import Interrupted, UsageError
-from omc_runbook.model.findings import NO_REMEDY, Finding
+from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import split_names
 from omc_runbook.report import changes, verify
 from omc_runbook.report.archive.state import ChangeState
@@ -142,10 +142,8 @@ def _after_interruption(run: Run, plan: SecretPlan, new: NewValues | None) -> st
     current = secret.version_at(CURRENT) if secret else ""
     if not current:
         return f"Which version of {plan.secret_name} is current could not be read: run verify."
-    parameters = {"values_from": KEEP, "database_url_from": new.database_url_from if new and new.rotation else ""}
-    go_on = remedies.command_to_apply(
-        environment, remedies.with_runbook("rotate", environment, NO_REMEDY, **parameters)
-    )
+    database_url_from = new.database_url_from if new and new.rotation else ""
+    go_on = rotate_command(environment, values_from=KEEP, database_url_from=database_url_from)
     if current == plan.base:
         return f"Version {current} is current, as before this run. To give all tasks its values:\n{go_on}"
     if current != plan.token:
@@ -254,14 +252,13 @@ def closing(
 def state(run: Run, plan: SecretPlan, new: NewValues | None) -> ChangeState:
     """A change as it begins, with the commands that finish it and that take it back, if a version of its own can be."""
     environment, replaced = run.environment, executor.replaced_plan(plan, new or NewValues({}))
-    keep = remedies.with_runbook("rotate", environment, NO_REMEDY, values_from=KEEP)
     back = remedies.restore(environment, replaced.base, replaced.token) if replaced else None
     return run.state(
         secret=plan.secret_name,
         keys=tuple(change.key for change in plan.changed),
         former=replaced.base if replaced else "",
         new=replaced.token if replaced else "",
-        go_on=remedies.command_to_apply(environment, keep),
+        go_on=rotate_command(environment, values_from=KEEP),
         go_back=remedies.command_to_apply(environment, back) if back else "",
     )
 

@@ -9,7 +9,7 @@ from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.rollout import expected
-from omc_runbook.changes.values.sources import KEEP
+from omc_runbook.changes.values.sources import KEEP, rotate_command
 from omc_runbook.checks import families, remedies
 from omc_runbook.checks.startup import keys_with_nul
 from omc_runbook.checks.stopped_tasks import Stop, of_kind
@@ -17,7 +17,7 @@ from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import is_unreached
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import NO_REMEDY, Finding, is_sentence
+from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
@@ -135,8 +135,7 @@ def _fresh_login(environment: Environment, service: Service) -> str:
     if expected(service).is_over:
         way = remedies.start_tasks(environment.names, service).command
     else:
-        keep = remedies.with_runbook("rotate", environment, NO_REMEDY, values_from=KEEP)
-        way = remedies.command_to_apply(environment, keep)
+        way = rotate_command(environment, values_from=KEEP)
     return way if is_sentence(way) else f"Give them the current one first: `{way}`."
 
 

@@ -18,13 +18,13 @@ from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, is_database_password
 from omc_runbook.changes.values import live_check
 from omc_runbook.changes.values.live_check import Verdict
-from omc_runbook.changes.values.sources import KEEP
+from omc_runbook.changes.values.sources import KEEP, rotate_command
 from omc_runbook.checks import remedies
 from omc_runbook.masking import registry
 from omc_runbook.masking.document import Document, parse
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Key
-from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy
+from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.snapshot.follow_ups import contents_of
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -199,8 +199,7 @@ def _judge(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding:
         lambda: live_check.attempt(trial.document, trial.key, trial.current),
     )
     where = trial.key.obtain_from or server
-    again = remedies.with_runbook("rotate", environment, NO_REMEDY, keys=trial.name, values_from=KEEP)
-    command = remedies.command_to_apply(environment, again)
+    command = rotate_command(environment, keys=trial.name, values_from=KEEP)
     advice = f"Revoke the former {trial.name} at {where}. Whether it is dead then: {command}."
     return _finding(trial.name, verdict, server, remedies.advise(advice))
 
@@ -209,9 +208,7 @@ def _judge_database(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding
     environment, logins = snapshot.environment, _logins(snapshot, trial, new)
     if logins is None:
         parameters = {"keys": trial.name, "values_from": KEEP, "database_url_from": new.database_url_from}
-        again = remedies.command_to_apply(
-            environment, remedies.with_runbook("rotate", environment, NO_REMEDY, **parameters)
-        )
+        again = rotate_command(environment, **parameters)
         return _unknown(
             trial.name,
             f"The former value of {trial.name} was not tried, without database_url_from. To try it: {again}.",

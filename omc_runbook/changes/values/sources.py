@@ -11,10 +11,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values.source_file import NewValue
+from omc_runbook.checks import remedies
 from omc_runbook.masking import kernel
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Key
+from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import NO_REMEDY
 from omc_runbook.model.suggestions import nearest
 
 SOURCES = "prompt, file:PATH, env:NAME, generate or keep"
@@ -31,6 +34,12 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "base64-32": lambda: base64.b64encode(secrets.token_bytes(32)).decode(),
     "urlsafe-32": lambda: secrets.token_urlsafe(32),
 }
+
+
+def rotate_command(environment: Environment, **parameters: str) -> str:
+    """The command of rotate that applies its plan, such as new tasks alone where `values_from` is keep."""
+    rotate = remedies.with_runbook("rotate", environment, NO_REMEDY, **parameters)
+    return remedies.command_to_apply(environment, rotate)
 
 
 def gather(
