@@ -151,7 +151,7 @@ class Check:
 
 
 def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
-    """Run a check on a snapshot: what it found, else what it could not see, else that it is clear."""
+    """Run a check on a snapshot: what it found and what it could not see, else that it is clear."""
     finding = partial(Finding, check=check.id, family=check.family, title=check.title)
     unknown = partial(finding, status="unknown", severity=check.severity)
     gaps = tuple(dict.fromkeys(gap.sentence for need in check.needs for gap in snapshot.gaps.get(need, ())))
@@ -181,11 +181,15 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     findings += tuple(
         unknown(subject=answer.subject, evidence=answer.facts) for answer in answers if isinstance(answer, Uncertain)
     )
+    facts = "\n".join(fact for each in findings for fact in each.evidence)
+    if untold := tuple(gap for gap in gaps if gap not in facts):
+        # What was not read may have the fault too.
+        findings += (unknown(evidence=untold),)
     if findings:
         return findings
     if skip:
         return (finding(status="skipped", evidence=(skip.reason,)),)
-    return (unknown(evidence=gaps),) if gaps else (finding(status="clear", severity=check.severity),)
+    return (finding(status="clear", severity=check.severity),)
 
 
 @dataclass(frozen=True)

@@ -297,6 +297,18 @@ def test_what_could_not_be_read_does_not_hide_an_old_value() -> None:
     assert roots(with_permissions(stale, unread)) == {"not-forced"}
 
 
+def test_what_a_check_could_not_read_is_told_beside_what_it_found() -> None:
+    """Else the fault of a service that could be read before would pass for resolved."""
+    name = healthy().environment.names.secret
+    both = with_reference(with_reference(healthy(), "backend", "SECRET_KEY", name), "worker", "SECRET_KEY", name)
+    read = {arn: each for arn, each in both.task_definitions.items() if "worker" not in arn}
+    gap = ReadFailure("worker:7", "ecs:DescribeTaskDefinition", "AccessDeniedException", "denied")
+    unread = replace(both, task_definitions=read, gaps={"task_definitions": (gap,)})
+    own = [finding for finding in diagnose(unread) if finding.check == "bare-name"]
+    assert [(each.status, each.services) for each in own] == [("found", {"backend"}), ("unknown", frozenset())]
+    assert own[1].evidence == (gap.sentence,)
+
+
 def test_a_fault_of_one_service_does_not_explain_anothers() -> None:
     """A missing key that only backend asks for leaves the worker's failing tasks unexplained."""
     snapshot = stuck(without_key(healthy(), "SMTP_HOST"), "worker", NETWORK)
