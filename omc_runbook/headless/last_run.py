@@ -1,7 +1,8 @@
 """The last run of a runbook on an environment, remembered beside the records, also where it left no record.
 
 Runs in a sandbox are remembered apart: they say nothing of the environment in AWS. So are those of another project,
-whose records may be in the same folder.
+whose records may be in the same folder, and audits of several environments: one of the first alone resolves nothing of
+the others.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 from omc_runbook.headless.news import Open, Standing
 from omc_runbook.model import json_text
 from omc_runbook.model.environment_names import PROJECT
-from omc_runbook.model.findings import Outcome
+from omc_runbook.model.findings import AUDIT, Outcome
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, is_on_this_machine
 from omc_runbook.report.archive.stems import file_name
 from omc_runbook.textfile import private_file
@@ -65,14 +66,31 @@ def read(
         return f"its last run is not known, since {path} is broken"
 
 
+def environments_of(outcome: Outcome) -> str:
+    """By which environment a run is remembered, or an audit by which list of several."""
+    return (outcome.runbook == AUDIT and outcome.where) or outcome.environment
+
+
 def write(folder: Path | S3Folder, outcome: Outcome, standing: Standing, project: str = PROJECT) -> None:
-    """Remember a run; raises OSError where the folder cannot be written."""
+    """Remember a run; raises OSError where the folder cannot be written.
+
+    One on several environments is one on the first too, and leaves open what was open there.
+    """
+    own = environments_of(outcome)
+    if own != outcome.environment:
+        first = read(folder, outcome.runbook, outcome.environment, outcome.endpoint, project)
+        left: Standing = first.standing if isinstance(first, LastRun) else {"findings": Open(), "unknown": Open()}
+        _write(folder, outcome.environment, outcome, left, project)
+    _write(folder, own, outcome, standing, project)
+
+
+def _write(folder: Path | S3Folder, environment: str, outcome: Outcome, standing: Standing, project: str) -> None:
     body: dict[str, object] = {
         "finished": outcome.finished.isoformat(timespec="seconds"),
         "status": outcome.status,
     }
     body |= {str(topic): each.to_json() for topic, each in standing.items()}
-    name = _name(outcome.runbook, outcome.environment, outcome.endpoint, project)
+    name = _name(outcome.runbook, environment, outcome.endpoint, project)
     content = json.dumps(body, indent=1, ensure_ascii=False).encode()
     if not isinstance(folder, Path):
         folder.write_own(name, content)

@@ -202,7 +202,8 @@ def report(
 
 
 def _report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: str, project: str) -> Outcome:
-    last = last_run.read(folder, outcome.runbook, outcome.environment, outcome.endpoint, project)
+    environment = last_run.environments_of(outcome)
+    last = last_run.read(folder, outcome.runbook, environment, outcome.endpoint, project)
     former, unread = (last.standing, "") if isinstance(last, LastRun) else ({}, last)
     place = str(folder) if isinstance(folder, Path) else folder.address
     _, standing = compare(outcome, former, notify.remind_days)

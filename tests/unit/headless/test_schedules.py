@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from support.outcomes import NOW, an_outcome
 
-from omc_runbook.headless import last_run, overview, schedules
+from omc_runbook.headless import last_run, notify, overview, schedules
 from omc_runbook.headless.last_run import LastRun
 from omc_runbook.headless.news import Open, Standing
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import Outcome
+from omc_runbook.model.findings import Finding, Outcome
+from omc_runbook.model.notify import Notify
 from omc_runbook.runbooks import run
 
 pytest.importorskip("cronsim", reason="cronsim is not installed")
@@ -71,6 +72,24 @@ def test_a_run_on_several_environments_is_remembered_by_the_first_also_where_it_
     last_run.write(tmp_path, failed, NOTHING_OPEN)
     found = last_run.read(tmp_path, "audit", "staging")
     assert isinstance(found, LastRun) and found.status == "failed" and failed.where == "staging, eu"
+
+
+def test_an_audit_of_one_environment_does_not_forget_what_one_of_several_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is compared with the last one on the same environments; a run on several is one on the first, too."""
+    _configure(tmp_path, monkeypatch, "audit")
+    found = Finding(check="user-unused", family="audit", title="A title", status="found", subject="eu: analyst")
+    several = an_outcome(runbook="audit", where="staging, eu", findings=(found,))
+    own = an_outcome(runbook="audit", finished=NOW - timedelta(days=9), findings=(replace(found, subject="analyst"),))
+    for outcome in (own, several):
+        notify.report(outcome, tmp_path, Notify())
+    (state,) = schedules.read(tmp_path, NOW)
+    assert not state.is_overdue
+    for environments, name in (("staging", "analyst"), (last_run.environments_of(several), "eu: analyst")):
+        last = last_run.read(tmp_path, "audit", environments)
+        assert isinstance(last, LastRun) and last.finished == NOW
+        assert set(last.standing["findings"].since) == {f"user-unused: {name}"}
 
 
 def test_a_run_of_another_project_hides_no_missing_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
