@@ -34,6 +34,12 @@ _VAGUE = "live"
 _WORDS = re.compile(r"[^A-Za-z0-9]+")
 _NUMBER = re.compile(r"(?<=[A-Za-z])\d+(?![A-Za-z0-9])")
 """The number at the end of a word, as in prod2."""
+_REGION = re.compile(
+    r"(?<=[a-z0-9])[^a-z0-9]+(af|ap|apac|au|ca|cn|emea|eu|il|jp|me|mx|nz|sa|sg|uk|us)"
+    r"([^a-z0-9]+(gov|north|south|(north|south)?(east|west)|central|\d+))*$",
+    re.IGNORECASE,
+)
+"""The region at the end of a name, as in live-eu or live-us-east-1."""
 
 
 def canonical(name: str) -> str:
@@ -56,8 +62,8 @@ def environment_in(text: str) -> str:
 
 
 def means_production(name: str) -> bool:
-    """Whether an environment of this name is production, whose changes ask for a confirmation; prod2 is, too."""
-    return environment_in(_NUMBER.sub("", name)) == PRODUCTION
+    """Whether an environment of this name is production, whose changes need a confirmation; prod2 and live-eu are."""
+    return environment_in(_NUMBER.sub("", _REGION.sub("", name))) == PRODUCTION
 
 
 def environment_of(name: str, tags: Mapping[str, str], asked: str = "") -> str:
