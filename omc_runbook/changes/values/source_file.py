@@ -25,8 +25,11 @@ LARGEST_FILE = 262_144
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
 """The key of a line; any other text before a "=" may be part of a value, and is never printed."""
 
-_ASSIGNED_WITHIN = re.compile(r"\n[ \t]*(?:export[ \t]+)?[A-Z][A-Z0-9]*_[A-Z0-9_]*=")
-"""A line for another key within a value: the quote before it was to be closed earlier."""
+_ASSIGNED_WITHIN = re.compile(r"\n[ \t]*(?:export[ \t]+)?[A-Z](?:[A-Z0-9]*_[A-Z0-9_]*=|[A-Z0-9]*=[^=\s])")
+"""A line for another key within a value: the quote before it was to be closed earlier.
+
+Base64 has no underscore, and nothing but more of them after a "=".
+"""
 
 OTHERS = stat.S_IRGRP | stat.S_IROTH
 

@@ -204,6 +204,10 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
         b"SMTP_PASSWORD='hunter2hunter2\nexport SMTP_USER=hunter2'\n",
         "line 1 has a quote that is not closed: close it",
     ),
+    "a key of one word within a value": (
+        b'SMTP_PASSWORD="hunter2hunter2\nTOKEN=hunter2"\n',
+        "line 1 has a quote that is not closed: close it",
+    ),
     "a key like a value": (b"sk-hunter2=\n", "neither JSON nor NAME=value"),
     "cut JSON": (b'{"SMTP_PASSWORD": "hunter2hunter2', "ends in the middle"),
     "wrong JSON": (b'{"SMTP_PASSWORD" "hunter2hunter2"}', "is not JSON"),
