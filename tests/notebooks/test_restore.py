@@ -168,6 +168,9 @@ def test_without_a_previous_or_any_current_version_that_is_said() -> None:
     snapshot = with_secret(before(), stages={CURRENT: ("AWSCURRENT",)})
     with pytest.raises(UsageError, match="no version with AWSPREVIOUS"):
         plan_restore(snapshot, kept_of(snapshot), "AWSPREVIOUS")
+    only = VersionHistory(kept_of(snapshot).versions[:1])
+    with pytest.raises(UsageError, match="only the current one: there is none to restore"):
+        plan_restore(snapshot, only, "AWSPREVIOUS")
     for lost in (with_secret(snapshot, stages={}), with_secret(snapshot, deleted=snapshot.taken)):
         with pytest.raises(CouldNotLook, match="no current version to go back from"):
             plan_restore(lost, kept_of(lost))

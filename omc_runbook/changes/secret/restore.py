@@ -87,6 +87,8 @@ def _resolve(snapshot: Snapshot, history: VersionHistory, version: str) -> str:
     if gaps := snapshot.gaps.get("versions", ()):
         raise CouldNotLook(gaps[0].sentence)
     if version == PREVIOUS:
+        if [entry.id for entry in history.versions] == [current_id(snapshot)]:
+            raise UsageError(f"{name} has no version with {PREVIOUS}, only the current one: there is none to restore.")
         raise UsageError(f"{name} has no version with {PREVIOUS}: give the id of a kept version, {versions}.")
     matching_ids = [entry.id for entry in history.versions if entry.id.startswith(version)]
     if version in matching_ids:
