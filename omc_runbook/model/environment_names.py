@@ -16,7 +16,9 @@ ALIASES: Mapping[str, str] = {
 }
 """What environments are called, and the names by which runbooks know them: production asks for a confirmation."""
 
-OTHERS = frozenset({"dev", "development", "test", "testing", "qa", "uat", "preprod", "sandbox", "demo", "preview"})
+OTHERS = frozenset(
+    {"dev", "development", "test", "testing", "qa", "uat", "preprod", "nonprod", "sandbox", "demo", "preview"}
+)
 """More names of environments, which stay as they are."""
 
 _SHORT = {"development": "dev"}
@@ -32,6 +34,8 @@ _VAGUE = "live"
 """A word that means production as a tag's value or at the end of a name, before a number too, and else others."""
 
 _WORDS = re.compile(r"[^A-Za-z0-9]+")
+_BEFORE_PRODUCTION = re.compile(r"(?<![a-z0-9])(pre|non)[-_. ]?(?:production|prod|prd)(?![a-z0-9])", re.IGNORECASE)
+"""What is not production, in two words or in one."""
 _NUMBER = re.compile(r"(?<=[A-Za-z])\d+(?![A-Za-z0-9])")
 """The number at the end of a word, as in prod2."""
 _REGION = re.compile(
@@ -55,7 +59,7 @@ def aliases(environment: str) -> frozenset[str]:
 
 def environment_in(text: str) -> str:
     """The environment that a word of a name, or of a path, means, the last such word; "" for none."""
-    words = [word.casefold() for word in _WORDS.split(text) if word]
+    words = [word.casefold() for word in _WORDS.split(_BEFORE_PRODUCTION.sub(r"\1prod", text)) if word]
     last = max((at for at, word in enumerate(words) if not word.isdecimal()), default=0)
     words = [word for at, word in enumerate(words) if word != _VAGUE or at == last]
     return next((canonical(word) for word in reversed(words) if word in ALIASES or word in OTHERS), "")

@@ -134,6 +134,9 @@ def test_a_secret_that_a_service_of_aws_manages_is_not_the_applications() -> Non
         ("live-prices", ""),
         ("product-api", ""),
         ("environments/dev", "dev"),
+        ("ohmycoins-non-prod-backend", "nonprod"),
+        ("environments/pre_production", "preprod"),
+        ("environments/nonproduct", ""),
     ],
 )
 def test_words_of_names_and_paths(text: str, environment: str) -> None:
