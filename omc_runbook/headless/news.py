@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from omc_runbook.model import json_text
-from omc_runbook.model.findings import FLEET, Finding, Outcome, Topic
+from omc_runbook.model.findings import AUDIT, FLEET, Finding, Outcome, Topic
 from omc_runbook.model.letters import on_one_line, printable
 from omc_runbook.report.archive import summary
 from omc_runbook.report.fleet import UNREAD
@@ -297,7 +297,7 @@ def _is_unseen(name: str, outcome: Outcome) -> bool:
     """Whether a run did not make the check of a former problem, so that it may still be there."""
     check, _, subject = name.partition(": ")
     findings = [finding for finding in outcome.findings if finding.check == check]
-    if outcome.runbook == FLEET:
+    if outcome.runbook == FLEET or (outcome.runbook == AUDIT and outcome.where):
         # What is clear in the other environments says nothing of one that was not looked at.
         environment = subject.partition(": ")[0]
         own = [each for each in findings if f"{each.subject}: ".startswith(f"{environment}: ")]

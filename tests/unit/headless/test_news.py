@@ -11,8 +11,9 @@ from support.outcomes import NOW, an_outcome
 
 from omc_runbook.headless.news import Notice, Open, Standing, compare
 from omc_runbook.model.environment import load
-from omc_runbook.model.findings import FLEET, Finding, Outcome, Remedy
+from omc_runbook.model.findings import AUDIT, FLEET, Finding, Outcome, Remedy
 from omc_runbook.report import fleet
+from omc_runbook.report.audit import merge
 from omc_runbook.report.fleet import EnvironmentRun, Runs
 
 REMIND_DAYS = (1, 7, 30)
@@ -350,6 +351,20 @@ def test_what_is_clear_in_an_environment_is_resolved_whatever_others_have() -> N
     others = {"found": BROKEN, "unread": EnvironmentRun(failure="No."), "blind": BLIND}
     messages = _tell([_fleet(0, {**others, "qa": BROKEN}), _fleet(0.1, {**others, "qa": WELL})])[1]
     assert [each.lines[-1] for each in messages] == ["Resolved: no-permission: qa: backend"]
+
+
+@pytest.mark.parametrize(("status", "told"), [("clear", ["Resolved: scp: qa: backend"]), ("unknown", [])])
+def test_an_audit_of_several_resolves_what_is_clear_in_an_environment(status: str, told: list[str]) -> None:
+    """Also where a check could not be made in another one."""
+
+    def audit(day: float, status: str) -> Outcome:
+        found = {"staging": (_finding("scp", "unknown", evidence=("Denied.",)),), "qa": (_finding("scp", status),)}
+        runs = {name: EnvironmentRun(outcome=_run(day, *own)) for name, own in found.items()}
+        targets = fleet.targets([load(name, may_be_new=True) for name in runs], runs)
+        return replace(_run(day, *merge(found)), runbook=AUDIT, where="staging, qa", targets=targets)
+
+    messages = _tell([audit(0, "found"), audit(0.1, status)])[1]
+    assert [line for each in messages if each.topic == "findings" for line in each.lines] == told
 
 
 def test_a_problem_that_becomes_a_consequence_is_not_resolved() -> None:
