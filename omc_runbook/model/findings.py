@@ -273,7 +273,7 @@ class Outcome:
     @classmethod
     def of_failure(cls, runbook: str, environment: str, started: datetime, failure: str) -> Outcome:
         """The outcome of a run that broke off before it had one; of several environments it has the first."""
-        names = [name.strip() for name in environment.split(",")]
+        names = [name.strip() for name in environment.split(",") if name.strip()] or [environment]
         return cls(
             runbook=runbook,
             environment=names[0],

@@ -135,7 +135,7 @@ def split_names(parameter: str, text: str) -> tuple[str, ...]:
 
 def first_name(text: str) -> str:
     """The first name in a comma-separated parameter."""
-    return text.partition(",")[0].strip()
+    return next((name.strip() for name in text.split(",") if name.strip()), "")
 
 
 def without_spaces(text: str) -> str:

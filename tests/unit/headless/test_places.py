@@ -27,6 +27,7 @@ TABLES = '[environments.eu]\nprofile = "eu"\n[environments.us]\nprofile = "us"\n
         (TABLES, "verify", {}, "staging"),
         ("", "fleet", {}, "staging"),
         (TABLES, "audit", {"environment": "us, eu"}, "us"),
+        (TABLES, "audit", {"environment": " ,us"}, "us"),
     ],
 )
 def test_a_fleet_without_staging_signs_in_as_the_first_it_looks_at(

@@ -72,6 +72,8 @@ def test_a_run_on_several_environments_is_remembered_by_the_first_also_where_it_
     last_run.write(tmp_path, failed, NOTHING_OPEN)
     found = last_run.read(tmp_path, "audit", "staging")
     assert isinstance(found, LastRun) and found.status == "failed" and failed.where == "staging, eu"
+    one = Outcome.of_failure("audit", ", staging,", NOW, "No AWS credentials were found.")
+    assert (one.environment, one.where) == ("staging", "")
 
 
 def test_an_audit_of_one_environment_does_not_forget_what_one_of_several_found(
