@@ -181,15 +181,13 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     findings += tuple(
         unknown(subject=answer.subject, evidence=answer.facts) for answer in answers if isinstance(answer, Uncertain)
     )
+    if skip and not findings:
+        return (finding(status="skipped", evidence=(skip.reason,)),)
     facts = "\n".join(fact for each in findings for fact in each.evidence)
     if untold := tuple(gap for gap in gaps if gap not in facts):
         # What was not read may have the fault too.
         findings += (unknown(evidence=untold),)
-    if findings:
-        return findings
-    if skip:
-        return (finding(status="skipped", evidence=(skip.reason,)),)
-    return (finding(status="clear", severity=check.severity),)
+    return findings or (finding(status="clear", severity=check.severity),)
 
 
 @dataclass(frozen=True)
