@@ -28,8 +28,11 @@ _READS_FILES = frozenset({"status", "apply"})
 _OFF = {"clean": "", "smudge": "", "process": "", "required": "false"}
 _OWNER = re.compile(r"dubious ownership in repository at '(.+?)'")
 _NO_REPOSITORY = "not a git repository"
-_PUBLISHED = ("--exclude=refs/stash", "--all")
-"""Every branch and tag: a stash is in no clone."""
+_LOG = (
+    *("log", "--exclude=refs/stash", "--all", "--full-history"),
+    *("--no-color", "--no-ext-diff", "--no-textconv"),
+)
+"""The commits of every branch and tag: a stash is in no clone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,34 +92,20 @@ def read_status(repository: Path, name: str = ".env") -> GitStatus:
             is_work_tree=True, obstacle=f"{name} lies outside of the git work tree {root}, so git cannot track it."
         )
     ignored = _run(repository, "check-ignore", "--quiet", "--no-index", "--", f"./{name}")
-    history = _run(
-        *(
-            repository,
-            "log",
-            *_PUBLISHED,
-            "--full-history",
-            "--no-follow",
-            "--no-color",
-            "--no-ext-diff",
-            "--no-textconv",
-        ),
-        "--format=%h",
-        *(f"--max-count={MOST_COMMITS}", "--", name),
-    )
-    has_stash = _run(repository, "rev-parse", "--verify", "--quiet", "refs/stash").code == 0
-    stashes = (
-        _run(repository, "log", "--walk-reflogs", "-m", "--full-history", "--format=%gd", "refs/stash", "--", name)
-        if has_stash
-        else _Output(0, "", "")
-    )
+    history = _run(repository, *_LOG, "--no-follow", "--format=%h", f"--max-count={MOST_COMMITS}", "--", name)
+    stashes = _Output(0, "", "")
+    if _run(repository, "rev-parse", "--verify", "--quiet", "refs/stash").code == 0:
+        of_stashes = ("log", "--walk-reflogs", "-m", "--full-history", "--format=%gd", "refs/stash")
+        stashes = _run(repository, *of_stashes, "--", name)
     problem = tracked.obstacle or history.obstacle or ignored.obstacle or stashes.obstacle
+    shallow = f"{repository} is a shallow clone, so older commits were not read: run git fetch --unshallow."
     return GitStatus(
         is_work_tree=True,
         ignored={0: True, 1: False}.get(ignored.code),
         tracked=bool(tracked.out),
         commits=tuple(history.out.split()),
         stashes=tuple(dict.fromkeys(stashes.out.split())),
-        obstacle=problem or (_shallow_clone(repository) if is_shallow == "true" else ""),
+        obstacle=problem or (shallow if is_shallow == "true" else ""),
     )
 
 
@@ -134,16 +123,13 @@ def is_ignored(folder: Path, name: str) -> bool:
 def find_versions(repository: Path, names: Collection[str], holds_values: Callable[[str], bool]) -> Versions:
     """Find every version, on any branch or tag and in the index, of some files and of tracked ones by their path."""
     listed = _run(repository, "ls-files", "--stage", "-z")
-    if listed.code and _run(repository, "rev-parse", "--is-inside-work-tree").out.strip() != "true":
+    if listed.code and not _is_work_tree(repository):
         return Versions()
     staged = [(entry.split()[1], entry.partition("\t")[2]) for entry in listed.out.split("\0") if entry]
     paths = dict.fromkeys((*names, *(path for _, path in staged if holds_values(path))))
     blobs = {(id_, path): Blob(id_, path, "") for id_, path in staged if path in paths}
-    log = _run(
-        *(repository, "log", *_PUBLISHED, "--full-history", "-m", "--no-follow", "--no-renames", "--no-color"),
-        *("--no-ext-diff", "--no-textconv"),
-        *("--raw", "--no-abbrev", "--relative", "-z", "--format=%x01%h", "--", *paths),
-    )
+    options = ("-m", "--no-follow", "--no-renames", "--raw", "--no-abbrev", "--relative", "-z", "--format=%x01%h")
+    log = _run(repository, *_LOG, *options, "--", *paths)
     commit, fields = "", iter(log.out.replace("\x01", "\0\x01").split("\0"))
     for each in fields:
         head = each.strip()
@@ -184,7 +170,7 @@ def list_files(repository: Path) -> tuple[tuple[str, ...], str] | None:
 
     None where the checkout is in no work tree.
     """
-    if _run(repository, "rev-parse", "--is-inside-work-tree").out.strip() != "true":
+    if not _is_work_tree(repository):
         return None
     listed = _run(repository, "ls-files", "--cached", "--others", "--exclude-standard", "-z")
     return tuple(dict.fromkeys(filter(None, listed.out.split("\0")))), listed.obstacle
@@ -218,10 +204,8 @@ def list_blobs(repository: Path) -> tuple[list[tuple[str, int]], str]:
 
 def find_blob(repository: Path, id_: str) -> Blob:
     """The commit, on any branch or tag, that last added or removed a blob, and its path; both "" without one."""
-    log = _run(
-        *(repository, "log", *_PUBLISHED, "--full-history", "-m", "--no-renames", "--no-color", "--no-ext-diff"),
-        *("--no-textconv", "--raw", "--no-abbrev", "-z", "--max-count=1", f"--find-object={id_}", "--format=%x01%h"),
-    )
+    options = ("-m", "--no-renames", "--raw", "--no-abbrev", "-z", "--max-count=1", "--format=%x01%h")
+    log = _run(repository, *_LOG, *options, f"--find-object={id_}")
     head, _, rest = log.out.partition(":")
     path = rest.split("\0")[1] if rest.count("\0") else ""
     return Blob(id_, path, head.strip("\0\x01\n ")[:10])
@@ -248,18 +232,21 @@ def find_git_dir(repository: Path) -> Path | None:
 
 def can_reverse(repository: Path, patch: Path) -> bool:
     """Whether `git apply --reverse` would revert a patch without context lines; nothing is changed."""
-    options = ("--check", "--reverse", "--unidiff-zero", "--whitespace=nowarn")
-    return _run(repository, "apply", *options, "--", str(patch)).code == 0
+    return _apply_reverse(repository, patch, "--check")
 
 
 def reverse(repository: Path, patch: Path) -> bool:
     """Revert a patch without context lines, as `can_reverse` checks it; False where git refuses."""
-    options = ("--reverse", "--unidiff-zero", "--whitespace=nowarn")
+    return _apply_reverse(repository, patch)
+
+
+def _apply_reverse(repository: Path, patch: Path, *options: str) -> bool:
+    options = (*options, "--reverse", "--unidiff-zero", "--whitespace=nowarn")
     return _run(repository, "apply", *options, "--", str(patch)).code == 0
 
 
-def _shallow_clone(repository: Path) -> str:
-    return f"{repository} is a shallow clone, so older commits were not read: run git fetch --unshallow."
+def _is_work_tree(repository: Path) -> bool:
+    return _run(repository, "rev-parse", "--is-inside-work-tree").out.strip() == "true"
 
 
 def _run(repository: Path, *arguments: str, stdin: str = "") -> _Output:
