@@ -87,11 +87,7 @@ class DeclaredEnvironment:
     def consumers(self) -> tuple[DeclaredService, ...]:
         """The services that get variables from the secret."""
         secret = self.names.get("secret")
-        return tuple(
-            each
-            for each in self.services
-            if any(v.key and v.secret == (secret.value if secret else "") for v in each.variables)
-        )
+        return tuple(each for each in self.services if each.reads(secret.value if secret else ""))
 
     @property
     def renamed(self) -> Mapping[str, str]:
@@ -122,7 +118,6 @@ class _Reader:
 
     def read(self) -> DeclaredEnvironment:
         services = tuple(self.services.read())
-        names: dict[str, DeclaredName] = {}
         secret = self._secret(services)
         main = self._main(services, secret.value if secret else "")
         found = {
@@ -138,7 +133,7 @@ class _Reader:
             "project": self._variable(PROJECT_VARIABLES),
             "prefix": self._variable(PREFIX_VARIABLES),
         }
-        names |= {key: value for key, value in found.items() if value}
+        names = {key: value for key, value in found.items() if value}
         self.reasons |= main.reasons if main else {}
         self._cluster(names)
         self._outputs(names)
@@ -203,8 +198,7 @@ class _Reader:
             target = self.resources.target(version.text("secret_id"), *SECRETS)
             if target is None or secret_name(target) != secret:
                 continue
-            value = version.get("secret_string")
-            table = decode(value.value) if value else None
+            table = decode(version.value("secret_string"))
             # The values stay here.
             keys |= {key: version.source_of("secret_string") for key in table} if isinstance(table, Mapping) else {}
         return keys
@@ -269,12 +263,9 @@ class _Reader:
         return account if account and re.fullmatch(r"\d{12}", account.value) else None
 
     def _variable(self, names: Sequence[str]) -> DeclaredName | None:
-        for name in names:
-            for root in self.resources.roots:
-                for result in (root.module.local(name), root.module.variable(name)):
-                    if result and isinstance(result.value, str) and result.value and is_known(result.value):
-                        return named(result.value, result.sources)
-        return None
+        found = (root.module.known(name) for name in names for root in self.resources.roots)
+        result = next(filter(None, found), None)
+        return named(result.value, result.sources) if result else None
 
     def _outputs(self, names: dict[str, DeclaredName]) -> None:
         """Take what no resource shows from the outputs of the environment's folders."""
@@ -291,7 +282,7 @@ class _Reader:
 
     def _main(self, services: Sequence[DeclaredService], secret: str) -> DeclaredService | None:
         """The service that gets most of the secret's variables, by its name where several do."""
-        consumers = [each for each in services if any(v.key and v.secret == secret for v in each.variables)]
+        consumers = [each for each in services if each.reads(secret)]
         candidates = consumers or [each for each in services if each.variables] or list(services)
         return min(candidates, key=lambda each: main_rank(each.name, len(each.variables)), default=None)
 
@@ -305,5 +296,4 @@ class _Reader:
 
 def _rank(services: Sequence[DeclaredService], secret: str) -> int:
     """How good the name is of the best service that gets variables from a secret."""
-    users = (each for each in services if any(v.key and v.secret == secret for v in each.variables))
-    return min(main_rank(each.name, 0)[0] for each in users)
+    return min(main_rank(each.name, 0)[0] for each in services if each.reads(secret))

@@ -27,7 +27,7 @@ from omc_runbook.terraform.expressions import (
 from omc_runbook.terraform.files import LOCAL, TerraformFiles, target
 from omc_runbook.terraform.hcl import Block, Node
 from omc_runbook.terraform.hcl_folder import Folder
-from omc_runbook.terraform.marks import computed, is_known, unknown, without_folder
+from omc_runbook.terraform.marks import computed, is_known, known_text, unknown, without_folder
 from omc_runbook.textfile.file import SourceFile
 
 DEEPEST_MODULE = 12
@@ -60,6 +60,11 @@ class Instance(Object):
         member = self.block.find(attribute)
         return self.module.result(member.value, self.bindings) if member else None
 
+    def value(self, attribute: str) -> Any:
+        """The value of an attribute; None where its block has none."""
+        result = self.get(attribute)
+        return result.value if result else None
+
     def blocks(self, type_: str) -> Iterator[tuple[Block, Mapping[str, Any]]]:
         """The blocks of a type in its block, also those of a dynamic block, each with the names that it may use."""
         for block in self.block.blocks:
@@ -75,8 +80,8 @@ class Instance(Object):
 
     def text(self, attribute: str) -> str:
         """A text attribute, with marks; "" where the block has none."""
-        result = self.get(attribute)
-        return result.value if result and isinstance(result.value, str) else ""
+        value = self.value(attribute)
+        return value if isinstance(value, str) else ""
 
     def source_of(self, attribute: str) -> Source:
         """Where an attribute stands, or the block's first attribute."""
@@ -97,25 +102,20 @@ class Instance(Object):
         """The region of its provider; "" where it is not known."""
         module, block = self.provider or (self.module, None)
         member = block.find("region") if block else None
-        value = module.value(member.value) if member else ""
-        return value if isinstance(value, str) and is_known(value) else ""
+        return known_text(module.value(member.value)) if member else ""
 
     def attribute(self, name: str) -> Result:
-        """What another expression gets for an attribute."""
-        return Result(self.reference(name))
-
-    def reference(self, attribute: str) -> Any:
         """What another expression gets for an attribute: its value, or a mark."""
-        value = self.module.stack.data(self, attribute)
+        value = self.module.stack.data(self, name)
         if value is not None:
-            return value
-        result = self.get(attribute)
+            return Result(value)
+        result = self.get(name)
         if result is not None and self.type != "module":
-            return result.value
-        if attribute == "id" and _LABEL.search(self.text("source")) and not self.block.find("context"):
+            return Result(result.value)
+        if name == "id" and _LABEL.search(self.text("source")) and not self.block.find("context"):
             parts = [self.text(part) for part in _LABEL_PARTS]
-            return "-".join(part.lower() if is_known(part) else part for part in parts if part)
-        return computed(self.address, attribute)
+            return Result("-".join(part.lower() if is_known(part) else part for part in parts if part))
+        return Result(computed(self.address, name))
 
 
 @dataclass(eq=False)
@@ -140,14 +140,13 @@ class Stack:
         if instance.type == "data.aws_region" and attribute in ("name", "id", "region"):
             return instance.region or unknown("the provider's region is not in the checkout")
         if instance.type == "data.terraform_remote_state" and attribute == "outputs":
-            config = instance.get("config")
-            table = config.value if config and isinstance(config.value, Mapping) else {}
-            return Lookup(partial(self.output_of_another, table))
+            config = instance.value("config")
+            return Lookup(partial(self.output_of_another, config if isinstance(config, Mapping) else {}))
         if instance.type == "data.template_file" and attribute == "rendered":
-            template, arguments = instance.get("template"), instance.get("vars")
-            if template and isinstance(template.value, str):
-                variables = arguments.value if arguments and isinstance(arguments.value, Mapping) else {}
-                return instance.module.render(template.value, text_file(template.value), 0, variables)
+            template, arguments = instance.value("template"), instance.value("vars")
+            if isinstance(template, str):
+                variables = arguments if isinstance(arguments, Mapping) else {}
+                return instance.module.render(template, text_file(template), 0, variables)
         return None
 
 
@@ -232,6 +231,11 @@ class Module(Expressions, Object):
         """A local value; None where it is not declared."""
         value = self.folder.local(name)
         return self._remember(f"local.{name}", lambda: self.result(value)) if value else None
+
+    def known(self, name: str) -> Result | None:
+        """A local value or a variable that is a text and known; None where there is none."""
+        found = (result for result in (self.local(name), self.variable(name)) if result and known_text(result.value))
+        return next(found, None)
 
     def attribute(self, name: str) -> Result:
         """An output's value."""

@@ -34,6 +34,11 @@ def is_known(value: Any) -> bool:
     return not isinstance(value, list) or all(map(is_known, value))
 
 
+def known_text(value: Any) -> str:
+    """The value where it is a text without a mark; "" for any other."""
+    return value if isinstance(value, str) and is_known(value) else ""
+
+
 def marks(value: Any) -> tuple[tuple[str, str], ...]:
     """The resources and attributes that a text is made from: pairs of address and attribute."""
     return tuple(pair for pair in _MARK.findall(value) if pair[0] != "?") if isinstance(value, str) else ()
@@ -41,10 +46,9 @@ def marks(value: Any) -> tuple[tuple[str, str], ...]:
 
 def reasons(value: Any) -> tuple[str, ...]:
     """Why parts of a value cannot be followed, as clauses."""
-    if isinstance(value, Mapping):
-        return tuple(dict.fromkeys(reason for each in value.values() for reason in reasons(each)))
-    if isinstance(value, list):
-        return tuple(dict.fromkeys(reason for each in value for reason in reasons(each)))
+    if isinstance(value, Mapping | list):
+        inner = value.values() if isinstance(value, Mapping) else value
+        return tuple(dict.fromkeys(reason for each in inner for reason in reasons(each)))
     pairs = _MARK.findall(value) if isinstance(value, str) else ()
     clauses = (text if address == "?" else _clause(without_folder(address), text) for address, text in pairs)
     return tuple(dict.fromkeys(clauses))

@@ -8,7 +8,7 @@ from typing import Any
 
 from omc_runbook.terraform.evaluation import Instance
 from omc_runbook.terraform.expressions import Source
-from omc_runbook.terraform.marks import is_known, marks, reasons, without_marks
+from omc_runbook.terraform.marks import known_text, marks, reasons, without_marks
 from omc_runbook.terraform.stacks import Root, instances
 
 
@@ -52,7 +52,7 @@ class Resources:
 def name_of(instance: Instance, attribute: str = "name") -> DeclaredName | None:
     """A resource's name; None where it is not known."""
     result = instance.get(attribute)
-    if result is None or not isinstance(result.value, str) or not result.value or not is_known(result.value):
+    if result is None or not known_text(result.value):
         return None
     return named(result.value, sources_of(instance, attribute))
 
@@ -62,7 +62,7 @@ def named(value: str, sources: Sequence[Source]) -> DeclaredName:
     return DeclaredName(value, tuple(dict.fromkeys(sources)))
 
 
-def sources_of(instance: Instance, attribute: str = "name") -> tuple[Source, ...]:
+def sources_of(instance: Instance, attribute: str) -> tuple[Source, ...]:
     """Where an attribute, and the literals that it is made from, stand."""
     result = instance.get(attribute)
     return tuple(dict.fromkeys((instance.source_of(attribute), *(result.sources if result else ()))))

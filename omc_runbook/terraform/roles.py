@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omc_runbook.terraform.evaluation import Instance
-from omc_runbook.terraform.expressions import Result, Source, source_of
+from omc_runbook.terraform.expressions import Source, source_of
 from omc_runbook.terraform.marks import decode, is_known
 from omc_runbook.terraform.resources import DeclaredName, Resources, because, last_part, name_of, named, why_unknown
 
@@ -43,55 +43,55 @@ def reading_policy(resources: Resources, role: str, secret: str) -> DeclaredName
     return next(iter((*own, *(name for name, _ in candidates))), None)
 
 
-def _policies(resources: Resources, role: str) -> Iterator[tuple[DeclaredName | None, Result | None]]:
+def _policies(resources: Resources, role: str) -> Iterator[tuple[DeclaredName | None, Any]]:
     """The policies of a role, each with its name and its document."""
     for each in resources.of("aws_iam_role_policy"):
         if identity(resources, each.text("role")) == role:
-            yield name_of(each), each.get("policy")
+            yield name_of(each), each.value("policy")
     for each in resources.of("aws_iam_role_policy_attachment", "aws_iam_policy_attachment"):
         policy = resources.target(each.text("policy_arn"), "aws_iam_policy")
-        roles = each.get("roles")
-        several = roles.value if roles and isinstance(roles.value, list) else []
+        roles = each.value("roles")
+        several = roles if isinstance(roles, list) else []
         texts = [text for text in (each.text("role"), *several) if isinstance(text, str)]
         if policy and role in [identity(resources, text) for text in texts]:
-            yield name_of(policy), policy.get("policy")
+            yield name_of(policy), policy.value("policy")
     for each in resources.of("aws_iam_role"):
         if role in (each.text("name"), each.address):
             yield from _inline(each)
 
 
-def _inline(role: Instance) -> Iterator[tuple[DeclaredName | None, Result | None]]:
+def _inline(role: Instance) -> Iterator[tuple[DeclaredName | None, Any]]:
     for block, bindings in role.blocks("inline_policy"):
         document, name = block.find("policy"), block.find("name")
         if document and name:
             text = role.module.result(name.value, bindings)
             is_text = isinstance(text.value, str) and is_known(text.value)
             own = named(text.value, (source_of(name), *text.sources)) if is_text else None
-            yield own, role.module.result(document.value, bindings)
+            yield own, role.module.value(document.value, bindings)
 
 
-def _statements(resources: Resources, policy: Result | None) -> Iterator[Mapping[str, Any]]:
+def _statements(resources: Resources, policy: Any) -> Iterator[Mapping[str, Any]]:
     """The statements of a policy that allow something: as JSON, or as a data source's blocks."""
-    document = resources.target(policy.value, "data.aws_iam_policy_document") if policy else None
+    document = resources.target(policy, "data.aws_iam_policy_document")
     if document:
         for block, bindings in document.blocks("statement"):
             table = {each.name: document.module.value(each.value, bindings) for each in block.attributes}
             if table.get("effect", "Allow") == "Allow":
                 yield {"Action": table.get("actions"), "Resource": table.get("resources")}
         return
-    decoded = decode(policy.value) if policy else None
+    decoded = decode(policy)
     statements = decoded.get("Statement") if isinstance(decoded, Mapping) else None
     for each in statements if isinstance(statements, list) else [statements]:
         if isinstance(each, Mapping) and each.get("Effect") == "Allow":
             yield each
 
 
-def _may_read(resources: Resources, policy: Result | None) -> bool:
+def _may_read(resources: Resources, policy: Any) -> bool:
     actions = [action for each in _statements(resources, policy) for action in _texts(each.get("Action"))]
     return any(_READS.fullmatch(action) for action in actions)
 
 
-def _names_secret(resources: Resources, policy: Result | None, secret: str) -> bool:
+def _names_secret(resources: Resources, policy: Any, secret: str) -> bool:
     """Whether a policy's statements have the secret's ARN among their resources."""
     for text in (text for each in _statements(resources, policy) for text in _texts(each.get("Resource"))):
         found = [name.value for each in resources.targets(text) if (name := name_of(each))]

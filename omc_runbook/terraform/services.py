@@ -71,6 +71,10 @@ class DeclaredService:
     is_whole: bool = True
     """Whether its containers could be read in full."""
 
+    def reads(self, secret: str) -> bool:
+        """Whether it gets a variable from a key of a secret."""
+        return any(each.key and each.secret == secret for each in self.variables)
+
 
 def cluster_name(cluster: Instance) -> tuple[DeclaredName | None, str]:
     """The name of a cluster, or of the module that makes it; or a sentence on why it is not known."""
@@ -111,7 +115,7 @@ class ServiceReader:
             self.reasons["service"] = "No aws_ecs_service is in the checkout's Terraform files."
 
     def _service(self, instance: Instance) -> Iterator[DeclaredService]:
-        name = name_of(instance, "name")
+        name = name_of(instance)
         if name is None:
             self.reasons["service"] = why_unknown(instance, "name", "service")
             return
@@ -129,8 +133,7 @@ class ServiceReader:
         yield self._with_definition(service, definition) if definition else service
 
     def _with_definition(self, service: DeclaredService, definition: Instance) -> DeclaredService:
-        containers = definition.get("container_definitions")
-        value, where = containers.value if containers else None, definition.source_of("container_definitions")
+        value, where = definition.value("container_definitions"), definition.source_of("container_definitions")
         variables, plain, is_whole = self._variables(value, service.name, where)
         return replace(
             service,
@@ -144,8 +147,7 @@ class ServiceReader:
         )
 
     def _definition(self, instance: Instance) -> Instance | None:
-        result = instance.get("task_definition")
-        text = result.value if result and isinstance(result.value, str) else ""
+        text = instance.text("task_definition")
         found = self.resources.target(text, "aws_ecs_task_definition", "data.aws_ecs_task_definition")
         if found and found.type == "aws_ecs_task_definition":
             return found
@@ -167,14 +169,13 @@ class ServiceReader:
             return
         cluster = name_of(instance, "cluster_name")
         if match["part"] == "service":
-            name = name_of(instance, "name")
+            name = name_of(instance)
             if name:
                 cluster = self._cluster_of(instance, "cluster_arn")
-                values = {m.name: instance.get(m.name) for m in instance.block.attributes}
-                table = {key: result.value for key, result in values.items() if result}
+                table = {member.name: instance.value(member.name) for member in instance.block.attributes}
                 yield self._from_table(instance, name.value, name.sources, table, cluster)
-        elif match["part"] is None and (services := instance.get("services")) and isinstance(services.value, Mapping):
-            for key, table in services.value.items():
+        elif match["part"] is None and isinstance(services := instance.value("services"), Mapping):
+            for key, table in services.items():
                 if isinstance(table, Mapping):
                     sources = (instance.source_of("services"),)
                     yield self._from_table(instance, str(table.get("name", key)), sources, table, cluster)
@@ -247,7 +248,7 @@ class ServiceReader:
 
     def _argument(self, instance: Instance, *names: str) -> Any:
         """The first of these arguments that a module's call has."""
-        return next((result.value for name in names if (result := instance.get(name)) and result.value), None)
+        return next(filter(None, map(instance.value, names)), None)
 
     def _variable_from(self, variable: str, value: Any) -> SecretVariable:
         text = value if isinstance(value, str) else ""

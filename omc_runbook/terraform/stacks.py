@@ -239,11 +239,8 @@ def _environment_of_instance(instance: Instance) -> str:
 
 def _declared_environment(module: Module) -> str:
     """The environment that a folder's own variables or local values name; "" for none."""
-    for name in ENVIRONMENT_VARIABLES:
-        for result in (module.local(name), module.variable(name)):
-            if result and isinstance(result.value, str) and result.value and is_known(result.value):
-                return result.value
-    return ""
+    found = filter(None, map(module.known, ENVIRONMENT_VARIABLES))
+    return next((str(result.value) for result in found), "")
 
 
 def _workspaces(folder: Folder) -> tuple[str, ...]:
