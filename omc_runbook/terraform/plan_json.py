@@ -12,7 +12,7 @@ from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.aws.secretsmanager import Secret as Existing
 from omc_runbook.masking.document import DocumentError, parse
 from omc_runbook.masking.value import Masked
-from omc_runbook.model.findings import Finding, Remedy
+from omc_runbook.model.findings import Finding, Remedy, Severity
 from omc_runbook.model.shell import command
 from omc_runbook.terraform.program import name_of
 from omc_runbook.terraform.secret_versions import SECRET, VERSION, SecretVersion
@@ -73,32 +73,26 @@ def find_harm(
     harm = tuple(_harm(changes, existing, (name_of(folder), f"-chdir={folder.resolve()}")))
     if existing or any(change.creates(name) for change in changes):
         return harm
-    return (
-        *harm,
-        Finding(
-            check="terraform-creates-none",
-            family=FAMILY,
-            title="Terraform's plan does not create the secret",
-            status="found",
-            subject=name,
-            evidence=(f"None of the {len(changes)} changes of the plan creates a secret of that name.",),
-            remedy=Remedy("Check that terraform_dir, the workspace and its variables are those of this environment."),
-        ),
+    none = _finding(
+        "terraform-creates-none",
+        "Terraform's plan does not create the secret",
+        name,
+        f"None of the {len(changes)} changes of the plan creates a secret of that name.",
+        "Check that terraform_dir, the workspace and its variables are those of this environment.",
     )
+    return (*harm, none)
 
 
 def find_overwrites(versions: tuple[SecretVersion, ...]) -> tuple[Finding, ...]:
     """Findings on values that the next apply would overwrite."""
     return tuple(
-        Finding(
-            check="terraform-unguarded",
-            family=FAMILY,
-            title="The next apply of Terraform would overwrite the secret's values",
-            status="found",
-            subject=each.address,
+        _finding(
+            "terraform-unguarded",
+            "The next apply of Terraform would overwrite the secret's values",
+            each.address,
+            f"{each.path.name} has no ignore_changes = [secret_string] for it.",
+            f"In {each.path} add: lifecycle {{ ignore_changes = [secret_string] }}",
             severity="info",
-            evidence=(f"{each.path.name} has no ignore_changes = [secret_string] for it.",),
-            remedy=Remedy(f"In {each.path} add: lifecycle {{ ignore_changes = [secret_string] }}"),
         )
         for each in versions
     )
@@ -115,7 +109,7 @@ def _harm(
             yield _finding(
                 "terraform-destroys",
                 "Terraform would destroy a secret",
-                change,
+                change.address,
                 f"The plan says {change.action}.",
                 "Find out in the configuration why the secret is removed or replaced.",
             )
@@ -123,7 +117,7 @@ def _harm(
             yield _finding(
                 "terraform-unaware",
                 "The secret exists in AWS but not in Terraform's state",
-                change,
+                change.address,
                 "The plan creates it, which fails because it exists.",
                 command(*program, "import", change.address, existing.arn),
             )
@@ -132,21 +126,21 @@ def _harm(
             yield _finding(
                 "terraform-recreates",
                 "Terraform would overwrite the secret's values with placeholders",
-                change,
+                change.address,
                 f"The plan says {change.action}: AWS may have deleted the version in its state after updates.",
                 f"{command(*program, 'state', 'rm', change.address)} &&"
                 f" {command(*program, 'import', change.address, version)}",
             )
 
 
-def _finding(check: str, title: str, change: ResourceChange, fact: str, fix: str) -> Finding:
+def _finding(check: str, title: str, subject: str, fact: str, fix: str, severity: Severity = "error") -> Finding:
     return Finding(
         check=check,
         family=FAMILY,
         title=title,
         status="found",
-        subject=change.address,
-        severity="error",
+        subject=subject,
+        severity=severity,
         evidence=(fact,),
         remedy=Remedy(fix),
     )
