@@ -181,14 +181,9 @@ def _trees(tree: Branch) -> Iterator[Branch]:
 def _block(tree: Branch, file: SourceFile) -> Block:
     *header, body = _trees(tree)
     type_, *labels = (_words(each, file).strip('"') for each in header)
-    attributes = (child for child in _trees(body) if child.data == "attribute")
-    blocks = (child for child in _trees(body) if child.data == "block")
-    return Block(
-        type_,
-        tuple(labels),
-        tuple(_member(each, file, 0) for each in attributes),
-        tuple(_block(b, file) for b in blocks),
-    )
+    attributes = tuple(_member(child, file, 0) for child in _trees(body) if child.data == "attribute")
+    blocks = tuple(_block(child, file) for child in _trees(body) if child.data == "block")
+    return Block(type_, tuple(labels), attributes, blocks)
 
 
 def _member(tree: Branch, file: SourceFile, shift: int) -> Node:
@@ -199,10 +194,9 @@ def _member(tree: Branch, file: SourceFile, shift: int) -> Node:
     is_literal = key.data in ("identifier", "keyword", "string", "literal_value")
     name = file.text[start:end].strip('"') if is_literal else ""
     key_kind: Kind = "string" if key.data == "string" else "path"
-    is_computed = key.data == "expr_term"
-    key_node = (
-        _node(key, file, shift) if is_computed else Node(kind=key_kind, file=file, start=start, end=end, name=name)
-    )
+    key_node = Node(kind=key_kind, file=file, start=start, end=end, name=name)
+    if key.data == "expr_term":
+        key_node = _node(key, file, shift)
     value_node = _node(value, file, shift)
     parts = (key_node, value_node)
     return Node(kind="member", file=file, start=start, end=value_node.end, name=name, parts=parts)
@@ -221,9 +215,8 @@ def _node(tree: Branch, file: SourceFile, shift: int) -> Node:
 
     match tree.data:
         case "expr_term":
-            return (
-                node("group", parts=nodes(inner)) if isinstance(tree.children[0], str) else _node(inner[0], file, shift)
-            )
+            is_group = isinstance(tree.children[0], str)
+            return node("group", parts=nodes(inner)) if is_group else _node(inner[0], file, shift)
         case "string":
             return node("string", file.text[start + 1 : end - 1])
         case "heredoc_template" | "heredoc_template_trim":
@@ -261,19 +254,15 @@ def _node(tree: Branch, file: SourceFile, shift: int) -> Node:
             return node("unary", str(tree.children[0]), nodes(inner))
         case "conditional":
             return node("conditional", parts=nodes(inner))
-        case "for_tuple_expr":
-            intro = list(_trees(inner[0]))
-            variables = ",".join(_words(child, file, shift) for child in intro[:-1])
-            conditions = [part for child in inner if child.data == "for_cond" for part in _trees(child)]
-            return node("for", variables, nodes((intro[-1], inner[1], *conditions)))
-        case "for_object_expr":
-            intro = list(_trees(inner[0]))
-            variables = ",".join(_words(child, file, shift) for child in intro[:-1])
+        case "for_tuple_expr" | "for_object_expr":
+            *variables, collection = _trees(inner[0])
+            names = ",".join(_words(child, file, shift) for child in variables)
             conditions = [part for child in inner if child.data == "for_cond" for part in _trees(child)]
             results = [child for child in inner[1:] if child.data != "for_cond"]
             # Several values of one key would be grouped.
             is_grouped = any(isinstance(child, str) and child == "..." for child in tree.children)
-            return node("other" if is_grouped else "object-for", variables, nodes((intro[-1], *results, *conditions)))
+            kind: Kind = "for" if tree.data == "for_tuple_expr" else "other" if is_grouped else "object-for"
+            return node(kind, names, nodes((collection, *results, *conditions)))
         case _:
             return node("other")
 
