@@ -154,10 +154,8 @@ class _FolderContainers:
         if not self.containers and not self.unreadable:
             return 1, 1, 0
         count = len(self.containers) or 1
-        clear, with_list = (
-            sum(each.is_clear for each in self.containers),
-            sum(bool(each.lists) for each in self.containers),
-        )
+        clear = sum(each.is_clear for each in self.containers)
+        with_list = sum(bool(each.lists) for each in self.containers)
         return clear / count, with_list / count, -len(self.unreadable)
 
 
@@ -191,11 +189,8 @@ def _choose(folder: Folder, folders: Mapping[str, Folder]) -> _FolderContainers:
     if is_clear and not (alone.containers and may_be_absent(folder, folders)):
         return alone
     called = _read_definitions(folder, variants(folder, folders))
-    return (
-        called
-        if is_clear or any(more > less for more, less in zip(called.clarity, alone.clarity, strict=True))
-        else alone
-    )
+    shows_more = any(more > less for more, less in zip(called.clarity, alone.clarity, strict=True))
+    return called if is_clear or shows_more else alone
 
 
 def _is_definition(block: Block) -> bool:
@@ -248,8 +243,7 @@ def _read_one(
     text = _text_of(start, folder)
     whole = start.parts[0] if _is_call(start, "jsonencode") else text.json if text else None
     if whole is None:
-        why = text.why if text else "which is not followed"
-        return report("its container definitions are", start, why)
+        return report("its container definitions are", start, text.why if text else "which is not followed")
     for part in folder.parts(whole):
         if part.node.kind != "tuple":
             report("some of its containers come from", part.node)
@@ -475,18 +469,19 @@ def _base(container: TerraformContainer, others: list[TerraformContainer]) -> st
         [variable for _, variable in all_variables if variable.element.file.name == container.file],
     )
     for group in candidates:
-        (first, most), (_, next_most) = [
-            *Counter(each.base for each in group if each.base).most_common(2),
-            ("", 0),
-            ("", 0),
-        ][:2]
-        if most > next_most:
-            return first
+        if base := most_frequent(each.base for each in group if each.base):
+            return base
     if any(each.base for group in candidates for each in group) or not all(
         each.value_from for each in container.references
     ):
         return ""
     return f"${{var.{VARIABLE}}}" if here.declares(VARIABLE) and not is_template else ""
+
+
+def most_frequent(texts: Iterable[str]) -> str:
+    """The text that occurs most often; "" where none does, or several do equally often."""
+    (first, most), (_, next_most) = [*Counter(texts).most_common(2), ("", 0), ("", 0)][:2]
+    return first if most > next_most else ""
 
 
 def _is_global(variable: ContainerVariable) -> bool:

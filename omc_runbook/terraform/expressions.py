@@ -229,9 +229,7 @@ class Expressions(ABC):
 
     def _key(self, member: Node, names: Mapping[str, Any]) -> str:
         key = member.parts[0]
-        if key.kind == "string" or key.kind not in ("path", "string"):
-            return functions.as_text(self.value(key, names))
-        return member.name
+        return member.name if key.kind == "path" else functions.as_text(self.value(key, names))
 
     def _heredoc(self, node: Node, names: Mapping[str, Any]) -> str:
         opening = _HEREDOC.match(node.source)
@@ -382,7 +380,6 @@ def source_of(node: Node) -> Source:
 
 
 def entries_of(value: Any) -> Iterator[tuple[Any, Any]]:
-    """The entries of an object or a list, each with its key or index."""
     """The entries of a map, in the order of their keys, or of a list with their numbers."""
     if isinstance(value, Mapping):
         yield from sorted(value.items())
@@ -403,6 +400,5 @@ def _unescape(text: str) -> str:
 
 
 def text_file(text: str, name: str = "a template") -> SourceFile:
-    """A text as a file, for what is in no file as it is evaluated."""
     """A text as if it stood in a file of this name."""
     return SourceFile(Path(name), name, text.encode())

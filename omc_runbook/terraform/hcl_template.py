@@ -38,13 +38,18 @@ def is_literal(text: str) -> bool:
     return not any(mark in text for mark in ("${", "%{", "\\"))
 
 
-def _hide(text: str, filler: str = "x") -> str:
-    """Replace each character of an interpolation by a filler."""
+def replace_interpolations(text: str, replacement: Callable[[int, int], str]) -> str:
+    """A text with other text in the place of each ${…}, by its start and end."""
     pieces, position = [], 0
     for start, end in interpolations(text):
-        pieces += [text[position:start], filler * (end - start)]
+        pieces += [text[position:start], replacement(start, end)]
         position = end
     return "".join([*pieces, text[position:]])
+
+
+def _hide(text: str, filler: str = "x") -> str:
+    """Replace each character of an interpolation by a filler."""
+    return replace_interpolations(text, lambda start, end: filler * (end - start))
 
 
 def fits(pattern: str, name: str) -> bool:

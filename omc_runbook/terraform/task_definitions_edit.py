@@ -16,6 +16,7 @@ from omc_runbook.terraform.containers import (
     TerraformContainer,
     collection_of,
     find_containers,
+    most_frequent,
 )
 from omc_runbook.terraform.hcl import Node
 from omc_runbook.terraform.hcl_folder import parse
@@ -151,11 +152,10 @@ def _with_secret(container: TerraformContainer, secret_keys: Collection[str]) ->
     # One expression, in one folder, is one secret wherever it is written.
     same = {(each.base, _folder_of(each, container)) for each in references if each.base}
     all_same = (each for each in container.references if (each.base, _folder_of(each, container)) in same)
-    by_base = Counter(each.base for each in all_same if each.key in secret_keys)
-    (base, most), (_, next_most) = [*by_base.most_common(2), ("", 0), ("", 0)][:2]
-    if most > next_most:
+    own = [each.base for each in all_same if each.key in secret_keys]
+    if base := most_frequent(own):
         return replace(container, base=base, obstacle="" if container.obstacle == SEVERAL else container.obstacle)
-    if secret_keys and not by_base and not container.obstacle and container.base in {each.base for each in references}:
+    if secret_keys and not own and not container.obstacle and container.base in {each.base for each in references}:
         return replace(container, obstacle="no key of its references is in the secret: they may name another one")
     return container
 

@@ -8,7 +8,13 @@ from collections.abc import Mapping, Sequence
 from omc_runbook.terraform import functions
 from omc_runbook.terraform.hcl import Node
 from omc_runbook.terraform.hcl_folder import Folder, find_member
-from omc_runbook.terraform.hcl_template import expression_in, interpolations, is_literal, only_expression
+from omc_runbook.terraform.hcl_template import (
+    expression_in,
+    interpolations,
+    is_literal,
+    only_expression,
+    replace_interpolations,
+)
 
 _LOOP = re.compile(r"\$\{\s*([\w.]+)\s*\}")
 _OF_TEXTS = frozenset({"lower", "replace", "title", "trimprefix", "trimspace", "trimsuffix", "upper"})
@@ -37,16 +43,8 @@ def read_text(node: Node, folder: Folder, loop: Loop | None = None) -> str:
     if resolved.kind == "call" and resolved.name in _OF_TEXTS:
         texts = [_texts(each, folder, values) for each in resolved.parts]
         return _of_function(resolved, [each[0] if each else None for each in texts]) or ""
-    return _filled(resolved, folder, values) if resolved.kind == "string" else ""
-
-
-def _filled(string: Node, folder: Folder, loop: Loop) -> str:
-    """A string's text, with the interpolations that a for expression's variables decide."""
-    pieces, at = [], 0
-    for start, end in interpolations(string.name) if loop else ():
-        pieces += [string.name[at:start], _interpolated(string, (start, end), folder, loop)]
-        at = end
-    return "".join([*pieces, string.name[at:]])
+    text = resolved.name if resolved.kind == "string" else ""
+    return replace_interpolations(text, lambda *span: _interpolated(resolved, span, folder, values)) if values else text
 
 
 def _interpolated(string: Node, span: tuple[int, int], folder: Folder, loop: Loop) -> str:
