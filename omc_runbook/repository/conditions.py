@@ -6,6 +6,8 @@ import ast
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from omc_runbook.repository.python_syntax import assigned, operands, text_of
+
 Choice = tuple[str, frozenset[str]]
 """A field, and the values that a branch of a validator is for."""
 
@@ -51,13 +53,7 @@ class _Validator:
         method: ast.FunctionDef | ast.AsyncFunctionDef,
     ) -> None:
         self._enums, self._flags = enums, flags
-        self._locals = {
-            target.id: each.value
-            for each in ast.walk(method)
-            if isinstance(each, ast.Assign)
-            for target in each.targets
-            if isinstance(target, ast.Name)
-        }
+        self._locals = dict(assigned(ast.walk(method)))
 
     def find(self, body: Iterable[ast.stmt], choices: tuple[Choice, ...]) -> Iterator[tuple[str, Choice]]:
         """Yield the fields that a branch requires, each with the choice that leads to it."""
@@ -77,7 +73,7 @@ class _Validator:
     def _branch(
         self, test: ast.expr, body: list[ast.stmt], choices: tuple[Choice, ...]
     ) -> Iterator[tuple[str, Choice]]:
-        parts = test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
+        parts = operands(test, ast.And)
         own = [choice for part in parts if (choice := self._choice(part))]
         absent = [part for part in parts if not self._choice(part)]
         inner = (*choices, *own)
@@ -161,11 +157,9 @@ class _Validator:
 
     def _option(self, node: ast.expr) -> str:
         """A text, or the value of an enumeration's member."""
-        if isinstance(node, ast.Constant):
-            return node.value if isinstance(node.value, str) else ""
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             return self._enums.get(node.value.id, {}).get(node.attr, "")
-        return ""
+        return text_of(node)
 
     def _patterns(self, pattern: ast.pattern) -> Iterator[str]:
         if isinstance(pattern, ast.MatchValue):

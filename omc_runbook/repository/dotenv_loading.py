@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from omc_runbook.repository.readers import SCRIPTS, application_files, last_name, parse_python, read_text
+from omc_runbook.repository.python_syntax import assigned, last_name, parse_python
+from omc_runbook.repository.readers import SCRIPTS, application_files, read_text
 
 _LOADS = ("load_dotenv", "read_env")
 _DJANGO = re.compile(r"^(?:from|import)[ \t]+environ\b", re.MULTILINE)
@@ -39,13 +40,7 @@ def find_loaded_files(repository: Path, settings: str) -> tuple[Path, ...]:
 def _loaded_by(path: Path, text: str, repository: Path) -> Iterator[Path | None]:
     """Yield the file of each call in a module; None for one that only running it would tell."""
     tree = parse_python(text) or ast.Module([], [])
-    names = {
-        target.id: node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    names = dict(assigned(tree.body))
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and last_name(node.func) in _LOADS:
             named = [each.value for each in node.keywords if each.arg in ("dotenv_path", "env_file", "path")]

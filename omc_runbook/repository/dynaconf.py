@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.repository.readers import code_files, last_name, parse_python, read_text
+from omc_runbook.repository.python_syntax import is_value, last_name, parse_python, texts_of
+from omc_runbook.repository.readers import code_files, read_text
 from omc_runbook.repository.settings_source import Field, SettingsSource
 from omc_runbook.textfile.file import SourceFile, read_source
 
@@ -76,7 +77,7 @@ def _settings(repository: Path, file: SourceFile, call: ast.Call, tree: ast.Modu
         file=None,
         name="",
         fields=tuple(fields),
-        env_files=(".env",) if _is_true(options.get("load_dotenv")) else (),
+        env_files=(".env",) if is_value(options.get("load_dotenv"), True) else (),
         env_prefix=prefix,
         case_sensitive=True,
         ignore_empty=False,
@@ -90,7 +91,7 @@ def _prefix(option: ast.expr | None, default: str) -> tuple[str, bool]:
     """What variables begin with, and whether that is known."""
     if option is None:
         return f"{default}_", True
-    if isinstance(option, ast.Constant) and option.value is False:
+    if is_value(option, False):
         return "", True
     if isinstance(option, ast.Constant) and isinstance(option.value, str):
         # A list of prefixes, of which the first is as good as any.
@@ -120,7 +121,7 @@ def _tables(file: SourceFile, options: Mapping[str | None, ast.expr]) -> list[Ma
         tree = tomllib.loads(file.text)
     except tomllib.TOMLDecodeError:
         return []
-    has_environments = "environments" in options and not _is_false(options["environments"])
+    has_environments = "environments" in options and not is_value(options["environments"], False)
     return [each for each in tree.values() if isinstance(each, dict)] if has_environments else [tree]
 
 
@@ -141,8 +142,7 @@ def _validators(tree: ast.Module) -> tuple[dict[str, int], dict[str, int]]:
     demands: dict[str, int] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and last_name(node.func) == "Validator":
-            names = [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
-            lines = dict.fromkeys(names, node.lineno)
+            lines = dict.fromkeys(texts_of(node.args), node.lineno)
             validated = lines | validated
             demands |= lines if _is_demand(node) and node not in lenient else {}
     return validated | demands, demands
@@ -160,7 +160,7 @@ def _is_demand(node: ast.Call) -> bool:
     """Whether a validator fails without its settings, in every environment."""
     options = {each.arg: each.value for each in node.keywords}
     is_conditional = bool({"when", "env", "default"} & options.keys())
-    return not is_conditional and any(_is_true(options.get(each)) for each in ("must_exist", "required"))
+    return not is_conditional and any(is_value(options.get(each), True) for each in ("must_exist", "required"))
 
 
 def _texts(node: ast.expr | None) -> tuple[str, ...]:
@@ -171,11 +171,3 @@ def _texts(node: ast.expr | None) -> tuple[str, ...]:
         return ()
     values = (value,) if isinstance(value, str) else value
     return tuple(values) if isinstance(values, list | tuple) and all(isinstance(each, str) for each in values) else ()
-
-
-def _is_true(node: ast.expr | None) -> bool:
-    return isinstance(node, ast.Constant) and node.value is True
-
-
-def _is_false(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import os
 import re
-import warnings
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from omc_runbook.model import regular_file
+from omc_runbook.repository.python_syntax import assigned, last_name, operands, parse_python, text_of, texts_of
 
 SCRIPTS = "scripts"
 ROOTS = ("backend", SCRIPTS)
@@ -161,7 +161,7 @@ class _Reader:
 
     def read_in(self, node: ast.Call) -> tuple[str, bool] | None:
         """The variable in a call of it, and whether the call may give a default; None without a name in it."""
-        name = _constant(node.args[self.position], {}) if len(node.args) > self.position else ""
+        name = text_of(node.args[self.position]) if len(node.args) > self.position else ""
         return (name, len(node.args) > self.position + 1 or bool(node.keywords)) if name.isupper() else None
 
 
@@ -224,15 +224,13 @@ def _refused_in(
             for text in _texts(each.iter, lists):
                 yield from _refused_in(each.body, {**constants, each.target.id: text}, lists)
         elif isinstance(each, ast.If) and _ends(each.body):
-            is_any = isinstance(each.test, ast.BoolOp) and isinstance(each.test.op, ast.Or)
-            for part in each.test.values if isinstance(each.test, ast.BoolOp) and is_any else [each.test]:
+            for part in operands(each.test, ast.Or):
                 several = (
                     _missing_of(part.value, lists) if isinstance(part, ast.NamedExpr) else missing.get(_id(part), [])
                 )
                 yield from ((name, each.lineno) for name in (*several, _absent_in(part, asked, constants)) if name)
         elif isinstance(each, ast.Assert):
-            is_all = isinstance(each.test, ast.BoolOp) and isinstance(each.test.op, ast.And)
-            for part in each.test.values if isinstance(each.test, ast.BoolOp) and is_all else [each.test]:
+            for part in operands(each.test, ast.And):
                 if name := _absent_in(_opposite(part), asked, constants):
                     yield name, each.lineno
 
@@ -260,7 +258,7 @@ def _missing_of(node: ast.expr, lists: Mapping[str, ast.expr]) -> list[str]:
 def _texts(node: ast.expr, lists: Mapping[str, ast.expr]) -> list[str]:
     """The texts in a list, tuple or set, or in the one that a name stands for."""
     values = getattr(lists.get(_id(node), node), "elts", [])
-    return list(filter(None, (_constant(each, {}) for each in values)))
+    return list(filter(None, (text_of(each) for each in values)))
 
 
 def _id(node: ast.expr) -> str:
@@ -363,7 +361,7 @@ def _with_surroundings(tree: ast.AST, constants: Mapping[str, str]) -> Iterator[
 def _prefix(node: ast.expr) -> str:
     """The prefix in env.prefixed("DB_"); "" for any other expression."""
     is_call = isinstance(node, ast.Call) and last_name(node.func) == "prefixed" and node.args
-    return _constant(node.args[0], {}) if isinstance(node, ast.Call) and is_call else ""
+    return text_of(node.args[0]) if isinstance(node, ast.Call) and is_call else ""
 
 
 def _goes_on(handler: ast.ExceptHandler) -> bool:
@@ -405,7 +403,7 @@ class _Library:
             method, owner = node.func.attr, node.func.value
         if last_name(owner) not in self.prefixes:
             return None
-        name = _constant(node.args[0], {}) if node.args else _DEFAULT_NAMES.get(method, "")
+        name = text_of(node.args[0]) if node.args else _DEFAULT_NAMES.get(method, "")
         # The second argument may be a type.
         is_value = len(node.args) > 1 and isinstance(node.args[1], ast.Constant)
         has_default = is_value or any(word.arg == "default" for word in node.keywords) or name in self.has_default
@@ -421,34 +419,16 @@ def _library(tree: ast.Module) -> _Library:
         for target in node.targets
     }
     words = [(name, word) for name, call in calls.items() for word in call.keywords]
-    prefixes = {name: _constant(word.value, {}) for name, word in words if word.arg in ("env_prefix", "prefix")}
+    prefixes = {name: text_of(word.value) for name, word in words if word.arg in ("env_prefix", "prefix")}
     schemes = (word for _, word in words if isinstance(word.value, ast.Tuple) and len(word.value.elts) > 1)
     return _Library(
         {**dict.fromkeys(("config", "env", *calls), ""), **prefixes}, frozenset(str(word.arg) for word in schemes)
     )
 
 
-def parse_python(text: str) -> ast.Module | None:
-    """Parse a Python file's text; None if it is not valid."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(text.removeprefix("\ufeff"))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
 def _constants(tree: ast.Module) -> Mapping[str, str]:
     """The module's names for texts."""
-    return {
-        target.id: statement.value.value
-        for statement in tree.body
-        if isinstance(statement, ast.Assign)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-        for target in statement.targets
-        if isinstance(target, ast.Name)
-    }
+    return {name: text for name, value in assigned(tree.body) for text in texts_of([value])}
 
 
 def _read_in(node: ast.AST, constants: Mapping[str, str]) -> tuple[str, bool] | None:
@@ -475,15 +455,8 @@ def _is_set(node: ast.AST) -> bool:
     return is_default or isinstance(getattr(node, "ctx", None), ast.Store)
 
 
-def last_name(node: ast.AST) -> str:
-    """The last part of a dotted name; "" for anything else."""
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-
-
 def _constant(node: ast.expr, constants: Mapping[str, str]) -> str:
-    if isinstance(node, ast.Name):
-        return constants.get(node.id, "")
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+    return constants.get(node.id, "") if isinstance(node, ast.Name) else text_of(node)
 
 
 def find_application_reads(repository: Path, settings: str) -> frozenset[str]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.conditions import Condition, find_conditions
 from omc_runbook.repository.dynaconf import read_dynaconf
-from omc_runbook.repository.readers import find_environment_reads, last_name
+from omc_runbook.repository.python_syntax import assigned, is_value, last_name, texts_of
+from omc_runbook.repository.readers import find_environment_reads
 from omc_runbook.repository.settings_classes import (
     COMPUTED,
     NAMING,
@@ -212,13 +213,7 @@ def _doubts(classes: Classes, fields: Sequence[Field]) -> Iterator[str]:
 
 def _conditions(classes: Classes, fields: list[Field]) -> Iterator[Condition]:
     enums = {
-        name: {
-            target.id: each.value.value
-            for each in node.body
-            if isinstance(each, ast.Assign) and isinstance(each.value, ast.Constant)
-            for target in each.targets
-            if isinstance(target, ast.Name) and isinstance(each.value.value, str)
-        }
+        name: {member: text for member, value in assigned(node.body) for text in texts_of([value])}
         for name, node in classes.nodes.items()
     }
     for owner in dict.fromkeys(each.owner for each in fields):
@@ -296,7 +291,7 @@ def _calls(classes: Classes, statement: ast.AnnAssign) -> list[ast.Call]:
 def _is_required(classes: Classes, statement: ast.AnnAssign, calls: list[ast.Call]) -> bool:
     """Whether a field has no default; an expression counts as one."""
     value = statement.value
-    return (value is None or _is_ellipsis(value) or classes.field_call(value) in calls) and not any(
+    return (value is None or is_value(value, ...) or classes.field_call(value) in calls) and not any(
         map(_has_default, calls)
     )
 
@@ -304,8 +299,7 @@ def _is_required(classes: Classes, statement: ast.AnnAssign, calls: list[ast.Cal
 def _default(statement: ast.AnnAssign, calls: list[ast.Call]) -> str:
     keywords = [each.value for call in calls for each in call.keywords if each.arg == "default"]
     nodes = [*([statement.value] if statement.value else []), *(call.args[0] for call in calls if call.args), *keywords]
-    texts = [each.value for each in nodes if isinstance(each, ast.Constant) and isinstance(each.value, str)]
-    return texts[-1] if texts else ""
+    return next(reversed(texts_of(nodes)), "")
 
 
 def _variables(classes: Classes, name: str, calls: list[ast.Call], options: Mapping[str, object]) -> list[str]:
@@ -368,11 +362,7 @@ def _file_names(option: object) -> tuple[str, ...] | None:
     return tuple(map(str, names)) if texts and isinstance(names, tuple | list) else None
 
 
-def _is_ellipsis(node: ast.expr | None) -> bool:
-    return isinstance(node, ast.Constant) and node.value is ...
-
-
 def _has_default(call: ast.Call) -> bool:
     keywords = {each.arg: each.value for each in call.keywords}
     defaults = [*call.args[:1], *(keywords[name] for name in ("default", "default_factory", None) if name in keywords)]
-    return not all(map(_is_ellipsis, defaults))
+    return not all(is_value(each, ...) for each in defaults)

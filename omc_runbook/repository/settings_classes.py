@@ -5,15 +5,14 @@ from __future__ import annotations
 import ast
 import re
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.repository.readers import last_name, named_files
+from omc_runbook.repository.python_syntax import in_brackets, last_name, parse_expression, python_errors
+from omc_runbook.repository.readers import named_files
 from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.repository.settings_source import import_folder, repository_of
 from omc_runbook.textfile.file import SourceFile, read_source
@@ -59,37 +58,6 @@ OPTIONS = {
 _FROM_ELSEWHERE = frozenset({*sys.stdlib_module_names, "pydantic", "pydantic_settings", "typing_extensions"})
 """Packages that no checkout is searched for."""
 
-_INVALID_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
-"""The exceptions of ast.parse and compile for a text that is not valid Python."""
-
-
-@contextmanager
-def python_errors(name: str) -> Iterator[None]:
-    """Parse or compile a file of this name: raises UsageError, with the line but none of its text, if it is invalid."""
-    try:
-        with _without_warnings():
-            yield
-    except _INVALID_PYTHON as error:
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        raise UsageError(f"{name}{line} is not valid Python: fix it first.") from None
-
-
-def parse_expression(text: str) -> ast.expr | None:
-    """Parse an expression; None if it is not valid."""
-    try:
-        with _without_warnings():
-            return ast.parse(text.strip(), mode="eval").body
-    except _INVALID_PYTHON:
-        return None
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Suppress the warnings of parsing and compiling: they show the source line."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
 
 def union_members(annotation: ast.expr) -> Iterator[ast.expr]:
     """Yield the members of an annotation's union, with Optional, Annotated and quotes resolved."""
@@ -98,7 +66,7 @@ def union_members(annotation: ast.expr) -> Iterator[ast.expr]:
         yield from union_members(annotation.right)
     elif isinstance(annotation, ast.Subscript) and last_name(annotation.value) in ("Optional", "Union", "Annotated"):
         kind = last_name(annotation.value)
-        inner = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
+        inner = in_brackets(annotation)
         for each in inner[:1] if kind == "Annotated" else inner:
             yield from union_members(each)
         if kind == "Optional":

@@ -12,16 +12,16 @@ from itertools import pairwise
 from typing import Literal
 
 from omc_runbook.model.errors import CannotEdit, UsageError
-from omc_runbook.repository.readers import last_name
-from omc_runbook.repository.settings import parse_settings
-from omc_runbook.repository.settings_classes import (
-    Classes,
-    field_name,
-    is_config,
+from omc_runbook.repository.python_syntax import (
+    in_brackets,
+    is_value,
+    last_name,
     parse_expression,
     python_errors,
-    union_members,
+    texts_of,
 )
+from omc_runbook.repository.settings import parse_settings
+from omc_runbook.repository.settings_classes import Classes, field_name, is_config, union_members
 from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.repository.settings_source import Field, SettingsSource
 from omc_runbook.repository.similar_names import FEWEST_LAST_WORDS, common_words, share_first_word
@@ -178,7 +178,7 @@ def _type_names(node: ast.expr, inside: str = "") -> Iterator[str]:
         yield from _type_names(node.value)
     elif isinstance(node, ast.Subscript) and last_name(node.value):
         yield from _type_names(node.value)
-        for index, each in enumerate(node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]):
+        for index, each in enumerate(in_brackets(node)):
             # A string elsewhere is a forward reference and would be evaluated.
             quotes = last_name(node.value) == "Literal" or (last_name(node.value) == "Annotated" and index > 0)
             yield from _type_names(each, "quotes" if quotes else "brackets")
@@ -198,7 +198,7 @@ def _allows_none(node: ast.expr) -> bool:
     for each in union_members(node):
         literal = isinstance(each, ast.Subscript) and last_name(each.value) == "Literal"
         parts = ast.walk(each) if literal else [each]
-        if last_name(each) == "Any" or any(isinstance(part, ast.Constant) and part.value is None for part in parts):
+        if last_name(each) == "Any" or any(is_value(part, None) for part in parts):
             return True
     return False
 
@@ -261,8 +261,7 @@ def _normal(node: ast.expr) -> str:
     names = set()
     for each in union_members(node):
         if isinstance(each, ast.Subscript) and last_name(each.value) != "Literal":
-            inner = each.slice.elts if isinstance(each.slice, ast.Tuple) else [each.slice]
-            names.add(f"{_normal(each.value)}[{', '.join(map(_normal, inner))}]")
+            names.add(f"{_normal(each.value)}[{', '.join(map(_normal, in_brackets(each)))}]")
         else:
             text = ast.unparse(each).removeprefix("typing.")
             names.add(text.lower() if text in ("List", "Dict", "Set", "Tuple") else text)
@@ -468,20 +467,17 @@ def _part_kind(statements: list[ast.stmt]) -> PartKind:
         return "config"
     if isinstance(first, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return "function"
-    value = first.value.value if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) else None
-    if isinstance(value, str):
+    value = first.value if isinstance(first, ast.Expr) else first
+    if texts_of([value]):
         return "text"
-    return "nothing" if isinstance(first, ast.Pass) or value is ... else "other"
+    return "nothing" if isinstance(first, ast.Pass) or is_value(value, ...) else "other"
 
 
-def _strings(statement: ast.stmt) -> Iterator[str]:
+def _strings(statement: ast.stmt) -> list[str]:
+    roots: Sequence[ast.AST] = [statement]
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        roots: list[ast.AST] = [*statement.decorator_list]
-    else:
-        roots = [statement]
-    for each in (node for root in roots for node in ast.walk(root)):
-        if isinstance(each, ast.Constant) and isinstance(each.value, str):
-            yield each.value
+        roots = statement.decorator_list
+    return texts_of(node for root in roots for node in ast.walk(root))
 
 
 def _find_neighbor(parts: list[_Part], lines: Sequence[str], name: str) -> tuple[int, bool]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 from omc_runbook.model import regular_file
 from omc_runbook.repository.compose import Compose, find_references
+from omc_runbook.repository.python_syntax import last_name, text_of, without_warnings
 from omc_runbook.repository.readers import application_files
 from omc_runbook.repository.settings_source import SettingsSource
 from omc_runbook.repository.template import Template
@@ -60,8 +60,7 @@ def _formatted(path: Path) -> Iterator[tuple[str, int]]:
 
 @lru_cache(maxsize=256)
 def _formatted_names(text: str) -> tuple[tuple[str, int], ...]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with without_warnings():
         tree = ast.parse(text)
     found: list[tuple[str, int]] = []
     for node in ast.walk(tree):
@@ -79,19 +78,13 @@ def _formatted_names(text: str) -> tuple[tuple[str, int], ...]:
 
 def _name(node: ast.expr) -> str:
     """The field or variable whose value an expression is; "" for any other expression."""
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    if isinstance(node, ast.Name):
-        return node.id
+    if isinstance(node, ast.Attribute | ast.Name):
+        return last_name(node)
     if isinstance(node, ast.Subscript):
-        return _text(node.slice)
+        return text_of(node.slice)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
-        called = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+        called = last_name(node.func)
         if called == "get_secret_value" and isinstance(node.func, ast.Attribute):
             return _name(node.func.value)
-        return _text(node.args[0]) if called in _LOOKUPS and node.args else ""
+        return text_of(node.args[0]) if called in _LOOKUPS and node.args else ""
     return ""
-
-
-def _text(node: ast.expr) -> str:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""

@@ -1,0 +1,87 @@
+"""Python's syntax: texts parsed without running them, and the names, texts and values in expressions."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from omc_runbook.model.errors import UsageError
+
+_INVALID = (SyntaxError, ValueError, RecursionError, MemoryError)
+"""The exceptions of ast.parse and compile for a text that is not valid Python."""
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Suppress the warnings of parsing and compiling: they show the source line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def python_errors(name: str) -> Iterator[None]:
+    """Parse or compile a file of this name: raises UsageError, with the line but none of its text, if it is invalid."""
+    try:
+        with without_warnings():
+            yield
+    except _INVALID as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        raise UsageError(f"{name}{line} is not valid Python: fix it first.") from None
+
+
+def parse_python(text: str) -> ast.Module | None:
+    """Parse a Python file's text; None if it is not valid."""
+    try:
+        with without_warnings():
+            return ast.parse(text.removeprefix("\ufeff"))
+    except _INVALID:
+        return None
+
+
+def parse_expression(text: str) -> ast.expr | None:
+    """Parse an expression; None if it is not valid."""
+    try:
+        with without_warnings():
+            return ast.parse(text.strip(), mode="eval").body
+    except _INVALID:
+        return None
+
+
+def last_name(node: ast.AST) -> str:
+    """The last part of a dotted name; "" for anything else."""
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def text_of(node: ast.AST) -> str:
+    """The text that an expression is; "" for anything else."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def texts_of(nodes: Iterable[ast.AST]) -> list[str]:
+    """Those of some nodes that are texts."""
+    return [each.value for each in nodes if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+
+
+def is_value(node: ast.AST | None, value: object) -> bool:
+    """Whether an expression is True, False, None or an ellipsis, whichever is asked for."""
+    return isinstance(node, ast.Constant) and node.value is value
+
+
+def assigned(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the names that those of some nodes give which are assignments, each with the expression."""
+    for node in nodes:
+        if isinstance(node, ast.Assign):
+            yield from ((target.id, node.value) for target in node.targets if isinstance(target, ast.Name))
+
+
+def operands(test: ast.expr, operator: type[ast.And | ast.Or]) -> Sequence[ast.expr]:
+    """The expressions that `and`, or `or`, joins to a test; the test itself where it is no such."""
+    return test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, operator) else [test]
+
+
+def in_brackets(node: ast.Subscript) -> Sequence[ast.expr]:
+    """What the brackets of an expression have in them, as in dict[str, int]."""
+    return node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
