@@ -193,17 +193,14 @@ def _choose(folder: Folder, folders: Mapping[str, Folder]) -> _FolderContainers:
     return called if is_clear or shows_more else alone
 
 
-def _is_definition(block: Block) -> bool:
-    return block.type == "resource" and block.labels[:1] == (DEFINITION,)
-
-
 def _read_definitions(folder: Folder, scopes: Iterable[Folder]) -> _FolderContainers:
     """The containers of all definitions of a folder, for each call of it."""
     whole = _FolderContainers(folder)
     for each in scopes:
         result = _FolderContainers(each)
-        for block in filter(_is_definition, each.blocks):
-            _read_definition(block, result)
+        for block in each.of_type("resource"):
+            if block.labels[:1] == (DEFINITION,):
+                _read_definition(block, result)
         for call in foreign_calls(each):
             _read_arguments(call, result)
         whole.containers += result.containers
@@ -278,7 +275,7 @@ def _read_one(
 def _is_deployed_apart(definition: str, folder: Folder) -> bool:
     """Whether all services of the folder that name a definition ignore its new revisions."""
     mentions = re.compile(rf"(?<![\w.-]){re.escape(definition)}(?![\w-])")
-    services = [block for block in folder.blocks if block.type == "resource" and block.labels[:1] == (SERVICE,)]
+    services = (block for block in folder.of_type("resource") if block.labels[:1] == (SERVICE,))
     revisions = ((block, block.find("task_definition")) for block in services)
     own = [block for block, revision in revisions if revision and mentions.search(revision.source)]
     return bool(own) and all(block.ignores("task_definition") for block in own)
@@ -328,8 +325,7 @@ def _text_of(node: Node, folder: Folder) -> _Text | None:
 def _template_call(node: Node, folder: Folder) -> tuple[Node | None, tuple[Node, ...]]:
     """The path of the file that a call reads as a template, and the objects of its variables."""
     if node.kind == "path" and (name := _RENDERED.fullmatch(node.name)):
-        labels = ("template_file", name[1])
-        block = next((each for each in folder.blocks if (each.type, each.labels) == ("data", labels)), None)
+        block = next(folder.of_type("data", "template_file", name[1]), None)
         template, variables = (block.find(each) if block else None for each in ("template", "vars"))
         file = folder.follow(template.value) if template else node
         return _template_call(file, folder)[0], folder.objects(variables.value) if variables else ()

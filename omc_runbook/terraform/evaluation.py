@@ -176,9 +176,9 @@ class Module(Expressions, Object):
     def provider(self, name: str) -> tuple[Module, Block] | None:
         """The provider of a name such as aws or aws.sydney: its block, and the module that it is in."""
         type_, _, alias = name.partition(".")
-        for block in self.folder.blocks:
+        for block in self.folder.of_type("provider", type_):
             own = block.find("alias")
-            if block.type == "provider" and block.labels == (type_,) and (own.value.name if own else "") == alias:
+            if (own.value.name if own else "") == alias:
                 return self, block
         if self._caller is None or self._call_block is None:
             return None
@@ -194,8 +194,8 @@ class Module(Expressions, Object):
     @cached_property
     def children(self) -> tuple[Module, ...]:
         """The modules that it calls whose files are in the checkout."""
-        blocks = (block for block in self.folder.blocks if block.type == "module")
-        return tuple(each for block in blocks for each in self._calls(block) if isinstance(each, Module))
+        calls = (each for block in self.folder.of_type("module") for each in self._calls(block))
+        return tuple(each for each in calls if isinstance(each, Module))
 
     def walk(self) -> Iterator[Module]:
         """This module and those that it calls, directly or through others."""
@@ -207,21 +207,19 @@ class Module(Expressions, Object):
         """The resources of this module and of those that it calls, and the calls of modules from elsewhere."""
         found: list[Instance] = []
         for module in self.walk():
-            blocks = [block for block in module.folder.blocks if block.type == "module"]
-            found += module.resources
-            found += [each for block in blocks for each in module._calls(block) if isinstance(each, Instance)]
+            calls = (each for block in module.folder.of_type("module") for each in module._calls(block))
+            found += (*module.resources, *(each for each in calls if isinstance(each, Instance)))
         return tuple(found)
 
     def output(self, name: str) -> Result | None:
         """An output's value; None where there is no such output."""
-        blocks = (block for block in self.folder.blocks if block.type == "output" and block.labels == (name,))
-        member = next((value for block in blocks if (value := block.find("value"))), None)
+        member = next((value for block in self.folder.of_type("output", name) if (value := block.find("value"))), None)
         return self.result(member.value) if member else None
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of its outputs."""
-        return tuple(block.labels[0] for block in self.folder.blocks if block.type == "output" and block.labels)
+        return tuple(block.labels[0] for block in self.folder.of_type("output") if block.labels)
 
     def variable(self, name: str) -> Result | None:
         """A variable's value: what the caller passes, else its default; None where it is not declared."""
@@ -259,12 +257,10 @@ class Module(Expressions, Object):
             case "terraform", ["workspace"]:
                 return Result(self.stack.workspace or unknown("the workspace is not known")), ()
             case "module", [key, *others]:
-                blocks = [b for b in self.folder.blocks if b.type == "module" and b.labels == (key,)]
-                calls = self._calls(blocks[0]) if blocks else []
-                path = ".".join((first, *rest))
-                return (
-                    (Result(Objects(tuple(calls))), others) if blocks else (Result(unknown(f"there is no {path}")), ())
-                )
+                block = next(self.folder.of_type("module", key), None)
+                if block is None:
+                    return Result(unknown(f"there is no {'.'.join((first, *rest))}")), ()
+                return Result(Objects(tuple(self._calls(block)))), others
             case "data", [type_, key, *others]:
                 return self._resource(f"data.{type_}", key), others
             case _, [key, *others]:

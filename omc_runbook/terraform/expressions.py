@@ -17,7 +17,7 @@ from typing import Any
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform import functions, templates
 from omc_runbook.terraform.hcl import Node
-from omc_runbook.terraform.hcl_template import expression_of, only_expression
+from omc_runbook.terraform.hcl_template import expression_of, heredoc_span, only_expression
 from omc_runbook.terraform.marks import is_failure, is_known, reasons, unknown, without_marks
 from omc_runbook.terraform.templates import Part
 from omc_runbook.textfile.file import SourceFile
@@ -25,7 +25,7 @@ from omc_runbook.textfile.file import SourceFile
 DEEPEST = 60
 """The deepest chain of expressions that is followed; a cycle has no end."""
 
-_HEREDOC = re.compile(r"<<(-?)[\w.-]+\r?\n")
+_WORDS = {"true": True, "false": False, "null": None}
 _ESCAPES = {'\\"': '"', "\\n": "\n", "\\t": "\t", "\\\\": "\\"}
 _ESCAPE = re.compile(r'\\["nt\\]')
 _FAILURES = (TypeError, ValueError, KeyError, IndexError, AttributeError, StopIteration)
@@ -217,9 +217,8 @@ class Expressions(ABC):
         table = functions.SourcedObject()
         for part in node.parts:
             key = self._key(part, names)
-            before, self._sources = self._sources, []
-            table[key], table.sources[key] = self.value(part.value, names), tuple(self._sources)
-            self._sources = before
+            result = self.result(part.value, names)
+            table[key], table.sources[key] = result.value, result.sources
         return table
 
     def _member(self, table: Mapping[Any, Any], key: Any, *default: Any) -> Any:
@@ -232,23 +231,22 @@ class Expressions(ABC):
         return member.name if key.kind == "path" else functions.as_text(self.value(key, names))
 
     def _heredoc(self, node: Node, names: Mapping[str, Any]) -> str:
-        opening = _HEREDOC.match(node.source)
-        if opening is None:
+        start, end = heredoc_span(node)
+        if not start:
             return unknown(f"the heredoc in {source_of(node)} is not followed")
         self._sources.append(source_of(node))
-        end = node.source.rstrip().rfind("\n") + 1
-        body = node.source[opening.end() : end]
-        if opening[1]:
+        body = node.file.text[start:end]
+        if node.source.startswith("<<-"):
             indents = [len(line) - len(line.lstrip()) for line in body.splitlines() if line.strip()]
             strip = min(indents, default=0)
             body = "".join(line[strip:] if line.strip() else line for line in body.splitlines(keepends=True))
             return self.render(body, text_file(body, node.file.name), 0, names)
-        return self.render(body, node.file, node.start + opening.end(), names)
+        return self.render(body, node.file, start, names)
 
     def _path(self, name: str, names: Mapping[str, Any]) -> Any:
         first, *rest = name.split(".")
-        if not rest and name in ("true", "false", "null"):
-            return {"true": True, "false": False, "null": None}[name]
+        if name in _WORDS:
+            return _WORDS[name]
         if first in names:
             return self._attributes(names[first], rest)
         result, attributes = self.referent(first, rest)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder
+from omc_runbook.terraform.hcl_folder import OWN_PATH, SOURCES, VALUES, Folder
 from omc_runbook.textfile.file import SourceFile, read_source
 
 SKIPPED = {".git", ".terraform", ".terragrunt-cache", "node_modules", ".venv"}
@@ -24,7 +24,6 @@ _DATA = (".yaml", ".yml")
 """The endings of other files whose text expressions read, as yamldecode() does."""
 
 _READS_FILE = re.compile(r'\b(?:template)?file\(\s*\\?"([^"\\]*)')
-_OWN_PATH = re.compile(r"\A\$\{path\.(\w+)\}/")
 _INTERPOLATION = re.compile(r"\$\{[^}]*\}")
 _FILES = tuple(f"*{ending}" for ending in SOURCES)
 _CALLED = re.compile(r'^\s*"?source"?\s*[=:]\s*"(\.\.?/[^"]*)"', re.MULTILINE)
@@ -86,7 +85,7 @@ class TerraformFiles:
         for file in files:
             here = file.path.parent
             for text in _READS_FILE.findall(file.text):
-                own, pattern = _OWN_PATH.match(text), Path(_INTERPOLATION.sub("*", _OWN_PATH.sub("", text)))
+                own, pattern = OWN_PATH.match(text), Path(_INTERPOLATION.sub("*", OWN_PATH.sub("", text)))
                 bases = {here} if own and own[1] == "module" else with_callers(self.calls, {here})
                 folders = {Path(os.path.normpath(base / pattern.parent)) for base in bases}
                 for folder in folders if pattern.suffix in (*TEMPLATES, *_DATA) else ():

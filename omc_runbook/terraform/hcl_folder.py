@@ -29,7 +29,9 @@ VALUES = (".tfvars", ".tfvars.json")
 _SAME_ELEMENTS = ("distinct", "tolist", "toset", "sort", "nonsensitive", "sensitive")
 """Functions of one list that leave its elements as they are."""
 
-_OWN_PATH = re.compile(r"\A\$\{path\.\w+\}/")
+OWN_PATH = re.compile(r"\A\$\{path\.(\w+)\}/")
+"""What a path begins with that is relative to a folder of Terraform's: module, or root."""
+
 _LOCAL = re.compile(r"\blocal\.([A-Za-z_][\w-]*)")
 
 
@@ -109,10 +111,14 @@ class Folder:
         names = sorted((file for file in sources if is_override(file.name)), key=lambda file: file.name)
         return tuple(override(own, (block for file in names for block in blocks_of(file))))
 
+    def of_type(self, type_: str, *labels: str) -> Iterator[Block]:
+        """Yield the blocks of a type, those with these labels where there are any."""
+        return (block for block in self.blocks if block.type == type_ and (not labels or block.labels == labels))
+
     @cached_property
     def locals(self) -> tuple[Node, ...]:
         """The members that declare local values."""
-        return tuple(member for block in self.blocks if block.type == "locals" for member in block.attributes)
+        return tuple(member for block in self.of_type("locals") for member in block.attributes)
 
     def local(self, name: str) -> Node | None:
         """The expression of a local value; None where none is declared, or several are."""
@@ -131,17 +137,15 @@ class Folder:
 
     def is_constant(self, node: Node) -> bool:
         """Whether an expression is the value of a variable, in .tfvars or as a default: it must be a constant."""
-        declarations = (block for block in self.blocks if block.type == "variable")
-        return node.file.name.endswith(VALUES) or any(
-            attribute.encloses(node) for block in declarations for attribute in block.attributes
-        )
+        declared = (attribute for block in self.of_type("variable") for attribute in block.attributes)
+        return node.file.name.endswith(VALUES) or any(attribute.encloses(node) for attribute in declared)
 
     @property
     def has_provider(self) -> bool:
         """Whether it is meant to be applied itself: it has a provider, a backend, or a .tfvars file."""
-        inner = {each.type for block in self.blocks if block.type == "terraform" for each in block.blocks}
+        inner = {each.type for block in self.of_type("terraform") for each in block.blocks}
         is_set = any(file.name.endswith(VALUES) for file in self.files)
-        return is_set or bool(inner & {"backend", "cloud"}) or any(block.type == "provider" for block in self.blocks)
+        return is_set or bool(inner & {"backend", "cloud"}) or any(self.of_type("provider"))
 
     def local_of(self, node: Node) -> str:
         """The name of the local value that an expression is a part of; "" for none."""
@@ -207,14 +211,14 @@ class Folder:
         if not is_decoder or (call.kind, call.name, len(call.parts)) != ("call", "file", 1):
             return None
         path = self.follow(call.parts[0], depth + 1)
-        is_known = path.kind == "string" and is_literal(_OWN_PATH.sub("", path.name))
+        is_known = path.kind == "string" and is_literal(OWN_PATH.sub("", path.name))
         file = self.file_at(path.name, path) if is_known else None
         return read_data(file, node.name) if file else None
 
     def file_at(self, path: str, node: Node) -> SourceFile | None:
         """The file, of those that expressions read, that a path in an expression names where Terraform is applied."""
         folder = self.scope(node) if path.startswith("${path.module}/") else self.root
-        name = os.path.normpath(folder.files[0].path.parent / _OWN_PATH.sub("", path))
+        name = os.path.normpath(folder.files[0].path.parent / OWN_PATH.sub("", path))
         return next((file for file in self.templates if os.path.normpath(file.path) == name), None)
 
     def entries(self, node: Node) -> tuple[Node, ...]:
@@ -274,7 +278,7 @@ class Folder:
         return settings[0].value if settings else self.default(name)
 
     def _declaration(self, variable: str) -> Block | None:
-        return next((block for block in self.blocks if block.type == "variable" and block.labels == (variable,)), None)
+        return next(self.of_type("variable", variable), None)
 
     def parts(self, node: Node, certain: bool = True) -> Iterator[ListPart]:
         """Yield the parts of a list, with concat(), setunion(), distinct(), flatten() and conditions resolved."""

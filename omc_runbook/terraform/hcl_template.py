@@ -91,12 +91,17 @@ def only_expression(node: Node) -> Node | None:
 
 def read_heredoc(heredoc: Node, value: Callable[[Node], Node]) -> Node | None:
     """Parse the JSON of a heredoc as `read_json` does."""
+    start, end = heredoc_span(heredoc)
+    return read_json(heredoc.file, start, end, value) if start else None
+
+
+def heredoc_span(heredoc: Node) -> tuple[int, int]:
+    """The positions between which the text of a heredoc is in its file; (0, 0) where that is not known."""
     source = heredoc.source
     opening = _HEREDOC.match(source)
     if opening is None:
-        return None
-    start, end = heredoc.start + opening.end(), heredoc.start + source.rstrip().rfind("\n") + 1
-    return read_json(heredoc.file, start, end, value)
+        return 0, 0
+    return heredoc.start + opening.end(), heredoc.start + source.rstrip().rfind("\n") + 1
 
 
 def read_json(file: SourceFile, start: int, end: int, value: Callable[[Node], Node]) -> Node | None:

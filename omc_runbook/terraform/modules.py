@@ -82,7 +82,7 @@ def source_of(block: Block) -> str:
 
 
 def _calls(folder: Folder) -> Iterator[Block]:
-    return (block for block in folder.blocks if block.type == "module" and block.labels and block.attributes)
+    return (block for block in folder.of_type("module") if block.labels and block.attributes)
 
 
 def _target(block: Block) -> Path | None:

@@ -77,16 +77,16 @@ def _applied(directory: Path, prefix: str, visited: set[Path]) -> Iterator[Secre
     # A large file that has neither is not parsed.
     folder = Folder(tuple(file for file in files if _VERSION_OR_MODULE.search(file.text)))
     yield from _versions(folder, prefix)
-    for block in folder.blocks:
-        source = source_of(block) if block.type == "module" else ""
+    for block in folder.of_type("module"):
+        source = source_of(block)
         if source.startswith(LOCAL):
             yield from _applied(target(directory, source).resolve(), f"{prefix}module.{block.labels[0]}.", visited)
 
 
 def _versions(folder: Folder, prefix: str = "") -> Iterator[SecretVersion]:
-    for block in folder.blocks:
+    for block in folder.of_type("resource"):
         value = next(filter(None, map(block.find, VALUES)), None)
-        if block.type != "resource" or block.labels[:1] != (VERSION,) or value is None:
+        if block.labels[:1] != (VERSION,) or value is None:
             continue
         start = folder.follow(value.value)
         is_call = start.kind == "call" and start.name == "jsonencode" and len(start.parts) == 1

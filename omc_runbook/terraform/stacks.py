@@ -294,7 +294,7 @@ def connect(roots: tuple[Root, ...]) -> None:
 
 def _is_elsewhere(module: Module, places: Mapping[str, Any]) -> bool:
     """Whether a folder's backend says that its state is not in this place."""
-    for block in (inner for outer in module.folder.blocks if outer.type == "terraform" for inner in outer.blocks):
+    for block in (inner for outer in module.folder.of_type("terraform") for inner in outer.blocks):
         members = block.attributes if block.type == "backend" else ()
         own = {member.name: module.value(member.value) for member in members if member.name in places}
         if any(is_known(value) and value != places[name] for name, value in own.items()):

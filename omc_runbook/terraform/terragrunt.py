@@ -57,8 +57,8 @@ class Configuration(Module):
     def source(self) -> Path | None:
         """The folder of the checkout that the unit's module is in; None for none."""
         for configuration in (self, *self._included.values()):
-            for block in configuration.folder.blocks:
-                member = block.find("source") if block.type == "terraform" else None
+            for block in configuration.folder.of_type("terraform"):
+                member = block.find("source")
                 value = configuration.value(member.value) if member else None
                 if isinstance(value, str) and is_known(value):
                     target = (self.directory / value.replace("//", "/")).resolve()
@@ -83,8 +83,8 @@ class Configuration(Module):
         """The files that Terragrunt writes beside the module's, such as its provider; on the lines where they are."""
         for each in self._included.values():
             yield from each.generated
-        for block in self.folder.blocks:
-            member = block.find("contents") if block.type == "generate" else None
+        for block in self.folder.of_type("generate"):
+            member = block.find("contents")
             text = self.value(member.value) if member else None
             if member and isinstance(text, str):
                 file = member.value.file
@@ -93,8 +93,8 @@ class Configuration(Module):
     @cached_property
     def _included(self) -> dict[str, Configuration]:
         found = {}
-        for block in self.folder.blocks:
-            path = block.find("path") if block.type == "include" else None
+        for block in self.folder.of_type("include"):
+            path = block.find("path")
             configuration = self._open(self.value(path.value), self.directory) if path else None
             if configuration:
                 found[block.labels[0] if block.labels else ""] = configuration
@@ -121,11 +121,9 @@ class Configuration(Module):
             return {key: result.value for key, result in values if result}
         if name == "inputs":
             return {key: value().value for key, value in self.inputs.items()}
-        return (
-            self._dependency
-            if name == "dependency"
-            else unknown(f"{name} of {self._configuration.name} is not followed")
-        )
+        if name == "dependency":
+            return self._dependency
+        return unknown(f"{name} of {self._configuration.name} is not followed")
 
     def _include(self, name: str) -> Any:
         if name in self._included:
@@ -133,8 +131,8 @@ class Configuration(Module):
         return self._included[""]._members(name) if "" in self._included else unknown(f"include.{name} is not there")
 
     def _dependency(self, name: str) -> Any:
-        for block in self.folder.blocks:
-            path = block.find("config_path") if block.type == "dependency" and block.labels == (name,) else None
+        for block in self.folder.of_type("dependency", name):
+            path = block.find("config_path")
             value = self.value(path.value) if path else None
             if isinstance(value, str) and is_known(value):
                 return {"outputs": Lookup(partial(self._output, Path(os.path.normpath(self.directory / value))))}
@@ -155,11 +153,8 @@ class Configuration(Module):
             for path in (parent / each for each in ((name,) if name else _PARENTS)):
                 if self.stack.files.contains(path) and path.exists():
                     return str(path)
-        return (
-            fallback[0]
-            if fallback
-            else unknown(f"{name or FILE_NAME} is in no folder above {self._configuration.name}")
-        )
+        missing = unknown(f"{name or FILE_NAME} is in no folder above {self._configuration.name}")
+        return fallback[0] if fallback else missing
 
     def _read(self, path: str, *default: Any) -> Any:
         configuration = self._open(path)
