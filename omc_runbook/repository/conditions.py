@@ -138,21 +138,26 @@ class _Validator:
     def _resolve(self, node: ast.expr) -> ast.expr:
         return self._locals.get(node.id, node) if isinstance(node, ast.Name) else node
 
-    def _field(self, node: ast.expr) -> str:
-        """The field that an expression reads: `self.X`, `self.X.lower()`, `values.get("X")`, `values["X"]`."""
-        if isinstance(node, ast.Attribute):
-            inner = self._field(node.value) if node.attr == "value" else ""
-            return inner or (node.attr if isinstance(node.value, ast.Name) and node.value.id in ("self", "v") else "")
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr in ("lower", "strip", "casefold", "get_secret_value"):
-                return self._field(node.func.value)
-            if node.func.attr == "get" and isinstance(node.func.value, ast.Name) and node.args:
-                return self._option(node.args[0])
-        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
-            return self._option(node.slice)
-        if isinstance(node, ast.Name) and node.id in self._locals:
-            value = self._locals[node.id]
-            return "" if isinstance(value, ast.Name) else self._field(value)
+    def _field(self, node: ast.expr, followed: frozenset[str] = frozenset()) -> str:
+        """The field that an expression reads: `self.X`, `self.X.lower()`, `values.get("X")`, `values["X"]`.
+
+        `followed` are the local variables that led to the expression: value = value.lower() has no end.
+        """
+        match node:
+            case ast.Attribute(attr="value", value=inner) if found := self._field(inner, followed):
+                return found
+            case ast.Attribute(attr=name, value=ast.Name(id="self" | "v")):
+                return name
+            case ast.Call(func=ast.Attribute(attr="lower" | "strip" | "casefold" | "get_secret_value", value=inner)):
+                return self._field(inner, followed)
+            case (
+                ast.Call(func=ast.Attribute(attr="get", value=ast.Name()), args=[key, *_])
+                | ast.Subscript(value=ast.Name(), slice=key)
+            ):
+                return self._option(key)
+            case ast.Name(id=name) if name in self._locals and name not in followed:
+                value = self._locals[name]
+                return "" if isinstance(value, ast.Name) else self._field(value, followed | {name})
         return ""
 
     def _option(self, node: ast.expr) -> str:

@@ -137,3 +137,15 @@ def test_what_is_required_where_another_is_true(body: str) -> None:
 def test_what_is_no_requirement_of_one_variable_yields_nothing(body: str) -> None:
     """One of several is enough, every other value, a default, further conditions, no chooser."""
     assert conditions(body) == set()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'name = name.strip().lower()\nif name == "x":\n    raise ValueError',
+        'one = other.lower()\nother = one.strip()\nif one == "x" and not self.AZURE_KEY:\n    raise ValueError',
+    ],
+)
+def test_a_local_variable_that_is_made_of_itself_yields_nothing(body: str) -> None:
+    """As a validator has that tidies its value before it looks at it."""
+    assert conditions(body) == set()
