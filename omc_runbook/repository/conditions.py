@@ -89,30 +89,27 @@ class _Validator:
         """The field and the values of `self.X == "a"`, `self.X in ("a", "b")`, or `self.X` that is true or false."""
         if (flag := self._field(node)) in self._flags:
             return flag, _TRUE
-        if not isinstance(node, ast.Compare) or len(node.ops) != 1:
-            return None
-        left, right, operator = node.left, node.comparators[0], node.ops[0]
-        if isinstance(operator, ast.Eq | ast.Is):
-            for one, other in ((left, right), (right, left)):
-                if (name := self._field(one)) and (option := self._option(other)):
-                    return name, frozenset({option})
-        if isinstance(operator, ast.In) and isinstance(right, ast.Tuple | ast.List | ast.Set):
-            options = [self._option(each) for each in right.elts]
-            name = self._field(left)
-            return (name, frozenset(filter(None, options))) if name and all(options) else None
+        match node:
+            case ast.Compare(left=left, ops=[ast.Eq() | ast.Is()], comparators=[right]):
+                for one, other in ((left, right), (right, left)):
+                    if (name := self._field(one)) and (option := self._option(other)):
+                        return name, frozenset({option})
+            case ast.Compare(left=left, ops=[ast.In()], comparators=[ast.Tuple() | ast.List() | ast.Set() as listed]):
+                name, options = self._field(left), [self._option(each) for each in listed.elts]
+                return (name, frozenset(options)) if name and all(options) else None
         return None
 
     def _absent(self, node: ast.expr) -> Iterator[str]:
         """The fields that a test finds without a value; none where one of several is enough."""
-        if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
-            for each in node.values:
-                yield from self._absent(each)
-        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-            yield from filter(None, (self._field(node.operand),))
-        elif isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.Is | ast.Eq):
-            right = node.comparators[0]
-            if isinstance(right, ast.Constant) and right.value in (None, ""):
-                yield from filter(None, (self._field(node.left),))
+        match node:
+            case ast.BoolOp(op=ast.Or(), values=parts):
+                for each in parts:
+                    yield from self._absent(each)
+            case (
+                ast.UnaryOp(op=ast.Not(), operand=tested)
+                | ast.Compare(left=tested, ops=[ast.Is() | ast.Eq()], comparators=[ast.Constant(value=None | "")])
+            ):
+                yield from filter(None, (self._field(tested),))
 
     def _lookup(self, node: ast.expr) -> Iterator[tuple[str, Choice]]:
         """What a test of a dict's value requires: `not {"openai": self.OPENAI_API_KEY, …}[self.LLM_PROVIDER]`."""
@@ -120,20 +117,21 @@ class _Validator:
         if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Is):
             operand = node.left
         operand = self._resolve(operand)
-        if isinstance(operand, ast.Call) and isinstance(operand.func, ast.Name) and operand.func.id == "getattr":
-            operand = self._resolve(operand.args[1]) if len(operand.args) > 1 else operand
-        table, key = None, None
-        if isinstance(operand, ast.Subscript):
-            table, key = self._resolve(operand.value), operand.slice
-        elif isinstance(operand, ast.Call) and isinstance(operand.func, ast.Attribute) and operand.func.attr == "get":
-            table, key = self._resolve(operand.func.value), operand.args[0] if operand.args else None
-        chooser = self._field(key) if key is not None else ""
-        if chooser and isinstance(table, ast.Dict):
-            for option, value in zip(table.keys, table.values, strict=True):
-                text = self._option(option) if option else ""
-                name = self._field(value) or self._option(value)
-                if text and name:
-                    yield name, (chooser, frozenset({text}))
+        match operand:
+            case ast.Call(func=ast.Name(id="getattr"), args=[_, name, *_]):
+                operand = self._resolve(name)
+        match operand:
+            case (
+                ast.Subscript(value=table, slice=key)
+                | ast.Call(func=ast.Attribute(attr="get", value=table), args=[key, *_])
+            ):
+                table, chooser = self._resolve(table), self._field(key)
+                pairs = zip(table.keys, table.values, strict=True) if isinstance(table, ast.Dict) and chooser else ()
+                for option, value in pairs:
+                    text = self._option(option) if option else ""
+                    required = self._field(value) or self._option(value)
+                    if text and required:
+                        yield required, (chooser, frozenset({text}))
 
     def _resolve(self, node: ast.expr) -> ast.expr:
         return self._locals.get(node.id, node) if isinstance(node, ast.Name) else node

@@ -273,17 +273,13 @@ def _ends(body: Sequence[ast.stmt]) -> bool:
 
 def _absent_in(test: ast.expr, asked: Mapping[str, str], constants: Mapping[str, str]) -> str:
     """The variable that a test finds missing, as `not os.getenv("A")` or `"A" not in os.environ` does; "" for none."""
-    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        value = test.operand
-    elif isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.NotIn):
-        is_environment = last_name(test.comparators[0]) == "environ"
-        return _constant(test.left, constants) if is_environment else ""
-    elif isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Is):
-        value = test.left
-    else:
-        return ""
-    read = _read_in(value, constants)
-    return asked.get(value.id, "") if isinstance(value, ast.Name) else read[0] if read and not read[1] else ""
+    match test:
+        case ast.Compare(left=name, ops=[ast.NotIn(), *_], comparators=[where, *_]):
+            return _constant(name, constants) if last_name(where) == "environ" else ""
+        case ast.UnaryOp(op=ast.Not(), operand=value) | ast.Compare(left=value, ops=[ast.Is(), *_]):
+            read = _read_in(value, constants)
+            return asked.get(value.id, "") if isinstance(value, ast.Name) else read[0] if read and not read[1] else ""
+    return ""
 
 
 @lru_cache(maxsize=1024)

@@ -78,13 +78,13 @@ def _formatted_names(text: str) -> tuple[tuple[str, int], ...]:
 
 def _name(node: ast.expr) -> str:
     """The field or variable whose value an expression is; "" for any other expression."""
-    if isinstance(node, ast.Attribute | ast.Name):
-        return last_name(node)
-    if isinstance(node, ast.Subscript):
-        return text_of(node.slice)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
-        called = last_name(node.func)
-        if called == "get_secret_value" and isinstance(node.func, ast.Attribute):
-            return _name(node.func.value)
-        return text_of(node.args[0]) if called in _LOOKUPS and node.args else ""
+    match node:
+        case ast.Attribute() | ast.Name():
+            return last_name(node)
+        case ast.Subscript(slice=key):
+            return text_of(key)
+        case ast.Call(func=ast.Attribute(attr="get_secret_value", value=field)):
+            return _name(field)
+        case ast.Call(func=function, args=[key, *_]) if last_name(function) in _LOOKUPS:
+            return text_of(key)
     return ""
