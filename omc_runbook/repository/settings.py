@@ -51,9 +51,13 @@ def read_settings(repository: Path) -> SettingsSource:
             f"{repository} has several classes of settings: {'; '.join(each.label for each in found)}. Set repository"
             " to the folder of the application that is meant."
         )
-    sources = [(read_source(repository, each.file), each.name) for each in found]
-    main, *others = [parse_settings(file, name) for file, name in sources if file] or [_without_class(repository)]
+    main, *others = _parsed(repository, found) or [_without_class(repository)]
     return _with_derived(main, others) if found and is_base(found) else _with_others(main, others)
+
+
+def _parsed(repository: Path, found: Sequence[SettingsClass]) -> list[SettingsSource]:
+    files = [(read_source(repository, each.file), each.name) for each in found]
+    return [parse_settings(file, name) for file, name in files if file]
 
 
 def _usual_file(repository: Path) -> SourceFile | None:
@@ -71,8 +75,7 @@ def _has_template_of_top(repository: Path, file: str) -> bool:
 
 def _of_several(repository: Path, found: Sequence[SettingsClass]) -> SettingsSource:
     """The fields of applications that share the template at the top: none of their classes is the main one."""
-    files = [(read_source(repository, each.file), each.name) for each in found]
-    sources = [parse_settings(file, name) for file, name in files if file]
+    sources = _parsed(repository, found)
     main = _with_others(sources[0], sources[1:])
     return replace(
         main,

@@ -89,16 +89,20 @@ def _lists_of(file: SourceFile, with_file: Collection[str]) -> Iterator[Variable
         entries = yaml_nodes.find(service, "environment")
         if entries is None or str(name.value) in with_file:
             continue
-        by_name = tuple(str(key.value) for key, _ in yaml_nodes.members(entries))
-        texts = () if by_name else yaml_nodes.texts(entries)
         yield VariableList(
             file=file.name,
             line=yaml_nodes.line_of(entries),
             owner=str(name.value),
-            variables=by_name or tuple(text.partition("=")[0] for text in texts),
-            is_map=bool(by_name),
+            variables=names_in(entries),
+            is_map=any(yaml_nodes.members(entries)),
             other_variables=tuple(_merged_names(entries)),
         )
+
+
+def names_in(entries: Node) -> tuple[str, ...]:
+    """The variables that a list names: as the keys of a mapping, or as NAME=value."""
+    names = tuple(str(key.value) for key, _ in yaml_nodes.members(entries))
+    return names or tuple(text.partition("=")[0] for text in yaml_nodes.texts(entries))
 
 
 def _merged_names(entries: Node) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.repository import yaml_nodes
-from omc_runbook.repository.variable_lists import ENV, VariableList
+from omc_runbook.repository.variable_lists import ENV, VariableList, names_in
 from omc_runbook.textfile.file import Edit, SourceFile
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def add_variable(file: SourceFile, variables: VariableList, name: str, required:
     """
     where = f"{file.name}, line {variables.line}"
     before = yaml_nodes.read_mapping(file)
-    lists = [(key, node) for key, node in _lists(before) if _names(node) == variables.variables]
+    lists = [(key, node) for key, node in _lists(before) if names_in(node) == variables.variables]
     here = [node for key, node in lists if variables.line in map(yaml_nodes.line_of, (key, node))]
     entries = [*_entries(file, here[0], variables.owner == ENV)] if len(here) == 1 else []
     if not entries or getattr(here[0], "flow_style", False):
@@ -63,11 +63,8 @@ def add_variable(file: SourceFile, variables: VariableList, name: str, required:
         after = yaml_nodes.read_mapping(SourceFile(file.path, file.name, edit.after))
     except UsageError:
         raise CannotEdit(f"{where}: one more line would not be valid YAML there.") from None
-    added, removed = (
-        Counter(_leaves(after)) - Counter(_leaves(before)),
-        Counter(_leaves(before)) - Counter(_leaves(after)),
-    )
-    if added.total() != 1 or removed:
+    old, new_leaves = Counter(_leaves(before)), Counter(_leaves(after))
+    if (new_leaves - old).total() != 1 or old - new_leaves:
         raise CannotEdit(f"{where}: more than this list would change.")
     who = "the workflow's env" if variables.owner == ENV else f"the environment of service {variables.owner}"
     return Edit(file, edit.after, f"{name} in {who}")
@@ -82,11 +79,6 @@ def _lists(node: Node) -> Iterator[tuple[Node, Node]]:
             yield from _lists(value)
     for item in yaml_nodes.items(node):
         yield from _lists(item)
-
-
-def _names(node: Node) -> tuple[str, ...]:
-    names = tuple(str(key.value) for key, _ in yaml_nodes.members(node))
-    return names or tuple(text.partition("=")[0] for text in yaml_nodes.texts(node))
 
 
 def _entries(file: SourceFile, node: Node, is_workflow: bool) -> Iterator[_Entry]:
