@@ -238,7 +238,7 @@ def _read_one(
 
     start = folder.follow(attribute.value)
     text = _text_of(start, folder)
-    whole = start.parts[0] if _is_call(start, "jsonencode") else text.json if text else None
+    whole = start.argument_of("jsonencode") or (text.json if text else None)
     if whole is None:
         return report("its container definitions are", start, text.why if text else "which is not followed")
     for part in folder.parts(whole):
@@ -329,8 +329,8 @@ def _template_call(node: Node, folder: Folder) -> tuple[Node | None, tuple[Node,
         template, variables = (block.find(each) if block else None for each in ("template", "vars"))
         file = folder.follow(template.value) if template else node
         return _template_call(file, folder)[0], folder.objects(variables.value) if variables else ()
-    if _is_call(node, "file"):
-        return node.parts[0], ()
+    if path := node.argument_of("file"):
+        return path, ()
     is_template = node.kind == "call" and node.name == "templatefile" and len(node.parts) == 2
     return (node.parts[0], folder.objects(node.parts[1])) if is_template else (None, ())
 
@@ -342,12 +342,7 @@ def _template(path: Node, folder: Folder) -> SourceFile | None:
 
 def _without_encoding(node: Node) -> Node:
     """What jsonencode() encodes, or any other expression itself."""
-    return node.parts[0] if _is_call(node, "jsonencode") else node
-
-
-def _is_call(node: Node, name: str) -> bool:
-    """Whether an expression calls a function with one argument."""
-    return node.kind == "call" and node.name == name and len(node.parts) == 1
+    return node.argument_of("jsonencode") or node
 
 
 def _read_arguments(call: Block, result: _FolderContainers) -> None:
@@ -635,8 +630,8 @@ def _all_rounds(node: Node, folder: Folder) -> list[tuple[Node, Loop]] | None:
 def _elements(collection: Node, folder: Folder) -> list[Node] | None:
     """The elements of a list that a for expression iterates over: literal names, objects, or keys; else None."""
     resolved = folder.follow(collection)
-    if resolved.kind == "call" and resolved.name == "keys" and len(resolved.parts) == 1:
-        objects = folder.objects(resolved.parts[0])
+    if table := resolved.argument_of("keys"):
+        objects = folder.objects(table)
         return [member.parts[0] for each in objects for member in each.parts] if _are(objects, "object") else None
     parts = list(folder.parts(collection))
     if not all(part.certain and part.node.kind == "tuple" for part in parts):

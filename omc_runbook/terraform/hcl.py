@@ -90,6 +90,11 @@ class Node:
         """Whether another expression is inside this one."""
         return self.file.name == other.file.name and self.start <= other.start and other.end <= self.end
 
+    def argument_of(self, *names: str) -> Node | None:
+        """The argument of a call of one of these functions that has one; None for any other expression."""
+        is_call = self.kind == "call" and self.name in names and len(self.parts) == 1
+        return self.parts[0] if is_call else None
+
     def member(self, key: str) -> Node | None:
         """The last member of an object with this key."""
         return next((part for part in reversed(self.parts) if part.kind == "member" and part.name == key), None)

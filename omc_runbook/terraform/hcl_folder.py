@@ -206,11 +206,11 @@ class Folder:
 
     def _decoded(self, node: Node, depth: int) -> Node | None:
         """The data that jsondecode(file(PATH)) or yamldecode(file(PATH)) reads; None for anything else."""
-        is_decoder = node.kind == "call" and node.name in DECODERS and len(node.parts) == 1
-        call = self.follow(node.parts[0], depth + 1) if is_decoder else node
-        if not is_decoder or (call.kind, call.name, len(call.parts)) != ("call", "file", 1):
+        encoded = node.argument_of(*DECODERS)
+        argument = self.follow(encoded, depth + 1).argument_of("file") if encoded else None
+        if argument is None:
             return None
-        path = self.follow(call.parts[0], depth + 1)
+        path = self.follow(argument, depth + 1)
         is_known = path.kind == "string" and is_literal(OWN_PATH.sub("", path.name))
         file = self.file_at(path.name, path) if is_known else None
         return read_data(file, node.name) if file else None
@@ -287,10 +287,10 @@ class Folder:
             case "call", "concat" | "setunion":
                 for argument in resolved.parts:
                     yield from self.parts(argument, certain)
-            case "call", name if name in _SAME_ELEMENTS and len(resolved.parts) == 1:
-                yield from self.parts(resolved.parts[0], certain)
-            case "call", "flatten" if len(resolved.parts) == 1:
-                yield from self._flatten(resolved, certain)
+            case "call", _ if inner := resolved.argument_of(*_SAME_ELEMENTS):
+                yield from self.parts(inner, certain)
+            case "call", "flatten" if inner := resolved.argument_of("flatten"):
+                yield from self._flatten(resolved, self.follow(inner), certain)
             case "call", "try" | "coalescelist":
                 # It is one of them.
                 for argument in resolved.parts:
@@ -308,8 +308,7 @@ class Folder:
             return tuple(each for argument in resolved.parts for each in self.objects(argument))
         return (resolved,)
 
-    def _flatten(self, call: Node, certain: bool) -> Iterator[ListPart]:
-        (inner,) = (self.follow(part) for part in call.parts)
+    def _flatten(self, call: Node, inner: Node, certain: bool) -> Iterator[ListPart]:
         kinds = {self.follow(part).kind for part in inner.parts} if inner.kind == "tuple" else {"other"}
         if kinds <= {"object"}:
             yield ListPart(inner, certain)

@@ -88,10 +88,8 @@ def _versions(folder: Folder, prefix: str = "") -> Iterator[SecretVersion]:
         value = next(filter(None, map(block.find, VALUES)), None)
         if block.labels[:1] != (VERSION,) or value is None:
             continue
-        start = folder.follow(value.value)
-        is_call = start.kind == "call" and start.name == "jsonencode" and len(start.parts) == 1
-        objects = folder.objects(start.parts[0]) if is_call else ()
-        maps = [each for each in objects if each.kind == "object"]
+        encoded = folder.follow(value.value).argument_of("jsonencode")
+        maps = [each for each in (folder.objects(encoded) if encoded else ()) if each.kind == "object"]
         yield SecretVersion(
             address=f"{prefix}{'.'.join(block.labels)}",
             path=value.file.path,
