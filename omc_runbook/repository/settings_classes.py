@@ -413,9 +413,9 @@ def _constant_name(node: ast.expr) -> str:
 
 def _named(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
     for each in body:
-        targets = (
-            each.targets if isinstance(each, ast.Assign) else [each.target] if isinstance(each, ast.AnnAssign) else []
-        )
-        value = each.value if isinstance(each, ast.Assign | ast.AnnAssign) else None
-        if value and len(targets) == 1 and isinstance(targets[0], ast.Name):
-            yield targets[0].id, value
+        match each:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ):
+                yield name, value

@@ -180,7 +180,7 @@ def read_workflows(repository: Path) -> Workflows:
 
 def _read(repository: Path, file: SourceFile) -> Workflow:
     tree = yaml_nodes.read_mapping(file)
-    name = yaml_nodes.texts(yaml_nodes.find(tree, "name"))
+    name = yaml_nodes.texts(tree, "name")
     return Workflow(
         file=file,
         name=name[0] if name else file.name,
@@ -201,49 +201,43 @@ def _triggers(node: Node | None) -> Iterator[Trigger]:
     for event in yaml_nodes.texts(node):
         yield Trigger(event=event)
     for key, value in yaml_nodes.members(node):
-
-        def listed(name: str, value: Node = value) -> tuple[str, ...]:
-            return yaml_nodes.texts(yaml_nodes.find(value, name))
-
         yield Trigger(
             event=str(key.value),
-            branches=listed("branches"),
-            paths=listed("paths"),
-            ignored_paths=listed("paths-ignore"),
-            types=listed("types"),
-            workflows=listed("workflows"),
-            has_tags_only=bool(listed("tags")) and not listed("branches"),
+            branches=yaml_nodes.texts(value, "branches"),
+            paths=yaml_nodes.texts(value, "paths"),
+            ignored_paths=yaml_nodes.texts(value, "paths-ignore"),
+            types=yaml_nodes.texts(value, "types"),
+            workflows=yaml_nodes.texts(value, "workflows"),
+            has_tags_only=bool(yaml_nodes.texts(value, "tags")) and not yaml_nodes.texts(value, "branches"),
         )
 
 
 def _commands(repository: Path, file: SourceFile, tree: Node, depth: int = 0) -> Iterator[Command]:
-    everywhere = yaml_nodes.texts(yaml_nodes.find(tree, "defaults", "run", "working-directory"))
-    for _, job in yaml_nodes.members(yaml_nodes.find(tree, "jobs")):
+    everywhere = yaml_nodes.texts(tree, "defaults", "run", "working-directory")
+    for _, job in yaml_nodes.members(tree, "jobs"):
         if _is_for_other_events(job):
             continue
-        called = yaml_nodes.texts(yaml_nodes.find(job, "uses"))
+        called = yaml_nodes.texts(job, "uses")
         other = read_source(repository, called[0].removeprefix("./")) if called and called[0][:2] == "./" else None
         if other and not depth:
             yield from _commands(repository, other, yaml_nodes.read_mapping(other), depth + 1)
-        usual = yaml_nodes.texts(yaml_nodes.find(job, "defaults", "run", "working-directory")) or everywhere
-        for step in yaml_nodes.items(yaml_nodes.find(job, "steps")):
+        usual = yaml_nodes.texts(job, "defaults", "run", "working-directory") or everywhere
+        for step in yaml_nodes.items(job, "steps"):
             if not _is_for_other_events(step):
-                folder = yaml_nodes.texts(yaml_nodes.find(step, "working-directory")) or usual
+                folder = yaml_nodes.texts(step, "working-directory") or usual
                 yield from _in_step(repository, file, step, folder[0] if folder else "")
 
 
 def _in_step(repository: Path, file: SourceFile, step: Node, folder: str) -> Iterator[Command]:
     action, run = yaml_nodes.find(step, "uses"), yaml_nodes.find(step, "run")
-    inputs = (
-        text for _, value in yaml_nodes.members(yaml_nodes.find(step, "with")) for text in yaml_nodes.texts(value)
-    )
+    inputs = (text for _, value in yaml_nodes.members(step, "with") for text in yaml_nodes.texts(value))
     is_apply = any(re.search(r"\bapply\b", text) for text in inputs)
     for name in yaml_nodes.texts(action):
         if action and (_ACTIONS.search(name) or (is_apply and _TERRAFORM.search(name))):
             yield Command(file=file.name, line=yaml_nodes.line_of(action), verb=name.partition("@")[0], folder=folder)
         actions = (f"{name.removeprefix('./')}/action.{ending}" for ending in ("yml", "yaml"))
         own = next(filter(None, (read_source(repository, path) for path in actions if name[:2] == "./")), None)
-        for each in yaml_nodes.items(yaml_nodes.find(yaml_nodes.read_mapping(own), "runs", "steps")) if own else ():
+        for each in yaml_nodes.items(yaml_nodes.read_mapping(own), "runs", "steps") if own else ():
             yield from _in_step(repository, own, each, folder) if own and own != file else ()
     if run is None:
         return
@@ -289,7 +283,7 @@ def _following(text: str, start: int) -> str:
 
 def _is_for_other_events(node: Node) -> bool:
     """Whether the `if:` of a job or step excludes a push, by a single comparison."""
-    condition = " ".join(yaml_nodes.texts(yaml_nodes.find(node, "if")))
+    condition = " ".join(yaml_nodes.texts(node, "if"))
     return bool(_NOT_ON_PUSH.search(condition)) and "||" not in condition and "push" not in condition
 
 

@@ -72,13 +72,6 @@ def _size(node: Node, sizes: dict[int, int], depth: int, allows_loops: bool) -> 
     return sizes[id(node)]
 
 
-def members(node: Node | None) -> Iterator[tuple[Node, Node]]:
-    """Yield the keys and values of a mapping; nothing for another node."""
-    from yaml.nodes import MappingNode
-
-    yield from node.value if isinstance(node, MappingNode) else ()
-
-
 def find(node: Node | None, *path: str) -> Node | None:
     """The value below these keys; None if there is none."""
     for name in path:
@@ -86,17 +79,27 @@ def find(node: Node | None, *path: str) -> Node | None:
     return node
 
 
-def items(node: Node | None) -> tuple[Node, ...]:
-    """The items of a sequence; none for another node."""
+def members(node: Node | None, *path: str) -> Iterator[tuple[Node, Node]]:
+    """Yield the keys and values of a mapping, or of the one below some keys; nothing for another node."""
+    from yaml.nodes import MappingNode
+
+    node = find(node, *path)
+    yield from node.value if isinstance(node, MappingNode) else ()
+
+
+def items(node: Node | None, *path: str) -> tuple[Node, ...]:
+    """The items of a sequence, or of the one below some keys; none for another node."""
     from yaml.nodes import SequenceNode
 
+    node = find(node, *path)
     return tuple(node.value) if isinstance(node, SequenceNode) else ()
 
 
-def texts(node: Node | None) -> tuple[str, ...]:
-    """The texts of a scalar or of a sequence of scalars; none for another node."""
+def texts(node: Node | None, *path: str) -> tuple[str, ...]:
+    """The texts of a scalar or of a sequence of scalars, or of one below some keys; none for another node."""
     from yaml.nodes import ScalarNode
 
+    node = find(node, *path)
     nodes = items(node) or ((node,) if node else ())
     return tuple(str(each.value) for each in nodes if isinstance(each, ScalarNode))
 
