@@ -28,7 +28,7 @@ def find_conditions(
     lineage: Iterable[ast.ClassDef],
     enums: Mapping[str, Mapping[str, str]],
     variables: Mapping[str, str],
-    flags: Collection[str] = (),
+    flags: Collection[str],
 ) -> Iterator[Condition]:
     """Yield what the methods of a class and its bases raise an error for.
 

@@ -284,7 +284,7 @@ def _absent_in(test: ast.expr, asked: Mapping[str, str], constants: Mapping[str,
 
 @lru_cache(maxsize=1024)
 def _environment_reads(
-    text: str, library_text: str, imported: tuple[_Reader, ...] = ()
+    text: str, library_text: str, imported: tuple[_Reader, ...]
 ) -> tuple[tuple[EnvironmentRead, ...], frozenset[str]]:
     """The lines of one file, whose name is left open, and the variables that it sets; none of an invalid one.
 

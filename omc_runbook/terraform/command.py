@@ -101,12 +101,12 @@ class Output:
     arn: str
 
 
-def find_program(folder: Path | None = None) -> str:
+def find_program(folder: Path) -> str:
     """The path of terraform, else of tofu, outside `folder`; of tofu alone where that is for OpenTofu.
 
     Raises CouldNotLook if none is on PATH.
     """
-    sign = sign_of_tofu(folder) if folder else ""
+    sign = sign_of_tofu(folder)
     program = next(filter(None, (programs.find(name, folder) for name in ((TOFU,) if sign else PROGRAMS))), None)
     if program is None and sign:
         raise CouldNotLook(

@@ -135,6 +135,14 @@ def read_attributes(file: SourceFile) -> tuple[Node, ...]:
     return tuple(_member(child, file, 0) for child in attributes)
 
 
+def read_valid_attributes(file: SourceFile) -> tuple[Node, ...]:
+    """The attributes at the top of a file; () for one that is not valid."""
+    try:
+        return read_attributes(file)
+    except UsageError:
+        return ()
+
+
 def read_expression(text: str, file: SourceFile, position: int) -> Node:
     """Parse an expression that begins at a position of a file, from text of the same length as the file has there.
 

@@ -13,16 +13,14 @@ from typing import Any
 
 from omc_runbook.model.environment import PRODUCTION
 from omc_runbook.model.environment_names import ALIASES, OTHERS, STAGING, aliases, canonical, environment_in
-from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform import terragrunt
 from omc_runbook.terraform.evaluation import Instance, Module, Stack
 from omc_runbook.terraform.expressions import Result
 from omc_runbook.terraform.files import TerraformFiles, called_folders
-from omc_runbook.terraform.hcl import Node, read_attributes
+from omc_runbook.terraform.hcl import read_valid_attributes
 from omc_runbook.terraform.hcl_folder import Folder
 from omc_runbook.terraform.marks import IN, is_known
 from omc_runbook.terraform.terragrunt import Configuration
-from omc_runbook.textfile.file import SourceFile
 
 ENVIRONMENT_VARIABLES = ("environment", "env", "environment_name", "env_name", "stage", "deploy_env")
 """Variables and local values that hold an environment's name."""
@@ -56,7 +54,7 @@ class Root:
         return " with ".join(filter(None, (self.directory, ", ".join(self.variable_files))))
 
 
-def find_roots(repository: Path, environment: str = "") -> tuple[Root, ...]:
+def find_roots(repository: Path, environment: str) -> tuple[Root, ...]:
     """The folders that create ECS services or secrets, for an environment, or for each that the checkout shows.
 
     Reads text alone: nothing is run, and no state is read. A folder that names no environment stands for the one that
@@ -168,15 +166,7 @@ def _values(files: TerraformFiles, path: Path, module: Module) -> dict[str, Call
             return {}
         pairs = table.items() if isinstance(table, dict) else ()
         return {str(name): partial(Result, value, (f"{file.name}:1",)) for name, value in pairs}
-    return {member.name: partial(module.result, member.value) for member in _attributes(file)}
-
-
-def _attributes(file: SourceFile) -> tuple[Node, ...]:
-    """The attributes at the top of a file; () for one that is not valid."""
-    try:
-        return read_attributes(file)
-    except UsageError:
-        return ()
+    return {member.name: partial(module.result, member.value) for member in read_valid_attributes(file)}
 
 
 def _unit(files: TerraformFiles, configuration: Configuration, module: Module) -> Root:

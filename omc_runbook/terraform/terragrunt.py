@@ -11,11 +11,10 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.evaluation import DEEPEST_MODULE, Module, Stack
 from omc_runbook.terraform.expressions import Lookup, Result
 from omc_runbook.terraform.files import TerraformFiles
-from omc_runbook.terraform.hcl import Node, read_attributes
+from omc_runbook.terraform.hcl import read_valid_attributes
 from omc_runbook.terraform.hcl_folder import Folder
 from omc_runbook.terraform.marks import IN, is_known, unknown
 from omc_runbook.textfile.file import SourceFile
@@ -69,7 +68,8 @@ class Configuration(Module):
     def inputs(self) -> dict[str, Callable[[], Result]]:
         """What the module's variables get: from the files that are included, then from this one."""
         inputs = {name: value for each in self._included.values() for name, value in each.inputs.items()}
-        for member in self._settings("inputs"):
+        settings = (member for member in read_valid_attributes(self._configuration) if member.name == "inputs")
+        for member in settings:
             if member.value.kind == "object":
                 inputs |= {part.name: partial(self.result, part.value) for part in member.value.parts if part.name}
                 continue
@@ -107,12 +107,6 @@ class Configuration(Module):
         if file is None:
             return None
         return Configuration(self.stack, directory or file.path.parent, file, self._units, self._nesting + 1)
-
-    def _settings(self, name: str) -> Iterator[Node]:
-        try:
-            yield from (member for member in read_attributes(self._configuration) if member.name == name)
-        except UsageError:
-            return
 
     def _members(self, name: str) -> Any:
         """What another file sees of this one."""
