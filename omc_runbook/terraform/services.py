@@ -51,7 +51,6 @@ class DeclaredService:
     """A service: its names, the variables of its containers, and how many tasks it is to have."""
 
     name: str
-    source: Source
     sources: tuple[Source, ...]
     address: str = ""
     """The address of what creates it, unique among all folders."""
@@ -124,7 +123,6 @@ class ServiceReader:
         is_left = instance.block.ignores("desired_count")
         service = DeclaredService(
             name=name.value,
-            source=instance.source_of("name"),
             sources=name.sources,
             cluster=self._cluster_of(instance, "cluster"),
             desired=desired.value if desired and isinstance(desired.value, int) and not is_left else None,
@@ -203,7 +201,6 @@ class ServiceReader:
                 )
         return DeclaredService(
             name=name,
-            source=sources[0],
             sources=sources,
             cluster=cluster,
             family=named(str(family), sources) if is_known(family) else None,

@@ -39,19 +39,13 @@ class Root:
     """One folder that Terraform is run in, with the values for one environment."""
 
     environment: str
-    directory: str
-    """Its path within the checkout."""
-    variable_files: tuple[str, ...]
+    label: str
+    """Its path within the checkout, with its variables' files."""
     module: Module = field(repr=False)
     assumptions: tuple[str, ...] = ()
     """What is not in the checkout and was assumed, in sentences."""
     is_shared: bool = False
     """Whether the folder has the resources of several environments, of which `instances` gives this one's."""
-
-    @property
-    def label(self) -> str:
-        """The folder with its variables' files."""
-        return " with ".join(filter(None, (self.directory, ", ".join(self.variable_files))))
 
 
 def find_roots(repository: Path, environment: str) -> tuple[Root, ...]:
@@ -175,8 +169,7 @@ def _unit(files: TerraformFiles, configuration: Configuration, module: Module) -
     declared = _declared_environment(configuration) or _declared_environment(module)
     return Root(
         environment=environment_in(unit.relative_to(files.root).as_posix()) or canonical(declared),
-        directory=_relative(unit, files),
-        variable_files=(),
+        label=_relative(unit, files),
         module=module,
     )
 
@@ -198,11 +191,11 @@ def _root(files: TerraformFiles, top: Path, environment: str, paths: list[Path],
             uses_workspace = any("terraform.workspace" in file.text for file in files.folder(top).files)
             what = f"The workspace {spelling} is assumed." if uses_workspace else ""
             assumptions.append(what or f"No file names an environment: the names are taken for {environment}'s.")
+    where, values = _relative(top, files), ", ".join(_relative(path, files) for path in paths)
     return Root(
         environment=environment,
-        directory=_relative(top, files),
-        variable_files=tuple(_relative(path, files) for path in paths),
-        module=Module(stack, top, files.folder(top), inputs, f"{_relative(top, files)}{IN}"),
+        label=f"{where} with {values}" if values else where,
+        module=Module(stack, top, files.folder(top), inputs, f"{where}{IN}"),
         assumptions=tuple(assumptions),
     )
 
