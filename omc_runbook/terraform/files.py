@@ -109,9 +109,6 @@ class TerraformFiles:
             self.errors[path] = str(error)
             return None
 
-    def _names_of_templates(self, folder: Path) -> set[str]:
-        return {file.name for file in self.templates(self.folder(folder).files)}
-
     def roots_of(self, name: str) -> tuple[str, ...]:
         """The folders in which an apply uses a file: those that call its folder and that nobody calls.
 
@@ -122,7 +119,8 @@ class TerraformFiles:
         if name.endswith(VALUES):
             folders = {next((above for above in (folder, *folder.parents) if above in self.calls), folder)}
         elif not is_terraform(name):
-            folders = {each for each in self.folders if name in self._names_of_templates(each)}
+            templates = {each: self.templates(self.folder(each).files) for each in self.folders}
+            folders = {each for each, files in templates.items() if any(file.name == name for file in files)}
         tops = sorted(with_callers(self.calls, folders) - self.called)
         return tuple(path.relative_to(self.root).as_posix() for path in tops)
 
