@@ -45,9 +45,9 @@ _EMPTY_NAME = "setenv: invalid argument"
 _REFUSAL = re.compile(rf"failed to read .+?: (?:line (\d+): )?({'|'.join(message for message, _ in _KINDS)})")
 _VERSION = re.compile(r"version v?(\d+)\.")
 _UNSET = re.compile(r'The \\?"([^"\\]*)\\?" variable is not set')
-_UNREADABLE = re.compile(r"failed to read (\S+): (?:line (\d+): )?")
+_UNREADABLE = re.compile(r"failed to read (\S+): (?:line (?P<line>\d+): )?")
 _REQUIRED = re.compile(r"error while interpolating (\S+): required variable (\w+) is missing")
-_YAML = re.compile(r"(?<![.\w])yaml: (?:line (\d+))?|mapping key .* already defined at line (\d+)")
+_YAML = re.compile(r"(?:(?<![.\w])yaml: |mapping key .* already defined at (?=line \d))(?:line (?P<line>\d+))?")
 _NO_FILE = re.compile(r"(?i)env file (.+?) not found")
 _PORT = re.compile(
     r"(?i)(?<=[\d\] ])(?<!T\d\d)(?<!T\d\d:\d\d):{1,3}(\d{1,5})\b[^\n]*?(?:already allocated|already in use)"
@@ -77,12 +77,27 @@ _ATTRIBUTE_NAMES = """
 _ATTRIBUTES = frozenset(_ATTRIBUTE_NAMES.split())
 """Names of attributes in a compose file, which are no values."""
 _SERVICE = re.compile(r'^service "?([\w.-]+)"? (?!services)', re.MULTILINE)
-_PATHS = {
-    "no such file or directory": "{path} does not exist, which a compose file or COMPOSE_FILE names",
-    "is a directory": "{path} is a folder, where a compose file names a file",
-    "permission denied": "{path} cannot be read by this user",
+_OF_PATHS = {
+    "no such file or directory": "does not exist, which a compose file or COMPOSE_FILE names",
+    "is a directory": "is a folder, where a compose file names a file",
+    "permission denied": "cannot be read by this user",
 }
-"""What Compose says of a file that it needs, and the sentence for it."""
+"""What Compose says of a file that it needs, in other words."""
+_REASONS = (
+    (_REQUIRED, "{0} needs {1}, which is not set"),
+    (_UNREADABLE, "it cannot read {0}"),
+    (_NO_FILE, "{0} is missing, which env_file names"),
+    (_FORMAT, "this Docker Compose does not know the env_file format {0}: 2.30 and later know raw"),
+    (_PATH, "{0} {1}"),
+    (_EXTENDED, "service {0} extends {1}, which does not exist"),
+    (_YAML, "a compose file is not valid YAML"),
+    (_UNHEALTHY, "container {0} {1}"),
+    (_INCOMPLETE, "service {0}, which others wait for, ended with exit code {1}"),
+    (_NETWORK, "the external network {0} does not exist"),
+    (_VOLUME, "the external volume {0} does not exist"),
+    (_PORT, "port {0} is taken by another program"),
+)
+"""Why a command failed, with the names in Compose's message; the line is added where the message has one."""
 
 INVALID = "a compose file is not valid"
 _NEAR = 0.8
@@ -395,31 +410,11 @@ def _warnings(stderr: str) -> Iterator[str]:
 def _reason(process: subprocess.CompletedProcess[str]) -> str:
     """Why a command failed, without any of Compose's message but names of files, services and ports."""
     stderr = _UNSET.sub("", process.stderr)
-    if match := _REQUIRED.search(stderr):
-        return f"{match[1]} needs {match[2]}, which is not set"
-    if match := _UNREADABLE.search(stderr):
-        return f"it cannot read {match[1]}" + (f", line {match[2]}" if match[2] else "")
-    if match := _NO_FILE.search(stderr):
-        return f"{match[1]} is missing, which env_file names"
-    if match := _FORMAT.search(stderr):
-        return f"this Docker Compose does not know the env_file format {match[1]}: 2.30 and later know raw"
-    if match := _PATH.search(stderr):
-        return _PATHS[match[2]].format(path=match[1])
-    if match := _EXTENDED.search(stderr):
-        return f"service {match[1]} extends {match[2]}, which does not exist"
-    if match := _YAML.search(stderr):
-        line = match[1] or match[2]
-        return "a compose file is not valid YAML" + (f", line {line}" if line else "")
-    if match := _UNHEALTHY.search(stderr):
-        return f"container {match[1]} {match[2]}"
-    if match := _INCOMPLETE.search(stderr):
-        return f"service {match[1]}, which others wait for, ended with exit code {match[2]}"
-    if match := _NETWORK.search(stderr):
-        return f"the external network {match[1]} does not exist"
-    if match := _VOLUME.search(stderr):
-        return f"the external volume {match[1]} does not exist"
-    if match := _PORT.search(stderr):
-        return f"port {match[1]} is taken by another program"
+    for pattern, sentence in _REASONS:
+        if match := pattern.search(stderr):
+            line = match.groupdict().get("line")
+            names = (_OF_PATHS.get(each, each) for each in match.groups())
+            return sentence.format(*names) + (f", line {line}" if line else "")
     reasons = (reason for pattern, reason in FAILURES if re.search(pattern, stderr))
     reason = next(reasons, f"it ended with {process.returncode}")
     # It may repeat a value, and says where in names alone.
