@@ -585,9 +585,7 @@ def test_what_may_not_be_read_of_a_blue_green_deployment_is_unknown() -> None:
 @pytest.mark.parametrize(("desired", "severity"), [(0, "info"), (2, "warning"), (None, "warning")])
 def test_no_tasks_are_a_remark_where_terraform_says_so(desired: int | None, severity: str) -> None:
     """A count that Terraform leaves to something else, or sets otherwise, is none."""
-    meant = DeclaredService(
-        name="backend", source="main.tf:1", sources=(), desired=desired, desired_source="staging/main.tf:7"
-    )
+    meant = DeclaredService(name="backend", sources=("main.tf:1",), desired=desired, desired_source="staging/main.tf:7")
     declared = DeclaredEnvironment(
         environment="staging", base="", folders=("staging",), names={}, reasons={}, services=(meant,)
     )
