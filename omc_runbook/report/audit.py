@@ -148,7 +148,6 @@ class Lights(RichDisplay):
         return "\n".join((f'<div style="{style}">', title, table, *origins, "</div>"))
 
     def to_text(self) -> str:
-        """Render the lights as plain text."""
         if len(self.environments) > 1:
             return self.table.to_text()
         rows = [[each.question, each.word, each.sentence] for each in self.lights]

@@ -43,13 +43,11 @@ class RunningChange(RichDisplay):
         self._bars = Bars(state.rollouts, with_revisions=False) if state.rollouts else None
 
     def to_html(self) -> str:
-        """Render it as HTML."""
         bars = self._bars.to_html() if self._bars else ""
         sentence = f'<p style="margin: 0.4em 0; white-space: normal">{html.escape(self._sentence)}</p>'
         return f'<div role="status">{sentence}{bars}</div>'
 
     def to_text(self) -> str:
-        """Render it as plain text."""
         return "\n".join(filter(None, (self._sentence, self._bars.to_text() if self._bars else "")))
 
     @property
@@ -67,11 +65,9 @@ class EarlierDisplay(RichDisplay):
         self._display, self._sentence = display, f"This was before the change that ended at {ended:%H:%M:%S} UTC:"
 
     def to_html(self) -> str:
-        """Render it as HTML."""
         return f'<p style="margin: 0.4em 0"><em>{self._sentence}</em></p>\n{self._display.to_html()}'
 
     def to_text(self) -> str:
-        """Render it as plain text."""
         return f"{self._sentence}\n\n{self._display.to_text()}"
 
 
@@ -85,11 +81,9 @@ class ChangeToFinish(RichDisplay):
         self._state, self._current = state, current
 
     def to_html(self) -> str:
-        """Render it as HTML."""
         return "\n".join(part.to_html() for part in self._parts)
 
     def to_text(self) -> str:
-        """Render it as plain text."""
         return "\n\n".join(part.to_text() for part in self._parts)
 
     @property

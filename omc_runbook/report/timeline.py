@@ -67,7 +67,6 @@ class Timeline(Picture):
         self.snapshot = snapshot
 
     def to_svg(self) -> str:
-        """Draw the timeline."""
         return draw(self.snapshot)
 
     def to_text(self) -> str:

@@ -65,7 +65,6 @@ class Banner(RichDisplay):
         return longer
 
     def to_html(self) -> str:
-        """Render the banner as HTML."""
         colour = "color: white; " if self.style == "production" else ""
         stripes = f'<div style="height: 8px; background: {_STRIPES}"></div>' if self.style == "sandbox" else ""
         lines = "".join(f"<br>{html.escape(line)}" for line in self.lines)
@@ -76,7 +75,6 @@ class Banner(RichDisplay):
         )
 
     def to_text(self) -> str:
-        """Render the banner as plain text."""
         rule = {"production": "!", "sandbox": "/"}.get(self.style, "─") * 72
         return "\n".join((rule, *(line for sentence in self.sentences for line in _wrapped(sentence)), rule))
 

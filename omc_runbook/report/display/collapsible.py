@@ -23,5 +23,4 @@ class Collapsible(RichDisplay):
         return "\n".join(("<details>", summary, *(part.to_html() for part in self.parts), "</details>"))
 
     def to_text(self) -> str:
-        """Render the summary and every part as plain text."""
         return "\n\n".join((self.summary, *(part.to_text() for part in self.parts)))

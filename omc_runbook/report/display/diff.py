@@ -36,7 +36,6 @@ class Diffs(RichDisplay):
         self.notes = tuple(notes)
 
     def to_html(self) -> str:
-        """Render the diffs as HTML."""
         empty = "" if self.files else f"<br>{html.escape(self.empty)}"
         parts = [f"<p><strong>{html.escape(self.title)}</strong>{empty}</p>"]
         for file in self.files:
@@ -47,7 +46,6 @@ class Diffs(RichDisplay):
         return "\n".join([*parts, *(f"<p>{html.escape(note)}</p>" for note in self.notes)])
 
     def to_text(self) -> str:
-        """Render the diffs as plain text."""
         blocks = ["\n".join(_block(file)) for file in self.files] or [self.empty]
         return "\n\n".join((self.title, *blocks, *("\n".join(wrap(note, indent="  ")) for note in self.notes)))
 

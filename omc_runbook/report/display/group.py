@@ -12,9 +12,7 @@ class Group(RichDisplay):
         self.parts = tuple(part for part in parts if part is not None)
 
     def to_html(self) -> str:
-        """Render all as HTML."""
         return "\n".join(part.to_html() for part in self.parts)
 
     def to_text(self) -> str:
-        """Render all as plain text."""
         return "\n\n".join(part.to_text() for part in self.parts)

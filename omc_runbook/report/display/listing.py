@@ -46,7 +46,6 @@ class Listing(RichDisplay):
         self.empty = empty
 
     def to_html(self) -> str:
-        """Render the listing as HTML."""
         empty = "" if self.entries else f"<br>{html.escape(self.empty)}"
         title = f"<p><strong>{html.escape(self.title)}</strong>{empty}</p>"
         return "\n".join((title, *map(_card, self.entries)))

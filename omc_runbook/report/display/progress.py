@@ -84,11 +84,9 @@ class Progress(RichDisplay):
             self._handle = display(self._repr_mimebundle_(), display_id=True, raw=True)
 
     def to_html(self) -> str:
-        """Render the state as HTML."""
         return self._bars.to_html()
 
     def to_text(self) -> str:
-        """Render the state as plain text."""
         return self._bars.to_text()
 
     @property
@@ -105,7 +103,6 @@ class Bars(RichDisplay):
         self._rollouts, self._events = tuple(rollouts), tuple(events)
 
     def to_html(self) -> str:
-        """Render the bars as HTML."""
         rows = "".join(map(_rows, self._rollouts))
         # On a narrow page the bars scroll; the text around them does not.
         table = scrolling(self._title, f'<table role="presentation"><tbody>{rows}</tbody></table>', _REGION)
@@ -113,7 +110,6 @@ class Bars(RichDisplay):
         return f"<p><strong>{self._title}</strong></p>\n{table}\n{events}".rstrip()
 
     def to_text(self) -> str:
-        """Render the bars as plain text."""
         events = [line for event in self._events for line in wrap(event, indent="    ")]
         return "\n".join((self._title, "", *self._lines(), *([""] if events else []), *events))
 

@@ -43,7 +43,6 @@ class Waiting(RichDisplay):
         self._began, self.has_ended = time.monotonic(), False
 
     def to_html(self) -> str:
-        """Render the line as HTML."""
         return f'<p role="status" style="margin: 0.2em 0">{html.escape(self.to_text())}</p>'
 
     @property
@@ -64,7 +63,6 @@ class FleetProgress(Waiting):
         self._results[environment] = result
 
     def to_text(self) -> str:
-        """Render the line as plain text."""
         ended = [f"{name} {result}" for name, result in self._results.items() if result]
         waiting = [name for name, result in self._results.items() if not result]
         count = f"{len(ended)} of {len(self._results)} environments in {self.seconds:.1f} s"
@@ -81,7 +79,6 @@ class ReadProgress(Waiting):
         self._made, self._answered = calls.made, calls.answered
 
     def to_text(self) -> str:
-        """Render the line as plain text."""
         calls, seconds = self._calls, self.seconds
         made, answered = calls.made - self._made, calls.answered - self._answered
         if self.has_ended:

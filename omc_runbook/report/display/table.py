@@ -59,7 +59,6 @@ class Table(RichDisplay):
         return pd.DataFrame(self.rows, columns=self.columns, dtype="str")
 
     def to_html(self) -> str:
-        """Render the table as HTML."""
         title = f"<strong>{html.escape(self.title)}</strong>"
         if not self.rows:
             return f"<p>{title}<br>{html.escape(self.empty)}</p>"
