@@ -26,6 +26,7 @@ from omc_runbook.report import (
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.boxes import CELL, scrolling
+from omc_runbook.report.display.drawing import Picture
 from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.rich_display import RichDisplay
@@ -256,7 +257,7 @@ class FoldedTable(Table):
 class Pictures:
     """A picture for each environment, which a notebook shows one below the other."""
 
-    def __init__(self, pictures: Mapping[str, object]) -> None:
+    def __init__(self, pictures: Mapping[str, Picture]) -> None:
         self._pictures = pictures
 
     def _ipython_display_(self) -> None:
@@ -321,73 +322,54 @@ def findings_table(findings: AuditFindings) -> Table:
     return Table("Findings", columns, rows)
 
 
-def ages(snapshots: Snapshots) -> FoldedTable:
-    """Since when each key has its value, and when its rotation is due."""
-    return of_each(snapshots, audit_lives.ages)
-
-
-def lives(snapshots: Snapshots) -> Pictures:
-    """The values that each key had, in time."""
-    return Pictures({name: audit_lives.lives_plot(each) for name, each in snapshots.items()})
-
-
-def readers(snapshots: Snapshots) -> FoldedTable:
-    """Who may read the secret."""
-    return of_each(snapshots, audit_access.readers)
-
-
-def writers(snapshots: Snapshots) -> FoldedTable:
-    """Who may change the secret."""
-    return of_each(snapshots, audit_access.writers)
-
-
-def accesses(snapshots: Snapshots) -> FoldedTable:
-    """Who read and changed the secret, how often, and what is unusual about it."""
-    return of_each(snapshots, audit_accesses.accesses)
-
-
-def heat_map(snapshots: Snapshots) -> Pictures:
-    """Calls by principal and hour of the day."""
-    return Pictures({name: audit_plots.heat_map(each) for name, each in snapshots.items()})
-
-
-def access_timeline(snapshots: Snapshots) -> Pictures:
-    """Calls by principal in time."""
-    return Pictures({name: audit_plots.access_timeline(each) for name, each in snapshots.items()})
-
-
-def changes(snapshots: Snapshots) -> FoldedTable:
-    """Each call that changed the secret, its labels or its policy."""
-    return of_each(snapshots, audit_accesses.changes_log)
-
-
-def monitoring(snapshots: Snapshots) -> FoldedTable:
-    """What records a read of the secret, and who would hear of it."""
-    return of_each(snapshots, audit_monitoring.monitoring)
-
-
 def missing(snapshots: Snapshots) -> Group:
     """What is missing for somebody to notice, as Terraform and as commands."""
     return Group(*(audit_monitoring.missing(each) for each in snapshots.values()))
 
 
-def exposure(snapshots: Snapshots) -> FoldedTable:
-    """Where values of the secret stand in the open."""
-    return of_each(snapshots, audit_exposure.exposure)
+def _in_each(table: Callable[[Snapshot], Table]) -> Callable[[Snapshots], FoldedTable]:
+    """What a notebook calls for a table: it gives one of all environments."""
+
+    def show(snapshots: Snapshots) -> FoldedTable:
+        return of_each(snapshots, table)
+
+    show.__doc__ = table.__doc__
+    return show
 
 
-def unused(snapshots: Snapshots) -> FoldedTable:
-    """What nobody uses, and what it costs."""
-    return of_each(snapshots, audit_unused.unused)
+def _for_each(picture: Callable[[Snapshot], Picture]) -> Callable[[Snapshots], Pictures]:
+    """What a notebook calls for a picture: it gives one for each environment."""
+
+    def show(snapshots: Snapshots) -> Pictures:
+        return Pictures({name: picture(each) for name, each in snapshots.items()})
+
+    show.__doc__ = picture.__doc__
+    return show
 
 
-def lifecycle(snapshots: Snapshots) -> FoldedTable:
-    """What protects, renews and ends the secret."""
-    return of_each(snapshots, audit_lifecycle.lifecycle)
-
+ages = _in_each(audit_lives.ages)
+lives = _for_each(audit_lives.LivesPlot)
+readers = _in_each(audit_access.readers)
+writers = _in_each(audit_access.writers)
+accesses = _in_each(audit_accesses.accesses)
+heat_map = _for_each(audit_plots.HeatMap)
+access_timeline = _for_each(audit_plots.AccessTimeline)
+changes = _in_each(audit_accesses.changes_log)
+monitoring = _in_each(audit_monitoring.monitoring)
+exposure = _in_each(audit_exposure.exposure)
+unused = _in_each(audit_unused.unused)
+lifecycle = _in_each(audit_lifecycle.lifecycle)
 
 TABLES: Mapping[str, Callable[[Snapshots], Table]] = {
-    each.__name__: each for each in (ages, readers, writers, accesses, changes, monitoring, exposure, unused, lifecycle)
+    "ages": ages,
+    "readers": readers,
+    "writers": writers,
+    "accesses": accesses,
+    "changes": changes,
+    "monitoring": monitoring,
+    "exposure": exposure,
+    "unused": unused,
+    "lifecycle": lifecycle,
 }
 """The tables of the environments, by the names of their files."""
 

@@ -57,11 +57,6 @@ def ages(snapshot: Snapshot) -> Table:
     return Table(title, columns, rows, LEVELS, "No value could be read.")
 
 
-def lives_plot(snapshot: Snapshot) -> LivesPlot:
-    """The picture of the keys' lives."""
-    return LivesPlot(snapshot)
-
-
 class LivesPlot(Picture):
     """Each key's values in time, a bar for each value: a picture in Jupyter, else text."""
 

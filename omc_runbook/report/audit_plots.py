@@ -43,8 +43,8 @@ class HeatMap(Picture):
 
     alt = "Calls on the secret by principal and hour of the day"
 
-    def __init__(self, calls: Sequence[Access]) -> None:
-        self.counts = _by_row(calls)
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.counts = _by_row(_calls(snapshot))
 
     def to_svg(self) -> str:
         """Draw a square for each hour with calls, the darker the more."""
@@ -80,8 +80,8 @@ class AccessTimeline(Picture):
 
     alt = "Calls on the secret in time"
 
-    def __init__(self, snapshot: Snapshot, calls: Sequence[Access]) -> None:
-        self.snapshot, self.calls = snapshot, calls
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.calls = _calls(snapshot)
         self.unusual = frozenset(each.principal for each in find_unusual(snapshot))
         days = snapshot.audit.accesses.since if snapshot.audit and snapshot.audit.accesses else snapshot.taken
         self._left, self._right = days, snapshot.taken
@@ -129,16 +129,6 @@ class AccessTimeline(Picture):
             return f'<path d="M{x} {y - 6}l6 6l-6 6l-6 -6z" fill="{VIOLET}"/>'
         colour = ORANGE if call.principal in self.unusual else GREEN
         return f'<circle cx="{x}" cy="{y}" r="4" fill="{colour}" opacity="0.85"/>'
-
-
-def heat_map(snapshot: Snapshot) -> HeatMap:
-    """How many calls each principal made in each hour of the day."""
-    return HeatMap(_calls(snapshot))
-
-
-def access_timeline(snapshot: Snapshot) -> AccessTimeline:
-    """When each principal called the secret's APIs."""
-    return AccessTimeline(snapshot, _calls(snapshot))
 
 
 def _calls(snapshot: Snapshot) -> tuple[Access, ...]:

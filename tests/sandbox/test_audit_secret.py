@@ -19,7 +19,7 @@ from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.findings import Finding
 from omc_runbook.report.audit_exposure import exposure
 from omc_runbook.report.audit_lifecycle import lifecycle as lifecycle_table
-from omc_runbook.report.audit_lives import ages, lives_plot
+from omc_runbook.report.audit_lives import LivesPlot, ages
 from omc_runbook.report.audit_unused import unused
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox.faults import audit_secret, break_, mend
@@ -65,7 +65,7 @@ def test_each_fault_is_found_and_mended(fault: str, sandbox: Sandbox, look: Call
     assert fault in findings
     assert {id for id, each in findings.items() if each.severity != "info"} <= {fault}
     assert findings[fault].remedy.command
-    for table in (ages, exposure, unused, lifecycle_table, lives_plot):
+    for table in (ages, exposure, unused, lifecycle_table, LivesPlot):
         assert table(snapshot).to_text()
     mend(sandbox.endpoint)
     assert fault not in found(look())
@@ -108,7 +108,7 @@ def test_ages_are_right_to_the_second(sandbox: Sandbox, look: Callable[..., Snap
     lives = age.lives(history)
     assert [life.since for life in lives["SECRET_KEY"]][-1] == since["SECRET_KEY"]
     assert len([life for life in lives["SECRET_KEY"] if life.since >= moments[0]]) == 1 + len(range(5, 30, 5))
-    picture = lives_plot(snapshot).to_svg()
+    picture = LivesPlot(snapshot).to_svg()
     assert picture.count("<rect") == sum(map(len, lives.values())) and ElementTree.fromstring(picture) is not None
     secret = World(sandbox.endpoint).secretsmanager
     newest, before = history.versions[0].id, history.versions[1].id

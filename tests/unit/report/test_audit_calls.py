@@ -65,7 +65,7 @@ def test_what_was_not_read_is_no_empty_answer() -> None:
         assert "were not read" in display.to_text()
 
 
-@pytest.mark.parametrize("draw", [audit_plots.heat_map, audit_plots.access_timeline])
+@pytest.mark.parametrize("draw", [audit_plots.HeatMap, audit_plots.AccessTimeline])
 @pytest.mark.parametrize("principals", [0, 1, 60])
 def test_pictures_of_calls(draw: type[Picture], principals: int) -> None:
     """They are whole, of a bounded size, have a title and an alternative text, and the same as text."""
@@ -84,7 +84,7 @@ def test_pictures_of_calls(draw: type[Picture], principals: int) -> None:
 
 def test_the_heat_map_counts_by_hour() -> None:
     """In UTC, each principal in a row of its own."""
-    counts = audit_plots.heat_map(audited(healthy(), *STRANGE)).counts
+    counts = audit_plots.HeatMap(audited(healthy(), *STRANGE)).counts
     assert counts[STRANGER] == {12: 2} and sum(counts[REPORTS].values()) == 26
 
 
