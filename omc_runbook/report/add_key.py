@@ -17,7 +17,7 @@ from omc_runbook.report import changes, drift
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.diff import Diffs, FileDiff
-from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.report.display.listing import Entry, Listing, commands_for
 from omc_runbook.report.display.table import Table
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.snapshot.state import Snapshot
@@ -170,21 +170,18 @@ def by_hand(environment: Environment, key: str = "", checkout: Checkout | None =
     names, name = environment.names, key or "NEW_API_KEY"
     files = own_files(checkout, environment)
     rows = [
-        [f"1. the field, in {files.settings}", f"{name}: str | None = None"]
+        (f"1. the field, in {files.settings}", f"{name}: str | None = None")
         if files.settings
-        else ["1. the code that needs it", f'os.environ["{name}"]'],
-        [f"2. the template, in {files.template}", f"{name}=<your-{name.lower().replace('_', '-')}>"],
-        [
-            f"3. the reference, in {files.container}",
-            f'{{ name = "{name}", valueFrom = "{files.arn}:{name}::" }}',
-        ],
-        ["4. the secret: write all of it from a file", remedies.put_value(names).command],
-        ["remove the file", "rm secrets.json"],
-        ["5. Terraform", f"{command('cd', files.stack)} && {files.program} apply"],
-        ["new tasks", remedies.redeploy(names, names.service).command],
-        ["the secret in the console", console.secret(names)],
+        else ("1. the code that needs it", f'os.environ["{name}"]'),
+        (f"2. the template, in {files.template}", f"{name}=<your-{name.lower().replace('_', '-')}>"),
+        (f"3. the reference, in {files.container}", f'{{ name = "{name}", valueFrom = "{files.arn}:{name}::" }}'),
+        ("4. the secret: write all of it from a file", remedies.put_value(names).command),
+        ("remove the file", "rm secrets.json"),
+        ("5. Terraform", f"{command('cd', files.stack)} && {files.program} apply"),
+        ("new tasks", remedies.redeploy(names, names.service).command),
+        ("the secret in the console", console.secret(names)),
     ]
-    return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
+    return commands_for(environment.name, rows)
 
 
 def _surroundings(plan: AddKeyPlan) -> Iterator[Entry]:

@@ -28,7 +28,7 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.boxes import CELL, scrolling
 from omc_runbook.report.display.drawing import Picture
 from omc_runbook.report.display.group import Group
-from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.report.display.listing import Listing, commands_for
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.severity import Level, badge
 from omc_runbook.report.display.table import Table
@@ -387,10 +387,10 @@ def by_hand(environment: Environment) -> Listing:
     """The commands for the same, with this environment's names, and the console's pages."""
     names = environment.names
     read = "aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventName,AttributeValue=GetSecretValue"
-    entries = [
+    rows = [
         ("who can do what", "aws iam get-account-authorization-details"),
         ("who read it", f"{read} --region {names.region}"),
         ("how old it is", Remedy(runbook="rotate", parameters={"environment": environment.name}).invocation),
         ("the secret in the console", console.secret(names)),
     ]
-    return Listing(f"Commands and pages for {environment.name}", [Entry(name, command=text) for name, text in entries])
+    return commands_for(environment.name, rows)

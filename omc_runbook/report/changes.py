@@ -15,7 +15,7 @@ from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.report.display.listing import Entry, Listing, commands_for
 from omc_runbook.report.display.progress import STATES
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
@@ -221,18 +221,8 @@ def _tried(findings: Sequence[Finding], labels: Mapping[str, tuple[str, Level]])
     entries = []
     for finding in findings:
         label, level = labels[finding.severity if finding.status == "found" else finding.status]
-        command, *others = finding.remedy.ways or ("",)
-        entries.append(
-            Entry(
-                finding.subject,
-                level=level,
-                label=label,
-                lead=" ".join(finding.evidence),
-                command=command,
-                by_hand="".join(others),
-                needs=finding.remedy.needs,
-            )
-        )
+        entry = Entry(finding.subject, level=level, label=label, lead=" ".join(finding.evidence))
+        entries.append(entry.with_remedy(finding.remedy))
     return entries
 
 
@@ -261,23 +251,23 @@ def undo(environment: Environment, plan: SecretPlan, result: SecretResult | None
 def by_hand(snapshot: Snapshot) -> Listing:
     """The guide's commands for the same, with a redeployment of every service that uses the secret."""
     names = snapshot.environment.names
-    entries = [
-        Entry("write the whole secret from a file", command=remedies.put_value(names).command),
-        Entry("remove the file", command="rm secrets.json"),
+    rows = [
+        ("write the whole secret from a file", remedies.put_value(names).command),
+        ("remove the file", "rm secrets.json"),
         *new_tasks(snapshot),
-        Entry("the secret in the console", command=console.secret(names)),
-        Entry("the services in the console", command=console.services(names)),
+        ("the secret in the console", console.secret(names)),
+        ("the services in the console", console.services(names)),
     ]
-    return Listing(f"Commands and pages for {snapshot.environment.name}", entries)
+    return commands_for(snapshot.environment.name, rows)
 
 
-def new_tasks(snapshot: Snapshot) -> tuple[Entry, ...]:
-    """The commands that redeploy every service that uses the secret."""
+def new_tasks(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """The commands that redeploy every service that uses the secret, each with what it is for."""
     names = snapshot.environment.names
-    return tuple(
-        Entry(f"start new tasks of {service.name}", command=remedies.start_tasks(names, service).command)
+    return [
+        (f"start new tasks of {service.name}", remedies.start_tasks(names, service).command)
         for service in snapshot.consumers
-    )
+    ]
 
 
 def _how(plan: SecretPlan, service: Service) -> str:

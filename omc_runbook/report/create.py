@@ -11,7 +11,7 @@ from omc_runbook.model.environment import Environment
 from omc_runbook.model.shell import command
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.report.display.listing import Entry, Listing, commands_for
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
@@ -121,18 +121,16 @@ def by_hand(environment: Environment, terraform_dir: str = "", program: str = "t
     `program` is the one that the folder is for, terraform or tofu.
     """
     names = environment.names
-    folder = terraform_dir or f"infrastructure/terraform/environments/{environment.name}"
+    folder = command("cd", terraform_dir or f"infrastructure/terraform/environments/{environment.name}")
+    terraform = f"{folder} && {program} init && {program} plan -out=new && {program} apply new"
     rows = [
-        [
-            "create with Terraform",
-            f"{command('cd', folder)} && {program} init && {program} plan -out=new && {program} apply new",
-        ],
-        ["create without it", remedies.create_secret(names).command],
-        ["restore a deleted one", remedies.restore_secret(names).command],
-        ["write its values", remedies.put_value(names).command],
-        ["the secret in the console", console.secret(names)],
+        ("create with Terraform", terraform),
+        ("create without it", remedies.create_secret(names).command),
+        ("restore a deleted one", remedies.restore_secret(names).command),
+        ("write its values", remedies.put_value(names).command),
+        ("the secret in the console", console.secret(names)),
     ]
-    return Listing(f"Commands and pages for {environment.name}", [Entry(what, command=how) for what, how in rows])
+    return commands_for(environment.name, rows)
 
 
 def _terraform_plan(plan: CreatePlan) -> Table:

@@ -10,7 +10,7 @@ from omc_runbook.model.findings import check_ids
 from omc_runbook.report import changes
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
-from omc_runbook.report.display.severity import Level
+from omc_runbook.report.display.severity import level_of
 
 NOTHING = "This runbook can fix nothing of it: the findings above say what to do."
 WHOLE = "There is nothing to fix."
@@ -42,24 +42,17 @@ def plan(plan: FixPlan) -> Listing:
 
 def manual_fixes(plan: FixPlan) -> Listing:
     """The root causes that the plan does not fix, why, and how to fix each by hand."""
-    entries = []
-    for entry in plan.unfixed:
-        finding = entry.finding
-        command, *others = entry.remedy.ways or ("",)
-        level: Level = "error" if finding.severity == "error" else "warning"
-        entries.append(
-            Entry(
-                finding.check,
-                finding.subject,
-                level=level,
-                label=finding.severity,
-                lead=f"{finding.title}.",
-                lines=(entry.why,) if entry.why else (),
-                command=command,
-                by_hand="".join(others),
-                needs=entry.remedy.needs,
-            )
-        )
+    entries = [
+        Entry(
+            each.finding.check,
+            each.finding.subject,
+            level=level_of(each.finding.severity),
+            label=each.finding.severity,
+            lead=f"{each.finding.title}.",
+            lines=(each.why,) if each.why else (),
+        ).with_remedy(each.remedy)
+        for each in plan.unfixed
+    ]
     empty = "Nothing: the plan fixes every root cause." if plan.because else "There is no root cause."
     return Listing("What is left to you", entries, empty)
 

@@ -21,7 +21,7 @@ from omc_runbook.model.findings import (
 from omc_runbook.model.shell import command
 from omc_runbook.report.display.banner import Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing
-from omc_runbook.report.display.severity import Level
+from omc_runbook.report.display.severity import Level, level_of
 from omc_runbook.report.display.table import Table
 
 VERIFY = "verify"
@@ -173,8 +173,9 @@ def problems(runs: Runs) -> Listing:
     found = [(name, each) for name, run in runs.items() for each in run.causes]
     found.sort(key=lambda pair: (pair[1].severity != "error", pair[1].check))
     entries = [_problem([*group]) for _, group in groupby(found, key=lambda pair: (pair[1].severity, pair[1].check))]
-    entries += [_unread(name, run) for name, run in runs.items() if run.why_unread]
-    entries += [_partly(name, run) for name, run in runs.items() if run.status == "unknown" and not run.why_unread]
+    unknown = [pair for pair in runs.items() if pair[1].status == "unknown"]
+    unknown.sort(key=lambda pair: not pair[1].why_unread)
+    entries += [_not_known(name, run) for name, run in unknown]
     return Listing("What is wrong, by environments", entries, "Nothing is wrong.")
 
 
@@ -263,7 +264,7 @@ def _cell(run: EnvironmentRun, family: str) -> tuple[str, Level]:
     ids = check_ids(problems)
     if ids:
         more = f" +{len(ids) - 1}" if ids[1:] else ""
-        return f"{ids[0]}{more}", "error" if problems[0].severity == "error" else "warning"
+        return f"{ids[0]}{more}", level_of(problems[0].severity)
     if run.why_unread or any(each.status == "unknown" for each in own):
         return _UNKNOWN, "unknown"
     return (_CLEAR, "good") if any(each.status in ("clear", "found") for each in own) else (_SKIPPED, "quiet")
@@ -272,42 +273,36 @@ def _cell(run: EnvironmentRun, family: str) -> tuple[str, Level]:
 def _problem(found: Sequence[tuple[str, Finding]]) -> Entry:
     environments = [*dict.fromkeys(name for name, _ in found)]
     first = found[0][1]
-    way, *others = first.remedy.ways or ("",)
+    remedy = first.remedy
+    if environments[1:] and remedy.ways:
+        remedy = replace(remedy, needs=is_for_one(environments[0], remedy.ways[0]))
     by_environment = {name: [each for owner, each in found if owner == name] for name in environments}
     lines = [f"{name}: {_subjects(own)}. {' '.join(own[0].evidence[:1])}" for name, own in by_environment.items()]
-    more = len(environments) > 1 and bool(way)
     return Entry(
         first.check,
         _names(environments),
-        level="error" if first.severity == "error" else "warning",
+        level=level_of(first.severity),
         label=first.severity,
         lead=f"{first.title}.",
         lines=tuple(lines[:NAMED]),
-        command=way,
-        by_hand="".join(others),
-        needs=is_for_one(environments[0], way) if more else first.remedy.needs,
-    )
+    ).with_remedy(remedy)
 
 
 def _subjects(findings: Sequence[Finding]) -> str:
     return f"{findings[0].subject}{f' and {len(findings) - 1} more' if findings[1:] else ''}"
 
 
-def _unread(name: str, run: EnvironmentRun) -> Entry:
-    return Entry(name, level="unknown", label=_NOT_READ, lead=run.why_unread, command=_again(run).invocation)
-
-
-def _partly(name: str, run: EnvironmentRun) -> Entry:
-    return Entry(name, level="unknown", label="unknown", lead=_reason(run), command=_again(run).invocation)
+def _not_known(name: str, run: EnvironmentRun) -> Entry:
+    label = _NOT_READ if run.why_unread else _UNKNOWN
+    return Entry(name, level="unknown", label=label, lead=_reason(run)).with_remedy(_again(run))
 
 
 def _step(name: str, run: EnvironmentRun) -> Entry:
     remedy = next((each.remedy for each in run.causes if each.remedy.ways), _again(run))
     if not remedy.ways:
         return Entry(name, lead=run.why_unread)
-    way, *others = remedy.ways
-    needs = _FIRST if run.why_unread and not run.causes else remedy.needs
-    return Entry(name, command=way, by_hand="".join(others), needs=needs)
+    is_unread = run.why_unread and not run.causes
+    return Entry(name).with_remedy(replace(remedy, needs=_FIRST) if is_unread else remedy)
 
 
 def _again(run: EnvironmentRun) -> Remedy:

@@ -9,7 +9,7 @@ from omc_runbook.checks import age, remedies
 from omc_runbook.masking.document import compare
 from omc_runbook.report import changes
 from omc_runbook.report.display import console
-from omc_runbook.report.display.listing import Entry, Listing
+from omc_runbook.report.display.listing import Listing, commands_for
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.freshness import TRAIL_DELAY
@@ -88,16 +88,13 @@ def by_hand(snapshot: Snapshot, history: VersionHistory) -> Listing:
     names, secret = snapshot.environment.names, snapshot.secret
     current, former = (secret.version_at(CURRENT), secret.version_at(PREVIOUS)) if secret else ("", "")
     move = remedies.move_back(names, former or "VERSION_ID", current or "CURRENT_ID")
-    entries = [
-        Entry("list the versions", command=remedies.list_versions(names).command),
-        Entry(
-            f"make {history.short(former)} current again" if former else "make a version current again",
-            command=move.command,
-        ),
+    rows = [
+        ("list the versions", remedies.list_versions(names).command),
+        (f"make {history.short(former) if former else 'a version'} current again", move.command),
         *changes.new_tasks(snapshot),
-        Entry("the secret in the console", command=console.secret(names)),
+        ("the secret in the console", console.secret(names)),
     ]
-    return Listing(f"Commands and pages for {snapshot.environment.name}", entries)
+    return commands_for(snapshot.environment.name, rows)
 
 
 def _author(snapshot: Snapshot, history: VersionHistory, version: VersionEntry) -> str:

@@ -15,7 +15,7 @@ from omc_runbook.report import drift, verify
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.collapsible import Collapsible
 from omc_runbook.report.display.listing import Entry, Listing
-from omc_runbook.report.display.severity import Level
+from omc_runbook.report.display.severity import Level, level_of
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot import freshness, permissions
 from omc_runbook.snapshot.freshness import Freshness
@@ -85,7 +85,7 @@ def evidence(findings: Sequence[Finding]) -> Listing:
         Entry(
             finding.check,
             finding.subject,
-            level=_level(finding),
+            level=level_of(finding.severity),
             label=finding.severity,
             lead=f"{finding.title}.",
             lines=(
@@ -117,21 +117,16 @@ def ruled_out(findings: Sequence[Finding]) -> Listing:
 
 def remedies(findings: Sequence[Finding]) -> Listing:
     """What to do about each root cause: a runbook with its parameters, and the same by hand."""
-    entries = []
-    for finding in findings:
-        if finding.is_unexplained:
-            command, *others = finding.remedy.ways or ("",)
-            entries.append(
-                Entry(
-                    finding.check,
-                    finding.subject,
-                    level=_level(finding),
-                    lead="" if command else "No command fixes it: the evidence says where to look.",
-                    command=command,
-                    by_hand="".join(others),
-                    needs=finding.remedy.needs,
-                )
-            )
+    entries = [
+        Entry(
+            finding.check,
+            finding.subject,
+            level=level_of(finding.severity),
+            lead="" if finding.remedy.ways else "No command fixes it: the evidence says where to look.",
+        ).with_remedy(finding.remedy)
+        for finding in findings
+        if finding.is_unexplained
+    ]
     return Listing(
         "What to do", entries, _none(findings, "Nothing to do.", "First read what could not be read, below.")
     )
@@ -229,10 +224,6 @@ def _title(findings: Sequence[Finding]) -> str:
 def _none(findings: Sequence[Finding], certain: str, unknown: str) -> str:
     """The sentence for an empty list, which differs where some checks are unknown."""
     return unknown if any(finding.status == "unknown" for finding in findings) else certain
-
-
-def _level(finding: Finding) -> Level:
-    return verify.SEVERITIES.get(finding.severity, "quiet")
 
 
 def _machine(workstation: Workstation) -> Entry:

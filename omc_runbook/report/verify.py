@@ -15,8 +15,8 @@ from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import REFUSED, Finding, Outcome, check_ids, unknown_reasons
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner, Style
-from omc_runbook.report.display.listing import Entry, Listing
-from omc_runbook.report.display.severity import Level
+from omc_runbook.report.display.listing import Entry, Listing, commands_for
+from omc_runbook.report.display.severity import Level, level_of
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
@@ -32,7 +32,6 @@ STATES: dict[str, Level] = {
 }
 ROLLOUTS: dict[str, Level] = {"COMPLETED": "good", "IN_PROGRESS": "warning", "FAILED": "error"}
 _MAY: dict[str, tuple[Level, str]] = {"": ("good", "may read"), "unknown": ("unknown", "unknown")}
-SEVERITIES: dict[str, Level] = {"error": "error", "warning": "warning"}
 
 MOST_NAMED = 3
 """How many environments a headline names; of more it says how many."""
@@ -145,15 +144,15 @@ def findings(findings: Sequence[Finding]) -> Listing:
 def by_hand(environment: Environment) -> Listing:
     """The guide's commands for the same, with this environment's names, and the console's pages."""
     names = environment.names
-    commands = [
-        ["the secret", remedies.show_secret(names).command],
-        ["the task definition", remedies.show_references(names).command],
-        ["the service", remedies.show_service(names).command],
-        ["the role", remedies.show_policy(names).command],
-        ["the secret in the console", console.secret(names)],
-        ["the service in the console", console.deployments(names)],
+    rows = [
+        ("the secret", remedies.show_secret(names).command),
+        ("the task definition", remedies.show_references(names).command),
+        ("the service", remedies.show_service(names).command),
+        ("the role", remedies.show_policy(names).command),
+        ("the secret in the console", console.secret(names)),
+        ("the service in the console", console.deployments(names)),
     ]
-    return Listing(f"Commands and pages for {environment.name}", [Entry(name, command=text) for name, text in commands])
+    return commands_for(environment.name, rows)
 
 
 def outcome(result: Outcome) -> Banner:
@@ -243,21 +242,18 @@ def _entry(finding: Finding, causes: Sequence[Finding]) -> Entry:
     """A finding as an entry; a consequence does not repeat its causes' evidence."""
     is_consequence = bool(finding.because_of)
     lines_of_causes = {line for cause in causes for line in cause.evidence}
-    command, *others = (not causes and finding.remedy.ways) or ("",)
     evidence = [line for line in finding.evidence if line not in lines_of_causes]
     because = f"because of {', '.join(finding.because_of)}" if is_consequence else ""
     effects = () if is_consequence or not finding.cause_of else (f"It causes {', '.join(finding.cause_of)}.",)
-    return Entry(
-        name=finding.check,
-        subject=", ".join(filter(None, (finding.subject, because))),
-        level="quiet" if is_consequence or finding.accepted else SEVERITIES.get(finding.severity, "quiet"),
+    entry = Entry(
+        finding.check,
+        ", ".join(filter(None, (finding.subject, because))),
+        level="quiet" if is_consequence or finding.accepted else level_of(finding.severity),
         label="consequence" if is_consequence else "accepted" if finding.accepted else finding.severity,
         lead=f"{finding.title}.",
         lines=(*filter(None, [finding.accepted, finding.doubt]), *evidence, *effects),
-        command=command,
-        by_hand="".join(others),
-        needs="" if causes else finding.remedy.needs,
     )
+    return entry if causes else entry.with_remedy(finding.remedy)
 
 
 def _existence(snapshot: Snapshot, field: str, exists: bool) -> str:

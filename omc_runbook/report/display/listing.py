@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 
-from omc_runbook.model.findings import is_sentence
+from omc_runbook.model.findings import Remedy, is_sentence
 from omc_runbook.report.display.boxes import preformatted
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.severity import COLOURS, Level, badge, mark
@@ -36,6 +36,11 @@ class Entry:
     needs: str = ""
     """What the commands need first, in a sentence."""
 
+    def with_remedy(self, remedy: Remedy) -> Entry:
+        """The same entry with what a remedy says to do."""
+        command, *others = remedy.ways or ("",)
+        return replace(self, command=command, by_hand="".join(others), needs=remedy.needs)
+
 
 class Listing(RichDisplay):
     """Entries under a title, as cards or as plain text."""
@@ -54,6 +59,11 @@ class Listing(RichDisplay):
         """Render the listing as plain text; a command stays on one line, for copying."""
         blocks = ["\n".join(_paragraph(entry)) for entry in self.entries] or [self.empty]
         return "\n\n".join((self.title, *blocks)) if self.entries else f"{self.title}\n{self.empty}"
+
+
+def commands_for(environment: str, rows: Sequence[tuple[str, str]]) -> Listing:
+    """What a person does by hand in an environment: what each command or page is for, and the command or the URL."""
+    return Listing(f"Commands and pages for {environment}", [Entry(what, command=how) for what, how in rows])
 
 
 def _card(entry: Entry) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from typing import Literal
 
+from omc_runbook.model.findings import Severity
+
 Level = Literal["error", "warning", "unknown", "good", "quiet"]
 
 COLOURS: dict[Level, str] = {
@@ -18,6 +20,11 @@ COLOURS: dict[Level, str] = {
 
 _MARKS: dict[Level, str] = {"error": "✗ ", "warning": "! ", "unknown": "? ", "good": "✓ ", "quiet": ""}
 _STRENGTHS: dict[Level, float] = {"error": 0.28, "warning": 0.28, "unknown": 0.28, "good": 0.15, "quiet": 0.15}
+
+
+def level_of(severity: Severity) -> Level:
+    """The level of a finding; a remark's is quiet."""
+    return "quiet" if severity == "info" else severity
 
 
 def mark(text: str, level: Level | None) -> str:
