@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from html import escape
 
 from omc_runbook.checks import age
@@ -17,10 +17,9 @@ from omc_runbook.report.display.drawing import (
     RIGHT,
     VIOLET,
     Picture,
+    TimeAxis,
     label,
-    path,
     picture,
-    ticks,
 )
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
@@ -79,18 +78,13 @@ class LivesPlot(Picture):
         right = self.snapshot.taken + max(self.snapshot.taken - left, _SHORTEST) * 0.04
         edge, foot = CAPITAL * max(map(len, self._lives), default=0) + 12, _TOP + _ROW * len(self._lives)
 
-        def x(moment: datetime) -> int:
-            return round(edge + (moment - left) / (right - left) * (RIGHT - edge))
-
-        parts = [label(edge, 16, self._legend())]
-        for moment, text in ticks(left, right):
-            parts.append(path(f"M{x(moment)} {_TOP}V{foot}", more=' opacity="0.25"'))
-            parts.append(label(x(moment), foot + 18, text, "middle"))
+        axis = TimeAxis(left, right, edge)
+        parts = [label(edge, 16, self._legend()), *axis.draw(_TOP, foot)]
         for row, (key, lives) in enumerate(self._lives.items()):
             y = _TOP + _ROW * row + _ROW // 2
             parts.append(label(edge - 8, y + 4, key, "end"))
             for life in lives:
-                start, end = x(life.since), x(life.until or self.snapshot.taken)
+                start, end = axis.x(life.since), axis.x(life.until or self.snapshot.taken)
                 parts.append(self._bar(key, life, y, start, max(end - start - 1, 1)))
         taken = f"read on {self.snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC"
         return picture(ALT, foot + _BOTTOM, (*parts, label(RIGHT, foot + _BOTTOM - 8, taken, "end")))

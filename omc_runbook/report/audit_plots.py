@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from omc_runbook.aws.cloudtrail import Access
 from omc_runbook.checks.unusual_calls import find_unusual
@@ -13,15 +13,14 @@ from omc_runbook.report.display.drawing import (
     GREEN,
     LETTER,
     ORANGE,
-    RED,
     RIGHT,
     VIOLET,
     WHITE,
     Picture,
+    TimeAxis,
+    cross,
     label,
-    path,
     picture,
-    ticks,
 )
 from omc_runbook.report.display.table import WIDTH
 from omc_runbook.snapshot.state import Snapshot
@@ -90,14 +89,16 @@ class AccessTimeline(Picture):
         """Draw a row for each principal with a mark for each call."""
         rows = [*_by_row(self.calls)]
         edge, foot = _edge(rows), _TOP + _ROW * len(rows)
+        axis = TimeAxis(self._left, self._right, edge)
         legend = "green: read  ·  ◆ violet: change  ·  red ×: refused  ·  orange: a principal with unusual calls"
-        parts = [label(edge, 16, legend), *self._axis(edge, foot)]
+        parts = [label(edge, 16, legend), *axis.draw(_TOP, foot)]
         parts += [
             label(edge - 8, _TOP + _ROW * number + _ROW // 2 + 4, _short(name), "end")
             for number, name in enumerate(rows)
         ]
         marks = dict.fromkeys(
-            self._mark(call, edge, rows.index(_row_of(call, rows))) for call in sorted(self.calls, key=_time)
+            self._mark(call, axis.x(call.time), rows.index(_row_of(call, rows)))
+            for call in sorted(self.calls, key=_time)
         )
         return picture(self.alt, foot + _BOTTOM, [*parts, *marks])
 
@@ -111,20 +112,10 @@ class AccessTimeline(Picture):
         ]
         return "\n".join(lines) or "No calls."
 
-    def _axis(self, edge: int, foot: int) -> Iterator[str]:
-        for moment, text in ticks(self._left, self._right):
-            x = self._x(moment.timestamp(), edge)
-            yield path(f"M{x} {_TOP}V{foot}", more=' opacity="0.25"')
-            yield label(x, foot + 18, text, "middle")
-
-    def _x(self, moment: float, edge: int) -> int:
-        left, right = self._left.timestamp(), self._right.timestamp()
-        return round(edge + (moment - left) / max(right - left, 1) * (RIGHT - edge))
-
-    def _mark(self, call: Access, edge: int, row: int) -> str:
-        x, y = self._x(call.time.timestamp(), edge), _TOP + _ROW * row + _ROW // 2
+    def _mark(self, call: Access, x: int, row: int) -> str:
+        y = _TOP + _ROW * row + _ROW // 2
         if call.error:
-            return path(f"M{x - 4} {y - 4}l8 8m0 -8l-8 8", RED, ' stroke-width="2"')
+            return cross(x, y)
         if not call.is_read:
             return f'<path d="M{x} {y - 6}l6 6l-6 6l-6 -6z" fill="{VIOLET}"/>'
         colour = ORANGE if call.principal in self.unusual else GREEN

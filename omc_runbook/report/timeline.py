@@ -14,14 +14,14 @@ from omc_runbook.report.display.drawing import (
     GREEN,
     LETTER,
     ORANGE,
-    RED,
     RIGHT,
     VIOLET,
     Picture,
+    TimeAxis,
+    cross,
     label,
     path,
     picture,
-    ticks,
 )
 from omc_runbook.report.display.table import WIDTH
 from omc_runbook.snapshot import freshness
@@ -30,7 +30,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 TaskState = Freshness | Literal["failed", "none"]
 
-COLOURS: dict[TaskState, str] = {"fresh": GREEN, "stale": ORANGE, "undecidable": VIOLET, "failed": RED}
+COLOURS: dict[TaskState, str] = {"fresh": GREEN, "stale": ORANGE, "undecidable": VIOLET}
 LEGEND = {
     "stale": "orange: stale",
     "undecidable": "violet: undecidable",
@@ -53,8 +53,8 @@ class TimelineRow:
     label: str
     service: str
     state: TaskState
-    moments: tuple[datetime, ...]
-    tasks: str
+    moments: tuple[datetime, ...] = ()
+    tasks: str = ""
     """The same in words."""
 
 
@@ -67,17 +67,12 @@ class Timeline(Picture):
         self.snapshot = snapshot
 
     def to_svg(self) -> str:
-        return draw(self.snapshot)
+        return _Plot(self.snapshot).to_svg()
 
     def to_text(self) -> str:
         """Render the timeline as plain text, oldest first."""
         moments = sorted(_moments(self.snapshot), key=lambda moment: moment[0])
         return "\n".join(f"{moment:%Y-%m-%d %H:%M:%S}  {on_one_line(what)}"[:WIDTH] for moment, what in moments)
-
-
-def draw(snapshot: Snapshot) -> str:
-    """Draw the timeline as SVG, with grey text and no background, legible on light and dark pages."""
-    return _Plot(snapshot).to_svg()
 
 
 class _Plot:
@@ -86,8 +81,9 @@ class _Plot:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot, self._lines = snapshot, tuple(lines_of(snapshot))
         self._labels = ("secret", *(line.label for line in self._lines))
-        self._left, self._right = _window(snapshot, self._lines)
+        self._left, right = _window(snapshot, self._lines)
         self._edge = LETTER * max(map(len, self._labels)) + 12
+        self._axis = TimeAxis(self._left, right, self._edge)
         self._foot = _TOP + _ROW * len(self._labels)
 
     def to_svg(self) -> str:
@@ -96,7 +92,7 @@ class _Plot:
         taken = f"read on {self._snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC"
         parts = (
             label(self._edge, 16, _legend(self._lines)),
-            *self._axis(),
+            *self._axis.draw(_TOP, self._foot),
             *(label(self._edge - 8, self._y(row) + 4, each, "end") for row, each in enumerate(self._labels)),
             *self._deployments(),
             *(part for row, line in enumerate(self._lines, 1) for part in self._tasks(row, line)),
@@ -106,26 +102,17 @@ class _Plot:
         return picture(ALT, height, parts)
 
     def _x(self, moment: datetime) -> int:
-        share = (max(moment, self._left) - self._left) / (self._right - self._left)
-        return round(self._edge + share * (RIGHT - self._edge))
+        return self._axis.x(max(moment, self._left))
 
     @staticmethod
     def _y(row: int) -> int:
         return _TOP + _ROW * row + _ROW // 2
 
-    def _axis(self) -> Iterator[str]:
-        for moment, text in ticks(self._left, self._right):
-            x = self._x(moment)
-            yield path(f"M{x} {_TOP}V{self._foot}", more=' opacity="0.25"')
-            yield label(x, self._foot + 18, text, "middle")
-
     def _tasks(self, row: int, line: TimelineRow) -> Iterator[str]:
         """A bar from the first start to now, or a cross for each failed task."""
         y = self._y(row)
         if line.state == "failed":
-            for moment in line.moments:
-                cross = f"M{self._x(moment) - 4} {y - 4}l8 8m0 -8l-8 8"
-                yield path(cross, COLOURS["failed"], ' stroke-width="2"')
+            yield from (cross(self._x(moment), y) for moment in line.moments)
         elif line.moments:
             start, height = self._x(min(line.moments)), _ROW * 55 // 100
             width = max(self._x(self._snapshot.taken) - start, 1)
@@ -171,9 +158,7 @@ def lines_of(snapshot: Snapshot) -> Iterator[TimelineRow]:
     """The plot's rows below the secret's own: running and failed tasks, or a row that says there is none."""
     for service in snapshot.consumers:
         lines = [*_running(snapshot, service), *_failed(snapshot, service)]
-        yield from lines or [
-            TimelineRow(label=f"{service.name}: no task", service=service.name, state="none", moments=(), tasks="")
-        ]
+        yield from lines or [TimelineRow(label=f"{service.name}: no task", service=service.name, state="none")]
 
 
 def _running(snapshot: Snapshot, service: Service) -> Iterator[TimelineRow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import escape
 from urllib.parse import quote
@@ -31,7 +32,8 @@ _STEPS = (
     *(timedelta(days=number) for number in (1, 2, 7, 14, 30, 90, 180, 365)),
 )
 """Intervals between ticks of a time axis."""
-_QUARTER, _DAY, _MINUTE = timedelta(days=90), timedelta(days=1), timedelta(minutes=1)
+_QUARTER, _DAY = timedelta(days=90), timedelta(days=1)
+_MINUTE, _SECOND = timedelta(minutes=1), timedelta(seconds=1)
 
 
 class Picture(ABC):
@@ -85,6 +87,32 @@ def label(x: int, y: int, text: str, anchor: str = "start", colour: str = "") ->
 def path(points: str, colour: str = GREY, more: str = "") -> str:
     """A line, by the commands of an SVG path."""
     return f'<path d="{points}" fill="none" stroke="{colour}"{more}/>'
+
+
+def cross(x: int, y: int) -> str:
+    """What failed, as a red cross."""
+    return path(f"M{x - 4} {y - 4}l8 8m0 -8l-8 8", RED, ' stroke-width="2"')
+
+
+@dataclass(frozen=True)
+class TimeAxis:
+    """The time from `left` to `right`, drawn from `edge` to RIGHT."""
+
+    left: datetime
+    right: datetime
+    edge: int
+
+    def x(self, moment: datetime) -> int:
+        """Where a moment is, in pixels."""
+        span = max(self.right - self.left, _SECOND)
+        return round(self.edge + (moment - self.left) / span * (RIGHT - self.edge))
+
+    def draw(self, top: int, foot: int) -> Iterator[str]:
+        """A line from `top` to `foot` at each tick, and its label below."""
+        for moment, text in ticks(self.left, self.right):
+            x = self.x(moment)
+            yield path(f"M{x} {top}V{foot}", more=' opacity="0.25"')
+            yield label(x, foot + 18, text, "middle")
 
 
 def ticks(left: datetime, right: datetime) -> Iterator[tuple[datetime, str]]:
