@@ -8,6 +8,7 @@ from datetime import datetime
 
 from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.banner import Banner, Style
+from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.progress import Bars
 from omc_runbook.report.display.rich_display import RichDisplay
@@ -39,7 +40,9 @@ class RunningChange(RichDisplay):
     """A change that runs: its step and a bar for each service."""
 
     def __init__(self, state: ChangeState) -> None:
-        self._state = state
+        step = _step(state)
+        begun = f"{state.runbook} on {state.environment}, under way since {state.started:%H:%M:%S} UTC"
+        self._sentence = f"{begun}: {step}." if step else f"{begun}."
         self._bars = Bars(state.rollouts, with_revisions=False) if state.rollouts else None
 
     def to_html(self) -> str:
@@ -49,13 +52,6 @@ class RunningChange(RichDisplay):
 
     def to_text(self) -> str:
         return "\n".join(filter(None, (self._sentence, self._bars.to_text() if self._bars else "")))
-
-    @property
-    def _sentence(self) -> str:
-        state = self._state
-        name = state.steps[-1] if state.steps else ""
-        step = f": {STEPS.get(name, name)}" if name else ""
-        return f"{state.runbook} on {state.environment}, under way since {state.started:%H:%M:%S} UTC{step}."
 
 
 class EarlierDisplay(RichDisplay):
@@ -71,53 +67,46 @@ class EarlierDisplay(RichDisplay):
         return f"{self._sentence}\n\n{self._display.to_text()}"
 
 
-class ChangeToFinish(RichDisplay):
+class ChangeToFinish(Group):
     """A change that has not ended: whether it still runs, what it did, what is current, and how to go on or back.
 
     `current` says which version is current now.
     """
 
     def __init__(self, state: ChangeState, current: str = "") -> None:
-        self._state, self._current = state, current
+        super().__init__(*_parts(state, current))
 
-    def to_html(self) -> str:
-        return "\n".join(part.to_html() for part in self._parts)
 
-    def to_text(self) -> str:
-        return "\n\n".join(part.to_text() for part in self._parts)
+def _parts(state: ChangeState, current: str) -> Iterator[RichDisplay]:
+    is_alive = state.is_alive
+    style: Style = "unsure" if is_alive else "bad"
+    begun = f"{state.runbook} on {state.environment}, begun {state.started:%Y-%m-%d %H:%M:%S} UTC"
+    headline = f"{begun}, is under way." if is_alive else f"{begun}, was not finished."
+    yield Banner(style, headline, tuple(_lines(state, is_alive, current)))
+    if state.rollouts:
+        yield Bars(state.rollouts, with_revisions=False)
+    if not is_alive:
+        ways = (("finish it", state.go_on), ("take it back", state.go_back))
+        entries = [Entry(name, command=command) for name, command in ways if command]
+        if state.undo and not state.go_back:
+            lead = f'Run {state.runbook}.ipynb in JupyterLab: it shows this change with the button "Take it back".'
+            entries.append(Entry("take it back", lead=lead))
+        yield Listing("How to go on", entries)
 
-    @property
-    def _parts(self) -> Iterator[RichDisplay]:
-        state = self._state
-        style: Style = "unsure" if state.is_alive else "bad"
-        yield Banner(style, self._headline, tuple(self._lines))
-        if state.rollouts:
-            yield Bars(state.rollouts, with_revisions=False)
-        if not state.is_alive:
-            ways = (("finish it", state.go_on), ("take it back", state.go_back))
-            entries = [Entry(name, command=command) for name, command in ways if command]
-            if state.undo and not state.go_back:
-                lead = f'Run {state.runbook}.ipynb in JupyterLab: it shows this change with the button "Take it back".'
-                entries.append(Entry("take it back", lead=lead))
-            yield Listing("How to go on", entries)
 
-    @property
-    def _headline(self) -> str:
-        state = self._state
-        what = f"{state.runbook} on {state.environment}, begun {state.started:%Y-%m-%d %H:%M:%S} UTC"
-        return f"{what}, is under way." if state.is_alive else f"{what}, was not finished."
+def _lines(state: ChangeState, is_alive: bool, current: str) -> Iterator[str]:
+    if state.ended:
+        yield state.ended
+    else:
+        fate = "works on it" if is_alive else "has ended, or is out of reach"
+        yield f"It came to this step: {_step(state)}. Its process {state.process} on {state.host} {fate}."
+    if state.changes and state.changes[-1] not in state.ended:
+        yield f"Done: {'; '.join(state.changes)}."
+    if current:
+        yield current
 
-    @property
-    def _lines(self) -> Iterator[str]:
-        state = self._state
-        name = state.steps[-1] if state.steps else ""
-        process = f"process {state.process} on {state.host}"
-        if state.ended:
-            yield state.ended
-        else:
-            fate = "works on it" if state.is_alive else "has ended, or is out of reach"
-            yield f"It came to this step: {STEPS.get(name, name)}. Its {process} {fate}."
-        if state.changes and state.changes[-1] not in state.ended:
-            yield f"Done: {'; '.join(state.changes)}."
-        if self._current:
-            yield self._current
+
+def _step(state: ChangeState) -> str:
+    """The step that a change is at, in words; "" before the first."""
+    name = state.steps[-1] if state.steps else ""
+    return STEPS.get(name, name)
