@@ -234,7 +234,7 @@ class Outcome:
 
     def to_json(self) -> str:
         """Write the outcome as the JSON text of outcome.json (schema 1)."""
-        body = {
+        body: dict[str, object] = {
             "schema": 1,
             "runbook": self.runbook,
             "environment": self.environment,
@@ -244,30 +244,23 @@ class Outcome:
             "started": _stamp(self.started),
             "finished": _stamp(self.finished),
             "status": self.status,
-            "root_causes": list(self.root_causes),
+            "root_causes": self.root_causes,
             "findings": [_finding_as_json(finding) for finding in self.findings],
             "changes": [change.to_json() for change in self.changes],
         }
         if self.plan is not None:
-            body |= {"applied": self.applied, "plan": list(self.plan)}
-        if self.blockers:
-            body["blockers"] = list(self.blockers)
-        if self.notes:
-            body["notes"] = list(self.notes)
-        if self.confirm:
-            body["confirm"] = self.confirm
-        if self.plan_file:
-            body["plan_file"] = asdict(self.plan_file)
-        if self.unfinished:
-            body["unfinished"] = True
-        if self.targets:
-            body["targets"] = [asdict(target) for target in self.targets]
-        if self.notifications:
-            body["notifications"] = [asdict(each) for each in self.notifications]
-        if self.where:
-            body["where"] = self.where
-        if self.failure:
-            body["failure"] = self.failure
+            body |= {"applied": self.applied, "plan": self.plan}
+        body |= _without_empty(
+            blockers=self.blockers,
+            notes=self.notes,
+            confirm=self.confirm,
+            plan_file=self.plan_file and asdict(self.plan_file),
+            unfinished=self.unfinished,
+            targets=[asdict(target) for target in self.targets],
+            notifications=[asdict(each) for each in self.notifications],
+            where=self.where,
+            failure=self.failure,
+        )
         return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -388,32 +381,33 @@ def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def _without_empty(**members: object) -> dict[str, object]:
+    """The members of a JSON object that say something."""
+    return {name: value for name, value in members.items() if value}
+
+
 def _finding_as_json(finding: Finding) -> dict[str, Any]:
-    body: dict[str, Any] = {
+    return {
         "check": finding.check,
         "family": finding.family,
         "severity": finding.severity,
         "status": finding.status,
         "subject": finding.subject,
         "title": finding.title,
-        "evidence": list(finding.evidence),
+        "evidence": finding.evidence,
         "remedy": {
             "runbook": finding.remedy.runbook,
             "parameters": finding.remedy.parameters,
             "command": finding.remedy.command,
+            **_without_empty(needs=finding.remedy.needs),
         },
+        **_without_empty(
+            cause_of=finding.cause_of,
+            because_of=finding.because_of,
+            unread_causes=finding.unread_causes,
+            accepted=finding.accepted,
+        ),
     }
-    if finding.remedy.needs:
-        body["remedy"]["needs"] = finding.remedy.needs
-    if finding.cause_of:
-        body["cause_of"] = list(finding.cause_of)
-    if finding.because_of:
-        body["because_of"] = list(finding.because_of)
-    if finding.unread_causes:
-        body["unread_causes"] = list(finding.unread_causes)
-    if finding.accepted:
-        body["accepted"] = finding.accepted
-    return body
 
 
 @cache
