@@ -7,6 +7,7 @@ import secrets
 from functools import cache
 from urllib.parse import unquote
 
+from omc_runbook.masking.spelling import encode
 from omc_runbook.masking.value import Masked, reveal
 
 _DIGITS = 16
@@ -43,7 +44,7 @@ def login_fingerprint(value: Masked, key: bytes) -> str:
 
 
 def _keyed(text: str, key: bytes) -> str:
-    return hmac.new(key, _encode(text), hashlib.sha256).hexdigest()[:_DIGITS]
+    return hmac.new(key, encode(text), hashlib.sha256).hexdigest()[:_DIGITS]
 
 
 def new_salt() -> str:
@@ -59,7 +60,7 @@ def salted(value: Masked, salt: str, variable: str, key: tuple[str, Masked] | No
     """
     head = f"{key[0]}={reveal(key[1])}" if key else ""
     text = f"{salt}{head}{variable}={reveal(value)}".replace("\n", "\x01")
-    return hashlib.sha256(_encode(text)).hexdigest()
+    return hashlib.sha256(encode(text)).hexdigest()
 
 
 def slow_fingerprint(value: Masked | bytes, document: Masked, salt: str, name: str) -> str:
@@ -68,11 +69,7 @@ def slow_fingerprint(value: Masked | bytes, document: Masked, salt: str, name: s
     Whoever wants to guess the text from them needs the document, from which the key is derived (HKDF, RFC 5869), and
     where that can be guessed too, scrypt for each guess.
     """
-    extracted = hmac.digest(salt.encode(), _encode(reveal(document)), "sha256")
-    key = hmac.digest(extracted, _encode(name) + b"\x01", "sha256")
-    text = value if isinstance(value, bytes) else _encode(reveal(value))
+    extracted = hmac.digest(salt.encode(), encode(reveal(document)), "sha256")
+    key = hmac.digest(extracted, encode(name) + b"\x01", "sha256")
+    text = value if isinstance(value, bytes) else encode(reveal(value))
     return hashlib.scrypt(text, salt=key, **_SCRYPT).hex()
-
-
-def _encode(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")

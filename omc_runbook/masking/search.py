@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from omc_runbook.masking.common import is_common
-from omc_runbook.masking.spelling import SHORT, spell
+from omc_runbook.masking.spelling import SHORT, encode, spell
 from omc_runbook.masking.value import Masked, reveal
 
 Name = TypeVar("Name")
@@ -30,7 +30,7 @@ class ValueSearch(Generic[Name]):
         text = reveal(value)
         if len(text) >= SHORT and not is_common(text):
             for spelling in spellings(text):
-                self._needles.setdefault(spelling.encode("utf-8", "surrogatepass"), name)
+                self._needles.setdefault(encode(spelling), name)
 
     def find(self, data: bytes) -> dict[Name, int]:
         """The names of the values that the data has, each with where the first one begins."""

@@ -41,7 +41,7 @@ def spell(text: str) -> frozenset[str]:
         spellings |= {once[1:-1], json.dumps(once)[3:-3], json.dumps(once, ensure_ascii=False)[3:-3]}
         spellings.add(re.sub("[<>&']", lambda sign: f"\\u{ord(sign[0]):04x}", once)[1:-1])
     literal = repr(text)[1:-1]
-    spellings |= {literal, literal.replace("'", "\\'"), json.dumps(literal)[1:-1], repr(_encode(text))[2:-1]}
+    spellings |= {literal, literal.replace("'", "\\'"), json.dumps(literal)[1:-1], repr(encode(text))[2:-1]}
     for quoted in (quote(text, safe="", errors="replace"), quote(text, errors="replace")):
         spellings |= {quoted, re.sub("%..", lambda code: code[0].lower(), quoted)}
     spellings.add(quote_plus(text, errors="replace"))
@@ -52,7 +52,7 @@ def spell(text: str) -> frozenset[str]:
     spellings = {spelling for spelling in spellings if len(spelling) >= len(text)}
     if len(text) >= SHORT:
         for escaped_text in {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}:
-            spellings |= _encodings(_encode(escaped_text))
+            spellings |= _encodings(encode(escaped_text))
     return frozenset(spellings)
 
 
@@ -116,5 +116,6 @@ def _encodings(data: bytes) -> set[str]:
     return spellings
 
 
-def _encode(text: str) -> bytes:
+def encode(text: str) -> bytes:
+    """A text in UTF-8, also one with half of a surrogate pair."""
     return text.encode("utf-8", "surrogatepass")

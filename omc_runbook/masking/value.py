@@ -5,6 +5,7 @@ import re
 from typing import NoReturn, Self
 
 from omc_runbook.masking import kernel, registry
+from omc_runbook.masking.spelling import encode
 
 
 class Masked:
@@ -31,7 +32,7 @@ class Masked:
     @property
     def size(self) -> int:
         """The text's size in UTF-8, in bytes."""
-        return len(_encode(self._text))
+        return len(encode(self._text))
 
     @property
     def is_empty(self) -> bool:
@@ -47,7 +48,7 @@ class Masked:
         mine, theirs = self._text, other._text if isinstance(other, Masked) else other
         if casefold:
             mine, theirs = mine.casefold(), theirs.casefold()
-        return hmac.compare_digest(_encode(mine), _encode(theirs))
+        return hmac.compare_digest(encode(mine), encode(theirs))
 
     def __eq__(self, other: object) -> bool:
         return self.same_as(other) if isinstance(other, Masked) else NotImplemented
@@ -80,7 +81,3 @@ def reveal(value: Masked) -> str:
     registry.register(value._text, value.name)
     kernel.install()
     return value._text
-
-
-def _encode(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
