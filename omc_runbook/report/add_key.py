@@ -98,9 +98,9 @@ def result(plan: AddKeyPlan | None, result: AddKeyResult | None) -> Banner:
             "bad", f"Tasks failed. {result.rollback_note}", ("The files and the secret keep the key.", *lines)
         )
     if not result.is_proved:
-        reasons = tuple(f"{r.service}: {r.reason}" for r in result.rollouts if r.reason)
+        reasons = changes.reasons(result)
         return Banner("unsure", f"{plan.key.name} was added, but not verified everywhere.", (*reasons, *lines))
-    services = ", ".join(r.service for r in result.rollouts if r.state == "done") or "no service"
+    services = changes.services_done(result) or "no service"
     return Banner("good", f"{plan.key.name} was added and verified: new tasks of {services} have it.", tuple(lines))
 
 

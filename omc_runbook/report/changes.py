@@ -107,7 +107,6 @@ def result(plan: SecretPlan, result: SecretResult | None, source: str = "") -> B
         f"{change.key} {change.action}" for change in (result.version_change.changes if result.version_change else ())
     )
     what = keys or "no key changed"
-    reasons = tuple(f"{rollout.service}: {rollout.reason}" for rollout in result.rollouts if rollout.reason)
     if result.is_cancelled:
         back = "the former version is back" if result.restored_version else "the new version stays"
         return Banner("unsure", f"Stopped, as you asked: {back}.", (result.rollback_note, *lines))
@@ -127,15 +126,25 @@ def result(plan: SecretPlan, result: SecretResult | None, source: str = "") -> B
         return Banner("bad", f"It failed, and {back}.", (*cause, *failure.evidence, *lines))
     if result.version_change:
         before = result.version_change.former_id or "none"
-        reasons += (
-            f"{plan.secret_name} is at version {result.version_change.version_id}; the version before is {before}.",
-        )
+        version = f"{plan.secret_name} is at version {result.version_change.version_id}"
+        lines = (f"{version}; the version before is {before}.", *lines)
+    lines = (*reasons(result), *lines)
     if not result.is_proved:
-        return Banner("unsure", f"Written, but not verified everywhere: {what}.", (*reasons, *lines))
-    services = ", ".join(rollout.service for rollout in result.rollouts if rollout.state == "done")
+        return Banner("unsure", f"Written, but not verified everywhere: {what}.", lines)
+    services = services_done(result)
     if not services:
-        return Banner("unsure", f"Written: {what}; no service got new tasks.", (*reasons, *lines))
-    return Banner("good", f"Done and verified: {what}; new tasks of {services} have it.", (*reasons, *lines))
+        return Banner("unsure", f"Written: {what}; no service got new tasks.", lines)
+    return Banner("good", f"Done and verified: {what}; new tasks of {services} have it.", lines)
+
+
+def services_done(result: ChangeResult) -> str:
+    """The services whose new tasks have proved the change; "" for none."""
+    return ", ".join(rollout.service for rollout in result.rollouts if rollout.state == "done")
+
+
+def reasons(result: ChangeResult) -> tuple[str, ...]:
+    """Why services have no new tasks, or none that were verified."""
+    return tuple(f"{rollout.service}: {rollout.reason}" for rollout in result.rollouts if rollout.reason)
 
 
 def stopped(result: ChangeResult) -> Banner:

@@ -64,14 +64,14 @@ def result(plan: FixPlan, result: FixResult | None) -> Banner:
         return Banner("plain", f"Nothing was changed. {reason}")
     if not result.changes and not result.rollouts:
         return Banner("plain" if plan.unfixed else "good", f"Nothing was changed. {NOTHING if plan.unfixed else WHOLE}")
-    lines = (*(f"Done: {step.title}." for step in result.steps), *_reasons(result))
+    lines = (*(f"Done: {step.title}." for step in result.steps), *changes.reasons(result))
     if result.is_cancelled:
         return changes.stopped(result)
     if result.rollback_note:
         return Banner("bad", f"Tasks failed. {result.rollback_note}", (*_failure(result), *lines))
     causes = ", ".join(check_ids(plan.because))
     if result.is_proved:
-        services = ", ".join(rollout.service for rollout in result.rollouts if rollout.state == "done") or "no service"
+        services = changes.services_done(result) or "no service"
         fixed = f"Fixed and verified: {causes}" if causes else "Verified"
         return Banner("good", f"{fixed}; new tasks of {services} run.", lines)
     remaining = ", ".join(check_ids(result.remaining))
@@ -100,10 +100,6 @@ def _redeploy(redeploy: Redeploy) -> str:
     usual = service.configuration.sentence or "new tasks start before old ones stop, and are watched until verified"
     how = redeploy.blocker or rollout.reason or usual
     return f"{service.name}, {count}: {how}"
-
-
-def _reasons(result: FixResult) -> tuple[str, ...]:
-    return tuple(f"{rollout.service}: {rollout.reason}" for rollout in result.rollouts if rollout.reason)
 
 
 def _failure(result: FixResult) -> tuple[str, ...]:
