@@ -66,15 +66,17 @@ def writers(snapshot: Snapshot) -> Table:
 def _reader(snapshot: Snapshot, found: Identities, access: PrincipalAccess, kind: str = "") -> list[str]:
     way = access.way
     decision = "no" if way.decision == "denied" else UNKNOWN if way.is_unjudged else "yes"
-    is_conditional = way.is_conditional and not way.is_allowed_here
-    return [
-        access.identity.name,
-        kind or secret_access.kind_of(access.identity),
-        "on conditions" if is_conditional else decision,
-        access.read_by or NONE,
-        conditions_of([way]) or NONE,
-        _last_use(snapshot, found, access.identity.arn),
-    ]
+    if way.is_conditional and not way.is_allowed_here:
+        decision = "on conditions"
+    by, last_use = access.read_by or NONE, _last_use(snapshot, found, access.identity.arn)
+    return _row(access, decision, by, conditions_of([way]), kind, last_use)
+
+
+def _row(
+    access: PrincipalAccess, decision: str, by: str, condition: str, kind: str = "", last_use: str = NONE
+) -> list[str]:
+    kind = kind or secret_access.kind_of(access.identity)
+    return [access.identity.name, kind, decision, by, condition or NONE, last_use]
 
 
 def _everything(access: PrincipalAccess) -> tuple[str, str]:
@@ -91,17 +93,15 @@ def _becoming(access: PrincipalAccess) -> list[str]:
     """The row of a principal that can let itself in."""
     verdicts = [access.steps[0].verdict] if access.steps else access.becomes
     what = f"assuming {secret_access.roles_of(access.steps)}" if access.steps else actions_of(verdicts)
-    kind = secret_access.kind_of(access.identity)
     decision = BY_ITSELF if access.lets_itself_in else UNKNOWN
     by = f"{what}: {statements_of(verdicts) or verdicts[0].action}"
-    return [access.identity.name, kind, decision, by, conditions_of(verdicts) or NONE, NONE]
+    return _row(access, decision, by, conditions_of(verdicts))
 
 
 def _by_label(access: PrincipalAccess) -> list[str]:
     """The row of a principal that may read versions of other labels than AWSCURRENT alone."""
     verdicts = [access.by_label[label] for label in access.labels]
-    kind, by = secret_access.kind_of(access.identity), statements_of(verdicts)
-    return [access.identity.name, kind, f"only {', '.join(access.labels)}", by, conditions_of(verdicts) or NONE, NONE]
+    return _row(access, f"only {', '.join(access.labels)}", statements_of(verdicts), conditions_of(verdicts))
 
 
 def _entering(access: PrincipalAccess) -> list[str]:
@@ -110,16 +110,8 @@ def _entering(access: PrincipalAccess) -> list[str]:
     verdicts = [each.verdict for each in sessions]
     actions = ", ".join(dict.fromkeys(verdict.action for verdict in verdicts))
     services = ", ".join(dict.fromkeys(each.service for each in sessions))
-    by = f"{actions} in {services}: {statements_of(verdicts)}"
     decision = IN_A_TASK if access.possible_sessions else UNKNOWN
-    return [
-        access.identity.name,
-        secret_access.kind_of(access.identity),
-        decision,
-        by,
-        conditions_of(verdicts) or NONE,
-        NONE,
-    ]
+    return _row(access, decision, f"{actions} in {services}: {statements_of(verdicts)}", conditions_of(verdicts))
 
 
 def _outside(outsider: Outsider) -> list[str]:
