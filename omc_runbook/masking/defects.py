@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from omc_runbook.masking import addresses
-from omc_runbook.masking.strength import is_guessable_signing_key
+from omc_runbook.masking.strength import SIGNED, is_guessable, required_digits
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model import issuers
 from omc_runbook.model.catalogue import (
@@ -158,7 +158,7 @@ def _defects(value: Masked, name: str, key: Key | None, words: Sequence[str]) ->
         yield Defect("weak", f"is shorter than {key.weak_below} characters")
     if key.in_url and URL_BREAKERS.search(text):
         yield Defect("url-chars", "has a character that breaks a URL (/ @ : # and the like)")
-    if is_guessable_signing_key(value, key, (*name.split("_"), *words)):
+    if required_digits(key) == SIGNED and is_guessable(value, key, (*name.split("_"), *words)):
         yield Defect("weak", "signs, and is easy to guess: it consists of words, repetitions or patterns")
 
 

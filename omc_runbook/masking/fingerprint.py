@@ -29,22 +29,18 @@ def process_key() -> bytes:
 
 def fingerprint(value: Masked, key: bytes) -> str:
     """Return 16 hexadecimal digits, equal for equal texts under one ``key`` and meaningless without it."""
-    return _keyed(reveal(value), key)
+    return text_fingerprint(reveal(value), key)
 
 
 def text_fingerprint(text: str, key: bytes) -> str:
     """Return the fingerprint of a text of which nobody knows yet whether it is a secret."""
-    return _keyed(text, key)
+    return hmac.new(key, encode(text), hashlib.sha256).hexdigest()[:_DIGITS]
 
 
 def login_fingerprint(value: Masked, key: bytes) -> str:
     """Return the fingerprint of the percent-decoded password in a URL; "" where it has none."""
     login = _LOGIN.search(reveal(value))
-    return _keyed(unquote(login[1]), key) if login else ""
-
-
-def _keyed(text: str, key: bytes) -> str:
-    return hmac.new(key, encode(text), hashlib.sha256).hexdigest()[:_DIGITS]
+    return text_fingerprint(unquote(login[1]), key) if login else ""
 
 
 def new_salt() -> str:

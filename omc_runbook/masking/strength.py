@@ -48,16 +48,11 @@ def required_digits(key: Key | None) -> float:
     return ISSUED if key and key.obtain_from and not key.generate else GUESSED
 
 
-def is_guessable_signing_key(value: Masked, key: Key, words: Iterable[str] = ()) -> bool:
-    """Whether a value is that of a key that signs, and easier to guess than such a key may be.
+def is_guessable(value: Masked, key: Key | None, words: Iterable[Masked | str] = ()) -> bool:
+    """Whether a value is easier to guess than the secret of its key may be.
 
     `words` are texts whose words an attacker would try first, such as the project's name.
     """
-    return required_digits(key) == SIGNED and is_guessable(value, key, words)
-
-
-def is_guessable(value: Masked, key: Key | None, words: Iterable[Masked | str] = ()) -> bool:
-    """Whether a value is easier to guess than the secret of its key may be; `words` as for a key that signs."""
     words = tuple(words)
     return not _looks_generated(value, words) and digits_of_guesses(value, words) < required_digits(key)
 
