@@ -95,13 +95,15 @@ _PATTERNS = {
     "secrets": "a name with exactly one *, which stands for the environment, such as {project}-*-app-secrets",
     "check": '"smtp" or an https:// address',
     "reason": "a sentence",
-    "findings": "env:NAME or file:PATH, which hold an address, or sns:ARN: an address itself contains a token",
+    **dict.fromkeys(
+        ("findings", "unknown"),
+        "env:NAME or file:PATH, which hold an address, or sns:ARN: an address itself contains a token",
+    ),
+    "event_data_store": "the ARN of an event data store, arn:aws:cloudtrail:REGION:ACCOUNT:eventdatastore/ID",
+    "trail_s3": "s3://BUCKET or s3://BUCKET/PREFIX, where a trail delivers its files",
+    "ping": "env:NAME or file:PATH, which hold an address: an address itself contains a token",
+    "cron": "a cron expression, such as 0 7 * * *",
 }
-_PATTERNS["unknown"] = _PATTERNS["findings"]
-_PATTERNS["event_data_store"] = "the ARN of an event data store, arn:aws:cloudtrail:REGION:ACCOUNT:eventdatastore/ID"
-_PATTERNS["trail_s3"] = "s3://BUCKET or s3://BUCKET/PREFIX, where a trail delivers its files"
-_PATTERNS["ping"] = "env:NAME or file:PATH, which hold an address: an address itself contains a token"
-_PATTERNS["cron"] = "a cron expression, such as 0 7 * * *"
 _MUST_BE = "Input should be "
 """How pydantic's sentences on a value begin."""
 _KINDS = {
@@ -392,7 +394,10 @@ def _explained(path: Path | None) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        location, sentence = _explain(error)
+        # Without the input, which may be a misplaced secret.
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        location = tuple(map(str, first["loc"]))
+        sentence = _sentence(first["type"], location, first["msg"])
         raise UsageError(f"{_variable_of(location) or path} is invalid: {sentence}") from None
     except SettingsError as error:
         field_name = "".join(re.findall(r'field "(\w+)"', str(error)))
@@ -477,13 +482,6 @@ def _variable_of(location: Sequence[str], is_parent: bool = False) -> str:
     patterns = (rf"OMC_(ENVIRONMENTS__.+__)?{re.escape(table)}{'(__.+)?' if is_parent else ''}" for table in tables)
     found = (name for pattern in patterns for name in os.environ if re.fullmatch(pattern, name, re.IGNORECASE))
     return next(found, "")
-
-
-def _explain(error: ValidationError) -> tuple[tuple[str, ...], str]:
-    """Where a validation error is, and a sentence on it without the input, which may be a misplaced secret."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    parts = tuple(str(part) for part in first["loc"])
-    return parts, _sentence(first["type"], parts, first["msg"])
 
 
 def _sentence(kind: str, parts: tuple[str, ...], message: str) -> str:
