@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from omc_runbook.messages.loglines import CHANGETHIS, LINES
@@ -50,7 +50,10 @@ def read_log(text: str, variables: Collection[str] = ()) -> tuple[StartProblem, 
     lines = _COLOUR.sub("", text).replace("\r\n", "\n").split("\n")
     problems = list(_read(lines, KnownVariables(variables)))
     if any(_KEPT_VOLUME in line for line in lines):
-        problems = [_of_volume(problem) if problem.reason == OTHER_PASSWORD else problem for problem in problems]
+        problems = [
+            replace(each, check="pg-volume", reason=KEPT_PASSWORD) if each.reason == OTHER_PASSWORD else each
+            for each in problems
+        ]
     return tuple(dict.fromkeys(problems))
 
 
@@ -120,7 +123,3 @@ def _fault_of(error: FieldError, names: KnownVariables) -> LineFault:
     variable = names.of(error.location.replace(".", "__")) or names.of(error.variable)
     variable = variable or ("" if error.is_foreign else error.variable or names.within(error.message))
     return LineFault(error.check, variable, error.reason)
-
-
-def _of_volume(problem: StartProblem) -> StartProblem:
-    return StartProblem("pg-volume", problem.variable, KEPT_PASSWORD, problem.service)

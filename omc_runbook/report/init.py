@@ -14,15 +14,8 @@ _STATES: dict[str, Level] = {"exists": "good", "does not exist": "error", "not c
 def names(found: EnvironmentNames) -> Table:
     """The names of an environment, and where each comes from."""
     rows = [[name.field, name.value, name.state, "; ".join(name.sources)] for name in found.names]
-    rows += [
-        [
-            f"keys.{key}",
-            entry.variable,
-            "exists" if found.key_source.startswith("AWS") else "not checked",
-            found.key_source,
-        ]
-        for key, entry in found.keys.items()
-    ]
+    state = "exists" if found.key_source.startswith("AWS") else "not checked"
+    rows += [[f"keys.{key}", entry.variable, state, found.key_source] for key, entry in found.keys.items()]
     columns = ["name", "value", "in AWS", "where it comes from"]
     return Table(f"Names of {found.environment}", columns, rows, _STATES, "No name was found.", notes=found.remarks)
 

@@ -100,14 +100,9 @@ class KeptRun:
     """How it ended on this environment; "" for the whole run's words."""
 
     @property
-    def moment(self) -> str:
-        """When it ended."""
-        return _moment(self.record.finished)
-
-    @property
     def sentence(self) -> str:
         """When it was and how it ended, with its causes."""
-        return f"{self.moment}: {self.end or self.record.end}"
+        return f"{_moment(self.record.finished)}: {self.end or self.record.end}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +161,8 @@ def _section(environment: EnvironmentRecords) -> Iterator[str]:
     yield f'<p class="note">{html.escape(environment.place)}</p>' if environment.place else ""
     if environment.runs:
         last = environment.runs[0]
-        yield f"<p>The last run: {_link(last.record, last.record.title)}, {html.escape(last.sentence)}</p>"
+        link = f'<a href="{_address(last.record.page)}">{html.escape(last.record.title)}</a>'
+        yield f"<p>The last run: {link}, {html.escape(last.sentence)}</p>"
     if environment.problems:
         yield f"<h3>Open in {html.escape(environment.name)}</h3>"
         yield f"<ul>{''.join(map(_problem, environment.problems))}</ul>"
@@ -191,13 +187,9 @@ def _problem(problem: Problem) -> str:
 def _mark(run: KeptRun) -> str:
     words = html.escape(f"{run.ending}, {run.sentence}")
     return (
-        f'<li><a class="mark {run.ending}" href="{_href(run.record)}" title="{words}">'
+        f'<li><a class="mark {run.ending}" href="{_address(run.record.page)}" title="{words}">'
         f'<span aria-hidden="true">{MARKS[run.ending]}</span><span class="words">{words}</span></a></li>'
     )
-
-
-def _link(record: KeptRecord, text: str) -> str:
-    return f'<a href="{_href(record)}">{html.escape(text)}</a>'
 
 
 def _table_links(record: KeptRecord) -> Iterator[str]:
@@ -206,10 +198,6 @@ def _table_links(record: KeptRecord) -> Iterator[str]:
     for name, paths in groupby(record.tables, key=lambda path: path.stem.removeprefix(prefix)):
         links = (f'<a href="{_address(path)}">{path.suffix[1:].upper()}</a>' for path in paths)
         yield f"{html.escape(name)} ({', '.join(links)})"
-
-
-def _href(record: KeptRecord) -> str:
-    return _address(record.page)
 
 
 def _address(path: Path) -> str:

@@ -131,7 +131,7 @@ def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
     """
     columns = [*zip(*rows, strict=True)]
     widths = [max(map(len, column)) for column in columns]
-    words = [max(len(word) for cell in column for word in _words(cell)) for column in columns]
+    words = [max(len(word) for cell in column for word in cell.split(" ")) for column in columns]
     whole = [max((len(cell) for cell in column[1:] if len(cell) <= _NARROWEST), default=0) for column in columns]
     preferred = [max(min(word, _LONG_WORD), cell) for word, cell in zip(words, whole, strict=True)]
     for narrowest in (preferred, [_NARROWEST] * len(columns)):
@@ -143,10 +143,6 @@ def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
     return widths
 
 
-def _words(cell: str) -> list[str]:
-    return cell.split(" ")
-
-
 def _fold(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
     cells = [_wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
     for depth in range(max(map(len, cells))):
@@ -156,7 +152,7 @@ def _fold(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
 
 def _wrap(cell: str, width: int) -> list[str]:
     """The lines of a cell; a word longer than a line breaks after one of _JOINTS, if it has any."""
-    words = [piece for word in _words(cell) for piece in (_pieces(word, width) if len(word) > width else [word])]
+    words = [piece for word in cell.split(" ") for piece in (_pieces(word, width) if len(word) > width else [word])]
     return [line.replace(_GLUE, " ") for line in textwrap.wrap(" ".join(words), width, break_on_hyphens=False)]
 
 
