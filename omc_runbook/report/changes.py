@@ -164,35 +164,7 @@ def proof(result: ChangeResult | None) -> Table:
 
 def holders(snapshot: Snapshot) -> Listing:
     """Which services' tasks have the current values, and the command that redeploys the others."""
-    entries = []
-    for service in snapshot.consumers:
-        tasks = snapshot.running(service)
-        if not tasks:
-            entries.append(
-                Entry(
-                    service.name, "the next task to start reads the current values", level="quiet", label="no task runs"
-                )
-            )
-            continue
-        old = [task for task in tasks if freshness.of(snapshot, task) != "fresh"]
-        noun, verb = "task" if len(tasks) == 1 else "tasks", "has" if len(old or tasks) == 1 else "have"
-        if not old:
-            subject, pinned = f"{len(tasks)} {noun} {verb} the current values of their keys", _pinned(snapshot, service)
-            if pinned:
-                subject += f", but for {', '.join(pinned)}: pinned to a version"
-            level: Level = "warning" if pinned else "good"
-            entries.append(Entry(service.name, subject, level=level, label="pinned" if pinned else "up to date"))
-            continue
-        entries.append(
-            Entry(
-                service.name,
-                f"{len(old)} of {len(tasks)} {noun} {verb} older values, or may have",
-                level="warning",
-                label="redeploy",
-                lead="New tasks read the secret again.",
-                command=remedies.start_tasks(snapshot.environment.names, service).command,
-            )
-        )
+    entries = [_holder(snapshot, service) for service in snapshot.consumers]
     entries += [
         Entry(
             f"task {task.id[:8]}",
@@ -205,6 +177,30 @@ def holders(snapshot: Snapshot) -> Listing:
         if freshness.of(snapshot, task) != "fresh"
     ]
     return Listing("Which tasks have the current values", entries, "No service uses the secret.")
+
+
+def _holder(snapshot: Snapshot, service: Service) -> Entry:
+    """How many of a service's tasks have the current values."""
+    tasks = snapshot.running(service)
+    if not tasks:
+        subject = "the next task to start reads the current values"
+        return Entry(service.name, subject, level="quiet", label="no task runs")
+    old = [task for task in tasks if freshness.of(snapshot, task) != "fresh"]
+    noun, verb = "task" if len(tasks) == 1 else "tasks", "has" if len(old or tasks) == 1 else "have"
+    if old:
+        return Entry(
+            service.name,
+            f"{len(old)} of {len(tasks)} {noun} {verb} older values, or may have",
+            level="warning",
+            label="redeploy",
+            lead="New tasks read the secret again.",
+            command=remedies.start_tasks(snapshot.environment.names, service).command,
+        )
+    subject, pinned = f"{len(tasks)} {noun} {verb} the current values of their keys", _pinned(snapshot, service)
+    if pinned:
+        subject += f", but for {', '.join(pinned)}: pinned to a version"
+        return Entry(service.name, subject, level="warning", label="pinned")
+    return Entry(service.name, subject, level="good", label="up to date")
 
 
 def _pinned(snapshot: Snapshot, service: Service) -> tuple[str, ...]:

@@ -25,7 +25,6 @@ STATES: dict[str, Level] = {
     "absent": "quiet",
     "placeholder": "warning",
 }
-ACTIONS: dict[str, Level] = {"added": "good", "changed": "warning", "unchanged": "quiet"}
 SHORT = 60
 FEW = 12
 """Up to this many variables from the template are listed one by one."""
@@ -111,7 +110,7 @@ def plan(setup: DotenvPlan) -> Table:
     obstacle = (f"Cannot be applied: {setup.obstacle}",) if setup.obstacle else ()
     notes = (*template, *setup.mends, *mode, *filter(None, (setup.elsewhere,)), *setup.notes, *obstacle)
     columns = ["variable", "action", "value from", "takes effect"]
-    return Table(title, columns, rows, ACTIONS, "No variable.", notes=notes)
+    return Table(title, columns, rows, changes.ACTIONS, "No variable.", notes=notes)
 
 
 def diff(setup: DotenvPlan) -> Diffs:
