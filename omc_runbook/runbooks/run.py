@@ -137,7 +137,7 @@ class Target:
             )
         checkout = read_checkout(find_root(path)) if path else None
         calls = self.clients.calls
-        with reading.shown(calls, self.environment.name), calls.within(LOOK_SECONDS):
+        with reading.follow(reading.ReadProgress(calls, self.environment.name)), calls.within(LOOK_SECONDS):
             snapshot = take(
                 self.clients,
                 self.environment,

@@ -124,7 +124,7 @@ import time
 from omc_runbook.aws.session import Clients
 from omc_runbook.report.display import reading
 reading.SECONDS = 0.05
-with reading.shown(Clients("ap-southeast-2").calls, "staging"):
+with reading.follow(reading.ReadProgress(Clients("ap-southeast-2").calls, "staging")):
     time.sleep(0.2)
 reading.SECONDS = 0.5
 """

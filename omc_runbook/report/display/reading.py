@@ -89,13 +89,6 @@ class ReadProgress(Waiting):
 
 
 @contextmanager
-def shown(calls: Calls, where: str) -> Iterator[None]:
-    """Show how far the calls of a look have come, where a person waits for them."""
-    with follow(ReadProgress(calls, where)):
-        yield
-
-
-@contextmanager
 def follow(waiting: Waiting) -> Iterator[None]:
     """Show how far something has come, where a person waits for it."""
     show = _shower()

@@ -13,7 +13,7 @@ from omc_runbook.aws.calls import Calls
 from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.headless import notebooks
 from omc_runbook.report.display import reading
-from omc_runbook.report.display.reading import FleetProgress, on_terminal, shown
+from omc_runbook.report.display.reading import FleetProgress, ReadProgress, follow, on_terminal
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_calls_are_counted_whatever_their_answers_are(clients: Clients) -> None:
 
 
 def read(calls: Calls) -> None:
-    with shown(calls, "staging"):
+    with follow(ReadProgress(calls, "staging")):
         time.sleep(0.1)
 
 
