@@ -49,16 +49,13 @@ def who_can_read(snapshot: Snapshot) -> str:
     sentence = f"{but}{_people(people)} can read it; {_count(len(roles), 'role')} can{_used(snapshot, roles)}"
     others = f", and so can {_count(len(outside), 'principal')} from outside the account" if outside else ""
     becoming = sum(each.lets_itself_in for each in access.principals)
-    more = f"; {_count(becoming, 'more principal')} can let {_themselves(becoming)} in" if becoming else ""
+    themselves = "itself" if becoming == 1 else "themselves"
+    more = f"; {_count(becoming, 'more principal')} can let {themselves} in" if becoming else ""
     entering = sum(bool(each.possible_sessions) and not each.reads_somehow for each in access.principals)
     inside = f"; {_count(entering, 'more principal')} can read it inside a task" if entering else ""
     older = sum(bool(each.labels) for each in access.principals)
     former = f"; {_count(older, 'more principal')} can read another version" if older else ""
     return f"{sentence[0].upper()}{sentence[1:]}{others}{more}{inside}{former}."
-
-
-def _themselves(number: int) -> str:
-    return "itself" if number == 1 else "themselves"
 
 
 def _people(people: Sequence[PrincipalAccess]) -> str:

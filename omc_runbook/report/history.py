@@ -38,8 +38,11 @@ def versions(snapshot: Snapshot, history: VersionHistory) -> Table:
     ]
     levels: dict[str, Level] = {row[4]: "good" for row in rows if CURRENT in row[4]}
     levels |= {row[4]: "warning" for row in rows if PREVIOUS in row[4]}
-    levels |= {_keys(history, each): "error" for each in history.versions if each.content and not each.content.document}
-    levels |= {_keys(history, each): "unknown" for each in history.versions if each.content is None}
+    for row, each in zip(rows, history.versions, strict=True):
+        if each.content is None:
+            levels[row[3]] = "unknown"
+        elif not each.content.document:
+            levels[row[3]] = "error"
     columns = ["version", "created (UTC)", "written by", "changed keys", "labels", "tasks"]
     count = f"{len(rows)} version{'s' if len(rows) != 1 else ''}"
     title = f"{count} of {snapshot.secret_name}, newest first"
