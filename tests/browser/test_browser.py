@@ -18,9 +18,10 @@ from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, v
 from support.snapshots import NOW
 
 from omc_runbook.changes.deploy.rollout import Rollout
-from omc_runbook.report.archive.record import PAGE
+from omc_runbook.report.archive.record import STYLE
 from omc_runbook.report.archive.state import ChangeState, own_process
 from omc_runbook.report.change_state import ChangeToFinish, RunningChange
+from omc_runbook.report.display.boxes import whole_page
 from omc_runbook.runbooks.course import DRILLS
 from omc_runbook.runbooks.quiz import QUESTIONS
 from omc_runbook.sandbox import faults, lifecycle
@@ -322,9 +323,7 @@ def test_no_page_has_a_fault_that_axe_core_finds(browser: Any, page_file: Path, 
         ChangeToFinish(replace(begun, process=0), "Version v is current."),
     )
     shown = tmp_path / "change.html"
-    shown.write_text(
-        PAGE.format(title="A change", head="<h1>A change</h1>", contents="", body="\n".join(p.to_html() for p in parts))
-    )
+    shown.write_text(whole_page("A change", STYLE, "<h1>A change</h1>", "\n".join(p.to_html() for p in parts)))
     index = tmp_path / "index.html"
     index.write_text(an_index())
     for path in (page_file, shown, index):

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from omc_runbook.report.archive.record import PAGE
+from omc_runbook.report.archive.record import STYLE
 from omc_runbook.report.audit import UNFOLDED, FoldedTable
+from omc_runbook.report.display.boxes import whole_page
 from omc_runbook.report.display.collapsible import Collapsible
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.table import Table
@@ -28,7 +29,7 @@ def test_on_paper_nothing_is_folded_cut_off_or_dark(browser: Any, tmp_path: Path
     """On a dark screen the same page is folded, dark, and leads to its sections."""
     body = "\n".join(each.to_html() for each in (LONG, SHORT, HIDDEN))
     path = tmp_path / "page.html"
-    path.write_text(PAGE.format(title="t", head="", contents="<nav>Contents</nav>", body=body), encoding="utf-8")
+    path.write_text(whole_page("t", STYLE, "<nav>Contents</nav>", body), encoding="utf-8")
     page = browser.new_page(viewport={"width": PAPER, "height": 900}, color_scheme="dark")
     page.goto(path.as_uri())
     page.emulate_media(media=medium)

@@ -15,6 +15,7 @@ from omc_runbook.model.findings import OutcomeStatus
 from omc_runbook.model.letters import printable
 from omc_runbook.model.schedule import ScheduleState
 from omc_runbook.report.archive.kept_records import KeptRecord
+from omc_runbook.report.display.boxes import whole_page
 
 NAME = "index.html"
 """The page's name, in the folder of records."""
@@ -35,48 +36,27 @@ MEANINGS: dict[Ending, str] = {
 }
 _ORDER: tuple[Ending, ...] = ("failed", "findings", "unknown", "plan", "proved", "ok")
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ background: Canvas; color: CanvasText; font: 15px/1.55 system-ui, sans-serif; }}
-body {{ max-width: 62em; margin: 1.5em auto; padding: 0 1.2em; overflow-wrap: anywhere; }}
-h1, h2, h3 {{ line-height: 1.25; margin: 1.4em 0 0.4em; }}
-h1 {{ margin-top: 0.4em; }}
-h2 {{ border-top: 1px solid rgba(128, 128, 128, 0.35); padding-top: 0.7em; }}
-h3 {{ font-size: 1em; margin: 1em 0 0.2em; }}
-p {{ margin: 0.3em 0; }}
-ul {{ margin: 0.3em 0; padding-left: 1.2em; }}
-a {{ color: LinkText; }}
-.note {{ font-size: 13px; }}
-.overdue {{ background: rgba(220, 50, 47, 0.22); padding: 0.4em 0.8em; }}
-ol.runs, ul.legend {{ display: flex; flex-wrap: wrap; gap: 4px; list-style: none; padding: 0; }}
-ul.legend {{ gap: 0.2em 1.1em; font-size: 13px; }}
-.mark {{ display: inline-block; min-width: 24px; height: 24px; line-height: 24px; text-align: center; }}
-.mark {{ border-radius: 4px; color: CanvasText; text-decoration: none; font-weight: bold; }}
-a.mark:hover, a.mark:focus {{ outline: 2px solid LinkText; }}
-.ok, .proved {{ background: rgba(40, 150, 80, 0.28); }}
-.plan {{ background: rgba(128, 128, 128, 0.22); }}
-.findings, .failed {{ background: rgba(220, 50, 47, 0.28); }}
-.unknown {{ background: rgba(130, 110, 200, 0.30); }}
-.words {{ position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }}
-</style>
-</head>
-<body>
-<header>
-<h1>Records</h1>
-{head}
-</header>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
+_STYLE = """\
+body { max-width: 62em; margin: 1.5em auto; padding: 0 1.2em; overflow-wrap: anywhere; }
+h1, h2, h3 { line-height: 1.25; margin: 1.4em 0 0.4em; }
+h1 { margin-top: 0.4em; }
+h2 { border-top: 1px solid rgba(128, 128, 128, 0.35); padding-top: 0.7em; }
+h3 { font-size: 1em; margin: 1em 0 0.2em; }
+p { margin: 0.3em 0; }
+ul { margin: 0.3em 0; padding-left: 1.2em; }
+a { color: LinkText; }
+.note { font-size: 13px; }
+.overdue { background: rgba(220, 50, 47, 0.22); padding: 0.4em 0.8em; }
+ol.runs, ul.legend { display: flex; flex-wrap: wrap; gap: 4px; list-style: none; padding: 0; }
+ul.legend { gap: 0.2em 1.1em; font-size: 13px; }
+.mark { display: inline-block; min-width: 24px; height: 24px; line-height: 24px; text-align: center; }
+.mark { border-radius: 4px; color: CanvasText; text-decoration: none; font-weight: bold; }
+a.mark:hover, a.mark:focus { outline: 2px solid LinkText; }
+.ok, .proved { background: rgba(40, 150, 80, 0.28); }
+.plan { background: rgba(128, 128, 128, 0.22); }
+.findings, .failed { background: rgba(220, 50, 47, 0.28); }
+.unknown { background: rgba(130, 110, 200, 0.30); }
+.words { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }"""
 
 
 @dataclass(frozen=True)
@@ -143,13 +123,14 @@ def render(environments: Iterable[EnvironmentRecords], notes: Sequence[str], now
     sections = sorted(environments, key=lambda each: each.rank)
     late = [state for each in sections for state in each.schedules if state.is_overdue]
     head = [
+        "<h1>Records</h1>",
         *(f'<p class="overdue"><strong>OVERDUE</strong> {html.escape(state.sentence)}</p>' for state in late),
         *(f"<p>{html.escape(note)}</p>" for note in notes),
         f'<p class="note">As of {_moment(now)}. Each mark is a run, the newest first, and leads to its record.</p>',
         f'<ul class="legend" aria-label="Marks">{"".join(map(_legend, MARKS))}</ul>',
     ]
     body = "\n".join(line for each in sections for line in _section(each)) or "<p>There is no record yet.</p>"
-    return printable(_PAGE.format(title="Records" + (": overdue" if late else ""), head="\n".join(head), body=body))
+    return printable(whole_page("Records" + (": overdue" if late else ""), _STYLE, "\n".join(head), body))
 
 
 def _legend(ending: Ending) -> str:

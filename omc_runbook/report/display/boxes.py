@@ -1,4 +1,4 @@
-"""Parts of HTML that several displays have: a cell's style, a region that scrolls, and text as it stands."""
+"""Parts of HTML that several displays have: a cell's style, a region that scrolls, text as it stands, and a page."""
 
 from __future__ import annotations
 
@@ -21,3 +21,29 @@ def scrolling(name: str, content: str, style: str = SCROLLS) -> str:
 def preformatted(text: str) -> str:
     """A command, or lines, as they stand; "" for none."""
     return f'<pre style="{_PREFORMATTED}">{html.escape(text)}</pre>' if text else ""
+
+
+def whole_page(title: str, style: str, header: str, body: str) -> str:
+    """A page in one file: its title as text, its own style, and what is in its header and its main part."""
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{html.escape(title)}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ background: Canvas; color: CanvasText; font: 15px/1.55 system-ui, sans-serif; }}
+{style}
+</style>
+</head>
+<body>
+<header>
+{header}
+</header>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
