@@ -25,7 +25,7 @@ from omc_runbook.report import (
 )
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.boxes import CELL, scrolling
+from omc_runbook.report.display.boxes import CELL, folded, scrolling
 from omc_runbook.report.display.drawing import Picture
 from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Listing, commands_for
@@ -247,11 +247,8 @@ class FoldedTable(Table):
 
     def to_html(self) -> str:
         """Render the table as HTML, in HTML's <details> where it is long."""
-        shown = super().to_html()
-        if len(self.rows) <= UNFOLDED:
-            return shown
-        summary = html.escape(f"{self.title}: {len(self.rows)} rows")
-        return f'<details>\n<summary style="cursor: pointer">{summary}</summary>\n{shown}\n</details>'
+        shown, count = super().to_html(), len(self.rows)
+        return shown if count <= UNFOLDED else folded(f"{self.title}: {count} rows", shown)
 
 
 class Pictures:

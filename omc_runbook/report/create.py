@@ -24,7 +24,6 @@ ACTIONS: dict[str, Level] = {
     "a placeholder": "warning",
     "nothing yet": "quiet",
 }
-SEVERITIES: dict[str, Level] = {"error": "error", "warning": "warning", "info": "warning"}
 
 
 def plan(plan: CreatePlan, environment: Environment) -> Table:
@@ -60,7 +59,7 @@ def warnings(plan: CreatePlan) -> Listing:
         Entry(
             finding.check,
             finding.subject,
-            level=SEVERITIES[finding.severity],
+            level="error" if finding.severity == "error" else "warning",
             label=finding.severity if finding.is_problem else "warning",
             lead=f"{finding.title}.",
             lines=finding.evidence,

@@ -13,7 +13,7 @@ from omc_runbook.messages.recognition import recognise
 from omc_runbook.model.findings import Finding, check_ids
 from omc_runbook.report import drift, verify
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.collapsible import Collapsible
+from omc_runbook.report.display.group import Collapsible
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Level, level_of
 from omc_runbook.report.display.table import Table

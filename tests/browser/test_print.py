@@ -10,7 +10,7 @@ import pytest
 from omc_runbook.report.archive.record import STYLE
 from omc_runbook.report.audit import UNFOLDED, FoldedTable
 from omc_runbook.report.display.boxes import whole_page
-from omc_runbook.report.display.collapsible import Collapsible
+from omc_runbook.report.display.group import Collapsible
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.table import Table
 

@@ -54,15 +54,14 @@ class Banner(RichDisplay):
 
     def without(self, line: str) -> Banner:
         """The same banner without a line."""
-        shorter = Banner(self.style, "", tuple(each for each in self.lines if each != line))
-        shorter.headline = self.headline
-        return shorter
+        return self._with(tuple(each for each in self.lines if each != line))
 
     def with_lines(self, *lines: str) -> Banner:
         """The same banner with more lines below."""
-        longer = Banner(self.style, "", (*self.lines, *lines))
-        longer.headline = self.headline
-        return longer
+        return self._with((*self.lines, *lines))
+
+    def _with(self, lines: tuple[str, ...]) -> Banner:
+        return Banner(self.style, self.headline.removeprefix(_MARKS.get(self.style, "")), lines)
 
     def to_html(self) -> str:
         colour = "color: white; " if self.style == "production" else ""

@@ -18,6 +18,11 @@ def scrolling(name: str, content: str, style: str = SCROLLS) -> str:
     return f'<div style="{style}" role="group" aria-label="{html.escape(name)}" tabindex="0">{content}</div>'
 
 
+def folded(summary: str, content: str) -> str:
+    """HTML that opens at a click on its summary, as <details>, which GitHub folds too."""
+    return f'<details>\n<summary style="cursor: pointer">{html.escape(summary)}</summary>\n{content}\n</details>'
+
+
 def preformatted(text: str) -> str:
     """A command, or lines, as they stand; "" for none."""
     return f'<pre style="{_PREFORMATTED}">{html.escape(text)}</pre>' if text else ""

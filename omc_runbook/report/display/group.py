@@ -1,7 +1,10 @@
-"""Several displays, one below the other, shown as one."""
+"""Several displays, one below the other, shown as one; also folded under a summary."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from omc_runbook.report.display.boxes import folded
 from omc_runbook.report.display.rich_display import RichDisplay
 
 
@@ -16,3 +19,17 @@ class Group(RichDisplay):
 
     def to_text(self) -> str:
         return "\n\n".join(part.to_text() for part in self.parts)
+
+
+class Collapsible(Group):
+    """Displays that open at a click on the summary; as plain text they follow it."""
+
+    def __init__(self, summary: str, parts: Iterable[RichDisplay]) -> None:
+        super().__init__(*parts)
+        self.summary = summary
+
+    def to_html(self) -> str:
+        return folded(self.summary, super().to_html())
+
+    def to_text(self) -> str:
+        return f"{self.summary}\n\n{super().to_text()}"

@@ -21,8 +21,8 @@ from omc_runbook.report import verify
 from omc_runbook.report.archive import summary
 from omc_runbook.report.display import drawing
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.report.display.collapsible import Collapsible
 from omc_runbook.report.display.diff import Diffs, FileDiff
+from omc_runbook.report.display.group import Collapsible
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.progress import Bars
 from omc_runbook.report.display.rich_display import RichDisplay
