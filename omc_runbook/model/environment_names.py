@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import takewhile
 
 from omc_runbook.model.handover import CONFIRMED as PRODUCTION
 
@@ -100,11 +101,5 @@ def main_rank(service: str, variables: int) -> tuple[int, int, str]:
 def common_prefix(names: list[str]) -> str:
     """What several names begin with, in whole words, as in a-b of a-b-c and a-b/d; "" for fewer than two names."""
     words = [re.findall(r"[A-Za-z0-9]+|.", name) for name in names if name]
-    if len(words) < 2:
-        return ""
-    shared = []
-    for column in zip(*words, strict=False):
-        if len(set(column)) > 1:
-            break
-        shared.append(column[0])
-    return "".join(shared).strip("-_/.")
+    shared = takewhile(lambda column: len(set(column)) == 1, zip(*words, strict=False))
+    return "".join(column[0] for column in shared).strip("-_/.") if words[1:] else ""
