@@ -69,7 +69,11 @@ class LivesPlot(Picture):
 
     def to_text(self) -> str:
         """Render the lives as plain text: since when each key has had which value, oldest first."""
-        rows = [[key, _words(life), self._state_of(key, life)] for key, lives in self._lives.items() for life in lives]
+        rows = [
+            [key, _words(life), "replaced" if life.until else self._state(key)]
+            for key, lives in self._lives.items()
+            for life in lives
+        ]
         return Table("The values that each key had", ["key", "from, to", "rotation"], rows).to_text()
 
     def to_svg(self) -> str:
@@ -95,9 +99,6 @@ class LivesPlot(Picture):
         title = escape(on_one_line(f"{key}: {_words(life)}"))
         form = f'x="{start}" y="{y - 7}" width="{width}" height="14" fill="{colour}" opacity="{shade}"'
         return f"<rect {form}><title>{title}</title></rect>"
-
-    def _state_of(self, key: str, life: Life) -> str:
-        return "replaced" if life.until else self._state(key)
 
     def _state(self, key: str) -> AgeState:
         return age.judge(self.snapshot, self._ages[key]) if key in self._ages else "no limit"

@@ -59,24 +59,12 @@ class TimelineRow:
 
 
 class Timeline(Picture):
-    """When versions were created, deployments began and tasks started: a picture in Jupyter, else text."""
+    """When versions were created, deployments began and tasks started: a picture in Jupyter, else text.
+
+    It has a row for the secret, and one for each of `lines_of`.
+    """
 
     alt = ALT
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
-
-    def to_svg(self) -> str:
-        return _Plot(self.snapshot).to_svg()
-
-    def to_text(self) -> str:
-        """Render the timeline as plain text, oldest first."""
-        moments = sorted(_moments(self.snapshot), key=lambda moment: moment[0])
-        return "\n".join(f"{moment:%Y-%m-%d %H:%M:%S}  {on_one_line(what)}"[:WIDTH] for moment, what in moments)
-
-
-class _Plot:
-    """The timeline in pixels: a row for the secret, and one for each of `lines_of`."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot, self._lines = snapshot, tuple(lines_of(snapshot))
@@ -86,8 +74,12 @@ class _Plot:
         self._axis = TimeAxis(self._left, right, self._edge)
         self._foot = _TOP + _ROW * len(self._labels)
 
+    def to_text(self) -> str:
+        """Render the timeline as plain text, oldest first."""
+        moments = sorted(_moments(self._snapshot), key=lambda moment: moment[0])
+        return "\n".join(f"{moment:%Y-%m-%d %H:%M:%S}  {on_one_line(what)}"[:WIDTH] for moment, what in moments)
+
     def to_svg(self) -> str:
-        """All of it, with a title for who cannot see it."""
         height = self._foot + _BOTTOM
         taken = f"read on {self._snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC"
         parts = (
