@@ -311,10 +311,11 @@ def mask(outcome: Outcome) -> Outcome:
 def close(record: Record) -> None:
     """Make a record's files private and mask values left in them; raises CouldNotLook where a value remains."""
     for path in record.notebook, record.page, *record.table_files:
-        if scan.leaks(path):
-            scan.scrub(path)
-        path.chmod(0o600)
         leaks = scan.leaks(path)
+        if leaks:
+            scan.scrub(path)
+            leaks = scan.leaks(path)
+        path.chmod(0o600)
         if leaks:
             names = ", ".join(sorted({leak.name for leak in leaks}))
             raise CouldNotLook(f"{path.name} would contain the value of {names}: no record was kept; report this.")
