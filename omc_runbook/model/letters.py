@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 _LOOK_ALIKES = str.maketrans(
     "АВЕЅІЈКМНОРСТУХЗԌԚԜавеѕіјкмнорстухгԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαικνορτυχ‐‑‒–—−ˍ",
@@ -98,3 +99,9 @@ def _is_invisible(character: str) -> bool:
 def as_sentence(words: str) -> str:
     """Words as a sentence: with a capital letter and a full stop."""
     return f"{words[0].upper()}{words[1:]}."
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Names in a sentence, of which more than so many are counted."""
+    more = f" and {len(names) - most} more" if names[most:] else ""
+    return f"{', '.join(names[:most])}{more}"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from omc_runbook.aws.cloudtrail import Access
 from omc_runbook.checks.unusual_calls import UnusualCall, by_principal, find_unusual, history_of
+from omc_runbook.model.letters import listed
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.audit.state import Accesses
@@ -42,7 +43,6 @@ def _row(principal: str, calls: Sequence[Access], account: str) -> list[str]:
     """What one principal did, of calls that are sorted newest first."""
     done = [call for call in calls if not call.error]
     addresses = [*dict.fromkeys(call.address for call in calls if call.address)]
-    more = f" and {len(addresses) - MOST_ADDRESSES} more" if addresses[MOST_ADDRESSES:] else ""
     return [
         short_name(principal, account),
         calls[0].kind,
@@ -51,7 +51,7 @@ def _row(principal: str, calls: Sequence[Access], account: str) -> list[str]:
         str(len(calls) - len(done)),
         f"{calls[-1].time:%Y-%m-%d %H:%M}",
         f"{calls[0].time:%Y-%m-%d %H:%M}",
-        ", ".join(addresses[:MOST_ADDRESSES]) + more,
+        listed(addresses, MOST_ADDRESSES),
     ]
 
 

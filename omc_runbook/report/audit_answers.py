@@ -9,6 +9,7 @@ from omc_runbook.aws.cloudtrail import Access
 from omc_runbook.checks import age, alarm_routes, secret_access
 from omc_runbook.checks.secret_access import PrincipalAccess
 from omc_runbook.checks.unusual_calls import find_unusual, history_of
+from omc_runbook.model.letters import listed
 from omc_runbook.report import audit_exposure, audit_monitoring
 from omc_runbook.snapshot.audit.monitoring import READ
 from omc_runbook.snapshot.state import Snapshot
@@ -60,7 +61,7 @@ def who_can_read(snapshot: Snapshot) -> str:
 
 def _people(people: Sequence[PrincipalAccess]) -> str:
     names = [each.identity.name for each in people]
-    return f"{_count(len(names), 'person', 'people')} ({_listed(names)})" if names else "no person"
+    return f"{_count(len(names), 'person', 'people')} ({listed(names, NAMED)})" if names else "no person"
 
 
 def _used(snapshot: Snapshot, roles: Sequence[PrincipalAccess]) -> str:
@@ -109,9 +110,10 @@ def who_would_notice(snapshot: Snapshot) -> str:
     hears = sum(len(topic.confirmed) for topic in topics if topic)
     if not trails or not hears:
         return ""
-    alarms = _listed([f"{route.kind} {route.name}" for route in routes])
+    alarms = listed([f"{route.kind} {route.name}" for route in routes], NAMED)
     verb = "tells" if len(routes) == 1 else "tell"
-    return f"Each read is recorded by trail {_listed(trails)}, and {alarms} {verb} {_count(hears, 'subscriber')} of it."
+    recorded = f"Each read is recorded by trail {listed(trails, NAMED)}"
+    return f"{recorded}, and {alarms} {verb} {_count(hears, 'subscriber')} of it."
 
 
 def what_lies_open(snapshot: Snapshot) -> str:
@@ -124,11 +126,6 @@ def what_lies_open(snapshot: Snapshot) -> str:
 
 def _since(snapshot: Snapshot, begin: datetime) -> str:
     return f"in the last {_count(max((snapshot.taken - begin).days, 1), 'day')}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if names[NAMED:] else ""
-    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def _count(number: int, noun: str, plural: str = "") -> str:

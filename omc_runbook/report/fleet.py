@@ -18,6 +18,7 @@ from omc_runbook.model.findings import (
     check_ids,
     is_for_one,
 )
+from omc_runbook.model.letters import listed
 from omc_runbook.model.shell import command
 from omc_runbook.report.display.banner import Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing
@@ -354,5 +355,4 @@ def _labelled(revisions: Mapping[str, str]) -> list[str]:
 
 def _names(names: Sequence[str]) -> str:
     """Environments in a cell: their names, of many the first."""
-    shown = ", ".join(names[:NAMED])
-    return f"{shown} and {len(names) - NAMED} more" if names[NAMED:] else shown or "none"
+    return listed(names, NAMED) or "none"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from omc_runbook.changes.engine.result import ChangeResult, Plan
 from omc_runbook.model.errors import Interrupted, RunbookError, UsageError
 from omc_runbook.model.findings import REFUSED
+from omc_runbook.model.letters import listed
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.banner import Banner
@@ -72,15 +73,9 @@ def end_label(result: ChangeResult | None, proved: str, unproved: str = "") -> s
 
 def button_label(act: str, services: Sequence[str], environment: str) -> str:
     """What a button does, to what: "Write SECRET_KEY and redeploy backend, worker in staging"."""
-    redeploy = f"redeploy {shorten(services)}" if services else ""
+    redeploy = f"redeploy {listed(services, 3)}" if services else ""
     doing = " and ".join(filter(None, (act, redeploy)))
     return f"{doing[:1].upper()}{doing[1:]} in {environment}"
-
-
-def shorten(names: Sequence[str]) -> str:
-    """The names as a list, of which more than three are counted."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{', '.join(names[:3])}{more}"
 
 
 class Closing:

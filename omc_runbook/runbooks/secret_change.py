@@ -18,13 +18,14 @@ from omc_runbook.changes.values.sources import GENERATE, KEEP, OF_ROTATION, RENE
 from omc_runbook.checks import age, remedies
 from omc_runbook.model.errors import Interrupted, UsageError
 from omc_runbook.model.findings import Finding
+from omc_runbook.model.letters import listed
 from omc_runbook.model.parameters import split_names
 from omc_runbook.report import changes, verify
 from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.button import Choice
-from omc_runbook.runbooks.closing import Closing, Displays, button_label, end_label, shorten
+from omc_runbook.runbooks.closing import Closing, Displays, button_label, end_label
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.run import Run, diagnose
 from omc_runbook.snapshot.history import read_history
@@ -242,7 +243,7 @@ def closing(
     if on_failure == LEAVE:
         plan = replace(plan, blockers=())
     is_empty = plan.is_empty and not plan.consumers
-    keys = shorten([change.key for change in plan.changed])
+    keys = listed([change.key for change in plan.changed], 3)
     act = f"{'write' if source.new else 'put back'} {keys}" if keys else ""
     label = button_label(act, [service.name for service in plan.consumers], run.environment.name)
     after = partial(offers, run)

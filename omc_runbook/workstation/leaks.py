@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from omc_runbook.masking import shapes
 from omc_runbook.masking.search import ValueSearch
 from omc_runbook.model import regular_file
+from omc_runbook.model.letters import listed
 from omc_runbook.workstation import git
 from omc_runbook.workstation.git import Blob
 from omc_runbook.workstation.history import holds_values, parts
@@ -88,8 +89,7 @@ def search_files(root: Path, values: ValueSearch[Name], without: frozenset[str])
 
 def _unread(names: list[str]) -> Iterator[str]:
     if names:
-        more = f" and {len(names) - NAMED} more" if names[NAMED:] else ""
-        yield f"Files of the checkout could not be read: {', '.join(names[:NAMED])}{more}."
+        yield f"Files of the checkout could not be read: {listed(names, NAMED)}."
 
 
 def _list_files(root: Path) -> tuple[tuple[str, ...], str] | None:
