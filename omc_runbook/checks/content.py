@@ -156,7 +156,7 @@ def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def duplicate_key(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key occurs twice in the secret."""
-    document = snapshot.current.document if snapshot.current else None
+    document = snapshot.document
     for key in document.duplicates if document else ():
         facts = (f"{key} occurs more than once in the JSON; ECS takes the last.",)
         yield Evidence(key, facts, remedies.put_value(snapshot.environment.names), services_reading(snapshot, key))
@@ -333,7 +333,7 @@ def _absent(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
 
     The guide's own may be those of another application than the one that runs.
     """
-    document, keys = snapshot.current.document if snapshot.current else None, snapshot.environment.keys
+    document, keys = snapshot.document, snapshot.environment.keys
     definitions = [snapshot.definition(service.task_definition_arn) for service in snapshot.consumers]
     if document is None or not definitions or not all(definitions):
         return
@@ -443,7 +443,7 @@ def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
     """The values of two keys are swapped."""
-    document, environment = snapshot.current.document if snapshot.current else None, snapshot.environment
+    document, environment = snapshot.document, snapshot.environment
     by_form = exchanged(document, environment.keys) if document else ()
     for pair in _exchanged(snapshot):
         # Of values without a form, only the former version has the right order.
@@ -462,7 +462,7 @@ def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def address_differs(snapshot: Snapshot) -> Iterable[Evidence]:
     """The password in a URL differs from the key that has it."""
-    document = snapshot.current.document if snapshot.current else None
+    document = snapshot.document
     relevant = {member.key for member in _relevant_members(snapshot)}
     plain = plain_logins(snapshot)
     for mismatch in find_mismatches(document, snapshot.environment.keys, plain) if document else ():
@@ -646,7 +646,7 @@ def _is_guessed(snapshot: Snapshot, member: Member) -> bool:
 
 @once
 def _exchanged(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
-    document = snapshot.current.document if snapshot.current else None
+    document = snapshot.document
     previous = snapshot.contents.get(snapshot.secret.version_at(PREVIOUS)) if snapshot.secret else None
     created = {version.id: version.created for version in snapshot.versions}
     if previous and snapshot.current and previous.version_id in created and snapshot.current.version_id in created:
@@ -669,7 +669,7 @@ def _is_placeholder(snapshot: Snapshot, member: Member) -> bool:
 
 
 def _members(snapshot: Snapshot) -> tuple[Member, ...]:
-    document = snapshot.current.document if snapshot.current else None
+    document = snapshot.document
     return document.members if document else ()
 
 

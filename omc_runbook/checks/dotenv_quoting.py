@@ -135,7 +135,7 @@ def misread_names(workstation: Workstation) -> frozenset[str]:
 def in_odd_quotes(workstation: Workstation) -> Iterator[Binding]:
     """The lines whose value begins or ends with an odd character."""
     for binding in bindings_of(workstation):
-        value = binding.for_python or binding.for_compose
+        value = binding.value
         if value is not None and value.matches(LOOKALIKE):
             yield binding
 
@@ -160,7 +160,7 @@ def _cut_by_hash(workstation: Workstation) -> Iterator[Binding]:
     template = workstation.checkout.template
     for binding in bindings_of(workstation):
         entry = template.find(binding.name) if template else None
-        value = binding.for_python or binding.for_compose
+        value = binding.value
         # These are complete without the rest: a number, a word of configuration, the template's own value.
         is_whole = value is not None and (value.matches(WHOLE) or (entry is not None and value.same_as(entry.value)))
         if not binding.has_hash or (entry is not None and entry.has_inline_comment):

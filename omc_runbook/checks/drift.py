@@ -151,7 +151,7 @@ def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform's files have a reference that was not applied."""
-    document = snapshot.current.document if snapshot.current else None
+    document = snapshot.document
     apply = f"{_checkout(snapshot).program} {_chdir(snapshot)}apply"
     for row in variable_drifts(snapshot):
         changed = [c for c, key in row.declared.items() if key and row.defined.get(c, key) not in ("", key)]

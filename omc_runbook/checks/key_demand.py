@@ -144,7 +144,7 @@ def content_for(snapshot: Snapshot, demand: KeyDemand) -> Content | None:
 
 def exchanged_key(snapshot: Snapshot, reference: Reference) -> str:
     """The key in a reference that has it in the place of the stage; "" in any other."""
-    document = snapshot.current.document if snapshot.current else None
+    document = snapshot.document
     is_exchanged = document is not None and reference.stage in document.keys and reference.key not in document.keys
     return reference.stage if is_exchanged else ""
 

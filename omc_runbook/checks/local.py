@@ -248,7 +248,7 @@ def _values(workstation: Workstation) -> Iterator[tuple[str, Masked]]:
     """Each variable's value as the application gets it, by the name that the variable should have."""
     right, excluded = {binding.name: name for binding, name in miscased(workstation)}, misread_names(workstation)
     for binding in bindings_of(workstation):
-        value = binding.for_python or binding.for_compose
+        value = binding.value
         if value is not None and binding.name not in excluded:
             yield right.get(binding.name, binding.name), value
 
@@ -272,12 +272,10 @@ def missing_required(workstation: Workstation) -> Iterator[tuple[str, str]]:
     file = workstation.dotenv
     assert file
     excluded = {*file.hidden_names, *misread_names(workstation)}
-    miswritten = {
-        right for binding, right in miscased(workstation) if not is_blank(binding.for_python or binding.for_compose)
-    }
+    miswritten = {right for binding, right in miscased(workstation) if not is_blank(binding.value)}
     for name, why in workstation.required.items():
         binding = workstation.binding(name)
-        written = (binding.for_python or binding.for_compose) if binding else None
+        written = binding.value if binding else None
         if name in excluded or (binding is None and name in (*file.assigned_names, *file.first_words, *miswritten)):
             continue
         if is_blank(written):
@@ -321,7 +319,7 @@ def misspellings(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
         name for name in sorted(names) if name not in workstation.required and is_blank(workstation.value(name))
     ]
     for binding in workstation.dotenv.bindings:
-        if binding.name.casefold() not in folded and not is_blank(binding.for_python or binding.for_compose):
+        if binding.name.casefold() not in folded and not is_blank(binding.value):
             near = [name for name in empty if is_misspelling(name, binding.name)]
             near += [name for name in optional if is_slip(name, binding.name)]
             if near:

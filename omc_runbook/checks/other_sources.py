@@ -447,7 +447,7 @@ def _means(stop: Stop, key: str) -> bool:
 
 def _has_own(snapshot: Snapshot, demand: KeyDemand, key: str, stop: Stop) -> bool:
     """Whether the environment's own secret may be what the reason is about."""
-    document = snapshot.current.document if snapshot.current else None
+    document = snapshot.document
     if document is None:
         return True
     mine = {injection.reference.key for _, injection in snapshot.own_references(demand.definition)}

@@ -193,7 +193,7 @@ def partial_arn(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom names no key: the variable gets the whole JSON."""
-    document, environment = snapshot.current.document if snapshot.current else None, snapshot.environment
+    document, environment = snapshot.document, snapshot.environment
     variables = {variable_of(key, environment.keys) for key in document.keys} if document else set[str]()
     for demand, ref in _arns(snapshot):
         if ref.key or document is None:
@@ -364,7 +364,7 @@ def plain_secret(snapshot: Snapshot) -> Iterable[Evidence]:
 
 def move_into_secret(snapshot: Snapshot, container: str, variable: str) -> Remedy:
     """Move a plain variable into the secret."""
-    document = snapshot.current.document if snapshot.current else None
+    document = snapshot.document
     by_hand = remedies.advise(
         f"Give the secret {variable} with a new value, inject it by secrets[], and take it out of environment."
     )

@@ -81,7 +81,7 @@ def value_refused(snapshot: Snapshot) -> Iterable[Evidence]:
                     subject = keys.get(problem.variable) or problem.variable
                     refused.setdefault(subject, (stop, line, problem))
                     services.setdefault(subject, set()).add(stop.service.name)
-    document = snapshot.current.document if snapshot.current else None
+    document = snapshot.document
     for subject, (stop, line, problem) in refused.items():
         is_key = document is not None and document.get(subject) is not None
         plain = "" if is_key else f" {problem.variable} is a plain variable of its task definition, not of the secret."

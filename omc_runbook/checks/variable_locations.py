@@ -52,7 +52,7 @@ class VariableLocations:
         self.containers = tuple(self._in_force_name(each) for each in containers if not self._is_elsewhere(each))
         self.declared = dict(self._declared())
         """The same as `defined`, as Terraform's files have it."""
-        document = snapshot.current.document if snapshot.current else None
+        document = snapshot.document
         self.keys = frozenset(document.keys) if document else None
         """The keys of this environment's secret; None where they could not be read, or there is none."""
         others = snapshot.other_keys.items()

@@ -82,7 +82,7 @@ def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
         own: Severity | None = "info" if other.path.name.endswith(".local") else None
         for theirs in other.bindings:
             mine = workstation.dotenv.find(theirs.name) if workstation.dotenv else None
-            value = theirs.for_python or theirs.for_compose
+            value = theirs.value
             if mine and mine.for_python and value and not value.same_as(mine.for_python):
                 fact = f"{other.path}, line {theirs.line}, also sets {theirs.name}, and is read after the .env."
                 remedy = Remedy(f"Take {theirs.name} out of {other.path}, or out of {workstation.path}.")
@@ -260,7 +260,7 @@ def _is_encrypted_in_git(workstation: Workstation) -> bool:
     history, file = workstation.history, workstation.dotenv
     if history is None or file is None or file.path.name not in history.encrypted:
         return False
-    values = [(each.name, each.for_python or each.for_compose) for each in file.bindings]
+    values = [(each.name, each.value) for each in file.bindings]
     secrets = (value for name, value in values if value and (workstation.is_secret(name) or value.matches(LOGIN)))
     has_plain = any(map(is_value, secrets))
     return file.path.name in history.encrypted_by_git or not has_plain
@@ -271,7 +271,7 @@ def _values_in_history(workstation: Workstation) -> Iterator[tuple[str, Location
     history, file = workstation.history, workstation.dotenv
     keys = workstation.private_keys.bindings if workstation.private_keys else ()
     for binding in (*file.bindings, *keys) if history and file else ():
-        value, key = binding.for_python or binding.for_compose, workstation.key_of(binding.name)
+        value, key = binding.value, workstation.key_of(binding.name)
         is_issued = bool(key.generate or key.obtain_from) if key else workstation.is_secret(binding.name)
         if history and value is not None and is_issued and is_value(value):
             yield from ((binding.name, location) for location in history.find(value))

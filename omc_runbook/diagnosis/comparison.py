@@ -57,7 +57,7 @@ class RevisionDifference:
 
 def facts(snapshot: Snapshot, key: bytes) -> Facts:
     """The facts of a snapshot, with fingerprints under `key`."""
-    document, catalogue = snapshot.current.document if snapshot.current else None, snapshot.environment.keys
+    document, catalogue = snapshot.document, snapshot.environment.keys
     since = freshness.current_since(snapshot)
     prefix = f"{snapshot.environment.names.prefix}-"
     definitions = {each.name: snapshot.definition(each.task_definition_arn) for each in snapshot.consumers}

@@ -73,7 +73,7 @@ def _others(own: Environment) -> dict[str, str]:
 
 def keys(snapshot: Snapshot, chosen: str) -> Picker:
     """The keys that there are or should be."""
-    document = snapshot.current.document if snapshot.current else None
+    document = snapshot.document
     names = dict.fromkeys((*(document.keys if document else ()), *snapshot.environment.keys))
     return Picker("keys", chosen, {name: name for name in names}, is_list=True)
 

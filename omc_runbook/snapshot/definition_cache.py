@@ -176,7 +176,7 @@ def needed_whole(snapshot: Snapshot) -> set[str]:
 
     All of them, where the password in an address seems to be wrong: plain variables tell whether it is.
     """
-    document = snapshot.current.document if snapshot.current else None
+    document = snapshot.document
     if document and find_mismatches(document, snapshot.environment.keys, {}):
         return {*snapshot.task_definitions}
     arns = {task.task_definition_arn for task in snapshot.tasks if task.has_failed}

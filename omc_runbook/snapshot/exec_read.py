@@ -116,7 +116,7 @@ def _variables(snapshot: Snapshot, container: Container) -> dict[str, tuple[str,
 
     Variables of its plain environment are omitted: the task definition shows their values anyway.
     """
-    keys, document = snapshot.environment.keys, snapshot.current.document if snapshot.current else None
+    keys, document = snapshot.environment.keys, snapshot.document
     names = dict.fromkeys((*keys, *(document.keys if document else ())))
     variables: dict[str, tuple[str, Reference | None]] = {variable_of(key, keys): (key, None) for key in names}
     for injection in container.secrets:

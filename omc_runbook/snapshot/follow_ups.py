@@ -250,6 +250,6 @@ def _pinned(snapshot: Snapshot) -> set[str]:
 
 
 def _has_placeholder(snapshot: Snapshot) -> bool:
-    document, keys = snapshot.current.document if snapshot.current else None, snapshot.environment.keys
+    document, keys = snapshot.document, snapshot.environment.keys
     members = document.members if document else ()
     return any(is_stand_in(member.injected, member.key, keys.get(member.key)) for member in members)

@@ -357,7 +357,7 @@ def _families(snapshot: Snapshot) -> tuple[str, ...]:
 
     The main service's comes first.
     """
-    document = snapshot.current.document if snapshot.current else None
+    document = snapshot.document
     main = snapshot.environment.names.service
     consumers = sorted(snapshot.consumers, key=lambda service: service.name != main)
     definitions = [snapshot.definition(service.task_definition_arn) for service in consumers]

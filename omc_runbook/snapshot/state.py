@@ -18,6 +18,7 @@ from omc_runbook.aws.secretsmanager import CURRENT, Secret, Version
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.masking.document import Document
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.value_from import Reference, means_secret
@@ -135,6 +136,11 @@ class Snapshot:
     def current(self) -> Content | None:
         """What AWSCURRENT holds; None where there is no such version or it could not be read."""
         return self.contents.get(self.secret.version_at(CURRENT)) if self.secret else None
+
+    @property
+    def document(self) -> Document | None:
+        """The current version's document; None where there is no such version, or it is no JSON object."""
+        return self.current.document if self.current else None
 
     @cached_property
     def consumers(self) -> tuple[Service, ...]:

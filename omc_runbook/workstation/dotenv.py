@@ -79,6 +79,11 @@ class Binding:
     is_rejected: bool
     """Whether Compose rejects the file for a ${…} in it."""
 
+    @property
+    def value(self) -> Masked | None:
+        """Its value for Settings, else for a service."""
+        return self.for_python or self.for_compose
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dotenv:

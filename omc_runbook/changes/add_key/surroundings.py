@@ -193,7 +193,7 @@ def _initial_values(main: Snapshot, asked: Collection[str], checkout: Checkout, 
     values = [
         value for value in checkout.initial_values if any(applies_to(value.file, each, environments) for each in asked)
     ]
-    document = main.current.document if main.current else None
+    document = main.document
     present = document.keys if document else main.environment.keys
     entry = key.entry(main.environment.keys)
     own, unclear = find_own(values, present), [value for value in values if not value.keys]

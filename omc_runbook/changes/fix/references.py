@@ -104,7 +104,7 @@ def _correct_value_from(snapshot: Snapshot, demand: KeyDemand) -> str:
 def _key(snapshot: Snapshot, demand: KeyDemand) -> str:
     """The key in a reference, exact or similar, or else the one of its variable."""
     value_from, catalogue = demand.injection.reference, snapshot.environment.keys
-    document = snapshot.current.document if snapshot.current else None
+    document = snapshot.document
     keys = document.keys if document else tuple(catalogue)
     if key := exchanged_key(snapshot, value_from):
         return key

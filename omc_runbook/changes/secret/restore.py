@@ -52,7 +52,7 @@ def plan_restore(snapshot: Snapshot, history: VersionHistory, version: str = "")
             " To restore that one, give its id."
         )
         return _empty(snapshot, base, note, redeploy_stale=True)
-    target, current = _document(history, entry), snapshot.current.document if snapshot.current else None
+    target, current = _document(history, entry), snapshot.document
     origin = f"version {history.short(target_id)} of {entry.version.created:%Y-%m-%d %H:%M}"
     return make_plan(
         snapshot,
@@ -68,7 +68,7 @@ def plan_restore(snapshot: Snapshot, history: VersionHistory, version: str = "")
 
 
 def _empty(snapshot: Snapshot, base: str, *notes: str, redeploy_stale: bool = False) -> SecretPlan:
-    document = snapshot.current.document if snapshot.current else None
+    document = snapshot.document
     text = document.value if document else Masked("", "the secret")
     keys = document.keys if document else ()
     changes = tuple(change_of(snapshot, key, "unchanged") for key in keys)
