@@ -26,8 +26,6 @@ from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionHistory
 
-ALT = "The values that each key of the secret had, in time, and when their rotation is due"
-"""The alternative text of the picture."""
 LEVELS: dict[str, Level] = {
     "overdue": "warning",
     "perhaps overdue": "unknown",
@@ -59,7 +57,7 @@ def ages(snapshot: Snapshot) -> Table:
 class LivesPlot(Picture):
     """Each key's values in time, a bar for each value: a picture in Jupyter, else text."""
 
-    alt = ALT
+    alt = "The values that each key of the secret had, in time, and when their rotation is due"
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
@@ -91,7 +89,7 @@ class LivesPlot(Picture):
                 start, end = axis.x(life.since), axis.x(life.until or self.snapshot.taken)
                 parts.append(self._bar(key, life, y, start, max(end - start - 1, 1)))
         taken = f"read on {self.snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC"
-        return picture(ALT, foot + _BOTTOM, (*parts, label(RIGHT, foot + _BOTTOM - 8, taken, "end")))
+        return picture(self.alt, foot + _BOTTOM, (*parts, label(RIGHT, foot + _BOTTOM - 8, taken, "end")))
 
     def _bar(self, key: str, life: Life, y: int, start: int, width: int) -> str:
         colour = GREY if life.until else _COLOURS[self._state(key)]

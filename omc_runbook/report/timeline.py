@@ -40,8 +40,6 @@ LEGEND = {
 MOST_TASKS = 6
 """Beyond this many tasks of a service, tasks of one freshness share a row."""
 SHORTEST = timedelta(minutes=1)
-ALT = "Versions of the secret, deployments and tasks in time"
-"""The alternative text of the picture."""
 
 _TOP, _ROW, _BOTTOM = 30, 26, 50
 
@@ -64,7 +62,7 @@ class Timeline(Picture):
     It has a row for the secret, and one for each of `lines_of`.
     """
 
-    alt = ALT
+    alt = "Versions of the secret, deployments and tasks in time"
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot, self._lines = snapshot, tuple(lines_of(snapshot))
@@ -91,7 +89,7 @@ class Timeline(Picture):
             *self._versions(),
             label(RIGHT, height - 8, taken, "end"),
         )
-        return picture(ALT, height, parts)
+        return picture(self.alt, height, parts)
 
     def _x(self, moment: datetime) -> int:
         return self._axis.x(max(moment, self._left))
