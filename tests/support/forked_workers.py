@@ -22,6 +22,10 @@ import types
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
 
 MOST_BYTES = 1 << 20
 """The largest order: the arguments and variables of a worker."""
@@ -69,16 +73,32 @@ def start(arguments: Sequence[str]) -> Iterator[str]:
             server.stdin.close()
 
 
-def main(listener: socket.socket, arguments: list[str]) -> None:
-    """Collect the tests, then fork for each order; a relay ends with its worker, and the other way round."""
+class _Failures:
+    """Forgets each test module that could not be imported, for each worker to find what is wrong with it, and to tell.
+
+    With --import-mode=importlib pytest leaves such a module half made in sys.modules, and finds no error there again.
+    """
+
+    def pytest_exception_interact(self, node: pytest.Collector | pytest.Item) -> None:
+        for name, module in list(sys.modules.items()):
+            if getattr(module, "__file__", None) == str(node.path):
+                del sys.modules[name]
+
+
+def collect(arguments: Sequence[str]) -> int:
+    """Collect the tests with pytest's arguments, and so import them; returns pytest's exit code."""
     import pytest
 
+    return pytest.main([*arguments, "--collect-only", "-qq", "--numprocesses=0"], plugins=[_Failures()])
+
+
+def main(listener: socket.socket, arguments: list[str]) -> None:
+    """Collect the tests, then fork for each order; a relay ends with its worker, and the other way round."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     streams = [os.dup(number) for number in (1, 2)]
     for number in (1, 2):
         os.dup2(nowhere, number)
-    # What is wrong with a test module, each worker finds and tells.
-    pytest.main([*arguments, "--collect-only", "-qq", "--numprocesses=0"])
+    collect(arguments)
     for number, stream in zip((1, 2), streams, strict=True):
         os.dup2(stream, number)
     for number in (nowhere, *streams):

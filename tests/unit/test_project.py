@@ -505,6 +505,18 @@ def test_tests_have_their_places() -> None:
     assert not [path for path in FILES_OF_TESTS if path.name.startswith("test_") and "support" in path.parts]
 
 
+def test_a_test_module_that_cannot_be_imported_fails_the_run(tmp_path: Path) -> None:
+    """What the process that forks workers could not import is not there for them as a module without tests."""
+    broken = tmp_path / "test_broken.py"
+    broken.write_text("import nothing_there\n\ndef test_it(): pass\n")
+    twice = "import sys; from support.forked_workers import collect as c; c(sys.argv[1:]); exit(c(sys.argv[1:]))"
+    options = ["-c", "/dev/null", "--import-mode=importlib", "-p", "no:cacheprovider", str(broken)]
+    ended = subprocess.run(
+        [sys.executable, "-c", twice, *options], cwd=ROOT / "tests", check=False, capture_output=True, text=True
+    )
+    assert ended.returncode == pytest.ExitCode.INTERRUPTED, ended.stderr
+
+
 def test_every_module_is_linted() -> None:
     """make check passes over no folder."""
     listed = subprocess.run(
