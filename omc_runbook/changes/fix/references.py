@@ -39,9 +39,7 @@ def plan_corrections(
             continue
         for demand in matching:
             arn, after = demand.definition.arn, _correct_value_from(snapshot, demand)
-            edit = ReferenceEdit(
-                demand.container.name, demand.injection.variable, demand.injection.reference.text, after
-            )
+            edit = ReferenceEdit(demand.container.name, demand.variable, demand.reference.text, after)
             edits.setdefault(arn, [])
             edits[arn] += [] if edit in edits[arn] else [edit]
             because.setdefault(arn, [])
@@ -62,14 +60,14 @@ def _is_about(snapshot: Snapshot, finding: Finding, demand: KeyDemand) -> bool:
     if finding.check in REFERENCES:
         return finding.subject == demand.subject and demand.service.name in finding.services
     # If the catalogue has the referenced key, the secret is wrong, not the reference.
-    key = demand.injection.reference.key
+    key = demand.reference.key
     return key == finding.subject and key not in snapshot.environment.keys and _refers_well(snapshot, demand)
 
 
 def _refers_well(snapshot: Snapshot, demand: KeyDemand) -> bool:
     """Whether the variable's name confirms the secret's key that is similar to the referenced one."""
-    key = missing_keys(snapshot).get(demand.injection.reference.key, "")
-    return bool(key) and variable_of(key, snapshot.environment.keys) == demand.injection.variable
+    key = missing_keys(snapshot).get(demand.reference.key, "")
+    return bool(key) and variable_of(key, snapshot.environment.keys) == demand.variable
 
 
 def _why_not(snapshot: Snapshot, demand: KeyDemand) -> str:
@@ -91,7 +89,7 @@ def _why_not(snapshot: Snapshot, demand: KeyDemand) -> str:
     if foreign:
         return foreign
     if not _correct_value_from(snapshot, demand):
-        return f"No key of the secret is clearly the one for {demand.injection.variable}."
+        return f"No key of the secret is clearly the one for {demand.variable}."
     return ""
 
 
@@ -103,7 +101,7 @@ def _correct_value_from(snapshot: Snapshot, demand: KeyDemand) -> str:
 
 def _key(snapshot: Snapshot, demand: KeyDemand) -> str:
     """The key in a reference, exact or similar, or else the one of its variable."""
-    value_from, catalogue = demand.injection.reference, snapshot.environment.keys
+    value_from, catalogue = demand.reference, snapshot.environment.keys
     document = snapshot.document
     keys = document.keys if document else tuple(catalogue)
     if key := exchanged_key(snapshot, value_from):
@@ -115,6 +113,6 @@ def _key(snapshot: Snapshot, demand: KeyDemand) -> str:
             else value_from.key
         )
     named_keys = [part for part in dict.fromkeys(value_from.text.split(":")) if part in keys]
-    own_keys = [key for key in keys if variable_of(key, catalogue) == demand.injection.variable]
+    own_keys = [key for key in keys if variable_of(key, catalogue) == demand.variable]
     candidates = named_keys or own_keys
     return candidates[0] if len(candidates) == 1 else ""

@@ -322,7 +322,7 @@ def make_plan(
 def _pinned(snapshot: Snapshot, changed: Collection[str], version: str) -> Iterator[str]:
     """The references to changed keys that stay at a version, or a staging label, of their own."""
     for demand in secret_demands(snapshot):
-        reference = demand.injection.reference
+        reference = demand.reference
         is_of_change = reference.key in changed or (changed and not reference.key)
         if demand.in_force and is_of_change and reference.names_version and reference.version_id != version:
             yield demand.subject
@@ -342,9 +342,9 @@ def _lacks(snapshot: Snapshot, consumers: Sequence[Service], after: Document) ->
     lacking: dict[str, set[str]] = {}
     renewed = [service for service in consumers if not expected(service).is_over]
     for demand in secret_demands(snapshot):
-        key = demand.injection.reference.key
+        key = demand.reference.key
         is_lacking = demand.in_force and demand.service in renewed and key in missing_keys(snapshot)
-        if is_lacking and not demand.injection.reference.names_version and after.get(key) is None:
+        if is_lacking and not demand.reference.names_version and after.get(key) is None:
             lacking.setdefault(key, set()).add(demand.service.name)
     for key, services in lacking.items():
         yield (
