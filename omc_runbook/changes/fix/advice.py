@@ -7,14 +7,11 @@ from dataclasses import replace
 
 from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.changes.fix.plan import SINGLE_KEY, FixPlan
-from omc_runbook.changes.fix.steps import RestoreVersion
+from omc_runbook.changes.fix.steps import FIX, RestoreVersion
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.snapshot.state import Snapshot
-
-FIX = "troubleshoot"
-"""The runbook that plans fixes."""
 
 
 def follow(findings: Sequence[Finding], plan: FixPlan, snapshot: Snapshot) -> tuple[Finding, ...]:

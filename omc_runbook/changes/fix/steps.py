@@ -14,6 +14,9 @@ from omc_runbook.checks.definition_source import DefinitionSource
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy
 
+FIX = "troubleshoot"
+"""The runbook that plans fixes."""
+
 
 @dataclass(frozen=True)
 class RestoreSecret:
@@ -230,5 +233,5 @@ class UnfixedCause:
     def remedy(self) -> Remedy:
         """What a person does about it; this runbook is no remedy for what it does not fix."""
         own = self.finding.remedy
-        own = replace(own, runbook="", parameters={}) if own.runbook == "troubleshoot" else own
+        own = replace(own, runbook="", parameters={}) if own.runbook == FIX else own
         return own if self.way == NO_REMEDY else self.way
