@@ -157,9 +157,8 @@ def _cut_by_dollar(workstation: Workstation) -> Iterator[Binding]:
 
 def _cut_by_hash(workstation: Workstation) -> Iterator[Binding]:
     """The lines where the text after # belongs to the value: the template has no comment there."""
-    template = workstation.checkout.template
     for binding in bindings_of(workstation):
-        entry = template.find(binding.name) if template else None
+        entry = workstation.checkout.template_entry(binding.name)
         value = binding.value
         # These are complete without the rest: a number, a word of configuration, the template's own value.
         is_whole = value is not None and (value.matches(WHOLE) or (entry is not None and value.same_as(entry.value)))

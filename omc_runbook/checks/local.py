@@ -19,7 +19,6 @@ from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.placeholders import COMMAND, ENCRYPTED, SETTING
 from omc_runbook.model.secretive import is_secret
-from omc_runbook.repository.template import TemplateEntry
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_text_of_value, is_value
@@ -47,7 +46,7 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for name, doubt in doubtful_required(workstation):
         yield Uncertain(name, (f"{name} has no value, and whether Settings needs one is unknown: {doubt}.",))
     for name, why in missing_required(workstation):
-        key, entry = workstation.key_of(name), _entry(workstation, name)
+        key, entry = workstation.key_of(name), workstation.checkout.template_entry(name)
         source = (key.obtain_from if key else "") or (entry.obtain_from if entry else "")
         state = "is empty" if workstation.binding(name) else "is not in the file"
         get = f"Get it from {source}, and write" if source else "Write"
@@ -382,14 +381,9 @@ def _is_elsewhere(workstation: Workstation) -> bool:
     return takes_empty or not is_blank(value)
 
 
-def _entry(workstation: Workstation, name: str) -> TemplateEntry | None:
-    template = workstation.checkout.template
-    return template.find(name) if template else None
-
-
 def _source(workstation: Workstation, name: str) -> str:
     """local_setup's values_from for a variable; "" where it generates the value or the template has it."""
-    key, entry = workstation.key_of(name), _entry(workstation, name)
+    key, entry = workstation.key_of(name), workstation.checkout.template_entry(name)
     is_there = workstation.binding(name) is None and entry is not None and is_text_of_value(entry.value)
     return "" if is_there or (key and key.generate) else "file:PATH"
 

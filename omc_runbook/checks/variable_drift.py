@@ -101,7 +101,11 @@ def _variables(locations: VariableLocations) -> Iterator[str]:
     for entry in template.entries if template else ():
         if locations.is_secret(entry.name) and not entry.commented_out and not is_of_others(entry.name):
             yield entry.name
-    yield from (name for name in (compose.required if compose and template else ()) if locations.entry(name) is None)
+    yield from (
+        name
+        for name in (compose.required if compose and template else ())
+        if locations.checkout.template_entry(name) is None
+    )
 
 
 def _row(locations: VariableLocations, variable: str) -> VariableDrift:
@@ -204,7 +208,7 @@ def _unsure(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
 
 def _is_for_compose(locations: VariableLocations, row: VariableDrift) -> bool:
     """Whether the application's service in Compose lacks a variable that it should have."""
-    entry = locations.entry(row.variable)
+    entry = locations.checkout.template_entry(row.variable)
     is_expected = bool(row.variable in locations.required or row.doubt) or (
         row.is_injected and entry is not None and not entry.commented_out
     )

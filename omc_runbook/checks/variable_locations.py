@@ -13,7 +13,6 @@ from omc_runbook.model.secretive import is_frontend, is_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.compose import ComposeService
 from omc_runbook.repository.settings_source import Field
-from omc_runbook.repository.template import TemplateEntry
 from omc_runbook.repository.variable_lists import ENV, VariableList
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
@@ -154,13 +153,9 @@ class VariableLocations:
         keys = (key for name, key in self.catalogue.items() if variable_of(name, self.catalogue) == variable)
         return is_secret(variable, next(keys, None))
 
-    def entry(self, variable: str) -> TemplateEntry | None:
-        """The template's line for a variable."""
-        return self.checkout.template.find(variable) if self.checkout.template else None
-
     def in_template(self, variable: str) -> str:
         """How the template has it: "", "set", "empty" or "optional"."""
-        entry = self.entry(variable)
+        entry = self.checkout.template_entry(variable)
         if entry is None:
             return ""
         return "optional" if entry.optional else "set" if entry.value else "empty"
@@ -252,7 +247,9 @@ class VariableLocations:
         names = {name for _, name in (*self.defined, *self.declared, *self.foreign)}
         names |= {each.variable for each in checkout.environment_reads}
         names |= checkout.reads | checkout.application_reads | checkout.other_reads
-        return variable in names or self.in_settings(variable) != "" or self.entry(variable) is not None
+        return (
+            variable in names or self.in_settings(variable) != "" or self.checkout.template_entry(variable) is not None
+        )
 
     def is_provided(self, variable: str) -> bool:
         """Whether any location has it: files of the checkout, task definitions, or a key of a secret."""
@@ -265,7 +262,7 @@ class VariableLocations:
         lists = (name for each in checkout.compose_lists for name in each.variables)
         everything = {*listed, *plain, *declared, *injected, *lists, *map(self.variable, keys), *keys}
         everything |= checkout.environment_sets | checkout.workflows.variables
-        is_read = checkout.settings.find(variable) is not None or self.entry(variable) is not None
+        is_read = checkout.settings.find(variable) is not None or self.checkout.template_entry(variable) is not None
         return is_read or variable in everything
 
     def plainly(self, variable: str) -> frozenset[str]:
@@ -309,7 +306,10 @@ class VariableLocations:
     def used(self, field: Field) -> str:
         variables = {variable for _, variable in (*self.defined, *self.declared)}
         variables |= {name for container in self.containers for name in container.environment}
-        return next((name for name in field.variables if name in variables or self.entry(name)), field.variables[0])
+        return next(
+            (name for name in field.variables if name in variables or self.checkout.template_entry(name)),
+            field.variables[0],
+        )
 
 
 @once

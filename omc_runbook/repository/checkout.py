@@ -20,7 +20,7 @@ from omc_runbook.repository.readers import (
 )
 from omc_runbook.repository.settings import read_settings
 from omc_runbook.repository.settings_source import SettingsSource
-from omc_runbook.repository.template import Template, find_template_of, parse_template
+from omc_runbook.repository.template import Template, TemplateEntry, find_template_of, parse_template
 from omc_runbook.repository.url_parts import find_raw_parts
 from omc_runbook.repository.variable_lists import VariableList, read_compose_lists, read_file
 from omc_runbook.repository.variable_lists_edit import add_variable
@@ -67,6 +67,10 @@ class Checkout:
     def reads(self) -> frozenset[str]:
         """Every variable that Settings read, under each of its names."""
         return frozenset(name for each in self.settings.fields for name in each.variables)
+
+    def template_entry(self, variable: str) -> TemplateEntry | None:
+        """The template's line for a variable; None without a template, or without a line."""
+        return self.template.find(variable) if self.template else None
 
     def lists_with(self, variables: Collection[str]) -> tuple[VariableList, ...]:
         """The lists in workflows and Compose files that give an application one of these variables.

@@ -188,8 +188,7 @@ class Workstation:
 
     def _chosen(self, chooser: str, options: Iterable[str], values: Mapping[str, Masked]) -> str | None:
         """Which of some values a variable has; "" for none of them, None where its value is unknown."""
-        field, template = self.checkout.settings.find(chooser), self.checkout.template
-        entry = template.find(chooser) if template else None
+        field, entry = self.checkout.settings.find(chooser), self.checkout.template_entry(chooser)
         own = self.value(self.dotenv_name(chooser))
         mine = values.get(chooser) if own is None or is_blank(own) else own
         default = field.default if field else ""
@@ -215,11 +214,11 @@ class Workstation:
 
     def dotenv_name(self, variable: str) -> str:
         """The .env's variable that fills the same field of Settings, else the template's; `variable` without one."""
-        field, template = self.checkout.settings.find(variable), self.checkout.template
+        field = self.checkout.settings.find(variable)
         if field is None or variable in field.nested:
             return variable
         names = [each for each in field.variables if each not in field.nested]
-        entries = [entry for each in (variable, *names) if template and (entry := template.find(each))]
+        entries = filter(None, map(self.checkout.template_entry, (variable, *names)))
         offered = [entry.name for entry in sorted(entries, key=lambda entry: entry.commented_out)]
         return next((each for each in names if self.binding(each)), next(iter(offered), variable))
 

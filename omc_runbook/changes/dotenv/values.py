@@ -140,8 +140,7 @@ def _public_secrets(workstation: Workstation, present: Mapping[str, str], added_
 
 def _generate(workstation: Workstation, name: str, text: str) -> NewValue | None:
     """A generated value, where the catalogue or the template allows it, or for a template's default."""
-    key, template = workstation.key_of(name), workstation.checkout.template
-    entry = template.find(name) if template else None
+    key, entry = workstation.key_of(name), workstation.checkout.template_entry(name)
     is_in_url = (key is not None and key.in_url) or name in workstation.url_variables
     kind = "" if key is None else "urlsafe-32" if is_in_url and key.generate else key.generate
     if kind:
@@ -188,7 +187,6 @@ def _prompt(workstation: Workstation, names: Collection[str]) -> dict[str, NewVa
 
 
 def _missing_variable(workstation: Workstation, name: str, reason: str) -> MissingVariable:
-    key, template = workstation.key_of(name), workstation.checkout.template
-    entry = template.find(name) if template else None
+    key, entry = workstation.key_of(name), workstation.checkout.template_entry(name)
     description = (key.description if key else "") or (entry.description if entry else "") or reason
     return MissingVariable(name, description, (key.obtain_from if key else "") or (entry.obtain_from if entry else ""))
