@@ -44,7 +44,7 @@ class AlarmRoute:
 
 def routes_of(snapshot: Snapshot) -> tuple[AlarmRoute, ...]:
     """Every route of what an audit read."""
-    monitoring = snapshot.audit.monitoring if snapshot.audit else None
+    monitoring = snapshot.audit.monitoring
     if monitoring is None:
         return ()
     return (*_of_filters(snapshot, monitoring), *_of_rules(snapshot, monitoring))

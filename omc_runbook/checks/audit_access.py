@@ -156,7 +156,7 @@ def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A principal may read the secret and never does."""
     found, access = _identities(snapshot), secret_access.of(snapshot)
     execution = snapshot.execution_roles
-    days = max(UNUSED_DAYS, snapshot.audit.days if snapshot.audit else 0)
+    days = max(UNUSED_DAYS, snapshot.audit.days)
     since = snapshot.taken - timedelta(days=days)
     for each in access.readers if found else ():
         identity = each.identity
@@ -428,7 +428,7 @@ def _is_for_administrators(steps: Sequence[Assumption]) -> bool:
 
 
 def _identities(snapshot: Snapshot) -> Identities | None:
-    return snapshot.audit.identities if snapshot.audit else None
+    return snapshot.audit.identities
 
 
 def _wide_statements(snapshot: Snapshot, identity: Identity, policy: PolicyDocument) -> Iterator[tuple[str, list[str]]]:

@@ -65,7 +65,7 @@ def key_due_soon(snapshot: Snapshot) -> Iterable[Evidence]:
 def rotation_not_real(snapshot: Snapshot) -> Iterable[Evidence]:
     """A rotation succeeded without renewing any value."""
     secret, audit = snapshot.secret, snapshot.audit
-    if not (secret and secret.rotated and audit and audit.history):
+    if not (secret and secret.rotated and audit.history):
         return
     ages = age.ages(snapshot, audit.history)
     newest = max((each.since for each in ages), default=None)
@@ -108,7 +108,7 @@ def _log_of(function: str) -> Iterator[str]:
 
 
 def _in_state(snapshot: Snapshot, state: AgeState) -> Iterator[Age]:
-    history = snapshot.audit.history if snapshot.audit else None
+    history = snapshot.audit.history
     for each in age.ages(snapshot, history) if history else ():
         if age.judge(snapshot, each) == state:
             yield each

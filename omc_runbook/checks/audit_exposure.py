@@ -149,7 +149,7 @@ def _place(names: Names | None) -> tuple[str, str] | None:
 
 
 def _exposure(snapshot: Snapshot) -> Exposure:
-    exposure = snapshot.audit.exposure if snapshot.audit else None
+    exposure = snapshot.audit.exposure
     return exposure or Exposure(definitions=Search(), logs=Search(), files=None, history=None)
 
 

@@ -52,7 +52,7 @@ def no_deletion_guard(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def key_not_rotated(snapshot: Snapshot) -> Iterable[Evidence]:
     """The KMS key of the secret does not rotate."""
-    key, lifecycle = snapshot.kms_key, snapshot.audit.lifecycle if snapshot.audit else None
+    key, lifecycle = snapshot.kms_key, snapshot.audit.lifecycle
     rotation = lifecycle.key_rotation if lifecycle else None
     if key and key.state == "Enabled" and rotation and not rotation.is_enabled:
         fact = f"GetKeyRotationStatus: KeyRotationEnabled is false for {key.arn}, which encrypts the secret."
@@ -67,7 +67,7 @@ def key_not_rotated(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def rotation_broken(snapshot: Snapshot) -> Iterable[Evidence]:
     """Automatic rotation is on and cannot run."""
-    secret, lifecycle = snapshot.secret, snapshot.audit.lifecycle if snapshot.audit else None
+    secret, lifecycle = snapshot.secret, snapshot.audit.lifecycle
     function = lifecycle.rotation_function if lifecycle else None
     if not (secret and secret.rotates):
         return
@@ -154,7 +154,7 @@ def is_guarded(snapshot: Snapshot) -> bool:
 
 def missing_tags(snapshot: Snapshot) -> tuple[str, ...]:
     """The tags that each other secret of the project has, and this one lacks."""
-    secret, listed = snapshot.secret, snapshot.audit.project_secrets if snapshot.audit else ()
+    secret, listed = snapshot.secret, snapshot.audit.project_secrets
     others = [{*each.tags} for each in listed if secret and each.arn != secret.arn and not each.owning_service]
     if secret is None or len(others) < FEWEST_OTHERS:
         return ()

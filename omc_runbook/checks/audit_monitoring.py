@@ -160,7 +160,7 @@ def alarm_to_nobody(snapshot: Snapshot) -> Iterator[Answer]:
 
 
 def _trails(snapshot: Snapshot) -> tuple[Trail, ...]:
-    monitoring = snapshot.audit.monitoring if snapshot.audit else None
+    monitoring = snapshot.audit.monitoring
     return monitoring.trails if monitoring else ()
 
 
@@ -176,7 +176,7 @@ def _best(snapshot: Snapshot) -> tuple[Trail, ...]:
 
 def _is_read(snapshot: Snapshot) -> bool:
     """Whether everything that could tell somebody was read, so that its absence says something."""
-    return bool(snapshot.audit and snapshot.audit.monitoring) and not {TRAILS, GAP}.intersection(snapshot.gaps)
+    return bool(snapshot.audit.monitoring) and not {TRAILS, GAP}.intersection(snapshot.gaps)
 
 
 def _matching(snapshot: Snapshot) -> tuple[AlarmRoute, ...]:

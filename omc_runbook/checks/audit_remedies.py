@@ -229,7 +229,7 @@ def topic_policy(topic: str) -> Mapping[str, Any]:
 
 def trail_with_group(snapshot: Snapshot) -> Trail | None:
     """The trail of this account that sends its events to a log group; None where none does."""
-    monitoring = snapshot.audit.monitoring if snapshot.audit else None
+    monitoring = snapshot.audit.monitoring
     trails = monitoring.trails if monitoring else ()
     return next((trail for trail in trails if trail.log_group and _is_own(snapshot, trail)), None)
 
@@ -250,7 +250,7 @@ def switch_on(route: AlarmRoute) -> Remedy:
 
 def subscribe(snapshot: Snapshot, route: AlarmRoute) -> Remedy:
     """Subscribe an address to the route's topic, which is created where it is gone, or let the route publish to it."""
-    monitoring = snapshot.audit.monitoring if snapshot.audit else None
+    monitoring = snapshot.audit.monitoring
     service = RULES if route.kind == "rule" else ALARMS
     for arn in route.targets:
         found = monitoring.topics.get(arn) if monitoring else None

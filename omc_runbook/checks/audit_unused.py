@@ -113,7 +113,7 @@ def unused_secrets(snapshot: Snapshot) -> Iterator[ListedSecret]:
         for _, injection in definition.references
     ]
     named = {each.source for each in references} | {each.secret_name for each in references}
-    for each in snapshot.audit.project_secrets if snapshot.audit else ():
+    for each in snapshot.audit.project_secrets:
         is_own = each.name.startswith(environment.names.prefix) and not {each.name, each.arn} & known
         is_referenced = each.arn in named or each.name in named or each.arn.rpartition(":")[2] in named
         is_recent = (each.created or snapshot.taken) > before or (each.accessed is not None and each.accessed > before)

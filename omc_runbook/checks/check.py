@@ -158,7 +158,7 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     if any(need in ALL_OR_NOTHING and need in snapshot.gaps for need in check.needs):
         return (unknown(evidence=gaps),)
     skip = _skip_of(check, snapshot)
-    if skip and snapshot.audit and skip.is_fault:
+    if skip and snapshot.audit.days and skip.is_fault:
         # An audit does not run the checks that find this fault.
         return (unknown(evidence=(skip.reason,)),)
     if skip and not skip.may_find:
@@ -213,7 +213,7 @@ def _skip_of(check: Check, snapshot: Snapshot) -> _Skip | None:
     if snapshot.workstation and check.family == LOCAL:
         reason = _local_skip_reason(check, snapshot.workstation)
         return _Skip(reason) if reason else None
-    if TRAIL in check.needs and snapshot.audit and snapshot.audit.monitoring and not snapshot.audit.monitoring.trails:
+    if TRAIL in check.needs and snapshot.audit.monitoring and not snapshot.audit.monitoring.trails:
         return _Skip("There is no trail to check.") if "trails" not in snapshot.gaps else None
     consumers = snapshot.consumers if "network" in check.needs else ()
     if consumers and all(service.reads_by_instance for service in consumers):
@@ -224,7 +224,7 @@ def _skip_of(check: Check, snapshot: Snapshot) -> _Skip | None:
         return _Skip(f"{names.secret} has no current version that can be read.")
     if {CHECKOUT, GIT}.intersection(check.needs) and snapshot.checkout is None:
         return _Skip("No repository was named: its files were not searched.")
-    if GIT in check.needs and snapshot.audit and snapshot.audit.exposure and snapshot.audit.exposure.history is None:
+    if GIT in check.needs and snapshot.audit.exposure and snapshot.audit.exposure.history is None:
         return _Skip("The repository is in no work tree of git: it has no history to search.")
     if DOCUMENT in check.needs and snapshot.current and snapshot.current.document is None:
         reason = f"The current version of {names.secret} is not a JSON object: it has no keys to check."

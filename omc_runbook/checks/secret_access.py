@@ -215,7 +215,7 @@ def task_roles(snapshot: Snapshot) -> frozenset[str]:
 @once
 def of(snapshot: Snapshot) -> SecretAccess:
     """Who may do what with the snapshot's secret; nobody where the identities or the secret were not read."""
-    found = snapshot.audit.identities if snapshot.audit else None
+    found = snapshot.audit.identities
     if found is None or snapshot.secret is None:
         return SecretAccess()
     judge = secret_calls.judge_of(snapshot, found)

@@ -58,7 +58,7 @@ class CallHistory:
     @cached_property
     def recent_since(self) -> datetime:
         """Where the recent part begins."""
-        days = timedelta(days=self.snapshot.audit.days if self.snapshot.audit else 0)
+        days = timedelta(days=self.snapshot.audit.days)
         return self.snapshot.taken - min(RECENT, days / 2)
 
     @cached_property
@@ -111,7 +111,7 @@ class CallHistory:
 @once
 def history_of(snapshot: Snapshot) -> CallHistory | None:
     """The calls that an audit read; None where they were not read."""
-    accesses = snapshot.audit.accesses if snapshot.audit else None
+    accesses = snapshot.audit.accesses
     return CallHistory(snapshot, accesses) if accesses else None
 
 

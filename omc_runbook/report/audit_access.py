@@ -28,7 +28,7 @@ def readers(snapshot: Snapshot) -> Table:
 
     Administrators are below the others. Without identities the table is empty.
     """
-    found = snapshot.audit.identities if snapshot.audit else None
+    found = snapshot.audit.identities
     access = secret_access.of(snapshot)
     rows = [_reader(snapshot, found, each) for each in (*access.readers, *access.unjudged)] if found else []
     rows += [_by_label(each) for each in access.principals if each.labels]
@@ -44,7 +44,7 @@ def readers(snapshot: Snapshot) -> Table:
 
 def writers(snapshot: Snapshot) -> Table:
     """A row for each principal that may change the secret, its policy or its key's, or run tasks with its role."""
-    found = snapshot.audit.identities if snapshot.audit else None
+    found = snapshot.audit.identities
     access = secret_access.of(snapshot)
     rows = [
         [

@@ -69,7 +69,7 @@ def changes_log(snapshot: Snapshot) -> Table:
     """Each call that changed the secret, its labels or its policy, newest first."""
     title = f"Who changed {snapshot.secret_name}"
     columns = ["time (UTC)", "call", "principal", "session", "address", "program", "MFA", "result"]
-    found = snapshot.audit.accesses if snapshot.audit else None
+    found = snapshot.audit.accesses
     if found is None:
         return Table(title, columns, [], empty=_UNREAD)
     changes = [call for call in found.calls if not call.is_read]

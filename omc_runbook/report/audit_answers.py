@@ -20,7 +20,7 @@ NAMED = 2
 
 def how_old(snapshot: Snapshot) -> str:
     """How old the oldest value with a limit is, and when the next rotation is due."""
-    history = snapshot.audit.history if snapshot.audit else None
+    history = snapshot.audit.history
     ages = age.ages(snapshot, history) if history else ()
     limited = sorted((each for each in ages if age.judge(snapshot, each) != "no limit"), key=lambda each: each.since)
     if not limited:
@@ -35,7 +35,7 @@ def how_old(snapshot: Snapshot) -> str:
 
 def who_can_read(snapshot: Snapshot) -> str:
     """Which people, roles, administrators and outsiders can read the secret, and how many of them lately did."""
-    found = snapshot.audit.identities if snapshot.audit else None
+    found = snapshot.audit.identities
     if found is None or snapshot.secret is None:
         return ""
     access = secret_access.of(snapshot)
@@ -101,7 +101,7 @@ def _times(calls: Sequence[Access]) -> str:
 
 def who_would_notice(snapshot: Snapshot) -> str:
     """Which trails record a read of the secret, and which alarms tell somebody who hears."""
-    found = snapshot.audit.monitoring if snapshot.audit else None
+    found = snapshot.audit.monitoring
     if found is None:
         return ""
     trails = [trail.name for trail in found.trails if trail.is_logging and trail.takes(READ)]
@@ -118,7 +118,7 @@ def who_would_notice(snapshot: Snapshot) -> str:
 
 def what_lies_open(snapshot: Snapshot) -> str:
     """That no value was found, and where it was searched for."""
-    found = snapshot.audit.exposure if snapshot.audit else None
+    found = snapshot.audit.exposure
     if found is None or audit_exposure.count(found):
         return ""
     return f"No value of the secret was found. {audit_exposure.searched(found)}"

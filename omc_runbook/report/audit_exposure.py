@@ -15,7 +15,7 @@ _LEVELS: dict[str, Level] = {PRESENT: "error", FORMER: "warning", OTHER: "warnin
 
 def exposure(snapshot: Snapshot) -> Table:
     """Where values of the secret stand in the open; below it, how much was searched."""
-    found = snapshot.audit.exposure if snapshot.audit else None
+    found = snapshot.audit.exposure
     if found is None:
         return Table("What lies open", ["key", "what", "where", "place"], [], empty="Nothing was searched.")
     rows = [row for kind, search in _searches(found) for row in _rows(kind, search)]

@@ -53,7 +53,7 @@ def _replication(snapshot: Snapshot) -> tuple[str, str, str, str]:
 
 
 def _key(snapshot: Snapshot) -> tuple[str, str, str, str]:
-    key, part = snapshot.kms_key, snapshot.audit.lifecycle if snapshot.audit else None
+    key, part = snapshot.kms_key, snapshot.audit.lifecycle
     if (snapshot.secret and not snapshot.secret.kms_key_id) or (key and key.manager == "AWS"):
         return "KMS key", _GOOD, "the AWS managed key, which AWS renews every year", "DescribeSecret"
     rotation = part.key_rotation if part else None
@@ -65,7 +65,7 @@ def _key(snapshot: Snapshot) -> tuple[str, str, str, str]:
 
 
 def _rotation(snapshot: Snapshot) -> tuple[str, str, str, str]:
-    secret, part = snapshot.secret, snapshot.audit.lifecycle if snapshot.audit else None
+    secret, part = snapshot.secret, snapshot.audit.lifecycle
     if not (secret and secret.rotates):
         return "automatic rotation", _PLAIN, "off: by runbook or by hand", "DescribeSecret"
     function = part.rotation_function if part else None

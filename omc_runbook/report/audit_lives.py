@@ -131,5 +131,5 @@ def _words(life: Life) -> str:
 
 
 def _history(snapshot: Snapshot) -> VersionHistory:
-    history = snapshot.audit.history if snapshot.audit else None
+    history = snapshot.audit.history
     return history or VersionHistory(())

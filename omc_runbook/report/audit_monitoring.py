@@ -22,7 +22,7 @@ def monitoring(snapshot: Snapshot) -> Table:
     """Each trail, and each alarm or rule that matches a read of the secret, and where it ends."""
     title = f"Who would notice a read of {snapshot.secret_name}"
     columns = ["what", "name", "works", "details"]
-    found = snapshot.audit.monitoring if snapshot.audit else None
+    found = snapshot.audit.monitoring
     if found is None:
         return Table(title, columns, [], empty="Trails and alarms were not read.")
     rows = [["trail", trail.name, WORDS[trail.is_logging], _of_trail(trail)] for trail in found.trails]
@@ -60,7 +60,7 @@ def _of_route(route: AlarmRoute) -> str:
 
 def missing(snapshot: Snapshot) -> Listing:
     """What is missing for somebody to notice a read, as Terraform and as commands; nothing where somebody would."""
-    found = snapshot.audit.monitoring if snapshot.audit else None
+    found = snapshot.audit.monitoring
     title = "What is missing for somebody to notice"
     if found is None:
         return Listing(title, [], empty="Trails and alarms were not read.")

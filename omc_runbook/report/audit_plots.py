@@ -82,7 +82,7 @@ class AccessTimeline(Picture):
     def __init__(self, snapshot: Snapshot) -> None:
         self.calls = _calls(snapshot)
         self.unusual = frozenset(each.principal for each in find_unusual(snapshot))
-        days = snapshot.audit.accesses.since if snapshot.audit and snapshot.audit.accesses else snapshot.taken
+        days = snapshot.audit.accesses.since if snapshot.audit.accesses else snapshot.taken
         self._left, self._right = days, snapshot.taken
 
     def to_svg(self) -> str:
@@ -123,7 +123,7 @@ class AccessTimeline(Picture):
 
 
 def _calls(snapshot: Snapshot) -> tuple[Access, ...]:
-    accesses = snapshot.audit.accesses if snapshot.audit else None
+    accesses = snapshot.audit.accesses
     return accesses.calls if accesses else ()
 
 

@@ -118,8 +118,8 @@ class Snapshot:
     """What the checkout's Terraform files say; read only with a repository, where a service has no tasks on purpose."""
     log_lines: Mapping[str, tuple[str, ...]] | None = None
     """Sentences with the last log lines of failed tasks, by task id; None where logs were not read."""
-    audit: Audit | None = None
-    """What only an audit reads; None where it was not read."""
+    audit: Audit = field(default_factory=Audit)
+    """What only an audit reads."""
 
     @property
     def account(self) -> str:

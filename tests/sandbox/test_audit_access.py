@@ -149,7 +149,7 @@ def test_without_the_secret_everybody_is_read_and_nobody_judged(world: World) ->
     """Who may not describe the secret gets the account's identities, and each check is unknown."""
     refuse(world, "secretsmanager:DescribeSecret")
     snapshot = look()
-    assert snapshot.audit and snapshot.audit.identities and snapshot.audit.identities.identities
+    assert snapshot.audit.identities and snapshot.audit.identities.identities
     assert set(findings(snapshot, "unknown")) == {check.id for check in checks_of(audit_access)}
 
 
@@ -169,7 +169,7 @@ def test_functions_with_a_role_that_reads_are_a_way_in(world: World) -> None:
     world.iam.put_user_policy(UserName=access_faults.PERSON, PolicyName=access_faults.POLICY, PolicyDocument=document)
     try:
         snapshot = look()
-        assert snapshot.audit and snapshot.audit.identities
+        assert snapshot.audit.identities
         assert snapshot.audit.identities.functions == {made["FunctionArn"]: role}
         found = findings(snapshot)["can-become-reader"]
         assert found.subject == access_faults.PERSON and "lambda:UpdateFunctionCode" in found.evidence[0]

@@ -84,7 +84,7 @@ def test_an_audit_makes_no_call_twice(sandbox: Sandbox) -> None:
     wire = Wire()
     with between(wire):
         snapshot, _ = look()
-    assert snapshot.audit and snapshot.audit.accesses and snapshot.audit.history
+    assert snapshot.audit.accesses and snapshot.audit.history
     assert snapshot.audit.history.writes is not None
     assert wire.made("LookupEvents") == len({*accesses.READS, *accesses.WRITES, *WRITES})
     assert {call: count for call, count in wire.calls.items() if count > 1} == {}
@@ -96,7 +96,7 @@ def test_two_environments_of_one_account_read_it_once(sandbox: Sandbox) -> None:
     with between(wire):
         snapshots = runbook.look(runbook.begin("staging,production"))
     assert {*snapshots} == {"staging", "production"}
-    assert all(each.audit and each.audit.identities and each.audit.accesses for each in snapshots.values())
+    assert all(each.audit.identities and each.audit.accesses for each in snapshots.values())
     made = {name: wire.made(name) for name in (*OF_THE_ACCOUNT, "LookupEvents")}
     assert made == OF_THE_ACCOUNT | {"LookupEvents": len({*accesses.READS, *accesses.WRITES, *WRITES})}
 
@@ -122,7 +122,7 @@ def test_a_trails_bucket_has_more_than_ninety_days(sandbox: Sandbox, monkeypatch
     ]
     monkeypatch.setenv("OMC_AUDIT__TRAIL_S3", f"s3://{BUCKET}/logs")
     snapshot, findings = look(days=150)
-    assert snapshot.audit and snapshot.audit.accesses
+    assert snapshot.audit.accesses
     found = snapshot.audit.accesses
     assert [
         (call.principal.rpartition("/")[2], round((now - call.time) / timedelta(days=1))) for call in found.calls
@@ -139,7 +139,7 @@ def test_a_trails_bucket_has_more_than_ninety_days(sandbox: Sandbox, monkeypatch
     snapshot, findings = look(days=150)
     unknown = [each for each in findings if each.check == "new-reader" and each.status == "unknown"]
     assert "more calls than an audit reads" in unknown[0].evidence[0] and "Audit fewer days." in unknown[0].evidence[0]
-    assert snapshot.audit and snapshot.audit.accesses and len(snapshot.audit.accesses.calls) == 1
+    assert snapshot.audit.accesses and len(snapshot.audit.accesses.calls) == 1
 
 
 def test_event_data_store_has_more_than_ninety_days(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ def test_event_data_store_has_more_than_ninety_days(sandbox: Sandbox, monkeypatc
     with between(wire):
         snapshot, findings = look(days=150)
     assert wire.made("StartQuery") == 1 and not {"GetSecretValue", "BatchGetSecretValue"} & {*looked_up(wire)}
-    assert snapshot.audit and snapshot.audit.accesses
+    assert snapshot.audit.accesses
     found = snapshot.audit.accesses
     past = [call.principal.rpartition("/")[2] for call in found.calls if "203.0.113" in call.address]
     assert past == ["quarterly", "other", "quarterly"]
@@ -160,7 +160,7 @@ def test_event_data_store_has_more_than_ninety_days(sandbox: Sandbox, monkeypatc
     assert {each.status for each in findings if each.check in CALLS} == {"clear"}
     monkeypatch.setattr(accesses, "MOST_ROWS", 1)
     snapshot, findings = look(days=150)
-    assert snapshot.audit and snapshot.audit.accesses and [*snapshot.audit.accesses.cut] == [arn]
+    assert snapshot.audit.accesses and [*snapshot.audit.accesses.cut] == [arn]
     assert {each.status for each in findings if each.check == "new-reader"} == {"unknown"}
     monkeypatch.setattr(accesses, "MOST_ROWS", 1000)
     for permission in ("cloudtrail:StartQuery", "cloudtrail:GetEventDataStore", "cloudtrail:GetQueryResults"):

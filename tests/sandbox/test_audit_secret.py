@@ -96,7 +96,7 @@ def test_ages_are_right_to_the_second(sandbox: Sandbox, look: Callable[..., Snap
     moments = [now - timedelta(days=730) + timedelta(days=25, seconds=count) * count for count in range(30)]
     since = write_history(World(sandbox.endpoint), moments, RENEWED)
     snapshot = look()
-    history = snapshot.audit.history if snapshot.audit else None
+    history = snapshot.audit.history
     assert history and len(history.versions) >= 30
     found_ages = {each.key: each.since for each in age.ages(snapshot, history)}
     assert len(since) == 6 and {key: found_ages[key] for key in since} == since
@@ -116,7 +116,7 @@ def test_ages_are_right_to_the_second(sandbox: Sandbox, look: Callable[..., Snap
         SecretId=SECRET, VersionStage="AWSCURRENT", MoveToVersionId=before, RemoveFromVersionId=newest
     )
     returned = look()
-    assert returned.audit and returned.audit.history
+    assert returned.audit.history
     restored = {each.key: each.since for each in age.ages(returned, returned.audit.history)}
     changed = RENEWED[29 % len(RENEWED)]
     assert {key: restored[key] for key in since} == since | {changed: moments[29 - len(RENEWED)]}

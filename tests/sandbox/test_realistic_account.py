@@ -49,7 +49,7 @@ def test_nothing_is_wrong_and_nothing_unknown(snapshots: Snapshots, findings: tu
 
 def test_the_account_is_as_large_as_it_says(snapshot: Snapshot, sandbox: Sandbox) -> None:
     """60 roles, 30 versions, five services, read whole."""
-    assert snapshot.audit and snapshot.audit.identities and snapshot.audit.history
+    assert snapshot.audit.identities and snapshot.audit.history
     roles = [each for each in snapshot.audit.identities.identities if ":role/" in each.arn]
     assert (len(roles), len(snapshot.services), len(snapshot.audit.history.versions)) == (ROLES, 5, VERSIONS)
 

@@ -107,7 +107,7 @@ def find_alive(snapshot: Snapshot) -> tuple[Finding, ...]:
     One finding a key, as by `attempt`, from an audit's history of versions. The former values leave this machine, so
     that somebody has to want this.
     """
-    history, content = snapshot.audit.history if snapshot.audit else None, snapshot.current
+    history, content = snapshot.audit.history, snapshot.current
     document = content.document if content else None
     if history is None or document is None:
         return ()

@@ -150,8 +150,8 @@ class Lifecycle:
 class Audit:
     """What an audit read; a part that could not be read is a gap of the snapshot under the part's name."""
 
-    days: int
-    """How far back events are looked up."""
+    days: int = 0
+    """How far back events are looked up; 0 where no audit was read."""
     identities: Identities | None = None
     """Who there is in the account, with their policies; None where it was not read (a gap of "identities")."""
     accesses: Accesses | None = None

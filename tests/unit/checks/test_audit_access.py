@@ -52,6 +52,7 @@ from omc_runbook.model import value_from
 from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.report import audit_access as tables
 from omc_runbook.report import audit_answers
+from omc_runbook.snapshot.audit.state import Audit
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
@@ -105,7 +106,6 @@ def test_what_could_not_be_read_is_unknown(id: str) -> None:
     """Without the account's identities no check says clear."""
     gap = ReadFailure("the account's roles", "iam:GetAccountAuthorizationDetails", "AccessDenied", "denied")
     unread = audited()
-    assert unread.audit
     unread = replace(unread, gaps={"identities": (gap,)}, audit=replace(unread.audit, identities=None))
     [answer] = run_check(CHECKS[id], unread)
     assert answer.status == "unknown" and "iam:GetAccountAuthorizationDetails" in answer.evidence[0]
@@ -451,7 +451,7 @@ def test_a_reader_without_a_report_is_unknown() -> None:
     """Where IAM says nothing of an old reader's last access, nobody is told that all readers read."""
     reader = role("reports", READS)
     snapshot = audited(None, reader)
-    assert snapshot.audit and snapshot.audit.identities
+    assert snapshot.audit.identities
     accesses = {arn: access for arn, access in snapshot.audit.identities.last_accesses.items() if arn != reader.arn}
     identities = replace(snapshot.audit.identities, last_accesses=accesses)
     unread = replace(snapshot, audit=replace(snapshot.audit, identities=identities))
@@ -651,7 +651,7 @@ def test_a_cluster_that_is_missing_is_unknown_to_an_audit_alone() -> None:
     said = unknown_in(gone)
     assert {"can-enter-task", "can-pass-role", "wildcard-secret"} <= said.keys()
     assert said["can-enter-task"].startswith("Cluster ")
-    [skipped] = run_check(CHECKS["can-enter-task"], replace(gone, audit=None))
+    [skipped] = run_check(CHECKS["can-enter-task"], replace(gone, audit=Audit()))
     assert skipped.status == "skipped" and skipped.evidence == (said["can-enter-task"],)
 
 
@@ -760,7 +760,7 @@ def test_a_condition_on_an_organization_that_was_not_read_stays_unknown() -> Non
     inside = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
     person = user("alice", policy("reads", allowing(GET_SECRET_VALUE) | {"Condition": inside}))
     snapshot = without_organization(person)
-    assert snapshot.audit and snapshot.audit.identities
+    assert snapshot.audit.identities
     identities = replace(snapshot.audit.identities, organization=None)
     snapshot = replace(snapshot, audit=replace(snapshot.audit, identities=identities))
     assert "human-may-read" in unknown_in(snapshot)
@@ -1139,7 +1139,7 @@ PERIMETER = policy(
 
 def within(snapshot: Snapshot, *controls: PolicyDocument) -> Snapshot:
     """The same in an organization with these resource control policies."""
-    assert snapshot.audit and snapshot.audit.identities
+    assert snapshot.audit.identities
     identities = replace(snapshot.audit.identities, organization=OURS, resource_controls=controls)
     return replace(snapshot, audit=replace(snapshot.audit, identities=identities))
 
@@ -1192,7 +1192,7 @@ def test_who_reads_other_secrets_alone_does_not_use_this_permission() -> None:
 
     def with_calls(cut: dict[str, datetime], *more: Access) -> Snapshot:
         snapshot = audited(None, role("mailer", READS))
-        assert snapshot.audit and did.accesses
+        assert did.accesses
         calls = tuple(sorted((*did.accesses.calls, *more), key=lambda each: each.time, reverse=True))
         return replace(snapshot, audit=replace(snapshot.audit, accesses=replace(did.accesses, calls=calls, cut=cut)))
 

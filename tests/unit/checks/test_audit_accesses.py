@@ -75,7 +75,7 @@ def test_a_person_who_uses_a_runbook_is_no_news_in_production() -> None:
 def test_without_an_earlier_part_nobody_is_new() -> None:
     """A secret that was first read this week has no habits yet."""
     young = audited(healthy(), call(1, STRANGER))
-    assert young.audit and young.audit.accesses
+    assert young.audit.accesses
     recent = tuple(each for each in young.audit.accesses.calls if each.time > NOW - timedelta(days=6))
     young = replace(young, audit=replace(young.audit, accesses=replace(young.audit.accesses, calls=recent)))
     assert_clear(CHECKS["new-reader"], young)
@@ -84,7 +84,7 @@ def test_without_an_earlier_part_nobody_is_new() -> None:
 def test_the_first_read_of_an_old_secret_that_nobody_reads_is_news() -> None:
     """Nobody's read in the earlier part of the days is a habit, too."""
     dormant = audited(with_secret(healthy(), created=NOW - timedelta(days=400)), call(1, STRANGER))
-    assert dormant.audit and dormant.audit.accesses
+    assert dormant.audit.accesses
     alone = tuple(each for each in dormant.audit.accesses.calls if each.principal == STRANGER)
     dormant = replace(dormant, audit=replace(dormant.audit, accesses=replace(dormant.audit.accesses, calls=alone)))
     assert [found.subject for found in run_check(CHECKS["new-reader"], dormant)] == [STRANGER]

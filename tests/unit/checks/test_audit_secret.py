@@ -130,7 +130,7 @@ def test_without_a_service_no_key_is_clear() -> None:
 def test_what_was_not_searched_is_unknown() -> None:
     """A bound on size or number is said, and what is beyond is not known."""
     snapshot = audited()
-    assert snapshot.audit and snapshot.audit.exposure
+    assert snapshot.audit.exposure
     part = replace(snapshot.audit.exposure, history=Search(count=3, limits=("Of 9 blobs 3 were searched.",)))
     bounded = with_audit(exposure=part)(healthy())
     [finding] = run_check(CHECKS["value-in-history"], bounded)
@@ -141,7 +141,7 @@ def test_what_was_not_searched_is_unknown() -> None:
 def test_an_environment_that_cannot_be_compared_is_unknown() -> None:
     """A refusal there is no proof that nothing is shared."""
     snapshot = audited()
-    assert snapshot.audit and snapshot.audit.exposure
+    assert snapshot.audit.exposure
     part = replace(snapshot.audit.exposure, uncompared={"production": "it is in account 210987654321."})
     [finding] = run_check(CHECKS["value-shared"], with_audit(exposure=part)(healthy()))
     assert (finding.status, finding.subject) == ("unknown", "production")
@@ -248,7 +248,7 @@ def test_a_rotation_that_was_taken_back_was_real() -> None:
     """The values are the former ones again, but the rotation did write new ones."""
     snapshot = with_values_since(audited(), NOW - timedelta(days=30))
     rotated, restored = NOW - timedelta(days=30), snapshot.versions[0]
-    assert snapshot.audit and snapshot.audit.history
+    assert snapshot.audit.history
     newest = VersionEntry(
         version=Version("restored", NOW - timedelta(days=29), ("AWSCURRENT",)),
         content=snapshot.contents[restored.id],
