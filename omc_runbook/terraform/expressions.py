@@ -18,7 +18,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform import functions, templates
 from omc_runbook.terraform.hcl import Node
 from omc_runbook.terraform.hcl_template import expression_of, heredoc_span, only_expression
-from omc_runbook.terraform.marks import is_failure, is_known, reasons, unknown, without_marks
+from omc_runbook.terraform.marks import is_failure, is_known, is_mark, reasons, unknown, without_marks
 from omc_runbook.terraform.templates import Part
 from omc_runbook.textfile.file import SourceFile
 
@@ -26,9 +26,11 @@ DEEPEST = 60
 """The deepest chain of expressions that is followed; a cycle has no end."""
 
 _WORDS = {"true": True, "false": False, "null": None}
-_ESCAPES = {'\\"': '"', "\\n": "\n", "\\t": "\t", "\\\\": "\\"}
-_ESCAPE = re.compile(r'\\["nt\\]')
-_FAILURES = (TypeError, ValueError, KeyError, IndexError, AttributeError, StopIteration)
+_ESCAPE = re.compile(r"([$%])\1(?=\{)")
+"""$${ and %%{, which begin no interpolation and no directive."""
+_QUOTED_ESCAPE = re.compile(_ESCAPE.pattern + r'|\\(["\\nrt]|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})')
+_LETTERS = {"n": "\n", "r": "\r", "t": "\t"}
+_FAILURES = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, StopIteration)
 """What a function raises for arguments that it cannot take, as Terraform would refuse them."""
 
 Source = str
@@ -128,18 +130,31 @@ class Expressions(ABC):
         finally:
             self._depth -= 1
 
-    def render(self, text: str, file: SourceFile, position: int, bindings: Mapping[str, Any]) -> str:
-        """Fill the interpolations and directives of a template that begins at a position of a file."""
+    def render(
+        self, text: str, file: SourceFile, position: int, bindings: Mapping[str, Any], is_quoted: bool = False
+    ) -> str:
+        """Fill the interpolations and directives of a template that begins at a position of a file.
+
+        Only a quoted string has escapes such as \\n; a heredoc and a file have none.
+        """
+        escapes = _QUOTED_ESCAPE if is_quoted else _ESCAPE
         try:
-            return self._fill(templates.parse(text), file, position, bindings)
+            return self._fill(templates.parse(text), file, position, bindings, escapes)
         except ValueError:
             return unknown(f"a template in {file.name} has directives that are not followed")
 
-    def _fill(self, parts: Sequence[Part], file: SourceFile, position: int, names: Mapping[str, Any]) -> str:
+    def _fill(
+        self,
+        parts: Sequence[Part],
+        file: SourceFile,
+        position: int,
+        names: Mapping[str, Any],
+        escapes: re.Pattern[str],
+    ) -> str:
         pieces: list[str] = []
         for part in parts:
             if part.kind == "text":
-                pieces.append(_unescape(part.text))
+                pieces.append(escapes.sub(_unescape, part.text))
                 continue
             value = self._of_part(part, file, position, names)
             if part.kind == "value":
@@ -147,12 +162,11 @@ class Expressions(ABC):
             elif isinstance(value, str) and value not in ("true", "false"):
                 pieces.append(value if not is_known(value) else unknown(f"{part.text} in {file.name} is a text"))
             elif part.kind == "if":
-                pieces.append(
-                    self._fill(part.otherwise if value in (False, "false") else part.body, file, position, names)
-                )
+                body = part.body if functions.as_bool(value) else part.otherwise
+                pieces.append(self._fill(body, file, position, names, escapes))
             else:
                 rounds = (_bind(part.names, *entry) for entry in entries_of(value))
-                pieces += [self._fill(part.body, file, position, {**names, **bound}) for bound in rounds]
+                pieces += [self._fill(part.body, file, position, {**names, **bound}, escapes) for bound in rounds]
         return "".join(pieces)
 
     def _of_part(self, part: Part, file: SourceFile, position: int, names: Mapping[str, Any]) -> Any:
@@ -164,8 +178,8 @@ class Expressions(ABC):
 
     def _as_text(self, value: Any, part: Part, file: SourceFile) -> str:
         try:
-            # What jsonencode() returns is a text here alone; see `_call`.
-            is_encoded = part.text.startswith("jsonencode(") and not isinstance(value, str)
+            # What jsonencode() returns is a text here alone; see `_call`. What is not known may be more than a text.
+            is_encoded = part.text.startswith("jsonencode(") and not is_mark(value)
             return json.dumps(value, ensure_ascii=False) if is_encoded else functions.as_text(value)
         except TypeError:
             return unknown(f"{part.text} in {file.name} is not a string")
@@ -176,7 +190,7 @@ class Expressions(ABC):
                 self._sources.append(source_of(node))
                 expression = only_expression(node)
                 if expression is None:
-                    return self.render(node.name, node.file, node.start + 1, names)
+                    return self.render(node.name, node.file, node.start + 1, names, is_quoted=True)
                 # A list or an object that stands alone in a template stays one.
                 value = self.value(expression, names)
                 return functions.as_text(value) if isinstance(value, bool | int | float) else value
@@ -184,7 +198,7 @@ class Expressions(ABC):
                 return self._heredoc(node, names)
             case "number":
                 self._sources.append(source_of(node))
-                return float(node.name) if "." in node.name else int(node.name)
+                return functions.as_number(node.name)
             case "group":
                 return self.value(node.parts[0], names)
             case "tuple":
@@ -205,7 +219,9 @@ class Expressions(ABC):
                 return self._binary(node, names)
             case "unary":
                 value = self.value(node.parts[0], names)
-                return value if not is_known(value) else (not value if node.name == "!" else -value)
+                if not is_known(value):
+                    return value
+                return not functions.as_bool(value) if node.name == "!" else -functions.as_number(value)
             case "for" | "object-for":
                 return self._for(node, names)
             case "call":
@@ -280,11 +296,15 @@ class Expressions(ABC):
             case _:
                 if not is_known(key):
                     return key
-                return self._member(value, key) if isinstance(value, Mapping) else value[int(key)]
+                if isinstance(value, Mapping):
+                    return self._member(value, functions.as_text(key))
+                return functions.entry(value, key)
 
     def _splat(self, value: Any, attribute: str) -> Any:
         if isinstance(value, str) and not is_known(value):
             return value
+        if value is None:
+            return []
         entries = value.entries if isinstance(value, Objects) else value if isinstance(value, list | tuple) else [value]
         names = attribute.split(".") if attribute else []
         return [self._attributes(each, names) for each in entries]
@@ -293,7 +313,7 @@ class Expressions(ABC):
         condition, yes, no = node.parts
         test = self.value(condition, names)
         if is_known(test):
-            return self.value(yes if test not in (False, "false") else no, names)
+            return self.value(yes if functions.as_bool(test) else no, names)
         branches = [self.value(yes, names), self.value(no, names)]
         if branches[0] == branches[1]:
             return branches[0]
@@ -301,8 +321,8 @@ class Expressions(ABC):
 
     def _binary(self, node: Node, names: Mapping[str, Any]) -> Any:
         left, operator = self.value(node.parts[0], names), node.name
-        if operator in ("&&", "||") and is_known(left) and bool(left) is (operator == "||"):
-            return bool(left)
+        if operator in ("&&", "||") and is_known(left) and functions.as_bool(left) is (operator == "||"):
+            return functions.as_bool(left)
         right = self.value(node.parts[1], names)
         # An unset text is "" or null; one with a mark is neither.
         if operator in ("==", "!=") and (left in ("", None) or right in ("", None)):
@@ -316,14 +336,14 @@ class Expressions(ABC):
         collection, *others = node.parts
         value = self.value(collection, names)
         if isinstance(value, str):
-            return value
+            return value if not is_known(value) else unknown(f"the for expression in {source_of(node)} is over a text")
         variables = node.name.split(",")
         results: list[tuple[Any, Any]] = []
         count = 2 if node.kind == "object-for" else 1
         for key, entry in entries_of(value):
             bound = {**names, **_bind(variables, key, entry)}
             conditions = [self.value(part, bound) for part in others[count:]]
-            if all(condition not in (False, "false") for condition in conditions):
+            if all(not is_known(condition) or functions.as_bool(condition) for condition in conditions):
                 found = [self.value(part, bound) for part in others[:count]]
                 results.append((found[0], found[-1]))
         return {functions.as_text(key): entry for key, entry in results} if count == 2 else [e for _, e in results]
@@ -381,6 +401,8 @@ def entries_of(value: Any) -> Iterator[tuple[Any, Any]]:
     """The entries of a map, in the order of their keys, or of a list with their numbers."""
     if isinstance(value, Mapping):
         yield from sorted(value.items())
+    elif isinstance(value, functions.Set):
+        yield from zip(value, value, strict=True)
     elif isinstance(value, Objects):
         yield from enumerate(value.entries)
     else:
@@ -392,9 +414,11 @@ def _bind(variables: Sequence[str], key: Any, entry: Any) -> dict[str, Any]:
     return {variables[0]: key, variables[-1]: entry}
 
 
-def _unescape(text: str) -> str:
-    text = text.replace("$${", "${").replace("%%{", "%{")
-    return _ESCAPE.sub(lambda match: _ESCAPES[match[0]], text)
+def _unescape(escape: re.Match[str]) -> str:
+    if escape[1]:
+        return escape[1]
+    letter = escape[2]
+    return chr(int(letter[1:], 16)) if len(letter) > 1 else _LETTERS.get(letter, letter)
 
 
 def text_file(text: str, name: str = "a template") -> SourceFile:

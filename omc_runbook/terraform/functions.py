@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
+import operator
+import posixpath
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -14,6 +17,10 @@ from omc_runbook.terraform.marks import is_known
 
 _WORD = re.compile(r"\b[^\W_]")
 """The first letter of a word."""
+_VERB = re.compile(r"%(?P<flags>[-+ 0]*\d*(?:\.\d+)?)(?:\[(?P<at>\d+)\])?(?P<kind>[%svtdfexXo])")
+"""A verb of format() that Python has, too."""
+_LONGEST_RANGE = 1_024
+"""As many numbers Terraform's range() gives at most."""
 
 Function = Callable[..., Any]
 
@@ -26,38 +33,120 @@ class SourcedObject(dict[str, Any]):
         self.sources: dict[str, tuple[str, ...]] = {}
 
 
+class _Yaml(yaml.SafeLoader):
+    """YAML as yamldecode() reads it: 010 is ten, and 12:30 a text."""
+
+
+_Yaml.yaml_implicit_resolvers = {}
+_BASES = {"0x": 16, "0o": 8}
+_TRUE, _FALSE = ("y", "yes", "on", "true"), ("n", "no", "off", "false")
+for _tag, _form, _construct in (
+    ("null", "~|null|Null|NULL|", None),
+    ("merge", "<<", None),
+    ("timestamp", r"\d{4}-\d\d?-\d\d?(?:[Tt \t].*)?", None),
+    (
+        "bool",
+        "|".join(form for word in (*_TRUE, *_FALSE) for form in (word, word.title(), word.upper())),
+        lambda _, node: node.value.lower() in _TRUE,
+    ),
+    ("int", r"[-+]?\d+|0x[\dA-Fa-f]+|0o[0-7]+", lambda _, node: int(node.value, _BASES.get(node.value[:2], 10))),
+    ("float", r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?", lambda _, node: float(node.value)),
+):
+    _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_form})\\Z"), None)
+    if _construct:
+        _Yaml.add_constructor(f"tag:yaml.org,2002:{_tag}", _construct)
+
+
+class Set(list[Any]):
+    """A set's entries, each once, in the order in which Terraform goes through them."""
+
+    def __init__(self, entries: Iterable[Any]) -> None:
+        once = _distinct([*entries])
+        # Texts, numbers and bools have an order; that of lists is Terraform's own, and that of marks is not known.
+        kinds = {str if isinstance(each, str) else float if isinstance(each, int | float) else None for each in once}
+        super().__init__(sorted(once) if is_known(once) and len(kinds) == 1 and kinds != {None} else once)
+
+
 def call(name: str, arguments: Sequence[Any]) -> Any:
-    """The result of a function; raises KeyError for one that is not here, and as the function does.
+    """The result of a function; raises KeyError for one that is not here, and ValueError as the function does.
 
     See https://developer.hashicorp.com/terraform/language/functions
     """
     try:
         return _FUNCTIONS[name](*arguments)
-    except re.error as error:
+    except (re.error, yaml.YAMLError) as error:
         raise ValueError(str(error)) from error
 
 
-def operate(operator: str, left: Any, right: Any) -> Any:
-    """The result of an operator; raises as the function does."""
-    return _OPERATORS[operator](left, right)
+def operate(sign: str, left: Any, right: Any) -> Any:
+    """The result of an operator; raises as a function does."""
+    return _OPERATORS[sign](left, right)
 
 
 def as_text(value: Any) -> str:
     """A value as Terraform writes it into a text; raises TypeError for a list, an object or null."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
     if isinstance(value, str | int | float):
-        return str(value)
+        return str(_whole(value) if isinstance(value, float) else value)
     raise TypeError(f"{type(value).__name__} is not a string")
 
 
+def as_bool(value: Any) -> bool:
+    """A value where Terraform expects a bool; raises KeyError or TypeError for one that it does not convert."""
+    return value if isinstance(value, bool) else {"true": True, "false": False}[value]
+
+
+def as_number(value: Any) -> float:
+    """A value where Terraform expects a number; raises TypeError or ValueError for one that it does not convert."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TypeError(f"{type(value).__name__} is not a number")
+    return value if isinstance(value, int) else _whole(float(value))
+
+
+def as_integer(value: Any) -> int:
+    """A value where Terraform expects a whole number; raises as `as_number`, and TypeError for a fraction."""
+    return operator.index(as_number(value))  # type: ignore[arg-type]
+
+
+def _whole(number: float) -> float:
+    return int(number) if number.is_integer() else number
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two values are equal, as Terraform compares: a number is no text, and true is no number."""
+    return _signature(one) == _signature(other)
+
+
+def _signature(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=id)
+
+
 def _format(spec: str, *arguments: Any) -> str:
-    texts = (
-        as_text(each) if isinstance(each, bool) or not isinstance(each, int | float) else each for each in arguments
-    )
-    return spec.replace("%v", "%s") % tuple(texts)
+    """Fill the verbs of a format; raises ValueError or KeyError for a verb that is not followed."""
+    left = iter(arguments)
+
+    def fill(verb: re.Match[str]) -> str:
+        if verb["kind"] == "%":
+            return "%"
+        argument = arguments[int(verb["at"]) - 1] if verb["at"] else next(left)
+        match verb["kind"]:
+            case "v" if not isinstance(argument, str | int | float):
+                value: Any = json.dumps(argument, separators=(",", ":"))
+            case "s" | "v":
+                value = as_text(argument)
+            case "t":
+                value = as_text(as_bool(argument))
+            case "e" | "f":
+                value = as_number(argument)
+            case _:
+                value = as_integer(argument)
+        return str(f"%{verb['flags']}{'s' if isinstance(value, str) else verb['kind']}" % value)
+
+    text = _VERB.sub(fill, spec)
+    if "%" in _VERB.sub("", spec) or ("[" not in spec and [*left]):
+        raise ValueError(spec)
+    return text
 
 
 def _concat(*lists: list[Any] | str) -> list[Any]:
@@ -85,6 +174,13 @@ def _coalesce(*values: Any) -> Any:
     return next(value for value in values if value not in (None, ""))
 
 
+def entry(entries: Sequence[Any], at: Any) -> Any:
+    """An entry of a list by its number; raises IndexError where there is none."""
+    if (number := as_integer(at)) < 0:
+        raise IndexError(at)
+    return entries[number]
+
+
 def member(table: Mapping[Any, Any], key: Any, *default: Any) -> Any:
     """A member of an object, else the default; raises KeyError where there is neither.
 
@@ -101,7 +197,8 @@ def member(table: Mapping[Any, Any], key: Any, *default: Any) -> Any:
 def _replace(text: str, old: str, new: str) -> str:
     if len(old) > 1 and old[0] == old[-1] == "/":
         # A regular expression; $1 stands for a group.
-        return _pattern(old[1:-1]).sub(re.sub(r"\$\{?(\w+)\}?", r"\\g<\1>", new), text)
+        groups = re.sub(r"\$\{?(\w+)\}?", r"\\g<\1>", new.replace("\\", r"\\"))
+        return _pattern(old[1:-1]).sub(groups, text)
     return text.replace(old, new)
 
 
@@ -119,17 +216,24 @@ def _regex(pattern: str, text: str) -> Any:
     match = _pattern(pattern).search(text)
     if match is None:
         raise ValueError(pattern)
+    return _groups(match)
+
+
+def _groups(match: re.Match[str]) -> Any:
     return match.groupdict() or [*match.groups()] or match[0]
 
 
 def _formatlist(spec: str, *arguments: Any) -> list[str]:
-    length = max(len(each) for each in arguments if isinstance(each, list))
+    length = max((len(each) for each in arguments if isinstance(each, list)), default=1)
     columns = (each if isinstance(each, list) else [each] * length for each in arguments)
     return [_format(spec, *row) for row in zip(*columns, strict=True)]
 
 
 def _distinct(entries: list[Any]) -> list[Any]:
-    return [entry for at, entry in enumerate(entries) if entry not in entries[:at]]
+    once: dict[str, Any] = {}
+    for each in entries:
+        once.setdefault(_signature(each), each)
+    return [*once.values()]
 
 
 def _one(entries: list[Any]) -> Any:
@@ -137,7 +241,7 @@ def _one(entries: list[Any]) -> Any:
 
 
 def _substr(text: str, start: int, length: int) -> str:
-    first = start if start >= 0 else len(text) + start
+    first = start if start >= 0 else max(len(text) + start, 0)
     return text[first:] if length < 0 else text[first : first + length]
 
 
@@ -149,79 +253,121 @@ def _identity(value: Any) -> Any:
     return value
 
 
+def _range(first: Any, *bounds: Any) -> list[int]:
+    start, end = (first, bounds[0]) if bounds else (0, first)
+    steps = range(start, end, *(bounds[1:] or (1 if start <= end else -1,)))
+    if len(steps) > _LONGEST_RANGE:
+        raise ValueError(end)
+    return [*steps]
+
+
+def _slice(entries: list[Any], start: int, end: int) -> list[Any]:
+    if not 0 <= start <= end <= len(entries):
+        raise IndexError(end)
+    return entries[start:end]
+
+
+def _setproduct(*lists: list[Any]) -> list[Any]:
+    is_set = any(isinstance(each, Set) for each in lists)
+    return [[*row] for row in itertools.product(*(map(Set, lists) if is_set else lists))]
+
+
+def _of_texts(function: Callable[..., Any]) -> Function:
+    """A function whose arguments Terraform converts to texts."""
+    return lambda *values: function(*map(as_text, values))
+
+
+def _of_numbers(function: Callable[..., float]) -> Function:
+    """A function, or an operator, whose arguments Terraform converts to numbers."""
+    return lambda *values: as_number(function(*map(as_number, values)))
+
+
+def _compare(function: Callable[[float, float], bool]) -> Function:
+    return lambda one, other: function(as_number(one), as_number(other))
+
+
 TAKES_UNKNOWN = frozenset({"coalesce", "concat", "format", "merge", "nonsensitive", "one", "sensitive", "tostring"})
 """Functions that leave a text whole, so that it may stand for a value that is not known."""
 
 _FUNCTIONS: Mapping[str, Function] = {
-    "abs": abs,
+    "abs": _of_numbers(abs),
     "abspath": _identity,
-    "basename": lambda path: path.rstrip("/").rpartition("/")[2],
-    "dirname": lambda path: path.rpartition("/")[0],
+    "alltrue": lambda entries: all(map(as_bool, entries)),
+    "anytrue": lambda entries: any(map(as_bool, entries)),
+    "basename": lambda path: posixpath.basename(path.rstrip("/")) or path[:1] or ".",
+    "ceil": _of_numbers(math.ceil),
+    "chomp": _of_texts(lambda text: text.rstrip("\r\n")),
+    "dirname": lambda path: posixpath.dirname(path) or ".",
     "coalesce": _coalesce,
     "coalescelist": lambda *lists: next(each for each in lists if each),
     "compact": lambda entries: [each for each in entries if each not in (None, "")],
     "concat": _concat,
-    "contains": lambda entries, entry: entry in entries,
+    "contains": lambda entries, entry: any(is_same(each, entry) for each in entries),
     "distinct": _distinct,
-    "element": lambda entries, at: entries[at % len(entries)],
-    "endswith": lambda text, end: text.endswith(end),
+    "element": lambda entries, at: entries[as_integer(at) % len(entries)],
+    "endswith": _of_texts(str.endswith),
     "flatten": _flatten,
+    "floor": _of_numbers(math.floor),
     "format": _format,
     "formatlist": _formatlist,
-    "join": lambda separator, entries: separator.join(map(as_text, entries)),
+    "index": lambda entries, entry: next(at for at, each in enumerate(entries) if is_same(each, entry)),
+    "join": lambda separator, *lists: separator.join(as_text(each) for entries in lists for each in entries),
     "jsondecode": json.loads,
-    "yamldecode": yaml.safe_load,
+    "yamldecode": lambda text: _Yaml(text).get_single_data(),
     "keys": lambda table: sorted(table),
     "length": len,
     "lookup": member,
-    "lower": str.lower,
-    "max": max,
+    "lower": _of_texts(str.lower),
+    "max": _of_numbers(max),
     "merge": _merge,
-    "min": min,
+    "min": _of_numbers(min),
     "nonsensitive": _identity,
     "one": _one,
-    "range": lambda *bounds: [*range(*bounds)],
+    "range": _range,
     "regex": _regex,
-    "replace": _replace,
+    "regexall": lambda pattern, text: [_groups(match) for match in _pattern(pattern).finditer(text)],
+    "replace": _of_texts(_replace),
     "reverse": lambda entries: entries[::-1],
     "sensitive": _identity,
-    "setproduct": lambda *sets: [[*row] for row in itertools.product(*sets)],
-    "setsubtract": lambda one, other: [each for each in one if each not in other],
-    "setunion": lambda *sets: _distinct([each for entries in sets for each in entries]),
-    "slice": lambda entries, start, end: entries[start:end],
-    "sort": sorted,
-    "split": lambda separator, text: text.split(separator),
-    "strcontains": lambda text, part: part in text,
-    "startswith": lambda text, start: text.startswith(start),
+    "setintersection": lambda *sets: Set(each for each in sets[0] if all(each in entries for entries in sets)),
+    "setproduct": _setproduct,
+    "setsubtract": lambda one, other: Set(each for each in one if each not in other),
+    "setunion": lambda *sets: Set(each for entries in sets for each in entries),
+    "slice": _slice,
+    "sort": lambda entries: sorted(map(as_text, entries)),
+    "split": _of_texts(lambda separator, text: text.split(separator) if separator else [*text]),
+    "strcontains": _of_texts(str.__contains__),
+    "startswith": _of_texts(str.startswith),
     "substr": _substr,
+    "sum": lambda entries: as_number(sum(map(as_number, entries))),
     "title": lambda text: _WORD.sub(lambda match: match[0].upper(), text),
-    "tobool": _identity,
+    "tobool": lambda value: None if value is None else as_bool(value),
     "tolist": list,
     "tomap": dict,
-    "tonumber": lambda value: int(value) if isinstance(value, str) else value,
-    "toset": _distinct,
+    "tonumber": lambda value: None if value is None else as_number(value),
+    "toset": Set,
     "tostring": lambda value: None if value is None else as_text(value),
-    "trim": lambda text, letters: text.strip(letters),
-    "trimprefix": lambda text, start: text.removeprefix(start),
-    "trimspace": str.strip,
-    "trimsuffix": lambda text, end: text.removesuffix(end),
-    "upper": str.upper,
+    "trim": _of_texts(str.strip),
+    "trimprefix": _of_texts(str.removeprefix),
+    "trimspace": _of_texts(str.strip),
+    "trimsuffix": _of_texts(str.removesuffix),
+    "upper": _of_texts(str.upper),
     "values": lambda table: [table[key] for key in sorted(table)],
     "zipmap": _zipmap,
 }
 
 _OPERATORS: Mapping[str, Function] = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "&&": lambda a, b: bool(a and b),
-    "||": lambda a, b: bool(a or b),
-    "<": lambda a, b: a < b,
-    ">": lambda a, b: a > b,
-    "<=": lambda a, b: a <= b,
-    ">=": lambda a, b: a >= b,
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "%": lambda a, b: a % b,
+    "==": is_same,
+    "!=": lambda a, b: not is_same(a, b),
+    "&&": lambda a, b: as_bool(a) and as_bool(b),
+    "||": lambda a, b: as_bool(a) or as_bool(b),
+    "<": _compare(operator.lt),
+    ">": _compare(operator.gt),
+    "<=": _compare(operator.le),
+    ">=": _compare(operator.ge),
+    "+": _of_numbers(operator.add),
+    "-": _of_numbers(operator.sub),
+    "*": _of_numbers(operator.mul),
+    "/": _of_numbers(operator.truediv),
+    "%": _of_numbers(math.fmod),
 }

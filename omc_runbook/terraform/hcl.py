@@ -204,7 +204,7 @@ def _member(tree: Branch, file: SourceFile, shift: int) -> Node:
     while key.data in ("object_elem_key", "expr_term") and not isinstance(key.children[0], str):
         (key,) = _trees(key)
     start, end = _span(key, shift)
-    is_literal = key.data in ("identifier", "keyword", "string", "literal_value")
+    is_literal = key.data in ("identifier", "keyword", "string", "literal_value", "int_lit", "float_lit")
     name = file.text[start:end].strip('"') if is_literal else ""
     key_kind: Kind = "string" if key.data == "string" else "path"
     key_node = Node(kind=key_kind, file=file, start=start, end=end, name=name)

@@ -65,6 +65,11 @@ def split_mark(text: str) -> tuple[str, str]:
     return (match[0], text[match.end() :]) if match else ("", text)
 
 
+def is_mark(value: Any) -> bool:
+    """Whether a value is one mark and no more, so that it may stand for a list or an object."""
+    return isinstance(value, str) and _MARK.fullmatch(value) is not None
+
+
 def is_failure(value: Any) -> bool:
     """Whether a value is an expression that cannot be followed, and no attribute known after an apply."""
     return isinstance(value, str) and value.startswith(f"{_OPEN}?")

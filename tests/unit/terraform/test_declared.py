@@ -549,5 +549,8 @@ def test_variables_of_a_template_with_loops_in_a_module_for_each_environment(tmp
     }
     found = declare(tmp_path, files)
     assert found.renamed == {"a": "A", "b": "B"} and "keys" not in found.reasons
+    # Escapes in a file are JSON's, and jsonencode() quotes what it encodes.
+    name = '"name": ${jsonencode("api")}, "command": ["sh", "-c", "echo \\"hi\\"\\n"]'
+    assert declare(tmp_path, {**files, "app/api.json": template.replace('"name": "api"', name)}) == found
     unread = {**files, "app/api.json": template.replace("keys ~}", "missing ~}")}
     assert declare(tmp_path, unread).reasons["keys"].startswith("The variables of api were not all read: missing")
