@@ -17,8 +17,10 @@ from omc_runbook.terraform.marks import is_known
 
 _WORD = re.compile(r"\b[^\W_]")
 """The first letter of a word."""
-_VERB = re.compile(r"%(?P<flags>[-+ 0]*\d*(?:\.\d+)?)(?:\[(?P<at>\d+)\])?(?P<kind>[%svtdfexXo])")
+_VERB = re.compile(r"%(?P<flags>[-+ 0]*\d{0,3}(?:\.\d{1,2})?)(?:\[(?P<at>\d+)\])?(?P<kind>[%svtdfexXo])")
 """A verb of format() that Python has, too."""
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d{1,2})?")
+"""A text that Terraform takes for a number; one with a longer exponent is left open."""
 _LONGEST_RANGE = 1_024
 """As many numbers Terraform's range() gives at most."""
 
@@ -101,7 +103,11 @@ def as_number(value: Any) -> float:
     """A value where Terraform expects a number; raises TypeError or ValueError for one that it does not convert."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise TypeError(f"{type(value).__name__} is not a number")
-    return value if isinstance(value, int) else _whole(float(value))
+    if isinstance(value, str):
+        if not (match := _NUMBER.fullmatch(value)):
+            raise ValueError(f"{value} is not a number")
+        value = float(value) if match[1] or match[2] else int(value)
+    return _whole(value) if isinstance(value, float) else value
 
 
 def as_integer(value: Any) -> int:
