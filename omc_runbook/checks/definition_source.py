@@ -10,10 +10,11 @@ from omc_runbook.checks.variable_locations import locations_of
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.terraform.containers import VARIABLE
+from omc_runbook.terraform.containers import VARIABLE, TerraformContainer
 from omc_runbook.terraform.program import TERRAFORM
 
 GUIDE_FILE = "infrastructure/terraform/modules/ecs/main.tf"
+_ARN = f"${{var.{VARIABLE}}}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +25,18 @@ class DefinitionSource:
     """The stack that registered it, whatever made its template: the AWS CDK, AWS Copilot or a person."""
     file: str = GUIDE_FILE
     program: str = TERRAFORM
+    base: str = _ARN
+    """The secret's ARN, as its references have it."""
 
     def register(self, names: Names, instead: str, variable: str = "", arn: str = "") -> Remedy:
         """Correct a reference and register a new revision; `arn` is what var.secrets_arn has to be."""
         of = f" of {variable}" if variable else ""
-        where = f", where var.{VARIABLE} is {arn}" if arn else ""
+        base, where = self.base, ""
+        if arn:
+            name = base[2:-1] if base.startswith("${") else base
+            base, where = (base, f", where {name} is {arn}") if "${" in base else (arn, "")
+        instead = instead.replace(_ARN, "SECRET_ARN" if self.stack else base)
         if self.stack:
-            instead = instead.replace(f"${{var.{VARIABLE}}}", "SECRET_ARN")
             where = f", where SECRET_ARN is {arn or f'the ARN of {names.secret}'}" if "SECRET_ARN" in instead else ""
         return self._correct(names, f"set valueFrom = {instead}{of}{where}")
 
@@ -62,15 +68,25 @@ def source_of(snapshot: Snapshot, definitions: Iterable[TaskDefinition] = (), co
     if snapshot.checkout is None:
         return DefinitionSource()
     own = {container} if container else {each.name for revision in revisions for each in revision.containers}
-    files = {each.file for each in locations_of(snapshot).containers if each.name in own}
-    file = files.pop() if len(files) == 1 else GUIDE_FILE
-    return DefinitionSource(file=file, program=snapshot.checkout.program)
+    containers = [each for each in locations_of(snapshot).containers if each.name in own]
+    files, bases = {_file_of(each) for each in containers}, {each.base for each in containers}
+    return DefinitionSource(
+        file=files.pop() if len(files) == 1 else GUIDE_FILE,
+        program=snapshot.checkout.program,
+        base=(bases.pop() if len(bases) == 1 else "") or _ARN,
+    )
 
 
 def source_for(snapshot: Snapshot, services: Collection[str]) -> DefinitionSource:
     """The source of the revisions that services, by their names, use."""
     used = (snapshot.definition(each.task_definition_arn) for each in snapshot.services if each.name in services)
     return source_of(snapshot, filter(None, used))
+
+
+def _file_of(container: TerraformContainer) -> str:
+    """The file in which a container's references are; its own where they are in several, or it has none."""
+    files = {each.element.file.name for each in container.references}
+    return files.pop() if len(files) == 1 else container.file
 
 
 def _made(stack: str) -> str:

@@ -21,6 +21,7 @@ from omc_runbook.checks.drift import (
     terraform_lacks,
     unprovided,
 )
+from omc_runbook.checks.reference import other_environment, whole_json
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import add_key, create, drift
 from omc_runbook.repository.checkout import read_checkout
@@ -299,6 +300,31 @@ def test_an_apply_is_in_the_environment_s_own_folder(folder: str, is_own: bool, 
     finding = found(terraform_ahead, replace(snapshots.healthy(), checkout=read_checkout(root)))["NEW"]
     assert (f"-chdir={root / folder} apply" in finding.remedy.command) is is_own
     assert ("-chdir" in finding.remedy.command) is is_own
+
+
+def test_a_reference_is_corrected_as_its_file_has_the_secret_and_where_it_is(platform: Platform) -> None:
+    """Terraform refuses a variable that a folder does not declare."""
+    text = platform.main_tf.read_text()
+    platform.main_tf.write_text(text.replace("${var.secrets_arn}", "${data.aws_secretsmanager_secret.app.arn}"))
+    snapshot = snapshots.with_reference(with_checkout(platform), "backend", "SMTP_USER", snapshots.ARN)
+    (finding,) = found(whole_json, snapshot).values()
+    assert 'set valueFrom = "${data.aws_secretsmanager_secret.app.arn}:SMTP_USER::" of' in finding.remedy.command
+    snapshot = snapshots.with_reference(
+        snapshot, "backend", "SMTP_USER", f"{snapshots.ARN.replace('staging', 'production')}:SMTP_USER::"
+    )
+    (finding,) = found(other_environment, snapshot).values()
+    assert f"where data.aws_secretsmanager_secret.app.arn is {snapshots.ARN}," in finding.remedy.command
+    platform.main_tf.write_text(text.replace("${var.secrets_arn}", snapshots.ARN))
+    snapshot = replace(snapshot, checkout=read_checkout(platform.root))
+    (finding,) = found(other_environment, snapshot).values()
+    assert f'set valueFrom = "{snapshots.ARN}:SMTP_USER::" of SMTP_USER, then' in finding.remedy.command
+    start, end = text.index("      secrets = ["), text.index("      ]", text.index("      secrets = ["))
+    platform.main_tf.write_text(f"{text[:start]}      secrets = local.secrets{text[end + 7 :]}")
+    listed = text[start:end].partition("=")[2]
+    (platform.main_tf.parent / "secrets.tf").write_text(f"locals {{\n  secrets = {listed}]\n}}\n")
+    snapshot = replace(snapshot, checkout=read_checkout(platform.root))
+    (finding,) = found(other_environment, snapshot).values()
+    assert finding.remedy.command.startswith("In infrastructure/terraform/modules/ecs/secrets.tf set valueFrom")
 
 
 @pytest.mark.parametrize(
