@@ -169,7 +169,7 @@ def _edited(client: ECSClient, arn: str, edits: Sequence[ReferenceEdit]) -> Any:
     for container in request["containerDefinitions"]:
         variables = ((entry["name"], entry) for entry in container.get("secrets", ()))
         for name, entry in (*variables, *_log_options(container)):
-            key = (container["name"], name, _injection(name, entry["valueFrom"]).reference.text)
+            key = (container["name"], name, read_injection(name, entry["valueFrom"]).reference.text)
             entry["valueFrom"] = after.get(key, entry["valueFrom"])
         new = [edit for edit in edits if edit.adds and edit.container == container["name"]]
         if new:
@@ -215,7 +215,7 @@ def _container(raw: Any) -> Container:
     plain = [(entry["name"], entry.get("value") or "") for entry in raw.get("environment") or ()]
     return Container(
         name=raw["name"],
-        secrets=tuple(_injection(entry["name"], entry["valueFrom"]) for entry in raw.get("secrets") or ()),
+        secrets=tuple(read_injection(entry["name"], entry["valueFrom"]) for entry in raw.get("secrets") or ()),
         environment=tuple(name for name, _ in plain),
         has_environment_files=bool(raw.get("environmentFiles")),
         logins=tuple((name, value) for name, value in plain if LOGIN.search(name)),
@@ -236,7 +236,7 @@ def _container(raw: Any) -> Container:
 
 def log_secrets(raw: Any) -> tuple[Injection, ...]:
     """What the log driver of a container, or of Service Connect's proxy, takes from secrets."""
-    return tuple(_injection(name, entry["valueFrom"]) for name, entry in _log_options(raw))
+    return tuple(read_injection(name, entry["valueFrom"]) for name, entry in _log_options(raw))
 
 
 def _log_options(container: Any) -> Iterator[tuple[str, Any]]:
@@ -248,10 +248,10 @@ def _log_options(container: Any) -> Iterator[tuple[str, Any]]:
 def _registry_secrets(raw: Any) -> Iterator[Injection]:
     parameter = (raw.get("repositoryCredentials") or {}).get("credentialsParameter")
     if parameter:
-        yield _injection("repositoryCredentials", parameter)
+        yield read_injection("repositoryCredentials", parameter)
 
 
-def _injection(variable: str, value_from: str) -> Injection:
+def read_injection(variable: str, value_from: str) -> Injection:
     """An entry with its reference; a value in the reference's place is masked from here on."""
     if not misplaced.is_value(value_from):
         return Injection(variable, reference.parse(value_from))

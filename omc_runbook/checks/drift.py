@@ -11,6 +11,7 @@ from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import CHECKOUT, Evidence, Uncertain
 from omc_runbook.checks.key_demand import is_misspelling
+from omc_runbook.checks.next_revision import declared_faults
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.variable_drift import VariableDrift, variable_drifts
 from omc_runbook.checks.variable_locations import (
@@ -69,7 +70,9 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Settings does not read a variable that is meant for it."""
     for row in _lacking(snapshot, SETTINGS):
         # key-unreferenced reports a key that reaches no task, name-mismatch one under a wrong name.
-        if row.is_misnamed or (row.is_injected and not row.reaches):
+        # terraform-ahead reports one that Terraform's files rename.
+        is_renamed = bool(row.renamed) and {*row.renamed} == {*row.defined, *row.declared}
+        if row.is_misnamed or is_renamed or (row.is_injected and not row.reaches):
             continue
         where = f"{_who(row)} it from the secret" if row.reaches else f"{_template(snapshot)} has it"
         settings = _checkout(snapshot).settings
@@ -124,21 +127,22 @@ def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform lacks a variable that containers get from the secret, or that the application needs."""
     here = snapshot.environment.name
     for row in variable_drifts(snapshot):
-        if row.lacking:
+        lacking = tuple(c for c in row.lacking if c not in row.renamed)
+        if lacking:
             how = "set it as plain text" if TERRAFORM in row.plain else "do not"
             loses = "the next apply removes it"
-            if _deployed_apart(snapshot, row.lacking):
+            if _deployed_apart(snapshot, lacking):
                 loses = "the next revision that is deployed from them lacks it"
-            fact = f"{_listed(row.lacking)} {_get(row.lacking)} {row.variable} from key {_key(row)}"
+            fact = f"{_listed(lacking)} {_get(lacking)} {row.variable} from key {_key(row)}"
             fact += f"; Terraform's files {how}, so {loses}."
-        elif TERRAFORM in row.missing and row.settings == "required" and not row.secrets.get(here):
+        elif TERRAFORM in row.missing and not row.lacking and row.settings == "required" and not row.secrets.get(here):
             fact = (
                 f"Settings has no default for {row.variable}; no container gets it, and the secret has no key for it."
             )
         else:
             continue
         hand = f"Add {row.variable} with {_value_from(snapshot, row)} to the container's secrets in Terraform's files."
-        yield _evidence(snapshot, row, fact, hand, row.lacking)
+        yield _evidence(snapshot, row, fact, hand, lacking)
     yield from _doubted(snapshot, TERRAFORM, "No container gets, and no secret has")
     yield from _unseen(snapshot)
 
@@ -159,7 +163,7 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         hand = " && ".join((apply, *_deploy_newest(snapshot, services)))
         facts = [
             f"Terraform's files give {c} {row.variable}{_from(row.declared[c])}; its revision in force"
-            f" {'does not' if c in row.ahead else f'takes it from {row.defined[c]}'}."
+            f" {_otherwise(row, c)}."
             for c in (*row.ahead, *changed)
         ]
         referenced = {row.declared[c] for c in (*row.ahead, *changed)} - {""}
@@ -167,10 +171,15 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if missing:
             verb = "deployed" if services else "applied"
             facts.append(f"The secret has no {', '.join(missing)}: if this is {verb}, no task will start.")
+        faults = {c: fault for (c, name), fault in declared_faults(snapshot).items() if name == row.variable}
         if facts and services:
             names = _listed([each.name for each in services])
             facts.append(f"ignore_changes keeps an apply from deploying it: {names} gets no new revision by that.")
-        if facts:
+        if faults:
+            due = "The next revision that is deployed" if _deployed_apart(snapshot, faults) else "The next apply"
+            facts += [f"{due} gives {c} a wrong reference: {fault.fact}" for c, fault in faults.items()]
+            yield Evidence(row.variable, tuple(facts), next(iter(faults.values())).remedy)
+        elif facts:
             pairs = {row.declared[c]: row.defined[c] for c in changed}
             slips = {key: other for key, other in pairs.items() if is_misspelling(key, other)}
             give = f"Give {command(snapshot.secret_name)} {', '.join(map(command, missing))}"
@@ -396,6 +405,13 @@ def _who(row: VariableDrift) -> str:
     """The containers that get a variable, with their verb."""
     names = tuple(dict.fromkeys((*row.defined, *row.declared)))
     return f"{_listed(names)} {_get(names)}" if names else "containers are to get"
+
+
+def _otherwise(row: VariableDrift, container: str) -> str:
+    """How the revision in force of a container has a variable that Terraform's files give it otherwise."""
+    if container in row.renamed:
+        return f"gives it that as {row.renamed[container]}"
+    return "does not" if container in row.ahead else f"takes it from {row.defined[container]}"
 
 
 def _key(row: VariableDrift) -> str:

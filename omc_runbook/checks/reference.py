@@ -124,10 +124,7 @@ def wrong_partition(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom names another environment's secret."""
-    here, name = snapshot.environment.name, snapshot.secret_name
-    others = {names.secret.rpartition(":")[2]: other for other, names in snapshot.environment.others.items()}
-    others = {name.replace(here, other): other for other in KNOWN if here in name and other != here} | others
-    others.pop(name, None)
+    here, others = snapshot.environment.name, secrets_of_others(snapshot)
     for demand in all_demands(snapshot):
         ref = demand.reference
         for other in (secret for other, secret in others.items() if value_from.is_secret_name(other, ref.secret_name)):
@@ -146,8 +143,10 @@ def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
     for demand, ref in _arns(snapshot):
         if ref.region != region:
             secret = snapshot.foreign_secrets.get(ref.secret_arn)
-            also = f"A secret of that name is in {ref.region} too." if secret else f"None was found in {ref.region}."
-            yield _about(snapshot, demand, f"The ARN's region is {ref.region}; the secret is in {region}. {also}")
+            also = f" A secret of that name is in {ref.region} too." if secret else ""
+            if ref.secret_arn in snapshot.foreign_secrets and not secret:
+                also = f" None was found in {ref.region}."
+            yield _about(snapshot, demand, f"The ARN's region is {ref.region}; the secret is in {region}.{also}")
 
 
 @check(
@@ -412,6 +411,15 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 yield Uncertain(demand.subject, (fact, FROM_FILES))
                 continue
             yield _about(snapshot, demand, fact, source.rename(names, variable, due))
+
+
+def secrets_of_others(snapshot: Snapshot) -> dict[str, str]:
+    """The other environments by the names of their secrets, those that such are usually called by included."""
+    here, name = snapshot.environment.name, snapshot.secret_name
+    others = {names.secret.rpartition(":")[2]: other for other, names in snapshot.environment.others.items()}
+    others = {name.replace(here, other): other for other in KNOWN if here in name and other != here} | others
+    others.pop(name, None)
+    return others
 
 
 def _application(demand: KeyDemand) -> Container | None:

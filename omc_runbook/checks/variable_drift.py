@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from omc_runbook.checks.variable_locations import (
     COMPOSE,
@@ -62,6 +62,8 @@ class VariableDrift:
     """Containers that lose it with Terraform's next apply."""
     ahead: tuple[str, ...] = ()
     """Containers that get it with Terraform's next apply."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """By container of these two the variable that has its key instead: that of the files, or that in force."""
 
     @property
     def is_injected(self) -> bool:
@@ -84,7 +86,24 @@ def variable_drifts(snapshot: Snapshot) -> tuple[VariableDrift, ...]:
     if snapshot.checkout is None:
         return ()
     locations = locations_of(snapshot)
-    return tuple(_judged(locations, _row(locations, variable)) for variable in sorted({*_variables(locations)}))
+    rows = [_judged(locations, _row(locations, variable)) for variable in sorted({*_variables(locations)})]
+    return tuple(replace(row, renamed=dict(_renamed(locations, row, rows))) for row in rows)
+
+
+def _renamed(
+    locations: VariableLocations, row: VariableDrift, rows: Sequence[VariableDrift]
+) -> Iterator[tuple[str, str]]:
+    """The containers in which Terraform's files give the key of a variable in force under one other name."""
+    find = locations.checkout.settings.find
+    for container in (*row.lacking, *row.ahead):
+        keys = {row.defined.get(container), row.declared.get(container)} - {None}
+        before = [each for each in rows if container in each.lacking and each.defined[container] in keys]
+        after = [each for each in rows if container in each.ahead and each.declared[container] in keys]
+        if "" not in keys and len(before) == len(after) == 1:
+            fields = [find(each.variable) for each in (*before, *after)]
+            # Of two fields of Settings, one loses its value.
+            if None in fields or fields[0] is fields[1]:
+                yield container, (after if container in row.lacking else before)[0].variable
 
 
 def _variables(locations: VariableLocations) -> Iterator[str]:

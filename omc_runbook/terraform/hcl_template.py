@@ -58,6 +58,15 @@ def fits(pattern: str, name: str) -> bool:
     return any(words) and len(words) > 1 and re.fullmatch(".+".join(map(re.escape, words)), name) is not None
 
 
+def fields_of(text: str) -> list[str]:
+    """The fields of a valueFrom between colons; those within an interpolation separate none."""
+    fields, at = [], 0
+    for plain in _hide(text).split(":"):
+        fields.append(text[at : at + len(plain)])
+        at += len(plain) + 1
+    return fields
+
+
 def split_value_from(text: str) -> tuple[str, str, str]:
     """Split a valueFrom into the secret's ARN, the JSON key and the rest; ("", "", "") if it has no literal key.
 

@@ -1,0 +1,161 @@
+"""What the next apply of Terraform would break, while the revision in force is right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support import snapshots
+from support.platform_checkout import Platform, make_platform
+
+from omc_runbook.checks.drift import settings_lacks, terraform_ahead, terraform_lacks
+from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.model.findings import Finding
+from omc_runbook.repository.checkout import read_checkout
+from omc_runbook.snapshot.state import Snapshot
+
+OURS = "${var.secrets_arn}"
+ARN = snapshots.ARN
+PRODUCTION = ARN.replace("staging", "production")
+TOKEN = "0123456789abcdef" * 2
+FILE = "infrastructure/terraform/modules/ecs/main.tf"
+RENAMED = '"SMTP_USERNAME"'
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Platform:
+    return make_platform(tmp_path / "ohmycoins", git=False)
+
+
+def with_checkout(platform: Platform) -> Snapshot:
+    return replace(snapshots.healthy(), checkout=read_checkout(platform.root))
+
+
+def refer(platform: Platform, value_from: str) -> None:
+    """Let Terraform take SMTP_USER from something else."""
+    platform.edit(platform.main_tf, f'"{OURS}:SMTP_USER::"', f'"{value_from}"')
+
+
+def problems(platform: Platform) -> list[Finding]:
+    return [finding for finding in diagnose(with_checkout(platform)) if finding.is_problem]
+
+
+@pytest.mark.parametrize(
+    ("value_from", "fact"),
+    [
+        (f"{OURS}:SMTP_USER:AWSPREVIOUS:", "The stage field is AWSPREVIOUS: a new value never reaches this variable."),
+        (f"{OURS}:SMTP_USER::{TOKEN}", "The version field is 0123456789abcdef0123456789abcdef: the secret has no such"),
+        (f"{OURS}:SMTP_USER::0123", "The version field has 4 characters; 32 to 64 are required."),
+        (f"{OURS}:SMTP_USER", "The valueFrom is malformed: it has 8 colon-separated fields instead of 7"),
+        (f"{OURS}:SMTP_USER:", "The valueFrom is malformed: it has 9 colon-separated fields instead of 7"),
+        (OURS, "The key field is empty: SMTP_USER gets every key's value."),
+        ("SMTP_USER", "The valueFrom is not a Secrets Manager ARN: ECS looks that name up in SSM."),
+        (f"{PRODUCTION}:SMTP_USER::", "That is the secret of production; this is staging."),
+        (
+            "arn:aws:secretsmanager:${var.region}:123456789012:secret:${var.project}-production-app-secrets-AbC123"
+            ":SMTP_USER::",
+            "That is the secret of production; this is staging.",
+        ),
+        (
+            "arn:aws:secretsmanager:${var.region}:123456789012:secret:${var.project}-app-secrets:SMTP_USER::",
+            "The ARN ends in ohmycoins-staging-app-secrets; the secret's ends in ohmycoins-staging-app-secrets-AbC123.",
+        ),
+        (f"{ARN.replace('ap-southeast-2', 'us-east-1')}:SMTP_USER::", "The ARN's region is us-east-1; the secret is"),
+        (f"{ARN.replace('AbC123', 'XyZ987')}:SMTP_USER::", "The ARN ends in -XyZ987; the secret of that name ends in"),
+    ],
+)
+def test_a_wrong_reference_that_is_not_applied_yet_is_one_warning(
+    value_from: str, fact: str, platform: Platform
+) -> None:
+    """It is judged as one in force is, names its line, and is mended in the file."""
+    refer(platform, value_from)
+    (finding,) = problems(platform)
+    before = platform.main_tf.read_text().partition(f'"{value_from}"\n')[0]
+    line = before[: before.rindex("{\n          name")].count("\n") + 1
+    assert (finding.check, finding.subject, finding.severity) == ("terraform-ahead", "SMTP_USER", "warning")
+    assert finding.evidence[0].startswith(
+        f"The next apply gives backend a wrong reference: {FILE}, line {line}: {fact}"
+    )
+    assert f'In {FILE} set valueFrom = "{OURS}:SMTP_USER::" of SMTP_USER' in finding.remedy.command
+    assert "None was found" not in str(finding.evidence)
+
+
+@pytest.mark.parametrize(
+    "value_from",
+    [
+        f"{ARN}:SMTP_USER::",
+        f"{OURS}:SMTP_USER:AWSCURRENT:",
+        "${local.references.SMTP_USER}",
+        "${aws_secretsmanager_secret.app.arn}:SMTP_USER::",
+        "${local.prefix}:ohmycoins-staging-app-secrets-AbC123:SMTP_USER::",
+        "arn:aws:secretsmanager:${var.region}:${local.account_id}:secret:${local.secret}:SMTP_USER::",
+        "arn:aws:secretsmanager:${var.region}:${local.account_id}:secret:${local.secret}-AbC123:SMTP_USER::",
+        "arn:aws:secretsmanager:${var.region}:${local.account_id}:secret:elsewhere-${local.suffix}:SMTP_USER::",
+    ],
+)
+def test_what_only_an_apply_shows_is_no_fault(value_from: str, platform: Platform) -> None:
+    refer(platform, value_from)
+    assert not problems(platform)
+
+
+def test_what_is_as_wrong_in_force_is_told_once(platform: Platform) -> None:
+    refer(platform, f"{OURS}:SMTP_USER:AWSPREVIOUS:")
+    snapshot = snapshots.with_reference(
+        with_checkout(platform), "backend", "SMTP_USER", f"{ARN}:SMTP_USER:AWSPREVIOUS:"
+    )
+    assert [finding.check for finding in diagnose(snapshot) if finding.is_problem] == ["previous-pinned"]
+
+
+def test_a_value_in_the_place_of_a_reference_is_not_shown(platform: Platform) -> None:
+    value = "sk-proj-4f9a1c2e7b8d4f9a1c2e7b8d4f9a1c2e7b8d"
+    refer(platform, value)
+    (finding,) = problems(platform)
+    assert "it seems to be the value itself" in finding.evidence[0]
+    assert value not in str(finding)
+
+
+def test_a_wrong_reference_of_a_new_variable_is_corrected_before_the_apply(platform: Platform) -> None:
+    entry = f'        {{ name = "SMTP_LOGIN", valueFrom = "{OURS}:SMTP_USER:AWSPREVIOUS:" }},\n'
+    first = '        {\n          name      = "SECRET_KEY"'
+    platform.edit(platform.main_tf, first, entry + first)
+    finding = next(each for each in problems(platform) if each.check == "terraform-ahead")
+    assert "its revision in force does not" in finding.evidence[0] and "AWSPREVIOUS" in finding.evidence[1]
+    assert finding.remedy.command.startswith(f"In {FILE} set valueFrom") and "then terraform" in finding.remedy.command
+
+
+def test_a_revision_that_the_service_ignores_is_not_given_by_an_apply(platform: Platform) -> None:
+    refer(platform, f"{OURS}:SMTP_USER:AWSPREVIOUS:")
+    line = "  task_definition        = aws_ecs_task_definition.backend.arn\n"
+    ignored = f"{line}\n  lifecycle {{\n    ignore_changes = [desired_count, task_definition]\n  }}\n\n"
+    platform.edit(platform.main_tf, line, ignored)
+    (finding,) = problems(platform)
+    assert finding.evidence[0].startswith("The next revision that is deployed gives backend a wrong reference")
+
+
+def test_a_variable_that_only_terraform_renames_is_one_cause(platform: Platform) -> None:
+    """The name that Settings reads is put back: nothing in force has to change."""
+    platform.edit(platform.main_tf, '"SMTP_USER"', RENAMED)
+    (finding,) = problems(platform)
+    assert (finding.check, finding.subject) == ("terraform-ahead", "SMTP_USERNAME")
+    assert finding.evidence[0].endswith("its revision in force gives it that as SMTP_USER.")
+    assert finding.remedy.command.startswith(f'In {FILE} set name = "SMTP_USER" instead of {RENAMED} in secrets')
+
+
+def test_a_variable_that_terraform_and_settings_rename_needs_an_apply(platform: Platform) -> None:
+    platform.edit(platform.main_tf, '"SMTP_USER"', RENAMED)
+    platform.edit(platform.config, "SMTP_USER:", "SMTP_USERNAME:")
+    platform.template.write_text(platform.template.read_text() + "SMTP_USERNAME=\n")
+    (finding,) = problems(platform)
+    assert finding.check == "terraform-ahead" and finding.remedy.command.endswith("apply")
+
+
+def test_of_two_fields_the_one_that_loses_its_variable_is_told(platform: Platform) -> None:
+    platform.edit(platform.main_tf, '"SMTP_USER"', RENAMED)
+    field = "    SMTP_USER: str | None = None\n"
+    platform.edit(platform.config, field, field + field.replace("SMTP_USER", "SMTP_USERNAME"))
+    assert {(each.check, each.subject) for each in problems(platform)} >= {
+        (terraform_lacks.id, "SMTP_USER"),
+        (terraform_ahead.id, "SMTP_USERNAME"),
+    }
+    assert settings_lacks.id not in {each.check for each in problems(platform)}
