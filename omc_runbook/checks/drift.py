@@ -109,7 +109,7 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         fact = f"Service {service.name} has neither an env_file nor {row.variable} in its environment."
         one = f"{row.variable}: ${{{row.variable}}} in its environment"
         hand = f"Give service {service.name} {one}, or env_file: .env for all, in {compose.files[0].name}."
-        yield Evidence(row.variable, (fact,), Remedy(hand))
+        yield Evidence(row.variable, (fact,), Remedy(hand), stems_from=_stems_from(snapshot, row))
     yield from _doubted(snapshot, COMPOSE, f"Service {service.name} does not get")
     doubtful = [row.variable for row in variable_drifts(snapshot) if COMPOSE in row.unsure and not row.doubt]
     if doubtful:
@@ -223,6 +223,7 @@ def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def unprovided(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The code asks for a secret that nothing provides"""
     checkout, locations = _checkout(snapshot), locations_of(snapshot)
+    yield from _without_prefix(snapshot)
     reads: dict[str, list[EnvironmentRead]] = {}
     for read in checkout.environment_reads:
         if locations.is_secret(read.variable) and not is_of_others(read.variable):
@@ -247,6 +248,28 @@ def unprovided(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             parameters = {"repository": str(checkout.root), "key": variable}
             remedy = remedies.with_runbook("add_key", snapshot.environment, remedy, **parameters)
         yield Evidence(variable, tuple(facts), remedy, severity="info" if has_default else None)
+
+
+def _without_prefix(snapshot: Snapshot) -> Iterator[Evidence]:
+    """The env_prefix of Settings, where nothing that it should read has it."""
+    settings, names = _checkout(snapshot).settings, locations_of(snapshot).without_prefix
+    missed = [row.variable for row in variable_drifts(snapshot) if row.missing and _stems_from(snapshot, row)]
+    if missed:
+        name = next(name for name, prefixed in names.items() if {name, prefixed}.intersection(missed))
+        facts = (
+            f"{settings.name} in {settings.path} has env_prefix {settings.env_prefix}, and no variable begins with it"
+            " in the files, the task definitions and the secret.",
+            f"It reads {names[name]} and not {name}, and so of {len(names)} variables in all.",
+        )
+        hand = f"Remove env_prefix from {settings.name} in {settings.path}, or give each variable that prefix."
+        yield Evidence(f"env_prefix {settings.env_prefix}", facts, Remedy(hand))
+
+
+def _stems_from(snapshot: Snapshot, row: VariableDrift) -> frozenset[str]:
+    """The env_prefix of Settings, where a variable is missing only for it."""
+    names = locations_of(snapshot).without_prefix
+    prefix = _checkout(snapshot).settings.env_prefix
+    return frozenset({f"env_prefix {prefix}"} if row.variable in {*names, *names.values()} else ())
 
 
 @check(
@@ -455,7 +478,7 @@ def _evidence(
     is_taken = any(name != row.variable and variable_of(name, catalogue) == row.variable for name in catalogue)
     parameters = _parameters(_checkout(snapshot), row, containers) if by_runbook and not is_taken else {}
     remedy = remedies.with_runbook("add_key", snapshot.environment, hand, **parameters) if parameters else hand
-    return Evidence(row.variable, tuple(sentences), remedy)
+    return Evidence(row.variable, tuple(sentences), remedy, stems_from=_stems_from(snapshot, row))
 
 
 def _parameters(checkout: Checkout, row: VariableDrift, containers: Sequence[str]) -> dict[str, str]:

@@ -138,6 +138,15 @@ class VariableLocations:
         """Whether the names of Settings' variables are known from its source."""
         return not self.checkout.settings.ambiguities
 
+    @cached_property
+    def without_prefix(self) -> Mapping[str, str]:
+        """The variables of Settings by their names without env_prefix, where all that is provided has only these."""
+        prefix, provided = self.checkout.settings.env_prefix.upper(), self._provided
+        if not prefix or self.is_blind or any(name.upper().startswith(prefix) for name in provided):
+            return {}
+        names = [name for name in sorted(self.checkout.reads) if name.upper().startswith(prefix)]
+        return {name[len(prefix) :]: name for name in names if name[len(prefix) :] in provided}
+
     @property
     def is_blind(self) -> bool:
         """Whether some task definition in force could not be read."""
@@ -252,7 +261,12 @@ class VariableLocations:
         )
 
     def is_provided(self, variable: str) -> bool:
-        """Whether any location has it: files of the checkout, task definitions, or a key of a secret."""
+        """Whether any location has it, or Settings reads it."""
+        return self.checkout.settings.find(variable) is not None or variable in self._provided
+
+    @cached_property
+    def _provided(self) -> frozenset[str]:
+        """What the locations have: files of the checkout, task definitions, and keys of a secret."""
         checkout, compose = self.checkout, self.checkout.compose
         keys = {*(self.keys or ()), *(key for names in self.others.values() for key in names or ())}
         listed = (each.variable for service in (compose.services if compose else ()) for each in service.environment)
@@ -262,8 +276,8 @@ class VariableLocations:
         lists = (name for each in checkout.compose_lists for name in each.variables)
         everything = {*listed, *plain, *declared, *injected, *lists, *map(self.variable, keys), *keys}
         everything |= checkout.environment_sets | checkout.workflows.variables
-        is_read = checkout.settings.find(variable) is not None or self.checkout.template_entry(variable) is not None
-        return is_read or variable in everything
+        everything |= {each.name for each in (checkout.template.entries if checkout.template else ())}
+        return frozenset(everything)
 
     def plainly(self, variable: str) -> frozenset[str]:
         """Which of Terraform and the task definitions in force give it to the application without the secret."""

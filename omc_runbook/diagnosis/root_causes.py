@@ -136,7 +136,9 @@ def _explains(cause: Finding, effect: Finding, named: Sequence[Finding]) -> bool
     is_of_all = cause.status == "unknown" and not cause.subject
     if consequence.per_subject and cause.subject != effect.subject and not is_of_all:
         return False
-    if cause.subject in effect.stems_from and cause.severity == "error" and check.hinders in ("secret", "value"):
+    # A warning stops no task, and can be why another location lacks a variable.
+    is_obstacle = cause.severity == "error" and check.hinders in ("secret", "value")
+    if cause.subject in effect.stems_from and (is_obstacle or "drift" == cause.family == effect.family):
         return True
     # What could not be read blocks nothing: the fault stands by itself.
     if check.hinders in consequence.blocked_by and cause.status == "found" and cause.severity == "error":

@@ -22,7 +22,8 @@ from omc_runbook.checks.drift import (
     unprovided,
 )
 from omc_runbook.checks.reference import other_environment, whole_json
-from omc_runbook.model.findings import Finding
+from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.model.findings import Finding, with_remedies_of_causes
 from omc_runbook.report import add_key, create, drift
 from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.snapshot.state import Snapshot
@@ -284,6 +285,30 @@ def test_a_key_that_terraform_may_misspell_is_to_be_corrected_first(key: str, be
     platform.edit(platform.main_tf, ":SMTP_USER::", f":{key}::")
     (finding,) = found(terraform_ahead, with_checkout(platform)).values()
     assert finding.remedy.command.startswith(begin) and finding.remedy.command.endswith(" apply.")
+
+
+def test_an_env_prefix_that_nothing_has_is_one_cause(platform: Platform) -> None:
+    """Whatever lacks a variable for it, or is not read for it, is its consequence and has its remedy."""
+    options = "        # One level above ./backend/\n"
+    platform.edit(platform.config, options, f'{options}        env_prefix="OMC_",\n')
+    problems = [each for each in diagnose(with_checkout(platform)) if each.is_problem]
+    (root,) = (each for each in problems if each.is_root_cause)
+    assert (root.check, root.subject, len(problems)) == ("unprovided", "env_prefix OMC_", 35)
+    assert "It reads OMC_" in root.evidence[1] and "60 variables" in root.evidence[1]
+    assert root.remedy.command.startswith("Remove env_prefix from Settings in backend/app/core/config.py, or")
+    assert all(each.remedy == root.remedy for each in with_remedies_of_causes(problems))
+    crypto(platform)
+    with_another = [each for each in diagnose(with_checkout(platform)) if each.is_root_cause]
+    assert [each.subject for each in with_another] == ["env_prefix OMC_", "ENCRYPTION_KEY"]
+
+
+def test_an_env_prefix_that_some_variable_has_excuses_none(platform: Platform) -> None:
+    """Then the others may have been forgotten."""
+    options = "        # One level above ./backend/\n"
+    platform.edit(platform.config, options, f'{options}        env_prefix="OMC_",\n')
+    platform.template.write_text(platform.template.read_text() + "OMC_SECRET_KEY=\n")
+    problems = [each for each in diagnose(with_checkout(platform)) if each.is_problem]
+    assert len(problems) > 30 and all(each.is_root_cause and each.check != "unprovided" for each in problems)
 
 
 @pytest.mark.parametrize(("folder", "is_own"), [("live/staging", True), ("live/shared", False)])
