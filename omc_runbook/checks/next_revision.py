@@ -46,15 +46,20 @@ Location = tuple[str, str]
 class DeclaredFault:
     """What would be wrong with a reference of Terraform's files, as a sentence, and how to correct it."""
 
+    place: str
+    """Its file and line."""
     fact: str
     remedy: Remedy
+    expression: str = ""
+    """What is the ARN of another environment's secret there, where a variable or the like is."""
 
 
 @once
 def declared_faults(snapshot: Snapshot) -> Mapping[Location, DeclaredFault]:
     """What the next apply would break, by container and variable; not what is as wrong in force."""
     locations = locations_of(snapshot)
-    declared = dict(_declared(locations))
+    misled = dict(_misled(snapshot))
+    declared = dict(_declared(locations, misled))
     lost = {(container, row.variable): None for row in variable_drifts(snapshot) for container in row.lacking}
     following = _following(snapshot, lost | {location: each for location, (_, each) in declared.items()})
     subjects = {demand.subject: (demand.container.name, demand.variable) for demand in all_demands(following)}
@@ -64,9 +69,11 @@ def declared_faults(snapshot: Snapshot) -> Mapping[Location, DeclaredFault]:
         for answer in check.run(following):
             location = subjects[answer.subject]
             if isinstance(answer, Evidence) and answer.subject not in known and location in declared:
-                element = declared[location][0].element
-                fact = f"{element.file.name}, line {element.line}: {' '.join(answer.facts[1:])}"
-                faults.setdefault(location, DeclaredFault(fact, Remedy(answer.remedy.command)))
+                variable, _ = declared[location]
+                is_misled = check is reference.other_environment and location in misled
+                element, expression = variable.element, _head(variable.value_from)[2:-1] if is_misled else ""
+                place, fact = f"{element.file.name}, line {element.line}", " ".join(answer.facts[1:])
+                faults.setdefault(location, DeclaredFault(place, fact, Remedy(answer.remedy.command), expression))
     return faults
 
 
@@ -93,7 +100,24 @@ def _with(definition: TaskDefinition, declared: Mapping[Location, Injection | No
     return replace(definition, containers=tuple(map(own, definition.containers)))
 
 
-def _declared(locations: VariableLocations) -> Iterator[tuple[Location, tuple[ContainerVariable, Injection]]]:
+def _misled(snapshot: Snapshot) -> Iterator[tuple[Location, str]]:
+    """The containers and variables that Terraform's files give another environment's secret, with its name."""
+    others = reference.secrets_of_others(snapshot)
+    declared = {
+        each.family.value: each for each in (snapshot.declared.services if snapshot.declared else ()) if each.family
+    }
+    for service in snapshot.services:
+        definition = snapshot.definition(service.task_definition_arn)
+        found = declared.get(definition.family) if definition else None
+        names = {each.variable: each.secret for each in found.variables if each.secret in others} if found else {}
+        for container, injection in definition.injections if definition else ():
+            if injection.variable in names:
+                yield (container.name, injection.variable), names[injection.variable]
+
+
+def _declared(
+    locations: VariableLocations, misled: Mapping[Location, str]
+) -> Iterator[tuple[Location, tuple[ContainerVariable, Injection]]]:
     """The references of Terraform's files that are known as a whole, and are one for a container's name."""
     in_force = {
         (demand.container.name, demand.variable): demand.reference
@@ -107,7 +131,10 @@ def _declared(locations: VariableLocations) -> Iterator[tuple[Location, tuple[Co
         for each in container.references:
             location = container.name, each.variable
             if location in locations.declared and container.name in locations.shared:
-                text = _filled(each.value_from, in_force.get(location), arns, others)
+                now, head = in_force.get(location), _head(each.value_from)
+                if now and location in misled:
+                    arns = arns | {head: f"{now.secret_arn.rpartition(':')[0]}:{misled[location]}"}
+                text = _filled(each.value_from, now, arns, others)
                 texts.setdefault(location, []).append((each, text))
     for location, found in texts.items():
         if len({text for _, text in found}) == 1 and found[0][1]:
@@ -130,15 +157,21 @@ def _filled(text: str, now: Reference | None, arns: Mapping[str, str], others: t
 
     What only an apply shows is as in the reference in force, unless what the files show is another secret's name.
     """
-    start, end = next(interpolations(text), (0, 0))
-    if end and not start:
-        head, rest = text[:end], text[end:].split(":")
-        own = now.secret_arn if now and len(rest) <= 4 and rest[:2] == ["", now.key] else ""
+    if head := _head(text):
+        rest = text.removeprefix(head)
+        fields = rest.split(":")
+        own = now.secret_arn if now and len(fields) <= 4 and fields[:2] == ["", now.key] else ""
         arn = arns.get(head, own)
-        text = arn + text[end:] if arn else ""
+        text = arn + rest if arn else ""
     fields, current = fields_of(text), now.text.split(":") if now else []
     filled = [_field(each, at, current, others) for at, each in enumerate(fields)]
     return "" if None in filled else ":".join(map(str, filled))
+
+
+def _head(text: str) -> str:
+    """The interpolation that a valueFrom begins with; "" for none."""
+    start, end = next(interpolations(text), (0, 0))
+    return "" if start else text[:end]
 
 
 def _field(field: str, at: int, current: list[str], others: tuple[str, ...]) -> str | None:

@@ -115,7 +115,7 @@ def take(
             snapshot = audit_reading.read(reading, snapshot, audit_days, checkout)
         if lacks_a_name(snapshot):
             snapshot = replace(snapshot, discovery=discover(clients, environment, caller))
-        if checkout and any(service.desired == 0 for service in snapshot.consumers):
+        if checkout:
             from omc_runbook.terraform.declared import read_environments
 
             declared = next(iter(read_environments(checkout.root, environment.name)), None)

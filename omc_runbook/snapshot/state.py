@@ -115,7 +115,7 @@ class Snapshot:
     discovery: Discovery | None = None
     """What the account has for the environment; read only where a configured name does not exist."""
     declared: DeclaredEnvironment | None = None
-    """What the checkout's Terraform files say; read only with a repository, where a service has no tasks on purpose."""
+    """What the checkout's Terraform files say; read only with a repository."""
     log_lines: Mapping[str, tuple[str, ...]] | None = None
     """Sentences with the last log lines of failed tasks, by task id; None where logs were not read."""
     audit: Audit = field(default_factory=Audit)

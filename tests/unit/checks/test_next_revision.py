@@ -14,6 +14,7 @@ from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding
 from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.terraform.declared import read_environments
 
 OURS = "${var.secrets_arn}"
 ARN = snapshots.ARN
@@ -97,6 +98,22 @@ def test_a_wrong_reference_that_is_not_applied_yet_is_one_warning(
 def test_what_only_an_apply_shows_is_no_fault(value_from: str, platform: Platform) -> None:
     refer(platform, value_from)
     assert not problems(platform)
+
+
+@pytest.mark.parametrize("value", [f'"{PRODUCTION}"', "aws_secretsmanager_secret.app.arn"])
+def test_another_environments_secret_that_all_references_share_is_one_cause(value: str, platform: Platform) -> None:
+    """Each is right, and what the folder of the environment gives them is not."""
+    main = platform.root / "infrastructure/terraform/environments/staging/main.tf"
+    data = 'data "aws_secretsmanager_secret" "app" {\n  name = "ohmycoins-production-app-secrets"\n}\n'
+    text = main.read_text().replace("module.secrets.secrets_arn", value.replace("aws_", "data.aws_"))
+    main.write_text(text + data)
+    (declared,) = read_environments(platform.root, "staging")
+    (finding,) = (each for each in diagnose(replace(with_checkout(platform), declared=declared)) if each.is_problem)
+    assert (finding.check, finding.subject) == ("terraform-ahead", "var.secrets_arn")
+    assert finding.evidence[0].endswith(
+        "SMTP_USER from var.secrets_arn. That is the secret of production; this is staging."
+    )
+    assert finding.remedy.command.startswith(f"Let var.secrets_arn be {ARN} for staging, then terraform -chdir=")
 
 
 def test_what_is_as_wrong_in_force_is_told_once(platform: Platform) -> None:
