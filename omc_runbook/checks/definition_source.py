@@ -58,8 +58,13 @@ class DefinitionSource:
         return Remedy(f"In {self.file} {what}, then {self.program} apply {region}.")
 
 
-def source_of(snapshot: Snapshot, definitions: Iterable[TaskDefinition] = (), container: str = "") -> DefinitionSource:
-    """The source of task definitions, without any of those that services use; of one container where one is named."""
+def source_of(
+    snapshot: Snapshot, definitions: Iterable[TaskDefinition] = (), container: str = "", variable: str = ""
+) -> DefinitionSource:
+    """The source of task definitions, without any of those that services use.
+
+    Of one container, and of the reference of one variable, where one is named.
+    """
     used = (snapshot.definition(service.task_definition_arn) for service in snapshot.services)
     revisions = [*definitions] or [each for each in used if each and snapshot.own_references(each)]
     stacks = {each.stack for each in revisions}
@@ -69,7 +74,7 @@ def source_of(snapshot: Snapshot, definitions: Iterable[TaskDefinition] = (), co
         return DefinitionSource()
     own = {container} if container else {each.name for revision in revisions for each in revision.containers}
     containers = [each for each in locations_of(snapshot).containers if each.name in own]
-    files, bases = {_file_of(each) for each in containers}, {each.base for each in containers}
+    files, bases = {_file_of(each, variable) for each in containers}, {each.base for each in containers}
     return DefinitionSource(
         file=files.pop() if len(files) == 1 else GUIDE_FILE,
         program=snapshot.checkout.program,
@@ -83,9 +88,10 @@ def source_for(snapshot: Snapshot, services: Collection[str]) -> DefinitionSourc
     return source_of(snapshot, filter(None, used))
 
 
-def _file_of(container: TerraformContainer) -> str:
-    """The file in which a container's references are; its own where they are in several, or it has none."""
-    files = {each.element.file.name for each in container.references}
+def _file_of(container: TerraformContainer, variable: str) -> str:
+    """The file in which a container's reference is, or all are; its own where they are in several, or it has none."""
+    own = [each for each in container.references if each.variable == variable]
+    files = {each.element.file.name for each in own or container.references}
     return files.pop() if len(files) == 1 else container.file
 
 

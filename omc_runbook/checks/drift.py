@@ -11,7 +11,7 @@ from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import CHECKOUT, Evidence, Uncertain
 from omc_runbook.checks.key_demand import is_misspelling
-from omc_runbook.checks.next_revision import declared_faults
+from omc_runbook.checks.next_revision import DeclaredFault, declared_faults
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.variable_drift import VariableDrift, variable_drifts
 from omc_runbook.checks.variable_locations import (
@@ -157,7 +157,7 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform's files have a reference that was not applied."""
     document = snapshot.document
     apply = f"{_checkout(snapshot).program} {_chdir(snapshot)}apply"
-    misled: dict[tuple[str, str], list[str]] = {}
+    common: dict[str, tuple[DeclaredFault, list[str]]] = {}
     for row in variable_drifts(snapshot):
         changed = [c for c, key in row.declared.items() if key and row.defined.get(c, key) not in ("", key)]
         services = _deployed_apart(snapshot, (*row.ahead, *changed))
@@ -176,8 +176,8 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if facts and services:
             names = _listed([each.name for each in services])
             facts.append(f"ignore_changes keeps an apply from deploying it: {names} gets no new revision by that.")
-        if shared := next((fault for fault in faults.values() if fault.expression), None):
-            misled.setdefault((shared.expression, shared.fact), []).append(row.variable)
+        if shared := next((fault for fault in faults.values() if fault.shared), None):
+            common.setdefault(shared.shared, (shared, []))[1].append(row.variable)
         elif faults:
             due = "The next revision that is deployed" if _deployed_apart(snapshot, faults) else "The next apply"
             facts += [f"{due} gives {c} a wrong reference: {fault.place}: {fault.fact}" for c, fault in faults.items()]
@@ -191,11 +191,9 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 give = f"If it is misspelt, write {right} in Terraform's files, else give the secret that key"
             by_hand = f"{give}; then {hand.rstrip('.')}." if missing else hand
             yield _evidence(snapshot, row, facts, by_hand, row.ahead, by_runbook=not changed)
-    for (expression, fact), variables in misled.items():
-        right = snapshot.secret.arn if snapshot.secret else f"the ARN of {snapshot.secret_name}"
-        facts = [f"The next apply gives containers {_listed(variables)} from {expression}. {fact}"]
-        hand = f"Let {expression} be {right} for {snapshot.environment.name}, then {apply}."
-        yield Evidence(expression, tuple(facts), Remedy(hand))
+    for name, (fault, variables) in common.items():
+        fact = f"The next apply gives containers {_listed(variables)} from {name}. {fault.fact}"
+        yield Evidence(name, (fact,), Remedy(f"{fault.remedy.command}, then {apply}."))
     yield from _unseen(snapshot)
 
 

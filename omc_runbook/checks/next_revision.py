@@ -16,6 +16,7 @@ from omc_runbook.model.value_from import Reference, split_suffix
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.containers import ContainerVariable, TerraformContainer
+from omc_runbook.terraform.hcl import Node
 from omc_runbook.terraform.hcl_template import fields_of, fits, interpolations, is_literal
 
 JUDGES = (
@@ -38,6 +39,9 @@ JUDGES = (
 _SECRET_NAME = 6
 """The field of an ARN that has the secret's name."""
 
+LOOPS = ("for", "object-for")
+"""The kinds of expressions that make one entry of many."""
+
 Location = tuple[str, str]
 """A container and a variable."""
 
@@ -50,8 +54,8 @@ class DeclaredFault:
     """Its file and line."""
     fact: str
     remedy: Remedy
-    expression: str = ""
-    """What is the ARN of another environment's secret there, where a variable or the like is."""
+    shared: str = ""
+    """What several references have it from: an expression that is another secret's ARN, or a for expression."""
 
 
 @once
@@ -70,11 +74,39 @@ def declared_faults(snapshot: Snapshot) -> Mapping[Location, DeclaredFault]:
             location = subjects[answer.subject]
             if isinstance(answer, Evidence) and answer.subject not in known and location in declared:
                 variable, _ = declared[location]
-                is_misled = check is reference.other_environment and location in misled
-                element, expression = variable.element, _head(variable.value_from)[2:-1] if is_misled else ""
-                place, fact = f"{element.file.name}, line {element.line}", " ".join(answer.facts[1:])
-                faults.setdefault(location, DeclaredFault(place, fact, Remedy(answer.remedy.command), expression))
-    return faults
+                variable, _ = declared[location]
+                place, fact = _place(variable.element), " ".join(answer.facts[1:])
+                fault = DeclaredFault(place, fact, Remedy(answer.remedy.command))
+                name = _head(variable.value_from)[2:-1] if location in misled else ""
+                if name and check is reference.other_environment:
+                    here, right = (
+                        snapshot.environment.name,
+                        snapshot.secret.arn if snapshot.secret else "the secret's ARN",
+                    )
+                    fault = replace(fault, shared=name, remedy=Remedy(f"Let {name} be {right} for {here}"))
+                faults.setdefault(location, fault)
+    return faults | dict(_of_loops(locations, faults))
+
+
+def _of_loops(
+    locations: VariableLocations, faults: Mapping[Location, DeclaredFault]
+) -> Iterator[tuple[Location, DeclaredFault]]:
+    """The faults that all references of one for expression have, so that it is the expression's."""
+    for container in locations.containers:
+        loops = {each.list.position: each.list for each in container.references if each.list.kind in LOOPS}
+        for loop in loops.values():
+            own = [(container.name, each.variable) for each in container.references if each.list is loop]
+            alone = [faults[each] for each in own if each in faults and not faults[each].shared]
+            facts = {fault.fact.replace(f" {name} ", " each ") for fault, (_, name) in zip(alone, own, strict=False)}
+            if len(alone) == len(own) > 1 and len(facts) == 1:
+                hand = f'In {loop.file.name}, line {loop.line}, let valueFrom be "{container.base}:KEY::" with each KEY'
+                shared = f"the for expression in {_place(loop)}"
+                fault = replace(alone[0], fact=facts.pop(), remedy=Remedy(hand), shared=shared)
+                yield from ((each, fault) for each in own)
+
+
+def _place(node: Node) -> str:
+    return f"{node.file.name}, line {node.line}"
 
 
 def _following(snapshot: Snapshot, declared: Mapping[Location, Injection | None]) -> Snapshot:

@@ -393,7 +393,7 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             continue
         former, label = in_service.get((demand.definition.arn, ref.key), ("", ""))
         names, variable = snapshot.environment.names, demand.variable
-        source = source_of(snapshot, [demand.definition], demand.container.name)
+        source = source_of(snapshot, [demand.definition], demand.container.name, demand.variable)
         what = f"Key {ref.key} is injected as {letters.spell(variable)}"
         if odd := letters.describe(variable):
             what += f", which has {odd}"
@@ -488,7 +488,10 @@ def _about(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy | No
     own_keys = [name for name in keys if variable_of(name, keys) == demand.variable]
     key = exchanged_key(snapshot, reference) or reference.key or next(iter(own_keys), demand.variable)
     arn = snapshot.secret.arn if snapshot.secret and snapshot.secret.arn != reference.secret_arn else ""
-    names, source = snapshot.environment.names, source_of(snapshot, [demand.definition], demand.container.name)
+    names, source = (
+        snapshot.environment.names,
+        source_of(snapshot, [demand.definition], demand.container.name, demand.variable),
+    )
     mend = remedy or source.register(names, f'"${{var.secrets_arn}}:{key}::"', demand.variable, arn)
     where = f"{demand.definition.label}, container {demand.container.name}: {demand.variable}"
     facts = (f"{where} from {letters.spell(reference.text)}.", fact)

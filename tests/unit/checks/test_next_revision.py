@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from omc_runbook.checks.drift import settings_lacks, terraform_ahead, terraform_
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding
 from omc_runbook.repository.checkout import read_checkout
+from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.declared import read_environments
 
@@ -114,6 +116,36 @@ def test_another_environments_secret_that_all_references_share_is_one_cause(valu
         "SMTP_USER from var.secrets_arn. That is the secret of production; this is staging."
     )
     assert finding.remedy.command.startswith(f"Let var.secrets_arn be {ARN} for staging, then terraform -chdir=")
+
+
+def test_another_environments_arn_is_corrected_where_it_is_written(platform: Platform) -> None:
+    refer(platform, f"{PRODUCTION}:SMTP_USER::")
+    (declared,) = read_environments(platform.root, "staging")
+    (finding,) = (each for each in diagnose(replace(with_checkout(platform), declared=declared)) if each.is_problem)
+    assert finding.remedy.command.startswith(f'In {FILE} set valueFrom = "{OURS}:SMTP_USER::" of SMTP_USER, where')
+
+
+@pytest.mark.parametrize(
+    ("tail", "fact"),
+    [
+        (":${key}:AWSPREVIOUS:", "The stage field is AWSPREVIOUS: a new value never reaches this variable."),
+        (":${key}", "The valueFrom is malformed: it has 8 colon-separated fields instead of 7 (whole secret) or 10"),
+    ],
+)
+def test_a_for_expression_that_makes_all_references_wrong_is_one_cause(
+    tail: str, fact: str, platform: Platform
+) -> None:
+    """The line is that of the expression, where the reference is written."""
+    text = platform.main_tf.read_text()
+    start = text.index("      secrets = [") + len("      secrets = ")
+    end = text.index("      ]", start) + len("      ]")
+    loop = f'[for key in {json.dumps(KEYS)} : {{ name = key, valueFrom = "{OURS}{tail}" }}]'
+    platform.main_tf.write_text(text[:start] + loop + text[end:])
+    (finding,) = problems(platform)
+    place = f"the for expression in {FILE}, line {text[:start].count(chr(10)) + 1}"
+    assert (finding.check, finding.subject) == ("terraform-ahead", place)
+    assert f"SMTP_USER from {place}. {fact}" in finding.evidence[0]
+    assert f'let valueFrom be "{OURS}:KEY::" with each KEY, then terraform -chdir=' in finding.remedy.command
 
 
 def test_what_is_as_wrong_in_force_is_told_once(platform: Platform) -> None:
