@@ -12,22 +12,29 @@ from omc_runbook.checks.key_demand import all_demands
 from omc_runbook.checks.variable_drift import variable_drifts
 from omc_runbook.checks.variable_locations import VariableLocations, locations_of
 from omc_runbook.model.findings import Remedy
-from omc_runbook.model.value_from import Reference, split_suffix
+from omc_runbook.model.value_from import Reference, is_secret_name, parse, split_suffix
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.containers import ContainerVariable, TerraformContainer
 from omc_runbook.terraform.hcl import Node
+from omc_runbook.terraform.hcl_folder import DEEPEST
 from omc_runbook.terraform.hcl_template import fields_of, fits, interpolations, is_literal
+from omc_runbook.terraform.task_definitions import named_after
+from omc_runbook.terraform.texts import resolve
 
-JUDGES = (
-    reference.arn_malformed,
-    reference.bare_name,
+OF_ARNS = (
     reference.wrong_account,
     reference.wrong_partition,
     reference.other_environment,
     reference.wrong_region,
     reference.suffix_stale,
     reference.partial_arn,
+)
+"""The checks of the secret that a valueFrom names."""
+JUDGES = (
+    reference.arn_malformed,
+    reference.bare_name,
+    *OF_ARNS,
     reference.whole_json,
     reference.previous_pinned,
     reference.version_pinned,
@@ -62,11 +69,11 @@ class DeclaredFault:
 def declared_faults(snapshot: Snapshot) -> Mapping[Location, DeclaredFault]:
     """What the next apply would break, by container and variable; not what is as wrong in force."""
     locations = locations_of(snapshot)
-    misled = dict(_misled(snapshot))
-    declared = dict(_declared(locations, misled))
+    declared = dict(_declared(locations))
     lost = {(container, row.variable): None for row in variable_drifts(snapshot) for container in row.lacking}
     following = _following(snapshot, lost | {location: each for location, (_, each) in declared.items()})
     subjects = {demand.subject: (demand.container.name, demand.variable) for demand in all_demands(following)}
+    arn = snapshot.secret.arn if snapshot.secret else f"the ARN of {snapshot.secret_name}"
     faults: dict[Location, DeclaredFault] = {}
     for check in JUDGES:
         known = {answer.subject for answer in check.run(snapshot)}
@@ -74,16 +81,9 @@ def declared_faults(snapshot: Snapshot) -> Mapping[Location, DeclaredFault]:
             location = subjects[answer.subject]
             if isinstance(answer, Evidence) and answer.subject not in known and location in declared:
                 variable, _ = declared[location]
-                variable, _ = declared[location]
-                place, fact = _place(variable.element), " ".join(answer.facts[1:])
-                fault = DeclaredFault(place, fact, Remedy(answer.remedy.command))
-                name = _head(variable.value_from)[2:-1] if location in misled else ""
-                if name and check is reference.other_environment:
-                    here, right = (
-                        snapshot.environment.name,
-                        snapshot.secret.arn if snapshot.secret else "the secret's ARN",
-                    )
-                    fault = replace(fault, shared=name, remedy=Remedy(f"Let {name} be {right} for {here}"))
+                shared = _head(variable.value_from)[2:-1] if check in OF_ARNS else ""
+                hand = f"Let {shared} be {arn} for {snapshot.environment.name}" if shared else answer.remedy.command
+                fault = DeclaredFault(_place(variable.element), " ".join(answer.facts[1:]), Remedy(hand), shared)
                 faults.setdefault(location, fault)
     return faults | dict(_of_loops(locations, faults))
 
@@ -135,9 +135,9 @@ def _with(definition: TaskDefinition, declared: Mapping[Location, Injection | No
 def _misled(snapshot: Snapshot) -> Iterator[tuple[Location, str]]:
     """The containers and variables that Terraform's files give another environment's secret, with its name."""
     others = reference.secrets_of_others(snapshot)
-    declared = {
-        each.family.value: each for each in (snapshot.declared.services if snapshot.declared else ()) if each.family
-    }
+    # Files that name no environment may all be another's.
+    known = snapshot.declared if snapshot.declared and not snapshot.declared.assumptions else None
+    declared = {each.family.value: each for each in (known.services if known else ()) if each.family}
     for service in snapshot.services:
         definition = snapshot.definition(service.task_definition_arn)
         found = declared.get(definition.family) if definition else None
@@ -147,38 +147,58 @@ def _misled(snapshot: Snapshot) -> Iterator[tuple[Location, str]]:
                 yield (container.name, injection.variable), names[injection.variable]
 
 
-def _declared(
-    locations: VariableLocations, misled: Mapping[Location, str]
-) -> Iterator[tuple[Location, tuple[ContainerVariable, Injection]]]:
+def _declared(locations: VariableLocations) -> Iterator[tuple[Location, tuple[ContainerVariable, Injection]]]:
     """The references of Terraform's files that are known as a whole, and are one for a container's name."""
-    in_force = {
-        (demand.container.name, demand.variable): demand.reference
-        for demand in all_demands(locations.snapshot)
-        if demand.in_force
-    }
-    others = tuple(reference.secrets_of_others(locations.snapshot))
-    texts: dict[Location, list[tuple[ContainerVariable, str]]] = {}
+    texts: dict[Location, dict[str, ContainerVariable]] = {}
     for container in locations.containers:
-        arns = _arns(container, in_force)
-        for each in container.references:
-            location = container.name, each.variable
-            if location in locations.declared and container.name in locations.shared:
-                now, head = in_force.get(location), _head(each.value_from)
-                if now and location in misled:
-                    arns = arns | {head: f"{now.secret_arn.rpartition(':')[0]}:{misled[location]}"}
-                text = _filled(each.value_from, now, arns, others)
-                texts.setdefault(location, []).append((each, text))
+        for text, variable in _texts(locations, container) if container.name in locations.shared else ():
+            location = container.name, variable.variable
+            if location in locations.declared:
+                texts.setdefault(location, {})[text] = variable
     for location, found in texts.items():
-        if len({text for _, text in found}) == 1 and found[0][1]:
-            yield location, (found[0][0], read_injection(location[1], found[0][1]))
+        ((text, variable), *more) = found.items()
+        if text and not more:
+            yield location, (variable, read_injection(location[1], text))
 
 
-def _arns(container: TerraformContainer, in_force: Mapping[Location, Reference]) -> dict[str, str]:
+def _texts(locations: VariableLocations, container: TerraformContainer) -> list[tuple[str, ContainerVariable]]:
+    """The references of a container as an apply would have them, "" for what is not known.
+
+    None of a container that is another environment's, by all of its references and by no folder's name.
+    """
+    snapshot, name = locations.snapshot, container.name
+    demands = (each for each in all_demands(snapshot) if each.in_force and each.container.name == name)
+    in_force = {demand.variable: demand.reference for demand in demands}
+    misled, others = dict(_misled(snapshot)), tuple(reference.secrets_of_others(snapshot))
+    arns, texts = _arns(container, in_force), list[tuple[str, ContainerVariable]]()
+    for each in container.references:
+        now, head, written = in_force.get(each.variable), _head(each.value_from), each.value_from
+        if (arn := _followed(head, each, container)).startswith("arn:"):
+            written = written.replace(head, arn, 1)
+        other = misled.get((name, each.variable), "")
+        own = {head: f"{now.secret_arn.rpartition(':')[0]}:{other}"} if now and other else {}
+        texts.append((_filled(written, now, arns | own, others), each))
+    is_ours = bool(misled) or bool(named_after(container.root, {snapshot.environment.name}))
+    names = [parse(text).secret_name for text, _ in texts]
+    are_theirs = all(any(is_secret_name(other, each) for other in others) for each in names)
+    return texts if is_ours or not are_theirs else []
+
+
+def _followed(expression: str, reference: ContainerVariable, container: TerraformContainer) -> str:
+    """What the files show of an expression, through local values and variables that nobody can set otherwise."""
+    for _ in range(DEEPEST):
+        before, expression = expression, resolve(expression, reference.element, container.folder, is_certain=True)
+        if before == expression:
+            break
+    return expression
+
+
+def _arns(container: TerraformContainer, in_force: Mapping[str, Reference]) -> dict[str, str]:
     """By expression the ARN of the secret, as the container's references in force show it."""
     pairs = {
-        (each.base, in_force[container.name, each.variable].secret_arn)
+        (each.base, in_force[each.variable].secret_arn)
         for each in container.references
-        if each.base and (container.name, each.variable) in in_force
+        if each.base and each.variable in in_force
     }
     bases = [base for base, _ in pairs]
     return {base: arn for base, arn in pairs if arn and bases.count(base) == 1}

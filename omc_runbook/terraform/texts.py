@@ -164,13 +164,17 @@ def read_name(node: Node, folder: Folder, texts: Loop | None = None) -> str:
     return resolved if is_literal(resolved) else text
 
 
-def resolve(text: str, node: Node, folder: Folder) -> str:
-    """An expression's text, with those of its variables and local values in it that are texts themselves."""
+def resolve(text: str, node: Node, folder: Folder, is_certain: bool = False) -> str:
+    """An expression's text, with those of its variables and local values in it that are texts themselves.
+
+    `is_certain` leaves out what whoever applies it may set otherwise.
+    """
 
     def value(match: re.Match[str]) -> str:
         path = Node(kind="path", file=folder.scope(node).files[0], start=0, end=0, name=match[1])
         resolved = folder.follow(path)
-        return resolved.name if resolved.kind == "string" else match[0]
+        is_text = resolved.kind == "string" and not (is_certain and folder.is_open(resolved))
+        return resolved.name if is_text else match[0]
 
     return _LOOP.sub(value, text)
 

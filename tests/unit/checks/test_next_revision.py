@@ -148,6 +148,44 @@ def test_a_for_expression_that_makes_all_references_wrong_is_one_cause(
     assert f'let valueFrom be "{OURS}:KEY::" with each KEY, then terraform -chdir=' in finding.remedy.command
 
 
+def one_root(root: Path, arn: str, values: str) -> Snapshot:
+    """A folder of Terraform that names no environment."""
+    entries = ", ".join(f'{{ name = "{key}", valueFrom = "{arn}:{key}::" }}' for key in KEYS)
+    containers = f'jsonencode([{{ name = "backend", secrets = [{entries}] }}])'
+    root.mkdir()
+    (root / "main.tf").write_text(
+        f'{values}\nresource "aws_ecs_task_definition" "a" {{\n  container_definitions = {containers}\n}}\n'
+    )
+    fields = "".join(f"    {key}: str\n" for key in KEYS)
+    (root / "config.py").write_text(
+        f"from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n{fields}"
+    )
+    return replace(snapshots.healthy(), checkout=read_checkout(root))
+
+
+@pytest.mark.parametrize("value", [ARN.removesuffix("-AbC123"), ARN.replace("staging", "${var.environment}")[:-7]])
+def test_a_local_value_without_the_suffix_is_one_cause(value: str, tmp_path: Path) -> None:
+    snapshot = one_root(tmp_path / "a", "${local.arn}", f'locals {{\n  arn = "{value}"\n}}')
+    (finding,) = (each for each in diagnose(snapshot) if each.is_problem)
+    assert (finding.check, finding.subject) == ("terraform-ahead", "local.arn")
+    assert "from local.arn. The ARN ends in ohmycoins-staging-app-secrets; the secret's ends in" in finding.evidence[0]
+    assert finding.remedy.command == f"Let local.arn be {ARN} for staging, then terraform apply."
+
+
+@pytest.mark.parametrize(
+    ("arn", "values"),
+    [
+        ("${local.arn}", f'locals {{\n  arn = "{ARN.replace("staging", "${var.environment}")}"\n}}'),
+        ("${var.arn}", f'variable "arn" {{\n  default = "{PRODUCTION}"\n}}'),
+        (PRODUCTION, ""),
+        ("${local.arn}", f'locals {{\n  arn = "{PRODUCTION}"\n}}'),
+    ],
+)
+def test_files_of_no_environment_that_may_be_anothers_are_not_judged(arn: str, values: str, tmp_path: Path) -> None:
+    """A default is set otherwise for another environment, and a folder for production alone names its secret."""
+    assert not [each for each in diagnose(one_root(tmp_path / "a", arn, values)) if each.is_problem]
+
+
 def test_what_is_as_wrong_in_force_is_told_once(platform: Platform) -> None:
     refer(platform, f"{OURS}:SMTP_USER:AWSPREVIOUS:")
     snapshot = snapshots.with_reference(
