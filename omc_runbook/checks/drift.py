@@ -163,11 +163,11 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         services = _deployed_apart(snapshot, (*row.ahead, *changed))
         hand = " && ".join((apply, *_deploy_newest(snapshot, services)))
         facts = [
-            f"Terraform's files give {c} {row.variable}{_from(row.declared[c])}; its revision in force"
+            f"Terraform's files give {c} {row.variable}{_from(snapshot, c, row)}; its revision in force"
             f" {_otherwise(row, c)}."
             for c in (*row.ahead, *changed)
         ]
-        referenced = {row.declared[c] for c in (*row.ahead, *changed)} - {""}
+        referenced = {row.declared[c] for c in (*row.ahead, *changed) if not _of(snapshot, c, row)} - {""}
         missing = sorted(referenced - {*document.keys}) if document else []
         if missing:
             verb = "deployed" if services else "applied"
@@ -447,9 +447,16 @@ def _key(row: VariableDrift) -> str:
     return " or ".join(row.keys) or row.variable
 
 
-def _from(key: str) -> str:
-    """Which key a reference names, where that can be read."""
-    return f" from key {key}" if key else ""
+def _from(snapshot: Snapshot, container: str, row: VariableDrift) -> str:
+    """Which key a reference of Terraform's files names, where that can be read, and of what."""
+    key = row.declared[container]
+    return f" from key {key}{_of(snapshot, container, row)}" if key else ""
+
+
+def _of(snapshot: Snapshot, container: str, row: VariableDrift) -> str:
+    """What the key of a reference is of, where that is not certainly the environment's secret."""
+    base = locations_of(snapshot).elsewhere.get((container, row.variable), "")
+    return f" of {base}" if base else ""
 
 
 def _value_from(snapshot: Snapshot, row: VariableDrift) -> str:

@@ -10,14 +10,15 @@ from omc_runbook.checks.key_demand import all_demands, containers_in_force
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.secretive import is_frontend, is_secret
+from omc_runbook.model.value_from import parse
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.compose import ComposeService
 from omc_runbook.repository.settings_source import Field
 from omc_runbook.repository.variable_lists import ENV, VariableList
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.terraform.containers import TerraformContainer
-from omc_runbook.terraform.hcl_template import fits, is_literal, split_value_from
+from omc_runbook.terraform.containers import ContainerVariable, TerraformContainer
+from omc_runbook.terraform.hcl_template import fits, is_literal
 from omc_runbook.terraform.secret_versions import SecretVersion, find_own
 from omc_runbook.terraform.task_definitions import applies_to
 
@@ -68,14 +69,31 @@ class VariableLocations:
         environment = self.snapshot.environment
         return not applies_to(container.root, environment.name, {*KNOWN, *environment.others})
 
+    @property
+    def _references(self) -> Iterator[tuple[tuple[str, str], ContainerVariable]]:
+        return (((each.name, ref.variable), ref) for each in self.containers for ref in each.references)
+
+    @cached_property
+    def _own_bases(self) -> frozenset[str]:
+        """How Terraform's files name the secret, by the references that have the same key in force."""
+        own = [
+            (ref.base, ref.key == self.defined[at]) for at, ref in self._references if ref.base and at in self.defined
+        ]
+        return frozenset(base for base, is_same in own if is_same) or frozenset(base for base, _ in own)
+
     def _declared(self) -> Iterator[tuple[tuple[str, str], str]]:
-        references = [((each.name, ref.variable), ref) for each in self.containers for ref in each.references]
-        own = {split_value_from(ref.value_from)[0] for location, ref in references if location in self.defined}
-        for location, ref in references:
+        for location, ref in self._references:
             # A variable from another secret comes from there in the files too, unless they name ours.
-            is_ours = location not in self.foreign or split_value_from(ref.value_from)[0] in own - {""}
+            is_ours = location not in self.foreign or ref.base in self._own_bases
             if is_ours and (ref.certain or location in self.defined):
                 yield location, ref.key
+
+    @cached_property
+    def elsewhere(self) -> Mapping[tuple[str, str], str]:
+        """By container and variable what Terraform's files name in the place of the secret, which it may not be."""
+        references = ((at, ref.base) for at, ref in self._references if self._own_bases and ref.base)
+        others = ((at, base) for at, base in references if base not in self._own_bases)
+        return {at: base for at, base in others if not (is_literal(base) and self.snapshot.is_own(parse(base)))}
 
     @cached_property
     def in_force(self) -> Mapping[str, frozenset[str]]:

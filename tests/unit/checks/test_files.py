@@ -311,6 +311,18 @@ def test_an_env_prefix_that_some_variable_has_excuses_none(platform: Platform) -
     assert len(problems) > 30 and all(each.is_root_cause and each.check != "unprovided" for each in problems)
 
 
+@pytest.mark.parametrize("base", ["${var.rds_arn}", snapshots.ARN.replace("ohmycoins-staging-app", "rds!db-1")])
+@pytest.mark.parametrize("is_new", [False, True])
+def test_the_secret_need_not_have_a_key_of_another_secret(base: str, is_new: bool, platform: Platform) -> None:
+    """Neither is the key misspelt, nor has anybody to give it to the environment's secret."""
+    platform.edit(platform.main_tf, '"${var.secrets_arn}:SMTP_USER::"', f'"{base}:username::"')
+    if is_new:
+        platform.edit(platform.main_tf, '"SMTP_USER"', '"SMTP_LOGIN"')
+    finding = found(terraform_ahead, with_checkout(platform))["SMTP_LOGIN" if is_new else "SMTP_USER"]
+    assert f"from key username of {base}; its revision in force" in finding.evidence[0]
+    assert "The secret has no" not in str(finding.evidence) and finding.remedy.command.endswith(" apply")
+
+
 @pytest.mark.parametrize(("folder", "is_own"), [("live/staging", True), ("live/shared", False)])
 def test_an_apply_is_in_the_environment_s_own_folder(folder: str, is_own: bool, tmp_path: Path) -> None:
     """One folder for several environments needs their variables or workspace, which nothing tells."""
