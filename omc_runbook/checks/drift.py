@@ -10,6 +10,7 @@ from dataclasses import replace
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import CHECKOUT, Evidence, Uncertain
+from omc_runbook.checks.definition_source import source_of
 from omc_runbook.checks.key_demand import is_misspelling
 from omc_runbook.checks.next_revision import DeclaredFault, declared_faults
 from omc_runbook.checks.registry import Family
@@ -182,6 +183,12 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             due = "The next revision that is deployed" if _deployed_apart(snapshot, faults) else "The next apply"
             facts += [f"{due} gives {c} a wrong reference: {fault.place}: {fault.fact}" for c, fault in faults.items()]
             yield Evidence(row.variable, tuple(facts), next(iter(faults.values())).remedy)
+        elif unread := _unread(snapshot, row):
+            former = row.renamed[unread]
+            facts.append(f"Settings reads {former}, and no {row.variable}.")
+            source = source_of(snapshot, container=unread, variable=row.variable)
+            remedy = source.rename(snapshot.environment.names, row.variable, former)
+            yield Evidence(row.variable, tuple(facts), remedy)
         elif facts:
             pairs = {row.declared[c]: row.defined[c] for c in changed}
             slips = {key: other for key, other in pairs.items() if is_misspelling(key, other)}
@@ -434,6 +441,14 @@ def _who(row: VariableDrift) -> str:
     """The containers that get a variable, with their verb."""
     names = tuple(dict.fromkeys((*row.defined, *row.declared)))
     return f"{_listed(names)} {_get(names)}" if names else "containers are to get"
+
+
+def _unread(snapshot: Snapshot, row: VariableDrift) -> str:
+    """A container of the application to which Terraform's files give a key under a name that Settings does not read."""
+    find, application = _checkout(snapshot).settings.find, locations_of(snapshot).application
+    if find(row.variable):
+        return ""
+    return next((c for c in row.ahead if c in application and find(row.renamed.get(c, ""))), "")
 
 
 def _otherwise(row: VariableDrift, container: str) -> str:

@@ -229,6 +229,23 @@ def test_a_variable_that_only_terraform_renames_is_one_cause(platform: Platform)
     assert finding.remedy.command.startswith(f'In {FILE} set name = "SMTP_USER" instead of {RENAMED} in secrets')
 
 
+def test_a_variable_that_terraform_renames_in_another_service_is_named_back(platform: Platform) -> None:
+    """It runs the same application, which reads the former name."""
+    text = platform.main_tf.read_text()
+    start = text.index('resource "aws_ecs_task_definition" "backend"')
+    block = text[start : text.index("\n}\n", start) + 3]
+    worker = block.replace("backend", "worker").replace('"SECRET_KEY"', '"APP_SECRET_KEY"')
+    platform.main_tf.write_text(text + worker)
+    snapshot = with_checkout(platform)
+    arn = snapshots.definition_arn("backend")
+    secrets = snapshot.task_definitions[arn].containers[0].secrets
+    snapshot = snapshots.with_container(snapshot, "worker", lambda old: replace(old, secrets=secrets))
+    (finding,) = (each for each in diagnose(snapshot) if each.is_problem)
+    assert (finding.check, finding.subject) == ("terraform-ahead", "APP_SECRET_KEY")
+    assert finding.evidence[-1] == "Settings reads SECRET_KEY, and no APP_SECRET_KEY."
+    assert 'set name = "SECRET_KEY" instead of "APP_SECRET_KEY"' in finding.remedy.command
+
+
 def test_a_variable_that_terraform_and_settings_rename_needs_an_apply(platform: Platform) -> None:
     platform.edit(platform.main_tf, '"SMTP_USER"', RENAMED)
     platform.edit(platform.config, "SMTP_USER:", "SMTP_USERNAME:")
