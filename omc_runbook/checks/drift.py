@@ -270,8 +270,8 @@ def _without_prefix(snapshot: Snapshot) -> Iterator[Evidence]:
     if missed:
         name = next(name for name, prefixed in names.items() if {name, prefixed}.intersection(missed))
         facts = (
-            f"{settings.name} in {settings.path} has env_prefix {settings.env_prefix}, and no variable begins with it"
-            " in the files, the task definitions and the secret.",
+            f"{settings.name} in {settings.path} has env_prefix {settings.env_prefix}, and no variable that containers"
+            " get begins with it.",
             f"It reads {names[name]} and not {name}, and so of {len(names)} variables in all.",
         )
         hand = f"Remove env_prefix from {settings.name} in {settings.path}, or give each variable that prefix."

@@ -158,9 +158,13 @@ class VariableLocations:
 
     @cached_property
     def without_prefix(self) -> Mapping[str, str]:
-        """The variables of Settings by their names without env_prefix, where all that is provided has only these."""
+        """The variables of Settings by their names without env_prefix, where no container gets one with it.
+
+        Without containers, where nothing else has it.
+        """
         prefix, provided = self.checkout.settings.env_prefix.upper(), self._provided
-        if not prefix or self.is_blind or any(name.upper().startswith(prefix) for name in provided):
+        given = {*self._injected, *self._plain} or provided
+        if not prefix or self.is_blind or any(name.upper().startswith(prefix) for name in given):
             return {}
         names = [name for name in sorted(self.checkout.reads) if name.upper().startswith(prefix)]
         return {name[len(prefix) :]: name for name in names if name[len(prefix) :] in provided}
@@ -271,7 +275,7 @@ class VariableLocations:
     def is_read(self, variable: str) -> bool:
         """Whether anything in the checkout reads a variable, or any container gets it."""
         checkout = self.checkout
-        names = {name for _, name in (*self.defined, *self.declared, *self.foreign)}
+        names = {*self._injected}
         names |= {each.variable for each in checkout.environment_reads}
         names |= checkout.reads | checkout.application_reads | checkout.other_reads
         return (
@@ -282,17 +286,23 @@ class VariableLocations:
         """Whether any location has it, or Settings reads it."""
         return self.checkout.settings.find(variable) is not None or variable in self._provided
 
+    @property
+    def _plain(self) -> Iterator[str]:
+        yield from (name for names in self.in_force.values() for name in names)
+        yield from (name for container in self.containers for name in container.environment)
+
+    @property
+    def _injected(self) -> Iterator[str]:
+        return (name for _, name in (*self.defined, *self.declared, *self.foreign))
+
     @cached_property
     def _provided(self) -> frozenset[str]:
         """What the locations have: files of the checkout, task definitions, and keys of a secret."""
         checkout, compose = self.checkout, self.checkout.compose
         keys = {*(self.keys or ()), *(key for names in self.others.values() for key in names or ())}
         listed = (each.variable for service in (compose.services if compose else ()) for each in service.environment)
-        plain = (name for names in self.in_force.values() for name in names)
-        declared = (name for container in self.containers for name in container.environment)
-        injected = (name for _, name in (*self.defined, *self.declared, *self.foreign))
         lists = (name for each in checkout.compose_lists for name in each.variables)
-        everything = {*listed, *plain, *declared, *injected, *lists, *map(self.variable, keys), *keys}
+        everything = {*listed, *self._plain, *self._injected, *lists, *map(self.variable, keys), *keys}
         everything |= checkout.environment_sets | checkout.workflows.variables
         everything |= {each.name for each in (checkout.template.entries if checkout.template else ())}
         return frozenset(everything)

@@ -302,11 +302,24 @@ def test_an_env_prefix_that_nothing_has_is_one_cause(platform: Platform) -> None
     assert [each.subject for each in with_another] == ["env_prefix OMC_", "ENCRYPTION_KEY"]
 
 
+def test_an_env_prefix_that_the_template_has_too_is_one_cause(platform: Platform) -> None:
+    """Then the task definitions and Compose are left, whose names have none."""
+    options = "        # One level above ./backend/\n"
+    platform.edit(platform.config, options, f'{options}        env_prefix="OMC_",\n')
+    names = {*re.findall(r"^    ([A-Z_]+):", platform.config.read_text(), re.MULTILINE)}
+    template = platform.template.read_text()
+    for name in names:
+        template = re.sub(rf"(?m)^((?:# )?)({name}=)", r"\1OMC_\2", template)
+    platform.template.write_text(template)
+    problems = [each for each in diagnose(with_checkout(platform)) if each.is_problem]
+    assert len(problems) > 10 and [each.check for each in problems if each.is_root_cause] == ["unprovided"]
+
+
 def test_an_env_prefix_that_some_variable_has_excuses_none(platform: Platform) -> None:
     """Then the others may have been forgotten."""
     options = "        # One level above ./backend/\n"
     platform.edit(platform.config, options, f'{options}        env_prefix="OMC_",\n')
-    platform.template.write_text(platform.template.read_text() + "OMC_SECRET_KEY=\n")
+    platform.edit(platform.main_tf, 'name      = "SECRET_KEY"', 'name      = "OMC_SECRET_KEY"')
     problems = [each for each in diagnose(with_checkout(platform)) if each.is_problem]
     assert len(problems) > 30 and all(each.is_root_cause and each.check != "unprovided" for each in problems)
 
