@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition, read_injection
 from omc_runbook.checks import reference
-from omc_runbook.checks.check import Evidence
+from omc_runbook.checks.check import ALL_OR_NOTHING, Evidence
 from omc_runbook.checks.key_demand import all_demands
 from omc_runbook.checks.variable_drift import variable_drifts
 from omc_runbook.checks.variable_locations import VariableLocations, locations_of
@@ -76,6 +76,9 @@ def declared_faults(snapshot: Snapshot) -> Mapping[Location, DeclaredFault]:
     arn = snapshot.secret.arn if snapshot.secret else f"the ARN of {snapshot.secret_name}"
     faults: dict[Location, DeclaredFault] = {}
     for check in JUDGES:
+        unread = ALL_OR_NOTHING.intersection(check.needs).intersection(snapshot.gaps)
+        if unread or (snapshot.secret is None and "secret" in check.needs):
+            continue
         known = {answer.subject for answer in check.run(snapshot)}
         for answer in check.run(following):
             location = subjects[answer.subject]

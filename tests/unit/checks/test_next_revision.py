@@ -10,6 +10,7 @@ import pytest
 from support import snapshots
 from support.platform_checkout import Platform, make_platform
 
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks.drift import settings_lacks, terraform_ahead, terraform_lacks
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding
@@ -192,6 +193,16 @@ def test_what_is_as_wrong_in_force_is_told_once(platform: Platform) -> None:
         with_checkout(platform), "backend", "SMTP_USER", f"{ARN}:SMTP_USER:AWSPREVIOUS:"
     )
     assert [finding.check for finding in diagnose(snapshot) if finding.is_problem] == ["previous-pinned"]
+
+
+def test_a_secret_that_could_not_be_read_judges_no_account(platform: Platform) -> None:
+    """Whether the other account is the secret's is what nobody knows."""
+    refer(platform, f"{ARN.replace(snapshots.ACCOUNT, '999999999999')}:SMTP_USER::")
+    (finding,) = problems(platform)
+    assert "The ARN's account is 999999999999; the secret is in 123456789012." in finding.evidence[0]
+    gap = ReadFailure("the secret", "secretsmanager:DescribeSecret", "AccessDeniedException", "denied")
+    blind = replace(with_checkout(platform), secret=None, contents={}, gaps={"secret": (gap,), "contents": (gap,)})
+    assert not [each for each in diagnose(blind) if each.check == "terraform-ahead" and each.status == "found"]
 
 
 def test_a_value_in_the_place_of_a_reference_is_not_shown(platform: Platform) -> None:
