@@ -237,5 +237,10 @@ def _field(field: str, at: int, current: list[str], others: tuple[str, ...]) -> 
         return None
     if [*interpolations(field)] == [(0, len(field))] or fits(field, current[at]):
         return current[at]
-    names = (split_suffix(current[at])[0], *others) if at == _SECRET_NAME else ()
-    return next((name for name in names if fits(field, name) or fits(split_suffix(field)[0], name)), None)
+    base, suffix = split_suffix(field)
+    for name in (split_suffix(current[at])[0], *others) if at == _SECRET_NAME else ():
+        if fits(field, name):
+            return name
+        if suffix and fits(base, name):
+            return f"{name}-{suffix}"
+    return None

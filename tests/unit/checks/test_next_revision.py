@@ -65,6 +65,11 @@ def problems(platform: Platform) -> list[Finding]:
             "arn:aws:secretsmanager:${var.region}:123456789012:secret:${var.project}-app-secrets:SMTP_USER::",
             "The ARN ends in ohmycoins-staging-app-secrets; the secret's ends in ohmycoins-staging-app-secrets-AbC123.",
         ),
+        (
+            "arn:aws:secretsmanager:${var.region}:123456789012:secret:${var.project}-${var.environment}-app-secrets-Xy9876"
+            ":SMTP_USER::",
+            "The ARN ends in -Xy9876; the secret of that name ends in -AbC123",
+        ),
         (f"{ARN.replace('ap-southeast-2', 'us-east-1')}:SMTP_USER::", "The ARN's region is us-east-1; the secret is"),
         (f"{ARN.replace('AbC123', 'XyZ987')}:SMTP_USER::", "The ARN ends in -XyZ987; the secret of that name ends in"),
     ],
