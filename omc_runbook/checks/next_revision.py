@@ -70,7 +70,8 @@ def declared_faults(snapshot: Snapshot) -> Mapping[Location, DeclaredFault]:
     """What the next apply would break, by container and variable; not what is as wrong in force."""
     locations = locations_of(snapshot)
     declared = dict(_declared(locations))
-    lost = {(container, row.variable): None for row in variable_drifts(snapshot) for container in row.lacking}
+    rows = variable_drifts(snapshot)
+    lost = {(container, row.variable): None for row in rows for container in row.renamed if container in row.lacking}
     following = _following(snapshot, lost | {location: each for location, (_, each) in declared.items()})
     subjects = {demand.subject: (demand.container.name, demand.variable) for demand in all_demands(following)}
     arn = snapshot.secret.arn if snapshot.secret else f"the ARN of {snapshot.secret_name}"

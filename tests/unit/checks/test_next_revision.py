@@ -270,6 +270,18 @@ def test_a_variable_that_terraform_and_settings_rename_needs_an_apply(platform: 
     assert finding.check == "terraform-ahead" and finding.remedy.command.endswith("apply")
 
 
+def test_a_second_name_of_a_key_is_not_renamed_for_the_one_that_is_lost(platform: Platform) -> None:
+    """Something else reads that: the lost one is added again, and nothing else changes."""
+    platform.edit(platform.main_tf, '"SMTP_USER"', '"MAIL_USER"')
+    both = snapshots.task_definition("backend", KEYS).containers[0].secrets
+    second = replace(next(each for each in both if each.variable == "SMTP_USER"), variable="MAIL_USER")
+    snapshot = snapshots.with_container(
+        with_checkout(platform), "backend", lambda old: replace(old, secrets=(*old.secrets, second))
+    )
+    found = {(each.check, each.subject) for each in diagnose(snapshot) if each.is_problem}
+    assert found == {(terraform_lacks.id, "SMTP_USER"), (settings_lacks.id, "MAIL_USER")}
+
+
 def test_of_two_fields_the_one_that_loses_its_variable_is_told(platform: Platform) -> None:
     platform.edit(platform.main_tf, '"SMTP_USER"', RENAMED)
     field = "    SMTP_USER: str | None = None\n"
