@@ -58,8 +58,7 @@ class CallHistory:
     @cached_property
     def recent_since(self) -> datetime:
         """Where the recent part begins."""
-        days = timedelta(days=self.snapshot.audit.days)
-        return self.snapshot.taken - min(RECENT, days / 2)
+        return self.snapshot.taken - recent_part(self.snapshot.audit.days)
 
     @cached_property
     def own(self) -> frozenset[str]:
@@ -235,6 +234,13 @@ FINDERS: Mapping[str, Callable[[CallHistory], Iterator[UnusualCall]]] = {
     "read-from-other-region": reads_elsewhere,
 }
 """What finds each kind of unusual calls, by its check's id."""
+OF_ANY_AGE = frozenset({"human-read-production", "catch-all-batch"})
+"""Those that do not ask whether a call is recent."""
+
+
+def recent_part(days: int) -> timedelta:
+    """How much of an audit of so many days is recent."""
+    return min(RECENT, timedelta(days=days) / 2)
 
 
 def network_of(address: str) -> str:

@@ -30,6 +30,8 @@ class Open:
     """What was open by the last message that they got, for receivers that later ones did not reach."""
     checks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The ids of the checks that could not be made, by the name of what could not be looked at in part."""
+    until: Mapping[str, datetime] = field(default_factory=dict)
+    """How long an audit could still find the calls of a problem that is one of calls: one of fewer days may not."""
 
     def heard_by(self, receiver: str) -> Open:
         """What was open by the last message that reached a receiver."""
@@ -38,23 +40,33 @@ class Open:
     def to_json(self) -> dict[str, Any]:
         """For a record's metadata."""
         return {
-            "since": {name: moment.isoformat(timespec="seconds") for name, moment in self.since.items()},
+            "since": _texts(self.since),
             "reminded": dict(self.reminded),
             "missed_by": {receiver: each.to_json() for receiver, each in self.missed_by.items()},
             "checks": {name: sorted(each) for name, each in self.checks.items()},
+            "until": _texts(self.until),
         }
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Open:
         """What `to_json` wrote; raises ValueError, KeyError, TypeError or AttributeError for anything else."""
-        since = {name: json_text.moment(text) for name, text in body["since"].items()}
+        since = _moments(body["since"])
         reminded = body["reminded"]
         # An earlier file has one number for all.
         by_name = dict.fromkeys(since, reminded) if isinstance(reminded, int) else reminded
         missed_by = {receiver: cls.from_json(each) for receiver, each in body.get("missed_by", {}).items()}
         # An earlier file has none.
         checks = {name: frozenset(map(str, each)) for name, each in body.get("checks", {}).items()}
-        return cls(since, {name: int(days) for name, days in by_name.items()}, missed_by, checks)
+        until = _moments(body.get("until", {}))
+        return cls(since, {name: int(days) for name, days in by_name.items()}, missed_by, checks, until)
+
+
+def _texts(moments: Mapping[str, datetime]) -> dict[str, str]:
+    return {name: moment.isoformat(timespec="seconds") for name, moment in moments.items()}
+
+
+def _moments(texts: Mapping[str, str]) -> dict[str, datetime]:
+    return {name: json_text.moment(text) for name, text in texts.items()}
 
 
 Standing = Mapping[Topic, Open]
@@ -121,12 +133,14 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
     problems = {name_of(finding): _sentence(finding) for finding in roots}
     ways = tuple(dict.fromkeys(way for finding in roots for way in finding.remedy.ways[:1]))
     before = former.get("findings", Open())
-    # What is a consequence by now is not resolved; what was not looked at is neither resolved nor new.
+    # What is a consequence by now is not resolved; what was not looked at is neither resolved nor new, as are calls
+    # that are too old for an audit of fewer days than the one that found them.
     consequences = {name_of(finding): _sentence(finding) for finding in outcome.findings if finding.is_problem}
     stay = {
         name: consequences.get(name, name)
         for name in before.since
-        if name not in problems and (name in consequences or _is_unseen(name, outcome))
+        if name not in problems
+        and (name in consequences or _is_unseen(name, outcome) or _until(name, outcome) < before.until.get(name, now))
     }
     accepted = {name_of(finding): finding.accepted for finding in outcome.findings if finding.accepted}
     blind, unseen = _what_is_unseen(outcome, former.get("unknown", Open()))
@@ -134,7 +148,9 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
         _compare("findings", title, before, _Current({**problems, **stay}, accepted, ways=ways), now, remind_days),
         _compare("unknown", title, blind, unseen, now, remind_days),
     )
-    standing: dict[Topic, Open] = {"findings": results[0][1], "unknown": results[1][1]}
+    until = {name: moment for name in problems if (moment := _until(name, outcome)) > now}
+    until |= {name: before.until[name] for name in stay if name in before.until}
+    standing: dict[Topic, Open] = {"findings": replace(results[0][1], until=until), "unknown": results[1][1]}
     return tuple(message for message, _ in results if message), standing
 
 
@@ -304,6 +320,15 @@ def _is_unseen(name: str, outcome: Outcome) -> bool:
         return environment not in _environments_read(outcome) or any(each.status == "unknown" for each in own)
     statuses = {finding.status for finding in findings}
     return bool(statuses & {"unknown", "skipped"}) or (bool(outcome.failure) and "clear" not in statuses)
+
+
+def _until(name: str, outcome: Outcome) -> datetime:
+    """How long an audit of as many days could find the calls that this one did; its own end for what are no calls."""
+    if not outcome.days:
+        return outcome.finished
+    from omc_runbook.report.audit_accesses import looks_back
+
+    return outcome.finished + looks_back(name.partition(":")[0], outcome.days)
 
 
 def _environments_read(outcome: Outcome) -> frozenset[str]:

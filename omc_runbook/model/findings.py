@@ -195,6 +195,8 @@ class Outcome:
     """The word that applying the plan needs in the parameter `confirm`; "" for none."""
     unfinished: bool = False
     """Whether another change of the environment was not finished, as the run began."""
+    days: int = 0
+    """Of how many days an audit looked at calls; 0 for another runbook."""
     targets: tuple[TargetOutcome, ...] = ()
     """Each environment with its own status; none for a run on a developer's machine."""
     notifications: tuple[Notification, ...] = ()
@@ -256,6 +258,7 @@ class Outcome:
             confirm=self.confirm,
             plan_file=self.plan_file and asdict(self.plan_file),
             unfinished=self.unfinished,
+            days=self.days,
             targets=[asdict(target) for target in self.targets],
             notifications=[asdict(each) for each in self.notifications],
             where=self.where,

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from omc_runbook.aws.cloudtrail import Access
-from omc_runbook.checks.unusual_calls import UnusualCall, by_principal, find_unusual, history_of
+from omc_runbook.checks.unusual_calls import (
+    FINDERS,
+    OF_ANY_AGE,
+    UnusualCall,
+    by_principal,
+    find_unusual,
+    history_of,
+    recent_part,
+)
 from omc_runbook.model.letters import listed
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
@@ -89,6 +98,13 @@ def changes_log(snapshot: Snapshot) -> Table:
     left_out = [f"{len(changes) - MOST_CHANGES} older changes are left out."] if changes[MOST_CHANGES:] else []
     levels: dict[str, Level] = {call.error: "warning" for call in changes if call.error}
     return Table(title, columns, rows, levels, "Nobody changed it.", notes=[*notes(found), *left_out])
+
+
+def looks_back(check: str, days: int) -> timedelta:
+    """How old the calls may be that a check finds in an audit of so many days; 0 for a check of something else."""
+    if check not in FINDERS:
+        return timedelta()
+    return timedelta(days=days) if check in OF_ANY_AGE else recent_part(days)
 
 
 def notes(found: Accesses) -> list[str]:

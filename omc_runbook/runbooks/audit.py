@@ -127,9 +127,8 @@ def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Ru
     if days < 1:
         raise UsageError("days must be at least 1. Nothing was read.")
     started, names = now(), split_names("environment", environment) or (environment,)
-    run = Run(
-        runbook=report.AUDIT, started=started, targets=tuple(reach(report.AUDIT, name, runbook_toml) for name in names)
-    )
+    targets = tuple(reach(report.AUDIT, name, runbook_toml) for name in names)
+    run = Run(runbook=report.AUDIT, started=started, targets=targets, days=days)
     if days > MOST_DAYS and not all(target.environment.audit.reaches_back for target in run.targets):
         raise UsageError(
             f"days must be from 1 to {MOST_DAYS}: CloudTrail's event history goes no further back. With trail_s3"

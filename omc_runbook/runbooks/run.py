@@ -226,6 +226,8 @@ class Run:
     """The plan's file, where it has one."""
     notes: tuple[str, ...] = ()
     """What its outcome notes beside the plan's notes."""
+    days: int = 0
+    """See `Outcome.days`."""
     parameters: Mapping[str, str] | None = None
     """The parameters of the change that it finishes; None where they are the notebook's."""
     page: Page = field(default_factory=Page, repr=False, compare=False)
@@ -400,6 +402,7 @@ class Run:
             plan_file=self.filed_plan.reference if self.filed_plan else None,
             applied=result is not None,
             unfinished=bool(self.unfinished) and result is None,
+            days=self.days,
             targets=tuple(
                 target.outcome(
                     by_target.get(target.environment.name, findings), is_refused=bool(blockers) and target is main

@@ -367,6 +367,33 @@ def test_an_audit_of_several_resolves_what_is_clear_in_an_environment(status: st
     assert [line for each in messages if each.topic == "findings" for line in each.lines] == told
 
 
+@pytest.mark.parametrize(
+    ("check", "day", "days", "told"),
+    [
+        pytest.param("new-reader", 0.1, 1, [], id="an audit of fewer days does not see the call"),
+        pytest.param("new-reader", 6.4, 1, [], id="nor does the one of more days"),
+        pytest.param("new-reader", 0.1, 30, ["resolved"], id="what is recent is as long in both"),
+        pytest.param("new-reader", 6.6, 1, ["resolved"], id="one of more days would not find it any more"),
+        pytest.param("human-read-production", 0.1, 30, [], id="a call of any age"),
+        pytest.param("human-read-production", 0.1, 90, ["resolved"], id="an audit of as many days"),
+        pytest.param("no-trail", 0.1, 1, ["resolved"], id="a problem that is no call"),
+    ],
+)
+def test_calls_that_are_too_old_for_a_shorter_audit_are_not_resolved(
+    check: str, day: float, days: int, told: list[str]
+) -> None:
+    """An audit of more days found them, and finds them again: that is no news."""
+    found, after = _finding(check), replace(_run(day, _finding(check, "clear")), runbook=AUDIT, days=days)
+    runs = [replace(_run(0, found), runbook=AUDIT, days=90), after, replace(_run(day, found), runbook=AUDIT, days=90)]
+    _, standing = compare(runs[0], {}, ())
+    titles = []
+    for run in runs[1:]:
+        standing = {topic: Open.from_json(each.to_json()) for topic, each in standing.items()}
+        messages, standing = compare(run, standing, ())
+        titles += [message.title.partition(": ")[2] for message in messages]
+    assert titles == (told and [*told, check])
+
+
 def test_a_problem_that_becomes_a_consequence_is_not_resolved() -> None:
     """It is still there, and open since its beginning."""
     alone = _finding("no-permission")
