@@ -63,7 +63,8 @@ def find(address: str, environment: str = "local", runbook_toml: str = "") -> Re
     from omc_runbook.model.environment import load
     from omc_runbook.report.archive import bucket
 
-    settings = load(first_name(environment), runbook_toml)
+    # An unknown one is refused by what looks at it.
+    settings = load(first_name(environment), runbook_toml, may_be_new=True)
 
     def client() -> Any:
         """boto3's client, made when it is needed: a sandbox may have to be started before."""

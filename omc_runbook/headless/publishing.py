@@ -63,7 +63,8 @@ def publisher(
         from omc_runbook.model import environment
 
         name = places.signs_in(runbook, parameters)
-        settings = environment.load(name, parameters.get("runbook_toml", ""))
+        # That it is none, or none any more, the run says: who hears of runs that could not look is to know it, too.
+        settings = environment.load(name, parameters.get("runbook_toml", ""), may_be_new=True)
 
     if settings is None or not remembers(runbook, settings):
         return lambda outcome: replace(outcome, notifications=_export(outcome, targets, umask))

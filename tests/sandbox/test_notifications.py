@@ -95,6 +95,18 @@ def test_a_run_that_cannot_begin_is_told(desk: Desk) -> None:
     ]
 
 
+def test_a_run_on_an_environment_that_is_none_any_more_is_told(desk: Desk) -> None:
+    """Once: its schedule goes on after its table in runbook.toml was removed."""
+    _configure(desk, 'ping = "env:WATCHER"')
+    with webhook(TOKEN) as (address, bodies):
+        variables = {"OPS_WEBHOOK": address, "WATCHER": address.replace("json://", "http://")}
+        for _ in range(2):
+            done = desk.run("environment=qa", **variables)
+            assert (done.returncode, "unknown: there are" in done.stderr) == (3, True)
+    told = [body.get("path") or body["title"] for body in bodies]
+    assert told == ["/start", "/fail", "verify on qa: could not look", "/start", "/fail"]
+
+
 def test_a_run_that_stays_away_is_overdue(desk: Desk) -> None:
     """A watcher is called as runs begin and end, and `records` tells which did not take place; a failed one did."""
     _configure(desk, 'ping = "env:WATCHER"', "[[schedules]]", 'runbook = "verify"', 'cron = "* * * * *"')

@@ -390,7 +390,7 @@ def test_a_character_that_the_locale_lacks_changes_no_exit_code(
 
 @pytest.mark.parametrize(
     ("words", "code"),
-    [("run verify --summary", 0), ("run verify environment=nope", 3), ("run no-such-runbook", 3), ("list", 0)],
+    [("run verify --summary", 0), ("run verify runbook_toml=none", 3), ("run no-such-runbook", 3), ("list", 0)],
 )
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
 @pytest.mark.usefixtures("ended_run")
