@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omc_runbook.headless.news import Open, Standing
-from omc_runbook.model import json_text
+from omc_runbook.model import json_text, regular_file
 from omc_runbook.model.environment_names import PROJECT
 from omc_runbook.model.findings import AUDIT, Outcome
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, is_on_this_machine
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 SUFFIX = ".last.json"
 """How the name of the file ends that remembers a last run."""
 _POLL_SECONDS = 0.05
+_LARGEST = 100_000_000
+"""The largest file that is read, in bytes: what is open in a large fleet may be long."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def _content(folder: Path | S3Folder, name: str) -> bytes | None:
     if not isinstance(folder, Path):
         return folder.read_own(name)
     try:
-        return (folder / name).read_bytes()
+        return regular_file.read_whole(folder / name, _LARGEST)
     except FileNotFoundError:
         return None
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.changes.take_back import Undo
 from omc_runbook.masking import registry
-from omc_runbook.model import json_text
+from omc_runbook.model import json_text, regular_file
 from omc_runbook.model.handover import STATE_SUFFIX
 from omc_runbook.model.temporary import is_running
 from omc_runbook.textfile import private_file
@@ -138,7 +138,7 @@ class StateFile:
     def read(self) -> ChangeState | None:
         """The state; None where there is no such file, or another."""
         try:
-            return ChangeState.from_json(self.path.read_text(encoding="utf-8"))
+            return ChangeState.from_json(regular_file.read_text(self.path))
         except (OSError, ValueError):
             return None
 

@@ -258,6 +258,20 @@ def test_a_folder_that_cannot_remember_is_reported(tmp_path: Path) -> None:
     assert (failed.receiver, failed.failure) == (str(tmp_path / "records"), "This run is not remembered: File exists.")
 
 
+def test_a_pipe_in_the_place_of_what_is_remembered_holds_up_no_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By then no signal ends the run. What is open is told, and remembered from now on."""
+    os.mkfifo(tmp_path / ".verify-staging.last.json")
+    with webhook(TOKEN) as (address, bodies):
+        monkeypatch.setenv("OPS_WEBHOOK", address)
+        receivers = Notify(findings=("env:OPS_WEBHOOK",), timeout=60)
+        outcomes = [notify.report(FOUND, tmp_path, receivers) for _ in range(2)]
+    assert len(bodies) == 1
+    (failure,) = filter(None, (each.failure for outcome in outcomes for each in outcome.notifications))
+    assert failure.endswith(".verify-staging.last.json cannot be read: it is a pipe or a device.")
+
+
 def test_a_watcher_with_a_broken_address_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """As one that does not answer, without the address."""
     monkeypatch.setenv("WATCHER", f"https://example.com/{TOKEN}/two words")

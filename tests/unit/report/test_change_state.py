@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -68,6 +69,12 @@ def test_another_file_is_no_state(tmp_path: Path, text: str) -> None:
     assert file.read() is None
     file.path.write_text(text)
     assert file.read() is None and states.find(tmp_path, "123456789012", "staging", "") == []
+
+
+def test_a_pipe_is_no_state(tmp_path: Path) -> None:
+    """It would hold up each run on the folder of records."""
+    os.mkfifo(tmp_path / "other.state.json")
+    assert states.find(tmp_path, "123456789012", "staging", "") == []
 
 
 def test_what_a_later_version_adds_is_passed_over(tmp_path: Path) -> None:
