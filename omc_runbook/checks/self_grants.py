@@ -132,7 +132,8 @@ class SelfGrants:
     def _by(self, identity: Identity) -> Iterator[Iterator[AccessVerdict]]:
         """By what services run for it with a role that reads the secret."""
         if self.judge.leaves_open(identity, secret_calls.PASS_ROLE):
-            yield self._by_passing(identity, secret_calls.LAMBDA, self._may_add_function)
+            for service in secret_calls.CODE_RUNNERS:
+                yield self._by_passing(identity, service, partial(self._may_run_code, service))
             yield self._by_passing(identity, secret_calls.EC2, self._may_run_instance)
         if self.judge.leaves_open(identity, secret_calls.UPDATE_CODE):
             calls = (self._call(secret_calls.UPDATE_CODE, arn) for arn in self.functions)
@@ -149,21 +150,24 @@ class SelfGrants:
         for role in roles if using else ():
             assert using
             passes = self.judge.verdict(identity, secret_calls.passing(role.arn, dict(role.tags), service))
-            more = [] if service == secret_calls.LAMBDA or role.has_profile else [self._profile(identity)]
+            more = [] if service != secret_calls.EC2 or role.has_profile else [self._profile(identity)]
             whole = combine(f"{passes.action} and {using.action}", [passes, using, *more])
             if whole.decision != "denied":
                 yield whole
 
-    def _may_add_function(self, identity: Identity) -> AccessVerdict | None:
-        """Whether it may create a function and let it run."""
-        if not self.judge.leaves_open(identity, secret_calls.CREATE_FUNCTION):
-            return None
-        resource = f"{self._base(identity, 'lambda')}:function:x"
-        create = self.judge.verdict_anywhere(identity, self._call(secret_calls.CREATE_FUNCTION, resource))
-        for action in secret_calls.FUNCTION_STARTS if create.decision != "denied" else ():
-            run = self.judge.verdict_anywhere(identity, self._call(action, resource))
-            if run.decision != "denied":
-                return combine(create.action, [create, run])
+    def _may_run_code(self, service: str, identity: Identity) -> AccessVerdict | None:
+        """Whether it may create what runs its code in a service, and let it run."""
+        for action, resource, starts in secret_calls.CODE_RUNNERS[service]:
+            if not self.judge.leaves_open(identity, action):
+                continue
+            whole = f"{self._base(identity, service.partition('.')[0])}:{resource}"
+            create = self.judge.verdict_anywhere(identity, self._call(action, whole))
+            if create.decision != "denied" and not starts:
+                return create
+            for start in starts if create.decision != "denied" else ():
+                run = self.judge.verdict_anywhere(identity, self._call(start, whole))
+                if run.decision != "denied":
+                    return combine(action, [create, run])
         return None
 
     def _may_run_instance(self, identity: Identity) -> AccessVerdict | None:
@@ -191,7 +195,7 @@ class SelfGrants:
     @cached_property
     def _roles_of(self) -> Mapping[str, Sequence[Identity]]:
         """By service, the roles that read the secret and that it may assume."""
-        services = (secret_calls.LAMBDA, secret_calls.EC2)
+        services = (*secret_calls.CODE_RUNNERS, secret_calls.EC2)
         roles = [each for each in self.readers if each.kind == "role" and not each.is_service_linked]
         return {service: [each for each in roles if is_assumed_by(each, service)] for service in services}
 

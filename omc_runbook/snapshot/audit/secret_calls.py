@@ -31,12 +31,40 @@ ECS_TASKS = "ecs-tasks.amazonaws.com"
 SESSIONS = (EXECUTE, "ssm:StartSession")
 """By which somebody begins a session in a container: Session Manager needs no ECS Exec of whoever begins it."""
 LAMBDA, EC2 = "lambda.amazonaws.com", "ec2.amazonaws.com"
-CREATE_FUNCTION, UPDATE_CODE = "lambda:CreateFunction", "lambda:UpdateFunctionCode"
-FUNCTION_STARTS = tuple(
-    f"lambda:{verb}"
-    for verb in ("InvokeFunction", "CreateEventSourceMapping", "AddPermission", "CreateFunctionUrlConfig")
-)
-RUN_INSTANCES = "ec2:RunInstances"
+UPDATE_CODE, RUN_INSTANCES = "lambda:UpdateFunctionCode", "ec2:RunInstances"
+CODE_RUNNERS = {
+    LAMBDA: (
+        (
+            "lambda:CreateFunction",
+            "function:x",
+            tuple(
+                f"lambda:{verb}"
+                for verb in ("InvokeFunction", "CreateEventSourceMapping", "AddPermission", "CreateFunctionUrlConfig")
+            ),
+        ),
+    ),
+    "codebuild.amazonaws.com": (
+        ("codebuild:CreateProject", "project/x", ("codebuild:StartBuild", "codebuild:StartBuildBatch")),
+    ),
+    "glue.amazonaws.com": (
+        ("glue:CreateJob", "job/x", ("glue:StartJobRun", "glue:CreateTrigger")),
+        ("glue:CreateSession", "session/x", ("glue:RunStatement",)),
+    ),
+    "sagemaker.amazonaws.com": (
+        ("sagemaker:CreateProcessingJob", "processing-job/x", ()),
+        ("sagemaker:CreateTrainingJob", "training-job/x", ()),
+        (
+            "sagemaker:CreateNotebookInstance",
+            "notebook-instance/x",
+            ("sagemaker:CreatePresignedNotebookInstanceUrl",),
+        ),
+    ),
+}
+"""By service that runs code with a role that is passed to it, the calls that make what has the code, each with the
+resource and the calls by one of which it then runs; without any it runs at once.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/
+"""
 CHOSEN_TAGS = ("aws:RequestTag/*", "aws:TagKeys")
 
 

@@ -996,7 +996,9 @@ def test_what_cannot_be_judged_of_it_is_unknown() -> None:
 
 
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:reports"
-LAMBDA, EC2 = ({"Service": f"{name}.amazonaws.com"} for name in ("lambda", "ec2"))
+LAMBDA, EC2, CODEBUILD, GLUE, SAGEMAKER = (
+    {"Service": f"{name}.amazonaws.com"} for name in ("lambda", "ec2", "codebuild", "glue", "sagemaker")
+)
 PASSES = allowing("iam:PassRole", f"{OWN}:role/*")
 
 
@@ -1032,13 +1034,31 @@ def acting(*statements: Any, trusts: Any = None) -> Identity:
             (PASSES, allowing(["ec2:RunInstances", "iam:AddRoleToInstanceProfile"], "*")),
             "iam:PassRole and ec2:RunInstances",
         ),
+        (
+            role("reports", READS, trusts=CODEBUILD),
+            {},
+            (PASSES, allowing(["codebuild:CreateProject", "codebuild:StartBuild"], "*")),
+            "iam:PassRole and codebuild:CreateProject",
+        ),
+        (
+            role("reports", READS, trusts=GLUE),
+            {},
+            (PASSES, allowing(["glue:CreateSession", "glue:RunStatement"], "*")),
+            "iam:PassRole and glue:CreateSession",
+        ),
+        (
+            role("reports", READS, trusts=SAGEMAKER),
+            {},
+            (PASSES, allowing("sagemaker:CreateTrainingJob", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/a*")),
+            "iam:PassRole and sagemaker:CreateTrainingJob",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_who_lets_a_service_read_for_it_can_let_itself_in(
     reader: Identity, functions: dict[str, str], statements: tuple[Any, ...], action: str
 ) -> None:
-    """By a function or an instance with a role that reads; without the calls that the remedy takes away, not."""
+    """By a function, an instance or a job with a role that reads; without the calls that the remedy takes away, not."""
     snapshot = audited(None, reader, acting(*statements), functions=functions)
     [finding] = found_in(snapshot)["can-become-reader"]
     assert (finding.subject, finding.severity) == ("eve", "warning")
@@ -1069,6 +1089,9 @@ def test_who_lets_a_service_read_for_it_can_let_itself_in(
             {FUNCTION: f"{OWN}:role/reports"},
             (allowing("lambda:UpdateFunctionCode", f"{FUNCTION}-of-others"),),
         ),
+        (role("reports", READS, trusts=CODEBUILD), {}, (PASSES, allowing("codebuild:CreateProject", "*"))),
+        (role("reports", READS, trusts=GLUE), {}, (PASSES, allowing(["glue:CreateJob", "glue:RunStatement"], "*"))),
+        (role("reports", READS, trusts=GLUE), {}, (PASSES, allowing("codebuild:*", "*"))),
         (role("reports", READS, trusts=EC2), {}, (PASSES, allowing("ec2:RunInstances", "*"))),
         (
             role("reports", READS, trusts=EC2, has_profile=True),
