@@ -313,6 +313,9 @@ def _is_unseen(name: str, outcome: Outcome) -> bool:
     """Whether a run did not make the check of a former problem, so that it may still be there."""
     check, _, subject = name.partition(": ")
     findings = [finding for finding in outcome.findings if finding.check == check]
+    if not findings and any(each.status == "clear" for each in outcome.findings):
+        # Each check that was made is among them: this one needs what the run did not have, such as a checkout.
+        return True
     if outcome.runbook == FLEET or (outcome.runbook == AUDIT and outcome.where):
         # What is clear in the other environments says nothing of one that was not looked at.
         environment = subject.partition(": ")[0]

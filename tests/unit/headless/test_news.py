@@ -157,6 +157,10 @@ def test_a_run_that_could_not_look_is_another_topic() -> None:
             _run(1, _finding("no-permission", "skipped"), _finding("kms-denied", "unknown", evidence=("Denied.",))),
             id="the check is skipped",
         ),
+        pytest.param(
+            _run(1, _finding("scp", "clear"), _finding("kms-denied", "unknown", evidence=("Denied.",))),
+            id="the check was not made",
+        ),
         pytest.param(_run(1, failure="The AWS sign-in has expired."), id="the run failed"),
     ],
 )
@@ -184,6 +188,7 @@ def _fleet(day: float, runs: Runs, *names: str, failure: str = "") -> Outcome:
 
 BROKEN = EnvironmentRun(outcome=_run(0, _finding("no-permission")))
 WELL = EnvironmentRun(outcome=_run(0, _finding("no-permission", "clear")))
+OTHER = EnvironmentRun(outcome=_run(0, _finding("scp", "clear")))
 BLIND = EnvironmentRun(outcome=_run(0, _finding("no-permission", "unknown", evidence=("Denied.",))))
 
 
@@ -197,6 +202,7 @@ BLIND = EnvironmentRun(outcome=_run(0, _finding("no-permission", "unknown", evid
         pytest.param(_fleet(0.1, {"staging": WELL, "production": BLIND}), id="its check is unknown"),
         pytest.param(_fleet(0.1, {"staging": WELL}, failure="Not searched."), id="discovery did not find it"),
         pytest.param(_fleet(0.1, {"staging": WELL}), id="it was not asked for"),
+        pytest.param(_fleet(0.1, {"staging": OTHER, "production": OTHER}), id="its check was not made"),
         pytest.param(_fleet(0.1, {}, "staging", "production", failure="Killed."), id="the run broke off"),
     ],
 )
