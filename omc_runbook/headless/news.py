@@ -319,8 +319,10 @@ def _is_unseen(name: str, outcome: Outcome) -> bool:
     if outcome.runbook == FLEET or (outcome.runbook == AUDIT and outcome.where):
         # What is clear in the other environments says nothing of one that was not looked at.
         environment = subject.partition(": ")[0]
-        own = [each for each in findings if f"{each.subject}: ".startswith(f"{environment}: ")]
-        return environment not in _environments_read(outcome) or any(each.status == "unknown" for each in own)
+        # A check that all skipped names none.
+        own = [each for each in findings if f"{each.subject or environment}: ".startswith(f"{environment}: ")]
+        is_open = any(each.status in ("unknown", "skipped") for each in own)
+        return is_open or environment not in _environments_read(outcome)
     statuses = {finding.status for finding in findings}
     return bool(statuses & {"unknown", "skipped"}) or (bool(outcome.failure) and "clear" not in statuses)
 

@@ -183,12 +183,13 @@ def problems(runs: Runs) -> Listing:
 def findings(runs: Runs, unread: Sequence[str] = ()) -> tuple[Finding, ...]:
     """The findings of all, each with its environment in its subject; what is clear in all is one finding.
 
-    `unread` says where environments could not be searched for.
+    Where some had nothing to check, each of these is skipped; where none had, that is one finding. `unread` says where
+    environments could not be searched for.
     """
+    every = [(name, each) for name, run in runs.items() for each in _findings(run)]
     own = [
         replace(each, subject=f"{name}: {each.subject}" if each.subject else name)
-        for name, run in runs.items()
-        for each in _findings(run)
+        for name, each in every
         if each.status in ("found", "unknown")
     ]
     own += [
@@ -196,12 +197,14 @@ def findings(runs: Runs, unread: Sequence[str] = ()) -> tuple[Finding, ...]:
     ]
     own += [_unread_finding("", sentence, NO_REMEDY) for sentence in unread]
     open_checks = {(each.check, each.family) for each in own}
+    made = {(each.check, each.family) for _, each in every if each.status != "skipped"}
     quiet: dict[tuple[str, str], Finding] = {}
-    for run in runs.values():
-        for each in _findings(run):
-            id = (each.check, each.family)
-            if id not in open_checks and (id not in quiet or each.status == "clear"):
-                quiet[id] = replace(each, subject="", evidence=())
+    for name, each in every:
+        id = (each.check, each.family)
+        if each.status == "skipped" and id in made:
+            own.append(replace(each, subject=name, evidence=()))
+        elif id not in open_checks:
+            quiet[id] = replace(each, subject="", evidence=())
     return (*own, *quiet.values())
 
 

@@ -188,6 +188,7 @@ def _fleet(day: float, runs: Runs, *names: str, failure: str = "") -> Outcome:
 
 BROKEN = EnvironmentRun(outcome=_run(0, _finding("no-permission")))
 WELL = EnvironmentRun(outcome=_run(0, _finding("no-permission", "clear")))
+SKIPPED = EnvironmentRun(outcome=_run(0, _finding("no-permission", "skipped", subject="")))
 OTHER = EnvironmentRun(outcome=_run(0, _finding("scp", "clear")))
 BLIND = EnvironmentRun(outcome=_run(0, _finding("no-permission", "unknown", evidence=("Denied.",))))
 
@@ -202,6 +203,8 @@ BLIND = EnvironmentRun(outcome=_run(0, _finding("no-permission", "unknown", evid
         pytest.param(_fleet(0.1, {"staging": WELL, "production": BLIND}), id="its check is unknown"),
         pytest.param(_fleet(0.1, {"staging": WELL}, failure="Not searched."), id="discovery did not find it"),
         pytest.param(_fleet(0.1, {"staging": WELL}), id="it was not asked for"),
+        pytest.param(_fleet(0.1, {"staging": WELL, "production": SKIPPED}), id="it had nothing to check"),
+        pytest.param(_fleet(0.1, {"staging": SKIPPED, "production": SKIPPED}), id="none had anything to check"),
         pytest.param(_fleet(0.1, {"staging": OTHER, "production": OTHER}), id="its check was not made"),
         pytest.param(_fleet(0.1, {}, "staging", "production", failure="Killed."), id="the run broke off"),
     ],
@@ -359,7 +362,9 @@ def test_what_is_clear_in_an_environment_is_resolved_whatever_others_have() -> N
     assert [each.lines[-1] for each in messages] == ["Resolved: no-permission: qa: backend"]
 
 
-@pytest.mark.parametrize(("status", "told"), [("clear", ["Resolved: scp: qa: backend"]), ("unknown", [])])
+@pytest.mark.parametrize(
+    ("status", "told"), [("clear", ["Resolved: scp: qa: backend"]), ("unknown", []), ("skipped", [])]
+)
 def test_an_audit_of_several_resolves_what_is_clear_in_an_environment(status: str, told: list[str]) -> None:
     """Also where a check could not be made in another one."""
 
