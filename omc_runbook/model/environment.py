@@ -402,7 +402,8 @@ def _explained(path: Path | None) -> Iterator[None]:
     except SettingsError as error:
         field_name = "".join(re.findall(r'field "(\w+)"', str(error)))
         raise UsageError(
-            f"{_variable_of((field_name,), is_parent=True)} is invalid: {field_name} is not JSON."
+            f"{_variable_of((field_name,), is_parent=True)} is invalid: {field_name} is not JSON, such as"
+            ' ["one", "two"] for a list.'
         ) from None
 
 
