@@ -41,10 +41,10 @@ _NUMBER = re.compile(r"(?<=[A-Za-z])\d+(?![A-Za-z0-9])")
 """The number at the end of a word, as in prod2."""
 _REGION = re.compile(
     r"(?<=[a-z0-9])[^a-z0-9]+(af|ap|apac|au|ca|cn|emea|eu|il|jp|me|mx|nz|sa|sg|uk|us)"
-    r"([^a-z0-9]+(gov|north|south|(north|south)?(east|west)|central|\d+))*$",
+    r"(g?[ns]?[ewnsc]\d+)?([^a-z0-9]*(gov|north|south|(north|south)?(east|west)|central|\d+))*$",
     re.IGNORECASE,
 )
-"""The region at the end of a name, as in live-eu or live-us-east-1."""
+"""The region at the end of a name, as in live-eu, live-us-east-1 or live-use1."""
 
 
 def canonical(name: str) -> str:

@@ -196,6 +196,11 @@ def test_a_misspelt_variable_is_told_and_ignored(
     [
         *((each, True) for each in ("prod", "prod-eu", "eu_prd", "Live", "prod2", "PRD01", "production1.eu", "live3")),
         *((each, True) for each in ("eu-live-1", "live-01", "live-eu", "Live_US-east-1", "live2.eu")),
+        *(
+            (each, True)
+            for each in ("live-use1", "live2-apse2", "live_usgw1", "live-euc1-2", "live-eu1", "live-useast1")
+        ),
+        *((each, False) for each in ("test-use1", "live-use1-feed", "live-cases", "live-mess", "pre-prod-use1")),
         *((each, False) for each in ("preprod", "live-test", "prod2-staging1", "preprod2", "s3prod2x", "products")),
         *((each, False) for each in ("pre-prod", "non_prod", "pre-production2", "nonprod-eu")),
         *((each, False) for each in ("liveops", "live-1-feed", "live-eu-feed", "test-eu", "us-east-1", "1")),
