@@ -63,10 +63,13 @@ class Event:
 
 @dataclass(frozen=True)
 class FoundEvents:
-    """Calls found in CloudTrail's event history, newest first, and whether these are all."""
+    """Calls found in CloudTrail's event history, newest first.
+
+    `cut_at` is the time of the oldest call, on whatever resource, where there are more; None where these are all.
+    """
 
     events: tuple[Event, ...]
-    complete: bool
+    cut_at: datetime | None = None
 
 
 def lookup_events(
@@ -211,7 +214,7 @@ class FoundRecords:
                 or any(resource in each.get("ResourceName", "") for each in entry.get("Resources", ()))
             )
         )
-        return FoundEvents(tuple(found), complete=self.cut_at is None or self.cut_at < since)
+        return FoundEvents(tuple(found), self.cut_at if self.cut_at and self.cut_at >= since else None)
 
     def accesses(self, secret: Collection[str]) -> FoundAccesses:
         """Those that concern a secret, of which `secret` has the names and ARNs by which callers may mean it.

@@ -259,7 +259,11 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 f"{len(doubtful)} running tasks of {service.name} started while the secret changed, and CloudTrail "
                 "does not say which value they have: redeploy to be sure."
             )
-            gaps = (gap.sentence for field in ("writes", "reads") for gap in snapshot.gaps.get(field, ()))
+            gaps = [gap.sentence for field in ("writes", "reads") for gap in snapshot.gaps.get(field, ())]
+            if cut := snapshot.writes_since:
+                gaps.append(
+                    f"LookupEvents: of many such calls in the account, those before {cut:%Y-%m-%d} were not read."
+                )
             yield Uncertain(service.name, (doubt, *dict.fromkeys(gaps)))
 
 

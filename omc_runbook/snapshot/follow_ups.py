@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from omc_runbook.aws import cloudtrail, kms, organizations, secretsmanager
+from omc_runbook.aws.cloudtrail import FoundEvents
 from omc_runbook.aws.ecs import Task
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import ReadFailure, or_none
@@ -38,7 +39,7 @@ def settle(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
         snapshot = read_trail(gatherer, snapshot)
     elif reads_trail and snapshot.current and _has_placeholder(snapshot):
         answer = gatherer.keep("writes", _events(gatherer, "PutSecretValue", snapshot), None)
-        snapshot = replace(snapshot, writes=answer)
+        snapshot = replace(snapshot, writes=answer.events if answer else None)
     stale = [task for task in tasks if freshness.of(snapshot, task) == "stale"]
     needed = {version for task in stale for version in freshness.versions_read(snapshot, task)} | _pinned(snapshot)
     if snapshot.secret and _has_placeholder(snapshot):
@@ -66,14 +67,18 @@ def read_trail(gatherer: Gatherer, snapshot: Snapshot, others: tuple[str, ...] =
     `others` are names of more API calls to look up.
     """
     is_known = snapshot.writes is not None and snapshot.reads is not None
-    writes = [_events(gatherer, name, snapshot) for name in (() if is_known else WRITES) + others]
+    names = () if is_known else WRITES
+    writes = [_events(gatherer, name, snapshot) for name in names + others]
     reads = None if is_known else _events(gatherer, "GetSecretValue", snapshot)
     answers = [gatherer.keep("writes", answer, None) for answer in writes]
-    events = tuple(event for answer in answers for event in answer or ())
+    events = tuple(event for answer in answers if answer for event in answer.events)
+    cuts = [answer.cut_at for answer in answers[: len(names)] if answer and answer.cut_at]
+    found = gatherer.keep("reads", reads, None) if reads else None
     return replace(
         snapshot,
         writes=None if None in answers else events + (snapshot.writes or () if is_known else ()),
-        reads=gatherer.keep("reads", reads, None) if reads else snapshot.reads,
+        writes_since=max(cuts, default=snapshot.writes_since),
+        reads=(found.events if found else None) if reads else snapshot.reads,
     )
 
 
@@ -179,7 +184,7 @@ def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
         return {value.version_id: Content(value.version_id, error=error)}
 
 
-def _events(gatherer: Gatherer, name: str, snapshot: Snapshot) -> Future[tuple[cloudtrail.Event, ...] | ReadFailure]:
+def _events(gatherer: Gatherer, name: str, snapshot: Snapshot) -> Future[FoundEvents | ReadFailure]:
     client, secret = gatherer.clients("cloudtrail"), snapshot.secret_name
     created = (snapshot.secret.created if snapshot.secret else None) or snapshot.taken
     started = [task.created for each in snapshot.readers for task in snapshot.running(each) if task.created]
@@ -190,7 +195,7 @@ def _events(gatherer: Gatherer, name: str, snapshot: Snapshot) -> Future[tuple[c
     return gatherer.ask(
         f"who called {name}",
         "cloudtrail:LookupEvents",
-        lambda: cloudtrail.lookup_events(client, name, secret, since, TRAIL_LIMIT),
+        lambda: cloudtrail.look_up(client, name, since, TRAIL_LIMIT).events(secret, since),
     )
 
 

@@ -110,7 +110,7 @@ def current_since(snapshot: Snapshot) -> tuple[datetime, datetime] | None:
     by_trail = max([earliest, *(event.until for event in moves)])
     # Without another version, LastChangedDate is an edit of something else.
     latest = max(earliest, snapshot.secret.changed or earliest) if len(snapshot.versions) > 1 else earliest
-    return earliest, by_trail if _trail_reaches(snapshot, latest) else max(by_trail, latest)
+    return earliest, by_trail if _trail_reaches(snapshot, earliest, latest) else max(by_trail, latest)
 
 
 def read_at(snapshot: Snapshot, task: Task) -> datetime | None:
@@ -232,9 +232,9 @@ def _is_return(snapshot: Snapshot, event: Event, created: datetime) -> bool:
     return _moves_current(event) and any(created < other.created < event.time for other in snapshot.versions)
 
 
-def _trail_reaches(snapshot: Snapshot, moment: datetime) -> bool:
-    """Whether CloudTrail's answer is complete up to a time: it is long ago, or its own event is there."""
-    if snapshot.writes is None:
+def _trail_reaches(snapshot: Snapshot, since: datetime, moment: datetime) -> bool:
+    """Whether CloudTrail's answer is complete from one time to another: that is long ago, or its own event is there."""
+    if snapshot.writes is None or (snapshot.writes_since and snapshot.writes_since > since):
         return False
     has_event = any(abs(event.time - moment) <= SAME_MOMENT for event in snapshot.writes)
     return has_event or moment + TRAIL_DELAY <= snapshot.taken

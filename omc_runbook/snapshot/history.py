@@ -64,7 +64,7 @@ class HistoryRead:
         failures = (
             replace(result, what=f"who changed {secret}") for result in results if isinstance(result, ReadFailure)
         )
-        complete = len(write_trails) == len(WRITES) and all(trail.complete for trail in write_trails)
+        complete = len(write_trails) == len(WRITES) and not any(trail.cut_at for trail in write_trails)
         return VersionHistory(
             versions=tuple(
                 _entry(version, contents[version.id], writes, complete) for version in reversed(self._snapshot.versions)

@@ -88,6 +88,8 @@ class Snapshot:
     writes: tuple[Event, ...] | None = None
     """Calls that gave the secret a version or moved a stage, newest first of each name; None where CloudTrail was not
     read. troubleshoot adds calls that deleted it or set its policy."""
+    writes_since: datetime | None = None
+    """Where the account has more of those calls than were read: from when on they are all there."""
     reads: tuple[Event, ...] | None = None
     """Calls by which tasks read the secret; None where CloudTrail was not read."""
     foreign_secrets: Mapping[str, Secret | None] = field(default_factory=dict)

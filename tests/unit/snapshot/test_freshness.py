@@ -3,8 +3,10 @@
 import re
 import secrets
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from support.snapshots import (
@@ -31,7 +33,8 @@ from omc_runbook.checks.deployment import not_forced
 from omc_runbook.diagnosis.complaint import Complaint
 from omc_runbook.diagnosis.injection_matrix import rows
 from omc_runbook.report import changes, timeline, troubleshoot
-from omc_runbook.snapshot import freshness
+from omc_runbook.snapshot import follow_ups, freshness
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.held_values import UNSEEN
 from omc_runbook.snapshot.state import Snapshot
 
@@ -261,6 +264,27 @@ def test_a_task_of_a_version_that_was_current_twice_is_stale_when_the_former_one
     snapshot = replace(once, secret=secret, versions=versions, tasks=(one,), writes=writes)
     assert freshness.versions_read(snapshot, one) == (other,)
     assert freshness.of(snapshot, one) == "stale"
+
+
+@pytest.mark.parametrize(("more", "answer"), [({}, "fresh"), ({"NextToken": "next"}, "undecidable")])
+def test_what_cloudtrail_was_not_asked_for_proves_nothing(more: dict[str, str], answer: str) -> None:
+    """AWSCURRENT may have moved back before the calls on other secrets that were read, or a tag was edited."""
+    first = healthy()
+    stages = {PREVIOUS: (CURRENT_STAGE,), CURRENT: ("AWSPREVIOUS",)}
+    versions = tuple(replace(version, stages=stages[version.id]) for version in first.versions)
+    assert first.secret
+    secret = replace(first.secret, stages=stages, changed=NOW - timedelta(days=1))
+    snapshot = replace(first, secret=secret, versions=versions)
+    other = {"EventTime": NOW - timedelta(hours=1), "CloudTrailEvent": "{}"}
+    clients = Mock()
+    clients.return_value.lookup_events.return_value = {"Events": [other] * 50, **more}
+    with ThreadPoolExecutor() as pool:
+        gatherer = Gatherer(pool, clients, snapshot.environment, snapshot.caller)
+        snapshot = follow_ups.read_trail(gatherer, snapshot)
+    assert {freshness.of(snapshot, one) for one in snapshot.running(services(snapshot)["backend"])} == {answer}
+    unknown = [finding for finding in run_check(not_forced, snapshot) if finding.status == "unknown"]
+    assert all("those before 2026-03-01 were not read" in finding.evidence[-1] for finding in unknown)
+    assert bool(unknown) == bool(more)
 
 
 STAGED = "candidate"
