@@ -16,6 +16,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.role_access import (
     ASK_ORGANIZATION,
     RoleAccess,
+    exchange_of,
     judge,
     judge_beside,
     judge_key,
@@ -373,8 +374,10 @@ def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:
 def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], access: RoleAccess) -> Evidence:
     stops = [stop for stop in fresh_stops(snapshot) if stop.service.name in services and is_refusal(stop.reason)]
     own = [stop.sentence for stop in stops if not is_about_other(snapshot, stop)]
-    facts = dict.fromkeys((*access.sentences, *own[:1]))
-    return Evidence(iam.role_name(arn), tuple(facts), _remedy(snapshot, arn, access), services)
+    exchange = exchange_of(snapshot, arn, services) if access.cause == "nothing-allows" else None
+    facts = dict.fromkeys((*access.sentences, *((exchange.fact,) if exchange else ()), *own[:1]))
+    remedy = exchange.remedy if exchange else _remedy(snapshot, arn, access)
+    return Evidence(iam.role_name(arn), tuple(facts), remedy, services)
 
 
 def _remedy(snapshot: Snapshot, arn: str, access: RoleAccess) -> Remedy:
@@ -417,10 +420,13 @@ def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain
         if access.cause == ("useless-grant" if useless else "nothing-allows"):
             grant = remedies.grant(snapshot.environment.names, iam.role_name(arn), DECRYPT, key.arn)
             remedy = remedy_of(access, DECRYPT, key.arn, grant)
-            if not access.is_bounded:
+            exchange, stems_from = exchange_of(snapshot, arn, services), frozenset[str]()
+            if exchange:
+                facts, remedy, stems_from = (*facts, exchange.fact), exchange.remedy, frozenset({iam.role_name(arn)})
+            elif not access.is_bounded:
                 # What denies it, nobody but its author takes back.
                 remedy = remedies.with_runbook("troubleshoot", snapshot.environment, remedy)
-            yield Evidence(iam.role_name(arn), facts, remedy, services)
+            yield Evidence(iam.role_name(arn), facts, remedy, services, stems_from=stems_from)
 
 
 def _write_again(names: Names) -> Remedy:

@@ -12,7 +12,7 @@ from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import ECS_FIELDS, Evidence, Uncertain
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.role_access import judge_action, keys_of, remedy_of
+from omc_runbook.checks.role_access import exchange_of, judge_action, keys_of, remedy_of
 from omc_runbook.iam.policy import evaluate_resource
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.model.findings import Remedy
@@ -256,6 +256,10 @@ def _judge_channels(
             f"{source}: {role} may not call {', '.join(refused)}, which ECS Exec needs.",
             *((access.sentence,) if access else ()),
         )
+        if not access and (exchange := exchange_of(snapshot, arn, services)):
+            stems_from = frozenset({exchange.execution_role})
+            yield Evidence(role, (*facts, exchange.fact), exchange.remedy, services, stems_from=stems_from)
+            return
         grant = _then_start(snapshot, remedies.let_execute(role), services)
         remedy = remedy_of(access, ", ".join(refused), "*", grant) if access else grant
         yield Evidence(role, facts, remedy, services)

@@ -285,6 +285,43 @@ def judge_action(permissions: Permissions, role_arn: str, action: str, resource:
     return RoleAccess("nothing-allows", f"{fact}.", is_bounded=is_bounded)
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """A task definition that names its execution role and its task role in each other's place."""
+
+    execution_role: str
+    """The name of the role that its tasks are started with."""
+    fact: str
+    remedy: Remedy
+
+
+def exchange_of(snapshot: Snapshot, role_arn: str, services: Collection[str]) -> Exchange | None:
+    """The exchange of which a role lacks a permission; None where nothing shows one.
+
+    An earlier revision of the family shows it, or the environment's names of both roles.
+    """
+    names = snapshot.environment.names
+    for service in (each for each in snapshot.consumers if each.name in services):
+        for revision in snapshot.revisions(service):
+            pair = (revision.execution_role_arn, revision.task_role_arn)
+            if role_arn not in pair or not all(pair):
+                continue
+            former = (
+                f"{each.label} names them the other way round"
+                for each in snapshot.task_definitions.values()
+                if (each.task_role_arn, each.execution_role_arn) == pair != (role_arn, role_arn)
+                and each.family == revision.family
+                and each.revision < revision.revision
+            )
+            execution, task = map(iam.role_name, pair)
+            is_named = (task, execution) == (names.execution_role, names.task_role) and task != execution
+            if why := f"{task} is the environment's execution role" if is_named else next(former, ""):
+                fact = f"DescribeTaskDefinition: {revision.label} has executionRoleArn {execution}, taskRoleArn {task}"
+                way = f"In {revision.label}, exchange executionRoleArn and taskRoleArn, and deploy a new revision."
+                return Exchange(execution, f"{fact}; {why}.", remedies.advise(way))
+    return None
+
+
 def remove_deny(access: RoleAccess) -> str:
     """What to do about a deny; with a Condition it may be there on purpose, for calls from elsewhere."""
     where = ", ".join(filter(None, access.statements)) or "its policies"

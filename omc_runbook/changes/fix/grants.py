@@ -10,7 +10,7 @@ from omc_runbook.aws import iam
 from omc_runbook.changes.fix.ownership import why_not_role, why_not_secret
 from omc_runbook.changes.fix.steps import Grant, UnfixedCause
 from omc_runbook.checks import remedies
-from omc_runbook.checks.role_access import judge, judge_key, judge_resource_policy
+from omc_runbook.checks.role_access import exchange_of, judge, judge_key, judge_resource_policy
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
@@ -34,7 +34,8 @@ def plan_grants(snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[tuple[
             continue
         for arn in (arn for arn in snapshot.permissions if iam.role_name(arn) == finding.subject):
             grant = _grant(snapshot, arn, finding)
-            why = _why_not(snapshot, grant)
+            exchange = exchange_of(snapshot, arn, finding.services)
+            why = "Its task definition names it in another's place." if exchange else _why_not(snapshot, grant)
             if why:
                 unfixed.append(UnfixedCause(finding, why))
             else:

@@ -7,14 +7,22 @@ from datetime import timedelta
 
 import pytest
 from support.check_assertions import assert_clear, by_id
+from support.faults.access import decrypting, under_key
 from support.faults.execute import FAULTS, encrypted, placed, with_role, with_worker, without_agent
+from support.faults.execute import ROLE as TASK_ROLE
 from support.networks import by_nat, with_routes
 from support.snapshots import (
+    NAMES,
     NOW,
+    ROLE,
+    WORKER_KEYS,
     by_policies,
     healthy,
     looked,
     policy,
+    simulated,
+    task_definition,
+    with_channels,
     with_container,
     with_definition,
     with_refusal,
@@ -23,6 +31,7 @@ from support.snapshots import (
 
 from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ecs import TaskContainer
+from omc_runbook.changes.fix.grants import plan_grants
 from omc_runbook.checks import execute
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.execute import STATIC_KEYS
@@ -30,6 +39,7 @@ from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.complaint import read_complaint
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot.roles import CHANNELS, Permissions
+from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -184,3 +194,54 @@ def test_a_task_role_that_may_use_the_sessions_key() -> None:
     on_condition = policy(action="kms:Decrypt", Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}})
     [answer] = run_check(CHECKS["exec-kms"], encrypted(healthy(), on_condition))
     assert answer.status == "unknown"
+
+
+def exchanged(snapshot: Snapshot, **names: str) -> Snapshot:
+    """Let the worker's definition name its two roles in each other's place, in an environment of these names."""
+    environment = replace(snapshot.environment, names=NAMES.model_copy(update=names))
+    roles = {"execution_role_arn": TASK_ROLE, "task_role_arn": ROLE}
+    return with_definition(
+        replace(snapshot, environment=environment), "worker", lambda old: replace(old, **roles, revision=8)
+    )
+
+
+def refusing(snapshot: Snapshot, decision: str) -> Snapshot:
+    """Let the execution role lack what ECS Exec needs, and the task role have this answer for the secret."""
+    permissions = {**snapshot.permissions, TASK_ROLE: simulated(decision)}
+    roles = {ROLE: with_channels("implicitDeny"), TASK_ROLE: with_channels()}
+    return replace(looked(snapshot), permissions=permissions, task_roles=roles)
+
+
+OTHER_NAMES = {"execution_role": "starter", "task_role": "app"}
+
+
+def with_former(snapshot: Snapshot) -> Snapshot:
+    """The same with the revision that the worker had before."""
+    former = task_definition("worker", WORKER_KEYS, 6)
+    return replace(snapshot, task_definitions={**snapshot.task_definitions, former.arn: former})
+
+
+@pytest.mark.parametrize("is_by_name", [True, False])
+@pytest.mark.parametrize(("decision", "cause"), [("implicitDeny", "no-permission"), ("allowed", "exec-iam")])
+def test_two_roles_in_each_others_place_are_the_one_cause(decision: str, cause: str, is_by_name: bool) -> None:
+    """By the environment's names, or an earlier revision's; a grant would leave them there."""
+    made = exchanged(healthy()) if is_by_name else exchanged(with_former(healthy()), **OTHER_NAMES)
+    findings = diagnose(refusing(made, decision))
+    [root] = [finding for finding in findings if finding.is_root_cause]
+    assert root.check == cause and root.services == {"worker"}
+    assert root.remedy.command.startswith("In ohmycoins-staging-worker:8, exchange executionRoleArn and taskRoleArn")
+    shown = "environment's execution role" if is_by_name else "worker:6 names them the other way round"
+    assert shown in " ".join(root.evidence)
+    assert plan_grants(refusing(made, decision), findings)[0] == ()
+    known = refusing(under_key()(made), decision)
+    keyed = {**known.permissions, ROLE: decrypting("allowed"), TASK_ROLE: simulated(decision, policies=(policy(),))}
+    roots = [finding.check for finding in diagnose(replace(known, permissions=keyed)) if finding.is_root_cause]
+    assert roots == [cause if cause == "no-permission" else "kms-no-permission"]
+
+
+def test_roles_that_nothing_shows_to_be_exchanged_are_granted_what_they_lack() -> None:
+    """Neither the environment's names nor another revision says which is which."""
+    findings = diagnose(refusing(exchanged(healthy(), **OTHER_NAMES), "implicitDeny"))
+    roots = {finding.check: finding.remedy.command for finding in findings if finding.is_root_cause}
+    assert set(roots) == {"no-permission", "exec-iam"}
+    assert all(command.startswith("aws iam put-role-policy") for command in roots.values())
