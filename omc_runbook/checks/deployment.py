@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from omc_runbook.aws.definitions import ACTIVE
@@ -201,7 +202,7 @@ def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "not-forced",
-    needs=("secret", "versions", *ECS_FIELDS),
+    needs=("secret", "versions", *ECS_FIELDS, "other_clusters"),
     looks_like=("old-value", "login-refused"),
     ruled_out_by="every running task read the secret after AWSCURRENT moved",
     because_of=(
@@ -221,6 +222,21 @@ def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Running tasks still have an old value of the secret."""
+    yield from _old_values(snapshot)
+    for there in snapshot.elsewhere:
+        names, services = there.environment.names, {service.name: service for service in there.services}
+        for answer in _old_values(there):
+            subject = f"{answer.subject} of cluster {names.cluster}"
+            if isinstance(answer, Evidence):
+                # No runbook of this environment deploys it.
+                start = remedies.start_tasks(names, services[answer.subject])
+                remedy = NO_REMEDY if answer.remedy == NO_REMEDY else start
+                yield replace(answer, subject=subject, remedy=remedy, services=frozenset({subject}))
+            else:
+                yield replace(answer, subject=subject)
+
+
+def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
     for service in (reader for reader in snapshot.readers if not reader.is_family):
         stale = [task for task in snapshot.running(service) if freshness.of(snapshot, task) == "stale"]
         doubtful = [task for task in snapshot.running(service) if freshness.of(snapshot, task) == "undecidable"]

@@ -62,7 +62,7 @@ class Names(BaseModel):
     secret: str = Field(default="{prefix}-app-secrets", min_length=1)
     cluster: str = Field(default="{prefix}", min_length=1)
     clusters: tuple[str, ...] = ()
-    """Other clusters in which services may use the secret, or "*" for all: a change names them."""
+    """Other clusters in which services may use the secret, or "*" for all: verify and changes name them."""
     service: str = Field(default="backend", min_length=1)
     task_family: str = "{prefix}-backend"
     execution_role: str = "{prefix}-ecs-task-execution-role"

@@ -32,21 +32,26 @@ DELETED, POLICY = "DeleteSecret", "PutResourcePolicy"
 
 def settle(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     """Read what is missing to judge tasks: who wrote versions, when a task read them, what older versions contain."""
-    tasks = [task for service in snapshot.readers for task in snapshot.running(service)]
-    is_unclear = any(_is_unclear(snapshot, task) for task in tasks) or _is_back(snapshot)
+    is_unclear = any(_is_unclear(*pair) for pair in _tasks_of_readers(snapshot)) or _is_back(snapshot)
     reads_trail = "trail" not in snapshot.left_out
     if reads_trail and is_unclear and snapshot.versions:
         snapshot = read_trail(gatherer, snapshot)
     elif reads_trail and snapshot.current and _has_placeholder(snapshot):
         answer = gatherer.keep("writes", _events(gatherer, "PutSecretValue", snapshot), None)
         snapshot = replace(snapshot, writes=answer.events if answer else None)
-    stale = [task for task in tasks if freshness.of(snapshot, task) == "stale"]
-    needed = {version for task in stale for version in freshness.versions_read(snapshot, task)} | _pinned(snapshot)
+    stale = [pair for pair in _tasks_of_readers(snapshot) if freshness.of(*pair) == "stale"]
+    needed = {version for pair in stale for version in freshness.versions_read(*pair)} | _pinned(snapshot)
     if snapshot.secret and _has_placeholder(snapshot):
         needed.add(snapshot.secret.version_at(secretsmanager.PREVIOUS))
     return replace(
         snapshot, contents={**snapshot.contents, **read_versions(gatherer, needed - set(snapshot.contents) - {""})}
     )
+
+
+def _tasks_of_readers(snapshot: Snapshot) -> list[tuple[Snapshot, Task]]:
+    """The running tasks that may have the secret, those of other clusters too, each with its cluster's snapshot."""
+    looks = (snapshot, *snapshot.elsewhere)
+    return [(each, task) for each in looks for service in each.readers for task in each.running(service)]
 
 
 def _is_back(snapshot: Snapshot) -> bool:
@@ -187,7 +192,7 @@ def contents_of(value: secretsmanager.Value | None) -> dict[str, Content]:
 def _events(gatherer: Gatherer, name: str, snapshot: Snapshot) -> Future[FoundEvents | ReadFailure]:
     client, secret = gatherer.clients("cloudtrail"), snapshot.secret_name
     created = (snapshot.secret.created if snapshot.secret else None) or snapshot.taken
-    started = [task.created for each in snapshot.readers for task in snapshot.running(each) if task.created]
+    started = [task.created for _, task in _tasks_of_readers(snapshot) if task.created]
     # With what was current when the oldest task started.
     before = [version for version in snapshot.versions if started and version.created <= min(started)]
     versions = (*before[-1:], *snapshot.versions[-2:])

@@ -25,6 +25,7 @@ from omc_runbook.snapshot import (
     express_services,
     follow_ups,
     networking,
+    other_clusters,
     other_environments,
     other_references,
     roles,
@@ -256,7 +257,8 @@ class _Reading(Gatherer):
             arn: self.pool.submit(roles.read, self.clients, arn, secret_arn, key_arn, others.permissions)
             for arn in (() if "roles" in snapshot.left_out else snapshot.execution_roles)
         }
-        snapshot = networking.read_after_failure(self, follow_ups.settle(self, snapshot))
+        snapshot = follow_ups.settle(self, other_clusters.read(self, snapshot))
+        snapshot = networking.read_after_failure(self, snapshot)
         permissions_of = {arn: answer.result() for arn, answer in permissions.items()}
         snapshot = replace(
             snapshot,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -35,11 +35,22 @@ from omc_runbook.workstation.workstation import Workstation
 if TYPE_CHECKING:
     from omc_runbook.terraform.declared import DeclaredEnvironment
 
-Part = Literal["policies", "roles", "tasks", "trail", "absent content"]
-"""What a look can leave out: the policies of secret and key, what the execution roles may do, the tasks, CloudTrail.
+Part = Literal["policies", "roles", "tasks", "trail", "absent content", "other clusters"]
+"""What a look can leave out: the policies of secret and key, what the execution roles may do, the tasks, CloudTrail,
+and the other clusters that runbook.toml names.
 
 Without "absent content", versions and value are asked for while it is not known whether there is a secret.
 """
+
+
+@dataclass(frozen=True)
+class OtherCluster:
+    """The services of another cluster with their task definitions, and its tasks where one of them has the secret."""
+
+    name: str
+    services: tuple[Service, ...]
+    tasks: tuple[Task, ...]
+    task_definitions: Mapping[str, TaskDefinition]
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,8 @@ class Snapshot:
     tasks: tuple[Task, ...] = ()
     scheduled: tuple[ScheduledTask, ...] = ()
     """What EventBridge runs on the cluster, by the ARNs of revisions; read only where it was looked deeply."""
+    other_clusters: tuple[OtherCluster, ...] = ()
+    """Those that runbook.toml names beside the environment's own."""
     permissions: Mapping[str, Permissions] = field(default_factory=dict)
     """By the role's ARN, for the execution roles of the consumers."""
     organization: str | None = None
@@ -170,6 +183,27 @@ class Snapshot:
             if self.own_references(self.definition(each.task_definition_arn)):
                 alone.append(_as_service(each.origin, each.task_definition_arn))
         return (*self.consumers, *self.leaving, *express, *alone)
+
+    @cached_property
+    def elsewhere(self) -> tuple[Snapshot, ...]:
+        """The same in each of the other clusters, where no service is the main one, and only consumers have tasks."""
+        environment = self.environment
+        return tuple(
+            replace(
+                self,
+                environment=replace(
+                    environment, names=environment.names.model_copy(update={"cluster": each.name, "service": ""})
+                ),
+                other_clusters=(),
+                services=each.services,
+                express_services=(),
+                scheduled=(),
+                exec_looks=None,
+                tasks=each.tasks,
+                task_definitions=each.task_definitions,
+            )
+            for each in self.other_clusters
+        )
 
     @cached_property
     def leaving(self) -> tuple[Service, ...]:

@@ -1,0 +1,82 @@
+"""The services of the other clusters that runbook.toml names: they may have the secret, too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from omc_runbook.aws import ecs
+from omc_runbook.aws.ecs import Service
+from omc_runbook.aws.session import ReadFailure
+from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.state import OtherCluster, Snapshot
+
+FIELD = "other_clusters"
+"""The snapshot's field, in which what could not be read is a gap."""
+
+
+def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
+    """Read those services with their task definitions, and the tasks of clusters in which one has the secret.
+
+    It costs nothing where runbook.toml names no other cluster.
+    """
+    names = gatherer.names
+    if not names.clusters or "other clusters" in snapshot.left_out or snapshot.secret is None:
+        return snapshot
+    client = gatherer.clients("ecs")
+    listed: tuple[str, ...] = ()
+    if "*" in names.clusters:
+        asked = gatherer.ask("the region's clusters", "ecs:ListClusters", lambda: ecs.list_clusters(client))
+        listed = gatherer.keep(FIELD, asked, ())
+    clusters = sorted({*names.clusters, *listed} - {"*", names.cluster})
+    services = _services(gatherer, clusters)
+    arns = {each.task_definition_arn for found in services.values() for each in found}
+    definitions = gatherer.task_definitions(FIELD, arns - snapshot.task_definitions.keys())
+    known = {**snapshot.task_definitions, **definitions}
+    found = tuple(
+        OtherCluster(cluster, services[cluster], (), {arn: known[arn] for arn in arns & known.keys()})
+        for cluster in clusters
+    )
+    snapshot = replace(snapshot, other_clusters=found)
+    with_secret = {each.environment.names.cluster for each in snapshot.elsewhere if each.consumers}
+    return replace(
+        snapshot,
+        other_clusters=tuple(_with_tasks(gatherer, each) if each.name in with_secret else each for each in found),
+    )
+
+
+def _services(gatherer: Gatherer, clusters: list[str]) -> dict[str, tuple[Service, ...]]:
+    client = gatherer.clients("ecs")
+    lists = {
+        cluster: gatherer.ask(
+            f"the services of cluster {cluster}",
+            "ecs:ListServices",
+            partial(ecs.list_service_names, client, cluster),
+        )
+        for cluster in clusters
+    }
+    names = {cluster: gatherer.keep(FIELD, answer, ()) for cluster, answer in lists.items()}
+    absent = [cluster for cluster in clusters if names[cluster] is None]
+    gatherer.record(FIELD, (_absent(cluster) for cluster in absent))
+    batches = {cluster: gatherer.ask_services(cluster, names[cluster] or ()) for cluster in clusters}
+    return {
+        cluster: tuple(service for answer in answers for service in gatherer.keep(FIELD, answer, ()))
+        for cluster, answers in batches.items()
+    }
+
+
+def _absent(cluster: str) -> ReadFailure:
+    why = "there is no such cluster. Correct clusters in runbook.toml."
+    return ReadFailure(f"the services of cluster {cluster}", "ecs:ListServices", why, "incomplete")
+
+
+def _with_tasks(gatherer: Gatherer, cluster: OtherCluster) -> OtherCluster:
+    client, what = gatherer.clients("ecs"), f"the tasks of cluster {cluster.name}"
+    listed = gatherer.ask(what, "ecs:ListTasks", partial(ecs.list_task_arns, client, cluster.name, "RUNNING"))
+    arns: tuple[str, ...] = gatherer.keep(FIELD, listed, ())
+    batches = [
+        gatherer.ask(what, "ecs:DescribeTasks", partial(ecs.describe_tasks, client, cluster.name, batch))
+        for batch in ecs.batches(arns, ecs.TASKS_A_CALL)
+    ]
+    tasks = tuple(task for answer in batches for task in gatherer.keep(FIELD, answer, ()))
+    return replace(cluster, tasks=tasks)
