@@ -98,7 +98,7 @@ def current_since(snapshot: Snapshot) -> tuple[datetime, datetime] | None:
     version = next((version for version in snapshot.versions if version.id == current), None)
     if version is None:
         return None
-    calls = [event for event in snapshot.writes or () if event.version_id == current and not event.error]
+    calls = [event for event in snapshot.writes or () if event.version_id == current and _makes_current(event)]
     moves = [
         event
         for event in calls
@@ -221,10 +221,14 @@ def _differing(snapshot: Snapshot, version: str, key: str) -> frozenset[str] | N
     return frozenset(each for each in keys if differ(former.document.get(each), current.document.get(each)))
 
 
+def _makes_current(event: Event) -> bool:
+    """Whether a call gave a version AWSCURRENT, and not another label alone."""
+    return not event.error and (not event.stages or CURRENT in event.stages)
+
+
 def _moves_current(event: Event) -> bool:
     """Whether a call moved AWSCURRENT to a version that had been created before."""
-    is_current = not event.stages or CURRENT in event.stages
-    return event.name == "UpdateSecretVersionStage" and is_current and bool(event.version_id) and not event.error
+    return event.name == "UpdateSecretVersionStage" and bool(event.version_id) and _makes_current(event)
 
 
 def _is_return(snapshot: Snapshot, event: Event, created: datetime) -> bool:

@@ -266,6 +266,15 @@ def test_a_task_of_a_version_that_was_current_twice_is_stale_when_the_former_one
     assert freshness.of(snapshot, one) == "stale"
 
 
+def test_another_label_of_the_present_version_does_not_make_it_current_later() -> None:
+    """Somebody labels the version that tasks have read already."""
+    snapshot = healthy()
+    assert snapshot.secret
+    labelled = replace(event("UpdateSecretVersionStage", LATELY, CURRENT), stages=("stable",))
+    moved = replace(snapshot, secret=replace(snapshot.secret, changed=LATELY), writes=(labelled,))
+    assert {freshness.of(moved, one) for each in moved.consumers for one in moved.running(each)} == {"fresh"}
+
+
 @pytest.mark.parametrize(("more", "answer"), [({}, "fresh"), ({"NextToken": "next"}, "undecidable")])
 def test_what_cloudtrail_was_not_asked_for_proves_nothing(more: dict[str, str], answer: str) -> None:
     """AWSCURRENT may have moved back before the calls on other secrets that were read, or a tag was edited."""
