@@ -245,7 +245,7 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
             keys = sorted({key for task in stale for key in freshness.changed_keys(snapshot, task) or ()})
             facts = (
                 f"{len(stale)} of {len(snapshot.running(service))} running tasks of {service.name} read the secret"
-                f" before AWSCURRENT last moved, at {since[0]:%Y-%m-%d %H:%M:%S} UTC.",
+                f" before {freshness.moves_missed(snapshot, stale)}.",
                 f"Keys whose value differs: {', '.join(keys)}."
                 if keys
                 else "Their version no longer exists: its keys cannot be compared.",
@@ -299,7 +299,7 @@ def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
             starter = f", started by {task.deployment_id}" if task.deployment_id else ""
             facts = (
                 f"Task {task.id[:8]} of {definition.label} runs outside the services{starter}, and read the secret"
-                " before AWSCURRENT last moved.",
+                f" before {freshness.moves_missed(snapshot, [task])}.",
                 f"Keys whose value differs: {keys}." if keys else "Which of its keys differ is unknown.",
             )
             stop = ("stop-task", "--cluster", names.cluster, "--task", task.id, "--region", names.region)

@@ -40,7 +40,7 @@ def settle(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
         answer = gatherer.keep("writes", _events(gatherer, "PutSecretValue", snapshot), None)
         snapshot = replace(snapshot, writes=answer.events if answer else None)
     stale = [pair for pair in _tasks_of_readers(snapshot) if freshness.of(*pair) == "stale"]
-    needed = {version for pair in stale for version in freshness.versions_read(*pair)} | _pinned(snapshot)
+    needed = {version for pair in stale for version in freshness.versions_to_compare(*pair)} | _pinned(snapshot)
     if snapshot.secret and _has_placeholder(snapshot):
         needed.add(snapshot.secret.version_at(secretsmanager.PREVIOUS))
     return replace(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -22,6 +22,9 @@ TRAIL_DELAY = timedelta(minutes=15)
 
 SAME_MOMENT = timedelta(seconds=2)
 """How far apart CloudTrail and Secrets Manager may date the same change."""
+
+_MOST_READ = 6
+"""At most how many versions, the newest first, are compared with that of a label that somebody moves."""
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -47,19 +50,20 @@ def of_variable(snapshot: Snapshot, task: Task, container: Container, injection:
     for value in values_inside(snapshot, task, container.name):
         if value.variable == injection.variable and (value.is_stale or value.is_fresh):
             return "stale" if value.is_stale else "fresh"
-    # A reference to a fixed version does not follow the secret.
-    if injection.reference.names_version:
+    label = _label(injection)
+    # A fixed version does not follow the secret, and a label that no version has gives no value.
+    if injection.reference.version_id or (label != CURRENT and moved_since(snapshot, label) is None):
         return "fresh"
-    by_time = by_times(snapshot, task)
-    changed = _changes(snapshot, task, injection.reference.key) if by_time == "stale" else set()
+    by_time = by_times(snapshot, task, label)
+    changed = _changes(snapshot, task, injection.reference.key, label) if by_time == "stale" else set()
     if changed == {False}:
         return "fresh"
     return "undecidable" if changed == {True, False} else by_time
 
 
-def by_times(snapshot: Snapshot, task: Task) -> Freshness:
-    """Whether a task read the secret after AWSCURRENT moved to the present version, whatever keys that changed."""
-    since = current_since(snapshot)
+def by_times(snapshot: Snapshot, task: Task, label: str = CURRENT) -> Freshness:
+    """Whether a task read the secret after a label moved to its present version, whatever keys that changed."""
+    since = moved_since(snapshot, label)
     if since is None or task.created is None:
         return "undecidable"
     read = _read_of(snapshot, task)
@@ -73,14 +77,29 @@ def changed_keys(snapshot: Snapshot, task: Task) -> frozenset[str] | None:
     """Keys of which a task has another value than the secret; None where its version is gone or unreadable."""
     pairs = snapshot.own_references(_in_force(snapshot, task))
     stale = {
-        (injection.reference.key, bool(_is_stale_inside(snapshot, task, container, injection)))
+        (
+            injection.reference.key,
+            _label(injection) != CURRENT or _is_stale_inside(snapshot, task, container, injection),
+        )
         for container, injection in pairs
         if of_variable(snapshot, task, container, injection) == "stale"
     }
     versions = versions_read(snapshot, task)
     changed = {key for read, _ in stale for version in versions for key in _differing(snapshot, version, read) or ()}
-    changed |= {key for key, is_inside in stale if key and is_inside}
+    changed |= {key for key, is_certain in stale if key and is_certain}
     return frozenset(changed) if changed or not stale else None
+
+
+def moves_missed(snapshot: Snapshot, tasks: Iterable[Task]) -> str:
+    """Which labels last moved, and when, since tasks with old values had read the secret."""
+    stale = [
+        _label(injection)
+        for task in tasks
+        for container, injection in snapshot.own_references(_in_force(snapshot, task))
+        if of_variable(snapshot, task, container, injection) == "stale"
+    ]
+    moves = ((label, moved_since(snapshot, label)) for label in sorted({*stale}) or [CURRENT])
+    return " and ".join(f"{label} last moved, at {since[0]:%Y-%m-%d %H:%M:%S} UTC" for label, since in moves if since)
 
 
 def is_current_at(snapshot: Snapshot, moment: datetime) -> bool:
@@ -106,10 +125,32 @@ def current_since(snapshot: Snapshot) -> tuple[datetime, datetime] | None:
     ]
     # AWSPREVIOUS was current just before; a version that is only staged never was.
     was_current = [entry.created for entry in snapshot.versions if PREVIOUS in entry.stages and not calls]
-    earliest = max([version.created, *was_current, *(event.time for event in moves)])
+    return _moved_between(snapshot, [version.created, *was_current], moves)
+
+
+def moved_since(snapshot: Snapshot, label: str) -> tuple[datetime, datetime] | None:
+    """The earliest and the latest time at which a label can have moved to its present version; None where none has it.
+
+    Somebody moves a label of their own, and AWSPREVIOUS moves with AWSCURRENT.
+    """
+    if label == CURRENT or not snapshot.secret:
+        return current_since(snapshot)
+    labelled = snapshot.secret.version_at(label)
+    version = next((version for version in snapshot.versions if version.id == labelled), None)
+    if version is None:
+        return None
+    with_current = (current_since(snapshot) if label == PREVIOUS else None) or (version.created,)
+    calls = [event for event in snapshot.writes or () if event.version_id == labelled and label in event.stages]
+    return _moved_between(snapshot, [version.created, *with_current], [call for call in calls if not call.error])
+
+
+def _moved_between(snapshot: Snapshot, since: Iterable[datetime], moves: Sequence[Event]) -> tuple[datetime, datetime]:
+    """When a label can have moved last: not before these times, and by these calls where CloudTrail has all."""
+    earliest = max([*since, *(event.time for event in moves)])
     by_trail = max([earliest, *(event.until for event in moves)])
+    changed = snapshot.secret.changed if snapshot.secret else None
     # Without another version, LastChangedDate is an edit of something else.
-    latest = max(earliest, snapshot.secret.changed or earliest) if len(snapshot.versions) > 1 else earliest
+    latest = max(earliest, changed or earliest) if len(snapshot.versions) > 1 else earliest
     return earliest, by_trail if _trail_reaches(snapshot, earliest, latest) else max(by_trail, latest)
 
 
@@ -128,6 +169,24 @@ def versions_read(snapshot: Snapshot, task: Task) -> tuple[str, ...]:
     last = task.started or snapshot.taken
     moments = (read,) if read else (last, task.created or last)
     return tuple(dict.fromkeys(id for moment in moments for id in _versions_at(snapshot, moment)))
+
+
+def versions_to_compare(snapshot: Snapshot, task: Task) -> frozenset[str]:
+    """Ids of the versions of which a task can have a value, by whatever label its references name."""
+    labels = {_label(injection) for _, injection in snapshot.own_references(_in_force(snapshot, task))} or {CURRENT}
+    return frozenset(version for label in labels for version in _read_by(snapshot, task, label))
+
+
+def _read_by(snapshot: Snapshot, task: Task, label: str) -> tuple[str, ...]:
+    """Ids of the versions that a task can have read by a label: any older one, by one that somebody moves."""
+    if label == CURRENT or not snapshot.secret:
+        return versions_read(snapshot, task)
+    labelled, last = snapshot.secret.version_at(label), task.started or snapshot.taken
+    return tuple(each.id for each in snapshot.versions if each.created <= last and each.id != labelled)[-_MOST_READ:]
+
+
+def _label(injection: Injection) -> str:
+    return injection.reference.stage or CURRENT
 
 
 def _versions_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
@@ -205,15 +264,16 @@ def _is_stale_inside(snapshot: Snapshot, task: Task, container: Container, injec
     return any(value.variable == injection.variable and value.is_stale for value in values)
 
 
-def _changes(snapshot: Snapshot, task: Task, key: str) -> set[bool | None]:
+def _changes(snapshot: Snapshot, task: Task, key: str, label: str) -> set[bool | None]:
     """Whether a key has another value now than in each version that a task can have read; None if not comparable."""
-    differing = [_differing(snapshot, version, key) for version in versions_read(snapshot, task)]
+    differing = [_differing(snapshot, version, key, label) for version in _read_by(snapshot, task, label)]
     return {None if keys is None else bool(keys) for keys in differing}
 
 
-def _differing(snapshot: Snapshot, version: str, key: str) -> frozenset[str] | None:
+def _differing(snapshot: Snapshot, version: str, key: str, label: str = CURRENT) -> frozenset[str] | None:
     """Of what a reference to a key gets, the keys with another value now than in a version; None if not comparable."""
-    former, current = snapshot.contents.get(version), snapshot.current
+    now = snapshot.secret.version_at(label) if snapshot.secret else ""
+    former, current = snapshot.contents.get(version), snapshot.contents.get(now)
     if former is None or current is None or former.document is None or current.document is None:
         return None
     # A reference without a key gets the whole document.

@@ -23,6 +23,7 @@ from support.snapshots import (
     with_held,
     with_keys,
     with_reference,
+    with_secret,
     with_tasks,
 )
 
@@ -273,6 +274,62 @@ def test_another_label_of_the_present_version_does_not_make_it_current_later() -
     labelled = replace(event("UpdateSecretVersionStage", LATELY, CURRENT), stages=("stable",))
     moved = replace(snapshot, secret=replace(snapshot.secret, changed=LATELY), writes=(labelled,))
     assert {freshness.of(moved, one) for each in moved.consumers for one in moved.running(each)} == {"fresh"}
+
+
+STABLE = "stable"
+CALL = "UpdateSecretVersionStage"
+
+
+def labelled(moved: timedelta | None, is_other_value: bool = True) -> tuple[Snapshot, Task]:
+    """The worker's SECRET_KEY comes from a label, which the version before has; LastChangedDate is five minutes old.
+
+    By CloudTrail that got it so long before now; None where CloudTrail was not read.
+    """
+    first = healthy()
+    assert first.secret
+    stages = {PREVIOUS: ("AWSPREVIOUS", STABLE), CURRENT: (CURRENT_STAGE,)}
+    made = with_reference(first, "worker", "SECRET_KEY", f"{first.secret.arn}:SECRET_KEY:{STABLE}:")
+    made = with_keys(with_keys(made, PREVIOUS, SECRET_KEY=OLD), CURRENT, SECRET_KEY=NEW if is_other_value else OLD)
+    made = replace(
+        made,
+        secret=replace(first.secret, stages=stages, changed=LATELY),
+        versions=tuple(replace(each, stages=stages[each.id]) for each in made.versions),
+        writes=None if moved is None else (replace(event(CALL, NOW - moved, PREVIOUS), stages=(STABLE,)),),
+    )
+    return made, next(each for each in made.tasks if each.service == "worker")
+
+
+@pytest.mark.parametrize(
+    ("moved", "is_other_value", "answer"),
+    [
+        (timedelta(minutes=5), True, "stale"),
+        (timedelta(minutes=5), False, "fresh"),
+        (timedelta(days=20), True, "undecidable"),
+        (None, True, "undecidable"),
+    ],
+    ids=["moved", "moved to the same value", "changed so lately that CloudTrail may have more", "unread"],
+)
+def test_a_label_that_somebody_moves_makes_old_values(
+    moved: timedelta | None, is_other_value: bool, answer: str
+) -> None:
+    """By CloudTrail's call, or as long as that is not there, perhaps; the label is named."""
+    snapshot, worker = labelled(moved, is_other_value)
+    assert freshness.of(snapshot, worker) == answer
+    findings = [each for each in run_check(not_forced, snapshot) if each.subject == "worker"]
+    if answer == "stale":
+        assert freshness.changed_keys(snapshot, worker) == {"SECRET_KEY"}
+        [found] = findings
+        assert "read the secret before stable last moved, at 2026-03-01 11:55:00 UTC" in found.evidence[0]
+    assert [each.status for each in findings] == {"stale": ["found"], "fresh": []}.get(answer, ["unknown"])
+
+
+def test_a_label_of_a_newer_version_than_a_task_needs_no_cloudtrail() -> None:
+    """The dates say it; where no older version is left, the value cannot be compared."""
+    snapshot, worker = labelled(None)
+    early = replace(worker, created=NOW - timedelta(days=70), started=NOW - timedelta(days=70))
+    assert freshness.of(snapshot, early) == "stale"
+    settled = with_secret(snapshot, changed=NOW - timedelta(days=10))
+    assert freshness.of(settled, worker) == "fresh"
 
 
 @pytest.mark.parametrize(("more", "answer"), [({}, "fresh"), ({"NextToken": "next"}, "undecidable")])
