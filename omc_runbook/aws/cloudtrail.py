@@ -202,16 +202,16 @@ class FoundRecords:
     cut_at: datetime | None = None
 
     def events(self, resource: str, since: datetime) -> FoundEvents:
-        """Those since a time that name a resource."""
+        """Those since a time that name a resource, such as a secret by its name or its ARN."""
         # CloudTrail's times have whole seconds.
-        since = since.replace(microsecond=0)
+        since, pattern = since.replace(microsecond=0), _naming(resource)
         found = (
             _parse(entry["CloudTrailEvent"], entry["EventTime"])
             for entry in self.entries
             if entry["EventTime"] >= since
             and (
-                resource in entry["CloudTrailEvent"]
-                or any(resource in each.get("ResourceName", "") for each in entry.get("Resources", ()))
+                pattern.search(entry["CloudTrailEvent"])
+                or any(pattern.search(f'"{each.get("ResourceName", "")}"') for each in entry.get("Resources", ()))
             )
         )
         return FoundEvents(tuple(found), self.cut_at if self.cut_at and self.cut_at >= since else None)
@@ -228,6 +228,12 @@ class FoundRecords:
             if concerns(record, secret) or any(each.get("ResourceName") in secret for each in resources)
         )
         return FoundAccesses(tuple(found), self.cut_at)
+
+
+def _naming(resource: str) -> re.Pattern[str]:
+    """What a record has of a resource, and not of one whose name begins or ends so."""
+    name = re.escape(resource)
+    return re.compile(rf'((?<=["\s]){name}|(?<=:secret:){name}(-[A-Za-z0-9]{{6}})?)(?![\w/+=@-]|\.\w)')
 
 
 def look_up(client: CloudTrailClient, name: str, since: datetime, limit: int, pace: Pace | None = None) -> FoundRecords:

@@ -13,6 +13,7 @@ from botocore.stub import ANY, Stubber
 
 from omc_runbook.aws.cloudtrail import (
     Access,
+    FoundRecords,
     Pace,
     describe_trails,
     get_selectors,
@@ -25,7 +26,8 @@ from omc_runbook.aws.cloudtrail import (
 ROLE = "arn:aws:iam::123456789012:role/backend"
 SESSION = "arn:aws:sts::123456789012:assumed-role/backend/i-0123"
 USER, OTHER = "arn:aws:iam::123456789012:user/eve", "210987654321"
-SECRET = frozenset({"app", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-AbC123"})
+ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
+SECRET = frozenset({"app", f"{ARN}app-AbC123"})
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 EVENT = {
     "eventCategory": "Management",
@@ -155,6 +157,28 @@ def test_only_calls_on_the_secret_are_found() -> None:
     found, _ = look([entry(body) for body in page])
     assert [call.request_id for call in found.calls] == ["name", "arn", "refused"]
     assert found.cut_at is None
+
+
+@pytest.mark.parametrize(
+    ("named", "is_own"),
+    [
+        ({"requestParameters": {"secretId": "app"}}, True),
+        ({"requestParameters": {"secretIdList": ["app-2", "app"]}}, True),
+        ({"requestParameters": {"secretId": f"{ARN}app-AbC123"}}, True),
+        ({"requestParameters": {"secretId": f"{ARN}app"}}, True),
+        ({"requestParameters": None, "errorMessage": f"no such permission on resource: {ARN}app-AbC123."}, True),
+        ({"requestParameters": {"secretId": "app-backup"}}, False),
+        ({"requestParameters": {"secretId": f"{ARN}app-backup-AbC123"}}, False),
+        ({"requestParameters": {"secretId": f"{ARN}my/app-AbC123"}}, False),
+        ({"requestParameters": {"secretId": "app.old"}}, False),
+    ],
+)
+def test_calls_on_a_secret_whose_name_has_the_name_in_it_are_another_s(named: dict[str, Any], is_own: bool) -> None:
+    """Who deleted app-backup, or read it as a task, did not so with app."""
+    found = FoundRecords((entry(record(**named)),)).events("app", SINCE)
+    assert bool(found.events) == is_own
+    other = {**entry(record(requestParameters={})), "Resources": [{"ResourceName": f"{ARN}app-AbC123"}]}
+    assert FoundRecords((other,)).events("app", SINCE).events
 
 
 def test_requests_keep_to_two_a_second() -> None:
