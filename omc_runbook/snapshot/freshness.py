@@ -9,6 +9,7 @@ from typing import Literal
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ecs import Task
+from omc_runbook.aws.iam import role_name
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
 from omc_runbook.masking.document import differ
 from omc_runbook.snapshot.held_values import HeldValue
@@ -66,8 +67,9 @@ def by_times(snapshot: Snapshot, task: Task, label: str = CURRENT) -> Freshness:
     since = moved_since(snapshot, label)
     if since is None or task.created is None:
         return "undecidable"
-    read = _read_of(snapshot, task)
-    first, last = (read.time, read.until) if read else (task.created, task.started or snapshot.taken)
+    reads = _reads_of(snapshot, task)
+    first = min((read.time for read in reads), default=task.created)
+    last = max((read.until for read in reads), default=task.started or snapshot.taken)
     if first >= since[1]:
         return "fresh"
     return "stale" if last < since[0] else "undecidable"
@@ -155,9 +157,8 @@ def _moved_between(snapshot: Snapshot, since: Iterable[datetime], moves: Sequenc
 
 
 def read_at(snapshot: Snapshot, task: Task) -> datetime | None:
-    """When a task read the secret, by CloudTrail; None where that is not known."""
-    read = _read_of(snapshot, task)
-    return read.time if read else None
+    """When a task last read the secret, by CloudTrail; None where that is not known."""
+    return max((read.time for read in _reads_of(snapshot, task)), default=None)
 
 
 def versions_read(snapshot: Snapshot, task: Task) -> tuple[str, ...]:
@@ -165,10 +166,10 @@ def versions_read(snapshot: Snapshot, task: Task) -> tuple[str, ...]:
 
     What was current when it was created and when it had started: a version may have come between.
     """
-    read = read_at(snapshot, task)
     last = task.started or snapshot.taken
-    moments = (read,) if read else (last, task.created or last)
-    return tuple(dict.fromkeys(id for moment in moments for id in _versions_at(snapshot, moment)))
+    reads = [read.time for read in _reads_of(snapshot, task)]
+    moments = reads or (last, task.created or last)
+    return tuple(dict.fromkeys(id for moment in dict.fromkeys(moments) for id in _versions_at(snapshot, moment)))
 
 
 def versions_to_compare(snapshot: Snapshot, task: Task) -> frozenset[str]:
@@ -304,5 +305,18 @@ def _trail_reaches(snapshot: Snapshot, since: datetime, moment: datetime) -> boo
     return has_event or moment + TRAIL_DELAY <= snapshot.taken
 
 
-def _read_of(snapshot: Snapshot, task: Task) -> Event | None:
-    return next((event for event in snapshot.reads or () if event.principal.endswith(f"/{task.id}")), None)
+def _reads_of(snapshot: Snapshot, task: Task) -> list[Event]:
+    """The calls by which a task got its variables: ECS makes one for each, and a version may come between them.
+
+    The application's own calls are the task role's, in a session of the same name.
+    """
+    revision = snapshot.definition(task.task_definition_arn)
+    has_two = revision and revision.task_role_arn != revision.execution_role_arn
+    application = f"/{role_name(revision.task_role_arn)}/{task.id}" if revision and has_two else None
+    return [
+        event
+        for event in snapshot.reads or ()
+        if event.principal.endswith(f"/{task.id}")
+        and not event.error
+        and not (application and event.principal.endswith(application))
+    ]

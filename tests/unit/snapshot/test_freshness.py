@@ -10,9 +10,12 @@ from unittest.mock import Mock
 
 import pytest
 from support.snapshots import (
+    ACCOUNT,
     CURRENT,
+    NAMES,
     NOW,
     PREVIOUS,
+    ROLE_NAME,
     document,
     event,
     healthy,
@@ -274,6 +277,23 @@ def test_another_label_of_the_present_version_does_not_make_it_current_later() -
     labelled = replace(event("UpdateSecretVersionStage", LATELY, CURRENT), stages=("stable",))
     moved = replace(snapshot, secret=replace(snapshot.secret, changed=LATELY), writes=(labelled,))
     assert {freshness.of(moved, one) for each in moved.consumers for one in moved.running(each)} == {"fresh"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "answer"),
+    [((-3, -2), "stale"), ((-3, 3), "undecidable"), ((3, -3), "undecidable"), ((2, 4), "fresh")],
+)
+def test_a_version_may_come_between_the_reads_of_one_task(seconds: tuple[int, int], answer: str) -> None:
+    """ECS reads each variable by itself; a refused read got nothing, and the application's are not for variables."""
+    snapshot = while_it_changed()
+    one = next(each for each in snapshot.tasks if each.created and each.created > NOW - timedelta(hours=1))
+    sessions = [f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{one.id}" for role in (ROLE_NAME, NAMES.task_role)]
+    moments = [LATELY.replace(microsecond=1) + timedelta(seconds=each) for each in seconds]
+    reads = [event("GetSecretValue", moment, principal=sessions[0]) for moment in moments]
+    refused = event("GetSecretValue", LATELY - timedelta(seconds=9), principal=sessions[0])
+    reads += [replace(refused, error="ThrottlingException"), event("GetSecretValue", NOW, principal=sessions[1])]
+    written = (event("PutSecretValue", LATELY, snapshot.secret.version_at(CURRENT_STAGE)),) if snapshot.secret else ()
+    assert freshness.of(replace(snapshot, reads=tuple(reads), writes=written), one) == answer
 
 
 STABLE = "stable"
