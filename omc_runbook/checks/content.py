@@ -545,21 +545,23 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="CloudTrail: the current version was not written by Terraform",
     hinders="value",
 )
-def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence]:
+def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform overwrote a value with its placeholder."""
     current, secret = snapshot.current, snapshot.secret
     previous = snapshot.contents.get(secret.version_at(PREVIOUS)) if secret else None
     write = write_of(snapshot, current.version_id) if current else None
-    if not (
-        current and secret and previous and previous.document and write and "terraform" in write.user_agent.lower()
-    ):
+    if not (current and secret and previous and previous.document) or snapshot.writes is None:
         return
     for member in _relevant_members(snapshot):
         before = previous.document.get(member.key)
         if before and _is_placeholder(snapshot, member) and not _is_placeholder(snapshot, before):
-            facts = (describe(write), f"{member.key} is a placeholder now, and a value in the previous version.")
-            remedy = remedies.restore(snapshot.environment, previous.version_id, current.version_id)
-            yield Evidence(member.key, facts, remedy, services_reading(snapshot, member.key))
+            fact = f"{member.key} is a placeholder now, and a value in the previous version."
+            if write is None:
+                unseen = f"CloudTrail has no call that made version {current.version_id}"
+                yield Uncertain(member.key, (fact, f"{unseen}: it is minutes late, and keeps 90 days."))
+            elif "terraform" in write.user_agent.lower():
+                remedy = remedies.restore(snapshot.environment, previous.version_id, current.version_id)
+                yield Evidence(member.key, (describe(write), fact), remedy, services_reading(snapshot, member.key))
 
 
 def _strangeness(snapshot: Snapshot, strange: StrangeHost, services: Sequence[Service]) -> str:

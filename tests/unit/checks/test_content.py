@@ -215,6 +215,16 @@ def test_another_writer_is_not_blamed_on_terraform(agent: str) -> None:
     assert found_in(overwritten(healthy(), agent)) == {"placeholder"}
 
 
+def test_who_overwrote_a_value_is_unknown_as_long_as_cloudtrail_has_no_call_of_it() -> None:
+    """It may have been Terraform; where a value was a placeholder before, it was nobody."""
+    lost = replace(overwritten(healthy()), writes=())
+    [unknown] = run_check(CHECKS["terraform-overwrote"], lost)
+    assert (unknown.status, unknown.subject) == ("unknown", "SECRET_KEY")
+    assert f"CloudTrail has no call that made version {CURRENT}" in unknown.evidence[-1]
+    again = with_values(lost, document(lost), PREVIOUS)
+    assert_clear(CHECKS["terraform-overwrote"], again)
+
+
 def test_a_placeholder_that_was_there_before_was_not_overwritten() -> None:
     """Terraform is to blame only where a value was lost."""
     lost = overwritten(healthy())
