@@ -167,7 +167,8 @@ def versions_read(snapshot: Snapshot, task: Task) -> tuple[str, ...]:
     What was current when it was created and when it had started: a version may have come between.
     """
     last = task.started or snapshot.taken
-    reads = [read.time for read in _reads_of(snapshot, task)]
+    # CloudTrail's times have whole seconds, and a version may have come in that of a read.
+    reads = [moment for read in _reads_of(snapshot, task) for moment in (read.time, read.until)]
     moments = reads or (last, task.created or last)
     return tuple(dict.fromkeys(id for moment in dict.fromkeys(moments) for id in _versions_at(snapshot, moment)))
 

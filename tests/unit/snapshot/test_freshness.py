@@ -296,6 +296,31 @@ def test_a_version_may_come_between_the_reads_of_one_task(seconds: tuple[int, in
     assert freshness.of(replace(snapshot, reads=tuple(reads), writes=written), one) == answer
 
 
+def test_a_version_may_have_come_in_the_second_of_a_read() -> None:
+    """Whose change was taken back since: the task may have the value that is current again."""
+    first = healthy()
+    assert first.secret
+    second = LATELY.replace(microsecond=0)
+    good = rotated(first, second + timedelta(milliseconds=200), SECRET_KEY=secrets.token_hex(32))
+    bad = rotated(good, second + timedelta(minutes=1), SECRET_KEY=secrets.token_hex(32))
+    assert good.secret and bad.secret
+    ids = (good.secret.version_at(CURRENT_STAGE), bad.secret.version_at(CURRENT_STAGE))
+    stages = {ids[0]: (CURRENT_STAGE,), ids[1]: ("AWSPREVIOUS",)}
+    worker = next(each for each in bad.tasks if each.service == "worker")
+    began = second + timedelta(milliseconds=300)
+    one = replace(worker, created=began, started=began + timedelta(seconds=1))
+    snapshot = replace(
+        bad,
+        secret=replace(bad.secret, stages=stages, changed=second + timedelta(minutes=2)),
+        versions=tuple(replace(each, stages=stages.get(each.id, ())) for each in bad.versions),
+        tasks=(one,),
+        writes=(event(CALL, second + timedelta(minutes=2), ids[0]),),
+        reads=(event("GetSecretValue", second, principal=f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE_NAME}/{one.id}"),),
+    )
+    assert {*freshness.versions_read(snapshot, one)} >= {CURRENT, ids[0]}
+    assert freshness.of(snapshot, one) == "undecidable"
+
+
 STABLE = "stable"
 CALL = "UpdateSecretVersionStage"
 
