@@ -19,6 +19,7 @@ from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.compose import NAMES as COMPOSE_FILES
 from omc_runbook.repository.compose_tree import OptionalPath
+from omc_runbook.repository.readers import read_text
 from omc_runbook.repository.settings_source import Field
 from omc_runbook.repository.template import NAMES as TEMPLATES
 from omc_runbook.repository.template import Template, parse_template
@@ -26,6 +27,7 @@ from omc_runbook.textfile.file import SourceFile, read_source
 from omc_runbook.workstation import docker, git, settings_probe
 from omc_runbook.workstation.docker import ComposeConfig
 from omc_runbook.workstation.dotenv import Binding, Dotenv, read_dotenv
+from omc_runbook.workstation.dotenv_names import find_assignments
 from omc_runbook.workstation.git import GitStatus
 from omc_runbook.workstation.history import GitHistory, Location, read_history
 from omc_runbook.workstation.settings_probe import SettingsResult, UrlPart
@@ -36,6 +38,9 @@ PRIVATE_KEYS = ".env.keys"
 
 _DJANGO = "DJANGO_SETTINGS_MODULE"
 _NO_VALUES = (PLACEHOLDER, TEMPLATE_DEFAULT, ENCRYPTED)
+
+MISNAMED = (".env.txt", "env.txt", "env", ".env.env", ".env.local")
+"""What a .env is called by an editor that adds or hides an extension, or by other programs."""
 
 BLANK = re.compile(r"\A\s*(?:#(?:\s[^\n]*)?)?\Z")
 
@@ -64,7 +69,7 @@ class Workstation:
     dangling_target: Path | None = None
     """Where the .env links to, if there is nothing."""
     stray_files: tuple[Path, ...]
-    """Files called .env outside the checkout's top folder."""
+    """Files called .env outside the checkout's top folder; without a .env, those beside it that were meant to be it."""
     missing_env_files: tuple[Path, ...]
     """Files called .env in other folders that Compose requires and that do not exist."""
     git: GitStatus
@@ -329,7 +334,7 @@ def read_workstation(
     dotenv = read_dotenv(path, os.environ, public, program)
     others = (read_dotenv(each, os.environ, public) for each in dict.fromkeys(_overriding_files(checkout, path)))
     overriding = tuple(each for each in others if dotenv and each)
-    stray_files = tuple(_stray_files(checkout, path))
+    stray_files = (*(() if path.exists() else _misnamed_files(checkout)), *_stray_files(checkout, path))
     with ThreadPoolExecutor(4, "workstation") as pool:
         template = (checkout.template.file.name,) if checkout.template else ()
         files = [path, *stray_files, *_link_target(dotenv)]
@@ -415,6 +420,19 @@ def _stray_files(checkout: Checkout, path: Path) -> Iterator[Path]:
 def _is_project(folder: Path) -> bool:
     """Whether a folder has what reads a .env in it: a checkout's own, its Compose file or its template."""
     return any((folder / name).exists() for name in (".git", *COMPOSE_FILES, *TEMPLATES))
+
+
+def _misnamed_files(checkout: Checkout) -> Iterator[Path]:
+    """Files at the top that set a required variable, and have a name that neither Settings nor Compose read."""
+    service = checkout.compose.application() if checkout.compose else None
+    read = (*(checkout.settings.env_files or ()), *(service.env_files if service else ()))
+    read_names = {*map(os.path.basename, read), *(each.name for each in checkout.loaded_files)}
+    required = {name for field in checkout.settings.fields if field.required for name in field.variables}
+    for path in (checkout.root / name for name in MISNAMED if name not in read_names):
+        # In UTF-16, as an editor on Windows may save it, every other byte is a NUL.
+        assignments = find_assignments(read_text(path).replace("\0", ""), ()) if path.is_file() else {}
+        if any(each[1] in required for each in assignments.values()):
+            yield path
 
 
 def _missing_env_files(checkout: Checkout) -> Iterator[Path]:

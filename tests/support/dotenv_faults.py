@@ -64,6 +64,10 @@ def _move(folder: str) -> Change:
     return lambda platform: shutil.move(platform.dotenv, platform.root / folder / ".env")
 
 
+def _rename(name: str) -> Change:
+    return lambda platform: platform.dotenv.rename(platform.root / name)
+
+
 def _settings(old: str, new: str) -> Change:
     def change(platform: Platform) -> None:
         before, mark, after = platform.config.read_text().partition("class Settings")
@@ -262,6 +266,7 @@ AT_TOP = both(
 FAULTS = (
     Case("dotenv-missing", "none at all", lambda platform: platform.dotenv.unlink()),
     Case("dotenv-missing", "in backend/", _move("backend")),
+    *(Case("dotenv-missing", f"called {name}", _rename(name)) for name in (".env.txt", "env", ".env.local")),
     Case("dotenv-missing", "above the checkout", _move("..")),
     Case("dotenv-missing", "Settings look further up", _settings('"../.env"', '"../../.env"'), True),
     Case(

@@ -148,7 +148,10 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         DATABASE_NOTE.format(name=name) for name in changed_names if _effect(workstation, name) == "database-too"
     )
     if before is None:
-        notes += tuple(f"{stray} is not used: move it here if it is yours." for stray in workstation.stray_files)
+        notes += tuple(
+            f"{stray} is not used: if it is yours, move it to {workstation.path} instead."
+            for stray in workstation.stray_files
+        )
         written_names = _literals(text)
         if lacking := [each.variable for each in missing if each.variable not in written_names]:
             notes += (f"{template.file.name} lacks what is required too: {', '.join(lacking)}. {_FILL_LATER}",)

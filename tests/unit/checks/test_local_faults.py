@@ -367,6 +367,27 @@ def test_the_file_of_the_project_around_a_checkout_stays_there(mark: str, health
     assert (str(above / ".env") in " ".join(found.evidence)) == (mark == "notes.txt")
 
 
+@pytest.mark.parametrize("name", [".env.txt", "env", ".env.local"])
+def test_a_file_that_was_meant_to_be_the_env_becomes_it(name: str, healthy: Callable[[], Platform]) -> None:
+    """In UTF-16 too, and not one without a required variable, nor one that Settings read."""
+    platform = healthy()
+    other = platform.root / name
+    text = platform.dotenv.read_text()
+    platform.dotenv.unlink()
+    other.write_text("VITE_API_URL=http://localhost:8000\n")
+    (found,) = (each for each in diagnosed(platform.root, False) if each.is_root_cause)
+    assert len(found.evidence) == 1 and found.remedy.command.startswith("cp ")
+    other.write_text(text, "utf-16")
+    assert any(f"{other} exists" in each for fact in diagnosed(platform.root, False) for each in fact.evidence)
+    other.write_text(text)
+    (found,) = (each for each in diagnosed(platform.root, False) if each.is_root_cause)
+    subprocess.run(found.remedy.command, shell=True, check=True)
+    assert causes(diagnosed(platform.root, False)) == [] and platform.dotenv.read_text() == text
+    platform.dotenv.rename(other)
+    platform.edit(platform.config, 'env_file="../.env",\n', f'env_file=("../.env", "../{name}"),\n')
+    assert not any(str(other) in fact for each in diagnosed(platform.root, False) for fact in each.evidence)
+
+
 @pytest.mark.parametrize(
     ("value", "severity"),
     [("omc", "info"), ("omc-${DOMAIN}", "info"), ("${RELEASE_NAME}", "error"), ("${NO}", "error")],
