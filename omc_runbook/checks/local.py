@@ -16,7 +16,7 @@ from omc_runbook.messages.startlog import StartProblem
 from omc_runbook.messages.validation import REASONS
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.model.environment import LOCAL
-from omc_runbook.model.findings import Remedy
+from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.placeholders import COMMAND, ENCRYPTED, SETTING
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.snapshot.state import Snapshot
@@ -76,18 +76,22 @@ def misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "placeholder",
     looks_like=("dotenv-other-value", "dotenv-exposed"),
-    ruled_out_by="no variable of .env has the template's placeholder",
+    ruled_out_by="no variable of .env has a placeholder or a reference to a secret manager",
     because_of=("duplicate-variable",),
     per_subject=True,
 )
 def placeholder(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """A variable still has the template's placeholder"""
+    """A variable has a placeholder or a reference, not a value"""
     workstation = workstation_of(snapshot)
     required = workstation.required
     if names := encrypted_names(workstation):
         fact = f"{', '.join(names)}: encrypted by sops or dotenvx, so that it is unknown which values they decrypt to."
         yield Uncertain(workstation.path.name, (fact,))
     for name, value in _values(workstation):
+        if workstation.is_reference(name, value):
+            if workstation.is_reference(name, workstation.shell.get(name, value)):
+                yield _unresolved(workstation, name)
+            continue
         key = workstation.key_of(name)
         is_meant = key is None and not is_secret(name) and value.matches(SETTING)
         if value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT) and not is_meant:
@@ -133,7 +137,7 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
     ]
     for name, value in _values(workstation):
         key = workstation.key_of(name)
-        if not workstation.is_secret(name) or not is_value(value):
+        if not workstation.is_secret(name) or not is_value(value) or workstation.is_reference(name, value):
             continue
         if key and value.length < key.weak_below:
             yield Evidence(name, (f"{name} is shorter than {key.weak_below} characters.",), _renew(workstation, name))
@@ -204,7 +208,8 @@ def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
     excluded = misread_names(workstation)
     for name in dict.fromkeys((*locations, *broken)):
         value = workstation.value(workstation.dotenv_name(name))
-        if value is None or name in excluded or not (is_value(value) or name in broken):
+        is_reference = workstation.is_reference(name, value)
+        if value is None or name in excluded or is_reference or not (is_value(value) or name in broken):
             continue
         facts = []
         if name in locations and value.matches(URL_BREAKERS):
@@ -241,6 +246,17 @@ def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Evidence(name, (fact,), _renew(workstation, name))
     for reason in workstation.shared_values.failures:
         yield Uncertain("other environments", (reason,))
+
+
+def _unresolved(workstation: Workstation, name: str) -> Evidence:
+    """A reference that a secret manager's program would have to resolve before the application starts."""
+    facts = (
+        f"{name} has a reference to a value in a secret manager, not the value.",
+        "Neither python-dotenv nor Docker Compose resolves it: the application uses the text as its value.",
+    )
+    way = f"Write the value of {name} into {workstation.path}, or start the application by the program that resolves"
+    severity: Severity = "error" if name in workstation.required else "warning"
+    return Evidence(name, facts, Remedy(f"{way} references, such as op run."), severity=severity)
 
 
 def _values(workstation: Workstation) -> Iterator[tuple[str, Masked]]:
@@ -341,7 +357,9 @@ def _unexplained(workstation: Workstation) -> Iterator[StartProblem]:
     explained = {name.casefold() for name in (*workstation.dotenv.hidden_names, *misread_names(workstation), *empty)}
     explained |= {ENVIRONMENT.casefold()} if _is_elsewhere(workstation) else set()
     explained |= {
-        name.casefold() for name, value in _values(workstation) if not is_value(value) and not is_blank(value)
+        name.casefold()
+        for name, value in _values(workstation)
+        if not (is_value(value) or is_blank(value)) or workstation.is_reference(name, value)
     }
     explained |= {
         name.casefold()

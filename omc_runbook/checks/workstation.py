@@ -181,7 +181,9 @@ def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     workstation = workstation_of(snapshot)
     compose = workstation.checkout.compose
     used = {*workstation.checkout.reads, *(compose.interpolated if compose else ())}
-    for name in sorted(_in_shell(workstation) & used):
+    # Where a secret manager's program has resolved a reference, that is meant.
+    references = {name for name in workstation.shell if workstation.is_reference(name, workstation.value(name))}
+    for name in sorted(_in_shell(workstation) & used - references):
         fact = f"{name} is set in this shell's environment to another value than in the .env."
         yield Evidence(name, (fact,), Remedy(command("unset", name)))
 
@@ -273,7 +275,8 @@ def _values_in_history(workstation: Workstation) -> Iterator[tuple[str, Location
     for binding in (*file.bindings, *keys) if history and file else ():
         value, key = binding.value, workstation.key_of(binding.name)
         is_issued = bool(key.generate or key.obtain_from) if key else workstation.is_secret(binding.name)
-        if history and value is not None and is_issued and is_value(value):
+        is_there = is_value(value) and not workstation.is_reference(binding.name, value)
+        if history and value is not None and is_issued and is_there:
             yield from ((binding.name, location) for location in history.find(value))
     yield from workstation.shared_values.published if workstation.shared_values else ()
 

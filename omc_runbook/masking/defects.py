@@ -22,7 +22,7 @@ from omc_runbook.model.catalogue import (
     Form,
     Key,
 )
-from omc_runbook.model.placeholders import SETTING, is_made_of_placeholder_words
+from omc_runbook.model.placeholders import REFERENCE, SETTING, is_made_of_placeholder_words
 from omc_runbook.model.secretive import is_issued, is_secret
 
 CheckId = Literal["bad-copy", "white-space", "placeholder", "changethis", "empty", "wrong-form", "weak", "url-chars"]
@@ -66,10 +66,6 @@ _QUOTED_FOR_URL = re.compile(rf"(?i)\A(?:[A-Z0-9_.~-]|{_RESERVED})*{_RESERVED}(?
 _AS_ISSUED = re.compile(r"\AA{10}")
 """The beginning of X's bearer tokens, which are issued with escapes."""
 _HIDDEN = re.compile(r"\*{3}|•{2}|●{2}|∙{3}|·{3}|…|\.{3}|[xX]{8}|‹.+›|\[(?:redacted|masked|hidden|filtered|removed)\]")
-_REFERENCE = re.compile(
-    r"(?i)\Aarn:aws[\w-]*:(?:secretsmanager|ssm):|\A(?:op|vault|secretsmanager|ssm|awssm|gcpsm|sm|akv)://\S"
-    r"|\A\{\{resolve:|\A@Microsoft\.KeyVault\(|\Aprojects/[\w-]+/secrets/|\Avault:[\w.-]+/[\w./-]+|\Aref\+\w+://\S"
-)
 _ENCRYPTED = re.compile(r"\AENC\[AES256_GCM,|\A\$ANSIBLE_VAULT;|\A-----BEGIN (?:PGP MESSAGE|AGE ENCRYPTED FILE)-----")
 """What sops, Ansible Vault, GnuPG and age make of a value."""
 _PATH = re.compile(
@@ -182,7 +178,7 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
         yield "is URL-escaped (%40 and the like)"
     if is_value and _HIDDEN.search(text) and not re.search(r"\s", text):
         yield "is a masked or shortened copy (*** or an ellipsis)"
-    if has_reference_form and _REFERENCE.search(text):
+    if has_reference_form and REFERENCE.search(text):
         yield "is a reference to a secret, not its value"
     if has_reference_form and _ENCRYPTED.search(text):
         yield "is encrypted, as a file of secrets keeps it: decrypt it first"

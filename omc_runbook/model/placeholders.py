@@ -50,6 +50,12 @@ COMMAND = re.compile(r"\A\s*(?:\$\(|`)")
 ENCRYPTED = re.compile(r"\A\s*(?:ENC\[AES256_GCM,data:|encrypted:[\w+/=]{60,}\s*\Z)")
 """A value that sops or dotenvx has encrypted, in the place of which they give a program the real one."""
 
+REFERENCE = re.compile(
+    r"(?i)\Aarn:aws[\w-]*:(?:secretsmanager|ssm):|\A(?:op|vault|secretsmanager|ssm|awssm|gcpsm|sm|akv)://\S"
+    r"|\A\{\{resolve:|\A@Microsoft\.KeyVault\(|\Aprojects/[\w-]+/secrets/|\Avault:[\w.-]+/[\w./-]+|\Aref\+\w+://\S"
+)
+"""Where a value is in a secret manager, for whose own program only it stands for that value."""
+
 SETTING = re.compile(
     r"""(?ix) \A \s* (?:
         none | null | n/a | undefined | unset | not [-_ ] set | dummy | required | redacted

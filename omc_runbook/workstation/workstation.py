@@ -14,8 +14,8 @@ from pathlib import Path
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
 from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key, provider_keys, variable_of
-from omc_runbook.model.placeholders import ENCRYPTED
-from omc_runbook.model.secretive import is_secret
+from omc_runbook.model.placeholders import ENCRYPTED, REFERENCE
+from omc_runbook.model.secretive import is_issued, is_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.compose import NAMES as COMPOSE_FILES
 from omc_runbook.repository.compose_tree import OptionalPath
@@ -244,6 +244,11 @@ class Workstation:
         """Whether a variable is secret, by the catalogue or by its name."""
         return is_secret(variable, self.key_of(variable))
 
+    def is_reference(self, variable: str, value: Masked | None) -> bool:
+        """Whether a secret's value only says where it is in a secret manager."""
+        is_issued_here = is_issued(variable) or self.key_of(variable) is not None
+        return is_issued_here and value is not None and value.matches(REFERENCE)
+
     def value(self, variable: str) -> Masked | None:
         """The value that Settings get from the .env for a variable, in any case that they accept."""
         binding = self.binding(variable)
@@ -417,11 +422,6 @@ def _stray_files(checkout: Checkout, path: Path) -> Iterator[Path]:
             yield other
 
 
-def _is_project(folder: Path) -> bool:
-    """Whether a folder has what reads a .env in it: a checkout's own, its Compose file or its template."""
-    return any((folder / name).exists() for name in (".git", *COMPOSE_FILES, *TEMPLATES))
-
-
 def _misnamed_files(checkout: Checkout) -> Iterator[Path]:
     """Files at the top that set a required variable, and have a name that neither Settings nor Compose read."""
     service = checkout.compose.application() if checkout.compose else None
@@ -433,6 +433,11 @@ def _misnamed_files(checkout: Checkout) -> Iterator[Path]:
         assignments = find_assignments(read_text(path).replace("\0", ""), ()) if path.is_file() else {}
         if any(each[1] in required for each in assignments.values()):
             yield path
+
+
+def _is_project(folder: Path) -> bool:
+    """Whether a folder has what reads a .env in it: a checkout's own, its Compose file or its template."""
+    return any((folder / name).exists() for name in (".git", *COMPOSE_FILES, *TEMPLATES))
 
 
 def _missing_env_files(checkout: Checkout) -> Iterator[Path]:

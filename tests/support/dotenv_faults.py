@@ -454,6 +454,14 @@ SINGLE = (
             ("SECRET_KEY", "`openssl rand -hex 32`"),
         )
     ),
+    *(
+        Case("placeholder", text, put(**{name: text}), True)
+        for name, text in (
+            *(("SECRET_KEY", "op://development/omc/secret-key"), ("POSTGRES_PASSWORD", "vault:secret/data/omc#db")),
+            ("OPENAI_API_KEY", "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:omc-openai-aB3dE5"),
+            ("SENTRY_DSN", "{{resolve:secretsmanager:omc:SecretString:dsn}}"),
+        )
+    ),
     Case("placeholder", "with a remark", put(SECRET_KEY="CHANGE_ME  # by Friday"), True),
     Case("unreadable-line", "a blank in a required name", _head("SECRET_KEY", "SECRET KEY="), True),
     Case("unreadable-line", "a name in quotes", _head("SECRET_KEY", '"SECRET_KEY"='), True),
@@ -565,6 +573,7 @@ HEALTHY = (
     *(Case("", f"a line end, {at}", put(FIRST_SUPERUSER_PASSWORD=text), True) for at, text in enumerate(BROKEN)),
     Case("", "JSON", put(MY_OWN_FLAGS="'{\"paper\": true}'", MY_OWN_LIST="[1, 2]")),
     Case("", "umlauts", put(FIRST_SUPERUSER_PASSWORD=f"grün-Überfluß-{A}"), True),
+    Case("", "the name of a secret", put(MY_SECRET_ARN="arn:aws:secretsmanager:eu-west-1:123456789012:secret:mine")),
     Case("", "a reference", put(SENTRY_RELEASE="${PROJECT_NAME}")),
     Case("", "an apostrophe", put(PROJECT_NAME="Dev's Coins")),
     Case("", "an image without it", both(_beside("Dockerfile", "FROM x\nCOPY . ."), _beside(".dockerignore", ".*"))),

@@ -388,6 +388,22 @@ def test_a_file_that_was_meant_to_be_the_env_becomes_it(name: str, healthy: Call
     assert not any(str(other) in fact for each in diagnosed(platform.root, False) for fact in each.evidence)
 
 
+def test_a_reference_that_the_shell_has_resolved_is_none(
+    healthy: Callable[[], Platform], patch: pytest.MonkeyPatch
+) -> None:
+    """`op run --env-file .env` gives the values to what it starts; git may have the references."""
+    platform = healthy()
+    platform.write_dotenv(SECRET_KEY="op://development/omc/secret-key")
+    (found,) = (each for each in diagnosed(platform.root, False) if each.is_root_cause)
+    assert (found.subject, found.severity) == ("SECRET_KEY", "error") and "reference" in found.evidence[0]
+    with patch.context() as shell:
+        shell.setenv("SECRET_KEY", HEX(32))
+        assert causes(diagnosed(platform.root, False)) == []
+        platform.git("add", "--force", ".env")
+        (found,) = (each for each in diagnosed(platform.root, False) if each.is_root_cause)
+    assert not any("SECRET_KEY" in fact for fact in found.evidence)
+
+
 @pytest.mark.parametrize(
     ("value", "severity"),
     [("omc", "info"), ("omc-${DOMAIN}", "info"), ("${RELEASE_NAME}", "error"), ("${NO}", "error")],
