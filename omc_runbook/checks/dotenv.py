@@ -175,8 +175,18 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     """A line of the .env cannot be parsed."""
     file = dotenv_of(snapshot)
     open_lines = open_quotes(workstation_of(snapshot))
+    if marks := file.conflict_lines:
+        facts = (
+            f"Lines {', '.join(map(str, marks))}: git marks a merge conflict that is not resolved.",
+            "Docker Compose rejects the whole file, python-dotenv uses the last of a variable's lines.",
+        )
+        way = f"In {file.path}, keep one line for each variable from line {marks[0]} to {marks[-1]}, and delete the"
+        yield Evidence(
+            f"line {marks[0]}", facts, Remedy(f"{way} lines that begin with <<<<<<<, |||||||, ======= or >>>>>>>.")
+        )
     explained = {binding.line for binding in file.bindings if binding.separator == ":"} | {*open_lines}
     explained |= {binding.line for binding in file.bindings if not binding.separator and binding.for_python is None}
+    explained |= {*marks}
     # After an open quote Docker Compose reports the line with the next quote, which is correct.
     is_explained = file.compose_kind in ("bad-interpolation", "other") or (
         file.compose_kind == "bad-name" and file.has_bom
@@ -190,7 +200,7 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
         why = "python-dotenv skips it with a warning" if line in file.unreadable else "its name is invalid"
         why = "Docker Compose rejects the whole file" if refuses else why
         yield Evidence(f"line {line}", (f"Line {line}: {why}.",), Remedy(f"Correct line {line} of {file.path}."))
-    if is_refused and not file.compose_line and not lines:
+    if is_refused and not file.compose_line and not lines and not marks:
         fact = (
             "Docker Compose rejects the whole file: a line has no name before its = or :, or the last one has no line"
             " ending."
@@ -235,7 +245,11 @@ def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
 def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable is set twice in the .env"""
     file = dotenv_of(snapshot)
+    marks = file.conflict_lines
     for name, lines in file.duplicates:
+        if marks and any(marks[0] < line < marks[-1] for line in lines):
+            # Both sides of a merge conflict have it.
+            continue
         fact = f"Lines {', '.join(map(str, lines))}: the last one takes effect."
         yield Evidence(name, (fact,), Remedy(f"Remove all but one of them from {file.path}."))
 

@@ -27,7 +27,7 @@ from omc_runbook.textfile.file import SourceFile, read_source
 NAMES = (".env.template", ".env.example", "env.template", ".env.sample", "env.example", "env.sample", ".env.dist")
 """The names of a template, the guide's first."""
 
-_CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
+_CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
 """A line that git writes where it could not merge."""
 _URL = re.compile(r"https?://[^\s<>\"'`]+")
 _IN_BRACKETS = re.compile(r"\((optional|required)\b")
@@ -101,6 +101,13 @@ def find_conflict(name: str, text: str) -> str:
         return ""
     line = text.count("\n", 0, mark.start()) + 1
     return f"{name} has an unresolved merge conflict at line {line}: resolve it, then run again."
+
+
+def conflict_lines(text: str) -> tuple[int, ...]:
+    """The lines with which git marks merge conflicts; a lone ======= may be a line of a value."""
+    marks = [*_CONFLICT.finditer(text)]
+    is_conflict = any(mark[0].startswith(("<", ">")) for mark in marks)
+    return tuple(text.count("\n", 0, mark.start()) + 1 for mark in marks if is_conflict)
 
 
 def parse_template(file: SourceFile) -> Template:

@@ -21,6 +21,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model import regular_file
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.compose import find_references
+from omc_runbook.repository.template import conflict_lines
 from omc_runbook.textfile.file import BOM
 from omc_runbook.workstation.docker import EnvFile, Kind, read_env_file
 from omc_runbook.workstation.dotenv_names import (
@@ -107,6 +108,8 @@ class Dotenv:
     duplicates: tuple[tuple[str, tuple[int, ...]], ...]
     unreadable: tuple[int, ...]
     """Lines that python-dotenv skips with a warning."""
+    conflict_lines: tuple[int, ...]
+    """Lines with which git marks merge conflicts."""
     misnamed_lines: tuple[int, ...]
     """Lines with a name that has characters not allowed in a variable's name."""
     hidden_names: tuple[str, ...]
@@ -187,6 +190,7 @@ def read_dotenv(
         bindings=tuple(_bind(statements, assignments, compose_only, compose, variables)),
         duplicates=tuple(_duplicates(statements, compose_only)),
         unreadable=tuple(each.line for each in statements if each.is_error),
+        conflict_lines=conflict_lines(plain),
         misnamed_lines=tuple(_misnamed_lines(statements, text.startswith(BOM))),
         hidden_names=() if encoding_error else tuple(name for name in assigned if name not in visible),
         assigned_names=assigned,

@@ -149,6 +149,13 @@ def _override(lines: str) -> Change:
     return lambda platform: platform.edit(platform.override, backend, f"{backend}    environment:\n{lines}")
 
 
+def _conflict(name: str, base: str) -> Change:
+    """A line that two branches have changed, as git leaves it."""
+    former = f"{base}{name}=\n" if base else ""
+    text = f"\n<<<<<<< HEAD\n{name}={HEX(32)}\n{former}=======\n{name}={HEX(32)}\n>>>>>>> side\n# Formerly {name}="
+    return swap(f"\n{name}=", text)
+
+
 EXTENDS = "services:\n  backend:\n    extends: {file: deploy/app.yml, service: base}\n"
 
 
@@ -463,6 +470,10 @@ SINGLE = (
         )
     ),
     Case("placeholder", "with a remark", put(SECRET_KEY="CHANGE_ME  # by Friday"), True),
+    *(
+        Case("unreadable-line", f"a merge conflict, {base!r}", _conflict("SECRET_KEY", base), True)
+        for base in ("", "||||||| merged common ancestors\n")
+    ),
     Case("unreadable-line", "a blank in a required name", _head("SECRET_KEY", "SECRET KEY="), True),
     Case("unreadable-line", "a name in quotes", _head("SECRET_KEY", '"SECRET_KEY"='), True),
     *(
@@ -594,6 +605,7 @@ HEALTHY = (
     Case("", "no ENVIRONMENT", put(ENVIRONMENT=None), True),
     Case("", "another variable of the same field", ALIAS, True),
     Case("", "several lines", put(SENTRY_RELEASE="'one\ntwo: 2\nthree'")),
+    Case("", "a ruler in a value", put(SENTRY_RELEASE="'one\n=======\nthree'")),
     Case("", "mode 400", lambda platform: platform.dotenv.chmod(0o400)),
     Case("", "two places", lambda platform: shutil.copy(platform.dotenv, platform.root / "backend/.env")),
     Case("", "the same in compose", _map("      USERS_OPEN_REGISTRATION: false\n      POSTGRES_PORT: 5433\n"), True),

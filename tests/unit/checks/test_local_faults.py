@@ -388,6 +388,14 @@ def test_a_file_that_was_meant_to_be_the_env_becomes_it(name: str, healthy: Call
     assert not any(str(other) in fact for each in diagnosed(platform.root, False) for fact in each.evidence)
 
 
+def test_a_merge_conflict_is_one_finding(seen: dict[str, Future[Seen]]) -> None:
+    """Not one for each mark, and one for each variable that both sides have."""
+    (found,) = (each for each in seen["unreadable-line: a merge conflict, ''"].result() if each.status == "found")
+    first = int(found.subject.removeprefix("line "))
+    assert found.evidence[0].startswith(f"Lines {first}, {first + 2}, {first + 4}: git marks a merge conflict")
+    assert f"from line {first} to {first + 4}" in found.remedy.command
+
+
 def test_a_reference_that_the_shell_has_resolved_is_none(
     healthy: Callable[[], Platform], patch: pytest.MonkeyPatch
 ) -> None:
