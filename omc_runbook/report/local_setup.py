@@ -69,7 +69,14 @@ def inventory(snapshot: Snapshot) -> Table:
         ["git", f".env is {ignored}, {history}" if git.is_work_tree else "not a git work tree", ""],
     ]
     levels: dict[str, Level] = {"missing": "warning", "rejects it": "error", "could not be loaded": "unknown"}
-    return Table("The checkout and its .env", ["what", "name", "state"], rows, levels)
+    notes: tuple[str, ...] = ()
+    if workstation.unread_settings:
+        unread = "; ".join(workstation.unread_settings)
+        notes = (
+            f"Only class {settings.name} in {settings.path} is read as Settings, not {unread}: to check another"
+            " application, set repository to its folder.",
+        )
+    return Table("The checkout and its .env", ["what", "name", "state"], rows, levels, notes=notes)
 
 
 def variables(snapshot: Snapshot) -> Table:

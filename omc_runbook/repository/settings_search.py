@@ -40,6 +40,22 @@ class SettingsClass:
         return PurePosixPath(self.file).parent
 
 
+@dataclass(frozen=True)
+class _Classes:
+    """The classes of settings of a checkout."""
+
+    names: dict[SettingsClass, set[str]]
+    """All of them, each with the names that the code has for it."""
+    outer: list[SettingsClass]
+    """Those that no other class derives from or holds."""
+    called: set[str]
+    """The names of all that the code calls."""
+
+    def is_instantiated(self, each: SettingsClass) -> bool:
+        """Whether the code calls a class."""
+        return not self.called.isdisjoint(self.names[each])
+
+
 def find_settings_classes(repository: Path) -> tuple[SettingsClass, ...]:
     """The classes that are the application's Settings, the main one first; () for none.
 
@@ -48,6 +64,21 @@ def find_settings_classes(repository: Path) -> tuple[SettingsClass, ...]:
     several remain, the base of all of them is the first, else the one nearest to the top: `is_main` says whether the
     others belong to it.
     """
+    read = _read(repository)
+    names, outer = read.names, read.outer
+    found = [each for each in outer if MAIN_CLASS in names[each]] or [*filter(read.is_instantiated, outer)] or outer
+    shared = [base for base in names if len(found) > 1 and all(names[base] & each.bases for each in found)]
+    ordered = sorted(found, key=lambda each: (len(each.folder.parts), found.index(each)))
+    return (*shared[:1], *ordered)
+
+
+def find_settings_outside(repository: Path, folder: str) -> tuple[SettingsClass, ...]:
+    """The classes of settings that are instantiated, and whose files are not in a folder of the checkout."""
+    read = _read(repository)
+    return tuple(each for each in read.outer if read.is_instantiated(each) and not each.folder.is_relative_to(folder))
+
+
+def _read(repository: Path) -> _Classes:
     trees = [
         (file.relative_to(repository).as_posix(), tree)
         for file in code_files(repository)
@@ -68,12 +99,7 @@ def find_settings_classes(repository: Path) -> tuple[SettingsClass, ...]:
     def is_used(each: SettingsClass) -> bool:
         return any(names[each].intersection(other.uses) for other in classes if other != each)
 
-    outer = [each for each in classes if not is_used(each)]
-    found = [each for each in outer if MAIN_CLASS in names[each]] or [each for each in outer if names[each] & called]
-    found = found or outer
-    shared = [base for base in classes if len(found) > 1 and all(names[base] & each.bases for each in found)]
-    ordered = sorted(found, key=lambda each: (len(each.folder.parts), found.index(each)))
-    return (*shared[:1], *ordered)
+    return _Classes(names, [each for each in classes if not is_used(each)], called)
 
 
 def is_main(found: Collection[SettingsClass]) -> bool:

@@ -20,6 +20,7 @@ from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.compose import NAMES as COMPOSE_FILES
 from omc_runbook.repository.compose_tree import OptionalPath
 from omc_runbook.repository.readers import read_text
+from omc_runbook.repository.settings_search import SettingsClass, find_settings_outside
 from omc_runbook.repository.settings_source import Field
 from omc_runbook.repository.template import NAMES as TEMPLATES
 from omc_runbook.repository.template import Template, parse_template
@@ -105,6 +106,8 @@ class Workstation:
     """The name of the user of this process."""
     url_parts: tuple[UrlPart, ...] = ()
     """Variables that properties of Settings put into a URL; known without a .env too."""
+    unread_settings: tuple[str, ...] = ()
+    """The classes of settings of other applications in the checkout, as a message names them."""
     is_code_withheld: bool = False
     """Whether Settings were not loaded with the .env because the checkout's code may not run."""
 
@@ -368,6 +371,7 @@ def read_workstation(
         settings_result=result if dotenv else None,
         history=history.result(),
         url_parts=result.url_parts if result else (),
+        unread_settings=tuple(each.label for each in _unread_settings(checkout)),
         is_code_withheld=bool(dotenv and checkout.settings.file and not allow_code),
         compose_program=program or docker.expected_compose(checkout.root),
         compose_config=config.result() if config else None,
@@ -399,6 +403,14 @@ def _is_read_by_settings(checkout: Checkout, path: Path) -> bool:
         for name in names
     }
     return not names or path.resolve() in paths or path in paths
+
+
+def _unread_settings(checkout: Checkout) -> Iterator[SettingsClass]:
+    """The classes of settings outside of the application's folder that are not among its fields."""
+    read = {field.file for field in checkout.settings.fields}
+    folder, separator, _ = checkout.settings.path.partition("/")
+    found = find_settings_outside(checkout.root, folder) if separator else ()
+    return (each for each in found if each.file not in read)
 
 
 def _overriding_files(checkout: Checkout, path: Path) -> Iterator[Path]:

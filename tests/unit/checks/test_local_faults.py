@@ -388,6 +388,34 @@ def test_a_file_that_was_meant_to_be_the_env_becomes_it(name: str, healthy: Call
     assert not any(str(other) in fact for each in diagnosed(platform.root, False) for fact in each.evidence)
 
 
+def test_another_application_is_named_as_not_read(healthy: Callable[[], Platform]) -> None:
+    """A second service beside the backend, whatever its class is called; not what the backend itself derives from."""
+    platform = healthy()
+    for folder, text in (
+        ("shared", "class CommonSettings(BaseSettings):\n    REGION: str = 'x'\n"),
+        ("scripts", "class Unused(BaseSettings):\n    A: str\n"),
+    ):
+        (platform.root / folder).mkdir(exist_ok=True)
+        (platform.root / folder / "config.py").write_text(f"from pydantic_settings import BaseSettings\n\n\n{text}")
+    text = platform.config.read_text()
+    platform.config.write_text(
+        text.replace(
+            "class Settings(BaseSettings)",
+            "from shared.config import CommonSettings\n\n\nclass Settings(CommonSettings)",
+        )
+    )
+    assert " as Settings, not " not in local_setup.inventory(look(platform.root, False)).to_text()
+    (platform.root / "worker").mkdir()
+    (platform.root / "worker/config.py").write_text(
+        "from pydantic_settings import BaseSettings\n\n\nclass WorkerConfig(BaseSettings):\n    QUEUE: str\n\n\n"
+        "config = WorkerConfig()\n"
+    )
+    shown = " ".join(local_setup.inventory(look(platform.root, False)).to_text().split())
+    only = "Only class Settings in backend/app/core/config.py is read as Settings"
+    assert f"{only}, not class WorkerConfig in worker/config.py: to check another application, set" in shown
+    assert causes(diagnosed(platform.root, False)) == []
+
+
 def test_a_merge_conflict_is_one_finding(seen: dict[str, Future[Seen]]) -> None:
     """Not one for each mark, and one for each variable that both sides have."""
     (found,) = (each for each in seen["unreadable-line: a merge conflict, ''"].result() if each.status == "found")
