@@ -28,7 +28,10 @@ DIFFERENCES = {
     ),
 }
 """Why readers differ on a value, by whether it is in quotes, and what to write instead."""
-BRACES = "python-dotenv expands ${…} in any quotes: a value that contains it has to change."
+BRACES = (
+    "To insert another variable, write ${NAME} or ${NAME:-default}, which both read alike. A literal ${…} has to"
+    " change: python-dotenv expands it in any quotes."
+)
 NAMED = re.compile(r"(?<![\\$])\$[A-Za-z_]")
 REFER = "To insert another variable, write ${NAME} below that one's line. For a literal $, use single quotes."
 ODD = "“”„‟‘’‚«»\u200b-\u200f\u2060\ufeff"
@@ -54,8 +57,8 @@ def dollar(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             " python-dotenv does so only for ${…}.",
             "Containers and a start by hand get different values, or neither gets the intended one.",
         )
-        refers = refers_to_another(binding)
-        yield Evidence(binding.name, facts, Remedy(REFER) if refers else by_setup(snapshot, f"{QUOTE} {BRACES}"))
+        by_hand = BRACES if binding.has_braces else REFER if refers_to_another(binding) else ""
+        yield Evidence(binding.name, facts, Remedy(by_hand) if by_hand else by_setup(snapshot, QUOTE))
 
 
 @check("hash", looks_like=("dotenv-other-value",), ruled_out_by="no unquoted value of .env has a # after a space")

@@ -50,6 +50,7 @@ COMMENT = re.compile(r"\s*#(?:\s|\Z)")
 _DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
 # python-dotenv expands ${…} in single quotes too.
 _LITERAL_DOLLAR = re.compile(r"\$\{[^}:]*(?::-[^}]*)?\}")
+_BRACES = re.compile(r"\$\{[^}\n]*\}")
 _INVALID_EXPANSION = re.compile(r"\$\{(?![A-Za-z_]\w*(?:\}|:?[-+]))")
 _INVALID_CHARACTER = re.compile(r"[^\w.\[\]-]")
 _CUT = re.compile(r"\s#(.?)")
@@ -69,6 +70,8 @@ class Binding:
     quote: str
     has_dollar: bool
     """Whether one of them expands a $ in it."""
+    has_braces: bool
+    """Whether a reader takes a ${…} in it for a variable, which quotes would keep from one reader alone."""
     has_hash: bool
     """Whether a # after a blank cuts it off."""
     is_comment: bool
@@ -349,6 +352,7 @@ def _bind(
             separator=assignment[2] if assignment else "",
             quote=quote,
             has_dollar=(_LITERAL_DOLLAR if quote == "'" else _DOLLAR).search(text) is not None,
+            has_braces=_BRACES.search(text) is not None,
             has_hash=cut is not None,
             is_comment=not quote and COMMENT.match(text) is not None,
             has_text_after_hash=_has_text(cut),

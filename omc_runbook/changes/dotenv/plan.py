@@ -11,7 +11,7 @@ from hashlib import sha256
 from dotenv.parser import parse_stream
 
 from omc_runbook.changes import files
-from omc_runbook.changes.dotenv.values import MissingVariable, read_source_values, values_for
+from omc_runbook.changes.dotenv.values import MissingVariable, is_set, read_source_values, values_for
 from omc_runbook.changes.secret.plan import EFFECTS, KeyChange
 from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values.source_file import NewValue
@@ -29,7 +29,7 @@ from omc_runbook.textfile.file import BOM
 from omc_runbook.workstation import dotenv_edit
 from omc_runbook.workstation.dotenv import COMMENT, LOCKED
 from omc_runbook.workstation.dotenv_names import find_assignments, find_open_quotes
-from omc_runbook.workstation.workstation import Workstation, is_text_of_value
+from omc_runbook.workstation.workstation import Workstation
 
 COLON_LINE = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:[ \t]*(?P<rest>.*)$")
 JSON_TYPE = re.compile(r"(?:\w+\.)*(?:Optional\[)?(?:list|dict|set|frozenset|tuple)\b", re.IGNORECASE)
@@ -130,7 +130,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         # A prompt may have asked for a variable that has no line yet.
         text = _append(workstation, text, new_values)
         added_names |= new_values.keys() - written
-        emptied = _placeholders_to_empty(text, new_values, missing, added_names)
+        emptied = _placeholders_to_empty(workstation, text, new_values, missing, added_names)
         values = {name: reveal(entry.value) for name, entry in new_values.items()} | dict.fromkeys(emptied, "")
         text = dotenv_edit.set_values(text, values, is_secret=True)
         text = dotenv_edit.set_values(text, dict.fromkeys(_values_before_comments(text), ""))
@@ -239,7 +239,7 @@ def _repair(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
     literal = _literals(text)
     for binding in file.bindings:
         is_mine = binding.has_dollar and binding.name in misread_names(workstation) and binding.separator != ":"
-        if is_mine and binding.name in literal and not refers_to_another(binding):
+        if is_mine and binding.name in literal and not (binding.has_braces or refers_to_another(binding)):
             try:
                 text = dotenv_edit.set_values(text, {binding.name: literal[binding.name]})
             except ValueError:
@@ -291,21 +291,22 @@ def _append(workstation: Workstation, text: str, names: Iterable[str]) -> str:
 
 
 def _placeholders_to_empty(
+    workstation: Workstation,
     text: str,
     new_values: Mapping[str, NewValue],
     missing: tuple[MissingVariable, ...],
     added_names: Collection[str],
 ) -> tuple[str, ...]:
-    """Variables whose placeholder becomes empty, because the application would use it as a value."""
+    """Variables whose placeholder becomes empty, because the application would use it as a value; no ${…} of yours."""
     values = _literals(text)
     missing_names = {need.variable for need in missing}
     return tuple(
         name
         for name, value in values.items()
         if value
-        and not is_text_of_value(value)
+        and not is_set(workstation, name, value)
         and name not in new_values
-        and (name in added_names or name in missing_names)
+        and (name in added_names or (name in missing_names and "${" not in value))
     )
 
 

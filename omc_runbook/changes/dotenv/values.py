@@ -18,7 +18,8 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import TEMPLATE_DEFAULT, URL_BREAKERS, variable_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
-from omc_runbook.workstation.workstation import Workstation, is_text_of_value
+from omc_runbook.repository.compose import find_references
+from omc_runbook.workstation.workstation import Workstation, is_text_of_value, is_value
 
 _ONE_VALUE = "If it has the value of one variable of the .env, give it that variable's name."
 RANDOM = re.compile(r"openssl\s+rand\s+-(hex|base64)\s+(\d{1,3})")
@@ -103,7 +104,7 @@ def values_for(
     `present` has each variable's text, `added_names` are those that the file did not have before. Raises UsageError
     for a prompt without a person, or a value that the catalogue refuses.
     """
-    empty_names = [name for name, text in present.items() if not is_text_of_value(text)]
+    empty_names = [name for name, text in present.items() if not is_set(workstation, name, text)]
     values, notes = dict[str, NewValue](), [*source.notes]
     for name, entry in source.values.items():
         if name not in present:
@@ -130,6 +131,16 @@ def values_for(
         _missing_variable(workstation, name, required[name]) for name in missing_names if name not in values
     )
     return values, missing, tuple(notes)
+
+
+def is_set(workstation: Workstation, name: str, text: str) -> bool:
+    """Whether a line of a .env has a value: a text, or a reference to a variable that has one or is in the file."""
+    file = workstation.dotenv
+    binding = file.find(name) if file else None
+    if file is None or binding is None or not binding.has_braces:
+        return is_text_of_value(text)
+    others = {each for each, _ in find_references(text)} - {name}
+    return is_text_of_value(text) or is_value(binding.for_python) or not others.isdisjoint(file.assigned_names)
 
 
 def _public_secrets(workstation: Workstation, present: Mapping[str, str], added_names: Collection[str]) -> list[str]:

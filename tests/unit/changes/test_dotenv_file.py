@@ -166,10 +166,32 @@ def test_a_dollar_is_quoted_so_that_both_readers_have_what_was_meant(
     assert_absent([str(meant)], "\n".join(dotenv_plan.diff_lines(plan)))
 
 
-def test_a_value_that_no_quotes_can_hold_is_left_and_told_of(platform: Platform) -> None:
+@pytest.mark.parametrize("value", ["pa${word}x", "${TAG-x}", "${TAG:?no tag}", '"${TAG:+x}"', "${TAG}-x$y"])
+def test_a_value_that_no_quotes_can_hold_is_left_and_told_of(value: str, platform: Platform) -> None:
     """python-dotenv expands ${…} in any quotes: the line stays, for only a person can say what is meant."""
-    put(FIRST_SUPERUSER_PASSWORD="pa${word}x")(platform)
+    put(FIRST_SUPERUSER_PASSWORD=value)(platform)
+    plan = plan_file(platform)
+    assert plan.is_empty
+    snapshot = local_setup_runbook.look(local_setup_runbook.begin("local", "", str(platform.root)))
+    (found,) = (each for each in root_causes.diagnose(snapshot) if each.check == "dollar")
+    assert not found.remedy.runbook and (found.status == "skipped" or "${NAME:-default}" in found.remedy.command)
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "OPENAI_API_KEY"])
+@pytest.mark.parametrize(
+    "value", ["${MY_OWN}", '"${MY_OWN}"', "${MY_OWN:-x}", "${NOT_MINE:-0123456789abcdefghij}", "${LATER}"]
+)
+def test_a_reference_to_another_variable_is_a_value_that_stays(name: str, value: str, platform: Platform) -> None:
+    """Both readers insert the other one's value, or what stands behind :-, if it is above."""
+    put(**{name: value})(platform)
+    text = platform.dotenv.read_text()
+    platform.dotenv.write_text(f"MY_OWN={OTHER}\n{text}LATER=x\n")
     assert plan_file(platform).is_empty
+    platform.dotenv.write_text(text.replace(value, "${YOUR_KEY}"))
+    plan = plan_file(platform)
+    is_generated = name == "SECRET_KEY"
+    assert [each.key for each in plan.changes if each.action == "changed"] == ([name] if is_generated else [])
+    assert [each.variable for each in plan.missing] == ([] if is_generated else [name])
 
 
 @pytest.mark.parametrize("value", ["postgres://$POSTGRES_USER:x@db/$POSTGRES_DB", '"$POSTGRES_USER"'])
