@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import DOTENV, FILE, WORKSTATION, Evidence
 from omc_runbook.checks.registry import Family
-from omc_runbook.model.findings import Remedy
+from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.shell import command
 from omc_runbook.repository.compose import ComposeService
 from omc_runbook.snapshot.state import Snapshot
@@ -230,10 +230,14 @@ def colon(snapshot: Snapshot) -> Iterable[Evidence]:
 def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
     """A name's case differs from what the application and Docker Compose read."""
     workstation = workstation_of(snapshot)
+    checkout = workstation.checkout
     for binding, right in miscased(workstation):
-        taken = "Settings reads it" if not workstation.checkout.settings.case_sensitive else "Settings does not"
+        is_read = not checkout.settings.case_sensitive and right in checkout.reads
+        taken = "Settings reads it" if not checkout.settings.case_sensitive else "Settings does not"
         fact = f"Line {binding.line} has {binding.name}: {taken}, Docker Compose and a shell do not read it as {right}."
-        yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {right}= in line {binding.line}."))
+        mild: Severity | None = "info" if is_read and checkout.compose is None else None
+        remedy = by_setup(snapshot, f"Write {right}= in line {binding.line}.")
+        yield Evidence(binding.name, (fact,), remedy, severity=mild)
 
 
 @check(

@@ -372,7 +372,13 @@ def _unexplained(workstation: Workstation) -> Iterator[StartProblem]:
         else set()
     )
     for problem in dict.fromkeys(workstation.settings_result.messages):
-        if problem.check in SETTINGS_CHECKS and problem.variable.partition(".")[0].casefold() not in explained:
+        # Settings were loaded with the .env alone.
+        is_later = problem.reason == REASONS["missing"] and workstation.is_set_later(problem.variable)
+        if (
+            problem.check in SETTINGS_CHECKS
+            and not is_later
+            and problem.variable.partition(".")[0].casefold() not in explained
+        ):
             yield problem
 
 

@@ -168,12 +168,12 @@ class Workstation:
             ):
                 reason = f"it is required where {chooser} is {option}" if option else "the catalogue requires it"
                 reasons.setdefault(self.dotenv_name(variable), reason)
-        reasons = {name: why for name, why in reasons.items() if not self._is_set_later(name)}
+        reasons = {name: why for name, why in reasons.items() if not self.is_set_later(name)}
         for name in self.checkout.compose.required if self.checkout.compose else ():
             reasons.setdefault(name, "Compose refuses to start without it")
         return reasons
 
-    def _is_set_later(self, name: str) -> bool:
+    def is_set_later(self, name: str) -> bool:
         """Whether a file that Settings read after the .env has a value: not where a container gets the .env's line."""
         if self.checkout.compose and self.checkout.compose.application():
             return False
@@ -350,7 +350,8 @@ def read_workstation(
         history = pool.submit(read_history, checkout.root, inside, [name for name in template if name != DOTENV])
         status = pool.submit(git.read_status, checkout.root, DOTENV)
         env_file = path if _is_read_by_settings(checkout, path) else None
-        names = [binding.name for binding in dotenv.bindings] if dotenv else []
+        names = [name for each in checkout.settings.fields for name in each.nested]
+        names += [binding.name for binding in dotenv.bindings] if dotenv else []
         what = (checkout.root, env_file, names, python, checkout.settings.path, checkout.settings.name)
         loading = pool.submit(settings_probe.load_settings, *what) if allow_code and checkout.settings.file else None
         config = pool.submit(docker.read_config, program, checkout.root) if dotenv and program else None

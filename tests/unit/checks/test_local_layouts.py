@@ -1,0 +1,95 @@
+"""Settings without Docker Compose, and nested ones: what a .env of theirs may have is no fault, and stays."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import pytest
+from support.local_setup_runs import quiet_machine
+from support.other_checkouts import make_checkout
+
+from omc_runbook.changes.dotenv.plan import plan_dotenv
+from omc_runbook.diagnosis import root_causes
+from omc_runbook.runbooks import local_setup
+from omc_runbook.snapshot.state import Snapshot
+
+SETTINGS = """\
+from pydantic import BaseModel, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Database(BaseModel):
+    host: str
+    password: SecretStr
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_file=(".env", ".env.local"), env_nested_delimiter="__", extra="ignore"
+    )
+
+    secret_key: SecretStr
+    db: Database
+
+
+settings = Settings()
+"""
+TEMPLATE = "SECRET_KEY=\nDB__HOST=localhost\nDB__PASSWORD=\n"
+KEY, PASSWORD = secrets.token_hex(32), secrets.token_hex(16)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with nested Settings, which read a second file, and without Compose."""
+    quiet_machine(monkeypatch, tmp_path / "home")
+    files = {
+        "app/config.py": SETTINGS,
+        "app/__init__.py": "",
+        ".env.example": TEMPLATE,
+        ".gitignore": ".env*\n!.env.e*\n",
+    }
+    return make_checkout(tmp_path / "checkout", files).root
+
+
+def look(root: Path, text: str) -> Snapshot:
+    """What local_setup sees with a .env, Settings loaded."""
+    (root / ".env").touch(mode=0o600)
+    (root / ".env").write_text(text)
+    return local_setup.look(local_setup.begin("local", "", str(root), allow_code=True))
+
+
+def found(snapshot: Snapshot) -> list[tuple[str, str, str]]:
+    """Check, subject and severity of each root cause."""
+    return [(each.check, each.subject, each.severity) for each in root_causes.diagnose(snapshot) if each.is_root_cause]
+
+
+def test_a_nested_model_as_json_gets_no_part_from_the_template(desk: Path) -> None:
+    """An empty DB__PASSWORD would override the password that the JSON has."""
+    snapshot = look(desk, f'SECRET_KEY={KEY}\nDB=\'{{"host": "db", "password": "{PASSWORD}"}}\'\n')
+    assert found(snapshot) == []
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+
+
+def test_a_part_of_a_nested_model_is_named_by_its_own_variable(desk: Path) -> None:
+    """Settings say that db.password is missing: DB is no variable to write."""
+    snapshot = look(desk, f"SECRET_KEY={KEY}\nDB__HOST=db\nDB_PASSWORD={PASSWORD}\n")
+    assert found(snapshot) == [("misspelt", "DB__PASSWORD", "error")]
+
+
+def test_what_a_later_file_has_is_not_missing(desk: Path) -> None:
+    """Settings are loaded with the .env alone."""
+    (desk / ".env.local").touch(mode=0o600)
+    (desk / ".env.local").write_text(f"SECRET_KEY={KEY}\n")
+    text = f"DB__HOST=db\nDB__PASSWORD={PASSWORD}\n"
+    assert found(look(desk, text)) == []
+    (desk / ".env.local").write_text("SECRET_KEY=\n")
+    assert found(look(desk, text)) == [("required-empty", "SECRET_KEY", "error")]
+
+
+def test_a_name_in_lower_case_is_a_remark_where_settings_alone_read_it(desk: Path) -> None:
+    """With a Compose file it is an error: that reads no other case."""
+    text = f"secret_key={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n"
+    assert found(look(desk, text)) == []
+    (desk / "compose.yaml").write_text("services:\n  app:\n    image: x\n    env_file: .env\n")
+    assert ("lowercase", "secret_key", "error") in found(look(desk, text))
