@@ -52,8 +52,9 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
         remarks = dict.fromkeys(remark for each in found for remark in each.remarks)
         # AWS's answer is among the reasons why a name is not known.
         others = (remark for remark in remarks if not any(remark in problem for problem in problems))
+        name_it = "" if root else " Name a checkout with --repository PATH, whose Terraform files have the names."
         raise CouldNotLook(
-            f"No name of {', '.join(environment_names)} was found. {' '.join((*problems, *others))}"
+            f"No name of {', '.join(environment_names)} was found. {' '.join((*problems, *others))}{name_it}"
             f" You can also write {FILE_NAME} by hand, as the README shows."
         )
     return found

@@ -450,4 +450,12 @@ def test_a_checkout_of_another_tool_leads_on(tmp_path: Path, files: dict[str, st
         init.find("", str(tmp_path / "checkout"))
     assert str(caught.value).count("belongs to") == len(sentences)
     assert all(sentence in str(caught.value) for sentence in sentences)
+    assert "--repository" not in str(caught.value)
     assert str(caught.value).endswith("You can also write runbook.toml by hand, as the README shows.")
+
+
+def test_without_a_checkout_it_says_how_to_name_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who starts it in the checkout may expect that to be read."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CouldNotLook, match=r" Name a checkout with --repository PATH, .* You can also write"):
+        init.find()
