@@ -315,7 +315,9 @@ def _placeholders_to_empty(
 
 def _values_before_comments(text: str) -> tuple[str, ...]:
     """Variables without a value before a comment, which Compose would use as the value."""
-    parts = (part for part in statements(text) if part.kind == "assignment" and not dotenv_edit.quote_of(part))
+    # Of several lines the last one counts, and is the one that would be set.
+    last = {part.name: part for part in statements(text) if part.kind == "assignment"}
+    parts = (part for part in last.values() if not dotenv_edit.quote_of(part))
     return tuple(part.name for part in parts if COMMENT.match("".join(spelling_of(part)[1:])))
 
 

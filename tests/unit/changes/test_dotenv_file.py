@@ -201,6 +201,14 @@ def test_a_reference_to_another_variable_is_left_as_compose_takes_it(value: str,
     assert plan_file(platform).is_empty
 
 
+def test_the_last_line_of_a_variable_keeps_its_value_beside_an_empty_one(platform: Platform) -> None:
+    """Its first line has a comment in place of a value; which of the two goes, a person says."""
+    text = platform.dotenv.read_text()
+    platform.dotenv.write_text(f"REDIS_TTL_SECONDS= # seconds\n{text}")
+    assert plan_file(platform).is_empty
+    assert values(platform)["REDIS_TTL_SECONDS"] == "300"
+
+
 def test_what_is_begun_in_a_line_that_cannot_be_read_is_left_to_whoever_wrote_it(platform: Platform) -> None:
     """No other value is made for it; and with a quote that is not closed nothing is written at all."""
     swap("\nSECRET_KEY=", "\nSECRET_KEY ")(platform)
