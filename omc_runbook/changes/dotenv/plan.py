@@ -31,7 +31,7 @@ from omc_runbook.workstation.dotenv import COMMENT, LOCKED
 from omc_runbook.workstation.dotenv_names import find_assignments, find_open_quotes
 from omc_runbook.workstation.workstation import Workstation
 
-COLON_LINE = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:[ \t]*(?P<rest>.*)$")
+COLON_LINE = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:=?[ \t]*(?P<rest>.*)$")
 JSON_TYPE = re.compile(r"(?:\w+\.)*(?:Optional\[)?(?:list|dict|set|frozenset|tuple)\b", re.IGNORECASE)
 """The type of a field that is parsed as JSON, which an empty text is not."""
 TEMPLATE = "the template"
@@ -134,7 +134,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         values = {name: reveal(entry.value) for name, entry in new_values.items()} | dict.fromkeys(emptied, "")
         text = dotenv_edit.set_values(text, values, is_secret=True)
         text = dotenv_edit.set_values(text, dict.fromkeys(_values_before_comments(text), ""))
-        names = () if before is None else misread_names(workstation)
+        names = misread_names(workstation) - _with_comments_after_colons(workstation) if before is not None else ()
         former, text = text, dotenv_edit.replace_odd_blanks(text, names)
         mends += ("A space replaces the tab or other blank before a comment.",) if before and text != former else ()
         text = dotenv_edit.comment_out(text, _names_to_comment_out(workstation, text, emptied, added_names))
@@ -319,6 +319,12 @@ def _values_before_comments(text: str) -> tuple[str, ...]:
     last = {part.name: part for part in statements(text) if part.kind == "assignment"}
     parts = (part for part in last.values() if not dotenv_edit.quote_of(part))
     return tuple(part.name for part in parts if COMMENT.match("".join(spelling_of(part)[1:])))
+
+
+def _with_comments_after_colons(workstation: Workstation) -> frozenset[str]:
+    """Variables that were misread for their colon alone, which is repaired by now."""
+    bindings = workstation.dotenv.bindings if workstation.dotenv else ()
+    return frozenset(each.name for each in bindings if each.separator == ":" and not each.has_text_after_hash)
 
 
 def _names_to_comment_out(

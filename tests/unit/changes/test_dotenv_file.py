@@ -125,6 +125,7 @@ MENDED: dict[str, Change] = {
     "byte order mark": edit(lambda raw: b"\xef\xbb\xbf" + raw),
     "both": edit(lambda raw: b"\xef\xbb\xbf" + raw.replace(b"\n", b"\r\n")),
     "colon": swap("\nSECRET_KEY=", "\nSECRET_KEY: "),
+    "colon and equals sign": swap("\nSECRET_KEY=", "\nSECRET_KEY:="),
     "colon between blanks": swap("\nSECRET_KEY=", "\nSECRET_KEY : "),
     "colons": edit(colons),
     "lower case": swap("\nSECRET_KEY=", "\nsecret_key="),
@@ -207,6 +208,14 @@ def test_the_last_line_of_a_variable_keeps_its_value_beside_an_empty_one(platfor
     platform.dotenv.write_text(f"REDIS_TTL_SECONDS= # seconds\n{text}")
     assert plan_file(platform).is_empty
     assert values(platform)["REDIS_TTL_SECONDS"] == "300"
+
+
+def test_a_comment_after_a_tab_is_repaired_with_the_colon_of_its_line(platform: Platform) -> None:
+    """A second run has nothing left to do."""
+    swap("\nPOSTGRES_PORT=5432", "\nPOSTGRES_PORT: 5432\t# mine")(platform)
+    assert write_file(plan_file(platform)).wrote
+    assert "\nPOSTGRES_PORT=5432 # mine\n" in platform.dotenv.read_text()
+    assert plan_file(platform).is_empty
 
 
 def test_what_is_begun_in_a_line_that_cannot_be_read_is_left_to_whoever_wrote_it(platform: Platform) -> None:
