@@ -282,8 +282,12 @@ def _misnamed_lines(statements: Iterable[_Statement], has_bom: bool) -> Iterator
 
 
 def _mask_unread(statements: Iterable[_Statement], text: str, hidden: Collection[int], public: Collection[str]) -> None:
-    """Mask what python-dotenv does not return as a value: lines that it cannot parse, and text after a #."""
-    parsed = {each.raw.strip() for each in statements if each.name and re.fullmatch(NAME, each.name)}
+    """Mask what no binding has: lines that python-dotenv cannot parse, text after a #, a variable's former lines."""
+    named = [each for each in statements if each.name and re.fullmatch(NAME, each.name)]
+    parsed = {each.raw.strip() for each in named}
+    for each in named:
+        if each.name and each.value:
+            Masked(each.value, each.name)
     for each in statements:
         if each.name and each.literal and each.literal != each.value:
             Masked(each.literal, each.name)

@@ -265,6 +265,12 @@ def test_what_may_be_shown(tmp_path: Path) -> None:
     assert holds(find(file, "TITLE").for_python, "Oh my")
 
 
+def test_the_former_lines_of_a_variable_are_masked(tmp_path: Path) -> None:
+    """Of several lines the last one counts; what stands above, as in a merge conflict, is as secret."""
+    read(tmp_path, f"A_KEY={CANARY}\n=======\nA_KEY='gimpel-22ab'\nA_KEY=zeisig-31cd\n")
+    assert registry.mask(f"{CANARY} gimpel-22ab zeisig-31cd") == "‹A_KEY› ‹A_KEY› ‹A_KEY›"
+
+
 @with_compose
 def test_only_a_count_of_unset_names(tmp_path: Path) -> None:
     """Names that Compose does not find may be pieces of a password: how many they are is told, and no more."""
