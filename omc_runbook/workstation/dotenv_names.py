@@ -11,7 +11,8 @@ NAME = r"(?:[A-Z][A-Z0-9]{0,30}(?:[-.][A-Z][A-Z0-9_]{0,30})+|[A-Za-z_][A-Za-z0-9
 ASSIGNMENT = re.compile(rf"\s*(?:export\s+)?'?({NAME})'?\s*([=:])([^\S\n]*)(['\"]?)(.*)", re.DOTALL)
 ALONE = re.compile(r"\s*(?:export\s+)?[A-Z][A-Z0-9_]{0,47}\s*")
 
-_FIRST_WORD = re.compile(rf"\s*(?:export\s+)?({NAME})\s")
+_FIRST_WORD = re.compile(rf"\s*(?:(?:export|set|setenv)\s+(?:-\w+\s+)*)?({NAME})\s")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _SPACED_NAME = re.compile(r"\s*(?:export\s+)?([A-Za-z]\w{0,30}(?:[ \t]+\w{1,30}){1,5})\s*[=:]", re.ASCII)
 _INNER_NAME = re.compile(rf"(?<![A-Za-z0-9_])({NAME})[^\w\n$=:\uff1d]{{0,3}}[=:\uff1d]")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [^\n]*-----\n.*?-----END [^\n]*-----", re.DOTALL)
@@ -46,7 +47,8 @@ def first_words_of(text: str, hidden: Collection[int]) -> frozenset[str]:
 
     Blanks in a name are replaced by underscores. They may be pieces of values and must not be shown.
     """
-    others = [line for number, line in lines_of(text) if number not in hidden and not ASSIGNMENT.match(line)]
+    lines = [line for number, line in lines_of(text) if number not in hidden and not ASSIGNMENT.match(line)]
+    others = [_INVISIBLE.sub("", line) for line in lines]
     first = (word[1] for word in map(_FIRST_WORD.match, others) if word)
     apart = ("_".join(words[1].split()) for words in map(_SPACED_NAME.match, others) if words)
     return frozenset({*first, *apart, *(name for line in others for name in _INNER_NAME.findall(line))})

@@ -479,6 +479,11 @@ SINGLE = (
     *(
         Case("odd-quotes", f"{text!r}", put(**{name: text}), True)
         for name, text in (
+    Case("unreadable-line", "an invisible character in a name", _head("SECRET_KEY", "SECRET\u200b_KEY="), True),
+    *(
+        Case("unreadable-line", f"{head!r} of another shell", _head("SECRET_KEY", f"{head}SECRET_KEY "), True)
+        for head in ("set -gx ", "setenv ")
+    ),
             *(("SECRET_KEY", f"“{HEX(32)}”"), ("ENVIRONMENT", "‘local’"), ("POSTGRES_PASSWORD", f"\u200b{HEX(24)}")),
             *(("POSTGRES_PORT", "“5432”"), ("SMTP_HOST", "mail.omc.test\u200b")),
         )
