@@ -10,11 +10,12 @@ from omc_runbook.checks.check import DOTENV, SETTINGS, SHARED, Evidence, Uncerta
 from omc_runbook.checks.dotenv import bindings_of, by_setup, check, miscased, workstation_of
 from omc_runbook.checks.dotenv_quoting import comment_values, in_odd_quotes, misread_names
 from omc_runbook.checks.key_demand import is_misspelling
+from omc_runbook.masking.defects import find_defect
 from omc_runbook.masking.strength import is_guessable
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
 from omc_runbook.messages.validation import REASONS
-from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, URL_BREAKERS
+from omc_runbook.model.catalogue import PLACEHOLDER, SEVERAL_LINES, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.placeholders import COMMAND, ENCRYPTED, SETTING
@@ -76,12 +77,12 @@ def misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "placeholder",
     looks_like=("dotenv-other-value", "dotenv-exposed"),
-    ruled_out_by="no variable of .env has a placeholder or a reference to a secret manager",
+    ruled_out_by="no variable of .env has a placeholder, a reference to a secret manager or a bad copy",
     because_of=("duplicate-variable",),
     per_subject=True,
 )
 def placeholder(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """A variable has a placeholder or a reference, not a value"""
+    """A variable has a placeholder, a reference or a bad copy, not its value"""
     workstation = workstation_of(snapshot)
     required = workstation.required
     if names := encrypted_names(workstation):
@@ -93,6 +94,14 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 yield _unresolved(workstation, name)
             continue
         key = workstation.key_of(name)
+        # A password of a person's own may have line ends.
+        is_whole = workstation.is_secret(name) and is_value(value) and not value.matches(SEVERAL_LINES)
+        defect = find_defect(value, name, key) if is_whole else None
+        if defect and defect.check == "bad-copy":
+            fact = f"{name} {defect.sentence}: the application uses the text as its value."
+            way = Remedy(f"Write the value of {name}, and nothing else, into {workstation.path}.")
+            yield Evidence(name, (fact,), way, severity="error" if name in required else "warning")
+            continue
         is_meant = key is None and not is_secret(name) and value.matches(SETTING)
         if value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT) and not is_meant:
             what = "a command, which no reader of a .env runs" if value.matches(COMMAND) else "a placeholder"
@@ -125,7 +134,7 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     severity="warning",
     looks_like=("dotenv-exposed",),
     ruled_out_by="the local passwords are long and random",
-    because_of=("duplicate-variable",),
+    because_of=("duplicate-variable", "placeholder"),
     per_subject=True,
 )
 def weak(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -166,7 +175,7 @@ def environment_literal(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=(DOTENV, SETTINGS),
     looks_like=("dotenv-not-read", "dotenv-other-value"),
     ruled_out_by="Settings, loaded with this .env, accepts every other value in it",
-    because_of=("duplicate-variable", "weak"),
+    because_of=("duplicate-variable", "weak", "placeholder"),
     per_subject=True,
 )
 def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:

@@ -469,21 +469,25 @@ SINGLE = (
             ("SENTRY_DSN", "{{resolve:secretsmanager:omc:SecretString:dsn}}"),
         )
     ),
+    *(
+        Case("placeholder", text, put(OPENAI_API_KEY=text), True)
+        for text in (f"Bearer {LITERAL}", f"OPENAI_API_KEY={LITERAL}", "sk-proj-4f1c...8a2e", f"\"'{LITERAL}'\"")
+    ),
     Case("placeholder", "with a remark", put(SECRET_KEY="CHANGE_ME  # by Friday"), True),
     *(
         Case("unreadable-line", f"a merge conflict, {base!r}", _conflict("SECRET_KEY", base), True)
         for base in ("", "||||||| merged common ancestors\n")
     ),
     Case("unreadable-line", "a blank in a required name", _head("SECRET_KEY", "SECRET KEY="), True),
-    Case("unreadable-line", "a name in quotes", _head("SECRET_KEY", '"SECRET_KEY"='), True),
-    *(
-        Case("odd-quotes", f"{text!r}", put(**{name: text}), True)
-        for name, text in (
     Case("unreadable-line", "an invisible character in a name", _head("SECRET_KEY", "SECRET\u200b_KEY="), True),
     *(
         Case("unreadable-line", f"{head!r} of another shell", _head("SECRET_KEY", f"{head}SECRET_KEY "), True)
         for head in ("set -gx ", "setenv ")
     ),
+    Case("unreadable-line", "a name in quotes", _head("SECRET_KEY", '"SECRET_KEY"='), True),
+    *(
+        Case("odd-quotes", f"{text!r}", put(**{name: text}), True)
+        for name, text in (
             *(("SECRET_KEY", f"“{HEX(32)}”"), ("ENVIRONMENT", "‘local’"), ("POSTGRES_PASSWORD", f"\u200b{HEX(24)}")),
             *(("POSTGRES_PORT", "“5432”"), ("SMTP_HOST", "mail.omc.test\u200b")),
         )
