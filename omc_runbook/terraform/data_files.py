@@ -8,12 +8,12 @@ from functools import lru_cache
 import yaml
 
 from omc_runbook.terraform.hcl import Kind, Node
+from omc_runbook.terraform.yaml_loader import TerraformYaml
 from omc_runbook.textfile.file import SourceFile
 
 DECODERS = ("jsondecode", "yamldecode")
 
 _TAGS = "tag:yaml.org,2002:"
-_WORDS = ("true", "false", "null")
 
 
 class DataFile(SourceFile):
@@ -32,7 +32,7 @@ def read_data(file: SourceFile, decoder: str) -> Node | None:
             text = text.replace("\t", " ")
         elif any(isinstance(each, yaml.AliasToken) for each in yaml.scan(text)):
             return None
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=TerraformYaml)
         return _node(root, data) if root else None
     except (ValueError, yaml.YAMLError, RecursionError):
         return None
@@ -57,12 +57,12 @@ def _member(key: yaml.Node, value: yaml.Node, file: DataFile) -> Node:
 
 
 def _scalar(raw: yaml.Node) -> tuple[Kind, str]:
-    """The kind and the text of a scalar; Terraform has YAML 1.2, in which yes, no, on and off are texts."""
+    """The kind and the text of a scalar, as in an expression."""
     tag = raw.tag.removeprefix(_TAGS)
     if not isinstance(raw, yaml.ScalarNode) or tag not in ("str", "bool", "null", "int"):
         return "other", ""
-    if tag in ("bool", "null") and (raw.value.lower() in _WORDS or tag == "null"):
-        return "path", "null" if tag == "null" else raw.value.lower()
-    # What is a text to Terraform would be an interpolation in an expression.
-    is_text = tag in ("str", "bool") and "${" not in raw.value and "%{" not in raw.value
-    return ("string", raw.value) if is_text else ("number", raw.value) if tag == "int" else ("other", "")
+    value = TerraformYaml("").construct_object(raw)
+    if isinstance(value, str):
+        # What is a text to Terraform would be an interpolation in an expression.
+        return ("other", "") if "${" in value or "%{" in value else ("string", value)
+    return ("number" if tag == "int" else "path"), json.dumps(value)

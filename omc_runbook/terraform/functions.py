@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from omc_runbook.terraform.marks import is_known
+from omc_runbook.terraform.yaml_loader import TerraformYaml
 
 _WORD = re.compile(r"\b[^\W_]")
 """The first letter of a word."""
@@ -33,30 +34,6 @@ class SourcedObject(dict[str, Any]):
     def __init__(self) -> None:
         super().__init__()
         self.sources: dict[str, tuple[str, ...]] = {}
-
-
-class _Yaml(yaml.SafeLoader):
-    """YAML as yamldecode() reads it: 010 is ten, and 12:30 a text."""
-
-
-_Yaml.yaml_implicit_resolvers = {}
-_BASES = {"0x": 16, "0o": 8}
-_TRUE, _FALSE = ("y", "yes", "on", "true"), ("n", "no", "off", "false")
-for _tag, _form, _construct in (
-    ("null", "~|null|Null|NULL|", None),
-    ("merge", "<<", None),
-    ("timestamp", r"\d{4}-\d\d?-\d\d?(?:[Tt \t].*)?", None),
-    (
-        "bool",
-        "|".join(form for word in (*_TRUE, *_FALSE) for form in (word, word.title(), word.upper())),
-        lambda _, node: node.value.lower() in _TRUE,
-    ),
-    ("int", r"[-+]?\d+|0x[\dA-Fa-f]+|0o[0-7]+", lambda _, node: int(node.value, _BASES.get(node.value[:2], 10))),
-    ("float", r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?", lambda _, node: float(node.value)),
-):
-    _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_form})\\Z"), None)
-    if _construct:
-        _Yaml.add_constructor(f"tag:yaml.org,2002:{_tag}", _construct)
 
 
 class Set(list[Any]):
@@ -319,7 +296,7 @@ _FUNCTIONS: Mapping[str, Function] = {
     "index": lambda entries, entry: next(at for at, each in enumerate(entries) if is_same(each, entry)),
     "join": lambda separator, *lists: separator.join(as_text(each) for entries in lists for each in entries),
     "jsondecode": json.loads,
-    "yamldecode": lambda text: _Yaml(text).get_single_data(),
+    "yamldecode": lambda text: TerraformYaml(text).get_single_data(),
     "keys": lambda table: sorted(table),
     "length": len,
     "lookup": member,

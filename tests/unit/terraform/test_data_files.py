@@ -37,7 +37,7 @@ FORMS = {
     "a map": (OF_PAIRS.format(YAML), 'A: A\n"B": B\n'),
     "a map in JSON": (OF_PAIRS.format(JSON), '{\t"A": "A", "B": "\\u0042"}'),
     "references": ("local.all.api", 'api:\n  - {name: A, valueFrom: "arn:A::"}\n  - {name: B, valueFrom: "arn:B::"}\n'),
-    "words that YAML 1.1 took for truth": (OF_KEYS.format(YAML), "- NO\n- on\n"),
+    "a word in quotes": (OF_KEYS.format(YAML), "- 'NO'\n- \"on\"\n"),
 }
 
 
@@ -48,7 +48,7 @@ def test_what_a_file_of_data_gives_is_read_and_not_edited(form: str, tmp_path: P
     name = "secrets_json" if "JSON" in form else "secrets_yaml"
     locals_ = f"locals {{\n  all = {YAML}\n}}\n"
     declared = write(tmp_path, main_tf=definition(secrets, locals_), **{name: text})
-    expected = [("NO", "NO"), ("on", "on")] if "1.1" in form else [("A", "A"), ("B", "B")]
+    expected = [("NO", "NO"), ("on", "on")] if "quotes" in form else [("A", "A"), ("B", "B")]
     if form == "references":
         expected = [("A", ""), ("B", "")]
     assert [variable for variable, _ in keys(declared)] == [variable for variable, _ in expected]
@@ -64,6 +64,7 @@ def test_what_a_file_of_data_gives_is_read_and_not_edited(form: str, tmp_path: P
         "- A\n- ${b}\n",
         "- A\n- 1\n",
         "- A\n- null\n",
+        "- NO\n- on\n",
         "- A\n- !Ref B\n",
         "A: [",
         "--- [A]\n--- [B]\n",
