@@ -154,6 +154,8 @@ def _for_services(snapshot: Snapshot, actions: Collection[str]) -> Iterator[str]
         yield from ("ecs:DescribeServiceDeployments", "ecs:ListServiceDeployments")
     if any(reference.kind == "ssm" for reference in references_of(snapshot)):
         yield "ssm:DescribeParameters"
+    if "*" in snapshot.environment.names.clusters:
+        yield "ecs:ListClusters"
 
 
 def _with_events(document: str, settings: AuditSettings, caller: Caller) -> str:

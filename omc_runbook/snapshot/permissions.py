@@ -137,7 +137,10 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
         families = {definition.family for definition in snapshot.task_definitions.values()} or {names.task_family}
         return tuple(f"{base}:task-definition/{family}:*" for family in sorted(families))
     if service == "ecs":
-        return tuple(f"{base}:{kind}/{names.cluster}{'/*' if kind != 'cluster' else ''}" for kind in _KINDS[permission])
+        more = names.clusters if permission in _OF_OTHER_CLUSTERS else ()
+        clusters = ("*",) if "*" in more else sorted({names.cluster, *more})
+        kinds = [(kind, "" if kind == "cluster" else "/*") for kind in _KINDS[permission]]
+        return tuple(f"{base}:{kind}/{cluster}{end}" for kind, end in kinds for cluster in clusters)
     if permission == "iam:PassRole":
         definitions = snapshot.task_definitions.values()
         passed = {arn for each in definitions for arn in (each.execution_role_arn, each.task_role_arn) if arn}
@@ -177,6 +180,8 @@ def _searched(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
     return tuple(arn.replace(f":{snapshot.environment.names.region}:", ":*:", 1) for arn in resources)
 
 
+_OF_OTHER_CLUSTERS = ("ecs:DescribeServices", "ecs:DescribeTasks")
+"""What is asked of the other clusters that runbook.toml names, too."""
 _KINDS = {
     "ecs:DescribeClusters": ("cluster",),
     "ecs:DescribeServiceDeployments": ("service-deployment",),

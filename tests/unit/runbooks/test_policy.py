@@ -64,6 +64,15 @@ def test_a_policy_is_that_of_one_environment() -> None:
         least_policy("audit", "staging, production")
 
 
+def without_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody be signed in, so that a policy is made of names."""
+
+    def identify(clients: Clients, environment: Environment) -> Caller:
+        raise CouldNotLook("No AWS credentials were found.")
+
+    monkeypatch.setattr("omc_runbook.runbooks.policy.identify", identify)
+
+
 ROLE_TABLE = '[environments.staging]\nrole_arn = "arn:aws-cn:iam::210987654321:role/{environment}"\n'
 
 
@@ -88,10 +97,7 @@ def test_who_cannot_sign_in_yet_gets_a_policy_of_names(
 ) -> None:
     """To ask for access with: it says what is not exact, and that nothing was read."""
 
-    def identify(clients: Clients, environment: Environment) -> Caller:
-        raise CouldNotLook("No AWS credentials were found.")
-
-    monkeypatch.setattr("omc_runbook.runbooks.policy.identify", identify)
+    without_sign_in(monkeypatch)
     (tmp_path / "runbook.toml").write_text(text)
     least = least_policy("verify", "staging", str(tmp_path / "runbook.toml"))
     assert least.unread == "No AWS credentials were found." and "Made of names from" in least.notes[0]
@@ -104,3 +110,22 @@ def test_who_cannot_sign_in_yet_gets_a_policy_of_names(
     assert not any("*" in writes[action] for action in ("iam:PassRole", "ecs:RegisterTaskDefinition"))
     place = bucket.parse("s3://some-bucket/records", lambda: None)
     assert with_records(least, place).unread == least.unread
+
+
+@pytest.mark.parametrize(
+    ("clusters", "described"),
+    [('["reports"]', ["ohmycoins-staging", "reports"]), ('["*", "reports"]', ["*"])],
+)
+@pytest.mark.parametrize("runbook", ["verify", "rotate"])
+def test_other_clusters_that_the_names_have_are_in_the_policy(
+    runbook: str, clusters: str, described: list[str], bare_names: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """verify asks for their services and tasks, and rotate for their services; what it changes is its own cluster's."""
+    without_sign_in(monkeypatch)
+    (tmp_path / "runbook.toml").write_text(f"clusters = {clusters}\n")
+    found = _statements(least_policy(runbook, "staging", str(tmp_path / "runbook.toml")).policies[0])
+    base = "arn:aws:ecs:ap-southeast-2:*:"
+    assert found["ecs:DescribeServices"] == [f"{base}service/{cluster}/*" for cluster in described]
+    assert found["ecs:DescribeTasks"] == [f"{base}task/{cluster}/*" for cluster in described]
+    assert ("ecs:ListClusters" in found) is (described == ["*"])
+    assert found.get("ecs:UpdateService") in (None, [f"{base}service/ohmycoins-staging/*"])
