@@ -261,21 +261,7 @@ class _Discovering(Gatherer):
         return tuple(region for region, answer in answers.items() if or_none(answer.result()))
 
     def _services(self, clusters: Iterable[str]) -> tuple[FoundService, ...]:
-        client = self.clients("ecs")
-        listed = {
-            cluster: self.ask(
-                f"the services of cluster {cluster}",
-                "ecs:ListServices",
-                partial(ecs.list_service_names, client, cluster),
-            )
-            for cluster in clusters
-        }
-        service_names = {cluster: self.keep(FIELD, answer, ()) for cluster, answer in listed.items()}
-        described = [
-            (cluster, answer)
-            for cluster, names in service_names.items()
-            for answer in self.ask_services(cluster, names or ())
-        ]
-        services = [(cluster, service) for cluster, answer in described for service in self.keep(FIELD, answer, ())]
+        described = self.services_of(FIELD, clusters)
+        services = [(cluster, service) for cluster, each in described.items() for service in each or ()]
         found = self.task_definitions(FIELD, (service.task_definition_arn for _, service in services))
         return tuple(FoundService(cluster, each, found.get(each.task_definition_arn)) for cluster, each in services)

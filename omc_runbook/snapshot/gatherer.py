@@ -105,6 +105,25 @@ class Gatherer:
             for batch in ecs.batches(names, ecs.SERVICES_A_CALL)
         ]
 
+    def services_of(self, field: str, clusters: Iterable[str]) -> dict[str, tuple[Service, ...] | None]:
+        """Read the services of clusters; None for one that does not exist, and what could not be read is a gap."""
+        client = self.clients("ecs")
+        listed = {
+            cluster: self.ask(
+                f"the services of cluster {cluster}",
+                "ecs:ListServices",
+                partial(ecs.list_service_names, client, cluster),
+            )
+            for cluster in clusters
+        }
+        names = {cluster: self.keep(field, answer, ()) for cluster, answer in listed.items()}
+        described = {cluster: self.ask_services(cluster, found or ()) for cluster, found in names.items()}
+        services = {
+            cluster: tuple(each for answer in answers for each in self.keep(field, answer, ()))
+            for cluster, answers in described.items()
+        }
+        return {cluster: None if names[cluster] is None else found for cluster, found in services.items()}
+
     def task_definitions(
         self, field: str, arns: Iterable[str], origins: Mapping[str, str] | None = None
     ) -> dict[str, TaskDefinition]:

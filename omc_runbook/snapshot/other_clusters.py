@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 
 from omc_runbook.aws import ecs
-from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import OtherCluster, Snapshot
@@ -20,23 +19,9 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
 
     It costs nothing where runbook.toml names no other cluster.
     """
-    names = gatherer.names
-    if not names.clusters or "other clusters" in snapshot.left_out or snapshot.secret is None:
+    if not gatherer.names.clusters or "other clusters" in snapshot.left_out or snapshot.secret is None:
         return snapshot
-    client = gatherer.clients("ecs")
-    listed: tuple[str, ...] = ()
-    if "*" in names.clusters:
-        asked = gatherer.ask("the region's clusters", "ecs:ListClusters", lambda: ecs.list_clusters(client))
-        listed = gatherer.keep(FIELD, asked, ())
-    clusters = sorted({*names.clusters, *listed} - {"*", names.cluster})
-    services = _services(gatherer, clusters)
-    arns = {each.task_definition_arn for found in services.values() for each in found}
-    definitions = gatherer.task_definitions(FIELD, arns - snapshot.task_definitions.keys())
-    known = {**snapshot.task_definitions, **definitions}
-    found = tuple(
-        OtherCluster(cluster, services[cluster], (), {arn: known[arn] for arn in arns & known.keys()})
-        for cluster in clusters
-    )
+    found = read_services(gatherer, snapshot)
     snapshot = replace(snapshot, other_clusters=found)
     with_secret = {each.environment.names.cluster for each in snapshot.elsewhere if each.consumers}
     return replace(
@@ -45,24 +30,22 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     )
 
 
-def _services(gatherer: Gatherer, clusters: list[str]) -> dict[str, tuple[Service, ...]]:
-    client = gatherer.clients("ecs")
-    lists = {
-        cluster: gatherer.ask(
-            f"the services of cluster {cluster}",
-            "ecs:ListServices",
-            partial(ecs.list_service_names, client, cluster),
-        )
-        for cluster in clusters
-    }
-    names = {cluster: gatherer.keep(FIELD, answer, ()) for cluster, answer in lists.items()}
-    absent = [cluster for cluster in clusters if names[cluster] is None]
-    gatherer.record(FIELD, (_absent(cluster) for cluster in absent))
-    batches = {cluster: gatherer.ask_services(cluster, names[cluster] or ()) for cluster in clusters}
-    return {
-        cluster: tuple(service for answer in answers for service in gatherer.keep(FIELD, answer, ()))
-        for cluster, answers in batches.items()
-    }
+def read_services(gatherer: Gatherer, snapshot: Snapshot) -> tuple[OtherCluster, ...]:
+    """Read the services of those clusters with their task definitions, unless the snapshot has these."""
+    names, client = gatherer.names, gatherer.clients("ecs")
+    listed: tuple[str, ...] = ()
+    if "*" in names.clusters:
+        asked = gatherer.ask("the region's clusters", "ecs:ListClusters", lambda: ecs.list_clusters(client))
+        listed = gatherer.keep(FIELD, asked, ())
+    services = gatherer.services_of(FIELD, sorted({*names.clusters, *listed} - {"*", names.cluster}))
+    gatherer.record(FIELD, (_absent(cluster) for cluster, found in services.items() if found is None))
+    arns = {each.task_definition_arn for found in services.values() for each in found or ()}
+    definitions = gatherer.task_definitions(FIELD, arns - snapshot.task_definitions.keys())
+    known = {**snapshot.task_definitions, **definitions}
+    return tuple(
+        OtherCluster(cluster, found or (), (), {arn: known[arn] for arn in arns & known.keys()})
+        for cluster, found in services.items()
+    )
 
 
 def _absent(cluster: str) -> ReadFailure:
