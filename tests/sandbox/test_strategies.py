@@ -395,7 +395,7 @@ def test_services_of_other_clusters_are_named_where_the_names_ask_for_it(
     told = {finding.subject: finding.evidence[0] for finding in done.findings}
     command = f"aws ecs update-service --cluster {other} --service reports --force-new-deployment"
     assert command in told[f"service reports of cluster {other}"]
-    assert command in notes and "there is no cluster gone" in notes
+    assert command in notes and "the services of cluster gone: there is no such cluster" in notes
 
 
 def test_what_somebody_else_wrote_meanwhile_is_not_taken_back(place: Place, tmp_path: Path) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
 
-from omc_runbook.aws import definitions, ecs, managed
+from omc_runbook.aws import managed
 from omc_runbook.aws.definitions import TaskDefinition
-from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.managed import ManagedConsumer
 from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.aws.sts import Caller
@@ -16,11 +15,10 @@ from omc_runbook.checks import remedies
 from omc_runbook.masking.document import Action
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import is_sentence
+from omc_runbook.snapshot import other_clusters
+from omc_runbook.snapshot.gatherer import PARALLEL, Gatherer
 from omc_runbook.snapshot.scheduled import arn_of_cluster
 from omc_runbook.snapshot.state import Snapshot
-
-if TYPE_CHECKING:
-    from mypy_boto3_ecs.client import ECSClient
 
 _Read = Callable[[], tuple[ManagedConsumer, ...]]
 
@@ -56,7 +54,7 @@ def find(
             name = f"{kind} {consumer.name}"
             yield from _named(snapshot, changed, name, consumer.definition, _how(kind, consumer, names))
     if names.clusters:
-        yield from _in_other_clusters(clients, snapshot, changed)
+        yield from _in_other_clusters(clients, caller, snapshot, changed)
 
 
 def _named(
@@ -74,44 +72,24 @@ def _named(
 
 
 def _in_other_clusters(
-    clients: Clients, snapshot: Snapshot, changed: Mapping[str, Action]
+    clients: Clients, caller: Caller, snapshot: Snapshot, changed: Mapping[str, Action]
 ) -> Iterator[tuple[str, str]]:
     """The services of the clusters that runbook.toml names beside the environment's own."""
-    names, client = snapshot.environment.names, clients("ecs")
-    listed: tuple[str, ...] | ReadFailure = ()
-    if "*" in names.clusters:
-        listed = attempt("the region's clusters", "ecs:ListClusters", lambda: ecs.list_clusters(client))
-    if isinstance(listed, ReadFailure):
-        yield "", f"Not looked at, so that services of other clusters are not all named: {listed.sentence}"
-        listed = ()
-    for cluster in sorted({*names.clusters, *listed} - {"*", names.cluster}):
-        answer = attempt(
-            f"the services of cluster {cluster}", "ecs:DescribeServices", partial(_services_of, client, cluster)
-        )
-        if isinstance(answer, ReadFailure) or answer is None:
-            why = f"there is no cluster {cluster}." if answer is None else answer.sentence
-            yield "", f"Not looked at, so that no service of cluster {cluster} is named: {why}"
-            continue
-        for service, definition in answer:
+    names = snapshot.environment.names
+    with ThreadPoolExecutor(PARALLEL, "clusters") as pool:
+        gatherer = Gatherer(pool, clients, snapshot.environment, caller)
+        clusters = other_clusters.read_services(gatherer, snapshot)
+    for gap in gatherer.gaps[other_clusters.FIELD]:
+        yield "", f"Not looked at, so that services of other clusters are not all named: {gap.sentence}"
+    for cluster in clusters:
+        for service in cluster.services:
+            definition = cluster.task_definitions.get(service.task_definition_arn)
+            if definition is None:
+                continue
             # What ECS deploys takes a command, what CodeDeploy does a sentence.
-            way = remedies.start_tasks(names.model_copy(update={"cluster": cluster}), service).command
+            way = remedies.start_tasks(names.model_copy(update={"cluster": cluster.name}), service).command
             how = f"others are started. {way}" if is_sentence(way) else f"it is redeployed: {way}"
-            yield from _named(snapshot, changed, f"service {service.name} of cluster {cluster}", definition, how)
-
-
-def _services_of(client: ECSClient, cluster: str) -> list[tuple[Service, TaskDefinition]] | None:
-    """A cluster's services, each with its task definition; None where there is no such cluster."""
-    found = ecs.list_service_names(client, cluster)
-    if found is None:
-        return None
-    services = [
-        each
-        for batch in ecs.batches(found, ecs.SERVICES_A_CALL)
-        for each in ecs.describe_services(client, cluster, batch)
-    ]
-    arns = {service.task_definition_arn for service in services} - {""}
-    revisions = {arn: definitions.describe_task_definition(client, arn) for arn in sorted(arns)}
-    return [(each, revisions[each.task_definition_arn]) for each in services if each.task_definition_arn]
+            yield from _named(snapshot, changed, f"service {service.name} of cluster {cluster.name}", definition, how)
 
 
 def _how(kind: str, consumer: ManagedConsumer, names: Names) -> str:
