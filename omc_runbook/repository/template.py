@@ -96,11 +96,8 @@ def advise_folder(repository: Path) -> str:
 
 def find_conflict(name: str, text: str) -> str:
     """Why a file cannot be edited before a merge conflict in it is resolved, as a sentence; "" without one."""
-    mark = _CONFLICT.search(text)
-    if mark is None:
-        return ""
-    line = text.count("\n", 0, mark.start()) + 1
-    return f"{name} has an unresolved merge conflict at line {line}: resolve it, then run again."
+    lines = conflict_lines(text)
+    return f"{name} has an unresolved merge conflict at line {lines[0]}: resolve it, then run again." if lines else ""
 
 
 def conflict_lines(text: str) -> tuple[int, ...]:

@@ -218,6 +218,14 @@ def test_a_comment_after_a_tab_is_repaired_with_the_colon_of_its_line(platform: 
     assert plan_file(platform).is_empty
 
 
+def test_a_ruler_in_a_value_is_no_merge_conflict(platform: Platform) -> None:
+    """Nothing keeps such a file from being mended."""
+    put(SENTRY_RELEASE="'one\n=======\nthree'")(platform)
+    swap("\nSECRET_KEY=", "\nSECRET_KEY: ")(platform)
+    assert write_file(plan_file(platform)).wrote
+    assert values(platform)["SENTRY_RELEASE"] == "one\n=======\nthree"
+
+
 def test_what_is_begun_in_a_line_that_cannot_be_read_is_left_to_whoever_wrote_it(platform: Platform) -> None:
     """No other value is made for it; and with a quote that is not closed nothing is written at all."""
     swap("\nSECRET_KEY=", "\nSECRET_KEY ")(platform)
