@@ -74,6 +74,10 @@ def find_settings_classes(repository: Path) -> tuple[SettingsClass, ...]:
 
 def find_settings_outside(repository: Path, folder: str) -> tuple[SettingsClass, ...]:
     """The classes of settings that are instantiated, and whose files are not in a folder of the checkout."""
+    files = (file for file in code_files(repository) if not file.is_relative_to(repository / folder))
+    # To parse the code of a large checkout takes seconds.
+    if not any(_LIKE_ROOT in read_text(file) for file in files):
+        return ()
     read = _read(repository)
     return tuple(each for each in read.outer if read.is_instantiated(each) and not each.folder.is_relative_to(folder))
 
@@ -85,15 +89,10 @@ def _read(repository: Path) -> _Classes:
         if (tree := parse_python(read_text(file)))
     ]
     nodes = [(file, node) for file, tree in trees for node in ast.walk(tree)]
-    renamed = [
-        (alias.name, alias.asname)
-        for _, node in nodes
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-        if alias.asname
-    ]
+    imports = [alias for _, node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names]
+    renamed = [(alias.name, alias.asname) for alias in imports if alias.asname]
     called = {last_name(node.func) for _, node in nodes if isinstance(node, ast.Call)}
-    classes = _derived(trees, renamed)
+    classes = _derived(trees, renamed, {alias.asname or alias.name for alias in imports})
     names = {each: _all_names({each.name}, renamed) for each in classes}
 
     def is_used(each: SettingsClass) -> bool:
@@ -114,8 +113,13 @@ def is_base(found: Collection[SettingsClass]) -> bool:
     return bool(others) and all(first.name in each.bases for each in others)
 
 
-def _derived(trees: Sequence[tuple[str, ast.Module]], renamed: Collection[tuple[str, str]]) -> list[SettingsClass]:
-    """The classes that derive from BaseSettings, or else from another package's class that is called like settings."""
+def _derived(
+    trees: Sequence[tuple[str, ast.Module]], renamed: Collection[tuple[str, str]], imported: Collection[str]
+) -> list[SettingsClass]:
+    """The classes that derive from BaseSettings, or else from another package's class that is called like settings.
+
+    `renamed` and `imported` have the names that imports change, and all that they give.
+    """
     originals = {new: old for old, new in renamed}
     classes = [
         SettingsClass(
@@ -128,14 +132,7 @@ def _derived(trees: Sequence[tuple[str, ast.Module]], renamed: Collection[tuple[
         for node in tree.body
         if isinstance(node, ast.ClassDef)
     ]
-    imported = {
-        alias.asname or alias.name
-        for _, tree in trees
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    elsewhere = {base for each in classes for base in each.bases if base.endswith(_LIKE_ROOT)} & imported
+    elsewhere = {base for each in classes for base in each.bases if base.endswith(_LIKE_ROOT) and base in imported}
     for roots in ({_ROOT}, elsewhere - {each.name for each in classes}):
         while (names := _all_names(roots | {each.name for each in classes if roots & each.bases}, renamed)) != roots:
             roots = names
