@@ -22,7 +22,7 @@ from omc_runbook.terraform.hcl_template import fields_of, fits, interpolations, 
 from omc_runbook.terraform.task_definitions import named_after
 from omc_runbook.terraform.texts import resolve
 
-OF_ARNS = (
+_OF_ARNS = (
     reference.wrong_account,
     reference.wrong_partition,
     reference.other_environment,
@@ -31,10 +31,10 @@ OF_ARNS = (
     reference.partial_arn,
 )
 """The checks of the secret that a valueFrom names."""
-JUDGES = (
+_CHECKS = (
     reference.arn_malformed,
     reference.bare_name,
-    *OF_ARNS,
+    *_OF_ARNS,
     reference.whole_json,
     reference.previous_pinned,
     reference.version_pinned,
@@ -46,8 +46,8 @@ JUDGES = (
 _SECRET_NAME = 6
 """The field of an ARN that has the secret's name."""
 
-LOOPS = ("for", "object-for")
-"""The kinds of expressions that make one entry of many."""
+_LOOPS = ("for", "object-for")
+"""The kinds of expressions that make many references of one."""
 
 Location = tuple[str, str]
 """A container and a variable."""
@@ -76,7 +76,7 @@ def declared_faults(snapshot: Snapshot) -> Mapping[Location, DeclaredFault]:
     subjects = {demand.subject: (demand.container.name, demand.variable) for demand in all_demands(following)}
     arn = snapshot.secret.arn if snapshot.secret else f"the ARN of {snapshot.secret_name}"
     faults: dict[Location, DeclaredFault] = {}
-    for check in JUDGES:
+    for check in _CHECKS:
         unread = ALL_OR_NOTHING.intersection(check.needs).intersection(snapshot.gaps)
         if unread or (snapshot.secret is None and "secret" in check.needs):
             continue
@@ -85,7 +85,7 @@ def declared_faults(snapshot: Snapshot) -> Mapping[Location, DeclaredFault]:
             location = subjects[answer.subject]
             if isinstance(answer, Evidence) and answer.subject not in known and location in declared:
                 variable, _ = declared[location]
-                shared = _head(variable.value_from)[2:-1] if check in OF_ARNS else ""
+                shared = _head(variable.value_from)[2:-1] if check in _OF_ARNS else ""
                 hand = f"Let {shared} be {arn} for {snapshot.environment.name}" if shared else answer.remedy.command
                 fault = DeclaredFault(_place(variable.element), " ".join(answer.facts[1:]), Remedy(hand), shared)
                 faults.setdefault(location, fault)
@@ -97,7 +97,7 @@ def _of_loops(
 ) -> Iterator[tuple[Location, DeclaredFault]]:
     """The faults that all references of one for expression have, so that it is the expression's."""
     for container in locations.containers:
-        loops = {each.list.position: each.list for each in container.references if each.list.kind in LOOPS}
+        loops = {each.list.position: each.list for each in container.references if each.list.kind in _LOOPS}
         for loop in loops.values():
             own = [(container.name, each.variable) for each in container.references if each.list is loop]
             alone = [faults[each] for each in own if each in faults and not faults[each].shared]
@@ -136,19 +136,22 @@ def _with(definition: TaskDefinition, declared: Mapping[Location, Injection | No
     return replace(definition, containers=tuple(map(own, definition.containers)))
 
 
-def _misled(snapshot: Snapshot) -> Iterator[tuple[Location, str]]:
+@once
+def _of_others(snapshot: Snapshot) -> Mapping[Location, str]:
     """The containers and variables that Terraform's files give another environment's secret, with its name."""
     others = reference.secrets_of_others(snapshot)
     # Files that name no environment may all be another's.
     known = snapshot.declared if snapshot.declared and not snapshot.declared.assumptions else None
     declared = {each.family.value: each for each in (known.services if known else ()) if each.family}
+    found: dict[Location, str] = {}
     for service in snapshot.services:
         definition = snapshot.definition(service.task_definition_arn)
-        found = declared.get(definition.family) if definition else None
-        names = {each.variable: each.secret for each in found.variables if each.secret in others} if found else {}
+        means = declared.get(definition.family) if definition else None
+        names = {each.variable: each.secret for each in means.variables if each.secret in others} if means else {}
         for container, injection in definition.injections if definition else ():
             if injection.variable in names:
-                yield (container.name, injection.variable), names[injection.variable]
+                found[container.name, injection.variable] = names[injection.variable]
+    return found
 
 
 def _declared(locations: VariableLocations) -> Iterator[tuple[Location, tuple[ContainerVariable, Injection]]]:
@@ -168,21 +171,21 @@ def _declared(locations: VariableLocations) -> Iterator[tuple[Location, tuple[Co
 def _texts(locations: VariableLocations, container: TerraformContainer) -> list[tuple[str, ContainerVariable]]:
     """The references of a container as an apply would have them, "" for what is not known.
 
-    None of a container that is another environment's, by all of its references and by no folder's name.
+    There are none where all name another environment's secret, and the folder is not known to be this environment's.
     """
     snapshot, name = locations.snapshot, container.name
     demands = (each for each in all_demands(snapshot) if each.in_force and each.container.name == name)
     in_force = {demand.variable: demand.reference for demand in demands}
-    misled, others = dict(_misled(snapshot)), tuple(reference.secrets_of_others(snapshot))
+    of_others, others = _of_others(snapshot), tuple(reference.secrets_of_others(snapshot))
     arns, texts = _arns(container, in_force), list[tuple[str, ContainerVariable]]()
     for each in container.references:
         now, head, written = in_force.get(each.variable), _head(each.value_from), each.value_from
         if (arn := _followed(head, each, container)).startswith("arn:"):
             written = written.replace(head, arn, 1)
-        other = misled.get((name, each.variable), "")
+        other = of_others.get((name, each.variable), "")
         own = {head: f"{now.secret_arn.rpartition(':')[0]}:{other}"} if now and other else {}
         texts.append((_filled(written, now, arns | own, others), each))
-    is_ours = bool(misled) or bool(named_after(container.root, {snapshot.environment.name}))
+    is_ours = bool(of_others) or bool(named_after(container.root, {snapshot.environment.name}))
     names = [parse(text).secret_name for text, _ in texts]
     are_theirs = all(any(is_secret_name(other, each) for other in others) for each in names)
     return texts if is_ours or not are_theirs else []
