@@ -65,7 +65,8 @@ class Evidence:
     hindered_by: tuple[Hinders, ...] | None = None
     """Set where the facts leave fewer causes than the check has."""
     stems_from: frozenset[str] = frozenset()
-    """Keys or references of which an error that keeps new tasks from running is its cause, where there is one."""
+    """Keys, references, roles or the like, of which an error that keeps new tasks from running, or another finding of
+    the drift in a checkout, is its cause, where there is one."""
 
 
 @dataclass(frozen=True)

@@ -278,7 +278,7 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
             gaps = [gap.sentence for field in ("writes", "reads") for gap in snapshot.gaps.get(field, ())]
             if cut := snapshot.writes_since:
                 gaps.append(
-                    f"LookupEvents: of many such calls in the account, those before {cut:%Y-%m-%d} were not read."
+                    f"LookupEvents: the account has more such calls, and those before {cut:%Y-%m-%d} were not read."
                 )
             yield Uncertain(service.name, (doubt, *dict.fromkeys(gaps)))
 

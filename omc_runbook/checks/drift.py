@@ -185,7 +185,7 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Evidence(row.variable, tuple(facts), next(iter(faults.values())).remedy)
         elif unread := _unread(snapshot, row):
             former = row.renamed[unread]
-            facts.append(f"Settings reads {former}, and no {row.variable}.")
+            facts.append(f"Settings reads {former}, not {row.variable}.")
             source = source_of(snapshot, container=unread, variable=row.variable)
             remedy = source.rename(snapshot.environment.names, row.variable, former)
             yield Evidence(row.variable, tuple(facts), remedy)
@@ -272,7 +272,7 @@ def _without_prefix(snapshot: Snapshot) -> Iterator[Evidence]:
         facts = (
             f"{settings.name} in {settings.path} has env_prefix {settings.env_prefix}, and no variable that containers"
             " get begins with it.",
-            f"It reads {names[name]} and not {name}, and so of {len(names)} variables in all.",
+            f"It reads {names[name]}, not {name}: {len(names)} variables in all.",
         )
         hand = f"Remove env_prefix from {settings.name} in {settings.path}, or give each variable that prefix."
         yield Evidence(f"env_prefix {settings.env_prefix}", facts, Remedy(hand))
@@ -454,7 +454,7 @@ def _unread(snapshot: Snapshot, row: VariableDrift) -> str:
 def _otherwise(row: VariableDrift, container: str) -> str:
     """How the revision in force of a container has a variable that Terraform's files give it otherwise."""
     if container in row.renamed:
-        return f"gives it that as {row.renamed[container]}"
+        return f"calls it {row.renamed[container]}"
     return "does not" if container in row.ahead else f"takes it from {row.defined[container]}"
 
 

@@ -63,7 +63,7 @@ class VariableDrift:
     ahead: tuple[str, ...] = ()
     """Containers that get it with Terraform's next apply."""
     renamed: Mapping[str, str] = field(default_factory=dict)
-    """By container of these two the variable that has its key instead: that of the files, or that in force."""
+    """For these containers, by name, the variable under which its key is instead: in the files, or in force."""
 
     @property
     def is_injected(self) -> bool:

@@ -403,7 +403,7 @@ def _explained(path: Path | None) -> Iterator[None]:
         field_name = "".join(re.findall(r'field "(\w+)"', str(error)))
         raise UsageError(
             f"{_variable_of((field_name,), is_parent=True)} is invalid: {field_name} is not JSON, such as"
-            ' ["one", "two"] for a list.'
+            ' ["one", "two"] for a list or {"name": "value"} for a table.'
         ) from None
 
 

@@ -54,7 +54,7 @@ REFERENCE = re.compile(
     r"(?i)\Aarn:aws[\w-]*:(?:secretsmanager|ssm):|\A(?:op|vault|secretsmanager|ssm|awssm|gcpsm|sm|akv)://\S"
     r"|\A\{\{resolve:|\A@Microsoft\.KeyVault\(|\Aprojects/[\w-]+/secrets/|\Avault:[\w.-]+/[\w./-]+|\Aref\+\w+://\S"
 )
-"""Where a value is in a secret manager, for whose own program only it stands for that value."""
+"""Where a value is in a secret manager: only that manager's own program puts the value in its place."""
 
 SETTING = re.compile(
     r"""(?ix) \A \s* (?:

@@ -134,7 +134,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         values = {name: reveal(entry.value) for name, entry in new_values.items()} | dict.fromkeys(emptied, "")
         text = dotenv_edit.set_values(text, values, is_secret=True)
         text = dotenv_edit.set_values(text, dict.fromkeys(_values_before_comments(text), ""))
-        names = misread_names(workstation) - _with_comments_after_colons(workstation) if before is not None else ()
+        names = misread_names(workstation) - _misread_for_colon(workstation) if before is not None else ()
         former, text = text, dotenv_edit.replace_odd_blanks(text, names)
         mends += ("A space replaces the tab or other blank before a comment.",) if before and text != former else ()
         text = dotenv_edit.comment_out(text, _names_to_comment_out(workstation, text, emptied, added_names))
@@ -321,8 +321,8 @@ def _values_before_comments(text: str) -> tuple[str, ...]:
     return tuple(part.name for part in parts if COMMENT.match("".join(spelling_of(part)[1:])))
 
 
-def _with_comments_after_colons(workstation: Workstation) -> frozenset[str]:
-    """Variables that were misread for their colon alone, which is repaired by now."""
+def _misread_for_colon(workstation: Workstation) -> frozenset[str]:
+    """Variables that were misread only for their colon, which is repaired by now."""
     bindings = workstation.dotenv.bindings if workstation.dotenv else ()
     return frozenset(each.name for each in bindings if each.separator == ":" and not each.has_text_after_hash)
 

@@ -241,7 +241,7 @@ def test_a_variable_that_only_terraform_renames_is_one_cause(platform: Platform)
     platform.edit(platform.main_tf, '"SMTP_USER"', RENAMED)
     (finding,) = problems(platform)
     assert (finding.check, finding.subject) == ("terraform-ahead", "SMTP_USERNAME")
-    assert finding.evidence[0].endswith("its revision in force gives it that as SMTP_USER.")
+    assert finding.evidence[0].endswith("its revision in force calls it SMTP_USER.")
     assert finding.remedy.command.startswith(f'In {FILE} set name = "SMTP_USER" instead of {RENAMED} in secrets')
 
 
@@ -258,7 +258,7 @@ def test_a_variable_that_terraform_renames_in_another_service_is_named_back(plat
     snapshot = snapshots.with_container(snapshot, "worker", lambda old: replace(old, secrets=secrets))
     (finding,) = (each for each in diagnose(snapshot) if each.is_problem)
     assert (finding.check, finding.subject) == ("terraform-ahead", "APP_SECRET_KEY")
-    assert finding.evidence[-1] == "Settings reads SECRET_KEY, and no APP_SECRET_KEY."
+    assert finding.evidence[-1] == "Settings reads SECRET_KEY, not APP_SECRET_KEY."
     assert 'set name = "SECRET_KEY" instead of "APP_SECRET_KEY"' in finding.remedy.command
 
 

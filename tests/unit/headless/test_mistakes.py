@@ -202,11 +202,13 @@ def test_a_path_is_repeated(capsys: pytest.CaptureFixture[str]) -> None:
         ({"omc_region": "Sydney"}, "omc_region is invalid: region must be an AWS region"),
         (
             {"OMC_ENVIRONMENTS": SLIP},
-            'OMC_ENVIRONMENTS is invalid: environments is not JSON, such as ["one", "two"] for a list.',
+            'OMC_ENVIRONMENTS is invalid: environments is not JSON, such as ["one", "two"] for a list'
+            ' or {"name": "value"} for a table.',
         ),
         (
             {"OMC_NOTIFY__FINDINGS": "env:HOOK"},
-            'OMC_NOTIFY__FINDINGS is invalid: notify is not JSON, such as ["one", "two"] for a list.',
+            'OMC_NOTIFY__FINDINGS is invalid: notify is not JSON, such as ["one", "two"] for a list'
+            ' or {"name": "value"} for a table.',
         ),
         ({"OMC_ENVIRONMENTS__STAGING__ACCOUNT_ID": "1"}, "OMC_ENVIRONMENTS__STAGING__ACCOUNT_ID is invalid: "),
         ({"OMC_KEYS": '{"NEW_KEY": 3}'}, "OMC_KEYS is invalid: keys.NEW_KEY must be a table."),
