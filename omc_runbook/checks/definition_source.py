@@ -29,7 +29,7 @@ class DefinitionSource:
     """The secret's ARN, as its references have it."""
 
     def register(self, names: Names, instead: str, variable: str = "", arn: str = "") -> Remedy:
-        """Correct a reference and register a new revision; `arn` is what var.secrets_arn has to be."""
+        """Correct a reference and register a new revision; `arn` is what the secret's ARN in it has to be."""
         of = f" of {variable}" if variable else ""
         base, where = self.base, ""
         if arn:

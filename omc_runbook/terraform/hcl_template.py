@@ -72,16 +72,12 @@ def split_value_from(text: str) -> tuple[str, str, str]:
 
     The ARN may be an interpolation, as in ${var.secrets_arn}:KEY::, or a literal that has interpolations.
     """
-    plain = _hide(text)
-    fields = plain.split(":")
-    whole = len(plain) > 0 and text.startswith("${") and next(interpolations(text))[1] == len(fields[0])
+    fields = fields_of(text)
+    whole = [*interpolations(fields[0])] == [(0, len(fields[0]))]
     before = 7 if fields[0] == "arn" and fields[2:3] == ["secretsmanager"] else 1 if whole else 0
-    if not before or len(fields) != before + 3:
+    if not before or len(fields) != before + 3 or not fields[before] or not is_literal(fields[before]):
         return "", "", ""
-    start = len(":".join(fields[:before])) + 1
-    end = start + len(fields[before])
-    key = text[start:end]
-    return (text[: start - 1], key, text[end:]) if key and is_literal(key) else ("", "", "")
+    return ":".join(fields[:before]), fields[before], ":".join(["", *fields[before + 1 :]])
 
 
 def expression_of(text: str, file: SourceFile, position: int) -> Node:
