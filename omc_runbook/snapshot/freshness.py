@@ -311,13 +311,8 @@ def _reads_of(snapshot: Snapshot, task: Task) -> list[Event]:
 
     The application's own calls are the task role's, in a session of the same name.
     """
-    revision = snapshot.definition(task.task_definition_arn)
+    session, revision = f"/{task.id}", snapshot.definition(task.task_definition_arn)
     has_two = revision and revision.task_role_arn != revision.execution_role_arn
-    application = f"/{role_name(revision.task_role_arn)}/{task.id}" if revision and has_two else None
-    return [
-        event
-        for event in snapshot.reads or ()
-        if event.principal.endswith(f"/{task.id}")
-        and not event.error
-        and not (application and event.principal.endswith(application))
-    ]
+    application = f"/{role_name(revision.task_role_arn)}{session}" if revision and has_two else None
+    own = [event for event in snapshot.reads or () if event.principal.endswith(session) and not event.error]
+    return [event for event in own if not (application and event.principal.endswith(application))]
