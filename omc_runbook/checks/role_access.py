@@ -296,25 +296,25 @@ class Exchange:
 
 
 def exchange_of(snapshot: Snapshot, role_arn: str, services: Collection[str]) -> Exchange | None:
-    """The exchange of which a role lacks a permission; None where nothing shows one.
+    """The exchange because of which a role lacks a permission; None where nothing shows one.
 
-    An earlier revision of the family shows it, or the environment's names of both roles.
+    What shows it is an earlier revision of the family, or the environment's names of both roles.
     """
     names = snapshot.environment.names
     for service in (each for each in snapshot.consumers if each.name in services):
         for revision in snapshot.revisions(service):
             pair = (revision.execution_role_arn, revision.task_role_arn)
-            if role_arn not in pair or not all(pair):
+            if role_arn not in pair or not all(pair) or pair[0] == pair[1]:
                 continue
             former = (
                 f"{each.label} names them the other way round"
                 for each in snapshot.task_definitions.values()
-                if (each.task_role_arn, each.execution_role_arn) == pair != (role_arn, role_arn)
+                if (each.task_role_arn, each.execution_role_arn) == pair
                 and each.family == revision.family
                 and each.revision < revision.revision
             )
             execution, task = map(iam.role_name, pair)
-            is_named = (task, execution) == (names.execution_role, names.task_role) and task != execution
+            is_named = (task, execution) == (names.execution_role, names.task_role)
             if why := f"{task} is the environment's execution role" if is_named else next(former, ""):
                 fact = f"DescribeTaskDefinition: {revision.label} has executionRoleArn {execution}, taskRoleArn {task}"
                 way = f"In {revision.label}, exchange executionRoleArn and taskRoleArn, and deploy a new revision."
