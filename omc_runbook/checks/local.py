@@ -206,7 +206,7 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "url-chars",
     looks_like=("dotenv-other-value",),
     ruled_out_by="no value that becomes a part of a URL has a character that ends its part",
-    because_of=("duplicate-variable",),
+    because_of=("duplicate-variable", "placeholder"),
     per_subject=True,
 )
 def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:

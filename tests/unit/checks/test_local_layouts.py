@@ -93,3 +93,12 @@ def test_a_name_in_lower_case_is_a_remark_where_settings_alone_read_it(desk: Pat
     assert found(look(desk, text)) == []
     (desk / "compose.yaml").write_text("services:\n  app:\n    image: x\n    env_file: .env\n")
     assert ("lowercase", "secret_key", "error") in found(look(desk, text))
+
+
+def test_a_bad_copy_that_would_break_a_url_is_one_cause(desk: Path) -> None:
+    """It is escaped, and Settings put it into the URL as it is."""
+    url = "    mail_password: SecretStr\n\n    @property\n    def mail(self) -> str:\n"
+    url += '        return f"smtp://me:{self.mail_password.get_secret_value()}@mail.example.com"\n'
+    (desk / "app/config.py").write_text(SETTINGS.replace("    db: Database\n", f"    db: Database\n{url}"))
+    text = f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\nMAIL_PASSWORD={PASSWORD}%40{PASSWORD}\n"
+    assert found(look(desk, text)) == [("placeholder", "MAIL_PASSWORD", "error")]
