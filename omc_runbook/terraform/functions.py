@@ -23,7 +23,7 @@ _VERB = re.compile(r"%(?P<flags>[-+ 0]*\d{0,3}(?:\.\d{1,2})?)(?:\[(?P<at>\d+)\])
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d{1,2})?")
 """A text that Terraform takes for a number; one with a longer exponent is left open."""
 _LONGEST_RANGE = 1_024
-"""As many numbers Terraform's range() gives at most."""
+"""How many numbers Terraform's range() gives at most."""
 
 Function = Callable[..., Any]
 
