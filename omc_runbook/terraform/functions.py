@@ -295,7 +295,7 @@ _FUNCTIONS: Mapping[str, Function] = {
     "formatlist": _formatlist,
     "index": lambda entries, entry: next(at for at, each in enumerate(entries) if is_same(each, entry)),
     "join": lambda separator, *lists: separator.join(as_text(each) for entries in lists for each in entries),
-    "jsondecode": json.loads,
+    "jsondecode": lambda text: json.loads(text, parse_float=as_number),
     "yamldecode": lambda text: TerraformYaml(text).get_single_data(),
     "keys": lambda table: sorted(table),
     "length": len,

@@ -6,9 +6,15 @@ import re
 
 import yaml
 
+from omc_runbook.terraform.marks import unknown
+
 
 class TerraformYaml(yaml.SafeLoader):
     """A loader to which 010 is ten, 12:30 a text, and yes is true."""
+
+
+def _number(value: float) -> float:
+    return int(value) if value.is_integer() else value
 
 
 TerraformYaml.yaml_implicit_resolvers = {}
@@ -17,14 +23,14 @@ _TRUE, _FALSE = ("y", "yes", "on", "true"), ("n", "no", "off", "false")
 for _tag, _form, _construct in (
     ("null", "~|null|Null|NULL|", None),
     ("merge", "<<", None),
-    ("timestamp", r"\d{4}-\d\d?-\d\d?(?:[Tt \t].*)?", None),
+    ("timestamp", r"\d{4}-\d\d?-\d\d?(?:[Tt \t].*)?", lambda *_: unknown("a date in YAML is not followed")),
     (
         "bool",
         "|".join(form for word in (*_TRUE, *_FALSE) for form in (word, word.title(), word.upper())),
         lambda _, node: node.value.lower() in _TRUE,
     ),
     ("int", r"[-+]?\d+|0x[\dA-Fa-f]+|0o[0-7]+", lambda _, node: int(node.value, _BASES.get(node.value[:2], 10))),
-    ("float", r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?", lambda _, node: float(node.value)),
+    ("float", r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?", lambda _, node: _number(float(node.value))),
 ):
     TerraformYaml.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_form})\\Z"), None)
     if _construct:

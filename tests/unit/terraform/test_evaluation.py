@@ -120,6 +120,7 @@ def test_an_attribute_after_an_apply_stays_within_its_text(tmp_path: Path) -> No
         ('sha256("x")', "sha256() in main.tf"),
         ("1 / 0", "an expression in main.tf:23 could not be evaluated"),
         ("range(100000000)", "range() in main.tf:23 is not followed"),
+        ('yamldecode("2026-01-01")', "a date in YAML is not followed"),
         ('yamldecode("a: [")', "yamldecode() in main.tf:23 is not followed"),
         ('"%{ if true }x"', "a template in main.tf has directives that are not followed"),
         ('"%{ if var.unset == 1 }x%{ endif }"', "variable unset has no value in the checkout"),

@@ -55,6 +55,8 @@ KNOWN = (
     '"a${jsonencode("b\\"c")}: ${jsonencode(["d"])}"',
     '<<EOT\n{"a": "x\\"y\\n", "b": $${c} %%{d}}\nEOT\n',
     'jsondecode(<<EOT\n{"a": "x\\"y\\n", "b": ${jsonencode("v")}}\nEOT\n)',
+    'jsondecode("[1.0, 1e2]") == [1, 100]',
+    'contains([1, 2], yamldecode("2.0"))',
     'yamldecode("a: 010\\nb: 12:30\\nc: 1_000\\nd: 0o17\\ne: yes\\nf: 1.5\\ng: 0777\\nh: ~\\ni: =\\nj: [n, +5]\\n")',
 )
 """What once came out otherwise."""
