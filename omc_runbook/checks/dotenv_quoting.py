@@ -29,8 +29,8 @@ DIFFERENCES = {
 }
 """Why readers differ on a value, by whether it is in quotes, and what to write instead."""
 BRACES = (
-    "To insert another variable, write ${NAME} or ${NAME:-default}, which both read alike. A literal ${…} has to"
-    " change: python-dotenv expands it in any quotes."
+    "To insert another variable, write ${NAME} or ${NAME:-default}, which Docker Compose and python-dotenv read alike."
+    " A literal ${…} has to change: python-dotenv expands it in any quotes."
 )
 NAMED = re.compile(r"(?<![\\$])\$[A-Za-z_]")
 REFER = "To insert another variable, write ${NAME} below that one's line. For a literal $, use single quotes."
