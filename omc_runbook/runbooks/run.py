@@ -65,10 +65,9 @@ WAIT = "A change of this environment is under way: wait until it has ended, then
 on_look: ContextVar[Callable[[Snapshot], object]] = ContextVar("on_look", default=lambda snapshot: None)
 """Called with each snapshot that a run takes."""
 LEFT_OUT: Mapping[str, frozenset[Part]] = {
-    # What changes values names the services of other clusters by itself.
-    **dict.fromkeys(("add_key", "restore", "rotate", "update"), frozenset({"policies", "roles", "other clusters"})),
-    "audit": frozenset({"roles", "other clusters"}),
-    "create": frozenset({"policies", "roles", "tasks", "trail", "absent content", "other clusters"}),
+    **dict.fromkeys(("add_key", "restore", "rotate", "update"), frozenset({"policies", "roles"})),
+    "audit": frozenset({"roles"}),
+    "create": frozenset({"policies", "roles", "tasks", "trail", "absent content"}),
 }
 """What the looks of a runbook leave out, as its policy does: nothing that it says depends on that.
 

@@ -19,7 +19,7 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
 
     It costs nothing where runbook.toml names no other cluster.
     """
-    if not gatherer.names.clusters or "other clusters" in snapshot.left_out or snapshot.secret is None:
+    if not gatherer.names.clusters or snapshot.secret is None:
         return snapshot
     found = read_services(gatherer, snapshot)
     snapshot = replace(snapshot, other_clusters=found)

@@ -35,9 +35,8 @@ from omc_runbook.workstation.workstation import Workstation
 if TYPE_CHECKING:
     from omc_runbook.terraform.declared import DeclaredEnvironment
 
-Part = Literal["policies", "roles", "tasks", "trail", "absent content", "other clusters"]
-"""What a look can leave out: the policies of secret and key, what the execution roles may do, the tasks, CloudTrail,
-and the other clusters that runbook.toml names.
+Part = Literal["policies", "roles", "tasks", "trail", "absent content"]
+"""What a look can leave out: the policies of secret and key, what the execution roles may do, the tasks, CloudTrail.
 
 Without "absent content", versions and value are asked for while it is not known whether there is a secret.
 """

@@ -169,26 +169,6 @@ def test_no_call_is_made_that_the_policy_leaves_out(desk: Desk, runbook: str) ->
     assert refused_calls(desk, person) == set()
 
 
-def test_other_clusters_that_runbook_toml_names_may_be_read(desk: Desk) -> None:
-    """Their services and, for verify, the tasks of those that have the secret."""
-    ecs = client(desk.sandbox, "ecs")
-    (worker,) = ecs.describe_services(cluster="ohmycoins-staging", services=["worker"])["services"]
-    like_it = {name: worker[name] for name in ("taskDefinition", "launchType", "networkConfiguration")}
-    ecs.create_cluster(clusterName="tools")
-    ecs.create_service(cluster="tools", serviceName="reports", desiredCount=1, **like_it)
-    (desk.work / "runbook.toml").write_text('clusters = ["*"]\n')
-    try:
-        for runbook, *words in (("verify",), ("rotate", "keys=SECRET_KEY")):
-            person = caller(desk.sandbox, json.dumps(policy_of(desk, runbook, "--no-apply")))
-            done = desk.call([str(COMMAND), "run", runbook, "environment=staging", *words], **person)
-            assert done.returncode == 0 and "services of other clusters" not in done.stdout, done.stdout
-            of_ecs = {"ListClusters", "ListServices", "DescribeServices", "ListTasks", "DescribeTasks"}
-            assert not of_ecs & refused_calls(desk, person)
-    finally:
-        ecs.delete_service(cluster="tools", service="reports", force=True)
-        ecs.delete_cluster(cluster="tools")
-
-
 def test_where_tasks_fail_what_was_left_out_is_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A change's look then says why, as far as it may."""
     sign_in(desk.sandbox, monkeypatch)
@@ -261,3 +241,23 @@ def test_the_topics_of_runbook_toml_may_be_published_to(desk: Desk) -> None:
         done = desk.call(run, **caller(desk.sandbox, json.dumps(document)))
         assert done.returncode == 1
         assert ("sns:Publish" not in done.stdout) == is_told, done.stdout
+
+
+def test_other_clusters_that_runbook_toml_names_may_be_read(desk: Desk) -> None:
+    """Their services and, for verify, the tasks of those that have the secret."""
+    ecs = client(desk.sandbox, "ecs")
+    (worker,) = ecs.describe_services(cluster="ohmycoins-staging", services=["worker"])["services"]
+    like_it = {name: worker[name] for name in ("taskDefinition", "launchType", "networkConfiguration")}
+    ecs.create_cluster(clusterName="tools")
+    ecs.create_service(cluster="tools", serviceName="reports", desiredCount=1, **like_it)
+    (desk.work / "runbook.toml").write_text('clusters = ["*"]\n')
+    try:
+        for runbook, *words in (("verify",), ("rotate", "keys=SECRET_KEY")):
+            person = caller(desk.sandbox, json.dumps(policy_of(desk, runbook, "--no-apply")))
+            done = desk.call([str(COMMAND), "run", runbook, "environment=staging", *words], **person)
+            assert done.returncode == 0 and "services of other clusters" not in done.stdout, done.stdout
+            of_ecs = {"ListClusters", "ListServices", "DescribeServices", "ListTasks", "DescribeTasks"}
+            assert not of_ecs & refused_calls(desk, person)
+    finally:
+        ecs.delete_service(cluster="tools", service="reports", force=True)
+        ecs.delete_cluster(cluster="tools")
