@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-Fields = Mapping[str, tuple[str, ...]]
+Fields = Mapping[str, tuple[str | bool, ...]]
 """The possible values of an event's fields, by their paths, such as "requestParameters.secretId"; () where the event
 does not have the field."""
 
@@ -42,7 +42,7 @@ def matches_filter(pattern: str, event: Fields) -> bool | None:
 
 def _matches_words(words: Iterable[str], event: Fields) -> bool:
     """Whether terms without a structure are in an event: each alone, with ? any of them, with - none."""
-    values = " ".join(value for values in event.values() for value in values)
+    values = " ".join(_as_text(value) for values in event.values() for value in values)
     found = [(word[:1], word.lstrip("?-").strip('"') in values) for word in words]
     optional = [is_in for sign, is_in in found if sign == "?"]
     required = [is_in is not (sign == "-") for sign, is_in in found if sign != "?"]
@@ -99,7 +99,7 @@ class _Expression:
             raise ValueError(token)
         return self._compare(self._event.get(token[2:]), self._next())
 
-    def _compare(self, values: tuple[str, ...] | None, operator: str) -> bool | None:
+    def _compare(self, values: tuple[str | bool, ...] | None, operator: str) -> bool | None:
         """Whether one of a field's possible values meets a condition, whose other words are read."""
         word = operator.upper()
         if word in ("IS", "NOT"):
@@ -107,7 +107,7 @@ class _Expression:
             if other == "EXISTS":
                 return values is None or not values
             if other in ("NULL", "TRUE", "FALSE"):
-                return values is None or (other.lower() in values)
+                return values is None or other.lower() in map(_as_text, values)
             raise ValueError(other)
         if word == "EXISTS":
             return values is None or bool(values)
@@ -122,7 +122,7 @@ class _Expression:
         wanted = text[1:-1] if text.startswith('"') else text
         if values is None:
             return True
-        is_met = [_is_like(value, wanted) for value in values]
+        is_met = [_is_like(_as_text(value), wanted) for value in values]
         return any(is_met) if operator == "=" else not values or not all(is_met)
 
     def _next(self) -> str:
@@ -165,7 +165,7 @@ def _matches_member(name: str, part: Any, event: Fields, path: str) -> bool | No
     return True if True in answers else None if None in answers else False
 
 
-def _matches_content(content: Any, values: tuple[str, ...] | None) -> bool | None:
+def _matches_content(content: Any, values: tuple[str | bool, ...] | None) -> bool | None:
     """Whether one of a field's possible values is what one entry of a pattern's list says."""
     if isinstance(content, dict):
         [(operator, operand)] = content.items()
@@ -176,27 +176,42 @@ def _matches_content(content: Any, values: tuple[str, ...] | None) -> bool | Non
         if operator == "anything-but":
             return _matches_other(operand, values)
         test = _TESTS.get(operator)
-        return any(test(value, operand) for value in values) if test and isinstance(operand, str) else None
-    return True if values is None else _as_text(content) in values
+        if test is None or not isinstance(operand, str):
+            return None
+        return any(isinstance(value, str) and test(value, operand) for value in values)
+    return True if values is None else any(_is_same(value, content) for value in values)
 
 
-def _matches_other(operand: Any, values: tuple[str, ...]) -> bool | None:
+def _matches_other(operand: Any, values: tuple[str | bool, ...]) -> bool | None:
     """Whether one of the values is none of those that `anything-but` names."""
     if isinstance(operand, dict):
         [(operator, text)] = operand.items()
         test, texts = _TESTS.get(operator), text if isinstance(text, list) else [text]
-        return any(not any(test(value, each) for each in texts) for value in values) if test else None
+        if test is None:
+            return None
+        return any(not isinstance(value, str) or not any(test(value, each) for each in texts) for value in values)
     texts = operand if isinstance(operand, list) else [operand]
-    return any(value not in map(_as_text, texts) for value in values)
+    return any(not any(_is_same(value, each) for each in texts) for value in values)
 
 
-def _as_text(content: Any) -> str:
-    return str(content).lower() if isinstance(content, bool) else str(content)
+def _is_same(value: str | bool, content: Any) -> bool:
+    """Whether a value is a pattern's: the text "true" is not the boolean true."""
+    return type(value) is type(content) and value == content
+
+
+def _as_text(value: str | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _has_wildcards(value: str, pattern: str) -> bool:
+    """Whether a value is a text in which * stands for any characters, and a backslash for what follows it."""
+    parts = re.findall(r"\\[*\\]|.", pattern, re.DOTALL)
+    return bool(re.fullmatch("".join(".*" if part == "*" else re.escape(part[-1]) for part in parts), value, re.DOTALL))
 
 
 _TESTS: Mapping[str, Callable[[str, str], bool]] = {
     "prefix": lambda value, text: value.startswith(text),
     "suffix": lambda value, text: value.endswith(text),
-    "equals-ignore-case": lambda value, text: value.casefold() == text.casefold(),
-    "wildcard": _is_like,
+    "equals-ignore-case": lambda value, text: value.lower() == text.lower(),
+    "wildcard": _has_wildcards,
 }

@@ -72,9 +72,11 @@ def read_event(snapshot: Snapshot) -> Fields:
     """What CloudTrail records of a read of the secret by a role or user, as far as that is known."""
     account = snapshot.account
     known = {name: (value,) for name, value in READ.items()}
+    # Its two booleans are texts in CloudTrail's selectors, but not in an event.
     return known | {
+        "readOnly": (True,),
         "awsRegion": (snapshot.environment.names.region,),
-        "managementEvent": ("true",),
+        "managementEvent": (True,),
         "recipientAccountId": (account,),
         "requestParameters.secretId": tuple(sorted(names_of(snapshot))),
         "errorCode": (),
