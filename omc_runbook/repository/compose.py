@@ -305,7 +305,7 @@ def _service(repository: Path, name: str, body: Mapping[str, Any]) -> ComposeSer
         built=_built(repository, build),
         profiles=tuple(body.get("profiles", ())),
         extends=str(extends.get("file", "")) if isinstance(extends, Mapping) else "",
-        mounts_checkout=any(posixpath.normpath(source) in (".", ".env") for source in body.get("volumes", ())),
+        mounts_checkout=any(posixpath.normpath(source) in (".", ".env") for source in body.get("volumes", {}).values()),
         mounts_secrets=bool(body.get("secrets") or body.get("configs")),
         names=tuple(filter(None, (body.get("container_name"), body.get("hostname"), *_aliases(body)))),
     )

@@ -149,10 +149,14 @@ def _context(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {"context": value}
 
 
-def _sources(value: Any) -> list[str]:
-    entries = value if isinstance(value, list) else []
-    sources = (each.get("source") if isinstance(each, Mapping) else str(each).partition(":")[0] for each in entries)
-    return [source for source in sources if isinstance(source, str) and source]
+def _sources(value: Any) -> dict[str, str]:
+    """The sources of volumes by their targets, of which each has one: the last."""
+    sources = {}
+    for each in value if isinstance(value, list) else []:
+        parts = [each.get("source"), each.get("target")] if isinstance(each, Mapping) else str(each).split(":")
+        if len(parts) > 1 and isinstance(parts[0], str) and parts[0]:
+            sources[str(parts[1]).rstrip("/")] = parts[0]
+    return sources
 
 
 _CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
@@ -163,7 +167,7 @@ _CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
     "image": lambda value: str(value or ""),
     "container_name": lambda value: str(value or ""),
     "hostname": lambda value: str(value or ""),
-    "networks": lambda value: value if isinstance(value, Mapping) else {},
+    "networks": lambda value: {name: each or {} for name, each in value.items()} if isinstance(value, Mapping) else {},
     "extends": lambda value: value,
     "secrets": lambda value: value if isinstance(value, list) else [],
     "configs": lambda value: value if isinstance(value, list) else [],
@@ -178,13 +182,19 @@ def _extend(
     base = body.get("extends")
     if isinstance(base, Mapping) and "file" in base:
         other = read_other(str(base["file"]), str(base.get("service")))
-        return body if other is None else {key: v for key, v in merge(other, body).items() if key != "extends"}
+        return body if other is None else {key: v for key, v in _on_base(other, body).items() if key != "extends"}
     if isinstance(base, Mapping):
         base = base.get("service")
     other = services.get(base) if isinstance(base, str) and base not in visited else None
     if not isinstance(other, dict):
         return body
-    return merge(_extend(other, services, {*visited, str(base)}, read_other), body)
+    return _on_base(_extend(other, services, {*visited, str(base)}, read_other), body)
+
+
+def _on_base(base: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+    """A service merged with the one that it extends; only its own !reset and !override are for the files before."""
+    own = {key: value for key, value in body.items() if isinstance(value, _Reset | _Override)}
+    return merge(merge({}, base), body) | own
 
 
 def read_services(file: SourceFile, tree: Mapping[str, Any], read_other: ServiceReader) -> dict[str, Any]:
@@ -231,8 +241,10 @@ def rebase(body: Any, folder: str) -> Any:
 def _rebase_value(key: str, value: Any, folder: str) -> Any:
     if isinstance(value, _Override):
         return _Override(_rebase_value(key, value.value, folder))
-    if key in ("env_file", "volumes") and isinstance(value, list):
-        return [_rebase_path(each, folder) if key == "env_file" or each.startswith(".") else each for each in value]
+    if key == "env_file" and isinstance(value, list):
+        return [_rebase_path(each, folder) for each in value]
+    if key == "volumes" and isinstance(value, Mapping):
+        return {target: _rebase_path(each, folder) if each.startswith(".") else each for target, each in value.items()}
     if key == "build" and isinstance(value, Mapping) and isinstance(value.get("context"), str):
         return {**value, "context": _rebase_path(value["context"], folder)}
     return value
@@ -257,7 +269,7 @@ def merge(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]
         elif isinstance(value, Mapping):
             merged[key] = merge(old if isinstance(old, Mapping) else {}, value)
         elif isinstance(value, list) and isinstance(old, list):
-            merged[key] = list(dict.fromkeys([*old, *value]))
+            merged[key] = [*old, *(each for each in value if each not in old)]
         else:
             merged[key] = value
     return merged

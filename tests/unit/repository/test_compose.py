@@ -662,3 +662,29 @@ def test_the_files_of_an_include_set_what_it_requires(
     (tmp_path / env_file).write_text("TOKEN=16\n")
     compose = read(tmp_path, f"include:\n  - {entry}\nservices: {{app: {{image: a}}}}\n")
     assert (compose.required, compose.interpolated) == (required, ("TOKEN",))
+
+
+def test_what_an_override_replaces(tmp_path: Path) -> None:
+    """Details in long syntax add up, and a volume replaces the one at its target."""
+    details = "secrets: [{source: a, target: b}], networks: {n: {aliases: [one]}}, volumes: ['.:/app/', './x:/y']"
+    above = "configs: [{source: c}], secrets: [{source: d}], networks: {n: }, volumes: [{source: ./b, target: /app}]"
+    (tmp_path / "compose.override.yaml").write_text(f"services: {{backend: {{{above}}}}}")
+    service = read(tmp_path, f"services: {{backend: {{image: i, {details}}}}}").find("backend")
+    assert service and (service.mounts_secrets, service.names, service.mounts_checkout) == (True, ("one",), False)
+
+
+def test_tags_beside_extends(tmp_path: Path) -> None:
+    """!reset and !override are for the same service of the files before, not for those that extend it."""
+    (tmp_path / "compose.override.yaml").write_text("""\
+services:
+  new: {image: n, profiles: !reset []}
+  a: {extends: new}
+  b: {extends: new, environment: !override [X=1], env_file: !reset []}
+""")
+    compose = read(
+        tmp_path,
+        "services: {a: {image: a, profiles: [p]}, b: {image: b, environment: [Y=1], env_file: [one.env]}}",
+    )
+    a, b = compose.find("a"), compose.find("b")
+    assert a and b and (a.image, a.profiles, b.env_files) == ("n", ("p",), ())
+    assert settings(compose, "b") == {"X": "1"}
