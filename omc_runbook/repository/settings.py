@@ -18,6 +18,7 @@ from omc_runbook.repository.settings_classes import (
     NAMING,
     OPTIONS,
     Classes,
+    class_variables,
     union_members,
 )
 from omc_runbook.repository.settings_search import MAIN_CLASS, SettingsClass, find_settings_classes, is_base, is_main
@@ -246,6 +247,8 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
     statements: dict[str, tuple[ast.AnnAssign, ast.ClassDef]] = {}
     certain = {id(statement) for each in lineage for statement in each.body}
     for each in reversed(lineage):
+        # A class variable hides an inherited field.
+        statements = {name: found for name, found in statements.items() if name not in class_variables(each)}
         for name, statement in classes.own_fields(each):
             former, node = statements.get(name, (statement, None))
             # Of the branches of a condition, the one without a default counts.
@@ -353,6 +356,8 @@ def _nested(
                 calls = _calls(classes, statement)
                 suffixes, is_required = _variables(classes, member, calls, {}), _is_required(classes, statement, calls)
                 variables = [f"{prefix}{delimiter}{suffix}" for prefix in prefixes for suffix in suffixes]
+                # Of several names, one is enough.
+                is_required = is_required and len(variables) == 1
                 inner = _nested(classes, statement.annotation, variables, delimiter, (*above, name))
                 nested |= dict.fromkeys(variables, is_required and not inner)
                 nested |= {each: is_required and needed for each, needed in inner.items()}

@@ -90,10 +90,19 @@ def field_name(statement: ast.stmt) -> str:
     """The name of the field that a statement of a class declares; "" for none."""
     if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name) or not statement.simple:
         return ""
-    name, kinds = statement.target.id, union_members(statement.annotation)
-    plain = [each.value if isinstance(each, ast.Subscript) else each for each in kinds]
-    hidden = name.startswith("_") or name == "model_config" or "ClassVar" in map(last_name, plain)
-    return "" if hidden else name
+    name = statement.target.id
+    return "" if name.startswith("_") or name == "model_config" or _is_class_variable(statement) else name
+
+
+def class_variables(node: ast.ClassDef) -> frozenset[str]:
+    """The names that a class declares as ClassVar, so that they are no fields."""
+    declared = (each for each in node.body if isinstance(each, ast.AnnAssign) and _is_class_variable(each))
+    return frozenset(last_name(each.target) for each in declared)
+
+
+def _is_class_variable(statement: ast.AnnAssign) -> bool:
+    kinds = union_members(statement.annotation)
+    return "ClassVar" in (last_name(each.value if isinstance(each, ast.Subscript) else each) for each in kinds)
 
 
 class Classes:

@@ -180,6 +180,13 @@ def test_only_annotated_public_names_are_fields() -> None:
     assert first_variables(read(body)) == ("KEY",)
 
 
+def test_a_class_variable_hides_an_inherited_field() -> None:
+    """Pydantic reads no variable for it any more."""
+    base = "class Base(BaseSettings):\n    MODE: str\n    KEY: str\n\n\n"
+    told = parse_settings(source(f"{IMPORTS}{base}class Settings(Base):\n    MODE: ClassVar[str] = 'test'\n"))
+    assert first_variables(told) == ("KEY",)
+
+
 @pytest.mark.parametrize(
     ("config", "files"),
     [
@@ -378,6 +385,15 @@ def test_an_alias_has_no_prefix_unless_told() -> None:
     assert first_variables(read(body.format(""))) == ("B",)
     assert read(body.format("populate_by_name=True")).fields[0].variables == ("B", "A_KEY")
     assert read(body.format("env_prefix_target='all'")).fields[0].variables == ("A_B",)
+
+
+def test_of_the_names_of_a_nested_field_one_is_enough() -> None:
+    """None of them is required for certain."""
+    names = "Field(validation_alias=AliasChoices('HOST', 'SERVER'))"
+    models = f"class Database(BaseModel):\n    host: str = {names}\n    port: int\n\n\nclass Settings(BaseSettings):\n"
+    told = read("    model_config = {'env_nested_delimiter': '__'}\n    db: Database\n", IMPORTS + models)
+    nested = told.fields[0].nested
+    assert nested == {"DB__HOST": False, "DB__SERVER": False, "DB__PORT": True}
 
 
 def test_nested_models_are_filled_by_their_own_variables() -> None:
