@@ -65,11 +65,13 @@ def login_of(value: Masked, name: str, key: Key | None) -> AddressLogin | None:
     match = _ADDRESS.search(text) if is_address(name, key) else None
     if not match or _problem(match) or "@" not in match["authority"]:
         return None
-    userinfo, _, host = match["authority"].rpartition("@")
+    userinfo = match["authority"].rpartition("@")[0]
     user, colon, password = userinfo.partition(":")
     if not colon or not password:
         return None
-    return AddressLogin(match["scheme"].lower(), unquote(user), Masked(unquote(password), name), host.partition(":")[0])
+    return AddressLogin(
+        match["scheme"].lower(), unquote(user), Masked(unquote(password), name), host_of(text, name, key)[1]
+    )
 
 
 def host_of(text: str, name: str, key: Key | None) -> tuple[str, str]:
@@ -93,10 +95,11 @@ def _problem(match: re.Match[str]) -> AddressProblem | None:
     password = userinfo.partition(":")[2]
     if _UNFILLED.search(authority):
         return AddressProblem("placeholder", "has a part that is a placeholder, not a value")
-    if "(" in hosts:
+    if re.match(r"\w*\(", hosts):
         # MySQL's Go driver writes tcp(host:port).
         return None
-    if is_store(scheme) and not at and "@" in rest:
+    # Where a password has an @ too, the authority ends in it; a query's value may have one of its own.
+    if is_store(scheme) and (re.match(r"[^?@]*@|[^=@]*@", rest) if at else "@" in rest):
         return AddressProblem("wrong-form", "has an unescaped / ? or # in its password: write %2F, %3F or %23")
     if "@" in userinfo:
         return AddressProblem("wrong-form", "has an unescaped @ in its password: write %40")

@@ -122,7 +122,7 @@ def _mismatches(document: Document, keys: Mapping[str, Key], plain: Mapping[str,
         stem, entry = _PASSWORD.sub("", own.key), keys.get(own.key)
         user = _text(document, plain, (entry.login if entry else "", f"{stem}_USER", f"{stem}_USERNAME"))
         host = _text(document, plain, (f"{stem}_SERVER", f"{stem}_HOST"))
-        if (user and user != login.user) or (host and login.host and host != login.host):
+        if (user and user != login.user) or (host and login.host and host.strip("[]") != login.host.strip("[]")):
             continue
         yield AddressMismatch(member.key, own.key, bool(user))
 

@@ -121,6 +121,11 @@ def test_values_in_their_places_are_not_exchanged(members: dict[str, str]) -> No
             AddressMismatch("DATABASE_URL", "POSTGRES_PASSWORD", True),
         ),
         (
+            {"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": postgres(OTHER, host="[fd00::1]")},
+            {"POSTGRES_SERVER": "fd00::1"},
+            AddressMismatch("DATABASE_URL", "POSTGRES_PASSWORD", False),
+        ),
+        (
             {"DB_USER": "app", "DB_PASSWORD": PASSWORD, "SQLALCHEMY_DATABASE_URI": postgres(OTHER)},
             {},
             AddressMismatch("SQLALCHEMY_DATABASE_URI", "DB_PASSWORD", True),
