@@ -161,8 +161,8 @@ def _is_ignored(text: str) -> bool:
 
 
 def _matches(glob: str) -> bool:
-    """Whether a pattern, as Docker matches it, is the .env's; ** may be no folder at all."""
-    parts = re.split(r"(\*\*/?|\*|\?|\[[^\]]*\])", glob)
+    """Whether a pattern, as Docker matches it, is the .env's; ** is any folders or none, at the end any name."""
+    parts = re.split(r"(\*\*/?|\*|\?|\[[^\]]*\])", re.sub(r"\*\*(?=[^/])", "**/", glob))
     words = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     pattern = "".join(words.get(part) or (part if part.startswith("[") else re.escape(part)) for part in parts)
     try:

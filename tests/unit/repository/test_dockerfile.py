@@ -59,7 +59,8 @@ def test_another_has_it_not_or_that_is_unknown(tmp_path: Path, dockerfile: str, 
     ("text", "is_ignored"),
     [
         *((text, True) for text in (".env", "/.env", "./.env", ".env*", "*.env", ".*", "*", "**", "**/.env", ".en?")),
-        *((text, True) for text in ("**\n!app", "# all\n\n.env  \r\n", "!.env\n.env", "**/*.env", ".[e]nv")),
+        *((text, True) for text in ("**\n!app", "# all\n\n.env  \r\n", "!.env\n.env", "**/*.env", ".[e]nv", "***env")),
+        *((text, False) for text in ("**env", ".**v", "**[a-z]nv")),
         *((text, False) for text in ("", "app/.env", "#.env", ".env.*", "*.env\n!.env", "node_modules", ".[", "env")),
     ],
 )
