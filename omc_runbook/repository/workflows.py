@@ -319,4 +319,9 @@ def _glob(pattern: str) -> re.Pattern[str]:
     """https://docs.github.com/actions/reference/workflow-syntax#filter-pattern-cheat-sheet"""
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\+|\[[^\]]*\])", pattern)
     special = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*"}
-    return re.compile("".join(special.get(part) or (part if part[:1] in "?+[" else re.escape(part)) for part in parts))
+    text = "".join(special.get(part) or (part if part[:1] in "?+[" else re.escape(part)) for part in parts)
+    try:
+        return re.compile(text)
+    except re.error:
+        # GitHub refuses it too, such as [user-name], whose range goes backwards.
+        return re.compile(re.escape(pattern))

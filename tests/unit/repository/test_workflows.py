@@ -111,6 +111,7 @@ TRIGGERS = {
     "on:\n  push:\n    paths-ignore: ['**.md']\n": True,
     "on:\n  push:\n    paths-ignore: ['backend/**']\n": False,
     "on:\n  push:\n    paths: ['frontend/**']\n": False,
+    "on:\n  push:\n    paths: ['frontend/[user-name]/**', '+x', '[]']\n": False,
     "on:\n  push:\n    paths: ['backend/*/core/*.py']\n": True,
     "on:\n  pull_request:\n    types: [closed]\n": True,
     "on: pull_request\n": False,
