@@ -38,6 +38,7 @@ _EXPANDED = re.compile(
 _URL_PASSWORD = re.compile(r"://[^/@\s:]*:([^/@\s]+)@")
 _REFERENCE = re.compile(r"\$\{\w+(?::?[?+][^}]*|:?-)?\}|\$\w+")
 _DEFAULT = re.compile(r"\$\{\w+:?[-+]([^}]*)\}")
+_COLON = re.compile(r"(?m)^(\s*(?:export\s+)?[A-Za-z_][\w.-]*\s*):")
 HOST_MACHINE = "host.docker.internal"
 """The name of the host machine in a container."""
 _DOTENV = ".env"
@@ -189,13 +190,16 @@ def _named_paths(repository: Path) -> tuple[str, ...]:
 
 
 def _read_variables(repository: Path, name: str) -> dict[str, str]:
-    """The variables of a .env as python-dotenv parses it, without expansion; none where it cannot be read."""
+    """The variables of a .env as python-dotenv parses it, without expansion; none where it cannot be read.
+
+    Docker Compose takes NAME: VALUE too.
+    """
     try:
         file = read_source(repository, name)
     except UsageError:
         # Other checks report it.
         file = None
-    bindings = parse_stream(io.StringIO(file.text.lstrip(BOM))) if file else ()
+    bindings = parse_stream(io.StringIO(_COLON.sub(r"\1=", file.text.lstrip(BOM)))) if file else ()
     return {each.key: each.value or "" for each in bindings if each.key}
 
 

@@ -216,7 +216,7 @@ def test_the_service_that_is_built_from_the_folder_of_settings(tmp_path: Path) -
 
 def test_the_names_in_the_files_of_a_service(tmp_path: Path) -> None:
     """Unknown where the .env is one of them, or one is not in the checkout; an optional one may be missing."""
-    (tmp_path / "dev.env").write_text("A=1\nB=\n")
+    (tmp_path / "dev.env").write_text("A=1\nB=\nC: a:b\nexport D:x\n")
     (tmp_path / "compose.yaml").write_text("""\
 services:
   own: {env_file: [./dev.env, {path: no.env, required: false}]}
@@ -227,7 +227,7 @@ services:
 """)
     compose = read_compose(tmp_path)
     assert compose and {each.name: each.env_file_names for each in compose.services} == {
-        "own": {"A", "B"},
+        "own": {"A", "B", "C", "D"},
         **dict.fromkeys(("both", "outside", "expression")),
         "none": frozenset(),
     }
