@@ -139,11 +139,16 @@ def _validators(tree: ast.Module) -> tuple[dict[str, int], dict[str, int]]:
     lenient = {part for node in ast.walk(tree) for each in _lenient(node) for part in ast.walk(each)}
     validated: dict[str, int] = {}
     demands: dict[str, int] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and last_name(node.func) == "Validator":
-            lines = dict.fromkeys(texts_of(node.args), node.lineno)
-            validated = lines | validated
-            demands |= lines if _is_demand(node) and node not in lenient else {}
+    with_default = set[str]()
+    calls = [each for each in ast.walk(tree) if isinstance(each, ast.Call) and last_name(each.func) == "Validator"]
+    # They run in their order, and a default that one sets is there for those after it.
+    for node in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
+        lines = dict.fromkeys(texts_of(node.args), node.lineno)
+        validated = lines | validated
+        if _is_demand(node) and node not in lenient:
+            demands |= {name: line for name, line in lines.items() if name not in with_default}
+        if any(each.arg == "default" for each in node.keywords):
+            with_default.update(lines)
     return validated | demands, demands
 
 

@@ -137,3 +137,15 @@ def test_add_key_needs_the_prefix_and_no_field(tmp_path: Path) -> None:
     with pytest.raises(CannotEdit, match=r"does not begin with OMC_, .* use the key OMC_ALPHA_API_KEY"):
         plan(checkout, "ALPHA_API_KEY")
     assert plan(checkout, "OMC_ALPHA_API_KEY") == [".env.example"]
+
+
+def test_a_default_counts_for_the_validators_after_it(tmp_path: Path) -> None:
+    """They run in their order, so that a demand before the default fails."""
+    validators = """\
+        Validator("HOST", default="db"),
+        Validator("HOST", "PORT", must_exist=True),
+        Validator("PORT", default=5432),
+"""
+    settings = read_settings(write(tmp_path, CONFIG.replace('        Validator("PORT", gt=1024),\n', validators)))
+    assert required(settings)["OMC_HOST"] is False
+    assert required(settings)["OMC_PORT"] is True
