@@ -168,6 +168,8 @@ def _matches_member(name: str, part: Any, event: Fields, path: str) -> bool | No
 def _matches_content(content: Any, values: tuple[str | bool, ...] | None) -> bool | None:
     """Whether one of a field's possible values is what one entry of a pattern's list says."""
     if isinstance(content, dict):
+        if len(content) != 1:
+            return None
         [(operator, operand)] = content.items()
         if operator == "exists":
             return values is None or bool(values) is operand
@@ -185,9 +187,9 @@ def _matches_content(content: Any, values: tuple[str | bool, ...] | None) -> boo
 def _matches_other(operand: Any, values: tuple[str | bool, ...]) -> bool | None:
     """Whether one of the values is none of those that `anything-but` names."""
     if isinstance(operand, dict):
-        [(operator, text)] = operand.items()
+        operator, text = next(iter(operand.items()), ("", ""))
         test, texts = _TESTS.get(operator), text if isinstance(text, list) else [text]
-        if test is None:
+        if test is None or not all(isinstance(each, str) for each in texts):
             return None
         return any(not isinstance(value, str) or not any(test(value, each) for each in texts) for value in values)
     texts = operand if isinstance(operand, list) else [operand]

@@ -84,6 +84,9 @@ def test_a_metric_filter_on_a_read(pattern: str, answer: bool | None) -> None:
         ({"detail": {"userIdentity": {"arn": [{"anything-but": ["arn:x"]}]}}}, True),
         ({"$or": [{"source": ["aws.ec2"]}, {"detail": {"eventName": ["GetSecretValue"]}}]}, True),
         ({"detail": {"eventName": [{"numeric": [">", 1]}]}}, None),
+        ({"detail": {"eventName": [{"anything-but": {"prefix": {"equals-ignore-case": "get"}}}]}}, None),
+        ({"detail": {"eventName": [{"anything-but": {}}]}}, None),
+        ({"detail": {"eventName": [{"prefix": "Get", "suffix": "Value"}]}}, None),
     ],
 )
 def test_a_rule_on_a_read(pattern: Any, answer: bool | None) -> None:
