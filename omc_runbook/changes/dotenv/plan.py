@@ -22,7 +22,7 @@ from omc_runbook.checks.local import encrypted_names, misspellings, refused_empt
 from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect
 from omc_runbook.model.errors import ConflictError, UsageError
-from omc_runbook.repository.layout import Statement, spelling_of, statements, variables
+from omc_runbook.repository.layout import Statement, spelling_of, statements, variables, words_of
 from omc_runbook.repository.template import NAMES, Template, find_conflict
 from omc_runbook.textfile.diff import hunks
 from omc_runbook.textfile.file import BOM
@@ -142,7 +142,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         return DotenvPlan(workstation, before, before or b"", obstacle=str(error))
     # What is required and empty in the template has no value from there.
     without_value = {*emptied, *(each.variable for each in missing)}
-    changes = tuple(_changes(workstation, text, new_values, without_value, added_names))
+    changes = tuple(_changes(workstation, text, new_values, emptied, without_value, added_names))
     changed_names = [name for name in new_values if name not in added_names]
     notes += tuple(
         DATABASE_NOTE.format(name=name) for name in changed_names if _effect(workstation, name) == "database-too"
@@ -163,7 +163,9 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
 def diff_lines(plan: DotenvPlan) -> Iterator[str]:
     """The plan as a unified diff with names instead of values, without changes of line ends and byte order mark."""
     changed = {change.key for change in plan.changes if change.action == "changed"}
-    old, new = (_masked_lines(raw.decode("utf-8", "replace")) for raw in (plan.before or b"", plan.after))
+    template = plan.workstation.checkout.template
+    public = {line.strip() for line in template.file.text.splitlines()} if template else set()
+    old, new = (_masked_lines(raw.decode("utf-8", "replace"), public) for raw in (plan.before or b"", plan.after))
     for group in hunks([raw for raw, _ in old], [raw for raw, _ in new], 1):
         yield f"@@ line {group[0][3] + 1} @@"
         for tag, old_from, old_to, new_from, new_to in group:
@@ -347,6 +349,7 @@ def _changes(
     workstation: Workstation,
     text: str,
     new_values: Mapping[str, NewValue],
+    emptied: Collection[str],
     without_value: Collection[str],
     added_names: Collection[str],
 ) -> Iterator[KeyChange]:
@@ -358,6 +361,8 @@ def _changes(
             yield KeyChange(name, "added" if is_added else "changed", new_values[name].origin, effect_text)
         elif is_added:
             yield KeyChange(name, "added", EMPTIED if name in without_value else TEMPLATE, "at the next start")
+        elif name in emptied:
+            yield KeyChange(name, "changed", EMPTIED, "at the next start")
         else:
             yield KeyChange(name, "unchanged")
 
@@ -367,18 +372,21 @@ def _effect(workstation: Workstation, name: str) -> Effect:
     return key.effect if key else "next-deployment"
 
 
-def _masked_lines(text: str) -> list[tuple[str, str]]:
-    return [(raw.rstrip("\r\n"), shown_line) for raw, shown_line in map(_mask_statement, statements(text.lstrip(BOM)))]
+def _masked_lines(text: str, public: Collection[str]) -> list[tuple[str, str]]:
+    return [_mask_statement(part, public) for part in statements(text.lstrip(BOM))]
 
 
-def _mask_statement(part: Statement) -> tuple[str, str]:
-    """A statement, and its masked form: names instead of values, in comments too."""
+def _mask_statement(part: Statement, public: Collection[str]) -> tuple[str, str]:
+    """A statement, and its masked form: names instead of values, and of comments only those of the template."""
     raw = part.raw.rstrip("\r\n")
     if part.kind == "blank":
         return raw, ""
     if part.kind == "comment":
-        match = re.match(r"\s*#\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*\S", raw)
-        return raw, f"# {match[1]}=‹{match[1]}›" if match else raw
+        match = re.match(r"\s*#\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(\S?)", raw)
+        if match:
+            return raw, f"# {match[1]}=‹{match[1]}›" if match[2] else f"# {match[1]}="
+        # Anything can be in another comment, such as a former value; a ruler has no words.
+        return raw, raw if raw.strip() in public or not words_of(raw) else "# ‹a comment›"
     if part.kind == "assignment":
         literal = _literals(part.raw).get(part.name or "", "")
         quote = dotenv_edit.quote_of(part)

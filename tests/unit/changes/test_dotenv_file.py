@@ -148,6 +148,22 @@ def test_what_is_mended_gives_the_healthy_file_back_to_the_byte(name: str, platf
     assert plan_file(platform).is_empty
 
 
+def test_a_placeholder_that_becomes_empty_is_in_the_plan(platform: Platform) -> None:
+    """The line changes, so the plan and the record say so."""
+    put(OPENAI_API_KEY="<your-key>")(platform)
+    plan = plan_file(platform)
+    assert plan.sentences == ("OPENAI_API_KEY would be changed (nobody yet: left empty).",)
+    assert [(change.key, change.action) for change in write_file(plan).changes] == [("OPENAI_API_KEY", "changed")]
+
+
+@pytest.mark.parametrize("comment", ["# before: {}", "## SECRET_KEY={}", "# SECRET_KEY: {}", "#{}"])
+def test_a_comment_that_is_not_the_templates_is_not_shown(comment: str, platform: Platform) -> None:
+    """A former value may be in it."""
+    swap("\nSECRET_KEY=", f"\n{comment.format(OTHER)}\nSECRET_KEY: ")(platform)
+    shown = [*dotenv_plan.diff_lines(plan_file(platform))]
+    assert shown[1:] == [" # ‹a comment›", "-‹a line that cannot be read›", "+SECRET_KEY=‹SECRET_KEY›", " "]
+
+
 DOLLARS = ("pa$word", f"{OTHER}$$x", f"{OTHER}$x-y", f"#{OTHER}$x", f"{OTHER}$x\\t", f"a b$c {OTHER}")
 
 
