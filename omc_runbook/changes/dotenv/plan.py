@@ -227,26 +227,32 @@ def _repair(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
         if binding.separator == ":" and (match := COLON_LINE.match(rows[binding.line - 1])):
             rows[binding.line - 1] = f"{match['head']}{match['name']}={match['rest']}"
             mends.append(f"Line {binding.line}: = instead of the colon after {binding.name}.")
+    new_names = {}
     for binding, correct_name in miscased(workstation):
         if file.find(correct_name):
             continue
+        new_names[binding.name] = correct_name
         row = rows[binding.line - 1]
         rows[binding.line - 1] = row.replace(binding.name, correct_name, 1)
         mends.append(f"Line {binding.line}: {correct_name} instead of {binding.name}.")
     text = "\n".join(rows)
     for name in sorted(refused_empty(workstation)):
         mends.append(f"{name} is commented out: Settings does not accept an empty text for it.")
-    for binding in comment_values(workstation):
-        mends.append(f"Line {binding.line}: {binding.name} is empty, and the comment after it is not its value.")
     literal = _literals(text)
+    for binding in comment_values(workstation):
+        if binding.name in literal:
+            mends.append(f"Line {binding.line}: {binding.name} is empty, and the comment after it is not its value.")
     for binding in file.bindings:
-        is_mine = binding.has_dollar and binding.name in misread_names(workstation) and binding.separator != ":"
-        if is_mine and binding.name in literal and not (binding.has_braces or refers_to_another(binding)):
+        name = new_names.get(binding.name, binding.name)
+        # After a colon, only Compose has read the value.
+        is_certain = binding.separator != ":" or binding.is_unset
+        is_mine = binding.has_dollar and binding.name in misread_names(workstation) and is_certain
+        if is_mine and name in literal and not (binding.has_braces or refers_to_another(binding)):
             try:
-                text = dotenv_edit.set_values(text, {binding.name: literal[binding.name]})
+                text = dotenv_edit.set_values(text, {name: literal[name]})
             except ValueError:
                 continue
-            mends.append(f"Line {binding.line}: {binding.name} in single quotes, because it has a $.")
+            mends.append(f"Line {binding.line}: {name} in single quotes, because it has a $.")
     return text, tuple(mends)
 
 
@@ -319,7 +325,8 @@ def _values_before_comments(text: str) -> tuple[str, ...]:
     """Variables without a value before a comment, which Compose would use as the value."""
     # Of several lines the last one counts, and is the one that would be set.
     last = {part.name: part for part in statements(text) if part.kind == "assignment"}
-    parts = (part for part in last.values() if not dotenv_edit.quote_of(part))
+    # A name alone, as in "export NAME # note", gets no value.
+    parts = (part for part in last.values() if "=" in part.raw.partition("#")[0] and not dotenv_edit.quote_of(part))
     return tuple(part.name for part in parts if COMMENT.match("".join(spelling_of(part)[1:])))
 
 

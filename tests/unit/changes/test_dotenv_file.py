@@ -242,6 +242,23 @@ def test_a_ruler_in_a_value_is_no_merge_conflict(platform: Platform) -> None:
     assert values(platform)["SENTRY_RELEASE"] == "one\n=======\nthree"
 
 
+@pytest.mark.parametrize("line", ["secret_key='{}$x'", 'secret_key="{}$x"', "SECRET_KEY: {}$x"])
+def test_a_dollar_is_quoted_in_the_run_that_repairs_the_name_of_its_line(line: str, platform: Platform) -> None:
+    """A second run has nothing left to do."""
+    swap(f"\nSECRET_KEY={VALUE * 2}\n", f"\n{line.format(OTHER)}\n")(platform)
+    write_file(plan_file(platform))
+    assert values(platform)["SECRET_KEY"] == for_compose(platform)["SECRET_KEY"] == f"{OTHER}$x"
+    assert plan_file(platform).is_empty
+
+
+@pytest.mark.parametrize("line", ["export MY_PROXY # from the shell = mine", "MY-PROXY:   # none"])
+def test_a_name_without_an_equals_sign_gets_no_value(line: str, platform: Platform) -> None:
+    """Its comment is in place of nothing."""
+    platform.dotenv.write_text(f"{line}\n{platform.dotenv.read_text()}")
+    plan = plan_file(platform)
+    assert plan.is_empty and not plan.mends
+
+
 def test_what_is_begun_in_a_line_that_cannot_be_read_is_left_to_whoever_wrote_it(platform: Platform) -> None:
     """No other value is made for it; and with a quote that is not closed nothing is written at all."""
     swap("\nSECRET_KEY=", "\nSECRET_KEY ")(platform)
