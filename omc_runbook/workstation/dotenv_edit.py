@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from omc_runbook.repository.layout import Statement, assignment_of, export_as_in, spelling_of, statements, variables
 from omc_runbook.textfile.file import BOM, newline_of
+from omc_runbook.workstation.dotenv import COMMENT
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -63,8 +64,10 @@ def set_values(text: str, values: Mapping[str, str], is_secret: bool = False) ->
     last = {part.name: at for at, part in enumerate(parts) if part.name in values and part.kind == "assignment"}
     pieces = [part.raw for part in parts]
     for name, at in last.items():
-        before, _, after = spelling_of(parts[at])
+        before, old, after = spelling_of(parts[at])
         new = quote(values[name])
+        # What readers without a blank before it take for the value stays as the comment that it was meant to be.
+        after = f" {old}{after}" if not new and COMMENT.match(old) else after
         needs_quotes = after.lstrip().startswith("#") and (is_secret or not new)
         if _BARE.fullmatch(new) and (after.startswith("#") or needs_quotes):
             new = f"'{new}'"

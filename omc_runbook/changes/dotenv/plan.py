@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -17,7 +17,7 @@ from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATED, KEEP
 from omc_runbook.checks.dotenv import miscased, open_quotes
-from omc_runbook.checks.dotenv_quoting import comment_values, misread_names, refers_to_another
+from omc_runbook.checks.dotenv_quoting import misread_names, refers_to_another
 from omc_runbook.checks.local import encrypted_names, misspellings, refused_empty
 from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect
@@ -133,7 +133,8 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         emptied = _placeholders_to_empty(workstation, text, new_values, missing, added_names)
         values = {name: reveal(entry.value) for name, entry in new_values.items()} | dict.fromkeys(emptied, "")
         text = dotenv_edit.set_values(text, values, is_secret=True)
-        text = dotenv_edit.set_values(text, dict.fromkeys(_values_before_comments(text), ""))
+        text, comment_mends = _empty_before_comments(workstation, text, added_names)
+        mends += comment_mends
         names = misread_names(workstation) - _misread_for_colon(workstation) if before is not None else ()
         former, text = text, dotenv_edit.replace_odd_blanks(text, names)
         mends += ("A space replaces the tab or other blank before a comment.",) if before and text != former else ()
@@ -239,9 +240,6 @@ def _repair(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
     for name in sorted(refused_empty(workstation)):
         mends.append(f"{name} is commented out: Settings does not accept an empty text for it.")
     literal = _literals(text)
-    for binding in comment_values(workstation):
-        if binding.name in literal:
-            mends.append(f"Line {binding.line}: {binding.name} is empty, and the comment after it is not its value.")
     for binding in file.bindings:
         name = new_names.get(binding.name, binding.name)
         # After a colon, only Compose has read the value.
@@ -321,13 +319,19 @@ def _placeholders_to_empty(
     )
 
 
-def _values_before_comments(text: str) -> tuple[str, ...]:
-    """Variables without a value before a comment, which Compose would use as the value."""
+def _empty_before_comments(workstation: Workstation, text: str, added_names: Set[str]) -> tuple[str, tuple[str, ...]]:
+    """The text with '' before each comment that Compose would use as a value, and the repairs in words."""
     # Of several lines the last one counts, and is the one that would be set.
     last = {part.name: part for part in statements(text) if part.kind == "assignment"}
     # A name alone, as in "export NAME # note", gets no value.
     parts = (part for part in last.values() if "=" in part.raw.partition("#")[0] and not dotenv_edit.quote_of(part))
-    return tuple(part.name for part in parts if COMMENT.match("".join(spelling_of(part)[1:])))
+    names = [part.name for part in parts if COMMENT.match("".join(spelling_of(part)[1:]))]
+    # Another name may be a piece of a value, which no plan can name.
+    lines = {each.name.casefold(): each.line for each in (workstation.dotenv.bindings if workstation.dotenv else ())}
+    mine = [name for name in names if name not in added_names and name.casefold() in lines]
+    text = dotenv_edit.set_values(text, dict.fromkeys([*mine, *(added_names & {*names})], ""))
+    why = "is empty, and the comment after it is not its value."
+    return text, tuple(f"Line {lines[name.casefold()]}: {name} {why}" for name in mine)
 
 
 def _misread_for_colon(workstation: Workstation) -> frozenset[str]:

@@ -251,6 +251,30 @@ def test_a_dollar_is_quoted_in_the_run_that_repairs_the_name_of_its_line(line: s
     assert plan_file(platform).is_empty
 
 
+@pytest.mark.parametrize(
+    ("name", "blank", "sentences"),
+    [
+        ("OPENAI_API_KEY", "", ["OPENAI_API_KEY would be changed (nobody yet: left empty)."]),
+        ("OPENAI_API_KEY", " ", ["Line 1: OPENAI_API_KEY is empty, and the comment after it is not its value."]),
+        ("REDIS_TTL_SECONDS", "", ["Line 1: REDIS_TTL_SECONDS is empty, and the comment after it is not its value."]),
+        ("X.Y.Z", "", ["Line 1: X.Y.Z is empty, and the comment after it is not its value."]),
+        ("x.y", "", []),
+    ],
+)
+def test_a_comment_in_place_of_a_value_stays_and_the_plan_has_the_line(
+    name: str, blank: str, sentences: list[str], platform: Platform
+) -> None:
+    """Also that of a required variable; a name that cannot be shown keeps its line."""
+    others = [line for line in platform.dotenv.read_text().splitlines() if not line.startswith(f"{name}=")]
+    platform.dotenv.write_text("\n".join([f"{name}={blank}# note", *others, ""]))
+    plan = plan_file(platform)
+    assert [*plan.sentences] == sentences
+    write_file(plan)
+    first, *rest = platform.dotenv.read_text().splitlines()
+    assert (first.replace("''", "").replace(" ", ""), rest) == (f"{name}=#note", others)
+    assert plan_file(platform).is_empty
+
+
 @pytest.mark.parametrize("line", ["export MY_PROXY # from the shell = mine", "MY-PROXY:   # none"])
 def test_a_name_without_an_equals_sign_gets_no_value(line: str, platform: Platform) -> None:
     """Its comment is in place of nothing."""
