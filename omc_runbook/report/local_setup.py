@@ -210,7 +210,9 @@ def undo(setup: DotenvPlan, result: DotenvResult | None) -> Listing:
         return Listing("Undo", (), "Nothing was written, so there is nothing to undo.")
     entries = []
     if setup.before is None:
-        entries.append(Entry("remove it", "it did not exist before", command=command("rm", path)))
+        # A link that led to nothing was there before, and stays.
+        made = setup.workstation.dangling_target or path
+        entries.append(Entry("remove it", "it did not exist before", command=command("rm", made)))
     elif result.backup:
         back = f"{command('cp', result.backup, path)} && {command('chmod', '600', path)}"
         entries.append(Entry("restore the former file", command=back))

@@ -17,7 +17,7 @@ from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATED, KEEP
 from omc_runbook.checks.dotenv import miscased, open_quotes
-from omc_runbook.checks.dotenv_quoting import misread_names, refers_to_another
+from omc_runbook.checks.dotenv_quoting import NAMED, misread_names, refers_to_another
 from omc_runbook.checks.local import encrypted_names, misspellings, refused_empty
 from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect
@@ -242,8 +242,9 @@ def _repair(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
     literal = _literals(text)
     for binding in file.bindings:
         name = new_names.get(binding.name, binding.name)
-        # After a colon, only Compose has read the value.
-        is_certain = binding.separator != ":" or binding.is_unset
+        # After a colon, Compose alone has read the value, so that only it says whether another variable is meant.
+        may_refer = not (binding.is_unset or file.compose_kind) and NAMED.search(literal.get(name, ""))
+        is_certain = binding.separator != ":" or not may_refer
         is_mine = binding.has_dollar and binding.name in misread_names(workstation) and is_certain
         if is_mine and name in literal and not (binding.has_braces or refers_to_another(binding)):
             try:

@@ -164,6 +164,16 @@ def test_a_comment_that_is_not_the_templates_is_not_shown(comment: str, platform
     assert shown[1:] == [" # ‹a comment›", "-‹a line that cannot be read›", "+SECRET_KEY=‹SECRET_KEY›", " "]
 
 
+def test_the_undo_of_a_new_file_behind_a_link_removes_the_file(platform: Platform, tmp_path: Path) -> None:
+    """The link was there before, its target was not."""
+    platform.dotenv.unlink()
+    platform.dotenv.symlink_to(tmp_path / "shared.env")
+    plan = plan_file(platform)
+    undo = local_setup.undo(plan, write_file(plan)).entries[0].command
+    subprocess.run(undo, shell=True, check=True)
+    assert platform.dotenv.is_symlink() and not platform.dotenv.exists()
+
+
 DOLLARS = ("pa$word", f"{OTHER}$$x", f"{OTHER}$x-y", f"#{OTHER}$x", f"{OTHER}$x\\t", f"a b$c {OTHER}")
 
 
@@ -242,12 +252,13 @@ def test_a_ruler_in_a_value_is_no_merge_conflict(platform: Platform) -> None:
     assert values(platform)["SENTRY_RELEASE"] == "one\n=======\nthree"
 
 
-@pytest.mark.parametrize("line", ["secret_key='{}$x'", 'secret_key="{}$x"', "SECRET_KEY: {}$x"])
+@pytest.mark.parametrize("line", ["secret_key='{}$x'", 'secret_key="{}$x"', "SECRET_KEY: {}$x", "SECRET_KEY: {}$$x"])
 def test_a_dollar_is_quoted_in_the_run_that_repairs_the_name_of_its_line(line: str, platform: Platform) -> None:
     """A second run has nothing left to do."""
     swap(f"\nSECRET_KEY={VALUE * 2}\n", f"\n{line.format(OTHER)}\n")(platform)
     write_file(plan_file(platform))
-    assert values(platform)["SECRET_KEY"] == for_compose(platform)["SECRET_KEY"] == f"{OTHER}$x"
+    meant = f"{OTHER}$$x" if "$$" in line else f"{OTHER}$x"
+    assert values(platform)["SECRET_KEY"] == for_compose(platform)["SECRET_KEY"] == meant
     assert plan_file(platform).is_empty
 
 
