@@ -297,10 +297,12 @@ def _left_out(workstation: Workstation) -> tuple[ComposeService | None, tuple[st
 def miscased(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
     """The lines whose name has the wrong case, each with the right name."""
     variables = workstation.known_variables
-    folded = {name.casefold(): name for name in variables}
+    folded, compose = {name.casefold(): name for name in variables}, workstation.checkout.compose
+    # Compose would lose the value of a ${NAME} that is written so.
+    exact = variables.union(compose.interpolated if compose else ())
     for binding in bindings_of(workstation):
         right = folded.get(binding.name.casefold(), binding.name)
-        if binding.name not in variables and right != binding.name:
+        if binding.name not in exact and right != binding.name:
             yield binding, right
 
 

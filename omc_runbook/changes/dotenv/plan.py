@@ -267,9 +267,13 @@ def _merge(workstation: Workstation, base: str, text: str) -> tuple[set[str], st
     commented_out = (each.name for each in variables(statements(text)) if each.commented_out)
     reserved_names |= {name for name in commented_out if _cannot_be_empty(workstation, name)}
     # A nested model that is one variable of JSON would get a part of it from another.
-    fields = (each for each in workstation.checkout.settings.fields if workstation.binding(each.variables[0]))
+    settings = workstation.checkout.settings
+    fields = (each for each in settings.fields if workstation.binding(each.variables[0]))
     reserved_names |= {name for each in fields for name in each.nested}
     additions = [each for each in dotenv_edit.merge(base, text) if each.name not in reserved_names]
+    # Settings has a value for it already, from a line in another case that stays.
+    own = {each.name: workstation.binding(each.name) for each in additions if settings.find(each.name)}
+    additions = [each for each in additions if (own.get(each.name) or each).name == each.name]
     # An empty variable beside another of the same field would override it.
     additions = [each for each in additions if workstation.dotenv_name(each.name).casefold() == each.name.casefold()]
     for addition in additions:

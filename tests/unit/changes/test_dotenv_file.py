@@ -174,6 +174,13 @@ def test_the_undo_of_a_new_file_behind_a_link_removes_the_file(platform: Platfor
     assert platform.dotenv.is_symlink() and not platform.dotenv.exists()
 
 
+def test_a_name_that_compose_reads_as_it_is_written_stays(platform: Platform) -> None:
+    """In another case, Compose would lose the value, and the template's line would replace it for Settings."""
+    platform.edit(platform.compose, "- REDIS_HOST=redis\n", "- REDIS_HOST=${redis_host}\n")
+    swap("\nREDIS_HOST=localhost", "\nredis_host=cache")(platform)
+    assert plan_file(platform).is_empty
+
+
 DOLLARS = ("pa$word", f"{OTHER}$$x", f"{OTHER}$x-y", f"#{OTHER}$x", f"{OTHER}$x\\t", f"a b$c {OTHER}")
 
 
