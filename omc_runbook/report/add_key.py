@@ -148,7 +148,8 @@ def undo(
             " changed the new lines themselves."
         )
         options = ("--reverse", "--unidiff-zero", "--whitespace=nowarn")
-        back = command("git", "-C", plan.root, "apply", *options, *result.patches)
+        # Else git would write every line end of the files as somebody's configuration has it.
+        back = command("git", "-C", plan.root, "-c", "core.autocrlf=false", "apply", *options, *result.patches)
         entries.append(Entry("undo: the files", lead=lead, command=back))
     without_patch = [edit.file.name for edit in plan.edits if not result.patches or why_no_patch(plan.root, edit)]
     if without_patch:

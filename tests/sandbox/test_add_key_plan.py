@@ -597,6 +597,7 @@ def test_terraform_of_another_shape_is_edited_and_taken_back(desk: Adder, run: R
     there = replace(run, checkout=read_checkout(platform.root))
     after = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert after and after.is_empty
+    platform.git("config", "core.autocrlf", "true")
     take_files_back(desk, report.undo(plan, done, run.environment).to_text())
     assert {name: text for name, text in tree(platform.root).items() if not name.startswith(".git/")} == {
         name: text for name, text in before.items() if not name.startswith(".git/")
