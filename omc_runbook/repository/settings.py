@@ -19,6 +19,7 @@ from omc_runbook.repository.settings_classes import (
     OPTIONS,
     Classes,
     class_variables,
+    has_default,
     union_members,
 )
 from omc_runbook.repository.settings_search import MAIN_CLASS, SettingsClass, find_settings_classes, is_base, is_main
@@ -264,7 +265,9 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
         )
         calls = _calls(classes, statement)
         variables = _variables(classes, name, calls, options)
-        nested = _nested(classes, statement.annotation, variables, options.get("env_nested_delimiter"))
+        delimiter, splits = options.get("env_nested_delimiter"), options.get("env_nested_max_split")
+        deepest = splits if splits and isinstance(splits, int) else -1
+        nested = _nested(classes, statement.annotation, variables, delimiter, deepest)
         cased = {
             each: each if options.get("case_sensitive") is True else each.upper() for each in (*variables, *nested)
         }
@@ -298,7 +301,7 @@ def _is_required(classes: Classes, statement: ast.AnnAssign, calls: list[ast.Cal
     """Whether a field has no default; an expression counts as one."""
     value = statement.value
     return (value is None or is_value(value, ...) or classes.field_call(value) in calls) and not any(
-        map(_has_default, calls)
+        map(has_default, calls)
     )
 
 
@@ -316,15 +319,20 @@ def _variables(classes: Classes, name: str, calls: list[ast.Call], options: Mapp
     variable = name if target == "alias" else f"{prefix}{name}"
     if target in ("alias", "all"):
         aliases = [f"{prefix}{each}" for each in aliases]
-    by_name = options.get("populate_by_name") is True or options.get("validate_by_name") is True
+    if options.get("validate_by_alias") is False:
+        return [variable]
+    by_name = options.get("validate_by_name", options.get("populate_by_name")) is True
     return [*aliases, variable] if by_name or not aliases else aliases
 
 
 def _aliases_of(classes: Classes, name: str, calls: list[ast.Call], options: Mapping[str, object]) -> list[str | None]:
     """The aliases of a field, in order of precedence; None for one that is an expression."""
-    keywords = {each.arg: each.value for call in calls for each in call.keywords}
     if not classes.is_pydantic_1:
-        return _aliases(classes, keywords.get("validation_alias")) or _aliases(classes, keywords.get("alias"))
+        # An alias is a validation_alias too, which overrides that of an earlier call.
+        given = ({each.arg: each.value for each in call.keywords} for call in reversed(calls))
+        aliases = (_aliases(classes, each.get("validation_alias") or each.get("alias")) for each in given)
+        return next(filter(None, aliases), [])
+    keywords = {each.arg: each.value for call in calls for each in call.keywords}
     fields = options.get("fields")
     own = fields.get(name) if isinstance(fields, dict) else None
     env = own.get("env") if isinstance(own, dict) else None
@@ -343,22 +351,33 @@ def _aliases(classes: Classes, node: ast.expr | None) -> list[str | None]:
 
 
 def _nested(
-    classes: Classes, annotation: ast.expr, prefixes: list[str], delimiter: object, above: tuple[str, ...] = ()
+    classes: Classes,
+    annotation: ast.expr,
+    prefixes: list[str],
+    delimiter: object,
+    splits: int,
+    above: tuple[str, ...] = (),
 ) -> dict[str, bool]:
     """The variables of the fields of a nested model, each with whether it is required where the model is.
 
-    `above` are the models that it is nested in.
+    `splits` is how often the rest of a name is split at the delimiter, a negative number for wherever it is; `above`
+    are the models that it is nested in.
     """
     nested: dict[str, bool] = {}
     for name in map(last_name, union_members(annotation)):
-        if isinstance(delimiter, str) and delimiter and name not in above and classes.is_model(name):
-            for member, statement in (each for node in classes.lineage(name) for each in classes.own_fields(node)):
+        if isinstance(delimiter, str) and delimiter and splits and name not in above and classes.is_model(name):
+            lineage = classes.lineage(name)
+            options = {**classes.options(lineage), "env_prefix": ""}
+            for member, statement in (each for node in lineage for each in classes.own_fields(node)):
                 calls = _calls(classes, statement)
-                suffixes, is_required = _variables(classes, member, calls, {}), _is_required(classes, statement, calls)
+                is_required = _is_required(classes, statement, calls)
+                # A name with the delimiter in it is that of a part, unless no further split is made.
+                names = _variables(classes, member, calls, options)
+                suffixes = [each for each in names if splits == 1 or delimiter not in each]
                 variables = [f"{prefix}{delimiter}{suffix}" for prefix in prefixes for suffix in suffixes]
                 # Of several names, one is enough.
                 is_required = is_required and len(variables) == 1
-                inner = _nested(classes, statement.annotation, variables, delimiter, (*above, name))
+                inner = _nested(classes, statement.annotation, variables, delimiter, splits - 1, (*above, name))
                 nested |= dict.fromkeys(variables, is_required and not inner)
                 nested |= {each: is_required and needed for each, needed in inner.items()}
     return nested
@@ -368,9 +387,3 @@ def _file_names(option: object) -> tuple[str, ...] | None:
     names = (option,) if isinstance(option, str) else () if option is None else option
     texts = isinstance(names, tuple | list) and all(isinstance(each, str) for each in names)
     return tuple(map(str, names)) if texts and isinstance(names, tuple | list) else None
-
-
-def _has_default(call: ast.Call) -> bool:
-    keywords = {each.arg: each.value for each in call.keywords}
-    defaults = [*call.args[:1], *(keywords[name] for name in ("default", "default_factory", None) if name in keywords)]
-    return not all(is_value(each, ...) for each in defaults)

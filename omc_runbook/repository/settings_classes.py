@@ -11,15 +11,15 @@ from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.repository.python_syntax import in_brackets, last_name, parse_expression, python_errors
+from omc_runbook.repository.python_syntax import in_brackets, is_value, last_name, parse_expression, python_errors
 from omc_runbook.repository.readers import named_files
 from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.repository.settings_source import import_folder, repository_of
 from omc_runbook.textfile.file import SourceFile, read_source
 
 NAMING = (
-    *("env_prefix", "env_prefix_target", "case_sensitive", "env_nested_delimiter"),
-    *("populate_by_name", "validate_by_name", "alias_generator", "fields"),
+    *("env_prefix", "env_prefix_target", "case_sensitive", "env_nested_delimiter", "env_nested_max_split"),
+    *("populate_by_name", "validate_by_name", "validate_by_alias", "alias_generator", "fields"),
 )
 """Options that decide the names of variables."""
 
@@ -46,9 +46,11 @@ OPTIONS = {
     "env_ignore_empty": False,
     "enable_decoding": True,
     "env_nested_delimiter": None,
+    "env_nested_max_split": None,
     "secrets_dir": None,
     "populate_by_name": False,
     "validate_by_name": False,
+    "validate_by_alias": True,
     "alias_generator": None,
     "fields": None,
 }
@@ -95,14 +97,26 @@ def field_name(statement: ast.stmt) -> str:
 
 
 def class_variables(node: ast.ClassDef) -> frozenset[str]:
-    """The names that a class declares as ClassVar, so that they are no fields."""
+    """The names that a class declares as ClassVar, or as Final with a default, so that they are no fields."""
     declared = (each for each in node.body if isinstance(each, ast.AnnAssign) and _is_class_variable(each))
     return frozenset(last_name(each.target) for each in declared)
 
 
 def _is_class_variable(statement: ast.AnnAssign) -> bool:
-    kinds = union_members(statement.annotation)
-    return "ClassVar" in (last_name(each.value if isinstance(each, ast.Subscript) else each) for each in kinds)
+    members = union_members(statement.annotation)
+    kinds = {last_name(each.value if isinstance(each, ast.Subscript) else each) for each in members}
+    return "ClassVar" in kinds or ("Final" in kinds and _gives_default(statement.value))
+
+
+def _gives_default(value: ast.expr | None) -> bool:
+    return has_default(value) if isinstance(value, ast.Call) else not (value is None or is_value(value, ...))
+
+
+def has_default(call: ast.Call) -> bool:
+    """Whether a call of Field() gives a field a default; an expression counts as one."""
+    keywords = {each.arg: each.value for each in call.keywords}
+    defaults = [*call.args[:1], *(keywords[name] for name in ("default", "default_factory", None) if name in keywords)]
+    return not all(is_value(each, ...) for each in defaults)
 
 
 class Classes:

@@ -21,7 +21,7 @@ from omc_runbook.repository.settings_source import CONFIG, Field, SettingsSource
 from omc_runbook.textfile.file import Edit, SourceFile
 
 IMPORTS = """\
-from typing import Annotated, Any, ClassVar, Literal, Optional, Union
+from typing import Annotated, Any, ClassVar, Final, Literal, Optional, Union
 
 from pydantic import AliasChoices, AliasPath, BaseModel, Field, SecretStr, computed_field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -167,6 +167,8 @@ def test_only_annotated_public_names_are_fields() -> None:
     _private: int = 1
     CONSTANT: ClassVar[int] = 1
     QUOTED: "ClassVar[int]" = 1
+    FINAL: Final[int] = 1
+    PATH: Final = Field(default="/")
     PLAIN = 1
     KEY: str
     (ODD): str
@@ -385,6 +387,18 @@ def test_an_alias_has_no_prefix_unless_told() -> None:
     assert first_variables(read(body.format(""))) == ("B",)
     assert read(body.format("populate_by_name=True")).fields[0].variables == ("B", "A_KEY")
     assert read(body.format("env_prefix_target='all'")).fields[0].variables == ("A_B",)
+    assert read(body.format("validate_by_name=True, validate_by_alias=False")).fields[0].variables == ("A_KEY",)
+    assert read(body.format("populate_by_name=True, validate_by_name=False")).fields[0].variables == ("B",)
+
+
+def test_an_alias_beside_an_annotation_overrides_those_in_it() -> None:
+    """An alias is a validation_alias too."""
+    told = read("    KEY: Annotated[str, Field(validation_alias='A')] = Field(alias='B')\n")
+    assert first_variables(told) == ("B",)
+
+
+def test_a_final_field_without_a_default_is_one() -> None:
+    assert first_variables(read("    A: Final[str]\n    B: Final[str] = Field(min_length=1)\n")) == ("A", "B")
 
 
 def test_of_the_names_of_a_nested_field_one_is_enough() -> None:
@@ -394,6 +408,25 @@ def test_of_the_names_of_a_nested_field_one_is_enough() -> None:
     told = read("    model_config = {'env_nested_delimiter': '__'}\n    db: Database\n", IMPORTS + models)
     nested = told.fields[0].nested
     assert nested == {"DB__HOST": False, "DB__SERVER": False, "DB__PORT": True}
+
+
+def test_a_delimiter_in_the_name_of_a_nested_field_splits_it() -> None:
+    """Without env_nested_max_split pydantic looks for the part `size` of `pool`, which there is not."""
+    models = "class Pool(BaseModel):\n    a: int\n\n\nclass Database(BaseModel):\n    pool_size: int\n    pool: Pool\n"
+    body = "    model_config = {{'env_nested_delimiter': '_'{}}}\n    db: Database\n"
+    head = f"{IMPORTS}{models}\n\nclass Settings(BaseSettings):\n"
+    assert read(body.format(""), head).fields[0].nested == {"DB_POOL": False, "DB_POOL_A": True}
+    told = read(body.format(", 'env_nested_max_split': 1"), head)
+    assert told.fields[0].nested == {"DB_POOL_SIZE": True, "DB_POOL": True}
+
+
+def test_a_nested_model_that_takes_names_beside_aliases_needs_one_of_them() -> None:
+    model = "class Database(BaseModel):\n    model_config = {{{}}}\n    host: str = Field(alias='server')\n\n\n"
+    body = "    model_config = {'env_nested_delimiter': '__'}\n    db: Database\n"
+    head = f"{IMPORTS}{model}class Settings(BaseSettings):\n"
+    assert read(body, head.format("")).fields[0].nested == {"DB__SERVER": True}
+    told = read(body, head.format("'populate_by_name': True"))
+    assert told.fields[0].nested == {"DB__SERVER": False, "DB__HOST": False}
 
 
 def test_nested_models_are_filled_by_their_own_variables() -> None:
