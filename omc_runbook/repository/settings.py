@@ -186,7 +186,7 @@ def parse_settings(file: SourceFile, name: str = MAIN_CLASS) -> SettingsSource:
         name=name,
         fields=tuple(fields),
         env_files=_file_names(options.get("env_file")),
-        env_prefix=str(effective["env_prefix"] or ""),
+        env_prefix="" if effective["env_prefix_target"] == "alias" else str(effective["env_prefix"] or ""),
         case_sensitive=bool(effective["case_sensitive"]),
         ignore_empty=bool(effective["env_ignore_empty"]),
         from_json=options.get("enable_decoding", True) is True and not classes.other_source(lineage),

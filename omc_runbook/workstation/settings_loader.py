@@ -281,10 +281,13 @@ def _variables(name: str, field: Any, config: Any) -> list[str]:
     """The variables of a field; the first is the one in pydantic's errors."""
     alias = getattr(field, "validation_alias", None) or getattr(field, "alias", None)
     choices = list(getattr(alias, "choices", None) or ([alias] if alias else []))
-    aliases = [str(each.path[0]) if hasattr(each, "path") else str(each) for each in choices]
-    prefixed = f"{config.get('env_prefix') or ''}{name}"
-    if not aliases or config.get("populate_by_name") or config.get("validate_by_name"):
-        aliases.append(prefixed)
+    prefix, target = config.get("env_prefix") or "", config.get("env_prefix_target") or "variable"
+    before = prefix if target in ("alias", "all") else ""
+    aliases = [f"{before}{each.path[0] if hasattr(each, 'path') else each}" for each in choices]
+    if config.get("validate_by_alias") is False:
+        aliases = []
+    if not aliases or config.get("validate_by_name", config.get("populate_by_name")):
+        aliases.append(name if target == "alias" else f"{prefix}{name}")
     return aliases if config.get("case_sensitive") else [each.upper() for each in aliases]
 
 

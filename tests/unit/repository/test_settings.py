@@ -391,6 +391,11 @@ def test_an_alias_has_no_prefix_unless_told() -> None:
     assert read(body.format("populate_by_name=True, validate_by_name=False")).fields[0].variables == ("B",)
 
 
+def test_a_prefix_of_aliases_alone_is_before_no_new_field() -> None:
+    told = read("    model_config = SettingsConfigDict(env_prefix='A_', env_prefix_target='alias')\n    KEY: str\n")
+    assert (told.env_prefix, first_variables(told)) == ("", ("KEY",))
+
+
 def test_an_alias_beside_an_annotation_overrides_those_in_it() -> None:
     """An alias is a validation_alias too."""
     told = read("    KEY: Annotated[str, Field(validation_alias='A')] = Field(alias='B')\n")

@@ -172,6 +172,28 @@ def test_each_variable_that_is_refused(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("options", "variable"),
+    [
+        ("validate_by_name=True, validate_by_alias=False", "APP_PORT"),
+        ("env_prefix_target='alias', validate_by_name=True, validate_by_alias=False", "PORT"),
+        ("populate_by_name=True", "DB_PORT"),
+    ],
+)
+def test_the_variable_that_the_options_leave(tmp_path: Path, options: str, variable: str) -> None:
+    config = f"""
+        from pydantic import Field
+        from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+        class Settings(BaseSettings):
+            model_config = SettingsConfigDict(env_file="../.env", extra="ignore", env_prefix="APP_", {options})
+            port: int = Field(alias="DB_PORT")
+    """
+    loaded = load_settings(make(tmp_path, f"{variable}=abc\n", config=config))
+    assert set(short(loaded)) == {("settings-refused", variable)}
+
+
 def test_a_class_that_another_one_s_default_is_made_of(tmp_path: Path) -> None:
     """Its variables are told by its own prefix, and the file by the main class."""
     config = """
