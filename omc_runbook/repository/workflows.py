@@ -208,8 +208,12 @@ def _triggers(node: Node | None) -> Iterator[Trigger]:
             ignored_paths=yaml_nodes.texts(value, "paths-ignore"),
             types=yaml_nodes.texts(value, "types"),
             workflows=yaml_nodes.texts(value, "workflows"),
-            has_tags_only=bool(yaml_nodes.texts(value, "tags")) and not yaml_nodes.texts(value, "branches"),
+            has_tags_only=_has_any(value, "tags", "tags-ignore") and not _has_any(value, "branches", "branches-ignore"),
         )
+
+
+def _has_any(node: Node, *keys: str) -> bool:
+    return any(yaml_nodes.texts(node, key) for key in keys)
 
 
 def _commands(repository: Path, file: SourceFile, tree: Node, depth: int = 0) -> Iterator[Command]:

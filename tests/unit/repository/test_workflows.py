@@ -108,6 +108,8 @@ TRIGGERS = {
     "on: push\n": True,
     "on: [pull_request, push]\n": True,
     "on:\n  push:\n    tags: ['v*']\n": False,
+    "on:\n  push:\n    tags-ignore: ['v*']\n": False,
+    "on:\n  push:\n    tags: ['v*']\n    branches-ignore: [docs]\n": True,
     "on:\n  push:\n    paths-ignore: ['**.md']\n": True,
     "on:\n  push:\n    paths-ignore: ['backend/**']\n": False,
     "on:\n  push:\n    paths: ['frontend/**']\n": False,
