@@ -71,7 +71,9 @@ def _loader() -> Any:
     """A YAML loader that keeps numbers, dates and yes as strings, and knows Compose's tags."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    from omc_runbook.repository.yaml_loader import YamlLoader
+
+    class Loader(YamlLoader):
         """YAML where only null, true and false are not strings."""
 
     def plain(loader: Any, node: Any) -> Any:

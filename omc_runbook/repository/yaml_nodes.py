@@ -35,9 +35,9 @@ def read_mapping(file: SourceFile) -> MappingNode:
 @lru_cache(maxsize=64)
 def _compose(name: str, text: str) -> Node | None:
     """The nodes of a file's text, which nobody changes."""
-    import yaml
+    from omc_runbook.repository.yaml_loader import YamlLoader
 
-    return compose(name, yaml.SafeLoader(text))
+    return compose(name, YamlLoader(text))
 
 
 def compose(name: str, loader: SafeLoader, allows_loops: bool = False) -> Node | None:

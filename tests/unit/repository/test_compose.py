@@ -664,6 +664,20 @@ def test_the_files_of_an_include_set_what_it_requires(
     assert (compose.required, compose.interpolated) == (required, ("TOKEN",))
 
 
+def test_anchors_and_merges(tmp_path: Path) -> None:
+    """The last anchor of a name counts, and of several merged mappings the first."""
+    anchors = "x-a: &a {A: one, B: one}\nx-b: &b {B: two, C: two}\nx-c: &a {A: three}\n"
+    body = (
+        f"{anchors}services:\n  app:\n    image: a\n    environment:\n      <<: [*b, *a, {{B: four}}]\n      C: own\n"
+    )
+    service = read(tmp_path, body).find("app")
+    assert service and {(each.variable, each.value) for each in service.environment} == {
+        ("A", "three"),
+        ("B", "two"),
+        ("C", "own"),
+    }
+
+
 def test_what_an_override_replaces(tmp_path: Path) -> None:
     """Details in long syntax add up, and a volume replaces the one at its target."""
     details = "secrets: [{source: a, target: b}], networks: {n: {aliases: [one]}}, volumes: ['.:/app/', './x:/y']"
