@@ -240,7 +240,8 @@ class _Reader:
             paths = {_path_from(file, path) for path in each.env_files} - {_DOTENV}
             files = (_read_variables(self._repository, path) for path in paths if _is_inside(path))
             own = (name for variables in files for name, value in variables.items() if value)
-            services = merge(services, self.services(other, above, None, defaults.union(own)) if other else {})
+            inner = _path_from(file, each.folder)
+            services = merge(services, self.services(other, above, inner, defaults.union(own)) if other else {})
         own_services = self._own_services(file, tree, above, folder)
         # Without services to merge with, !reset and !override stay for the caller's merge.
         return merge(services, own_services) if services else own_services

@@ -217,6 +217,8 @@ class Include:
 
     path: str
     """"" for an entry that is not a path."""
+    folder: str
+    """What the paths in it are relative to."""
     env_files: tuple[str, ...]
     """The files with values for its ${…}, beside those of the project."""
 
@@ -230,12 +232,12 @@ def find_includes(tree: Mapping[str, Any]) -> Iterator[Include]:
         texts = [each if isinstance(each, str) else "" for each in (paths if isinstance(paths, list) else [paths])]
         folder = str(details.get("project_directory") or posixpath.dirname(next(iter(texts), "")))
         env_files = _env_files(details["env_file"]) if "env_file" in details else [posixpath.join(folder, ".env")]
-        yield from (Include(path, tuple(env_files)) for path in texts)
+        yield from (Include(path, folder, tuple(env_files)) for path in texts)
 
 
 def rebase(body: Any, folder: str) -> Any:
     """A service with its paths relative to another folder; `folder` is the path from there to its file's folder."""
-    if not folder or not isinstance(body, dict):
+    if folder in ("", ".") or not isinstance(body, dict):
         return body
     return {key: _rebase_value(key, value, folder) for key, value in body.items()}
 

@@ -664,6 +664,24 @@ def test_the_files_of_an_include_set_what_it_requires(
     assert (compose.required, compose.interpolated) == (required, ("TOKEN",))
 
 
+@pytest.mark.parametrize(
+    ("entry", "file"),
+    [
+        ("infra/db.yml", "infra/db.env"),
+        ("{path: infra/db.yml, project_directory: more}", "more/db.env"),
+        ("{path: infra/db.yml, project_directory: .}", "db.env"),
+        ("{path: [infra/db.yml, infra/other/more.yml]}", "infra/db.env"),
+    ],
+)
+def test_what_the_paths_of_an_included_file_are_relative_to(tmp_path: Path, entry: str, file: str) -> None:
+    """Its project_directory, by default the folder of the first path."""
+    (tmp_path / "infra/other").mkdir(parents=True)
+    for name in ("infra/db.yml", "infra/other/more.yml"):
+        (tmp_path / name).write_text(f"services: {{{Path(name).stem}: {{image: a, env_file: db.env}}}}\n")
+    compose = read(tmp_path, f"include:\n  - {entry}\nservices: {{app: {{image: a}}}}\n")
+    assert {each.env_files for each in compose.services} == {(file,), ()}
+
+
 def test_anchors_and_merges(tmp_path: Path) -> None:
     """The last anchor of a name counts, and of several merged mappings the first."""
     anchors = "x-a: &a {A: one, B: one}\nx-b: &b {B: two, C: two}\nx-c: &a {A: three}\n"
