@@ -296,6 +296,8 @@ def test_a_name_of_pydantic_1_that_is_an_expression_is_unknown(body: str) -> Non
         ("C = {'env_prefix': 'A_'}\n", "    model_config = {**C, 'env_file': '.env'}\n    KEY: str\n", ("A_KEY",)),
         ("C = {'env_prefix': 'A_'}\n", "    model_config = {'env_prefix': 'B_', **C}\n    KEY: str\n", ("A_KEY",)),
         ("C = dict(env_prefix='A_')\n", "    model_config = dict(env_prefix='B_', **C)\n    KEY: str\n", ("B_KEY",)),
+        ("C = dict(env_prefix='A_')\n", "    model_config = C | {'env_prefix': 'B_'}\n    KEY: str\n", ("B_KEY",)),
+        ("C = dict(env_prefix='A_')\n", "    model_config = C | {'env_file': '.env'}\n    KEY: str\n", ("A_KEY",)),
         ("Token = Annotated[str, Field(alias='TOKEN')]\n", "    KEY: Token\n", ("TOKEN",)),
         ("def needed(text):\n    return Field(..., description=text)\n", "    KEY: str = needed('it')\n", ("KEY",)),
     ],
