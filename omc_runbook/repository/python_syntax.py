@@ -27,6 +27,8 @@ def python_errors(name: str) -> Iterator[None]:
     try:
         with without_warnings():
             yield
+    except UnicodeDecodeError:
+        raise UsageError(f"{name} is not UTF-8: save it as UTF-8, without a comment that names its coding.") from None
     except _INVALID as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         raise UsageError(f"{name}{line} is not valid Python: fix it first.") from None

@@ -393,6 +393,13 @@ def test_an_alias_has_no_prefix_unless_told() -> None:
     assert read(body.format("populate_by_name=True, validate_by_name=False")).fields[0].variables == ("B",)
 
 
+def test_a_file_in_another_coding_is_told_from_one_that_is_no_python() -> None:
+    """Python reads it."""
+    raw = f"# -*- coding: latin-1 -*-\n{HEAD}    KEY: str = 'é'\n".encode("latin-1")
+    with pytest.raises(UsageError, match="is not UTF-8: save it as UTF-8"):
+        parse_settings(SourceFile(Path("checkout") / CONFIG, CONFIG, raw))
+
+
 def test_a_prefix_of_aliases_alone_is_before_no_new_field() -> None:
     told = read("    model_config = SettingsConfigDict(env_prefix='A_', env_prefix_target='alias')\n    KEY: str\n")
     assert (told.env_prefix, first_variables(told)) == ("", ("KEY",))
