@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from omc_runbook.terraform.marks import is_known
-from omc_runbook.terraform.yaml_loader import TerraformYaml
+from omc_runbook.terraform.yaml_loader import TerraformYaml, whole
 
 _WORD = re.compile(r"\b[^\W_]")
 """The first letter of a word."""
@@ -67,7 +67,7 @@ def as_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | float):
-        return str(_whole(value) if isinstance(value, float) else value)
+        return str(whole(value) if isinstance(value, float) else value)
     raise TypeError(f"{type(value).__name__} is not a string")
 
 
@@ -84,16 +84,12 @@ def as_number(value: Any) -> float:
         if not (match := _NUMBER.fullmatch(value)):
             raise ValueError(f"{value} is not a number")
         value = float(value) if match[1] or match[2] else int(value)
-    return _whole(value) if isinstance(value, float) else value
+    return whole(value) if isinstance(value, float) else value
 
 
 def as_integer(value: Any) -> int:
     """A value where Terraform expects a whole number; raises as `as_number`, and TypeError for a fraction."""
     return operator.index(as_number(value))  # type: ignore[arg-type]
-
-
-def _whole(number: float) -> float:
-    return int(number) if number.is_integer() else number
 
 
 def is_same(one: Any, other: Any) -> bool:

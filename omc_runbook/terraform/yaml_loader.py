@@ -13,8 +13,9 @@ class TerraformYaml(yaml.SafeLoader):
     """A loader to which 010 is ten, 12:30 a text, and yes is true."""
 
 
-def _number(value: float) -> float:
-    return int(value) if value.is_integer() else value
+def whole(number: float) -> float:
+    """A number as Terraform has it: 2.0 is 2."""
+    return int(number) if number.is_integer() else number
 
 
 TerraformYaml.yaml_implicit_resolvers = {}
@@ -30,7 +31,7 @@ for _tag, _form, _construct in (
         lambda _, node: node.value.lower() in _TRUE,
     ),
     ("int", r"[-+]?\d+|0x[\dA-Fa-f]+|0o[0-7]+", lambda _, node: int(node.value, _BASES.get(node.value[:2], 10))),
-    ("float", r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?", lambda _, node: _number(float(node.value))),
+    ("float", r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?", lambda _, node: whole(float(node.value))),
 ):
     TerraformYaml.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_form})\\Z"), None)
     if _construct:
