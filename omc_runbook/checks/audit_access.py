@@ -41,7 +41,7 @@ _ANOTHER = "another-secret"
 )
 def wildcard_secret(snapshot: Snapshot) -> Iterable[Evidence]:
     """A role of the tasks may read more secrets than they need."""
-    found = _identities(snapshot)
+    found = snapshot.audit.identities
     own = {*snapshot.execution_roles, *secret_access.task_roles(snapshot)}
     for identity in found.identities if found else ():
         if identity.arn not in own:
@@ -67,7 +67,7 @@ def wildcard_secret(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
     """A policy of the secret or its key lets everybody in."""
-    found = _identities(snapshot)
+    found = snapshot.audit.identities
     for outsider in _outsiders(snapshot, "everybody", "resource policy"):
         key = found.key if found else None
         is_key = bool(key and key.policy and outsider.statement.startswith(key.policy.name))
@@ -90,7 +90,7 @@ def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
     """Another account may read the secret."""
-    found = _identities(snapshot)
+    found = snapshot.audit.identities
     for outsider in secret_access.of(snapshot).outsiders:
         doubt = " Whether its Condition allows the call is unknown." if outsider.decision == "unknown" else ""
         if outsider.kind == "account" and outsider.way == "resource policy":
@@ -154,7 +154,7 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A principal may read the secret and never does."""
-    found, access = _identities(snapshot), secret_access.of(snapshot)
+    found, access = snapshot.audit.identities, secret_access.of(snapshot)
     execution = snapshot.execution_roles
     days = max(UNUSED_DAYS, snapshot.audit.days)
     since = snapshot.taken - timedelta(days=days)
@@ -221,7 +221,7 @@ def _reads_others(snapshot: Snapshot, identity: Identity, last: LastAccess) -> s
 )
 def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Principals may change the secret."""
-    found, access, others = _identities(snapshot), secret_access.of(snapshot), list[PrincipalAccess]()
+    found, access, others = snapshot.audit.identities, secret_access.of(snapshot), list[PrincipalAccess]()
     for each in access.principals:
         certain = [verdict for verdict in each.changes if verdict.is_possible]
         if certain and secret_access.is_of_tasks(snapshot, each.identity):
@@ -318,7 +318,7 @@ def can_enter_task(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def grant_to_stranger(snapshot: Snapshot) -> Iterable[Evidence]:
     """A grant lets a stranger decrypt with the secret's key."""
-    found = _identities(snapshot)
+    found = snapshot.audit.identities
     key = found.key if found else None
     grants = {f"grant {grant.id}": grant for grant in key.grants} if key else {}
     for outsider in secret_access.of(snapshot).outsiders:
@@ -340,7 +340,7 @@ def grant_to_stranger(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
     """Anybody whom an identity provider knows may read the secret."""
-    access, identities = secret_access.of(snapshot), _identities(snapshot)
+    access, identities = secret_access.of(snapshot), snapshot.audit.identities
     controls = identities.resource_controls if identities else ()
     for each in (*access.readers, *access.administrators):
         role = each.identity
@@ -425,10 +425,6 @@ def _is_for_administrators(steps: Sequence[Assumption]) -> bool:
     """Whether the last of these roles is one of administrators, whom somebody may assume on purpose."""
     role = steps[-1].role
     return role.is_administrator or administers_iam(role)
-
-
-def _identities(snapshot: Snapshot) -> Identities | None:
-    return snapshot.audit.identities
 
 
 def _wide_statements(snapshot: Snapshot, identity: Identity, policy: PolicyDocument) -> Iterator[tuple[str, list[str]]]:
