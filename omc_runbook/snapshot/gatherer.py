@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from omc_runbook.aws import definitions, ecs
 from omc_runbook.aws.cloudtrail import REQUESTS_A_SECOND, Pace
 from omc_runbook.aws.definitions import TaskDefinition
-from omc_runbook.aws.ecs import Service
+from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Environment
@@ -103,6 +103,14 @@ class Gatherer:
         return [
             self.ask(what, "ecs:DescribeServices", partial(ecs.describe_services, client, cluster, batch))
             for batch in ecs.batches(names, ecs.SERVICES_A_CALL)
+        ]
+
+    def ask_tasks(self, cluster: str, arns: Sequence[str]) -> list[Future[tuple[Task, ...] | ReadFailure]]:
+        """Start to describe a cluster's tasks, as many with each call as it takes."""
+        client, what = self.clients("ecs"), f"the tasks of cluster {cluster}"
+        return [
+            self.ask(what, "ecs:DescribeTasks", partial(ecs.describe_tasks, client, cluster, batch))
+            for batch in ecs.batches(arns, ecs.TASKS_A_CALL)
         ]
 
     def services_of(self, field: str, clusters: Iterable[str]) -> dict[str, tuple[Service, ...] | None]:

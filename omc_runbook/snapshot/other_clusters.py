@@ -57,9 +57,7 @@ def _with_tasks(gatherer: Gatherer, cluster: OtherCluster) -> OtherCluster:
     client, what = gatherer.clients("ecs"), f"the tasks of cluster {cluster.name}"
     listed = gatherer.ask(what, "ecs:ListTasks", partial(ecs.list_task_arns, client, cluster.name, "RUNNING"))
     arns: tuple[str, ...] = gatherer.keep(FIELD, listed, ())
-    batches = [
-        gatherer.ask(what, "ecs:DescribeTasks", partial(ecs.describe_tasks, client, cluster.name, batch))
-        for batch in ecs.batches(arns, ecs.TASKS_A_CALL)
-    ]
-    tasks = tuple(task for answer in batches for task in gatherer.keep(FIELD, answer, ()))
+    tasks = tuple(
+        task for answer in gatherer.ask_tasks(cluster.name, arns) for task in gatherer.keep(FIELD, answer, ())
+    )
     return replace(cluster, tasks=tasks)

@@ -191,7 +191,7 @@ class _Reading(Gatherer):
         batches = self.ask_services(cluster, service_names or ())
         # A task that stops between the two lists is in both.
         task_arns = tuple(dict.fromkeys(arn for answer in task_lists for arn in self.keep("tasks", answer, ())))
-        task_batches = [self._tasks(batch) for batch in ecs.batches(task_arns, ecs.TASKS_A_CALL)]
+        task_batches = self.ask_tasks(cluster, task_arns)
         services = [service for answer in batches for service in self.keep("services", answer, ())]
         users = _newest_users(services)
         known, self._partial = cache.load(users) if cache else ({}, frozenset[str]())
@@ -323,14 +323,6 @@ class _Reading(Gatherer):
             f"service {name}", "ecs:DescribeServices", partial(ecs.read_deleted_status, client, cluster, name)
         )
         return self.keep("deleted_status", answer, "")
-
-    def _tasks(self, arns: Iterable[str]) -> Future[tuple[ecs.Task, ...] | ReadFailure]:
-        client, cluster = self.clients("ecs"), self.names.cluster
-        return self.ask(
-            f"the tasks of cluster {cluster}",
-            "ecs:DescribeTasks",
-            lambda: ecs.describe_tasks(client, cluster, tuple(arns)),
-        )
 
     def _newest(self, families: Iterable[str]) -> tuple[definitions.TaskDefinition, ...]:
         """The newest active revision of each family that has one."""
