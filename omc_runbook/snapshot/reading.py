@@ -116,7 +116,8 @@ def take(
             snapshot = audit_reading.read(reading, snapshot, audit_days, checkout)
         if lacks_a_name(snapshot):
             snapshot = replace(snapshot, discovery=discover(clients, environment, caller))
-        if checkout:
+        # No check of an audit asks what Terraform means.
+        if checkout and not audit_days:
             from omc_runbook.terraform.declared import read_environments
 
             declared = next(iter(read_environments(checkout.root, environment.name)), None)
