@@ -227,6 +227,17 @@ def test_an_outcome_goes_beside_the_records_where_there_is_no_other_room(
     assert not list((tmp_path / "records").iterdir())
 
 
+@ENGINES
+def test_an_export_that_fails_is_told_without_a_summary(tmp_path: Path, engine: tuple[str, ...]) -> None:
+    """On a run that ends well and prints nothing else."""
+    path = tmp_path / "night.log"
+    ended = run_night(
+        tmp_path, (*engine, "--export", f"emf={path}"), f"os.mkdir({str(path)!r})", "conclude.end(outcome)"
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == f"  warning  Not delivered to emf={path}: Is a directory.\n"
+
+
 def test_a_run_whose_notebook_cannot_be_written_is_published(tmp_path: Path) -> None:
     """Its outcome is complete; what could not be exported either is said."""
     full = FULL.format(process=0, size=64)
