@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -123,6 +123,14 @@ def expected(service: Service) -> Rollout:
         )
     state: State = "not-started" if reason else "waiting"
     return Rollout(service.name, "", label, state, service.desired, 0, reason, bake=service.configuration.bake)
+
+
+def start_sentences(services: Iterable[Service]) -> tuple[str, ...]:
+    """The services that a plan would start new tasks of, in a sentence, and one for each that gets none."""
+    rollouts = [expected(service) for service in services]
+    names = ", ".join(each.service for each in rollouts if not each.is_over)
+    without = tuple(f"{each.service} gets none: {each.reason}" for each in rollouts if each.is_over)
+    return ((f"New tasks would be started: {names}.",) if names else ()) + without
 
 
 def begin(

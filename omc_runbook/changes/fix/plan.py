@@ -8,6 +8,7 @@ from datetime import datetime
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
+from omc_runbook.changes.deploy.rollout import start_sentences
 from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.fix.grants import plan_grants
 from omc_runbook.changes.fix.references import plan_corrections
@@ -83,13 +84,11 @@ class FixPlan:
     @property
     def sentences(self) -> tuple[str, ...]:
         """What would be done: each step, and the services that get new tasks."""
-        redeployed = [redeploy.service.name for redeploy in self.redeploys if not redeploy.blocker]
-        new = ", ".join(name for name in redeployed if name not in self.underway)
-        begun = ", ".join(name for name in redeployed if name in self.underway)
-        tasks = f"New tasks would be started: {new}." if new else ""
-        watch = f"Deployments under way would be watched: {begun}." if begun else ""
-        steps = (as_sentence(step.title) for step in self.steps)
-        return tuple(filter(None, (*steps, tasks, watch)))
+        redeployed = [redeploy.service for redeploy in self.redeploys if not redeploy.blocker]
+        tasks = start_sentences(service for service in redeployed if service.name not in self.underway)
+        begun = ", ".join(service.name for service in redeployed if service.name in self.underway)
+        watch = (f"Deployments under way would be watched: {begun}.",) if begun else ()
+        return (*(as_sentence(step.title) for step in self.steps), *tasks, *watch)
 
     @property
     def blockers(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, PENDING, Secret
 from omc_runbook.changes.deploy import readiness
-from omc_runbook.changes.deploy.rollout import expected
+from omc_runbook.changes.deploy.rollout import expected, start_sentences
 from omc_runbook.changes.values import encryption
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATED, printable_key, refuse_list
@@ -128,10 +128,7 @@ class SecretPlan:
     def sentences(self) -> tuple[str, ...]:
         """What would be done: each key that changes, and the services that get new tasks."""
         keys = (*(change.sentence for change in self.changed), *self.trials)
-        rollouts = [(service.name, expected(service)) for service in self.consumers]
-        names = ", ".join(name for name, rollout in rollouts if not rollout.is_over)
-        sentences = keys + ((f"New tasks would be started: {names}.",) if names else ())
-        return sentences + tuple(f"{name} gets none: {rollout.reason}" for name, rollout in rollouts if rollout.is_over)
+        return keys + start_sentences(self.consumers)
 
     def is_against(self, finding: Finding) -> bool:
         """Whether the plan should fix an error: of a key that changes, of the secret, or of a service it redeploys.

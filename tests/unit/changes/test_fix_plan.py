@@ -311,6 +311,15 @@ def test_keys_that_somebody_wrote_over_are_put_back() -> None:
     assert "generate" not in report.manual_fixes(plan).to_text()
 
 
+def test_a_service_with_desired_count_0_gets_its_revision_and_no_task() -> None:
+    """The plan says which services start tasks, and why one does not."""
+    snapshot = with_reference(healthy(), "worker", "SECRET_KEY", WRONG["partial-arn"])
+    plan = planned(with_service(snapshot, "worker", desired=0))
+    assert [type(step) for step in plan.steps] == [Correction]
+    _, tasks = plan.sentences
+    assert tasks.startswith("worker gets none: Its desiredCount is 0: no task runs")
+
+
 def test_what_would_fail_all_the_same_is_changed_and_not_watched() -> None:
     """Else neither of two faults could be mended first: each would be taken back because of the other."""
     snapshot = with_reference(healthy(), "worker", "SECRET_KEY", WRONG["partial-arn"])
