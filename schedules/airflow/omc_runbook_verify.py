@@ -6,7 +6,6 @@ it, and the pool `omc_runbook` says how many environments are verified at a time
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from datetime import timedelta
@@ -23,14 +22,15 @@ from papermill.iorw import papermill_io
 from omc_runbook.headless import notebooks
 from omc_runbook.model.environment import read_configured
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import Outcome
 from omc_runbook.model.handover import OUTCOME_VARIABLE
 
 
 class RunbookOperator(PapermillOperator):
     """Runs a runbook that only looks, and makes its outcome the task's state.
 
-    Findings fail the task at once; what could not be read fails this try. The log has the root causes, and the XCom
-    `outcome` their ids alone.
+    Findings fail the task at once; what could not be read fails this try. The log has the root causes, and problems
+    whose cause is unknown; the XCom `outcome` has the root causes' ids alone.
     """
 
     def execute(self, context: Any) -> None:
@@ -38,17 +38,17 @@ class RunbookOperator(PapermillOperator):
         # PapermillOperator names no engine, so the one that masks whatever is saved becomes papermill's default.
         papermill_engines.register(None, papermill_engines.get_engine("omc-runbook"))
         outcome = self._run(context)
-        context["ti"].xcom_push("outcome", {name: outcome[name] for name in ("status", "root_causes")})
-        for finding in outcome["findings"]:
-            if finding["status"] == "found" and finding["check"] in outcome["root_causes"]:
-                self.log.error("%s: %s (%s)", finding["check"], finding["title"], finding["subject"])
-            elif finding["status"] == "unknown":
-                self.log.warning("%s is unknown: %s", finding["check"], " ".join(finding["evidence"]))
-        if outcome["status"] != "ok":
-            kind = AirflowFailException if outcome["status"] == "findings" else AirflowException
-            raise kind(": ".join(filter(None, (outcome["status"], ", ".join(outcome["root_causes"])))))
+        context["ti"].xcom_push("outcome", {"status": outcome.status, "root_causes": list(outcome.root_causes)})
+        for finding in outcome.findings:
+            if finding.is_unexplained:
+                self.log.error("%s: %s (%s)", finding.check, finding.title, finding.subject)
+            elif finding.status == "unknown":
+                self.log.warning("%s is unknown: %s", finding.check, " ".join(finding.evidence))
+        if outcome.status != "ok":
+            kind = AirflowFailException if outcome.status == "findings" else AirflowException
+            raise kind(": ".join(filter(None, (outcome.status, outcome.causes_in_words))))
 
-    def _run(self, context: Any) -> dict[str, Any]:
+    def _run(self, context: Any) -> Outcome:
         """Run the notebook, which hands over its outcome instead of raising it."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "outcome.json"
@@ -63,8 +63,7 @@ class RunbookOperator(PapermillOperator):
                 del os.environ[OUTCOME_VARIABLE]
             text = path.read_text(encoding="utf-8")
         papermill_io.write(text, f"{self.output_nb.url.rpartition('/')[0]}/outcome.json")
-        outcome: dict[str, Any] = json.loads(text)
-        return outcome
+        return Outcome.from_json(text)
 
 
 @dag(schedule="@hourly", catchup=False, max_active_runs=1, params={"environments": []}, tags=["omc-runbook"])

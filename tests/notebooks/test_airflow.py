@@ -54,26 +54,35 @@ def test_each_environment_is_a_task_of_its_own(sandboxes: dict[str, Sandbox], tm
     answer, log = _run(desk, _profiles(desk, sandboxes))
 
     tasks = {task["environment"]: task for task in answer["tasks"]}
-    assert [tasks[name]["state"] for name in ("alpha", "beta", "gamma", "delta")] == [
-        "success",
-        "failed",
-        "success",
-        "failed",
-    ]
-    assert {name: task["tries"] for name, task in tasks.items()} == {"alpha": 1, "beta": 1, "gamma": 1, "delta": 3}
+    assert {name: task["state"] for name, task in tasks.items()} == {
+        "alpha": "success",
+        "beta": "failed",
+        "gamma": "success",
+        "delta": "failed",
+        "epsilon": "failed",
+    }
+    assert {name: task["tries"] for name, task in tasks.items()} == {
+        "alpha": 1,
+        "beta": 1,
+        "gamma": 1,
+        "delta": 3,
+        "epsilon": 1,
+    }
     assert {name: task["outcome"] for name, task in tasks.items()} == {
         "alpha": {"status": "ok", "root_causes": []},
         "beta": {"status": "findings", "root_causes": ["no-permission"]},
         "gamma": {"status": "ok", "root_causes": []},
         "delta": {"status": "failed", "root_causes": []},
+        "epsilon": {"status": "findings", "root_causes": []},
     }
     assert {task["pool"] for task in tasks.values()} == {"omc_runbook"}
     assert "no-permission: The execution role may not read the secret" in log
+    assert "findings: no-permission for an unknown cause" in log
     assert "CouldNotLook: AWS does not accept these credentials" in log
 
     records = {each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET)["Contents"]}
     kept = {(path.split("/")[1], path.rpartition("/")[2]) for path in records}
-    looked = {(name, file) for name in sandboxes for file in ("verify.ipynb", "outcome.json")}
+    looked = {(name, file) for name in (*sandboxes, "epsilon") for file in ("verify.ipynb", "outcome.json")}
     assert kept == looked | {("delta", "verify.ipynb")}
     for path in records:
         body = s3.get_object(Bucket=BUCKET, Key=path)
@@ -98,22 +107,28 @@ def test_a_run_without_an_environment_fails(sandbox: Sandbox, tmp_path: Path) ->
 
 
 def _profiles(desk: Desk, sandboxes: dict[str, Sandbox]) -> dict[str, str]:
-    """Variables that name a runbook.toml with a profile for each environment; delta's is not accepted by AWS."""
-    default, delta = sandboxes["alpha"], sandboxes["gamma"]
+    """Variables that name a runbook.toml with a profile for each environment.
+
+    AWS does not accept delta's, and epsilon's, in beta's account, may not read the role that lacks a permission.
+    """
+    default, delta, epsilon = sandboxes["alpha"], sandboxes["gamma"], sandboxes["beta"]
     places = {
         "default": default,
         **{f"profile {name}": each for name, each in sandboxes.items()},
         "profile delta": delta,
+        "profile epsilon": epsilon,
     }
     settings = [f"[{name}]\nregion = {REGION}\nendpoint_url = {each.endpoint}\n" for name, each in places.items()]
     keys = {"default": default.credentials, **{name: each.credentials for name, each in sandboxes.items()}}
     pairs = {name: (each.access_key, each.secret_key) for name, each in keys.items()}
     pairs["delta"] = ("AKIA" + secrets.token_hex(8).upper(), secrets.token_hex(20))
+    pairs["epsilon"] = _without_iam(epsilon)
     lines = [
         f"[{name}]\naws_access_key_id = {one}\naws_secret_access_key = {two}\n" for name, (one, two) in pairs.items()
     ]
     names = [
-        f'[environments.{name}]\nprofile = "{name}"\nprefix = "ohmycoins-staging"\n' for name in (*sandboxes, "delta")
+        f'[environments.{name}]\nprofile = "{name}"\nprefix = "ohmycoins-staging"\n'
+        for name in (*sandboxes, "delta", "epsilon")
     ]
     files = {"config": settings, "credentials": lines, "runbook.toml": names}
     for file, texts in files.items():
@@ -124,6 +139,17 @@ def _profiles(desk: Desk, sandboxes: dict[str, Sandbox]) -> dict[str, str]:
         "AIRFLOW_VAR_OMC_RUNBOOK_TOML": str(desk.work / "runbook.toml"),
         "AIRFLOW_VAR_OMC_RUNBOOK_RECORDS": f"s3://{BUCKET}/verify",
     }
+
+
+def _without_iam(sandbox: Sandbox) -> tuple[str, str]:
+    """The access key of somebody who may do anything but ask IAM."""
+    iam = client(sandbox, "iam")
+    iam.create_user(UserName="watcher")
+    statement = {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName="watcher", PolicyName="own", PolicyDocument=document)
+    key = iam.create_access_key(UserName="watcher")["AccessKey"]
+    return key["AccessKeyId"], key["SecretAccessKey"]
 
 
 def _run(desk: Desk, variables: dict[str, str]) -> tuple[Any, str]:
