@@ -39,7 +39,7 @@ PLACEHOLDER = re.compile(
 """Placeholders: texts that stand for a value, as Terraform, the template and the guide spell them."""
 
 TEMPLATE_DEFAULT = re.compile(r"(?i)^\s*changethis\s*$")
-"""The template's default, at which the application refuses to start."""
+"""The template's default, at which the application refuses to start: one of the placeholders."""
 
 
 URL_BREAKERS = re.compile(r"[/@:#?%\[\]\\\s]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.model.catalogue import PLACEHOLDER
 
 _VOCABULARY = """
     change changed changeme changethis replace replaced replaceme update updated updateme set fill filled insert enter
@@ -70,8 +70,7 @@ SETTING = re.compile(
 
 def is_placeholder(text: str, name: str) -> bool:
     """Whether a secret's text stands for a value that is still missing, in any spelling."""
-    match = PLACEHOLDER.search(text) or TEMPLATE_DEFAULT.search(text)
-    return match is not None or is_made_of_placeholder_words(text, name)
+    return PLACEHOLDER.search(text) is not None or is_made_of_placeholder_words(text, name)
 
 
 def is_made_of_placeholder_words(text: str, name: str) -> bool:

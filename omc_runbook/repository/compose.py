@@ -15,7 +15,7 @@ from dotenv.parser import parse_stream
 
 from omc_runbook.masking.public_values import COMMON
 from omc_runbook.masking.value import Masked
-from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.model.catalogue import PLACEHOLDER
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.compose_tree import all_texts, find_includes, merge, read_services, read_tree, rebase
@@ -356,4 +356,4 @@ def _secret_in(variable: str, text: str) -> str:
     if password is None and not is_secret(variable):
         return ""
     literal = password[1] if password else literal
-    return "" if any(each.fullmatch(literal) for each in (COMMON, PLACEHOLDER, TEMPLATE_DEFAULT)) else literal
+    return "" if any(each.fullmatch(literal) for each in (COMMON, PLACEHOLDER)) else literal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT
+from omc_runbook.model.catalogue import PLACEHOLDER
 
 REDACTED = "…"
 
@@ -32,7 +32,7 @@ def redact(line: str, is_code: bool) -> str:
     """
     if not is_code:
         match = ASSIGNMENT.match(line)
-        if match and not PLACEHOLDER.match(match[2]) and not TEMPLATE_DEFAULT.match(match[2]):
+        if match and not PLACEHOLDER.match(match[2]):
             return f"{match[1]}{REDACTED}"
     elif not line.lstrip().startswith(("#", "//")):
         line = LITERAL.sub(_literal, line)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
-from omc_runbook.model.catalogue import PLACEHOLDER, TEMPLATE_DEFAULT, Key, provider_keys, variable_of
+from omc_runbook.model.catalogue import PLACEHOLDER, Key, provider_keys, variable_of
 from omc_runbook.model.placeholders import ENCRYPTED, REFERENCE
 from omc_runbook.model.secretive import is_issued, is_secret
 from omc_runbook.repository.checkout import Checkout
@@ -38,7 +38,7 @@ PRIVATE_KEYS = ".env.keys"
 """The file with the keys by which dotenvx decrypts a .env."""
 
 _DJANGO = "DJANGO_SETTINGS_MODULE"
-_NO_VALUES = (PLACEHOLDER, TEMPLATE_DEFAULT, ENCRYPTED)
+_NO_VALUES = (PLACEHOLDER, ENCRYPTED)
 
 MISNAMED = (".env.txt", "env.txt", "env", ".env.env", ".env.local")
 """What a .env is called by an editor that adds or hides an extension, or by other programs."""
@@ -267,14 +267,14 @@ class Workstation:
 
 
 def is_value(value: Masked | None) -> bool:
-    """Whether a value is set: not blank, no placeholder, not the template's default, not encrypted."""
+    """Whether a value is set: not blank, no placeholder, not encrypted."""
     if value is None or is_blank(value):
         return False
     return not any(value.matches(each) for each in _NO_VALUES)
 
 
 def is_text_of_value(text: str) -> bool:
-    """Whether a text of the template or of a .env is a value: not blank, no placeholder, not the default."""
+    """Whether a text of the template or of a .env is a value: not blank, no placeholder."""
     return not BLANK.match(text) and not any(each.match(text) for each in _NO_VALUES)
 
 
@@ -385,7 +385,7 @@ def public_texts(checkout: Checkout, keys: Mapping[str, Key]) -> Iterator[str]:
     """The template's values that are not secret, since they are in the repository."""
     for entry in checkout.template.entries if checkout.template else ():
         key = _find_key(entry.name, keys)
-        if not is_secret(entry.name, key) or PLACEHOLDER.match(entry.value) or TEMPLATE_DEFAULT.match(entry.value):
+        if not is_secret(entry.name, key) or PLACEHOLDER.match(entry.value):
             yield entry.value
 
 
