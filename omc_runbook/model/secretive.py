@@ -46,7 +46,7 @@ def is_secret(name: str, key: Key | None = None) -> bool:
     if key is not None and (key.generate or key.obtain_from):
         return True
     name = _PUBLIC_KEY.sub("", name)
-    words = _WORD.findall(name.upper() if name.islower() else name)
+    words = _WORD.findall(name)
     if not any(map(_STEM.search, words)):
         return False
     upper = [word.upper() for word in words]
