@@ -42,10 +42,7 @@ class Change:
 
     def to_json(self) -> dict[str, str]:
         """The change as an object of outcome.json."""
-        body = {name: value for name, value in asdict(self).items() if value is not None}
-        if self.key is not None and self.file is not None:
-            body["file"] = body.pop("file")
-        return body
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     def __str__(self) -> str:
         """The change in words, for a sentence."""
