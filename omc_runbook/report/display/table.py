@@ -83,7 +83,7 @@ class Table(RichDisplay):
         widths = _widths([columns, *(row for _, rows in groups for row in rows)])
         lines = [self.title, "", *_fold(columns, widths), (" " * _GAP).join("─" * width for width in widths)]
         for number, (heading, rows) in enumerate(groups):
-            lines += ["", heading] if heading and number else [heading] if heading else []
+            lines += ["", heading] if number else [heading] if heading else []
             lines += [line for row in rows for line in _fold(row, widths)]
         for note in self.notes:
             lines += ["", *textwrap.wrap(note, WIDTH, break_on_hyphens=False)]
