@@ -112,7 +112,7 @@ def read_status(repository: Path, name: str = ".env") -> GitStatus:
 def read_committed(repository: Path, name: str) -> bytes | None:
     """The bytes of a file by its path within a checkout, as the last commit has it; None if it has none."""
     output = _run(repository, "show", "--no-ext-diff", "--no-textconv", f"HEAD:./{name}")
-    return os.fsencode(output.out) if output.code == 0 and not output.obstacle else None
+    return os.fsencode(output.out) if output.code == 0 else None
 
 
 def is_ignored(folder: Path, name: str) -> bool:
