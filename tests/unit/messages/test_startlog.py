@@ -406,6 +406,8 @@ def test_where_in_the_file() -> None:
     """The line's number is told, and nothing of the line."""
     (told,) = read_log(f'failed to read /x/.env: line 3: unterminated quoted value "{CANARY}')
     assert told.reason == "a quote in .env is not closed before line 3"
+    (told,) = read_log("failed to read /x/.env: unterminated quoted value")
+    assert told.reason == "a quote in .env is not closed"
     (told,) = read_log("failed to read /x/.env: line 7: key cannot contain a space")
     assert told.reason.startswith("line 7 of .env")
     (told,) = read_log('unexpected character "+" in variable name near "x"')

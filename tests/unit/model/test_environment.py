@@ -341,8 +341,9 @@ def test_a_mistyped_field_of_a_key_gets_the_nearest(bare: Path) -> None:
 
 def test_a_missing_file_is_refused(bare: Path) -> None:
     """A path that was named must exist."""
-    with pytest.raises(UsageError, match=r"nowhere\.toml is not a file"):
-        load("staging", str(bare / "nowhere.toml"))
+    for name in ("nowhere.toml", f"{'x' * 300}.toml", "."):
+        with pytest.raises(UsageError, match="is not a file: name a runbook"):
+            load("staging", str(bare / name))
 
 
 def test_a_file_that_is_no_text_is_refused(bare: Path) -> None:

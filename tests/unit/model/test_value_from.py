@@ -94,7 +94,7 @@ def test_anything_else_is_an_ssm_parameter(text: str) -> None:
     """ECS asks SSM for a text that is no Secrets Manager ARN."""
     ref = parse(text)
     assert (ref.kind, ref.text, ref.secret_arn, ref.problem) == ("ssm", text, "", "")
-    assert not ref.names_version
+    assert ref.source == text and not ref.names_version
 
 
 field = st.text(alphabet=st.characters(exclude_characters=":\n", codec="utf-8"), max_size=12)

@@ -84,8 +84,12 @@ def test_pictures_of_calls(draw: type[Picture], principals: int) -> None:
 
 def test_the_heat_map_counts_by_hour() -> None:
     """In UTC, each principal in a row of its own."""
-    counts = audit_plots.HeatMap(audited(healthy(), *STRANGE)).counts
+    unnamed = call(2, "AROAEXAMPLE:session")
+    heat_map = audit_plots.HeatMap(audited(healthy(), *STRANGE, unnamed))
+    counts = heat_map.counts
     assert counts[STRANGER] == {12: 2} and sum(counts[REPORTS].values()) == 26
+    labels = [each.text for each in ElementTree.fromstring(heat_map.to_svg()).iter() if each.text]
+    assert {"role/contractor", "AROAEXAMPLE:session"} <= {*labels}
 
 
 def test_who_would_notice() -> None:

@@ -83,6 +83,7 @@ def test_equal_findings_are_one_line() -> None:
     """With the environments that have it, and the command of the first."""
     text = fleet.problems(RUNS).to_text()
     assert "worst, bad" in text and "worst, bad, warned" in text
+    assert "worst: backend. Evidence of key-missing.\n" in text and "bad: backend. Evidence of key-missing.\n" in text
     assert text.count("Title of key-missing.") == 1 and "omc-runbook run update -p environment one" in text
     assert "No answer within 120 s." in text and "omc-runbook run verify -p environment silent" in text
 

@@ -12,11 +12,12 @@ from xml.etree import ElementTree
 
 import pytest
 from support import snapshots
+from support.outcomes import an_outcome
 from support.snapshots import DEPLOYED, NOW
 
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.diagnosis.root_causes import diagnose
-from omc_runbook.model.findings import Finding, Outcome, Remedy
+from omc_runbook.model.findings import Finding, Outcome, Remedy, Severity
 from omc_runbook.report import verify
 from omc_runbook.report.archive import summary
 from omc_runbook.report.display import drawing
@@ -131,6 +132,12 @@ def test_a_table_fits_a_terminal_and_loses_nothing() -> None:
     assert all(text.count(f"{word} ") + text.count(f"{word}\n") + text.endswith(word) >= 2 for word in words)
 
 
+def test_only_groups_after_the_first_stand_below_a_blank_line() -> None:
+    """The rule under the columns is directly above the first one's heading."""
+    text = Table("Title", ["service", "key"], [["a", "x"], ["b", "y"]], group=1).to_text()
+    assert text.splitlines()[3:] == ["───", "service a", "x", "", "service b", "y"]
+
+
 def test_a_name_stays_whole_where_something_else_can_be_folded() -> None:
     """Headings and sentences give way before a name is broken."""
     columns = ["variable", *(f"rather wide heading {number}" for number in range(8))]
@@ -162,6 +169,8 @@ def test_a_consequence_does_not_repeat_its_cause() -> None:
     assert (first.label, first.lines, first.command) == ("error", cause.evidence, "mend it")
     assert (second.label, second.lines, second.command) == ("consequence", ("effect is known by this.",), "")
     assert second.subject == "backend, because of cause"
+    between, _ = verify.findings([replace(effect, cause_of=("third",)), cause]).entries[::-1]
+    assert "It causes third." not in between.lines
 
 
 def test_checks_that_share_a_reason_are_unknown_together() -> None:
@@ -178,6 +187,40 @@ def test_a_command_stays_on_one_line_to_be_copied() -> None:
     assert (
         '<a href="https://a.example/?b&amp;c"' in Listing("T", [Entry("n", command="https://a.example/?b&c")]).to_html()
     )
+
+
+def test_a_service_that_waits_says_why_in_plain_text() -> None:
+    """Below its line; how long it usually takes is told only where that is known."""
+    one = Rollout("backend", "1", "family:7", "rolling", 2, began=NOW, progress="It waits.")
+    text = Bars([one], ["An event."]).to_text()
+    assert "\n    It waits.\n\nAn event." in text and " of about " not in text
+    assert "    It failed.\n" in Bars([replace(one, reason="It failed.")], ["An event."]).to_text()
+    assert " of about 1:30" in Bars([replace(one, usual=timedelta(seconds=90))], []).to_text()
+
+
+@pytest.mark.parametrize(
+    ("severity", "accepted", "style", "label"),
+    [
+        ("error", "", "error", "error"),
+        ("warning", "", "warning", "warning"),
+        ("info", "", "note", "info"),
+        ("error", "Accepted: until May.", "note", "accepted"),
+    ],
+)
+def test_the_summary_has_a_style_for_each_severity(severity: Severity, accepted: str, style: str, label: str) -> None:
+    """What is accepted, and what only informs, does not look like something wrong."""
+    found = replace(a_finding("weak"), severity=severity, accepted=accepted)
+    lines = summary.summarise(replace(an_outcome(findings=(found,)), plan=None), "", "")
+    assert [(line.style, line.label) for line in lines if "Title of weak" in line.text] == [(style, label)]
+
+
+def test_only_a_plan_is_no_success_in_the_summary() -> None:
+    """Nothing was done yet."""
+    done = an_outcome()
+    assert [summary.summarise(each, "", "")[0].style for each in (done, replace(done, plan=("Write.",)))] == [
+        "ok",
+        "plain",
+    ]
 
 
 def test_nothing_wrong_is_said_so() -> None:

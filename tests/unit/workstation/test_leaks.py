@@ -108,11 +108,12 @@ def test_a_bound_is_said(tmp_path: Path, value: str, search: ValueSearch[str], m
     monkeypatch.setattr(leaks, "MOST_BYTES", 350)
     history = leaks.search_history(tmp_path, search)
     assert history and history.searched == 3 and "Of 4 former versions" in history.limits[0]
-    monkeypatch.setattr(leaks, "LARGEST_FILE", 50)
-    files = leaks.search_files(tmp_path, search, frozenset())
-    assert files.searched == 1 and files.limits == (
-        "1 files of the checkout were not searched: they are too large, or too many.",
-    )
+    for name, most in (("MOST_BYTES", 306), ("LARGEST_FILE", 50)):
+        monkeypatch.setattr(leaks, name, most)
+        files = leaks.search_files(tmp_path, search, frozenset())
+        assert files.searched == 1 and files.limits == (
+            "1 files of the checkout were not searched: they are too large, or too many.",
+        )
 
 
 def test_repositories_within_the_checkout_are_searched(tmp_path: Path, value: str, search: ValueSearch[str]) -> None:
