@@ -75,8 +75,6 @@ class GitHistory:
 
     def find(self, value: Masked) -> tuple[Location, ...]:
         """Where a value stands, or the password of a URL: one place of each file."""
-        if value.length < SHORTEST:
-            return ()
         login, own = login_fingerprint(value, self.key), self.locations.get(fingerprint(value, self.key), {})
         return tuple((self.locations.get(login, {}) | own).values())
 
