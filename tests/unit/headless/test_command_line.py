@@ -176,6 +176,7 @@ def test_the_runbooks_are_listed_with_what_they_do(capsys: pytest.CaptureFixture
 def test_each_runbook_says_what_it_is_for(name: str) -> None:
     """Purpose, what it changes, permissions, and every parameter with its default and meaning."""
     description = notebooks.describe(name)
+    assert not description.title.startswith("#")
     assert "**What it changes:**" in description.text and "**Permissions it needs:**" in description.text
     cells = nbformat.read(notebooks.find(name), as_version=4).cells
     source = next(cell.source for cell in cells if "parameters" in cell.metadata.get("tags", ()))

@@ -24,6 +24,7 @@ from support.webhook import webhook
 
 from omc_runbook.headless import last_run, notify
 from omc_runbook.headless.news import Notice
+from omc_runbook.masking import registry
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.notify import Notify
 
@@ -72,6 +73,14 @@ def test_a_message_reaches_a_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(each["title"], each["message"], each["type"]) for each in bodies] == [
         ("verify on staging: no-permission", "New: no-permission: A title — backend", "failure")
     ]
+    assert registry.mask(f"token {TOKEN}") == "token ‹OPS_WEBHOOK›"
+
+
+@pytest.mark.parametrize("name", ["findings", "unknown", "ping", ""])
+def test_who_hears_of_one_thing_hears_of_something(name: str) -> None:
+    """Also who hears only of runs that could not look."""
+    who = {"findings": ("env:A",), "unknown": ("env:A",), "ping": "env:A"}
+    assert Notify.model_validate({name: who[name]} if name else {}).is_empty is not bool(name)
 
 
 def test_a_message_that_is_too_long_for_its_service_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from support.terminal import ended_with
 
 from omc_runbook.headless import overview
 from omc_runbook.model import temporary
+from omc_runbook.model.errors import UsageError
 from omc_runbook.report.archive import record as records
 
 
@@ -164,3 +165,6 @@ def test_a_folder_that_another_run_removes_meanwhile_is_made_again(
     monkeypatch.setattr(temporary, "draft", remove_and_open)
     assert records.prepare(tmp_path / "records", "verify", "staging", NOW).folder == tmp_path / "records"
     assert next(removals, None) is None and not (tmp_path / "records").exists()
+    removals = iter(range(1, 100))
+    with pytest.raises(UsageError, match="cannot hold the record: No such file or directory"):
+        records.prepare(tmp_path / "records", "verify", "staging", NOW)

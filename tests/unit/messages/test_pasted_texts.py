@@ -15,6 +15,7 @@ import pytest
 
 from omc_runbook.checks.families import symptom
 from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.messages.paste import flatten
 from omc_runbook.messages.recognition import recognise
 from omc_runbook.sandbox.authorization import refusal
 from omc_runbook.sandbox.aws import kms, secretsmanager
@@ -485,6 +486,17 @@ def test_the_callers_own_refusal_is_not_the_tasks() -> None:
     (tasks,), (callers,) = recognise(REFUSED), recognise(REFUSED.replace(TASK, "jane@example.com"))
     assert tasks.checks[0] == "no-permission" and callers.checks == ()
     assert "yours" in callers.meaning and "yours" not in tasks.meaning
+
+
+def test_a_refusal_that_names_no_secret_is_of_the_roles_account() -> None:
+    """Only an owner that is named can be another one."""
+    (told,) = recognise(REFUSED.replace(f" on resource: {SECRET}", ""))
+    assert told.checks[0] == "no-permission"
+
+
+def test_a_line_that_no_terminal_has_goes_on_in_no_other() -> None:
+    """It was not broken at the right edge."""
+    assert flatten(f"{'x' * 300}\nfoo").flat == f"{'x' * 300}\nfoo"
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,8 @@ def test_a_policy_is_that_of_one_environment() -> None:
     """Also of a runbook that looks at several: the names with commas are none that is unknown."""
     with pytest.raises(UsageError, match=r"one environment: run it once for each of staging, production\."):
         least_policy("audit", "staging, production")
+    with pytest.raises(UsageError, match="The local environment needs no policy"):
+        least_policy("troubleshoot", "local")
 
 
 def without_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,6 +123,12 @@ def test_how_a_line_is_written(tmp_path: Path, line: str, expected: tuple[str, s
     assert found.line == 3
 
 
+@pytest.mark.parametrize(("line", "is_comment"), [("A=# b", True), ("A= # b", True), ('A="# b"', False)])
+def test_a_comment_in_the_place_of_a_value(tmp_path: Path, line: str, is_comment: bool) -> None:
+    """In quotes it is a value."""
+    assert find(read(tmp_path, f"{line}\n"), "A").is_comment is is_comment
+
+
 def test_what_is_swallowed(tmp_path: Path) -> None:
     """A quote that is not closed takes names away; they are mentioned, and Compose refuses the file."""
     file = read(tmp_path, "# X=1\nA='b\n\nB=c'\nC=d\nD: e\n  export F = g\n")
@@ -173,7 +179,7 @@ def test_bytes(tmp_path: Path, raw: bytes, newline: str, bom: bool, error: str, 
 def test_a_byte_order_mark_hides_the_first_name(tmp_path: Path) -> None:
     """Most versions of python-dotenv take the mark for a part of the first name, and Compose does not."""
     file = read(tmp_path, "\ufeffA=b\nC=d\n")
-    assert file.hidden_names == ("A",)
+    assert (file.hidden_names, file.misnamed_lines) == (("A",), ())
     assert holds(find(file, "A").for_python, None) and holds(find(file, "A").for_compose, "b")
     assert (find(file, "A").line, find(file, "A").separator, find(file, "C").line) == (1, "=", 2)
     assert read(tmp_path, "\ufeff# note\nA=b\n").hidden_names == ()

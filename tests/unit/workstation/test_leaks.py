@@ -80,6 +80,7 @@ def test_the_history_and_objects_on_no_branch(tmp_path: Path, value: str, search
     (tmp_path / "app").mkdir()
     file = tmp_path / "app" / "settings.py"
     file.write_text(f"KEY = '{value}'\n")
+    (tmp_path / "top.py").write_text(f"TOP = '{value}'\n")
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-qm", "one")
     assert places(leaks.search_history(tmp_path, search)) == []
