@@ -22,6 +22,7 @@ PUBLIC = [
     "/home/me/ohmycoins2/backend/app",
     "infrastructure/terraform/environments/staging2",
     "ohmycoins-staging-backend",
+    "eu1Blue",
     "https://platform.openai.com/api-keys",
     "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-staging-app-secrets-AbC123",
     "(service backend) was unable to place a task. Reason: ResourceInitializationError: 3 tries",

@@ -110,6 +110,8 @@ def test_who_cannot_sign_in_yet_gets_a_policy_of_names(
     assert all("account" in note or note.startswith("Sometimes also") for note in least.notes)
     writes = _statements(least_policy("add_key", "staging", str(tmp_path / "runbook.toml"), True).policies[0])
     assert not any("*" in writes[action] for action in ("iam:PassRole", "ecs:RegisterTaskDefinition"))
+    plans = _statements(least_policy("add_key", "staging", str(tmp_path / "runbook.toml"), False).policies[0])
+    assert {*plans} == {*actions_of("add_key").plan}
     place = bucket.parse("s3://some-bucket/records", lambda: None)
     assert with_records(least, place).unread == least.unread
 

@@ -11,7 +11,13 @@ from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.aws.ecs import Cluster
 from omc_runbook.aws.secretsmanager import ListedSecret
 from omc_runbook.model import value_from
-from omc_runbook.model.environment_names import canonical, common_prefix, environment_in, without_environment
+from omc_runbook.model.environment_names import (
+    canonical,
+    common_prefix,
+    environment_in,
+    environment_of,
+    without_environment,
+)
 from omc_runbook.snapshot.discovery import Discovery, FoundService
 
 
@@ -142,6 +148,15 @@ def test_a_secret_that_a_service_of_aws_manages_is_not_the_applications() -> Non
 def test_words_of_names_and_paths(text: str, environment: str) -> None:
     """Whole words alone."""
     assert environment_in(text) == environment
+
+
+@pytest.mark.parametrize(
+    ("tags", "environment"),
+    [({"Environment": "prod"}, "production"), ({"env": ""}, "staging"), ({"Team": "prod"}, "staging")],
+)
+def test_a_tag_says_more_than_a_name(tags: dict[str, str], environment: str) -> None:
+    """Where it is one of those that hold an environment."""
+    assert environment_of("coins-staging", tags) == environment
 
 
 def test_prefixes() -> None:
