@@ -238,6 +238,24 @@ def test_files_that_are_no_plans_are_refused_in_a_sentence(path: Path, tmp_path:
             chosen(plan_from=other)
 
 
+def test_what_is_otherwise_is_named_whichever_plan_has_more(path: Path) -> None:
+    """A fact or a value that is gone counts as one that is new."""
+    snapshot = healthy()
+    review(snapshot, an_update(snapshot), chosen(path))
+    plan = PlanFile.from_json(path.read_text())
+    more = replace(plan, facts={**plan.facts, "extra": "1"})
+    assert plan.differences(more) == ("extra is 1, in the plan none",)
+    assert more.differences(plan) == ("extra is none, in the plan 1",)
+    more = replace(plan, fingerprints={**plan.fingerprints, "KEY": "1"})
+    assert plan.differences(more) == more.differences(plan) == ("KEY is not the one in the plan",)
+    more = replace(plan, steps=(*plan.steps, "Extra."))
+    assert plan.differences(more) == ("not in the plan: Extra.",)
+    assert more.differences(plan) == ("only in the plan: Extra.",)
+    twice = replace(plan, steps=plan.steps * 2)
+    assert plan.differences(twice) == ("the plan has the same steps in another order or number",)
+    assert plan.differences(plan) == ()
+
+
 def test_a_plan_is_never_written_over_another_file(path: Path, tmp_path: Path) -> None:
     """Nor through a link, nor where it was made meanwhile; and it is not both written and applied."""
     snapshot = healthy()
