@@ -101,6 +101,13 @@ def test_tracked_files_that_hold_values(root: Path, name: str) -> None:
     assert where(root, VALUE) == (name, True)
 
 
+def test_a_phrase_that_was_commented_out(root: Path) -> None:
+    """A value of several words is found where neither quotes nor a parser tell its end."""
+    phrase = f"correct horse {secrets.token_hex(4)}"
+    write(root, "backend/.env.old", f"# OLD_SECRET_KEY={phrase} \n")
+    assert where(root, phrase) == ("backend/.env.old", True)
+
+
 @pytest.mark.parametrize("length", [24, 64])
 def test_a_saved_plan_is_looked_into(root: Path, length: int) -> None:
     """It is an archive, in which the length of a text stands before it."""
