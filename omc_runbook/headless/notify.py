@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import time
 import urllib.request
@@ -116,7 +117,7 @@ def _address(kind: str, name: str) -> str:
         raise UsageError(f"{'The variable' if kind == 'env' else 'The file'} {name} holds no address.")
     address = text.strip()
     registry.register(address, name)
-    for part in address.replace("?", "/").replace("@", "/").replace(":", "/").split("/"):
+    for part in re.split("[/?@:&=]", address):
         if len(part) >= _TOKEN:
             registry.register(part, name)
     return address
