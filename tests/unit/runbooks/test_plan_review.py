@@ -218,6 +218,7 @@ def test_files_that_are_no_plans_are_refused_in_a_sentence(path: Path, tmp_path:
         "is not a whole plan": edited(whole, by=7),
         "not a whole plan": edited(whole, facts=7),
         "a whole plan": edited(whole, steps=[7]),
+        "whole plan": edited(whole, fingerprints=7),
         "its hash is another": edited(whole, steps=["Something else."]),
         "is of rotate, and this is update": replace(PlanFile.from_json(whole), runbook="rotate").to_json(),
         "has other parameters than update": replace(PlanFile.from_json(whole), parameters={}).to_json(),
