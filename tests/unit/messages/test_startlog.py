@@ -402,6 +402,16 @@ def test_a_variable_is_told_whatever_way_pydantic_names_it() -> None:
     assert problem_of(FieldError("", "value_error", f"Value error, {CANARY.upper()} is short"), known).variable == ""
 
 
+def test_a_value_that_looks_like_an_end_hides_no_reason() -> None:
+    """What stands before the next error belongs to this one: its last line names its kind."""
+    value = f"'{CANARY} [type=missing, input_value=1, input_type=str]\nmore'"
+    first, second = read_log(
+        block(error("PORT", "int_parsing", "Invalid", value, "str"), error("SECRET_KEY", "missing"))
+    )
+    assert (first.variable, first.reason) == ("PORT", "it is not a valid integer")
+    assert (second.variable, second.check) == ("SECRET_KEY", "required-empty")
+
+
 def test_where_in_the_file() -> None:
     """The line's number is told, and nothing of the line."""
     (told,) = read_log(f'failed to read /x/.env: line 3: unterminated quoted value "{CANARY}')
