@@ -238,6 +238,14 @@ def test_a_foreign_endpoint_is_told_before_anything_is_read(
     assert Clients(REGION).foreign_endpoints == ()
 
 
+def test_over_tls_a_foreign_endpoint_may_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody on the way can read along; who runs it was chosen."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://aws.endpoint.test")
+    target = Target(load("staging"), Clients(REGION), Caller("123456789012", "arn:aws:iam::123456789012:user/me"))
+    assert target.clients.foreign_endpoints == ("https://aws.endpoint.test",)
+    assert Run(runbook="update", started=datetime.now(UTC), targets=(target,)).may_change(True, "")
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:5000", "http://localhost:1", "https://vpce-1.vpce.amazonaws.com"])
 def test_the_sandbox_and_aws_are_no_foreign_endpoints(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor a VPC endpoint of one's own."""
