@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource, trusts
 
 ACTION = "secretsmanager:GetSecretValue"
@@ -83,6 +84,31 @@ def test_guide_grants_no_key() -> None:
     key = f"arn:aws:kms:ap-southeast-2:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
     assert evaluate([policy(GUIDE)], "kms:Decrypt", key).decision == "implicit-deny"
     assert evaluate([policy(GUIDE, allow("kms:Decrypt", key))], "kms:Decrypt", key).decision == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("operator", "key", "value", "known", "decision"),
+    [
+        ("StringEquals", "kms:EncryptionContext:SecretVersionId", "1", {"version_id": "1"}, "allowed"),
+        ("StringEquals", "kms:EncryptionContext:SecretVersionId", "1", {}, "unknown"),
+        ("StringEquals", "kms:EncryptionContext:Other", "1", {"version_id": "1"}, "implicit-deny"),
+        ("ForAnyValue:StringEquals", "kms:ResourceAliases", "alias/a", {"aliases": ["alias/a"]}, "allowed"),
+        ("ForAnyValue:StringEquals", "kms:ResourceAliases", "alias/a", {}, "unknown"),
+        ("StringEquals", "aws:SourceVpc", "vpc-1", {}, "implicit-deny"),
+    ],
+)
+def test_what_is_known_of_a_call_to_kms(operator: str, key: str, value: str, known: Any, decision: str) -> None:
+    """A version or aliases that are unknown decide nothing; what the call cannot have, it lacks."""
+    context = request_keys.of_key("arn:aws:kms:r:1:key/k", ACCOUNT, SECRET, **known)
+    statement = allow("kms:Decrypt", Condition={operator: {key: value}})
+    assert evaluate([policy(statement)], "kms:Decrypt", "key", context).decision == decision
+
+
+@pytest.mark.parametrize(("id", "decision"), [("AROAX", "allowed"), ("AROAY", "implicit-deny"), ("", "unknown")])
+def test_a_role_is_known_by_its_id(id: str, decision: str) -> None:
+    """As aws:userid has it, where it was read."""
+    statement = allow(Condition={"StringLike": {"aws:userid": "AROAX:*"}})
+    assert decide(statement, context=request_keys.of_role(ROLE, id)) == decision
 
 
 UNKNOWN = {"StringEquals": {"aws:SourceVpce": "vpce-1"}}
@@ -237,6 +263,20 @@ def test_variables_are_literal_in_the_older_version() -> None:
         held = {"aws:PrincipalTag/suffix": suffix}
         verdict = evaluate([policy(statement, version=version)], ACTION, SECRET, held)
         assert verdict.decision == decision
+
+
+@pytest.mark.parametrize(
+    ("context", "decision"),
+    [
+        ({"aws:PrincipalTag/suffix": ()}, "allowed"),
+        ({"aws:PrincipalTag/suffix": "other"}, "implicit-deny"),
+        ({}, "unknown"),
+    ],
+)
+def test_a_default_counts_only_for_a_key_that_the_request_lacks(context: Any, decision: str) -> None:
+    """A key that nobody told may have another value."""
+    statement = allow(resource=BASE + "-${aws:PrincipalTag/suffix, 'AbC123'}")
+    assert decide(statement, context=context) == decision
 
 
 def test_a_pattern_full_of_asterisks_is_quick() -> None:

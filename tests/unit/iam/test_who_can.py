@@ -75,6 +75,17 @@ def test_policies_of_the_organization_only_take_away() -> None:
     assert Judge(levels=((policy({"Action": "s3:*"}, kind="scp"),),)).verdict(own, CALL).decision == "allowed"
 
 
+@pytest.mark.parametrize(
+    ("action", "decision"),
+    [("kms:Decrypt", "denied"), (READ, "denied"), ("sts:AssumeRole", "denied"), ("ecs:RunTask", "allowed")],
+)
+def test_a_resource_control_policy_has_a_say_in_some_services(action: str, decision: str) -> None:
+    """What it denies of all others, AWS leaves alone."""
+    judge = Judge(resource_controls=(policy({"Effect": "Deny", "Action": "*", "Principal": "*"}, kind="rcp"),))
+    call = ResourceCall(action=action, resource="x")
+    assert judge.verdict(role("a", policy({"Action": "*"})), call).decision == decision
+
+
 def test_the_statement_and_its_condition_are_named() -> None:
     """An auditor sees which statement it is, and on what it depends."""
     condition = {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
@@ -138,10 +149,12 @@ def test_chains_go_as_far_as_they_are_certain() -> None:
     careful = {"Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}}
     unsure = role("unsure", policy({"Action": "sts:AssumeRole", **careful}), trusts={"AWS": ROOT})
     behind = role("behind", assuming("unsure"))
+    barred = role("barred", assuming("reader"), policy({"Effect": "Deny", "Action": "sts:*", "Resource": near.arn}))
     administrator = role("administrator", policy({"Action": "*"}))
-    found = chains(JUDGE, [target, near, far, last, unsure, behind, administrator], [target])
+    found = chains(JUDGE, [target, near, far, last, unsure, behind, barred, administrator], [target])
     ways = {arn.rpartition("/")[2]: [step.role.name for step in chain] for arn, chain in found.items()}
-    assert ways == {"near": ["reader"], "far": ["reader"], "unsure": ["reader"], "last": ["near", "reader"]}
+    assert ways.pop("last") == ["near", "reader"]
+    assert ways == {name: ["reader"] for name in ("near", "far", "unsure", "barred")}
 
 
 def test_what_takes_several_calls_is_as_good_as_the_worst() -> None:

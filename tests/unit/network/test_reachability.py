@@ -225,6 +225,11 @@ BROKEN = {
     "NAT pending": (with_nat(by_nat(), state="pending"), IN_PRIVATE, ["no-egress"]),
     "NAT in a private subnet": (with_nat(by_nat(), subnet=OTHER), IN_PRIVATE, ["no-egress"]),
     "NAT's subnet without a route": (with_routes(by_nat(), table="rtb-public"), IN_PRIVATE, ["no-egress"]),
+    "NAT's gateway gone": (
+        with_routes(by_nat(), Route(EVERYWHERE, GATEWAY, "blackhole"), table="rtb-public"),
+        IN_PRIVATE,
+        ["no-egress"],
+    ),
     "private NAT": (with_nat(by_nat(), public=False), IN_PRIVATE, ["no-egress"]),
     "public subnet, no public address": (by_nat(), TaskNetwork(PUBLIC, (TASKS,)), ["no-egress"]),
     "gateway not attached": (replace(by_nat(), internet_gateways={}), IN_PUBLIC, ["no-egress"]),
@@ -320,6 +325,16 @@ BROKEN = {
         ["network-acl?"],
     ),
     "ACL of the NAT's subnet": (with_acl(by_nat(), *OPEN[:1], subnet=PUBLIC), IN_PRIVATE, ["network-acl"]),
+    "ACL of the NAT's subnet, with nothing out to the internet": (
+        with_acl(by_nat(), entry(100, True, True, "10.0.0.0/16"), OPEN[1], subnet=PUBLIC),
+        IN_PRIVATE,
+        ["network-acl"],
+    ),
+    "ACL with a part of the internet": (
+        with_acl(by_nat(), entry(100, True, True, "13.0.0.0/8"), OPEN[1]),
+        IN_PRIVATE,
+        ["network-acl?"],
+    ),
     "ACL of the endpoint's other subnet": (
         with_acl(by_endpoint(subnets=(OTHER,)), *OPEN, entry(9, False, False, ports=(443, 443)), subnet=OTHER),
         IN_PRIVATE,
@@ -419,7 +434,8 @@ def test_a_second_vpc() -> None:
     )
     assert go(both).via == f"NAT gateway {NAT}"
     assert go(both, TaskNetwork("subnet-2", (TASKS,))).via == "endpoint vpce-2"
-    assert causes(go(replace(both, endpoints=()), TaskNetwork("subnet-2", (TASKS,)))) == ["no-egress"]
+    alone = go(replace(both, endpoints=()), TaskNetwork("subnet-2", (TASKS,)))
+    assert [(obstacle.check, obstacle.subject) for obstacle in alone.obstacles] == [("no-egress", "rtb-2")]
 
 
 def test_other_services_have_other_endpoints() -> None:
@@ -440,3 +456,16 @@ def test_the_command_fits_what_is_there() -> None:
     assert go(open_to_itself).obstacles[0].command.startswith("aws ec2 create-vpc-endpoint")
     gone = with_routes(bare, Route(EVERYWHERE, "nat-2", "blackhole"))
     assert "nat-2" in go(gone).obstacles[0].facts[0] and "blackhole" in go(gone).obstacles[0].facts[0]
+
+
+def test_no_route_leads_to_a_nat_gateway_behind_it() -> None:
+    """One whose own subnet has the table would send what it gets to itself: an endpoint is made instead."""
+    behind = with_routes(with_nat(by_nat(), subnet=OTHER))
+    assert "create-vpc-endpoint" in go(behind).obstacles[0].command
+
+
+def test_the_endpoint_with_a_private_name_is_the_one_that_a_vpc_without_hostnames_keeps_unused() -> None:
+    """Another without a name of its own beside it could not have the same one."""
+    both = with_endpoint(by_endpoint(id="vpce-0", private_dns=False))
+    [obstacle] = go(with_vpc(both, dns_hostnames=False)).obstacles
+    assert obstacle.subject == ENDPOINT and "--enable-dns-hostnames" in obstacle.command
