@@ -34,9 +34,14 @@ def find_blocks(
     what = f"TCP {span}" if passing is False else f"all of TCP {span}"
     direction, by = "out" if egress else "in", f"{rule} decides" if entry else "no rule allows it"
     fact = f"DescribeNetworkAcls: {acl.id} of {subnet} does not let {what} {direction} {where} ({by})."
-    number = max(min((e.number for e in acl.entries if e.egress == egress), default=100) - 1, 1)
+    taken = {entry.number for entry in acl.entries if entry.egress == egress}
+    number = next(n for n in range(max(min(taken, default=100) - 1, 1), DEFAULT_RULE) if n not in taken)
+    verb = "create"
+    # Where no number before the rule that denies is free, it has to give way.
+    if entry and not entry.allow and entry.number < number:
+        verb, number = "replace", entry.number
     allow = command(
-        *("aws", "ec2", "create-network-acl-entry", "--network-acl-id", acl.id, "--rule-number", str(number)),
+        *("aws", "ec2", f"{verb}-network-acl-entry", "--network-acl-id", acl.id, "--rule-number", str(number)),
         *("--protocol", "tcp", "--port-range", f"From={ports[0]},To={ports[1]}", "--cidr-block", str(others[0])),
         *("--rule-action", "allow", f"--{'egress' if egress else 'ingress'}"),
     )

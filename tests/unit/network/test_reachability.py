@@ -38,7 +38,7 @@ from support.networks import (
 )
 from support.snapshots import ARN, ROLE
 
-from omc_runbook.aws.ec2 import Endpoint, Network, Route, RouteTable, Subnet
+from omc_runbook.aws.ec2 import AclEntry, Endpoint, Network, Route, RouteTable, Subnet
 from omc_runbook.network.reachability import CallPath, Request, TaskNetwork, trace
 
 READ = Request(ROLE, "secretsmanager:GetSecretValue", ARN)
@@ -469,3 +469,23 @@ def test_the_endpoint_with_a_private_name_is_the_one_that_a_vpc_without_hostname
     both = with_endpoint(by_endpoint(id="vpce-0", private_dns=False))
     [obstacle] = go(with_vpc(both, dns_hostnames=False)).obstacles
     assert obstacle.subject == ENDPOINT and "--enable-dns-hostnames" in obstacle.command
+
+
+@pytest.mark.parametrize(
+    ("entries", "verb", "number"),
+    [
+        ([entry(100, False, True)], "create", 99),
+        ([entry(1, True, True, "10.0.0.0/16"), entry(32767, False, True)], "create", 2),
+        ([entry(1, True, True, "10.0.0.0/16"), entry(9, False, True)], "create", 2),
+        ([entry(1, True, True, "10.0.0.0/16"), entry(2, False, True)], "replace", 2),
+        ([entry(1, False, True), entry(100, True, True)], "replace", 1),
+        ([], "create", 99),
+        ([*OPEN[:1], entry(1, True, False, ports=(32768, 40000))], "create", 2),
+    ],
+)
+def test_the_entry_that_lets_a_call_pass_comes_before_what_denies_it(
+    entries: list[AclEntry], verb: str, number: int
+) -> None:
+    """Under a number that is free, or in the place of what denies it: EC2 refuses to create an entry a second time."""
+    blocked = go(with_acl(by_nat(), *entries)).obstacles[0].command
+    assert blocked.startswith(f"aws ec2 {verb}-network-acl-entry --network-acl-id acl-2 --rule-number {number} ")
