@@ -26,11 +26,11 @@ ACTIONS = {
 
 
 def plan_grants(snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[tuple[Grant, ...], tuple[UnfixedCause, ...]]:
-    """Plan a policy for each missing permission; also returns the findings without a grant, with the reason."""
+    """Plan a policy for each root cause that one fixes; also returns those without a grant, with the reason."""
     grants: list[Grant] = []
     unfixed = []
     for finding in findings:
-        if not finding.is_unexplained or finding.check not in ACTIONS:
+        if finding.check not in ACTIONS:
             continue
         for arn in (arn for arn in snapshot.permissions if iam.role_name(arn) == finding.subject):
             grant = _grant(snapshot, arn, finding)

@@ -127,8 +127,8 @@ def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: VersionHi
     `history` has the kept versions, where `may_go_back` is true.
     """
     causes = [finding for finding in findings if finding.is_unexplained]
-    corrections, uncorrected = plan_corrections(snapshot, findings)
-    grants, ungranted = plan_grants(snapshot, findings)
+    corrections, uncorrected = plan_corrections(snapshot, causes)
+    grants, ungranted = plan_grants(snapshot, causes)
     corrected = [finding for correction in corrections for finding in correction.because]
     back, unrestored = _plan_version_restore(snapshot, [cause for cause in causes if cause not in corrected], history)
     restored_secrets, unrestored_secrets = _plan_secret_restore(snapshot, causes)

@@ -24,13 +24,13 @@ KEYS = frozenset({"key-case", "key-misspelt"})
 def plan_corrections(
     snapshot: Snapshot, findings: Sequence[Finding]
 ) -> tuple[tuple[Correction, ...], tuple[UnfixedCause, ...]]:
-    """Plan a new revision where references are wrong; also returns the findings without one, with the reason."""
+    """Plan a new revision where root causes are wrong references; also returns those without one, with the reason."""
     demands = [*all_demands(snapshot)]
     edits: dict[str, list[ReferenceEdit]] = {}
     because: dict[str, list[Finding]] = {}
     unfixed = []
     for finding in findings:
-        if not finding.is_unexplained or finding.check not in REFERENCES | KEYS:
+        if finding.check not in REFERENCES | KEYS:
             continue
         matching = [demand for demand in demands if _is_about(snapshot, finding, demand)]
         reasons = [why for demand in matching if (why := _why_not(snapshot, demand))]

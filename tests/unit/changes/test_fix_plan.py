@@ -406,3 +406,14 @@ def test_a_stack_is_to_be_changed_too() -> None:
         (step,) = planned(snapshot).steps
         assert where in step.lines[-1]
         assert ("stack omc-worker" in step.by_hand(snapshot.environment.names)) is (snapshot is of_stack)
+
+
+@pytest.mark.parametrize(
+    "broken", [with_reference(healthy(), "worker", "SECRET_KEY", NAME), with_permissions(healthy(), NOTHING_SAID)]
+)
+def test_a_consequence_is_left_to_its_cause(broken: Snapshot) -> None:
+    """What would be fixed as a root cause is not, where another finding explains it."""
+    history, findings = VersionHistory(()), root_causes.diagnose(broken)
+    assert plan_fix(broken, findings, history).steps
+    explained = [replace(each, because_of=("no-secret",)) for each in findings]
+    assert not plan_fix(broken, explained, history).steps
