@@ -237,7 +237,7 @@ def test_representations_show_no_value() -> None:
 def test_members_of_json_within_a_value_are_masked() -> None:
     """Strings and long numbers, also of JSON in a string; short numbers stay what they are everywhere else."""
     one, other, deep = (secrets.token_hex(8) for _ in range(3))
-    key = {"password": one, "pin": 48151623, "port": 5432, "more": json.dumps([deep])}
+    key = {"password": one, "pin": 48151623, "port": 5432, "more": f"\n{json.dumps([deep])}"}
     read(
         json.dumps({"ACCOUNT": json.dumps(key), "NESTED": {"pw": other, "pins": [4815162342, 77665544]}, "L": "[" * 9})
     )

@@ -17,6 +17,7 @@ import pytest
 
 from omc_runbook.masking import registry
 from omc_runbook.masking.index import Index
+from omc_runbook.masking.spelling import spell
 from omc_runbook.masking.stream_buffer import StreamBuffer
 
 ODD = secrets.token_urlsafe(12) + " ü'\"<\\&/+%\t" + secrets.token_urlsafe(12)
@@ -84,6 +85,11 @@ def test_wrapped_base64_is_masked() -> None:
     lines = base64.encodebytes(text.encode()).decode().splitlines()
     masked = registry.mask("\n".join(lines)).splitlines()
     assert [line for line in masked if len(line) > len("‹WRAPPED›") + 4] == []
+
+
+def test_the_short_last_line_of_wrapped_base64_is_no_spelling() -> None:
+    """A letter or two would be masked everywhere."""
+    assert min(map(len, spell("x" * 58))) == 58
 
 
 def test_pieces_of_a_long_value_are_masked() -> None:
