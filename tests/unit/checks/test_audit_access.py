@@ -1180,6 +1180,8 @@ def test_a_resource_control_policy_keeps_strangers_out() -> None:
     company = policy("tokens", {**tokens, "Condition": subject}, kind="rcp")
     assert "federated-any-subject" in found_in(within(opened, PERIMETER))
     assert "federated-any-subject" not in found_in(within(opened, company))
+    plain = policy("tls", {**tokens, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}, kind="rcp")
+    assert "federated-any-subject" in found_in(within(opened, plain))
 
 
 def test_a_resource_control_policy_denies_identities_too() -> None:

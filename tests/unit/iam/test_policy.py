@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource, trusts
+from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource, refusing_conditions, trusts
 
 ACTION = "secretsmanager:GetSecretValue"
 ACCOUNT = "123456789012"
@@ -149,6 +149,7 @@ NOW = "2025-06-01T00:00:00Z"
 HELD = {
     "aws:PrincipalTag/team": "platform",
     "aws:PrincipalArn": ROLE,
+    "secretsmanager:SecretId": SECRET,
     "aws:SecureTransport": "true",
     "aws:SourceIp": "10.0.1.5",
     "aws:CurrentTime": NOW,
@@ -169,6 +170,7 @@ HELD = {
         ("StringLike", "aws:PrincipalTag/team", "plat*", "Plat*"),
         ("StringNotLike", "aws:PrincipalTag/team", "x*", "p*m"),
         ("ArnLike", "aws:PrincipalArn", f"arn:aws:iam::{ACCOUNT}:role/*", f"arn:*:iam::{ACCOUNT}:role/other/*"),
+        ("ArnLike", "secretsmanager:SecretId", f"arn:*:*:*:{ACCOUNT}:secret:ohmy*", f"arn:*:*:{ACCOUNT}:secret:ohmy*"),
         ("ArnEquals", "aws:PrincipalArn", "arn:*:iam::*:role/service/*", "arn:aws:iam::*:user/*"),
         ("ArnNotLike", "aws:PrincipalArn", "arn:aws:iam::*:user/*", ROLE),
         ("ArnNotEquals", "aws:PrincipalArn", "arn:aws:iam::*:user/*", ROLE),
@@ -250,6 +252,13 @@ def test_every_condition_must_hold() -> None:
     """One failing test settles a statement whatever the unknown ones would say."""
     block = {"StringEquals": {"aws:PrincipalTag/team": "x", "aws:SourceAccount": ACCOUNT}}
     assert decide(allow(Condition=block), context=HELD) == "implicit-deny"
+
+
+def test_a_condition_is_named_only_where_nothing_else_refuses_the_call() -> None:
+    """Without it, a statement on another action would not allow the call either."""
+    policies = [policy(allow("s3:*", Condition=UNKNOWN), allow(Condition=UNKNOWN))]
+    named = refusing_conditions(policies, lambda each: evaluate([each], ACTION, SECRET))
+    assert [each.statement for each in named] == ["secrets-policy statement 2"]
 
 
 def test_variables_are_literal_in_the_older_version() -> None:

@@ -103,6 +103,13 @@ def test_a_grant_of_the_key_allows_what_no_policy_does() -> None:
     assert JUDGE.verdict(denied, call).decision == "denied"
 
 
+def test_a_statement_that_is_malformed_makes_nobody_an_administrator() -> None:
+    """AWS would not have taken it; a copy in a file may have one."""
+    broken = {"Action": {"any": True}}, {"Resource": {"any": True}, "Action": "*"}
+    assert not role("a", policy(*broken)).is_administrator
+    assert role("b", policy(*broken, {"Action": "*"})).is_administrator
+
+
 def test_a_keys_policy_has_to_delegate() -> None:
     """An identity's own policies count for a key only where the key's policy names the account."""
     reader, own = role("a", policy({"Action": "kms:Decrypt"})), {"Action": "kms:*", "Principal": {"AWS": ROOT}}
@@ -118,6 +125,9 @@ def test_a_caller_chooses_the_resource_where_it_is_new() -> None:
     call = ResourceCall(action="ecs:RegisterTaskDefinition", resource=f"{base}/backend:1")
     assert JUDGE.verdict(own, call).decision == "denied"
     assert JUDGE.verdict_anywhere(own, call).decision == "allowed"
+    careful = {"Resource": f"{base}/ad-*:*", "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}}
+    both = policy({"Action": "ecs:*", **careful}, {"Action": "ecs:*", "Resource": f"{base}/jobs-*:*"})
+    assert JUDGE.verdict_anywhere(role("b", both), call).decision == "allowed"
 
 
 @pytest.mark.parametrize(

@@ -366,6 +366,11 @@ BROKEN = {
     "firewall": (firewall(by_nat()), IN_PRIVATE, ["no-egress?"]),
     "instance": (with_routes(by_nat(), Route(EVERYWHERE, "eni-1", "active")), IN_PRIVATE, ["no-egress?"]),
     "IPv6 alone": (with_routes(by_nat(), Route("::/0", "eigw-1", "active")), IN_PRIVATE, ["no-egress?"]),
+    "a network behind an instance": (
+        with_routes(by_nat(), Route("10.9.0.0/16", "eni-1", "active")),
+        IN_PRIVATE,
+        ["no-egress"],
+    ),
     "another network by peering": (
         with_routes(by_nat(), Route("10.9.0.0/16", "pcx-1", "active")),
         IN_PRIVATE,
@@ -391,6 +396,14 @@ def test_what_does_not(case: str) -> None:
     assert all(obstacle.facts and obstacle.subject for obstacle in path.obstacles)
     ways = ("Remove the deny from ",) if case == "policy that denies" else ("aws ",)
     assert all(obstacle.command.startswith(ways) for obstacle in path.obstacles if obstacle.certain)
+
+
+@pytest.mark.parametrize(
+    "cidr", ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8"]
+)
+def test_no_part_of_the_internet_is_private(cidr: str) -> None:
+    """A rule for such a network surely lets no call out to AWS."""
+    assert causes(go(with_egress(by_nat(), rule(cidr)))) == ["sg-egress"]
 
 
 @pytest.mark.parametrize(
@@ -452,6 +465,7 @@ def test_the_command_fits_what_is_there() -> None:
     let_in, create = go(bare).obstacles[0].command.split(" && ")
     assert let_in.startswith("aws ec2 authorize-security-group-ingress") and f"--source-group {TASKS}" in let_in
     assert create.startswith(f"aws ec2 create-vpc-endpoint --vpc-id {VPC}")
+    assert f"--subnet-ids {PRIVATE} --security-group-ids {TASKS} --private-dns-enabled" in create
     open_to_itself = with_ingress(bare, rule(TASKS), group=TASKS)
     assert go(open_to_itself).obstacles[0].command.startswith("aws ec2 create-vpc-endpoint")
     gone = with_routes(bare, Route(EVERYWHERE, "nat-2", "blackhole"))
