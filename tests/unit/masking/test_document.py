@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omc_runbook.masking import registry
-from omc_runbook.masking.document import Document, DocumentError, Problem, parse
+from omc_runbook.masking.document import Document, DocumentError, Problem, compare, parse
 from omc_runbook.masking.value import Masked, reveal
 
 NAME = "ohmycoins-staging-app-secrets"
@@ -397,6 +397,12 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except ValueError:
         with pytest.raises(DocumentError):
             read(text)
+
+
+def test_a_number_is_another_value_than_its_text() -> None:
+    """Though ECS injects both alike, whatever else reads the secret does not."""
+    before, after = read('{"A": 1, "B": "x", "C": "y"}'), read('{"A": "1", "B": "x", "D": "y"}')
+    assert compare(before, after) == {"A": "changed", "B": "unchanged", "C": "removed", "D": "added"}
 
 
 @settings(deadline=None)

@@ -102,6 +102,13 @@ def test_pieces_of_a_long_value_are_masked() -> None:
         assert masked.startswith("cut ") and masked.endswith(" here")
 
 
+def test_what_a_program_cut_short_is_masked_only_where_it_is_a_values_beginning() -> None:
+    """A sentence that begins as an address does goes on otherwise."""
+    registry.register(f"postgresql://app:{secrets.token_hex(12)}@db", "DATABASE_URL")
+    assert registry.mask("postgresql is down ...") == "postgresql is down ..."
+    assert registry.mask("postgresql://app:...") == "‹DATABASE_URL›..."
+
+
 @pytest.mark.parametrize("alphabet", [string.ascii_lowercase, string.ascii_uppercase, string.digits])
 def test_pieces_of_a_long_value_of_one_kind_are_masked(alphabet: str) -> None:
     """Random letters make no words, and so many digits no number that anybody writes."""
@@ -141,8 +148,9 @@ def test_short_values_are_masked_only_where_they_stand_alone() -> None:
     registry.register("7391", "PORT")
     registry.register("zork", "WORD")
     registry.register("z!q", "TOO_SHORT")
+    registry.register("739164", "CODE")
     assert registry.mask("db:7391/x 'zork' zork.") == "db:‹PORT›/x '‹WORD›' ‹WORD›."
-    for text in ("arn:aws:x:173912345678:y", "0.7391 s", "7391.25", "zorkmid", "z!q", b"zork".hex()):
+    for text in ("arn:aws:x:173912345678:y", "0.7391 s", "7391.25", "0.739164 s", "zorkmid", "z!q", b"zork".hex()):
         assert registry.mask(text) == text
 
 

@@ -90,6 +90,7 @@ def test_what_is_no_secret_stays(own_registry: None) -> None:
         f"image@sha256:{HEX}{HEX}, ecs-svc/1234567890123456789, commit {HEX[:10]}, digest: {HEX}",
         "POSTGRES_PASSWORD=changethis, POSTGRES_PASSWORD: refused, password=‹POSTGRES_PASSWORD›, password=$PASSWORD",
         "postgresql://ROLE:${POSTGRES_PASSWORD}@HOST/DB and postgres://app:‹POSTGRES_PASSWORD›@db and http://h:80/a@b",
+        "postgresql://ROLE:DB_LOGIN@HOST/DB",
         "PGPASSWORD=$(aws secretsmanager get-secret-value --secret-id x) psql, PWD=/srv/checkout, secret=True",
         'name = "SECRET_KEY", valueFrom = "${aws_secretsmanager_secret.app.arn}:SECRET_KEY::", secret: ohmycoins-x',
         "SECRET_KEY: str = secrets.token_urlsafe(32); api_key=settings.OPENAI_API_KEY; token: required",
