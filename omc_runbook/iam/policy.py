@@ -290,13 +290,10 @@ def apply(policies: Iterable[PolicyDocument], request: PolicyRequest) -> list[Ap
 
 
 def _apply(policy: PolicyDocument, request: PolicyRequest) -> Iterator[AppliedStatement]:
-    statements = policy.statements_on(request.action)
-    if not statements:
-        return
     # Only this version substitutes variables; an older one takes "${" literally.
     is_current = policy.document.get("Version") == "2012-10-17"
     keys = request.keys if is_current else replace(request.keys, variables=False)
-    for label, statement in statements:
+    for label, statement in policy.statements_on(request.action):
         if not isinstance(statement, Mapping):
             yield AppliedStatement(label, None, None, ("its form",))
             continue
