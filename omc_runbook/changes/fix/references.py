@@ -67,7 +67,7 @@ def _is_about(snapshot: Snapshot, finding: Finding, demand: KeyDemand) -> bool:
 def _refers_well(snapshot: Snapshot, demand: KeyDemand) -> bool:
     """Whether the variable's name confirms the secret's key that is similar to the referenced one."""
     key = missing_keys(snapshot).get(demand.reference.key, "")
-    return bool(key) and variable_of(key, snapshot.environment.keys) == demand.variable
+    return variable_of(key, snapshot.environment.keys) == demand.variable
 
 
 def _why_not(snapshot: Snapshot, demand: KeyDemand) -> str:

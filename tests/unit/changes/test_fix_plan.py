@@ -408,6 +408,15 @@ def test_a_stack_is_to_be_changed_too() -> None:
         assert ("stack omc-worker" in step.by_hand(snapshot.environment.names)) is (snapshot is of_stack)
 
 
+def test_a_reference_to_a_key_that_no_catalogue_has_keeps_it() -> None:
+    """The secret has it, and only its region was wrong."""
+    snapshot = with_keys(healthy(), SENDGRID_TOKEN=secrets.token_hex(16))
+    wrong = f"{ARN.replace(REGION, 'us-east-1')}:SENDGRID_TOKEN::"
+    (step,) = planned(with_reference(snapshot, "worker", "SECRET_KEY", wrong)).steps
+    assert isinstance(step, Correction)
+    assert [edit.after for edit in step.edits] == [f"{ARN}:SENDGRID_TOKEN::"]
+
+
 @pytest.mark.parametrize(
     "broken", [with_reference(healthy(), "worker", "SECRET_KEY", NAME), with_permissions(healthy(), NOTHING_SAID)]
 )
