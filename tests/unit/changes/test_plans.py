@@ -17,11 +17,13 @@ import pytest
 from support.snapshots import (
     DEPLOYED,
     NOW,
+    PREVIOUS,
     deployment,
     document,
     healthy,
     rotated,
     task,
+    with_keys,
     with_secret,
     with_service,
     with_tasks,
@@ -54,7 +56,7 @@ from omc_runbook.model.parameters import refuse_secrets, split_names
 from omc_runbook.report import add_key, changes
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.snapshot.version_history import VersionHistory
+from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 from omc_runbook.textfile.file import SourceFile
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -356,6 +358,12 @@ def test_a_key_with_a_blank_is_removed_by_the_name_that_a_list_leaves_of_it(blan
     }
 
 
+def test_of_two_keys_that_differ_in_a_blank_the_one_that_is_named_is_removed() -> None:
+    """Whichever comes first."""
+    plan = planned(holding('{" OLD_KEY": "a", "OLD_KEY": "b"}'), "OLD_KEY")
+    assert [change.key for change in plan.changed] == ["OLD_KEY"]
+
+
 @pytest.mark.parametrize("key", ["SMTP_PASSWORD\n", "\ufeffSMTP_PASSWORD", "SMTP\u200b_PASSWORD"])
 def test_a_key_with_what_is_not_seen_is_removed_by_the_name_that_its_remedy_prints(key: str) -> None:
     """That has a number for the character, can be pasted, and is not taken for a secret."""
@@ -525,6 +533,17 @@ def test_there_has_to_be_a_version_to_build_on() -> None:
     for plan in (lambda: planned(deleted, SMTP_HOST="a.test"), lambda: plan_restore(deleted, VersionHistory(()))):
         with pytest.raises(CouldNotLook, match=r": it is scheduled for deletion\. Run troubleshoot, which can cancel"):
             plan()
+
+
+def test_a_restore_warns_of_the_values_that_it_brings_back() -> None:
+    """Not of those that are in force already."""
+    snapshot = with_keys(healthy(), OPENAI_API_KEY="changethis")
+    restored = with_keys(snapshot, PREVIOUS, SMTP_PASSWORD="changethis")
+    kept = [
+        VersionEntry(version=each, content=restored.contents.get(each.id), promoted=True) for each in restored.versions
+    ]
+    notes = plan_restore(restored, VersionHistory(tuple(reversed(kept))), "AWSPREVIOUS").notes
+    assert [note.partition(" of ")[0] for note in notes if "placeholder" in note] == ["SMTP_PASSWORD"], notes
 
 
 def test_a_file_that_others_can_read_is_warned_of(tmp_path: Path) -> None:
