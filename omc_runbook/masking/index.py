@@ -20,7 +20,6 @@ _DEEPEST = 8
 """How many times longer than a value its deepest spelling may be, for the end of a stream."""
 _KNOWN = 1024
 """How many texts an index remembers the spans of."""
-_BETWEEN = "\0"
 _CUT = re.compile(r"\.\.\.|…")
 """What stands for the middle or the end of a text that a program has shortened, as pydantic does."""
 _SHOWN = 120
@@ -60,7 +59,7 @@ class Index:
             *(pair for pair in secret if is_common(pair[0])),
         ]
         self._standalone = StandaloneMatcher(self._common)
-        words = _BETWEEN.join(public)
+        words = "\0".join(public)
         for text, name in secret:
             if is_common(text):
                 continue
@@ -70,8 +69,8 @@ class Index:
             if len(text) < SHORT:
                 self._short |= spell(text)
             for piece, start in pieces(text).items():
-                # One search instead of one for each word; only a piece with the mark in it might reach over two words.
-                if piece not in words or (_BETWEEN in piece and not any(piece in word for word in public)):
+                # One search instead of one for each word: no piece has the mark between two words.
+                if piece not in words:
                     self._pieces.setdefault(piece, (text, start, name))
         self._ordered, self._ordered_plain = sorted(self._names), sorted(self._plain)
         # The part of a value that no spelling changes: without any of them, escapes need not be undone.
