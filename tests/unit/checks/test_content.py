@@ -30,6 +30,7 @@ from omc_runbook.checks import content
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.masking.hosts import find_host
 from omc_runbook.model import value_from
 from omc_runbook.model.catalogue import Key
 from omc_runbook.model.environment import Names
@@ -377,6 +378,12 @@ def test_a_host_of_elsewhere_is_found_without_the_value(name: str, value: str, s
     [found] = run_check(CHECKS["wrong-host"], with_keys(made, **{name: value}))
     assert (found.subject, found.status, found.severity) == (name, "found", severity)
     assert says in found.evidence[0] and value not in " ".join(found.evidence)
+
+
+def test_a_form_says_that_a_value_is_a_host() -> None:
+    """Where the name does not: a key of one's own in runbook.toml."""
+    assert find_host("localhost:6379", "REDIS", Key(form="host")) == "localhost"
+    assert find_host("localhost:6379", "REDIS", Key()) == ""
 
 
 def test_the_name_of_another_environments_secret_is_found() -> None:

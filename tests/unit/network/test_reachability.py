@@ -466,6 +466,7 @@ def test_the_command_fits_what_is_there() -> None:
     assert let_in.startswith("aws ec2 authorize-security-group-ingress") and f"--source-group {TASKS}" in let_in
     assert create.startswith(f"aws ec2 create-vpc-endpoint --vpc-id {VPC}")
     assert f"--subnet-ids {PRIVATE} --security-group-ids {TASKS} --private-dns-enabled" in create
+    assert go(replace(bare, groups=None)).obstacles[0].command.endswith(create)
     open_to_itself = with_ingress(bare, rule(TASKS), group=TASKS)
     assert go(open_to_itself).obstacles[0].command.startswith("aws ec2 create-vpc-endpoint")
     gone = with_routes(bare, Route(EVERYWHERE, "nat-2", "blackhole"))
