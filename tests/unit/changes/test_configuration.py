@@ -68,6 +68,9 @@ secret_tags = { Team = "a \\"b\\"" }
 [keys.SECRET_KEY]
 weak_below = 64
 
+[keys.omc-CryptoPanic-testkey]
+obtain_from = "Ask Kim"
+
 [[accepted]]
 check = "desired-zero"
 subject = "ohmycoins-staging-backend"
@@ -90,6 +93,8 @@ def test_an_existing_file_is_changed_by_consent_only(found: dict[str, Environmen
     assert after["environments"]["staging"]["cluster"] == "ohmycoins-staging-cluster"
     assert after["environments"]["staging"]["secret_tags"] == {"Team": 'a "b"'}
     assert after["keys"]["SECRET_KEY"] == {"weak_below": 64}
+    own = after["keys"]["omc-CryptoPanic-testkey"]
+    assert (own["obtain_from"], own["variable"]) == ("Ask Kim", "CRYPTOPANIC_API_KEY")
     assert [entry["reason"] for entry in after["accepted"] if entry["check"] == "desired-zero"] == ["By hand"]
     assert (tmp_path / "runbook.toml.former").read_text() == FORMER
     assert load("staging", str(path)).names.rotation_days == 30

@@ -172,6 +172,7 @@ HELD = {
         ("ArnLike", "aws:PrincipalArn", f"arn:aws:iam::{ACCOUNT}:role/*", f"arn:*:iam::{ACCOUNT}:role/other/*"),
         ("ArnLike", "secretsmanager:SecretId", f"arn:*:*:*:{ACCOUNT}:secret:ohmy*", f"arn:*:*:{ACCOUNT}:secret:ohmy*"),
         ("ArnEquals", "aws:PrincipalArn", "arn:*:iam::*:role/service/*", "arn:aws:iam::*:user/*"),
+        ("ArnEquals", "aws:PrincipalArn", ROLE, ROLE.replace("service", "Service")),
         ("ArnNotLike", "aws:PrincipalArn", "arn:aws:iam::*:user/*", ROLE),
         ("ArnNotEquals", "aws:PrincipalArn", "arn:aws:iam::*:user/*", ROLE),
         (
