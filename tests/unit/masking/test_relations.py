@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from omc_runbook.masking.document import Document, parse
-from omc_runbook.masking.relations import AddressMismatch, exchanged, find_mismatches
+from omc_runbook.masking.relations import AddressMismatch, exchanged, find_mismatches, is_database_address
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import default_keys
 
@@ -115,6 +115,14 @@ def test_values_in_their_places_are_not_exchanged(members: dict[str, str]) -> No
             {},
             AddressMismatch("DATABASE_URL", "POSTGRES_PASSWORD", False),
         ),
+        *(
+            (
+                {"POSTGRES_PASSWORD": text, "DATABASE_URL": postgres(OTHER)},
+                {},
+                AddressMismatch("DATABASE_URL", "POSTGRES_PASSWORD", False),
+            )
+            for text in ("hunter22", f"p/@:#{PASSWORD}")
+        ),
         (
             {"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": postgres(OTHER)},
             {"POSTGRES_USER": "app", "POSTGRES_SERVER": "db"},
@@ -187,3 +195,12 @@ def test_an_address_with_another_password_is_found(
 def test_an_address_of_another_login_or_none_is_right(members: dict[str, Any], plain: dict[str, str]) -> None:
     """Escaped passwords, other roles, other servers, and passwords of several databases."""
     assert find_mismatches(made(**members), default_keys(), plain) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [("DATABASE_URL", True), ("database_url", True), ("POSTGRES", False), ("REDIS_URL", False)],
+)
+def test_the_name_of_the_databases_address(name: str, is_one: bool) -> None:
+    """In any case of letters; a user, a server or another store's address is none."""
+    assert is_database_address(name) == is_one
