@@ -247,7 +247,7 @@ class Judge:
         conditions = tuple(dict.fromkeys(conditions_of((*identity.policies, *call.policies), labels)))
         if truth:
             return AccessVerdict(action=call.action, decision="allowed", statements=labels, conditions=conditions)
-        unknowns = [name for each in consulted if each.applies is None for name in each.unknowns]
+        unknowns = [name for each in consulted for name in each.unknowns]
         grants = (GRANTS,) if granted is None and any_of(ways[:2]) is False else ()
         doubts = (*unknowns, *([ORGANIZATION] if is_unread else []), *identity.unread, *call.unread, *grants)
         return AccessVerdict(

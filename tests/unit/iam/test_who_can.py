@@ -89,7 +89,8 @@ def test_a_resource_control_policy_has_a_say_in_some_services(action: str, decis
 def test_the_statement_and_its_condition_are_named() -> None:
     """An auditor sees which statement it is, and on what it depends."""
     condition = {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
-    verdict = JUDGE.verdict(role("a", policy({"Action": "s3:*"}, {"Sid": "Office", "Condition": condition})), CALL)
+    office, elsewhere = {"Sid": "Office", "Condition": condition}, {"Resource": f"{SECRET}x"}
+    verdict = JUDGE.verdict(role("a", policy({"Action": "s3:*"}, office, elsewhere)), CALL)
     assert verdict.statements == ("own statement 2 (Office)",) and verdict.doubts == ("aws:SourceIp",)
     assert verdict.is_conditional and "10.0.0.0/8" in verdict.conditions[0]
 
@@ -103,8 +104,10 @@ def test_a_grant_of_the_key_allows_what_no_policy_does() -> None:
     assert JUDGE.verdict(denied, call).decision == "denied"
 
 
-def test_a_statement_that_is_malformed_makes_nobody_an_administrator() -> None:
-    """AWS would not have taken it; a copy in a file may have one."""
+def test_who_is_an_administrator() -> None:
+    """By a statement on everything, outside any boundary; one that is malformed decides nothing."""
+    assert not role("a", policy({"Action": "*"}), boundary=policy({"Action": "*"})).is_administrator
+    assert not role("a", policy({"Action": "*", "Resource": SECRET})).is_administrator
     broken = {"Action": {"any": True}}, {"Resource": {"any": True}, "Action": "*"}
     assert not role("a", policy(*broken)).is_administrator
     assert role("b", policy(*broken, {"Action": "*"})).is_administrator
@@ -142,7 +145,10 @@ def test_a_sessions_name_is_not_guessed(condition: str, decision: str) -> None:
 
 def test_who_may_assume_a_role() -> None:
     """Who the trust policy names, and, where it names the account, whose own policies allow it; services are nobody."""
-    by_account, by_name = role("reader", trusts={"AWS": ROOT}), role("named", trusts={"AWS": [role("x").arn]})
+    by_account, by_name = (
+        role("reader", assuming("reader"), trusts={"AWS": ROOT}),
+        role("named", trusts={"AWS": [role("x").arn]}),
+    )
     allowed, other = role("y", assuming("reader")), role("z", policy({}))
     everybody = [by_account, by_name, role("x"), allowed, other]
     assert [each.identity.name for each in assumptions(JUDGE, everybody, by_account)] == ["y"]
