@@ -417,14 +417,6 @@ def test_a_reference_to_a_key_that_no_catalogue_has_keeps_it() -> None:
     assert [edit.after for edit in step.edits] == [f"{ARN}:SENDGRID_TOKEN::"]
 
 
-def test_a_reference_to_a_key_of_the_catalogue_keeps_it_where_the_secret_spells_it_otherwise() -> None:
-    """The secret is wrong there, and the reference in its region alone."""
-    snapshot = with_reference(healthy(), "worker", "SECRET_KEY", WRONG["wrong-region"])
-    (step,) = planned(without_key(snapshot, "SECRET_KEY", "SECRETKEY")).steps
-    assert isinstance(step, Correction)
-    assert [edit.after for edit in step.edits] == [RIGHT]
-
-
 @pytest.mark.parametrize(
     "broken", [with_reference(healthy(), "worker", "SECRET_KEY", NAME), with_permissions(healthy(), NOTHING_SAID)]
 )

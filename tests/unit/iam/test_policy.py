@@ -105,10 +105,12 @@ def test_what_is_known_of_a_call_to_kms(operator: str, key: str, value: str, kno
 
 
 @pytest.mark.parametrize(("id", "decision"), [("AROAX", "allowed"), ("AROAY", "implicit-deny"), ("", "unknown")])
-def test_a_role_is_known_by_its_id(id: str, decision: str) -> None:
+def test_a_role_or_a_user_is_known_by_its_id(id: str, decision: str) -> None:
     """As aws:userid has it, where it was read."""
     statement = allow(Condition={"StringLike": {"aws:userid": "AROAX:*"}})
     assert decide(statement, context=request_keys.of_role(ROLE, id)) == decision
+    of_user = allow(Condition={"StringEquals": {"aws:userid": "AROAX"}})
+    assert decide(of_user, context=request_keys.of_user(f"{ROOT}/a", id, None)) == decision
 
 
 UNKNOWN = {"StringEquals": {"aws:SourceVpce": "vpce-1"}}

@@ -48,6 +48,7 @@ def test_a_secret_in_a_plain_variable_is_known(name: str, text: str) -> None:
         ("SSH_PUBLIC_KEY", f"ssh-ed25519 {TOKEN}"),
         ("TLS_KEY", "/etc/ssl/private/server-2024.key"),
         ("SECRET_KEY", ""),
+        ("SMTP_PASSWORD", ""),
         ("SECRET_KEY", "changethis"),
         ("SMTP_PASSWORD", "your-app-password"),
         ("PASSWORD_HASHER", "argon2id-v19-m65536"),

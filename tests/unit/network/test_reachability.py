@@ -147,6 +147,11 @@ HEALTHY = {
         IN_PRIVATE,
         NAT,
     ),
+    "ACL that allows a quarter of the internet first": (
+        with_acl(by_nat(), *OPEN, entry(90, True, True, "64.0.0.0/2")),
+        IN_PRIVATE,
+        NAT,
+    ),
     "ACL that denies a neighbour": (with_acl(by_nat(), *OPEN, entry(10, False, True, "10.9.0.0/16")), IN_PRIVATE, NAT),
     "ACL that denies a bad host": (
         with_acl(by_nat(), *OPEN, entry(10, False, False, "198.51.100.7/32")),
@@ -301,6 +306,16 @@ BROKEN = {
     "endpoint open to another subnet": (with_ingress(by_endpoint(), rule("10.0.2.0/24")), IN_PRIVATE, ["endpoint-sg"]),
     "endpoint open to a host": (with_ingress(by_endpoint(), rule("10.0.1.9/32")), IN_PRIVATE, ["endpoint-sg?"]),
     "both groups shut": (with_egress(with_ingress(by_endpoint())), IN_PRIVATE, ["sg-egress", "endpoint-sg"]),
+    "no group named, and the default one shut": (
+        with_egress(by_nat(), group="sg-default"),
+        TaskNetwork(PRIVATE),
+        ["sg-egress"],
+    ),
+    "no route, and a group that is gone": (
+        with_egress(with_routes(by_nat())),
+        TaskNetwork(PRIVATE, (TASKS, "sg-gone")),
+        ["no-egress"],
+    ),
     "no route, and no egress rule": (with_egress(with_routes(by_nat())), IN_PRIVATE, ["no-egress", "sg-egress"]),
     "no private DNS, and the group shut": (
         with_ingress(by_endpoint(private_dns=False)),
@@ -329,6 +344,11 @@ BROKEN = {
         with_acl(by_nat(), entry(100, True, True, "10.0.0.0/16"), OPEN[1], subnet=PUBLIC),
         IN_PRIVATE,
         ["network-acl"],
+    ),
+    "ACL that denies a quarter of the internet first": (
+        with_acl(by_nat(), *OPEN, entry(90, False, True, "64.0.0.0/2")),
+        IN_PRIVATE,
+        ["network-acl?"],
     ),
     "ACL with a part of the internet": (
         with_acl(by_nat(), entry(100, True, True, "13.0.0.0/8"), OPEN[1]),
