@@ -380,6 +380,12 @@ def test_a_host_of_elsewhere_is_found_without_the_value(name: str, value: str, s
     assert says in found.evidence[0] and value not in " ".join(found.evidence)
 
 
+def test_a_common_value_is_told_as_one_that_is_masked_only_alone() -> None:
+    """That an output may show it is the worse half of it."""
+    [found] = run_check(CHECKS["weak"], with_keys(healthy(), SMTP_PASSWORD="sunshine"))
+    assert "mask it only where it stands alone" in found.evidence[0]
+
+
 def test_a_form_says_that_a_value_is_a_host() -> None:
     """Where the name does not: a key of one's own in runbook.toml."""
     assert find_host("localhost:6379", "REDIS", Key(form="host")) == "localhost"
