@@ -269,7 +269,7 @@ class _Reader:
     def _find(self, file: SourceFile, path: str, above: tuple[str, ...]) -> SourceFile | None:
         name = _path_from(file, path)
         is_local = path and name not in above and _is_inside(name)
-        return read_source(self._repository, name) if is_local and "://" not in path else None
+        return read_source(self._repository, name) if is_local else None
 
     def _record(self, file: SourceFile, tree: Any, defaults: frozenset[str] = frozenset()) -> None:
         self.files += [] if file in self.files else [file]

@@ -405,7 +405,7 @@ def _adds_source(method: ast.FunctionDef) -> bool:
     """Whether a method that decides the sources of settings gives others than it is given."""
     if method.name not in ("settings_customise_sources", "customise_sources"):
         return False
-    own = {each.arg for each in (*method.args.posonlyargs, *method.args.args, *method.args.kwonlyargs)}
+    own = {each.arg for each in (*method.args.args, *method.args.kwonlyargs)}
     returned = [each.value for each in ast.walk(method) if isinstance(each, ast.Return)]
     sources = [each for value in returned for each in getattr(value, "elts", [value])]
     return not all(isinstance(each, ast.Name) and each.id in own for each in sources)
