@@ -357,6 +357,7 @@ def test_settings_may_read_a_list_otherwise_than_from_json(body: str, from_json:
         ("    model_config = SettingsConfigDict(secrets_dir='/run')\n    A: str\n", {"A": "a file in secrets_dir"}),
         (f"    A: str\n\n{SOURCES.format('init_settings, env_settings')}", {}),
         (f"    A: str\n\n{SOURCES.format('env_settings,').replace('_cls,', '_cls, *,')}", {}),
+        (f"    A: str\n\n{SOURCES.format('env_settings,').replace('_cls,', '_cls, *,')}", {}),
         (f"    A: str\n\n{SOURCES.format('env_settings, Yaml(settings_cls)')}", {"A": "a source of settings_"}),
         ("    A: str\n\n\nclass Dev(Settings):\n    A: str = 'x'\n", {"A": "class Dev has a default for it"}),
         ("    A: str\n\n\nclass D(Settings): ...\n\n\nclass P(Settings):\n    B: str\n", {"B": "class D has no"}),
