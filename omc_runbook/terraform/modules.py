@@ -20,9 +20,7 @@ def folders_of(files: tuple[SourceFile, ...]) -> dict[str, Folder]:
     """
     sources = sorted((file for file in files if file.name.endswith(SOURCES)), key=lambda file: file.name)
     templates = tuple(file for file in files if not file.name.endswith((*SOURCES, *VALUES)))
-    paths = dict.fromkeys(
-        str(file.path.parent) for file in sorted(sources, key=lambda file: (file.path.parent, file.name))
-    )
+    paths = dict.fromkeys(map(str, sorted({file.path.parent for file in sources})))
     values = {file: _home(file, paths) for file in files if file.name.endswith(VALUES)}
     return {
         path: Folder(
