@@ -210,7 +210,7 @@ class ServiceReader:
             variables=variables,
             plain=plain,
             # The module leaves the count to autoscaling, which is on by default.
-            desired=desired if isinstance(desired, int) and desired == 0 else None,
+            desired=0 if desired == 0 else None,
             desired_source=instance.source_of("services"),
             is_whole=is_whole,
         )
