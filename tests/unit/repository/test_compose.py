@@ -121,6 +121,7 @@ def test_services(tmp_path: Path) -> None:
     """Services have their files, their settings in any form, merge keys resolved, their image and build folder."""
     compose = read(tmp_path, PLATFORM)
     assert [service.name for service in compose.services] == ["db", "backend", "worker"]
+    assert {"POSTGRES_DB", "PASSED"} <= compose.used and "VERBOSE" not in compose.used
     backend = compose.find("backend")
     assert backend
     assert (backend.env_files, backend.context) == ((".env", "./more.env"), "./backend")

@@ -132,6 +132,7 @@ def test_what_is_required_where_another_is_true(body: str) -> None:
         "if not self.OPENAI_API_KEY:\n    raise ValueError",
         'if self.LLM_PROVIDER == "google":\n    raise ValueError',
         "match self.LLM_PROVIDER:\n    case _:\n        if not self.AZURE_KEY:\n            raise ValueError",
+        "if not TABLE[self.LLM_PROVIDER]:\n    raise ValueError",
     ],
 )
 def test_what_is_no_requirement_of_one_variable_yields_nothing(body: str) -> None:

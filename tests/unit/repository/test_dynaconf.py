@@ -88,6 +88,7 @@ def test_what_variables_begin_with(tmp_path: Path, old: str, new: str, prefix: s
     """As the option says, or as dynaconf has it."""
     settings = read_settings(write(tmp_path, CONFIG.replace(old, new)))
     assert settings.env_prefix == prefix and f"{prefix}SECRET_KEY" in required(settings)
+    assert all(each.has_known_names for each in settings.fields)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +119,13 @@ def test_a_file_without_environments_and_an_option_that_is_an_expression(tmp_pat
     assert "DEFAULT__TITLE" in required(settings) and settings.env_files == ()
     assert settings.ambiguities[0] == "envvar_prefix in app/config.py is an expression"
     assert not any(each.has_known_names for each in settings.fields)
+
+
+def test_a_file_outside_of_the_checkout_is_not_read(tmp_path: Path) -> None:
+    """Whatever the code names."""
+    (tmp_path / "outside.toml").write_text("[default]\nOUTSIDE = 1\n")
+    config = CONFIG.replace("environments=True", 'environments=True, settings_files=["../../outside.toml"]')
+    assert "OMC_OUTSIDE" not in required(read_settings(write(tmp_path / "checkout", config)))
 
 
 def test_variables_of_os_environ_count_too(tmp_path: Path) -> None:

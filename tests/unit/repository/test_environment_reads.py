@@ -29,6 +29,7 @@ def test_each_way_to_ask(tmp_path: Path) -> None:
         "backend/app/crypto.py": CODE,
         "backend/app/broken.py": "os.environ[",
         "backend/tests/test_a.py": CODE,
+        "backend/app/test_b.py": CODE,
         "scripts/tool.py": CODE,
         "backend/start.sh": "export SHELL_KEY=1\n",
         "backend/Dockerfile": "FROM python\nENV IMAGE_KEY=1\n",
@@ -67,6 +68,7 @@ def test_each_way_to_ask(tmp_path: Path) -> None:
         ("a = os.environ['A'] if 'A' in os.environ else os.environ['B']\n", {"B"}, {"A"}),
         ("if os.getenv('A'):\n    a = os.environ['A']\nb = 'B' in os.environ and os.environ['B']\n", set(), {"A", "B"}),
         ("try:\n    a = os.environ['A']\nexcept KeyError:\n    a = ''\n", set(), {"A"}),
+        ("try:\n    a = os.environ['A']\nexcept (KeyError, ValueError):\n    a = ''\n", set(), {"A"}),
         ("try:\n    a = os.environ['A']\nexcept KeyError as error:\n    raise Wrong from error\n", {"A"}, set()),
         ("try:\n    a = os.environ['A']\nexcept ValueError:\n    a = ''\n", {"A"}, set()),
         ("def need(name):\n    return os.environ[name]\n\n\na = need('A')\nb = need(a)\n", {"A"}, set()),
@@ -134,7 +136,8 @@ def test_the_modules_of_djangos_settings(tmp_path: Path) -> None:
         **dict.fromkeys(("IN_BASE", "IN_LOCAL", "IN_CODE"), True),
         "IN_PRODUCTION": False,
     }
-    fields = read_settings(tmp_path).fields
-    assert {each.name for each in fields if each.required and not each.is_local} == {"IN_PRODUCTION"}
+    settings = read_settings(tmp_path)
+    assert settings.find("IN_CODE") and not settings.find("in_code")
+    assert {each.name for each in settings.fields if each.required and not each.is_local} == {"IN_PRODUCTION"}
     (tmp_path / "manage.py").write_text(DJANGO["manage.py"].replace("local", "elsewhere"))
     assert all(each.is_local for each in read_settings(tmp_path).fields)

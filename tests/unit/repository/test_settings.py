@@ -230,9 +230,8 @@ def test_options_are_read_wherever_they_can_be_set() -> None:
     assert (told.case_sensitive, first_variables(told)) == (True, ("key",))
     told = read("    key: str\n\n    class Config:\n        env_file = '.env'\n        env_prefix = 'b_'\n")
     assert (told.env_files, first_variables(told)) == ((".env",), ("B_KEY",))
-    told = read(
-        "    key: str\n\n    class Config:\n        env_prefix: str = 'b_'\n        env_file: str\n\n        def f(): ...\n"
-    )
+    annotated = "        env_prefix: str = 'b_'\n        env_file: str\n\n        def f(): ...\n"
+    told = read(f"    key: str\n\n    class Config:\n{annotated}")
     assert (told.env_files, first_variables(told)) == ((), ("B_KEY",))
     told = read("    key: str\n", HEAD.replace("(BaseSettings)", "(BaseSettings, env_prefix='C_', frozen=True)"))
     assert first_variables(told) == ("C_KEY",)
@@ -357,7 +356,6 @@ def test_settings_may_read_a_list_otherwise_than_from_json(body: str, from_json:
         ("    model_config = SettingsConfigDict(secrets_dir='/run')\n    A: str\n", {"A": "a file in secrets_dir"}),
         (f"    A: str\n\n{SOURCES.format('init_settings, env_settings')}", {}),
         (f"    A: str\n\n{SOURCES.format('env_settings,').replace('_cls,', '_cls, *,')}", {}),
-        (f"    A: str\n\n{SOURCES.format('env_settings,').replace('_cls,', '_cls, *,')}", {}),
         (f"    A: str\n\n{SOURCES.format('env_settings, Yaml(settings_cls)')}", {"A": "a source of settings_"}),
         ("    A: str\n\n\nclass Dev(Settings):\n    A: str = 'x'\n", {"A": "class Dev has a default for it"}),
         ("    A: str\n\n\nclass D(Settings): ...\n\n\nclass P(Settings):\n    B: str\n", {"B": "class D has no"}),
@@ -422,8 +420,9 @@ def test_a_final_field_without_a_default_is_one() -> None:
 def test_of_the_names_of_a_nested_field_one_is_enough() -> None:
     """None of them is required for certain."""
     names = "Field(validation_alias=AliasChoices('HOST', 'SERVER'))"
-    models = f"class Database(BaseSettings, env_prefix='X_'):\n    host: str = {names}\n    port: int\n\n\nclass Settings(BaseSettings):\n"
-    told = read("    model_config = {'env_nested_delimiter': '__'}\n    db: Database\n", IMPORTS + models)
+    model = f"class Database(BaseSettings, env_prefix='X_'):\n    host: str = {names}\n    port: int\n\n\n"
+    head = f"{IMPORTS}{model}class Settings(BaseSettings):\n"
+    told = read("    model_config = {'env_nested_delimiter': '__'}\n    db: Database\n", head)
     nested = told.fields[0].nested
     assert nested == {"DB__HOST": False, "DB__SERVER": False, "DB__PORT": True}
 

@@ -183,6 +183,15 @@ def test_applications_that_share_a_base(tmp_path: Path) -> None:
     assert add_field(found.file, NewField("NEWS_API_KEY", "str", False, ""), found.name, found)
 
 
+def test_applications_that_share_a_base_of_a_folder_beside_them(tmp_path: Path) -> None:
+    """All derive from it, so that it is the main one."""
+    one = ONE.replace("from common", "from shared.common")
+    (tmp_path / "pyproject.toml").write_text("")
+    found = read(tmp_path, shared__common=COMMON, one__conf=one, two__conf=one.replace("OPENAI", "NEWS"))
+    assert (found.path, found.name) == ("shared/common.py", "Common")
+    assert {*variables(found)} == {"SECRET_KEY", "LEVEL", "OPENAI_API_KEY", "NEWS_API_KEY"}
+
+
 def test_a_base_that_only_others_with_a_prefix_use(tmp_path: Path) -> None:
     """Nothing reads its fields by their own names."""
     text = "from common import Common\n\n\nclass Settings(Common, env_prefix='{}_'):\n    URL: str\n"

@@ -72,6 +72,10 @@ jobs:
         run: terraform apply
   later:
     uses: ./.github/workflows/called.yml
+  plan:
+    if: github.event_name == 'pull_request'
+    steps:
+      - run: terraform apply
 """
 
 
@@ -116,7 +120,9 @@ TRIGGERS = {
     "on:\n  push:\n    paths: ['frontend/[user-name]/**', '+x', '[]']\n": False,
     "on:\n  push:\n    paths: ['backend/*/core/*.py']\n": True,
     "on:\n  pull_request:\n    types: [closed]\n": True,
+    "on:\n  push:\n    paths: ['[a-c]ackend/**']\n": True,
     "on: pull_request\n": False,
+    "on:\n  issues:\n    types: [closed]\n": False,
     "on:\n  workflow_dispatch:\n  schedule:\n    - cron: '0 0 * * *'\n": False,
 }
 

@@ -396,6 +396,33 @@ def test_a_state_in_another_place_gives_no_output(tmp_path: Path) -> None:
     assert declare(tmp_path / "ours", ours).names["secret"].value == "ours"
 
 
+def test_a_state_is_found_by_its_place_alone(tmp_path: Path) -> None:
+    """Whether it is encrypted does not tell where it is."""
+    files = {
+        "staging/base/main.tf": 'terraform {\n  backend "s3" {\n    bucket = "ours"\n    encrypt = true\n  }\n}\n'
+        'resource "aws_secretsmanager_secret" "s" { name = "ours" }\n'
+        'output "secret_arn" { value = aws_secretsmanager_secret.s.arn }\n',
+        "staging/app/main.tf": 'data "terraform_remote_state" "x" { config = { bucket = "ours", encrypt = false } }\n'
+        + service_of("data.terraform_remote_state.x.outputs.secret_arn"),
+    }
+    assert declare(tmp_path, files).names["secret"].value == "ours"
+
+
+def test_a_secret_is_found_through_its_version(tmp_path: Path) -> None:
+    """Whose ARN is the secret's."""
+    version = 'resource "aws_secretsmanager_secret_version" "v" { secret_id = aws_secretsmanager_secret.s.id }\n'
+    secret = 'resource "aws_secretsmanager_secret" "s" { name = "river" }\n'
+    text = secret + version + service_of("aws_secretsmanager_secret_version.v.arn")
+    assert declare(tmp_path, {"staging/main.tf": text}).names["secret"].value == "river"
+
+
+def test_values_of_another_folder_are_left_out(tmp_path: Path) -> None:
+    """A file beside it, of whose values it declares less than half."""
+    main = 'variable "name" {}\nvariable "environment" {}\nresource "aws_ecs_cluster" "c" { name = var.name }\n'
+    files = {"app/main.tf": main, "staging.tfvars": 'name = "other"\na = 1\nb = 2\n'}
+    assert "cluster" not in declare(tmp_path, files).names
+
+
 def test_region_and_account_are_those_of_the_services_provider(tmp_path: Path) -> None:
     """A folder has several; the module gets one of them under another name."""
     roles = "\n".join(
@@ -531,6 +558,26 @@ def test_a_unit_whose_module_is_elsewhere_is_told(tmp_path: Path) -> None:
     assert units_from_elsewhere(tmp_path) == (
         "live/staging/app/terragrunt.hcl takes no module of the checkout: its names are not known.",
     )
+
+
+@pytest.mark.parametrize(("label", "reference"), [("", "include"), ('"root"', "include.root")])
+def test_what_a_unit_includes(label: str, reference: str, tmp_path: Path) -> None:
+    """With a label or without; a file that is not there has nothing."""
+    files = {
+        "live/root.hcl": 'locals {\n  name = "river"\n}\n',
+        "live/staging/app/terragrunt.hcl": f'include {label} {{\n  path = find_in_parent_folders("root.hcl")\n}}\n'
+        'include "gone" {\n  path = "gone.hcl"\n}\nterraform {\n  source = "../../../app"\n}\n'
+        f"inputs = {{\n  name = {reference}.locals.name\n}}\n",
+        "app/main.tf": 'variable "name" {}\nresource "aws_ecs_cluster" "c" { name = var.name }\n',
+    }
+    assert declare(tmp_path, files).names["cluster"].value == "river"
+
+
+def test_the_task_role_of_a_service_by_a_module_from_elsewhere(tmp_path: Path) -> None:
+    """Its name, as the ARN, is an argument."""
+    text = 'module "s" {\n  source = "terraform-aws-modules/ecs/aws//modules/service"\n  name = "api"\n'
+    found = declare(tmp_path, {"staging/main.tf": f'{text}  tasks_iam_role_name = "river-task"\n}}\n'})
+    assert found.names["task_role"].value == "river-task"
 
 
 def test_variables_of_a_template_with_loops_in_a_module_for_each_environment(tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ def evaluate(expression: str, root: Path) -> Any:
         ('"%{ if false }x%{ else }%{ if true }y%{ endif }%{ endif }%%{ x }"', "y%{ x }"),
         ('"[%{ for i, x in local.table.list ~}  ${x}${i}, %{~ endfor }]"', "[x0,y1,z2,]"),
         ("merge(var.unset, { a = 1 }).a", 1),
+        ('[aws_ecs_cluster.main.arn != "", aws_ecs_cluster.main.arn == null]', [True, False]),
         ('coalesce("", null, "c")', "c"),
         ('try(local.table.missing.deeper, "fallback")', "fallback"),
         ('jsondecode("{\\"a\\": [1]}").a[0]', 1),
@@ -92,6 +93,11 @@ def evaluate(expression: str, root: Path) -> Any:
         ("one(aws_ecs_service.none[*].name)", None),
         ('join("", aws_ecs_service.none.*.name)', ""),
         ("<<-EOT\n    name: ${var.name}\n      deeper\n  EOT\n", "name: shop\n  deeper\n"),
+        ("<<EOT\n    name: ${var.name}\nEOT\n", "    name: shop\n"),
+        ('"true" ? "yes" : "no"', "yes"),
+        ('format("%s at 5%", var.name)', None),
+        ('zipmap(["a"], [1]).a', 1),
+        ('data.template_file.t.rendered\n}\ndata "template_file" "t" {\n  template = "x"', "x"),
     ],
 )
 def test_what_is_known_is_evaluated(expression: str, value: Any, tmp_path: Path) -> None:
@@ -118,6 +124,8 @@ def test_an_attribute_after_an_apply_stays_within_its_text(tmp_path: Path) -> No
         ('lookup(merge({ a = 1 }, var.unset), "b", 2)', "variable unset has no value in the checkout"),
         ('templatefile("missing.tpl", {})', "file missing.tpl is not in the checkout"),
         ('sha256("x")', "sha256() in main.tf"),
+        ('var.name["x"]', "an index of a text"),
+        ('zipmap(["a"], [1, 2])', "zipmap() in main.tf:23 is not followed"),
         ("1 / 0", "an expression in main.tf:23 could not be evaluated"),
         ("range(100000000)", "range() in main.tf:23 is not followed"),
         ('yamldecode("2026-01-01")', "a date in YAML is not followed"),

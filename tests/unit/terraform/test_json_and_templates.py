@@ -241,6 +241,13 @@ def test_a_template_s_list_gets_the_reference(form: str, tmp_path: Path) -> None
     assert TerraformFiles(tmp_path).roots_of(name) == ("tf",)
 
 
+def test_a_template_of_the_folder_that_calls_the_module(tmp_path: Path) -> None:
+    """Where Terraform is applied is path.root."""
+    call = CALL % f'templatefile("${{path.root}}/api.json", {VARIABLES})'
+    files = {"tf/main.tf": 'module "app" {\n  source = "./app"\n}\n', "tf/app/main.tf": call, "tf/api.json": TEMPLATE}
+    assert add(write(tmp_path, files)).file.name == "tf/api.json"
+
+
 @pytest.mark.parametrize(
     ("argument", "placeholder"),
     [("local.secrets", "${jsonencode(secrets)}"), ("jsonencode(local.secrets)", "${secrets}")],

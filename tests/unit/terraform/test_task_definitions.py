@@ -612,6 +612,10 @@ REFUSED: dict[str, tuple[str, str]] = {
         definition(f"secrets = [{A}, {reference('B', base='${x.arn}')}]"),
         "it references several secrets equally often.",
     ),
+    "two secrets and a variable": (
+        VARIABLE + definition(f"secrets = [{A}, {reference('B', base='${x.arn}')}]"),
+        "it references several secrets equally often.",
+    ),
     "a secret named by a function": (
         VARIABLE + definition('secrets = [{ name = "A", valueFrom = replace("X:A::", "X", var.app_arn) }]'),
         "the secret's ARN in its references cannot be read.",
@@ -823,7 +827,13 @@ def test_a_value_from_may_be_put_together_by_a_function(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["format(var.form, var.s, k)", 'format("%s:%d::", var.s, k)', 'format("%s", var.s, k)', 'join(":", var.parts)'],
+    [
+        "format(var.form, var.s, k)",
+        'format("%s:%d::", var.s, k)',
+        'format("%s", var.s, k)',
+        'join(":", var.parts)',
+        'join(":", [var.s, var.on ? k : "B", "", ""])',
+    ],
 )
 def test_what_a_function_is_not_told_has_no_key(value: str) -> None:
     declared = declare(definition(f'secrets = [for k in ["A"] : {{ name = k, valueFrom = {value} }}]'))
@@ -1104,7 +1114,7 @@ def test_an_override_file_has_the_last_word(name: str, what: str, tmp_path: Path
     main = OVERRIDDEN + VARIABLE
     files = {"main.tf": main + _locals("A", "B"), name: _locals("A")}
     if what == "a resource":
-        other = OVERRIDDEN.replace("local.secrets", "local.others").replace('  family = "backend"\n', "")
+        other = OVERRIDDEN.replace("local.secrets", "local.others").replace('  family = "backend"\n', "  others = 1\n")
         files = {
             "main.tf": main + _locals("A", "B"),
             name: other,

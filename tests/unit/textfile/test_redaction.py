@@ -10,6 +10,7 @@ SHOWN = {
     "#S3_SECRET_ACCESS_KEY=<your-s3-secret-access-key>": False,
     "    OAUTH2_CLIENT_SECRET: str | None = None": True,
     "    oauth2_client_secret: str | None = None": True,
+    '  "secrets": [{"name": "A", "valueFrom": "${var.secrets_arn}:A::"}],': True,
     '  valueFrom = "${var.secrets_arn}:OAUTH2_CLIENT_SECRET::"': True,
     "  secret_arn = aws_secretsmanager_secret.app_v2_secrets.arn": True,
 }
