@@ -292,6 +292,7 @@ def test_a_name_of_pydantic_1_that_is_an_expression_is_unknown(body: str) -> Non
         ("NAME = 'TOKEN'\n", "    KEY: str = Field(alias=NAME)\n", ("TOKEN",)),
         ("P = 'OMC_'\n", "    KEY: str = Field(validation_alias=AliasChoices(f'{P}A', P + 'B'))\n", ("OMC_A", "OMC_B")),
         ("class Names:\n    TOKEN = 'T'\n", "    KEY: str = Field(alias=Names.TOKEN)\n", ("T",)),
+        ("class Names(Other):\n    TOKEN = 'T'\n", "    KEY: str = Field(alias=Names.TOKEN)\n", ("T",)),
         ("P = 'OMC_'\n", "    model_config = SettingsConfigDict(env_prefix=P)\n    KEY: str\n", ("OMC_KEY",)),
         ("C = SettingsConfigDict(env_prefix='A_')\n", "    model_config = C\n    KEY: str\n", ("A_KEY",)),
         ("C = {'env_prefix': 'A_'}\n", "    model_config = {**C, 'env_file': '.env'}\n    KEY: str\n", ("A_KEY",)),
@@ -369,6 +370,21 @@ def test_it_may_be_uncertain_whether_a_field_is_required(body: str, doubts: dict
     assert {"A"} <= {each.name for each in fields}
     assert {each.name for each in fields if each.doubt} == doubts.keys()
     assert all(words in each.doubt for each in fields for name, words in doubts.items() if each.name == name)
+
+
+def test_options_that_are_expressions_or_partly_those_of_a_base_are_not_known() -> None:
+    """Each counts as not set, and is named."""
+    told = read("    model_config = SettingsConfigDict(env_prefix=f(), case_sensitive=f(), env_ignore_empty=f())\n")
+    assert (told.env_prefix, told.case_sensitive, told.ignore_empty) == ("", False, False)
+    assert {*told.computed_options} >= {"env_prefix", "case_sensitive", "env_ignore_empty"}
+    names = f"{IMPORTS}\nclass Names(Other):\n    model_config = {{'env_prefix': 'A_'}}\n"
+    told = read("    model_config = {**Names.model_config}\n", f"{names}\n\nclass Settings(BaseSettings):\n")
+    assert "env_prefix" in told.computed_options
+
+
+def test_a_default_is_the_value_or_an_argument_of_its_field() -> None:
+    told = read("    A: str = 'a'\n    B: str = Field(default='b', title='x')\n    C: str = Field('c')\n")
+    assert [each.default for each in told.fields] == ["a", "b", "c"]
 
 
 def test_constants_that_multiply_are_not_followed_for_ever() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.hcl import Node, read_attributes
+from omc_runbook.terraform.hcl_template import interpolations
 from omc_runbook.terraform.hcl_text import plain
 from omc_runbook.textfile.file import SourceFile
 
@@ -35,6 +36,12 @@ def test_what_the_grammar_lacks_is_read_where_it_is(text: str) -> None:
     assert [*found] == ["before", "it", "name_ä"]
     assert found["it"].source == text.removeprefix("!!")
     assert found["name_ä"].source == "2"
+
+
+@pytest.mark.parametrize("inner", ["a", 'f("a}b")', 'f("{")', 'f("\\"}")', 'f("${g("}")}{")', "{ a = {} }"])
+def test_an_interpolation_ends_at_its_own_brace(inner: str) -> None:
+    """Not at one within a string of it."""
+    assert [*interpolations(f"$${{x}} ${{{inner}}} }}")] == [(6, 9 + len(inner))]
 
 
 def test_names_beyond_ascii_keep_their_letters() -> None:

@@ -627,6 +627,10 @@ REFUSED: dict[str, tuple[str, str]] = {
         .replace('name = "backend"', 'name = "backend"'),
         "Not understood: ",
     ),
+    "something merged before a variable": (
+        VARIABLE + definition('secrets = [merge(var.more, { name = "A" })]'),
+        "the secret's ARN in its references cannot be read.",
+    ),
     "something merged before": (
         definition("").replace("    {\n", "    merge(var.more, {\n").replace("    }\n", "    })\n"),
         "var.more on line 3 may define its secrets.",
