@@ -1133,6 +1133,24 @@ def test_an_override_file_has_the_last_word(name: str, what: str, tmp_path: Path
     assert edit and edit.file.name == (name if what == "a local value" else "others.tf")
 
 
+def test_a_definition_whose_own_services_ignore_new_revisions_is_deployed_apart() -> None:
+    """What another definition's service ignores does not count."""
+    service = 'resource "aws_ecs_service" "{0}" {{\n  task_definition = aws_ecs_task_definition.{0}.arn\n{1}}}\n'
+    ignoring = "  lifecycle {\n    ignore_changes = [task_definition]\n  }\n"
+    services = service.format("backend", ignoring) + service.format("worker", "")
+    found = declare(definition("") + definition("", label="worker") + services).containers
+    assert [(each.definition.rpartition(".")[2], each.is_deployed_apart) for each in found] == [
+        ("backend", True),
+        ("worker", False),
+    ]
+
+
+def test_a_first_list_is_indented_as_its_object_is() -> None:
+    """By four blanks here."""
+    text = definition("").replace("      name", "        name")
+    assert f"\n{' ' * 12}{NEW}" in inserted(add(declare(text + VARIABLE)))
+
+
 def test_a_definition_with_a_count_of_0_has_no_containers(tmp_path: Path) -> None:
     """Nothing gets its references, and it gets none."""
     old = OVERRIDDEN.replace('  family = "backend"', "  count  = local.old").replace("local.secrets", "[]")
