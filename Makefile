@@ -8,11 +8,12 @@
 #   make lab         open the notebooks in JupyterLab, in a sandbox
 #   make notebooks   run them in a sandbox and keep what they showed as their committed outputs; ONLY=verify runs one
 #   make airflow     run schedules/airflow by Airflow, in an environment of its own, over the environments of three sandboxes
+#   make lowest      run the tests of make quick with the lowest versions that pyproject.toml allows
 #   make lock        write down this environment's distributions with their hashes, once its tests have passed
 #   make sbom        write build/sbom.json, CycloneDX's list of all that is installed; docs/licences.py has the licences
-#   make clean       remove .venv, .venv-airflow, caches and records
+#   make clean       remove .venv, .venv-airflow, .venv-lowest, caches and records
 # PYTHON=python3.12 chooses the interpreter. LOCKED=1 installs exactly what docs/lock-*.txt has, each file by its hash.
-.PHONY: demo quick test hold check lab notebooks airflow lock sbom clean FORCE
+.PHONY: demo quick test hold check lab notebooks airflow lowest lock sbom clean FORCE
 .NOTPARALLEL:
 
 VENV := .venv
@@ -79,6 +80,27 @@ airflow: $(VENV)/dev.stamp
 		touch $(AIRFLOW)/stamp; } || echo "Airflow could not be installed here." >&2
 	@$(BIN)/python -m pytest tests/notebooks/test_airflow.py tests/unit/headless/test_schedule_files.py
 
+# The versions of pyproject.toml's `>=`, as constraints; what develops the package may be of any.
+LOWEST := .venv-lowest
+define LOWEST_VERSIONS
+import re, tomllib
+project = tomllib.load(open("pyproject.toml", "rb"))["project"]
+extras = [project["optional-dependencies"][name] for name in ("database", "lab", "notify", "sandbox")]
+for each in sum(extras, project["dependencies"]):
+    print(re.sub(r"\[.*\]", "", each).replace(">=", "==") if ">=" in each else "")
+endef
+export LOWEST_VERSIONS
+
+lowest: $(LOWEST)/stamp
+	@$(LOWEST)/bin/python -m pytest tests/unit -m "not long" --numprocesses 3 --dist loadfile --no-loadscope-reorder
+
+$(LOWEST)/stamp: pyproject.toml $(VENV)/dev.stamp
+	@echo "Preparing $(LOWEST) with the lowest versions that pyproject.toml allows: a minute or two, the first time."
+	@rm -f $@ && $(BIN)/python -m venv $(LOWEST) && $(BIN)/python -c "$$LOWEST_VERSIONS" >$(LOWEST)/constraints.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LOWEST)/constraints.txt \
+		--editable '.[dev]'
+	@touch $@
+
 lock: $(VENV)/dev.stamp
 	@$(BIN)/python docs/lock.py
 
@@ -91,7 +113,7 @@ sbom: $(VENV)/dev.stamp
 	@echo build/sbom.json
 
 clean:
-	rm -rf $(VENV) $(AIRFLOW) records build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(AIRFLOW) $(LOWEST) records build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name .git -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 # A stamp says that .venv holds the package with these extras, as pyproject.toml has them.
