@@ -84,15 +84,17 @@ def _member(snapshot: Snapshot, demand: KeyDemand) -> tuple[Member | None, bool 
     content = content_for(snapshot, demand)
     if content is None or content.document is None:
         return None, None
-    member = content.document.get(demand.reference.key)
-    return member, member is not None
+    key = demand.reference.key
+    member = content.document.get(key)
+    return member, member is not None or not key
 
 
 def _state(member: Member | None, present: bool | None, environment: Environment) -> State:
     if present is None:
         return "unknown"
     if member is None:
-        return "missing"
+        # The whole secret is there.
+        return "set" if present else "missing"
     value = member.injected
     if value.is_empty or member.kind == "null":
         return "empty"
