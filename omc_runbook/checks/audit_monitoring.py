@@ -165,7 +165,7 @@ def _trails(snapshot: Snapshot) -> tuple[Trail, ...]:
 
 
 def _is_working(trail: Trail) -> bool | None:
-    return None if trail.is_logging is None else trail.is_logging and not trail.delivery_error
+    return trail.is_logging and not trail.delivery_error
 
 
 def _best(snapshot: Snapshot) -> tuple[Trail, ...]:

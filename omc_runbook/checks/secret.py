@@ -82,7 +82,7 @@ def rotation_pending(snapshot: Snapshot) -> Iterable[Evidence]:
         is_running = secret.rotates and since is not None and since > snapshot.taken - ROTATING
         facts = (
             f"DescribeSecret: version {pending} of {secret.name} has {PENDING}, and AWSCURRENT is on another one.",
-            *((f"It was created at {since:%Y-%m-%d %H:%M:%S} UTC.",) if since and pending in created else ()),
+            *((f"It was created at {since:%Y-%m-%d %H:%M:%S} UTC.",) if pending in created else ()),
             "The rotation may still be running."
             if is_running
             else "Secrets Manager takes that rotation for one in progress, and begins no other.",

@@ -41,6 +41,7 @@ def test_a_rotation_that_may_still_run_is_a_remark() -> None:
     for rotates, severity in ((True, "info"), (False, "warning")):
         [found] = run_check(CHECKS["rotation-pending"], with_secret(snapshot, rotates=rotates))
         assert found.severity == severity
+        assert "It was created at 2026-03-01 11:57:00 UTC." in found.evidence
         assert found.remedy and ("Lambda" in found.remedy.command) == rotates
     ended = with_secret(snapshot, stages={CURRENT: ("AWSCURRENT", "AWSPENDING")})
     assert_clear(CHECKS["rotation-pending"], ended)
