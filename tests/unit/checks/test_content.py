@@ -224,6 +224,7 @@ def test_who_overwrote_a_value_is_unknown_as_long_as_cloudtrail_has_no_call_of_i
     assert f"CloudTrail has no call that made version {CURRENT}" in unknown.evidence[-1]
     again = with_values(lost, document(lost), PREVIOUS)
     assert_clear(CHECKS["terraform-overwrote"], again)
+    assert_clear(CHECKS["terraform-overwrote"], with_text(lost, "no JSON", PREVIOUS))
 
 
 def test_a_placeholder_that_was_there_before_was_not_overwritten() -> None:

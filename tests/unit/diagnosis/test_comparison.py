@@ -47,10 +47,11 @@ def test_keys_that_some_lack() -> None:
     unread = replace(snapshot, contents={})
     facts = {
         "staging": comparison.facts(snapshot, KEY),
+        "same": comparison.facts(snapshot, KEY),
         "production": comparison.facts(snapshots.without_key(snapshot, "SENTRY_DSN"), KEY),
         "unread": comparison.facts(unread, KEY),
     }
-    assert comparison.key_differences(facts) == (KeyDifference("SENTRY_DSN", ("staging",), ("production",)),)
+    assert comparison.key_differences(facts) == (KeyDifference("SENTRY_DSN", ("staging", "same"), ("production",)),)
 
 
 def test_values_that_several_have() -> None:
