@@ -18,7 +18,7 @@ check = Family(
 @check("new-reader", ruled_out_by="the principal's GetSecretValue in cloudtrail:LookupEvents before the last week")
 def new_reader(snapshot: Snapshot) -> Iterator[Answer]:
     """A principal read the secret for the first time."""
-    yield from _found(snapshot, "new-reader", needs_baseline=True)
+    yield from _found(snapshot, "new-reader")
 
 
 @check(
@@ -37,7 +37,7 @@ def human_read_production(snapshot: Snapshot) -> Iterator[Answer]:
 )
 def new_address(snapshot: Snapshot) -> Iterator[Answer]:
     """A principal read the secret from a network that is new for it."""
-    yield from _found(snapshot, "new-address", needs_baseline=True)
+    yield from _found(snapshot, "new-address")
 
 
 @check("read-burst", ruled_out_by="fewer than 20 GetSecretValue an hour of each principal in cloudtrail:LookupEvents")
@@ -67,7 +67,7 @@ def read_from_other_region(snapshot: Snapshot) -> Iterator[Answer]:
     yield from _found(snapshot, "read-from-other-region")
 
 
-def _found(snapshot: Snapshot, id: str, needs_baseline: bool = False) -> Iterator[Answer]:
+def _found(snapshot: Snapshot, id: str) -> Iterator[Answer]:
     """The findings of one kind of unusual calls, or that the calls are too many to tell."""
     history = history_of(snapshot)
     if history is None:
@@ -75,8 +75,7 @@ def _found(snapshot: Snapshot, id: str, needs_baseline: bool = False) -> Iterato
     for each in FINDERS[id](history):
         yield Evidence(each.principal, each.facts, explain_calls(snapshot.environment, each.newest))
     cut = history.accesses.cut
-    is_short = history.is_cut_short if needs_baseline else history.begin > history.recent_since
-    if cut and is_short:
+    if cut and history.is_cut_short:
         apis = ", ".join(f"{name} before {time:%Y-%m-%d %H:%M} UTC" for name, time in cut.items())
         yield Uncertain(
             snapshot.secret_name,
