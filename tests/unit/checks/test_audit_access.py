@@ -144,6 +144,7 @@ def test_a_managed_policy_is_replaced_where_it_stands(kind: Any, origin: str, co
     snapshot = audited(own=(execution_role(wide),))
     [finding] = found_in(snapshot)["wildcard-secret"]
     assert [part.split()[2] for part in finding.remedy.command.split(" && ")] == commands
+    assert f"--policy-arn {origin} " in f"{finding.remedy.command} "
     assert document_of(finding, "--policy-document")["Statement"][0]["Resource"] == PATTERN
 
 

@@ -42,6 +42,12 @@ def test_where_somebody_hears_by_a_rule_all_is_clear(id: str) -> None:
     assert_clear(CHECKS[id], monitored(healthy(), filters=(), alarms={}, rules=(RULE,)))
 
 
+def test_without_a_trail_there_is_none_to_judge() -> None:
+    """What is asked of a trail is skipped, and that there is none is the finding."""
+    skipped = {id: "skipped" for id, check in CHECKS.items() if "trail" in check.needs}
+    assert found(monitored(healthy(), None)).items() >= {"no-trail": "found", **skipped}.items()
+
+
 @pytest.mark.parametrize("id", FAULTS)
 def test_each_remedys_commands_are_the_clis(id: str) -> None:
     """Each command that is printed is one that the AWS CLI takes."""

@@ -103,6 +103,13 @@ def test_a_value_that_was_revoked() -> None:
     assert found.remedy.parameters["keys"] == "OPENAI_API_KEY"
 
 
+def test_a_password_whose_login_changed_was_changed_with_it() -> None:
+    """A key is the same only where the user that it belongs to is."""
+    made = rotated(healthy(), NOW - timedelta(minutes=30), SMTP_USER="other@ohmycoins.test")
+    [found] = run_check(CHECKS["store-only"], saying(made, "SMTPAuthenticationError: (535, b'denied')", "backend"))
+    assert found.subject == "SMTP_PASSWORD" and "differs between AWSPREVIOUS" in " ".join(found.evidence)
+
+
 def test_without_a_former_version_nothing_is_said_of_a_change() -> None:
     """What cannot be compared is told as that."""
     [found] = run_check(CHECKS["store-only"], saying(healthy(), REFUSED))
