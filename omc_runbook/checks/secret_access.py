@@ -397,8 +397,7 @@ def _let_in(
     through = {"kms:ViaService": f"secretsmanager.{resource.split(':')[3]}.amazonaws.com"}
     found: set[str] = set()
     for principal, name, account, context in asked:
-        names_of = {name, account} - {""}
-        verdict = evaluate_resource(policy, names_of, action, resource, {**through, **context}, controls)
+        verdict = evaluate_resource(policy, {name}, action, resource, {**through, **context}, controls)
         if verdict.decision not in ("allowed", "unknown") or principal in found:
             continue
         found.add(principal)
