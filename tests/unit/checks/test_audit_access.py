@@ -903,6 +903,14 @@ GUARDS = {
             "iam:DeleteUserPolicy",
         ),
         (
+            user(
+                "eve",
+                policy("g", allowing([GET_SECRET_VALUE, "iam:DetachUserPolicy"], "*")),
+                policy("no", DENIES, kind="managed", origin=f"{OWN}:policy/no"),
+            ),
+            "iam:DetachUserPolicy",
+        ),
+        (
             replace(
                 granting("iam:DeleteRolePermissionsBoundary", "*"),
                 policies=(policy("g", allowing([GET_SECRET_VALUE, "iam:DeleteRolePermissionsBoundary"], "*")),),

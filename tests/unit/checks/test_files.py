@@ -234,7 +234,8 @@ def test_a_list_may_have_a_secret_alone(platform: Platform) -> None:
     assert not found(list_alone, with_checkout(platform)) and "LEGACY_TOKEN" not in rows(with_checkout(platform))
     workflow(platform, text.replace("pytest", "docker compose up -d"))
     (platform.root / "docker-compose.prod.yml").write_text(
-        "services:\n  worker:\n    environment: [SECRET_KEY, LEGACY_TOKEN, VITE_MAP_TOKEN, AWS_SECRET_ACCESS_KEY]\n"
+        "services:\n  worker:\n"
+        "    environment: [SECRET_KEY, LEGACY_TOKEN, LEGACY_THEME, VITE_MAP_TOKEN, AWS_SECRET_ACCESS_KEY]\n"
     )
     snapshot = with_checkout(platform)
     assert {*found(list_alone, snapshot)} == {
