@@ -502,6 +502,12 @@ def test_running_a_task_takes_all_that_it_needs(identity: Identity, severity: st
     assert all(is_sentence(finding.remedy.command) is (severity == "info") for finding in found)
 
 
+def test_an_execution_role_that_may_do_anything_can_be_passed() -> None:
+    """An administrator is told as that; who may give a task this role is a finding as well."""
+    anything = execution_role(policy("all", allowing("*", "*")))
+    assert "can-pass-role" in found_in(audited(None, user("alice", RUNS_TASKS), own=(anything,)))
+
+
 def test_every_role_that_reads_the_secret_can_be_a_tasks() -> None:
     """A container reads with the task's role; one role's permission taken away leaves none of another's."""
     name = TASK_ROLE.rpartition("/")[2]
@@ -613,9 +619,13 @@ def test_a_session_that_cannot_be_judged_is_unknown_and_says_why() -> None:
     assert "Depends on aws:ResourceTag/team" in unknown_in(entering(tagged))["can-enter-task"]
     snapshot = entering(session())
     definitions = {arn: replace(each, task_role_arn="") for arn, each in snapshot.task_definitions.items()}
-    on_instances = tuple(replace(each, launch_type="EC2") for each in snapshot.services)
-    said = unknown_in(replace(snapshot, task_definitions=definitions, services=on_instances))["can-enter-task"]
-    assert "the role of the instance" in said
+    for launch_type in ("EC2", "FARGATE"):
+        services = tuple(
+            replace(each, launch_type=launch_type, placement=replace(each.placement, subnets=("subnet-1",)))
+            for each in snapshot.services
+        )
+        said = unknown_in(replace(snapshot, task_definitions=definitions, services=services)).get("can-enter-task", "")
+        assert ("the role of the instance" in said) is (launch_type == "EC2")
     gap = ReadFailure("the tasks", "ecs:DescribeTasks", "AccessDenied", "denied")
     unread = replace(in_production(audited(None, session())), tasks=(), gaps={"tasks": (gap,)})
     assert "the permission ecs:DescribeTasks is missing" in unknown_in(unread)["can-enter-task"]
@@ -906,7 +916,7 @@ GUARDS = {
             user(
                 "eve",
                 policy("g", allowing([GET_SECRET_VALUE, "iam:DetachUserPolicy"], "*")),
-                policy("no", DENIES, kind="managed", origin=f"{OWN}:policy/no"),
+                policy("no", allowing("s3:*", "*"), DENIES, kind="managed", origin=f"{OWN}:policy/no"),
             ),
             "iam:DetachUserPolicy",
         ),

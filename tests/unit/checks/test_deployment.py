@@ -224,6 +224,7 @@ def test_every_consumer_that_holds_the_old_value_is_named() -> None:
     """The guide redeploys backend only; the worker has a copy of its own."""
     found = run_check(CHECKS["not-forced"], changed()(healthy()))
     assert {answer.subject for answer in found} == {"backend", "worker"}
+    assert not any("ExecuteCommand" in fact for answer in found for fact in answer.evidence)
     assert "--service worker --force-new-deployment" in " ".join(answer.remedy.command for answer in found)
 
 

@@ -107,7 +107,7 @@ def test_a_task_without_a_role_cannot_open_channels() -> None:
     """No taskRoleArn is told as itself."""
     snapshot = with_definition(looked(healthy()), "worker", lambda old: replace(old, task_role_arn=""))
     [found] = run_check(CHECKS["exec-iam"], snapshot)
-    assert "has no taskRoleArn" in found.evidence[0]
+    assert found.subject == "worker" and "has no taskRoleArn" in found.evidence[0]
 
 
 def test_a_closed_network_is_told_once() -> None:
@@ -192,8 +192,11 @@ def test_a_task_role_that_may_use_the_sessions_key() -> None:
     assert by_key.session_key
     assert_clear(CHECKS["exec-kms"], replace(by_key, session_key=replace(by_key.session_key, policy=direct)))
     on_condition = policy(action="kms:Decrypt", Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}})
-    [answer] = run_check(CHECKS["exec-kms"], encrypted(healthy(), on_condition))
-    assert answer.status == "unknown"
+    doubtful = encrypted(healthy(), on_condition)
+    read = {arn: replace(permissions, unread=()) for arn, permissions in doubtful.session_roles.items()}
+    for roles, why in ((doubtful.session_roles, "iam:SimulatePrincipalPolicy is missing"), (read, "aws:SourceVpce")):
+        [answer] = run_check(CHECKS["exec-kms"], replace(doubtful, session_roles=roles))
+        assert answer.status == "unknown" and why in answer.evidence[0]
 
 
 def exchanged(snapshot: Snapshot, **names: str) -> Snapshot:

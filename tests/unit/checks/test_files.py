@@ -222,6 +222,7 @@ def test_the_initial_value_has_a_column_and_may_have_a_key_alone(platform: Platf
     snapshot = with_checkout(platform)
     finding = found(initial_alone, snapshot)[f"LEGACY_TOKEN {VERSION}"]
     assert finding.severity == "info" and "which it does not have; no container gets it" in finding.evidence[0]
+    assert not found(initial_alone, replace(snapshot, contents={}))
     assert [rows(snapshot)[name]["initial value"] for name in ("SENTRY_DSN", "LEGACY_TOKEN")] == ["not there", "yes"]
     crypto(platform, CRYPTO.replace("ENCRYPTION_KEY", "LEGACY_TOKEN"))
     assert not found(initial_alone, with_checkout(platform))
