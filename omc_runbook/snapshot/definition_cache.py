@@ -194,8 +194,7 @@ def _version() -> str:
 
 def _omits(container: Container) -> bool:
     """Whether the cache leaves something of a container out."""
-    more = (container.logins, container.hosts, container.health_check, container.log_group, container.log_prefix)
-    return any(more)
+    return any((container.logins, container.hosts, container.health_check, container.log_group))
 
 
 def _definition(arn: str, entry: _Revision) -> TaskDefinition:
