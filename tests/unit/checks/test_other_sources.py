@@ -76,17 +76,18 @@ def test_a_fault_is_not_taken_for_another(id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("changes", "sentence", "remedy"),
     [
-        ({"deleted": NOW}, "has DeletedDate"),
-        ({"stages": {"0" * 32: ("AWSPENDING",)}}, "no version of payments has the label AWSCURRENT"),
+        ({"deleted": NOW}, "has DeletedDate", "aws secretsmanager restore-secret --secret-id payments --region "),
+        ({"stages": {"0" * 32: ("AWSPENDING",)}}, "no version of payments has the label AWSCURRENT", ""),
     ],
 )
-def test_a_secret_that_nobody_can_read(changes: dict[str, Any], sentence: str) -> None:
+def test_a_secret_that_nobody_can_read(changes: dict[str, Any], sentence: str, remedy: str) -> None:
     """One that is scheduled for deletion, or has no current version, is as good as missing."""
     snapshot = refer(healthy(), secret=secret(**changes))
     [found] = run_check(CHECKS["other-secret-missing"], snapshot)
     assert found.subject == "payments" and sentence in found.evidence[0]
+    assert found.remedy.command.startswith(remedy)
 
 
 def test_a_name_that_is_nearly_the_secrets_own() -> None:

@@ -156,6 +156,7 @@ def test_settings_decide_which_name_the_application_reads() -> None:
     reads = replace(renamed, checkout=checkout_reading("MAIL_HOST"))
     assert found_in(reads) == set()
     assert found_in(replace(renamed, checkout=checkout_reading("SMTP_HOST"))) == {"name-mismatch"}
+    assert found_in(replace(renamed, checkout=checkout_reading("OTHER_HOST"))) == set()
 
 
 def test_another_service_may_use_other_names() -> None:

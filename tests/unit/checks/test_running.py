@@ -133,12 +133,13 @@ def stale_by_time() -> Snapshot:
 def test_a_look_proves_not_forced_and_names_the_version() -> None:
     """What times suggest, a look says exactly."""
     snapshot = looked(stale_by_time())
-    for name in ("backend", "worker"):
-        snapshot = with_held(snapshot, name, "SECRET_KEY", injected=CURRENT, process=CURRENT)
+    words = {CURRENT: f"version {CURRENT}", OTHER: "a value of no remaining version"}
+    for name, held in zip(("backend", "worker"), words, strict=True):
+        snapshot = with_held(snapshot, name, "SECRET_KEY", injected=held, process=held)
     answers = run_check(by_id(checks_of(deployment))["not-forced"], snapshot)
     assert [answer.subject for answer in answers] == ["backend", "worker"]
-    for answer in answers:
-        assert f"their processes have version {CURRENT}" in " ".join(answer.evidence)
+    for answer, held in zip(answers, words, strict=True):
+        assert f"ExecuteCommand: their processes have {words[held]}." in answer.evidence
         assert "Keys whose value differs: SECRET_KEY." in answer.evidence
 
 

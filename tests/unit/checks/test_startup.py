@@ -15,6 +15,7 @@ from support.snapshots import (
     DEPLOYED,
     NAME,
     NOW,
+    REGION,
     definition_arn,
     deployment,
     healthy,
@@ -192,6 +193,8 @@ def test_a_log_group_of_another_region_is_named_with_it() -> None:
     assert "create-log-group --log-group-name /ecs/w --region eu-west-1`" in told and is_sentence(told)
     exited = found("task-exits", stuck(away, "worker", EXIT, **ended(1)))
     assert exited.remedy.command == "aws logs tail /ecs/w --since 30m --region eu-west-1"
+    here = with_container(healthy(), "worker", lambda old: replace(old, log_group="/ecs/w", log_region=REGION))
+    assert "awslogs-region" not in found("log-group", stuck(here, "worker", f"{LOGGER}no such group")).remedy.command
 
 
 def test_what_the_log_says_is_evidence() -> None:
