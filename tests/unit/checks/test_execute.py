@@ -110,6 +110,11 @@ def test_a_task_without_a_role_cannot_open_channels() -> None:
     assert found.subject == "worker" and "has no taskRoleArn" in found.evidence[0]
 
 
+def test_an_open_network_is_not_why_an_agent_does_not_run() -> None:
+    """Where the subnets have a way to ssmmessages, the agent stopped for another reason."""
+    assert_clear(CHECKS["exec-endpoint"], placed(without_agent(healthy()), by_nat()))
+
+
 def test_a_closed_network_is_told_once() -> None:
     """Where nothing leads out at all, tasks cannot read their secrets either: that alone is the cause."""
     closed = placed(without_agent(healthy()), with_routes(by_nat()))

@@ -206,6 +206,8 @@ def test_a_secret_that_could_not_be_read_judges_no_account(platform: Platform) -
     (finding,) = problems(platform)
     assert "The ARN's account is 999999999999; the secret is in 123456789012." in finding.evidence[0]
     gap = ReadFailure("the secret", "secretsmanager:DescribeSecret", "AccessDeniedException", "denied")
+    other_gap = replace(with_checkout(platform), gaps={"permissions": (gap,)})
+    assert [each.check for each in diagnose(other_gap) if each.is_problem] == ["terraform-ahead"]
     blind = replace(with_checkout(platform), secret=None, contents={}, gaps={"secret": (gap,), "contents": (gap,)})
     assert not [each for each in diagnose(blind) if each.check == "terraform-ahead" and each.status == "found"]
 

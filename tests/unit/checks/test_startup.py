@@ -27,6 +27,7 @@ from support.snapshots import (
     with_keys,
     with_service,
     with_tasks,
+    with_text,
 )
 
 from omc_runbook.aws.definitions import Container, Injection
@@ -361,6 +362,7 @@ def test_a_value_that_no_environment_can_hold_keeps_a_container_from_starting() 
     elsewhere = stuck(faulty, "worker", reason)
     assert set(root_causes(elsewhere)) == {"bad-copy", "start-failed"}
     assert len(readiness.blockers(elsewhere, elsewhere.consumers)) == 1
+    assert found("start-failed", stuck(with_text(healthy(), "no JSON"), "backend", reason)).status == "found"
 
 
 def test_an_image_of_a_private_registry_needs_its_login() -> None:
