@@ -160,7 +160,7 @@ def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom has another suffix than the secret's ARN: a deleted secret's, or a mistyped one."""
     for demand, ref in _here(snapshot):
         mine, theirs = _suffix(snapshot, ref.secret_name), _suffix(snapshot, _own_name(snapshot))
-        if mine and theirs and not theirs.startswith(mine):
+        if mine and not theirs.startswith(mine):
             created = snapshot.secret.created if snapshot.secret else None
             when = f", created {created:%Y-%m-%d %H:%M} UTC" if created else ""
             yield _about(snapshot, demand, f"The ARN ends in -{mine}; the secret of that name ends in -{theirs}{when}.")
