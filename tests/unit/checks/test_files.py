@@ -212,6 +212,15 @@ def rows(snapshot: Snapshot) -> dict[str, dict[str, str]]:
     return {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
 
 
+def test_a_row_counts_tasks_and_a_commented_out_line_is_none(platform: Platform) -> None:
+    """A line that somebody may uncomment is no variable that anything lacks."""
+    text = platform.template.read_text()
+    for line, is_row in (("LEGACY_TOKEN=", True), ("# LEGACY_TOKEN=", False)):
+        platform.template.write_text(f"{text}\n{line}\n")
+        table = rows(with_checkout(platform))
+        assert (table["SECRET_KEY"]["tasks"], "LEGACY_TOKEN" in table) == ("3 of 3", is_row)
+
+
 def test_the_initial_value_has_a_column_and_may_have_a_key_alone(platform: Platform) -> None:
     """A key that neither the secret has nor anything reads is a remark; one that the code reads is none."""
     whole = drift.table(with_checkout(platform))

@@ -47,6 +47,11 @@ CASES: dict[str, tuple[Callable[[Snapshot], Snapshot], str, str]] = {
         "baked-env",
         f"the image of task .* sets OPENAI_API_KEY. Version {CURRENT} has this value",
     ),
+    "the process made it a former value": (
+        lambda s: uninjected(s, process=PREVIOUS, differs=True),
+        "baked-env",
+        f"has OPENAI_API_KEY, which ECS did not inject. Version {PREVIOUS} has this value",
+    ),
     "a file in S3 may set it": (
         lambda s: with_container(
             uninjected(s, injected=CURRENT, process=CURRENT), "worker", lambda c: replace(c, has_environment_files=True)
