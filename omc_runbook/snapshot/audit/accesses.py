@@ -69,9 +69,8 @@ def request(gatherer: Gatherer, snapshot: Snapshot, days: int) -> Callable[[], A
 
     def keep() -> Accesses | None:
         read = {name: answer.result() for name, answer in answers}
-        failures = [each for each in read.values() if isinstance(each, ReadFailure)]
-        gatherer.record(GAP, failures)
-        if failures or GAP in gatherer.gaps:
+        gatherer.record(GAP, (each for each in read.values() if isinstance(each, ReadFailure)))
+        if GAP in gatherer.gaps:
             return None
         found = {
             name: each.accesses(names) if isinstance(each, FoundRecords) else each

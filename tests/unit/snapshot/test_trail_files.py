@@ -80,3 +80,9 @@ def test_where_all_files_are_read_nothing_is_cut() -> None:
     found = look(bucket, 2)
     assert found and found.is_complete and found.source == "s3://audit-logs"
     assert len(bucket.listed) == 3 and len(found.calls) == 2 * 24 * AN_HOUR
+
+
+def test_a_bucket_without_a_file_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No calls that are known is not the same as no calls."""
+    monkeypatch.setattr(Bucket, "paginate", lambda *_, **request: [])
+    assert look(Bucket(), 2) is None
