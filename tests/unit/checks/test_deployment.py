@@ -499,6 +499,11 @@ def test_another_services_family_is_an_error_where_tasks_fail() -> None:
     main = replace(with_service(healthy(), "backend", task_definition_arn=definition_arn("worker")), tasks=())
     [found] = run_check(CHECKS["other-definition"], main)
     assert "--task-definition ohmycoins-staging-backend " in found.remedy.command
+    names = main.environment.names.model_copy(update={"task_family": "api"})
+    former = task("backend", task_definition_arn=definition_arn("backend").replace("ohmycoins-staging-backend", "api"))
+    named = replace(main, environment=replace(main.environment, names=names), tasks=(former,))
+    [found] = run_check(CHECKS["other-definition"], named)
+    assert "--task-definition api:7 " in found.remedy.command
     # The keys that only its own task definition refers to are no fault of their own.
     assert [each.check for each in diagnose(main) if each.is_root_cause] == ["other-definition"]
 

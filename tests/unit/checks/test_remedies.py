@@ -38,6 +38,7 @@ from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.model.value_from import parse
 from omc_runbook.report import verify
 from omc_runbook.sandbox.worlds.staging import KEYS
+from omc_runbook.snapshot.roles import DECRYPT
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -318,3 +319,8 @@ def test_new_tasks_of_a_service_with_a_pause_wait_for_a_person() -> None:
     waits = replace(plain, configuration=DeploymentConfiguration(strategy="CANARY", pauses=("POST_SCALE_UP",)))
     assert remedies.start_tasks(Names(), plain).needs == ""
     assert "will wait at POST_SCALE_UP for a person" in remedies.start_tasks(Names(), waits).needs
+
+
+def test_the_name_of_a_policy_is_as_long_as_iam_takes() -> None:
+    """A secret's name may have 512 characters, a policy's 128."""
+    assert len(remedies.grant_name(healthy().environment.names, DECRYPT, "x" * 512)) == 128
