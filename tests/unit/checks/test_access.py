@@ -185,6 +185,7 @@ def test_a_label_that_a_reference_names_is_read_too(label: str, expected: set[st
         (simulated("explicitDeny", organization=False, policies=(GUIDE,)), {"scp"}),
         (simulated("explicitDeny", organization=False, policies=(GUIDE, policy("Deny"))), {"scp", "identity-deny"}),
         (simulated("explicitDeny", organization=False, policies=(policy(resource=BASE),)), {"scp", "pattern-suffix"}),
+        (simulated("explicitDeny", boundary=False, policies=(GUIDE, policy("Deny"))), {"identity-deny"}),
         (by_policies(policy("Deny"), policy(action="s3:*")), {"identity-deny", "no-permission"}),
         (
             by_policies(policy("Deny"), GUIDE, boundary=policy(action="s3:*", kind="boundary")),

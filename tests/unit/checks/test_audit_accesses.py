@@ -134,3 +134,5 @@ def test_another_address_of_a_known_network_is_no_news() -> None:
     assert USUAL[0].principal == REPORTS
     assert_clear(CHECKS["new-address"], audited(healthy(), call(1, address="203.0.113.99")))
     assert_clear(CHECKS["new-address"], audited(healthy(), call(1, address="secretsmanager.amazonaws.com")))
+    for what in ({"name": "PutSecretValue"}, {"error": "AccessDeniedException"}):
+        assert_clear(CHECKS["new-address"], audited(healthy(), call(1, address="198.51.100.7", **what)))

@@ -55,6 +55,12 @@ def test_each_remedys_commands_are_the_clis(id: str) -> None:
         assert aws_commands.read_line(finding.remedy.command)
 
 
+def test_an_alarm_that_tells_no_known_topic_begins_with_one() -> None:
+    """What the alarm's command names is created before it."""
+    [finding] = run_check(CHECKS["no-alarm"], monitored(healthy(), filters=(), alarms={}, topics={}))
+    assert finding.remedy.command.startswith("aws sns create-topic --name ")
+
+
 @pytest.mark.parametrize("field", ["trails", "monitoring"])
 def test_what_could_not_be_read_is_never_clear_nor_missing(field: str) -> None:
     """A refusal leaves what depends on it unknown, with the permission named; no alarm is missed that may be there."""
