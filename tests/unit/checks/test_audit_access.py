@@ -597,11 +597,10 @@ def test_a_read_only_container_has_no_session_until_its_agent_runs() -> None:
     """The agent needs to write, unless somebody has given it a volume for that."""
     snapshot = with_containers(entering(session()), readonly=True)
     assert "can-enter-task" not in found_in(snapshot)
-    tasks = tuple(
-        replace(each, execute=True, containers=(TaskContainer(each.service, None, "", "RUNNING"),))
-        for each in snapshot.tasks
-    )
-    assert "can-enter-task" in found_in(replace(snapshot, tasks=tasks))
+    for agent in ("RUNNING", "STOPPED"):
+        containers = {each.id: (TaskContainer(each.service, None, "", agent),) for each in snapshot.tasks}
+        tasks = tuple(replace(each, execute=True, containers=containers[each.id]) for each in snapshot.tasks)
+        assert ("can-enter-task" in found_in(replace(snapshot, tasks=tasks))) is (agent == "RUNNING")
 
 
 def test_a_session_in_a_container_without_values_gives_none() -> None:
@@ -986,6 +985,11 @@ def test_a_users_keys_are_a_way_in() -> None:
         granting("secretsmanager:PutResourcePolicy", "arn:aws:secretsmanager:*:*:secret:another-*"),
         role("eve", policy("g", allowing("secretsmanager:*", "*"), DENIES), trusts={"AWS": STRANGER}),
         user("eve", policy("g", allowing("iam:AddUserToGroup", f"{OWN}:group/writers"))),
+        user(
+            "eve",
+            policy("g", allowing([GET_SECRET_VALUE, "iam:DetachUserPolicy"], "*")),
+            replace(policy("no", DENIES, kind="managed", origin=f"{OWN}:policy/no"), group=f"{OWN}:group/writers"),
+        ),
     ],
 )
 def test_who_cannot_let_itself_in_is_not_named(identity: Identity) -> None:
