@@ -529,6 +529,14 @@ def test_a_blue_green_service_that_is_well_is_clear(status: str) -> None:
     assert found_in(deployed(healthy(), "backend", status, "BAKE_TIME")) == set()
 
 
+def test_a_deployment_that_waits_for_a_hook_is_not_stuck() -> None:
+    """Before its hook has answered, ECS starts no task, however long that takes."""
+    waiting = deployed(healthy(), "backend", "IN_PROGRESS", "PRE_SCALE_UP")
+    waiting = replace(waiting, tasks=tuple(each for each in waiting.tasks if each.service != "backend"))
+    began = deployment("backend", NOW - timedelta(minutes=40), rollout="", rollout_reason="")
+    assert found_in(with_service(waiting, "backend", running=0, deployments=(began,))) == set()
+
+
 def test_old_tasks_of_a_baking_deployment_are_being_replaced() -> None:
     """They serve until the bake ends, however long that is, and nobody is told to force another deployment."""
     began = NOW - timedelta(minutes=10)
