@@ -225,7 +225,7 @@ class Snapshot:
         """ARNs of the readers' execution roles; the environment's role where no task definition could be read."""
         definitions = [revision for service in self.readers for revision in self.revisions(service)]
         arns = {definition.execution_role_arn for definition in definitions} - {""}
-        if not arns and not definitions:
+        if not definitions:
             name = self.environment.names.execution_role
             arns = {f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{name}"}
         return tuple(sorted(arns))
