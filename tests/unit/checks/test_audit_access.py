@@ -311,6 +311,15 @@ def test_who_may_assume_a_role_by_its_trust_policy_alone_is_taken_out_of_it() ->
     assert open_role.severity == "error" and "lets everybody, in any account, assume it." in open_role.evidence[0]
 
 
+def test_a_policy_that_a_service_attached_is_not_written_over() -> None:
+    """PutResourcePolicy replaces the secret's own policy alone, which has nothing of that statement."""
+    opened = own_policy(healthy(), "*").resource_policy
+    assert opened
+    attached = replace(own_policy(healthy(), {"AWS": ROLE}), other_resource_policies=(replace(opened, name="theirs"),))
+    [finding] = found_in(audited(attached))["readable-by-all"]
+    assert finding.remedy.command == "Change theirs statement 1: an AWS service attached this policy."
+
+
 def test_a_tag_that_another_account_can_give_itself_keeps_nobody_out() -> None:
     """It does in an organization of its own, or in our account."""
     tagged = {"StringEquals": {"aws:PrincipalTag/team": "core"}}

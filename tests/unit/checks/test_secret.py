@@ -7,12 +7,14 @@ import pytest
 from support.check_assertions import assert_clear, by_id
 from support.faults.other_sources import refer
 from support.faults.other_sources import secret as secret_of_others
-from support.snapshots import CURRENT, NOW, healthy, with_secret
+from support.snapshots import ARN, CURRENT, NAME, NOW, healthy, with_secret
 
-from omc_runbook.aws.secretsmanager import Replica, Version
+from omc_runbook.aws.secretsmanager import ListedSecret, Replica, Version
 from omc_runbook.checks import secret
 from omc_runbook.checks.check import run_check
+from omc_runbook.checks.other_names import found_instead
 from omc_runbook.checks.registry import checks_of
+from omc_runbook.snapshot.discovery import Discovery
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -24,6 +26,14 @@ def test_a_secret_without_any_version_says_so() -> None:
     bare = replace(with_secret(healthy(), stages={}), versions=(), contents={})
     [found] = CHECKS["no-current-version"].run(bare)
     assert "stages in use: none" in found.facts[0]
+
+
+def test_a_secret_is_found_instead_of_another_alone() -> None:
+    """One that has the configured name is nothing instead of it."""
+    for name in (NAME, "ohmycoins-staging-settings"):
+        listed = ListedSecret(name=name, arn=ARN.replace(NAME, name), tags={})
+        snapshot = replace(healthy(), discovery=Discovery(environment="staging", secrets=(listed,)))
+        assert [*found_instead(snapshot)] == ([] if name == NAME else [f"Found instead: secret {name}."])
 
 
 def test_a_secret_in_deletion_is_not_also_without_a_version() -> None:
