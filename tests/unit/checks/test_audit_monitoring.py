@@ -15,7 +15,7 @@ from omc_runbook.aws.cloudtrail import EVERY_MANAGEMENT_EVENT, Selector, Selecto
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sns import Topic
 from omc_runbook.checks import audit_monitoring
-from omc_runbook.checks.audit_remedies import event_pattern, filter_pattern
+from omc_runbook.checks.audit_remedies import bucket_policy, event_pattern, filter_pattern
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.iam.policy import PolicyDocument
@@ -53,6 +53,12 @@ def test_each_remedys_commands_are_the_clis(id: str) -> None:
     """Each command that is printed is one that the AWS CLI takes."""
     for finding in run_check(CHECKS[id], FAULTS[id].make(healthy())):
         assert aws_commands.read_line(finding.remedy.command)
+
+
+def test_the_bucket_of_a_new_trail_lets_cloudtrail_write() -> None:
+    """CloudTrail reads the bucket's ACL before it writes files."""
+    statements = bucket_policy(healthy())["Statement"]
+    assert [each["Action"] for each in statements] == ["s3:GetBucketAcl", "s3:PutObject"]
 
 
 def test_an_alarm_that_tells_no_known_topic_begins_with_one() -> None:
