@@ -625,6 +625,7 @@ def test_a_session_that_cannot_be_judged_is_unknown_and_says_why() -> None:
     """By a task's tags, which nobody read; by the role of an instance; by tasks that could not be read."""
     tagged = session(condition={"StringEquals": {"aws:ResourceTag/team": "core"}})
     assert "Depends on aws:ResourceTag/team" in unknown_in(entering(tagged))["can-enter-task"]
+    assert "can-enter-task" not in unknown_in(audited(with_exec(healthy()), tagged))
     snapshot = entering(session())
     definitions = {arn: replace(each, task_role_arn="") for arn, each in snapshot.task_definitions.items()}
     for launch_type in ("EC2", "FARGATE"):

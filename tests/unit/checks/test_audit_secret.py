@@ -104,6 +104,7 @@ def test_a_former_value_in_a_file_is_no_error() -> None:
     for changes in ({"is_current": False}, {"is_current": False, "is_known": False}):
         [finding] = run_check(CHECKS["value-in-file"], exposed("files", "a.tfvars:1", **changes)(healthy()))
         assert finding.severity == "warning" and "a.tfvars" in finding.remedy.command
+        assert finding.remedy.command.startswith("Have its issuer revoke the value")
 
 
 def test_without_a_repository_files_are_not_clear() -> None:
