@@ -184,6 +184,9 @@ def test_a_new_topics_policy_lets_alarms_publish_and_keeps_rules_from_it() -> No
     assert written["Statement"][0] == DEFAULT
     mended = replace(topic, policy=replace(policy, document=written))
     assert found(monitored(healthy(), filters=(), alarms={}, rules=(RULE,), topics={TOPIC: mended})) == {}
+    deaf = monitored(healthy(), filters=(), alarms={}, rules=(RULE,), topics={TOPIC: replace(topic, confirmed=())})
+    [answer] = run_check(CHECKS["alarm-to-nobody"], deaf)
+    assert "aws sns subscribe" in answer.remedy.command
 
 
 def test_the_alarm_that_is_offered_matches_a_read_by_others_than_ecs() -> None:
