@@ -102,9 +102,6 @@ def _harm(
     changes: tuple[ResourceChange, ...], existing: Existing | None, program: tuple[str, ...]
 ) -> Iterator[Finding]:
     for change in changes:
-        if change.type not in (SECRET, VERSION):
-            continue
-        is_ours = existing is not None and change.belongs_to in ("", existing.name, existing.arn)
         if "delete" in change.actions and change.type == SECRET:
             yield _finding(
                 "terraform-destroys",
@@ -113,7 +110,9 @@ def _harm(
                 f"The plan says {change.action}.",
                 "Find out in the configuration why the secret is removed or replaced.",
             )
-        elif existing and is_ours and change.type == SECRET and "create" in change.actions:
+        elif existing is None or change.belongs_to not in ("", existing.name, existing.arn):
+            continue
+        elif change.type == SECRET and "create" in change.actions:
             yield _finding(
                 "terraform-unaware",
                 "The secret exists in AWS but not in Terraform's state",
@@ -121,8 +120,14 @@ def _harm(
                 "The plan creates it, which fails because it exists.",
                 command(*program, "import", change.address, existing.arn),
             )
-        elif existing and existing.version_at(CURRENT) and change.type == VERSION and change.belongs_to and is_ours:
-            version = f"{existing.arn}|{existing.version_at(CURRENT)}"
+        elif (
+            change.type == VERSION
+            and change.belongs_to
+            # A version that is only deleted or forgotten keeps AWSCURRENT.
+            and {"create", "update"}.intersection(change.actions)
+            and (current := existing.version_at(CURRENT))
+        ):
+            version = f"{existing.arn}|{current}"
             yield _finding(
                 "terraform-recreates",
                 "Terraform would overwrite the secret's values with placeholders",
