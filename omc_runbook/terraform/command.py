@@ -193,7 +193,7 @@ def _read_outputs(text: str) -> tuple[Output, ...]:
 
 def _copy_data(old: Path, new: Path) -> None:
     """Copy what an earlier init saved, and link its providers, so that they are not downloaded again."""
-    new.mkdir(mode=0o700)
+    new.mkdir()
     for name in INIT_FILES:
         if (old / name).is_file():
             shutil.copyfile(old / name, new / name)
