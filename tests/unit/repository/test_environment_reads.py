@@ -139,5 +139,9 @@ def test_the_modules_of_djangos_settings(tmp_path: Path) -> None:
     settings = read_settings(tmp_path)
     assert settings.find("IN_CODE") and not settings.find("in_code")
     assert {each.name for each in settings.fields if each.required and not each.is_local} == {"IN_PRODUCTION"}
+    for line in ("import conf.settings.production", "from . import production"):
+        (tmp_path / "conf/settings/local.py").write_text(f"{line}\n{DJANGO['conf/settings/local.py']}")
+        assert all(each.is_local for each in read_settings(tmp_path).fields), line
+    (tmp_path / "conf/settings/local.py").write_text(DJANGO["conf/settings/local.py"])
     (tmp_path / "manage.py").write_text(DJANGO["manage.py"].replace("local", "elsewhere"))
     assert all(each.is_local for each in read_settings(tmp_path).fields)

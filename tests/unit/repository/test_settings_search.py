@@ -9,6 +9,7 @@ import pytest
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.repository.settings import read_settings
 from omc_runbook.repository.settings_edit import NewField, add_field
+from omc_runbook.repository.settings_search import find_settings_outside
 from omc_runbook.repository.settings_source import SettingsSource
 
 BASE = "from pydantic_settings import BaseSettings\n\n\n"
@@ -246,3 +247,14 @@ def test_applications_that_share_a_template(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"several classes of settings: .*Set repository to the folder"):
         read_settings(tmp_path)
     assert not read_settings(tmp_path / "two").are_several
+
+
+def test_settings_outside_of_a_folder_are_those_that_are_instantiated(tmp_path: Path) -> None:
+    """Not the folder's own, and none that nothing calls."""
+    read(
+        tmp_path,
+        backend__config=f"{BASE}class Settings(BaseSettings):\n    A: str\n\n\nSettings()\n",
+        worker__config=f"{BASE}class Worker(BaseSettings):\n    B: str\n\n\nWorker()\n",
+        tools__config=f"{BASE}class Unused(BaseSettings):\n    C: str\n",
+    )
+    assert [each.name for each in find_settings_outside(tmp_path, "backend")] == ["Worker"]

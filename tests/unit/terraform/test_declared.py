@@ -192,6 +192,24 @@ def test_services_of_modules_from_elsewhere_count_too() -> None:
     assert [each.key for each in worker.variables] == ["jwt"]
 
 
+@pytest.mark.parametrize(
+    ("text", "cluster"),
+    [
+        ('module "m" {\n  source = "terraform-aws-modules/ecs/aws"\n  cluster_name = "tool"\n}\n', "tool"),
+        ('module "m" {\n  source = "terraform-aws-modules/vpc/aws"\n  name = "tool"\n}\n', ""),
+        ('module "m" {\n  source = "terraform-aws-modules/ecs/aws//modules/service"\n  name = "tool"\n}\n', ""),
+        # How many there are, only an apply shows.
+        ('resource "aws_ecs_cluster" "c" {\n  count = data.a.b.n\n  name = "tool-${count.index}"\n}\n', "tool-0"),
+    ],
+)
+def test_the_only_cluster_is_the_environments(text: str, cluster: str, tmp_path: Path) -> None:
+    """Of the registry's modules, that of ECS makes one, and that of a service none."""
+    names = declare(
+        tmp_path, {"staging/main.tf": f'{text}resource "aws_secretsmanager_secret" "s" {{ name = "s" }}\n'}
+    ).names
+    assert {names[kind].value for kind in names if kind == "cluster"} == {cluster} - {""}
+
+
 def test_counts_are_read_where_terraform_decides_them() -> None:
     """Zero on purpose is known, and a count that Terraform ignores is not."""
     staging = read("folders")["staging"].find("ohmycoins-staging-backend")
@@ -221,9 +239,10 @@ def test_a_folder_without_an_environment_stands_for_the_one_that_is_asked_for(tm
 def test_values_as_json_count_too(tmp_path: Path) -> None:
     """A file of values for each environment may be JSON."""
     root = write(tmp_path, main='variable "env" {}\nresource "aws_ecs_cluster" "c" { name = "tool-${var.env}" }\n')
-    (root / "prod.tfvars.json").write_text('{"env": "prod"}')
-    (found,) = read_environments(root)
-    assert found.environment == "production"
+    for name in ("prod", "staging"):
+        (root / f"{name}.tfvars.json").write_text(f'{{"env": "{name}"}}')
+    found, other = read_environments(root)
+    assert (found.environment, other.names["cluster"].value) == ("production", "tool-staging")
     assert (found.names["cluster"].value, found.names["cluster"].sources[-1]) == ("tool-prod", "prod.tfvars.json:1")
 
 

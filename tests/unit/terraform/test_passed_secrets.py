@@ -178,7 +178,7 @@ def test_a_form_that_is_not_followed_is_refused_and_may_be_added_by_hand(form: s
     main = tmp_path / "terraform/environments/staging/main.tf"
     main.write_text(f"{main.read_text()}# {KEY}\n")
     assert read_task_definitions(tmp_path).mention(KEY) == ""
-    main.write_text(f'{main.read_text()}locals {{\n  mine = ["{KEY}"]\n}}\n')
+    main.write_text(f'{main.read_text()}variable "one_line" {{}}\nlocals {{\n  mine = ["{KEY}"]\n}}\n')
     line = main.read_text().split("\n").index(f'  mine = ["{KEY}"]') + 1
     assert read_task_definitions(tmp_path).mention(KEY) == f"terraform/environments/staging/main.tf, line {line}"
 

@@ -188,6 +188,8 @@ def test_what_is_missing() -> None:
         ("D", f'{two}# about D\n# and more\nD="4\n5"\n', "B"),
         ("E", "E=7\n", "D"),
     )
+    (only,) = merge("# --- One ---\n# about A\nA=1\n", "")
+    assert only == ("A", "\n# --- One ---\n# about A\nA=1\n", None)
     assert merge(TEMPLATE, "X=1\n# E=8\n")[0] == ("A", "\n# ======\n# One\n# ======\n\n# about A\nA=1\n", None)
     assert merge(TEMPLATE, "B=1\nD=2\nE=3\n") == (("A", "\n# about A\nA=1\n", None),)
     assert merge(TEMPLATE, TEMPLATE) == merge("", "") == ()
