@@ -221,6 +221,47 @@ def test_a_row_counts_tasks_and_a_commented_out_line_is_none(platform: Platform)
         assert (table["SECRET_KEY"]["tasks"], "LEGACY_TOKEN" in table) == ("3 of 3", is_row)
 
 
+def test_a_row_says_where_a_variable_is_missing(platform: Platform) -> None:
+    """In Terraform's files or in force, also where the other has it, and in the secret; a plain value is none of it."""
+    platform.edit(platform.main_tf, 'name      = "SMTP_HOST"', 'name      = "SMTP_LOGIN"')
+    platform.edit(platform.main_tf, ":SMTP_HOST::", ":LOGIN::")
+    platform.edit(platform.main_tf, "${var.secrets_arn}:SMTP_PASSWORD::", "${var.mail_arn}:password::")
+    uncertain = '[{ name = "SMTP_PORT", valueFrom = "${var.secrets_arn}:SMTP_PORT::" }]'
+    concat = rf"secrets = concat(var.on ? {uncertain} : [], [\1])"
+    text = re.sub(r"(?s)secrets = \[(.*?\n      )\]", concat, platform.main_tf.read_text())
+    platform.main_tf.write_text(text)
+    snapshot = snapshots.with_container(
+        snapshots.healthy(),
+        "backend",
+        lambda old: replace(old, secrets=tuple(each for each in old.secrets if each.variable != "SENTRY_DSN")),
+    )
+    other = snapshots.ARN.replace("app-secrets", "mail")
+    snapshot = snapshots.with_reference(snapshot, "backend", "SMTP_PASSWORD", f"{other}:password::")
+    table = rows(with_checkout(platform, snapshot))
+    shown = {
+        name: [table[name][column] for column in ("Terraform", "task definition", "secret staging")]
+        for name in ("SENTRY_DSN", "SMTP_HOST", "SMTP_LOGIN", "SMTP_PASSWORD", "POSTGRES_SERVER")
+    }
+    assert shown == {
+        "SENTRY_DSN": ["backend", "missing", "yes"],
+        "SMTP_HOST": ["missing", "backend", "yes"],
+        "SMTP_LOGIN": ["backend", "missing", "missing"],
+        "SMTP_PASSWORD": ["plain", "plain", "yes"],
+        "POSTGRES_SERVER": ["plain", "—", "—"],
+    }
+    assert "SMTP_PORT" not in table
+
+
+def test_a_row_says_what_compose_does_not_pass_on(platform: Platform) -> None:
+    """What the application requires, and what it gets from the secret and the template has."""
+    platform.override.unlink(missing_ok=True)
+    given = r"(?s)(  backend:.*?)    env_file:\n      - .env\n    environment:\n.*?(?=    [a-z])"
+    platform.compose.write_text(re.sub(given, r"\1", platform.compose.read_text()))
+    compose = {name: row["compose"] for name, row in rows(with_checkout(platform)).items()}
+    assert {name for name, cell in compose.items() if cell != "missing"} == {"COINGECKO_API_KEY", "REDIS_PASSWORD"}
+    assert compose["POSTGRES_SERVER"] == compose["SENTRY_DSN"] == "missing"
+
+
 def test_the_initial_value_has_a_column_and_may_have_a_key_alone(platform: Platform) -> None:
     """A key that neither the secret has nor anything reads is a remark; one that the code reads is none."""
     whole = drift.table(with_checkout(platform))
@@ -257,6 +298,11 @@ def test_a_list_may_have_a_secret_alone(platform: Platform) -> None:
     assert shown["SENTRY_DSN"] == ("—", "—")
     workflow(platform, text.replace("pytest", "docker compose up -d && curl -H $LEGACY_TOKEN https://example.com"))
     assert not found(list_alone, with_checkout(platform))
+    (platform.root / "docker-compose.prod.yml").unlink()
+    workflow(platform, text.replace("pytest", "docker compose up -d"))
+    assert "workflow env" in drift.table(with_checkout(platform)).columns
+    platform.edit(platform.main_tf, '"LOG_LEVEL"', '"LEGACY_TOKEN"')
+    assert "workflow env" not in drift.table(with_checkout(platform)).columns
 
 
 def test_a_frontend_s_variable_in_the_secret_is_no_field_of_settings(platform: Platform) -> None:
