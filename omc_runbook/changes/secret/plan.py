@@ -455,8 +455,8 @@ def _is_unchanged(member: Member | None, entry: NewValue) -> bool:
 def _present_key(name: str, document: Document) -> str:
     """The key of a name in a list, which loses blanks at its ends, and may have numbers for what is not seen.
 
-    A value that stands in the place of a key has the label that is shown of it. The name itself where there is no such
-    key, or more than one.
+    A value that stands in the place of a key has the label that is shown of it. Of keys that differ in blanks alone the
+    first; the name itself where there is no such key, or several values have that label.
     """
     if name in document.keys:
         return name
