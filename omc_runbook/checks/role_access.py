@@ -86,14 +86,13 @@ def judge(snapshot: Snapshot, role_arn: str) -> RoleAccess:
 
 
 def judge_beside(snapshot: Snapshot, role_arn: str, access: RoleAccess) -> RoleAccess | None:
-    """Why the role's policies would refuse the read even without the denial that comes before; None if they do not."""
+    """What the role's policies decide on the read without the denial that comes before; None for another cause."""
     permissions = snapshot.permissions[role_arn]
     if access.cause not in ("organization", "identity-deny") or permissions.policies is None:
         return None
     kept = permissions.policies if access.cause == "organization" else map(_without_denies, permissions.policies)
     without = replace(permissions, simulated=(), policies=tuple(kept))
-    answer = judge(replace(snapshot, permissions={**snapshot.permissions, role_arn: without}), role_arn)
-    return answer if answer.cause not in ("", "unknown") else None
+    return judge(replace(snapshot, permissions={**snapshot.permissions, role_arn: without}), role_arn)
 
 
 def _without_denies(policy: PolicyDocument) -> PolicyDocument:

@@ -62,9 +62,11 @@ def targets_of(
         arns = [*([service.task_definition_arn] if service.execute else []), *(t.task_definition_arn for t in tasks)]
         for definition in filter(None, map(snapshot.definition, dict.fromkeys(arns))):
             channels = _channels(snapshot, judge, service, definition, by_arn.get(definition.task_role_arn))
+            if channels is None:
+                continue
             own = [task for task in tasks if task.task_definition_arn == definition.arn]
-            for container in _with_values(snapshot, definition, readers) if channels else ():
-                if channels and (not container.readonly or any(_has_agent(task, container.name) for task in own)):
+            for container in _with_values(snapshot, definition, readers):
+                if not container.readonly or any(_has_agent(task, container.name) for task in own):
                     found.setdefault(
                         (service.name, container.name, definition.task_role_arn),
                         SessionTarget(
