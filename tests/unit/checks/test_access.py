@@ -121,6 +121,7 @@ def test_a_tasks_own_words_show_the_organization() -> None:
     """What ECS wrote of a stopped task tells a service control policy without any simulation."""
     [found] = run_check(CHECKS["scp"], stuck(with_permissions(healthy(), by_policies(GUIDE)), "worker", SCP_STOP))
     assert (found.status, found.subject, found.services) == ("found", ROLE_NAME, {"worker"})
+    assert "with an explicit deny in a service control policy" in found.evidence[0]
 
 
 @pytest.mark.parametrize("id", ["no-permission", "pattern-suffix", "identity-deny", "boundary", "scp"])
@@ -489,12 +490,13 @@ def test_a_boundary_limits_what_the_secret_s_policy_grants_to_the_role(
     assert found_in(snapshot) == (set() if reads else {"boundary"})
 
 
+@pytest.mark.parametrize("key", ["aws:PrincipalOrgID", "aws:ResourceOrgID"])
 @pytest.mark.parametrize(
     ("organization", "decided"), [("o-1", "clear"), ("o-2", "found"), ("", "found"), (None, "unknown")]
 )
-def test_the_accounts_organization_decides(organization: str | None, decided: str) -> None:
+def test_the_accounts_organization_decides(organization: str | None, decided: str, key: str) -> None:
     """A condition on the organization is decided where that was read: another one, or none, is refused."""
-    depends = policy(Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}})
+    depends = policy(Condition={"StringEquals": {key: "o-1"}})
     snapshot = replace(with_permissions(healthy(), by_policies(depends)), organization=organization)
     [answer] = run_check(CHECKS["no-permission"], snapshot)
     assert answer.status == decided

@@ -183,6 +183,7 @@ def test_everybody_under_a_condition_is_not_everybody(condition: Any) -> None:
         ({"StringEquals": {"aws:PrincipalOrgID": "o-abcdefghij"}}, "organization o-abcdefghij"),
         ({"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": ["o-abcdefghij/r-1/*"]}}, "organization o-abcdefghij"),
         ({"StringEquals": {"aws:PrincipalAccount": [ACCOUNT, OTHER]}}, OTHER),
+        ({"StringEquals": {"aws:PrincipalAccount": OTHER}, "ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:*"}}, OTHER),
         ({"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{OTHER}:role/ci-*"}}, f"arn:aws:iam::{OTHER}:role/ci-*"),
     ],
 )
@@ -196,6 +197,13 @@ def test_whom_a_condition_names_instead_of_everybody_is_let_in(condition: Any, p
     [finding] = found_in(audited(None, trusting_anybody(condition)))["other-account-reads"]
     assert finding.subject == principal and "the trust policy of open" in finding.evidence[0]
     assert document_of(finding, "--policy-document")["Statement"][0]["Principal"] == ANYBODY_HERE
+
+
+def test_a_condition_on_another_account_s_callers_leaves_open_who_reads() -> None:
+    """Their tags are not known here."""
+    condition = {"StringEquals": {"aws:PrincipalTag/team": "core", "aws:PrincipalAccount": OTHER}}
+    [finding] = found_in(audited(own_policy(healthy(), "*", Condition=condition)))["other-account-reads"]
+    assert finding.evidence[0].endswith(" Whether its Condition allows the call is unknown.")
 
 
 def test_everybody_from_some_addresses_is_a_warning() -> None:
@@ -1138,6 +1146,15 @@ def test_a_service_that_cannot_read_for_somebody_is_no_way_in(
 ) -> None:
     """The role trusts another service, nothing would run the function, or it is passed to another service alone."""
     assert "can-become-reader" not in found_in(audited(None, reader, acting(*statements), functions=functions))
+
+
+def test_a_condition_on_letting_it_run_counts() -> None:
+    """What may be created may not be let run."""
+    condition = {"StringEquals": {"aws:RequestTag/team": "core"}}
+    statements = (allowing("codebuild:CreateProject", "*"), allowing("codebuild:StartBuild", "*", Condition=condition))
+    snapshot = audited(None, role("reports", READS, trusts=CODEBUILD), acting(PASSES, *statements))
+    [finding] = found_in(snapshot)["can-become-reader"]
+    assert finding.evidence[-1].endswith("Depends on aws:RequestTag/team.")
 
 
 def test_functions_that_could_not_be_read_leave_it_unknown() -> None:

@@ -15,6 +15,7 @@ from support.snapshots import (
     document,
     healthy,
     rotated,
+    stuck,
     values,
     with_container,
     with_keys,
@@ -28,6 +29,7 @@ from support.snapshots import (
 from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.checks import content
 from omc_runbook.checks.check import run_check
+from omc_runbook.checks.key_demand import missing_keys, successions
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.masking.hosts import find_host
@@ -486,6 +488,29 @@ def test_a_similar_key_that_tasks_reference_is_not_said_to_be_unused() -> None:
     wrong = with_reference(healthy(), "worker", "OPENAI_API_KEY", f"{ARN}:OPENAI_API_KYE::")
     [found] = run_check(CHECKS["key-misspelt"], wrong)
     assert found.evidence[1] == "The current version has OPENAI_API_KEY."
+
+
+def test_the_key_that_is_meant_may_be_the_less_similar_one() -> None:
+    """Of two that are similar, one has another word for its end."""
+    wrong = with_reference(
+        without_key(healthy(), "SMTP_HOST", "SMPT_HOST_EU"), "backend", "SMTP_HOST", f"{ARN}:SMTP_HOST::"
+    )
+    assert missing_keys(with_keys(wrong, SMTP_PORT="587")) == {"SMTP_HOST": "SMPT_HOST_EU"}
+
+
+def test_without_consumers_no_key_is_said_to_be_unused() -> None:
+    """Nor beside a revision that was not read."""
+    [answer] = run_check(CHECKS["key-unreferenced"], replace(healthy(), services=(), tasks=()))
+    assert answer.status == "clear"
+
+
+def test_a_revision_that_was_not_read_has_dropped_nothing() -> None:
+    """The one that fails, or the one in service before it."""
+    begun = stuck(healthy(), "worker", "Essential container in task exited")
+    new, old = next(each.deployments for each in begun.services if each.name == "worker")
+    other = replace(old, task_definition_arn=f"{old.task_definition_arn}0")
+    for deployments in ((new, other), (replace(new, task_definition_arn=other.task_definition_arn), old)):
+        assert not [*successions(with_service(begun, "worker", deployments=deployments))]
 
 
 def test_a_value_is_wrong_without_a_cluster_too() -> None:

@@ -9,6 +9,7 @@ from support import snapshots
 from support.platform_checkout import Platform, make_platform
 
 from omc_runbook.aws.session import ReadFailure
+from omc_runbook.checks import drift as drift_checks
 from omc_runbook.checks.check import Check, run_check
 from omc_runbook.checks.drift import (
     initial_alone,
@@ -22,6 +23,7 @@ from omc_runbook.checks.drift import (
     unprovided,
 )
 from omc_runbook.checks.reference import other_environment, whole_json
+from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding, with_remedies_of_causes
 from omc_runbook.report import add_key, create, drift
@@ -63,9 +65,7 @@ def crypto(platform: Platform, text: str = CRYPTO) -> None:
     (platform.root / "backend/app/crypto.py").write_text(text)
 
 
-@pytest.mark.parametrize(
-    "check", [unprovided, initial_lacks, initial_alone, list_lacks, list_alone], ids=lambda check: check.id
-)
+@pytest.mark.parametrize("check", checks_of(drift_checks), ids=lambda check: check.id)
 def test_the_platform_s_own_files_lack_nothing(check: Check, platform: Platform) -> None:
     """Every check is clear on a healthy environment and the guide's checkout."""
     assert [finding.status for finding in run_check(check, with_checkout(platform))] == ["clear"]

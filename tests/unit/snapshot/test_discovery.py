@@ -72,6 +72,12 @@ def test_environments_are_told_apart_by_names(
     assert [each.name for each in seen.consumers] == consumers
 
 
+def test_a_service_whose_definition_was_not_read_gets_nothing() -> None:
+    """It is still one of the environment's."""
+    unread = replace(found("jobs", "coins-stg"), definition=None)
+    assert account("staging", *TWO, unread).cluster == "coins-stg" and not unread.keys_by_secret
+
+
 @pytest.mark.parametrize("environment", ["prod-eu", "qa1", "Prod.EU"])
 def test_an_environment_of_any_name_is_found_by_its_words(environment: str) -> None:
     """Also where one of them means another environment; what has fewer words is not its own."""
