@@ -70,7 +70,7 @@ def successions(snapshot: Snapshot) -> Iterator[Succession]:
         primary, failing, serving = service.primary, snapshot.failed_arns(service), [service.task_definition_arn]
         if primary and primary.failed and primary.rollout in ("IN_PROGRESS", "FAILED"):
             failing = (primary.task_definition_arn,)
-            serving = [entry.task_definition_arn for entry in service.deployments if entry is not primary]
+            serving = [entry.task_definition_arn for entry in service.deployments]
         for bad, good in ((snapshot.definition(bad), snapshot.definition(good)) for bad in failing for good in serving):
             if bad and good and bad != good:
                 yield Succession(service, bad, good)

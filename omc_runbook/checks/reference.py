@@ -448,7 +448,7 @@ def _unset(snapshot: Snapshot, demand: KeyDemand) -> str:
     key, keys = demand.reference.key, snapshot.environment.keys
     read = snapshot.checkout.reads if snapshot.checkout else None
     due = variable_of(key, keys)
-    if not key or demand.service.name != snapshot.environment.names.service or due in demand.definition.variables:
+    if demand.service.name != snapshot.environment.names.service or due in demand.definition.variables:
         return ""
     expected = key in keys if read is None else due in read and demand.variable not in read
     return due if expected else ""
