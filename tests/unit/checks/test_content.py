@@ -502,6 +502,9 @@ def test_without_consumers_no_key_is_said_to_be_unused() -> None:
     """Nor beside a revision that was not read."""
     [answer] = run_check(CHECKS["key-unreferenced"], replace(healthy(), services=(), tasks=()))
     assert answer.status == "clear"
+    worker = {arn: each for arn, each in healthy().task_definitions.items() if "worker" in arn}
+    [answer] = run_check(CHECKS["key-unreferenced"], replace(healthy(), task_definitions=worker))
+    assert answer.status == "clear"
 
 
 def test_a_revision_that_was_not_read_has_dropped_nothing() -> None:

@@ -655,3 +655,14 @@ def test_an_old_value_is_a_cause_of_its_own_beside_a_fault_of_another_key() -> N
     deployed_before = with_keys(healthy(), FIRST_SUPERUSER="nobody")
     later = rotated(deployed_before, NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32))
     assert {each.check for each in diagnose(later) if each.is_root_cause} == {"wrong-form", "not-forced"}
+
+
+def test_a_rollout_is_explained_by_its_own_services_tasks() -> None:
+    """Those of another service may fail of something else."""
+    worker = stuck(healthy(), "worker", "CannotPullContainerError: pull image manifest has been retried 1 time(s)")
+    both = stuck(worker, "backend", "Essential container in task exited")
+    alone, *others = (
+        [each for each in run_check(CHECKS["rollout-stuck"], snapshot) if each.subject == "worker"]
+        for snapshot in (worker, both)
+    )
+    assert alone and others == [alone]

@@ -28,6 +28,7 @@ from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding, with_remedies_of_causes
 from omc_runbook.report import add_key, create, drift
 from omc_runbook.repository.checkout import read_checkout
+from omc_runbook.snapshot.other_environments import OtherKeys
 from omc_runbook.snapshot.state import Snapshot
 
 CRYPTO = 'import os\n\nkey = os.getenv("ENCRYPTION_KEY")\n'
@@ -237,7 +238,10 @@ def test_a_row_says_where_a_variable_is_missing(platform: Platform) -> None:
     )
     other = snapshots.ARN.replace("app-secrets", "mail")
     snapshot = snapshots.with_reference(snapshot, "backend", "SMTP_PASSWORD", f"{other}:password::")
+    # Its secret does not exist: there is nothing to compare.
+    snapshot = replace(snapshot, other_keys={"production": OtherKeys(None)})
     table = rows(with_checkout(platform, snapshot))
+    assert "secret production" not in table["SENTRY_DSN"]
     shown = {
         name: [table[name][column] for column in ("Terraform", "task definition", "secret staging")]
         for name in ("SENTRY_DSN", "SMTP_HOST", "SMTP_LOGIN", "SMTP_PASSWORD", "POSTGRES_SERVER")
@@ -250,6 +254,16 @@ def test_a_row_says_where_a_variable_is_missing(platform: Platform) -> None:
         "POSTGRES_SERVER": ["plain", "—", "—"],
     }
     assert "SMTP_PORT" not in table
+
+
+@pytest.mark.parametrize(("key", "runbook"), [("SMTP_HOST", "add_key"), ("MAIL_HOST", "")])
+def test_add_key_is_named_where_the_key_has_the_variables_name(key: str, runbook: str, platform: Platform) -> None:
+    """It gives both one name."""
+    platform.edit(platform.main_tf, ":SMTP_HOST::", f":{key}::")
+    platform.edit(platform.template, "SMTP_HOST=", "SMTP_PLACE=")
+    snapshot = snapshots.without_key(snapshots.healthy(), "SMTP_HOST", key)
+    snapshot = snapshots.with_reference(snapshot, "backend", "SMTP_HOST", f"{snapshots.ARN}:{key}::")
+    assert found(template_lacks, with_checkout(platform, snapshot))["SMTP_HOST"].remedy.runbook == runbook
 
 
 def test_a_row_says_what_compose_does_not_pass_on(platform: Platform) -> None:

@@ -59,6 +59,7 @@ def evaluate(expression: str, root: Path) -> Any:
         ('{ (var.name) = 1, "${var.name}-2" = 2 }', {"shop": 1, "shop-2": 2}),
         ("merge({ a = 1 }, { a = 2, b = 3 })", {"a": 2, "b": 3}),
         ('concat(["a"], [], ["b"])', ["a", "b"]),
+        ('concat(["a"], [["b"], ["c"]]...)', ["a", "b", "c"]),
         ('format("%s-%03d", var.name, 7)', "shop-007"),
         ('format("%q", var.name)', None),
         ('format("%s-%v", var.name, 7)', "shop-7"),
