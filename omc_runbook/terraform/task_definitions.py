@@ -99,7 +99,7 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
         # An unreadable file of the module may be the one with the task definition, so no other folder is searched.
         if _has_definition(files) or (unreadable and folders == [terraform.root / MODULE]):
             break
-    if files and (_is_repeated(terraform, files) or depends_on_callers((*files, *terraform.templates(files)))):
+    if _is_repeated(terraform, files) or depends_on_callers((*files, *terraform.templates(files))):
         files = _with_callers(terraform, files)
     files = (*files, *terraform.templates(files))
     task_definitions = task_definitions_of(files)
