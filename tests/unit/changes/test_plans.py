@@ -624,6 +624,10 @@ def test_a_password_is_not_changed_without_the_address_that_has_it() -> None:
         plan_update(with_values(healthy(), found), {"POSTGRES_PASSWORD": password})
     plan = plan_update(with_values(healthy(), found), {"POSTGRES_PASSWORD": password, "DATABASE_URL": address})
     assert [change.key for change in plan.changed] == ["POSTGRES_PASSWORD", "DATABASE_URL"]
+    # What has differed before does not keep another key from a new value.
+    differing = with_values(healthy(), {**found, "POSTGRES_PASSWORD": secrets.token_hex(16)})
+    plan = plan_update(differing, {"SMTP_PASSWORD": NewValue(Masked(new, "SMTP_PASSWORD"), "prompt")})
+    assert [change.key for change in plan.changed] == ["SMTP_PASSWORD"]
 
 
 @pytest.mark.parametrize("kind", ["a file", "a link inside", "a link outside", "a linked folder"])

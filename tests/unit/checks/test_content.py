@@ -356,6 +356,8 @@ def test_values_without_a_form_go_back_by_the_former_version() -> None:
         exchanged, versions=(replace(older, created=newer.created), replace(newer, created=older.created))
     )
     assert_clear(CHECKS["values-exchanged"], restored)
+    by_form = run_check(CHECKS["values-exchanged"], FAULTS["values-exchanged"].make(healthy()))
+    assert {each.remedy.runbook for each in by_form} == {"update"}
 
 
 def on_fargate(snapshot: Snapshot, **changes: Any) -> Snapshot:

@@ -189,6 +189,9 @@ def test_a_service_of_which_no_task_starts_is_stuck(rollout: str, ago: int, pend
         assert (found.severity, found.subject) == ("error", "worker")
         assert "runs 0 of 1 desired tasks" in found.evidence[0] and "TaskDefinition is inactive" in found.evidence[1]
         assert "--services worker" in found.remedy.command
+        before = replace(said, time=moment - timedelta(seconds=1))
+        [found] = run_check(CHECKS["rollout-stuck"], with_service(snapshot, "worker", events=(before,)))
+        assert "inactive" not in " ".join(found.evidence)
 
 
 def test_old_tasks_of_a_service_that_leaves_the_secret_are_named() -> None:

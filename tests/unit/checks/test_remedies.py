@@ -321,6 +321,15 @@ def test_new_tasks_of_a_service_with_a_pause_wait_for_a_person() -> None:
     assert "will wait at POST_SCALE_UP for a person" in remedies.start_tasks(Names(), waits).needs
 
 
+@pytest.mark.parametrize(
+    ("controller", "begin"), [("ECS", "aws ecs update-service "), ("EXTERNAL", "Set enableExecuteCommand on worker.")]
+)
+def test_ecs_exec_is_enabled_as_the_services_controller_allows(controller: str, begin: str) -> None:
+    """ECS refuses a forced deployment of another controller's service."""
+    remedy = remedies.enable_execute(Names(), replace(service("worker"), controller=controller))
+    assert remedy.command.startswith(begin)
+
+
 def test_the_name_of_a_policy_is_as_long_as_iam_takes() -> None:
     """A secret's name may have 512 characters, a policy's 128."""
     assert len(remedies.grant_name(healthy().environment.names, DECRYPT, "x" * 512)) == 128
