@@ -240,7 +240,7 @@ def _node(tree: Branch, file: SourceFile, shift: int) -> Node:
             return node("object", parts=tuple(_member(each, file, shift) for each in inner))
         case "function_call":
             arguments = [child for child in inner if child.data == "arguments"]
-            spread = any(isinstance(child, str) and child == "..." for each in arguments for child in each.children)
+            spread = any("..." in each.children for each in arguments)
             name = "::".join(_words(child, file, shift) for child in inner if child.data == "identifier")
             return node("call", name + "..." * spread, nodes(part for each in arguments for part in _trees(each)))
         case "identifier" | "literal_value":
@@ -273,7 +273,7 @@ def _node(tree: Branch, file: SourceFile, shift: int) -> Node:
             conditions = [part for child in inner if child.data == "for_cond" for part in _trees(child)]
             results = [child for child in inner[1:] if child.data != "for_cond"]
             # Several values of one key would be grouped.
-            is_grouped = any(isinstance(child, str) and child == "..." for child in tree.children)
+            is_grouped = "..." in tree.children
             kind: Kind = "for" if tree.data == "for_tuple_expr" else "other" if is_grouped else "object-for"
             return node(kind, names, nodes((collection, *results, *conditions)))
         case _:
