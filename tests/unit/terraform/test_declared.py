@@ -435,6 +435,17 @@ def test_a_secret_is_found_through_its_version(tmp_path: Path) -> None:
     assert declare(tmp_path, {"staging/main.tf": text}).names["secret"].value == "river"
 
 
+def test_a_task_definition_is_found_through_its_newest_revision(tmp_path: Path) -> None:
+    """Which is looked up, so that a deployment from elsewhere stays."""
+    text = (
+        service_of("aws_secretsmanager_secret.s.arn") + 'resource "aws_secretsmanager_secret" "s" { name = "river" }\n'
+    )
+    text = text.replace("= aws_ecs_task_definition.t.arn", "= data.aws_ecs_task_definition.t.arn")
+    text += 'data "aws_ecs_task_definition" "t" { task_definition = aws_ecs_task_definition.t.family }\n'
+    (service,) = declare(tmp_path, {"staging/main.tf": text}).services
+    assert [each.key for each in service.variables] == ["SECRET_KEY"]
+
+
 def test_values_of_another_folder_are_left_out(tmp_path: Path) -> None:
     """A file beside it, of whose values it declares less than half."""
     main = 'variable "name" {}\nvariable "environment" {}\nresource "aws_ecs_cluster" "c" { name = var.name }\n'

@@ -126,6 +126,7 @@ def test_an_attribute_after_an_apply_stays_within_its_text(tmp_path: Path) -> No
         ('templatefile("missing.tpl", {})', "file missing.tpl is not in the checkout"),
         ('sha256("x")', "sha256() in main.tf"),
         ('var.name["x"]', "an index of a text"),
+        ('{ for each in ["x", "x"] : each => 1... }', "an expression in main.tf:23 is not followed"),
         ('zipmap(["a"], [1, 2])', "zipmap() in main.tf:23 is not followed"),
         ("1 / 0", "an expression in main.tf:23 could not be evaluated"),
         ("range(100000000)", "range() in main.tf:23 is not followed"),
