@@ -42,7 +42,10 @@ class Change:
 
     def to_json(self) -> dict[str, str]:
         """The change as an object of outcome.json."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        body = {name: value for name, value in asdict(self).items() if value is not None}
+        if self.key is not None and self.file is not None:
+            body["file"] = body.pop("file")
+        return body
 
     def __str__(self) -> str:
         """The change in words, for a sentence."""
