@@ -15,7 +15,7 @@ from omc_runbook.aws.cloudtrail import EVERY_MANAGEMENT_EVENT, Selector, Selecto
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sns import Topic
 from omc_runbook.checks import audit_monitoring
-from omc_runbook.checks.audit_remedies import bucket_policy, event_pattern, filter_pattern
+from omc_runbook.checks.audit_remedies import bucket_policy, event_pattern, filter_pattern, topic_policy
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.iam.policy import PolicyDocument
@@ -213,3 +213,11 @@ def test_an_alarm_in_the_account_of_the_organizations_trail_is_unknown() -> None
     found = run_check(CHECKS["no-alarm"], monitored(healthy(), trail, filters=(), alarms={}))
     assert [each.status for each in found] == ["unknown"] and "account 210987654321" in found[0].evidence[0]
     assert_clear(CHECKS["no-alarm"], monitored(healthy(), trail, filters=(), alarms={}, rules=(RULE,)))
+
+
+def test_a_topic_lets_its_account_alarms_and_rules_publish() -> None:
+    """Only the account subscribes to it."""
+    own, services = topic_policy("arn:aws:sns:ap-southeast-2:111122223333:reads")["Statement"]
+    assert own["Principal"] == {"AWS": "111122223333"} and {"sns:Publish", "sns:Subscribe"} <= {*own["Action"]}
+    assert {*services["Principal"]["Service"]} == {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
+    assert services["Action"] == "sns:Publish"
