@@ -21,6 +21,10 @@ TOKEN = "f3a91c7e52d84b06a1e9c4770b6d2f58ae31c09d"
         ("JWT_SECRET_2", TOKEN),
         ("DATABASE_URL", f"postgresql://app:{TOKEN}@db:5432/app"),
         ("REDIS_URL", f"redis://:{TOKEN}@cache:6379/0"),
+        ("REDIS_PASSWD", "hunter2hunter2"),
+        ("ADMIN_PWD", "hunter2hunter2"),
+        ("SSH_KEY_PASSPHRASE", "hunter2hunter2"),
+        ("MAIL_CREDENTIALS", TOKEN),
         ("AWS_SECRET_ACCESS_KEY", f"{TOKEN[:20]}/{TOKEN[20:]}+X"),
     ],
 )
@@ -57,6 +61,14 @@ def test_a_secret_in_a_plain_variable_is_known(name: str, text: str) -> None:
         ("API_URL", "https://api.ohmycoins.com/v1?user=a@b.io"),
         ("SENTRY_DSN", f"https://{TOKEN}@o1.ingest.sentry.io/4"),
         ("REQUIRE_PASSWORD", "true"),
+        *(("REQUIRE_PASSWORD", word) for word in ("false", "None", "NULL", "yes", "no")),
+        ("REACT_APP_MAPS_TOKEN", TOKEN),
+        ("NEXT_PUBLIC_MAPS_TOKEN", TOKEN),
+        ("JWT_PUBLIC_KEY", TOKEN),
+        ("RECAPTCHA_SITE_KEY", TOKEN),
+        ("SSH_HOST_KEY", TOKEN),
+        *(("DB_PASSWORD", path) for path in ("~/db-2024", "./db-2024", "../db-2024", r"C:\db-2024", "vault://db-2024")),
+        ("DB_PASSWORD", '{"a": "b-2024"}'),
     ],
 )
 def test_an_ordinary_plain_variable_is_no_secret(name: str, text: str) -> None:

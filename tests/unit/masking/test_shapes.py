@@ -13,6 +13,7 @@ from omc_runbook.model import issuers
 HEX = secrets.token_hex(16)
 BLOCK = base64.encodebytes(secrets.token_bytes(200)).decode()
 ACCESS, SECRET = f"AKIA{secrets.token_hex(8).upper()}", base64.b64encode(secrets.token_bytes(30)).decode()
+TEMPORARY = f"ASIA{ACCESS[4:]}"
 JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJ{HEX}.{HEX}"
 
 
@@ -53,6 +54,19 @@ JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJ{HEX}.{HEX}"
         ("", f"xoxb-{HEX}", ""),
         ("", f"ghp_{HEX}", ""),
         ("-----BEGIN RSA PRIVATE KEY-----\n", BLOCK.rstrip(), "\n-----END RSA PRIVATE KEY-----"),
+        ("-----BEGIN PRIVATE KEY-----\n", BLOCK.rstrip(), ""),
+        ("postgres://app:", "p?ssw0rd", "@host"),
+        *((f"{name}=", "hunter2", " host=db") for name in ("passwd", "passphrase", "pwd")),
+        *((f"tool --{name} ", "hunter2", " app") for name in ("passwd", "passphrase", "pwd", "db-pass")),
+        *((f"tool --{name} ", HEX, "") for name in ("auth-token", "client-secret")),
+        *((f"GET /x?auth={begin}", HEX, "&y=1") for begin in ("Bearer ", "basic ", "bearer%20", "Basic+")),
+        ("https://x/?to=y%3FX-Amz-Signature%3D", HEX + HEX, ""),
+        *((f"https://hooks.slack.com/{kind}/", f"T0AAAA1111/{HEX}", "") for kind in ("workflows", "triggers")),
+        *((f"{name}key=", HEX, "") for name in ("api", "secret", "access", "private", "ssh-")),
+        *((f"{name}token: '", HEX, "'") for name in ("access", "auth", "session", "refresh", "x-")),
+        *((f"{name}secret=", HEX, "") for name in ("client", "")),
+        ("key ", TEMPORARY, "."),
+        (f"{TEMPORARY[:4]} aws_secret_access_key = ", SECRET, "\n"),
     ],
     ids=itertools.count(),
 )
@@ -66,7 +80,8 @@ def test_a_secret_is_masked_by_its_shape(own_registry: None, before: str, value:
 
 def test_the_secret_of_an_access_key_is_masked_beside_it(own_registry: None) -> None:
     """Without any name, as a table has it."""
-    assert registry.mask(f"{ACCESS},{SECRET}") == "‹access-key›,‹secret-access-key›"
+    for key in (ACCESS, TEMPORARY):
+        assert registry.mask(f"{key},{SECRET}") == "‹access-key›,‹secret-access-key›"
 
 
 def test_the_keys_of_all_providers_are_known(own_registry: None) -> None:
@@ -74,7 +89,7 @@ def test_the_keys_of_all_providers_are_known(own_registry: None) -> None:
     begins = [each.value.pattern.removeprefix(r"\A") for each in issuers.KINDS if each.is_distinct and each.is_secret]
     assert len(begins) > 9
     samples = ["sk-ant-", "sk-svcacct-", "whsec_", "sk_live_", "rk_test_", "github_pat_", "gho_", "glpat-", "gldt-"]
-    samples += ["xapp-", "AIza", "gsk_", "hf_"]
+    samples += ["xapp-", "AIza", "gsk_", "hf_", "ghs_", "ghu_", "glptt-", "npm_", "pypi-", "dop_v1_", "shpat_", "hvs."]
     for kind in begins:
         assert any(issuers.re.match(kind, f"{sample}{HEX}") for sample in [*samples, "xoxb-", "SG."]), kind
     for sample in samples:
@@ -99,6 +114,13 @@ def test_what_is_no_secret_stays(own_registry: None) -> None:
         "--secret-id ohmycoins-staging-app-secrets --key SECRET_KEY "
         "--client-request-token 7c1f2b3a-0000-4000-8000-123456789abc",
         "Authorization: required; AuthorizationError: not allowed; signature=valid, sig=none; authorization: denied",
+        "password=None, password: null, password = true, password=False, password: not set, password=required",
+        "password: str, password: int = 1, password: bool, password: SecretStr, passwd=../pass.txt, pwd=./a/b",
+        "?password=true&x=1, ?pwd=false&x=1, ?pwd=none&x=1, ?pwd=null&x=1, password=not-given, password=required&x=1",
+        "password=str|None, password=int|None, password=bool|None, password=SecretStr|None, password=PASSWORD",
+        "password=arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-staging-app-secrets-AbC1d2",
+        "password = var.db_login, password=local.login, pwd=data.x.y, pwd=each.value, pwd=module.db.login",
+        "pwd=self.login, pwd=settings.login, pwd=os.environ, pwd=secrets.login, pwd=get(x), pwd=a[1]",
         "keys SECRET_KEY, OPENAI_API_KEY; key-missing; the key `list-lacks`; https://eu.console.aws.amazon.com/ecs/v2",
     ):
         assert registry.mask(text) == text
