@@ -172,6 +172,36 @@ def test_an_address_with_another_password_is_found(
 
 
 @pytest.mark.parametrize(
+    ("password", "address", "scheme"),
+    [
+        ("PGPASSWORD", "DATABASE_DSN", "postgresql"),
+        ("POSTGRESQL_PASSWORD", "SQLALCHEMY_URL", "postgresql+asyncpg"),
+        ("MYSQL_PWD", "ASYNC_DATABASE_URL", "mysql+aiomysql"),
+        ("MARIADB_PASS", "SYNC_DATABASE_URL", "mariadb"),
+        ("SQL_PASSWORD", "APP_DATABASE_CONNECTION", "mssql"),
+        ("RDS_PASSWD", "APP_DB_CONN_STR", "postgres"),
+        ("PASSWORD", "DB_ADDRESS", "postgres"),
+        ("RABBIT_PASSWORD", "BROKER_URL", "amqp"),
+        ("AMQP_PASSWORD", "MESSAGE_BROKER_URL", "amqps"),
+        ("CLOUDAMQP_PASSWORD", "CELERY_URL", "amqps"),
+        ("MQ_PASSWORD", "QUEUE_URL", "amqp"),
+        ("PASSWORD", "TASK_QUEUE_URL", "amqp"),
+        ("VALKEY_PASSWORD", "CACHE_URL", "valkeys"),
+        ("ELASTICACHE_PASSWORD", "REDIS_URL", "rediss"),
+        ("MONGO_PASSWORD", "MONGODB_URI", "mongodb+srv"),
+        ("DB_PASSWORD", "DATABASE_URL", "mongodb"),
+        ("PASSWORD", "MONGO_URL", "mongodb"),
+        ("EMAIL_HOST_PASSWORD", "MAIL_URL", "smtps"),
+        ("PASSWORD", "MAILER_DSN", "smtp"),
+    ],
+)
+def test_the_password_of_a_store_is_told_by_its_name(password: str, address: str, scheme: str) -> None:
+    """As images, frameworks and providers name both."""
+    members = {password: PASSWORD, address: f"{scheme}://app:{OTHER}@store"}
+    assert find_mismatches(made(**members), default_keys(), {}) == (AddressMismatch(address, password, False),)
+
+
+@pytest.mark.parametrize(
     ("members", "plain"),
     [
         ({"POSTGRES_PASSWORD": "p/@:#?% +" + OTHER, "DATABASE_URL": postgres("p/@:#?% +" + OTHER)}, {}),
