@@ -19,7 +19,7 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _LITERALS = ("*", "?", "$")
 # "aws:PrincipalTag/" of a tag's name, "kms:EncryptionContext:" of a member's.
 _KIND = re.compile(r"\A([^:]+:[^/:]+[/:]).+", re.DOTALL)
-_SCALARS = (str, bool, int, float)
+_SCALARS = (str, int, float)
 _SET_OPERATORS = ("", "ForAnyValue", "ForAllValues")
 
 

@@ -186,7 +186,7 @@ HELD = {
         ("Bool", "aws:SecureTransport", True, "false"),
         ("Null", "aws:SecureTransport", "false", "true"),
         ("Null", "aws:SourceVpce", True, False),
-        ("NumericLessThan", "aws:MultiFactorAuthAge", 301, 300),
+        ("NumericLessThan", "aws:MultiFactorAuthAge", 300.5, 299.5),
         ("NumericLessThanEquals", "aws:MultiFactorAuthAge", "300.0", "299"),
         ("NumericGreaterThan", "aws:MultiFactorAuthAge", 299, 300),
         ("NumericGreaterThanEquals", "aws:MultiFactorAuthAge", 300, 301),
@@ -275,6 +275,14 @@ def test_variables_are_literal_in_the_older_version() -> None:
         held = {"aws:PrincipalTag/suffix": suffix}
         verdict = evaluate([policy(statement, version=version)], ACTION, SECRET, held)
         assert verdict.decision == decision
+
+
+@pytest.mark.parametrize("sign", ["*", "?", "$"])
+def test_a_variable_may_be_a_sign_itself(sign: str) -> None:
+    """`${*}` is an asterisk, and matches nothing else."""
+    statement = allow(resource=f"{BASE}-${{{sign}}}")
+    assert decide(statement, resource=f"{BASE}-{sign}") == "allowed"
+    assert decide(statement, resource=f"{BASE}-A") == "implicit-deny"
 
 
 @pytest.mark.parametrize(
