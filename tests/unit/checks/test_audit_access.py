@@ -840,6 +840,10 @@ def test_other_consumers_secrets_are_needed_too() -> None:
     assert statement["Resource"] == [PATTERN, f"{other.rpartition('-')[0]}-??????"]
 
 
+NO_SUBJECTS = ("aud", "amr", "iss", "oaud")
+"""Claims that are alike in every token of an issuer."""
+
+
 @pytest.mark.parametrize(
     ("condition", "issuer", "severity"),
     [
@@ -849,7 +853,9 @@ def test_other_consumers_secrets_are_needed_too() -> None:
         ({"StringLike": {f"{HOST}:sub": "repo:company*"}}, HOST, "error"),
         ({"StringNotEquals": {f"{HOST}:sub": "repo:company/platform"}}, HOST, "error"),
         ({"StringEquals": {"gitlab.com:sub": "project_path:company/platform"}}, HOST, "error"),
+        *(({"StringEquals": {f"{HOST}:{claim}": "sts.amazonaws.com"}}, HOST, "error") for claim in NO_SUBJECTS),
         ({"StringLike": {f"{HOST}:sub": "repo:company/*"}}, HOST, ""),
+        ({"StringEqualsIgnoreCase": {f"{HOST}:sub": "repo:Company/platform:*"}}, HOST, ""),
         ({"ForAnyValue:StringLike": {f"{HOST.upper()}:SUB": "repo:company/platform:*"}}, HOST, ""),
         ({"StringEquals": {f"{HOST}:repository_owner": "company"}}, HOST, ""),
         ({"StringEquals": {f"{CLUSTER}:aud": "sts.amazonaws.com"}}, CLUSTER, "warning"),
@@ -866,6 +872,26 @@ def test_a_provider_may_begin_sessions_of_named_subjects(condition: Any, issuer:
         document = document_of(each, "--policy-document")
         closed = replace(role("pipeline", READS), trust=PolicyDocument("trust", "trust", document))
         assert "federated-any-subject" not in found_in(audited(None, closed)), document
+
+
+@pytest.mark.parametrize(
+    ("issuer", "begins"),
+    [
+        ("accounts.google.com", "google:1"),
+        ("agent.buildkite.com", "organization:comp"),
+        ("app.terraform.io", "organization:comp"),
+        ("gitlab.com", "project_path:comp"),
+        ("graph.facebook.com", "facebook:1"),
+        ("oidc.vercel.com", "owner:comp"),
+        ("www.amazon.com", "amazon:1"),
+    ],
+)
+def test_a_shared_issuer_has_subjects_of_anybody(issuer: str, begins: str) -> None:
+    """Whoever signs up there may choose a name that begins so; a company's own issuer has no strangers."""
+    for each, severities in ((issuer, ["error"]), (f"login.company.example/{issuer}", [])):
+        pipeline = federated("pipeline", {"StringLike": {f"{each}:sub": f"{begins}*"}}, each)
+        found = found_in(audited(None, pipeline)).get("federated-any-subject", [])
+        assert [finding.severity for finding in found] == severities
 
 
 def test_a_saml_provider_without_a_subject_is_a_remark_and_identity_center_is_not() -> None:
