@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from botocore.configprovider import ConfiguredEndpointProvider
 
+from omc_runbook.aws.answer import MEMBERS
 from omc_runbook.masking import registry
 from omc_runbook.model.handover import is_on_this_machine
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonwebservices.com.cn")
 """The domains of AWS's public endpoints."""
 
-SERVICES = ("secretsmanager", "sts", "ecs", "iam", "kms", "ec2", "logs", "cloudtrail")
+_SERVICES = tuple(dict.fromkeys(operation.partition(":")[0] for operation in MEMBERS))
 
 
 def foreign_urls(session: Session) -> tuple[str, ...]:
@@ -27,7 +28,7 @@ def foreign_urls(session: Session) -> tuple[str, ...]:
     if session.get_config_variable("ignore_configured_endpoint_urls"):
         return ()
     full, scoped = session.full_config, session.get_scoped_config()
-    providers = (ConfiguredEndpointProvider(full, scoped, service) for service in SERVICES)
+    providers = (ConfiguredEndpointProvider(full, scoped, service) for service in _SERVICES)
     urls = dict.fromkeys(str(provider.provide() or "") for provider in providers)
     return tuple(url for url in urls if url and not is_on_this_machine(url) and not _is_of_aws(url))
 

@@ -12,7 +12,14 @@ from typing import Any
 import botocore.endpoint
 import pytest
 from botocore.awsrequest import AWSRequest, AWSResponse
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from omc_runbook.aws import ecs
 from omc_runbook.aws.answer import InvalidResponse
@@ -118,7 +125,16 @@ def test_somebody_elses_deployment_of_another_revision_is_not_taken_for_ours(cli
     assert deployed(client, service, REVISION.replace(":2", ":3"))[0] == "own-2"
 
 
-@pytest.mark.parametrize("problem", [(400, "ThrottlingException"), EndpointConnectionError(endpoint_url=URL)])
+@pytest.mark.parametrize(
+    "problem",
+    [
+        (400, "ThrottlingException"),
+        EndpointConnectionError(endpoint_url=URL),
+        ConnectTimeoutError(endpoint_url=URL),
+        ProxyConnectionError(proxy_url=URL),
+        SSLError(endpoint_url=URL, error="no certificate"),
+    ],
+)
 def test_a_call_that_aws_did_not_take_is_repeated_as_ever(client: Any, problem: Any) -> None:
     """Somebody else's deployment beside ours is told then."""
     service = Ecs(lambda number: problem if number < 3 else None, begins=False)

@@ -135,8 +135,17 @@ def test_a_profile_that_is_not_signed_in_is_named(
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("ExpiredToken", 'The AWS credentials have expired for profile "qa" (ExpiredToken): sign in again'),
-        ("InvalidClientTokenId", 'AWS does not accept these credentials (InvalidClientTokenId): correct profile "qa"'),
+        *(
+            (code, f'The AWS credentials have expired for profile "qa" ({code}): sign in again')
+            for code in ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
+        ),
+        *(
+            (code, f'AWS does not accept these credentials ({code}): correct profile "qa"')
+            for code in (
+                *("InvalidClientTokenId", "UnrecognizedClientException", "InvalidSignatureException"),
+                *("SignatureDoesNotMatch", "IncompleteSignature", "AuthFailure", "MissingAuthenticationToken"),
+            )
+        ),
     ],
 )
 def test_a_profile_whose_credentials_are_refused_is_named(code: str, sentence: str) -> None:
@@ -148,6 +157,44 @@ def test_a_profile_whose_credentials_are_refused_is_named(code: str, sentence: s
     with pytest.raises(CouldNotLook) as caught:
         require("the caller", "sts:GetCallerIdentity", refuse, profile="qa")
     assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "says"),
+    [
+        ("s3:GetObject", "AccessDenied", "the permission s3:GetObject is missing"),
+        ("ec2:DescribeVpcs", "UnauthorizedOperation", "the permission ec2:DescribeVpcs is missing"),
+        ("sns:Publish", "AuthorizationError", "the permission sns:Publish is missing"),
+        ("cloudtrail:StartQuery", "NotAuthorized", "the permission cloudtrail:StartQuery is missing"),
+        *(
+            (operation, code, f"{code} outlasted the retries")
+            for operation, code in (
+                ("iam:GetRole", "Throttling"),
+                ("ecs:ListTasks", "ThrottlingException"),
+                ("sns:Publish", "ThrottledException"),
+                ("lambda:ListFunctions", "TooManyRequestsException"),
+                ("ec2:DescribeVpcs", "RequestLimitExceeded"),
+                ("s3:GetObject", "RequestThrottled"),
+                ("s3:GetObject", "SlowDown"),
+            )
+        ),
+        ("secretsmanager:PutSecretValue", "InvalidRequestException", "may have scheduled its deletion"),
+        ("secretsmanager:UpdateSecretVersionStage", "InvalidRequestException", "may have scheduled its deletion"),
+        ("ecs:DescribeTaskDefinition", "ClientException", "let what starts it start an ACTIVE one."),
+        ("secretsmanager:GetSecretValue", "DecryptionFailure", "see the state of its KMS key"),
+        ("secretsmanager:PutSecretValue", "EncryptionFailure", "see the state of its KMS key"),
+        ("secretsmanager:PutSecretValue", "LimitExceededException", "run again when the oldest are."),
+        ("secretsmanager:DescribeSecret", "InvalidRequestException", "failed with InvalidRequestException."),
+    ],
+)
+def test_an_error_says_what_to_do_about_it(operation: str, code: str, says: str) -> None:
+    """Each service has its own word for a refusal, and for too many calls."""
+
+    def refuse() -> None:
+        raise ClientError({"Error": {"Code": code, "Message": ""}}, operation.partition(":")[2])
+
+    answer = attempt("it", operation, refuse)
+    assert isinstance(answer, ReadFailure) and says in answer.sentence
 
 
 def test_an_unknown_profile_is_used_wrongly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -246,7 +293,22 @@ def test_over_tls_a_foreign_endpoint_may_be_changed(monkeypatch: pytest.MonkeyPa
     assert Run(runbook="update", started=datetime.now(UTC), targets=(target,)).may_change(True, "")
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:5000", "http://localhost:1", "https://vpce-1.vpce.amazonaws.com"])
+@pytest.mark.parametrize("service", ["SECRETS_MANAGER", "S3", "SSM", "SNS", "LAMBDA", "CLOUDWATCH_LOGS", "EVENTBRIDGE"])
+def test_the_endpoint_of_any_service_that_is_called_may_be_foreign(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It sees what is sent to that one, such as the records in a bucket."""
+    monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", "https://aws.endpoint.test")
+    assert Clients(REGION).foreign_endpoints == ("https://aws.endpoint.test",)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://127.0.0.1:5000", "http://localhost:1", "https://vpce-1.vpce.amazonaws.com", "https://sts.eu.api.aws"),
+        *("https://ecs.cn-north-1.amazonaws.com.cn", "https://ecs.cn-north-1.api.amazonwebservices.com.cn"),
+    ],
+)
 def test_the_sandbox_and_aws_are_no_foreign_endpoints(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor a VPC endpoint of one's own."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
@@ -290,6 +352,18 @@ def test_an_endpoint_that_is_no_url_is_used_wrongly(monkeypatch: pytest.MonkeyPa
             "with an explicit deny in a resource-based policy",
             "the permission {0} is missing, since an explicit deny in a resource-based policy forbids {0}",
         ),
+        *(
+            (
+                f"with an explicit deny in {place}",
+                f"the permission {{0}} is missing, since an explicit deny in {place} forbids {{0}}",
+            )
+            for place in (
+                "a session policy",
+                "a VPC endpoint policy",
+                "a resource control policy",
+                "a permissions boundary",
+            )
+        ),
         (
             "with an explicit deny in a service control policy: arn:aws:organizations::1:policy/o-1/p-1",
             "the permission {0} is missing, since an explicit deny in a service control policy forbids {0}",
@@ -319,6 +393,7 @@ ON_A_KEY = "User: me is not authorized to perform: {} on resource: app-KMS-secre
         ("GetSecretValue", NOT_ALLOWED, "kms:Decrypt"),
         ("PutSecretValue", NOT_ALLOWED, "kms:GenerateDataKey"),
         ("CreateSecret", NOT_ALLOWED, "kms:GenerateDataKey"),
+        ("PutObject", NOT_ALLOWED, "kms:GenerateDataKey"),
         ("PutSecretValue", ON_A_KEY.format("secretsmanager:PutSecretValue"), "secretsmanager:PutSecretValue"),
         ("PutSecretValue", ON_A_KEY.format("kms:Decrypt"), "kms:Decrypt"),
     ],
