@@ -217,9 +217,7 @@ def _validate_body(operation_model: OperationModel, response_dict: Mapping[str, 
         raise InvalidResponse(f"{service.service_name}:{operation_model.name}")
 
 
-def _is_json_answer(operation: OperationModel, body: bytes) -> bool:
-    if not body:
-        return operation.output_shape is None
+def _is_json_answer(_: OperationModel, body: bytes) -> bool:
     try:
         return isinstance(json.loads(body), dict)
     except ValueError:
