@@ -32,7 +32,7 @@ from omc_runbook.checks.check import run_check
 from omc_runbook.checks.key_demand import missing_keys, successions
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
-from omc_runbook.masking.hosts import find_host
+from omc_runbook.masking.hosts import HostKind, StrangeHost, find_host, judge
 from omc_runbook.model import value_from
 from omc_runbook.model.catalogue import Key
 from omc_runbook.model.environment import Names
@@ -373,6 +373,9 @@ def on_fargate(snapshot: Snapshot, **changes: Any) -> Snapshot:
         ("REDIS_URL", "redis://127.0.0.1:6379/0", "leads to localhost", "error"),
         ("REDIS_URL", "rediss://:Xk3vQ9pLm2Zt@[::1]:6379", "leads to localhost", "error"),
         ("CELERY_BROKER_URL", "amqp://app:Xk3vQ9pLm2Zt@rabbit:5672/", "a host without a dot", "warning"),
+        ("REDIS_URL", "redis://localhost:6379/0", "leads to localhost", "error"),
+        ("SMTP_HOST", "localhost.localdomain", "leads to localhost", "error"),
+        ("PGHOST", "127.0.0.1", "leads to localhost", "error"),
         ("POSTGRES_SERVER", "db", "a host without a dot", "warning"),
         ("POSTGRES_SERVER", "ohmycoins-prod.c1.ap-southeast-2.rds.amazonaws.com", "a host of production", "error"),
     ],
@@ -395,6 +398,35 @@ def test_a_form_says_that_a_value_is_a_host() -> None:
     """Where the name does not: a key of one's own in runbook.toml."""
     assert find_host("localhost:6379", "REDIS", Key(form="host")) == "localhost"
     assert find_host("localhost:6379", "REDIS", Key()) == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("PGHOST", "PG_HOSTNAME", "DB_HOST", "DATABASE_SERVER", "SQL_ENDPOINT", "MYSQL_HOST", "MARIADB_HOST"),
+        *("RDS_HOST", "MONGO_HOSTS", "MONGODB_HOST1", "VALKEY_ENDPOINT", "CACHE_HOST", "MEMCACHED_SERVERS"),
+        *("MEMCACHE_HOST",),
+        *("CELERY_HOST", "BROKER_HOST", "QUEUE_HOST", "RABBIT_HOST", "RABBITMQ_HOST", "AMQP_HOST", "KAFKA_HOSTS"),
+        *("ELASTIC_HOST", "ELASTICSEARCH_HOSTS", "OPENSEARCH_HOST", "APP_SMTP_HOST", "MAIL_SERVER", "EMAIL_HOST"),
+    ],
+)
+def test_the_host_of_a_store_is_known_by_its_variable(name: str) -> None:
+    """As drivers, frameworks and images name it."""
+    assert find_host("store.internal:1234,other.internal", name) == "store.internal"
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("loopback", ("127.0.1.1", "[::1]", "localhost", "host.docker.internal")),
+        ("short", ("database", "postgres", "postgresql", "pg", "mysql", "mariadb", "mongo", "mongodb", "redis")),
+        ("short", ("valkey", "cache", "memcached", "rabbitmq", "broker", "queue", "kafka", "elasticsearch")),
+        ("short", ("opensearch", "mailcatcher", "mailhog", "mailpit", "smtp")),
+    ],
+)
+def test_a_host_of_a_developers_machine_is_strange(kind: HostKind, names: tuple[str, ...]) -> None:
+    """What leads to the machine itself, and what images are called in compose files."""
+    assert {name: judge(name, "staging", ()) for name in names} == dict.fromkeys(names, StrangeHost(kind))
 
 
 def test_the_name_of_another_environments_secret_is_found() -> None:
