@@ -8,7 +8,7 @@ import pytest
 from omc_runbook.masking.public_values import find_public
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Key
-from omc_runbook.model.secretive import is_frontend, is_secret, without_frontend_prefix
+from omc_runbook.model.secretive import is_frontend, is_issued, is_password, is_secret, without_frontend_prefix
 from omc_runbook.repository.compose import read_compose
 
 SECRET = (
@@ -40,7 +40,11 @@ PLAIN = (
         "SMTP_HOST",
     ),
     *("PROJECT_NAME", "POSTGRES_USER", "LLM_MAX_TOKENS", "llm_max_tokens", "", "_"),
-    *("MAX_TOKENS_PER_REQUEST", "TOKENS_PER_MINUTE"),
+    *("MAX_TOKENS_PER_REQUEST", "TOKENS_PER_MINUTE", "MIN_TOKENS", "NUM_TOKENS", "TOTAL_TOKENS"),
+    *("TOKEN_EXPIRE", "TOKEN_EXPIRES", "TOKEN_EXPIRY", "TOKEN_EXPIRATION", "TOKEN_LIFETIME", "TOKEN_TTL"),
+    *("PASSWORD_MAX_AGE", "TOKEN_EXPIRE_SECONDS", "PASSWORD_EXPIRE_DAYS", "SECRET_LEN", "SECRET_SIZE", "TOKEN_COUNT"),
+    *("TOKEN_LIMIT", "JWT_SECRET_ALG", "CREDENTIAL_TYPE", "API_KEY_PREFIX", "API_KEY_HEADER", "PASSWORD_ENABLED"),
+    *("PASSWORD_REQUIRED", "SECRET_ARN", "TOKEN_HOST", "TOKEN_PORT", "TOKEN_URI", "SECRETS_PATH", "SECRETS_DIR"),
     *("DOTENV_PUBLIC_KEY", "JWT_PUBLIC_KEY", "vapidPublicKey", "DOTENV_PUBLIC_KEY_PRODUCTION"),
 )
 
@@ -57,6 +61,23 @@ def test_a_name_of_something_else(name: str) -> None:
     """What only tells of a secret's surroundings is none."""
     assert not is_secret(name)
     assert find_public([(name, "swordfish")]) == {"swordfish"}
+
+
+@pytest.mark.parametrize(
+    ("name", "issued", "password"),
+    [
+        *(
+            (name, True, True)
+            for name in ("DB_PASSWORD", "DB_PASSWD", "SSH_PASSPHRASE", "MYSQL_PWD", "PASS", "DB_PASS")
+        ),
+        *((name, True, False) for name in ("GITHUB_TOKEN", "API_KEY", "APIKEY", "OAUTH_CLIENT_SECRET")),
+        *((name, True, False) for name in ("SECRET_KEY", "AWS_SECRET_ACCESS_KEY")),
+        *((name, False, False) for name in ("S3_KEY", "BYPASS", "APP_SECRET", "PASSWORD_FILE")),
+    ],
+)
+def test_what_somebody_issues_or_makes_up(name: str, issued: bool, password: bool) -> None:
+    """Another secret's name may be that of a reference to it."""
+    assert (is_issued(name), is_password(name)) == (issued, password)
 
 
 def test_the_catalogue_knows_better() -> None:
@@ -83,4 +104,5 @@ def test_a_variable_of_a_frontend_s_build() -> None:
     names = ("VITE_API_KEY", "NEXT_PUBLIC_STRIPE_SECRET", "REACT_APP_TOKEN", "EXPO_PUBLIC_KEY")
     assert all(map(is_frontend, names))
     assert [without_frontend_prefix(name) for name in names] == ["API_KEY", "STRIPE_SECRET", "TOKEN", "KEY"]
+    assert all(map(is_frontend, ("NUXT_PUBLIC_KEY", "VUE_APP_KEY", "NG_APP_KEY", "GATSBY_KEY")))
     assert not any(map(is_frontend, ("INVITE_KEY", "VITE_", "PUBLIC_KEY", "NEXT_KEY", "API_KEY")))
