@@ -90,6 +90,15 @@ BAD = {
     "a quoted address": ("CACHE_URL", f'"redis://:{TOKEN}@cache:6379/0?x=1&y=%20"', "bad-copy", "quotes"),
     "HTML in any address": ("CACHE_URL", f"redis://:{TOKEN}@cache:6379/0?x=1&amp;y=2", "bad-copy", "HTML"),
     "a quote left over": ("OPENAI_API_KEY", f'sk-{TOKEN}"', "bad-copy", "at an end"),
+    "a quote left over in front": ("OPENAI_API_KEY", f'"sk-{TOKEN}', "bad-copy", "at an end"),
+    "a message of PGP": (
+        *("SMTP_PASSWORD", f"-----BEGIN PGP MESSAGE-----\n\n{TOKEN}\n-----END PGP MESSAGE-----"),
+        *("bad-copy", "encrypted"),
+    ),
+    "a file of age": (
+        *("SMTP_PASSWORD", f"-----BEGIN AGE ENCRYPTED FILE-----\n{TOKEN}\n-----END AGE ENCRYPTED FILE-----"),
+        *("bad-copy", "encrypted"),
+    ),
     "a comma left over": ("STRIPE_API_KEY", f"rk-{TOKEN},", "bad-copy", "at an end"),
     "a wrapped signing key": ("SECRET_KEY", f"{TOKEN[:32]}\n{TOKEN[32:]}{TOKEN}", "bad-copy", "line break"),
     "base64 of a key": ("OPENAI_API_KEY", base64.b64encode(f"sk-{TOKEN}".encode()).decode(), "bad-copy", "base64"),
@@ -163,6 +172,30 @@ def test_a_bad_value_is_found_and_not_shown(case: str) -> None:
     defect = judge(name, text)
     assert defect and (defect.check, words in defect.sentence) == (check, True), defect
     assert not any(piece in defect.sentence for piece in (TOKEN[:6], PASSWORD[:6]))
+
+
+@pytest.mark.parametrize(
+    ("words", "texts"),
+    [
+        ("quotes", (f"`{TOKEN}`", rf"\'{TOKEN}\'", f"‘{TOKEN}’", f"„{TOKEN}“", f"«{TOKEN}»", f"'x://a?b&c=#{TOKEN}'")),
+        ("name in front", (f"export API_TOKEN={TOKEN}", f"set X_KEY={TOKEN}", f"JWT_SECRET={TOKEN}", f"A_DSN={TOKEN}")),
+        ("name in front", (f"A_URL: {TOKEN}",)),
+        ("HTTP header", (f"Basic {TOKEN}", f"token {TOKEN}", f"api-key: {TOKEN}", f"ApiKey {TOKEN}")),
+        ("HTML", tuple(f"{TOKEN}&{each};" for each in ("lt", "gt", "quot", "apos", "nbsp", "#39", "#034", "#x27"))),
+        ("masked or shortened", tuple(f"{TOKEN}[{each}]" for each in ("redacted", "masked", "hidden", "filtered"))),
+        ("masked or shortened", (f"{TOKEN}[removed]", "ab●●", "ab∙∙∙", "ab···", "ab…yz", f"{TOKEN[:4]}XXXXXXXX")),
+        ("encrypted", ("$ANSIBLE_VAULT;1.1;AES256\n6162",)),
+        ("path", ("~/db.pem", "./db.key", "../db.txt", "/srv/db.json", "/srv/.x/db.env", "/srv/db.crt", "/srv/db.ini")),
+        ("path", ("/srv/db.secret", "/srv/db.pass", "/srv/db.conf", "/srv/db.yml", "/srv/db.yaml", "/srv/db.toml")),
+        ("path", ("/etc/ssl/server", "/var/run/db", "/home/app/.pgpass", "/root/.netrc", "/mnt/efs/db", "/usr/db")),
+        ("path", ("/opt/app/db", "/app/secrets/db", "/tmp/db", "/secrets/db", "/Users/dana/db", "file:///srv/db")),
+        ("path", (r"C:\omc\db",)),
+    ],
+)
+def test_a_copy_of_any_kind_is_found(words: str, texts: tuple[str, ...]) -> None:
+    """However files, pages and programs write, hide or name a value."""
+    found = {text: judge("SECRET_KEY", text) for text in texts}
+    assert all(defect and defect.check == "bad-copy" and words in defect.sentence for defect in found.values()), found
 
 
 @pytest.mark.parametrize(
