@@ -181,6 +181,31 @@ def test_calls_on_a_secret_whose_name_has_the_name_in_it_are_another_s(named: di
     assert FoundRecords((other,)).events("app", SINCE).events
 
 
+@pytest.mark.parametrize(
+    ("request_", "response", "version", "stages"),
+    [
+        ({"clientRequestToken": "v1", "versionStages": ["ours", "AWSPENDING"]}, None, "v1", ("ours", "AWSPENDING")),
+        ({"clientRequestToken": "v1"}, {"versionId": "v2"}, "v2", ()),
+        (
+            {"moveToVersionId": "v3", "removeFromVersionId": "v1", "versionStage": "AWSCURRENT"},
+            None,
+            "v3",
+            ("AWSCURRENT",),
+        ),
+        ({}, None, "", ()),
+        (None, None, "", ()),
+    ],
+)
+def test_a_change_names_its_version_and_labels(
+    request_: dict[str, Any] | None, response: dict[str, Any] | None, version: str, stages: tuple[str, ...]
+) -> None:
+    """By what it was asked for, or by what Secrets Manager answered."""
+    body = record(requestParameters={**request_, "secretId": "app"} if request_ is not None else None)
+    made = entry({**body, "responseElements": response, "eventName": "PutSecretValue", "note": ARN + "app-AbC123"})
+    [event] = FoundRecords((made,)).events("app", SINCE).events
+    assert (event.version_id, event.stages, event.principal) == (version, stages, SESSION)
+
+
 def test_requests_keep_to_two_a_second() -> None:
     """LookupEvents is limited for the whole account; the first waits for nothing."""
     _, waits = look([entry(record())], [entry(record())], [entry(record())])
