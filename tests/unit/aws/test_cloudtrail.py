@@ -101,6 +101,8 @@ def test_every_kind_of_principal(identity: dict[str, Any], principal: str, kind:
     [
         ({}, ""),
         ({"userAgent": "Mozilla/5.0"}, "the call came from a browser"),
+        ({"userAgent": "console.amazonaws.com"}, "the call came from a browser"),
+        ({"userAgent": "aws-internal/3 AWS-Console"}, "the call came from a browser"),
         ({"sessionCredentialFromConsole": "true"}, "the call came from a browser"),
         ({"userIdentity": {"type": "Root"}}, "it is the account's root user"),
         (
@@ -117,6 +119,14 @@ def test_every_kind_of_principal(identity: dict[str, Any], principal: str, kind:
 def test_what_shows_a_person(changes: dict[str, Any], sign: str) -> None:
     """A person is told from a program by the sign-in, the session's name or the program."""
     assert parse_access({**record(), **changes}).sign_of_a_person == sign
+
+
+@pytest.mark.parametrize(
+    ("name", "is_read"), [("GetSecretValue", True), ("BatchGetSecretValue", True), ("DescribeSecret", False)]
+)
+def test_what_gives_a_value_is_a_read(name: str, is_read: bool) -> None:
+    """Alone or among others."""
+    assert parse_access(record(eventName=name)).is_read is is_read
 
 
 def entry(body: dict[str, Any]) -> dict[str, Any]:

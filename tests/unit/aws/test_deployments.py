@@ -10,7 +10,13 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from omc_runbook.aws import deployments, ecs
-from omc_runbook.aws.deployments import CircuitBreaker, DeploymentConfiguration, configuration_from
+from omc_runbook.aws.deployments import (
+    CircuitBreaker,
+    DeploymentConfiguration,
+    ServiceDeployment,
+    ServiceRevision,
+    configuration_from,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BASE = "arn:aws:ecs:ap-southeast-2:123456789012"
@@ -153,6 +159,22 @@ def test_the_configuration_is_read_with_the_service() -> None:
     )
     assert rich.overlaps and rich.early_percent == 50
     assert "bakes for 3 h" in rich.sentence and "PRE_PRODUCTION_TRAFFIC_SHIFT" in rich.sentence
+
+
+@pytest.mark.parametrize(
+    ("status", "rollout"),
+    [
+        ("PENDING", "IN_PROGRESS"),
+        ("IN_PROGRESS", "IN_PROGRESS"),
+        ("SUCCESSFUL", "COMPLETED"),
+        ("STOP_REQUESTED", "FAILED"),
+        ("ROLLBACK_IN_PROGRESS", "FAILED"),
+    ],
+)
+def test_a_status_is_told_in_the_words_of_a_rollout(status: str, rollout: str) -> None:
+    """One that waits for its turn goes on too; one that is taken back has failed, however far that is."""
+    found = ServiceDeployment(arn=deployment_arn(1), status=status, reason="", target=ServiceRevision(arn=revision(1)))
+    assert (found.rollout, found.is_underway) == (rollout, rollout == "IN_PROGRESS")
 
 
 def test_a_new_deployment_is_the_newest_of_the_answer(stub: Any) -> None:

@@ -26,7 +26,12 @@ def described(**members: Any) -> ecs.Service:
 def test_a_deleted_service_is_described_and_is_no_service() -> None:
     """Until ECS forgets it; one that never was is among the failures."""
     client = Mock()
-    for services, status in (([{"status": "DRAINING"}], "DRAINING"), ([{"status": "ACTIVE"}], ""), ([], "")):
+    for services, status in (
+        ([{"status": "DRAINING"}], "DRAINING"),
+        ([{"status": "INACTIVE"}], "INACTIVE"),
+        ([{"status": "ACTIVE"}], ""),
+        ([], ""),
+    ):
         client.describe_services.return_value = {"services": services}
         assert ecs.read_deleted_status(client, "ohmycoins-staging", "worker") == status
     client.describe_services.return_value = {"services": [{"status": "DRAINING"}]}
@@ -72,3 +77,30 @@ def test_who_reads_the_secrets_of_tasks(capacity: dict[str, Any], reads_by_insta
 def test_a_task_without_an_interface_of_its_own() -> None:
     """In network mode bridge it has the network of its instance."""
     assert described(launchType="EC2").reads_by_instance
+
+
+def test_the_primary_task_set_speaks_for_its_service() -> None:
+    """Wherever it stands among the others."""
+    sets = [{"status": "ACTIVE", "taskDefinition": "old"}, {"status": "PRIMARY", "taskDefinition": "new"}]
+    assert described(taskSets=sets).task_definition_arn == "new"
+
+
+@pytest.mark.parametrize(
+    ("members", "has_failed"),
+    [
+        ({"stopCode": "EssentialContainerExited"}, True),
+        ({"stopCode": "TaskFailedToStart"}, True),
+        ({"stopCode": "UserInitiated"}, False),
+        ({"stopCode": "SpotInterruption"}, False),
+        ({"stopCode": "TerminationNotice"}, False),
+        ({"stoppedReason": "Scaling activity initiated by (deployment ecs-svc/1)"}, False),
+    ],
+)
+def test_a_task_that_was_stopped_on_purpose_has_not_failed(members: dict[str, Any], has_failed: bool) -> None:
+    """By a person, for lack of capacity, or by its service."""
+    interface = [{"name": "networkInterfaceId", "value": "eni-1"}, {"name": "subnetId", "value": "subnet-1"}]
+    raw = {"taskArn": "t", "group": "service:worker", "stoppedAt": NOW, "attachments": [{"details": interface}]}
+    client = Mock()
+    client.describe_tasks.return_value = {"tasks": [{**raw, **members}, {**raw, "group": "family:worker"}]}
+    ours, alone = ecs.describe_tasks(client, "ohmycoins-staging", ["t"])
+    assert (ours.has_failed, ours.service, ours.subnet, alone.service) == (has_failed, "worker", "subnet-1", "")

@@ -107,6 +107,15 @@ class MovedClient(Client):
         )
 
 
+@pytest.mark.parametrize(("before", "remove"), [("old", {"RemoveFromVersionId": "old"}), ("", {})])
+def test_a_move_is_from_the_version_that_a_plan_is_based_on(before: str, remove: dict[str, str]) -> None:
+    """AWS refuses it where the label is on another one meanwhile."""
+    calls: list[dict[str, str]] = []
+    client: Any = SimpleNamespace(update_secret_version_stage=lambda **parameters: calls.append(parameters))
+    assert secretsmanager.move_current(client, "app", "new", before)
+    assert calls == [{"SecretId": "app", "VersionStage": "AWSCURRENT", "MoveToVersionId": "new", **remove}]
+
+
 def test_a_move_whose_answer_was_lost_may_be_ours() -> None:
     """AWS refuses the second attempt of a call that the first one has carried out already."""
     moved = [secretsmanager.move_current(MovedClient(each), "app", "new", "old") for each in (0, 1)]  # type: ignore[arg-type]

@@ -76,6 +76,7 @@ HEALTHY = {
         IN_PRIVATE,
         NAT,
     ),
+    "endpoint in some of its subnets": (by_endpoint(state="partial"), IN_PRIVATE, ENDPOINT),
     "state as the model spells it": (by_endpoint(state="Available"), IN_PRIVATE, ENDPOINT),
     "main table": (
         replace(
