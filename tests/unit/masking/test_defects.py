@@ -198,6 +198,21 @@ def test_a_copy_of_any_kind_is_found(words: str, texts: tuple[str, ...]) -> None
     assert all(defect and defect.check == "bad-copy" and words in defect.sentence for defect in found.values()), found
 
 
+@pytest.mark.parametrize("sign", [*"!:@[`{"])
+def test_an_address_that_was_escaped_twice_is_found(sign: str) -> None:
+    """Whichever sign of its password shows it."""
+    password = quote(quote(f"{TOKEN}{sign}", safe=""), safe="")
+    defect = judge("DATABASE_URL", f"postgresql://app:{password}@db:5432/app")
+    assert defect and (defect.check, "escaped twice" in defect.sentence) == ("bad-copy", True), defect
+
+
+@pytest.mark.parametrize("host", ["${DB_HOST}", "{{ db_host }}", "<your host>"])
+def test_an_address_with_an_unfilled_host_is_found(host: str) -> None:
+    """Its password may be right already."""
+    defect = judge("DATABASE_URL", f"postgresql://app:{TOKEN}@{host}:5432/app")
+    assert defect and (defect.check, "has a part" in defect.sentence) == ("placeholder", True), defect
+
+
 @pytest.mark.parametrize(
     "text",
     [
