@@ -298,10 +298,9 @@ def _run_notebook(
     # Without a record, the summary is the only report.
     tells = summary or not result.is_recorded or (summary is None and (sys.stdout.isatty() or result.exit_code))
     # An export or a message that failed is told in any case.
-    terminal.print_lines(line for line in result.summary if tells or line.style == "warning")
+    terminal.print_lines(result.summary, warnings_alone=not tells)
     if result.is_recorded and not place.bucket:
-        lines = overview.after_run(place.folder, toml)
-        terminal.print_lines(line for line in lines if tells or line.style == "warning")
+        terminal.print_lines(overview.after_run(place.folder, toml), warnings_alone=not tells)
     return result.exit_code
 
 

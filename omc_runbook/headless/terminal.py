@@ -36,11 +36,13 @@ _STYLES: dict[Style, str] = {
 }
 
 
-def print_lines(lines: Iterable[Line]) -> None:
-    """Print lines on standard output.
+def print_lines(lines: Iterable[Line], warnings_alone: bool = False) -> None:
+    """Print lines, or the warnings among them alone, on standard output.
 
     A terminal wraps sentences below their beginning. Commands and names stay in one piece, so that they can be copied.
     """
+    if warnings_alone:
+        lines = (line for line in lines if line.style == "warning")
     if not sys.stdout.isatty():
         for line in lines:
             click.echo(str(line))
