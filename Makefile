@@ -46,8 +46,10 @@ export DEMO
 # The same modules are imported again and again: compiled once, whatever the shell says of bytecode.
 demo lab quick test hold: export PYTHONDONTWRITEBYTECODE :=
 
+QUICK := -m pytest tests/unit -m "not long" --numprocesses 3 --dist loadfile --no-loadscope-reorder
+
 quick: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest tests/unit -m "not long" --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python $(QUICK)
 
 # More workers than cores: a sandbox's tasks take their time to start and to be watched.
 test: $(VENV)/dev.stamp
@@ -85,14 +87,14 @@ LOWEST := .venv-lowest
 define LOWEST_VERSIONS
 import re, tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
-extras = [project["optional-dependencies"][name] for name in ("database", "lab", "notify", "sandbox")]
+extras = [needs for name, needs in project["optional-dependencies"].items() if name != "dev"]
 for each in sum(extras, project["dependencies"]):
     print(re.sub(r"\[.*\]", "", each).replace(">=", "==") if ">=" in each else "")
 endef
 export LOWEST_VERSIONS
 
 lowest: $(LOWEST)/stamp
-	@$(LOWEST)/bin/python -m pytest tests/unit -m "not long" --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(LOWEST)/bin/python $(QUICK)
 
 $(LOWEST)/stamp: pyproject.toml $(VENV)/dev.stamp
 	@echo "Preparing $(LOWEST) with the lowest versions that pyproject.toml allows: a minute or two, the first time."
