@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from support.outcomes import NOW, an_outcome
 from support.records import keep
-from support.runs import COMMAND, Desk, client, values
+from support.runs import COMMAND, Desk, caller, client, values
 from support.small_world import until
 
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
@@ -46,11 +46,7 @@ def person(desk: Desk, *statements: dict[str, Any]) -> dict[str, str]:
 
 def somebody(desk: Desk, document: dict[str, Any]) -> dict[str, str]:
     """The variables of somebody with this policy."""
-    iam, name = client(desk.sandbox, "iam"), f"user-{secrets.token_hex(4)}"
-    iam.create_user(UserName=name)
-    iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=json.dumps(document))
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    return caller(desk.sandbox, json.dumps(document))
 
 
 def run(desk: Desk, place: str, *words: str, **variables: str) -> Any:
