@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from support.faults.content import overwritten
@@ -26,7 +27,7 @@ class Trail:
 def test_who_wrote_a_placeholder_is_asked_where_no_task_runs_too() -> None:
     """Without a task there is none whose start could say how far back to look."""
     snapshot = replace(overwritten(healthy()), tasks=(), writes=None)
-    clients: Any = lambda *_: Trail()  # noqa: E731
+    clients: Any = Mock(return_value=Trail())
     with ThreadPoolExecutor(1) as pool:
         found = settle(Gatherer(pool, clients, snapshot.environment, snapshot.caller), snapshot)
     assert (found.writes, found.gaps) == ((), {})
