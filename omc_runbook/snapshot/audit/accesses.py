@@ -131,19 +131,23 @@ def _from_lake(gatherer: Gatherer, snapshot: Snapshot, days: int) -> _Answers:
 
 def _identity(call: Access) -> tuple[object, ...]:
     """What two records of one call share."""
-    return call.request_id, call.name, call.time, call.session, call.region
+    return call.request_id, call.name, call.time, call.session, call.region, call.error
 
 
 def _merge(calls: Iterable[Access]) -> tuple[Access, ...]:
-    """The calls without the parts of batch reads; a batch read by filters stays only where it got the secret."""
+    """The calls without the parts of batch reads; a batch read by filters stays only where it got the secret.
+
+    A batch read that was refused has no parts: what its caller reads next, it reads by itself.
+    """
     every = tuple(calls)
-    batches = [call for call in every if call.name == BATCH_READ]
+    batches = [call for call in every if call.name == BATCH_READ and not call.error]
     parts = {id(batch): [call for call in every if _is_part(call, batch)] for batch in batches}
     merged = {id(part) for each in parts.values() for part in each}
     return tuple(
-        replace(call, error=call.error or parts[id(call)][0].error) if parts.get(id(call)) else call
+        # Where several are alike, one of them that got the secret counts.
+        replace(call, error=min(part.error for part in parts[id(call)])) if parts.get(id(call)) else call
         for call in every
-        if id(call) not in merged and (call.name != BATCH_READ or not call.filters or parts[id(call)])
+        if id(call) not in merged and (call.name != BATCH_READ or not call.filters or parts.get(id(call)))
     )
 
 
