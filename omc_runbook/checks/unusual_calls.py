@@ -125,7 +125,8 @@ def new_readers(history: CallHistory) -> Iterator[UnusualCall]:
     """Principals that read the secret, and never did in the earlier part."""
     if not history.has_baseline:
         return
-    before = {call.principal for call in history.accesses.calls if call.is_read and history.is_before(call)}
+    reads = (call for call in history.accesses.calls if call.is_read and not call.error)
+    before = {call.principal for call in reads if history.is_before(call)}
     for principal, calls in by_principal(history.recent(history.reads)).items():
         if principal not in before:
             fact = (

@@ -116,3 +116,9 @@ def test_every_page_is_read_and_a_call_that_two_pages_have_counts_once() -> None
     """Pages shift while they are read: calls are made meanwhile."""
     calls = [record(10 + number / 1000, "nightly") for number in range(24 * EVENTS_A_PAGE)]
     assert f"2 principals read it {26 + len(calls):,} times" in who_did(audited(*calls, calls[70], calls[-1]))
+
+
+def test_who_was_refused_before_reads_for_the_first_time() -> None:
+    """Somebody who tried for weeks, and got in this week."""
+    tries = [record(day, "eve", errorCode="AccessDeniedException") for day in (20, 30, 40)]
+    assert unusual(audited(*tries, record(1, "eve"))) == {"new-reader": "eve"}
