@@ -64,7 +64,9 @@ class CallHistory:
     def own(self) -> frozenset[str]:
         """The principals that make this audit."""
         caller = self.snapshot.caller
-        return frozenset({issuer_of(arn) for arn in (caller.arn, caller.source) if arn})
+        own = {issuer_of(arn) for arn in (caller.arn, caller.source) if arn}
+        # A session's ARN lacks the path of its role, such as that of Identity Center's.
+        return frozenset(call.principal for call in self.accesses.calls if issuer_of(call.session) in own)
 
     @cached_property
     def execution_roles(self) -> frozenset[str]:

@@ -122,3 +122,12 @@ def test_who_was_refused_before_reads_for_the_first_time() -> None:
     """Somebody who tried for weeks, and got in this week."""
     tries = [record(day, "eve", errorCode="AccessDeniedException") for day in (20, 30, 40)]
     assert unusual(audited(*tries, record(1, "eve"))) == {"new-reader": "eve"}
+
+
+def test_the_audits_own_caller_is_known_by_its_session() -> None:
+    """Whose role has a path, which no session's ARN has, as the roles of Identity Center do."""
+    name, path = "AWSReservedSSO_Audit_0123456789abcdef", "aws-reserved/sso.amazonaws.com/ap-southeast-2/"
+    snapshot = with_secret(healthy(), created=NOW - timedelta(days=400))
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/eve@example.com"
+    snapshot = replace(snapshot, caller=replace(snapshot.caller, arn=arn))
+    assert unusual(audited(record(0.01, f"{path}{name}"), snapshot=snapshot)) == {}
