@@ -204,7 +204,7 @@ def catch_all_batches(history: CallHistory) -> Iterator[UnusualCall]:
     """Batch reads that got the secret by filters, and do not name it."""
     batches = [call for call in history.accesses.calls if call.name == BATCH_READ and call.filters and not call.error]
     name = history.snapshot.secret_name
-    wide = [call for call in batches if f"name: {name}" not in call.filters]
+    wide = [call for call in batches if not any(_names(each, name) for each in call.filters)]
     for principal, calls in by_principal(wide).items():
         filters = "; ".join(dict.fromkeys(each for call in calls for each in call.filters))
         fact = (
@@ -263,6 +263,12 @@ def by_principal(calls: Iterable[Access]) -> dict[str, list[Access]]:
     for call in calls:
         found.setdefault(call.principal, []).append(call)
     return found
+
+
+def _names(filter: str, secret: str) -> bool:
+    """Whether a filter of a batch read, such as "name: one, another", has the whole name of a secret."""
+    key, _, values = filter.partition(": ")
+    return key == "name" and secret in values.split(", ")
 
 
 def _how_many(calls: list[Access]) -> str:

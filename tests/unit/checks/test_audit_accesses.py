@@ -107,10 +107,14 @@ def test_errors_that_do_not_rise_are_clear() -> None:
 
 
 def test_a_batch_read_that_names_the_secret_is_clear() -> None:
-    """By a list, or by a filter of its whole name."""
+    """By a list, or by a filter of its whole name, alone or among others."""
     named = call(1, name="BatchGetSecretValue")
     filtered = replace(named, filters=(f"name: {healthy().secret_name}",), request_id="other")
-    assert_clear(CHECKS["catch-all-batch"], audited(healthy(), named, filtered))
+    among = replace(named, filters=(f"name: other, {healthy().secret_name}",), request_id="another")
+    assert_clear(CHECKS["catch-all-batch"], audited(healthy(), named, filtered, among))
+    for each in (f"name: !{healthy().secret_name}", f"description: {healthy().secret_name}"):
+        [found] = run_check(CHECKS["catch-all-batch"], audited(healthy(), replace(named, filters=(each,))))
+        assert found.status == "found"
 
 
 @pytest.mark.parametrize(
