@@ -200,7 +200,7 @@ def _idle_since(identity: Identity, last: LastAccess, since: datetime) -> str:
 def _reads_others(snapshot: Snapshot, identity: Identity, last: LastAccess) -> str:
     """What CloudTrail says of an identity that uses other secrets alone, in a sentence; "" where that is not known."""
     history = unusual_calls.history_of(snapshot)
-    if history is None or not history.accesses.is_complete:
+    if history is None or history.unread:
         return ""
     has_read = any(call.is_read and call.principal == identity.arn for call in history.accesses.calls)
     if has_read or history.begin > snapshot.taken - timedelta(days=UNUSED_DAYS):

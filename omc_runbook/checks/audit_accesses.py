@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from omc_runbook.checks.audit_remedies import explain_calls
 from omc_runbook.checks.check import ECS_FIELDS, Answer, Evidence, Uncertain
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.unusual_calls import FINDERS, history_of
+from omc_runbook.checks.unusual_calls import find, history_of
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family(
@@ -72,10 +72,10 @@ def _found(snapshot: Snapshot, id: str) -> Iterator[Answer]:
     history = history_of(snapshot)
     if history is None:
         return
-    for each in FINDERS[id](history):
+    for each in find(history, id):
         yield Evidence(each.principal, each.facts, explain_calls(snapshot.environment, each.newest))
-    cut = history.accesses.cut
-    if cut and history.is_cut_short:
+    cut = history.lacks(id)
+    if cut:
         apis = ", ".join(f"{name} before {time:%Y-%m-%d %H:%M} UTC" for name, time in cut.items())
         yield Uncertain(
             snapshot.secret_name,

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from omc_runbook.aws.cloudtrail import BATCH_READ, Access, issuer_of
 from omc_runbook.aws.session import USER_AGENT
+from omc_runbook.snapshot.audit.accesses import WRITES
 from omc_runbook.snapshot.audit.state import Accesses
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
@@ -51,7 +52,17 @@ class CallHistory:
     accesses: Accesses
 
     @cached_property
+    def unread(self) -> Mapping[str, datetime]:
+        """By API, the time of the oldest call that was seen where there are more, of those that read the secret."""
+        return {name: time for name, time in self.accesses.cut.items() if name not in WRITES}
+
+    @cached_property
     def begin(self) -> datetime:
+        """The time from which every read was seen."""
+        return max((self.accesses.since, *self.unread.values()))
+
+    @cached_property
+    def complete_since(self) -> datetime:
         """The time from which every call was seen."""
         return max((self.accesses.since, *self.accesses.cut.values()))
 
@@ -95,10 +106,11 @@ class CallHistory:
         was_there = created is not None and created <= self.begin < self.recent_since
         return was_there or any(call.is_read and self.is_before(call) for call in self.accesses.calls)
 
-    @property
-    def is_cut_short(self) -> bool:
-        """Whether there are so many calls that the earlier part was not read."""
-        return self.begin >= self.recent_since
+    def lacks(self, check: str) -> Mapping[str, datetime]:
+        """As `unread`, of all calls that a check is made of, where so many were not seen that it cannot tell."""
+        is_of_all = check == "rising-errors"
+        since = self.complete_since if is_of_all else self.begin
+        return (self.accesses.cut if is_of_all else self.unread) if since >= self.recent_since else {}
 
     def is_before(self, call: Access) -> bool:
         """Whether a call is of the earlier part."""
@@ -120,7 +132,12 @@ def history_of(snapshot: Snapshot) -> CallHistory | None:
 def find_unusual(snapshot: Snapshot) -> tuple[UnusualCall, ...]:
     """Every kind of unusual calls in what an audit read."""
     history = history_of(snapshot)
-    return tuple(each for find in FINDERS.values() for each in find(history)) if history else ()
+    return tuple(each for check in FINDERS for each in find(history, check)) if history else ()
+
+
+def find(history: CallHistory, check: str) -> Iterable[UnusualCall]:
+    """The unusual calls that a check is about; none where they are compared with what was not seen."""
+    return () if check in COMPARED and history.lacks(check) else FINDERS[check](history)
 
 
 def new_readers(history: CallHistory) -> Iterator[UnusualCall]:
@@ -185,7 +202,7 @@ def bursts(history: CallHistory) -> Iterator[UnusualCall]:
 
 def rising_errors(history: CallHistory) -> Iterator[UnusualCall]:
     """Principals whose calls are refused more and more."""
-    weeks = max((history.recent_since - history.begin) / _WEEK, 1.0)
+    weeks = max((history.recent_since - history.complete_since) / _WEEK, 1.0)
     share = (history.snapshot.taken - history.recent_since) / _WEEK
     for principal, calls in by_principal(call for call in history.others if call.is_refused).items():
         recent = history.recent(calls)
@@ -237,6 +254,8 @@ FINDERS: Mapping[str, Callable[[CallHistory], Iterator[UnusualCall]]] = {
     "read-from-other-region": reads_elsewhere,
 }
 """What finds each kind of unusual calls, by its check's id."""
+COMPARED = frozenset({"new-reader", "new-address", "read-burst", "rising-errors"})
+"""Those that compare recent calls with the earlier part."""
 OF_ANY_AGE = frozenset({"human-read-production", "catch-all-batch"})
 """Those that do not ask whether a call is recent."""
 

@@ -67,7 +67,7 @@ def _people(people: Sequence[PrincipalAccess]) -> str:
 def _used(snapshot: Snapshot, roles: Sequence[PrincipalAccess]) -> str:
     """How many of some roles read this secret since events were looked up, where every call was looked at."""
     history = history_of(snapshot)
-    if history is None or not history.accesses.is_complete:
+    if history is None or history.unread:
         return ""
     callers = {call.principal for call in history.accesses.calls if call.is_read and not call.error}
     # Who reads it over another role appears as that role.
@@ -87,7 +87,7 @@ def who_did(snapshot: Snapshot) -> str:
     reads, changes = [call for call in done if call.is_read], [call for call in done if not call.is_read]
     readers, writers = ({call.principal for call in calls} for calls in (reads, changes))
     usual = "" if find_unusual(snapshot) else ", all as usual" if done else ""
-    since, refused = _since(snapshot, history.begin), len(history.accesses.calls) - len(done)
+    since, refused = _since(snapshot, history.complete_since), len(history.accesses.calls) - len(done)
     return (
         f"{_count(len(readers), 'principal') if readers else 'Nobody'} read it {_times(reads)}{since}, and"
         f" {_count(len(writers), 'principal') if writers else 'nobody'} changed it{f' {_times(changes)}'.rstrip()}"

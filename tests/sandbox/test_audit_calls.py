@@ -156,7 +156,7 @@ def test_event_data_store_has_more_than_ninety_days(sandbox: Sandbox, monkeypatc
     found = snapshot.audit.accesses
     past = [call.principal.rpartition("/")[2] for call in found.calls if "203.0.113" in call.address]
     assert past == ["quarterly", "other", "quarterly"]
-    assert found.source.endswith(arn) and found.is_complete
+    assert found.source.endswith(arn) and not found.cut
     assert {each.status for each in findings if each.check in CALLS} == {"clear"}
     monkeypatch.setattr(accesses, "MOST_ROWS", 1)
     snapshot, findings = look(days=150)

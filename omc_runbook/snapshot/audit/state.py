@@ -58,11 +58,6 @@ class Accesses:
     cut: Mapping[str, datetime] = field(default_factory=dict)
     """By API, the time of the oldest call that was read, where there are more than an audit reads."""
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether these are all calls since then."""
-        return not self.cut
-
 
 @dataclass(frozen=True, kw_only=True)
 class Monitoring:

@@ -100,6 +100,26 @@ def test_what_was_cut_is_not_clear() -> None:
     assert [found.subject for found in run_check(CHECKS["new-reader"], later)] == [STRANGER]
 
 
+def test_of_too_many_calls_nobody_is_accused() -> None:
+    """What is usual was not seen: who reads a hundred times an hour may always have done so."""
+    often = [call(0.5 + each / 2_400) for each in range(100)]
+    refused = [call(1 + each / 10, error="AccessDeniedException") for each in range(6)]
+    cut = audited(healthy(), *often, *refused, call(1, STRANGER), cut={"GetSecretValue": NOW - timedelta(days=2)})
+    assert {each.check for each in find_unusual(cut)} == set()
+    for id in ("new-reader", "new-address", "read-burst", "rising-errors"):
+        assert [found.status for found in run_check(CHECKS[id], cut)] == ["unknown"]
+
+
+def test_too_many_changes_of_other_resources_hide_no_read() -> None:
+    """TagResource, which many services have, is looked up by its name; refusals of it are still unknown."""
+    cut = audited(healthy(), call(1, STRANGER), cut={"TagResource": NOW - timedelta(days=1)})
+    assert [(found.status, found.subject) for found in run_check(CHECKS["new-reader"], cut)] == [("found", STRANGER)]
+    for id in ("new-address", "read-burst", "catch-all-batch", "read-from-other-region"):
+        assert_clear(CHECKS[id], cut)
+    [found] = run_check(CHECKS["rising-errors"], cut)
+    assert found.status == "unknown" and "TagResource before 2026-02-28" in found.evidence[0]
+
+
 def test_errors_that_do_not_rise_are_clear() -> None:
     """As many refusals each week are a habit, if a bad one."""
     often = [call(day, error="AccessDeniedException") for day in range(1, 85)]

@@ -70,7 +70,7 @@ def test_of_too_many_files_the_newest_are_read_and_that_is_told(monkeypatch: pyt
     assert len(bucket.listed) == trail_files.DAYS_AT_ONCE
     [(place, since)] = found.cut.items()
     assert place == "s3://audit-logs" and since == NOW - timedelta(days=3) + timedelta(minutes=1)
-    assert {call.time for call in found.calls} >= {since + timedelta(minutes=3)} and not found.is_complete
+    assert {call.time for call in found.calls} >= {since + timedelta(minutes=3)} and found.cut
     assert found.source == f"the newest {trail_files.MOST_FILES} files of s3://audit-logs"
 
 
@@ -78,7 +78,7 @@ def test_where_all_files_are_read_nothing_is_cut() -> None:
     """A few days of the same bucket."""
     bucket = Bucket()
     found = look(bucket, 2)
-    assert found and found.is_complete and found.source == "s3://audit-logs"
+    assert found and not found.cut and found.source == "s3://audit-logs"
     assert len(bucket.listed) == 3 and len(found.calls) == 2 * 24 * AN_HOUR
 
 
