@@ -86,7 +86,7 @@ def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "other-account-reads",
     needs=(*NEEDS, "resource_policy"),
-    ruled_out_by="no policy of the secret, and no trust policy of a role that reads it, names another account",
+    ruled_out_by="no policy or replica of the secret, and no trust policy of its readers, names another account",
 )
 def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
     """Another account may read the secret."""
@@ -100,6 +100,14 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
             if not (found and found.key):
                 facts.append("The secret is under the key that AWS manages, which other accounts cannot use.")
             yield Evidence(outsider.principal, tuple(facts), access_remedies.exclude(snapshot, outsider))
+        elif outsider.way == "replica":
+            facts = [
+                f"DescribeSecret: CrossAccountReplicas has {outsider.statement}: account {outsider.principal} has a"
+                " copy of the secret, and decides who reads it there.",
+                "CloudTrail records the reads of that copy in that account alone.",
+            ]
+            remedy = remedies.end_replica(snapshot.environment.names, outsider.statement)
+            yield Evidence(outsider.principal, tuple(facts), remedy)
         elif outsider.way == "trust policy" and outsider.kind in ("account", "everybody"):
             role = outsider.role.rpartition("/")[2]
             is_open = outsider.kind == "everybody"

@@ -374,6 +374,14 @@ def replicate(names: Names, replica: Replica) -> Remedy:
     )
 
 
+def end_replica(names: Names, arn: str) -> Remedy:
+    """Replicate the secret no more to another account, which keeps the values that it has."""
+    end = _secret(names, "disassociate-cross-account-replica", "--cross-account-replica-arn", arn)
+    return advise(
+        f"If that account is not to have it, `{end.command}`, then rotate its keys: the copy keeps their values."
+    )
+
+
 def list_versions(names: Names) -> Remedy:
     """See the secret's versions."""
     return _secret(names, "list-secret-version-ids", "--include-deprecated")

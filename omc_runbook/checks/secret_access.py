@@ -28,7 +28,7 @@ from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
-Way = Literal["resource policy", "key grant", "trust policy"]
+Way = Literal["resource policy", "key grant", "trust policy", "replica"]
 
 SINGLE_SIGN_ON = "/aws-reserved/sso.amazonaws.com/"
 """The path of the roles that IAM Identity Center makes for people."""
@@ -115,6 +115,7 @@ class PrincipalAccess:
 class Outsider:
     """A principal that is no identity of the account, and what lets it in; `statement` names a policy's statement.
 
+    Of a replica, which another account has and lets read whom it wants, it is the ARN.
     `kind` is "account" (of an organization too), "service" or "provider" (of identities), "everybody", or "deleted" for
     an id that IAM left.
     """
@@ -347,9 +348,16 @@ def _starts(snapshot: Snapshot, judge: Judge, identity: Identity) -> AccessVerdi
 
 
 def _outsiders(snapshot: Snapshot, found: Identities, readers: list[Identity]) -> Iterator[Outsider]:
-    """Who is let in from outside the account: by the secret's policies, the key's, its grants, and trust policies."""
+    """Who is let in from outside the account: by the secret's policies, the key's, its grants, and trust policies.
+
+    So is who has a replica of the secret.
+    """
     assert snapshot.secret
     own = snapshot.account
+    for replica in snapshot.secret.replicas:
+        # One in another region of this account has no ARN.
+        if account := account_of(replica.location):
+            yield Outsider(principal=account, kind="account", way="replica", statement=replica.location)
     for policy in snapshot.resource_policies:
         yield from _let_in(policy, GET_SECRET_VALUE, snapshot.secret.arn, own, found.resource_controls)
     key = found.key

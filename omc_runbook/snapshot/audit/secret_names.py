@@ -16,6 +16,6 @@ def names_of(snapshot: Snapshot) -> frozenset[str]:
 
 
 def replica_regions(snapshot: Snapshot) -> tuple[str, ...]:
-    """The regions that have a replica of the secret."""
+    """The other regions that have a replica of the secret; one in another account is not read here."""
     locations = [each.location for each in snapshot.secret.replicas] if snapshot.secret else []
-    return tuple(each.split(":")[3] if each.startswith("arn:") else each for each in locations)
+    return tuple(each for each in locations if not each.startswith("arn:"))

@@ -35,13 +35,14 @@ from support.faults.audit_access import (
     user,
     with_exec,
 )
-from support.snapshots import ACCOUNT, ARN, CONSUMERS, NAMES, NOW, REGION, ROLE, ROLE_NAME, healthy
+from support.snapshots import ACCOUNT, ARN, CONSUMERS, NAME, NAMES, NOW, REGION, ROLE, ROLE_NAME, healthy, with_secret
 
 from omc_runbook.aws.cloudtrail import Access
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.ecs import TaskContainer
 from omc_runbook.aws.iam import LastAccess
 from omc_runbook.aws.kms import KmsGrant
+from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import audit_access, secret_access
 from omc_runbook.checks.check import run_check
@@ -52,6 +53,7 @@ from omc_runbook.model import value_from
 from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.report import audit_access as tables
 from omc_runbook.report import audit_answers
+from omc_runbook.snapshot.audit.secret_names import replica_regions
 from omc_runbook.snapshot.audit.state import Audit
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -267,6 +269,21 @@ def test_a_keys_policy_that_lets_everybody_in_is_found() -> None:
     for_another = {"StringEquals": {"kms:ViaService": f"rds.{REGION}.amazonaws.com"}}
     limited = policy("the key's policy", allowing("kms:*", "*", Principal="*", Condition=for_another), kind="resource")
     assert "readable-by-all" not in found_in(audited(key=replace(key, policy=limited)))
+
+
+def test_another_account_that_has_a_replica_is_found() -> None:
+    """It decides who reads it there; a replica in another region is this account's own."""
+    there = ARN.replace(ACCOUNT, "999999999999")
+    replicas = (Replica("us-east-1", "InSync"), Replica(there, "InSync"))
+    snapshot = audited(with_secret(healthy(), replicas=replicas))
+    [finding] = found_in(snapshot)["other-account-reads"]
+    assert finding.subject == "999999999999" and there in finding.evidence[0]
+    assert f"disassociate-cross-account-replica --secret-id {NAME} --cross-account-replica-arn {there}" in (
+        finding.remedy.command
+    )
+    assert ["999999999999", "account", "yes"] in [row[:3] for row in tables.readers(snapshot).rows]
+    assert replica_regions(snapshot) == ("us-east-1",)
+    assert "other-account-reads" not in found_in(audited(with_secret(healthy(), replicas=replicas[:1])))
 
 
 def test_another_account_that_may_become_a_reader_is_found() -> None:
