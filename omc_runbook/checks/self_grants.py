@@ -22,6 +22,7 @@ from omc_runbook.iam.who_can import (
     ResourceCall,
     combine,
     is_assumed_by,
+    trusted,
 )
 from omc_runbook.snapshot.audit import secret_calls
 
@@ -29,6 +30,12 @@ ADD_TO_PROFILE = "iam:AddRoleToInstanceProfile"
 NEW_TRUST = "iam:UpdateAssumeRolePolicy"
 _AS_USER = ("iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile")
 """By which somebody signs in as another user."""
+_NEW_METADATA = "iam:UpdateSAMLProvider"
+"""By which somebody signs in as every role that trusts the provider: with an identity provider of their own.
+
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateSAMLProvider.html
+"""
+_AS_READER = (NEW_TRUST, *_AS_USER, _NEW_METADATA)
 _READING = "arn:aws:iam::aws:policy/SecretsManagerReadWrite"
 _UNLIMITED = "arn:aws:iam::aws:policy/AdministratorAccess"
 _EVERYTHING = PolicyDocument("what it gives itself", "inline", ALLOW_EVERYTHING)
@@ -78,7 +85,7 @@ class SelfGrants:
             return
         yield from self._by_itself(identity)
         yield from self._by_policy(identity)
-        for ways in (*(self._as_reader(identity, action) for action in (NEW_TRUST, *_AS_USER)), *self._by(identity)):
+        for ways in (*(self._as_reader(identity, action) for action in _AS_READER), *self._by(identity)):
             verdict = next(ways, None)
             if verdict:
                 yield verdict
@@ -135,9 +142,10 @@ class SelfGrants:
             for service in secret_calls.CODE_RUNNERS:
                 yield self._by_passing(identity, service, partial(self._may_run_code, service))
             yield self._by_passing(identity, secret_calls.EC2, self._may_run_instance)
-        if self.judge.leaves_open(identity, secret_calls.UPDATE_CODE):
-            calls = (self._call(secret_calls.UPDATE_CODE, arn) for arn in self.functions)
-            yield (verdict for call in calls if (verdict := self.judge.verdict(identity, call)).decision != "denied")
+        for action in secret_calls.UPDATES_OF_FUNCTIONS:
+            if self.judge.leaves_open(identity, action):
+                verdicts = [self.judge.verdict(identity, self._call(action, arn)) for arn in self.functions]
+                yield (verdict for verdict in verdicts if verdict.decision != "denied")
 
     def _by_passing(
         self, identity: Identity, service: str, use: Callable[[Identity], AccessVerdict | None]
@@ -202,11 +210,17 @@ class SelfGrants:
     @cached_property
     def _on_readers(self) -> Mapping[str, tuple[ResourceCall, ...]]:
         """By action, the calls by which somebody becomes a role or a user that may read the secret."""
-        calls: dict[str, list[ResourceCall]] = {action: [] for action in (NEW_TRUST, *_AS_USER)}
+        calls: dict[str, list[ResourceCall]] = {action: [] for action in _AS_READER}
         for reader in self.readers:
             keys = request_keys.of_assumption(reader.arn, dict(reader.tags))
             for action in () if reader.is_service_linked else (NEW_TRUST,) if reader.kind == "role" else _AS_USER:
                 calls[action].append(ResourceCall(action=action, resource=reader.arn, keys=keys))
+            providers = trusted(reader.trust, "Federated") if reader.trust else ()
+            calls[_NEW_METADATA] += (
+                ResourceCall(action=_NEW_METADATA, resource=provider)
+                for provider in providers
+                if f"::{reader.account}:saml-provider/" in provider
+            )
         return {action: tuple(found) for action, found in calls.items()}
 
     def _may_assume(self, identity: Identity, change: ResourceCall) -> bool:

@@ -31,23 +31,34 @@ ECS_TASKS = "ecs-tasks.amazonaws.com"
 SESSIONS = (EXECUTE, "ssm:StartSession")
 """By which somebody begins a session in a container: Session Manager needs no ECS Exec of whoever begins it."""
 LAMBDA, EC2 = "lambda.amazonaws.com", "ec2.amazonaws.com"
-UPDATE_CODE, RUN_INSTANCES = "lambda:UpdateFunctionCode", "ec2:RunInstances"
-CODE_RUNNERS = {
+UPDATES_OF_FUNCTIONS = ("lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration")
+"""By which a function runs other code as its role: the second gives it a layer."""
+RUN_INSTANCES = "ec2:RunInstances"
+_INVOKING = tuple(
+    f"lambda:{verb}"
+    for verb in ("InvokeFunction", "CreateEventSourceMapping", "AddPermission", "CreateFunctionUrlConfig")
+)
+_BUILDING = ("codebuild:StartBuild", "codebuild:StartBuildBatch")
+_RUNNING_JOBS = ("glue:StartJobRun", "glue:CreateTrigger")
+_EXECUTING = ("states:StartExecution", "states:StartSyncExecution")
+CODE_RUNNERS: Mapping[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
     LAMBDA: (
-        (
-            "lambda:CreateFunction",
-            "function:x",
-            tuple(
-                f"lambda:{verb}"
-                for verb in ("InvokeFunction", "CreateEventSourceMapping", "AddPermission", "CreateFunctionUrlConfig")
-            ),
-        ),
+        ("lambda:CreateFunction", "function:x", _INVOKING),
+        ("lambda:UpdateFunctionConfiguration", "function:x", _INVOKING),
     ),
     "codebuild.amazonaws.com": (
-        ("codebuild:CreateProject", "project/x", ("codebuild:StartBuild", "codebuild:StartBuildBatch")),
+        ("codebuild:CreateProject", "project/x", _BUILDING),
+        # They take another role and other commands than the project's.
+        *((action, "project/x", ()) for action in _BUILDING),
+    ),
+    "cloudformation.amazonaws.com": (
+        ("cloudformation:CreateStack", "stack/x/x", ()),
+        ("cloudformation:UpdateStack", "stack/x/x", ()),
+        ("cloudformation:CreateChangeSet", "stack/x/x", ("cloudformation:ExecuteChangeSet",)),
     ),
     "glue.amazonaws.com": (
-        ("glue:CreateJob", "job/x", ("glue:StartJobRun", "glue:CreateTrigger")),
+        ("glue:CreateJob", "job/x", _RUNNING_JOBS),
+        ("glue:UpdateJob", "job/x", _RUNNING_JOBS),
         ("glue:CreateSession", "session/x", ("glue:RunStatement",)),
     ),
     "sagemaker.amazonaws.com": (
@@ -59,9 +70,14 @@ CODE_RUNNERS = {
             ("sagemaker:CreatePresignedNotebookInstanceUrl",),
         ),
     ),
+    "ssm.amazonaws.com": (("ssm:CreateDocument", "document/x", ("ssm:StartAutomationExecution",)),),
+    "states.amazonaws.com": (
+        ("states:CreateStateMachine", "stateMachine:x", _EXECUTING),
+        ("states:UpdateStateMachine", "stateMachine:x", _EXECUTING),
+    ),
 }
-"""By service that runs code with a role that is passed to it, the calls that make what has the code, each with the
-resource and the calls by one of which it then runs; without any it runs at once.
+"""By service that runs code with a role that is passed to it, the calls that make or change what has the code, each
+with the resource and the calls by one of which it then runs; without any it runs at once.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/
 """

@@ -1024,6 +1024,19 @@ def test_a_users_keys_are_a_way_in() -> None:
     assert "may call iam:CreateAccessKey by" in finding.evidence[0]
 
 
+def test_another_identity_provider_is_a_way_in() -> None:
+    """Who may give a SAML provider other metadata signs in as every role that trusts it, and as no other."""
+    people = federated("people", issuer="company", saml=True)
+    for resource, is_found in ((f"{OWN}:saml-provider/company", True), (f"{OWN}:saml-provider/other", False)):
+        snapshot = audited(None, people, granting("iam:UpdateSAMLProvider", resource))
+        found = found_in(snapshot).get("can-become-reader", [])
+        assert [finding.subject for finding in found] == ["eve"] * is_found
+        assert not found or "may call iam:UpdateSAMLProvider by" in found[0].evidence[0]
+    by_token = federated("pipeline", {"StringLike": {f"{HOST}:sub": "repo:company/*"}})
+    eve = granting("iam:UpdateSAMLProvider", "*")
+    assert "can-become-reader" not in found_in(audited(None, by_token, eve))
+
+
 @pytest.mark.parametrize(
     "identity",
     [
@@ -1083,6 +1096,9 @@ FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:reports"
 LAMBDA, EC2, CODEBUILD, GLUE, SAGEMAKER = (
     {"Service": f"{name}.amazonaws.com"} for name in ("lambda", "ec2", "codebuild", "glue", "sagemaker")
 )
+CLOUDFORMATION, AUTOMATION, STATES = (
+    {"Service": f"{name}.amazonaws.com"} for name in ("cloudformation", "ssm", "states")
+)
 PASSES = allowing("iam:PassRole", f"{OWN}:role/*")
 
 
@@ -1136,6 +1152,75 @@ def acting(*statements: Any, trusts: Any = None) -> Identity:
             (PASSES, allowing("sagemaker:CreateTrainingJob", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/a*")),
             "iam:PassRole and sagemaker:CreateTrainingJob",
         ),
+        (
+            role("reports", READS, trusts=LAMBDA),
+            {},
+            (PASSES, allowing(["lambda:UpdateFunctionConfiguration", "lambda:InvokeFunction"], "*")),
+            "iam:PassRole and lambda:UpdateFunctionConfiguration",
+        ),
+        (
+            role("reports", READS, trusts=LAMBDA),
+            {FUNCTION: f"{OWN}:role/reports"},
+            (allowing("lambda:UpdateFunctionConfiguration", FUNCTION),),
+            "lambda:UpdateFunctionConfiguration",
+        ),
+        (
+            role("reports", READS, trusts=CODEBUILD),
+            {},
+            (PASSES, allowing("codebuild:StartBuild", f"arn:aws:codebuild:{REGION}:{ACCOUNT}:project/tests")),
+            "iam:PassRole and codebuild:StartBuild",
+        ),
+        (
+            role("reports", READS, trusts=CODEBUILD),
+            {},
+            (PASSES, allowing("codebuild:StartBuildBatch", "*")),
+            "iam:PassRole and codebuild:StartBuildBatch",
+        ),
+        (
+            role("reports", READS, trusts=GLUE),
+            {},
+            (PASSES, allowing(["glue:UpdateJob", "glue:StartJobRun"], "*")),
+            "iam:PassRole and glue:UpdateJob",
+        ),
+        (
+            role("deploys", EVERYTHING, trusts=CLOUDFORMATION),
+            {},
+            (
+                PASSES,
+                allowing("cloudformation:CreateStack", f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/dev-*/*"),
+            ),
+            "iam:PassRole and cloudformation:CreateStack",
+        ),
+        (
+            role("deploys", EVERYTHING, trusts=CLOUDFORMATION),
+            {},
+            (PASSES, allowing("cloudformation:UpdateStack", "*")),
+            "iam:PassRole and cloudformation:UpdateStack",
+        ),
+        (
+            role("deploys", EVERYTHING, trusts=CLOUDFORMATION),
+            {},
+            (PASSES, allowing(["cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"], "*")),
+            "iam:PassRole and cloudformation:CreateChangeSet",
+        ),
+        (
+            role("reports", READS, trusts=AUTOMATION),
+            {},
+            (PASSES, allowing(["ssm:CreateDocument", "ssm:StartAutomationExecution"], "*")),
+            "iam:PassRole and ssm:CreateDocument",
+        ),
+        (
+            role("reports", READS, trusts=STATES),
+            {},
+            (PASSES, allowing(["states:CreateStateMachine", "states:StartExecution"], "*")),
+            "iam:PassRole and states:CreateStateMachine",
+        ),
+        (
+            role("reports", READS, trusts=STATES),
+            {},
+            (PASSES, allowing(["states:UpdateStateMachine", "states:StartSyncExecution"], "*")),
+            "iam:PassRole and states:UpdateStateMachine",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -1176,6 +1261,14 @@ def test_who_lets_a_service_read_for_it_can_let_itself_in(
         (role("reports", READS, trusts=CODEBUILD), {}, (PASSES, allowing("codebuild:CreateProject", "*"))),
         (role("reports", READS, trusts=GLUE), {}, (PASSES, allowing(["glue:CreateJob", "glue:RunStatement"], "*"))),
         (role("reports", READS, trusts=GLUE), {}, (PASSES, allowing("codebuild:*", "*"))),
+        (
+            role("deploys", EVERYTHING, trusts=CLOUDFORMATION),
+            {},
+            (PASSES, allowing("cloudformation:CreateChangeSet", "*")),
+        ),
+        (role("deploys", EVERYTHING, trusts=CLOUDFORMATION), {}, (allowing("cloudformation:*", "*"),)),
+        (role("reports", READS, trusts=AUTOMATION), {}, (PASSES, allowing("ssm:StartAutomationExecution", "*"))),
+        (role("reports", READS, trusts=STATES), {}, (PASSES, allowing("states:CreateStateMachine", "*"))),
         (role("reports", READS, trusts=EC2), {}, (PASSES, allowing("ec2:RunInstances", "*"))),
         (
             role("reports", READS, trusts=EC2, has_profile=True),
@@ -1198,6 +1291,16 @@ def test_a_condition_on_letting_it_run_counts() -> None:
     snapshot = audited(None, role("reports", READS, trusts=CODEBUILD), acting(PASSES, *statements))
     [finding] = found_in(snapshot)["can-become-reader"]
     assert finding.evidence[-1].endswith("Depends on aws:RequestTag/team.")
+
+
+def test_both_ways_to_change_a_function_are_taken_away_at_once() -> None:
+    """Without the one, the other would still be a way in."""
+    reader, functions = role("reports", READS, trusts=LAMBDA), {FUNCTION: f"{OWN}:role/reports"}
+    [finding] = found_in(audited(None, reader, acting(allowing("lambda:*", FUNCTION)), functions=functions))[
+        "can-become-reader"
+    ]
+    assert "may call lambda:UpdateFunctionCode, lambda:UpdateFunctionConfiguration by" in finding.evidence[0]
+    assert "delete-role-policy" in finding.remedy.command
 
 
 def test_functions_that_could_not_be_read_leave_it_unknown() -> None:
