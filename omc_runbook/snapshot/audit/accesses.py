@@ -34,8 +34,11 @@ WRITES = (
     "PutResourcePolicy",
     "DeleteResourcePolicy",
     "RotateSecret",
+    "CancelRotateSecret",
     "ReplicateSecretToRegions",
+    "AssociateCrossAccountReplica",
     "TagResource",
+    "UntagResource",
 )
 _SAME_BATCH = timedelta(seconds=2)
 """How far a batch read and its parts may be apart."""

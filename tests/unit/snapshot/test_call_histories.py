@@ -10,10 +10,12 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from support.snapshots import ACCOUNT, NAME, NOW, REGION, healthy, with_secret
 
 from omc_runbook.aws.cloudtrail import EVENTS_A_PAGE
 from omc_runbook.checks.unusual_calls import find_unusual
+from omc_runbook.report.audit_accesses import changes_log
 from omc_runbook.report.audit_answers import who_did
 from omc_runbook.snapshot.audit import accesses
 from omc_runbook.snapshot.audit.state import Audit
@@ -131,3 +133,13 @@ def test_the_audits_own_caller_is_known_by_its_session() -> None:
     arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/eve@example.com"
     snapshot = replace(snapshot, caller=replace(snapshot.caller, arn=arn))
     assert unusual(audited(record(0.01, f"{path}{name}"), snapshot=snapshot)) == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["PutResourcePolicy", "CancelRotateSecret", "AssociateCrossAccountReplica", "UntagResource"]
+)
+def test_each_change_of_the_secret_is_listed_with_who_made_it(name: str) -> None:
+    """Also what ends its rotation, gives another account a replica, or takes a tag that policies ask for."""
+    others = record(2, "nightly", name, requestParameters={"resourceArn": "arn:aws:ecs:x:y:service/z"})
+    [row] = changes_log(audited(record(1, "eve", name), others)).rows
+    assert row[1:3] == [name, "role/eve"]
