@@ -164,8 +164,7 @@ def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A principal may read the secret and never does."""
     found, access = snapshot.audit.identities, secret_access.of(snapshot)
     execution = snapshot.execution_roles
-    days = max(UNUSED_DAYS, snapshot.audit.days)
-    since = snapshot.taken - timedelta(days=days)
+    since = snapshot.taken - timedelta(days=UNUSED_DAYS)
     for each in access.readers if found else ():
         identity = each.identity
         is_old = identity.created is not None and identity.created < since
@@ -176,7 +175,7 @@ def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             gaps = tuple(gap.sentence for gap in snapshot.gaps.get("last_accesses", ()))
             yield Uncertain(identity.name, gaps or (f"IAM gave no report of when {identity.name} last read a secret.",))
             continue
-        fact = _idle_since(identity, last, since) or _reads_others(snapshot, identity, last)
+        fact = _idle_since(identity, last, since) or _reads_others(snapshot, identity, last, since)
         if fact:
             facts = (
                 fact,
@@ -205,17 +204,17 @@ def _idle_since(identity: Identity, last: LastAccess, since: datetime) -> str:
     return f"GetServiceLastAccessedDetails: {identity.name} {when}, {memory}"
 
 
-def _reads_others(snapshot: Snapshot, identity: Identity, last: LastAccess) -> str:
+def _reads_others(snapshot: Snapshot, identity: Identity, last: LastAccess, since: datetime) -> str:
     """What CloudTrail says of an identity that uses other secrets alone, in a sentence; "" where that is not known."""
     history = unusual_calls.history_of(snapshot)
-    if history is None or history.unread:
+    if history is None or history.begin > since:
         return ""
-    has_read = any(call.is_read and call.principal == identity.arn for call in history.accesses.calls)
-    if has_read or history.begin > snapshot.taken - timedelta(days=UNUSED_DAYS):
+    calls = (call for call in history.accesses.calls if call.is_read and call.principal == identity.arn)
+    if any(call.time >= since for call in calls):
         return ""
     latest = max(filter(None, (last.service, last.actions.get(READ_ACTION))))
     return (
-        f"CloudTrail has no read of this secret by {identity.name} since {history.begin:%Y-%m-%d}. By IAM it used"
+        f"CloudTrail has no read of this secret by {identity.name} since {since:%Y-%m-%d}. By IAM it used"
         f" Secrets Manager on {latest:%Y-%m-%d}: for other secrets, or other calls."
     )
 

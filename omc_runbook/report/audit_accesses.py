@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from omc_runbook.aws.cloudtrail import Access
+from omc_runbook.checks.audit_access import UNUSED_DAYS
 from omc_runbook.checks.unusual_calls import (
     FINDERS,
     OF_ANY_AGE,
@@ -102,6 +103,9 @@ def changes_log(snapshot: Snapshot) -> Table:
 
 def looks_back(check: str, days: int) -> timedelta:
     """How old the calls may be that a check finds in an audit of so many days; 0 for a check of something else."""
+    if check == "unused-reader":
+        # With fewer days of calls nobody is seen to read other secrets alone.
+        return timedelta(days=UNUSED_DAYS if days >= UNUSED_DAYS else 0)
     if check not in FINDERS:
         return timedelta()
     return timedelta(days=days) if check in OF_ANY_AGE else recent_part(days)

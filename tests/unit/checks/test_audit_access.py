@@ -482,6 +482,19 @@ def test_an_unused_permission_is_one_that_was_there_for_long(changes: dict[str, 
     assert ("unused-reader" in found) is is_found
 
 
+def test_an_audit_of_more_days_finds_the_same_readers_unused() -> None:
+    """However far back it looks up calls, a read of long ago is no use of the permission."""
+    lately, young = role("reports", READS), replace(role("young", READS), created=NOW - timedelta(days=200))
+    last = {lately.arn: last_access(NOW - timedelta(days=120)), young.arn: last_access(None)}
+    mailer = role("mailer", READS)
+    snapshot = audited(None, lately, young, mailer, last_accesses=last)
+    read = audit_accesses.call(120, mailer.arn)
+    did = audit_accesses.audited(healthy(), read, days=400).audit.accesses
+    for days in (90, 400):
+        found = found_in(replace(snapshot, audit=replace(snapshot.audit, days=days, accesses=did)))
+        assert {each.subject for each in found["unused-reader"]} == {"reports", "young", "mailer"}
+
+
 def test_a_reader_without_a_report_is_unknown() -> None:
     """Where IAM says nothing of an old reader's last access, nobody is told that all readers read."""
     reader = role("reports", READS)

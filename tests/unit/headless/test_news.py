@@ -387,6 +387,8 @@ def test_an_audit_of_several_resolves_what_is_clear_in_an_environment(status: st
         pytest.param("new-reader", 6.6, 1, ["resolved"], id="one of more days would not find it any more"),
         pytest.param("human-read-production", 0.1, 30, [], id="a call of any age"),
         pytest.param("human-read-production", 0.1, 90, ["resolved"], id="an audit of as many days"),
+        pytest.param("unused-reader", 0.1, 30, [], id="too few days to see who reads other secrets"),
+        pytest.param("unused-reader", 0.1, 400, ["resolved"], id="more days than it takes"),
         pytest.param("no-trail", 0.1, 1, ["resolved"], id="a problem that is no call"),
     ],
 )
