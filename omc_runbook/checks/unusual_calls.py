@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -22,7 +21,7 @@ BURST = 20
 """How many reads within an hour are a burst, where the principal never read a quarter as often."""
 REFUSALS = 5
 """How many refused calls are worth a word, where there were not a third as many a week before."""
-_WEEK = timedelta(days=7)
+_HOUR, _WEEK = timedelta(hours=1), timedelta(days=7)
 ECS = "ecs-tasks.amazonaws.com"
 """The address of the calls that ECS makes as a task's execution role."""
 PRIVATE = "a private network"
@@ -187,17 +186,14 @@ def new_addresses(history: CallHistory) -> Iterator[UnusualCall]:
 def bursts(history: CallHistory) -> Iterator[UnusualCall]:
     """Principals that read in one recent hour far more often than ever before."""
     for principal, calls in by_principal(history.reads).items():
-        hours = Counter(call.time.replace(minute=0, second=0, microsecond=0) for call in history.recent(calls))
-        earlier = Counter(f"{call.time:%Y-%m-%d %H}" for call in calls if history.is_before(call))
-        busiest = max(earlier.values(), default=0)
-        hour, count = max(hours.items(), key=lambda item: item[1], default=(history.begin, 0))
-        if count >= BURST and count > 4 * busiest:
-            newest = next(call for call in calls if call.time >= hour)
+        burst = _busiest_hour(history.recent(calls))
+        busiest = len(_busiest_hour([call for call in calls if history.is_before(call)]))
+        if len(burst) >= BURST and len(burst) > 4 * busiest:
             fact = (
-                f"{count} reads of {principal} in the hour from {hour:%Y-%m-%d %H:%M} UTC{_from(newest)}; its"
+                f"{len(burst)} reads of {principal} in the hour from {_at(burst[-1])}{_from(burst[0])}; its"
                 f" busiest hour before {history.recent_since:%Y-%m-%d} had {busiest}."
             )
-            yield UnusualCall("read-burst", principal, (fact,), newest)
+            yield UnusualCall("read-burst", principal, (fact,), burst[0])
 
 
 def rising_errors(history: CallHistory) -> Iterator[UnusualCall]:
@@ -282,6 +278,17 @@ def by_principal(calls: Iterable[Access]) -> dict[str, list[Access]]:
     for call in calls:
         found.setdefault(call.principal, []).append(call)
     return found
+
+
+def _busiest_hour(calls: Sequence[Access]) -> Sequence[Access]:
+    """The most calls within any hour, of calls that are newest first."""
+    first, busiest = 0, calls[:0]
+    for last, call in enumerate(calls, 1):
+        while calls[first].time - call.time >= _HOUR:
+            first += 1
+        if last - first > len(busiest):
+            busiest = calls[first:last]
+    return busiest
 
 
 def _names(filter: str, secret: str) -> bool:

@@ -100,6 +100,17 @@ def test_what_was_cut_is_not_clear() -> None:
     assert [found.subject for found in run_check(CHECKS["new-reader"], later)] == [STRANGER]
 
 
+def test_a_burst_may_begin_before_the_hour_and_end_after_it() -> None:
+    """Twenty reads within an hour, ten of them in each hour of the clock; over two hours they are none."""
+    full = (NOW - timedelta(days=1)).replace(minute=0)
+    days = (NOW - full) / timedelta(days=1)
+    near = [call(days + (each - 9.5) / 1_000) for each in range(20)]
+    [found] = run_check(CHECKS["read-burst"], audited(healthy(), *near))
+    assert found.subject == REPORTS and "20 reads" in found.evidence[0]
+    far = [call(days + (each - 9.5) / 240) for each in range(20)]
+    assert_clear(CHECKS["read-burst"], audited(healthy(), *far))
+
+
 def test_of_too_many_calls_nobody_is_accused() -> None:
     """What is usual was not seen: who reads a hundred times an hour may always have done so."""
     often = [call(0.5 + each / 2_400) for each in range(100)]
