@@ -67,6 +67,8 @@ class AccountDetails:
 
     entities: tuple[AccountEntity, ...] = ()
     policies: Mapping[str, PolicyDocument] = field(default_factory=dict)
+    other_versions: Mapping[str, tuple[PolicyDocument, ...]] = field(default_factory=dict)
+    """What the account's own managed policies would be at each other version that they have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,17 +241,23 @@ def get_account_details(client: IAMClient, kinds: Sequence[EntityTypeType]) -> A
         Filter=kinds, PaginationConfig={"PageSize": ENTITIES_A_PAGE}
     )
     entities, policies = list[AccountEntity](), dict[str, PolicyDocument]()
+    others = dict[str, tuple[PolicyDocument, ...]]()
     for page in pages:
         entities += [_entity("user", "User", raw) for raw in page.get("UserDetailList", ())]
         entities += [_entity("group", "Group", raw) for raw in page.get("GroupDetailList", ())]
         entities += [_entity("role", "Role", raw) for raw in page.get("RoleDetailList", ())]
         for raw in page.get("Policies", ()):
-            versions = raw.get("PolicyVersionList", ())
+            arn, versions = raw["Arn"], raw.get("PolicyVersionList", ())
             default = next((each for each in versions if each.get("IsDefaultVersion")), None)
             if default is not None:
-                document = _document(default.get("Document", {}))
-                policies[raw["Arn"]] = PolicyDocument(role_name(raw["Arn"]), "managed", document, raw["Arn"])
-    return AccountDetails(entities=tuple(entities), policies=policies)
+                policies[arn] = _version(arn, default)
+            if ":iam::aws:" not in arn:
+                others[arn] = tuple(_version(arn, each) for each in versions if each is not default)
+    return AccountDetails(entities=tuple(entities), policies=policies, other_versions=others)
+
+
+def _version(arn: str, raw: Mapping[str, Any]) -> PolicyDocument:
+    return PolicyDocument(role_name(arn), "managed", _document(raw.get("Document", {})), arn)
 
 
 def join(parts: Iterable[AccountDetails]) -> tuple[Identity, ...]:

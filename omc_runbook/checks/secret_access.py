@@ -246,6 +246,7 @@ def of(snapshot: Snapshot) -> SecretAccess:
             *(secret_calls.on_key(found.key, action) for action in secret_calls.KEY_POLICIES if found.key),
         ),
         groups=found.groups,
+        versions=found.other_versions,
         readers=tuple(each for each in found.identities if reads[each.arn].is_possible),
         functions={name: role for name, role in found.functions.items() if role in by_arn and reads[role].is_possible},
         region=snapshot.environment.names.region,

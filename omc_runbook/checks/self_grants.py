@@ -27,7 +27,7 @@ from omc_runbook.iam.who_can import (
 from omc_runbook.snapshot.audit import secret_calls
 
 ADD_TO_PROFILE = "iam:AddRoleToInstanceProfile"
-NEW_TRUST = "iam:UpdateAssumeRolePolicy"
+NEW_TRUST, OTHER_VERSION = "iam:UpdateAssumeRolePolicy", "iam:SetDefaultPolicyVersion"
 _AS_USER = ("iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile")
 """By which somebody signs in as another user."""
 _NEW_METADATA = "iam:UpdateSAMLProvider"
@@ -64,8 +64,8 @@ class SelfGrants:
 
     `reads` tells whether an identity may read the secret, as it would be then; `readers` are the roles and users that
     may already, and `functions` the ARNs of Lambda's functions with the ARNs of such roles. `on_policies` are the calls
-    that change the secret's own policy, its key's or the key's grants, and `groups` the policies of IAM's groups by
-    ARN. What a service runs is judged in the `region`.
+    that change the secret's own policy, its key's or the key's grants, `groups` the policies of IAM's groups by ARN,
+    `versions` what managed policies would be at other versions by ARN. What a service runs is judged in the `region`.
     """
 
     judge: Judge
@@ -73,6 +73,7 @@ class SelfGrants:
     readers: tuple[Identity, ...]
     on_policies: tuple[ResourceCall, ...] = ()
     groups: Mapping[str, tuple[PolicyDocument, ...]] = field(default_factory=dict)
+    versions: Mapping[str, tuple[PolicyDocument, ...]] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
     region: str
 
@@ -85,7 +86,8 @@ class SelfGrants:
             return
         yield from self._by_itself(identity)
         yield from self._by_policy(identity)
-        for ways in (*(self._as_reader(identity, action) for action in _AS_READER), *self._by(identity)):
+        as_readers = (self._as_reader(identity, action) for action in _AS_READER)
+        for ways in (self._by_version(identity), *as_readers, *self._by(identity)):
             verdict = next(ways, None)
             if verdict:
                 yield verdict
@@ -115,6 +117,15 @@ class SelfGrants:
                 verdict = self.judge.verdict(identity, change.call)
                 if verdict.decision != "denied":
                     yield verdict, change
+
+    def _by_version(self, identity: Identity) -> Iterator[AccessVerdict]:
+        """By another version of a policy that it has, which IAM keeps."""
+        for origin in sorted(self.versions.keys() & {policy.origin for policy in identity.policies}):
+            verdict = self.judge.verdict(identity, ResourceCall(action=OTHER_VERSION, resource=origin))
+            kept = [policy for policy in identity.policies if policy.origin != origin]
+            for version in self.versions[origin] if verdict.decision != "denied" else ():
+                if self.reads(replace(identity, policies=(*kept, version))):
+                    yield verdict
 
     def _by_policy(self, identity: Identity) -> Iterator[AccessVerdict]:
         """By the secret's own policy, which may name it, or be gone, or by its key's policy or a grant of the key."""

@@ -106,6 +106,12 @@ def test_the_details_have_all_that_decides(world: World) -> None:
     assert sum(counts) == len(details.entities) and max(counts) <= 2
     [managed] = [each for page in pages for each in page["Policies"]]
     assert (managed["PolicyName"], managed["Arn"]) == ("shared", arn)
+    api.create_policy_version(
+        PolicyArn=arn, PolicyDocument=json.dumps(policy("ec2:*", Resource="*")), SetAsDefault=True
+    )
+    newer = iam.get_account_details(api, ["LocalManagedPolicy"])
+    assert details.other_versions == {arn: ()} and newer.other_versions == {arn: (details.policies[arn],)}
+    assert iam.get_account_details(api, ["AWSManagedPolicy"]).other_versions == {}
     without_policies = iam.join([iam.get_account_details(api, ["User", "Group"])])
     assert without_policies[0].unread == (arn,)
 

@@ -50,6 +50,7 @@ class IdentitiesRead:
         found = Identities(
             identities=iam.join(part for part in parts if part),
             groups=iam.policies_of_groups(part for part in parts if part),
+            other_versions={arn: each for part in parts if part for arn, each in part.other_versions.items()},
             organization=organization.id if organization else None,
             levels=above.levels if above else None,
             resource_controls=above.resource_controls if above else (),

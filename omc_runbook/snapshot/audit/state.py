@@ -28,6 +28,8 @@ class Identities:
     identities: tuple[Identity, ...]
     groups: Mapping[str, tuple[PolicyDocument, ...]] = field(default_factory=dict)
     """The policies of IAM's groups, by the group's ARN."""
+    other_versions: Mapping[str, tuple[PolicyDocument, ...]] = field(default_factory=dict)
+    """What the account's own managed policies would be at each version that is not their default, by ARN."""
     organization: str | None = None
     """The organization's id, "" outside one; None where it was not read (a gap of "organization_policies")."""
     levels: Levels | None = ()

@@ -1037,6 +1037,18 @@ def test_a_users_keys_are_a_way_in() -> None:
     assert "may call iam:CreateAccessKey by" in finding.evidence[0]
 
 
+def test_another_version_of_its_own_policy_is_a_way_in() -> None:
+    """Where one of those that IAM keeps lets it read; the others, and another policy's, give nothing."""
+    arn = f"{OWN}:policy/own"
+    own = policy("own", allowing("iam:SetDefaultPolicyVersion", "*"), kind="managed", origin=arn)
+    former = replace(READS, name="own", kind="managed", origin=arn)
+    eve = role("eve", own, trusts={"AWS": STRANGER})
+    for versions, is_found in (({arn: (own, former)}, True), ({arn: (own,)}, False), ({f"{arn}-2": (former,)}, False)):
+        found = found_in(audited(None, eve, other_versions=versions)).get("can-become-reader", [])
+        assert [finding.subject for finding in found] == ["eve"] * is_found
+        assert not found or "may call iam:SetDefaultPolicyVersion by" in found[0].evidence[0]
+
+
 def test_another_identity_provider_is_a_way_in() -> None:
     """Who may give a SAML provider other metadata signs in as every role that trusts it, and as no other."""
     people = federated("people", issuer="company", saml=True)
