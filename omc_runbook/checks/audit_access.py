@@ -104,7 +104,8 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
             facts = [
                 f"DescribeSecret: CrossAccountReplicas has {outsider.statement}: account {outsider.principal} has a"
                 " copy of the secret, and decides who reads it there.",
-                "CloudTrail records the reads of that copy in that account alone.",
+                "CloudTrail records the reads of that copy in that account alone. Once it is disassociated, it keeps"
+                " the values that it has now: rotate them then.",
             ]
             remedy = remedies.end_replica(snapshot.environment.names, outsider.statement)
             yield Evidence(outsider.principal, tuple(facts), remedy)

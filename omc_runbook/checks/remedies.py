@@ -376,10 +376,7 @@ def replicate(names: Names, replica: Replica) -> Remedy:
 
 def end_replica(names: Names, arn: str) -> Remedy:
     """Replicate the secret no more to another account, which keeps the values that it has."""
-    end = _secret(names, "disassociate-cross-account-replica", "--cross-account-replica-arn", arn)
-    return advise(
-        f"If that account is not to have it, `{end.command}`, then rotate its keys: the copy keeps their values."
-    )
+    return _secret(names, "disassociate-cross-account-replica", "--cross-account-replica-arn", arn)
 
 
 def list_versions(names: Names) -> Remedy:
