@@ -88,10 +88,11 @@ def who_did(snapshot: Snapshot) -> str:
     readers, writers = ({call.principal for call in calls} for calls in (reads, changes))
     usual = "" if find_unusual(snapshot) else ", all as usual" if done else ""
     since, refused = _since(snapshot, history.complete_since), len(history.accesses.calls) - len(done)
+    failed = f"; {_count(refused, 'more call')} failed" if refused else ""
     return (
         f"{_count(len(readers), 'principal') if readers else 'Nobody'} read it {_times(reads)}{since}, and"
         f" {_count(len(writers), 'principal') if writers else 'nobody'} changed it{f' {_times(changes)}'.rstrip()}"
-        f"{usual}{f'; {refused:,} more calls failed' if refused else ''}."
+        f"{usual}{failed}."
     )
 
 

@@ -67,7 +67,7 @@ def test_who_did() -> None:
     put = audit_accesses.call(3, audit_accesses.CALLER, name="PutSecretValue")
     shown = sentence(audit_accesses.audited(healthy(), stranger, failed, put))
     assert shown == (
-        "4 principals read it 31 times in the last 90 days, and 1 principal changed it 1 time; 1 more calls failed."
+        "4 principals read it 31 times in the last 90 days, and 1 principal changed it 1 time; 1 more call failed."
     )
 
 
