@@ -33,6 +33,8 @@ _WHOLE_POLICY = re.compile(r"\baws [^&`]*?(?= --(?:policy-document|resource-poli
 _NO_POLICY = re.compile(r"\baws (?:iam|secretsmanager) delete-\w+-policy [^&`]*?(?= --region | &|`|\Z)")
 """A command that takes such a policy away."""
 _UNDONE = "Another remedy replaces the same policy: run the runbook again before it, or it undoes this one."
+_NEW_TASKS = re.compile(r"aws ecs update-service [^&`]+(?: && aws ecs update-service [^&`]+)*")
+"""A remedy that only starts new tasks."""
 _AWS_COMMAND = re.compile(r"(?:^|[`(&] ?)aws [a-z]")
 FAILURES = frozenset({"task-exits", "health-check", "rollout-stuck", "breaker-rollback"})
 """Checks of tasks that started and failed, and of their rollouts."""
@@ -59,7 +61,7 @@ def _run(checks: Iterable[Check], snapshot: Snapshot) -> tuple[Finding, ...]:
     findings = [finding for check in checks for finding in run_check(check, snapshot)]
     if snapshot.caller.source:
         findings = [_as_role(finding, snapshot.environment.names.role_arn) for finding in findings]
-    return relate(_one_after_another(acceptance.accept(findings, snapshot)))
+    return _new_tasks_last(relate(_one_after_another(acceptance.accept(findings, snapshot))))
 
 
 def _one_after_another(findings: Sequence[Finding]) -> list[Finding]:
@@ -77,6 +79,27 @@ def _one_after_another(findings: Sequence[Finding]) -> list[Finding]:
         else finding
         for finding in findings
     ]
+
+
+def _new_tasks_last(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings, each whose remedy is new tasks with what else keeps such tasks from running."""
+    causes = [finding for finding in findings if finding.is_unexplained and finding.severity == "error"]
+    others = [finding for finding in causes if _hinders(finding) and not _NEW_TASKS.fullmatch(finding.remedy.command)]
+
+    def last(finding: Finding) -> Finding:
+        first = [other for other in others if other.services & finding.services]
+        if not (first and finding.is_unexplained and _NEW_TASKS.fullmatch(finding.remedy.command)):
+            return finding
+        services = sorted({service for other in first for service in other.services & finding.services})
+        checks, of = ", ".join(check_ids(first)), ", ".join(services)
+        return _needing(finding, f"First fix {checks}: new tasks of {of} may fail until then.")
+
+    return tuple(map(last, findings))
+
+
+def _hinders(finding: Finding) -> bool:
+    check = families.find(finding.check, finding.family)
+    return check is not None and check.hinders != ""
 
 
 def _as_role(finding: Finding, role: str) -> Finding:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.changes.deploy.rollout import start_sentences
 from omc_runbook.changes.fix import ownership
@@ -135,9 +134,12 @@ def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: VersionHi
     steps: tuple[FixStep, ...] = (*restored_secrets, *back, *grants, *corrections)
     fixable = [finding for step in steps for finding in step.because]
     retryable = [cause for cause in causes if _needs_new_tasks(snapshot, findings, cause)]
-    foreign = tuple(UnfixedCause(cause, why) for cause in retryable if (why := _why_no_new_tasks(snapshot, cause)))
-    fixable += [cause for cause in retryable if cause not in [entry.finding for entry in foreign]]
-    explained = (*unrestored_secrets, *uncorrected, *ungranted, *unrestored, *foreign)
+    others = [cause for cause in causes if cause not in fixable and cause not in retryable]
+    futile = tuple(
+        UnfixedCause(cause, why) for cause in retryable if (why := _why_no_new_tasks(snapshot, cause, others))
+    )
+    fixable += [cause for cause in retryable if cause not in [entry.finding for entry in futile]]
+    explained = (*unrestored_secrets, *uncorrected, *ungranted, *unrestored, *futile)
     unfixed = tuple(
         next((entry for entry in explained if entry.finding == cause), UnfixedCause(cause))
         for cause in causes
@@ -151,7 +153,7 @@ def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: VersionHi
         current=current_id(snapshot),
         read_at=snapshot.taken,
         steps=steps,
-        redeploys=tuple(_redeploys(snapshot, steps, fixable, unfixed)),
+        redeploys=tuple(_redeploys(snapshot, steps, fixable, others)),
         unfixed=unfixed,
         consumers_unknown=why_consumers_unknown(snapshot),
     )
@@ -286,14 +288,14 @@ def _needs_new_tasks(snapshot: Snapshot, findings: Sequence[Finding], cause: Fin
     return bool(stops) and all(stop.lacks_secrets for stop in stops)
 
 
-def _why_no_new_tasks(snapshot: Snapshot, cause: Finding) -> str:
-    """Why none of a finding's services may be redeployed; "" where one may."""
-    reasons = [ownership.why_not_service(snapshot, name) for name in sorted(cause.services)]
-    return " ".join(reasons) if reasons and all(reasons) else ""
+def _why_no_new_tasks(snapshot: Snapshot, cause: Finding, others: Sequence[Finding]) -> str:
+    """Why new tasks of none of a finding's services are of use; "" where those of one are."""
+    reasons = [_blocker(snapshot, name, others) for name in sorted(cause.services)]
+    return " ".join(dict.fromkeys(reasons)) if all(reasons) else ""
 
 
 def _redeploys(
-    snapshot: Snapshot, steps: Sequence[FixStep], fixable: Sequence[Finding], unfixed: Sequence[UnfixedCause]
+    snapshot: Snapshot, steps: Sequence[FixStep], fixable: Sequence[Finding], others: Sequence[Finding]
 ) -> Iterator[Redeploy]:
     everyone = {service.name for service in users(snapshot)}
     for service in snapshot.consumers:
@@ -302,8 +304,7 @@ def _redeploys(
         ]
         because += [finding for finding in fixable if service.name in finding.services and finding not in because]
         if because:
-            blocker = ownership.why_not_service(snapshot, service.name) or _blocker(service, unfixed)
-            yield Redeploy(service, tuple(because), blocker)
+            yield Redeploy(service, tuple(because), _blocker(snapshot, service.name, others))
 
 
 def _services_of(step: FixStep, everyone: set[str]) -> set[str]:
@@ -314,9 +315,11 @@ def _services_of(step: FixStep, everyone: set[str]) -> set[str]:
     return {name for finding in step.because for name in finding.services}
 
 
-def _blocker(service: Service, unfixed: Sequence[UnfixedCause]) -> str:
-    """Why new tasks of a service would still fail; "" where nothing is known."""
-    for entry in unfixed:
-        if entry.finding.severity == "error" and service.name in entry.finding.services:
-            return f"Its tasks would still fail: {entry.finding.title} ({entry.finding.check})."
+def _blocker(snapshot: Snapshot, service: str, others: Sequence[Finding]) -> str:
+    """Why a service may get no new tasks, or why they would still fail; "" where nothing is known."""
+    if foreign := ownership.why_not_service(snapshot, service):
+        return foreign
+    for finding in others:
+        if finding.severity == "error" and service in finding.services:
+            return f"Its tasks would still fail: {finding.title} ({finding.check})."
     return ""

@@ -46,6 +46,7 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
+from omc_runbook.changes.fix.advice import follow
 from omc_runbook.changes.fix.plan import FixPlan, plan_fix
 from omc_runbook.changes.fix.rollback import NOTHING, Rollback
 from omc_runbook.changes.fix.steps import Correction, Grant, RestoreSecret, RestoreVersion
@@ -327,6 +328,21 @@ def test_what_would_fail_all_the_same_is_changed_and_not_watched() -> None:
     assert [type(step) for step in plan.steps] == [Correction] and "key-missing" in reasons(plan)
     assert redeployed(plan) == [] and "key-missing" in plan.redeploys[0].blocker
     assert "would still fail" in report.plan(plan).to_text()
+
+
+def test_a_redeployment_that_would_fail_all_the_same_is_left_to_a_person() -> None:
+    """Tasks were throttled, and a value that the application refuses would stop the new ones: no plan, and no fix."""
+    reason = "ResourceInitializationError: unable to pull secrets or registry auth: api error ThrottlingException"
+    login, password = "FIRST_SUPERUSER", "FIRST_SUPERUSER_PASSWORD"
+    values = document(healthy())
+    swapped = with_keys(healthy(), **{login: values[password], password: values[login]})
+    snapshot = stuck(swapped, "backend", reason)
+    findings, plan = root_causes.diagnose(snapshot), planned(snapshot)
+    assert (redeployed(plan), plan.steps) == ([], ())
+    assert "(values-exchanged)" in reasons(plan)["throttled"]
+    (throttled,) = (each for each in follow(findings, plan, snapshot) if each.check == "throttled")
+    assert throttled.remedy.runbook == "" and throttled.remedy.command.startswith("aws ecs update-service")
+    assert "First fix values-exchanged: new tasks of backend may fail until then." in throttled.remedy.needs
 
 
 def test_tasks_that_could_not_read_are_tried_again_where_all_is_known_to_be_well_now() -> None:
