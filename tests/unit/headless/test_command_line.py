@@ -302,6 +302,23 @@ def test_equal_findings_of_several_environments_are_one_entry() -> None:
     assert f"{' ' * 13}This is for a; the record has those for the others." in lines
 
 
+def test_an_entry_for_several_findings_of_an_environment_has_all_their_commands() -> None:
+    """What mends one service by hand leaves the next as it is; another environment's command is not among them."""
+    one = TargetOutcome(environment="a", account="", region="", endpoint="", status="findings")
+    findings = tuple(
+        replace(
+            CAUSE,
+            subject=f"{name}: {service}",
+            remedy=Remedy(f"aws ecs start {service} {name}", runbook="rotate", parameters={"environment": name}),
+        )
+        for name, service in (("a", "backend"), ("a", "worker"), ("b", "backend"))
+    )
+    outcome = an_outcome(findings=findings, targets=(one, replace(one, environment="b")))
+    lines = [str(line).strip() for line in summary.summarise(outcome, "a.html", "")]
+    assert "a: backend and 2 more." in lines
+    assert "or aws ecs start backend a && aws ecs start worker a" in lines
+
+
 def test_what_is_unknown_of_several_environments_names_them() -> None:
     """By each reason; why an environment was not read has its name already."""
     one = TargetOutcome(environment="a", account="", region="", endpoint="", status="unknown")
