@@ -24,6 +24,8 @@ from omc_runbook.textfile.file import SourceFile
 
 DEEPEST = 60
 """The deepest chain of expressions that is followed; a cycle has no end."""
+MOST_ENTRIES = 20_000
+"""How many rounds of loops, and entries of functions' lists, one expression may have: nested loops multiply them."""
 
 _WORDS = {"true": True, "false": False, "null": None}
 _ESCAPE = re.compile(r"([$%])\1(?=\{)")
@@ -91,6 +93,10 @@ class Objects(Object):
         raise IndexError(key)
 
 
+class _TooManyError(Exception):
+    """An expression has more than `MOST_ENTRIES`."""
+
+
 class Expressions(ABC):
     """The evaluation of expressions in one place."""
 
@@ -99,6 +105,7 @@ class Expressions(ABC):
         """The functions that its files have beyond Terraform's."""
         self._sources: list[Source] = []
         self._depth = 0
+        self._entries = 0
 
     @abstractmethod
     def referent(self, first: str, rest: Sequence[str]) -> tuple[Result, Sequence[str]]:
@@ -120,11 +127,14 @@ class Expressions(ABC):
     def value(self, node: Node, bindings: Mapping[str, Any] | None = None) -> Any:
         """Evaluate an expression; `bindings` has the variables of for expressions, and each and count."""
         names = bindings or {}
+        self._entries = self._entries if self._depth else 0
         self._depth += 1
         try:
             if self._depth > DEEPEST:
                 return unknown("it refers to itself")
             return self._evaluate(node, names)
+        except _TooManyError:
+            return unknown(f"an expression in {source_of(node)} has more than {MOST_ENTRIES:,} entries")
         except _FAILURES:
             return unknown(f"an expression in {source_of(node)} could not be evaluated")
         finally:
@@ -165,7 +175,7 @@ class Expressions(ABC):
                 body = part.body if functions.as_bool(value) else part.otherwise
                 pieces.append(self._fill(body, file, position, names, escapes))
             else:
-                rounds = (_bind(part.names, *entry) for entry in entries_of(value))
+                rounds = (_bind(part.names, *entry) for entry in self._rounds(value))
                 pieces += [self._fill(part.body, file, position, {**names, **bound}, escapes) for bound in rounds]
         return "".join(pieces)
 
@@ -340,13 +350,24 @@ class Expressions(ABC):
         variables = node.name.split(",")
         results: list[tuple[Any, Any]] = []
         count = 2 if node.kind == "object-for" else 1
-        for key, entry in entries_of(value):
+        for key, entry in self._rounds(value):
             bound = {**names, **_bind(variables, key, entry)}
             conditions = [self.value(part, bound) for part in others[count:]]
             if all(not is_known(condition) or functions.as_bool(condition) for condition in conditions):
                 found = [self.value(part, bound) for part in others[:count]]
                 results.append((found[0], found[-1]))
         return {functions.as_text(key): entry for key, entry in results} if count == 2 else [e for _, e in results]
+
+    def _rounds(self, value: Any) -> Iterator[tuple[Any, Any]]:
+        """The entries that a loop is over, counted one by one."""
+        for entry in entries_of(value):
+            self._count(1)
+            yield entry
+
+    def _count(self, entries: int) -> None:
+        self._entries += entries
+        if self._entries > MOST_ENTRIES:
+            raise _TooManyError
 
     def _call(self, node: Node, names: Mapping[str, Any]) -> Any:
         name = node.name.removesuffix("...")
@@ -369,7 +390,9 @@ class Expressions(ABC):
                 if isinstance(argument, str) and not is_known(argument):
                     return unknown("; ".join(reasons(argument)))
         try:
-            return self.functions[name](*arguments) if name in self.functions else functions.call(name, arguments)
+            result = self.functions[name](*arguments) if name in self.functions else functions.call(name, arguments)
+            self._count(len(result) if isinstance(result, list) else 0)
+            return result
         except _FAILURES:
             why = [reason for argument in arguments for reason in reasons(argument)]
             return unknown(why[0] if why else f"{name}() in {source_of(node)} is not followed")

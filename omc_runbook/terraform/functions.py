@@ -25,6 +25,9 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d{1,2})?")
 _LONGEST_RANGE = 1_024
 """How many numbers Terraform's range() gives at most."""
 
+_LARGEST_PRODUCT = 10_000
+"""How many combinations setproduct() gives here; Terraform's own has no limit."""
+
 Function = Callable[..., Any]
 
 
@@ -247,6 +250,8 @@ def _slice(entries: list[Any], start: int, end: int) -> list[Any]:
 
 
 def _setproduct(*lists: list[Any]) -> list[Any]:
+    if math.prod(map(len, lists)) > _LARGEST_PRODUCT:
+        raise ValueError(lists)
     is_set = any(isinstance(each, Set) for each in lists)
     return [[*row] for row in itertools.product(*(map(Set, lists) if is_set else lists))]
 
