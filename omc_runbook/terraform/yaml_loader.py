@@ -10,7 +10,20 @@ from omc_runbook.terraform.marks import unknown
 
 
 class TerraformYaml(yaml.SafeLoader):
-    """A loader to which 010 is ten, 12:30 a text, and yes is true."""
+    """A loader to which 010 is ten, 12:30 a text, and yes is true; of members of one name, the last one counts."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put what << merges where it stands: YAML lets a mapping's own members win, Terraform the later ones."""
+        members = []
+        for key, value in node.value:
+            is_merge = key.tag == "tag:yaml.org,2002:merge"
+            for each in (value.value if isinstance(value, yaml.SequenceNode) else [value]) if is_merge else ():
+                if not isinstance(each, yaml.MappingNode):
+                    raise yaml.constructor.ConstructorError(None, None, "<< merges mappings alone", each.start_mark)
+                self.flatten_mapping(each)
+                members += each.value
+            members += [] if is_merge else [(key, value)]
+        node.value = members
 
 
 def whole(number: float) -> float:

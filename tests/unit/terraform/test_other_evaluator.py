@@ -58,6 +58,7 @@ KNOWN = (
     'jsondecode("[1.0, 1e2]") == [1, 100]',
     'contains([1, 2], yamldecode("2.0"))',
     'yamldecode("a: 010\\nb: 12:30\\nc: 1_000\\nd: 0o17\\ne: yes\\nf: 1.5\\ng: 0777\\nh: ~\\ni: =\\nj: [n, +5]\\n")',
+    'yamldecode("a: &a {x: 1}\\nb: &b {x: 2}\\nc: {<<: [*a, *b]}\\nd: {x: 3, <<: *a}\\ne: {<<: *a, x: 3}\\n")',
 )
 """What once came out otherwise."""
 REFUSED = ('"a" < "b"', '"x" * 3', "[1] + [2]", "range(100000000)", "tobool(1)", "tonumber(true)", "[1][-1]")
