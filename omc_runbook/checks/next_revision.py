@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -62,7 +63,7 @@ class DeclaredFault:
     fact: str
     remedy: Remedy
     shared: str = ""
-    """What several references have it from: an expression that is another secret's ARN, or a for expression."""
+    """What several references have it from: an expression or a text that is a wrong ARN, or a for expression."""
 
 
 @once
@@ -75,6 +76,7 @@ def declared_faults(snapshot: Snapshot) -> Mapping[Location, DeclaredFault]:
     following = _following(snapshot, lost | {location: each for location, (_, each) in declared.items()})
     subjects = {demand.subject: (demand.container.name, demand.variable) for demand in all_demands(following)}
     arn = snapshot.secret.arn if snapshot.secret else f"the ARN of {snapshot.secret_name}"
+    bases = Counter(variable.base for variable, _ in declared.values())
     faults: dict[Location, DeclaredFault] = {}
     for check in _CHECKS:
         unread = ALL_OR_NOTHING.intersection(check.needs).intersection(snapshot.gaps)
@@ -85,8 +87,11 @@ def declared_faults(snapshot: Snapshot) -> Mapping[Location, DeclaredFault]:
             location = subjects[answer.subject]
             if isinstance(answer, Evidence) and answer.subject not in known and location in declared:
                 variable, _ = declared[location]
-                shared = _head(variable.value_from)[2:-1] if check in _OF_ARNS else ""
-                hand = f"Let {shared} be {arn} for {snapshot.environment.name}" if shared else answer.remedy.command
+                head, base = _head(variable.value_from)[2:-1], variable.base
+                shared = (head or (base if bases[base] > 1 else "")) if check in _OF_ARNS else ""
+                hand = f"Let {head} be {arn} for {snapshot.environment.name}" if shared else answer.remedy.command
+                if shared and not head:
+                    hand = f"In {variable.element.file.name} write {arn} wherever a valueFrom has {base}"
                 fault = DeclaredFault(_place(variable.element), " ".join(answer.facts[1:]), Remedy(hand), shared)
                 faults.setdefault(location, fault)
     return faults | dict(_of_loops(locations, faults))

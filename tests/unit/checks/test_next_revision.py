@@ -178,6 +178,14 @@ def test_a_local_value_without_the_suffix_is_one_cause(value: str, tmp_path: Pat
     assert finding.remedy.command == f"Let local.arn be {ARN} for staging, then terraform apply."
 
 
+@pytest.mark.parametrize("cut", [ARN.removesuffix("-AbC123"), ARN.replace("123456789012", "${local.account}")[:-7]])
+def test_a_text_without_the_suffix_in_each_reference_is_one_cause(cut: str, tmp_path: Path) -> None:
+    (finding,) = (each for each in diagnose(one_root(tmp_path / "a", cut, "")) if each.is_problem)
+    assert (finding.check, finding.subject) == ("terraform-ahead", cut)
+    assert f"SMTP_USER from {cut}. The ARN ends in ohmycoins-staging-app-secrets; the secret" in finding.evidence[0]
+    assert finding.remedy.command == f"In main.tf write {ARN} wherever a valueFrom has {cut}, then terraform apply."
+
+
 @pytest.mark.parametrize(
     ("arn", "values"),
     [
