@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 
+from omc_runbook.aws.definitions import Container
 from omc_runbook.checks.key_demand import all_demands, containers_in_force
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
@@ -20,6 +21,7 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.containers import ContainerVariable, TerraformContainer
 from omc_runbook.terraform.hcl_template import fits, is_literal
 from omc_runbook.terraform.secret_versions import SecretVersion, find_own
+from omc_runbook.terraform.services import DeclaredService
 from omc_runbook.terraform.task_definitions import applies_to
 
 TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, DEFINITION = "template", "Settings", "compose", "Terraform", "task definition"
@@ -50,7 +52,9 @@ class VariableLocations:
         declared = checkout.task_definitions
         containers = declared.of_environment(snapshot.environment.name, environments).containers if declared else ()
         self.containers = tuple(self._in_force_name(each) for each in containers if not self._is_elsewhere(each))
-        self.declared = dict(self._declared())
+        self.declared = dict(self._declared()) | {
+            at: key for at, key in self.defined.items() if at[0] in self.evaluated
+        }
         """The same as `defined`, as Terraform's files have it."""
         document = snapshot.document
         self.keys = frozenset(document.keys) if document else None
@@ -105,7 +109,41 @@ class VariableLocations:
     @cached_property
     def shared(self) -> frozenset[str]:
         """The containers that both Terraform and the task definitions in force have, by name."""
-        return frozenset(self.in_force.keys() & {container.name for container in self.containers})
+        return frozenset(self.in_force.keys() & {container.name for container in self.containers}) | self.evaluated
+
+    @cached_property
+    def evaluated(self) -> frozenset[str]:
+        """The containers that are not read in full, and whose references are what Terraform's expressions evaluate to.
+
+        This shows that the files are applied, in whatever form they are. Where the two differ it shows nothing, since a
+        variable may be set elsewhere. It takes a task definition in which one container has secrets.
+        """
+        read = {container.name for container in self.containers if not container.other_sources}
+        services = self.snapshot.declared.services if self.snapshot.declared else ()
+        found: dict[str, list[bool]] = {}
+        for service in self.snapshot.services:
+            definition = self.snapshot.definition(service.task_definition_arn)
+            holders = [each for each in definition.containers if each.secrets] if definition else []
+            means = [each for each in services if definition and each.family and each.family.value == definition.family]
+            for container in holders:
+                is_same = bool(means) and all(self._is_in_force(each, container) for each in means)
+                found.setdefault(container.name, []).append(is_same and len(holders) == 1)
+        return frozenset(name for name, same in found.items() if all(same)) - read
+
+    def _is_in_force(self, service: DeclaredService, container: Container) -> bool:
+        """Whether the variables of a service in Terraform's files are the references of its only container in force."""
+        own = {each.variable: each.reference for each in container.secrets if self.snapshot.is_own(each.reference)}
+        foreign = {each.variable for each in container.secrets} - own.keys()
+        variables = [each for each in service.variables if each.variable not in foreign]
+        return (
+            service.is_whole
+            and sorted(each.variable for each in variables) == sorted(own)
+            and all(
+                each.secret == self.snapshot.secret_name
+                and own[each.variable].text in (each.rest, f"{own[each.variable].secret_arn}{each.rest}")
+                for each in variables
+            )
+        )
 
     @cached_property
     def application(self) -> frozenset[str]:
@@ -128,7 +166,7 @@ class VariableLocations:
     @cached_property
     def unseen(self) -> frozenset[str]:
         """The containers that Terraform may give more than was read."""
-        return frozenset(container.name for container in self.containers if container.other_sources)
+        return frozenset(container.name for container in self.containers if container.other_sources) - self.evaluated
 
     @property
     def may_be_hidden(self) -> bool:

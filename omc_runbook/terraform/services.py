@@ -44,6 +44,8 @@ class SecretVariable:
     key: str
     why_unknown: str = ""
     """Why the secret's name is not known, as a clause."""
+    rest: str = ""
+    """What follows the secret's ARN in its valueFrom, or the whole of it where the ARN is written out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,7 +253,9 @@ class ServiceReader:
         text = value if isinstance(value, str) else ""
         arn = SECRET_ARN.match(text)
         if arn:
-            return SecretVariable(variable=variable, secret=split_suffix(without_marks(arn[1]))[0], key=_key(arn[2]))
+            return SecretVariable(
+                variable=variable, secret=split_suffix(without_marks(arn[1]))[0], key=_key(arn[2]), rest=text
+            )
         mark, rest = split_mark(text)
         if not mark or ":ssm:" in text:
             return SecretVariable(variable=variable, secret="", key="")
@@ -260,7 +264,7 @@ class ServiceReader:
         if secret is None:
             why = "; ".join(reasons(mark))
             return SecretVariable(variable=variable, secret="", key=key, why_unknown=why if key else "")
-        return SecretVariable(variable=variable, secret=secret_name(secret), key=key)
+        return SecretVariable(variable=variable, secret=secret_name(secret), key=key, rest=rest)
 
     def _cluster_of(self, instance: Instance, attribute: str) -> DeclaredName | None:
         result = instance.get(attribute)

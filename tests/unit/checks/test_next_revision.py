@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -301,3 +302,80 @@ def test_of_two_fields_the_one_that_loses_its_variable_is_told(platform: Platfor
         (terraform_ahead.id, "SMTP_USERNAME"),
     }
     assert settings_lacks.id not in {each.check for each in problems(platform)}
+
+
+SERVICE = """
+resource "aws_ecs_service" "backend" {
+  name            = "backend"
+  cluster         = "ohmycoins-staging"
+  task_definition = aws_ecs_task_definition.backend.arn
+}
+"""
+SECRET = """
+resource "aws_secretsmanager_secret" "app" {
+  name = "ohmycoins-staging-app-secrets"
+}
+"""
+DEFINITION = """
+resource "aws_ecs_task_definition" "backend" {
+  family                = "ohmycoins-staging-backend"
+  container_definitions = @
+}
+"""
+LOOP = 'jsonencode([{ name = "backend", secrets = [for k, v in @ : { name = k, valueFrom = v }] }])'
+INPUTS = """
+terraform {
+  source = "../../../modules/service"
+}
+inputs = {
+  environment = "staging"
+  references  = @
+}
+"""
+ARN_OF = "${aws_secretsmanager_secret.app.arn}"
+TEMPLATE = """[{ "name": "backend", "secrets": [
+%{ for i, k in keys ~}
+  { "name": "${k}", "valueFrom": "${arn}:${k}::" }%{ if i < length(keys) - 1 },%{ endif }
+%{ endfor ~}
+] }]
+"""
+
+
+def of_template(keys: list[str]) -> dict[str, str]:
+    call = f'templatefile("${{path.module}}/a.tftpl", {{ arn = {ARN_OF[2:-1]}, keys = {json.dumps(keys)} }})'
+    return {"main.tf": SERVICE + SECRET + DEFINITION.replace("@", call), "a.tftpl": TEMPLATE}
+
+
+def of_workspace(keys: list[str]) -> dict[str, str]:
+    loop = LOOP.replace("@", 'yamldecode(file("${terraform.workspace}.yaml"))').replace(
+        "= v }", f'= "{ARN_OF}:${{v}}" }}'
+    )
+    lines = "".join(f"{key}: '{key}::'\n" for key in keys)
+    return {"main.tf": SERVICE + SECRET + DEFINITION.replace("@", loop), "staging.yaml": lines}
+
+
+def of_terragrunt(keys: list[str]) -> dict[str, str]:
+    variables = 'variable "environment" {}\nvariable "references" {\n  type = map(string)\n}\n'
+    inputs = INPUTS.replace("@", json.dumps({key: f"{key}::" for key in keys}))
+    loop = LOOP.replace("@", "var.references").replace("= v }", f'= "{ARN_OF}:${{v}}" }}')
+    module = variables + SERVICE + SECRET + DEFINITION.replace("@", loop)
+    return {"modules/service/main.tf": module, "live/staging/backend/terragrunt.hcl": inputs}
+
+
+@pytest.mark.parametrize("make", [of_template, of_workspace, of_terragrunt])
+def test_files_of_another_form_are_clear_where_they_evaluate_to_what_is_in_force(
+    make: Callable[[list[str]], dict[str, str]], tmp_path: Path
+) -> None:
+    """A reference that they lack, or have besides, leaves it unknown: a variable may be set elsewhere."""
+    fields = "".join(f"    {key}: str\n" for key in KEYS)
+    settings = f"from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n{fields}"
+    for folder, keys, status in (("a", KEYS, "clear"), ("b", KEYS[1:], "unknown"), ("c", [*KEYS, "MORE"], "unknown")):
+        for name, text in {**make([*keys]), "config.py": settings}.items():
+            (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / folder / name).write_text(text)
+        (declared,) = read_environments(tmp_path / folder, "staging")
+        healthy, checkout = snapshots.healthy(), read_checkout(tmp_path / folder)
+        services = tuple(each for each in healthy.services if each.name == "backend")
+        snapshot = replace(healthy, checkout=checkout, declared=declared, services=services)
+        found = {f.check: f.status for f in diagnose(snapshot) if f.check in ("terraform-lacks", "terraform-ahead")}
+        assert found == {"terraform-lacks": status, "terraform-ahead": status}, folder
