@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -10,11 +11,12 @@ from omc_runbook.checks.variable_locations import locations_of
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.terraform.containers import VARIABLE, TerraformContainer
+from omc_runbook.terraform.containers import VARIABLE, TerraformContainer, most_frequent
 from omc_runbook.terraform.program import TERRAFORM
 
 GUIDE_FILE = "infrastructure/terraform/modules/ecs/main.tf"
 _ARN = f"${{var.{VARIABLE}}}"
+_HEAD = re.compile(r"(?P<base>\$\{[^{}]+\}):(?P<key>[^:]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,8 @@ def source_of(
         return DefinitionSource()
     own = {container} if container else {each.name for revision in revisions for each in revision.containers}
     containers = [each for each in locations_of(snapshot).containers if each.name in own]
-    files, bases = {_file_of(each, variable) for each in containers}, {each.base for each in containers}
+    keys = {*snapshot.environment.keys, *(snapshot.document.keys if snapshot.document else ())}
+    files, bases = {_file_of(each, variable) for each in containers}, {base_of(each, keys) for each in containers}
     return DefinitionSource(
         file=files.pop() if len(files) == 1 else GUIDE_FILE,
         program=snapshot.checkout.program,
@@ -86,6 +89,12 @@ def source_for(snapshot: Snapshot, services: Collection[str]) -> DefinitionSourc
     """The source of the revisions that services, by their names, use."""
     used = (snapshot.definition(each.task_definition_arn) for each in snapshot.services if each.name in services)
     return source_of(snapshot, filter(None, used))
+
+
+def base_of(container: TerraformContainer, keys: Collection[str]) -> str:
+    """The expression of the secret's ARN in a container's references, malformed ones that name a key included."""
+    heads = (_HEAD.match(each.value_from) for each in container.references)
+    return container.base or most_frequent(head["base"] for head in heads if head and head["key"] in keys)
 
 
 def _file_of(container: TerraformContainer, variable: str) -> str:

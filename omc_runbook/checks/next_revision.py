@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition, read_injection
 from omc_runbook.checks import reference
 from omc_runbook.checks.check import ALL_OR_NOTHING, Evidence
+from omc_runbook.checks.definition_source import base_of
 from omc_runbook.checks.key_demand import all_demands
 from omc_runbook.checks.variable_drift import variable_drifts
 from omc_runbook.checks.variable_locations import VariableLocations, locations_of
@@ -108,7 +109,8 @@ def _of_loops(
             alone = [faults[each] for each in own if each in faults and not faults[each].shared]
             facts = {fault.fact.replace(f" {name} ", " each ") for fault, (_, name) in zip(alone, own, strict=False)}
             if len(alone) == len(own) > 1 and len(facts) == 1:
-                hand = f'In {loop.file.name}, line {loop.line}, let valueFrom be "{container.base}:KEY::" with each KEY'
+                base = base_of(container, locations.referenced)
+                hand = f'In {loop.file.name}, line {loop.line}, let valueFrom be "{base}:KEY::" with each KEY'
                 shared = f"the for expression in {_place(loop)}"
                 fault = replace(alone[0], fact=facts.pop(), remedy=Remedy(hand), shared=shared)
                 yield from ((each, fault) for each in own)

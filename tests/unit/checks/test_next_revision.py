@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,12 @@ ARN = snapshots.ARN
 PRODUCTION = ARN.replace("staging", "production")
 TOKEN = "0123456789abcdef" * 2
 FILE = "infrastructure/terraform/modules/ecs/main.tf"
+ARN_OF = "${aws_secretsmanager_secret.app.arn}"
+SECRET = """
+resource "aws_secretsmanager_secret" "app" {
+  name = "ohmycoins-staging-app-secrets"
+}
+"""
 RENAMED = '"SMTP_USERNAME"'
 
 
@@ -187,6 +194,21 @@ def test_a_text_without_the_suffix_in_each_reference_is_one_cause(cut: str, tmp_
     assert finding.remedy.command == f"In main.tf write {ARN} wherever a valueFrom has {cut}, then terraform apply."
 
 
+@pytest.mark.parametrize("is_loop", [False, True])
+def test_a_remedy_names_the_secret_as_malformed_references_have_it(is_loop: bool, tmp_path: Path) -> None:
+    snapshot = one_root(tmp_path / "a", "${aws_secretsmanager_secret.app.arn}", SECRET)
+    main = tmp_path / "a" / "main.tf"
+    text = main.read_text().replace('::"', '"')
+    if is_loop:
+        loop = f'[for k in {json.dumps(KEYS)} : {{ name = k, valueFrom = "{ARN_OF}:${{k}}" }}]'
+        text = re.sub(r"secrets = \[.*\]( \}\]\))", lambda found: f"secrets = {loop}{found[1]}", text)
+    main.write_text(text)
+    snapshot = replace(snapshot, checkout=read_checkout(tmp_path / "a"))
+    commands = [each.remedy.command for each in diagnose(snapshot) if each.is_problem]
+    for remedy, key in zip(commands, ["KEY"] if is_loop else sorted(KEYS), strict=True):
+        assert f'"{ARN_OF}:{key}::"' in remedy
+
+
 @pytest.mark.parametrize(
     ("arn", "values"),
     [
@@ -311,11 +333,6 @@ resource "aws_ecs_service" "backend" {
   task_definition = aws_ecs_task_definition.backend.arn
 }
 """
-SECRET = """
-resource "aws_secretsmanager_secret" "app" {
-  name = "ohmycoins-staging-app-secrets"
-}
-"""
 DEFINITION = """
 resource "aws_ecs_task_definition" "backend" {
   family                = "ohmycoins-staging-backend"
@@ -332,7 +349,6 @@ inputs = {
   references  = @
 }
 """
-ARN_OF = "${aws_secretsmanager_secret.app.arn}"
 TEMPLATE = """[{ "name": "backend", "secrets": [
 %{ for i, k in keys ~}
   { "name": "${k}", "valueFrom": "${arn}:${k}::" }%{ if i < length(keys) - 1 },%{ endif }
