@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from omc_runbook.aws.definitions import TaskDefinition
-from omc_runbook.checks.variable_locations import locations_of
+from omc_runbook.checks.variable_locations import locations_of, of_family
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
@@ -75,6 +75,7 @@ def source_of(
     if snapshot.checkout is None:
         return DefinitionSource()
     own = {container} if container else {each.name for revision in revisions for each in revision.containers}
+    own |= {of_family(name, revision.family) for name in own for revision in revisions}
     containers = [each for each in locations_of(snapshot).containers if each.name in own]
     keys = {*snapshot.environment.keys, *(snapshot.document.keys if snapshot.document else ())}
     files, bases = {_file_of(each, variable) for each in containers}, {base_of(each, keys) for each in containers}

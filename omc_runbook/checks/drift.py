@@ -21,6 +21,7 @@ from omc_runbook.checks.variable_locations import (
     SETTINGS,
     TEMPLATE,
     TERRAFORM,
+    is_of_family,
     is_of_others,
     locations_of,
 )
@@ -369,9 +370,11 @@ def _chdir(snapshot: Snapshot) -> str:
 
 def _deployed_apart(snapshot: Snapshot, containers: Collection[str]) -> tuple[Service, ...]:
     """The services with one of these containers whose new revisions no apply of Terraform deploys."""
-    declared = locations_of(snapshot).containers
-    names = {each.name for each in declared if each.is_deployed_apart and each.name in containers}
-    definitions = ((service, snapshot.definition(service.task_definition_arn)) for service in snapshot.services)
+    locations = locations_of(snapshot)
+    names = {each.name for each in locations.containers if each.is_deployed_apart and each.name in containers}
+    definitions = (
+        (service, locations.snapshot.definition(service.task_definition_arn)) for service in snapshot.services
+    )
     return tuple(s for s, found in definitions if found and names & {each.name for each in found.containers})
 
 
@@ -517,6 +520,9 @@ def _parameters(checkout: Checkout, row: VariableDrift, containers: Sequence[str
     if row.keys != (row.variable,) or not _IDENTIFIER.fullmatch(row.variable) or checkout.template is None:
         return {}
     if row.settings == ELSEWHERE or any(obstacles) or is_frontend(row.variable):
+        return {}
+    # It would add the key to each container of that name.
+    if any(map(is_of_family, containers)):
         return {}
     parameters = {
         "repository": str(checkout.root),

@@ -71,6 +71,7 @@ class DeclaredFault:
 def declared_faults(snapshot: Snapshot) -> Mapping[Location, DeclaredFault]:
     """What the next apply would break, by container and variable; not what is as wrong in force."""
     locations = locations_of(snapshot)
+    snapshot = locations.snapshot
     declared = dict(_declared(locations))
     rows = variable_drifts(snapshot)
     lost = {(container, row.variable): None for row in rows for container in row.renamed if container in row.lacking}

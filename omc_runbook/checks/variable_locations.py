@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from omc_runbook.aws.definitions import Container
+from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.checks.key_demand import all_demands, containers_in_force
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
@@ -26,6 +26,8 @@ from omc_runbook.terraform.task_definitions import applies_to
 
 TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, DEFINITION = "template", "Settings", "compose", "Terraform", "task definition"
 TASKS = "tasks"
+_OF = " of "
+"""What is between a container's name and its family."""
 INITIAL, WORKFLOWS, LISTS = "initial value", "workflow env", "other Compose lists"
 """What new environments, workflows and further services of Compose begin with: a checkout may have none of them."""
 
@@ -40,18 +42,23 @@ class VariableLocations:
     """What a snapshot and its checkout have, by location."""
 
     def __init__(self, snapshot: Snapshot, checkout: Checkout) -> None:
-        self.snapshot, self.checkout = snapshot, checkout
-        self.catalogue = snapshot.environment.keys
+        self.checkout, self.catalogue = checkout, snapshot.environment.keys
+        environments = {*KNOWN, *snapshot.environment.others}
+        task_definitions = checkout.task_definitions
+        containers = (
+            task_definitions.of_environment(snapshot.environment.name, environments).containers
+            if task_definitions
+            else ()
+        )
+        here = [each for each in containers if applies_to(each.root, snapshot.environment.name, environments)]
+        self.snapshot = snapshot = _with_families(snapshot, here)
         demands = [demand for demand in all_demands(snapshot) if demand.in_force and demand.is_variable]
         own = [demand for demand in demands if snapshot.is_own(demand.reference)]
         self.defined = {(demand.container.name, demand.variable): demand.reference.key for demand in own}
         """By container and variable the key, as task definitions in force have it."""
         self.foreign = {(demand.container.name, demand.variable) for demand in demands} - self.defined.keys()
         """Containers and variables that come from another secret, or from a parameter of SSM."""
-        environments = {*KNOWN, *snapshot.environment.others}
-        declared = checkout.task_definitions
-        containers = declared.of_environment(snapshot.environment.name, environments).containers if declared else ()
-        self.containers = tuple(self._in_force_name(each) for each in containers if not self._is_elsewhere(each))
+        self.containers = tuple(map(self._in_force_name, here))
         self.declared = dict(self._declared()) | {
             at: key for at, key in self.defined.items() if at[0] in self.evaluated
         }
@@ -64,14 +71,11 @@ class VariableLocations:
         """The keys of the others' secrets, None for one that could not be read; one without a secret is left out."""
 
     def _in_force_name(self, container: TerraformContainer) -> TerraformContainer:
-        """A container with its name in force, where its own is a template that matches only one."""
-        matching = [] if is_literal(container.name) else [n for n in self.in_force if fits(container.name, n)]
+        """A container with its name in force, where its own is a template, or has a family, that matches only one."""
+        if container.name in self.in_force:
+            return container
+        matching = [name for name in self.in_force if _is_of(container, *name.split(_OF))]
         return replace(container, name=matching[0]) if len(matching) == 1 else container
-
-    def _is_elsewhere(self, container: TerraformContainer) -> bool:
-        """Whether a container is in another environment's folder, by its name."""
-        environment = self.snapshot.environment
-        return not applies_to(container.root, environment.name, {*KNOWN, *environment.others})
 
     @property
     def _references(self) -> Iterator[tuple[tuple[str, str], ContainerVariable]]:
@@ -390,6 +394,56 @@ class VariableLocations:
             (name for name in field.variables if name in variables or self.checkout.template_entry(name)),
             field.variables[0],
         )
+
+
+def is_of_family(name: str) -> bool:
+    """Whether a name has the family of its container, which no container's own name does."""
+    return _OF in name
+
+
+def of_family(container: str, family: str) -> str:
+    """What a container is called whose name is in several families."""
+    return f"{container}{_OF}{family}"
+
+
+def _is_of(container: TerraformContainer, name: str, family: str = "") -> bool:
+    """Whether a container of Terraform's files may be one in force, of a family where the name is in several."""
+    is_named = container.name == name or fits(container.name, name)
+    return is_named and (not family or container.family == family or fits(container.family, family))
+
+
+def _with_families(snapshot: Snapshot, declared: Sequence[TerraformContainer]) -> Snapshot:
+    """The snapshot with the family beside each container's name that is in several, if the files tell which is whose.
+
+    What is the same for all of one name stands by the name alone.
+    """
+    used = (snapshot.definition(service.task_definition_arn) for service in snapshot.services)
+    families: dict[str, set[str]] = {}
+    for definition in filter(None, used):
+        for container in definition.containers:
+            families.setdefault(container.name, set()).add(definition.family)
+    several = {name: of for name, of in families.items() if len(of) > 1 and _are_told_apart(declared, name, of)}
+    if not several:
+        return snapshot
+
+    def named(definition: TaskDefinition, container: Container) -> Container:
+        is_one = definition.family in several.get(container.name, ())
+        return replace(container, name=of_family(container.name, definition.family)) if is_one else container
+
+    definitions = {
+        arn: replace(each, containers=tuple(named(each, container) for container in each.containers))
+        for arn, each in snapshot.task_definitions.items()
+    }
+    return replace(snapshot, task_definitions=definitions)
+
+
+def _are_told_apart(declared: Sequence[TerraformContainer], name: str, families: Collection[str]) -> bool:
+    """Whether Terraform's files have containers of a name, each certainly of at most one of these families."""
+    own = [each for each in declared if _is_of(each, name)]
+    counts = [(each, sum(_is_of(each, name, family) for family in families)) for each in own]
+    return bool(own) and all(
+        count == 1 or (count == 0 and each.family and is_literal(each.family)) for each, count in counts
+    )
 
 
 @once

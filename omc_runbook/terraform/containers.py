@@ -94,6 +94,8 @@ class TerraformContainer:
     """The list that its definition shares with others, where only that keeps a reference from it."""
     sharers: frozenset[str] = frozenset()
     """The names of the others' containers that get whatever is added to that list."""
+    family: str = ""
+    """The family of its definition, as far as it can be read."""
     block_folder: str = ""
     """The folder of its definition."""
     may_be_absent: bool = False
@@ -227,7 +229,7 @@ def _read_one(
 ) -> None:
     """Read one task definition; parts that cannot be followed are reported, and the others are read."""
     definition = ".".join(block.labels)
-    attribute = block.find("container_definitions")
+    attribute, family = block.find("container_definitions"), block.find("family")
     if attribute is None:
         return
 
@@ -258,6 +260,7 @@ def _read_one(
                     name="",
                     node=objects[-1],
                     json=text is not None,
+                    family=read_name(family.value, folder) if family else "",
                     block_folder=str(attribute.file.path.parent),
                     may_be_absent=is_open,
                     is_deployed_apart=_is_deployed_apart(definition, folder),

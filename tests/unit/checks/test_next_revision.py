@@ -395,3 +395,40 @@ def test_files_of_another_form_are_clear_where_they_evaluate_to_what_is_in_force
         snapshot = replace(healthy, checkout=checkout, declared=declared, services=services)
         found = {f.check: f.status for f in diagnose(snapshot) if f.check in ("terraform-lacks", "terraform-ahead")}
         assert found == {"terraform-lacks": status, "terraform-ahead": status}, folder
+
+
+@pytest.mark.parametrize(
+    ("worker", "check", "fact"),
+    [
+        (["SECRET_KEY::"], "", ""),
+        ([], "terraform-lacks", "app of ohmycoins-staging-worker gets SECRET_KEY from key SECRET_KEY; Terraform's"),
+        (["SECRET_KEY::", "SMTP_USER::"], "terraform-ahead", "give app of ohmycoins-staging-worker SMTP_USER from key"),
+        (
+            ["SECRET_KEY:AWSPREVIOUS:"],
+            "terraform-ahead",
+            "gives app of ohmycoins-staging-worker a wrong reference: main",
+        ),
+    ],
+)
+def test_containers_of_one_name_in_several_families_are_told_apart(
+    worker: list[str], check: str, fact: str, tmp_path: Path
+) -> None:
+    """What one family's container gets is nothing that another's has."""
+    snapshot = one_root(tmp_path / "a", ARN_OF, SECRET)
+    main = tmp_path / "a" / "main.tf"
+    name = 'family = "${var.project}-staging-@"\n  container_definitions'
+    entries = ", ".join(f'{{ name = "{each.split(":")[0]}", valueFrom = "{ARN_OF}:{each}" }}' for each in worker)
+    second = f'jsonencode([{{ name = "app", secrets = [{entries}] }}])'
+    main.write_text(
+        main.read_text().replace('"backend"', '"app"').replace("container_definitions", name.replace("@", "backend"))
+        + f'resource "aws_ecs_task_definition" "b" {{\n  {name.replace("@", "worker")} = {second}\n}}\n'
+    )
+    definitions = {arn: replace(each, containers=tuple(
+        replace(c, name="app", secrets=c.secrets if c.name == "backend" else c.secrets[:1]) for c in each.containers
+    )) for arn, each in snapshot.task_definitions.items() if "frontend" not in arn}  # fmt: skip
+    services = tuple(each for each in snapshot.services if each.name != "frontend")
+    checkout = read_checkout(tmp_path / "a")
+    snapshot = replace(snapshot, task_definitions=definitions, services=services, checkout=checkout)
+    found = [each for each in diagnose(snapshot) if each.family == "drift" and each.is_problem]
+    assert [each.check for each in found] == ([check] if check else [])
+    assert all(fact in each.evidence[0] and not each.remedy.runbook for each in found)
