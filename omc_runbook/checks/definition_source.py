@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.checks.variable_locations import locations_of, of_family
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.containers import VARIABLE, TerraformContainer, most_frequent
+from omc_runbook.terraform.hcl_json import is_synthesized
 from omc_runbook.terraform.program import TERRAFORM
 
 GUIDE_FILE = "infrastructure/terraform/modules/ecs/main.tf"
@@ -29,6 +32,8 @@ class DefinitionSource:
     program: str = TERRAFORM
     base: str = _ARN
     """The secret's ARN, as its references have it."""
+    is_synthesized: bool = False
+    """Whether CDK for Terraform has made the file, from code that has to be corrected instead."""
 
     def register(self, names: Names, instead: str, variable: str = "", arn: str = "") -> Remedy:
         """Correct a reference and register a new revision; `arn` is what the secret's ARN in it has to be."""
@@ -57,6 +62,9 @@ class DefinitionSource:
         region = f"(region {names.region})"
         if self.stack:
             return Remedy(f"In {_made(self.stack)} {what}, then deploy the stack {region}.")
+        if self.is_synthesized:
+            deploy = f"cdktf deploy {command(Path(self.file).parent.name)} {region}"
+            return Remedy(f"In the code that cdktf synth makes {self.file} from, {what}, then {deploy}.")
         return Remedy(f"In {self.file} {what}, then {self.program} apply {region}.")
 
 
@@ -80,9 +88,10 @@ def source_of(
     keys = {*snapshot.environment.keys, *(snapshot.document.keys if snapshot.document else ())}
     files, bases = {_file_of(each, variable) for each in containers}, {base_of(each, keys) for each in containers}
     return DefinitionSource(
-        file=files.pop() if len(files) == 1 else GUIDE_FILE,
+        file=next(iter(files)) if len(files) == 1 else GUIDE_FILE,
         program=snapshot.checkout.program,
         base=(bases.pop() if len(bases) == 1 else "") or _ARN,
+        is_synthesized=len(files) == 1 and any(is_synthesized(each.node.file) for each in containers),
     )
 
 

@@ -432,3 +432,23 @@ def test_containers_of_one_name_in_several_families_are_told_apart(
     found = [each for each in diagnose(snapshot) if each.family == "drift" and each.is_problem]
     assert [each.check for each in found] == ([check] if check else [])
     assert all(fact in each.evidence[0] and not each.remedy.runbook for each in found)
+
+
+def test_a_reference_in_a_synthesized_file_is_corrected_in_the_code(tmp_path: Path) -> None:
+    """The next cdktf synth would undo an edit of the file itself."""
+    snapshot = one_root(tmp_path / "a", ARN, "")
+    entries = ", ".join(f'{{ name = "{key}", valueFrom = "{ARN_OF}:{key}::" }}' for key in KEYS)
+    entries = entries.replace("SMTP_USER::", "SMTP_USER:AWSPREVIOUS:")
+    body = {"container_definitions": f'${{jsonencode([{{ name = "backend", secrets = [{entries}] }}])}}'}
+    file = tmp_path / "a" / "cdktf.out/stacks/staging/cdk.tf.json"
+    file.parent.mkdir(parents=True)
+    about = {"metadata": {"stackName": "staging", "version": "0.20.8"}}
+    file.write_text(json.dumps({"//": about, "resource": {"aws_ecs_task_definition": {"a": body}}}))
+    (tmp_path / "a" / "main.tf").unlink()
+    (finding,) = (
+        each for each in diagnose(replace(snapshot, checkout=read_checkout(tmp_path / "a"))) if each.is_problem
+    )
+    assert finding.remedy.command.startswith(
+        "In the code that cdktf synth makes cdktf.out/stacks/staging/cdk.tf.json from, set valueFrom ="
+    )
+    assert "then cdktf deploy staging (region ap-southeast-2)" in finding.remedy.command
