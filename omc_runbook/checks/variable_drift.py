@@ -215,7 +215,10 @@ def _unsure(locations: VariableLocations, row: VariableDrift) -> Iterator[str]:
     if locations.service and locations.service.extends and _is_for_compose(locations, row):
         yield COMPOSE
     is_vague = bool(locations.unseen & locations.home) or bool(declared and declared.unreadable)
-    is_hidden = bool(row.defined) and locations.may_be_hidden and not locations.shared.intersection(row.defined)
+    is_read = (
+        bool((locations.shared - locations.evaluated) & row.defined.keys()) or row.defined.keys() <= locations.shared
+    )
+    is_hidden = locations.may_be_hidden and not is_read
     is_stranded = is_vague and _is_stranded(locations, row, TERRAFORM)
     if is_hidden or is_stranded or locations.unseen.intersection(_lacking(locations, row)):
         yield TERRAFORM

@@ -395,6 +395,11 @@ def test_files_of_another_form_are_clear_where_they_evaluate_to_what_is_in_force
         snapshot = replace(healthy, checkout=checkout, declared=declared, services=services)
         found = {f.check: f.status for f in diagnose(snapshot) if f.check in ("terraform-lacks", "terraform-ahead")}
         assert found == {"terraform-lacks": status, "terraform-ahead": status}, folder
+        # The worker, which has some of the keys, may be in a template, and is in no other form here.
+        facts = [
+            str(f.evidence) for f in diagnose(replace(snapshot, services=healthy.services)) if f.status == "unknown"
+        ]
+        assert any("SECRET_KEY" in fact for fact in facts) == (status == "unknown" or make is of_template), folder
 
 
 @pytest.mark.parametrize(
