@@ -31,7 +31,7 @@ class DefinitionSource:
     file: str = GUIDE_FILE
     program: str = TERRAFORM
     base: str = _ARN
-    """The secret's ARN, as its references have it."""
+    """The secret's ARN, as its references have it; "" where the files do not show it."""
     is_synthesized: bool = False
     """Whether CDK for Terraform has made the file, from code that has to be corrected instead."""
 
@@ -39,11 +39,11 @@ class DefinitionSource:
         """Correct a reference and register a new revision; `arn` is what the secret's ARN in it has to be."""
         of = f" of {variable}" if variable else ""
         base, where = self.base, ""
-        if arn:
+        if arn and base:
             name = base[2:-1] if base.startswith("${") else base
             base, where = (base, f", where {name} is {arn}") if "${" in base else (arn, "")
-        instead = instead.replace(_ARN, "SECRET_ARN" if self.stack else base)
-        if self.stack:
+        instead = instead.replace(_ARN, "SECRET_ARN" if self.stack or not base else base)
+        if self.stack or not base:
             where = f", where SECRET_ARN is {arn or f'the ARN of {names.secret}'}" if "SECRET_ARN" in instead else ""
         return self._correct(names, f"set valueFrom = {instead}{of}{where}")
 
@@ -87,10 +87,12 @@ def source_of(
     containers = [each for each in locations_of(snapshot).containers if each.name in own]
     keys = {*snapshot.environment.keys, *(snapshot.document.keys if snapshot.document else ())}
     files, bases = {_file_of(each, variable) for each in containers}, {base_of(each, keys) for each in containers}
+    task_definitions = snapshot.checkout.task_definitions
+    is_guide = task_definitions is None or any(each.name == GUIDE_FILE for each in task_definitions.files)
     return DefinitionSource(
-        file=next(iter(files)) if len(files) == 1 else GUIDE_FILE,
+        file=next(iter(files)) if len(files) == 1 else GUIDE_FILE if is_guide else "Terraform's files",
         program=snapshot.checkout.program,
-        base=(bases.pop() if len(bases) == 1 else "") or _ARN,
+        base=(bases.pop() if len(bases) == 1 else "") or (_ARN if files or is_guide else ""),
         is_synthesized=len(files) == 1 and any(is_synthesized(each.node.file) for each in containers),
     )
 

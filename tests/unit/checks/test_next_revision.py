@@ -457,3 +457,14 @@ def test_a_reference_in_a_synthesized_file_is_corrected_in_the_code(tmp_path: Pa
         "In the code that cdktf synth makes cdktf.out/stacks/staging/cdk.tf.json from, set valueFrom ="
     )
     assert "then cdktf deploy staging (region ap-southeast-2)" in finding.remedy.command
+
+
+def test_a_remedy_names_no_file_of_the_guide_that_a_checkout_does_not_have(tmp_path: Path) -> None:
+    for name, text in {**of_template([*KEYS]), "config.py": "import os\n\nKEY = os.environ['SECRET_KEY']\n"}.items():
+        (tmp_path / name).write_text(text)
+    snapshot = replace(snapshots.healthy(), checkout=read_checkout(tmp_path))
+    snapshot = snapshots.with_reference(snapshot, "backend", "SMTP_USER", f"{ARN}:SMTP_USER:AWSPREVIOUS:")
+    (finding,) = (each for each in diagnose(snapshot) if each.check == "previous-pinned" and each.is_problem)
+    assert finding.remedy.command.startswith(
+        'In Terraform\'s files set valueFrom = "SECRET_ARN:SMTP_USER::" of SMTP_USER, where SECRET_ARN is the ARN of'
+    )
