@@ -521,7 +521,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _open_streams() -> None:
-    """Let neither a stream that was closed nor a pipe whose reader goes away change how this command ends.
+    """Let no stream that was closed, whose reader goes away, or that loses errors, change how this command ends.
 
     Nor a character that a stream's encoding lacks, such as an arrow in a locale with ISO-8859-1. In the place of what
     was closed, as by >&- in a shell, Python has None.
@@ -532,8 +532,8 @@ def _open_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
         elif mode == "w":
             streams.escape_unknown(stream)
-            if streams.is_pipe(stream):
-                setattr(sys, name, streams.open_output(stream.fileno(), stream))
+            if streams.has_descriptor(stream):
+                setattr(sys, name, streams.open_output(stream.fileno(), stream, is_for_errors=name == "stderr"))
 
 
 def _run(words: list[str]) -> int:

@@ -73,7 +73,7 @@ def own_errors() -> Iterator[TextIO]:
         yield sys.stderr
         return
     try:
-        with streams.open_output(copy, sys.stderr) as stream:
+        with streams.open_output(copy, sys.stderr, is_for_errors=True) as stream:
             yield stream
     finally:
         os.close(copy)

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import io
-import os
-import stat
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
-class _Pipe(io.FileIO):
-    """A file descriptor that takes what nobody reads any more."""
+class _Output(io.FileIO):
+    """A file descriptor that takes what nobody reads any more.
+
+    What its disk or terminal refuses is an error once; on standard error it is none, since nothing can tell it.
+    """
+
+    def __init__(self, descriptor: int, is_for_errors: bool) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self._lost: type[OSError] = OSError if is_for_errors else BrokenPipeError
 
     def write(self, data: ReadableBuffer, /) -> int:
         """Write bytes; where their reader has gone, they are lost."""
         try:
             return super().write(data)
-        except BrokenPipeError:
+        except self._lost:
             return memoryview(data).nbytes
+        except OSError as error:
+            # Python would write the same again when it ends.
+            self._lost, error.filename = OSError, "standard output"
+            raise
 
 
-def is_pipe(stream: TextIO) -> bool:
-    """Whether a stream writes to somebody who may stop reading: a pipe or a socket."""
+def has_descriptor(stream: TextIO) -> bool:
+    """Whether a stream writes to a file descriptor."""
     try:
-        mode = os.fstat(stream.fileno()).st_mode
+        return stream.fileno() >= 0
     except OSError:
         return False
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def escape_unknown(stream: TextIO) -> None:
@@ -37,10 +45,11 @@ def escape_unknown(stream: TextIO) -> None:
         stream.reconfigure(errors="backslashreplace")
 
 
-def open_output(descriptor: int, like: TextIO) -> TextIO:
+def open_output(descriptor: int, like: TextIO, is_for_errors: bool) -> TextIO:
     """A stream that writes each line to a file descriptor, with another stream's encoding; it does not close that.
 
-    A reader that goes away is no error: what has begun ends as it would have.
+    A reader that goes away is no error: what has begun ends as it would have. Errors that cannot be told are none
+    either.
     """
-    buffer = io.BufferedWriter(_Pipe(descriptor, "w", closefd=False))
+    buffer = io.BufferedWriter(_Output(descriptor, is_for_errors))
     return io.TextIOWrapper(buffer, like.encoding, like.errors, line_buffering=True)

@@ -426,6 +426,24 @@ def test_a_reader_that_goes_away_changes_no_exit_code(
     assert ended.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("name", "words", "code"),
+    [("stdout", "list", 2), ("stdout", "--help", 2), ("stderr", "list", 0), ("stderr", "run no-such-runbook", 3)],
+)
+def test_only_output_that_is_lost_changes_the_exit_code(
+    name: str, words: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on a full disk: 1 would mean findings. What could not be written is told once, and errors nowhere."""
+    with os.fdopen(os.open(os.devnull, os.O_RDONLY), "w") as stream:
+        monkeypatch.setattr(sys, name, stream)
+        with pytest.raises(SystemExit) as ended:
+            cli.main(words.split())
+        getattr(sys, name).close()
+    assert ended.value.code == code
+    expected = f"error: Operating system error: [Errno 9] {os.strerror(9)}: 'standard output'.\n"
+    assert capsys.readouterr().err == (expected if name == "stdout" else "")
+
+
 def test_white_space_is_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As of a scheduler's variable that is not set: no service, no file of a plan and no runbook.toml has that name."""
     result, taken = RunResult(0, (summary.Line("rotate on staging: ok", "ok"),)), dict[str, str]()
