@@ -529,7 +529,10 @@ def _open_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            # Else a child process would have the first file that it opens in its place.
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8"))
         elif mode == "w":
             streams.escape_unknown(stream)
             if streams.has_descriptor(stream):
