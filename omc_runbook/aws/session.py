@@ -395,6 +395,9 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
     except NoRegionError:
         raise UsageError("No region is set: set region in runbook.toml.") from None
     except (ConnectionError, HTTPClientError) as error:
+        # Its text has the whole header.
+        if _INVALID_HEADER in str(error):
+            raise CouldNotLook(_no_credentials(profile, *_LINE_BREAK)) from None
         raise CouldNotLook(_unreachable(error)) from None
     except OSError as error:
         if not error.filename:
@@ -409,6 +412,11 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
         raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}") from None
 
 
+_INVALID_HEADER = "Invalid header value"
+_LINE_BREAK = (
+    "a key's id or the session token has a line break within or at its end",
+    "Remove it where they are set, such as in a file with Windows' line ends",
+)
 _PROCESS_FAILS = ("credential_process fails, or prints something else", "Run that program by hand to see why")
 """Why, and what to do: what the program says may hold a password, and so is not shown."""
 

@@ -100,6 +100,21 @@ def test_what_the_program_for_credentials_says_is_not_shown(
         )
 
 
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"])
+def test_a_line_break_in_a_session_token_does_not_show_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """As of a file with Windows' line ends: Python's HTTP client names the whole header."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        for each in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            monkeypatch.setenv(each, "hunter2\rx" if each == name else "none")
+        with pytest.raises(CouldNotLook) as caught:
+            identify(Clients(REGION), load("staging"))
+    assert str(caught.value) == (
+        "The AWS credentials cannot be read: a key's id or the session token has a line break within or at its end."
+        " Remove it where they are set, such as in a file with Windows' line ends, then run again."
+    )
+
+
 @pytest.mark.parametrize("role", ["", "arn:aws:iam::210987654321:role/runbooks"])
 @pytest.mark.parametrize(
     ("table", "sentence"),
