@@ -38,6 +38,11 @@ def sentence(url: str) -> str:
     return registry.mask(f"Calls go to {url}, neither AWS nor this machine: it sees all that is read and written.")
 
 
+def check_port(url: str) -> None:
+    """Raise ValueError for a number that no port has, which botocore meets only when it signs a call."""
+    _ = urlsplit(url).port
+
+
 def is_unencrypted(url: str) -> bool:
     """Whether whoever is between here and an endpoint can read along."""
     return urlsplit(url).scheme == "http" and not is_on_this_machine(url)

@@ -196,7 +196,9 @@ class Clients:
         with self._lock:
             if key not in self._clients:
                 try:
-                    self._clients[key] = self._session.client(service, region_name=key[1], config=_CONFIG)  # type: ignore[call-overload]
+                    client = self._session.client(service, region_name=key[1], config=_CONFIG)  # type: ignore[call-overload]
+                    endpoint.check_port(client.meta.endpoint_url)
+                    self._clients[key] = client
                 except (AttributeError, TypeError, ValueError) as error:
                     # A new client asks for credentials first: where that fails, it is not the endpoint.
                     self._find_credentials()

@@ -348,10 +348,14 @@ def test_an_unknown_profile_of_a_variable_is_named(
         Clients(REGION, "night")
 
 
-def test_an_endpoint_that_is_no_url_is_used_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [("nonsense", "Invalid endpoint: nonsense"), ("http://127.0.0.1:99999", "Port out of range 0-65535")],
+)
+def test_an_endpoint_that_is_no_url_is_used_wrongly(monkeypatch: pytest.MonkeyPatch, url: str, reason: str) -> None:
     """The variable is named."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "nonsense")
-    with pytest.raises(UsageError, match=r"Invalid endpoint: nonsense: set AWS_ENDPOINT_URL"):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    with pytest.raises(UsageError, match=f"{reason}: set AWS_ENDPOINT_URL"):
         identify(Clients(REGION), load("staging"))
 
 
