@@ -224,7 +224,10 @@ class Clients:
             return attempt("the credentials", "credentials", self._session.get_credentials, self.profile)
         except (AttributeError, TypeError, ValueError):
             # botocore takes what the program prints for an object of JSON, with a time.
-            raise CouldNotLook(_no_credentials(self.profile, *_PROCESS_FAILS)) from None
+            profiles = self._session._session.full_config["profiles"].values()
+            has_program = any("credential_process" in profile for profile in profiles)
+            reason = _PROCESS_FAILS if has_program else _WRONG_VARIABLE
+            raise CouldNotLook(_no_credentials(self.profile, *reason)) from None
 
     @property
     def foreign_endpoints(self) -> tuple[str, ...]:
@@ -414,6 +417,10 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
         raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}") from None
 
 
+_WRONG_VARIABLE = (
+    "a variable that says where they are, such as AWS_CONTAINER_CREDENTIALS_FULL_URI, has no valid value",
+    "Correct it",
+)
 _INVALID_HEADER = "Invalid header value"
 _LINE_BREAK = (
     "a key's id or the session token has a line break within or at its end",

@@ -100,6 +100,23 @@ def test_what_the_program_for_credentials_says_is_not_shown(
         )
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://hunter2.example.test/"),
+        ("AWS_METADATA_SERVICE_TIMEOUT", "hunter2"),
+    ],
+)
+def test_a_wrong_variable_is_no_program_that_fails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, text: str
+) -> None:
+    """Who never configured a credential_process would look for one."""
+    configure(monkeypatch, tmp_path, "")
+    monkeypatch.setenv(name, text)
+    with pytest.raises(CouldNotLook, match="cannot be read: a variable that says where they are, such as AWS_CONTAI"):
+        identify(Clients(REGION), load("staging"))
+
+
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"])
 def test_a_line_break_in_a_session_token_does_not_show_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """As of a file with Windows' line ends: Python's HTTP client names the whole header."""
