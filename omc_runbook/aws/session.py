@@ -24,6 +24,7 @@ from botocore.credentials import (
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConfigParseError,
     ConnectionError,
     CredentialRetrievalError,
     HTTPClientError,
@@ -160,7 +161,8 @@ class Clients:
     https://boto3.amazonaws.com/v1/documentation/api/latest/guide/configuration.html
     With `role_arn` they serve to assume that role, whose credentials botocore renews while a run lasts; a call then
     raises CouldNotLook where the role cannot be assumed. From the first instance on, boto3 and the libraries below it
-    do not log their traffic, whatever the logging configuration. Raises UsageError for a profile that does not exist.
+    do not log their traffic, whatever the logging configuration. Raises UsageError for a profile that does not exist,
+    and for a configuration that cannot be parsed.
     """
 
     def __init__(self, region: str, profile: str = "", role_arn: str = "", external_id: str = "") -> None:
@@ -181,6 +183,8 @@ class Clients:
             self._session = boto3.Session(botocore_session=session, region_name=region)
         except ProfileNotFound as error:
             raise UsageError(_no_profile(error, profile)) from None
+        except ConfigParseError as error:
+            raise UsageError(_no_configuration(error)) from None
         validate_responses(self._session.events)
         refuse_repetition(self._session.events)
         self.calls = Calls(self._session.events)
@@ -318,7 +322,7 @@ def configured_region(profile: str = "") -> str:
     """The region of the caller's AWS configuration, "" where it has none; of no profile where that does not exist."""
     try:
         return boto3.Session(profile_name=profile or None).region_name or ""
-    except ProfileNotFound:
+    except (ProfileNotFound, ConfigParseError):
         return ""
 
 
@@ -326,7 +330,7 @@ def partition_of(region: str) -> str:
     """The partition of a region, such as aws-cn; aws for a region that boto3 does not know."""
     try:
         return boto3.Session().get_partition_for_region(region)
-    except (UnknownRegionError, ProfileNotFound):
+    except (UnknownRegionError, ProfileNotFound, ConfigParseError):
         return "aws"
 
 
@@ -337,6 +341,13 @@ def _no_profile(error: ProfileNotFound, profile: str) -> str:
     variable = next((each for each in _PROFILE_VARIABLES if os.environ.get(each)), _PROFILE_VARIABLES[-1])
     place = "profile in runbook.toml, or OMC_PROFILE" if profile else variable
     return f'Profile "{name}" is not in the AWS configuration{near} Correct {place}.'
+
+
+def _no_configuration(error: ConfigParseError) -> str:
+    """Which file of the AWS configuration cannot be parsed; its line, which may hold a secret, by its number."""
+    line = re.search(r"\bline:?\s+(\d+)", str(error.kwargs.get("error")))
+    where = f" in line {line[1]}" if line else ""
+    return f"The AWS configuration {error.kwargs['path']} is not valid{where}: correct it, then run again."
 
 
 def code_of(error: ClientError) -> str:

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from support.moto_environment import REGION, Wire, between
 
-from omc_runbook.aws.session import Clients, ReadFailure, attempt, require
+from omc_runbook.aws.session import Clients, ReadFailure, attempt, configured_region, partition_of, require
 from omc_runbook.aws.sts import Caller
 from omc_runbook.aws.timed_response import TimedResponse
 from omc_runbook.model.environment import load
@@ -130,6 +130,28 @@ def test_a_line_break_in_a_session_token_does_not_show_it(monkeypatch: pytest.Mo
         "The AWS credentials cannot be read: a key's id or the session token has a line break within or at its end."
         " Remove it where they are set, such as in a file with Windows' line ends, then run again."
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("[profile night\n", " in line 1"),
+        ("[default]\nhunter2\n", " in line 2"),
+        ("[default]\nregion = a\nregion = b\n", " in line 3"),
+        ("[default]\ns3 =\n hunter2\n", ""),
+    ],
+)
+def test_a_configuration_that_cannot_be_parsed_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, where: str
+) -> None:
+    """By its path and the number of a line, whose text may be a secret."""
+    configure(monkeypatch, tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        Clients(REGION)
+    sentence = f"The AWS configuration {tmp_path / 'config'} is not valid{where}: correct it, then run again."
+    assert str(caught.value) == sentence
+    assert configured_region() == ""
+    assert partition_of(REGION) == "aws"
 
 
 @pytest.mark.parametrize("role", ["", "arn:aws:iam::210987654321:role/runbooks"])
