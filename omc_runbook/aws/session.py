@@ -422,12 +422,19 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
         program, *options = str(error.filename).split()
         name = f"{program} …" if options else program
         raise CouldNotLook(_no_credentials(profile, f"{name}: {error.strerror}")) from None
+    except (EOFError, NotImplementedError):
+        raise CouldNotLook(_no_credentials(profile, *_NOBODY_ANSWERS)) from None
     except BotoCoreError as error:
         if isinstance(error, CredentialRetrievalError) and error.kwargs.get("provider") == ProcessProvider.METHOD:
             raise CouldNotLook(_no_credentials(profile, *_PROCESS_FAILS)) from None
         raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}") from None
 
 
+_NOBODY_ANSWERS = (
+    "their profile asks for an MFA code, and nobody can be asked here",
+    "Sign in at a terminal and export the session's credentials, or use a profile without mfa_serial",
+)
+"""Why, and what to do: getpass found no terminal and an ended input, or a kernel without a person."""
 _WRONG_VARIABLE = (
     "a variable that says where they are, such as AWS_CONTAINER_CREDENTIALS_FULL_URI, has no valid value",
     "Correct it",

@@ -9,10 +9,13 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import botocore.endpoint
 import pytest
+from botocore.credentials import AssumeRoleCredentialFetcher
 from botocore.exceptions import ClientError
+from IPython.core.error import StdinNotImplementedError
 from moto import mock_aws
 from support.moto_environment import REGION, Wire, between
 
@@ -130,6 +133,21 @@ def test_a_line_break_in_a_session_token_does_not_show_it(monkeypatch: pytest.Mo
         "The AWS credentials cannot be read: a key's id or the session token has a line break within or at its end."
         " Remove it where they are set, such as in a file with Windows' line ends, then run again."
     )
+
+
+@pytest.mark.parametrize("error", [EOFError, StdinNotImplementedError])
+def test_an_mfa_code_that_nobody_can_type_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: type[Exception]
+) -> None:
+    """Without a terminal, getpass ends with standard input, or as a kernel that has nobody to ask."""
+    # It has taken getpass.getpass for its default already.
+    monkeypatch.setattr(AssumeRoleCredentialFetcher, "_assume_role_kwargs", Mock(side_effect=error))
+    role = "role_arn = arn:aws:iam::210987654321:role/runbooks\nmfa_serial = arn:aws:iam::123456789012:mfa/me\n"
+    keys = "aws_access_key_id = id\naws_secret_access_key = key\n"
+    configure(monkeypatch, tmp_path, f"[profile night]\nsource_profile = base\n{role}[profile base]\n{keys}")
+    monkeypatch.setenv("AWS_PROFILE", "night")
+    with pytest.raises(CouldNotLook, match="cannot be read: their profile asks for an MFA code, and nobody can be"):
+        identify(Clients(REGION), load("staging"))
 
 
 @pytest.mark.parametrize(
