@@ -28,6 +28,8 @@ _READS_FILES = frozenset({"status", "apply"})
 _OFF = {"clean": "", "smudge": "", "process": "", "required": "false"}
 _OWNER = re.compile(r"dubious ownership in repository at '(.+?)'")
 _NO_REPOSITORY = "not a git repository"
+_USAGE = 129
+"""What git ends with when it prints its usage."""
 _LOG = (
     *("log", "--exclude=refs/stash", "--all", "--full-history"),
     *("--no-color", "--no-ext-diff", "--no-textconv"),
@@ -297,6 +299,8 @@ def _obstacle(repository: Path, verb: str, code: int, err: str) -> str:
 
 
 def _unreadable(repository: Path, verb: str, code: int) -> str:
+    if code == _USAGE:
+        return f"git {verb} does not know an option that it is given: install a newer git, then run again."
     # git's other messages may quote a file, so they are left out.
     return f"git {verb} ended with exit code {code} in {repository}: run it by hand to see why."
 

@@ -293,6 +293,17 @@ def test_a_repository_that_git_takes_for_none_is_unknown(folder: str, tmp_path: 
     assert not seen.is_work_tree and "git rev-parse ended with exit code 128" in seen.obstacle
 
 
+def test_a_git_that_is_too_old_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand, without our options, it would answer."""
+    repository, old = make(tmp_path / "app"), tmp_path / "old"
+    old.mkdir()
+    (old / "git").write_text("#!/bin/sh\nexit 129\n")
+    (old / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(old), prepend=os.pathsep)
+    obstacle = read_status(repository).obstacle
+    assert obstacle == "git rev-parse does not know an option that it is given: install a newer git, then run again."
+
+
 def test_a_repository_that_is_broken(tmp_path: Path) -> None:
     """What git cannot read is unknown, and never passes for a clean history."""
     repository = make(tmp_path / "app")
