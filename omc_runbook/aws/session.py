@@ -85,6 +85,9 @@ INVALID = frozenset(
         "MissingAuthenticationToken",
     }
 )
+_SKEWED = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture"})
+_WRONG_TIME = ("Signature expired:", "Signature not yet current:")
+"""How the message of SignatureDoesNotMatch or InvalidSignatureException begins where the clock is to blame."""
 
 _DELETION = "Somebody may have scheduled its deletion meanwhile: run troubleshoot, which can cancel that."
 _NEXT = {
@@ -395,7 +398,7 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
     try:
         return call()
     except ClientError as error:
-        if sentence := _refused_credentials(code_of(error), profile):
+        if sentence := _refused_credentials(code_of(error), message_of(error), profile):
             raise CouldNotLook(sentence) from None
         return _failure(what, permission, error)
     except InvalidResponse as error:
@@ -483,8 +486,10 @@ _EXPLICIT_DENY = re.compile(
 )
 
 
-def _refused_credentials(code: str, profile: str) -> str:
+def _refused_credentials(code: str, message: str, profile: str) -> str:
     """What to do about credentials that AWS refuses with this code; "" for another code."""
+    if code in _SKEWED or message.startswith(_WRONG_TIME):
+        return f"This machine's clock differs from AWS's by minutes ({code}): set it, then run again."
     if code in EXPIRED:
         for_profile = _for_profile(profile)
         return f"The AWS credentials have expired{for_profile} ({code}): sign in again, then run again."

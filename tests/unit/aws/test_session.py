@@ -232,6 +232,27 @@ def test_a_profile_whose_credentials_are_refused_is_named(code: str, sentence: s
 
 
 @pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("SignatureDoesNotMatch", "Signature expired: 20261129T010000Z is now earlier than 20261129T020000Z"),
+        ("InvalidSignatureException", "Signature not yet current: 20261129T030000Z is still later than 2026112"),
+        ("RequestTimeTooSkewed", "The difference between the request time and the current time is too large."),
+        ("RequestInTheFuture", ""),
+    ],
+)
+def test_a_clock_that_is_wrong_is_no_wrong_credentials(code: str, message: str) -> None:
+    """AWS takes a signature for five or fifteen minutes."""
+
+    def refuse() -> None:
+        raise ClientError({"Error": {"Code": code, "Message": message}}, "GetCallerIdentity")
+
+    sentence = f"This machine's clock differs from AWS's by minutes ({code}): set it, then run again."
+    with pytest.raises(CouldNotLook) as caught:
+        attempt("the caller", "sts:GetCallerIdentity", refuse)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
     ("operation", "code", "says"),
     [
         ("s3:GetObject", "AccessDenied", "the permission s3:GetObject is missing"),
