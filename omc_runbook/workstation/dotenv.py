@@ -31,6 +31,7 @@ from omc_runbook.workstation.dotenv_names import (
     find_assignments,
     find_open_quotes,
     first_words_of,
+    is_shown,
     lines_of,
     private_key_lines,
 )
@@ -145,6 +146,11 @@ class _Statement:
     line: int
     raw: str
     is_error: bool
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether its name may be shown."""
+        return is_shown(self.name, self.value, self.raw)
 
     @property
     def inner_lines(self) -> range:
@@ -318,7 +324,7 @@ def _compose_only(
     visible: set[int] = set()
     for each in statements:
         inner |= {*each.inner_lines}
-        visible |= {each.line} if _may_be_shown(each) else set()
+        visible |= {each.line} if each.is_shown else set()
     return {
         at: assignment
         for at, assignment in assignments.items()
@@ -334,7 +340,7 @@ def _bind(
     variables: Mapping[str, str],
 ) -> Iterator[Binding]:
     last = {each.name: each for each in statements if each.name}
-    python = {name: each for name, each in last.items() if _may_be_shown(each)}
+    python = {name: each for name, each in last.items() if each.is_shown}
     lines = {assignment[1]: at for at, assignment in compose_only.items()}
     lines |= {name: each.line for name, each in python.items()}
     compose_values = compose.values if compose else {}
@@ -380,19 +386,12 @@ def _multiline_quotes(
             yield each.line, tuple(assignment[1] for assignment in inner if assignment[2] == "=")
 
 
-def _may_be_shown(statement: _Statement) -> bool:
-    """Whether a statement's name is a variable's name, and not a piece of a value that was split into lines."""
-    if statement.value is None:
-        return ALONE.fullmatch(statement.raw) is not None
-    return re.fullmatch(NAME, statement.name or "") is not None
-
-
 def _duplicates(
     statements: tuple[_Statement, ...], compose_only: Mapping[int, re.Match[str]]
 ) -> Iterator[tuple[str, tuple[int, ...]]]:
     lines: dict[str, set[int]] = {}
     for name, line in [
-        *((each.name, each.line) for each in statements if _may_be_shown(each)),
+        *((each.name, each.line) for each in statements if each.is_shown),
         *((assignment[1], at) for at, assignment in compose_only.items()),
     ]:
         if name and re.fullmatch(NAME, name):

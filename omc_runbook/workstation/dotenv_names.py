@@ -19,6 +19,11 @@ _PRIVATE_KEY = re.compile(r"-----BEGIN [^\n]*-----\n.*?-----END [^\n]*-----", re
 _CLOSING = {"'": re.compile(r"(?:\\.|[^'\\])*'", re.DOTALL), '"': re.compile(r'(?:\\.|[^"\\])*"', re.DOTALL)}
 
 
+def is_shown(name: str | None, value: str | None, raw: str) -> bool:
+    """Whether the name of a statement is a variable's name, and not a piece of a value that was split into lines."""
+    return (ALONE.fullmatch(raw) if value is None else re.fullmatch(NAME, name or "")) is not None
+
+
 def lines_of(text: str) -> Iterator[tuple[int, str]]:
     """Yield the lines that are neither blank nor a comment, each with its number."""
     for number, line in enumerate(text.split("\n"), 1):

@@ -28,7 +28,7 @@ from omc_runbook.textfile.diff import hunks
 from omc_runbook.textfile.file import BOM
 from omc_runbook.workstation import dotenv_edit
 from omc_runbook.workstation.dotenv import COMMENT, LOCKED
-from omc_runbook.workstation.dotenv_names import find_assignments, find_open_quotes
+from omc_runbook.workstation.dotenv_names import find_assignments, find_open_quotes, is_shown
 from omc_runbook.workstation.workstation import Workstation
 
 COLON_LINE = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:=?[ \t]*(?P<rest>.*)$")
@@ -403,8 +403,8 @@ def _mask_statement(part: Statement, public: Collection[str]) -> tuple[str, str]
             return raw, f"# {match[1]}=‹{match[1]}›" if match[2] else f"# {match[1]}="
         # Anything can be in another comment, such as a former value; a ruler has no words.
         return raw, raw if raw.strip() in public or not words_of(raw) else "# ‹a comment›"
-    if part.kind == "assignment":
-        literal = _literals(part.raw).get(part.name or "", "")
+    value = next(parse_stream(io.StringIO(part.raw))).value
+    if part.kind == "assignment" and is_shown(part.name, value, raw):
         quote = dotenv_edit.quote_of(part)
-        return raw, f"{part.name}={quote}‹{part.name}›{quote}" if literal else f"{part.name}={quote}{quote}"
+        return raw, f"{part.name}={quote}‹{part.name}›{quote}" if value else f"{part.name}={quote}{quote}"
     return raw, "‹a line that cannot be read›"

@@ -125,6 +125,7 @@ MENDED: dict[str, Change] = {
     "byte order mark": edit(lambda raw: b"\xef\xbb\xbf" + raw),
     "both": edit(lambda raw: b"\xef\xbb\xbf" + raw.replace(b"\n", b"\r\n")),
     "colon": swap("\nSECRET_KEY=", "\nSECRET_KEY: "),
+    "colon without a blank": swap("\nSECRET_KEY=", "\nSECRET_KEY:"),
     "colon and equals sign": swap("\nSECRET_KEY=", "\nSECRET_KEY:="),
     "colon between blanks": swap("\nSECRET_KEY=", "\nSECRET_KEY : "),
     "colons": edit(colons),
@@ -162,6 +163,14 @@ def test_a_comment_that_is_not_the_templates_is_not_shown(comment: str, platform
     swap("\nSECRET_KEY=", f"\n{comment.format(OTHER)}\nSECRET_KEY: ")(platform)
     shown = [*dotenv_plan.diff_lines(plan_file(platform))]
     assert shown[1:] == [" # ‹a comment›", "-‹a line that cannot be read›", "+SECRET_KEY=‹SECRET_KEY›", " "]
+
+
+@pytest.mark.parametrize("line", [OTHER, f"{OTHER}+{OTHER}==", f"SMTP_HOST:{OTHER}={OTHER}", f"export {OTHER}"])
+def test_a_piece_of_a_value_that_reads_like_a_name_is_not_shown(line: str, platform: Platform) -> None:
+    """A value that was split into lines, or that its colon has made a part of the name."""
+    swap("\nSECRET_KEY=", f"\n{line}\nSECRET_KEY: ")(platform)
+    shown = "\n".join(dotenv_plan.diff_lines(plan_file(platform)))
+    assert OTHER not in shown and "‹a line that cannot be read›" in shown
 
 
 def test_the_undo_of_a_new_file_behind_a_link_removes_the_file(platform: Platform, tmp_path: Path) -> None:
