@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from dotenv.variables import parse_variables
+
 from omc_runbook.changes.values import sources
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATE, GENERATED, KEEP, PROMPT, printable_key
@@ -136,11 +138,16 @@ def values_for(
 def is_set(workstation: Workstation, name: str, text: str) -> bool:
     """Whether a line of a .env has a value: a text, or a reference to a variable that has one or is in the file."""
     file = workstation.dotenv
-    binding = file.find(name) if file else None
+    # The line may have had the name in another case.
+    others = (each for each in (file.bindings if file else ()) if each.name.casefold() == name.casefold())
+    binding = (file.find(name) if file else None) or next(others, None)
     if file is None or binding is None or not binding.has_braces:
         return is_text_of_value(text)
-    others = {each for each, _ in find_references(text)} - {name}
-    return is_text_of_value(text) or is_value(binding.for_python) or not others.isdisjoint(file.assigned_names)
+    names = {each for each, _ in find_references(text)} - {name}
+    # After a colon, python-dotenv has read nothing.
+    default = "".join(each.resolve({}) for each in parse_variables(text))
+    is_mine = is_text_of_value(text) or is_text_of_value(default) or is_value(binding.for_python)
+    return is_mine or not names.isdisjoint(file.assigned_names)
 
 
 def _public_secrets(workstation: Workstation, present: Mapping[str, str], added_names: Collection[str]) -> list[str]:

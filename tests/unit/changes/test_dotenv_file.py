@@ -322,6 +322,14 @@ def test_what_is_begun_in_a_line_that_cannot_be_read_is_left_to_whoever_wrote_it
     assert platform.dotenv.read_bytes() == before
 
 
+@pytest.mark.parametrize("line", ["SECRET_KEY: ${{MY_OWN:-{}}}", "secret_key=${{MY_OWN:-{}}}"])
+def test_a_default_in_a_line_whose_name_is_repaired_is_a_value_that_stays(line: str, platform: Platform) -> None:
+    """Nothing is generated in its place."""
+    swap(f"\nSECRET_KEY={VALUE * 2}\n", f"\n{line.format(OTHER)}\n")(platform)
+    write_file(plan_file(platform))
+    assert values(platform)["SECRET_KEY"] == f"${{MY_OWN:-{OTHER}}}"
+
+
 @pytest.mark.parametrize("text", ['O="never closed\n', 'O="one\nPOSTGRES_DB="two"\n', "O='one\nSMTP_HOST=\n'\n"])
 def test_a_template_with_an_open_quote_is_not_copied(text: str, platform: Platform) -> None:
     """The .env would be as broken, and its repair would last until the next copy."""
