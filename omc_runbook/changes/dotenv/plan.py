@@ -138,12 +138,16 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         names = misread_names(workstation) - _misread_for_colon(workstation) if before is not None else ()
         former, text = text, dotenv_edit.replace_odd_blanks(text, names)
         mends += ("A space replaces the tab or other blank before a comment.",) if before and text != former else ()
-        text = dotenv_edit.comment_out(text, _names_to_comment_out(workstation, text, emptied, added_names))
+        commented_out = _names_to_comment_out(workstation, text, emptied, added_names)
+        text = dotenv_edit.comment_out(text, commented_out)
     except ValueError as error:
         return DotenvPlan(workstation, before, before or b"", obstacle=str(error))
     # What is required and empty in the template has no value from there.
     without_value = {*emptied, *(each.variable for each in missing)}
     changes = tuple(_changes(workstation, text, new_values, emptied, without_value, added_names))
+    if before is not None:
+        why = "is added as a comment: Settings does not accept an empty text for it."
+        mends += tuple(f"{name} {why}" for name in sorted(commented_out & added_names))
     changed_names = [name for name in new_values if name not in added_names]
     notes += tuple(
         DATABASE_NOTE.format(name=name) for name in changed_names if _effect(workstation, name) == "database-too"

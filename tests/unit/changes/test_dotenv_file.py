@@ -330,6 +330,17 @@ def test_a_default_in_a_line_whose_name_is_repaired_is_a_value_that_stays(line: 
     assert values(platform)["SECRET_KEY"] == f"${{MY_OWN:-{OTHER}}}"
 
 
+def test_a_variable_that_comes_in_as_a_comment_is_in_the_plan(platform: Platform) -> None:
+    """Settings takes no empty text for it."""
+    text = platform.config.read_text().replace("env_ignore_empty=True,\n        extra", "extra", 1)
+    platform.config.write_text(text)
+    put(SENTRY_DSN=None)(platform)
+    plan = plan_file(platform)
+    assert plan.sentences == ("SENTRY_DSN is added as a comment: Settings does not accept an empty text for it.",)
+    write_file(plan)
+    assert "\n# SENTRY_DSN=\n" in platform.dotenv.read_text() and plan_file(platform).is_empty
+
+
 @pytest.mark.parametrize("text", ['O="never closed\n', 'O="one\nPOSTGRES_DB="two"\n', "O='one\nSMTP_HOST=\n'\n"])
 def test_a_template_with_an_open_quote_is_not_copied(text: str, platform: Platform) -> None:
     """The .env would be as broken, and its repair would last until the next copy."""
