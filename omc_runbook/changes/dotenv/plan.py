@@ -23,7 +23,7 @@ from omc_runbook.masking.value import reveal
 from omc_runbook.model.catalogue import Effect
 from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.repository.layout import Statement, spelling_of, statements, variables, words_of
-from omc_runbook.repository.template import NAMES, Template, find_conflict
+from omc_runbook.repository.template import NAMES, find_conflict
 from omc_runbook.textfile.diff import hunks
 from omc_runbook.textfile.file import BOM
 from omc_runbook.workstation import dotenv_edit
@@ -114,6 +114,9 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         return DotenvPlan(workstation, before, before or b"", obstacle=obstacle)
     base = template.file.text.replace("\r\n", "\n").replace("\r", "\n")
     text, mends = (base, ()) if before is None else _repair(workstation, before.decode("utf-8"))
+    # python-dotenv takes a quote after a colon for a part of the name.
+    if before is not None and (opened := _open_quote(workstation, workstation.path.name, text)):
+        return DotenvPlan(workstation, before, before, obstacle=opened)
     source, written = read_source_values(workstation, values_from), {*_literals(text)}
     source_names = [name for name, entry in source.values.items() if not entry.value.is_empty]
     required = workstation.required_with({name: entry.value for name, entry in source.values.items()})
@@ -142,12 +145,12 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         text = dotenv_edit.comment_out(text, commented_out)
     except ValueError as error:
         return DotenvPlan(workstation, before, before or b"", obstacle=str(error))
-    # What is required and empty in the template has no value from there.
-    without_value = {*emptied, *(each.variable for each in missing)}
-    changes = tuple(_changes(workstation, text, new_values, emptied, without_value, added_names))
     if before is not None:
         why = "is added as a comment: Settings does not accept an empty text for it."
         mends += tuple(f"{name} {why}" for name in sorted(commented_out & added_names))
+    # What is required and empty in the template has no value from there.
+    without_value = {*emptied, *(each.variable for each in missing)}
+    changes = tuple(_changes(workstation, text, new_values, emptied, without_value, added_names))
     changed_names = [name for name in new_values if name not in added_names]
     notes += tuple(
         DATABASE_NOTE.format(name=name) for name in changed_names if _effect(workstation, name) == "database-too"
@@ -192,7 +195,7 @@ def _obstacle(workstation: Workstation, before: bytes) -> str:
     if template and (conflict := find_conflict(template.file.name, template.file.text)):
         return conflict
     if file is None:
-        return _open_quote(workstation, template) if template else ""
+        return _open_quote(workstation, template.file.name, template.file.text) if template else ""
     if file.encoding_error == LOCKED:
         return f"{workstation.path} is {LOCKED}: unlock the checkout first."
     if file.encoding_error or file.has_nul:
@@ -205,15 +208,15 @@ def _obstacle(workstation: Workstation, before: bytes) -> str:
     return f"A quote in line {opened[0]} is not closed: close it first." if opened else ""
 
 
-def _open_quote(workstation: Workstation, template: Template) -> str:
-    """Why a template cannot be copied: a quote that nothing closes, or a later one, beyond known variables."""
+def _open_quote(workstation: Workstation, name: str, text: str) -> str:
+    """Why a text cannot be written: a quote that nothing closes, or a later one, beyond known variables."""
     line = 1
-    for part in statements(template.file.text):
+    for part in statements(text):
         first, _, others = part.raw.partition("\n")
         inner = {match[1] for match in find_assignments(others, ()).values()}
         is_broken = part.kind != "assignment" or bool(inner & workstation.known_variables)
         if is_broken and find_open_quotes(find_assignments(first, ())):
-            return f"A quote in line {line} of {template.file.name} is not closed: close it there first."
+            return f"A quote in line {line} of {name} is not closed: close it there first."
         line += part.raw.count("\n")
     return ""
 

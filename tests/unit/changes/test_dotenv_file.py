@@ -322,6 +322,13 @@ def test_what_is_begun_in_a_line_that_cannot_be_read_is_left_to_whoever_wrote_it
     assert platform.dotenv.read_bytes() == before
 
 
+@pytest.mark.parametrize("value", ['"x', '"x\nPOSTGRES_DB="two"'])
+def test_a_colon_whose_repair_would_open_a_quote_stays(value: str, platform: Platform) -> None:
+    """Before it, python-dotenv takes the quote for a part of the name, and no other line is lost."""
+    platform.dotenv.write_text(f"MY_OWN:{value}\n{platform.dotenv.read_text()}")
+    assert plan_file(platform).obstacle.startswith("A quote in line 1 ")
+
+
 @pytest.mark.parametrize("line", ["SECRET_KEY: ${{MY_OWN:-{}}}", "secret_key=${{MY_OWN:-{}}}"])
 def test_a_default_in_a_line_whose_name_is_repaired_is_a_value_that_stays(line: str, platform: Platform) -> None:
     """Nothing is generated in its place."""
