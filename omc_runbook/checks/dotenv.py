@@ -40,9 +40,10 @@ def bindings_of(workstation: Workstation) -> tuple[Binding, ...]:
     return workstation.dotenv.bindings if workstation.dotenv else ()
 
 
-def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
-    """By local_setup, or by hand."""
-    variables = {"repository": str(workstation_of(snapshot).checkout.root), "values_from": values_from}
+def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "", allow_code: str = "") -> Remedy:
+    """By local_setup, which loads Settings with `allow_code`, or by hand."""
+    root = str(workstation_of(snapshot).checkout.root)
+    variables = {"repository": root, "values_from": values_from, "allow_code": allow_code}
     needs = "PATH is a file with its value as a line NAME=…, readable only by you." if "PATH" in values_from else ""
     return remedies.with_runbook("local_setup", snapshot.environment, Remedy(by_hand, needs=needs), **variables)
 

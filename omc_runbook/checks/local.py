@@ -197,7 +197,8 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         fact = f"Settings, loaded with this .env: {subject}: {problem.reason}."
         if problem.variable in refused_empty(workstation):
             where = f"Put # before {problem.variable}= in {workstation.path}: Settings accepts no empty string for it."
-            yield Evidence(subject, (f"{fact} It is empty.",), by_setup(snapshot, where))
+            # The plan knows it only from Settings.
+            yield Evidence(subject, (f"{fact} It is empty.",), by_setup(snapshot, where, allow_code="true"))
             continue
         yield Evidence(subject, (fact,), Remedy(where))
 

@@ -467,6 +467,14 @@ def test_what_settings_require_after_all_is_to_be_written(healthy: Callable[[], 
     assert found.remedy.command == f"Write AGENT_KEY= and the value into {platform.dotenv}."
 
 
+def test_what_settings_refuse_empty_is_for_a_setup_that_loads_them(healthy: Callable[[], Platform]) -> None:
+    """Its plan has the repair only where it knows what they accept."""
+    platform = healthy()
+    platform.edit(platform.config, "env_ignore_empty=True,\n        extra", "extra")
+    (found,) = (each for each in diagnosed(platform.root, True) if each.check == "settings-refused")
+    assert (found.subject, found.remedy.parameters["allow_code"]) == ("SENTRY_DSN", "true")
+
+
 def test_env_file_is_named_as_seen_from_where_settings_are(healthy: Callable[[], Platform]) -> None:
     """A checkout may have no folder backend."""
     platform = healthy()
