@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from omc_runbook.checks.check import DOTENV, SETTINGS, SHARED, Evidence, Uncertain
 from omc_runbook.checks.dotenv import bindings_of, by_setup, check, miscased, workstation_of
@@ -185,22 +186,16 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Uncertain("Settings", (f"Settings could not be loaded: {workstation.settings_result.obstacle}",))
     for problem in _unexplained(workstation):
         subject = problem.variable or "Settings"
-        where = (
-            f"Correct {problem.variable} in {workstation.path}." if problem.variable else "Read the application's log."
-        )
-        if problem.variable and problem.reason == REASONS["missing"]:
-            where = f"Write {problem.variable}= and the value into {workstation.path}."
-        if problem.variable and problem.reason == REASONS["extra_forbidden"]:
-            where = (
-                f'Take {problem.variable} out of {workstation.path}, or give Settings extra="ignore" in model_config.'
-            )
         fact = f"Settings, loaded with this .env: {subject}: {problem.reason}."
         if problem.variable in refused_empty(workstation):
             where = f"Put # before {problem.variable}= in {workstation.path}: Settings accepts no empty string for it."
             # The plan knows it only from Settings.
             yield Evidence(subject, (f"{fact} It is empty.",), by_setup(snapshot, where, allow_code="true"))
             continue
-        yield Evidence(subject, (fact,), Remedy(where))
+        yield Evidence(subject, (fact,), _correction(problem, workstation.path))
+    for problem, path in _refused_later(workstation):
+        fact = f"Settings, loaded with {path} after the .env: {problem.variable}: {problem.reason}."
+        yield Evidence(f"{problem.variable} in {path.name}", (fact,), _correction(problem, path))
 
 
 @check(
@@ -256,6 +251,18 @@ def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Evidence(name, (fact,), _renew(workstation, name))
     for reason in workstation.shared_values.failures:
         yield Uncertain("other environments", (reason,))
+
+
+def _correction(problem: StartProblem, path: Path) -> Remedy:
+    """What to do in a file of variables about what Settings rejects of it."""
+    name = problem.variable
+    if not name:
+        return Remedy("Read the application's log.")
+    if problem.reason == REASONS["missing"]:
+        return Remedy(f"Write {name}= and the value into {path}.")
+    if problem.reason == REASONS["extra_forbidden"]:
+        return Remedy(f'Take {name} out of {path}, or give Settings extra="ignore" in model_config.')
+    return Remedy(f"Correct {name} in {path}.")
 
 
 def _unresolved(workstation: Workstation, name: str) -> Evidence:
@@ -381,15 +388,32 @@ def _unexplained(workstation: Workstation) -> Iterator[StartProblem]:
         if workstation.checkout.settings.case_sensitive
         else set()
     )
+    later = workstation.later_result
     for problem in dict.fromkeys(workstation.settings_result.messages):
         # Settings were loaded with the .env alone.
-        is_later = problem.reason == REASONS["missing"] and workstation.is_set_later(problem.variable)
+        is_accepted = problem.reason == REASONS["missing"] or (
+            later and not later.obstacle and problem not in later.messages
+        )
+        is_later = is_accepted and workstation.is_set_later(problem.variable)
         if (
             problem.check in SETTINGS_CHECKS
             and not is_later
             and problem.variable.partition(".")[0].casefold() not in explained
         ):
             yield problem
+
+
+def _refused_later(workstation: Workstation) -> Iterator[tuple[StartProblem, Path]]:
+    """What Settings rejects of files that are read after the .env, each with the last file that sets it."""
+    later = workstation.later_result
+    for problem in dict.fromkeys(later.messages if later else ()):
+        name = problem.variable.partition(".")[0]
+        field = workstation.checkout.settings.find(name)
+        names = {each.casefold() for each in (name, *(field.variables if field else ()))}
+        for file in reversed(workstation.overriding_files):
+            if problem.check in SETTINGS_CHECKS and any(each.name.casefold() in names for each in file.bindings):
+                yield problem, file.path
+                break
 
 
 def is_slip(name: str, other: str) -> bool:

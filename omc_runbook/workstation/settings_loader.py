@@ -34,10 +34,11 @@ _DUMMIES = {"int": 1, "float": 1.0, "bool": False, "EmailStr": "omc@example.com"
 class _Report:
     """The settings classes that the application has instantiated so far, and the pipe to report to.
 
-    `packages` are the folders of packages that were lent to the interpreter, `main` is the name of the main class.
+    `packages` are the folders of packages that were lent to the interpreter, `main` is the name of the main class;
+    of the files `dotenv` a later one overrides those before.
     """
 
-    def __init__(self, pipe: int, main: str, dotenv: str, packages: list[str]) -> None:
+    def __init__(self, pipe: int, main: str, dotenv: list[str], packages: list[str]) -> None:
         self.pipe = pipe
         self.main = main
         self.dotenv = dotenv
@@ -258,11 +259,12 @@ def _texts(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def _inherit(dotenv: str) -> None:
+def _inherit(dotenv: list[str]) -> None:
     from dotenv import dotenv_values
 
-    for name, value in dotenv_values(dotenv).items():
-        os.environ.setdefault(name, value or "")
+    for path in reversed(dotenv):
+        for name, value in dotenv_values(path).items():
+            os.environ.setdefault(name, value or "")
 
 
 def _error(error: dict[str, Any]) -> dict[str, Any]:
@@ -327,10 +329,10 @@ def _location(error: BaseException, trace: TracebackType | None) -> str:
 def main(module: str, name: str, dotenv: str, packages: list[str]) -> None:
     """Report on the original standard output; what the application prints goes to standard error.
 
-    `module` is the one with the class `name` of settings, `dotenv` replaces the file that they read, and `packages` are
-    folders of packages to take those from that the interpreter lacks.
+    `module` is the one with the class `name` of settings, `dotenv` has a line for each file that replaces
+    those that they read, and `packages` are folders of packages to take those from that the interpreter lacks.
     """
-    report = _Report(os.dup(1), name, dotenv, packages)
+    report = _Report(os.dup(1), name, [*filter(None, dotenv.split("\n"))], packages)
     os.dup2(2, 1)
     sys.excepthook = report.fail
     sys.path.insert(0, str(Path.cwd()))

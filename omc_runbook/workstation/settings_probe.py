@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BufferedReader
@@ -107,13 +107,14 @@ def load_settings(
     python: str = "",
     config: str = CONFIG,
     main: str = MAIN_CLASS,
+    later: Iterable[Path] = (),
 ) -> SettingsResult:
     """Load the class `main` of a checkout's file `config`, as the application would, in a process of its own.
 
-    `dotenv` replaces the file that Settings would read; `names` are the .env's variables, which may be shown in
-    messages even if Settings has no such field. The interpreter is `python`, else that of the checkout's .venv, else
-    this one; packages that it lacks are taken from this one's. The process inherits no variables. A failure to load is
-    in the result; nothing is raised.
+    `dotenv` replaces the file that Settings would read, with `later` ones that override it; `names` are the .env's
+    variables, which may be shown in messages even if Settings has no such field. The interpreter is `python`, else that
+    of the checkout's .venv, else this one; packages that it lacks are taken from this one's. The process inherits no
+    variables. A failure to load is in the result; nothing is raised.
     """
     if not (repository / config).is_file():
         return SettingsResult(ok=False, obstacle=f"{repository} has no {config}: name a checkout of the platform.")
@@ -123,7 +124,8 @@ def load_settings(
     packages = dict.fromkeys((paths["purelib"], paths["platlib"])) if python != sys.executable else ()
     module = config.removeprefix(f"{folder}/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     # A secret value must not be an argument; a file's name may.
-    command = [python, "-I", "-B", str(_LOADER), module, main, str(dotenv.absolute()) if dotenv else "", *packages]
+    paths_of_dotenv = "\n".join(str(each.absolute()) for each in (dotenv, *later) if each)
+    command = [python, "-I", "-B", str(_LOADER), module, main, paths_of_dotenv, *packages]
     try:
         with temporary.folder("settings") as home:
             variables = {"PATH": programs.search_path(repository), "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8"}

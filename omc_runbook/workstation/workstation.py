@@ -76,6 +76,8 @@ class Workstation:
     git: GitStatus
     settings_result: SettingsResult | None
     """The result of loading Settings with the .env; None without a .env, or if it was not tried."""
+    later_result: SettingsResult | None = None
+    """The result of loading Settings with the overriding files too; None without any, or if it was not tried."""
     compose_program: tuple[str, ...] = docker.PROGRAMS[0]
     """The words that begin a command of Docker Compose on this machine."""
     compose_config: ComposeConfig | None
@@ -354,6 +356,8 @@ def read_workstation(
         names += [binding.name for binding in dotenv.bindings] if dotenv else []
         what = (checkout.root, env_file, names, python, checkout.settings.path, checkout.settings.name)
         loading = pool.submit(settings_probe.load_settings, *what) if allow_code and checkout.settings.file else None
+        later = [each.path for each in overriding] if loading and env_file else []
+        loading_later = pool.submit(settings_probe.load_settings, *what, later) if later else None
         config = pool.submit(docker.read_config, program, checkout.root) if dotenv and program else None
     result = loading.result() if loading else None
     return Workstation(
@@ -370,6 +374,7 @@ def read_workstation(
         ),
         git=status.result(),
         settings_result=result if dotenv else None,
+        later_result=loading_later.result() if loading_later else None,
         history=history.result(),
         url_parts=result.url_parts if result else (),
         unread_settings=tuple(each.label for each in _unread_settings(checkout)),

@@ -475,6 +475,41 @@ def test_what_settings_refuse_empty_is_for_a_setup_that_loads_them(healthy: Call
     assert (found.subject, found.remedy.parameters["allow_code"]) == ("SENTRY_DSN", "true")
 
 
+LATER = ('env_file="../.env",\n        env', 'env_file=("../.env", "../more.env"),\n        env')
+
+
+@pytest.mark.parametrize("reader", ["Settings", "Compose", "Settings alone"])
+def test_what_settings_refuse_of_a_later_file_is_to_be_corrected_there(
+    reader: str, healthy: Callable[[], Platform]
+) -> None:
+    """The line of the .env is right."""
+    platform, more = healthy(), "more.env"
+    if reader == "Compose":
+        platform.compose.write_text(platform.compose.read_text().replace("- .env\n", f"- .env\n      - {more}\n"))
+    else:
+        platform.edit(platform.config, *LATER)
+    if reader == "Settings alone":
+        platform.compose.unlink()
+    (platform.root / more).write_text("POSTGRES_PORT=abc\n")
+    (found,) = (each for each in diagnosed(platform.root, True) if each.check == "settings-refused")
+    assert (found.status, found.subject) == ("found", "POSTGRES_PORT in more.env")
+    assert found.remedy.command == f"Correct POSTGRES_PORT in {platform.root / more}."
+    (platform.root / more).write_text("POSTGRES_PORT=5432\n")
+    assert "settings-refused" not in causes(diagnosed(platform.root, True))
+
+
+def test_what_a_later_file_puts_right_is_not_refused(healthy: Callable[[], Platform]) -> None:
+    """Only where no container gets the line of the .env."""
+    platform = healthy()
+    platform.edit(platform.config, *LATER)
+    platform.write_dotenv(POSTGRES_PORT="abc")
+    (platform.root / "more.env").write_text("POSTGRES_PORT=5432\n")
+    (found,) = (each for each in diagnosed(platform.root, True) if each.check == "settings-refused")
+    assert found.remedy.command == f"Correct POSTGRES_PORT in {platform.dotenv}."
+    platform.compose.unlink()
+    assert "settings-refused" not in causes(diagnosed(platform.root, True))
+
+
 def test_env_file_is_named_as_seen_from_where_settings_are(healthy: Callable[[], Platform]) -> None:
     """A checkout may have no folder backend."""
     platform = healthy()
