@@ -376,7 +376,7 @@ def _changes(
     without_value: Collection[str],
     added_names: Collection[str],
 ) -> Iterator[KeyChange]:
-    for name in _literals(text):
+    for name in (name for name in _literals(text) if is_shown(name, "", "")):
         is_added = name in added_names
         if name in new_values:
             effect = _effect(workstation, name)
