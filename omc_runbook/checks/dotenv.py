@@ -246,6 +246,8 @@ def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
     severity="warning",
     looks_like=("dotenv-other-value",),
     ruled_out_by="no variable occurs twice in .env",
+        if dotenv_of(snapshot).find(right):
+            remedy = Remedy(f"Keep one of the lines of {binding.name} and {right} in {workstation.path}.")
 )
 def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable is set twice in the .env"""

@@ -475,6 +475,14 @@ def test_what_settings_refuse_empty_is_for_a_setup_that_loads_them(healthy: Call
     assert (found.subject, found.remedy.parameters["allow_code"]) == ("SENTRY_DSN", "true")
 
 
+def test_a_name_in_two_cases_is_for_a_person(healthy: Callable[[], Platform]) -> None:
+    """local_setup does not choose between two values."""
+    platform = healthy()
+    platform.dotenv.write_text(f"{platform.dotenv.read_text()}redis_host=cache\n")
+    (found,) = (each for each in diagnosed(platform.root, False) if each.check == "lowercase")
+    assert found.remedy.runbook == "" and "Keep one of the lines of redis_host" in found.remedy.command
+
+
 LATER = ('env_file="../.env",\n        env', 'env_file=("../.env", "../more.env"),\n        env')
 
 
