@@ -19,6 +19,8 @@ check = Family(
 )
 
 OTHERS = 0o077
+SEPARATE = 3
+"""The most lines with one fault that are findings of their own."""
 SEVERAL = {"crlf": "CRLF, as Windows writes them", "mixed": "partly CRLF and partly LF", "cr": "CR alone"}
 
 
@@ -221,10 +223,16 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
 @check("colon", looks_like=("dotenv-not-read",), ruled_out_by="every line of .env has = after its name")
 def colon(snapshot: Snapshot) -> Iterable[Evidence]:
     """A line has a colon instead of =."""
-    for binding in dotenv_of(snapshot).bindings:
-        if binding.separator == ":":
-            fact = f"Line {binding.line}: Docker Compose reads it, python-dotenv skips it."
-            yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {binding.name}= in line {binding.line}."))
+    file = dotenv_of(snapshot)
+    wrong = [binding for binding in file.bindings if binding.separator == ":"]
+    if len(wrong) > SEPARATE:
+        # Somebody wrote the file like YAML.
+        fact = f"{len(wrong)} lines from line {wrong[0].line} on: Docker Compose reads them, python-dotenv skips them."
+        yield Evidence(file.path.name, (fact,), by_setup(snapshot, "Write = instead of the colon in each of them."))
+        return
+    for binding in wrong:
+        fact = f"Line {binding.line}: Docker Compose reads it, python-dotenv skips it."
+        yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {binding.name}= in line {binding.line}."))
 
 
 @check("lowercase", looks_like=("dotenv-not-read",), ruled_out_by="the names in .env are in upper case")
@@ -238,6 +246,8 @@ def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
         fact = f"Line {binding.line} has {binding.name}: {taken}, Docker Compose and a shell do not read it as {right}."
         mild: Severity | None = "info" if is_read and checkout.compose is None else None
         remedy = by_setup(snapshot, f"Write {right}= in line {binding.line}.")
+        if dotenv_of(snapshot).find(right):
+            remedy = Remedy(f"Keep one of the lines of {binding.name} and {right} in {workstation.path}.")
         yield Evidence(binding.name, (fact,), remedy, severity=mild)
 
 
@@ -246,8 +256,6 @@ def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
     severity="warning",
     looks_like=("dotenv-other-value",),
     ruled_out_by="no variable occurs twice in .env",
-        if dotenv_of(snapshot).find(right):
-            remedy = Remedy(f"Keep one of the lines of {binding.name} and {right} in {workstation.path}.")
 )
 def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable is set twice in the .env"""

@@ -475,6 +475,12 @@ def test_what_settings_refuse_empty_is_for_a_setup_that_loads_them(healthy: Call
     assert (found.subject, found.remedy.parameters["allow_code"]) == ("SENTRY_DSN", "true")
 
 
+def test_a_file_that_is_written_like_yaml_is_one_finding(seen: dict[str, Future[Seen]]) -> None:
+    """All of its lines have the same remedy."""
+    (found,) = (each for each in seen["colon: in every line"].result() if each.status == "found")
+    assert (found.check, found.subject, found.remedy.runbook) == ("colon", ".env", "local_setup")
+
+
 def test_a_name_in_two_cases_is_for_a_person(healthy: Callable[[], Platform]) -> None:
     """local_setup does not choose between two values."""
     platform = healthy()
