@@ -61,9 +61,12 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     workstation = workstation_of(snapshot)
     template, paths = workstation.checkout.template, workstation.dotenv_paths
     own = next((each for each in paths if workstation.checkout.loaded_files and each.is_file()), None)
-    if workstation.dotenv is None and own and not workstation.dangling_target:
-        exists = f"{own} does: the application's code loads it, Compose does not."
-        link = Remedy(command("ln", "-s", own, workstation.path))
+    instead = own or workstation.read_instead
+    if workstation.dotenv is None and instead and not workstation.dangling_target:
+        exists = f"{instead} does, which Settings or Docker Compose reads: with a link both read it, and it is checked."
+        if own:
+            exists = f"{own} does: the application's code loads it, Compose does not."
+        link = Remedy(command("ln", "-s", instead, workstation.path))
         yield Evidence(workstation.path.name, (f"{workstation.path} does not exist.", exists), link)
         return
     if workstation.dotenv is None:

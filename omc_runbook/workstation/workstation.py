@@ -71,6 +71,8 @@ class Workstation:
     """Where the .env links to, if there is nothing."""
     stray_files: tuple[Path, ...]
     """Files called .env outside the checkout's top folder; without a .env, those beside it that were meant to be it."""
+    read_instead: Path | None = None
+    """Without a .env, the file beside it that has its variables, and that Settings or Compose read."""
     missing_env_files: tuple[Path, ...]
     """Files called .env in other folders that Compose requires and that do not exist."""
     git: GitStatus
@@ -368,6 +370,7 @@ def read_workstation(
         private_keys=read_dotenv(checkout.root / PRIVATE_KEYS, os.environ, public),
         dangling_target=path.resolve() if dotenv is None and path.is_symlink() else None,
         stray_files=stray_files,
+        read_instead=None if path.exists() else next(_misnamed_files(checkout, True), None),
         missing_env_files=tuple(dict.fromkeys(_missing_env_files(checkout))),
         published_files=tuple(
             each for each in (*stray_files, *_link_target(dotenv)) if _is_published(checkout.root, each)
@@ -440,13 +443,13 @@ def _stray_files(checkout: Checkout, path: Path) -> Iterator[Path]:
             yield other
 
 
-def _misnamed_files(checkout: Checkout) -> Iterator[Path]:
-    """Files at the top that set a required variable, and have a name that neither Settings nor Compose read."""
+def _misnamed_files(checkout: Checkout, is_read: bool = False) -> Iterator[Path]:
+    """Files at the top that set a required variable, and have a name that Settings or Compose read, or neither."""
     service = checkout.compose.application() if checkout.compose else None
     read = (*(checkout.settings.env_files or ()), *(service.env_files if service else ()))
     read_names = {*map(os.path.basename, read), *(each.name for each in checkout.loaded_files)}
     required = {name for field in checkout.settings.fields if field.required for name in field.variables}
-    for path in (checkout.root / name for name in MISNAMED if name not in read_names):
+    for path in (checkout.root / name for name in MISNAMED if (name in read_names) is is_read):
         # In UTF-16, as an editor on Windows may save it, every other byte is a NUL.
         assignments = find_assignments(read_text(path).replace("\0", ""), ()) if path.is_file() else {}
         if any(each[1] in required for each in assignments.values()):

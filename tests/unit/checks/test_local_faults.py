@@ -489,6 +489,22 @@ def test_a_name_in_two_cases_is_for_a_person(healthy: Callable[[], Platform]) ->
     assert found.remedy.runbook == "" and "Keep one of the lines of redis_host" in found.remedy.command
 
 
+@pytest.mark.parametrize("reader", ["Settings", "Compose"])
+def test_a_file_that_is_read_in_place_of_the_dotenv_becomes_it(reader: str, healthy: Callable[[], Platform]) -> None:
+    """No second file with other values is made, and what it has is judged."""
+    platform = healthy()
+    (platform.root / ".gitignore").write_text(".env\n.env.local\n")
+    other = platform.dotenv.rename(platform.root / ".env.local")
+    if reader == "Compose":
+        platform.compose.write_text(platform.compose.read_text().replace("- .env\n", "- .env.local\n"))
+    else:
+        platform.edit(platform.config, LATER[0], LATER[1].replace("more.env", other.name))
+    (found,) = (each for each in diagnosed(platform.root, True) if each.check == "dotenv-missing")
+    assert found.remedy.command == f"ln -s {other} {platform.dotenv}"
+    subprocess.run(found.remedy.command, shell=True, check=True)
+    assert causes(diagnosed(platform.root, True)) == []
+
+
 LATER = ('env_file="../.env",\n        env', 'env_file=("../.env", "../more.env"),\n        env')
 
 
