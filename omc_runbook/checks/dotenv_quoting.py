@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator
 
@@ -9,9 +10,12 @@ from omc_runbook.checks.check import COMPOSE, COMPOSE_CONFIG, DOTENV, Evidence, 
 from omc_runbook.checks.dotenv import bindings_of, by_setup, check, dotenv_of, workstation_of
 from omc_runbook.masking.public_values import COMMON
 from omc_runbook.model.findings import Remedy
+from omc_runbook.repository.compose import ComposeService
+from omc_runbook.repository.compose_tree import RawPath
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding
+from omc_runbook.workstation.workstation import DOTENV as DOTENV_NAME
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
 DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
@@ -97,6 +101,16 @@ def odd_quotes(snapshot: Snapshot) -> Iterable[Evidence]:
 def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose and python-dotenv parse this line to different values."""
     workstation, file = workstation_of(snapshot), dotenv_of(snapshot)
+    config, service = workstation.compose_config, _raw_service(workstation)
+    if service and config and not config.error:
+        for binding in file.bindings:
+            if binding.quote or binding.has_braces or binding.has_hash or binding.is_comment:
+                fact = (
+                    f"Line {binding.line}: format: raw keeps its quotes, ${{…}} and comment for service {service.name}."
+                )
+                way = f"Write the value of line {binding.line} without them, or take format: raw out of env_file."
+                yield Evidence(binding.name, (fact,), Remedy(way))
+        return
     excluded = {
         *misread_names(workstation),
         *(each.name for each in comment_values(workstation)),
@@ -143,9 +157,20 @@ def in_odd_quotes(workstation: Workstation) -> Iterator[Binding]:
             yield binding
 
 
+def _raw_service(workstation: Workstation) -> ComposeService | None:
+    """The application's service where Compose gives it each line of the .env as it stands; None else."""
+    compose = workstation.checkout.compose
+    service = compose.application() if compose else None
+    raw = (
+        posixpath.normpath(str(each)) for each in (service.env_files if service else ()) if isinstance(each, RawPath)
+    )
+    return service if DOTENV_NAME in raw else None
+
+
 def _cut_by_dollar(workstation: Workstation) -> Iterator[Binding]:
     """The lines with a $ whose value readers disagree on or lose."""
-    file = workstation.dotenv
+    # Quotes around a $ would become a part of the value.
+    file = None if _raw_service(workstation) else workstation.dotenv
     for binding in file.bindings if file else ():
         python, compose = binding.for_python, binding.for_compose
         if not file or file.compose_kind is None or not binding.has_dollar:

@@ -29,6 +29,14 @@ class OptionalPath(str):
     """The path of an env_file with required: false."""
 
 
+class RawPath(str):
+    """The path of an env_file with format: raw, of which Compose takes each line as it stands."""
+
+
+class _OptionalRawPath(OptionalPath, RawPath):
+    """The path of an env_file with both."""
+
+
 class _Reset:
     """The tag !reset."""
 
@@ -144,7 +152,12 @@ def _path(entry: Any) -> Any:
     if not isinstance(entry, Mapping):
         return entry
     path = entry.get("path")
-    return OptionalPath(path) if isinstance(path, str) and str(entry.get("required")).lower() == "false" else path
+    if not isinstance(path, str):
+        return path
+    is_optional = str(entry.get("required")).lower() == "false"
+    if entry.get("format") == "raw":
+        return _OptionalRawPath(path) if is_optional else RawPath(path)
+    return OptionalPath(path) if is_optional else path
 
 
 def _context(value: Any) -> dict[str, Any]:
@@ -258,7 +271,7 @@ def _rebase_path(path: str, folder: str) -> str:
     if path.startswith(("/", "~", "$")) or "://" in path:
         return path
     rebased = posixpath.normpath(posixpath.join(folder, path))
-    return OptionalPath(rebased) if isinstance(path, OptionalPath) else rebased
+    return type(path)(rebased)
 
 
 def merge(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import local_setup
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation import docker
+from omc_runbook.workstation import docker, dotenv
 
 pytestmark = pytest.mark.long
 
@@ -503,6 +503,26 @@ def test_a_file_that_is_read_in_place_of_the_dotenv_becomes_it(reader: str, heal
     assert found.remedy.command == f"ln -s {other} {platform.dotenv}"
     subprocess.run(found.remedy.command, shell=True, check=True)
     assert causes(diagnosed(platform.root, True)) == []
+
+
+@pytest.mark.parametrize("more", ["", "        required: false\n"])
+def test_quotes_stay_in_a_value_that_compose_takes_raw(
+    more: str, healthy: Callable[[], Platform], patch: pytest.MonkeyPatch
+) -> None:
+    """As Docker Compose 2.30 and later do."""
+    platform = healthy()
+    platform.write_dotenv(OPENAI_API_KEY=f"'sk-{HEX(16)}'", FIRST_SUPERUSER_PASSWORD=f"{HEX(12)}$x")
+    text = platform.compose.read_text()
+    platform.compose.write_text(text.replace("- .env\n", f"- path: ./.env\n        format: raw\n{more}"))
+    with patch.context() as recent:
+        recent.setattr(docker, "find_compose", lambda checkout: ("docker", "compose"))
+        recent.setattr(docker, "read_config", lambda *each: docker.ComposeConfig({}))
+        recent.setattr(dotenv, "read_env_file", lambda *each: docker.EnvFile())
+        seen = diagnosed(platform.root, False)
+    assert "dollar" not in causes(seen)
+    found = {each.subject: each for each in seen if each.check == "readers-differ"}
+    assert found["OPENAI_API_KEY"].status == "found" and "SECRET_KEY" not in found
+    assert "without them, or take format: raw out" in found["OPENAI_API_KEY"].remedy.command
 
 
 LATER = ('env_file="../.env",\n        env', 'env_file=("../.env", "../more.env"),\n        env')
