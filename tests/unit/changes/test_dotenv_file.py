@@ -165,10 +165,10 @@ def test_a_comment_that_is_not_the_templates_is_not_shown(comment: str, platform
     assert shown[1:] == [" # ‹a comment›", "-‹a line that cannot be read›", "+SECRET_KEY=‹SECRET_KEY›", " "]
 
 
-@pytest.mark.parametrize("line", [OTHER, f"{OTHER}+{OTHER}==", f"SMTP_HOST:{OTHER}={OTHER}", f"export {OTHER}"])
+@pytest.mark.parametrize("line", ["{0}", "{0}+{0}==", "SMTP_HOST:{0}={0}", "export {0}"])
 def test_a_piece_of_a_value_that_reads_like_a_name_is_not_shown(line: str, platform: Platform) -> None:
     """A value that was split into lines, or that its colon has made a part of the name."""
-    swap("\nSECRET_KEY=", f"\n{line}\nSECRET_KEY: ")(platform)
+    swap("\nSECRET_KEY=", f"\n{line.format(OTHER)}\nSECRET_KEY: ")(platform)
     plan = plan_file(platform)
     shown = "\n".join((*dotenv_plan.diff_lines(plan), repr(plan.changes)))
     assert OTHER not in shown and "‹a line that cannot be read›" in shown
