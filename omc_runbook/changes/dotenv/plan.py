@@ -376,7 +376,10 @@ def _changes(
     without_value: Collection[str],
     added_names: Collection[str],
 ) -> Iterator[KeyChange]:
-    for name in (name for name in _literals(text) if is_shown(name, "", "")):
+    bindings = [
+        each for each in parse_stream(io.StringIO(text)) if is_shown(each.key, each.value, each.original.string)
+    ]
+    for name in dict.fromkeys(each.key for each in bindings if each.key):
         is_added = name in added_names
         if name in new_values:
             effect = _effect(workstation, name)

@@ -165,7 +165,7 @@ def test_a_comment_that_is_not_the_templates_is_not_shown(comment: str, platform
     assert shown[1:] == [" # ‹a comment›", "-‹a line that cannot be read›", "+SECRET_KEY=‹SECRET_KEY›", " "]
 
 
-@pytest.mark.parametrize("line", ["{0}", "{0}+{0}==", "SMTP_HOST:{0}={0}", "export {0}"])
+@pytest.mark.parametrize("line", ["a{0}", "1{0}", "{0}+{0}==", "SMTP_HOST:{0}={0}", "export a{0}"])
 def test_a_piece_of_a_value_that_reads_like_a_name_is_not_shown(line: str, platform: Platform) -> None:
     """A value that was split into lines, or that its colon has made a part of the name."""
     swap("\nSECRET_KEY=", f"\n{line.format(OTHER)}\nSECRET_KEY: ")(platform)
