@@ -1,0 +1,91 @@
+"""A copy of a task definition differs in its edits alone."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+from unittest.mock import Mock
+
+import boto3
+import pytest
+
+from omc_runbook.aws import definitions
+from omc_runbook.aws.definitions import ReferenceEdit
+
+SECRET = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-staging-app-secrets-AbC123"
+WORKER = "arn:aws:ecs:ap-southeast-2:123456789012:task-definition/worker"
+OPTION = "logConfiguration splunk-token"
+
+
+def entry(name: str, key: str) -> dict[str, str]:
+    """An entry of `secrets` that refers to a key."""
+    return {"name": name, "valueFrom": f"{SECRET}:{key}::"}
+
+
+def container(name: str, *secrets: dict[str, str], token: str = "") -> dict[str, Any]:
+    """A container with these secrets; with a token for its log driver."""
+    log = {"logDriver": "splunk", "secretOptions": [entry("splunk-token", token)]}
+    return {"name": name, "secrets": list(secrets)} | ({"logConfiguration": log} if token else {})
+
+
+def client_with(*containers: dict[str, Any], **members: Any) -> Mock:
+    """A client of which each revision of the worker has these containers and members, and two tags."""
+    model = boto3.client("ecs", region_name="ap-southeast-2").meta.service_model
+    raw = {"family": "worker", "revision": 1, "taskDefinitionArn": f"{WORKER}:1", "status": "ACTIVE", **members}
+    tags = [{"key": "team", "value": "coins"}, {"key": "aws:cloudformation:stack-name", "value": "platform"}]
+    client = Mock(**{"meta.service_model": model})
+    client.describe_task_definition.side_effect = lambda **_: {
+        "taskDefinition": {**raw, "containerDefinitions": deepcopy(list(containers))},
+        "tags": tags,
+    }
+    client.register_task_definition.side_effect = lambda **request: {
+        "taskDefinition": {**raw, **request},
+        "ResponseMetadata": {"RetryAttempts": 1},
+    }
+    return client
+
+
+def replaced(container: str, variable: str) -> ReferenceEdit:
+    """An edit from the key OLD to the key NEW."""
+    return ReferenceEdit(container, variable, f"{SECRET}:OLD::", f"{SECRET}:NEW::")
+
+
+BEFORE = (container("worker", entry("A", "OLD"), entry("B", "OLD"), token="OLD"), container("proxy", entry("A", "OLD")))
+
+
+@pytest.mark.parametrize(
+    ("edit", "after"),
+    [
+        (
+            replaced("worker", "A"),
+            (container("worker", entry("A", "NEW"), entry("B", "OLD"), token="OLD"), BEFORE[1]),
+        ),
+        (
+            replaced("worker", OPTION),
+            (container("worker", entry("A", "OLD"), entry("B", "OLD"), token="NEW"), BEFORE[1]),
+        ),
+        (
+            ReferenceEdit("proxy", "C", "", f"{SECRET}:NEW::"),
+            (BEFORE[0], container("proxy", entry("A", "OLD"), entry("C", "NEW"))),
+        ),
+    ],
+    ids=["a variable", "an option of a log driver", "a new variable"],
+)
+def test_a_copy_has_the_edit_and_all_else(edit: ReferenceEdit, after: tuple[dict[str, Any], ...]) -> None:
+    """In the container that it names; a tag of AWS's own cannot be set, and what ECS adds is no part of a request."""
+    client = client_with(*BEFORE, cpu="256", registeredBy="somebody")
+    registered, attempts = definitions.register_edited(client, f"{WORKER}:1", [edit])
+    sent = client.register_task_definition.call_args.kwargs
+    tags = [{"key": "team", "value": "coins"}]
+    assert sent == {"family": "worker", "containerDefinitions": list(after), "cpu": "256", "tags": tags}
+    assert (registered.label, attempts) == ("worker:1", 2)
+    assert not definitions.is_edited(client, f"{WORKER}:2", f"{WORKER}:1", [edit])
+    assert definitions.is_edited(client, f"{WORKER}:2", f"{WORKER}:1", [])
+
+
+def test_a_container_without_secrets_gets_its_first() -> None:
+    """And another, whose name the edit does not have, gets no list."""
+    client = client_with({"name": "worker"}, {"name": "proxy"})
+    definitions.register_edited(client, f"{WORKER}:1", [ReferenceEdit("worker", "A", "", f"{SECRET}:NEW::")])
+    sent = client.register_task_definition.call_args.kwargs["containerDefinitions"]
+    assert sent == [container("worker", entry("A", "NEW")), {"name": "proxy"}]
