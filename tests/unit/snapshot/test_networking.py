@@ -41,8 +41,9 @@ class Site:
 
 @pytest.fixture(scope="module")
 def sites() -> Iterator[tuple[Site, Site]]:
-    """Two of them in moto, which no test here changes."""
+    """Two of them in moto, which no test here changes, beside a third, of which nobody asks."""
     with mock_aws():
+        make("10.3.0.0/16")
         yield make("10.1.0.0/16"), make("10.2.0.0/16")
 
 
@@ -103,10 +104,13 @@ def test_two_networks_are_read_in_the_calls_of_one(sites: tuple[Site, Site]) -> 
     assert set(network.nat_gateways or ()) == {site.nat for site in sites}
     assert {endpoint.id for endpoint in network.endpoints or ()} == {site.endpoint for site in sites}
     assert {site.group for site in sites} < set(network.groups or ())
+    assert {group.vpc for group in (network.groups or {}).values()} == {site.vpc for site in sites}
+    assert {acl.subnets for acl in network.acls or ()} == {(site.subnet,) for site in sites}
     assert sorted((network.internet_gateways or {}).values()) == sorted(site.vpc for site in sites)
     assert sorted(network.prefix_lists.values()) == [("10.1.0.0/16",), ("10.2.0.0/16",)]
     targets = {route.target for table in network.route_tables or () for route in table.routes}
     assert targets == {"local", *(site.nat for site in sites)}
+    assert {table.vpc for table in network.route_tables or ()} == {site.vpc for site in sites}
     assert {wire.made(call) for call in ONCE} == {1}
     assert max(wire.calls.values()) == 1
 
