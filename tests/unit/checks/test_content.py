@@ -258,7 +258,9 @@ def test_a_key_beside_the_one_that_tasks_read_is_its_twin() -> None:
     assert found.remedy.parameters["remove"] == "openai_api_key"
 
 
-@pytest.mark.parametrize("name", ["_comment", "$schema", "//", "# read me", "NOTES", "description"])
+@pytest.mark.parametrize(
+    "name", ["_comment", "$schema", "//", "# read me", "COMMENT", "comments", "Note", "NOTES", "readme", "description"]
+)
 def test_a_note_in_the_secret_is_a_remark(name: str) -> None:
     """Nobody means a task to have it."""
     [found] = run_check(CHECKS["key-unreferenced"], with_keys(healthy(), **{name: "Ask Kim first."}))

@@ -49,6 +49,14 @@ def test_what_people_name_is_taken(text: str) -> None:
     assert not looks_secret(text)
 
 
+@pytest.mark.parametrize(
+    "prefix", ["sk-", "ghp_", "gho_", "xoxa-", "xoxb-", "xoxp-", "AKIA", "ASIA", "eyJ", "-----BEGIN"]
+)
+def test_a_known_prefix_tells_a_secret(prefix: str) -> None:
+    """However short and plain the rest is; within a text it is no prefix."""
+    assert looks_secret(f"{prefix}example") and not looks_secret(f"of-{prefix}example")
+
+
 @pytest.mark.parametrize("maker", MAKERS)
 def test_what_generators_make_is_refused(maker: str) -> None:
     """Values as the guide has them made, or as providers give them out, are told from names every time."""
