@@ -203,6 +203,9 @@ def test_only_a_denial_of_deletion_is_a_guard() -> None:
     statement["Effect"] = "Allow"
     assert status("no-deletion-guard", replace(in_production(healthy()), resource_policy=other)) == {"found"}
     assert status("no-deletion-guard", replace(in_production(healthy()), resource_policy=GUARD)) == {"clear"}
+    for key in ("aws:PrincipalTag/team", "aws:userid", "aws:username", "aws:MultiFactorAuthPresent"):
+        statement |= {"Effect": "Deny", "Condition": {"StringNotEquals": {key: "admin"}}}
+        assert status("no-deletion-guard", replace(in_production(healthy()), resource_policy=other)) == {"clear"}
 
 
 def test_a_rotation_function_that_fails_is_broken() -> None:

@@ -8,18 +8,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from support.faults.audit_secret import audited
-from support.snapshots import NOW, healthy
+from support.faults.audit_secret import FUNCTION, KMS_ARN, audited, encrypted, rotating
+from support.snapshots import NOW, healthy, with_secret
 
-from omc_runbook.aws.secretsmanager import Replica
+from omc_runbook.aws.kms import KmsKey
+from omc_runbook.aws.secretsmanager import Replica, Version
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.diagnosis.root_causes import AUDITED_CHECKS
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import audit
 from omc_runbook.report.audit import QUESTIONS, UNFOLDED, FoldedTable, Light, Lights
+from omc_runbook.report.audit_lifecycle import lifecycle
 from omc_runbook.report.display.table import Table
-from omc_runbook.snapshot.audit.state import Audit
+from omc_runbook.snapshot.audit.state import Audit, KeyRotation, Lifecycle
 from omc_runbook.snapshot.state import Snapshot
 
 SNAPSHOT = replace(healthy(), audit=Audit(days=30))
@@ -188,3 +190,89 @@ def test_hostile_names_stay_text() -> None:
     """A subject with HTML in it is shown as it is."""
     light = Light(question="Who did", environment="staging", level="error", sentence="<img src=x onerror=alert(1)>")
     assert "<img" not in Lights([light], ["<b>"]).to_html() and "<b>" not in Lights([light], ["<b>"]).to_html()
+
+
+def renewed(**rotation: Any) -> Snapshot:
+    """A secret under a customer key that rotates so."""
+    found = encrypted(healthy())
+    return replace(found, audit=replace(found.audit, lifecycle=Lifecycle(key_rotation=KeyRotation(**rotation))))
+
+
+def labelled(count: int) -> Snapshot:
+    """A secret whose version has so many labels."""
+    version = Version("1" * 32, NOW - timedelta(days=2), tuple(f"label-{number}" for number in range(count)))
+    return replace(audited(), versions=(version,))
+
+
+def kept_in(*statuses: str) -> Snapshot:
+    """A secret with a replica of each status."""
+    replicas = tuple(Replica("eu-west-1", status, "") for status in statuses)
+    return with_secret(audited(), replicas=replicas)
+
+
+WINDOW = "the runbooks use a recovery window of 30 days"
+KEPT = with_secret(encrypted(healthy()), kms_key_id=KMS_ARN)
+ROTATED = with_secret(audited(), rotates=True)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "row"),
+    [
+        (audited(), f"deletion | in order | not scheduled; {WINDOW}"),
+        (
+            with_secret(audited(), deleted=NOW),
+            f"deletion | look at this | scheduled for 2026-03-01 12:00 UTC; {WINDOW}",
+        ),
+        (audited(), "deletion guard | in order | a policy denies DeleteSecret"),
+        (replace(audited(), resource_policy=None), "deletion guard | — | no policy denies DeleteSecret"),
+        (replace(audited(), gaps={"resource_policy": (GAP,)}), "deletion guard | not read | "),
+        (audited(), "replication | — | no replica"),
+        (kept_in("InSync"), "replication | in order | eu-west-1 InSync"),
+        (
+            kept_in("InSync", "Failed"),
+            "replication | look at this | eu-west-1 InSync, eu-west-1 Failed (verify explains it: replica-stale)",
+        ),
+        (
+            with_secret(KEPT, kms_key_id=""),
+            "KMS key | in order | the AWS managed key, which AWS renews every year",
+        ),
+        (
+            replace(KEPT, kms_key=KmsKey(arn=KMS_ARN, state="Enabled", manager="AWS", deletion=None)),
+            "KMS key | in order | the AWS managed key, which AWS renews every year",
+        ),
+        (KEPT, f"KMS key | look at this | {KMS_ARN} does not rotate"),
+        (
+            with_secret(renewed(is_enabled=True, days=90), kms_key_id=KMS_ARN),
+            f"KMS key | in order | {KMS_ARN} rotates every 90 days",
+        ),
+        (
+            with_secret(renewed(is_enabled=True), kms_key_id=KMS_ARN),
+            f"KMS key | in order | {KMS_ARN} rotates automatically",
+        ),
+        (replace(KEPT, audit=audited().audit), f"KMS key | not read | {KMS_ARN}"),
+        (replace(KEPT, kms_key=None), "KMS key | not read | "),
+        (audited(), "automatic rotation | — | off: by runbook or by hand"),
+        (with_secret(ROTATED, owning_service="rds"), "automatic rotation | in order | by rds"),
+        (with_secret(ROTATED, partner="Redis"), "automatic rotation | in order | by Redis"),
+        (ROTATED, "automatic rotation | in order | by AWS"),
+        (with_secret(ROTATED, rotation_function=FUNCTION), f"automatic rotation | not read | {FUNCTION}"),
+        (rotating(healthy()), f"automatic rotation | in order | {FUNCTION}: Active"),
+        (rotating(healthy(), state=""), f"automatic rotation | in order | {FUNCTION}: exists"),
+        (rotating(healthy(), state="Failed"), f"automatic rotation | look at this | {FUNCTION}: Failed"),
+        (rotating(healthy(), last_update="Failed"), f"automatic rotation | look at this | {FUNCTION}: Active"),
+        (
+            rotating(healthy(), exists=False),
+            f"automatic rotation | look at this | {FUNCTION}: there is no such function",
+        ),
+        (audited(), "tags | in order | CostCenter, Owner"),
+        (with_secret(audited(), tags={"Owner": "core"}), "tags | look at this | lacks CostCenter"),
+        (with_secret(replace(audited(), audit=Audit()), tags={}), "tags | in order | none"),
+        (replace(audited(), gaps={"unused": (GAP,)}), "tags | not read | "),
+        (labelled(15), "number of labels of a version | in order | 15 of 20 labels"),
+        (labelled(16), "number of labels of a version | look at this | 16 of 20 labels"),
+    ],
+)
+def test_what_is_said_of_a_secrets_lifecycle(snapshot: Snapshot, row: str) -> None:
+    """One line for each thing that protects, renews or limits the secret; what was not read is no good news."""
+    rows = [" | ".join(cells[:3]) for cells in lifecycle(snapshot).rows]
+    assert [each for each in rows if each.startswith(f"{row.partition(' | ')[0]} |")] == [row]
