@@ -79,7 +79,7 @@ def passes(
     entries: Sequence[AclEntry], egress: bool, others: Sequence[IPv4Network], first: int, last: int
 ) -> bool | None:
     """Whether a network ACL allows TCP on the ports `first` to `last`, out to (`egress`) or in from other networks."""
-    matching_entries = [entry for entry in entries if entry.egress == egress and entry.protocol in _TCP]
+    matching_entries = [entry for entry in entries if entry.egress == egress]
     edges = {port for entry in matching_entries for port in (entry.first or 0, (entry.last or 65535) + 1)}
     cuts = sorted({first, last + 1} | {edge for edge in edges if first < edge <= last})
     sizes: dict[bool | None, int] = {True: 0, False: 0, None: 0}
@@ -94,7 +94,7 @@ def deciding_entry(
     entries: Sequence[AclEntry], egress: bool, others: Sequence[IPv4Network], port: int
 ) -> AclEntry | None:
     """The first entry that matches a port and all of the networks; None for none, which denies."""
-    matching_entries = (entry for entry in entries if entry.egress == egress and entry.protocol in _TCP)
+    matching_entries = (entry for entry in entries if entry.egress == egress)
     return next((entry for entry in matching_entries if _spans(entry, port) and _matches(entry, others)), None)
 
 

@@ -159,6 +159,11 @@ HEALTHY = {
         IN_PRIVATE,
         NAT,
     ),
+    "ACL that denies UDP": (
+        with_acl(by_nat(), *OPEN, replace(entry(10, False, True, ports=(443, 443)), protocol="17")),
+        IN_PRIVATE,
+        NAT,
+    ),
     "ACL that denies one port": (
         with_acl(by_nat(), *OPEN, entry(10, False, False, ports=(33890, 33890))),
         IN_PRIVATE,
@@ -394,6 +399,16 @@ BROKEN = {
     ),
     "another network by peering": (
         with_routes(by_nat(), Route("10.9.0.0/16", "pcx-1", "active")),
+        IN_PRIVATE,
+        ["no-egress?"],
+    ),
+    "another network by a peering that is gone": (
+        with_routes(by_nat(), Route("10.9.0.0/16", "pcx-1", "blackhole")),
+        IN_PRIVATE,
+        ["no-egress"],
+    ),
+    "a few public addresses alone": (
+        with_routes(by_nat(), Route("52.94.0.0/16", NAT, "active")),
         IN_PRIVATE,
         ["no-egress?"],
     ),
