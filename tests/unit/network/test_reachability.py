@@ -402,6 +402,16 @@ BROKEN = {
         IN_PRIVATE,
         ["no-egress?"],
     ),
+    "no private DNS, and a transit gateway": (
+        with_routes(with_endpoint(by_nat(), private_dns=False), Route(EVERYWHERE, "tgw-1", "active")),
+        IN_PRIVATE,
+        ["no-egress?"],
+    ),
+    "route to a list of private addresses": (
+        replace(with_routes(by_nat(), Route("pl-1", NAT, "active")), prefix_lists={"pl-1": ("192.168.0.0/16",)}),
+        IN_PRIVATE,
+        ["no-egress"],
+    ),
     "another network by a peering that is gone": (
         with_routes(by_nat(), Route("10.9.0.0/16", "pcx-1", "blackhole")),
         IN_PRIVATE,
