@@ -315,10 +315,9 @@ def _all_elements(elements: Iterable[tuple[str, Truth]]) -> tuple[Truth, tuple[s
 
 
 def _may_concern(statement: Any, action: str) -> bool:
-    """Whether a statement's Action or NotAction leaves it open that it applies; true where that has variables."""
-    if not isinstance(statement, Mapping) or "$" in json.dumps([statement.get("Action"), statement.get("NotAction")]):
-        return True
-    return _either(statement, "Action", action, ConditionKeys({}), fold=True) is not False
+    """Whether a statement's Action or NotAction leaves it open that it applies, whatever keys the request has."""
+    is_read = isinstance(statement, Mapping)
+    return not is_read or _either(statement, "Action", action, ConditionKeys({}), fold=True) is not False
 
 
 def _statements(policy: PolicyDocument) -> list[Any]:
