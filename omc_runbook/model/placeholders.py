@@ -7,14 +7,14 @@ import re
 from omc_runbook.model.catalogue import PLACEHOLDER
 
 _VOCABULARY = """
-    change changed changeme changethis replace replaced replaceme update updated updateme set fill filled insert enter
+    change changed replace replaced update updated set fill filled insert enter
     put add edit provide provided override overwrite overridden me this that it in out here there
     later soon now before after first for from with by of on at as is are was will be to do not dont use used using
     please your yours my our the an some any new real actual valid correct own
     secret secrets key keys api token tokens password passwords passwd pass pwd value values string text credential
     credentials dsn url
     placeholder placeholders example examples sample dummy fake mock test tests testing temp tmp temporary default
-    defaults initial todo tbd tba fixme xxx yyy zzz foo bar baz foobar
+    defaults initial todo tbd tba fixme xxx yyy zzz foo bar baz
     none null nil undefined unset unknown missing required empty blank invalid pending redacted hidden masked
     super very long strong secure insecure unsafe random generated generate generator
     managed manage manually manual hand outside elsewhere externally external console bootstrap injected inject
@@ -25,8 +25,8 @@ _VOCABULARY = """
 _WORDS = frozenset(_VOCABULARY.split())
 _ALONE = frozenset(
     {
-        *("changeme", "replaceme", "updateme", "changed", "dummy", "fake", "mock", "sample", "example", "tba", "fixme"),
-        *("undefined", "unset", "redacted", "pending", "unknown", "missing", "foobar", "xxx", "yyy", "zzz", "invalid"),
+        *("changed", "dummy", "fake", "mock", "sample", "example", "tba", "fixme", "undefined", "unset", "redacted"),
+        *("pending", "unknown", "missing", "xxx", "yyy", "zzz", "invalid"),
     }
 )
 """Words that stand for a value by themselves."""
