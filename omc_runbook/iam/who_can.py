@@ -378,7 +378,7 @@ def chains(
                 if not step.verdict.is_possible or step.identity.arn in found:
                     continue
                 found[step.identity.arn] = (step, *chain)
-                if step.verdict.decision == "allowed" and step.identity.kind == "role":
+                if step.verdict.decision == "allowed":
                     following.append((step.identity, (step, *chain)))
         frontier = following
     return found

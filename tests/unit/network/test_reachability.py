@@ -38,7 +38,7 @@ from support.networks import (
 )
 from support.snapshots import ARN, ROLE
 
-from omc_runbook.aws.ec2 import AclEntry, Endpoint, Network, Route, RouteTable, Subnet
+from omc_runbook.aws.ec2 import AclEntry, Endpoint, NatGateway, Network, Route, RouteTable, Subnet
 from omc_runbook.network.reachability import CallPath, Request, TaskNetwork, trace
 
 READ = Request(ROLE, "secretsmanager:GetSecretValue", ARN)
@@ -206,6 +206,14 @@ HEALTHY = {
         IN_PRIVATE,
         NAT,
     ),
+    "a narrower route that is as good": (
+        replace(
+            with_routes(by_nat(), DEFAULT, Route("3.0.0.0/8", "nat-2", "active")),
+            nat_gateways={id: NatGateway(id, PUBLIC, "available", True) for id in (NAT, "nat-2")},
+        ),
+        IN_PRIVATE,
+        NAT,
+    ),
     "no hostnames beside NAT": (with_vpc(with_endpoint(by_nat()), dns_hostnames=False), IN_PRIVATE, NAT),
 }
 
@@ -322,6 +330,7 @@ BROKEN = {
         TaskNetwork(PRIVATE, (TASKS, "sg-gone")),
         ["no-egress"],
     ),
+    "no route, and no group": (replace(with_routes(by_nat()), groups={}), TaskNetwork(PRIVATE), ["no-egress"]),
     "no route, and no egress rule": (with_egress(with_routes(by_nat())), IN_PRIVATE, ["no-egress", "sg-egress"]),
     "no private DNS, and the group shut": (
         with_ingress(by_endpoint(private_dns=False)),
