@@ -35,7 +35,6 @@ _COMMANDS = re.compile(
     )"""
 )
 _TERRAFORM = re.compile(r"(?i)terraform|tofu|terragrunt")
-_APPLIES = re.compile(r"terraform|tofu|terragrunt")
 _ACTIONS = re.compile(r"(?i)ecs-deploy|terraform-apply|apply-run|ssh-action|cdk-deploy|deploy-task-definition")
 _SCRIPT = re.compile(r"(?<![\w$/])(?:\./)?([\w.-]+(?:/[\w.-]+)*\.sh)\b")
 _TARGET = re.compile(r"(?m)^[^\n#]*?\bmake\s+(?:-\S+\s+\S+\s+)?([a-z][\w-]*)")
@@ -268,7 +267,7 @@ def _in_text(file: SourceFile, text: str, start: int, folder: str, called_from: 
         own = _FOLDER_OPTION.search(whole)
         before = _FOLDER_BEFORE.findall(text[: match.start("verb")])
         words = match["verb"].split()
-        verb = " ".join((words[0], words[-1])) if _APPLIES.match(words[0]) else " ".join(words)
+        verb = " ".join((words[0], words[-1])) if _TERRAFORM.match(words[0]) else " ".join(words)
         inner = own[1] if own else before[-1] if before else ""
         yield Command(
             file=file.name,

@@ -14,7 +14,7 @@ from omc_runbook.masking.strength import STRONG
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 """Valid names of shell variables, the only ones that appear in a command."""
 
-NO_SHELL = re.compile(r"executable file not found|no such file or directory|not found|unable to start", re.IGNORECASE)
+NO_SHELL = re.compile(r"no such file or directory|not found|unable to start", re.IGNORECASE)
 
 # It must not contain a quote ', because ECS splits the command and the script is one argument. A newline within a value
 # becomes \001, so that each variable is one line. What the process has as it was injected is not digested again: `=`

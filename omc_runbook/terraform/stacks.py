@@ -31,7 +31,7 @@ _PLACES = ("bucket", "key", "container_name", "storage_account_name")
 
 _SOURCE = re.compile(r"^\s*source\s*=", re.MULTILINE)
 _VALUES = re.compile(r"\.tfvars(\.json)?\Z")
-_INTERESTING = re.compile(r"aws_ecs_|aws_secretsmanager_secret|ecs|secrets-manager")
+_INTERESTING = re.compile(r"aws_secretsmanager_secret|ecs|secrets-manager")
 
 
 @dataclass(frozen=True, kw_only=True)
