@@ -20,8 +20,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 PERMISSION = "logs:GetLogEvents"
 ERROR = re.compile(
-    r"\b(error|fatal|critical|panic|exception|refused|denied|failed|unauthori[sz]ed|invalid|incorrect)\b|"
-    r"Error\b|Exception\b",
+    r"(error|exception|\b(fatal|critical|panic|refused|denied|failed|unauthori[sz]ed|invalid|incorrect))\b",
     re.IGNORECASE,
 )
 LONGEST = 240

@@ -63,7 +63,7 @@ def test_a_healthy_environment_has_nothing_against_it() -> None:
     assert (notes(healthy()), blockers(healthy())) == ("", ())
 
 
-@pytest.mark.parametrize("reason", [IMAGE, START, LOG, VOLUME])
+@pytest.mark.parametrize("reason", [IMAGE, START, LOG, VOLUME, "failed to download env files: not found"])
 def test_what_stops_every_task_is_a_blocker(reason: str) -> None:
     """No value is the reason: a rotation would be rolled back for nothing."""
     (blocker,) = blockers(stuck(healthy(), "worker", reason))
@@ -81,7 +81,16 @@ def test_a_command_that_is_not_in_the_image_is_a_blocker(code: int, is_certain: 
     assert bool(blockers(exited(code))) is is_certain
 
 
-@pytest.mark.parametrize(("image", "is_certain"), [(SLIM, True), ("backend:7", False)])
+@pytest.mark.parametrize(
+    ("image", "is_certain"),
+    [
+        (SLIM, True),
+        ("backend:7-alpine", True),
+        ("distroless/python:7", True),
+        ("chainguard/python:7", True),
+        ("backend:7", False),
+    ],
+)
 def test_a_health_check_without_its_program_is_a_blocker(image: str, is_certain: bool) -> None:
     """curl is not in a slim image; elsewhere a value may be the reason, and the finding names the program."""
     snapshot = unhealthy(image)
@@ -115,8 +124,9 @@ def test_the_plan_says_what_could_make_tasks_fail() -> None:
     [
         ("backend", True),
         ("registry.example.com:5000/team/backend", True),
-        ("backend:latest", True),
-        ("backend:staging", True),
+        *((f"backend:{tag}", True) for tag in ("latest", "stable", "edge", "main", "master", "dev", "develop")),
+        *((f"backend:{tag}", True) for tag in ("staging", "production", "prod", "Latest")),
+        ("backend:prod-7", False),
         ("backend:1.4.2", False),
         ("backend:3f9c2ab", False),
         (f"backend:latest@sha256:{'0' * 64}", False),

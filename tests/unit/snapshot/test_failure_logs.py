@@ -204,6 +204,23 @@ def test_a_refused_value_is_told(line: str, refused: bool) -> None:
     assert failure_logs.has_login_failure(replace(healthy(), log_lines={"1": (line,)})) == refused
 
 
+@pytest.mark.parametrize(
+    ("line", "tells"),
+    [
+        *(
+            (f"worker: {word}", True)
+            for word in ("Error", "exception", "FATAL", "critical", "panic", "refused", "denied")
+        ),
+        *((f"login {word}", True) for word in ("failed", "unauthorized", "unauthorised", "invalid", "incorrect")),
+        *(("sqlalchemy.exc.OperationalError: x", True), ("java.io.IOException: x", True)),
+        *((f"worker: {word}", False) for word in ("errors", "exceptional", "nonfatal", "validity", "ready")),
+    ],
+)
+def test_which_lines_of_a_log_tell_of_a_failure(line: str, tells: bool) -> None:
+    """By a whole word, or the end of an exception's name."""
+    assert bool(failure_logs.ERROR.search(line)) is tells
+
+
 def test_who_changed_the_current_version_is_asked_once() -> None:
     """A look that knows the writes and reads already asks for no more."""
     trail = Trail()
