@@ -270,7 +270,7 @@ def runs_only_ours(rollout: Rollout, running: Sequence[Task] | None) -> bool:
     deployment_ids = [
         task.deployment_id for task in running or () if task.service == rollout.service and task.is_running
     ]
-    return running is not None and deployment_ids == [rollout.deployment_id] * rollout.desired and rollout.desired > 0
+    return deployment_ids == [rollout.deployment_id] * rollout.desired and rollout.desired > 0
 
 
 def confirm_return(rollout: Rollout, service: Service | None, running: Sequence[Task] | None) -> Rollout:

@@ -274,6 +274,7 @@ BAD_REQUESTS: dict[str, tuple[Callable[[], Any], str]] = {
     "a source without keys": (lambda: take("generate"), "name the keys"),
     "not to be generated": (lambda: take("generate", "OPENAI_API_KEY"), "platform.openai.com"),
     "an unknown key": (lambda: take("generate", "SECRT_KEY"), "did you mean SECRET_KEY?"),
+    "a key in small letters": (lambda: take("generate", "smtp_host"), "smtp_host is neither in the secret nor in"),
     "blanks between keys": (lambda: take("keep", "SECRET_KEY SMTP_HOST"), "as in SECRET_KEY,SMTP_HOST: write them so."),
     "a list of JSON": (lambda: take("keep", '["SECRET_KEY"]'), "as in SECRET_KEY: write them so."),
     "blanks between keys to remove": (lambda: planned(healthy(), "SMTP_HOST;SMTP_USER"), "as in SMTP_HOST,SMTP_USER"),

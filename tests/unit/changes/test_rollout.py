@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -12,7 +13,7 @@ from support.snapshots import NOW, service
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.deploy import watch as deploy_watch
-from omc_runbook.changes.deploy.rollout import Rollout, begin
+from omc_runbook.changes.deploy.rollout import Rollout, begin, start_sentences
 from omc_runbook.changes.deploy.watch import INTERVAL, UNANSWERED_SECONDS
 from omc_runbook.model.errors import CouldNotLook
 
@@ -58,6 +59,15 @@ class Still:
 def watch(ecs: Ecs) -> tuple[Rollout, ...]:
     clients = cast("Clients", lambda service: ecs)
     return deploy_watch.watch(clients, "ohmycoins-staging", [ROLLING], lambda rollouts, lines: None, Still())
+
+
+def test_a_plan_says_who_gets_new_tasks() -> None:
+    """And of each other service, why it gets none."""
+    api, jobs = service("api"), replace(service("jobs"), desired=0)
+    started, none = "New tasks would be started: api, api.", "jobs gets none: Its desiredCount is 0"
+    assert start_sentences([api, api]) == (started,)
+    assert [sentence[: len(none)] for sentence in start_sentences([jobs])] == [none]
+    assert [sentence[: len(none)] for sentence in start_sentences([api, jobs, api])] == [started[: len(none)], none]
 
 
 def test_a_service_that_is_deleted_meanwhile_is_told_as_such_at_once() -> None:
