@@ -271,20 +271,16 @@ def _with_database(clients: Clients, snapshot: Snapshot, new: NewValues, key: st
     )
 
 
-def login_name(snapshot: Snapshot, document: Document, login: str) -> str:
-    """The name of the application's login role, from the secret or a plain variable; "" where neither has it."""
-    member = document.get(login)
-    return reveal(member.injected) if member else plain_logins(snapshot).get(login, "")
+def login_text(snapshot: Snapshot, document: Document, name: str) -> str:
+    """The text of a variable that says who logs in where, from the secret or a plain variable; "" in neither."""
+    member = document.get(name)
+    return reveal(member.injected) if member else plain_logins(snapshot).get(name, "")
 
 
 def database_server(snapshot: Snapshot, document: Document) -> str:
     """The application's database as host:port, from the secret or plain variables; "" where neither has it."""
-    parts = {
-        name: reveal(member.injected) if member else plain_logins(snapshot).get(name, "")
-        for name in ("POSTGRES_SERVER", "POSTGRES_PORT")
-        for member in [document.get(name)]
-    }
-    return f"{parts['POSTGRES_SERVER']}:{parts['POSTGRES_PORT'] or 5432}" if parts["POSTGRES_SERVER"] else ""
+    server, port = (login_text(snapshot, document, name) for name in ("POSTGRES_SERVER", "POSTGRES_PORT"))
+    return f"{server}:{port or 5432}" if server else ""
 
 
 def _document(clients: Clients, snapshot: Snapshot, version: str) -> Document | None:

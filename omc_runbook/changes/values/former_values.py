@@ -239,7 +239,7 @@ def _logins(snapshot: Snapshot, trial: Trial, new: NewValues) -> Logins | None:
     in_url = database_connection.login_of(new.database_url)
     user, address = (in_url.user, f"{in_url.host}:{in_url.port or 5432}") if in_url else ("", "")
     former_role, role = (
-        new_values.login_name(snapshot, document, trial.key.login) or user
+        new_values.login_text(snapshot, document, trial.key.login) or user
         for document in (trial.before, trial.document)
     )
     # Names of login roles are not secret, and the findings show them.

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_values
+from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_container, with_values
 
 from omc_runbook.aws.session import Clients
-from omc_runbook.changes.secret.new_values import NewValues, renew
+from omc_runbook.changes.secret.new_values import NewValues, database_server, renew
 from omc_runbook.changes.secret.plan import LABEL, current_id, version_id_of
+from omc_runbook.masking.document import parse
+from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
 from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.runbooks import secret_change
@@ -115,3 +118,23 @@ def changed_since(snapshot: Snapshot, **changed: str) -> Snapshot:
     ours = {each: labels for each, labels in snapshot.secret.stages.items() if labels[0].startswith(LABEL)}
     stages = {**ours, before: ("AWSPREVIOUS",), version: ("AWSCURRENT",)}
     return replace(snapshot, secret=replace(snapshot.secret, stages=stages))
+
+
+@pytest.mark.parametrize(
+    ("members", "plain", "server"),
+    [
+        ({}, {}, ""),
+        ({"POSTGRES_PORT": "5433"}, {}, ""),
+        ({"POSTGRES_SERVER": "db"}, {}, "db:5432"),
+        ({"POSTGRES_SERVER": "db", "POSTGRES_PORT": "5433"}, {"POSTGRES_SERVER": "old"}, "db:5433"),
+        ({}, {"POSTGRES_SERVER": "db", "POSTGRES_PORT": "5434"}, "db:5434"),
+    ],
+)
+def test_the_database_is_where_the_secret_or_a_plain_variable_says(
+    members: dict[str, str], plain: dict[str, str], server: str
+) -> None:
+    """The secret first; on PostgreSQL's own port where neither has one."""
+    logins = tuple(plain.items())
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, logins=logins))
+    snapshot = with_container(snapshot, "worker", lambda old: replace(old, logins=logins))
+    assert database_server(snapshot, parse(Masked(json.dumps(members), "secret"))) == server
