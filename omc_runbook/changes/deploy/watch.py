@@ -257,7 +257,7 @@ class _Watch:
     def _events(self, rollout: Rollout, service: Service | None) -> Iterable[str]:
         """The service events of a roll-out that were not shown yet, oldest first."""
         since = _first_event(rollout, service) if service else None
-        for event in reversed(service.events if service and since else ()):
+        for event in reversed(service.events if service else ()):
             event_key = (rollout.service, f"{event.time.timestamp()} {event.message}")
             if since and event.time >= since and event_key not in self._shown_events:
                 self._shown_events.add(event_key)
