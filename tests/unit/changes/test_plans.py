@@ -382,6 +382,8 @@ def test_a_value_in_the_place_of_a_key_is_removed_by_the_label_that_is_shown_of_
     snapshot = with_values(healthy(), {**document(healthy()), values[0]: "SECRET_KEY"})
     [change] = planned(snapshot, "‹SECRET_KEY›").changed
     assert (change.key, change.action) == (values[0], "removed")
+    with pytest.raises(UsageError, match="did you mean SECRET_KEY"):
+        planned(snapshot, "SECRT_KEY")
     both = with_values(snapshot, {**document(healthy()), **dict.fromkeys(values, "SECRET_KEY")})
     with pytest.raises(UsageError, match="it is not in the secret"):
         planned(both, "‹SECRET_KEY›")
@@ -661,9 +663,12 @@ def test_a_new_keys_plan_names_the_file_behind_a_link(kind: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("type", "taken", "refused"),
     [
-        ("list[str]", ('["one", "two"]', " [ ]\n", "[1]"), ("one,two", "[one, two]", '{"one": 1}', "")),
+        ("list[str]", ('["one", "two"]', " [ ]\n", "[1]"), ("one,two", "[one, two]", '{"one": 1}', '["one"] x', "")),
         ("typing.List[int] | None", ("[1, 2]",), ("1,2", "{}")),
-        ("dict[str, str]", ('{"one": "two"}', "{}"), ("one=two", "{one: two}", '["one"]')),
+        ("dict[str, str]", ('{"one": "two"}', "{}"), ("one=two", "{one: two}", '["one"]', '{"one": 1} x')),
+        ("bool", ("true", "FALSE", "yes", "no", "on", "off", "t", "f", "y", "n", "1", "0"), ("2", "true x", "")),
+        ("int", (" 1", "-2", "+3.0 "), ("1.5", "1e3", "1 x")),
+        ("float", ("1", "-2.5", ".5", "1e3", " +1.E-3 "), ("one", ".", "1 x")),
         ("HttpUrl", ("https://one.test", "HTTP://one.test"), ("postgres://one.test", "one.test")),
         ("HttpUrl | str", ("one.test",), ()),
         ("list[str] | str", ("one,two",), ()),

@@ -42,8 +42,8 @@ def notes(snapshot: Snapshot) -> str:
     return " ".join(readiness.notes(snapshot, named(snapshot)))
 
 
-def blockers(snapshot: Snapshot) -> tuple[str, ...]:
-    return readiness.blockers(snapshot, named(snapshot))
+def blockers(snapshot: Snapshot, *names: str) -> tuple[str, ...]:
+    return readiness.blockers(snapshot, named(snapshot, *names))
 
 
 def exited(code: int) -> Snapshot:
@@ -68,6 +68,7 @@ def test_what_stops_every_task_is_a_blocker(reason: str) -> None:
     """No value is the reason: a rotation would be rolled back for nothing."""
     (blocker,) = blockers(stuck(healthy(), "worker", reason))
     assert "New tasks of worker would fail whatever their values are" in blocker and reason[:20] in blocker
+    assert blockers(stuck(healthy(), "worker", reason), "backend") == ()
 
 
 def test_a_registry_that_is_not_reached_may_be_reached_next_time() -> None:

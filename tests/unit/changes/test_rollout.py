@@ -13,7 +13,7 @@ from support.snapshots import NOW, service
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.deploy import watch as deploy_watch
-from omc_runbook.changes.deploy.rollout import Rollout, begin, start_sentences
+from omc_runbook.changes.deploy.rollout import Rollout, begin, expected, judge, start_sentences
 from omc_runbook.changes.deploy.watch import INTERVAL, UNANSWERED_SECONDS
 from omc_runbook.model.errors import CouldNotLook
 
@@ -68,6 +68,21 @@ def test_a_plan_says_who_gets_new_tasks() -> None:
     assert start_sentences([api, api]) == (started,)
     assert [sentence[: len(none)] for sentence in start_sentences([jobs])] == [none]
     assert [sentence[: len(none)] for sentence in start_sentences([api, jobs, api])] == [started[: len(none)], none]
+
+
+@pytest.mark.parametrize(
+    ("running", "early", "state", "progress"),
+    [(1, None, "done", ""), (2, None, "rolling", ""), (2, 50, "rolling", "counts as successful early")],
+)
+def test_older_tasks_may_outlast_a_deployment(running: int, early: int | None, state: str, progress: str) -> None:
+    """ECS says COMPLETED before they have stopped; what counts as successful early is said to."""
+    api = service("api")
+    api = replace(api, running=running, configuration=replace(api.configuration, early_percent=early))
+    ours = replace(expected(api), state="rolling", deployment_id="ecs-svc/api")
+    judged = judge(ours, api, ())
+    assert (judged.state, judged.progress[:26]) == (state, progress)
+    failed = replace(ours, state="failed", reason="One task failed.")
+    assert judge(failed, api, ()) == failed
 
 
 def test_a_service_that_is_deleted_meanwhile_is_told_as_such_at_once() -> None:
