@@ -9,11 +9,12 @@ from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from support.snapshots import NOW, service
+from support.snapshots import NOW, deployment, service, stopped, task
 
+from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.deploy import watch as deploy_watch
-from omc_runbook.changes.deploy.rollout import Rollout, begin, expected, judge, start_sentences
+from omc_runbook.changes.deploy.rollout import GONE, Rollout, begin, expected, judge, runs_only_ours, start_sentences
 from omc_runbook.changes.deploy.watch import INTERVAL, UNANSWERED_SECONDS
 from omc_runbook.model.errors import CouldNotLook
 
@@ -83,6 +84,66 @@ def test_older_tasks_may_outlast_a_deployment(running: int, early: int | None, s
     assert (judged.state, judged.progress[:26]) == (state, progress)
     failed = replace(ours, state="failed", reason="One task failed.")
     assert judge(failed, api, ()) == failed
+
+
+API = service("api")
+OURS = replace(expected(API), state="rolling", deployment_id="ecs-svc/api")
+FAILED = stopped("api", "exit 1", NOW)
+ON_PURPOSE = stopped("api", "", NOW, stop_code="UserInitiated")
+THEIRS = stopped("api", "exit 1", NOW, deployment_id="ecs-svc/2")
+
+
+def with_deployment(**changes: Any) -> Service:
+    """The service with another state of our deployment."""
+    return replace(API, deployments=(deployment("api", **changes),))
+
+
+@pytest.mark.parametrize(
+    ("rollout", "now", "tasks", "state", "reason"),
+    [
+        (OURS, API, (), "done", ""),
+        (OURS, None, (), "gone", GONE),
+        (replace(OURS, state="done"), None, (), "gone", GONE),
+        (replace(OURS, state="unknown", reason="Not read."), None, (), "unknown", "Not read."),
+        (OURS, replace(API, desired=0), (), "not-started", "Its desiredCount was set to 0 meanwhile."),
+        (replace(OURS, revision="api:1"), API, (), "failed", "It runs ohmycoins-staging-api:7 instead."),
+        (OURS, with_deployment(rollout="FAILED", rollout_reason=""), (), "failed", "Its deployment is FAILED."),
+        (OURS, with_deployment(rollout="FAILED", rollout_reason="Lost."), (FAILED,), "failed", "Lost. Task "),
+        (OURS, with_deployment(id="ecs-svc/2"), (), "overtaken", "Somebody else's deployment ecs-svc/2 replaced ours,"),
+        (OURS, with_deployment(status="ACTIVE"), (), "overtaken", "Somebody else's deployment another replaced ours,"),
+        (OURS, with_deployment(rollout="IN_PROGRESS"), (FAILED,), "rolling", "1 task failed:"),
+        (OURS, with_deployment(rollout="IN_PROGRESS"), (FAILED,) * 2, "rolling", "2 tasks failed:"),
+        (OURS, with_deployment(rollout="IN_PROGRESS"), (FAILED,) * 3, "failed", ""),
+        (OURS, with_deployment(rollout="IN_PROGRESS"), (ON_PURPOSE, THEIRS) * 3, "rolling", ""),
+        (replace(OURS, state="done"), with_deployment(rollout="IN_PROGRESS"), (), "done", ""),
+        (replace(OURS, state="done"), with_deployment(rollout="IN_PROGRESS"), (FAILED,), "rolling", "1 task failed:"),
+        (replace(OURS, replaces=("ecs-svc/2",)), API, (), "done", "It replaced ecs-svc/2, which somebody else began"),
+    ],
+)
+def test_how_a_roll_out_goes(
+    rollout: Rollout, now: Service | None, tasks: tuple[Task, ...], state: str, reason: str
+) -> None:
+    """By what ECS says of our deployment, and by those of its tasks that have failed."""
+    judged = judge(rollout, now, tasks)
+    assert (judged.state, judged.reason[: len(reason)]) == (state, reason)
+    assert reason or state == "failed" or not judged.reason
+
+
+@pytest.mark.parametrize(
+    ("desired", "tasks", "ours"),
+    [
+        (1, (task("api"),), True),
+        (1, None, False),
+        (1, (), False),
+        (0, (), False),
+        (2, (task("api"),), False),
+        (1, (task("api"), task("api", deployment_id="ecs-svc/2")), False),
+        (1, (task("api"), task("api", deployment_id="ecs-svc/2", status="DEPROVISIONING"), task("jobs")), True),
+    ],
+)
+def test_whether_only_tasks_of_ours_run(desired: int, tasks: tuple[Task, ...] | None, ours: bool) -> None:
+    """As many as are desired; what another service runs, and what has stopped, does not count."""
+    assert runs_only_ours(replace(OURS, desired=desired), tasks) is ours
 
 
 def test_a_service_that_is_deleted_meanwhile_is_told_as_such_at_once() -> None:
