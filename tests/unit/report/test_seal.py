@@ -70,6 +70,14 @@ def test_a_missing_file_is_found(name: str) -> None:
     assert seal.exit_code(check(files)) == 1
 
 
+def test_all_that_is_wrong_of_a_record_is_told() -> None:
+    """Both files that are missing; and a changed one before a missing one."""
+    notebook, page, outcome = files_of(STEM)
+    files = files_of(STEM)
+    assert check({outcome: files[outcome]}) == [SealState(STEM, "missing", (notebook, page))]
+    assert check({outcome: files[outcome], page: b"<p>other</p>"}) == [SealState(STEM, "changed", (page,))]
+
+
 def test_a_page_alone_is_no_whole_record() -> None:
     """Whatever the version was, there was a notebook."""
     states = check(files_of(OLDER) | {f"{STEM}.html": b"<p>a page</p>"})

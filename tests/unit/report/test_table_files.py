@@ -26,7 +26,9 @@ def rows(path: Path) -> list[list[str]]:
         return [*csv.reader(file)]
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\n=1", " =1", "\uff1d1", "\uff20SUM(A1)"])
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\n=1", " =1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20SUM(A1)"]
+)
 def test_a_spreadsheet_computes_no_cell(cell: str) -> None:
     """A name that begins as a formula begins with an apostrophe, in CSV alone."""
     table = Table("t", ["name"], [[cell]])
