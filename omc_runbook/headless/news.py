@@ -180,7 +180,7 @@ def _compare(
     urgency: Urgency = "failure" if new or urgent else "warning" if current else "resolved"
     if not (new or ended or due):
         return None, Open(since, {name: former.reminded.get(name, 0) for name in current}, checks=state.checks)
-    days = max(((now - since[name]).days for name in due or current), default=0)
+    days = max(((now - since[name]).days for name in due), default=0)
     headline = _headline(topic, new, ended, current if new or ended else due, state.accepted, days)
     lines = tuple(map(printable, _lines(new, ended, state, since, now)))
     open_now = Open(since, reached, checks=state.checks)
