@@ -38,6 +38,8 @@ STAGING = "staging 123456789012, ap-southeast-2"
         ([ended(0, CAUSE), ended(1, CLEAR), ended(2, CAUSE)], {"no-permission: a-role": 2}),
         ([ended(0, CAUSE), ended(1, CLEAR)], {}),
         ([ended(0, CAUSE), ended(1, CLEAR, runbook="troubleshoot", plan=(), applied=True)], {}),
+        ([ended(0, CAUSE), ended(1, CLEAR, OTHER, runbook="troubleshoot")], {OPEN: 1}),
+        ([ended(0, CAUSE), ended(1, OTHER, runbook="troubleshoot")], {"no-permission: a-role": 0, OPEN: 1}),
         ([ended(0, CAUSE, runbook="troubleshoot", plan=("It would.",)), ended(1, CAUSE)], {"no-permission: a-role": 0}),
         ([ended(0, CAUSE), ended(1, failure="It ended.")], {"no-permission: a-role": 0}),
         ([ended(0, replace(CAUSE, accepted="Until 2027."))], {}),
