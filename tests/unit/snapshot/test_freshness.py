@@ -268,6 +268,9 @@ def test_a_task_of_a_version_that_was_current_twice_is_stale_when_the_former_one
     snapshot = replace(once, secret=secret, versions=versions, tasks=(one,), writes=writes)
     assert freshness.versions_read(snapshot, one) == (other,)
     assert freshness.of(snapshot, one) == "stale"
+    again = event("UpdateSecretVersionStage", moment - timedelta(minutes=1), good)
+    for nothing in (replace(again, error="AccessDenied"), replace(again, stages=(STAGED,))):
+        assert freshness.versions_read(replace(snapshot, writes=(*writes, nothing)), one) == (other,)
 
 
 def test_another_label_of_the_present_version_does_not_make_it_current_later() -> None:
