@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import cache
 from typing import Any
 from unittest.mock import Mock
 
@@ -28,12 +29,17 @@ def container(name: str, *secrets: dict[str, str], token: str = "") -> dict[str,
     return {"name": name, "secrets": list(secrets)} | ({"logConfiguration": log} if token else {})
 
 
+@cache
+def model() -> Any:
+    """What botocore knows of ECS."""
+    return boto3.client("ecs", region_name="ap-southeast-2").meta.service_model
+
+
 def client_with(*containers: dict[str, Any], **members: Any) -> Mock:
     """A client of which each revision of the worker has these containers and members, and two tags."""
-    model = boto3.client("ecs", region_name="ap-southeast-2").meta.service_model
     raw = {"family": "worker", "revision": 1, "taskDefinitionArn": f"{WORKER}:1", "status": "ACTIVE", **members}
     tags = [{"key": "team", "value": "coins"}, {"key": "aws:cloudformation:stack-name", "value": "platform"}]
-    client = Mock(**{"meta.service_model": model})
+    client = Mock(**{"meta.service_model": model()})
     client.describe_task_definition.side_effect = lambda **_: {
         "taskDefinition": {**raw, "containerDefinitions": deepcopy(list(containers))},
         "tags": tags,
@@ -89,3 +95,55 @@ def test_a_container_without_secrets_gets_its_first() -> None:
     definitions.register_edited(client, f"{WORKER}:1", [ReferenceEdit("worker", "A", "", f"{SECRET}:NEW::")])
     sent = client.register_task_definition.call_args.kwargs["containerDefinitions"]
     assert sent == [container("worker", entry("A", "NEW")), {"name": "proxy"}]
+
+
+def read(**members: Any) -> definitions.Container:
+    """A container of which DescribeTaskDefinition says this."""
+    (found,) = definitions.describe_task_definition(
+        client_with({"name": "worker", **members}), f"{WORKER}:1"
+    ).containers
+    return found
+
+
+def test_of_plain_variables_only_the_values_of_logins_are_kept() -> None:
+    """Of a store's address its host; of what looks like a secret the name."""
+    plain = {
+        **{f"POSTGRES_{name}": name.lower() for name in ("USER", "SERVER", "HOST", "PORT")},
+        **{"REDIS_URL": "redis://cache.internal:6379/0", "STRIPE_API_KEY": f"sk-{'7f3a9c' * 6}", "POSTGRES_HOSTED": ""},
+    }
+    found = read(environment=[{"name": name, "value": value} for name, value in plain.items()] + [{"name": "BARE"}])
+    assert found.environment == (*plain, "BARE")
+    assert dict(found.logins) == {name: plain[name] for name in list(plain)[:4]}
+    assert dict(found.hosts)["REDIS_URL"] == "cache.internal" and found.plain_secrets == ("STRIPE_API_KEY",)
+    assert {name for name, _ in found.plain_prints} == {*plain} - {"POSTGRES_HOSTED"}
+    assert plain["STRIPE_API_KEY"] not in repr(found)
+
+
+@pytest.mark.parametrize(("driver", "is_read"), [("awslogs", True), ("splunk", False)])
+def test_a_log_is_read_where_the_driver_writes_to_cloudwatch(driver: str, is_read: bool) -> None:
+    """Its group, the beginning of its streams' names, and its region."""
+    options = {"awslogs-group": "/ecs/worker", "awslogs-stream-prefix": "ecs", "awslogs-region": "eu-west-1"}
+    found = read(logConfiguration={"logDriver": driver, "options": options})
+    told = (found.log_group, found.log_prefix, found.log_region)
+    assert told == (("/ecs/worker", "ecs", "eu-west-1") if is_read else ("", "", ""))
+
+
+def test_what_else_a_container_says() -> None:
+    """Its secret for the registry, its health check, and what ECS has by default."""
+    bare, full = (
+        read(),
+        read(
+            repositoryCredentials={"credentialsParameter": SECRET},
+            healthCheck={"command": ["CMD-SHELL", "/usr/bin/curl -f localhost"]},
+            readonlyRootFilesystem=True,
+            essential=False,
+            image="worker:7",
+            environmentFiles=[{"type": "s3", "value": "arn:aws:s3:::app/.env"}],
+        ),
+    )
+    assert (bare.registry_secrets, bare.health_program, bare.image) == ((), "", "")
+    assert (bare.readonly, bare.essential, bare.has_environment_files) == (False, True, False)
+    (registry,) = full.registry_secrets
+    assert (registry.variable, registry.reference.text) == ("repositoryCredentials", SECRET)
+    assert (full.health_program, full.image) == ("curl", "worker:7")
+    assert (full.readonly, full.essential, full.has_environment_files) == (True, False, True)

@@ -47,6 +47,16 @@ def test_what_the_log_of_service_connect_takes_from_a_secret_is_read() -> None:
     assert secret.reference.key == "SPLUNK_TOKEN"
 
 
+@pytest.mark.parametrize("enabled", [False, True])
+def test_what_a_service_says_of_itself(enabled: bool) -> None:
+    """Its events, newest first as ECS has them, and whether a deployment of it uses Service Connect."""
+    one = {"id": "1", "status": "PRIMARY", "createdAt": NOW}
+    connected = {**one, "serviceConnectConfiguration": {"enabled": enabled}}
+    found = described(deployments=[one, connected], events=[{"createdAt": NOW, "message": "Steady."}])
+    assert found.connects is enabled and found.events == (ecs.ServiceEvent(NOW, "Steady."),)
+    assert not described(deployments=[one]).connects
+
+
 def test_a_daemon_service_is_told_by_its_scheduling_strategy() -> None:
     """Its desiredCount is ECS's own."""
     assert [described(schedulingStrategy=name).is_daemon for name in ("REPLICA", "DAEMON")] == [False, True]
