@@ -55,6 +55,14 @@ def test_each_change_is_one_message_and_what_stays_is_none() -> None:
     ]
 
 
+def test_what_is_due_together_is_as_old_as_the_oldest() -> None:
+    """One message for both."""
+    one, two = _finding("no-permission"), _finding("stale-tasks")
+    assert _titles(_run(0, one), _run(6, one, two), _run(7, one, two))[-1] == [
+        "open for 7 days: no-permission, stale-tasks"
+    ]
+
+
 def test_what_is_new_is_listed_first() -> None:
     """Then what was open, with for how long."""
     one, two = _finding("no-permission"), _finding("stale-tasks", severity="warning")
