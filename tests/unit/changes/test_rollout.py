@@ -5,16 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from support.snapshots import NOW, deployment, service, stopped, task
 
+from omc_runbook.aws.deployments import ServiceDeployment, ServiceRevision
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.deploy import watch as deploy_watch
-from omc_runbook.changes.deploy.rollout import GONE, Rollout, begin, expected, judge, runs_only_ours, start_sentences
+from omc_runbook.changes.deploy.rollout import (
+    GONE,
+    Rollout,
+    begin,
+    confirm_return,
+    expected,
+    judge,
+    runs_only_ours,
+    start_sentences,
+)
 from omc_runbook.changes.deploy.watch import INTERVAL, UNANSWERED_SECONDS
 from omc_runbook.model.errors import CouldNotLook
 
@@ -144,6 +155,73 @@ def test_how_a_roll_out_goes(
 def test_whether_only_tasks_of_ours_run(desired: int, tasks: tuple[Task, ...] | None, ours: bool) -> None:
     """As many as are desired; what another service runs, and what has stopped, does not count."""
     assert runs_only_ours(replace(OURS, desired=desired), tasks) is ours
+
+
+STOPPED = NOW - timedelta(minutes=5)
+BACK = replace(OURS, deployment_id="ecs-svc/ours", began=STOPPED - timedelta(minutes=5), undoes=True, is_stopped=True)
+OWN = ServiceDeployment(
+    arn="arn:aws:ecs:ap-southeast-2:123456789012:service-deployment/ohmycoins-staging/api/1",
+    status="ROLLBACK_SUCCESSFUL",
+    reason="",
+    target=ServiceRevision(arn="arn:aws:ecs:ap-southeast-2:123456789012:service-revision/ohmycoins-staging/api/ours"),
+    rollback_started=STOPPED,
+)
+RETURNED = replace(API, service_deployments=(OWN,))
+
+
+def with_own(**changes: Any) -> Service:
+    """The service with another state of our service deployment."""
+    return replace(RETURNED, service_deployments=(replace(OWN, **changes),))
+
+
+def beside(running: int) -> Service:
+    """The service with tasks of our deployment beside those from before it."""
+    return replace(RETURNED, deployments=(*API.deployments, deployment("api", id="ecs-svc/ours", running=running)))
+
+
+@pytest.mark.parametrize(
+    ("now", "unread", "state", "reason"),
+    [
+        (RETURNED, "", "done", ""),
+        (with_own(status="STOPPED"), "", "done", ""),
+        (with_own(status="ROLLBACK_IN_PROGRESS"), "", "rolling", ""),
+        (with_own(status="ROLLBACK_FAILED"), "", "failed", "ECS could not take its deployment back."),
+        (with_own(status="ROLLBACK_FAILED", reason="No room."), "", "failed", "No room."),
+        (replace(RETURNED, desired=0), "", "not-started", "Its desiredCount was set to 0 meanwhile."),
+        (beside(0), "", "done", ""),
+        (beside(1), "", "rolling", ""),
+        (replace(RETURNED, deployments=(deployment("other"),)), "", "rolling", ""),
+        (API, "", "rolling", ""),
+        (API, "Not allowed.", "unknown", "Not allowed."),
+    ],
+)
+def test_how_the_way_back_goes(now: Service, unread: str, state: str, reason: str) -> None:
+    """It has ended where ECS says so, the former revision is there again, and no task of ours runs."""
+    judged = judge(BACK, now, (), unread)
+    assert (judged.state, judged.reason) == (state, reason)
+
+
+@pytest.mark.parametrize(
+    ("rollout", "now", "tasks", "state"),
+    [
+        (BACK, RETURNED, (task("api"),), "done"),
+        (BACK, RETURNED, (task("api", created=NOW),), "done"),
+        (replace(BACK, is_stopped=False), RETURNED, (task("api", created=NOW),), "failed"),
+        (BACK, RETURNED, (task("api", created=STOPPED - timedelta(minutes=1)),), "failed"),
+        (replace(BACK, began=None), RETURNED, (task("api"),), "failed"),
+        (BACK, RETURNED, (task("api"), task("api", deployment_id="ecs-svc/ours")), "rolling"),
+        (BACK, RETURNED, (task("api"), task("jobs", created=STOPPED - timedelta(minutes=1))), "done"),
+        (BACK, RETURNED, (), "rolling"),
+        (BACK, RETURNED, None, "rolling"),
+        (BACK, API, (task("api"),), "rolling"),
+        (BACK, None, (task("api"),), "rolling"),
+    ],
+)
+def test_which_tasks_prove_the_way_back(
+    rollout: Rollout, now: Service | None, tasks: tuple[Task, ...] | None, state: str
+) -> None:
+    """Those from before our deployment, and those that ECS started after this run had stopped it."""
+    assert confirm_return(replace(rollout, state="done"), now, tasks).state == state
 
 
 def test_a_service_that_is_deleted_meanwhile_is_told_as_such_at_once() -> None:
