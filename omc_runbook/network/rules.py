@@ -24,7 +24,7 @@ _PRIVATE = tuple(
     IPv4Network(text)
     for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8")
 )
-_TCP = ("-1", "6", "tcp")
+_TCP = ("6", "tcp")
 _NARROW = 8
 """The shortest prefix of a public network that is taken not to cover AWS's addresses."""
 _NETWORKS = 4096
