@@ -202,7 +202,7 @@ def plan_update(
     notes = _whole_document_notes(snapshot, new) if new else ()
     notes += tuple(_encryption_notes(document, changing, catalogue))
     refuse_too_large(text.size)
-    actions: dict[str, Action] = dict.fromkeys((*document.keys, *new), "unchanged")
+    actions: dict[str, Action] = dict.fromkeys(document.keys, "unchanged")
     actions |= {key: "changed" if key in document.keys else "added" for key in changing}
     actions |= dict.fromkeys(remove, "removed")
     return make_plan(
