@@ -465,6 +465,16 @@ def test_a_change_is_refused_while_secrets_manager_rotates() -> None:
     assert planned(with_secret(snapshot, stages=ended, rotates=True), SMTP_PASSWORD=password()).changed
 
 
+@pytest.mark.parametrize(("desired", "is_refused"), [(1, True), (0, False)])
+def test_a_key_that_new_tasks_lack_refuses_a_change(desired: int, is_refused: bool) -> None:
+    """Where the change starts some, and does not give the key a value."""
+    snapshot = with_service(without_key(healthy(), "SENTRY_DSN"), "backend", desired=desired)
+    refused = ("New tasks of backend do not start without SENTRY_DSN",) if is_refused else ()
+    blockers = planned(snapshot, SMTP_HOST="mail.ohmycoins.com").blockers
+    assert tuple(each.partition(",")[0] for each in blockers) == refused
+    assert planned(snapshot, SENTRY_DSN=f"https://{secrets.token_hex(16)}@o1.ingest.sentry.io/1").blockers == ()
+
+
 def test_a_plan_says_which_values_it_empties() -> None:
     """As a template's line that was not filled in does; other values are not said to be there."""
     plan = planned(healthy(), SMTP_PASSWORD="", SMTP_USER="me@ohmycoins.test")

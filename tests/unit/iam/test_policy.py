@@ -275,6 +275,10 @@ def test_variables_are_literal_in_the_older_version() -> None:
         held = {"aws:PrincipalTag/suffix": suffix}
         verdict = evaluate([policy(statement, version=version)], ACTION, SECRET, held)
         assert verdict.decision == decision
+    lacked = allow(Condition={"StringNotEquals": {"aws:PrincipalArn": "${aws:username}"}})
+    for version, decision in [("2012-10-17", "unknown"), ("2008-10-17", "allowed")]:
+        context = {"aws:PrincipalArn": "a", "aws:username": ()}
+        assert evaluate([policy(lacked, version=version)], ACTION, SECRET, context).decision == decision
 
 
 @pytest.mark.parametrize("sign", ["*", "?", "$"])

@@ -129,6 +129,7 @@ HEALTHY = {
         IN_PRIVATE,
         ENDPOINT,
     ),
+    "endpoint with a group that is gone": (by_endpoint(groups=(ENDPOINTS, "sg-gone")), IN_PRIVATE, ENDPOINT),
     "ACL with 443 out and answers in": (
         with_acl(
             by_nat(),
@@ -319,6 +320,7 @@ BROKEN = {
     "endpoint open to another group": (with_ingress(by_endpoint(), rule("sg-default")), IN_PRIVATE, ["endpoint-sg"]),
     "endpoint open to another subnet": (with_ingress(by_endpoint(), rule("10.0.2.0/24")), IN_PRIVATE, ["endpoint-sg"]),
     "endpoint open to a host": (with_ingress(by_endpoint(), rule("10.0.1.9/32")), IN_PRIVATE, ["endpoint-sg?"]),
+    "endpoint's group gone": (by_endpoint(groups=("sg-gone",)), IN_PRIVATE, ["endpoint-sg?"]),
     "both groups shut": (with_egress(with_ingress(by_endpoint())), IN_PRIVATE, ["sg-egress", "endpoint-sg"]),
     "no group named, and the default one shut": (
         with_egress(by_nat(), group="sg-default"),
@@ -559,3 +561,30 @@ def test_the_entry_that_lets_a_call_pass_comes_before_what_denies_it(
     """Under a number that is free, or in the place of what denies it: EC2 refuses to create an entry a second time."""
     blocked = go(with_acl(by_nat(), *entries)).obstacles[0].command
     assert blocked.startswith(f"aws ec2 {verb}-network-acl-entry --network-acl-id acl-2 --rule-number {number} ")
+
+
+@pytest.mark.parametrize(
+    ("entries", "said", "asked"),
+    [
+        (
+            (entry(5, True, False), *OPEN, entry(90, False, True, ports=(443, 443))),
+            "TCP 443 out to 0.0.0.0/0 (rule 90 decides)",
+            "create-network-acl-entry --network-acl-id acl-2 --rule-number 89 --protocol tcp"
+            " --port-range From=443,To=443 --cidr-block 0.0.0.0/0 --rule-action allow --egress",
+        ),
+        (
+            (*OPEN, entry(1, False, False, ports=(1024, 65535))),
+            "TCP 32768-60999 in from 0.0.0.0/0 (rule 1 decides)",
+            "replace-network-acl-entry --network-acl-id acl-2 --rule-number 1 --protocol tcp"
+            " --port-range From=32768,To=60999 --cidr-block 0.0.0.0/0 --rule-action allow --ingress",
+        ),
+        ((OPEN[1],), "TCP 443 out to 0.0.0.0/0 (no rule allows it)", "create-network-acl-entry"),
+        ((OPEN[1], OPEN[2]), "TCP 443 out to 0.0.0.0/0 (rule * decides)", "create-network-acl-entry"),
+    ],
+    ids=["a rule", "the first rule", "no rule", "the last rule"],
+)
+def test_which_rule_of_an_acl_decides(entries: tuple[AclEntry, ...], said: str, asked: str) -> None:
+    """Of the same direction; the new rule comes before it, or takes its place where there is no number before."""
+    (obstacle,) = go(with_acl(by_nat(), *entries)).obstacles
+    assert obstacle.facts == (f"DescribeNetworkAcls: acl-2 of {PRIVATE} does not let {said}.",)
+    assert obstacle.command.startswith(f"aws ec2 {asked}")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from moto import mock_aws
+from support.faults.deployment import BREAKER
 from support.moto_environment import REGION, Wire, between, client, clients_of
-from support.snapshots import NOW, healthy, stopped, with_service, with_tasks
+from support.snapshots import NOW, deployment, healthy, stopped, with_service, with_tasks
 
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Placement
@@ -151,3 +153,6 @@ def test_whose_words_are_the_networks(reason: str, told: bool) -> None:
     assert has_network_failure(with_tasks(healthy(), failed)) is told
     ended = stopped("worker", failed.stopped_reason, NOW, deployment_id="ecs-svc/ended-long-ago")
     assert not has_network_failure(with_tasks(healthy(), ended))
+    back = deployment("worker", NOW - timedelta(minutes=5), rollout_reason=BREAKER)
+    rolled_back = with_service(healthy(), "worker", deployments=(back,))
+    assert has_network_failure(with_tasks(rolled_back, ended)) is told
