@@ -369,7 +369,7 @@ def test_the_file_of_the_project_around_a_checkout_stays_there(mark: str, health
 
 @pytest.mark.parametrize("name", [".env.txt", "env", ".env.local"])
 def test_a_file_that_was_meant_to_be_the_env_becomes_it(name: str, healthy: Callable[[], Platform]) -> None:
-    """In UTF-16 too, and not one without a required variable, nor one that Settings read."""
+    """In UTF-16 too, and not one without a required variable; one that Settings read keeps its name."""
     platform = healthy()
     other = platform.root / name
     text = platform.dotenv.read_text()
@@ -385,7 +385,8 @@ def test_a_file_that_was_meant_to_be_the_env_becomes_it(name: str, healthy: Call
     assert causes(diagnosed(platform.root, False)) == [] and platform.dotenv.read_text() == text
     platform.dotenv.rename(other)
     platform.edit(platform.config, 'env_file="../.env",\n', f'env_file=("../.env", "../{name}"),\n')
-    assert not any(str(other) in fact for each in diagnosed(platform.root, False) for fact in each.evidence)
+    (found,) = (each for each in diagnosed(platform.root, False) if each.is_root_cause)
+    assert found.remedy.command == f"ln -s {other} {platform.dotenv}"
 
 
 def test_another_application_is_named_as_not_read(healthy: Callable[[], Platform]) -> None:

@@ -218,7 +218,8 @@ def test_an_aws_configuration_that_is_broken_is_reported(monkeypatch: pytest.Mon
     (tmp_path / "config").write_text("[default\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     (sent,) = notify.send([MESSAGE], Notify(findings=("sns:arn:aws:sns:eu-west-1:123456789012:oncall",), timeout=60))
-    assert sent.failure == f"sns:Publish could not be called: Unable to parse config file: {tmp_path / 'config'}."
+    where = f"The AWS configuration {tmp_path / 'config'} is not valid in line 1"
+    assert sent.failure == f"{where}: correct it, then run again."
 
 
 def test_runs_after_each_other_remember_what_is_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
