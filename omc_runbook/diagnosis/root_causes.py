@@ -12,7 +12,7 @@ from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis import acceptance
 from omc_runbook.messages.recognition import phrases_in
 from omc_runbook.model.environment import LOCAL
-from omc_runbook.model.findings import Finding, check_ids
+from omc_runbook.model.findings import Finding, Remedy, check_ids
 from omc_runbook.snapshot.state import Snapshot
 
 CHECKS = checks_of(*families.ENVIRONMENT)
@@ -34,7 +34,8 @@ _NO_POLICY = re.compile(r"\baws (?:iam|secretsmanager) delete-\w+-policy [^&`]*?
 """A command that takes such a policy away."""
 _UNDONE = "Another remedy replaces the same policy: run the runbook again before it, or it undoes this one."
 _NEW_TASKS = re.compile(r"aws ecs update-service [^&`]+(?: && aws ecs update-service [^&`]+)*")
-"""A remedy that only starts new tasks."""
+"""A remedy that starts new tasks, some with another setting of the service."""
+_FIRST_FIX = "First fix "
 _AWS_COMMAND = re.compile(r"(?:^|[`(&] ?)aws [a-z]")
 FAILURES = frozenset({"task-exits", "health-check", "rollout-stuck", "breaker-rollback"})
 """Checks of tasks that started and failed, and of their rollouts."""
@@ -84,22 +85,31 @@ def _one_after_another(findings: Sequence[Finding]) -> list[Finding]:
 def _new_tasks_last(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """The findings, each whose remedy is new tasks with what else keeps such tasks from running."""
     causes = [finding for finding in findings if finding.is_unexplained and finding.severity == "error"]
-    others = [finding for finding in causes if _hinders(finding) and not _NEW_TASKS.fullmatch(finding.remedy.command)]
+    hindrances = [finding for finding in causes if _hinders(finding)]
+    others = [finding for finding in hindrances if not _NEW_TASKS.fullmatch(finding.remedy.command)]
 
     def last(finding: Finding) -> Finding:
-        first = [other for other in others if other.services & finding.services]
+        # Two settings of a service, such as its platform version and its network, are in no order.
+        before = others if finding in hindrances else hindrances
+        first = [other for other in before if other.services & finding.services]
         if not (first and finding.is_unexplained and _NEW_TASKS.fullmatch(finding.remedy.command)):
             return finding
         services = sorted({service for other in first for service in other.services & finding.services})
         checks, of = ", ".join(check_ids(first)), ", ".join(services)
-        return _needing(finding, f"First fix {checks}: new tasks of {of} may fail until then.")
+        return _needing(finding, f"{_FIRST_FIX}{checks}: new tasks of {of} may fail until then.")
 
     return tuple(map(last, findings))
 
 
+def without_order(remedy: Remedy) -> Remedy:
+    """A remedy without what else is to be fixed first, for a plan that fixes both."""
+    return replace(remedy, needs=remedy.needs.partition(_FIRST_FIX)[0].rstrip())
+
+
 def _hinders(finding: Finding) -> bool:
+    """Whether a fault keeps new tasks from running, unlike one that is over."""
     check = families.find(finding.check, finding.family)
-    return check is not None and check.hinders != ""
+    return check is not None and check.hinders != "" and check.id != "throttled"
 
 
 def _as_role(finding: Finding, role: str) -> Finding:

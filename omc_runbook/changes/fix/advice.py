@@ -9,6 +9,7 @@ from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.changes.fix.plan import SINGLE_KEY, FixPlan
 from omc_runbook.changes.fix.steps import FIX, RestoreVersion
 from omc_runbook.checks import remedies
+from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.snapshot.state import Snapshot
@@ -48,7 +49,7 @@ def _may_go_back(finding: Finding) -> bool:
 
 
 def _planned(finding: Finding, plan: FixPlan, snapshot: Snapshot) -> Remedy:
-    own = replace(finding.remedy, runbook="", parameters={})
+    own = root_causes.without_order(replace(finding.remedy, runbook="", parameters={}))
     steps = [step for step in plan.steps if isinstance(step, RestoreVersion)]
     if any(finding in step.because for step in steps):
         back = Remedy(steps[0].by_hand(plan.names))

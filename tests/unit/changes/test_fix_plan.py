@@ -345,6 +345,31 @@ def test_a_redeployment_that_would_fail_all_the_same_is_left_to_a_person() -> No
     assert "First fix values-exchanged: new tasks of backend may fail until then." in throttled.remedy.needs
 
 
+def test_a_plan_that_fixes_what_would_stop_its_new_tasks_has_nothing_to_fix_first() -> None:
+    """What its remedy needs beside that stays."""
+    reason = "ResourceInitializationError: unable to pull secrets or registry auth: api error ThrottlingException"
+    snapshot = stuck(with_reference(healthy(), "backend", "SECRET_KEY", WRONG["partial-arn"]), "backend", reason)
+    findings, plan = root_causes.diagnose(snapshot), planned(snapshot)
+    assert redeployed(plan) == ["backend"] and not plan.unfixed
+    (throttled,) = (each for each in findings if each.check == "throttled")
+    assert "First fix partial-arn" in throttled.remedy.needs
+    (throttled,) = (each for each in follow(findings, plan, snapshot) if each.check == "throttled")
+    assert throttled.remedy.runbook == "troubleshoot" and throttled.remedy.needs.startswith("First wait")
+    assert "First fix" not in throttled.remedy.needs
+
+
+def test_a_setting_of_the_service_that_stops_new_tasks_is_fixed_before_they_are_started_again() -> None:
+    """Though its own remedy starts tasks too, which need the value that is wrong to be fixed first."""
+    reason = "ResourceInitializationError: unable to pull secrets or registry auth: api error ThrottlingException"
+    snapshot = with_service(stuck(healthy(), "backend", reason), "backend", platform_version="1.3.0")
+    needs = {each.check: each.remedy.needs for each in root_causes.diagnose(snapshot) if each.is_unexplained}
+    assert "First fix platform-version: new tasks of backend" in needs["throttled"] and not needs["platform-version"]
+    wrong = with_keys(snapshot, SECRET_KEY="changethis")
+    needs = {each.check: each.remedy.needs for each in root_causes.diagnose(wrong) if each.is_unexplained}
+    assert "First fix platform-version, changethis: " in needs["throttled"]
+    assert "First fix changethis: " in needs["platform-version"]
+
+
 def test_tasks_that_could_not_read_are_tried_again_where_all_is_known_to_be_well_now() -> None:
     """Also where a run was killed after its last step; not where something could not be looked at."""
     reason = "ResourceInitializationError: unable to pull secrets or registry auth: api error ThrottlingException"
