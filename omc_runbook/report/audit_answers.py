@@ -8,7 +8,7 @@ from datetime import datetime
 from omc_runbook.aws.cloudtrail import Access
 from omc_runbook.checks import age, alarm_routes, secret_access
 from omc_runbook.checks.secret_access import PrincipalAccess
-from omc_runbook.checks.unusual_calls import find_unusual, history_of
+from omc_runbook.checks.unusual_calls import COMPARED, find_unusual, history_of
 from omc_runbook.model.letters import listed
 from omc_runbook.report import audit_exposure, audit_monitoring
 from omc_runbook.snapshot.audit.monitoring import READ
@@ -86,7 +86,9 @@ def who_did(snapshot: Snapshot) -> str:
     done = [call for call in history.accesses.calls if not call.error]
     reads, changes = [call for call in done if call.is_read], [call for call in done if not call.is_read]
     readers, writers = ({call.principal for call in calls} for calls in (reads, changes))
-    usual = "" if find_unusual(snapshot) else ", all as usual" if done else ""
+    # What is compared with calls that were not seen is not known to be usual.
+    is_usual = done and not find_unusual(snapshot) and not any(map(history.lacks, COMPARED))
+    usual = ", all as usual" if is_usual else ""
     since, refused = _since(snapshot, history.complete_since), len(history.accesses.calls) - len(done)
     failed = f"; {_count(refused, 'more call')} failed" if refused else ""
     return (

@@ -71,6 +71,13 @@ def test_who_did() -> None:
     )
 
 
+@pytest.mark.parametrize("api", ["GetSecretValue", "TagResource"])
+def test_calls_that_were_compared_with_nothing_are_not_said_to_be_usual(api: str) -> None:
+    """So many were not seen that there is nothing before the recent ones; where more were, the answer stands."""
+    assert "usual" not in audit_answers.who_did(whole(cut={api: NOW - timedelta(days=2)}))
+    assert audit_answers.who_did(whole(cut={api: NOW - timedelta(days=60)})).endswith(", all as usual.")
+
+
 def test_who_would_notice_and_what_lies_open() -> None:
     """The trail, the alarm and how many hear; and where was searched."""
     assert audit_answers.who_would_notice(whole()) == (
