@@ -83,18 +83,20 @@ def who_did(snapshot: Snapshot) -> str:
     history = history_of(snapshot)
     if history is None:
         return ""
-    done = [call for call in history.accesses.calls if not call.error]
-    reads, changes = [call for call in done if call.is_read], [call for call in done if not call.is_read]
-    readers, writers = ({call.principal for call in calls} for calls in (reads, changes))
+    calls = history.accesses.calls
+    done = [call for call in calls if not call.error]
+    reads = [call for call in done if call.is_read and call.time >= history.begin]
+    changes = [call for call in done if not call.is_read and call.time >= history.complete_since]
+    readers, writers = ({call.principal for call in each} for each in (reads, changes))
     # What is compared with calls that were not seen is not known to be usual.
     is_usual = done and not find_unusual(snapshot) and not any(map(history.lacks, COMPARED))
-    usual = ", all as usual" if is_usual else ""
-    since, refused = _since(snapshot, history.complete_since), len(history.accesses.calls) - len(done)
-    failed = f"; {_count(refused, 'more call')} failed" if refused else ""
+    since, changed_since = _since(snapshot, history.begin), _since(snapshot, history.complete_since)
+    changed = f"changed it {_times(changes)}{changed_since if changed_since != since else ''}".rstrip()
+    failed = f"; {_count(len(calls) - len(done), 'more call')} failed" if len(calls) > len(done) else ""
     return (
         f"{_count(len(readers), 'principal') if readers else 'Nobody'} read it {_times(reads)}{since}, and"
-        f" {_count(len(writers), 'principal') if writers else 'nobody'} changed it{f' {_times(changes)}'.rstrip()}"
-        f"{usual}{failed}."
+        f" {_count(len(writers), 'principal') if writers else 'nobody'} {changed}"
+        f"{', all as usual' if is_usual else ''}{failed}."
     )
 
 

@@ -71,6 +71,18 @@ def test_who_did() -> None:
     )
 
 
+def test_who_did_it_is_counted_since_every_such_call_was_seen() -> None:
+    """Other resources' tags hide older changes, and no read; only of the part that was seen is told."""
+    put = audit_accesses.call(3, audit_accesses.CALLER, name="PutSecretValue")
+    tags = audit_accesses.audited(healthy(), put, cut={"TagResource": NOW - timedelta(days=2)})
+    shown = "3 principals read it 30 times in the last 90 days, and nobody changed it in the last 2 days."
+    assert audit_answers.who_did(tags) == shown
+    reads = audit_accesses.audited(healthy(), put, cut={"BatchGetSecretValue": NOW - timedelta(days=30)})
+    count = sum(call.time >= NOW - timedelta(days=30) for call in audit_accesses.USUAL)
+    shown = audit_answers.who_did(reads)
+    assert f" read it {count} times in the last 30 days, and 1 principal changed it 1 time" in shown and count < 30
+
+
 @pytest.mark.parametrize("api", ["GetSecretValue", "TagResource"])
 def test_calls_that_were_compared_with_nothing_are_not_said_to_be_usual(api: str) -> None:
     """So many were not seen that there is nothing before the recent ones; where more were, the answer stands."""
