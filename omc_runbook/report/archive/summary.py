@@ -177,8 +177,9 @@ def _by_environments(found: Sequence[Finding], outcome: Outcome) -> Iterator[Lin
         shown = replace(first, subject=", ".join(names), evidence=(which, *first.evidence)) if others else first
         yield from _finding(shown, [])
         own = [each for each in (first, *others) if each.subject.partition(": ")[0] == names[0]]
-        first_way, *_ = (*first.remedy.ways, "")
-        yield from _remedy(_by_first_way(own, outcome, "").get((first.check, first_way), ()), first.remedy.needs)
+        needs = {way: each.remedy.needs for each in reversed(own) for way in each.remedy.ways[:1]}
+        for (_, first_way), ways in _by_first_way(own, outcome, "").items():
+            yield from _remedy(ways, needs[first_way])
         if names[1:] and first.remedy.ways:
             yield Line(is_for_one(names[0], first.remedy.ways[0], outcome.runbook), indent=_INDENT)
 

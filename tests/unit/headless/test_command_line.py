@@ -317,6 +317,9 @@ def test_an_entry_for_several_findings_of_an_environment_has_all_their_commands(
     lines = [str(line).strip() for line in summary.summarise(outcome, "a.html", "")]
     assert "a: backend and 2 more." in lines
     assert "or aws ecs start backend a && aws ecs start worker a" in lines
+    by_hand = tuple(replace(each, remedy=Remedy(each.remedy.command)) for each in findings)
+    lines = [str(line).strip() for line in summary.summarise(replace(outcome, findings=by_hand), "a.html", "")]
+    assert [line for line in lines if "aws" in line] == ["→ aws ecs start backend a", "→ aws ecs start worker a"]
 
 
 def test_what_is_unknown_of_several_environments_names_them() -> None:
