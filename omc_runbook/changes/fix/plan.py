@@ -320,6 +320,7 @@ def _blocker(snapshot: Snapshot, service: str, others: Sequence[Finding]) -> str
     if foreign := ownership.why_not_service(snapshot, service):
         return foreign
     for finding in others:
-        if finding.severity == "error" and service in finding.services:
+        # A task whose process has another value than ECS injected runs.
+        if finding.severity == "error" and finding.family != "running" and service in finding.services:
             return f"Its tasks would still fail: {finding.title} ({finding.check})."
     return ""

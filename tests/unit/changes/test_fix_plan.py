@@ -23,12 +23,14 @@ from support.snapshots import (
     by_policies,
     document,
     healthy,
+    looked,
     policy,
     rotated,
     simulated,
     stuck,
     with_container,
     with_definition,
+    with_held,
     with_keys,
     with_permissions,
     with_reference,
@@ -55,6 +57,7 @@ from omc_runbook.masking import registry
 from omc_runbook.model.change import Change
 from omc_runbook.report import fix as report
 from omc_runbook.sandbox.worlds.staging import KEYS
+from omc_runbook.snapshot.held_values import OTHER
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
@@ -356,6 +359,16 @@ def test_a_plan_that_fixes_what_would_stop_its_new_tasks_has_nothing_to_fix_firs
     (throttled,) = (each for each in follow(findings, plan, snapshot) if each.check == "throttled")
     assert throttled.remedy.runbook == "troubleshoot" and throttled.remedy.needs.startswith("First wait")
     assert "First fix" not in throttled.remedy.needs
+
+
+def test_another_value_in_a_process_keeps_no_service_from_new_tasks() -> None:
+    """Its tasks run with the value that their entry point sets."""
+    reason = "ResourceInitializationError: unable to pull secrets or registry auth: api error ThrottlingException"
+    snapshot = looked(stuck(healthy(), "worker", reason))
+    snapshot = with_held(snapshot, "worker", "OPENAI_API_KEY", process=OTHER, differs=True)
+    plan = planned(snapshot)
+    assert redeployed(plan) == ["worker"]
+    assert reasons(plan) == {"entrypoint-override": ""}
 
 
 def test_a_setting_of_the_service_that_stops_new_tasks_is_fixed_before_they_are_started_again() -> None:
