@@ -487,7 +487,7 @@ _EXPLICIT_DENY = re.compile(
 
 
 def _refused_credentials(code: str, message: str, profile: str) -> str:
-    """What to do about credentials that AWS refuses with this code; "" for another code."""
+    """What to do where AWS refuses credentials, or this machine's time, so; "" for what it says of anything else."""
     if code in _SKEWED or message.startswith(_WRONG_TIME):
         return f"This machine's clock differs from AWS's by minutes ({code}): set it, then run again."
     if code in EXPIRED:
