@@ -231,9 +231,7 @@ class Clients:
             return attempt("the credentials", "credentials", self._session.get_credentials, self.profile)
         except (AttributeError, TypeError, ValueError):
             # botocore takes what the program prints for an object of JSON, with a time.
-            profiles = self._session._session.full_config["profiles"].values()
-            has_program = any("credential_process" in profile for profile in profiles)
-            reason = _PROCESS_FAILS if has_program else _WRONG_VARIABLE
+            reason = _PROCESS_FAILS if _runs_program(self._session) else _WRONG_VARIABLE
             raise CouldNotLook(_no_credentials(self.profile, *reason)) from None
 
     @property
@@ -344,6 +342,16 @@ def _no_profile(error: ProfileNotFound, profile: str) -> str:
     variable = next((each for each in _PROFILE_VARIABLES if os.environ.get(each)), _PROFILE_VARIABLES[-1])
     place = "profile in runbook.toml, or OMC_PROFILE" if profile else variable
     return f'Profile "{name}" is not in the AWS configuration{near} Correct {place}.'
+
+
+def _runs_program(session: boto3.Session) -> bool:
+    """Whether the profile in use has a credential_process, or one of those from which it takes its credentials."""
+    profiles, name = session._session.full_config["profiles"], session.profile_name
+    used = set[str]()
+    while name in profiles and name not in used:
+        used.add(name)
+        name = profiles[name].get("source_profile", "")
+    return any("credential_process" in profiles[each] for each in used)
 
 
 def _no_configuration(error: ConfigParseError) -> str:

@@ -113,8 +113,8 @@ def test_what_the_program_for_credentials_says_is_not_shown(
 def test_a_wrong_variable_is_no_program_that_fails(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, text: str
 ) -> None:
-    """Who never configured a credential_process would look for one."""
-    configure(monkeypatch, tmp_path, "")
+    """Who never configured a credential_process would look for one; another profile's is not run."""
+    configure(monkeypatch, tmp_path, "[profile other]\ncredential_process = hunter2\n")
     monkeypatch.setenv(name, text)
     with pytest.raises(CouldNotLook, match="cannot be read: a variable that says where they are, such as AWS_CONTAI"):
         identify(Clients(REGION), load("staging"))
