@@ -50,7 +50,12 @@ class Schedule(BaseModel):
         # Today's distance from UTC may be another than on the day of the run: cron goes by the clock on the wall.
         until = (now - grace).astimezone().replace(tzinfo=None)
         try:
-            due: datetime = next(CronSim(self.cron, until, reverse=True)).astimezone()
+            # What a clock that is put forward leaves out, one scheduler runs at once, and another not at all.
+            due = next(
+                moment
+                for time in CronSim(self.cron, until, reverse=True)
+                if (moment := time.astimezone()).replace(tzinfo=None) == time
+            )
         except (CronSimError, StopIteration):
             raise UsageError(f'runbook.toml: "{self.cron}" is no cron expression, such as 0 7 * * *.') from None
         return due if last is None or last < due or last > now + grace else None

@@ -65,6 +65,16 @@ def test_a_clock_that_is_put_back_makes_no_run_overdue(
     assert schedule.missed(ran.astimezone() - timedelta(minutes=2), now) == ran.replace(minute=0).astimezone()
 
 
+def test_a_time_that_a_clock_leaves_out_makes_no_run_overdue(in_zone: Callable[[str], None]) -> None:
+    """In Berlin 02:30 is no time on March 28, 2027: cron runs at 03:00, EventBridge Scheduler not on that day."""
+    in_zone("Europe/Berlin")
+    schedule, looked = Schedule(runbook="verify", cron="30 2 * * *"), datetime(2027, 3, 28, 7, 0).astimezone()
+    for ran in (datetime(2027, 3, 28, 3, 1), datetime(2027, 3, 27, 2, 31)):
+        assert schedule.missed(ran.astimezone(), looked) is None
+    earlier = datetime(2027, 3, 27, 2, 30).astimezone()
+    assert schedule.missed(earlier - timedelta(days=1), looked) == earlier
+
+
 def test_no_cron_expression() -> None:
     """What is none is told."""
     with pytest.raises(UsageError, match='"at seven" is no cron expression'):
