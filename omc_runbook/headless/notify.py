@@ -198,7 +198,8 @@ def report(
     Of two runs at once, the second compares itself with the first. Returns the outcome with its notifications; where
     that cannot be read or written, one of them says so.
     """
-    with last_run.alone(folder, notify.timeout):
+    # The first may need its time-out for the messages, and some seconds around it.
+    with last_run.alone(folder, 2 * notify.timeout):
         return _report(outcome, folder, notify, profile, project)
 
 
@@ -211,21 +212,24 @@ def _report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: 
     heard: dict[str, Standing] = {
         receiver: {topic: each.heard_by(receiver) for topic, each in former.items()} for receiver in notify.everybody
     }
-    notices = (
-        replace(notice, only_to=receiver)
-        for receiver, last_heard in heard.items()
-        for notice in compare(outcome, last_heard, notify.remind_days)[0]
-    )
+    own = {receiver: compare(outcome, last_heard, notify.remind_days) for receiver, last_heard in heard.items()}
+    notices = (replace(notice, only_to=receiver) for receiver, (each, _) in own.items() for notice in each)
     notifications = send(notices, notify, profile)
-    for topic in {each.topic for each in notifications}:
-        own = [each for each in notifications if each.topic == topic]
-        missed = [each.receiver for each in own if each.failure]
-        if len(missed) == len(own):
+    for topic in standing:
+        told = {each.receiver: not each.failure for each in notifications if each.topic == topic}
+        if told and not any(told.values()):
             # Nobody heard of it: the next run tries again, whoever the receivers are by then.
             standing = {**standing, topic: former.get(topic, Open())}
-        else:
-            missed_by = {receiver: heard[receiver].get(topic, Open()) for receiver in missed}
-            standing = {**standing, topic: replace(standing[topic], missed_by=missed_by)}
+            continue
+        missed_by = {}
+        for receiver in notify.receivers(topic):
+            before, after = heard[receiver].get(topic, Open()), own[receiver][1][topic]
+            if not told.get(receiver, True):
+                missed_by[receiver] = before
+            elif (after.since.keys(), after.checks) != (standing[topic].since.keys(), standing[topic].checks):
+                # This run did not look at what it missed.
+                missed_by[receiver] = after
+        standing = {**standing, topic: replace(standing[topic], missed_by=missed_by)}
     failure = f"All that is open counts as new: {unread}." if unread else ""
     try:
         last_run.write(folder, outcome, standing, project)

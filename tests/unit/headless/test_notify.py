@@ -27,6 +27,7 @@ from support.webhook import webhook
 from omc_runbook.headless import last_run, notify
 from omc_runbook.headless.news import Notice
 from omc_runbook.masking import registry
+from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.notify import Notify
 
@@ -271,6 +272,39 @@ def test_what_a_receiver_missed_is_sent_to_it_again(monkeypatch: pytest.MonkeyPa
     assert [each["title"].partition(": ")[2] for each in to_pager] == ["no-permission", "resolved"]
 
 
+@pytest.mark.parametrize("between", ["failed", "another problem"])
+def test_what_a_receiver_missed_is_sent_after_a_run_that_did_not_look_at_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, between: str
+) -> None:
+    """Whether that run has something to tell or not, both hear of each problem once, and of its end."""
+    receivers = Notify(findings=("env:CHAT", "env:PAGER"), timeout=60)
+    missed, other = FOUND.findings[0], replace(FOUND.findings[0], check="key-missing")
+    blind = replace(missed, status="unknown", evidence=("iam:GetRole is missing.",))
+    unseen = an_outcome(failure="It broke off.") if between == "failed" else an_outcome(findings=(blind, other))
+    got = list[tuple[str, str]]()
+    failing = {"env:PAGER"}
+
+    def sender(receiver: str, profile: str) -> notify.Send:
+        def deliver(message: Notice) -> None:
+            if receiver in failing:
+                raise CouldNotLook("It does not answer.")
+            got.extend((receiver, line) for line in message.lines if not line.startswith("Open for"))
+
+        return deliver
+
+    monkeypatch.setattr(notify, "sender", sender)
+    notify.report(FOUND, tmp_path, receivers)
+    failing.clear()
+    for outcome in (unseen, unseen, an_outcome(findings=(missed, other)), an_outcome()):
+        notify.report(outcome, tmp_path, receivers)
+    lines = [
+        f"{word}: {each.check}: {end}"
+        for word, end in (("New", "A title"), ("Resolved", ""))
+        for each in (missed, other)
+    ]
+    assert sorted(got) == sorted((receiver, line) for receiver in receivers.findings for line in lines)
+
+
 def test_a_folder_that_cannot_remember_is_reported(tmp_path: Path) -> None:
     """The run has its other notifications, and goes on."""
     (tmp_path / "records").touch()
@@ -342,6 +376,23 @@ def test_a_watcher_that_trickles_costs_no_more_than_the_timeout(monkeypatch: pyt
         (failed,) = notify.Ping(Notify(ping="env:WATCHER", timeout=1)).result()
         took = time.monotonic() - begun
     assert failed.failure == "It took more than 1 s." and took < 5
+
+
+def test_a_receiver_that_hangs_makes_no_second_message_of_two_runs_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second waits for as long as the first may take: its time-out, and before that what loads apprise."""
+    got = list[str]()
+
+    def sender(receiver: str, profile: str) -> notify.Send:
+        time.sleep(0.2)
+        return (lambda notice: time.sleep(9)) if receiver == "env:HANGS" else (lambda notice: got.append(receiver))
+
+    monkeypatch.setattr(notify, "sender", sender)
+    receivers = Notify(findings=("env:OPS_WEBHOOK", "env:HANGS"), timeout=1)
+    with ThreadPoolExecutor(2) as pool:
+        [*pool.map(lambda _: notify.report(FOUND, tmp_path, receivers), range(2))]
+    assert got == ["env:OPS_WEBHOOK"]
 
 
 def test_of_two_runs_at_once_one_sends_the_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
