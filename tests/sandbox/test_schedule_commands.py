@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +45,28 @@ def _record(desk: Desk) -> str:
     return str(json.loads((desk.record / "outcome.json").read_text())["status"])
 
 
+def _cron_command() -> str:
+    (line, _) = (row for row in (SCHEDULES / "verify.cron").read_text().splitlines() if row.startswith(("7 ", "17 ")))
+    return line.split(maxsplit=6)[6]
+
+
+def test_cron_ends_a_run_that_hangs(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A program that gives no credentials, and no end: the time of ten minutes is four seconds here."""
+    desk, config = Desk(tmp_path, sandbox), tmp_path / "config"
+    config.write_text("[profile hangs]\ncredential_process = sleep 600\n")
+    command, count = re.subn(r"\b10m\b", "4s", _cron_command())
+    assert count == 1
+    variables = {"RUNBOOK": str(COMMAND), "RECORDS": str(desk.record), "AWS_PROFILE": "hangs"}
+    variables |= {"AWS_CONFIG_FILE": str(config), "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    begun = time.monotonic()
+    mailed = desk.start(["/bin/sh", "-c", command], **variables).stdout
+    assert mailed.startswith("Exit code 2. ") and "Interrupted" in mailed
+    assert time.monotonic() - begun < 60
+
+
 def test_cron_mails_only_what_is_wrong(sandbox: Sandbox, tmp_path: Path) -> None:
     """By the shell that the table names: nothing is printed of a healthy environment."""
-    desk = Desk(tmp_path, sandbox)
-    (line, _) = (row for row in (SCHEDULES / "verify.cron").read_text().splitlines() if row.startswith(("7 ", "17 ")))
-    command = line.split(maxsplit=6)[6]
+    desk, command = Desk(tmp_path, sandbox), _cron_command()
     variables = {"RUNBOOK": str(COMMAND), "RECORDS": str(desk.record)}
     silent = desk.start(["/bin/sh", "-c", command], **variables)
     assert (silent.returncode, silent.stdout, silent.stderr, _record(desk)) == (0, "", "", "ok")
