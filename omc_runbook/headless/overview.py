@@ -140,6 +140,7 @@ def _problems(outcomes: Sequence[tuple[str, Outcome]]) -> list[Problem]:
     problems: dict[str, Problem] = {}
     for runbook in dict.fromkeys(name for name, _ in outcomes):
         own = [outcome for name, outcome in outcomes if name == runbook]
+        others = [outcome for name, outcome in outcomes if name != runbook]
         titles = {
             news.name_of(finding): finding.title
             for outcome in reversed(own)
@@ -149,7 +150,7 @@ def _problems(outcomes: Sequence[tuple[str, Outcome]]) -> list[Problem]:
         for name, since in news.open_after(reversed(own)).items():
             last = next((each.finished for each in own if name in _found(each)), since)
             known = problems.get(name)
-            if any(each.finished > own[0].finished and _is_clear(name, each) for _, each in outcomes):
+            if any(each.finished > last and _is_over(name, each) for each in others):
                 continue
             since, last = min(since, known.since if known else since), max(last, known.last_seen if known else last)
             problems[name] = Problem(name, titles.get(name, ""), since, last)
@@ -160,7 +161,7 @@ def _found(outcome: Outcome) -> frozenset[str]:
     return frozenset(news.name_of(finding) for finding in outcome.findings if finding.is_problem)
 
 
-def _is_clear(name: str, outcome: Outcome) -> bool:
+def _is_over(name: str, outcome: Outcome) -> bool:
     """Whether a run made the check of a problem, and did not find it."""
-    check = name.partition(":")[0]
-    return any(finding.check == check and finding.status == "clear" for finding in outcome.findings)
+    made = {finding.status for finding in outcome.findings if finding.check == name.partition(":")[0]}
+    return name not in _found(outcome) and ("clear" in made or (made == {"found"} and not outcome.failure))

@@ -19,6 +19,8 @@ from omc_runbook.report.archive.index_page import EnvironmentRecords
 OTHER = replace(CAUSE, check="wrong-host", subject="A_HOST", title="It leads elsewhere")
 OPEN = "wrong-host: A_HOST"
 CLEAR = replace(CAUSE, status="clear", subject="")
+ELSEWHERE = replace(CAUSE, subject="b-role")
+OF_BOTH = {"no-permission: a-role": 0, "no-permission: b-role": 1}
 
 
 def environments(*outcomes: Outcome, expected: Sequence[ScheduleState] = ()) -> dict[str, EnvironmentRecords]:
@@ -40,13 +42,17 @@ STAGING = "staging 123456789012, ap-southeast-2"
         ([ended(0, CAUSE), ended(1, CLEAR, runbook="troubleshoot", plan=(), applied=True)], {}),
         ([ended(0, CAUSE), ended(1, CLEAR, OTHER, runbook="troubleshoot")], {OPEN: 1}),
         ([ended(0, CAUSE), ended(1, OTHER, runbook="troubleshoot")], {"no-permission: a-role": 0, OPEN: 1}),
+        ([ended(0, CAUSE, ELSEWHERE), ended(1, ELSEWHERE, runbook="troubleshoot")], {"no-permission: b-role": 0}),
+        ([ended(0, CAUSE), ended(1, CLEAR, runbook="troubleshoot"), ended(2, failure="It ended.")], {}),
+        ([ended(0, CAUSE), ended(1, UNSEEN, ELSEWHERE, runbook="troubleshoot")], OF_BOTH),
+        ([ended(0, CAUSE), ended(1, ELSEWHERE, runbook="troubleshoot", failure="It ended.")], OF_BOTH),
         ([ended(0, CAUSE, runbook="troubleshoot", plan=("It would.",)), ended(1, CAUSE)], {"no-permission: a-role": 0}),
         ([ended(0, CAUSE), ended(1, failure="It ended.")], {"no-permission: a-role": 0}),
         ([ended(0, replace(CAUSE, accepted="Until 2027."))], {}),
     ],
 )  # fmt: skip
 def test_what_is_open_is_known_since_the_first_run_that_found_it(runs: list[Outcome], opened: dict[str, int]) -> None:
-    """What a run did not look at stays open; what any later run found clear is resolved."""
+    """What a run did not look at stays open; what any later run looked at and did not find is resolved."""
     problems = environments(*runs)[STAGING].problems
     assert {problem.name: problem.since for problem in problems} == {
         name: hour(number) for name, number in opened.items()
