@@ -292,13 +292,13 @@ def restore(client: SecretsManagerClient, secret_id: str) -> None:
 def stage_value(client: SecretsManagerClient, secret_id: str, text: str, token: str, label: str) -> None:
     """Write a version with a staging label that nobody reads; idempotent for one `token`, which is the version's id.
 
-    See
+    A version that is current already gets no label: who made it current may have ended, and would not remove it. See
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
     """
     answer = client.put_secret_value(
         SecretId=secret_id, SecretString=text, ClientRequestToken=token, VersionStages=[label]
     )
-    if label not in answer["VersionStages"]:
+    if not {label, CURRENT} & {*answer["VersionStages"]}:
         # The version existed, from an attempt that was rolled back: then the call ignored the label.
         client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, MoveToVersionId=token)
 

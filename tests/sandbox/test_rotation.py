@@ -481,6 +481,23 @@ def test_one_plan_that_two_apply_at_once_is_applied_by_one(place: Place, monkeyp
     assert {rollout.service: rollout.deployment_id for rollout in first.rollouts} == deployments
 
 
+def test_one_plan_that_is_applied_again_leaves_nothing_for_another_run_to_finish(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A label that it left would let the next rotation of the key finish that, and renew nothing."""
+    monkeypatch.setenv("NEW", secrets.token_hex(32))
+
+    def step(name: str) -> None:
+        if name == "stage":
+            assert place.rotate("SECRET_KEY", "env:NEW")
+
+    with pytest.raises(ConflictError, match=r"applied already, by another run .* changed nothing"):
+        place.rotate("SECRET_KEY", "env:NEW", step=step)
+    before = place.current
+    assert not place.labels()
+    assert place.rotate("SECRET_KEY") and place.current != before
+
+
 def test_somebody_elses_edit_before_ours_stays_and_is_told(place: Place) -> None:
     """Nothing is redeployed, and no label is left."""
     new = secrets.token_hex(16)
