@@ -160,6 +160,8 @@ class Buttons:
             button = make_button(choice.label, style if choice.is_main else "")
             button.on_click(partial(self._press, choice))
             buttons.append(button)
+        for other in (self._field, *self.beside):
+            other.disabled = False
         self._row.children = (*((self._field,) if self.word else ()), *buttons, *self.beside, *self._hidden)
 
     @property

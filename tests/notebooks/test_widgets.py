@@ -176,6 +176,7 @@ class Lab:
     def type(self, text: str) -> None:
         """Type into the one text field."""
         (field,) = self.models("TextModel")
+        assert not self.states[field]["disabled"]
         self._hear(self._send(field, {"method": "update", "state": {"value": text}}))
 
     def choose(self, widget: str, value: object, trait: str = "value") -> None:
