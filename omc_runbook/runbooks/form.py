@@ -23,7 +23,10 @@ BY_HAND = "Set the parameters in their cell, and run all cells."
 
 IS_SECRET = "looks like a secret, and parameters are saved: values_from names where a value is. It was not set."
 
-OUTDATED = "A cell above stopped before it gave this. Correct what it says, and run all cells."
+OUTDATED = (
+    "A cell above has not given this for these parameters: it stopped, or was not run. Correct what it says, if"
+    " anything, and run all cells."
+)
 
 _BEFORE_CELL, _AFTER_CELL = "pre_run_cell", "post_run_cell"
 _PARAMETERS = re.compile(r"\s*environments?: str = ")
@@ -86,21 +89,23 @@ class Form:
                 names[name] = Outdated()
 
     def _after_cell(self, result: Any) -> None:
-        if isinstance(result.error_in_exec, RunbookError):
+        if self._box is not None and isinstance(result.error_in_exec, RunbookError):
             self._frontend.repeat_error()
 
     def _ipython_display_(self) -> None:
-        if not is_available():
-            return
-        import ipywidgets
         from IPython import get_ipython
 
+        # Cells are run one by one where no form can be shown, too.
         events = get_ipython().events
         for event, ours in ((_BEFORE_CELL, self._before_cell), (_AFTER_CELL, self._after_cell)):
             for callback in tuple(events.callbacks[event]):
                 if isinstance(getattr(callback, "__self__", None), Form):
                     events.unregister(event, callback)
             events.register(event, ours)
+
+        if not is_available():
+            return
+        import ipywidgets
 
         self._frontend = Frontend()
         self._controls = {}

@@ -604,9 +604,18 @@ def test_an_error_of_ours_is_shown_in_the_last_cell_too(lab: Lab) -> None:
     assert [state["has_stopped"] for state in shown] == [False, True]
 
 
-def test_the_parameters_cell_ends_an_earlier_run(lab: Lab) -> None:
-    """A cell that the kernel runs although one above has stopped goes on with nothing of other parameters."""
+@pytest.mark.parametrize("name", ["a.ipynb", ""], ids=["widgets", "no widgets"])
+def test_the_parameters_cell_ends_an_earlier_run(lab: Lab, name: str) -> None:
+    """A cell that the kernel runs although one above has stopped goes on with nothing of other parameters.
+
+    So does one that a person runs alone, where no form is shown.
+    """
+    lab.run("session = os.environ.pop('JPY_SESSION_NAME')")
+    if name:
+        lab.run("os.environ['JPY_SESSION_NAME'] = session")
     lab.run(FORM)
+    lab.run("os.environ['JPY_SESSION_NAME'] = session")
+    assert bool(lab.models("HBoxModel")) is bool(name)
     lab.run("run, text = Picker('key', ''), 'as it was'")
     lab.run("text2 = run.parameter")
     lab.run('environment: str = "produciton"  # look at staging or production')
