@@ -150,8 +150,11 @@ class Closing:
     def press(self, word: str, live: LiveChange | None = None) -> Generator[object, None, str]:
         """Apply the plan with the word that was typed, and yield what is new; returns the button's last label.
 
-        What a notebook's cells show is replaced, also where they show another plan than this one.
+        What a notebook's cells show is replaced, also where they show another plan than this one. Raises UsageError for
+        a plan that is out of date.
         """
+        if self._cells.is_outdated:
+            raise UsageError(f"{OLD_PLAN} Nothing was done.")
         live, page = live or self._live, self._run.page
         self._begin(live)
         cells = page.cells if page.cells.displays and not self._displays else self._cells

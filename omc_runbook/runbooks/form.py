@@ -18,6 +18,7 @@ from omc_runbook.runbooks.frontend import (
     show_widget,
 )
 from omc_runbook.runbooks.pickers import Picker
+from omc_runbook.runbooks.run import Run
 
 BY_HAND = "Set the parameters in their cell, and run all cells."
 
@@ -87,6 +88,9 @@ class Form:
             is_ours = type(value).__module__.partition(".")[0] == __package__.partition(".")[0]
             if is_ours and not name.startswith("_") and not isinstance(value, Form):
                 names[name] = Outdated()
+            if isinstance(value, Run):
+                # Its button stays on the page.
+                value.page.cells.is_outdated = True
 
     def _after_cell(self, result: Any) -> None:
         if self._box is not None and isinstance(result.error_in_exec, RunbookError):

@@ -34,7 +34,7 @@ class Cells:
 
     displays: dict[str, object] = field(default_factory=dict)
     is_outdated: bool = False
-    """Whether another part of the page has changed what they are about."""
+    """Whether another part of the page has changed what they are about, or the parameters cell has run since."""
     _id: str = field(default_factory=lambda: uuid4().hex)
 
     def keep(self, name: str, display: object) -> None:

@@ -628,6 +628,17 @@ def test_the_parameters_cell_ends_an_earlier_run(lab: Lab, name: str) -> None:
     lab.run("")
 
 
+def test_a_plan_of_former_parameters_is_not_applied_by_its_button(lab: Lab) -> None:
+    """The button stays on the page after the parameters cell was edited and run alone."""
+    lab.run(FORM)
+    lab.run(APPLIED.replace("displays, True", "displays, False").replace("sleep(30)", "sleep(0)"))
+    lab.run("closing.answer()")
+    lab.run('environment: str = "production"  # change staging or production')
+    lab.press(lab.button("Write it"))
+    assert "are out of date: run all cells again for a new plan." in lab.area["text/plain"]
+    assert lab.run("assert words == [False]")["status"] == "ok"
+
+
 def test_the_index_opens_notebooks_with_their_parameters_set(lab: Lab, sandbox: Sandbox) -> None:
     """A press writes a copy beside the index, once for the same parameters, and never over one that was edited."""
     lab.run(f"import os; os.environ.update({sandbox.variables!r})")
