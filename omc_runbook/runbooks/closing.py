@@ -28,6 +28,8 @@ INTERRUPTED = "The change was interrupted: run verify to see the state, then thi
 
 NOT_BEGUN = "Not started yet: apply is set, so the last cell starts it, and has the buttons that stop it."
 
+NOTHING_DONE = "Nothing was done."
+
 SEE_END = "The last cell says what was done, and how to go on."
 
 OUTDATED = "The cells above are still those of the run before this one."
@@ -51,14 +53,14 @@ BELOW = _Pointers(
     under_way="Under way: the progress is below, and the result will be here.",
     see_progress="Under way: the last cell shows the progress, and has the buttons that stop it.",
     unfinished="It is not finished. Why, what was done and how to continue are below.",
-    nothing_done="Nothing was done. The reason is below.",
+    nothing_done=f"{NOTHING_DONE} The reason is below.",
 )
 
 ABOVE = _Pointers(
     under_way="Under way: the progress is below the parameters, and the result will be here.",
     see_progress="Under way: the progress is below the parameters, with the buttons that stop it.",
     unfinished="It is not finished. Why, what was done and how to continue are below the parameters.",
-    nothing_done="Nothing was done. The reason is below the parameters.",
+    nothing_done=f"{NOTHING_DONE} The reason is below the parameters.",
 )
 
 
@@ -154,7 +156,7 @@ class Closing:
         a plan that is out of date.
         """
         if self._cells.is_outdated:
-            raise UsageError(f"{OLD_PLAN} Nothing was done.")
+            raise UsageError(f"{OLD_PLAN} {NOTHING_DONE}")
         live, page = live or self._live, self._run.page
         self._begin(live)
         cells = page.cells if page.cells.displays and not self._displays else self._cells
@@ -197,7 +199,8 @@ class Closing:
                 page.date(now())
             # A change that broke off leaves no cell that says that nothing was changed.
             for name in stale:
-                why = f"{end.partition('. ')[0].rstrip('.')}. {SEE_END}"
+                then = NOTHING_DONE if see == pointers.nothing_done else SEE_END
+                why = f"{end.partition('. ')[0].rstrip('.')}. {then}"
                 cells.replace(name, Banner("bad", see if name == ANSWER else why))
 
     def _begin(self, live: LiveChange) -> None:

@@ -142,6 +142,19 @@ def test_a_panel_that_breaks_off_leaves_no_cell_that_says_otherwise(cells: dict[
     assert not isinstance(below.button(), Button)
 
 
+@pytest.mark.parametrize("is_refused", [True, False], ids=["refused", "broke off"])
+def test_no_cell_says_that_something_was_done_where_nothing_was(cells: dict[str, str], is_refused: bool) -> None:
+    """As where the credentials have expired since the plan was made."""
+    own = closing(a_run(), ("result", "proof", ANSWER), fails=True, is_refused=is_refused)
+    for name in ("result", "proof", ANSWER):
+        own.show(name)
+    with pytest.raises(CouldNotLook):
+        pressed(own)
+    assert ("Nothing was done." in cells[ANSWER]) is is_refused
+    if is_refused:
+        assert "AWS is gone. Nothing was done." in cells["result"] and "what was done" not in cells["proof"]
+
+
 def test_the_other_buttons_of_a_page_wait_and_then_show_what_is() -> None:
     """Where nothing was changed, they are as before; the row that was pressed looks after itself."""
     page, panel, last = a_run().page, Buttons(), Buttons()
