@@ -249,8 +249,9 @@ def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
         fact = f"Line {binding.line} has {binding.name}: {taken}, Docker Compose and a shell do not read it as {right}."
         mild: Severity | None = "info" if is_read and checkout.compose is None else None
         remedy = by_setup(snapshot, f"Write {right}= in line {binding.line}.")
-        if dotenv_of(snapshot).find(right):
-            remedy = Remedy(f"Keep one of the lines of {binding.name} and {right} in {workstation.path}.")
+        if len(names := spellings(workstation, right)) > 1:
+            way = f"Keep one of the lines of {' and '.join(names)} in {workstation.path}, as {right}=."
+            remedy = Remedy(way)
         yield Evidence(binding.name, (fact,), remedy, severity=mild)
 
 
@@ -318,6 +319,11 @@ def miscased(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
         right = folded.get(binding.name.casefold(), binding.name)
         if binding.name not in exact and right != binding.name:
             yield binding, right
+
+
+def spellings(workstation: Workstation, name: str) -> tuple[str, ...]:
+    """The names of the .env that are this one in any case: a person chooses among several."""
+    return tuple(each.name for each in bindings_of(workstation) if each.name.casefold() == name.casefold())
 
 
 def open_quotes(workstation: Workstation) -> tuple[int, ...]:

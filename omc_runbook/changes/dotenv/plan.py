@@ -16,7 +16,7 @@ from omc_runbook.changes.secret.plan import EFFECTS, KeyChange
 from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATED, KEEP
-from omc_runbook.checks.dotenv import miscased, open_quotes
+from omc_runbook.checks.dotenv import miscased, open_quotes, spellings
 from omc_runbook.checks.dotenv_quoting import NAMED, misread_names, refers_to_another
 from omc_runbook.checks.local import encrypted_names, misspellings, refused_empty
 from omc_runbook.masking.value import reveal
@@ -237,7 +237,7 @@ def _repair(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
             mends.append(f"Line {binding.line}: = instead of the colon after {binding.name}.")
     new_names = {}
     for binding, correct_name in miscased(workstation):
-        if file.find(correct_name):
+        if len(spellings(workstation, correct_name)) > 1:
             continue
         new_names[binding.name] = correct_name
         row = rows[binding.line - 1]
@@ -289,11 +289,12 @@ def _merge(workstation: Workstation, base: str, text: str) -> tuple[set[str], st
 
 
 def _reserved_names(workstation: Workstation) -> set[str]:
-    """Variables in an unreadable line, or under a misspelt name, which are for the user to repair."""
+    """Variables in an unreadable line, under a misspelt name or in several cases, which are for the user to repair."""
     file = workstation.dotenv
     return {
         *(file.first_words | {*file.hidden_names} if file else ()),
         *(meant for _, meant in misspellings(workstation)),
+        *(right for _, right in miscased(workstation) if len(spellings(workstation, right)) > 1),
     }
 
 

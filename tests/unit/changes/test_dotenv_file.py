@@ -330,6 +330,16 @@ def test_a_colon_whose_repair_would_open_a_quote_stays(value: str, platform: Pla
     assert plan_file(platform).obstacle.startswith("A quote in line 1 ")
 
 
+@pytest.mark.parametrize("is_sensitive", [False, True])
+def test_a_name_in_two_wrong_cases_stays(is_sensitive: bool, platform: Platform) -> None:
+    """Renamed, the one line would override the other; a new one would override both."""
+    if is_sensitive:
+        platform.edit(platform.config, 'env_file="../.env",\n', 'env_file="../.env", case_sensitive=True,\n')
+    text = platform.dotenv.read_text().replace("\nSECRET_KEY=", "\nSecret_Key=")
+    platform.dotenv.write_text(f"{text}secret_key={OTHER}\n")
+    assert plan_file(platform).is_empty
+
+
 @pytest.mark.parametrize("line", ["SECRET_KEY: ${{MY_OWN:-{}}}", "secret_key=${{MY_OWN:-{}}}"])
 def test_a_default_in_a_line_whose_name_is_repaired_is_a_value_that_stays(line: str, platform: Platform) -> None:
     """Nothing is generated in its place."""

@@ -482,12 +482,15 @@ def test_a_file_that_is_written_like_yaml_is_one_finding(seen: dict[str, Future[
     assert (found.check, found.subject, found.remedy.runbook) == ("colon", ".env", "local_setup")
 
 
-def test_a_name_in_two_cases_is_for_a_person(healthy: Callable[[], Platform]) -> None:
+@pytest.mark.parametrize(("name", "lines"), [("REDIS_HOST", 1), ("Redis_Host", 2)])
+def test_a_name_in_two_cases_is_for_a_person(name: str, lines: int, healthy: Callable[[], Platform]) -> None:
     """local_setup does not choose between two values."""
     platform = healthy()
-    platform.dotenv.write_text(f"{platform.dotenv.read_text()}redis_host=cache\n")
-    (found,) = (each for each in diagnosed(platform.root, False) if each.check == "lowercase")
-    assert found.remedy.runbook == "" and "Keep one of the lines of redis_host" in found.remedy.command
+    text = platform.dotenv.read_text().replace("\nREDIS_HOST=", f"\n{name}=")
+    platform.dotenv.write_text(f"{text}redis_host=cache\n")
+    found = [each for each in diagnosed(platform.root, False) if each.check == "lowercase"]
+    way = f"Keep one of the lines of {name} and redis_host in {platform.dotenv}, as REDIS_HOST=."
+    assert [(each.remedy.runbook, each.remedy.command) for each in found] == [("", way)] * lines
 
 
 @pytest.mark.parametrize("reader", ["Settings", "Compose"])
