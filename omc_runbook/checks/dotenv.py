@@ -201,7 +201,13 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     lines = sorted(
         {*file.unreadable, *file.misnamed_lines, *([file.compose_line] if is_refused else [])} - explained - {0}
     )
-    for line in lines:
+    if len(lines) > SEPARATE:
+        # Somebody wrote the file as JSON or as a list.
+        facts = (f"{len(lines)} lines from line {lines[0]} on are not NAME=value: nobody reads them.",)
+        refused = ("Docker Compose rejects the whole file.",) if is_refused else ()
+        way = f"Write each variable of {file.path} as NAME=value in a line of its own."
+        yield Evidence(file.path.name, facts + refused, Remedy(way))
+    for line in lines if len(lines) <= SEPARATE else ():
         refuses = is_refused and line == file.compose_line
         why = "python-dotenv skips it with a warning" if line in file.unreadable else "its name is invalid"
         why = "Docker Compose rejects the whole file" if refuses else why

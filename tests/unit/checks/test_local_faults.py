@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import secrets
@@ -480,6 +481,19 @@ def test_a_file_that_is_written_like_yaml_is_one_finding(seen: dict[str, Future[
     """All of its lines have the same remedy."""
     (found,) = (each for each in seen["colon: in every line"].result() if each.status == "found")
     assert (found.check, found.subject, found.remedy.runbook) == ("colon", ".env", "local_setup")
+
+
+@pytest.mark.parametrize("form", ["JSON", "a list"])
+def test_a_file_in_another_format_is_one_finding(form: str, healthy: Callable[[], Platform]) -> None:
+    """Each of its lines is to be written anew."""
+    platform = healthy()
+    lines = [line for line in platform.dotenv.read_text().splitlines() if line[:1].isalpha()]
+    entries = dict(line.split("=", 1) for line in lines)
+    text = json.dumps(entries, indent=2) if form == "JSON" else "\n".join(f"- {line}" for line in lines)
+    platform.dotenv.write_text(f"{text}\n")
+    (found,) = (each for each in diagnosed(platform.root, False) if each.status == "found")
+    assert (found.check, found.subject) == ("unreadable-line", ".env")
+    assert found.remedy.command == f"Write each variable of {platform.dotenv} as NAME=value in a line of its own."
 
 
 @pytest.mark.parametrize(("name", "lines"), [("REDIS_HOST", 1), ("Redis_Host", 2)])
