@@ -203,10 +203,10 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     )
     if len(lines) > SEPARATE:
         # Somebody wrote the file as JSON or as a list.
-        facts = (f"{len(lines)} lines from line {lines[0]} on are not NAME=value: nobody reads them.",)
+        fact = f"{len(lines)} lines from line {lines[0]} on are not NAME=value: nobody reads them."
         refused = ("Docker Compose rejects the whole file.",) if is_refused else ()
         way = f"Write each variable of {file.path} as NAME=value in a line of its own."
-        yield Evidence(file.path.name, facts + refused, Remedy(way))
+        yield Evidence(file.path.name, (fact, *refused), Remedy(way))
     for line in lines if len(lines) <= SEPARATE else ():
         refuses = is_refused and line == file.compose_line
         why = "python-dotenv skips it with a warning" if line in file.unreadable else "its name is invalid"
@@ -233,15 +233,19 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
 def colon(snapshot: Snapshot) -> Iterable[Evidence]:
     """A line has a colon instead of =."""
     file = dotenv_of(snapshot)
-    wrong = [binding for binding in file.bindings if binding.separator == ":"]
+    wrong = [each for each in file.bindings if each.separator == ":" and not each.is_block]
     if len(wrong) > SEPARATE:
         # Somebody wrote the file like YAML.
         fact = f"{len(wrong)} lines from line {wrong[0].line} on: Docker Compose reads them, python-dotenv skips them."
         yield Evidence(file.path.name, (fact,), by_setup(snapshot, "Write = instead of the colon in each of them."))
-        return
-    for binding in wrong:
+    for binding in wrong if len(wrong) <= SEPARATE else ():
         fact = f"Line {binding.line}: Docker Compose reads it, python-dotenv skips it."
         yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {binding.name}= in line {binding.line}."))
+    for binding in file.bindings:
+        if binding.is_block:
+            fact = f"Line {binding.line} has the mark of a YAML block: no reader takes the lines below as the value."
+            way = f"Write {binding.name}= and the value into line {binding.line} of {file.path}, and remove the lines"
+            yield Evidence(binding.name, (fact,), Remedy(f"{way} of the block."))
 
 
 @check("lowercase", looks_like=("dotenv-not-read",), ruled_out_by="the names in .env are in upper case")

@@ -27,13 +27,14 @@ from omc_runbook.workstation.docker import EnvFile, Kind, read_env_file
 from omc_runbook.workstation.dotenv_names import (
     ALONE,
     ASSIGNMENT,
+    BLOCK_MARK,
     NAME,
     find_assignments,
     find_open_quotes,
     first_words_of,
     is_shown,
     lines_of,
-    private_key_lines,
+    value_lines,
 )
 from omc_runbook.workstation.history import GIT_CRYPT
 
@@ -77,6 +78,8 @@ class Binding:
     """Whether a # after a blank cuts it off."""
     is_comment: bool
     """Whether a comment stands instead of the value: Compose parses it as the value."""
+    is_block: bool
+    """Whether the mark of a YAML block, such as |, stands after a colon: the value is in the lines below."""
     has_text_after_hash: bool
     """Whether text follows that # without a blank, as in a value rather than in a comment."""
     is_unset: bool
@@ -176,7 +179,7 @@ def read_dotenv(
     statements = () if encoding_error else tuple(_statements(plain, variables, text.startswith(BOM)))
     is_text = not encoding_error and b"\0" not in raw
     compose = read_env_file(program, path, variables) if program and is_text else None
-    hidden = private_key_lines(plain)
+    hidden = value_lines(plain)
     values = [(each.name or "", each.value) for each in statements if each.value]
     registry.exempt(find_public([*values, *(compose.values.items() if compose else ())], public))
     _mask_unread(statements, plain, hidden, public)
@@ -365,6 +368,7 @@ def _bind(
             has_braces=_BRACES.search(text) is not None,
             has_hash=cut is not None,
             is_comment=not quote and COMMENT.match(text) is not None,
+            is_block=assignment is not None and assignment[2] == ":" and BLOCK_MARK.fullmatch(text) is not None,
             has_text_after_hash=_has_text(cut),
             is_unset=any(each in unset and not operator for each, operator in find_references(expanded)),
             is_rejected=bool(compose and compose.kind == "bad-interpolation" and _INVALID_EXPANSION.search(expanded)),

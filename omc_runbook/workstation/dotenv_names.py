@@ -9,6 +9,8 @@ NAME = r"(?:[A-Z][A-Z0-9]{0,30}(?:[-.][A-Z][A-Z0-9_]{0,30})+|[A-Za-z_][A-Za-z0-9
 """A name that may be shown, or one in capitals with a hyphen by mistake; anything else may be a piece of a value."""
 
 ASSIGNMENT = re.compile(rf"\s*(?:export\s+)?'?({NAME})'?\s*([=:])([^\S\n]*)(['\"]?)(.*)", re.DOTALL)
+BLOCK_MARK = re.compile(r"[^\S\n]*[|>][-+\d]{0,2}[^\S\n]*")
+"""What begins a block of YAML, in the place of a value."""
 ALONE = re.compile(r"\s*(?:export\s+)?[A-Z][A-Z0-9_]{0,47}\s*")
 
 _FIRST_WORD = re.compile(rf"\s*(?:(?:export|set|setenv)\s+(?:-\w+\s+)*)?({NAME})\s")
@@ -16,6 +18,7 @@ _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _SPACED_NAME = re.compile(r"\s*(?:export\s+)?([A-Za-z]\w{0,30}(?:[ \t]+\w{1,30}){1,5})\s*[=:]", re.ASCII)
 _INNER_NAME = re.compile(rf"(?<![A-Za-z0-9_])({NAME})[^\w\n$=:\uff1d]{{0,3}}[=:\uff1d]")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [^\n]*-----\n.*?-----END [^\n]*-----", re.DOTALL)
+_BLOCK = re.compile(rf"^([^\S\n]*){NAME}[^\S\n]*:{BLOCK_MARK.pattern}$(?:\n\1[^\S\n]+\S.*)+", re.MULTILINE)
 _CLOSING = {"'": re.compile(r"(?:\\.|[^'\\])*'", re.DOTALL), '"': re.compile(r'(?:\\.|[^"\\])*"', re.DOTALL)}
 
 
@@ -31,12 +34,12 @@ def lines_of(text: str) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def private_key_lines(text: str) -> frozenset[int]:
-    """The lines of PEM private keys after their first: they may look like names."""
+def value_lines(text: str) -> frozenset[int]:
+    """The lines of PEM private keys and of YAML blocks after their first: they may look like names."""
     hidden: set[int] = set()
-    for key in _PRIVATE_KEY.finditer(text):
-        first = text.count("\n", 0, key.start()) + 1
-        hidden |= {*range(first + 1, first + key[0].count("\n") + 1)}
+    for value in (*_PRIVATE_KEY.finditer(text), *_BLOCK.finditer(text)):
+        first = text.count("\n", 0, value.start()) + 1
+        hidden |= {*range(first + 1, first + value[0].count("\n") + 1)}
     return frozenset(hidden)
 
 

@@ -232,7 +232,7 @@ def _repair(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
         mends.append("All line ends become LF.")
     rows = text.split("\n")
     for binding in file.bindings:
-        if binding.separator == ":" and (match := COLON_LINE.match(rows[binding.line - 1])):
+        if binding.separator == ":" and not binding.is_block and (match := COLON_LINE.match(rows[binding.line - 1])):
             rows[binding.line - 1] = f"{match['head']}{match['name']}={match['rest']}"
             mends.append(f"Line {binding.line}: = instead of the colon after {binding.name}.")
     new_names = {}

@@ -496,6 +496,19 @@ def test_a_file_in_another_format_is_one_finding(form: str, healthy: Callable[[]
     assert found.remedy.command == f"Write each variable of {platform.dotenv} as NAME=value in a line of its own."
 
 
+@pytest.mark.parametrize("mark", ["|", ">-", " |2"])
+def test_the_mark_of_a_yaml_block_is_no_value(mark: str, healthy: Callable[[], Platform]) -> None:
+    """The value is in the lines below, which may look like names, and which no plan can join."""
+    platform, value = healthy(), "JBSWY3DPEHPK3PXP" * 2
+    text = re.sub(r"\nSECRET_KEY=.*", f"\nSECRET_KEY: {mark}\n  {value}\n  A: {value}", platform.dotenv.read_text())
+    platform.dotenv.write_text(text)
+    snapshot = look(platform.root, False)
+    (found,) = (each for each in root_causes.diagnose(snapshot) if each.status == "found")
+    assert (found.check, found.subject, found.remedy.runbook) == ("colon", "SECRET_KEY", "")
+    assert "mark of a YAML block" in found.evidence[0] and value not in repr(found)
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty
+
+
 @pytest.mark.parametrize(("name", "lines"), [("REDIS_HOST", 1), ("Redis_Host", 2)])
 def test_a_name_in_two_cases_is_for_a_person(name: str, lines: int, healthy: Callable[[], Platform]) -> None:
     """local_setup does not choose between two values."""
