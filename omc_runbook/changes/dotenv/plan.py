@@ -146,8 +146,8 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
     except ValueError as error:
         return DotenvPlan(workstation, before, before or b"", obstacle=str(error))
     if before is not None:
-        why = "is added as a comment: Settings does not accept an empty text for it."
-        mends += tuple(f"{name} {why}" for name in sorted(commented_out & added_names))
+        how = {name: "added as a comment" if name in added_names else "commented out" for name in sorted(commented_out)}
+        mends += tuple(f"{name} is {way}: Settings does not accept an empty text for it." for name, way in how.items())
     # What is required and empty in the template has no value from there.
     without_value = {*emptied, *(each.variable for each in missing)}
     changes = tuple(_changes(workstation, text, new_values, emptied, without_value, added_names))
@@ -244,8 +244,6 @@ def _repair(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
         rows[binding.line - 1] = row.replace(binding.name, correct_name, 1)
         mends.append(f"Line {binding.line}: {correct_name} instead of {binding.name}.")
     text = "\n".join(rows)
-    for name in sorted(refused_empty(workstation)):
-        mends.append(f"{name} is commented out: Settings does not accept an empty text for it.")
     literal = _literals(text)
     for binding in file.bindings:
         name = new_names.get(binding.name, binding.name)
@@ -357,7 +355,10 @@ def _names_to_comment_out(
     workstation: Workstation, text: str, emptied: Collection[str], added_names: Collection[str]
 ) -> frozenset[str]:
     """Variables to comment out, because they are empty and Settings does not accept an empty text."""
-    empty = {name for name, value in _literals(text).items() if not value and name in added_names}
+    # Settings has read no line with a colon, so that only its type tells.
+    bindings = workstation.dotenv.bindings if workstation.dotenv else ()
+    unread_names = {each.name for each in bindings if each.separator == ":"} | {*added_names}
+    empty = {name for name, value in _literals(text).items() if not value and name in unread_names}
     return refused_empty(workstation) | {name for name in (*emptied, *empty) if _cannot_be_empty(workstation, name)}
 
 

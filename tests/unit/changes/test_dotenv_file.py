@@ -330,6 +330,18 @@ def test_a_colon_whose_repair_would_open_a_quote_stays(value: str, platform: Pla
     assert plan_file(platform).obstacle.startswith("A quote in line 1 ")
 
 
+def test_an_empty_line_with_a_colon_that_settings_would_refuse_becomes_a_comment(platform: Platform) -> None:
+    """Settings has not read it, so that a second repair would follow."""
+    platform.edit(platform.config, 'env_file="../.env",\n        env_ignore_empty=True,\n', 'env_file="../.env",\n')
+    text = re.sub(r"\n(SENTRY_DSN|REDIS_PASSWORD)=", r"\n\1:", platform.dotenv.read_text())
+    platform.dotenv.write_text(text)
+    plan = plan_file(platform)
+    assert "SENTRY_DSN is commented out: Settings does not accept an empty text for it." in plan.sentences
+    write_file(plan)
+    assert "\n# SENTRY_DSN=\n" in platform.dotenv.read_text() and values(platform)["REDIS_PASSWORD"] == ""
+    assert plan_file(platform).is_empty
+
+
 @pytest.mark.parametrize("is_sensitive", [False, True])
 def test_a_name_in_two_wrong_cases_stays(is_sensitive: bool, platform: Platform) -> None:
     """Renamed, the one line would override the other; a new one would override both."""
