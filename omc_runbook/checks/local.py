@@ -89,10 +89,10 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     if names := encrypted_names(workstation):
         fact = f"{', '.join(names)}: encrypted by sops or dotenvx, so that it is unknown which values they decrypt to."
         yield Uncertain(workstation.path.name, (fact,))
-    for name, value in _values(workstation):
+    for subject, name, value, path in _effective_values(workstation):
         if workstation.is_reference(name, value):
             if workstation.is_reference(name, workstation.shell.get(name, value)):
-                yield _unresolved(workstation, name)
+                yield _unresolved(workstation, subject, name, path)
             continue
         key = workstation.key_of(name)
         # A password of a person's own may have line ends.
@@ -100,17 +100,17 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         defect = find_defect(value, name, key) if is_whole else None
         if defect and defect.check == "bad-copy":
             fact = f"{name} {defect.sentence}: the application uses the text as its value."
-            way = Remedy(f"Write the value of {name}, and nothing else, into {workstation.path}.")
-            yield Evidence(name, (fact,), way, severity="error" if name in required else "warning")
+            way = Remedy(f"Write the value of {name}, and nothing else, into {path}.")
+            yield Evidence(subject, (fact,), way, severity="error" if name in required else "warning")
             continue
         is_meant = key is None and not is_secret(name) and value.matches(SETTING)
         if value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT) and not is_meant:
             what = "a command, which no reader of a .env runs" if value.matches(COMMAND) else "a placeholder"
             fact = f"{name} has {what}: the application uses the text as its value."
-            remedy = by_setup(
-                snapshot, f"Give {name} a value in {workstation.path}, or none.", _source(workstation, name)
-            )
-            yield Evidence(name, (fact,), remedy, severity="error" if name in required else "warning")
+            remedy = Remedy(f"Give {name} a value in {path}, or none.")
+            if path == workstation.path:
+                remedy = by_setup(snapshot, remedy.command, _source(workstation, name))
+            yield Evidence(subject, (fact,), remedy, severity="error" if name in required else "warning")
 
 
 @check(
@@ -124,10 +124,12 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable still has the template's well-known default."""
     workstation = workstation_of(snapshot)
-    for name, value in _values(workstation):
+    for subject, name, value, path in _effective_values(workstation):
         if value.matches(TEMPLATE_DEFAULT):
             fact = f"{name} has the default: the application warns here, and refuses to start anywhere else."
-            yield Evidence(name, (fact,), by_setup(snapshot, f"Give {name} a value in {workstation.path}."))
+            remedy = Remedy(f"Give {name} a value in {path}.")
+            remedy = by_setup(snapshot, remedy.command) if path == workstation.path else remedy
+            yield Evidence(subject, (fact,), remedy)
 
 
 @check(
@@ -142,18 +144,18 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret is short or easy to guess."""
     workstation = workstation_of(snapshot)
     words: list[Masked | str] = [snapshot.environment.names.secret, workstation.checkout.root.name, workstation.owner]
-    words += [
-        value for name, value in _values(workstation) if not workstation.is_secret(name) and not value.matches(LOGIN)
-    ]
-    for name, value in _values(workstation):
+    effective = [*_effective_values(workstation)]
+    words += [value for _, name, value, _ in effective if not workstation.is_secret(name) and not value.matches(LOGIN)]
+    for subject, name, value, path in effective:
         key = workstation.key_of(name)
         if not workstation.is_secret(name) or not is_value(value) or workstation.is_reference(name, value):
             continue
         if key and value.length < key.weak_below:
-            yield Evidence(name, (f"{name} is shorter than {key.weak_below} characters.",), _renew(workstation, name))
+            fact = f"{name} is shorter than {key.weak_below} characters."
+            yield Evidence(subject, (fact,), _renew(workstation, name, path))
         elif (key is None or key.form == "text") and is_guessable(value, key, words):
             fact = f"{name} can be guessed too easily, from words, names, dates and patterns."
-            yield Evidence(name, (fact,), _renew(workstation, name))
+            yield Evidence(subject, (fact,), _renew(workstation, name, path))
 
 
 @check(
@@ -228,7 +230,7 @@ def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
         if facts:
             key = workstation.key_of(name)
             renew = (
-                _renew(workstation, name)
+                _renew(workstation, name, workstation.path)
                 if key or workstation.is_secret(name)
                 else Remedy(f"Correct {name} in {workstation.path}.")
             )
@@ -248,7 +250,7 @@ def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     assert workstation.shared_values is not None
     for name, theirs in workstation.shared_values.matches.items():
         fact = f"{name} has the value of {theirs}, by keyed fingerprint: a leak here exposes that environment."
-        yield Evidence(name, (fact,), _renew(workstation, name))
+        yield Evidence(name, (fact,), _renew(workstation, name, workstation.path))
     for reason in workstation.shared_values.failures:
         yield Uncertain("other environments", (reason,))
 
@@ -265,24 +267,36 @@ def _correction(problem: StartProblem, path: Path) -> Remedy:
     return Remedy(f"Correct {name} in {path}.")
 
 
-def _unresolved(workstation: Workstation, name: str) -> Evidence:
+def _unresolved(workstation: Workstation, subject: str, name: str, path: Path) -> Evidence:
     """A reference that a secret manager's program would have to resolve before the application starts."""
     facts = (
         f"{name} has a reference to a value in a secret manager, not the value.",
         "Neither python-dotenv nor Docker Compose resolves it: the application uses the text as its value.",
     )
-    way = f"Write the value of {name} into {workstation.path}, or start the application by the program that resolves"
+    way = f"Write the value of {name} into {path}, or start the application by the program that resolves"
     severity: Severity = "error" if name in workstation.required else "warning"
-    return Evidence(name, facts, Remedy(f"{way} references, such as op run."), severity=severity)
+    return Evidence(subject, facts, Remedy(f"{way} references, such as op run."), severity=severity)
 
 
 def _values(workstation: Workstation) -> Iterator[tuple[str, Masked]]:
-    """Each variable's value as the application gets it, by the name that the variable should have."""
+    """Each variable's value in the .env, by the name that the variable should have."""
     right, excluded = {binding.name: name for binding, name in miscased(workstation)}, misread_names(workstation)
     for binding in bindings_of(workstation):
         value = binding.value
         if value is not None and binding.name not in excluded:
             yield right.get(binding.name, binding.name), value
+
+
+def _effective_values(workstation: Workstation) -> Iterator[tuple[str, str, Masked, Path]]:
+    """Each value that the application gets, with its finding's subject and its variable before it, and its file."""
+    for name, value in _values(workstation):
+        if not workstation.is_set_later(name):
+            yield name, name, value, workstation.path
+    last = {binding.name: (binding, file.path) for file in workstation.overriding_files for binding in file.bindings}
+    for name, (binding, path) in last.items():
+        # A ${…} may refer to a variable of the .env, with which this file was not read.
+        if binding.for_python is not None and not binding.has_braces:
+            yield f"{name} in {path.name}", name, binding.for_python, path
 
 
 def _service_with(workstation: Workstation, name: str) -> str:
@@ -446,7 +460,7 @@ def _source(workstation: Workstation, name: str) -> str:
     return "" if is_there or (key and key.generate) else "file:PATH"
 
 
-def _renew(workstation: Workstation, name: str) -> Remedy:
+def _renew(workstation: Workstation, name: str, path: Path) -> Remedy:
     key = workstation.key_of(name)
     # Base64's + and / would break a URL that contains the value.
     is_in_url = (key is not None and key.in_url) or name in workstation.url_variables
@@ -454,4 +468,4 @@ def _renew(workstation: Workstation, name: str) -> Remedy:
     how = {"hex-32": "openssl rand -hex 32", "base64-32": "openssl rand -base64 32"}.get(kind, "")
     source = f"Get a new one from {key.obtain_from}" if key and key.obtain_from else "Generate a new one"
     database = " POSTGRES_PASSWORD has to change in the database too." if key and key.effect == "database-too" else ""
-    return Remedy(f"{source}{f' with {how}' if how else ''} and write it into {workstation.path}.{database}")
+    return Remedy(f"{source}{f' with {how}' if how else ''} and write it into {path}.{database}")

@@ -430,7 +430,9 @@ def _overriding_files(checkout: Checkout, path: Path) -> Iterator[Path]:
     )
     for folder, names in env_files:
         paths = [Path(os.path.normpath(checkout.root / folder / name)) for name in names if "$" not in name]
-        yield from paths[paths.index(path) + 1 :] if path in paths else ()
+        later = paths[paths.index(path) + 1 :] if path in paths else ()
+        # The .env may be a link to one of them.
+        yield from (each for each in later if each.resolve() != path.resolve())
 
 
 def _stray_files(checkout: Checkout, path: Path) -> Iterator[Path]:

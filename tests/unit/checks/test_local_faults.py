@@ -579,6 +579,46 @@ def test_what_settings_refuse_of_a_later_file_is_to_be_corrected_there(
     assert "settings-refused" not in causes(diagnosed(platform.root, True))
 
 
+def test_the_values_of_a_later_file_are_judged_too(healthy: Callable[[], Platform]) -> None:
+    """They are what the application gets; local_setup writes none of them."""
+    platform = healthy()
+    platform.edit(platform.config, *LATER)
+    more, value = platform.root / "more.env", HEX(16)
+    lines = ("SECRET_KEY=changethis", "SMTP_PASSWORD=your-app-password", "FIRST_SUPERUSER_PASSWORD=qwerty")
+    more.write_text("\n".join((*lines, f"POSTGRES_PASSWORD={value}", "REDIS_PASSWORD=${PROJECT_NAME}")))
+    all_found = (each for each in diagnosed(platform.root, False) if each.status == "found")
+    found = [each for each in all_found if each.check != "second-dotenv"]
+    assert {(each.check, each.subject) for each in found} == {
+        ("changethis", "SECRET_KEY in more.env"),
+        ("placeholder", "SMTP_PASSWORD in more.env"),
+        ("weak", "FIRST_SUPERUSER_PASSWORD in more.env"),
+    }
+    assert all(str(more) in each.remedy.command and not each.remedy.runbook for each in found)
+
+
+def test_what_a_later_file_puts_right_is_no_finding(healthy: Callable[[], Platform]) -> None:
+    """Only where no container gets the line of the .env."""
+    platform = healthy()
+    platform.edit(platform.config, *LATER)
+    platform.write_dotenv(SECRET_KEY="changethis", OPENAI_API_KEY="your-openai-api-key")
+    (platform.root / "more.env").write_text(f"SECRET_KEY={HEX(32)}\nOPENAI_API_KEY={LITERAL}\n")
+    assert {*causes(diagnosed(platform.root, False))} == {"changethis", "placeholder", "second-dotenv"}
+    platform.compose.unlink()
+    assert causes(diagnosed(platform.root, False)) == ["second-dotenv"]
+
+
+def test_a_file_that_the_env_is_a_link_to_is_no_later_one(healthy: Callable[[], Platform]) -> None:
+    """Each of its values is one finding."""
+    platform = healthy()
+    platform.edit(platform.config, *LATER)
+    platform.write_dotenv(SECRET_KEY="changethis")
+    (platform.root / ".gitignore").write_text("*.env\n")
+    platform.dotenv.rename(platform.root / "more.env")
+    platform.dotenv.symlink_to("more.env")
+    (found,) = (each for each in diagnosed(platform.root, False) if each.status == "found")
+    assert (found.check, found.subject, found.remedy.runbook) == ("changethis", "SECRET_KEY", "local_setup")
+
+
 def test_what_a_later_file_puts_right_is_not_refused(healthy: Callable[[], Platform]) -> None:
     """Only where no container gets the line of the .env."""
     platform = healthy()
