@@ -203,7 +203,7 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
     )
     if len(lines) > SEPARATE:
         # Somebody wrote the file as JSON or as a list.
-        fact = f"{len(lines)} lines from line {lines[0]} on are not NAME=value: nobody reads them."
+        fact = f"{len(lines)} lines from line {lines[0]} on are not NAME=value."
         refused = ("Docker Compose rejects the whole file.",) if is_refused else ()
         way = f"Write each variable of {file.path} as NAME=value in a line of its own."
         yield Evidence(file.path.name, (fact, *refused), Remedy(way))
