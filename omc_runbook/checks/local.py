@@ -57,6 +57,11 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if service := _service_with(workstation, name):
             facts.append(f"Docker Compose sets it for service {service}: only a start without Docker lacks it.")
         yield Evidence(name, tuple(facts), remedy, severity="info" if service else None)
+    for subject, name, value, path in _effective_values(workstation):
+        is_emptied = path != workstation.path and is_blank(value) and not is_blank(workstation.value(name))
+        if is_emptied and name in workstation.required:
+            fact = f"{name} is empty there, which overrides the .env; {workstation.required[name]}."
+            yield Evidence(subject, (fact,), Remedy(f"Give {name} a value in {path}, or take it out."))
 
 
 @check(
@@ -86,10 +91,13 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A variable has a placeholder, a reference or a bad copy, not its value"""
     workstation = workstation_of(snapshot)
     required = workstation.required
-    if names := encrypted_names(workstation):
-        fact = f"{', '.join(names)}: encrypted by sops or dotenvx, so that it is unknown which values they decrypt to."
-        yield Uncertain(workstation.path.name, (fact,))
-    for subject, name, value, path in _effective_values(workstation):
+    effective = [*_effective_values(workstation)]
+    encrypted = [(name, path) for _, name, value, path in effective if value.matches(ENCRYPTED)]
+    for path in dict.fromkeys(path for _, path in encrypted):
+        names = ", ".join(name for name, its_path in encrypted if its_path == path)
+        fact = f"{names}: encrypted by sops or dotenvx, so that it is unknown which values they decrypt to."
+        yield Uncertain(path.name, (fact,))
+    for subject, name, value, path in effective:
         if workstation.is_reference(name, value):
             if workstation.is_reference(name, workstation.shell.get(name, value)):
                 yield _unresolved(workstation, subject, name, path)
@@ -178,7 +186,7 @@ def environment_literal(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=(DOTENV, SETTINGS),
     looks_like=("dotenv-not-read", "dotenv-other-value"),
     ruled_out_by="Settings, loaded with this .env, accepts every other value in it",
-    because_of=("duplicate-variable", "weak", "placeholder"),
+    because_of=("duplicate-variable", "weak", "placeholder", "required-empty"),
     per_subject=True,
 )
 def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:

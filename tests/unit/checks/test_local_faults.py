@@ -607,6 +607,20 @@ def test_what_a_later_file_puts_right_is_no_finding(healthy: Callable[[], Platfo
     assert causes(diagnosed(platform.root, False)) == ["second-dotenv"]
 
 
+@pytest.mark.parametrize("deeply", [False, True])
+def test_what_a_later_file_empties_or_encrypts_is_no_value(deeply: bool, healthy: Callable[[], Platform]) -> None:
+    """The application gets it in the place of the line of the .env."""
+    platform = healthy()
+    platform.edit(platform.config, *LATER)
+    lines = "SECRET_KEY=\nSMTP_PASSWORD=ENC[AES256_GCM,data:aGVs,iv:Zm9v,tag:YmF6]\nTAG=\n"
+    (platform.root / "more.env").write_text(lines)
+    found = diagnosed(platform.root, deeply)
+    (empty,) = (each for each in found if each.check == "required-empty")
+    assert (empty.status, empty.subject) == ("found", "SECRET_KEY in more.env")
+    assert [each.subject for each in found if each.check == "placeholder" and each.status == "unknown"] == ["more.env"]
+    assert "settings-refused" not in causes(found)
+
+
 def test_a_file_that_the_env_is_a_link_to_is_no_later_one(healthy: Callable[[], Platform]) -> None:
     """Each of its values is one finding."""
     platform = healthy()
