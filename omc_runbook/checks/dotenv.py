@@ -259,7 +259,7 @@ def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
         fact = f"Line {binding.line} has {binding.name}: {taken}, Docker Compose and a shell do not read it as {right}."
         mild: Severity | None = "info" if is_read and checkout.compose is None else None
         remedy = by_setup(snapshot, f"Write {right}= in line {binding.line}.")
-        if len(names := spellings(workstation, right)) > 1:
+        if names := spellings(workstation, right):
             way = f"Keep one of the lines of {' and '.join(names)} in {workstation.path}, as {right}=."
             remedy = Remedy(way)
         yield Evidence(binding.name, (fact,), remedy, severity=mild)
@@ -332,8 +332,10 @@ def miscased(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
 
 
 def spellings(workstation: Workstation, name: str) -> tuple[str, ...]:
-    """The names of the .env that are this one in any case: a person chooses among several."""
-    return tuple(each.name for each in bindings_of(workstation) if each.name.casefold() == name.casefold())
+    """The names of the .env that are this one in any case, where several lines have them, so that a person chooses."""
+    twice = {each for each, _ in workstation.dotenv.duplicates} if workstation.dotenv else set()
+    names = tuple(each.name for each in bindings_of(workstation) if each.name.casefold() == name.casefold())
+    return names if len(names) > 1 or twice.intersection(names) else ()
 
 
 def open_quotes(workstation: Workstation) -> tuple[int, ...]:

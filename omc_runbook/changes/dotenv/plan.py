@@ -237,7 +237,7 @@ def _repair(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
             mends.append(f"Line {binding.line}: = instead of the colon after {binding.name}.")
     new_names = {}
     for binding, correct_name in miscased(workstation):
-        if len(spellings(workstation, correct_name)) > 1:
+        if spellings(workstation, correct_name):
             continue
         new_names[binding.name] = correct_name
         row = rows[binding.line - 1]
@@ -292,7 +292,7 @@ def _reserved_names(workstation: Workstation) -> set[str]:
     return {
         *(file.first_words | {*file.hidden_names} if file else ()),
         *(meant for _, meant in misspellings(workstation)),
-        *(right for _, right in miscased(workstation) if len(spellings(workstation, right)) > 1),
+        *(right for _, right in miscased(workstation) if spellings(workstation, right)),
     }
 
 

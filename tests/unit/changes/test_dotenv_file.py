@@ -342,12 +342,13 @@ def test_an_empty_line_with_a_colon_that_settings_would_refuse_becomes_a_comment
     assert plan_file(platform).is_empty
 
 
+@pytest.mark.parametrize("name", ["Secret_Key", "secret_key"])
 @pytest.mark.parametrize("is_sensitive", [False, True])
-def test_a_name_in_two_wrong_cases_stays(is_sensitive: bool, platform: Platform) -> None:
+def test_a_name_in_two_wrong_lines_stays(is_sensitive: bool, name: str, platform: Platform) -> None:
     """Renamed, the one line would override the other; a new one would override both."""
     if is_sensitive:
         platform.edit(platform.config, 'env_file="../.env",\n', 'env_file="../.env", case_sensitive=True,\n')
-    text = platform.dotenv.read_text().replace("\nSECRET_KEY=", "\nSecret_Key=")
+    text = platform.dotenv.read_text().replace("\nSECRET_KEY=", f"\n{name}=")
     platform.dotenv.write_text(f"{text}secret_key={OTHER}\n")
     assert plan_file(platform).is_empty
 
