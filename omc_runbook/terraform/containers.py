@@ -95,7 +95,7 @@ class TerraformContainer:
     sharers: frozenset[str] = frozenset()
     """The names of the others' containers that get whatever is added to that list."""
     family: str = ""
-    """The family of its definition, as far as it can be read."""
+    """The family of its definition, with interpolations of what is not certain; "" where it is not written here."""
     block_folder: str = ""
     """The folder of its definition."""
     may_be_absent: bool = False
@@ -229,7 +229,7 @@ def _read_one(
 ) -> None:
     """Read one task definition; parts that cannot be followed are reported, and the others are read."""
     definition = ".".join(block.labels)
-    attribute, family = block.find("container_definitions"), block.find("family")
+    attribute = block.find("container_definitions")
     if attribute is None:
         return
 
@@ -260,7 +260,7 @@ def _read_one(
                     name="",
                     node=objects[-1],
                     json=text is not None,
-                    family=read_name(family.value, folder) if family else "",
+                    family=_family_of(block, folder),
                     block_folder=str(attribute.file.path.parent),
                     may_be_absent=is_open,
                     is_deployed_apart=_is_deployed_apart(definition, folder),
@@ -273,6 +273,15 @@ def _read_one(
             if not container.name:
                 report("a container has no plain text as its name in", container.node, "so it cannot be matched")
             result.containers.append(container)
+
+
+def _family_of(block: Block, folder: Folder) -> str:
+    """The family of a definition, with interpolations of what an environment may set otherwise; "" without one."""
+    attribute = block.find("family")
+    if attribute is None:
+        return ""
+    value = folder.follow(attribute.value)
+    return resolve(read_text(value, folder), value, folder, is_certain=True)
 
 
 def _is_deployed_apart(definition: str, folder: Folder) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 from support import snapshots
 from support.platform_checkout import Platform, make_platform
 
+from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks.drift import settings_lacks, terraform_ahead, terraform_lacks
 from omc_runbook.diagnosis.root_causes import diagnose
@@ -51,6 +52,11 @@ def refer(platform: Platform, value_from: str) -> None:
 
 def problems(platform: Platform) -> list[Finding]:
     return [finding for finding in diagnose(with_checkout(platform)) if finding.is_problem]
+
+
+def problems_of(snapshot: Snapshot) -> list[Finding]:
+    """What of the checkout is wrong."""
+    return [each for each in diagnose(snapshot) if each.family == "drift" and each.is_problem]
 
 
 @pytest.mark.parametrize(
@@ -437,6 +443,91 @@ def test_containers_of_one_name_in_several_families_are_told_apart(
     found = [each for each in diagnose(snapshot) if each.family == "drift" and each.is_problem]
     assert [each.check for each in found] == ([check] if check else [])
     assert all(fact in each.evidence[0] and not each.remedy.runbook for each in found)
+
+
+def secrets_of(keys: Collection[str]) -> str:
+    return "[" + ", ".join(f'{{ name = "{key}", valueFrom = "{ARN_OF}:{key}::" }}' for key in keys) + "]"
+
+
+def definition_of(label: str, family: str, secrets: str) -> str:
+    return f"""
+resource "aws_ecs_task_definition" "{label}" {{
+  family                = "{family}"
+  container_definitions = jsonencode([{{ name = "app", secrets = {secrets} }}])
+}}
+"""
+
+
+def two_of(prefix: str, backend: Collection[str], worker: Collection[str]) -> str:
+    first = definition_of("a", f"{prefix}-backend", secrets_of(backend))
+    return SECRET + first + definition_of("b", f"{prefix}-worker", secrets_of(worker))
+
+
+def calls_of(backend: Collection[str], worker: Collection[str]) -> dict[str, str]:
+    """One module, called twice, in a folder whose environment no file tells."""
+    calls = "".join(
+        f"""
+module "{name}" {{
+  source      = "./modules/service"
+  name        = "{name}"
+  environment = var.environment
+  references  = {secrets_of(keys)}
+}}
+"""
+        for name, keys in (("backend", backend), ("worker", worker))
+    )
+    variables = "".join(f'variable "{name}" {{}}\n' for name in ("name", "environment", "references"))
+    module = variables + definition_of("a", "ohmycoins-${var.environment}-${var.name}", "var.references")
+    return {"main.tf": f'variable "environment" {{}}\n{SECRET}{calls}', "modules/service/main.tf": module}
+
+
+def entries_of(backend: Collection[str], worker: Collection[str]) -> dict[str, str]:
+    """One definition for each entry of a map."""
+    services = (
+        f"locals {{\n  services = {{\n    backend = {secrets_of(backend)}\n    worker = {secrets_of(worker)}\n  }}\n}}"
+    )
+    definition = definition_of("a", "ohmycoins-${var.environment}-${each.key}", "each.value")
+    loop = definition.replace("  family ", "  for_each = local.services\n  family ")
+    return {"main.tf": f'variable "environment" {{}}\n{SECRET}{services}\n{loop}'}
+
+
+def of_one_environment(backend: Collection[str], worker: Collection[str]) -> dict[str, str]:
+    """Families whose environment is a default that -var sets otherwise."""
+    variable = 'variable "environment" {\n  default = "dev"\n}\n'
+    return {"main.tf": variable + two_of("ohmycoins-${var.environment}", backend, worker)}
+
+
+def with_one_name(root: Path, files: dict[str, str], worker: Collection[str], is_scheduled: bool = False) -> Snapshot:
+    """Backend's container and worker's are both named app; worker, which has these keys, may be a schedule's."""
+    fields = "".join(f"    {key}: str\n" for key in KEYS)
+    settings = f"from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n{fields}"
+    for name, text in {**files, "config.py": settings}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    snapshot = snapshots.healthy()
+    for name, keys in (("backend", KEYS), ("worker", worker)):
+        secrets = snapshots.task_definition("backend", tuple(keys)).containers[0].secrets
+        change = {"name": "app", "secrets": secrets}
+        snapshot = snapshots.with_container(snapshot, name, lambda old, change=change: replace(old, **change))
+    names = {"backend"} if is_scheduled else {"backend", "worker"}
+    services = tuple(each for each in snapshot.services if each.name in names)
+    schedules = (ScheduledTask("rule nightly", snapshots.definition_arn("worker")),) if is_scheduled else ()
+    return replace(snapshot, services=services, scheduled=schedules, checkout=read_checkout(root))
+
+
+@pytest.mark.parametrize("make", [calls_of, entries_of, of_one_environment])
+def test_families_are_told_apart_by_what_is_certain_of_their_names(
+    make: Callable[[Collection[str], Collection[str]], dict[str, str]], tmp_path: Path
+) -> None:
+    few = ["SECRET_KEY"]
+    for folder, backend, worker, owner in (
+        ("a", KEYS, few, ""),
+        ("b", KEYS, [], "app of ohmycoins-staging-worker"),
+        ("c", [key for key in KEYS if key not in few], few, "app of ohmycoins-staging-backend"),
+    ):
+        found = problems_of(with_one_name(tmp_path / folder, make(backend, worker), few))
+        assert [each.check for each in found] == (["terraform-lacks"] if owner else [])
+        assert all(each.evidence[0].startswith(f"{owner} gets SECRET_KEY") for each in found)
 
 
 def test_a_reference_in_a_synthesized_file_is_corrected_in_the_code(tmp_path: Path) -> None:
