@@ -417,7 +417,7 @@ def _with_families(snapshot: Snapshot, declared: Sequence[TerraformContainer]) -
 
     What is the same for all of one name stands by the name alone.
     """
-    used = (snapshot.definition(service.task_definition_arn) for service in snapshot.services)
+    used = (snapshot.definition(each.task_definition_arn) for each in (*snapshot.services, *snapshot.readers))
     families: dict[str, set[str]] = {}
     for definition in filter(None, used):
         for container in definition.containers:
@@ -438,10 +438,11 @@ def _with_families(snapshot: Snapshot, declared: Sequence[TerraformContainer]) -
 
 
 def _are_told_apart(declared: Sequence[TerraformContainer], name: str, families: Collection[str]) -> bool:
-    """Whether Terraform's files have containers of a name, each certainly of at most one of these families."""
+    """Whether Terraform's files have a name's containers of these families, each certainly of at most one of them."""
     own = [each for each in declared if _is_of(each, name)]
     counts = [(each, sum(_is_of(each, name, family) for family in families)) for each in own]
-    return bool(own) and all(
+    # If none is of these families, they may be called otherwise in force.
+    return any(count for _, count in counts) and all(
         count == 1 or (count == 0 and each.family and is_literal(each.family)) for each, count in counts
     )
 

@@ -497,6 +497,11 @@ def of_one_environment(backend: Collection[str], worker: Collection[str]) -> dic
     return {"main.tf": variable + two_of("ohmycoins-${var.environment}", backend, worker)}
 
 
+def of_other_families(backend: Collection[str], worker: Collection[str]) -> dict[str, str]:
+    """Families that are called otherwise than those in force, so that the name alone is compared."""
+    return {"main.tf": two_of("main", backend, worker)}
+
+
 def with_one_name(root: Path, files: dict[str, str], worker: Collection[str], is_scheduled: bool = False) -> Snapshot:
     """Backend's container and worker's are both named app; worker, which has these keys, may be a schedule's."""
     fields = "".join(f"    {key}: str\n" for key in KEYS)
@@ -528,6 +533,30 @@ def test_families_are_told_apart_by_what_is_certain_of_their_names(
         found = problems_of(with_one_name(tmp_path / folder, make(backend, worker), few))
         assert [each.check for each in found] == (["terraform-lacks"] if owner else [])
         assert all(each.evidence[0].startswith(f"{owner} gets SECRET_KEY") for each in found)
+
+
+def test_families_that_are_none_of_those_in_force_are_compared_by_the_containers_name(tmp_path: Path) -> None:
+    few = ["SECRET_KEY"]
+    assert not problems_of(with_one_name(tmp_path / "a", of_other_families(KEYS, few), few))
+    (finding,) = problems_of(with_one_name(tmp_path / "b", of_other_families(KEYS[1:], []), few))
+    assert finding.evidence[0].startswith("app gets SECRET_KEY")
+
+
+@pytest.mark.parametrize("has_file", [True, False])
+def test_a_schedules_family_is_told_apart_from_a_services(has_file: bool, tmp_path: Path) -> None:
+    """What a schedule's container has is none of a service's, of which it has the name."""
+    few = ["SECRET_KEY"]
+
+    def make(backend: Collection[str]) -> dict[str, str]:
+        both = two_of("ohmycoins-staging", backend, few)
+        return {"main.tf": both if has_file else both[: both.index('resource "aws_ecs_task_definition" "b"')]}
+
+    (finding,) = problems_of(with_one_name(tmp_path / "a", make(KEYS[1:]), few, is_scheduled=True))
+    assert finding.evidence[0].startswith("app of ohmycoins-staging-backend gets SECRET_KEY")
+    snapshot = with_one_name(tmp_path / "b", make(KEYS[1:]), few, is_scheduled=True)
+    backend = snapshots.task_definition("backend", KEYS[1:]).containers[0].secrets
+    alone = snapshots.with_container(snapshot, "backend", lambda old: replace(old, secrets=backend))
+    assert not problems_of(alone)
 
 
 def test_a_reference_in_a_synthesized_file_is_corrected_in_the_code(tmp_path: Path) -> None:
