@@ -120,25 +120,29 @@ class VariableLocations:
         """The containers that are not read in full, and whose references are what Terraform's expressions evaluate to.
 
         This shows that the files are applied, in whatever form they are. Where the two differ it shows nothing, since a
-        variable may be set elsewhere. It takes a task definition in which one container has secrets.
+        variable may be set elsewhere.
         """
         read = {container.name for container in self.containers if not container.other_sources}
         services = self.snapshot.declared.services if self.snapshot.declared else ()
         found: dict[str, list[bool]] = {}
         for service in self.snapshot.services:
             definition = self.snapshot.definition(service.task_definition_arn)
-            holders = [each for each in definition.containers if each.secrets] if definition else []
             means = [each for each in services if definition and each.family and each.family.value == definition.family]
-            for container in holders:
+            for container in definition.containers if definition else ():
                 is_same = bool(means) and all(self._is_in_force(each, container) for each in means)
-                found.setdefault(container.name, []).append(is_same and len(holders) == 1)
+                found.setdefault(container.name, []).append(is_same)
         return frozenset(name for name, same in found.items() if all(same)) - read
 
     def _is_in_force(self, service: DeclaredService, container: Container) -> bool:
-        """Whether the variables of a service in Terraform's files are the references of its only container in force."""
+        """Whether what Terraform's files give a service's container are its references in force."""
         own = {each.variable: each.reference for each in container.secrets if self.snapshot.is_own(each.reference)}
         foreign = {each.variable for each in container.secrets} - own.keys()
-        variables = [each for each in service.variables if each.variable not in foreign]
+        variables = [
+            each
+            for each in service.variables
+            if each.container == container.name.partition(_OF)[0]
+            and (each.variable not in foreign or each.secret == self.snapshot.secret_name)
+        ]
         return (
             service.is_whole
             and sorted(each.variable for each in variables) == sorted(own)

@@ -46,6 +46,8 @@ class SecretVariable:
     """Why the secret's name is not known, as a clause."""
     rest: str = ""
     """What follows the secret's ARN in its valueFrom, or the whole of it where the ARN is written out."""
+    container: str = ""
+    """The name of its container; "" where it is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +233,9 @@ class ServiceReader:
             secrets, environment = _pairs(table.get("secrets"), "valueFrom"), _pairs(table.get("environment"), "value")
             # A member that is not known may have more of them.
             is_whole = is_whole and all(map(is_known, table)) and None not in (*secrets, *environment)
-            variables += [self._variable_from(*pair) for pair in secrets if pair]
+            name = table.get("name")
+            container = name if isinstance(name, str) and is_known(name) else ""
+            variables += [replace(self._variable_from(*pair), container=container) for pair in secrets if pair]
             plain |= {pair[0] for pair in environment if pair}
         if not is_whole:
             self.reasons["keys"] = f"The variables of {service} were not all read{because(value)} ({where})."

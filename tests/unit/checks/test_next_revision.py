@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 from support import snapshots
 from support.platform_checkout import Platform, make_platform
 
+from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks.drift import settings_lacks, terraform_ahead, terraform_lacks
@@ -408,6 +409,63 @@ def test_files_of_another_form_are_clear_where_they_evaluate_to_what_is_in_force
         assert any("SECRET_KEY" in fact for fact in facts) == (status == "unknown" or make is of_template), folder
 
 
+def of_containers(backend: Mapping[str, Collection[str]], worker: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """By service and container its keys, each in a template with directives."""
+    files = {"main.tf": SECRET}
+    for service, containers in (("backend", backend), ("worker", worker)):
+        template = ", ".join(
+            TEMPLATE.strip()[1:-1].replace('"backend"', f'"{name}"').replace("keys", f"keys_{name}")
+            for name in containers
+        )
+        keys = ", ".join(f"keys_{name} = {json.dumps([*each])}" for name, each in containers.items())
+        call = f'templatefile("${{path.module}}/{service}.tftpl", {{ arn = {ARN_OF[2:-1]}, {keys} }})'
+        text = (SERVICE + DEFINITION.replace("@", call)).replace("backend", service)
+        files |= {f"{service}.tftpl": f"[{template}]", f"{service}.tf": text}
+    return files
+
+
+REST = KEYS[1:]
+
+
+@pytest.mark.parametrize(
+    ("files", "in_force", "status"),
+    [
+        (({"app": REST, "side": KEYS[:1]}, {"job": []}), ({"app": REST, "side": KEYS[:1]}, {"job": []}), "clear"),
+        (({"app": REST, "side": KEYS[:1]}, {"job": []}), ({"app": KEYS, "side": []}, {"job": []}), "unknown"),
+        (({"app": KEYS}, {"app": []}), ({"app": KEYS}, {"app": []}), "clear"),
+        (({"app": KEYS}, {"app": KEYS[:1]}), ({"app": KEYS}, {"app": []}), "unknown"),
+    ],
+)
+def test_references_are_compared_with_those_in_force_by_container(
+    files: tuple[dict[str, Collection[str]], ...],
+    in_force: tuple[dict[str, Collection[str]], ...],
+    status: str,
+    tmp_path: Path,
+) -> None:
+    """A variable that Terraform moves to another container, or gives to one that has none yet, is not applied."""
+    snapshot = with_one_name(tmp_path / "a", of_containers(*files), [])
+    (declared,) = read_environments(tmp_path / "a", "staging")
+    definitions = dict(snapshot.task_definitions)
+    for name, containers in zip(("backend", "worker"), in_force, strict=True):
+        old = definitions[snapshots.definition_arn(name)]
+        new = (replace(old.containers[0], name=each, secrets=injected(keys)) for each, keys in containers.items())
+        definitions[old.arn] = replace(old, containers=tuple(new))
+    snapshot = replace(snapshot, task_definitions=definitions, declared=declared)
+    found = {f.check: f.status for f in diagnose(snapshot) if f.check in ("terraform-lacks", "terraform-ahead")}
+    assert found == {"terraform-lacks": status, "terraform-ahead": status}
+
+
+def test_a_reference_to_our_secret_that_replaces_anothers_is_not_applied(tmp_path: Path) -> None:
+    """The task definition in force takes it from another secret, so what Terraform evaluates to differs from it."""
+    snapshot = with_one_name(tmp_path / "a", of_containers({"app": KEYS}, {"job": KEYS}), KEYS)
+    (declared,) = read_environments(tmp_path / "a", "staging")
+    snapshot = snapshots.with_container(snapshot, "worker", lambda old: replace(old, name="job"))
+    other = f"{ARN.replace('app-secrets-AbC123', 'mail-XyZ987')}:SMTP_USER::"
+    snapshot = replace(snapshots.with_reference(snapshot, "backend", "SMTP_USER", other), declared=declared)
+    facts = [str(f.evidence) for f in diagnose(snapshot) if f.check == "terraform-ahead" and f.status == "unknown"]
+    assert facts and "SECRET_KEY" in facts[0]
+
+
 @pytest.mark.parametrize(
     ("worker", "check", "fact"),
     [
@@ -443,6 +501,11 @@ def test_containers_of_one_name_in_several_families_are_told_apart(
     found = [each for each in diagnose(snapshot) if each.family == "drift" and each.is_problem]
     assert [each.check for each in found] == ([check] if check else [])
     assert all(fact in each.evidence[0] and not each.remedy.runbook for each in found)
+
+
+def injected(keys: Collection[str]) -> tuple[Injection, ...]:
+    """References of a task definition in force to the secret's keys."""
+    return snapshots.task_definition("backend", tuple(keys)).containers[0].secrets
 
 
 def secrets_of(keys: Collection[str]) -> str:
@@ -510,10 +573,9 @@ def with_one_name(root: Path, files: dict[str, str], worker: Collection[str], is
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     snapshot = snapshots.healthy()
-    for name, keys in (("backend", KEYS), ("worker", worker)):
-        secrets = snapshots.task_definition("backend", tuple(keys)).containers[0].secrets
-        change = {"name": "app", "secrets": secrets}
-        snapshot = snapshots.with_container(snapshot, name, lambda old, change=change: replace(old, **change))
+    for service, keys in (("backend", KEYS), ("worker", worker)):
+        app = Container(name="app", secrets=injected(keys), environment=())
+        snapshot = snapshots.with_container(snapshot, service, lambda _, app=app: app)
     names = {"backend"} if is_scheduled else {"backend", "worker"}
     services = tuple(each for each in snapshot.services if each.name in names)
     schedules = (ScheduledTask("rule nightly", snapshots.definition_arn("worker")),) if is_scheduled else ()
@@ -554,8 +616,7 @@ def test_a_schedules_family_is_told_apart_from_a_services(has_file: bool, tmp_pa
     (finding,) = problems_of(with_one_name(tmp_path / "a", make(KEYS[1:]), few, is_scheduled=True))
     assert finding.evidence[0].startswith("app of ohmycoins-staging-backend gets SECRET_KEY")
     snapshot = with_one_name(tmp_path / "b", make(KEYS[1:]), few, is_scheduled=True)
-    backend = snapshots.task_definition("backend", KEYS[1:]).containers[0].secrets
-    alone = snapshots.with_container(snapshot, "backend", lambda old: replace(old, secrets=backend))
+    alone = snapshots.with_container(snapshot, "backend", lambda old: replace(old, secrets=injected(KEYS[1:])))
     assert not problems_of(alone)
 
 
