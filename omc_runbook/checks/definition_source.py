@@ -19,7 +19,7 @@ from omc_runbook.terraform.program import TERRAFORM
 
 GUIDE_FILE = "infrastructure/terraform/modules/ecs/main.tf"
 _ARN = f"${{var.{VARIABLE}}}"
-_HEAD = re.compile(r"(?P<base>\$\{[^{}]+\}):(?P<key>[^:]+)")
+_HEAD = re.compile(r"(?P<base>\$\{[^{}]+\}|arn:[^:]*:secretsmanager:[^:]*:[^:]*:secret:[^:]+):(?P<key>[^:]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +89,11 @@ def source_of(
     files, bases = {_file_of(each, variable) for each in containers}, {base_of(each, keys) for each in containers}
     task_definitions = snapshot.checkout.task_definitions
     is_guide = task_definitions is None or any(each.name == GUIDE_FILE for each in task_definitions.files)
+    has_variable = is_guide or any(each.folder.declares(VARIABLE) for each in containers)
     return DefinitionSource(
         file=next(iter(files)) if len(files) == 1 else GUIDE_FILE if is_guide else "Terraform's files",
         program=snapshot.checkout.program,
-        base=(bases.pop() if len(bases) == 1 else "") or (_ARN if files or is_guide else ""),
+        base=(bases.pop() if len(bases) == 1 else "") or (_ARN if has_variable else ""),
         is_synthesized=len(files) == 1 and any(is_synthesized(each.node.file) for each in containers),
     )
 

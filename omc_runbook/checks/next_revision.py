@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -78,7 +77,6 @@ def declared_faults(snapshot: Snapshot) -> Mapping[Location, DeclaredFault]:
     following = _following(snapshot, lost | {location: each for location, (_, each) in declared.items()})
     subjects = {demand.subject: (demand.container.name, demand.variable) for demand in all_demands(following)}
     arn = snapshot.secret.arn if snapshot.secret else f"the ARN of {snapshot.secret_name}"
-    bases = Counter(variable.base for variable, _ in declared.values())
     faults: dict[Location, DeclaredFault] = {}
     for check in _CHECKS:
         unread = ALL_OR_NOTHING.intersection(check.needs).intersection(snapshot.gaps)
@@ -90,17 +88,19 @@ def declared_faults(snapshot: Snapshot) -> Mapping[Location, DeclaredFault]:
             if isinstance(answer, Evidence) and answer.subject not in known and location in declared:
                 variable, _ = declared[location]
                 head, base = _head(variable.value_from)[2:-1], variable.base
-                shared = (head or (base if bases[base] > 1 else "")) if check in _OF_ARNS else ""
+                same = [each for each, _ in declared.values() if each.base == base]
+                shared = (head or (base if len(same) > 1 else "")) if check in _OF_ARNS else ""
                 hand = f"Let {head} be {arn} for {snapshot.environment.name}" if shared else answer.remedy.command
                 if shared and not head:
-                    hand = f"In {variable.element.file.name} write {arn} wherever a valueFrom has {base}"
+                    files = " and ".join(dict.fromkeys(each.element.file.name for each in same))
+                    hand = f"In {files} write {arn} wherever a valueFrom has {base}"
                 fault = DeclaredFault(_place(variable.element), " ".join(answer.facts[1:]), Remedy(hand), shared)
                 faults.setdefault(location, fault)
-    return faults | dict(_of_loops(locations, faults))
+    return faults | dict(_of_loops(locations, faults, arn))
 
 
 def _of_loops(
-    locations: VariableLocations, faults: Mapping[Location, DeclaredFault]
+    locations: VariableLocations, faults: Mapping[Location, DeclaredFault], arn: str
 ) -> Iterator[tuple[Location, DeclaredFault]]:
     """The faults that all references of one for expression have, so that it is the expression's."""
     for container in locations.containers:
@@ -111,7 +111,8 @@ def _of_loops(
             facts = {fault.fact.replace(f" {name} ", " each ") for fault, (_, name) in zip(alone, own, strict=False)}
             if len(alone) == len(own) > 1 and len(facts) == 1:
                 base = base_of(container, locations.referenced)
-                hand = f'In {loop.file.name}, line {loop.line}, let valueFrom be "{base}:KEY::" with each KEY'
+                where = "" if base else f", where SECRET_ARN is {arn}"
+                hand = f'In {_place(loop)}, let valueFrom be "{base or "SECRET_ARN"}:KEY::" with each KEY{where}'
                 shared = f"the for expression in {_place(loop)}"
                 fault = replace(alone[0], fact=facts.pop(), remedy=Remedy(hand), shared=shared)
                 yield from ((each, fault) for each in own)

@@ -201,19 +201,47 @@ def test_a_text_without_the_suffix_in_each_reference_is_one_cause(cut: str, tmp_
     assert finding.remedy.command == f"In main.tf write {ARN} wherever a valueFrom has {cut}, then terraform apply."
 
 
+def test_a_text_without_the_suffix_is_corrected_in_each_file_that_has_it(tmp_path: Path) -> None:
+    cut = ARN.removesuffix("-AbC123")
+    one_root(tmp_path / "a", cut, "")
+    (tmp_path / "a" / "worker.tf").write_text((tmp_path / "a" / "main.tf").read_text().replace("backend", "worker"))
+    snapshot = replace(snapshots.healthy(), checkout=read_checkout(tmp_path / "a"))
+    worker = snapshots.task_definition("worker", KEYS).containers[0].secrets
+    snapshot = snapshots.with_container(snapshot, "worker", lambda old: replace(old, secrets=worker))
+    (finding,) = (each for each in diagnose(snapshot) if each.is_problem)
+    assert finding.remedy.command.startswith(f"In main.tf and worker.tf write {ARN} wherever a valueFrom has {cut}")
+
+
 @pytest.mark.parametrize("is_loop", [False, True])
-def test_a_remedy_names_the_secret_as_malformed_references_have_it(is_loop: bool, tmp_path: Path) -> None:
-    snapshot = one_root(tmp_path / "a", "${aws_secretsmanager_secret.app.arn}", SECRET)
+def test_a_remedy_names_no_variable_that_the_files_do_not_have(is_loop: bool, tmp_path: Path) -> None:
+    """No reference shows how they name the secret."""
+    one_root(tmp_path / "a", "@", "")
+    main = tmp_path / "a" / "main.tf"
+    text = re.sub('"@:([A-Z_]+)::"', r'"\1"', main.read_text())
+    if is_loop:
+        loop = f"[for k in {json.dumps(KEYS)} : {{ name = k, valueFrom = k }}]"
+        text = re.sub(r"secrets = \[.*\]( \}\]\))", lambda found: f"secrets = {loop}{found[1]}", text)
+    main.write_text(text)
+    snapshot = replace(snapshots.healthy(), checkout=read_checkout(tmp_path / "a"))
+    commands = [each.remedy.command for each in diagnose(snapshot) if each.is_problem]
+    for remedy, key in zip(commands, ["KEY"] if is_loop else sorted(KEYS), strict=True):
+        assert f'"SECRET_ARN:{key}::"' in remedy and f", where SECRET_ARN is {ARN}" in remedy
+
+
+@pytest.mark.parametrize("is_loop", [False, True])
+@pytest.mark.parametrize("arn", [ARN_OF, ARN, ARN.replace("123456789012", "${local.account}")])
+def test_a_remedy_names_the_secret_as_malformed_references_have_it(arn: str, is_loop: bool, tmp_path: Path) -> None:
+    snapshot = one_root(tmp_path / "a", arn, SECRET)
     main = tmp_path / "a" / "main.tf"
     text = main.read_text().replace('::"', '"')
     if is_loop:
-        loop = f'[for k in {json.dumps(KEYS)} : {{ name = k, valueFrom = "{ARN_OF}:${{k}}" }}]'
+        loop = f'[for k in {json.dumps(KEYS)} : {{ name = k, valueFrom = "{arn}:${{k}}" }}]'
         text = re.sub(r"secrets = \[.*\]( \}\]\))", lambda found: f"secrets = {loop}{found[1]}", text)
     main.write_text(text)
     snapshot = replace(snapshot, checkout=read_checkout(tmp_path / "a"))
     commands = [each.remedy.command for each in diagnose(snapshot) if each.is_problem]
     for remedy, key in zip(commands, ["KEY"] if is_loop else sorted(KEYS), strict=True):
-        assert f'"{ARN_OF}:{key}::"' in remedy
+        assert f'"{arn}:{key}::"' in remedy
 
 
 @pytest.mark.parametrize(
