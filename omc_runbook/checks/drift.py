@@ -481,7 +481,10 @@ def _value_from(snapshot: Snapshot, row: VariableDrift) -> str:
     """The valueFrom of a reference, with the secret's ARN as other references of the container have it."""
     locations = locations_of(snapshot)
     names = row.lacking or tuple(locations.home)
-    references = [ref for each in locations.containers if each.name in names for ref in each.references]
+    own = [each for each in locations.containers if each.name in names]
+    near = [each for each in locations.containers if each.block_folder in {other.block_folder for other in own}]
+    # A container without references gets one as others of its folder have it.
+    references = [ref for each in own for ref in each.references] or [ref for each in near for ref in each.references]
     bases = Counter(
         ref.base for ref in references if ref.base and (locations.keys is None or ref.key in locations.keys)
     )

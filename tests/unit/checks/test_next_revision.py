@@ -623,6 +623,8 @@ def test_families_are_told_apart_by_what_is_certain_of_their_names(
         found = problems_of(with_one_name(tmp_path / folder, make(backend, worker), few))
         assert [each.check for each in found] == (["terraform-lacks"] if owner else [])
         assert all(each.evidence[0].startswith(f"{owner} gets SECRET_KEY") for each in found)
+        # The worker, which then has no reference, gets one as backend has them.
+        assert all(f'"{ARN_OF}:SECRET_KEY::"' in each.remedy.command for each in found)
 
 
 def test_families_that_are_none_of_those_in_force_are_compared_by_the_containers_name(tmp_path: Path) -> None:
