@@ -14,8 +14,10 @@ class TerraformYaml(yaml.SafeLoader):
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         """Put what << merges where it stands: YAML lets a mapping's own members win, Terraform the later ones."""
-        members = []
-        for key, value in node.value:
+        members, pairs = [], node.value
+        # A mapping that merges itself would have no end.
+        node.value = []
+        for key, value in pairs:
             is_merge = key.tag == "tag:yaml.org,2002:merge"
             for each in (value.value if isinstance(value, yaml.SequenceNode) else [value]) if is_merge else ():
                 if not isinstance(each, yaml.MappingNode):

@@ -100,6 +100,7 @@ def evaluate(expression: str, root: Path) -> Any:
         ('zipmap(["a"], [1]).a', 1),
         ('yamldecode("a: &a {x: 1}\\nb: &b {x: 2}\\nc: {<<: [*a, *b]}\\n").c.x', 2),
         ('yamldecode("a: &a {x: 1}\\nb: {x: 2, <<: *a}\\n").b.x', 1),
+        ('yamldecode("a: &a {x: 1, <<: *a}\\n").a.x', 1),
         ('data.template_file.t.rendered\n}\ndata "template_file" "t" {\n  template = "x"', "x"),
     ],
 )
