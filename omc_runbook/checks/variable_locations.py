@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -19,7 +20,7 @@ from omc_runbook.repository.variable_lists import ENV, VariableList
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.containers import ContainerVariable, TerraformContainer
-from omc_runbook.terraform.hcl_template import fits, is_literal
+from omc_runbook.terraform.hcl_template import fits, is_literal, replace_interpolations
 from omc_runbook.terraform.secret_versions import SecretVersion, find_own
 from omc_runbook.terraform.services import DeclaredService
 from omc_runbook.terraform.task_definitions import applies_to
@@ -413,7 +414,14 @@ def of_family(container: str, family: str) -> str:
 def _is_of(container: TerraformContainer, name: str, family: str = "") -> bool:
     """Whether a container of Terraform's files may be one in force, of a family where the name is in several."""
     is_named = container.name == name or fits(container.name, name)
-    return is_named and (not family or container.family == family or fits(container.family, family))
+    return is_named and (not family or _may_be(container.family, family))
+
+
+def _may_be(written: str, family: str) -> bool:
+    """Whether a family, as it is written, may be one in force: an interpolation may be empty, and "" be anything."""
+    words = replace_interpolations(written, lambda *_: "\0").split("\0")
+    is_read = bool(written) and all(map(is_literal, words))
+    return not is_read or re.fullmatch(".*".join(map(re.escape, words)), family) is not None
 
 
 def _with_families(snapshot: Snapshot, declared: Sequence[TerraformContainer]) -> Snapshot:
@@ -444,11 +452,8 @@ def _with_families(snapshot: Snapshot, declared: Sequence[TerraformContainer]) -
 def _are_told_apart(declared: Sequence[TerraformContainer], name: str, families: Collection[str]) -> bool:
     """Whether Terraform's files have a name's containers of these families, each certainly of at most one of them."""
     own = [each for each in declared if _is_of(each, name)]
-    counts = [(each, sum(_is_of(each, name, family) for family in families)) for each in own]
     # If none is of these families, they may be called otherwise in force.
-    return any(count for _, count in counts) and all(
-        count == 1 or (count == 0 and each.family and is_literal(each.family)) for each, count in counts
-    )
+    return max((sum(_is_of(each, name, family) for family in families) for each in own), default=0) == 1
 
 
 @once

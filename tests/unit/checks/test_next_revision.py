@@ -634,6 +634,25 @@ def test_families_that_are_none_of_those_in_force_are_compared_by_the_containers
     assert finding.evidence[0].startswith("app gets SECRET_KEY")
 
 
+@pytest.mark.parametrize(
+    ("family", "owner"),
+    [
+        ("ohmycoins-${var.environment}-migrate", "app of ohmycoins-staging-backend"),
+        ("ohmycoins-${var.environment}-backend-migrate", "app of ohmycoins-staging-backend"),
+        ("ohmycoins-${var.environment}-${var.name}", ""),
+        ("${var.name}", ""),
+        ("%{ if true }ohmycoins-staging-backend%{ endif }", ""),
+    ],
+)
+def test_families_are_told_apart_where_a_third_is_certainly_neither(family: str, owner: str, tmp_path: Path) -> None:
+    """A task that migrates the database has the container's name too; else it may be what backend lacks."""
+    few = ["SECRET_KEY"]
+    files = of_one_environment(KEYS[1:], few)
+    files["migrate.tf"] = definition_of("c", family, secrets_of(few))
+    found = problems_of(with_one_name(tmp_path / "a", files, few))
+    assert [each.evidence[0].partition(" gets ")[0] for each in found] == ([owner] if owner else [])
+
+
 @pytest.mark.parametrize("has_file", [True, False])
 def test_a_schedules_family_is_told_apart_from_a_services(has_file: bool, tmp_path: Path) -> None:
     """What a schedule's container has is none of a service's, of which it has the name."""
