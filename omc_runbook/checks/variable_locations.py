@@ -53,7 +53,16 @@ class VariableLocations:
         )
         here = [each for each in containers if applies_to(each.root, snapshot.environment.name, environments)]
         self.snapshot = snapshot = _with_families(snapshot, here)
-        demands = [demand for demand in all_demands(snapshot) if demand.in_force and demand.is_variable]
+        used = (snapshot.definition(service.task_definition_arn) for service in snapshot.services)
+        families = {definition.family for definition in used if definition}
+        demands = [
+            demand
+            for demand in all_demands(snapshot)
+            if demand.in_force
+            and demand.is_variable
+            # A task that runs a service's family without it may run an older revision.
+            and not (demand.service.is_family and demand.definition.family in families)
+        ]
         own = [demand for demand in demands if snapshot.is_own(demand.reference)]
         self.defined = {(demand.container.name, demand.variable): demand.reference.key for demand in own}
         """By container and variable the key, as task definitions in force have it."""

@@ -669,6 +669,19 @@ def test_a_schedules_family_is_told_apart_from_a_services(has_file: bool, tmp_pa
     assert not problems_of(alone)
 
 
+def test_a_task_of_an_older_revision_has_nothing_that_its_service_lacks(tmp_path: Path) -> None:
+    """It was run by hand, or its rule names that revision: no apply removes a variable that the service has no more."""
+    files = {"main.tf": SECRET + definition_of("a", "ohmycoins-staging-backend", secrets_of(KEYS[1:]))}
+    snapshot = with_one_name(tmp_path / "a", files, [], is_scheduled=True)
+    before = replace(snapshot.task_definitions[snapshots.definition_arn("backend")], revision=6)
+    before = replace(before, arn=snapshots.definition_arn("backend", 6))
+    snapshot = snapshots.with_container(snapshot, "backend", lambda old: replace(old, secrets=injected(KEYS[1:])))
+    snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, before.arn: before})
+    by_hand = replace(snapshots.task("backend"), service="", task_definition_arn=before.arn, status="STOPPED")
+    assert not problems_of(replace(snapshot, scheduled=(), tasks=(*snapshot.tasks, by_hand)))
+    assert not problems_of(replace(snapshot, scheduled=(ScheduledTask("rule nightly", before.arn),)))
+
+
 def test_a_reference_in_a_synthesized_file_is_corrected_in_the_code(tmp_path: Path) -> None:
     """The next cdktf synth would undo an edit of the file itself."""
     snapshot = one_root(tmp_path / "a", ARN, "")
