@@ -478,17 +478,21 @@ def _of(snapshot: Snapshot, container: str, row: VariableDrift) -> str:
 
 
 def _value_from(snapshot: Snapshot, row: VariableDrift) -> str:
-    """The valueFrom of a reference, with the secret's ARN as other references of the container have it."""
+    """The valueFrom of a reference, with the secret's ARN as references of the container or its folder have it."""
     locations = locations_of(snapshot)
     names = row.lacking or tuple(locations.home)
     own = [each for each in locations.containers if each.name in names]
     near = [each for each in locations.containers if each.block_folder in {other.block_folder for other in own}]
-    # A container without references gets one as others of its folder have it.
-    references = [ref for each in own for ref in each.references] or [ref for each in near for ref in each.references]
-    bases = Counter(
-        ref.base for ref in references if ref.base and (locations.keys is None or ref.key in locations.keys)
+    bases = (
+        Counter(
+            ref.base
+            for each in containers
+            for ref in each.references
+            if ref.base and (locations.keys is None or ref.key in locations.keys)
+        )
+        for containers in (own, near)
     )
-    ((base, _),) = bases.most_common(1) or [(f"${{var.{SECRETS_ARN}}}", 0)]
+    base = next((most for each in bases for most, _ in each.most_common(1)), f"${{var.{SECRETS_ARN}}}")
     return f'valueFrom = "{base}:{(row.keys or (row.variable,))[0]}::"'
 
 

@@ -627,6 +627,16 @@ def test_families_are_told_apart_by_what_is_certain_of_their_names(
         assert all(f'"{ARN_OF}:SECRET_KEY::"' in each.remedy.command for each in found)
 
 
+def test_a_container_whose_references_name_no_key_gets_one_as_others_of_its_folder_have_it(tmp_path: Path) -> None:
+    few = ["SECRET_KEY"]
+    worker = "[" + '{ name = "A", valueFrom = "${local.other}:A::" }' + "]"
+    backend = definition_of("a", "ohmycoins-staging-backend", secrets_of(KEYS))
+    files = {"main.tf": SECRET + backend + definition_of("b", "ohmycoins-staging-worker", worker)}
+    found = problems_of(with_one_name(tmp_path / "a", files, few))
+    (lacks,) = (each for each in found if each.check == "terraform-lacks")
+    assert f'"{ARN_OF}:SECRET_KEY::"' in lacks.remedy.command
+
+
 def test_families_that_are_none_of_those_in_force_are_compared_by_the_containers_name(tmp_path: Path) -> None:
     few = ["SECRET_KEY"]
     assert not problems_of(with_one_name(tmp_path / "a", of_other_families(KEYS, few), few))
