@@ -96,17 +96,21 @@ class Form:
         if self._box is not None and isinstance(result.error_in_exec, RunbookError):
             self._frontend.repeat_error()
 
-    def _ipython_display_(self) -> None:
+    def _watch_cells(self) -> None:
+        """Be told of each cell, also where no form can be shown: there, too, cells are run one by one."""
         from IPython import get_ipython
 
-        # Cells are run one by one where no form can be shown, too.
-        events = get_ipython().events
+        shell = get_ipython()
+        if shell is None:
+            return
         for event, ours in ((_BEFORE_CELL, self._before_cell), (_AFTER_CELL, self._after_cell)):
-            for callback in tuple(events.callbacks[event]):
+            for callback in tuple(shell.events.callbacks[event]):
                 if isinstance(getattr(callback, "__self__", None), Form):
-                    events.unregister(event, callback)
-            events.register(event, ours)
+                    shell.events.unregister(event, callback)
+            shell.events.register(event, ours)
 
+    def _ipython_display_(self) -> None:
+        self._watch_cells()
         if not is_available():
             return
         import ipywidgets
