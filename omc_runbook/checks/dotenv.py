@@ -207,11 +207,12 @@ def unreadable_line(snapshot: Snapshot) -> Iterable[Evidence]:
         refused = ("Docker Compose rejects the whole file.",) if is_refused else ()
         way = f"Write each variable of {file.path} as NAME=value in a line of its own."
         yield Evidence(file.path.name, (fact, *refused), Remedy(way))
-    for line in lines if len(lines) <= SEPARATE else ():
-        refuses = is_refused and line == file.compose_line
-        why = "python-dotenv skips it with a warning" if line in file.unreadable else "its name is invalid"
-        why = "Docker Compose rejects the whole file" if refuses else why
-        yield Evidence(f"line {line}", (f"Line {line}: {why}.",), Remedy(f"Correct line {line} of {file.path}."))
+    else:
+        for line in lines:
+            refuses = is_refused and line == file.compose_line
+            why = "python-dotenv skips it with a warning" if line in file.unreadable else "its name is invalid"
+            why = "Docker Compose rejects the whole file" if refuses else why
+            yield Evidence(f"line {line}", (f"Line {line}: {why}.",), Remedy(f"Correct line {line} of {file.path}."))
     if is_refused and not file.compose_line and not lines and not marks:
         fact = (
             "Docker Compose rejects the whole file: a line has no name before its = or :, or the last one has no line"
@@ -238,9 +239,10 @@ def colon(snapshot: Snapshot) -> Iterable[Evidence]:
         # Somebody wrote the file like YAML.
         fact = f"{len(wrong)} lines from line {wrong[0].line} on: Docker Compose reads them, python-dotenv skips them."
         yield Evidence(file.path.name, (fact,), by_setup(snapshot, "Write = instead of the colon in each of them."))
-    for binding in wrong if len(wrong) <= SEPARATE else ():
-        fact = f"Line {binding.line}: Docker Compose reads it, python-dotenv skips it."
-        yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {binding.name}= in line {binding.line}."))
+    else:
+        for binding in wrong:
+            fact = f"Line {binding.line}: Docker Compose reads it, python-dotenv skips it."
+            yield Evidence(binding.name, (fact,), by_setup(snapshot, f"Write {binding.name}= in line {binding.line}."))
     for binding in file.bindings:
         if binding.is_block:
             fact = f"Line {binding.line} has the mark of a YAML block: no reader takes the lines below as the value."

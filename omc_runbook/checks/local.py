@@ -115,9 +115,8 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if value.matches(PLACEHOLDER) and not value.matches(TEMPLATE_DEFAULT) and not is_meant:
             what = "a command, which no reader of a .env runs" if value.matches(COMMAND) else "a placeholder"
             fact = f"{name} has {what}: the application uses the text as its value."
-            remedy = Remedy(f"Give {name} a value in {path}, or none.")
-            if path == workstation.path:
-                remedy = by_setup(snapshot, remedy.command, _source(workstation, name))
+            by_hand = f"Give {name} a value in {path}, or none."
+            remedy = _by_setup_or_in(path, snapshot, by_hand, _source(workstation, name))
             yield Evidence(subject, (fact,), remedy, severity="error" if name in required else "warning")
 
 
@@ -135,9 +134,7 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     for subject, name, value, path in _effective_values(workstation):
         if value.matches(TEMPLATE_DEFAULT):
             fact = f"{name} has the default: the application warns here, and refuses to start anywhere else."
-            remedy = Remedy(f"Give {name} a value in {path}.")
-            remedy = by_setup(snapshot, remedy.command) if path == workstation.path else remedy
-            yield Evidence(subject, (fact,), remedy)
+            yield Evidence(subject, (fact,), _by_setup_or_in(path, snapshot, f"Give {name} a value in {path}."))
 
 
 @check(
@@ -261,6 +258,12 @@ def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Evidence(name, (fact,), _renew(workstation, name, workstation.path))
     for reason in workstation.shared_values.failures:
         yield Uncertain("other environments", (reason,))
+
+
+def _by_setup_or_in(path: Path, snapshot: Snapshot, by_hand: str, values_from: str = "") -> Remedy:
+    """By local_setup, which writes the .env, or by hand; in a file that is read after it, by hand alone."""
+    is_dotenv = path == workstation_of(snapshot).path
+    return by_setup(snapshot, by_hand, values_from) if is_dotenv else Remedy(by_hand)
 
 
 def _correction(problem: StartProblem, path: Path) -> Remedy:
