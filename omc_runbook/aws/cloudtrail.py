@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from omc_runbook.iam.conditions import all_of, any_of
 from omc_runbook.model.handover import is_on_this_machine
 
 if TYPE_CHECKING:
@@ -369,8 +370,7 @@ class Selector:
 
     def takes(self, event: Mapping[str, str]) -> bool | None:
         """Whether it logs an event; None where that depends on a field that `event` does not have."""
-        answers = [self._meets(event.get(name), operators) for name, operators in self.conditions.items()]
-        return False if False in answers else None if None in answers else True
+        return all_of(self._meets(event.get(name), operators) for name, operators in self.conditions.items())
 
     @staticmethod
     def _meets(value: str | None, operators: Mapping[str, tuple[str, ...]]) -> bool | None:
@@ -402,8 +402,7 @@ class Selectors:
 
     def takes(self, event: Mapping[str, str]) -> bool | None:
         """Whether one of them takes an event, by fields as advanced selectors name them; None where that is unknown."""
-        answers = [selector.takes(event) for selector in self.every]
-        return True if True in answers else None if None in answers else False
+        return any_of(selector.takes(event) for selector in self.every)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Literal
 from omc_runbook.aws.cloudtrail import Trail
 from omc_runbook.aws.events import WITH_READS
 from omc_runbook.aws.sns import Topic
+from omc_runbook.iam.conditions import any_of
 from omc_runbook.iam.policy import evaluate_resource
 from omc_runbook.model.event_patterns import matches_filter, matches_rule
 from omc_runbook.snapshot.audit.monitoring import READ, read_event, rule_event
@@ -110,8 +111,7 @@ def _of_rules(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRoute
 
 def _reach(monitoring: Monitoring, targets: tuple[str, ...], service: str) -> bool | None:
     """Whether one of the targets has somebody who hears."""
-    answers = [_hears(monitoring, arn, service) for arn in targets]
-    return True if True in answers else None if None in answers else False
+    return any_of(_hears(monitoring, arn, service) for arn in targets)
 
 
 def _hears(monitoring: Monitoring, arn: str, service: str) -> bool | None:
