@@ -20,6 +20,7 @@ from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, makes_progress, 
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import is_at_rest
 from omc_runbook.model.findings import NO_REMEDY, Severity
+from omc_runbook.model.letters import counted
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest, nearest_in
 from omc_runbook.snapshot import freshness
@@ -131,7 +132,7 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
             old = sum(deployment.running for deployment in service.deployments if deployment is not primary)
             facts = (
                 f"Deployment {primary.id} of {service.name} is IN_PROGRESS with"
-                f" {primary.failed} failed task{'' if primary.failed == 1 else 's'};"
+                f" {counted(primary.failed, 'failed task')};"
                 f" {primary.running} of {primary.desired} run, {old} of an earlier deployment serve.",
                 *_why(snapshot, service),
             )

@@ -24,6 +24,7 @@ from omc_runbook.messages.reasons import (
     why_not_pulled,
 )
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.letters import counted
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 
@@ -198,7 +199,7 @@ def _unplaced(service: Service) -> ServiceEvent | None:
 def _stopping(snapshot: Snapshot, kind: Kind, how: str, remedy_of: RemedyOf) -> Iterator[Evidence]:
     for service, stops in of_kind(snapshot, (kind,)):
         newest = stops[0]
-        count = f"{len(stops)} task{'s' if len(stops) > 1 else ''} of {service.name} {how}"
+        count = f"{counted(len(stops), 'task')} of {service.name} {how}"
         log_lines = next((stop.log_lines for stop in stops if stop.log_lines), ())
         codes = {container.exit_code for container in newest.task.containers} if kind in ("exit", "command") else set()
         hints = [hint for code, hint in EXIT_CODES.items() if code in codes]

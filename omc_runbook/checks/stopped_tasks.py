@@ -10,6 +10,7 @@ from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.messages import reasons
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.refusals import is_refusal
+from omc_runbook.model.letters import counted
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.other_references import resources_of
@@ -132,10 +133,9 @@ def stale_evidence(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
     stops = [stop for stop in stale_stops(snapshot) if stop.service is service]
     if not stops or since is None:
         return ()
-    count = "1 task" if len(stops) == 1 else f"{len(stops)} tasks"
     return (
-        f"Stale evidence: {count} stopped before AWSCURRENT last moved, at {since:%Y-%m-%d %H:%M:%S} UTC; "
-        f"the cause may be fixed by now. {stops[0].sentence}",
+        f"Stale evidence: {counted(len(stops), 'task')} stopped before AWSCURRENT last moved, at"
+        f" {since:%Y-%m-%d %H:%M:%S} UTC; the cause may be fixed by now. {stops[0].sentence}",
     )
 
 

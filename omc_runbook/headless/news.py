@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from omc_runbook.model import json_text
 from omc_runbook.model.findings import AUDIT, FLEET, Finding, Outcome, Topic
-from omc_runbook.model.letters import on_one_line, printable
+from omc_runbook.model.letters import counted, on_one_line, printable
 from omc_runbook.report.archive import summary
 from omc_runbook.report.fleet import UNREAD
 
@@ -226,7 +226,7 @@ def _lines(
 
 
 def _days(number: int) -> str:
-    return "less than a day" if number < 1 else "1 day" if number == 1 else f"{number} days"
+    return "less than a day" if number < 1 else counted(number, "day")
 
 
 def name_of(finding: Finding) -> str:

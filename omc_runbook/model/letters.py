@@ -105,3 +105,8 @@ def listed(names: Sequence[str], most: int) -> str:
     """Names in a sentence, of which more than so many are counted."""
     more = f" and {len(names) - most} more" if names[most:] else ""
     return f"{', '.join(names[:most])}{more}"
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """How many there are of something: 1 task, 2 tasks."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

@@ -11,7 +11,7 @@ from omc_runbook.changes.add_key.own_files import own_files
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, why_no_patch
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import PRODUCTION, Environment
-from omc_runbook.model.letters import as_sentence
+from omc_runbook.model.letters import as_sentence, counted
 from omc_runbook.model.shell import command
 from omc_runbook.report import changes, drift
 from omc_runbook.report.display import console
@@ -43,7 +43,7 @@ def diffs(plan: AddKeyPlan | None) -> Diffs:
         return Diffs("The files", (), NONE)
     files = [FileDiff(edit.file.name, edit.what, tuple(_lines(edit))) for edit in plan.edits]
     dirty = f"These files have other uncommitted changes, which stay: {', '.join(plan.dirty)}."
-    count = f"{len(files)} file{'s' if len(files) != 1 else ''} would be edited"
+    count = f"{counted(len(files), 'file')} would be edited"
     empty = f"Settings, the template and Terraform have {plan.key.name} already."
     return Diffs(count, files, empty, (*((dirty,) if plan.dirty else ()), *plan.notes))
 

@@ -9,7 +9,7 @@ from omc_runbook.aws.cloudtrail import Access
 from omc_runbook.checks import age, alarm_routes, secret_access
 from omc_runbook.checks.secret_access import PrincipalAccess
 from omc_runbook.checks.unusual_calls import COMPARED, find_unusual, history_of
-from omc_runbook.model.letters import listed
+from omc_runbook.model.letters import counted, listed
 from omc_runbook.report import audit_exposure, audit_monitoring
 from omc_runbook.snapshot.audit.monitoring import READ
 from omc_runbook.snapshot.state import Snapshot
@@ -24,11 +24,11 @@ def how_old(snapshot: Snapshot) -> str:
     ages = age.ages(snapshot, history) if history else ()
     limited = sorted((each for each in ages if age.judge(snapshot, each) != "no limit"), key=lambda each: each.since)
     if not limited:
-        return f"None of its {_count(len(ages), 'value')} has to be rotated." if ages else ""
+        return f"None of its {counted(len(ages), 'value')} has to be rotated." if ages else ""
     oldest, days = limited[0], age.limit(snapshot).days
     return (
-        f"{_count(len(limited), 'secret value')} to be rotated within {days} days: the oldest, {oldest.key}, is"
-        f" {_count((snapshot.taken - oldest.since).days, 'day')} old and due on"
+        f"{counted(len(limited), 'secret value')} to be rotated within {days} days: the oldest, {oldest.key}, is"
+        f" {counted((snapshot.taken - oldest.since).days, 'day')} old and due on"
         f" {age.due_date(snapshot, oldest):%Y-%m-%d}."
     )
 
@@ -46,22 +46,22 @@ def who_can_read(snapshot: Snapshot) -> str:
     ]
     roles = [each for each in access.readers if each not in people]
     outside = {each.principal for each in access.outsiders if each.kind != "service"}
-    but = f"Except for {_count(len(access.administrators), 'administrator')}, " if access.administrators else ""
-    sentence = f"{but}{_people(people)} can read it; {_count(len(roles), 'role')} can{_used(snapshot, roles)}"
-    others = f", and so can {_count(len(outside), 'principal')} from outside the account" if outside else ""
+    but = f"Except for {counted(len(access.administrators), 'administrator')}, " if access.administrators else ""
+    sentence = f"{but}{_people(people)} can read it; {counted(len(roles), 'role')} can{_used(snapshot, roles)}"
+    others = f", and so can {counted(len(outside), 'principal')} from outside the account" if outside else ""
     becoming = sum(each.lets_itself_in for each in access.principals)
     themselves = "itself" if becoming == 1 else "themselves"
-    more = f"; {_count(becoming, 'more principal')} can let {themselves} in" if becoming else ""
+    more = f"; {counted(becoming, 'more principal')} can let {themselves} in" if becoming else ""
     entering = sum(bool(each.possible_sessions) and not each.reads_somehow for each in access.principals)
-    inside = f"; {_count(entering, 'more principal')} can read it inside a task" if entering else ""
+    inside = f"; {counted(entering, 'more principal')} can read it inside a task" if entering else ""
     older = sum(bool(each.labels) for each in access.principals)
-    former = f"; {_count(older, 'more principal')} can read another version" if older else ""
+    former = f"; {counted(older, 'more principal')} can read another version" if older else ""
     return f"{sentence[0].upper()}{sentence[1:]}{others}{more}{inside}{former}."
 
 
 def _people(people: Sequence[PrincipalAccess]) -> str:
     names = [each.identity.name for each in people]
-    return f"{_count(len(names), 'person', 'people')} ({listed(names, NAMED)})" if names else "no person"
+    return f"{counted(len(names), 'person', 'people')} ({listed(names, NAMED)})" if names else "no person"
 
 
 def _used(snapshot: Snapshot, roles: Sequence[PrincipalAccess]) -> str:
@@ -92,16 +92,16 @@ def who_did(snapshot: Snapshot) -> str:
     is_usual = done and not find_unusual(snapshot) and not any(map(history.lacks, COMPARED))
     since, changed_since = _since(snapshot, history.begin), _since(snapshot, history.complete_since)
     changed = f"changed it {_times(changes)}{changed_since if changed_since != since else ''}".rstrip()
-    failed = f"; {_count(len(calls) - len(done), 'more call')} failed" if len(calls) > len(done) else ""
+    failed = f"; {counted(len(calls) - len(done), 'more call')} failed" if len(calls) > len(done) else ""
     return (
-        f"{_count(len(readers), 'principal') if readers else 'Nobody'} read it {_times(reads)}{since}, and"
-        f" {_count(len(writers), 'principal') if writers else 'nobody'} {changed}"
+        f"{counted(len(readers), 'principal') if readers else 'Nobody'} read it {_times(reads)}{since}, and"
+        f" {counted(len(writers), 'principal') if writers else 'nobody'} {changed}"
         f"{', all as usual' if is_usual else ''}{failed}."
     )
 
 
 def _times(calls: Sequence[Access]) -> str:
-    return f"{_count(len(calls), 'time')} " if calls else ""
+    return f"{counted(len(calls), 'time')} " if calls else ""
 
 
 def who_would_notice(snapshot: Snapshot) -> str:
@@ -118,7 +118,7 @@ def who_would_notice(snapshot: Snapshot) -> str:
     alarms = listed([f"{route.kind} {route.name}" for route in routes], NAMED)
     verb = "tells" if len(routes) == 1 else "tell"
     recorded = f"Each read is recorded by trail {listed(trails, NAMED)}"
-    return f"{recorded}, and {alarms} {verb} {_count(hears, 'subscriber')} of it."
+    return f"{recorded}, and {alarms} {verb} {counted(hears, 'subscriber')} of it."
 
 
 def what_lies_open(snapshot: Snapshot) -> str:
@@ -130,8 +130,4 @@ def what_lies_open(snapshot: Snapshot) -> str:
 
 
 def _since(snapshot: Snapshot, begin: datetime) -> str:
-    return f"in the last {_count(max((snapshot.taken - begin).days, 1), 'day')}"
-
-
-def _count(number: int, noun: str, plural: str = "") -> str:
-    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+    return f"in the last {counted(max((snapshot.taken - begin).days, 1), 'day')}"

@@ -8,6 +8,7 @@ from omc_runbook.changes.secret.placeholders import unset_keys, update_command
 from omc_runbook.checks import remedies
 from omc_runbook.model.catalogue import Key
 from omc_runbook.model.environment import Environment
+from omc_runbook.model.letters import counted
 from omc_runbook.model.shell import command
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
@@ -101,7 +102,7 @@ def placeholders(snapshot: Snapshot) -> Listing:
             )
         )
     empty = "No key has a placeholder." if snapshot.current else "The secret does not exist yet."
-    count = f"{len(keys)} key{'s' if len(keys) != 1 else ''} without a value yet"
+    count = f"{counted(len(keys), 'key')} without a value yet"
     return Listing(count if keys else "Keys without a value", entries, empty)
 
 
@@ -136,7 +137,7 @@ def _terraform_plan(plan: CreatePlan) -> Table:
     draft = plan.draft
     assert draft is not None, "the caller has checked that this is a Terraform plan"
     rows = [[change.address, change.type, change.action] for change in draft.changes]
-    count = f"{draft.name} would change {len(rows)} resource{'s' if len(rows) != 1 else ''}"
+    count = f"{draft.name} would change {counted(len(rows), 'resource')}"
     title = f"{plan.name} exists already, so nothing will be applied. {count}" if plan.existing else count
     return Table(title, ["resource", "type", "action"], rows, ACTIONS, empty="Its plan is empty.")
 

@@ -7,6 +7,7 @@ from omc_runbook.changes.fix.executor import FixResult
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.steps import Redeploy
 from omc_runbook.model.findings import check_ids
+from omc_runbook.model.letters import counted
 from omc_runbook.report import changes
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
@@ -96,7 +97,7 @@ def undo(plan: FixPlan, result: FixResult | None) -> Listing:
 
 def _redeploy(redeploy: Redeploy) -> str:
     service, rollout = redeploy.service, expected(redeploy.service)
-    count = f"{service.desired} task{'' if service.desired == 1 else 's'}"
+    count = counted(service.desired, "task")
     usual = service.configuration.sentence or "new tasks start before old ones stop, and are watched until verified"
     how = redeploy.blocker or rollout.reason or usual
     return f"{service.name}, {count}: {how}"

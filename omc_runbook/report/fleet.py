@@ -18,7 +18,7 @@ from omc_runbook.model.findings import (
     check_ids,
     is_for_one,
 )
-from omc_runbook.model.letters import listed
+from omc_runbook.model.letters import counted, listed
 from omc_runbook.model.shell import command
 from omc_runbook.report.display.banner import Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing
@@ -349,7 +349,7 @@ def _reason(run: EnvironmentRun) -> str:
     if run.causes:
         return ", ".join(check_ids(run.causes))
     unknown = sum(each.status == "unknown" for each in _findings(run))
-    return f"{unknown} check{' is' if unknown == 1 else 's are'} unknown"
+    return f"{counted(unknown, 'check is', 'checks are')} unknown"
 
 
 def _labelled(revisions: Mapping[str, str]) -> list[str]:

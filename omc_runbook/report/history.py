@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.checks import age, remedies
 from omc_runbook.masking.document import compare
+from omc_runbook.model.letters import counted
 from omc_runbook.report import changes
 from omc_runbook.report.display import console
 from omc_runbook.report.display.listing import Listing, commands_for
@@ -44,8 +45,7 @@ def versions(snapshot: Snapshot, history: VersionHistory) -> Table:
         elif not each.content.document:
             levels[row[3]] = "error"
     columns = ["version", "created (UTC)", "written by", "changed keys", "labels", "tasks"]
-    count = f"{len(rows)} version{'s' if len(rows) != 1 else ''}"
-    title = f"{count} of {snapshot.secret_name}, newest first"
+    title = f"{counted(len(rows), 'version')} of {snapshot.secret_name}, newest first"
     return Table(title, columns, rows, levels, "No version could be listed.", notes=tuple(_notes(history, counts)))
 
 

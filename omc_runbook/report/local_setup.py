@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from omc_runbook.changes.dotenv.executor import DotenvResult
 from omc_runbook.changes.dotenv.plan import TEMPLATE, DotenvPlan, diff_lines
 from omc_runbook.changes.dotenv.values import RANDOM
+from omc_runbook.model.letters import counted
 from omc_runbook.model.shell import command
 from omc_runbook.report import changes
 from omc_runbook.report.display.banner import Banner
@@ -104,8 +105,7 @@ def plan(setup: DotenvPlan) -> Table:
     unlisted = from_template if len(from_template) > FEW else []
     rows = [[c.key, c.action, c.origin or "—", c.effect] for c in writing if c.key not in unlisted]
     unchanged = len(setup.changes) - len(writing)
-    count = "1 variable" if len(writing) == 1 else f"{len(writing)} variables"
-    title = f"{count} would be written, {unchanged} stay as they are"
+    title = f"{counted(len(writing), 'variable')} would be written, {unchanged} stay as they are"
     if setup.before is None:
         title = f".env would be created with {len(writing)} variables, readable only by you"
     elif setup.is_empty:

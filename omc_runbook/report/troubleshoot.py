@@ -11,6 +11,7 @@ from omc_runbook.diagnosis.complaint import UNRECOGNISED, Complaint, current_sta
 from omc_runbook.diagnosis.root_causes import NOT_SECRETS
 from omc_runbook.messages.recognition import recognise
 from omc_runbook.model.findings import Finding, check_ids
+from omc_runbook.model.letters import counted
 from omc_runbook.report import drift, verify
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.group import Collapsible
@@ -51,14 +52,13 @@ def verdict(snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
     clear = [finding for finding in findings if finding.status == "clear"]
     families = ", ".join(dict.fromkeys(finding.family for finding in clear))
     checked = f"{len(clear)} checks are clear ({families})." if clear else "No check is clear."
-    count = "1 check" if unknown == 1 else f"{unknown} checks"
+    are = counted(unknown, "check is", "checks are")
     accepted = check_ids(finding for finding in findings if finding.status == "found" and finding.accepted)
     checked += f" Accepted in runbook.toml: {', '.join(accepted)}." if accepted else ""
     if not roots and unknown:
         also = " and on this machine" if snapshot.workstation else ""
         headline = f"Nothing wrong was found{also}" if clear else "Nothing could be checked"
-        be = "is" if unknown == 1 else "are"
-        return Banner("unsure", f"{headline} in {name}, but {count} {be} unknown.", (checked,))
+        return Banner("unsure", f"{headline} in {name}, but {are} unknown.", (checked,))
     if not roots:
         also = f", nor with {snapshot.workstation.path}" if snapshot.workstation else ""
         return Banner("good", f"Nothing is wrong with the secrets of {name}{also}.", (checked,))
@@ -67,7 +67,7 @@ def verdict(snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
     if all(finding.check in NOT_SECRETS for finding in roots):
         lines.append("This is not a secrets problem. See below where to look instead.")
     elif unknown:
-        lines.append(f"{count} {'is' if unknown == 1 else 'are'} unknown, so there may be more.")
+        lines.append(f"{are} unknown, so there may be more.")
     why = roots[0].evidence[0] if roots[0].evidence else ""
     return Banner("bad", f"{_title(first)}.", tuple(filter(None, (roots[0].doubt, why, *lines))))
 
@@ -157,7 +157,7 @@ def permissions_to_ask_for(snapshot: Snapshot) -> tuple[Entry, ...]:
     if not document:
         return ()
     missing = permissions.missing(snapshot)
-    count = "1 permission" if len(missing) == 1 else f"{len(missing)} permissions"
+    count = counted(len(missing), "permission")
     lead = f"Ask for {count} for {snapshot.caller.arn}; this policy grants them for this environment only:"
     return (Entry("permissions", ", ".join(missing), level="unknown", lead=lead, command=document),)
 
@@ -258,8 +258,7 @@ def _service(snapshot: Snapshot, service: Service) -> Entry:
     lines = [f"{len(running)} of {service.desired} tasks run{f': {counts}' if counts else ''}."]
     failed = snapshot.stopped(service)
     if failed:
-        count = "1 task has" if len(failed) == 1 else f"{len(failed)} tasks have"
-        lines.append(f"{count} failed within about the last hour.")
+        lines.append(f"{counted(len(failed), 'task has', 'tasks have')} failed within about the last hour.")
     return Entry("service", service.name, lines=tuple(lines))
 
 

@@ -13,6 +13,7 @@ from omc_runbook.checks.role_access import judge
 from omc_runbook.diagnosis import injection_matrix as diagnosis_injection_matrix
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import REFUSED, Finding, Outcome, check_ids, unknown_reasons
+from omc_runbook.model.letters import counted
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing, commands_for
@@ -56,7 +57,7 @@ def inventory(snapshot: Snapshot) -> Table:
         [
             "current since",
             f"{since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else "—",
-            f"{len(snapshot.versions)} version{'s' if len(snapshot.versions) != 1 else ''} kept",
+            f"{counted(len(snapshot.versions), 'version')} kept",
         ],
         ["encrypted with", key, snapshot.kms_key.state if snapshot.kms_key else ""],
         ["cluster", names.cluster, _existence(snapshot, "services", snapshot.service_names is not None)],
@@ -195,7 +196,7 @@ def headline(result: Outcome) -> str:
     if result.status == "unknown":
         if result.changes:
             return f"The change in {where} was made, but not everything could be verified afterwards."
-        are = "1 check is" if unknown == 1 else f"{unknown} checks are"
+        are = counted(unknown, "check is", "checks are")
         if start:
             return f"{start}, where not everything could be read: {are} unknown."
         return f"Not everything in {_affected(result)} could be read: {are} unknown."

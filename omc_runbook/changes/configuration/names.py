@@ -15,6 +15,7 @@ from omc_runbook.aws.sts import Caller
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.catalogue import Key, default_keys, variable_of
 from omc_runbook.model.environment_names import common_prefix, without_environment
+from omc_runbook.model.letters import counted
 from omc_runbook.snapshot.discovery import Discovery
 from omc_runbook.terraform.declared import DeclaredEnvironment
 from omc_runbook.terraform.resources import DeclaredName
@@ -295,7 +296,7 @@ def _remarks(declared: DeclaredEnvironment | None, aws: AwsAnswer) -> Iterator[s
     elif aws.discovery:
         found = aws.discovery
         counts = {"cluster": len(found.clusters), "service": len(found.services), "secret": len(found.secrets)}
-        listed = ", ".join(f"{count} {what}{'s' if count != 1 else ''}" for what, count in counts.items())
+        listed = ", ".join(counted(count, what) for what, count in counts.items())
         yield f"AWS has {listed}; no secret's value was read."
         yield from (failure.sentence for failure in found.unread)
 

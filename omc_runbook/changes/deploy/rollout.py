@@ -16,6 +16,7 @@ from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.checks import remedies
 from omc_runbook.checks.stopped_tasks import Stop
 from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.model.letters import counted
 
 State = Literal[
     "waiting", "rolling", "paused", "done", "failed", "rolled-back", "overtaken", "not-started", "gone", "unknown"
@@ -245,8 +246,7 @@ def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task], un
     is_complete = deployment.rollout == "COMPLETED" and deployment.running == service.running == service.desired
     if deployment.rollout == "COMPLETED" and not is_complete and service.configuration.early_percent is not None:
         rollout = replace(rollout, progress="counts as successful early, older tasks still run")
-    count = "1 task" if len(failed) == 1 else f"{len(failed)} tasks"
-    notes = [_with_task(f"{count} failed:", service, failed)] if failed else []
+    notes = [_with_task(f"{counted(len(failed), 'task')} failed:", service, failed)] if failed else []
     if rollout.replaces:
         others = ", ".join(rollout.replaces)
         notes.insert(0, f"It replaced {others}, which somebody else began at the same time.")
@@ -285,7 +285,7 @@ def confirm_return(rollout: Rollout, service: Service | None, running: Sequence[
     returned = own.rollback_started if rollout.is_stopped else None
     doubtful = [task for task in tasks if not _is_former(task, rollout.began, returned)]
     if doubtful:
-        count = "1 task" if len(doubtful) == 1 else f"{len(doubtful)} tasks"
+        count = counted(len(doubtful), "task")
         reason = f"{count} started while the other values were in force: force a new deployment."
         return replace(rollout, state="failed", reason=reason)
     return rollout if len(tasks) == rollout.desired else replace(rollout, state="rolling")

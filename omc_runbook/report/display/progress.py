@@ -16,6 +16,7 @@ from typing import Any
 from omc_runbook.changes.deploy.rollout import Rollout, State
 from omc_runbook.masking import registry
 from omc_runbook.model.handover import LINES_VARIABLE
+from omc_runbook.model.letters import counted
 from omc_runbook.report.display.boxes import SCROLLS, preformatted, scrolling
 from omc_runbook.report.display.rich_display import RichDisplay, is_in_ipython
 from omc_runbook.report.display.severity import COLOURS, Level, badge, mark
@@ -117,7 +118,7 @@ class Bars(RichDisplay):
     def _title(self) -> str:
         count = sum(rollout.state == "done" for rollout in self._rollouts)
         how = "back on the former version" if any(rollout.is_back for rollout in self._rollouts) else "rolled out"
-        return f"{count} of {_count(len(self._rollouts), 'service')} {how}"
+        return f"{count} of {counted(len(self._rollouts), 'service')} {how}"
 
     def _lines(self) -> Iterator[str]:
         widths = [max(map(len, column), default=0) for column in zip(*map(_texts, self._rollouts), strict=True)]
@@ -170,7 +171,7 @@ def _share(rollout: Rollout) -> float:
 
 def _tasks(rollout: Rollout) -> str:
     old = f", {rollout.others} old" if rollout.others and not rollout.undoes else ""
-    return f"{rollout.running} of {_count(rollout.desired, 'task')}{old}"
+    return f"{rollout.running} of {counted(rollout.desired, 'task')}{old}"
 
 
 def _time(rollout: Rollout) -> str:
@@ -187,7 +188,3 @@ def _clock(duration: timedelta) -> str:
     seconds = max(0, round(duration.total_seconds()))
     hours, minutes = seconds // 3600, seconds // 60 % 60
     return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
