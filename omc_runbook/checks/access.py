@@ -381,7 +381,7 @@ def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], access: Rol
 
 
 def _remedy(snapshot: Snapshot, arn: str, access: RoleAccess) -> Remedy:
-    secret = snapshot.secret.arn if snapshot.secret else ""
+    secret = snapshot.secret_arn
     names, role = snapshot.environment.names, iam.role_name(arn)
     grant = remedies.grant(names, role, GET_SECRET_VALUE, f"{secret.rpartition('-')[0]}-??????")
     return remedy_of(access, GET_SECRET_VALUE, secret, grant)

@@ -143,7 +143,7 @@ def quotas(snapshot: Snapshot) -> Iterator[tuple[str, int, int, str]]:
 
 def is_guarded(snapshot: Snapshot) -> bool:
     """Whether a statement of the secret's policies denies its deletion to anybody."""
-    arn = snapshot.secret.arn if snapshot.secret else ""
+    arn = snapshot.secret_arn
     account = arn.split(":")[4] if arn else ""
     somebody = (f"arn:{snapshot.caller.partition}:iam::{account}:role/anybody", account)
     return any(

@@ -28,8 +28,7 @@ def newest_write(events: Iterable[Event], version_id: str) -> Event | None:
 
 def author_of_version(snapshot: Snapshot) -> tuple[str, ...]:
     """Who made the current version current; () where CloudTrail does not tell."""
-    current = snapshot.secret.version_at(CURRENT) if snapshot.secret else ""
-    event = write_of(snapshot, current) if current else None
+    event = write_of(snapshot, snapshot.current_id) if snapshot.current_id else None
     return (describe(event),) if event else ()
 
 

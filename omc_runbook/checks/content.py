@@ -547,8 +547,7 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform overwrote a value with its placeholder."""
-    current, secret = snapshot.current, snapshot.secret
-    previous = snapshot.contents.get(secret.version_at(PREVIOUS)) if secret else None
+    current, secret, previous = snapshot.current, snapshot.secret, snapshot.previous
     write = write_of(snapshot, current.version_id) if current else None
     if not (current and secret and previous and previous.document) or snapshot.writes is None:
         return
@@ -648,8 +647,7 @@ def _is_guessed(snapshot: Snapshot, member: Member) -> bool:
 
 @once
 def _exchanged(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
-    document = snapshot.document
-    previous = snapshot.contents.get(snapshot.secret.version_at(PREVIOUS)) if snapshot.secret else None
+    document, previous = snapshot.document, snapshot.previous
     created = {version.id: version.created for version in snapshot.versions}
     if previous and snapshot.current and previous.version_id in created and snapshot.current.version_id in created:
         # Where the former version was restored, the newer one had the values exchanged.

@@ -149,7 +149,7 @@ def _requests(snapshot: Snapshot, services: Iterable[Service]) -> list[Request]:
     """The reads of the secret with which the tasks of services start, one for each role."""
     revisions = (revision for service in services for revision in snapshot.revisions(service))
     roles = dict.fromkeys(revision.execution_role_arn for revision in revisions)
-    secret = snapshot.secret.arn if snapshot.secret else ""
+    secret = snapshot.secret_arn
     return [Request(role, GET_SECRET_VALUE, secret, keys_of_read(snapshot, role)) for role in roles if role and secret]
 
 

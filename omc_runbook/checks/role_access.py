@@ -345,7 +345,7 @@ def remedy_of(access: RoleAccess, action: str, resource: str, grant: Remedy) -> 
 
 def _names_secrets(policies: Sequence[PolicyDocument], snapshot: Snapshot, context: Keys) -> bool:
     """Whether policies allow kms:Decrypt on the secret's ARN, with or without its suffix."""
-    arn = snapshot.secret.arn if snapshot.secret else ""
+    arn = snapshot.secret_arn
     return any(
         evaluate(policies, DECRYPT, resource, context).decision == "allowed"
         for resource in (arn, arn.rpartition("-")[0])

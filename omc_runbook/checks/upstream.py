@@ -121,8 +121,7 @@ def _own_words(key: str) -> set[str]:
 
 def _has_changed(snapshot: Snapshot, key: str) -> bool | None:
     """Whether the key, or its login, differs from AWSPREVIOUS; None where that is unknown."""
-    previous = snapshot.contents.get(snapshot.secret.version_at(PREVIOUS)) if snapshot.secret else None
-    current, entry = snapshot.current, snapshot.environment.keys.get(key)
+    previous, current, entry = snapshot.previous, snapshot.current, snapshot.environment.keys.get(key)
     if not (previous and previous.document and current and current.document):
         return None
     pairs = [

@@ -292,7 +292,7 @@ def _finish(run: Run, live: LiveChange, word: str) -> Generator[object, None, st
 def _take_back(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:
     """Make the version before a change current again, and give all tasks its values."""
     snapshot = run.look()
-    current = snapshot.secret.version_at(CURRENT) if snapshot.secret else ""
+    current = snapshot.current_id
     if current == state.former:
         new = gather(run, snapshot, KEEP)
         return (yield from _carry_out(run, snapshot, plan(run, snapshot, new), Source(new=new), live, word))

@@ -256,9 +256,9 @@ class _Reading(Gatherer):
         if "policies" not in snapshot.left_out:
             self._policies = self._policies or self._ask_policies()
             key = self._key(secret.kms_key_id) if secret and secret.kms_key_id else None
-        secret_arn, key_arn = secret.arn if secret else "", key.arn if key and key.manager == "CUSTOMER" else ""
+        key_arn = key.arn if key and key.manager == "CUSTOMER" else ""
         permissions = {
-            arn: self.pool.submit(roles.read, self.clients, arn, secret_arn, key_arn, others.permissions)
+            arn: self.pool.submit(roles.read, self.clients, arn, snapshot.secret_arn, key_arn, others.permissions)
             for arn in (() if "roles" in snapshot.left_out else snapshot.execution_roles)
         }
         snapshot = networking.read_after_failure(self, follow_ups.settle(self, snapshot))

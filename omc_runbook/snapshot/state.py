@@ -14,7 +14,7 @@ from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.schedules import ScheduledTask
-from omc_runbook.aws.secretsmanager import CURRENT, Secret, Version
+from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
@@ -141,15 +141,30 @@ class Snapshot:
         return self.secret.arn.split(":")[4] if self.secret else self.caller.account
 
     @property
+    def secret_arn(self) -> str:
+        """The secret's ARN; "" where there is no secret."""
+        return self.secret.arn if self.secret else ""
+
+    @property
     def secret_name(self) -> str:
         """The secret's name, also where the configuration has its ARN."""
         last = self.environment.names.secret.rpartition(":")[2]
         return self.secret.name if self.secret else last
 
     @property
+    def current_id(self) -> str:
+        """The id of the current version; "" where there is none."""
+        return self.secret.version_at(CURRENT) if self.secret else ""
+
+    @property
     def current(self) -> Content | None:
         """What AWSCURRENT holds; None where there is no such version or it could not be read."""
-        return self.contents.get(self.secret.version_at(CURRENT)) if self.secret else None
+        return self.contents.get(self.current_id)
+
+    @property
+    def previous(self) -> Content | None:
+        """What AWSPREVIOUS holds; None where there is no such version or it was not read."""
+        return self.contents.get(self.secret.version_at(PREVIOUS)) if self.secret else None
 
     @property
     def document(self) -> Document | None:
@@ -283,8 +298,7 @@ class Snapshot:
 
     def is_own(self, reference: Reference) -> bool:
         """Whether a reference means this environment's secret, well or badly written."""
-        arn = self.secret.arn if self.secret else ""
-        return means_secret(reference, self.secret_name, self.environment.keys, arn)
+        return means_secret(reference, self.secret_name, self.environment.keys, self.secret_arn)
 
     def other_references(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
         """What a revision takes from another secret or a parameter: variables, and what its log and registry need."""

@@ -17,7 +17,7 @@ from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.secret.new_values import NewValues, UnfinishedChange
-from omc_runbook.changes.secret.plan import SecretPlan, current_id, document_of, plan_update
+from omc_runbook.changes.secret.plan import SecretPlan, document_of, plan_update
 from omc_runbook.changes.values import former_values
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.masking.document import parse
@@ -129,7 +129,7 @@ def test_a_killed_runs_former_value_is_tried_by_the_run_that_finishes_it() -> No
     with provider(former, current) as issuer:
         snapshot = checked(with_values(healthy(), {KEY: current}), issuer.address)
         before = document_of(with_values(healthy(), {KEY: former}))
-        unfinished = UnfinishedChange(current_id(snapshot), PREVIOUS, True, document_of(snapshot), before)
+        unfinished = UnfinishedChange(snapshot.current_id, PREVIOUS, True, document_of(snapshot), before)
         [finding] = attempt(snapshot, plan_of(snapshot, {}), NewValues({}, unfinished=unfinished))
     assert finding.status == "found" and issuer.asked == [former]
 

@@ -19,7 +19,7 @@ from omc_runbook.changes.fix import executor as fix_executor
 from omc_runbook.changes.fix.executor import FixResult
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.steps import Correction, Redeploy
-from omc_runbook.changes.secret.plan import SecretPlan, current_id, why_consumers_unknown
+from omc_runbook.changes.secret.plan import SecretPlan, why_consumers_unknown
 from omc_runbook.changes.secret.writer import SecretWriter
 from omc_runbook.changes.take_back import Reversal
 from omc_runbook.model.change import Change
@@ -172,9 +172,9 @@ class _KeyAddition:
         started_revisions = self._started_revisions(context, snapshot, services) if part.terraform_dir is None else ()
         return FixPlan(
             names=snapshot.environment.names,
-            secret_arn=snapshot.secret.arn if snapshot.secret else "",
+            secret_arn=snapshot.secret_arn,
             secret_name=snapshot.secret_name,
-            current=current_id(snapshot),
+            current=snapshot.current_id,
             read_at=part.read_at,
             steps=(*part.corrections, *started_revisions),
             redeploys=tuple(Redeploy(service, ()) for service in snapshot.services if service.name in services),

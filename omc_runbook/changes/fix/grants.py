@@ -46,7 +46,7 @@ def plan_grants(snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[tuple[
 def _grant(snapshot: Snapshot, arn: str, finding: Finding) -> Grant:
     action, names = ACTIONS[finding.check], snapshot.environment.names
     key = snapshot.kms_key.arn if snapshot.kms_key else ""
-    resource = key if action == DECRYPT else snapshot.secret.arn if snapshot.secret else ""
+    resource = key if action == DECRYPT else snapshot.secret_arn
     policy, document = remedies.grant_name(names, action), remedies.grant_document(names, action, resource)
     return Grant(arn, iam.role_name(arn), action, resource, policy, document, (finding,))
 

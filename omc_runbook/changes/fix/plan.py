@@ -20,7 +20,7 @@ from omc_runbook.changes.fix.steps import (
     UnfixedCause,
     undo_command,
 )
-from omc_runbook.changes.secret.plan import current_id, is_database_password, users, why_consumers_unknown
+from omc_runbook.changes.secret.plan import is_database_password, users, why_consumers_unknown
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.take_back import Undo
 from omc_runbook.checks import content, remedies
@@ -145,12 +145,11 @@ def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: VersionHi
         for cause in causes
         if cause not in fixable
     )
-    secret = snapshot.secret
     return FixPlan(
         names=snapshot.environment.names,
-        secret_arn=secret.arn if secret else "",
+        secret_arn=snapshot.secret_arn,
         secret_name=snapshot.secret_name,
-        current=current_id(snapshot),
+        current=snapshot.current_id,
         read_at=snapshot.taken,
         steps=steps,
         redeploys=tuple(_redeploys(snapshot, steps, fixable, others)),
@@ -243,7 +242,7 @@ def _plan_version_restore(
 
 def _restore_by_hand(snapshot: Snapshot, version: str, lost: Sequence[str]) -> Remedy:
     """Go back to a version, and say which keys it has otherwise."""
-    back = remedies.restore(snapshot.environment, version, current_id(snapshot))
+    back = remedies.restore(snapshot.environment, version, snapshot.current_id)
     back = remedies.then_start_tasks(snapshot.environment.names, back, snapshot.consumers)
     return replace(back, needs=f"That takes back {', '.join(lost)} too: write what is to stay again, by update.")
 

@@ -208,7 +208,7 @@ def plan_update(
     return make_plan(
         snapshot,
         text,
-        token=version_id_of(current_id(snapshot), document, text),
+        token=version_id_of(snapshot.current_id, document, text),
         changes=tuple(
             change_of(snapshot, key, action, _origin(new[key]) if key in new else "") for key, action in actions.items()
         ),
@@ -231,7 +231,7 @@ def _origin(entry: NewValue) -> str:
 
 def _whole_document_notes(snapshot: Snapshot, new: Mapping[str, NewValue]) -> tuple[str, ...]:
     """Notes where the new values become the whole document; raises UsageError where required keys are missing."""
-    problem, name, base = _missing_document(snapshot), snapshot.environment.names.secret, current_id(snapshot)
+    problem, name, base = _missing_document(snapshot), snapshot.environment.names.secret, snapshot.current_id
     missing = [key for key, entry in snapshot.environment.keys.items() if entry.required and key not in new]
     if problem and missing:
         raise UsageError(
@@ -250,11 +250,6 @@ def _encryption_notes(
         lost = encryption.loss(catalogue, key, document.get(key), entry.value)
         if lost:
             yield f"{key} encrypts data: {lost} cannot be read any more. {encryption.WAY}"
-
-
-def current_id(snapshot: Snapshot) -> str:
-    """The id of the current version; "" where there is none."""
-    return snapshot.secret.version_at(CURRENT) if snapshot.secret else ""
 
 
 def make_plan(
@@ -297,7 +292,7 @@ def make_plan(
     return SecretPlan(
         secret_arn=secret.arn,
         secret_name=secret.name,
-        base=current_id(snapshot),
+        base=snapshot.current_id,
         text=text,
         token=token,
         read_at=snapshot.taken,

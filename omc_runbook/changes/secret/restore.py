@@ -8,7 +8,6 @@ from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.changes.secret.plan import (
     SecretPlan,
     change_of,
-    current_id,
     is_database_password,
     make_plan,
     reason_of_lack,
@@ -34,7 +33,7 @@ def plan_restore(snapshot: Snapshot, history: VersionHistory, version: str = "")
     refuses are only noted, because they worked before. Raises UsageError for a version that does not exist or is not a
     JSON object, CouldNotLook for one that cannot be read and where there is no current version.
     """
-    base = current_id(snapshot)
+    base = snapshot.current_id
     if snapshot.secret is None or not base or snapshot.secret.deleted:
         gaps = snapshot.gaps.get("secret", ())
         problem = f"{snapshot.secret_name} has no current version to go back from: {reason_of_lack(snapshot)}"
@@ -87,7 +86,7 @@ def _resolve(snapshot: Snapshot, history: VersionHistory, version: str) -> str:
     if gaps := snapshot.gaps.get("versions", ()):
         raise CouldNotLook(gaps[0].sentence)
     if version == PREVIOUS:
-        if [entry.id for entry in history.versions] == [current_id(snapshot)]:
+        if [entry.id for entry in history.versions] == [snapshot.current_id]:
             raise UsageError(f"{name} has no version with {PREVIOUS}, only the current one: there is none to restore.")
         raise UsageError(f"{name} has no version with {PREVIOUS}: give the id of a kept version, {versions}.")
     matching_ids = [entry.id for entry in history.versions if entry.id.startswith(version)]

@@ -13,7 +13,7 @@ from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_contain
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.secret.new_values import NewValues, database_server, renew
-from omc_runbook.changes.secret.plan import LABEL, current_id, version_id_of
+from omc_runbook.changes.secret.plan import LABEL, version_id_of
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
@@ -113,7 +113,7 @@ def staged(**changed: str) -> Snapshot:
 def changed_since(snapshot: Snapshot, **changed: str) -> Snapshot:
     """The same environment after somebody else has given keys other values."""
     assert snapshot.secret
-    version, before = secrets.token_hex(16), current_id(snapshot)
+    version, before = secrets.token_hex(16), snapshot.current_id
     snapshot = with_values(snapshot, {**document(snapshot), **changed}, version)
     ours = {each: labels for each, labels in snapshot.secret.stages.items() if labels[0].startswith(LABEL)}
     stages = {**ours, before: ("AWSPREVIOUS",), version: ("AWSCURRENT",)}
