@@ -37,10 +37,9 @@ class Answer(Group):
         super().__init__(self.banner, next_steps)
         self.next_steps, self.outcome, self.policy, self._evidence = next_steps, outcome, policy, evidence
 
-    def with_line(self, line: str) -> Answer:
-        """The same answer with another line in its banner."""
-        summary = self.summary.with_lines(line)
-        return Answer(summary, self.next_steps, self.outcome, self.policy, self._evidence)
+    def with_lines(self, *lines: str) -> Answer:
+        """The same answer with more lines in its banner."""
+        return Answer(self.summary.with_lines(*lines), self.next_steps, self.outcome, self.policy, self._evidence)
 
 
 def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = "") -> Answer:

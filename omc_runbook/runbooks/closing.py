@@ -180,8 +180,8 @@ class Closing:
                     stale.clear()
                     return str(last.value)
                 shown[name] = display
-                if name == ANSWER and not is_own:
-                    display = _with_line(display, OLD_PLAN)
+                if name == ANSWER and not is_own and isinstance(display, Answer | Banner):
+                    display = display.with_lines(OLD_PLAN)
                 is_known = name in cells.displays
                 if not cells.replace(name, display):
                     is_outdated = is_outdated or is_known
@@ -241,10 +241,3 @@ class Closing:
             from IPython.display import display
 
             display(Buttons(choices, self._run.word))
-
-
-def _with_line(display: object, line: str) -> object:
-    """An answer with another line, of whatever kind it is."""
-    if isinstance(display, Answer):
-        return display.with_line(line)
-    return display.with_lines(line) if isinstance(display, Banner) else display

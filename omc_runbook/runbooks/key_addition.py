@@ -136,7 +136,7 @@ def closing(
         yield "outcome", _conclude(run, judged, result, plan)
         yield "undo", report.undo(plan, result, run.environment, run.productions)
         answer = run.answer(merge(judged), next(iter(after.values())), result, plan or _NO_PLAN)
-        yield "answer", answer if plan else answer.with_line(NAME_IT)
+        yield "answer", answer if plan else answer.with_lines(NAME_IT)
         return end_label(result, "✓ Added and verified", "? Added, and not verified")
 
     environments = ", ".join(target.environment.name for target in run.targets)

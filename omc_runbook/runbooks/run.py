@@ -337,7 +337,7 @@ class Run:
         """The last thing on the screen: how the run ended, since when, what still serves, and what to do."""
         outcome = conclude.masked(self._outcome(with_failure(findings, result), result, plan, {}))
         shown = answer.answer(outcome, snapshot, self._command)
-        return shown.with_line(UNDER_WAY if self.is_under_way else UNFINISHED) if outcome.unfinished else shown
+        return shown.with_lines(UNDER_WAY if self.is_under_way else UNFINISHED) if outcome.unfinished else shown
 
     def blockers(self, plan: Plan | None) -> tuple[str, ...]:
         """Why a plan cannot be applied now, in sentences."""

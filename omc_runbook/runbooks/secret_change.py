@@ -232,7 +232,7 @@ def closing(
         yield "undo", changes.undo(run.environment, plan, result)
         answer = run.answer(judged, after, result, plan)
         may_choose = is_empty and result is None and not run.unfinished
-        yield "answer", answer.with_line(CHOOSE) if may_choose else answer
+        yield "answer", answer.with_lines(CHOOSE) if may_choose else answer
         which = "former value still works" if source.new else "restored value does not work"
         if any(finding.is_problem for finding in tried):
             return f"! Done, and a {which}"

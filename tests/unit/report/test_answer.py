@@ -85,7 +85,7 @@ def test_what_was_wrong_before_is_no_remark_of_an_all_clear() -> None:
 def test_the_evidence_is_no_part_of_the_summary() -> None:
     """The summary has the cause and what still serves; the whole banner also how it is known."""
     snapshot = with_permissions(stuck(healthy(), "worker", DENIED), simulated("implicitDeny"))
-    shown = answer(outcome(snapshot), snapshot).with_line("And this.")
+    shown = answer(outcome(snapshot), snapshot).with_lines("And this.")
     assert shown.summary.headline == shown.banner.headline
     assert "tasks run" in shown.summary.lines[0] and shown.summary.lines[-1] == "And this."
     assert "implicitDeny" not in shown.summary.to_text() and "implicitDeny" in shown.to_text()
