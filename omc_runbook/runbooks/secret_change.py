@@ -82,7 +82,7 @@ def gather(
     if url:
         new = replace(new, database_url_from=database_url_from.strip())
     if due is not None or values_from == GENERATE:
-        new_values.refuse_loss(snapshot, new)
+        new_values.refuse_loss(snapshot, {key: entry.value for key, entry in new.values.items()})
     return new
 
 

@@ -123,12 +123,8 @@ def renew(
     return _with_database(clients, snapshot, new, key, database_url) if key and database_url else new
 
 
-def refuse_loss(snapshot: Snapshot, new: NewValues) -> None:
+def refuse_loss(snapshot: Snapshot, values: Mapping[str, Masked]) -> None:
     """Raise UsageError where a new value of a key that encrypts data would make data unreadable."""
-    _refuse_loss(snapshot, {key: entry.value for key, entry in new.values.items()})
-
-
-def _refuse_loss(snapshot: Snapshot, values: Mapping[str, Masked]) -> None:
     document, catalogue = document_of(snapshot), snapshot.environment.keys
     for key, value in values.items():
         lost = encryption.loss(catalogue, key, document.get(key), value)
@@ -186,12 +182,10 @@ def _values(
     offered: str,
 ) -> tuple[dict[str, NewValue], tuple[str, ...]]:
     catalogue, present_keys = snapshot.environment.keys, document_of(snapshot).keys
-    if are_due and not keys:
+    if not keys and (are_due or values_from == RENEW):
         return {}, ()
     if values_from not in (RENEW, GENERATE):
         return sources.gather(values_from, keys, catalogue, present_keys, offered=offered), ()
-    if values_from == RENEW and not keys:
-        return {}, ()
     sources.refuse_unknown(keys, {*catalogue, *present_keys})
     values = {
         key: NewValue(member.injected, ORIGIN, member.kind)
@@ -207,7 +201,7 @@ def _values(
         prompted = []
     if values_from == GENERATE or not kernel.allows_prompt():
         # None of these gets a value here, and of a key that encrypts data not just any would do.
-        _refuse_loss(snapshot, {key: Masked("", key) for key in prompted})
+        refuse_loss(snapshot, {key: Masked("", key) for key in prompted})
     values |= sources.gather(GENERATE, generated, catalogue, present_keys) if generated or not keys else {}
     source = GENERATE if values_from == GENERATE else PROMPT
     values |= sources.gather(source, prompted, catalogue, present_keys) if prompted else {}

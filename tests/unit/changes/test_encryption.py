@@ -13,7 +13,6 @@ import pytest
 from support.snapshots import PREVIOUS, healthy, with_keys, with_text
 
 from omc_runbook.changes.secret import new_values
-from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, plan_update
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.values.source_file import NewValue
@@ -47,12 +46,12 @@ def holding(value: str, **entry: object) -> Snapshot:
     return replace(snapshot, environment=replace(snapshot.environment, keys=keys))
 
 
-def new(value: str) -> NewValues:
-    return NewValues({KEY: NewValue(Masked(value, KEY), "a test")})
+def new(value: str) -> dict[str, Masked]:
+    return {KEY: Masked(value, KEY)}
 
 
 def notes(snapshot: Snapshot, value: str) -> tuple[str, ...]:
-    return about_the_key(plan_update(snapshot, new(value).values))
+    return about_the_key(plan_update(snapshot, {KEY: NewValue(Masked(value, KEY), "a test")}))
 
 
 def about_the_key(plan: SecretPlan) -> tuple[str, ...]:
