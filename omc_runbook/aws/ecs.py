@@ -468,7 +468,7 @@ def _task(raw: Any) -> Task:
             for entry in raw.get("containers", ())
         ),
         execute=bool(raw.get("enableExecuteCommand")),
-        subnet=_detail(raw, "subnetId"),
+        subnet=_subnet(raw),
     )
 
 
@@ -477,7 +477,7 @@ def _agent(raw: Any) -> str:
     return str(agents.get("ExecuteCommandAgent", ""))
 
 
-def _detail(raw: Any, name: str) -> str:
-    """A detail of the task's network interface."""
+def _subnet(raw: Any) -> str:
+    """The subnet of the task's network interface."""
     details = (detail for attachment in raw.get("attachments", ()) for detail in attachment.get("details", ()))
-    return next((str(detail.get("value", "")) for detail in details if detail.get("name") == name), "")
+    return next((str(detail.get("value", "")) for detail in details if detail.get("name") == "subnetId"), "")

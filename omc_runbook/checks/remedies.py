@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from omc_runbook.aws.ecs import EXPRESS, Service
-from omc_runbook.aws.secretsmanager import Replica, Secret
+from omc_runbook.aws.secretsmanager import PENDING, Replica, Secret
 from omc_runbook.model import letters
 from omc_runbook.model.environment import PRODUCTION, Environment, Names
 from omc_runbook.model.findings import Remedy, is_sentence
@@ -406,10 +406,11 @@ def show_policy(names: Names) -> Remedy:
     return Remedy(command("aws", "iam", "get-role-policy", *words))
 
 
-def drop_stage(secret: Secret, stage: str) -> Remedy:
-    """Take a staging label off the version that has it."""
-    words = ("update-secret-version-stage", "--secret-id", secret.name, "--version-stage", stage)
-    return _in(secret.arn.split(":")[3], "secretsmanager", *words, "--remove-from-version-id", secret.version_at(stage))
+def drop_pending(secret: Secret) -> Remedy:
+    """Take AWSPENDING off the version that has it."""
+    words = ("update-secret-version-stage", "--secret-id", secret.name, "--version-stage", PENDING)
+    version = secret.version_at(PENDING)
+    return _in(secret.arn.split(":")[3], "secretsmanager", *words, "--remove-from-version-id", version)
 
 
 def advise(text: str) -> Remedy:

@@ -88,7 +88,7 @@ def rotation_pending(snapshot: Snapshot) -> Iterable[Evidence]:
             else "Secrets Manager takes that rotation for one in progress, and begins no other.",
             *(() if secret.rotates else ("RotationEnabled is false: it was cancelled, or the label set by hand.",)),
         )
-        drop = remedies.drop_stage(secret, PENDING).command
+        drop = remedies.drop_pending(secret).command
         remedy = remedies.advise(
             f"Look in the log of the rotation's Lambda function for why it failed; then `{drop}`, and rotate again."
             if secret.rotates

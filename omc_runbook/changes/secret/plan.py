@@ -381,7 +381,7 @@ def why_not_writable(secret: Secret, version: str = "") -> str:
         return (
             f"Secrets Manager's own rotation of {secret.name} has not ended: version {pending[:8]} has {PENDING}, and"
             " becomes current when it ends, without this change. Wait until it has ended; if it has failed, see the log"
-            f" of its Lambda function, then end it: `{remedies.drop_stage(secret, PENDING).command}`."
+            f" of its Lambda function, then end it: `{remedies.drop_pending(secret).command}`."
         )
     return ""
 
