@@ -29,12 +29,16 @@ def name(check: Check) -> str:
 def decorated(module: str) -> list[str]:
     """The ids of the functions of a module that a family's decorator stands above."""
     tree = ast.parse((Path(omc_runbook.checks.__path__[0]) / f"{module}.py").read_text())
+    names = vars(import_module(f"omc_runbook.checks.{module}"))
+    families_of_it = {name for name, value in names.items() if isinstance(value, Family)}
     calls = [
         decorator
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef)
         for decorator in node.decorator_list
-        if isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Name) and decorator.func.id == "check"
+        if isinstance(decorator, ast.Call)
+        and isinstance(decorator.func, ast.Name)
+        and decorator.func.id in families_of_it
     ]
     return [call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)]
 
