@@ -49,59 +49,40 @@ NEEDS = ("secret", "contents", "services", "task_definitions")
 KEY_NEEDS = (*NEEDS, DOCUMENT)
 
 check = Family("content", needs=KEY_NEEDS, hinders="secret")
+document_check = Family("content", needs=NEEDS, looks_like=("unparsed",), hinders="secret")
 
 
-@check(
-    "not-json",
-    needs=NEEDS,
-    looks_like=("unparsed",),
-    ruled_out_by="GetSecretValue: SecretString has no other syntax error",
-)
+@document_check("not-json", ruled_out_by="GetSecretValue: SecretString has no other syntax error")
 def not_json(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret is not JSON"""
     return _unparsed(snapshot, "not-json", "number-range", "too-deep")
 
 
-@check(
-    "single-quoted",
-    needs=NEEDS,
-    looks_like=("unparsed",),
-    ruled_out_by="GetSecretValue: the JSON is not in single quotes",
-)
+@document_check("single-quoted", ruled_out_by="GetSecretValue: the JSON is not in single quotes")
 def single_quoted(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret's JSON has single quotes."""
     return _unparsed(snapshot, "single-quoted")
 
 
-@check(
-    "bom",
-    needs=NEEDS,
-    looks_like=("unparsed",),
-    ruled_out_by="GetSecretValue: the first character is no byte order mark",
-)
+@document_check("bom", ruled_out_by="GetSecretValue: the first character is no byte order mark")
 def bom(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret's JSON begins with a byte order mark."""
     return _unparsed(snapshot, "bom")
 
 
-@check("truncated", needs=NEEDS, looks_like=("unparsed",), ruled_out_by="GetSecretValue: the JSON is not cut off")
+@document_check("truncated", ruled_out_by="GetSecretValue: the JSON is not cut off")
 def truncated(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret's JSON is empty or cut off"""
     return _unparsed(snapshot, "truncated")
 
 
-@check(
-    "not-an-object",
-    needs=NEEDS,
-    looks_like=("unparsed",),
-    ruled_out_by="GetSecretValue: SecretString is no bare text, number or list",
-)
+@document_check("not-an-object", ruled_out_by="GetSecretValue: SecretString is no bare text, number or list")
 def not_an_object(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret's JSON is not an object, so it has no keys."""
     return _unparsed(snapshot, "not-an-object")
 
 
-@check("binary", needs=NEEDS, looks_like=("unparsed",), ruled_out_by="GetSecretValue answered with a SecretString")
+@document_check("binary", ruled_out_by="GetSecretValue answered with a SecretString")
 def binary(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret is stored as binary: ECS needs text."""
     if snapshot.current and snapshot.current.binary:
