@@ -50,6 +50,9 @@ KEY_NEEDS = (*NEEDS, DOCUMENT)
 
 check = Family("content", needs=KEY_NEEDS, hinders="secret")
 document_check = Family("content", needs=NEEDS, looks_like=("unparsed",), hinders="secret")
+value_check = Family(
+    "content", needs=KEY_NEEDS, looks_like=("bad-value", "login-refused", "refuses-to-start"), hinders="value"
+)
 
 
 @document_check("not-json", ruled_out_by="GetSecretValue: SecretString has no other syntax error")
@@ -143,14 +146,13 @@ def duplicate_key(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(key, facts, remedies.put_value(snapshot.environment.names), services_reading(snapshot, key))
 
 
-@check(
+@value_check(
     "key-unreferenced",
     severity="warning",
     looks_like=("key-not-found", "file-behind"),
     ruled_out_by="DescribeTaskDefinition: every key of the secret is in some secrets[]",
     because_of=("terraform-ahead",),
     per_subject=True,
-    hinders="value",
 )
 def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key of the secret reaches no task."""
@@ -249,33 +251,24 @@ def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
                 yield Evidence(key, (fact,), remedy, frozenset({pair.service.name}), "error")
 
 
-@check(
-    "null",
-    looks_like=("bad-value",),
-    ruled_out_by="GetSecretValue: no key that tasks read is null",
-    hinders="value",
-)
+@value_check("null", looks_like=("bad-value",), ruled_out_by="GetSecretValue: no key that tasks read is null")
 def null(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key's value is JSON null"""
     return _of_kind(snapshot, ("null",), "the text <nil>")
 
 
-@check(
-    "nested",
-    looks_like=("bad-value",),
-    ruled_out_by="GetSecretValue: no key that tasks read holds an object or a list",
-    hinders="value",
+@value_check(
+    "nested", looks_like=("bad-value",), ruled_out_by="GetSecretValue: no key that tasks read holds an object or a list"
 )
 def nested(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key's value is a JSON object or list"""
     return _of_kind(snapshot, ("object", "array"), "Go's notation of it")
 
 
-@check(
+@value_check(
     "number-format",
     looks_like=("bad-value",),
     ruled_out_by="GetSecretValue: no number is large enough for ECS to inject an exponent",
-    hinders="value",
 )
 def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS injects a JSON number in another notation."""
@@ -285,11 +278,8 @@ def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, fact)
 
 
-@check(
-    "empty",
-    looks_like=("bad-value", "refuses-to-start"),
-    ruled_out_by="GetSecretValue: no required key is empty",
-    hinders="value",
+@value_check(
+    "empty", looks_like=("bad-value", "refuses-to-start"), ruled_out_by="GetSecretValue: no required key is empty"
 )
 def empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A required key is empty or absent."""
@@ -329,13 +319,12 @@ def _absent(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
             yield key, variable
 
 
-@check(
+@value_check(
     "changethis",
     looks_like=("bad-value", "refuses-to-start"),
     ruled_out_by="GetSecretValue: no key has the template's default",
     because_of=("terraform-overwrote",),
     per_subject=True,
-    hinders="value",
 )
 def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has the template's default."""
@@ -344,13 +333,12 @@ def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
         yield _about(snapshot, member.key, fact)
 
 
-@check(
+@value_check(
     "placeholder",
     looks_like=("bad-value", "login-refused"),
     ruled_out_by="GetSecretValue: no key has a placeholder",
     because_of=("terraform-overwrote",),
     per_subject=True,
-    hinders="value",
 )
 def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has a placeholder."""
@@ -361,12 +349,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
         yield _about(snapshot, member.key, fact, "error" if grave else "warning")
 
 
-@check(
-    "url-chars",
-    looks_like=("bad-value", "login-refused", "refuses-to-start"),
-    ruled_out_by="GetSecretValue: no password has a character that ends its part of a URL",
-    hinders="value",
-)
+@value_check("url-chars", ruled_out_by="GetSecretValue: no password has a character that ends its part of a URL")
 def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value breaks the URL that the application builds with it."""
     for member, _ in _defective(snapshot, "url-chars"):
@@ -374,12 +357,11 @@ def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
         yield _about(snapshot, member.key, fact)
 
 
-@check(
+@value_check(
     "white-space",
     severity="warning",
     looks_like=("bad-value", "login-refused"),
     ruled_out_by="GetSecretValue: no value begins or ends in white space",
-    hinders="value",
 )
 def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value begins or ends with white space."""
@@ -388,12 +370,7 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
         yield _about(snapshot, member.key, fact, "error" if defect.consequence else "warning")
 
 
-@check(
-    "wrong-form",
-    looks_like=("bad-value", "login-refused", "refuses-to-start"),
-    ruled_out_by="GetSecretValue: each value has the form that the catalogue wants of its key",
-    hinders="value",
-)
+@value_check("wrong-form", ruled_out_by="GetSecretValue: each value has the form that the catalogue wants of its key")
 def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value has another format than its key needs."""
     misplaced = {key for pair in _exchanged(snapshot) for key in pair}
@@ -404,11 +381,9 @@ def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
         yield _about(snapshot, member.key, fact, "error" if defect.consequence else "warning")
 
 
-@check(
+@value_check(
     "bad-copy",
-    looks_like=("bad-value", "login-refused", "refuses-to-start"),
     ruled_out_by="GetSecretValue: no value has quotes, a name, an escape or an invisible character of a bad copy",
-    hinders="value",
 )
 def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value was copied incorrectly: with quotes, escapes or invisible characters."""
@@ -416,11 +391,8 @@ def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
         yield _about(snapshot, member.key, f"{member.key} {_harm(defect)}.")
 
 
-@check(
-    "values-exchanged",
-    looks_like=("bad-value", "login-refused", "refuses-to-start"),
-    ruled_out_by="GetSecretValue: no two keys have the form, or the former value, of each other",
-    hinders="value",
+@value_check(
+    "values-exchanged", ruled_out_by="GetSecretValue: no two keys have the form, or the former value, of each other"
 )
 def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
     """The values of two keys are swapped."""
@@ -435,12 +407,7 @@ def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(key, (fact,), remedy, services)
 
 
-@check(
-    "address-differs",
-    looks_like=("bad-value", "login-refused", "refuses-to-start"),
-    ruled_out_by="GetSecretValue: each address has the password of its own key",
-    hinders="value",
-)
+@value_check("address-differs", ruled_out_by="GetSecretValue: each address has the password of its own key")
 def address_differs(snapshot: Snapshot) -> Iterable[Evidence]:
     """The password in a URL differs from the key that has it."""
     document = snapshot.document
@@ -458,11 +425,9 @@ def address_differs(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(mismatch.address, (fact,), remedy, services_reading(snapshot, mismatch.address), severity)
 
 
-@check(
+@value_check(
     "wrong-host",
-    looks_like=("bad-value", "login-refused", "refuses-to-start"),
     ruled_out_by="GetSecretValue and DescribeTaskDefinition: no address leads to localhost or to another environment",
-    hinders="value",
 )
 def wrong_host(snapshot: Snapshot) -> Iterable[Evidence]:
     """A URL leads to localhost, to a host of Compose, or to another environment."""
@@ -518,13 +483,12 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, fact)
 
 
-@check(
+@value_check(
     "terraform-overwrote",
     needs=(*KEY_NEEDS, "writes"),
     symptom="not-updating",
     looks_like=("bad-value", "old-value", "login-refused"),
     ruled_out_by="CloudTrail: the current version was not written by Terraform",
-    hinders="value",
 )
 def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform overwrote a value with its placeholder."""
