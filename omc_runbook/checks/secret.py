@@ -15,6 +15,7 @@ from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("secret", needs=("secret",), hinders="secret")
+stale_check = Family("secret", needs=("secret",), severity="warning", symptom="not-updating", looks_like=("old-value",))
 
 ROTATING = timedelta(hours=1)
 """How long a rotation may take."""
@@ -62,14 +63,11 @@ def no_current_version(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(secret.name, (fact,), remedies.update(snapshot.environment), snapshot.consumer_names)
 
 
-@check(
+@stale_check(
     "rotation-pending",
     needs=("secret", "versions", "other_sources"),
-    severity="warning",
-    symptom="not-updating",
     looks_like=("old-value", "login-refused"),
     ruled_out_by="DescribeSecret: no version has AWSPENDING, or the current one has it",
-    hinders="",
 )
 def rotation_pending(snapshot: Snapshot) -> Iterable[Evidence]:
     """A rotation has not ended: AWSPENDING is on another version than AWSCURRENT."""
@@ -97,14 +95,10 @@ def rotation_pending(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(secret.name, facts, remedy, services, "info" if is_running else None)
 
 
-@check(
+@stale_check(
     "rotation-overdue",
     needs=("secret", "other_sources"),
-    severity="warning",
-    symptom="not-updating",
-    looks_like=("old-value",),
     ruled_out_by="DescribeSecret: RotationEnabled is false, or NextRotationDate is ahead",
-    hinders="",
     because_of=("rotation-pending",),
 )
 def rotation_overdue(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -142,13 +136,8 @@ def _secrets(snapshot: Snapshot) -> Iterator[tuple[Secret, frozenset[str]]]:
             yield source.secret, services
 
 
-@check(
-    "replica-stale",
-    severity="warning",
-    symptom="not-updating",
-    looks_like=("old-value",),
-    ruled_out_by="DescribeSecret: ReplicationStatus and CrossAccountReplicas have InSync alone",
-    hinders="",
+@stale_check(
+    "replica-stale", ruled_out_by="DescribeSecret: ReplicationStatus and CrossAccountReplicas have InSync alone"
 )
 def replica_stale(snapshot: Snapshot) -> Iterable[Evidence]:
     """A replica of the secret does not get its changes."""
