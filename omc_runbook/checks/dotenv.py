@@ -14,9 +14,12 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import LOCKED, Binding, Dotenv
 from omc_runbook.workstation.workstation import Workstation
 
-check = Family(
-    "local", symptom="local", needs=(DOTENV,), not_in_sandbox="A developer's machine is no part of the sandbox"
+_NOT_IN_SANDBOX = "A developer's machine is no part of the sandbox"
+check = Family("local", symptom="local", needs=(DOTENV,), not_in_sandbox=_NOT_IN_SANDBOX)
+reader_check = Family(
+    "local", symptom="local", needs=(DOTENV,), looks_like=("dotenv-other-value",), not_in_sandbox=_NOT_IN_SANDBOX
 )
+"""For what makes a reader of the .env take another value."""
 
 OTHERS = 0o077
 SEPARATE = 3
@@ -138,13 +141,7 @@ def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(file.path.name, facts, by_setup(snapshot, way))
 
 
-@check(
-    "crlf",
-    needs=(FILE,),
-    severity="warning",
-    looks_like=("dotenv-other-value",),
-    ruled_out_by="no line of .env ends in a carriage return",
-)
+@reader_check("crlf", needs=(FILE,), severity="warning", ruled_out_by="no line of .env ends in a carriage return")
 def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
     """The .env has line endings other than LF."""
     file = dotenv_of(snapshot)
@@ -267,12 +264,7 @@ def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(binding.name, (fact,), remedy, severity=mild)
 
 
-@check(
-    "duplicate-variable",
-    severity="warning",
-    looks_like=("dotenv-other-value",),
-    ruled_out_by="no variable occurs twice in .env",
-)
+@reader_check("duplicate-variable", severity="warning", ruled_out_by="no variable occurs twice in .env")
 def duplicate_variable(snapshot: Snapshot) -> Iterable[Evidence]:
     """A variable is set twice in the .env"""
     file = dotenv_of(snapshot)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.checks.check import COMPOSE, COMPOSE_CONFIG, DOTENV, Evidence, Uncertain
-from omc_runbook.checks.dotenv import bindings_of, by_setup, check, dotenv_of, workstation_of
+from omc_runbook.checks.dotenv import bindings_of, by_setup, dotenv_of, reader_check, workstation_of
 from omc_runbook.masking.public_values import COMMON
 from omc_runbook.model.findings import Remedy
 from omc_runbook.repository.compose import ComposeService
@@ -43,11 +43,8 @@ LOOKALIKE = re.compile(rf"\A[{ODD}]|[{ODD}]\Z")
 QUOTE = "Put the value into single quotes: no reader changes what is inside."
 
 
-@check(
-    "dollar",
-    needs=(DOTENV, COMPOSE),
-    looks_like=("dotenv-other-value",),
-    ruled_out_by="Docker Compose and python-dotenv read every value with a $ alike",
+@reader_check(
+    "dollar", needs=(DOTENV, COMPOSE), ruled_out_by="Docker Compose and python-dotenv read every value with a $ alike"
 )
 def dollar(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A value has a $, which Docker Compose expands."""
@@ -65,7 +62,7 @@ def dollar(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Evidence(binding.name, facts, Remedy(by_hand) if by_hand else by_setup(snapshot, QUOTE))
 
 
-@check("hash", looks_like=("dotenv-other-value",), ruled_out_by="no unquoted value of .env has a # after a space")
+@reader_check("hash", ruled_out_by="no unquoted value of .env has a # after a space")
 def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value is cut off at a # after a space."""
     for binding in _cut_by_hash(workstation_of(snapshot)):
@@ -80,10 +77,8 @@ def hash_(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(binding.name, (fact,), remedy, severity="warning")
 
 
-@check(
-    "odd-quotes",
-    looks_like=("dotenv-other-value",),
-    ruled_out_by="no value of .env begins or ends with a typographic quote or an invisible character",
+@reader_check(
+    "odd-quotes", ruled_out_by="no value of .env begins or ends with a typographic quote or an invisible character"
 )
 def odd_quotes(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value begins or ends with a typographic quote or an invisible character."""
@@ -92,10 +87,9 @@ def odd_quotes(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(binding.name, (fact,), Remedy(f"Retype line {binding.line}, with ' as quotes or without."))
 
 
-@check(
+@reader_check(
     "readers-differ",
     needs=(DOTENV, COMPOSE_CONFIG),
-    looks_like=("dotenv-other-value",),
     ruled_out_by="Docker Compose and python-dotenv read every line of .env alike",
 )
 def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:

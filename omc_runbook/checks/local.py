@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from omc_runbook.checks.check import DOTENV, SETTINGS, SHARED, Evidence, Uncertain
-from omc_runbook.checks.dotenv import bindings_of, by_setup, check, miscased, workstation_of
+from omc_runbook.checks.dotenv import bindings_of, by_setup, check, miscased, reader_check, workstation_of
 from omc_runbook.checks.dotenv_quoting import comment_values, in_odd_quotes, misread_names
 from omc_runbook.checks.key_demand import is_misspelling
 from omc_runbook.masking.defects import find_defect
@@ -205,9 +205,8 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Evidence(f"{problem.variable} in {path.name}", (fact,), _correction(problem, path))
 
 
-@check(
+@reader_check(
     "url-chars",
-    looks_like=("dotenv-other-value",),
     ruled_out_by="no value that becomes a part of a URL has a character that ends its part",
     because_of=("duplicate-variable", "placeholder"),
     per_subject=True,

@@ -16,7 +16,7 @@ from omc_runbook.checks.check import (
     Evidence,
     Uncertain,
 )
-from omc_runbook.checks.dotenv import check, workstation_of
+from omc_runbook.checks.dotenv import check, reader_check, workstation_of
 from omc_runbook.checks.dotenv_quoting import misread_names
 from omc_runbook.checks.local import ENVIRONMENT
 from omc_runbook.masking.strength import digits_of_guesses
@@ -39,10 +39,9 @@ OPAQUE = 16
 """Minimum characters of a random text in the template that counts as a real value."""
 
 
-@check(
+@reader_check(
     "environment-wins",
     needs=(DOTENV, COMPOSE_CONFIG),
-    looks_like=("dotenv-other-value",),
     ruled_out_by="no environment in the Compose files sets a variable of .env",
 )
 def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
@@ -69,11 +68,7 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 yield Evidence(name, (fact,), remedy, severity="error" if is_secret else mild)
 
 
-@check(
-    "second-dotenv",
-    looks_like=("dotenv-other-value",),
-    ruled_out_by="no file that is read after .env has another value for a variable of it",
-)
+@reader_check("second-dotenv", ruled_out_by="no file that is read after .env has another value for a variable of it")
 def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
     """A second file of variables overrides the .env."""
     workstation = workstation_of(snapshot)
@@ -92,10 +87,9 @@ def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
                 yield Evidence(theirs.name, (fact,), remedy, severity=own or severity)
 
 
-@check(
+@reader_check(
     "compose-refused",
     needs=(DOTENV, COMPOSE),
-    looks_like=("dotenv-other-value",),
     ruled_out_by="docker compose config accepts the Compose files, where it is installed",
 )
 def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -152,11 +146,10 @@ def compose_profile(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(service.name, facts, Remedy(f"Start it once by `{up}`, or {line}."))
 
 
-@check(
+@reader_check(
     "compose-unset",
     needs=(DOTENV, COMPOSE_CONFIG),
     severity="info",
-    looks_like=("dotenv-other-value",),
     ruled_out_by="every variable that the Compose files use has a value",
 )
 def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
@@ -170,12 +163,7 @@ def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(name, (fact,), remedy)
 
 
-@check(
-    "shell-wins",
-    severity="warning",
-    looks_like=("dotenv-other-value",),
-    ruled_out_by="the shell sets no variable of .env to another value",
-)
+@reader_check("shell-wins", severity="warning", ruled_out_by="the shell sets no variable of .env to another value")
 def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     """The shell sets a variable and overrides the .env."""
     workstation = workstation_of(snapshot)
@@ -319,12 +307,7 @@ def compose_up(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Uncertain("docker compose up", (workstation.start_problem,))
 
 
-@check(
-    "pg-volume",
-    needs=(START_LOG,),
-    looks_like=("dotenv-other-value",),
-    ruled_out_by="the local database accepts the password in .env",
-)
+@reader_check("pg-volume", needs=(START_LOG,), ruled_out_by="the local database accepts the password in .env")
 def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
     """The database volume kept the password that it was created with."""
     workstation = workstation_of(snapshot)
