@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.aws.ecs import Service
-from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import describe, write_of
 from omc_runbook.checks.check import DOCUMENT, Evidence, Uncertain
@@ -652,9 +651,8 @@ def _not_reached(snapshot: Snapshot, key: str) -> Iterator[str]:
 
 
 def _roll_back(snapshot: Snapshot) -> Remedy:
-    environment, secret = snapshot.environment, snapshot.secret
-    previous = secret.version_at(PREVIOUS) if secret else ""
-    if secret and previous and snapshot.current:
+    environment, previous = snapshot.environment, snapshot.previous_id
+    if previous and snapshot.current:
         return remedies.restore(environment, previous, snapshot.current.version_id)
     return remedies.update(environment)
 

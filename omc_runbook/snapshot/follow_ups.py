@@ -41,11 +41,9 @@ def settle(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
         snapshot = replace(snapshot, writes=answer.events if answer else None)
     stale = [pair for pair in _tasks_of_readers(snapshot) if freshness.of(*pair) == "stale"]
     needed = {version for pair in stale for version in freshness.versions_to_compare(*pair)} | _pinned(snapshot)
-    if snapshot.secret and _has_placeholder(snapshot):
-        needed.add(snapshot.secret.version_at(secretsmanager.PREVIOUS))
-    return replace(
-        snapshot, contents={**snapshot.contents, **read_versions(gatherer, needed - set(snapshot.contents) - {""})}
-    )
+    if _has_placeholder(snapshot):
+        needed.add(snapshot.previous_id)
+    return _with_versions(gatherer, snapshot, needed)
 
 
 def _tasks_of_readers(snapshot: Snapshot) -> list[tuple[Snapshot, Task]]:
@@ -95,9 +93,13 @@ def read_authors(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
 
 def read_previous(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     """Read the content of AWSPREVIOUS, unless it is known."""
-    previous = snapshot.secret.version_at(secretsmanager.PREVIOUS) if snapshot.secret else ""
-    needed = {previous} - {*snapshot.contents, ""}
-    return replace(snapshot, contents={**snapshot.contents, **read_versions(gatherer, needed)})
+    return _with_versions(gatherer, snapshot, {snapshot.previous_id})
+
+
+def _with_versions(gatherer: Gatherer, snapshot: Snapshot, ids: set[str]) -> Snapshot:
+    """The snapshot with the contents of these versions, too."""
+    missing = read_versions(gatherer, ids - {*snapshot.contents, ""})
+    return replace(snapshot, contents={**snapshot.contents, **missing})
 
 
 def read_organization(gatherer: Gatherer, snapshot: Snapshot) -> str | None:
@@ -209,7 +211,6 @@ def register_former(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
 
     The snapshot gets the content of AWSPREVIOUS; a version that cannot be read is no gap.
     """
-    previous = snapshot.secret.version_at(secretsmanager.PREVIOUS) if snapshot.secret else ""
     former: dict[str, Content] = {}
     for answer in request_versions(
         gatherer, {version.id for version in snapshot.versions} - {*snapshot.contents}
@@ -217,9 +218,8 @@ def register_former(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
         value = answer.result()
         if not isinstance(value, ReadFailure):
             former |= contents_of(value)
-    return replace(
-        snapshot, contents={**snapshot.contents, **{id: each for id, each in former.items() if id == previous}}
-    )
+    previous = {id: each for id, each in former.items() if id == snapshot.previous_id}
+    return replace(snapshot, contents={**snapshot.contents, **previous})
 
 
 def read_versions(gatherer: Gatherer, version_ids: set[str]) -> dict[str, Content]:

@@ -157,6 +157,11 @@ class Snapshot:
         return self.secret.version_at(CURRENT) if self.secret else ""
 
     @property
+    def previous_id(self) -> str:
+        """The id of the version before the current one, AWSPREVIOUS; "" where there is none."""
+        return self.secret.version_at(PREVIOUS) if self.secret else ""
+
+    @property
     def current(self) -> Content | None:
         """What AWSCURRENT holds; None where there is no such version or it could not be read."""
         return self.contents.get(self.current_id)
@@ -164,7 +169,7 @@ class Snapshot:
     @property
     def previous(self) -> Content | None:
         """What AWSPREVIOUS holds; None where there is no such version or it was not read."""
-        return self.contents.get(self.secret.version_at(PREVIOUS)) if self.secret else None
+        return self.contents.get(self.previous_id)
 
     @property
     def document(self) -> Document | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.changes.fix.plan import SINGLE_KEY, FixPlan
 from omc_runbook.changes.fix.steps import FIX, RestoreVersion
 from omc_runbook.checks import remedies
@@ -34,10 +33,9 @@ def refer(findings: Sequence[Finding], snapshot: Snapshot) -> tuple[Finding, ...
 
     Only with the contents of former versions can be said whether one of them is the way back.
     """
-    previous = snapshot.secret.version_at(PREVIOUS) if snapshot.secret else ""
     return tuple(
         replace(finding, remedy=_by_fix(snapshot.environment, remedies.put_value(snapshot.environment.names)))
-        if previous and _may_go_back(finding) and finding.remedy.runbook != FIX
+        if snapshot.previous_id and _may_go_back(finding) and finding.remedy.runbook != FIX
         else finding
         for finding in findings
     )

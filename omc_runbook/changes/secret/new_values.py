@@ -232,7 +232,7 @@ def _with_database(clients: Clients, snapshot: Snapshot, new: NewValues, key: st
     login_name, former_member = before.get(login), before.get(key)
     leftover = unfinished.document.get(key) if unfinished else None
     new_password = leftover.injected if leftover and is_current else values[key].value if key in values else None
-    previous = _document(clients, snapshot, snapshot.secret.version_at(PREVIOUS)) if snapshot.secret else None
+    previous = _document(clients, snapshot, snapshot.previous_id)
     # After a rollback that could not reach the database, it may still have the withdrawn password.
     candidates = [former_member, leftover, previous.get(key) if previous else None]
     plan = rotation.plan_rotation(
