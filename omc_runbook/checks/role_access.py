@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -91,8 +92,21 @@ def judge_beside(snapshot: Snapshot, role_arn: str, access: RoleAccess) -> RoleA
     if access.cause not in ("organization", "identity-deny") or permissions.policies is None:
         return None
     kept = permissions.policies if access.cause == "organization" else map(_without_denies, permissions.policies)
-    without = replace(permissions, simulated=(), policies=tuple(kept))
-    return judge(replace(snapshot, permissions={**snapshot.permissions, role_arn: without}), role_arn)
+    return judge(_with_policies(snapshot, role_arn, kept), role_arn)
+
+
+def judge_with(snapshot: Snapshot, role_arn: str, policy: str, document: str, action: str) -> RoleAccess:
+    """What the role's policies would decide on an action with one more inline policy, by its name and its JSON."""
+    new = PolicyDocument(policy, "inline", json.loads(document))
+    granted = _with_policies(snapshot, role_arn, (*(snapshot.permissions[role_arn].policies or ()), new))
+    key = granted.kms_key if action == DECRYPT else None
+    return judge_key(granted, role_arn, key) if key else judge(granted, role_arn)
+
+
+def _with_policies(snapshot: Snapshot, role_arn: str, policies: Iterable[PolicyDocument]) -> Snapshot:
+    """A snapshot in which a role has these policies, and no simulation of others counts."""
+    permissions = replace(snapshot.permissions[role_arn], simulated=(), policies=tuple(policies))
+    return replace(snapshot, permissions={**snapshot.permissions, role_arn: permissions})
 
 
 def _without_denies(policy: PolicyDocument) -> PolicyDocument:
@@ -371,14 +385,10 @@ def _by_simulation(
         return RoleAccess("", f"{what}.")
     if simulated.allowed_by_organization is False:
         return RoleAccess("organization", f"{what}; AllowedByOrganizations is false.", simulated.statements)
-    if (
-        simulated.decision == "explicitDeny"
-        and simulated.allowed_by_boundary is False
-        and not _denies(permissions, resource, context)
-    ):
-        return RoleAccess("boundary", f"{what}, by {_list(simulated.statements)}.", simulated.statements)
     if simulated.decision == "explicitDeny":
-        return RoleAccess("identity-deny", f"{what}, by {_list(simulated.statements)}.", simulated.statements)
+        is_identity = simulated.allowed_by_boundary is not False or _denies(permissions, resource, context)
+        cause: Cause = "identity-deny" if is_identity else "boundary"
+        return RoleAccess(cause, f"{what}, by {_list(simulated.statements)}.", simulated.statements)
     is_useful = permissions.policies is None or _allows(permissions.policies, resource, context)
     if granted is False and simulated.allowed_by_boundary is False and is_useful:
         return RoleAccess("boundary", f"{what}; AllowedByPermissionsBoundary is false.")
@@ -401,8 +411,8 @@ def _by_policies(permissions: Permissions, resource: str, context: Keys, granted
     if verdict.decision == "allowed":
         return RoleAccess("", what)
     if verdict.decision == "explicit-deny":
-        by_identity = evaluate(permissions.policies, GET_SECRET_VALUE, resource, context).decision == "explicit-deny"
-        return RoleAccess("identity-deny" if by_identity else "boundary", what, verdict.statements)
+        cause: Cause = "identity-deny" if _denies(permissions, resource, context) else "boundary"
+        return RoleAccess(cause, what, verdict.statements)
     if granted is False and verdict.decision == "implicit-deny" and _allows(permissions.policies, resource, context):
         return RoleAccess("boundary", what)
     if granted and doubt:
@@ -424,8 +434,8 @@ def _allows_another(permissions: Permissions, resource: str, context: Keys) -> b
 def _doubt_of_deny(permissions: Permissions, action: str, resource: str, context: Keys) -> str:
     """Why a Deny of the role's policies may apply, whatever else allows; "" where none may, or they were not read."""
     everything = PolicyDocument("everything", "inline", {"Statement": [_ANYTHING]})
-    policies = [*(permissions.policies or ()), *((permissions.boundary,) if permissions.boundary else ())]
-    verdict = evaluate([*policies, everything], action, resource, context)
+    policies = [*(permissions.policies or ()), *_listed(permissions.boundary), everything]
+    verdict = evaluate(policies, action, resource, context)
     return f"{BY_POLICIES}: {verdict.reason}." if verdict.decision == "unknown" else ""
 
 

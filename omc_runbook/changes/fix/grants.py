@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import replace
 
 from omc_runbook.aws import iam
 from omc_runbook.changes.fix.ownership import why_not_role, why_not_secret
 from omc_runbook.changes.fix.steps import Grant, UnfixedCause
 from omc_runbook.checks import remedies
-from omc_runbook.checks.role_access import exchange_of, judge, judge_key, judge_resource_policy
-from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.checks.role_access import exchange_of, judge_resource_policy, judge_with
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -60,8 +57,7 @@ def _why_not(snapshot: Snapshot, grant: Grant) -> str:
         return f"Role {grant.role} is in account {account}: grant it there."
     if permissions.policies is None:
         return f"Not all policies of {grant.role} could be read, so another one may deny it."
-    new_policy = PolicyDocument(grant.policy, "inline", json.loads(grant.document))
-    if any(policy.name == new_policy.name and policy.kind == "inline" for policy in permissions.policies):
+    if any(policy.name == grant.policy and policy.kind == "inline" for policy in permissions.policies):
         return f"{grant.role} has another policy named {grant.policy}, which is not overwritten."
     if any(
         answer.allowed_by_organization is False for answer in permissions.simulated if answer.resource == grant.resource
@@ -70,11 +66,5 @@ def _why_not(snapshot: Snapshot, grant: Grant) -> str:
     guard = judge_resource_policy(snapshot, grant.role_arn)
     if guard and guard.decision in ("explicit-deny", "unknown"):
         return "The secret's resource policy denies it, or may."
-    with_grant = replace(permissions, simulated=(), policies=(*permissions.policies, new_policy))
-    simulated = replace(snapshot, permissions={**snapshot.permissions, grant.role_arn: with_grant})
-    answer = (
-        judge_key(simulated, grant.role_arn, simulated.kms_key)
-        if grant.action == DECRYPT and simulated.kms_key
-        else judge(simulated, grant.role_arn)
-    )
+    answer = judge_with(snapshot, grant.role_arn, grant.policy, grant.document, grant.action)
     return f"It would not help: {answer.sentence}" if answer.cause else ""
