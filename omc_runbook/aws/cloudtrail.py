@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from omc_runbook.iam.conditions import all_of, any_of
 from omc_runbook.model.handover import is_on_this_machine
+from omc_runbook.model.truth import all_of, any_of
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail.client import CloudTrailClient

@@ -12,6 +12,7 @@ from omc_runbook.aws.sns import Topic
 from omc_runbook.iam.conditions import any_of
 from omc_runbook.iam.policy import evaluate_resource
 from omc_runbook.model.event_patterns import matches_filter, matches_rule
+from omc_runbook.model.truth import any_of
 from omc_runbook.snapshot.audit.monitoring import READ, read_event, rule_event
 from omc_runbook.snapshot.audit.state import Monitoring
 from omc_runbook.snapshot.state import Snapshot

@@ -14,7 +14,6 @@ from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.checks import remedies
 from omc_runbook.checks.stopped_tasks import stops_saying
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.conditions import Truth
 from omc_runbook.iam.policy import (
     PolicyDocument,
     Verdict,
@@ -26,6 +25,7 @@ from omc_runbook.iam.policy import (
 )
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.truth import Truth
 from omc_runbook.network.reachability import TaskNetwork, trace
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_con
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -13,7 +13,7 @@ from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-Truth = bool | None
+from omc_runbook.model.truth import Truth, all_of, any_of, invert
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _LITERALS = ("*", "?", "$")
@@ -21,23 +21,6 @@ _LITERALS = ("*", "?", "$")
 _KIND = re.compile(r"\A([^:]+:[^/:]+[/:]).+", re.DOTALL)
 _SCALARS = (str, int, float)
 _SET_OPERATORS = ("", "ForAnyValue", "ForAllValues")
-
-
-def any_of(truths: Iterable[Truth]) -> Truth:
-    """True if one is true, else None if one is unknown, else False."""
-    values = set(truths)
-    return True if True in values else None if None in values else False
-
-
-def all_of(truths: Iterable[Truth]) -> Truth:
-    """False if one is false, else None if one is unknown, else True."""
-    values = set(truths)
-    return False if False in values else None if None in values else True
-
-
-def invert(truth: Truth) -> Truth:
-    """The opposite; the opposite of unknown is unknown."""
-    return None if truth is None else not truth
 
 
 @dataclass(frozen=True)

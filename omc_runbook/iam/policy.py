@@ -11,14 +11,13 @@ from typing import Any, Literal
 
 from omc_runbook.iam.conditions import (
     ConditionKeys,
-    Truth,
-    any_of,
     evaluate_condition,
     keys_in,
     matches,
     none_matches,
     texts,
 )
+from omc_runbook.model.truth import Truth, any_of
 
 Context = Mapping[str, str | Sequence[str]]
 

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from typing import Literal
 
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.conditions import ConditionKeys, Truth, all_of, any_of, invert, matches, texts
+from omc_runbook.iam.conditions import ConditionKeys, matches, texts
 from omc_runbook.iam.policy import (
     AppliedStatement,
     PolicyDocument,
@@ -29,6 +29,7 @@ from omc_runbook.iam.policy import (
     trusts,
 )
 from omc_runbook.iam.request_keys import Keys
+from omc_runbook.model.truth import Truth, all_of, any_of, invert
 
 Decision = Literal["allowed", "denied", "unknown"]
 ResourceRule = Literal["either", "delegates"]

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from omc_runbook.model.truth import all_of, any_of
+
 Fields = Mapping[str, tuple[str | bool, ...]]
 """The possible values of an event's fields, by their paths, such as "requestParameters.secretId"; () where the event
 does not have the field."""
@@ -79,14 +81,14 @@ class _Expression:
         while self._tokens[:1] == ["||"]:
             self._tokens.pop(0)
             answers.append(self._all())
-        return True if True in answers else None if None in answers else False
+        return any_of(answers)
 
     def _all(self) -> bool | None:
         answers = [self._condition()]
         while self._tokens[:1] == ["&&"]:
             self._tokens.pop(0)
             answers.append(self._condition())
-        return False if False in answers else None if None in answers else True
+        return all_of(answers)
 
     def _condition(self) -> bool | None:
         token = self._next()
@@ -150,19 +152,16 @@ def matches_rule(pattern: str, event: Fields) -> bool | None:
 
 
 def _matches_object(pattern: Mapping[str, Any], event: Fields, path: str) -> bool | None:
-    answers = [_matches_member(name, part, event, path) for name, part in pattern.items()]
-    return False if False in answers else None if None in answers else True
+    return all_of(_matches_member(name, part, event, path) for name, part in pattern.items())
 
 
 def _matches_member(name: str, part: Any, event: Fields, path: str) -> bool | None:
     if name == "$or":
-        answers = [_matches_object(each, event, path) for each in part]
-        return True if True in answers else None if None in answers else False
+        return any_of(_matches_object(each, event, path) for each in part)
     if isinstance(part, dict):
         return _matches_object(part, event, f"{path}{name}.")
     values = event.get(f"{path}{name}")
-    answers = [_matches_content(each, values) for each in part]
-    return True if True in answers else None if None in answers else False
+    return any_of(_matches_content(each, values) for each in part)
 
 
 def _matches_content(content: Any, values: tuple[str | bool, ...] | None) -> bool | None:

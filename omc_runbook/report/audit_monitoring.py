@@ -8,6 +8,7 @@ from omc_runbook.aws.cloudtrail import Trail
 from omc_runbook.aws.events import WITH_READS
 from omc_runbook.checks import audit_remedies
 from omc_runbook.checks.alarm_routes import AlarmRoute, routes_of
+from omc_runbook.model.truth import all_of
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
@@ -46,9 +47,7 @@ def _of_trail(trail: Trail) -> str:
 
 def works(route: AlarmRoute) -> bool | None:
     """Whether somebody hears of a read by a route; None where that is not known."""
-    if route.problem or route.reaches is False or route.matches is False:
-        return False
-    return None if None in (route.matches, route.reaches) else True
+    return all_of((not route.problem, route.matches, route.reaches))
 
 
 def _of_route(route: AlarmRoute) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from omc_runbook.model.truth import all_of, any_of, invert
 from omc_runbook.terraform import functions
 from omc_runbook.terraform.hcl import Node
 from omc_runbook.terraform.hcl_folder import Folder, find_member
@@ -74,12 +75,10 @@ def holds(condition: Node, folder: Folder, loop: Loop | None = None) -> bool | N
             text = "" if folder.is_open(resolved) else values.get(name, name)
             return {"true": True, "false": False}.get(text.removeprefix("${").removesuffix("}"))
         case "unary", "!":
-            inner = holds(resolved.parts[0], folder, values)
-            return None if inner is None else not inner
+            return invert(holds(resolved.parts[0], folder, values))
         case "binary", "&&" | "||" as operator:
             sides = [holds(part, folder, values) for part in resolved.parts]
-            decisive = operator == "||"
-            return decisive if decisive in sides else None if None in sides else not decisive
+            return any_of(sides) if operator == "||" else all_of(sides)
         case "binary", "==" | "!=" as operator:
             left, right = (_known_text(part, folder, values) for part in resolved.parts)
             return None if left is None or right is None else (left == right) is (operator == "==")
