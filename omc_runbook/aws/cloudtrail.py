@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from omc_runbook.iam.conditions import all_of, any_of
 from omc_runbook.model.handover import is_on_this_machine
 from omc_runbook.model.truth import all_of, any_of
 

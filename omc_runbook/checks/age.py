@@ -48,9 +48,7 @@ def ages(snapshot: Snapshot, history: VersionHistory) -> tuple[Age, ...]:
     A value is as old as the oldest version that has it and was, or may have been, current: restoring a version does not
     make its values younger. Where no kept version has another value, it may be as old as the secret.
     """
-    content = snapshot.current
-    members = content.document.members if content and content.document else ()
-    return tuple(_age(snapshot, history, member) for member in members if not member.injected.is_empty)
+    return tuple(_age(snapshot, history, member) for member in snapshot.members if not member.injected.is_empty)
 
 
 def due(snapshot: Snapshot, key_ages: Sequence[Age]) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from typing import Literal
 from omc_runbook.aws.cloudtrail import Trail
 from omc_runbook.aws.events import WITH_READS
 from omc_runbook.aws.sns import Topic
-from omc_runbook.iam.conditions import any_of
 from omc_runbook.iam.policy import evaluate_resource
 from omc_runbook.model.event_patterns import matches_filter, matches_rule
 from omc_runbook.model.truth import any_of

@@ -164,7 +164,7 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     if snapshot.deleted_status:
         # What the deleted service referred to is its own finding's business.
         return
-    for member in _members(snapshot):
+    for member in snapshot.members:
         if member.key in referenced | similar:
             continue
         if newer := _newer_revision(snapshot, member.key):
@@ -176,7 +176,7 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(member.key, (fact,), remedies.update(snapshot.environment, twin, member.key))
         elif member.is_key_a_value:
             name, label = member.injected.name, repr(member.injected)
-            is_missing = name in snapshot.environment.keys and name not in {each.key for each in _members(snapshot)}
+            is_missing = name in snapshot.environment.keys and name not in {each.key for each in snapshot.members}
             fact = f"A value stands where its key belongs, {label}: no task definition refers to it."
             remedy = (
                 remedies.update(snapshot.environment, name, label)
@@ -491,9 +491,9 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform overwrote a value with its placeholder."""
-    current, secret, previous = snapshot.current, snapshot.secret, snapshot.previous
+    current, previous = snapshot.current, snapshot.previous
     write = write_of(snapshot, current.version_id) if current else None
-    if not (current and secret and previous and previous.document) or snapshot.writes is None:
+    if not (current and previous and previous.document) or snapshot.writes is None:
         return
     for member in _relevant_members(snapshot):
         before = previous.document.get(member.key)
@@ -540,7 +540,7 @@ def _is_emulated(snapshot: Snapshot, container: Container, name: str) -> bool:
 def _reused(snapshot: Snapshot, member: Member) -> str:
     """The earlier key with a member's value, where each of the two has to be generated; "" for none."""
     keys = snapshot.environment.keys
-    generated = [other for other in _members(snapshot) if other.key in keys and keys[other.key].generate]
+    generated = [other for other in snapshot.members if other.key in keys and keys[other.key].generate]
     earlier = generated[: generated.index(member)] if member in generated else ()
     return next((other.key for other in earlier if other.injected.same_as(member.injected)), "")
 
@@ -612,15 +612,10 @@ def _is_placeholder(snapshot: Snapshot, member: Member) -> bool:
     return member.kind == "string" and is_stand_in(member.injected, member.key, entry)
 
 
-def _members(snapshot: Snapshot) -> tuple[Member, ...]:
-    document = snapshot.document
-    return document.members if document else ()
-
-
 def _relevant_members(snapshot: Snapshot) -> Iterator[Member]:
     """Members that a task gets or the catalogue knows: others can do no harm."""
     relevant = referenced_keys(snapshot) | set(snapshot.environment.keys)
-    return (member for member in _members(snapshot) if member.key in relevant)
+    return (member for member in snapshot.members if member.key in relevant)
 
 
 def _about(snapshot: Snapshot, key: str, fact: str, severity: Severity | None = None) -> Evidence:
@@ -644,7 +639,7 @@ def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> E
 def _not_reached(snapshot: Snapshot, key: str) -> Iterator[str]:
     """A sentence where a reference asks for a member of a value, as in database.password."""
     head, *inner = _PATH.split(key.removeprefix("$."))
-    holders = (each for each in _members(snapshot) if each.key == head and each.kind in ("object", "array"))
+    holders = (each for each in snapshot.members if each.key == head and each.kind in ("object", "array"))
     for member in holders if inner else ():
         what = f"ECS reads the keys of the secret, and nothing inside of what {member.key} holds"
         yield f"{what}: make that a key of its own, and name it in the valueFrom."

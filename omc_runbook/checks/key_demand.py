@@ -138,7 +138,7 @@ def content_for(snapshot: Snapshot, demand: KeyDemand) -> Content | None:
     if ref.version_id:
         return snapshot.contents.get(ref.version_id)
     if ref.stage not in ("", "AWSCURRENT"):
-        return snapshot.contents.get(snapshot.secret.version_at(ref.stage)) if snapshot.secret else None
+        return snapshot.content_at(ref.stage)
     return snapshot.current
 
 

@@ -213,9 +213,7 @@ def _stopping(snapshot: Snapshot, kind: Kind, how: str, remedy_of: RemedyOf) -> 
 
 def keys_with_nul(snapshot: Snapshot, service: Service) -> frozenset[str]:
     """Keys that a service reads and whose value keeps any container from starting, whatever its image is."""
-    document = snapshot.document
-    members = document.members if document else ()
-    keys = (member.key for member in members if member.injected.matches(NUL))
+    keys = (member.key for member in snapshot.members if member.injected.matches(NUL))
     return frozenset(key for key in keys if service.name in services_reading(snapshot, key))
 
 

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
 from omc_runbook.checks.check import DOCUMENT, ECS_FIELDS, Evidence
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
+from omc_runbook.masking.document import differ
 from omc_runbook.masking.registry import label
 from omc_runbook.messages.refusals import is_for, is_refusal
 from omc_runbook.messages.startline import REFUSED
@@ -124,12 +124,8 @@ def _has_changed(snapshot: Snapshot, key: str) -> bool | None:
     previous, current, entry = snapshot.previous, snapshot.current, snapshot.environment.keys.get(key)
     if not (previous and previous.document and current and current.document):
         return None
-    pairs = [
-        (previous.document.get(name), current.document.get(name))
-        for name in (key, entry.login if entry else "")
-        if name
-    ]
-    return any(bool(was) != bool(now) or (was and now and not was.injected.same_as(now.injected)) for was, now in pairs)
+    before, now = previous.document, current.document
+    return any(differ(before.get(name), now.get(name)) for name in (key, entry.login if entry else "") if name)
 
 
 def _history(snapshot: Snapshot, key: str, changed: bool | None) -> str:
@@ -148,11 +144,11 @@ def _history(snapshot: Snapshot, key: str, changed: bool | None) -> str:
 
 
 def _remedy(snapshot: Snapshot, key: str, changed: bool | None) -> Remedy:
-    environment, secret = snapshot.environment, snapshot.secret
+    environment = snapshot.environment
     entry = environment.keys.get(key)
     has_database = entry is not None and entry.effect == "database-too"
-    if changed and secret and snapshot.current:
-        back = remedies.restore(environment, secret.version_at(PREVIOUS), snapshot.current.version_id)
+    if changed and snapshot.current:
+        back = remedies.restore(environment, snapshot.previous_id, snapshot.current.version_id)
         forward = "In psql, \\password with the secret's value" if has_database else "Give the provider the new value"
         return replace(back, command=f"{forward}; or go back with `{back.command}` and start new tasks.")
     if has_database:

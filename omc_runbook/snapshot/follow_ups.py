@@ -255,11 +255,10 @@ def _pinned(snapshot: Snapshot) -> set[str]:
         if injection.reference.names_version
     ]
     listed = {version.id for version in snapshot.versions}
-    stages = {snapshot.secret.version_at(ref.stage) for ref in refs if snapshot.secret and not ref.version_id}
+    stages = {snapshot.version_at(ref.stage) for ref in refs if not ref.version_id}
     return {ref.version_id for ref in refs if ref.version_id in listed} | stages
 
 
 def _has_placeholder(snapshot: Snapshot) -> bool:
-    document, keys = snapshot.document, snapshot.environment.keys
-    members = document.members if document else ()
-    return any(is_stand_in(member.injected, member.key, keys.get(member.key)) for member in members)
+    keys = snapshot.environment.keys
+    return any(is_stand_in(member.injected, member.key, keys.get(member.key)) for member in snapshot.members)

@@ -274,7 +274,7 @@ def _changes(snapshot: Snapshot, task: Task, key: str, label: str) -> set[bool |
 
 def _differing(snapshot: Snapshot, version: str, key: str, label: str = CURRENT) -> frozenset[str] | None:
     """Of what a reference to a key gets, the keys with another value now than in a version; None if not comparable."""
-    now = snapshot.secret.version_at(label) if snapshot.secret else ""
+    now = snapshot.version_at(label)
     former, current = snapshot.contents.get(version), snapshot.contents.get(now)
     if former is None or current is None or former.document is None or current.document is None:
         return None

@@ -18,7 +18,7 @@ from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
-from omc_runbook.masking.document import Document
+from omc_runbook.masking.document import Document, Member
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.value_from import Reference, means_secret
@@ -154,27 +154,40 @@ class Snapshot:
     @property
     def current_id(self) -> str:
         """The id of the current version; "" where there is none."""
-        return self.secret.version_at(CURRENT) if self.secret else ""
+        return self.version_at(CURRENT)
 
     @property
     def previous_id(self) -> str:
         """The id of the version before the current one, AWSPREVIOUS; "" where there is none."""
-        return self.secret.version_at(PREVIOUS) if self.secret else ""
+        return self.version_at(PREVIOUS)
 
     @property
     def current(self) -> Content | None:
         """What AWSCURRENT holds; None where there is no such version or it could not be read."""
-        return self.contents.get(self.current_id)
+        return self.content_at(CURRENT)
 
     @property
     def previous(self) -> Content | None:
         """What AWSPREVIOUS holds; None where there is no such version or it was not read."""
-        return self.contents.get(self.previous_id)
+        return self.content_at(PREVIOUS)
 
     @property
     def document(self) -> Document | None:
         """The current version's document; None where there is no such version, or it is no JSON object."""
         return self.current.document if self.current else None
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The keys of that document, with their values; () where there is none."""
+        return self.document.members if self.document else ()
+
+    def version_at(self, stage: str) -> str:
+        """The id of the version with a staging label; "" where no version has it, or there is no secret."""
+        return self.secret.version_at(stage) if self.secret else ""
+
+    def content_at(self, stage: str) -> Content | None:
+        """What the version with a staging label holds; None where there is none, or it was not read."""
+        return self.contents.get(self.version_at(stage))
 
     @cached_property
     def consumers(self) -> tuple[Service, ...]:

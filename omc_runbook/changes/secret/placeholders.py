@@ -31,8 +31,7 @@ def placeholder(name: str, key: Key) -> str:
 
 def unset_keys(snapshot: Snapshot) -> tuple[str, ...]:
     """The keys without a value: those with a placeholder, and required ones that are empty."""
-    document = snapshot.document
-    return tuple(member.key for member in (document.members if document else ()) if _is_unset(snapshot, member))
+    return tuple(member.key for member in snapshot.members if _is_unset(snapshot, member))
 
 
 def waiting(snapshot: Snapshot) -> tuple[Finding, ...]:

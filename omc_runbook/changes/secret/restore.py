@@ -78,7 +78,7 @@ def _empty(snapshot: Snapshot, base: str, *notes: str, redeploy_stale: bool = Fa
 
 def _resolve(snapshot: Snapshot, history: VersionHistory, version: str) -> str:
     """The id of the version with this label, id or beginning of an id."""
-    by_label = snapshot.secret.version_at(version) if snapshot.secret else ""
+    by_label = snapshot.version_at(version)
     if history.find(by_label):
         return by_label
     # The argument is not quoted: it may be a value pasted by mistake.

@@ -175,9 +175,7 @@ def _former_document(clients: Clients, snapshot: Snapshot, plan: SecretPlan, new
 def _previous(snapshot: Snapshot) -> str:
     """The id of AWSPREVIOUS; "" where there is none, and where it is newer: then AWSCURRENT was moved back."""
     created = {version.id: version.created for version in snapshot.versions}
-    previous, current = (
-        snapshot.secret.version_at(stage) if snapshot.secret else "" for stage in (PREVIOUS, secretsmanager.CURRENT)
-    )
+    previous, current = map(snapshot.version_at, (PREVIOUS, secretsmanager.CURRENT))
     is_older = previous in created and current in created and created[previous] < created[current]
     return previous if is_older else ""
 
