@@ -311,8 +311,7 @@ def _effective_values(workstation: Workstation) -> Iterator[tuple[str, str, Mask
 
 def _service_with(workstation: Workstation, name: str) -> str:
     """The application's service where Docker Compose makes a variable's value of text and others; "" where not."""
-    compose = workstation.checkout.compose
-    service = compose.application() if compose else None
+    service = workstation.checkout.application
     settings = (each for each in (service.environment if service else ()) if each.variable == name)
     is_set = any(each.value and not any(is_blank(workstation.value(n)) for n in each.interpolates) for each in settings)
     return service.name if service and is_set else ""

@@ -262,7 +262,7 @@ class VariableLocations:
     @cached_property
     def service(self) -> ComposeService | None:
         """The application's service in Compose."""
-        return self.checkout.compose.application() if self.checkout.compose else None
+        return self.checkout.application
 
     def is_demanded(self, variable: str) -> bool:
         """Whether Docker Compose refuses to start without it."""

@@ -49,8 +49,7 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     workstation = workstation_of(snapshot)
     if workstation.compose_config and workstation.compose_config.error:
         yield Uncertain("environment", (workstation.compose_config.error,))
-    compose = workstation.checkout.compose
-    application = compose.application() if compose else None
+    compose, application = workstation.checkout.compose, workstation.checkout.application
     reported: set[str] = set()
     for service in compose.services if compose else ():
         for setting in service.environment:
@@ -131,8 +130,7 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
 def compose_profile(snapshot: Snapshot) -> Iterable[Evidence]:
     """docker compose up does not start the application, whose profile is not active."""
     workstation = workstation_of(snapshot)
-    compose, config = workstation.checkout.compose, workstation.compose_config
-    service = compose.application() if compose else None
+    service, config = workstation.checkout.application, workstation.compose_config
     if service and service.profiles and config and not config.error and service.name not in config.environment:
         names = ", ".join(service.profiles)
         facts = (

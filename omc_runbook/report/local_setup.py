@@ -230,7 +230,7 @@ def by_hand(snapshot: Snapshot) -> Listing:
     workstation = _workstation_of(snapshot)
     checkout, compose = workstation.checkout, workstation.compose_program
     template = checkout.template.file.name if checkout.template else NAMES[0]
-    application = checkout.compose.application() if checkout.compose else None
+    application = checkout.application
     copy = "git checkout HEAD -- .env" if template == DOTENV else command("cp", template, DOTENV)
     rows = [
         ["copy the template", f"{command('cd', checkout.root)} && {copy} && chmod 600 .env"],

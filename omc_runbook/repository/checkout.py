@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.model.suggestions import exists, expand
-from omc_runbook.repository.compose import Compose, read_compose
+from omc_runbook.repository.compose import Compose, ComposeService, read_compose
 from omc_runbook.repository.dotenv_loading import find_loaded_files
 from omc_runbook.repository.readers import (
     EnvironmentRead,
@@ -68,6 +68,11 @@ class Checkout:
         """Every variable that Settings read, under each of its names."""
         return frozenset(name for each in self.settings.fields for name in each.variables)
 
+    @property
+    def application(self) -> ComposeService | None:
+        """The service of Compose that runs the application; None without one."""
+        return self.compose.application() if self.compose else None
+
     def template_entry(self, variable: str) -> TemplateEntry | None:
         """The template's line for a variable; None without a template, or without a line."""
         return self.template.find(variable) if self.template else None
@@ -99,7 +104,7 @@ class Checkout:
 
     def _is_of_application(self, variables: VariableList) -> bool:
         """Whether a list is the only one of the service that runs the application, as Compose merges it."""
-        service = self.compose.application() if self.compose else None
+        service = self.application
         files = {file.name for file in self.compose.files} if self.compose else set()
         own = [each for each in self.compose_lists if service and each.owner == service.name and each.file in files]
         return service is not None and own == [variables] and not service.env_files

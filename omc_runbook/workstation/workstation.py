@@ -179,14 +179,14 @@ class Workstation:
 
     def is_set_later(self, name: str) -> bool:
         """Whether a file that Settings read after the .env has a value: not where a container gets the .env's line."""
-        if self.checkout.compose and self.checkout.compose.application():
+        if self.checkout.application:
             return False
         bindings = [each.find(name) for each in self.overriding_files]
         return any(each is not None and not is_blank(each.for_python) for each in bindings)
 
     def _is_left_out(self, field: Field) -> bool:
         """Whether what reads a field does not run here: another module of Django's settings than manage.py's does."""
-        service = self.checkout.compose.application() if self.checkout.compose else None
+        service = self.checkout.application
         chosen = {each.variable for each in service.environment} if service else set()
         return not field.is_local and _DJANGO not in chosen and self.binding(_DJANGO) is None
 
@@ -423,7 +423,7 @@ def _unread_settings(checkout: Checkout) -> Iterator[SettingsClass]:
 
 
 def _overriding_files(checkout: Checkout, path: Path) -> Iterator[Path]:
-    service = checkout.compose.application() if checkout.compose else None
+    service = checkout.application
     env_files = (
         (checkout.settings.folder, checkout.settings.env_files or ()),
         ("", service.env_files if service else ()),
@@ -447,7 +447,7 @@ def _stray_files(checkout: Checkout, path: Path) -> Iterator[Path]:
 
 def _misnamed_files(checkout: Checkout, is_read: bool = False) -> Iterator[Path]:
     """Files at the top that set a required variable, and have a name that Settings or Compose read, or neither."""
-    service = checkout.compose.application() if checkout.compose else None
+    service = checkout.application
     read = (*(checkout.settings.env_files or ()), *(service.env_files if service else ()))
     read_names = {*map(os.path.basename, read), *(each.name for each in checkout.loaded_files)}
     required = {name for field in checkout.settings.fields if field.required for name in field.variables}
