@@ -40,11 +40,6 @@ def dotenv_of(snapshot: Snapshot) -> Dotenv:
     return file
 
 
-def bindings_of(workstation: Workstation) -> tuple[Binding, ...]:
-    """The lines of the .env that set a variable; none where there is no file."""
-    return workstation.dotenv.bindings if workstation.dotenv else ()
-
-
 def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "", allow_code: str = "") -> Remedy:
     """By local_setup, which loads Settings with `allow_code`, or by hand."""
     root = str(workstation_of(snapshot).checkout.root)
@@ -318,7 +313,7 @@ def miscased(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
     folded, compose = {name.casefold(): name for name in variables}, workstation.checkout.compose
     # Compose would lose the value of a ${NAME} that is written so.
     exact = variables.union(compose.interpolated if compose else ())
-    for binding in bindings_of(workstation):
+    for binding in workstation.bindings:
         right = folded.get(binding.name.casefold(), binding.name)
         if binding.name not in exact and right != binding.name:
             yield binding, right
@@ -327,7 +322,7 @@ def miscased(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
 def spellings(workstation: Workstation, name: str) -> tuple[str, ...]:
     """The names of the .env that are this one in any case, where several lines have them, so that a person chooses."""
     twice = {each for each, _ in workstation.dotenv.duplicates} if workstation.dotenv else set()
-    names = tuple(each.name for each in bindings_of(workstation) if each.name.casefold() == name.casefold())
+    names = tuple(each.name for each in workstation.bindings if each.name.casefold() == name.casefold())
     return names if len(names) > 1 or twice.intersection(names) else ()
 
 

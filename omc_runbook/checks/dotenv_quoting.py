@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.checks.check import COMPOSE, COMPOSE_CONFIG, DOTENV, Evidence, Uncertain
-from omc_runbook.checks.dotenv import bindings_of, by_setup, dotenv_of, reader_check, workstation_of
+from omc_runbook.checks.dotenv import by_setup, dotenv_of, reader_check, workstation_of
 from omc_runbook.masking.public_values import COMMON
 from omc_runbook.model.findings import Remedy
 from omc_runbook.repository.compose import ComposeService
@@ -128,7 +128,7 @@ def refers_to_another(binding: Binding) -> bool:
 
 def comment_values(workstation: Workstation) -> Iterator[Binding]:
     """The lines of optional variables with a comment in place of the value."""
-    for binding in bindings_of(workstation):
+    for binding in workstation.bindings:
         if binding.is_comment and binding.name not in workstation.required:
             yield binding
 
@@ -145,7 +145,7 @@ def misread_names(workstation: Workstation) -> frozenset[str]:
 
 def in_odd_quotes(workstation: Workstation) -> Iterator[Binding]:
     """The lines whose value begins or ends with an odd character."""
-    for binding in bindings_of(workstation):
+    for binding in workstation.bindings:
         value = binding.value
         if value is not None and value.matches(LOOKALIKE):
             yield binding
@@ -178,7 +178,7 @@ def _cut_by_dollar(workstation: Workstation) -> Iterator[Binding]:
 
 def _cut_by_hash(workstation: Workstation) -> Iterator[Binding]:
     """The lines where the text after # belongs to the value: the template has no comment there."""
-    for binding in bindings_of(workstation):
+    for binding in workstation.bindings:
         entry = workstation.checkout.template_entry(binding.name)
         value = binding.value
         # These are complete without the rest: a number, a word of configuration, the template's own value.

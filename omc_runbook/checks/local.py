@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from omc_runbook.checks.check import DOTENV, SETTINGS, SHARED, Evidence, Uncertain
-from omc_runbook.checks.dotenv import bindings_of, by_setup, check, miscased, reader_check, workstation_of
+from omc_runbook.checks.dotenv import by_setup, check, miscased, reader_check, workstation_of
 from omc_runbook.checks.dotenv_quoting import comment_values, in_odd_quotes, misread_names
 from omc_runbook.checks.key_demand import is_misspelling
 from omc_runbook.masking.defects import find_defect
@@ -291,7 +291,7 @@ def _unresolved(workstation: Workstation, subject: str, name: str, path: Path) -
 def _values(workstation: Workstation) -> Iterator[tuple[str, Masked]]:
     """Each variable's value in the .env, by the name that the variable should have."""
     right, excluded = {binding.name: name for binding, name in miscased(workstation)}, misread_names(workstation)
-    for binding in bindings_of(workstation):
+    for binding in workstation.bindings:
         value = binding.value
         if value is not None and binding.name not in excluded:
             yield right.get(binding.name, binding.name), value
@@ -365,15 +365,14 @@ def misspellings(workstation: Workstation) -> Iterator[tuple[Binding, str]]:
     """The lines whose name nobody reads, each with a similar name of a variable without a value."""
     if workstation.dotenv is None:
         return
-    template, compose = workstation.checkout.template, workstation.checkout.compose
-    names = {*workstation.checkout.reads, *(compose.interpolated if compose else ())}
-    names |= {entry.name for entry in template.entries} if template else set()
+    compose = workstation.checkout.compose
+    names = {*workstation.known_variables, *(compose.interpolated if compose else ())}
     folded = {name.casefold() for name in names}
     empty = [name for name, _ in missing_required(workstation)]
     optional = [
         name for name in sorted(names) if name not in workstation.required and is_blank(workstation.value(name))
     ]
-    for binding in workstation.dotenv.bindings:
+    for binding in workstation.bindings:
         if binding.name.casefold() not in folded and not is_blank(binding.value):
             near = [name for name in empty if is_misspelling(name, binding.name)]
             near += [name for name in optional if is_slip(name, binding.name)]

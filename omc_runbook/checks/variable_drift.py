@@ -117,7 +117,7 @@ def _variables(locations: VariableLocations) -> Iterator[str]:
     template, compose = locations.checkout.template, locations.checkout.compose
     read = (locations.used(field) for field in locations.checkout.settings.fields if field.has_known_names)
     yield from (name for name in read if template and locations.is_secret(name) and not template.find(name))
-    for entry in template.entries if template else ():
+    for entry in locations.checkout.template_entries:
         if locations.is_secret(entry.name) and not entry.commented_out and not is_of_others(entry.name):
             yield entry.name
     yield from (

@@ -360,7 +360,7 @@ class VariableLocations:
         lists = (name for each in checkout.compose_lists for name in each.variables)
         everything = {*listed, *self._plain, *self._injected, *lists, *map(self.variable, keys), *keys}
         everything |= checkout.environment_sets | checkout.workflows.variables
-        everything |= {each.name for each in (checkout.template.entries if checkout.template else ())}
+        everything |= {each.name for each in checkout.template_entries}
         return frozenset(everything)
 
     def plainly(self, variable: str) -> frozenset[str]:

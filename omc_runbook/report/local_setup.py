@@ -86,7 +86,7 @@ def variables(snapshot: Snapshot) -> Table:
     Variables whose value in the template works on any machine are only counted.
     """
     workstation = _workstation_of(snapshot)
-    entries = workstation.checkout.template.entries if workstation.checkout.template else ()
+    entries = workstation.checkout.template_entries
     required = workstation.required
     active = [entry for entry in entries if not entry.commented_out or entry.name in required]
     rows = [[entry.name, *_describe(workstation, entry)] for entry in active if _matters(workstation, entry)]

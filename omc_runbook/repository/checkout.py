@@ -73,6 +73,11 @@ class Checkout:
         """The service of Compose that runs the application; None without one."""
         return self.compose.application() if self.compose else None
 
+    @property
+    def template_entries(self) -> tuple[TemplateEntry, ...]:
+        """The template's lines with variables; () without a template."""
+        return self.template.entries if self.template else ()
+
     def template_entry(self, variable: str) -> TemplateEntry | None:
         """The template's line for a variable; None without a template, or without a line."""
         return self.template.find(variable) if self.template else None

@@ -34,7 +34,7 @@ def compare(clients: Clients, caller: Caller, environment: Environment, workstat
 
 def _fingerprints(workstation: Workstation, key: bytes) -> Iterator[tuple[str, str]]:
     """The variables of the .env with a secret, or a URL with a password, each with its fingerprint."""
-    for binding in workstation.dotenv.bindings if workstation.dotenv else ():
+    for binding in workstation.bindings:
         value = binding.value
         if value is not None and is_value(value):
             if workstation.is_secret(binding.name):

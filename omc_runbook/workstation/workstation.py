@@ -237,8 +237,7 @@ class Workstation:
     @cached_property
     def known_variables(self) -> frozenset[str]:
         """The variables that Settings or the template has."""
-        template = self.checkout.template
-        return self.checkout.reads | {entry.name for entry in (template.entries if template else ())}
+        return self.checkout.reads | {entry.name for entry in self.checkout.template_entries}
 
     def key_of(self, variable: str) -> Key | None:
         """The catalogue's key of a variable, or of another name of the same field; None if it has none."""
@@ -260,6 +259,11 @@ class Workstation:
         """The value that Settings get from the .env for a variable, in any case that they accept."""
         binding = self.binding(variable)
         return binding.for_python if binding else None
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """The lines of the .env with variables; () without one."""
+        return self.dotenv.bindings if self.dotenv else ()
 
     def binding(self, variable: str) -> Binding | None:
         """The binding of the .env that Settings use for a variable."""
@@ -336,7 +340,7 @@ def read_workstation(
 
     Raises UsageError for a .env that is no readable file, and CouldNotLook if Docker Compose does not end in time.
     """
-    template_names = {entry.name for entry in (checkout.template.entries if checkout.template else ())}
+    template_names = {entry.name for entry in checkout.template_entries}
     prefix = checkout.settings.env_prefix.upper()
     known_keys = _provider_keys(prefix) | _with_prefix(prefix, keys)
     extra_keys = {name: key for name, key in known_keys.items() if name in checkout.reads | template_names}
@@ -391,7 +395,7 @@ def read_workstation(
 
 def public_texts(checkout: Checkout, keys: Mapping[str, Key]) -> Iterator[str]:
     """The template's values that are not secret, since they are in the repository."""
-    for entry in checkout.template.entries if checkout.template else ():
+    for entry in checkout.template_entries:
         key = _find_key(entry.name, keys)
         if not is_secret(entry.name, key) or PLACEHOLDER.match(entry.value):
             yield entry.value

@@ -338,7 +338,7 @@ def _empty_before_comments(workstation: Workstation, text: str, added_names: Set
     parts = (part for part in last.values() if "=" in part.raw.partition("#")[0] and not dotenv_edit.quote_of(part))
     names = [part.name for part in parts if COMMENT.match("".join(spelling_of(part)[1:]))]
     # Another name may be a piece of a value, which no plan can name.
-    lines = {each.name.casefold(): each.line for each in (workstation.dotenv.bindings if workstation.dotenv else ())}
+    lines = {each.name.casefold(): each.line for each in workstation.bindings}
     mine = [name for name in names if name not in added_names and name.casefold() in lines]
     text = dotenv_edit.set_values(text, dict.fromkeys([*mine, *(added_names & {*names})], ""))
     why = "is empty, and the comment after it is not its value."
@@ -347,8 +347,9 @@ def _empty_before_comments(workstation: Workstation, text: str, added_names: Set
 
 def _misread_for_colon(workstation: Workstation) -> frozenset[str]:
     """Variables that were misread only for their colon, which is repaired by now."""
-    bindings = workstation.dotenv.bindings if workstation.dotenv else ()
-    return frozenset(each.name for each in bindings if each.separator == ":" and not each.has_text_after_hash)
+    return frozenset(
+        each.name for each in workstation.bindings if each.separator == ":" and not each.has_text_after_hash
+    )
 
 
 def _names_to_comment_out(
@@ -356,8 +357,7 @@ def _names_to_comment_out(
 ) -> frozenset[str]:
     """Variables to comment out, because they are empty and Settings does not accept an empty text."""
     # Settings has read no line with a colon, so that only its type tells.
-    bindings = workstation.dotenv.bindings if workstation.dotenv else ()
-    unread_names = {each.name for each in bindings if each.separator == ":"} | {*added_names}
+    unread_names = {each.name for each in workstation.bindings if each.separator == ":"} | {*added_names}
     empty = {name for name, value in _literals(text).items() if not value and name in unread_names}
     return refused_empty(workstation) | {name for name in (*emptied, *empty) if _cannot_be_empty(workstation, name)}
 

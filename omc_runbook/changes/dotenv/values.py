@@ -84,12 +84,12 @@ def _known_names(workstation: Workstation) -> frozenset[str]:
 
 def _spelling(workstation: Workstation, variable: str) -> str:
     """The name by which the .env, else the template, fills the field of Settings that a variable fills."""
-    settings_field, template = workstation.checkout.settings.find(variable), workstation.checkout.template
+    settings_field = workstation.checkout.settings.find(variable)
     names: tuple[str, ...] = (variable,)
     if settings_field and variable not in settings_field.nested:
         names = tuple(each for each in settings_field.variables if each not in settings_field.nested)
     mine = [each for each in names if workstation.binding(each)]
-    active = [entry.name for entry in (template.entries if template else ()) if not entry.commented_out]
+    active = [entry.name for entry in workstation.checkout.template_entries if not entry.commented_out]
     theirs = [each for each in names if each in active]
     return next(iter([*mine, *([] if variable in theirs else theirs)]), variable)
 
