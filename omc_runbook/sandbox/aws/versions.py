@@ -100,7 +100,6 @@ def date_back(secret: FakeSecret, created: Mapping[str, float]) -> None:
     for version_id, version in secret.versions.items():
         version.setdefault("written", version["createdate"])
         version["createdate"] = created.get(version_id, version["createdate"])
-    secret.created_date = int(min(version["createdate"] for version in secret.versions.values()))
     _order(secret)
 
 
@@ -116,12 +115,13 @@ def forget_past(secret: FakeSecret) -> None:
     for version_id in unlabelled[:-10]:
         del secret.versions[version_id]
     if secret.versions:
-        secret.created_date = int(min(version["createdate"] for version in secret.versions.values()))
         _order(secret)
 
 
 def _order(secret: FakeSecret) -> None:
+    """Sort the versions by their times, and date the secret with the oldest."""
     versions = sorted(secret.versions.items(), key=lambda item: float(item[1]["createdate"]))
+    secret.created_date = int(versions[0][1]["createdate"])
     secret.versions.clear()
     secret.versions.update(versions)
     current = secret.versions.get(holder_of(secret, CURRENT) or "")
