@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from omc_runbook.sandbox.hints import Level
     from omc_runbook.sandbox.lifecycle import Sandbox
 
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
 
 @click.group(cls=StrictGroup)
 def sandbox() -> None:
@@ -77,7 +79,7 @@ def down() -> None:
 
 
 @sandbox.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_json_option
 def status(as_json: bool) -> None:
     """Show the sandbox's tasks and faults.
 
@@ -102,7 +104,7 @@ def status(as_json: bool) -> None:
 
 
 @sandbox.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_json_option
 def faults(as_json: bool) -> None:
     """List the faults, with family and level."""
     from omc_runbook.sandbox import faults as catalogue
@@ -201,7 +203,7 @@ def mend(fault: str | None) -> None:
 )
 @click.option("--seed", type=int, help="Seed of the random choice; the same seed gives the same faults.")
 @click.option("--stop", is_flag=True, help="Repair everything and end the running drill.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_json_option
 def drill_(family: str, level: "Level | None", count: int, seed: int | None, stop: bool, as_json: bool) -> None:
     """Inject an unnamed fault for you to diagnose.
 
@@ -218,7 +220,7 @@ def drill_(family: str, level: "Level | None", count: int, seed: int | None, sto
 
 
 @sandbox.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_json_option
 def hint(as_json: bool) -> None:
     """Take the next of a drill's three hints.
 
@@ -238,7 +240,7 @@ def hint(as_json: bool) -> None:
 @sandbox.command()
 @click.argument("fault", metavar="ID", shell_complete=_complete_faults)
 @click.option("--no-card", is_flag=True, help="Do not keep a right answer for the card.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_json_option
 def answer(fault: str, no_card: bool, as_json: bool) -> None:
     """Answer a drill with a fault's id.
 
@@ -262,7 +264,7 @@ def answer(fault: str, no_card: bool, as_json: bool) -> None:
 
 @sandbox.command()
 @click.option("--clear", is_flag=True, help="Forget what was solved.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_json_option
 def card(clear: bool, as_json: bool) -> None:
     """Show the faults solved in drills.
 
