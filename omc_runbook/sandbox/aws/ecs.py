@@ -19,7 +19,7 @@ from omc_runbook.sandbox.aws.service_deployments import ServiceDeploymentCalls
 from omc_runbook.sandbox.ecs import tasks
 from omc_runbook.sandbox.ecs.channel import CHANNELS
 from omc_runbook.sandbox.ecs.deployment_settings import find_error
-from omc_runbook.sandbox.ecs.services import EcsService, services_of, start_deployment
+from omc_runbook.sandbox.ecs.services import EcsService, services_of
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 from omc_runbook.sandbox.principals import caller, role_arn, role_session
 
@@ -63,9 +63,7 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
     def create_service(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html"""
         cluster, name = self.ecs_backend.clusters[self._cluster()], self._get_param("serviceName")
-        existing = self.ecs_backend.services.get(f"{cluster.name}:{name}")
-        if existing is not None and existing.status != "INACTIVE":
-            raise InvalidParameter("Creation of service was not idempotent.")
+        self._refuse_second(cluster.name, name)
         definition = self._get_param("taskDefinition")
         # moto leaves two CloudFormation methods abstract, which nothing here calls.
         service = EcsService(  # type: ignore[abstract]
@@ -87,11 +85,9 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
             created_by=caller(self.access_key).arn,
         )
         self._configure(service)
-        for parameter, attribute in _SETTINGS.items():
-            if self._get_param(parameter) is not None:
-                setattr(service, attribute, self._get_param(parameter))
+        self._set(service)
         if service.is_deployed_by_ecs:
-            start_deployment(service, self._containers(service))
+            self._roll_out(service)
         self.ecs_backend.services[f"{cluster.name}:{name}"] = service
         if definition and service.deployment_controller["type"] == "CODE_DEPLOY":
             # ECS itself creates CodeDeploy's first task set.
@@ -136,11 +132,9 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
             if value is not None:
                 is_changed = is_changed or value != getattr(service, attribute)
                 setattr(service, attribute, value)
-        for parameter, attribute in _SETTINGS.items():
-            if self._get_param(parameter) is not None:
-                setattr(service, attribute, self._get_param(parameter))
+        self._set(service)
         if is_changed and service.is_deployed_by_ecs:
-            start_deployment(service, self._containers(service))
+            self._roll_out(service)
         service.is_steady = False
         return ActionResult({"service": service})
 
@@ -265,6 +259,12 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
         if message := find_error(changes, service.deployment_configuration | changes, controller):
             raise InvalidParameter(message)
         service.configure(changes)
+
+    def _set(self, service: EcsService) -> None:
+        """Change what no new deployment is needed for."""
+        for parameter, attribute in _SETTINGS.items():
+            if self._get_param(parameter) is not None:
+                setattr(service, attribute, self._get_param(parameter))
 
     def _session_refusal(self, task: EcsTask) -> str:
         """What the agent says where the cluster encrypts sessions with a key that the task role may not use."""

@@ -7,7 +7,7 @@ from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.ecs.responses import EC2ContainerServiceResponse
 
-from omc_runbook.sandbox.ecs.services import EcsService
+from omc_runbook.sandbox.ecs.services import EcsService, start_deployment
 
 MOST_ARNS = 20
 """How many ARNs a call that describes several things takes."""
@@ -34,10 +34,15 @@ class EcsBase(EC2ContainerServiceResponse):
         assert isinstance(service, EcsService)
         return service
 
-    def _containers(self, service: EcsService) -> list[dict[str, Any]]:
+    def _refuse_second(self, cluster: str, name: str) -> None:
+        existing = self.ecs_backend.services.get(f"{cluster}:{name}")
+        if existing is not None and existing.status != "INACTIVE":
+            raise InvalidParameter("Creation of service was not idempotent.")
+
+    def _roll_out(self, service: EcsService) -> None:
+        """Start a deployment of the service as it is configured now."""
         definition = self.ecs_backend.describe_task_definition(service.task_definition)
-        containers: list[dict[str, Any]] = definition.container_definitions
-        return containers
+        start_deployment(service, definition.container_definitions)
 
     def _page(self, member: str, entries: list[Any], default: int) -> ActionResult:
         start = int(self._get_param("nextToken") or 0)

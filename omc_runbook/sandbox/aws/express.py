@@ -11,7 +11,7 @@ from moto.ec2.models import ec2_backends
 
 from omc_runbook.sandbox.aws.ecs_base import EcsBase, EcsError, InvalidParameter
 from omc_runbook.sandbox.ecs import tasks
-from omc_runbook.sandbox.ecs.services import EcsService, services_of, start_deployment
+from omc_runbook.sandbox.ecs.services import EcsService, services_of
 from omc_runbook.sandbox.principals import caller
 
 CONTAINER = "Main"
@@ -35,9 +35,7 @@ class ExpressCalls(EcsBase):
         cluster = self.ecs_backend.clusters[self._cluster()]
         members = {member: self._get_param(member) for member in _MEMBERS}
         name = self._get_param("serviceName") or f"express-{len(self.ecs_backend.services)}"
-        existing = self.ecs_backend.services.get(f"{cluster.name}:{name}")
-        if existing is not None and existing.status != "INACTIVE":
-            raise InvalidParameter("Creation of service was not idempotent.")
+        self._refuse_second(cluster.name, name)
         if not members["primaryContainer"]:
             raise InvalidParameter("The primary container must specify at minimum a container image.")
         # moto leaves two CloudFormation methods abstract, which nothing here calls.
@@ -57,7 +55,7 @@ class ExpressCalls(EcsBase):
         service.resource_management_type, service.express = "ECS", members
         service.configure(_CONFIGURATION)
         self.ecs_backend.services[f"{cluster.name}:{name}"] = service
-        start_deployment(service, self._containers(service))
+        self._roll_out(service)
         return ActionResult({"service": _describe(service)})
 
     def update_express_gateway_service(self) -> ActionResult:
@@ -69,7 +67,7 @@ class ExpressCalls(EcsBase):
         service.task_definition = self._register(family, members).arn
         service.desired_count, service.is_steady = _desired(members), False
         service.network_configuration = self._network(members) or {}
-        start_deployment(service, self._containers(service))
+        self._roll_out(service)
         answer = _describe(service)
         return ActionResult({"service": answer | {"targetConfiguration": answer["activeConfigurations"][0]}})
 

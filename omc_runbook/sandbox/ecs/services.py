@@ -154,7 +154,7 @@ def count_tasks(service: EcsService, revision_arn: str) -> dict[str, Any]:
     }
 
 
-def start_deployment(service: EcsService, containers: list[dict[str, Any]]) -> EcsDeployment:
+def start_deployment(service: EcsService, containers: list[dict[str, Any]]) -> None:
     """Start a deployment of the service as it is configured now, with these containers; the others drain."""
     now = datetime.now(UTC)
     number = secrets.randbelow(9 * 10**18) + 10**18
@@ -178,7 +178,6 @@ def start_deployment(service: EcsService, containers: list[dict[str, Any]]) -> E
     for other in service.deployments:
         other.status = "ACTIVE"
     service.deployments.insert(0, new)
-    return new
 
 
 def record_deployment(service: EcsService, new: EcsDeployment, containers: list[dict[str, Any]]) -> None:
