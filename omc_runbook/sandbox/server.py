@@ -76,61 +76,57 @@ class SandboxServer:
         They are status, calls, history, note, clock, rotation, role, versions, event, stop, wire, reset, rest and
         settle.
         """
-        if (method, path) == ("GET", "status"):
-            return self._status()
-        if (method, path) == ("GET", "calls"):
-            return {"calls": EVENT_HISTORY.count()}
-        if path == "history":
-            if method == "POST":
+        match method, path:
+            case "GET", "status":
+                return self._status()
+            case "GET", "calls":
+                return {"calls": EVENT_HISTORY.count()}
+            case "POST", "history":
                 EVENT_HISTORY.add_past(members["records"])
-            if method == "DELETE":
+            case "DELETE", "history":
                 EVENT_HISTORY.remove_past()
-            return {}
-        if (method, path) == ("GET", "note"):
-            changes = None if self._changes is None else sorted(self._changes)
-            return {"world": self._world, "broken": self._broken, "drill": self._drill, "changes": changes}
-        if (method, path) == ("POST", "note"):
-            self._world = members.get("world", self._world)
-            self._broken = list(members.get("broken", self._broken))
-            self._drill = members.get("drill", self._drill)
-            if members.get("restored"):
-                self._changes = set()
-                self.agent.remove_stopped()
-            return self._status()
-        if path == "clock":
-            CLOCK.minute_seconds = float(members.get("minute_seconds", CLOCK.minute_seconds))
-            return {"minute_seconds": CLOCK.minute_seconds}
-        if (method, path) == ("POST", "rotation"):
-            postpone(members["secret"], members["days"], ACCOUNT, REGION)
-            return {}
-        if (method, path) == ("POST", "role"):
-            age_role(members["role"], members["days"], ACCOUNT)
-            return {}
-        if (method, path) == ("POST", "versions"):
-            created = {version: float(moment) for version, moment in members["created"].items()}
-            set_creation(members["secret"], created, ACCOUNT, REGION)
-            EVENT_HISTORY.date_back(created)
-            return {}
-        if (method, path) == ("POST", "event"):
-            self.agent.add_event(members["service"], members["message"])
-            return {}
-        if (method, path) == ("POST", "stop"):
-            self.agent.stop_task(members["task"], members["code"], members["reason"])
-            return {}
-        if path == "wire":
-            if method == "POST":
+            case "GET", "note":
+                changes = None if self._changes is None else sorted(self._changes)
+                return {"world": self._world, "broken": self._broken, "drill": self._drill, "changes": changes}
+            case "POST", "note":
+                self._world = members.get("world", self._world)
+                self._broken = list(members.get("broken", self._broken))
+                self._drill = members.get("drill", self._drill)
+                if members.get("restored"):
+                    self._changes = set()
+                    self.agent.remove_stopped()
+                return self._status()
+            case _, "clock":
+                CLOCK.minute_seconds = float(members.get("minute_seconds", CLOCK.minute_seconds))
+                return {"minute_seconds": CLOCK.minute_seconds}
+            case "POST", "rotation":
+                postpone(members["secret"], members["days"], ACCOUNT, REGION)
+            case "POST", "role":
+                age_role(members["role"], members["days"], ACCOUNT)
+            case "POST", "versions":
+                created = {version: float(moment) for version, moment in members["created"].items()}
+                set_creation(members["secret"], created, ACCOUNT, REGION)
+                EVENT_HISTORY.date_back(created)
+            case "POST", "event":
+                self.agent.add_event(members["service"], members["message"])
+            case "POST", "stop":
+                self.agent.stop_task(members["task"], members["code"], members["reason"])
+            case "GET", "wire":
+                return {"rules": WIRE.rules()}
+            case "POST", "wire":
                 return {"id": WIRE.add(members).id}
-            if method == "DELETE":
+            case "DELETE", "wire":
                 WIRE.clear(members.get("id"))
-            return {"rules": WIRE.rules()}
-        if (method, path) == ("POST", "reset"):
-            self._reset()
-            return self._status()
-        if (method, path) == ("POST", "rest"):
-            return {"rests": self.agent.await_rest(WAIT_SECONDS)}
-        if (method, path) == ("POST", "settle"):
-            return {"settled": self.agent.await_settled(WAIT_SECONDS)}
-        return None
+            case "POST", "reset":
+                self._reset()
+                return self._status()
+            case "POST", "rest":
+                return {"rests": self.agent.await_rest(WAIT_SECONDS)}
+            case "POST", "settle":
+                return {"settled": self.agent.await_settled(WAIT_SECONDS)}
+            case _:
+                return None
+        return {}
 
     def _note_change(self, action: str) -> None:
         if self._changes is not None:
