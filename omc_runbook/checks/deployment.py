@@ -197,7 +197,7 @@ def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
                 f" for ContinueServiceDeployment{until}.",
                 "Until it ends, tasks of the old revision serve, and need the value that they have.",
             )
-            remedy = remedies.advise(remedies.continue_deployment(underway.region, underway.arn, hook.id))
+            remedy = remedies.continue_deployment(underway.region, underway.arn, hook.id)
             yield Evidence(service.name, facts, remedy, frozenset({service.name}))
 
 

@@ -119,8 +119,8 @@ def restore_secret(names: Names) -> Remedy:
 
 def delete_secret(name: str, days: int, region: str) -> Remedy:
     """Schedule the secret for deletion; for so many days it can be restored."""
-    schedule = ("aws", "secretsmanager", "delete-secret", "--secret-id", name)
-    return Remedy(command(*schedule, "--recovery-window-in-days", str(days), "--region", region))
+    options = ("--secret-id", name, "--recovery-window-in-days", str(days))
+    return _in(region, "secretsmanager", "delete-secret", *options)
 
 
 def put_value(names: Names) -> Remedy:
@@ -164,7 +164,7 @@ def deploy_express(region: str, arn: str) -> Remedy:
 
     See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateExpressGatewayService.html
     """
-    return Remedy(command("aws", "ecs", "update-express-gateway-service", "--service-arn", arn, "--region", region))
+    return _in(region, "ecs", "update-express-gateway-service", "--service-arn", arn)
 
 
 def then_start_tasks(names: Names, remedy: Remedy, services: Sequence[Service]) -> Remedy:
@@ -221,7 +221,7 @@ def grant(names: Names, role: str, action: str, resource: str, of: str = "") -> 
 def grant_name(names: Names, action: str, of: str = "") -> str:
     """The name of the policy that `grant` writes, valid in IAM."""
     verb = "decrypt" if action == DECRYPT else "read"
-    return _NOT_IN_A_NAME.sub("-", f"{verb}-{(of or names.secret.rpartition(':')[2]).strip('/')}")[:128]
+    return _policy_name(f"{verb}-{(of or names.secret.rpartition(':')[2]).strip('/')}")
 
 
 def grant_document(names: Names, action: str, resource: str) -> str:
@@ -243,8 +243,7 @@ def let_read_with(role: str, key_id: str, partition: str, region: str, account: 
     condition: dict[str, object] = {"StringEquals": {"kms:ViaService": f"{service}.{region}.amazonaws.com"}}
     condition |= {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}} if alias else {}
     statement = {"Effect": "Allow", "Action": DECRYPT, "Resource": key, "Condition": condition}
-    name = _NOT_IN_A_NAME.sub("-", f"decrypt-{key_id.rpartition('/')[2]}")[:128]
-    return _put_policy(role, name, _document(statement))
+    return _put_policy(role, _policy_name(f"decrypt-{key_id.rpartition('/')[2]}"), _document(statement))
 
 
 def revoke(role: str, policy: str) -> Remedy:
@@ -252,10 +251,10 @@ def revoke(role: str, policy: str) -> Remedy:
     return Remedy(command("aws", "iam", "delete-role-policy", "--role-name", role, "--policy-name", policy))
 
 
-def continue_deployment(region: str, arn: str, hook: str) -> str:
-    """The command that continues a deployment which waits for a person."""
-    words = ("--service-deployment-arn", arn, "--hook-id", hook, "--action", "CONTINUE", "--region", region)
-    return command("aws", "ecs", "continue-service-deployment", *words)
+def continue_deployment(region: str, arn: str, hook: str) -> Remedy:
+    """Continue a deployment which waits for a person."""
+    words = ("--service-deployment-arn", arn, "--hook-id", hook, "--action", "CONTINUE")
+    return _in(region, "ecs", "continue-service-deployment", *words)
 
 
 def enable_execute(names: Names, service: Service) -> Remedy:
@@ -306,7 +305,7 @@ def use_key(region: str, key: str, *verbs: str) -> Remedy:
 
 def rotate_key(region: str, key: str) -> Remedy:
     """Let KMS renew a key's material every year; what it encrypted stays readable."""
-    return Remedy(command("aws", "kms", "enable-key-rotation", "--key-id", key, "--region", region))
+    return _in(region, "kms", "enable-key-rotation", "--key-id", key)
 
 
 def cancel_rotation(names: Names) -> Remedy:
@@ -357,8 +356,7 @@ def capacity(names: Names) -> Remedy:
 def find_image(repository: str, tag: str, account: str, region: str) -> Remedy:
     """See whether an image is in its repository, by its tag where it has one."""
     image = ("--image-ids", f"imageTag={tag}") if tag else ()
-    words = ("describe-images", "--repository-name", repository, *image, "--registry-id", account, "--region", region)
-    return Remedy(command("aws", "ecr", *words))
+    return _in(region, "ecr", "describe-images", "--repository-name", repository, *image, "--registry-id", account)
 
 
 def replicate(names: Names, replica: Replica) -> Remedy:
@@ -433,6 +431,11 @@ def _in(region: str, *words: str) -> Remedy:
 
 def _update_service(names: Names, service: str, *words: str) -> Remedy:
     return _aws(names, "ecs", "update-service", "--cluster", names.cluster, "--service", service, *words)
+
+
+def _policy_name(text: str) -> str:
+    """A text as the name of a policy, valid in IAM."""
+    return _NOT_IN_A_NAME.sub("-", text)[:128]
 
 
 def _put_policy(role: str, policy: str, document: str) -> Remedy:

@@ -315,7 +315,7 @@ def _wait_for(own: ServiceDeployment) -> str:
     hook = own.pause
     assert hook is not None, "only of one that waits"
     until = f" until {hook.expires:%Y-%m-%d %H:%M} UTC, then ECS does: {hook.timeout_action}" if hook.expires else ""
-    go_on = remedies.continue_deployment(own.region, own.arn, hook.id)
+    go_on = remedies.continue_deployment(own.region, own.arn, hook.id).command
     return (
         f"It waits at {own.stage} for a person{until}. To go on: {go_on} (or"
         " --action ROLLBACK). Tasks of the old revision need the old value until it has ended: run again after that,"
