@@ -132,7 +132,7 @@ def quotas(snapshot: Snapshot) -> Iterator[tuple[str, int, int, str]]:
         yield VALUE_SIZE, content.document.value.size, LARGEST_VALUE, "bytes"
     if policy:
         # Secrets Manager counts what it stores, without white space.
-        yield POLICY_SIZE, len(json.dumps(policy.document, separators=(",", ":"))), LARGEST_POLICY, "characters"
+        yield POLICY_SIZE, len(policy.text), LARGEST_POLICY, "characters"
     # Older ones make room: Secrets Manager removes none of the last day, and none with a label.
     recent = snapshot.taken - timedelta(days=1)
     fixed = [version for version in snapshot.versions if version.stages or version.created > recent]

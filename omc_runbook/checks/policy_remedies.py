@@ -94,19 +94,18 @@ def without_principals(policy: PolicyDocument, name: str) -> str:
         left = {kind: [each for each in texts(members) or () if each != name] for kind, members in principal.items()}
         left = {kind: members for kind, members in left.items() if members}
         statements += [{**statement, "Principal": left}] if left else []
-    return json.dumps({**policy.document, "Statement": statements}, separators=(",", ":")) if statements else ""
+    return policy.with_statements(statements).text if statements else ""
 
 
 def for_account(policy: PolicyDocument, labels: Iterable[str], root: str) -> str:
     """A resource policy's JSON in which the account's root is the principal of the statements with these labels."""
     changed = set(labels)
-    statements = [
+    return policy.with_statements(
         {**{name: value for name, value in statement.items() if name != "NotPrincipal"}, "Principal": {"AWS": root}}
         if label in changed and isinstance(statement, Mapping)
         else statement
         for label, statement in policy.statements
-    ]
-    return json.dumps({**policy.document, "Statement": statements}, separators=(",", ":"))
+    ).text
 
 
 def _change_elsewhere(identity: Identity, labels: Iterable[str], actions: str) -> Remedy:
@@ -130,8 +129,13 @@ def _covers(pattern: str, action: str) -> bool:
 
 def _may_name(statement: Any, is_gone: Callable[[str], bool]) -> bool:
     """Whether a statement names one of these actions, also as one of all but some."""
-    patterns = texts(statement.get("Action")) if isinstance(statement, Mapping) and "Action" in statement else None
+    patterns = _actions_of(statement)
     return patterns is None or any(map(is_gone, patterns))
+
+
+def _actions_of(statement: Any) -> list[str] | None:
+    """The patterns in a statement's Action; None where it has none, or they are not texts."""
+    return texts(statement.get("Action")) if isinstance(statement, Mapping) and "Action" in statement else None
 
 
 def _wide_patterns(policy: PolicyDocument, label: str, is_gone: Callable[[str], bool]) -> list[str]:
@@ -148,7 +152,7 @@ def _without(
     The actions in `keeping` stay where a pattern that goes allows them.
     """
     statement = dict(policy.statements)[label]
-    patterns = texts(statement.get("Action")) if isinstance(statement, Mapping) and "Action" in statement else None
+    patterns = _actions_of(statement)
     if patterns is None:
         return None
     left = [pattern for pattern in patterns if not is_gone(pattern)]
@@ -163,9 +167,8 @@ def _without(
 
 def _rewrite(identity: Identity, policy: PolicyDocument, statements: Sequence[Any]) -> Remedy:
     """Put a policy with these statements in the place of one of an identity's; without statements take it away."""
-    text = json.dumps(
-        {"Version": "2012-10-17", **policy.document, "Statement": list(statements)}, separators=(",", ":")
-    )
+    dated = replace(policy, document={"Version": "2012-10-17", **policy.document})
+    text = dated.with_statements(statements).text
     kind, name = str(identity.kind), identity.name
     needs = ""
     if policy.group:

@@ -112,8 +112,9 @@ def _with_policies(snapshot: Snapshot, role_arn: str, policies: Iterable[PolicyD
 def _without_denies(policy: PolicyDocument) -> PolicyDocument:
     """A policy with a statement that does nothing in the place of each Deny, so that the others keep their numbers."""
     nothing = {"Effect": "Allow", "NotAction": "*", "Resource": "*"}
-    statements = [nothing if dict(each).get("Effect") == "Deny" else each for _, each in policy.statements]
-    return replace(policy, document={**policy.document, "Statement": statements})
+    return policy.with_statements(
+        nothing if dict(each).get("Effect") == "Deny" else each for _, each in policy.statements
+    )
 
 
 def _labels_read(snapshot: Snapshot, role_arn: str) -> Iterator[str]:

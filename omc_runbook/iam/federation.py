@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create_for-idp_oidc.ht
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -93,7 +92,7 @@ def limited(trust: PolicyDocument, found: OpenFederation) -> str:
             kept = {operator: tests for operator, tests in conditions.items() if tests}
             statement = {**statement, "Condition": kept}
         statements.append(statement)
-    return json.dumps({**trust.document, "Statement": statements}, separators=(",", ":"))
+    return trust.with_statements(statements).text
 
 
 def _is_controlled(found: OpenFederation, action: str, controls: Sequence[PolicyDocument]) -> bool:

@@ -53,6 +53,15 @@ class PolicyDocument:
             (_label(self, number, statement), statement) for number, statement in enumerate(_statements(self), start=1)
         )
 
+    @property
+    def text(self) -> str:
+        """Its JSON, as a command takes it."""
+        return json.dumps(self.document, separators=(",", ":"))
+
+    def with_statements(self, statements: Iterable[Any]) -> "PolicyDocument":
+        """The policy with these statements in the place of its own."""
+        return replace(self, document={**self.document, "Statement": list(statements)})
+
     def statements_on(self, action: str) -> tuple[tuple[str, Any], ...]:
         """The statements that may concern an action, whatever else the request has: the others decide nothing of it."""
         found = self._on_action.get(action)
@@ -236,7 +245,7 @@ def refusing_conditions(
         for label, statement in policy.statements:
             if isinstance(statement, Mapping) and statement.get("Effect") == "Allow" and "Condition" in statement:
                 bare = {name: element for name, element in statement.items() if name != "Condition"}
-                if decide(replace(policy, document={**policy.document, "Statement": [bare]})).decision == "allowed":
+                if decide(policy.with_statements([bare])).decision == "allowed":
                     all_values = {name: keys.get(name) for name in keys_in(statement["Condition"])}
                     values = {name: actual for name, actual in all_values.items() if actual is not None}
                     refusing.append(RefusingCondition(label, statement["Condition"], values))
@@ -245,9 +254,8 @@ def refusing_conditions(
 
 def extend(policy: PolicyDocument, **statement: object) -> str:
     """A policy's JSON with one statement more, as a command takes it."""
-    statements = [*(_statements(policy) if "Statement" in policy.document else ()), statement]
-    document = {**policy.document, "Statement": statements}
-    return json.dumps(document, separators=(",", ":"))
+    own = _statements(policy) if "Statement" in policy.document else ()
+    return policy.with_statements((*own, statement)).text
 
 
 def _decide(layers: Sequence[_Layer], request: PolicyRequest) -> Verdict:
