@@ -32,7 +32,7 @@ def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:
     for each in _exposure(snapshot).definitions.found:
         label, container, variable = each.location.split(" ")
         facts = (
-            f"DescribeTaskDefinition: {label}, container {container}: environment has {_whose(each)} in {variable}.",
+            f"DescribeTaskDefinition: {label}, container {container}: environment has {_whose([each])} in {variable}.",
             "Everybody who may call ecs:DescribeTaskDefinition can read it, also in earlier revisions.",
         )
         move = move_into_secret(snapshot, container, variable)
@@ -43,7 +43,7 @@ def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:
                 f" {each.key}, and deploy that. Then renew the value, which was open: {again.invocation}."
             )
         services = frozenset({each.service} - {""})
-        yield Evidence(each.location, facts, move, services, _severity(each))
+        yield Evidence(each.location, facts, move, services, _worst([each]))
 
 
 @check(
@@ -57,8 +57,7 @@ def value_in_file(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     files = _exposure(snapshot).files or Search()
     for location, found in _by_location(files):
         path = location.rpartition(":")[0]
-        names = " and ".join(dict.fromkeys(map(_whose, found)))
-        fact = f"{location} has {names}; git has the file, or would add it."
+        fact = f"{location} has {_whose(found)}; git has the file, or would add it."
         yield Evidence(location, (fact,), _take_out(snapshot, path, found), severity=_worst(found))
     if files.limits:
         yield Uncertain("files", files.limits)
@@ -93,17 +92,15 @@ def value_in_log(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret value is in a log."""
     for location, found in _by_location(_exposure(snapshot).logs):
         match = _STREAM.fullmatch(location)
-        names = " and ".join(dict.fromkeys(map(_whose, found)))
         facts = (
-            f"GetLogEvents: the {location} has {names}.",
+            f"GetLogEvents: the {location} has {_whose(found)}.",
             "Everybody who may read the log can read it, and so can what copies the log elsewhere.",
         )
         region = snapshot.environment.names.region
         words = ("--log-group-name", match["group"], "--log-stream-name", match["stream"]) if match else ()
         delete = command("aws", "logs", "delete-log-stream", *words, "--region", region)
         remedy = remedies.advise(f"Stop the code from logging it; then, with its other lines, `{delete}`.")
-        keys = tuple(dict.fromkeys(each.key for each in found if each.is_current))
-        if keys:
+        if keys := _current_keys(found):
             renew = remedies.rotate(snapshot.environment, *keys)
             remedy = remedies.advise(
                 f"Stop the code from logging it, and renew the value: {renew.invocation}. To remove it with the"
@@ -158,15 +155,19 @@ def _by_location(search: Search) -> Iterator[tuple[str, list[ExposedValue]]]:
         yield location, [each for each in search.found if each.location == location]
 
 
-def _whose(each: ExposedValue) -> str:
-    """What was found, in words: never the value."""
-    if not each.is_known:
-        return f"what is a secret by its name or form ({each.key})"
-    return f"the {'present' if each.is_current else 'former'} value of {each.key}"
+def _whose(found: list[ExposedValue]) -> str:
+    """What was found, in words: never the values."""
+    words = (
+        f"the {'present' if each.is_current else 'former'} value of {each.key}"
+        if each.is_known
+        else f"what is a secret by its name or form ({each.key})"
+        for each in found
+    )
+    return " and ".join(dict.fromkeys(words))
 
 
-def _severity(each: ExposedValue) -> Severity:
-    return "error" if each.is_current else "warning"
+def _current_keys(found: list[ExposedValue]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.key for each in found if each.is_current))
 
 
 def _worst(found: list[ExposedValue]) -> Severity:
@@ -176,8 +177,7 @@ def _worst(found: list[ExposedValue]) -> Severity:
 def _take_out(snapshot: Snapshot, path: str, found: list[ExposedValue]) -> Remedy:
     untrack = command("git", "rm", "--cached", "--", path)
     take_out = f"take it out of {path}, or the file out of git: `{untrack}`, with a line in .gitignore"
-    keys = tuple(dict.fromkeys(each.key for each in found if each.is_current))
-    if keys:
+    if keys := _current_keys(found):
         renew = remedies.rotate(snapshot.environment, *keys)
         return remedies.advise(f"Renew the value: {renew.invocation}. Then {take_out}.")
     return remedies.advise(f"Have its issuer revoke the value, if that still works; then {take_out}.")

@@ -188,14 +188,11 @@ def _identities(caller: str) -> Sequence[str]:
 
 def _denials(policy: PolicyDocument) -> PolicyDocument:
     """The statements that deny something to everybody but some, without their conditions."""
-    statements = policy.document.get("Statement", ())
-    listed = statements if isinstance(statements, list) else [statements]
-    denials = [
+    return policy.with_statements(
         {name: element for name, element in each.items() if name != "Condition"}
-        for each in listed
+        for _, each in policy.statements
         if isinstance(each, dict) and each.get("Effect") == "Deny" and _is_about_callers(each.get("Condition"))
-    ]
-    return replace(policy, document={**policy.document, "Statement": denials})
+    )
 
 
 def _is_about_callers(condition: object) -> bool:
