@@ -20,6 +20,7 @@ from omc_runbook.sandbox.ecs.services import (
     complete,
     fail,
     go_back,
+    last_completed,
     primary,
     task_limits,
     trip,
@@ -139,11 +140,12 @@ def _stop(service: EcsService, current: EcsDeployment, mine: list[EcsTask], old:
 
 def _settle(service: EcsService, current: EcsDeployment, service_tasks: list[EcsTask]) -> None:
     live = [task for task in service_tasks if tasks.is_live(task)]
+    # It stays for a rollback.
+    earlier = last_completed(service, current) if current.state == "IN_PROGRESS" else None
     for deployment in list(service.deployments):
         placement.count(deployment, live, service.desired_count if deployment is current else None)
         its_tasks = placement.of_deployment(live, deployment)
-        # The last completed deployment stays for a rollback.
-        if deployment is not current and not its_tasks and not _is_needed(service, deployment, current):
+        if deployment not in (current, earlier) and not its_tasks:
             service.deployments.remove(deployment)
     ready = [task for task in live if tasks.is_healthy(task) and task.started_by == current.id]
     ending = [task for task in service_tasks if task.desired_status == "STOPPED"]
@@ -178,11 +180,6 @@ def _has_succeeded(
     has_alarms = (configuration.get("alarms") or {}).get("enable") and not current.is_rollback
     bake_minutes = configuration.get("bakeTimeInMinutes", 0) if has_alarms else 0
     return time.monotonic() - current.enough_since >= CLOCK.seconds(bake_minutes)
-
-
-def _is_needed(service: EcsService, deployment: EcsDeployment, current: EcsDeployment) -> bool:
-    earlier = next((d for d in service.deployments if d is not current and d.has_completed), None)
-    return deployment is earlier and current.state == "IN_PROGRESS"
 
 
 def _scale_task_sets(backend: EC2ContainerServiceBackend, service: EcsService, service_tasks: list[EcsTask]) -> None:

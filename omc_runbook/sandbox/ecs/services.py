@@ -143,6 +143,11 @@ def primary(service: EcsService) -> EcsDeployment | None:
     return next((d for d in service.deployments if d.status == "PRIMARY"), None)
 
 
+def last_completed(service: EcsService, current: EcsDeployment | None) -> EcsDeployment | None:
+    """The last deployment that completed before the current one: where tasks come from, and a rollback leads."""
+    return next((each for each in service.deployments if each is not current and each.has_completed), None)
+
+
 def count_tasks(service: EcsService, revision_arn: str) -> dict[str, Any]:
     """How many tasks a service revision has, and is to have."""
     deployment = next((each for each in service.deployments if each.revision_arn == revision_arn), None)
@@ -316,7 +321,7 @@ def fail(service: EcsService, deployment: EcsDeployment, reason: str) -> None:
 def go_back(service: EcsService, reason: str, cause: str = "") -> None:
     """Make the last deployment that completed PRIMARY again; `cause` begins the reason of its state."""
     left = primary(service)
-    earlier = next((each for each in service.deployments if each is not left and each.has_completed), None)
+    earlier = last_completed(service, left)
     ongoing = service.ongoing
     if left is None or earlier is None:
         if ongoing is not None:

@@ -13,7 +13,7 @@ from moto.ecs.models import EC2ContainerServiceBackend
 
 from omc_runbook.sandbox.ecs import placement, tasks
 from omc_runbook.sandbox.ecs.service_deployments import FAILING_HOOK, EcsServiceDeployment, Hook, Stage
-from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, breaker_trips, complete, trip
+from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, breaker_trips, complete, last_completed, trip
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 
 _BEFORE = ("PRE_SCALE_UP", "SCALE_UP", "POST_SCALE_UP", "TEST_TRAFFIC_SHIFT", "POST_TEST_TRAFFIC_SHIFT")
@@ -32,7 +32,7 @@ def shift(
     if breaker_trips(service, target):
         trip(service, target)
         return
-    source = next((each for each in service.deployments if each is not target and each.has_completed), None)
+    source = last_completed(service, target)
     if not ongoing.stages:
         is_first = source is None
         ongoing.stages = plan(ongoing.deployment_configuration, is_first, len(ongoing.source_revision_arns) > 1)
