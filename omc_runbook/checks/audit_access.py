@@ -463,14 +463,13 @@ def _secrets_of(snapshot: Snapshot, identity: Identity) -> list[str]:
     """The ARNs of the secrets that the consumers with this role refer to, the environment's own first."""
     assert snapshot.secret
     arns = [snapshot.secret.arn]
-    for service in snapshot.readers:
-        for revision in snapshot.revisions(service):
-            if identity.arn in (revision.execution_role_arn, revision.task_role_arn):
-                arns += [
-                    injection.reference.secret_arn
-                    for _, injection in snapshot.other_references(revision)
-                    if injection.reference.kind == "secretsmanager" and injection.reference.secret_arn
-                ]
+    for revision in snapshot.revisions_in_use:
+        if identity.arn in (revision.execution_role_arn, revision.task_role_arn):
+            arns += [
+                injection.reference.secret_arn
+                for _, injection in snapshot.other_references(revision)
+                if injection.reference.kind == "secretsmanager" and injection.reference.secret_arn
+            ]
     return list(dict.fromkeys(arns))
 
 

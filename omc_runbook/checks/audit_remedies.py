@@ -86,8 +86,7 @@ def event_pattern(snapshot: Snapshot) -> str:
 
 def execution_roles(snapshot: Snapshot) -> tuple[str, ...]:
     """The ARNs of the roles by which ECS reads the secret whenever a task starts."""
-    revisions = (each for reader in snapshot.readers for each in snapshot.revisions(reader))
-    return tuple(sorted({each.execution_role_arn for each in revisions} - {""}))
+    return tuple(sorted({each.execution_role_arn for each in snapshot.revisions_in_use} - {""}))
 
 
 def trail_bucket(snapshot: Snapshot) -> str:

@@ -119,11 +119,10 @@ def _without_denies(policy: PolicyDocument) -> PolicyDocument:
 
 def _labels_read(snapshot: Snapshot, role_arn: str) -> Iterator[str]:
     """The staging labels that references of a role's tasks name."""
-    for service in snapshot.readers:
-        for revision in snapshot.revisions(service):
-            if revision.execution_role_arn == role_arn:
-                references = (injection.reference for _, injection in snapshot.own_references(revision))
-                yield from (ref.stage for ref in references if ref.stage and not ref.version_id)
+    for revision in snapshot.revisions_in_use:
+        if revision.execution_role_arn == role_arn:
+            references = (injection.reference for _, injection in snapshot.own_references(revision))
+            yield from (ref.stage for ref in references if ref.stage and not ref.version_id)
 
 
 def _judge_at(snapshot: Snapshot, role_arn: str, context: Keys) -> RoleAccess:
@@ -523,8 +522,9 @@ def keys_of_read(snapshot: Snapshot, role_arn: str, label: str = CURRENT) -> Key
 @once
 def _keys_of_ways(snapshot: Snapshot) -> dict[str, Keys]:
     """`_keys_of_way` of each role that tasks read with."""
-    revisions = (revision for service in snapshot.readers for revision in snapshot.revisions(service))
-    return {role: _keys_of_way(snapshot, role) for role in dict.fromkeys(each.execution_role_arn for each in revisions)}
+    return {
+        role: _keys_of_way(snapshot, role) for role in {each.execution_role_arn for each in snapshot.revisions_in_use}
+    }
 
 
 def _keys_of_way(snapshot: Snapshot, role_arn: str) -> Keys:

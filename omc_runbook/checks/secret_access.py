@@ -209,8 +209,7 @@ def kind_of(identity: Identity) -> str:
 
 def task_roles(snapshot: Snapshot) -> frozenset[str]:
     """The ARNs of the roles of the consumers' containers."""
-    revisions = (revision for service in snapshot.readers for revision in snapshot.revisions(service))
-    return frozenset({revision.task_role_arn for revision in revisions} - {""})
+    return frozenset({revision.task_role_arn for revision in snapshot.revisions_in_use} - {""})
 
 
 @once

@@ -26,13 +26,12 @@ FIELD = "other_sources"
 def references_of(snapshot: Snapshot) -> Iterator[Reference]:
     """The references of consumers to other secrets and to parameters, each source once."""
     sources = set()
-    for service in snapshot.readers:
-        for revision in snapshot.revisions(service):
-            for _, injection in snapshot.other_references(revision):
-                ref = injection.reference
-                if ref.source not in sources and not ref.problem:
-                    sources.add(ref.source)
-                    yield ref
+    for revision in snapshot.revisions_in_use:
+        for _, injection in snapshot.other_references(revision):
+            ref = injection.reference
+            if ref.source not in sources and not ref.problem:
+                sources.add(ref.source)
+                yield ref
 
 
 def permission_of(reference: Reference, snapshot: Snapshot) -> tuple[str, str]:

@@ -256,9 +256,8 @@ class Snapshot:
     @property
     def execution_roles(self) -> tuple[str, ...]:
         """ARNs of the readers' execution roles; the environment's role where no task definition could be read."""
-        definitions = [revision for service in self.readers for revision in self.revisions(service)]
-        arns = {definition.execution_role_arn for definition in definitions} - {""}
-        if not definitions:
+        arns = {revision.execution_role_arn for revision in self.revisions_in_use} - {""}
+        if not self.revisions_in_use:
             name = self.environment.names.execution_role
             arns = {f"arn:{self.caller.partition}:iam::{self.caller.account}:role/{name}"}
         return tuple(sorted(arns))
@@ -284,6 +283,11 @@ class Snapshot:
         """A service's revision in force and, after a rollback, the one that failed; those that were read."""
         arns = [service.task_definition_arn, *self.failed_arns(service)]
         return tuple(self.task_definitions[arn] for arn in dict.fromkeys(arns) if arn in self.task_definitions)
+
+    @cached_property
+    def revisions_in_use(self) -> tuple[TaskDefinition, ...]:
+        """The same of all readers."""
+        return tuple(revision for service in self.readers for revision in self.revisions(service))
 
     def failed_arns(self, service: Service) -> tuple[str, ...]:
         """The ARN of the revision that a rollback replaced, where ECS still lists its tasks."""
