@@ -246,11 +246,10 @@ APPLICATION: tuple[Phrase, ...] = (
         "database files are incompatible with server",
         lines=(
             always(
-                "incompatible with server",
+                "database files are incompatible with server",
                 "database-version",
                 "another version of PostgreSQL made the database's volume: take that version's image again, or begin"
                 " with a new volume, which loses what is in this one",
-                pattern="database files are incompatible with server",
             ),
         ),
     ),
@@ -297,10 +296,9 @@ LOCAL: tuple[Phrase, ...] = (
                 pattern=r"[Ii]nvalid template\b",
             ),
             always(
-                "invalid interpolation format",
+                "invalid interpolation format for ",
                 "dollar",
                 "compose cannot expand what stands behind a $ in its own file",
-                pattern="invalid interpolation format for ",
             ),
         ),
     ),
