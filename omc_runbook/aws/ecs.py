@@ -244,6 +244,11 @@ class Task:
         return self.status == "RUNNING"
 
     @property
+    def has_run(self) -> bool:
+        """Whether any of its containers ran; the others may have waited for it, and the task never have started."""
+        return self.started is not None or any(container.exit_code is not None for container in self.containers)
+
+    @property
     def has_failed(self) -> bool:
         """Whether it stopped, or is stopping, and neither a person nor a lack of capacity stopped it."""
         if self.stopped is None or self.stop_code in ON_PURPOSE:

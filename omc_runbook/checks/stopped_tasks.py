@@ -47,16 +47,22 @@ class Stop:
     @property
     def kind(self) -> Kind:
         """What failed: a step before the task ran, or the way it ended."""
-        kind = reasons.kind_of(self.reason, has_run=not self.never_started)
+        is_of_a_container = self._is_of_a_container
+        kind = reasons.kind_of(self.reason, has_run=not self.never_started or is_of_a_container)
         if kind:
             return kind
         if any(reasons.says(line, "start-failed") for line in self.log_lines):
             return "start"
-        if self.task.stop_code != "EssentialContainerExited":
+        if self.task.stop_code != "EssentialContainerExited" and not is_of_a_container:
             return "other"
         codes = {container.exit_code for container in self.task.containers}
         lacks_program = any(reasons.says(line, "command-fails") for line in self.log_lines)
         return "command" if lacks_program or codes & NO_PROGRAM else "exit"
+
+    @property
+    def _is_of_a_container(self) -> bool:
+        """Whether a container ended for which others waited, as for migrations: ECS says only that the task failed."""
+        return self.never_started and self.task.has_run and reasons.says(self.reason, "pull-failed")
 
     @property
     def lacks_secrets(self) -> bool:
@@ -65,7 +71,7 @@ class Stop:
 
     @property
     def never_started(self) -> bool:
-        """Whether its containers never ran."""
+        """Whether it never ran as a whole."""
         return self.task.started is None
 
 
@@ -181,7 +187,9 @@ def _stops(snapshot: Snapshot, service: Service) -> list[Stop]:
 
 
 def _without_sidecars(snapshot: Snapshot, task: Task) -> Task:
-    """A task without the containers that may end while it goes on."""
+    """A task without the containers that may end while it goes on; before it starts, others may wait for these."""
+    if task.started is None:
+        return task
     definition = snapshot.definition(task.task_definition_arn)
     spare = {container.name for container in definition.containers if not container.essential} if definition else set()
     return replace(task, containers=tuple(entry for entry in task.containers if entry.name not in spare))

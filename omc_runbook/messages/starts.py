@@ -42,6 +42,7 @@ STARTS: tuple[Phrase, ...] = (
         *("failed to validate logger args", "failed to initialize logging driver", "failed to create cloudwatch log"),
         *("the specified log group does not exist", "log group does not exist", "failed to create log stream"),
         *("cannot find the Amazon CloudWatch log", "logger args", "logging driver", "log driver"),
+        "firelens config",
         owner=True,
         kind="log",
     ),
@@ -72,6 +73,14 @@ STARTS: tuple[Phrase, ...] = (
         *("failed to download env files", "download the environment variable files", "download environment files"),
         owner=True,
         kind="file",
+    ),
+    pull_failure(
+        "task-exits",
+        "A container ended with an error, and another one waits for it to end well.",
+        "Look at the log of the container that ended, often that of the database's migrations.",
+        "failed to resolve container ordering dependency",
+        owner=True,
+        kind="exit",
     ),
     pull_failure(
         "start-failed",

@@ -29,7 +29,7 @@ TASKS_A_SERVICE = 2
 
 
 def read(gatherer: Gatherer, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
-    """Sentences with log lines by task id, of each consumer's newest failed tasks that had started."""
+    """Sentences with log lines by task id, of each consumer's newest failed tasks that had run."""
     answers = [
         (task.id, container, gatherer.ask(f"the log of {container}", PERMISSION, call))
         for service in snapshot.readers
@@ -64,16 +64,16 @@ def last_words(clients: Clients, snapshot: Snapshot, service: str, deployment_id
     stopped = (task for each in snapshot.services if each.name == service for task in snapshot.stopped(each))
     task = next((task for task in stopped if task.deployment_id == deployment_id), None)
     sentences: list[str] = []
-    for container, call in _logs(clients, snapshot, task) if task and task.started else ():
+    for container, call in _logs(clients, snapshot, task) if task and task.has_run else ():
         answer = attempt(f"the log of {container}", PERMISSION, call)
         sentences += [answer.sentence] if isinstance(answer, ReadFailure) else _sentences(container, [*_joined(answer)])
     return tuple(sentences)
 
 
 def _started(snapshot: Snapshot, service: Service) -> tuple[Task, ...]:
-    """Failed tasks that had started, newest first, without those that stopped before the current version."""
+    """Failed tasks that had run, newest first, without those that stopped before the current version."""
     since = freshness.current_since(snapshot)
-    started = (task for task in snapshot.stopped(service) if task.started is not None)
+    started = (task for task in snapshot.stopped(service) if task.has_run)
     return tuple(task for task in started if not (since and task.stopped and task.stopped < since[0]))
 
 

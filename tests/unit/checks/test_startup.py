@@ -24,6 +24,7 @@ from support.snapshots import (
     stuck,
     task,
     with_container,
+    with_definition,
     with_keys,
     with_service,
     with_tasks,
@@ -87,6 +88,10 @@ def found(id: str, snapshot: Snapshot) -> Finding:
         ("log-group", f"{LOGGER}create stream has been retried 1 times: ResourceNotFoundException: no such group"),
         ("log-group", f"{LOGGER}: signal: killed"),
         ("log-group", "CannotStartContainerError: Error response from daemon: failed to initialize logging driver"),
+        (
+            "log-group",
+            "ResourceInitializationError: failed to download s3 object: unable to create firelens config file",
+        ),
         ("log-group", "ResourceInitializationError: The task cannot find the Amazon CloudWatch log group defined"),
         ("volume", "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: stderr:"),
         ("environment-file", f"{FILES}file download command: non empty error stream: AccessDenied: status code: 403"),
@@ -124,6 +129,49 @@ def test_tasks_that_never_started(cause: str, reason: str) -> None:
 def test_tasks_that_ran(cause: str, reason: str, changes: dict[str, Any]) -> None:
     """So is what ended tasks that had their secrets."""
     assert root_causes(stuck(healthy(), "worker", reason, **changes)) == [cause]
+
+
+ORDER = (
+    "CannotStartContainerError: dependency graph: failed to resolve container ordering dependency [migrate(STOPPED->"
+    "RUNNING) - Exit: 1] for target [worker(NONE->RUNNING)] as dependency did not exit successfully."
+)
+OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
+
+
+@pytest.mark.parametrize(
+    ("cause", "first", "main", "line"),
+    [
+        ("rollout-stuck", (1, ""), (None, ""), ""),
+        ("rollout-stuck", (1, ""), (143, ORDER), ""),
+        ("store-only", (1, ""), (None, ""), "FATAL: password authentication failed for user app"),
+        ("store-only", (1, ""), (143, ORDER), "FATAL: password authentication failed for user app"),
+        ("command-fails", (127, ""), (None, ""), ""),
+        ("out-of-memory", (137, OUT_OF_MEMORY), (None, ""), ""),
+        ("image-pull", (None, "CannotPullContainerError: not found"), (None, ""), ""),
+        ("image-pull", (137, ""), (None, "CannotPullContainerError: not found"), ""),
+    ],
+)
+def test_a_container_for_which_the_application_waits(
+    cause: str, first: tuple[int | None, str], main: tuple[int | None, str], line: str
+) -> None:
+    """Migrations that fail keep a task from starting, of which ECS says no more, and the secrets were all there."""
+    containers = (TaskContainer("migrate", *first), TaskContainer("worker", *main))
+    failing = with_definition(
+        stuck(healthy(), "worker", "Task failed to start", containers=containers),
+        "worker",
+        lambda old: replace(
+            old, containers=(replace(old.containers[0], name="migrate", essential=False), *old.containers)
+        ),
+    )
+    lines = {each.id: (f"The log of migrate says: {line}",) for each in failing.tasks if each.stopped and line}
+    assert root_causes(replace(failing, log_lines=lines)) == [cause]
+
+
+def test_containers_that_ran_before_a_secret_was_refused() -> None:
+    """What ECS says of the secret counts, though an agent had started a container without secrets."""
+    containers = (TaskContainer("agent", 143, ""), TaskContainer("worker", None, ""))
+    reason = f"{PULL}unable to retrieve secret from asm: did not contain json key VOLUME"
+    assert root_causes(stuck(healthy(), "worker", reason, containers=containers)) == ["pull-failed"]
 
 
 @pytest.mark.parametrize("code", [0, 1, 137, 143])

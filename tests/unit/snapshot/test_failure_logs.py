@@ -24,7 +24,7 @@ from support.snapshots import (
     with_tasks,
 )
 
-from omc_runbook.aws.ecs import Task
+from omc_runbook.aws.ecs import Task, TaskContainer
 from omc_runbook.aws.session import Clients, ReadFailure
 from omc_runbook.checks.check import run_check
 from omc_runbook.diagnosis.root_causes import CHECKS
@@ -161,6 +161,13 @@ def test_no_log_is_read_in_vain(snapshot: Snapshot) -> None:
     logs = Logs(("ERROR: x",))
     assert ask(logs, snapshot, failure_logs.read) == ({}, {})
     assert logs.asked == []
+
+
+def test_the_log_of_a_container_for_which_others_waited_is_read() -> None:
+    """The task never started as a whole, and the container's last words say why it ended."""
+    waiting = failing("Task failed to start", started=None, containers=(TaskContainer("worker", 1, ""),))
+    found, _ = ask(Logs(("ERROR: x",)), waiting, failure_logs.read)
+    assert {line for lines in found.values() for line in lines} == {"The log of worker says: ERROR: x"}
 
 
 def test_a_log_is_read_where_it_is_written() -> None:
