@@ -145,7 +145,7 @@ def _defects(value: Masked, name: str, key: Key | None, words: Sequence[str]) ->
     if address := addresses.problem_of(text, name, key):
         yield Defect(address.check, address.sentence, "nothing can connect with it")
     if misplaced := _misplaced(text, name):
-        yield Defect("wrong-form", misplaced)
+        yield misplaced
     if key is None:
         return
     if problem := _form_problem(text, key):
@@ -216,13 +216,15 @@ def _decoded(text: str) -> str:
         return "-"
 
 
-def _misplaced(text: str, name: str) -> str:
-    """What other kind of issued key a text is than its name says; "" where it is none."""
+def _misplaced(text: str, name: str) -> Defect | None:
+    """What other kind of key a text is than its name says; None where it is none."""
     own = issuers.of_name(name)
-    if own is None or own.value.search(text):
-        return ""
-    other = next((kind for kind in issuers.KINDS if kind.is_distinct and kind.value.search(text)), None)
-    return f"begins like {other.title}, not like {own.title}" if other else ""
+    other = issuers.of_value(text) if own and not own.value.search(text) else None
+    if own is None or other is None:
+        return None
+    is_certain = {own, other}.issubset(issuers.PEM_KINDS)
+    consequence = "no program can use it in its place" if is_certain else ""
+    return Defect("wrong-form", f"begins like {other.title}, not like {own.title}", consequence)
 
 
 def _form_problem(text: str, key: Key) -> str:

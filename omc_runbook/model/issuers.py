@@ -45,9 +45,21 @@ KINDS = (
     _kind("a secret access key of AWS", r"AWS_SECRET_ACCESS_KEY\Z", r"[A-Za-z0-9/+]{40}\Z", is_distinct=False),
 )
 """Kinds that are told apart by how they begin."""
+PEM_KINDS = (
+    _kind("a private key", r"PRIVATE_KEY(?:_PEM)?\Z", r"(?s:.*?)-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY"),
+    _kind("a certificate", r"(?:\A|_)CERT(?:IFICATE)?(?:_PEM)?\Z", r"(?s:.*?)-----BEGIN (?:[A-Z0-9]+ )*CERTIFICATE"),
+    _kind("a public key", r"PUBLIC_KEY(?:_PEM)?\Z", r"(?s:.*?)-----BEGIN (?:[A-Z0-9]+ )*(?:PUBLIC KEY|CERTIFICATE)"),
+)
+"""Kinds of PEM files. One may hold several, such as a key and its certificate, which has the public key."""
 
 
 @lru_cache(maxsize=1024)
 def of_name(name: str) -> IssuedKind | None:
     """The kind of key that a variable of this name should have; None where its name tells none."""
-    return next((kind for kind in KINDS if kind.name.search(name)), None)
+    return next((kind for kind in (*KINDS, *PEM_KINDS) if kind.name.search(name)), None)
+
+
+def of_value(text: str) -> IssuedKind | None:
+    """The kind of key that a text is; None where how it begins tells none."""
+    kinds = (*(kind for kind in KINDS if kind.is_distinct), *PEM_KINDS)
+    return next((kind for kind in kinds if kind.value.search(text)), None)

@@ -26,6 +26,8 @@ KEYS = {
 TOKEN = secrets.token_hex(24)
 PASSWORD = secrets.token_urlsafe(24)
 PEM = f"-----BEGIN PRIVATE KEY-----\n{base64.b64encode(secrets.token_bytes(48)).decode()}\n-----END PRIVATE KEY-----\n"
+PUBLIC = PEM.replace("PRIVATE", "PUBLIC")
+CERTIFICATE = PEM.replace("PRIVATE KEY", "CERTIFICATE")
 
 
 def judge(name: str, text: str) -> Defect | None:
@@ -157,6 +159,9 @@ BAD = {
     "a PEM file escaped twice": ("JWT_PRIVATE_KEY", PEM.replace("\n", r"\\n"), "bad-copy", "escaped twice"),
     "another provider's key": ("ANTHROPIC_API_KEY", f"sk-proj-{TOKEN}", "wrong-form", "a key of OpenAI"),
     "a publishable key": ("STRIPE_SECRET_KEY", f"pk_live_{TOKEN}", "wrong-form", "a publishable key of Stripe"),
+    "the public half of a key": ("JWT_PRIVATE_KEY", PUBLIC, "wrong-form", "like a public key, not like a private key"),
+    "the private half of a key": ("JWT_PUBLIC_KEY", PEM, "wrong-form", "like a private key, not like a public key"),
+    "a certificate's key": ("TLS_CERT", PEM, "wrong-form", "like a private key, not like a certificate"),
     "a key's id": ("AWS_SECRET_ACCESS_KEY", f"AKIA{'A2B3' * 4}", "wrong-form", "an access key id of AWS"),
     "a repetition": ("SECRET_KEY", "ab" * 20, "weak", "easy to guess"),
     "a sequence": ("SECRET_KEY", "0123456789" * 4, "weak", "easy to guess"),
@@ -351,7 +356,10 @@ HEALTHY = {
     "JWT_PRIVATE_KEY": [
         *(PEM, PEM.strip(), PEM + PEM, PEM.replace("\n", "\r\n"), PEM.replace("\n", r"\n"), f"\n{PEM}"),
         "/etc/keys/jwt.pem",
+        *(CERTIFICATE + PEM, base64.b64encode(PEM.encode()).decode()),
     ],
+    "TLS_CERT": [CERTIFICATE, PEM + CERTIFICATE, "required"],
+    "JWT_PUBLIC_KEY": [PUBLIC, f"ssh-ed25519 {TOKEN}", CERTIFICATE],
     "GOOGLE_CREDENTIALS": [json.dumps({"type": "service_account", "private_key_id": TOKEN})],
     "KMS_KEY": ["arn:aws:kms:ap-southeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
     "DB_SECRET": ["arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:rds!db-1-AbC123"],

@@ -19,6 +19,7 @@ ALPHANUMERIC = secrets.token_hex(12)
 PASSWORD, OTHER = (f"a{secrets.token_urlsafe(24)}" for _ in range(2))
 API_KEY, SIGNING = f"sk-{secrets.token_hex(16)}", secrets.token_hex(32)
 MAIL = "admin@ohmycoins.com"
+PEM = f"-----BEGIN {{0}} KEY-----\n{SIGNING}\n-----END {{0}} KEY-----\n"
 
 
 def made(**members: Any) -> Document:
@@ -60,6 +61,10 @@ def postgres(password: str, user: str = "app", host: str = "db") -> str:
                 "AWS_SECRET_ACCESS_KEY": f"AKIA{'A2B3' * 4}",
             },
             {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"},
+        ),
+        (
+            {"JWT_PRIVATE_KEY": PEM.format("PUBLIC"), "JWT_PUBLIC_KEY": PEM.format("PRIVATE")},
+            {"JWT_PRIVATE_KEY", "JWT_PUBLIC_KEY"},
         ),
     ],
 )
