@@ -20,7 +20,10 @@ PLACEHOLDER = re.compile(
                 (?: (?: test | live | ant | proj | api03 | or | v1 ) [-_] )*
             | akia | aiza (?: sy )?
           )? (?: \.{3} | x{3,} (?: - x+ )* )
-        | \$\( .* \) | ` [^`]* \s [^`]* `
+        | \$\( .* \) | ` [^`]* \s [^`]* ` | python3? \s+ -c \s .*
+        | \( (?: known [ ] after [ ] apply | sensitive [ ] value ) \)
+        # What documentation and generators of projects have: Django's, AWS's, FastAPI's.
+        | django-insecure- .* | akia [a-z2-7]{9} example | wjalrxutnfemi .* examplekey | 09d25e094faa [0-9a-f]{52}
         | required | redacted | your \w* (?: key | password | secret | token )
         | generate [-_ ]? (?: me | this | one | it ) (?: [-_ ] .* )?
         | placeholder | todo | tbd | fixme | dummy | none | null | n/a | undefined | unset | not [-_ ] set

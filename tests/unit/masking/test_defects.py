@@ -230,6 +230,9 @@ def test_an_address_with_an_unfilled_host_is_found(host: str) -> None:
         *("set-me-before-deploy", "generate-with-openssl-rand-hex-32", "a-very-long-random-string", "update_me_please"),
         *("managed-outside-of-terraform", "set-manually-in-console", "injected-at-runtime", "ask-devops"),
         *("sk-xxxxxxxx", "stripe-api-key", "default-password", "sample_secret", "pending", "redacted"),
+        *("(known after apply)", "(sensitive value)", 'python -c "import secrets; print(secrets.token_hex(32))"'),
+        *(f"django-insecure-{TOKEN}", "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
     ],
 )
 def test_a_placeholder_of_any_spelling_is_known(text: str) -> None:
