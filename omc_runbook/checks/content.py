@@ -343,7 +343,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has a placeholder."""
     for member, defect in _defective(snapshot, "placeholder"):
         entry = snapshot.environment.keys.get(member.key)
-        fact = f"{member.key} {defect.sentence}: it is public, in the template or in Terraform's code."
+        fact = f"{member.key} {defect.sentence}: it is public, in a template, code or documentation."
         grave = (entry and entry.required) or defect.consequence
         yield _about(snapshot, member.key, fact, "error" if grave else "warning")
 

@@ -23,7 +23,7 @@ from omc_runbook.model.catalogue import (
     Key,
 )
 from omc_runbook.model.placeholders import REFERENCE, SETTING, is_made_of_placeholder_words
-from omc_runbook.model.secretive import is_issued, is_secret
+from omc_runbook.model.secretive import is_issued, is_password, is_secret
 
 CheckId = Literal["bad-copy", "white-space", "placeholder", "changethis", "empty", "wrong-form", "weak", "url-chars"]
 
@@ -48,6 +48,7 @@ _INVISIBLE = re.compile(
 # Of a value with more punctuation inside, the quotes may be two characters of a random password.
 _QUOTED = re.compile(
     r"""(?x) \A (?: "[\w.\-+=/@:]+" | '[\w.\-+=/@:]+' | `[\w.\-+=/@:]+` | \\"[^"]+\\" | \\'[^']+\\'
+    | b"[^"]+" | b'[^']+'
     | "\w[\w+.-]*://[^"]+" | '\w[\w+.-]*://[^']+' | “[^”]+” | ‘[^’]+’ | „[^“”]+[“”] | «[^»]+» ) [,;]? \Z""",
     re.ASCII,
 )
@@ -66,13 +67,26 @@ _QUOTED_FOR_URL = re.compile(rf"(?i)\A(?:[A-Z0-9_.~-]|{_RESERVED})*{_RESERVED}(?
 _AS_ISSUED = re.compile(r"\AA{10}")
 """The beginning of X's bearer tokens, which are issued with escapes."""
 _HIDDEN = re.compile(r"\*{3}|•{2}|●{2}|∙{3}|·{3}|…|\.{3}|[xX]{8}|‹.+›|\[(?:redacted|masked|hidden|filtered|removed)\]")
-_ENCRYPTED = re.compile(r"\AENC\[AES256_GCM,|\A\$ANSIBLE_VAULT;|\A-----BEGIN (?:PGP MESSAGE|AGE ENCRYPTED FILE)-----")
-"""What sops, Ansible Vault, GnuPG and age make of a value."""
+_ENCRYPTED = re.compile(
+    r"\AENC\[AES256_GCM,|\A\$ANSIBLE_VAULT;|\A-----BEGIN (?:PGP MESSAGE|AGE ENCRYPTED FILE)-----"
+    r"|\A\{cipher\}\S|\Avault:v\d+:|\AU2FsdGVkX1|\AAQICAH[\w+/=]{60,}\Z"
+)
+"""What sops, Ansible Vault, GnuPG, age, Spring, HashiCorp Vault, openssl and AWS KMS make of a value."""
+_HASH = re.compile(
+    r"\A(?:\$(?:2[abxy]|5|6|y|argon2\w{0,2}|scrypt|pbkdf2[\w-]*)\$|(?:pbkdf2_sha256|scrypt):?\$|SCRAM-SHA-256\$)"
+)
+"""How the hashes of passwords begin."""
+_TWICE = re.compile(r"\A(?P<half>\S{20,})(?P=half)\Z")
+_UNSIGNED = re.compile(r"\AeyJ[\w-]{10,}\.eyJ[\w-]{10,}\Z")
+"""A JWT of which the last of three parts is missing."""
+_CUT_ID = re.compile(r"\AA[KS]IA[A-Z2-7]{4,15}\Z")
 _PATH = re.compile(
     r"\A(?:file://\S+|(?:~|\.{1,2})?/(?:[\w.-]+/)*[\w-]+\.(?:pem|key|txt|json|env|crt|secret|pass|conf|ini|ya?ml|toml)"
     r"|/(?:run|etc|var|home|root|mnt|usr|opt|app|tmp|secrets|Users)/[\w./-]+|[A-Z]:\\[\w\\. -]+)\Z"
 )
 _ARMOUR = re.compile(r"\s*-----BEGIN ([A-Z0-9 ]+)-----[ \t]*")
+_FEW = 8
+"""So few different characters are a pattern, not a value that was pasted twice."""
 _HOST = re.compile(r"\A(?:[\w](?:[\w.-]*[\w.])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)\Z")
 _LOCAL_PART = re.compile(r"\A[^@\s,;:<>()\[\]\\\"]{1,64}\Z")
 _DOMAIN = re.compile(r"\A(?=.{1,253}\Z)(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_](?:[\w-]*[^\W_])?\Z")
@@ -182,6 +196,12 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
         yield "is a reference to a secret, not its value"
     if has_reference_form and _ENCRYPTED.search(text):
         yield "is encrypted, as a file of secrets keeps it: decrypt it first"
+    if key and is_password(name) and _HASH.search(text):
+        yield "is the hash of a password, not the password"
+    if is_value and _UNSIGNED.search(text):
+        yield "is a token (JWT) that lacks its third part, the signature"
+    if _CUT_ID.search(text):
+        yield "is an access key id of AWS that is cut off: it has 20 characters"
     if has_reference_form and not (key is None and name.upper().endswith("KEY")) and _PATH.search(text):
         yield "is the path of a file, not its content"
     if key and key.generate and "\n" in text and not text.startswith("-----BEGIN"):
@@ -191,6 +211,8 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
     if (key and key.prefix) or name.upper().endswith(("API_KEY", "_TOKEN")):
         if _LEFT_OVER.search(text):
             yield "has a quote or a comma at an end"
+        if _TWICE.search(text) and len(set(text)) > _FEW:
+            yield "stands there twice in a row"
         if not text.isascii():
             yield "has a letter or dash outside ASCII, which may look like another"
         if re.search(r"\s", text) and text[:1] not in "{[":
