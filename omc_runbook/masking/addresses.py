@@ -20,9 +20,10 @@ _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]*\]|[^:\[\]]*)(?::(?P<port>\d*))?")
 _STORES = re.compile(
     r"(?i)\A(?:postgres(?:ql)?|mysql|mariadb|mssql|oracle|mongodb|rediss?|valkeys?|amqps?|cockroachdb|smtps?)(?:\+\w+)?\Z"
 )
+_NO_SLASHES = re.compile(r"(?i)\A(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?)(?:\+\w+)?(?::/(?!/)|//)")
 _UNFILLED = re.compile(r"\$\{\w+\}|\{\{.*?\}\}|<[\w -]+>")
 _HIDDEN = re.compile(r"[*•.…x]{3,}")
-_LARGEST_PORT = 65535
+LARGEST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ def problem_of(text: str, name: str, key: Key | None) -> AddressProblem | None:
         return None
     # A list of addresses, as CORS origins are.
     for part in re.split(r",\s*(?=[A-Za-z][\w+.-]*://)", text):
+        if _NO_SLASHES.search(part):
+            return AddressProblem("wrong-form", "lacks the :// after its scheme")
         if (match := _ADDRESS.search(part)) and (problem := _problem(match)):
             return problem
     return None
@@ -98,6 +101,8 @@ def _problem(match: re.Match[str]) -> AddressProblem | None:
     if re.match(r"\w*\(", hosts):
         # MySQL's Go driver writes tcp(host:port).
         return None
+    if not at and hosts.endswith(":") and rest.startswith("//"):
+        return AddressProblem("wrong-form", "names no host after its scheme, which stands there twice")
     # Where a password has an @ too, the authority ends in it; a query's value may have one of its own.
     if is_store(scheme) and (re.match(r"[^?@]*@|[^=@]*@", rest) if at else "@" in rest):
         return AddressProblem("wrong-form", "has an unescaped / ? or # in its password: write %2F, %3F or %23")
@@ -117,7 +122,7 @@ def _problem(match: re.Match[str]) -> AddressProblem | None:
         return AddressProblem("wrong-form", "names no host after its scheme")
     for host in hosts.split(","):
         parts = _HOST.fullmatch(host)
-        if parts is None or int(parts["port"] or 0) > _LARGEST_PORT:
+        if parts is None or int(parts["port"] or 0) > LARGEST_PORT:
             return AddressProblem("wrong-form", "has a port that is no number, or an unescaped character in its login")
     return None
 

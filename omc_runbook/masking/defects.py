@@ -11,7 +11,7 @@ from typing import Literal
 from omc_runbook.masking import addresses
 from omc_runbook.masking.strength import SIGNED, is_guessable, required_digits
 from omc_runbook.masking.value import Masked, reveal
-from omc_runbook.model import issuers
+from omc_runbook.model import issuers, json_text
 from omc_runbook.model.catalogue import (
     EDGE_SPACE,
     FORMS,
@@ -79,6 +79,12 @@ _HASH = re.compile(
 _TWICE = re.compile(r"\A(?P<half>\S{20,})(?P=half)\Z")
 _UNSIGNED = re.compile(r"\AeyJ[\w-]{10,}\.eyJ[\w-]{10,}\Z")
 """A JWT of which the last of three parts is missing."""
+_PORT = re.compile(r"(?:\A|_)PORT\Z", re.IGNORECASE)
+_JSON = re.compile(r"_JSON\Z", re.IGNORECASE)
+_FERNET = re.compile(r"(?:\A|_)FERNET_KEYS?\Z", re.IGNORECASE)
+_FERNET_BYTES = 32
+_TEMPORARY = re.compile(r"\AASIA[A-Z2-7]{16}\Z")
+_PAGE = re.compile(r"(?i)\Ahttps?://\S+\Z")
 _CUT_ID = re.compile(r"\AA[KS]IA[A-Z2-7]{4,15}\Z")
 _PATH = re.compile(
     r"\A(?:file://\S+|(?:~|\.{1,2})?/(?:[\w.-]+/)*[\w-]+\.(?:pem|key|txt|json|env|crt|secret|pass|conf|ini|ya?ml|toml)"
@@ -160,6 +166,7 @@ def _defects(value: Masked, name: str, key: Key | None, words: Sequence[str]) ->
         yield Defect(address.check, address.sentence, "nothing can connect with it")
     if misplaced := _misplaced(text, name):
         yield misplaced
+    yield from (Defect("wrong-form", sentence) for sentence in _unfit(text, name, key))
     if key is None:
         return
     if problem := _form_problem(text, key):
@@ -236,6 +243,35 @@ def _decoded(text: str) -> str:
         return base64.b64decode(text, validate=True).decode("ascii") or "-"
     except ValueError:
         return "-"
+
+
+def _unfit(text: str, name: str, key: Key | None) -> Iterator[str]:
+    """What the name of a key says that its value is, and it is not."""
+    if _PORT.search(name) and text.isdecimal() and not 1 <= int(text) <= addresses.LARGEST_PORT:
+        yield f"is not a port: a number from 1 to {addresses.LARGEST_PORT}"
+    if _JSON.search(name) and text.lstrip()[:1] in ("{", "[") and not _is_json(text):
+        yield "is not JSON: it was cut off, or has other quotes"
+    if _FERNET.search(name) and not all(map(_is_fernet, text.split(","))):
+        yield "is not a key of Fernet: 32 bytes in base64"
+    if _TEMPORARY.search(text):
+        yield "is the id of a temporary access key of AWS (ASIA…), which expires within hours"
+    if ((key and key.prefix) or name.upper().endswith(("API_KEY", "_TOKEN"))) and _PAGE.search(text):
+        yield "is the address of a page, not a key"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json_text.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_fernet(text: str) -> bool:
+    try:
+        return len(base64.urlsafe_b64decode(text.strip())) == _FERNET_BYTES
+    except ValueError:
+        return False
 
 
 def _misplaced(text: str, name: str) -> Defect | None:
