@@ -79,6 +79,8 @@ EXCEPTIONS: dict[str, Reach] = {
     "value-refused": reach("worker content", _ONE, WORKER),
     "address-differs": reach("worker content"),
     "wrong-host": reach("worker content"),
+    "value-expired": reach("worker content"),
+    "test-mode": reach("worker content"),
     **dict.fromkeys(("wrong-form", "values-exchanged"), reach(CONTENT, frozenset({BACKEND}))),
     "plain-secret": reach(WORKER),
     "exec-iam": reach(EXEC, seen_in="worker backend"),

@@ -292,6 +292,8 @@ def _good(fault: str) -> dict[str, str]:
         "value-refused": {"POSTGRES_PORT": "5432"},
         "address-differs": {"DATABASE_URL": address},
         "wrong-host": {"REDIS_URL": store},
+        "value-expired": {"PUSH_TOKEN": secrets.token_urlsafe(32)},
+        "test-mode": {"STRIPE_SECRET_KEY": f"sk_test_{secrets.token_hex(16)}"},
         "key-overdue": {"SECRET_KEY": secrets.token_hex(32)},
         "value-shared": {"SECRET_KEY": secrets.token_hex(32)},
         "rotation-not-real": {"SECRET_KEY": secrets.token_hex(32)},

@@ -25,6 +25,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.masking import hosts
 from omc_runbook.masking.defects import CheckId, Defect, find_defect, is_stand_in
 from omc_runbook.masking.document import Kind, Member, Problem
+from omc_runbook.masking.expiry import expiry_of
 from omc_runbook.masking.hosts import StrangeHost
 from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.strength import is_common_value, is_guessable
@@ -42,6 +43,10 @@ NOTE = re.compile(r"(?i)\A(?:[_#$/].*|comments?|notes?|readme|description)\Z")
 _PATH = re.compile(r"[.\[/]")
 CHANGED_NUMBER = re.compile(r"e[+-]\d+$")
 HERE = re.compile(r"https?://(?:127\.0\.0\.1|localhost)\b")
+TEST_KEY, LIVE_KEY = (
+    re.compile(rf"\A(?:[a-z]{{2,4}}_)?{mode}_(?=\w*\d)\w{{14,}}\Z", re.ASCII) for mode in ("test", "live")
+)
+"""How Stripe, Razorpay, Mollie, Paystack and others begin keys of their test mode, and real ones."""
 FREE_PORT = 32768
 """Where operating systems begin to number ports that nobody asked for."""
 NEEDS = ("secret", "contents", "services", "task_definitions")
@@ -457,6 +462,44 @@ def wrong_host(snapshot: Snapshot) -> Iterable[Evidence]:
                     frozenset({service.name}),
                     _severity_of(plain),
                 )
+
+
+@check(
+    "value-expired",
+    looks_like=("bad-value", "login-refused", "refuses-to-start"),
+    ruled_out_by="GetSecretValue: no certificate and no token (JWT) has expired",
+    hinders="value",
+)
+def value_expired(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A certificate or a token has expired."""
+    for member in _relevant_members(snapshot):
+        expiry = expiry_of(member.injected, member.key)
+        if expiry and expiry.at <= snapshot.taken:
+            fact = f"{member.key} is {expiry.what} that expired at {expiry.at:%Y-%m-%d %H:%M} UTC."
+            yield _about(snapshot, member.key, fact)
+
+
+@check(
+    "test-mode",
+    severity="warning",
+    looks_like=("bad-value",),
+    ruled_out_by="GetSecretValue: no key is of a provider's test mode in production, or a live one elsewhere",
+    hinders="value",
+)
+def test_mode(snapshot: Snapshot) -> Iterable[Evidence]:
+    """A key is of a provider's test mode in production, or a live one elsewhere."""
+    environment = snapshot.environment
+    is_production = environment.is_production
+    for member in _relevant_members(snapshot):
+        if not member.injected.matches(TEST_KEY if is_production else LIVE_KEY):
+            continue
+        kind = (
+            "test key: nothing real comes of its calls"
+            if is_production
+            else "live key: its calls, as for payments, are real"
+        )
+        fact = f"{member.key} in {environment.name} begins like a {kind}."
+        yield _about(snapshot, member.key, fact, "error" if is_production else "warning")
 
 
 @check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import codecs
 import json
 import secrets
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 API_KEY = "OPENAI_API_KEY"
+EXPIRED = 1_760_000_000
+"""A second of October 2025."""
 BYTE_ORDER_MARK = codecs.BOM_UTF8.decode()
 _fault = partial(Fault, "content")
 TERRAFORM = "APN/1.0 HashiCorp/1.0 Terraform/1.9.8 terraform-provider-aws/5.80.0"
@@ -69,6 +72,16 @@ def faults() -> tuple[Fault, ...]:
             lambda world: _inject(
                 world, "REDIS_URL", "rediss://ohmycoins-production.x7k2.apse2.cache.amazonaws.com:6379"
             ),
+        ),
+        _fault(
+            "value-expired",
+            "The worker's PUSH_TOKEN is a token that has expired.",
+            lambda world: _inject(world, "PUSH_TOKEN", _token(EXPIRED)),
+        ),
+        _fault(
+            "test-mode",
+            "The worker's STRIPE_SECRET_KEY is a live one, in staging.",
+            lambda world: _inject(world, "STRIPE_SECRET_KEY", f"sk_live_{secrets.token_hex(16)}"),
         ),
         _document("binary", "The value was stored as SecretBinary.", lambda d: json.dumps(d).encode()),
         _value("empty", "SECRET_KEY is an empty string.", "SECRET_KEY", lambda value: ""),
@@ -138,6 +151,13 @@ def _inject(world: World, name: str, value: str) -> None:
 
     revise(world, "worker", edit)
     redeploy(world)
+
+
+def _token(expires: int) -> str:
+    """A JWT, as an issuer makes it; `expires` in seconds since 1970."""
+    parts = ({"alg": "HS256", "typ": "JWT"}, {"sub": "push", "exp": expires})
+    encoded = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+    return ".".join((*encoded, secrets.token_urlsafe(32)))
 
 
 def _apply_terraform(world: World) -> None:

@@ -1,5 +1,6 @@
 """Faults of the family content, each made in a healthy snapshot."""
 
+import base64
 import json
 import secrets
 from collections.abc import Callable
@@ -83,6 +84,21 @@ def with_store(host: str, name: str = "REDIS_URL") -> Callable[[Snapshot], Snaps
     return change
 
 
+def token(expires: int) -> str:
+    """A JWT that expires at this second since 1970."""
+    parts = ({"alg": "HS256"}, {"sub": "push", "exp": expires})
+    encoded = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+    return ".".join((*encoded, secrets.token_urlsafe(32)))
+
+
+def with_own(name: str, value: str) -> Callable[[Snapshot], Snapshot]:
+    """Let backend have a key of the project's own from the secret."""
+    entry = Injection(name, parse(f"{ARN}:{name}::"))
+    return lambda snapshot: with_keys(
+        with_container(snapshot, "backend", lambda old: replace(old, secrets=(*old.secrets, entry))), **{name: value}
+    )
+
+
 FAULTS = {
     "not-json": Fault(text(lambda d: "\n".join(f"{k}={v}" for k, v in d.items())), NAME, "line 1, column 1"),
     "single-quoted": Fault(text(str), NAME, "single quotes"),
@@ -116,6 +132,15 @@ FAULTS = {
     "values-exchanged": Fault(exchange, "FIRST_SUPERUSER", "has what FIRST_SUPERUSER_PASSWORD should have", BACKEND),
     "address-differs": Fault(with_address, "DATABASE_URL", "is not the value of POSTGRES_PASSWORD", BACKEND),
     "wrong-host": Fault(with_store("cache.prod.internal"), "REDIS_URL", "a host of production", BACKEND),
+    "value-expired": Fault(
+        with_own("PUSH_TOKEN", token(int(CHANGED.timestamp()))), "PUSH_TOKEN", "(JWT) that expired at 2026-", BACKEND
+    ),
+    "test-mode": Fault(
+        with_own("STRIPE_SECRET_KEY", f"sk_live_{secrets.token_hex(16)}"),
+        "STRIPE_SECRET_KEY",
+        "like a live key",
+        BACKEND,
+    ),
     "weak": Fault(key("SMTP_PASSWORD", "found"), "SMTP_PASSWORD", "easy to guess", BACKEND),
     "terraform-overwrote": Fault(overwritten, "SECRET_KEY", "Terraform/"),
 }
@@ -147,6 +172,14 @@ SHOWN: Shown = {
         and s.whole()
     ),
     "wrong-host": lambda s: "production" in s.key("REDIS_URL") and "REDIS_URL" in s.references("worker") and s.whole(),
+    "value-expired": lambda s: (
+        s.key("PUSH_TOKEN").startswith("eyJ") and "PUSH_TOKEN" in s.references("worker") and s.whole()
+    ),
+    "test-mode": lambda s: (
+        s.key("STRIPE_SECRET_KEY").startswith("sk_live_")
+        and "STRIPE_SECRET_KEY" in s.references("worker")
+        and s.whole()
+    ),
     "bad-copy": lambda s: s.key("OPENAI_API_KEY").startswith('"') and s.whole(),
     "white-space": lambda s: s.key("OPENAI_API_KEY").endswith("\n") and s.whole(),
     "binary": lambda s: "SecretString" not in s.value() and s.refused("unexpected end of JSON input"),

@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from support.check_assertions import assert_clear, by_id
 from support.faults.content import FAULTS, overwritten, with_store
 from support.snapshots import (
     ARN,
+    CHANGED,
     CURRENT,
     NOW,
     PREVIOUS,
@@ -562,3 +564,30 @@ def test_a_value_is_wrong_without_a_cluster_too() -> None:
         assert nothing.status == "skipped" and "was not found: there is nothing to check" in nothing.evidence[0]
     [broken] = run_check(CHECKS["not-json"], with_text(lost, "SECRET_KEY=x"))
     assert broken.status == "found"
+
+
+@pytest.mark.parametrize(
+    ("environment", "value", "severity"),
+    [
+        ("production", f"sk_test_{secrets.token_hex(16)}", "error"),
+        ("production", f"rzp_test_{secrets.token_hex(7)}", "error"),
+        ("production", f"test_{secrets.token_hex(15)}", "error"),
+        ("production", f"sk_live_{secrets.token_hex(16)}", ""),
+        ("production", "test_of_the_checkout_page", ""),
+        ("staging", f"pk_live_{secrets.token_hex(16)}", "warning"),
+        ("staging", f"sk_test_{secrets.token_hex(16)}", ""),
+        ("staging", "live_prices_of_exchanges", ""),
+    ],
+)
+def test_a_key_of_the_other_mode(environment: str, value: str, severity: str) -> None:
+    """Only production is to have keys whose calls are real."""
+    made = with_keys(FAULTS["test-mode"].make(healthy()), STRIPE_SECRET_KEY=value)
+    named = replace(made, environment=replace(made.environment, name=environment))
+    found = run_check(CHECKS["test-mode"], named)
+    assert [each.severity for each in found if each.status == "found"] == ([severity] if severity else [])
+
+
+def test_a_value_that_expires_later_is_right() -> None:
+    """It is told by the time of the look."""
+    made = FAULTS["value-expired"].make(healthy())
+    assert_clear(CHECKS["value-expired"], replace(made, taken=CHANGED - timedelta(seconds=1)))

@@ -71,6 +71,7 @@ SPOILING = {"whole-json", "duplicate-name", "name-mismatch", "null", "nested", "
     "values-exchanged",
     "address-differs",
     "wrong-host",
+    "value-expired",
 }
 NETWORK = (
     "ResourceInitializationError: unable to pull secrets or registry auth: There is a connection issue between the "

@@ -1,0 +1,66 @@
+"""When a certificate or a token expires, read where the value is and told without it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from omc_runbook.masking.value import Masked, reveal
+from omc_runbook.model import json_text
+
+_CERTIFICATE = re.compile(r"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----(?P<body>[\w+/=\s]+)-----END")
+_VALIDITY = re.compile(rb"\x30[\x1e\x20\x22](?:\x17\x0d\d{12}|\x18\x0f\d{14})Z(?:\x17\x0d|\x18\x0f)(?P<end>\d{12,14})Z")
+"""ASN.1's sequence of two times, notBefore and notAfter. https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.5"""
+_TOKEN = re.compile(r"\A[\w-]+\.(?P<claims>eyJ[\w-]+)\.[\w-]*\Z")
+_ROOTS = re.compile(r"(?i)(?:\A|_)(?:CA|CAS|ROOTS?|BUNDLE|TRUST\w*)(?:_|\Z)")
+"""Names of certificates to trust, of which old ones may stay beside their successors."""
+_LONGEST_CHAIN = 4
+_UTC_TIME = 12
+"""The digits of a time of which the century is left out: it is 1950 or later."""
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """What expires, with its article, and when."""
+
+    what: str
+    at: datetime
+
+
+def expiry_of(value: Masked, name: str) -> Expiry | None:
+    """When a value expires that is a certificate or a JWT; None for any other, and for one that never does.
+
+    Of a chain of certificates the first counts, of a bundle to trust the last to expire.
+    """
+    text = reveal(value)
+    if token := _TOKEN.search(text):
+        at = _claimed(token["claims"])
+        return Expiry("a token (JWT)", at) if at else None
+    ends = [*_ends(text.replace("\\n", "\n"))]
+    if not ends:
+        return None
+    is_bundle = _ROOTS.search(name) is not None or len(ends) > _LONGEST_CHAIN
+    return Expiry("a certificate", max(ends) if is_bundle else ends[0])
+
+
+def _claimed(claims: str) -> datetime | None:
+    try:
+        found = json_text.parse(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+        return datetime.fromtimestamp(int(found["exp"]), UTC)
+    except (ValueError, TypeError, KeyError, OverflowError, OSError):
+        return None
+
+
+def _ends(text: str) -> Iterator[datetime]:
+    """The notAfter of each certificate that can be read."""
+    for certificate in _CERTIFICATE.finditer(text):
+        try:
+            match = _VALIDITY.search(base64.b64decode(certificate["body"]))
+            digits = match["end"].decode() if match else ""
+            century = "" if len(digits) > _UTC_TIME else "20" if digits < "50" else "19"
+            yield datetime.strptime(f"{century}{digits}", "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        except ValueError:
+            continue
