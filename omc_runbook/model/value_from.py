@@ -11,7 +11,7 @@ from omc_runbook.model import letters
 
 Kind = Literal["secretsmanager", "ssm"]
 
-_ARN = re.compile(r"^arn:(?P<partition>[a-z-]+):(?P<service>[a-z-]+):(?P<region>[^:]*):(?P<account>[^:]*):")
+_ARN = re.compile(r"^arn:(?P<partition>[a-z-]+):(?P<service>[a-z0-9-]+):(?P<region>[^:]*):(?P<account>[^:]*):")
 _SUFFIX = re.compile(r"^(?P<name>.+)-(?P<suffix>[A-Za-z0-9]{6})$")
 _UNFILLED = re.compile(r"\$\{[^}]*\}?|\{\{[^}]*\}*")
 _SPACE = re.compile(r"\s")
@@ -131,6 +131,8 @@ def _ssm_problem(text: str) -> str:
         return f"the placeholder {unfilled.group()} is not filled in"
     if ":secret:" in text:
         return "a secret's ARN begins with arn:PARTITION:secretsmanager:"
+    if "://" in text:
+        return "it is a page's address, where a secret's ARN belongs"
     if (match := _ARN.match(text)) and match["service"] != "ssm":
         return f"it is an ARN of {match['service']}, where a secret's or an SSM parameter's belongs"
     return ""

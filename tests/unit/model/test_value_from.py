@@ -71,6 +71,8 @@ def test_the_last_three_fields_may_be_empty(end: str, fields: tuple[str, str, st
         (ARN.replace(":secret:", ":sekret:"), "it names no secret"),
         (f"{ARN}:KEY::{'a' * 65}", "65 characters"),
         ("arn:aws:kms:ap-southeast-2:123456789012:key/1234abcd", "an ARN of kms"),
+        ("arn:aws:s3:::omc-staging/app.env", "an ARN of s3"),
+        ("https://console.aws.amazon.com/secretsmanager/secret?name=omc", "a page's address"),
         ("", "empty"),
     ],
 )
