@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from omc_runbook.aws import iam
@@ -226,6 +226,10 @@ _UNAVAILABLE = {
 """What states of a key mean in which nobody can use it, and what to do."""
 
 
+PENDING_DELETION = ("PendingDeletion", "PendingReplicaDeletion")
+"""The second is that of a primary key whose replicas in other regions still exist: nobody can use it either."""
+
+
 @check(
     "kms-disabled",
     needs=("secret", "kms_key"),
@@ -237,7 +241,7 @@ def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence]:
 
     See https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
     """
-    yield from _key_state(snapshot, "Disabled", "enable-key")
+    yield from _key_state(snapshot, ("Disabled",), "enable-key")
     key = snapshot.kms_key
     if key and (reason := _UNAVAILABLE.get(key.state)):
         facts = (f"DescribeKey: KeyState {key.state}: {reason[0]}.",)
@@ -248,11 +252,11 @@ def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence]:
     "kms-pending",
     needs=("secret", "kms_key"),
     looks_like=("kms-refused",),
-    ruled_out_by="DescribeKey: the secret's key is not PendingDeletion",
+    ruled_out_by="DescribeKey: the secret's key is not PendingDeletion, and not PendingReplicaDeletion",
 )
 def kms_pending(snapshot: Snapshot) -> Iterable[Evidence]:
     """The key that encrypts the secret is pending deletion."""
-    return _key_state(snapshot, "PendingDeletion", "cancel-key-deletion", "enable-key")
+    return _key_state(snapshot, PENDING_DELETION, "cancel-key-deletion", "enable-key")
 
 
 @check(
@@ -387,9 +391,9 @@ def _remedy(snapshot: Snapshot, arn: str, access: RoleAccess) -> Remedy:
     return remedy_of(access, GET_SECRET_VALUE, secret, grant)
 
 
-def _key_state(snapshot: Snapshot, state: str, *verbs: str) -> Iterator[Evidence]:
+def _key_state(snapshot: Snapshot, states: Collection[str], *verbs: str) -> Iterator[Evidence]:
     key = snapshot.kms_key
-    if key and key.state == state:
+    if key and key.state in states:
         until = f" until {key.deletion:%Y-%m-%d}" if key.deletion else ""
         remedy = remedies.use_key(snapshot.environment.names.region, key.arn, *verbs)
         yield Evidence(key.arn, (f"DescribeKey: KeyState {key.state}{until}.",), remedy, snapshot.consumer_names)

@@ -699,6 +699,13 @@ def test_a_key_pending_deletion_is_enabled_after_its_deletion_was_cancelled() ->
     assert first[3:] == second[3:] == ["--key-id", KEY, "--region", REGION]
 
 
+def test_a_primary_key_waits_for_its_replicas_to_be_deleted() -> None:
+    """Its own waiting period has not begun, and nobody can use it already."""
+    [found] = run_check(CHECKS["kms-pending"], under_key("PendingReplicaDeletion")(healthy()))
+    assert found.status == "found" and "KeyState PendingReplicaDeletion" in found.evidence[0]
+    assert "cancel-key-deletion" in found.remedy.command and "enable-key" in found.remedy.command
+
+
 @pytest.mark.parametrize(("state", "way"), [("PendingImport", "import-key-material"), ("Unavailable", "key-store")])
 def test_a_key_that_is_not_disabled_may_be_unavailable(state: str, way: str) -> None:
     """Without its imported material, or its key store: nobody can use it, and enabling it does not help."""
