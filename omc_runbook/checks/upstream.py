@@ -16,6 +16,7 @@ from omc_runbook.masking.registry import label
 from omc_runbook.messages.refusals import is_for, is_refusal
 from omc_runbook.messages.startline import REFUSED
 from omc_runbook.messages.startlog import StartProblem, read_log
+from omc_runbook.model import issuers
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
@@ -101,7 +102,7 @@ def _keys_meant(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
     candidates = by_label or [key for key in keys if is_for(line, key)]
     candidates = candidates or [key for key in keys if any(word in line.casefold() for word in _own_words(key))]
     if not candidates and API_KEY.search(line):
-        candidates = [key for key in keys if API_KEY.search(key)]
+        candidates = [key for key in keys if API_KEY.search(key) and not issuers.names_another(line, key)]
         return tuple(key for key in candidates if _has_changed(snapshot, key) or len(candidates) == 1)
     return tuple(key for key in candidates if _has_changed(snapshot, key)) or tuple(candidates)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from omc_runbook.messages.phrases import NOT_SECRETS, Phrase, program_message
-from omc_runbook.messages.refusals import DATABASE, MAIL, PROVIDER, REDIS, SENTRY
+from omc_runbook.messages.refusals import DATABASE, MAIL, MONGO, PROVIDER, REDIS, SENTRY
 from omc_runbook.messages.startline import (
     OTHER_PASSWORD,
     always,
@@ -128,6 +128,7 @@ APPLICATION: tuple[Phrase, ...] = (
         "Compare the task's start with the secret's last change: if the task is younger, the password in the database "
         "was not changed.",
         *DATABASE.wordings,
+        *MONGO.wordings,
         lines=(
             always("password authentication failed for user", "store-only", OTHER_PASSWORD, _PASSWORD),
             always(

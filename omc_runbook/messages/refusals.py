@@ -19,15 +19,25 @@ class LoginRefusal:
 
 
 DATABASE = LoginRefusal(
-    r"(POSTGRES|PG|DB|DATABASE|MYSQL|SQL|MONGO).*(PASS|PWD|URL|URI|DSN)",
+    r"\A(?!.*MONGO).*(POSTGRES|PG|DB|DATABASE|MYSQL|SQL).*(PASS|PWD|URL|URI|DSN)",
     (
         *("password authentication failed", "InvalidPasswordError", "Access denied for user", "no password supplied"),
-        *("login failed for user", "database credentials for * are not valid", "bad auth : authentication failed"),
-        *("MongoServerError: Authentication failed", "OperationFailure: Authentication failed", "28P01"),
+        *("login failed for user", "database credentials for * are not valid", "28P01"),
         # PostgreSQL's own translations.
         *("Passwort-Authentifizierung f* fehlgeschlagen", "authentification par mot de passe *chou*e"),
         *("password fall* para el usuario", "autenticazione con password fallita", "do tipo senha falhou"),
     ),
+)
+MONGO = LoginRefusal(
+    r"\A(?!.*(POSTGRES|PG|SQL)).*(MONGO|DB|DATABASE).*(PASS|PWD|URL|URI|DSN)",
+    (
+        *("bad auth : authentication failed", "MongoServerError: Authentication failed"),
+        "OperationFailure: Authentication failed",
+    ),
+)
+BROKER = LoginRefusal("(RABBIT|AMQP|BROKER|MQ_|CELERY).*(PASS|PWD|URL|URI)", ("ACCESS_REFUSED",))
+SLACK = LoginRefusal(
+    "SLACK", ("token_revoked", "token_expired", "'invalid_auth'", '"invalid_auth"', "account_inactive")
 )
 REDIS = LoginRefusal("REDIS", ("WRONGPASS", "NOAUTH", "username-password pair"))
 MAIL = LoginRefusal(
@@ -43,10 +53,10 @@ SENTRY = LoginRefusal(
 )
 OPENAI = LoginRefusal("OPENAI", (), ("openai", "incorrect API key", "invalid_api_key"))
 AWS = LoginRefusal(
-    r"\AAWS_",
+    r"ACCESS_KEY|\AAWS_.*(SECRET|TOKEN)",
     (
         *("security token included in the request is", "InvalidClientTokenId", "SignatureDoesNotMatch"),
-        "InvalidSignatureException",
+        *("InvalidSignatureException", "InvalidAccessKeyId", "(AuthFailure) when", "(ExpiredToken) when"),
     ),
     ("security token",),
 )
@@ -72,7 +82,7 @@ UNSPECIFIC = LoginRefusal(
 )
 """Words that are a refusal in the application's log, and may mean anything elsewhere."""
 
-REFUSALS = (DATABASE, REDIS, MAIL, SENTRY, OPENAI, AWS, PROVIDER, UNSPECIFIC)
+REFUSALS = (DATABASE, MONGO, BROKER, SLACK, REDIS, MAIL, SENTRY, OPENAI, AWS, PROVIDER, UNSPECIFIC)
 
 
 def is_refusal(line: str) -> bool:

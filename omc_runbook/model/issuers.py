@@ -18,6 +18,11 @@ class IssuedKind:
     """Whether no other value begins like it."""
 
     @property
+    def issuer(self) -> str:
+        """Whose keys they are, in lower case."""
+        return self.title.rpartition(" of ")[2].casefold()
+
+    @property
     def is_secret(self) -> bool:
         """Whether its values are secret by themselves."""
         return "publishable" not in self.title and "access key id" not in self.title
@@ -57,6 +62,16 @@ PEM_KINDS = (
 def of_name(name: str) -> IssuedKind | None:
     """The kind of key that a variable of this name should have; None where its name tells none."""
     return next((kind for kind in (*KINDS, *PEM_KINDS) if kind.name.search(name)), None)
+
+
+def names_another(text: str, name: str) -> bool:
+    """Whether a text names an issuer, and not that of the keys of this name.
+
+    OpenAI's is left out: its libraries, and so its name, serve for others.
+    """
+    own, folded = of_name(name), text.casefold()
+    named = {kind.issuer for kind in KINDS if re.search(rf"\b{kind.issuer}\b", folded)}
+    return bool(named - {"openai"}) and not (own and own.issuer in named)
 
 
 def of_value(text: str) -> IssuedKind | None:

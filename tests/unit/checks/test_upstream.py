@@ -81,6 +81,38 @@ def test_a_key_of_the_providers_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("AWS_ACCESS_KEY_ID", "An error occurred (InvalidAccessKeyId) when calling the PutObject operation"),
+        ("AWS_ACCESS_KEY_ID", "An error occurred (AuthFailure) when calling the DescribeInstances operation"),
+        ("AWS_SESSION_TOKEN", "An error occurred (ExpiredToken) when calling the PutObject operation"),
+        ("MONGO_URL", "pymongo.errors.OperationFailure: Authentication failed., full error: {'code': 18}"),
+        ("RABBITMQ_URL", "ConnectionClosedByBroker: (403) 'ACCESS_REFUSED - Login was refused using mechanism PLAIN'"),
+        ("SLACK_BOT_TOKEN", "SlackApiError: The server responded with: {'ok': False, 'error': 'token_revoked'}"),
+    ],
+)
+def test_a_key_of_another_system_beside_the_databases(key: str, line: str) -> None:
+    """Each system's own words accuse its key, and not the password of the database as well."""
+    entry = Injection(key, parse(f"{ARN}:{key}::"))
+    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    said = changed(line, key, "backend")(made)
+    [found] = [each for each in run_check(CHECKS["store-only"], said) if each.status == "found"]
+    assert found.subject == key
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "stripe.error.AuthenticationError: Expired API key provided: sk_test_****",
+        "anthropic.AuthenticationError: Error code: 401 - invalid x-api-key, an API key of Anthropic's console",
+    ],
+)
+def test_a_provider_that_is_named_accuses_no_others_key(line: str) -> None:
+    """The one API key of the secret is OpenAI's."""
+    assert root_causes(saying(unchanged(healthy()), line)) == ["rollout-stuck worker"]
+
+
+@pytest.mark.parametrize(
     "line",
     [
         '"GET /api/users/me HTTP/1.1" 401 Unauthorized',
