@@ -164,7 +164,7 @@ def _defects(value: Masked, name: str, key: Key | None, words: Sequence[str]) ->
         yield from (Defect("bad-copy", sentence) for sentence in _copy_problems(text, name, key))
     if address := addresses.problem_of(text, name, key):
         yield Defect(address.check, address.sentence, "nothing can connect with it")
-    if misplaced := _misplaced(text, name):
+    if misplaced := _misplaced(text, name, key):
         yield misplaced
     yield from (Defect("wrong-form", sentence) for sentence in _unfit(text, name, key))
     if key is None:
@@ -253,6 +253,8 @@ def _unfit(text: str, name: str, key: Key | None) -> Iterator[str]:
         yield "is not JSON: it was cut off, or has other quotes"
     if _FERNET.search(name) and not all(map(_is_fernet, text.split(","))):
         yield "is not a key of Fernet: 32 bytes in base64"
+    if key and key.generate and "://" in text:
+        yield "is an address, not a generated value"
     if _TEMPORARY.search(text):
         yield "is the id of a temporary access key of AWS (ASIA…), which expires within hours"
     if ((key and key.prefix) or name.upper().endswith(("API_KEY", "_TOKEN"))) and _PAGE.search(text):
@@ -274,12 +276,17 @@ def _is_fernet(text: str) -> bool:
         return False
 
 
-def _misplaced(text: str, name: str) -> Defect | None:
+def _misplaced(text: str, name: str, key: Key | None) -> Defect | None:
     """What other kind of key a text is than its name says; None where it is none."""
     own = issuers.of_name(name)
-    other = issuers.of_value(text) if own and not own.value.search(text) else None
-    if own is None or other is None:
+    other = issuers.of_value(text) if own is None or not own.value.search(text) else None
+    if other is None:
         return None
+    if own is None:
+        is_issued_here = key is None or not key.generate or other in issuers.PEM_KINDS
+        return (
+            None if is_issued_here else Defect("wrong-form", f"begins like {other.title}, not like a generated value")
+        )
     is_certain = {own, other}.issubset(issuers.PEM_KINDS)
     consequence = "no program can use it in its place" if is_certain else ""
     return Defect("wrong-form", f"begins like {other.title}, not like {own.title}", consequence)
