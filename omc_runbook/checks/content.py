@@ -44,7 +44,10 @@ _PATH = re.compile(r"[.\[/]")
 CHANGED_NUMBER = re.compile(r"e[+-]\d+$")
 HERE = re.compile(r"https?://(?:127\.0\.0\.1|localhost)\b")
 TEST_KEY, LIVE_KEY = (
-    re.compile(rf"\A(?:[a-z]{{2,4}}_)?{mode}_(?=\w*\d)\w{{14,}}\Z", re.ASCII) for mode in ("test", "live")
+    re.compile(
+        rf"\A(?:[a-z]{{2,4}}_)?{mode}_(?:apikey_)?(?=[a-z]*\d|[A-Za-z]*[A-Z])[A-Za-z0-9]{{14,}}[$=]*\Z", re.ASCII
+    )
+    for mode in ("test", "live")
 )
 """How Stripe, Razorpay, Mollie, Paystack and others begin keys of their test mode, and real ones."""
 FREE_PORT = 32768
@@ -491,7 +494,7 @@ def test_mode(snapshot: Snapshot) -> Iterable[Evidence]:
     environment = snapshot.environment
     is_production = environment.is_production
     for member in _relevant_members(snapshot):
-        if not member.injected.matches(TEST_KEY if is_production else LIVE_KEY):
+        if not (is_secret(member.key) and member.injected.matches(TEST_KEY if is_production else LIVE_KEY)):
             continue
         kind = (
             "test key: nothing real comes of its calls"

@@ -574,6 +574,8 @@ def test_a_value_is_wrong_without_a_cluster_too() -> None:
         ("production", f"test_{secrets.token_hex(15)}", "error"),
         ("production", f"sk_live_{secrets.token_hex(16)}", ""),
         ("production", "test_of_the_checkout_page", ""),
+        ("production", "test_mode_is_off_since_2024", ""),
+        ("production", f"pk_test_{secrets.token_hex(20).upper()}$", "error"),
         ("staging", f"pk_live_{secrets.token_hex(16)}", "warning"),
         ("staging", f"sk_test_{secrets.token_hex(16)}", ""),
         ("staging", "live_prices_of_exchanges", ""),
