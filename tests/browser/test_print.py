@@ -63,3 +63,16 @@ def test_a_table_of_nine_columns_fits_into_jupyterlab(browser: Any) -> None:
     region = page.get_by_role("group", name="Who used it", exact=True)
     assert region.evaluate("node => node.scrollWidth <= node.clientWidth")
     page.close()
+
+
+def test_a_table_that_ends_on_the_page_has_no_line_at_its_right(browser: Any, tmp_path: Path) -> None:
+    """Only one that goes on there has it."""
+    path = tmp_path / "page.html"
+    table = Table("Who used it", ["principal"], [["user/administrator"]]).to_html()
+    path.write_text(whole_page("t", STYLE, "", table), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 800, "height": 600}, color_scheme="light")
+    page.goto(path.as_uri())
+    shown = page.locator("table").screenshot()
+    page.add_style_tag(content="table { background: none }")
+    assert page.locator("table").screenshot() == shown
+    page.close()

@@ -41,7 +41,7 @@ th, td { padding: 0.3em 0.9em 0.3em 0; }
 table[role="presentation"] { display: table; overflow: visible; }
 /* A line and a shade at the right of a table that goes on there; where all is dark, a grey shade would glow. */
 table {
-  background: linear-gradient(to left, Canvas 60%, transparent) right / 2.4em 100% no-repeat local,
+  background: linear-gradient(to left, Canvas 60%, transparent) right -1px top / 2.4em 100% no-repeat local,
     linear-gradient(rgba(128, 128, 128, 0.7) 0 0) right / 1px 100% no-repeat scroll,
     linear-gradient(to left, light-dark(rgba(128, 128, 128, 0.55), black), transparent) right / 1.4em 100% no-repeat
     scroll;
