@@ -78,7 +78,7 @@ def _card(entry: Entry) -> str:
         _command(entry.command),
         '<p style="margin: 0">or by hand</p>' if entry.by_hand else "",
         _command(entry.by_hand),
-        _command(entry.needs),
+        _sentence(entry.needs) if entry.needs else "",
         "</div>",
     )
     return "\n".join(filter(None, parts))
@@ -88,10 +88,12 @@ def _command(command: str) -> str:
     text = html.escape(command)
     if command.startswith("https://"):
         return f'<p style="margin: 0"><a href="{text}">{text}</a></p>'
-    if is_sentence(command):
-        sentence = _CODE.sub(r"<code>\1</code>", text)
-        return f'<p style="margin: 0.3em 0">{sentence}</p>'
-    return preformatted(command)
+    return _sentence(command) if is_sentence(command) else preformatted(command)
+
+
+def _sentence(sentence: str) -> str:
+    text = _CODE.sub(r"<code>\1</code>", html.escape(sentence))
+    return f'<p style="margin: 0.3em 0">{text}</p>'
 
 
 def _paragraph(entry: Entry) -> Iterator[str]:

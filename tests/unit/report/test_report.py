@@ -303,3 +303,10 @@ def test_siblings_keep_their_evidence() -> None:
         (siblings[0].evidence, "wait"),
         (siblings[1].evidence, "wait"),
     ]
+
+
+def test_what_a_command_needs_first_is_no_command() -> None:
+    """Also where its sentence begins with a file's name."""
+    needs = "secrets.json is the whole secret."
+    html = Listing("What to do", [Entry("a", command="aws sts get-caller-identity", needs=needs)]).to_html()
+    assert re.findall(r"<pre[^>]*>(.*?)</pre>", html) == ["aws sts get-caller-identity"] and needs in shown(html)
