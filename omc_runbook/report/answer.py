@@ -79,10 +79,11 @@ def _known(outcome: Outcome, cause: Finding) -> Iterator[str]:
     if cause.cause_of:
         yield f"It causes {', '.join(cause.cause_of)}."
     statuses = {(finding.check, finding.family): finding.status for finding in outcome.findings}
-    others = [check.id for check in look_alikes(cause.check, cause.family)]
-    clear = [check for check in others if statuses.get((check, cause.family)) == "clear"]
+    others = look_alikes(cause.check, cause.family)
+    clear = sum(1 for check in others if statuses.get((check.id, check.family)) == "clear")
     if clear:
-        yield f"{len(clear)} faults with the same symptoms are ruled out."
+        count = "1 fault with the same symptoms is" if clear == 1 else f"{clear} faults with the same symptoms are"
+        yield f"{count} ruled out."
 
 
 def _services(snapshot: Snapshot, findings: Sequence[Finding]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +17,7 @@ from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding, Outcome, OutcomeStatus, TargetOutcome, as_before
 from omc_runbook.report.answer import answer
 from omc_runbook.report.archive.summary import summarise
+from omc_runbook.report.troubleshoot import ruled_out
 from omc_runbook.report.verify import headline
 from omc_runbook.snapshot.state import Snapshot
 
@@ -45,7 +47,8 @@ def test_the_cause_is_the_headline_and_its_remedy_the_next_step() -> None:
     )
     assert any("worker: new tasks fail since" in line and "tasks run" in line for line in lines)
     assert any(line.startswith("It causes") and "pull-failed" in line for line in lines)
-    assert any(line.endswith("faults with the same symptoms are ruled out.") for line in lines)
+    listed = len(re.findall(r"- Not (?!checked)", ruled_out(diagnose(snapshot)).to_text()))
+    assert f"{listed} faults with the same symptoms are ruled out." in lines
     assert "  → omc-runbook run troubleshoot -p environment staging" in lines
     assert "<strong>no-permission</strong>" in shown.to_html() and "Read at" in shown.to_html()
 
