@@ -92,7 +92,7 @@ def take(
     if kind == "env" and name:
         return _select(_from_variable(name, keys, {*catalogue, *known_keys, *keys}, advice), keys, values_from)
     if values_from == PROMPT:
-        return _prompt(_require_keys(keys, values_from), where)
+        return _prompt(_require_keys(keys, values_from), where, catalogue)
     if values_from == GENERATE:
         return {key: _generate(key, catalogue.get(key)) for key in _require_keys(keys, values_from)}
     # Not quoted: it may be a value pasted by mistake.
@@ -120,9 +120,11 @@ def _from_variable(name: str, keys: Sequence[str], known_keys: Collection[str], 
     return values
 
 
-def _prompt(keys: Sequence[str], where: str) -> dict[str, NewValue]:
+def _prompt(keys: Sequence[str], where: str, catalogue: Mapping[str, Key]) -> dict[str, NewValue]:
     if not kernel.allows_prompt():
-        raise UsageError("A prompt needs an interactive session: take the values from file:PATH, env:NAME or generate.")
+        can_generate = all(key in catalogue and catalogue[key].generate for key in keys)
+        ways = "file:PATH, env:NAME or generate" if can_generate else "file:PATH or env:NAME"
+        raise UsageError(f"A prompt needs an interactive session: take {', '.join(keys)} from {ways}.")
     name = f" in {where}" if where else ""
     return {key: NewValue(_ask(key, f"New value of {key}{name}: "), PROMPT) for key in keys}
 
@@ -177,7 +179,7 @@ def refuse_unknown(keys: Sequence[str], catalogue: Collection[str]) -> None:
             name = printable_key(key, catalogue)
             raise UsageError(
                 f"{name} is neither in the secret nor in the catalogue{nearest(key, catalogue)}"
-                " A new key needs a table [keys.NAME] in runbook.toml."
+                " Add a new key with add_key, or give it a table [keys.NAME] in runbook.toml."
             )
 
 

@@ -279,6 +279,11 @@ BAD_REQUESTS: dict[str, tuple[Callable[[], Any], str]] = {
     "a list of JSON": (lambda: take("keep", '["SECRET_KEY"]'), "as in SECRET_KEY: write them so."),
     "blanks between keys to remove": (lambda: planned(healthy(), "SMTP_HOST;SMTP_USER"), "as in SMTP_HOST,SMTP_USER"),
     "nobody to ask": (lambda: take("prompt", "SECRET_KEY"), "A prompt needs an interactive session"),
+    "nobody to ask, and nothing to generate": (
+        lambda: take("prompt", "SECRET_KEY", "OPENAI_API_KEY"),
+        "session: take SECRET_KEY, OPENAI_API_KEY from file:PATH or env:NAME.",
+    ),
+    "a new key": (lambda: take("generate", "NEWS_API_KEY"), "Add a new key with add_key, or give it a table"),
     "a key twice": (lambda: split_names("keys", "SECRET_KEY, SMTP_HOST,SECRET_KEY"), "keys names SECRET_KEY twice"),
     "an unknown key removed": (lambda: planned(healthy(), "SENTRY_DNS"), "did you mean SENTRY_DSN?"),
     "set and removed": (lambda: planned(healthy(), "SMTP_HOST", SMTP_HOST="a.test"), "both set and removed"),
