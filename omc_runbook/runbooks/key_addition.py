@@ -34,7 +34,7 @@ FAMILIES = ("secret", "reference", "content", "deployment", "drift")
 NO_VALUE_YET = frozenset({"placeholder", "empty"})
 """The checks that find a key which was planned without a value."""
 
-NAME_IT = "Nothing was planned: name the new key, by the form at the top or in the parameters cell."
+NAME_IT = "Nothing was planned: the parameter key does not name the new key yet."
 
 
 _NO_PLAN = PlanInWords(notes=(NAME_IT,))

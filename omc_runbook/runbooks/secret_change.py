@@ -228,10 +228,13 @@ def closing(
             yield "former", changes.former(tried)
         unseen = () if result else failure.find_not_redeployed([each for each in plan.left if not each[0]])
         judged = (*tried, *unseen, *judge(before, after, result, plan))
-        yield "outcome", run.conclude(judged, result, plan)
+        may_choose = is_empty and result is None and not run.unfinished
+        # A terminal has no form.
+        chosen = f"To change something, set the parameters: omc-runbook show {run.runbook} lists them."
+        planned = replace(plan, notes=(*plan.notes, chosen)) if may_choose else plan
+        yield "outcome", run.conclude(judged, result, planned)
         yield "undo", changes.undo(run.environment, plan, result)
         answer = run.answer(judged, after, result, plan)
-        may_choose = is_empty and result is None and not run.unfinished
         yield "answer", answer.with_lines(CHOOSE) if may_choose else answer
         which = "former value still works" if source.new else "restored value does not work"
         if any(finding.is_problem for finding in tried):

@@ -17,6 +17,10 @@ from omc_runbook.aws.session import Clients, ReadFailure
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes.add_key.environment_plan import values_of
 from omc_runbook.changes.add_key.key import NewKey
+from omc_runbook.changes.secret.new_values import NewValues
+from omc_runbook.changes.secret.plan import plan_update
+from omc_runbook.changes.values.source_file import NewValue
+from omc_runbook.masking.value import Masked
 from omc_runbook.model.change import Change
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook, FindingsRemain, UsageError
@@ -24,7 +28,7 @@ from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.model.handover import COMMAND_VARIABLE, OUTCOME_VARIABLE, STATE_VARIABLE
 from omc_runbook.report.archive.state import StateFile
 from omc_runbook.report.display.banner import Banner
-from omc_runbook.runbooks import key_addition, rotate, run, unfinished, update
+from omc_runbook.runbooks import key_addition, rotate, run, secret_change, unfinished, update
 from omc_runbook.runbooks.button import Button, Panel
 from omc_runbook.runbooks.closing import INTERRUPTED, NOT_BEGUN, OUTDATED, Closing, Displays
 from omc_runbook.runbooks.conclude import Ending
@@ -429,3 +433,14 @@ def test_add_key_without_a_key_has_an_empty_plan_that_says_so() -> None:
     ended = key_addition._conclude(a_run("staging"), {"staging": ()}, None, None)
     assert isinstance(ended, Ending) and "Nothing to do, and nothing is wrong in staging" in ended.headline
     assert (ended.outcome.plan, ended.outcome.notes) == ((), (key_addition.NAME_IT,))
+
+
+def test_a_change_that_nothing_was_chosen_for_says_where_its_parameters_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the summary as well, where there is no form; a plan that has a change says nothing of it."""
+    monkeypatch.setattr(Run, "look", lambda run: healthy())
+    begun = replace(a_run("staging"), runbook="update")
+    chosen = "To change something, set the parameters: omc-runbook show update lists them."
+    for values in ({}, {"SMTP_HOST": NewValue(Masked("mail.example.com", "SMTP_HOST"), "a test")}):
+        plan, source = plan_update(healthy(), values), secret_change.Source(new=NewValues(values))
+        ended = secret_change.closing(begun, healthy(), plan, False, "", source).show("outcome")
+        assert isinstance(ended, Ending) and (chosen in ended.outcome.notes) is not bool(values)
