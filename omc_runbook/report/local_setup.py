@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from omc_runbook.changes.dotenv.executor import DotenvResult
-from omc_runbook.changes.dotenv.plan import TEMPLATE, DotenvPlan, diff_lines
+from omc_runbook.changes.dotenv.plan import DotenvPlan, diff_lines
 from omc_runbook.changes.dotenv.values import RANDOM
 from omc_runbook.model.letters import counted
 from omc_runbook.model.shell import command
@@ -27,8 +27,6 @@ STATES: dict[str, Level] = {
     "placeholder": "warning",
 }
 SHORT = 60
-FEW = 12
-"""Up to this many variables from the template are listed one by one."""
 
 
 def inventory(snapshot: Snapshot) -> Table:
@@ -101,9 +99,7 @@ def variables(snapshot: Snapshot) -> Table:
 def plan(setup: DotenvPlan) -> Table:
     """What happens to each variable, and where its value comes from; many from the template are only named."""
     writing = [change for change in setup.changes if change.action != "unchanged"]
-    from_template = [change.key for change in writing if change.origin == TEMPLATE]
-    unlisted = from_template if len(from_template) > FEW else []
-    rows = [[c.key, c.action, c.origin or "—", c.effect] for c in writing if c.key not in unlisted]
+    rows = [[c.key, c.action, c.origin or "—", c.effect] for c in writing if c.key not in setup.copied]
     unchanged = len(setup.changes) - len(writing)
     title = f"{counted(len(writing), 'variable')} would be written, {unchanged} stay as they are"
     if setup.before is None:
@@ -113,7 +109,9 @@ def plan(setup: DotenvPlan) -> Table:
     elif not writing:
         title = f"No value would change: {unchanged} variables stay as they are"
     mode = ("Its mode becomes 600.",) if setup.tightens else ()
-    template = (f"{len(unlisted)} are copied from the template: {', '.join(unlisted)}.",) if unlisted else ()
+    template = (
+        (f"{len(setup.copied)} are copied from the template: {', '.join(setup.copied)}.",) if setup.copied else ()
+    )
     obstacle = (f"Cannot be applied: {setup.obstacle}",) if setup.obstacle else ()
     notes = (*template, *setup.mends, *mode, *filter(None, (setup.elsewhere,)), *setup.notes, *obstacle)
     columns = ["variable", "action", "value from", "takes effect"]

@@ -35,7 +35,9 @@ COLON_LINE = re.compile(r"^(?P<head>\s*(?:export\s+)?)(?P<name>[A-Za-z_]\w*)\s*:
 JSON_TYPE = re.compile(r"(?:\w+\.)*(?:Optional\[)?(?:list|dict|set|frozenset|tuple)\b", re.IGNORECASE)
 """The type of a field that is parsed as JSON, which an empty text is not."""
 TEMPLATE = "the template"
-EMPTIED = "nobody yet: left empty"
+EMPTIED = "no value yet: left empty"
+FEW = 12
+"""Up to this many variables from the template are listed one by one."""
 _FILL_LATER = "Take it from values_from=file:PATH, or write it into the .env afterwards."
 DATABASE_NOTE = (
     "{name} would change. An existing database volume keeps its first password: change it there too, or start with a"
@@ -71,9 +73,21 @@ class DotenvPlan:
         """What would be done: each changed variable, each repair, the file's mode."""
         if self.is_empty:
             return ()
-        lines = (change.sentence for change in self.changes if change.action != "unchanged")
+        writing = (change for change in self.changes if change.action != "unchanged" and change.key not in self.copied)
+        copied = (f"{len(self.copied)} variables would be copied from the template.",) if self.copied else ()
+        # Without a .env, no finding says so; a note has those that get no line.
+        lines_of = {change.key for change in self.changes} if self.before is None else ()
+        missing = (each for each in self.missing if each.variable in lines_of)
+        needed = (f"{each.variable} still needs a value: {_where(each)}" for each in missing)
         mode = ("The mode of .env would become 600.",) if self.tightens else ()
+        lines = (*copied, *(change.sentence for change in writing), *needed)
         return (*lines, *self.mends, *mode, *filter(None, (self.elsewhere,)))
+
+    @property
+    def copied(self) -> tuple[str, ...]:
+        """The variables whose values come from the template, where they are too many to be listed one by one."""
+        names = tuple(change.key for change in self.changes if change.origin == TEMPLATE)
+        return names if len(names) > FEW else ()
 
     @property
     def blockers(self) -> tuple[str, ...]:
@@ -91,6 +105,10 @@ class DotenvPlan:
         """Whether its mode lets others read it, and becomes 600."""
         file = self.workstation.dotenv
         return file is not None and file.mode != files.PRIVATE and not self.obstacle and bool(file.mode & 0o077)
+
+
+def _where(missing: MissingVariable) -> str:
+    return f"get it from {missing.obtain_from}." if missing.obtain_from else "ask your team."
 
 
 def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:

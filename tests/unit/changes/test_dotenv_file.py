@@ -153,7 +153,7 @@ def test_a_placeholder_that_becomes_empty_is_in_the_plan(platform: Platform) -> 
     """The line changes, so the plan and the record say so."""
     put(OPENAI_API_KEY="<your-key>")(platform)
     plan = plan_file(platform)
-    assert plan.sentences == ("OPENAI_API_KEY would be changed (nobody yet: left empty).",)
+    assert plan.sentences == ("OPENAI_API_KEY would be changed (no value yet: left empty).",)
     assert [(change.key, change.action) for change in write_file(plan).changes] == [("OPENAI_API_KEY", "changed")]
 
 
@@ -282,7 +282,7 @@ def test_a_dollar_is_quoted_in_the_run_that_repairs_the_name_of_its_line(line: s
 @pytest.mark.parametrize(
     ("name", "blank", "sentences"),
     [
-        ("OPENAI_API_KEY", "", ["OPENAI_API_KEY would be changed (nobody yet: left empty)."]),
+        ("OPENAI_API_KEY", "", ["OPENAI_API_KEY would be changed (no value yet: left empty)."]),
         ("OPENAI_API_KEY", " ", ["Line 1: OPENAI_API_KEY is empty, and the comment after it is not its value."]),
         ("REDIS_TTL_SECONDS", "", ["Line 1: REDIS_TTL_SECONDS is empty, and the comment after it is not its value."]),
         ("X.Y.Z", "", ["Line 1: X.Y.Z is empty, and the comment after it is not its value."]),
@@ -757,6 +757,14 @@ def test_a_new_file_has_the_templates_text_and_new_values(tmp_path: Path) -> Non
     changed = [old.partition("=")[0] for old, new in zip(theirs, mine, strict=True) if old != new]
     assert set(changed) == {*REQUIRED, "SMTP_USER", "SMTP_PASSWORD", "SENTRY_DSN"} - {"FIRST_SUPERUSER"}
     assert platform.dotenv.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_plan_of_a_new_file_is_short_and_says_what_a_person_has_to_get(tmp_path: Path) -> None:
+    """What the template has is counted; a required value that no program makes has its source."""
+    plan = plan_file(make_platform(tmp_path / "new"))
+    assert f"{len(plan.copied)} variables would be copied from the template." in plan.sentences
+    assert "OPENAI_API_KEY still needs a value: get it from https://platform.openai.com/api-keys." in plan.sentences
+    assert len(plan.sentences) + len(plan.copied) == len(plan.changes) + 2
 
 
 def test_a_link_into_a_folder_that_is_not_there_is_told_as_what_it_is(platform: Platform) -> None:
