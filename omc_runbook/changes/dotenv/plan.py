@@ -39,6 +39,7 @@ EMPTIED = "no value yet: left empty"
 FEW = 12
 """Up to this many variables from the template are listed one by one."""
 _FILL_LATER = "Take it from values_from=file:PATH, or write it into the .env afterwards."
+MAIL_NOTE = "{names} would be empty, and SMTP_HOST is not: leave that empty too, to turn e-mails off."
 DATABASE_NOTE = (
     "{name} would change. An existing database volume keeps its first password: change it there too, or start with a"
     " new volume."
@@ -173,6 +174,8 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
     notes += tuple(
         DATABASE_NOTE.format(name=name) for name in changed_names if _effect(workstation, name) == "database-too"
     )
+    logins = [name for name in ("SMTP_USER", "SMTP_PASSWORD") if name in emptied]
+    notes += (MAIL_NOTE.format(names=" and ".join(logins)),) if logins and _literals(text).get("SMTP_HOST") else ()
     if before is None:
         notes += tuple(
             f"{stray} is not used: if it is yours, move it to {workstation.path} instead."

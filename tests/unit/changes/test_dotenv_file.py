@@ -767,6 +767,17 @@ def test_the_plan_of_a_new_file_is_short_and_says_what_a_person_has_to_get(tmp_p
     assert len(plan.sentences) + len(plan.copied) == len(plan.changes) + 2
 
 
+def test_a_mail_server_without_its_login_is_told(tmp_path: Path) -> None:
+    """The application sends e-mails where it has a host; with its login, or without a host, nothing is said."""
+    platform = make_platform(tmp_path / "new")
+    note = dotenv_plan.MAIL_NOTE.format(names="SMTP_USER and SMTP_PASSWORD")
+    assert note in plan_file(platform).notes
+    login = source(tmp_path, SMTP_USER="noreply@ohmycoins.com", SMTP_PASSWORD=HEX(8))
+    assert not any("SMTP_HOST" in each for each in plan_file(platform, login).notes)
+    platform.edit(platform.template, "SMTP_HOST=smtp.gmail.com", "SMTP_HOST=")
+    assert not any("SMTP_HOST" in each for each in plan_file(platform).notes)
+
+
 def test_a_link_into_a_folder_that_is_not_there_is_told_as_what_it_is(platform: Platform) -> None:
     """Nobody looks for rights of a folder that is missing."""
     platform.dotenv.unlink(missing_ok=True)
