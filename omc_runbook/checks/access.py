@@ -200,8 +200,8 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             remedy = remedies.advise(
                 f"Policy {', '.join(foreign)} was attached by an AWS service: change or remove it there."
                 if foreign
-                else f"Write the policy without that statement{spare} to policy.json, and put it with `{write.command}`"
-                " then."
+                else f"Write the policy without that statement{spare} to policy.json, then put it with"
+                f" `{write.command}`."
             )
             facts = (
                 f"GetResourcePolicy: {', '.join(verdict.statements)} denies {iam.role_name(arn)}.",
@@ -450,6 +450,4 @@ def _change_key_policy(snapshot: Snapshot, role: str, key: KmsKey, access: RoleA
     elif access.conditions:
         what = "Correct the Condition of the key's policy"
     write = remedies.put_key_policy(snapshot.environment.names, key.arn)
-    return remedies.advise(
-        f"{what}: write the corrected policy to policy.json, and put it with `{write.command}` then."
-    )
+    return remedies.advise(f"{what}: write the corrected policy to policy.json, then put it with `{write.command}`.")

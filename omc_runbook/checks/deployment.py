@@ -69,7 +69,7 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
         hindered_by: tuple[Hinders, ...] | None = ("secret",) if is_elsewhere(snapshot) else None
         yield Evidence(names.cluster, (fact, *unread, *found_instead(snapshot)), remedy, hindered_by=hindered_by)
     elif not snapshot.gaps.get("services") and names.service not in snapshot.service_names:
-        fact = f"There is no service {names.service} in {names.cluster}{nearest(names.service, snapshot.service_names)}"
+        fact = f"there is no service {names.service} in {names.cluster}{nearest(names.service, snapshot.service_names)}"
         source = snapshot.environment.source_of("service")
         way = correct(snapshot, "service") or remedies.advise(f"Correct the parameter service, or service in {source}.")
         facts: tuple[str, ...] = (f"ListServices: {fact}", *found_instead(snapshot))
@@ -133,7 +133,7 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
             facts = (
                 f"Deployment {primary.id} of {service.name} is IN_PROGRESS with"
                 f" {counted(primary.failed, 'failed task')};"
-                f" {primary.running} of {primary.desired} run, {old} of an earlier deployment serve.",
+                f" {primary.running} of {primary.desired} tasks run, and {old} of earlier deployments.",
                 *_why(snapshot, service),
             )
             yield _failed_rollout(snapshot, service, facts)

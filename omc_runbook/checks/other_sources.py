@@ -349,7 +349,7 @@ def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: Role
     if access.cause == "resource-deny":
         words = ("put-resource-policy", "--secret-id", source.name, "--resource-policy", "file://policy.json")
         put = command("aws", "secretsmanager", *words, "--region", source.reference.region or names.region)
-        return remedies.advise(f"Write the policy without that statement to policy.json, and put it with `{put}` then.")
+        return remedies.advise(f"Write the policy without that statement to policy.json, then put it with `{put}`.")
     grant = remedies.grant(names, iam.role_name(role_arn), source.action, source.arn, source.name)
     account = source.arn.split(":")[4]
     if account != role_arn.split(":")[4]:

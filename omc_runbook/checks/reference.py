@@ -365,7 +365,7 @@ def move_into_secret(snapshot: Snapshot, container: str, variable: str) -> Remed
     """Move a plain variable into the secret."""
     document = snapshot.document
     by_hand = remedies.advise(
-        f"Give the secret {variable} with a new value, inject it by secrets[], and take it out of environment."
+        f"Add {variable} to the secret with a new value, inject it by secrets[], and take it out of environment."
     )
     if document and document.get(variable):
         return by_hand
@@ -405,7 +405,7 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             fact = f"{what}; {label}, the revision in service, injects it as {former}."
             yield _about(snapshot, demand, fact, source.rename(names, variable, former))
         elif due := _unset(snapshot, demand):
-            reader = "The application" if snapshot.checkout is None else "Settings"
+            reader = "the application" if snapshot.checkout is None else "Settings"
             fact = f"{what}; {reader} reads {due}, which is not set."
             if demand.container.has_environment_files:
                 yield Uncertain(demand.subject, (fact, FROM_FILES))

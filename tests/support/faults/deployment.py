@@ -173,7 +173,9 @@ FAULTS = {
     "start-failed": Fault(failing(START), "worker", "a container cannot start", WORKER),
     "out-of-memory": Fault(failing(MEMORY, **EXITED), "worker", "out of memory", WORKER),
     "no-capacity": Fault(unplaced, "worker", "RESOURCE:MEMORY", WORKER),
-    "rollout-stuck": Fault(failing(EXIT, **EXITED), "worker", "IN_PROGRESS with 3 failed tasks", WORKER),
+    "rollout-stuck": Fault(
+        failing(EXIT, **EXITED), "worker", "3 failed tasks; 0 of 1 tasks run, and 1 of earlier deployments.", WORKER
+    ),
     "breaker-rollback": Fault(rolled_back, "backend", "rolling back to deploymentId", BACKEND),
     "deployment-paused": Fault(paused, "backend", "waits at POST_TEST_TRAFFIC_SHIFT, hook hook-1", BACKEND),
     "lone-task": Fault(run_alone, "a1a1a1a1", "started by events-rule/nightly", NOBODY),

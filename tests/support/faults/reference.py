@@ -122,7 +122,7 @@ FAULTS = {
     "name-mismatch": Fault(
         named("MAIL_HOST"),
         "ohmycoins-staging-backend:7 backend MAIL_HOST",
-        "reads SMTP_HOST, which is not set",
+        "MAIL_HOST; the application reads SMTP_HOST, which is not set",
         frozenset({"backend"}),
     ),
 }

@@ -105,6 +105,7 @@ def test_a_missing_service_is_found_with_the_nearest() -> None:
     [found] = run_check(CHECKS["wrong-names"], renamed)
     assert (found.status, found.subject) == ("found", "backend")
     assert "did you mean ohmycoins-staging-backend?" in found.evidence[0]
+    assert found.evidence[0].startswith("ListServices: there is no service backend")
     alone = replace(renamed, services=tuple(old for old in others if old.name.endswith("worker")))
     gone = replace(alone, deleted_status="INACTIVE")
     keys = [run_check(content.key_unreferenced, each)[0].status for each in (alone, gone)]

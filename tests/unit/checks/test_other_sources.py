@@ -269,7 +269,7 @@ DENYING = {
     "nothing": ({"decision": "implicitDeny"}, "aws iam put-role-policy"),
     "the secret": (
         {"policy": policy("Deny", kind="resource", Principal={"AWS": ROLE})},
-        "Write the policy without that statement to policy.json, and put it with"
+        "Write the policy without that statement to policy.json, then put it with"
         " `aws secretsmanager put-resource-policy --secret-id payments",
     ),
 }
