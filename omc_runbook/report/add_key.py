@@ -170,13 +170,16 @@ def by_hand(environment: Environment, key: str = "", checkout: Checkout | None =
     """The guide's commands for the same, with this environment's names and the checkout's files."""
     names, name = environment.names, key or "NEW_API_KEY"
     files = own_files(checkout, environment)
+    options = ("--region", names.region, "--query", "SecretString", "--output", "text")
+    read = command("aws", "secretsmanager", "get-secret-value", "--secret-id", names.secret, *options)
     rows = [
         (f"1. the field, in {files.settings}", f"{name}: str | None = None")
         if files.settings
         else ("1. the code that needs it", f'os.environ["{name}"]'),
         (f"2. the template, in {files.template}", f"{name}=<your-{name.lower().replace('_', '-')}>"),
         (f"3. the reference, in {files.container}", f'{{ name = "{name}", valueFrom = "{files.arn}:{name}::" }}'),
-        ("4. the secret: write all of it from a file", remedies.put_value(names).command),
+        ("4. the secret: read all of it into a file that only you can read", f"(umask 077 && {read} > secrets.json)"),
+        (f"add {name} to the file, and write all of it", remedies.put_value(names).command),
         ("remove the file", "rm secrets.json"),
         ("5. Terraform", f"{command('cd', files.stack)} && {files.program} apply"),
         ("new tasks", remedies.redeploy(names, names.service).command),

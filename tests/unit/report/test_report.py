@@ -17,8 +17,9 @@ from support.snapshots import DEPLOYED, NOW
 
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.model.environment import load
 from omc_runbook.model.findings import Finding, Outcome, Remedy, Severity
-from omc_runbook.report import verify
+from omc_runbook.report import add_key, verify
 from omc_runbook.report.archive import summary
 from omc_runbook.report.display import drawing
 from omc_runbook.report.display.banner import Banner
@@ -310,3 +311,17 @@ def test_what_a_command_needs_first_is_no_command() -> None:
     needs = "secrets.json is the whole secret."
     html = Listing("What to do", [Entry("a", command="aws sts get-caller-identity", needs=needs)]).to_html()
     assert re.findall(r"<pre[^>]*>(.*?)</pre>", html) == ["aws sts get-caller-identity"] and needs in shown(html)
+
+
+def test_adding_a_key_by_hand_begins_with_the_whole_secret_in_a_private_file() -> None:
+    """As in the guide: put-secret-value replaces the document, and a file with the new key alone loses the others."""
+    read, write, remove = [
+        entry.command
+        for entry in add_key.by_hand(load("staging"), "NEWS_API_KEY").entries
+        if "secrets.json" in entry.command
+    ]
+    assert read.startswith(
+        "(umask 077 && aws secretsmanager get-secret-value --secret-id ohmycoins-staging-app-secrets"
+    )
+    assert read.endswith("--query SecretString --output text > secrets.json)")
+    assert "put-secret-value" in write and remove == "rm secrets.json"
