@@ -196,7 +196,8 @@ def _holder(snapshot: Snapshot, service: Service) -> Entry:
             lead="New tasks read the secret again.",
             command=remedies.start_tasks(snapshot.environment.names, service).command,
         )
-    subject, pinned = f"{len(tasks)} {noun} {verb} the current values of their keys", _pinned(snapshot, service)
+    whose, pinned = "its" if len(tasks) == 1 else "their", _pinned(snapshot, service)
+    subject = f"{len(tasks)} {noun} {verb} the current values of {whose} keys"
     if pinned:
         subject += f", but for {', '.join(pinned)}: pinned to a version"
         return Entry(service.name, subject, level="warning", label="pinned")
