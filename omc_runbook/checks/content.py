@@ -487,7 +487,6 @@ def value_expired(snapshot: Snapshot) -> Iterable[Evidence]:
     severity="warning",
     looks_like=("bad-value",),
     ruled_out_by="GetSecretValue: no key is of a provider's test mode in production, or a live one elsewhere",
-    hinders="value",
 )
 def test_mode(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key is of a provider's test mode in production, or a live one elsewhere."""
@@ -499,10 +498,10 @@ def test_mode(snapshot: Snapshot) -> Iterable[Evidence]:
         kind = (
             "test key: nothing real comes of its calls"
             if is_production
-            else "live key: its calls, as for payments, are real"
+            else "live key: its calls, as payments, are real"
         )
         fact = f"{member.key} in {environment.name} begins like a {kind}."
-        yield _about(snapshot, member.key, fact, "error" if is_production else "warning")
+        yield _about(snapshot, member.key, fact)
 
 
 @check(

@@ -569,13 +569,13 @@ def test_a_value_is_wrong_without_a_cluster_too() -> None:
 @pytest.mark.parametrize(
     ("environment", "value", "severity"),
     [
-        ("production", f"sk_test_{secrets.token_hex(16)}", "error"),
-        ("production", f"rzp_test_{secrets.token_hex(7)}", "error"),
-        ("production", f"test_{secrets.token_hex(15)}", "error"),
+        ("production", f"sk_test_{secrets.token_hex(16)}", "warning"),
+        ("production", f"rzp_test_{secrets.token_hex(7)}", "warning"),
+        ("production", f"test_{secrets.token_hex(15)}", "warning"),
         ("production", f"sk_live_{secrets.token_hex(16)}", ""),
         ("production", "test_of_the_checkout_page", ""),
         ("production", "test_mode_is_off_since_2024", ""),
-        ("production", f"pk_test_{secrets.token_hex(20).upper()}$", "error"),
+        ("production", f"pk_test_{secrets.token_hex(20).upper()}$", "warning"),
         ("staging", f"pk_live_{secrets.token_hex(16)}", "warning"),
         ("staging", f"sk_test_{secrets.token_hex(16)}", ""),
         ("staging", "live_prices_of_exchanges", ""),
