@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 from pathlib import Path
+
+# zsh expands a leading =, and fish %self.
+_PLAIN = re.compile(r"[\w@+:,./-][\w@%+=:,./-]*", re.ASCII)
+# Where fish takes a backslash within single quotes for an escape, and the quote itself.
+_APART = re.compile(r"(\\{2,}|\\?'|\\\Z)")
 
 
 def command(*words: str | Path) -> str:
-    """Join words into a command line for a POSIX shell, each quoted so that it stays one word and runs nothing.
+    """Join words into a command line, each quoted so that it stays one word and runs nothing.
 
-    Parts of a command can be built like this and joined with a space, a pipe or "&&".
+    sh, bash, zsh and fish read the same words of it. Parts of a command can be built like this and joined with a space,
+    a pipe or "&&".
     """
-    return shlex.join(map(str, words))
+    return " ".join(_quoted(str(word)) for word in words)
+
+
+def _quoted(word: str) -> str:
+    if _PLAIN.fullmatch(word):
+        return word
+    pieces = enumerate(_APART.split(word))
+    parts = (_in_double(piece) if number % 2 else f"'{piece}'" for number, piece in pieces if piece)
+    return "".join(parts) or "''"
+
+
+def _in_double(signs: str) -> str:
+    escaped = signs.replace("\\", r"\\")
+    return f'"{escaped}"'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -13,11 +14,12 @@ from dataclasses import replace
 from functools import cache
 from itertools import chain, pairwise
 from pathlib import Path
+from shutil import which
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.snapshots import healthy, service
 
@@ -171,6 +173,31 @@ def test_tables_by_hand_are_quoted(text: str, stubs: Path) -> None:
 def test_words_stay_words(words: list[str]) -> None:
     """The one function that all are built by."""
     assert shlex.split(command(*words)) == words
+
+
+SHELLS = {"dash": ("-c",), "bash": ("-c",), "zsh": ("-f", "-c"), "fish": ("--no-config", "-c")}
+"""What people paste into, each with the options that run a line without anybody's settings."""
+
+
+@pytest.mark.parametrize(
+    "shell",
+    [pytest.param(name, marks=pytest.mark.skipif(not which(name), reason=f"There is no {name}.")) for name in SHELLS],
+)
+@settings(max_examples=20, deadline=None)
+@given(words=st.lists(st.text("aB9-_./: \t\n$(){}[]`;&|<>'\"\\*?~#!=%^@é…", max_size=8), min_size=1))
+@example(words=["=x", "==", ":=x", "%self", "%1", "~x", "-x", "a=~x"])
+@example(words=["\\", "a\\", "a\\\\b", "\\'", "\\\\'", "'\\", "a\\\nb", r"s/\r\n?/\n/g", '{"a": "b\\\\c\\"d"}'])
+def test_each_shell_reads_the_same_words(shell: str, words: list[str]) -> None:
+    """zsh expands =x and fish %self, and fish knows escapes within single quotes."""
+    line = f"printf '%s\\0' {command(*words)}"
+    done = subprocess.run(
+        [shell, *SHELLS[shell], line],
+        env={"HOME": "/", "PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b""), line
+    assert done.stdout.decode().split("\0")[:-1] == words
 
 
 def test_a_plain_command_stays_readable() -> None:
