@@ -48,7 +48,7 @@ from omc_runbook.masking import wire
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
 from omc_runbook.model.parameters import quoted
-from omc_runbook.model.shell import command
+from omc_runbook.model.shell import command, unset_commands
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.model.time_limits import CALL_SECONDS
 
@@ -526,10 +526,10 @@ def _unreachable(error: BotoCoreError) -> str:
     """Why AWS was not reached; a sandbox that has ended leaves its variables in the shell."""
     endpoint = os.environ.get(ENDPOINT_VARIABLE, "")
     if urlsplit(endpoint).hostname in ("127.0.0.1", "localhost"):
-        names = [name for name in SANDBOX_VARIABLES if name in os.environ]
+        unset, in_fish = unset_commands(*(name for name in SANDBOX_VARIABLES if name in os.environ))
         return (
             f"AWS cannot be reached: nothing answers at {ENDPOINT_VARIABLE} ({endpoint}). If that was a sandbox, it no"
-            f" longer runs, and its variables are still set: run `unset {' '.join(names)}`, or start another."
+            f" longer runs, and its variables are still set: run `{unset}`, in fish `{in_fish}`, or start another."
         )
     return f"AWS cannot be reached: {_first_line(error)} Check the network, then run again."
 

@@ -23,7 +23,7 @@ from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
 from omc_runbook.model.findings import Remedy, Severity
-from omc_runbook.model.shell import command
+from omc_runbook.model.shell import command, unset_commands
 from omc_runbook.repository.compose import Compose, ComposeService, ServiceVariable
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.history import LOGIN, Location
@@ -171,7 +171,8 @@ def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
     references = {name for name in workstation.shell if workstation.is_reference(name, workstation.value(name))}
     for name in sorted(_in_shell(workstation) & used - references):
         fact = f"{name} is set in this shell's environment to another value than in the .env."
-        yield Evidence(name, (fact,), Remedy(command("unset", name)))
+        unset, in_fish = unset_commands(name)
+        yield Evidence(name, (fact,), Remedy(unset, needs=f"In fish: {in_fish}"))
 
 
 @check(

@@ -20,6 +20,11 @@ def command(*words: str | Path) -> str:
     return " ".join(_quoted(str(word)) for word in words)
 
 
+def unset_commands(*names: str) -> tuple[str, str]:
+    """The commands that take variables out of the shell in which they are pasted: sh's and its kin's, and fish's."""
+    return command("unset", *names), command("set", "-e", *names)
+
+
 def _quoted(word: str) -> str:
     if _PLAIN.fullmatch(word):
         return word

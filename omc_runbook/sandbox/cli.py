@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 from omc_runbook.model.commands import StrictGroup
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, SANDBOX_VARIABLES
+from omc_runbook.model.shell import command, unset_commands
 
 if TYPE_CHECKING:
     from omc_runbook.sandbox.account import WorldName
@@ -59,7 +59,7 @@ def up(world: "WorldName", port: int, database: bool, attached: bool, as_json: b
         _print(running.variables)
     else:
         for name, value in running.variables.items():
-            click.echo(f"export {name}={shlex.quote(value)}")
+            click.echo(command("export", f"{name}={value}"))
         if sys.stdout.isatty():
             itself = 'eval "$(omc-runbook sandbox up)" sets them at once.'
             click.echo(f"Nothing is set yet: paste these lines. {itself}", err=True)
@@ -75,7 +75,8 @@ def down() -> None:
     click.echo(f"Stopped the sandbox at {running.endpoint} with all its processes, and removed its files.")
     if os.environ.get(ENDPOINT_VARIABLE) == running.endpoint:
         names = [name for name in SANDBOX_VARIABLES if name in os.environ]
-        click.echo(f"Its variables are still set in this shell: unset {' '.join(names)}")
+        unset, in_fish = unset_commands(*names)
+        click.echo(f"Its variables are still set in this shell: {unset}\nIn fish: {in_fish}")
 
 
 @sandbox.command()

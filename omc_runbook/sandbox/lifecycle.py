@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.handover import SANDBOX_VARIABLES
+from omc_runbook.model.shell import unset_commands
 from omc_runbook.sandbox import control, folders, postgres
 from omc_runbook.sandbox.account import REGION, WorldName
 from omc_runbook.sandbox.credentials import Credentials
@@ -105,7 +106,8 @@ def find() -> Sandbox:
         except UsageError:
             message = f"No sandbox of yours runs at AWS_ENDPOINT_URL ({endpoint}): unset it, or {_UP}."
             names = [name for name in SANDBOX_VARIABLES if name in os.environ]
-            hint = f"the variables of a sandbox that no longer runs are still set: unset {' '.join(names)}"
+            unset, in_fish = unset_commands(*names)
+            hint = f"the variables of a sandbox that no longer runs are still set: {unset}, or in fish {in_fish}"
             raise UsageError(message, hint) from None
     running = folders.running()
     if not running:

@@ -1,5 +1,6 @@
 """Clients that find no credentials, no profile and no network: one sentence each."""
 
+import re
 import secrets
 import socket
 import threading
@@ -306,6 +307,7 @@ def test_an_unreachable_endpoint_is_one_sentence(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(CouldNotLook, match=r"cannot be reached.*127\.0\.0\.1:1") as caught:
         identify(Clients(REGION), load("staging"))
     assert "\n" not in str(caught.value)
+    assert re.search(r"run `unset (AWS_ENDPOINT_URL .+)`, in fish `set -e \1`, or start another", str(caught.value))
 
 
 @contextmanager

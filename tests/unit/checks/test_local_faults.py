@@ -137,6 +137,16 @@ def test_a_variable_of_the_shell_that_differs_is_told_of(
             assert causes(diagnosed(root, True)) == ["shell-wins"]
 
 
+def test_what_takes_a_variable_out_of_the_shell_is_said_for_fish_too(
+    healthy: Callable[[], Platform], patch: pytest.MonkeyPatch
+) -> None:
+    """fish has no unset."""
+    with patch.context() as shell:
+        shell.setenv("SECRET_KEY", HEX(16))
+        (found,) = (each for each in diagnosed(healthy().root, False) if each.check == "shell-wins")
+    assert (found.remedy.command, found.remedy.needs) == ("unset SECRET_KEY", "In fish: set -e SECRET_KEY")
+
+
 def test_a_checkout_without_git_or_within_a_larger_one_is_judged_alike(tmp_path: Path, patch: object) -> None:
     """Without git there is nothing to say; in a folder of a larger work tree git is asked about that folder."""
     platform, above = make_platform(tmp_path / "all/omc", git=False), Platform(tmp_path / "all")
