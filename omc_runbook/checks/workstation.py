@@ -318,7 +318,7 @@ def pg_volume(snapshot: Snapshot) -> Iterable[Evidence]:
         psql = 'psql -U "${POSTGRES_USER:-postgres}" -d "${POSTGRES_DB:-${POSTGRES_USER:-postgres}}" -c "\\password"'
         keep = workstation.compose_command("exec", _database(workstation), "sh", "-c", psql)
         anew = workstation.compose_command("down", "--volumes")
-        way = f"{keep} to keep the data, or {anew} to delete the data and start again"
+        way = f"To keep the data, run `{keep}`; to delete the data and start again, run `{anew}`."
         yield Evidence("POSTGRES_PASSWORD", facts, Remedy(way))
 
 

@@ -18,7 +18,7 @@ from omc_runbook.checks.families import is_local, look_alikes
 from omc_runbook.diagnosis import complaint, root_causes
 from omc_runbook.diagnosis.complaint import Complaint
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.report import troubleshoot
 from omc_runbook.runbooks import run
 from omc_runbook.runbooks import troubleshoot as troubleshoot_run
@@ -174,6 +174,9 @@ def test_a_start_that_proves_an_old_volume_is_its_root_cause(at: Sandbox, platfo
     """The log says both lines: the volume kept its first password, which nothing else on the machine can show."""
     _, _, findings = asked(platform, VOLUME)
     assert roots(findings) == ["pg-volume"]
+    # It has two commands to choose from, so that it is none itself.
+    (remedy,) = {each.remedy.command for each in findings if each.check == "pg-volume"} - {""}
+    assert is_sentence(remedy)
     _, told, findings = asked(platform, LOGIN)
     assert roots(findings) == []
     assert "is unknown: pg-volume" in troubleshoot.texts(told, findings).to_text()
