@@ -132,7 +132,7 @@ def dotenv_bom(snapshot: Snapshot) -> Iterable[Evidence]:
     file = dotenv_of(snapshot)
     if file.has_bom:
         facts = ("It begins with EF BB BF.", "Older versions of python-dotenv read them as part of the first name.")
-        way = command("sed", "-i", r"1s/^\xEF\xBB\xBF//", file.target)
+        way = command("perl", "-pi", "-e", r"s/^\xEF\xBB\xBF// if $. == 1", file.target)
         yield Evidence(file.path.name, facts, by_setup(snapshot, way))
 
 
@@ -145,9 +145,9 @@ def crlf(snapshot: Snapshot) -> Iterable[Evidence]:
             f"Its lines end in {SEVERAL[file.newline]}.",
             "A shell that sources it, and grep, keep the carriage return as part of each value.",
         )
-        yield Evidence(
-            file.path.name, facts, by_setup(snapshot, command("sed", "-i", r"s/\r$//; s/\r/\n/g", file.target))
-        )
+        # What sed takes for -i and \r differs between GNU and macOS.
+        way = command("perl", "-pi", "-e", r"s/\r\n?/\n/g", file.target)
+        yield Evidence(file.path.name, facts, by_setup(snapshot, way))
 
 
 @check(

@@ -147,6 +147,34 @@ def test_what_takes_a_variable_out_of_the_shell_is_said_for_fish_too(
     assert (found.remedy.command, found.remedy.needs) == ("unset SECRET_KEY", "In fish: set -e SECRET_KEY")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw: b"\xef\xbb\xbf" + raw,
+        lambda raw: raw.replace(b"\n", b"\r\n"),
+        lambda raw: raw.replace(b"\n", b"\r"),
+        lambda raw: raw.replace(b"\n", b"\r\n", 9),
+    ],
+    ids=["mark", "CRLF", "CR", "mixed"],
+)
+def test_bytes_are_corrected_by_hand_without_the_sed_of_gnu(
+    change: Callable[[bytes], bytes], healthy: Callable[[], Platform], tmp_path: Path
+) -> None:
+    """macOS has perl, and a sed that takes -i and escapes otherwise; the file stays private."""
+    perl = shutil.which("perl")
+    if perl is None:
+        pytest.skip("no perl here")
+    (tmp_path / "perl").symlink_to(perl)
+    path = healthy().dotenv
+    before = path.read_bytes()
+    path.write_bytes(change(before))
+    (found,) = (
+        each for each in diagnosed(path.parent, False) if each.check in ("crlf", "dotenv-bom") and each.is_problem
+    )
+    subprocess.run(found.remedy.ways[-1], shell=True, check=True, env={"PATH": str(tmp_path)})
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (before, 0o600)
+
+
 def test_a_checkout_without_git_or_within_a_larger_one_is_judged_alike(tmp_path: Path, patch: object) -> None:
     """Without git there is nothing to say; in a folder of a larger work tree git is asked about that folder."""
     platform, above = make_platform(tmp_path / "all/omc", git=False), Platform(tmp_path / "all")
