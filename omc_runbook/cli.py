@@ -470,7 +470,8 @@ def completion(shell: str) -> None:
 
     It completes runbooks, parameters, environments and faults.
 
-    For bash, in ~/.bashrc: eval "$(omc-runbook completion bash)"
+    In ~/.bashrc: eval "$(omc-runbook completion bash)"; for zsh in ~/.zshrc, after compinit, and for fish in
+    ~/.config/fish/config.fish, with its name instead of bash.
     """
     from click.shell_completion import get_completion_class
 
