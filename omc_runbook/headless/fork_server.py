@@ -17,8 +17,8 @@ from pathlib import Path
 from omc_runbook.model import temporary
 from omc_runbook.model.errors import CouldNotLook
 
-LONGEST_FOLDER = 107 - len("/listener-12345678")
-"""Bytes of the path of a folder that a socket fits into."""
+LONGEST_FOLDER = 103 - len("/listener-12345678")
+"""Bytes of the path of a folder that a socket fits into: macOS has four fewer for it than Linux."""
 FOLDER_VARIABLE = "OMC_RUNBOOK_FORK_FOLDER"
 """Names the folder to the process that is started."""
 _SETTING = "tempdir"

@@ -1,4 +1,8 @@
-"""Runs a function in several processes, which are forked from one that has everything imported and no threads."""
+"""Runs a function in several processes, which are forked from one that has everything imported and no threads.
+
+On macOS each is a new one: urllib, whose import loads Core Foundation there, asks it for proxies, and it refuses to
+work in a fork. See https://docs.python.org/3/library/multiprocessing.html#contexts-and-start-methods
+"""
 
 from __future__ import annotations
 
@@ -53,8 +57,9 @@ def prepare() -> None:
 
     It is a new process, whatever threads and connections this one has, and ends with this one.
     """
-    get_context("forkserver").set_forkserver_preload([*PREPARED])
-    fork_server.ensure_running()
+    if sys.platform != "darwin":
+        get_context("forkserver").set_forkserver_preload([*PREPARED])
+        fork_server.ensure_running()
 
 
 def run_each(
@@ -94,7 +99,7 @@ class _Worker:
     """A process that calls a function."""
 
     def __init__(self, act: Callable[[Any], Any], argument: Any, seconds: float, shared: str) -> None:
-        context = get_context("forkserver")
+        context = get_context("spawn") if sys.platform == "darwin" else get_context("forkserver")
         self.reader, writer = context.Pipe(duplex=False)
         self._seconds = seconds
         own = {name: text for name, text in os.environ.items() if not name.startswith(OWN_VARIABLES)}

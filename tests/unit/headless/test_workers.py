@@ -47,6 +47,16 @@ def test_one_that_fails_or_hangs_does_not_stop_the_others(monkeypatch: pytest.Mo
     assert told[-1] == "hangs" and sorted(told) == sorted(codes)
 
 
+def test_on_macos_each_is_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What urllib asks for proxies there does not work in a fork; the results are the same."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(fork_server, "ensure_running", lambda: pytest.fail("There is something to fork from."))
+    workers.prepare()
+    kind = "type(__import__('multiprocessing').current_process()).__name__"
+    ends = workers.run_each(eval, {"kind": kind, "dies": "__import__('os')._exit(3)"}, 60.0)
+    assert ends == {"kind": WorkerEnd("SpawnProcess"), "dies": WorkerEnd(None, "its process ended with exit code 3")}
+
+
 def test_one_that_ended_itself_in_the_end_gave_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the machine stood still for a while, it is sooner than the process that would have ended it."""
     monkeypatch.setattr(workers, "GRACE_SECONDS", -2.0)
