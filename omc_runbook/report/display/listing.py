@@ -92,7 +92,8 @@ def _command(command: str) -> str:
 
 
 def _sentence(sentence: str) -> str:
-    text = _CODE.sub(r"<code>\1</code>", html.escape(sentence))
+    # A name may have several blanks, which what is copied of it has to keep.
+    text = _CODE.sub(r'<code style="white-space: pre-wrap">\1</code>', html.escape(sentence))
     return f'<p style="margin: 0.3em 0">{text}</p>'
 
 

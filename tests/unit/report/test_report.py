@@ -325,3 +325,9 @@ def test_adding_a_key_by_hand_begins_with_the_whole_secret_in_a_private_file() -
     )
     assert read.endswith("--query SecretString --output text > secrets.json)")
     assert "put-secret-value" in write and remove == "rm secrets.json"
+
+
+def test_a_command_within_a_sentence_keeps_the_blanks_of_its_names() -> None:
+    """What is copied of a page is what the page shows."""
+    html = Listing("t", [Entry("n", command="Delete it with `rm 'a  b'`.")]).to_html()
+    assert """<code style="white-space: pre-wrap">rm &#x27;a  b&#x27;</code>.""" in html
