@@ -29,8 +29,7 @@ def _quoted(word: str) -> str:
     if _PLAIN.fullmatch(word):
         return word
     pieces = enumerate(_APART.split(word))
-    parts = (_in_double(piece) if number % 2 else f"'{piece}'" for number, piece in pieces if piece)
-    return "".join(parts) or "''"
+    return "".join(_in_double(piece) if number % 2 else f"'{piece}'" for number, piece in pieces)
 
 
 def _in_double(signs: str) -> str:
