@@ -33,13 +33,18 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "shell", [("bash", "-euo", "pipefail", "-c"), ("fish", "--no-config", "-c")], ids="{0[0]}".format
+    ("shell", "code"),
+    [(("bash", "-euo", "pipefail", "-c"), "$?"), (("fish", "--no-config", "-c"), "$status")],
+    ids=["bash", "fish"],
 )
-def test_the_commands_of_the_sandbox_work_one_after_the_other(shell: tuple[str, ...], tmp_path: Path) -> None:
+def test_the_commands_of_the_sandbox_work_one_after_the_other(
+    shell: tuple[str, ...], code: str, tmp_path: Path
+) -> None:
     """Each line of the block runs in one shell, in an empty home, and ends as the text says."""
     if not shutil.which(shell[0]):
         pytest.skip(f"There is no {shell[0]}.")
     block = next(block for block in blocks("sh") if "sandbox up" in block)
+    block = block.replace('"Something was found."', f'"Something was found: exit code {code}"')
     variables = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     variables |= {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
     variables["PATH"] = f"{Path(sys.executable).parent}:{variables['PATH']}"
@@ -47,7 +52,7 @@ def test_the_commands_of_the_sandbox_work_one_after_the_other(shell: tuple[str, 
     assert ended.returncode == 0, ended.stderr
     assert "verify on staging: ok" in ended.stdout
     assert "no-permission: The execution role may not read the secret" in ended.stdout
-    assert "The exit code is not 0." in ended.stdout
+    assert "Something was found: exit code 1\n" in ended.stdout
     assert "world healthy, broken: nothing" in ended.stdout
     assert not list(tmp_path.glob("omc-*"))
 
