@@ -15,6 +15,7 @@ from omc_runbook.model import issuers, json_text
 from omc_runbook.model.catalogue import (
     EDGE_SPACE,
     FORMS,
+    LIKE_GENERATED,
     PLACEHOLDER,
     SEVERAL_LINES,
     TEMPLATE_DEFAULT,
@@ -66,7 +67,10 @@ _RESERVED = r"%(?:2[0-9A-F]|3[A-F]|40|5[BCDE]|60|7[BCD])"
 _QUOTED_FOR_URL = re.compile(rf"(?i)\A(?:[A-Z0-9_.~-]|{_RESERVED})*{_RESERVED}(?:[A-Z0-9_.~-]|{_RESERVED})*\Z")
 _AS_ISSUED = re.compile(r"\AA{10}")
 """The beginning of X's bearer tokens, which are issued with escapes."""
-_HIDDEN = re.compile(r"\*{3}|•{2}|●{2}|∙{3}|·{3}|…|\.{3}|[xX]{8}|‹.+›|\[(?:redacted|masked|hidden|filtered|removed)\]")
+_HIDDEN = re.compile(
+    rf"(?sx)\A(?! {LIKE_GENERATED} )"
+    r".*?(?:\*{3}|•{2}|●{2}|∙{3}|·{3}|…|\.{3}|[xX]{8}|‹.+›|\[(?:redacted|masked|hidden|filtered|removed)\])"
+)
 _ENCRYPTED = re.compile(
     r"\AENC\[AES256_GCM,|\A\$ANSIBLE_VAULT;|\A-----BEGIN (?:PGP MESSAGE|AGE ENCRYPTED FILE)-----"
     r"|\A\{cipher\}\S|\Avault:v\d+:|\AU2FsdGVkX1|\AAQICAH[\w+/=]{60,}\Z"

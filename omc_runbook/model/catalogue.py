@@ -11,8 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 Effect = Literal["next-deployment", "signs-everybody-out", "database-too", "first-start-only", "encrypts-data"]
 Form = Literal["text", "email", "host", "url", "dsn", "number"]
 
+LIKE_GENERATED = r"(?: [^\s!\"$%'+;@\[\\\]^`{}~]* [!\"$%'+;@\[\\\]^`{}~] ){4}"
+"""Four signs that few words or addresses have: the beginning of a password that was drawn from all signs."""
+
 PLACEHOLDER = re.compile(
-    r"""(?ix) ^ \s* (?:
+    rf"(?ix) ^ \s* (?! < {LIKE_GENERATED} )"  # noqa: S608 - no SQL
+    r"""(?:
         < [^<>]* > | \$\{ [^}]* \} | \{ [\w-]+ \} | \{\{ .* \}\} | % \w+ % | \[ [\w\s-]+ \] | __ \w+ __
         | \?{2,} | \*{3,}
         | (?: # What the keys of some providers begin with.
