@@ -217,6 +217,8 @@ def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task], un
         )
     if rollout.state == "done" and not is_new:
         return rollout
+    if deployment is None and _is_from_before(rollout, service):
+        return with_state("rolling")
     is_primary = deployment is not None and deployment.status == "PRIMARY"
     if not is_primary and not _is_latest(rollout, own, service):
         if service.rolled_back:
@@ -298,6 +300,15 @@ def own_service_deployment(rollout: Rollout, service: Service) -> ServiceDeploym
 
 def _own_deployment(rollout: Rollout, service: Service) -> Deployment | None:
     return next((each for each in service.deployments if each.id == rollout.deployment_id), None)
+
+
+def _is_from_before(rollout: Rollout, service: Service) -> bool:
+    """Whether nothing in an answer is newer than our deployment: ECS may describe a service as it was a while ago.
+
+    See the eventual consistency in https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
+    """
+    moments = (*(each.created for each in service.deployments), *(event.time for event in service.events))
+    return rollout.began is not None and all(moment < rollout.began for moment in moments)
 
 
 def _is_latest(rollout: Rollout, own: ServiceDeployment | None, service: Service) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from support.snapshots import NOW, deployment, service, stopped, task
 
 from omc_runbook.aws.deployments import ServiceDeployment, ServiceRevision
-from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.aws.ecs import Service, ServiceEvent, Task
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.deploy import watch as deploy_watch
 from omc_runbook.changes.deploy.rollout import (
@@ -109,6 +109,15 @@ def with_deployment(**changes: Any) -> Service:
     return replace(API, deployments=(deployment("api", **changes),))
 
 
+LATER = replace(OURS, deployment_id="ecs-svc/later", began=NOW)
+"""A deployment that ECS has begun, and that DescribeServices may not show yet."""
+
+
+def rolled_back(moment: datetime) -> Service:
+    """The service after an event of a rollback to its deployment."""
+    return replace(API, events=(ServiceEvent(moment, "(service api) rolling back to deployment ecs-svc/api."),))
+
+
 @pytest.mark.parametrize(
     ("rollout", "now", "tasks", "state", "reason"),
     [
@@ -128,6 +137,10 @@ def with_deployment(**changes: Any) -> Service:
         (OURS, with_deployment(rollout="IN_PROGRESS"), (ON_PURPOSE, THEIRS) * 3, "rolling", ""),
         (replace(OURS, state="done"), with_deployment(rollout="IN_PROGRESS"), (), "done", ""),
         (replace(OURS, state="done"), with_deployment(rollout="IN_PROGRESS"), (FAILED,), "rolling", "1 task failed:"),
+        (LATER, API, (), "rolling", ""),
+        (LATER, rolled_back(NOW - timedelta(days=1)), (), "rolling", ""),
+        (LATER, rolled_back(NOW + timedelta(minutes=1)), (), "rolled-back", "The circuit breaker rolled it back."),
+        (LATER, with_deployment(created=NOW + timedelta(minutes=1)), (), "overtaken", "Somebody else's deployment"),
         (replace(OURS, replaces=("ecs-svc/2",)), API, (), "done", "It replaced ecs-svc/2, which somebody else began"),
     ],
 )
