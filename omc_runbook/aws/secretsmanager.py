@@ -289,8 +289,10 @@ def restore(client: SecretsManagerClient, secret_id: str) -> None:
     client.restore_secret(SecretId=secret_id)
 
 
-def stage_value(client: SecretsManagerClient, secret_id: str, text: str, token: str, label: str) -> None:
+def stage_value(client: SecretsManagerClient, secret_id: str, text: str, token: str, label: str) -> bool:
     """Write a version with a staging label that nobody reads; idempotent for one `token`, which is the version's id.
+
+    Returns whether it was never current, as far as its labels tell.
 
     A version that is current already gets no label: who made it current may have ended, and would not remove it. See
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
@@ -301,6 +303,7 @@ def stage_value(client: SecretsManagerClient, secret_id: str, text: str, token: 
     if not {label, CURRENT} & {*answer["VersionStages"]}:
         # The version existed, from an attempt that was rolled back: then the call ignored the label.
         client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, MoveToVersionId=token)
+    return not {CURRENT, PREVIOUS} & {*answer["VersionStages"]}
 
 
 def move_current(client: SecretsManagerClient, secret_id: str, to: str, from_: str) -> bool | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT
@@ -15,13 +16,29 @@ from omc_runbook.model.errors import CouldNotLook
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
 
+T = TypeVar("T")
+
 UPDATE_STAGE = "secretsmanager:UpdateSecretVersionStage"
 INTERRUPTED_CALL_SECONDS = 1.0
 """How long to wait after an interrupted call before the secret is read."""
+SETTLE_SECONDS = 60.0
+"""How long a read may still show what was there before a write."""
+SETTLE_INTERVAL = 1.0
 
 
 class InterruptedAfterMove(KeyboardInterrupt):
     """Interrupted in the call that makes a version current, which took effect."""
+
+
+def settled(read: Callable[[], T], is_old: Callable[[T], bool]) -> T:
+    """Read until the answer is not of the time before a write, for SETTLE_SECONDS at most.
+
+    See https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot_general.html
+    """
+    end = time.monotonic() + SETTLE_SECONDS
+    while is_old(answer := read()) and time.monotonic() < end:
+        time.sleep(SETTLE_INTERVAL)
+    return answer
 
 
 def move(client: SecretsManagerClient, secret_id: str, name: str, version: str, instead_of: str) -> bool:
@@ -32,21 +49,22 @@ def move(client: SecretsManagerClient, secret_id: str, name: str, version: str, 
     """
     what = f"secret {name}"
 
-    def is_current() -> bool:
+    def current() -> str:
         secret = require(what, "secretsmanager:DescribeSecret", partial(secretsmanager.describe, client, secret_id))
-        return secret is not None and secret.version_at(CURRENT) == version
+        return secret.version_at(CURRENT) if secret else ""
 
     call = partial(secretsmanager.move_current, client, secret_id, version, instead_of)
     try:
         has_moved = require(what, UPDATE_STAGE, call, "change")
     except CouldNotLook:
-        if is_current():
+        if current() == version:
             return True
         raise
     except KeyboardInterrupt as interrupt:
         time.sleep(INTERRUPTED_CALL_SECONDS)
         with suppress(CouldNotLook):
-            if is_current():
+            if current() == version:
                 raise InterruptedAfterMove(*interrupt.args) from None
         raise
-    return is_current() if has_moved is None else has_moved
+    # AWS refused to take it from `instead_of`, so an answer that still has it there is old.
+    return settled(current, lambda id: id == instead_of) == version if has_moved is None else has_moved

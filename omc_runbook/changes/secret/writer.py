@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import Event
-from omc_runbook.aws.secretsmanager import CURRENT, Value
+from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Value
 from omc_runbook.aws.session import Clients, ReadFailure, attempt, require
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
@@ -68,6 +68,7 @@ class SecretWriter:
         self._clients, self._plan, self._environment = clients, plan, environment
         self._client, self._arn, self._label = clients("secretsmanager"), plan.secret_arn, LABEL + plan.token[:8]
         self._new_values, self._is_moving, self._has_moved = new_values or NewValues({}), False, False
+        self._is_new = False
         self._lock, self._has_lock, self._has_reached_database = ExitStack(), False, False
         self.version_change: VersionChange | None = None
 
@@ -146,12 +147,16 @@ class SecretWriter:
 
     def prove(self, moved: bool = True) -> None:
         """Verify that the plan's version is current; `moved` says whether this run moved it. Raises as `move` does."""
-        plan, value = self._plan, self._current()
-        if value and moved and value.version_id == plan.base:
+        plan = self._plan
+        value = current_version.settled(
+            self._current, lambda value: _id_of(value) == plan.base and not (moved and self._is_moved_back())
+        )
+        if value and moved and value.version_id == plan.base and (not self._is_new or self._is_moved_back()):
             author = self._author(plan.base, (MOVE,))
             raise ConflictError(
-                f"{plan.secret_name} has version {plan.base} again, after this run had made {plan.token} current:"
-                f" somebody else has moved AWSCURRENT back{author}. Theirs stays: run verify to see the current state."
+                f"Somebody else has made version {plan.base} current again in {plan.secret_name}: this run had made"
+                f" {plan.token} current, and they moved AWSCURRENT back{author}. Theirs stays: run verify to see the"
+                " current state."
             )
         if value is None or value.version_id == plan.base:
             raise CouldNotLook(f"{plan.secret_name} does not read back as written: run verify before anything else.")
@@ -159,6 +164,14 @@ class SecretWriter:
             raise ConflictError(self._conflict(value, moved))
         if value.text is None or not value.text.same_as(plan.text):
             raise CouldNotLook(f"{plan.secret_name} does not read back as written: run verify before anything else.")
+
+    def _is_moved_back(self) -> bool:
+        """Whether this run's version was current and is not any more: AWSPREVIOUS follows AWSCURRENT."""
+        if not self._is_new:
+            return False
+        read = partial(secretsmanager.describe, self._client, self._arn)
+        secret = require(f"secret {self._plan.secret_name}", "secretsmanager:DescribeSecret", read)
+        return secret is not None and secret.version_at(PREVIOUS) == self._plan.token
 
     def is_current(self, version: str) -> bool:
         """Whether a version is current now."""
@@ -198,7 +211,7 @@ class SecretWriter:
     def _stage(self) -> None:
         """Write the version under a label of ours, which no task reads; idempotent."""
         text, token = reveal(self._plan.text), self._plan.token
-        self._do(
+        self._is_new = self._do(
             "secretsmanager:PutSecretValue",
             lambda: secretsmanager.stage_value(self._client, self._arn, text, token, self._label),
         )
@@ -315,6 +328,10 @@ class SecretWriter:
             events += () if isinstance(found, ReadFailure) else found
         event = newest_write(events, version_id)
         return f" ({event.principal}, {event.time:%H:%M:%S} UTC)" if event else " (CloudTrail has no event of it yet)"
+
+
+def _id_of(value: Value | None) -> str:
+    return value.version_id if value else ""
 
 
 def _document(value: Value | None) -> Document | None:
