@@ -10,7 +10,7 @@ from typing import TypeVar
 from omc_runbook.aws import definitions, ecs, iam, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service
-from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.aws.session import ReadFailure, attempt, require
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
@@ -20,7 +20,7 @@ from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.rollback import Rollback
 from omc_runbook.changes.fix.steps import Correction, FixStep, Grant, RestoreSecret, RestoreVersion
-from omc_runbook.changes.secret import create
+from omc_runbook.changes.secret import create, current_version
 from omc_runbook.changes.secret.writer import SecretWriter
 from omc_runbook.changes.take_back import Reversal
 from omc_runbook.diagnosis import root_causes
@@ -63,6 +63,7 @@ class _Fix:
     def __init__(self, context: ChangeContext, plan: FixPlan, journal: Journal) -> None:
         self._context, self._plan, self._clients, self._journal = context, plan, context.clients, journal
         self._current, self._is_deleted = plan.current, any(isinstance(step, RestoreSecret) for step in plan.steps)
+        self._former_states = set[tuple[bool, str]]()
         self._revisions: dict[str, str] = {}
         self._registered: set[str] = set()
         self._rollback = Rollback(context, plan.steps)
@@ -141,7 +142,11 @@ class _Fix:
         plan, problem = self._plan, ""
         if not plan.secret_arn:
             return
-        secret = create.describe_secret(self._clients, plan.secret_arn)
+        # A read may still show what was there before a step of this run.
+        secret = current_version.settled(
+            partial(create.describe_secret, self._clients, plan.secret_arn),
+            lambda secret: secret is not None and _state(secret) in self._former_states,
+        )
         if secret is None:
             problem = "was deleted or recreated"
         elif bool(secret.deleted) != self._is_deleted:
@@ -167,12 +172,14 @@ class _Fix:
         _change(
             f"secret {name}", "secretsmanager:RestoreSecret", lambda: secretsmanager.restore(client, step.secret.arn)
         )
+        self._former_states.add((True, self._current))
         self._is_deleted = False
         yield Change(action="restored", secret=name)
         self._insist_on_secret()
 
     def _put_back(self, step: RestoreVersion) -> Iterator[Change]:
         yield from SecretWriter(self._clients, step.plan).move()
+        self._former_states.add((False, self._current))
         self._current = step.plan.token
 
     def _grant(self, step: Grant) -> Iterator[Change]:
@@ -282,6 +289,11 @@ class _Fix:
         """Whether somebody else has registered a revision since the plan was made."""
         is_own = revision.arn in self._registered
         return not is_own and revision.registered is not None and revision.registered > self._plan.read_at
+
+
+def _state(secret: Secret) -> tuple[bool, str]:
+    """Whether it is scheduled for deletion, and its current version."""
+    return bool(secret.deleted), secret.version_at(CURRENT)
 
 
 def _change(what: str, permission: str, call: Callable[[], T]) -> T:

@@ -14,6 +14,7 @@ from omc_runbook.aws.session import Clients, require
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, execute
 from omc_runbook.changes.secret.create_plan import CreatePlan
+from omc_runbook.changes.secret.current_version import settled
 from omc_runbook.model import value_from
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
@@ -142,18 +143,28 @@ def _verify_draft(clients: Clients, plan: CreatePlan, draft: SavedPlan, outputs:
 
 def _verify_exists(clients: Clients, plan: CreatePlan, action: Literal["created", "restored"], by: str) -> CreateResult:
     """Verify that the secret exists with a readable current version; raises CouldNotLook otherwise."""
-    secret, name = describe_secret(clients, plan.name), plan.name
+    name = plan.name
+    secret, value = _read(clients, name, lambda secret: bool(secret.deleted))
     if secret is None or secret.deleted:
         raise CouldNotLook(f"{name} still does not exist, or is scheduled for deletion: run create again.")
-    value = _value(clients, name)
     if value is None:
         raise CouldNotLook(f"{name} was {action} but has no current version: run verify for what to do.")
     return CreateResult(action=action, name=secret.name, arn=secret.arn, version_id=value.version_id, by=by)
 
 
-def _value(clients: Clients, name: str) -> Value | None:
+def _read(
+    clients: Clients, name: str, is_former: Callable[[Secret], bool] = lambda secret: False
+) -> tuple[Secret | None, Value | None]:
+    """The secret and its current version, once they do not show any more what was there before this run's write."""
     client = clients("secretsmanager")
-    return require(f"the value of {name}", GET_SECRET_VALUE, lambda: secretsmanager.get_value(client, name, CURRENT))
+    secret = settled(lambda: describe_secret(clients, name), lambda secret: secret is None or is_former(secret))
+    value = settled(
+        lambda: require(
+            f"the value of {name}", GET_SECRET_VALUE, lambda: secretsmanager.get_value(client, name, CURRENT)
+        ),
+        lambda value: value is None and secret is not None and not secret.deleted and bool(secret.version_at(CURRENT)),
+    )
+    return secret, value
 
 
 def _names_secret(output: Output, name: str) -> bool:
@@ -162,7 +173,7 @@ def _names_secret(output: Output, name: str) -> bool:
 
 def _verify_new(clients: Clients, plan: CreatePlan, key: KmsKey | None) -> CreateResult:
     """Verify document, version, tags, description and KMS key of the new secret against the plan."""
-    secret, value = describe_secret(clients, plan.name), _value(clients, plan.name)
+    secret, value = _read(clients, plan.name)
     if secret is None or value is None or value.version_id != plan.token:
         raise ConflictError(
             f"Somebody else created or changed {plan.name} at the same time: theirs stays, yours was not written."
