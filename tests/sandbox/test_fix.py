@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from botocore.client import BaseClient
+from support.late_reads import read_late
 from support.runs import SECRET, sign_in, values
 from support.steps import SteppedChange
 
@@ -96,6 +97,17 @@ def revisions(world: World, family: str = "") -> list[str]:
         **({"familyPrefix": f"{STAGING}-{family}"} if family else {})
     )
     return [arn for page in pages for arn in page["taskDefinitionArns"]]
+
+
+def test_a_secret_that_is_still_described_as_deleted_is_nobody_elses_change(
+    world: World, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Secrets Manager shows that it was restored only after a while."""
+    break_(sandbox.endpoint, "scheduled-deletion")
+    run, _, plan = begun()
+    read_late(monkeypatch, "restore", 3)
+    done = fix.apply(run, plan, True)
+    assert done and done.is_proved
 
 
 @pytest.mark.parametrize("fault", ["scheduled-deletion", "suffix-stale", "kms-useless-grant", "not-json"])

@@ -16,6 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 from support import forked_command
 from support.administrator import BAD, Place, at_work
+from support.late_reads import read_late
 from support.paths import SUPPORT
 from support.runs import SECRET, deny
 from support.snapshots import NOW, event
@@ -426,6 +427,14 @@ def test_a_version_that_became_current_without_an_answer_is_gone_on_with(
 ) -> None:
     """AWS has made it current, and says that it could not: the services get it all the same."""
     losing(monkeypatch, 1)
+    done = place.rotate("SECRET_KEY")
+    assert done and done.is_proved and done.version_change and done.version_change.version_id == place.current
+    assert place.held("SECRET_KEY")["worker"] == {place.members["SECRET_KEY"]} and not place.labels()
+
+
+def test_a_read_of_before_the_write_is_no_edit_of_somebody_else(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets Manager shows a version as current only after a while."""
+    read_late(monkeypatch, "move_current", 3)
     done = place.rotate("SECRET_KEY")
     assert done and done.is_proved and done.version_change and done.version_change.version_id == place.current
     assert place.held("SECRET_KEY")["worker"] == {place.members["SECRET_KEY"]} and not place.labels()
