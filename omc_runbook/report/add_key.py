@@ -178,7 +178,10 @@ def by_hand(environment: Environment, key: str = "", checkout: Checkout | None =
         else ("1. the code that needs it", f'os.environ["{name}"]'),
         (f"2. the template, in {files.template}", f"{name}=<your-{name.lower().replace('_', '-')}>"),
         (f"3. the reference, in {files.container}", f'{{ name = "{name}", valueFrom = "{files.arn}:{name}::" }}'),
-        ("4. the secret: read all of it into a file that only you can read", f"(umask 077 && {read} > secrets.json)"),
+        (
+            "4. the secret: read all of it into a file that only you can read",
+            f"touch secrets.json && chmod 600 secrets.json && {read} > secrets.json",
+        ),
         (f"add {name} to the file, and write all of it", remedies.put_value(names).command),
         ("remove the file", "rm secrets.json"),
         ("5. Terraform", f"{command('cd', files.stack)} && {files.program} apply"),

@@ -321,9 +321,10 @@ def test_adding_a_key_by_hand_begins_with_the_whole_secret_in_a_private_file() -
         if "secrets.json" in entry.command
     ]
     assert read.startswith(
-        "(umask 077 && aws secretsmanager get-secret-value --secret-id ohmycoins-staging-app-secrets"
+        "touch secrets.json && chmod 600 secrets.json && aws secretsmanager get-secret-value"
+        " --secret-id ohmycoins-staging-app-secrets"
     )
-    assert read.endswith("--query SecretString --output text > secrets.json)")
+    assert read.endswith("--query SecretString --output text > secrets.json")
     assert "put-secret-value" in write and remove == "rm secrets.json"
 
 
