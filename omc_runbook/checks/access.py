@@ -115,7 +115,7 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 def _has_started(snapshot: Snapshot, role_arn: str) -> bool:
     """Whether a task runs whose execution role is named so."""
-    definitions = (snapshot.definition(task.task_definition_arn) for task in snapshot.tasks if task.is_running)
+    definitions = (snapshot.definition(task) for task in snapshot.tasks if task.is_running)
     return any(definition and definition.execution_role_arn == role_arn for definition in definitions)
 
 
@@ -335,7 +335,7 @@ def _simulated(snapshot: Snapshot, arn: str) -> bool:
 def _has_read(snapshot: Snapshot, arn: str) -> bool:
     """Whether a running task read the present version as the role, so that no policy denies it."""
     fresh = (
-        snapshot.definition(task.task_definition_arn)
+        snapshot.definition(task)
         for service in snapshot.readers
         for task in snapshot.running(service)
         if freshness.by_times(snapshot, task) == "fresh"

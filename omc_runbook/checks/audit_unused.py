@@ -90,7 +90,7 @@ def unused_keys(snapshot: Snapshot) -> Iterator[str]:
     """The keys that no task definition refers to and, as far as a checkout was read, no file asks for."""
     demands = [demand.reference for demand in secret_demands(snapshot)]
     document = snapshot.document
-    is_known = all(snapshot.definition(service.task_definition_arn) for service in snapshot.consumers)
+    is_known = all(snapshot.definition(service) for service in snapshot.consumers)
     # Who takes the whole secret may use every key.
     if not demands or document is None or not is_known or not all(each.key for each in demands):
         return

@@ -167,7 +167,7 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     names = snapshot.environment.names
     yield from _dropped(snapshot)
     referenced = referenced_keys(snapshot)
-    if not referenced or not all(snapshot.definition(service.task_definition_arn) for service in snapshot.consumers):
+    if not referenced or not all(snapshot.definition(service) for service in snapshot.consumers):
         return
     if snapshot.deleted_status:
         # What the deleted service referred to is its own finding's business.
@@ -237,7 +237,7 @@ def _why_harmless(snapshot: Snapshot, member: Member) -> str:
 def _newer_revision(snapshot: Snapshot, key: str) -> tuple[Service, TaskDefinition] | None:
     """The first service whose family has a newer revision that refers to a key, with that revision."""
     for service in snapshot.consumers:
-        current = snapshot.definition(service.task_definition_arn)
+        current = snapshot.definition(service)
         for newest in snapshot.newest_revisions if current else ():
             keys = {injection.reference.key for _, injection in snapshot.own_references(newest)}
             if current and newest.family == current.family and newest.revision > current.revision and key in keys:
@@ -312,7 +312,7 @@ def _absent(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     The guide's own may be those of another application than the one that runs.
     """
     document, keys = snapshot.document, snapshot.environment.keys
-    definitions = [snapshot.definition(service.task_definition_arn) for service in snapshot.consumers]
+    definitions = [snapshot.definition(service) for service in snapshot.consumers]
     if document is None or not definitions or not all(definitions):
         return
     present = {*document.keys, *referenced_keys(snapshot)}
@@ -557,7 +557,7 @@ def _strangeness(snapshot: Snapshot, strange: StrangeHost, services: Sequence[Se
     if strange.kind == "environment":
         return f"names a host of {strange.environment}."
     for service in services:
-        definition = snapshot.definition(service.task_definition_arn)
+        definition = snapshot.definition(service)
         # With awsvpc a task has an interface of its own; a container beside may be what answers there.
         is_alone = definition is not None and len(definition.containers) == 1
         if not (service.placement.subnets or service.launch_type == "FARGATE"):

@@ -75,7 +75,7 @@ def source_of(
 
     Of one container, and of the reference of one variable, where one is named.
     """
-    used = (snapshot.definition(service.task_definition_arn) for service in snapshot.services)
+    used = (snapshot.definition(service) for service in snapshot.services)
     revisions = [*definitions] or [each for each in used if each and snapshot.own_references(each)]
     stacks = {each.stack for each in revisions}
     if len(stacks) == 1 and stacks != {""}:
@@ -100,7 +100,7 @@ def source_of(
 
 def source_for(snapshot: Snapshot, services: Collection[str]) -> DefinitionSource:
     """The source of the revisions that services, by their names, use."""
-    used = (snapshot.definition(each.task_definition_arn) for each in snapshot.services if each.name in services)
+    used = (snapshot.definition(each) for each in snapshot.services if each.name in services)
     return source_of(snapshot, filter(None, used))
 
 

@@ -294,7 +294,7 @@ def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
     """A task outside the services has an old value of the secret, or can no longer start."""
     names = snapshot.environment.names
     for task in snapshot.lone_tasks:
-        definition = snapshot.definition(task.task_definition_arn)
+        definition = snapshot.definition(task)
         if freshness.of(snapshot, task) == "stale" and definition:
             keys = ", ".join(sorted(freshness.changed_keys(snapshot, task) or ()))
             starter = f", started by {task.deployment_id}" if task.deployment_id else ""
@@ -309,7 +309,7 @@ def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
             )
             yield Evidence(task.id[:8], facts, remedy)
     for each in snapshot.scheduled:
-        definition = snapshot.definition(each.task_definition_arn)
+        definition = snapshot.definition(each)
         if definition and (refused := each.refusal(definition)) and snapshot.own_references(definition):
             remedy = remedies.advise(f"Let {each.origin} start an {ACTIVE} revision, such as the family's newest.")
             yield Evidence(each.origin, (refused,), remedy, frozenset({each.origin}))
@@ -412,7 +412,7 @@ def _versions_inside(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
 
 
 def _injects(snapshot: Snapshot, service: Service) -> bool:
-    return bool(snapshot.own_references(snapshot.definition(service.task_definition_arn)))
+    return bool(snapshot.own_references(snapshot.definition(service)))
 
 
 def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:

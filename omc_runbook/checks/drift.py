@@ -372,16 +372,14 @@ def _deployed_apart(snapshot: Snapshot, containers: Collection[str]) -> tuple[Se
     """The services with one of these containers whose new revisions no apply of Terraform deploys."""
     locations = locations_of(snapshot)
     names = {each.name for each in locations.containers if each.is_deployed_apart and each.name in containers}
-    definitions = (
-        (service, locations.snapshot.definition(service.task_definition_arn)) for service in snapshot.services
-    )
+    definitions = ((service, locations.snapshot.definition(service)) for service in snapshot.services)
     return tuple(s for s, found in definitions if found and names & {each.name for each in found.containers})
 
 
 def _deploy_newest(snapshot: Snapshot, services: Sequence[Service]) -> Iterator[str]:
     """The commands that give services the newest revision of their family."""
     for service in services:
-        definition = snapshot.definition(service.task_definition_arn)
+        definition = snapshot.definition(service)
         if definition and service.controller == "ECS":
             yield remedies.deploy(snapshot.environment.names, service.name, definition.family).command
 

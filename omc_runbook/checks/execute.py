@@ -56,7 +56,7 @@ def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     using: dict[str, set[str]] = {}
     for service, tasks in _tasks(snapshot, lambda task: task.execute):
         for task in tasks:
-            definition = snapshot.definition(task.task_definition_arn)
+            definition = snapshot.definition(task)
             if definition:
                 using.setdefault(definition.task_role_arn, set()).add(service.name)
     for arn, names in using.items():
@@ -117,7 +117,7 @@ def exec_readonly(snapshot: Snapshot) -> Iterable[Evidence]:
         subjects = {
             f"{definition.label} {container.name}"
             for task in tasks
-            if (definition := snapshot.definition(task.task_definition_arn))
+            if (definition := snapshot.definition(task))
             for container in definition.containers
             if container.readonly and (task.id in refused or _agent_ended(task, container.name))
         }
@@ -281,7 +281,7 @@ def _tasks(snapshot: Snapshot, predicate: Callable[[Task], bool]) -> Iterator[tu
 def _definitions(snapshot: Snapshot, tasks: Iterable[Task]) -> Iterator[TaskDefinition]:
     """The revisions that tasks run, each once."""
     for arn in dict.fromkeys(task.task_definition_arn for task in tasks):
-        definition = snapshot.definition(arn)
+        definition = snapshot.task_definitions.get(arn)
         if definition:
             yield definition
 

@@ -71,7 +71,8 @@ def successions(snapshot: Snapshot) -> Iterator[Succession]:
         if primary and primary.failed and primary.rollout in ("IN_PROGRESS", "FAILED"):
             failing = (primary.task_definition_arn,)
             serving = [entry.task_definition_arn for entry in service.deployments]
-        for bad, good in ((snapshot.definition(bad), snapshot.definition(good)) for bad in failing for good in serving):
+        known = snapshot.task_definitions
+        for bad, good in ((known.get(bad), known.get(good)) for bad in failing for good in serving):
             if bad and good and bad != good:
                 yield Succession(service, bad, good)
 
@@ -127,7 +128,7 @@ def plain_logins(snapshot: Snapshot) -> dict[str, str]:
 def containers_in_force(snapshot: Snapshot) -> Iterator[tuple[Service, TaskDefinition, Container]]:
     """The containers of the consumers' revisions in force, as far as these were read."""
     for service in snapshot.consumers:
-        definition = snapshot.definition(service.task_definition_arn)
+        definition = snapshot.definition(service)
         if definition:
             yield from ((service, definition, container) for container in definition.containers)
 

@@ -126,7 +126,7 @@ def _following(snapshot: Snapshot, declared: Mapping[Location, Injection | None]
     """The snapshot as if each service had a revision with the references of Terraform's files."""
     services, definitions = [], dict(snapshot.task_definitions)
     for service in snapshot.services:
-        definition = snapshot.definition(service.task_definition_arn)
+        definition = snapshot.definition(service)
         if definition is None:
             continue
         # Of the same label: what is said of it is compared with what is said of the one in force.
@@ -154,7 +154,7 @@ def _of_others(snapshot: Snapshot) -> Mapping[Location, str]:
     declared = {each.family.value: each for each in (known.services if known else ()) if each.family}
     found: dict[Location, str] = {}
     for service in snapshot.services:
-        definition = snapshot.definition(service.task_definition_arn)
+        definition = snapshot.definition(service)
         means = declared.get(definition.family) if definition else None
         names = {each.variable: each.secret for each in means.variables if each.secret in others} if means else {}
         for container, injection in definition.injections if definition else ():

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
-from omc_runbook.aws.ecs import Service, ServiceEvent
+from omc_runbook.aws.ecs import Service, ServiceEvent, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence
 from omc_runbook.checks.key_demand import services_reading
@@ -219,7 +219,7 @@ def keys_with_nul(snapshot: Snapshot, service: Service) -> frozenset[str]:
 
 def _health_programs(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
     """What the containers' health checks run, where images often lack it."""
-    definition = snapshot.definition(stop.task.task_definition_arn)
+    definition = snapshot.definition(stop.task)
     for container in definition.containers if definition else ():
         if container.health_program in OFTEN_LACKING:
             yield (
@@ -228,10 +228,10 @@ def _health_programs(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
             )
 
 
-def log_of(snapshot: Snapshot, service: Service, definition_arn: str = "") -> Remedy:
-    """Read a service's latest log lines, in the log group that its task definition names."""
+def log_of(snapshot: Snapshot, service: Service, task: Task | None = None) -> Remedy:
+    """Read a service's latest log lines, in the log group that its task definition, or that of a task, names."""
     names = snapshot.environment.names
-    definition = snapshot.definition(definition_arn or service.task_definition_arn)
+    definition = snapshot.definition(task or service)
     logged = next((each for each in definition.containers if each.log_group), None) if definition else None
     if logged is None:
         return remedies.logs(names, service.name)
@@ -261,7 +261,7 @@ def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:
 
 
 def _logs(snapshot: Snapshot, stop: Stop) -> Remedy:
-    return log_of(snapshot, stop.service, stop.task.task_definition_arn)
+    return log_of(snapshot, stop.service, stop.task)
 
 
 def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
@@ -269,7 +269,7 @@ def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
         return remedies.advise(
             "Check the route from the tasks' subnets to the registry: NAT, ECR's and S3's endpoints."
         )
-    definition = snapshot.definition(stop.task.task_definition_arn)
+    definition = snapshot.definition(stop.task)
     if why := why_not_pulled(stop.reason):
         return remedies.advise(IMAGE_ADVICE[why].format(definition.label if definition else "the task definition"))
     containers = definition.containers if definition else ()
@@ -296,7 +296,7 @@ def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
     names = snapshot.environment.names
     if is_unreached(stop.reason):
         return remedies.advise("Check the route from the tasks' subnets to CloudWatch Logs: NAT, or its endpoint.")
-    definition = snapshot.definition(stop.task.task_definition_arn)
+    definition = snapshot.definition(stop.task)
     containers = [each for each in definition.containers if each.log_group] if definition else []
     if is_denied(stop.reason) or not containers:
         role = definition.execution_role_arn.rpartition("/")[2] if definition else names.execution_role
@@ -328,7 +328,7 @@ def _volume(snapshot: Snapshot, stop: Stop) -> Remedy:
 def _file(snapshot: Snapshot, stop: Stop) -> Remedy:
     if is_unreached(stop.reason):
         return remedies.advise("Check the route from the tasks' subnets to S3: NAT, or a gateway endpoint.")
-    definition = snapshot.definition(stop.task.task_definition_arn)
+    definition = snapshot.definition(stop.task)
     label = definition.label if definition else "the task definition"
     role = definition.execution_role_arn.rpartition("/")[2] if definition else snapshot.environment.names.execution_role
     return remedies.advise(
@@ -345,6 +345,6 @@ def _program(snapshot: Snapshot, stop: Stop) -> Remedy:
 
 
 def _memory(snapshot: Snapshot, stop: Stop) -> Remedy:
-    definition = snapshot.definition(stop.task.task_definition_arn)
+    definition = snapshot.definition(stop.task)
     label = definition.label if definition else "the task definition"
     return remedies.advise(f"Check the memory that the service uses; raise memory in {label}, or fix the leak.")

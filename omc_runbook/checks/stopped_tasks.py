@@ -153,7 +153,7 @@ def stops_saying(snapshot: Snapshot, check: str) -> tuple[Stop, ...]:
 
 def is_about_other(snapshot: Snapshot, stop: Stop) -> bool:
     """Whether a stop's reason names another secret, or a parameter, that the task definition refers to."""
-    pairs = snapshot.other_references(snapshot.definition(stop.task.task_definition_arn))
+    pairs = snapshot.other_references(snapshot.definition(stop.task))
     return any(
         reasons.mentions(stop.reason, name) for _, each in pairs for name in resources_of(each.reference, snapshot)
     )
@@ -190,7 +190,7 @@ def _without_sidecars(snapshot: Snapshot, task: Task) -> Task:
     """A task without the containers that may end while it goes on; before it starts, others may wait for these."""
     if task.started is None:
         return task
-    definition = snapshot.definition(task.task_definition_arn)
+    definition = snapshot.definition(task)
     spare = {container.name for container in definition.containers if not container.essential} if definition else set()
     return replace(task, containers=tuple(entry for entry in task.containers if entry.name not in spare))
 

@@ -60,7 +60,7 @@ def targets_of(
     for service in dict.fromkeys((*snapshot.services, *snapshot.readers)):
         tasks = [task for task in snapshot.running(service) if task.execute]
         arns = [*([service.task_definition_arn] if service.execute else []), *(t.task_definition_arn for t in tasks)]
-        for definition in filter(None, map(snapshot.definition, dict.fromkeys(arns))):
+        for definition in filter(None, map(snapshot.task_definitions.get, dict.fromkeys(arns))):
             channels = _channels(snapshot, judge, service, definition, by_arn.get(definition.task_role_arn))
             if channels is None:
                 continue

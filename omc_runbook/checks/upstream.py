@@ -72,7 +72,7 @@ def value_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     refused: dict[str, tuple[Stop, str, StartProblem]] = {}
     services: dict[str, set[str]] = {}
     for stop in fresh_stops(snapshot):
-        definition = snapshot.definition(stop.task.task_definition_arn)
+        definition = snapshot.definition(stop.task)
         if definition is None:
             continue
         keys = {injection.variable: injection.reference.key for _, injection in snapshot.own_injections(definition)}
@@ -109,7 +109,7 @@ def _keys_meant(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
 
 def _keys_read(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
     """Keys whose current value the task has, without a second entry that sets another one."""
-    for container, injection in snapshot.own_injections(snapshot.definition(stop.task.task_definition_arn)):
+    for container, injection in snapshot.own_injections(snapshot.definition(stop.task)):
         ref = injection.reference
         if ref.key and not ref.names_version and injection.variable not in container.environment:
             yield ref.key

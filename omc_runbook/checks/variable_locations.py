@@ -53,7 +53,7 @@ class VariableLocations:
         )
         here = [each for each in containers if applies_to(each.root, snapshot.environment.name, environments)]
         self.snapshot = snapshot = _with_families(snapshot, here)
-        used = (snapshot.definition(service.task_definition_arn) for service in snapshot.services)
+        used = (snapshot.definition(service) for service in snapshot.services)
         families = {definition.family for definition in used if definition}
         demands = [
             demand
@@ -116,7 +116,7 @@ class VariableLocations:
     @cached_property
     def in_force(self) -> Mapping[str, frozenset[str]]:
         """By container its plain variables, as task definitions in force have them."""
-        definitions = (self.snapshot.definition(each.task_definition_arn) for each in self.snapshot.services)
+        definitions = (self.snapshot.definition(each) for each in self.snapshot.services)
         containers = (container for definition in definitions if definition for container in definition.containers)
         return {container.name: frozenset(container.environment) for container in containers}
 
@@ -136,7 +136,7 @@ class VariableLocations:
         services = self.snapshot.declared.services if self.snapshot.declared else ()
         found: dict[str, list[bool]] = {}
         for service in self.snapshot.services:
-            definition = self.snapshot.definition(service.task_definition_arn)
+            definition = self.snapshot.definition(service)
             means = [each for each in services if definition and each.family and each.family.value == definition.family]
             for container in definition.containers if definition else ():
                 is_same = bool(means) and all(self._is_in_force(each, container) for each in means)
@@ -387,11 +387,11 @@ class VariableLocations:
         """Running tasks whose own revision has it, of all that services with it run: "2 of 2"."""
         have = of = 0
         for service in self.snapshot.consumers:
-            definition = self.snapshot.definition(service.task_definition_arn)
+            definition = self.snapshot.definition(service)
             if definition and variable in {each.variable for _, each in self.snapshot.own_injections(definition)}:
                 for task in self.snapshot.running(service):
                     of += 1
-                    mine = self.snapshot.definition(task.task_definition_arn)
+                    mine = self.snapshot.definition(task)
                     have += mine is not None and variable in mine.variables
         return f"{have} of {of}"
 
@@ -438,7 +438,7 @@ def _with_families(snapshot: Snapshot, declared: Sequence[TerraformContainer]) -
 
     What is the same for all of one name stands by the name alone.
     """
-    used = (snapshot.definition(each.task_definition_arn) for each in (*snapshot.services, *snapshot.readers))
+    used = (snapshot.definition(each) for each in (*snapshot.services, *snapshot.readers))
     families: dict[str, set[str]] = {}
     for definition in filter(None, used):
         for container in definition.containers:

@@ -60,7 +60,7 @@ def facts(snapshot: Snapshot, key: bytes) -> Facts:
     document, catalogue = snapshot.document, snapshot.environment.keys
     since = freshness.current_since(snapshot)
     prefix = f"{snapshot.environment.names.prefix}-"
-    definitions = {each.name: snapshot.definition(each.task_definition_arn) for each in snapshot.consumers}
+    definitions = {each.name: snapshot.definition(each) for each in snapshot.consumers}
     return Facts(
         keys={
             registry.mask(each.key): fingerprint(each.injected, key)

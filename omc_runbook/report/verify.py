@@ -264,5 +264,5 @@ def _existence(snapshot: Snapshot, field: str, exists: bool) -> str:
 
 
 def _role(snapshot: Snapshot, service: Service) -> str:
-    definition = snapshot.definition(service.task_definition_arn)
+    definition = snapshot.definition(service)
     return definition.execution_role_arn if definition else ""

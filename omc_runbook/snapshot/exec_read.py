@@ -92,7 +92,7 @@ class ExecRead:
 def _targets(snapshot: Snapshot) -> Iterator[_Target]:
     for service in snapshot.consumers:
         for task in snapshot.running(service):
-            definition = snapshot.definition(task.task_definition_arn)
+            definition = snapshot.definition(task)
             if definition is None:
                 continue
             # A container that prepares the task and ends has no process to look at.

@@ -79,7 +79,7 @@ def _started(snapshot: Snapshot, service: Service) -> tuple[Task, ...]:
 
 def _logs(clients: Clients, snapshot: Snapshot, task: Task) -> Iterator[tuple[str, Callable[[], tuple[str, ...]]]]:
     """A task's containers that log to CloudWatch Logs, each with the call that reads its last lines."""
-    definition = snapshot.definition(task.task_definition_arn)
+    definition = snapshot.definition(task)
     for container in definition.containers if definition else ():
         if container.log_group:
             stream = "/".join(filter(None, (container.log_prefix, container.name, task.id)))

@@ -258,7 +258,7 @@ def _worst(answers: Iterable[Freshness]) -> Freshness:
 def _in_force(snapshot: Snapshot, task: Task) -> TaskDefinition | None:
     """The revision whose variables the task should have: its consumer's, else its own."""
     service = next((service for service in snapshot.consumers if service.name == task.service), None)
-    return snapshot.definition(service.task_definition_arn if service else task.task_definition_arn)
+    return snapshot.definition(service or task)
 
 
 def _is_stale_inside(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> bool:
@@ -311,7 +311,7 @@ def _reads_of(snapshot: Snapshot, task: Task) -> list[Event]:
 
     The application's own calls are the task role's, in a session of the same name.
     """
-    session, revision = f"/{task.id}", snapshot.definition(task.task_definition_arn)
+    session, revision = f"/{task.id}", snapshot.definition(task)
     has_two = revision and revision.task_role_arn != revision.execution_role_arn
     application = f"/{role_name(revision.task_role_arn)}{session}" if revision and has_two else None
     own = [event for event in snapshot.reads or () if event.principal.endswith(session) and not event.error]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from omc_runbook.aws import secretsmanager, ssm
+from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
 from omc_runbook.aws.session import ReadFailure, or_none
 from omc_runbook.aws.ssm import Parameter
@@ -217,14 +218,13 @@ def tasks_with(snapshot: Snapshot, source: OtherSource) -> tuple[datetime, ...]:
         task.created
         for reader in snapshot.readers
         for task in snapshot.running(reader)
-        if task.created and keys_read(snapshot, task.task_definition_arn, source)
+        if task.created and keys_read(snapshot, snapshot.definition(task), source)
     )
 
 
-def keys_read(snapshot: Snapshot, definition_arn: str, source: OtherSource) -> frozenset[str]:
+def keys_read(snapshot: Snapshot, revision: TaskDefinition | None, source: OtherSource) -> frozenset[str]:
     """The keys of a source that a revision reads, "" for the whole of it; none where it names a certain version."""
-    pairs = snapshot.other_references(snapshot.definition(definition_arn))
-    references = (injection.reference for _, injection in pairs)
+    references = (injection.reference for _, injection in snapshot.other_references(revision))
     return frozenset(ref.key for ref in references if ref.source == source.reference.source and not ref.names_version)
 
 

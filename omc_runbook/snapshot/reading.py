@@ -357,7 +357,7 @@ def _families(snapshot: Snapshot) -> tuple[str, ...]:
     document = snapshot.document
     main = snapshot.environment.names.service
     consumers = sorted(snapshot.consumers, key=lambda service: service.name != main)
-    definitions = [snapshot.definition(service.task_definition_arn) for service in consumers]
+    definitions = [snapshot.definition(service) for service in consumers]
     keys = {injection.reference.key for each in definitions for _, injection in snapshot.own_references(each)}
     if document is None or not keys or "" in keys or keys.issuperset(document.keys):
         return ()

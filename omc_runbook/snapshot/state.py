@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
 from omc_runbook.aws.ec2 import Network
-from omc_runbook.aws.ecs import Service, Task
+from omc_runbook.aws.ecs import Deployment, Service, Task
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
@@ -204,7 +204,7 @@ class Snapshot:
         express = filter(self._refers, self.express_services)
         families: dict[str, list[Task]] = {}
         for task in self.tasks:
-            if not task.service and self.own_references(self.definition(task.task_definition_arn)):
+            if not task.service and self.own_references(self.definition(task)):
                 families.setdefault(task.owner, []).append(task)
         alone = []
         for name, tasks in families.items():
@@ -212,7 +212,7 @@ class Snapshot:
             running = sum(task.is_running for task in tasks)
             alone.append(_as_service(name, newest.task_definition_arn, running))
         for each in self.scheduled:
-            if self.own_references(self.definition(each.task_definition_arn)):
+            if self.own_references(self.definition(each)):
                 alone.append(_as_service(each.origin, each.task_definition_arn))
         return (*self.consumers, *self.leaving, *express, *alone)
 
@@ -246,7 +246,7 @@ class Snapshot:
         arns = {arn for arn, revision in self.task_definitions.items() if self.own_references(revision)}
         names = {task.service for task in self.tasks if task.is_running and task.task_definition_arn in arns}
         others = (each for each in self.services if each.name in names - self.consumer_names)
-        return tuple(each for each in others if self.definition(each.task_definition_arn))
+        return tuple(each for each in others if self.definition(each))
 
     @property
     def resource_policies(self) -> tuple[PolicyDocument, ...]:
@@ -275,9 +275,9 @@ class Snapshot:
         """The consumers' names."""
         return frozenset(service.name for service in self.consumers)
 
-    def definition(self, arn: str) -> TaskDefinition | None:
-        """A revision by its ARN, where it was read."""
-        return self.task_definitions.get(arn)
+    def definition(self, of: Service | Deployment | Task | ScheduledTask) -> TaskDefinition | None:
+        """The revision of a service, a deployment or a task, where it was read."""
+        return self.task_definitions.get(of.task_definition_arn)
 
     def revisions(self, service: Service) -> tuple[TaskDefinition, ...]:
         """A service's revision in force and, after a rollback, the one that failed; those that were read."""
@@ -350,7 +350,7 @@ class Snapshot:
         return tuple(
             task
             for task in self.tasks
-            if task.is_running and not task.service and self.own_references(self.definition(task.task_definition_arn))
+            if task.is_running and not task.service and self.own_references(self.definition(task))
         )
 
     def stopped(self, service: Service) -> tuple[Task, ...]:

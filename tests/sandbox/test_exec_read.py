@@ -264,7 +264,7 @@ def given(snapshot: Snapshot, version: str = CURRENT) -> dict[str, str]:
     document = snapshot.contents[version].document
     assert document
     [worker] = [service for service in snapshot.services if service.name == "worker"]
-    injections = snapshot.own_injections(snapshot.definition(worker.task_definition_arn))
+    injections = snapshot.own_injections(snapshot.definition(worker))
     keys = {i.variable: i.reference.key for _, i in injections}
     found = {name: document.get(key) for name, key in keys.items()}
     return {name: reveal(member.injected) for name, member in found.items() if member}

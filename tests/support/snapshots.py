@@ -409,10 +409,7 @@ def with_refusal(
 
 
 def _inside(snapshot: Snapshot, service: Service, task: Task) -> ExecLook:
-    own = {
-        i.variable: i.reference.key
-        for _, i in snapshot.own_injections(snapshot.definition(service.task_definition_arn))
-    }
+    own = {i.variable: i.reference.key for _, i in snapshot.own_injections(snapshot.definition(service))}
     current = snapshot.secret.version_at("AWSCURRENT") if snapshot.secret else ""
     held = {
         name: HeldValue(variable=name, key=own[name], injected=current, process=current, expected=current)

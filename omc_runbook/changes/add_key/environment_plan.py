@@ -42,7 +42,7 @@ def containers_for(snapshot: Snapshot, key: NewKey) -> tuple[str, ...]:
     container_names = {
         container.name
         for service in snapshot.services
-        for definition in [snapshot.definition(service.task_definition_arn)]
+        for definition in [snapshot.definition(service)]
         for container in (definition.containers if definition else ())
     }
     for name in key.containers:
@@ -53,7 +53,7 @@ def containers_for(snapshot: Snapshot, key: NewKey) -> tuple[str, ...]:
     main, checkout = snapshot.environment.names.service, snapshot.checkout
     settings = checkout.settings if checkout and not checkout.settings.ambiguities else None
     for service in snapshot.services:
-        definition = snapshot.definition(service.task_definition_arn)
+        definition = snapshot.definition(service)
         if service.name == main and definition:
             readers = [(container.name, each.variable) for container, each in snapshot.own_injections(definition)]
             own = [name for name, variable in readers if settings and settings.find(variable)]
@@ -142,9 +142,9 @@ def find_started_revisions(snapshot: Snapshot, key: str, services: Collection[st
     """
     corrections = []
     for service in snapshot.services:
-        now = snapshot.definition(service.task_definition_arn)
+        now = snapshot.definition(service)
         for deployment in service.deployments if service.name in services else ():
-            former = snapshot.definition(deployment.task_definition_arn)
+            former = snapshot.definition(deployment)
             if now and former and key in now.variables and key not in former.variables:
                 edits = tuple(
                     ReferenceEdit(container.name, key, "", injection.reference.text)
@@ -263,7 +263,7 @@ def _content(
 def _services(snapshot: Snapshot, containers: Sequence[str]) -> list[tuple[Service, TaskDefinition]]:
     services = []
     for service in snapshot.services:
-        definition = snapshot.definition(service.task_definition_arn)
+        definition = snapshot.definition(service)
         if definition and {container.name for container in definition.containers} & {*containers}:
             services.append((service, definition))
     return services

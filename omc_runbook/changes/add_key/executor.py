@@ -233,7 +233,7 @@ def _insist_on_reference(snapshot: Snapshot, plan: AddKeyPlan, part: Environment
     """Raise CouldNotLook for a service that still lacks the reference after Terraform's apply."""
     key = plan.key.name
     for service in snapshot.services:
-        definition = snapshot.definition(service.task_definition_arn)
+        definition = snapshot.definition(service)
         if service.name in part.services and definition and key not in definition.variables:
             raise CouldNotLook(
                 f"After Terraform's apply {service.name} in {part.environment} runs {definition.label},"

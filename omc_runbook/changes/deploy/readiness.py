@@ -170,7 +170,7 @@ def _certainty(snapshot: Snapshot, stop: Stop) -> str:
 
 
 def _containers(snapshot: Snapshot, service: Service) -> tuple[Container, ...]:
-    definition = snapshot.definition(service.task_definition_arn)
+    definition = snapshot.definition(service)
     return definition.containers if definition else ()
 
 

@@ -33,7 +33,7 @@ def notes(clients: Clients, caller: Caller, snapshot: Snapshot, removed: Sequenc
 
 def _note(clients: Clients, snapshot: Snapshot, task: ScheduledTask, removed: Sequence[str]) -> Iterator[str]:
     arn = task.task_definition_arn
-    definition: TaskDefinition | ReadFailure | None = snapshot.definition(arn)
+    definition: TaskDefinition | ReadFailure | None = snapshot.definition(task)
     if definition is None:
         definition = attempt(
             f"task definition {arn.rpartition('/')[2]}",

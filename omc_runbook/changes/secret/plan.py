@@ -398,11 +398,7 @@ def _replica_notes(secret: Secret) -> Iterator[str]:
 
 def users(snapshot: Snapshot) -> tuple[Service, ...]:
     """The services whose current task definition references the secret."""
-    return tuple(
-        service
-        for service in snapshot.consumers
-        if snapshot.own_references(snapshot.definition(service.task_definition_arn))
-    )
+    return tuple(service for service in snapshot.consumers if snapshot.own_references(snapshot.definition(service)))
 
 
 def why_consumers_unknown(snapshot: Snapshot) -> str:

@@ -204,9 +204,7 @@ def test_a_container_with_environment_files_may_have_more_variables_than_it_name
     for id in ("name-mismatch", "sidecar-only"):
         snapshot = FAULTS[id].make(healthy())
         service = next(iter(run_check(CHECKS[id], snapshot)[0].services))
-        [definition] = (
-            snapshot.definition(each.task_definition_arn) for each in snapshot.consumers if each.name == service
-        )
+        [definition] = (snapshot.definition(each) for each in snapshot.consumers if each.name == service)
         assert definition is not None
         containers = tuple(replace(each, has_environment_files=True) for each in definition.containers)
         filed = with_definition(snapshot, service, lambda old, new=containers: replace(old, containers=new))
