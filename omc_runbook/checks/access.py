@@ -302,6 +302,7 @@ def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     needs=("services", "tasks"),
     looks_like=("no-connection", "never-starts"),
     ruled_out_by="DescribeTasks: no stoppedReason says ThrottlingException",
+    needs_new_tasks=True,
     fixed_by="troubleshoot",
 )
 def throttled(snapshot: Snapshot) -> Iterable[Evidence]:

@@ -145,6 +145,8 @@ class Check:
     """Every fault that hinders one of these causes it."""
     blocked_by: tuple[Hinders, ...] = ()
     """Every error found that hinders one of these comes first: what mends this would fail until then."""
+    needs_new_tasks: bool = False
+    """Whether new tasks are all that it needs: what has hindered the former ones is over."""
     fixed_by: Literal["", "troubleshoot"] = ""
     """The runbook that can fix it, where the remedy names no other."""
     not_in_sandbox: str = ""

@@ -206,6 +206,7 @@ def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=("secret", "versions", *ECS_FIELDS, "other_clusters"),
     looks_like=("old-value", "login-refused"),
     ruled_out_by="every running task read the secret after AWSCURRENT moved",
+    needs_new_tasks=True,
     because_of=(
         "pull-failed",
         "task-exits",

@@ -30,6 +30,7 @@ class CheckFacts(TypedDict, total=False):
     hinders: Hinders
     hindered_by: tuple[Hinders, ...]
     blocked_by: tuple[Hinders, ...]
+    needs_new_tasks: bool
     fixed_by: Literal["", "troubleshoot"]
     not_in_sandbox: str
 

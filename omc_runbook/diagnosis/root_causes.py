@@ -84,8 +84,7 @@ def _one_after_another(findings: Sequence[Finding]) -> list[Finding]:
 
 def _new_tasks_last(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """The findings, each whose remedy is new tasks with what else keeps such tasks from running."""
-    causes = [finding for finding in findings if finding.is_unexplained and finding.severity == "error"]
-    hindrances = [finding for finding in causes if _hinders(finding)]
+    hindrances = [finding for finding in findings if finding.is_unexplained and stops_new_tasks(finding)]
     others = [finding for finding in hindrances if not _NEW_TASKS.fullmatch(finding.remedy.command)]
 
     def last(finding: Finding) -> Finding:
@@ -106,10 +105,12 @@ def without_order(remedy: Remedy) -> Remedy:
     return replace(remedy, needs=remedy.needs.partition(_FIRST_FIX)[0].rstrip())
 
 
-def _hinders(finding: Finding) -> bool:
-    """Whether a fault keeps new tasks from running, unlike one that is over."""
+def stops_new_tasks(finding: Finding) -> bool:
+    """Whether a fault keeps new tasks from running, or shows that something does, unlike one that is over."""
     check = families.find(finding.check, finding.family)
-    return check is not None and check.hinders != "" and check.id != "throttled"
+    if check is None or check.needs_new_tasks or finding.severity != "error":
+        return False
+    return bool(check.hinders or check.hindered_by)
 
 
 def _as_role(finding: Finding, role: str) -> Finding:

@@ -29,9 +29,6 @@ FAILED = "change-failed"
 CANCELLED = "change-cancelled"
 """The check of the finding that a person stopped a change, to have it taken back."""
 
-PASSING = frozenset({"throttled"})
-"""Faults that keep secrets from tasks for a while."""
-
 _UNPROVED: Mapping[State, tuple[str, str]] = MappingProxyType(
     {
         "overtaken": (
@@ -152,7 +149,7 @@ def _spares_values(cause: Finding) -> bool:
 
 def _keeps_secrets(cause: Finding) -> bool:
     check = families.find(cause.check, cause.family)
-    return check is not None and check.hinders == "secret" and check.id not in PASSING
+    return check is not None and check.hinders == "secret" and not check.needs_new_tasks
 
 
 def is_open(rollouts: Sequence[Rollout]) -> bool:

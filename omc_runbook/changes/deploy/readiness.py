@@ -86,8 +86,9 @@ def blockers(snapshot: Snapshot, services: Sequence[Service]) -> tuple[str, ...]
 def outlasts(cause: Finding) -> bool:
     """Whether what keeps secrets from tasks goes on, whatever becomes of the secret's values."""
     check = families.find(cause.check, cause.family)
-    is_of_values = cause.family not in OUTSIDE_THE_SECRET or cause.check in _BY_VERSION | failure.PASSING
-    return cause.is_root_cause and not is_of_values and check is not None and check.hinders in ("secret", "calls")
+    if check is None or check.needs_new_tasks or check.id in _BY_VERSION:
+        return False
+    return cause.is_root_cause and cause.family in OUTSIDE_THE_SECRET and check.hinders in ("secret", "calls")
 
 
 def is_underway(snapshot: Snapshot, service: Service) -> bool:

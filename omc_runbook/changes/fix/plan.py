@@ -23,11 +23,12 @@ from omc_runbook.changes.fix.steps import (
 from omc_runbook.changes.secret.plan import is_database_password, users, why_consumers_unknown
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.take_back import Undo
-from omc_runbook.checks import content, remedies
+from omc_runbook.checks import content, families, remedies
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.key_demand import missing_keys
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.checks.stopped_tasks import Stop
+from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.environment import Names
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy
@@ -272,7 +273,8 @@ def _needs_new_tasks(snapshot: Snapshot, findings: Sequence[Finding], cause: Fin
     if cause.services and cause.services.isdisjoint(snapshot.consumer_names):
         # Of an Express service, or one that leaves the secret.
         return False
-    if cause.check in ("not-forced", "throttled"):
+    check = families.find(cause.check, cause.family)
+    if check is not None and check.needs_new_tasks:
         return True
     if cause.check not in PULL_FAILURES or snapshot.network is None:
         return False
@@ -319,7 +321,6 @@ def _blocker(snapshot: Snapshot, service: str, others: Sequence[Finding]) -> str
     if foreign := ownership.why_not_service(snapshot, service):
         return foreign
     for finding in others:
-        # A task whose process has another value than ECS injected runs.
-        if finding.severity == "error" and finding.family != "running" and service in finding.services:
+        if root_causes.stops_new_tasks(finding) and service in finding.services:
             return f"Its tasks would still fail: {finding.title} ({finding.check})."
     return ""

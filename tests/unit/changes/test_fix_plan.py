@@ -383,6 +383,17 @@ def test_a_setting_of_the_service_that_stops_new_tasks_is_fixed_before_they_are_
     assert "First fix changethis: " in needs["platform-version"]
 
 
+def test_new_tasks_that_fail_for_an_unknown_reason_are_to_be_mended_before_others_are_started() -> None:
+    """A plan would not start them either: both ask whether a finding stops new tasks."""
+    snapshot = stuck(looked(healthy()), "worker", "InternalServiceError")
+    off = tuple(replace(each, execute=False) if each.is_running else each for each in snapshot.tasks)
+    findings = [each for each in root_causes.diagnose(replace(snapshot, tasks=off)) if each.is_unexplained]
+    failing = {each.check for each in findings if root_causes.stops_new_tasks(each)}
+    needs = {each.subject: each.remedy.needs for each in findings if each.check == "exec-off"}
+    assert failing == {"rollout-stuck"} and "First fix" not in needs["backend"]
+    assert "First fix rollout-stuck: new tasks of worker may fail until then." in needs["worker"]
+
+
 def test_tasks_that_could_not_read_are_tried_again_where_all_is_known_to_be_well_now() -> None:
     """Also where a run was killed after its last step; not where something could not be looked at."""
     reason = "ResourceInitializationError: unable to pull secrets or registry auth: api error ThrottlingException"
