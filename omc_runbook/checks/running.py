@@ -118,8 +118,7 @@ def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def _has_files(snapshot: Snapshot, look: ExecLook) -> bool:
     """Whether ECS gives the container variables from files in S3."""
     task = next((task for task in snapshot.tasks if task.id == look.task_id), None)
-    definition = snapshot.definition(task) if task else None
-    containers = definition.containers if definition else ()
+    containers = snapshot.containers(task) if task else ()
     return any(each.has_environment_files for each in containers if each.name == look.container)
 
 

@@ -219,8 +219,7 @@ def keys_with_nul(snapshot: Snapshot, service: Service) -> frozenset[str]:
 
 def _health_programs(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
     """What the containers' health checks run, where images often lack it."""
-    definition = snapshot.definition(stop.task)
-    for container in definition.containers if definition else ():
+    for container in snapshot.containers(stop.task):
         if container.health_program in OFTEN_LACKING:
             yield (
                 f"The health check of {container.name} runs {container.health_program}: in an image without it, as slim"
@@ -231,8 +230,7 @@ def _health_programs(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
 def log_of(snapshot: Snapshot, service: Service, task: Task | None = None) -> Remedy:
     """Read a service's latest log lines, in the log group that its task definition, or that of a task, names."""
     names = snapshot.environment.names
-    definition = snapshot.definition(task or service)
-    logged = next((each for each in definition.containers if each.log_group), None) if definition else None
+    logged = next((each for each in snapshot.containers(task or service) if each.log_group), None)
     if logged is None:
         return remedies.logs(names, service.name)
     return remedies.log_group(names, logged.log_group, logged.log_region)
@@ -272,7 +270,7 @@ def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
     definition = snapshot.definition(stop.task)
     if why := why_not_pulled(stop.reason):
         return remedies.advise(IMAGE_ADVICE[why].format(definition.label if definition else "the task definition"))
-    containers = definition.containers if definition else ()
+    containers = snapshot.containers(stop.task)
     named = (each for each in containers if each.image in stop.reason)
     container = next(chain(named, containers), None)
     match = ECR.match(container.image) if container else None
@@ -297,7 +295,7 @@ def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
     if is_unreached(stop.reason):
         return remedies.advise("Check the route from the tasks' subnets to CloudWatch Logs: NAT, or its endpoint.")
     definition = snapshot.definition(stop.task)
-    containers = [each for each in definition.containers if each.log_group] if definition else []
+    containers = [each for each in snapshot.containers(stop.task) if each.log_group]
     if is_denied(stop.reason) or not containers:
         role = definition.execution_role_arn.rpartition("/")[2] if definition else names.execution_role
         return remedies.advise(f"Allow the execution role {role} logs:CreateLogStream and logs:PutLogEvents.")

@@ -190,8 +190,7 @@ def _without_sidecars(snapshot: Snapshot, task: Task) -> Task:
     """A task without the containers that may end while it goes on; before it starts, others may wait for these."""
     if task.started is None:
         return task
-    definition = snapshot.definition(task)
-    spare = {container.name for container in definition.containers if not container.essential} if definition else set()
+    spare = {container.name for container in snapshot.containers(task) if not container.essential}
     return replace(task, containers=tuple(entry for entry in task.containers if entry.name not in spare))
 
 

@@ -138,7 +138,7 @@ class VariableLocations:
         for service in self.snapshot.services:
             definition = self.snapshot.definition(service)
             means = [each for each in services if definition and each.family and each.family.value == definition.family]
-            for container in definition.containers if definition else ():
+            for container in self.snapshot.containers(service):
                 is_same = bool(means) and all(self._is_in_force(each, container) for each in means)
                 found.setdefault(container.name, []).append(is_same)
         return frozenset(name for name, same in found.items() if all(same)) - read

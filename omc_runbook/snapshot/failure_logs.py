@@ -33,7 +33,7 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]
     answers = [
         (task.id, container, gatherer.ask(f"the log of {container}", PERMISSION, call))
         for service in snapshot.readers
-        for task in _started(snapshot, service)[:TASKS_A_SERVICE]
+        for task in _failed(snapshot, service)[:TASKS_A_SERVICE]
         for container, call in _logs(gatherer.clients, snapshot, task)
     ]
     sentences: dict[str, tuple[str, ...]] = {}
@@ -70,17 +70,16 @@ def last_words(clients: Clients, snapshot: Snapshot, service: str, deployment_id
     return tuple(sentences)
 
 
-def _started(snapshot: Snapshot, service: Service) -> tuple[Task, ...]:
+def _failed(snapshot: Snapshot, service: Service) -> tuple[Task, ...]:
     """Failed tasks that had run, newest first, without those that stopped before the current version."""
     since = freshness.current_since(snapshot)
-    started = (task for task in snapshot.stopped(service) if task.has_run)
-    return tuple(task for task in started if not (since and task.stopped and task.stopped < since[0]))
+    failed = (task for task in snapshot.stopped(service) if task.has_run)
+    return tuple(task for task in failed if not (since and task.stopped and task.stopped < since[0]))
 
 
 def _logs(clients: Clients, snapshot: Snapshot, task: Task) -> Iterator[tuple[str, Callable[[], tuple[str, ...]]]]:
     """A task's containers that log to CloudWatch Logs, each with the call that reads its last lines."""
-    definition = snapshot.definition(task)
-    for container in definition.containers if definition else ():
+    for container in snapshot.containers(task):
         if container.log_group:
             stream = "/".join(filter(None, (container.log_prefix, container.name, task.id)))
             client = clients("logs", container.log_region)

@@ -279,6 +279,11 @@ class Snapshot:
         """The revision of a service, a deployment or a task, where it was read."""
         return self.task_definitions.get(of.task_definition_arn)
 
+    def containers(self, of: Service | Deployment | Task | ScheduledTask) -> tuple[Container, ...]:
+        """The containers of that revision; () where it was not read."""
+        definition = self.definition(of)
+        return definition.containers if definition else ()
+
     def revisions(self, service: Service) -> tuple[TaskDefinition, ...]:
         """A service's revision in force and, after a rollback, the one that failed; those that were read."""
         arns = [service.task_definition_arn, *self.failed_arns(service)]

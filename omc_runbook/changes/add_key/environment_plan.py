@@ -39,12 +39,7 @@ def containers_for(snapshot: Snapshot, key: NewKey) -> tuple[str, ...]:
     Without the sidecars, which get no variable of Settings, where that is known. Raises UsageError for a container that
     no service has.
     """
-    container_names = {
-        container.name
-        for service in snapshot.services
-        for definition in [snapshot.definition(service)]
-        for container in (definition.containers if definition else ())
-    }
+    container_names = {container.name for service in snapshot.services for container in snapshot.containers(service)}
     for name in key.containers:
         if container_names and name not in container_names:
             raise UsageError(f"No service has a container {name}{nearest(name, container_names)} Nothing was written.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.rollout import expected
@@ -60,7 +59,7 @@ def notes(snapshot: Snapshot, services: Sequence[Service]) -> Iterator[str]:
     moving = {
         f"{service.name} ({container.image.rpartition('/')[2]})": None
         for service in deployable
-        for container in _containers(snapshot, service)
+        for container in snapshot.containers(service)
         if moves(container.image)
     }
     if moving:
@@ -162,17 +161,12 @@ def _certainty(snapshot: Snapshot, stop: Stop) -> str:
         return ""
     if stop.kind in CERTAIN:
         return stop.sentence
-    for container in _containers(snapshot, stop.service) if stop.kind == "health-check" else ():
+    for container in snapshot.containers(stop.service) if stop.kind == "health-check" else ():
         program = container.health_program
         if program == "curl" and _LACKING.search(container.image):
             image = container.image.rpartition("/")[2]
             return f"the health check's program {program} is not in the image {image} (exit code 127). {stop.sentence}"
     return ""
-
-
-def _containers(snapshot: Snapshot, service: Service) -> tuple[Container, ...]:
-    definition = snapshot.definition(service)
-    return definition.containers if definition else ()
 
 
 def _lacks_breaker(service: Service) -> bool:
