@@ -76,7 +76,7 @@ def declared_faults(snapshot: Snapshot) -> Mapping[Location, DeclaredFault]:
     lost = {(container, row.variable): None for row in rows for container in row.renamed if container in row.lacking}
     following = _following(snapshot, lost | {location: each for location, (_, each) in declared.items()})
     subjects = {demand.subject: (demand.container.name, demand.variable) for demand in all_demands(following)}
-    arn = snapshot.secret.arn if snapshot.secret else f"the ARN of {snapshot.secret_name}"
+    arn = snapshot.secret_arn or f"the ARN of {snapshot.secret_name}"
     faults: dict[Location, DeclaredFault] = {}
     for check in _CHECKS:
         unread = ALL_OR_NOTHING.intersection(check.needs).intersection(snapshot.gaps)

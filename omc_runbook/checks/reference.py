@@ -469,7 +469,7 @@ def _here(snapshot: Snapshot) -> Iterator[tuple[KeyDemand, Reference]]:
 
 
 def _own_name(snapshot: Snapshot) -> str:
-    return snapshot.secret.arn.rpartition(":")[2] if snapshot.secret else ""
+    return snapshot.secret_arn.rpartition(":")[2]
 
 
 def _suffix(snapshot: Snapshot, name: str) -> str:
@@ -487,7 +487,7 @@ def _about(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy | No
     reference, keys = demand.reference, snapshot.environment.keys
     own_keys = [name for name in keys if variable_of(name, keys) == demand.variable]
     key = exchanged_key(snapshot, reference) or reference.key or next(iter(own_keys), demand.variable)
-    arn = snapshot.secret.arn if snapshot.secret and snapshot.secret.arn != reference.secret_arn else ""
+    arn = snapshot.secret_arn if snapshot.secret_arn != reference.secret_arn else ""
     names, source = (
         snapshot.environment.names,
         source_of(snapshot, [demand.definition], demand.container.name, demand.variable),

@@ -553,8 +553,7 @@ def _key_context(snapshot: Snapshot, role_arn: str, key: KmsKey) -> Keys:
     assert snapshot.secret
     secret, account = snapshot.secret, role_arn.split(":")[4]
     role = keys_of(snapshot, role_arn, snapshot.permissions[role_arn])
-    version = secret.version_at(CURRENT)
-    keys = request_keys.of_key(key.arn, account, secret.arn, version, key.tags, key.aliases)
+    keys = request_keys.of_key(key.arn, account, secret.arn, snapshot.current_id, key.tags, key.aliases)
     return {**role, **keys, **_organization_of(snapshot, key.arn)}
 
 

@@ -102,7 +102,7 @@ def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             f"ExecuteCommand: {where}.{origin}",
             f"DescribeTaskDefinition: no secrets[] entry injects {variable}: changes to the secret never reach it.",
         )
-        name, arn = value.key, snapshot.secret.arn if snapshot.secret else "ARN"
+        name, arn = value.key, snapshot.secret_arn or "ARN"
         remedy = source_for(snapshot, [service]).register(snapshot.environment.names, f"{arn}:{name}:: for {variable}")
         yield Evidence(f"{service} {variable}", facts, remedy, frozenset({service}))
     for service, variable, looks in _variables(snapshot, _is_shadowed):

@@ -88,8 +88,7 @@ def ages(snapshot: Snapshot, history: VersionHistory) -> Table:
 
 def by_hand(snapshot: Snapshot, history: VersionHistory) -> Listing:
     """The AWS CLI's commands for the same: list the versions, move AWSCURRENT, redeploy every service."""
-    names, secret = snapshot.environment.names, snapshot.secret
-    current, former = (secret.version_at(CURRENT), secret.version_at(PREVIOUS)) if secret else ("", "")
+    names, current, former = snapshot.environment.names, snapshot.current_id, snapshot.previous_id
     move = remedies.move_back(names, former or "VERSION_ID", current or "CURRENT_ID")
     rows = [
         ("list the versions", remedies.list_versions(names).command),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks.families import look_alikes, ruled_out_by
 from omc_runbook.diagnosis.complaint import UNRECOGNISED, Complaint, current_state
 from omc_runbook.diagnosis.root_causes import NOT_SECRETS
@@ -243,7 +242,7 @@ def _secret(snapshot: Snapshot) -> Entry:
     if secret is None:
         state = "could not be read" if "secret" in snapshot.gaps else "does not exist"
         return Entry("secret", snapshot.secret_name, lines=(f"It {state}.",))
-    version = secret.version_at(CURRENT)
+    version = snapshot.current_id
     current = f"The current version is {version}" if version else "It has no current version"
     when = f", since {since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else ""
     last = next((event for event in snapshot.writes or () if event.version_id == version and not event.error), None)

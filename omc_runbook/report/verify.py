@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
-from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.changes.deploy.failure import CANCELLED
 from omc_runbook.checks import remedies
 from omc_runbook.checks.role_access import judge
@@ -51,7 +50,7 @@ def inventory(snapshot: Snapshot) -> Table:
         ["secret", secret.name if secret else names.secret, _existence(snapshot, "secret", secret is not None)],
         [
             "current version",
-            secret.version_at(CURRENT) or "none" if secret else "—",
+            snapshot.current_id or "none" if secret else "—",
             f"{count} keys" if count is not None else "not readable as a document",
         ],
         [

@@ -258,10 +258,10 @@ def _expected_version(snapshot: Snapshot, ref: Reference | None) -> str:
     if snapshot.secret is None:
         return ""
     if ref is None:
-        return snapshot.secret.version_at(CURRENT)
+        return snapshot.current_id
     home = snapshot.secret.arn.split(":")[3:5]
     is_own = [ref.region, ref.account] == home and is_secret_name(snapshot.secret.name, ref.secret_name)
-    return (ref.version_id or snapshot.secret.version_at(ref.stage or CURRENT)) if is_own and not ref.problem else ""
+    return (ref.version_id or snapshot.version_at(ref.stage or CURRENT)) if is_own and not ref.problem else ""
 
 
 def _value(content: Content | None, key: str) -> Masked | None:

@@ -113,9 +113,7 @@ def is_current_at(snapshot: Snapshot, moment: datetime) -> bool:
 @once
 def current_since(snapshot: Snapshot) -> tuple[datetime, datetime] | None:
     """The earliest and the latest time at which AWSCURRENT can have moved to the present version."""
-    if not snapshot.secret:
-        return None
-    current = snapshot.secret.version_at(CURRENT)
+    current = snapshot.current_id
     version = next((version for version in snapshot.versions if version.id == current), None)
     if version is None:
         return None
@@ -135,9 +133,9 @@ def moved_since(snapshot: Snapshot, label: str) -> tuple[datetime, datetime] | N
 
     Somebody moves a label of their own, and AWSPREVIOUS moves with AWSCURRENT.
     """
-    if label == CURRENT or not snapshot.secret:
+    if label == CURRENT:
         return current_since(snapshot)
-    labelled = snapshot.secret.version_at(label)
+    labelled = snapshot.version_at(label)
     version = next((version for version in snapshot.versions if version.id == labelled), None)
     if version is None:
         return None
@@ -183,7 +181,7 @@ def _read_by(snapshot: Snapshot, task: Task, label: str) -> tuple[str, ...]:
     """Ids of the versions that a task can have read by a label: any older one, by one that somebody moves."""
     if label == CURRENT or not snapshot.secret:
         return versions_read(snapshot, task)
-    labelled, last = snapshot.secret.version_at(label), task.started or snapshot.taken
+    labelled, last = snapshot.version_at(label), task.started or snapshot.taken
     return tuple(each.id for each in snapshot.versions if each.created <= last and each.id != labelled)[-_MOST_READ:]
 
 

@@ -87,8 +87,8 @@ def holders(snapshot: Snapshot, history: VersionHistory) -> tuple[Holder, ...]:
     for service in with_writes.consumers:
         for task in with_writes.running(service):
             by_times, version_id = freshness.by_times(with_writes, task), ""
-            if by_times == "fresh" and with_writes.secret:
-                version_id = with_writes.secret.version_at(CURRENT)
+            if by_times == "fresh":
+                version_id = with_writes.current_id
             elif by_times == "stale" and task.created:
                 read = freshness.read_at(with_writes, task)
                 last = read or task.started or with_writes.taken

@@ -129,7 +129,7 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
     service = permission.partition(":")[0]
     base = f"arn:{caller.partition}:{service}:{names.region}:{caller.account}"
     if service == "secretsmanager":
-        own = snapshot.secret.arn if snapshot.secret else f"{base}:secret:{snapshot.secret_name}-??????"
+        own = snapshot.secret_arn or f"{base}:secret:{snapshot.secret_name}-??????"
         is_needed = permission == "secretsmanager:DescribeSecret" or other_references.FIELD in snapshot.gaps
         others = other_references.references_of(snapshot) if is_needed else ()
         return (own, *(ref.secret_arn for ref in others if ref.secret_arn))
