@@ -431,15 +431,14 @@ def is_limited_by_boundary(allows: Callable[[Collection[str]], bool], account_pr
 
 def session_grants(policy: PolicyDocument, session: str) -> PolicyDocument:
     """The statements of a resource policy that allow something to one session by its ARN: no boundary limits them."""
-    named = [
+    return policy.with_statements(
         statement
         for statement in _statements(policy)
         if isinstance(statement, Mapping)
         and statement.get("Effect") == "Allow"
         and isinstance(statement.get("Principal"), Mapping)
         and session in (texts(statement["Principal"].get("AWS", [])) or ())
-    ]
-    return replace(policy, document={**policy.document, "Statement": named})
+    )
 
 
 def _is_account(principal: str) -> bool:
