@@ -8,6 +8,7 @@ from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy.failure import CANCELLED
 from omc_runbook.checks.families import look_alikes
 from omc_runbook.model.findings import REFUSED, Finding, Outcome
+from omc_runbook.model.letters import counted
 from omc_runbook.report import verify
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.group import Group
@@ -82,8 +83,8 @@ def _known(outcome: Outcome, cause: Finding) -> Iterator[str]:
     others = look_alikes(cause.check, cause.family)
     clear = sum(1 for check in others if statuses.get((check.id, check.family)) == "clear")
     if clear:
-        count = "1 fault with the same symptoms is" if clear == 1 else f"{clear} faults with the same symptoms are"
-        yield f"{count} ruled out."
+        are = counted(clear, "fault with the same symptoms is", "faults with the same symptoms are")
+        yield f"{are} ruled out."
 
 
 def _services(snapshot: Snapshot, findings: Sequence[Finding]) -> Iterator[str]:

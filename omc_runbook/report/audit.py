@@ -11,6 +11,7 @@ from omc_runbook.changes.values.former_values import FORMER_ALIVE
 from omc_runbook.checks import families, registry
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Remedy, check_ids, unknown_reasons
+from omc_runbook.model.letters import counted
 from omc_runbook.report import (
     audit_access,
     audit_accesses,
@@ -229,7 +230,7 @@ def _sentences(
     if not any(finding.status in ("clear", "found") for finding in findings):
         yield next((line for finding in findings for line in finding.evidence), "Nothing of it was checked.")
         return
-    yield answer or (f"{clear} checks are clear." if clear != 1 else "1 check is clear.")
+    yield answer or f"{counted(clear, 'check is', 'checks are')} clear."
     remarks = check_ids(each for each in findings if each.status == "found" and not each.accepted)
     accepted = check_ids(each for each in findings if each.status == "found" and each.accepted)
     if remarks:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from omc_runbook.checks import age
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.letters import counted
 from omc_runbook.report import history as versions
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.snapshot.state import Snapshot
@@ -75,7 +76,7 @@ def _old(snapshot: Snapshot, ages: Sequence[age.Age], here: Mapping[str, str]) -
     if not due:
         return Card("A value is old or has leaked", "No rotation is due.", "rotate", here, "form")
     days = {each.key: (snapshot.taken - each.since).days for each in ages}
-    shown = ", ".join(f"{key} {days[key]} days" for key in due[:3])
+    shown = ", ".join(f"{key} {counted(days[key], 'day')}" for key in due[:3])
     allowed = f"Rotation is due after {snapshot.environment.names.rotation_days} days."
     text = f"{shown}{', …' if due[3:] else ''}. {allowed}"
     return Card(f"A value is old: {len(due)} due", text, "rotate", {**here, "keys": age.DUE})
@@ -84,5 +85,5 @@ def _old(snapshot: Snapshot, ages: Sequence[age.Age], here: Mapping[str, str]) -
 def _last(history: VersionHistory) -> str:
     if not history.versions:
         return "A former version becomes current again."
-    count = f"{len(history.versions)} versions are kept" if history.versions[1:] else "1 version is kept"
-    return f"{count}; the last: {versions.written(history.versions[0])}."
+    are_kept = counted(len(history.versions), "version is kept", "versions are kept")
+    return f"{are_kept}; the last: {versions.written(history.versions[0])}."
