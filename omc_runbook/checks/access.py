@@ -336,10 +336,7 @@ def _simulated(snapshot: Snapshot, arn: str) -> bool:
 def _has_read(snapshot: Snapshot, arn: str) -> bool:
     """Whether a running task read the present version as the role, so that no policy denies it."""
     fresh = (
-        snapshot.definition(task)
-        for service in snapshot.readers
-        for task in snapshot.running(service)
-        if freshness.by_times(snapshot, task) == "fresh"
+        snapshot.definition(task) for task in snapshot.running_tasks if freshness.by_times(snapshot, task) == "fresh"
     )
     return any(
         revision and revision.execution_role_arn == arn and snapshot.own_references(revision) for revision in fresh

@@ -174,13 +174,12 @@ def _elsewhere(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
     if snapshot.gaps.get(FIELD):
         return
     for source, _ in _not_shown(snapshot):
-        running = (task for reader in snapshot.readers for task in snapshot.running(reader))
         where = f"DescribeParameters of this account and region does not show {source.reference.text}"
         if cited := _lacking(snapshot, source):
             remedy = remedies.advise("Create the parameter where the reference names it, or correct the reference.")
             services = frozenset(stop.service.name for stop in cited)
             yield Evidence(source.name, (f"{where}.", cited[0].sentence), remedy, services)
-        elif not any(keys_read(snapshot, snapshot.definition(task), source) for task in running):
+        elif not any(keys_read(snapshot, snapshot.definition(task), source) for task in snapshot.running_tasks):
             yield Uncertain(source.name, (f"{where}: whether it exists is unknown.",))
 
 
@@ -308,8 +307,7 @@ def _was_read(snapshot: Snapshot, role_arn: str, source: OtherSource) -> bool:
     """Whether a running task was given a source by a role."""
     return any(
         revision.execution_role_arn == role_arn and keys_read(snapshot, revision, source)
-        for service in snapshot.readers
-        for task in snapshot.running(service)
+        for task in snapshot.running_tasks
         if (revision := snapshot.definition(task))
     )
 

@@ -49,7 +49,7 @@ def settle(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
 def _tasks_of_readers(snapshot: Snapshot) -> list[tuple[Snapshot, Task]]:
     """The running tasks that may have the secret, those of other clusters too, each with its cluster's snapshot."""
     looks = (snapshot, *snapshot.elsewhere)
-    return [(each, task) for each in looks for service in each.readers for task in each.running(service)]
+    return [(each, task) for each in looks for task in each.running_tasks]
 
 
 def _is_back(snapshot: Snapshot) -> bool:

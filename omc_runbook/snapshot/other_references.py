@@ -216,8 +216,7 @@ def tasks_with(snapshot: Snapshot, source: OtherSource) -> tuple[datetime, ...]:
     """When the running tasks that were given a source's value were created."""
     return tuple(
         task.created
-        for reader in snapshot.readers
-        for task in snapshot.running(reader)
+        for task in snapshot.running_tasks
         if task.created and keys_read(snapshot, snapshot.definition(task), source)
     )
 

@@ -291,7 +291,7 @@ class Snapshot:
 
     @cached_property
     def revisions_in_use(self) -> tuple[TaskDefinition, ...]:
-        """The same of all readers."""
+        """The revisions of all readers, as `revisions` gives those of one."""
         return tuple(revision for service in self.readers for revision in self.revisions(service))
 
     def failed_arns(self, service: Service) -> tuple[str, ...]:
@@ -335,6 +335,11 @@ class Snapshot:
     def running(self, service: Service) -> tuple[Task, ...]:
         """A service's running tasks."""
         return tuple(task for task in self.tasks if task.owner == service.name and task.is_running)
+
+    @cached_property
+    def running_tasks(self) -> tuple[Task, ...]:
+        """The running tasks of all readers."""
+        return tuple(task for service in self.readers for task in self.running(service))
 
     def find_task(self, id: str) -> Task | None:
         """The task whose id begins so; None without an id. Raises UsageError where ECS does not list just one."""
