@@ -79,6 +79,11 @@ class Secret:
     primary: Replica | None = None
     """The secret that this one is a replica of, in another region (its status is "" then) or account."""
 
+    @property
+    def region(self) -> str:
+        """The region that it is in."""
+        return self.arn.split(":")[3]
+
     def version_at(self, stage: str) -> str:
         """The id of the version with a staging label; "" where none has it."""
         return next((version for version, stages in self.stages.items() if stage in stages), "")

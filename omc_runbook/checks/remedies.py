@@ -408,7 +408,7 @@ def drop_pending(secret: Secret) -> Remedy:
     """Take AWSPENDING off the version that has it."""
     words = ("update-secret-version-stage", "--secret-id", secret.name, "--version-stage", PENDING)
     version = secret.version_at(PENDING)
-    return _in(secret.arn.split(":")[3], "secretsmanager", *words, "--remove-from-version-id", version)
+    return _in(secret.region, "secretsmanager", *words, "--remove-from-version-id", version)
 
 
 def advise(text: str) -> Remedy:

@@ -113,7 +113,7 @@ def rotation_overdue(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"DescribeSecret: RotationEnabled is true for {secret.name}, its rotation was due on {due:%Y-%m-%d},"
                 f" and {moved}.",
             )
-            words = ("rotate-secret", "--secret-id", secret.name, "--region", secret.arn.split(":")[3])
+            words = ("rotate-secret", "--secret-id", secret.name, "--region", secret.region)
             remedy = remedies.advise(
                 "Look in the log of the rotation's Lambda function, and whether Secrets Manager may invoke it; then"
                 f" `{command('aws', 'secretsmanager', *words)}`."

@@ -149,7 +149,7 @@ class Reading:
         secret, tasks = source.secret, tasks_with(self._snapshot, source)
         if secret is None or source.changed is None or all(task >= source.changed for task in tasks):
             return source
-        client = self._gatherer.clients("secretsmanager", secret.arn.split(":")[3])
+        client = self._gatherer.clients("secretsmanager", secret.region)
         answer = self._gatherer.ask(
             f"the versions of {secret.name}",
             "secretsmanager:ListSecretVersionIds",
@@ -185,7 +185,7 @@ class Reading:
 
     def _document(self, secret: Secret, stage: str) -> Document | None:
         """A version of another secret; None where it could not be read, raises DocumentError where it is no object."""
-        client = self._gatherer.clients("secretsmanager", secret.arn.split(":")[3])
+        client = self._gatherer.clients("secretsmanager", secret.region)
         answer = self._gatherer.ask(
             f"the value of {secret.name}",
             GET_SECRET_VALUE,
@@ -203,7 +203,7 @@ class Reading:
         )
         if secret is None or (not refused and all(result and result.decision == "allowed" for result in results)):
             return source
-        client = self._gatherer.clients("secretsmanager", secret.arn.split(":")[3])
+        client = self._gatherer.clients("secretsmanager", secret.region)
         answer = self._gatherer.ask(
             f"the resource policy of {secret.name}",
             "secretsmanager:GetResourcePolicy",

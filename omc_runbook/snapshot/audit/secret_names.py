@@ -10,7 +10,7 @@ def names_of(snapshot: Snapshot) -> frozenset[str]:
     secret = snapshot.secret
     if secret is None:
         return frozenset({snapshot.secret_name, snapshot.environment.names.secret})
-    home = secret.arn.split(":")[3]
+    home = secret.region
     arns = [secret.arn.replace(f":{home}:", f":{region}:", 1) for region in (home, *replica_regions(snapshot))]
     return frozenset({secret.name, *arns, *(arn.rpartition("-")[0] for arn in arns)})
 
