@@ -173,7 +173,7 @@ def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             continue
         last = found.last_accesses.get(identity.arn) if found else None
         if last is None:
-            gaps = tuple(gap.sentence for gap in snapshot.gaps.get("last_accesses", ()))
+            gaps = snapshot.unread("last_accesses")
             yield Uncertain(identity.name, gaps or (f"IAM gave no report of when {identity.name} last read a secret.",))
             continue
         fact = _idle_since(identity, last, since) or _reads_others(snapshot, identity, last, since)

@@ -60,7 +60,7 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
     """The configured cluster or service does not exist."""
     names = snapshot.environment.names
     if snapshot.service_names is None:
-        unread = tuple(gap.sentence for gap in snapshot.gaps.get("clusters", ()))
+        unread = snapshot.unread("clusters")
         near = "." if unread else nearest_in(snapshot.environment.name, names.cluster, snapshot.clusters)
         fact = f"ListServices: there is no cluster {names.cluster} in {names.region}{near}"
         remedy = correct(snapshot, "cluster") or remedies.advise(
@@ -277,12 +277,12 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
                 f"{len(doubtful)} running tasks of {service.name} started while the secret changed, and CloudTrail "
                 "does not say which value they have: redeploy to be sure."
             )
-            gaps = [gap.sentence for field in ("writes", "reads") for gap in snapshot.gaps.get(field, ())]
+            gaps = snapshot.unread("writes", "reads")
             if cut := snapshot.writes_since:
-                gaps.append(
-                    f"LookupEvents: the account has more such calls, and those before {cut:%Y-%m-%d} were not read."
+                gaps += (
+                    f"LookupEvents: the account has more such calls, and those before {cut:%Y-%m-%d} were not read.",
                 )
-            yield Uncertain(service.name, (doubt, *dict.fromkeys(gaps)))
+            yield Uncertain(service.name, (doubt, *gaps))
 
 
 @check(

@@ -187,8 +187,7 @@ def _light(question: AuditQuestion, snapshot: Snapshot, findings: Sequence[Findi
     ids = {check.id for check in registry.checks_of(*_modules(question))}.union(question.others)
     own = [finding for finding in findings if finding.check in ids]
     problems = [finding for finding in own if finding.is_problem]
-    gaps = (gap.sentence for part in question.parts for gap in snapshot.gaps.get(part, ()))
-    reasons = [*dict.fromkeys((*unknown_reasons(own), *gaps))]
+    reasons = [*dict.fromkeys((*unknown_reasons(own), *snapshot.unread(*question.parts)))]
     limits = [sentence for part, sentence in question.limits.items() if part in snapshot.gaps]
     level: Level = "unknown" if reasons or not any(each.status in ("clear", "found") for each in own) else "good"
     if problems:

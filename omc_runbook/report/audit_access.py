@@ -146,7 +146,7 @@ def _last_use(snapshot: Snapshot, found: Identities, arn: str) -> str:
 
 def _notes(snapshot: Snapshot, found: Identities | None) -> Iterator[str]:
     if found is None:
-        yield from (gap.sentence for gap in snapshot.gaps.get("identities", ()))
+        yield from snapshot.unread("identities")
         return
     yield "The account's root user, who may do everything, is in no list of IAM."
     yield (
@@ -154,7 +154,7 @@ def _notes(snapshot: Snapshot, found: Identities | None) -> Iterator[str]:
         " any secret."
     )
     if found.levels is None:
-        gaps = " ".join(gap.sentence for gap in snapshot.gaps.get("organization_policies", ()))
+        gaps = " ".join(snapshot.unread("organization_policies"))
         yield (
             "The organization's service and resource control policies (SCPs, RCPs) were not read. They only forbid:"
             f" nobody else may than who is listed. {gaps}"

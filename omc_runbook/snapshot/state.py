@@ -135,6 +135,10 @@ class Snapshot:
     audit: Audit = field(default_factory=Audit)
     """What only an audit reads."""
 
+    def unread(self, *fields: str) -> tuple[str, ...]:
+        """What could not be read of these fields, a sentence each; () where they have no gap."""
+        return tuple(dict.fromkeys(gap.sentence for field in fields for gap in self.gaps.get(field, ())))
+
     @property
     def account(self) -> str:
         """The secret's account; the caller's where there is no secret."""

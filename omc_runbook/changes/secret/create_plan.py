@@ -102,9 +102,8 @@ def intent_of(snapshot: Snapshot) -> Intent:
     Raises CouldNotLook where it could not be read, UsageError where services refer to another one that exists, or
     where the environment is in another region.
     """
-    gaps = snapshot.gaps.get("secret", ())
-    if gaps:
-        raise CouldNotLook(gaps[0].sentence)
+    if reasons := snapshot.unread("secret"):
+        raise CouldNotLook(reasons[0])
     if snapshot.secret is None:
         other, name = secret_in_use(snapshot), snapshot.secret_name
         if other and snapshot.discovery:

@@ -152,8 +152,7 @@ def document_of(snapshot: Snapshot) -> Document:
     if current is None or current.document is None:
         if _missing_document(snapshot):
             return parse(Masked("{}", "the secret"))
-        reasons = [gap.sentence for field in ("secret", "contents") for gap in snapshot.gaps.get(field, ())]
-        if reasons:
+        if reasons := snapshot.unread("secret", "contents"):
             raise CouldNotLook(reasons[0])
         remedy = correct(snapshot, "secret")
         way = remedy.command if remedy else ""
@@ -404,9 +403,8 @@ def users(snapshot: Snapshot) -> tuple[Service, ...]:
 def why_consumers_unknown(snapshot: Snapshot) -> str:
     """Why the consumers of the secret could not be read; "" where they could."""
     is_lost = snapshot.service_names is None and snapshot.discovery is not None
-    unread = snapshot.discovery.unread if snapshot.discovery and is_lost else ()
-    gaps = (gap for field in ECS_FIELDS for gap in snapshot.gaps.get(field, ()))
-    return next((gap.sentence for gap in (*gaps, *unread)), "")
+    others = snapshot.discovery.unread if snapshot.discovery and is_lost else ()
+    return next(iter((*snapshot.unread(*ECS_FIELDS), *(gap.sentence for gap in others))), "")
 
 
 def _has_old_tasks(snapshot: Snapshot, service: Service) -> bool:

@@ -35,9 +35,8 @@ def plan_restore(snapshot: Snapshot, history: VersionHistory, version: str = "")
     """
     base = snapshot.current_id
     if snapshot.secret is None or not base or snapshot.secret.deleted:
-        gaps = snapshot.gaps.get("secret", ())
         problem = f"{snapshot.secret_name} has no current version to go back from: {reason_of_lack(snapshot)}"
-        raise CouldNotLook(gaps[0].sentence if gaps else problem)
+        raise CouldNotLook(next(iter(snapshot.unread("secret")), problem))
     if not version.strip():
         return _empty(snapshot, base)
     target_id = _resolve(snapshot, history, version.strip())
@@ -83,8 +82,8 @@ def _resolve(snapshot: Snapshot, history: VersionHistory, version: str) -> str:
         return by_label
     # The argument is not quoted: it may be a value pasted by mistake.
     name, versions = snapshot.secret_name, _list_versions(history)
-    if gaps := snapshot.gaps.get("versions", ()):
-        raise CouldNotLook(gaps[0].sentence)
+    if reasons := snapshot.unread("versions"):
+        raise CouldNotLook(reasons[0])
     if version == PREVIOUS:
         if [entry.id for entry in history.versions] == [snapshot.current_id]:
             raise UsageError(f"{name} has no version with {PREVIOUS}, only the current one: there is none to restore.")
