@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from secrets import token_urlsafe
+from socket import create_server
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -161,6 +163,54 @@ def test_no_password_is_sent_without_a_trusted_connection(certificate: Path) -> 
         live_check.check(planned("", SMTP_PASSWORD=password), MAIL)
     with pytest.raises(CouldNotLook, match="has no SMTP_USER"):
         live_check.check(planned("localhost:1", SMTP_PASSWORD=password, SMTP_USER=""), MAIL)
+
+
+@pytest.mark.parametrize("address", [{"SMTP_HOST": "smtp..a.test"}, {"SMTP_HOST": "a.test", "SMTP_PORT": "mail"}])
+def test_an_address_that_is_none_is_not_the_passwords_fault(address: dict[str, str]) -> None:
+    """Nobody can be reached there, whatever the password; its text is in no error."""
+    with pytest.raises(CouldNotLook, match=r": SMTP_HOST or SMTP_PORT is not valid\. Nothing was written") as error:
+        live_check.check(planned("old.test", SMTP_PASSWORD=token_urlsafe(20), **address), MAIL)
+    assert "smtp..a" not in str(error.value)
+
+
+def test_a_password_that_smtp_cannot_send_is_unknown(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library's own message would have it."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with (
+        mail_server(token_urlsafe(20), certificate) as port,
+        pytest.raises(CouldNotLook, match="a character that is not allowed in a login"),
+    ):
+        live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=f"{token_urlsafe(20)}\u20ac"), MAIL)
+
+
+@pytest.mark.parametrize(
+    ("greeting", "reason"), [(b"421 4.3.2 Busy\r\n", "421 4.3.2 Busy"), (b"", "it did not answer within 0 s")]
+)
+def test_a_restored_value_that_cannot_be_tried_is_unknown(
+    greeting: bytes, reason: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the port of SMTP over TLS, where no STARTTLS is said: a server that is busy, and one that says nothing."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setattr(live_check, "TIMEOUT", 0.3)
+    context = SSLContext(PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(str(certificate))
+
+    def answer() -> None:
+        client, _ = listening.accept()
+        with context.wrap_socket(client, server_side=True) as safe:
+            safe.sendall(greeting)
+            # Until the other side has closed.
+            safe.recv(1)
+
+    with create_server(("localhost", 0)) as listening:
+        port = listening.getsockname()[1]
+        monkeypatch.setattr(live_check, "SMTPS", port)
+        thread = Thread(target=answer)
+        thread.start()
+        environment = replace(healthy().environment, keys=MAIL)
+        [found] = live_check.find_refused(environment, planned(f"localhost:{port}", SMTP_PASSWORD=token_urlsafe(20)))
+        thread.join()
+    assert found.status == "unknown" and found.evidence[0].endswith(f": {reason}.")
 
 
 ANSWERS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import smtplib
 import ssl
@@ -148,7 +149,13 @@ def _log_in(document: Document, key: Key, password: Masked) -> Verdict:
 def _connect(address: Masked, port_key: Masked | None) -> smtplib.SMTP:
     match = HOST_AND_PORT.match(reveal(address))
     host, port_text = (match["host"], match["port"]) if match else ("", None)
-    port = int(port_text or (reveal(port_key) if port_key else "") or SUBMISSION)
+    try:
+        port = int(port_text or (reveal(port_key) if port_key else "") or SUBMISSION)
+        # Connecting does the same, with an error that a password could have caused as well.
+        host.encode("idna")
+    except ValueError:
+        # Both messages quote the value.
+        raise OSError(errno.EINVAL, f"{SMTP_HOST} or {SMTP_PORT} is not valid") from None
     context = ssl.create_default_context()
     if port == SMTPS:
         return smtplib.SMTP_SSL(host, port, timeout=TIMEOUT, context=context)
@@ -191,7 +198,8 @@ def _call(key: Key, token: Masked) -> Verdict:
 
 def _reason(error: Exception) -> str:
     """The operating system's reason; a library's message may quote what was sent."""
-    if isinstance(error, TimeoutError):
+    # smtplib makes a lost connection of a silent server's.
+    if isinstance(error.__context__ or error, TimeoutError):
         return f"it did not answer within {TIMEOUT:.0f} s"
     return (error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__).rstrip(".")
 
