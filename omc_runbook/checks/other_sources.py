@@ -13,10 +13,10 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.key_demand import KeyDemand
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.role_access import RoleAccess, judge_action, keys_of, remedy_of
+from omc_runbook.checks.role_access import EVERYBODY, RoleAccess, is_grant_limited, judge_action, keys_of, remedy_of
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.iam import request_keys
-from omc_runbook.iam.policy import evaluate_resource
+from omc_runbook.iam.policy import Verdict, evaluate_resource
 from omc_runbook.messages.reasons import is_of_content, is_refusal, lacks_parameter, points_at
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
@@ -364,12 +364,24 @@ def _judge(snapshot: Snapshot, role_arn: str, source: OtherSource) -> RoleAccess
     access = judge_action(permissions, role_arn, source.action, source.arn, keys)
     if source.policy is None or access.cause in ("unknown", "identity-deny", "organization"):
         return access
-    verdict = evaluate_resource(source.policy, {role_arn}, source.action, source.arn, keys)
+
+    def evaluate(principals: Collection[str]) -> Verdict:
+        assert source.policy
+        # An undecidable deny is ignored without an allow, and the role's own policies may have that.
+        beside = () if access.cause else (EVERYBODY,)
+        return evaluate_resource(source.policy, principals, source.action, source.arn, keys, beside)
+
+    verdict = evaluate({role_arn})
     if verdict.decision == "explicit-deny":
         return RoleAccess("resource-deny", f"GetResourcePolicy: {verdict.reason}.", verdict.statements)
     if verdict.decision == "unknown":
-        return RoleAccess("unknown", f"{access.sentence}; {verdict.reason}")
-    return RoleAccess("", access.sentence) if verdict.decision == "allowed" else access
+        return RoleAccess("unknown", f"GetResourcePolicy: {verdict.reason}.")
+    is_outside = access.cause == "boundary" or access.is_bounded
+    if verdict.decision != "allowed" or (
+        is_outside and is_grant_limited(role_arn, lambda names: evaluate(names).decision == "allowed")
+    ):
+        return access
+    return RoleAccess("", access.sentence)
 
 
 def _changed(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence]:

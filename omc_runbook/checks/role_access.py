@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -48,7 +48,7 @@ BY_SIMULATION = "SimulatePrincipalPolicy"
 BY_POLICIES = "The role's policies, evaluated here"
 ASK_ORGANIZATION = remedies.advise("Ask the organization's administrator: no policy of this account can override it.")
 _ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-_EVERYBODY = PolicyDocument("a policy that allows all", "resource", {"Statement": {**_ANYTHING, "Principal": "*"}})
+EVERYBODY = PolicyDocument("a policy that allows all", "resource", {"Statement": {**_ANYTHING, "Principal": "*"}})
 REFUSALS: dict[Cause, str] = {
     "organization": "scp",
     "resource-deny": "resource-deny",
@@ -150,7 +150,7 @@ def _judge_read(snapshot: Snapshot, role_arn: str, context: Keys) -> RoleAccess:
     simulated = permissions.simulation_of(GET_SECRET_VALUE, resource)
     granted = _grants_directly(snapshot, role_arn, context)
     is_outside = _is_outside_boundary(permissions, simulated, GET_SECRET_VALUE, resource, context)
-    if granted and is_outside and _is_limited_by_boundary(snapshot, role_arn, context):
+    if granted and is_outside and is_grant_limited(role_arn, lambda names: _grants_to(snapshot, names, context)):
         source = BY_SIMULATION if simulated else BY_POLICIES
         reason = "the secret's own policy names the role, but its permissions boundary does not allow"
         return RoleAccess("boundary", f"{source}: {reason} {GET_SECRET_VALUE} on {resource}.")
@@ -187,7 +187,7 @@ def judge_resource_policy(snapshot: Snapshot, role_arn: str) -> Verdict | None:
         return None
     # Without an allow, an undecidable deny would change nothing and be ignored.
     return evaluate_resource(
-        _EVERYBODY,
+        EVERYBODY,
         _principals(role_arn),
         GET_SECRET_VALUE,
         snapshot.secret.arn,
@@ -269,12 +269,11 @@ def _judge_decrypt(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess
 
 def judge_action(permissions: Permissions, role_arn: str, action: str, resource: str, context: Keys) -> RoleAccess:
     """Judge whether a role's own policies let it do one thing, by the simulation or else by the policies read."""
-    simulated, policies, boundary = permissions.simulation_of(action, resource), permissions.policies, None
-    statements: tuple[str, ...]
+    simulated, policies = permissions.simulation_of(action, resource), permissions.policies
     if simulated and not simulated.missing_context:
         fact = f"{BY_SIMULATION}: {simulated.decision} for {action} on {resource}, for {iam.role_name(role_arn)}"
         is_allowed, is_denied = simulated.decision == "allowed", simulated.decision == "explicitDeny"
-        statements, boundary = simulated.statements, simulated.allowed_by_boundary
+        statements = simulated.statements
         if not is_allowed and simulated.allowed_by_organization is False:
             return RoleAccess("organization", f"{fact}; AllowedByOrganizations is false.", statements)
     elif policies is not None:
@@ -289,13 +288,13 @@ def judge_action(permissions: Permissions, role_arn: str, action: str, resource:
     own = evaluate(policies, action, resource, context).decision if policies is not None else ""
     if is_allowed:
         return RoleAccess("", f"{fact}.")
-    if (own == "allowed" and boundary is not True) or (not own and not is_denied and boundary is False):
+    is_outside = _is_outside_boundary(permissions, simulated, action, resource, context)
+    if is_outside and (own == "allowed" or not (own or is_denied)):
         denying = statements if is_denied else ()
         return RoleAccess("boundary", f"{fact}: its permissions boundary does not allow it.", denying)
     if is_denied:
         return RoleAccess("identity-deny", f"{fact}{f', by {_list(statements)}' if simulated else ''}.", statements)
-    is_bounded = _is_outside_boundary(permissions, simulated, action, resource, context)
-    return RoleAccess("nothing-allows", f"{fact}.", is_bounded=is_bounded)
+    return RoleAccess("nothing-allows", f"{fact}.", is_bounded=is_outside)
 
 
 @dataclass(frozen=True)
@@ -456,12 +455,11 @@ def _is_outside_boundary(
     return boundary is not None and evaluate([boundary], action, resource, context).decision != "allowed"
 
 
-def _is_limited_by_boundary(snapshot: Snapshot, role_arn: str, context: Keys) -> bool:
+def is_grant_limited(role_arn: str, grants_to: Callable[[Collection[str]], Truth]) -> bool:
+    """Whether what a resource's policies grant to a role is limited by its boundary; asks them about other names."""
     _, partition, _, _, account, _ = role_arn.split(":", 5)
     prefix = f"arn:{partition}:sts::{account}"
-    return is_limited_by_boundary(
-        lambda names: _grants_to(snapshot, names, context) is True, prefix, iam.role_name(role_arn)
-    )
+    return is_limited_by_boundary(lambda names: grants_to(names) is True, prefix, iam.role_name(role_arn))
 
 
 def _grants_directly(snapshot: Snapshot, role_arn: str, context: Keys) -> Truth:

@@ -28,8 +28,10 @@ from support.snapshots import (
     by_policies,
     healthy,
     policy,
+    simulated,
     with_container,
     with_permissions,
+    with_text,
 )
 
 from omc_runbook.aws.definitions import Injection
@@ -43,6 +45,7 @@ from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.findings import with_remedies_of_causes
 from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.other_sources import OtherSource
+from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -195,6 +198,8 @@ def test_a_missing_key_is_of_the_secret_that_lacks_it() -> None:
     assert found_in(failing(refer(healthy()), LACKING_STOP)) == {"other-secret-key", "pull-failed"}
     own = LACKING_STOP.replace("token", "OPENAI_API_KEY")
     assert found_in(failing(refer(healthy()), own)) == {"pull-failed"}
+    # Where the environment's own secret has no keys, it may be meant too.
+    assert found_in(failing(with_text(refer(healthy()), "none"), LACKING_STOP)) == {"pull-failed"}
     has_it = refer(healthy(), keys=frozenset({"token"}))
     assert found_in(failing(has_it, LACKING_STOP)) == {"pull-failed"}
     no_object = failing(refer(healthy(), keys=frozenset()), LACKING_STOP.replace("did not contain json key token", "x"))
@@ -221,6 +226,53 @@ def test_a_secrets_own_policy_has_a_say(effect: str, decision: str) -> None:
     own = policy(effect, kind="resource", Principal={"AWS": ROLE})
     snapshot = refer(healthy(), decision=decision, policy=own)
     assert found_in(snapshot) == ({"other-secret-denied"} if effect == "Deny" else set())
+
+
+@pytest.mark.parametrize(
+    ("boundary", "principal", "reads"),
+    [("ecs:*", ROLE, False), ("ecs:*", "*", True), ("secretsmanager:*", ROLE, True)],
+)
+@pytest.mark.parametrize("own", [GET_SECRET_VALUE, "s3:*"])
+def test_a_boundary_limits_what_another_secrets_policy_grants(
+    own: str, boundary: str, principal: str, reads: bool
+) -> None:
+    """A grant to the role's ARN does not pass its boundary; one to everybody does, which includes the session."""
+    grant = policy(kind="resource", Principal={"AWS": principal})
+    bounded = by_policies(policy(action=own), boundary=policy(action=boundary, kind="boundary"))
+    snapshot = with_permissions(refer(healthy(), policy=grant), bounded)
+    answers = run_check(CHECKS["other-secret-denied"], snapshot)
+    assert [answer.status for answer in answers] == ["clear" if reads else "found"]
+    assert reads or "in the role's permissions boundary." in answers[0].remedy.command + answers[0].remedy.needs
+
+
+@pytest.mark.parametrize(
+    ("decision", "effect", "status"),
+    [
+        ("allowed", "Deny", "unknown"),
+        ("implicitDeny", "Deny", "found"),
+        ("allowed", "Allow", "clear"),
+        ("implicitDeny", "Allow", "unknown"),
+    ],
+)
+def test_a_statement_of_another_secret_that_nobody_can_decide(decision: str, effect: str, status: str) -> None:
+    """It counts where it may change what the role's own policies decide."""
+    doubtful = policy(effect, kind="resource", Principal={"AWS": ROLE}, Condition={"Bool": {"a:b": "x"}})
+    [answer] = run_check(CHECKS["other-secret-denied"], refer(healthy(), decision=decision, policy=doubtful))
+    assert answer.status == status
+    assert status != "unknown" or answer.evidence[0].startswith("GetResourcePolicy: ")
+
+
+@pytest.mark.parametrize("organization", [False, None])
+def test_the_organizations_no_to_another_source(organization: bool | None) -> None:
+    """No grant of this account helps against it, and none is printed; a boundary that is not there is no cause."""
+    snapshot = refer(with_permissions(healthy(), simulated("allowed", policies=(policy(),))), decision="implicitDeny")
+    known = snapshot.permissions[ROLE]
+    own, last = known.simulated[:-1], replace(known.simulated[-1], allowed_by_organization=organization)
+    [found] = run_check(
+        CHECKS["other-secret-denied"], with_permissions(snapshot, replace(known, simulated=(*own, last)))
+    )
+    assert ("AllowedByOrganizations is false" in found.evidence[0]) == (organization is False)
+    assert found.remedy.command.startswith("Ask the" if organization is False else "aws iam put-role-policy")
 
 
 def test_what_could_not_be_read_is_unknown() -> None:
