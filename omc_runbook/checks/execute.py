@@ -173,7 +173,15 @@ def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         access = judge_action(permissions, arn, DECRYPT, key.arn, keys)
         direct = evaluate_resource(key.policy, {arn}, DECRYPT, key.arn, keys).decision if key.policy else ""
         is_denied = direct == "explicit-deny"
-        if not is_denied and (not access.cause or (direct == "allowed" and access.cause != "identity-deny")):
+        if direct == "allowed" and access.cause != "identity-deny":
+            continue
+        if not (access.cause or is_denied):
+            # A role's own policies count for a key only where the key's policy lets the account's do so.
+            account = arn.split(":")[4]
+            delegated = evaluate_resource(key.policy, {arn, account}, DECRYPT, key.arn, keys) if key.policy else None
+            if delegated and delegated.decision != "allowed":
+                fact = f"GetKeyPolicy: {delegated.reason}; whether a grant lets {name} use it was not read."
+                yield Uncertain(name, (fact,))
             continue
         if "unknown" in (direct, access.cause):
             yield Uncertain(name, tuple(gap.sentence for gap in permissions.unread) or (access.sentence,))

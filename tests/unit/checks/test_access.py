@@ -37,6 +37,7 @@ from support.snapshots import (
     healthy,
     policy,
     simulated,
+    simulation,
     stopped,
     stuck,
     with_definition,
@@ -356,6 +357,26 @@ def test_a_task_definition_without_secrets_needs_no_role() -> None:
 def test_a_customer_key_wants_a_grant(permissions: Permissions, key_policy: PolicyDocument, expected: str) -> None:
     """A grant counts on the key itself, by the role's policies where the key's lets them, or by the key's own."""
     assert found_in(keyed(permissions, key_policy)(healthy())) == ({expected} if expected else set())
+
+
+def test_the_organizations_no_to_a_key() -> None:
+    """No policy of the account helps, and none is printed."""
+    refused = simulation(DECRYPT, KEY, "implicitDeny", allowed_by_organization=False)
+    permissions = replace(decrypting("allowed"), simulated=(*simulated("allowed").simulated, refused))
+    [found] = run_check(CHECKS["kms-no-permission"], keyed(permissions)(healthy()))
+    assert "AllowedByOrganizations is false for kms:Decrypt" in found.evidence[0]
+    assert found.remedy.command.startswith("Ask the organization's administrator")
+
+
+@pytest.mark.parametrize(
+    ("principal", "statuses"),
+    [(ROLE, {"unknown"}), (f"arn:aws:iam::{ACCOUNT}:root", {"unknown"}), (f"{ROLE}x", {"found"})],
+)
+def test_a_keys_policy_that_nobody_can_decide(principal: str, statuses: set[str]) -> None:
+    """It is a doubt where it may let the role decrypt, by itself or by the role's policies."""
+    doubtful = policy(action=DECRYPT, kind="resource", Principal={"AWS": principal}, Condition={"Bool": {"a:b": "x"}})
+    answers = run_check(CHECKS["kms-no-permission"], keyed(decrypting("allowed"), doubtful)(healthy()))
+    assert {answer.status for answer in answers} == statuses
 
 
 @pytest.mark.parametrize(

@@ -189,13 +189,23 @@ def test_what_breaks_exec_is_named_without_the_plugin_too(id: str, plugin: str) 
 
 
 def test_a_task_role_that_may_use_the_sessions_key() -> None:
-    """A role that may decrypt, by its policies or the key's, is no fault; one that cannot be judged is unknown."""
+    """A role that may decrypt, by its policies or the key's, is no fault; one that cannot be judged is unknown.
+
+    Its own policies do not count where the key's policy does not let them, and nothing outdoes its deny.
+    """
     allowed = encrypted(healthy(), policy(action="kms:Decrypt"))
     assert_clear(CHECKS["exec-kms"], allowed)
     direct = policy(action="kms:Decrypt", kind="resource", Principal={"AWS": next(iter(allowed.session_roles))})
     by_key = encrypted(healthy())
     assert by_key.session_key
     assert_clear(CHECKS["exec-kms"], replace(by_key, session_key=replace(by_key.session_key, policy=direct)))
+    admin = policy(action="kms:*", kind="resource", Principal={"AWS": f"{TASK_ROLE}-of-somebody-else"})
+    denies = policy("Deny", action="kms:Decrypt", kind="resource", Principal={"AWS": TASK_ROLE})
+    assert allowed.session_key
+    for own, status in ((admin, "unknown"), (denies, "found")):
+        [answer] = run_check(CHECKS["exec-kms"], replace(allowed, session_key=replace(allowed.session_key, policy=own)))
+        assert answer.status == status and "GetKeyPolicy: " in " ".join(answer.evidence)
+        assert (answer.remedy.command == "Correct the key's policy: aws kms put-key-policy.") == (status == "found")
     on_condition = policy(action="kms:Decrypt", Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}})
     doubtful = encrypted(healthy(), on_condition)
     read = {arn: replace(permissions, unread=()) for arn, permissions in doubtful.session_roles.items()}
