@@ -77,7 +77,8 @@ def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
         condition = _condition_of(snapshot, found, outsider)
         which = "under a condition that anybody can meet" if is_open else "as far as its condition lets them"
         limit = f", {which}: {condition}." if condition else "."
-        facts = (f"{api}: {outsider.statement} allows {action} to everybody, in any account{limit}",)
+        denial = outsider.doubt if outsider.denials else ""
+        facts = (f"{api}: {outsider.statement} allows {action} to everybody, in any account{limit}{denial}",)
         remedy = access_remedies.close(snapshot, found, outsider)
         severity: Severity = "error" if is_open else "warning"
         yield Evidence(subject, facts, remedy, snapshot.consumer_names, severity)
@@ -92,7 +93,7 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
     """Another account may read the secret."""
     found = snapshot.audit.identities
     for outsider in secret_access.of(snapshot).outsiders:
-        doubt = " Whether its Condition allows the call is unknown." if outsider.decision == "unknown" else ""
+        doubt = outsider.doubt
         if outsider.kind == "account" and outsider.way == "resource policy":
             facts = [
                 f"GetResourcePolicy: {outsider.statement} allows {GET_SECRET_VALUE} to {outsider.principal}.{doubt}"

@@ -9,7 +9,7 @@ from typing import Literal
 
 from omc_runbook.checks.self_grants import SelfGrants
 from omc_runbook.checks.task_sessions import TaskSession, sessions_of, targets_of
-from omc_runbook.iam.policy import Context, PolicyDocument, account_of, evaluate_resource
+from omc_runbook.iam.policy import Context, PolicyDocument, PolicyRequest, account_of, apply, evaluate_resource
 from omc_runbook.iam.who_can import (
     ASSUME_ROLE,
     ORGANIZATION,
@@ -127,6 +127,15 @@ class Outsider:
     decision: Literal["allowed", "unknown"] = "allowed"
     role: str = ""
     """The ARN of the role that it may assume, where that is the way."""
+    denials: tuple[str, ...] = ()
+    """The statements of which it is unknown whether they deny it."""
+
+    @property
+    def doubt(self) -> str:
+        """What leaves open whether it is let in, after a blank; "" for nothing."""
+        if self.denials:
+            return f" Whether it is denied by {', '.join(self.denials)} is unknown."
+        return " Whether its Condition allows the call is unknown." if self.decision == "unknown" else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -405,17 +414,23 @@ def _let_in(
     through = {"kms:ViaService": f"secretsmanager.{resource.split(':')[3]}.amazonaws.com"}
     found: set[str] = set()
     for principal, name, account, context in asked:
-        verdict = evaluate_resource(policy, {name}, action, resource, {**through, **context}, controls)
+        keys = {**through, **context}
+        verdict = evaluate_resource(policy, {name}, action, resource, keys, controls)
         if verdict.decision not in ("allowed", "unknown") or principal in found:
             continue
         found.add(principal)
+        # What cannot be decided may be a Deny, also one of the organization's.
+        applied = apply([policy], PolicyRequest(action, resource, keys, frozenset({name})))
+        letting_in = [each.label for each in applied if each.effect != "Deny" and each.applies is not False]
+        is_allowed = verdict.decision == "allowed"
         yield Outsider(
             principal=principal,
             kind="everybody" if principal == "*" else "account" if account else "service",
             way=way,
-            statement=", ".join(verdict.statements),
-            decision="allowed" if verdict.decision == "allowed" else "unknown",
+            statement=", ".join(verdict.statements if is_allowed else letting_in),
+            decision="allowed" if is_allowed else "unknown",
             role=role,
+            denials=() if is_allowed else tuple(each for each in verdict.statements if each not in letting_in),
         )
 
 

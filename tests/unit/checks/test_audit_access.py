@@ -343,6 +343,44 @@ def test_a_policy_that_a_service_attached_is_not_written_over() -> None:
     attached = replace(own_policy(healthy(), {"AWS": ROLE}), other_resource_policies=(replace(opened, name="theirs"),))
     [finding] = found_in(audited(attached))["readable-by-all"]
     assert finding.remedy.command == "Change theirs statement 1: an AWS service attached this policy."
+    theirs = replace(own_policy(healthy(), {"AWS": STRANGER}).resource_policy or opened, name="theirs")
+    [finding] = found_in(audited(replace(attached, other_resource_policies=(theirs,))))["other-account-reads"]
+    assert finding.remedy.command == "Change theirs statement 1: an AWS service attached this policy."
+
+
+DOUBTFUL_DENY = {
+    "Effect": "Deny",
+    "Action": "*",
+    "Resource": "*",
+    "Principal": "*",
+    "Condition": {"Bool": {"a:b": "x"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("id", "principal", "left"),
+    [("readable-by-all", "*", [ANYBODY_HERE, "*"]), ("other-account-reads", {"AWS": [STRANGER]}, ["*"])],
+)
+@pytest.mark.parametrize("is_organizations", [False, True])
+def test_a_deny_that_nobody_can_decide_is_neither_the_grant_nor_weakened(
+    id: str, principal: Any, left: list[Any], is_organizations: bool
+) -> None:
+    """What lets somebody in is named and closed; the Deny stays as it is, and is said to leave it open."""
+    grant = allowing(GET_SECRET_VALUE, "*", Principal=principal)
+    denial = {} if is_organizations else DOUBTFUL_DENY
+    own = policy("own", grant, *filter(None, [denial]), kind="resource")
+    controls = (policy("perimeter", DOUBTFUL_DENY, kind="rcp"),) if is_organizations else ()
+    snapshot = audited(replace(healthy(), resource_policy=own), resource_controls=controls)
+    [finding] = found_in(snapshot)[id]
+    name = "perimeter statement 1" if is_organizations else "own statement 2"
+    assert finding.evidence[0].startswith(f"GetResourcePolicy: own statement 1 allows {GET_SECRET_VALUE} to ")
+    assert finding.evidence[0].endswith(f" Whether it is denied by {name} is unknown.")
+    if is_organizations and len(left) == 1:
+        assert finding.remedy.command.startswith("aws secretsmanager delete-resource-policy")
+        return
+    statements = document_of(finding, "--resource-policy")["Statement"]
+    assert [each["Principal"] for each in statements] == (left[:1] if is_organizations else left)
+    assert is_organizations or statements[-1] == DOUBTFUL_DENY
 
 
 def test_a_tag_that_another_account_can_give_itself_keeps_nobody_out() -> None:
@@ -976,6 +1014,15 @@ GUARDS = {
             "iam:PutGroupPolicy",
         ),
         (user("eve", policy("g", allowing("iam:AddUserToGroup", "*"))), "iam:AddUserToGroup"),
+        # Neither is enough by itself.
+        (
+            user(
+                "eve",
+                policy("g", allowing(["iam:PutUserPolicy", "iam:DetachUserPolicy"], "*")),
+                policy("no", DENIES, kind="managed", origin=f"{OWN}:policy/no"),
+            ),
+            "iam:PutUserPolicy and iam:DetachUserPolicy",
+        ),
         (granting("secretsmanager:PutResourcePolicy", "*"), "secretsmanager:PutResourcePolicy"),
         (
             user("eve", policy("g", allowing("iam:PutUserPolicy", "*"), DENIES)),
