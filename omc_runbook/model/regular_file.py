@@ -20,15 +20,16 @@ def read(path: Path, largest: int = LARGEST) -> bytes:
 
     Raises OSError, also for a folder, a pipe and a device.
     """
-    # A pipe that nobody writes to would block in open already.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
-        if not stat.S_ISREG(mode):
+    # open() itself refuses a folder; in a descriptor of one that it is given, it would leave that open.
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it is a pipe or a device", str(path))
         return _read_at_most(file, largest + 1)
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file; of a pipe that nobody writes to, without waiting for somebody."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _read_at_most(file: BinaryIO, number: int) -> bytes:

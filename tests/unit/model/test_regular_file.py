@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from pathlib import Path
+
+import pytest
 
 from omc_runbook.model import regular_file
 
@@ -26,3 +29,13 @@ def test_no_more_than_one_byte_beyond_the_largest_is_read(tmp_path: Path) -> Non
     path.write_bytes(bytes(300_000))
     assert len(regular_file.read(path, 200_000)) == 200_001
     assert len(regular_file.read(path, 300_000)) == 300_000
+
+
+def test_what_is_no_regular_file_is_refused_and_closed(tmp_path: Path) -> None:
+    """A folder, a pipe that nobody writes to, and a device; no descriptor is left of any."""
+    os.mkfifo(pipe := tmp_path / "pipe")
+    before = len([*Path("/dev/fd").iterdir()])
+    for path, reason in ((tmp_path, "Is a directory"), (pipe, "it is a pipe or"), (Path("/dev/zero"), "or a device")):
+        with pytest.raises(OSError, match=reason):
+            regular_file.read(path)
+    assert len([*Path("/dev/fd").iterdir()]) == before
