@@ -10,6 +10,7 @@ from dataclasses import replace
 from omc_runbook.aws.ecs import EXPRESS, Service
 from omc_runbook.aws.secretsmanager import PENDING, Replica, Secret
 from omc_runbook.model import letters
+from omc_runbook.model.catalogue import encrypts
 from omc_runbook.model.environment import PRODUCTION, Environment, Names
 from omc_runbook.model.findings import Remedy, is_sentence
 from omc_runbook.model.shell import command
@@ -61,10 +62,16 @@ def rotate(environment: Environment, *keys: str) -> Remedy:
     by_hand = put_value(environment.names)
     parameters = {"keys": ",".join(keys)}
     needs = list[str]()
-    issued = [key for key, entry in zip(keys, entries, strict=True) if not (entry and entry.generate)]
-    if issued:
+    encrypting = [key for key in keys if encrypts(environment.keys, key)]
+    # A generated value alone would be refused: what is encrypted with the former one could not be read.
+    if encrypting or not all(entry and entry.generate for entry in entries):
         parameters["values_from"] = "file:PATH"
         needs.append(f"PATH is a file with {' and '.join(f'{each}=…' for each in keys)}, readable only by you.")
+    if encrypting:
+        needs.append(
+            f"In {' and '.join(encrypting)} the former value stands after the new one and a comma, where the"
+            " application reads a list (MultiFernet)."
+        )
     if any(entry and entry.effect == "database-too" for entry in entries):
         parameters["database_url_from"] = "env:NAME"
         needs.append("NAME is a variable with the URL of the database's administrator.")

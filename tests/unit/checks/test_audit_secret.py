@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import timedelta
+from secrets import token_urlsafe
 
 import pytest
 from support.check_assertions import by_id
@@ -27,6 +28,7 @@ from omc_runbook.checks import age, audit_ages, audit_exposure, audit_lifecycle,
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.model.catalogue import Key
 from omc_runbook.report.audit_exposure import exposure
 from omc_runbook.report.audit_lifecycle import lifecycle
 from omc_runbook.report.audit_lives import ages
@@ -92,6 +94,17 @@ def test_limits_are_those_of_the_configuration() -> None:
     assert age.judge(strict, age.Age("SMTP_HOST", NOW - timedelta(days=900), NOW - timedelta(days=900))) == "no limit"
 
 
+def test_an_overdue_key_that_encrypts_data_is_a_remark_whose_remedy_is_not_refused() -> None:
+    """rotate refuses a generated value alone: the former one has to stay beside it."""
+    base = audited(with_keys(healthy(), ENCRYPTION_KEY=token_urlsafe(32)))
+    known = {**base.environment.keys, "ENCRYPTION_KEY": Key(generate="base64-32")}
+    old = with_values_since(replace(base, environment=replace(base.environment, keys=known)), NOW - timedelta(days=500))
+    [found] = [each for each in run_check(CHECKS["key-overdue"], old) if each.subject == "ENCRYPTION_KEY"]
+    assert found.severity == "info" and "that data cannot be read" in found.evidence[1]
+    assert found.remedy.parameters == {"keys": "ENCRYPTION_KEY", "values_from": "file:PATH", "environment": "staging"}
+    assert "In ENCRYPTION_KEY the former value stands after the new one and a comma" in found.remedy.needs
+
+
 def test_a_rotation_that_renewed_a_value_is_real() -> None:
     """The date of a rotation is some seconds after its version's; a later change by hand counts too."""
     rotated = NOW - timedelta(days=10) + timedelta(seconds=40)
@@ -111,6 +124,15 @@ def test_without_a_repository_files_are_not_clear() -> None:
     """Nothing was searched, so that nothing is said."""
     snapshot = replace(audited(), checkout=None)
     assert status("value-in-file", snapshot) == status("value-in-history", snapshot) == {"skipped"}
+    assert exposure(replace(snapshot, audit=replace(snapshot.audit, exposure=None))).rows == []
+
+
+def test_a_folder_without_git_has_no_history_to_be_clear() -> None:
+    """Its files were searched all the same."""
+    snapshot = audited()
+    assert snapshot.audit.exposure
+    without = replace(snapshot, audit=replace(snapshot.audit, exposure=replace(snapshot.audit.exposure, history=None)))
+    assert (status("value-in-file", without), status("value-in-history", without)) == ({"clear"}, {"skipped"})
 
 
 def test_a_secret_without_keys_is_not_clear() -> None:
@@ -128,13 +150,14 @@ def test_without_a_service_no_key_is_clear() -> None:
     assert (finding.status, "No service of ohmycoins-staging refers" in finding.evidence[0]) == ("unknown", True)
 
 
-def test_what_was_not_searched_is_unknown() -> None:
+@pytest.mark.parametrize("where", ["history", "files"])
+def test_what_was_not_searched_is_unknown(where: str) -> None:
     """A bound on size or number is said, and what is beyond is not known."""
     snapshot = audited()
     assert snapshot.audit.exposure
-    part = replace(snapshot.audit.exposure, history=Search(count=3, limits=("Of 9 blobs 3 were searched.",)))
+    part = replace(snapshot.audit.exposure, **{where: Search(count=3, limits=("Of 9 blobs 3 were searched.",))})
     bounded = with_audit(exposure=part)(healthy())
-    [finding] = run_check(CHECKS["value-in-history"], bounded)
+    [finding] = run_check(CHECKS["value-in-file" if where == "files" else "value-in-history"], bounded)
     assert finding.status == "unknown" and finding.evidence == ("Of 9 blobs 3 were searched.",)
     assert "Of 9 blobs 3 were searched." in exposure(bounded).notes
 
