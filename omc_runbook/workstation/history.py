@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import contextlib
 import io
+import lzma
 import re
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -164,16 +166,25 @@ def _words(text: str) -> Iterator[str]:
         yield from (word, word[1:], word.strip("\"',;"))
 
 
-def parts(raw: bytes) -> Iterable[bytes]:
-    """A file in UTF-8, or what is in it: a saved plan is a ZIP archive."""
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError),
+    *(NotImplementedError, RuntimeError, OSError),
+)
+"""What zipfile raises of an archive that is cut off, damaged, encrypted, or compressed in a way that it lacks."""
+
+
+def parts(raw: bytes) -> Iterator[bytes]:
+    """A file in UTF-8, or the beginning of each in it: a saved plan is a ZIP archive."""
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         # Windows PowerShell redirects output so.
-        return (raw.decode("utf-16", "replace").encode(),)
-    if not raw.startswith(b"PK\x03\x04"):
-        return (raw,)
-    try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            small = [each for each in archive.infolist() if each.file_size <= LARGEST_BLOB]
-            return [archive.read(each) for each in small]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError):
-        return (raw,)
+        yield raw.decode("utf-16", "replace").encode()
+    elif not raw.startswith(b"PK\x03\x04"):
+        yield raw
+    else:
+        try:
+            with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+                for each in archive.infolist():
+                    with archive.open(each) as file:
+                        yield file.read(LARGEST_BLOB)
+        except _DAMAGED:
+            yield raw

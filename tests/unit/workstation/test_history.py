@@ -13,7 +13,7 @@ import pytest
 from omc_runbook.masking.value import Masked
 from omc_runbook.workstation import history
 from omc_runbook.workstation.git import read_committed
-from omc_runbook.workstation.history import read_history
+from omc_runbook.workstation.history import parts, read_history
 
 
 @pytest.fixture
@@ -223,3 +223,24 @@ def test_untracked_files_that_git_cannot_list_are_unknown(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
     assert "git ls-files ended with exit code 128" in read_history(root, [".env"]).obstacle
+
+
+@pytest.mark.parametrize("way", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_a_damaged_archive_is_searched_as_it_is(way: int) -> None:
+    """Wherever its bytes are wrong or end: a checkout may have any file."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", way) as archive:
+        archive.writestr("tfplan", json.dumps({str(number): "secret" for number in range(99)}))
+    raw = buffer.getvalue()
+    assert [*parts(raw)] != [raw] and [*parts(raw[:-9])] == [raw[:-9]]
+    for at in range(4, len(raw), 3):
+        [*parts(raw[:at] + b"\xee\x07" + raw[at + 2 :])]
+
+
+def test_the_beginning_of_a_large_file_in_an_archive_is_searched() -> None:
+    """Packed, it may be as small as others; how much it unpacks to has a bound."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("tfstate", b"secret" + bytes(2 * history.LARGEST_BLOB))
+    [part] = parts(buffer.getvalue())
+    assert part.startswith(b"secret") and len(part) == history.LARGEST_BLOB
