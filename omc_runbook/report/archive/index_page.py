@@ -110,7 +110,7 @@ def ending_of(record: KeptRecord, status: OutcomeStatus | None = None) -> Ending
     if outcome is None:
         # A record of a version before seals has words alone.
         words = record.end.partition(" (")[0]
-        found: Ending = next((each for each in ("failed", "findings", "unknown") if words.endswith(each)), "ok")
+        found: Ending = next((each for each in ("failed", "findings", "ok") if words.endswith(each)), "unknown")
         return "plan" if words.startswith("PLAN") else "proved" if words == "applied, ok" else found
     if outcome.is_plan:
         return "plan"

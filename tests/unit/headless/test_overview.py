@@ -79,6 +79,14 @@ def test_plans_and_proved_changes_are_told_apart(outcome: Outcome, ending: str) 
     assert index_page.ending_of(kept) == ending == index_page.ending_of(replace(kept, outcome=None))
 
 
+@pytest.mark.parametrize(("end", "ending"), [("applied, failed (no-permission)", "failed"), ("other words", "unknown")])
+def test_a_record_without_its_outcome_counts_by_its_words(end: str, ending: str) -> None:
+    """Words that are none of ours do not say that all is well; a file of another name says no environment."""
+    kept = replace(as_read(ended(0)), outcome=None, end=end)
+    [found] = overview.environments([kept, replace(kept, stem=None)], ())
+    assert (found.name, [run.ending for run in found.runs], found.problems) == ("staging", [ending], [])
+
+
 def test_a_run_on_several_environments_counts_for_each() -> None:
     """With its own status; the sandbox's environment is another one than that in AWS."""
     names = {"account": "1", "region": "r"}
