@@ -26,8 +26,6 @@ def narrow(identity: Identity, policy: PolicyDocument, label: str, grants: Seque
     What else the statement allows stays. Where it allows every action that is not to be told apart, the remedy is a
     sentence.
     """
-    if is_managed_elsewhere(identity):
-        return _change_elsewhere(identity, [label], GET_SECRET_VALUE)
     kept = _without(policy, label, _is_of_secrets)
     if kept is None or any(
         _covers(pattern, GET_SECRET_VALUE) for each in kept for pattern in texts(each["Action"]) or ()
