@@ -1,0 +1,97 @@
+"""Answers that come in several parts, or late."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from omc_runbook.aws import ec2, iam
+
+ARN = "arn:aws:iam::123456789012:role/reader"
+READ = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def client_of(service: str) -> Any:
+    """A client that calls nobody."""
+    return boto3.client(
+        service,  # type: ignore[call-overload]
+        region_name="ap-southeast-2",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+def service(name: str, **more: Any) -> dict[str, Any]:
+    """A service of a report of last accesses."""
+    return {"ServiceName": name, "ServiceNamespace": name, **more}
+
+
+def part(status: str, *services: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A part of such a report."""
+    return {
+        "JobStatus": status,
+        "JobCreationDate": READ,
+        "JobCompletionDate": READ,
+        "ServicesLastAccessed": [*services],
+    } | more
+
+
+SECRETS = service(
+    "secretsmanager",
+    LastAuthenticated=READ,
+    TrackedActionsLastAccessed=[
+        {"ActionName": "GetSecretValue", "LastAccessedTime": READ},
+        {"ActionName": "PutSecretValue"},
+    ],
+)
+READS = iam.LastAccess(READ, {"GetSecretValue": READ, "PutSecretValue": None})
+PAGED: dict[str, Any] = {"IsTruncated": True, "Marker": "2"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ((part("IN_PROGRESS"), part("COMPLETED", SECRETS)), READS),
+        ((part("COMPLETED", service("s3"), **PAGED), part("COMPLETED", SECRETS)), READS),
+        ((part("COMPLETED", service("s3"), **PAGED), part("COMPLETED", service("ecs"))), iam.LastAccess(None, {})),
+        ((part("FAILED", Error={"Message": "x", "Code": "y"}),), None),
+    ],
+)
+def test_a_report_of_last_accesses_is_awaited_and_read_to_its_end(
+    parts: tuple[dict[str, Any], ...], expected: iam.LastAccess | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that is on a later page has not been left unused; one that failed says nothing."""
+    monkeypatch.setattr(iam, "POLL_SECONDS", 0)
+    client = client_of("iam")
+    with Stubber(client) as stub:
+        stub.add_response("generate_service_last_accessed_details", {"JobId": "j" * 36})
+        for each in parts:
+            stub.add_response("get_service_last_accessed_details", each)
+        assert iam.get_last_access(client, ARN) == expected
+        stub.assert_no_pending_responses()
+
+
+def dhcp(key: str, *values: str) -> dict[str, Any]:
+    """A set of DHCP options with one option."""
+    return {"DhcpOptions": [{"DhcpConfigurations": [{"Key": key, "Values": [{"Value": each} for each in values]}]}]}
+
+
+@pytest.mark.parametrize(
+    ("pages", "is_other"),
+    [
+        ([dhcp("domain-name-servers", "AmazonProvidedDNS")], False),
+        ([dhcp("domain-name", "example.test")], False),
+        ([dhcp("domain-name-servers", "AmazonProvidedDNS", "10.0.0.7")], True),
+        ([{"DhcpOptions": [], "NextToken": "2"}, dhcp("domain-name-servers", "10.0.0.7")], True),
+    ],
+)
+def test_dhcp_options_may_name_another_server_of_names(pages: list[dict[str, Any]], is_other: bool) -> None:
+    """Then a VPC without Amazon's own DNS may resolve names all the same."""
+    client = client_of("ec2")
+    with Stubber(client) as stub:
+        for page in pages:
+            stub.add_response("describe_dhcp_options", page)
+        assert ec2.names_other_dns(client, "dopt-1") == is_other
+        stub.assert_no_pending_responses()
