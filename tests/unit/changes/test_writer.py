@@ -1,0 +1,124 @@
+"""What becomes of a write of the secret that AWS or the database does not let end well."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from secrets import token_urlsafe
+from typing import Any
+
+import pytest
+from moto import mock_aws
+from support.moto_environment import NAME, Wire, between, client, clients_of
+from support.snapshots import healthy, values, with_secret, with_values
+
+from omc_runbook.changes.database import rotation
+from omc_runbook.changes.database.rotation import PasswordRotation
+from omc_runbook.changes.secret.new_values import NewValues
+from omc_runbook.changes.secret.plan import SecretPlan, plan_update
+from omc_runbook.changes.secret.writer import STATE_UNKNOWN, SecretWriter
+from omc_runbook.changes.values.source_file import NewValue
+from omc_runbook.masking.value import Masked
+from omc_runbook.model.errors import CouldNotLook
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+NEW, FORMER = Masked("a-new-password-of-the-database", "new"), Masked("the-former-password", "former")
+TURN = PasswordRotation(
+    url=Masked("postgresql://admin@db/app", "url"),
+    role="app",
+    former_role="app",
+    owner="app",
+    exists=True,
+    address="db:5432/app",
+    server="db:5432",
+)
+
+
+@pytest.fixture
+def plan() -> Iterator[SecretPlan]:
+    """A plan of one new value, on a secret in moto."""
+    with mock_aws():
+        made = client("secretsmanager").create_secret(Name=NAME, SecretString=json.dumps(values()))
+        stages = {made["VersionId"]: ("AWSCURRENT",)}
+        snapshot = with_values(
+            with_secret(healthy(), arn=made["ARN"], name=NAME, stages=stages), values(), made["VersionId"]
+        )
+        yield plan_update(snapshot, {"OPENAI_API_KEY": NewValue(Masked(f"sk-{token_urlsafe(40)}", "new"), "a test")})
+
+
+def writer_of(plan: SecretPlan, new_values: NewValues | None = None) -> SecretWriter:
+    """Its writer."""
+    return SecretWriter(clients_of(healthy().environment.names.region), plan, new_values)
+
+
+def current(plan: SecretPlan) -> str:
+    """The current version in AWS."""
+    return str(client("secretsmanager").get_secret_value(SecretId=plan.secret_arn)["VersionId"])
+
+
+def labels(plan: SecretPlan) -> set[str]:
+    """All staging labels in AWS."""
+    stages = client("secretsmanager").describe_secret(SecretId=plan.secret_arn)["VersionIdsToStages"]
+    return {label for each in stages.values() for label in each}
+
+
+def run(writer: SecretWriter, *names: str) -> None:
+    """The steps of these names, as the engine does them."""
+    with writer.cleaning_up():
+        for step in writer.steps():
+            if step.name in names and not (step.is_done and step.is_done()):
+                [*(step.apply() or ())]
+
+
+def test_a_secret_that_goes_as_it_is_written_is_not_taken_for_written(plan: SecretPlan) -> None:
+    """The move is on record, and its proof fails."""
+    writer = writer_of(plan)
+    run(writer, "stage")
+    changes = writer.move()
+    assert next(changes).version == plan.token
+    client("secretsmanager").delete_secret(SecretId=plan.secret_arn)
+    with pytest.raises(CouldNotLook, match="does not read back as written: run verify before anything else"):
+        next(changes)
+
+
+def test_after_a_move_that_nobody_saw_the_state_is_unknown(plan: SecretPlan) -> None:
+    """Neither its answer nor what is current can be read: nothing is taken back, and another run continues."""
+    writer, wire = writer_of(plan), Wire()
+    with between(wire), pytest.raises(CouldNotLook) as error:
+        run(writer, "stage")
+        wire.refused = dict.fromkeys(
+            ("UpdateSecretVersionStage", "DescribeSecret", "GetSecretValue"), "InternalServiceError"
+        )
+        run(writer, "move")
+    assert str(error.value).endswith(STATE_UNKNOWN)
+    assert any(label.startswith("omc-runbook") for label in labels(plan))
+
+
+@pytest.mark.parametrize("restores", [True, False])
+def test_a_database_that_may_have_the_new_password_gets_the_former_one(
+    plan: SecretPlan, restores: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under the lock that another run would wait for; where it refuses, both errors are said."""
+    taken: list[str] = []
+
+    class Lock:
+        def __init__(self) -> None:
+            taken.append("locked")
+
+        def close(self) -> None:
+            taken.append("unlocked")
+
+    def restore(*arguments: Any) -> str:
+        taken.append("restored")
+        if not restores:
+            raise CouldNotLook("The database refuses.")
+        return ""
+
+    monkeypatch.setattr(rotation, "lock", lambda plan, passwords: Lock())
+    monkeypatch.setattr(rotation, "restore_password", restore)
+    turn = NewValues({}, rotation=TURN, password=NEW, former_password=FORMER, database_key="POSTGRES_PASSWORD")
+    before, wire = current(plan), Wire(refused={"PutSecretValue": "AccessDeniedException"})
+    with between(wire), pytest.raises(CouldNotLook, match=r"PutSecretValue") as error:
+        run(writer_of(plan, turn), "stage", "database", "move")
+    assert taken == ["locked", "restored", "unlocked"] and current(plan) == before
+    assert str(error.value).endswith(" The database refuses. Run again to continue.") != restores
