@@ -1,0 +1,65 @@
+"""Files that a change reads and writes, where the system refuses."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from pathlib import Path
+
+import pytest
+
+from omc_runbook.changes import files
+from omc_runbook.changes.values import source_file
+from omc_runbook.masking.value import Masked
+from omc_runbook.model.errors import CouldNotLook, UsageError
+
+
+def test_a_folder_and_a_pipe_are_no_files(tmp_path: Path) -> None:
+    """Neither is read nor written, and nobody waits for the pipe."""
+    os.mkfifo(pipe := tmp_path / "pipe")
+    with pytest.raises(UsageError, match=r"cannot be read: Is a directory\."):
+        files.read(tmp_path)
+    with pytest.raises(UsageError, match="it is a pipe or a device"):
+        files.read(pipe)
+    for path in (tmp_path, pipe):
+        with pytest.raises(UsageError, match="is not a regular file: nothing was written"):
+            files.refuse_unwritable(path)
+
+
+def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path: Path) -> None:
+    """Such as on a disk that is full; the half that was written is gone."""
+    path = tmp_path / "settings.py"
+    path.write_bytes(before := b"before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4, limits[1]))
+    try:
+        with pytest.raises(CouldNotLook, match=r"could not be written: File too large\. It is unchanged\."):
+            files.write(path, before, b"after that", None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
+
+
+def test_a_file_that_cannot_be_removed_is_left_to_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the values in plain text, and they are in the secret by now."""
+    path = tmp_path / "values.env"
+    path.write_text("OPENAI_API_KEY=sk-12345\n")
+    path.chmod(0o600)
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    told = source_file.consume(f"file:{path}", Masked('{"OPENAI_API_KEY": "sk-12345"}', "the secret"))
+    assert told.startswith(f"{path} could not be removed (Operation not permitted): remove it yourself")
+
+
+@pytest.mark.parametrize(("name", "reason"), [("file/within", "Not a directory"), ("x" * 300, "File name too long")])
+def test_a_source_that_the_system_does_not_open_is_named(tmp_path: Path, name: str, reason: str) -> None:
+    """Looking for what is unsafe about it says nothing: reading it does."""
+    (tmp_path / "file").touch()
+    source = f"file:{tmp_path / name}"
+    assert source_file.precautions(source) == ()
+    with pytest.raises(UsageError, match=reason):
+        source_file.load(tmp_path / name, "the values")
