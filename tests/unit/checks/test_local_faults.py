@@ -235,6 +235,18 @@ def test_the_way_to_plain_line_ends_works_as_it_is_written(end: bytes, healthy: 
     assert causes(diagnosed(platform.root, False)) == [] and platform.dotenv.is_symlink()
 
 
+def test_the_way_out_of_a_link_to_nothing_works_as_it_is_written(healthy: Callable[[], Platform]) -> None:
+    """cp would not write through it."""
+    platform = healthy()
+    platform.dotenv.unlink()
+    platform.dotenv.symlink_to(platform.root.parent / "gone.env")
+    (found,) = (each for each in diagnosed(platform.root, False) if each.is_root_cause)
+    assert found.check == "dotenv-missing" and "gone.env, which does not exist." in found.evidence[0]
+    subprocess.run(found.remedy.command, shell=True, check=True)
+    assert "dotenv-missing" not in causes(diagnosed(platform.root, False))
+    assert platform.dotenv.stat().st_mode & 0o777 == 0o600 and not platform.dotenv.is_symlink()
+
+
 def test_the_way_to_ignore_the_file_works_as_it_is_written(healthy: Callable[[], Platform]) -> None:
     """Also where the last rule has no line end, to which another would be added."""
     platform = healthy()

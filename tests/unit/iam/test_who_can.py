@@ -64,6 +64,31 @@ def test_a_resources_policy_that_was_not_read_leaves_it_unknown() -> None:
         assert JUDGE.verdict(each, call).doubts == ("the secret's resource policy",)
 
 
+SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/a/now"
+
+
+@pytest.mark.parametrize(
+    ("principal", "session", "decision"),
+    [
+        (f"arn:aws:iam::{ACCOUNT}:role/a", "", "denied"),
+        (f"arn:aws:iam::{ACCOUNT}:role/a", "now", "denied"),
+        (SESSION, "now", "allowed"),
+        (SESSION, "then", "denied"),
+        ("*", "", "allowed"),
+    ],
+)
+def test_a_boundary_limits_what_a_resource_grants_to_the_role_alone(
+    principal: str, session: str, decision: str
+) -> None:
+    """Not what it grants to its session, to everybody, or to a user."""
+    bound = policy({"Action": "s3:*"}, name="bound", kind="boundary")
+    call = replace(CALL, policies=(policy({"Principal": {"AWS": principal}}, name="theirs", kind="resource"),))
+    assert JUDGE.verdict(role("a", boundary=bound, session=session), call).decision == decision
+    user = Identity(arn=f"arn:aws:iam::{ACCOUNT}:user/a", kind="user", boundary=bound)
+    named = replace(CALL, policies=(policy({"Principal": {"AWS": user.arn}}, name="theirs", kind="resource"),))
+    assert JUDGE.verdict(user, named).decision == "allowed"
+
+
 def test_policies_of_the_organization_only_take_away() -> None:
     """Unread, they leave what is allowed conditional and what is denied denied; a service's own role has none."""
     judge = Judge(levels=None)

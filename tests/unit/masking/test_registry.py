@@ -299,6 +299,9 @@ def test_a_stream_that_must_let_go_shows_three_characters_at_most() -> None:
     tail = StreamBuffer()
     shown = "".join(tail.feed(character) + tail.flush() for character in ODD)
     assert shown == f"{ODD[:3]}‹ODD›"
+    tail = StreamBuffer()
+    shown = tail.feed(ODD[:2]) + tail.flush() + tail.feed(f"{ODD[2:]} b") + tail.flush()
+    assert shown == f"{ODD[:2]}‹ODD› b"
 
 
 @pytest.mark.parametrize("later", ["", "port-Alpha7Bravo8-x", "Alpha7Bravo8Charlie9", "guest"])

@@ -134,6 +134,13 @@ def test_a_value_keeps_its_own_name(own_registry: None) -> None:
     assert registry.mask("password=sesame1") == "password=sesame1"
 
 
+def test_a_letter_whose_small_one_is_two_moves_nothing(own_registry: None) -> None:
+    """Such as the capital i with a dot of Turkish: what is masked stands behind it."""
+    assert registry.mask("\u0130\u0130 PASSWORD=hunter2-hunter2x.") == registry.mask(
+        "ii PASSWORD=hunter2-hunter2x."
+    ).replace("ii", "\u0130\u0130")
+
+
 def test_looking_for_shapes_takes_milliseconds(own_registry: None) -> None:
     """A hundred kilobytes of marks, none of which has a secret behind it."""
     for text in (
