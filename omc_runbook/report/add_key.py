@@ -172,6 +172,7 @@ def by_hand(environment: Environment, key: str = "", checkout: Checkout | None =
     files = own_files(checkout, environment)
     options = ("--region", names.region, "--query", "SecretString", "--output", "text")
     read = command("aws", "secretsmanager", "get-secret-value", "--secret-id", names.secret, *options)
+    private = f"{command('touch', 'secrets.json')} && {command('chmod', '600', 'secrets.json')}"
     rows = [
         (f"1. the field, in {files.settings}", f"{name}: str | None = None")
         if files.settings
@@ -180,7 +181,7 @@ def by_hand(environment: Environment, key: str = "", checkout: Checkout | None =
         (f"3. the reference, in {files.container}", f'{{ name = "{name}", valueFrom = "{files.arn}:{name}::" }}'),
         (
             "4. the secret: read all of it into a file that only you can read",
-            f"touch secrets.json && chmod 600 secrets.json && {read} > secrets.json",
+            f"{private} && {read} > secrets.json",
         ),
         (f"add {name} to the file, and write all of it", remedies.put_value(names).command),
         ("remove the file", "rm secrets.json"),
