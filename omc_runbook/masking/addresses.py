@@ -16,12 +16,12 @@ _ADDRESS = re.compile(r"(?s)\A(?:jdbc:)?(?P<scheme>[A-Za-z][\w+.-]*)://(?P<autho
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _TWICE = re.compile(r"(?i)%25(?:2[0-9A-F]|3[A-F]|40|5[BCDE]|60|7[BCD])")
 _RAW_RESERVED = re.compile(r"[^\w.~%-]", re.ASCII)
-_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]*\]|[^:\[\]]*)(?::(?P<port>\d*))?")
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]*(?:%\w+)?\]|[^:\[\]]*)(?::0*(?P<port>\d{0,9}))?")
 _STORES = re.compile(
     r"(?i)\A(?:postgres(?:ql)?|mysql|mariadb|mssql|oracle|mongodb|rediss?|valkeys?|amqps?|cockroachdb|smtps?)(?:\+\w+)?\Z"
 )
 _NO_SLASHES = re.compile(r"(?i)\A(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?)(?:\+\w+)?(?::/(?!/)|//)")
-_UNFILLED = re.compile(r"\$\{\w+\}|\{\{.*?\}\}|<[\w -]+>")
+_UNFILLED = re.compile(r"\$\{\w+\}|\{\{.*?\}\}|<[\w -]+>|\[YOUR[\w -]*\]")
 _HIDDEN = re.compile(r"[*•.…x]{3,}")
 LARGEST_PORT = 65535
 
@@ -53,8 +53,11 @@ def problem_of(text: str, name: str, key: Key | None) -> AddressProblem | None:
     """What is wrong with the login, the host or the port of an address; None where nothing is, or it is no address."""
     if not is_address(name, key):
         return None
-    # A list of addresses, as CORS origins are.
-    for part in re.split(r",\s*(?=[A-Za-z][\w+.-]*://)", text):
+    if "(" in text.partition("://")[0]:
+        # A list of brokers to try, as failover:(ssl://one,ssl://other).
+        return None
+    # A list of addresses, as those of CORS origins, of brokers and of LDAP's servers are.
+    for part in re.split(r"[,;\s]\s*(?=[A-Za-z][\w+.-]*://)", text):
         if _NO_SLASHES.search(part):
             return AddressProblem("wrong-form", "lacks the :// after its scheme")
         if (match := _ADDRESS.search(part)) and (problem := _problem(match)):
@@ -106,7 +109,8 @@ def _problem(match: re.Match[str]) -> AddressProblem | None:
     # Where a password has an @ too, the authority ends in it; a query's value may have one of its own.
     if is_store(scheme) and (re.match(r"[^?@]*@|[^=@]*@", rest) if at else "@" in rest):
         return AddressProblem("wrong-form", "has an unescaped / ? or # in its password: write %2F, %3F or %23")
-    if "@" in userinfo:
+    # The programs that read addresses of mail servers take an e-mail address as the user's name.
+    if "@" in (password if scheme.lower().startswith("smtp") else userinfo):
         return AddressProblem("wrong-form", "has an unescaped @ in its password: write %40")
     if re.search(r"[\[\]\s]", userinfo):
         return AddressProblem("wrong-form", "has an unescaped bracket or white space in its login: escape it with %")
@@ -118,9 +122,11 @@ def _problem(match: re.Match[str]) -> AddressProblem | None:
         return AddressProblem("placeholder", "has a placeholder as its password")
     if _TWICE.search(password) and not _RAW_RESERVED.search(password) and not _RAW_RESERVED.search(unquote(password)):
         return AddressProblem("bad-copy", "is URL-escaped twice")
-    if scheme.lower() in ("http", "https") and (not hosts or rest.startswith("//")):
+    is_web = scheme.lower() in ("http", "https")
+    if is_web and (not hosts or re.match(r"(?i)https?//", hosts + rest)):
         return AddressProblem("wrong-form", "names no host after its scheme")
-    for host in hosts.split(","):
+    # What follows other schemes need not be a host: Apprise's tgram:// is followed by a token.
+    for host in hosts.split(",") if is_web or is_store(scheme) else ():
         parts = _HOST.fullmatch(host)
         if parts is None or int(parts["port"] or 0) > LARGEST_PORT:
             return AddressProblem("wrong-form", "has a port that is no number, or an unescaped character in its login")

@@ -251,7 +251,7 @@ def _decoded(text: str) -> str:
 
 def _unfit(text: str, name: str, key: Key | None) -> Iterator[str]:
     """What the name of a key says that its value is, and it is not."""
-    if _PORT.search(name) and text.isdecimal() and int(text) > addresses.LARGEST_PORT:
+    if _PORT.search(name) and text.isdecimal() and int(text[:9]) > addresses.LARGEST_PORT:
         yield f"is not a port: a number up to {addresses.LARGEST_PORT}"
     if _JSON.search(name) and text.lstrip()[:1] in ("{", "[") and not _is_json(text):
         yield "is not JSON: it was cut off, or has other quotes"
