@@ -15,7 +15,7 @@ _CERTIFICATE = re.compile(r"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----(?P<bo
 _VALIDITY = re.compile(rb"\x30[\x1e\x20\x22](?:\x17\x0d\d{12}|\x18\x0f\d{14})Z(?:\x17\x0d|\x18\x0f)(?P<end>\d{12,14})Z")
 """ASN.1's sequence of two times, notBefore and notAfter. https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.5"""
 _TOKEN = re.compile(r"\A[\w-]+\.(?P<claims>eyJ[\w-]+)\.[\w-]*\Z")
-_ROOTS = re.compile(r"(?i)(?:\A|_)(?:CA|CAS|ROOTS?|BUNDLE|TRUST\w*)(?:_|\Z)")
+_ROOTS = re.compile(r"(?i)(?:\A|[_.-])(?:CA(?:S|CERTS?|FILE)?|ROOT\w*|BUNDLE|TRUST\w*|CERT[A-Z]*S)(?:[_.-]|\Z)")
 """Names of certificates to trust, of which old ones may stay beside their successors."""
 _LONGEST_CHAIN = 4
 _UTC_TIME = 12
@@ -49,7 +49,8 @@ def expiry_of(value: Masked, name: str) -> Expiry | None:
 def _claimed(claims: str) -> datetime | None:
     try:
         found = json_text.parse(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
-        return datetime.fromtimestamp(int(found["exp"]), UTC)
+        # Some issuers write 0 where a token never expires.
+        return datetime.fromtimestamp(int(found["exp"]), UTC) if found["exp"] else None
     except (ValueError, TypeError, KeyError, OverflowError, OSError):
         return None
 

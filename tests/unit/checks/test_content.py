@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.check_assertions import assert_clear, by_id
-from support.faults.content import FAULTS, overwritten, with_store
+from support.faults.content import FAULTS, overwritten, token, with_own, with_store
 from support.snapshots import (
     ARN,
     CHANGED,
@@ -587,6 +587,26 @@ def test_a_key_of_the_other_mode(environment: str, value: str, severity: str) ->
     named = replace(made, environment=replace(made.environment, name=environment))
     found = run_check(CHECKS["test-mode"], named)
     assert [each.severity for each in found if each.status == "found"] == ([severity] if severity else [])
+
+
+@pytest.mark.parametrize(
+    ("environment", "name", "value"),
+    [
+        ("production", "STRIPE_TEST_SECRET_KEY", f"sk_test_{secrets.token_hex(16)}"),
+        ("staging", "STRIPE_LIVE_SECRET_KEY", f"sk_live_{secrets.token_hex(16)}"),
+    ],
+)
+def test_a_key_whose_name_says_its_mode_is_right(environment: str, name: str, value: str) -> None:
+    """As Stripe's libraries for Django have them, beside the keys of the other mode."""
+    made = with_own(name, value)(healthy())
+    assert_clear(CHECKS["test-mode"], replace(made, environment=replace(made.environment, name=environment)))
+
+
+def test_an_access_token_beside_its_refresh_token_may_have_expired() -> None:
+    """The application gets another with it; without it, nothing does."""
+    alone = with_own("BROKER_ACCESS_TOKEN", token(int(CHANGED.timestamp())))(healthy())
+    assert found_in(alone) == {"value-expired"}
+    assert_clear(CHECKS["value-expired"], with_own("BROKER_REFRESH_TOKEN", secrets.token_urlsafe(32))(alone))
 
 
 def test_a_value_that_expires_later_is_right() -> None:
