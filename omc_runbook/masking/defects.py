@@ -76,20 +76,26 @@ _ENCRYPTED = re.compile(
     r"|\A\{cipher\}\S|\Avault:v\d+:|\AU2FsdGVkX1|\AAQICAH[\w+/=]{60,}\Z"
 )
 """What sops, Ansible Vault, GnuPG, age, Spring, HashiCorp Vault, openssl and AWS KMS make of a value."""
+_SAYS_ENCRYPTED = re.compile(r"ENCRYPTED|CIPHER", re.IGNORECASE)
+"""Names of values that the application itself decrypts."""
 _HASH = re.compile(
-    r"\A(?:\$(?:2[abxy]|5|6|y|argon2\w{0,2}|scrypt|pbkdf2[\w-]*)\$|(?:pbkdf2_sha256|scrypt):?\$|SCRAM-SHA-256\$)"
+    r"\A(?:\$(?:2[abxy]|5|6|y|argon2\w{0,2}|scrypt|pbkdf2[\w-]*)\$|pbkdf2[_:]sha\d+[:$]\d|scrypt[:$]\w|SCRAM-SHA-256\$)"
+    r"[\w./+=,:$-]{12,}\Z"
 )
-"""How the hashes of passwords begin."""
+"""The hashes of passwords, as crypt, Django, Werkzeug and PostgreSQL write them."""
 _TWICE = re.compile(r"\A(?P<half>\S{20,})(?P=half)\Z")
 _UNSIGNED = re.compile(r"\AeyJ[\w-]{10,}\.eyJ[\w-]{10,}\Z")
 """A JWT of which the last of three parts is missing."""
+_SPACED = re.compile(r"(?:\A|_)(?:PREFIX|SUFFIX|SEPARATOR|DELIMITER|JSON)\Z", re.IGNORECASE)
+"""Names of what may begin or end with white space: a subject's prefix, or JSON."""
 _PORT = re.compile(r"(?:\A|_)PORT\Z", re.IGNORECASE)
 _JSON = re.compile(r"_JSON\Z", re.IGNORECASE)
 _FERNET = re.compile(r"(?:\A|_)FERNET_KEYS?\Z", re.IGNORECASE)
 _FERNET_BYTES = 32
 _TEMPORARY = re.compile(r"\AASIA[A-Z2-7]{16}\Z")
-_PAGE = re.compile(r"(?i)\Ahttps?://\S+\Z")
-_CUT_ID = re.compile(r"\AA[KS]IA[A-Z2-7]{4,15}\Z")
+_PAGE = re.compile(r"\Ahttps?://[^\s\d]+\Z")
+"""The address of a page; one with a token in it, such as Slack's for messages, has digits."""
+_CUT_ID = re.compile(r"\AAKIA[A-Z2-7]{4,15}\Z")
 _PATH = re.compile(
     r"\A(?:file://\S+|(?:~|\.{1,2})?/(?:[\w.-]+/)*[\w-]+\.(?:pem|key|txt|json|env|crt|secret|pass|conf|ini|ya?ml|toml)"
     r"|/(?:run|etc|var|home|root|mnt|usr|opt|app|tmp|secrets|Users)/[\w./-]+|[A-Z]:\\[\w\\. -]+)\Z"
@@ -153,7 +159,8 @@ def _defects(value: Masked, name: str, key: Key | None, words: Sequence[str]) ->
         yield Defect("empty", "is required, and blank" if text else "is required, and empty")
     if armour := _ARMOUR.match(text):
         yield from (Defect("bad-copy", sentence) for sentence in _armour_problems(text, armour))
-    if EDGE_SPACE.search(text) and not SEVERAL_LINES.search(text) and not (key and key.in_url):
+    has_own_edges = SEVERAL_LINES.search(text) or _SPACED.search(name)
+    if EDGE_SPACE.search(text) and not has_own_edges and not (key and key.in_url):
         yield Defect("white-space", "begins or ends with white space")
     if is_chosen and (invisible := _INVISIBLE.search(text)):
         yield Defect("bad-copy", f"has an invisible character (U+{ord(invisible.group()):04X})")
@@ -205,7 +212,7 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
         yield "is a masked or shortened copy (*** or an ellipsis)"
     if has_reference_form and REFERENCE.search(text):
         yield "is a reference to a secret, not its value"
-    if has_reference_form and _ENCRYPTED.search(text):
+    if has_reference_form and not _SAYS_ENCRYPTED.search(name) and _ENCRYPTED.search(text):
         yield "is encrypted, as a file of secrets keeps it: decrypt it first"
     if key and is_password(name) and _HASH.search(text):
         yield "is the hash of a password, not the password"
@@ -226,7 +233,7 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
             yield "stands there twice in a row"
         if not text.isascii():
             yield "has a letter or dash outside ASCII, which may look like another"
-        if re.search(r"\s", text) and text[:1] not in "{[":
+        if re.search(r"\s", text) and not text.startswith(("{", "[", "-----BEGIN ")):
             yield "has white space within it"
 
 
@@ -255,9 +262,9 @@ def _unfit(text: str, name: str, key: Key | None) -> Iterator[str]:
         yield f"is not a port: a number up to {addresses.LARGEST_PORT}"
     if _JSON.search(name) and text.lstrip()[:1] in ("{", "[") and not _is_json(text):
         yield "is not JSON: it was cut off, or has other quotes"
-    if _FERNET.search(name) and not all(map(_is_fernet, text.split(","))):
+    if _FERNET.search(name) and not all(map(_is_fernet, re.findall(r"[\w+/=-]{9,}", text) or [text])):
         yield "is not a key of Fernet: 32 bytes in base64"
-    if key and key.generate and "://" in text:
+    if key and key.generate and FORMS["url"].search(text):
         yield "is an address, not a generated value"
     if _TEMPORARY.search(text):
         yield "is the id of a temporary access key of AWS (ASIA…), which expires within hours"
@@ -275,7 +282,7 @@ def _is_json(text: str) -> bool:
 
 def _is_fernet(text: str) -> bool:
     try:
-        return len(base64.urlsafe_b64decode(text.strip())) == _FERNET_BYTES
+        return len(base64.urlsafe_b64decode(text)) == _FERNET_BYTES
     except ValueError:
         return False
 

@@ -17,7 +17,7 @@ LIKE_GENERATED = r"(?: [^\s!\"$%'+;@\[\\\]^`{}~]* [!\"$%'+;@\[\\\]^`{}~] ){4}"
 PLACEHOLDER = re.compile(
     rf"(?ix) ^ \s* (?! < {LIKE_GENERATED} )"  # noqa: S608 - no SQL
     r"""(?:
-        < [^<>]* > | \$\{ [^}]* \} | \{ [\w-]+ \} | \{\{ .* \}\} | % \w+ % | \[ [\w\s-]+ \] | __ \w+ __
+        < [^<>]* > | \$\{ [^}]* \} | \{ [\w-]+ \} | \{\{ .* \}\} | % \w+ % | \[ (?! \d+ \] ) [\w\s-]+ \] | __ \w+ __
         | \?{2,} | \*{3,}
         | (?: # What the keys of some providers begin with.
             (?: [spr]k | whsec | xapp | xox[abp] | gh[opsu] | github_pat | glpat | hf | re | npm | sg ) [-_.]

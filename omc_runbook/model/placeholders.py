@@ -59,13 +59,14 @@ REFERENCE = re.compile(
 SETTING = re.compile(
     r"""(?ix) \A \s* (?:
         none | null | n/a | undefined | unset | not [-_ ] set | dummy | required | redacted
-        | < (?! (?:your|the|insert|enter|add|put|set|fill|replace|change|update|some|any|todo|to|value|name) \b )
-            [^<>]* \s [^<>]* >
+        | (?! . (?:your|the|insert|enter|add|put|set|fill|replace|change|update|some|any|todo|to|value|name) \b )
+            (?: < [^<>]* \s [^<>]* > | \[ .* \] )
+        | python3? \s .*
         | (?:your|actual|enter|insert|dummy|fake) \s (?! .* \b here \b ) .*
         | (?! (?:your|insert|enter|add|put|paste) \b ) \w+ \s .* \s here
     ) \s* \Z"""
 )
-"""What a plain setting may have, where a secret may not: SameSite=None, a title, <no subject>."""
+"""What a plain setting may have, where a secret may not: SameSite=None, a title, <no subject>, a subject's [prefix]."""
 
 
 def is_placeholder(text: str, name: str) -> bool:
@@ -88,7 +89,9 @@ def is_made_of_placeholder_words(text: str, name: str) -> bool:
     if len(words) == 1 and re.sub(r"\d{1,4}\Z", "", words[0]) in _ALONE:
         return True
     counts = [_count(word, own) for word in words]
-    return bool(counts) and all(counts) and sum(counts) >= _MANY
+    # Of a random password with many signs, two words such as "by" and "my" may be left.
+    is_much = 3 * len("".join(words)) > len(text)
+    return is_much and all(counts) and sum(counts) >= _MANY
 
 
 def _count(word: str, own: list[str]) -> int:

@@ -25,6 +25,7 @@ KEYS = {
 }
 TOKEN = secrets.token_hex(24)
 PASSWORD = secrets.token_urlsafe(24)
+FERNET = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 PEM = f"-----BEGIN PRIVATE KEY-----\n{base64.b64encode(secrets.token_bytes(48)).decode()}\n-----END PRIVATE KEY-----\n"
 PUBLIC = PEM.replace("PRIVATE", "PUBLIC")
 CERTIFICATE = PEM.replace("PRIVATE KEY", "CERTIFICATE")
@@ -94,6 +95,10 @@ BAD = {
     "what KMS encrypts": ("SMTP_PASSWORD", f"AQICAH{TOKEN}{TOKEN}", "bad-copy", "encrypted"),
     "bcrypt's hash": ("FIRST_SUPERUSER_PASSWORD", f"$2b$12${TOKEN}", "bad-copy", "hash"),
     "Argon2's hash": ("FIRST_SUPERUSER_PASSWORD", f"$argon2id$v=19$m=65536$c2FsdA${TOKEN}", "bad-copy", "hash"),
+    "Django's hash": ("FIRST_SUPERUSER_PASSWORD", f"pbkdf2_sha256$600000${TOKEN}$c2FsdA=", "bad-copy", "hash"),
+    "Werkzeug's hash": ("FIRST_SUPERUSER_PASSWORD", f"scrypt:32768:8:1${TOKEN}${TOKEN}", "bad-copy", "hash"),
+    "Werkzeug's older hash": ("FIRST_SUPERUSER_PASSWORD", f"pbkdf2:sha256:600000${TOKEN}${TOKEN}", "bad-copy", "hash"),
+    "PostgreSQL's hash": ("POSTGRES_PASSWORD", f"SCRAM-SHA-256$4096:{TOKEN}==${TOKEN}=:{TOKEN}=", "bad-copy", "hash"),
     "a JWT without its signature": ("SERVICE_ROLE_KEY", f"eyJ{TOKEN}.eyJ{TOKEN}", "bad-copy", "signature"),
     "a key twice": ("OPENAI_API_KEY", f"sk-{TOKEN}" * 2, "bad-copy", "twice"),
     "a key's id cut off": ("AWS_ACCESS_KEY_ID", "AKIA" + "A2B3C4D5E6F7G", "bad-copy", "cut off"),
@@ -159,15 +164,15 @@ BAD = {
     ),
     "a scheme with one slash": ("DATABASE_URL", f"postgresql:/app:{TOKEN}@db:5432/app", "wrong-form", "lacks the ://"),
     "a scheme without its colon": ("REDIS_URL", f"redis//:{TOKEN}@cache:6379", "wrong-form", "lacks the ://"),
+    "a scheme twice and its colon lost": ("API_URL", "https://https//api.ohmycoins.com", "wrong-form", "no host"),
+    "a port of too many digits": ("API_URL", f"https://api.ohmycoins.com:{'9' * 5000}", "wrong-form", "port"),
     "a port out of range": ("SMTP_PORT", "587587", "wrong-form", "not a port"),
+    "a number of too many digits": ("SMTP_PORT", "9" * 5000, "wrong-form", "not a port"),
     "JSON cut off": ("GOOGLE_CREDENTIALS_JSON", f'{{"private_key_id": "{TOKEN}', "wrong-form", "not JSON"),
     "JSON of Python": ("GOOGLE_CREDENTIALS_JSON", f"{{'private_key_id': '{TOKEN}'}}", "wrong-form", "not JSON"),
     "hex for Fernet": ("FERNET_KEY", secrets.token_hex(32), "wrong-form", "Fernet"),
     "a key of Fernet cut off": (
-    "a scheme twice and its colon lost": ("API_URL", "https://https//api.ohmycoins.com", "wrong-form", "no host"),
-    "a port of too many digits": ("API_URL", f"https://api.ohmycoins.com:{'9' * 5000}", "wrong-form", "port"),
         *("FERNET_KEY", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()[:-1]),
-    "a number of too many digits": ("SMTP_PORT", "9" * 5000, "wrong-form", "not a port"),
         *("wrong-form", "Fernet"),
     ),
     "a temporary access key": ("AWS_ACCESS_KEY_ID", f"ASIA{'A2B3' * 4}", "wrong-form", "temporary"),
@@ -176,15 +181,15 @@ BAD = {
     "a DSN for a signing key": ("SECRET_KEY", f"https://{TOKEN}@sentry.io/4", "wrong-form", "is an address"),
     "a page where keys are": ("NEWS_API_KEY", "https://newsapi.org/account", "wrong-form", "address of a page"),
     "an unfilled address": ("DATABASE_URL", "postgresql://app:${POSTGRES_PASSWORD}@db/app", "placeholder", ""),
+    "Supabase's placeholder": (
+        *("DATABASE_URL", "postgresql://postgres.ref:[YOUR-PASSWORD]@aws-0.pooler.supabase.com:6543/postgres"),
+        *("placeholder", ""),
+    ),
     "a placeholder in an address": ("DATABASE_URL", "postgresql://app:password@db/app", "placeholder", "password"),
     "a note": ("SMTP_PASSWORD", "TODO: ask Dana for the app password", "placeholder", ""),
     "where it is": ("SMTP_PASSWORD", "see the entry in 1Password", "placeholder", ""),
     "empty": ("SECRET_KEY", "", "empty", "empty"),
     "blank": ("FIRST_SUPERUSER_PASSWORD", "   ", "empty", "blank"),
-    "Supabase's placeholder": (
-        *("DATABASE_URL", "postgresql://postgres.ref:[YOUR-PASSWORD]@aws-0.pooler.supabase.com:6543/postgres"),
-        *("placeholder", ""),
-    ),
     "the template's default": ("SECRET_KEY", "changethis", "changethis", "default"),
     "short": ("SECRET_KEY", secrets.token_hex(8), "weak", "shorter than 32"),
     "words of its own": ("SECRET_KEY", "ohmycoins-staging-secret-key-2026", "weak", "easy to guess"),
@@ -278,7 +283,17 @@ def test_a_placeholder_of_any_spelling_is_known(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["<set-me>", "<your sender name>", "changeme", "please update me", "Your title here", "TODO", "{{ title }}"]
+    "text",
+    [
+        "<set-me>",
+        "[set-me]",
+        "<your sender name>",
+        "changeme",
+        "please update me",
+        "Your title here",
+        "TODO",
+        "{{ title }}",
+    ],
 )
 def test_a_plain_setting_may_be_a_placeholder_too(text: str) -> None:
     """No title or mode is spelt like these."""
@@ -382,6 +397,9 @@ HEALTHY = {
         "sqlite:///./app.db",
         "https://ohmycoins.com/@team/page?mail=a@b.io",
         "https://api.ohmycoins.com:8443/v1?x=%40&y=%2540",
+        "https://api.ohmycoins.com//v1",
+        f"jdbc:sqlserver://db.internal:1433;databaseName=app;user=app;password={TOKEN}",
+        f"postgresql://app:{TOKEN}@[fe80::1%eth0]:5432/app",
     ],
     "REDIS_URL": [
         f"redis://:{TOKEN}@cache:6379/0",
@@ -405,17 +423,17 @@ HEALTHY = {
         "/etc/keys/jwt.pem",
         *(CERTIFICATE + PEM, base64.b64encode(PEM.encode()).decode()),
     ],
-        "https://api.ohmycoins.com//v1",
-        f"jdbc:sqlserver://db.internal:1433;databaseName=app;user=app;password={TOKEN}",
-        f"postgresql://app:{TOKEN}@[fe80::1%eth0]:5432/app",
     "TLS_CERT": [CERTIFICATE, PEM + CERTIFICATE, "required"],
     "JWT_PUBLIC_KEY": [PUBLIC, f"ssh-ed25519 {TOKEN}", CERTIFICATE],
     "GOOGLE_CREDENTIALS": [json.dumps({"type": "service_account", "private_key_id": TOKEN})],
     "SERVICE_ROLE_KEY": [f"eyJ{TOKEN}.eyJ{TOKEN}.{PASSWORD}", f"eyJ{TOKEN}"],
     "SMTP_PORT": ["587", "+587", "65535", "smtp"],
     "METRICS_PORT": ["0"],
-    "LOGIN_CONFIG_JSON": ["{}", "[]", "login.json", f'{{"a": "{TOKEN}"}}', "[1, 2]"],
-    "FERNET_KEYS": [",".join(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode() for _ in "ab")],
+    "LOGIN_CONFIG_JSON": ["{}", "[]", "login.json", f'{{"a": "{TOKEN}"}}', "[1, 2]", "{}\n"],
+    "FERNET_KEYS": [
+        *(between.join((FERNET, FERNET)) for between in (",", ", ", " ", "\n", ";")),
+        *(json.dumps([FERNET, FERNET]), json.dumps({"v1": FERNET})),
+    ],
     "ADMIN_PASSWORD_HASH": [f"$2b$12${TOKEN}"],
     "BASIC_AUTH_PASSWORD": [f"$apr1$x${TOKEN}", f"$2y$05${TOKEN}"],
     "AWS_ACCESS_KEY_ID": [f"AKIA{'A2B3' * 4}", "minioadmin"],
@@ -427,6 +445,17 @@ HEALTHY = {
         '"https://a.io"',
         "http://a.io,http://b.io",
     ],
+    "SAS_TOKEN": [f"https://ohmycoins.blob.core.windows.net/c?sv=2024&sig={TOKEN}"],
+    "SLACK_WEBHOOK_TOKEN": [f"https://hooks.slack.com/services/T0123/B4567/{TOKEN}"],
+    "APP_STORE_CONNECT_API_KEY": [PEM],
+    "PARTITION_KEY": ["ASIAPACIFIC"],
+    "ENCRYPTED_DB_PASSWORD": [f"AQICAH{TOKEN}{TOKEN}", f"{{cipher}}{TOKEN}"],
+    "FIRST_SUPERUSER_PASSWORD": ["$6$8.(<919-[[5*${!#{", ">&:>:,[<{://)#'{?;|)_!=^:+{~", "H!j<O);<k_BY[{my"],
+    "EMAIL_SUBJECT_PREFIX": ["[Oh My Coins] ", "[Oh My Coins]"],
+    "ADMIN_IDS": ["[42]"],
+    "RETIRED_KEYS": ["[42]"],
+    "SLUG_PATTERN": ["[a-z]"],
+    "HEALTH_COMMAND": ["python -c 'import app.health'"],
     "PROJECT_NAME": ["My Test App", '"Oh My Coins"', "Oh My Coins… beta", "Oh\xa0My\xa0Coins", "none of it"],
     "SESSION_COOKIE_SAMESITE": ["None", "none"],
     "CACHE_BACKEND": ["dummy"],
