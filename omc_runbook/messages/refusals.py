@@ -37,7 +37,9 @@ MONGO = LoginRefusal(
 )
 BROKER = LoginRefusal("(RABBIT|AMQP|BROKER|MQ_|CELERY).*(PASS|PWD|URL|URI)", ("ACCESS_REFUSED",))
 SLACK = LoginRefusal(
-    "SLACK", ("token_revoked", "token_expired", "'invalid_auth'", '"invalid_auth"', "account_inactive")
+    "SLACK",
+    # Without "ok" they may be what the application answers to its own users.
+    ("'invalid_auth'", *(f"ok * false * '{each}'" for each in ("token_revoked", "token_expired", "account_inactive"))),
 )
 REDIS = LoginRefusal("REDIS", ("WRONGPASS", "NOAUTH", "username-password pair"))
 MAIL = LoginRefusal(

@@ -89,6 +89,8 @@ def test_a_key_of_the_providers_name() -> None:
         ("MONGO_URL", "pymongo.errors.OperationFailure: Authentication failed., full error: {'code': 18}"),
         ("RABBITMQ_URL", "ConnectionClosedByBroker: (403) 'ACCESS_REFUSED - Login was refused using mechanism PLAIN'"),
         ("SLACK_BOT_TOKEN", "SlackApiError: The server responded with: {'ok': False, 'error': 'token_revoked'}"),
+        ("SLACK_BOT_TOKEN", 'slack: 200 {"ok":false,"error":"token_expired"}'),
+        ("SLACK_BOT_TOKEN", "Error: An API error occurred: { ok: false, error: 'account_inactive' }"),
     ],
 )
 def test_a_key_of_another_system_beside_the_databases(key: str, line: str) -> None:
@@ -110,6 +112,15 @@ def test_a_key_of_another_system_beside_the_databases(key: str, line: str) -> No
 def test_a_provider_that_is_named_accuses_no_others_key(line: str) -> None:
     """The one API key of the secret is OpenAI's."""
     assert root_causes(saying(unchanged(healthy()), line)) == ["rollout-stuck worker"]
+
+
+@pytest.mark.parametrize("word", ["token_expired", "token_revoked", "account_inactive"])
+def test_an_answer_to_the_applications_own_user_accuses_no_key(word: str) -> None:
+    """Libraries for JWT have the words that Slack has."""
+    entry = Injection("SLACK_BOT_TOKEN", parse(f"{ARN}:SLACK_BOT_TOKEN::"))
+    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    said = changed(f'401 {{"error": "{word}", "path": "/api/users/me"}}', "SLACK_BOT_TOKEN", "backend")(made)
+    assert "store-only" not in {each.check for each in run_check(CHECKS["store-only"], said) if each.status == "found"}
 
 
 @pytest.mark.parametrize(
