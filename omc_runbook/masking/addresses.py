@@ -110,7 +110,7 @@ def _problem(match: re.Match[str]) -> AddressProblem | None:
     if is_store(scheme) and (re.match(r"[^?@]*@|[^=@]*@", rest) if at else "@" in rest):
         return AddressProblem("wrong-form", "has an unescaped / ? or # in its password: write %2F, %3F or %23")
     # The programs that read addresses of mail servers take an e-mail address as the user's name.
-    if "@" in (password if scheme.lower().startswith("smtp") else userinfo):
+    if "@" in (password if scheme.lower().startswith(("smtp", "submission")) else userinfo):
         return AddressProblem("wrong-form", "has an unescaped @ in its password: write %40")
     if re.search(r"[\[\]\s]", userinfo):
         return AddressProblem("wrong-form", "has an unescaped bracket or white space in its login: escape it with %")

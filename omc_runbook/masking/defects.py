@@ -61,7 +61,7 @@ _SCHEME = re.compile(
     r"(?i)\A(?:(?:authorization:\s*)?(?:bearer|basic|token|api[-_]?key)[ \t:]|(?:[a-z]+-){1,3}(?:key|token):)"
     r"\s*\S{12,}\Z"
 )
-_LEFT_OVER = re.compile(r"""\A(?:["'`][\w.\-=+/:~|%]{8,}[,;]?|[\w.\-=+/:~|%]{8,}["'`,;]+)\Z""", re.ASCII)
+_LEFT_OVER = re.compile(r"""\A(?:["'`][\w.\-=+/:~|%]{8,}[,;]?|[\w.\-=+/:~|%]{8,}(?:["'`,;]|\\[nr])+)\Z""", re.ASCII)
 _HTML = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#0*3[49]|#x0*2[27]);", re.IGNORECASE)
 _RESERVED = r"%(?:2[0-9A-F]|3[A-F]|40|5[BCDE]|60|7[BCD])"
 _QUOTED_FOR_URL = re.compile(rf"(?i)\A(?:[A-Z0-9_.~-]|{_RESERVED})*{_RESERVED}(?:[A-Z0-9_.~-]|{_RESERVED})*\Z")
@@ -84,10 +84,10 @@ _HASH = re.compile(
 )
 """The hashes of passwords, as crypt, Django, Werkzeug and PostgreSQL write them."""
 _TWICE = re.compile(r"\A(?P<half>\S{20,})(?P=half)\Z")
-_UNSIGNED = re.compile(r"\AeyJ[\w-]{10,}\.eyJ[\w-]{10,}\Z")
-"""A JWT of which the last of three parts is missing."""
-_SPACED = re.compile(r"(?:\A|_)(?:PREFIX|SUFFIX|SEPARATOR|DELIMITER|JSON)\Z", re.IGNORECASE)
-"""Names of what may begin or end with white space: a subject's prefix, or JSON."""
+_TOKEN = re.compile(r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}")
+"""The first two parts of a JWT."""
+_SPACED = re.compile(r"(?:\A|_)(?:PREFIX|SUFFIX|SEPARATOR|DELIMITER|JSON|PUBLIC_KEY)\Z", re.IGNORECASE)
+"""Names of what may begin or end with white space: a subject's prefix, or a file of one line."""
 _PORT = re.compile(r"(?:\A|_)PORT\Z", re.IGNORECASE)
 _JSON = re.compile(r"_JSON\Z", re.IGNORECASE)
 _FERNET = re.compile(r"(?:\A|_)FERNET_KEYS?\Z", re.IGNORECASE)
@@ -100,13 +100,13 @@ _PATH = re.compile(
     r"\A(?:file://\S+|(?:~|\.{1,2})?/(?:[\w.-]+/)*[\w-]+\.(?:pem|key|txt|json|env|crt|secret|pass|conf|ini|ya?ml|toml)"
     r"|/(?:run|etc|var|home|root|mnt|usr|opt|app|tmp|secrets|Users)/[\w./-]+|[A-Z]:\\[\w\\. -]+)\Z"
 )
-_ARMOUR = re.compile(r"\s*-----BEGIN ([A-Z0-9 ]+)-----[ \t]*")
+_ARMOUR = re.compile(r"\s*(?P<quote>[\"'`]?)-----BEGIN (?P<label>[A-Z0-9 ]+)-----[ \t]*")
 _FEW = 8
 """So few different characters are a pattern, not a value that was pasted twice."""
 _HOST = re.compile(r"\A(?:[\w](?:[\w.-]*[\w.])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)\Z")
 _LOCAL_PART = re.compile(r"\A[^@\s,;:<>()\[\]\\\"]{1,64}\Z")
 _DOMAIN = re.compile(r"\A(?=.{1,253}\Z)(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_](?:[\w-]*[^\W_])?\Z")
-_DSN = re.compile(r"\Ahttps?://[^\s/@:]+(?::[^\s/@]*)?@[^\s/@]+/(?:[^\s?#]*/)?\d+/?\Z", re.IGNORECASE)
+_DSN = re.compile(r"\Ahttps?://[^\s/@:]+(?::[^\s/@]*)?@[^\s/@]+/(?:[^\s?#]*/)?\d+/?(?:\?\S*)?\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
         yield "is encrypted, as a file of secrets keeps it: decrypt it first"
     if key and is_password(name) and _HASH.search(text):
         yield "is the hash of a password, not the password"
-    if is_value and _UNSIGNED.search(text):
+    if is_value and _TOKEN.fullmatch(text):
         yield "is a token (JWT) that lacks its third part, the signature"
     if _CUT_ID.search(text):
         yield "is an access key id of AWS that is cut off: it has 20 characters"
@@ -226,9 +226,9 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
         yield "has a line break within it"
     if key and _form_problem(text, key) and not _form_problem(_decoded(text), key):
         yield "is base64-encoded"
-    if (key and key.prefix) or name.upper().endswith(("API_KEY", "_TOKEN")):
+    if (key and key.prefix) or name.upper().endswith(("API_KEY", "_TOKEN")) or _is_issued(text):
         if _LEFT_OVER.search(text):
-            yield "has a quote or a comma at an end"
+            yield "has a quote, a comma or \\n at an end"
         if _TWICE.search(text) and len(set(text)) > _FEW:
             yield "stands there twice in a row"
         if not text.isascii():
@@ -237,10 +237,18 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
             yield "has white space within it"
 
 
+def _is_issued(text: str) -> bool:
+    """Whether a text begins like a provider's key or a JWT, of which nothing has white space or a quote."""
+    kind = issuers.of_value(text)
+    return kind in issuers.KINDS or _TOKEN.match(text) is not None
+
+
 def _armour_problems(text: str, armour: re.Match[str]) -> Iterator[str]:
     """What went wrong with a PEM file: its lines, or its end. Many programs restore line breaks written as \\n."""
     after = text[armour.end() :]
-    if f"-----END {armour[1]}-----" not in after:
+    if armour["quote"]:
+        yield "is a PEM file with a quote in front"
+    elif f"-----END {armour['label']}-----" not in after:
         yield "is a part of a PEM file: its END line is missing"
     elif after.startswith("\\\\"):
         yield "is a PEM file whose line breaks are escaped twice"
@@ -260,9 +268,10 @@ def _unfit(text: str, name: str, key: Key | None) -> Iterator[str]:
     """What the name of a key says that its value is, and it is not."""
     if _PORT.search(name) and text.isdecimal() and int(text[:9]) > addresses.LARGEST_PORT:
         yield f"is not a port: a number up to {addresses.LARGEST_PORT}"
-    if _JSON.search(name) and text.lstrip()[:1] in ("{", "[") and not _is_json(text):
+    if _JSON.search(name) and re.match(r"\s*[\"']?[\[{]", text) and not _is_json(text):
         yield "is not JSON: it was cut off, or has other quotes"
-    if _FERNET.search(name) and not all(map(_is_fernet, re.findall(r"[\w+/=-]{9,}", text) or [text])):
+    parts = re.findall(r"[\w+/=-]{9,}", text) if name[-1:] in "sS" else text.split(",")
+    if _FERNET.search(name) and not all(map(_is_fernet, parts or [text])):
         yield "is not a key of Fernet: 32 bytes in base64"
     if key and key.generate and FORMS["url"].search(text):
         yield "is an address, not a generated value"
