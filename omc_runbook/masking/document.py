@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]
 from typing import Any, Literal, Never, cast
 
@@ -97,7 +98,11 @@ class Document:
 
     def get(self, key: str) -> Member | None:
         """The member with this exact key; None where there is none."""
-        return next((member for member in self.members if member.key == key), None)
+        return self._by_key.get(key)
+
+    @cached_property
+    def _by_key(self) -> Mapping[str, Member]:
+        return {member.key: member for member in self.members}
 
     def replace(self, changes: Mapping[str, Masked], remove: Collection[str] = ()) -> Masked:
         """Return the text with these values, as strings, and without the removed keys.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -12,7 +13,7 @@ from omc_runbook.aws.ecs import Task
 from omc_runbook.aws.iam import role_name
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
 from omc_runbook.masking.document import differ
-from omc_runbook.snapshot.held_values import HeldValue
+from omc_runbook.snapshot.held_values import ExecLook, HeldValue
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 
@@ -30,6 +31,7 @@ _MOST_READ = 6
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
+@once
 def of(snapshot: Snapshot, task: Task) -> Freshness:
     """Whether a running task has the secret's present value in every variable that it gets from it."""
     definition = _in_force(snapshot, task)
@@ -189,6 +191,7 @@ def _label(injection: Injection) -> str:
     return injection.reference.stage or CURRENT
 
 
+@once
 def _versions_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
     """Ids of the versions that can have been current at a moment.
 
@@ -242,10 +245,17 @@ def _may_be_staged(snapshot: Snapshot, version: Version) -> bool:
 
 def values_inside(snapshot: Snapshot, task: Task, container: str = "") -> tuple[HeldValue, ...]:
     """The values inside a task, or one container of it, of variables from the secret; () where they were not read."""
-    looks = [
-        look for look in snapshot.exec_looks or () if look.task_id == task.id and container in ("", look.container)
-    ]
+    looks = [look for look in _looks(snapshot).get(task.id, ()) if container in ("", look.container)]
     return tuple(value for look in looks for value in look.values.values() if value.has_reference and value.expected)
+
+
+@once
+def _looks(snapshot: Snapshot) -> Mapping[str, Sequence[ExecLook]]:
+    """The looks inside tasks by the task's id."""
+    looks = defaultdict[str, list[ExecLook]](list)
+    for look in snapshot.exec_looks or ():
+        looks[look.task_id].append(look)
+    return looks
 
 
 def _worst(answers: Iterable[Freshness]) -> Freshness:
@@ -255,8 +265,13 @@ def _worst(answers: Iterable[Freshness]) -> Freshness:
 
 def _in_force(snapshot: Snapshot, task: Task) -> TaskDefinition | None:
     """The revision whose variables the task should have: its consumer's, else its own."""
-    service = next((service for service in snapshot.consumers if service.name == task.service), None)
-    return snapshot.definition(service or task)
+    return snapshot.definition(_consumers(snapshot).get(task.service, task))
+
+
+@once
+def _consumers(snapshot: Snapshot) -> Mapping[str, Service]:
+    """The consumers by name."""
+    return {service.name: service for service in snapshot.consumers}
 
 
 def _is_stale_inside(snapshot: Snapshot, task: Task, container: Container, injection: Injection) -> bool:
@@ -270,6 +285,7 @@ def _changes(snapshot: Snapshot, task: Task, key: str, label: str) -> set[bool |
     return {None if keys is None else bool(keys) for keys in differing}
 
 
+@once
 def _differing(snapshot: Snapshot, version: str, key: str, label: str = CURRENT) -> frozenset[str] | None:
     """Of what a reference to a key gets, the keys with another value now than in a version; None if not comparable."""
     now = snapshot.version_at(label)
@@ -309,8 +325,18 @@ def _reads_of(snapshot: Snapshot, task: Task) -> list[Event]:
 
     The application's own calls are the task role's, in a session of the same name.
     """
-    session, revision = f"/{task.id}", snapshot.definition(task)
+    revision = snapshot.definition(task)
     has_two = revision and revision.task_role_arn != revision.execution_role_arn
-    application = f"/{role_name(revision.task_role_arn)}{session}" if revision and has_two else None
-    own = [event for event in snapshot.reads or () if event.principal.endswith(session) and not event.error]
+    application = f"/{role_name(revision.task_role_arn)}/{task.id}" if revision and has_two else None
+    own = _reads(snapshot).get(task.id, ())
     return [event for event in own if not (application and event.principal.endswith(application))]
+
+
+@once
+def _reads(snapshot: Snapshot) -> Mapping[str, Sequence[Event]]:
+    """The calls that read the secret, by the session that made them."""
+    reads = defaultdict[str, list[Event]](list)
+    for event in snapshot.reads or ():
+        if not event.error:
+            reads[event.principal.rpartition("/")[2]].append(event)
+    return reads

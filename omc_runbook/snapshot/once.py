@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 S = TypeVar("S")
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def once(function: Callable[[S], T]) -> Callable[[S], T]:
-    """Let a function of nothing but a snapshot, or of a part of one, keep its result with it; it is shared."""
+def once(function: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Let a function of a snapshot, or of a part of one, keep its results with it, one for each of its other arguments.
+
+    They are shared, and the arguments positional.
+    """
     name = f"{function.__module__}.{function.__qualname__}"
 
     @wraps(function)
-    def ask(given: S) -> T:
-        results = vars(given)
-        if name not in results:
-            results[name] = function(given)
-        result: T = results[name]
-        return result
+    def ask(given: S, /, *arguments: P.args, **none: P.kwargs) -> T:
+        results: dict[tuple[object, ...], T] = vars(given).setdefault(name, {})
+        if arguments not in results:
+            results[arguments] = function(given, *arguments, **none)
+        return results[arguments]
 
     return ask

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -338,7 +339,7 @@ class Snapshot:
 
     def running(self, service: Service) -> tuple[Task, ...]:
         """A service's running tasks."""
-        return tuple(task for task in self.tasks if task.owner == service.name and task.is_running)
+        return tuple(task for task in self._tasks_of.get(service.name, ()) if task.is_running)
 
     @cached_property
     def running_tasks(self) -> tuple[Task, ...]:
@@ -369,8 +370,16 @@ class Snapshot:
 
     def stopped(self, service: Service) -> tuple[Task, ...]:
         """A service's tasks that stopped by a failure, newest first, as far as ECS still lists them."""
-        failed = [task for task in self.tasks if task.owner == service.name and task.has_failed]
+        failed = (task for task in self._tasks_of.get(service.name, ()) if task.has_failed)
         return tuple(sorted(failed, key=lambda task: task.stopped or self.taken, reverse=True))
+
+    @cached_property
+    def _tasks_of(self) -> Mapping[str, Sequence[Task]]:
+        """The tasks by their owner's name."""
+        tasks = defaultdict[str, list[Task]](list)
+        for task in self.tasks:
+            tasks[task.owner].append(task)
+        return tasks
 
 
 def _as_service(name: str, task_definition_arn: str, running: int = 0) -> Service:
