@@ -153,16 +153,18 @@ def exchanged_key(snapshot: Snapshot, reference: Reference) -> str:
 @once
 def missing_keys(snapshot: Snapshot) -> Mapping[str, str]:
     """Keys that tasks reference and the version lacks, each with the key that is probably meant ("" for none)."""
-    referenced = {demand.reference.key for demand in secret_demands(snapshot)}
-    similar = {}
+    in_use = {demand.reference.key for demand in secret_demands(snapshot)} | set(snapshot.environment.keys)
+    lacking: dict[str, tuple[str, tuple[str, ...]]] = {}
     for demand in secret_demands(snapshot):
         content, key = content_for(snapshot, demand), demand.reference.key
         if key and content and content.document and content.document.get(key) is None:
-            in_use = referenced | set(snapshot.environment.keys)
-            spare = [other for other in content.document.keys if other not in in_use or other == demand.variable]
-            alike = [other for other in content.document.keys if letters.is_same_but_for_case(other, key)]
-            affixed = [other for other in spare if _is_affixed(key, other, snapshot.environment.words)]
-            similar[key] = next(iter((*alike, *affixed)), "") or _similar(key, spare)
+            lacking[key] = demand.variable, content.document.keys
+    similar = {}
+    for key, (variable, keys) in lacking.items():
+        spare = [other for other in keys if other not in in_use or other == variable]
+        alike = [other for other in keys if letters.is_same_but_for_case(other, key)]
+        affixed = [other for other in spare if _is_affixed(key, other, snapshot.environment.words)]
+        similar[key] = next(iter((*alike, *affixed)), "") or _similar(key, spare)
     return similar
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 _LOOK_ALIKES = str.maketrans(
     "АВЕЅІЈКМНОРСТУХЗԌԚԜавеѕіјкмнорстухгԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαικνορτυχ‐‑‒–—−ˍ",
@@ -18,6 +19,7 @@ _ENDLESS, _HEAD = re.compile(r"\S{2100,}"), 100
 """A word longer than an ARN can be, and how much of it is shown."""
 
 
+@lru_cache(maxsize=4096)
 def skeleton(name: str) -> str:
     """A name without what the eye does not see: alphabet, invisible characters, and white space at its ends."""
     plain = unicodedata.normalize("NFKC", name).translate(_LOOK_ALIKES)
