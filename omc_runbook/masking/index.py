@@ -24,6 +24,8 @@ _CUT = re.compile(r"\.\.\.|…")
 """What stands for the middle or the end of a text that a program has shortened, as pydantic does."""
 _SHOWN = 120
 """How many characters of it a program shows before that, or after it."""
+_LARGE, _MANY, _STEP = 20_000, 200, 4
+"""From how many characters and spellings on a text's pieces, of so many characters, are listed."""
 _HOST_ONLY = re.compile(r"[\w+.-]+://[^:@]*")
 _DENSE = re.compile(r"(?:%[0-9A-Fa-f]{2}|&\#\w{2,7};|\\+u[0-9A-Fa-f]{4}|\\+x[0-9A-Fa-f]{2}){4}")
 """Text of which every character is escaped."""
@@ -139,7 +141,7 @@ class Index:
 
     def _escaped(self, text: str, shortest: int) -> Iterable[Span]:
         """Find values whose escapes nest in a way that `spell` does not list."""
-        if not (any(core in text for core in self._cores) or _DENSE.search(text)):
+        if not (any(core in text for core in _candidates(text, self._cores)) or _DENSE.search(text)):
             return
         bare = unescape(text)
         if not any(plain in bare for plain in self._plain):
@@ -220,7 +222,7 @@ def _by_ends(names: Mapping[str, str]) -> tuple[_Ends, _Ends]:
 
 
 def _whole(text: str, names: Mapping[str, str], short: Collection[str], shortest: int) -> Iterator[Span]:
-    for spelling, name in names.items():
+    for spelling in _candidates(text, names):
         if len(spelling) < shortest:
             continue
         start = text.find(spelling)
@@ -228,8 +230,23 @@ def _whole(text: str, names: Mapping[str, str], short: Collection[str], shortest
             end = start + len(spelling)
             is_part = _glued(text, start, end) if spelling in short else _in_number(text, start, end)
             if not is_part:
-                yield Span(start, end, name)
+                yield Span(start, end, names[spelling])
             start = text.find(spelling, start + 1)
+
+
+def _candidates(text: str, spellings: Collection[str]) -> Collection[str]:
+    """The spellings that a text may have: of many, a large one need not be searched for each.
+
+    Every fourth piece of four characters is enough, because one of them begins within the first four of a spelling.
+    """
+    if len(text) < _LARGE or len(spellings) < _MANY:
+        return spellings
+    seen = {text[at : at + _STEP] for at in range(0, len(text), _STEP)}
+    return [
+        spelling
+        for spelling in spellings
+        if len(spelling) < 2 * _STEP or any(spelling[at : at + _STEP] in seen for at in range(_STEP))
+    ]
 
 
 def _glued(text: str, start: int, end: int) -> bool:

@@ -1,6 +1,7 @@
 """Text that holds a registered value is masked in every spelling, and other text is left alone."""
 
 import base64
+import cProfile
 import html
 import itertools
 import json
@@ -250,6 +251,22 @@ def test_masking_a_large_text_takes_milliseconds(own_registry: None) -> None:
     started = time.process_time()
     assert registry.mask(text) == text
     assert time.process_time() - started < 0.3
+
+
+def test_a_large_text_is_not_searched_for_each_of_many_values() -> None:
+    """It has every value that it shows wherever that begins, and the others take no search each."""
+    shown = [secrets.token_urlsafe(24) for _ in range(8)]
+    shown += [f"q7x{secrets.token_hex(3)}", f"q7x{secrets.token_hex(2)}"]
+    others = [secrets.token_urlsafe(24) for _ in range(200)]
+    index = Index([(text, f"V{at}") for at, text in enumerate([*shown, *others])], frozenset())
+    words = "".join(f"{'.' * at} {text} {html.escape(json.dumps(text))}" for at, text in enumerate(shown))
+    text = f"{words}{'<td>prose</td> ' * 4000}{shown[0]}"
+    assert {span.name for span in index.find(text)} == {f"V{at}" for at in range(len(shown))}
+    assert index.find(text)[-1].end == len(text)
+    profile = cProfile.Profile()
+    profile.runcall(index.find, f"{text} ")
+    searches = [entry.callcount for entry in profile.getstats() if "'find' of 'str'" in str(entry.code)]
+    assert sum(searches) < len(others)
 
 
 @pytest.mark.long
