@@ -19,7 +19,15 @@ from omc_runbook.terraform.hcl_template import (
     sequences,
     split_value_from,
 )
-from omc_runbook.terraform.modules import folders_of, foreign_calls, is_absent, may_be_absent, source_of, variants
+from omc_runbook.terraform.modules import (
+    Folders,
+    folders_of,
+    foreign_calls,
+    is_absent,
+    may_be_absent,
+    source_of,
+    variants,
+)
 from omc_runbook.terraform.texts import Loop, holds, read_name, read_text, resolve, uses_loop
 from omc_runbook.textfile.file import SourceFile
 
@@ -184,7 +192,7 @@ def depends_on_callers(files: tuple[SourceFile, ...]) -> bool:
     return any(result.unreadable or not all(each.is_clear for each in result.containers) for result in results)
 
 
-def _choose(folder: Folder, folders: Mapping[str, Folder]) -> _FolderContainers:
+def _choose(folder: Folder, folders: Folders) -> _FolderContainers:
     """A folder's containers as its callers give its variables, where that shows more; else as the folder shows them."""
     alone = _read_definitions(folder, [folder])
     is_clear = not alone.unreadable and all(each.is_clear for each in alone.containers)
@@ -457,26 +465,27 @@ def _base(container: TerraformContainer, others: list[TerraformContainer]) -> st
         element = variable.element
         return element.file.name == target.file.name if is_template else here.has(element)
 
-    all_variables = [
-        (each.address, variable)
-        for each in others
-        for variable in each.references
-        if _is_global(variable) and is_here(variable)
-    ]
-    own = [each for each in container.references if (is_usable and not is_template) or is_here(each)]
-    candidates = (
-        [each for each in own if collection_of(target, container.folder).encloses(each.element)],
-        [each for each in own if each.list.position in best],
-        own,
-        [variable for address, variable in all_variables if address == container.address],
-        [variable for _, variable in all_variables if variable.element.file.name == container.file],
-    )
-    for group in candidates:
-        if base := most_frequent(each.base for each in group if each.base):
+    def groups() -> Iterator[list[ContainerVariable]]:
+        own = [each for each in container.references if (is_usable and not is_template) or is_here(each)]
+        yield [each for each in own if collection_of(target, container.folder).encloses(each.element)]
+        yield [each for each in own if each.list.position in best]
+        yield own
+        all_variables = [
+            (each.address, variable)
+            for each in others
+            for variable in each.references
+            if _is_global(variable) and is_here(variable)
+        ]
+        yield [variable for address, variable in all_variables if address == container.address]
+        yield [variable for _, variable in all_variables if variable.element.file.name == container.file]
+
+    has_base = False
+    for group in groups():
+        bases = [each.base for each in group if each.base]
+        if base := most_frequent(bases):
             return base
-    if any(each.base for group in candidates for each in group) or not all(
-        each.value_from for each in container.references
-    ):
+        has_base = has_base or bool(bases)
+    if has_base or not all(each.value_from for each in container.references):
         return ""
     return f"${{var.{VARIABLE}}}" if here.declares(VARIABLE) and not is_template else ""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.terraform.files import LOCAL, folder_of, target
@@ -13,7 +15,20 @@ from omc_runbook.terraform.texts import is_none
 from omc_runbook.textfile.file import SourceFile
 
 
-def folders_of(files: tuple[SourceFile, ...]) -> dict[str, Folder]:
+class Folders(dict[str, Folder]):
+    """Folders by path."""
+
+    @cached_property
+    def calls(self) -> Mapping[Path | None, Sequence[tuple[Folder, Block]]]:
+        """The calls by the folder that they name, None for those of another repository, each with its own folder."""
+        calls = defaultdict[Path | None, list[tuple[Folder, Block]]](list)
+        for caller in self.values():
+            for block in _calls(caller):
+                calls[_target(block)].append((caller, block))
+        return calls
+
+
+def folders_of(files: tuple[SourceFile, ...]) -> Folders:
     """The folders with Terraform's files, by path in order, each with all files that are not Terraform's.
 
     .tfvars belong to the folder that they are in or below.
@@ -22,21 +37,23 @@ def folders_of(files: tuple[SourceFile, ...]) -> dict[str, Folder]:
     templates = tuple(file for file in files if not file.name.endswith((*SOURCES, *VALUES)))
     paths = dict.fromkeys(map(str, sorted({file.path.parent for file in sources})))
     values = {file: _home(file, paths) for file in files if file.name.endswith(VALUES)}
-    return {
-        path: Folder(
-            (
-                *(file for file in sources if str(file.path.parent) == path),
-                *(file for file, home in values.items() if home == path),
-            ),
-            templates=templates,
-        )
-        for path in paths
-    }
+    return Folders(
+        {
+            path: Folder(
+                (
+                    *(file for file in sources if str(file.path.parent) == path),
+                    *(file for file, home in values.items() if home == path),
+                ),
+                templates=templates,
+            )
+            for path in paths
+        }
+    )
 
 
-def variants(folder: Folder, folders: Mapping[str, Folder], depth: int = 0) -> Iterator[Folder]:
+def variants(folder: Folder, folders: Folders, depth: int = 0) -> Iterator[Folder]:
     """Yield a folder as each chain of calls gives its variables, at least once where no call is known to be absent."""
-    calls = _calls_of(folder, folders)
+    calls = folders.calls.get(folder_of(folder))
     if not calls or depth > DEEPEST:
         yield replace(folder, is_root=not calls and folder.has_provider)
         return
@@ -49,15 +66,9 @@ def variants(folder: Folder, folders: Mapping[str, Folder], depth: int = 0) -> I
                 yield replace(folder, call=ModuleCall(block, replace(scope, each=entry), is_open))
 
 
-def _calls_of(folder: Folder, folders: Mapping[str, Folder]) -> list[tuple[Folder, Block]]:
-    """The calls of a folder, each with the folder that has it."""
-    here = folder_of(folder)
-    return [(caller, block) for caller in folders.values() for block in _calls(caller) if _target(block) == here]
-
-
-def may_be_absent(folder: Folder, folders: Mapping[str, Folder]) -> bool:
+def may_be_absent(folder: Folder, folders: Folders) -> bool:
     """Whether a call of a folder has a count or a for_each that may make none of it."""
-    return any(is_absent(block, caller) is not False for caller, block in _calls_of(folder, folders))
+    return any(is_absent(block, caller) is not False for caller, block in folders.calls.get(folder_of(folder), ()))
 
 
 def is_absent(block: Block, folder: Folder) -> bool | None:
