@@ -9,7 +9,7 @@ from typing import Literal
 
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
-from omc_runbook.aws.ecs import Task
+from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.iam import role_name
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
 from omc_runbook.masking.document import differ
