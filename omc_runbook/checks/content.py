@@ -467,12 +467,7 @@ def wrong_host(snapshot: Snapshot) -> Iterable[Evidence]:
                 )
 
 
-@check(
-    "value-expired",
-    looks_like=("bad-value", "login-refused", "refuses-to-start"),
-    ruled_out_by="GetSecretValue: no certificate and no token (JWT) has expired",
-    hinders="value",
-)
+@value_check("value-expired", ruled_out_by="GetSecretValue: no certificate and no token (JWT) has expired")
 def value_expired(snapshot: Snapshot) -> Iterable[Evidence]:
     """A certificate or a token has expired."""
     names = {member.key.casefold() for member in snapshot.members}
@@ -486,7 +481,7 @@ def value_expired(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, member.key, fact)
 
 
-@check(
+@value_check(
     "test-mode",
     severity="warning",
     looks_like=("bad-value",),
@@ -511,7 +506,7 @@ def test_mode(snapshot: Snapshot) -> Iterable[Evidence]:
         yield _about(snapshot, member.key, fact)
 
 
-@check(
+@value_check(
     "weak",
     severity="warning",
     looks_like=("bad-value",),
