@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _ONCE = ("ecs.UpdateService",)
 """Operations that take no token by which AWS would know a repeated call."""
 _NOT_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, SSLError)
-_FIRST_SERVER_ERROR = 500
+FIRST_SERVER_ERROR = 500
 
 
 class AnswerLost(BotoCoreError):
@@ -45,5 +45,5 @@ def refuse_repetition(events: BaseEventHooks) -> None:
 def _raise_lost(operation: OperationModel, response: Any, caught_exception: Exception | None, **_: object) -> None:
     if isinstance(caught_exception, BotoCoreError) and not isinstance(caught_exception, _NOT_SENT):
         raise AnswerLost(operation.name, caught_exception)
-    if response and response[0].status_code >= _FIRST_SERVER_ERROR:
+    if response and response[0].status_code >= FIRST_SERVER_ERROR:
         raise AnswerLost(operation.name, ClientError(response[1], operation.name))

@@ -6,7 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 from urllib.parse import urlsplit
@@ -41,7 +41,7 @@ from botocore.loaders import Loader, create_loader
 from omc_runbook.aws import endpoint, sts
 from omc_runbook.aws.answer import InvalidResponse, parse_time, validate_responses
 from omc_runbook.aws.calls import Calls, TookTooLong
-from omc_runbook.aws.lost_answer import refuse_repetition
+from omc_runbook.aws.lost_answer import FIRST_SERVER_ERROR, refuse_repetition
 from omc_runbook.aws.sts import Caller
 from omc_runbook.aws.timed_response import TimedResponse
 from omc_runbook.masking import wire
@@ -134,6 +134,8 @@ class ReadFailure:
     code: str
     kind: Literal["denied", "throttled", "failed", "no-answer", "incomplete"]
     denied_by: str = ""
+    may_have_happened: bool = field(default=False, compare=False)
+    """Whether AWS may have carried it out all the same: its answer was lost, or tells an error of its own."""
 
     @property
     def sentence(self) -> str:
@@ -410,9 +412,9 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
             raise CouldNotLook(sentence) from None
         return _failure(what, permission, error)
     except InvalidResponse as error:
-        return ReadFailure(what, error.operation, str(error), "no-answer")
+        return ReadFailure(what, error.operation, str(error), "no-answer", may_have_happened=True)
     except TookTooLong as error:
-        return ReadFailure(what, permission, str(error), "no-answer")
+        return ReadFailure(what, permission, str(error), "no-answer", may_have_happened=True)
     except (NoCredentialsError, PartialCredentialsError):
         set_up = f"`{command('aws', 'configure', 'sso', '--profile', profile)}`"
         way = f"set it up, such as with {set_up}" if profile else f"set AWS_PROFILE or run {login}"
@@ -519,7 +521,9 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
         permission = named[1] if named else of_key if "KMS" in message else missing
         explicit = _EXPLICIT_DENY.search(message)
         return ReadFailure(what, permission, code, "denied", explicit[1] if explicit else "")
-    return ReadFailure(what, missing, code, "throttled" if code in THROTTLED else "failed")
+    is_lost = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= FIRST_SERVER_ERROR
+    kind: Literal["throttled", "failed"] = "throttled" if code in THROTTLED else "failed"
+    return ReadFailure(what, missing, code, kind, may_have_happened=is_lost)
 
 
 def _unreachable(error: BotoCoreError) -> str:

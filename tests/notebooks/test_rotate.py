@@ -16,8 +16,10 @@ from typing import Any, Literal
 
 import psutil
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from support.administrator import BAD, Place
 from support.forked_command import Forked
+from support.late_reads import read_late
 from support.provider import provider
 from support.runs import COMMAND, ENGINES, PAPERMILL, Desk, assert_nothing_leaked, health, sign_in, values
 
@@ -416,6 +418,28 @@ def test_a_password_that_somebody_sets_meanwhile_is_the_databases(with_database:
         )
     log_in(with_database, user, theirs)
     assert place.members["POSTGRES_PASSWORD"] == theirs and not place.labels()
+
+
+@pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_an_old_read_takes_no_password_back(
+    with_database: Sandbox, at_database: Place, monkeypatch: pytest.MonkeyPatch, is_lost: bool
+) -> None:
+    """Secrets Manager shows the former version for a while, also where the answer of the move was lost."""
+    place, before, move = at_database, at_database.members["POSTGRES_PASSWORD"], secretsmanager.move_current
+
+    def lost(client: Any, secret: str, to: str, from_: str) -> bool | None:
+        move(client, secret, to, from_)
+        raise ReadTimeoutError(endpoint_url="https://secretsmanager")
+
+    with monkeypatch.context() as patch:
+        if is_lost:
+            patch.setattr(secretsmanager, "move_current", lost)
+        read_late(patch, "move_current", 3)
+        done = place.rotate("POSTGRES_PASSWORD", database_url_from="env:OWN")
+    now = place.members
+    assert done and done.is_proved and now["POSTGRES_PASSWORD"] != before and not place.labels()
+    log_in(with_database, now["POSTGRES_USER"], now["POSTGRES_PASSWORD"])
 
 
 @pytest.mark.usefixtures("own_registry")

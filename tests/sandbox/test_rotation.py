@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
@@ -24,6 +24,7 @@ from support.steps import SteppedChange
 
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.changes.deploy.executor import NOTHING_TO_RESTORE, STEPS, SecretResult
+from omc_runbook.changes.secret import current_version
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import live_change, secret_change
@@ -415,17 +416,20 @@ def losing(patch: pytest.MonkeyPatch, number: int) -> None:
         if len(moves) != number:
             return answer
         if number == 1:
-            raise ClientError({"Error": {"Code": "InternalServiceError"}}, "UpdateSecretVersionStage")
+            answered = {"Error": {"Code": "InternalServiceError"}, "ResponseMetadata": {"HTTPStatusCode": 500}}
+            raise ClientError(cast(Any, answered), "UpdateSecretVersionStage")
         # So it ends where botocore repeats the call.
         return None
 
     patch.setattr(secretsmanager, "move_current", lost)
 
 
+@pytest.mark.parametrize("late", [0, 3])
 def test_a_version_that_became_current_without_an_answer_is_gone_on_with(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    place: Place, monkeypatch: pytest.MonkeyPatch, late: int
 ) -> None:
     """AWS has made it current, and says that it could not: the services get it all the same."""
+    read_late(monkeypatch, "move_current", late)
     losing(monkeypatch, 1)
     done = place.rotate("SECRET_KEY")
     assert done and done.is_proved and done.version_change and done.version_change.version_id == place.current
@@ -440,11 +444,31 @@ def test_a_read_of_before_the_write_is_no_edit_of_somebody_else(place: Place, mo
     assert place.held("SECRET_KEY")["worker"] == {place.members["SECRET_KEY"]} and not place.labels()
 
 
-def test_a_withdrawal_whose_answer_was_lost_is_no_edit_of_somebody_else(
+def test_a_version_that_never_reads_back_is_finished_by_a_second_run(
     place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is blamed for it, and what was written stays for that run."""
+    before = place.current
+    with monkeypatch.context() as patch:
+        read_late(patch, "move_current", 1_000_000)
+        patch.setattr(current_version, "SETTLE_SECONDS", 0.2)
+        with pytest.raises(CouldNotLook, match="does not read back as written"):
+            place.rotate("SECRET_KEY")
+    written = place.current
+    assert written != before and place.labels()
+    done = place.rotate("SECRET_KEY")
+    assert done and done.is_proved and place.current == written
+    assert {change.action for change in done.changes} == {"finished", "redeployed"}
+    assert place.held("SECRET_KEY")["worker"] == {place.members["SECRET_KEY"]} and not place.labels()
+
+
+@pytest.mark.parametrize("late", [0, 3])
+def test_a_withdrawal_whose_answer_was_lost_is_no_edit_of_somebody_else(
+    place: Place, monkeypatch: pytest.MonkeyPatch, late: int
 ) -> None:
     """The former version is current again, and the services get it back."""
     monkeypatch.setenv("NEW", BAD)
+    read_late(monkeypatch, "move_current", late)
     losing(monkeypatch, 2)
     version, old = place.current, place.members["SENTRY_DSN"]
     done = place.rotate("SENTRY_DSN", "env:NEW")

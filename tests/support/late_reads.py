@@ -35,9 +35,10 @@ def read_late(patch: pytest.MonkeyPatch, write: str, reads: int) -> None:
         secretsmanager.describe(client, secret)
         secretsmanager.get_value(client, secret, secretsmanager.CURRENT)
         before.update({key: call() for key, call in calls.items()})
-        answer = change(client, secret, *arguments)
-        late.update(dict.fromkeys(before, reads))
-        return answer
+        try:
+            return change(client, secret, *arguments)
+        finally:
+            late.update(dict.fromkeys(before, reads))
 
     delay("describe")
     delay("get_value")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import CURRENT
-from omc_runbook.aws.session import require
+from omc_runbook.aws.session import ReadFailure, attempt, require
 from omc_runbook.model.errors import CouldNotLook
 
 if TYPE_CHECKING:
@@ -53,11 +53,14 @@ def move(client: SecretsManagerClient, secret_id: str, name: str, version: str, 
         secret = require(what, "secretsmanager:DescribeSecret", partial(secretsmanager.describe, client, secret_id))
         return secret.version_at(CURRENT) if secret else ""
 
+    def arrived() -> bool:
+        return settled(current, lambda id: id == instead_of) == version
+
     call = partial(secretsmanager.move_current, client, secret_id, version, instead_of)
     try:
-        has_moved = require(what, UPDATE_STAGE, call, "change")
+        answer = attempt(what, UPDATE_STAGE, call)
     except CouldNotLook:
-        if current() == version:
+        if arrived():
             return True
         raise
     except KeyboardInterrupt as interrupt:
@@ -66,5 +69,9 @@ def move(client: SecretsManagerClient, secret_id: str, name: str, version: str, 
             if current() == version:
                 raise InterruptedAfterMove(*interrupt.args) from None
         raise
-    # AWS refused to take it from `instead_of`, so an answer that still has it there is old.
-    return settled(current, lambda id: id == instead_of) == version if has_moved is None else has_moved
+    if isinstance(answer, ReadFailure):
+        if arrived() if answer.may_have_happened else current() == version:
+            return True
+        raise CouldNotLook(answer.sentence_for("change"))
+    # AWS refused to take it from `instead_of`, so a read that still has it there is old.
+    return arrived() if answer is None else answer
