@@ -14,11 +14,14 @@ from typing import Any
 import nbformat
 import pytest
 from support.administrator import KeptSecret
+from support.late_reads import read_late
 from support.runs import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, sign_in, values
 from support.small_world import environment_of, until
 from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_keys, with_secret, with_text, with_values
+from support.steps import SteppedChange
 
 from omc_runbook.aws.session import ReadFailure
+from omc_runbook.changes.secret import current_version
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.headless.notebooks import folder as notebooks
@@ -335,6 +338,43 @@ def test_an_edit_after_the_plan_stays_and_is_told(desk: Restorer, monkeypatch: p
     with pytest.raises(ConflictError, match=r"administrator.*differs in SMTP_PASSWORD"):
         secret_change.apply(run, plan, True)
     assert desk.secret.current == theirs
+
+
+def test_a_version_that_somebody_puts_back_meanwhile_is_told(desk: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWSPREVIOUS was on ours before, too: nothing but the time tells it from an old read."""
+    sign_in(desk.sandbox, monkeypatch)
+    # New tasks take longer, and any wait after them would fail.
+    monkeypatch.setattr(current_version, "SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr(current_version, "SETTLE_INTERVAL", -1)
+    base = desk.secret.put(SMTP_PASSWORD=secrets.token_urlsafe(24))
+    run = runbooks_run.begin("restore", "staging")
+    snapshot = run.look()
+    plan = restore.plan(snapshot, restore.history(run, snapshot), "AWSPREVIOUS")
+
+    def step(name: str) -> None:
+        if name == "release":
+            desk.secret.secretsmanager.update_secret_version_stage(
+                SecretId=SECRET, VersionStage="AWSCURRENT", MoveToVersionId=base, RemoveFromVersionId=plan.token
+            )
+
+    done = secret_change.apply(run, plan, True, live=SteppedChange(step))
+    assert done and not done.is_proved and desk.secret.current == base
+    [finding] = [each for each in done.findings if each.check == "version-overtaken"]
+    assert f"made version {base} current again" in finding.evidence[0]
+
+
+def test_a_version_that_never_reads_back_is_nobody_elses_doing(desk: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows who is to blame, or whether anybody is."""
+    sign_in(desk.sandbox, monkeypatch)
+    desk.secret.put(SMTP_PASSWORD=secrets.token_urlsafe(24))
+    run = runbooks_run.begin("restore", "staging")
+    snapshot = run.look()
+    plan = restore.plan(snapshot, restore.history(run, snapshot), "AWSPREVIOUS")
+    read_late(monkeypatch, "move_current", 1_000_000)
+    monkeypatch.setattr(current_version, "SETTLE_SECONDS", 0.1)
+    with pytest.raises(CouldNotLook, match="does not read back as written"):
+        secret_change.apply(run, plan, True)
+    assert desk.secret.current == plan.token
 
 
 def test_being_overtaken_fails_the_cell_under_plain_papermill(desk: Restorer) -> None:

@@ -30,12 +30,13 @@ class InterruptedAfterMove(KeyboardInterrupt):
     """Interrupted in the call that makes a version current, which took effect."""
 
 
-def settled(read: Callable[[], T], is_old: Callable[[T], bool]) -> T:
-    """Read until the answer is not of the time before a write, for SETTLE_SECONDS at most.
+def settled(read: Callable[[], T], is_old: Callable[[T], bool], since: float | None = None) -> T:
+    """Read until the answer is not of the time before a write, for SETTLE_SECONDS from it at most.
 
-    See https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot_general.html
+    `since` is when that was, by `time.monotonic`; None for now. See
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot_general.html
     """
-    end = time.monotonic() + SETTLE_SECONDS
+    end = (time.monotonic() if since is None else since) + SETTLE_SECONDS
     while is_old(answer := read()) and time.monotonic() < end:
         time.sleep(SETTLE_INTERVAL)
     return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ class SecretWriter:
         self._clients, self._plan, self._environment = clients, plan, environment
         self._client, self._arn, self._label = clients("secretsmanager"), plan.secret_arn, LABEL + plan.token[:8]
         self._new_values, self._is_moving, self._has_moved = new_values or NewValues({}), False, False
-        self._is_new = False
+        self._is_new, self._moved_at = False, 0.0
         self._lock, self._has_lock, self._has_reached_database = ExitStack(), False, False
         self.version_change: VersionChange | None = None
 
@@ -134,7 +135,7 @@ class SecretWriter:
             self._is_moving, self._has_moved = False, True
             yield from changes
             raise
-        self._is_moving = False
+        self._is_moving, self._moved_at = False, time.monotonic()
         yield from changes if self._has_moved else ()
         self.prove(self._has_moved)
         if not self._has_moved:
@@ -149,9 +150,12 @@ class SecretWriter:
         """Verify that the plan's version is current; `moved` says whether this run moved it. Raises as `move` does."""
         plan = self._plan
         value = current_version.settled(
-            self._current, lambda value: _id_of(value) == plan.base and not (moved and self._is_moved_back())
+            self._current,
+            lambda value: _id_of(value) == plan.base and not (moved and self._is_moved_back()),
+            self._moved_at,
         )
-        if value and moved and value.version_id == plan.base and (not self._is_new or self._is_moved_back()):
+        # A version that was read as current has not become current only now.
+        if value and moved and value.version_id == plan.base and (self.version_change or self._is_moved_back()):
             author = self._author(plan.base, (MOVE,))
             raise ConflictError(
                 f"Somebody else has made version {plan.base} current again in {plan.secret_name}: this run had made"
