@@ -20,9 +20,10 @@ from support.late_reads import read_late
 from support.runs import SECRET, sign_in, values
 from support.steps import SteppedChange
 
-from omc_runbook.aws import definitions, ecs, iam
+from omc_runbook.aws import definitions, ecs, iam, secretsmanager
 from omc_runbook.changes.fix import executor
 from omc_runbook.changes.fix.plan import FixPlan
+from omc_runbook.changes.secret import current_version
 from omc_runbook.masking import registry
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
 from omc_runbook.model.findings import Finding
@@ -108,6 +109,25 @@ def test_a_secret_that_is_still_described_as_deleted_is_nobody_elses_change(
     read_late(monkeypatch, "restore", 3)
     done = fix.apply(run, plan, True)
     assert done and done.is_proved
+
+
+def test_a_secret_that_somebody_deletes_again_is_told_at_once(
+    world: World, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its deletion has another date than the one that this run cancelled."""
+    break_(sandbox.endpoint, "scheduled-deletion")
+    run, _, plan = begun()
+    restore = secretsmanager.restore
+
+    def deleted_again(client: Any, secret: str) -> None:
+        restore(client, secret)
+        world.secretsmanager.delete_secret(SecretId=secret, RecoveryWindowInDays=9)
+
+    monkeypatch.setattr(secretsmanager, "restore", deleted_again)
+    # Any wait would fail.
+    monkeypatch.setattr(current_version, "SETTLE_INTERVAL", -1)
+    with pytest.raises(ConflictError, match="was scheduled for deletion since the plan was made"):
+        fix.apply(run, plan, True)
 
 
 @pytest.mark.parametrize("fault", ["scheduled-deletion", "suffix-stale", "kms-useless-grant", "not-json"])

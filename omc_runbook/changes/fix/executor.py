@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -36,6 +37,9 @@ UNSIMULATED_WAIT = 10.0
 
 T = TypeVar("T")
 
+_State = tuple[datetime | None, str]
+"""For when the secret is scheduled for deletion, and its current version."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FixResult(ChangeResult):
@@ -63,7 +67,8 @@ class _Fix:
     def __init__(self, context: ChangeContext, plan: FixPlan, journal: Journal) -> None:
         self._context, self._plan, self._clients, self._journal = context, plan, context.clients, journal
         self._current, self._is_deleted = plan.current, any(isinstance(step, RestoreSecret) for step in plan.steps)
-        self._former_states = set[tuple[bool, str]]()
+        self._state: _State = None, ""
+        self._former_states = set[_State]()
         self._revisions: dict[str, str] = {}
         self._registered: set[str] = set()
         self._rollback = Rollback(context, plan.steps)
@@ -145,7 +150,7 @@ class _Fix:
         # A read may still show what was there before a step of this run.
         secret = current_version.settled(
             partial(create.describe_secret, self._clients, plan.secret_arn),
-            lambda secret: secret is not None and _state(secret) in self._former_states,
+            lambda secret: secret is not None and _state_of(secret) in self._former_states,
         )
         if secret is None:
             problem = "was deleted or recreated"
@@ -155,6 +160,8 @@ class _Fix:
             problem = f"got the current version {secret.version_at(CURRENT) or 'none'}"
         if problem:
             raise ConflictError(f"{plan.secret_name} {problem} since the plan was made: run again to make a new plan.")
+        assert secret, "else it was deleted"
+        self._state = _state_of(secret)
 
     def _insist_on_deployments(self) -> None:
         """Verify that nobody has deployed the services since the plan was made."""
@@ -172,14 +179,14 @@ class _Fix:
         _change(
             f"secret {name}", "secretsmanager:RestoreSecret", lambda: secretsmanager.restore(client, step.secret.arn)
         )
-        self._former_states.add((True, self._current))
+        self._former_states.add(self._state)
         self._is_deleted = False
         yield Change(action="restored", secret=name)
         self._insist_on_secret()
 
     def _put_back(self, step: RestoreVersion) -> Iterator[Change]:
         yield from SecretWriter(self._clients, step.plan).move()
-        self._former_states.add((False, self._current))
+        self._former_states.add(self._state)
         self._current = step.plan.token
 
     def _grant(self, step: Grant) -> Iterator[Change]:
@@ -291,9 +298,8 @@ class _Fix:
         return not is_own and revision.registered is not None and revision.registered > self._plan.read_at
 
 
-def _state(secret: Secret) -> tuple[bool, str]:
-    """Whether it is scheduled for deletion, and its current version."""
-    return bool(secret.deleted), secret.version_at(CURRENT)
+def _state_of(secret: Secret) -> _State:
+    return secret.deleted, secret.version_at(CURRENT)
 
 
 def _change(what: str, permission: str, call: Callable[[], T]) -> T:
