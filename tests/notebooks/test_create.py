@@ -7,14 +7,17 @@ import re
 import secrets
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from support.late_reads import read_late
 from support.runs import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, client, deny
 
 from omc_runbook.aws import secretsmanager
-from omc_runbook.changes.secret import create_plan
+from omc_runbook.changes.secret import create_plan, current_version
 from omc_runbook.changes.secret.placeholders import placeholder, unset_keys, update_command
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.model.catalogue import FORMS, PLACEHOLDER, Form, Key, default_keys
@@ -23,6 +26,8 @@ from omc_runbook.runbooks import create
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.terraform import command
+from omc_runbook.terraform.command import Output, SavedPlan
 
 REQUIRED = [name for name, key in default_keys().items() if key.required]
 
@@ -267,6 +272,46 @@ runbook.apply(run, runbook.plan(run, run.look()), True)
     done = create.apply(run, plan, True)
     assert done and done.version_id == plan.token and [*here.described()["VersionIdsToStages"]] == [plan.token]
     assert create.apply(run, create.plan(run, run.look()), True) is None
+
+
+@pytest.mark.parametrize("write", ["create", "restore"])
+def test_a_secret_that_is_not_shown_at_once_is_waited_for(
+    here: Creator, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    """Secrets Manager describes it as missing or deleted for a while, which is nobody else's change."""
+    if write == "restore":
+        here.client.create_secret(Name=here.name, SecretString="{}")
+        here.client.delete_secret(SecretId=here.name)
+    run = runbooks_run.begin("create", "staging")
+    plan = create.plan(run, run.look())
+    read_late(monkeypatch, write, 3)
+    done = create.apply(run, plan, True)
+    assert done and done.action == f"{write}d" and [done.version_id] == [*here.described()["VersionIdsToStages"]]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_secret_of_terraforms_is_waited_for_where_an_output_names_it(
+    here: Creator, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    """Without an output, a plan that made no secret is told at once."""
+    draft = SavedPlan(program="terraform", folder=here.work, directory=TemporaryDirectory(), variables={})
+    run = runbooks_run.begin("create", "staging")
+    plan = replace(create.plan(run, run.look()), draft=draft)
+
+    def apply(_: SavedPlan) -> list[Output]:
+        made = secretsmanager.create(run.target.clients("secretsmanager"), here.name, "{}", plan.token, "", {})
+        return [Output("secret_arn", here.described()["ARN"])] if made else []
+
+    monkeypatch.setattr(command, "apply", apply if is_there else lambda draft: [])
+    if is_there:
+        read_late(monkeypatch, "create", 3)
+        done = create.apply(run, plan, True)
+        assert done and done.by == "terraform" and done.outputs == ("secret_arn",)
+    else:
+        # Any wait would fail.
+        monkeypatch.setattr(current_version, "SETTLE_INTERVAL", -1)
+        with pytest.raises(CouldNotLook, match="still does not exist"):
+            create.apply(run, plan, True)
 
 
 @pytest.mark.parametrize("action", ["CreateSecret", "RestoreSecret", "DescribeSecret"])

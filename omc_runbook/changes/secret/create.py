@@ -129,7 +129,8 @@ def _apply_draft(clients: Clients, plan: CreatePlan) -> _Made:
 
 def _verify_draft(clients: Clients, plan: CreatePlan, draft: SavedPlan, outputs: Sequence[Output]) -> CreateResult:
     """Verify that Terraform's outputs name the secret of this account, as `_verify_exists` does."""
-    secret = describe_secret(clients, plan.name)
+    # Without an output, nothing tells that there is a secret to wait for.
+    secret = settled(partial(describe_secret, clients, plan.name), lambda secret: secret is None and bool(outputs))
     stray = next((output for output in outputs if secret is None or output.arn != secret.arn), None)
     if stray:
         raise CouldNotLook(
@@ -144,7 +145,7 @@ def _verify_draft(clients: Clients, plan: CreatePlan, draft: SavedPlan, outputs:
 def _verify_exists(clients: Clients, plan: CreatePlan, action: Literal["created", "restored"], by: str) -> CreateResult:
     """Verify that the secret exists with a readable current version; raises CouldNotLook otherwise."""
     name = plan.name
-    secret, value = _read(clients, name, lambda secret: bool(secret.deleted))
+    secret, value = _read(clients, name, lambda secret: secret is not None and bool(secret.deleted))
     if secret is None or secret.deleted:
         raise CouldNotLook(f"{name} still does not exist, or is scheduled for deletion: run create again.")
     if value is None:
@@ -153,11 +154,11 @@ def _verify_exists(clients: Clients, plan: CreatePlan, action: Literal["created"
 
 
 def _read(
-    clients: Clients, name: str, is_former: Callable[[Secret], bool] = lambda secret: False
+    clients: Clients, name: str, is_former: Callable[[Secret | None], bool]
 ) -> tuple[Secret | None, Value | None]:
     """The secret and its current version, once they do not show any more what was there before this run's write."""
     client = clients("secretsmanager")
-    secret = settled(lambda: describe_secret(clients, name), lambda secret: secret is None or is_former(secret))
+    secret = settled(partial(describe_secret, clients, name), is_former)
     value = settled(
         lambda: require(
             f"the value of {name}", GET_SECRET_VALUE, lambda: secretsmanager.get_value(client, name, CURRENT)
@@ -173,7 +174,7 @@ def _names_secret(output: Output, name: str) -> bool:
 
 def _verify_new(clients: Clients, plan: CreatePlan, key: KmsKey | None) -> CreateResult:
     """Verify document, version, tags, description and KMS key of the new secret against the plan."""
-    secret, value = _read(clients, plan.name)
+    secret, value = _read(clients, plan.name, lambda secret: secret is None)
     if secret is None or value is None or value.version_id != plan.token:
         raise ConflictError(
             f"Somebody else created or changed {plan.name} at the same time: theirs stays, yours was not written."
