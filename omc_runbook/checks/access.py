@@ -225,6 +225,7 @@ _UNAVAILABLE = {
 }
 """What states of a key mean in which nobody can use it, and what to do."""
 
+_USABLE = ("Enabled", "Updating")
 
 PENDING_DELETION = ("PendingDeletion", "PendingReplicaDeletion")
 """The second is that of a primary key whose replicas in other regions still exist: nobody can use it either."""
@@ -236,7 +237,7 @@ PENDING_DELETION = ("PendingDeletion", "PendingReplicaDeletion")
     looks_like=("kms-refused",),
     ruled_out_by="DescribeKey: the secret's key is not Disabled, PendingImport or Unavailable",
 )
-def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence]:
+def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The key that encrypts the secret is disabled or unavailable.
 
     See https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
@@ -246,6 +247,10 @@ def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence]:
     if key and (reason := _UNAVAILABLE.get(key.state)):
         facts = (f"DescribeKey: KeyState {key.state}: {reason[0]}.",)
         yield Evidence(key.arn, facts, remedies.advise(reason[1]), snapshot.consumer_names)
+    elif key and key.state not in (*_USABLE, "Disabled", *PENDING_DELETION):
+        yield Uncertain(
+            key.arn, (f"DescribeKey: KeyState {key.state or 'is missing'}: whether it decrypts is not known.",)
+        )
 
 
 @check(

@@ -733,3 +733,12 @@ def test_a_key_that_is_not_disabled_may_be_unavailable(state: str, way: str) -> 
     (found,) = run_check(CHECKS["kms-disabled"], under_key(state)(healthy()))
     assert found.status == "found" and f"KeyState {state}" in found.evidence[0]
     assert way in found.remedy.command and "enable-key" not in found.remedy.command
+
+
+@pytest.mark.parametrize(
+    ("state", "status"), [("Updating", "clear"), ("Creating", "unknown"), ("OfALaterAws", "unknown"), ("", "unknown")]
+)
+def test_a_keys_state_that_says_nothing_of_its_use_is_unknown(state: str, status: str) -> None:
+    """Of one that is updating KMS says that it can be used; of another one nothing is known."""
+    (found,) = run_check(CHECKS["kms-disabled"], under_key(state)(healthy()))
+    assert found.status == status
