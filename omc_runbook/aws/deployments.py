@@ -21,8 +21,8 @@ PAUSE = "PAUSE"
 
 _MARGIN = timedelta(minutes=5)
 """How much older than the deployment its service deployment may be."""
-_STATES: Mapping[str, Literal["IN_PROGRESS", "COMPLETED"]] = MappingProxyType(
-    {"PENDING": "IN_PROGRESS", "IN_PROGRESS": "IN_PROGRESS", "SUCCESSFUL": "COMPLETED"}
+_STATES: Mapping[str, Literal["COMPLETED", "FAILED"]] = MappingProxyType(
+    {"SUCCESSFUL": "COMPLETED", "STOPPED": "FAILED", "STOP_REQUESTED": "FAILED"}
 )
 
 
@@ -145,7 +145,7 @@ class ServiceDeployment:
     @property
     def is_underway(self) -> bool:
         """Whether it goes on, forwards."""
-        return _STATES.get(self.status) == "IN_PROGRESS"
+        return self.rollout == "IN_PROGRESS"
 
     @property
     def has_succeeded(self) -> bool:
@@ -159,8 +159,8 @@ class ServiceDeployment:
 
     @property
     def rollout(self) -> Literal["IN_PROGRESS", "COMPLETED", "FAILED"]:
-        """Its status in the words of a rolling update's rolloutState."""
-        return _STATES.get(self.status, "FAILED")
+        """Its status in the words of a rolling update's rolloutState; one that is not known proves no end."""
+        return "FAILED" if self.is_rolled_back else _STATES.get(self.status, "IN_PROGRESS")
 
     @property
     def why(self) -> str:

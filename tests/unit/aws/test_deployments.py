@@ -166,8 +166,10 @@ def test_the_configuration_is_read_with_the_service() -> None:
     [
         ("PENDING", "IN_PROGRESS"),
         ("IN_PROGRESS", "IN_PROGRESS"),
+        ("OF_A_LATER_AWS", "IN_PROGRESS"),
         ("SUCCESSFUL", "COMPLETED"),
         ("STOP_REQUESTED", "FAILED"),
+        ("STOPPED", "FAILED"),
         ("ROLLBACK_IN_PROGRESS", "FAILED"),
     ],
 )
