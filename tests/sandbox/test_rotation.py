@@ -128,17 +128,17 @@ def test_a_bad_value_is_told_at_once_and_taken_back(place: Place, monkeypatch: p
     assert [change.action for change in done.changes] == there + back
 
 
-def test_leave_keeps_the_new_version_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leave_keeps_the_new_version_and_says_so(mended: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are watched to their end, no label is left, and the next rotation heals it."""
     monkeypatch.setenv("NEW", BAD)
-    monkeypatch.setenv("OLD", place.members["SENTRY_DSN"])
-    done = place.rotate("SENTRY_DSN", "env:NEW", on_failure="leave")
-    assert done and not done.restored_version and place.members["SENTRY_DSN"] == BAD and not place.labels()
+    monkeypatch.setenv("OLD", mended.members["SENTRY_DSN"])
+    done = mended.rotate("SENTRY_DSN", "env:NEW", on_failure="leave")
+    assert done and not done.restored_version and mended.members["SENTRY_DSN"] == BAD and not mended.labels()
     assert {rollout.service: rollout.state for rollout in done.rollouts} == {"backend": "failed", "worker": "done"}
     assert "left in force" in problem(done).evidence[-1]
-    again = place.rotate("", "keep", on_failure="leave")
+    again = mended.rotate("", "keep", on_failure="leave")
     assert problem(again).evidence[-1] == NOTHING_TO_RESTORE, "it has written no version"
-    healed = place.rotate("SENTRY_DSN", "env:OLD")
+    healed = mended.rotate("SENTRY_DSN", "env:OLD")
     assert healed and healed.is_proved
 
 
