@@ -282,6 +282,7 @@ def test_what_an_earlier_init_chose_holds(here: Terraformer, monkeypatch: pytest
 def test_terraform_in_another_region_is_noticed(here: Terraformer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its output is an ARN that AWS here does not have."""
     monkeypatch.setenv("STANDIN_REGION", "eu-west-1")
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("no read can become another one"))
     with pytest.raises(CouldNotLook, match=r"eu-west-1.*this account and region"):
         create.apply(runbooks_run.begin("create", "staging"), planned(here), True)
 
