@@ -89,6 +89,7 @@ EXCEPTIONS: dict[str, Reach] = {
     "whole-json": reach("worker content"),
     "previous-pinned": reach("worker content"),
     "version-pinned": reach("worker content"),
+    "lone-task": reach("worker content", seen_in=WORKER),
     "duplicate-name": reach(WORKER),
     "name-mismatch": reach("backend"),
     "role-absent": reach(WORKER, _ONE),
