@@ -226,7 +226,7 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
         yield "has a line break within it"
     if key and _form_problem(text, key) and not _form_problem(_decoded(text), key):
         yield "is base64-encoded"
-    if (key and key.prefix) or name.upper().endswith(("API_KEY", "_TOKEN")) or _is_issued(text):
+    if _names_issued(name, key) or _is_issued(text):
         if _LEFT_OVER.search(text):
             yield "has a quote, a comma or \\n at an end"
         if _TWICE.search(text) and len(set(text)) > _FEW:
@@ -235,6 +235,11 @@ def _copy_problems(text: str, name: str, key: Key | None) -> Iterator[str]:
             yield "has a letter or dash outside ASCII, which may look like another"
         if re.search(r"\s", text) and not text.startswith(("{", "[", "-----BEGIN ")):
             yield "has white space within it"
+
+
+def _names_issued(name: str, key: Key | None) -> bool:
+    """Whether a provider issues the values of a key, by its prefix in the catalogue or by its name."""
+    return bool(key and key.prefix) or name.upper().endswith(("API_KEY", "_TOKEN"))
 
 
 def _is_issued(text: str) -> bool:
@@ -270,14 +275,15 @@ def _unfit(text: str, name: str, key: Key | None) -> Iterator[str]:
         yield f"is not a port: a number up to {addresses.LARGEST_PORT}"
     if _JSON.search(name) and re.match(r"\s*[\"']?[\[{]", text) and not _is_json(text):
         yield "is not JSON: it was cut off, or has other quotes"
-    parts = re.findall(r"[\w+/=-]{9,}", text) if name[-1:] in "sS" else text.split(",")
-    if _FERNET.search(name) and not all(map(_is_fernet, parts or [text])):
-        yield "is not a key of Fernet: 32 bytes in base64"
+    if _FERNET.search(name):
+        parts = re.findall(r"[\w+/=-]{9,}", text) if name[-1:] in "sS" else text.split(",")
+        if not all(map(_is_fernet, parts or [text])):
+            yield "is not a key of Fernet: 32 bytes in base64"
     if key and key.generate and FORMS["url"].search(text):
         yield "is an address, not a generated value"
     if _TEMPORARY.search(text):
         yield "is the id of a temporary access key of AWS (ASIA…), which expires within hours"
-    if ((key and key.prefix) or name.upper().endswith(("API_KEY", "_TOKEN"))) and _PAGE.search(text):
+    if _names_issued(name, key) and _PAGE.search(text):
         yield "is the address of a page, not a key"
 
 
