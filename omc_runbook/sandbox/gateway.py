@@ -16,6 +16,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.sandbox import folders, resources
 from omc_runbook.sandbox.admission import rejection
 from omc_runbook.sandbox.authorization import context_of, refusal
+from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.aws.secretsmanager import keys_of as keys_of_secret
 from omc_runbook.sandbox.aws.secretsmanager import locate
 from omc_runbook.sandbox.calls import Call, format_error, parse, parse_error, unsigned_call
@@ -70,20 +71,37 @@ class Gateway:
         path = _SLASHES.sub("/", environ.get("PATH_INFO", "")).lower()
         if path.startswith(_CONTROL):
             return self._answer_control(environ, body, start_response)
-        call, mismatch = parse(environ, body), verify(environ, body)
+        call = parse(environ, body)
+        with STATE:
+            mismatch = verify(environ, body)
         if mismatch is not None:
             rejected = call or unsigned_call(environ)
             _, kind, answer = format_error(rejected, mismatch.code, mismatch.message, str(uuid.uuid4()))
             return _respond(start_response, _FORBIDDEN, kind, answer)
         if call is None:
-            return self._application(environ, start_response)
+            return self._ask_moto(environ, start_response)
         return self._answer_call(call, environ, start_response)
 
     def _answer_call(self, call: Call, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        with STATE:
+            principal = caller(call.access_key)
+            arns = resources.resources_of(call, principal.account)
+        # Without the lock, so that a wire rule delays its own calls alone.
+        error = WIRE.apply(call.permission, principal.arn)
+        with STATE:
+            return self._answer_next(call, principal, arns, error, environ, start_response)
+
+    def _answer_next(
+        self,
+        call: Call,
+        principal: Principal,
+        arns: list[str],
+        error: tuple[str, str] | None,
+        environ: Environ,
+        start_response: StartResponse,
+    ) -> Iterable[bytes]:
         request_id = str(uuid.uuid4())
-        principal = caller(call.access_key)
-        arns = resources.resources_of(call, principal.account)
-        error = WIRE.apply(call.permission, principal.arn) or _denial(call, principal, arns)
+        error = error or _denial(call, principal, arns)
         if error is not None:
             EVENT_HISTORY.record(call, principal, request_id, arns, error)
             status, kind, answer = format_error(call, *error, request_id)
@@ -95,10 +113,7 @@ class Gateway:
             return start_response(status, headers, *rest)
 
         try:
-            parts = self._application(environ, start)
-            answer = b"".join(parts)
-            if hasattr(parts, "close"):
-                parts.close()
+            answer = b"".join(self._ask_moto(environ, start))
         except NotImplementedError:
             message = f"The sandbox does not offer {call.permission}."
             EVENT_HISTORY.record(call, principal, request_id, arns, ("NotImplemented", message))
@@ -114,6 +129,15 @@ class Gateway:
                 EVENT_HISTORY.record(part, principal, request_id, [arn], error)
         return [answer]
 
+    def _ask_moto(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """moto's own answer, whole; one at a time, because its state is not safe to use from several threads."""
+        with STATE:
+            parts = self._application(environ, start_response)
+            answer = b"".join(parts)
+            if hasattr(parts, "close"):
+                parts.close()
+            return [answer]
+
     def _answer_control(self, environ: Environ, body: bytes, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a control path, the sandbox's or moto's, if the request has the token of the state file."""
         if not hmac.compare_digest(environ.get(_TOKEN, "").encode(), self._token):
@@ -121,7 +145,7 @@ class Gateway:
             return _respond(start_response, _FORBIDDEN, _JSON, _json({"error": error}))
         path = environ["PATH_INFO"]
         if not path.startswith(PRIVATE):
-            return self._application(environ, start_response)
+            return self._ask_moto(environ, start_response)
         try:
             answer = self._control(environ["REQUEST_METHOD"], path.removeprefix(PRIVATE), json.loads(body or b"{}"))
         except (ValueError, TypeError, UsageError) as error:

@@ -12,8 +12,6 @@ from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.vpcs import VPCEndPoint
 from moto.ec2.responses import EC2Response
 
-from omc_runbook.sandbox.aws.lock import STATE
-
 # moto leaves it unset in a VPC without DNS host names, and then cannot start a task there.
 NetworkInterface.private_dns_name = ""
 
@@ -25,9 +23,8 @@ class SandboxEc2(EC2Response):
     def ec2_backend(self) -> Any:
         """moto's state of an account in a region."""
         backend = super().ec2_backend
-        with STATE:
-            if not hasattr(backend, "default_gateway"):
-                backend.default_gateway = _add_internet_gateway(backend)
+        if not hasattr(backend, "default_gateway"):
+            backend.default_gateway = _add_internet_gateway(backend)
         return backend
 
     def modify_vpc_endpoint(self) -> ActionResult:

@@ -14,7 +14,6 @@ from omc_runbook.sandbox.aws.daemons import DaemonCalls
 from omc_runbook.sandbox.aws.ecs_base import EcsError, InvalidParameter, last_part
 from omc_runbook.sandbox.aws.express import ExpressCalls
 from omc_runbook.sandbox.aws.kms import find_key
-from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.aws.service_deployments import ServiceDeploymentCalls
 from omc_runbook.sandbox.ecs import tasks
 from omc_runbook.sandbox.ecs.channel import CHANNELS
@@ -46,11 +45,6 @@ class TargetNotConnected(EcsError):
 
 class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
     """moto's ECS, with the services, deployments and tasks of the scheduler."""
-
-    def call_action(self) -> Any:
-        """Answer while the agent changes nothing."""
-        with STATE:
-            return super().call_action()
 
     def register_task_definition(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html"""

@@ -14,6 +14,7 @@ from moto.iam.models import ManagedPolicy, User
 from moto.iam.responses import IamResponse
 
 from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
+from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.principals import Principal, find_role, identity, parse_policy
 from omc_runbook.sandbox.trail import EVENT_HISTORY, RecordedEvent
 
@@ -47,10 +48,11 @@ class NoSuchEntity(ServiceException):
 
 def age_role(name: str, days: float, account: str) -> None:
     """Set back when a role was created; raises ValueError for an unknown one."""
-    role = find_role(name, account)
-    if role is None:
-        raise ValueError(f"there is no role {name}")
-    role.create_date = datetime.now(UTC) - timedelta(days=days)
+    with STATE:
+        role = find_role(name, account)
+        if role is None:
+            raise ValueError(f"there is no role {name}")
+        role.create_date = datetime.now(UTC) - timedelta(days=days)
 
 
 class SandboxIam(IamResponse):

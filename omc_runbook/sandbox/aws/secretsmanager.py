@@ -85,37 +85,36 @@ def read_value(
 
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
     """
-    with STATE:
-        try:
-            secret = locate(secret_id, principal.account, region)
-        except JsonRESTError:
-            require(principal, "secretsmanager:GetSecretValue", _unknown_arn(secret_id, principal, region), region)
-            raise
-        labels = secret.versions.get(version_id, {}).get("version_stages", ()) if version_id else (stage or CURRENT,)
-        require(principal, "secretsmanager:GetSecretValue", secret.arn, region, secret, labels, version_id or "")
-        if secret.is_deleted():
-            raise JsonRESTError("InvalidRequestException", _DELETED)
-        version = _version(secret, version_id or None, stage or None)
-        if is_managed(secret.kms_key_id) and secret.account_id != principal.account:
-            raise JsonRESTError(
-                "InvalidRequestException",
-                "You can't access a secret from a different AWS account if you encrypt the secret with "
-                "the default KMS service key.",
-            )
-        holder = str(version["version_id"])
-        use_key(secret.kms_key_id, principal, secret.account_id, "kms:Decrypt", secret.arn, holder)
-        _LAST_ACCESSED[secret.arn] = time.time() // _DAY * _DAY
-        answer = {
-            "ARN": secret.arn,
-            "Name": secret.name,
-            "VersionId": version["version_id"],
-            "VersionStages": list(version["version_stages"]),
-            "CreatedDate": version["createdate"],
-        }
-        for member, key in (("SecretString", "secret_string"), ("SecretBinary", "secret_binary")):
-            if key in version:
-                answer[member] = version[key]
-        return answer
+    try:
+        secret = locate(secret_id, principal.account, region)
+    except JsonRESTError:
+        require(principal, "secretsmanager:GetSecretValue", _unknown_arn(secret_id, principal, region), region)
+        raise
+    labels = secret.versions.get(version_id, {}).get("version_stages", ()) if version_id else (stage or CURRENT,)
+    require(principal, "secretsmanager:GetSecretValue", secret.arn, region, secret, labels, version_id or "")
+    if secret.is_deleted():
+        raise JsonRESTError("InvalidRequestException", _DELETED)
+    version = _version(secret, version_id or None, stage or None)
+    if is_managed(secret.kms_key_id) and secret.account_id != principal.account:
+        raise JsonRESTError(
+            "InvalidRequestException",
+            "You can't access a secret from a different AWS account if you encrypt the secret with "
+            "the default KMS service key.",
+        )
+    holder = str(version["version_id"])
+    use_key(secret.kms_key_id, principal, secret.account_id, "kms:Decrypt", secret.arn, holder)
+    _LAST_ACCESSED[secret.arn] = time.time() // _DAY * _DAY
+    answer = {
+        "ARN": secret.arn,
+        "Name": secret.name,
+        "VersionId": version["version_id"],
+        "VersionStages": list(version["version_stages"]),
+        "CreatedDate": version["createdate"],
+    }
+    for member, key in (("SecretString", "secret_string"), ("SecretBinary", "secret_binary")):
+        if key in version:
+            answer[member] = version[key]
+    return answer
 
 
 def require(
@@ -143,11 +142,6 @@ def keys_of(arn: str, secret: FakeSecret | None, stages: Sequence[str] = (), ver
 
 class SandboxSecretsManager(SecretsManagerResponse):
     """moto's Secrets Manager, with the answers that differ from AWS's replaced."""
-
-    def call_action(self) -> Any:
-        """Answer one call at a time, as a compare-and-swap needs."""
-        with STATE:
-            return super().call_action()
 
     def get_secret_value(self) -> str:
         """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html"""

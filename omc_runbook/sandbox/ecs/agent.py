@@ -205,8 +205,8 @@ class Agent(threading.Thread):
         )
 
     def _start(self, backend: EC2ContainerServiceBackend, task: EcsTask) -> None:
-        definition = backend.describe_task_definition(task.task_definition_arn)
         with STATE:
+            definition = backend.describe_task_definition(task.task_definition_arn)
             task.last_status, task.pull_started_at = "PENDING", datetime.now(UTC)
         network = task_network(getattr(task, "network_configuration", None))
         application, reason = None, ""
@@ -239,13 +239,13 @@ class Agent(threading.Thread):
         except (ValueError, OSError) as error:
             # The error may have the value that is invalid in an environment.
             reason = f"CannotStartContainerError: the container's environment was refused ({type(error).__name__})"
-        connections = {
-            container["name"]: connects(
-                definition, container, task.id, backend.region_name, backend.account_id, network
-            )
-            for container in containers
-        }
         with STATE:
+            connections = {
+                container["name"]: connects(
+                    definition, container, task.id, backend.region_name, backend.account_id, network
+                )
+                for container in containers
+            }
             task.pull_stopped_at = datetime.now(UTC)
             if application is None:
                 self._fail(backend, task, "TaskFailedToStart", reason or "No essential container", None)

@@ -17,6 +17,7 @@ from omc_runbook.iam.policy import PolicyDocument, trusts
 from omc_runbook.network.reachability import Request, TaskNetwork
 from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.aws.kms import use_parameter_key
+from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.aws.secretsmanager import read_value
 from omc_runbook.sandbox.calls import Call
 from omc_runbook.sandbox.ecs import gotext, network
@@ -51,7 +52,8 @@ def environments(
     """
     containers: list[dict[str, Any]] = definition.container_definitions
     has_secrets = any(container.get("secrets") or [*_other_references(container)] for container in containers)
-    role = _execution_role(definition, task_id, region, account, has_secrets)
+    with STATE:
+        role = _execution_role(definition, task_id, region, account, has_secrets)
     if any(_is_beyond(platform_version, entry) for container in containers for entry in container.get("secrets") or []):
         raise PullFailed(f"{_ASM}unexpected ARN format with parameters when trying to retrieve ASM secret")
     reader = _Reader(role, region, task_network) if role is not None else None
@@ -103,7 +105,10 @@ def _execution_role(
 
 
 class _Reader:
-    """Reads what a task's containers refer to; whether the task may read a secret is decided once."""
+    """Reads what a task's containers refer to; whether the task may read a secret is decided once.
+
+    Wire rules delay it without the lock of moto's state, so that they delay nothing else.
+    """
 
     def __init__(self, role: Principal, region: str, task_network: TaskNetwork | None) -> None:
         self._role, self._region = role, region
@@ -119,7 +124,9 @@ class _Reader:
             raise PullFailed(f"{_ASM}unexpected ARN format with parameters when trying to retrieve ASM secret")
         key, stage, version = fields[7:] if len(fields) == 10 else ("", "", "")
         arn = ":".join(fields[:7])
-        answer = self._read(self._over_network(arn), arn, fields[3], version, stage)
+        with STATE:
+            role = self._over_network(arn)
+        answer = self._read(role, arn, fields[3], version, stage)
         text = answer.get("SecretString", "")
         if not key:
             return str(text)
@@ -140,11 +147,12 @@ class _Reader:
         error = _attempt(call, role, request_id, arn)
         answer: Mapping[str, Any] = {}
         if error is None:
-            try:
-                answer = self._value(arn, region, version, stage)
-            except JsonRESTError as denial:
-                error = (denial.error_type, denial.message)
-            EVENT_HISTORY.record(call, role, request_id, [arn], error, _ECS)
+            with STATE:
+                try:
+                    answer = self._value(arn, region, version, stage)
+                except JsonRESTError as denial:
+                    error = (denial.error_type, denial.message)
+                EVENT_HISTORY.record(call, role, request_id, [arn], error, _ECS)
         if error is not None:
             raise PullFailed(
                 f"{_ASM}{_RETRIED}failed to fetch secret {arn} from secrets manager: operation error Secrets Manager: "
@@ -187,8 +195,6 @@ def _check_region(account: str, arn: str, region: str) -> None:
 
 
 def _parameter(role: Principal, name: str, region: str) -> str:
-    from moto.ssm.models import ssm_backends
-
     is_arn = name.startswith("arn:")
     account = role.account
     if is_arn and len(fields := name.split(":")) == 6:
@@ -200,12 +206,19 @@ def _parameter(role: Principal, name: str, region: str) -> str:
     call = _call("ssm", "GetParameters", region, {"name": name})
     request_id = str(uuid.uuid4())
     error = _attempt(call, role, request_id, arn)
-    if error is None:
-        message = refusal(role, "ssm:GetParameters", arn, context_of(role, region))
-        error = ("AccessDeniedException", message) if message else None
-        EVENT_HISTORY.record(call, role, request_id, [arn], error, _ECS)
-    if error is not None:
-        raise PullFailed(f"{_SSM}{_RETRIED}api error {error[0]}: {error[1]}")
+    with STATE:
+        if error is None:
+            message = refusal(role, "ssm:GetParameters", arn, context_of(role, region))
+            error = ("AccessDeniedException", message) if message else None
+            EVENT_HISTORY.record(call, role, request_id, [arn], error, _ECS)
+        if error is not None:
+            raise PullFailed(f"{_SSM}{_RETRIED}api error {error[0]}: {error[1]}")
+        return _parameter_value(role, account, region, name, arn)
+
+
+def _parameter_value(role: Principal, account: str, region: str, name: str, arn: str) -> str:
+    from moto.ssm.models import ssm_backends
+
     parameters = ssm_backends[account][region].get_parameters([name])
     if name not in parameters:
         raise PullFailed(f"{_SSM}{_RETRIED}ParameterNotFound: invalid ssm parameters: {name}")

@@ -3,7 +3,6 @@
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
 """
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +10,8 @@ from typing import Any
 from moto.logs.exceptions import ResourceNotFoundException
 from moto.logs.models import logs_backends
 
+from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.ecs.injection import PullFailed
-
-_WRITING = threading.Lock()
 
 
 def open_stream(container: dict[str, Any], task_id: str, account: str, region: str) -> Callable[[list[str]], None]:
@@ -25,7 +23,7 @@ def open_stream(container: dict[str, Any], task_id: str, account: str, region: s
         return lambda lines: None
     backend = logs_backends[account][options.get("awslogs-region", region)]
     stream = "/".join(filter(None, [options.get("awslogs-stream-prefix"), container["name"], task_id]))
-    with _WRITING:
+    with STATE:
         if options.get("awslogs-create-group") == "true":
             backend.ensure_log_group(group)
         try:
@@ -40,7 +38,7 @@ def open_stream(container: dict[str, Any], task_id: str, account: str, region: s
     def append(lines: list[str]) -> None:
         now = int(time.time() * 1000)
         events = [{"timestamp": now, "message": line} for line in lines if line]
-        with _WRITING:
+        with STATE:
             # A group deleted while the task runs loses its lines, as on AWS.
             if events and group in backend.groups and stream in backend.groups[group].streams:
                 backend.put_log_events(group, stream, events)

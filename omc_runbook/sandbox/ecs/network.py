@@ -11,8 +11,6 @@ from typing import Any, TypeVar
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
-from botocore.exceptions import ClientError
-from botocore.parsers import ResponseParserError
 from moto.moto_server.werkzeug_app import create_backend_app
 from werkzeug.test import Client
 
@@ -37,9 +35,7 @@ def forget_after(call: Call) -> None:
 
 def forget() -> None:
     """Read the network again for the next task."""
-    # A new mapping: what is being read meanwhile goes into the former one.
-    global _networks
-    _networks = {}
+    _networks.clear()
 
 
 def task_network(configuration: Any) -> TaskNetwork | None:
@@ -55,21 +51,16 @@ def trace_call(source: TaskNetwork, account: str, region: str, request: Request)
     """The path of a task's call to a service; None if the sandbox has no network for the account."""
     if account != ACCOUNT:
         return None
-    try:
-        network = _network(region)
-    except (ClientError, ResponseParserError):
-        # The network changed while it was read: the next task reads it again.
-        return None
+    network = _network(region)
     service, arn = request.action.partition(":")[0], request.resource
     return trace(network, source, service, arn.split(":")[3] if arn.startswith("arn:") else region, [request])
 
 
 def _network(region: str) -> Network:
-    networks = _networks
-    if region not in networks:
+    if region not in _networks:
         client = _client(region)
-        networks[region] = read_vpcs(_Sequential(), client, sorted(describe_vpcs(client, ())))
-    return networks[region]
+        _networks[region] = read_vpcs(_Sequential(), client, sorted(describe_vpcs(client, ())))
+    return _networks[region]
 
 
 class _Sequential:
