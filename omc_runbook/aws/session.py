@@ -409,7 +409,7 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
         return call()
     except ClientError as error:
         if sentence := _refused_credentials(code_of(error), message_of(error), profile):
-            raise CouldNotLook(sentence) from None
+            raise CouldNotLook(sentence, lasts=True) from None
         return _failure(what, permission, error)
     except InvalidResponse as error:
         return ReadFailure(what, error.operation, str(error), "no-answer", may_have_happened=True)
@@ -418,9 +418,11 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
     except (NoCredentialsError, PartialCredentialsError):
         set_up = f"`{command('aws', 'configure', 'sso', '--profile', profile)}`"
         way = f"set it up, such as with {set_up}" if profile else f"set AWS_PROFILE or run {login}"
-        raise CouldNotLook(f"No AWS credentials were found{for_profile}: {way}, then run again.") from None
+        sentence = f"No AWS credentials were found{for_profile}: {way}, then run again."
+        raise CouldNotLook(sentence, lasts=True) from None
     except (TokenRetrievalError, SSOError):
-        raise CouldNotLook(f"The AWS sign-in has expired{for_profile}: run {login}, then run again.") from None
+        sentence = f"The AWS sign-in has expired{for_profile}: run {login}, then run again."
+        raise CouldNotLook(sentence, lasts=True) from None
     except NoRegionError:
         raise UsageError("No region is set: set region in runbook.toml.") from None
     except (ConnectionError, HTTPClientError) as error:

@@ -39,6 +39,11 @@ class CannotFollow(CannotEdit):
 class CouldNotLook(RunbookError):
     """AWS could not be reached, or refused every call (exit code 2)."""
 
+    def __init__(self, message: str = "", hint: str = "", lasts: bool = False) -> None:
+        super().__init__(message, hint)
+        self.lasts = lasts
+        """Whether every later call would fail too, such as with credentials that have expired."""
+
 
 class ConflictError(RunbookError):
     """Somebody else changed what was to be changed, and theirs stays (exit code 2)."""

@@ -314,6 +314,20 @@ def test_a_secret_of_terraforms_is_waited_for_where_an_output_names_it(
             create.apply(run, plan, True)
 
 
+def test_a_secret_of_terraforms_in_another_account_is_told_at_once(
+    here: Creator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No read in this account can come to show it."""
+    draft = SavedPlan(program="terraform", folder=here.work, directory=TemporaryDirectory(), variables={})
+    run = runbooks_run.begin("create", "staging")
+    plan = replace(create.plan(run, run.look()), draft=draft)
+    theirs = f"arn:aws:secretsmanager:{plan.region}:210987654321:secret:{here.name}-AbCdEf"
+    monkeypatch.setattr(command, "apply", lambda draft: [Output("secret_arn", theirs)])
+    monkeypatch.setattr(current_version, "SETTLE_INTERVAL", -1)
+    with pytest.raises(CouldNotLook, match=r"210987654321.*this account and region"):
+        create.apply(run, plan, True)
+
+
 @pytest.mark.parametrize("action", ["CreateSecret", "RestoreSecret", "DescribeSecret"])
 def test_a_missing_permission_is_named(here: Creator, monkeypatch: pytest.MonkeyPatch, action: str) -> None:
     """In one sentence, whether it was needed to look or to write."""

@@ -56,7 +56,8 @@ def watch(
     of another deployment runs, so that each has read the secret after the change. Tasks that stop with a failure make
     their roll-out failed when ECS would try no more, or at once where `is_certain` says that every other one would fail
     too. The state comes from the service deployment where ECS tells of it, and otherwise from the rolloutState that
-    rolling updates have. Raises CouldNotLook where AWS denies another call or does not answer for UNANSWERED_SECONDS.
+    rolling updates have. Raises CouldNotLook where AWS denies another call, takes the credentials no more, or does not
+    answer for UNANSWERED_SECONDS.
     """
     return _Watch(clients, cluster, tuple(rollouts), show, clock, to_the_end, is_certain).until_over()
 
@@ -241,6 +242,8 @@ class _Watch:
         try:
             answer = attempt(what, permission, call)
         except CouldNotLook as error:
+            if error.lasts:
+                raise
             reason = str(error)
         else:
             if not isinstance(answer, ReadFailure):

@@ -129,8 +129,8 @@ def _apply_draft(clients: Clients, plan: CreatePlan) -> _Made:
 
 def _verify_draft(clients: Clients, plan: CreatePlan, draft: SavedPlan, outputs: Sequence[Output]) -> CreateResult:
     """Verify that Terraform's outputs name the secret of this account, as `_verify_exists` does."""
-    # Without an output of this region, nothing tells that there is a secret to wait for.
-    is_here = any(output.arn.split(":")[3] == plan.region for output in outputs)
+    # Without an output of this region and account, nothing tells that there is a secret to wait for.
+    is_here = any(output.arn.split(":")[3:5] == [plan.region, plan.account] for output in outputs)
     secret = settled(partial(describe_secret, clients, plan.name), lambda secret: secret is None and is_here)
     stray = next((output for output in outputs if secret is None or output.arn != secret.arn), None)
     if stray:

@@ -37,6 +37,8 @@ class CreatePlan:
     intent: Intent
     name: str
     region: str
+    account: str = ""
+    """The account that the plan was made in."""
     keys: tuple[tuple[str, str], ...] = ()
     """The keys of the first document, each with a placeholder or an empty value."""
     token: str = ""
@@ -134,8 +136,9 @@ def plan_create(snapshot: Snapshot, terraform_dir: Path | None = None) -> Create
     names, intent = snapshot.environment.names, intent_of(snapshot)
     if snapshot.secret and intent == "restore" and (reason := why_not_writable(snapshot.secret)):
         raise UsageError(f"{reason} Nothing was written.")
+    account = snapshot.caller.account
     base_plan = CreatePlan(
-        intent, snapshot.secret_name, names.region, recovery_days=names.recovery_days, existing=snapshot.secret
+        intent, snapshot.secret_name, names.region, account, recovery_days=names.recovery_days, existing=snapshot.secret
     )
     if terraform_dir is not None and intent != "restore":
         return _with_terraform(base_plan, terraform_dir, names.profile)
@@ -147,7 +150,6 @@ def plan_create(snapshot: Snapshot, terraform_dir: Path | None = None) -> Create
             f" {snapshot.environment.source_of('secret')}."
         )
     keys = tuple((name, placeholder(name, key)) for name, key in snapshot.environment.keys.items())
-    account = snapshot.caller.account
     identity = (account, names.region, names.secret, keys, names.secret_description, names.secret_tags, names.kms_key)
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).digest()
     plan = replace(

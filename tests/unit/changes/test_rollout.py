@@ -245,10 +245,17 @@ def test_a_service_that_is_deleted_meanwhile_is_told_as_such_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "code, looks", [("ThrottlingException", UNANSWERED_SECONDS / INTERVAL + 2), ("AccessDeniedException", 1)]
+    "code, looks",
+    [
+        ("ThrottlingException", UNANSWERED_SECONDS / INTERVAL + 2),
+        ("AccessDeniedException", 1),
+        ("ExpiredTokenException", 1),
+        ("UnrecognizedClientException", 1),
+    ],
 )
 def test_a_service_that_ecs_does_not_tell_of_is_not_taken_for_gone(code: str, looks: float) -> None:
-    """What is refused is asked again for a while, whatever else is answered, and what is denied is not."""
+    """What is refused is asked again for a while, whatever else is answered; what is denied, and with expired
+    credentials, is not."""
     ecs = Ecs(code)
     with pytest.raises(CouldNotLook, match=code):
         watch(ecs)
