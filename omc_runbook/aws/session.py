@@ -409,7 +409,7 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
         return call()
     except ClientError as error:
         if sentence := _refused_credentials(code_of(error), message_of(error), profile):
-            raise CouldNotLook(sentence, lasts=True) from None
+            raise CouldNotLook(sentence, kind="credentials") from None
         return _failure(what, permission, error)
     except InvalidResponse as error:
         return ReadFailure(what, error.operation, str(error), "no-answer", may_have_happened=True)
@@ -419,17 +419,17 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
         set_up = f"`{command('aws', 'configure', 'sso', '--profile', profile)}`"
         way = f"set it up, such as with {set_up}" if profile else f"set AWS_PROFILE or run {login}"
         sentence = f"No AWS credentials were found{for_profile}: {way}, then run again."
-        raise CouldNotLook(sentence, lasts=True) from None
+        raise CouldNotLook(sentence, kind="credentials") from None
     except (TokenRetrievalError, SSOError):
         sentence = f"The AWS sign-in has expired{for_profile}: run {login}, then run again."
-        raise CouldNotLook(sentence, lasts=True) from None
+        raise CouldNotLook(sentence, kind="credentials") from None
     except NoRegionError:
         raise UsageError("No region is set: set region in runbook.toml.") from None
     except (ConnectionError, HTTPClientError) as error:
         # Its text has the whole header.
         if _INVALID_HEADER in str(error):
             raise CouldNotLook(_no_credentials(profile, *_LINE_BREAK)) from None
-        raise CouldNotLook(_unreachable(error)) from None
+        raise CouldNotLook(_unreachable(error), kind="no-answer") from None
     except OSError as error:
         if not error.filename:
             raise
@@ -473,10 +473,19 @@ def _for_profile(profile: str) -> str:
 
 
 def require(what: str, permission: str, call: Callable[[], T], do: str = "read", profile: str = "") -> T:
-    """Make a call that must succeed; raises CouldNotLook for any failure, with `do` as the verb of its sentence."""
-    answer = attempt(what, permission, call, profile)
+    """Make a call that must succeed; raises CouldNotLook for any failure, with `do` as the verb of its sentence.
+
+    Of a call that is no read, it says so where AWS may have carried it out all the same.
+    """
+    doubt = "" if do == "read" else f" It is unknown whether {permission} took effect."
+    try:
+        answer = attempt(what, permission, call, profile)
+    except CouldNotLook as error:
+        if error.kind != "no-answer":
+            raise
+        raise CouldNotLook(f"{error}{doubt}", kind=error.kind) from None
     if isinstance(answer, ReadFailure):
-        raise CouldNotLook(answer.sentence_for(do))
+        raise CouldNotLook(answer.sentence_for(do) + (doubt if answer.may_have_happened else ""))
     return answer
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from omc_runbook.model.letters import in_a_line
 
 OUT_OF_MEMORY = "Memory ran out: let this process have more, then run again."
@@ -39,10 +41,10 @@ class CannotFollow(CannotEdit):
 class CouldNotLook(RunbookError):
     """AWS could not be reached, or refused every call (exit code 2)."""
 
-    def __init__(self, message: str = "", hint: str = "", lasts: bool = False) -> None:
+    def __init__(self, message: str = "", hint: str = "", kind: Literal["", "credentials", "no-answer"] = "") -> None:
         super().__init__(message, hint)
-        self.lasts = lasts
-        """Whether every later call would fail too, such as with credentials that have expired."""
+        self.kind = kind
+        """Where it counts, why: every later call with these credentials fails too; what got no answer may be done."""
 
 
 class ConflictError(RunbookError):

@@ -242,7 +242,7 @@ class _Watch:
         try:
             answer = attempt(what, permission, call)
         except CouldNotLook as error:
-            if error.lasts:
+            if error.kind == "credentials":
                 raise
             reason = str(error)
         else:

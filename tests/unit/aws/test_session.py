@@ -15,11 +15,12 @@ from unittest.mock import Mock
 import botocore.endpoint
 import pytest
 from botocore.credentials import AssumeRoleCredentialFetcher
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from IPython.core.error import StdinNotImplementedError
 from moto import mock_aws
 from support.moto_environment import REGION, Wire, between
 
+from omc_runbook.aws.answer import InvalidResponse
 from omc_runbook.aws.session import Clients, ReadFailure, attempt, configured_region, partition_of, require
 from omc_runbook.aws.sts import Caller
 from omc_runbook.aws.timed_response import TimedResponse
@@ -308,6 +309,34 @@ def test_an_unreachable_endpoint_is_one_sentence(monkeypatch: pytest.MonkeyPatch
         identify(Clients(REGION), load("staging"))
     assert "\n" not in str(caught.value)
     assert re.search(r"run `unset (AWS_ENDPOINT_URL .+)`, in fish `set -e \1`, or start another", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        ReadTimeoutError(endpoint_url="https://iam"),
+        InvalidResponse("iam:PutRolePolicy"),
+        ClientError(
+            {"Error": {"Code": "ServiceFailure"}, "ResponseMetadata": {"HTTPStatusCode": 500}}, "PutRolePolicy"
+        ),  # type: ignore[typeddict-item]
+    ],
+    ids=["no answer", "half an answer", "an error of the server"],
+)
+def test_a_write_without_an_answer_may_have_taken_effect(problem: Exception) -> None:
+    """A read cannot, and nor can what AWS refuses."""
+
+    def call() -> None:
+        raise problem
+
+    doubt = "It is unknown whether iam:PutRolePolicy took effect."
+    with pytest.raises(CouldNotLook, match=doubt):
+        require("policy read", "iam:PutRolePolicy", call, "change")
+    with pytest.raises(CouldNotLook) as of_read:
+        require("policy read", "iam:PutRolePolicy", call)
+    problem = ClientError({"Error": {"Code": "LimitExceeded"}}, "PutRolePolicy")
+    with pytest.raises(CouldNotLook) as refused:
+        require("policy read", "iam:PutRolePolicy", call, "change")
+    assert doubt not in f"{of_read.value} {refused.value}"
 
 
 @contextmanager
