@@ -20,6 +20,7 @@ import pytest
 from botocore.client import BaseClient
 from dotenv import dotenv_values
 from support.add_key_runs import ADDRESS, DESCRIPTION, EDITED, Adder, digest, killed, signed_in
+from support.late_reads import read_late
 from support.runs import SECRET, assert_nothing_leaked, deny, values
 from support.steps import SteppedChange
 
@@ -455,6 +456,18 @@ def test_half_done_in_any_way_the_rest_is_done_and_nothing_twice(idle: Adder) ->
         assert said.count("edited") == 3 - sum(done[:3]) and said.count("added") == 1 - done[3], (there, said)
         assert said.count("registered") == 1 - done[4], (there, said)
         settled(desk, run, files, references)
+
+
+@pytest.mark.parametrize("reads", [1, 3])
+def test_a_version_that_is_not_shown_at_once_is_nobody_elses(
+    idle: Adder, monkeypatch: pytest.MonkeyPatch, reads: int
+) -> None:
+    """The look after the write, and the reads before each step, may still show the version before it."""
+    read_late(monkeypatch, "move_current", reads)
+    run = idle.begun()
+    plan = idle.planned(run, values_from="env:NEW_VALUE")
+    done = key_addition.apply(run, plan, True)
+    assert done and not done.findings and idle.key in dict(idle.references())
 
 
 def test_a_reference_that_was_there_before_its_key_gets_its_tasks(here: Adder) -> None:

@@ -170,11 +170,14 @@ class _KeyAddition:
         self, part: EnvironmentPlan, context: ChangeContext, snapshot: Snapshot, services: Collection[str]
     ) -> FixPlan:
         started_revisions = self._started_revisions(context, snapshot, services) if part.terraform_dir is None else ()
+        former, current = part.write.base if part.write else "", snapshot.current_id
         return FixPlan(
             names=snapshot.environment.names,
             secret_arn=snapshot.secret_arn,
             secret_name=snapshot.secret_name,
-            current=snapshot.current_id,
+            # A look may still show what was current before this run's own write.
+            current=part.write.token if part.write and current == former else current,
+            former=former,
             read_at=part.read_at,
             steps=(*part.corrections, *started_revisions),
             redeploys=tuple(Redeploy(service, ()) for service in snapshot.services if service.name in services),

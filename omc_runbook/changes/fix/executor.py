@@ -68,7 +68,7 @@ class _Fix:
         self._context, self._plan, self._clients, self._journal = context, plan, context.clients, journal
         self._current, self._is_deleted = plan.current, any(isinstance(step, RestoreSecret) for step in plan.steps)
         self._state: _State = None, ""
-        self._former_states = set[_State]()
+        self._former_states: set[_State] = {(None, plan.former)} if plan.former else set()
         self._revisions: dict[str, str] = {}
         self._registered: set[str] = set()
         self._rollback = Rollback(context, plan.steps)

@@ -69,6 +69,8 @@ class FixPlan:
     redeploys: tuple[Redeploy, ...]
     unfixed: tuple[UnfixedCause, ...]
     consumers_unknown: str = ""
+    former: str = ""
+    """The version before `current`, where this change has made that current: a read may still show it."""
     underway: frozenset[str] = frozenset()
     """The services whose present deployment is watched, instead of a new one."""
     notes: tuple[str, ...] = ()
