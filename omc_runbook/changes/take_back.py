@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from omc_runbook.aws import iam, secretsmanager
 from omc_runbook.aws.ecs import Service
@@ -30,8 +32,8 @@ class Undo:
     """How a part of a change is taken back, by its kind; what is as before already is left alone.
 
     - revision: the service `subject` gets the task definition `former` again
-    - patch: the patch `new` of the file `subject` is reversed in the checkout `former`
-    - policy: the inline policy `new` of the role `subject` is removed
+    - patch: the patch `new` of the file `subject`, which had the digest `known`, is reversed in the checkout `former`
+    - policy: the inline policy `new` of the role `subject` is removed, while it has the digest `known`
     - version: the version `former` of the secret `subject` becomes current instead of `new`
     - none: what the sentence `subject` says stays
     """
@@ -41,6 +43,17 @@ class Undo:
     former: str = ""
     new: str = ""
     environment: str = ""
+    known: str = field(default="", compare=False)
+
+
+def digest_of(content: bytes) -> str:
+    """A digest by which a file is known again."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def digest_of_policy(document: Mapping[str, Any]) -> str:
+    """The same of a policy, however its JSON is written."""
+    return digest_of(json.dumps(document, sort_keys=True).encode())
 
 
 class Reversal:
@@ -132,6 +145,9 @@ class Reversal:
     def _reverse(self, undo: Undo) -> Iterator[Change]:
         root, patch = Path(undo.former), Path(undo.new)
         if not patch.exists():
+            # It was not edited, or it is back; else only the patch has what was edited.
+            if digest_of(files.read(root / undo.subject) or b"") != undo.known:
+                self._left.append(f"{undo.subject} stays as it is: the patch of its edit, {patch}, does not exist.")
             return
         is_back = git.can_reverse(root, patch)
         if is_back:
@@ -146,7 +162,11 @@ class Reversal:
 
     def _revoke(self, undo: Undo) -> Iterator[Change]:
         client, what = self._contexts[undo.environment].clients("iam"), f"policy {undo.new} of role {undo.subject}"
-        if require(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, undo.subject, undo.new)) is None:
+        policy = require(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, undo.subject, undo.new))
+        if policy is None:
+            return
+        if undo.known and digest_of_policy(policy.document) != undo.known:
+            self._left.append(f"Policy {undo.new} of role {undo.subject} stays: somebody else has changed it since.")
             return
         require(what, "iam:DeleteRolePolicy", lambda: iam.delete_inline(client, undo.subject, undo.new), "change")
         self._done.append(f"Policy {undo.new} was removed from role {undo.subject} again.")

@@ -13,7 +13,7 @@ from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.surroundings import Surroundings
 from omc_runbook.changes.fix.steps import Correction
 from omc_runbook.changes.secret.plan import SecretPlan
-from omc_runbook.changes.take_back import Undo
+from omc_runbook.changes.take_back import Undo, digest_of
 from omc_runbook.masking import shapes
 from omc_runbook.model.catalogue import Key, variable_of
 from omc_runbook.model.errors import CannotEdit, CannotFollow, UsageError
@@ -148,7 +148,13 @@ class AddKeyPlan:
         """How it is taken back: tasks, files, secrets; `git_dir` is the checkout's, in which the patches are."""
         parts = [undo for part in reversed(self.environments) for undo in part.undos]
         edits = (
-            Undo(kind="patch", subject=edit.file.name, former=str(self.root), new=str(self.patch_of(edit, git_dir)))
+            Undo(
+                kind="patch",
+                subject=edit.file.name,
+                former=str(self.root),
+                new=str(self.patch_of(edit, git_dir)),
+                known=digest_of(edit.file.raw),
+            )
             if git_dir and not why_no_patch(self.root, edit)
             else Undo(kind="none", subject=f"The new lines of {edit.file.name} stay: remove them by hand.")
             for edit in self.edits

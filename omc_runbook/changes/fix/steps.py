@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 
 from omc_runbook.aws.definitions import ReferenceEdit, TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.changes.secret.plan import SecretPlan
-from omc_runbook.changes.take_back import Undo
+from omc_runbook.changes.take_back import Undo, digest_of_policy
 from omc_runbook.checks import remedies
 from omc_runbook.checks.definition_source import DefinitionSource
 from omc_runbook.model.environment import Names
@@ -133,7 +134,8 @@ class Grant:
 
     def undos(self, environment: str) -> tuple[Undo, ...]:
         """The same for the engine."""
-        return (Undo(kind="policy", subject=self.role, new=self.policy, environment=environment),)
+        known = digest_of_policy(json.loads(self.document))
+        return (Undo(kind="policy", subject=self.role, new=self.policy, environment=environment, known=known),)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import Journal, execute
-from omc_runbook.changes.take_back import Reversal, Undo
+from omc_runbook.changes.take_back import Reversal, Undo, digest_of, digest_of_policy
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.textfile.file import SourceFile
 
@@ -34,15 +34,19 @@ class Secret:
 
 
 def taken_back(secret: Secret) -> Reversal:
+    return reversed_at(secret, Undo(kind="version", subject="app", former="old", new="new"))
+
+
+def reversed_at(service: object, undo: Undo) -> Reversal:
     context = ChangeContext(
-        clients=cast("Any", lambda name: secret),
+        clients=cast("Any", lambda name: service),
         cluster="app",
         look=cast("Any", None),
         show=lambda rollouts, lines: None,
         announce=lambda name: None,
         clock=cast("Any", None),
     )
-    reversal = Reversal({"": context}, [Undo(kind="version", subject="app", former="old", new="new")])
+    reversal = Reversal({"": context}, [undo])
     execute(reversal.steps(), context.announce, Journal())
     return reversal
 
@@ -74,3 +78,44 @@ def test_a_file_that_is_back_has_its_mode(tmp_path: Path) -> None:
     reversal = Reversal({}, [undo])
     execute(reversal.steps(), lambda name: None, Journal())
     assert (file.read_bytes(), file.stat().st_mode & 0o777, reversal.is_complete) == (b"A=1\n", 0o600, True)
+
+
+@pytest.mark.parametrize(("text", "is_complete"), [("A=1\n", True), ("A=1\nB=2\n", False)])
+def test_a_file_without_its_patch_is_back_only_where_it_is_as_it_was(
+    tmp_path: Path, text: str, is_complete: bool
+) -> None:
+    """Before the edit and once it is back there is no patch, and nor is there where somebody has removed it."""
+    (tmp_path / "main.tf").write_text(text)
+    patch = tmp_path / "its.patch"
+    undo = Undo(kind="patch", subject="main.tf", former=str(tmp_path), new=str(patch), known=digest_of(b"A=1\n"))
+    reversal = Reversal({}, [undo])
+    execute(reversal.steps(), lambda name: None, Journal())
+    assert reversal.is_complete is is_complete
+    assert reversal.sentence == (
+        "Everything was as before already."
+        if is_complete
+        else f"main.tf stays as it is: the patch of its edit, {patch}, does not exist."
+    )
+
+
+class Roles:
+    """IAM with a role that has one inline policy."""
+
+    def __init__(self, action: str) -> None:
+        self.document: dict[str, Any] | None = {"Statement": {"Effect": "Allow", "Action": action}}
+
+    def get_role_policy(self, **_: str) -> dict[str, Any]:
+        return {"PolicyDocument": self.document}
+
+    def delete_role_policy(self, **_: str) -> None:
+        self.document = None
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_a_policy_that_somebody_has_changed_since_stays(is_own: bool) -> None:
+    """It may allow what others need by now."""
+    roles = Roles("secretsmanager:GetSecretValue" if is_own else "s3:*")
+    own = digest_of_policy({"Statement": {"Action": "secretsmanager:GetSecretValue", "Effect": "Allow"}})
+    reversal = reversed_at(roles, Undo(kind="policy", subject="task", new="read-app", known=own))
+    assert (reversal.is_complete, roles.document is None) == (is_own, is_own)
+    assert is_own or reversal.sentence == "Policy read-app of role task stays: somebody else has changed it since."
