@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.secretsmanager import CURRENT, Secret, Version
+from omc_runbook.aws.secretsmanager import CURRENT, Secret, Value, Version
 from omc_runbook.aws.session import ReadFailure
+from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 
 
 def in_tasks(cluster: str, services: Collection[Service], tasks: Collection[Task]) -> Iterator[ReadFailure]:
@@ -27,3 +28,12 @@ def in_versions(name: str, secret: Secret | None, versions: Collection[Version])
     if current and current not in {version.id for version in versions}:
         problem = f"ListSecretVersionIds lacks {current}, the current one by DescribeSecret; run again in a minute."
         yield ReadFailure(f"the versions of {name}", "secretsmanager:ListSecretVersionIds", problem, "incomplete")
+
+
+def in_value(name: str, secret: Secret | None, value: Value | None) -> Iterator[ReadFailure]:
+    """Yield the value, where GetSecretValue has another version for the current one than DescribeSecret."""
+    current = secret.version_at(CURRENT) if secret and not secret.deleted else ""
+    if current and (value is None or value.version_id != current):
+        other = f"has {value.version_id}" if value else "has none"
+        problem = f"by DescribeSecret version {current} is current, and GetSecretValue {other}; run again in a minute."
+        yield ReadFailure(f"the value of {name}", GET_SECRET_VALUE, problem, "incomplete")

@@ -202,6 +202,9 @@ class _Reading(Gatherer):
         tasks = tuple(task for answer in task_batches for task in self.keep("tasks", answer, ()))
         found_secret = self.keep("secret", secret, None)
         found_versions = self.keep("versions", versions, ()) if versions else ()
+        found_value = self.keep("contents", value, None) if value else None
+        if value and "contents" not in self.gaps:
+            self.record("contents", contradictions.in_value(name, found_secret, found_value))
         if task_lists and "tasks" not in self.gaps:
             self.record("tasks", contradictions.in_tasks(cluster, services, tasks))
         if versions and "versions" not in self.gaps:
@@ -213,7 +216,7 @@ class _Reading(Gatherer):
             endpoint=self.clients.endpoint,
             secret=found_secret,
             versions=found_versions,
-            contents=follow_ups.contents_of(self.keep("contents", value, None) if value else None),
+            contents=follow_ups.contents_of(found_value),
             left_out=without,
             clusters=clusters,
             service_names=service_names,

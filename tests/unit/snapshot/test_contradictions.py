@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from support.snapshots import CURRENT, NOW, healthy, service, stopped, task
 
+from omc_runbook.aws.secretsmanager import Value
 from omc_runbook.snapshot import contradictions
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -31,3 +32,15 @@ def test_the_current_version_is_among_the_versions() -> None:
     assert not [*contradictions.in_versions("it", None, ())]
     (failure,) = contradictions.in_versions("it", snapshot.secret, ())
     assert CURRENT in failure.sentence
+
+
+def test_the_value_is_that_of_the_current_version() -> None:
+    """A secret that is deleted, or has no version yet, has no value."""
+    secret = healthy().secret
+    assert secret
+    assert not [*contradictions.in_value("it", secret, Value(CURRENT, None))]
+    for without in (None, replace(secret, deleted=NOW), replace(secret, stages={})):
+        assert not [*contradictions.in_value("it", without, None)]
+    for value in (None, Value("other", None)):
+        (failure,) = contradictions.in_value("it", secret, value)
+        assert CURRENT in failure.sentence

@@ -74,6 +74,26 @@ def test_a_task_that_stops_while_being_listed_is_read_once() -> None:
     assert len(arns) == len(set(arns)) == 2
 
 
+@pytest.mark.parametrize("has_value", [True, False])
+def test_a_value_of_another_version_than_the_current_one_leaves_the_content_unknown(has_value: bool) -> None:
+    """Somebody wrote between the two calls, or one of them still shows what was there before."""
+    answer = Wire.call
+
+    def call(self: Wire, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        found = answer(self, client, operation, parameters)
+        if operation != "GetSecretValue":
+            return found
+        if not has_value:
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, operation)
+        return found | {"VersionId": "another-version"}
+
+    with patch.object(Wire, "call", call):
+        found = answers(read(Wire()))
+    assert {found[check].status for check in ("not-json", "key-missing", "placeholder")} == {"unknown"}
+    says = "has another-version" if has_value else "has none"
+    assert f"GetSecretValue {says}; run again in a minute" in found["not-json"].evidence[0]
+
+
 def test_every_resource_policy_is_read() -> None:
     """One that an AWS service attached denies as well as the default one, and is read once; people cannot change it."""
     denial = {"Sid": "Keep out", "Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}
