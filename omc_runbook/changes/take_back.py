@@ -59,13 +59,21 @@ def digest_of_policy(document: Mapping[str, Any]) -> str:
 class Reversal:
     """Takes a change back: the services first, then files, permissions and secrets that they no longer need.
 
-    `contexts` has one for each environment, `forward` the roll-outs of the change where they are known.
+    `contexts` has one for each environment, `forward` the roll-outs of the change where they are known, `made` what
+    this run has changed: a read may still show what was there before it.
     """
 
     def __init__(
-        self, contexts: Mapping[str, ChangeContext], undos: Sequence[Undo], forward: Sequence[Rollout] = ()
+        self,
+        contexts: Mapping[str, ChangeContext],
+        undos: Sequence[Undo],
+        forward: Sequence[Rollout] = (),
+        made: Sequence[Change] = (),
     ) -> None:
         self._contexts, self._undos, self._forward = contexts, undos, forward
+        self._made = {
+            name for each in made for name in (each.service, each.deployment, each.policy, each.version) if name
+        }
         self._redeployments = {
             environment: Redeployment(
                 context,
@@ -127,11 +135,15 @@ class Reversal:
         """The services that have another task definition than before."""
         former = {undo.subject: undo.former for undo in self._of("revision", environment)}
         if former and environment not in self._found:
-            services = self._contexts[environment].look().services
+            services = (each for each in self._contexts[environment].look().services if each.name in former)
             self._found[environment] = tuple(
-                each for each in services if each.task_definition_arn != former.get(each.name, each.task_definition_arn)
+                each for each in services if each.task_definition_arn != former[each.name] or self._is_of_before(each)
             )
         return self._found.get(environment, ())
+
+    def _is_of_before(self, service: Service) -> bool:
+        """Whether a service that this run has deployed is still described without that deployment."""
+        return service.name in self._made and self._made.isdisjoint(each.id for each in service.deployments)
 
     def _take_back(self, undo: Undo) -> Iterator[Change]:
         match undo.kind:
@@ -162,7 +174,10 @@ class Reversal:
 
     def _revoke(self, undo: Undo) -> Iterator[Change]:
         client, what = self._contexts[undo.environment].clients("iam"), f"policy {undo.new} of role {undo.subject}"
-        policy = require(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, undo.subject, undo.new))
+        policy = current_version.settled(
+            lambda: require(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, undo.subject, undo.new)),
+            lambda policy: policy is None and undo.new in self._made,
+        )
         if policy is None:
             return
         if undo.known and digest_of_policy(policy.document) != undo.known:
@@ -174,8 +189,14 @@ class Reversal:
 
     def _withdraw(self, undo: Undo) -> Iterator[Change]:
         client, what = self._contexts[undo.environment].clients("secretsmanager"), f"secret {undo.subject}"
-        secret = require(what, "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(client, undo.subject))
-        current = secret.version_at(secretsmanager.CURRENT) if secret else ""
+
+        def read() -> str:
+            secret = require(
+                what, "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(client, undo.subject)
+            )
+            return secret.version_at(secretsmanager.CURRENT) if secret else ""
+
+        current = current_version.settled(read, lambda id: id == undo.former and undo.new in self._made)
         if current == undo.former:
             return
         has_moved = current == undo.new and current_version.move(

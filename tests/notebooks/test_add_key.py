@@ -470,6 +470,19 @@ def test_a_version_that_is_not_shown_at_once_is_nobody_elses(
     assert done and not done.findings and idle.key in dict(idle.references())
 
 
+def test_a_version_that_is_not_shown_yet_is_taken_back(here: Adder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that still shows the version before it does not say that all is as before."""
+    before = here.text
+    read_late(monkeypatch, "move_current", 6)
+    run = here.begun()
+    plan = here.planned(run, values_from="env:NEW_VALUE")
+    state = run.state(undo=plan.undos(here.platform.root / ".git"))
+    live = SteppedChange(lambda name: live.ask("back") if name == "watch" else None, state)
+    done = key_addition.apply(run, plan, True, live=live)
+    assert done and done.is_back and "withdrawn" in [change.action for change in done.changes]
+    assert here.text == before
+
+
 def test_a_reference_that_was_there_before_its_key_gets_its_tasks(here: Adder) -> None:
     """New tasks fail for want of the key, and the old ones lack the variable: once it is there, they are replaced."""
     entry: Any = {"name": here.key, "valueFrom": f"{here.secret_arn}:{here.key}::"}

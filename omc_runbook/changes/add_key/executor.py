@@ -103,7 +103,7 @@ class _KeyAddition:
         reversal = None
         if self._journal.is_cancelled:
             announce = next(iter(self._contexts.values())).announce
-            reversal = Reversal(self._contexts, self._plan.undos(self._git_dir))
+            reversal = Reversal(self._contexts, self._plan.undos(self._git_dir), made=self._journal.changes)
             execute(reversal.steps(), announce, self._journal)
         fixes = [each.fix for each in self._environments if each.fix]
         result = AddKeyResult(

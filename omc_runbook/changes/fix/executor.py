@@ -82,7 +82,7 @@ class _Fix:
         rollouts = self._redeployment.rollouts
         reversal = None
         if self._journal.is_cancelled:
-            reversal = Reversal({"": self._context}, plan.undos(), rollouts)
+            reversal = Reversal({"": self._context}, plan.undos(), rollouts, self._journal.changes)
             execute(reversal.steps(), self._context.announce, self._journal)
         remaining = (finding for finding in self._findings if finding.is_problem and _is_among(finding, plan.because))
         result = FixResult(

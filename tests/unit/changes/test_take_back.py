@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
+from support.snapshots import NOW, service
 
+from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import Journal, execute
+from omc_runbook.changes.secret import current_version
 from omc_runbook.changes.take_back import Reversal, Undo, digest_of, digest_of_policy
+from omc_runbook.model.change import Change
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.textfile.file import SourceFile
 
@@ -37,16 +44,20 @@ def taken_back(secret: Secret) -> Reversal:
     return reversed_at(secret, Undo(kind="version", subject="app", former="old", new="new"))
 
 
-def reversed_at(service: object, undo: Undo) -> Reversal:
-    context = ChangeContext(
-        clients=cast("Any", lambda name: service),
+def context_of(client: object, services: Sequence[Service] = ()) -> ChangeContext:
+    return ChangeContext(
+        clients=cast("Any", lambda name: client),
         cluster="app",
-        look=cast("Any", None),
+        look=cast("Any", lambda: SimpleNamespace(services=services)),
         show=lambda rollouts, lines: None,
         announce=lambda name: None,
         clock=cast("Any", None),
     )
-    reversal = Reversal({"": context}, [undo])
+
+
+def reversed_at(client: object, undo: Undo, *made: Change) -> Reversal:
+    context = context_of(client)
+    reversal = Reversal({"": context}, [undo], made=made)
     execute(reversal.steps(), context.announce, Journal())
     return reversal
 
@@ -101,10 +112,14 @@ def test_a_file_without_its_patch_is_back_only_where_it_is_as_it_was(
 class Roles:
     """IAM with a role that has one inline policy."""
 
-    def __init__(self, action: str) -> None:
+    def __init__(self, action: str, late: int = 0) -> None:
         self.document: dict[str, Any] | None = {"Statement": {"Effect": "Allow", "Action": action}}
+        self.late = late
 
     def get_role_policy(self, **_: str) -> dict[str, Any]:
+        self.late -= 1
+        if self.late >= 0:
+            raise ClientError({"Error": {"Code": "NoSuchEntity"}}, "GetRolePolicy")
         return {"PolicyDocument": self.document}
 
     def delete_role_policy(self, **_: str) -> None:
@@ -119,3 +134,36 @@ def test_a_policy_that_somebody_has_changed_since_stays(is_own: bool) -> None:
     reversal = reversed_at(roles, Undo(kind="policy", subject="task", new="read-app", known=own))
     assert (reversal.is_complete, roles.document is None) == (is_own, is_own)
     assert is_own or reversal.sentence == "Policy read-app of role task stays: somebody else has changed it since."
+
+
+def test_a_policy_that_is_not_shown_yet_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that lacks what this run has just granted is one of before."""
+    monkeypatch.setattr(current_version, "SETTLE_INTERVAL", 0)
+    roles, undo = Roles("s3:*", late=2), Undo(kind="policy", subject="task", new="read-app")
+    assert reversed_at(roles, undo, Change(action="granted", role="task", policy="read-app")).is_complete
+    assert roles.document is None
+
+
+class Deployer:
+    """An ECS that notes which revision a service gets."""
+
+    def __init__(self) -> None:
+        self.revisions: list[str] = []
+
+    def update_service(self, **parameters: Any) -> dict[str, Any]:
+        revision = parameters["taskDefinition"]
+        self.revisions.append(revision)
+        new = {"id": "ecs-svc/3", "status": "PRIMARY", "createdAt": NOW, "taskDefinition": revision}
+        return {"service": {"deployments": [new]}}
+
+
+def test_a_service_that_is_not_shown_as_deployed_yet_goes_back() -> None:
+    """A description without this run's deployment is one of before; with it, the former revision is back already."""
+    before, own = service("backend"), Change(action="redeployed", service="backend", deployment="ecs-svc/2")
+    after = replace(before, deployments=(*before.deployments, replace(before.deployments[0], id="ecs-svc/2")))
+    undo = Undo(kind="revision", subject="backend", former=before.task_definition_arn)
+    for shown, revisions in ((before, [before.task_definition_arn]), (after, [])):
+        deployer = Deployer()
+        context = context_of(deployer, [shown])
+        execute(Reversal({"": context}, [undo], made=[own]).steps()[:1], context.announce, Journal())
+        assert deployer.revisions == revisions
