@@ -96,6 +96,10 @@ _NEXT = {
     ("ecs:DescribeTaskDefinition", "ClientException"): (
         "It was deleted, or its family has no ACTIVE revision: let what starts it start an ACTIVE one."
     ),
+    ("iam:PutRolePolicy", "LimitExceeded"): (
+        "The inline policies of a role have 10,240 characters together at most: remove one that it needs no more, or"
+        " allow the same in a managed policy."
+    ),
     ("", "DecryptionFailure"): "KMS could not decrypt it: see the state of its KMS key, then run again.",
     ("", "EncryptionFailure"): "KMS could not encrypt it: see the state of its KMS key, then run again.",
     ("secretsmanager:PutSecretValue", "LimitExceededException"): (

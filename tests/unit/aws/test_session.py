@@ -274,6 +274,7 @@ def test_a_clock_that_is_wrong_is_no_wrong_credentials(code: str, message: str) 
             )
         ),
         ("secretsmanager:PutSecretValue", "InvalidRequestException", "may have scheduled its deletion"),
+        ("iam:PutRolePolicy", "LimitExceeded", "10,240 characters together at most"),
         ("secretsmanager:UpdateSecretVersionStage", "InvalidRequestException", "may have scheduled its deletion"),
         ("ecs:DescribeTaskDefinition", "ClientException", "let what starts it start an ACTIVE one."),
         ("secretsmanager:GetSecretValue", "DecryptionFailure", "see the state of its KMS key"),
