@@ -25,15 +25,15 @@ _DATABASE = frozenset(
     }
 )
 """What names of the one database begin with; others, such as READONLY_DATABASE, are of another login."""
-_QUEUE = frozenset({"", "BROKER", "MESSAGE_BROKER", "CELERY", "CELERY_BROKER", "QUEUE", "TASK_QUEUE", "MQ"})
-_FAMILIES = (
-    (re.compile(r"amqps?"), _QUEUE | {"RABBITMQ", "RABBIT", "AMQP", "CLOUDAMQP"}),
-    (re.compile(r"(?:rediss?|valkeys?)"), _QUEUE | {"REDIS", "VALKEY", "CACHE", "ELASTICACHE"}),
-    (re.compile(r"mongodb(?:\+srv)?"), frozenset({"", "MONGODB", "MONGO", "DATABASE", "DB"})),
-    (re.compile(r"smtps?"), frozenset({"", "SMTP", "MAIL", "EMAIL", "EMAIL_HOST", "MAILER"})),
-    (re.compile(r"(?!https?\Z).*"), _DATABASE),
+_QUEUE = frozenset({"BROKER", "MESSAGE_BROKER", "CELERY", "CELERY_BROKER", "QUEUE", "TASK_QUEUE", "MQ"})
+_FAMILIES: tuple[tuple[re.Pattern[str], frozenset[str], frozenset[str]], ...] = (
+    (re.compile(r"amqps?"), frozenset({"", "RABBITMQ", "RABBIT", "AMQP", "CLOUDAMQP"}), _QUEUE),
+    (re.compile(r"(?:rediss?|valkeys?)"), frozenset({"", "REDIS", "VALKEY", "CACHE", "ELASTICACHE"}), _QUEUE),
+    (re.compile(r"mongodb(?:\+srv)?"), frozenset({"", "MONGODB", "MONGO"}), frozenset({"DATABASE", "DB"})),
+    (re.compile(r"smtps?"), frozenset({"", "SMTP", "MAIL", "EMAIL", "EMAIL_HOST", "MAILER"}), frozenset()),
+    (re.compile(r"(?!https?\Z).*"), _DATABASE, frozenset()),
 )
-"""What names of a scheme's one store begin with."""
+"""What names of a scheme's one store begin with, and what those that another system's may have too do."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,8 @@ def _mismatches(document: Document, keys: Mapping[str, Key], plain: Mapping[str,
 
 def _own_password(document: Document, address: str, scheme: str, keys: Mapping[str, Key]) -> Member | None:
     """The key with the password of an address: of the same name, or the only one of its kind of store."""
-    stem, family = _ADDRESS.sub("", address).upper(), _family(scheme)
+    stem = _ADDRESS.sub("", address).upper()
+    family = _family(scheme, stem)
     passwords = {
         _PASSWORD.sub("", member.key).upper(): member for member in document.members if _is_password(member, keys)
     }
@@ -139,9 +140,13 @@ def _own_password(document: Document, address: str, scheme: str, keys: Mapping[s
     return of_family[0] if stem in family and len(of_family) == 1 else None
 
 
-def _family(scheme: str) -> frozenset[str]:
-    """What names of the store of a scheme begin with."""
-    return next((names for pattern, names in _FAMILIES if pattern.fullmatch(scheme)), frozenset())
+def _family(scheme: str, stem: str) -> frozenset[str]:
+    """What names of the store of a scheme begin with, where its address's begins with a stem.
+
+    Beside an address that names its system, as MONGODB_URI, DB_PASSWORD may be the one of PostgreSQL.
+    """
+    own, shared = next((own, shared) for pattern, own, shared in _FAMILIES if pattern.fullmatch(scheme))
+    return own if stem and stem in own else own | shared
 
 
 def _is_password(member: Member, keys: Mapping[str, Key]) -> bool:

@@ -226,6 +226,8 @@ def test_the_password_of_a_store_is_told_by_its_name(password: str, address: str
         ({"RABBITMQ_USER": "omc", "RABBITMQ_PASSWORD": PASSWORD, "BROKER_URL": f"amqp://guest:{OTHER}@mq"}, {}),
         ({"RABBITMQ_PASSWORD": PASSWORD, "PARTNER_AMQP_URL": f"amqp://omc:{OTHER}@mq.partner.example"}, {}),
         ({"REDIS_PASSWORD": PASSWORD, "DATABASE_URL": postgres(OTHER)}, {}),
+        ({"DB_PASSWORD": PASSWORD, "MONGODB_URI": f"mongodb+srv://app:{OTHER}@cluster0.mongodb.net"}, {}),
+        ({"BROKER_PASSWORD": PASSWORD, "REDIS_URL": f"rediss://:{OTHER}@cache:6379"}, {}),
         ({"SMTP_PASSWORD": PASSWORD, "SENTRY_DSN": f"https://{OTHER}@o1.ingest.sentry.io/4"}, {}),
         ({"POSTGRES_PASSWORD": PASSWORD, "DATABASE_URL": 5}, {}),
     ],
