@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.aws.ecs import Service
@@ -380,7 +381,7 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
 @value_check("wrong-form", ruled_out_by="GetSecretValue: each value has the form that the catalogue wants of its key")
 def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value has another format than its key needs."""
-    misplaced = {key for pair in _exchanged(snapshot) for key in pair}
+    misplaced = {key for circle in _exchanged(snapshot) for key in circle}
     for member, defect in _defective(snapshot, "wrong-form"):
         if member.key in misplaced:
             continue
@@ -405,13 +406,14 @@ def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
     """The values of two keys are swapped."""
     document, environment = snapshot.document, snapshot.environment
     by_form = exchanged(document, environment.keys) if document else ()
-    for pair in _exchanged(snapshot):
+    for circle in _exchanged(snapshot):
         # Of values without a form, only the former version has the right order.
-        remedy = remedies.update(environment, ",".join(pair)) if pair in by_form else _roll_back(snapshot)
-        for key, other in (pair, pair[::-1]):
-            fact = f"{key} has what {other} should have, and {other} has what {key} should have."
-            services = services_reading(snapshot, key) | services_reading(snapshot, other)
-            yield Evidence(key, (fact,), remedy, services)
+        remedy = remedies.update(environment, ",".join(circle)) if circle in by_form else _roll_back(snapshot)
+        services = frozenset[str]().union(*(services_reading(snapshot, key) for key in circle))
+        for at, key in enumerate(circle):
+            turned = circle[at:] + circle[:at]
+            *facts, last = (f"{one} has what {other} should have" for one, other in pairwise((*turned, key)))
+            yield Evidence(key, (f"{', '.join(facts)}, and {last}.",), remedy, services)
 
 
 @value_check("address-differs", ruled_out_by="GetSecretValue: each address has the password of its own key")
@@ -637,7 +639,7 @@ def _is_guessed(snapshot: Snapshot, member: Member) -> bool:
 
 
 @once
-def _exchanged(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+def _exchanged(snapshot: Snapshot) -> tuple[tuple[str, ...], ...]:
     document, previous = snapshot.document, snapshot.previous
     created = {version.id: version.created for version in snapshot.versions}
     if previous and snapshot.current and previous.version_id in created and snapshot.current.version_id in created:
@@ -645,8 +647,9 @@ def _exchanged(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
         is_older = created[previous.version_id] <= created[snapshot.current.version_id]
         previous = previous if is_older else None
     relevant = {member.key for member in _relevant_members(snapshot)}
-    pairs = exchanged(document, snapshot.environment.keys, previous.document if previous else None) if document else ()
-    return tuple(pair for pair in pairs if relevant.intersection(pair))
+    before = previous.document if previous else None
+    circles = exchanged(document, snapshot.environment.keys, before) if document else ()
+    return tuple(circle for circle in circles if relevant.intersection(circle))
 
 
 def _harm(defect: Defect) -> str:

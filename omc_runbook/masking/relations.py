@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from urllib.parse import unquote
@@ -18,6 +18,8 @@ from omc_runbook.model.secretive import is_secret
 
 _PASSWORD = re.compile(r"_?(?:PASSWORD|PASSWD|PASS|PWD)\Z", re.IGNORECASE)
 _ADDRESS = re.compile(r"_?(?:URL|URI|DSN|ADDRESS|CONNECTION|CONN_STR)\Z", re.IGNORECASE)
+_AGE = re.compile(r"(?:\A|_)(?:CURRENT|PREVIOUS|PRIOR|FORMER|LAST|NEXT|OLD|NEW|FALLBACK)S?(?=_|\Z)")
+"""What tells the names of a key's former and coming values apart."""
 _DATABASE = frozenset(
     {
         *("", "DATABASE", "DB", "POSTGRES", "POSTGRESQL", "PG", "MYSQL", "MARIADB", "SQL", "RDS"),
@@ -53,18 +55,16 @@ def is_database_address(name: str) -> bool:
 
 def exchanged(
     document: Document, keys: Mapping[str, Key], before: Document | None = None
-) -> tuple[tuple[str, str], ...]:
-    """Pairs of keys that have each other's value, by their forms, or by the values that they had `before`.
+) -> tuple[tuple[str, ...], ...]:
+    """Keys of which each has the value of the next, and the last one that of the first.
 
-    Values that were exchanged before, by their forms, have been put right.
+    Pairs are told by their forms, pairs and longer circles by the values that they had `before`. Values that were
+    exchanged before, by their forms, have been put right.
     """
     members = [member for member in document.members if member.kind == "string" and not member.injected.is_empty]
-    pairs = combinations(members, 2)
-    return tuple(
-        (one.key, other.key)
-        for one, other in pairs
-        if _are_exchanged(one, other, keys) or (before and _have_changed_places(one, other, before, keys))
-    )
+    pairs = tuple((one.key, other.key) for one, other in combinations(members, 2) if _are_exchanged(one, other, keys))
+    circles = tuple(_circles(members, before, keys)) if before else ()
+    return (*circles, *(pair for pair in pairs if not any(set(pair) <= set(circle) for circle in circles)))
 
 
 def find_mismatches(
@@ -105,12 +105,36 @@ def _have_each_others_kind(one: Member, other: Member, key: Key | None) -> bool:
     return is_misplaced and fits and not other.injected.matches(theirs.value)
 
 
-def _have_changed_places(one: Member, other: Member, before: Document, keys: Mapping[str, Key]) -> bool:
-    mine, theirs = before.get(one.key), before.get(other.key)
-    if mine is None or theirs is None or mine.injected.same_as(theirs.injected):
+def _circles(members: Sequence[Member], before: Document, keys: Mapping[str, Key]) -> Iterator[tuple[str, ...]]:
+    """Keys that have changed places: each has the value that the next one had before, and no other key."""
+    former = [each for member in members if (each := before.get(member.key))]
+    next_of = {}
+    for member in members:
+        owners = [each.key for each in former if each.injected.same_as(member.injected)]
+        if len(owners) == 1 and owners[0] != member.key:
+            next_of[member.key] = owners[0]
+    left = dict(next_of)
+    for start in next_of:
+        circle = []
+        key = start
+        while key in left:
+            circle.append(key)
+            key = left.pop(key)
+        if circle and key == start and _is_by_mistake(circle, before, keys):
+            yield tuple(circle)
+
+
+def _is_by_mistake(circle: Sequence[str], before: Document, keys: Mapping[str, Key]) -> bool:
+    """Whether nobody would have meant keys to change places."""
+    former = [member for key in circle if (member := before.get(key))]
+    had_own_form = all(has_form(each.injected, keys[each.key]) for each in former if each.key in keys)
+    if not had_own_form or any(_are_exchanged(one, other, keys) for one, other in combinations(former, 2)):
         return False
-    has_changed = one.injected.same_as(theirs.injected) and other.injected.same_as(mine.injected)
-    return has_changed and not _are_exchanged(mine, theirs, keys)
+    # A provider and the one to fall back on, say.
+    are_settings = not any(key in keys or is_secret(key) for key in circle)
+    # A rotation that is taken back.
+    are_ages_of_one = len({_AGE.sub("", key.upper()).strip("_") for key in circle}) == 1
+    return not (are_settings or are_ages_of_one)
 
 
 def _mismatches(document: Document, keys: Mapping[str, Key], plain: Mapping[str, str]) -> Iterator[AddressMismatch]:

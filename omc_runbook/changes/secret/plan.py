@@ -486,9 +486,10 @@ def _refuse_invalid(changing: Mapping[str, NewValue], environment: Environment) 
 def _refuse_exchanged(
     before: Document, after: Document, changing: Mapping[str, NewValue], catalogue: Mapping[str, Key]
 ) -> None:
-    for one, other in exchanged(after, catalogue, before):
-        if one in changing and other in changing:
-            raise UsageError(f"{one} and {other} would have each other's value: exchange them. Nothing was written.")
+    for *others, last in exchanged(after, catalogue, before):
+        if all(key in changing for key in (*others, last)):
+            keys = f"{', '.join(others)} and {last}"
+            raise UsageError(f"{keys} would have each other's value: exchange them. Nothing was written.")
 
 
 def _refuse_mismatches(snapshot: Snapshot, before: Document, after: Document) -> None:

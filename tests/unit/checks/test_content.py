@@ -364,6 +364,18 @@ def test_values_without_a_form_go_back_by_the_former_version() -> None:
     assert {each.remedy.runbook for each in by_form} == {"update"}
 
 
+def test_three_values_that_moved_on_are_each_told_with_the_next() -> None:
+    """And none of them as anything else."""
+    right = document(healthy())
+    names = ("SECRET_KEY", "SMTP_PASSWORD", "FIRST_SUPERUSER_PASSWORD")
+    moved = dict(zip(names, (right[name] for name in (*names[1:], names[0])), strict=True))
+    wrong = with_values(with_values(healthy(), right, PREVIOUS), {**right, **moved}, CURRENT)
+    found = {each.subject: each for each in run_check(CHECKS["values-exchanged"], wrong)}
+    assert set(found) == set(names)
+    assert found["SMTP_PASSWORD"].evidence[0].split(", and ")[-1] == "SECRET_KEY has what SMTP_PASSWORD should have."
+    assert {each.remedy.runbook for each in found.values()} == {"restore"}
+
+
 def on_fargate(snapshot: Snapshot, **changes: Any) -> Snapshot:
     """The services run on Fargate, with other settings besides."""
     return replace(

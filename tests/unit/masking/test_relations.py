@@ -81,6 +81,42 @@ def test_exchanged_values_without_a_form_are_told_by_the_former_version() -> Non
     assert exchanged(after, default_keys(), before) == (("SECRET_KEY", "SMTP_PASSWORD"),)
 
 
+def test_three_values_that_moved_on_in_a_circle_are_told_by_the_former_version() -> None:
+    """Also where two of them have each other's form; a key that moved along with none is no part of it."""
+    before = made(SECRET_KEY=PASSWORD, SMTP_PASSWORD=OTHER, SENTRY_TOKEN=ALPHANUMERIC, COPY=SIGNING, NEWS_TOKEN=MAIL)
+    after = made(
+        SECRET_KEY=OTHER, SMTP_PASSWORD=ALPHANUMERIC, SENTRY_TOKEN=PASSWORD, COPY=MAIL, NEWS_TOKEN=SIGNING[:40]
+    )
+    circle = ("SECRET_KEY", "SMTP_PASSWORD", "SENTRY_TOKEN")
+    assert exchanged(after, default_keys(), before) == (circle,)
+    assert exchanged(before, default_keys(), after) == (("SECRET_KEY", "SENTRY_TOKEN", "SMTP_PASSWORD"),)
+    forms = made(OPENAI_API_KEY=API_KEY, FIRST_SUPERUSER=MAIL, SECRET_KEY=SIGNING)
+    moved = made(OPENAI_API_KEY=MAIL, FIRST_SUPERUSER=SIGNING, SECRET_KEY=API_KEY)
+    assert exchanged(moved, default_keys(), forms) == (("OPENAI_API_KEY", "FIRST_SUPERUSER", "SECRET_KEY"),)
+    assert exchanged(forms, default_keys(), moved) == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            {"SECRET_KEY": PASSWORD, "SECRET_KEY_FALLBACK": OTHER},
+            {"SECRET_KEY": OTHER, "SECRET_KEY_FALLBACK": PASSWORD},
+        ),
+        ({"OLD_JWT_KEY": PASSWORD, "JWT_KEY": OTHER}, {"OLD_JWT_KEY": OTHER, "JWT_KEY": PASSWORD}),
+        ({"FEATURE_A": "true", "FEATURE_B": "false"}, {"FEATURE_A": "false", "FEATURE_B": "true"}),
+        ({"REGION": "eu-west-1", "BACKUP_REGION": "us-east-1"}, {"REGION": "us-east-1", "BACKUP_REGION": "eu-west-1"}),
+        (
+            {"A_TOKEN": PASSWORD, "B_TOKEN": PASSWORD, "C_TOKEN": OTHER},
+            {"A_TOKEN": OTHER, "B_TOKEN": PASSWORD, "C_TOKEN": PASSWORD},
+        ),
+    ],
+)
+def test_values_that_changed_places_on_purpose_are_not_exchanged(before: dict[str, str], after: dict[str, str]) -> None:
+    """A rotation that was taken back, flags, a provider and the one to fall back on, and a value that several had."""
+    assert exchanged(made(**after), default_keys(), made(**before)) == ()
+
+
 def test_values_that_were_put_right_are_not_exchanged() -> None:
     """A login and its password stood in each other's place in the former version, by their forms."""
     right = made(FIRST_SUPERUSER=MAIL, FIRST_SUPERUSER_PASSWORD=PASSWORD)
