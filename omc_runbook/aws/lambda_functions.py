@@ -25,11 +25,8 @@ class RotationFunction:
     state: str = ""
     last_update: str = ""
     reason: str = ""
-
-    @property
-    def log_group(self) -> str:
-        """The log group that Lambda gives it."""
-        return f"/aws/lambda/{self.arn.split(':')[6]}"
+    log_group: str = ""
+    """The log group that it writes to, "" for one that does not exist."""
 
 
 def describe(client: LambdaClient, arn: str) -> RotationFunction:
@@ -46,6 +43,7 @@ def describe(client: LambdaClient, arn: str) -> RotationFunction:
     return RotationFunction(
         arn=arn,
         exists=True,
+        log_group=answer.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{arn.split(':')[6]}",
         state=answer.get("State", ""),
         last_update=answer.get("LastUpdateStatus", ""),
         reason=answer.get("StateReason", "") or answer.get("LastUpdateStatusReason", ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
+from omc_runbook.aws.lambda_functions import RotationFunction
 from omc_runbook.checks import age, remedies
 from omc_runbook.checks.age import Age, AgeState
 from omc_runbook.checks.check import DOCUMENT, Evidence, Uncertain
@@ -78,7 +79,8 @@ def rotation_not_real(snapshot: Snapshot) -> Iterable[Evidence]:
     )
     renewable = [each.key for each in ages if age.is_renewable(snapshot, each.key)]
     renew = remedies.rotate(snapshot.environment, *renewable)
-    yield Evidence(secret.name, (*facts, *_log_of(secret.rotation_function)), renew)
+    function = audit.lifecycle.rotation_function if audit.lifecycle else None
+    yield Evidence(secret.name, (*facts, *_log_of(secret.rotation_function, function)), renew)
 
 
 def _has_renewed(history: VersionHistory, moment: datetime) -> bool:
@@ -100,11 +102,13 @@ def _document_of(version: VersionEntry) -> Iterator[Document]:
         yield version.content.document
 
 
-def _log_of(function: str) -> Iterator[str]:
-    if function:
-        region, name = function.split(":")[3], function.split(":")[6]
-        tail = command("aws", "logs", "tail", f"/aws/lambda/{name}", "--since", "30d", "--region", region)
-        yield f"Its function {name} has to write new values in its step createSecret; its log: `{tail}`."
+def _log_of(arn: str, function: RotationFunction | None) -> Iterator[str]:
+    if arn:
+        region, name = arn.split(":")[3], arn.split(":")[6]
+        does = f"Its function {name} has to write new values in its step createSecret"
+        group = function.log_group if function else ""
+        tail = command("aws", "logs", "tail", group, "--since", "30d", "--region", region)
+        yield f"{does}; its log: `{tail}`." if group else f"{does}."
 
 
 def _in_state(snapshot: Snapshot, state: AgeState) -> Iterator[Age]:

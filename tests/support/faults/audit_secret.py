@@ -132,7 +132,9 @@ def encrypted(snapshot: Snapshot) -> Snapshot:
 
 def rotating(snapshot: Snapshot, **changes: Any) -> Snapshot:
     """Let a function rotate the secret."""
-    function = replace(RotationFunction(arn=FUNCTION, exists=True, state="Active"), **changes)
+    function = replace(
+        RotationFunction(arn=FUNCTION, exists=True, state="Active", log_group="/platform/rotation"), **changes
+    )
     found = with_audit(lifecycle=Lifecycle(rotation_function=function))(snapshot)
     return with_secret(found, rotates=True, rotation_function=FUNCTION)
 

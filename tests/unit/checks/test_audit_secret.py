@@ -236,6 +236,17 @@ def test_a_rotation_function_that_fails_is_broken() -> None:
     assert status("rotation-broken", rotating(healthy(), state="Inactive")) == {"clear"}
     [finding] = run_check(CHECKS["rotation-broken"], rotating(healthy(), state="Failed", reason="No subnet."))
     assert "has State Failed" in finding.evidence[0] and "No subnet." in finding.evidence[0]
+    assert finding.remedy.command == "Deploy the function again; its log group is /platform/rotation."
+
+
+def test_a_rotation_that_renews_nothing_names_the_log_group_that_was_read() -> None:
+    """Of a function whose configuration could not be read, none is guessed."""
+    snapshot = FAULTS["rotation-not-real"].make(healthy())
+    read = rotating(snapshot).audit.lifecycle
+    [finding] = run_check(CHECKS["rotation-not-real"], replace(snapshot, audit=replace(snapshot.audit, lifecycle=read)))
+    assert "its log: `aws logs tail /platform/rotation --since 30d" in finding.evidence[-1]
+    [finding] = run_check(CHECKS["rotation-not-real"], snapshot)
+    assert finding.evidence[-1].endswith("has to write new values in its step createSecret.")
 
 
 def test_versions_that_make_room_are_near_no_quota() -> None:
