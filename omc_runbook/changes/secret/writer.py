@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import Event
-from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Value
+from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Value
 from omc_runbook.aws.session import Clients, ReadFailure, attempt, require
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
@@ -173,8 +173,7 @@ class SecretWriter:
         """Whether this run's version was current and is not any more: AWSPREVIOUS follows AWSCURRENT."""
         if not self._is_new:
             return False
-        read = partial(secretsmanager.describe, self._client, self._arn)
-        secret = require(f"secret {self._plan.secret_name}", "secretsmanager:DescribeSecret", read)
+        secret = self._describe()
         return secret is not None and secret.version_at(PREVIOUS) == self._plan.token
 
     def is_current(self, version: str) -> bool:
@@ -207,8 +206,7 @@ class SecretWriter:
         plan = self._plan
         if not plan.rotates:
             return
-        read = partial(secretsmanager.describe, self._client, self._arn)
-        secret = require(f"secret {plan.secret_name}", "secretsmanager:DescribeSecret", read)
+        secret = self._describe()
         if secret and (reason := why_not_writable(secret, plan.token)):
             raise ConflictError(f"{reason} It has begun since this plan was made. AWSCURRENT was not moved.")
 
@@ -254,15 +252,24 @@ class SecretWriter:
         return member.injected
 
     def _release(self) -> None:
-        """Remove our label, and those of earlier runs.
+        """Remove our label, and those of earlier runs, and wait until that is read.
 
-        The label of another run's unfinished write may go too: that run moves its version by id.
+        A run that still read a label would take this change for unfinished, and renew none of its keys. The label of
+        another run's unfinished write may go too: that run moves its version by id.
         """
         plan = self._plan
         own_labels = [(self._label, plan.token)] if self.version_change and not plan.exists else []
-        for label, version in (*own_labels, *plan.labels):
-            if label.startswith(LABEL):
-                self._drop(label, version)
+        dropped = {(label, version) for label, version in (*own_labels, *plan.labels) if label.startswith(LABEL)}
+        for label, version in dropped:
+            self._drop(label, version)
+        # That the labels are gone is AWS's answer already: where they cannot be read, the change is no less done.
+        with suppress(CouldNotLook):
+            current_version.settled(self._labels, lambda labels: not dropped.isdisjoint(labels))
+
+    def _labels(self) -> set[tuple[str, str]]:
+        """All staging labels, each with its version."""
+        secret = self._describe()
+        return {(label, version) for version, labels in secret.stages.items() for label in labels} if secret else set()
 
     def _clean_up(self, error: RunbookError) -> None:
         try:
@@ -286,6 +293,10 @@ class SecretWriter:
             # The next run removes a remaining label; the first error matters more.
             with suppress(CouldNotLook):
                 self._drop(self._label, self._plan.token)
+
+    def _describe(self) -> Secret | None:
+        read = partial(secretsmanager.describe, self._client, self._arn)
+        return require(f"secret {self._plan.secret_name}", "secretsmanager:DescribeSecret", read)
 
     def _current(self) -> Value | None:
         read = partial(secretsmanager.get_value, self._client, self._arn, CURRENT)

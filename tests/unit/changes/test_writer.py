@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
+from support.late_reads import read_late
 from support.moto_environment import NAME, Wire, between, client, clients_of
 from support.snapshots import healthy, values, with_secret, with_values
 
+from omc_runbook.aws import secretsmanager
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.secret.new_values import NewValues
@@ -122,3 +124,13 @@ def test_a_database_that_may_have_the_new_password_gets_the_former_one(
         run(writer_of(plan, turn), "stage", "database", "move")
     assert taken == ["locked", "restored", "unlocked"] and current(plan) == before
     assert str(error.value).endswith(" The database refuses. Run again to continue.") != restores
+
+
+def test_a_change_ends_when_its_label_is_read_no_more(plan: SecretPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rotation that read it would go on with this one, and renew nothing."""
+    read_late(monkeypatch, "drop_label", 3)
+    writer = writer_of(plan)
+    run(writer, "stage", "move")
+    writer.release().apply()
+    secret = secretsmanager.describe(client("secretsmanager"), plan.secret_arn)
+    assert secret and secret.stages[plan.token] == ("AWSCURRENT",)
