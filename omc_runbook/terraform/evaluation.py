@@ -274,10 +274,9 @@ class Module(Expressions, Object):
         return Result(Objects(self._instances_of(blocks[0])))
 
     def _variable(self, name: str) -> Result:
-        if name in self._inputs:
-            result = self._inputs[name]()
-            if result.value is not None:
-                return result
+        given = self._inputs.get(name) or self._inputs.get("")
+        if given and (result := given()).value is not None:
+            return result
         default = self.folder.default(name)
         if default is None:
             return Result(unknown(f"variable {name} has no value in the checkout"))

@@ -66,7 +66,10 @@ class Configuration(Module):
 
     @property
     def inputs(self) -> dict[str, Callable[[], Result]]:
-        """What the module's variables get: from the files that are included, then from this one."""
+        """What the module's variables get: from the files that are included, then from this one.
+
+        What "" has is for every other variable: a file whose inputs are unknown may give any.
+        """
         inputs = {name: value for each in self._included.values() for name, value in each.inputs.items()}
         settings = (member for member in read_valid_attributes(self._configuration) if member.name == "inputs")
         for member in settings:
@@ -74,8 +77,14 @@ class Configuration(Module):
                 inputs |= {part.name: partial(self.result, part.value) for part in member.value.parts if part.name}
                 continue
             result = self.result(member.value)
-            table = result.value if isinstance(result.value, Mapping) else {}
-            inputs |= {name: partial(Result, value, result.sources) for name, value in table.items()}
+            if result.value is None:
+                continue
+            whole = result.value if isinstance(result.value, str) else unknown("what inputs are is not followed")
+            table = result.value if isinstance(result.value, Mapping) else {whole: whole}
+            # `merge` keeps a part that is not known, which may have each name of those before it, as a key of its own.
+            for name, value in table.items():
+                inputs = inputs if is_known(name) else {}
+                inputs[name if is_known(name) else ""] = partial(Result, value, result.sources)
         return inputs
 
     @property
@@ -114,7 +123,8 @@ class Configuration(Module):
             values = ((member.name, self.local(member.name)) for member in self.folder.locals)
             return {key: result.value for key, result in values if result}
         if name == "inputs":
-            return {key: value().value for key, value in self.inputs.items()}
+            inputs = {key: value().value for key, value in self.inputs.items()}
+            return Lookup(lambda key: inputs.get(key, inputs[""])) if "" in inputs else inputs
         if name == "dependency":
             return self._dependency
         return unknown(f"{name} of {self._configuration.name} is not followed")

@@ -603,6 +603,35 @@ def test_what_a_unit_includes(label: str, reference: str, tmp_path: Path) -> Non
     assert declare(tmp_path, files).names["cluster"].value == "river"
 
 
+@pytest.mark.parametrize(
+    ("above", "inputs", "cluster"),
+    [
+        ('{ name = "lake" }', 'yamldecode(sops_decrypt_file("names.yaml"))', ""),
+        ('{ name = "lake" }', "merge(include.locals, local.gone)", ""),
+        ("local.gone", "include.inputs", ""),
+        ("{}", 'read_terragrunt_config("../gone.hcl").inputs', ""),
+        ("{}", 'read_terragrunt_config("../names.hcl").inputs', ""),
+        ("{}", "[]", ""),
+        ("local.gone", "{}", ""),
+        ("local.gone", '{ name = "sea" }', "sea"),
+        ("{}", 'merge(local.gone, { name = "sea" })', "sea"),
+        ('{ name = "lake" }', "merge({}, null)", "lake"),
+        ("null", "null", "river"),
+    ],
+)
+def test_inputs_that_are_not_known_leave_no_default(above: str, inputs: str, cluster: str, tmp_path: Path) -> None:
+    """They may give any variable a value, and come before those of the file above; what is added to them is known."""
+    files = {
+        "live/root.hcl": f"inputs = {above}\n",
+        "live/staging/names.hcl": "inputs = local.gone\n",
+        "live/staging/app/terragrunt.hcl": 'include {\n  path = find_in_parent_folders("root.hcl")\n}\n'
+        f'terraform {{\n  source = "../../../app"\n}}\ninputs = {inputs}\n',
+        "app/main.tf": 'variable "name" { default = "river" }\nresource "aws_ecs_cluster" "c" { name = var.name }\n',
+    }
+    names = declare(tmp_path, files).names
+    assert (names["cluster"].value if "cluster" in names else "") == cluster
+
+
 def test_the_task_role_of_a_service_by_a_module_from_elsewhere(tmp_path: Path) -> None:
     """Its name, as the ARN, is an argument."""
     text = 'module "s" {\n  source = "terraform-aws-modules/ecs/aws//modules/service"\n  name = "api"\n'
