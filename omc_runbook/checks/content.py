@@ -597,7 +597,8 @@ def _reused(snapshot: Snapshot, member: Member) -> str:
 def _unparsed(snapshot: Snapshot, *problems: Problem) -> Iterator[Evidence]:
     error = snapshot.current.error if snapshot.current else None
     if error and error.problem in problems:
-        fact = f"The current version cannot be parsed as JSON: {error}"
+        lead = "has no keys" if error.problem == "not-an-object" else "cannot be parsed as JSON"
+        fact = f"The current version {lead}: {error}"
         yield Evidence(snapshot.environment.names.secret, (fact,), _roll_back(snapshot), referring_services(snapshot))
 
 

@@ -83,7 +83,8 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
                 continue
             if source.keys is None and _has_own(snapshot, demand, key, citations[0]):
                 continue
-            lacking = f"has no key {key}{nearest(key, source.keys)}" if source.keys else "is not a JSON object."
+            nearby = nearest(key, source.keys or ())
+            lacking = f"has no key {key}{nearby}" if source.is_object else "is not a JSON object."
             read = f"GetSecretValue: {source.name} {lacking}" if source.keys is not None else ""
             facts = (*filter(None, (read,)), _users([demand]), citations[0].sentence)
             remedy = remedies.advise(

@@ -180,7 +180,7 @@ class Reading:
         try:
             document = self._document(secret, CURRENT)
         except DocumentError:
-            return replace(source, keys=frozenset())
+            return replace(source, keys=frozenset(), is_object=False)
         return replace(source, keys=frozenset(document.keys)) if document else source
 
     def _document(self, secret: Secret, stage: str) -> Document | None:

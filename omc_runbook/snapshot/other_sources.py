@@ -19,7 +19,7 @@ class OtherSource:
 
     `secret` and `parameter` are both None where it does not exist. `changed` is when the value that ECS injects was
     written, None where nothing tells; `keys` are the JSON keys of a secret, None where they were not read, and empty
-    where it is no JSON object.
+    where it is no JSON object, so that `is_object` is False.
     """
 
     reference: Reference
@@ -28,6 +28,7 @@ class OtherSource:
     parameter: Parameter | None = None
     changed: datetime | None = None
     keys: frozenset[str] | None = None
+    is_object: bool = True
     policy: PolicyDocument | None = None
     namesake: str = ""
     """The ARN of the secret that has its name now, where it does not exist: one that was created since."""

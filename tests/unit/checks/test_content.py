@@ -376,6 +376,12 @@ def test_three_values_that_moved_on_are_each_told_with_the_next() -> None:
     assert {each.remedy.runbook for each in found.values()} == {"restore"}
 
 
+def test_json_that_is_no_object_is_not_said_to_be_unparsable() -> None:
+    """It has no keys."""
+    [found] = run_check(CHECKS["not-an-object"], with_text(healthy(), "[]"))
+    assert found.evidence[0].startswith("The current version has no keys: ")
+
+
 def on_fargate(snapshot: Snapshot, **changes: Any) -> Snapshot:
     """The services run on Fargate, with other settings besides."""
     return replace(

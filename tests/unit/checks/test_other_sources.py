@@ -430,6 +430,16 @@ def test_the_nearest_key_of_another_secret_is_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("is_object", "lacking"), [(True, "has no key token: there is none."), (False, "is not a JSON object.")]
+)
+def test_another_secret_without_keys_is_empty_or_no_object(is_object: bool, lacking: str) -> None:
+    """Only of {} is it true that a key is to be added."""
+    snapshot = failing(refer(healthy(), keys=frozenset(), is_object=is_object), LACKING_STOP)
+    [found] = run_check(CHECKS["other-secret-key"], snapshot)
+    assert found.evidence[0] == f"GetSecretValue: payments {lacking}"
+
+
+@pytest.mark.parametrize(
     ("id", "changes"),
     [("other-secret-denied", {"decision": "implicitDeny"}), ("other-secret-missing", {"secret": None})],
 )
