@@ -450,14 +450,14 @@ def wrong_host(snapshot: Snapshot) -> Iterable[Evidence]:
             yield _about(snapshot, key, f"{key} names the secret of {owner}.")
         elif strange := hosts.judge_value(value, key, environment.keys.get(key), environment.name, environments):
             readers = [each for each in snapshot.consumers if each.name in services_reading(snapshot, key)]
-            if fact := _strangeness(snapshot, strange, readers):
-                yield _about(snapshot, key, f"{key} {fact}", _severity_of(strange))
+            if fact := _strangeness(snapshot, key, strange, readers):
+                yield _about(snapshot, key, f"{key} {fact}", _severity_of(strange, key))
     for service, definition, container in containers_in_force(snapshot):
         for name, host in container.hosts:
             plain = hosts.judge(host, environment.name, environments)
             if plain is None or _is_emulated(snapshot, container, name):
                 continue
-            if fact := _strangeness(snapshot, plain, [service]):
+            if fact := _strangeness(snapshot, name, plain, [service]):
                 subject = f"{definition.label} {container.name} {name}"
                 advice = f"Give {name} the host that {environment.name} has, where {definition.family} is declared"
                 yield Evidence(
@@ -465,7 +465,7 @@ def wrong_host(snapshot: Snapshot) -> Iterable[Evidence]:
                     (f"DescribeTaskDefinition: {name} of {definition.label} {container.name} {fact}",),
                     remedies.advise(f"{advice}, and deploy that."),
                     frozenset({service.name}),
-                    _severity_of(plain),
+                    _severity_of(plain, name),
                 )
 
 
@@ -556,8 +556,12 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 yield Evidence(member.key, (describe(write), fact), remedy, services_reading(snapshot, member.key))
 
 
-def _strangeness(snapshot: Snapshot, strange: StrangeHost, services: Sequence[Service]) -> str:
+def _strangeness(snapshot: Snapshot, name: str, strange: StrangeHost, services: Sequence[Service]) -> str:
     """What is wrong with a host for one of these services, as the end of a sentence; "" where it may be right."""
+    if hosts.is_link(name):
+        # Elsewhere, the frontend may be one that a developer has on the same machine as the browser.
+        is_wrong = strange.kind == "loopback" and snapshot.environment.is_production
+        return "leads to localhost: for whoever opens a link that begins so, their own machine." if is_wrong else ""
     if strange.kind == "environment":
         return f"names a host of {strange.environment}."
     for service in services:
@@ -576,8 +580,8 @@ def _strangeness(snapshot: Snapshot, strange: StrangeHost, services: Sequence[Se
     return ""
 
 
-def _severity_of(strange: StrangeHost) -> Severity:
-    return "warning" if strange.kind == "short" else "error"
+def _severity_of(strange: StrangeHost, name: str) -> Severity:
+    return "warning" if strange.kind == "short" or hosts.is_link(name) else "error"
 
 
 def _is_emulated(snapshot: Snapshot, container: Container, name: str) -> bool:

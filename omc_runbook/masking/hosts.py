@@ -29,6 +29,8 @@ _STORE = re.compile(
 )
 _HOST_NAME = re.compile(r"(?i)_(?:HOST(?:NAME)?|SERVER|ENDPOINT|SERVERS|HOSTS)\d?\Z|\APGHOST\Z")
 _LOOPBACK = re.compile(r"(?i)localhost(?:\.localdomain)?|127(?:\.\d{1,3}){3}|\[?::1\]?|host\.docker\.internal")
+_LINK = re.compile(r"(?i)(?:\A|_)(?:FRONTEND_(?:HOST|URL)|(?:PUBLIC|SITE)_URL)\Z")
+_WEB = re.compile(r"(?i)\s*https?://(\[[^\]]*\]|[^/?#:\s]+)")
 _COMPOSE = re.compile(
     r"(?i)(?:db|database|postgres(?:ql)?|pg|mysql|mariadb|mongo(?:db)?|redis|valkey|cache|memcached|rabbit(?:mq)?|broker"
     r"|queue|kafka|elasticsearch|opensearch|mailcatcher|mailhog|mailpit|smtp)"
@@ -37,7 +39,10 @@ _COMPOSE = re.compile(
 
 
 def find_host(text: str, name: str, key: Key | None = None) -> str:
-    """The host in an address of a store, or in a variable such as POSTGRES_SERVER; "" for anything else."""
+    """The host in an address of a store or of links, or in a variable such as POSTGRES_SERVER; "" for anything else."""
+    if is_link(name):
+        web = _WEB.match(text)
+        return web[1] if web else ""
     scheme, host = host_of(text, name, key)
     if scheme:
         return host if is_store(scheme) or _STORE.search(name) else ""
@@ -45,6 +50,11 @@ def find_host(text: str, name: str, key: Key | None = None) -> str:
         return ""
     first = text.strip().partition(",")[0]
     return first if first.count(":") > 1 else first.partition(":")[0]
+
+
+def is_link(name: str) -> bool:
+    """Whether a variable has the address with which links begin that people open, as FRONTEND_HOST has."""
+    return _LINK.search(name) is not None
 
 
 def judge(host: str, environment: str, others: Iterable[str]) -> StrangeHost | None:

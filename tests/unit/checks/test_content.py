@@ -477,6 +477,33 @@ def test_a_host_that_may_be_right_is_clear(name: str, value: str) -> None:
     assert_clear(CHECKS["wrong-host"], with_keys(made, **{name: value}))
 
 
+@pytest.mark.parametrize("name", ["FRONTEND_HOST", "APP_FRONTEND_URL", "PUBLIC_URL", "SITE_URL"])
+def test_links_to_localhost_lead_nowhere_in_production(name: str) -> None:
+    """In an e-mail they open on its reader's machine, whatever runs beside the application; origins may be several."""
+
+    def plainly(value: str, environment: str = "production") -> Snapshot:
+        made = with_container(healthy(), "backend", lambda old: replace(old, hosts=((name, find_host(value, name)),)))
+        return replace(made, environment=replace(made.environment, name=environment))
+
+    made = with_keys(with_store("x", name)(healthy()), **{name: "http://localhost:5173/"})
+    production = replace(made, environment=replace(made.environment, name="production"))
+    for snapshot in (production, plainly("http://127.0.0.1:5173")):
+        [found] = run_check(CHECKS["wrong-host"], snapshot)
+        assert found.severity == "warning" and found.services == {"backend"}
+        assert found.evidence[0].endswith(
+            " leads to localhost: for whoever opens a link that begins so, their own machine."
+        )
+    assert_clear(CHECKS["wrong-host"], made)
+    for right in (
+        "https://live.ohmycoins.com",
+        "https://staging.ohmycoins.com",
+        "http://frontend:3000",
+        "localhost",
+        "",
+    ):
+        assert_clear(CHECKS["wrong-host"], plainly(right))
+
+
 def test_names_of_service_connect_and_sidecars_are_right() -> None:
     """A name without a dot is resolved there, and at localhost a container beside the application answers."""
     assert_clear(CHECKS["wrong-host"], on_fargate(with_store("redis")(healthy()), connects=True))
