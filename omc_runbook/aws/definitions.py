@@ -43,7 +43,7 @@ class Container:
     logins: tuple[tuple[str, str], ...] = ()
     """Plain variables, such as POSTGRES_USER and POSTGRES_SERVER, with their values, which are no secrets."""
     hosts: tuple[tuple[str, str], ...] = ()
-    """Plain variables, such as REDIS_URL, with the host of the store that they lead to."""
+    """Plain variables, such as REDIS_URL and FRONTEND_HOST, with the host that they lead to."""
     plain_secrets: tuple[str, ...] = ()
     """Names of plain variables whose values are secrets."""
     plain_prints: tuple[tuple[str, str], ...] = field(default=(), repr=False)

@@ -11,8 +11,8 @@ from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Key
 from omc_runbook.model.placeholders import is_placeholder
 
-_NAME = re.compile(r"(?:\A|_)(?:URL|URI|DSN|ADDRESS|BROKER|CONNECTION|CONN_STR)\Z", re.IGNORECASE)
-_ADDRESS = re.compile(r"(?s)\A(?:jdbc:)?(?P<scheme>[A-Za-z][\w+.-]*)://(?P<authority>[^/?#]*)(?P<rest>.*)\Z")
+_NAME = re.compile(r"(?:\A|_)(?:URL|URI|DSN|ADDRESS|BROKER|RESULT_BACKEND|CONNECTION|CONN_STR)\Z", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?s)\A(?:jdbc:|db\+)?(?P<scheme>[A-Za-z][\w+.-]*)://(?P<authority>[^/?#]*)(?P<rest>.*)\Z")
 _BARE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _TWICE = re.compile(r"(?i)%25(?:2[0-9A-F]|3[A-F]|40|5[BCDE]|60|7[BCD])")
 _RAW_RESERVED = re.compile(r"[^\w.~%-]", re.ASCII)

@@ -27,8 +27,11 @@ _STORE = re.compile(
     r"(?i)(?:\A|_)(?:POSTGRES(?:QL)?|PG(?:HOST)?|DB|DATABASE|SQL|MYSQL|MARIADB|RDS|MONGO(?:DB)?|REDIS|VALKEY|CACHE|MEMCACHED?"
     r"|CELERY|BROKER|QUEUE|RABBIT(?:MQ)?|AMQP|KAFKA|ELASTIC(?:SEARCH)?|OPENSEARCH|SMTP|MAIL|EMAIL)(?=\d*(?:_|\Z))"
 )
-_HOST_NAME = re.compile(r"(?i)_(?:HOST(?:NAME)?|SERVER|ENDPOINT|SERVERS|HOSTS)\d?\Z|\APGHOST\Z")
-_LOOPBACK = re.compile(r"(?i)localhost(?:\.localdomain)?|127(?:\.\d{1,3}){3}|\[?::1\]?|host\.docker\.internal")
+_HOST_NAME = re.compile(r"(?i)_(?:HOST(?:NAME)?|SERVER|ENDPOINT|SERVERS|HOSTS|BROKERS)\d?\Z|\APGHOST\Z")
+_BEFORE_HOST = re.compile(r"\A[A-Za-z][\w+.-]*://(?:[^/?#]*@)?")
+_LOOPBACK = re.compile(
+    r"(?i)localhost(?:\.localdomain)?|127(?:\.\d{1,3}){3}|0\.0\.0\.0|\[?::1\]?|host\.docker\.internal"
+)
 _LINK = re.compile(r"(?i)(?:\A|_)(?:FRONTEND_(?:HOST|URL)|(?:PUBLIC|SITE)_URL)\Z")
 _WEB = re.compile(r"(?i)\s*https?://(\[[^\]]*\]|[^/?#:\s]+)")
 _COMPOSE = re.compile(
@@ -48,7 +51,8 @@ def find_host(text: str, name: str, key: Key | None = None) -> str:
         return host if is_store(scheme) or _STORE.search(name) else ""
     if not (_STORE.search(name) and (_HOST_NAME.search(name) or (key is not None and key.form == "host"))):
         return ""
-    first = text.strip().partition(",")[0]
+    # Some programs take an address there too.
+    first = re.split("[,/]", _BEFORE_HOST.sub("", text.strip()))[0]
     return first if first.count(":") > 1 else first.partition(":")[0]
 
 

@@ -376,6 +376,20 @@ def test_three_values_that_moved_on_are_each_told_with_the_next() -> None:
     assert {each.remedy.runbook for each in found.values()} == {"restore"}
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("REDIS_HOST", "redis://cache.internal", {"wrong-form"}),
+        ("SMTP_HOST", "smtp://mail.example.com", {"wrong-form"}),
+        ("REDIS_HOST", "redis", set()),
+        ("ELASTICSEARCH_HOST", "https://es.internal:9200", set()),
+    ],
+)
+def test_the_address_of_a_store_is_no_host(name: str, value: str, found: set[str]) -> None:
+    """Elasticsearch's is called a host, and drivers take it."""
+    assert found_in(with_own(name, value)(healthy())) == found
+
+
 def test_json_that_is_no_object_is_not_said_to_be_unparsable() -> None:
     """It has no keys."""
     [found] = run_check(CHECKS["not-an-object"], with_text(healthy(), "[]"))
@@ -438,9 +452,27 @@ def test_the_host_of_a_store_is_known_by_its_variable(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "host"),
+    [
+        ("ELASTICSEARCH_HOST", "http://localhost:9200", "localhost"),
+        ("SMTP_HOST", "smtp://mail.example.com", "mail.example.com"),
+        ("REDIS_HOST", "rediss://:a/b@cache.internal/0", ""),
+        ("REDIS_HOST", "rediss://:ab@[::1]:6380/0", "[::1]:6380"),
+        ("KAFKA_BROKERS", "localhost:9092,b-2.internal:9092", "localhost"),
+        ("CELERY_RESULT_BACKEND", "db+postgresql://app:ab@localhost/app", "localhost"),
+        ("CELERY_RESULT_BACKEND", "redis://localhost:6379/1", "localhost"),
+        ("CELERY_RESULT_BACKEND", "django-db", ""),
+    ],
+)
+def test_the_host_of_a_store_stands_behind_a_scheme_too(name: str, text: str, host: str) -> None:
+    """A scheme is no host."""
+    assert find_host(text, name) == host
+
+
+@pytest.mark.parametrize(
     ("kind", "names"),
     [
-        ("loopback", ("127.0.1.1", "[::1]", "localhost", "host.docker.internal")),
+        ("loopback", ("0.0.0.0", "127.0.1.1", "[::1]", "localhost", "host.docker.internal")),
         ("short", ("database", "postgres", "postgresql", "pg", "mysql", "mariadb", "mongo", "mongodb", "redis")),
         ("short", ("valkey", "cache", "memcached", "rabbitmq", "broker", "queue", "kafka", "elasticsearch")),
         ("short", ("opensearch", "mailcatcher", "mailhog", "mailpit", "smtp")),
