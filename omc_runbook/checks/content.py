@@ -29,9 +29,9 @@ from omc_runbook.masking.document import Kind, Member, Problem
 from omc_runbook.masking.expiry import expiry_of
 from omc_runbook.masking.hosts import StrangeHost
 from omc_runbook.masking.relations import exchanged, find_mismatches
-from omc_runbook.masking.strength import is_common_value, is_guessable
+from omc_runbook.masking.strength import is_common_value, is_guessable, is_strong
 from omc_runbook.model import letters
-from omc_runbook.model.catalogue import default_keys, variable_of
+from omc_runbook.model.catalogue import FORMS, default_keys, variable_of
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.secretive import is_password, is_secret
@@ -527,8 +527,7 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
         elif _is_guessed(snapshot, member):
             yield _about(snapshot, member.key, f"{member.key} is easy to guess: a known password, words or a pattern.")
         elif other := _reused(snapshot, member):
-            fact = f"{member.key} has the same value as {other}: whoever knows one need not guess the other."
-            yield _about(snapshot, member.key, fact)
+            yield _about(snapshot, member.key, f"{member.key} has the same value as {other}")
 
 
 @value_check(
@@ -591,11 +590,24 @@ def _is_emulated(snapshot: Snapshot, container: Container, name: str) -> bool:
 
 
 def _reused(snapshot: Snapshot, member: Member) -> str:
-    """The earlier key with a member's value, where each of the two has to be generated; "" for none."""
-    keys = snapshot.environment.keys
-    generated = [other for other in snapshot.members if other.key in keys and keys[other.key].generate]
-    earlier = generated[: generated.index(member)] if member in generated else ()
-    return next((other.key for other in earlier if other.injected.same_as(member.injected)), "")
+    """Of which other value a member's is the same, though it should be its own; the end of a sentence, "" for none.
+
+    A password should not be a login's name, nor a value that has to be generated one that is generated or issued.
+    """
+    keys, value = snapshot.environment.keys, member.injected
+    generated = [other.key for other in snapshot.members if other.key in keys and keys[other.key].generate]
+    for other in snapshot.members:
+        if value.is_empty or other.key == member.key or not other.injected.same_as(value):
+            continue
+        # A random login may be a token, which some mail servers take as the password too.
+        is_name = value.matches(FORMS["email"]) or not is_strong(value)
+        if is_name and is_password(member.key) and not is_secret(other.key, keys.get(other.key)):
+            return f"{other.key}, which is no secret."
+        earlier = generated[: generated.index(member.key)] if member.key in generated else ()
+        is_issued = other.key in keys and bool(keys[other.key].obtain_from) and member.key in generated
+        if other.key in earlier or is_issued:
+            return f"{other.key}: whoever knows one need not guess the other."
+    return ""
 
 
 def _unparsed(snapshot: Snapshot, *problems: Problem) -> Iterator[Evidence]:

@@ -1,6 +1,7 @@
 """Checks of what the secret holds: each with a healthy snapshot and a faulty one, and look-alikes told apart."""
 
 import secrets
+import uuid
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -388,6 +389,30 @@ def test_three_values_that_moved_on_are_each_told_with_the_next() -> None:
 def test_the_address_of_a_store_is_no_host(name: str, value: str, found: set[str]) -> None:
     """Elasticsearch's is called a host, and drivers take it."""
     assert found_in(with_own(name, value)(healthy())) == found
+
+
+@pytest.mark.parametrize(
+    ("members", "fact"),
+    [
+        (
+            {"FIRST_SUPERUSER_PASSWORD": (mail := f"{secrets.token_hex(9)}@ohmycoins.com"), "FIRST_SUPERUSER": mail},
+            "FIRST_SUPERUSER_PASSWORD has the same value as FIRST_SUPERUSER, which is no secret.",
+        ),
+        (
+            {"SECRET_KEY": (issued := f"sk-{secrets.token_hex(20)}"), "OPENAI_API_KEY": issued},
+            "SECRET_KEY has the same value as OPENAI_API_KEY: whoever knows one need not guess the other.",
+        ),
+        # Postmark's user is the token that is the password.
+        ({"SMTP_USER": (token_of_both := str(uuid.uuid4())), "SMTP_PASSWORD": token_of_both}, ""),
+        ({"SMTP_USER": "", "SMTP_PASSWORD": ""}, ""),
+        ({"SMTP_USER": (login := "admin@ohmycoins.com"), "FIRST_SUPERUSER": login}, ""),
+        ({"SMTP_PASSWORD": (shared := secrets.token_hex(20)), "OPENAI_API_KEY": f"sk-{shared}"}, ""),
+    ],
+)
+def test_a_value_that_should_be_its_own_is_weak_where_another_key_has_it(members: dict[str, str], fact: str) -> None:
+    """A login's name is no password, and a provider's key signs nothing."""
+    found = [each for each in run_check(CHECKS["weak"], with_keys(healthy(), **members)) if each.is_problem]
+    assert [each.evidence[0] for each in found] == ([fact] if fact else [])
 
 
 def test_json_that_is_no_object_is_not_said_to_be_unparsable() -> None:
