@@ -15,6 +15,12 @@ _CERTIFICATE = re.compile(r"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----(?P<bo
 _VALIDITY = re.compile(rb"\x30[\x1e\x20\x22](?:\x17\x0d\d{12}|\x18\x0f\d{14})Z(?:\x17\x0d|\x18\x0f)(?P<end>\d{12,14})Z")
 """ASN.1's sequence of two times, notBefore and notAfter. https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.5"""
 _TOKEN = re.compile(r"\A[\w-]+\.(?P<claims>eyJ[\w-]+)\.[\w-]*\Z")
+_SIGNATURE = re.compile(
+    r"(?:\A|[?&;])se=(?P<day>\d{4}-\d\d-\d\d)(?:T(?P<time>\d\d(?::|%3A)\d\d(?:(?::|%3A)\d\d)?)(?:\.\d+)?Z)?(?:&|\Z)",
+    re.I,
+)
+"""The end of a shared access signature of Azure, which has its MAC as `sig`. See
+https://learn.microsoft.com/rest/api/storageservices/create-service-sas"""
 _ROOTS = re.compile(r"(?i)(?:\A|[_.-])(?:CA(?:S|CERTS?|FILE)?|ROOT\w*|BUNDLE|TRUST\w*|CERT[A-Z]*S)(?:[_.-]|\Z)")
 """Names of certificates to trust, of which old ones may stay beside their successors."""
 _LONGEST_CHAIN = 4
@@ -31,7 +37,7 @@ class Expiry:
 
 
 def expiry_of(value: Masked, name: str) -> Expiry | None:
-    """When a value expires that is a certificate or a JWT; None for any other, and for one that never does.
+    """When a certificate, a JWT or a shared access signature expires; None for any other, and for one that never does.
 
     Of a chain of certificates the first counts, of a bundle to trust the last to expire.
     """
@@ -39,6 +45,10 @@ def expiry_of(value: Masked, name: str) -> Expiry | None:
     if token := _TOKEN.search(text):
         at = _claimed(token["claims"])
         return Expiry("a token (JWT)", at) if at else None
+    signature = _SIGNATURE.search(text) if re.search(r"(?:\A|[?&;])sig=", text) else None
+    if signature:
+        at = _moment(signature["day"], signature["time"])
+        return Expiry("a shared access signature", at) if at else None
     ends = [*_ends(text.replace("\\n", "\n"))]
     if not ends:
         return None
@@ -52,6 +62,13 @@ def _claimed(claims: str) -> datetime | None:
         # Some issuers write 0 where a token never expires.
         return datetime.fromtimestamp(int(found["exp"]), UTC) if found["exp"] else None
     except (ValueError, TypeError, KeyError, OverflowError, OSError):
+        return None
+
+
+def _moment(day: str, time: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(f"{day}T{(time or '00:00').upper().replace('%3A', ':')}+00:00")
+    except ValueError:
         return None
 
 

@@ -81,3 +81,22 @@ def test_what_expires_says_when(name: str, text: str, what: str, at: datetime) -
 def test_what_tells_no_end_never_expires(text: str) -> None:
     """A value that cannot be read is not said to have expired."""
     assert expiry_of(Masked(text, "A_TOKEN"), "A_TOKEN") is None
+
+
+@pytest.mark.parametrize(
+    ("end", "at"),
+    [
+        ("2024-06-01T12:00:00Z", EARLY),
+        ("2024-06-01T12%3A00%3a00Z", EARLY),
+        ("2024-06-01T12:00Z", EARLY),
+        ("2024-06-01", EARLY.replace(hour=0)),
+        ("2024-16-01", None),
+    ],
+)
+def test_a_shared_access_signature_expires(end: str, at: datetime | None) -> None:
+    """In an address, in a connection string, and alone."""
+    signed = f"sv=2022-11-02&sp=r&se={end}&sr=c&sig={secrets.token_hex(16)}%3D"
+    for text in (signed, f"?{signed}", f"https://omc.blob.core.windows.net/feed?{signed}"):
+        expiry = expiry_of(Masked(text, "FEED_URL"), "FEED_URL")
+        assert (expiry.at if expiry else None) == at
+    assert expiry_of(Masked(f"https://shop.example.com/?se={end}", "FEED_URL"), "FEED_URL") is None
