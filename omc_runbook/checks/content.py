@@ -517,7 +517,8 @@ def test_mode(snapshot: Snapshot) -> Iterable[Evidence]:
 def weak(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret value is short or easy to guess."""
     for member, defect in _defects(snapshot):
-        if member.kind not in ("string", "number", "boolean") or (defect and defect.check != "weak"):
+        is_text = member.kind in ("string", "number", "boolean") and not _has_exponent(member)
+        if not is_text or (defect and defect.check != "weak"):
             continue
         if is_secret(member.key) and is_common_value(member.injected):
             fact = f"{member.key} is easy to guess, and so common that outputs mask it only where it stands alone."

@@ -601,6 +601,7 @@ def test_a_number_is_judged_by_its_text(key: str) -> None:
     """ECS injects its digits: they need the form that the key's value has, and one with an exponent has one fault."""
     assert found_in(with_keys(healthy(), **{key: 5})) == {"wrong-form"}
     assert found_in(with_keys(healthy(), **{key: 12345678})) == {"number-format"}
+    assert found_in(with_keys(healthy(), SMTP_PASSWORD=12345678)) == {"number-format"}
 
 
 @pytest.mark.parametrize(
