@@ -26,8 +26,9 @@ PLACEHOLDER = re.compile(
           )? (?: \.{3} | x{3,} (?: - x+ )* )
         | \$\( .* \) | ` [^`]* \s [^`]* ` | python3? \s+ -c \s .*
         | \( (?: known [ ] after [ ] apply | sensitive [ ] value ) \)
-        # What documentation and generators of projects have: Django's, AWS's, FastAPI's.
+        # What documentation and generators of projects have: Django's, AWS's, FastAPI's, Slack's.
         | django-insecure- .* | akia [a-z2-7]{9} example | wjalrxutnfemi .* examplekey | 09d25e094faa [0-9a-f]{52}
+        | https://hooks\.slack\.com/services/t0+/b0+/x+
         | required | redacted | your \w* (?: key | password | secret | token )
         | generate [-_ ]? (?: me | this | one | it ) (?: [-_ ] .* )?
         | placeholder | todo | tbd | fixme | dummy | none | null | n/a | undefined | unset | not [-_ ] set

@@ -279,6 +279,7 @@ def test_an_address_with_an_unfilled_host_is_found(host: str) -> None:
         *("sk-xxxxxxxx", "stripe-api-key", "default-password", "sample_secret", "pending", "redacted"),
         *("(known after apply)", "(sensitive value)", 'python -c "import secrets; print(secrets.token_hex(32))"'),
         *(f"django-insecure-{TOKEN}", "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
         "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
     ],
 )
