@@ -29,7 +29,7 @@ from omc_runbook.masking.document import Kind, Member, Problem
 from omc_runbook.masking.expiry import expiry_of
 from omc_runbook.masking.hosts import StrangeHost
 from omc_runbook.masking.relations import exchanged, find_mismatches
-from omc_runbook.masking.strength import is_common_value, is_guessable, is_strong
+from omc_runbook.masking.strength import is_common_value, is_guessable
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import FORMS, default_keys, variable_of
 from omc_runbook.model.environment import LOCAL
@@ -593,16 +593,15 @@ def _is_emulated(snapshot: Snapshot, container: Container, name: str) -> bool:
 def _reused(snapshot: Snapshot, member: Member) -> str:
     """Of which other value a member's is the same, though it should be its own; the end of a sentence, "" for none.
 
-    A password should not be a login's name, nor a value that has to be generated one that is generated or issued.
+    A password should be nobody's e-mail address, and a value that has to be generated no other generated or issued one.
     """
     keys, value = snapshot.environment.keys, member.injected
     generated = [other.key for other in snapshot.members if other.key in keys and keys[other.key].generate]
     for other in snapshot.members:
         if value.is_empty or other.key == member.key or not other.injected.same_as(value):
             continue
-        # A random login may be a token, which some mail servers take as the password too.
-        is_name = value.matches(FORMS["email"]) or not is_strong(value)
-        if is_name and is_password(member.key) and not is_secret(other.key, keys.get(other.key)):
+        # Another login may be a token, which some mail servers take as the password too.
+        if value.matches(FORMS["email"]) and is_password(member.key) and not is_secret(other.key, keys.get(other.key)):
             return f"{other.key}, which is no secret."
         earlier = generated[: generated.index(member.key)] if member.key in generated else ()
         is_issued = other.key in keys and bool(keys[other.key].obtain_from) and member.key in generated

@@ -89,7 +89,6 @@ _TOKEN = re.compile(r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}")
 _SPACED = re.compile(r"(?:\A|_)(?:PREFIX|SUFFIX|SEPARATOR|DELIMITER|JSON|PUBLIC_KEY)\Z", re.IGNORECASE)
 """Names of what may begin or end with white space: a subject's prefix, or a file of one line."""
 _PORT = re.compile(r"(?:\A|_)PORT\Z", re.IGNORECASE)
-_HOST_VARIABLE = re.compile(r"_HOST(?:NAME)?\Z", re.IGNORECASE)
 _JSON = re.compile(r"_JSON\Z", re.IGNORECASE)
 _FERNET = re.compile(r"(?:\A|_)FERNET_KEYS?\Z", re.IGNORECASE)
 _FERNET_BYTES = 32
@@ -274,8 +273,6 @@ def _unfit(text: str, name: str, key: Key | None) -> Iterator[str]:
     """What the name of a key says that its value is, and it is not."""
     if _PORT.search(name) and text.isdecimal() and int(text[:9]) > addresses.LARGEST_PORT:
         yield f"is not a port: a number up to {addresses.LARGEST_PORT}"
-    if _HOST_VARIABLE.search(name) and addresses.is_store(text.partition("://")[0]) and "://" in text:
-        yield "is an address, not a host name"
     if _JSON.search(name) and re.match(r"\s*[\"']?[\[{]", text) and not _is_json(text):
         yield "is not JSON: it was cut off, or has other quotes"
     if _FERNET.search(name):
