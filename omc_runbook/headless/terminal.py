@@ -106,7 +106,7 @@ def print_records(place: RecordPlace) -> str:
     else:
         _refuse_unreadable(place.folder)
         unreadable = kept_records.count_unreadable(place.folder)
-        kept = kept_records.read(place.folder)
+        kept = kept_records.read(place.folder, with_outcomes=False)
         lines = [(each.finished, each.title, each.end, str(each.page)) for each in kept]
     for moment, title, end, _ in lines:
         click.echo(f"{moment:%Y-%m-%d %H:%M} UTC  {on_one_line(title):<28} {on_one_line(end)}")

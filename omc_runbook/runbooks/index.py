@@ -109,7 +109,7 @@ class Cards(Group):
 def records(folder: str) -> Records:
     """The newest records in a folder, by what their runs were."""
     path = expand(folder)
-    return Records(folder, kept_records.read(path)[:SHOWN])
+    return Records(folder, kept_records.read(path, SHOWN, with_outcomes=False)[:SHOWN])
 
 
 class Records(Group):

@@ -33,7 +33,7 @@ class KeptRecord:
     stem: Stem | None = None
     """None where its files have other names by now."""
     outcome: Outcome | None = None
-    """None in a record of a version before seals."""
+    """None in a record of a version before seals, and where it was not asked for."""
     tables: tuple[Path, ...] = ()
     """The files of its tables."""
 
@@ -74,17 +74,17 @@ def folders(folder: Path) -> tuple[Path, ...]:
     return folder, *sorted(path.parent for path in folder.glob(f"*/{seal.NEWEST}"))
 
 
-def read(folder: Path, of_each: int = 0) -> list[KeptRecord]:
+def read(folder: Path, of_each: int = 0, with_outcomes: bool = True) -> list[KeptRecord]:
     """The records in a folder and those below, the newest first; files that are no record are left out.
 
-    With `of_each` only so many of each runbook and environment.
+    With `of_each` only so many of each runbook and environment; the outcomes of years would fill the memory.
     """
     notebooks = [(stems.parse(path.stem), path) for each in folders(folder) for path in each.glob("*.ipynb")]
     if of_each:
         notebooks = _newest(notebooks, of_each)
     tables = {each: stems.find_tables(each) for each in dict.fromkeys(path.parent for _, path in notebooks)}
-    kept = (_read(path, stem, tables[path.parent].get(path.stem, ())) for stem, path in notebooks)
-    return sorted(filter(None, kept), key=_ended, reverse=True)
+    kept = filter(None, (_read(path, stem, tables[path.parent].get(path.stem, ())) for stem, path in notebooks))
+    return sorted((each if with_outcomes else replace(each, outcome=None) for each in kept), key=_ended, reverse=True)
 
 
 def _ended(record: KeptRecord) -> tuple[datetime, bool]:

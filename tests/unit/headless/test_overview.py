@@ -159,3 +159,5 @@ def test_only_the_newest_runs_are_read(tmp_path: Path) -> None:
         (tmp_path / f"{stem}.json").write_text(outcome.to_json())
     assert [kept.finished for kept in kept_records.read(tmp_path, 2)] == [hour(3), hour(2)]
     assert len(kept_records.read(tmp_path)) == 4
+    assert all(each.outcome for each in kept_records.read(tmp_path))
+    assert not any(each.outcome for each in kept_records.read(tmp_path, with_outcomes=False))

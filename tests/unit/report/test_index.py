@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from support.histories import written
+from support.records import ended, hour, keep
 from support.snapshots import healthy
 
 from omc_runbook.headless import notebooks
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import Outcome
 from omc_runbook.report import index
-from omc_runbook.runbooks.index import purposes
+from omc_runbook.runbooks.index import SHOWN, purposes, records
 from omc_runbook.snapshot.version_history import VersionHistory
 
 
@@ -68,3 +70,14 @@ def test_parameters_are_set_in_their_cell() -> None:
     assert changed == 'name: str = "b \\"c\\" \\\\ ü"  # a name\nkeep: bool = True  # whether to keep it'
     with pytest.raises(UsageError, match="must be true or false"):
         notebooks.with_parameters(source, {"keep": "perhaps"})
+
+
+def test_of_many_records_only_those_are_read_that_can_be_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """So that a year of nights opens as quickly as a week."""
+    for number in range(SHOWN + 3):
+        keep(tmp_path, ended(number))
+    read, parse = list[str](), Outcome.from_json
+    monkeypatch.setattr(Outcome, "from_json", lambda text: read.append(text) or parse(text))
+    shown = records(str(tmp_path)).to_text()
+    assert len(read) == SHOWN == shown.count("verify on staging")
+    assert f"{hour(SHOWN + 2):%Y-%m-%d %H:%M}" in shown
