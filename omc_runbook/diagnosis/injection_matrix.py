@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,6 +78,18 @@ def rows(snapshot: Snapshot) -> Iterator[Row]:
             counts["stale"],
             counts["undecidable"],
         )
+
+
+def alike(rows: Iterable[Row]) -> list[list[Row]]:
+    """Rows that differ in nothing but variable and container, where each of these containers has the same of them."""
+    own: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        state = (row.version, row.present, row.state, row.reaches)
+        own.setdefault((state, row.service, row.container, row.revision), []).append(row)
+    groups: dict[tuple[object, ...], list[Row]] = {}
+    for (common, *_), found in own.items():
+        groups.setdefault((common, *((row.variable, row.key) for row in found)), []).extend(found)
+    return [*groups.values()]
 
 
 def _member(snapshot: Snapshot, demand: KeyDemand) -> tuple[Member | None, bool | None]:

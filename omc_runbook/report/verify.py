@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
@@ -10,13 +10,14 @@ from omc_runbook.changes.deploy.failure import CANCELLED
 from omc_runbook.checks import remedies
 from omc_runbook.checks.role_access import judge
 from omc_runbook.diagnosis import injection_matrix as diagnosis_injection_matrix
+from omc_runbook.diagnosis.injection_matrix import Row
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import REFUSED, Finding, Outcome, check_ids, unknown_reasons
-from omc_runbook.model.letters import counted
+from omc_runbook.model.letters import counted, listed
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing, commands_for
-from omc_runbook.report.display.severity import Level, level_of
+from omc_runbook.report.display.severity import COLOURS, Level, level_of
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
@@ -34,7 +35,12 @@ ROLLOUTS: dict[str, Level] = {"COMPLETED": "good", "IN_PROGRESS": "warning", "FA
 _MAY: dict[str, tuple[Level, str]] = {"": ("good", "may read"), "unknown": ("unknown", "unknown")}
 
 MOST_NAMED = 3
-"""How many environments a headline names; of more it says how many."""
+"""How many environments, services or variables a line names; of more it says how many."""
+MOST_ROWS = 100
+"""How many rows the matrix has before those that are alike share a line."""
+
+_MATRIX = "Which secrets reach which tasks"
+_STATE_COLUMNS = ("version", "present", "state", "reaches tasks")
 
 
 def inventory(snapshot: Snapshot) -> Table:
@@ -69,27 +75,54 @@ def inventory(snapshot: Snapshot) -> Table:
 
 
 def injection_matrix(snapshot: Snapshot) -> Table:
-    """For each variable: container, revision, key, version, whether the key exists, its state, the tasks with it."""
-    rows = [
-        [
-            row.service,
-            row.container,
-            row.revision,
-            row.variable,
-            row.key,
-            _version(snapshot, row.version),
-            {True: "yes", False: "no", None: "?"}[row.present],
-            row.state,
-            row.reaches,
-        ]
-        for row in diagnosis_injection_matrix.rows(snapshot)
-    ]
+    """For each variable: container, revision, key, version, whether the key exists, its state, the tasks with it.
+
+    Where there are many, those that are alike share a line, and what is wrong comes first.
+    """
+    found = [*diagnosis_injection_matrix.rows(snapshot)]
     levels: dict[str, Level] = {**STATES, "no": "error", "?": "unknown"}
-    levels |= {row[8]: "warning" if "stale" in row[8] or "undecidable" in row[8] else "good" for row in rows}
+    levels |= {row.reaches: "warning" if row.stale or row.undecidable else "good" for row in found}
     levels["none"] = "quiet"
-    columns = ["service", "container", "revision", "variable", "key", "version", "present", "state", "reaches tasks"]
+    if len(found) > MOST_ROWS:
+        return _matrix_of_many(snapshot, found, levels)
+    rows = [[row.service, row.container, row.revision, row.variable, row.key, *_cells(snapshot, row)] for row in found]
+    columns = ["service", "container", "revision", "variable", "key", *_STATE_COLUMNS]
     empty = "No task definition refers to the secret."
-    return Table("Which secrets reach which tasks", columns, rows, levels, empty, group=3)
+    return Table(_MATRIX, columns, rows, levels, empty, group=3)
+
+
+def _matrix_of_many(snapshot: Snapshot, found: Sequence[Row], levels: Mapping[str, Level]) -> Table:
+    """A line for rows that are alike, the worst first; the names that it has no room for stand below the table."""
+    rows, notes = list[list[str]](), dict[str, None]()
+    for group in diagnosis_injection_matrix.alike(found):
+        services = [*dict.fromkeys(row.service for row in group)]
+        containers = [*dict.fromkeys(f"{row.service} ({row.container} of {row.revision})" for row in group)]
+        variables = [
+            *dict.fromkeys(row.variable if row.variable == row.key else f"{row.variable} ({row.key})" for row in group)
+        ]
+        users = _counted_names("service", services if services[1:] else containers)
+        rows.append([users, _counted_names("variable", variables), *_cells(snapshot, group[0])])
+        if containers[1:]:
+            notes[f"{counted(len(containers), 'container')}: {', '.join(containers)}."] = None
+        if variables[MOST_NAMED:]:
+            notes[f"{counted(len(variables), 'variable')}: {', '.join(variables)}."] = None
+    ranks: list[Level] = [*COLOURS]
+    rows.sort(key=lambda row: min(ranks.index(levels.get(cell, "quiet")) for cell in row[2:]))
+    return Table(_MATRIX, ["service", "variable (key)", *_STATE_COLUMNS], rows, levels, notes=[*notes])
+
+
+def _counted_names(noun: str, names: Sequence[str]) -> str:
+    return f"{counted(len(names), noun)}: {listed(names, MOST_NAMED)}" if names[1:] else names[0]
+
+
+def _cells(snapshot: Snapshot, row: Row) -> list[str]:
+    """What a row says of a variable, for `_STATE_COLUMNS`."""
+    return [
+        _version(snapshot, row.version),
+        {True: "yes", False: "no", None: "?"}[row.present],
+        row.state,
+        row.reaches,
+    ]
 
 
 def permissions(snapshot: Snapshot) -> Listing:

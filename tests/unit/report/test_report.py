@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 from support import snapshots
+from support.large_world import large
 from support.outcomes import an_outcome
 from support.snapshots import DEPLOYED, NOW
 
@@ -115,6 +116,21 @@ def test_the_matrix_stands_under_service_container_and_revision() -> None:
     row = next(line for line in text.splitlines() if line.startswith("SENTRY_DSN"))
     current = snapshots.CURRENT[:8]
     assert re.split(r"  +", row) == ["SENTRY_DSN", "SENTRY_DSN", f"AWSCURRENT ({current})", "yes", "✓ set", "✓ 2 fresh"]
+
+
+def test_in_a_large_matrix_all_that_is_alike_shares_a_line_below_what_is_wrong() -> None:
+    """However many services there are; each name is still there, and outcome.json has each finding."""
+    small, world = large(2), snapshots.with_reference(large(40), "service-7", "SENTRY_DSN", f"{snapshots.ARN}:GONE::")
+    assert len(verify.injection_matrix(small).rows) == 2 * len(snapshots.KEYS)
+    matrix = verify.injection_matrix(world)
+    wrong, *good = matrix.rows
+    assert wrong[:2] == ["service-7 (service-7 of ohmycoins-staging-service-7:7)", "SENTRY_DSN (GONE)"]
+    assert wrong[3:] == ["no", "missing", "4 fresh"]
+    assert {tuple(row[3:]) for row in good} == {("yes", "set", "4 fresh")}
+    assert good[0][0] == "39 services: backend, service-1, service-2 and 36 more" and len(good) == 2
+    text = shown(matrix.to_html())
+    assert all(f"({name} of ohmycoins-staging-{name}:7)" in text for name in world.service_names or ())
+    assert all(f" {key}" in text for key in snapshots.KEYS)
 
 
 def test_a_stale_value_is_marked_where_there_is_no_colour() -> None:
