@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from omc_runbook.model import json_text
-from omc_runbook.model.findings import AUDIT, FLEET, Finding, Outcome, Topic
+from omc_runbook.model.findings import AUDIT, ENVIRONMENT_UNREAD, FLEET, Finding, Outcome, Topic
 from omc_runbook.model.letters import counted, on_one_line, printable
 from omc_runbook.report.archive import summary
-from omc_runbook.report.fleet import UNREAD
 
 Urgency = Literal["resolved", "warning", "failure"]
 
@@ -269,10 +268,10 @@ def _unseen(outcome: Outcome) -> dict[str, _Unseen]:
     for finding in findings:
         by_environment.setdefault(finding.subject.partition(": ")[0], []).append(finding)
     # Which environments were not read, their own findings say.
-    failure = "" if any(each.check == UNREAD for each in findings) else outcome.failure
+    failure = "" if any(each.check == ENVIRONMENT_UNREAD for each in findings) else outcome.failure
     unseen = _named(_UNSEEN, failure, by_environment.pop(""))
     for name, own in by_environment.items():
-        kind = _UNSEEN if any(each.check == UNREAD for each in own) else _PARTLY
+        kind = _UNSEEN if any(each.check == ENVIRONMENT_UNREAD for each in own) else _PARTLY
         unseen |= _named(f"{kind}: {name}", "", own, f"{name}: ")
     return unseen
 
@@ -338,5 +337,5 @@ def _until(name: str, outcome: Outcome) -> datetime:
 
 def _environments_read(outcome: Outcome) -> frozenset[str]:
     """The environments of which a run of fleet knows something."""
-    unread = {finding.subject for finding in outcome.findings if finding.check == UNREAD}
+    unread = {finding.subject for finding in outcome.findings if finding.check == ENVIRONMENT_UNREAD}
     return frozenset(each.environment for each in outcome.targets if each.status != "failed") - unread

@@ -25,6 +25,8 @@ Topic = Literal["findings", "unknown"]
 
 FLEET = "fleet"
 """The runbook that looks at several environments: its outcome's `targets` say at which."""
+ENVIRONMENT_UNREAD = "environment-unread"
+"""The id of a fleet's finding of an environment of which nothing is known."""
 AUDIT = "audit"
 """The runbook whose one record has the findings on all its environments."""
 EXIT_CODES: dict[OutcomeStatus, int] = {"ok": 0, "findings": 1, "unknown": 2, "failed": 2}

@@ -9,6 +9,7 @@ from itertools import groupby
 from omc_runbook.diagnosis.comparison import Facts, key_differences, revision_differences, shared_values
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import (
+    ENVIRONMENT_UNREAD,
     NO_REMEDY,
     Finding,
     Outcome,
@@ -27,8 +28,6 @@ from omc_runbook.report.display.table import Table
 
 VERIFY = "verify"
 """The runbook that is run on each environment."""
-UNREAD = "environment-unread"
-"""The id of the finding of an environment of which nothing is known."""
 NAMED, OLDEST = 8, 10
 """How many environments a cell names, and how many of the oldest versions are shown."""
 
@@ -316,7 +315,7 @@ def _again(run: EnvironmentRun) -> Remedy:
 
 def _unread_finding(name: str, evidence: str, remedy: Remedy) -> Finding:
     return Finding(
-        check=UNREAD,
+        check=ENVIRONMENT_UNREAD,
         family="environment",
         title="An environment could not be looked at",
         status="unknown",

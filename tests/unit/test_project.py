@@ -173,6 +173,15 @@ def test_the_cli_loads_the_sandbox_only_when_asked() -> None:
     assert answer.strip() == "set()"
 
 
+def test_records_are_listed_without_what_reads_aws() -> None:
+    """What opens the index page, too, needs neither boto3 nor the checks."""
+    question = (
+        "import sys, omc_runbook.headless.overview; print({'boto3', 'omc_runbook.snapshot.state'} & {*sys.modules})"
+    )
+    answer = subprocess.run([sys.executable, "-c", question], check=True, capture_output=True, text=True).stdout
+    assert answer.strip() == "set()"
+
+
 def test_what_a_notebook_imports_is_quick() -> None:
     """All runbooks together import no library for plots, data frames or pages, and no IPython."""
     names = " ".join(f"import {name};" for name in SOURCES if part_of(name) == "runbooks")
