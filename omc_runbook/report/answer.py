@@ -10,6 +10,7 @@ from omc_runbook.checks.families import look_alikes
 from omc_runbook.model.findings import REFUSED, Finding, Outcome
 from omc_runbook.model.letters import counted
 from omc_runbook.report import verify
+from omc_runbook.report.display import like_findings
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Entry, Listing
@@ -58,7 +59,10 @@ def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = ""
     headline = f"{first.title}: {first.subject}." if first.subject else f"{first.title}."
     # A change that a person stopped is no fault of its own: what it was to mend is as it was.
     also = "Still wrong" if first.check == CANCELLED else "Also wrong"
-    others = tuple(f"{also}: {each.title} ({each.subject})." for each in causes[1:])
+    others = tuple(
+        " ".join(filter(None, (f"{also}: {each.title} ({each.subject}).", more)))
+        for each, more in like_findings.shorten(causes[1:])
+    )
     lines = (*(_services(snapshot, outcome.findings) if snapshot else ()), *others)
     evidence = (*_known(outcome, first), *read)
     if outcome.is_plan:

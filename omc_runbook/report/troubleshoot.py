@@ -12,6 +12,7 @@ from omc_runbook.messages.recognition import recognise
 from omc_runbook.model.findings import Finding, check_ids
 from omc_runbook.model.letters import counted
 from omc_runbook.report import drift, verify
+from omc_runbook.report.display import like_findings
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.group import Collapsible
 from omc_runbook.report.display.listing import Entry, Listing
@@ -91,10 +92,10 @@ def evidence(findings: Sequence[Finding]) -> Listing:
                 *filter(None, [finding.doubt]),
                 *finding.evidence,
                 *((f"It causes {', '.join(finding.cause_of)}.",) if finding.cause_of else ()),
+                *filter(None, [more]),
             ),
         )
-        for finding in findings
-        if finding.is_unexplained
+        for finding, more in like_findings.shorten(each for each in findings if each.is_unexplained)
     ]
     return Listing("How that is known", entries, _none(findings, "There is no root cause.", "No root cause was found."))
 
@@ -122,9 +123,9 @@ def remedies(findings: Sequence[Finding]) -> Listing:
             finding.subject,
             level=level_of(finding.severity),
             lead="" if finding.remedy.ways else "No command fixes it: the evidence says where to look.",
+            lines=(*filter(None, [more]),),
         ).with_remedy(finding.remedy)
-        for finding in findings
-        if finding.is_unexplained
+        for finding, more in like_findings.shorten(each for each in findings if each.is_unexplained)
     ]
     return Listing(
         "What to do", entries, _none(findings, "Nothing to do.", "First read what could not be read, below.")

@@ -14,7 +14,7 @@ from omc_runbook.diagnosis.injection_matrix import Row
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import REFUSED, Finding, Outcome, check_ids, unknown_reasons
 from omc_runbook.model.letters import counted, listed
-from omc_runbook.report.display import console
+from omc_runbook.report.display import console, like_findings
 from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing, commands_for
 from omc_runbook.report.display.severity import COLOURS, Level, level_of
@@ -165,7 +165,8 @@ def findings(findings: Sequence[Finding]) -> Listing:
     """What is wrong, root causes first, with evidence and remedy; then the checks that are unknown."""
     problems = [finding for finding in findings if finding.status == "found"]
     entries = [
-        _entry(finding, [other for other in problems if other.check in finding.because_of]) for finding in problems
+        _entry(finding, [other for other in problems if other.check in finding.because_of], more)
+        for finding, more in like_findings.shorten(problems)
     ]
     entries += unknown_entries(findings)
     counts = {status: sum(1 for finding in findings if finding.status == status) for status in ("clear", "skipped")}
@@ -247,9 +248,8 @@ def _lines(result: Outcome) -> Iterator[str]:
     yield from (result.plan or ()) if result.is_plan else ()
     for change in result.changes:
         yield f"{change.action.capitalize()}: {change.subject}."
-    for finding in result.findings:
-        if finding.is_unexplained:
-            yield " ".join(filter(None, (f"{finding.check}: {finding.title} ({finding.subject}).", finding.doubt)))
+    for finding, more in like_findings.shorten(each for each in result.findings if each.is_unexplained):
+        yield " ".join(filter(None, (f"{finding.check}: {finding.title} ({finding.subject}).", finding.doubt, more)))
     if result.status == "ok" and any(finding.is_from_before for finding in result.findings):
         yield "What was wrong before still is: troubleshoot says why, and what to do."
     yield from (unknown_reasons(result.findings) if result.status == "unknown" else ())
@@ -271,8 +271,8 @@ def _version(snapshot: Snapshot, name: str) -> str:
     return f"{name} ({version_id[:8]})" if version_id else name
 
 
-def _entry(finding: Finding, causes: Sequence[Finding]) -> Entry:
-    """A finding as an entry; a consequence does not repeat its causes' evidence."""
+def _entry(finding: Finding, causes: Sequence[Finding], more: str) -> Entry:
+    """A finding as an entry, with which more are alike; a consequence does not repeat its causes' evidence."""
     is_consequence = bool(finding.because_of)
     lines_of_causes = {line for cause in causes for line in cause.evidence}
     evidence = [line for line in finding.evidence if line not in lines_of_causes]
@@ -284,7 +284,7 @@ def _entry(finding: Finding, causes: Sequence[Finding]) -> Entry:
         level="quiet" if is_consequence or finding.accepted else level_of(finding.severity),
         label="consequence" if is_consequence else "accepted" if finding.accepted else finding.severity,
         lead=f"{finding.title}.",
-        lines=(*filter(None, [finding.accepted, finding.doubt]), *evidence, *effects),
+        lines=(*filter(None, [finding.accepted, finding.doubt]), *evidence, *effects, *filter(None, [more])),
     )
     return entry if causes else entry.with_remedy(finding.remedy)
 

@@ -19,6 +19,7 @@ from omc_runbook.model.findings import (
     unknown_reasons,
 )
 from omc_runbook.model.letters import in_a_line, on_one_line
+from omc_runbook.report.display import like_findings
 from omc_runbook.report.display.banner import PLAN
 
 Style = Literal["plain", "ok", "findings", "unknown", "failed", "error", "warning", "command", "note"]
@@ -135,12 +136,14 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     if outcome.plan is None and len(outcome.targets) > 1:
         yield from _by_environments(roots, outcome)
         roots = []
-    for finding in roots:
+    for finding, more in like_findings.shorten(roots):
         # Where a cause is found several times, its consequences stand below the first.
         yield from _finding(finding, effects.pop(finding.check, []))
         # What mends several findings of a check stands below the first.
         first_way, *_ = (*_ways(finding, outcome, command), "")
         yield from _remedy(remedies.pop((finding.check, first_way), ()), finding.remedy.needs)
+        if more:
+            yield Line(more, indent=_INDENT)
     yield from _unknown(outcome)
     clear = sum(1 for finding in outcome.findings if finding.status == "clear")
     if outcome.findings:

@@ -20,7 +20,8 @@ from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.environment import load
 from omc_runbook.model.findings import Finding, Outcome, Remedy, Severity
-from omc_runbook.report import add_key, verify
+from omc_runbook.report import add_key, troubleshoot, verify
+from omc_runbook.report.answer import answer
 from omc_runbook.report.archive import summary
 from omc_runbook.report.display import drawing
 from omc_runbook.report.display.banner import Banner
@@ -131,6 +132,32 @@ def test_in_a_large_matrix_all_that_is_alike_shares_a_line_below_what_is_wrong()
     text = shown(matrix.to_html())
     assert all(f"({name} of ohmycoins-staging-{name}:7)" in text for name in world.service_names or ())
     assert all(f" {key}" in text for key in snapshots.KEYS)
+
+
+def test_of_many_findings_that_are_alike_a_few_are_shown_and_the_others_named() -> None:
+    """On the screen, in the answer and in the summary; outcome.json keeps each, and what differs stands alone."""
+    names = [f"EXTRA_{number:02}" for number in range(40)]
+    one = Finding(check="empty", family="value", title="It is empty", status="found", subject="A")
+    findings = (
+        *(replace(one, subject=name, evidence=(f"{name} is empty.",), remedy=Remedy(f"fix {name}")) for name in names),
+        replace(one, subject="ANOTHER", evidence=("ANOTHER is blank.",), remedy=Remedy("fix ANOTHER")),
+    )
+    outcome = an_outcome(findings=findings)
+    more = f"And 30 more like it: {', '.join(names[10:])}."
+    shown_at = {
+        "screen": verify.findings(findings).to_text(),
+        "banner": verify.outcome(outcome).to_text(),
+        "answer": answer(outcome).to_text(),
+        "evidence": troubleshoot.evidence(findings).to_text(),
+        "summary": "\n".join(map(str, summary.summarise(outcome, "record", "command"))),
+    }
+    for name, text in shown_at.items():
+        assert more in " ".join(text.split()), name
+        assert "ANOTHER" in text and text.count("\n") < 90, name
+        assert f"fix {names[9]}" in text or name in ("banner", "evidence"), name
+        assert f"fix {names[11]}" not in text, name
+    assert all(f'"{name}"' in outcome.to_json() for name in names)
+    assert "more like it" not in verify.findings(findings[:10]).to_text()
 
 
 def test_a_stale_value_is_marked_where_there_is_no_colour() -> None:

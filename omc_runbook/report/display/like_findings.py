@@ -1,0 +1,32 @@
+"""Findings that say the same of one subject after another: the first few, and the others' subjects in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from omc_runbook.model.findings import Finding
+
+MOST_ALIKE = 10
+"""How many findings that are alike are shown in full."""
+
+
+def shorten(findings: Iterable[Finding]) -> Iterator[tuple[Finding, str]]:
+    """The findings to show, in their order, and after the last of many alike which others are, in a sentence."""
+    groups = dict[object, list[Finding]]()
+    shown = list[tuple[Finding, list[Finding]]]()
+    for finding in findings:
+        group = groups.setdefault(_of_any_subject(finding), [])
+        group.append(finding)
+        if len(group) <= MOST_ALIKE:
+            shown.append((finding, group))
+    for finding, group in shown:
+        others = [each.subject for each in group[MOST_ALIKE:]] if finding is group[:MOST_ALIKE][-1] else []
+        yield finding, f"And {len(others)} more like it: {', '.join(others)}." if others else ""
+
+
+def _of_any_subject(finding: Finding) -> object:
+    """What a finding says, without its subject's name."""
+    remedy = finding.remedy
+    texts = "\n".join((finding.title, finding.accepted, finding.doubt, *finding.evidence, *remedy.ways, remedy.needs))
+    said = texts.replace(finding.subject, "") if finding.subject else texts
+    return finding.check, finding.severity, finding.status, finding.because_of, finding.cause_of, said
