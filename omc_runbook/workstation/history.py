@@ -41,6 +41,11 @@ _HOLDS_VALUES = re.compile(
 _QUOTED = re.compile(r'"((?:[^"\\\n]|\\.)*)"|\'([^\'\n]*)\'')
 _ASSIGNED = re.compile(r"[=:][ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _WORD = re.compile(r"[\x21-\x7e]{8,4096}")
+_GOES_ON = re.compile(
+    r"""(?mx) = [^\S\n]* (?: "(?: [^"\\\n] | \\. )* | '(?: [^'\\\n] | \\. )* ) \\? $
+    | ^ [^\S\n]* (?: export [^\S\n]+ )? '[^'\n]* $"""
+)
+"""A line of a .env with a quote that is not closed in it: its value, or its key, may end on another line."""
 LOGIN = re.compile(r"://[^\s:@/]*:([^\s@]+)@")
 """The password in a URL."""
 
@@ -99,15 +104,20 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
     prints: dict[str, str] = {}
     named = [(blob.path, raw) for blob, raw in blobs if blob.path in names]
     paths = {path for path, _ in named}
-    plain = {path for path, raw in named if not _is_encrypted(raw)}
+    plain = set[str]()
+    for path, raw in named:
+        if path not in plain and not _is_encrypted(raw):
+            plain.add(path)
     others = {path for path, raw in named if not raw.startswith(GIT_CRYPT)}
+    # One version has most lines of the next: those of a file that were read are not read again.
+    read = defaultdict[str, set[str]](set)
     for blob, raw in blobs:
-        for text in _texts(raw):
+        for text in _texts(raw, read[blob.path]):
             print_ = prints.get(text) or prints.setdefault(text, text_fingerprint(text, key))
             locations[print_].setdefault(blob.path, Location(blob.path, blob.commit))
     untracked, unlisted = git.list_untracked(root)
     for path, raw in _contents(root, [path for path in untracked if path not in {*names[:1], *without}]):
-        for text in _texts(raw):
+        for text in _texts(raw, set()):
             locations[text_fingerprint(text, key)].setdefault(path, Location(path, "", is_untracked=True))
     left_out = len(versions.blobs) - MOST_BLOBS
     many = f"{left_out} older versions of files that hold values were not read." if left_out > 0 else ""
@@ -146,11 +156,18 @@ def _is_encrypted(raw: bytes) -> bool:
     return bool(secrets) and all(map(ENCRYPTED.match, secrets))
 
 
-def _texts(raw: bytes) -> set[str]:
-    """All that may be a value in a file: .env, HCL, JSON, a saved plan or the text of an output."""
+def _texts(raw: bytes, read: set[str]) -> set[str]:
+    """All that may be a value in a file: .env, HCL, JSON, a saved plan or the text of an output.
+
+    Without what stands in lines that were `read`, which its own are added to.
+    """
     texts: set[str] = set()
     for part in parts(raw):
         plain = part.decode("utf-8", "replace")
+        if not _GOES_ON.search(plain):
+            lines = [line for line in dict.fromkeys(plain.split("\n")) if line not in read]
+            read.update(lines)
+            plain = "\n".join(lines)
         texts.update(binding.value for binding in parse_stream(io.StringIO(plain)) if binding.value)
         for double, single in _QUOTED.findall(plain):
             texts.update((double, double.replace('\\"', '"').replace("\\\\", "\\"), single))

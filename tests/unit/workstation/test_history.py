@@ -66,6 +66,32 @@ def test_every_version_on_every_branch_counts(root: Path) -> None:
     assert first.startswith(location.commit) and "in commit" in location.text
 
 
+def test_what_one_version_has_of_the_next_is_parsed_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the state of an infrastructure in hundreds of commits takes no minute; what goes over lines is found."""
+    lines = [f"KEY_{number:02}={secrets.token_hex(12)}" for number in range(50)]
+    former = list[str]()
+    for number in range(10):
+        former.append(lines[number])
+        lines[number] = f"KEY_{number:02}={secrets.token_hex(12)}"
+        write(root, ".env", "\n".join(lines))
+    parsed, parse = list[str](), history.parse_stream
+
+    def parse_counted(stream: io.StringIO) -> object:
+        parsed.append(stream.getvalue())
+        return parse(io.StringIO(stream.getvalue()))
+
+    monkeypatch.setattr(history, "parse_stream", parse_counted)
+    found = read_history(root, [".env"])
+    assert sum(map(len, parsed)) < 4 * len("\n".join(lines))
+    values = [line.partition("=")[2] for line in (*former[1:], *lines)]
+    assert all(found.find(Masked(value, "X")) for value in values)
+    pem = [f"{secrets.token_hex(12)}\n{lines[1]}\n{secrets.token_hex(12)}" for _ in range(2)]
+    for value in pem:
+        write(root, ".env", "\n".join((*lines, f'PEM="{value}"')))
+    found = read_history(root, [".env"])
+    assert all(found.find(Masked(value, "X")) for value in pem)
+
+
 def test_a_merge_that_wrote_the_value_itself_counts(root: Path) -> None:
     """It is in neither parent."""
     value = secrets.token_hex(12)
