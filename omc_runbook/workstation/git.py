@@ -7,7 +7,7 @@ import posixpath
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from omc_runbook.model.shell import command
 
 SECONDS = 20
 MOST_COMMITS = 20
+_IDS_AT_A_TIME = 1000
+"""How many ids of blobs a command line has room for."""
 
 # No program that the checkout configures is run, and nothing is written but by `reverse`.
 _OPTIONS = (
@@ -132,17 +134,11 @@ def find_versions(repository: Path, names: Collection[str], holds_values: Callab
     blobs = {(id_, path): Blob(id_, path, "") for id_, path in staged if path in paths}
     options = ("-m", "--no-follow", "--no-renames", "--raw", "--no-abbrev", "--relative", "-z", "--format=%x01%h")
     log = _run(repository, *_LOG, *options, "--", *paths)
-    commit, fields = "", iter(log.out.replace("\x01", "\0\x01").split("\0"))
-    for each in fields:
-        head = each.strip()
-        if head.startswith("\x01"):
-            commit = head[1:11]
-        elif head.startswith(":"):
-            path, (_, mode, _, id_, _) = next(fields, ""), head.split()
-            if mode.startswith(("100", "120")):
-                # A version of a commit is told as such, whether it is in the index too or not.
-                former = blobs.get((id_, path))
-                blobs[id_, path] = Blob(id_, path, commit) if former is None or not former.commit else former
+    for commit, (_, mode, _, id_, _), path in _changes(log.out):
+        if mode.startswith(("100", "120")):
+            # A version of a commit is told as such, whether it is in the index too or not.
+            former = blobs.get((id_, path))
+            blobs[id_, path] = Blob(id_, path, commit) if former is None or not former.commit else former
     return Versions(tuple(blobs.values()), listed.obstacle or log.obstacle)
 
 
@@ -204,13 +200,29 @@ def list_blobs(repository: Path) -> tuple[list[tuple[str, int]], str]:
     return sorted(blobs, key=lambda blob: blob[1]), stored.obstacle or staged.obstacle
 
 
-def find_blob(repository: Path, id_: str) -> Blob:
-    """The commit, on any branch or tag, that last added or removed a blob, and its path; both "" without one."""
-    options = ("-m", "--no-renames", "--raw", "--no-abbrev", "-z", "--max-count=1", "--format=%x01%h")
-    log = _run(repository, *_LOG, *options, f"--find-object={id_}")
-    head, _, rest = log.out.partition(":")
-    path = rest.split("\0")[1] if rest.count("\0") else ""
-    return Blob(id_, path, head.strip("\0\x01\n ")[:10])
+def find_blobs(repository: Path, ids: Sequence[str]) -> dict[str, Blob]:
+    """By its id each blob's last path, and the commit, on any branch or tag, that last added or removed it there.
+
+    Both are "" for one that is in no commit.
+    """
+    options = ("-m", "--no-renames", "--raw", "--no-abbrev", "-z", "--format=%x01%h")
+    found = {id_: Blob(id_, "", "") for id_ in ids}
+    for at in range(0, len(ids), _IDS_AT_A_TIME):
+        log = _run(repository, *_LOG, *options, *(f"--find-object={id_}" for id_ in ids[at : at + _IDS_AT_A_TIME]))
+        for commit, (_, _, *both, _), path in _changes(log.out):
+            found |= {id_: Blob(id_, path, commit) for id_ in both if id_ in found and not found[id_].commit}
+    return found
+
+
+def _changes(log: str) -> Iterator[tuple[str, list[str], str]]:
+    """Each change in a raw log, the newest first: its commit, its modes, ids and kind, and its path."""
+    commit, fields = "", iter(log.replace("\x01", "\0\x01").split("\0"))
+    for each in fields:
+        head = each.strip()
+        if head.startswith("\x01"):
+            commit = head[1:11]
+        elif head.startswith(":"):
+            yield commit, head.split(), next(fields, "")
 
 
 def find_uncommitted(repository: Path, names: tuple[str, ...]) -> tuple[str, ...]:

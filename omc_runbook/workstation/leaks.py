@@ -144,10 +144,9 @@ def _search_blobs(root: Path, values: ValueSearch[Name]) -> FoundValues[Name]:
         contents, problem = git.read_blobs(root, chunk, LARGEST_FILE)
         searched += len(contents)
         limits += [problem] if problem and problem not in limits else []
-        for blob, raw in contents:
-            hits = {name for part in parts(raw) for name in values.find(part)}
-            location = _location(git.find_blob(root, blob.id)) if hits else ""
-            found += [FoundValue(name, location) for name in hits]
+        names = {blob.id: {name for part in parts(raw) for name in values.find(part)} for blob, raw in contents}
+        located = git.find_blobs(root, [id_ for id_, hits in names.items() if hits])
+        found += [FoundValue(name, _location(blob)) for id_, blob in located.items() for name in names[id_]]
     if len(blobs) > searched:
         limits.append(
             f"Of {len(blobs)} former versions of files in git, the {searched} smallest were searched, up to"

@@ -96,6 +96,24 @@ def test_the_history_and_objects_on_no_branch(tmp_path: Path, value: str, search
     assert [each.endswith("on no branch or tag") for each in places(leaks.search_history(tmp_path, search))].count(True)
 
 
+def test_the_history_is_walked_once_however_many_versions_have_the_value(
+    tmp_path: Path, value: str, search: ValueSearch[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each with the last commit that touched it."""
+    git(tmp_path, "init", "-q")
+    commits = list[str]()
+    for number in range(4):
+        (tmp_path / "app.py").write_text(f"KEY = '{value}'  # {number}\n")
+        git(tmp_path, "add", "-A")
+        git(tmp_path, "commit", "-qm", "one")
+        commits.append(git(tmp_path, "rev-parse", "HEAD").strip()[:10])
+    walks, run = list[object](), subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda words, **more: walks.append("log" in words) or run(words, **more))
+    found = places(leaks.search_history(tmp_path, search))
+    assert sorted(found) == sorted(f"app.py in commit {commit}" for commit in commits[1:])
+    assert sum(map(bool, walks)) == 1
+
+
 def test_a_bound_is_said(tmp_path: Path, value: str, search: ValueSearch[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond it nothing was searched, and the sentence has the numbers."""
     git(tmp_path, "init", "-q")
