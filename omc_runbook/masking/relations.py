@@ -62,7 +62,13 @@ def exchanged(
     exchanged before, by their forms, have been put right.
     """
     members = [member for member in document.members if member.kind == "string" and not member.injected.is_empty]
-    pairs = tuple((one.key, other.key) for one, other in combinations(members, 2) if _are_exchanged(one, other, keys))
+    # Of two keys of which neither is told apart from others, no form shows that they are exchanged.
+    notable = {each.key for each in members if each.key in keys or issuers.of_name(each.key)}
+    pairs = tuple(
+        (one.key, other.key)
+        for one, other in combinations(members, 2)
+        if (one.key in notable or other.key in notable) and _are_exchanged(one, other, keys)
+    )
     circles = tuple(_circles(members, before, keys)) if before else ()
     return (*circles, *(pair for pair in pairs if not any(set(pair) <= set(circle) for circle in circles)))
 
@@ -110,17 +116,22 @@ def _circles(members: Sequence[Member], before: Document, keys: Mapping[str, Key
     former = [each for member in members if (each := before.get(member.key))]
     next_of = {}
     for member in members:
+        own = before.get(member.key)
+        if own is None or own.injected.same_as(member.injected):
+            continue
         owners = [each.key for each in former if each.injected.same_as(member.injected)]
-        if len(owners) == 1 and owners[0] != member.key:
+        if len(owners) == 1:
             next_of[member.key] = owners[0]
     left = dict(next_of)
     for start in next_of:
-        circle = []
+        way = []
         key = start
         while key in left:
-            circle.append(key)
+            way.append(key)
             key = left.pop(key)
-        if circle and key == start and _is_by_mistake(circle, before, keys):
+        # It may have begun with a key that has another's value too, and that nobody has the value of.
+        circle = way[way.index(key) :] if key in way else []
+        if circle and _is_by_mistake(circle, before, keys):
             yield tuple(circle)
 
 

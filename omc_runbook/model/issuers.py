@@ -58,7 +58,7 @@ PEM_KINDS = (
 """Kinds of PEM files. One may hold several, such as a key and its certificate, which has the public key."""
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)
 def of_name(name: str) -> IssuedKind | None:
     """The kind of key that a variable of this name should have; None where its name tells none."""
     return next((kind for kind in (*KINDS, *PEM_KINDS) if kind.name.search(name)), None)

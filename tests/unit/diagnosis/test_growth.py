@@ -7,10 +7,11 @@ from functools import partial
 
 import pytest
 from support.large_world import count_calls, large, with_reads
-from support.snapshots import KEYS, NOW, looked, rotated, values, with_values
+from support.snapshots import KEYS, NOW, healthy, looked, rotated, values, with_values
 
 from omc_runbook.checks.key_demand import missing_keys
 from omc_runbook.diagnosis import injection_matrix, root_causes
+from omc_runbook.masking.relations import exchanged
 from omc_runbook.report.timeline import Timeline
 from omc_runbook.snapshot.state import Snapshot
 
@@ -45,6 +46,17 @@ def test_a_missing_key_is_compared_once_however_many_services_refer_to_it() -> N
     further = count_calls(partial(missing_keys, large_one)) - count_calls(partial(missing_keys, small))
     assert set(missing_keys(large_one)) == {*KEYS}
     assert further < 100 * SERVICES * len(KEYS)
+
+
+def test_a_key_that_nothing_is_known_of_is_compared_with_those_alone_of_which_something_is() -> None:
+    """A secret of a thousand keys is judged as quickly, key by key, as one of a few."""
+    keys = healthy().environment.keys
+    small, large_one = (
+        with_values(healthy(), {**values(), **{f"SETTING_{each}": f"plain {each}" for each in range(number)}}).document
+        for number in (200, 600)
+    )
+    assert small and large_one and not exchanged(large_one, keys)
+    assert count_calls(partial(exchanged, large_one, keys)) < 4 * count_calls(partial(exchanged, small, keys))
 
 
 def _judge(snapshot: Snapshot) -> None:
