@@ -94,6 +94,9 @@ def test_three_values_that_moved_on_in_a_circle_are_told_by_the_former_version()
     moved = made(OPENAI_API_KEY=MAIL, FIRST_SUPERUSER=SIGNING, SECRET_KEY=API_KEY)
     assert exchanged(moved, default_keys(), forms) == (("OPENAI_API_KEY", "FIRST_SUPERUSER", "SECRET_KEY"),)
     assert exchanged(forms, default_keys(), moved) == ()
+    before = made(API_TOKEN=SIGNING, SECRET_KEY=PASSWORD, SMTP_PASSWORD=OTHER)
+    after = made(API_TOKEN=PASSWORD, SECRET_KEY=OTHER, SMTP_PASSWORD=PASSWORD)
+    assert exchanged(after, default_keys(), before) == (("SECRET_KEY", "SMTP_PASSWORD"),)
 
 
 @pytest.mark.parametrize(
