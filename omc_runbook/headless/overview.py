@@ -73,6 +73,7 @@ def write(folder: Path, now: datetime | None = None, runbook_toml: str = "") -> 
             tables=tuple(path.relative_to(folder) for path in each.tables),
         )
         for each in kept
+        if each.stem
     ]
     page, path = index_page.render(environments(records, expected), notes, now), folder / index_page.NAME
     # The outcomes were masked by the runs that wrote them; this run may know more values.

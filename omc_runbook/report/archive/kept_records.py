@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -77,14 +78,21 @@ def folders(folder: Path) -> tuple[Path, ...]:
 def read(folder: Path, of_each: int = 0, with_outcomes: bool = True) -> list[KeptRecord]:
     """The records in a folder and those below, the newest first; files that are no record are left out.
 
-    With `of_each` only so many of each runbook and environment; the outcomes of years would fill the memory.
+    With `of_each` only so many of each runbook and environment, and all whose names do not say which they are of; the
+    outcomes of years would fill the memory.
     """
     notebooks = [(stems.parse(path.stem), path) for each in folders(folder) for path in each.glob("*.ipynb")]
-    if of_each:
-        notebooks = _newest(notebooks, of_each)
     tables = {each: stems.find_tables(each) for each in dict.fromkeys(path.parent for _, path in notebooks)}
-    kept = filter(None, (_read(path, stem, tables[path.parent].get(path.stem, ())) for stem, path in notebooks))
-    return sorted((each if with_outcomes else replace(each, outcome=None) for each in kept), key=_ended, reverse=True)
+    named = sorted(((stem, path) for stem, path in notebooks if stem), reverse=True)
+    kept, counts = list[KeptRecord](), Counter[tuple[str, str]]()
+    for stem, path in (*named, *(pair for pair in notebooks if pair[0] is None)):
+        if of_each and stem and counts[stem.kind] >= of_each:
+            continue
+        # One that cannot be read takes no other's place.
+        if record := _read(path, stem, tables[path.parent].get(path.stem, ())):
+            kept.append(record if with_outcomes else replace(record, outcome=None))
+            counts.update([stem.kind] if stem else ())
+    return sorted(kept, key=_ended, reverse=True)
 
 
 def _ended(record: KeptRecord) -> tuple[datetime, bool]:
@@ -96,14 +104,6 @@ def count_unreadable(folder: Path) -> int:
     """How many notebooks in a folder and those below are named as records, and cannot be read."""
     notebooks = (path for each in folders(folder) for path in each.glob("*.ipynb") if stems.parse(path.stem))
     return sum(not os.access(path, os.R_OK) for path in notebooks)
-
-
-def _newest(notebooks: Iterable[tuple[Stem | None, Path]], of_each: int) -> list[tuple[Stem | None, Path]]:
-    kinds: dict[tuple[str, str], list[tuple[Stem, Path]]] = {}
-    for stem, path in notebooks:
-        if stem is not None:
-            kinds.setdefault(stem.kind, []).append((stem, path))
-    return [pair for pairs in kinds.values() for pair in sorted(pairs, reverse=True)[:of_each]]
 
 
 def is_record(notebook: Path) -> bool:

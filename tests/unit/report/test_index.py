@@ -81,3 +81,16 @@ def test_of_many_records_only_those_are_read_that_can_be_shown(monkeypatch: pyte
     shown = records(str(tmp_path)).to_text()
     assert len(read) == SHOWN == shown.count("verify on staging")
     assert f"{hour(SHOWN + 2):%Y-%m-%d %H:%M}" in shown
+
+
+def test_records_that_were_renamed_are_shown_and_those_that_were_cut_hide_no_others(tmp_path: Path) -> None:
+    """However many of the newest nobody can read any more."""
+    for number in range(SHOWN + 3):
+        record = keep(tmp_path, ended(number))
+        for path in (record.notebook, record.notebook.with_suffix(".json")) if number > 2 else ():
+            path.write_text("{")
+    first, *_ = sorted(tmp_path.glob("*.ipynb"))
+    for path in [*tmp_path.glob(f"{first.stem}*")]:
+        path.rename(tmp_path / f"renamed{path.suffix}")
+    text = records(str(tmp_path)).to_text()
+    assert text.count("verify on staging") == 3 and "renamed.html" in text
