@@ -100,7 +100,7 @@ def _matrix_of_many(snapshot: Snapshot, found: Sequence[Row], levels: Mapping[st
         variables = [
             *dict.fromkeys(row.variable if row.variable == row.key else f"{row.variable} ({row.key})" for row in group)
         ]
-        users = _counted_names("service", services if services[1:] else containers)
+        users = _counted_names("service", services) if services[1:] else _counted_names("container", containers)
         rows.append([users, _counted_names("variable", variables), *_cells(snapshot, group[0])])
         if containers[1:]:
             notes[f"{counted(len(containers), 'container')}: {', '.join(containers)}."] = None

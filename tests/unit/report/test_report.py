@@ -134,6 +134,17 @@ def test_in_a_large_matrix_all_that_is_alike_shares_a_line_below_what_is_wrong()
     assert all(f" {key}" in text for key in snapshots.KEYS)
 
 
+def test_in_a_large_matrix_containers_of_one_service_are_no_services() -> None:
+    """They are counted as what they are."""
+    own = snapshots.task_definition("backend", snapshots.KEYS[:3])
+    twins = replace(own, containers=(own.containers[0], replace(own.containers[0], name="proxy")))
+    world = snapshots.with_definition(large(20), "backend", lambda _: twins)
+    assert [row[0] for row in verify.injection_matrix(world).rows] == [
+        f"2 containers: backend (backend of {own.label}), backend (proxy of {own.label})",
+        "19 services: service-1, service-2, service-3 and 16 more",
+    ]
+
+
 def test_of_many_findings_that_are_alike_a_few_are_shown_and_the_others_named() -> None:
     """On the screen, in the answer and in the summary; outcome.json keeps each, and what differs stands alone."""
     names = [f"EXTRA_{number:02}" for number in range(40)]
