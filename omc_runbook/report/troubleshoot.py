@@ -117,6 +117,7 @@ def ruled_out(findings: Sequence[Finding]) -> Listing:
 
 def remedies(findings: Sequence[Finding]) -> Listing:
     """What to do about each root cause: a runbook with its parameters, and the same by hand."""
+    causes = [finding for finding in findings if finding.is_unexplained]
     entries = [
         Entry(
             finding.check,
@@ -125,7 +126,7 @@ def remedies(findings: Sequence[Finding]) -> Listing:
             lead="" if finding.remedy.ways else "No command fixes it: the evidence says where to look.",
             lines=(*filter(None, [more]),),
         ).with_remedy(finding.remedy)
-        for finding, more in like_findings.shorten(each for each in findings if each.is_unexplained)
+        for finding, more in like_findings.shorten(causes, with_remedies=True)
     ]
     return Listing(
         "What to do", entries, _none(findings, "Nothing to do.", "First read what could not be read, below.")

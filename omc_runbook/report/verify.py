@@ -166,7 +166,7 @@ def findings(findings: Sequence[Finding]) -> Listing:
     problems = [finding for finding in findings if finding.status == "found"]
     entries = [
         _entry(finding, [other for other in problems if other.check in finding.because_of], more)
-        for finding, more in like_findings.shorten(problems)
+        for finding, more in like_findings.shorten(problems, with_remedies=True)
     ]
     entries += unknown_entries(findings)
     counts = {status: sum(1 for finding in findings if finding.status == status) for status in ("clear", "skipped")}

@@ -136,7 +136,7 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     if outcome.plan is None and len(outcome.targets) > 1:
         yield from _by_environments(roots, outcome)
         roots = []
-    for finding, more in like_findings.shorten(roots):
+    for finding, more in like_findings.shorten(roots, with_remedies=True):
         # Where a cause is found several times, its consequences stand below the first.
         yield from _finding(finding, effects.pop(finding.check, []))
         # What mends several findings of a check stands below the first.

@@ -10,8 +10,11 @@ MOST_ALIKE = 10
 """How many findings that are alike are shown in full."""
 
 
-def shorten(findings: Iterable[Finding]) -> Iterator[tuple[Finding, str]]:
-    """The findings to show, in their order, and after the last of many alike which others are, in a sentence."""
+def shorten(findings: Iterable[Finding], with_remedies: bool = False) -> Iterator[tuple[Finding, str]]:
+    """The findings to show, in their order, and after the last of many alike which others are, in a sentence.
+
+    `with_remedies` where the remedy of each is shown too: a second sentence says how to get those of the others.
+    """
     groups = dict[object, list[Finding]]()
     shown = list[tuple[Finding, list[Finding]]]()
     for finding in findings:
@@ -21,7 +24,12 @@ def shorten(findings: Iterable[Finding]) -> Iterator[tuple[Finding, str]]:
             shown.append((finding, group))
     for finding, group in shown:
         others = [each.subject for each in group[MOST_ALIKE:]] if finding is group[:MOST_ALIKE][-1] else []
-        yield finding, f"And {len(others)} more like it: {', '.join(others)}." if others else ""
+        more = f"And {len(others)} more like it: {', '.join(others)}." if others else ""
+        # What mends a consequence is what mends its cause.
+        is_own = with_remedies and not finding.because_of and any(finding.subject in way for way in finding.remedy.ways)
+        if more and is_own:
+            more += f" To fix one of them, put its name in place of {finding.subject}."
+        yield finding, more
 
 
 def _of_any_subject(finding: Finding) -> object:

@@ -162,13 +162,20 @@ def test_of_many_findings_that_are_alike_a_few_are_shown_and_the_others_named() 
         "evidence": troubleshoot.evidence(findings).to_text(),
         "summary": "\n".join(map(str, summary.summarise(outcome, "record", "command"))),
     }
+    how = f"{more} To fix one of them, put its name in place of {names[9]}."
     for name, text in shown_at.items():
         assert more in " ".join(text.split()), name
         assert "ANOTHER" in text and text.count("\n") < 90, name
         assert f"fix {names[9]}" in text or name in ("banner", "evidence"), name
         assert f"fix {names[11]}" not in text, name
+        assert (how in " ".join(text.split())) is (name not in ("banner", "evidence")), name
     assert all(f'"{name}"' in outcome.to_json() for name in names)
     assert "more like it" not in verify.findings(findings[:10]).to_text()
+    same = [replace(each, remedy=Remedy("fix them all")) for each in findings]
+    consequences = [replace(each, because_of=("null",)) for each in findings]
+    for others in (same, consequences):
+        text = verify.findings(others).to_text()
+        assert more in " ".join(text.split()) and "in place of" not in text
 
 
 def test_a_stale_value_is_marked_where_there_is_no_colour() -> None:
