@@ -28,11 +28,13 @@ _STORE = re.compile(
     r"|CELERY|BROKER|QUEUE|RABBIT(?:MQ)?|AMQP|KAFKA|ELASTIC(?:SEARCH)?|OPENSEARCH|SMTP|MAIL|EMAIL)(?=\d*(?:_|\Z))"
 )
 _HOST_NAME = re.compile(r"(?i)_(?:HOST(?:NAME)?|SERVER|ENDPOINT|SERVERS|HOSTS|BROKERS)\d?\Z|\APGHOST\Z")
+_LISTENS = re.compile(r"(?i)(?:\A|_)(?:BIND|LISTEN|EXPORTER|METRICS)_")
+"""What names have in them of an interface on which a program listens, as CELERY_EXPORTER_HOST."""
 _BEFORE_HOST = re.compile(r"\A[A-Za-z][\w+.-]*://(?:[^/?#]*@)?")
 _LOOPBACK = re.compile(
     r"(?i)localhost(?:\.localdomain)?|127(?:\.\d{1,3}){3}|0\.0\.0\.0|\[?::1\]?|host\.docker\.internal"
 )
-_LINK = re.compile(r"(?i)(?:\A|_)(?:FRONTEND_(?:HOST|URL)|(?:PUBLIC|SITE)_URL)\Z")
+_LINK = re.compile(r"(?i)(?:\A|(?<!INTERNAL)_)(?:FRONTEND_(?:HOST|URL)|(?:PUBLIC|SITE)_URL)\Z")
 _WEB = re.compile(r"(?i)\s*https?://(\[[^\]]*\]|[^/?#:\s]+)")
 _COMPOSE = re.compile(
     r"(?i)(?:db|database|postgres(?:ql)?|pg|mysql|mariadb|mongo(?:db)?|redis|valkey|cache|memcached|rabbit(?:mq)?|broker"
@@ -49,7 +51,8 @@ def find_host(text: str, name: str, key: Key | None = None) -> str:
     scheme, host = host_of(text, name, key)
     if scheme:
         return host if is_store(scheme) or _STORE.search(name) else ""
-    if not (_STORE.search(name) and (_HOST_NAME.search(name) or (key is not None and key.form == "host"))):
+    is_host = _HOST_NAME.search(name) or (key is not None and key.form == "host")
+    if not (_STORE.search(name) and is_host) or _LISTENS.search(name):
         return ""
     # Some programs take an address there too.
     first = re.split("[,/]", _BEFORE_HOST.sub("", text.strip()))[0]

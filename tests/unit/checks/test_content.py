@@ -486,6 +486,11 @@ def test_the_host_of_a_store_is_known_by_its_variable(name: str) -> None:
         ("CELERY_RESULT_BACKEND", "db+postgresql://app:ab@localhost/app", "localhost"),
         ("CELERY_RESULT_BACKEND", "redis://localhost:6379/1", "localhost"),
         ("CELERY_RESULT_BACKEND", "django-db", ""),
+        # What a program listens on, and a frontend in a container beside.
+        ("CELERY_EXPORTER_HOST", "0.0.0.0", ""),
+        ("EMAIL_BIND_HOST", "0.0.0.0", ""),
+        ("DB_PROXY_LISTEN_HOST", "127.0.0.1", ""),
+        ("INTERNAL_FRONTEND_URL", "http://localhost:3000", ""),
     ],
 )
 def test_the_host_of_a_store_stands_behind_a_scheme_too(name: str, text: str, host: str) -> None:
