@@ -18,8 +18,11 @@ from omc_runbook.model.secretive import is_secret
 
 _PASSWORD = re.compile(r"_?(?:PASSWORD|PASSWD|PASS|PWD)\Z", re.IGNORECASE)
 _ADDRESS = re.compile(r"_?(?:URL|URI|DSN|ADDRESS|CONNECTION|CONN_STR)\Z", re.IGNORECASE)
-_AGE = re.compile(r"(?:\A|_)(?:CURRENT|PREVIOUS|PRIOR|FORMER|LAST|NEXT|OLD|NEW|FALLBACK)S?(?=_|\Z)")
-"""What tells the names of a key's former and coming values apart."""
+_AGE = re.compile(
+    r"(?:\A|_)(?:CURRENT|PREVIOUS|PRIOR|FORMER|LAST|NEXT|OLD|NEW|FALLBACK|RETIRED"
+    r"|PRIMARY|SECONDARY|ACTIVE|INACTIVE|STANDBY|BACKUP|BLUE|GREEN)S?(?=_|\Z)"
+)
+"""What tells the names of a key's former and coming values apart, and of two that take turns, as Azure's do."""
 _DATABASE = frozenset(
     {
         *("", "DATABASE", "DB", "POSTGRES", "POSTGRESQL", "PG", "MYSQL", "MARIADB", "SQL", "RDS"),
@@ -143,7 +146,7 @@ def _is_by_mistake(circle: Sequence[str], before: Document, keys: Mapping[str, K
         return False
     # A provider and the one to fall back on, say.
     are_settings = not any(key in keys or is_secret(key) for key in circle)
-    # A rotation that is taken back.
+    # A rotation that is taken back, or one by turns.
     are_ages_of_one = len({_AGE.sub("", key.upper()).strip("_") for key in circle}) == 1
     return not (are_settings or are_ages_of_one)
 

@@ -107,6 +107,13 @@ def test_three_values_that_moved_on_in_a_circle_are_told_by_the_former_version()
             {"SECRET_KEY": OTHER, "SECRET_KEY_FALLBACK": PASSWORD},
         ),
         ({"OLD_JWT_KEY": PASSWORD, "JWT_KEY": OTHER}, {"OLD_JWT_KEY": OTHER, "JWT_KEY": PASSWORD}),
+        (
+            {"PRIMARY_STORAGE_KEY": PASSWORD, "SECONDARY_STORAGE_KEY": OTHER},
+            {"PRIMARY_STORAGE_KEY": OTHER, "SECONDARY_STORAGE_KEY": PASSWORD},
+        ),
+        ({"API_KEY_BLUE": PASSWORD, "API_KEY_GREEN": OTHER}, {"API_KEY_BLUE": OTHER, "API_KEY_GREEN": PASSWORD}),
+        ({"API_KEY": PASSWORD, "API_KEY_BACKUP": OTHER}, {"API_KEY": OTHER, "API_KEY_BACKUP": PASSWORD}),
+        ({"ACTIVE_TOKEN": PASSWORD, "STANDBY_TOKEN": OTHER}, {"ACTIVE_TOKEN": OTHER, "STANDBY_TOKEN": PASSWORD}),
         ({"FEATURE_A": "true", "FEATURE_B": "false"}, {"FEATURE_A": "false", "FEATURE_B": "true"}),
         ({"REGION": "eu-west-1", "BACKUP_REGION": "us-east-1"}, {"REGION": "us-east-1", "BACKUP_REGION": "eu-west-1"}),
         (
@@ -116,7 +123,7 @@ def test_three_values_that_moved_on_in_a_circle_are_told_by_the_former_version()
     ],
 )
 def test_values_that_changed_places_on_purpose_are_not_exchanged(before: dict[str, str], after: dict[str, str]) -> None:
-    """A rotation that was taken back, flags, a provider and the one to fall back on, and a value that several had."""
+    """A rotation taken back or by turns, flags, a provider and its fallback, and a value that several had."""
     assert exchanged(made(**after), default_keys(), made(**before)) == ()
 
 
