@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 
 from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.aws.ecs import Service
@@ -411,9 +410,9 @@ def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
         remedy = remedies.update(environment, ",".join(circle)) if circle in by_form else _roll_back(snapshot)
         services = frozenset[str]().union(*(services_reading(snapshot, key) for key in circle))
         for at, key in enumerate(circle):
-            turned = circle[at:] + circle[:at]
-            *facts, last = (f"{one} has what {other} should have" for one, other in pairwise((*turned, key)))
-            yield Evidence(key, (f"{', '.join(facts)}, and {last}.",), remedy, services)
+            before, after = circle[at - 1], circle[(at + 1) % len(circle)]
+            fact = f"{key} has what {after} should have, and {before} has what {key} should have."
+            yield Evidence(key, (fact,), remedy, services)
 
 
 @value_check("address-differs", ruled_out_by="GetSecretValue: each address has the password of its own key")

@@ -373,6 +373,9 @@ def test_three_values_that_moved_on_are_each_told_with_the_next() -> None:
     found = {each.subject: each for each in run_check(CHECKS["values-exchanged"], wrong)}
     assert set(found) == set(names)
     assert found["SMTP_PASSWORD"].evidence[0].split(", and ")[-1] == "SECRET_KEY has what SMTP_PASSWORD should have."
+    # However many there are, each is told with its neighbours alone.
+    start = "SMTP_PASSWORD has what FIRST_SUPERUSER_PASSWORD should have, and "
+    assert found["SMTP_PASSWORD"].evidence[0].startswith(start)
     assert {each.remedy.runbook for each in found.values()} == {"restore"}
 
 
