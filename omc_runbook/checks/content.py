@@ -402,7 +402,7 @@ def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
     "values-exchanged", ruled_out_by="GetSecretValue: no two keys have the form, or the former value, of each other"
 )
 def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
-    """The values of two keys are swapped."""
+    """The values of two keys or more are swapped."""
     document, environment = snapshot.document, snapshot.environment
     by_form = exchanged(document, environment.keys) if document else ()
     for circle in _exchanged(snapshot):

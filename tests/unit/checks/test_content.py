@@ -377,6 +377,7 @@ def test_three_values_that_moved_on_are_each_told_with_the_next() -> None:
     start = "SMTP_PASSWORD has what FIRST_SUPERUSER_PASSWORD should have, and "
     assert found["SMTP_PASSWORD"].evidence[0].startswith(start)
     assert {each.remedy.runbook for each in found.values()} == {"restore"}
+    assert {each.title for each in found.values()} == {"The values of two keys or more are swapped"}
 
 
 @pytest.mark.parametrize(
