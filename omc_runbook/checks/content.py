@@ -478,7 +478,7 @@ def value_expired(snapshot: Snapshot) -> Iterable[Evidence]:
         name = member.key.casefold()
         is_renewed = "access" in name and name.replace("access", "refresh") in names
         if expiry and expiry.at <= snapshot.taken and not is_renewed:
-            fact = f"{member.key} is {expiry.what} that expired at {expiry.at:%Y-%m-%d %H:%M} UTC."
+            fact = f"{member.key} holds {expiry.what} that expired at {expiry.at:%Y-%m-%d %H:%M} UTC."
             yield _about(snapshot, member.key, fact)
 
 

@@ -418,6 +418,13 @@ def test_a_value_that_should_be_its_own_is_weak_where_another_key_has_it(members
     assert [each.evidence[0] for each in found] == ([fact] if fact else [])
 
 
+def test_an_address_with_a_signature_that_expired_is_not_said_to_be_the_signature() -> None:
+    """And nothing of it is told but when that was."""
+    address = f"https://omc.blob.core.windows.net/feed?se=2020-01-01&sig={secrets.token_hex(16)}"
+    [found] = run_check(CHECKS["value-expired"], with_own("FEED", address)(healthy()))
+    assert found.evidence == ("FEED holds a shared access signature that expired at 2020-01-01 00:00 UTC.",)
+
+
 def test_json_that_is_no_object_is_not_said_to_be_unparsable() -> None:
     """It has no keys."""
     [found] = run_check(CHECKS["not-an-object"], with_text(healthy(), "[]"))
