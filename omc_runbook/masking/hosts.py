@@ -31,6 +31,8 @@ _HOST_NAME = re.compile(r"(?i)_(?:HOST(?:NAME)?|SERVER|ENDPOINT|SERVERS|HOSTS|BR
 _LISTENS = re.compile(r"(?i)(?:\A|_)(?:BIND|LISTEN|EXPORTER|METRICS)_")
 """What names have in them of an interface on which a program listens, as CELERY_EXPORTER_HOST."""
 _BEFORE_HOST = re.compile(r"\A[A-Za-z][\w+.-]*://(?:[^/?#]*@)?")
+_NO_HOST = frozenset({"s3", "gs", "azureblockblob", "file", "filesystem", "memory"})
+"""Schemes of Celery's that a bucket, a folder or nothing follows, as in s3://cache and memory://localhost/."""
 _LOOPBACK = re.compile(
     r"(?i)localhost(?:\.localdomain)?|127(?:\.\d{1,3}){3}|0\.0\.0\.0|\[?::1\]?|host\.docker\.internal"
 )
@@ -50,7 +52,7 @@ def find_host(text: str, name: str, key: Key | None = None) -> str:
         return web[1] if web else ""
     scheme, host = host_of(text, name, key)
     if scheme:
-        return host if is_store(scheme) or _STORE.search(name) else ""
+        return host if is_store(scheme) or (_STORE.search(name) and scheme not in _NO_HOST) else ""
     is_host = _HOST_NAME.search(name) or (key is not None and key.form == "host")
     if not (_STORE.search(name) and is_host) or _LISTENS.search(name):
         return ""

@@ -497,6 +497,10 @@ def test_the_host_of_a_store_is_known_by_its_variable(name: str) -> None:
         ("CELERY_RESULT_BACKEND", "db+postgresql://app:ab@localhost/app", "localhost"),
         ("CELERY_RESULT_BACKEND", "redis://localhost:6379/1", "localhost"),
         ("CELERY_RESULT_BACKEND", "django-db", ""),
+        ("CELERY_RESULT_BACKEND", "s3://cache/results", ""),
+        ("CELERY_RESULT_BACKEND", "gs://queue", ""),
+        ("CELERY_BROKER_URL", "filesystem://localhost/", ""),
+        ("CELERY_BROKER_URL", "memory://localhost/", ""),
         # What a program listens on, and a frontend in a container beside.
         ("CELERY_EXPORTER_HOST", "0.0.0.0", ""),
         ("EMAIL_BIND_HOST", "0.0.0.0", ""),
