@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
@@ -83,15 +83,14 @@ def injection_matrix(snapshot: Snapshot) -> Table:
     levels: dict[str, Level] = {**STATES, "no": "error", "?": "unknown"}
     levels |= {row.reaches: "warning" if row.stale or row.undecidable else "good" for row in found}
     levels["none"] = "quiet"
-    if len(found) > MOST_ROWS:
-        return _matrix_of_many(snapshot, found, levels)
     rows = [[row.service, row.container, row.revision, row.variable, row.key, *_cells(snapshot, row)] for row in found]
     columns = ["service", "container", "revision", "variable", "key", *_STATE_COLUMNS]
     empty = "No task definition refers to the secret."
-    return Table(_MATRIX, columns, rows, levels, empty, group=3)
+    whole = Table(_MATRIX, columns, rows, levels, empty, group=3)
+    return _matrix_of_many(snapshot, found, whole) if len(found) > MOST_ROWS else whole
 
 
-def _matrix_of_many(snapshot: Snapshot, found: Sequence[Row], levels: Mapping[str, Level]) -> Table:
+def _matrix_of_many(snapshot: Snapshot, found: Sequence[Row], whole: Table) -> Table:
     """A line for rows that are alike, the worst first; the names that it has no room for stand below the table."""
     rows, notes = list[list[str]](), dict[str, None]()
     for group in diagnosis_injection_matrix.alike(found):
@@ -106,9 +105,10 @@ def _matrix_of_many(snapshot: Snapshot, found: Sequence[Row], levels: Mapping[st
             notes[f"{counted(len(containers), 'container')}: {', '.join(containers)}."] = None
         if variables[MOST_NAMED:]:
             notes[f"{counted(len(variables), 'variable')}: {', '.join(variables)}."] = None
-    ranks: list[Level] = [*COLOURS]
+    ranks, levels = list[Level](COLOURS), whole.levels
     rows.sort(key=lambda row: min(ranks.index(levels.get(cell, "quiet")) for cell in row[2:]))
-    return Table(_MATRIX, ["service", "variable (key)", *_STATE_COLUMNS], rows, levels, notes=[*notes])
+    columns = ["service", "variable (key)", *_STATE_COLUMNS]
+    return Table(_MATRIX, columns, rows, levels, notes=[*notes], whole=whole)
 
 
 def _counted_names(noun: str, names: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ class Table(RichDisplay):
 
     `levels` maps a cell's text to its level. Rows that agree in their first `group` cells are grouped under a line
     with these cells. `notes` are sentences below the table. `links` maps a cell's text to an address for browsers.
+    `whole` is the table of which this one is a short form: what programs get.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Table(RichDisplay):
         group: int = 0,
         notes: Sequence[str] = (),
         links: Mapping[str, str] | None = None,
+        whole: Table | None = None,
     ) -> None:
         self.title = title
         self.columns = list(columns)
@@ -50,13 +52,15 @@ class Table(RichDisplay):
         self.group = group
         self.notes = tuple(notes)
         self.links = dict(links or {})
+        self.whole = whole
 
     @property
     def frame(self) -> pd.DataFrame:
         """The table as a pandas DataFrame of strings."""
         import pandas as pd
 
-        return pd.DataFrame(self.rows, columns=self.columns, dtype="str")
+        table = self.whole or self
+        return pd.DataFrame(table.rows, columns=table.columns, dtype="str")
 
     def to_html(self) -> str:
         title = f"<strong>{html.escape(self.title)}</strong>"

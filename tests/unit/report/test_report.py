@@ -129,6 +129,10 @@ def test_in_a_large_matrix_all_that_is_alike_shares_a_line_below_what_is_wrong()
     assert wrong[3:] == ["no", "missing", "4 fresh"]
     assert {tuple(row[3:]) for row in good} == {("yes", "set", "4 fresh")}
     assert good[0][0] == "39 services: backend, service-1, service-2 and 36 more" and len(good) == 2
+    # Who wants one service's alone asks the frame.
+    frame = matrix.frame
+    assert len(frame) == 40 * len(snapshots.KEYS)
+    assert [*frame[(frame.service == "service-7") & (frame.present == "no")].key] == ["GONE"]
     text = shown(matrix.to_html())
     assert all(f"({name} of ohmycoins-staging-{name}:7)" in text for name in world.service_names or ())
     assert all(f" {key}" in text for key in snapshots.KEYS)
