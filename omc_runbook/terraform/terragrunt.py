@@ -83,8 +83,10 @@ class Configuration(Module):
             table = result.value if isinstance(result.value, Mapping) else {whole: whole}
             # `merge` keeps a part that is not known, which may have each name of those before it, as a key of its own.
             for name, value in table.items():
-                inputs = inputs if is_known(name) else {}
-                inputs[name if is_known(name) else ""] = partial(Result, value, result.sources)
+                if is_known(name):
+                    inputs[name] = partial(Result, value, result.sources)
+                else:
+                    inputs = {"": partial(Result, name, result.sources)}
         return inputs
 
     @property
@@ -123,8 +125,8 @@ class Configuration(Module):
             values = ((member.name, self.local(member.name)) for member in self.folder.locals)
             return {key: result.value for key, result in values if result}
         if name == "inputs":
-            inputs = {key: value().value for key, value in self.inputs.items()}
-            return Lookup(lambda key: inputs.get(key, inputs[""])) if "" in inputs else inputs
+            inputs = ((key, value().value) for key, value in self.inputs.items())
+            return {key or value: value for key, value in inputs}
         if name == "dependency":
             return self._dependency
         return unknown(f"{name} of {self._configuration.name} is not followed")

@@ -617,6 +617,9 @@ def test_what_a_unit_includes(label: str, reference: str, tmp_path: Path) -> Non
         ("{}", 'merge(local.gone, { name = "sea" })', "sea"),
         ('{ name = "lake" }', "merge({}, null)", "lake"),
         ("null", "null", "river"),
+        ("local.gone", 'merge(include.inputs, { name = "sea" })', "sea"),
+        ("{}", 'merge({ (local.gone) = "sea" }, {})', ""),
+        ("{}", 'merge({ (local.gone) = {} }, { name = "sea" })', "sea"),
     ],
 )
 def test_inputs_that_are_not_known_leave_no_default(above: str, inputs: str, cluster: str, tmp_path: Path) -> None:
