@@ -468,9 +468,11 @@ def wrong_host(snapshot: Snapshot) -> Iterable[Evidence]:
                 )
 
 
-@value_check("value-expired", ruled_out_by="GetSecretValue: no certificate and no token (JWT) has expired")
+@value_check(
+    "value-expired", ruled_out_by="GetSecretValue: no certificate, token (JWT) or shared access signature has expired"
+)
 def value_expired(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A certificate or a token has expired."""
+    """A certificate, a token or a signature has expired."""
     names = {member.key.casefold() for member in snapshot.members}
     for member in _relevant_members(snapshot):
         expiry = expiry_of(member.injected, member.key)
