@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 from omc_runbook.aws import iam, secretsmanager
@@ -25,6 +26,8 @@ from omc_runbook.model.change import Change
 from omc_runbook.workstation import git
 
 R = TypeVar("R", bound=ChangeResult)
+
+NOTHING_MADE: Mapping[str, Sequence[Change]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +63,7 @@ class Reversal:
     """Takes a change back: the services first, then files, permissions and secrets that they no longer need.
 
     `contexts` has one for each environment, `forward` the roll-outs of the change where they are known, `made` what
-    this run has changed: a read may still show what was there before it.
+    this run has changed in each: a read may still show what was there before it.
     """
 
     def __init__(
@@ -68,11 +71,14 @@ class Reversal:
         contexts: Mapping[str, ChangeContext],
         undos: Sequence[Undo],
         forward: Sequence[Rollout] = (),
-        made: Sequence[Change] = (),
+        made: Mapping[str, Sequence[Change]] = NOTHING_MADE,
     ) -> None:
         self._contexts, self._undos, self._forward = contexts, undos, forward
         self._made = {
-            name for each in made for name in (each.service, each.deployment, each.policy, each.version) if name
+            (environment, name)
+            for environment, changes in made.items()
+            for each in changes
+            for name in (each.service, each.deployment, each.policy, each.version)
         }
         self._redeployments = {
             environment: Redeployment(
@@ -135,15 +141,18 @@ class Reversal:
         """The services that have another task definition than before."""
         former = {undo.subject: undo.former for undo in self._of("revision", environment)}
         if former and environment not in self._found:
-            services = (each for each in self._contexts[environment].look().services if each.name in former)
             self._found[environment] = tuple(
-                each for each in services if each.task_definition_arn != former[each.name] or self._is_of_before(each)
+                each
+                for each in self._contexts[environment].look().services
+                if each.name in former
+                and (each.task_definition_arn != former[each.name] or self._is_of_before(environment, each))
             )
         return self._found.get(environment, ())
 
-    def _is_of_before(self, service: Service) -> bool:
+    def _is_of_before(self, environment: str, service: Service) -> bool:
         """Whether a service that this run has deployed is still described without that deployment."""
-        return service.name in self._made and self._made.isdisjoint(each.id for each in service.deployments)
+        own = ((environment, each.id) for each in service.deployments)
+        return (environment, service.name) in self._made and self._made.isdisjoint(own)
 
     def _take_back(self, undo: Undo) -> Iterator[Change]:
         match undo.kind:
@@ -176,7 +185,7 @@ class Reversal:
         client, what = self._contexts[undo.environment].clients("iam"), f"policy {undo.new} of role {undo.subject}"
         policy = current_version.settled(
             lambda: require(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, undo.subject, undo.new)),
-            lambda policy: policy is None and undo.new in self._made,
+            lambda policy: policy is None and (undo.environment, undo.new) in self._made,
         )
         if policy is None:
             return
@@ -196,7 +205,9 @@ class Reversal:
             )
             return secret.version_at(secretsmanager.CURRENT) if secret else ""
 
-        current = current_version.settled(read, lambda id: id == undo.former and undo.new in self._made)
+        current = current_version.settled(
+            read, lambda id: id == undo.former and (undo.environment, undo.new) in self._made
+        )
         if current == undo.former:
             return
         has_moved = current == undo.new and current_version.move(

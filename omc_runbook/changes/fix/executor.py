@@ -82,7 +82,9 @@ class _Fix:
         rollouts = self._redeployment.rollouts
         reversal = None
         if self._journal.is_cancelled:
-            reversal = Reversal({"": self._context}, plan.undos(), rollouts, self._journal.changes)
+            # Of this environment alone: the journal may have those before it, with services of the same names.
+            made = {"": self._journal.changes[first_change:]}
+            reversal = Reversal({"": self._context}, plan.undos(), rollouts, made)
             execute(reversal.steps(), self._context.announce, self._journal)
         remaining = (finding for finding in self._findings if finding.is_problem and _is_among(finding, plan.because))
         result = FixResult(

@@ -57,7 +57,7 @@ def context_of(client: object, services: Sequence[Service] = ()) -> ChangeContex
 
 def reversed_at(client: object, undo: Undo, *made: Change) -> Reversal:
     context = context_of(client)
-    reversal = Reversal({"": context}, [undo], made=made)
+    reversal = Reversal({"": context}, [undo], made={"": made})
     execute(reversal.steps(), context.announce, Journal())
     return reversal
 
@@ -165,5 +165,16 @@ def test_a_service_that_is_not_shown_as_deployed_yet_goes_back() -> None:
     for shown, revisions in ((before, [before.task_definition_arn]), (after, [])):
         deployer = Deployer()
         context = context_of(deployer, [shown])
-        execute(Reversal({"": context}, [undo], made=[own]).steps()[:1], context.announce, Journal())
+        execute(Reversal({"": context}, [undo], made={"": [own]}).steps()[:1], context.announce, Journal())
         assert deployer.revisions == revisions
+
+
+def test_a_service_of_another_environment_is_not_taken_for_a_deployed_one() -> None:
+    """A run that was stopped in the first environment has deployed nothing in the next one."""
+    idle, own = service("backend"), Change(action="redeployed", service="backend", deployment="ecs-svc/2")
+    undo = Undo(kind="revision", subject="backend", former=idle.task_definition_arn, environment="production")
+    deployer = Deployer()
+    context = context_of(deployer, [idle])
+    reversal = Reversal({"production": context}, [undo], made={"staging": [own], "production": []})
+    execute(reversal.steps()[:1], context.announce, Journal())
+    assert not deployer.revisions and reversal.is_complete
