@@ -222,6 +222,15 @@ def subscriptions(sandbox: Sandbox) -> dict[str, str]:
     return {each["Protocol"]: each["SubscriptionArn"] for each in found}
 
 
+def test_a_topic_that_publishes_to_the_sandbox_itself_holds_up_no_call(sandbox: Sandbox) -> None:
+    """The sandbox answers one call at a time, so it must not wait for its own answer."""
+    sns = client(sandbox, "sns")
+    topic = sns.create_topic(Name="to-itself")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=sandbox.endpoint)
+    assert sns.publish(TopicArn=topic, Message="hello")["MessageId"]
+    sns.delete_topic(TopicArn=topic)
+
+
 def test_a_trail_is_as_aws_has_it(sandbox: Sandbox) -> None:
     """Names are taken once, basic selectors replace advanced ones, and a metric filter replaces its namesake."""
     trails, logs = client(sandbox, "cloudtrail"), client(sandbox, "logs")
