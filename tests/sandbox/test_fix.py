@@ -22,6 +22,7 @@ from support.steps import SteppedChange
 
 from omc_runbook.aws import definitions, ecs, iam, secretsmanager
 from omc_runbook.changes.fix import executor
+from omc_runbook.changes.fix import plan as fix_plan
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.secret import current_version
 from omc_runbook.masking import registry
@@ -241,6 +242,28 @@ def test_a_fix_that_was_killed_is_finished_by_a_button_of_another_process(
     if fault == "no-permission":
         assert "Taken back." in next(back.act("")).to_text()  # type: ignore[attr-defined]
         assert unlike(described(world), before) == []
+
+
+@pytest.mark.parametrize("fault", ["no-permission", "suffix-stale"])
+def test_a_fix_is_taken_back_while_another_process_finishes_it(world: World, sandbox: Sandbox, fault: str) -> None:
+    """With what the first process had done."""
+    break_(sandbox.endpoint, fault)
+    run, _, plan = begun()
+    before, services = described(world), tuple(each.service.name for each in plan.redeploys)
+    state = run.state(undo=plan.undos("staging"), services=services)
+
+    def kill(name: str) -> None:
+        if name == "watch":
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        fix.apply(run, plan, True, live=SteppedChange(kill))
+    run, snapshot, rest = begun()
+    rest = fix_plan.narrow(rest, snapshot, state.undo, services, state.started)
+    live = SteppedChange(lambda name: live.ask("back") if name == "watch" else None, state)
+    done = fix.apply(run, rest, True, live=live)
+    assert done and done.is_cancelled and done.is_back
+    assert unlike(described(world), before) == []
 
 
 def unlike(now: Any, before: Any) -> list[Any]:

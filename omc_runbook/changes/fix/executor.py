@@ -83,8 +83,8 @@ class _Fix:
         reversal = None
         if self._journal.is_cancelled:
             # Of this environment alone: the journal may have those before it, with services of the same names.
-            made = {"": self._journal.changes[first_change:]}
-            reversal = Reversal({"": self._context}, plan.undos(), rollouts, made)
+            name, made = plan.begun_in, self._journal.changes[first_change:]
+            reversal = Reversal({name: self._context}, plan.undos(name), rollouts, {name: made})
             execute(reversal.steps(), self._context.announce, self._journal)
         remaining = (finding for finding in self._findings if finding.is_problem and _is_among(finding, plan.because))
         result = FixResult(

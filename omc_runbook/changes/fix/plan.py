@@ -103,9 +103,14 @@ class FixPlan:
         return tuple(dict.fromkeys((*own, *self.left)))
 
     @property
+    def begun_in(self) -> str:
+        """The environment that the undos of another process name, "" where there are none."""
+        return self.left[0].environment if self.left else ""
+
+    @property
     def undo_commands(self) -> tuple[str, ...]:
         """The commands that take its steps back, the last one first, and those of another process."""
-        own = {undo for step in self.steps for undo in step.undos(self.left[0].environment if self.left else "")}
+        own = {undo for step in self.steps for undo in step.undos(self.begun_in)}
         commands = (text for step in reversed(self.steps) for text in step.undo(self.names))
         return (*commands, *(undo_command(undo, self.names) for undo in self.left if undo not in own))
 
