@@ -55,8 +55,19 @@ def digest_of(content: bytes) -> str:
 
 
 def digest_of_policy(document: Mapping[str, Any]) -> str:
-    """The same of a policy, however its JSON is written."""
-    return digest_of(json.dumps(document, sort_keys=True).encode())
+    """The same of a policy, however its JSON is written: lists have no order, and one of a single member is that."""
+    return digest_of(_canonical(document).encode())
+
+
+def _canonical(element: Any) -> str:
+    match element:
+        case dict():
+            return json.dumps({name: _canonical(value) for name, value in element.items()}, sort_keys=True)
+        case list():
+            members = sorted({*map(_canonical, element)})
+            return members[0] if len(members) == 1 else json.dumps(members)
+        case _:
+            return json.dumps(element)
 
 
 class Reversal:

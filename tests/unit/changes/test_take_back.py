@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -134,6 +135,22 @@ def test_a_policy_that_somebody_has_changed_since_stays(is_own: bool) -> None:
     reversal = reversed_at(roles, Undo(kind="policy", subject="task", new="read-app", known=own))
     assert (reversal.is_complete, roles.document is None) == (is_own, is_own)
     assert is_own or reversal.sentence == "Policy read-app of role task stays: somebody else has changed it since."
+
+
+def test_a_policy_is_known_again_by_what_it_says() -> None:
+    """Somebody's editor may have saved the same with its lists in another order."""
+    actions, arn = ["kms:Decrypt", "secretsmanager:GetSecretValue"], "arn:aws:s3:::app"
+    one = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": arn}]}
+    same = {"Statement": {"Resource": [arn], "Action": actions[::-1], "Effect": "Allow"}, "Version": "2012-10-17"}
+    assert digest_of_policy(one) == digest_of_policy(same)
+    for other in (
+        one | {"Version": "2008-10-17"},
+        {"Statement": one["Statement"]},
+        one | {"Statement": [*one["Statement"], {"Effect": "Deny", "Action": "*", "Resource": arn}]},
+        one | {"Statement": {"Effect": "Allow", "Action": actions[0], "Resource": arn}},
+        one | {"Statement": {"Effect": "Allow", "Action": json.dumps(actions), "Resource": arn}},
+    ):
+        assert digest_of_policy(one) != digest_of_policy(other)
 
 
 def test_a_policy_that_is_not_shown_yet_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
