@@ -536,9 +536,11 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
         permission = named[1] if named else of_key if "KMS" in message else missing
         explicit = _EXPLICIT_DENY.search(message)
         return ReadFailure(what, permission, code, "denied", explicit[1] if explicit else "")
+    if code in THROTTLED:
+        # Not carried out, whatever the status: of S3 and EC2 it is 503.
+        return ReadFailure(what, missing, code, "throttled")
     is_lost = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= FIRST_SERVER_ERROR
-    kind: Literal["throttled", "failed"] = "throttled" if code in THROTTLED else "failed"
-    return ReadFailure(what, missing, code, kind, may_have_happened=is_lost)
+    return ReadFailure(what, missing, code, "failed", may_have_happened=is_lost)
 
 
 def _unreachable(error: BotoCoreError) -> str:
