@@ -259,12 +259,14 @@ class SecretWriter:
         """
         plan = self._plan
         own_labels = [(self._label, plan.token)] if self.version_change and not plan.exists else []
-        dropped = {(label, version) for label, version in (*own_labels, *plan.labels) if label.startswith(LABEL)}
+        dropped = dict.fromkeys(each for each in (*own_labels, *plan.labels) if each[0].startswith(LABEL))
         for label, version in dropped:
             self._drop(label, version)
+        if not dropped:
+            return
         # That the labels are gone is AWS's answer already: where they cannot be read, the change is no less done.
         with suppress(CouldNotLook):
-            current_version.settled(self._labels, lambda labels: not dropped.isdisjoint(labels))
+            current_version.settled(self._labels, lambda labels: not labels.isdisjoint(dropped))
 
     def _labels(self) -> set[tuple[str, str]]:
         """All staging labels, each with its version."""

@@ -134,3 +134,9 @@ def test_a_change_ends_when_its_label_is_read_no_more(plan: SecretPlan, monkeypa
     writer.release().apply()
     secret = secretsmanager.describe(client("secretsmanager"), plan.secret_arn)
     assert secret and secret.stages[plan.token] == ("AWSCURRENT",)
+
+
+def test_a_change_without_labels_waits_for_none(plan: SecretPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version that is only made current again had none, and the secret is not read for them."""
+    monkeypatch.setattr(secretsmanager, "describe", lambda *_: pytest.fail("the secret was read"))
+    writer_of(plan).release().apply()
