@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
-from omc_runbook.aws import iam, secretsmanager
+from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.session import require
 from omc_runbook.changes import files
@@ -208,16 +208,10 @@ class Reversal:
         yield Change(action="revoked", role=undo.subject, policy=undo.new)
 
     def _withdraw(self, undo: Undo) -> Iterator[Change]:
-        client, what = self._contexts[undo.environment].clients("secretsmanager"), f"secret {undo.subject}"
-
-        def read() -> str:
-            secret = require(
-                what, "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(client, undo.subject)
-            )
-            return secret.version_at(secretsmanager.CURRENT) if secret else ""
-
+        client = self._contexts[undo.environment].clients("secretsmanager")
         current = current_version.settled(
-            read, lambda id: id == undo.former and (undo.environment, undo.new) in self._made
+            partial(current_version.read, client, undo.subject, undo.subject),
+            lambda id: id == undo.former and (undo.environment, undo.new) in self._made,
         )
         if current == undo.former:
             return

@@ -42,17 +42,20 @@ def settled(read: Callable[[], T], is_old: Callable[[T], bool], since: float | N
     return answer
 
 
+def read(client: SecretsManagerClient, secret_id: str, name: str) -> str:
+    """The id of the current version, "" where there is none; raises CouldNotLook where AWS does not tell."""
+    describe = partial(secretsmanager.describe, client, secret_id)
+    secret = require(f"secret {name}", "secretsmanager:DescribeSecret", describe)
+    return secret.version_at(CURRENT) if secret else ""
+
+
 def move(client: SecretsManagerClient, secret_id: str, name: str, version: str, instead_of: str) -> bool:
     """Move AWSCURRENT to a version if it is still on `instead_of` ("": on none); False where it is not.
 
     Where an answer was lost, and where AWS says that it failed, the secret is read: the call may have taken effect.
     Raises CouldNotLook where AWS refuses, and InterruptedAfterMove where a call that took effect was interrupted.
     """
-    what = f"secret {name}"
-
-    def current() -> str:
-        secret = require(what, "secretsmanager:DescribeSecret", partial(secretsmanager.describe, client, secret_id))
-        return secret.version_at(CURRENT) if secret else ""
+    what, current = f"secret {name}", partial(read, client, secret_id, name)
 
     def arrived() -> bool:
         return settled(current, lambda id: id == instead_of) == version
