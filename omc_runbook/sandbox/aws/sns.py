@@ -23,7 +23,7 @@ def _publish(subscription: Subscription, *message: Any, **details: Any) -> None:
         _deliver(subscription, *message, **details)
 
 
-Subscription.publish = _publish  # type: ignore[method-assign]
+Subscription.publish = _publish  # type: ignore[method-assign, assignment]
 
 
 class SandboxSns(SNSResponse):
