@@ -647,6 +647,19 @@ def permitting_all() -> Any:
 
 
 @pytest.mark.usefixtures("live")
+def test_an_environment_that_a_stopped_run_has_not_reached_is_not_deployed(here: Adder) -> None:
+    """Its service has the name of the one that was deployed in the environment before it."""
+    run = add_key.begin("production", "production,staging", "", str(here.platform.root))
+    plan = here.planned(run, values_from="generate")
+    before = [each["id"] for each in here.service("backend", LIVE)["deployments"]]
+    state = run.state(undo=plan.undos(here.platform.root / ".git"))
+    live = SteppedChange(lambda name: live.ask("back") if name == "watch" else None, state)
+    done = key_addition.apply(run, plan, True, "production", live=live)
+    assert done and done.is_back and here.key not in here.members
+    assert [each["id"] for each in here.service("backend", LIVE)["deployments"]] == before
+
+
+@pytest.mark.usefixtures("live")
 def test_staging_and_production_get_values_of_their_own(here: Adder) -> None:
     """Production wants its name and comes last, whichever is named first; and going back is told for each."""
     desk = here
