@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from omc_runbook.masking import hosts, misplaced, plain_variables
@@ -111,7 +112,7 @@ class TaskDefinition:
             for each in (*container.secrets, *container.log_secrets, *container.registry_secrets)
         )
 
-    @property
+    @cached_property
     def variables(self) -> frozenset[str]:
         """The names of all variables that it sets, from secrets or plain."""
         plain = {name for container in self.containers for name in container.environment}

@@ -172,6 +172,7 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     if snapshot.deleted_status:
         # What the deleted service referred to is its own finding's business.
         return
+    spellings = {letters.fold(key): key for key in sorted(referenced, reverse=True)}
     for member in snapshot.members:
         if member.key in referenced | similar:
             continue
@@ -179,7 +180,7 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
             service, definition = newer
             fact = f"{definition.label} refers to {member.key}, and {service.name} does not run it yet."
             yield Evidence(member.key, (fact,), remedies.deploy(names, service.name, definition.label))
-        elif twin := next((key for key in sorted(referenced) if letters.is_same_but_for_case(key, member.key)), ""):
+        elif twin := spellings.get(letters.fold(member.key), ""):
             fact = f"{letters.spell(member.key)} looks like {twin}, which tasks read in its place."
             yield Evidence(member.key, (fact,), remedies.update(snapshot.environment, twin, member.key))
         elif member.is_key_a_value:
@@ -598,11 +599,14 @@ def _reused(snapshot: Snapshot, member: Member) -> str:
     """
     keys, value = snapshot.environment.keys, member.injected
     generated = [other.key for other in snapshot.members if other.key in keys and keys[other.key].generate]
+    is_address = is_password(member.key) and value.matches(FORMS["email"])
+    if value.is_empty or not (is_address or member.key in generated):
+        return ""
     for other in snapshot.members:
-        if value.is_empty or other.key == member.key or not other.injected.same_as(value):
+        if other.key == member.key or not other.injected.same_as(value):
             continue
         # Another login may be a token, which some mail servers take as the password too.
-        if value.matches(FORMS["email"]) and is_password(member.key) and not is_secret(other.key, keys.get(other.key)):
+        if is_address and not is_secret(other.key, keys.get(other.key)):
             return f"{other.key}, which is no secret."
         earlier = generated[: generated.index(member.key)] if member.key in generated else ()
         is_issued = other.key in keys and bool(keys[other.key].obtain_from) and member.key in generated

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ class KeyDemand:
     @property
     def is_variable(self) -> bool:
         """Whether the container gets it as a variable; else its log driver does."""
-        return self.injection in self.container.secrets
+        return self.injection not in (*self.container.log_secrets, *self.container.registry_secrets)
 
     @property
     def subject(self) -> str:
@@ -159,12 +160,13 @@ def missing_keys(snapshot: Snapshot) -> Mapping[str, str]:
         content, key = content_for(snapshot, demand), demand.reference.key
         if key and content and content.document and content.document.get(key) is None:
             lacking[key] = demand.variable, content.document.keys
+    indexes = {keys: _index(keys, snapshot.environment.words) for keys in {keys for _, keys in lacking.values()}}
     similar = {}
     for key, (variable, keys) in lacking.items():
+        alike, affixed = indexes[keys]
         spare = [other for other in keys if other not in in_use or other == variable]
-        alike = [other for other in keys if letters.is_same_but_for_case(other, key)]
-        affixed = [other for other in spare if _is_affixed(key, other, snapshot.environment.words)]
-        similar[key] = next(iter((*alike, *affixed)), "") or _similar(key, spare)
+        near = (other for other in affixed[_words(key)] if other not in in_use or other == variable)
+        similar[key] = alike.get(letters.fold(key), "") or next(near, "") or _similar(key, spare)
     return similar
 
 
@@ -179,14 +181,25 @@ def referenced_keys(snapshot: Snapshot) -> frozenset[str]:
     return frozenset(names - {""})
 
 
-def _is_affixed(key: str, other: str, words: Sequence[str]) -> bool:
-    """Whether a key is another with a word at an end that says no more than where it is used: SENTRY_DSN_STAGING."""
-    mine, theirs = (re.split(r"[-_. ]+", letters.skeleton(name).casefold()) for name in (key, other))
+def _index(keys: Sequence[str], words: Sequence[str]) -> tuple[Mapping[str, str], Mapping[tuple[str, ...], list[str]]]:
+    """The first key of each spelling, whatever its case, and each by its words without one that says where it is used.
+
+    Such a word is at an end, as in SENTRY_DSN_STAGING.
+    """
     affixes = {*AFFIXES, *(word.casefold() for word in words)}
-    before, behind = theirs[: -len(mine)], theirs[len(mine) :]
-    return (theirs[-len(mine) :] == mine and len(before) == 1 and before[0] in affixes) or (
-        theirs[: len(mine)] == mine and len(behind) == 1 and behind[0] in affixes
-    )
+    alike, affixed = dict[str, str](), defaultdict[tuple[str, ...], list[str]](list)
+    for key in keys:
+        alike.setdefault(letters.fold(key), key)
+        parts = _words(key)
+        if parts[0] in affixes:
+            affixed[parts[1:]].append(key)
+        if parts[-1] in affixes:
+            affixed[parts[:-1]].append(key)
+    return alike, affixed
+
+
+def _words(key: str) -> tuple[str, ...]:
+    return tuple(re.split(r"[-_. ]+", letters.fold(key)))
 
 
 def _similar(key: str, spare: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from omc_runbook.aws.definitions import Container
@@ -26,6 +26,7 @@ from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.model.value_from import Reference
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 
 NEEDS = ("services", "task_definitions")
@@ -433,14 +434,23 @@ def _application(demand: KeyDemand) -> Container | None:
 
 def _owner(snapshot: Snapshot, demand: KeyDemand) -> str:
     """The other key whose variable a reference sets; "" where it is the key's own, or nobody's."""
-    keys, mine = snapshot.environment.keys, demand.injection
-    if any(
-        (other.variable, other.reference.key) == (mine.reference.key, mine.variable) != (mine.variable, mine.variable)
-        for other in demand.container.secrets
-    ):
-        return mine.variable
-    owner = {variable_of(key, keys): key for key in keys}.get(demand.variable, "")
-    return owner if demand.reference.key in keys and owner != demand.reference.key else ""
+    keys, key, variable = snapshot.environment.keys, demand.reference.key, demand.variable
+    if key != variable and (key, variable) in _pairs(demand.container):
+        return variable
+    owner = _keys_of_variables(snapshot).get(variable, "")
+    return owner if key in keys and owner != key else ""
+
+
+@once
+def _pairs(container: Container) -> frozenset[tuple[str, str]]:
+    """Each variable of a container with the key that it gets."""
+    return frozenset((each.variable, each.reference.key) for each in container.secrets)
+
+
+@once
+def _keys_of_variables(snapshot: Snapshot) -> Mapping[str, str]:
+    """The catalogue's keys by the variable that each is injected as."""
+    return {variable_of(key, snapshot.environment.keys): key for key in snapshot.environment.keys}
 
 
 def _unset(snapshot: Snapshot, demand: KeyDemand) -> str:

@@ -4,6 +4,7 @@ import base64
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -91,7 +92,7 @@ class Document:
     duplicates: tuple[str, ...]
     _occurrences: tuple[_Occurrence, ...] = field(repr=False)
 
-    @property
+    @cached_property
     def keys(self) -> tuple[str, ...]:
         """The keys, each once."""
         return tuple(member.key for member in self.members)
@@ -183,8 +184,8 @@ def parse(value: Masked) -> Document:
     last = {occurrence.member.key: occurrence.member for occurrence in occurrences}
     # A piece of the document may be a name, which a value as short as "" does not make public.
     registry.exempt(key for key, member in last.items() if member.injected.name == key)
-    keys = [occurrence.member.key for occurrence in occurrences]
-    duplicates = tuple(key for key in last if keys.count(key) > 1)
+    counts = Counter(occurrence.member.key for occurrence in occurrences)
+    duplicates = tuple(key for key, count in counts.items() if count > 1)
     return Document(value, tuple(last.values()), duplicates, occurrences)
 
 

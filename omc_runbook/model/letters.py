@@ -26,9 +26,9 @@ def skeleton(name: str) -> str:
     return "".join(character for character in plain if not _is_invisible(character)).strip()
 
 
-def is_same_but_for_case(name: str, other: str) -> bool:
-    """Whether two names look the same, whatever the case of their letters."""
-    return skeleton(name).casefold() == skeleton(other).casefold()
+def fold(name: str) -> str:
+    """What names that look the same have in common, whatever the case of their letters."""
+    return skeleton(name).casefold()
 
 
 def look_alike(name: str, other: str) -> bool:

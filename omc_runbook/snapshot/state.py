@@ -317,7 +317,7 @@ class Snapshot:
 
     def own_injections(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
         """The variables of a revision that refer to the environment's secret."""
-        return tuple(pair for pair in self.own_references(revision) if pair[1] in pair[0].secrets)
+        return tuple(pair for pair in (revision.injections if revision else ()) if self.is_own(pair[1].reference))
 
     def own_references(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
         """The same, with what its log drivers take from it; a registry's login has a secret of its own."""
@@ -334,8 +334,11 @@ class Snapshot:
 
     def other_references(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
         """What a revision takes from another secret or a parameter: variables, and what its log and registry need."""
-        own = self.own_references(revision)
-        return tuple(pair for pair in (revision.references if revision else ()) if pair not in own)
+        return tuple(
+            (container, each)
+            for container, each in (revision.references if revision else ())
+            if each in container.registry_secrets or not self.is_own(each.reference)
+        )
 
     def running(self, service: Service) -> tuple[Task, ...]:
         """A service's running tasks."""

@@ -2,16 +2,19 @@
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import pytest
 from support.large_world import count_calls, large, with_reads
-from support.snapshots import KEYS, NOW, healthy, looked, rotated, values, with_values
+from support.snapshots import KEYS, NOW, healthy, looked, rotated, values, with_container, with_values
 
+from omc_runbook.aws.definitions import Injection
 from omc_runbook.checks.key_demand import missing_keys
 from omc_runbook.diagnosis import injection_matrix, root_causes
 from omc_runbook.masking.relations import exchanged
+from omc_runbook.model import value_from
 from omc_runbook.report.timeline import Timeline
 from omc_runbook.snapshot.state import Snapshot
 
@@ -48,6 +51,21 @@ def test_a_missing_key_is_compared_once_however_many_services_refer_to_it() -> N
     assert further < 100 * SERVICES * len(KEYS)
 
 
+@pytest.mark.parametrize("spelling", ["{}_STAGING", "app-{}"])
+def test_keys_that_are_missing_are_looked_up_among_those_that_the_secret_has(spelling: str) -> None:
+    """With three times as many keys, each that is missing takes as many calls, and the one that is meant is found."""
+    small, large_one = (_with_settings(keys, spelling) for keys in (50, 150))
+    few = count_calls(partial(missing_keys, small))
+    assert count_calls(partial(missing_keys, large_one)) < 3.3 * few
+    assert missing_keys(large_one)["0_SETTING"] == spelling.format("0_SETTING")
+
+
+def test_each_reference_of_a_task_definition_is_looked_at_by_itself() -> None:
+    """Three times as many variables of a container take three times as many calls."""
+    small, large_one = (_with_settings(keys, "{}") for keys in (100, 300))
+    assert count_calls(partial(_judge, large_one)) < 3.3 * count_calls(partial(_judge, small))
+
+
 def test_a_key_that_nothing_is_known_of_is_compared_with_those_alone_of_which_something_is() -> None:
     """A secret of a thousand keys is judged as quickly, key by key, as one of a few."""
     keys = healthy().environment.keys
@@ -57,6 +75,14 @@ def test_a_key_that_nothing_is_known_of_is_compared_with_those_alone_of_which_so
     )
     assert small and large_one and not exchanged(large_one, keys)
     assert count_calls(partial(exchanged, large_one, keys)) < 4 * count_calls(partial(exchanged, small, keys))
+
+
+def _with_settings(keys: int, spelling: str) -> Snapshot:
+    """So many further keys to which a service refers, which are spelled otherwise in the secret."""
+    names = [f"{number}_SETTING" for number in range(keys)]
+    more = tuple(Injection(name, value_from.parse(f"{healthy().secret_arn}:{name}::")) for name in names)
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, *more)))
+    return with_values(snapshot, {**values(), **{spelling.format(name): f"plain {name}" for name in names}})
 
 
 def _judge(snapshot: Snapshot) -> None:
