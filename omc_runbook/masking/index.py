@@ -20,15 +20,15 @@ _DEEPEST = 8
 """How many times longer than a value its deepest spelling may be, for the end of a stream."""
 _KNOWN = 1024
 """How many texts an index remembers the spans of."""
-_CUT = re.compile(r"\.\.\.|…")
-"""What stands for the middle or the end of a text that a program has shortened, as pydantic does."""
+_CUT = re.compile(r"[.…]{9,}|\.\.\.|…")
+"""What stands for the middle or the end of a text that a program has shortened, as pydantic does; a long row is one."""
 _SHOWN = 120
 """How many characters of it a program shows before that, or after it."""
 _LARGE, _MANY, _STEP = 20_000, 200, 4
 """From how many characters and spellings on a text's pieces, of so many characters, are listed."""
 _HOST_ONLY = re.compile(r"[\w+.-]+://[^:@]*")
-_DENSE = re.compile(r"(?:%[0-9A-Fa-f]{2}|&\#\w{2,7};|\\+u[0-9A-Fa-f]{4}|\\+x[0-9A-Fa-f]{2}){4}")
-"""Text of which every character is escaped."""
+_DENSE = re.compile(r"(?:%[0-9A-Fa-f]{2}|&\#\w{2,7};|(?<!\\)\\+(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})){4}")
+"""Text of which every character is escaped; a row of backslashes is tried from its first alone."""
 _DECIMAL = re.compile(r"\d\. | \.\d")
 
 

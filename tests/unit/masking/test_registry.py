@@ -17,6 +17,7 @@ import urllib.parse
 import pytest
 
 from omc_runbook.masking import registry
+from omc_runbook.masking.escapes import without_unfinished
 from omc_runbook.masking.index import Index
 from omc_runbook.masking.spelling import spell
 from omc_runbook.masking.stream_buffer import StreamBuffer
@@ -108,6 +109,23 @@ def test_what_a_program_cut_short_is_masked_only_where_it_is_a_values_beginning(
     registry.register(f"postgresql://app:{secrets.token_hex(12)}@db", "DATABASE_URL")
     assert registry.mask("postgresql is down ...") == "postgresql is down ..."
     assert registry.mask("postgresql://app:...") == "‹DATABASE_URL›..."
+
+
+def test_a_row_of_dots_is_one_cut_and_what_it_leaves_of_a_value_is_masked() -> None:
+    """A progress bar takes a few calls for each dot, not for each possible end of a value, and both ends are found."""
+    text, row, profile = secrets.token_urlsafe(40), "." * 3000, cProfile.Profile()
+    registry.register(text, "LONG")
+    assert profile.runcall(registry.mask, row) == row
+    assert sum(entry.callcount for entry in profile.getstats()) < 20 * len(row)
+    assert registry.mask(f"{text[:12]}{'.' * 30}{text[-12:]}") == f"‹LONG›{'.' * 30}‹LONG›"
+
+
+def test_a_row_of_backslashes_is_read_once() -> None:
+    """Its time grows with its length, not with the square of that, which would be hours here."""
+    row, begin = "\\" * 200_000, time.process_time()
+    assert registry.mask(f"'{row}z") == f"'{row}z"
+    assert without_unfinished(f"'{row}z") == f"'{row}z"
+    assert time.process_time() - begin < 60
 
 
 @pytest.mark.parametrize("alphabet", [string.ascii_lowercase, string.ascii_uppercase, string.digits])
