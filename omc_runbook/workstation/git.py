@@ -18,6 +18,8 @@ SECONDS = 20
 MOST_COMMITS = 20
 _IDS_AT_A_TIME = 1000
 """How many ids of blobs a command line has room for."""
+_BLOBS_AT_A_TIME = 20
+"""How many blobs' bytes are in memory in git's answer, beside those that were read."""
 
 # No program that the checkout configures is run, and nothing is written but by `reverse`.
 _OPTIONS = (
@@ -149,18 +151,27 @@ def read_blobs(repository: Path, blobs: Sequence[Blob], largest: int) -> tuple[l
     checked = _run(repository, "cat-file", "--batch-check", stdin="".join(f"{blob.id}\n" for blob in blobs))
     sizes = [line.split()[-1] for line in checked.out.splitlines()]
     small = [blob for blob, size in zip(blobs, sizes, strict=False) if size.isdecimal() and int(size) <= largest]
-    output = _run(repository, "cat-file", "--batch", stdin="".join(f"{blob.id}\n" for blob in small))
-    raw, contents, at = os.fsencode(output.out), list[tuple[Blob, bytes]](), 0
-    for blob in small:
+    contents, obstacle = list[tuple[Blob, bytes]](), checked.obstacle
+    for at in range(0, len(small), _BLOBS_AT_A_TIME):
+        portion = small[at : at + _BLOBS_AT_A_TIME]
+        output = _run(repository, "cat-file", "--batch", stdin="".join(f"{blob.id}\n" for blob in portion))
+        contents += _split(os.fsencode(output.out), portion)
+        obstacle = obstacle or output.obstacle
+    left_out = len(blobs) - len(contents)
+    some = f"{left_out} versions of files that hold values could not be read, or are too large." if left_out else ""
+    return contents, obstacle or some
+
+
+def _split(raw: bytes, blobs: Sequence[Blob]) -> Iterator[tuple[Blob, bytes]]:
+    """The contents in an answer of `cat-file --batch`, up to the first that is not there."""
+    at = 0
+    for blob in blobs:
         start = raw.find(b"\n", at) + 1
         size = raw[at:start].split()[-1] if start else b""
         if not size.isdigit():
-            break
+            return
         at = start + int(size) + 1
-        contents.append((blob, raw[start : at - 1]))
-    left_out = len(blobs) - len(contents)
-    some = f"{left_out} versions of files that hold values could not be read, or are too large." if left_out else ""
-    return contents, checked.obstacle or output.obstacle or some
+        yield blob, raw[start : at - 1]
 
 
 def list_files(repository: Path) -> tuple[tuple[str, ...], str] | None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from omc_runbook.workstation.git import (
     find_git_dir,
     find_uncommitted,
     find_versions,
+    read_blobs,
     read_committed,
     read_status,
 )
@@ -310,3 +312,21 @@ def test_a_repository_that_is_broken(tmp_path: Path) -> None:
     (repository / ".git" / "index").write_bytes(b"no index")
     seen = read_status(repository)
     assert seen.is_work_tree and "ended with exit code" in seen.obstacle
+
+
+def test_versions_are_read_in_portions(tmp_path: Path) -> None:
+    """All of them are read, in order, and git's own answer is in memory for some of them at a time."""
+    repository, size = make(tmp_path / "app"), 200_000
+    for number in range(60):
+        (repository / f"{number}.tfvars").write_bytes(bytes([number + 1]) * size)
+    git(repository, "add", ".")
+    blobs = find_versions(repository, (), lambda path: path.endswith(".tfvars")).blobs
+    tracemalloc.start()
+    try:
+        contents, obstacle = read_blobs(repository, blobs, size)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert [(blob, raw[:1] * size == raw) for blob, raw in contents] == [(blob, True) for blob in blobs]
+    assert [f"{raw[0] - 1}.tfvars" for _, raw in contents] == [blob.path for blob in blobs] and not obstacle
+    assert len(blobs) == 60 and peak < 2.2 * size * len(blobs)
