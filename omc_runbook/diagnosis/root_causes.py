@@ -88,10 +88,12 @@ def _new_tasks_last(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     others = [finding for finding in hindrances if not _NEW_TASKS.fullmatch(finding.remedy.command)]
 
     def last(finding: Finding) -> Finding:
+        if not (finding.is_unexplained and _NEW_TASKS.fullmatch(finding.remedy.command)):
+            return finding
         # Two settings of a service, such as its platform version and its network, are in no order.
-        before = others if finding in hindrances else hindrances
+        before = others if stops_new_tasks(finding) else hindrances
         first = [other for other in before if other.services & finding.services]
-        if not (first and finding.is_unexplained and _NEW_TASKS.fullmatch(finding.remedy.command)):
+        if not first:
             return finding
         services = sorted({service for other in first for service in other.services & finding.services})
         checks, of = ", ".join(check_ids(first)), ", ".join(services)

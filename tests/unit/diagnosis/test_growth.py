@@ -1,5 +1,6 @@
 """What a large environment costs: for three times as many services, tasks and versions about three times the calls."""
 
+import cProfile
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -66,6 +67,12 @@ def test_each_reference_of_a_task_definition_is_looked_at_by_itself() -> None:
     assert count_calls(partial(_judge, large_one)) < 3.3 * count_calls(partial(_judge, small))
 
 
+def test_a_finding_is_compared_with_no_other_to_say_what_comes_first() -> None:
+    """With three times as many faults no more findings are compared as a whole."""
+    few, many = (_count_comparisons(_with_settings(keys, "x{}x-y")) for keys in (20, 60))
+    assert many == few
+
+
 def test_a_key_that_nothing_is_known_of_is_compared_with_those_alone_of_which_something_is() -> None:
     """A secret of a thousand keys is judged as quickly, key by key, as one of a few."""
     keys = healthy().environment.keys
@@ -75,6 +82,13 @@ def test_a_key_that_nothing_is_known_of_is_compared_with_those_alone_of_which_so
     )
     assert small and large_one and not exchanged(large_one, keys)
     assert count_calls(partial(exchanged, large_one, keys)) < 4 * count_calls(partial(exchanged, small, keys))
+
+
+def _count_comparisons(snapshot: Snapshot) -> int:
+    """How many objects a diagnosis compares field by field."""
+    profile = cProfile.Profile()
+    assert any(finding.is_problem for finding in profile.runcall(root_causes.diagnose, snapshot))
+    return sum(entry.callcount for entry in profile.getstats() if getattr(entry.code, "co_name", "") == "__eq__")
 
 
 def _with_settings(keys: int, spelling: str) -> Snapshot:
