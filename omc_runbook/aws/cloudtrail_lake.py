@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from omc_runbook.aws.cloudtrail import Access, FoundAccesses, Selectors, concerns, parse_access, selectors_of
+from omc_runbook.model.arn import region_in
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail.client import CloudTrailClient
@@ -44,7 +45,7 @@ class EventDataStore:
 
         `event` has the call's fields as advanced selectors name them.
         """
-        home = self.arn.split(":")[3]
+        home = region_in(self.arn)
         others = sorted({*regions} - {home})
         if self.status not in _TAKES_EVENTS:
             return f"its Status is {self.status}, so that it takes no events."

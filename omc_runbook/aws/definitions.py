@@ -13,6 +13,7 @@ from omc_runbook.masking import hosts, misplaced, plain_variables
 from omc_runbook.masking.fingerprint import process_key, text_fingerprint
 from omc_runbook.masking.value import Masked
 from omc_runbook.model import value_from as reference
+from omc_runbook.model.arn import account_in, partition_in
 from omc_runbook.model.value_from import Reference
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def _task_definition(raw: Any) -> TaskDefinition:
 
 def _role_arn(role: str, definition_arn: str) -> str:
     """A role's ARN; the task definition may have only its name."""
-    partition, account = definition_arn.split(":")[1], definition_arn.split(":")[4]
+    partition, account = partition_in(definition_arn), account_in(definition_arn)
     return role if not role or ":" in role else f"arn:{partition}:iam::{account}:role/{role}"
 
 

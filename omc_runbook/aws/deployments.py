@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from omc_runbook.aws.answer import pages
+from omc_runbook.model.arn import region_in
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
@@ -135,7 +136,7 @@ class ServiceDeployment:
     @property
     def region(self) -> str:
         """The region that it is in."""
-        return self.arn.split(":")[3]
+        return region_in(self.arn)
 
     @property
     def deployment_id(self) -> str:

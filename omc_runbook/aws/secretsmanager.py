@@ -16,6 +16,7 @@ from omc_runbook.aws.endpoint import AWS_DOMAINS
 from omc_runbook.aws.session import DENIED, THROTTLED, code_of, on_error
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.value import Masked
+from omc_runbook.model.arn import region_in
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
@@ -82,7 +83,7 @@ class Secret:
     @property
     def region(self) -> str:
         """The region that it is in."""
-        return self.arn.split(":")[3]
+        return region_in(self.arn)
 
     def version_at(self, stage: str) -> str:
         """The id of the version with a staging label; "" where none has it."""
@@ -188,7 +189,7 @@ def _primary(answer: Mapping[str, Any]) -> Replica | None:
     if other_account:
         status, message = other_account["ReplicationStatus"], other_account.get("StatusMessage", "")
         return Replica(other_account["PrimarySecretARN"], status, message)
-    return Replica(region, "") if region not in ("", answer["ARN"].split(":")[3]) else None
+    return Replica(region, "") if region not in ("", region_in(answer["ARN"])) else None
 
 
 @on_error("ResourceNotFoundException", gives=())

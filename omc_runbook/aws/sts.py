@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from omc_runbook.model.arn import partition_in
+
 if TYPE_CHECKING:
     from mypy_boto3_sts.client import STSClient
     from mypy_boto3_sts.type_defs import AssumeRoleRequestTypeDef
@@ -26,7 +28,7 @@ class Caller:
     @property
     def partition(self) -> str:
         """The partition of the account: aws, aws-cn, aws-us-gov."""
-        return self.arn.split(":")[1]
+        return partition_in(self.arn)
 
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_+=,.@-]")

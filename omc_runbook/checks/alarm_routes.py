@@ -10,6 +10,7 @@ from omc_runbook.aws.cloudtrail import Trail
 from omc_runbook.aws.events import WITH_READS
 from omc_runbook.aws.sns import Topic
 from omc_runbook.iam.policy import evaluate_resource
+from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.event_patterns import matches_filter, matches_rule
 from omc_runbook.model.truth import any_of
 from omc_runbook.snapshot.audit.monitoring import READ, read_event, rule_event
@@ -56,7 +57,7 @@ def _of_filters(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRou
     for each in monitoring.filters:
         trails = [trail for trail in monitoring.trails if trail.log_group == each.group]
         problems = [*map(_problem_of, trails)]
-        region = trails[0].log_group_arn.split(":")[3]
+        region = region_in(trails[0].log_group_arn)
         matches = None if each.has_dimensions else matches_filter(each.pattern, event)
         alarms = monitoring.alarms.get(each.name, ())
         if not alarms:
@@ -129,7 +130,7 @@ def may_publish(topic: Topic | None, service: str) -> bool | None:
     """
     if topic is None or topic.policy is None:
         return topic is not None
-    account = topic.arn.split(":")[4]
+    account = account_in(topic.arn)
     context = {"aws:SourceAccount": account, "aws:SourceOwner": account if service == ALARMS else ()}
     decision = evaluate_resource(topic.policy, (service,), "sns:Publish", topic.arn, context).decision
     return None if decision == "unknown" else decision == "allowed"

@@ -11,6 +11,7 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence
 from omc_runbook.checks.registry import Family
 from omc_runbook.iam.policy import PolicyDocument, evaluate_resource, extend
+from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot.state import Snapshot
 
@@ -56,7 +57,7 @@ def key_not_rotated(snapshot: Snapshot) -> Iterable[Evidence]:
     rotation = lifecycle.key_rotation if lifecycle else None
     if key and key.state == "Enabled" and rotation and not rotation.is_enabled:
         fact = f"GetKeyRotationStatus: KeyRotationEnabled is false for {key.arn}, which encrypts the secret."
-        yield Evidence(key.arn, (fact,), remedies.rotate_key(key.arn.split(":")[3], key.arn.rpartition("/")[2]))
+        yield Evidence(key.arn, (fact,), remedies.rotate_key(region_in(key.arn), key.arn.rpartition("/")[2]))
 
 
 @check(
@@ -144,7 +145,7 @@ def quotas(snapshot: Snapshot) -> Iterator[tuple[str, int, int, str]]:
 def is_guarded(snapshot: Snapshot) -> bool:
     """Whether a statement of the secret's policies denies its deletion to anybody."""
     arn = snapshot.secret_arn
-    account = arn.split(":")[4] if arn else ""
+    account = account_in(arn) if arn else ""
     somebody = (f"arn:{snapshot.caller.partition}:iam::{account}:role/anybody", account)
     return any(
         evaluate_resource(_denials(policy), somebody, DELETE, arn, None).decision == "explicit-deny"

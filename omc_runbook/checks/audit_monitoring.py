@@ -9,6 +9,7 @@ from omc_runbook.checks import audit_remedies
 from omc_runbook.checks.alarm_routes import AlarmRoute, routes_of
 from omc_runbook.checks.check import TRAIL, Answer, Evidence, Uncertain
 from omc_runbook.checks.registry import Family
+from omc_runbook.model.arn import account_in
 from omc_runbook.snapshot.audit.monitoring import GAP, READ, TRAILS, is_group_elsewhere
 from omc_runbook.snapshot.state import Snapshot
 
@@ -107,7 +108,7 @@ def no_alarm(snapshot: Snapshot) -> Iterator[Answer]:
         yield Uncertain(route.name, (f"Whether {route.kind} {route.name} matches is not known: {route.pattern}",))
     elsewhere = [trail for trail in _best(snapshot) if is_group_elsewhere(trail, snapshot.account)]
     for trail in elsewhere:
-        owner = trail.log_group_arn.split(":")[4]
+        owner = account_in(trail.log_group_arn)
         reason = (
             f"Trail {trail.name} sends its events to log group {trail.log_group} of account {owner}: whether an alarm"
             f" there watches reads of {snapshot.secret_name} is for its owner to say. Here none does."

@@ -13,6 +13,7 @@ from omc_runbook.aws.events import WITH_READS
 from omc_runbook.checks.alarm_routes import ACTIONS_OFF, ALARMS, RULES, AlarmRoute
 from omc_runbook.checks.remedies import advise
 from omc_runbook.iam.policy import extend
+from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.notify import sns_topics
@@ -54,7 +55,7 @@ def topic_of(snapshot: Snapshot, region: str) -> str:
     environment = snapshot.environment
     known = sns_topics(environment.notify.findings)
     own = f"arn:{snapshot.caller.partition}:sns:{region}:{snapshot.account}:{alarm_name(environment)}"
-    return next((arn for arn in known if arn.split(":")[3] == region), own)
+    return next((arn for arn in known if region_in(arn) == region), own)
 
 
 def filter_pattern(snapshot: Snapshot) -> str:
@@ -180,7 +181,7 @@ def create_alarm(snapshot: Snapshot) -> Remedy:
     """Tell a topic of reads: by a metric filter where a trail has a log group, else by a rule of EventBridge."""
     environment, name = snapshot.environment, alarm_name(snapshot.environment)
     trail = trail_with_group(snapshot)
-    region = trail.log_group_arn.split(":")[3] if trail else environment.names.region
+    region = region_in(trail.log_group_arn) if trail else environment.names.region
     topic = topic_of(snapshot, region)
     last = ("--region", region)
     made = [("aws", "sns", "create-topic", "--name", name, *last)] if topic.endswith(f":{name}") else []
@@ -219,7 +220,7 @@ def create_alarm(snapshot: Snapshot) -> Remedy:
 def topic_policy(topic: str) -> Mapping[str, Any]:
     """What lets the topic's account, alarms and EventBridge publish to it; a new topic's policy lacks EventBridge."""
     actions = ("Publish", "Subscribe", "ListSubscriptionsByTopic", "GetTopicAttributes", "SetTopicAttributes")
-    own = {"Principal": {"AWS": topic.split(":")[4]}, "Action": [f"sns:{action}" for action in actions]}
+    own = {"Principal": {"AWS": account_in(topic)}, "Action": [f"sns:{action}" for action in actions]}
     services = ["cloudwatch.amazonaws.com", "events.amazonaws.com"]
     rules = {"Principal": {"Service": services}, "Action": "sns:Publish"}
     statements = [{"Effect": "Allow", **each, "Resource": topic} for each in (own, rules)]
@@ -257,11 +258,11 @@ def subscribe(snapshot: Snapshot, route: AlarmRoute) -> Remedy:
             grant = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sns:Publish", "Resource": arn}
             value = ("--attribute-name", "Policy", "--attribute-value", extend(found.policy, **grant))
             return _chain(
-                ("aws", "sns", "set-topic-attributes", "--topic-arn", arn, *value, "--region", arn.split(":")[3])
+                ("aws", "sns", "set-topic-attributes", "--topic-arn", arn, *value, "--region", region_in(arn))
             )
     topics = [arn for arn in route.targets if arn.split(":")[2:3] == ["sns"]]
     topic = topics[0] if topics else topic_of(snapshot, route.region)
-    last = ("--region", topic.split(":")[3])
+    last = ("--region", region_in(topic))
     address = ("--protocol", "email", "--notification-endpoint", "ADDRESS")
     remedy = _chain(
         ("aws", "sns", "create-topic", "--name", topic.rpartition(":")[2], *last),
@@ -285,7 +286,7 @@ def _ask_owner(trail: Trail, what: str) -> Remedy:
 
 
 def _is_own(snapshot: Snapshot, trail: Trail) -> bool:
-    return trail.arn.split(":")[4] == snapshot.account
+    return account_in(trail.arn) == snapshot.account
 
 
 def _is_of_management(selector: Mapping[str, Any]) -> bool:

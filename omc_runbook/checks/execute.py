@@ -15,6 +15,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.role_access import exchange_of, judge_action, keys_of, remedy_of
 from omc_runbook.iam.policy import evaluate_resource
 from omc_runbook.iam.request_keys import Keys
+from omc_runbook.model.arn import account_in
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.network.reachability import TaskNetwork, trace
@@ -177,7 +178,7 @@ def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             continue
         if not (access.cause or is_denied):
             # A role's own policies count for a key only where the key's policy lets the account's do so.
-            account = arn.split(":")[4]
+            account = account_in(arn)
             delegated = evaluate_resource(key.policy, {arn, account}, DECRYPT, key.arn, keys) if key.policy else None
             if delegated and delegated.decision != "allowed":
                 fact = f"GetKeyPolicy: {delegated.reason}; whether a grant lets {name} use it was not read."

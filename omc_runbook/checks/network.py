@@ -13,6 +13,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.role_access import keys_of_read
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.messages.reasons import is_of_network
+from omc_runbook.model.arn import region_in
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.network.reachability import CallPath, Request, TaskNetwork, trace
@@ -166,7 +167,7 @@ def _called(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
 
 def _region_of(parameter: str) -> str:
     """The region in a parameter's ARN; "" for a name."""
-    return parameter.split(":", 4)[3] if parameter.startswith("arn:") and parameter.count(":") > 3 else ""
+    return region_in(parameter) if parameter.startswith("arn:") and parameter.count(":") > 3 else ""
 
 
 def _stops(snapshot: Snapshot, service: Service) -> tuple[Stop, ...]:

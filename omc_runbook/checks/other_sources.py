@@ -18,6 +18,7 @@ from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import Verdict, evaluate_resource
 from omc_runbook.messages.reasons import is_of_content, is_refusal, lacks_parameter, points_at
+from omc_runbook.model.arn import account_in
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest
@@ -329,7 +330,7 @@ def _let_in(source: OtherSource, role_arn: str, stop: Stop) -> Remedy:
         grant = remedies.let_read_with(name, key, partition, region, account, service)
         otherwise = f"Where the key's policy does not let IAM policies count, let {name} decrypt there instead."
         return replace(grant, needs=otherwise)
-    if account != role_arn.split(":")[4]:
+    if account != account_in(role_arn):
         return remedies.advise(_admit(source, role_arn, account))
     return remedies.advise("The task's message names the policy at fault.")
 
@@ -350,8 +351,8 @@ def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: Role
         put = command("aws", "secretsmanager", *words, "--region", source.reference.region or names.region)
         return remedies.advise(f"Write the policy without that statement to policy.json, then put it with `{put}`.")
     grant = remedies.grant(names, iam.role_name(role_arn), source.action, source.arn, source.name)
-    account = source.arn.split(":")[4]
-    if account != role_arn.split(":")[4]:
+    account = account_in(source.arn)
+    if account != account_in(role_arn):
         grant = replace(grant, needs=_admit(source, role_arn, account))
     return remedy_of(access, source.action, source.arn, grant)
 

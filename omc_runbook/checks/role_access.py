@@ -24,6 +24,7 @@ from omc_runbook.iam.policy import (
     refusing_conditions,
 )
 from omc_runbook.iam.request_keys import Keys
+from omc_runbook.model.arn import account_in
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.truth import Truth
 from omc_runbook.network.reachability import TaskNetwork, trace
@@ -202,7 +203,7 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     if by_role.cause in ("identity-deny", "organization") or key.policy is None:
         return by_role
     context, names = _key_context(snapshot, role_arn, key), _principals(role_arn)
-    account = {role_arn.split(":")[4], _root(role_arn)}
+    account = {account_in(role_arn), _root(role_arn)}
     direct = evaluate_resource(key.policy, names - account, DECRYPT, key.arn, context)
     if direct.decision == "explicit-deny":
         conditions = tuple(conditions_of((key.policy,), direct.statements))
@@ -464,7 +465,7 @@ def is_grant_limited(role_arn: str, grants_to: Callable[[Collection[str]], Truth
 
 def _grants_directly(snapshot: Snapshot, role_arn: str, context: Keys) -> Truth:
     """Whether the secret's own policy names the role; one that names the account leaves it to the role's policies."""
-    return _grants_to(snapshot, _principals(role_arn) - {role_arn.split(":")[4], _root(role_arn)}, context)
+    return _grants_to(snapshot, _principals(role_arn) - {account_in(role_arn), _root(role_arn)}, context)
 
 
 def _grants_to(snapshot: Snapshot, principals: Collection[str], context: Keys) -> Truth:
@@ -549,7 +550,7 @@ def _keys_of_way(snapshot: Snapshot, role_arn: str) -> Keys:
 def _key_context(snapshot: Snapshot, role_arn: str, key: KmsKey) -> Keys:
     """The same of Secrets Manager's call to KMS for it."""
     assert snapshot.secret
-    secret, account = snapshot.secret, role_arn.split(":")[4]
+    secret, account = snapshot.secret, account_in(role_arn)
     role = keys_of(snapshot, role_arn, snapshot.permissions[role_arn])
     keys = request_keys.of_key(key.arn, account, secret.arn, snapshot.current_id, key.tags, key.aliases)
     return {**role, **keys, **_organization_of(snapshot, key.arn)}
@@ -557,7 +558,7 @@ def _key_context(snapshot: Snapshot, role_arn: str, key: KmsKey) -> Keys:
 
 def _organization_of(snapshot: Snapshot, resource: str) -> Keys:
     """The organization of a resource, where it is the caller's account that has it."""
-    is_known = snapshot.organization is not None and resource.split(":")[4] == snapshot.caller.account
+    is_known = snapshot.organization is not None and account_in(resource) == snapshot.caller.account
     return {"aws:ResourceOrgID": snapshot.organization or ()} if is_known else {}
 
 

@@ -24,6 +24,7 @@ from omc_runbook.iam.who_can import (
     is_assumed_by,
     trusted,
 )
+from omc_runbook.model.arn import account_in
 from omc_runbook.snapshot.audit import secret_calls
 
 ADD_TO_PROFILE = "iam:AddRoleToInstanceProfile"
@@ -208,7 +209,7 @@ class SelfGrants:
         return f"arn:{identity.arn.split(':')[1]}:{service}:{self.region}:{identity.account}"
 
     def _call(self, action: str, resource: str) -> ResourceCall:
-        keys: Keys = {"aws:RequestedRegion": self.region, "aws:ResourceAccount": resource.split(":")[4]}
+        keys: Keys = {"aws:RequestedRegion": self.region, "aws:ResourceAccount": account_in(resource)}
         return ResourceCall(action=action, resource=resource, keys=keys, open_keys=secret_calls.CHOSEN_TAGS)
 
     @cached_property

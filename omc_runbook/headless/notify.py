@@ -24,6 +24,7 @@ from omc_runbook.headless.last_run import LastRun
 from omc_runbook.headless.news import Notice, Open, Standing, compare
 from omc_runbook.masking import registry
 from omc_runbook.model import regular_file
+from omc_runbook.model.arn import region_in
 from omc_runbook.model.environment_names import PROJECT
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.findings import Notification, Outcome, Topic
@@ -101,7 +102,7 @@ def _publish(arn: str, profile: str, notice: Notice) -> None:
 
     def publish() -> None:
         """Publish it in the topic's region."""
-        sns.publish(Clients(arn.split(":")[3], profile)("sns"), arn, notice.title, text)
+        sns.publish(Clients(region_in(arn), profile)("sns"), arn, notice.title, text)
 
     require(f"to {arn}", "sns:Publish", publish, "send")
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from omc_runbook.model.arn import account_in, region_in
+
 Keys = dict[str, str | Sequence[str]]
 
 SESSION = "0" * 32
@@ -21,7 +23,7 @@ def of_role(arn: str, id: str = "", tags: Mapping[str, str] | None = None, sessi
     """The keys of a session of a role; `id` is its RoleId, "" where it is unknown, as None is for tags."""
     keys: Keys = {
         "aws:PrincipalArn": arn,
-        "aws:PrincipalAccount": arn.split(":")[4],
+        "aws:PrincipalAccount": account_in(arn),
         "aws:PrincipalType": "AssumedRole",
         "aws:PrincipalIsAWSService": "false",
         "aws:ViaAWSService": "false",
@@ -40,7 +42,7 @@ def of_user(arn: str, id: str, tags: Mapping[str, str] | None) -> Keys:
 
 def of_assumption(arn: str, tags: Mapping[str, str] | None = None) -> Keys:
     """The keys of a call to assume a role."""
-    return {"aws:ResourceAccount": arn.split(":")[4], **_tags(("aws:ResourceTag", "iam:ResourceTag"), tags)}
+    return {"aws:ResourceAccount": account_in(arn), **_tags(("aws:ResourceTag", "iam:ResourceTag"), tags)}
 
 
 def of_secret(
@@ -51,8 +53,8 @@ def of_secret(
     `version_id` is the one that the call names, "" where it names none, None where that is unknown.
     """
     keys: Keys = {
-        "aws:RequestedRegion": arn.split(":")[3],
-        "aws:ResourceAccount": arn.split(":")[4],
+        "aws:RequestedRegion": region_in(arn),
+        "aws:ResourceAccount": account_in(arn),
         "secretsmanager:SecretId": arn,
         **_tags(("aws:ResourceTag", "secretsmanager:ResourceTag"), tags),
     }
@@ -77,7 +79,7 @@ def of_key(
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
     """
     context = {"SecretARN": secret_arn, "SecretVersionId": version_id}
-    return _of_decryption(arn, account, "secretsmanager", secret_arn.split(":")[3], context, tags, aliases)
+    return _of_decryption(arn, account, "secretsmanager", region_in(secret_arn), context, tags, aliases)
 
 
 def of_parameter_key(
@@ -92,7 +94,7 @@ def of_parameter_key(
     https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html
     """
     context = {"PARAMETER_ARN": parameter_arn}
-    return _of_decryption(arn, account, "ssm", parameter_arn.split(":")[3], context, tags, aliases)
+    return _of_decryption(arn, account, "ssm", region_in(parameter_arn), context, tags, aliases)
 
 
 def _of_decryption(
@@ -107,7 +109,7 @@ def _of_decryption(
     """The keys of a service's call to KMS, with its encryption context, of which "" stands for an unknown value."""
     keys: Keys = {
         "aws:RequestedRegion": region,
-        "aws:ResourceAccount": arn.split(":")[4],
+        "aws:ResourceAccount": account_in(arn),
         "aws:ViaAWSService": "true",
         "kms:CallerAccount": account,
         "kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT",

@@ -29,6 +29,7 @@ from omc_runbook.iam.policy import (
     trusts,
 )
 from omc_runbook.iam.request_keys import Keys
+from omc_runbook.model.arn import account_in
 from omc_runbook.model.truth import Truth, all_of, any_of, invert
 
 Decision = Literal["allowed", "denied", "unknown"]
@@ -90,7 +91,7 @@ class Identity:
     @property
     def account(self) -> str:
         """The id of its account."""
-        return self.arn.split(":")[4]
+        return account_in(self.arn)
 
     @property
     def is_service_linked(self) -> bool:

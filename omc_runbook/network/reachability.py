@@ -14,6 +14,7 @@ from omc_runbook.aws.ec2 import Endpoint, Network, Subnet, Vpc
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import PolicyDocument, Verdict, evaluate_resource, extend
 from omc_runbook.iam.request_keys import Keys
+from omc_runbook.model.arn import account_in
 from omc_runbook.model.shell import command
 from omc_runbook.network import acls, routes
 from omc_runbook.network import rules as network_rules
@@ -312,7 +313,7 @@ def _keys_of(endpoint: Endpoint) -> Keys:
 
 
 def _judge(endpoint: Endpoint, policy: PolicyDocument, request: Request) -> Verdict:
-    account = request.role.split(":")[4]
+    account = account_in(request.role)
     context = {**request_keys.of_role(request.role), **request.keys, **_keys_of(endpoint)}
     return evaluate_resource(policy, (request.role, account), request.action, request.resource, context)
 

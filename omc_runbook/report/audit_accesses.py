@@ -16,6 +16,7 @@ from omc_runbook.checks.unusual_calls import (
     history_of,
     recent_part,
 )
+from omc_runbook.model.arn import partition_in
 from omc_runbook.model.letters import listed
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
@@ -67,7 +68,7 @@ def _row(principal: str, calls: Sequence[Access], account: str) -> list[str]:
 
 def short_name(principal: str, account: str) -> str:
     """A principal's ARN, of the account itself without what all its principals share: role/backend."""
-    partition = principal.split(":")[1] if principal.startswith("arn:") else ""
+    partition = partition_in(principal) if principal.startswith("arn:") else ""
     return principal.removeprefix(f"arn:{partition}:iam::{account}:")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from omc_runbook.diagnosis.comparison import Facts, key_differences, revision_differences, shared_values
+from omc_runbook.model.arn import account_in
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import (
     ENVIRONMENT_UNREAD,
@@ -339,7 +340,7 @@ def _target(environment: Environment, run: EnvironmentRun | None) -> TargetOutco
 def _account_of(environment: Environment) -> str:
     """The account that runbook.toml names, itself or by the role that is assumed there; "" for none."""
     names = environment.names
-    return names.account_id or (names.role_arn.split(":")[4] if names.role_arn else "")
+    return names.account_id or (account_in(names.role_arn) if names.role_arn else "")
 
 
 def _reason(run: EnvironmentRun) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from omc_runbook.aws.session import Clients, partition_of
 from omc_runbook.aws.sts import Caller
 from omc_runbook.headless import last_run, notebooks
+from omc_runbook.model.arn import partition_in
 from omc_runbook.model.audit import AuditSettings
 from omc_runbook.model.environment import LOCAL, Environment
 from omc_runbook.model.errors import CouldNotLook, UsageError
@@ -214,7 +215,7 @@ def _caller(least: LeastPolicy) -> PrincipalPolicy:
 def _partition(least: LeastPolicy) -> str:
     """The partition of the accounts, such as aws-cn; aws where there was nobody to ask."""
     arns = (each.principal for each in least.policies if each.principal.startswith("arn:"))
-    return next((arn.split(":")[1] for arn in arns), "aws")
+    return next((partition_in(arn) for arn in arns), "aws")
 
 
 def _with_statements(least: LeastPolicy, statements: Iterable[dict[str, Any]], notes: Sequence[str]) -> LeastPolicy:

@@ -12,6 +12,7 @@ from typing import Any
 from moto.core.exceptions import JsonRESTError
 from moto.secretsmanager.models import FakeSecret
 
+from omc_runbook.model.arn import account_in
 from omc_runbook.model.errors import UsageError
 from omc_runbook.sandbox import folders, resources
 from omc_runbook.sandbox.admission import rejection
@@ -185,7 +186,7 @@ def _denial(call: Call, principal: Principal, arns: list[str]) -> tuple[str, str
         return None
     if call.permission == "sts:AssumeRole":
         return _refused_role(call, principal)
-    owners = {principal.account, *(arn.split(":")[4] for arn in arns if arn.count(":") > 4)}
+    owners = {principal.account, *(account_in(arn) for arn in arns if arn.count(":") > 4)}
     if principal.kind == "administrator" and not principal.scps and not any(map(rcps, owners)):
         return None
     for resource in arns:
@@ -224,7 +225,7 @@ def _refused_role(call: Call, principal: Principal) -> tuple[str, str] | None:
         arn,
         context,
         trust_policy(arn),
-        arn.split(":")[4] if ":" in arn else "",
+        account_in(arn) if ":" in arn else "",
         is_role=True,
     )
     return ("AccessDenied", message) if message is not None else None

@@ -11,6 +11,7 @@ from moto.sts.models import sts_backends
 
 from omc_runbook.iam.policy import ALLOW_EVERYTHING, PolicyDocument
 from omc_runbook.iam.request_keys import Keys
+from omc_runbook.model.arn import account_in
 from omc_runbook.sandbox import credentials
 from omc_runbook.sandbox.account import ACCOUNT, MEMBER_ADMINISTRATOR
 
@@ -95,7 +96,7 @@ def find_role(name: str, account: str) -> Role | None:
 
 def role_session(role_arn: str, session: str) -> Principal:
     """A session of a role; without policies if the role does not exist."""
-    account, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
+    account, name = account_in(role_arn), role_arn.rpartition("/")[2]
     iam = iam_backends[account][PARTITION]
     role = find_role(name, account)
     arn = f"arn:{PARTITION}:sts::{account}:assumed-role/{name}/{session}"

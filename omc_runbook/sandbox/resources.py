@@ -9,6 +9,7 @@ from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
 from omc_runbook.iam.request_keys import Keys
+from omc_runbook.model.arn import account_in
 from omc_runbook.sandbox.aws.kms import find_key, named
 from omc_runbook.sandbox.calls import Call
 from omc_runbook.sandbox.principals import find_role
@@ -104,7 +105,7 @@ def keys_of(call: Call, account: str, resource: str) -> Keys:
 
 def keys_of_role(arn: str) -> Keys:
     """The condition keys of a role that is to be assumed, in any account."""
-    account = arn.split(":")[4] if ":role/" in arn else ""
+    account = account_in(arn) if ":role/" in arn else ""
     return _keys(account, _role_tags(arn, account) if account else {})
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.secretsmanager import ListedSecret
 from omc_runbook.aws.session import Clients, require
+from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.discovery_rule import DiscoveryRule
 from omc_runbook.model.environment import (
     KNOWN,
@@ -196,7 +197,7 @@ def _choose(secrets: Sequence[ListedSecret], template: str) -> ListedSecret | No
 
 
 def _found(word: str, secret: ListedSecret, sign_in: dict[str, str]) -> FoundEnvironment:
-    region, account = secret.arn.split(":")[3:5]
+    region, account = region_in(secret.arn), account_in(secret.arn)
     name = canonical(word)
     return FoundEnvironment(
         name=name,

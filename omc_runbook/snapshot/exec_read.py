@@ -16,6 +16,7 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.masking import fingerprint
 from omc_runbook.masking.strength import is_strong
 from omc_runbook.masking.value import Masked
+from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.value_from import Reference, is_secret_name
 from omc_runbook.snapshot import exec_probe, follow_ups
@@ -259,8 +260,8 @@ def _expected_version(snapshot: Snapshot, ref: Reference | None) -> str:
         return ""
     if ref is None:
         return snapshot.current_id
-    home = snapshot.secret.arn.split(":")[3:5]
-    is_own = [ref.region, ref.account] == home and is_secret_name(snapshot.secret.name, ref.secret_name)
+    home = region_in(snapshot.secret.arn), account_in(snapshot.secret.arn)
+    is_own = (ref.region, ref.account) == home and is_secret_name(snapshot.secret.name, ref.secret_name)
     return (ref.version_id or snapshot.version_at(ref.stage or CURRENT)) if is_own and not ref.problem else ""
 
 

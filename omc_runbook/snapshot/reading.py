@@ -14,6 +14,7 @@ from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.session import Clients, ReadFailure, or_none, require
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.model.arn import account_in
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import warn_once
@@ -51,7 +52,7 @@ def identify(clients: Clients, environment: Environment) -> Caller:
     """
     names = environment.names
     expected, source = names.account_id, environment.source_of("account_id")
-    role_account = names.role_arn.split(":")[4] if names.role_arn else ""
+    role_account = account_in(names.role_arn) if names.role_arn else ""
     if role_account and expected not in ("", role_account):
         raise UsageError(
             f"role_arn is a role of account {role_account}, but {environment.name} is account {expected}: correct"

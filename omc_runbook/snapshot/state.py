@@ -20,6 +20,7 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.sts import Caller
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.masking.document import Document, Member
+from omc_runbook.model.arn import account_in
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.value_from import Reference, means_secret
@@ -143,7 +144,7 @@ class Snapshot:
     @property
     def account(self) -> str:
         """The secret's account; the caller's where there is no secret."""
-        return self.secret.arn.split(":")[4] if self.secret else self.caller.account
+        return account_in(self.secret.arn) if self.secret else self.caller.account
 
     @property
     def secret_arn(self) -> str:

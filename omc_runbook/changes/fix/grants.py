@@ -9,6 +9,7 @@ from omc_runbook.changes.fix.ownership import why_not_role, why_not_secret
 from omc_runbook.changes.fix.steps import Grant, UnfixedCause
 from omc_runbook.checks import remedies
 from omc_runbook.checks.role_access import exchange_of, judge_resource_policy, judge_with
+from omc_runbook.model.arn import account_in
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
@@ -49,7 +50,7 @@ def _grant(snapshot: Snapshot, arn: str, finding: Finding) -> Grant:
 
 
 def _why_not(snapshot: Snapshot, grant: Grant) -> str:
-    permissions, account = snapshot.permissions[grant.role_arn], grant.role_arn.split(":")[4]
+    permissions, account = snapshot.permissions[grant.role_arn], account_in(grant.role_arn)
     foreign = why_not_role(snapshot, grant.role_arn) or why_not_secret(snapshot)
     if foreign:
         return foreign

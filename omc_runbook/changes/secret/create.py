@@ -16,6 +16,7 @@ from omc_runbook.changes.engine.step import Journal, Step, execute
 from omc_runbook.changes.secret.create_plan import CreatePlan
 from omc_runbook.changes.secret.current_version import settled
 from omc_runbook.model import value_from
+from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
@@ -130,7 +131,7 @@ def _apply_draft(clients: Clients, plan: CreatePlan) -> _Made:
 def _verify_draft(clients: Clients, plan: CreatePlan, draft: SavedPlan, outputs: Sequence[Output]) -> CreateResult:
     """Verify that Terraform's outputs name the secret of this account, as `_verify_exists` does."""
     # Without an output of this region and account, nothing tells that there is a secret to wait for.
-    is_here = any(output.arn.split(":")[3:5] == [plan.region, plan.account] for output in outputs)
+    is_here = any((region_in(each.arn), account_in(each.arn)) == (plan.region, plan.account) for each in outputs)
     secret = settled(partial(describe_secret, clients, plan.name), lambda secret: secret is None and is_here)
     stray = next((output for output in outputs if secret is None or output.arn != secret.arn), None)
     if stray:

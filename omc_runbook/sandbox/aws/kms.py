@@ -15,6 +15,7 @@ from moto.kms.utils import RESERVED_ALIASES
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
 from omc_runbook.iam.request_keys import Keys
+from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.sandbox.authorization import context_of, is_forbidden
 from omc_runbook.sandbox.principals import Principal, parse_policy
 
@@ -70,7 +71,7 @@ def is_managed(key_id: str | None) -> bool:
 def find_key(key_id: str, account: str, region: str) -> Key | None:
     """The customer key with this id, ARN or alias, or None."""
     if key_id.startswith("arn:"):
-        region, account = key_id.split(":")[3:5]
+        region, account = region_in(key_id), account_in(key_id)
     backend = kms_backends[account][region]
     name = backend.get_alias_name(backend.get_key_id(key_id))
     if name.startswith("alias/"):
@@ -84,7 +85,7 @@ def use_key(
     """Raise Secrets Manager's error if the key of a secret is not enabled or the principal may not use it."""
     if key_id is None or is_managed(key_id):
         return
-    key = find_key(key_id, account, secret_arn.split(":")[3])
+    key = find_key(key_id, account, region_in(secret_arn))
     verb = "decrypt" if action == "kms:Decrypt" else "encrypt"
     code = "DecryptionFailure" if action == "kms:Decrypt" else "EncryptionFailure"
     if key is None or key.key_state != "Enabled":
@@ -99,7 +100,7 @@ def use_key(
 
 def use_parameter_key(key_id: str | None, principal: Principal, parameter_arn: str) -> None:
     """Raise Parameter Store's error if it cannot decrypt a SecureString for the principal."""
-    region, account = parameter_arn.split(":")[3:5]
+    region, account = region_in(parameter_arn), account_in(parameter_arn)
     if not key_id or key_id.rpartition(":")[2] == "alias/aws/ssm":
         return
     key = find_key(key_id, account, region)

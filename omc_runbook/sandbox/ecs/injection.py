@@ -14,6 +14,7 @@ from moto.ecs.models import TaskDefinition
 from moto.secretsmanager.models import secretsmanager_backends
 
 from omc_runbook.iam.policy import PolicyDocument, trusts
+from omc_runbook.model.arn import account_in
 from omc_runbook.network.reachability import Request, TaskNetwork
 from omc_runbook.sandbox.authorization import context_of, refusal
 from omc_runbook.sandbox.aws.kms import use_parameter_key
@@ -91,7 +92,7 @@ def _execution_role(
             raise PullFailed(f"{_ASM}unable to find execution role credentials")
         return None
     arn = role_arn(name, account)
-    role = find_role(arn.rpartition("/")[2], arn.split(":")[4])
+    role = find_role(arn.rpartition("/")[2], account_in(arn))
     context = {"aws:SourceAccount": account, "aws:SourceArn": f"arn:{PARTITION}:ecs:{region}:{account}:*"}
     if role is not None and role.arn == arn:
         policy = PolicyDocument("the trust policy", "trust", parse_policy(role.assume_role_policy_document))

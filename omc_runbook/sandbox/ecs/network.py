@@ -16,6 +16,7 @@ from werkzeug.test import Client
 
 from omc_runbook.aws.ec2 import Network, describe_vpcs
 from omc_runbook.aws.session import ReadFailure
+from omc_runbook.model.arn import region_in
 from omc_runbook.network.reachability import CallPath, Request, TaskNetwork, trace
 from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.calls import Call
@@ -53,7 +54,7 @@ def trace_call(source: TaskNetwork, account: str, region: str, request: Request)
         return None
     network = _network(region)
     service, arn = request.action.partition(":")[0], request.resource
-    return trace(network, source, service, arn.split(":")[3] if arn.startswith("arn:") else region, [request])
+    return trace(network, source, service, region_in(arn) if arn.startswith("arn:") else region, [request])
 
 
 def _network(region: str) -> Network:

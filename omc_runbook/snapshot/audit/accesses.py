@@ -12,6 +12,7 @@ from omc_runbook.aws import cloudtrail_lake
 from omc_runbook.aws.cloudtrail import BATCH_READ, HISTORY_KEEPS, READS, Access, FoundAccesses, FoundRecords
 from omc_runbook.aws.cloudtrail_lake import QueryFailure
 from omc_runbook.aws.session import ReadFailure
+from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.snapshot.audit import trail_files
 from omc_runbook.snapshot.audit.monitoring import READ
 from omc_runbook.snapshot.audit.secret_names import names_of, replica_regions
@@ -108,7 +109,7 @@ def _from_lake(gatherer: Gatherer, snapshot: Snapshot, days: int) -> _Answers:
     arn = gatherer.environment.audit.event_data_store
     moment, names = gatherer.shared.moment(snapshot.taken), names_of(snapshot)
     regions = (gatherer.names.region, *replica_regions(snapshot))
-    client, owner = gatherer.clients("cloudtrail", arn.split(":")[3]), arn.split(":")[4]
+    client, owner = gatherer.clients("cloudtrail", region_in(arn)), account_in(arn)
     since = moment - timedelta(days=days)
     query = cloudtrail_lake.statement(arn, snapshot.account, regions, (*READS, *WRITES), since, MOST_ROWS)
     what, permission = f"event data store {arn}", "cloudtrail:GetEventDataStore"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from omc_runbook.aws import kms, lambda_functions
+from omc_runbook.model.arn import region_in
 from omc_runbook.snapshot.audit.state import Lifecycle
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
@@ -19,7 +20,7 @@ class LifecycleRead:
         key, secret = snapshot.kms_key, snapshot.secret
         self._key = self._function = None
         if key and key.manager == "CUSTOMER":
-            client, arn = gatherer.clients("kms", key.arn.split(":")[3]), key.arn
+            client, arn = gatherer.clients("kms", region_in(key.arn)), key.arn
             self._key = gatherer.ask(
                 f"whether key {arn} rotates",
                 "kms:GetKeyRotationStatus",
@@ -27,7 +28,7 @@ class LifecycleRead:
             )
         if secret and secret.rotation_function:
             function = secret.rotation_function
-            functions = gatherer.clients("lambda", function.split(":")[3])
+            functions = gatherer.clients("lambda", region_in(function))
             self._function = gatherer.ask(
                 f"rotation function {function}",
                 "lambda:GetFunctionConfiguration",

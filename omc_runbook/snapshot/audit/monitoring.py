@@ -13,6 +13,7 @@ from omc_runbook.aws.cloudwatch import MetricAlarm
 from omc_runbook.aws.events import EventRule
 from omc_runbook.aws.logs import MetricFilter
 from omc_runbook.aws.session import ReadFailure
+from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.event_patterns import Fields, matches_filter, matches_rule
 from omc_runbook.snapshot.audit.secret_names import names_of
 from omc_runbook.snapshot.audit.state import Monitoring
@@ -131,7 +132,7 @@ def _filters(gatherer: Gatherer, trails: Iterable[Trail], event: Fields) -> tupl
             (arn,),
             f"the metric filters of {trail.log_group}",
             "logs:DescribeMetricFilters",
-            partial(logs.describe_metric_filters, gatherer.clients("logs", region_of(arn)), trail.log_group),
+            partial(logs.describe_metric_filters, gatherer.clients("logs", region_in(arn)), trail.log_group),
         )
         for arn, trail in groups.items()
     ]
@@ -143,7 +144,7 @@ def _alarms(
     gatherer: Gatherer, trails: Iterable[Trail], filters: Iterable[MetricFilter]
 ) -> dict[str, tuple[MetricAlarm, ...]]:
     """The alarms on the metric of each filter, by the filter's name."""
-    regions = {trail.log_group: region_of(trail.log_group_arn) for trail in trails if trail.log_group_arn}
+    regions = {trail.log_group: region_in(trail.log_group_arn) for trail in trails if trail.log_group_arn}
     answers: dict[str, Future[tuple[MetricAlarm, ...] | ReadFailure]] = {
         each.name: gatherer.ask_once(
             (regions[each.group], each.namespace, each.metric),
@@ -186,7 +187,7 @@ def _topics(gatherer: Gatherer, arns: Iterable[str]) -> dict[str, sns.Topic | No
             (arn,),
             f"the subscriptions of topic {arn.rpartition(':')[2]}",
             "sns:ListSubscriptionsByTopic",
-            partial(sns.find_topic, gatherer.clients("sns", region_of(arn)), arn),
+            partial(sns.find_topic, gatherer.clients("sns", region_in(arn)), arn),
         )
         for arn in sorted(arns)
     }
@@ -200,9 +201,4 @@ _UNREAD = sns.Topic("", (), ())
 
 def is_group_elsewhere(trail: Trail, account: str) -> bool:
     """Whether a trail sends its events to a log group of another account than this, whose filters nobody here sees."""
-    return bool(trail.log_group_arn) and trail.log_group_arn.split(":")[4] != account
-
-
-def region_of(arn: str) -> str:
-    """The region that an ARN names."""
-    return arn.split(":")[3]
+    return bool(trail.log_group_arn) and account_in(trail.log_group_arn) != account

@@ -10,6 +10,7 @@ from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import AccessVerdict, Identity, Judge, ResourceCall, combine
+from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.exec_read import EXECUTE
 from omc_runbook.snapshot.roles import CHANNELS, DECRYPT, GET_SECRET_VALUE
@@ -153,7 +154,7 @@ def decrypting(snapshot: Snapshot, identities: Identities, stage: str = CURRENT)
     return ResourceCall(
         action=DECRYPT,
         resource=key.arn,
-        keys=request_keys.of_key(key.arn, secret.arn.split(":")[4], secret.arn, version, key.tags, key.aliases),
+        keys=request_keys.of_key(key.arn, account_in(secret.arn), secret.arn, version, key.tags, key.aliases),
         policies=(key.policy,) if key.policy else (),
         rule="delegates",
         granted=granted,
@@ -164,7 +165,7 @@ def decrypting(snapshot: Snapshot, identities: Identities, stage: str = CURRENT)
 
 def on_key(key: KmsKey, action: str) -> ResourceCall:
     """A direct call on the secret's customer managed key."""
-    account, region = key.arn.split(":")[4], key.arn.split(":")[3]
+    account, region = account_in(key.arn), region_in(key.arn)
     return ResourceCall(
         action=action,
         resource=key.arn,

@@ -1,0 +1,21 @@
+"""The fields of an ARN, arn:partition:service:region:account:resource; an IndexError for a text without them.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+"""
+
+from __future__ import annotations
+
+
+def partition_in(arn: str) -> str:
+    """The partition, such as "aws" or "aws-us-gov"."""
+    return arn.split(":", 2)[1]
+
+
+def region_in(arn: str) -> str:
+    """The region, "" for a global service's."""
+    return arn.split(":", 4)[3]
+
+
+def account_in(arn: str) -> str:
+    """The account's number, "" where the ARN has none."""
+    return arn.split(":", 5)[4]
