@@ -514,6 +514,7 @@ def test_tests_have_their_places() -> None:
     assert not [path for path in FILES_OF_TESTS if path.name.startswith("test_") and "support" in path.parts]
 
 
+@pytest.mark.long
 def test_a_test_module_that_cannot_be_imported_fails_the_run(tmp_path: Path) -> None:
     """What the process that forks workers could not import is not there for them as a module without tests."""
     broken = tmp_path / "test_broken.py"

@@ -107,6 +107,7 @@ def test_a_notebook_that_somebody_broke_is_one_sentence(
     assert str(caught.value).startswith(f"The notebook {path} cannot be used: it is no notebook")
 
 
+@pytest.mark.long
 def test_a_notebook_that_somebody_broke_ends_no_process_that_workers_are_forked_from(tmp_path: Path) -> None:
     """Each worker says what is wrong, with no traceback before it."""
     (tmp_path / "verify.ipynb").write_text("<<<<<<< HEAD")

@@ -180,6 +180,7 @@ def test_a_webhook_that_redirects_is_reported(monkeypatch: pytest.MonkeyPatch) -
     assert not bodies
 
 
+@pytest.mark.long
 def test_a_webhook_that_trickles_does_not_keep_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """The run ends when its time-out says so, whoever still reads the answer."""
     with trickling() as address:
@@ -378,6 +379,7 @@ def test_a_watcher_that_trickles_costs_no_more_than_the_timeout(monkeypatch: pyt
     assert failed.failure == "It took more than 1 s." and took < 5
 
 
+@pytest.mark.long
 def test_a_receiver_that_hangs_makes_no_second_message_of_two_runs_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ from omc_runbook.model.errors import CouldNotLook
 HANG = "__import__('time').sleep(60)"
 
 
+@pytest.mark.long
 def test_one_that_fails_or_hangs_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has its result, in the order of the arguments; what they print is lost, and so are a run's own variables."""
     monkeypatch.setenv("OMC_RUNBOOK_OUTCOME", "x")
@@ -57,6 +58,7 @@ def test_on_macos_each_is_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None
     assert ends == {"kind": WorkerEnd("SpawnProcess"), "dies": WorkerEnd(None, "its process ended with exit code 3")}
 
 
+@pytest.mark.long
 def test_one_that_ended_itself_in_the_end_gave_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the machine stood still for a while, it is sooner than the process that would have ended it."""
     monkeypatch.setattr(workers, "GRACE_SECONDS", -2.0)
@@ -96,6 +98,7 @@ def test_an_interruption_ends_all(tmp_path: Path) -> None:
     assert _has_ended(int(file.read_text()))
 
 
+@pytest.mark.long
 def test_neither_a_worker_nor_a_folder_outlives_a_killed_parent(tmp_path: Path) -> None:
     """It would go on reading, with nobody to report to; the folder of workers is removed by our next process there."""
     file = tmp_path / "pid"
@@ -117,6 +120,7 @@ workers.run_each(eval, {{'hangs': {_hang(file)!r}}}, 30.0)
             assert [*Path(folder).iterdir()] == [Path(own)]
 
 
+@pytest.mark.long
 def test_the_folder_of_a_killed_parent_and_its_fork_server_is_removed_by_our_next_process() -> None:
     """Nobody else is left who could."""
     script = """

@@ -14,6 +14,7 @@ HIDDEN = [value for value in VALUES if value.random]
 NOISE = random.Random(9).randbytes(50_000)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("value", HIDDEN, ids=lambda value: value.kind)
 def test_each_spelling_is_found(value: awkward.Awkward) -> None:
     """Amid other text, each spelling of a value names its kind, and no other's."""
@@ -31,6 +32,7 @@ def test_a_piece_and_a_split_value_are_found(value: awkward.Awkward) -> None:
         assert value.kind in [hit.kind for hit in searcher.find(f"a line with {shown} in it".encode())]
 
 
+@pytest.mark.long
 def test_a_piece_is_found_in_a_core() -> None:
     """A large file is searched by some pieces."""
     value, memory = VALUES[6], b"\0" * LARGE

@@ -338,6 +338,7 @@ def objects(draw: st.DrawFn) -> tuple[str, list[tuple[str, str]]]:
     return f"{draw(blank)}{{{body}}}{draw(blank)}", members
 
 
+@pytest.mark.long
 @settings(deadline=None)
 @given(objects(), st.dictionaries(keys, st.text(), max_size=4), st.sets(keys, max_size=3))
 def test_any_edit_does_that_and_no_more(

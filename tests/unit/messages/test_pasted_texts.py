@@ -521,6 +521,7 @@ def test_values_in_a_names_place_are_not_repeated(text: str) -> None:
     assert said and value not in repr(said)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "piece",
     [

@@ -551,6 +551,7 @@ def test_five_megabytes_take_no_time() -> None:
     assert seconds(ordinary * (5_000_000 // len(ordinary))) < 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", LARGE)
 def test_time_grows_with_the_text_and_no_faster(kind: str) -> None:
     """No text, whatever it is made of, takes long: a megabyte, for which squares would take minutes."""

@@ -1185,6 +1185,7 @@ def test_any_file_gets_the_field_and_nothing_else(written: Written) -> None:
     assert [each.strip() for each in more if each.strip()] == ([comment] if written.new.description else []) + [line]
 
 
+@pytest.mark.long
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(files())
 def test_in_any_file_comments_and_validators_stay_where_they_belong(written: Written) -> None:

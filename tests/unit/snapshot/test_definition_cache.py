@@ -74,6 +74,7 @@ def read_again(snapshot: Snapshot, cache: DefinitionCache) -> tuple[Snapshot, in
     return replace(second, task_definitions=definitions), len(in_use - found.keys()) + len(anew)
 
 
+@pytest.mark.long
 def test_a_cached_definition_gives_the_findings_of_one_that_was_read(tmp_path: Path) -> None:
     """In every world; only services that fail are read again."""
     different, calls = [], {}

@@ -69,7 +69,7 @@ def test_what_a_file_of_data_gives_is_read_and_not_edited(form: str, tmp_path: P
         "A: [",
         "--- [A]\n--- [B]\n",
         "",
-        "[" * 5000,
+        pytest.param("[" * 5000, marks=pytest.mark.long),
         "&a [*a]",
     ],
 )

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +37,7 @@ def test_without_a_change_there_is_no_diff() -> None:
     assert unified_diff(["A\n"], ["A\n"], "x", 3) == unified_diff([], [], "x", 0) == ""
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None)
 @given(some_lines, some_lines, st.booleans(), st.sampled_from([0, 3]))
 @example(["a\n"], ["a\n", "a\n"], False, 3)

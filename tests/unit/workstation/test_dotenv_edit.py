@@ -237,6 +237,7 @@ def test_joined_statements_are_the_text(text: str) -> None:
     assert {part.name for part in parts if part.kind == "assignment"} == read(text.lstrip("\ufeff")).keys()
 
 
+@pytest.mark.long
 @settings(max_examples=500, deadline=None)
 @given(texts, st.dictionaries(st.sampled_from(["A", "B", "C", "D"]), st.text() | nasty, min_size=1))
 def test_any_new_values(text: str, values: dict[str, str]) -> None:

@@ -346,6 +346,7 @@ def test_the_application_s_own_python(tmp_path: Path) -> None:
         assert f"{program} ended with exit code {code}" in load_settings(repository).obstacle
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("own_interpreter")
 def test_an_application_that_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that never ends is stopped with all that it began, and said to have been."""
@@ -484,6 +485,7 @@ def test_no_value_of_a_url_comes_back(tmp_path: Path) -> None:
     canary(tmp_path, f"APP_DB_USER=u\nAPP_DB_PASSWORD={value}/{value}\nAPP_MQ_PASSWORD={value}\n", value, end)
 
 
+@pytest.mark.long
 def test_a_property_that_waits_keeps_no_answer_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is known before stays; the process ends."""
     monkeypatch.setattr(settings_probe, "SECONDS", 20)
