@@ -153,10 +153,12 @@ def read_blobs(repository: Path, blobs: Sequence[Blob], largest: int) -> tuple[l
     small = [blob for blob, size in zip(blobs, sizes, strict=False) if size.isdecimal() and int(size) <= largest]
     contents, obstacle = list[tuple[Blob, bytes]](), checked.obstacle
     for at in range(0, len(small), _BLOBS_AT_A_TIME):
+        if obstacle:
+            break
         portion = small[at : at + _BLOBS_AT_A_TIME]
         output = _run(repository, "cat-file", "--batch", stdin="".join(f"{blob.id}\n" for blob in portion))
         contents += _split(os.fsencode(output.out), portion)
-        obstacle = obstacle or output.obstacle
+        obstacle = output.obstacle
     left_out = len(blobs) - len(contents)
     some = f"{left_out} versions of files that hold values could not be read, or are too large." if left_out else ""
     return contents, obstacle or some

@@ -314,6 +314,24 @@ def test_a_repository_that_is_broken(tmp_path: Path) -> None:
     assert seen.is_work_tree and "ended with exit code" in seen.obstacle
 
 
+def test_a_git_that_fails_is_not_asked_for_the_next_portion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each portion would take its twenty seconds."""
+    repository = make(tmp_path / "app")
+    for number in range(60):
+        (repository / f"{number}.tfvars").write_text(f"{number}")
+    git(repository, "add", ".")
+    blobs = find_versions(repository, (), lambda path: path.endswith(".tfvars")).blobs
+    failing, asked = tmp_path / "failing", tmp_path / "asked"
+    failing.mkdir()
+    (failing / "git").write_text(
+        f'#!/bin/sh\ncase "$*" in *"--batch") echo >>{asked}; exit 128;; esac\nexec {shutil.which("git")} "$@"\n'
+    )
+    (failing / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(failing), prepend=os.pathsep)
+    contents, obstacle = read_blobs(repository, blobs, 100)
+    assert not contents and "git cat-file ended with exit code 128" in obstacle and asked.read_text() == "\n"
+
+
 def test_versions_are_read_in_portions(tmp_path: Path) -> None:
     """All of them are read, in order, and git's own answer is in memory for some of them at a time."""
     repository, size = make(tmp_path / "app"), 200_000
