@@ -282,7 +282,7 @@ def _of_trail(trail: Trail, *words: str) -> Remedy:
 
 
 def _ask_owner(trail: Trail, what: str) -> Remedy:
-    return advise(f"Ask account {trail.arn.split(':')[4]}, which owns trail {trail.name}, to {what}.")
+    return advise(f"Ask account {account_in(trail.arn)}, which owns trail {trail.name}, to {what}.")
 
 
 def _is_own(snapshot: Snapshot, trail: Trail) -> bool:

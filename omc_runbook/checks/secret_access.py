@@ -22,6 +22,7 @@ from omc_runbook.iam.who_can import (
     is_assumed_by,
     trusted,
 )
+from omc_runbook.model.arn import region_in
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.once import once
@@ -411,7 +412,7 @@ def _let_in(
             asked.append((name, name, account, _as_account(account)))
     asked += [(name, name, "", _AS_SERVICE) for name in services]
     # A key decrypts the secret for Secrets Manager alone: nobody else has what is encrypted.
-    through = {"kms:ViaService": f"secretsmanager.{resource.split(':')[3]}.amazonaws.com"}
+    through = {"kms:ViaService": f"secretsmanager.{region_in(resource)}.amazonaws.com"}
     found: set[str] = set()
     for principal, name, account, context in asked:
         keys = {**through, **context}

@@ -24,7 +24,7 @@ from omc_runbook.iam.who_can import (
     is_assumed_by,
     trusted,
 )
-from omc_runbook.model.arn import account_in
+from omc_runbook.model.arn import account_in, partition_in
 from omc_runbook.snapshot.audit import secret_calls
 
 ADD_TO_PROFILE = "iam:AddRoleToInstanceProfile"
@@ -201,12 +201,12 @@ class SelfGrants:
 
     def _profile(self, identity: Identity) -> AccessVerdict:
         """Whether it may put a role into an instance profile, without which no instance has it."""
-        resource = f"arn:{identity.arn.split(':')[1]}:iam::{identity.account}:instance-profile/x"
+        resource = f"arn:{partition_in(identity.arn)}:iam::{identity.account}:instance-profile/x"
         return self.judge.verdict_anywhere(identity, ResourceCall(action=ADD_TO_PROFILE, resource=resource))
 
     def _base(self, identity: Identity, service: str) -> str:
         """What the ARNs of a service's resources begin with."""
-        return f"arn:{identity.arn.split(':')[1]}:{service}:{self.region}:{identity.account}"
+        return f"arn:{partition_in(identity.arn)}:{service}:{self.region}:{identity.account}"
 
     def _call(self, action: str, resource: str) -> ResourceCall:
         keys: Keys = {"aws:RequestedRegion": self.region, "aws:ResourceAccount": account_in(resource)}

@@ -29,7 +29,7 @@ from omc_runbook.iam.policy import (
     trusts,
 )
 from omc_runbook.iam.request_keys import Keys
-from omc_runbook.model.arn import account_in
+from omc_runbook.model.arn import account_in, partition_in
 from omc_runbook.model.truth import Truth, all_of, any_of, invert
 
 Decision = Literal["allowed", "denied", "unknown"]
@@ -111,7 +111,7 @@ class Identity:
     @property
     def session_prefix(self) -> str:
         """What the ARNs of its sessions begin with: "arn:PARTITION:sts::ACCOUNT"."""
-        return f"arn:{self.arn.split(':')[1]}:sts::{self.account}"
+        return f"arn:{partition_in(self.arn)}:sts::{self.account}"
 
     @cached_property
     def is_administrator(self) -> bool:
