@@ -165,7 +165,7 @@ def missing_keys(snapshot: Snapshot) -> Mapping[str, str]:
     for key, (variable, keys) in lacking.items():
         alike, affixed = indexes[keys]
         spare = [other for other in keys if other not in in_use or other == variable]
-        near = (other for other in affixed[_words(key)] if other not in in_use or other == variable)
+        near = (other for other in affixed[_words(key)] if other in spare)
         similar[key] = alike.get(letters.fold(key), "") or next(near, "") or _similar(key, spare)
     return similar
 

@@ -19,7 +19,7 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
     """The nearest of the existing names, else a list of them, as the end of a sentence: ": did you mean …?"."""
     names = sorted(set(candidates))
     folded = {other.casefold(): other for other in names}
-    target = letters.skeleton(name).casefold()
+    target = letters.fold(name)
     parts = [other for other in folded if target and (target in other or other in target)]
     close = difflib.get_close_matches(target, folded, n=1, cutoff=0.5) or parts
     if close:
