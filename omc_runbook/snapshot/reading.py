@@ -204,12 +204,13 @@ class _Reading(Gatherer):
         found_secret = self.keep("secret", secret, None)
         found_versions = self.keep("versions", versions, ()) if versions else ()
         found_value = self.keep("contents", value, None) if value else None
-        if value and "contents" not in self.gaps:
-            self.record("contents", contradictions.in_value(name, found_secret, found_value))
-        if task_lists and "tasks" not in self.gaps:
-            self.record("tasks", contradictions.in_tasks(cluster, services, tasks))
-        if versions and "versions" not in self.gaps:
-            self.record("versions", contradictions.in_versions(name, found_secret, found_versions))
+        for field, asked, found in (
+            ("contents", value, contradictions.in_value(name, found_secret, found_value)),
+            ("tasks", task_lists, contradictions.in_tasks(cluster, services, tasks)),
+            ("versions", versions, contradictions.in_versions(name, found_secret, found_versions)),
+        ):
+            if asked and field not in self.gaps:
+                self.record(field, found)
         return Snapshot(
             environment=self.environment,
             taken=now(),
