@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,11 +41,13 @@ class VariableList:
         return (*self.variables, *self.other_variables)
 
 
-def read_compose_lists(repository: Path, compose: Compose | None = None) -> tuple[VariableList, ...]:
+def read_compose_lists(
+    repository: Path, compose: Compose | None = None, *, beside_file: bool = False
+) -> tuple[VariableList, ...]:
     """Read the lists in every Compose file at the top of a checkout, of services that have no `env_file`.
 
-    `compose` is what Docker Compose reads there, whose files may be in other folders too. A list that several services
-    share counts once.
+    With `beside_file`, of those that have one. `compose` is what Docker Compose reads there, whose files may be in
+    other folders too. A list that several services share counts once.
 
     Files that are not valid YAML are skipped, since `read_compose` reports the one that Compose reads.
     """
@@ -59,8 +61,9 @@ def read_compose_lists(repository: Path, compose: Compose | None = None) -> tupl
         except UsageError:
             continue
         own = {each.name for each in services.values() if each.env_files}
-        for each in _lists_of(file, own | with_file if file.name in used else own):
-            lists.setdefault((each.file, each.line), each)
+        for each in _lists_of(file):
+            if (each.owner in (own | with_file if file.name in used else own)) == beside_file:
+                lists.setdefault((each.file, each.line), each)
     return tuple(lists.values())
 
 
@@ -79,15 +82,15 @@ def read_file(repository: Path, name: str) -> SourceFile | None:
         return None
 
 
-def _lists_of(file: SourceFile, with_file: Collection[str]) -> Iterator[VariableList]:
-    """The lists of the services of a file, without those of some services."""
+def _lists_of(file: SourceFile) -> Iterator[VariableList]:
+    """The lists of the services of a file."""
     try:
         services = yaml_nodes.find(yaml_nodes.read_mapping(file), "services")
     except UsageError:
         return
     for name, service in yaml_nodes.members(services):
         entries = yaml_nodes.find(service, "environment")
-        if entries is None or str(name.value) in with_file:
+        if entries is None:
             continue
         yield VariableList(
             file=file.name,

@@ -228,6 +228,7 @@ def _lists(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
                     reason=f"This env reads secrets.{key.name}, which is empty until the repository on GitHub has it.",
                     command=command("gh", "secret", "set", key.name),
                 )
+                yield from _lists_of_compose(checkout, key, secrets - {key.name})
             continue
         who = "This env" if variables.owner == ENV else f"Service {variables.owner}"
         yield OtherLocation(
@@ -236,6 +237,19 @@ def _lists(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
             reason=f"{who} names the variables that the application gets: without this one {_lack(key)}.",
             addition=entry_of(variables, key.name),
         )
+
+
+def _lists_of_compose(checkout: Checkout, key: NewKey, secrets: Collection[str]) -> Iterator[OtherLocation]:
+    """The lists through which Compose gets to its services what the workflow's env has, instead of the .env's value."""
+    for variables in checkout.lists_beside_files(secrets):
+        if key.name not in variables.all_variables:
+            yield OtherLocation(
+                file=variables.file,
+                line=variables.line,
+                reason=f"The workflow's {key.name} reaches service {variables.owner} only by this list: without it the"
+                " service has what its env_file says.",
+                addition=entry_of(variables, key.name),
+            )
 
 
 def _lack(key: NewKey) -> str:

@@ -169,6 +169,8 @@ def test_lists_of_variables(tmp_path: Path) -> None:
         ("backend", 4, ("A", "B")),
         ("web", 7, ("C",)),
     ]
+    (beside,) = read_compose_lists(tmp_path, beside_file=True)
+    assert (beside.owner, beside.line, beside.variables) == ("db", 10, ("D",))
 
 
 ENTRIES = "    environment: {A: 1}\n"

@@ -193,6 +193,28 @@ def test_a_workflow_that_writes_a_dotenv_is_told(tmp_path: Path, script: str, li
     )
 
 
+@pytest.mark.parametrize(("line", "told"), [("    env_file: .env\n", [4]), ("", [])])
+def test_what_a_workflow_passes_to_a_service_with_a_file_is_told(tmp_path: Path, line: str, told: list[int]) -> None:
+    """Of the workflow's env Compose gives it what its list names, else the file's; a list alone is edited."""
+    platform = make_platform(tmp_path)
+    platform.compose.write_text(
+        f"services:\n  backend:\n    build: backend\n    environment:\n      - SECRET_KEY=${{SECRET_KEY}}\n{line}"
+        "  db:\n    image: postgres\n    env_file: .env\n    environment: [POSTGRES_PASSWORD]\n"
+    )
+    platform.override.unlink()
+    path = platform.root / ".github" / "workflows" / "deploy.yml"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "on: push\njobs:\n  deploy:\n    env:\n      SECRET_KEY: ${{ secrets.SECRET_KEY }}\n"
+        "    steps:\n      - run: docker compose up -d\n"
+    )
+    made = plan(platform)
+    edited = {"docker-compose.yml", ".github/workflows/deploy.yml"} & {edit.file.name for edit in made.edits}
+    assert len(edited) == 2 - len(told)
+    locations = [each for each in made.surroundings.locations if each.file == "docker-compose.yml"]
+    assert [(each.line, each.addition) for each in locations] == [(at + 1, f"- {KEY}=${{{KEY}}}") for at in told]
+
+
 def test_a_committed_dotenv_is_the_template(tmp_path: Path) -> None:
     """As local_setup takes it; not one with a secret's value, which a diff would show, and none that git has not."""
     platform = make_platform(tmp_path)
