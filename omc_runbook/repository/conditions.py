@@ -61,6 +61,8 @@ class _Validator:
             if isinstance(each, ast.If):
                 yield from self._branch(each.test, each.body, choices)
                 yield from self.find(each.orelse, choices)
+            elif isinstance(each, ast.Assert):
+                yield from self._branch(_negated(each.test), [ast.Raise()], choices)
             elif isinstance(each, ast.Match):
                 chooser = self._field(each.subject)
                 for case in each.cases:
@@ -170,3 +172,11 @@ class _Validator:
         elif isinstance(pattern, ast.MatchOr):
             for each in pattern.patterns:
                 yield from self._patterns(each)
+
+
+def _negated(test: ast.expr) -> ast.expr:
+    """What is true where an assertion fails."""
+    match test:
+        case ast.Compare(left=left, ops=[ast.IsNot() | ast.NotEq()], comparators=values):
+            return ast.Compare(left, [ast.Is()], values)
+    return ast.UnaryOp(ast.Not(), test)

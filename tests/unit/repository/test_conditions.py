@@ -76,6 +76,14 @@ READ = {
         if not required[self.LLM_PROVIDER]:
             raise ValueError
     """,
+    "an assertion": """
+        if self.LLM_PROVIDER == "google":
+            assert self.GOOGLE_API_KEY, "missing"
+    """,
+    "an assertion that it is not None": """
+        if self.LLM_PROVIDER == "google":
+            assert self.GOOGLE_API_KEY is not None
+    """,
     "a dict of names": """
         required = {"google": "GOOGLE_API_KEY"}
         name = required.get(self.LLM_PROVIDER)
@@ -132,6 +140,8 @@ def test_what_is_required_where_another_is_true(body: str) -> None:
         "if not self.OPENAI_API_KEY:\n    raise ValueError",
         'if self.LLM_PROVIDER == "google":\n    raise ValueError',
         "match self.LLM_PROVIDER:\n    case _:\n        if not self.AZURE_KEY:\n            raise ValueError",
+        'if self.LLM_PROVIDER == "google":\n    assert self.OPENAI_API_KEY or self.AZURE_KEY',
+        "assert self.OPENAI_API_KEY",
         "if not TABLE[self.LLM_PROVIDER]:\n    raise ValueError",
     ],
 )
