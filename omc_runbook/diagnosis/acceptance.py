@@ -61,5 +61,11 @@ def _unused(findings: Sequence[Finding], entries: Sequence[Accepted], source: st
             severity="info",
             subject=entry.title,
             evidence=(fact, entry.sentence),
-            remedy=remedies.advise(f"Remove the entry from {source}, or correct it."),
+            remedy=remedies.advise(_way(entry, source)),
         )
+
+
+def _way(entry: Accepted, source: str) -> str:
+    if entry.environment:
+        return f"Remove the entry from {source}, or correct it."
+    return f"Remove the entry from {source}, correct it, or name in it the one environment that it is meant for."

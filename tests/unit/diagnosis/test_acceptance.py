@@ -93,6 +93,10 @@ def test_another_check_or_subject_is_not_accepted(other: Accepted) -> None:
     (remark,) = (finding for finding in findings if finding.check == "accepted-unused")
     assert (remark.severity, remark.is_problem, remark.subject) == ("info", False, other.title)
     assert remark.evidence[-1] == other.sentence
+    assert remark.remedy.command.endswith(", correct it, or name in it the one environment that it is meant for.")
+    findings = stopped(other.model_copy(update={"environment": "staging"}))
+    (remark,) = (finding for finding in findings if finding.check == "accepted-unused")
+    assert remark.remedy.command.endswith(", or correct it.")
 
 
 @pytest.mark.parametrize("subject", ["[SECRET_KEY]", "SECRET?KEY", "S*Y"])
