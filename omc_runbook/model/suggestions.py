@@ -27,7 +27,7 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
         return f": did you mean {folded[close[0]]}?" + (f" The name has {deceiving}." if deceiving else "")
     if len(names) > MOST_LISTED:
         return f", and none of the {len(names)} that there are is near."
-    return f": there are {', '.join(names)}." if names else ": there is none."
+    return f": there are {', '.join(names)}." if names else ", nor any other."
 
 
 def nearest_in(environment: str, name: str, candidates: Iterable[str]) -> str:

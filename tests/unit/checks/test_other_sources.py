@@ -430,7 +430,7 @@ def test_the_nearest_key_of_another_secret_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("is_object", "lacking"), [(True, "has no key token: there is none."), (False, "is not a JSON object.")]
+    ("is_object", "lacking"), [(True, "has no key token, nor any other."), (False, "is not a JSON object.")]
 )
 def test_another_secret_without_keys_is_empty_or_no_object(is_object: bool, lacking: str) -> None:
     """Only of {} is it true that a key is to be added."""

@@ -256,7 +256,7 @@ def test_an_unknown_environment_unlike_any_gets_the_list() -> None:
 
 def test_nearest_says_when_there_is_none() -> None:
     """An empty list of names gives no hint."""
-    assert nearest("anything", ()) == ": there is none."
+    assert nearest("anything", ()) == ", nor any other."
     assert nearest("anything", map(str, range(200))) == ", and none of the 200 that there are is near."
 
 
