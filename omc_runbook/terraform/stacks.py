@@ -118,7 +118,8 @@ def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment:
     if len(several) > 1:
         yield from (replace(plain, environment=each, is_shared=True) for each in several)
         return
-    for each in (environment,) if environment else _workspaces(folder) or (STAGING, PRODUCTION):
+    named = sorted({canonical(key) for key in _workspaces(folder)}) or [STAGING, PRODUCTION]
+    for each in [environment] if environment else named:
         yield _root(files, top, each, automatic, is_assumed=True)
 
 
@@ -226,26 +227,27 @@ def _declared_environment(module: Module) -> str:
     return next((str(result.value) for result in found), "")
 
 
-def _workspaces(folder: Folder) -> tuple[str, ...]:
-    """The environments among the keys of objects that a folder indexes by its workspace."""
+def _workspaces(folder: Folder) -> frozenset[str]:
+    """The names of environments among the keys of objects that a folder indexes by its workspace."""
     if not any("terraform.workspace" in file.text for file in folder.files):
-        return ()
-    keys = {
+        return frozenset()
+    return frozenset(
         part.name
         for member in folder.locals
         if member.value.kind == "object"
         for part in member.value.parts
         if part.name.casefold() in ALIASES or part.name.casefold() in OTHERS
-    }
-    return tuple(sorted({canonical(key) for key in keys}))
+    )
 
 
 def _spelling(folder: Folder, environment: str) -> str:
     """What an environment is called by its workspace and its variables: the alias that the folder's files spell."""
     if not environment:
         return ""
-    text = "\n".join(file.text for file in folder.files)
-    for alias in (environment, *sorted(aliases(environment))):
+    text, keys = "\n".join(file.text for file in folder.files), _workspaces(folder)
+    words = (environment, *sorted(aliases(environment)))
+    # A workspace is called as its key, whatever the environment is called elsewhere.
+    for alias in [word for word in words if word in keys] or words:
         if re.search(rf'(?m)"{re.escape(alias)}"|^\s*{re.escape(alias)}\s*=', text):
             return alias
     return environment

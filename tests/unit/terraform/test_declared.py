@@ -236,6 +236,16 @@ def test_a_folder_without_an_environment_stands_for_the_one_that_is_asked_for(tm
     assert found.assumptions == ("Variable environment has no value in the checkout: production is assumed.",)
 
 
+def test_a_workspace_is_called_as_its_key(tmp_path: Path) -> None:
+    """Whatever its environment is called in the names that the key leads to."""
+    environments = 'stg = { long = "staging" }\n  prd = { long = "production" }\n'
+    cluster = 'resource "aws_ecs_cluster" "c" { name = "tool-${local.all[terraform.workspace].long}" }\n'
+    text = f"locals {{\n  all = {{\n  {environments}}}\n}}\n{cluster}"
+    production, staging = read_environments(write(tmp_path, main=text))
+    assert (production.names["cluster"].value, staging.names["cluster"].value) == ("tool-production", "tool-staging")
+    assert production.assumptions == ("The workspace prd is assumed.",)
+
+
 def test_values_as_json_count_too(tmp_path: Path) -> None:
     """A file of values for each environment may be JSON."""
     root = write(tmp_path, main='variable "env" {}\nresource "aws_ecs_cluster" "c" { name = "tool-${var.env}" }\n')
