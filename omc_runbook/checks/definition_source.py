@@ -99,8 +99,9 @@ def source_of(
 
 
 def source_for(snapshot: Snapshot, services: Collection[str]) -> DefinitionSource:
-    """The source of the revisions that services, by their names, use."""
-    used = (snapshot.definition(each) for each in snapshot.services if each.name in services)
+    """The source of the revisions that services use, by their names, or what reads the secret outside of one."""
+    readers = (*snapshot.services, *snapshot.readers)
+    used = (snapshot.definition(each) for each in readers if each.name in services)
     return source_of(snapshot, filter(None, used))
 
 

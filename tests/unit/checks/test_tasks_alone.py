@@ -146,6 +146,18 @@ def test_what_a_schedule_starts_is_judged_before_it_runs() -> None:
     assert found.evidence[0] == "MAILER_TOKEN is referenced by schedule nightly."
 
 
+def test_a_reference_of_what_a_schedule_starts_is_corrected_at_its_own_source() -> None:
+    """Not where the services' task definitions come from."""
+    made = world(key="secret_key")
+    [job] = [definition for definition in made.task_definitions.values() if definition.family.endswith("-job")]
+    revisions = {**made.task_definitions, job.arn: replace(job, stack="jobs")}
+    scheduled = (ScheduledTask("schedule nightly", job.arn),)
+    [found] = problems(replace(made, task_definitions=revisions, scheduled=scheduled)).values()
+    assert found.check == "key-case"
+    assert found.remedy.command.startswith("In what makes the CloudFormation stack jobs (")
+    assert ":SECRET_KEY::" in found.remedy.command
+
+
 def test_a_schedule_of_a_revision_that_was_deregistered_is_found() -> None:
     """ECS refuses to run it, so that no task fails and none shows it; what has none of the secret does not count."""
     made = world()
