@@ -123,7 +123,13 @@ STARTS: tuple[Phrase, ...] = (
         "scheduled-deletion",
         "The secret is scheduled for deletion: nobody can read it or write to it until it is restored.",
         "DescribeSecret: DeletedDate says until when it can be restored.",
-        *("it was marked for deletion", "currently marked deleted", "was marked deleted", "marked for deletion"),
+        *(
+            "it was marked for deletion",
+            "because it was deleted",
+            "currently marked deleted",
+            "was marked deleted",
+            "marked for deletion",
+        ),
     ),
     aws_message(
         "scheduled-deletion",
@@ -208,7 +214,9 @@ STARTS: tuple[Phrase, ...] = (
         "Pipe GetSecretValue into a JSON parser, not to the screen; the version before may still be good.",
         *("invalid character * looking for beginning of", "invalid character * after object key"),
         *("invalid character * after top-level value", "invalid character * after array element"),
-        *("invalid character * in string", "invalid character * in literal", "invalid character * in numeric"),
+        *("invalid character * in string", "invalid character * in literal", "invalid character * numeric literal"),
+        *("invalid character * hexadecimal character escape", "invalid character * exceeded max depth"),
+        "cannot unmarshal number … into Go value of type float64",
     ),
     pull_failure(
         "truncated binary not-json",

@@ -102,6 +102,10 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ),
     (
         "scheduled-deletion",
+        api("InvalidRequestException", "You can't perform this operation on the secret because it was deleted."),
+    ),
+    (
+        "scheduled-deletion",
         "An error occurred (InvalidRequestException) when calling the CreateSecret operation: You can't create this "
         "secret because a secret with this name is already scheduled for deletion.",
     ),
@@ -154,6 +158,10 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("not-json", f"{RETRIED}invalid character '`' looking for beginning of value"),
     ("not-json", f"{RETRIED}invalid character '}}' looking for beginning of object key string"),
     ("not-json", f"{RETRIED}invalid character 'x' after top-level value"),
+    ("not-json", f"{RETRIED}invalid character 'x' in \\u hexadecimal character escape"),
+    ("not-json", f"{RETRIED}invalid character 'x' in exponent of numeric literal"),
+    ("not-json", f"{RETRIED}invalid character '[' exceeded max depth"),
+    ("not-json", f"{RETRIED}json: cannot unmarshal number 1e999 into Go value of type float64"),
     ("truncated", f"{RETRIED}unexpected end of JSON input"),
     *(
         ("not-an-object", f"{RETRIED}json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}")
