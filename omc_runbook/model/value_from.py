@@ -141,6 +141,8 @@ def _ssm_problem(text: str) -> str:
 def _problem(fields: list[str], version_id: str) -> str:
     if len(fields) not in (7, 10):
         return f"it has {len(fields)} colon-separated fields instead of 7 (whole secret) or 10 (:KEY::)"
+    if not (fields[3] and fields[4]):
+        return f"it has no {'account id' if fields[3] else 'region'}"
     if fields[5] != "secret" or not fields[6]:
         return "it names no secret after the account id"
     if "*" in fields[6] or "?" in fields[6]:

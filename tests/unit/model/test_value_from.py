@@ -69,6 +69,8 @@ def test_the_last_three_fields_may_be_empty(end: str, fields: tuple[str, str, st
         (ARN.removesuffix(f":{NAME}"), "6 colon-separated fields"),
         (ARN.removesuffix(NAME) + ":KEY::", "it names no secret"),
         (ARN.replace(":secret:", ":sekret:"), "it names no secret"),
+        (ARN.replace("ap-southeast-2", "") + ":KEY::", "it has no region"),
+        (ARN.replace(ACCOUNT, "") + ":KEY::", "it has no account id"),
         (f"{ARN}:KEY::{'a' * 65}", "65 characters"),
         ("arn:aws:kms:ap-southeast-2:123456789012:key/1234abcd", "an ARN of kms"),
         ("arn:aws:s3:::omc-staging/app.env", "an ARN of s3"),
