@@ -196,7 +196,8 @@ def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
     document, environment = snapshot.document, snapshot.environment
     variables = {variable_of(key, environment.keys) for key in document.keys} if document else set[str]()
     for demand, ref in _arns(snapshot):
-        if ref.key or document is None:
+        # A key in the place of the stage is previous-pinned, whose remedy names it as the key.
+        if ref.key or document is None or exchanged_key(snapshot, ref):
             continue
         variable = demand.variable
         found = _about(snapshot, demand, f"The key field is empty: {variable} gets every key's value.")

@@ -131,7 +131,8 @@ def test_a_key_in_the_place_of_the_stage_is_the_key(field: str) -> None:
     (step,) = planned(snapshot).steps
     assert isinstance(step, Correction)
     assert [edit.after for edit in step.edits] == [RIGHT]
-    (finding,) = [each for each in root_causes.diagnose(snapshot) if each.check == "previous-pinned" and each.evidence]
+    (finding,) = [each for each in root_causes.diagnose(snapshot) if each.family == "reference" and each.is_problem]
+    assert finding.check == "previous-pinned"
     assert "SECRET_KEY, which is a key" in finding.evidence[1] and ":SECRET_KEY::" in finding.remedy.command
 
 
