@@ -78,8 +78,9 @@ def value_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         keys = {injection.variable: injection.reference.key for _, injection in snapshot.own_injections(definition)}
         for line in stop.log_lines:
             for problem in read_log(line, definition.variables):
-                if problem.check == REFUSED and problem.variable in definition.variables:
-                    subject = keys.get(problem.variable) or problem.variable
+                # A variable without a key has the whole JSON: its reference is wrong, and no value.
+                subject = keys.get(problem.variable, problem.variable)
+                if subject and problem.check == REFUSED and problem.variable in definition.variables:
                     refused.setdefault(subject, (stop, line, problem))
                     services.setdefault(subject, set()).add(stop.service.name)
     document = snapshot.document

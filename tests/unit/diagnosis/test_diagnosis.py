@@ -22,6 +22,7 @@ from support.faults import upstream as upstream_faults
 from support.faults.audit_access import allowing, audited, policy, user
 from support.faults.deployment import BREAKER, EXIT, EXITED, HEALTH, PULL, RUNNING
 from support.snapshots import (
+    ARN,
     CHANGED,
     NAME,
     NOW,
@@ -223,6 +224,12 @@ def test_a_value_that_the_log_does_not_name_made_no_task_fail() -> None:
     found = one(refused, "rollout-stuck")
     assert "value-refused" in found.because_of and "placeholder" not in found.because_of
     assert {"value-refused", "placeholder"} <= roots(refused)
+
+
+def test_an_application_that_refuses_the_whole_json_is_no_second_cause() -> None:
+    """What it refuses is no value that could be corrected: the reference that names no key is wrong."""
+    whole = with_reference(healthy(), "worker", "OPENAI_API_KEY", ARN)
+    assert roots(upstream_faults.saying(whole, upstream_faults.REFUSED_VALUE)) == {"whole-json"}
 
 
 @pytest.mark.parametrize(
