@@ -30,7 +30,7 @@ class GoJsonError(ValueError):
 def members(text: str) -> dict[str, Any]:
     """The members of a JSON object; of duplicate keys the last wins."""
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, strict=True)
+        value = json.loads(text, parse_int=_float, parse_float=_float, parse_constant=_refuse_constant, strict=True)
     except json.JSONDecodeError as error:
         raise GoJsonError(_error_message(error, text)) from None
     if value is None:
@@ -71,6 +71,13 @@ def _number(value: float) -> str:
     decimals = max(len(digits.lstrip("-").replace(".", "")) - 1 - exponent, 0)
     text = f"{value:.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise GoJsonError(f"json: cannot unmarshal number {text} into Go value of type float64")
+    return number
 
 
 def _refuse_constant(name: str) -> Any:

@@ -50,6 +50,8 @@ def test_last_of_duplicate_keys_wins() -> None:
         ('{"A": "\\x"}', "invalid character 'x' in string escape code"),
         ('{"A": "b"} x', "invalid character 'x' after top-level value"),
         ('{"A": NaN}', "invalid character 'N' looking for beginning of value"),
+        ('{"A": 1e309}', "json: cannot unmarshal number 1e309 into Go value of type float64"),
+        (f'{{"A": {10**400}}}', f"json: cannot unmarshal number {10**400} into Go value of type float64"),
         ("[]", "json: cannot unmarshal array into Go value of type map[string]interface {}"),
     ],
 )
