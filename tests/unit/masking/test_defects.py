@@ -322,6 +322,7 @@ def test_the_shape_of_a_mail_password_is_no_defect() -> None:
 
 
 HEALTHY = {
+    "POSTGRES_PASSWORD": [f"hf_{secrets.token_urlsafe(size)[3:]}" for size in (24, 32, 64)],
     "SECRET_KEY": [
         secrets.token_hex(32),
         base64.b64encode(secrets.token_bytes(48)).decode(),
