@@ -60,18 +60,23 @@ NAMES = Names(
 )
 
 
+def _password() -> str:
+    # Without a letter in front, one of some million would be __a_placeholder__, or be taken for an option.
+    return f"q{secrets.token_urlsafe(24)}"
+
+
 def values() -> dict[str, Any]:
     """Every key of the example application with a good value, new ones each time."""
     token = secrets.token_hex(6)
     return {
         "SECRET_KEY": secrets.token_hex(32),
-        "POSTGRES_PASSWORD": secrets.token_urlsafe(24),
+        "POSTGRES_PASSWORD": _password(),
         "OPENAI_API_KEY": f"sk-{secrets.token_hex(16)}",
         "FIRST_SUPERUSER": f"admin-{token}@ohmycoins.test",
-        "FIRST_SUPERUSER_PASSWORD": secrets.token_urlsafe(24),
+        "FIRST_SUPERUSER_PASSWORD": _password(),
         "SMTP_HOST": f"smtp-{token}.ohmycoins.test",
         "SMTP_USER": f"noreply-{token}@ohmycoins.test",
-        "SMTP_PASSWORD": secrets.token_urlsafe(24),
+        "SMTP_PASSWORD": _password(),
         "SENTRY_DSN": f"https://{secrets.token_hex(16)}@sentry.ohmycoins.test/4",
     }
 

@@ -32,13 +32,14 @@ PUBLIC = [
     str(uuid.uuid4()),
 ]
 MAKERS = {
-    "hex": lambda: secrets.token_hex(16),
+    # Of digits alone it would be a number.
+    "hex": lambda: f"{secrets.token_hex(15)}a1",
     "longer hex": lambda: secrets.token_hex(32),
     "urlsafe": lambda: secrets.token_urlsafe(32),
     "base64": lambda: base64.b64encode(secrets.token_bytes(32)).decode(),
     "a long one": lambda: f"{secrets.token_urlsafe(400)}x7Q",
     "provider's key": lambda: f"sk-{secrets.token_hex(6)}",
-    "signs of a shell": lambda: f"{secrets.token_hex(5)}'\"`\\{secrets.token_hex(2)}$(\\n)",
+    "signs of a shell": lambda: f"{secrets.token_hex(5)}1'\"`\\{secrets.token_hex(2)}$(\\n)",
     "login in a URL": lambda: f"postgresql://app:{secrets.token_hex(4)}@db/app",
 }
 
