@@ -179,8 +179,8 @@ def test_behind_an_init_the_child_is_looked_at(process: Any, tmp_path: Path) -> 
     script = "PLAIN=changed sleep 60 & wait"
     parent = process(["/bin/sh", "-c", script], {**ODD, "PATH": os.environ["PATH"]})
     until(lambda: bool(Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().strip()))
-    time.sleep(0.05)
     child = int(Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text())
+    until(lambda: Path(f"/proc/{child}/cmdline").read_bytes() == b"sleep\x0060\0")
     try:
         seen = exec_probe.read(answer(ODD, parent.pid, tmp_path), MARK)
     finally:
@@ -472,7 +472,7 @@ def test_a_container_that_has_ended_is_not_looked_at(monkeypatch: pytest.MonkeyP
 
 def until(condition: Callable[[], bool]) -> None:
     """Wait until a condition holds."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
