@@ -120,13 +120,18 @@ closing = Closing(run, Plan(), "Write it", displays, True, "", False)
 closing.show("result")
 """
 READ = """
-import time
+import threading, time, types
 from omc_runbook.aws.session import Clients
 from omc_runbook.report.display import reading
-reading.SECONDS = 0.05
-with reading.follow(reading.ReadProgress(Clients("ap-southeast-2").calls, "staging")):
-    time.sleep(0.2)
-reading.SECONDS = 0.5
+has_shown = threading.Event()
+class Progress(reading.ReadProgress):
+    def to_html(self):
+        has_shown.set()
+        return super().to_html()
+reading.SECONDS, reading.time = 0.05, types.SimpleNamespace(monotonic=lambda: 0.0)
+with reading.follow(Progress(Clients("ap-southeast-2").calls, "staging")):
+    has_shown.wait(60)
+reading.SECONDS, reading.time = 0.5, time
 """
 ANSWER = """
 from datetime import UTC, datetime
