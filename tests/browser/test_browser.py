@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 from dotenv import dotenv_values
-from support.jupyterlab import HAS_RUN, READY, lab, processes, run_all, shown_by
+from support.jupyterlab import HAS_RUN, READY, lab, open_notebook, processes, run_all, shown_by
 from support.platform_checkout import make_platform
 from support.records import an_index
 from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
@@ -133,9 +133,7 @@ def test_a_saved_notebook_says_how_to_get_its_buttons_back(browser: Any, desk: D
     """Once a cell, where JupyterLab would say of each widget that its model is not found."""
     with lab(desk, tmp_path / "lab.log") as address:
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        page.goto(address)
-        page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-        page.wait_for_function(READY)
+        open_notebook(page, address)
         page.evaluate(ADD_LOST_WIDGETS)
         page.wait_for_function(f"{LOST_WIDGETS}.length === 2")
         shown = page.evaluate(f"{LOST_WIDGETS}.filter(node => node.checkVisibility()).map(node => {AFTER})")
@@ -166,9 +164,7 @@ def test_from_the_index_to_a_plan(browser: Any, desk: Desk, tmp_path: Path) -> N
     hidden, log = values(desk.sandbox), tmp_path / "lab.log"
     with lab(desk, log, "index") as address:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(address)
-        page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-        page.wait_for_function(READY)
+        open_notebook(page, address)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         page.get_by_text("Nothing is wrong in staging").wait_for()
@@ -200,9 +196,7 @@ def test_a_value_that_is_asked_for_in_jupyterlab_goes_into_the_dotenv_and_nowher
     desk = Desk(tmp_path / "desk", sandbox)
     with lab(desk, log, "local_setup", **given) as address:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.goto(address)
-        page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-        page.wait_for_function(READY)
+        open_notebook(page, address)
         page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
         prompt = page.locator("input.jp-Stdin-input[type=password]")
         prompt.fill(key)
@@ -230,7 +224,6 @@ def test_a_newcomer_goes_through_onboarding_by_hand(browser: Any, desk: Desk, tm
     own, log = Desk(tmp_path / "desk", desk.sandbox), tmp_path / "lab.log"
     with lab(own, log, "onboarding") as address:
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        page.set_default_timeout(180_000)
         run_all(page, address)
         page.get_by_role("button", name="Answer", exact=True).first.click()
         page.get_by_text("Choose an answer first.").wait_for()

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from support.administrator import Place
-from support.jupyterlab import CHROMIUM, FAST, HAS_RUN, OPTIONS, READY, SLOW, lab, put, run_all
+from support.jupyterlab import CHROMIUM, FAST, HAS_RUN, OPTIONS, READY, SLOW, lab, open_notebook, put, run_all
 from support.runs import Desk, assert_nothing_leaked, spellings, values
 from support.small_world import until
 
@@ -47,9 +47,7 @@ class Screen:
     def type_value(self) -> str:
         """Run update, and type a value into its prompt; gives the value."""
         value, page = f"sk-{secrets.token_hex(16)}", self.page
-        page.goto(self.address.replace("rotate.ipynb", "update.ipynb"))
-        page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-        page.wait_for_function(READY)
+        open_notebook(page, self.address.replace("rotate.ipynb", "update.ipynb"))
         page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
         prompt = page.locator("input.jp-Stdin-input[type=password]")
         prompt.fill(value)
@@ -68,7 +66,7 @@ class Screen:
         self.run_all()
         box = self.page.locator(".jp-NotebookPanel .widget-checkbox", has_text=key).first
         box.locator("input").check()
-        self.button(f"Write {key} and redeploy backend, worker in staging").wait_for(timeout=60_000)
+        self.button(f"Write {key} and redeploy backend, worker in staging").wait_for()
         self.page.wait_for_function(READY)
 
     @property
@@ -80,7 +78,7 @@ class Screen:
         """Press the button, and wait for the bars of both services; they stay as long as they are needed."""
         lifecycle.set_minute(self.desk.sandbox, SLOW)
         self.button(f"Write {key} and redeploy backend, worker in staging").click()
-        self.button(LEAVE).wait_for(timeout=60_000)
+        self.button(LEAVE).wait_for()
         self.page.wait_for_function("document.body.innerText.includes('watching the new tasks')")
         self.hidden += values(self.desk.sandbox)
 
@@ -91,7 +89,7 @@ class Screen:
             # Were time fast at once, the change might be done before it hears of the button.
             until(lambda: self.place.current == back_to)
         lifecycle.set_minute(self.desk.sandbox, FAST)
-        self.button(label).first.wait_for(timeout=120_000)
+        self.button(label).first.wait_for()
 
     @property
     def text(self) -> str:
@@ -147,7 +145,7 @@ def test_a_change_goes_on_after_a_reload_and_is_taken_back_by_its_button(screen:
     page.evaluate("jupyterapp.commands.execute('docmanager:save')")
     page.reload()
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-    screen.button(BACK).wait_for(timeout=60_000)
+    screen.button(BACK).wait_for()
     assert "backend" in screen.text and "under way since" in screen.text
     (state,) = screen.states
     assert state["former"] == before and state["new"] == screen.place.current
@@ -187,7 +185,7 @@ def test_a_key_chosen_in_the_form_is_rotated_through_a_reload_and_a_killed_kerne
     page.evaluate("jupyterapp.commands.execute('docmanager:save')")
     page.reload()
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-    screen.button(BACK).wait_for(timeout=60_000)
+    screen.button(BACK).wait_for()
     (state,) = screen.states
     os.kill(state["process"], signal.SIGKILL)
     page.wait_for_timeout(500)
@@ -213,7 +211,7 @@ def test_an_interrupted_change_says_what_is_current_and_offers_the_way_back(scre
     before = screen.place.current
     screen.begin()
     screen.page.evaluate("void jupyterapp.commands.execute('notebook:interrupt-kernel')")
-    screen.button("Take it back").wait_for(timeout=60_000)
+    screen.button("Take it back").wait_for()
     (state,) = screen.states
     assert "Stopped, as you asked" in state["ended"] and screen.text.count("Done before: ") == 1
     assert "Nothing to do" not in screen.text

@@ -64,7 +64,6 @@ def test_from_the_index_to_the_fix_and_its_record(browser: Any, world: Desk, tmp
     hidden, log = values(world.sandbox), tmp_path / "lab.log"
     with lab(world, log, "index") as address:
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        page.set_default_timeout(30_000)
         run_all(page, address)
         assert "The execution role may not read the secret" in page.inner_text(SHOWN)
         assert faults(page) == []

@@ -27,6 +27,8 @@ from omc_runbook.headless.notebooks import folder as notebooks
 PROGRAM, KERNELS = "jupyter-lab", 2
 SECONDS = 60
 """How long it may take to end: a thread of AnyIO's that outlives its event loop may keep it without kernels."""
+PATIENCE = 180_000
+"""Milliseconds for which a page waits for whatever has to come."""
 SLOW, FAST = 600.0, 0.5
 """Seconds that a minute of a bake time lasts: while a person acts, and while a test waits for the end."""
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
@@ -119,11 +121,17 @@ def fresh(path: Path, parameters: dict[str, str]) -> Any:
     return notebook
 
 
-def run_all(page: Any, address: str) -> None:
-    """Open a notebook and run all of its cells."""
+def open_notebook(page: Any, address: str) -> None:
+    """Open a notebook on a page, which from now on waits as long as a busy machine may take."""
+    page.set_default_timeout(PATIENCE)
     page.goto(address)
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
     page.wait_for_function(READY)
+
+
+def run_all(page: Any, address: str) -> None:
+    """Open a notebook and run all of its cells."""
+    open_notebook(page, address)
     page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait_for_function(READY)
 
