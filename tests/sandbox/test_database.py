@@ -194,12 +194,19 @@ def test_a_stopping_task_is_sent_to_no_more_and_answers_on(world: World) -> None
     assert task["task"] not in {serving["task"] for serving in world.serving("worker")}
     until(lambda: health(task["health"]) == 0)
     lifecycle.settle(world.sandbox)
-    (task,) = world.serving("worker")
-    os.kill(task["pid"], signal.SIGTERM)
-    time.sleep(0.15)
-    assert health(task["health"]) == 200
-    until(lambda: health(task["health"]) == 0)
-    until(lambda: len(world.serving("worker")) == 1)
+    status, took = 0, 1.0
+    # Beside other work on the machine, a task's last 0.3 s may be over before anybody asks.
+    for _ in range(30):
+        (task,) = world.serving("worker")
+        os.kill(task["pid"], signal.SIGTERM)
+        begun = time.monotonic()
+        time.sleep(0.15)
+        status, took = health(task["health"]), time.monotonic() - begun
+        until(lambda: health(task["health"]) == 0)
+        until(lambda: [each["task"] for each in world.serving("worker")] not in ([], [task["task"]]))
+        if took < 0.3:
+            break
+    assert status == 200 and took < 0.3
 
 
 def test_naive_rotation_breaks_new_tasks_until_the_database_follows(world: World) -> None:
