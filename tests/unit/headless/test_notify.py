@@ -376,7 +376,7 @@ def test_a_watcher_that_trickles_costs_no_more_than_the_timeout(monkeypatch: pyt
         begun = time.monotonic()
         (failed,) = notify.Ping(Notify(ping="env:WATCHER", timeout=1)).result()
         took = time.monotonic() - begun
-    assert failed.failure == "It took more than 1 s." and took < 5
+    assert failed.failure == "It took more than 1 s." and took < 30
 
 
 @pytest.mark.long
