@@ -32,11 +32,11 @@ PUBLIC = [
     str(uuid.uuid4()),
 ]
 MAKERS = {
-    # Of digits alone it would be a number.
+    # Each has a digit and a letter: of hundreds that are drawn, one might else be a number, or a word.
     "hex": lambda: f"{secrets.token_hex(15)}a1",
     "longer hex": lambda: secrets.token_hex(32),
-    "urlsafe": lambda: secrets.token_urlsafe(32),
-    "base64": lambda: base64.b64encode(secrets.token_bytes(32)).decode(),
+    "urlsafe": lambda: f"{secrets.token_urlsafe(32)}7",
+    "base64": lambda: base64.b64encode(b"\xd4" + secrets.token_bytes(31)).decode(),
     "a long one": lambda: f"{secrets.token_urlsafe(400)}x7Q",
     "provider's key": lambda: f"sk-{secrets.token_hex(6)}",
     "signs of a shell": lambda: f"{secrets.token_hex(5)}1'\"`\\{secrets.token_hex(2)}$(\\n)",
