@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,16 @@ pytest.importorskip("cronsim", reason="cronsim is not installed")
 
 
 NOTHING_OPEN: Standing = {"findings": Open(), "unknown": Open()}
+
+
+@pytest.fixture(autouse=True)
+def utc() -> Iterator[None]:
+    """Let the machine's time zone, by which cron goes, be UTC."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC0")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 def _configure(folder: Path, monkeypatch: pytest.MonkeyPatch, runbook: str) -> None:
