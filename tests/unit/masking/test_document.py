@@ -256,7 +256,7 @@ def test_a_key_that_is_a_value_is_masked(prefix: str) -> None:
 
 def test_a_random_key_is_masked() -> None:
     """Also where its value is not its name."""
-    value = secrets.token_hex(24)
+    value = secrets.token_hex(32)
     read(json.dumps({value: ""}))
     assert registry.mask(f"{value}.") == "‹a-value-as-key›."
 
