@@ -80,7 +80,8 @@ def texts(values: dict[str, NewValue]) -> dict[str, str]:
 
 
 def password() -> str:
-    return secrets.token_urlsafe(20)
+    # Without a letter in front, it might begin as a provider's key does.
+    return f"q{secrets.token_urlsafe(20)}"
 
 
 def planned(snapshot: Snapshot, *remove: str, **values: str) -> SecretPlan:

@@ -692,7 +692,7 @@ def test_a_value_is_wrong_without_a_cluster_too() -> None:
     ("environment", "value", "severity"),
     [
         ("production", f"sk_test_{secrets.token_hex(16)}", "warning"),
-        ("production", f"rzp_test_{secrets.token_hex(7)}", "warning"),
+        ("production", f"rzp_test_{secrets.token_hex(6)}a1", "warning"),
         ("production", f"test_{secrets.token_hex(15)}", "warning"),
         ("production", f"sk_live_{secrets.token_hex(16)}", ""),
         ("production", "test_of_the_checkout_page", ""),

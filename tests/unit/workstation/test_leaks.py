@@ -68,7 +68,7 @@ def test_without_git_only_files_that_hold_values(tmp_path: Path, value: str, sea
 def test_what_looks_like_a_secret(tmp_path: Path, search: ValueSearch[str]) -> None:
     """In files that hold values by their names, apart from the template."""
     for name in ("prod.tfvars", "code.py", ".env.template"):
-        (tmp_path / name).write_text(f'region = "a"\npassword = "{secrets.token_urlsafe(18)}1a"\n')
+        (tmp_path / name).write_text(f'region = "a"\npassword = "q{secrets.token_urlsafe(18)}1a"\n')
     git(tmp_path, "init", "-q")
     found = leaks.search_files(tmp_path, search, frozenset({".env.template"}))
     assert [(each.name, each.location) for each in found.shapes] == [("password", "prod.tfvars:2")]
