@@ -25,6 +25,7 @@ from support.steps import SteppedChange
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.changes.deploy.executor import NOTHING_TO_RESTORE, STEPS, SecretResult
 from omc_runbook.changes.secret import current_version
+from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.runbooks import live_change, secret_change
@@ -132,12 +133,18 @@ def test_leave_keeps_the_new_version_and_says_so(mended: Place, monkeypatch: pyt
     """The others are watched to their end, no label is left, and the next rotation heals it."""
     monkeypatch.setenv("NEW", BAD)
     monkeypatch.setenv("OLD", mended.members["SENTRY_DSN"])
+    before = mended.current
     done = mended.rotate("SENTRY_DSN", "env:NEW", on_failure="leave")
     assert done and not done.restored_version and mended.members["SENTRY_DSN"] == BAD and not mended.labels()
     assert {rollout.service: rollout.state for rollout in done.rollouts} == {"backend": "failed", "worker": "done"}
     assert "left in force" in problem(done).evidence[-1]
     again = mended.rotate("", "keep", on_failure="leave")
     assert problem(again).evidence[-1] == NOTHING_TO_RESTORE, "it has written no version"
+    run = runbooks_run.begin("restore", "staging")
+    snapshot = run.look()
+    plan = plan_restore(snapshot, secret_change.history(run, snapshot), mended.current)
+    restored = secret_change.apply(run, plan, apply=True)
+    assert problem(restored).evidence[-1].endswith(f"such as {before[:8]}, which was current before it.")
     healed = mended.rotate("SENTRY_DSN", "env:OLD")
     assert healed and healed.is_proved
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from omc_runbook.aws.ecs import Service
+from omc_runbook.aws.secretsmanager import PREVIOUS
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.failure import Failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
@@ -224,7 +225,7 @@ class _SecretChange:
             return ""
         if (self._leave and not self._journal.is_cancelled) or self._replaced_plan is None:
             has_written = self._replaced_plan is not None or not self._plan.is_empty
-            return NEW_VERSION_LEFT if self._leave and has_written else NOTHING_TO_RESTORE
+            return NEW_VERSION_LEFT if self._leave and has_written else self._way_back() or NOTHING_TO_RESTORE
         if not self._is_withdrawn:
             return (
                 "The former version was not restored: somebody else has changed the secret meanwhile, and theirs may"
@@ -248,6 +249,16 @@ class _SecretChange:
             self._database_note,
         )
         return " ".join(filter(None, sentences))
+
+    def _way_back(self) -> str:
+        """What a person can do where the version to restore is current already, as after a run that was killed."""
+        plan, previous = self._plan, dict(self._plan.labels).get(PREVIOUS)
+        if not (plan.exists and previous):
+            return ""
+        return (
+            f"This run did not move AWSCURRENT: version {plan.base[:8]} was current already. Restore another one, such"
+            f" as {previous[:8]}, which was current before it."
+        )
 
     def _check_current_version(self, result: SecretResult) -> SecretResult:
         """Verify the current version once more: somebody may have written while tasks were replaced."""
