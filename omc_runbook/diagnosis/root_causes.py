@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import cache
+from operator import itemgetter
 
 from omc_runbook.checks import families
 from omc_runbook.checks.check import Check, run_check
@@ -132,24 +134,23 @@ def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Link each consequence with its causes, or else with unknown checks that may be; sort findings for reading."""
     problems = [finding for finding in findings if finding.is_problem]
     named = [finding for finding in problems if finding.check in NAMED_BY_LOGS]
-    unknown = [finding for finding in findings if finding.status == "unknown"]
-    linked = [
-        replace(
-            finding,
-            because_of=check_ids(_named_first(finding, [each for each in problems if _explains(each, finding, named)])),
-            cause_of=check_ids(other for other in problems if _explains(finding, other, named)),
-        )
-        if finding.is_problem
-        else finding
-        for finding in findings
-    ]
-    doubtful = [
-        replace(finding, unread_causes=check_ids(other for other in unknown if _explains(other, finding, named)))
-        if finding.is_unexplained
-        else finding
-        for finding in linked
-    ]
-    return tuple(sorted(doubtful, key=_rank))
+    found = _Causes(problems, named)
+    unknown = _Causes([finding for finding in findings if finding.status == "unknown"], named)
+    causes = {id(effect): found.of(effect) for effect in problems}
+    effects: dict[int, list[Finding]] = {id(cause): [] for cause in problems}
+    for effect in problems:
+        for cause in causes[id(effect)]:
+            effects[id(cause)].append(effect)
+
+    def link(finding: Finding) -> Finding:
+        if not finding.is_problem:
+            return finding
+        because_of = check_ids(_named_first(finding, causes[id(finding)]))
+        unread = () if because_of else check_ids(unknown.of(finding))
+        cause_of = check_ids(effects[id(finding)])
+        return replace(finding, because_of=because_of, cause_of=cause_of, unread_causes=unread)
+
+    return tuple(sorted(map(link, findings), key=_rank))
 
 
 def _named_first(effect: Finding, causes: Sequence[Finding]) -> Sequence[Finding]:
@@ -160,14 +161,58 @@ def _named_first(effect: Finding, causes: Sequence[Finding]) -> Sequence[Finding
     return sorted(causes, key=lambda cause: cause.check not in said)
 
 
-def _explains(cause: Finding, effect: Finding, named: Sequence[Finding]) -> bool:
-    # A .env and a secret share ids, and neither causes the other's faults.
-    if cause.check == effect.check or (cause.family == LOCAL) != (effect.family == LOCAL):
-        return False
+class _Causes:
+    """Findings by their checks and subjects, so that each consequence is compared with those alone that may explain it.
+
+    `named` are those whose keys the logs of failed tasks name.
+    """
+
+    def __init__(self, findings: Iterable[Finding], named: Sequence[Finding]) -> None:
+        self._named = named
+        self._findings: dict[tuple[str, str], dict[str, list[tuple[int, Finding]]]] = {}
+        for at, finding in enumerate(findings):
+            of_check = self._findings.setdefault((finding.check, finding.family), {})
+            of_check.setdefault(finding.subject, []).append((at, finding))
+
+        # Many failures have the same services.
+        self._keys = cache(self._find_keys)
+
+    def _find_keys(self, services: frozenset[str]) -> frozenset[str]:
+        return frozenset(each.subject for each in self._named if each.services & services)
+
+    def of(self, effect: Finding) -> list[Finding]:
+        """Those that explain a finding, in their order."""
+        consequence = families.find(effect.check, effect.family)
+        if consequence is None:
+            return []
+        # Where the log names a key, no other key's value made the tasks fail.
+        keys = self._keys(effect.services) if effect.check in FAILURES else frozenset[str]()
+        causes: list[tuple[int, Finding]] = []
+        for (id_, family), by_subject in self._findings.items():
+            check = families.find(id_, family)
+            # A .env and a secret share ids, and neither causes the other's faults.
+            if check is None or id_ == effect.check or (family == LOCAL) != (effect.family == LOCAL):
+                continue
+            if not _may_explain(check, consequence, effect):
+                continue
+            for subject in {effect.subject, ""} if consequence.per_subject else by_subject:
+                candidates = by_subject.get(subject, ())
+                causes += (each for each in candidates if _explains(check, each[1], consequence, effect, keys))
+        return [cause for _, cause in sorted(causes, key=itemgetter(0))]
+
+
+def _may_explain(check: Check, consequence: Check, effect: Finding) -> bool:
+    """Whether some finding of a check explains a consequence."""
+    is_hindrance = check.hinders in (*consequence.blocked_by, *_hindered_by(consequence, effect))
+    return is_hindrance or bool(effect.stems_from) or check.id in consequence.because_of
+
+
+def _hindered_by(consequence: Check, effect: Finding) -> tuple[str, ...]:
+    return consequence.hindered_by if effect.hindered_by is None else effect.hindered_by
+
+
+def _explains(check: Check, cause: Finding, consequence: Check, effect: Finding, keys: Collection[str]) -> bool:
     if effect.services and cause.services and not (effect.services & cause.services):
-        return False
-    check, consequence = families.find(cause.check, cause.family), families.find(effect.check, effect.family)
-    if check is None or consequence is None:
         return False
     is_of_all = cause.status == "unknown" and not cause.subject
     if consequence.per_subject and cause.subject != effect.subject and not is_of_all:
@@ -180,12 +225,10 @@ def _explains(cause: Finding, effect: Finding, named: Sequence[Finding]) -> bool
     if check.hinders in consequence.blocked_by and cause.status == "found" and cause.severity == "error":
         return True
     # For the same subject a warning is cause enough; it stops no task.
-    hindered_by = consequence.hindered_by if effect.hindered_by is None else effect.hindered_by
-    hinders = check.hinders in hindered_by and (cause.severity == "error" or consequence.per_subject)
-    if hinders and check.hinders == "value" and cause.family == "content" and effect.check in FAILURES:
-        # Where the log names a key, no other key's value made the tasks fail.
-        keys = {finding.subject for finding in named if finding.services & effect.services}
-        hinders = not keys or cause.subject in keys
+    is_enough = cause.severity == "error" or consequence.per_subject
+    hinders = check.hinders in _hindered_by(consequence, effect) and is_enough
+    if hinders and check.hinders == "value" and cause.family == "content" and keys:
+        hinders = cause.subject in keys
     return hinders or check.id in consequence.because_of
 
 

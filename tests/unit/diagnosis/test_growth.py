@@ -16,6 +16,7 @@ from omc_runbook.checks.key_demand import missing_keys
 from omc_runbook.diagnosis import injection_matrix, root_causes
 from omc_runbook.masking.relations import exchanged
 from omc_runbook.model import value_from
+from omc_runbook.model.findings import Finding
 from omc_runbook.report.timeline import Timeline
 from omc_runbook.snapshot.state import Snapshot
 
@@ -71,6 +72,20 @@ def test_a_finding_is_compared_with_no_other_to_say_what_comes_first() -> None:
     """With three times as many faults no more findings are compared as a whole."""
     few, many = (_count_comparisons(_with_settings(keys, "x{}x-y")) for keys in (20, 60))
     assert many == few
+
+
+def test_a_consequence_is_compared_with_those_findings_alone_that_may_explain_it() -> None:
+    """Three times as many keys, each with a fault and its consequence, take about three times as many calls."""
+    small, large_one = (
+        [
+            Finding(check=check, family=family, title="", status="found", subject=f"{number}_KEY")
+            for check, family in (("terraform-overwrote", "content"), ("placeholder", "content"))
+            for number in range(keys)
+        ]
+        for keys in (20, 60)
+    )
+    assert all(finding.because_of for finding in root_causes.relate(large_one) if finding.check == "placeholder")
+    assert count_calls(partial(root_causes.relate, large_one)) < 3.3 * count_calls(partial(root_causes.relate, small))
 
 
 def test_a_key_that_nothing_is_known_of_is_compared_with_those_alone_of_which_something_is() -> None:
