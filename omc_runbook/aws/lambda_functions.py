@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from omc_runbook.aws.session import code_of
+from omc_runbook.model.arn import function_in
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.client import LambdaClient
@@ -43,7 +44,7 @@ def describe(client: LambdaClient, arn: str) -> RotationFunction:
     return RotationFunction(
         arn=arn,
         exists=True,
-        log_group=answer.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{arn.split(':')[6]}",
+        log_group=answer.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{function_in(arn)}",
         state=answer.get("State", ""),
         last_update=answer.get("LastUpdateStatus", ""),
         reason=answer.get("StateReason", "") or answer.get("LastUpdateStatusReason", ""),

@@ -12,7 +12,7 @@ from omc_runbook.checks.check import DOCUMENT, Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.secret import ROTATING
 from omc_runbook.masking.document import Document
-from omc_runbook.model.arn import region_in
+from omc_runbook.model.arn import function_in, region_in
 from omc_runbook.model.catalogue import encrypts
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
@@ -105,7 +105,7 @@ def _document_of(version: VersionEntry) -> Iterator[Document]:
 
 def _log_of(arn: str, function: RotationFunction | None) -> Iterator[str]:
     if arn:
-        region, name = region_in(arn), arn.split(":")[6]
+        region, name = region_in(arn), function_in(arn)
         does = f"Its function {name} has to write new values in its step createSecret"
         group = function.log_group if function else ""
         tail = command("aws", "logs", "tail", group, "--since", "30d", "--region", region)

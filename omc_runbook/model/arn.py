@@ -16,6 +16,11 @@ def region_in(arn: str) -> str:
     return arn.split(":", 4)[3]
 
 
+def function_in(arn: str) -> str:
+    """The name of a Lambda function, without a version or an alias."""
+    return arn.split(":", 7)[6]
+
+
 def account_in(arn: str) -> str:
     """The account's number, "" where the ARN has none."""
     return arn.split(":", 5)[4]
