@@ -405,8 +405,9 @@ def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
 def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
     """The values of two keys or more are swapped."""
     document, environment = snapshot.document, snapshot.environment
-    by_form = exchanged(document, environment.keys) if document else ()
-    for circle in _exchanged(snapshot):
+    circles = _exchanged(snapshot)
+    by_form = exchanged(document, environment.keys) if document and circles else ()
+    for circle in circles:
         # Of values without a form, only the former version has the right order.
         remedy = remedies.update(environment, ",".join(circle)) if circle in by_form else _roll_back(snapshot)
         services = frozenset[str]().union(*(services_reading(snapshot, key) for key in circle))
