@@ -170,7 +170,7 @@ class Reversal:
             case "patch":
                 return self._reverse(undo)
             case "policy":
-                return self._revoke(undo)
+                return self.revoke(undo)
             case _:
                 return self._withdraw(undo)
 
@@ -192,7 +192,8 @@ class Reversal:
         self._done.append(f"{undo.subject} is as before.")
         yield Change(action="put back", file=undo.subject)
 
-    def _revoke(self, undo: Undo) -> Iterator[Change]:
+    def revoke(self, undo: Undo) -> Iterator[Change]:
+        """Remove an inline policy, where it is as it was put, and say so in `sentence`."""
         client, what = self._contexts[undo.environment].clients("iam"), f"policy {undo.new} of role {undo.subject}"
         policy = current_version.settled(
             lambda: require(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, undo.subject, undo.new)),

@@ -20,10 +20,11 @@ from support.late_reads import read_late
 from support.runs import SECRET, sign_in, values
 from support.steps import SteppedChange
 
-from omc_runbook.aws import definitions, ecs, iam, secretsmanager
+from omc_runbook.aws import definitions, ecs, secretsmanager
 from omc_runbook.changes.fix import executor
 from omc_runbook.changes.fix import plan as fix_plan
 from omc_runbook.changes.fix.plan import FixPlan
+from omc_runbook.changes.fix.steps import Grant
 from omc_runbook.changes.secret import current_version
 from omc_runbook.masking import registry
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
@@ -522,8 +523,8 @@ def test_a_permission_that_does_not_help_is_taken_away_again(world: World, monke
     useless = json.dumps(
         {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
     )
-    put_inline = iam.put_inline
-    monkeypatch.setattr(iam, "put_inline", lambda client, role, name, document: put_inline(client, role, name, useless))
+    steps = (replace(step, document=useless) if isinstance(step, Grant) else step for step in plan.steps)
+    plan = replace(plan, steps=tuple(steps))
     monkeypatch.setattr(executor, "GRANT_TIMEOUT", 0.0)
     done = fix.apply(run, plan, True)
     assert done and "revoked" in [change.action for change in done.changes] and done.steps == ()

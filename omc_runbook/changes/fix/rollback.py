@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
-from omc_runbook.aws.session import require
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.failure import Failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
@@ -17,6 +15,7 @@ from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.fix.steps import Correction, FixStep, Grant, RestoreVersion
 from omc_runbook.changes.secret.current_version import InterruptedAfterMove
 from omc_runbook.changes.secret.writer import SecretWriter
+from omc_runbook.changes.take_back import Reversal
 from omc_runbook.model.change import Change
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
@@ -119,18 +118,13 @@ class Rollback:
         return any(each.is_problem and each.check in checks and each.subject == grant.role for each in self._findings)
 
     def _revoke(self, grant: Grant) -> Iterator[Change]:
-        client = self._context.clients("iam")
-        require(
-            f"policy {grant.policy} of role {grant.role}",
-            "iam:DeleteRolePolicy",
-            lambda: iam.delete_inline(client, grant.role, grant.policy),
-            "change",
-        )
-        self._undone_steps.append(grant)
-        self._sentences.append(
-            f"Policy {grant.policy} was removed from role {grant.role} again: it still could not read the secret."
-        )
-        yield Change(action="revoked", role=grant.role, policy=grant.policy)
+        granted = Change(action="granted", role=grant.role, policy=grant.policy)
+        [undo] = grant.undos("")
+        reversal = Reversal({"": self._context}, [undo], made={"": (granted,)})
+        yield from reversal.revoke(undo)
+        if reversal.is_complete:
+            self._undone_steps.append(grant)
+        self._sentences.append(f"{reversal.sentence} With it, the role still could not read the secret.")
 
     def _withdraw(self, step: RestoreVersion) -> Iterator[Change]:
         plan = step.plan

@@ -17,6 +17,8 @@ from support.snapshots import NOW, service
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import Journal, execute
+from omc_runbook.changes.fix.rollback import Rollback
+from omc_runbook.changes.fix.steps import Grant
 from omc_runbook.changes.secret import current_version
 from omc_runbook.changes.take_back import Reversal, Undo, digest_of, digest_of_policy
 from omc_runbook.model.change import Change
@@ -135,6 +137,17 @@ def test_a_policy_that_somebody_has_changed_since_stays(is_own: bool) -> None:
     reversal = reversed_at(roles, Undo(kind="policy", subject="task", new="read-app", known=own))
     assert (reversal.is_complete, roles.document is None) == (is_own, is_own)
     assert is_own or reversal.sentence == "Policy read-app of role task stays: somebody else has changed it since."
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_a_grant_that_did_not_help_stays_where_somebody_has_changed_it(is_own: bool) -> None:
+    """Where tasks fail, a fix revokes what it granted, as a person who stops it does."""
+    roles, own = Roles("secretsmanager:GetSecretValue" if is_own else "s3:*"), Roles("secretsmanager:GetSecretValue")
+    grant = Grant("arn:aws:iam::123456789012:role/task", "task", "", "", "read-app", json.dumps(own.document), ())
+    rollback = Rollback(context_of(roles), [grant])
+    [step] = rollback.undo(grant)
+    assert [change.action for change in step.apply() or ()] == ["revoked"] * is_own
+    assert (rollback.kept_steps == (), roles.document is None) == (is_own, is_own)
 
 
 def test_a_policy_is_known_again_by_what_it_says() -> None:
