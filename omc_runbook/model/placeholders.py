@@ -32,7 +32,11 @@ _ALONE = frozenset(
 """Words that stand for a value by themselves."""
 _NOTE = re.compile(
     r"""(?ix) \A \W* (?:
-        (?: todo | fixme | tbd | tba ) \b \s* [:(,;-] \s* \S
+        (?: todo | fixme | tbd | tba ) \b (?:
+            \s* [:(,;-] \s+ \S | \s+ [:(,;-] \S
+            # A random password may begin so, and goes on in no word.
+            | [:(,;-] (?-i: [a-z]{2,} | [A-Z]{2,} | [A-Z][a-z]+ | \d{1,4} ) (?![a-zA-Z0-9])
+        )
         | (?: ask | see | get | copy | take | fetch | look | stored | kept | same ) \b
             .* \s (?: in | from | for | as | at | the | to | up ) \s
     )"""

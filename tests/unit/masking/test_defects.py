@@ -274,6 +274,7 @@ def test_an_address_with_an_unfilled_host_is_found(host: str) -> None:
         *("super-secret-key", "supersecretkey", "mysecretpassword", "dummy-token", "fake_key_123", "test-secret"),
         *("dev-secret-key", "insecure-default", "not-a-real-key", "do not use", "secret_key_here", "example-key"),
         *("{{ api_key }}", "${API_KEY}", "%API_KEY%", "__API_KEY__", "(your key)", "TODO: set", "sk-your-key", "xxx"),
+        *("todo-ask-dana", "TODO(JIRA-123)", "TBD - from 1Password", "fixme:later", "tba;2026"),
         *("set-me-before-deploy", "generate-with-openssl-rand-hex-32", "a-very-long-random-string", "update_me_please"),
         *("managed-outside-of-terraform", "set-manually-in-console", "injected-at-runtime", "ask-devops"),
         *("sk-xxxxxxxx", "stripe-api-key", "default-password", "sample_secret", "pending", "redacted"),
@@ -344,6 +345,7 @@ HEALTHY = {
             "x&y<z>-9123kd",
             "K7-*-&#-k2.,;91",
         ),
+        *("tba-9fK2mQx7Lz", "todo-Xk29dkQmz81", "TBD-k7fqRzLw", "fixme:9fK2mQx7Lz"),
         *(
             "--flag-like-9123k",
             "/aB3+kd91mQ0/zz==",
