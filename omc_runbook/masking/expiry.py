@@ -21,6 +21,11 @@ _SIGNATURE = re.compile(
 )
 """The end of a shared access signature of Azure, which has its MAC as `sig`. See
 https://learn.microsoft.com/rest/api/storageservices/create-service-sas"""
+_OF_A_BUS = re.compile(
+    r"\bSharedAccessSignature (?=(?:[^\s;]*&)?sig=)(?:[^\s;]*&)?se=(?P<epoch>\d{9,11})(?:[&;\s]|\Z)", re.I
+)
+"""The same of Service Bus, Event Hubs and IoT Hub, whose end is in seconds since 1970. See
+https://learn.microsoft.com/azure/event-hubs/authenticate-shared-access-signature"""
 _ROOTS = re.compile(r"(?i)(?:\A|[_.-])(?:CA(?:S|CERTS?|FILE)?|ROOT\w*|BUNDLE|TRUST\w*|CERT[A-Z]*S)(?:[_.-]|\Z)")
 """Names of certificates to trust, of which old ones may stay beside their successors."""
 _LONGEST_CHAIN = 4
@@ -45,6 +50,8 @@ def expiry_of(value: Masked, name: str) -> Expiry | None:
     if token := _TOKEN.search(text):
         at = _claimed(token["claims"])
         return Expiry("a token (JWT)", at) if at else None
+    if signature := _OF_A_BUS.search(text):
+        return Expiry("a shared access signature", datetime.fromtimestamp(int(signature["epoch"]), UTC))
     signature = _SIGNATURE.search(text) if re.search(r"(?:\A|[?&;])sig=", text) else None
     if signature:
         at = _moment(signature["day"], signature["time"])

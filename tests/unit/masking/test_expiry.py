@@ -100,3 +100,13 @@ def test_a_shared_access_signature_expires(end: str, at: datetime | None) -> Non
         expiry = expiry_of(Masked(text, "FEED_URL"), "FEED_URL")
         assert (expiry.at if expiry else None) == at
     assert expiry_of(Masked(f"https://shop.example.com/?se={end}", "FEED_URL"), "FEED_URL") is None
+
+
+@pytest.mark.parametrize("members", ["sr=sb%3a%2f%2fomc&sig=aB3%3d&se={}&skn=send", "se={}&sig=aB3%3d&sr=omc"])
+def test_a_signature_of_a_bus_expires_at_a_second(members: str) -> None:
+    """Alone, and in a connection string; in another order of its members too."""
+    token = f"SharedAccessSignature {members.format(int(EARLY.timestamp()))}"
+    for text in (token, f"Endpoint=sb://omc.servicebus.windows.net/;SharedAccessSignature={token};EntityPath=feed"):
+        expiry = expiry_of(Masked(text, "BUS"), "BUS")
+        assert expiry and expiry.at == EARLY
+    assert expiry_of(Masked(token.replace("sig=", "x="), "BUS"), "BUS") is None
