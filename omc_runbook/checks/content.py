@@ -460,7 +460,9 @@ def wrong_host(snapshot: Snapshot) -> Iterable[Evidence]:
                 continue
             if fact := _strangeness(snapshot, name, plain, [service]):
                 subject = f"{definition.label} {container.name} {name}"
-                advice = f"Give {name} the host that {environment.name} has, where {definition.family} is declared"
+                is_removed = hosts.is_aws_endpoint(name)
+                way = f"Remove {name}" if is_removed else f"Give {name} the host that {environment.name} has"
+                advice = f"{way}, where {definition.family} is declared"
                 yield Evidence(
                     subject,
                     (f"DescribeTaskDefinition: {name} of {definition.label} {container.name} {fact}",),
@@ -565,6 +567,9 @@ def _strangeness(snapshot: Snapshot, name: str, strange: StrangeHost, services: 
         # Elsewhere, the frontend may be one that a developer has on the same machine as the browser.
         is_wrong = strange.kind == "loopback" and snapshot.environment.is_production
         return "leads to localhost: for whoever opens a link that begins so, their own machine." if is_wrong else ""
+    if hosts.is_aws_endpoint(name) and strange.kind != "loopback":
+        # It may be a proxy's, which environments share.
+        return ""
     if strange.kind == "environment":
         return f"names a host of {strange.environment}."
     for service in services:
@@ -588,9 +593,10 @@ def _severity_of(strange: StrangeHost, name: str) -> Severity:
 
 
 def _is_emulated(snapshot: Snapshot, container: Container, name: str) -> bool:
-    """Whether a plain host is that of an emulator's own database: its tasks run here, and its port is a free one."""
+    """Whether a plain host is an emulator's or its own database's: tasks run here, and the database's port is free."""
     port = dict(container.logins).get(f"{name.rpartition('_')[0]}_PORT", "")
-    return HERE.match(snapshot.endpoint) is not None and port.isdecimal() and int(port) >= FREE_PORT
+    is_free = port.isdecimal() and int(port) >= FREE_PORT
+    return HERE.match(snapshot.endpoint) is not None and (is_free or hosts.is_aws_endpoint(name))
 
 
 def _reused(snapshot: Snapshot, member: Member) -> str:

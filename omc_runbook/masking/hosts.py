@@ -37,6 +37,7 @@ _LOOPBACK = re.compile(
     r"(?i)localhost(?:\.localdomain)?|127(?:\.\d{1,3}){3}|0\.0\.0\.0|\[?::1\]?|host\.docker\.internal"
 )
 _LINK = re.compile(r"(?i)(?:\A|(?<!INTERNAL)_)(?:FRONTEND_(?:HOST|URL)|(?:PUBLIC|SITE)_URL)\Z")
+_AWS_ENDPOINT = re.compile(r"AWS_ENDPOINT_URL(?:_[A-Z0-9_]+)?")
 _WEB = re.compile(r"(?i)\s*https?://(\[[^\]]*\]|[^/?#:\s]+)")
 _COMPOSE = re.compile(
     r"(?i)(?:db|database|postgres(?:ql)?|pg|mysql|mariadb|mongo(?:db)?|redis|valkey|cache|memcached|rabbit(?:mq)?|broker"
@@ -46,8 +47,8 @@ _COMPOSE = re.compile(
 
 
 def find_host(text: str, name: str, key: Key | None = None) -> str:
-    """The host in an address of a store or of links, or in a variable such as POSTGRES_SERVER; "" for anything else."""
-    if is_link(name):
+    """The host in an address of a store, of AWS or of links, or in a variable such as POSTGRES_SERVER; else ""."""
+    if is_link(name) or is_aws_endpoint(name):
         web = _WEB.match(text)
         return web[1] if web else ""
     scheme, host = host_of(text, name, key)
@@ -64,6 +65,11 @@ def find_host(text: str, name: str, key: Key | None = None) -> str:
 def is_link(name: str) -> bool:
     """Whether a variable has the address with which links begin that people open, as FRONTEND_HOST has."""
     return _LINK.search(name) is not None
+
+
+def is_aws_endpoint(name: str) -> bool:
+    """Whether AWS's SDKs read where AWS, or one of its services, is from a variable."""
+    return _AWS_ENDPOINT.fullmatch(name) is not None
 
 
 def judge(host: str, environment: str, others: Iterable[str]) -> StrangeHost | None:

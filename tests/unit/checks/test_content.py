@@ -606,6 +606,21 @@ def test_a_plain_host_is_judged_too_but_not_an_emulators() -> None:
     assert run_check(CHECKS["wrong-host"], replace(local, endpoint=""))[0].status == "found"
 
 
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_aws_is_not_at_localhost_but_where_an_emulator_runs_the_tasks(name: str) -> None:
+    """What a developer sets for an emulator is no endpoint for a task; a proxy may be one."""
+
+    def with_endpoint(value: str) -> Snapshot:
+        plain = ((name, find_host(value, name)),)
+        return on_fargate(with_container(healthy(), "backend", lambda old: replace(old, hosts=plain)))
+
+    made = with_endpoint("http://localhost:4566")
+    [found] = run_check(CHECKS["wrong-host"], made)
+    assert name in found.subject and found.severity == "error" and f"Remove {name}" in found.remedy.command
+    assert_clear(CHECKS["wrong-host"], replace(made, endpoint="http://127.0.0.1:5000"))
+    assert_clear(CHECKS["wrong-host"], with_endpoint("https://proxy.production.internal:8443"))
+
+
 @pytest.mark.parametrize("password", ["hunter2", "letmein2024", "P@ssw0rd123"])
 def test_a_password_that_a_person_made_up_is_weak(password: str) -> None:
     """Whoever issued it; an app password, and words that nobody guesses, are not."""
