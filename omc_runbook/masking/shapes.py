@@ -7,6 +7,7 @@ marks, so that the search costs next to nothing.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -22,6 +23,10 @@ _REFERENCE = re.compile(
 )
 """How a text begins that is no value: a label, a variable, a path, an ARN, a call."""
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PASSWORD")
+_MARK, _BEFORE_KEY = 64, 160
+"""Most characters of a mark, and of the signs between it and its value; and of what stands before a private key."""
+_PART, _ALL = 199, sys.maxsize
+"""From so many characters, a password may be a part of a longer one; what has no maximum is never a part."""
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _QUOTE = r"""(?:\\*["']|&(?:quot|apos|\#x?\d{1,3});)"""
 _ASSIGNED = (
@@ -41,13 +46,15 @@ _ACCESS_KEY = r"A[KS]IA[A-Z0-9]{16}(?![A-Za-z0-9/+])"
 class _Shape:
     """A pattern that is tried at each of its marks (in small letters), with a group `value`.
 
-    `judge` decides whether a match is a secret, None for each.
+    `judge` decides whether a match is a secret, None for each. Values of fewer characters than `whole` end where all do
+    that begin within them; one of more may be a part of a longer one.
     """
 
     name: str
     marks: tuple[str, ...]
     pattern: re.Pattern[str]
     judge: Callable[[str], bool] | None = None
+    whole: int = 0
 
 
 def find(text: str) -> Iterator[Span]:
@@ -60,12 +67,25 @@ def find(text: str) -> Iterator[Span]:
         small = "".join(each if len(each.lower()) > 1 else each.lower() for each in text)
     for shape in _SHAPES:
         for mark in shape.marks:
-            at = small.find(mark)
-            while at >= 0:
-                match = shape.pattern.match(text, at)
-                if match and _is_value(match, shape):
-                    yield Span(match.start("value"), match.end("value"), shape.name)
-                at = small.find(mark, at + len(mark))
+            yield from _find(text, small, shape, mark)
+
+
+def _find(text: str, small: str, shape: _Shape, mark: str) -> Iterator[Span]:
+    at, skipped = small.find(mark), 0
+    while at >= 0:
+        match = shape.pattern.match(text, at)
+        start, end = match.span("value") if match else (0, 0)
+        is_value = match is not None and _is_value(match, shape)
+        if is_value:
+            yield Span(start, end, shape.name)
+        after = skipped if skipped and not is_value else at + len(mark)
+        # A part of what has no digit, or no letter, has none either.
+        is_over = is_value or (shape.judge is _is_mixed and not _is_mixed(text[start:end]))
+        last = small.rfind(mark, after, end - _MARK) if is_value and 0 < shape.whole <= end - start else -1
+        if is_over and end - start < shape.whole:
+            after = max(after, end - _BEFORE_KEY)
+        # Of parts, the last goes on furthest; where it is none, those before it are tried.
+        at, skipped = (last, after) if last >= 0 else (small.find(mark, after), 0)
 
 
 def _is_value(match: re.Match[str], shape: _Shape) -> bool:
@@ -120,6 +140,7 @@ _SHAPES = (
             r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----\s*(?P<value>[^‹]{0,99}?[A-Za-z0-9+/]{16}.*?)\s*(?:-----END|\Z)",
             re.DOTALL,
         ),
+        whole=_ALL,
     ),
     _Shape(
         "password",
@@ -132,7 +153,7 @@ _SHAPES = (
     _Shape(
         "password",
         ("%3a%2f%2f",),
-        re.compile(r"""(?i)%3A%2F%2F[^\s"'<>@/:&%]*%3A(?P<value>(?:(?!%40)[^\s"'<>@&/])+)%40"""),
+        re.compile(r"""(?i)%3A%2F%2F[^\s"'<>@/:&%]*%3A(?P<value>(?!%40)[^\s"'<>@&/]{1,600}?)%40"""),
         _is_password,
     ),
     _Shape("access-key", ("akia", "asia"), re.compile(rf"(?<![A-Za-z0-9/+])(?P<value>{_ACCESS_KEY})")),
@@ -146,7 +167,11 @@ _SHAPES = (
     ),
     _Shape("token", ("eyj",), re.compile(r"(?<![\w-])(?P<value>eyJ[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?)")),
     _Shape(
-        "token", ("bearer", "basic"), re.compile(rf"(?i:bearer|basic)(?:\s{{1,3}}|%20|\+)(?P<value>{_CODE}"), _is_login
+        "token",
+        ("bearer", "basic"),
+        re.compile(rf"(?i:bearer|basic)(?:\s{{1,3}}|%20|\+)(?P<value>{_CODE}"),
+        _is_login,
+        _ALL,
     ),
     _Shape(
         "token",
@@ -162,6 +187,7 @@ _SHAPES = (
         ("signature=", "sig=", "signature%3d"),
         re.compile(r"(?i:signature|(?<![a-z])sig)(?:=|%3[dD])(?P<value>(?:[\w.~+/-]|%[0-9A-Fa-f]{2}){16,}={0,2})"),
         _is_signature,
+        _ALL,
     ),
     _Shape(
         "password",
@@ -186,6 +212,7 @@ _SHAPES = (
         ),
         _issued(),
         _is_mixed,
+        _ALL,
     ),
     _Shape(
         "webhook",
@@ -197,6 +224,7 @@ _SHAPES = (
         ("password", "passwd", "passphrase", "pwd"),
         re.compile(rf"(?i:password|passwd|passphrase|pwd){_ASSIGNED}{_ANY}"),
         _is_password,
+        _PART,
     ),
     _Shape(
         "key",

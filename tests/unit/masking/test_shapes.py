@@ -8,6 +8,7 @@ import time
 import pytest
 
 from omc_runbook.masking import registry
+from omc_runbook.masking.shapes import find
 from omc_runbook.model import issuers
 
 HEX = secrets.token_hex(16)
@@ -139,6 +140,28 @@ def test_a_letter_whose_small_one_is_two_moves_nothing(own_registry: None) -> No
     assert registry.mask("\u0130\u0130 PASSWORD=hunter2-hunter2x.") == registry.mask(
         "ii PASSWORD=hunter2-hunter2x."
     ).replace("ii", "\u0130\u0130")
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        *("password=", "%3A%2F%2Fa%3A", "basic+", "Bearer%20", "Signature%3d", "sk-", "hvs.", "xoxb-"),
+        "-----BEGIN PRIVATE KEY-----AAAAAAAAAAAAAAAA",
+    ],
+)
+def test_marks_within_a_value_are_not_tried_one_after_the_other(mark: str) -> None:
+    """A row of them takes milliseconds, and what stands behind them is found as it is alone."""
+    text = mark * (20_000 // len(mark))
+    started = time.process_time()
+    spans = [*find(f"{text} Bearer {HEX}")]
+    assert time.process_time() - started < 0.2
+    assert any(span.start == len(f"{text} Bearer ") for span in spans)
+
+
+def test_a_part_of_a_password_that_is_none_hides_no_other() -> None:
+    """Of several within the longest part, the last may be a reference."""
+    text = f"password={'a1' * 30}password={'b2' * 60}password=$REFERENCE{'c3' * 45}"
+    assert {at for span in find(text) for at in range(span.start, span.end)} == {*range(9, 279)}
 
 
 def test_looking_for_shapes_takes_milliseconds(own_registry: None) -> None:
