@@ -18,7 +18,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform import functions, templates
 from omc_runbook.terraform.hcl import Node
 from omc_runbook.terraform.hcl_template import expression_of, heredoc_span, only_expression
-from omc_runbook.terraform.marks import is_failure, is_known, is_mark, reasons, unknown, without_marks
+from omc_runbook.terraform.marks import failed, is_failure, is_known, is_mark, reasons, unknown, without_marks
 from omc_runbook.terraform.templates import Part
 from omc_runbook.textfile.file import SourceFile
 
@@ -136,7 +136,7 @@ class Expressions(ABC):
         except _TooManyError:
             return unknown(f"an expression in {source_of(node)} has more than {MOST_ENTRIES:,} entries")
         except _FAILURES:
-            return unknown(f"an expression in {source_of(node)} could not be evaluated")
+            return failed(f"an expression in {source_of(node)} could not be evaluated")
         finally:
             self._depth -= 1
 
@@ -293,7 +293,7 @@ class Expressions(ABC):
                 self._sources += result.sources
                 return result.value
             case str():
-                return value if not is_known(value) else unknown(f"{name} of a text")
+                return value if not is_known(value) else failed(f"{name} of a text")
             case _:
                 return self._member(value, name) if isinstance(value, Mapping) else value[name]
 
@@ -302,7 +302,7 @@ class Expressions(ABC):
             case Object():
                 return value.at(key)
             case str():
-                return value if not is_known(value) else unknown("an index of a text")
+                return value if not is_known(value) else failed("an index of a text")
             case _:
                 if not is_known(key):
                     return key
@@ -388,18 +388,20 @@ class Expressions(ABC):
         if name not in functions.TAKES_UNKNOWN:
             for argument in arguments:
                 if isinstance(argument, str) and not is_known(argument):
-                    return unknown("; ".join(reasons(argument)))
+                    return argument if is_failure(argument) else unknown("; ".join(reasons(argument)))
         try:
             result = self.functions[name](*arguments) if name in self.functions else functions.call(name, arguments)
             self._count(len(result) if isinstance(result, list) else 0)
             return result
         except _FAILURES:
             why = [reason for argument in arguments for reason in reasons(argument)]
-            return unknown(why[0] if why else f"{name}() in {source_of(node)} is not followed")
+            sentence = f"{name}() in {source_of(node)} is not followed"
+            is_read = name in self.functions or functions.is_read(name)
+            return failed(sentence) if is_read and not why else unknown(why[0] if why else sentence)
 
     def _try(self, node: Node, names: Mapping[str, Any]) -> Any:
         for part in node.parts:
-            # An expression that fails ends as a mark with a reason, and one after an apply as a mark without.
+            # What is only unknown here may have a value there.
             value = self.value(part, names)
             if not is_failure(value):
                 return value
@@ -409,7 +411,8 @@ class Expressions(ABC):
         name = str(arguments[0])
         file = self.file(name) if is_known(name) else None
         if file is None:
-            return unknown(f"file {without_marks(name).rpartition('/')[2]} is not in the checkout")
+            reason = f"file {without_marks(name).rpartition('/')[2]} is not in the checkout"
+            return failed(reason) if is_known(name) else unknown(reason)
         self._sources.append(f"{file.name}:1")
         variables = arguments[1] if is_template and isinstance(arguments[1], Mapping) else {}
         return self.render(file.text, file, 0, variables) if is_template else file.text

@@ -60,6 +60,11 @@ def call(name: str, arguments: Sequence[Any]) -> Any:
         raise ValueError(str(error)) from error
 
 
+def is_read(name: str) -> bool:
+    """Whether `call` has a function."""
+    return name in _FUNCTIONS
+
+
 def operate(sign: str, left: Any, right: Any) -> Any:
     """The result of an operator; raises as a function does."""
     return _OPERATORS[sign](left, right)

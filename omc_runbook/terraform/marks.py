@@ -20,6 +20,11 @@ def unknown(reason: str) -> str:
     return f"{_OPEN}?{_BETWEEN}{_MARK.sub('…', reason)}{_CLOSE}"
 
 
+def failed(reason: str) -> str:
+    """The same for one that Terraform cannot make either, in the place of which try() goes on."""
+    return unknown(reason).replace(f"{_OPEN}?", f"{_OPEN}?!", 1)
+
+
 def computed(address: str, attribute: str) -> str:
     """The mark for an attribute of a resource that is known only after an apply."""
     return f"{_OPEN}{address}{_BETWEEN}{attribute}{_CLOSE}"
@@ -41,7 +46,7 @@ def known_text(value: Any) -> str:
 
 def marks(value: Any) -> tuple[tuple[str, str], ...]:
     """The resources and attributes that a text is made from: pairs of address and attribute."""
-    return tuple(pair for pair in _MARK.findall(value) if pair[0] != "?") if isinstance(value, str) else ()
+    return tuple(pair for pair in _MARK.findall(value) if not pair[0].startswith("?")) if isinstance(value, str) else ()
 
 
 def reasons(value: Any) -> tuple[str, ...]:
@@ -50,7 +55,7 @@ def reasons(value: Any) -> tuple[str, ...]:
         inner = value.values() if isinstance(value, Mapping) else value
         return tuple(dict.fromkeys(reason for each in inner for reason in reasons(each)))
     pairs = _MARK.findall(value) if isinstance(value, str) else ()
-    clauses = (text if address == "?" else _clause(without_folder(address), text) for address, text in pairs)
+    clauses = (text if address.startswith("?") else _clause(without_folder(address), text) for address, text in pairs)
     return tuple(dict.fromkeys(clauses))
 
 
@@ -71,8 +76,8 @@ def is_mark(value: Any) -> bool:
 
 
 def is_failure(value: Any) -> bool:
-    """Whether a value is an expression that cannot be followed, and no attribute known after an apply."""
-    return isinstance(value, str) and value.startswith(f"{_OPEN}?")
+    """Whether a value is the mark of an expression that failed, and of none that is only unknown."""
+    return isinstance(value, str) and value.startswith(f"{_OPEN}?!")
 
 
 def decode(value: Any) -> Any:

@@ -16,7 +16,7 @@ from omc_runbook.terraform.expressions import Lookup, Result
 from omc_runbook.terraform.files import TerraformFiles
 from omc_runbook.terraform.hcl import read_valid_attributes
 from omc_runbook.terraform.hcl_folder import Folder
-from omc_runbook.terraform.marks import IN, is_known, unknown
+from omc_runbook.terraform.marks import IN, failed, is_known, unknown
 from omc_runbook.textfile.file import SourceFile
 
 FILE_NAME = "terragrunt.hcl"
@@ -159,14 +159,14 @@ class Configuration(Module):
             for path in (parent / each for each in ((name,) if name else _PARENTS)):
                 if self.stack.files.contains(path) and path.exists():
                     return str(path)
-        missing = unknown(f"{name or FILE_NAME} is in no folder above {self._configuration.name}")
+        missing = failed(f"{name or FILE_NAME} is in no folder above {self._configuration.name}")
         return fallback[0] if fallback else missing
 
     def _read(self, path: str, *default: Any) -> Any:
         configuration = self._open(path)
         if configuration:
             return Lookup(configuration._members)
-        return default[0] if default else unknown(f"{path.rpartition('/')[2]} is not in the checkout")
+        return default[0] if default else failed(f"{path.rpartition('/')[2]} is not in the checkout")
 
 
 def read_units(files: TerraformFiles, folders: list[Path]) -> list[tuple[Configuration, Module]]:
