@@ -146,22 +146,33 @@ def find_versions(repository: Path, names: Collection[str], holds_values: Callab
 
 def read_blobs(repository: Path, blobs: Sequence[Blob], largest: int) -> tuple[list[tuple[Blob, bytes]], str]:
     """Read versions of files, without those larger than `largest` bytes; and what could not be read, "" for nothing."""
+    problems: list[str] = []
+    return [*stream_blobs(repository, blobs, largest, problems)], "".join(problems)
+
+
+def stream_blobs(
+    repository: Path, blobs: Sequence[Blob], largest: int, problems: list[str]
+) -> Iterator[tuple[Blob, bytes]]:
+    """Yield the same, a few in memory at a time; what could not be read is a sentence more among the problems."""
     if not blobs:
-        return [], ""
+        return
     checked = _run(repository, "cat-file", "--batch-check", stdin="".join(f"{blob.id}\n" for blob in blobs))
     sizes = [line.split()[-1] for line in checked.out.splitlines()]
     small = [blob for blob, size in zip(blobs, sizes, strict=False) if size.isdecimal() and int(size) <= largest]
-    contents, obstacle = list[tuple[Blob, bytes]](), checked.obstacle
+    left_out, obstacle = len(blobs), checked.obstacle
     for at in range(0, len(small), _BLOBS_AT_A_TIME):
         if obstacle:
             break
         portion = small[at : at + _BLOBS_AT_A_TIME]
         output = _run(repository, "cat-file", "--batch", stdin="".join(f"{blob.id}\n" for blob in portion))
-        contents += _split(os.fsencode(output.out), portion)
+        for content in _split(os.fsencode(output.out), portion):
+            left_out -= 1
+            yield content
         obstacle = output.obstacle
-    left_out = len(blobs) - len(contents)
-    some = f"{left_out} versions of files that hold values could not be read, or are too large." if left_out else ""
-    return contents, obstacle or some
+    if obstacle or left_out:
+        problems.append(
+            obstacle or f"{left_out} versions of files that hold values could not be read, or are too large."
+        )
 
 
 def _split(raw: bytes, blobs: Sequence[Blob]) -> Iterator[tuple[Blob, bytes]]:

@@ -100,18 +100,18 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
     """
     key, locations = new_key(), defaultdict[str, dict[str, Location]](dict)
     versions = git.find_versions(root, names, lambda path: holds_values(path) and path not in without)
-    blobs, obstacle = git.read_blobs(root, versions.blobs[:MOST_BLOBS], LARGEST_BLOB)
     prints: dict[str, str] = {}
-    named = [(blob.path, raw) for blob, raw in blobs if blob.path in names]
-    paths = {path for path, _ in named}
-    plain = set[str]()
-    for path, raw in named:
-        if path not in plain and not _is_encrypted(raw):
-            plain.add(path)
-    others = {path for path, raw in named if not raw.startswith(GIT_CRYPT)}
+    paths, plain, others = set[str](), set[str](), set[str]()
+    problems: list[str] = []
     # One version has most lines of the next: those of a file that were read are not read again.
     read = defaultdict[str, set[str]](set)
-    for blob, raw in blobs:
+    for blob, raw in git.stream_blobs(root, versions.blobs[:MOST_BLOBS], LARGEST_BLOB, problems):
+        if blob.path in names:
+            paths.add(blob.path)
+            if blob.path not in plain and not _is_encrypted(raw):
+                plain.add(blob.path)
+            if not raw.startswith(GIT_CRYPT):
+                others.add(blob.path)
         for text in _texts(raw, read[blob.path]):
             print_ = prints.get(text) or prints.setdefault(text, text_fingerprint(text, key))
             locations[print_].setdefault(blob.path, Location(blob.path, blob.commit))
@@ -121,7 +121,7 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
             locations[text_fingerprint(text, key)].setdefault(path, Location(path, "", is_untracked=True))
     left_out = len(versions.blobs) - MOST_BLOBS
     many = f"{left_out} older versions of files that hold values were not read." if left_out > 0 else ""
-    problem = " ".join(filter(None, (versions.obstacle, obstacle, many)))
+    problem = " ".join(filter(None, (versions.obstacle, *problems, many)))
     return GitHistory(
         key=key,
         locations=dict(locations),

@@ -16,6 +16,7 @@ from omc_runbook.workstation.git import (
     read_blobs,
     read_committed,
     read_status,
+    stream_blobs,
 )
 
 pytestmark = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
@@ -342,9 +343,13 @@ def test_versions_are_read_in_portions(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         contents, obstacle = read_blobs(repository, blobs, size)
-        peak = tracemalloc.get_traced_memory()[1]
+        peak, held = tracemalloc.get_traced_memory()[::-1]
+        tracemalloc.reset_peak()
+        assert sum(1 for _ in stream_blobs(repository, blobs, size, [])) == len(blobs)
+        streamed = tracemalloc.get_traced_memory()[1] - held
     finally:
         tracemalloc.stop()
     assert [(blob, raw[:1] * size == raw) for blob, raw in contents] == [(blob, True) for blob in blobs]
     assert [f"{raw[0] - 1}.tfvars" for _, raw in contents] == [blob.path for blob in blobs] and not obstacle
     assert len(blobs) == 60 and peak < 2.2 * size * len(blobs)
+    assert streamed < peak - size * len(blobs) / 2, (peak, held, streamed)
