@@ -203,35 +203,54 @@ def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task], un
         progress=own.progress if own and is_followed else "",
     )
 
-    def with_state(state: State, reason: str = "") -> Rollout:
-        return replace(rollout, state=state, reason=reason)
-
     failed = [task for task in stopped if task.deployment_id == rollout.deployment_id and task.has_failed]
     is_new = len(failed) > rollout.failures
     rollout = replace(rollout, failures=len(failed))
     if failed and len(failed) >= _allowed_failures(service, running):
-        return with_state("failed", Stop(service, failed[0]).sentence)
+        return replace(rollout, state="failed", reason=Stop(service, failed[0]).sentence)
     if own and own.is_rolled_back:
-        return with_state(
-            "rolled-back", _with_task(own.why or f"ECS took it back: it is {own.status}.", service, failed)
-        )
+        reason = own.why or f"ECS took it back: it is {own.status}."
+        return replace(rollout, state="rolled-back", reason=_with_task(reason, service, failed))
     if rollout.state == "done" and not is_new:
         return rollout
     if deployment is None and _is_from_before(rollout, service):
-        return with_state("rolling")
+        return replace(rollout, state="rolling", reason="")
     is_primary = deployment is not None and deployment.status == "PRIMARY"
     if not is_primary and not _is_latest(rollout, own, service):
-        if service.rolled_back:
-            reason = deployment.rollout_reason if deployment else ""
-            reason = reason or "The circuit breaker rolled it back."
-            return with_state("rolled-back", _with_task(reason, service, failed))
-        other_deployment = service.primary.id if service.primary else "another"
-        reason = f"Somebody else's deployment {other_deployment} replaced ours, {rollout.deployment_id}."
-        return with_state(
-            "overtaken", f"{reason} Its tasks read what was current as they started: run rotate with values_from keep."
-        )
+        return _judge_replaced(rollout, service, deployment, failed)
     if deployment is None:
-        return with_state("rolling")
+        return replace(rollout, state="rolling", reason="")
+    return _judge_deployment(rollout, service, deployment, own, failed, unread)
+
+
+def _judge_replaced(
+    rollout: Rollout, service: Service, deployment: Deployment | None, failed: Sequence[Task]
+) -> Rollout:
+    """The state of a roll-out in the place of which ECS, or somebody, has put another."""
+    if service.rolled_back:
+        reason = (deployment.rollout_reason if deployment else "") or "The circuit breaker rolled it back."
+        return replace(rollout, state="rolled-back", reason=_with_task(reason, service, failed))
+    other = service.primary.id if service.primary else "another"
+    reason = (
+        f"Somebody else's deployment {other} replaced ours, {rollout.deployment_id}."
+        " Its tasks read what was current as they started: run rotate with values_from keep."
+    )
+    return replace(rollout, state="overtaken", reason=reason)
+
+
+def _judge_deployment(
+    rollout: Rollout,
+    service: Service,
+    deployment: Deployment,
+    own: ServiceDeployment | None,
+    failed: Sequence[Task],
+    unread: str,
+) -> Rollout:
+    """The state of a roll-out whose deployment is the service's own latest."""
+
+    def with_state(state: State, reason: str = "") -> Rollout:
+        return replace(rollout, state=state, reason=reason)
+
     revision = deployment.task_definition_arn.rpartition("/")[2]
     if deployment.rollout == "FAILED":
         reason = deployment.rollout_reason or f"Its deployment is {own.status if own else 'FAILED'}."
