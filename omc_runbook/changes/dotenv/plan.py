@@ -112,6 +112,47 @@ def _where(missing: MissingVariable) -> str:
     return f"get it from {missing.obtain_from}." if missing.obtain_from else "ask your team."
 
 
+def _read_again(workstation: Workstation) -> bytes | None:
+    """The .env, None where there is none; raises ConflictError where it has changed since it was read."""
+    before = files.read(workstation.path)
+    known = workstation.dotenv.digest if workstation.dotenv else None
+    if (None if before is None else sha256(before).digest()) != known:
+        raise ConflictError(
+            f"{workstation.path} was changed since it was read: it was not overwritten. Run again from the start."
+        )
+    return before
+
+
+def _comments(commented_out: Collection[str], added_names: Collection[str]) -> Iterator[str]:
+    """What becomes a comment, one sentence each."""
+    for name in sorted(commented_out):
+        way = "added as a comment" if name in added_names else "commented out"
+        yield f"{name} is {way}: Settings does not accept an empty text for it."
+
+
+def _effects(
+    workstation: Workstation, text: str, changed_names: Collection[str], emptied: Collection[str]
+) -> Iterator[str]:
+    """What else is to be done where values change, or become empty."""
+    for name in changed_names:
+        if _effect(workstation, name) == "database-too":
+            yield DATABASE_NOTE.format(name=name)
+    logins = [name for name in ("SMTP_USER", "SMTP_PASSWORD") if name in emptied]
+    if logins and _literals(text).get("SMTP_HOST"):
+        yield MAIL_NOTE.format(names=" and ".join(logins))
+
+
+def _first_notes(
+    workstation: Workstation, template: str, text: str, missing: Iterable[MissingVariable]
+) -> Iterator[str]:
+    """What to know of a .env that did not exist before."""
+    for stray in workstation.stray_files:
+        yield f"{stray} is not used: if it is yours, move it to {workstation.path} instead."
+    written_names = _literals(text)
+    if lacking := [each.variable for each in missing if each.variable not in written_names]:
+        yield f"{template} lacks what is required too: {', '.join(lacking)}. {_FILL_LATER}"
+
+
 def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
     """Plan the .env of a checkout: missing lines of the template, missing values, and repairs.
 
@@ -121,13 +162,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
     template = workstation.checkout.template
     if template is None:
         raise UsageError(f"{workstation.checkout.root} has no {NAMES[0]}: name a checkout of the platform.")
-    before = files.read(workstation.path)
-    if (None if before is None else sha256(before).digest()) != (
-        workstation.dotenv.digest if workstation.dotenv else None
-    ):
-        raise ConflictError(
-            f"{workstation.path} was changed since it was read: it was not overwritten. Run again from the start."
-        )
+    before = _read_again(workstation)
     obstacle = _obstacle(workstation, before or b"")
     if obstacle:
         return DotenvPlan(workstation, before, before or b"", obstacle=obstacle)
@@ -165,25 +200,12 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
     except ValueError as error:
         return DotenvPlan(workstation, before, before or b"", obstacle=str(error))
     if before is not None:
-        how = {name: "added as a comment" if name in added_names else "commented out" for name in sorted(commented_out)}
-        mends += tuple(f"{name} is {way}: Settings does not accept an empty text for it." for name, way in how.items())
+        mends += tuple(_comments(commented_out, added_names))
     # What is required and empty in the template has no value from there.
     without_value = {*emptied, *(each.variable for each in missing)}
     changes = tuple(_changes(workstation, text, new_values, emptied, without_value, added_names))
-    changed_names = [name for name in new_values if name not in added_names]
-    notes += tuple(
-        DATABASE_NOTE.format(name=name) for name in changed_names if _effect(workstation, name) == "database-too"
-    )
-    logins = [name for name in ("SMTP_USER", "SMTP_PASSWORD") if name in emptied]
-    notes += (MAIL_NOTE.format(names=" and ".join(logins)),) if logins and _literals(text).get("SMTP_HOST") else ()
-    if before is None:
-        notes += tuple(
-            f"{stray} is not used: if it is yours, move it to {workstation.path} instead."
-            for stray in workstation.stray_files
-        )
-        written_names = _literals(text)
-        if lacking := [each.variable for each in missing if each.variable not in written_names]:
-            notes += (f"{template.file.name} lacks what is required too: {', '.join(lacking)}. {_FILL_LATER}",)
+    notes += tuple(_effects(workstation, text, [name for name in new_values if name not in added_names], emptied))
+    notes += tuple(_first_notes(workstation, template.file.name, text, missing)) if before is None else ()
     notes += source_file.precautions(values_from)
     entered_values = {name: entry for name, entry in new_values.items() if not entry.origin.startswith(GENERATED)}
     return DotenvPlan(workstation, before, text.encode(), changes, mends, missing, notes, entered_values=entered_values)
