@@ -28,10 +28,10 @@ from omc_runbook.checks.variable_locations import (
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.secretive import is_frontend
 from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.repository.readers import EnvironmentRead
 from omc_runbook.repository.variable_lists import entry_of
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.containers import VARIABLE as SECRETS_ARN
@@ -238,12 +238,8 @@ def unprovided(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The code asks for a secret that nothing provides"""
     checkout, locations = _checkout(snapshot), locations_of(snapshot)
     yield from _without_prefix(snapshot)
-    reads: dict[str, list[EnvironmentRead]] = {}
-    for read in checkout.environment_reads:
-        if locations.is_secret(read.variable) and not is_of_others(read.variable):
-            reads.setdefault(read.variable, []).append(read)
-    for variable, lines in reads.items():
-        if locations.is_provided(variable):
+    for variable, lines in grouped((read.variable, read) for read in checkout.environment_reads).items():
+        if not locations.is_secret(variable) or is_of_others(variable) or locations.is_provided(variable):
             continue
         facts = [
             f"{read.file}, line {read.line} asks the environment for {variable}"
@@ -390,10 +386,8 @@ def _lacking(snapshot: Snapshot, location: str) -> Iterator[VariableDrift]:
 
 def _doubted(snapshot: Snapshot, location: str, lacks: str) -> Iterator[Uncertain]:
     """The variables that a location lacks and that Settings may not require, by why that is uncertain."""
-    names: dict[str, list[str]] = {}
-    for row in variable_drifts(snapshot):
-        if row.doubt and location in row.unsure:
-            names.setdefault(row.doubt, []).append(row.variable)
+    unsure = (row for row in variable_drifts(snapshot) if row.doubt and location in row.unsure)
+    names = grouped((row.doubt, row.variable) for row in unsure)
     for doubt, variables in names.items():
         needs = "it needs a value there is unknown" if len(variables) == 1 else "they need values there is unknown"
         yield Uncertain("Settings", (f"{lacks} {', '.join(variables)}. Whether {needs}: {doubt}.",))

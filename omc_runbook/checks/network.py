@@ -15,6 +15,7 @@ from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.messages.reasons import is_of_network
 from omc_runbook.model.arn import region_in
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command
 from omc_runbook.network.reachability import CallPath, Request, TaskNetwork, trace
 from omc_runbook.network.routes import Obstacle
@@ -95,11 +96,8 @@ class _Trouble:
 
 def _findings(snapshot: Snapshot, id: str) -> Iterator[Evidence | Uncertain]:
     """One finding, or doubt, for each obstacle."""
-    grouped: dict[str, list[_Trouble]] = {}
-    for trouble in _troubles(snapshot):
-        if trouble.obstacle.check == id:
-            grouped.setdefault(trouble.obstacle.subject, []).append(trouble)
-    for subject, troubles in grouped.items():
+    own = (trouble for trouble in _troubles(snapshot) if trouble.obstacle.check == id)
+    for subject, troubles in grouped((trouble.obstacle.subject, trouble) for trouble in own).items():
         facts = tuple(dict.fromkeys(fact for trouble in troubles for fact in trouble.facts))
         pairs = {(t.service.name, t.subnet): None for t in troubles}
         tasks = ", ".join(f"{service} in {subnet}" for service, subnet in pairs)

@@ -20,6 +20,7 @@ from omc_runbook.iam.policy import Verdict, evaluate_resource
 from omc_runbook.messages.reasons import is_of_content, is_refusal, lacks_parameter, points_at
 from omc_runbook.model.arn import account_in
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.model.value_from import Reference
@@ -204,13 +205,12 @@ def _not_shown(snapshot: Snapshot) -> Iterator[tuple[OtherSource, list[KeyDemand
 @once
 def _demands(snapshot: Snapshot) -> dict[str, list[KeyDemand]]:
     """The references to other sources, by what they name."""
-    demands: dict[str, list[KeyDemand]] = {}
-    for service in snapshot.readers:
-        for revision in snapshot.revisions(service):
-            for container, injection in snapshot.other_references(revision):
-                demand = KeyDemand(service, revision, container, injection)
-                demands.setdefault(injection.reference.source, []).append(demand)
-    return demands
+    return grouped(
+        (injection.reference.source, KeyDemand(service, revision, container, injection))
+        for service in snapshot.readers
+        for revision in snapshot.revisions(service)
+        for container, injection in snapshot.other_references(revision)
+    )
 
 
 def _problem(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand]) -> str:

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from omc_runbook.aws.cloudtrail import BATCH_READ, Access, issuer_of
 from omc_runbook.aws.session import USER_AGENT
+from omc_runbook.model.grouping import grouped
 from omc_runbook.snapshot.audit.accesses import WRITES
 from omc_runbook.snapshot.audit.state import Accesses
 from omc_runbook.snapshot.once import once
@@ -274,10 +275,7 @@ def network_of(address: str) -> str:
 
 def by_principal(calls: Iterable[Access]) -> dict[str, list[Access]]:
     """The calls of each principal, in their order."""
-    found: dict[str, list[Access]] = {}
-    for call in calls:
-        found.setdefault(call.principal, []).append(call)
-    return found
+    return grouped((call.principal, call) for call in calls)
 
 
 def _busiest_hour(calls: Sequence[Access]) -> Sequence[Access]:

@@ -9,6 +9,7 @@ from datetime import UTC, date
 from omc_runbook.checks import families, remedies
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.findings import Finding
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot.state import Snapshot
 
@@ -39,9 +40,7 @@ def _mark(finding: Finding, entries: Sequence[Accepted], today: date) -> Finding
 
 
 def _unused(findings: Sequence[Finding], entries: Sequence[Accepted], source: str) -> Iterator[Finding]:
-    statuses: dict[str, set[str]] = {}
-    for finding in findings:
-        statuses.setdefault(finding.check, set()).add(finding.status)
+    statuses = grouped((finding.check, finding.status) for finding in findings)
     for entry in entries:
         if any(finding.status == "found" and entry.covers(finding.check, finding.subject) for finding in findings):
             continue
@@ -49,7 +48,7 @@ def _unused(findings: Sequence[Finding], entries: Sequence[Accepted], source: st
         if check is None:
             ids = families.every_id()
             fact = f"There is no check {entry.check}{nearest(entry.check, ids)}"
-        elif statuses.get(entry.check, {"skipped"}) & {"unknown", "skipped"}:
+        elif {"unknown", "skipped"}.intersection(statuses.get(entry.check, ["skipped"])):
             continue
         else:
             fact = f"No finding of {entry.check} matches the subject {entry.subject}."

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from omc_runbook.masking import registry
 from omc_runbook.masking.fingerprint import fingerprint
+from omc_runbook.model.grouping import grouped
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.other_environments import may_be_secret
 from omc_runbook.snapshot.state import Snapshot
@@ -99,18 +100,13 @@ def key_differences(facts: Mapping[str, Facts]) -> tuple[KeyDifference, ...]:
 
 def shared_values(facts: Mapping[str, Facts]) -> tuple[SharedValue, ...]:
     """The values that several environments have; those of the same environments are one entry."""
-    owners: dict[str, list[tuple[str, str]]] = {}
-    for name, each in facts.items():
-        for key, print_ in (each.keys or {}).items():
-            if print_ != NOT_COMPARED:
-                owners.setdefault(print_, []).append((name, key))
-    keys_by_environments: dict[tuple[str, ...], list[str]] = {}
-    for pairs in owners.values():
-        environments = tuple(dict.fromkeys(name for name, _ in pairs))
-        if len(environments) > 1:
-            keys = " = ".join(dict.fromkeys(key for _, key in pairs))
-            keys_by_environments.setdefault(environments, []).append(keys)
-    return tuple(SharedValue(tuple(sorted(keys)), names) for names, keys in keys_by_environments.items())
+    prints = ((print_, (name, key)) for name, each in facts.items() for key, print_ in (each.keys or {}).items())
+    shared = (pairs for print_, pairs in grouped(prints).items() if print_ != NOT_COMPARED)
+    keys = grouped(
+        (tuple(dict.fromkeys(name for name, _ in pairs)), " = ".join(dict.fromkeys(key for _, key in pairs)))
+        for pairs in shared
+    )
+    return tuple(SharedValue(tuple(sorted(own)), names) for names, own in keys.items() if len(names) > 1)
 
 
 def revision_differences(facts: Mapping[str, Facts]) -> tuple[RevisionDifference, ...]:

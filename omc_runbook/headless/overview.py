@@ -12,6 +12,7 @@ from omc_runbook.masking import registry
 from omc_runbook.model.environment import LOCAL, load
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import FLEET, Outcome, TargetOutcome
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.handover import is_on_this_machine
 from omc_runbook.model.schedule import ScheduleState
 from omc_runbook.report.archive import index_page, kept_records, retention, summary
@@ -86,9 +87,7 @@ def environments(records: Sequence[KeptRecord], expected: Iterable[ScheduleState
 
     The sandbox's environments are not those of the same name in AWS.
     """
-    late: dict[str, list[ScheduleState]] = {}
-    for state in expected:
-        late.setdefault(state.environment, []).append(state)
+    late = grouped((state.environment, state) for state in expected)
     runs: dict[tuple[str, bool], list[tuple[KeptRun, Outcome | None]]] = {}
     places: dict[tuple[str, bool], str] = {}
     for record in records:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from omc_runbook.model import json_text
 from omc_runbook.model.change import Change
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command
 
 if TYPE_CHECKING:
@@ -349,9 +350,7 @@ def unknown_reasons(findings: Iterable[Finding]) -> dict[str, list[str]]:
 def roots_of(finding: Finding, findings: Iterable[Finding]) -> tuple[str, ...]:
     """The ids of the root causes that a consequence goes back to, through other consequences too; nearest first."""
     roots, checks = list[str](), list(finding.because_of)
-    by_check: dict[str, list[Finding]] = {}
-    for each in findings:
-        by_check.setdefault(each.check, []).append(each)
+    by_check = grouped((each.check, each) for each in findings)
     for check in checks:
         causes = [each for each in by_check.get(check, ()) if each.status == "found"]
         if any(not each.because_of for each in causes):

@@ -11,6 +11,7 @@ from omc_runbook.changes.values.former_values import FORMER_ALIVE
 from omc_runbook.checks import families, registry
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Remedy, check_ids, unknown_reasons
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import counted
 from omc_runbook.report import (
     audit_access,
@@ -209,9 +210,7 @@ def _modules(question: AuditQuestion) -> Iterator[ModuleType]:
 def _sentences(
     findings: Sequence[Finding], problems: Sequence[Finding], reasons: Sequence[str], answer: str
 ) -> Iterator[str]:
-    titles: dict[str, list[str]] = {}
-    for finding in problems:
-        titles.setdefault(finding.title, []).append(finding.subject)
+    titles = grouped((finding.title, finding.subject) for finding in problems)
     for title, subjects in [*titles.items()][:NAMED]:
         named = ", ".join(dict.fromkeys(filter(None, subjects[:NAMED])))
         more = f" and {len(subjects) - NAMED} more" if subjects[NAMED:] else ""

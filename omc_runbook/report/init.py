@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from omc_runbook.changes.configuration.file import ConfigurationPlan
 from omc_runbook.changes.configuration.names import EnvironmentNames
+from omc_runbook.model.grouping import grouped
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
@@ -28,9 +29,7 @@ def missing(found: EnvironmentNames) -> Listing:
 
 def accepted(found: EnvironmentNames) -> Listing:
     """The findings that Terraform's files mean, and that runbook.toml would accept."""
-    subjects: dict[tuple[str, str], list[str]] = {}
-    for entry in found.accepted:
-        subjects.setdefault((entry.check, entry.sentence), []).append(entry.subject)
+    subjects = grouped(((entry.check, entry.sentence), entry.subject) for entry in found.accepted)
     entries = [Entry(check, ", ".join(names), lines=(text,)) for (check, text), names in subjects.items()]
     return Listing(f"Accepted in {found.environment}, since Terraform's files say so", entries, "Nothing is accepted.")
 

@@ -10,6 +10,7 @@ from omc_runbook.diagnosis.complaint import UNRECOGNISED, Complaint, current_sta
 from omc_runbook.diagnosis.root_causes import NOT_SECRETS
 from omc_runbook.messages.recognition import recognise
 from omc_runbook.model.findings import Finding, check_ids
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import counted
 from omc_runbook.report import drift, verify
 from omc_runbook.report.display import like_findings
@@ -62,7 +63,7 @@ def verdict(snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
     if not roots:
         also = f", nor with {snapshot.workstation.path}" if snapshot.workstation else ""
         return Banner("good", f"Nothing is wrong with the secrets of {name}{also}.", (checked,))
-    first, *others = _by_title(roots)
+    first, *others = grouped((finding.title, finding) for finding in roots).values()
     lines = [f"Also wrong, independently of it: {_title(other)}." for other in others]
     if all(finding.check in NOT_SECRETS for finding in roots):
         lines.append("This is not a secrets problem. See below where to look instead.")
@@ -206,14 +207,6 @@ def authors(snapshot: Snapshot) -> Table:
     is_unread = snapshot.writes is None
     empty = "CloudTrail was not read." if is_unread else "CloudTrail has no recent change."
     return Table("Who changed the secret", ["time (UTC)", "call", "principal", "version", "error"], rows, None, empty)
-
-
-def _by_title(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """The findings grouped by title, in order of the first of each group."""
-    by_title: dict[str, list[Finding]] = {}
-    for finding in findings:
-        by_title.setdefault(finding.title, []).append(finding)
-    return list(by_title.values())
 
 
 def _title(findings: Sequence[Finding]) -> str:

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from omc_runbook.model.errors import RunbookError
+from omc_runbook.model.grouping import grouped
 from omc_runbook.sandbox import faults, folders
 from omc_runbook.textfile import private_file
 
@@ -49,9 +50,7 @@ def clear() -> None:
 def score() -> tuple[FamilyScore, ...]:
     """Every family with what was solved of it, in the catalogue's order."""
     answers = {each.fault: each for each in _read()}
-    members: dict[str, list[str]] = {}
-    for fault in faults.every():
-        members.setdefault(fault.family, []).append(fault.id)
+    members = grouped((fault.family, fault.id) for fault in faults.every())
     return tuple(
         FamilyScore(family, len(ids), tuple(answers[id] for id in ids if id in answers))
         for family, ids in members.items()

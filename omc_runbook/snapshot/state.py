@@ -23,6 +23,7 @@ from omc_runbook.masking.document import Document, Member
 from omc_runbook.model.arn import account_in
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.value_from import Reference, means_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.snapshot.audit.state import Audit
@@ -208,10 +209,8 @@ class Snapshot:
         That are the families of tasks that were run, by their owner's name, and EventBridge's rules and schedules.
         """
         express = filter(self._refers, self.express_services)
-        families: dict[str, list[Task]] = {}
-        for task in self.tasks:
-            if not task.service and self.own_references(self.definition(task)):
-                families.setdefault(task.owner, []).append(task)
+        outside = (task for task in self.tasks if not task.service and self.own_references(self.definition(task)))
+        families = grouped((task.owner, task) for task in outside)
         alone = []
         for name, tasks in families.items():
             newest = max(tasks, key=lambda task: task.created or self.taken)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from omc_runbook.model.grouping import grouped
 from omc_runbook.terraform.data_files import DataFile
 from omc_runbook.terraform.hcl import Block, Node
 from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, ListPart, describe, find_member
@@ -516,10 +517,9 @@ def _find_obstacle(
     if obstacle:
         return replace(container, lists=(), obstacle=obstacle)
     foreign = [each for each in others if each.address != container.address]
-    owners: dict[tuple[str, int], list[TerraformContainer]] = {}
-    for each in foreign:
-        for node in (*each.lists, each.node):
-            owners.setdefault(collection_of(node, each.folder).position, []).append(each)
+    owners = grouped(
+        (collection_of(node, each.folder).position, each) for each in foreign for node in (*each.lists, each.node)
+    )
     edited = tuple(node for node, file in zip(container.lists, targets, strict=False) if not isinstance(file, DataFile))
     container = replace(container, lists=edited)
     lists_or_node = container.lists if container.has_secrets else (container.node,)

@@ -13,6 +13,7 @@ from typing import Any
 
 from omc_runbook.model.environment import PRODUCTION
 from omc_runbook.model.environment_names import ALIASES, OTHERS, STAGING, aliases, canonical, environment_in
+from omc_runbook.model.grouping import grouped
 from omc_runbook.terraform import terragrunt
 from omc_runbook.terraform.evaluation import Instance, Module, Stack
 from omc_runbook.terraform.expressions import Result
@@ -98,11 +99,8 @@ def _concerns(files: TerraformFiles, folder: Path, visited: set[Path]) -> bool:
 def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment: str) -> Iterator[Root]:
     folder = files.folder(top)
     automatic = [path for path in values if path.parent == top and _is_automatic(path)]
-    by_environment: dict[str, list[Path]] = {}
-    for path in values:
-        name = _environment_of(path, files.root)
-        if path not in automatic and name and _fits(files, path, top, folder):
-            by_environment.setdefault(name, []).append(path)
+    named = ((name, path) for path in values if path not in automatic and (name := _environment_of(path, files.root)))
+    by_environment = grouped((name, path) for name, path in named if _fits(files, path, top, folder))
     for name, paths in by_environment.items():
         yield _root(files, top, name, [*automatic, *paths])
     if by_environment:

@@ -20,6 +20,7 @@ from omc_runbook.masking.public_values import find_public
 from omc_runbook.masking.value import Masked
 from omc_runbook.model import regular_file
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.grouping import grouped
 from omc_runbook.repository.compose import find_references
 from omc_runbook.repository.template import conflict_lines
 from omc_runbook.textfile.file import BOM
@@ -393,11 +394,8 @@ def _multiline_quotes(
 def _duplicates(
     statements: tuple[_Statement, ...], compose_only: Mapping[int, re.Match[str]]
 ) -> Iterator[tuple[str, tuple[int, ...]]]:
-    lines: dict[str, set[int]] = {}
-    for name, line in [
-        *((each.name, each.line) for each in statements if each.is_shown),
-        *((assignment[1], at) for at, assignment in compose_only.items()),
-    ]:
-        if name and re.fullmatch(NAME, name):
-            lines.setdefault(name, set()).add(line)
-    yield from ((name, tuple(sorted(numbers))) for name, numbers in lines.items() if len(numbers) > 1)
+    shown = ((each.name, each.line) for each in statements if each.is_shown)
+    lines = grouped((*shown, *((assignment[1], at) for at, assignment in compose_only.items())))
+    for name, numbers in lines.items():
+        if name and re.fullmatch(NAME, name) and len({*numbers}) > 1:
+            yield name, tuple(sorted({*numbers}))

@@ -15,6 +15,7 @@ from omc_runbook.aws.sts import Caller
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.catalogue import Key, default_keys, variable_of
 from omc_runbook.model.environment_names import common_prefix, without_environment
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import counted
 from omc_runbook.snapshot.discovery import Discovery
 from omc_runbook.terraform.declared import DeclaredEnvironment
@@ -81,10 +82,7 @@ class EnvironmentNames:
     @property
     def problems(self) -> tuple[str, ...]:
         """What a runbook would stumble over: a name that it needs and that is not known, or that AWS does not have."""
-        unknown: dict[str, list[str]] = {}
-        for each in self.missing:
-            if each.field in NEEDED:
-                unknown.setdefault(each.why, []).append(each.field)
+        unknown = grouped((each.why, each.field) for each in self.missing if each.field in NEEDED)
         absent = (each for each in self.names if each.field in NEEDED and each.state == "does not exist")
         reasons = (f"{', '.join(fields)}: {why}" for why, fields in unknown.items())
         return (*reasons, *(f"{each.field}: {each.value} does not exist in AWS." for each in absent))

@@ -17,6 +17,7 @@ from omc_runbook.messages.reasons import is_unreached
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding, is_sentence
+from omc_runbook.model.grouping import grouped
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
@@ -71,10 +72,11 @@ def notes(snapshot: Snapshot, services: Sequence[Service]) -> Iterator[str]:
 
 def blockers(snapshot: Snapshot, services: Sequence[Service]) -> tuple[str, ...]:
     """Why new tasks of these services would fail for certain, whatever their values are: as those in force do now."""
-    names: dict[str, list[str]] = {}
-    for service, stops in of_kind(snapshot, (*CERTAIN, "health-check", "secrets")):
-        if service in services and stops[0].task.task_definition_arn == service.task_definition_arn:
-            names.setdefault(_certainty(snapshot, stops[0]), []).append(service.name)
+    names = grouped(
+        (_certainty(snapshot, stops[0]), service.name)
+        for service, stops in of_kind(snapshot, (*CERTAIN, "health-check", "secrets"))
+        if service in services and stops[0].task.task_definition_arn == service.task_definition_arn
+    )
     return tuple(
         f"New tasks of {', '.join(own)} would fail whatever their values are: {reason} Fix that first (troubleshoot)."
         for reason, own in names.items()

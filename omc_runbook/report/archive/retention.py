@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.handover import STATE_SUFFIX
 from omc_runbook.model.records import RecordSettings
 from omc_runbook.report.archive import kept_records, stems
@@ -45,12 +46,9 @@ def apply(removals: Sequence[Removal]) -> None:
 
 
 def _of_folder(folder: Path, settings: RecordSettings, now: datetime) -> Iterator[Removal]:
-    kinds: dict[tuple[str, str], list[Stem]] = {}
-    for path in folder.glob("*.ipynb"):
-        if (stem := stems.of_file(path.name)) is not None:
-            kinds.setdefault(stem.kind, []).append(stem)
+    runs = filter(None, (stems.of_file(path.name) for path in folder.glob("*.ipynb")))
     tables = stems.find_tables(folder)
-    for found in kinds.values():
+    for found in grouped((stem.kind, stem) for stem in runs).values():
         yield from _of_kind(folder, sorted(found, reverse=True), tables, settings, now)
 
 

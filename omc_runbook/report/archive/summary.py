@@ -18,6 +18,7 @@ from omc_runbook.model.findings import (
     roots_of,
     unknown_reasons,
 )
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import in_a_line, on_one_line
 from omc_runbook.report.display import like_findings
 from omc_runbook.report.display.banner import PLAN
@@ -170,9 +171,7 @@ def _unknown(outcome: Outcome) -> Iterator[Line]:
 
 def _by_environments(found: Sequence[Finding], outcome: Outcome) -> Iterator[Line]:
     """Lines for findings on several environments, which their subjects begin with: equal ones are one entry."""
-    groups: dict[tuple[str, str, bool], list[Finding]] = {}
-    for finding in found:
-        groups.setdefault((finding.check, finding.severity, bool(finding.accepted)), []).append(finding)
+    groups = grouped(((each.check, each.severity, bool(each.accepted)), each) for each in found)
     for first, *others in groups.values():
         subjects = (each.subject.partition(": ") for each in (first, *others))
         names = [*dict.fromkeys(name for name, _, _ in subjects)]
@@ -197,9 +196,7 @@ def _finding(finding: Finding, consequences: list[Finding]) -> Iterator[Line]:
         Line(text, indent=_INDENT) for text in filter(None, (finding.accepted, finding.doubt, *finding.evidence))
     )
     if consequences:
-        subjects: dict[str, list[str]] = {}
-        for each in consequences:
-            subjects.setdefault(each.check, []).append(each.subject)
+        subjects = grouped((each.check, each.subject) for each in consequences)
         effects = ", ".join(f"{check} ({', '.join(filter(None, names))})" for check, names in subjects.items())
         yield Line(f"causes {effects}", "note", indent=_INDENT)
 
