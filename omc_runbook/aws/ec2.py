@@ -167,12 +167,12 @@ def describe_subnets(client: EC2Client, ids: Sequence[str]) -> dict[str, Subnet]
 
     See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSubnets.html
     """
-    return _subnets(client, "subnet-id", ids)
+    return _subnets(client, ids, "subnet-id")
 
 
 def describe_subnets_of(client: EC2Client, vpcs: Sequence[str]) -> dict[str, Subnet]:
     """Read all subnets of some VPCs."""
-    return _subnets(client, "vpc-id", vpcs)
+    return _subnets(client, vpcs, "vpc-id")
 
 
 def describe_vpcs(client: EC2Client, ids: Sequence[str]) -> dict[str, Vpc]:
@@ -207,10 +207,8 @@ def names_other_dns(client: EC2Client, dhcp_options: str) -> bool:
 
     See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeDhcpOptions.html
     """
-    pages = client.get_paginator("describe_dhcp_options").paginate(
-        Filters=[{"Name": "dhcp-options-id", "Values": [dhcp_options]}]
-    )
-    options = [option for page in pages for raw in page["DhcpOptions"] for option in raw["DhcpConfigurations"]]
+    sets = _listed(client.get_paginator("describe_dhcp_options"), "DhcpOptions", [dhcp_options], by="dhcp-options-id")
+    options = [option for raw in sets for option in raw["DhcpConfigurations"]]
     servers = [o.get("Values", []) for o in options if o.get("Key") == "domain-name-servers"]
     return any(value.get("Value") != AMAZON_DNS for values in servers for value in values)
 
@@ -220,8 +218,7 @@ def describe_route_tables(client: EC2Client, vpcs: Sequence[str]) -> tuple[Route
 
     See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeRouteTables.html
     """
-    pages = client.get_paginator("describe_route_tables").paginate(Filters=[{"Name": "vpc-id", "Values": list(vpcs)}])
-    return tuple(_route_table(raw) for page in pages for raw in page["RouteTables"])
+    return tuple(map(_route_table, _listed(client.get_paginator("describe_route_tables"), "RouteTables", vpcs)))
 
 
 def describe_nat_gateways(client: EC2Client, vpcs: Sequence[str]) -> dict[str, NatGateway]:
@@ -229,8 +226,8 @@ def describe_nat_gateways(client: EC2Client, vpcs: Sequence[str]) -> dict[str, N
 
     See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNatGateways.html
     """
-    pages = client.get_paginator("describe_nat_gateways").paginate(Filters=[{"Name": "vpc-id", "Values": list(vpcs)}])
-    return {raw["NatGatewayId"]: _nat_gateway(raw) for page in pages for raw in page["NatGateways"]}
+    gateways = _listed(client.get_paginator("describe_nat_gateways"), "NatGateways", vpcs)
+    return {raw["NatGatewayId"]: _nat_gateway(raw) for raw in gateways}
 
 
 def describe_internet_gateways(client: EC2Client, vpcs: Sequence[str]) -> dict[str, str]:
@@ -238,13 +235,10 @@ def describe_internet_gateways(client: EC2Client, vpcs: Sequence[str]) -> dict[s
 
     See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInternetGateways.html
     """
-    pages = client.get_paginator("describe_internet_gateways").paginate(
-        Filters=[{"Name": "attachment.vpc-id", "Values": list(vpcs)}]
-    )
+    paginator = client.get_paginator("describe_internet_gateways")
     return {
         raw["InternetGatewayId"]: attachment["VpcId"]
-        for page in pages
-        for raw in page["InternetGateways"]
+        for raw in _listed(paginator, "InternetGateways", vpcs, by="attachment.vpc-id")
         for attachment in raw.get("Attachments", ())
         if attachment.get("State") in ("available", "attached")
     }
@@ -255,10 +249,8 @@ def describe_security_groups(client: EC2Client, vpcs: Sequence[str]) -> dict[str
 
     See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroups.html
     """
-    pages = client.get_paginator("describe_security_groups").paginate(
-        Filters=[{"Name": "vpc-id", "Values": list(vpcs)}]
-    )
-    return {raw["GroupId"]: _security_group(raw) for page in pages for raw in page["SecurityGroups"]}
+    groups = _listed(client.get_paginator("describe_security_groups"), "SecurityGroups", vpcs)
+    return {raw["GroupId"]: _security_group(raw) for raw in groups}
 
 
 def describe_network_acls(client: EC2Client, vpcs: Sequence[str]) -> tuple[NetworkAcl, ...]:
@@ -266,8 +258,7 @@ def describe_network_acls(client: EC2Client, vpcs: Sequence[str]) -> tuple[Netwo
 
     See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNetworkAcls.html
     """
-    pages = client.get_paginator("describe_network_acls").paginate(Filters=[{"Name": "vpc-id", "Values": list(vpcs)}])
-    return tuple(_network_acl(raw) for page in pages for raw in page["NetworkAcls"])
+    return tuple(map(_network_acl, _listed(client.get_paginator("describe_network_acls"), "NetworkAcls", vpcs)))
 
 
 def describe_vpc_endpoints(client: EC2Client, vpcs: Sequence[str]) -> tuple[Endpoint, ...]:
@@ -275,8 +266,7 @@ def describe_vpc_endpoints(client: EC2Client, vpcs: Sequence[str]) -> tuple[Endp
 
     See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html
     """
-    pages = client.get_paginator("describe_vpc_endpoints").paginate(Filters=[{"Name": "vpc-id", "Values": list(vpcs)}])
-    return tuple(_endpoint(raw) for page in pages for raw in page["VpcEndpoints"])
+    return tuple(map(_endpoint, _listed(client.get_paginator("describe_vpc_endpoints"), "VpcEndpoints", vpcs)))
 
 
 def describe_prefix_lists(client: EC2Client, ids: Sequence[str]) -> dict[str, bool]:
@@ -284,10 +274,8 @@ def describe_prefix_lists(client: EC2Client, ids: Sequence[str]) -> dict[str, bo
 
     See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeManagedPrefixLists.html
     """
-    pages = client.get_paginator("describe_managed_prefix_lists").paginate(
-        Filters=[{"Name": "prefix-list-id", "Values": list(ids)}]
-    )
-    return {raw["PrefixListId"]: raw.get("OwnerId") == "AWS" for page in pages for raw in page["PrefixLists"]}
+    lists = _listed(client.get_paginator("describe_managed_prefix_lists"), "PrefixLists", ids, by="prefix-list-id")
+    return {raw["PrefixListId"]: raw.get("OwnerId") == "AWS" for raw in lists}
 
 
 def get_prefix_list_entries(client: EC2Client, id: str) -> tuple[str, ...]:
@@ -299,13 +287,15 @@ def get_prefix_list_entries(client: EC2Client, id: str) -> tuple[str, ...]:
     return tuple(raw["Cidr"] for page in pages for raw in page["Entries"])
 
 
-def _subnets(client: EC2Client, by: str, values: Sequence[str]) -> dict[str, Subnet]:
-    pages = client.get_paginator("describe_subnets").paginate(Filters=[{"Name": by, "Values": list(values)}])
-    return {
-        raw["SubnetId"]: Subnet(raw["SubnetId"], raw["VpcId"], raw.get("CidrBlock", ""))
-        for page in pages
-        for raw in page["Subnets"]
-    }
+def _listed(paginator: Any, member: str, values: Sequence[str], by: str = "vpc-id") -> Iterator[Any]:
+    """What all pages of a call have as a member, of those that a filter finds by these values."""
+    pages = paginator.paginate(Filters=[{"Name": by, "Values": list(values)}])
+    return (raw for page in pages for raw in page[member])
+
+
+def _subnets(client: EC2Client, values: Sequence[str], by: str) -> dict[str, Subnet]:
+    found = _listed(client.get_paginator("describe_subnets"), "Subnets", values, by)
+    return {raw["SubnetId"]: Subnet(raw["SubnetId"], raw["VpcId"], raw.get("CidrBlock", "")) for raw in found}
 
 
 def _vpc(raw: Any) -> Vpc:
