@@ -13,6 +13,7 @@ from typing import Any
 
 from moto.ecs.models import EC2ContainerServiceBackend, Service
 
+from omc_runbook.aws.deployments import configuration_from
 from omc_runbook.sandbox.ecs.service_deployments import EcsServiceDeployment, EcsServiceRevision, new_arn
 
 _MAX_EVENTS = 100
@@ -26,8 +27,6 @@ _DEFAULT_CONFIGURATION = {
     "strategy": "ROLLING",
     "bakeTimeInMinutes": 0,
 }
-_THRESHOLD: dict[str, Any] = {"type": "BOUNDED_PERCENT", "value": 50}
-_LOWEST_THRESHOLD, _HIGHEST_THRESHOLD = 3, 200
 BREAKER_REASON = "Service deployment rolled back because the circuit breaker threshold was exceeded."
 
 
@@ -273,14 +272,7 @@ def breaker_threshold(service: EcsService) -> int:
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ThresholdConfiguration.html
     """
-    threshold = breaker(service).get("thresholdConfiguration") or _THRESHOLD
-    kind, value = threshold["type"], int(threshold["value"])
-    if kind == "COUNT":
-        return value
-    share: int = math.ceil(service.desired_count * value / 100)
-    if kind == "UNBOUNDED_PERCENT":
-        return max(share, 1)
-    return min(max(share, _LOWEST_THRESHOLD), _HIGHEST_THRESHOLD)
+    return configuration_from(service.deployment_configuration).breaker.threshold(service.desired_count)
 
 
 def breaker_trips(service: EcsService, deployment: EcsDeployment) -> bool:
