@@ -22,7 +22,6 @@ from omc_runbook.report import (
     audit_lives,
     audit_monitoring,
     audit_plots,
-    audit_unused,
     verify,
 )
 from omc_runbook.report.display import console
@@ -353,7 +352,7 @@ access_timeline = _for_each(audit_plots.AccessTimeline)
 changes = _in_each(audit_accesses.changes_log)
 monitoring = _in_each(audit_monitoring.monitoring)
 exposure = _in_each(audit_exposure.exposure)
-unused = _in_each(audit_unused.unused)
+unused = _in_each(audit_lifecycle.unused)
 lifecycle = _in_each(audit_lifecycle.lifecycle)
 
 TABLES: Mapping[str, Callable[[Snapshots], Table]] = {

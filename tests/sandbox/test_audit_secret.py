@@ -19,8 +19,8 @@ from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.findings import Finding
 from omc_runbook.report.audit_exposure import exposure
 from omc_runbook.report.audit_lifecycle import lifecycle as lifecycle_table
+from omc_runbook.report.audit_lifecycle import unused
 from omc_runbook.report.audit_lives import LivesPlot, ages
-from omc_runbook.report.audit_unused import unused
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox.faults import audit_secret, break_, mend
 from omc_runbook.sandbox.faults.change import revise

@@ -30,9 +30,8 @@ from omc_runbook.checks.registry import checks_of
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.catalogue import Key
 from omc_runbook.report.audit_exposure import exposure
-from omc_runbook.report.audit_lifecycle import lifecycle
+from omc_runbook.report.audit_lifecycle import lifecycle, unused
 from omc_runbook.report.audit_lives import ages
-from omc_runbook.report.audit_unused import unused
 from omc_runbook.snapshot.audit.state import Search
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
