@@ -392,24 +392,21 @@ def _unexplained(workstation: Workstation) -> Iterator[StartProblem]:
     is_other_file = bool(workstation.dotenv_paths) and workstation.path not in workstation.dotenv_paths
     if workstation.settings_result is None or workstation.dotenv is None or is_other_file:
         return
-    empty = (name for name, _ in missing_required(workstation))
-    explained = {name.casefold() for name in (*workstation.dotenv.hidden_names, *misread_names(workstation), *empty)}
-    explained |= {ENVIRONMENT.casefold()} if _is_elsewhere(workstation) else set()
-    explained |= {
-        name.casefold()
-        for name, value in _values(workstation)
-        if not (is_value(value) or is_blank(value)) or workstation.is_reference(name, value)
+    file, is_exact = workstation.dotenv, workstation.checkout.settings.case_sensitive
+    explained = {
+        *(*file.hidden_names, *file.first_words, *misread_names(workstation)),
+        *(name for name, _ in missing_required(workstation)),
+        *([ENVIRONMENT] if _is_elsewhere(workstation) else ()),
+        *(
+            name
+            for name, value in _values(workstation)
+            if not (is_value(value) or is_blank(value)) or workstation.is_reference(name, value)
+        ),
+        *(binding.name for binding in comment_values(workstation)),
+        *(binding.name for binding, _ in misspellings(workstation)),
+        *(name for _, name in miscased(workstation) if is_exact),
     }
-    explained |= {
-        name.casefold()
-        for name in (*workstation.dotenv.first_words, *(each.name for each in comment_values(workstation)))
-    }
-    explained |= {binding.name.casefold() for binding, _ in misspellings(workstation)}
-    explained |= (
-        {name.casefold() for _, name in miscased(workstation)}
-        if workstation.checkout.settings.case_sensitive
-        else set()
-    )
+    folded = {name.casefold() for name in explained}
     later = workstation.later_result
     for problem in dict.fromkeys(workstation.settings_result.messages):
         # Settings were loaded with the .env alone.
@@ -420,7 +417,7 @@ def _unexplained(workstation: Workstation) -> Iterator[StartProblem]:
         if (
             problem.check in SETTINGS_CHECKS
             and not is_later
-            and problem.variable.partition(".")[0].casefold() not in explained
+            and problem.variable.partition(".")[0].casefold() not in folded
         ):
             yield problem
 
