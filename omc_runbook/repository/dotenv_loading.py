@@ -39,7 +39,7 @@ def find_loaded_files(repository: Path, settings: str) -> tuple[Path, ...]:
 
 def _loaded_by(path: Path, text: str, repository: Path) -> Iterator[Path | None]:
     """Yield the file of each call in a module; None for one that only running it would tell."""
-    tree = parse_python(text) or ast.Module([], [])
+    tree = parse_python(text)
     names = dict(assigned(tree.body))
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and last_name(node.func) in _LOADS:

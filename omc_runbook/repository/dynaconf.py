@@ -36,11 +36,11 @@ def read_dynaconf(repository: Path) -> SettingsSource | None:
     """
     for path in code_files(repository):
         text = read_text(path)
-        tree = parse_python(text) if _IMPORT.search(text) else None
-        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)] if tree else []
+        tree = parse_python(text if _IMPORT.search(text) else "")
+        calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
         call = next((node for node in calls if last_name(node.func) in _PREFIXES), None)
         file = read_source(repository, path.relative_to(repository).as_posix()) if call else None
-        if tree and call and file:
+        if call and file:
             return _settings(repository, file, call, tree)
     return None
 

@@ -34,13 +34,13 @@ def python_errors(name: str) -> Iterator[None]:
         raise UsageError(f"{name}{line} is not valid Python: fix it first.") from None
 
 
-def parse_python(text: str) -> ast.Module | None:
-    """Parse a Python file's text; None if it is not valid."""
+def parse_python(text: str) -> ast.Module:
+    """Parse a Python file's text; a module without a statement if it is not valid."""
     try:
         with without_warnings():
             return ast.parse(text.removeprefix("\ufeff"))
     except _INVALID:
-        return None
+        return ast.Module([], [])
 
 
 def parse_expression(text: str) -> ast.expr | None:

@@ -115,7 +115,7 @@ def _module(file: str) -> str:
 
 def _imports(text: str) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield the last part of each module that a file may import from, with the names that it takes of it."""
-    for node in ast.walk(parse_python(text) or ast.Module([], [])):
+    for node in ast.walk(parse_python(text)):
         if isinstance(node, ast.Import):
             yield from ((each.name.rpartition(".")[2], frozenset[str]()) for each in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -169,7 +169,7 @@ class _Reader:
 def _own_readers(text: str) -> tuple[_Reader, ...]:
     """The functions of a file that ask for a variable which an argument names."""
     found: list[_Reader] = []
-    for function in ast.walk(parse_python(text) or ast.Module([], [])):
+    for function in ast.walk(parse_python(text)):
         if isinstance(function, ast.FunctionDef):
             names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
             names = names[1:] if names[:1] in (["self"], ["cls"]) else names
@@ -293,9 +293,9 @@ def _environment_reads(
     """
     reads: list[EnvironmentRead] = []
     sets: set[str] = set()
-    tree = parse_python(text) or ast.Module([], [])
+    tree = parse_python(text)
     constants = _constants(tree)
-    library = _library(parse_python(library_text) or ast.Module([], [])) if library_text else None
+    library = _library(parse_python(library_text)) if library_text else None
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
     readers = {each.name: each for each in imported if each.name in names}
     readers |= {each.name: each for each in _own_readers(text)}

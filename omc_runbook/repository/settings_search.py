@@ -83,11 +83,8 @@ def find_settings_outside(repository: Path, folder: str) -> tuple[SettingsClass,
 
 
 def _read(repository: Path) -> _Classes:
-    trees = [
-        (file.relative_to(repository).as_posix(), tree)
-        for file in code_files(repository)
-        if (tree := parse_python(read_text(file)))
-    ]
+    files = code_files(repository)
+    trees = [(file.relative_to(repository).as_posix(), parse_python(read_text(file))) for file in files]
     nodes = [(file, node) for file, tree in trees for node in ast.walk(tree)]
     imports = [alias for _, node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names]
     renamed = [(alias.name, alias.asname) for alias in imports if alias.asname]
