@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import CHECKOUT, DOCUMENT, GIT, Evidence, Uncertain
@@ -11,6 +11,7 @@ from omc_runbook.checks.reference import move_into_secret
 from omc_runbook.checks.registry import Family
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import Remedy, Severity
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.audit.state import ExposedValue, Exposure, Search
 from omc_runbook.snapshot.state import Snapshot
@@ -150,9 +151,8 @@ def _exposure(snapshot: Snapshot) -> Exposure:
     return exposure or Exposure(definitions=Search(), logs=Search(), files=None, history=None)
 
 
-def _by_location(search: Search) -> Iterator[tuple[str, list[ExposedValue]]]:
-    for location in dict.fromkeys(each.location for each in search.found):
-        yield location, [each for each in search.found if each.location == location]
+def _by_location(search: Search) -> Iterable[tuple[str, list[ExposedValue]]]:
+    return grouped((each.location, each) for each in search.found).items()
 
 
 def _whose(found: list[ExposedValue]) -> str:

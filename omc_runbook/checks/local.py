@@ -19,6 +19,7 @@ from omc_runbook.messages.validation import REASONS
 from omc_runbook.model.catalogue import PLACEHOLDER, SEVERAL_LINES, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy, Severity
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.placeholders import COMMAND, ENCRYPTED, SETTING
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.snapshot.state import Snapshot
@@ -92,10 +93,9 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     workstation = workstation_of(snapshot)
     required = workstation.required
     effective = [*_effective_values(workstation)]
-    encrypted = [(name, path) for _, name, value, path in effective if value.matches(ENCRYPTED)]
-    for path in dict.fromkeys(path for _, path in encrypted):
-        names = ", ".join(name for name, its_path in encrypted if its_path == path)
-        fact = f"{names}: encrypted by sops or dotenvx, so that it is unknown which values they decrypt to."
+    encrypted = grouped((path, name) for _, name, value, path in effective if value.matches(ENCRYPTED))
+    for path, names in encrypted.items():
+        fact = f"{', '.join(names)}: encrypted by sops or dotenvx, so that it is unknown which values they decrypt to."
         yield Uncertain(path.name, (fact,))
     for subject, name, value, path in effective:
         if workstation.is_reference(name, value):

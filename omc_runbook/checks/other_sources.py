@@ -284,9 +284,9 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
             or _points_at(stop, REFUSED_BY_KEY + UNUSABLE_KEYS)
             or (_points_at(stop, REFUSED_LOOKUP) and not lacks_parameter(stop.reason))
         ]
-        for arn in dict.fromkeys(demand.definition.execution_role_arn for demand in demands):
+        for arn, own in grouped((demand.definition.execution_role_arn, demand) for demand in demands).items():
             permissions = snapshot.permissions.get(arn)
-            services = _services([demand for demand in demands if demand.definition.execution_role_arn == arn])
+            services = _services(own)
             cited = [stop for stop in stops if stop.service.name in services]
             # That a role may not read what does not exist is no fault of its own; of what is elsewhere, tasks tell.
             counts = bool(cited) if (source, demands) in not_shown else source.is_there

@@ -23,6 +23,7 @@ from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
 from omc_runbook.model.findings import Remedy, Severity
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command, unset_commands
 from omc_runbook.repository.compose import Compose, ComposeService, ServiceVariable
 from omc_runbook.snapshot.state import Snapshot
@@ -226,8 +227,8 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         is_exposed = git.tracked or git.ignored is False or bool(workstation.published_files)
         severity: Severity = "error" if mine else "warning" if is_exposed else "info"
         yield Evidence(path.name, tuple(facts), Remedy(" && ".join(commands)), severity=severity)
-    for other_path in dict.fromkeys(location.path for _, location in in_use if location.path not in own_paths):
-        values = [(name, location) for name, location in in_use if location.path == other_path]
+    elsewhere = grouped((place.path, (name, place)) for name, place in in_use if place.path not in own_paths)
+    for other_path, values in elsewhere.items():
         facts = [f"The value of {name} that is in use stands in {location.text}." for name, location in values]
         names = ", ".join(name for name, _ in values)
         if all(location.is_untracked for _, location in values):

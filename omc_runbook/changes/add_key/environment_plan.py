@@ -23,6 +23,7 @@ from omc_runbook.masking.defects import is_stand_in
 from omc_runbook.masking.document import Member
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
@@ -90,9 +91,8 @@ def plan_environment(
         notes.append(f"A change of {', '.join(unfinished.actions)} is unfinished: run update or rotate to continue.")
     services = [*_services(snapshot, containers)]
     corrections, without_reference, is_outdated = [], list[str](), False
-    for definition in dict.fromkeys(definition for _, definition in services):
+    for definition, users in grouped((definition, service) for service, definition in services).items():
         edits = _missing_references(snapshot, definition, key.name, containers)
-        users = tuple(service for service, in_use in services if in_use is definition)
         foreign = ownership.why_not_family(snapshot, definition.family)
         own = () if foreign else tuple(service for service in users if _is_own(snapshot, service))
         notes += [foreign] if foreign else []
