@@ -12,6 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from support.past_versions import write_history
 from support.runs import sign_in
 
 from omc_runbook.checks import age
@@ -25,7 +26,6 @@ from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox.faults import audit_secret, break_, mend
 from omc_runbook.sandbox.faults.change import revise
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.worlds.history import write_history
 from omc_runbook.sandbox.worlds.staging import SECRET, World
 from omc_runbook.snapshot.state import Snapshot
 
