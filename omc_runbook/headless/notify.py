@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ from omc_runbook.model import regular_file
 from omc_runbook.model.arn import region_in
 from omc_runbook.model.environment_names import PROJECT
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
-from omc_runbook.model.findings import Notification, Outcome, Topic
+from omc_runbook.model.findings import Notification, Outcome
 from omc_runbook.model.notify import Notify
 
 if TYPE_CHECKING:
@@ -41,52 +42,53 @@ _TOKEN = 8
 
 def send(notices: Iterable[Notice], notify: Notify, profile: str = "") -> tuple[Notification, ...]:
     """Send each message to its receivers, side by side, for `notify.timeout` seconds in all."""
-    deliveries = [
-        _Delivery(each, to, profile)
+    prepared = [
+        (each.topic, to, _delivery(each, to, profile))
         for each in notices
         for to in notify.receivers(each.topic)
         if to == (each.only_to or to)
     ]
-    deadline = time.monotonic() + notify.timeout
-    for delivery in deliveries:
-        delivery.thread.start()
-    for delivery in deliveries:
-        delivery.thread.join(max(0.0, deadline - time.monotonic()))
-    return tuple(delivery.result(notify.timeout) for delivery in deliveries)
+    calls = [(topic, to, _TimedCall(deliver, notify.timeout)) for topic, to, deliver in prepared]
+    return tuple(Notification(to, topic, registry.mask_thoroughly(call.failure())) for topic, to, call in calls)
 
 
-class _Delivery:
-    """One message on its way to one receiver; a thread that hangs ends with the process."""
+class _TimedCall:
+    """A call that a thread makes at once; one that hangs ends with the process. It returns why it failed, or ""."""
 
-    def __init__(self, notice: Notice, receiver: str, profile: str) -> None:
-        self._notice, self._receiver = notice, receiver
-        self._failure: str | None = None
+    def __init__(self, call: Callable[[], str], timeout: int) -> None:
+        self._deadline, self._failure = time.monotonic() + timeout, f"It took more than {timeout} s."
+        self._thread = threading.Thread(target=self._run, args=(call,), daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its end for so many seconds at most."""
+        self._thread.join(seconds)
+
+    def failure(self) -> str:
+        """Why it failed, or has not ended within its time; "" where it succeeded."""
+        self.wait(max(0.0, self._deadline - time.monotonic()))
+        return self._failure
+
+    def _run(self, call: Callable[[], str]) -> None:
+        self._failure = call()
+
+
+def _delivery(notice: Notice, receiver: str, profile: str) -> Callable[[], str]:
+    """What delivers a message to one receiver, and returns why that failed."""
+    try:
+        deliver = sender(receiver, profile)
+    except RunbookError as error:
+        failure = str(error)
+        return lambda: failure
+
+    def call() -> str:
         try:
-            self._send = sender(receiver, profile)
+            deliver(notice)
         except RunbookError as error:
-            self._send = _fail(error)
-        self.thread = threading.Thread(target=self._deliver, daemon=True)
+            return str(error)
+        return ""
 
-    def result(self, timeout: int) -> Notification:
-        """How it went."""
-        failure = f"It took more than {timeout} s." if self._failure is None else self._failure
-        topic: Topic = self._notice.topic
-        return Notification(self._receiver, topic, registry.mask_thoroughly(failure))
-
-    def _deliver(self) -> None:
-        try:
-            self._send(self._notice)
-        except RunbookError as error:
-            self._failure = str(error)
-        else:
-            self._failure = ""
-
-
-def _fail(error: RunbookError) -> Send:
-    def fail(notice: Notice) -> None:
-        raise error
-
-    return fail
+    return call
 
 
 def sender(receiver: str, profile: str = "") -> Send:
@@ -241,40 +243,33 @@ def _report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: 
     return replace(outcome, notifications=(*outcome.notifications, *notifications))
 
 
-class Ping:
-    """A call of the address that watches whether runs take place, with a suffix to its path; a thread makes it.
-
-    One that hangs, or whose answer trickles, ends with the process.
-    """
+class Ping(_TimedCall):
+    """A call of the address that watches whether runs take place, with a suffix to its path."""
 
     def __init__(self, notify: Notify, suffix: str = "") -> None:
-        self._notify, self._deadline = notify, time.monotonic() + notify.timeout
-        self._failure: str | None = None
-        self._thread = threading.Thread(target=self._call, args=(suffix,), daemon=True)
-        self._thread.start()
-
-    def wait(self, seconds: float) -> None:
-        """Wait for the answer for so many seconds at most."""
-        self._thread.join(seconds)
+        self._address = notify.ping
+        # Its answer may trickle, too.
+        super().__init__(partial(_call, notify, suffix), notify.timeout)
 
     def result(self) -> tuple[Notification, ...]:
         """A notification where it failed, or has no answer within the time-out since it began."""
-        self.wait(max(0.0, self._deadline - time.monotonic()))
-        failure = f"It took more than {self._notify.timeout} s." if self._failure is None else self._failure
-        return (Notification(self._notify.ping, "unknown", failure),) if failure else ()
+        failure = self.failure()
+        return (Notification(self._address, "unknown", failure),) if failure else ()
 
-    def _call(self, suffix: str) -> None:
-        kind, _, name = self._notify.ping.partition(":")
-        try:
-            address = _address(kind, name)
-            if not address.startswith(("https://", "http://")):
-                raise UsageError("It holds no https:// address.")
-            parts = urlsplit(address)
-            url = parts._replace(path=parts.path.rstrip("/") + suffix).geturl()
-            with urllib.request.urlopen(url, timeout=self._notify.timeout):  # noqa: S310 - see above
-                self._failure = ""
-        except (RunbookError, OSError, ValueError, HTTPException) as error:
-            self._failure = registry.mask_thoroughly(_reason(error))
+
+def _call(notify: Notify, suffix: str) -> str:
+    """Call the address of a ping; why that failed, "" where it did not."""
+    kind, _, name = notify.ping.partition(":")
+    try:
+        address = _address(kind, name)
+        if not address.startswith(("https://", "http://")):
+            raise UsageError("It holds no https:// address.")
+        parts = urlsplit(address)
+        url = parts._replace(path=parts.path.rstrip("/") + suffix).geturl()
+        with urllib.request.urlopen(url, timeout=notify.timeout):  # noqa: S310 - see above
+            return ""
+    except (RunbookError, OSError, ValueError, HTTPException) as error:
+        return registry.mask_thoroughly(_reason(error))
 
 
 def _reason(error: Exception) -> str:
