@@ -339,12 +339,8 @@ def status_of(findings: Iterable[Finding], is_refused: bool = False) -> OutcomeS
 
 def unknown_reasons(findings: Iterable[Finding]) -> dict[str, list[str]]:
     """Why checks are unknown: the ids of the checks by reason."""
-    reasons: dict[str, list[str]] = {}
-    for finding in findings:
-        if finding.status == "unknown":
-            checks = reasons.setdefault("\n".join(finding.evidence), [])
-            checks += [finding.check] if finding.check not in checks else []
-    return reasons
+    reasons = grouped(("\n".join(each.evidence), each.check) for each in findings if each.status == "unknown")
+    return {reason: [*dict.fromkeys(checks)] for reason, checks in reasons.items()}
 
 
 def roots_of(finding: Finding, findings: Iterable[Finding]) -> tuple[str, ...]:

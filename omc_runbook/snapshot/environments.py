@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from omc_runbook.model.environment import (
 )
 from omc_runbook.model.environment_names import STAGING, canonical, means_production
 from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.parameters import quoted, split_names
 from omc_runbook.snapshot.reading import identify
 
@@ -167,22 +167,14 @@ def _by_word(
     rule: DiscoveryRule, project: str, secrets: Iterable[ListedSecret], known: set[str]
 ) -> dict[str, list[ListedSecret]]:
     """The secrets of environments without a table, by what the environments are called there."""
-    by_word: dict[str, list[ListedSecret]] = defaultdict(list)
-    for secret in secrets:
-        word = rule.environment_of(project, secret.name, secret.tags)
-        if word and secret.arn not in known:
-            by_word[word].append(secret)
-    return by_word
+    words = ((rule.environment_of(project, each.name, each.tags), each) for each in secrets if each.arn not in known)
+    return grouped((word, secret) for word, secret in words if word)
 
 
 def _unnamed(rule: DiscoveryRule, project: str, secrets: Iterable[ListedSecret], known: set[str]) -> Iterator[str]:
     """Which secrets' environments are not looked at, though a tag names them: in words that are no name."""
-    by_text: dict[str, list[ListedSecret]] = defaultdict(list)
-    for secret in secrets:
-        if text := rule.unusable_name(project, secret.tags):
-            by_text[text].append(secret)
-    for text, own in by_text.items():
-        if known.isdisjoint(each.arn for each in own):
+    for text, own in grouped((rule.unusable_name(project, secret.tags), secret) for secret in secrets).items():
+        if text and known.isdisjoint(each.arn for each in own):
             names = ", ".join(sorted(each.name for each in own))
             yield (
                 f"The tag {rule.environment_tag} of {names} is {quoted(text)}: an environment's name has letters,"
@@ -209,9 +201,7 @@ def _found(word: str, secret: ListedSecret, sign_in: dict[str, str]) -> FoundEnv
 
 def _with_unique_names(found: Sequence[FoundEnvironment], taken: set[str]) -> Iterator[FoundEnvironment]:
     """Tell apart those of one name: by their words, their regions or their accounts."""
-    by_name: dict[str, list[FoundEnvironment]] = defaultdict(list)
-    for each in found:
-        by_name[each.name].append(each)
+    by_name = grouped((each.name, each) for each in found)
     for name, group in by_name.items():
         labels: tuple[Callable[[FoundEnvironment], str], ...] = (
             lambda each: each.name,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -13,6 +12,7 @@ from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.iam import role_name
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
 from omc_runbook.masking.document import differ
+from omc_runbook.model.grouping import grouped
 from omc_runbook.snapshot.held_values import ExecLook, HeldValue
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
@@ -252,10 +252,7 @@ def values_inside(snapshot: Snapshot, task: Task, container: str = "") -> tuple[
 @once
 def _looks(snapshot: Snapshot) -> Mapping[str, Sequence[ExecLook]]:
     """The looks inside tasks by the task's id."""
-    looks = defaultdict[str, list[ExecLook]](list)
-    for look in snapshot.exec_looks or ():
-        looks[look.task_id].append(look)
-    return looks
+    return grouped((look.task_id, look) for look in snapshot.exec_looks or ())
 
 
 def _worst(answers: Iterable[Freshness]) -> Freshness:
@@ -335,8 +332,4 @@ def _reads_of(snapshot: Snapshot, task: Task) -> list[Event]:
 @once
 def _reads(snapshot: Snapshot) -> Mapping[str, Sequence[Event]]:
     """The calls that read the secret, by the session that made them."""
-    reads = defaultdict[str, list[Event]](list)
-    for event in snapshot.reads or ():
-        if not event.error:
-            reads[event.principal.rpartition("/")[2]].append(event)
-    return reads
+    return grouped((each.principal.rpartition("/")[2], each) for each in snapshot.reads or () if not each.error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -17,6 +16,7 @@ from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.arn import account_in
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.handover import warn_once
 from omc_runbook.model.suggestions import nearest_in
 from omc_runbook.repository.checkout import Checkout
@@ -346,11 +346,11 @@ class _Reading(Gatherer):
 
 def _newest_users(services: Iterable[ecs.Service]) -> dict[str, datetime | None]:
     """When the newest service with each task definition was created, None where that is not known."""
-    users: dict[str, list[datetime | None]] = defaultdict(list)
-    for service in services:
+    users = grouped(
         # A stand-in for AWS may not tell: a service is no younger than its deployments.
-        newest = max((deployment.created for deployment in service.deployments), default=None)
-        users[service.task_definition_arn].append(service.created or newest)
+        (each.task_definition_arn, each.created or max((own.created for own in each.deployments), default=None))
+        for each in services
+    )
     return {arn: max(filter(None, times)) if all(times) else None for arn, times in users.items()}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -379,10 +378,7 @@ class Snapshot:
     @cached_property
     def _tasks_of(self) -> Mapping[str, Sequence[Task]]:
         """The tasks by their owner's name."""
-        tasks = defaultdict[str, list[Task]](list)
-        for task in self.tasks:
-            tasks[task.owner].append(task)
-        return tasks
+        return grouped((task.owner, task) for task in self.tasks)
 
 
 def _as_service(name: str, task_definition_arn: str, running: int = 0) -> Service:

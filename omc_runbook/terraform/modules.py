@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from omc_runbook.model.grouping import grouped
 from omc_runbook.terraform.files import LOCAL, folder_of, target
 from omc_runbook.terraform.hcl import Block
 from omc_runbook.terraform.hcl_folder import DEEPEST, SOURCES, VALUES, Folder, ModuleCall
@@ -21,11 +21,7 @@ class Folders(dict[str, Folder]):
     @cached_property
     def calls(self) -> Mapping[Path | None, Sequence[tuple[Folder, Block]]]:
         """The calls by the folder that they name, None for those of another repository, each with its own folder."""
-        calls = defaultdict[Path | None, list[tuple[Folder, Block]]](list)
-        for caller in self.values():
-            for block in _calls(caller):
-                calls[_target(block)].append((caller, block))
-        return calls
+        return grouped((_target(block), (caller, block)) for caller in self.values() for block in _calls(caller))
 
 
 def folders_of(files: tuple[SourceFile, ...]) -> Folders:
