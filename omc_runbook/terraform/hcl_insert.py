@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from json import dumps
 
@@ -11,6 +12,9 @@ from omc_runbook.textfile.file import Edit, SourceFile
 
 UNIT = "  "
 """The indentation of terraform fmt, if a file shows no other."""
+_REST_OF_LINE = re.compile(r"(?>[ \t\r]|/\*.*?\*/)*+(?:(?:#|//)[^\n]*)?\n", re.DOTALL)
+_UP_TO_COMMA = re.compile(r"(?>\s|(?:#|//)[^\n]*|/\*.*?\*/)*+,", re.DOTALL)
+"""Blanks and comments up to a line's end, or up to a comma."""
 
 
 @dataclass(frozen=True)
@@ -125,34 +129,14 @@ def indent_at(text: str, position: int) -> str:
 
 def next_line(text: str, position: int) -> int | None:
     """The start of the next line; None if more than comments follows on this one."""
-    while position < len(text):
-        if text[position] == "\n":
-            return position + 1
-        if text.startswith(("#", "//"), position):
-            return text.find("\n", position) + 1 or None
-        if text.startswith("/*", position):
-            position = text.index("*/", position) + 2
-        elif text[position] in " \t\r":
-            position += 1
-        else:
-            return None
-    return None
+    match = _REST_OF_LINE.match(text, position)
+    return match.end() if match else None
 
 
 def _after_comma(text: str, position: int) -> int | None:
     """The position after an element's comma, on any line; None if it has none."""
-    while position < len(text):
-        if text[position] == ",":
-            return position + 1
-        if text.startswith(("#", "//"), position):
-            position = text.find("\n", position)
-        elif text.startswith("/*", position):
-            position = text.index("*/", position) + 2
-        elif text[position].isspace():
-            position += 1
-        else:
-            return None
-    return None
+    match = _UP_TO_COMMA.match(text, position)
+    return match.end() if match else None
 
 
 def _first_element(node: Node, shape: Shape, unit: str, comma: bool) -> Insertion:
