@@ -116,8 +116,8 @@ def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment:
     if len(several) > 1:
         yield from (replace(plain, environment=each, is_shared=True) for each in several)
         return
-    named = sorted({canonical(key) for key in _workspaces(folder)}) or [STAGING, PRODUCTION]
-    for each in [environment] if environment else named:
+    environments = sorted({canonical(key) for key in _workspaces(folder)}) or [STAGING, PRODUCTION]
+    for each in [environment] if environment else environments:
         yield _root(files, top, each, automatic, is_assumed=True)
 
 
