@@ -51,7 +51,7 @@ def trail_not_logging(snapshot: Snapshot) -> Iterator[Answer]:
 @check("trail-one-region", ruled_out_by="IsMultiRegionTrail true in cloudtrail:DescribeTrails")
 def trail_one_region(snapshot: Snapshot) -> Iterator[Answer]:
     """The trail records one region only."""
-    trails = _best(snapshot)
+    trails = _recording_reads(snapshot)
     if not any(trail.is_multi_region for trail in trails):
         for trail in trails:
             fact = f"cloudtrail:DescribeTrails has IsMultiRegionTrail false of {trail.name} in {trail.home_region}."
@@ -62,7 +62,7 @@ def trail_one_region(snapshot: Snapshot) -> Iterator[Answer]:
 @check("trail-not-validated", ruled_out_by="LogFileValidationEnabled true in cloudtrail:DescribeTrails")
 def trail_not_validated(snapshot: Snapshot) -> Iterator[Answer]:
     """The trail's files can be changed without a trace: they have no digests."""
-    trails = _best(snapshot)
+    trails = _recording_reads(snapshot)
     if not any(trail.validates_files for trail in trails):
         for trail in trails:
             fact = f"cloudtrail:DescribeTrails has LogFileValidationEnabled false of {trail.name}."
@@ -173,6 +173,12 @@ def _best(snapshot: Snapshot) -> tuple[Trail, ...]:
     """The trails that log and deliver; all where none does."""
     trails = _trails(snapshot)
     return tuple(trail for trail in trails if _is_working(trail)) or trails
+
+
+def _recording_reads(snapshot: Snapshot) -> tuple[Trail, ...]:
+    """The best trails that record reads of the secret, or may; all of them where none does."""
+    trails = _best(snapshot)
+    return tuple(trail for trail in trails if trail.takes(READ) is not False) or trails
 
 
 def _is_read(snapshot: Snapshot) -> bool:

@@ -85,6 +85,20 @@ def test_one_trail_that_does_is_enough() -> None:
     assert found(monitored(healthy(), trails=(TRAIL, second))) == {}
 
 
+def test_a_trail_without_reads_does_not_make_up_for_the_one_with_them() -> None:
+    """Reads are recorded in one region alone, in files without digests, whatever another trail's are."""
+    without_reads = replace(
+        TRAIL,
+        name="writes",
+        selectors=Selectors(
+            every=(Selector(conditions={**EVERY_MANAGEMENT_EVENT.conditions, "readOnly": {"Equals": ("false",)}}),)
+        ),
+    )
+    second = replace(TRAIL, name="second", is_multi_region=False, validates_files=False)
+    snapshot = monitored(healthy(), trails=(without_reads, second))
+    assert found(snapshot) == dict.fromkeys(("trail-one-region", "trail-not-validated"), "found")
+
+
 def test_a_trail_that_does_not_deliver() -> None:
     """It logs into a bucket that is gone."""
     snapshot = monitored(healthy(), replace(TRAIL, delivery_error="NoSuchBucket"))
