@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import dropwhile, islice
 from pathlib import Path
 
 from omc_runbook.model.grouping import grouped
@@ -59,7 +60,9 @@ def _of_kind(
     settings: RecordSettings,
     now: datetime,
 ) -> Iterator[Removal]:
-    for number, stem in enumerate(found[1:], 1):
+    # What has only the name of a record is not the last one.
+    records = dropwhile(lambda each: not kept_records.is_record(folder / f"{each.text}.ipynb"), found)
+    for number, stem in islice(enumerate(records), 1, None):
         days = (now - stem.started).days
         is_old = settings.keep_days is not None and days >= settings.keep_days
         is_surplus = settings.keep_count is not None and number >= settings.keep_count

@@ -29,10 +29,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *(("staging", "rotate", days) for days in (399, 600)),
     ):
         keep(path, an_outcome(environment=environment, runbook=runbook, started=days_before(days)))
-    # A change that was not finished, and a notebook of a person's own.
+    # A change that was not finished, and notebooks of a person's own.
     unfinished = next(path.glob("rotate-staging-2024*.ipynb"))
     unfinished.with_suffix(".state.json").write_text("{}")
-    (path / "verify-staging-20200101T000000Z.ipynb").write_text("{}")
+    for year in (2020, 2998, 2999):
+        (path / f"verify-staging-{year}0101T000000Z.ipynb").write_text("{}")
     return path
 
 
