@@ -14,6 +14,7 @@ from omc_runbook.checks.secret import ROTATING
 from omc_runbook.masking.document import Document
 from omc_runbook.model.arn import function_in, region_in
 from omc_runbook.model.catalogue import encrypts
+from omc_runbook.model.letters import counted
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
@@ -56,7 +57,7 @@ def key_due_soon(snapshot: Snapshot) -> Iterable[Evidence]:
     for each in _in_state(snapshot, "due soon"):
         due = age.due_date(snapshot, each)
         days = -((snapshot.taken - due) // _DAY)
-        fact = f"{_since(snapshot, each)}; its rotation is due on {due:%Y-%m-%d}, in {days} days."
+        fact = f"{_since(snapshot, each)}; its rotation is due on {due:%Y-%m-%d}, in {counted(days, 'day')}."
         yield Evidence(each.key, (fact,), remedies.rotate(snapshot.environment, each.key))
 
 
@@ -121,7 +122,7 @@ def _in_state(snapshot: Snapshot, state: AgeState) -> Iterator[Age]:
 
 def _since(snapshot: Snapshot, each: Age) -> str:
     days, limit = (snapshot.taken - each.since) // _DAY, age.limit(snapshot).days
-    return f"{each.key} has had its value since {_moment(each.since)}, for {days} days of {limit}"
+    return f"{each.key} has had its value since {_moment(each.since)}, for {counted(days, 'day')} of {limit}"
 
 
 def _moment(moment: datetime) -> str:

@@ -176,7 +176,7 @@ def lights(snapshots: Snapshots, findings: AuditFindings, has_page: bool = True)
 
 def _origin(snapshot: Snapshot) -> str:
     names = snapshot.environment.names
-    days = f", with the events of {snapshot.audit.days} days" if snapshot.audit.days else ""
+    days = f", with the events of {counted(snapshot.audit.days, 'day')}" if snapshot.audit.days else ""
     return (
         f"{snapshot.environment.name}: {names.secret} in account {snapshot.caller.account}, {names.region},"
         f" read on {snapshot.taken:%Y-%m-%d at %H:%M} UTC{days}."

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from omc_runbook.checks.audit_lifecycle import NEAR, is_guarded, missing_tags, quotas
 from omc_runbook.checks.audit_unused import PRICE, unused_keys, unused_secrets
+from omc_runbook.model.letters import counted
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
@@ -24,12 +25,13 @@ def lifecycle(snapshot: Snapshot) -> Table:
 
 def unused(snapshot: Snapshot) -> Table:
     """The keys, versions and secrets that nothing uses, as far as was read."""
-    searched = "no task definition, no file" if snapshot.checkout else "no task definition; files were not searched"
-    rows = [["key", key, f"{searched} refers to it", "—"] for key in unused_keys(snapshot)]
+    searched = "no task definition, no file" if snapshot.checkout else "no task definition"
+    why = f"{searched} refers to it{'' if snapshot.checkout else '; files were not searched'}"
+    rows = [["key", key, why, "—"] for key in unused_keys(snapshot)]
     kept = [version for version in snapshot.versions if not version.stages]
     if kept:
         oldest = min(version.created for version in kept)
-        what = f"{len(kept)} versions without a label"
+        what = f"{counted(len(kept), 'version')} without a label"
         rows.append(["version", what, f"the oldest of {oldest:%Y-%m-%d}; Secrets Manager removes them itself", "—"])
     for each in unused_secrets(snapshot):
         last = f"last read on {each.accessed:%Y-%m-%d}" if each.accessed else "never read"

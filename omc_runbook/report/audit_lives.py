@@ -7,7 +7,7 @@ from html import escape
 
 from omc_runbook.checks import age
 from omc_runbook.checks.age import Age, AgeState, Life
-from omc_runbook.model.letters import on_one_line
+from omc_runbook.model.letters import counted, on_one_line
 from omc_runbook.report.display.drawing import (
     CAPITAL,
     GREEN,
@@ -111,7 +111,7 @@ class LivesPlot(Picture):
 def _row(snapshot: Snapshot, history: VersionHistory, each: Age) -> list[str]:
     state = age.judge(snapshot, each)
     is_renewable = state != "no limit"
-    days = f"{'at least ' if each.at_least else ''}{(snapshot.taken - each.since).days} days"
+    days = f"{'at least ' if each.at_least else ''}{counted((snapshot.taken - each.since).days, 'day')}"
     limit = f"{age.limit(snapshot).days} days" if is_renewable else "—"
     due = f"{age.due_date(snapshot, each):%Y-%m-%d}" if is_renewable else "—"
     since = f"{each.since:%Y-%m-%d %H:%M:%S}{' or earlier' if each.at_least else ''}"

@@ -82,6 +82,15 @@ def test_an_age_that_no_version_shows_is_unknown() -> None:
     assert row[2] == "at least 10 days" and row[5] == "perhaps overdue"
 
 
+def test_one_day_is_one_day() -> None:
+    """Of a value's age, and until it is due."""
+    due = with_values_since(audited(), NOW - timedelta(days=179))
+    [found, *_] = run_check(CHECKS["key-due-soon"], due)
+    assert found.evidence[0].endswith(", in 1 day.")
+    new = with_values_since(audited(), NOW - timedelta(days=1))
+    assert {row[2] for row in ages(new).rows} == {"1 day"}
+
+
 def test_limits_are_those_of_the_configuration() -> None:
     """Of 90 days a value of 100 is overdue, of 180 it is not; names and addresses have no limit."""
     old = with_values_since(audited(), NOW - timedelta(days=100))
