@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from http.client import HTTPException
+from http.client import HTTPException, InvalidURL
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
@@ -274,5 +274,8 @@ def _call(notify: Notify, suffix: str) -> str:
 
 def _reason(error: Exception) -> str:
     """Why a call failed, in words: urllib puts the system's own error into one of its own."""
+    if isinstance(error, InvalidURL):
+        # What is in quotes is of the address, of which a short part is not masked.
+        return str(error).partition(" '")[0]
     cause = error.reason if isinstance(error, URLError) and not isinstance(error, HTTPError) else error
     return f"It cannot be reached: {cause.strerror}." if isinstance(cause, OSError) and cause.strerror else f"{cause}"

@@ -327,12 +327,22 @@ def test_a_pipe_in_the_place_of_what_is_remembered_holds_up_no_run(
     assert failure.endswith(".verify-staging.last.json cannot be read: it is a pipe or a device.")
 
 
-def test_a_watcher_with_a_broken_address_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As one that does not answer, without the address."""
-    monkeypatch.setenv("WATCHER", f"https://example.com/{TOKEN}/two words")
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        (f"https://example.com/{TOKEN}/two words?key=s3cr3t", "URL can't contain control characters."),
+        (f"https://user:s3cr3t@example.com:{TOKEN}/", "nonnumeric port:"),
+        ("https://example.com:s3cr3t/", "nonnumeric port:"),
+    ],
+)
+def test_a_watcher_with_a_broken_address_is_reported(
+    address: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that does not answer, without the address, of which a short part would not be masked."""
+    monkeypatch.setenv("WATCHER", address)
     (failed,) = notify.Ping(Notify(ping="env:WATCHER")).result()
-    assert failed.failure.startswith("URL can't contain control characters.")
-    assert TOKEN not in failed.failure
+    assert failed.failure.startswith(reason)
+    assert TOKEN not in failed.failure and "s3cr3t" not in failed.failure
 
 
 def test_a_watcher_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
