@@ -43,12 +43,8 @@ _LOGINS = ("accounts.google.com", "cognito-identity.amazonaws.com", "graph.faceb
 _STRANGER = "000000000000"
 """An account that is nobody's, to ask whether a policy lets everybody in."""
 _NO_ORGANIZATION = "o-0000000000"
-_AS_SERVICE: Context = {
-    "aws:PrincipalAccount": (),
-    "aws:PrincipalIsAWSService": "true",
-    "aws:PrincipalOrgID": (),
-    "aws:PrincipalOrgPaths": (),
-}
+_IN_NO_ORGANIZATION: Context = {"aws:PrincipalOrgID": (), "aws:PrincipalOrgPaths": ()}
+_AS_SERVICE: Context = {"aws:PrincipalAccount": (), "aws:PrincipalIsAWSService": "true", **_IN_NO_ORGANIZATION}
 """The condition keys of a call that an AWS service makes for itself."""
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 
@@ -444,7 +440,10 @@ def _split(policy: PolicyDocument, action: str) -> Iterator[PolicyDocument]:
 def _anybody(policy: PolicyDocument, action: str, own: str) -> Iterator[tuple[str, str, str, Context]]:
     """Who may be meant by Principal *: a stranger, and the accounts, roles and organizations that conditions name."""
     stranger = f"arn:aws:iam::{_STRANGER}:role/stranger"
-    yield "*", stranger, _STRANGER, {**_as_account(_STRANGER), "aws:PrincipalArn": stranger}
+    context: Context = {**_as_account(_STRANGER), "aws:PrincipalArn": stranger}
+    yield "*", stranger, _STRANGER, context
+    # Many an account is in no organization: StringEqualsIfExists and ForAllValues let it in.
+    yield "*", stranger, _STRANGER, {**context, **_IN_NO_ORGANIZATION}
     conditions = [
         statement["Condition"]
         for _, statement in policy.statements_on(action)

@@ -251,9 +251,16 @@ def test_a_condition_on_the_provider_of_a_token_is_not_taken_for_no_access() -> 
     assert "unused-reader" not in unknown_in(audited(None, role("batch", reads)))
 
 
-def test_everybody_who_uses_tls_is_everybody() -> None:
-    """A condition that every call meets limits nobody, and the command names the account instead."""
-    condition = {"Bool": {"aws:SecureTransport": "true"}}
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"Bool": {"aws:SecureTransport": "true"}},
+        {"ForAllValues:StringLike": {"aws:PrincipalOrgPaths": ["o-abcdefghij/*"]}},
+        {"StringEqualsIfExists": {"aws:PrincipalOrgID": "o-abcdefghij"}},
+    ],
+)
+def test_everybody_who_can_meet_a_condition_is_everybody(condition: Any) -> None:
+    """With TLS, or in no organization; a command names the account instead."""
     [finding] = found_in(audited(own_policy(healthy(), "*", Condition=condition)))["readable-by-all"]
     [statement] = document_of(finding, "--resource-policy")["Statement"]
     assert statement["Principal"] == ANYBODY_HERE and statement["Condition"] == condition
