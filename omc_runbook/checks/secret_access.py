@@ -46,6 +46,7 @@ _NO_ORGANIZATION = "o-0000000000"
 _IN_NO_ORGANIZATION: Context = {"aws:PrincipalOrgID": (), "aws:PrincipalOrgPaths": ()}
 _AS_SERVICE: Context = {"aws:PrincipalAccount": (), "aws:PrincipalIsAWSService": "true", **_IN_NO_ORGANIZATION}
 """The condition keys of a call that an AWS service makes for itself."""
+_ACCOUNT_PATTERN = re.compile(r"[0-9*?]*[*?][0-9*?]*")
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 
 
@@ -451,6 +452,8 @@ def _anybody(policy: PolicyDocument, action: str, own: str) -> Iterator[tuple[st
     ]
     for text in dict.fromkeys(text for condition in conditions for text in _texts_in(condition)):
         account, organization = account_of(text), _ORGANIZATION.match(text)
+        if _ACCOUNT_PATTERN.fullmatch(text):
+            account, text = text, f"arn:aws:iam::{text}:role/stranger"
         if organization:
             context = {**_as_account(_STRANGER), "aws:PrincipalOrgID": organization[0]}
             del context["aws:PrincipalOrgPaths"]
@@ -459,8 +462,7 @@ def _anybody(policy: PolicyDocument, action: str, own: str) -> Iterator[tuple[st
             arn = text if ":" in text else f"arn:aws:iam::{account}:role/stranger"
             arn = arn.replace("*", "x").replace("?", "x")
             yield text, arn, account, {**_as_account(account), "aws:PrincipalArn": arn}
-        elif "*" in account or "?" in account:
-            some = _some_account(account)
+        elif ("*" in account or "?" in account) and (some := _some_account(account)) != own:
             arn = ":".join(("arn", "aws", "iam", "", some, text.split(":", 5)[5])).replace("*", "x").replace("?", "x")
             yield "*", arn, some, {**_as_account(some), "aws:PrincipalArn": arn}
 

@@ -172,6 +172,8 @@ def test_a_wildcard_over_a_project_is_too_much_only_where_it_meets_another_secre
         {"StringEquals": {"aws:PrincipalOrgID": "o-abcdefghij"}},
         {"StringEquals": {"aws:SourceVpce": "vpce-1"}},
         {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/*"}},
+        {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}*:role/*"}},
+        {"StringLike": {"aws:PrincipalAccount": f"{ACCOUNT}*"}},
     ],
 )
 def test_everybody_under_a_condition_is_not_everybody(condition: Any) -> None:
@@ -257,10 +259,12 @@ def test_a_condition_on_the_provider_of_a_token_is_not_taken_for_no_access() -> 
         {"Bool": {"aws:SecureTransport": "true"}},
         {"ForAllValues:StringLike": {"aws:PrincipalOrgPaths": ["o-abcdefghij/*"]}},
         {"StringEqualsIfExists": {"aws:PrincipalOrgID": "o-abcdefghij"}},
+        {"StringLike": {"aws:PrincipalAccount": "21*"}},
+        {"StringLike": {"aws:PrincipalAccount": [ACCOUNT, f"{ACCOUNT[:-1]}?"]}},
     ],
 )
 def test_everybody_who_can_meet_a_condition_is_everybody(condition: Any) -> None:
-    """With TLS, or in no organization; a command names the account instead."""
+    """With TLS, in no organization, or in any account of a pattern; a command names the account instead."""
     [finding] = found_in(audited(own_policy(healthy(), "*", Condition=condition)))["readable-by-all"]
     [statement] = document_of(finding, "--resource-policy")["Statement"]
     assert statement["Principal"] == ANYBODY_HERE and statement["Condition"] == condition
