@@ -462,16 +462,20 @@ def _anybody(policy: PolicyDocument, action: str, own: str) -> Iterator[tuple[st
             arn = text if ":" in text else f"arn:aws:iam::{account}:role/stranger"
             arn = arn.replace("*", "x").replace("?", "x")
             yield text, arn, account, {**_as_account(account), "aws:PrincipalArn": arn}
-        elif ("*" in account or "?" in account) and (some := _some_account(account)) != own:
+        elif ("*" in account or "?" in account) and (some := _other_account(account, own)):
             arn = ":".join(("arn", "aws", "iam", "", some, text.split(":", 5)[5])).replace("*", "x").replace("?", "x")
             yield "*", arn, some, {**_as_account(some), "aws:PrincipalArn": arn}
 
 
-def _some_account(pattern: str) -> str:
-    """An account's id that a pattern matches."""
-    before, _, after = pattern.replace("?", "0").partition("*")
-    rest = after.replace("*", "")
-    return f"{before}{'0' * (len(_STRANGER) - len(before) - len(rest))}{rest}"
+def _other_account(pattern: str, own: str) -> str:
+    """An account's id that a pattern matches, other than the own one; "" where there is none."""
+    for digit in "01":
+        before, _, after = pattern.replace("?", digit).partition("*")
+        rest = after.replace("*", "")
+        account = f"{before}{digit * (len(_STRANGER) - len(before) - len(rest))}{rest}"
+        if account != own:
+            return account
+    return ""
 
 
 def _texts_in(condition: object) -> Iterator[str]:

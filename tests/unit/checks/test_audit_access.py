@@ -261,6 +261,8 @@ def test_a_condition_on_the_provider_of_a_token_is_not_taken_for_no_access() -> 
         {"StringEqualsIfExists": {"aws:PrincipalOrgID": "o-abcdefghij"}},
         {"StringLike": {"aws:PrincipalAccount": "21*"}},
         {"StringLike": {"aws:PrincipalAccount": [ACCOUNT, f"{ACCOUNT[:-1]}?"]}},
+        {"StringLike": {"aws:PrincipalAccount": ACCOUNT.replace("0", "?")}},
+        {"Null": {"aws:PrincipalOrgID": "true"}},
     ],
 )
 def test_everybody_who_can_meet_a_condition_is_everybody(condition: Any) -> None:
