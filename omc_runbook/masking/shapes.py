@@ -128,7 +128,7 @@ def _is_signature(text: str) -> bool:
 def _issued() -> re.Pattern[str]:
     kinds = [each for each in issuers.KINDS if each.is_distinct and each.is_secret]
     own = "|".join(each.value.pattern.removeprefix(r"\A") for each in kinds)
-    others = r"sk-\w|xox[aeoprs]-\w|npm_\w|pypi-\w|dop_v1_\w|shpat_\w|hvs\.\w"
+    others = r"sk-\w|hf_\w|xox[aeoprs]-\w|npm_\w|pypi-\w|dop_v1_\w|shpat_\w|hvs\.\w"
     return re.compile(rf"(?<![A-Za-z0-9_])(?P<value>(?:{own}|{others})[\w.-]{{12,}})")
 
 
@@ -153,7 +153,7 @@ _SHAPES = (
     _Shape(
         "password",
         ("%3a%2f%2f",),
-        re.compile(r"""(?i)%3A%2F%2F[^\s"'<>@/:&%]*%3A(?P<value>(?!%40)[^\s"'<>@&/]{1,600}?)%40"""),
+        re.compile(r"""(?i)%3A%2F%2F[^\s"'<>@/:&%]*%3A(?P<value>(?!%40)[^\s"'<>@&/]{1,2000}?)%40"""),
         _is_password,
     ),
     _Shape("access-key", ("akia", "asia"), re.compile(rf"(?<![A-Za-z0-9/+])(?P<value>{_ACCESS_KEY})")),
