@@ -275,6 +275,7 @@ def test_an_address_with_an_unfilled_host_is_found(host: str) -> None:
         *("dev-secret-key", "insecure-default", "not-a-real-key", "do not use", "secret_key_here", "example-key"),
         *("{{ api_key }}", "${API_KEY}", "%API_KEY%", "__API_KEY__", "(your key)", "TODO: set", "sk-your-key", "xxx"),
         *("todo-ask-dana", "TODO(JIRA-123)", "TBD - from 1Password", "fixme:later", "tba;2026"),
+        *("TODO(#123)", "TODO(@dana)", "TODO(#123): get it", "TBD:(ask dana)", "fixme,in Q3"),
         *("set-me-before-deploy", "generate-with-openssl-rand-hex-32", "a-very-long-random-string", "update_me_please"),
         *("managed-outside-of-terraform", "set-manually-in-console", "injected-at-runtime", "ask-devops"),
         *("sk-xxxxxxxx", "stripe-api-key", "default-password", "sample_secret", "pending", "redacted"),
