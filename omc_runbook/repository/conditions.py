@@ -107,18 +107,13 @@ class _Validator:
             case ast.BoolOp(op=ast.Or(), values=parts):
                 for each in parts:
                     yield from self._absent(each)
-            case (
-                ast.UnaryOp(op=ast.Not(), operand=tested)
-                | ast.Compare(left=tested, ops=[ast.Is() | ast.Eq()], comparators=[ast.Constant(value=None | "")])
-            ):
+            case _ if tested := _without_value(node):
                 yield from filter(None, (self._field(tested),))
 
     def _lookup(self, node: ast.expr) -> Iterator[tuple[str, Choice]]:
         """What a test of a dict's value requires: `not {"openai": self.OPENAI_API_KEY, …}[self.LLM_PROVIDER]`."""
-        operand = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not) else node
-        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Is):
-            operand = node.left
-        operand = self._resolve(operand)
+        tested = _without_value(node)
+        operand = self._resolve(tested) if tested else None
         match operand:
             case ast.Call(func=ast.Name(id="getattr"), args=[_, name, *_]):
                 operand = self._resolve(name)
@@ -172,6 +167,17 @@ class _Validator:
         elif isinstance(pattern, ast.MatchOr):
             for each in pattern.patterns:
                 yield from self._patterns(each)
+
+
+def _without_value(test: ast.expr) -> ast.expr | None:
+    """What is empty where a test is true."""
+    match test:
+        case (
+            ast.UnaryOp(op=ast.Not(), operand=tested)
+            | ast.Compare(left=tested, ops=[ast.Is() | ast.Eq()], comparators=[ast.Constant(value=None | "")])
+        ):
+            return tested
+    return None
 
 
 def _negated(test: ast.expr) -> ast.expr:

@@ -143,6 +143,8 @@ def test_what_is_required_where_another_is_true(body: str) -> None:
         'if self.LLM_PROVIDER == "google":\n    assert self.OPENAI_API_KEY or self.AZURE_KEY',
         "assert self.OPENAI_API_KEY",
         "if not TABLE[self.LLM_PROVIDER]:\n    raise ValueError",
+        'of = {"google": self.GOOGLE_API_KEY}\nassert of[self.LLM_PROVIDER] != "changethis"',
+        'of = {"google": self.GOOGLE_API_KEY}\nif of[self.LLM_PROVIDER]:\n    raise ValueError',
     ],
 )
 def test_what_is_no_requirement_of_one_variable_yields_nothing(body: str) -> None:
