@@ -125,7 +125,7 @@ STARTS: tuple[Phrase, ...] = (
         "DescribeSecret: DeletedDate says until when it can be restored.",
         *(
             "it was marked for deletion",
-            "because it was deleted",
+            "on the secret because it was deleted",
             "currently marked deleted",
             "was marked deleted",
             "marked for deletion",

@@ -414,6 +414,7 @@ def test_several_texts_are_told_in_their_order() -> None:
         '{"containers": [{"name": "backend", "exitCode": null, "lastStatus": "RUNNING"}]}',
         f"User {SECRET} on resource: {SECRET}",
         "FileNotFoundError: [Errno 2] No such file or directory: 'data.csv'",
+        "The target group could not be used because it was deleted.",
     ],
 )
 def test_other_texts_say_nothing(text: str) -> None:
