@@ -33,9 +33,10 @@ _ALONE = frozenset(
 _NOTE = re.compile(
     r"""(?ix) \A \W* (?:
         (?: todo | fixme | tbd | tba ) \b (?:
-            # A random password may begin so, and has neither a space nor goes on in a word, a number or a name.
-            (?= .* \s \S ) \s* [:(,;-] \s* \S
-            | [:(,;-] [@#]? (?-i: [a-z]{2,} | [A-Z]{2,} | [A-Z][a-z]+ | \d{1,4} ) (?![a-zA-Z0-9])
+            \s* [:(,;] \s* \S
+            | \s+ - \s* \S
+            # A random password may begin so, and has neither a space nor goes on in a word or a number.
+            | - (?: (?= .* \s \S ) | (?-i: [a-z]{2,} | [A-Z]{2,} | [A-Z][a-z]+ | \d{1,4} ) (?! [a-zA-Z0-9] ) )
         )
         | (?: ask | see | get | copy | take | fetch | look | stored | kept | same ) \b
             .* \s (?: in | from | for | as | at | the | to | up ) \s
