@@ -75,6 +75,8 @@ class Uncertain:
 
     subject: str
     facts: tuple[str, ...]
+    services: frozenset[str] = frozenset()
+    """Set where nothing of other services can come of it."""
 
 
 Answer = Evidence | Uncertain
@@ -182,7 +184,9 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
         if isinstance(answer, Evidence)
     )
     findings += tuple(
-        unknown(subject=answer.subject, evidence=answer.facts) for answer in answers if isinstance(answer, Uncertain)
+        unknown(subject=answer.subject, evidence=answer.facts, services=answer.services)
+        for answer in answers
+        if isinstance(answer, Uncertain)
     )
     if skip and not findings:
         return (finding(status="skipped", evidence=(skip.reason,)),)

@@ -16,7 +16,14 @@ from omc_runbook.checks.key_demand import services_of_others
 from omc_runbook.checks.other_names import correct, found_instead, is_elsewhere
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.startup import log_of
-from omc_runbook.checks.stopped_tasks import Stop, fresh_stops, makes_progress, recovered_since, stale_evidence
+from omc_runbook.checks.stopped_tasks import (
+    Stop,
+    fresh_stops,
+    is_unproved,
+    makes_progress,
+    recovered_since,
+    stale_evidence,
+)
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import is_at_rest
 from omc_runbook.model.findings import NO_REMEDY, Severity
@@ -123,8 +130,21 @@ def other_definition(snapshot: Snapshot) -> Iterable[Evidence]:
     because_of=("pull-failed",),
     hindered_by=("secret", "calls", "value", "tasks"),
 )
-def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence]:
+def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A deployment is stuck: new tasks keep failing, or none can start."""
+    found = tuple(_stuck(snapshot))
+    yield from found
+    told = {each.subject for each in found if each.severity != "info"}
+    for service in snapshot.readers:
+        if service.name not in told and is_unproved(snapshot, service):
+            doubt = (
+                f"{service.name} runs {service.running} of {service.desired} desired tasks, and none has stayed since"
+                " the last failed one: whether its cause is over, the next task tells."
+            )
+            yield Uncertain(service.name, (doubt, *_why(snapshot, service)), frozenset({service.name}))
+
+
+def _stuck(snapshot: Snapshot) -> Iterator[Evidence]:
     names = snapshot.environment.names
     for service in snapshot.consumers:
         primary = service.primary

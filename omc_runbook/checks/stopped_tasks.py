@@ -120,6 +120,24 @@ def recovered_since(snapshot: Snapshot, service: Service) -> datetime | None:
     return since[1] if all(freshness.of(snapshot, task) == "fresh" for task in tasks) else None
 
 
+def is_unproved(snapshot: Snapshot, service: Service) -> bool:
+    """Whether a service lacks tasks, its failed ones are no evidence any more, and none has stayed since.
+
+    Whether their cause is over, only the next task tells.
+    """
+    moments = [stop.task.stopped for stop in _stops(snapshot, service) if stop.task.stopped]
+    is_judged = any(stop.service is service for stop in fresh_stops(snapshot)) or makes_progress(snapshot, service)
+    if not moments or is_judged or service.running >= service.desired:
+        return False
+    return not any(
+        task.started
+        and task.started > max(moments)
+        and (task.is_running or (task.stopped or snapshot.taken) - task.started >= RIPE)
+        for task in snapshot.tasks
+        if task.owner == service.name
+    )
+
+
 def _is_of_secrets(stop: Stop) -> bool:
     """Whether a task never got its secrets, or a value was refused: how else a job ends is its own business."""
     return stop.never_started or any(is_refusal(line) for line in stop.log_lines)

@@ -195,6 +195,73 @@ def test_a_service_of_which_no_task_starts_is_stuck(rollout: str, ago: int, pend
         assert "inactive" not in " ".join(found.evidence)
 
 
+def without_tasks(reason: str, moved: int, **changes: object) -> Snapshot:
+    """A worker of which every task failed, the last eight minutes ago, and a value that changed since."""
+    tasks = tuple(each for each in healthy().tasks if each.service != "worker")
+    failed = (stopped("worker", reason, NOW - timedelta(minutes=m), **changes) for m in (10, 9, 8))
+    snapshot = with_service(replace(healthy(), tasks=tasks), "worker", running=0)
+    return with_tasks(rotated(snapshot, NOW - timedelta(minutes=moved), SMTP_HOST="smtp.ohmycoins.test"), *failed)
+
+
+def as_express(snapshot: Snapshot) -> Snapshot:
+    """Let the worker be an Express service."""
+    [worker] = [each for each in snapshot.services if each.name == "worker"]
+    others = tuple(each for each in snapshot.services if each is not worker)
+    return replace(snapshot, services=others, express_services=(replace(worker, controller="EXPRESS"),))
+
+
+RETRIED = deployment("worker", NOW - timedelta(minutes=1), id="ecs-svc/2", rollout="IN_PROGRESS", running=0)
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        without_tasks(EXIT, 7, **EXITED),
+        without_tasks(PULL, 7),
+        with_service(without_tasks(EXIT, 7, **EXITED), "worker", is_daemon=True),
+        with_service(without_tasks(EXIT, 7, **EXITED), "worker", controller="CODE_DEPLOY", deployments=()),
+        as_express(without_tasks(EXIT, 7, **EXITED)),
+        with_service(without_tasks(EXIT, 7, **EXITED), "worker", deployments=(RETRIED,)),
+        with_service(without_tasks(PULL, 7), "worker", deployments=(replace(RETRIED, failed=3),)),
+        # The value changed before, and what failed was of a deployment that has ended.
+        with_service(without_tasks(EXIT, 30, **EXITED), "worker", deployments=(RETRIED,)),
+        with_tasks(without_tasks(PULL, 7), task("worker", NOW, status="PENDING", started=None)),
+    ],
+)
+def test_a_service_without_tasks_whose_stops_are_stale_is_unknown(snapshot: Snapshot) -> None:
+    """Its cause may be over, but nothing shows that: the next task does."""
+    findings = [each for each in diagnose(snapshot) if "worker" in each.services and each.check == "rollout-stuck"]
+    [unproved] = [each for each in findings if each.status == "unknown"]
+    assert unproved.subject == "worker" and not any(each.is_problem for each in findings)
+    assert "worker runs 0 of 1 desired tasks" in unproved.evidence[0] and "the next task tells" in unproved.evidence[0]
+    assert "stopped at 11:52:00 UTC" in unproved.evidence[-1]
+
+
+WELL = NOW - timedelta(minutes=5)
+REPLACED = {"status": "STOPPED", "stopped": NOW, "stopped_reason": "Scaling activity initiated by (deployment x)"}
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        with_tasks(with_service(without_tasks(EXIT, 7, **EXITED), "worker", running=1), task("worker", WELL)),
+        with_tasks(with_service(without_tasks(EXIT, 7, **EXITED), "worker", desired=2), task("worker", WELL)),
+        with_tasks(without_tasks(EXIT, 7, **EXITED), task("worker", WELL, **REPLACED)),
+        with_service(replace(healthy(), tasks=()), "worker", running=0, deployments=(RETRIED,)),
+        with_service(healthy(), "worker", desired=3),
+    ],
+)
+def test_a_service_whose_task_has_stayed_since_is_not_in_doubt(snapshot: Snapshot) -> None:
+    """A replacement is under way, or the service grows."""
+    assert not [each for each in run_check(CHECKS["rollout-stuck"], snapshot) if each.status != "clear"]
+
+
+def test_a_service_in_doubt_explains_nothing_of_another() -> None:
+    """What is found of other services stays a root cause."""
+    found = [each for each in diagnose(changed()(without_tasks(EXIT, 7, **EXITED))) if each.is_root_cause]
+    assert [(each.check, each.subject) for each in found] == [("not-forced", "backend")]
+
+
 def test_old_tasks_of_a_service_that_leaves_the_secret_are_named() -> None:
     """Its own revision has nothing from the secret and does not come up: former tasks serve, with what they have.
 
