@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omc_runbook.aws.definitions import TaskDefinition
-from omc_runbook.checks.variable_locations import locations_of, of_family
+from omc_runbook.checks.variable_locations import locations_of, may_be_family, of_family
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
@@ -28,6 +28,8 @@ class DefinitionSource:
 
     stack: str = ""
     """The stack that registered it, whatever made its template: the AWS CDK, AWS Copilot or a person."""
+    family: str = ""
+    """The families, where the files that were read have none of them: a person may have registered them."""
     file: str = GUIDE_FILE
     program: str = TERRAFORM
     base: str = _ARN
@@ -56,12 +58,16 @@ class DefinitionSource:
         """What is to be corrected too, where a revision was registered by hand."""
         if self.stack:
             return f"Change it in {_made(self.stack)} too: its next deployment would undo this."
+        if self.family:
+            return f"Correct it in what registers {self.family} too: its next revision would have the former reference."
         return "Correct it in Terraform too: its next apply would restore the former reference."
 
     def _correct(self, names: Names, what: str) -> Remedy:
         region = f"(region {names.region})"
         if self.stack:
             return Remedy(f"In {_made(self.stack)} {what}, then deploy the stack {region}.")
+        if self.family:
+            return Remedy(f"In what registers task definition {self.family} {what}, then register it again {region}.")
         if self.is_synthesized:
             deploy = f"cdktf deploy {command(Path(self.file).parent.name)} {region}"
             return Remedy(f"In the code that cdktf synth makes {self.file} from, {what}, then {deploy}.")
@@ -82,12 +88,15 @@ def source_of(
         return DefinitionSource(stack=stacks.pop())
     if snapshot.checkout is None:
         return DefinitionSource()
+    task_definitions, families = snapshot.checkout.task_definitions, {each.family for each in revisions}
+    declared = task_definitions.containers if task_definitions else ()
+    if declared and not any(may_be_family(each.family, family) for each in declared for family in families):
+        return DefinitionSource(family=" and ".join(sorted(families)), base="")
     own = {container} if container else {each.name for revision in revisions for each in revision.containers}
     own |= {of_family(name, revision.family) for name in own for revision in revisions}
     containers = [each for each in locations_of(snapshot).containers if each.name in own]
     keys = {*snapshot.environment.keys, *(snapshot.document.keys if snapshot.document else ())}
     files, bases = {_file_of(each, variable) for each in containers}, {base_of(each, keys) for each in containers}
-    task_definitions = snapshot.checkout.task_definitions
     is_guide = task_definitions is None or any(each.name == GUIDE_FILE for each in task_definitions.files)
     has_variable = is_guide or any(each.folder.declares(VARIABLE) for each in containers)
     return DefinitionSource(

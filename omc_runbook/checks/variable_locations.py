@@ -423,10 +423,10 @@ def of_family(container: str, family: str) -> str:
 def _is_of(container: TerraformContainer, name: str, family: str = "") -> bool:
     """Whether a container of Terraform's files may be one in force, of a family where the name is in several."""
     is_named = container.name == name or fits(container.name, name)
-    return is_named and (not family or _may_be(container.family, family))
+    return is_named and (not family or may_be_family(container.family, family))
 
 
-def _may_be(written: str, family: str) -> bool:
+def may_be_family(written: str, family: str) -> bool:
     """Whether a family, as it is written, may be one in force: an interpolation may be empty, and "" be anything."""
     words = replace_interpolations(written, lambda *_: "\0").split("\0")
     is_read = bool(written) and all(map(is_literal, words))

@@ -258,13 +258,22 @@ def test_a_stack_of_cloudformation_is_corrected_where_it_is_made() -> None:
 
 
 def test_the_file_that_a_checkout_has_is_named(tmp_path: Path) -> None:
-    """The guide's is named where none was read; OpenTofu's users are not sent to terraform."""
+    """The guide's is named where none was read; OpenTofu's users are not sent to terraform.
+
+    No file is named of a family that none has.
+    """
     container = 'container_definitions = jsonencode([{ name = "worker" }])'
     (tmp_path / "infra").mkdir()
-    (tmp_path / "infra/main.tofu").write_text(f'resource "aws_ecs_task_definition" "worker" {{\n  {container}\n}}\n')
+    file = tmp_path / "infra/main.tofu"
+    file.write_text(f'resource "aws_ecs_task_definition" "worker" {{\n  {container}\n}}\n')
     settings = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    A: str\n"
     (tmp_path / "config.py").write_text(settings)
     snapshot = replace(with_reference(healthy(), "worker", "SECRET_KEY", NAME), checkout=read_checkout(tmp_path))
     (finding,) = run_check(CHECKS["bare-name"], snapshot)
     assert finding.remedy.command.startswith("In infra/main.tofu set ")
     assert "then tofu apply" in finding.remedy.command
+    file.write_text(file.read_text().replace("  container", '  family = "omc-api"\n  container'))
+    (finding,) = run_check(CHECKS["bare-name"], replace(snapshot, checkout=read_checkout(tmp_path)))
+    assert finding.remedy.command.startswith("In what registers task definition ohmycoins-staging-worker set ")
+    assert f'"SECRET_ARN:SECRET_KEY::" of SECRET_KEY, where SECRET_ARN is {ARN},' in finding.remedy.command
+    assert "infra" not in finding.remedy.command and "apply" not in finding.remedy.command

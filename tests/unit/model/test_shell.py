@@ -148,7 +148,7 @@ def test_a_remedy_runs_the_program_that_it_names_and_nothing_else(name: str, tex
 
 def test_every_remedy_is_a_command_or_a_sentence() -> None:
     """What is left out of the test above is no command."""
-    for source in (DefinitionSource(), DefinitionSource(stack="platform")):
+    for source in (DefinitionSource(), DefinitionSource(stack="platform"), DefinitionSource(family="nightly")):
         assert is_sentence(source.register(names_of("name"), "arn").command)
         assert is_sentence(source.rename(names_of("name"), "old", "new").command)
     assert len(REMEDIES) > 20
