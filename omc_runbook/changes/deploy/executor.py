@@ -246,6 +246,7 @@ class _SecretChange:
                 for rollout in rollouts
                 if rollout.state != "done"
             ),
+            self._replaced_plan.lost_on_return if rollouts else "",
             self._database_note,
         )
         return " ".join(filter(None, sentences))

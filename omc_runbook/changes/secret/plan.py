@@ -113,11 +113,20 @@ class SecretPlan:
     """Keys that stay as they are, and of which running tasks of the consumers have another value."""
     pinned: frozenset[str] = frozenset()
     """References to keys that change, each named as in the findings, that name another version than the new one."""
+    encrypting: tuple[str, ...] = ()
+    """Keys that change, and whose former value cannot read what new tasks encrypt."""
 
     @property
     def changed(self) -> tuple[KeyChange, ...]:
         """The keys that change."""
         return tuple(change for change in self.changes if change.action != "unchanged")
+
+    @property
+    def lost_on_return(self) -> str:
+        """What the former version cannot read once new tasks have run, as a sentence; "" for nothing."""
+        keys = ", ".join(self.encrypting)
+        encrypted = f"What new tasks have encrypted with the new {keys}"
+        return f"{encrypted} can be read only with its value in version {self.token[:8]}." if keys else ""
 
     @property
     def is_empty(self) -> bool:
@@ -307,7 +316,17 @@ def make_plan(
         underway=frozenset(underway),
         delivered=frozenset(key for keys in outdated for key in keys) - changed,
         pinned=frozenset(_pinned(snapshot, changed, token)),
+        encrypting=tuple(_encrypting(snapshot, changed, text)) if is_change else (),
     )
+
+
+def _encrypting(snapshot: Snapshot, changed: Collection[str], text: Masked) -> Iterator[str]:
+    """The changed keys with whose new value tasks encrypt what the former one cannot decrypt."""
+    former, new = snapshot.document, parse(text)
+    for key in sorted(changed):
+        before = former.get(key) if former else None
+        if encryption.is_lost_on_return(snapshot.environment.keys, key, before, new.get(key)):
+            yield key
 
 
 def _pinned(snapshot: Snapshot, changed: Collection[str], version: str) -> Iterator[str]:

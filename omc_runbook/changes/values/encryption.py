@@ -21,14 +21,22 @@ WAY = (
 )
 
 
+_PRESENT = "what was encrypted with the present value"
+
+
 def loss(keys: Mapping[str, Key], name: str, former: Member | None, new: Masked) -> str:
     """What becomes unreadable with a new value of a key, as the end of a sentence; "" where nothing does."""
     if former is None or not encrypts(keys, name) or former.injected.is_empty or former.injected.matches(PLACEHOLDER):
         return ""
     before, after = _keys(former.injected), _keys(new)
     if before and before[0] not in after:
-        return "what was encrypted with the present value"
+        return _PRESENT
     return "what only the values that it no longer has can decrypt" if {*before} - {*after} else ""
+
+
+def is_lost_on_return(keys: Mapping[str, Key], name: str, former: Member | None, new: Member | None) -> bool:
+    """Whether what tasks encrypt with a new value of a key cannot be read once the former one is back."""
+    return loss(keys, name, new, former.injected if former else Masked("", name)) == _PRESENT
 
 
 def _keys(value: Masked) -> list[str]:

@@ -50,8 +50,12 @@ def new(value: str) -> dict[str, Masked]:
     return {KEY: Masked(value, KEY)}
 
 
+def plan_of(snapshot: Snapshot, value: str) -> SecretPlan:
+    return plan_update(snapshot, {KEY: NewValue(Masked(value, KEY), "a test")})
+
+
 def notes(snapshot: Snapshot, value: str) -> tuple[str, ...]:
-    return about_the_key(plan_update(snapshot, {KEY: NewValue(Masked(value, KEY), "a test")}))
+    return about_the_key(plan_of(snapshot, value))
 
 
 def about_the_key(plan: SecretPlan) -> tuple[str, ...]:
@@ -157,6 +161,28 @@ def test_it_is_never_due_and_told_instead() -> None:
     ages = [Age(key, old, old) for key in (KEY, "SECRET_KEY", "SMTP_HOST")]
     assert age.due(snapshot, ages) == ("SECRET_KEY",)
     assert age.overdue_encryption(snapshot, ages) == (KEY,)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "entry", "is_lost"),
+    [
+        ("{former}", "{new},{former}", {}, True),
+        ("", "{new}", {}, True),
+        ("{former}", "{former},{new}", {}, False),
+        ("{new},{former}", "{new}", {}, False),
+        ("{former}", "{new}", {"effect": "next-deployment"}, False),
+    ],
+)
+def test_what_a_return_makes_unreadable_is_told(
+    before: str, after: str, entry: dict[str, object], is_lost: bool
+) -> None:
+    """Only what the new value encrypts first, and the former one lacks."""
+    keys = {"former": fernet(), "new": fernet()}
+    plan = plan_of(holding(before.format(**keys), **entry), after.format(**keys))
+    told = (
+        f"What new tasks have encrypted with the new {KEY} can be read only with its value in version {plan.token[:8]}."
+    )
+    assert plan.lost_on_return == (told if is_lost else "")
 
 
 def test_restoring_a_version_with_another_value_comes_with_a_warning() -> None:
