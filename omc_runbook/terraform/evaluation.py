@@ -27,7 +27,7 @@ from omc_runbook.terraform.expressions import (
 from omc_runbook.terraform.files import LOCAL, TerraformFiles, target
 from omc_runbook.terraform.hcl import Block, Node
 from omc_runbook.terraform.hcl_folder import Folder
-from omc_runbook.terraform.marks import computed, is_known, known_text, unknown, without_folder
+from omc_runbook.terraform.marks import computed, failed, is_known, known_text, unknown, without_folder
 from omc_runbook.textfile.file import SourceFile
 
 DEEPEST_MODULE = 12
@@ -237,7 +237,7 @@ class Module(Expressions, Object):
 
     def attribute(self, name: str) -> Result:
         """An output's value."""
-        missing = Result(unknown(f"{without_folder(self.address).rstrip('.')} has no output {name}"))
+        missing = Result(failed(f"{without_folder(self.address).rstrip('.')} has no output {name}"))
         return self.output(name) or missing
 
     def file(self, name: str) -> SourceFile | None:

@@ -298,14 +298,14 @@ class Expressions(ABC):
                 return self._member(value, name) if isinstance(value, Mapping) else value[name]
 
     def _index(self, value: Any, key: Any) -> Any:
+        if not is_known(key):
+            return key
         match value:
             case Object():
                 return value.at(key)
             case str():
                 return value if not is_known(value) else failed("an index of a text")
             case _:
-                if not is_known(key):
-                    return key
                 if isinstance(value, Mapping):
                     return self._member(value, functions.as_text(key))
                 return functions.entry(value, key)
@@ -324,6 +324,8 @@ class Expressions(ABC):
         test = self.value(condition, names)
         if is_known(test):
             return self.value(yes if functions.as_bool(test) else no, names)
+        if is_failure(test):
+            return test
         branches = [self.value(yes, names), self.value(no, names)]
         if branches[0] == branches[1]:
             return branches[0]
@@ -393,11 +395,11 @@ class Expressions(ABC):
             result = self.functions[name](*arguments) if name in self.functions else functions.call(name, arguments)
             self._count(len(result) if isinstance(result, list) else 0)
             return result
-        except _FAILURES:
+        except _FAILURES as error:
             why = [reason for argument in arguments for reason in reasons(argument)]
             sentence = f"{name}() in {source_of(node)} is not followed"
-            is_read = name in self.functions or functions.is_read(name)
-            return failed(sentence) if is_read and not why else unknown(why[0] if why else sentence)
+            is_followed = name in self.functions or functions.follows(name, error)
+            return failed(sentence) if is_followed and not why else unknown(why[0] if why else sentence)
 
     def _try(self, node: Node, names: Mapping[str, Any]) -> Any:
         for part in node.parts:

@@ -31,6 +31,10 @@ _LARGEST_PRODUCT = 10_000
 Function = Callable[..., Any]
 
 
+class NotFollowedError(ValueError):
+    """Terraform may take arguments that are refused here."""
+
+
 class SourcedObject(dict[str, Any]):
     """An object of the files, with where the literals of each member stand."""
 
@@ -50,19 +54,22 @@ class Set(list[Any]):
 
 
 def call(name: str, arguments: Sequence[Any]) -> Any:
-    """The result of a function; raises KeyError for one that is not here, and ValueError as the function does.
+    """The result of a function; raises KeyError for one that is not here, and else as the function does.
 
     See https://developer.hashicorp.com/terraform/language/functions
     """
     try:
         return _FUNCTIONS[name](*arguments)
-    except (re.error, yaml.YAMLError) as error:
+    except re.error as error:
+        # Go's patterns are not all Python's.
+        raise NotFollowedError(str(error)) from error
+    except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
 
 
-def is_read(name: str) -> bool:
-    """Whether `call` has a function."""
-    return name in _FUNCTIONS
+def follows(name: str, error: Exception) -> bool:
+    """Whether `call` has a function, so that Terraform's fails too where that one raises this."""
+    return name in _FUNCTIONS and not isinstance(error, NotFollowedError)
 
 
 def operate(sign: str, left: Any, right: Any) -> Any:
@@ -110,7 +117,9 @@ def _signature(value: Any) -> str:
 
 
 def _format(spec: str, *arguments: Any) -> str:
-    """Fill the verbs of a format; raises ValueError or KeyError for a verb that is not followed."""
+    """Fill the verbs of a format; raises NotFollowedError for one that Python does not have."""
+    if "%" in _VERB.sub("", spec):
+        raise NotFollowedError(spec)
     left = iter(arguments)
 
     def fill(verb: re.Match[str]) -> str:
@@ -131,7 +140,7 @@ def _format(spec: str, *arguments: Any) -> str:
         return str(f"%{verb['flags']}{'s' if isinstance(value, str) else verb['kind']}" % value)
 
     text = _VERB.sub(fill, spec)
-    if "%" in _VERB.sub("", spec) or ("[" not in spec and [*left]):
+    if "[" not in spec and [*left]:
         raise ValueError(spec)
     return text
 
@@ -190,12 +199,12 @@ def _replace(text: str, old: str, new: str) -> str:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """A regular expression of Terraform's; raises ValueError for one that means something else in Python.
+    """A regular expression of Terraform's; raises NotFollowedError for one that means something else in Python.
 
     See https://github.com/google/re2/wiki/Syntax
     """
     if "[:" in text or "\\Q" in text:
-        raise ValueError(text)
+        raise NotFollowedError(text)
     return re.compile(text)
 
 
@@ -256,7 +265,7 @@ def _slice(entries: list[Any], start: int, end: int) -> list[Any]:
 
 def _setproduct(*lists: list[Any]) -> list[Any]:
     if math.prod(map(len, lists)) > _LARGEST_PRODUCT:
-        raise ValueError(lists)
+        raise NotFollowedError(lists)
     is_set = any(isinstance(each, Set) for each in lists)
     return [[*row] for row in itertools.product(*(map(Set, lists) if is_set else lists))]
 

@@ -76,8 +76,8 @@ def is_mark(value: Any) -> bool:
 
 
 def is_failure(value: Any) -> bool:
-    """Whether a value is the mark of an expression that failed, and of none that is only unknown."""
-    return isinstance(value, str) and value.startswith(f"{_OPEN}?!")
+    """Whether a value is a text with the mark of an expression that failed, and not only of unknown ones."""
+    return isinstance(value, str) and f"{_OPEN}?!" in value
 
 
 def decode(value: Any) -> Any:

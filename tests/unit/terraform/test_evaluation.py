@@ -86,6 +86,7 @@ def evaluate(expression: str, root: Path) -> Any:
         ('try(upper(local.table.missing), tonumber("x"), local.table.list[9], "fallback")', "fallback"),
         ('try(file("missing.json"), "fallback")', "fallback"),
         ('try(aws_ecs_service.none[0].name, "fallback")', "fallback"),
+        ('try(local.table.missing ? "a" : "b", "x-${local.table.missing}", "fallback")', "fallback"),
         ('jsondecode("{\\"a\\": [1]}").a[0]', 1),
         ("terraform.workspace", "prod"),
         ("aws_ecs_cluster.main.name", "shop-cluster"),
@@ -128,6 +129,9 @@ def test_an_attribute_after_an_apply_stays_within_its_text(tmp_path: Path) -> No
         ('try(nothing_known(1), "fallback")', "nothing_known() in main.tf"),
         ('try(upper(var.unset), "fallback")', "variable unset has no value in the checkout"),
         ('try(local.table.missing, var.unset, "fallback")', "variable unset has no value in the checkout"),
+        ('try(aws_ecs_service.many[var.unset].name, "fallback")', "variable unset has no value in the checkout"),
+        ('try(format("%q", "x"), "fallback")', "format() in main.tf"),
+        ('try(regex("[[:alpha:]]", "x"), regex("(?<n>x)", "x"), "fallback")', "regex() in main.tf"),
         ("local.it", "local.it refers to itself"),
         ("local.nowhere", "local.nowhere is not declared"),
         ('var.unset == "a" ? "x" : "y"', "depends on what is not known: variable unset has no value"),
@@ -155,6 +159,14 @@ def test_what_is_not_known_says_why(expression: str, reason: str, tmp_path: Path
     """A clause that names the cause."""
     (clause, *_) = reasons(evaluate(expression, tmp_path))
     assert reason in clause
+
+
+def test_an_output_that_a_module_does_not_have_fails(tmp_path: Path) -> None:
+    """As Terraform's does, so that try() goes on."""
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "modules.tf").write_text('module "inner" { source = "./inner" }\n')
+    assert evaluate('try(module.inner.nothing, "fallback")', tmp_path) == "fallback"
+    assert reasons(evaluate("module.inner.nothing", tmp_path)) == ("module.inner has no output nothing",)
 
 
 def test_a_module_that_calls_itself_comes_to_an_end(tmp_path: Path) -> None:
