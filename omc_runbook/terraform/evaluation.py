@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.terraform import modules
+from omc_runbook.terraform import functions, modules
 from omc_runbook.terraform.expressions import (
     Expressions,
     Lookup,
@@ -275,12 +275,45 @@ class Module(Expressions, Object):
 
     def _variable(self, name: str) -> Result:
         given = self._inputs.get(name) or self._inputs.get("")
-        if given and (result := given()).value is not None:
-            return result
-        default = self.folder.default(name)
-        if default is None:
-            return Result(unknown(f"variable {name} has no value in the checkout"))
-        return self.result(default)
+        default, type_ = self.folder.default(name), self.folder.type_of(name)
+        result = given() if given else Result(None)
+        if result.value is None:
+            if default is None:
+                return Result(unknown(f"variable {name} has no value in the checkout"))
+            result = self.result(default)
+        return replace(result, value=self._completed(result.value, type_)) if type_ else result
+
+    def _completed(self, value: Any, type_: Node) -> Any:
+        """A value with the attributes that its type declares optional().
+
+        See https://developer.hashicorp.com/terraform/language/expressions/type-constraints
+        """
+        if type_.kind != "call" or not type_.parts or not isinstance(value, Mapping | list):
+            return value
+        inner = type_.parts[0]
+        match type_.name, value:
+            case "list" | "set", list():
+                return type(value)(self._completed(each, inner) for each in value)
+            case "map", Mapping():
+                types, defaults = dict.fromkeys(value, inner), dict[str, Node | None]()
+            # A part that is not known may have any attribute.
+            case "object", Mapping() if inner.kind == "object" and is_known([*value]):
+                optional = {each.name: each.value.parts for each in inner.parts if _is_optional(each.value)}
+                types = {each.name: optional.get(each.name, (each.value,))[0] for each in inner.parts}
+                defaults = {name: next(iter(parts[1:]), None) for name, parts in optional.items()}
+            case _:
+                return value
+        table = functions.SourcedObject()
+        table.update(value)
+        table.sources |= value.sources if isinstance(value, functions.SourcedObject) else {}
+        for name, default in defaults.items():
+            if table.get(name) is None:
+                result = self.result(default) if default else Result(None)
+                table[name], table.sources[name] = result.value, result.sources
+        for name, own in types.items():
+            if name in table:
+                table[name] = self._completed(table[name], own)
+        return table
 
     def _remember(self, name: str, make: Callable[[], Result]) -> Result:
         if name not in self._known:
@@ -348,6 +381,10 @@ class Module(Expressions, Object):
                 yield f'["{name}"]', {"each": {"key": name, "value": entry}}
         else:
             yield "", {}
+
+
+def _is_optional(type_: Node) -> bool:
+    return type_.kind == "call" and type_.name == "optional" and bool(type_.parts)
 
 
 def _provider_name(node: Node) -> str:

@@ -131,6 +131,12 @@ class Folder:
         member = declaration.find("default") if declaration else None
         return member.value if member else None
 
+    def type_of(self, variable: str) -> Node | None:
+        """The expression of a variable's type; None without one."""
+        declaration = self._declaration(variable)
+        member = declaration.find("type") if declaration else None
+        return member.value if member else None
+
     def declares(self, variable: str) -> bool:
         """Whether the folder has a variable of this name."""
         return self._declaration(variable) is not None

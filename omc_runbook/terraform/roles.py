@@ -76,7 +76,7 @@ def _statements(resources: Resources, policy: Any) -> Iterator[Mapping[str, Any]
     if document:
         for block, bindings in document.blocks("statement"):
             table = {each.name: document.module.value(each.value, bindings) for each in block.attributes}
-            if table.get("effect", "Allow") == "Allow":
+            if (table.get("effect") or "Allow") == "Allow":
                 yield {"Action": table.get("actions"), "Resource": table.get("resources")}
         return
     decoded = decode(policy)

@@ -180,7 +180,7 @@ class ServiceReader:
             for key, table in services.items():
                 if isinstance(table, Mapping):
                     sources = (instance.source_of("services"),)
-                    yield self._from_table(instance, str(table.get("name", key)), sources, table, cluster)
+                    yield self._from_table(instance, str(table.get("name") or key), sources, table, cluster)
 
     def _from_table(
         self,
@@ -192,12 +192,16 @@ class ServiceReader:
     ) -> DeclaredService:
         containers = table.get("container_definitions")
         if isinstance(containers, Mapping):
-            containers = [{"name": key, **value} for key, value in containers.items() if isinstance(value, Mapping)]
+            containers = [
+                {**value, "name": value.get("name") or key}
+                for key, value in containers.items()
+                if isinstance(value, Mapping)
+            ]
         variables, plain, is_whole = self._variables(containers, name, sources[0])
         desired = table.get("desired_count")
         execution = table.get("task_exec_iam_role_name") or table.get("task_exec_iam_role_arn")
         task = table.get("tasks_iam_role_name") or table.get("tasks_iam_role_arn")
-        family = table.get("family", name)
+        family = table.get("family") or name
         for field_name, role in (("execution_role", execution), ("task_role", task)):
             if role is None:
                 self.reasons[field_name] = (

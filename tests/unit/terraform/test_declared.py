@@ -652,6 +652,15 @@ def test_the_task_role_of_a_service_by_a_module_from_elsewhere(tmp_path: Path) -
     assert found.names["task_role"].value == "river-task"
 
 
+def test_what_a_service_by_a_module_from_elsewhere_leaves_open(tmp_path: Path) -> None:
+    """An attribute that its type declares optional() is null: its family has its own name then."""
+    types = "map(object({ family = optional(string), name = optional(string) }))"
+    text = f'variable "services" {{\n  type = {types}\n  default = {{ api = {{}} }}\n}}\n'
+    module = 'module "s" {\n  source = "terraform-aws-modules/ecs/aws"\n  services = var.services\n}\n'
+    names = declare(tmp_path, {"staging/main.tf": text + module}).names
+    assert (names["service"].value, names["task_family"].value) == ("api", "api")
+
+
 def test_variables_of_a_template_with_loops_in_a_module_for_each_environment(tmp_path: Path) -> None:
     """The address of its secret has quotes, which JSON has too."""
     template = (

@@ -161,6 +161,40 @@ def test_what_is_not_known_says_why(expression: str, reason: str, tmp_path: Path
     assert reason in clause
 
 
+OPTIONAL = """
+variable "services" {
+  type = map(object({
+    port    = optional(number)
+    secrets = optional(list(string), ["A"])
+    health  = optional(object({ path = optional(string, "/") }), {})
+    sidecars = optional(list(object({ name = optional(string, "proxy") })), [])
+  }))
+  default = { api = { port = 80, secrets = null, sidecars = [{}] }, worker = { health = { path = "/up" } } }
+}
+variable "open" {
+  type    = object({ size = optional(number, 1), name = optional(string) })
+  default = {}
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ('[for each in var.services : try(each.secrets, ["other"])]', [["A"], ["A"]]),
+        ("[for each in var.services : each.health.path]", ["/", "/up"]),
+        ("[for each in var.services : each.port]", [80, None]),
+        ("var.services.api.sidecars[0].name", "proxy"),
+        ("var.open", {"size": 1, "name": None}),
+        ('lookup(var.open, "name", "other")', None),
+    ],
+)
+def test_an_attribute_that_a_type_lets_out_has_its_default(expression: str, value: Any, tmp_path: Path) -> None:
+    """Or null: it is there, so that try() has no reason to go on."""
+    (tmp_path / "types.tf").write_text(OPTIONAL)
+    assert evaluate(expression, tmp_path) == value
+
+
 def test_an_output_that_a_module_does_not_have_fails(tmp_path: Path) -> None:
     """As Terraform's does, so that try() goes on."""
     (tmp_path / "inner").mkdir()
