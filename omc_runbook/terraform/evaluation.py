@@ -5,6 +5,7 @@ Nothing is run.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -243,6 +244,11 @@ class Module(Expressions, Object):
     def file(self, name: str) -> SourceFile | None:
         """A file by its path, relative to its folder."""
         return self.stack.files.file(self.directory / name)
+
+    def lacks(self, name: str) -> bool:
+        """Whether nothing is at a path in the checkout, relative to its folder."""
+        path = self.directory / name
+        return self.stack.files.contains(path) and not os.path.lexists(path)
 
     def referent(self, first: str, rest: Sequence[str]) -> tuple[Result, Sequence[str]]:
         """What a path begins with, by its first part and the others, and the attributes that follow."""

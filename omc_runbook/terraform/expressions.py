@@ -115,6 +115,10 @@ class Expressions(ABC):
     def file(self, name: str) -> SourceFile | None:
         """A file by its path in an expression; None for one that is not in the checkout."""
 
+    @abstractmethod
+    def lacks(self, name: str) -> bool:
+        """Whether a file is not there, and neither outside the checkout nor one that cannot be read."""
+
     def result(self, node: Node, bindings: Mapping[str, Any] | None = None) -> Result:
         """Evaluate an expression, with the positions of the literals in it."""
         before, self._sources = self._sources, []
@@ -414,7 +418,7 @@ class Expressions(ABC):
         file = self.file(name) if is_known(name) else None
         if file is None:
             reason = f"file {without_marks(name).rpartition('/')[2]} is not in the checkout"
-            return failed(reason) if is_known(name) else unknown(reason)
+            return failed(reason) if is_known(name) and self.lacks(name) else unknown(reason)
         self._sources.append(f"{file.name}:1")
         variables = arguments[1] if is_template and isinstance(arguments[1], Mapping) else {}
         return self.render(file.text, file, 0, variables) if is_template else file.text

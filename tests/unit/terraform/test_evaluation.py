@@ -138,6 +138,7 @@ def test_an_attribute_after_an_apply_stays_within_its_text(tmp_path: Path) -> No
         ("merge({ a = 1 }, var.unset).a", "variable unset has no value in the checkout"),
         ('lookup(merge({ a = 1 }, var.unset), "b", 2)', "variable unset has no value in the checkout"),
         ('templatefile("missing.tpl", {})', "file missing.tpl is not in the checkout"),
+        ('try(file("../outside.json"), "fallback")', "file outside.json is not in the checkout"),
         ('sha256("x")', "sha256() in main.tf"),
         ('var.name["x"]', "an index of a text"),
         ('{ for each in ["x", "x"] : each => 1... }', "an expression in main.tf:23 is not followed"),
