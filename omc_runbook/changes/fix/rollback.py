@@ -124,7 +124,7 @@ class Rollback:
         yield from reversal.revoke(undo)
         if reversal.is_complete:
             self._undone_steps.append(grant)
-        self._sentences.append(f"{reversal.sentence} With it, the role still could not read the secret.")
+        self._sentences.append(f"{reversal.sentence} With policy {grant.policy}, the role could not read the secret.")
 
     def _withdraw(self, step: RestoreVersion) -> Iterator[Change]:
         plan = step.plan
