@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from unittest.mock import Mock, patch
 
@@ -87,37 +87,31 @@ def mistype(service: str, region: str) -> None:
 MANY = ("backend", *(f"service-{number:02}" for number in range(24)))
 
 
-@pytest.fixture(scope="module")
-def many() -> Iterator[Callable[[], Wire]]:
-    """Twenty-five services of nine tasks each."""
+@pytest.fixture
+def many() -> Iterator[Wire]:
+    """What a look at twenty-five services of nine tasks each asks."""
     with mock_aws():
         build(MANY, tasks=9)
-
-        def asked() -> Wire:
-            wire = Wire()
-            read(wire)
-            return wire
-
-        yield asked
+        wire = Wire()
+        read(wire)
+        yield wire
 
 
-def test_calls_are_batched_and_none_is_made_twice(many: Callable[[], Wire]) -> None:
+def test_calls_are_batched_and_none_is_made_twice(many: Wire) -> None:
     """Services are described by ten, tasks by a hundred, and no question is asked again."""
-    wire = many()
-    assert wire.made("DescribeServices") == 3
-    assert wire.made("DescribeTasks") == 3
-    assert wire.made("DescribeTaskDefinition") == 25
-    assert {call: count for call, count in wire.calls.items() if count > 1} == {}
+    assert many.made("DescribeServices") == 3
+    assert many.made("DescribeTasks") == 3
+    assert many.made("DescribeTaskDefinition") == 25
+    assert {call: count for call, count in many.calls.items() if count > 1} == {}
 
 
-def test_the_calls_stay_within_their_budget(many: Callable[[], Wire]) -> None:
+def test_the_calls_stay_within_their_budget(many: Wire) -> None:
     """For N services: N + ⌈N/10⌉ + ⌈N/20⌉ + 3⌈tasks/100⌉ + 12 calls at most."""
-    assert sum(many().calls.values()) <= budget()
+    assert sum(many.calls.values()) <= budget()
 
 
-def test_an_unreferenced_key_stays_within_the_budget(many: Callable[[], Wire]) -> None:
+def test_an_unreferenced_key_stays_within_the_budget(many: Wire) -> None:
     """Newer revisions that may refer to it are looked at in a few families, and the finding says of how many not."""
-    many()
     client("secretsmanager").put_secret_value(SecretId=NAME, SecretString=json.dumps(values() | {"NEW_KEY": "x" * 40}))
     wire = Wire()
     found = answers(read(wire))["key-unreferenced"]
