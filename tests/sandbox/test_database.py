@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -327,7 +328,7 @@ def test_a_port_that_another_took_meanwhile_is_not_the_end(tmp_path: Path, monke
     """The next free port is taken; where every one is taken, the server's own words are told."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port, free = taken.getsockname()[1], postgres._free_port
-        found = iter([port, free()])
+        found = chain([port], iter(free, port))
         monkeypatch.setattr(postgres, "_free_port", lambda: next(found))
         started = postgres.start(tmp_path)
         try:

@@ -513,9 +513,9 @@ def test_the_login_is_tried_where_tasks_log_in(server: Database) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         elsewhere = f"127.0.0.1:{closed.getsockname()[1]}"
-    planned, password = plan_rotation(administrator(server), role, elsewhere), new_password()
-    set_password(planned, masked(password))
-    assert "Connection refused" in refusal(lambda: log_in(planned, masked(password)), password)
+        planned, password = plan_rotation(administrator(server), role, elsewhere), new_password()
+        set_password(planned, masked(password))
+        assert "Connection refused" in refusal(lambda: log_in(planned, masked(password)), password)
     log_in(replace(planned, server=f"localhost:{server.port}"), masked(password))
 
 

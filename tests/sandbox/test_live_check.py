@@ -82,6 +82,7 @@ def mail_server(password: str, certificate: Path | None = None, answer: str = "5
         Sink(),
         hostname="localhost",
         port=free_port(),
+        ready_timeout=60,
         tls_context=context,
         authenticator=judge,
         auth_required=False,
