@@ -6,12 +6,10 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from support.enforced_policies import policy_of, status_of, without
 from support.runs import COMMAND, SECRET, Desk, caller, client, sign_in
 
@@ -71,6 +69,9 @@ def test_the_policy_of_create_is_enough(desk: Desk) -> None:
     words = ("environment=production", "apply=true", "confirm=production")
     person = caller(desk.sandbox, json.dumps(document))
     done = desk.call([str(COMMAND), "run", "create", *words], **person)
+    client(desk.sandbox, "secretsmanager").delete_secret(
+        SecretId="ohmycoins-production-app-secrets", ForceDeleteWithoutRecovery=True
+    )
     assert done.returncode == 0 and refused_calls(desk, person) == set(), done.stdout
 
 
@@ -132,6 +133,7 @@ def test_a_revision_is_registered_only_by_who_may_pass_its_roles(desk: Desk) -> 
     shutil.copytree(desk.sandbox.variables["OMC_REPOSITORY"], desk.work / "checkout", symlinks=True)
     words = ("environment=staging", "key=OTHER_API_KEY", *APPLIED["add_key"][1:])
     done = desk.call([str(COMMAND), "run", "add_key", *words], **caller(desk.sandbox, json.dumps(document)))
+    mend(desk.sandbox.endpoint)
     assert done.returncode == 2 and "the permission iam:PassRole is missing" in done.stdout
 
 
@@ -159,10 +161,6 @@ def test_a_policy_allows_no_more_than_one_environment(desk: Desk) -> None:
 def test_no_call_is_made_that_the_policy_leaves_out(desk: Desk, runbook: str) -> None:
     """Nothing that a run says depends on it, so that no call is refused; of an environment without a secret, too."""
     words = ("environment=production",) if runbook == "create" else ("environment=staging",)
-    with suppress(ClientError):
-        client(desk.sandbox, "secretsmanager").delete_secret(
-            SecretId="ohmycoins-production-app-secrets", ForceDeleteWithoutRecovery=True
-        )
     document = policy_of(desk, runbook, "--no-apply", environment=words[0].partition("=")[2])
     person = caller(desk.sandbox, json.dumps(document))
     desk.call([str(COMMAND), "run", runbook, *words], **person)
