@@ -32,6 +32,7 @@ from omc_runbook.runbooks import restore, secret_change
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import REGION
+from omc_runbook.sandbox.faults import mend
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
@@ -305,6 +306,7 @@ def test_bad_input_gets_one_sentence_and_moves_nothing(desk: Restorer, version: 
 
 def test_a_version_without_a_key_that_tasks_reference_is_planned_and_refused(desk: Restorer) -> None:
     """No task could start: where it was killed halfway, no second run could bring it to an end."""
+    mend(desk.sandbox.endpoint)
     text, put = desk.secret.text, desk.secret.secretsmanager.put_secret_value
     without = {key: value for key, value in desk.secret.members.items() if key != "SMTP_HOST"}
     lacking = put(SecretId=SECRET, SecretString=json.dumps(without))["VersionId"]
