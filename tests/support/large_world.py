@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cProfile
+import gc
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -49,5 +50,12 @@ def with_reads(snapshot: Snapshot) -> Snapshot:
 def count_calls(act: Callable[[], object]) -> int:
     """How many calls of functions an act takes, which is the same each time, unlike a clock."""
     profile = cProfile.Profile()
-    profile.runcall(act)
+    # What other tests have left may be collected at any moment, and its finalizers are calls too.
+    is_collected = gc.isenabled()
+    gc.disable()
+    try:
+        profile.runcall(act)
+    finally:
+        if is_collected:
+            gc.enable()
     return sum(entry.callcount for entry in profile.getstats())
