@@ -1,11 +1,8 @@
-"""An environment of any size in memory, and how many calls of functions its diagnosis takes."""
+"""An environment of any size in memory."""
 
 from __future__ import annotations
 
-import gc
 import secrets
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -45,25 +42,3 @@ def with_reads(snapshot: Snapshot) -> Snapshot:
     )
     writes = tuple(event("PutSecretValue", version.created, version.id) for version in snapshot.versions)
     return replace(snapshot, reads=reads, writes=writes)
-
-
-def count_calls(act: Callable[[], object]) -> int:
-    """How many calls of functions an act takes in this thread, which is the same each time, unlike a clock."""
-    calls = 0
-
-    def count(frame: object, event: str, argument: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    # What other tests have left may be collected at any moment, and its finalizers are calls too.
-    is_collected = gc.isenabled()
-    gc.disable()
-    # cProfile would count the calls of all threads, such as the one that hears which tests a worker is to run.
-    sys.setprofile(count)
-    try:
-        act()
-    finally:
-        sys.setprofile(None)
-        if is_collected:
-            gc.enable()
-    return calls

@@ -1,6 +1,5 @@
 """What a large environment costs: for three times as many services, tasks and versions about three times the calls."""
 
-import cProfile
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +7,8 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from support.large_world import count_calls, large, with_reads
+from support.call_counts import count_calls
+from support.large_world import large, with_reads
 from support.snapshots import KEYS, NOW, healthy, looked, rotated, values, with_container, with_values
 
 from omc_runbook.aws.definitions import Injection
@@ -101,9 +101,10 @@ def test_a_key_that_nothing_is_known_of_is_compared_with_those_alone_of_which_so
 
 def _count_comparisons(snapshot: Snapshot) -> int:
     """How many objects a diagnosis compares field by field."""
-    profile = cProfile.Profile()
-    assert any(finding.is_problem for finding in profile.runcall(root_causes.diagnose, snapshot))
-    return sum(entry.callcount for entry in profile.getstats() if getattr(entry.code, "co_name", "") == "__eq__")
+    findings: list[Finding] = []
+    count = count_calls(lambda: findings.extend(root_causes.diagnose(snapshot)), "__eq__")
+    assert any(finding.is_problem for finding in findings)
+    return count
 
 
 def _with_settings(keys: int, spelling: str) -> Snapshot:

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from support.large_world import count_calls
+from support.call_counts import count_calls
 
 from omc_runbook.terraform.containers import find_containers
 from omc_runbook.textfile.file import SourceFile
