@@ -308,8 +308,16 @@ def stage_value(client: SecretsManagerClient, secret_id: str, text: str, token: 
     )
     if not {label, CURRENT} & {*answer["VersionStages"]}:
         # The version existed, from an attempt that was rolled back: then the call ignored the label.
-        client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, MoveToVersionId=token)
+        add_label(client, secret_id, label, token)
     return not {CURRENT, PREVIOUS} & {*answer["VersionStages"]}
+
+
+def add_label(client: SecretsManagerClient, secret_id: str, label: str, version_id: str) -> None:
+    """Give a version a staging label that none has.
+
+    See https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
+    """
+    client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, MoveToVersionId=version_id)
 
 
 def move_current(client: SecretsManagerClient, secret_id: str, to: str, from_: str) -> bool | None:

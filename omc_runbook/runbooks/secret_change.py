@@ -194,6 +194,8 @@ class Source:
     new: NewValues | None = None
     values_from: str = ""
     keep: bool = False
+    left: NewValues | None = None
+    """What a killed restore has left, with which the same restore goes on."""
     is_rotation: bool = False
     """Whether the database's former password must not work any more, either."""
 
@@ -210,7 +212,7 @@ def closing(
     """The last part of update, rotate and restore: result, proof, holders, tried values, outcome, undo."""
 
     def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
-        result = apply(run, plan, may_apply, confirm, source.new, on_failure, live)
+        result = apply(run, plan, may_apply, confirm, new, on_failure, live)
         is_in_force = result is not None and result.is_in_force
         file_note = source_file.consume(source.values_from, plan.text, source.keep) if is_in_force else ""
         yield "result", changes.result(plan, result, file_note)
@@ -223,8 +225,8 @@ def closing(
             yield "restored", changes.restored(tried)
         else:
             if is_in_force:
-                clients, new = run.target.clients, source.new
-                tried = former_values.judge(clients, after, plan, new, with_database=source.is_rotation)
+                clients = run.target.clients
+                tried = former_values.judge(clients, after, plan, source.new, with_database=source.is_rotation)
             yield "former", changes.former(tried)
         unseen = () if result else failure.find_not_redeployed([each for each in plan.left if not each[0]])
         judged = (*tried, *unseen, *judge(before, after, result, plan))
@@ -243,6 +245,7 @@ def closing(
             return f"? Done, and a {'former' if source.new else 'restored'} value could not be tried"
         return end_label(result, "✓ Done and verified")
 
+    new = source.new or source.left
     if on_failure == LEAVE:
         plan = replace(plan, blockers=())
     is_empty = plan.is_empty and not plan.consumers
@@ -250,7 +253,7 @@ def closing(
     act = f"{'write' if source.new else 'put back'} {keys}" if keys else ""
     label = button_label(act, [service.name for service in plan.consumers], run.environment.name)
     after = partial(offers, run)
-    return Closing(run, plan, label, displays, may_apply, confirm, is_empty, state(run, plan, source.new), after)
+    return Closing(run, plan, label, displays, may_apply, confirm, is_empty, state(run, plan, new), after)
 
 
 def state(run: Run, plan: SecretPlan, new: NewValues | None) -> ChangeState:
@@ -265,6 +268,13 @@ def state(run: Run, plan: SecretPlan, new: NewValues | None) -> ChangeState:
         go_on=rotate_command(environment, values_from=KEEP),
         go_back=remedies.command_to_apply(environment, back) if back else "",
     )
+
+
+def left_by_restore(run: Run, snapshot: Snapshot, plan: SecretPlan) -> NewValues | None:
+    """What a killed restore has left, where a plan goes on with it; raises CouldNotLook where that cannot be read."""
+    if not restore.is_unfinished(plan):
+        return None
+    return NewValues({}, unfinished=new_values.find_unfinished(run.target.clients, snapshot))
 
 
 def offers(run: Run, state: ChangeState) -> tuple[Choice, ...]:

@@ -413,6 +413,37 @@ def test_a_deletion_that_is_scheduled_before_the_former_version_is_back_is_named
     assert again and again.restored_version == version == mended.current and not mended.labels()
 
 
+class Killed(BaseException):
+    """What nothing handles, as nothing does SIGKILL."""
+
+
+def test_a_restore_that_was_killed_after_its_move_goes_back_where_tasks_fail(mended: Place) -> None:
+    """Its label tells the same run, and no other, that nothing has proved the version yet; without one, it stays."""
+    good = mended.members["SENTRY_DSN"]
+    bad = mended.put(SENTRY_DSN=BAD)
+    before = mended.put(SENTRY_DSN=good)
+
+    def restore(version: str, step: Any = None) -> SecretResult | None:
+        run, live = runbooks_run.begin("restore", "staging"), SteppedChange(step or (lambda name: None))
+        snapshot = run.look()
+        plan = plan_restore(snapshot, secret_change.history(run, snapshot), version)
+        left = secret_change.left_by_restore(run, snapshot, plan)
+        return secret_change.apply(run, plan, apply=True, new=left, live=live)
+
+    def killed(name: str) -> None:
+        if name == "redeploy":
+            raise Killed
+
+    with pytest.raises(Killed):
+        restore(bad, killed)
+    label = f"omc-runbook-restore-{bad[:8]}"
+    assert mended.current == bad and mended.labels() == [label]
+    assert restore("") and mended.labels() == [label], "nothing was chosen"
+    again = restore(bad)
+    assert again and not again.is_proved and again.restored_version == before == mended.current
+    assert mended.labels() == [] and mended.held("SENTRY_DSN")["backend"] == {good}
+
+
 def losing(patch: pytest.MonkeyPatch, number: int) -> None:
     """Let the answer of a move of AWSCURRENT be lost: of the first, or of the second, which puts it back."""
     move, moves = secretsmanager.move_current, list[str]()

@@ -138,7 +138,8 @@ class _SecretChange:
         return replace(finding, evidence=(*finding.evidence, past), remedy=remedy)
 
     def _steps(self) -> tuple[Step, ...]:
-        next_step = f"restore version {self._plan.base[:8]}" if self._plan.exists else "run again to roll back"
+        former = (self._replaced_plan or self._plan).base[:8]
+        next_step = f"restore version {former}" if self._plan.exists else "run again to roll back"
         in_force = f"The new values are still in force, and new tasks fail: {next_step}."
         withdraw = Step(name="withdraw", apply=self._withdraw, advice=in_force)
         restore_password = Step(

@@ -11,7 +11,7 @@ from omc_runbook.aws.session import Clients, require
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.deploy import readiness
-from omc_runbook.changes.secret.plan import LABEL, document_of, is_database_password, version_id_of
+from omc_runbook.changes.secret.plan import LABEL, RESTORE_LABEL, document_of, is_database_password, version_id_of
 from omc_runbook.changes.values import encryption, sources
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATE, KEEP, PROMPT, RENEW
@@ -138,13 +138,16 @@ def refuse_loss(snapshot: Snapshot, values: Mapping[str, Masked]) -> None:
 def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | None:
     """The change that a killed run left: a version with our label whose documents can be read.
 
-    A version that is AWSPREVIOUS was rolled back, and is not continued.
+    A version that is AWSPREVIOUS was rolled back, and is not continued, nor is one that a restore has not made current.
     """
     stages = snapshot.secret.stages if snapshot.secret else {}
     labelled_versions = [
         version
         for version, labels in stages.items()
-        if PREVIOUS not in labels and any(label.startswith(LABEL) for label in labels)
+        if PREVIOUS not in labels
+        and any(
+            label.startswith(LABEL) and (CURRENT in labels or not label.startswith(RESTORE_LABEL)) for label in labels
+        )
     ]
     version_of = {label: version for version, labels in stages.items() for label in labels}
     current, previous = version_of.get(CURRENT, ""), version_of.get(PREVIOUS, "")

@@ -36,6 +36,9 @@ from omc_runbook.snapshot.state import Snapshot
 LABEL = "omc-runbook-"
 """The prefix of staging labels on a version whose change is not finished."""
 
+RESTORE_LABEL = f"{LABEL}restore-"
+"""That of a label on a kept version that a restore makes current: its values are no new ones to go on with."""
+
 LARGEST = 65_536
 """Secrets Manager's limit for one value, in bytes."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.changes.secret.plan import (
+    RESTORE_LABEL,
     SecretPlan,
     change_of,
     is_database_password,
@@ -38,7 +40,8 @@ def plan_restore(snapshot: Snapshot, history: VersionHistory, version: str = "")
         problem = f"{snapshot.secret_name} has no current version to go back from: {reason_of_lack(snapshot)}"
         raise CouldNotLook(next(iter(snapshot.unread("secret")), problem))
     if not version.strip():
-        return _empty(snapshot, base)
+        # Nothing is chosen, so nothing is finished, and what a killed run left keeps its label.
+        return replace(_empty(snapshot, base), labels=())
     target_id = _resolve(snapshot, history, version.strip())
     if target_id == base:
         return _empty(snapshot, base, redeploy_stale=True)
@@ -65,14 +68,23 @@ def plan_restore(snapshot: Snapshot, history: VersionHistory, version: str = "")
     )
 
 
+def is_unfinished(plan: SecretPlan) -> bool:
+    """Whether a plan goes on with a restore that was killed after it had moved AWSCURRENT."""
+    return plan.is_empty and any(
+        version == plan.base and label.startswith(RESTORE_LABEL) for label, version in plan.labels
+    )
+
+
 def _empty(snapshot: Snapshot, base: str, *notes: str, redeploy_stale: bool = False) -> SecretPlan:
     document = snapshot.document
     text = document.value if document else Masked("", "the secret")
     keys = document.keys if document else ()
     changes = tuple(change_of(snapshot, key, "unchanged") for key in keys)
-    return make_plan(
+    plan = make_plan(
         snapshot, text, token=base, changes=changes, notes=notes, exists=True, redeploy_stale=redeploy_stale
     )
+    went_on = "The restore of this version was not finished: this run continues it."
+    return replace(plan, notes=(*notes, went_on)) if redeploy_stale and is_unfinished(plan) else plan
 
 
 def _resolve(snapshot: Snapshot, history: VersionHistory, version: str) -> str:

@@ -20,7 +20,7 @@ from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.secret import current_version
 from omc_runbook.changes.secret.current_version import UPDATE_STAGE, InterruptedAfterMove
 from omc_runbook.changes.secret.new_values import NewValues
-from omc_runbook.changes.secret.plan import LABEL, KeyChange, SecretPlan, why_not_writable
+from omc_runbook.changes.secret.plan import LABEL, RESTORE_LABEL, KeyChange, SecretPlan, why_not_writable
 from omc_runbook.checks.change_authors import newest_write
 from omc_runbook.masking import registry
 from omc_runbook.masking.document import Document, compare
@@ -67,7 +67,8 @@ class SecretWriter:
         self, clients: Clients, plan: SecretPlan, new_values: NewValues | None = None, environment: str | None = None
     ) -> None:
         self._clients, self._plan, self._environment = clients, plan, environment
-        self._client, self._arn, self._label = clients("secretsmanager"), plan.secret_arn, LABEL + plan.token[:8]
+        self._client, self._arn = clients("secretsmanager"), plan.secret_arn
+        self._label = (RESTORE_LABEL if plan.exists else LABEL) + plan.token[:8]
         self._new_values, self._is_moving, self._has_moved = new_values or NewValues({}), False, False
         self._is_new, self._moved_at = False, 0.0
         self._lock, self._has_lock, self._has_reached_database = ExitStack(), False, False
@@ -82,7 +83,7 @@ class SecretWriter:
         is_rotated = new_values.rotation is not None and new_values.password is not None
         return (
             Step(name="", apply=self._refuse_rotation, is_done=lambda: plan.is_empty),
-            Step(name="stage", apply=self._stage, is_done=lambda: plan.is_empty or plan.exists),
+            Step(name="stage", apply=self._stage, is_done=lambda: plan.is_empty),
             Step(name="database", apply=self._set_password, is_done=lambda: plan.is_empty or not is_rotated),
             Step(name="move", apply=self.move, is_done=lambda: plan.is_empty, undo=undo),
             Step(name="", apply=self._unlock),
@@ -211,12 +212,20 @@ class SecretWriter:
             raise ConflictError(f"{reason} It has begun since this plan was made. AWSCURRENT was not moved.")
 
     def _stage(self) -> None:
-        """Write the version under a label of ours, which no task reads; idempotent."""
+        """Write the version under a label of ours, which no task reads, or label one that is kept; idempotent."""
+        if self._plan.exists:
+            return self._label_kept()
         text, token = reveal(self._plan.text), self._plan.token
         self._is_new = self._do(
             "secretsmanager:PutSecretValue",
             lambda: secretsmanager.stage_value(self._client, self._arn, text, token, self._label),
         )
+
+    def _label_kept(self) -> None:
+        """As in `stage_value`, a version that is current already gets no label."""
+        label, token, secret = self._label, self._plan.token, self._describe()
+        if secret and not {label, CURRENT} & {*secret.stages.get(token, ())}:
+            self._do(UPDATE_STAGE, lambda: secretsmanager.add_label(self._client, self._arn, label, token))
 
     def _set_password(self) -> None:
         """Set the database's password, unless somebody has changed the secret; no other run does so until `move`."""
@@ -258,7 +267,7 @@ class SecretWriter:
         another run's unfinished write may go too: that run moves its version by id.
         """
         plan = self._plan
-        own_labels = [(self._label, plan.token)] if self.version_change and not plan.exists else []
+        own_labels = [(self._label, plan.token)] if self.version_change else []
         dropped = dict.fromkeys(each for each in (*own_labels, *plan.labels) if each[0].startswith(LABEL))
         for label, version in dropped:
             self._drop(label, version)
@@ -291,7 +300,7 @@ class SecretWriter:
             except CouldNotLook as database_error:
                 raise CouldNotLook(f"{error} {database_error} Run again to continue.") from None
         # A version that another run made current keeps its label: that run removes it at its end.
-        if not is_current and not self._plan.exists:
+        if not is_current:
             # The next run removes a remaining label; the first error matters more.
             with suppress(CouldNotLook):
                 self._drop(self._label, self._plan.token)

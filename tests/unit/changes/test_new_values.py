@@ -13,7 +13,7 @@ from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_contain
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.secret.new_values import NewValues, database_server, renew
-from omc_runbook.changes.secret.plan import LABEL, version_id_of
+from omc_runbook.changes.secret.plan import LABEL, RESTORE_LABEL, version_id_of
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
@@ -50,6 +50,24 @@ def test_a_change_that_was_not_finished_is_told_with_all_its_keys() -> None:
     alone = found(left(OPENAI_API_KEY=None))
     assert alone.notes == ("A change of OPENAI_API_KEY was not finished: this run continues it.",)
     assert alone.redeploy_stale and not alone.values
+
+
+def test_a_version_that_was_to_be_restored_is_continued_only_once_it_is_current() -> None:
+    """Until then its values are former ones, which no rotation may take for its own."""
+    stopped = staged(SECRET_KEY=secrets.token_hex(32))
+    assert found(stopped).unfinished and found(relabelled(stopped)).unfinished is None
+    restored = relabelled(left(SECRET_KEY=secrets.token_hex(32)))
+    assert (new := found(restored)).unfinished and new.unfinished.is_current
+
+
+def relabelled(snapshot: Snapshot) -> Snapshot:
+    """The same environment with a restore's label in the place of a write's."""
+    assert snapshot.secret
+    stages = {
+        version: tuple(f"{RESTORE_LABEL}12345678" if label.startswith(LABEL) else label for label in labels)
+        for version, labels in snapshot.secret.stages.items()
+    }
+    return replace(snapshot, secret=replace(snapshot.secret, stages=stages))
 
 
 def test_a_password_that_the_database_alone_may_have_is_not_let_go_of() -> None:

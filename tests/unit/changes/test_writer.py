@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from secrets import token_urlsafe
 from typing import Any
 
@@ -20,7 +21,7 @@ from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, plan_update
 from omc_runbook.changes.secret.writer import STATE_UNKNOWN, SecretWriter
 from omc_runbook.changes.values.source_file import NewValue
-from omc_runbook.masking.value import Masked
+from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.errors import CouldNotLook
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -55,7 +56,8 @@ def writer_of(plan: SecretPlan, new_values: NewValues | None = None) -> SecretWr
 
 def current(plan: SecretPlan) -> str:
     """The current version in AWS."""
-    return str(client("secretsmanager").get_secret_value(SecretId=plan.secret_arn)["VersionId"])
+    get = client("secretsmanager").get_secret_value
+    return str(get(SecretId=plan.secret_arn, VersionStage="AWSCURRENT")["VersionId"])
 
 
 def labels(plan: SecretPlan) -> set[str]:
@@ -124,6 +126,29 @@ def test_a_database_that_may_have_the_new_password_gets_the_former_one(
         run(writer_of(plan, turn), "stage", "database", "move")
     assert taken == ["locked", "restored", "unlocked"] and current(plan) == before
     assert str(error.value).endswith(" The database refuses. Run again to continue.") != restores
+
+
+def test_a_kept_version_has_a_label_until_its_restore_has_ended_or_is_refused(plan: SecretPlan) -> None:
+    """What another run finds of one that was killed; a version that is current already gets none."""
+    kept, secrets_manager = "0" * 32, client("secretsmanager")
+    secrets_manager.put_secret_value(
+        SecretId=NAME, SecretString=reveal(plan.text), ClientRequestToken=kept, VersionStages=["kept"]
+    )
+    restored, own = replace(plan, token=kept, exists=True), f"omc-runbook-restore-{kept[:8]}"
+    with between(Wire(refused={"GetSecretValue": "InternalServiceError"})), pytest.raises(CouldNotLook):
+        run(writer_of(restored), "stage", "move")
+    assert current(plan) == kept and own in labels(plan)
+    secrets_manager.update_secret_version_stage(
+        SecretId=NAME, VersionStage="AWSCURRENT", MoveToVersionId=plan.base, RemoveFromVersionId=kept
+    )
+    with between(Wire(refused={"UpdateSecretVersionStage": "AccessDeniedException"})), pytest.raises(CouldNotLook):
+        run(writer_of(restored), "stage", "move")
+    writer = writer_of(restored)
+    run(writer, "stage", "move")
+    writer.release().apply()
+    assert current(plan) == kept and own not in labels(plan)
+    run(writer_of(restored), "stage")
+    assert own not in labels(plan)
 
 
 def test_a_change_ends_when_its_label_is_read_no_more(plan: SecretPlan, monkeypatch: pytest.MonkeyPatch) -> None:
