@@ -11,17 +11,17 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omc_runbook.headless.news import Open, Standing
 from omc_runbook.model import json_text, regular_file
-from omc_runbook.model.environment_names import PROJECT
-from omc_runbook.model.findings import AUDIT, Outcome
+from omc_runbook.model.environment_names import PROJECT, STAGING
+from omc_runbook.model.findings import AUDIT, FLEET, Outcome
 from omc_runbook.model.handover import ENDPOINT_VARIABLE, is_on_this_machine
 from omc_runbook.report.archive.stems import file_name
 from omc_runbook.textfile import private_file
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 SUFFIX = ".last.json"
 """How the name of the file ends that remembers a last run."""
+Ends = Mapping[str, tuple[datetime, str]]
+"""When and how fleet's last run on each environment ended."""
 _POLL_SECONDS = 0.05
 _LARGEST = 100_000_000
 """The largest file that is read, in bytes: what is open in a large fleet may be long."""
@@ -43,6 +45,8 @@ class LastRun:
     finished: datetime
     status: str
     standing: Standing
+    ends: Ends = field(default_factory=dict)
+    """When and how fleet's last run on each environment ended."""
 
 
 def read(
@@ -63,9 +67,27 @@ def read(
     try:
         body = json_text.parse(content)
         standing: Standing = {"findings": Open.from_json(body["findings"]), "unknown": Open.from_json(body["unknown"])}
-        return LastRun(json_text.moment(body["finished"]), str(body["status"]), standing)
+        # A file of another runbook, or an earlier one, has none.
+        ends = {name: _end(each) for name, each in body.get("environments", {}).items()}
+        return LastRun(*_end(body), standing, ends)
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"its last run is not known, since {path} is broken"
+
+
+def _end(body: Mapping[str, Any]) -> tuple[datetime, str]:
+    return json_text.moment(body["finished"]), str(body["status"])
+
+
+def read_fleet(folder: Path | S3Folder, environment: str, project: str = PROJECT) -> LastRun | str:
+    """The last run of fleet that looked at an environment, as `read` gives it.
+
+    Its parameter `environment`, by which it is remembered, is left at staging wherever it looks.
+    """
+    last = read(folder, FLEET, STAGING, project=project)
+    if not isinstance(last, LastRun):
+        return last
+    end = last.ends.get(environment)
+    return replace(last, finished=end[0], status=end[1]) if end else ""
 
 
 def environments_of(outcome: Outcome) -> str:
@@ -83,14 +105,35 @@ def write(folder: Path | S3Folder, outcome: Outcome, standing: Standing, project
         first = read(folder, outcome.runbook, outcome.environment, outcome.endpoint, project)
         left: Standing = first.standing if isinstance(first, LastRun) else {"findings": Open(), "unknown": Open()}
         _write(folder, outcome.environment, outcome, left, project)
-    _write(folder, own, outcome, standing, project)
+    _write(folder, own, outcome, standing, project, _ends(folder, outcome, project))
 
 
-def _write(folder: Path | S3Folder, environment: str, outcome: Outcome, standing: Standing, project: str) -> None:
+def _ends(folder: Path | S3Folder, outcome: Outcome, project: str) -> Ends:
+    """When and how fleet ended last on each environment, of this run and those before it."""
+    if outcome.runbook != FLEET:
+        return {}
+    last = read(folder, FLEET, outcome.environment, outcome.endpoint, project)
+    former = last.ends if isinstance(last, LastRun) else {}
+    return {**former, **{each.environment: (outcome.finished, each.status) for each in outcome.targets}}
+
+
+def _write(
+    folder: Path | S3Folder,
+    environment: str,
+    outcome: Outcome,
+    standing: Standing,
+    project: str,
+    ends: Ends | None = None,
+) -> None:
     body: dict[str, object] = {
         "finished": outcome.finished.isoformat(timespec="seconds"),
         "status": outcome.status,
     }
+    if ends:
+        body["environments"] = {
+            name: {"finished": finished.isoformat(timespec="seconds"), "status": status}
+            for name, (finished, status) in ends.items()
+        }
     body |= {str(topic): each.to_json() for topic, each in standing.items()}
     name = _name(outcome.runbook, environment, outcome.endpoint, project)
     content = json.dumps(body, indent=1, ensure_ascii=False).encode()

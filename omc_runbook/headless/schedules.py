@@ -11,6 +11,7 @@ from omc_runbook.headless import last_run, notebooks
 from omc_runbook.headless.last_run import LastRun
 from omc_runbook.model.environment import LOCAL, load
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import FLEET
 from omc_runbook.model.schedule import Schedule, ScheduleState
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def read(folder: Path | S3Folder, now: datetime | None = None, runbook_toml: str
     refuse_unsuitable(settings.schedules)
     for schedule in settings.schedules:
         last = last_run.read(folder, *schedule.kind, project=settings.project)
+        if not last and schedule.runbook == FLEET:
+            last = last_run.read_fleet(folder, schedule.environment, settings.project)
         due = schedule.missed(last.finished if isinstance(last, LastRun) else None, now)
         ended = _ended(last, now) if isinstance(last, LastRun) else last or "it never ran"
         since = f"due {due:%Y-%m-%d %H:%M %Z} by {schedule.cron}, " if due else ""

@@ -15,7 +15,7 @@ from omc_runbook.headless import last_run, notify, overview, schedules
 from omc_runbook.headless.last_run import LastRun
 from omc_runbook.headless.news import Open, Standing
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import Finding, Outcome
+from omc_runbook.model.findings import Finding, Outcome, TargetOutcome
 from omc_runbook.model.notify import Notify
 from omc_runbook.runbooks import run
 
@@ -103,6 +103,24 @@ def test_an_audit_of_one_environment_does_not_forget_what_one_of_several_found(
         last = last_run.read(tmp_path, "audit", environments)
         assert isinstance(last, LastRun) and last.finished == NOW
         assert set(last.standing["findings"].since) == {f"user-unused: {name}"}
+
+
+def test_a_fleet_is_expected_on_each_of_its_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its parameter is staging wherever it looks, and another fleet in between looks elsewhere."""
+    _configure(tmp_path, monkeypatch, "fleet")
+    toml = tmp_path / "runbook.toml"
+    toml.write_text(f'{toml.read_text()}environment = "production"\n')
+    (state,) = schedules.read(tmp_path, NOW)
+    assert state.is_overdue and "it never ran" in state.sentence
+    for days, name, status in ((0, "production", "findings"), (1, "qa", "ok")):
+        target = TargetOutcome(environment=name, account="", region="", endpoint="", status=status)
+        ended = NOW + timedelta(days=days)
+        last_run.write(tmp_path, an_outcome(runbook="fleet", finished=ended, targets=(target,)), NOTHING_OPEN)
+        (state,) = schedules.read(tmp_path, ended)
+        assert state.is_overdue == (name == "qa")
+        assert f"the last run ended {NOW:%Y-%m-%d %H:%M} UTC (findings)" in state.sentence
+    last_run.write(tmp_path, an_outcome(runbook="fleet", environment="production"), NOTHING_OPEN)
+    assert "(ok)" in schedules.read(tmp_path, NOW)[0].sentence
 
 
 def test_a_run_of_another_project_hides_no_missing_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
