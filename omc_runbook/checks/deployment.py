@@ -388,7 +388,7 @@ def _failed_rollout(snapshot: Snapshot, service: Service, facts: tuple[str, ...]
         # No task failed: a hook, an alarm or a person took the deployment back.
         hook = HOOK.search(withdrawn.why)
         names = snapshot.environment.names
-        log = remedies.log_group(names, f"/aws/lambda/{hook[1]}") if hook else None
+        log = remedies.log_of_function(names, hook[1]) if hook else None
         remedy = log or remedies.start_tasks(names, service)
     return Evidence(
         service.name,

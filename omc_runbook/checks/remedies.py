@@ -292,6 +292,13 @@ def log_group(names: Names, group: str, region: str = "") -> Remedy:
     return _in(region or names.region, "logs", "tail", group, "--since", "30m")
 
 
+def log_of_function(names: Names, function: str) -> Remedy:
+    """Read the latest lines of a Lambda function's log, in the group that its configuration names."""
+    options = ("--query", "LoggingConfig.LogGroup", "--output", "text", "--region", names.region)
+    group = f'"$({command("aws", "lambda", "get-function-configuration", "--function-name", function, *options)})"'
+    return Remedy(f"{command('aws', 'logs', 'tail')} {group} {command('--since', '30m', '--region', names.region)}")
+
+
 def create_log_group(names: Names, group: str, region: str = "") -> Remedy:
     """Create a log group, in a region or the environment's."""
     return _in(region or names.region, "logs", "create-log-group", "--log-group-name", group)

@@ -681,7 +681,7 @@ def test_no_tasks_are_a_remark_where_terraform_says_so(desired: int | None, seve
 
 
 def test_a_hooks_refusal_is_told_with_its_functions_log() -> None:
-    """Where a lifecycle hook's function refused a deployment, its log says why, and the service's says nothing."""
+    """Where a lifecycle hook's function refused a deployment, its log says why, in whichever group that is."""
     target = "arn:aws:lambda:ap-southeast-2:123456789012:function:smoke-test"
     reason = (
         "Service deployment rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook(s) failed. "
@@ -690,7 +690,10 @@ def test_a_hooks_refusal_is_told_with_its_functions_log() -> None:
     [found] = run_check(
         CHECKS["breaker-rollback"], deployed(healthy(), "backend", "ROLLBACK_SUCCESSFUL", reason=reason)
     )
-    assert found.remedy.command.startswith("aws logs tail /aws/lambda/smoke-test ")
+    assert found.remedy.command == (
+        'aws logs tail "$(aws lambda get-function-configuration --function-name smoke-test'
+        ' --query LoggingConfig.LogGroup --output text --region ap-southeast-2)" --since 30m --region ap-southeast-2'
+    )
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,9 @@ def invoke(function: Callable[..., Any], text: str) -> tuple[str, ...]:
 
 
 def words_of(line: str, has_jq: bool) -> list[list[str]]:
-    """The words of each command of a line before jq's."""
+    """The words of each command of a line before jq's, and of one whose output another takes."""
+    if inner := re.search(r'"\$\((aws .*)\)" --', line, re.DOTALL):
+        return words_of(inner[1], has_jq) + words_of(line.replace(f"$({inner[1]})", ""), has_jq)
     calls: list[list[str]] = [[]]
     for word in shlex.split(line.partition(" | jq")[0] if has_jq else line):
         if word == "&&":
