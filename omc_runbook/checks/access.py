@@ -203,8 +203,9 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 else f"Write the policy without that statement{spare} to policy.json, then put it with"
                 f" `{write.command}`."
             )
+            denies = "deny" if verdict.statements[1:] else "denies"
             facts = (
-                f"GetResourcePolicy: {', '.join(verdict.statements)} denies {iam.role_name(arn)}.",
+                f"GetResourcePolicy: {', '.join(verdict.statements)} {denies} {iam.role_name(arn)}.",
                 *conditions,
                 *(stop.sentence for stop in refused[:1]),
                 *author_of(snapshot, "PutResourcePolicy"),

@@ -62,7 +62,7 @@ def leave(where: str, remedy: Remedy) -> Remedy:
 def close(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> Remedy:
     """Name the account instead of everybody in the statement."""
     names, account = snapshot.environment.names, _account(snapshot)
-    labels = outsider.statement.split(", ")
+    labels = outsider.statements
     key = found.key if found else None
     if key and key.policy and outsider.statement.startswith(key.policy.name):
         return remedies.put_key_policy(names, key.arn, policy_remedies.for_account(key.policy, labels, account))
@@ -74,7 +74,7 @@ def close(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> R
 
 def exclude(snapshot: Snapshot, outsider: Outsider) -> Remedy:
     """Take another account out of the secret's own policy."""
-    policy, labels = snapshot.resource_policy, outsider.statement.split(", ")
+    policy, labels = snapshot.resource_policy, outsider.statements
     if policy is None or not _has_statements(policy, labels):
         return remedies.advise(f"Change {outsider.statement}: an AWS service attached this policy.")
     document = _without_principal(snapshot, policy, labels, outsider.principal)
@@ -89,7 +89,7 @@ def distrust(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -
     name = outsider.role.rpartition("/")[2]
     if role is None or role.trust is None:
         return remedies.advise(f"Take {outsider.principal} out of the trust policy of {name}.")
-    document = _without_principal(snapshot, role.trust, outsider.statement.split(", "), outsider.principal)
+    document = _without_principal(snapshot, role.trust, outsider.statements, outsider.principal)
     if document is None:
         return remedies.advise(f"Take {outsider.principal} out of {outsider.statement}.")
     if not document:

@@ -78,7 +78,7 @@ def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
         which = "under a condition that anybody can meet" if is_open else "as far as its condition lets them"
         limit = f", {which}: {condition}." if condition else "."
         denial = outsider.doubt if outsider.denials else ""
-        facts = (f"{api}: {outsider.statement} allows {action} to everybody, in any account{limit}{denial}",)
+        facts = (f"{api}: {outsider.allows} {action} to everybody, in any account{limit}{denial}",)
         remedy = access_remedies.close(snapshot, found, outsider)
         severity: Severity = "error" if is_open else "warning"
         yield Evidence(subject, facts, remedy, snapshot.consumer_names, severity)
@@ -95,9 +95,7 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
     for outsider in secret_access.of(snapshot).outsiders:
         doubt = outsider.doubt
         if outsider.kind == "account" and outsider.way == "resource policy":
-            facts = [
-                f"GetResourcePolicy: {outsider.statement} allows {GET_SECRET_VALUE} to {outsider.principal}.{doubt}"
-            ]
+            facts = [f"GetResourcePolicy: {outsider.allows} {GET_SECRET_VALUE} to {outsider.principal}.{doubt}"]
             if not (found and found.key):
                 facts.append("The secret is under the key that AWS manages, which other accounts cannot use.")
             yield Evidence(outsider.principal, tuple(facts), access_remedies.exclude(snapshot, outsider))
@@ -544,6 +542,6 @@ def _condition_of(snapshot: Snapshot, found: Identities | None, outsider: Outsid
     """The Conditions of the statements that let somebody in, as JSON."""
     key = found.key if found else None
     policies = [*snapshot.resource_policies, *([key.policy] if key and key.policy else [])]
-    labels = outsider.statement.split(", ")
+    labels = outsider.statements
     statements = [statement for each in policies for label, statement in each.statements if label in labels]
     return " and ".join(json.dumps(each["Condition"]) for each in statements if "Condition" in each)

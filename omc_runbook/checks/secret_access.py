@@ -129,6 +129,16 @@ class Outsider:
     """The statements of which it is unknown whether they deny it."""
 
     @property
+    def statements(self) -> list[str]:
+        """The labels of the policy's statements."""
+        return self.statement.split(", ")
+
+    @property
+    def allows(self) -> str:
+        """The statements and their verb."""
+        return f"{self.statement} {'allow' if self.statements[1:] else 'allows'}"
+
+    @property
     def doubt(self) -> str:
         """What leaves open whether it is let in, after a blank; "" for nothing."""
         if self.denials:

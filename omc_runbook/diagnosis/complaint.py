@@ -20,6 +20,7 @@ SYMPTOMS = ("cannot-read", "not-updating", EXEC_FAILS, LOCAL)
 PASTED = "the pasted text"
 UNRECOGNISED = "The pasted text matches no known message about secrets, from ECS or from the application's start."
 _TASK = re.compile(r"[0-9a-f-]{8,36}\Z")
+_TASK_ARN = re.compile(r"arn:[\w-]+:ecs:[\w-]+:\d{12}:task/([\w-]+)/")
 _PLUGIN = "exec-plugin"
 _VOLUME = "pg-volume"
 _ON_A_MACHINE = {"store-only": _VOLUME, "database-uninitialised": "required-empty"}
@@ -36,6 +37,8 @@ class Complaint:
     symptom: str = ""
     service: str = ""
     task_id: str = ""
+    task_cluster: str = ""
+    """The cluster that the task's ARN names, "" for an id."""
     has_text: bool = False
     texts: tuple[KnownMessage, ...] = ()
     start_problems: tuple[StartProblem, ...] | None = None
@@ -62,7 +65,7 @@ class Complaint:
 
     def about(self, snapshot: Snapshot) -> Complaint:
         """The same, about the service of its task where it names none; raises as `Snapshot.find_task` does."""
-        task = None if self.service else snapshot.find_task(self.task_id)
+        task = None if self.service else snapshot.find_task(self.task_id, self.task_cluster)
         return replace(self, service=task.owner) if task else self
 
     def _raise(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -118,7 +121,8 @@ def read_complaint(symptom: str = "", service: str = "", task: str = "", error_t
         log = read_log(error_text)
         texts = _of_a_machine(texts, log)
         start_problems = tuple(problem for problem in log if problem.check == _VOLUME) or None
-    return Complaint(name, service, task_id, bool(error_text.strip()), texts, start_problems)
+    arn = _TASK_ARN.match(task.strip())
+    return Complaint(name, service, task_id, arn[1] if arn else "", bool(error_text.strip()), texts, start_problems)
 
 
 def _of_a_machine(texts: Sequence[KnownMessage], log: Sequence[StartProblem]) -> tuple[KnownMessage, ...]:

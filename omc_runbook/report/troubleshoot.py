@@ -36,7 +36,7 @@ def state(snapshot: Snapshot, complaint: Complaint) -> Listing:
 
     Raises UsageError where ECS does not know that task.
     """
-    task = snapshot.find_task(complaint.task_id)
+    task = snapshot.find_task(complaint.task_id, complaint.task_cluster)
     entries = [
         *([_machine(snapshot.workstation)] if snapshot.workstation else []),
         _secret(snapshot),

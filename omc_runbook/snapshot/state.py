@@ -348,15 +348,23 @@ class Snapshot:
         """The running tasks of all readers."""
         return tuple(task for service in self.readers for task in self.running(service))
 
-    def find_task(self, id: str) -> Task | None:
-        """The task whose id begins so; None without an id. Raises UsageError where ECS does not list just one."""
+    def find_task(self, id: str, cluster: str = "") -> Task | None:
+        """The task whose id begins so; None without an id. Raises UsageError where ECS does not list just one.
+
+        `cluster` is the name of the one in its ARN, "" where that is not known.
+        """
         if not id:
             return None
         matching = [task for task in self.tasks if task.id.startswith(id)]
         if len(matching) != 1 and "tasks" not in self.gaps:
-            count = "More than one task" if matching else "No task"
+            count, own = "More than one task" if matching else "No task", self.environment.names.cluster
+            if cluster not in ("", own):
+                raise UsageError(
+                    f"Task {id} is one of cluster {cluster}, and {self.environment.name} has cluster {own}: name the"
+                    " environment that has that cluster."
+                )
             raise UsageError(
-                f"{count} of cluster {self.environment.names.cluster} matches {id}: ECS lists running "
+                f"{count} of cluster {own} matches {id}: ECS lists running "
                 "tasks, and stopped ones for about an hour. Give the full id of one of them."
             )
         return matching[0] if len(matching) == 1 else None

@@ -264,6 +264,14 @@ def test_a_deny_counts_for_whom_it_names(principal: str, denied: bool) -> None:
     assert found_in(own_policy(statement("Deny", principal))(healthy())) == ({"resource-deny"} if denied else set())
 
 
+@pytest.mark.parametrize(("count", "verb"), [(1, "statement 1 denies"), (2, "statement 2 deny")])
+def test_statements_that_deny_have_their_verb(count: int, verb: str) -> None:
+    """Several do so together."""
+    denied = own_policy(*[statement("Deny", ROLE)] * count)(healthy())
+    [found] = [each for each in run_check(CHECKS["resource-deny"], denied) if each.status == "found"]
+    assert found.evidence[0].endswith(f"{verb} {ROLE_NAME}.")
+
+
 def test_a_missing_role_is_untrusted_and_nothing_else() -> None:
     """A role that does not exist is one fault, not one of permission too."""
     snapshot = with_permissions(healthy(), Permissions(role=None, exists=False))

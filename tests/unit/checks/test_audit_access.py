@@ -349,6 +349,16 @@ def test_who_may_assume_a_role_by_its_trust_policy_alone_is_taken_out_of_it() ->
     assert open_role.severity == "error" and "lets everybody, in any account, assume it." in open_role.evidence[0]
 
 
+def test_statements_that_let_in_together_have_their_verb() -> None:
+    """Two that allow the same."""
+    snapshot = own_policy(healthy(), {"AWS": [STRANGER]})
+    assert snapshot.resource_policy
+    twice = [statement for _, statement in snapshot.resource_policy.statements] * 2
+    snapshot = replace(snapshot, resource_policy=snapshot.resource_policy.with_statements(twice))
+    [finding] = found_in(audited(snapshot))["other-account-reads"]
+    assert " statement 2 allow secretsmanager:GetSecretValue to " in finding.evidence[0]
+
+
 def test_a_policy_that_a_service_attached_is_not_written_over() -> None:
     """PutResourcePolicy replaces the secret's own policy alone, which has nothing of that statement."""
     opened = own_policy(healthy(), "*").resource_policy

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from support.snapshots import healthy
 
 from omc_runbook.diagnosis.complaint import UNRECOGNISED, read_complaint
+from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import troubleshoot
 
@@ -48,6 +50,17 @@ def test_what_could_not_be_seen_is_no_all_clear() -> None:
 def test_a_check_that_could_not_be_made_is_counted_beside_a_fault() -> None:
     """One is told as one."""
     assert "1 check is unknown" in troubleshoot.verdict(healthy(), (ROOT, UNSEEN)).to_text()
+
+
+def test_a_task_of_another_cluster_is_told_with_its_cluster() -> None:
+    """Its ARN names it; the environment's own cluster has no such task, and never had."""
+    arn = f"arn:aws:ecs:ap-southeast-2:123456789012:task/ohmycoins-production/{'0123456789abcdef' * 2}"
+    with pytest.raises(
+        UsageError, match=r"one of cluster ohmycoins-production, and staging has cluster ohmycoins-stag"
+    ):
+        read_complaint(task=arn).about(healthy())
+    with pytest.raises(UsageError, match=r"^No task of cluster ohmycoins-staging matches 0123456789abcdef"):
+        read_complaint(task=arn.replace("production", "staging")).about(healthy())
 
 
 def test_a_pasted_text_that_means_nothing_known_is_told_as_such() -> None:
