@@ -30,6 +30,7 @@ LARGEST_OUTPUT = 1_048_576
 """The largest output that is kept of each stream of the process, in bytes."""
 
 _LOADER = Path(__file__).with_name("settings_loader.py")
+_NAME_A_PYTHON = "name a Python that has them with -p python PATH."
 _INTERPRETERS = (".venv/bin/python", ".venv/Scripts/python.exe", "venv/bin/python", "venv/Scripts/python.exe")
 
 
@@ -181,7 +182,7 @@ def _read(output: _Output, python: str, names: frozenset[str], module: _Module) 
     if report is None:
         no_report = (
             f"{python} ended with exit code {output.code} and no answer: install Python 3.10 or later with the "
-            f"application's requirements into {module.virtual_environment}."
+            f"application's requirements into {module.virtual_environment}, or {_NAME_A_PYTHON}"
         )
         return SettingsResult(ok=False, messages=read_log(log), obstacle=no_report)
     variables = _spellings(report)
@@ -241,6 +242,6 @@ def _obstacle(report: Mapping[str, Any], python: str, module: _Module) -> str:
         package = missing.partition(".")[0]
         return (
             f"{python} has no package {package}, which the application needs: install its "
-            f"requirements into {module.virtual_environment}, or name a Python that has them with -p python PATH."
+            f"requirements into {module.virtual_environment}, or {_NAME_A_PYTHON}"
         )
     return f"{module.config} raised {error}{where} before {module.main} was instantiated: run it in a private terminal."
