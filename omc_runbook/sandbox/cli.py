@@ -178,7 +178,7 @@ def _ask_unseen() -> str:
 def mend(fault: str | None) -> None:
     """Repair one fault, or everything.
 
-    A drill ends with it.
+    A drill ends with it. Roles and secrets that you created yourself stay.
     """
     from omc_runbook.sandbox import drills, lifecycle
     from omc_runbook.sandbox import faults as catalogue
