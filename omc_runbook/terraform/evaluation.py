@@ -266,7 +266,7 @@ class Module(Expressions, Object):
                 block = next(self.folder.of_type("module", key), None)
                 if block is None:
                     return Result(unknown(f"there is no {'.'.join((first, *rest))}")), ()
-                return Result(Objects(tuple(self._calls(block)))), others
+                return Result(_objects(block, self._calls(block))), others
             case "data", [type_, key, *others]:
                 return self._resource(f"data.{type_}", key), others
             case _, [key, *others]:
@@ -277,7 +277,7 @@ class Module(Expressions, Object):
         blocks = [block for block in self.folder.blocks if _type_of(block) == type_ and block.labels[-1:] == (key,)]
         if not blocks:
             return Result(unknown(f"{type_}.{key} is not declared"))
-        return Result(Objects(self._instances_of(blocks[0])))
+        return Result(_objects(blocks[0], self._instances_of(blocks[0])))
 
     def _variable(self, name: str) -> Result:
         given = self._inputs.get(name) or self._inputs.get("")
@@ -387,6 +387,11 @@ class Module(Expressions, Object):
                 yield f'["{name}"]', {"each": {"key": name, "value": entry}}
         else:
             yield "", {}
+
+
+def _objects(block: Block, entries: Sequence[Module | Instance]) -> Objects:
+    keys_are_known = (is_known(each.address) and each.address.rstrip(".").endswith("]") for each in entries)
+    return Objects(tuple(entries), is_open=block.find("for_each") is not None and not all(keys_are_known))
 
 
 def _is_optional(type_: Node) -> bool:

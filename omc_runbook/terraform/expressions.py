@@ -79,17 +79,21 @@ class Objects(Object):
     """The instances of one resource or the calls of one module."""
 
     entries: tuple[Object, ...]
+    is_open: bool = False
+    """Whether not all keys of a for_each are known."""
 
     def attribute(self, name: str) -> Result:
         """An attribute of the first one."""
         return self.entries[0].attribute(name)
 
-    def at(self, key: Any) -> Object:
-        """The one with an index or a key."""
+    def at(self, key: Any) -> Object | str:
+        """The one with an index or a key; a mark where there may be one. Raises IndexError where there is none."""
         suffixes = (f'["{key}"]', f"[{key}]")
         for each in self.entries:
             if getattr(each, "address", "").rstrip(".").endswith(suffixes):
                 return each
+        if self.is_open:
+            return unknown(f"whether there is an instance {key} is not known")
         raise IndexError(key)
 
 
@@ -377,8 +381,11 @@ class Expressions(ABC):
 
     def _call(self, node: Node, names: Mapping[str, Any]) -> Any:
         name = node.name.removesuffix("...")
-        if name in ("try", "can"):
-            return self._try(node, names) if name == "try" else unknown("can() is not followed")
+        if name == "try":
+            return self._try(node, names)
+        if name == "can":
+            value = self.value(node.parts[0], names)
+            return not is_failure(value) and (is_known(value) or unknown("; ".join(reasons(value))))
         arguments = [self.value(part, names) for part in node.parts]
         if node.name.endswith("..."):
             arguments = [*arguments[:-1], *arguments[-1]]
@@ -403,6 +410,8 @@ class Expressions(ABC):
             why = [reason for argument in arguments for reason in reasons(argument)]
             sentence = f"{name}() in {source_of(node)} is not followed"
             is_followed = name in self.functions or functions.follows(name, error)
+            # The instances of a resource are a list or a map to Terraform.
+            is_followed = is_followed and not any(isinstance(argument, Object) for argument in arguments)
             return failed(sentence) if is_followed and not why else unknown(why[0] if why else sentence)
 
     def _try(self, node: Node, names: Mapping[str, Any]) -> Any:

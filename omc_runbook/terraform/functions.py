@@ -232,7 +232,19 @@ def _distinct(entries: list[Any]) -> list[Any]:
     return [*once.values()]
 
 
+def _contains(entries: Iterable[Any], entry: Any) -> bool:
+    entries = [*entries]
+    if any(is_same(each, entry) for each in entries):
+        return True
+    if not is_known(entries):
+        raise NotFollowedError(entries)
+    return False
+
+
 def _one(entries: list[Any]) -> Any:
+    if len(entries) > 1:
+        # Terraform refuses them; of a list whose conditions are not all known there may be fewer.
+        raise NotFollowedError(entries)
     return entries[0] if entries else None
 
 
@@ -284,7 +296,7 @@ def _compare(function: Callable[[float, float], bool]) -> Function:
     return lambda one, other: function(as_number(one), as_number(other))
 
 
-TAKES_UNKNOWN = frozenset({"coalesce", "concat", "format", "merge", "nonsensitive", "one", "sensitive", "tostring"})
+TAKES_UNKNOWN = frozenset({"coalesce", "concat", "format", "merge", "nonsensitive", "sensitive", "tostring"})
 """Functions that leave a text whole, so that it may stand for a value that is not known."""
 
 _FUNCTIONS: Mapping[str, Function] = {
@@ -300,7 +312,7 @@ _FUNCTIONS: Mapping[str, Function] = {
     "coalescelist": lambda *lists: next(each for each in lists if each),
     "compact": lambda entries: [each for each in entries if each not in (None, "")],
     "concat": _concat,
-    "contains": lambda entries, entry: any(is_same(each, entry) for each in entries),
+    "contains": _contains,
     "distinct": _distinct,
     "element": lambda entries, at: entries[as_integer(at) % len(entries)],
     "endswith": _of_texts(str.endswith),
@@ -327,9 +339,9 @@ _FUNCTIONS: Mapping[str, Function] = {
     "replace": _of_texts(_replace),
     "reverse": lambda entries: entries[::-1],
     "sensitive": _identity,
-    "setintersection": lambda *sets: Set(each for each in sets[0] if all(each in entries for entries in sets)),
+    "setintersection": lambda *sets: Set(each for each in sets[0] if all(_contains(entries, each) for entries in sets)),
     "setproduct": _setproduct,
-    "setsubtract": lambda one, other: Set(each for each in one if each not in other),
+    "setsubtract": lambda one, other: Set(each for each in one if not _contains(other, each)),
     "setunion": lambda *sets: Set(each for entries in sets for each in entries),
     "slice": _slice,
     "sort": lambda entries: sorted(map(as_text, entries)),

@@ -34,9 +34,22 @@ resource "aws_ecs_service" "none" {
 """
 
 
+OPEN = """
+resource "aws_ecs_service" "open" {
+  for_each = var.unset
+  name     = each.key
+}
+resource "aws_ecs_service" "half" {
+  for_each = toset(["api", var.unset])
+  name     = each.key
+}
+"""
+"""Services of which not all keys are known."""
+
+
 def evaluate(expression: str, root: Path) -> Any:
-    """The value of an expression in a module with `FILES`."""
-    (root / "main.tf").write_text(f"{FILES}\nlocals {{\n  it = {expression}\n}}\n")
+    """The value of an expression in a module with `FILES` and `OPEN`."""
+    (root / "main.tf").write_text(f"{FILES}\nlocals {{\n  it = {expression}\n}}\n{OPEN}")
     files = TerraformFiles(root)
     result = Module(Stack(files, root.resolve(), "prod"), root.resolve(), files.folder(root), {}).local("it")
     assert result is not None
@@ -96,6 +109,9 @@ def evaluate(expression: str, root: Path) -> Any:
         ("aws_ecs_service.counted[*].name", ["svc-0", "svc-1"]),
         ("aws_ecs_service.counted.1.name", "svc-1"),
         ("one(aws_ecs_service.none[*].name)", None),
+        ('[can(var.name), can(local.table.missing), can(upper(regex("^z", var.name)))]', [True, False, False]),
+        ('contains(["a", var.unset], "a")', True),
+        ('aws_ecs_service.half["api"].name', "api"),
         ('join("", aws_ecs_service.none.*.name)', ""),
         ("<<-EOT\n    name: ${var.name}\n      deeper\n  EOT\n", "name: shop\n  deeper\n"),
         ("<<EOT\n    name: ${var.name}\nEOT\n", "    name: shop\n"),
@@ -131,6 +147,16 @@ def test_an_attribute_after_an_apply_stays_within_its_text(tmp_path: Path) -> No
         ('try(local.table.missing, var.unset, "fallback")', "variable unset has no value in the checkout"),
         ('try(aws_ecs_service.many[var.unset].name, "fallback")', "variable unset has no value in the checkout"),
         ('try(format("%q", "x"), "fallback")', "format() in main.tf"),
+        ('try(one(["a", "b"]), "fallback")', "one() in main.tf"),
+        ("one(var.unset)", "variable unset has no value in the checkout"),
+        ("can(var.unset)", "variable unset has no value in the checkout"),
+        ("can([var.unset])", "variable unset has no value in the checkout"),
+        ('contains([var.unset], "a")', "variable unset has no value in the checkout"),
+        ('setsubtract(["a"], [var.unset])', "variable unset has no value in the checkout"),
+        ('setintersection(["a"], [var.unset])', "variable unset has no value in the checkout"),
+        ('try(aws_ecs_service.open["api"].name, "fallback")', "whether there is an instance api is not known"),
+        ('try(aws_ecs_service.half["other"].name, "fallback")', "whether there is an instance other is not known"),
+        ("try(length(aws_ecs_service.many), 0)", "length() in main.tf"),
         ('try(regex("[[:alpha:]]", "x"), regex("(?<n>x)", "x"), "fallback")', "regex() in main.tf"),
         ("local.it", "local.it refers to itself"),
         ("local.nowhere", "local.nowhere is not declared"),
