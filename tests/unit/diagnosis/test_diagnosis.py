@@ -45,7 +45,7 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks.check import DEEPER
 from omc_runbook.diagnosis.root_causes import CHECKS, audit, diagnose, relate
 from omc_runbook.model.catalogue import Key, default_keys
-from omc_runbook.model.findings import Finding, Outcome, Severity, Status, with_remedies_of_causes
+from omc_runbook.model.findings import Finding, Outcome, Severity, Status, unknown_reasons, with_remedies_of_causes
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
@@ -315,6 +315,17 @@ def test_what_a_check_could_not_read_is_told_beside_what_it_found() -> None:
     own = [finding for finding in diagnose(unread) if finding.check == "bare-name"]
     assert [(each.status, each.services) for each in own] == [("found", {"backend"}), ("unknown", frozenset())]
     assert own[1].evidence == (gap.sentence,)
+
+
+def test_checks_that_lack_the_same_permissions_are_told_together() -> None:
+    """In whichever order they need the fields: one reason for each set."""
+    gaps = {
+        field: (ReadFailure(field, f"ecs:{field}", "AccessDenied", "denied"),)
+        for field in ("secret", "services", "versions", "tasks")
+    }
+    reasons = unknown_reasons(diagnose(replace(healthy(), secret=None, gaps=gaps)))
+    sets = {frozenset(reason.splitlines()) for reason in reasons}
+    assert {len(each) for each in sets} >= {1, 2, 3} and len(sets) == len(reasons)
 
 
 def test_a_fault_of_one_service_does_not_explain_anothers() -> None:
