@@ -292,6 +292,10 @@ def test_a_replica_describes_itself_and_is_not_written(stage: Stage, name: str) 
     there = stage.client("secretsmanager", region_name="eu-west-1")
     replica = secretsmanager.describe(there, name)
     assert replica and replica.arn.split(":")[3] == "eu-west-1"
+    assert secretsmanager.get_resource_policy(there, name) is None
+    stage.secrets.put_resource_policy(SecretId=name, ResourcePolicy='{"Statement": []}')
+    policy = secretsmanager.get_resource_policy(there, name)
+    assert policy and policy.document == {"Statement": []}
     assert replica.primary == Replica("ap-southeast-2", "") and replica.stages.keys() == stages(stage, name).keys()
     with pytest.raises(ClientError, match="primary secret's region"):
         there.put_secret_value(SecretId=name, SecretString="two")

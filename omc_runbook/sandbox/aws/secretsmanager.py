@@ -317,6 +317,11 @@ class SandboxSecretsManager(SecretsManagerResponse):
         name = self._get_param("PolicyName") or DEFAULT_POLICY
         if name != DEFAULT_POLICY:
             raise JsonRESTError("ResourceNotFoundException", "Secrets Manager can't find the resource policy.")
+        own = _locate(self._get_param("SecretId"), self.current_account, self.region)
+        if isinstance(own, ReplicaSecret):
+            # AWS replicates the policy, and refuses to write that of a replica alone.
+            policy = {"ResourcePolicy": own.source.policy} if own.source.policy else {}
+            return json.dumps({"ARN": own.arn, "Name": own.source.name, **policy, "PolicyName": name})
         return json.dumps(json.loads(super().get_resource_policy()) | {"PolicyName": name})
 
     def list_resource_policies(self) -> str:
