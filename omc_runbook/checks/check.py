@@ -159,6 +159,7 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     """Run a check on a snapshot: what it found and what it could not see, else that it is clear."""
     finding = partial(Finding, check=check.id, family=check.family, title=check.title)
     unknown = partial(finding, status="unknown", severity=check.severity)
+    # In one order for all checks: those that lack the same are told together.
     gaps = snapshot.unread(*sorted(check.needs))
     if any(need in ALL_OR_NOTHING and need in snapshot.gaps for need in check.needs):
         return (unknown(evidence=gaps),)

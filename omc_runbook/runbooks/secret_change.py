@@ -274,7 +274,8 @@ def left_by_restore(run: Run, snapshot: Snapshot, plan: SecretPlan) -> NewValues
     """What a killed restore has left, where a plan goes on with it; raises CouldNotLook where that cannot be read."""
     if not restore.is_unfinished(plan):
         return None
-    return NewValues({}, unfinished=new_values.find_unfinished(run.target.clients, snapshot))
+    left = new_values.find_unfinished(run.target.clients, snapshot)
+    return NewValues({}, unfinished=left) if left and left.is_restore else None
 
 
 def offers(run: Run, state: ChangeState) -> tuple[Choice, ...]:

@@ -41,6 +41,8 @@ class UnfinishedChange:
     document: Document
     before: Document
     is_certain: bool = True
+    is_restore: bool = False
+    """Whether it made a kept version current, so that its values are former ones."""
 
     @property
     def actions(self) -> dict[str, Action]:
@@ -54,7 +56,8 @@ class UnfinishedChange:
 
     def new_member(self, key: str) -> Member | None:
         """A key with the new value that it gave it; None for others, and where that may be a former value."""
-        return self.document.get(key) if self.is_certain and key in self.keys else None
+        is_new = self.is_certain and not self.is_restore and key in self.keys
+        return self.document.get(key) if is_new else None
 
 
 @dataclass(frozen=True)
@@ -141,13 +144,17 @@ def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | 
     A version that is AWSPREVIOUS was rolled back, and is not continued, nor is one that a restore has not made current.
     """
     stages = snapshot.secret.stages if snapshot.secret else {}
+    restored = {
+        version
+        for version, labels in stages.items()
+        if all(label.startswith(RESTORE_LABEL) for label in labels if label.startswith(LABEL))
+    }
     labelled_versions = [
         version
         for version, labels in stages.items()
         if PREVIOUS not in labels
-        and any(
-            label.startswith(LABEL) and (CURRENT in labels or not label.startswith(RESTORE_LABEL)) for label in labels
-        )
+        and any(label.startswith(LABEL) for label in labels)
+        and (CURRENT in labels or version not in restored)
     ]
     version_of = {label: version for version, labels in stages.items() for label in labels}
     current, previous = version_of.get(CURRENT, ""), version_of.get(PREVIOUS, "")
@@ -157,7 +164,7 @@ def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | 
         if not (after and before):
             continue
         if version == current or version_id_of(base, before, after.value) == version:
-            return UnfinishedChange(version, base, version == current, after, before)
+            return UnfinishedChange(version, base, version == current, after, before, is_restore=version in restored)
         # Somebody has changed the secret since.
         former = _document(clients, snapshot, previous)
         is_certain = former is not None and version_id_of(previous, former, after.value) == version

@@ -83,8 +83,8 @@ def _empty(snapshot: Snapshot, base: str, *notes: str, redeploy_stale: bool = Fa
     plan = make_plan(
         snapshot, text, token=base, changes=changes, notes=notes, exists=True, redeploy_stale=redeploy_stale
     )
-    went_on = "The restore of this version was not finished: this run continues it."
-    return replace(plan, notes=(*notes, went_on)) if redeploy_stale and is_unfinished(plan) else plan
+    note = "The restore of this version was not finished: this run continues it."
+    return replace(plan, notes=(*notes, note)) if redeploy_stale and is_unfinished(plan) else plan
 
 
 def _resolve(snapshot: Snapshot, history: VersionHistory, version: str) -> str:

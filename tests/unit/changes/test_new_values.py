@@ -58,6 +58,9 @@ def test_a_version_that_was_to_be_restored_is_continued_only_once_it_is_current(
     assert found(stopped).unfinished and found(relabelled(stopped)).unfinished is None
     restored = relabelled(left(SECRET_KEY=secrets.token_hex(32)))
     assert (new := found(restored)).unfinished and new.unfinished.is_current
+    again = renew(cast("Clients", None), restored, ("SECRET_KEY",), "renew")
+    assert again.values["SECRET_KEY"].origin.startswith("generated")
+    assert not again.values["SECRET_KEY"].value.same_as(Masked(document(restored)["SECRET_KEY"], "SECRET_KEY"))
 
 
 def relabelled(snapshot: Snapshot) -> Snapshot:
