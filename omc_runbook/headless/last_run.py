@@ -79,15 +79,16 @@ def _end(body: Mapping[str, Any]) -> tuple[datetime, str]:
 
 
 def read_fleet(folder: Path | S3Folder, environment: str, project: str = PROJECT) -> LastRun | str:
-    """The last run of fleet that looked at an environment, as `read` gives it.
+    """The last run of fleet with an environment as its parameter, or that looked at it, as `read` gives it.
 
-    Its parameter `environment`, by which it is remembered, is left at staging wherever it looks.
+    The parameter, by which a run is remembered, is mostly left at staging wherever it looks.
     """
-    last = read(folder, FLEET, STAGING, project=project)
+    own, last = (read(folder, FLEET, name, project=project) for name in (environment, STAGING))
     if not isinstance(last, LastRun):
-        return last
+        return own or last
     end = last.ends.get(environment)
-    return replace(last, finished=end[0], status=end[1]) if end else ""
+    is_newer = end is not None and not (isinstance(own, LastRun) and own.finished >= end[0])
+    return replace(last, finished=end[0], status=end[1]) if end and is_newer else own
 
 
 def environments_of(outcome: Outcome) -> str:

@@ -28,9 +28,10 @@ def read(folder: Path | S3Folder, now: datetime | None = None, runbook_toml: str
     settings = load(LOCAL, runbook_toml)
     refuse_unsuitable(settings.schedules)
     for schedule in settings.schedules:
-        last = last_run.read(folder, *schedule.kind, project=settings.project)
-        if not last and schedule.runbook == FLEET:
+        if schedule.runbook == FLEET:
             last = last_run.read_fleet(folder, schedule.environment, settings.project)
+        else:
+            last = last_run.read(folder, *schedule.kind, project=settings.project)
         due = schedule.missed(last.finished if isinstance(last, LastRun) else None, now)
         ended = _ended(last, now) if isinstance(last, LastRun) else last or "it never ran"
         since = f"due {due:%Y-%m-%d %H:%M %Z} by {schedule.cron}, " if due else ""

@@ -119,8 +119,10 @@ def test_a_fleet_is_expected_on_each_of_its_environments(tmp_path: Path, monkeyp
         (state,) = schedules.read(tmp_path, ended)
         assert state.is_overdue == (name == "qa")
         assert f"the last run ended {NOW:%Y-%m-%d %H:%M} UTC (findings)" in state.sentence
-    last_run.write(tmp_path, an_outcome(runbook="fleet", environment="production"), NOTHING_OPEN)
-    assert "(ok)" in schedules.read(tmp_path, NOW)[0].sentence
+    for hours, status in ((-1, "findings"), (1, "ok")):
+        own = an_outcome(runbook="fleet", environment="production", finished=NOW + timedelta(hours=hours))
+        last_run.write(tmp_path, own, NOTHING_OPEN)
+        assert f"({status})" in schedules.read(tmp_path, NOW + timedelta(hours=1))[0].sentence, "the newer of both"
 
 
 def test_a_run_of_another_project_hides_no_missing_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
