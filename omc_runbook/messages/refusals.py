@@ -23,6 +23,8 @@ DATABASE = LoginRefusal(
     (
         *("password authentication failed", "InvalidPasswordError", "Access denied for user", "no password supplied"),
         *("login failed for user", "database credentials for * are not valid", "28P01"),
+        *("FATAL: SASL authentication failed", "authentication, but no password was provided"),
+        *("client password must be a string", "password that was provided for the role"),
         # PostgreSQL's own translations.
         *("Passwort-Authentifizierung f* fehlgeschlagen", "authentification par mot de passe *chou*e"),
         *("password fall* para el usuario", "autenticazione con password fallita", "do tipo senha falhou"),
@@ -41,7 +43,7 @@ SLACK = LoginRefusal(
     # Without "ok" they may be what the application answers to its own users.
     ("'invalid_auth'", *(f"ok * false * '{each}'" for each in ("token_revoked", "token_expired", "account_inactive"))),
 )
-REDIS = LoginRefusal("REDIS", ("WRONGPASS", "NOAUTH", "username-password pair"))
+REDIS = LoginRefusal("REDIS", ("WRONGPASS", "NOAUTH", "username-password pair", "ERR invalid password"))
 MAIL = LoginRefusal(
     "(MAIL|SMTP).*(PASS|PWD|KEY|TOKEN)",
     (
@@ -66,6 +68,7 @@ PROVIDER = LoginRefusal(
     "",
     (
         *("incorrect API key", "incorrect_api_key", "invalid API key", "invalid_api_key", "invalid x-api-key"),
+        "invalid API-key",
         *("API key not valid", "API key is not valid", "API key invalid", "API key is invalid", "API key expired"),
         *("API key is expired", "API key revoked", "API key is revoked", "didn't provide an API key"),
         *("error code: 401", "client error '401 unauthorized'", "AuthenticationError"),
@@ -79,7 +82,7 @@ UNSPECIFIC = LoginRefusal(
         *("invalid token", "invalid access token", "invalid credentials", "bad credentials", "unauthorized"),
         *("unauthorised", "status 401", "status: 401", "status=401", "status code 401", "status code: 401"),
         *("status_code=401", "status': 401", "code 401", "code: 401", "code=401", "code': 401", "error 401"),
-        "error: 401",
+        *("error: 401", "HTTP 401", "improper token", "unable to authenticate user"),
     ),
 )
 """Words that are a refusal in the application's log, and may mean anything elsewhere."""

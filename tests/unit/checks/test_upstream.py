@@ -58,6 +58,10 @@ def test_without_the_logs_it_is_skipped() -> None:
         ("POSTGRES_PASSWORD", "asyncpg.exceptions.InvalidPasswordError: password authentication failed for user app"),
         ("POSTGRES_PASSWORD", "OperationalError: (1045, \"Access denied for user 'app'@'10.0.0.1'\")"),
         ("POSTGRES_PASSWORD", "Login failed for user 'app'."),
+        ("POSTGRES_PASSWORD", "psycopg2.OperationalError: FATAL:  SASL authentication failed"),
+        ("POSTGRES_PASSWORD", "The server requested SCRAM-based authentication, but no password was provided."),
+        ("POSTGRES_PASSWORD", "Error: SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string"),
+        ("POSTGRES_PASSWORD", "FATAL: The password that was provided for the role app is wrong."),
         ("OPENAI_API_KEY", "openai.AuthenticationError: Error code: 401 - {'code': 'invalid_api_key'}"),
         ("OPENAI_API_KEY", "Incorrect API key provided: ‹OPENAI_API_KEY›. You can find your API key at the provider"),
         ("SMTP_PASSWORD", "smtplib.SMTPAuthenticationError: (535, b'5.7.8 Username and Password not accepted')"),
@@ -91,6 +95,11 @@ def test_a_key_of_the_providers_name() -> None:
         ("SLACK_BOT_TOKEN", "SlackApiError: The server responded with: {'ok': False, 'error': 'token_revoked'}"),
         ("SLACK_BOT_TOKEN", 'slack: 200 {"ok":false,"error":"token_expired"}'),
         ("SLACK_BOT_TOKEN", "Error: An API error occurred: { ok: false, error: 'account_inactive' }"),
+        ("REDIS_URL", "ReplyError: ERR invalid password"),
+        ("BINANCE_API_KEY", "BinanceAPIException: APIError(code=-2015): Invalid API-key, IP, or permissions"),
+        ("TWILIO_AUTH_TOKEN", "twilio.base.exceptions.TwilioRestException: HTTP 401 error: Unable to create record"),
+        ("DISCORD_TOKEN", "discord.errors.LoginFailure: Improper token has been passed."),
+        ("ELASTIC_PASSWORD", "AuthenticationException(401, 'x', 'unable to authenticate user [elastic] for REST')"),
     ],
 )
 def test_a_key_of_another_system_beside_the_databases(key: str, line: str) -> None:
