@@ -22,6 +22,7 @@ from omc_runbook.sandbox.faults import Fault, break_, catalogue, collection, men
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import changes
 from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT, build, is_good
+from omc_runbook.sandbox.worlds.roles import policy
 from omc_runbook.sandbox.worlds.staging import (
     CLUSTER,
     CONSUMERS,
@@ -160,6 +161,16 @@ def test_what_anybody_changed_is_restored_and_nothing_else(scene: Scene) -> None
     mend(scene.world.endpoint)
     assert_healthy(scene)
     assert changes.read(scene.world.endpoint).actions == frozenset()
+
+
+def test_a_policy_that_anybody_attached_is_detached(scene: Scene) -> None:
+    """Else what somebody granted to mend a fault would hide the next one."""
+    iam = scene.world.iam
+    arn = iam.create_policy(PolicyName="all", PolicyDocument=json.dumps(policy("*", Resource="*")))["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName=EXECUTION_ROLE, PolicyArn=arn)
+    mend(scene.world.endpoint)
+    assert iam.list_attached_role_policies(RoleName=EXECUTION_ROLE)["AttachedPolicies"] == []
+    iam.delete_policy(PolicyArn=arn)
 
 
 def test_tasks_that_had_stopped_are_not_described_after_a_mend(scene: Scene) -> None:

@@ -22,7 +22,7 @@ def restore_roles(world: World) -> None:
 
 
 def restore_role(world: World, name: str, policies: dict[str, Policy]) -> None:
-    """Give a role that ECS tasks can assume exactly these inline policies, by name."""
+    """Give a role that ECS tasks can assume exactly these policies, all inline, by name."""
     trust = json.dumps(policy("sts:AssumeRole", Principal={"Service": "ecs-tasks.amazonaws.com"}))
     try:
         world.iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
@@ -32,6 +32,8 @@ def restore_role(world: World, name: str, policies: dict[str, Policy]) -> None:
         world.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
     for extra in set(world.iam.list_role_policies(RoleName=name)["PolicyNames"]) - set(policies):
         world.iam.delete_role_policy(RoleName=name, PolicyName=extra)
+    for attached in world.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+        world.iam.detach_role_policy(RoleName=name, PolicyArn=attached["PolicyArn"])
     for policy_name, document in policies.items():
         world.iam.put_role_policy(RoleName=name, PolicyName=policy_name, PolicyDocument=json.dumps(document))
 
