@@ -15,6 +15,7 @@ _ARN = re.compile(r"^arn:(?P<partition>[a-z-]+):(?P<service>[a-z0-9-]+):(?P<regi
 _SUFFIX = re.compile(r"^(?P<name>.+)-(?P<suffix>[A-Za-z0-9]{6})$")
 _UNFILLED = re.compile(r"\$\{[^}]*\}?|\{\{[^}]*\}*")
 _SPACE = re.compile(r"\s")
+_IN_NO_NAME = re.compile(r"[^A-Za-z0-9/_+=.@-]")
 _SHORTEST_VERSION_ID = 32
 _LONGEST_VERSION_ID = 64
 
@@ -151,6 +152,8 @@ def _problem(fields: list[str], version_id: str) -> str:
         return "it has white space in it"
     if odd := letters.describe("".join((*fields[:7], *fields[8:]))):
         return f"it has {odd} in it"
+    if strange := _IN_NO_NAME.search(fields[6]):
+        return f"the secret's name has {strange.group()} in it, which no name may have"
     if len(version_id) > _LONGEST_VERSION_ID:
         return f"its version id has {len(version_id)} characters where at most {_LONGEST_VERSION_ID} are allowed"
     return ""

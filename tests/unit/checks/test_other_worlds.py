@@ -77,6 +77,7 @@ def unsure(snapshot: Snapshot) -> list[str]:
         (f"{ARN.removeprefix('arn:')}:SECRET_KEY::", "arn-malformed"),
         (f"{ARN[:-6]}??????:SECRET_KEY::", "arn-malformed"),
         (f"{ARN[:-6]}*:SECRET_KEY::", "arn-malformed"),
+        (f"{ARN}#SECRET_KEY", "arn-malformed"),
         ("${var.secrets_arn}:SECRET_KEY::", "arn-malformed"),
         (f"{ARN.replace('arn:aws:', 'arn:aws-us-gov:')}:SECRET_KEY::", "wrong-partition"),
         (f"{ARN.replace('staging', 'production')}:SECRET_KEY::", "other-environment"),
