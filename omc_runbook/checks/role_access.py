@@ -391,7 +391,9 @@ def _by_simulation(
         return RoleAccess(cause, f"{what}, by {_list(simulated.statements)}.", simulated.statements)
     is_useful = permissions.policies is None or _allows(permissions.policies, resource, context)
     if granted is False and simulated.allowed_by_boundary is False and is_useful:
-        return RoleAccess("boundary", f"{what}; AllowedByPermissionsBoundary is false.")
+        limit = evaluate(_listed(permissions.boundary), GET_SECRET_VALUE, resource, context)
+        denying = limit.statements if limit.decision == "explicit-deny" else ()
+        return RoleAccess("boundary", f"{what}; AllowedByPermissionsBoundary is false.", denying)
     if granted is not False:
         return _by_secret(what, granted)
     base = permissions.simulation_of(GET_SECRET_VALUE, resource.rpartition("-")[0])

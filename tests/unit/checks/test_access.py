@@ -159,6 +159,10 @@ def test_a_boundary_in_the_way_is_named_without_the_policies() -> None:
     "decided",
     [
         simulated("explicitDeny", ("fence",), boundary=False, policies=(GUIDE,)),
+        replace(
+            simulated("implicitDeny", boundary=False, policies=(GUIDE,)),
+            boundary=replace(policy("Deny", kind="boundary"), name="fence"),
+        ),
         by_policies(GUIDE, boundary=replace(policy("Deny", kind="boundary"), name="fence")),
     ],
 )
