@@ -492,3 +492,13 @@ def test_a_consequence_is_left_to_its_cause(broken: Snapshot) -> None:
     assert plan_fix(broken, findings, history).steps
     explained = [replace(each, because_of=("no-secret",)) for each in findings]
     assert not plan_fix(broken, explained, history).steps
+
+
+def test_a_version_whose_keys_are_only_named_otherwise_is_no_loss() -> None:
+    """The database has the password that both versions have; another one is left to a person."""
+    values = document(healthy())
+    former, lower = with_values(healthy(), values, PREVIOUS), {key.lower(): value for key, value in values.items()}
+    plan = planned(with_values(former, lower))
+    assert [type(step) for step in plan.steps] == [RestoreVersion] and plan.unfixed == ()
+    plan = planned(with_values(former, {**lower, "postgres_password": secrets.token_hex(16)}))
+    assert plan.steps == () and "restore could break the login" in reasons(plan)["key-case"]
