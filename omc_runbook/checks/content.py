@@ -229,10 +229,21 @@ def _why_harmless(snapshot: Snapshot, member: Member) -> str:
         return f"{other[0].name} runs the task definition of {other[1]}; its own may refer to it."
     if plain:
         return f"{variable} stands as a plain variable in {_list(plain)}, so that the secret's value is not used."
+    if _is_of_another_document(snapshot, member):
+        return "It is of another document than AWSPREVIOUS, which has the keys that tasks reference."
     if NOTE.search(member.key) and member.key not in keys:
         return "By its name it is a comment."
     is_required = member.key in keys and keys[member.key].required
     return "Its value is empty, and it is not required." if member.injected.is_empty and not is_required else ""
+
+
+def _is_of_another_document(snapshot: Snapshot, member: Member) -> bool:
+    """Whether AWSPREVIOUS lacks a key, and has most of those that tasks reference, which the version lacks."""
+    former = snapshot.previous.document if snapshot.previous else None
+    if former is None or former.get(member.key):
+        return False
+    gone = [key for key, similar in missing_keys(snapshot).items() if not similar and former.get(key)]
+    return len(gone) > len(referenced_keys(snapshot)) / 2
 
 
 def _newer_revision(snapshot: Snapshot, key: str) -> tuple[Service, TaskDefinition] | None:

@@ -327,6 +327,17 @@ def test_an_unreferenced_key_is_a_remark_where_no_task_misses_it() -> None:
     )
 
 
+def test_keys_of_another_document_are_a_remark() -> None:
+    """A document of a database's own took the place of the secret's: its keys are not for tasks to refer to."""
+    former = with_values(healthy(), document(healthy()), PREVIOUS)
+    replaced = with_values(former, {"username": "app", "password": secrets.token_hex(16), "engine": "postgres"})
+    assert {(each.check, each.remedy.runbook) for each in diagnose(replaced) if each.is_root_cause} == {
+        ("key-missing", "update")
+    }
+    beside = with_values(former, {**document(healthy()), "username": "app"})
+    assert [each.check for each in diagnose(beside) if each.is_root_cause] == ["key-unreferenced"]
+
+
 def test_no_reference_to_an_unreferenced_object_is_proposed() -> None:
     """ECS injects an object as map[...]: what it holds has to become keys first."""
     [found] = run_check(CHECKS["key-unreferenced"], with_keys(healthy(), staging={"TOKEN": secrets.token_hex(16)}))
