@@ -383,11 +383,12 @@ def _failed_rollout(snapshot: Snapshot, service: Service, facts: tuple[str, ...]
     stops = [stop for stop in fresh_stops(snapshot) if stop.service is service]
     causes_of_stops = [CAUSES.get(stop.kind) for stop in stops]
     causes = tuple(dict.fromkeys(cause for kinds in causes_of_stops for cause in kinds or ()))
-    remedy, withdrawn = log_of(snapshot, service), service.withdrawn
+    names, withdrawn = snapshot.environment.names, service.withdrawn
+    has_log = not (stops and stops[0].kind == "other" and stops[0].never_started)
+    remedy = log_of(snapshot, service) if has_log else remedies.show_service(names, service.name)
     if withdrawn and not stops and not withdrawn.failures:
         # No task failed: a hook, an alarm or a person took the deployment back.
         hook = HOOK.search(withdrawn.why)
-        names = snapshot.environment.names
         log = remedies.log_of_function(names, hook[1]) if hook else None
         remedy = log or remedies.start_tasks(names, service)
     return Evidence(

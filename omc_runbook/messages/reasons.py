@@ -11,7 +11,7 @@ from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.recognition import phrases_in
 from omc_runbook.messages.starts import NO_PARAMETER, NOT_PULLED, UNREACHED
 
-NEVER_STARTED: frozenset[Kind] = frozenset({"secrets", "image", "log", "volume", "file", "capacity"})
+NEVER_STARTED: frozenset[Kind] = frozenset({"secrets", "image", "log", "volume", "file", "capacity", "other"})
 """Kinds of tasks whose containers never ran; of a task that ran, the same words mean something else."""
 
 CONTENT = frozenset({"key-missing", "single-quoted", "bom", "not-json", "truncated", "not-an-object"})
@@ -25,8 +25,8 @@ def kind_of(reason: str, has_run: bool = False) -> Kind:
     """What ECS could not do for a task, or what ended it; "" where the words do not tell."""
     kinds = [phrase.kind for phrase in phrases_in(reason) if phrase.kind]
     kinds = [kind for kind in kinds if not has_run or kind not in NEVER_STARTED]
-    # That a container could not be started wraps the reason why: its log, say.
-    return next((kind for kind in kinds if kind != "start"), next(iter(kinds), ""))
+    # That a container or a task could not be started wraps the reason why: its log, say.
+    return next((kind for kind in kinds if kind not in ("start", "other")), next(iter(kinds), ""))
 
 
 def meaning_of(reason: str) -> str:

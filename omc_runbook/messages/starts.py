@@ -12,6 +12,7 @@ UNREACHED = (
     *("connection issue between the task and", "context deadline exceeded", "i/o timeout", "dial tcp"),
     *("Check your task network configuration", "request canceled while waiting for connection"),
     *("connection timed out", "request send failed", "RequestCanceled: request context canceled"),
+    *("amazonaws.com … connection reset by peer", "command failed: : signal: killed", "args: : signal: killed"),
 )
 """Wordings for an AWS service that did not answer, for whatever reason."""
 NOT_PULLED = {
@@ -73,6 +74,14 @@ STARTS: tuple[Phrase, ...] = (
         *("failed to download env files", "download the environment variable files", "download environment files"),
         owner=True,
         kind="file",
+    ),
+    pull_failure(
+        "",
+        f"ECS could not set up the task's network interface. {NOT_SECRETS}",
+        "DescribeTasks: stoppedReason in full; the subnet's addresses and the VPC's DHCP options.",
+        *("failed to configure ENI", "failed to setup regular eni", "failed to setup network namespace"),
+        owner=True,
+        kind="other",
     ),
     pull_failure(
         "task-exits",
@@ -292,8 +301,16 @@ STARTS: tuple[Phrase, ...] = (
         "pull-failed",
         "ECS could not prepare what the task needs before it starts. The text does not say what failed.",
         "DescribeTasks: stoppedReason in full; the cause stands at its end.",
-        *("ResourceInitializationError", "TaskFailedToStart", "unable to retrieve secret from asm"),
-        *("failed to fetch secret", "failed to launch a task with", "cannot pull secrets", "unable to pull secrets"),
+        *("ResourceInitializationError", "TaskFailedToStart"),
+        weak=True,
+        kind="other",
+    ),
+    pull_failure(
+        "pull-failed",
+        "ECS could not get the task's secrets. The text does not say why.",
+        "DescribeTasks: stoppedReason in full; the cause stands at its end.",
+        *("unable to retrieve secret from asm", "failed to fetch secret", "failed to launch a task with"),
+        *("cannot pull secrets", "unable to pull secrets"),
         weak=True,
     ),
 )

@@ -199,6 +199,7 @@ def test_what_is_no_secrets_problem_says_so() -> None:
         ("log-group", f"{LOGGER}ResourceNotFoundException: /ecs/w", "create-log-group --log-group-name /ecs/w"),
         ("log-group", f"{LOGGER}AccessDeniedException: logs:CreateLogStream", "logs:CreateLogStream and logs:Put"),
         ("log-group", f"{LOGGER}dial tcp 1.2.3.4:443: i/o timeout", "CloudWatch Logs: NAT"),
+        ("log-group", f"{LOGGER}: signal: killed", "CloudWatch Logs: NAT"),
         ("environment-file", f"{FILES}AccessDenied", "task-execution-role is allowed s3:GetObject"),
         ("environment-file", f"{FILES}dial tcp 1.2.3.4:443: i/o timeout", "S3: NAT"),
     ],
