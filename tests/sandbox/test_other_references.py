@@ -177,6 +177,13 @@ def test_a_secret_that_was_created_again(world: World) -> None:
     assert found.remedy.command.startswith(f"Write {new} into the reference to TOKEN")
 
 
+def test_another_secret_that_somebody_scheduled_for_deletion_is_gone_after_a_mend(world: World) -> None:
+    """Its name is free again for the next fault of it."""
+    world.secretsmanager.delete_secret(SecretId=create(world, token=secrets.token_hex(16)), RecoveryWindowInDays=7)
+    mend(world.endpoint)
+    assert create(world, token=secrets.token_hex(16))
+
+
 def test_a_parameter_of_another_region_that_the_role_may_not_read(world: World) -> None:
     """Its tasks' refusal is the cause, and granting what they lack the remedy; to start them again would not help."""
     elsewhere = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/ohmycoins/sender"

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from omc_runbook.sandbox.account import ACCOUNT, REGION
-from omc_runbook.sandbox.faults.change import grant, revise
+from omc_runbook.sandbox.faults.change import grant, remove_secret, revise
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.roles import policy
 from omc_runbook.sandbox.worlds.staging import SECRETS_POLICY, STAGING, World
@@ -46,9 +46,7 @@ def faults() -> tuple[Fault, ...]:
 
 def remove(world: World) -> None:
     """Delete the other secret and the parameter, if they exist."""
-    names = [secret["Name"] for secret in world.secretsmanager.list_secrets()["SecretList"]]
-    if OTHER_SECRET in names:
-        world.secretsmanager.delete_secret(SecretId=OTHER_SECRET, ForceDeleteWithoutRecovery=True)
+    remove_secret(world.secretsmanager, OTHER_SECRET)
     world.ssm.delete_parameters(Names=[PARAMETER])
 
 
