@@ -30,7 +30,7 @@ from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("reference", hinders="secret")
-_SLASHES = re.compile(r"//+")
+_IN_NO_NAME = re.compile(r"(/){2,}|\s+")
 
 NEEDS = ("services", "task_definitions", FIELD)
 REFUSED_BY_KEY = ("kms-no-permission", "parameter-denied")
@@ -89,9 +89,11 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
             lacking = f"has no key {key}{nearby}" if source.is_object else "is not a JSON object."
             read = f"GetSecretValue: {source.name} {lacking}" if source.keys is not None else ""
             facts = (*filter(None, (read,)), _users([demand]), citations[0].sentence)
-            remedy = remedies.advise(
-                f"Add {key} to {source.name}, or correct the reference to {demand.variable}, and redeploy."
-            )
+            way = f"Add {key} to {source.name}, or correct the reference to {demand.variable}, and redeploy."
+            if not source.is_object:
+                way = f"Take {key} out of the reference to {demand.variable}, if {source.name} is meant to be one text"
+                way += f" without keys, or make it a JSON object with {key}; then redeploy."
+            remedy = remedies.advise(way)
             services = frozenset({demand.service.name})
             yield Evidence(f"{source.name} {key}", facts, remedy, services, stems_from=_subjects([demand]))
 
@@ -130,9 +132,9 @@ def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 f"Write its value to the file PATH and create it with `{put} --value file://PATH --region {region}`,"
                 f" or correct the reference to {variable}, and redeploy."
             )
-            if _SLASHES.search(source.name):
-                written = command(_SLASHES.sub("/", source.reference.text))
-                fact += " No parameter's name can have two slashes in a row."
+            if _IN_NO_NAME.search(source.name):
+                written = command(_IN_NO_NAME.sub(r"\1", source.reference.text))
+                fact += " No parameter's name can have two slashes in a row, or white space."
                 remedy = remedies.advise(f"Write {written} into the reference to {command(variable)}, and redeploy.")
             yield Evidence(
                 source.name, (fact, _users(demands), *_citations(snapshot, source)), remedy, _services(demands)

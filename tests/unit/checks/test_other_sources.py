@@ -407,11 +407,12 @@ def test_what_another_account_has_to_do_is_told() -> None:
     assert "put-role-policy" in denied.remedy.command and "In account 210987654321, share" in denied.remedy.needs
 
 
-def test_a_parameters_name_with_two_slashes_cannot_be_created() -> None:
-    """The remedy is the reference with one of them."""
-    arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter//ohmycoins/sender"
-    [found] = run_check(CHECKS["parameter-missing"], refer(healthy(), arn, parameter=None))
-    assert found.remedy.command.startswith(f"Write {arn.replace('//', '/')} into the reference to OTHER_TOKEN")
+@pytest.mark.parametrize("name", ["//ohmycoins/sender", "/ohmycoins/sender ", " /ohmycoins/sender"])
+def test_a_parameter_of_an_impossible_name_cannot_be_created(name: str) -> None:
+    """The remedy is the reference with one slash, or without the white space."""
+    start = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter"
+    [found] = run_check(CHECKS["parameter-missing"], refer(healthy(), f"{start}{name}", parameter=None))
+    assert found.remedy.command.startswith(f"Write {start}/ohmycoins/sender into the reference to OTHER_TOKEN")
 
 
 def test_a_label_that_no_version_has_is_taken_out_of_the_reference() -> None:
@@ -437,6 +438,7 @@ def test_another_secret_without_keys_is_empty_or_no_object(is_object: bool, lack
     snapshot = failing(refer(healthy(), keys=frozenset(), is_object=is_object), LACKING_STOP)
     [found] = run_check(CHECKS["other-secret-key"], snapshot)
     assert found.evidence[0] == f"GetSecretValue: payments {lacking}"
+    assert found.remedy.command.startswith("Add token to payments" if is_object else "Take token out of the reference")
 
 
 @pytest.mark.parametrize(
