@@ -226,6 +226,20 @@ CALLS: tuple[Phrase, ...] = (
         "EXTERNAL deployment controller",
     ),
     aws_message(
+        "duplicate-name",
+        "A container has one variable both in environment and in secrets, and ECS refuses such a revision.",
+        "Remove the variable from environment, and register the revision again.",
+        "secret name must be unique and not shared with any new or existing environment variables",
+    ),
+    aws_message(
+        "rotation-pending rotation-overdue",
+        "A rotation of the secret did not end: its Lambda function could not be invoked, or failed.",
+        "DescribeSecret: RotationEnabled and the version with AWSPENDING; then the log of the rotation's function.",
+        *("previous rotation isn't complete", "cannot invoke the specified Lambda function"),
+        *("not set as AWSPENDING for rotation", "has no stage for rotation of secret"),
+        *("unable to log into database with previous, current, or pending secret", "is not enabled for rotation"),
+    ),
+    aws_message(
         "",
         f"AWS does not accept the credentials: there are none, or they have expired or are invalid. {_OWN_CALL}",
         "Sign in again, then aws sts get-caller-identity.",

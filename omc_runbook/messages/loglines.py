@@ -62,6 +62,7 @@ APPLICATION: tuple[Phrase, ...] = (
         *("environment variable * is missing", "environment variable * is required", "missing environment variable"),
         *("required key * missing value", "could not resolve placeholder", "The SECRET_KEY setting must not be empty"),
         *("missing 'secret_key_base'", "no application encryption key has been specified"),
+        "secretOrPrivateKey must have a value",
         lines=(line("KeyError: ", r"\bKeyError: '([A-Z][A-Z0-9_]{2,63})'$", read_key_error),),
     ),
     program_message(
@@ -72,6 +73,7 @@ APPLICATION: tuple[Phrase, ...] = (
         *("is not a valid email", "not a valid url", "input should be a valid", "is not a valid integer"),
         *("value is not a valid", "input should be 'local', 'staging'", "error parsing value for field"),
         *("Fernet key must be", "could not deserialize key data", "could not parse the provided public key"),
+        *("unable to load PEM file", "must specify one of the following schemes", "[type=value_error"),
         lines=(
             line(
                 "error parsing value for field",
@@ -115,10 +117,18 @@ APPLICATION: tuple[Phrase, ...] = (
         *("could not translate host name", "could not parse rfc1738", "could not parse SQLAlchemy URL"),
         *("database URL cannot be parsed", "invalid character * in host name", "invalid userinfo", "invalid URL"),
         *("invalid IPv6 URL", "failed to parse URL", "invalid connection option", "URL could not be parsed"),
+        "failed to resolve host",
         lines=(
             line("host name", "could not translate (?P<host>host name) ", read_server),
             line("resolve host", "failed to (?P<host>resolve host) ", read_server),
         ),
+    ),
+    program_message(
+        "url-chars",
+        "Alembic's configuration takes a % in the database's URL for its own syntax. The text may hold a piece of the "
+        "password: do not pass it on.",
+        "Let alembic's env.py write %% for each % of the URL, or generate a password without one.",
+        *("invalid interpolation syntax in", "'%' must be followed by '%' or '('"),
     ),
     program_message(
         "store-only not-forced placeholder pg-volume terraform-overwrote bad-copy",
@@ -167,6 +177,13 @@ APPLICATION: tuple[Phrase, ...] = (
         "GetSecretValue: whether the key's value ends in a line end.",
         *("illegal header value", "invalid header value", "return character(s) in header value"),
         "invalid leading whitespace",
+    ),
+    program_message(
+        "bad-copy",
+        "A value for an HTTP header has a character that is not ASCII, such as a typographic quote or an invisible "
+        "space.",
+        "GetSecretValue: how the key's value begins and ends, unseen; then copy it again.",
+        "'ascii' codec can't encode character",
     ),
     program_message(
         "",
@@ -322,6 +339,18 @@ LOCAL: tuple[Phrase, ...] = (
                 read_blank,
             ),
         ),
+    ),
+    program_message(
+        "settings-refused",
+        ".env has a variable that Settings does not declare, and Settings forbids others.",
+        'Remove the variable from .env, declare it, or set extra="ignore" in Settings.',
+        *("extra inputs are not permitted", "extra_forbidden"),
+    ),
+    program_message(
+        "",
+        f"Compose needs a network that does not exist on this machine. {NOT_SECRETS}",
+        "Create it with docker network create and its name.",
+        "declared as external, but could not be found",
     ),
     program_message(
         "dotenv-missing",

@@ -43,7 +43,13 @@ SLACK = LoginRefusal(
     # Without "ok" they may be what the application answers to its own users.
     ("'invalid_auth'", *(f"ok * false * '{each}'" for each in ("token_revoked", "token_expired", "account_inactive"))),
 )
-REDIS = LoginRefusal("REDIS", ("WRONGPASS", "NOAUTH", "username-password pair", "ERR invalid password"))
+REDIS = LoginRefusal(
+    "REDIS",
+    (
+        *("redis.exceptions.AuthenticationError", "WRONGPASS", "NOAUTH", "username-password pair"),
+        *("ERR invalid password", "without any password configured"),
+    ),
+)
 MAIL = LoginRefusal(
     "(MAIL|SMTP).*(PASS|PWD|KEY|TOKEN)",
     (

@@ -196,6 +196,35 @@ TEXTS: tuple[tuple[str, str], ...] = (
         PULL.replace("secret from asm", "secrets from ssm") + f"AccessDeniedException: {USER}ssm:GetParameters on "
         "resource: arn:aws:ssm:x:1:parameter/y because no identity-based policy allows the ssm:GetParameters action",
     ),
+    (
+        "duplicate-name",
+        "An error occurred (ClientException) when calling the RegisterTaskDefinition operation: The secret name must "
+        "be unique and not shared with any new or existing environment variables set on the container",
+    ),
+    (
+        "rotation-pending",
+        "An error occurred (InvalidRequestException) when calling the RotateSecret operation: A previous rotation "
+        "isn't complete. That rotation will be reattempted.",
+    ),
+    ("rotation-pending", f"Secret version 12-34 not set as AWSPENDING for rotation of secret {SECRET}."),
+    (
+        "rotation-pending",
+        f"setSecret: Unable to log into database with previous, current, or pending secret of secret arn {SECRET}",
+    ),
+    (
+        "settings-refused",
+        "1 validation error for Settings\nmy_flag\n  Extra inputs are not permitted [type=extra_forbidden]",
+    ),
+    ("url-chars", "ValueError: invalid interpolation syntax in 'postgresql://app:a%c@db/app' at position 20"),
+    ("url-chars", "psycopg.OperationalError: failed to resolve host 'cd@db': [Errno -2] Name or service not known"),
+    ("white-space", "ValueError: Redis URL must specify one of the following schemes (redis://, rediss://, unix://)"),
+    ("white-space", "jose.exceptions.JWKError: Unable to load PEM file."),
+    ("name-mismatch", "Error: secretOrPrivateKey must have a value"),
+    (
+        "bad-copy",
+        "UnicodeEncodeError: 'ascii' codec can't encode character '\\u201c' in position 7: ordinal not in range",
+    ),
+    ("store-only", "redis.exceptions.AuthenticationError: AUTH <password> called without any password configured"),
     ("role-absent", f"{PULL}unable to find execution role credentials"),
     (
         "role-absent",
