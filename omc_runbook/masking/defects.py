@@ -80,7 +80,7 @@ _SAYS_ENCRYPTED = re.compile(r"ENCRYPTED|CIPHER", re.IGNORECASE)
 """Names of values that the application itself decrypts."""
 _HASH = re.compile(
     r"\A(?:\$(?:2[abxy]|5|6|y|argon2\w{0,2}|scrypt|pbkdf2[\w-]*)\$|pbkdf2[_:]sha\d+[:$]\d|scrypt[:$]\w|SCRAM-SHA-256\$)"
-    r"[\w./+=,:$-]{12,}\Z"
+    r"[\w./+=,:$-]{12,}\Z|\Amd5[0-9a-f]{32}\Z"
 )
 """The hashes of passwords, as crypt, Django, Werkzeug and PostgreSQL write them."""
 _TWICE = re.compile(r"\A(?P<half>\S{20,})(?P=half)\Z")

@@ -41,7 +41,8 @@ PLACEHOLDER = re.compile(
         | (?: sk- )? example [-_ ] (?: .* [-_ ] )? (?: key | secret | token | password | value | dsn )
         | .* [-_ ] goes [-_ ] here | .* (?: key | secret | token | password | value | dsn | url ) [-_ ] here
         | (?! [a-z] [\w+.-]* :// ) .* placeholder .*
-        | https?:// (?: (?: your | actual | placeholder ) [-_ @] | (?: public | key | example ) @ ) .*
+        | https?:// (?: (?: your | actual | placeholder ) [-_ @]
+            | (?: public | (?: example (?: public )? )? key | example ) @ ) .*
     ) \s* $"""
 )
 """Placeholders: texts that stand for a value, as Terraform, the template and the guide spell them."""

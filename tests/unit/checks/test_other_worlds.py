@@ -345,6 +345,7 @@ def test_keys_that_are_nearly_there(key: str, there: str, cause: str) -> None:
         "unset",
         "example-key",
         "your-key-goes-here",
+        "https://examplePublicKey@o0.ingest.sentry.io/0",
     ],
 )
 def test_placeholders_of_other_hands(text: str) -> None:

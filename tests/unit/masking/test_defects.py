@@ -98,6 +98,7 @@ BAD = {
     "Django's hash": ("FIRST_SUPERUSER_PASSWORD", f"pbkdf2_sha256$600000${TOKEN}$c2FsdA=", "bad-copy", "hash"),
     "Werkzeug's hash": ("FIRST_SUPERUSER_PASSWORD", f"scrypt:32768:8:1${TOKEN}${TOKEN}", "bad-copy", "hash"),
     "Werkzeug's older hash": ("FIRST_SUPERUSER_PASSWORD", f"pbkdf2:sha256:600000${TOKEN}${TOKEN}", "bad-copy", "hash"),
+    "PostgreSQL's former hash": ("POSTGRES_PASSWORD", f"md5{secrets.token_hex(16)}", "bad-copy", "hash"),
     "PostgreSQL's hash": ("POSTGRES_PASSWORD", f"SCRAM-SHA-256$4096:{TOKEN}==${TOKEN}=:{TOKEN}=", "bad-copy", "hash"),
     "a JWT without its signature": ("SERVICE_ROLE_KEY", f"eyJ{TOKEN}.eyJ{TOKEN}", "bad-copy", "signature"),
     "a key twice": ("OPENAI_API_KEY", f"sk-{TOKEN}" * 2, "bad-copy", "twice"),
