@@ -372,7 +372,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
 def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value breaks the URL that the application builds with it."""
     for member, _ in _defective(snapshot, "url-chars"):
-        fact = f"{member.key} has a character such as / @ : #, and becomes part of the database URL."
+        fact = f"{member.key} has one of / @ : # ? % [ ] \\ or white space in it, and becomes part of the database URL."
         yield _about(snapshot, member.key, fact)
 
 

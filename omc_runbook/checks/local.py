@@ -225,7 +225,9 @@ def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
         facts = []
         if name in locations and value.matches(URL_BREAKERS):
             where = locations[name]
-            facts.append(f"{name} has a character such as / @ : #, and {where} puts it into a URL as it is.")
+            facts.append(
+                f"{name} has one of / @ : # ? % [ ] \\ or white space in it, and {where} puts it into a URL as it is."
+            )
         if name in broken:
             facts.append(
                 f"With this {name} the property {broken[name]} of Settings raises an error, with another value it"

@@ -202,6 +202,14 @@ def test_a_base64_password_breaks_the_url() -> None:
     }
 
 
+@pytest.mark.parametrize("mark", ["/", "?", "%", "\\", "[", " "])
+def test_what_breaks_a_url_is_among_the_characters_that_are_named(mark: str) -> None:
+    """Else nobody would look for it."""
+    password = secrets.token_hex(8) + mark + secrets.token_hex(8)
+    [found] = run_check(CHECKS["url-chars"], with_keys(healthy(), POSTGRES_PASSWORD=password))
+    assert f" {mark.strip() or 'white space'} " in found.evidence[0]
+
+
 def test_without_a_secret_nothing_is_said_of_its_keys() -> None:
     """Where there is no current version, its keys are neither missing nor empty."""
     assert found_in(replace(healthy(), contents={})) == set()
