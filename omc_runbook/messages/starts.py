@@ -310,7 +310,7 @@ STARTS: tuple[Phrase, ...] = (
         "ECS could not get the task's secrets. The text does not say why.",
         "DescribeTasks: stoppedReason in full; the cause stands at its end.",
         *("unable to retrieve secret from asm", "failed to fetch secret", "failed to launch a task with"),
-        *("cannot pull secrets", "unable to pull secrets"),
+        *("cannot pull secrets", "unable to pull secrets", "not authorized to perform: secretsmanager:"),
         weak=True,
     ),
 )
