@@ -136,7 +136,8 @@ def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     named = [finding for finding in problems if finding.check in NAMED_BY_LOGS]
     found = _Causes(problems, named)
     unknown = _Causes([finding for finding in findings if finding.status == "unknown"], named)
-    causes = {id(effect): found.of(effect) for effect in problems}
+    causes = {id(effect): _named_first(effect, found.of(effect)) for effect in problems}
+    leading = {id(ordered[0]) for ordered in causes.values() if ordered}
     effects: dict[int, list[Finding]] = {id(cause): [] for cause in problems}
     for effect in problems:
         for cause in causes[id(effect)]:
@@ -145,12 +146,13 @@ def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     def link(finding: Finding) -> Finding:
         if not finding.is_problem:
             return finding
-        because_of = check_ids(_named_first(finding, causes[id(finding)]))
+        because_of = check_ids(causes[id(finding)])
         unread = () if because_of else check_ids(unknown.of(finding))
         cause_of = check_ids(effects[id(finding)])
         return replace(finding, because_of=because_of, cause_of=cause_of, unread_causes=unread)
 
-    return tuple(sorted(map(link, findings), key=_rank))
+    leading_first = sorted(findings, key=lambda finding: id(finding) not in leading)
+    return tuple(sorted(map(link, leading_first), key=_rank))
 
 
 def _named_first(effect: Finding, causes: Sequence[Finding]) -> Sequence[Finding]:

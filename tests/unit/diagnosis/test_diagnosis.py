@@ -455,7 +455,7 @@ def test_the_cause_of_a_consequence_is_unknown_where_a_check_of_it_is() -> None:
 
 
 def test_of_two_causes_the_one_that_a_consequence_names_comes_first() -> None:
-    """It stands below that one, and has its remedy, though the other would stop the tasks too."""
+    """It stands below that one, and has its remedy, though the other would stop the tasks too, and is read later."""
     reason = (
         "ResourceInitializationError: unable to pull secrets or registry auth: AccessDeniedException: not authorized to"
         " perform: secretsmanager:GetSecretValue because no identity-based policy allows the action"
@@ -464,6 +464,7 @@ def test_of_two_causes_the_one_that_a_consequence_names_comes_first() -> None:
     found = diagnose(without_key(refused, "OPENAI_API_KEY"))
     effect = next(each for each in found if each.check == "pull-failed")
     assert effect.because_of == ("no-permission", "key-missing")
+    assert [each.check for each in found if each.is_root_cause] == ["no-permission", "key-missing"]
 
 
 def verify_outcome(findings: tuple[Finding, ...]) -> Outcome:
