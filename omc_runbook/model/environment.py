@@ -45,12 +45,16 @@ _PARSED = 16
 """How many texts of runbook.toml are remembered with what they say."""
 
 
+_Name = Annotated[str, Field(pattern=r"^([^{}]|\{(project|environment|prefix)\})*$")]
+"""A name in AWS, none of which has braces: what is left of a placeholder is misspelt."""
+
+
 class Names(BaseModel):
     """Names that can be set for all environments or for one; {project}, {environment} and {prefix} are replaced."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
-    prefix: str = Field(default="{project}-{environment}", exclude=True)
+    prefix: _Name = Field(default="{project}-{environment}", exclude=True)
     """What the names of the environment's resources begin with: {prefix} in the others; no name itself."""
     region: str = Field(default="ap-southeast-2", pattern=r"^[a-z]+(-[a-z]+)+-\d+$")
     account_id: str = Field(default="", pattern=r"^(\d{12})?$")
@@ -59,15 +63,15 @@ class Names(BaseModel):
     """The IAM role that is assumed for all calls, by the profile's or the caller's own credentials; "" for none."""
     external_id: str = Field(default="", pattern=r"^([A-Za-z0-9_+=,.@:/-]{2,})?$", max_length=1224, repr=False)
     """The external id that the role's trust policy asks for; no secret, and not shown all the same."""
-    secret: str = Field(default="{prefix}-app-secrets", min_length=1)
-    cluster: str = Field(default="{prefix}", min_length=1)
+    secret: _Name = Field(default="{prefix}-app-secrets", min_length=1)
+    cluster: _Name = Field(default="{prefix}", min_length=1)
     clusters: tuple[str, ...] = ()
     """Other clusters in which services may use the secret, or "*" for all: verify and changes name them."""
-    service: str = Field(default="backend", min_length=1)
-    task_family: str = "{prefix}-backend"
-    execution_role: str = "{prefix}-ecs-task-execution-role"
-    task_role: str = "{prefix}-ecs-task-role"
-    execution_policy: str = "{prefix}-ecs-task-execution-secrets-policy"
+    service: _Name = Field(default="backend", min_length=1)
+    task_family: _Name = "{prefix}-backend"
+    execution_role: _Name = "{prefix}-ecs-task-execution-role"
+    task_role: _Name = "{prefix}-ecs-task-role"
+    execution_policy: _Name = "{prefix}-ecs-task-execution-secrets-policy"
     rotation_days: int = Field(default=180, gt=0)
     secret_description: str = "Application secrets of {project} in {environment}"
     secret_tags: dict[str, str] = {
@@ -92,6 +96,10 @@ _PATTERNS = {
     "region": "an AWS region, such as ap-southeast-2",
     "role_arn": "the ARN of an IAM role, such as arn:aws:iam::123456789012:role/runbooks",
     "external_id": "2 to 1224 letters, digits or characters of +=,.@:/_-",
+    **dict.fromkeys(
+        ("prefix", "secret", "cluster", "service", "task_family", "execution_role", "task_role", "execution_policy"),
+        "a name, with no braces but those of {project}, {environment} and {prefix}",
+    ),
     "secrets": "a name with exactly one *, which stands for the environment, such as {project}-*-app-secrets",
     "check": '"smtp" or an https:// address',
     "reason": "a sentence",

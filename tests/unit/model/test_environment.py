@@ -282,6 +282,11 @@ def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
         ("rotation_days = 0", "rotation_days"),
         ("[environments.staging]\nrotation_days = -1", "rotation_days"),
         ("cluster = []", "cluster"),
+        (
+            'secret = "{projct}-secrets"',
+            "secret must be a name, with no braces but those of {project}, {environment} and",
+        ),
+        ('[environments.staging]\ntask_role = "{}"', "environments.staging.task_role must be a name, with no braces"),
         ('role_arn = "runbooks"', "role_arn must be the ARN of an IAM role"),
         ('external_id = "two words"', "external_id must be 2 to 1224 letters, digits"),
         ("[discovery]", "discovery must have either secrets, a name with one *, or the table tags."),
