@@ -65,6 +65,13 @@ def is_misnamed(snapshot: Snapshot) -> bool:
     return is_elsewhere(snapshot) or is_left_over or secret_in_use(snapshot) != ""
 
 
+def in_doubt(snapshot: Snapshot) -> Iterator[str]:
+    """That a chosen name may be misspelt after all, where services refer to another secret."""
+    found, environment = snapshot.discovery, snapshot.environment
+    if "secret" in environment.chosen and found and found.is_referred_to and found.secret != snapshot.secret_name:
+        yield f"If {found.secret} is meant, create nothing: correct secret in {environment.source_of('secret')}."
+
+
 def find_names(snapshot: Snapshot) -> Remedy | None:
     """The command that writes the names that were found to runbook.toml; None where nothing of it was found."""
     found = snapshot.discovery

@@ -9,7 +9,7 @@ from omc_runbook.aws.secretsmanager import CURRENT, PENDING, Replica, Secret
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence
-from omc_runbook.checks.other_names import correct, found_instead, is_misnamed
+from omc_runbook.checks.other_names import correct, found_instead, in_doubt, is_misnamed
 from omc_runbook.checks.registry import Family
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
@@ -32,8 +32,9 @@ def secret_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     if snapshot.secret is None:
         facts = (f"DescribeSecret: there is no secret {names.secret} in {names.region}.", *found_instead(snapshot))
         right = correct(snapshot, "secret") if is_misnamed(snapshot) else None
+        doubt = () if right else in_doubt(snapshot)
         remedy = right or remedies.create(snapshot.environment)
-        yield Evidence(names.secret, facts, remedy, snapshot.consumer_names)
+        yield Evidence(names.secret, (*facts, *doubt), remedy, snapshot.consumer_names)
 
 
 @check("scheduled-deletion", looks_like=("not-found",), ruled_out_by="DescribeSecret: there is no DeletedDate")

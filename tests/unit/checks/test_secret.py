@@ -7,14 +7,16 @@ import pytest
 from support.check_assertions import assert_clear, by_id
 from support.faults.other_sources import refer
 from support.faults.other_sources import secret as secret_of_others
-from support.snapshots import ARN, CURRENT, NAME, NOW, healthy, with_secret
+from support.snapshots import ARN, CURRENT, NAME, NOW, healthy, service, task_definition, with_secret
 
+from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.aws.secretsmanager import ListedSecret, Replica, Version
 from omc_runbook.checks import secret
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.other_names import found_instead
 from omc_runbook.checks.registry import checks_of
-from omc_runbook.snapshot.discovery import Discovery
+from omc_runbook.model import value_from
+from omc_runbook.snapshot.discovery import Discovery, FoundService
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -34,6 +36,25 @@ def test_a_secret_is_found_instead_of_another_alone() -> None:
         listed = ListedSecret(name=name, arn=ARN.replace(NAME, name), tags={})
         snapshot = replace(healthy(), discovery=Discovery(environment="staging", secrets=(listed,)))
         assert [*found_instead(snapshot)] == ([] if name == NAME else [f"Found instead: secret {name}."])
+
+
+@pytest.mark.parametrize(("chosen", "used"), [("app-secret", NAME), (NAME, NAME), ("app-secret", "")])
+def test_a_chosen_name_may_be_misspelt_where_services_refer_to_another(chosen: str, used: str) -> None:
+    """Whether to create the secret or to correct its name is left to who chose that."""
+    environment = healthy().environment
+    names = environment.names.model_copy(update={"secret": chosen})
+    environment = replace(environment, names=names, chosen=frozenset(["secret"]), source="/etc/runbook.toml")
+    reference = Injection("SECRET_KEY", value_from.parse(f"{ARN.replace(NAME, used)}:SECRET_KEY::"))
+    container = Container(name="backend", secrets=(reference,) if used else (), environment=())
+    definition = replace(task_definition("backend", ()), containers=(container,))
+    found = FoundService("ohmycoins-staging", service("backend"), definition)
+    listed = ListedSecret(name=NAME, arn=ARN, tags={})
+    discovery = Discovery(environment="staging", services=(found,), secrets=(listed,))
+    missing = replace(healthy(), secret=None, environment=environment, discovery=discovery)
+    [answer] = CHECKS["secret-missing"].run(missing)
+    doubt = f"If {NAME} is meant, create nothing: correct secret in /etc/runbook.toml."
+    assert (answer.facts[-1] == doubt) == (chosen != NAME and used == NAME)
+    assert answer.remedy and answer.remedy.runbook == "create"
 
 
 def test_a_secret_in_deletion_is_not_also_without_a_version() -> None:
