@@ -129,19 +129,19 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
     """
     title, now = summary.title(outcome), outcome.finished
     roots = [finding for finding in outcome.findings if finding.is_unexplained]
-    problems = {name_of(finding): _sentence(finding) for finding in roots}
+    problems = {finding.identity: _sentence(finding) for finding in roots}
     ways = tuple(dict.fromkeys(way for finding in roots for way in finding.remedy.ways[:1]))
     before = former.get("findings", Open())
     # What is a consequence by now is not resolved; what was not looked at is neither resolved nor new, as are calls
     # that are too old for an audit of fewer days than the one that found them.
-    consequences = {name_of(finding): _sentence(finding) for finding in outcome.findings if finding.is_problem}
+    consequences = {finding.identity: _sentence(finding) for finding in outcome.findings if finding.is_problem}
     stay = {
         name: consequences.get(name, name)
         for name in before.since
         if name not in problems
         and (name in consequences or _is_unseen(name, outcome) or _until(name, outcome) < before.until.get(name, now))
     }
-    accepted = {name_of(finding): finding.accepted for finding in outcome.findings if finding.accepted}
+    accepted = {finding.identity: finding.accepted for finding in outcome.findings if finding.accepted}
     blind, unseen = _what_is_unseen(outcome, former.get("unknown", Open()))
     results = (
         _compare("findings", title, before, _Current({**problems, **stay}, accepted, ways=ways), now, remind_days),
@@ -226,11 +226,6 @@ def _lines(
 
 def _days(number: int) -> str:
     return "less than a day" if number < 1 else counted(number, "day")
-
-
-def name_of(finding: Finding) -> str:
-    """What a problem is known by from run to run: its check and subject."""
-    return f"{finding.check}: {finding.subject}"
 
 
 def _sentence(finding: Finding) -> str:

@@ -142,7 +142,7 @@ def _problems(outcomes: Sequence[tuple[str, Outcome]]) -> list[Problem]:
         own = [outcome for name, outcome in outcomes if name == runbook]
         others = [outcome for name, outcome in outcomes if name != runbook]
         titles = {
-            news.name_of(finding): finding.title
+            finding.identity: finding.title
             for outcome in reversed(own)
             for finding in outcome.findings
             if finding.is_problem
@@ -158,7 +158,7 @@ def _problems(outcomes: Sequence[tuple[str, Outcome]]) -> list[Problem]:
 
 
 def _found(outcome: Outcome) -> frozenset[str]:
-    return frozenset(news.name_of(finding) for finding in outcome.findings if finding.is_problem)
+    return frozenset(finding.identity for finding in outcome.findings if finding.is_problem)
 
 
 def _is_over(name: str, outcome: Outcome) -> bool:

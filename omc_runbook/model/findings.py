@@ -65,6 +65,8 @@ NO_REMEDY = Remedy()
 NO_OUTCOME = "The run ended without an outcome: run verify to check the environment."
 """The failure of a run that broke off before it could say how it ended."""
 
+_REVISION = re.compile(r"((?:^|: )[\w-]+):\d+(?= )")
+"""A task definition and its revision: a subject's beginning, or after the environment where there are several."""
 _SENTENCE = re.compile(r"[A-Z][a-z]* .*\.", re.DOTALL)
 
 
@@ -119,6 +121,12 @@ class Finding:
     def is_root_cause(self) -> bool:
         """Whether it is a problem and no consequence, as far as all that could cause it was read."""
         return self.is_unexplained and not self.unread_causes
+
+    @property
+    def identity(self) -> str:
+        """What it is known by from look to look: its check and subject, whatever the task definition's revision is."""
+        subject = _REVISION.sub(r"\1", self.subject)
+        return f"{self.check}: {subject}"
 
     @property
     def is_from_before(self) -> bool:

@@ -484,14 +484,14 @@ def judge(
     affects a service whose rollout has not proved the change, or `still_counts`.
     """
     former = diagnose(before, families)
-    problems_before = {(each.check, each.subject) for each in former if each.is_problem}
+    problems_before = {each.identity for each in former if each.is_problem}
     unknown_before = [each for each in former if each.status == "unknown"]
     unproved = {rollout.service for rollout in rollouts if rollout.state not in PROVED}
 
     def judge_one(finding: Finding) -> Finding:
         if not finding.is_problem or finding.services & unproved or still_counts(finding):
             return finding
-        if (finding.check, finding.subject) in problems_before:
+        if finding.identity in problems_before:
             return as_before(finding)
         return as_perhaps_before(finding) if any(_covers(each, finding) for each in unknown_before) else finding
 

@@ -11,7 +11,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support.snapshots import healthy, simulated, stuck, with_keys, with_permissions, without_key
+from support.snapshots import (
+    ARN,
+    healthy,
+    simulated,
+    stuck,
+    with_definition,
+    with_keys,
+    with_permissions,
+    with_reference,
+    without_key,
+)
 
 from omc_runbook.aws.session import Clients, ReadFailure
 from omc_runbook.aws.sts import Caller
@@ -121,6 +131,9 @@ def test_what_was_wrong_before_is_a_remark_unless_it_still_counts() -> None:
     assert problems(still_counts=lambda finding: finding.check == "placeholder") == {"placeholder"}
     new = {each.check for each in run.judge(healthy(), before, families) if each.is_problem}
     assert {"placeholder", "key-missing"} <= new
+    pinned = with_reference(healthy(), "backend", "SMTP_USER", f"{ARN}:SMTP_USER:AWSPREVIOUS:")
+    registered = with_definition(pinned, "backend", lambda each: replace(each, revision=each.revision + 1))
+    assert not [each for each in run.judge(pinned, registered, families) if each.is_problem]
 
 
 def test_a_consequence_of_what_a_change_does_not_judge_has_the_remedy_of_its_cause() -> None:
