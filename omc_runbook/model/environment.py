@@ -45,6 +45,8 @@ _PARSED = 16
 """How many texts of runbook.toml are remembered with what they say."""
 
 
+TABLE_NAME = r"^[\w.-]+$"
+"""The pattern of an environment's name, as that of its table."""
 _Name = Annotated[str, Field(pattern=r"^([^{}]|\{(project|environment|prefix)\})*$")]
 """A name in AWS, none of which has braces: what is left of a placeholder is misspelt."""
 
@@ -139,7 +141,7 @@ class _Settings(BaseSettings):
 
     project: str = Field(default=PROJECT, min_length=1)
     repository: str = ""
-    environments: dict[Annotated[str, Field(pattern=r"^[\w.-]+$")], _OptionalNames] = {}  # type: ignore[valid-type]
+    environments: dict[Annotated[str, Field(pattern=TABLE_NAME)], _OptionalNames] = {}  # type: ignore[valid-type]
     keys: dict[str, dict[str, Any]] = {}
     accepted: tuple[Accepted, ...] = ()
     notify: Notify = Notify()

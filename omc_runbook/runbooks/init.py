@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -36,6 +37,8 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
     if environment == LOCAL:
         raise UsageError(f"{LOCAL} has no names in AWS: choose staging or production.")
     name = canonical(environment)
+    if name and not re.fullmatch(environments.TABLE_NAME, name):
+        raise UsageError("environment must have letters, digits and . _ - alone. Nothing was written.")
     toml = runbook_toml if runbook_toml and expand(runbook_toml).exists() else ""
     base = environments.load(name or STAGING, toml, may_be_new=True)
     path = repository or base.repository

@@ -72,6 +72,14 @@ def test_with_what_it_writes_the_platform_is_healthy(tmp_path: Path) -> None:
     assert {each.subject for each in findings if each.accepted} == {*moto_platform.UNREACHED, f"{PREFIX}-backend"}
 
 
+@pytest.mark.parametrize("name", ["a b", "staging,production", "staging\n", "*"])
+def test_a_name_that_no_table_can_have_is_refused(name: str, wire: Wire) -> None:
+    """Else each later run would refuse the file."""
+    with pytest.raises(UsageError, match="environment must have letters, digits and"):
+        init.find(name)
+    assert not wire.operations
+
+
 @pytest.mark.parametrize(("stack", "environment"), [(name, "staging") for name in STACKS] + [("layers", "production")])
 def test_with_the_names_of_any_checkout_verify_finds_nothing(stack: str, environment: str, tmp_path: Path) -> None:
     """Five shapes of Terraform, and what no file says from AWS: without a line written by hand."""
