@@ -53,7 +53,7 @@ def find_roots(repository: Path, environment: str) -> tuple[Root, ...]:
     """The folders that create ECS services or secrets, for an environment, or for each that the checkout shows.
 
     Reads text alone: nothing is run, and no state is read. A folder that names no environment stands for the one that
-    is asked for, or for staging and production.
+    is asked for, or for staging and production, unless the names of its resources mean another.
     """
     files = TerraformFiles(repository)
     everywhere = [*files.walk()]
@@ -118,7 +118,16 @@ def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment:
         return
     environments = sorted({canonical(key) for key in _workspaces(folder)}) or [STAGING, PRODUCTION]
     for each in [environment] if environment else environments:
-        yield _root(files, top, each, automatic, is_assumed=True)
+        root = _root(files, top, each, automatic, is_assumed=True)
+        if not _is_of_another(root):
+            yield root
+
+
+def _is_of_another(root: Root) -> bool:
+    """Whether all names of what a folder creates mean other environments: none of them is this one's then."""
+    own = (each for each in root.module.everything() if _INTERESTING.search(each.type))
+    named, meant = {_environment_of_instance(each) for each in own} - {""}, environment_in(root.environment)
+    return bool(named and meant) and meant not in named
 
 
 def _is_automatic(path: Path) -> bool:

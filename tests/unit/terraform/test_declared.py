@@ -236,6 +236,24 @@ def test_a_folder_without_an_environment_stands_for_the_one_that_is_asked_for(tm
     assert found.assumptions == ("Variable environment has no value in the checkout: production is assumed.",)
 
 
+@pytest.mark.parametrize(
+    ("name", "asked", "environments"),
+    [
+        ("tool-prod", "", ["production"]),
+        ("tool-prod", "staging", []),
+        ("tool-prod", "prod-eu", ["prod-eu"]),
+        ("tool-prod", "blue", ["blue"]),
+        ("tool", "", ["staging", "production"]),
+    ],
+)
+def test_a_folder_stands_for_no_environment_but_that_of_its_names(
+    name: str, asked: str, environments: list[str], tmp_path: Path
+) -> None:
+    """Production's names, taken for staging's, would be changed without a confirmation."""
+    root = write(tmp_path, main=f'resource "aws_ecs_cluster" "c" {{ name = "{name}" }}\n')
+    assert [each.environment for each in read_environments(root, asked)] == environments
+
+
 def test_a_workspace_is_called_as_its_key(tmp_path: Path) -> None:
     """Whatever its environment is called in the names that the key leads to."""
     environments = 'stg = { long = "staging" }\n  prd = { long = "production" }\n'
