@@ -18,6 +18,7 @@ from omc_runbook.messages.startlog import StartProblem
 from omc_runbook.messages.validation import REASONS
 from omc_runbook.model.catalogue import PLACEHOLDER, SEVERAL_LINES, TEMPLATE_DEFAULT, URL_BREAKERS
 from omc_runbook.model.environment import LOCAL
+from omc_runbook.model.environment_names import ALIASES
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.placeholders import COMMAND, ENCRYPTED, SETTING
@@ -27,6 +28,9 @@ from omc_runbook.workstation.dotenv import Binding
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_text_of_value, is_value
 
 ENVIRONMENT = "ENVIRONMENT"
+_SERVER = re.compile(rf"(?i)(?<![a-z0-9])(?:{'|'.join(ALIASES)})(?![a-z])")
+"""What only servers are called: a developer's machine may be dev, too."""
+_LITERAL_LOCAL = re.compile(rf"""["']{LOCAL}["']""")
 LOGIN = re.compile(r"://\S+@")
 """A URL with a password, which is no word to guess first."""
 NEAR = 0.87
@@ -175,7 +179,8 @@ def environment_literal(snapshot: Snapshot) -> Iterable[Evidence]:
     workstation = workstation_of(snapshot)
     if _is_elsewhere(workstation):
         fact = f'{ENVIRONMENT} is not "{LOCAL}": the application treats this machine as a server.'
-        yield Evidence(ENVIRONMENT, (fact,), Remedy(f"Write {ENVIRONMENT}={LOCAL} in {workstation.path}."))
+        own = f"{LOCAL} in" if _takes_local(workstation) else "and what Settings calls a developer's machine into"
+        yield Evidence(ENVIRONMENT, (fact,), Remedy(f"Write {ENVIRONMENT}={own} {workstation.path}."))
 
 
 @check(
@@ -457,7 +462,15 @@ def _is_elsewhere(workstation: Workstation) -> bool:
         return False
     # An empty one counts only where Settings accepts it.
     takes_empty = field is not None and "str" in field.annotation and not workstation.checkout.settings.ignore_empty
-    return takes_empty or not is_blank(value)
+    if is_blank(value):
+        return takes_empty
+    return value.matches(_SERVER) or (field is not None and bool(_LITERAL_LOCAL.search(field.annotation)))
+
+
+def _takes_local(workstation: Workstation) -> bool:
+    """Whether Settings may take "local" as its environment."""
+    field = workstation.checkout.settings.find(ENVIRONMENT)
+    return field is None or "Literal" not in field.annotation or bool(_LITERAL_LOCAL.search(field.annotation))
 
 
 def _source(workstation: Workstation, name: str) -> str:

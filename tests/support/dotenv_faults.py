@@ -204,6 +204,7 @@ def _login(server: str, host: str) -> Change:
 
 A, B = HEX(8), HEX(8)
 IGNORES = "        env_ignore_empty=True,\n"
+NAMES = 'Literal["local", "staging", "production"]'
 ME = getpass.getuser()
 LITERAL = f"sk-{HEX(12)}"
 PASSWORD = "      - POSTGRES_PASSWORD="
@@ -539,12 +540,13 @@ SINGLE = (
     Case(
         "environment-literal",
         "empty, and taken as it is",
-        both(
-            put(ENVIRONMENT="", SENTRY_DSN=None),
-            _settings(IGNORES, ""),
-            _settings('ENVIRONMENT: Literal["local", "staging", "production"]', "ENVIRONMENT: str"),
-        ),
+        both(put(ENVIRONMENT="", SENTRY_DSN=None), _settings(IGNORES, ""), _settings(NAMES, "str")),
         True,
+    ),
+    Case(
+        "environment-literal",
+        "a server, in a Settings that has no local",
+        both(put(ENVIRONMENT="prod"), _settings(NAMES, 'Literal["dev", "prod"]')),
     ),
 )
 """Faults that are only tried alone."""
@@ -612,6 +614,11 @@ HEALTHY = (
     ),
     Case("", "an image that may have it", both(AT_TOP, _beside("Dockerfile", "FROM x\nARG A\nCOPY $A ."))),
     Case("", "no ENVIRONMENT", put(ENVIRONMENT=None), True),
+    Case("", "a Settings that has no local", both(put(ENVIRONMENT="dev"), _settings(NAMES, 'Literal["dev", "pro"]'))),
+    *(
+        Case("", f"any text as ENVIRONMENT, {text}", both(put(ENVIRONMENT=text), _settings(NAMES, "str")))
+        for text in ("LOCAL", "development")
+    ),
     Case("", "another variable of the same field", ALIAS, True),
     Case("", "several lines", put(SENTRY_RELEASE="'one\ntwo: 2\nthree'")),
     Case("", "a ruler in a value", put(SENTRY_RELEASE="'one\n=======\nthree'")),
