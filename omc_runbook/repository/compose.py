@@ -92,7 +92,7 @@ class Compose:
     files: tuple[SourceFile, ...]
     services: tuple[ComposeService, ...]
     interpolated: tuple[str, ...]
-    """Every variable interpolated in a value of any file, each once."""
+    """Every variable interpolated in a value of any file, or that a secret or config of one is made of, each once."""
     required: tuple[str, ...]
     """The variables that Compose requires: ${NAME?…}."""
     includes: bool = False
@@ -166,6 +166,7 @@ def read_compose(repository: Path, settings: str = "") -> Compose | None:
         for text in all_texts(tree)
         for name, operator in find_references(text)
     ]
+    references += [(name, "") for tree, _ in reader.trees for name in _secrets_from_environment(tree)]
     return Compose(
         files=tuple(reader.files),
         services=tuple(_service(repository, name, body) for name, body in services.items()),
@@ -175,6 +176,13 @@ def read_compose(repository: Path, settings: str = "") -> Compose | None:
         is_named=bool(named),
         settings=settings,
     )
+
+
+def _secrets_from_environment(tree: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the variables that Compose makes secrets and configs of, for services that mount them as files."""
+    sections = (section for name in ("secrets", "configs") if isinstance(section := tree.get(name), Mapping))
+    bodies = (body for section in sections for body in section.values() if isinstance(body, Mapping))
+    yield from (name for body in bodies if isinstance(name := body.get("environment"), str) and name.isidentifier())
 
 
 def _named_paths(repository: Path) -> tuple[str, ...]:

@@ -333,6 +333,12 @@ def test_secrets_in_a_compose_file(tmp_path: Path, entry: str, is_masked: bool) 
     assert CANARY not in registry.mask(f"it said {CANARY}" if is_masked else repr(value))
 
 
+def test_a_secret_or_config_may_be_made_of_a_variable(tmp_path: Path) -> None:
+    """It is used then, though no value has it as a ${…} and no service gets it."""
+    made = "secrets: {jwt: {environment: JWT_KEY}, tls: {file: a}, odd: }\nconfigs: {app: {environment: APP_CONF}}\n"
+    assert read(tmp_path, f"services: {{a: {{image: x}}}}\n{made}").used == {"JWT_KEY", "APP_CONF"}
+
+
 def test_odd_services(tmp_path: Path) -> None:
     """What Compose would refuse in a service is left out, an unknown tag is looked through, and anchors end."""
     text = """\
