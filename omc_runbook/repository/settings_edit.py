@@ -134,10 +134,11 @@ def _name_of(settings: SettingsSource, key: str) -> str:
         raise CannotEdit(f"{where} computes {option} of class {main}: add {key} by hand.")
     prefix, exact = settings.env_prefix, settings.case_sensitive
     beginning, name = key[: len(prefix)], key[len(prefix) :]
+    advised = f"{prefix if exact else prefix.upper()}{key}"
     if beginning != prefix and (exact or beginning.upper() != prefix.upper()):
         raise CannotEdit(
             f"{key} does not begin with {prefix}, which class {main} in {where} puts before the names of its fields:"
-            f" use the key {prefix}{key}, or add a field {key.lower()} with validation_alias = {key!r} by hand, which"
+            f" use the key {advised}, or add a field {key.lower()} with validation_alias = {key!r} by hand, which"
             " is then left as it is."
         )
     names = [each.name for each in settings.fields if each.owner == main]

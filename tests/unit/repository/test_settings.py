@@ -605,6 +605,7 @@ def test_the_name_follows_prefix_and_habit(body: str, key: str, line: str) -> No
     ("prefix", "key", "words"),
     [
         ("env_prefix='APP_'", "NEW_KEY", "does not begin with APP_"),
+        ("env_prefix='app_'", "NEW_KEY", "use the key APP_NEW_KEY"),
         ("env_prefix='APP_', case_sensitive=True", "app_NEW", "does not begin with APP_"),
         ("env_prefix='APP_'", "APP_", "leaves no valid name"),
         ("env_prefix='APP_'", "APP_1", "leaves no valid name"),
