@@ -349,11 +349,18 @@ def find_member(objects: tuple[Node, ...], key: str) -> Node | None:
     Returns an expression that is not an object instead if the member may be in that.
     """
     for each in reversed(objects):
-        if each.kind != "object":
+        if each.kind != "object" and not _lacks(each, key):
             return each
         if member := each.member(key):
             return member
     return None
+
+
+def _lacks(node: Node, key: str) -> bool:
+    """Whether an expression certainly has no member with a key: a condition between objects with keys of their own."""
+    if node.kind == "conditional":
+        return all(_lacks(branch, key) for branch in node.parts[1:])
+    return node.kind == "object" and all(member.name not in ("", key) for member in node.parts)
 
 
 def describe(node: Node) -> str:

@@ -392,6 +392,14 @@ def test_a_list_is_added_to_a_container_of_one_line() -> None:
     assert inserted(add(declare(text + VARIABLE))) == f", secrets = [{NEW}]"
 
 
+@pytest.mark.parametrize("branches", ["{} : { user = 0 }", "{ user = 0 } : var.off ? {} : { user = 1 }"])
+def test_a_condition_between_objects_without_secrets_defines_none(branches: str) -> None:
+    """What is merged on a condition, and has its keys written there, is passed over."""
+    text = VARIABLE + definition(f"secrets = [\n  {A},\n]")
+    text = text.replace("    {\n", "    merge({\n").replace("    }\n", f"    }}, var.on ? {branches})\n")
+    assert inserted(add(declare(text))) == f"        {NEW},\n"
+
+
 def test_no_final_newline_and_a_byte_order_mark() -> None:
     """Neither gets lost, and neither is added."""
     text = BOM + VARIABLE + definition(f"secrets = [\n  {A},\n]").rstrip("\n")
@@ -634,6 +642,12 @@ REFUSED: dict[str, tuple[str, str]] = {
     "something merged before": (
         definition("").replace("    {\n", "    merge(var.more, {\n").replace("    }\n", "    })\n"),
         "var.more on line 3 may define its secrets.",
+    ),
+    "a condition between objects merged last": (
+        definition(f"secrets = [{A}]")
+        .replace("    {\n", "    merge({\n")
+        .replace("    }\n", "    }, var.on ? {} : { secrets = [] })\n"),
+        "a condition on line 6 may define its secrets.",
     ),
     "an empty object merged last": (
         definition("").replace("    {\n", "    merge({\n").replace("    }\n", "    }, {})\n") + VARIABLE,
