@@ -152,6 +152,13 @@ class Workstation:
             names = (inner if is_split else [] if field.nested else [whole]) if field.required else []
             if field.has_known_names and not (field.doubt or self._is_left_out(field)):
                 reasons |= dict.fromkeys((each for each in names if not self._is_optional(each, field)), field.reason)
+        lines = {(field.file, field.line) for field in self.checkout.settings.fields}
+        for read in self.checkout.environment_reads:
+            # A default that asks the environment; what the template lacks, such as HOME, the system may set.
+            is_default = read.is_required and read.is_local and (read.file, read.line) in lines
+            if is_default and self.checkout.template_entry(read.variable):
+                why = f"{read.file}, line {read.line}, has no default for it"
+                reasons.setdefault(self.dotenv_name(read.variable), why)
         for condition in self.checkout.settings.conditions:
             if option := self._chosen(condition.chooser, condition.options, values):
                 reason = f"Settings requires it where {condition.chooser} is {option}"

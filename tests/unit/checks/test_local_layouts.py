@@ -87,6 +87,17 @@ def test_what_a_later_file_has_is_not_missing(desk: Path) -> None:
     assert found(look(desk, text)) == [("required-empty", "SECRET_KEY", "error")]
 
 
+def test_a_default_that_asks_the_environment_is_required(desk: Path) -> None:
+    """The class cannot be made without TOKEN; HOME is no variable of the template."""
+    fields = '    token: str = os.environ["TOKEN"]\n    home: str = os.environ["HOME"]\n'
+    (desk / "app/config.py").write_text("import os\n" + SETTINGS.replace("    db: Database\n", fields))
+    (desk / ".env.example").write_text("SECRET_KEY=\nTOKEN=\n")
+    (desk / ".env").touch(mode=0o600)
+    (desk / ".env").write_text(f"SECRET_KEY={KEY}\n")
+    snapshot = local_setup.look(local_setup.begin("local", "", str(desk)))
+    assert found(snapshot) == [("required-empty", "TOKEN", "error")]
+
+
 def test_a_name_in_lower_case_is_a_remark_where_settings_alone_read_it(desk: Path) -> None:
     """With a Compose file it is an error: that reads no other case."""
     text = f"secret_key={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n"
