@@ -58,10 +58,8 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         state = "is empty" if workstation.binding(name) else "is not in the file"
         get = f"Get it from {source}, and write" if source else "Write"
         remedy = by_setup(snapshot, f"{get} {name}= and the value into {workstation.path}.", _source(workstation, name))
-        facts = [f"{name} {state}; {why}."]
-        if service := _service_with(workstation, name):
-            facts.append(f"Docker Compose sets it for service {service}: only a start without Docker lacks it.")
-        yield Evidence(name, tuple(facts), remedy, severity="info" if service else None)
+        facts = (f"{name} {state}; {why}.", *_set_by_compose(workstation, name))
+        yield Evidence(name, facts, remedy, severity="info" if len(facts) > 1 else None)
     for subject, name, value, path in _effective_values(workstation):
         is_emptied = path != workstation.path and is_blank(value) and not is_blank(workstation.value(name))
         if is_emptied and name in workstation.required:
@@ -204,7 +202,10 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             # The plan knows it only from Settings.
             yield Evidence(subject, (f"{fact} It is empty.",), by_setup(snapshot, where, allow_code="true"))
             continue
-        yield Evidence(subject, (fact,), _correction(problem, workstation.path))
+        is_missing = problem.reason == REASONS["missing"]
+        facts = (fact, *(_set_by_compose(workstation, problem.variable) if is_missing else ()))
+        severity: Severity | None = "info" if len(facts) > 1 else None
+        yield Evidence(subject, facts, _correction(problem, workstation.path), severity=severity)
     for problem, path in _refused_later(workstation):
         fact = f"Settings, loaded with {path} after the .env: {problem.variable}: {problem.reason}."
         yield Evidence(f"{problem.variable} in {path.name}", (fact,), _correction(problem, path))
@@ -316,12 +317,14 @@ def _effective_values(workstation: Workstation) -> Iterator[tuple[str, str, Mask
             yield f"{name} in {path.name}", name, binding.for_python, path
 
 
-def _service_with(workstation: Workstation, name: str) -> str:
-    """The application's service where Docker Compose makes a variable's value of text and others; "" where not."""
+def _set_by_compose(workstation: Workstation, name: str) -> tuple[str, ...]:
+    """A sentence where Docker Compose makes a variable's value for the application of text and others; () where not."""
     service = workstation.checkout.application
     settings = (each for each in (service.environment if service else ()) if each.variable == name)
     is_set = any(each.value and not any(is_blank(workstation.value(n)) for n in each.interpolates) for each in settings)
-    return service.name if service and is_set else ""
+    if service is None or not is_set:
+        return ()
+    return (f"Docker Compose sets it for service {service.name}: only a start without Docker lacks it.",)
 
 
 def encrypted_names(workstation: Workstation) -> tuple[str, ...]:

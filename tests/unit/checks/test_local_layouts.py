@@ -87,6 +87,17 @@ def test_what_a_later_file_has_is_not_missing(desk: Path) -> None:
     assert found(look(desk, text)) == [("required-empty", "SECRET_KEY", "error")]
 
 
+def test_what_compose_sets_is_a_remark_where_settings_may_have_it_elsewhere_too(desk: Path) -> None:
+    """Settings lack it in a start without Docker, whether its secrets_dir may have it or not."""
+    settings = SETTINGS.replace('extra="ignore"', 'extra="ignore", secrets_dir="/run/secrets"')
+    (desk / "app/config.py").write_text(settings.replace("    db: Database\n", "    db_url: str\n"))
+    service = "image: x, env_file: .env, environment: {DB_URL: 'postgresql://db/app'}"
+    (desk / "compose.yaml").write_text(f"services: {{app: {{{service}}}}}\n")
+    shown = root_causes.diagnose(look(desk, f"SECRET_KEY={KEY}\n"))
+    lacking = [(each.check, each.severity) for each in shown if each.subject == "DB_URL"]
+    assert lacking == [("settings-refused", "info")]
+
+
 def test_a_default_that_asks_the_environment_is_required(desk: Path) -> None:
     """The class cannot be made without TOKEN; HOME is no variable of the template."""
     fields = '    token: str = os.environ["TOKEN"]\n    home: str = os.environ["HOME"]\n'
