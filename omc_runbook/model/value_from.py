@@ -15,7 +15,8 @@ _ARN = re.compile(r"^arn:(?P<partition>[a-z-]+):(?P<service>[a-z0-9-]+):(?P<regi
 _SUFFIX = re.compile(r"^(?P<name>.+)-(?P<suffix>[A-Za-z0-9]{6})$")
 _UNFILLED = re.compile(r"\$\{[^}]*\}?|\{\{[^}]*\}*")
 _SPACE = re.compile(r"\s")
-_IN_NO_NAME = re.compile(r"[^A-Za-z0-9/_+=.@-]")
+_IN_NO_NAME = re.compile(r"[^A-Za-z0-9/_+=.@!-]")
+"""Characters that Secrets Manager accepts in no name; "!" is in those that an AWS service gives, such as rds!db-…"""
 _SHORTEST_VERSION_ID = 32
 _LONGEST_VERSION_ID = 64
 

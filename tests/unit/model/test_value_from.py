@@ -37,6 +37,12 @@ def test_every_partition_is_known(partition: str) -> None:
     assert ref.secret_arn.startswith(f"arn:{partition}:secretsmanager:")
 
 
+@pytest.mark.parametrize("name", ["rds!cluster-1a2b-AbC123", "events!connection/api/1a2b-AbC123", "a_b+c=d.e@f-AbC123"])
+def test_a_name_with_signs_is_one(name: str) -> None:
+    """Secrets Manager accepts these signs, and "!" in the names that other services of AWS give."""
+    assert parse(f"{ARN.removesuffix(NAME)}{name}:password::").problem == ""
+
+
 @pytest.mark.parametrize(
     ("end", "fields", "pinned"),
     [
@@ -72,6 +78,7 @@ def test_the_last_three_fields_may_be_empty(end: str, fields: tuple[str, str, st
         (ARN.replace("ap-southeast-2", "") + ":KEY::", "it has no region"),
         (ARN.replace(ACCOUNT, "") + ":KEY::", "it has no account id"),
         (f"{ARN}:KEY::{'a' * 65}", "65 characters"),
+        (f"{ARN}#KEY", "the secret's name has # in it"),
         ("arn:aws:kms:ap-southeast-2:123456789012:key/1234abcd", "an ARN of kms"),
         ("arn:aws:s3:::omc-staging/app.env", "an ARN of s3"),
         ("https://console.aws.amazon.com/secretsmanager/secret?name=omc", "a page's address"),
