@@ -309,8 +309,9 @@ STARTS: tuple[Phrase, ...] = (
         "pull-failed",
         "ECS could not get the task's secrets. The text does not say why.",
         "DescribeTasks: stoppedReason in full; the cause stands at its end.",
-        *("unable to retrieve secret from asm", "failed to fetch secret", "failed to launch a task with"),
-        *("cannot pull secrets", "unable to pull secrets", "not authorized to perform: secretsmanager:"),
+        *("unable to retrieve secret", "failed to fetch secret", "failed to launch a task with"),
+        *("cannot pull secrets", "unable to pull secrets", "fetching secret data from AWS Secrets Manager"),
+        "fetching secret data from SSM",
         weak=True,
     ),
 )

@@ -564,6 +564,8 @@ def test_a_sidecar_that_ran_out_of_memory_is_not_the_tasks_end() -> None:
         ("no-capacity", "Timeout waiting for EphemeralStorage provisioning to complete."),
         ("no-capacity", "Unexpected EC2 error while attempting to Create Network Interface: InsufficientFreeAddresses"),
         ("pull-failed", f"Task failed to start: {PULL}unable to retrieve secrets from asm: context canceled"),
+        ("pull-failed", "ResourceInitializationError: unable to retrieve secrets from asm: context canceled"),
+        ("pull-failed", f"Task failed to start: fetching secret data from AWS Secrets Manager: secret {ARN}: EOF"),
         ("volume", "CannotStartContainerError: error mounting /var/lib/ecs/volumes/x to rootfs: not a directory"),
         ("rollout-stuck", "ResourceInitializationError: failed to configure ENI: failed to setup regular eni"),
         ("rollout-stuck", "ResourceInitializationError: failed to configure ENI: context deadline exceeded"),
