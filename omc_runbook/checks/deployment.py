@@ -48,6 +48,8 @@ CAUSES: dict[Kind, tuple[Hinders, ...]] = {
     "health-check": ("value", "tasks"),
 }
 """What can be wrong where tasks fail in one way."""
+_NEVER_STARTED: tuple[Hinders, ...] = ("secret", "calls", "tasks")
+"""The same for tasks whose containers never ran: no value was read."""
 
 HOOK = re.compile(r"lifecycle hook.*\barn:[\w-]+:lambda:[\w-]+:\d+:function:([\w-]+)", re.IGNORECASE | re.DOTALL)
 """What ECS writes of a lifecycle hook that failed, with the name of its Lambda function."""
@@ -381,10 +383,10 @@ def code_deploy(snapshot: Snapshot) -> Iterable[Evidence]:
 def _failed_rollout(snapshot: Snapshot, service: Service, facts: tuple[str, ...]) -> Evidence:
     """A rollout whose tasks failed; how they did says which faults can be its cause."""
     stops = [stop for stop in fresh_stops(snapshot) if stop.service is service]
-    causes_of_stops = [CAUSES.get(stop.kind) for stop in stops]
+    causes_of_stops = [_NEVER_STARTED if _is_unspecific(stop) else CAUSES.get(stop.kind) for stop in stops]
     causes = tuple(dict.fromkeys(cause for kinds in causes_of_stops for cause in kinds or ()))
     names, withdrawn = snapshot.environment.names, service.withdrawn
-    has_log = not (stops and stops[0].kind == "other" and stops[0].never_started)
+    has_log = not (stops and _is_unspecific(stops[0]))
     remedy = log_of(snapshot, service) if has_log else remedies.show_service(names, service.name)
     if withdrawn and not stops and not withdrawn.failures:
         # No task failed: a hook, an alarm or a person took the deployment back.
@@ -399,6 +401,11 @@ def _failed_rollout(snapshot: Snapshot, service: Service, facts: tuple[str, ...]
         "info" if _is_outdated(snapshot, service) else None,
         causes if stops and all(causes_of_stops) else None,
     )
+
+
+def _is_unspecific(stop: Stop) -> bool:
+    """Whether ECS says of a task that never started nothing that a check looks for."""
+    return stop.kind == "other" and stop.never_started
 
 
 def _starts_nothing(snapshot: Snapshot, service: Service, primary: Deployment) -> bool:

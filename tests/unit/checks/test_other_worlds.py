@@ -577,6 +577,13 @@ def test_other_wordings(cause: str, reason: str) -> None:
     assert root_causes(stuck(healthy(), "worker", reason)) == [cause]
 
 
+def test_no_value_keeps_a_task_from_its_start() -> None:
+    """Nothing has read it where ECS could not set up the network interface; what ECS itself needs may be why."""
+    unstarted = stuck(healthy(), "worker", "ResourceInitializationError: failed to configure ENI")
+    assert set(root_causes(with_keys(unstarted, SECRET_KEY=None))) == {"null", "rollout-stuck"}
+    assert root_causes(with_permissions(unstarted, by_policies())) == ["no-permission"]
+
+
 def test_a_reason_that_stands_at_the_container() -> None:
     """The task may say only that it failed to start, and its container why."""
     container = TaskContainer("worker", None, "CannotPullContainerError: inspect image has been retried 5 time(s)")
