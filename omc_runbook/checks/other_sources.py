@@ -30,7 +30,7 @@ from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("reference", hinders="secret")
-_IN_NO_NAME = re.compile(r"(/){2,}|\s+")
+_IN_NO_NAME = re.compile(r"(/)[/\s]+|\s+")
 
 NEEDS = ("services", "task_definitions", FIELD)
 REFUSED_BY_KEY = ("kms-no-permission", "parameter-denied")

@@ -407,7 +407,9 @@ def test_what_another_account_has_to_do_is_told() -> None:
     assert "put-role-policy" in denied.remedy.command and "In account 210987654321, share" in denied.remedy.needs
 
 
-@pytest.mark.parametrize("name", ["//ohmycoins/sender", "/ohmycoins/sender ", " /ohmycoins/sender"])
+@pytest.mark.parametrize(
+    "name", ["//ohmycoins/sender", "/ohmycoins/sender ", " /ohmycoins/sender", "/ohmycoins/ / sender"]
+)
 def test_a_parameter_of_an_impossible_name_cannot_be_created(name: str) -> None:
     """The remedy is the reference with one slash, or without the white space."""
     start = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter"
