@@ -180,8 +180,8 @@ APPLICATION: tuple[Phrase, ...] = (
     ),
     program_message(
         "bad-copy",
-        "A value for an HTTP header has a character that is not ASCII, such as a typographic quote or an invisible "
-        "space.",
+        "A text has a character that is not ASCII. Sent in an HTTP header, it is a value with a typographic quote or "
+        "an invisible space; printed, it only shows that the image sets no UTF-8 locale.",
         "GetSecretValue: how the key's value begins and ends, unseen; then copy it again.",
         "'ascii' codec can't encode character",
     ),
