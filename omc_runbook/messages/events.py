@@ -238,6 +238,7 @@ CALLS: tuple[Phrase, ...] = (
         *("previous rotation isn't complete", "cannot invoke the specified Lambda function"),
         *("not set as AWSPENDING for rotation", "has no stage for rotation of secret"),
         *("unable to log into database with previous, current, or pending secret", "is not enabled for rotation"),
+        group="pull",
     ),
     aws_message(
         "",

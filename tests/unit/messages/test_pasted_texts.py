@@ -209,6 +209,12 @@ TEXTS: tuple[tuple[str, str], ...] = (
         "An error occurred (InvalidRequestException) when calling the RotateSecret operation: A previous rotation "
         "isn't complete. That rotation will be reattempted.",
     ),
+    (
+        "rotation-pending",
+        "An error occurred (AccessDeniedException) when calling the RotateSecret operation: Secrets Manager cannot "
+        "invoke the specified Lambda function. Ensure that the function policy grants access to the principal "
+        "secretsmanager.amazonaws.com.",
+    ),
     ("rotation-pending", f"Secret version 12-34 not set as AWSPENDING for rotation of secret {SECRET}."),
     (
         "rotation-pending",
