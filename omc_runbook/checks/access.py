@@ -98,7 +98,7 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 labels = " and ".join(condition.statement for condition in conditions)
                 remedy = remedies.advise(f"Correct the Condition of {labels}: ECS calls with {sent}.")
             elif verdict.decision == "explicit-deny":
-                remedy = remedies.advise(f"Change {' and '.join(verdict.statements)}: it denies {ECS_TASKS}.")
+                remedy = remedies.advise(f"Let {' and '.join(verdict.statements)} no longer deny {ECS_TASKS}.")
             else:
                 service = {"Service": ECS_TASKS}
                 document = extend(role.trust, Effect="Allow", Principal=service, Action="sts:AssumeRole")

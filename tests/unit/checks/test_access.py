@@ -307,9 +307,9 @@ def test_the_command_for_a_trust_policy_lets_ecs_assume_the_role() -> None:
     assert trust.document["Statement"][0]["Principal"] == {"Service": "ec2.amazonaws.com"}
     assert found_in(role(trusting(trust.document))(healthy())) == set()
     everybody = {"Effect": "Deny", "Principal": "*", "Action": "*"}
-    denying = role(trusting({"Version": "2012-10-17", "Statement": [everybody]}))
+    denying = role(trusting({"Version": "2012-10-17", "Statement": [everybody, everybody]}))
     [found] = run_check(CHECKS["role-untrusted"], denying(healthy()))
-    assert is_sentence(found.remedy.command) and "statement 1" in found.remedy.command
+    assert is_sentence(found.remedy.command) and "statement 2 no longer deny" in found.remedy.command
 
 
 def test_a_role_that_could_not_be_read_is_unknown() -> None:
