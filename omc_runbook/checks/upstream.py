@@ -32,7 +32,9 @@ check = Family(
 API_KEY = re.compile(r"(?i)api[ _-]?(key|token)")
 """The generic name of a key, at a provider and in the secret."""
 
-COMMON = frozenset({"api", "app", "auth", "key", "omc", "password", "secret", "token", "user", "value"})
+COMMON = frozenset(
+    {"api", "app", "auth", "client", "first", "key", "omc", "password", "secret", "server", "token", "user", "value"}
+)
 """Words of a key's name that do not name a provider."""
 
 
@@ -117,8 +119,7 @@ def _keys_read(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
 
 
 def _own_words(key: str) -> set[str]:
-    log_lines = {word for word in re.split(r"[^a-z0-9]+", key.casefold()) if len(word) > 3}
-    return log_lines - COMMON
+    return {word for word in re.split(r"[^a-z0-9]+", key.casefold()) if len(word) > 3} - COMMON
 
 
 def _has_changed(snapshot: Snapshot, key: str) -> bool | None:

@@ -123,6 +123,22 @@ def test_a_provider_that_is_named_accuses_no_others_key(line: str) -> None:
     assert root_causes(saying(unchanged(healthy()), line)) == ["rollout-stuck worker"]
 
 
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("FIRST_SUPERUSER_PASSWORD", "SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string"),
+        ("GOOGLE_CLIENT_SECRET", "SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string"),
+        ("MEDIA_SERVER_TOKEN", "The server requested SCRAM-based authentication, but no password was provided."),
+    ],
+)
+def test_a_drivers_own_words_accuse_no_key_of_another_system(key: str, line: str) -> None:
+    """What the driver lacks, no reference of the container has."""
+    entry = Injection(key, parse(f"{ARN}:{key}::"))
+    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(entry,)))
+    said = changed(line, key, "backend")(made)
+    assert [each.status for each in run_check(CHECKS["store-only"], said)] == ["clear"]
+
+
 @pytest.mark.parametrize("word", ["token_expired", "token_revoked", "account_inactive"])
 def test_an_answer_to_the_applications_own_user_accuses_no_key(word: str) -> None:
     """Libraries for JWT have the words that Slack has."""
