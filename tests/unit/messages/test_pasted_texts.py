@@ -429,6 +429,12 @@ def test_what_is_said_is_whole() -> None:
         assert all(symptom(each) for each in said.checks)
 
 
+def test_a_character_outside_ascii_need_not_be_a_values() -> None:
+    """A program that prints one without a UTF-8 locale says the same."""
+    [message] = recognise("UnicodeEncodeError: 'ascii' codec can't encode character '\\xe9' in position 3")
+    assert "locale" in message.meaning
+
+
 def test_several_texts_are_told_in_their_order() -> None:
     """A page with many messages gives each kind once, in the order of the page."""
     chosen = [row for row in TEXTS if row[1].startswith(("Resource", "(service", "An error")) and "\n" not in row[1]]
