@@ -415,6 +415,7 @@ class Expressions(ABC):
             return failed(sentence) if is_followed and not why else unknown(why[0] if why else sentence)
 
     def _try(self, node: Node, names: Mapping[str, Any]) -> Any:
+        value: Any = failed(f"try() in {source_of(node)} has no arguments")
         for part in node.parts:
             # What is only unknown here may have a value there.
             value = self.value(part, names)

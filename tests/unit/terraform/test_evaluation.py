@@ -148,6 +148,7 @@ def test_an_attribute_after_an_apply_stays_within_its_text(tmp_path: Path) -> No
         ('try(aws_ecs_service.many[var.unset].name, "fallback")', "variable unset has no value in the checkout"),
         ('try(format("%q", "x"), "fallback")', "format() in main.tf"),
         ('try(one(["a", "b"]), "fallback")', "one() in main.tf"),
+        ("try()", "try() in main.tf"),
         ("one(var.unset)", "variable unset has no value in the checkout"),
         ("can(var.unset)", "variable unset has no value in the checkout"),
         ("can([var.unset])", "variable unset has no value in the checkout"),
