@@ -68,7 +68,8 @@ class SecretWriter:
     ) -> None:
         self._clients, self._plan, self._environment = clients, plan, environment
         self._client, self._arn = clients("secretsmanager"), plan.secret_arn
-        self._label = (RESTORE_LABEL if plan.exists else LABEL) + plan.token[:8]
+        # Ids of versions that Terraform made begin alike.
+        self._label = f"{RESTORE_LABEL}{plan.token}" if plan.exists else f"{LABEL}{plan.token[:8]}"
         self._new_values, self._is_moving, self._has_moved = new_values or NewValues({}), False, False
         self._is_new, self._moved_at = False, 0.0
         self._lock, self._has_lock, self._has_reached_database = ExitStack(), False, False
@@ -222,10 +223,16 @@ class SecretWriter:
         )
 
     def _label_kept(self) -> None:
-        """As in `stage_value`, a version that is current already gets no label."""
+        """As in `stage_value`, a version that is current already gets no label; nor does one that AWS refuses it.
+
+        It may have 20, or a policy allow AWSCURRENT alone: only a restore that is killed needs the label.
+        """
         label, token, secret = self._label, self._plan.token, self._describe()
         if secret and not {label, CURRENT} & {*secret.stages.get(token, ())}:
-            self._do(UPDATE_STAGE, lambda: secretsmanager.add_label(self._client, self._arn, label, token))
+            add = partial(secretsmanager.add_label, self._client, self._arn, label, token)
+            answer = attempt(f"secret {self._plan.secret_name}", UPDATE_STAGE, add)
+            if isinstance(answer, ReadFailure) and not answer.may_have_happened:
+                self._label = ""
 
     def _set_password(self) -> None:
         """Set the database's password, unless somebody has changed the secret; no other run does so until `move`."""
@@ -300,7 +307,7 @@ class SecretWriter:
             except CouldNotLook as database_error:
                 raise CouldNotLook(f"{error} {database_error} Run again to continue.") from None
         # A version that another run made current keeps its label: that run removes it at its end.
-        if not is_current:
+        if self._label and not is_current:
             # The next run removes a remaining label; the first error matters more.
             with suppress(CouldNotLook):
                 self._drop(self._label, self._plan.token)
