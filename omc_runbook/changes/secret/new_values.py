@@ -83,6 +83,11 @@ class NewValues:
     database_url_from: str = "env:NAME"
     """The source of the database's URL, for the commands that need it again."""
 
+    @property
+    def written(self) -> UnfinishedChange | None:
+        """The killed run's change, where it gave keys new values, as a restore does not."""
+        return None if self.unfinished and self.unfinished.is_restore else self.unfinished
+
 
 def renew(
     clients: Clients,
@@ -237,11 +242,13 @@ def _with_database(clients: Clients, snapshot: Snapshot, new: NewValues, key: st
     """Add the database's password rotation to new values."""
     values, unfinished = new.values, new.unfinished
     document, login = document_of(snapshot), snapshot.environment.keys[key].login
-    is_current = unfinished is not None and unfinished.is_current and key in unfinished.keys
+    leftover, entry = unfinished.document.get(key) if unfinished else None, values.get(key)
+    new_password = entry.value if entry else leftover.injected if leftover else None
+    # A value other than the one that a killed run made current is a change of its own.
+    goes_on = entry is None or (leftover is not None and entry.value.same_as(leftover.injected))
+    is_current = goes_on and unfinished is not None and unfinished.is_current and key in unfinished.keys
     before = unfinished.before if unfinished and is_current else document
     login_name, former_member = before.get(login), before.get(key)
-    leftover = unfinished.document.get(key) if unfinished else None
-    new_password = leftover.injected if leftover and is_current else values[key].value if key in values else None
     previous = _document(clients, snapshot, snapshot.previous_id)
     # After a rollback that could not reach the database, it may still have the withdrawn password.
     candidates = [former_member, leftover, previous.get(key) if previous else None]

@@ -79,7 +79,7 @@ def judge(
     where AWS cannot be reached.
     """
     environment = snapshot.environment
-    changed = {change.key for change in plan.changed} | set(new.unfinished.keys if new.unfinished else ())
+    changed = {change.key for change in plan.changed} | set(new.written.keys if new.written else ())
     names = [
         name
         for name, key in environment.keys.items()
@@ -156,8 +156,8 @@ def _former(name: str, document: Document, history: VersionHistory) -> Iterator[
 
 def _former_document(clients: Clients, snapshot: Snapshot, plan: SecretPlan, new: NewValues) -> Document | str | None:
     """The document before the change; None where there is none, a sentence where it could not be read."""
-    if new.unfinished and new.unfinished.is_current:
-        return new.unfinished.before
+    if new.written and new.written.is_current:
+        return new.written.before
     version = plan.base if plan.changed else _previous(snapshot)
     if not version:
         return None

@@ -12,8 +12,12 @@ import pytest
 from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_container, with_values
 
 from omc_runbook.aws.session import Clients
+from omc_runbook.changes.database import rotation
+from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.secret.new_values import NewValues, database_server, renew
-from omc_runbook.changes.secret.plan import LABEL, RESTORE_LABEL, version_id_of
+from omc_runbook.changes.secret.plan import LABEL, RESTORE_LABEL, plan_update, version_id_of
+from omc_runbook.changes.values import former_values, live_check
+from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
@@ -23,6 +27,15 @@ from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
+ONE_ROLE = PasswordRotation(
+    url=Masked("postgresql://db/app", "url"),
+    role="app",
+    former_role="app",
+    owner="app",
+    exists=True,
+    address="db:5432/app",
+    server="db:5432",
+)
 
 
 def left(**changed: str | None) -> Snapshot:
@@ -61,6 +74,41 @@ def test_a_version_that_was_to_be_restored_is_continued_only_once_it_is_current(
     again = renew(cast("Clients", None), restored, ("SECRET_KEY",), "renew")
     assert again.values["SECRET_KEY"].origin.startswith("generated")
     assert not again.values["SECRET_KEY"].value.same_as(Masked(document(restored)["SECRET_KEY"], "SECRET_KEY"))
+
+
+@pytest.mark.parametrize("by_restore", [True, False])
+def test_the_database_gets_the_password_that_the_secret_gets(by_restore: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that of a killed run, where another is made or given; its former value is that of the current version."""
+    monkeypatch.setattr(rotation, "plan_rotation", lambda *_: ONE_ROLE)
+    monkeypatch.setenv("POSTGRES_PASSWORD", secrets.token_hex(24))
+    killed = left(POSTGRES_PASSWORD=secrets.token_hex(24), POSTGRES_USER="app")
+    snapshot = relabelled(killed) if by_restore else killed
+    source = "renew" if by_restore else "env:POSTGRES_PASSWORD"
+    new = renew(cast("Clients", None), snapshot, ("POSTGRES_PASSWORD",), source, Masked("postgresql://db/app", "url"))
+    own = new.values["POSTGRES_PASSWORD"].value
+    assert new.password and new.password.same_as(own)
+    assert new.former_password and new.former_password.same_as(document(snapshot)["POSTGRES_PASSWORD"])
+    again = renew(cast("Clients", None), killed, ("POSTGRES_PASSWORD",), "renew", Masked("postgresql://db/app", "url"))
+    assert again.password and again.password.same_as(document(killed)["POSTGRES_PASSWORD"])
+    assert again.former_password and not again.former_password.same_as(again.password)
+
+
+def test_after_a_restore_that_was_killed_the_former_value_is_the_one_that_is_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The version that the restore went away from has no former values, and nothing of it is tried."""
+    tried: list[Masked] = []
+    monkeypatch.setattr(live_check, "attempt", lambda _, key, value: tried.append(value) or ("accepted", ""))
+    restored = relabelled(left(OPENAI_API_KEY=f"sk-{secrets.token_urlsafe(40)}"))
+    keys = restored.environment.keys
+    tried_at = keys["OPENAI_API_KEY"].model_copy(update={"check": "https://api.example.com/"})
+    restored = replace(restored, environment=replace(restored.environment, keys={**keys, "OPENAI_API_KEY": tried_at}))
+    clients, own = cast("Clients", lambda name: None), {"OPENAI_API_KEY": Masked(f"sk-{secrets.token_urlsafe(40)}", "")}
+    given = {key: NewValue(value, "a test") for key, value in own.items()}
+    kept, new = found(restored), replace(found(restored), values=given, keys=tuple(own))
+    assert former_values.judge(clients, restored, plan_update(restored, {}), kept) == () and not tried
+    assert former_values.judge(clients, restored, plan_update(restored, given), new)
+    assert tried[0].same_as(document(restored)["OPENAI_API_KEY"])
 
 
 def relabelled(snapshot: Snapshot) -> Snapshot:
