@@ -83,7 +83,7 @@ def _empty(snapshot: Snapshot, base: str, *notes: str, redeploy_stale: bool = Fa
     plan = make_plan(
         snapshot, text, token=base, changes=changes, notes=notes, exists=True, redeploy_stale=redeploy_stale
     )
-    note = "The restore of this version was not finished: this run continues it."
+    note = "The restore of this version was not finished: restore continues it."
     return replace(plan, notes=(*notes, note)) if redeploy_stale and is_unfinished(plan) else plan
 
 

@@ -52,6 +52,7 @@ from omc_runbook.changes.fix.advice import follow
 from omc_runbook.changes.fix.plan import FixPlan, plan_fix
 from omc_runbook.changes.fix.rollback import NOTHING, Rollback
 from omc_runbook.changes.fix.steps import Correction, Grant, RestoreSecret, RestoreVersion
+from omc_runbook.changes.secret.plan import RESTORE_LABEL
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
 from omc_runbook.model.change import Change
@@ -502,3 +503,17 @@ def test_a_version_whose_keys_are_only_named_otherwise_is_no_loss() -> None:
     assert [type(step) for step in plan.steps] == [RestoreVersion] and plan.unfixed == ()
     plan = planned(with_values(former, {**lower, "postgres_password": secrets.token_hex(16)}))
     assert plan.steps == () and "restore could break the login" in reasons(plan)["key-case"]
+
+
+def test_a_restore_that_was_killed_is_continued_by_restore_alone() -> None:
+    """Where AWSPREVIOUS is newer there is nothing to restore, and a fix finishes nobody's restore."""
+    values = document(healthy())
+    broken = with_values(with_values(healthy(), values, PREVIOUS), {**values, "SECRET_KEY": ""})
+    assert broken.secret and broken.versions
+    stages = {**broken.secret.stages, CURRENT: ("AWSCURRENT", f"{RESTORE_LABEL}{CURRENT}")}
+    created = {version.id: version.created for version in broken.versions}
+    swapped = {PREVIOUS: created[CURRENT], CURRENT: created[PREVIOUS]}
+    versions = tuple(replace(each, created=swapped.get(each.id, each.created)) for each in broken.versions)
+    killed = replace(broken, secret=replace(broken.secret, stages=stages), versions=versions)
+    (told,) = reasons(planned(killed)).values()
+    assert "moved back already" in told and told.endswith("was not finished: restore continues it.")
