@@ -86,6 +86,15 @@ class Objects(Object):
         """An attribute of the first one."""
         return self.entries[0].attribute(name)
 
+    def items(self) -> Iterator[tuple[Any, Object]]:
+        """Each one with its key of a for_each or its number."""
+        for number, each in enumerate(self.entries):
+            address = getattr(each, "address", "").rstrip(".")
+            if address.endswith('"]'):
+                yield address[address.rindex('["') + 2 : -2], each
+            else:
+                yield unknown("a key of for_each is not known") if self.is_open else number, each
+
     def at(self, key: Any) -> Object | str:
         """The one with an index or a key; a mark where there may be one. Raises IndexError where there is none."""
         suffixes = (f'["{key}"]', f"[{key}]")
@@ -446,7 +455,7 @@ def entries_of(value: Any) -> Iterator[tuple[Any, Any]]:
     elif isinstance(value, functions.Set):
         yield from zip(value, value, strict=True)
     elif isinstance(value, Objects):
-        yield from enumerate(value.entries)
+        yield from value.items()
     else:
         yield from enumerate(value)
 
