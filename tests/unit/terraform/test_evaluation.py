@@ -43,8 +43,12 @@ resource "aws_ecs_service" "half" {
   for_each = toset(["api", var.unset])
   name     = each.key
 }
+resource "aws_ecs_service" "chained" {
+  for_each = aws_ecs_service.many
+  name     = "${each.key}-${each.value.name}"
+}
 """
-"""Services of which not all keys are known."""
+"""Services of which not all keys are known, or whose keys are those of others."""
 
 
 def evaluate(expression: str, root: Path) -> Any:
@@ -109,6 +113,7 @@ def evaluate(expression: str, root: Path) -> Any:
         ("aws_ecs_service.counted[*].name", ["svc-0", "svc-1"]),
         ("aws_ecs_service.counted.1.name", "svc-1"),
         ("{ for k, v in aws_ecs_service.many : k => v.name }", {"api": "shop-api-A", "worker": "shop-worker-W"}),
+        ('aws_ecs_service.chained["api"].name', "api-shop-api-A"),
         ("[for k, v in aws_ecs_service.counted : k]", [0, 1]),
         ("one(aws_ecs_service.none[*].name)", None),
         ('[can(var.name), can(local.table.missing), can(upper(regex("^z", var.name)))]', [True, False, False]),
