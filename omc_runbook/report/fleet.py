@@ -36,6 +36,7 @@ _CLEAR, _SKIPPED, _UNKNOWN = "clear", "—", "unknown"
 _STATUSES: dict[str, Level] = {"ok": "good", "findings": "error", "unknown": "unknown", "failed": "unknown"}
 _FIRST = "Where the reason above names something to correct, correct that first."
 _WARNINGS, _NOT_READ = "warnings", "not looked at"
+_NOTHING_COMPARED = "Fewer than two environments were read, so nothing was compared."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,14 +135,14 @@ def matrix(runs: Runs, links: Mapping[str, str]) -> Table:
 def keys(runs: Runs) -> Table:
     """The keys that some environments have and others lack."""
     rows = [[each.key, _names(each.has), _names(each.lacks)] for each in key_differences(_facts(runs))]
-    empty = "Every secret that was read has the same keys."
+    empty = _if_compared(_secrets_read(runs), "Every secret that was read has the same keys.")
     return Table("Keys that not every environment has", ["key", "has it", "lacks it"], rows, empty=empty)
 
 
 def values(runs: Runs) -> Table:
     """The keys whose value is the same in several environments."""
     rows = [[", ".join(each.keys), _names(each.environments)] for each in shared_values(_facts(runs))]
-    empty = "No secret value is the same in two environments."
+    empty = _if_compared(_secrets_read(runs), "No secret value is the same in two environments.")
     return Table("Values that environments share", ["keys", "environments"], rows, empty=empty)
 
 
@@ -151,7 +152,8 @@ def revisions(runs: Runs) -> Table:
         [each.service, each.images or "no such service", _names(_labelled(each.revisions))]
         for each in revision_differences(_facts(runs))
     ]
-    empty = "Every service has the same images in all environments."
+    read = sum(bool(each.revisions) for each in _facts(runs).values())
+    empty = _if_compared(read, "Every service has the same images in all environments.")
     return Table("Services that differ", ["service", "images", "environments, with revisions"], rows, empty=empty)
 
 
@@ -257,6 +259,15 @@ def _findings(run: EnvironmentRun) -> tuple[Finding, ...]:
 
 def _facts(runs: Runs) -> dict[str, Facts]:
     return {name: run.facts for name, run in runs.items() if run.facts}
+
+
+def _secrets_read(runs: Runs) -> int:
+    return sum(each.keys is not None for each in _facts(runs).values())
+
+
+def _if_compared(read: int, sentence: str) -> str:
+    """A sentence on what is alike, or that there was nothing to compare with."""
+    return sentence if read > 1 else _NOTHING_COMPARED
 
 
 def _cell(run: EnvironmentRun, family: str) -> tuple[str, Level]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from support.outcomes import an_outcome
 
 from omc_runbook.diagnosis.comparison import Facts
@@ -131,3 +132,19 @@ def test_of_many_environments_a_cell_names_some() -> None:
     ages = fleet.ages(runs)
     assert ages.rows[0] == ["e39", "39", "9", "due"] and len(ages.rows) == 10
     assert ages.notes == ("30 others are younger.",)
+
+
+@pytest.mark.parametrize(("read", "compared"), [(0, False), (1, False), (2, True)])
+def test_nothing_is_said_to_be_alike_that_was_not_compared(read: int, compared: bool) -> None:
+    """Of one environment, or of none, nothing is known but what it has."""
+    facts = [
+        Facts(keys={"A": f"print {number}"}, revisions={"backend": ("1", "b:1")}, age=None, rotation_days=9)
+        if number < read
+        else Facts(keys=None, revisions={}, age=None, rotation_days=9)
+        for number in range(2)
+    ]
+    runs = {f"e{number}": EnvironmentRun(facts=each) for number, each in enumerate(facts)}
+    for table in (fleet.keys(runs), fleet.values(runs)):
+        assert ("nothing was compared" not in table.to_text()) is compared
+    own = {name: run for name, run in runs.items() if run.facts and run.facts.revisions}
+    assert ("nothing was compared" not in fleet.revisions(own).to_text()) is compared
