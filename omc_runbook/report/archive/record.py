@@ -275,10 +275,8 @@ def _headline(outcome: Outcome) -> str:
 
 def _head(outcome: Outcome) -> Banner:
     """The page's head: which run it was, how it ended, and why."""
-    checks = {finding.check for finding in outcome.findings if finding.is_unexplained}
-    causes = [finding for finding in outcome.findings if finding.check in checks]
-    found = (f"{finding.title}: {finding.subject}" for finding in causes if finding.status == "found")
-    lines = [*dict.fromkeys(found)]
+    causes = (finding for finding in outcome.findings if finding.is_unexplained)
+    lines = [*dict.fromkeys(f"{finding.title}: {finding.subject}" for finding in causes)]
     more = [f"and {len(lines) - MOST_CAUSES} more"] if lines[MOST_CAUSES:] else []
     failure = [outcome.failure] if outcome.failure else []
     style: Style = "plain" if outcome.is_plan and outcome.status == "ok" else ENDINGS[outcome.status]

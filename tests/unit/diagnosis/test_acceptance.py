@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
+from nbformat.v4 import new_notebook
 from support.faults.content import FAULTS
 from support.snapshots import NOW, healthy, with_service
 
@@ -15,6 +17,7 @@ from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.findings import Finding, Outcome, status_of
 from omc_runbook.report import troubleshoot, verify
+from omc_runbook.report.archive.record import Record, write_page
 from omc_runbook.report.archive.summary import summarise
 from omc_runbook.snapshot.state import Snapshot
 
@@ -73,6 +76,15 @@ def test_an_accepted_finding_counts_for_nothing_and_is_shown() -> None:
     assert [each.accepted for each in Outcome.from_json(ended.to_json()).findings] == [
         each.accepted for each in findings
     ]
+
+
+def test_the_head_of_a_page_names_what_is_left_of_an_accepted_check(tmp_path: Path) -> None:
+    """The same fault elsewhere is named, and what is accepted is not."""
+    both = with_service(with_service(healthy(), "backend", desired=0), "worker", desired=0)
+    record = Record(tmp_path, "verify-staging-x")
+    write_page(new_notebook(), outcome(diagnose(with_entries(both, entry(subject="backend")))), record)
+    page = record.page.read_text(encoding="utf-8")
+    assert "verified: worker" in page and "verified: backend" not in page
 
 
 def test_it_comes_back_when_its_date_has_passed() -> None:
