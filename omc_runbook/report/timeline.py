@@ -127,9 +127,11 @@ class Timeline(Picture):
         snapshot, y, free = self._snapshot, self._y(0), self._edge
         since = freshness.current_since(snapshot)
         staged = [v for v in snapshot.versions if CURRENT in v.stages or (v.stages and v.created >= self._left)]
-        for version in sorted(staged, key=lambda each: each.created):
+        staged.sort(key=lambda each: each.created)
+        moments = [max(v.created, since[0]) if CURRENT in v.stages and since else v.created for v in staged]
+        limits = [*(self._x(moment) - 8 for moment in moments[1:]), RIGHT]
+        for version, moment, limit in zip(staged, moments, limits, strict=False):
             is_current = CURRENT in version.stages
-            moment = max(version.created, since[0]) if is_current and since else version.created
             is_visible, x = moment >= self._left, self._x(moment) + 6 * (moment < self._left)
             shape = f"M{x} {y - 6}l6 6l-6 6l-6 -6z" if is_visible else f"M{x - 6} {y}l9 -6v12z"
             yield f'<path d="{shape}"/>'
@@ -137,11 +139,12 @@ class Timeline(Picture):
                 yield path(f"M{x} {_TOP}V{self._foot}")
             text = _stages(version) + ("" if is_visible else f", since {moment:%d %b %Y}")
             width = LETTER * len(text)
-            # Near the right edge it stands to the left; above the row where the one before is in the way.
-            is_late = x + 10 + width > RIGHT
-            start = x - 10 - width if is_late else x + 10
-            yield label(start, y + (4 if start >= free else -8), text)
-            free = start + width
+            # Where the edge or a mark is in the way at the right, it stands to the left; else above the row.
+            right, left = x + 10, x - 10 - width
+            fits = right >= free and right + width <= limit
+            start = left if right + width > RIGHT or (not fits and left >= free) else right
+            yield label(start, y + (4 if fits or start == left >= free else -8), text)
+            free = max(start + width, x + 8)
 
 
 def lines_of(snapshot: Snapshot) -> Iterator[TimelineRow]:

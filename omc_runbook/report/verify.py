@@ -47,18 +47,15 @@ def inventory(snapshot: Snapshot) -> Table:
     """The secret, its current version, the cluster and the services that use the secret."""
     names, secret, current = snapshot.environment.names, snapshot.secret, snapshot.current
     since = freshness.current_since(snapshot)
-    count = len(current.document.keys) if current and current.document else None
+    unreadable = "not readable as a document" if snapshot.current_id else ""
+    content = f"{len(current.document.keys)} keys" if current and current.document else unreadable
     consumers = ", ".join(service.name for service in snapshot.consumers) or "none"
     others = ", ".join(service.name for service in snapshot.services if service not in snapshot.consumers) or "none"
     key = (secret.kms_key_id or "the AWS managed key") if secret else "—"
     key = snapshot.kms_key.arn if snapshot.kms_key else key
     rows = [
         ["secret", secret.name if secret else names.secret, _existence(snapshot, "secret", secret is not None)],
-        [
-            "current version",
-            snapshot.current_id or "none" if secret else "—",
-            f"{count} keys" if count is not None else "not readable as a document",
-        ],
+        ["current version", snapshot.current_id or "none" if secret else "—", content],
         [
             "current since",
             f"{since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else "—",

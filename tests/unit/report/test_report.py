@@ -347,6 +347,30 @@ def test_the_timeline_is_a_picture_of_bounded_size(count: int) -> None:
         assert 0 <= int(shape.attrib.get("x", 0)) <= 960 and 0 <= int(shape.attrib.get("y", 0)) <= height
 
 
+@pytest.mark.parametrize("apart", [timedelta(minutes=40), timedelta(hours=3), timedelta(days=1)])
+def test_no_version_hides_the_label_of_another_in_the_timeline(apart: timedelta) -> None:
+    """Where two were written soon one after the other; and no label hides another."""
+    before = snapshots.rotated(snapshots.healthy(), NOW - timedelta(days=1) - apart)
+    svg = Timeline(snapshots.rotated(before, NOW - timedelta(days=1))).to_svg()
+    marks = [int(x) for x in re.findall(r'd="M(\d+) \d+l6 6', svg)]
+    labels = {
+        (int(y), int(x), int(x) + drawing.LETTER * len(text))
+        for x, y, text in re.findall(r'<text x="(\d+)" y="(\d+)"[^>]*>(previous|current)</text>', svg)
+    }
+    row = 47
+    assert len(labels) == len(marks) == 2
+    assert not [1 for y, start, end in labels for x in marks if y == row and start < x + 6 and end > x - 6]
+    assert len({y for y, _, _ in labels}) == 2 or sorted(labels)[0][2] <= sorted(labels)[1][1]
+
+
+def test_of_a_secret_that_is_not_there_nothing_is_unreadable() -> None:
+    """Its version has no document, and so none that is broken."""
+    missing = replace(snapshots.healthy(), secret=None, contents={}, versions=())
+    assert "not readable" not in verify.inventory(missing).to_text()
+    broken = snapshots.with_text(snapshots.healthy(), "no JSON")
+    assert "not readable as a document" in verify.inventory(broken).to_text()
+
+
 def ticks(span: timedelta) -> list[str]:
     """The labels of a time axis of that length."""
     end = NOW.replace(hour=12, minute=3, second=0)
