@@ -11,6 +11,7 @@ from omc_runbook.aws.definitions import ReferenceEdit, TaskDefinition
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.plan import EnvironmentPlan
+from omc_runbook.changes.deploy import readiness
 from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.fix.steps import Correction
 from omc_runbook.changes.secret.new_values import ORIGIN, UnfinishedChange
@@ -110,6 +111,7 @@ def plan_environment(
         )
     if not services:
         notes.append(f"No service of {name} has a container {' or '.join(containers)}: no task gets the variable yet.")
+    renewed = [service for service, _ in services if _is_own(snapshot, service)]
     return EnvironmentPlan(
         name,
         content,
@@ -117,10 +119,11 @@ def plan_environment(
         snapshot.taken,
         replace(plan_update(snapshot, {}), labels=labels) if labels and not write else None,
         tuple(corrections),
-        tuple(service.name for service, _ in services if _is_own(snapshot, service)),
+        tuple(service.name for service in renewed),
         terraform_dir,
         without_reference=tuple(without_reference),
         has_old_tasks=is_outdated,
+        blockers=readiness.blockers(snapshot, renewed) if without_reference or is_outdated else (),
         notes=tuple(notes),
     )
 

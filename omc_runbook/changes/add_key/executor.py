@@ -62,9 +62,9 @@ def apply(plan: AddKeyPlan, contexts: Mapping[str, ChangeContext]) -> AddKeyResu
 
     The key is in the secret before anything references it. After a kill at any point, a new plan and another run
     finish it. The first environment whose tasks fail ends the run and gets its former revision back. Raises UsageError,
-    before any change, for a file that is not writable and for a harmful Terraform plan; ConflictError where something
-    has changed since the plan was made, and CouldNotLook where AWS or Terraform refuses: both list the changes made
-    before.
+    before any change, for a file that is not writable, for a harmful Terraform plan and where new tasks would fail for
+    certain; ConflictError where something has changed since the plan was made, and CouldNotLook where AWS or Terraform
+    refuses: both list the changes made before.
     """
     _refuse(plan)
     return _KeyAddition(plan, contexts).carry_out()
@@ -75,6 +75,8 @@ def _refuse(plan: AddKeyPlan) -> None:
     for part in plan.environments:
         for finding in part.harm[:1]:
             raise UsageError(f"Nothing was done. {finding.title}: {finding.subject}. {finding.remedy.command}")
+    if plan.blockers:
+        raise UsageError(f"Nothing was done. {' '.join(plan.blockers)}")
     for edit in plan.edits:
         files.refuse_unwritable(edit.file.path)
         if files.read(edit.file.path) != edit.file.raw:

@@ -68,6 +68,8 @@ class EnvironmentPlan:
     """Those of them whose task definition lacks the variable."""
     has_old_tasks: bool = False
     """Whether tasks must be replaced, though every reference is in force."""
+    blockers: tuple[str, ...] = ()
+    """Why its new tasks would fail for certain, whatever the key's value is."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -141,8 +143,9 @@ class AddKeyPlan:
 
     @property
     def blockers(self) -> tuple[str, ...]:
-        """Why Terraform plans must not be applied, one sentence each."""
-        return tuple(f"{each.title}: {each.subject}." for part in self.environments for each in part.harm)
+        """Why Terraform plans must not be applied, and why new tasks would fail, one sentence each."""
+        harm = (f"{each.title}: {each.subject}." for part in self.environments for each in part.harm)
+        return (*harm, *dict.fromkeys(each for part in self.environments for each in part.blockers))
 
     def undos(self, git_dir: Path | None) -> tuple[Undo, ...]:
         """How it is taken back: tasks, files, secrets; `git_dir` is the checkout's, in which the patches are."""

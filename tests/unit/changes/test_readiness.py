@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support.faults.deployment import EXIT, HEALTH, IMAGE, LOG, RUNNING, START, VOLUME, deployed, rolled_back
@@ -23,9 +24,14 @@ from support.snapshots import (
 
 from omc_runbook.aws.deployments import PLAIN
 from omc_runbook.aws.ecs import Placement, Service, TaskContainer
+from omc_runbook.changes.add_key import executor
+from omc_runbook.changes.add_key.environment_plan import plan_environment
+from omc_runbook.changes.add_key.key import NewKey
+from omc_runbook.changes.add_key.plan import AddKeyPlan
 from omc_runbook.changes.deploy import readiness
 from omc_runbook.checks import startup
 from omc_runbook.checks.stopped_tasks import of_kind
+from omc_runbook.model.errors import UsageError
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -166,6 +172,22 @@ def test_a_missing_permission_is_a_blocker() -> None:
     (blocker,) = blockers(refused(healthy()))
     assert "New tasks of worker would fail whatever their values are: The execution role may not read" in blocker
     assert not blockers(stuck(healthy(), "worker", DENIED))
+
+
+def test_no_key_is_added_where_the_new_tasks_would_fail() -> None:
+    """Nothing is written or edited; where no task is replaced, or once the permission is granted, it is added."""
+    worker, backend = (NewKey("SMTP_PASSWORD", "", "", False, "str", (name,)) for name in ("worker", "backend"))
+
+    def plan(snapshot: Snapshot, key: NewKey) -> AddKeyPlan:
+        return AddKeyPlan(key, Path("/x"), (), (plan_environment(snapshot, key, key.containers, {}, None),))
+
+    refusing = plan(refused(healthy()), worker)
+    assert refusing.sentences and refusing.blockers == blockers(refused(healthy()))
+    with pytest.raises(UsageError, match="New tasks of worker would fail whatever their values are"):
+        executor.apply(refusing, {})
+    granted = plan(stuck(healthy(), "worker", DENIED), worker)
+    assert granted.sentences and not granted.blockers
+    assert not plan(refused(healthy()), backend).blockers
 
 
 def test_a_network_that_is_known_to_be_closed_is_a_blocker() -> None:
