@@ -316,11 +316,12 @@ def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
     stops = [stop for stop in stops_saying(snapshot, "throttled") if stop.lacks_secrets]
     if stops:
         newest = {stop.service.name: stop for stop in reversed(stops)}
-        start = remedies.combine([again(snapshot, stop) for stop in reversed(newest.values())])
+        latest = [*reversed(newest.values())]
+        start = remedies.combine([again(snapshot, stop) for stop in latest])
         wait = "First wait until whatever calls Secrets Manager so often has ended."
         remedy = replace(start, needs=f"{wait} {start.needs}".rstrip())
-        services = frozenset(newest)
-        yield Evidence(snapshot.environment.names.secret, tuple(s.sentence for s in stops[:3]), remedy, services)
+        facts = tuple(stop.sentence for stop in latest[:3])
+        yield Evidence(snapshot.environment.names.secret, facts, remedy, frozenset(newest))
 
 
 def _roles(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str]]]:

@@ -694,6 +694,9 @@ def test_after_throttling_each_service_is_started_as_its_controller_demands() ->
     """Where CodeDeploy deploys one of them no text is half a command; a family's request is named."""
     throttled = stuck(stuck(healthy(), "worker", THROTTLED_STOP), "backend", THROTTLED_STOP)
     (both,) = run_check(CHECKS["throttled"], throttled)
+    assert (
+        len(both.evidence) == 2 and " of worker " in "".join(both.evidence) and " of backend " in "".join(both.evidence)
+    )
     assert both.remedy.command.count("aws ecs update-service") == 2 and " && " in both.remedy.command
     (mixed,) = run_check(CHECKS["throttled"], with_service(throttled, "backend", controller="CODE_DEPLOY"))
     assert is_sentence(mixed.remedy.command) and "Start new tasks of backend: " in mixed.remedy.command
