@@ -278,10 +278,11 @@ def _head(outcome: Outcome) -> Banner:
     causes = (finding for finding in outcome.findings if finding.is_unexplained)
     lines = [*dict.fromkeys(f"{finding.title}: {finding.subject}" for finding in causes)]
     more = [f"and {len(lines) - MOST_CAUSES} more"] if lines[MOST_CAUSES:] else []
-    failure = [outcome.failure] if outcome.failure else []
+    # A refused plan has its reason in the findings, except where this runbook does not judge that.
+    why = (outcome.failure, *(() if lines else outcome.blockers))
     style: Style = "plain" if outcome.is_plan and outcome.status == "ok" else ENDINGS[outcome.status]
     finished = f"Finished {outcome.finished:%Y-%m-%d %H:%M:%S} UTC"
-    return Banner(style, _headline(outcome), (*failure, *lines[:MOST_CAUSES], *more, finished))
+    return Banner(style, _headline(outcome), (*filter(None, why), *lines[:MOST_CAUSES], *more, finished))
 
 
 def read_outcome(record: Record, failure: str, spare: Path | None = None) -> Outcome:

@@ -9,9 +9,11 @@ import pytest
 from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from support.outcomes import an_outcome
 from support.paths import ROOT
 
 from omc_runbook.report.archive.notebook_page import to_html
+from omc_runbook.report.archive.record import Record, write_page
 from omc_runbook.report.archive.sections import without_empty
 
 WRAPPERS = {"div", "main", "body", "html", "style", "span", "svg"}
@@ -58,6 +60,13 @@ def test_html_in_prose_is_text() -> None:
     """A name in Markdown cannot bring an element of its own."""
     page = to_html(new_notebook(cells=[new_markdown_cell("## A `b` title\n\n<script>x</script>")]))
     assert '<h2 id="A-b-title">' in page and "<script" not in page
+
+
+def test_the_head_of_a_page_says_why_a_plan_is_refused(tmp_path: Path) -> None:
+    """Where no finding says it, since the runbook does not judge that."""
+    record = Record(tmp_path, "add_key-staging-x")
+    write_page(new_notebook(), an_outcome(runbook="add_key", plan=("A.",), blockers=("New tasks would fail.",)), record)
+    assert "New tasks would fail." in record.page.read_text(encoding="utf-8")
 
 
 def test_every_picture_has_an_alternative_text() -> None:
