@@ -229,7 +229,7 @@ def by_hand(snapshot: Snapshot) -> Listing:
     checkout, compose = workstation.checkout, workstation.compose_program
     template = checkout.template.file.name if checkout.template else NAMES[0]
     application = checkout.application
-    copy = "git checkout HEAD -- .env" if template == DOTENV else command("cp", template, DOTENV)
+    copy = "git checkout HEAD -- .env" if template == DOTENV else command("cp", "-i", template, DOTENV)
     rows = [
         ["copy the template", f"{command('cd', checkout.root)} && {copy} && chmod 600 .env"],
         ["generate SECRET_KEY", "openssl rand -hex 32"],

@@ -440,6 +440,11 @@ def test_a_file_that_was_meant_to_be_the_env_becomes_it(name: str, healthy: Call
     assert found.remedy.command == f"ln -s {other} {platform.dotenv}"
 
 
+def test_the_template_is_copied_over_no_file_unasked(healthy: Callable[[], Platform]) -> None:
+    """The command by hand is also shown where there is a .env, whose values nobody else may have."""
+    assert "&& cp -i .env.template .env &&" in local_setup.by_hand(look(healthy().root, False)).to_text()
+
+
 def test_another_application_is_named_as_not_read(healthy: Callable[[], Platform]) -> None:
     """A second service beside the backend, whatever its class is called; not what the backend itself derives from."""
     platform = healthy()
