@@ -39,6 +39,7 @@ MOST_NAMED = 3
 MOST_ROWS = 100
 """How many rows the matrix has before those that are alike share a line."""
 
+_NOT_READABLE = "not readable"
 _MATRIX = "Which secrets reach which tasks"
 _STATE_COLUMNS = ("version", "present", "state", "reaches tasks")
 
@@ -48,6 +49,8 @@ def inventory(snapshot: Snapshot) -> Table:
     names, secret, current = snapshot.environment.names, snapshot.secret, snapshot.current
     since = freshness.current_since(snapshot)
     unreadable = "not readable as a document" if snapshot.current_id else ""
+    unreadable = _NOT_READABLE if "contents" in snapshot.gaps else unreadable
+    kept = _NOT_READABLE if "versions" in snapshot.gaps else f"{counted(len(snapshot.versions), 'version')} kept"
     content = f"{len(current.document.keys)} keys" if current and current.document else unreadable
     consumers = ", ".join(service.name for service in snapshot.consumers) or "none"
     others = ", ".join(service.name for service in snapshot.services if service not in snapshot.consumers) or "none"
@@ -56,18 +59,14 @@ def inventory(snapshot: Snapshot) -> Table:
     rows = [
         ["secret", secret.name if secret else names.secret, _existence(snapshot, "secret", secret is not None)],
         ["current version", snapshot.current_id or "none" if secret else "—", content],
-        [
-            "current since",
-            f"{since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else "—",
-            f"{counted(len(snapshot.versions), 'version')} kept",
-        ],
+        ["current since", f"{since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else "—", kept],
         ["encrypted with", key, snapshot.kms_key.state if snapshot.kms_key else ""],
         ["cluster", names.cluster, _existence(snapshot, "services", snapshot.service_names is not None)],
         ["services that use the secret", consumers, f"others: {others}"],
         ["execution roles", ", ".join(map(iam.role_name, snapshot.execution_roles)) or "none", ""],
     ]
     return Table(
-        "The secret and who uses it", ["what", "name", "state"], rows, {"missing": "error", "not readable": "unknown"}
+        "The secret and who uses it", ["what", "name", "state"], rows, {"missing": "error", _NOT_READABLE: "unknown"}
     )
 
 
@@ -288,7 +287,7 @@ def _entry(finding: Finding, causes: Sequence[Finding], more: str) -> Entry:
 
 def _existence(snapshot: Snapshot, field: str, exists: bool) -> str:
     if field in snapshot.gaps and not exists:
-        return "not readable"
+        return _NOT_READABLE
     return "exists" if exists else "missing"
 
 

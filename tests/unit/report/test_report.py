@@ -16,6 +16,7 @@ from support.large_world import large
 from support.outcomes import an_outcome
 from support.snapshots import DEPLOYED, NOW
 
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.environment import load
@@ -361,6 +362,14 @@ def test_no_version_hides_the_label_of_another_in_the_timeline(apart: timedelta)
     assert len(labels) == len(marks) == 2
     assert not [1 for y, start, end in labels for x in marks if y == row and start < x + 6 and end > x - 6]
     assert len({y for y, _, _ in labels}) == 2 or sorted(labels)[0][2] <= sorted(labels)[1][1]
+
+
+def test_of_versions_that_could_not_be_listed_there_is_no_number() -> None:
+    """Nor is a value that was refused no document."""
+    gap = ReadFailure("x", "secretsmanager:GetSecretValue", "AccessDeniedException", "denied")
+    gaps = {"contents": (gap,), "versions": (gap,)}
+    text = verify.inventory(replace(snapshots.healthy(), contents={}, versions=(), gaps=gaps)).to_text()
+    assert text.count("not readable") == 2 and "kept" not in text and "document" not in text
 
 
 def test_of_a_secret_that_is_not_there_nothing_is_unreadable() -> None:
