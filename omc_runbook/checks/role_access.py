@@ -136,7 +136,7 @@ def _judge_at(snapshot: Snapshot, role_arn: str, context: Keys) -> RoleAccess:
         return replace(access, conditions=tuple(conditions_of((*policies, *boundary), access.statements)))
     allowing = {"nothing-allows": policies, "boundary": boundary}.get(access.cause, ())
     resource = snapshot.secret.arn
-    simulated = permissions.simulation_of(GET_SECRET_VALUE, resource)
+    simulated = _simulation(permissions, GET_SECRET_VALUE, resource, context)
     return replace(
         access,
         conditions=_refusing(allowing, GET_SECRET_VALUE, resource, context),
@@ -148,14 +148,14 @@ def _judge_at(snapshot: Snapshot, role_arn: str, context: Keys) -> RoleAccess:
 def _judge_read(snapshot: Snapshot, role_arn: str, context: Keys) -> RoleAccess:
     assert snapshot.secret
     permissions, resource = snapshot.permissions[role_arn], snapshot.secret.arn
-    simulated = permissions.simulation_of(GET_SECRET_VALUE, resource)
+    simulated = _simulation(permissions, GET_SECRET_VALUE, resource, context)
     granted = _grants_directly(snapshot, role_arn, context)
     is_outside = _is_outside_boundary(permissions, simulated, GET_SECRET_VALUE, resource, context)
     if granted and is_outside and is_grant_limited(role_arn, lambda names: _grants_to(snapshot, names, context)):
         source = BY_SIMULATION if simulated else BY_POLICIES
         reason = "the secret's own policy names the role, but its permissions boundary does not allow"
         return RoleAccess("boundary", f"{source}: {reason} {GET_SECRET_VALUE} on {resource}.")
-    if simulated and not simulated.missing_context:
+    if simulated:
         return _by_simulation(permissions, simulated, resource, context, granted)
     if permissions.policies is None:
         reason = " ".join(gap.sentence for gap in permissions.unread) or "Its policies could not be read."
@@ -232,8 +232,8 @@ def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
 def _judge_decrypt(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     """Judge whether a role's own policies let it decrypt with a key."""
     permissions, context = snapshot.permissions[role_arn], _key_context(snapshot, role_arn, key)
-    simulated, name = permissions.simulation_of(DECRYPT, key.arn), iam.role_name(role_arn)
-    if simulated and not simulated.missing_context:
+    simulated, name = _simulation(permissions, DECRYPT, key.arn, context), iam.role_name(role_arn)
+    if simulated:
         allowed, denied = simulated.decision == "allowed", simulated.decision == "explicitDeny"
         source, statements = BY_SIMULATION, simulated.statements
     elif permissions.policies is not None:
@@ -270,8 +270,8 @@ def _judge_decrypt(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess
 
 def judge_action(permissions: Permissions, role_arn: str, action: str, resource: str, context: Keys) -> RoleAccess:
     """Judge whether a role's own policies let it do one thing, by the simulation or else by the policies read."""
-    simulated, policies = permissions.simulation_of(action, resource), permissions.policies
-    if simulated and not simulated.missing_context:
+    simulated, policies = _simulation(permissions, action, resource, context), permissions.policies
+    if simulated:
         fact = f"{BY_SIMULATION}: {simulated.decision} for {action} on {resource}, for {iam.role_name(role_arn)}"
         is_allowed, is_denied = simulated.decision == "allowed", simulated.decision == "explicitDeny"
         statements = simulated.statements
@@ -446,6 +446,18 @@ def _by_secret(what: str, granted: Truth) -> RoleAccess:
     if granted:
         return RoleAccess("", f"{what}, but the secret's own policy allows it.")
     return RoleAccess("unknown", f"{what}; whether the secret's own policy allows it cannot be judged here.")
+
+
+def _simulation(permissions: Permissions, action: str, resource: str, context: Keys) -> Simulated | None:
+    """AWS's simulation of one call, unless a policy asks for condition keys of it that the simulation did not have."""
+    simulated, boundary = permissions.simulation_of(action, resource), permissions.boundary
+    if simulated is None or simulated.missing_context:
+        return None
+    if simulated.allowed_by_boundary is False and boundary is not None:
+        # It lists no key that only the boundary asks for, such as a tag of the secret.
+        limit = evaluate([boundary], action, resource, context).decision
+        return None if limit in ("allowed", "unknown") else simulated
+    return simulated
 
 
 def _is_outside_boundary(

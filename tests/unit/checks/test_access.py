@@ -174,6 +174,25 @@ def test_a_boundary_that_denies_is_to_lose_its_deny(decided: Permissions) -> Non
     )
 
 
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ({"aws:ResourceTag/team": "core"}, set()),
+        ({"aws:ResourceTag/team": "web"}, {"boundary"}),
+        ({"aws:SourceVpce": "vpce-1"}, set()),
+    ],
+)
+def test_a_boundary_that_asks_for_what_no_simulation_has_is_judged_here(
+    condition: dict[str, str], expected: set[str]
+) -> None:
+    """The simulation has neither the secret's tags nor the tasks' way, and says that the boundary does not allow it."""
+    limit = policy(kind="boundary", Condition={"StringEquals": condition})
+    decided = replace(simulated("implicitDeny", boundary=False, policies=(GUIDE,)), boundary=limit)
+    snapshot = with_permissions(with_secret(healthy(), tags={"team": "core"}), decided)
+    assert found_in(snapshot) == expected
+    assert ("boundary" in unknown_in(snapshot)) is ("aws:SourceVpce" in condition)
+
+
 @pytest.mark.parametrize(("label", "expected"), [("AWSPREVIOUS", {"no-permission"}), ("AWSCURRENT", set())])
 def test_a_label_that_a_reference_names_is_read_too(label: str, expected: set[str]) -> None:
     """A role that may read AWSCURRENT alone keeps tasks from starting whose reference names another label."""
