@@ -17,8 +17,13 @@ from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 
-AFFIXES = frozenset({"app", "env", "dev", "development", "stg", "staging", "prod", "prd", "production", "vite"})
-"""Words of a key's name that say where it is used, beside the environment's name and the project's."""
+AFFIXES = frozenset(
+    {"app", "env", "dev", "development", "stg", "staging", "prod", "prd", "production", "vite", "export"}
+)
+"""Words of a key's name that say where it is used, beside the environment's name and the project's.
+
+A shell's `export` comes from a line that was taken for a key.
+"""
 
 
 @dataclass(frozen=True)
@@ -165,7 +170,8 @@ def missing_keys(snapshot: Snapshot) -> Mapping[str, str]:
     for key, (variable, keys) in lacking.items():
         alike, affixed = indexes[keys]
         spare = [other for other in keys if other not in in_use or other == variable]
-        near = (other for other in affixed[_words(key)] if other in spare)
+        parts = _words(key)
+        near = (other for other in (*affixed[parts], *affixed["".join(parts),]) if other in spare)
         similar[key] = alike.get(letters.fold(key), "") or next(near, "") or _similar(key, spare)
     return similar
 
@@ -184,13 +190,14 @@ def referenced_keys(snapshot: Snapshot) -> frozenset[str]:
 def _index(keys: Sequence[str], words: Sequence[str]) -> tuple[Mapping[str, str], Mapping[tuple[str, ...], list[str]]]:
     """The first key of each spelling, whatever its case, and each by its words without one that says where it is used.
 
-    Such a word is at an end, as in SENTRY_DSN_STAGING.
+    Such a word is at an end, as in SENTRY_DSN_STAGING. Each is there as one word, too, as SecretKey is for SECRET_KEY.
     """
     affixes = {*AFFIXES, *(word.casefold() for word in words)}
     alike, affixed = dict[str, str](), defaultdict[tuple[str, ...], list[str]](list)
     for key in keys:
         alike.setdefault(letters.fold(key), key)
         parts = _words(key)
+        affixed["".join(parts),].append(key)
         if parts[0] in affixes:
             affixed[parts[1:]].append(key)
         if parts[-1] in affixes:

@@ -284,12 +284,15 @@ def test_a_note_in_the_secret_is_a_remark(name: str) -> None:
         ("STAGING_SENTRY_DSN", "key-misspelt"),
         ("OHMYCOINS_SENTRY_DSN", "key-misspelt"),
         ("VITE_SENTRY_DSN", "key-misspelt"),
+        ("export SENTRY_DSN", "key-misspelt"),
+        ("SentryDsn", "key-misspelt"),
+        ("sentryDSN", "key-misspelt"),
         ("SENTRY_DSN_READONLY", "key-missing"),
         ("SENTRY_DSN_STAGING_OLD", "key-missing"),
     ],
 )
 def test_a_key_with_the_environments_name_is_taken_for_the_missing_one(present: str, id: str) -> None:
-    """A word that says where it is used makes no other key of it."""
+    """A word that says where it is used makes no other key of it, nor does writing its words as one."""
     found = found_in(without_key(healthy(), "SENTRY_DSN", present))
     assert id in found
     assert ("key-unreferenced" in found) == (id == "key-missing")
