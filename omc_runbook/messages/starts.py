@@ -12,6 +12,7 @@ UNREACHED = (
     *("connection issue between the task and", "context deadline exceeded", "i/o timeout", "dial tcp"),
     *("Check your task network configuration", "request canceled while waiting for connection"),
     *("connection timed out", "request send failed", "RequestCanceled: request context canceled"),
+    "TLS handshake timeout",
     *("amazonaws.com … connection reset by peer", "command failed: : signal: killed", "args: : signal: killed"),
 )
 """Wordings for an AWS service that did not answer, for whatever reason."""
@@ -80,6 +81,7 @@ STARTS: tuple[Phrase, ...] = (
         f"ECS could not set up the task's network interface. {NOT_SECRETS}",
         "DescribeTasks: stoppedReason in full; the subnet's addresses and the VPC's DHCP options.",
         *("failed to configure ENI", "failed to setup regular eni", "failed to setup network namespace"),
+        *("Unexpected EC2 error … RequestLimitExceeded", "Unexpected EC2 error … Throttling"),
         owner=True,
         kind="other",
     ),
@@ -295,7 +297,7 @@ STARTS: tuple[Phrase, ...] = (
         "ECS cannot assume the task's role: its trust policy does not name ecs-tasks.amazonaws.com, a condition in "
         "it does not hold, or the role is gone. The secret was not tried yet.",
         "GetRole: AssumeRolePolicyDocument, of the role that the text names.",
-        *("unable to assume the role", "unable to assume role", "failed to assume role"),
+        *("unable to assume the role", "unable to assume role", "failed to assume role", "proper trust relationship"),
     ),
     pull_failure(
         "pull-failed",

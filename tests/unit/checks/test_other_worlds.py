@@ -570,6 +570,7 @@ def test_a_sidecar_that_ran_out_of_memory_is_not_the_tasks_end() -> None:
         ("rollout-stuck", "ResourceInitializationError: failed to configure ENI: failed to setup regular eni"),
         ("rollout-stuck", "ResourceInitializationError: failed to configure ENI: context deadline exceeded"),
         ("rollout-stuck", "Task failed to start: unable to register the task in Cloud Map"),
+        ("rollout-stuck", "Unexpected EC2 error while attempting to Create Network Interface: RequestLimitExceeded"),
     ],
 )
 def test_other_wordings(cause: str, reason: str) -> None:

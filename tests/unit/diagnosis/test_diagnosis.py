@@ -26,6 +26,7 @@ from support.snapshots import (
     CHANGED,
     NAME,
     NOW,
+    ROLE,
     deployment,
     healthy,
     rotated,
@@ -58,6 +59,7 @@ FAULTS: dict[str, Fault] = {
     **content_faults.FAULTS,
     **access_faults.FAULTS,
 }
+NOT_PULLED = "ResourceInitializationError: unable to pull secrets or registry auth: "
 MILD = {check.id for check in CHECKS if check.id in FAULTS and check.severity != "error"}
 PINS = {"previous-pinned", "version-pinned"}
 SPOILING = {"whole-json", "duplicate-name", "name-mismatch", "null", "nested", "number-format"} | {
@@ -454,17 +456,35 @@ def test_the_cause_of_a_consequence_is_unknown_where_a_check_of_it_is() -> None:
     assert relate([effect, finding("boundary", "access", "clear")])[0].is_root_cause
 
 
-def test_of_two_causes_the_one_that_a_consequence_names_comes_first() -> None:
-    """It stands below that one, and has its remedy, though the other would stop the tasks too, and is read later."""
-    reason = (
-        "ResourceInitializationError: unable to pull secrets or registry auth: AccessDeniedException: not authorized to"
-        " perform: secretsmanager:GetSecretValue because no identity-based policy allows the action"
-    )
-    refused = with_permissions(stuck(healthy(), "worker", reason), simulated("implicitDeny"))
-    found = diagnose(without_key(refused, "OPENAI_API_KEY"))
+@pytest.mark.parametrize(
+    ("reason", "id", "permissions"),
+    [
+        (
+            f"{NOT_PULLED}AccessDeniedException: not authorized to perform: secretsmanager:GetSecretValue because no"
+            " identity-based policy allows the action",
+            "no-permission",
+            simulated("implicitDeny"),
+        ),
+        (
+            f"{NOT_PULLED}ECS was unable to assume the role '{ROLE}' that was provided for this task. Please verify"
+            " that the role being passed has the proper trust relationship and permissions and that your IAM user has"
+            " permissions to pass this role.",
+            "role-untrusted",
+            access_faults.trusting({}),
+        ),
+    ],
+)
+def test_of_two_causes_the_one_that_a_consequence_names_comes_first(
+    reason: str, id: str, permissions: Permissions
+) -> None:
+    """It stands below that one, and has its remedy, though the other would stop the tasks too, and is read later.
+
+    A long reason is cut in the middle, where the words that name the fault may be.
+    """
+    found = diagnose(without_key(with_permissions(stuck(healthy(), "worker", reason), permissions), "OPENAI_API_KEY"))
     effect = next(each for each in found if each.check == "pull-failed")
-    assert effect.because_of == ("no-permission", "key-missing")
-    assert [each.check for each in found if each.is_root_cause] == ["no-permission", "key-missing"]
+    assert effect.because_of == (id, "key-missing")
+    assert [each.check for each in found if each.is_root_cause] == [id, "key-missing"]
 
 
 def verify_outcome(findings: tuple[Finding, ...]) -> Outcome:
