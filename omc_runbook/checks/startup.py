@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
+from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service, ServiceEvent, Task
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence
@@ -21,6 +22,7 @@ from omc_runbook.messages.reasons import (
     kind_of,
     meaning_of,
     mentions,
+    says,
     why_not_pulled,
 )
 from omc_runbook.model.findings import Remedy
@@ -247,7 +249,12 @@ def again(snapshot: Snapshot, stop: Stop) -> Remedy:
 
 
 def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:
-    start = again(snapshot, stop)
+    start, definition = again(snapshot, stop), snapshot.definition(stop.task)
+    role = iam.role_name(definition.task_role_arn) if definition else ""
+    if role and says(stop.reason, "role-untrusted") and mentions(stop.reason, f"role/{role}"):
+        # The execution role has a check of its own; of the task role ECS alone tells.
+        trust = remedies.advise(f"Let ecs-tasks.amazonaws.com assume the task role {role} in its trust policy.")
+        return remedies.combine([trust, start])
     if not (stop.service.reads_by_instance and is_of_network(stop.reason)):
         return start
     # A task in the same network would fail again, and nothing else tells of that network.

@@ -16,6 +16,7 @@ from support.snapshots import (
     NAME,
     NOW,
     REGION,
+    ROLE,
     definition_arn,
     deployment,
     healthy,
@@ -49,6 +50,8 @@ CHECKS = by_id(checks_of(startup))
 EXIT = "Essential container in task exited"
 PULL = "ResourceInitializationError: unable to pull secrets or registry auth: "
 ECR = "123456789012.dkr.ecr.ap-southeast-2.amazonaws.com/ohmycoins-staging-worker"
+ASSUME = f"{PULL}ECS was unable to assume the role"
+TASK_ROLE = ROLE.replace("task-execution-role", "task-role")
 MANIFEST = "CannotPullContainerError: pull image manifest: image Manifest does not contain descriptor"
 LOGGER = "ResourceInitializationError: failed to validate logger args: "
 FILES = "ResourceInitializationError: failed to download env files: "
@@ -202,6 +205,9 @@ def test_what_is_no_secrets_problem_says_so() -> None:
         ("log-group", f"{LOGGER}: signal: killed", "CloudWatch Logs: NAT"),
         ("environment-file", f"{FILES}AccessDenied", "task-execution-role is allowed s3:GetObject"),
         ("environment-file", f"{FILES}dial tcp 1.2.3.4:443: i/o timeout", "S3: NAT"),
+        ("pull-failed", f"{PULL}secret from asm: net/http: TLS handshake timeout", "Check the way from the tasks'"),
+        ("pull-failed", f"{ASSUME} '{TASK_ROLE}' that was provided", "assume the task role ohmycoins-staging-ecs-task"),
+        ("pull-failed", f"{ASSUME} '{ROLE}' that was provided", "aws ecs update-service"),
     ],
 )
 def test_where_to_look(id: str, reason: str, where: str) -> None:
