@@ -163,13 +163,17 @@ def test_what_anybody_changed_is_restored_and_nothing_else(scene: Scene) -> None
     assert changes.read(scene.world.endpoint).actions == frozenset()
 
 
-def test_a_policy_that_anybody_attached_is_detached(scene: Scene) -> None:
+def test_policies_and_tags_that_anybody_attached_are_removed(scene: Scene) -> None:
     """Else what somebody granted to mend a fault would hide the next one."""
-    iam = scene.world.iam
+    iam, secretsmanager = scene.world.iam, scene.world.secretsmanager
     arn = iam.create_policy(PolicyName="all", PolicyDocument=json.dumps(policy("*", Resource="*")))["Policy"]["Arn"]
     iam.attach_role_policy(RoleName=EXECUTION_ROLE, PolicyArn=arn)
+    iam.tag_role(RoleName=EXECUTION_ROLE, Tags=[{"Key": "team", "Value": "core"}])
+    secretsmanager.tag_resource(SecretId=SECRET, Tags=[{"Key": "team", "Value": "core"}])
     mend(scene.world.endpoint)
     assert iam.list_attached_role_policies(RoleName=EXECUTION_ROLE)["AttachedPolicies"] == []
+    assert iam.list_role_tags(RoleName=EXECUTION_ROLE)["Tags"] == []
+    assert not secretsmanager.describe_secret(SecretId=SECRET).get("Tags")
     iam.delete_policy(PolicyArn=arn)
 
 

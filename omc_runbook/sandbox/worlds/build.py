@@ -115,7 +115,7 @@ def keep_good_document(world: World) -> None:
 
 
 def is_good(text: str, keys: tuple[str, ...] = KEYS) -> bool:
-    """Whether a text is a JSON object of exactly these keys with real values, and a password that fits a URL."""
+    """Whether a text is a JSON object of exactly these keys with real values, no secret one twice, that fit a URL."""
     try:
         members = json.loads(text, object_pairs_hook=tuple)
     except json.JSONDecodeError:
@@ -124,8 +124,9 @@ def is_good(text: str, keys: tuple[str, ...] = KEYS) -> bool:
         return False
     if not all(isinstance(value, str) and value for _, value in members):
         return False
+    own = [value for key, value in members if is_secret(key)]
     catalogue, words = default_keys(), STAGING.split("-")
-    return not any(
+    return len(set(own)) == len(own) and not any(
         find_defect(Masked(value, key), key, catalogue.get(key), words) or (is_secret(key) and is_common(value))
         for key, value in members
     )
@@ -154,7 +155,7 @@ def restore(world: World, document: dict[str, str], changes: Changes = ANYTHING)
 
 
 def restore_secret(world: World, document: dict[str, str]) -> str:
-    """Give the secret these values under the AWS managed key, with no resource policy; returns its ARN.
+    """Give the secret these values under the AWS managed key, with no resource policy and tags; returns its ARN.
 
     A runbook marks a version to go on with by a staging label of its own, which goes too.
     """
@@ -169,6 +170,7 @@ def restore_secret(world: World, document: dict[str, str]) -> str:
     if "DeletedDate" in secret:
         api.restore_secret(SecretId=SECRET)
     api.delete_resource_policy(SecretId=SECRET)
+    api.untag_resource(SecretId=SECRET, TagKeys=[tag["Key"] for tag in secret.get("Tags", ())])
     if "KmsKeyId" in secret:
         api.update_secret(SecretId=SECRET, KmsKeyId=AWS_MANAGED_KEY)
     for version, labels in secret.get("VersionIdsToStages", {}).items():

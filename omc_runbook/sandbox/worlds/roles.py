@@ -34,6 +34,8 @@ def restore_role(world: World, name: str, policies: dict[str, Policy]) -> None:
         world.iam.delete_role_policy(RoleName=name, PolicyName=extra)
     for attached in world.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
         world.iam.detach_role_policy(RoleName=name, PolicyArn=attached["PolicyArn"])
+    tags = world.iam.list_role_tags(RoleName=name)["Tags"]
+    world.iam.untag_role(RoleName=name, TagKeys=[tag["Key"] for tag in tags])
     for policy_name, document in policies.items():
         world.iam.put_role_policy(RoleName=name, PolicyName=policy_name, PolicyDocument=json.dumps(document))
 

@@ -28,6 +28,7 @@ def test_the_healthy_values_are_good() -> None:
         {"FIRST_SUPERUSER": "admin"},
         {"POSTGRES_PASSWORD": f"{secrets.token_hex(8)}/@"},
         {"SENTRY_DSN": None},
+        dict.fromkeys(("POSTGRES_PASSWORD", "SMTP_PASSWORD"), secrets.token_hex(16)),
         {"NEW_KEY": secrets.token_hex(16)},
     ],
     ids=lambda changes: next(iter(changes)),
