@@ -156,6 +156,16 @@ def exchanged_key(snapshot: Snapshot, reference: Reference) -> str:
     return reference.stage if is_exchanged else ""
 
 
+def named_key(snapshot: Snapshot, demand: KeyDemand) -> str:
+    """The key that a part of a malformed reference is, or else the one of its variable; "" where none is certain."""
+    catalogue, document = snapshot.environment.keys, snapshot.document
+    keys = document.keys if document else tuple(catalogue)
+    named_keys = [part for part in dict.fromkeys(demand.reference.text.split(":")) if part in keys]
+    own_keys = [key for key in keys if variable_of(key, catalogue) == demand.variable]
+    candidates = named_keys or own_keys
+    return candidates[0] if len(candidates) == 1 else ""
+
+
 @once
 def missing_keys(snapshot: Snapshot) -> Mapping[str, str]:
     """Keys that tasks reference and the version lacks, each with the key that is probably meant ("" for none)."""

@@ -15,6 +15,7 @@ from omc_runbook.checks.key_demand import (
     all_demands,
     containers_in_force,
     exchanged_key,
+    named_key,
     secret_demands,
     successions,
 )
@@ -497,7 +498,8 @@ def _is_foreign_and_there(snapshot: Snapshot, ref: Reference) -> bool:
 def _about(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy | None = None) -> Evidence:
     reference, keys = demand.reference, snapshot.environment.keys
     own_keys = [name for name in keys if variable_of(name, keys) == demand.variable]
-    key = exchanged_key(snapshot, reference) or reference.key or next(iter(own_keys), demand.variable)
+    named = named_key(snapshot, demand) if reference.problem else ""
+    key = exchanged_key(snapshot, reference) or named or reference.key or next(iter(own_keys), demand.variable)
     arn = snapshot.secret_arn if snapshot.secret_arn != reference.secret_arn else ""
     names, source = (
         snapshot.environment.names,

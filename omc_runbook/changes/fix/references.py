@@ -9,7 +9,7 @@ from omc_runbook.changes.fix.ownership import why_not_family, why_not_secret, wh
 from omc_runbook.changes.fix.steps import Correction, UnfixedCause
 from omc_runbook.checks import reference
 from omc_runbook.checks.definition_source import source_of
-from omc_runbook.checks.key_demand import KeyDemand, all_demands, exchanged_key, missing_keys
+from omc_runbook.checks.key_demand import KeyDemand, all_demands, exchanged_key, missing_keys, named_key
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.findings import Finding
@@ -102,8 +102,6 @@ def _correct_value_from(snapshot: Snapshot, demand: KeyDemand) -> str:
 def _key(snapshot: Snapshot, demand: KeyDemand) -> str:
     """The key in a reference, exact or similar, or else the one of its variable."""
     value_from, catalogue = demand.reference, snapshot.environment.keys
-    document = snapshot.document
-    keys = document.keys if document else tuple(catalogue)
     if key := exchanged_key(snapshot, value_from):
         return key
     if value_from.key and not value_from.problem:
@@ -112,7 +110,4 @@ def _key(snapshot: Snapshot, demand: KeyDemand) -> str:
             if value_from.key not in catalogue and _refers_well(snapshot, demand)
             else value_from.key
         )
-    named_keys = [part for part in dict.fromkeys(value_from.text.split(":")) if part in keys]
-    own_keys = [key for key in keys if variable_of(key, catalogue) == demand.variable]
-    candidates = named_keys or own_keys
-    return candidates[0] if len(candidates) == 1 else ""
+    return named_key(snapshot, demand)

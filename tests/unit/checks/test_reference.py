@@ -257,6 +257,13 @@ def test_a_stack_of_cloudformation_is_corrected_where_it_is_made() -> None:
     assert f"{reference} {ARN}, then deploy the stack" in finding.remedy.command
 
 
+@pytest.mark.parametrize("end", [f"{ARN}", ":SECRET_KEY:", ":SECRET_KEY:::", ":Secret:"])
+def test_a_malformed_reference_is_advised_to_name_a_key_of_the_secret(end: str) -> None:
+    """What stands in the place of the key may be a piece of something else, as of the ARN written twice."""
+    [found] = run_check(CHECKS["arn-malformed"], refers(f"{ARN}{end}")(healthy()))
+    assert '"${var.secrets_arn}:SECRET_KEY::" of SECRET_KEY' in found.remedy.command
+
+
 def test_the_file_that_a_checkout_has_is_named(tmp_path: Path) -> None:
     """The guide's is named where none was read; OpenTofu's users are not sent to terraform.
 
