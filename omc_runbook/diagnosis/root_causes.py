@@ -136,8 +136,13 @@ def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     named = [finding for finding in problems if finding.check in NAMED_BY_LOGS]
     found = _Causes(problems, named)
     unknown = _Causes([finding for finding in findings if finding.status == "unknown"], named)
-    causes = {id(effect): _named_first(effect, found.of(effect)) for effect in problems}
-    leading = {id(ordered[0]) for ordered in causes.values() if ordered}
+    causes: dict[int, Sequence[Finding]] = {}
+    named_first: set[int] = set()
+    for effect in problems:
+        causes[id(effect)], is_named = _named_first(effect, found.of(effect))
+        named_first |= {id(causes[id(effect)][0])} if is_named else set()
+    # A consequence that names none of its causes, such as old values, puts no other one beside one that is named.
+    leading = named_first | {id(each[0]) for each in causes.values() if each and named_first.isdisjoint(map(id, each))}
     effects: dict[int, list[Finding]] = {id(cause): [] for cause in problems}
     for effect in problems:
         for cause in causes[id(effect)]:
@@ -155,12 +160,16 @@ def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(map(link, leading_first), key=_rank))
 
 
-def _named_first(effect: Finding, causes: Sequence[Finding]) -> Sequence[Finding]:
-    """The causes of a consequence, those first that its own evidence names, by what ECS or the application said."""
+def _named_first(effect: Finding, causes: Sequence[Finding]) -> tuple[Sequence[Finding], bool]:
+    """The causes of a consequence, those first that its own evidence names, by what ECS or the application said.
+
+    Also whether it names any of several.
+    """
     if not causes[1:]:
-        return causes
+        return causes, False
     said = {check for text in effect.evidence for phrase in phrases_in(text) for check in phrase.checks}
-    return sorted(causes, key=lambda cause: cause.check not in said)
+    ordered = sorted(causes, key=lambda cause: cause.check not in said)
+    return ordered, ordered[0].check in said
 
 
 class _Causes:

@@ -28,6 +28,7 @@ from support.snapshots import (
     NOW,
     ROLE,
     deployment,
+    document,
     healthy,
     rotated,
     simulated,
@@ -39,6 +40,7 @@ from support.snapshots import (
     with_service,
     with_tasks,
     with_text,
+    with_values,
     without_key,
 )
 
@@ -481,7 +483,11 @@ def test_of_two_causes_the_one_that_a_consequence_names_comes_first(
 
     A long reason is cut in the middle, where the words that name the fault may be.
     """
-    found = diagnose(without_key(with_permissions(stuck(healthy(), "worker", reason), permissions), "OPENAI_API_KEY"))
+    changed = rotated(healthy(), NOW - timedelta(minutes=20))
+    kept = {key: value for key, value in document(changed).items() if key != "OPENAI_API_KEY"}
+    changed = with_values(changed, kept, changed.current_id)
+    found = diagnose(with_permissions(stuck(changed, "worker", reason), permissions))
+    assert {"rollout-stuck", "not-forced"} <= {each.check for each in found if len(each.because_of) > 1}
     effect = next(each for each in found if each.check == "pull-failed")
     assert effect.because_of == (id, "key-missing")
     assert [each.check for each in found if each.is_root_cause] == [id, "key-missing"]
