@@ -504,6 +504,8 @@ def value_expired(snapshot: Snapshot) -> Iterable[Evidence]:
     severity="warning",
     looks_like=("bad-value",),
     ruled_out_by="GetSecretValue: no key is of a provider's test mode in production, or a live one elsewhere",
+    because_of=("wrong-form",),
+    per_subject=True,
 )
 def test_mode(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key is of a provider's test mode in production, or a live one elsewhere."""

@@ -493,6 +493,13 @@ def test_of_two_causes_the_one_that_a_consequence_names_comes_first(
     assert [each.check for each in found if each.is_root_cause] == [id, "key-missing"]
 
 
+def test_another_providers_live_key_is_one_fault() -> None:
+    """Of which mode a key is says nothing more of one that is in the wrong place."""
+    found = diagnose(with_keys(healthy(), OPENAI_API_KEY=f"sk_live_{secrets.token_hex(16)}"))
+    assert [each.check for each in found if each.is_root_cause] == ["wrong-form"]
+    assert next(each for each in found if each.check == "test-mode").because_of == ("wrong-form",)
+
+
 def verify_outcome(findings: tuple[Finding, ...]) -> Outcome:
     """How a run of verify with these findings ends."""
     where = {"environment": "staging", "account": "123456789012", "region": "ap-southeast-2", "endpoint": ""}
