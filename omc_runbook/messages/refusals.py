@@ -89,6 +89,7 @@ UNSPECIFIC = LoginRefusal(
         *("unauthorised", "status 401", "status: 401", "status=401", "status code 401", "status code: 401"),
         *("status_code=401", "status': 401", "code 401", "code: 401", "code=401", "code': 401", "error 401"),
         *("error: 401", "HTTP 401", "improper token", "unable to authenticate user"),
+        *("invalid license key", "client secret is invalid", "invalid_client"),
     ),
 )
 """Words that are a refusal in the application's log, and may mean anything elsewhere."""

@@ -99,6 +99,8 @@ def test_a_key_of_the_providers_name() -> None:
         ("BINANCE_API_KEY", "BinanceAPIException: APIError(code=-2015): Invalid API-key, IP, or permissions"),
         ("TWILIO_AUTH_TOKEN", "twilio.base.exceptions.TwilioRestException: HTTP 401 error: Unable to create record"),
         ("DISCORD_TOKEN", "discord.errors.LoginFailure: Improper token has been passed."),
+        ("GOOGLE_CLIENT_SECRET", "InvalidClientError: (invalid_client) The provided client secret is invalid."),
+        ("NEW_RELIC_LICENSE_KEY", "newrelic: ForceAgentDisconnect: invalid license key"),
         ("ELASTIC_PASSWORD", "AuthenticationException(401, 'x', 'unable to authenticate user [elastic] for REST')"),
     ],
 )
