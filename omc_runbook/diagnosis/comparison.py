@@ -23,8 +23,11 @@ class Facts:
 
     keys: Mapping[str, str] | None
     """The fingerprint of each key's value; None where the secret could not be read."""
-    revisions: Mapping[str, tuple[str, str]]
-    """By service, its task definition's revision, and the images without registry and the environment's prefix."""
+    revisions: Mapping[str, tuple[str, str]] | None
+    """By service, its task definition's revision, and the images without registry and the environment's prefix.
+
+    None where not every service could be read with its task definition.
+    """
     age: timedelta | None
     """For how long the current version has been current, at least; None where that is not known."""
     rotation_days: int
@@ -78,7 +81,9 @@ def facts(snapshot: Snapshot, key: bytes) -> Facts:
             )
             for name, definition in definitions.items()
             if definition
-        },
+        }
+        if not snapshot.unread("services", "task_definitions")
+        else None,
         age=snapshot.taken - since[0] if since else None,
         rotation_days=snapshot.environment.names.rotation_days,
     )
@@ -110,12 +115,13 @@ def shared_values(facts: Mapping[str, Facts]) -> tuple[SharedValue, ...]:
 
 
 def revision_differences(facts: Mapping[str, Facts]) -> tuple[RevisionDifference, ...]:
-    """The services that do not have the same images in every environment, once for each of their images."""
+    """The services that differ in their images between the environments whose services were read, once for each of them."""
+    revisions = {name: each.revisions for name, each in facts.items() if each.revisions is not None}
     differences = list[RevisionDifference]()
-    for service in dict.fromkeys(service for each in facts.values() for service in each.revisions):
+    for service in dict.fromkeys(service for own in revisions.values() for service in own):
         by_images: dict[str, dict[str, str]] = {}
-        for name, each in facts.items():
-            label, images = each.revisions.get(service, ("", ""))
+        for name, own in revisions.items():
+            label, images = own.get(service, ("", ""))
             by_images.setdefault(images, {})[name] = label
         if len(by_images) > 1:
             differences += (RevisionDifference(service, images, labels) for images, labels in by_images.items())

@@ -152,8 +152,8 @@ def revisions(runs: Runs) -> Table:
         [each.service, each.images or "no such service", _names(_labelled(each.revisions))]
         for each in revision_differences(_facts(runs))
     ]
-    read = sum(bool(each.revisions) for each in _facts(runs).values())
-    empty = _if_compared(read, "Every service has the same images in all environments.")
+    read = sum(each.revisions is not None for each in _facts(runs).values())
+    empty = _if_compared(read, "Every service that was read has the same images in all environments.")
     return Table("Services that differ", ["service", "images", "environments, with revisions"], rows, empty=empty)
 
 

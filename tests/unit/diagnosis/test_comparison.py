@@ -11,6 +11,7 @@ from support import snapshots
 from support.snapshots import CHANGED, NOW
 
 from omc_runbook.aws.definitions import Container
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.diagnosis import comparison
 from omc_runbook.diagnosis.comparison import KeyDifference, RevisionDifference, SharedValue
 from omc_runbook.masking.fingerprint import new_key
@@ -35,7 +36,7 @@ def test_facts_have_no_value() -> None:
     document = snapshots.document(snapshot)
     assert facts.keys is not None and facts.keys.keys() == document.keys()
     assert (facts.age, facts.rotation_days) == (NOW - CHANGED, 180)
-    assert facts.revisions["backend"][0] == "7"
+    assert facts.revisions and facts.revisions["backend"][0] == "7"
     text = json.dumps(asdict(facts), default=str)
     assert [name for name, value in document.items() if len(value) > 7 and value in text] == []
     assert facts.keys["SMTP_HOST"] == "" and len(facts.keys["SECRET_KEY"]) == 16
@@ -75,7 +76,9 @@ def test_services_with_other_images() -> None:
         "same": comparison.facts(_with_image(snapshot, "2.dkr.ecr.eu-west-1.amazonaws.com/backend:2.1"), KEY),
         "production": comparison.facts(_with_image(snapshot, "1.dkr.ecr.eu-west-1.amazonaws.com/backend:2.0"), KEY),
     }
-    label = facts["staging"].revisions["backend"][0]
+    services = facts["staging"].revisions
+    assert services
+    label = services["backend"][0]
     assert comparison.revision_differences(facts) == (
         RevisionDifference("backend", "backend:2.1", {"staging": label, "same": label}),
         RevisionDifference("backend", "backend:2.0", {"production": label}),
@@ -83,3 +86,13 @@ def test_services_with_other_images() -> None:
     alone = {**facts, "production": replace(facts["production"], revisions={}, age=timedelta(days=1))}
     missing = [each for each in comparison.revision_differences(alone) if not each.images]
     assert RevisionDifference("backend", "", {"production": ""}) in missing
+
+
+@pytest.mark.parametrize("field", ["services", "task_definitions"])
+def test_services_that_were_not_read_differ_from_none(field: str) -> None:
+    """What could not be read is not said to be missing."""
+    snapshot = snapshots.healthy()
+    gap = ReadFailure(field, "ecs:DescribeServices", "AccessDeniedException", "denied")
+    unread = replace(snapshot, services=(), task_definitions={}, gaps={field: (gap,)})
+    facts = {"staging": comparison.facts(snapshot, KEY), "production": comparison.facts(unread, KEY)}
+    assert facts["production"].revisions is None and comparison.revision_differences(facts) == ()
