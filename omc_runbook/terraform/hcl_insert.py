@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from json import dumps
 
 from omc_runbook.terraform.hcl import Node
@@ -15,6 +16,8 @@ UNIT = "  "
 _REST_OF_LINE = re.compile(r"(?>[ \t\r]|/\*.*?\*/)*+(?:(?:#|//)[^\n]*)?\n", re.DOTALL)
 _UP_TO_COMMA = re.compile(r"(?>\s|(?:#|//)[^\n]*|/\*.*?\*/)*+,", re.DOTALL)
 """Blanks and comments up to a line's end, or up to a comma."""
+_PADDED = re.compile(r"[ \t]*[^\s=]+ (?==)")
+"""A line's beginning up to its = where the key is as wide as its column, or wider."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,20 @@ class Insertion:
 
     position: int
     text: str
+    columns: tuple[tuple[int, int], ...] = ()
+    """Positions before it, in order, each with the number of blanks to put there, so that columns stay aligned."""
 
     def into(self, file: SourceFile) -> Edit:
         """The edit that makes it, with the file's line ends, and escaped within a string of JSON."""
-        new, position = self.text.replace("\n", file.newline), self.position
+        new, pieces = self.text.replace("\n", file.newline), [(at, " " * width) for at, width in self.columns]
+        pieces.append((self.position, new))
         if isinstance(file, JsonString):
-            new, position, file = dumps(new, ensure_ascii=False)[1:-1], file.outer_position(position), file.outer
-        return file.with_text(file.text[:position] + new + file.text[position:], "")
+            pieces = [(file.outer_position(at), dumps(each, ensure_ascii=False)[1:-1]) for at, each in pieces]
+            file = file.outer
+        text = file.text
+        for at, each in reversed(pieces):
+            text = text[:at] + each + text[at:]
+        return file.with_text(text, "")
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,26 @@ def add_member(node: Node, after: Node, name: str, shape: Shape, unit: str, comm
 
 def add_pair(node: Node, name: str, value: str, json: bool) -> Insertion:
     """Insert a member with the text of its value as the last one of an object that has members."""
-    return _insert_member(node, node.parts[-1], name, value, "\n" not in value, json)
+    insertion = _insert_member(node, node.parts[-1], name, value, "\n" not in value, json)
+    if "\n" in value or not (match := _PADDED.match(insertion.text)):
+        return insertion
+    rows = [*_aligned_rows(node)]
+    missing = len(match[0]) - max((column_at(node.file.text, each) for each in rows), default=len(match[0]))
+    return replace(insertion, columns=tuple((each, missing) for each in reversed(rows)) if missing > 0 else ())
+
+
+def _aligned_rows(node: Node) -> Iterator[int]:
+    """The positions of the = of an object's last members, upwards, as far as `terraform fmt` has them in one column."""
+    text, columns, below = node.file.text, set[int](), node.parts[-1].line + 1
+    for member in reversed(node.parts):
+        separator = text[member.parts[0].end : member.value.start]
+        at = member.parts[0].end + separator.find("=")
+        columns.add(column_at(text, at))
+        is_row = separator.count("=") == 1 and "\n" not in member.source and member.line == below - 1
+        if not is_row or text[line_start(text, at) : member.start].strip() or len(columns) > 1:
+            return
+        below = member.line
+        yield at
 
 
 def _insert_member(node: Node, after: Node, name: str, value: str, one_line: bool, json: bool) -> Insertion:

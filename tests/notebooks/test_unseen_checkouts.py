@@ -225,6 +225,10 @@ def found(seen: Turn) -> dict[tuple[str, str], str]:
     return {(each["check"], each["subject"]): each["severity"] for each in findings}
 
 
+MOVED = {("merged_maps", "ANTHROPIC_API_KEY"): ('  SMTP_PASSWORD = "SMTP_PASSWORD"',)}
+"""The lines of which an edit moves the = into the column of a longer key."""
+
+
 def edits(
     root: Path, key: str, environment: str = "staging", type: str = "str", required: bool = False
 ) -> dict[str, Edit]:
@@ -291,7 +295,7 @@ def test_add_key(tmp_path: Path, name: str, key: str, environment: str) -> None:
         before, after = edit.file.raw.decode(), edit.after.decode()
         newline = edit.file.newline
         assert expected[file].replace("\n", newline) in after and after.count(newline) == after.count("\n")
-        assert set(before.splitlines()) <= set(after.splitlines())
+        assert set(before.splitlines()) <= {*after.splitlines(), *MOVED.get((name, key), ())}
     apply(planned)
     assert edits(root, key, environment) == {}
     for file in planned:

@@ -15,6 +15,7 @@ from omc_runbook.terraform.task_definitions import (
     task_definitions_of,
 )
 from omc_runbook.terraform.task_definitions_edit import add_reference
+from omc_runbook.textfile.file import SourceFile
 
 KEY = "OAUTH2_CLIENT_SECRET"
 SERVICE = """\
@@ -127,10 +128,19 @@ def service(root: Path, secrets: str, **calls: str) -> TaskDefinitions:
 
 
 def added(declared: TaskDefinitions, container: str = "backend") -> tuple[str, str]:
-    """The file that is edited and the text that is added, which is all that the edit does; it is not made twice."""
+    """The file that is edited and the text that is added; it is not made twice.
+
+    That is all that the edit does, but for the column of = in the lines above, where the new key is wider.
+    """
     edit = add_reference(declared, container, KEY, KEY)
     assert edit
     before, after = edit.file.raw.decode(), edit.after.decode()
+    old_lines, new_lines = before.split("\n"), after.split("\n")
+    moved = {new: re.sub(" +=", " =", new) for new in new_lines if KEY not in new and new not in old_lines}
+    assert all(re.fullmatch('    ("?)[A-Z_]+\\1 += ".*', new) and new.index("=") > len(KEY) for new in moved)
+    # In these files each = that moves follows one blank, or as many as the next key is longer.
+    originals = {re.sub(" +=", " =", old): old for old in old_lines}
+    after = "\n".join(originals[moved[new]] if new in moved else new for new in new_lines)
     size = len(after) - len(before)
     at = [n for n in range(len(before) + 1) if after[:n] + after[n + size :] == before]
     files = tuple(type(edit.file)(f.path, f.name, edit.after) if f == edit.file else f for f in declared.files)
@@ -536,6 +546,35 @@ def test_the_initial_value_of_the_secret(tmp_path: Path) -> None:
     }
     assert find_own(tuple(values.values()), {"A", "B", "C"}) == (values["app"],)
     assert find_own(tuple(values.values()), {"C"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            '    A   = "@A@"\n    B_2 = "@B_2@" # b',
+            f'    A{" " * 20}= "@A@"\n    B_2{" " * 18}= "@B_2@" # b\n    {KEY} = "@{KEY}@"',
+        ),
+        ('    A = "@A@"', f'    A{" " * 20}= "@A@"\n    {KEY} = "@{KEY}@"'),
+        ('    A = "@A@",', f'    A{" " * 20}= "@A@",\n    {KEY} = "@{KEY}@",'),
+        # Other columns end at a blank line or a comment, and what is in no column stays so.
+        ('    A = "@A@"\n\n    B = "@B@"', f'    A = "@A@"\n\n    B{" " * 20}= "@B@"\n    {KEY} = "@{KEY}@"'),
+        (
+            '    A = "@A@"\n    # b\n    B = "@B@"',
+            f'    A = "@A@"\n    # b\n    B{" " * 20}= "@B@"\n    {KEY} = "@{KEY}@"',
+        ),
+        (f'    {KEY}_2 = "@{KEY}_2@"', f'    {KEY}_2 = "@{KEY}_2@"\n    {KEY}   = "@{KEY}@"'),
+    ],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_longer_key_moves_the_column_as_terraform_fmt_does(before: str, after: str, newline: str) -> None:
+    """So that `terraform fmt -check` still passes."""
+    main = SERVICE.format(secrets=PAIRS).replace("var.name", '"backend"').replace("var.secrets", "local.secrets")
+    texts = [f"locals {{\n  secrets = {{\n{rows}\n  }}\n}}\n{main}" for rows in (before, after)]
+    old, new = (re.sub("@(.*?)@", r"${var.arn}:\1::", text).replace("\n", newline) for text in texts)
+    file = SourceFile(Path("/checkout/main.tf"), "main.tf", old.encode())
+    edit = add_reference(task_definitions_of((file,)), "backend", KEY, KEY)
+    assert edit and edit.after.decode() == new
 
 
 @pytest.mark.parametrize("chosen", ["local.keys[var.environment]", "lookup(local.keys, local.environment, [])"])
