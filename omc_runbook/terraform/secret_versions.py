@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.terraform.files import LOCAL, TerraformFiles, target
-from omc_runbook.terraform.hcl_folder import SOURCES, Folder
-from omc_runbook.terraform.modules import source_of
+from omc_runbook.terraform.files import LOCAL, TerraformFiles, target, with_callers
+from omc_runbook.terraform.hcl import Block, Node
+from omc_runbook.terraform.hcl_folder import DEEPEST, SOURCES, Folder
+from omc_runbook.terraform.hcl_folder import VALUES as SETTINGS
+from omc_runbook.terraform.modules import folders_of, source_of, variants
+from omc_runbook.textfile.file import Edit, SourceFile
 
 SECRET = "aws_secretsmanager_secret"
 VERSION = "aws_secretsmanager_secret_version"
@@ -69,6 +72,39 @@ def find_unprotected(folder: Path) -> tuple[SecretVersion, ...]:
     return tuple(version for version in _applied(folder.resolve(), "", set()) if not version.is_protected)
 
 
+def find_rewritten(repository: Path, edits: Collection[Edit]) -> str:
+    """The address of a version that edits change and nothing protects, so that an apply writes it anew; "" for none.
+
+    As where one list of keys makes both a container's `secrets` and the secret's first value.
+    """
+    terraform = TerraformFiles(repository)
+    folders = with_callers(terraform.calls, [each.files[0].path.parent for each in terraform.having(_VERSION)])
+    inputs = [file for path in folders for end in SETTINGS for file in terraform.matching(path, f"*{end}")]
+    files = (*(file for path in folders for file in terraform.folder(path).files), *inputs)
+    changed = {edit.file.name: replace(edit.file, raw=edit.after) for edit in edits}
+    before, after = _written(files), _written(tuple(changed.get(file.name, file) for file in files))
+    return next((address for address, texts in before.items() if after.get(address) != texts), "")
+
+
+def _written(files: tuple[SourceFile, ...]) -> dict[str, list[str]]:
+    """What makes the value of each version that nothing protects, as each call of its folder gives the variables."""
+    folders, texts = folders_of(files), dict[str, list[str]]()
+    for folder in (variant for each in folders.values() for variant in variants(each, folders)):
+        for block, value in _with_values(folder):
+            if not _is_protected(block, value):
+                prefix = f"{folder.call.address}." if folder.call else ""
+                texts.setdefault(f"{prefix}{'.'.join(block.labels)}", []).extend(_sources(value.value, folder))
+    return texts
+
+
+def _sources(node: Node, folder: Folder, depth: int = 0) -> Iterator[str]:
+    """The text of an expression, and of all that it is made of."""
+    resolved = folder.follow(node)
+    yield resolved.source
+    for part in resolved.parts if depth < DEEPEST else ():
+        yield from _sources(part, folder, depth + 1)
+
+
 def _applied(directory: Path, prefix: str, visited: set[Path]) -> Iterator[SecretVersion]:
     if directory in visited or not directory.is_dir():
         return
@@ -84,10 +120,7 @@ def _applied(directory: Path, prefix: str, visited: set[Path]) -> Iterator[Secre
 
 
 def _versions(folder: Folder, prefix: str = "") -> Iterator[SecretVersion]:
-    for block in folder.of_type("resource"):
-        value = next(filter(None, map(block.find, VALUES)), None)
-        if block.labels[:1] != (VERSION,) or value is None:
-            continue
+    for block, value in _with_values(folder):
         encoded = folder.follow(value.value).argument_of("jsonencode")
         maps = [each for each in (folder.objects(encoded) if encoded else ()) if each.kind == "object"]
         yield SecretVersion(
@@ -96,5 +129,17 @@ def _versions(folder: Folder, prefix: str = "") -> Iterator[SecretVersion]:
             file=maps[-1].file.name if maps else value.file.name,
             line=maps[-1].line if maps else value.line,
             keys=tuple(member.name for each in maps for member in each.parts if member.name),
-            is_protected=value.name == WRITE_ONLY or block.ignores(value.name),
+            is_protected=_is_protected(block, value),
         )
+
+
+def _with_values(folder: Folder) -> Iterator[tuple[Block, Node]]:
+    """The versions of a folder, each with the argument that has its value."""
+    for block in folder.of_type("resource"):
+        value = next(filter(None, map(block.find, VALUES)), None)
+        if block.labels[:1] == (VERSION,) and value is not None:
+            yield block, value
+
+
+def _is_protected(block: Block, value: Node) -> bool:
+    return value.name == WRITE_ONLY or block.ignores(value.name)

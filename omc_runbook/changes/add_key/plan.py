@@ -24,6 +24,7 @@ from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.settings_edit import NewField, add_field
 from omc_runbook.repository.template import NAMES, advise_folder
 from omc_runbook.repository.template_edit import NewEntry, add_entry
+from omc_runbook.terraform.secret_versions import find_rewritten
 from omc_runbook.terraform.task_definitions import applies_to, files_of, task_definitions_of
 from omc_runbook.terraform.task_definitions_edit import add_reference
 from omc_runbook.textfile.file import Edit
@@ -350,7 +351,15 @@ def _references(
             files = tuple(changed if file.name == edit.file.name else file for file in files)
             descriptions.setdefault(edit.file.name, []).append(edit.what)
     now = {file.name: file for file in files}
-    return [Edit(edits[name], now[name].raw, "; ".join(texts)) for name, texts in descriptions.items()]
+    made = [Edit(edits[name], now[name].raw, "; ".join(texts)) for name, texts in descriptions.items()]
+    if made and (address := find_rewritten(checkout.root, made)):
+        raise CannotEdit(
+            f"{key.name} was not added to {', '.join(descriptions)}: the same list makes the value of {address}, so the"
+            " next apply would overwrite every key of the secret. Add lifecycle { ignore_changes = [secret_string] } to"
+            " it first; where Terraform is meant to write the values, add the key to the list yourself, then run again."
+            " Nothing was written."
+        )
+    return made
 
 
 def _lists(checkout: Checkout, key: NewKey) -> Iterator[Edit | None]:

@@ -33,7 +33,7 @@ from support.snapshots import (
 
 from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.changes.add_key.key import NewKey
-from omc_runbook.changes.add_key.plan import AddKeyPlan
+from omc_runbook.changes.add_key.plan import AddKeyPlan, plan_edits
 from omc_runbook.changes.deploy import executor, failure
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import expected
@@ -50,10 +50,11 @@ from omc_runbook.masking import kernel, registry
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import default_keys
-from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.errors import CannotEdit, CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import refuse_secrets, split_names
 from omc_runbook.report import add_key, changes
+from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
@@ -708,3 +709,30 @@ def test_a_refused_restore_names_no_parameter_that_it_lacks(exists: bool) -> Non
     with pytest.raises(UsageError, match=r"taken back\..* Nothing was written") as error:
         executor.apply(context, plan)
     assert ("on_failure" in str(error.value)) is not exists
+
+
+def test_a_key_is_not_added_to_a_list_that_makes_the_secrets_value_too(tmp_path: Path) -> None:
+    """The next apply would overwrite the secret; where somebody adds it to the list, the rest is done."""
+    terraform = (
+        'locals {\n  keys = ["SECRET_KEY"]\n}\n'
+        'resource "aws_secretsmanager_secret_version" "app" {\n'
+        '  secret_string = jsonencode({ for key in local.keys : key => "to be set" })\n}\n'
+        'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets ='
+        ' [for key in local.keys : { name = key, valueFrom = "${var.arn}:${key}::" }] }])\n}\n'
+    )
+    settings = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    SECRET_KEY: str\n"
+    for name, text in {".env.example": "SECRET_KEY=\n", "config.py": settings, "main.tf": terraform}.items():
+        (tmp_path / name).write_text(text)
+    key, containers = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {"staging": ("api",)}
+
+    def edited() -> list[str]:
+        planned = plan_edits(read_checkout(tmp_path), key, containers, (), ("SECRET_KEY",))
+        return [edit.file.name for edit in planned]
+
+    with pytest.raises(CannotEdit, match=r"makes the value of aws_secretsmanager_secret_version\.app, so the next"):
+        edited()
+    (tmp_path / "main.tf").write_text(terraform.replace('"SECRET_KEY"', '"SECRET_KEY", "NEWS_API_KEY"'))
+    assert edited() == ["config.py", ".env.example"]
+    ignored = terraform.replace('"to be set" })\n', '"to be set" })\n  lifecycle {\n    ignore_changes = all\n  }\n')
+    (tmp_path / "main.tf").write_text(ignored)
+    assert edited() == ["config.py", ".env.example", "main.tf"]

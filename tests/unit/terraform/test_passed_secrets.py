@@ -7,7 +7,7 @@ import pytest
 
 from omc_runbook.model.errors import CannotEdit, CannotFollow
 from omc_runbook.terraform.files import TerraformFiles
-from omc_runbook.terraform.secret_versions import find_own, read_secret_versions
+from omc_runbook.terraform.secret_versions import find_own, find_rewritten, read_secret_versions
 from omc_runbook.terraform.task_definitions import (
     TaskDefinitions,
     files_of,
@@ -546,6 +546,39 @@ def test_the_initial_value_of_the_secret(tmp_path: Path) -> None:
     }
     assert find_own(tuple(values.values()), {"A", "B", "C"}) == (values["app"],)
     assert find_own(tuple(values.values()), {"C"}) == ()
+
+
+FIRST_VALUES = '{ for key in KEYS : key => "to be set" }'
+
+
+@pytest.mark.parametrize(
+    ("address", "value", "lifecycle"),
+    [
+        ("{}", FIRST_VALUES, ""),
+        ("", FIRST_VALUES, KEEP),
+        ("{}", f"merge({{ B = 1 }}, {FIRST_VALUES})", ""),
+        ("", '{ A = "to be set" }', ""),
+        ("", "local.secrets.other", ""),
+    ],
+)
+@pytest.mark.parametrize("is_module", [False, True])
+def test_a_list_may_make_the_value_of_the_secret_too(
+    address: str, value: str, lifecycle: str, is_module: bool, tmp_path: Path
+) -> None:
+    """An edit of it has the next apply write the secret anew, in whichever module it is, unless that is ignored."""
+    version = VERSION.format(name="app", value=value, lifecycle=lifecycle)
+    lists = 'locals {\n  secrets = {\n    keys  = ["A"]\n    other = { B = "x" }\n  }\n}\n'
+    references = '[for key in local.secrets.keys : { name = key, valueFrom = "${var.arn}:${key}::" }]'
+    main = lists + SERVICE.format(secrets=references).replace("var.name", '"backend"')
+    files = {"tf/main.tf": main + version.replace("KEYS", "local.secrets.keys")}
+    if is_module:
+        call = 'module "stored" {\n  source = "./stored"\n  keys   = local.secrets.keys\n}\n'
+        files = {"tf/main.tf": main + call, "tf/stored/main.tf": version.replace("KEYS", "var.keys")}
+    write(tmp_path, files)
+    edit = add_reference(read_task_definitions(tmp_path), "backend", KEY, KEY, ("A",))
+    assert edit and f'["A", "{KEY}"]' in edit.after.decode()
+    path = f"{'module.stored.' * is_module}aws_secretsmanager_secret_version.app"
+    assert find_rewritten(tmp_path, [edit]) == address.format(path)
 
 
 @pytest.mark.parametrize(
