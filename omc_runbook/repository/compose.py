@@ -118,13 +118,15 @@ class Compose:
         return frozenset({name for each in self.services for name in (each.name, *each.names)} | {HOST_MACHINE})
 
     def application(self) -> ComposeService | None:
-        """The service that runs the backend: by its name, the folder that it is built from, or a usual name."""
+        """The service that runs the backend: by its name, its build's folder, a usual name, or as the only build."""
         if _CONTEXT in (service.name for service in self.services):
             return self.find(_CONTEXT)
         usual = [service for service in map(self.find, _APPLICATIONS) if service]
         built = [each for each in (*usual, *self.services) if self._has_settings(_folder(each))]
         at_top = [each for each in usual if _folder(each) in ("", ".")]
-        return next(iter(built or at_top or [each for each in usual if _is_api(each)]), None)
+        of_checkout = [each for each in self.services if each.context]
+        alone = [each for each in of_checkout if self.settings and len(of_checkout) == 1 and _folder(each) == "."]
+        return next(iter(built or at_top or [each for each in usual if _is_api(each)] or alone), None)
 
     def _has_settings(self, folder: str) -> bool:
         """Whether Settings are in a folder below the top."""

@@ -215,6 +215,27 @@ def test_the_service_that_is_built_from_the_folder_of_settings(tmp_path: Path) -
     }
 
 
+@pytest.mark.parametrize(
+    ("services", "settings", "name"),
+    [
+        ("shop_server: {build: .}, shop_db: {image: x}", "app/config.py", "shop_server"),
+        ("shop_server: {build: {context: ., dockerfile: app/Dockerfile}}", "app/config.py", "shop_server"),
+        ("shop_server: {build: .}, worker: {build: .}", "app/config.py", None),
+        ("shop_server: {build: .}, site: {build: ./site}", "app/config.py", None),
+        ("shop_server: {build: ./site}", "app/config.py", None),
+        ("shop_server: {build: .}", "", None),
+    ],
+)
+def test_the_only_service_that_is_built_is_the_application(
+    services: str, settings: str, name: str | None, tmp_path: Path
+) -> None:
+    """Whatever its name, where it is built from the folder that has Settings."""
+    (tmp_path / "compose.yaml").write_text(f"services: {{{services}}}")
+    compose = read_compose(tmp_path, settings)
+    found = compose.application() if compose else None
+    assert (found.name if found else None) == name
+
+
 def test_the_names_in_the_files_of_a_service(tmp_path: Path) -> None:
     """Unknown where the .env is one of them, or one is not in the checkout; an optional one may be missing."""
     (tmp_path / "dev.env").write_text("A=1\nB=\nC: a:b\nexport D:x\n")
