@@ -27,6 +27,7 @@ from omc_runbook.textfile.file import SourceFile, read_source
 NAMES = (".env.template", ".env.example", "env.template", ".env.sample", "env.example", "env.sample", ".env.dist")
 """The names of a template, the guide's first."""
 
+_OTHER_NAME = re.compile(r"\.?env\.[\w.-]+\.(?:example|sample|template|dist)")
 _CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
 """A line that git writes where it could not merge."""
 _URL = re.compile(r"https?://[^\s<>\"'`]+")
@@ -88,10 +89,12 @@ def read_template(repository: Path) -> Template:
 
 
 def advise_folder(repository: Path) -> str:
-    """A sentence, after a blank, on where the template is: below the top, or left out; "" if neither is so."""
+    """A sentence, after a blank, on where the template is: below the top, by another name, or left out; "" for none."""
     found = ", ".join(path.relative_to(repository).as_posix() for path in named_files(repository, NAMES))
     below = f" Below it there is {found}: set repository to the application's folder." if found else ""
-    return below or advise_sparse(repository)
+    others = ", ".join(sorted(path.name for path in repository.glob("*env.*") if _OTHER_NAME.fullmatch(path.name)))
+    other = f" It has {others}: copy the one for developers to {NAMES[1]}." if others else ""
+    return below or other or advise_sparse(repository)
 
 
 def find_conflict(name: str, text: str) -> str:

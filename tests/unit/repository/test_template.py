@@ -241,6 +241,10 @@ def test_where_the_template_is(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=re.escape(f"{tmp_path} has no .env.template: name a checkout")):
         read_template(tmp_path)
     assert find_template(tmp_path) is None
+    for name in (".env.local.example", "env.dev.sample", ".env.local", ".envrc.example"):
+        (tmp_path / name).touch()
+    with pytest.raises(UsageError, match=r" It has \.env\.local\.example, env\.dev\.sample: copy the one for devel"):
+        read_template(tmp_path)
     (tmp_path / "api").mkdir()
     (tmp_path / "api/.env.example").touch()
     with pytest.raises(UsageError, match=r"Below it there is api/\.env\.example: set repository to the application's"):
