@@ -203,8 +203,15 @@ def _initial_values(main: Snapshot, asked: Collection[str], checkout: Checkout, 
                 file=value.file,
                 line=value.line,
                 reason=_why_initial(value, key.name),
-                addition=f'"{key.name}" = "{placeholder(key.name, entry)}"' if value.keys else "",
+                addition=_initial_addition(value, key.name, placeholder(key.name, entry)),
             )
+
+
+def _initial_addition(value: SecretVersion, key: str, text: str) -> str:
+    # A new entry of a map that nothing protects would have the next apply write its texts over all values.
+    if value.keys and not value.is_protected:
+        return "lifecycle { ignore_changes = [secret_string] }"
+    return f'"{key}" = "{text}"' if value.keys else ""
 
 
 def _why_initial(value: SecretVersion, key: str) -> str:

@@ -132,7 +132,10 @@ def test_an_initial_value_that_an_apply_writes_again(tmp_path: Path) -> None:
     """Without ignore_changes the key is taken away by the next apply, and the plan says so."""
     platform = make_platform(tmp_path)
     platform.edit(platform.secrets_tf, "ignore_changes = [secret_string]", "create_before_destroy = true")
-    assert f"the next apply removes {KEY} from the secret." in shown(plan(platform))
+    made = plan(platform)
+    assert f"the next apply removes {KEY} from the secret." in shown(made)
+    # Its placeholders must not become the values.
+    assert [each.addition for each in made.surroundings.locations] == ["lifecycle { ignore_changes = [secret_string] }"]
 
 
 def test_the_file_that_opentofu_leaves_out_is_told(tmp_path: Path) -> None:
