@@ -43,6 +43,11 @@ _FOLDER_OPTION = re.compile(r"-(?:chdir|-terragrunt-working-dir|-working-dir)[= 
 _FOLDER_BEFORE = re.compile(r"\bcd\s+[\"']?([^\s;&\"')]+)")
 _DOTENV = re.compile(r"(?<!\w)\.env\b")
 _DOTENV_ENTRY = re.compile(r"(?m)^[^\n#]*?\b(?P<name>[A-Za-z_]\w*)=[\"']?\$\{\{\s*secrets\.\w+\s*\}\}")
+_ECHO = re.compile(
+    r"""(?mx) ^ [ \t]* (?:-[ ]+)? (?P<echo> echo [ ]+ ["']?) (?P<name> [A-Za-z_]\w*) (?P<is> =["']?\$[{(]?)
+    (?P<source> \w+) (?P<end> [})]? ["']{0,2}) [ ]* >>? [ ]* (?P<file> ["']?[\w./${}-]*\.env[\w.]*["']?) [ \t]* \r? $"""
+)
+"""A line that appends a variable of a pipeline to a .env, as GitLab and others have it."""
 _NOT_ON_PUSH = re.compile(r"event_name\s*==\s*'(?:pull_request|schedule|workflow_dispatch)'")
 
 
@@ -119,6 +124,15 @@ class Workflow:
             return 0
         entries = (match for match in _DOTENV_ENTRY.finditer(self.file.text) if match["name"] in variables)
         return max((self.file.text.count("\n", 0, match.end()) + 1 for match in entries), default=0)
+
+    def echoed(self, variables: Collection[str], name: str) -> tuple[int, str]:
+        """The last line that appends one of these variables to a .env, and the same for another; (0, "") for none."""
+        for match in reversed([*_ECHO.finditer(self.file.text)]):
+            if (former := match["name"]) in variables:
+                source = match["source"].replace(former, name) if former in match["source"] else name
+                text = f"{match['echo']}{name}{match['is']}{source}{match['end']} >> {match['file']}"
+                return self.file.text.count("\n", 0, match.end()) + 1, text
+        return 0, ""
 
     def passes_on(self, variables: VariableList) -> bool:
         """Whether Docker Compose gets a list as a whole: it runs where the list applies, and nothing names a secret."""

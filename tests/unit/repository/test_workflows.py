@@ -154,6 +154,30 @@ def test_other_systems_are_searched_and_a_broken_file_is_named(tmp_path: Path) -
     assert sentence.startswith(".github/workflows/a.yml, line 2 is not valid YAML") and "s3cr3t" not in sentence
 
 
+@pytest.mark.parametrize(
+    ("script", "line"),
+    [
+        ('echo "B_KEY=$B_KEY" >> .env', 'echo "NEW=$NEW" >> .env'),
+        ("echo B_KEY=${B_KEY} >>backend/.env.prod", "echo NEW=${NEW} >> backend/.env.prod"),
+        ('echo B_KEY=$B_KEY >> "${CI_PROJECT_DIR}/.env"', 'echo NEW=$NEW >> "${CI_PROJECT_DIR}/.env"'),
+        # A second > would empty the file.
+        ("echo 'B_KEY='\"$CI_B_KEY\" > .env", ""),
+        ("echo B_KEY=$(CI_B_KEY) > .env", "echo NEW=$(CI_NEW) >> .env"),
+        ('echo B_KEY="$OTHER" >> .env', 'echo NEW="$NEW" >> .env'),
+        # A text of its own is never repeated.
+        ("echo B_KEY=as-it-is >> .env", ""),
+        ("echo B_KEY=$B_KEY >> notes.txt", ""),
+        ('docker run -e "B_KEY=$B_KEY" image # .env', ""),
+        ("echo C_KEY=$C_KEY >> .env", ""),
+    ],
+)
+def test_a_pipeline_that_writes_a_dotenv(script: str, line: str, tmp_path: Path) -> None:
+    """The same line for another variable, from a variable of the project with a name like its neighbour's."""
+    (tmp_path / ".gitlab-ci.yml").write_text(f"deploy:\n  script:\n    - {script}\n")
+    (workflow,) = read_workflows(tmp_path).files
+    assert workflow.echoed(["B_KEY"], "NEW") == ((3, line) if line else (0, ""))
+
+
 def test_lists_of_variables(tmp_path: Path) -> None:
     """Every env of a workflow, and environment of services in any Compose file that have no env_file."""
     text = "on: push\nenv:\n  A: 1\njobs:\n  a:\n    steps:\n      - env: {SECRET_KEY: x, B: y}\n        run: true\n"

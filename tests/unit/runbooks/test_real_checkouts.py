@@ -196,6 +196,17 @@ def test_a_workflow_that_writes_a_dotenv_is_told(tmp_path: Path, script: str, li
     )
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("key", [KEY, "REDIS_PASSWORD"])
+def test_a_pipeline_that_writes_a_dotenv_is_told(tmp_path: Path, key: str) -> None:
+    """The line to add, unless the key is there already."""
+    platform = make_platform(tmp_path)
+    lines = "".join(f"    - echo {name}=${name} >> .env\n" for name in ("SECRET_KEY", "REDIS_PASSWORD"))
+    (platform.root / ".gitlab-ci.yml").write_text(f"deploy:\n  script:\n{lines}")
+    told = [each for each in plan(platform, key).surroundings.locations if each.file == ".gitlab-ci.yml"]
+    assert [(each.line, each.addition) for each in told] == ([(4, f"echo {KEY}=${KEY} >> .env")] if key == KEY else [])
+
+
 @pytest.mark.parametrize(("line", "told"), [("    env_file: .env\n", [4]), ("", [])])
 def test_what_a_workflow_passes_to_a_service_with_a_file_is_told(tmp_path: Path, line: str, told: list[int]) -> None:
     """Of the workflow's env Compose gives it what its list names, else the file's; a list alone is edited."""
