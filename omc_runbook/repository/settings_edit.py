@@ -36,6 +36,8 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LONGEST_TYPE = 200
 NAME_OPTIONS = {"env_prefix", "env_prefix_target", "case_sensitive", "alias_generator"}
 """The options that decide the variable of a field."""
+_NONE = re.compile(r"\bOptional\[|\|\s*None\b")
+"""How a file says that a value may be None."""
 NEXT_STEP = "use another key, or change it by hand."
 PartKind = Literal["field", "config", "text", "nothing", "function", "other"]
 
@@ -168,7 +170,11 @@ def _annotation(classes: Classes, new: NewField) -> str:
         raise CannotEdit(f"{problem}: import it there first{suggestion or '.'}")
     text = new.type.strip()
     text = ast.unparse(node) if set(text) & set("#\\\r\n\f") else text
-    return text if new.required or _allows_none(node) else f"{text} | None"
+    if new.required or _allows_none(node):
+        return text
+    # A file that writes Optional may be for a Python in which a type has no |.
+    is_older = "Optional" in names and {*_NONE.findall(classes.file.text)} == {"Optional["}
+    return f"Optional[{text}]" if is_older else f"{text} | None"
 
 
 def _type_names(node: ast.expr, inside: str = "") -> Iterator[str]:

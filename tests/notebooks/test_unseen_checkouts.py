@@ -60,6 +60,7 @@ FURTHER_LOCAL: dict[str, tuple[tuple[str, ...], set[tuple[str, str]]]] = {
 VALUE_FROM = '{{ name = "{0}", valueFrom = "${{{1}}}:{0}::" }},\n'
 MEMBER = '{{\n          name      = "{0}"\n          valueFrom = "${{var.secrets_arn}}:{0}::"\n        }}'
 FIELD = "    {}: str | None = None\n"
+OPTIONAL_FIELD = "    {}: Optional[str] = None\n"
 
 ADDED: dict[tuple[str, str, str], dict[str, str]] = {
     ("nested_settings", "ANTHROPIC_API_KEY", "staging"): {
@@ -107,18 +108,18 @@ ADDED: dict[tuple[str, str, str], dict[str, str]] = {
     },
     # staging's own map comes last, and production has none
     ("merged_maps", "ANTHROPIC_API_KEY", "staging"): {
-        "backend/app/core/settings/platform.py": FIELD.format("ANTHROPIC_API_KEY"),
+        "backend/app/core/settings/platform.py": OPTIONAL_FIELD.format("ANTHROPIC_API_KEY"),
         ".env.template": "ANTHROPIC_API_KEY=<",
         "terraform/env/staging.tfvars": '  ANTHROPIC_API_KEY = "ANTHROPIC_API_KEY"\n}',
     },
     ("merged_maps", "AUTH0_SECRET", "production"): {
-        "backend/app/core/settings/platform.py": FIELD.format("AUTH0_SECRET"),
+        "backend/app/core/settings/platform.py": OPTIONAL_FIELD.format("AUTH0_SECRET"),
         ".env.template": "AUTH0_SECRET=<",
         "terraform/locals.tf": '    AUTH0_SECRET             = "AUTH0_SECRET"\n  }, var.extra_secrets)',
     },
     ("merged_maps", "SMTP_PASSWORD", "staging"): {},
     ("copied_folders", "ANTHROPIC_API_KEY", "production"): {
-        "backend/app/settings.py": FIELD.format("ANTHROPIC_API_KEY"),
+        "backend/app/settings.py": OPTIONAL_FIELD.format("ANTHROPIC_API_KEY"),
         ".env.example": "ANTHROPIC_API_KEY=<your-anthropic-api-key>\n\n# frontend",
         "infrastructure/production/ecs.tf": VALUE_FROM.format("ANTHROPIC_API_KEY", "aws_secretsmanager_secret.app.arn"),
     },

@@ -585,6 +585,19 @@ def test_the_line_is_as_asked(wanted: NewField, line: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "annotation"),
+    [
+        ("    A: Optional[int] = 1\n", "Optional[str]"),
+        ("    A: Optional[int] = 1\n    B: int | None = 1\n", "str | None"),
+        ("    A: typing.Optional[int] = 1\n", "Optional[str]"),
+    ],
+)
+def test_a_file_that_writes_optional_gets_it_too(body: str, annotation: str) -> None:
+    """A Python before 3.10 has no | between types."""
+    assert edited(body, new(required=False)) == f"{body}    NEW_API_KEY: {annotation} = None\n"
+
+
+@pytest.mark.parametrize(
     ("body", "key", "line"),
     [
         ("    model_config = SettingsConfigDict(env_prefix='APP_')\n    A: str\n", "APP_NEW", "NEW: str"),
@@ -1175,7 +1188,9 @@ def test_any_file_gets_the_field_and_nothing_else(written: Written) -> None:
     assert found is not None
     assert (found.required, found.owner) == (written.new.required, "Settings")
     assert found.variables[0] == (written.new.key if told.case_sensitive else written.new.key.upper())
-    assert found.annotation.removesuffix(" | None") == written.new.type.removesuffix(" | None")
+    type_ = written.new.type.removesuffix(" | None")
+    is_older = "Optional[" in written.file.text and found.annotation == f"Optional[{type_}]"
+    assert is_older or found.annotation.removesuffix(" | None") == type_
     assert add_field(after, written.new) is None
 
     line = f"{found.name}: {found.annotation}{'' if written.new.required else ' = None'}"
