@@ -91,6 +91,7 @@ def add_field(
     _check_unread(known, new.key)
     _check_outside_models(known, classes, new.key)
     name, annotation = _name_of(settings, new.key), _annotation(classes, new)
+    _check_derived(settings, known, new.key, name)
     _check_free(settings, classes, new.key, name)
     comment = "".join(filter(str.isprintable, " ".join(new.description.split())))
     comment_lines = [f"# {comment}"] if comment else []
@@ -296,6 +297,20 @@ def _check_outside_models(settings: SettingsSource, classes: Classes, key: str) 
                     f" {field.annotation.removesuffix(' | None')} by hand, which is then left as it is, or use another"
                     " key."
                 )
+
+
+def _check_derived(settings: SettingsSource, known: SettingsSource, key: str, name: str) -> None:
+    """Raise CannotEdit if only derived classes are made, which put a prefix before the names of its fields."""
+    alone = {each.name: each.variables for each in settings.fields if each.owner == settings.name}
+    read = [each for each in known.fields if each.name in alone]
+    if not read or any(each.variables == alone[each.name] for each in read):
+        return
+    prefixes = dict.fromkeys(each.variables[0].removesuffix(alone[each.name][0]) for each in read)
+    raise CannotEdit(
+        f"{settings.path} derives classes from {settings.name} that put {' or '.join(prefixes)} before the names of its"
+        f" fields, so that no field would read {key}: add the field {name} to class {settings.name} by hand, then run"
+        f" again with the key of one of them, such as {next(iter(prefixes))}{key}."
+    )
 
 
 def _taken(field: Field, key: str, settings: SettingsSource, reuse: str = "") -> CannotEdit:
