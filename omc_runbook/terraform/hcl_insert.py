@@ -55,15 +55,18 @@ class Shape:
         return "\n".join([first, *(indent + line.removeprefix(self.indent) if line else "" for line in others)])
 
 
-def add_element(node: Node, shape: Shape, unit: str, comma: bool) -> Insertion:
+def add_element(node: Node, shape: Shape, unit: str, comma: bool, previous: Node | None = None) -> Insertion:
     """Insert an element into a list, on a line of its own if the others have one.
 
     In an empty list its line is indented by one more `unit`, with `comma` a comma at its end. If the last element
-    has no comma, the new one goes before it, so that no existing line changes.
+    has no comma, the new one goes before it, so that no existing line changes. `previous` is the element that it
+    follows in a list with an order, if that is possible without a change of its line.
     """
     text = node.file.text
     if not node.parts:
         return _first_element(node, shape, unit, comma)
+    if previous and (insertion := _after_element(node, previous, shape)):
+        return insertion
     last = node.parts[-1]
     indent, before = indent_at(text, last.start), text[line_start(text, last.start) : last.start]
     new = shape.at(indent)
@@ -79,6 +82,20 @@ def add_element(node: Node, shape: Shape, unit: str, comma: bool) -> Insertion:
     former = _after_comma(text, node.parts[-2].end) if len(node.parts) > 1 else node.start + 1
     following = next_line(text, former) if former is not None else None
     return Insertion(following or line_start(text, last.start), f"{indent}{new},\n")
+
+
+def _after_element(node: Node, after: Node, shape: Shape) -> Insertion | None:
+    """Insert an element between two others; None where they are neither on one line nor each on lines of their own."""
+    text, following = node.file.text, node.parts[node.parts.index(after) + 1 :]
+    if not following:
+        return None
+    between, indent = text[after.end : following[0].start], indent_at(text, after.start)
+    if between.strip() != ",":
+        return None
+    if "\n" not in between:
+        return Insertion(after.end, between + shape.at(indent))
+    is_row = between.count("\n") == 1 and not text[line_start(text, after.start) : after.start].strip()
+    return Insertion(line_start(text, following[0].start), f"{indent}{shape.at(indent)},\n") if is_row else None
 
 
 def add_member(node: Node, after: Node, name: str, shape: Shape, unit: str, comma: bool, json: bool) -> Insertion:

@@ -39,6 +39,8 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 KEY = re.compile(r"[A-Za-z0-9_.@/+=-]+")
 
 PAIR = ("name", "valueFrom")
+_ORDERED = 4
+"""How many names in alphabetical order are an order that somebody keeps."""
 _LAYOUT = re.compile(r"[\s{},]*")
 
 BY_HAND = " Add the reference yourself."
@@ -210,12 +212,22 @@ def _insertion(
         return _collection_insertion(container, secrets_list, (variable, key), unit, comma)
     shape = _shape_reference(container, neighbors, variable, f"{container.base}:{key}::", is_json)
     if secrets_list:
-        return secrets_list, add_element(secrets_list, shape, unit, comma)
+        references = [(each.variable, each.element) for each in container.references if each.list == secrets_list]
+        after = _before(references, variable) if len(references) == len(secrets_list.parts) else None
+        return secrets_list, add_element(secrets_list, shape, unit, comma, after)
     environment = [each for each in container.node.parts if each.name == "environment"]
     if not container.node.parts:
         raise _refusal(container, variable, "the last object that it is merged from is empty")
     after = (environment or list(container.node.parts))[-1]
     return container.node, add_member(container.node, after, "secrets", shape, unit, comma, is_json)
+
+
+def _before(elements: list[tuple[str, Node]], name: str) -> Node | None:
+    """The element of an alphabetical list that comes before a new name; None where the order may be chance."""
+    names = [each for each, _ in elements]
+    if len(names) < _ORDERED or names != sorted(set(names)):
+        return None
+    return max((pair for pair in elements if pair[0] < name), key=lambda pair: pair[0], default=("", None))[1]
 
 
 def _collection_insertion(
@@ -230,7 +242,8 @@ def _collection_insertion(
     if is_named and all(each.kind == "string" for each in collection.parts):
         if variable != key:
             raise _refusal(container, variable, "a for expression makes its names from keys: both must be the same")
-        return collection, add_element(collection, Shape(f'"{variable}"'), unit, comma)
+        names_of = [(each.name, each) for each in collection.parts]
+        return collection, add_element(collection, Shape(f'"{variable}"'), unit, comma, _before(names_of, variable))
     own = [each for each in samples if each.key and each.base == container.base]
     sample = next((each for each in reversed(own) if _is_without_comment(each.element)), None)
     if sample is None:

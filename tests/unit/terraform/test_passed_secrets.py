@@ -610,6 +610,37 @@ def test_a_longer_key_moves_the_column_as_terraform_fmt_does(before: str, after:
     assert edit and edit.after.decode() == new
 
 
+PAIR = '{ name = "@", valueFrom = "${var.arn}:@::" }'
+
+
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        ("A M_2 R Z", "A M_2 +R Z"),
+        ("A B C D", "A B C D +"),
+        ("R S T Z", "R S T Z +"),
+        ("A M Z", "A M Z +"),
+        ("A Z M R", "A Z M R +"),
+    ],
+)
+@pytest.mark.parametrize("element", ['"@"', PAIR])
+@pytest.mark.parametrize(("first", "between", "last"), [("", ", ", ""), ("\n    ", ",\n    ", ",\n  ")])
+def test_an_alphabetical_list_stays_so(
+    names: str, order: str, element: str, first: str, between: str, last: str
+) -> None:
+    """A new key goes after the one before it, where at least four show that the order is kept."""
+    rows = [
+        f"[{first}{between.join(element.replace('@', each) for each in text.split())}{last}]"
+        for text in (names, order.replace("+", f"{KEY} ").strip())
+    ]
+    secrets = "local.rows" if element == PAIR else KEYS.replace("var.secrets", "local.rows")
+    main = SERVICE.format(secrets=secrets).replace("var.name", '"backend"')
+    old, new = (f"locals {{\n  rows = {each}\n}}\n{main}" for each in rows)
+    file = SourceFile(Path("/checkout/main.tf"), "main.tf", old.encode())
+    edit = add_reference(task_definitions_of((file,)), "backend", KEY, KEY)
+    assert edit and edit.after.decode() == new
+
+
 @pytest.mark.parametrize("chosen", ["local.keys[var.environment]", "lookup(local.keys, local.environment, [])"])
 def test_each_environment_has_its_own_list_of_one_map(chosen: str, tmp_path: Path) -> None:
     """By its .tfvars; a default is no environment's alone, so that nothing is certain by it."""
