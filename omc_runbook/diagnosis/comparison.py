@@ -115,7 +115,7 @@ def shared_values(facts: Mapping[str, Facts]) -> tuple[SharedValue, ...]:
 
 
 def revision_differences(facts: Mapping[str, Facts]) -> tuple[RevisionDifference, ...]:
-    """The services that differ in their images between the environments whose services were read, once for each of them."""
+    """The services that differ in their images between environments whose services were read, once for each of them."""
     revisions = {name: each.revisions for name, each in facts.items() if each.revisions is not None}
     differences = list[RevisionDifference]()
     for service in dict.fromkeys(service for own in revisions.values() for service in own):
