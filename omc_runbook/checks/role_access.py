@@ -453,8 +453,9 @@ def _simulation(permissions: Permissions, action: str, resource: str, context: K
     simulated, boundary = permissions.simulation_of(action, resource), permissions.boundary
     if simulated is None or simulated.missing_context:
         return None
-    if simulated.allowed_by_boundary is False and boundary is not None:
-        # It lists no key that only the boundary asks for, such as a tag of the secret.
+    is_of_boundary = simulated.allowed_by_boundary is False and simulated.allowed_by_organization is not False
+    if is_of_boundary and boundary is not None:
+        # It may list no key that only the boundary asks for, such as a tag of the secret.
         limit = evaluate([boundary], action, resource, context).decision
         return None if limit in ("allowed", "unknown") else simulated
     return simulated

@@ -191,6 +191,8 @@ def test_a_boundary_that_asks_for_what_no_simulation_has_is_judged_here(
     snapshot = with_permissions(with_secret(healthy(), tags={"team": "core"}), decided)
     assert found_in(snapshot) == expected
     assert ("boundary" in unknown_in(snapshot)) is ("aws:SourceVpce" in condition)
+    organization = replace(decided, simulated=simulated("explicitDeny", organization=False, boundary=False).simulated)
+    assert "scp" in found_in(with_permissions(snapshot, organization))
 
 
 @pytest.mark.parametrize(("label", "expected"), [("AWSPREVIOUS", {"no-permission"}), ("AWSCURRENT", set())])
