@@ -141,7 +141,7 @@ def _judge_at(snapshot: Snapshot, role_arn: str, context: Keys) -> RoleAccess:
         access,
         conditions=_refusing(allowing, GET_SECRET_VALUE, resource, context),
         is_bounded=access.cause in ("nothing-allows", "suffix")
-        and _is_outside_boundary(permissions, simulated, GET_SECRET_VALUE, resource, context),
+        and _is_outside_boundary(permissions, simulated, GET_SECRET_VALUE, resource, context) is True,
     )
 
 
@@ -151,10 +151,14 @@ def _judge_read(snapshot: Snapshot, role_arn: str, context: Keys) -> RoleAccess:
     simulated = _simulation(permissions, GET_SECRET_VALUE, resource, context)
     granted = _grants_directly(snapshot, role_arn, context)
     is_outside = _is_outside_boundary(permissions, simulated, GET_SECRET_VALUE, resource, context)
-    if granted and is_outside and is_grant_limited(role_arn, lambda names: _grants_to(snapshot, names, context)):
+    is_limited = granted and is_grant_limited(role_arn, lambda names: _grants_to(snapshot, names, context))
+    if is_limited and is_outside:
         source = BY_SIMULATION if simulated else BY_POLICIES
         reason = "the secret's own policy names the role, but its permissions boundary does not allow"
         return RoleAccess("boundary", f"{source}: {reason} {GET_SECRET_VALUE} on {resource}.")
+    if is_limited and is_outside is None:
+        limit = evaluate(_listed(permissions.boundary), GET_SECRET_VALUE, resource, context)
+        return RoleAccess("unknown", f"{BY_POLICIES}: {limit.reason}.")
     if simulated:
         return _by_simulation(permissions, simulated, resource, context, granted)
     if permissions.policies is None:
@@ -253,7 +257,7 @@ def _judge_decrypt(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess
     policies = permissions.policies or ()
     if simulated and simulated.allowed_by_organization is False:
         return RoleAccess("organization", f"{source}: AllowedByOrganizations is false for {DECRYPT} on {key.arn}.")
-    is_bounded = _is_outside_boundary(permissions, simulated, DECRYPT, key.arn, context)
+    is_bounded = _is_outside_boundary(permissions, simulated, DECRYPT, key.arn, context) is True
     if is_bounded and (
         permissions.policies is None or evaluate(policies, DECRYPT, key.arn, context).decision == "allowed"
     ):
@@ -289,7 +293,7 @@ def judge_action(permissions: Permissions, role_arn: str, action: str, resource:
     own = evaluate(policies, action, resource, context).decision if policies is not None else ""
     if is_allowed:
         return RoleAccess("", f"{fact}.")
-    is_outside = _is_outside_boundary(permissions, simulated, action, resource, context)
+    is_outside = _is_outside_boundary(permissions, simulated, action, resource, context) is True
     if is_outside and (own == "allowed" or not (own or is_denied)):
         denying = statements if is_denied else ()
         return RoleAccess("boundary", f"{fact}: its permissions boundary does not allow it.", denying)
@@ -463,12 +467,14 @@ def _simulation(permissions: Permissions, action: str, resource: str, context: K
 
 def _is_outside_boundary(
     permissions: Permissions, simulated: Simulated | None, action: str, resource: str, context: Keys
-) -> bool:
+) -> Truth:
     """Whether the role's permissions boundary does not allow it to do one thing."""
     if simulated and simulated.allowed_by_boundary is not None:
         return not simulated.allowed_by_boundary
-    boundary = permissions.boundary
-    return boundary is not None and evaluate([boundary], action, resource, context).decision != "allowed"
+    if permissions.boundary is None:
+        return False
+    decision = evaluate([permissions.boundary], action, resource, context).decision
+    return None if decision == "unknown" else decision != "allowed"
 
 
 def is_grant_limited(role_arn: str, grants_to: Callable[[Collection[str]], Truth]) -> bool:

@@ -193,6 +193,16 @@ def test_a_boundary_that_asks_for_what_no_simulation_has_is_judged_here(
     assert ("boundary" in unknown_in(snapshot)) is ("aws:SourceVpce" in condition)
     organization = replace(decided, simulated=simulated("explicitDeny", organization=False, boundary=False).simulated)
     assert "scp" in found_in(with_permissions(snapshot, organization))
+    granted = own_policy(statement("Allow", ROLE))(with_permissions(snapshot, replace(decided, policies=())))
+    assert found_in(granted) == expected
+    assert ("boundary" in unknown_in(granted)) is ("aws:SourceVpce" in condition)
+
+
+def test_a_boundary_that_cannot_be_judged_does_not_make_a_grant_useless() -> None:
+    """What it may let pass is not said to be outside of it."""
+    limit = policy(kind="boundary", Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}})
+    [found] = run_check(CHECKS["no-permission"], with_permissions(healthy(), by_policies(boundary=limit)))
+    assert found.is_problem and "boundary" not in " ".join((*found.evidence, found.remedy.needs))
 
 
 @pytest.mark.parametrize(("label", "expected"), [("AWSPREVIOUS", {"no-permission"}), ("AWSCURRENT", set())])
