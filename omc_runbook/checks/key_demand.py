@@ -17,13 +17,8 @@ from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 
-AFFIXES = frozenset(
-    {"app", "env", "dev", "development", "stg", "staging", "prod", "prd", "production", "vite", "export"}
-)
-"""Words of a key's name that say where it is used, beside the environment's name and the project's.
-
-A shell's `export` comes from a line that was taken for a key.
-"""
+AFFIXES = frozenset({"app", "env", "dev", "development", "stg", "staging", "prod", "prd", "production", "vite"})
+"""Words of a key's name that say where it is used, beside the environment's name and the project's."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +211,8 @@ def _index(keys: Sequence[str], words: Sequence[str]) -> tuple[Mapping[str, str]
 
 
 def _words(key: str) -> tuple[str, ...]:
-    return tuple(re.split(r"[-_. ]+", letters.fold(key)))
+    # A line of a shell's script that was taken for a key.
+    return tuple(re.split(r"[-_. ]+", letters.fold(key).removeprefix("export ")))
 
 
 def _similar(key: str, spare: list[str]) -> str:

@@ -288,6 +288,8 @@ def test_a_note_in_the_secret_is_a_remark(name: str) -> None:
         ("SentryDsn", "key-misspelt"),
         ("sentryDSN", "key-misspelt"),
         ("SENTRY_DSN_READONLY", "key-missing"),
+        ("EXPORT_SENTRY_DSN", "key-missing"),
+        ("SENTRY_DSN_EXPORT", "key-missing"),
         ("SENTRY_DSN_STAGING_OLD", "key-missing"),
     ],
 )
