@@ -155,7 +155,9 @@ def named_key(snapshot: Snapshot, demand: KeyDemand) -> str:
     """The key that a part of a malformed reference is, or else the one of its variable; "" where none is certain."""
     catalogue, document = snapshot.environment.keys, snapshot.document
     keys = document.keys if document else tuple(catalogue)
-    named_keys = [part for part in dict.fromkeys(demand.reference.text.split(":")) if part in keys]
+    # The words of an ARN before the secret's name are no keys.
+    text = demand.reference.text.rpartition(":secret:")[2]
+    named_keys = [part for part in dict.fromkeys(text.split(":")) if part in keys]
     own_keys = [key for key in keys if variable_of(key, catalogue) == demand.variable]
     candidates = named_keys or own_keys
     return candidates[0] if len(candidates) == 1 else ""

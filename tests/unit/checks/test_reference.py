@@ -24,6 +24,7 @@ from support.snapshots import (
     stuck,
     with_container,
     with_definition,
+    with_keys,
     with_reference,
     with_secret,
     with_service,
@@ -260,8 +261,9 @@ def test_a_stack_of_cloudformation_is_corrected_where_it_is_made() -> None:
 @pytest.mark.parametrize("end", [f"{ARN}", ":SECRET_KEY:", ":SECRET_KEY:::", ":Secret:"])
 def test_a_malformed_reference_is_advised_to_name_a_key_of_the_secret(end: str) -> None:
     """What stands in the place of the key may be a piece of something else, as of the ARN written twice."""
-    [found] = run_check(CHECKS["arn-malformed"], refers(f"{ARN}{end}")(healthy()))
-    assert '"${var.secrets_arn}:SECRET_KEY::" of SECRET_KEY' in found.remedy.command
+    for snapshot in (healthy(), with_keys(healthy(), secret="a-word-of-each-arn")):
+        [found] = run_check(CHECKS["arn-malformed"], refers(f"{ARN}{end}")(snapshot))
+        assert '"${var.secrets_arn}:SECRET_KEY::" of SECRET_KEY' in found.remedy.command
 
 
 def test_the_file_that_a_checkout_has_is_named(tmp_path: Path) -> None:
