@@ -177,7 +177,7 @@ def environment_literal(snapshot: Snapshot) -> Iterable[Evidence]:
     workstation = workstation_of(snapshot)
     if _is_elsewhere(workstation):
         fact = f'{ENVIRONMENT} is not "{LOCAL}": the application treats this machine as a server.'
-        own = f"{LOCAL} in" if _takes_local(workstation) else "and what Settings calls a developer's machine into"
+        own = f"{LOCAL} in" if _takes_local(workstation) else " and what Settings calls a developer's machine into"
         yield Evidence(ENVIRONMENT, (fact,), Remedy(f"Write {ENVIRONMENT}={own} {workstation.path}."))
 
 

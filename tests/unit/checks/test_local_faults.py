@@ -107,6 +107,7 @@ def test_a_fault_alone_is_the_only_root_cause_and_a_healthy_variant_is_none(
         assert next(each for each in found if each.check == case.fault).status == "skipped"
         pytest.skip("no Docker Compose here")
     assert causes(found) == ([case.fault] if case.fault else [])
+    assert not [each.remedy.command for each in found if "=and " in each.remedy.command]
 
 
 def pairs() -> list[tuple[Case, Case]]:
