@@ -250,10 +250,12 @@ def again(snapshot: Snapshot, stop: Stop) -> Remedy:
 
 def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:
     start, definition = again(snapshot, stop), snapshot.definition(stop.task)
-    role = iam.role_name(definition.task_role_arn) if definition else ""
-    if role and says(stop.reason, "role-untrusted") and mentions(stop.reason, f"role/{role}"):
-        # The execution role has a check of its own; of the task role ECS alone tells.
-        trust = remedies.advise(f"Let ecs-tasks.amazonaws.com assume the task role {role} in its trust policy.")
+    role = definition.task_role_arn if definition else ""
+    # The execution role has a check of its own; of the task role ECS alone tells.
+    is_own = definition is not None and role not in ("", definition.execution_role_arn)
+    if is_own and says(stop.reason, "role-untrusted") and mentions(stop.reason, f"role/{role.rpartition(':role/')[2]}"):
+        name = iam.role_name(role)
+        trust = remedies.advise(f"Let ecs-tasks.amazonaws.com assume the task role {name} in its trust policy.")
         return remedies.combine([trust, start])
     if not (stop.service.reads_by_instance and is_of_network(stop.reason)):
         return start

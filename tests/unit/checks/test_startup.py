@@ -218,6 +218,14 @@ def test_where_to_look(id: str, reason: str, where: str) -> None:
     assert where in found(id, stuck(made, "worker", reason)).remedy.command
 
 
+@pytest.mark.parametrize(("role", "is_named"), [(TASK_ROLE.replace("role/", "role/of/apps/"), True), (ROLE, False)])
+def test_a_task_role_with_a_path_is_named_and_one_that_is_the_execution_role_is_not(role: str, is_named: bool) -> None:
+    """ECS names the whole ARN; the execution role's trust is a finding of its own."""
+    made = with_definition(healthy(), "worker", lambda old: replace(old, task_role_arn=role))
+    remedy = found("pull-failed", stuck(made, "worker", f"{ASSUME} '{role}' that was provided")).remedy
+    assert ("the task role" in remedy.command) is is_named
+
+
 @pytest.mark.parametrize(
     ("groups", "reason", "advice"),
     [
