@@ -45,7 +45,8 @@ _DOTENV = re.compile(r"(?<!\w)\.env\b")
 _DOTENV_ENTRY = re.compile(r"(?m)^[^\n#]*?\b(?P<name>[A-Za-z_]\w*)=[\"']?\$\{\{\s*secrets\.\w+\s*\}\}")
 _ECHO = re.compile(
     r"""(?mx) ^ [ \t]* (?:-[ ]+)? (?P<echo> echo [ ]+ ["']?) (?P<name> [A-Za-z_]\w*) (?P<is> =["']?\$[{(]?)
-    (?P<source> \w+) (?P<end> [})]? ["']{0,2}) [ ]* >>? [ ]* (?P<file> ["']?(?>[\w./${}-]*\.env)[\w.]*["']?) [ \t]* \r? $"""
+    (?P<source> \w+) (?P<end> [})]? ["']{0,2}) [ ]* >>? [ ]*
+    (?P<file> ["']?(?>[\w./${}-]*\.env)[\w.]*["']?) [ \t]* \r? $"""
 )
 """A line that appends a variable of a pipeline to a .env, as GitLab and others have it."""
 _NOT_ON_PUSH = re.compile(r"event_name\s*==\s*'(?:pull_request|schedule|workflow_dispatch)'")
