@@ -155,7 +155,7 @@ def restore(world: World, document: dict[str, str], changes: Changes = ANYTHING)
 
 
 def restore_secret(world: World, document: dict[str, str]) -> str:
-    """Give the secret these values under the AWS managed key, with no resource policy and tags; returns its ARN.
+    """Give the secret these values under the AWS managed key, with no resource policy and no tags; returns its ARN.
 
     A runbook marks a version to go on with by a staging label of its own, which goes too.
     """
