@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import io
+import json
 import lzma
 import re
 import zipfile
@@ -170,11 +171,28 @@ def _texts(raw: bytes, read: set[str]) -> set[str]:
             plain = "\n".join(lines)
         texts.update(binding.value for binding in parse_stream(io.StringIO(plain)) if binding.value)
         for double, single in _QUOTED.findall(plain):
-            texts.update((double, double.replace('\\"', '"').replace("\\\\", "\\"), single))
+            texts.update((double, single, *_unescaped(double)))
         texts.update(text.strip("\"',") for text in _ASSIGNED.findall(plain))
         texts.update(_words(plain))
     texts |= {login for text in [*texts] for login in LOGIN.findall(text)}
     return {text for text in texts if len(text) >= SHORTEST}
+
+
+def _unescaped(quoted: str) -> Iterator[str]:
+    """Yield what a quoted text means, as a shell, JSON and HCL read it, and what is quoted in it.
+
+    A state has a secret's document, and a task definition's containers, as one text of JSON.
+    """
+    if "\\" not in quoted:
+        return
+    yield quoted.replace('\\"', '"').replace("\\\\", "\\")
+    try:
+        text = json.loads(f'"{quoted}"', strict=False)
+    except ValueError:
+        return
+    yield text
+    for inner, _ in _QUOTED.findall(text):
+        yield from (inner, *_unescaped(inner))
 
 
 def _words(text: str) -> Iterator[str]:

@@ -107,8 +107,17 @@ def test_a_merge_that_wrote_the_value_itself_counts(root: Path) -> None:
     assert where(root, value) == (".env", True)
 
 
-VALUE = 'p"w/' + secrets.token_urlsafe(24)
+VALUE = 'p"w/&' + secrets.token_urlsafe(24)
+
+
+def terraform_json(value: object) -> str:
+    """As Terraform, jsonencode() too, writes JSON: Go escapes what HTML has a meaning for."""
+    return json.dumps(value).replace("&", "\\u0026")
+
+
 HELD = {
+    "infra/terraform.tfstate": terraform_json({"secret_string": terraform_json({"A": "first", "B": VALUE})}),
+    "infra/errored.tfstate": terraform_json({"containers": terraform_json([{"url": f"redis://:{VALUE}@cache:6379"}])}),
     "infra/staging.tfvars": f"region = 1\ndb_password = {json.dumps(VALUE)}\n",
     "infra/x.auto.tfvars.json": json.dumps({"a": {"b": VALUE}}),
     "infra/plan.json": json.dumps({"planned_values": {"x": [{"sensitive": VALUE}]}}),
