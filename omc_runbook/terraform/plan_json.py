@@ -15,9 +15,11 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.findings import Finding, Remedy, Severity
 from omc_runbook.model.shell import command
 from omc_runbook.terraform.program import name_of
-from omc_runbook.terraform.secret_versions import SECRET, VERSION, SecretVersion
+from omc_runbook.terraform.secret_versions import SECRET, VALUES, VERSION, SecretVersion
 
 FAMILY = "terraform"
+WRITE_ONLY_VERSION = "secret_string_wo_version"
+VALUE_ARGUMENTS = frozenset({*VALUES, WRITE_ONLY_VERSION})
 NO_CHANGE = frozenset({"no-op", "read"})
 
 
@@ -29,6 +31,10 @@ class ResourceChange:
     type: str
     actions: tuple[str, ...]
     belongs_to: str = ""
+    replaced_for: tuple[str, ...] = ()
+    """The arguments whose changes make Terraform replace it."""
+    is_write_only: bool = False
+    """Whether it is a version whose value is write-only."""
 
     @property
     def action(self) -> str:
@@ -127,15 +133,28 @@ def _harm(
             and {"create", "update"}.intersection(change.actions)
             and (current := existing.version_at(CURRENT))
         ):
-            version = f"{existing.arn}|{current}"
             yield _finding(
                 "terraform-recreates",
                 "Terraform would overwrite the secret's values with placeholders",
                 change.address,
-                f"The plan says {change.action}: AWS may have deleted the version in its state after updates.",
-                f"{command(*program, 'state', 'rm', change.address)} &&"
-                f" {command(*program, 'import', change.address, version)}",
+                *_recreation(change, f"{existing.arn}|{current}", program),
             )
+
+
+def _recreation(change: ResourceChange, version: str, program: tuple[str, ...]) -> tuple[str, str]:
+    """Why a version of the secret is written anew, and what keeps the current one."""
+    if change.replaced_for and {*change.replaced_for} <= VALUE_ARGUMENTS:
+        arguments = ", ".join(change.replaced_for)
+        return (
+            f"The plan says {change.action}, because {arguments} changed.",
+            f"In {change.address} add: lifecycle {{ ignore_changes = [{arguments}] }}",
+        )
+    fact = f"The plan says {change.action}: AWS may have deleted the version in its state after updates."
+    if change.is_write_only:
+        # An import would put the value into the state, and the next plan would replace that version.
+        return fact, f"Remove {change.address} from the configuration: Terraform cannot import a write-only value."
+    state_rm, adopt = (*program, "state", "rm", change.address), (*program, "import", change.address, version)
+    return fact, f"{command(*state_rm)} && {command(*adopt)}"
 
 
 def _finding(check: str, title: str, subject: str, fact: str, fix: str, severity: Severity = "error") -> Finding:
@@ -155,7 +174,17 @@ def _change(entry: dict[str, Any]) -> ResourceChange:
     change, attribute = entry["change"], {SECRET: "name", VERSION: "secret_id"}.get(entry["type"], "")
     sides = [side for side in (change.get("after"), change.get("before")) if isinstance(side, dict)]
     belongs_to = next((str(side[attribute]) for side in sides if side.get(attribute)), "")
-    return ResourceChange(entry["address"], entry["type"], tuple(change["actions"]), belongs_to)
+    if entry["type"] == SECRET and not belongs_to:
+        # Such a name gets a suffix when it is applied.
+        belongs_to = next((f"{side['name_prefix']}…" for side in sides if side.get("name_prefix")), "")
+    return ResourceChange(
+        entry["address"],
+        entry["type"],
+        tuple(change["actions"]),
+        belongs_to,
+        tuple(sorted({str(path[0]) for path in change.get("replace_paths", ())})),
+        (change.get("after") or {}).get(WRITE_ONLY_VERSION) is not None,
+    )
 
 
 def _mask(body: dict[str, Any]) -> None:

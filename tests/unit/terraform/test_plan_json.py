@@ -108,3 +108,46 @@ def test_a_secret_without_a_value_has_none_to_overwrite() -> None:
     assert find_harm((changes[1],), NAME, secret({}), Path()) == ()
     assert find_harm((*changes,), NAME, None, Path()) == ()
     assert [each.check for each in find_harm((changes[1],), NAME, None, Path())] == ["terraform-creates-none"]
+
+
+PREFIX = "ohmycoins-staging-db-"
+KEEPS = "lifecycle {{ ignore_changes = [{}] }}"
+
+
+@pytest.mark.parametrize(
+    ("actions", "after", "forced_by", "remedy"),
+    [
+        ("delete create", {"secret_string": "x"}, ["secret_string"], KEEPS.format("secret_string")),
+        (
+            "create delete",
+            {"secret_string_wo_version": 2},
+            ["secret_string_wo_version", "secret_string"],
+            KEEPS.format("secret_string, secret_string_wo_version"),
+        ),
+        ("create", {"secret_string_wo_version": 2}, [], "Remove x from the configuration"),
+        ("create", {"secret_string": "x", "secret_string_wo_version": None}, [], "import x "),
+        ("delete create", {"secret_string": "x"}, ["secret_id"], "import x "),
+    ],
+)
+def test_what_keeps_a_version_is_what_terraform_can_do(
+    actions: str, after: dict[str, Any], forced_by: list[str], remedy: str
+) -> None:
+    """A replacement comes back after an import, and an import writes a write-only value into the state."""
+    paths = {"replace_paths": [[name] for name in forced_by]} if forced_by else {}
+    change = {"actions": actions.split(), "before": None, "after": {"secret_id": ARN, **after}, **paths}
+    plan = {"format_version": "1.2", "resource_changes": [{"address": "x", "type": VERSION, "change": change}]}
+    changes = read_changes(json.dumps(plan))
+    assert changes
+    (found,) = find_harm(changes, NAME, secret({"1": (CURRENT,)}), Path())
+    assert found.check == "terraform-recreates" and found.remedy and remedy in found.remedy.command
+    assert ("state rm" in found.remedy.command) == ("import x" in remedy)
+
+
+@pytest.mark.parametrize("after", [{"name_prefix": PREFIX}, {"name": None, "name_prefix": PREFIX}])
+def test_a_name_with_a_suffix_is_another_secrets(after: dict[str, Any]) -> None:
+    """It is known after apply, but never that of the environment's secret."""
+    change = {"actions": ["create"], "before": None, "after": after, "after_unknown": {"name": True}}
+    plan = {"format_version": "1.2", "resource_changes": [{"address": "x", "type": SECRET, "change": change}]}
+    changes = read_changes(json.dumps(plan))
+    assert changes and find_harm(changes, NAME, secret({"1": (CURRENT,)}), Path()) == ()
+    assert [each.check for each in find_harm(changes, NAME, None, Path())] == ["terraform-creates-none"]
