@@ -15,6 +15,7 @@ from functools import partial
 from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
+from uuid import uuid4
 
 from omc_runbook.masking import kernel
 from omc_runbook.model.errors import RunbookError, UsageError
@@ -23,7 +24,7 @@ from omc_runbook.report.archive.state import ChangeState, StateFile, Wish
 from omc_runbook.report.change_state import RunningChange
 from omc_runbook.report.display.banner import Banner, failure
 from omc_runbook.report.display.listing import Listing
-from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay
+from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay, publish
 from omc_runbook.runbooks.frontend import Frontend, is_available, make_button, show_widget, shows_widgets
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.page import ANSWER, Page
@@ -445,15 +446,13 @@ class _Area:
     """
 
     def __init__(self) -> None:
-        from IPython.display import display
-
         self._outputs: list[_Output] = []
-        self._idle = "Nothing was done yet."
-        self._handle = display(self, display_id=True)
+        self._idle, self._id = "Nothing was done yet.", uuid4().hex
+        publish(self._id, self._bundle)
 
     def __enter__(self) -> None:
         self._outputs, self._idle = [], ""
-        self._handle.update(self)
+        publish(self._id, self._bundle, is_update=True)
         # Hooks are those of this thread.
         _publisher().register_hook(self._take)
 
@@ -468,7 +467,8 @@ class _Area:
 
         display(value)
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+    @property
+    def _bundle(self) -> dict[str, str]:
         if not self._outputs:
             return {"text/plain": self._idle, "text/html": f"<p>{self._idle}</p>"}
         return {
@@ -480,7 +480,7 @@ class _Area:
         """Collect a message of IPython's display publisher; a hook returns the messages that it lets pass."""
         content = message["content"]
         name = content.get("transient", {}).get("display_id", "")
-        if "data" not in content or name == self._handle.display_id:
+        if "data" not in content or name == self._id:
             return message
         text = content["data"].get("text/plain", "")
         new = _Output(name, content["data"].get("text/html", f"<pre>{html.escape(text)}</pre>"), text)
@@ -491,7 +491,7 @@ class _Area:
         else:
             # It replaces what a cell shows.
             return message
-        self._handle.update(self)
+        publish(self._id, self._bundle, is_update=True)
         return None
 
 

@@ -18,7 +18,7 @@ from omc_runbook.report import onboarding as report
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.rich_display import RichDisplay, update
 from omc_runbook.runbooks import quiz
-from omc_runbook.runbooks.frontend import shows_widgets
+from omc_runbook.runbooks.frontend import Frontend, is_available, shows_widgets
 from omc_runbook.runbooks.practice import Practice
 from omc_runbook.runbooks.quiz import QUESTIONS, Mark, Question
 from omc_runbook.textfile import private_file
@@ -54,6 +54,7 @@ class Course:
     """How each step ended, a sentence by its runbook's name."""
     drill_panel: Any = None
     """The panel of the drills, which its cell shows again where that is run again."""
+    _frontend: Frontend | None = None
     _live: dict[str, Callable[[], RichDisplay]] = field(default_factory=dict)
     _id: str = field(default_factory=lambda: uuid4().hex)
 
@@ -133,6 +134,12 @@ class Course:
         answered = [self.marks[name] for name in DRILLS if name in self.marks]
         found = f"{sum(mark.is_right for mark in answered)} of {len(DRILLS)} faults were found by their symptoms."
         return self.done | ({"troubleshoot": found} if answered else {})
+
+    def make_replaceable(self) -> Frontend | None:
+        """Have what is shown from now on replaced also on a reloaded page, once the widget of this is shown."""
+        if self._frontend is None and is_available():
+            self._frontend = Frontend()
+        return self._frontend
 
     def keep(self, name: str, mark: Mark) -> Mark:
         """Keep a mark, and renew what shows the marks; returns the first one of that name, which counts.

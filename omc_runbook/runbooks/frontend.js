@@ -105,6 +105,23 @@ function repeatError(panel) {
   if (error && last.outputs.length === 0) last.outputs.add(error);
 }
 
+// JupyterLab forgets on a reload which output has which id, and then ignores the kernel's updates.
+function replaceOutputs(panel, id, data) {
+  for (const { model } of panel.content.widgets) {
+    for (let at = 0; at < (model.outputs?.length ?? 0); at++) {
+      const { metadata } = model.outputs.get(at);
+      if (metadata.display_id === id) model.outputs.set(at, { output_type: "display_data", data, metadata });
+    }
+  }
+}
+
+function notePage(panel, model) {
+  panel.omcPage ??= `${Date.now()}-${Math.random()}`;
+  if (!model.get("page")) model.set("page", panel.omcPage);
+  else if (model.get("page") !== panel.omcPage) model.set("is_reopened", true);
+  model.save_changes();
+}
+
 // A record is shown by a frame that may run nothing and has no access to JupyterLab.
 function openPage(name, page) {
   const tab = window.open();
@@ -143,6 +160,10 @@ function render({ model, el }) {
       const panel = panelOf(el);
       if (panel) showAnswer(panel);
     },
+    replace: ({ id, data }) => {
+      const panel = panelOf(el);
+      if (panel) replaceOutputs(panel, id, data);
+    },
     plan: (message) => {
       parameters = { ...parameters, ...message.parameters };
       clearTimeout(timer);
@@ -170,6 +191,7 @@ function render({ model, el }) {
   const begin = setTimeout(() => {
     const panel = panelOf(el);
     endFollowing = panel && followRuns(panel);
+    if (panel) notePage(panel, model);
   }, PATIENCE);
   return () => {
     model.off("msg:custom", hear);

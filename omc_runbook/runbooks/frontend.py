@@ -12,6 +12,7 @@ from omc_runbook.headless import lab
 from omc_runbook.masking import kernel
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import literal
+from omc_runbook.report.display.rich_display import relays
 from omc_runbook.report.index import ANSWER, Place
 
 _SCRIPT = Path(__file__).with_suffix(".js")
@@ -76,10 +77,14 @@ class Frontend:
 
     def __init__(self) -> None:
         import anywidget
-        from traitlets import Bool
+        from traitlets import Bool, Unicode
 
-        members = {"_esm": _SCRIPT, "_css": _STYLE, "has_stopped": Bool(default_value=False).tag(sync=True)}
+        members = {
+            **{"_esm": _SCRIPT, "_css": _STYLE, "page": Unicode().tag(sync=True)},
+            **{name: Bool(default_value=False).tag(sync=True) for name in ("has_stopped", "is_reopened")},
+        }
         self.widget: Any = type("FrontendWidget", (anywidget.AnyWidget,), members)()
+        relays.append(self.replace)
 
     def plan(self, parameters: Mapping[str, str | bool]) -> None:
         """Set parameters in their cell, and run that and all below it, without `apply`."""
@@ -117,6 +122,11 @@ class Frontend:
     def show_answer(self) -> None:
         """Scroll to the last cell."""
         self._send(act="answer")
+
+    def replace(self, display_id: str, bundle: Mapping[str, str]) -> None:
+        """Replace what cells show under an id, where the page was opened anew and knows none."""
+        if self.widget.is_reopened:
+            self._send(act="replace", id=display_id, data=dict(bundle))
 
     def copy(self, text: str) -> None:
         """Copy a text to the clipboard; where the browser refuses, show it."""

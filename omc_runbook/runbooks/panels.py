@@ -10,7 +10,7 @@ from omc_runbook.report import onboarding as report
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Listing
-from omc_runbook.report.display.rich_display import RichDisplay, update
+from omc_runbook.report.display.rich_display import RichDisplay, publish, update
 from omc_runbook.report.troubleshoot import evidence
 from omc_runbook.runbooks import drill
 from omc_runbook.runbooks.course import DRILLS, Course
@@ -39,6 +39,7 @@ class QuestionPanel:
 
         self._banner = Banner("plain", f"Question {self._number}: {self._question.text}")
         answered = self._course.marks.get(self._question.name)
+        self._course.make_replaceable()
         _show(Group(self._banner, report.mark(answered) if answered else None), self._id)
         if answered:
             return
@@ -75,6 +76,7 @@ class DrillPanel:
     def _ipython_display_(self) -> None:
         import ipywidgets
 
+        frontend = self._course.make_replaceable()
         _show(self._display(), self._id)
         wide = ipywidgets.Layout(width="auto")
         self._start = ipywidgets.Button(description="Start", button_style="primary", layout=wide)
@@ -102,7 +104,8 @@ class DrillPanel:
         ):
             button.on_click(self._guarded(act))
         self._row = ipywidgets.HBox(self._controls, layout=ipywidgets.Layout(flex_flow="row wrap"))
-        show_widget(self._row, "Answer them in JupyterLab.")
+        hidden = (frontend.widget,) if frontend else ()
+        show_widget(ipywidgets.VBox((self._row, *hidden)), "Answer them in JupyterLab.")
 
     @property
     def _controls(self) -> tuple[Any, ...]:
@@ -172,6 +175,4 @@ class DrillPanel:
 
 
 def _show(display: RichDisplay, display_id: str) -> None:
-    from IPython.display import display as show
-
-    show(display._repr_mimebundle_(), display_id=display_id, raw=True)
+    publish(display_id, display._repr_mimebundle_())

@@ -138,7 +138,7 @@ def screen(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 def test_a_change_goes_on_after_a_reload_and_is_taken_back_by_its_button(screen: Screen) -> None:
-    """The bars and the buttons are there again; the former version is current, its tasks run, and a record says so."""
+    """The bars and the buttons are there again; the former version is current, its tasks run, and all cells say so."""
     screen.run_all()
     before, page = screen.place.current, screen.page
     screen.begin()
@@ -150,6 +150,7 @@ def test_a_change_goes_on_after_a_reload_and_is_taken_back_by_its_button(screen:
     (state,) = screen.states
     assert state["former"] == before and state["new"] == screen.place.current
     screen.finish(BACK, "✓ Stopped and put back", before)
+    assert "was stopped and taken back" in screen.answer and "Under way" not in screen.text
     assert screen.place.current == before and not screen.place.labels() and screen.states == []
     assert (screen.outcome()["root_causes"], screen.outcome()["applied"]) == (["change-cancelled"], True)
     (record,) = screen.records.glob("rotate-staging-*.html")

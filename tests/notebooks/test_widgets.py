@@ -597,6 +597,21 @@ def test_a_change_that_apply_begins_can_be_stopped_too(lab: Lab) -> None:
     assert lab.run("assert words == [True]")["status"] == "ok" and "This is so." in lab.page
 
 
+def test_a_page_that_was_reloaded_is_told_what_to_replace(lab: Lab) -> None:
+    """JupyterLab knows no id of its outputs any more: their metadata has it. What is told is masked as they are."""
+    lab.run(FORM)
+    frontend = [comm for comm, state in lab.states.items() if "is_reopened" in state][-1]
+    lab.run("Button('Tell', '', tell)")
+    shown = lab.told("display_data")[-1]
+    assert shown["metadata"] == {"display_id": shown["transient"]["display_id"]}
+    assert not [each for each in lab.asked if each["act"] == "replace"]
+    lab.choose(frontend, True, "is_reopened")
+    lab.press(lab.button("Tell"))
+    told = [each for each in lab.asked if each["act"] == "replace"][-1]
+    assert told["id"] == shown["transient"]["display_id"] and told["data"] == lab.area
+    assert "The value is ‹CANARY›" in told["data"]["text/plain"] and CANARY not in str(lab.heard)
+
+
 def test_an_error_of_ours_is_shown_in_the_last_cell_too(lab: Lab) -> None:
     """The newest form's widget says so, also before the form has anything to show; for no other error."""
     lab.run(FORM)

@@ -18,6 +18,9 @@ def _ignore(display: RichDisplay) -> None:
 
 _note: Callable[[RichDisplay], None] = _ignore
 
+relays: list[Callable[[str, dict[str, str]], None]] = []
+"""What replaces displays, by id and renderings, on a page that was opened anew."""
+
 
 class RichDisplay(ABC):
     """An object that renders itself; styles are inline, because Jupyter strips style sheets from untrusted notebooks.
@@ -52,9 +55,7 @@ class RichDisplay(ABC):
             _note(self)
         if not self.display_id:
             raise NotImplementedError  # IPython then asks for the bundle.
-        from IPython.display import display
-
-        display(self._repr_mimebundle_(), display_id=self.display_id, raw=True)
+        publish(self.display_id, self._repr_mimebundle_())
 
 
 def _printable(render: Callable[[Any], str]) -> Callable[[Any], str]:
@@ -93,7 +94,18 @@ def update(display_id: str, value: object) -> bool:
     """Replace what cells show under an id; False outside Jupyter."""
     if not isinstance(value, RichDisplay) or not is_in_ipython():
         return False
+    publish(display_id, value._repr_mimebundle_(), is_update=True)
+    return True
+
+
+def publish(display_id: str, bundle: dict[str, str], *, is_update: bool = False) -> None:
+    """Show a display's renderings under an id, or replace what is shown under it.
+
+    JupyterLab forgets the ids when its page is reloaded: where `relays` can replace them, the metadata has the id, too.
+    """
     from IPython.display import display
 
-    display(value._repr_mimebundle_(), display_id=display_id, raw=True, update=True)
-    return True
+    metadata = {"display_id": display_id} if relays else {}
+    display(bundle, display_id=display_id, raw=True, update=is_update, metadata=metadata)
+    for relay in relays if is_update else ():
+        relay(display_id, bundle)
