@@ -121,6 +121,8 @@ class Buttons:
 
     _place = ""
     """Its name on the page."""
+    _idle = ""
+    """What stands below the buttons until one is pressed: nothing, where a change has broken off."""
 
     def _ipython_display_(self) -> None:
         import ipywidgets
@@ -130,7 +132,7 @@ class Buttons:
         self._status, self._row = Status(), ipywidgets.HBox(layout=ipywidgets.Layout(flex_flow="row wrap"))
         self._arm(self._choices)
         show_widget(ipywidgets.VBox(self._order), f"{BY_HAND}, or run all cells in JupyterLab for a button.")
-        self._area = _Area()
+        self._area = _Area(self._idle)
         if self.begins_with is not None:
             self._field.value, button = self.begins_with, self._row.children[1 if self.word else 0]
             self._press(self._choices[0], button)
@@ -153,6 +155,7 @@ class Buttons:
     def retire(self, widgets: Sequence[Any]) -> None:
         """Show other widgets instead of the buttons, for good."""
         self._row.children = (*widgets, *self._hidden)
+        self._area.end_idle()
 
     def _arm(self, choices: Sequence[Choice]) -> None:
         buttons = []
@@ -244,6 +247,7 @@ class Button(Buttons):
     """The last cell's button; `after` has those that take its place where its change breaks off."""
 
     _place = ANSWER
+    _idle = "Nothing was done yet."
 
     def __init__(
         self,
@@ -445,14 +449,19 @@ class _Area:
     ipywidgets.Output would ignore updates in place, such as progress, and would not be saved.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, idle: str) -> None:
         self._outputs: list[_Output] = []
-        self._idle, self._id = "Nothing was done yet.", uuid4().hex
+        self._idle, self._id = idle, uuid4().hex
         publish(self._id, self._bundle)
 
-    def __enter__(self) -> None:
-        self._outputs, self._idle = [], ""
+    def end_idle(self) -> None:
+        """Say no more that nothing was done."""
+        self._idle = ""
         publish(self._id, self._bundle, is_update=True)
+
+    def __enter__(self) -> None:
+        self._outputs = []
+        self.end_idle()
         # Hooks are those of this thread.
         _publisher().register_hook(self._take)
 

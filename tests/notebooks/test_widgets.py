@@ -519,10 +519,11 @@ def test_a_fix_that_another_kernel_left_is_finished_by_its_panel(
     lab.run(f"import os; os.environ.update({sandbox.variables!r})")
     run_cells(lab, "troubleshoot")
     assert "was not finished" in lab.shown and "The change that was not finished stands below" in lab.page
+    assert lab.page.count("Nothing was done yet") == 1, "of the plan, not of the panel"
     lab.press(next(each for row in lab.rows for each in row if lab.is_button(each, "Finish it")))
     assert lab.look(lab.button("✓ Fixed and verified")) == ("✓ Fixed and verified", False), lab.area
     assert "Nothing is wrong in staging" in lab.page and "for a new plan" in lab.page and "dry run" not in lab.page
-    assert "not finished" not in lab.page and file.read() is None
+    assert "not finished" not in lab.page and file.read() is None and "Nothing was done yet" not in lab.page
     live = [lab.look(button) for row in lab.rows for button in row if button in lab.buttons]
     assert ("Run all cells again", True) in live and not [
         label for label, is_live in live if is_live and "edeploy" in label
