@@ -71,14 +71,20 @@ def notes(snapshot: Snapshot, services: Sequence[Service]) -> Iterator[str]:
 
 
 def blockers(snapshot: Snapshot, services: Sequence[Service]) -> tuple[str, ...]:
-    """Why new tasks of these services would fail for certain, whatever their values are: as those in force do now."""
+    """Why new tasks of these services would fail for certain, whatever their values are: as those in force do now.
+
+    One that gets none, as with desiredCount 0, is in the way of nothing.
+    """
     names = grouped(
         (_certainty(snapshot, stops[0]), service.name)
         for service, stops in of_kind(snapshot, (*CERTAIN, "health-check", "secrets"))
-        if service in services and stops[0].task.task_definition_arn == service.task_definition_arn
+        if service in services
+        and not expected(service).is_over
+        and stops[0].task.task_definition_arn == service.task_definition_arn
     )
     return tuple(
-        f"New tasks of {', '.join(own)} would fail whatever their values are: {reason} Fix that first (troubleshoot)."
+        f"New tasks of {', '.join(own)} would fail whatever their values are: {reason.removesuffix('.')}. Fix that"
+        " first (troubleshoot)."
         for reason, own in names.items()
         if reason
     )

@@ -74,7 +74,9 @@ def test_what_stops_every_task_is_a_blocker(reason: str) -> None:
     """No value is the reason: a rotation would be rolled back for nothing."""
     (blocker,) = blockers(stuck(healthy(), "worker", reason))
     assert "New tasks of worker would fail whatever their values are" in blocker and reason[:20] in blocker
+    assert blocker.endswith(". Fix that first (troubleshoot).") and ".." not in blocker
     assert blockers(stuck(healthy(), "worker", reason), "backend") == ()
+    assert blockers(with_service(stuck(healthy(), "worker", reason), "worker", desired=0)) == ()
 
 
 def test_a_registry_that_is_not_reached_may_be_reached_next_time() -> None:
