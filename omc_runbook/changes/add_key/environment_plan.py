@@ -111,7 +111,10 @@ def plan_environment(
         )
     if not services:
         notes.append(f"No service of {name} has a container {' or '.join(containers)}: no task gets the variable yet.")
-    renewed = [service for service, _ in services if _is_own(snapshot, service)]
+    ours = [service for service, _ in services if _is_own(snapshot, service)]
+    # After an apply of Terraform, and for tasks that are old, all are redeployed.
+    is_for_all = is_outdated or (without_reference and terraform_dir)
+    renewed = [service for service in ours if is_for_all or service.name in without_reference]
     return EnvironmentPlan(
         name,
         content,
@@ -119,11 +122,11 @@ def plan_environment(
         snapshot.taken,
         replace(plan_update(snapshot, {}), labels=labels) if labels and not write else None,
         tuple(corrections),
-        tuple(service.name for service in renewed),
+        tuple(service.name for service in ours),
         terraform_dir,
         without_reference=tuple(without_reference),
         has_old_tasks=is_outdated,
-        blockers=readiness.blockers(snapshot, renewed) if without_reference or is_outdated else (),
+        blockers=readiness.blockers(snapshot, renewed),
         notes=tuple(notes),
     )
 

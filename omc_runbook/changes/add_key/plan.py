@@ -146,7 +146,13 @@ class AddKeyPlan:
     def blockers(self) -> tuple[str, ...]:
         """Why Terraform plans must not be applied, and why new tasks would fail, one sentence each."""
         harm = (f"{each.title}: {each.subject}." for part in self.environments for each in part.harm)
-        return (*harm, *dict.fromkeys(each for part in self.environments for each in part.blockers))
+        is_one = len(self.environments) == 1
+        tasks = (
+            each if is_one else f"In {part.environment}: {each} Or leave {part.environment} out of environments."
+            for part in self.environments
+            for each in part.blockers
+        )
+        return (*harm, *tasks)
 
     def undos(self, git_dir: Path | None) -> tuple[Undo, ...]:
         """How it is taken back: tasks, files, secrets; `git_dir` is the checkout's, in which the patches are."""

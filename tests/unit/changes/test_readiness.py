@@ -190,6 +190,13 @@ def test_no_key_is_added_where_the_new_tasks_would_fail() -> None:
     granted = plan(stuck(healthy(), "worker", DENIED), worker)
     assert granted.sentences and not granted.blockers
     assert not plan(refused(healthy()), backend).blockers
+    # A service that has the variable already keeps its tasks.
+    lacking = with_container(refused(healthy()), "backend", lambda old: replace(old, secrets=old.secrets[1:]))
+    both = plan(lacking, NewKey("SECRET_KEY", "", "", True, "str", ("backend", "worker")))
+    assert both.environments[0].without_reference == ("backend",) and not both.blockers
+    several = replace(refusing, environments=(*refusing.environments, granted.environments[0]))
+    (blocker,) = several.blockers
+    assert blocker.startswith("In staging: New tasks of worker") and "Or leave staging out" in blocker
 
 
 def test_a_network_that_is_known_to_be_closed_is_a_blocker() -> None:
