@@ -71,6 +71,8 @@ class ComposeService:
     image: str = ""
     context: str = ""
     """The build context."""
+    dockerfile: str = ""
+    """The Dockerfile's path as seen from the context, where it is named."""
     built: BuiltImage = field(default_factory=BuiltImage)
     """What the image has of the .env, where it is built."""
     profiles: tuple[str, ...] = ()
@@ -125,12 +127,17 @@ class Compose:
         built = [each for each in (*usual, *self.services) if self._has_settings(_folder(each))]
         at_top = [each for each in usual if _folder(each) in ("", ".")]
         of_checkout = [each for each in self.services if each.context]
-        alone = [each for each in of_checkout if self.settings and len(of_checkout) == 1 and _folder(each) == "."]
+        alone = [each for each in of_checkout if len(of_checkout) == 1 and _folder(each) == "." and self._is_of(each)]
         return next(iter(built or at_top or [each for each in usual if _is_api(each)] or alone), None)
 
     def _has_settings(self, folder: str) -> bool:
         """Whether Settings are in a folder below the top."""
         return folder == _CONTEXT or (folder not in ("", ".") and self.settings.startswith(f"{folder}/"))
+
+    def _is_of(self, service: ComposeService) -> bool:
+        """Whether Settings are below a service's Dockerfile: one in another folder is a frontend's, or a database's."""
+        folder = posixpath.dirname(posixpath.normpath(service.dockerfile))
+        return bool(self.settings) and self.settings.startswith(f"{folder}/" if folder else "")
 
 
 def _is_api(service: ComposeService) -> bool:
@@ -309,7 +316,7 @@ def find_references(text: str) -> Iterator[tuple[str, str]]:
 
 def _service(repository: Path, name: str, body: Mapping[str, Any]) -> ComposeService:
     build, extends = body.get("build", {}), body.get("extends")
-    context = build.get("context")
+    context, dockerfile = build.get("context"), build.get("dockerfile")
     return ComposeService(
         name=name,
         env_files=tuple(body.get("env_file", ())),
@@ -317,6 +324,7 @@ def _service(repository: Path, name: str, body: Mapping[str, Any]) -> ComposeSer
         environment=tuple(_service_variable(*pair) for pair in body.get("environment", {}).items()),
         image=body.get("image", ""),
         context=context if isinstance(context, str) else "",
+        dockerfile=dockerfile if isinstance(dockerfile, str) else "",
         built=_built(repository, build),
         profiles=tuple(body.get("profiles", ())),
         extends=str(extends.get("file", "")) if isinstance(extends, Mapping) else "",

@@ -220,6 +220,8 @@ def test_the_service_that_is_built_from_the_folder_of_settings(tmp_path: Path) -
     [
         ("shop_server: {build: .}, shop_db: {image: x}", "app/config.py", "shop_server"),
         ("shop_server: {build: {context: ., dockerfile: app/Dockerfile}}", "app/config.py", "shop_server"),
+        ("site: {build: {context: ., dockerfile: ./site/Dockerfile}, image: x}", "app/config.py", None),
+        ("shop_db: {build: {context: ., dockerfile: docker/postgres.Dockerfile}}", "app/config.py", None),
         ("shop_server: {build: .}, worker: {build: .}", "app/config.py", None),
         ("shop_server: {build: .}, site: {build: ./site}", "app/config.py", None),
         ("shop_server: {build: ./site}", "app/config.py", None),
