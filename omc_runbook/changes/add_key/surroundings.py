@@ -281,8 +281,8 @@ def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
             yield OtherLocation(
                 file=workflow.file.name,
                 line=line,
-                reason=f"This pipeline writes the application's .env from variables of its project, which has to have"
-                f" this one too: without it {_lack(key)}.",
+                reason=f"This pipeline writes the application's .env from its variables, of which this has to be one"
+                f" too: without it {_lack(key)}.",
                 addition=addition,
             )
 
