@@ -295,6 +295,8 @@ def initial_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
     for value in locations.initial_values:
         for key in sorted(locations.referenced - {*value.keys}):
             fact = f"{value.file}, line {value.line}: {value.address} gives the secret no {key}"
+            # An entry that nothing protects would have the next apply write the placeholders over all values.
+            first = "" if value.is_protected else " once its lifecycle has ignore_changes = [secret_string]"
             yield Evidence(
                 f"{key} {value.address}",
                 (
@@ -302,7 +304,7 @@ def initial_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
                     if value.is_protected
                     else f"{fact}, and no ignore_changes protects it: the next apply removes {key} from the secret.",
                 ),
-                Remedy(f"Add {key} with a placeholder there."),
+                Remedy(f"Add {key} with a placeholder there{first}."),
                 severity=None if value.is_protected else "warning",
             )
 

@@ -151,6 +151,7 @@ def test_an_initial_value_that_lacks_a_key(platform: Platform) -> None:
     platform.edit(platform.secrets_tf, "ignore_changes = [secret_string]", "create_before_destroy = true")
     finding = found(initial_lacks, with_checkout(platform))[f"SENTRY_DSN {VERSION}"]
     assert finding.severity == "warning" and "removes SENTRY_DSN" in finding.evidence[0]
+    assert finding.remedy.command.endswith("there once its lifecycle has ignore_changes = [secret_string].")
     platform.edit(platform.secrets_tf, "  secret_string = ", "  secret_string_wo_version = 1\n  secret_string_wo = ")
     finding = found(initial_lacks, with_checkout(platform))[f"SENTRY_DSN {VERSION}"]
     assert finding.severity == "info" and "tasks of a new environment do not start" in finding.evidence[0]
