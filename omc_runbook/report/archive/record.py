@@ -278,8 +278,7 @@ def _head(outcome: Outcome) -> Banner:
     causes = (finding for finding in outcome.findings if finding.is_unexplained)
     lines = [*dict.fromkeys(f"{finding.title}: {finding.subject}" for finding in causes)]
     more = [f"and {len(lines) - MOST_CAUSES} more"] if lines[MOST_CAUSES:] else []
-    # A refused plan has its reason in the findings, except where this runbook does not judge that.
-    why = (outcome.failure, *(() if lines else outcome.blockers))
+    why = (outcome.failure, *outcome.blockers)
     style: Style = "plain" if outcome.is_plan and outcome.status == "ok" else ENDINGS[outcome.status]
     finished = f"Finished {outcome.finished:%Y-%m-%d %H:%M:%S} UTC"
     return Banner(style, _headline(outcome), (*filter(None, why), *lines[:MOST_CAUSES], *more, finished))

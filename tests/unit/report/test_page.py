@@ -12,6 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from support.outcomes import an_outcome
 from support.paths import ROOT
 
+from omc_runbook.model.findings import Finding
 from omc_runbook.report.archive.notebook_page import to_html
 from omc_runbook.report.archive.record import Record, write_page
 from omc_runbook.report.archive.sections import without_empty
@@ -63,9 +64,12 @@ def test_html_in_prose_is_text() -> None:
 
 
 def test_the_head_of_a_page_says_why_a_plan_is_refused(tmp_path: Path) -> None:
-    """Where no finding says it, since the runbook does not judge that."""
+    """Findings may be about something else."""
+    empty = Finding(check="empty", family="content", title="It is empty", status="found", subject="SECRET_KEY")
+    why = ("New tasks would fail.",)
+    outcome = an_outcome(runbook="add_key", findings=(empty,), plan=("A.",), blockers=why)
     record = Record(tmp_path, "add_key-staging-x")
-    write_page(new_notebook(), an_outcome(runbook="add_key", plan=("A.",), blockers=("New tasks would fail.",)), record)
+    write_page(new_notebook(), outcome, record)
     assert "New tasks would fail." in record.page.read_text(encoding="utf-8")
 
 
