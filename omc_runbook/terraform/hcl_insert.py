@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from json import dumps
 
@@ -113,23 +112,25 @@ def add_pair(node: Node, name: str, value: str, json: bool) -> Insertion:
     insertion = _insert_member(node, node.parts[-1], name, value, "\n" not in value, json)
     if "\n" in value or not (match := _PADDED.match(insertion.text)):
         return insertion
-    rows = [*_aligned_rows(node)]
+    rows = _aligned_rows(node)
     missing = len(match[0]) - max((column_at(node.file.text, each) for each in rows), default=len(match[0]))
     return replace(insertion, columns=tuple((each, missing) for each in reversed(rows)) if missing > 0 else ())
 
 
-def _aligned_rows(node: Node) -> Iterator[int]:
-    """The positions of the = of an object's last members, upwards, as far as `terraform fmt` has them in one column."""
-    text, columns, below = node.file.text, set[int](), node.parts[-1].line + 1
+def _aligned_rows(node: Node) -> list[int]:
+    """The positions of the = of an object's last members, upwards, which are in one column as by `terraform fmt`."""
+    text, rows, below = node.file.text, list[int](), node.parts[-1].line + 1
     for member in reversed(node.parts):
         separator = text[member.parts[0].end : member.value.start]
         at = member.parts[0].end + separator.find("=")
-        columns.add(column_at(text, at))
         is_row = separator.count("=") == 1 and "\n" not in member.source and member.line == below - 1
-        if not is_row or text[line_start(text, at) : member.start].strip() or len(columns) > 1:
-            return
+        if not is_row or text[line_start(text, at) : member.start].strip():
+            break
         below = member.line
-        yield at
+        rows.append(at)
+    # A file that nobody formats keeps its lines.
+    is_formatted = len({column_at(text, each) for each in rows}) == 1 and all(text[each - 1] == " " for each in rows)
+    return rows if is_formatted else []
 
 
 def _insert_member(node: Node, after: Node, name: str, value: str, one_line: bool, json: bool) -> Insertion:

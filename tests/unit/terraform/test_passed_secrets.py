@@ -596,6 +596,8 @@ def test_a_list_may_make_the_value_of_the_secret_too(
             '    A = "@A@"\n    # b\n    B = "@B@"',
             f'    A = "@A@"\n    # b\n    B{" " * 20}= "@B@"\n    {KEY} = "@{KEY}@"',
         ),
+        ('    A = "@A@"\n    B_2 = "@B_2@"', f'    A = "@A@"\n    B_2 = "@B_2@"\n    {KEY} = "@{KEY}@"'),
+        ('    A="@A@"\n    B="@B@"', f'    A="@A@"\n    B="@B@"\n    {KEY} = "@{KEY}@"'),
         (f'    {KEY}_2 = "@{KEY}_2@"', f'    {KEY}_2 = "@{KEY}_2@"\n    {KEY}   = "@{KEY}@"'),
     ],
 )
