@@ -301,16 +301,27 @@ def _check_outside_models(settings: SettingsSource, classes: Classes, key: str) 
 
 def _check_derived(settings: SettingsSource, known: SettingsSource, key: str, name: str) -> None:
     """Raise CannotEdit if only derived classes are made, which put a prefix before the names of its fields."""
-    alone = {each.name: each.variables for each in settings.fields if each.owner == settings.name}
+    fields = [each for each in settings.fields if each.owner == settings.name]
+    # An alias has no prefix before it.
+    alone = {each.name: each.variables for each in fields if _prefix_of(each) == settings.env_prefix}
     read = [each for each in known.fields if each.name in alone]
-    if not read or any(each.variables == alone[each.name] for each in read):
+    prefixes = [*dict.fromkeys(prefix for each in read if (prefix := _prefix_of(each)) is not None)]
+    if not prefixes or any(each.variables == alone[each.name] for each in read):
         return
-    prefixes = dict.fromkeys(each.variables[0].removesuffix(alone[each.name][0]) for each in read)
+    own = next(filter(key.startswith, prefixes), "")
+    again = key if own else f"{prefixes[0]}{key.removeprefix(settings.env_prefix)}"
     raise CannotEdit(
         f"{settings.path} derives classes from {settings.name} that put {' or '.join(prefixes)} before the names of its"
-        f" fields, so that no field would read {key}: add the field {name} to class {settings.name} by hand, then run"
-        f" again with the key of one of them, such as {next(iter(prefixes))}{key}."
+        f" fields, so that no field would read {key}: add the field {name[len(own) :]} to class {settings.name} by"
+        f" hand, then run again with the key of one of them, such as {again}."
     )
+
+
+def _prefix_of(field: Field) -> str | None:
+    """What is before a field's name in its only variable; None where that has another name."""
+    variable, name = field.variables[0], field.name
+    is_named = len(field.variables) == 1 and variable.upper().endswith(name.upper())
+    return variable[: len(variable) - len(name)] if is_named else None
 
 
 def _taken(field: Field, key: str, settings: SettingsSource, reuse: str = "") -> CannotEdit:

@@ -597,22 +597,34 @@ def test_a_file_that_writes_optional_gets_it_too(body: str, annotation: str) -> 
     assert edited(body, new(required=False)) == f"{body}    NEW_API_KEY: {annotation} = None\n"
 
 
-def test_a_field_that_only_prefixed_classes_would_read_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("body", "key", "field", "again"),
+    [
+        ("    A: int\n", "NEW_API_KEY", "NEW_API_KEY", "DEV_NEW_API_KEY"),
+        ("    A: int\n", "LIVE_NEW_API_KEY", "NEW_API_KEY", "LIVE_NEW_API_KEY"),
+        ("    AA: int = Field(validation_alias='A')\n    B: int\n", "NEW_API_KEY", "NEW_API_KEY", "DEV_NEW_API_KEY"),
+        ("    model_config = SettingsConfigDict(env_prefix='X_')\n    A: int\n", "X_NEW", "NEW", "DEV_NEW"),
+    ],
+)
+def test_a_field_that_only_prefixed_classes_would_read_is_refused(
+    body: str, key: str, field: str, again: str, tmp_path: Path
+) -> None:
     """No variable has the key's name; with the field there, the key with a prefix needs no edit of Settings."""
     classes = "".join(
         f"\n\nclass {name}(Shared):\n    model_config = SettingsConfigDict(env_prefix='{name.upper()}_')\n"
         for name in ("Dev", "Live")
     )
-    text = f"{HEAD.replace('class Settings', 'class Shared')}    A: int\n{classes}"
+    text = f"{HEAD.replace('class Settings', 'class Shared')}{body}{classes}"
     path = tmp_path / "config.py"
     path.write_text(text)
     known = read_settings(tmp_path)
     assert known.file
-    with pytest.raises(CannotEdit, match=r"put DEV_ or LIVE_ before .* such as DEV_NEW_API_KEY\."):
-        add_field(known.file, new(), known.name, known)
-    path.write_text(text.replace("    A: int\n", "    A: int\n    NEW_API_KEY: str\n"))
+    advice = rf"put DEV_ or LIVE_ before .* the field {field} to class .* such as {again}\."
+    with pytest.raises(CannotEdit, match=advice):
+        add_field(known.file, new(key), known.name, known)
+    path.write_text(text.replace(body, f"{body}    {field}: str\n"))
     known = read_settings(tmp_path)
-    assert known.file and add_field(known.file, new("LIVE_NEW_API_KEY"), known.name, known) is None
+    assert known.file and add_field(known.file, new(again), known.name, known) is None
 
 
 @pytest.mark.parametrize(
