@@ -54,47 +54,48 @@ class Shape:
         return "\n".join([first, *(indent + line.removeprefix(self.indent) if line else "" for line in others)])
 
 
-def add_element(node: Node, shape: Shape, unit: str, comma: bool, previous: Node | None = None) -> Insertion:
+def add_element(node: Node, shape: Shape, unit: str, comma: bool, following: Node | None = None) -> Insertion:
     """Insert an element into a list, on a line of its own if the others have one.
 
     In an empty list its line is indented by one more `unit`, with `comma` a comma at its end. If the last element
-    has no comma, the new one goes before it, so that no existing line changes. `previous` is the element that it
-    follows in a list with an order, if that is possible without a change of its line.
+    has no comma, the new one goes before it, so that no existing line changes. `following` is the element
+    before which it belongs in a list with an order, if that is possible without a change of its line.
     """
     text = node.file.text
     if not node.parts:
         return _first_element(node, shape, unit, comma)
-    if previous and (insertion := _after_element(node, previous, shape)):
+    if following and (insertion := _before_element(node, following, shape)):
         return insertion
     last = node.parts[-1]
     indent, before = indent_at(text, last.start), text[line_start(text, last.start) : last.start]
     new = shape.at(indent)
-    if before.strip() == "," and (following := next_line(text, last.end)):
-        return Insertion(following, f"{before}{new}\n")
+    if before.strip() == "," and (below := next_line(text, last.end)):
+        return Insertion(below, f"{before}{new}\n")
     after = _after_comma(text, last.end)
     if before.strip():
         between = text[node.parts[-2].end : last.start] if len(node.parts) > 1 else ", "
         return Insertion(last.end, (between if between.strip() == "," and "\n" not in between else ", ") + new)
     if after is not None:
-        following = next_line(text, after)
-        return Insertion(following, f"{indent}{new},\n") if following else Insertion(after, f"\n{indent}{new},")
+        below = next_line(text, after)
+        return Insertion(below, f"{indent}{new},\n") if below else Insertion(after, f"\n{indent}{new},")
     former = _after_comma(text, node.parts[-2].end) if len(node.parts) > 1 else node.start + 1
-    following = next_line(text, former) if former is not None else None
-    return Insertion(following or line_start(text, last.start), f"{indent}{new},\n")
+    below = next_line(text, former) if former is not None else None
+    return Insertion(below or line_start(text, last.start), f"{indent}{new},\n")
 
 
-def _after_element(node: Node, after: Node, shape: Shape) -> Insertion | None:
-    """Insert an element between two others; None where they are neither on one line nor each on lines of their own."""
-    text, following = node.file.text, node.parts[node.parts.index(after) + 1 :]
-    if not following:
-        return None
-    between, indent = text[after.end : following[0].start], indent_at(text, after.start)
-    if between.strip() != ",":
+def _before_element(node: Node, element: Node, shape: Shape) -> Insertion | None:
+    """Insert an element before another; None where elements are neither on one line nor each on lines of their own."""
+    text, parts, number = node.file.text, node.parts, node.parts.index(element)
+    first, second = parts[max(number - 1, 0) :][:2]
+    between, indent = text[first.end : second.start], indent_at(text, first.start)
+    if between.strip() != "," or (not number and text[node.start + 1 : element.start].strip()):
         return None
     if "\n" not in between:
-        return Insertion(after.end, between + shape.at(indent))
-    is_row = between.count("\n") == 1 and not text[line_start(text, after.start) : after.start].strip()
-    return Insertion(line_start(text, following[0].start), f"{indent}{shape.at(indent)},\n") if is_row else None
+        return Insertion(element.start, shape.at(indent) + between)
+    is_row = (
+        between.count("\n") == 1 and between.startswith(",") and not text[: first.start].rpartition("\n")[2].strip()
+    )
+    return Insertion(line_start(text, element.start), f"{indent}{shape.at(indent)},\n") if is_row else None
 
 
 def add_member(node: Node, after: Node, name: str, shape: Shape, unit: str, comma: bool, json: bool) -> Insertion:

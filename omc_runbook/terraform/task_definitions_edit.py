@@ -213,8 +213,8 @@ def _insertion(
     shape = _shape_reference(container, neighbors, variable, f"{container.base}:{key}::", is_json)
     if secrets_list:
         references = [(each.variable, each.element) for each in container.references if each.list == secrets_list]
-        after = _before(references, variable) if len(references) == len(secrets_list.parts) else None
-        return secrets_list, add_element(secrets_list, shape, unit, comma, after)
+        following = _following(references, variable) if len(references) == len(secrets_list.parts) else None
+        return secrets_list, add_element(secrets_list, shape, unit, comma, following)
     environment = [each for each in container.node.parts if each.name == "environment"]
     if not container.node.parts:
         raise _refusal(container, variable, "the last object that it is merged from is empty")
@@ -222,12 +222,12 @@ def _insertion(
     return container.node, add_member(container.node, after, "secrets", shape, unit, comma, is_json)
 
 
-def _before(elements: list[tuple[str, Node]], name: str) -> Node | None:
-    """The element of an alphabetical list that comes before a new name; None where the order may be chance."""
+def _following(elements: list[tuple[str, Node]], name: str) -> Node | None:
+    """The element of an alphabetical list that comes after a new name; None where the order may be chance."""
     names = [each for each, _ in elements]
     if len(names) < _ORDERED or names != sorted(set(names)):
         return None
-    return max((pair for pair in elements if pair[0] < name), key=lambda pair: pair[0], default=("", None))[1]
+    return next((element for each, element in elements if each > name), None)
 
 
 def _collection_insertion(
@@ -243,7 +243,7 @@ def _collection_insertion(
         if variable != key:
             raise _refusal(container, variable, "a for expression makes its names from keys: both must be the same")
         names_of = [(each.name, each) for each in collection.parts]
-        return collection, add_element(collection, Shape(f'"{variable}"'), unit, comma, _before(names_of, variable))
+        return collection, add_element(collection, Shape(f'"{variable}"'), unit, comma, _following(names_of, variable))
     own = [each for each in samples if each.key and each.base == container.base]
     sample = next((each for each in reversed(own) if _is_without_comment(each.element)), None)
     if sample is None:

@@ -620,7 +620,7 @@ PAIR = '{ name = "@", valueFrom = "${var.arn}:@::" }'
     [
         ("A M_2 R Z", "A M_2 +R Z"),
         ("A B C D", "A B C D +"),
-        ("R S T Z", "R S T Z +"),
+        ("R S T Z", "+R S T Z"),
         ("A M Z", "A M Z +"),
         ("A Z M R", "A Z M R +"),
     ],
@@ -630,7 +630,7 @@ PAIR = '{ name = "@", valueFrom = "${var.arn}:@::" }'
 def test_an_alphabetical_list_stays_so(
     names: str, order: str, element: str, first: str, between: str, last: str
 ) -> None:
-    """A new key goes after the one before it, where at least four show that the order is kept."""
+    """A new key goes before the one after it, where at least four show that the order is kept."""
     rows = [
         f"[{first}{between.join(element.replace('@', each) for each in text.split())}{last}]"
         for text in (names, order.replace("+", f"{KEY} ").strip())
@@ -641,6 +641,16 @@ def test_an_alphabetical_list_stays_so(
     file = SourceFile(Path("/checkout/main.tf"), "main.tf", old.encode())
     edit = add_reference(task_definitions_of((file,)), "backend", KEY, KEY)
     assert edit and edit.after.decode() == new
+
+
+def test_a_list_with_its_commas_first_gets_a_key_at_its_end() -> None:
+    """Also where the order would have it after the first row, which has no comma."""
+    rows = "\n    , ".join(PAIR.replace("@", each) for each in ("O", "R", "S", "Z"))
+    main = SERVICE.format(secrets="local.rows").replace("var.name", '"backend"')
+    old = f"locals {{\n  rows = [\n    {rows}\n  ]\n}}\n{main}"
+    file = SourceFile(Path("/checkout/main.tf"), "main.tf", old.encode())
+    edit = add_reference(task_definitions_of((file,)), "backend", KEY, KEY)
+    assert edit and edit.after.decode() == old.replace(rows, f"{rows}\n    , {PAIR.replace('@', KEY)}")
 
 
 @pytest.mark.parametrize("chosen", ["local.keys[var.environment]", "lookup(local.keys, local.environment, [])"])
