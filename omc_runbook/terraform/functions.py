@@ -48,9 +48,21 @@ class Set(list[Any]):
 
     def __init__(self, entries: Iterable[Any]) -> None:
         once = _distinct([*entries])
-        # Texts, numbers and bools have an order; that of lists is Terraform's own, and that of marks is not known.
         kinds = {str if isinstance(each, str) else float if isinstance(each, int | float) else None for each in once}
-        super().__init__(sorted(once) if is_known(once) and len(kinds) == 1 and kinds != {None} else once)
+        # The order of marks is not known.
+        is_ordered = is_known(once) and len(kinds) == 1
+        super().__init__(sorted(once, key=_written if kinds == {None} else None) if is_ordered else once)
+
+
+def _written(value: Any) -> str:
+    """A value as Terraform writes it to order a set of lists or objects."""
+    if isinstance(value, Mapping):
+        return f"<{''.join(f'{_written(value[key])};' for key in sorted(value))}>"
+    if isinstance(value, list):
+        return f"<{''.join(f'{_written(each)};' for each in value)}>"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return "" if value is None else as_text(value)
 
 
 def call(name: str, arguments: Sequence[Any]) -> Any:
@@ -278,8 +290,8 @@ def _slice(entries: list[Any], start: int, end: int) -> list[Any]:
 def _setproduct(*lists: list[Any]) -> list[Any]:
     if math.prod(map(len, lists)) > _LARGEST_PRODUCT:
         raise NotFollowedError(lists)
-    is_set = any(isinstance(each, Set) for each in lists)
-    return [[*row] for row in itertools.product(*(map(Set, lists) if is_set else lists))]
+    rows = [[*row] for row in itertools.product(*lists)]
+    return Set(rows) if any(isinstance(each, Set) for each in lists) else rows
 
 
 def _of_texts(function: Callable[..., Any]) -> Function:

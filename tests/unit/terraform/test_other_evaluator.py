@@ -45,6 +45,8 @@ KNOWN = (
     'join("-", toset(["b", "a"]), ["c"])',
     'join(",", [for i, x in toset(["b", "a"]) : "${i}${x}"])',
     "toset([3, 1, 2])",
+    '[for pair in setproduct(toset(["\\"q", "a b", "a", "0"]), [10, 1]) : join("+", pair)]',
+    '[for x in toset([["b"], ["a b"], ["a"]]) : x[0]]',
     "range(3, 0)",
     "sort([3, 1, 10])",
     'split("", "abc")',
