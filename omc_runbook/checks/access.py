@@ -169,7 +169,7 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         elif access.cause == "unknown" or not (_simulated(snapshot, arn) or _has_read(snapshot, arn)):
             # Only the simulation, or a task that read the secret, shows an organization's policies.
             gaps = tuple(gap.sentence for gap in snapshot.permissions[arn].unread)
-            yield Uncertain(iam.role_name(arn), gaps or (access.sentence,))
+            yield Uncertain(iam.role_name(arn), gaps or access.sentences)
 
 
 @check(
@@ -356,7 +356,7 @@ def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], RoleAcces
             access = judge(snapshot, arn)
             refused = refused_access(snapshot, services) if access.cause == "unknown" else None
             # What could not be decided names the statement that AWS may have refused the task by.
-            yield arn, services, replace(refused, conditions=(access.sentence,)) if refused else access
+            yield arn, services, replace(refused, conditions=access.sentences) if refused else access
 
 
 def _context_of_ecs(snapshot: Snapshot) -> dict[str, str | tuple[str, ...]]:
@@ -372,7 +372,7 @@ def _context_of_ecs(snapshot: Snapshot) -> dict[str, str | tuple[str, ...]]:
 def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:
     for arn, services, access in _judged(snapshot):
         if access.cause == "unknown":
-            yield Uncertain(iam.role_name(arn), (access.sentence,))
+            yield Uncertain(iam.role_name(arn), access.sentences)
         elif access.cause == cause:
             yield _refused(snapshot, arn, services, access)
         elif (beside := judge_beside(snapshot, arn, access)) and beside.cause == cause:
@@ -418,7 +418,7 @@ def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain
         if access.cause == "unknown" or (gaps and _has_read(snapshot, arn)):
             # A grant that could not be read may be what lets the tasks decrypt.
             if not useless:
-                yield Uncertain(iam.role_name(arn), (access.sentence, *gaps))
+                yield Uncertain(iam.role_name(arn), (*access.sentences, *gaps))
             continue
         facts = access.sentences
         if access.cause in ("identity-deny", "boundary", "organization") and not useless:

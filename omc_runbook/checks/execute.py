@@ -185,7 +185,7 @@ def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 yield Uncertain(name, (fact,))
             continue
         if "unknown" in (direct, access.cause):
-            yield Uncertain(name, tuple(gap.sentence for gap in permissions.unread) or (access.sentence,))
+            yield Uncertain(name, tuple(gap.sentence for gap in permissions.unread) or access.sentences)
             continue
         facts = (
             f"DescribeClusters: executeCommandConfiguration of {snapshot.environment.names.cluster} has kmsKeyId"
@@ -257,7 +257,7 @@ def _judge_channels(
     refused = {action: access for action, access in answers.items() if access.cause}
     unsure = [access for access in refused.values() if access.cause == "unknown"]
     if unsure:
-        yield Uncertain(role, tuple(dict.fromkeys(access.sentence for access in unsure)))
+        yield Uncertain(role, tuple(dict.fromkeys(each for access in unsure for each in access.sentences)))
     elif refused:
         access = next((access for access in refused.values() if access.cause != "nothing-allows"), None)
         source = next(iter(refused.values())).sentence.partition(":")[0]

@@ -301,7 +301,7 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
                 way = _remedy(snapshot, source, arn, access) if is_refused else _let_in(source, arn, cited[0])
                 yield Evidence(source.name, (*facts, _users(demands)), way, services, stems_from=_subjects(demands))
             elif access.cause:
-                yield Uncertain(source.name, (access.sentence,))
+                yield Uncertain(source.name, access.sentences)
             elif source.key_id and not _was_read(snapshot, arn, source):
                 use = f"whether {iam.role_name(arn)} may use it is only seen when a task starts"
                 yield Uncertain(source.name, (f"{source.name} is encrypted with key {source.key_id}: {use}.",))

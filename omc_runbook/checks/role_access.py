@@ -68,7 +68,7 @@ class RoleAccess:
     sentence: str
     statements: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
-    """Why statements that would allow it do not, a sentence each."""
+    """Why statements that would allow it do not, or what else could not be read, a sentence each."""
     is_bounded: bool = False
     """Whether the role's permissions boundary does not allow it either, so that a grant alone has no effect."""
 
@@ -130,6 +130,8 @@ def _judge_at(snapshot: Snapshot, role_arn: str, context: Keys) -> RoleAccess:
     """Judge whether a role may make one read of the secret."""
     assert snapshot.secret
     access = _judge_read(snapshot, role_arn, context)
+    if access.cause == "unknown":
+        return access
     permissions = snapshot.permissions[role_arn]
     policies, boundary = permissions.policies or (), _listed(permissions.boundary)
     if access.statements:
@@ -162,9 +164,16 @@ def _judge_read(snapshot: Snapshot, role_arn: str, context: Keys) -> RoleAccess:
     if simulated:
         return _by_simulation(permissions, simulated, resource, context, granted)
     if permissions.policies is None:
-        reason = " ".join(gap.sentence for gap in permissions.unread) or "Its policies could not be read."
-        return RoleAccess("unknown", reason)
+        return _unread(permissions, role_arn)
     return _by_policies(permissions, resource, context, granted)
+
+
+def _unread(permissions: Permissions, role_arn: str) -> RoleAccess:
+    """What could not be read of a role's permissions."""
+    first, *others = [gap.sentence for gap in permissions.unread] or [
+        f"What {iam.role_name(role_arn)} may do could not be read."
+    ]
+    return RoleAccess("unknown", first, conditions=tuple(others))
 
 
 def _listed(policy: PolicyDocument | None) -> tuple[PolicyDocument, ...]:
@@ -247,7 +256,7 @@ def _judge_decrypt(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess
         allowed, denied = verdict.decision == "allowed", verdict.decision == "explicit-deny"
         source, statements = BY_POLICIES, verdict.statements
     else:
-        return RoleAccess("unknown", " ".join(gap.sentence for gap in permissions.unread))
+        return _unread(permissions, role_arn)
     if allowed:
         return RoleAccess("", f"{source}: allowed.")
     if denied:
@@ -288,8 +297,7 @@ def judge_action(permissions: Permissions, role_arn: str, action: str, resource:
             return RoleAccess("unknown", fact)
         is_allowed, is_denied = verdict.decision == "allowed", verdict.decision == "explicit-deny"
     else:
-        unread = " ".join(gap.sentence for gap in permissions.unread)
-        return RoleAccess("unknown", unread or f"What {iam.role_name(role_arn)} may do could not be read.")
+        return _unread(permissions, role_arn)
     own = evaluate(policies, action, resource, context).decision if policies is not None else ""
     if is_allowed:
         return RoleAccess("", f"{fact}.")

@@ -132,7 +132,8 @@ def permissions(snapshot: Snapshot) -> Listing:
             cause, reason = "unknown", "The secret does not exist."
         else:
             judgement = judge(snapshot, arn)
-            cause, reason = judgement.cause, judgement.sentence
+            cause = judgement.cause
+            reason = " ".join(judgement.sentences if cause == "unknown" else [judgement.sentence])
         level, may = _MAY.get(cause, ("error", "may not read"))
         entries.append(Entry(iam.role_name(arn), f"used by {', '.join(users)}", level=level, label=may, lead=reason))
     return Listing("May ECS read the secret?", entries, "No task definition that references the secret has a role.")
@@ -248,7 +249,8 @@ def _lines(result: Outcome) -> Iterator[str]:
         yield " ".join(filter(None, (f"{finding.check}: {finding.title} ({finding.subject}).", finding.doubt, more)))
     if result.status == "ok" and any(finding.is_from_before for finding in result.findings):
         yield "What was wrong before still is: troubleshoot says why, and what to do."
-    yield from (unknown_reasons(result.findings) if result.status == "unknown" else ())
+    reasons = unknown_reasons(result.findings) if result.status == "unknown" else ()
+    yield from dict.fromkeys(line for reason in reasons for line in reason.splitlines())
 
 
 def unknown_entries(findings: Sequence[Finding]) -> list[Entry]:

@@ -19,6 +19,7 @@ from omc_runbook.report.answer import answer
 from omc_runbook.report.archive.summary import summarise
 from omc_runbook.report.troubleshoot import ruled_out
 from omc_runbook.report.verify import headline
+from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.snapshot.state import Snapshot
 
 DENIED = "ResourceInitializationError: not authorized to perform: secretsmanager:GetSecretValue on resource"
@@ -125,6 +126,16 @@ def test_what_may_not_be_read_is_asked_for_by_a_policy() -> None:
     assert "ecs:DescribeTaskDefinition" in shown.policy and json.loads(shown.policy)["Version"] == "2012-10-17"
     assert shown.policy in shown.to_text()
     assert answer(outcome(healthy()), healthy()).policy == ""
+
+
+def test_what_could_not_be_read_is_told_once() -> None:
+    """Each reason is a line of its own, however many checks need it."""
+    simulation = ReadFailure("what the role may do", "iam:SimulatePrincipalPolicy", "AccessDenied", "denied")
+    policies = ReadFailure("the role's policies", "iam:GetRolePolicy", "AccessDenied", "denied")
+    snapshot = with_permissions(healthy(), Permissions(role=None, unread=(simulation, policies)))
+    lines = answer(outcome(snapshot), snapshot).summary.lines
+    assert sum("iam:SimulatePrincipalPolicy" in line for line in lines) == 1
+    assert {simulation.sentence, policies.sentence} <= {*lines}
 
 
 def test_a_headline_names_the_environments_that_it_is_about() -> None:
