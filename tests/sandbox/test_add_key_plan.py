@@ -659,8 +659,13 @@ def test_without_git_it_is_done_all_the_same_and_told(run: Run, tmp_path: Path) 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
-def test_where_git_distrusts_the_owner_it_says_so(run: Run, seen: dict[str, Snapshot], platform: Platform) -> None:
+def test_where_git_distrusts_the_owner_it_says_so(
+    run: Run, seen: dict[str, Snapshot], platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A work tree that git does not look into is not taken for none: the command that lets it is named."""
+    # A developer's own configuration may trust every folder.
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
     for path in (platform.root, platform.root / ".git"):
         os.chown(path, 65_534, 65_534)
     (note,) = planned(run, seen, platform.root).notes
