@@ -109,5 +109,5 @@ def closing(
 
     Once the values are in force, the source file is removed, and the former values are tried where that can be.
     """
-    source = Source(new=new, values_from=values_from, is_rotation=True)
+    source = Source(new=new, values_from=values_from, is_rotation=True, is_chosen=bool(new.keys or new.notes))
     return secret_change.closing(review.attach(run), snapshot, plan, apply, confirm, source, on_failure)

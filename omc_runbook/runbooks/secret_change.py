@@ -35,6 +35,7 @@ from omc_runbook.snapshot.version_history import VersionHistory
 RESTORE, LEAVE = "restore", "leave"
 CHANGE_AGAIN = "run the notebook that began it again, with the same parameters. Nothing was written."
 CHOOSE = "To change something, set the parameters, by the form at the top or in their cell."
+NOTHING_DUE = "No key is due."
 FAMILIES = ("secret", "content")
 """The checks of the secret that judge its change, beside those of the deployments of services that use it."""
 
@@ -81,6 +82,8 @@ def gather(
     new = new_values.renew(run.target.clients, snapshot, names, values_from, url, are_due, offered)
     if url:
         new = replace(new, database_url_from=database_url_from.strip())
+    if are_due and not names:
+        new = replace(new, notes=(*new.notes, NOTHING_DUE))
     if due is not None or values_from == GENERATE:
         new_values.refuse_loss(snapshot, {key: entry.value for key, entry in new.values.items()})
     return new
@@ -198,6 +201,8 @@ class Source:
     """What a killed restore has left, with which the same restore goes on."""
     is_rotation: bool = False
     """Whether the database's former password must not work any more, either."""
+    is_chosen: bool = False
+    """Whether the parameters name a change, which may be nothing to do."""
 
 
 def closing(
@@ -230,7 +235,8 @@ def closing(
             yield "former", changes.former(tried)
         unseen = () if result else failure.find_not_redeployed([each for each in plan.left if not each[0]])
         judged = (*tried, *unseen, *judge(before, after, result, plan))
-        may_choose = is_empty and result is None and not run.unfinished
+        is_unchanged = result is None or not result.changes
+        may_choose = is_empty and is_unchanged and not (source.is_chosen or run.unfinished)
         # A terminal has no form.
         chosen = f"To change something, set the parameters: omc-runbook show {run.runbook} lists them."
         planned = replace(plan, notes=(*plan.notes, chosen)) if may_choose else plan

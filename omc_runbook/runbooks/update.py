@@ -86,5 +86,5 @@ def closing(
     Once the values are in force, the source file is removed, unless `keep_source` is set, and the former values are
     tried where their keys have a `check`.
     """
-    source = Source(new=new, values_from=values_from, keep=keep_source)
+    source = Source(new=new, values_from=values_from, keep=keep_source, is_chosen=bool(values_from))
     return secret_change.closing(review.attach(run), snapshot, plan, apply, confirm, source)

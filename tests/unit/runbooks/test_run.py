@@ -27,6 +27,7 @@ from omc_runbook.aws.session import Clients, ReadFailure
 from omc_runbook.aws.sts import Caller
 from omc_runbook.changes.add_key.environment_plan import values_of
 from omc_runbook.changes.add_key.key import NewKey
+from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import plan_update
 from omc_runbook.changes.values.source_file import NewValue
@@ -457,3 +458,22 @@ def test_a_change_that_nothing_was_chosen_for_says_where_its_parameters_are(monk
         plan, source = plan_update(healthy(), values), secret_change.Source(new=NewValues(values))
         ended = secret_change.closing(begun, healthy(), plan, False, "", source).show("outcome")
         assert isinstance(ended, Ending) and (chosen in ended.outcome.notes) is not bool(values)
+
+
+@pytest.mark.parametrize(("is_chosen", "may_apply"), [(False, True), (True, True), (True, False)])
+def test_an_apply_says_so_too_and_a_change_that_was_chosen_does_not(
+    is_chosen: bool, may_apply: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parameters that name a change, such as keys that are due, need not be set."""
+    monkeypatch.setattr(Run, "look", lambda run: healthy())
+    plan, source = plan_update(healthy(), {}), secret_change.Source(new=NewValues({}), is_chosen=is_chosen)
+    monkeypatch.setattr(secret_change, "apply", lambda *_: SecretResult(plan=plan) if may_apply else None)
+    ended = secret_change.closing(a_run("staging"), healthy(), plan, may_apply, "", source).show("outcome")
+    assert isinstance(ended, Ending)
+    assert any(note.startswith("To change something") for note in ended.outcome.notes) is not is_chosen
+
+
+def test_that_no_key_is_due_is_said() -> None:
+    """The parameters were set, and there is nothing to do."""
+    new = secret_change.gather(a_run("staging"), healthy(), "renew", "due", due=())
+    assert secret_change.NOTHING_DUE in new.notes
