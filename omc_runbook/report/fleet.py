@@ -20,6 +20,7 @@ from omc_runbook.model.findings import (
     check_ids,
     is_for_one,
 )
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import counted, listed
 from omc_runbook.model.shell import command
 from omc_runbook.report.display.banner import Banner, Style
@@ -176,9 +177,9 @@ def problems(runs: Runs) -> Listing:
     found = [(name, each) for name, run in runs.items() for each in run.causes]
     found.sort(key=lambda pair: (pair[1].severity != "error", pair[1].check))
     entries = [_problem([*group]) for _, group in groupby(found, key=lambda pair: (pair[1].severity, pair[1].check))]
-    unknown = [pair for pair in runs.items() if pair[1].status == "unknown"]
-    unknown.sort(key=lambda pair: not pair[1].why_unread)
-    entries += [_not_known(name, run) for name, run in unknown]
+    unknown = _alike({name: run for name, run in runs.items() if run.status == "unknown"})
+    unknown.sort(key=lambda names: not runs[names[0]].why_unread)
+    entries += [_not_known(names, runs[names[0]]) for names in unknown]
     return Listing("What is wrong, by environments", entries, "Nothing is wrong.")
 
 
@@ -234,13 +235,13 @@ def headline(runs: Runs, unread: Sequence[str] = ()) -> Banner:
 
 def summary(runs: Runs, unread: Sequence[str] = ()) -> Banner:
     """The same, and each environment that is not all right."""
-    lines = (f"{name}: {_reason(run)}" for name, run in runs.items() if run.status != "ok")
+    lines = (f"{_names(names)}: {_reason(runs[names[0]])}" for names in _alike(_not_good(runs)))
     return headline(runs, unread).with_lines(*lines, *unread)
 
 
 def next_steps(runs: Runs) -> Listing | None:
     """For each environment that is not all right, what to do first."""
-    entries = [_step(name, run) for name, run in runs.items() if run.status != "ok"]
+    entries = [_step(names, runs[names[0]]) for names in _alike(_not_good(runs))]
     return Listing("What to do", entries) if entries else None
 
 
@@ -251,6 +252,15 @@ def by_hand(environments: Sequence[Environment]) -> Listing:
     run = Remedy(runbook=VERIFY, parameters=others).invocation
     loop = f'for environment in {names}; do {run} -p environment "$environment"; done'
     return Listing("The same, one after the other", [Entry("every environment", command=loop)])
+
+
+def _not_good(runs: Runs) -> Runs:
+    return {name: run for name, run in runs.items() if run.status != "ok"}
+
+
+def _alike(runs: Runs) -> list[list[str]]:
+    """The environments' names, together where nothing is known but the same reason why they were not looked at."""
+    return [*grouped((("" if run.causes else run.why_unread) or name, name) for name, run in runs.items()).values()]
 
 
 def _findings(run: EnvironmentRun) -> tuple[Finding, ...]:
@@ -307,17 +317,25 @@ def _subjects(findings: Sequence[Finding]) -> str:
     return f"{findings[0].subject}{f' and {len(findings) - 1} more' if findings[1:] else ''}"
 
 
-def _not_known(name: str, run: EnvironmentRun) -> Entry:
+def _not_known(names: Sequence[str], run: EnvironmentRun) -> Entry:
     label = _NOT_READ if run.why_unread else _UNKNOWN
-    return Entry(name, level="unknown", label=label, lead=_reason(run)).with_remedy(_again(run))
+    remedy = _again(run)
+    remedy = replace(remedy, needs=_others(names)) if remedy.ways else remedy
+    return Entry(_names(names), level="unknown", label=label, lead=_reason(run)).with_remedy(remedy)
 
 
-def _step(name: str, run: EnvironmentRun) -> Entry:
+def _step(names: Sequence[str], run: EnvironmentRun) -> Entry:
     remedy = next((each.remedy for each in run.causes if each.remedy.ways), _again(run))
     if not remedy.ways:
-        return Entry(name, lead=run.why_unread)
-    is_unread = run.why_unread and not run.causes
-    return Entry(name).with_remedy(replace(remedy, needs=_FIRST) if is_unread else remedy)
+        return Entry(_names(names), lead=run.why_unread)
+    if run.why_unread and not run.causes:
+        remedy = replace(remedy, needs=" ".join(filter(None, (_FIRST, _others(names)))))
+    return Entry(_names(names)).with_remedy(remedy)
+
+
+def _others(names: Sequence[str]) -> str:
+    """How the first environment's command becomes another's; "" where there is no other."""
+    return f"For another one, put its name in place of {names[0]}." if names[1:] else ""
 
 
 def _again(run: EnvironmentRun) -> Remedy:

@@ -80,6 +80,20 @@ def test_what_would_be_refused_again_has_no_command() -> None:
     assert finding.remedy.ways == ()
 
 
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_why_environments_could_not_be_looked_at_is_told_once(is_refused: bool) -> None:
+    """With all their names, as where the endpoint that all have is not reached."""
+    runs = {
+        name: EnvironmentRun(failure=reason, is_refused=is_refused, parameters={"environment": name})
+        for name, reason in {"one": "No endpoint.", "two": "No endpoint.", "three": "No answer."}.items()
+    }
+    assert fleet.summary(runs).lines == ("one, two: No endpoint.", "three: No answer.")
+    for listing in (fleet.problems(runs), fleet.next_steps(runs)):
+        assert listing and "one, two" in (text := " ".join(listing.to_text().split()))
+        assert text.count("No endpoint.") <= 1 and "-p environment two" not in text
+        assert ("put its name in place of one." in text) is not is_refused
+
+
 def test_equal_findings_are_one_line() -> None:
     """With the environments that have it, and the command of the first."""
     text = fleet.problems(RUNS).to_text()
