@@ -24,6 +24,7 @@ from omc_runbook.checks.role_access import (
     refused_access,
     remedy_of,
     remove_deny,
+    undecided_denies,
 )
 from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import fresh_stops, is_about_other, stops_saying
@@ -355,8 +356,11 @@ def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], RoleAcces
         if snapshot.secret and snapshot.permissions[arn].exists:
             access = judge(snapshot, arn)
             refused = refused_access(snapshot, services) if access.cause == "unknown" else None
-            # What could not be decided names the statement that AWS may have refused the task by.
-            yield arn, services, replace(refused, conditions=access.sentences) if refused else access
+            if refused:
+                # What could not be decided names the statement that AWS may have refused the task by.
+                denies = undecided_denies(snapshot, arn) if refused.cause == "identity-deny" else ()
+                access = replace(refused, statements=denies, conditions=access.sentences)
+            yield arn, services, access
 
 
 def _context_of_ecs(snapshot: Snapshot) -> dict[str, str | tuple[str, ...]]:

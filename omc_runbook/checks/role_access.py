@@ -49,6 +49,7 @@ BY_SIMULATION = "SimulatePrincipalPolicy"
 BY_POLICIES = "The role's policies, evaluated here"
 ASK_ORGANIZATION = remedies.advise("Ask the organization's administrator: no policy of this account can override it.")
 _ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+_EVERYTHING = PolicyDocument("everything", "inline", {"Statement": [_ANYTHING]})
 EVERYBODY = PolicyDocument("a policy that allows all", "resource", {"Statement": {**_ANYTHING, "Principal": "*"}})
 REFUSALS: dict[Cause, str] = {
     "organization": "scp",
@@ -447,10 +448,16 @@ def _allows_another(permissions: Permissions, resource: str, context: Keys) -> b
 
 def _doubt_of_deny(permissions: Permissions, action: str, resource: str, context: Keys) -> str:
     """Why a Deny of the role's policies may apply, whatever else allows; "" where none may, or they were not read."""
-    everything = PolicyDocument("everything", "inline", {"Statement": [_ANYTHING]})
-    policies = [*(permissions.policies or ()), *_listed(permissions.boundary), everything]
+    policies = [*(permissions.policies or ()), *_listed(permissions.boundary), _EVERYTHING]
     verdict = evaluate(policies, action, resource, context)
     return f"{BY_POLICIES}: {verdict.reason}." if verdict.decision == "unknown" else ""
+
+
+def undecided_denies(snapshot: Snapshot, role_arn: str) -> tuple[str, ...]:
+    """The statements of a role's own policies that may deny the read, which cannot be judged here."""
+    policies = [*(snapshot.permissions[role_arn].policies or ()), _EVERYTHING]
+    verdict = evaluate(policies, GET_SECRET_VALUE, snapshot.secret_arn, keys_of_read(snapshot, role_arn))
+    return verdict.statements if verdict.decision == "unknown" else ()
 
 
 def _by_secret(what: str, granted: Truth) -> RoleAccess:

@@ -754,6 +754,9 @@ def test_a_refusal_is_cited_once_with_the_statement_that_nobody_can_decide() -> 
     [found] = [each for each in run_check(CHECKS["identity-deny"], snapshot) if each.status == "found"]
     assert len({*found.evidence}) == len(found.evidence) == 2
     assert "AccessDeniedException" in found.evidence[0] and "aws:SourceIp" in found.evidence[1]
+    assert found.remedy.command == (
+        "Remove the deny from secrets-policy statement 1, or let its Condition leave the tasks' calls out."
+    )
 
 
 def test_a_key_pending_deletion_is_enabled_after_its_deletion_was_cancelled() -> None:
