@@ -357,7 +357,13 @@ class Snapshot:
             return None
         matching = [task for task in self.tasks if task.id.startswith(id)]
         if len(matching) != 1 and "tasks" not in self.gaps:
-            count, own = "More than one task" if matching else "No task", self.environment.names.cluster
+            count, names = "More than one task" if matching else "No task", self.environment.names
+            own = names.cluster
+            if cluster not in ("", own) and {cluster, "*"}.intersection(names.clusters):
+                raise UsageError(
+                    f"Task {id} is one of cluster {cluster}, which clusters in runbook.toml names: of its tasks only"
+                    f" their values are judged, all at once. Leave task empty, or name one of cluster {own}."
+                )
             if cluster not in ("", own):
                 raise UsageError(
                     f"Task {id} is one of cluster {cluster}, and {self.environment.name} has cluster {own}: name the"

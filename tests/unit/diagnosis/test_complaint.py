@@ -61,6 +61,11 @@ def test_a_task_of_another_cluster_is_told_with_its_cluster() -> None:
         read_complaint(task=arn).about(healthy())
     with pytest.raises(UsageError, match=r"^No task of cluster ohmycoins-staging matches 0123456789abcdef"):
         read_complaint(task=arn.replace("production", "staging")).about(healthy())
+    environment = healthy().environment
+    for clusters in (("ohmycoins-production",), ("*",)):
+        names = environment.names.model_copy(update={"clusters": clusters})
+        with pytest.raises(UsageError, match=r"which clusters in runbook\.toml names.* Leave task empty"):
+            read_complaint(task=arn).about(replace(healthy(), environment=replace(environment, names=names)))
 
 
 def test_a_pasted_text_that_means_nothing_known_is_told_as_such() -> None:
