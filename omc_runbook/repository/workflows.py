@@ -44,11 +44,20 @@ _FOLDER_BEFORE = re.compile(r"\bcd\s+[\"']?([^\s;&\"')]+)")
 _DOTENV = re.compile(r"(?<!\w)\.env\b")
 _DOTENV_ENTRY = re.compile(r"(?m)^[^\n#]*?\b(?P<name>[A-Za-z_]\w*)=[\"']?\$\{\{\s*secrets\.\w+\s*\}\}")
 _ECHO = re.compile(
-    r"""(?mx) ^ [ \t]* (?:-[ ]+)? (?P<echo> echo [ ]+ ["']?) (?P<name> [A-Za-z_]\w*) (?P<is> =["']?\$[{(]?)
-    (?P<source> \w+) (?P<end> [})]? ["']{0,2}) [ ]* >>? [ ]*
-    (?P<file> ["']?(?>[\w./${}-]*\.env)[\w.]*["']?) [ \t]* \r? $"""
+    r"""(?mx) ^ [ \t]* (?:-[ ]+)? (?P<echo> (?: echo | printf ) [ ]+ ["']?) (?P<name> [A-Za-z_]\w*)
+    (?P<is> (?: =["']? | =%s (?:\\n)? ["'][ ]+["']? ) \$[{(]?) (?P<source> \w+) (?P<end> [})]? (?:\\n)? ["']{0,2})
+    [ ]* >>? [ ]* (?P<file> ["']?(?>[\w./${}-]*\.env)[\w.]*["']?) [ \t]* \r? $"""
 )
 """A line that appends a variable of a pipeline to a .env, as GitLab and others have it."""
+_HEREDOC = re.compile(
+    r"""(?mx) ^ [ \t]* (?:-[ ]+)? cat [ ] (?= [^\n]* > [ ]* ["']?[\w./${}-]*\.env) [^\n]* <<-?[ ]* (?P<end> \w+)
+    [^\n]* \n (?P<lines> (?: [^\n]* \n ){0,500}?) [ \t]* (?P=end) [ \t]* \r? $"""
+)
+"""What a pipeline writes to a .env in one piece; with a quoted end the shell would put in no variable."""
+_HEREDOC_LINE = re.compile(
+    r"""(?mx) ^ [ \t]* (?P<name> [A-Za-z_]\w*) (?P<is> =["']?\$[{(]?) (?P<source> \w+) (?P<end> [})]?["']?)
+    [ \t]* \r? $"""
+)
 _NOT_ON_PUSH = re.compile(r"event_name\s*==\s*'(?:pull_request|schedule|workflow_dispatch)'")
 
 
@@ -127,12 +136,16 @@ class Workflow:
         return max((self.file.text.count("\n", 0, match.end()) + 1 for match in entries), default=0)
 
     def echoed(self, variables: Collection[str], name: str) -> tuple[int, str]:
-        """The last line that appends one of these variables to a .env, and the same for another; (0, "") for none."""
-        for match in reversed([*_ECHO.finditer(self.file.text)]):
+        """The last line that gives a .env one of these variables, and the same for another; (0, "") for none."""
+        text = self.file.text
+        spans = (each.span("lines") for each in _HEREDOC.finditer(text))
+        lines = (each for span in spans for each in _HEREDOC_LINE.finditer(text, *span))
+        for match in sorted((*_ECHO.finditer(text), *lines), key=re.Match.end, reverse=True):
             if (former := match["name"]) in variables:
                 source = match["source"].replace(former, name) if former in match["source"] else name
-                text = f"{match['echo']}{name}{match['is']}{source}{match['end']} >> {match['file']}"
-                return self.file.text.count("\n", 0, match.end()) + 1, text
+                entry = f"{name}{match['is']}{source}{match['end']}"
+                added = f"{match['echo']}{entry} >> {match['file']}" if match.re is _ECHO else entry
+                return text.count("\n", 0, match.end()) + 1, added
         return 0, ""
 
     def passes_on(self, variables: VariableList) -> bool:

@@ -165,6 +165,8 @@ def test_other_systems_are_searched_and_a_broken_file_is_named(tmp_path: Path) -
         ("echo 'B_KEY='\"$CI_B_KEY\" > .env", ""),
         ("echo B_KEY=$(CI_B_KEY) > .env", "echo NEW=$(CI_NEW) >> .env"),
         ('echo B_KEY="$OTHER" >> .env', 'echo NEW="$NEW" >> .env'),
+        ('printf "B_KEY=%s\\n" "$B_KEY" >> .env', 'printf "NEW=%s\\n" "$NEW" >> .env'),
+        ('printf "B_KEY=${B_KEY}\\n" >> .env', 'printf "NEW=${NEW}\\n" >> .env'),
         # A text of its own is never repeated.
         ("echo B_KEY=as-it-is >> .env", ""),
         ("echo B_KEY=$B_KEY >> notes.txt", ""),
@@ -186,6 +188,24 @@ def test_a_long_line_that_only_begins_like_one_that_writes_a_dotenv(tmp_path: Pa
     started = time.process_time()
     assert workflow.echoed(["A"], "NEW") == (0, "")
     assert time.process_time() - started < 0.5
+
+
+@pytest.mark.parametrize(
+    ("start", "line"),
+    [
+        ("cat > .env <<EOF", "NEW=$NEW"),
+        ("cat <<-EOF >> backend/.env", "NEW=$NEW"),
+        # No variable is put in there.
+        ("cat > .env <<'EOF'", ""),
+        ("cat > notes.txt <<EOF", ""),
+    ],
+)
+def test_a_pipeline_that_writes_a_dotenv_in_one_piece(start: str, line: str, tmp_path: Path) -> None:
+    """Its neighbour's line within the text, for another variable."""
+    text = f"      {start}\n      A_KEY=as-it-is\n      B_KEY=$B_KEY\n      EOF\n      B_KEY=$B_KEY\n"
+    (tmp_path / ".gitlab-ci.yml").write_text(f"deploy:\n  script:\n    - |\n{text}")
+    (workflow,) = read_workflows(tmp_path).files
+    assert workflow.echoed(["B_KEY"], "NEW") == ((6, line) if line else (0, ""))
 
 
 def test_lists_of_variables(tmp_path: Path) -> None:
