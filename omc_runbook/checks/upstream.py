@@ -13,7 +13,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.masking.document import differ
 from omc_runbook.masking.registry import label
-from omc_runbook.messages.refusals import is_for, is_refusal
+from omc_runbook.messages.refusals import is_for, is_refusal, lacks_password
 from omc_runbook.messages.startline import REFUSED
 from omc_runbook.messages.startlog import StartProblem, read_log
 from omc_runbook.model import issuers
@@ -54,6 +54,11 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
                     refused.setdefault(key, (stop, line))
                     services.setdefault(key, set()).add(stop.service.name)
     for key, (stop, line) in refused.items():
+        if lacks_password(line):
+            fact = f"Tasks have {key}, and the application gave the database no password: none was refused."
+            way = f"Let the application read {key} by the variable's name in the task definition, and deploy it."
+            yield Evidence(key, (line, stop.sentence, fact), remedies.advise(way), frozenset(services[key]))
+            continue
         changed = _has_changed(snapshot, key)
         facts = (
             line,

@@ -18,13 +18,18 @@ class LoginRefusal:
     hints: tuple[str, ...] = ()
 
 
+_NO_PASSWORD = (
+    *("no password supplied", "authentication, but no password was provided"),
+    "client password must be a string",
+)
+"""A driver's words where the application gave it none."""
 DATABASE = LoginRefusal(
     r"\A(?!.*MONGO).*(POSTGRES|PG|DB|DATABASE|MYSQL|SQL).*(PASS|PWD|URL|URI|DSN)",
     (
-        *("password authentication failed", "InvalidPasswordError", "Access denied for user", "no password supplied"),
+        *("password authentication failed", "InvalidPasswordError", "Access denied for user"),
         *("login failed for user", "database credentials for * are not valid", "28P01"),
-        *("FATAL: SASL authentication failed", "authentication, but no password was provided"),
-        *("client password must be a string", "password that was provided for the role"),
+        *("FATAL: SASL authentication failed", "password that was provided for the role"),
+        *_NO_PASSWORD,
         # PostgreSQL's own translations.
         *("Passwort-Authentifizierung f* fehlgeschlagen", "authentification par mot de passe *chou*e"),
         *("password fall* para el usuario", "autenticazione con password fallita", "do tipo senha falhou"),
@@ -100,6 +105,11 @@ REFUSALS = (DATABASE, MONGO, BROKER, SLACK, REDIS, MAIL, SENTRY, OPENAI, AWS, PR
 def is_refusal(line: str) -> bool:
     """Whether a line of the application's log says that a password or a key was refused."""
     return any(plain(line).has(refusal.wordings) for refusal in REFUSALS)
+
+
+def lacks_password(line: str) -> bool:
+    """Whether a line says that the application gave the database no password, so that none was refused."""
+    return plain(line).has(_NO_PASSWORD)
 
 
 def is_for(line: str, key: str) -> bool:

@@ -173,6 +173,23 @@ def test_a_value_that_was_revoked() -> None:
     assert found.remedy.parameters["keys"] == "OPENAI_API_KEY"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "connection failed: fe_sendauth: no password supplied",
+        "The server requested SCRAM-based authentication, but no password was provided.",
+        "Error: SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string",
+    ],
+)
+def test_a_password_that_the_driver_did_not_get_was_not_refused(line: str) -> None:
+    """Neither side has another value, and a rotation would change nothing; an empty one explains it."""
+    [found] = run_check(CHECKS["store-only"], saying(unchanged(healthy()), line))
+    assert found.subject == "POSTGRES_PASSWORD" and "gave the database no password" in found.evidence[-1]
+    assert not found.remedy.runbook and "Let the application read" in found.remedy.command
+    empty = rotated(healthy(), NOW - timedelta(minutes=30), POSTGRES_PASSWORD="")
+    assert root_causes(saying(empty, line)) == ["empty POSTGRES_PASSWORD"]
+
+
 def test_a_password_whose_login_changed_was_changed_with_it() -> None:
     """A key is the same only where the user that it belongs to is."""
     made = rotated(healthy(), NOW - timedelta(minutes=30), SMTP_USER="other@ohmycoins.test")
