@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,7 +30,8 @@ from omc_runbook.checks.key_demand import missing_keys
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.checks.stopped_tasks import Stop
 from omc_runbook.diagnosis import root_causes
-from omc_runbook.masking.document import differ
+from omc_runbook.masking.document import Member, differ
+from omc_runbook.masking.value import reveal
 from omc_runbook.model.environment import Names
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy
@@ -239,8 +241,8 @@ def _plan_version_restore(
             return (), tuple(UnfixedCause(cause, why, way if cause in gone else NO_REMEDY) for cause in faulty)
         if lost:
             return unfixed_because(f"Version {plan.token[:8]}, the previous one, has another {', '.join(lost)} too.")
-        # A key that is gone has no newer value that the database could have, nor has one that is only named otherwise.
-        kept = intended - {cause.subject for cause in gone} - _renamed(snapshot)
+        # A key that is gone has no newer value that the database could have, nor one that is only written otherwise.
+        kept = intended - {cause.subject for cause in gone} - _moved(snapshot)
         shared = [key for key in sorted(kept) if is_database_password(snapshot.environment.keys, key)]
         if shared:
             return unfixed_because(
@@ -249,14 +251,22 @@ def _plan_version_restore(
     return (RestoreVersion(plan, fixable),), tuple(UnfixedCause(cause) for cause in faulty if cause not in fixable)
 
 
-def _renamed(snapshot: Snapshot) -> set[str]:
-    """Keys of AWSPREVIOUS whose value the current version has by a similar name, and those names."""
+def _moved(snapshot: Snapshot) -> set[str]:
+    """Keys of AWSPREVIOUS whose value the current version has by a similar name, and those names, or in an object."""
     former, present = snapshot.previous and snapshot.previous.document, snapshot.document
     if not former or not present:
         return set()
     pairs = missing_keys(snapshot).items()
     same = [pair for pair in pairs if pair[1] and not differ(former.get(pair[0]), present.get(pair[1]))]
-    return {name for pair in same for name in pair}
+    within = {each.key for each in present.members if (old := former.get(each.key)) and _is_all_of(old, each)}
+    return within.union(*same)
+
+
+def _is_all_of(former: Member, member: Member) -> bool:
+    """Whether an object or a list, as Go writes it, has one value, which is that of a former member."""
+    start = {"object": r"map\[[\w-]+:", "array": r"\["}.get(member.kind)
+    text, value = reveal(member.injected), reveal(former.injected)
+    return start is not None and re.fullmatch(rf"{start}{re.escape(value)}\]", text) is not None
 
 
 def _restore_by_hand(snapshot: Snapshot, version: str, lost: Sequence[str]) -> Remedy:

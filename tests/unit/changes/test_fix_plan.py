@@ -517,3 +517,15 @@ def test_a_restore_that_was_killed_is_continued_by_restore_alone() -> None:
     killed = replace(broken, secret=replace(broken.secret, stages=stages), versions=versions)
     (told,) = reasons(planned(killed)).values()
     assert "moved back already" in told and told.endswith("was not finished: restore continues it.")
+
+
+@pytest.mark.parametrize(("other", "is_restored"), [("", True), ("a-new-database-password", False)])
+def test_a_document_whose_values_are_objects_goes_back(other: str, is_restored: bool) -> None:
+    """The database has the password that both versions have, unless the object has another one."""
+    snapshot = rotated(healthy(), NOW - timedelta(minutes=30))
+    former = document(snapshot)
+    wrapped = {key: {"value": value} for key, value in former.items()}
+    wrapped |= {"POSTGRES_PASSWORD": {"value": other}} if other else {}
+    plan = planned(with_values(snapshot, wrapped, snapshot.current_id))
+    assert [isinstance(step, RestoreVersion) for step in plan.steps] == [True] * is_restored
+    assert is_restored or "The database may have another POSTGRES_PASSWORD" in reasons(plan)["nested"]
