@@ -406,6 +406,34 @@ def test_a_rotation_that_comes_second_leaves_the_winners_password_alone(
     assert {health(task["health"]) for task in lifecycle.status(with_database)["tasks"]} == {200}
 
 
+class Killed(BaseException):
+    """What nothing catches, in the place of a SIGKILL."""
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_the_databases_only_password_outlives_a_change_that_fails(
+    with_database: Sandbox, at_database: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rotation is killed once the database has its password; another value fails, and the first one is not lost."""
+    place, version, source = at_database, at_database.current, "env:OWN"
+    monkeypatch.setenv("NEW", secrets.token_urlsafe(24))
+
+    def kill(name: str) -> None:
+        if name == "move":
+            raise Killed
+
+    with pytest.raises(Killed):
+        place.rotate("POSTGRES_PASSWORD", database_url_from=source, step=kill)
+    labels = place.labels()
+    failed = place.rotate("POSTGRES_PASSWORD", "env:NEW")
+    assert failed and not failed.is_proved and place.current == version
+    assert place.labels() == labels and "rotate its keys again, with database_url_from" in failed.rollback_note
+    done = place.rotate("POSTGRES_PASSWORD", database_url_from=source)
+    now = place.members
+    assert done and done.is_proved and not place.labels()
+    log_in(with_database, now["POSTGRES_USER"], now["POSTGRES_PASSWORD"])
+
+
 @pytest.mark.usefixtures("own_registry")
 def test_a_password_that_somebody_sets_meanwhile_is_the_databases(with_database: Sandbox, at_database: Place) -> None:
     """Somebody writes the secret by hand after our password is set: the database gets back what theirs says."""

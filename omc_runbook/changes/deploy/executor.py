@@ -98,9 +98,11 @@ class _SecretChange:
             not self._is_withdrawn and not journal.is_cancelled and failure.is_open(self._redeployment.rollouts)
         )
         if not stays_open:
-            execute([self._writer.release()], self._context.announce, journal)
+            execute([self._writer.release(self._has_failed)], self._context.announce, journal)
         restored_version = self._replaced_plan.base if self._replaced_plan and self._is_withdrawn else ""
-        rollouts, note = self._redeployment.rollouts, self._rollback_note()
+        rollouts = self._redeployment.rollouts
+        staged = self._plan.staged_note if self._has_failed and self._writer.kept else ""
+        note = " ".join(filter(None, (self._rollback_note(), staged)))
         result = SecretResult(
             plan=self._plan,
             version_change=self._writer.version_change,
@@ -220,9 +222,13 @@ class _SecretChange:
             }
         return tuple(service for service in snapshot.consumers if service.name in names)
 
+    @property
+    def _has_failed(self) -> bool:
+        return self._failure is not None or self._journal.is_cancelled
+
     def _rollback_note(self) -> str:
         """What was rolled back, with its result, in sentences; "" without a failure."""
-        if self._failure is None and not self._journal.is_cancelled:
+        if not self._has_failed:
             return ""
         if (self._leave and not self._journal.is_cancelled) or self._replaced_plan is None:
             has_written = self._replaced_plan is not None or not self._plan.is_empty

@@ -249,9 +249,12 @@ def _with_database(clients: Clients, snapshot: Snapshot, new: NewValues, key: st
     is_current = goes_on and unfinished is not None and unfinished.is_current and key in unfinished.keys
     before = unfinished.before if unfinished and is_current else document
     login_name, former_member = before.get(login), before.get(key)
-    previous = _document(clients, snapshot, snapshot.previous_id)
-    # After a rollback that could not reach the database, it may still have the withdrawn password.
-    candidates = [former_member, leftover, previous.get(key) if previous else None]
+    # After a rollback that could not reach the database, it may still have the withdrawn password; after a run that was
+    # killed, that of any version with a label of ours.
+    stages = snapshot.secret.stages if snapshot.secret else {}
+    labelled = [each for each, labels in stages.items() if any(label.startswith(LABEL) for label in labels)]
+    documents = [_document(clients, snapshot, version) for version in (*labelled, snapshot.previous_id)]
+    candidates = [former_member, *(each.get(key) for each in documents if each)]
     plan = rotation.plan_rotation(
         url,
         reveal(login_name.injected) if login_name else "",

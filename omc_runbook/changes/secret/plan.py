@@ -137,6 +137,22 @@ class SecretPlan:
         return not self.changed
 
     @property
+    def staged(self) -> tuple[tuple[str, str], ...]:
+        """The labels on versions that killed runs have staged beside this plan's, each with its version."""
+        labels = (each for each in self.labels if each[0].startswith(LABEL) and each[1] not in (self.base, self.token))
+        return tuple(each for each in labels if not each[0].startswith(RESTORE_LABEL))
+
+    @property
+    def staged_note(self) -> str:
+        """That those are kept, as a sentence; "" for none."""
+        versions = ", ".join(version[:8] for _, version in self.staged)
+        kept = (
+            f"What a killed run has staged in version {versions} is kept: to finish that, rotate its keys again, with"
+            " database_url_from for the database's password."
+        )
+        return kept if versions else ""
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """What would be done: each key that changes, and the services that get new tasks."""
         keys = (*(change.sentence for change in self.changed), *self.trials)

@@ -83,8 +83,11 @@ def _empty(snapshot: Snapshot, base: str, *notes: str, redeploy_stale: bool = Fa
     plan = make_plan(
         snapshot, text, token=base, changes=changes, notes=notes, exists=True, redeploy_stale=redeploy_stale
     )
+    # Without a change, nothing shows that the database has not the password that a killed run has staged.
+    labels, staged = tuple(each for each in plan.labels if each not in plan.staged), plan.staged_note
+    plan = replace(plan, labels=labels, notes=(*notes, staged) if redeploy_stale and staged else notes)
     note = "The restore of this version was not finished: restore continues it."
-    return replace(plan, notes=(*notes, note)) if redeploy_stale and is_unfinished(plan) else plan
+    return replace(plan, notes=(*plan.notes, note)) if redeploy_stale and is_unfinished(plan) else plan
 
 
 def _resolve(snapshot: Snapshot, history: VersionHistory, version: str) -> str:

@@ -90,9 +90,20 @@ class SecretWriter:
             Step(name="", apply=self._unlock),
         )
 
-    def release(self) -> Step:
-        """The last step: removes our labels; Secrets Manager deletes a version without labels."""
-        return Step(name="release", apply=self._release, advice=ALL_BUT_LABEL)
+    @property
+    def kept(self) -> tuple[tuple[str, str], ...]:
+        """The labels of killed runs that stay after a failure: the database may have the password of their version.
+
+        With a rotation it has that of the secret again.
+        """
+        return () if self._new_values.rotation else self._plan.staged
+
+    def release(self, has_failed: bool = False) -> Step:
+        """The last step: removes our labels; Secrets Manager deletes a version without labels.
+
+        After a failure those that are `kept` stay.
+        """
+        return Step(name="release", apply=partial(self._release, has_failed), advice=ALL_BUT_LABEL)
 
     @contextmanager
     def cleaning_up(self) -> Iterator[None]:
@@ -267,7 +278,7 @@ class SecretWriter:
             return None
         return member.injected
 
-    def _release(self) -> None:
+    def _release(self, has_failed: bool) -> None:
         """Remove our label, and those of earlier runs, and wait until that is read.
 
         A run that still read a label would take this change for unfinished, and renew none of its keys. The label of
@@ -276,6 +287,8 @@ class SecretWriter:
         plan = self._plan
         own_labels = [(self._label, plan.token)] if self.version_change else []
         dropped = dict.fromkeys(each for each in (*own_labels, *plan.labels) if each[0].startswith(LABEL))
+        for each in self.kept if has_failed else ():
+            dropped.pop(each, None)
         for label, version in dropped:
             self._drop(label, version)
         if not dropped:

@@ -16,6 +16,7 @@ from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.secret.new_values import NewValues, database_server, renew
 from omc_runbook.changes.secret.plan import LABEL, RESTORE_LABEL, plan_update, version_id_of
+from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.values import former_values, live_check
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.masking.document import parse
@@ -25,6 +26,7 @@ from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.runbooks import secret_change
 from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 ONE_ROLE = PasswordRotation(
@@ -131,6 +133,28 @@ def test_a_password_that_the_database_alone_may_have_is_not_let_go_of() -> None:
     assert again.values["POSTGRES_PASSWORD"].value.same_as(member.injected)
     assert found(staged(POSTGRES_PASSWORD=secrets.token_hex(24), POSTGRES_USER="app_clone")).unfinished
     assert found(staged(SECRET_KEY=secrets.token_hex(32))).unfinished
+
+
+def test_the_password_of_any_run_that_was_killed_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several, the last that reached the database is not known; what changes nothing loses none of them."""
+    tried: list[Masked] = []
+    monkeypatch.setattr(rotation, "plan_rotation", lambda *given: tried.extend(given[-1]) or ONE_ROLE)
+    stopped, own = staged(POSTGRES_PASSWORD=secrets.token_hex(24)), secrets.token_hex(24)
+    stopped = with_values(stopped, document(stopped), PREVIOUS)
+    other = with_values(stopped, {**document(stopped), "POSTGRES_PASSWORD": own}, "other").contents["other"]
+    assert stopped.secret
+    stages = {**stopped.secret.stages, "other": (f"{LABEL}87654321",)}
+    stopped = replace(
+        stopped,
+        secret=replace(stopped.secret, stages=stages),
+        contents={**stopped.contents, "other": other},
+    )
+    renew(cast("Clients", None), stopped, ("POSTGRES_PASSWORD",), "renew", Masked("postgresql://db/app", "url"))
+    assert any(each.same_as(own) for each in tried)
+    current = next(VersionEntry(version=each, content=None) for each in stopped.versions if each.id == CURRENT)
+    plan = plan_restore(stopped, VersionHistory((current,)), CURRENT)
+    assert not any(label.startswith(LABEL) for label, _ in plan.labels)
+    assert "other is kept: to finish that, rotate its keys again" in plan.notes[-1]
 
 
 @pytest.mark.parametrize("since", [1, 2])

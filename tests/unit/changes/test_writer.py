@@ -152,6 +152,25 @@ def test_a_kept_version_has_a_label_until_its_restore_has_ended_or_is_refused(pl
     assert own not in labels(plan)
 
 
+@pytest.mark.parametrize(("has_failed", "is_rotation", "stays"), [(1, 0, 1), (1, 1, 0), (0, 0, 0)])
+def test_what_a_killed_run_has_staged_outlives_a_change_that_fails(
+    plan: SecretPlan, has_failed: int, is_rotation: int, stays: int
+) -> None:
+    """The database may have its password alone; a rotation has given it that of the secret again."""
+    left = [("omc-runbook-87654321", "1" * 32), ("omc-runbook-restore-2", "2" * 32)]
+    for label, version in left:
+        client("secretsmanager").put_secret_value(
+            SecretId=NAME, SecretString=reveal(plan.text), ClientRequestToken=version, VersionStages=[label]
+        )
+    planned = replace(plan, labels=(*left, ("omc-runbook-12345678", plan.base)))
+    assert "in version 11111111 is kept" in planned.staged_note
+    writer = writer_of(planned, NewValues({}, rotation=TURN) if is_rotation else None)
+    run(writer, "stage", "move")
+    writer.release(bool(has_failed)).apply()
+    ours = {label for label in labels(plan) if label.startswith("omc-runbook-")}
+    assert ours == ({left[0][0]} if stays else set())
+
+
 @pytest.mark.parametrize("code", ["LimitExceededException", "AccessDeniedException", ""])
 def test_a_version_is_restored_though_its_label_is_refused(plan: SecretPlan, code: str) -> None:
     """By AWS's limit or a policy for AWSCURRENT alone; a label on another version whose id begins so is in no way."""
