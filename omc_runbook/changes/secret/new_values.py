@@ -111,7 +111,11 @@ def renew(
     redeploy_stale = bool(values or unfinished) or values_from == KEEP
     if unfinished:
         _refuse_to_lose(unfinished, keys, snapshot.environment.keys)
-        goes_on = unfinished.is_current or any(entry.origin == ORIGIN for entry in values.values())
+        same = (
+            (member := unfinished.new_member(key)) and member.injected.same_as(entry.value)
+            for key, entry in values.items()
+        )
+        goes_on = unfinished.is_current or any(same)
         end = ": this run continues it" if goes_on else ", and is not in force: this run does not continue it"
         notes += (f"A change of {', '.join(unfinished.actions)} was not finished{end}.",)
     key = _database_key(snapshot, values, unfinished)

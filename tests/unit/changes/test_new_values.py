@@ -20,7 +20,7 @@ from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.values import former_values, live_check
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.masking.document import parse
-from omc_runbook.masking.value import Masked
+from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.errors import UsageError
 from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.runbooks import secret_change
@@ -183,12 +183,17 @@ def test_a_button_finishes_no_change_whose_keys_are_not_certain() -> None:
         next(finish.act(""))
 
 
-def test_only_a_change_that_goes_on_is_said_to() -> None:
-    """A version that is not current, and of which no value is taken up, is left out."""
+def test_only_a_change_that_goes_on_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version that is not current, and of which no value is taken up or given again, is left out."""
     stopped = staged(SECRET_KEY=secrets.token_hex(32))
     assert "this run does not continue it" in found(stopped).notes[0]
     again = renew(cast("Clients", None), stopped, ("SECRET_KEY",), "renew")
     assert again.notes == ("A change of SECRET_KEY was not finished: this run continues it.",)
+    monkeypatch.setenv("SECRET_KEY", reveal(again.values["SECRET_KEY"].value))
+    assert renew(cast("Clients", None), stopped, ("SECRET_KEY",), "env:SECRET_KEY").notes == again.notes
+    monkeypatch.setenv("SECRET_KEY", secrets.token_hex(32))
+    other = renew(cast("Clients", None), stopped, ("SECRET_KEY",), "env:SECRET_KEY")
+    assert "this run does not continue it" in other.notes[0]
 
 
 def staged(**changed: str) -> Snapshot:
