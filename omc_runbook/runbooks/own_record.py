@@ -78,7 +78,7 @@ def _remove_done(live: LiveChange, own: ChangeState, run: Run, is_well: bool) ->
         if state.is_alive or file == live.file:
             continue
         has_done = live.has_begun and _is_done_by(own, state)
-        if has_done or (is_well and _is_same(own, state) and not _has_label(run, state)):
+        if (has_done or (is_well and _is_same(own, state))) and not _has_label(run, state):
             file.remove()
 
 

@@ -27,11 +27,11 @@ NAMES = {"environment": "production", "account": "1", "region": "", "endpoint": 
 RUN: Any = SimpleNamespace(target=SimpleNamespace())
 
 
-def is_left(folder: Path, killed: ChangeState, failure: str = "", runbook: str = "") -> bool:
-    """Whether a killed run's state is still there after a run that found nothing to do."""
+def is_left(folder: Path, killed: ChangeState, failure: str = "", runbook: str = "", steps: Sequence[str] = ()) -> bool:
+    """Whether a killed run's state is still there after a run, which found nothing to do or took these steps."""
     file = StateFile(folder / "killed.state.json")
     file.write(killed)
-    own = replace(killed, runbook=runbook or killed.runbook, steps=())
+    own = replace(killed, runbook=runbook or killed.runbook, steps=tuple(steps))
     outcome = Outcome(runbook=own.runbook, started=NOW, finished=NOW, failure=failure, **NAMES)
     own_record.end(LiveChange(own), RUN, {"outcome": Ending(outcome)})
     return file.path.exists()
@@ -54,7 +54,7 @@ def test_a_change_that_was_killed_after_it_was_done_is_over_when_the_next_run_fi
 def test_a_version_with_our_label_is_not_over(
     folder: Path, monkeypatch: pytest.MonkeyPatch, labels: Sequence[str], is_over: bool
 ) -> None:
-    """Another run goes on with it."""
+    """Another run goes on with it, also after one that failed and left it where it was."""
     stages = {"version-2": tuple(labels)}
     secret = secretsmanager.Secret(
         arn="arn", name="s", created=None, deleted=None, changed=None, kms_key_id="", stages=stages
@@ -62,3 +62,4 @@ def test_a_version_with_our_label_is_not_over(
     monkeypatch.setattr(RUN.target, "describe_secret", lambda id: secret, raising=False)
     killed = replace(KILLED, runbook="update", secret="s", former="version-1", new="version-2")
     assert is_left(folder, killed) is not is_over
+    assert is_left(folder, killed, failure="New tasks fail.", runbook="restore", steps=["stage"]) is not is_over
