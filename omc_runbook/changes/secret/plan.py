@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from omc_runbook.aws.ecs import Service
-from omc_runbook.aws.secretsmanager import CURRENT, PENDING, Secret
+from omc_runbook.aws.secretsmanager import CURRENT, PENDING, PREVIOUS, Secret
 from omc_runbook.changes.deploy import readiness
 from omc_runbook.changes.deploy.rollout import expected, start_sentences
 from omc_runbook.changes.values import encryption
@@ -138,8 +138,12 @@ class SecretPlan:
 
     @property
     def staged(self) -> tuple[tuple[str, str], ...]:
-        """The labels on versions that killed runs have staged beside this plan's, each with its version."""
-        labels = (each for each in self.labels if each[0].startswith(LABEL) and each[1] not in (self.base, self.token))
+        """The labels on versions that killed runs have staged beside this plan's, each with its version.
+
+        AWSPREVIOUS was taken back: without a label, no run goes on with it.
+        """
+        others = {self.base, self.token, dict(self.labels).get(PREVIOUS)}
+        labels = (each for each in self.labels if each[0].startswith(LABEL) and each[1] not in others)
         return tuple(each for each in labels if not each[0].startswith(RESTORE_LABEL))
 
     @property

@@ -156,13 +156,16 @@ def test_a_kept_version_has_a_label_until_its_restore_has_ended_or_is_refused(pl
 def test_what_a_killed_run_has_staged_outlives_a_change_that_fails(
     plan: SecretPlan, has_failed: int, is_rotation: int, stays: int
 ) -> None:
-    """The database may have its password alone; a rotation has given it that of the secret again."""
-    left = [("omc-runbook-87654321", "1" * 32), ("omc-runbook-restore-2", "2" * 32)]
+    """The database may have its password alone; a rotation has given it that of the secret again.
+
+    What was taken back before, or was to be restored, is not gone on with.
+    """
+    left = [("omc-runbook-87654321", "1" * 32), ("omc-runbook-restore-2", "2" * 32), ("omc-runbook-back", "3" * 32)]
     for label, version in left:
         client("secretsmanager").put_secret_value(
             SecretId=NAME, SecretString=reveal(plan.text), ClientRequestToken=version, VersionStages=[label]
         )
-    planned = replace(plan, labels=(*left, ("omc-runbook-12345678", plan.base)))
+    planned = replace(plan, labels=(*left, ("omc-runbook-12345678", plan.base), ("AWSPREVIOUS", "3" * 32)))
     assert "in version 11111111 is kept" in planned.staged_note
     writer = writer_of(planned, NewValues({}, rotation=TURN) if is_rotation else None)
     run(writer, "stage", "move")
