@@ -111,12 +111,7 @@ def renew(
     redeploy_stale = bool(values or unfinished) or values_from == KEEP
     if unfinished:
         _refuse_to_lose(unfinished, keys, snapshot.environment.keys)
-        same = (
-            (member := unfinished.new_member(key)) and member.injected.same_as(entry.value)
-            for key, entry in values.items()
-        )
-        goes_on = unfinished.is_current or any(same)
-        end = ": this run continues it" if goes_on else ", and is not in force: this run does not continue it"
+        end = _what_becomes_of(unfinished, values)
         notes += (f"A change of {', '.join(unfinished.actions)} was not finished{end}.",)
     key = _database_key(snapshot, values, unfinished)
     if key and database_url is None:
@@ -179,6 +174,23 @@ def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | 
         is_certain = former is not None and version_id_of(previous, former, after.value) == version
         return UnfinishedChange(version, base, False, after, former if former and is_certain else before, is_certain)
     return None
+
+
+def _what_becomes_of(unfinished: UnfinishedChange, values: Mapping[str, NewValue]) -> str:
+    """Whether a run with these values goes on with a killed one; the end of a sentence."""
+    same = {
+        key
+        for key in unfinished.actions
+        if key in values and (member := unfinished.document.get(key)) and member.injected.same_as(values[key].value)
+    }
+    goes_on = {*unfinished.actions} - ({*values} - same) if unfinished.is_current else same
+    if goes_on:
+        return ": this run continues it"
+    return (
+        ": this run gives other values"
+        if unfinished.is_current
+        else (", and is not in force: this run does not continue it")
+    )
 
 
 def _refuse_to_lose(unfinished: UnfinishedChange, keys: Sequence[str], catalogue: Mapping[str, Key]) -> None:

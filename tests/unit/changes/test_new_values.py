@@ -194,6 +194,11 @@ def test_only_a_change_that_goes_on_is_said_to(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SECRET_KEY", secrets.token_hex(32))
     other = renew(cast("Clients", None), stopped, ("SECRET_KEY",), "env:SECRET_KEY")
     assert "this run does not continue it" in other.notes[0]
+    in_force = left(SECRET_KEY=secrets.token_hex(32))
+    other = renew(cast("Clients", None), in_force, ("SECRET_KEY",), "env:SECRET_KEY")
+    assert other.notes == ("A change of SECRET_KEY was not finished: this run gives other values.",)
+    monkeypatch.setenv("SENTRY_DSN", "https://a@sentry.example.com/1")
+    assert renew(cast("Clients", None), in_force, ("SENTRY_DSN",), "env:SENTRY_DSN").notes == again.notes
 
 
 def staged(**changed: str) -> Snapshot:
