@@ -668,6 +668,24 @@ def test_a_failing_run_killed_on_its_way_back_is_mended_by_a_good_one(
     assert not place.labels()
 
 
+def test_a_value_of_a_killed_run_is_blamed_beside_that_of_the_next(
+    mended: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New tasks are the first that have it."""
+    monkeypatch.setenv("NEW", f"{BAD}2")
+    monkeypatch.setenv("OLD", mended.members["SENTRY_DSN"])
+
+    def killed(name: str) -> None:
+        if name == "redeploy":
+            raise Killed
+
+    with pytest.raises(Killed):
+        mended.rotate("SENTRY_DSN", "env:NEW", step=killed)
+    assert "the new values of SECRET_KEY, SENTRY_DSN" in problem(mended.rotate("SECRET_KEY")).title
+    healed = mended.rotate("SENTRY_DSN", "env:OLD")
+    assert healed and healed.is_proved
+
+
 def test_a_bad_value_that_is_tried_again_is_taken_back_after_a_kill_too(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,10 @@ class _SecretChange:
         self._keys = tuple(change.key for change in plan.changed) or (
             tuple(new_values.unfinished.actions) if new_values.unfinished else ()
         )
+        unfinished = new_values.unfinished
+        unproved = unfinished.actions if unfinished and unfinished.is_current else ()
+        # New tasks are the first with what a killed run has made current, too.
+        self._tried_keys = ", ".join(dict.fromkeys((*self._keys, *unproved)))
         self._consumers: tuple[Service, ...] = plan.consumers
         self._redeployment = Redeployment(context, lambda: self._consumers, to_the_end=leave, underway=plan.underway)
         self._rollback = Redeployment(
@@ -124,7 +128,7 @@ class _SecretChange:
 
     def _findings(self, note: str) -> tuple[Finding, ...]:
         if self._failure:
-            return tuple(map(self._as_withdrawn, self._failure.findings(", ".join(self._keys), note)))
+            return tuple(map(self._as_withdrawn, self._failure.findings(self._tried_keys, note)))
         if self._journal.is_cancelled:
             return (failure.cancelled(self._plan.secret_name, note, self._is_withdrawn),)
         left = failure.find_not_redeployed(self._plan.left) if self._writer.version_change else ()
@@ -184,7 +188,7 @@ class _SecretChange:
 
     def _explain(self) -> None:
         rollouts = self._redeployment.rollouts
-        self._failure = failure.explain(self._context, self._redeployment.look(), rollouts, ", ".join(self._keys))
+        self._failure = failure.explain(self._context, self._redeployment.look(), rollouts, self._tried_keys)
         raise StepFailed
 
     def _withdraw(self) -> Iterator[Change]:
