@@ -16,7 +16,7 @@ from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute, interrupted
 from omc_runbook.changes.secret.current_version import InterruptedAfterMove
 from omc_runbook.changes.secret.new_values import NewValues
-from omc_runbook.changes.secret.plan import SecretPlan, users, why_consumers_unknown
+from omc_runbook.changes.secret.plan import SecretPlan, kept_note, users, why_consumers_unknown
 from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
 from omc_runbook.checks import remedies
 from omc_runbook.checks.key_demand import services_reading
@@ -105,7 +105,7 @@ class _SecretChange:
             execute([self._writer.release(self._has_failed)], self._context.announce, journal)
         restored_version = self._replaced_plan.base if self._replaced_plan and self._is_withdrawn else ""
         rollouts = self._redeployment.rollouts
-        staged = self._plan.staged_note if self._has_failed and self._writer.kept else ""
+        staged = kept_note(self._writer.kept) if self._has_failed else ""
         note = " ".join(filter(None, (self._rollback_note(), staged)))
         result = SecretResult(
             plan=self._plan,

@@ -59,6 +59,14 @@ class UnfinishedChange:
         is_new = self.is_certain and not self.is_restore and key in self.keys
         return self.document.get(key) if is_new else None
 
+    def given_again(self, values: Mapping[str, NewValue]) -> set[str]:
+        """The keys that it changed to the same values as these."""
+        return {
+            key
+            for key in self.actions
+            if key in values and (member := self.document.get(key)) and member.injected.same_as(values[key].value)
+        }
+
 
 @dataclass(frozen=True)
 class NewValues:
@@ -178,19 +186,12 @@ def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | 
 
 def _what_becomes_of(unfinished: UnfinishedChange, values: Mapping[str, NewValue]) -> str:
     """Whether a run with these values goes on with a killed one; the end of a sentence."""
-    same = {
-        key
-        for key in unfinished.actions
-        if key in values and (member := unfinished.document.get(key)) and member.injected.same_as(values[key].value)
-    }
+    same = unfinished.given_again(values)
     goes_on = {*unfinished.actions} - ({*values} - same) if unfinished.is_current else same
     if goes_on:
         return ": this run continues it"
-    return (
-        ": this run gives other values"
-        if unfinished.is_current
-        else (", and is not in force: this run does not continue it")
-    )
+    is_current = unfinished.is_current
+    return ": this run gives other values" if is_current else ", and is not in force: this run does not continue it"
 
 
 def _refuse_to_lose(unfinished: UnfinishedChange, keys: Sequence[str], catalogue: Mapping[str, Key]) -> None:

@@ -147,16 +147,6 @@ class SecretPlan:
         return tuple(each for each in labels if not each[0].startswith(RESTORE_LABEL))
 
     @property
-    def staged_note(self) -> str:
-        """That those are kept, as a sentence; "" for none."""
-        versions = ", ".join(version[:8] for _, version in self.staged)
-        kept = (
-            f"What a killed run has staged in version {versions} is kept: to finish that, rotate its keys again, with"
-            " database_url_from for the database's password."
-        )
-        return kept if versions else ""
-
-    @property
     def sentences(self) -> tuple[str, ...]:
         """What would be done: each key that changes, and the services that get new tasks."""
         keys = (*(change.sentence for change in self.changed), *self.trials)
@@ -176,6 +166,16 @@ class SecretPlan:
     def delivers(self, finding: Finding) -> bool:
         """Whether an error is about a key that the plan leaves as it is, and whose value its new tasks get first."""
         return finding.family == "content" and finding.severity == "error" and finding.subject in self.delivered
+
+
+def kept_note(staged: Iterable[tuple[str, str]]) -> str:
+    """That these of a plan's staged versions are kept, as a sentence; "" for none."""
+    versions = ", ".join(version[:8] for _, version in staged)
+    kept = (
+        f"What a killed run has staged in version {versions} is kept: to finish that, rotate its keys again, with"
+        " database_url_from for the database's password."
+    )
+    return kept if versions else ""
 
 
 def document_of(snapshot: Snapshot) -> Document:

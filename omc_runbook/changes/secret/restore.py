@@ -11,6 +11,7 @@ from omc_runbook.changes.secret.plan import (
     SecretPlan,
     change_of,
     is_database_password,
+    kept_note,
     make_plan,
     reason_of_lack,
 )
@@ -84,7 +85,7 @@ def _empty(snapshot: Snapshot, base: str, *notes: str, redeploy_stale: bool = Fa
         snapshot, text, token=base, changes=changes, notes=notes, exists=True, redeploy_stale=redeploy_stale
     )
     # Without a change, nothing shows that the database has not the password that a killed run has staged.
-    labels, staged = tuple(each for each in plan.labels if each not in plan.staged), plan.staged_note
+    labels, staged = tuple(each for each in plan.labels if each not in plan.staged), kept_note(plan.staged)
     plan = replace(plan, labels=labels, notes=(*notes, staged) if redeploy_stale and staged else notes)
     note = "The restore of this version was not finished: restore continues it."
     return replace(plan, notes=(*plan.notes, note)) if redeploy_stale and is_unfinished(plan) else plan

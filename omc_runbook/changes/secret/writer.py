@@ -94,9 +94,12 @@ class SecretWriter:
     def kept(self) -> tuple[tuple[str, str], ...]:
         """The labels of killed runs that stay after a failure: the database may have the password of their version.
 
-        With a rotation it has that of the secret again.
+        With a rotation it has that of the secret again. A version whose values this run gave has failed with it: with
+        its label, the next run would take them up once more.
         """
-        return () if self._new_values.rotation else self._plan.staged
+        new, unfinished = self._new_values, self._new_values.unfinished
+        tried = unfinished.version_id if unfinished and unfinished.given_again(new.values) else ""
+        return () if new.rotation else tuple(each for each in self._plan.staged if each[1] != tried)
 
     def release(self, has_failed: bool = False) -> Step:
         """The last step: removes our labels; Secrets Manager deletes a version without labels.

@@ -18,10 +18,11 @@ from support.snapshots import healthy, values, with_secret, with_values
 from omc_runbook.aws import secretsmanager
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
-from omc_runbook.changes.secret.new_values import NewValues
-from omc_runbook.changes.secret.plan import SecretPlan, plan_update
+from omc_runbook.changes.secret.new_values import NewValues, UnfinishedChange
+from omc_runbook.changes.secret.plan import SecretPlan, kept_note, plan_update
 from omc_runbook.changes.secret.writer import STATE_UNKNOWN, SecretWriter
 from omc_runbook.changes.values.source_file import NewValue
+from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.errors import CouldNotLook
 
@@ -152,13 +153,28 @@ def test_a_kept_version_has_a_label_until_its_restore_has_ended_or_is_refused(pl
     assert own not in labels(plan)
 
 
-@pytest.mark.parametrize(("has_failed", "is_rotation", "stays"), [(1, 0, 1), (1, 1, 0), (0, 0, 0)])
+GIVEN_AGAIN = NewValues(
+    {"SECRET_KEY": NewValue(NEW, "the unfinished change")},
+    unfinished=UnfinishedChange(
+        "1" * 32,
+        "",
+        False,
+        parse(Masked(json.dumps({"SECRET_KEY": reveal(NEW)}), "after")),
+        parse(Masked('{"SECRET_KEY": "former"}', "before")),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("has_failed", "new_values", "stays"),
+    [(1, None, 1), (1, NewValues({}, rotation=TURN), 0), (0, None, 0), (1, GIVEN_AGAIN, 0)],
+)
 def test_what_a_killed_run_has_staged_outlives_a_change_that_fails(
-    plan: SecretPlan, has_failed: int, is_rotation: int, stays: int
+    plan: SecretPlan, has_failed: int, new_values: NewValues | None, stays: int
 ) -> None:
     """The database may have its password alone; a rotation has given it that of the secret again.
 
-    What was taken back before, or was to be restored, is not gone on with.
+    What was taken back before, was to be restored, or has failed with this change, is not gone on with.
     """
     left = [("omc-runbook-87654321", "1" * 32), ("omc-runbook-restore-2", "2" * 32), ("omc-runbook-back", "3" * 32)]
     for label, version in left:
@@ -166,8 +182,8 @@ def test_what_a_killed_run_has_staged_outlives_a_change_that_fails(
             SecretId=NAME, SecretString=reveal(plan.text), ClientRequestToken=version, VersionStages=[label]
         )
     planned = replace(plan, labels=(*left, ("omc-runbook-12345678", plan.base), ("AWSPREVIOUS", "3" * 32)))
-    assert "in version 11111111 is kept" in planned.staged_note
-    writer = writer_of(planned, NewValues({}, rotation=TURN) if is_rotation else None)
+    assert "in version 11111111 is kept" in kept_note(planned.staged)
+    writer = writer_of(planned, new_values)
     run(writer, "stage", "move")
     writer.release(bool(has_failed)).apply()
     ours = {label for label in labels(plan) if label.startswith("omc-runbook-")}
