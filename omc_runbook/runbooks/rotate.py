@@ -8,6 +8,7 @@ from functools import partial
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.values import encryption, source_file
+from omc_runbook.changes.values.sources import KEEP
 from omc_runbook.checks import age
 from omc_runbook.report import changes
 from omc_runbook.report.changes import by_hand, consumers
@@ -109,5 +110,6 @@ def closing(
 
     Once the values are in force, the source file is removed, and the former values are tried where that can be.
     """
-    source = Source(new=new, values_from=values_from, is_rotation=True, is_chosen=bool(new.keys or new.notes))
+    is_chosen = bool(new.keys or new.notes or values_from == KEEP)
+    source = Source(new=new, values_from=values_from, is_rotation=True, is_chosen=is_chosen)
     return secret_change.closing(review.attach(run), snapshot, plan, apply, confirm, source, on_failure)

@@ -473,6 +473,15 @@ def test_an_apply_says_so_too_and_a_change_that_was_chosen_does_not(
     assert any(note.startswith("To change something") for note in ended.outcome.notes) is not is_chosen
 
 
+def test_to_keep_all_values_is_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all tasks have them, there is nothing to do, and nothing more to set."""
+    monkeypatch.setattr(Run, "look", lambda run: healthy())
+    plan, new = plan_update(healthy(), {}), NewValues({})
+    ended = rotate.closing(a_run("staging"), healthy(), plan, new, False, "", "keep").show("outcome")
+    assert isinstance(ended, Ending)
+    assert not any(note.startswith("To change something") for note in ended.outcome.notes)
+
+
 def test_that_no_key_is_due_is_said() -> None:
     """The parameters were set, and there is nothing to do."""
     new = secret_change.gather(a_run("staging"), healthy(), "renew", "due", due=())
