@@ -78,7 +78,8 @@ class EnvironmentPlan:
         """What would be done for its tasks."""
         changes = tuple(f"Terraform: {address} ({action})." for address, action in self.terraform or ())
         corrections = tuple(as_sentence(f"{each.title} in {self.environment}") for each in self.corrections)
-        names = ", ".join(self.services) if corrections or self.has_old_tasks else ""
+        corrected = (service.name for each in self.corrections for service in each.services)
+        names = ", ".join(self.services if self.has_old_tasks else dict.fromkeys(corrected))
         tasks = (f"New tasks would be started in {self.environment}: {names}.",) if names else ()
         return (*changes, *corrections, *tasks)
 

@@ -194,6 +194,7 @@ def test_no_key_is_added_where_the_new_tasks_would_fail() -> None:
     lacking = with_container(refused(healthy()), "backend", lambda old: replace(old, secrets=old.secrets[1:]))
     both = plan(lacking, NewKey("SECRET_KEY", "", "", True, "str", ("backend", "worker")))
     assert both.environments[0].without_reference == ("backend",) and not both.blockers
+    assert both.sentences[-1] == "New tasks would be started in staging: backend."
     several = replace(refusing, environments=(*refusing.environments, granted.environments[0]))
     (blocker,) = several.blockers
     assert blocker.startswith("In staging: New tasks of worker") and "Or leave staging out" in blocker
