@@ -101,8 +101,9 @@ class _SecretChange:
         stays_open = (
             not self._is_withdrawn and not journal.is_cancelled and failure.is_open(self._redeployment.rollouts)
         )
+        release = self._writer.release(self._has_failed)
         if not stays_open:
-            execute([self._writer.release(self._has_failed)], self._context.announce, journal)
+            execute([release], self._context.announce, journal)
         restored_version = self._replaced_plan.base if self._replaced_plan and self._is_withdrawn else ""
         rollouts = self._redeployment.rollouts
         staged = kept_note(self._writer.kept) if self._has_failed else ""
@@ -123,7 +124,7 @@ class _SecretChange:
             return result
         result = self._check_current_version(result)
         if stays_open and not result.is_in_force:
-            execute([self._writer.release()], self._context.announce, journal)
+            execute([release], self._context.announce, journal)
         return result
 
     def _findings(self, note: str) -> tuple[Finding, ...]:

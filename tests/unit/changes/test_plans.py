@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,12 +37,13 @@ from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.plan import AddKeyPlan, plan_edits
 from omc_runbook.changes.deploy import executor, failure
 from omc_runbook.changes.deploy.executor import SecretResult
-from omc_runbook.changes.deploy.rollout import expected
+from omc_runbook.changes.deploy.rollout import State, expected
+from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.secret.create_plan import plan_create
-from omc_runbook.changes.secret.plan import SecretPlan, plan_update
+from omc_runbook.changes.secret.plan import LABEL, SecretPlan, plan_update
 from omc_runbook.changes.secret.restore import plan_restore
-from omc_runbook.changes.secret.writer import VersionChange
+from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
 from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values import sources as given
 from omc_runbook.changes.values.source_file import NewValue
@@ -50,7 +52,7 @@ from omc_runbook.masking import kernel, registry
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import default_keys
-from omc_runbook.model.errors import CannotEdit, CouldNotLook, UsageError
+from omc_runbook.model.errors import CannotEdit, ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import refuse_secrets, split_names
 from omc_runbook.report import add_key, changes
@@ -709,6 +711,35 @@ def test_a_refused_restore_names_no_parameter_that_it_lacks(exists: bool) -> Non
     with pytest.raises(UsageError, match=r"taken back\..* Nothing was written") as error:
         executor.apply(context, plan)
     assert ("on_failure" in str(error.value)) is not exists
+
+
+def test_a_failed_change_that_was_overtaken_keeps_what_it_says_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One service failed, another one's end was not seen, and then somebody else wrote."""
+    plan, released = planned(healthy(), SECRET_KEY=secrets.token_hex(32)), list[bool]()
+    plan = replace(plan, labels=((f"{LABEL}11111111", "1" * 32),))
+
+    class Writer(SecretWriter):
+        version_change = None
+
+        def steps(self, undo: tuple[Step, ...] = ()) -> tuple[Step, ...]:
+            self.version_change = VersionChange(plan.base, plan.token, plan.changed)
+            return ()
+
+        def prove(self, moved: bool = True) -> None:
+            raise ConflictError("Somebody else wrote.")
+
+        def release(self, has_failed: bool = False) -> Step:
+            return Step(name="", apply=lambda: released.append(has_failed))
+
+    ends: tuple[State, ...] = ("failed", "unknown")
+    rollouts = tuple(replace(expected(each), state=end) for each, end in zip(plan.consumers, ends, strict=True))
+    redeployment = SimpleNamespace(rollouts=rollouts, failed=True, steps=lambda advice: (), look=healthy)
+    monkeypatch.setattr(executor, "SecretWriter", Writer)
+    monkeypatch.setattr(executor, "Redeployment", lambda *_, **options: redeployment)
+    monkeypatch.setattr(failure, "explain", lambda *_: failure.Failure(healthy(), rollouts, (), ()))
+    context: Any = SimpleNamespace(clients=str, tell=str, announce=str, look=healthy)
+    assert "in version 11111111 is kept" in executor.apply(context, plan, leave=True).rollback_note
+    assert released == [True]
 
 
 def test_a_key_is_not_added_to_a_list_that_makes_the_secrets_value_too(tmp_path: Path) -> None:
