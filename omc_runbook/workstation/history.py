@@ -39,7 +39,10 @@ _HOLDS_VALUES = re.compile(
     ) $"""
 )
 """Names of files that hold values, direnv's .envrc too, apart from a template's."""
-_QUOTED = re.compile(r'"((?:[^"\\\n]|\\.)*)"|\'([^\'\n]*)\'')
+# A quote that nothing closes, as in a file that is cut off, is read to its line's end, once.
+_QUOTED = re.compile(r'"((?:[^"\\\n]|\\.)*+)"?|\'([^\'\n]*)\'')
+_MOST_LEVELS = 4
+"""How many texts within texts are read: a state has a container's JSON in JSON."""
 _ASSIGNED = re.compile(r"[=:][ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _WORD = re.compile(r"[\x21-\x7e]{8,4096}")
 _GOES_ON = re.compile(
@@ -178,12 +181,12 @@ def _texts(raw: bytes, read: set[str]) -> set[str]:
     return {text for text in texts if len(text) >= SHORTEST}
 
 
-def _unescaped(quoted: str) -> Iterator[str]:
+def _unescaped(quoted: str, levels: int = _MOST_LEVELS) -> Iterator[str]:
     """Yield what a quoted text means, as a shell, JSON and HCL read it, and what is quoted in it.
 
     A state has a secret's document, and a task definition's containers, as one text of JSON.
     """
-    if "\\" not in quoted:
+    if "\\" not in quoted or not levels:
         return
     yield quoted.replace('\\"', '"').replace("\\\\", "\\")
     try:
@@ -192,7 +195,7 @@ def _unescaped(quoted: str) -> Iterator[str]:
         return
     yield text
     for inner, _ in _QUOTED.findall(text):
-        yield from (inner, *_unescaped(inner))
+        yield from (inner, *_unescaped(inner, levels - 1))
 
 
 def _words(text: str) -> Iterator[str]:

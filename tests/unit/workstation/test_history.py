@@ -5,6 +5,7 @@ import json
 import secrets
 import shutil
 import subprocess
+import time
 import zipfile
 from pathlib import Path
 
@@ -134,6 +135,21 @@ def test_tracked_files_that_hold_values(root: Path, name: str) -> None:
     """tfvars, saved plans, states and outputs, under any name of a value."""
     write(root, name, HELD[name])
     assert where(root, VALUE) == (name, True)
+
+
+def nest(levels: int) -> str:
+    """A text that quotes one that quotes another, with escapes that grow by a few characters a level."""
+    quotes = [f"\\{'u005c' * level}u0022" for level in range(levels)]
+    return f'"{"".join(quotes)}{VALUE}{"".join(reversed(quotes))}"'
+
+
+@pytest.mark.parametrize("text", ['"' + 'a\\"' * 9000, '"' + '\\"a\\\\' * 9000 + '"', nest(250)])
+def test_quotes_that_nothing_closes_or_that_have_many_others_within(root: Path, text: str) -> None:
+    """They are read once, or a few times."""
+    write(root, "infra/plan.json", text)
+    started = time.process_time()
+    assert not read_history(root, [".env"]).obstacle
+    assert time.process_time() - started < 0.5
 
 
 def test_a_phrase_that_was_commented_out(root: Path) -> None:
