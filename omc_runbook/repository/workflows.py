@@ -44,19 +44,17 @@ _FOLDER_BEFORE = re.compile(r"\bcd\s+[\"']?([^\s;&\"')]+)")
 _DOTENV = re.compile(r"(?<!\w)\.env\b")
 _DOTENV_ENTRY = re.compile(r"(?m)^[^\n#]*?\b(?P<name>[A-Za-z_]\w*)=[\"']?\$\{\{\s*secrets\.\w+\s*\}\}")
 _ECHO = re.compile(
-    r"""(?mx) ^ [ \t]* (?:-[ ]+)? (?P<echo> (?: echo | printf ) [ ]+ ["']?) (?P<name> [A-Za-z_]\w*)
+    r"""(?mx) ^ [ \t]* (?:-[ ]+)? (?P<echo> (?: echo | printf (?=.*\\n) ) [ ]+ ["']?) (?P<name> [A-Za-z_]\w*)
     (?P<is> (?: =["']? | =%s (?:\\n)? ["'][ ]+["']? ) \$[{(]?) (?P<source> \w+) (?P<end> [})]? (?:\\n)? ["']{0,2})
     [ ]* >>? [ ]* (?P<file> ["']?(?>[\w./${}-]*\.env)[\w.]*["']?) [ \t]* \r? $"""
 )
-"""A line that appends a variable of a pipeline to a .env, as GitLab and others have it."""
+"""A line that appends a variable of a pipeline to a .env, as GitLab and others have it; printf ends none by itself."""
 _HEREDOC = re.compile(
-    r"""(?mx) ^ [ \t]* (?:-[ ]+)? cat [ ] (?= [^\n]* > [ ]* ["']?[\w./${}-]*\.env) [^\n]* <<-?[ ]* (?P<end> \w+)
-    [^\n]* \n (?P<lines> (?: [^\n]* \n ){0,500}?) [ \t]* (?P=end) [ \t]* \r? $"""
+    r"""(?x) [ \t]* (?:-[ ]+)? cat [ ] (?= .* > [ ]* ["']?[\w./${}-]*\.env) .* <<-?[ ]* (?P<end> \w+)"""
 )
-"""What a pipeline writes to a .env in one piece; with a quoted end the shell would put in no variable."""
+"""A line below which is what a pipeline writes to a .env; with a quoted end the shell would put in no variable."""
 _HEREDOC_LINE = re.compile(
-    r"""(?mx) ^ [ \t]* (?P<name> [A-Za-z_]\w*) (?P<is> =["']?\$[{(]?) (?P<source> \w+) (?P<end> [})]?["']?)
-    [ \t]* \r? $"""
+    r"""(?x) [ \t]* (?P<name> [A-Za-z_]\w*) (?P<is> =["']?\$[{(]?) (?P<source> \w+) (?P<end> [})]?["']?) [ \t]* \r? $"""
 )
 _NOT_ON_PUSH = re.compile(r"event_name\s*==\s*'(?:pull_request|schedule|workflow_dispatch)'")
 
@@ -138,9 +136,8 @@ class Workflow:
     def echoed(self, variables: Collection[str], name: str) -> tuple[int, str]:
         """The last line that gives a .env one of these variables, and the same for another; (0, "") for none."""
         text = self.file.text
-        spans = (each.span("lines") for each in _HEREDOC.finditer(text))
-        lines = (each for span in spans for each in _HEREDOC_LINE.finditer(text, *span))
-        for match in sorted((*_ECHO.finditer(text), *lines), key=re.Match.end, reverse=True):
+        entries = (*_ECHO.finditer(text), *_heredoc_entries(text))
+        for match in sorted(entries, key=re.Match.end, reverse=True):
             if (former := match["name"]) in variables:
                 source = match["source"].replace(former, name) if former in match["source"] else name
                 entry = f"{name}{match['is']}{source}{match['end']}"
@@ -156,6 +153,19 @@ class Workflow:
             for each in self.commands
         )
         return is_run and not any(self.mentions(name) for name in variables.variables if is_secret(name))
+
+
+def _heredoc_entries(text: str) -> Iterator[re.Match[str]]:
+    """Yield the lines of heredocs that give a .env a variable."""
+    end, start = "", 0
+    for line in text.split("\n"):
+        if line.strip() == end:
+            end = ""
+        elif end and (entry := _HEREDOC_LINE.match(text, start, start + len(line))):
+            yield entry
+        elif not end and (opening := _HEREDOC.match(line)):
+            end = opening["end"]
+        start += len(line) + 1
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,9 @@ def test_other_systems_are_searched_and_a_broken_file_is_named(tmp_path: Path) -
         ('echo B_KEY="$OTHER" >> .env', 'echo NEW="$NEW" >> .env'),
         ('printf "B_KEY=%s\\n" "$B_KEY" >> .env', 'printf "NEW=%s\\n" "$NEW" >> .env'),
         ('printf "B_KEY=${B_KEY}\\n" >> .env', 'printf "NEW=${NEW}\\n" >> .env'),
+        # What another printf writes would be on its line.
+        ('printf "B_KEY=$B_KEY" >> .env', ""),
+        ('printf "B_KEY=%s" "$B_KEY" >> .env', ""),
         # A text of its own is never repeated.
         ("echo B_KEY=as-it-is >> .env", ""),
         ("echo B_KEY=$B_KEY >> notes.txt", ""),
@@ -181,9 +184,18 @@ def test_a_pipeline_that_writes_a_dotenv(script: str, line: str, tmp_path: Path)
     assert workflow.echoed(["B_KEY"], "NEW") == ((3, line) if line else (0, ""))
 
 
-def test_a_long_line_that_only_begins_like_one_that_writes_a_dotenv(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"- echo A=$A >> {'.env' * 4000}!",
+        # Heredocs that nothing closes.
+        "- cat > .env <<" + "A" * 40_000 + "\n" + "      x\n" * 99,
+        "- |\n" + "      cat > .env <<EOF\n" * 9000,
+    ],
+)
+def test_text_that_only_begins_like_what_writes_a_dotenv(script: str, tmp_path: Path) -> None:
     """It is read once."""
-    (tmp_path / ".gitlab-ci.yml").write_text(f"deploy:\n  script:\n    - echo A=$A >> {'.env' * 4000}!\n")
+    (tmp_path / ".gitlab-ci.yml").write_text(f"deploy:\n  script:\n    {script}\n")
     (workflow,) = read_workflows(tmp_path).files
     started = time.process_time()
     assert workflow.echoed(["A"], "NEW") == (0, "")
