@@ -359,7 +359,7 @@ def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], RoleAcces
             if refused:
                 # What could not be decided names the statement that AWS may have refused the task by.
                 denies = undecided_denies(snapshot, arn) if refused.cause == "identity-deny" else ()
-                access = replace(refused, statements=denies, conditions=access.sentences)
+                access = replace(refused, statements=(" or ".join(denies),), conditions=access.sentences)
             yield arn, services, access
 
 

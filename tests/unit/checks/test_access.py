@@ -746,17 +746,19 @@ def test_the_refusal_of_a_task_is_cited() -> None:
     assert found.services == CONSUMERS
 
 
-def test_a_refusal_is_cited_once_with_the_statement_that_nobody_can_decide() -> None:
+@pytest.mark.parametrize(
+    ("count", "where"), [(1, "secrets-policy statement 1"), (2, "secrets-policy statement 1 or other statement 1")]
+)
+def test_a_refusal_is_cited_once_with_the_statement_that_nobody_can_decide(count: int, where: str) -> None:
     """The words of AWS say that a Deny decided, and our reading which one it may be."""
     denied = SCP_STOP.replace("a service control policy", "an identity-based policy")
     office = policy("Deny", Condition={"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}})
-    snapshot = stuck(with_permissions(healthy(), by_policies(policy(), office)), "worker", denied)
+    denies = (office, replace(office, name="other"))[:count]
+    snapshot = stuck(with_permissions(healthy(), by_policies(policy(), *denies)), "worker", denied)
     [found] = [each for each in run_check(CHECKS["identity-deny"], snapshot) if each.status == "found"]
     assert len({*found.evidence}) == len(found.evidence) == 2
     assert "AccessDeniedException" in found.evidence[0] and "aws:SourceIp" in found.evidence[1]
-    assert found.remedy.command == (
-        "Remove the deny from secrets-policy statement 1, or let its Condition leave the tasks' calls out."
-    )
+    assert found.remedy.command == (f"Remove the deny from {where}, or let its Condition leave the tasks' calls out.")
 
 
 def test_a_key_pending_deletion_is_enabled_after_its_deletion_was_cancelled() -> None:
