@@ -30,7 +30,9 @@ check = Family(
 )
 
 API_KEY = re.compile(r"(?i)api[ _-]?(key|token)")
-"""The generic name of a key, at a provider and in the secret."""
+CLIENT_SECRET = re.compile(r"(?i)client[ _-]?secret|invalid_client")
+GENERIC = (API_KEY, CLIENT_SECRET)
+"""The generic names of a key, at a provider and in the secret."""
 
 COMMON = frozenset(
     {"api", "app", "auth", "client", "first", "key", "omc", "password", "secret", "server", "token", "user", "value"}
@@ -109,8 +111,9 @@ def _keys_meant(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
     by_label = [key for key in keys if label(key) in line]
     candidates = by_label or [key for key in keys if is_for(line, key)]
     candidates = candidates or [key for key in keys if any(word in line.casefold() for word in _own_words(key))]
-    if not candidates and API_KEY.search(line):
-        candidates = [key for key in keys if API_KEY.search(key) and not issuers.names_another(line, key)]
+    generic = next((each for each in GENERIC if each.search(line)), None)
+    if not candidates and generic:
+        candidates = [key for key in keys if generic.search(key) and not issuers.names_another(line, key)]
         return tuple(key for key in candidates if _has_changed(snapshot, key) or len(candidates) == 1)
     return tuple(key for key in candidates if _has_changed(snapshot, key)) or tuple(candidates)
 

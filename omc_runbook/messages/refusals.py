@@ -67,7 +67,6 @@ SENTRY = LoginRefusal(
     "SENTRY", ("BadDsn", "bad * dsn", "invalid * dsn", "unsupported * dsn", "malformed * dsn"), ("dsn", "sentry")
 )
 OPENAI = LoginRefusal("OPENAI", (), ("openai", "incorrect API key", "invalid_api_key"))
-CLIENT = LoginRefusal("CLIENT_SECRET", (), ("client secret is invalid", "invalid_client"))
 AWS = LoginRefusal(
     r"ACCESS_KEY|\AAWS_.*(SECRET|TOKEN)",
     (
@@ -100,7 +99,7 @@ UNSPECIFIC = LoginRefusal(
 )
 """Words that are a refusal in the application's log, and may mean anything elsewhere."""
 
-REFUSALS = (DATABASE, MONGO, BROKER, SLACK, REDIS, MAIL, SENTRY, OPENAI, CLIENT, AWS, PROVIDER, UNSPECIFIC)
+REFUSALS = (DATABASE, MONGO, BROKER, SLACK, REDIS, MAIL, SENTRY, OPENAI, AWS, PROVIDER, UNSPECIFIC)
 
 
 def is_refusal(line: str) -> bool:

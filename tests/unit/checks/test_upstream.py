@@ -113,6 +113,17 @@ def test_a_key_of_another_system_beside_the_databases(key: str, line: str) -> No
     assert found.subject == key
 
 
+@pytest.mark.parametrize("system", ["GOOGLE", "AZURE"])
+def test_of_several_client_secrets_the_named_one_is_accused(system: str) -> None:
+    """The words alone are those of every provider of OAuth."""
+    keys = ("GOOGLE_CLIENT_SECRET", "AZURE_CLIENT_SECRET")
+    entries = tuple(Injection(key, parse(f"{ARN}:{key}::")) for key in keys)
+    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, *entries)))
+    said = saying(unchanged(made), f"oauth {system.lower()}: invalid_client", "backend")
+    found = [each for each in run_check(CHECKS["store-only"], said) if each.status == "found"]
+    assert [each.subject for each in found] == [f"{system}_CLIENT_SECRET"]
+
+
 @pytest.mark.parametrize(
     "line",
     [
