@@ -31,6 +31,8 @@ check = Family(
 
 API_KEY = re.compile(r"(?i)api[ _-]?(key|token)")
 CLIENT_SECRET = re.compile(r"(?i)client[ _-]?secret|invalid_client")
+_NO_LOGIN = re.compile(r"\A[\w+.-]+://(?![^\s/:@]*:[^\s@]+@)(?!\S*password=)")
+"""A URL without a password."""
 GENERIC = (API_KEY, CLIENT_SECRET)
 """The generic names of a key, at a provider and in the secret."""
 
@@ -58,8 +60,13 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
     for key, (stop, line) in refused.items():
         if lacks_password(line):
             fact = f"Tasks have {key}, and the application gave the database no password: none was refused."
-            way = f"Let the application read {key} by the variable's name in the task definition, and deploy it."
-            yield Evidence(key, (line, stop.sentence, fact), remedies.advise(way), frozenset(services[key]))
+            way = remedies.advise(
+                f"Let the application read {key} by the variable's name in the task definition, and deploy it."
+            )
+            member = snapshot.document and snapshot.document.get(key)
+            if member and member.injected.matches(_NO_LOGIN):
+                fact, way = f"The URL in {key} has no password.", remedies.update(snapshot.environment, key)
+            yield Evidence(key, (line, stop.sentence, fact), way, frozenset(services[key]))
             continue
         changed = _has_changed(snapshot, key)
         facts = (

@@ -248,3 +248,18 @@ def test_a_health_check_that_fails_for_it() -> None:
     failing = stuck(deployed(made), "worker", "Task failed container health checks", started=NOW)
     said = replace(failing, log_lines={task.id: (f"The log of worker says: {REFUSED}",) for task in failing.tasks})
     assert root_causes(said) == ["store-only POSTGRES_PASSWORD"]
+
+
+@pytest.mark.parametrize(
+    ("url", "has_password"),
+    [("postgresql://app@db/app", False), ("postgresql://app:s3cr3tpass@db/app", True), ("//db?password=s3cr3t", True)],
+)
+def test_a_url_that_has_no_password_is_to_be_updated(url: str, has_password: bool) -> None:
+    """The application read it, and had no password to give."""
+    entry = Injection("DATABASE_URL", parse(f"{ARN}:DATABASE_URL::"))
+    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(entry,)))
+    made = with_values(made, {**document(made), "DATABASE_URL": url}, CURRENT)
+    said = saying(unchanged(made), "fe_sendauth: no password supplied", "backend")
+    [found] = [each for each in run_check(CHECKS["store-only"], said) if each.status == "found"]
+    assert (found.subject, found.remedy.runbook) == ("DATABASE_URL", "" if has_password else "update")
+    assert ("has no password" in found.evidence[-1]) is not has_password
