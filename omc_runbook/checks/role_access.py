@@ -159,7 +159,7 @@ def _judge_read(snapshot: Snapshot, role_arn: str, context: Keys) -> RoleAccess:
         source = BY_SIMULATION if simulated else BY_POLICIES
         reason = "the secret's own policy names the role, but its permissions boundary does not allow"
         return RoleAccess("boundary", f"{source}: {reason} {GET_SECRET_VALUE} on {resource}.")
-    if is_limited and is_outside is None:
+    if is_limited and is_outside is None and not _denies(permissions, resource, context):
         limit = evaluate(_listed(permissions.boundary), GET_SECRET_VALUE, resource, context)
         return RoleAccess("unknown", f"{BY_POLICIES}: {limit.reason}.")
     if simulated:

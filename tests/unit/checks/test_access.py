@@ -205,6 +205,14 @@ def test_a_boundary_that_cannot_be_judged_does_not_make_a_grant_useless() -> Non
     assert found.is_problem and "boundary" not in " ".join((*found.evidence, found.remedy.needs))
 
 
+def test_a_deny_decides_whatever_a_boundary_says_that_cannot_be_judged() -> None:
+    """No grant outdoes it."""
+    limit = policy(kind="boundary", Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}})
+    denied = with_permissions(healthy(), by_policies(policy("Deny"), boundary=limit))
+    [found] = run_check(CHECKS["identity-deny"], own_policy(statement("Allow", ROLE))(denied))
+    assert found.is_problem and not unknown_in(denied)
+
+
 @pytest.mark.parametrize(("label", "expected"), [("AWSPREVIOUS", {"no-permission"}), ("AWSCURRENT", set())])
 def test_a_label_that_a_reference_names_is_read_too(label: str, expected: set[str]) -> None:
     """A role that may read AWSCURRENT alone keeps tasks from starting whose reference names another label."""
