@@ -143,15 +143,18 @@ def _no_values() -> dict[str, object]:
 def _own_registry(**attributes: object) -> Iterator[None]:
     public = {"_public": set(registry._public)}
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (attributes | public).items():
+        for name, value in (public | attributes).items():
             patch.setattr(registry, name, value)
         yield
 
 
 @pytest.fixture(scope="module", autouse=True)
 def registry_of_a_module() -> Iterator[None]:
-    """Keep the values of one module from being masked in others: a run has a few dozen, all modules ten thousands."""
-    with _own_registry(**_no_values()):
+    """Keep the values of one module from being masked in others: a run has a few dozen, all modules ten thousands.
+
+    Nor are the names of those that modules have at their collection public in others.
+    """
+    with _own_registry(**_no_values(), _public=set(registry._COMMON)):
         yield
 
 
