@@ -155,18 +155,14 @@ def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | 
 
     A version that is AWSPREVIOUS was rolled back, and is not continued, nor is one that a restore has not made current.
     """
-    stages = snapshot.secret.stages if snapshot.secret else {}
+    stages, own_labels = snapshot.secret.stages if snapshot.secret else {}, _own_labels(snapshot)
     restored = {
-        version
-        for version, labels in stages.items()
-        if all(label.startswith(RESTORE_LABEL) for label in labels if label.startswith(LABEL))
+        version for version, labels in own_labels.items() if all(label.startswith(RESTORE_LABEL) for label in labels)
     }
     labelled_versions = [
         version
-        for version, labels in stages.items()
-        if PREVIOUS not in labels
-        and any(label.startswith(LABEL) for label in labels)
-        and (CURRENT in labels or version not in restored)
+        for version in own_labels
+        if PREVIOUS not in stages[version] and (CURRENT in stages[version] or version not in restored)
     ]
     version_of = {label: version for version, labels in stages.items() for label in labels}
     current, previous = version_of.get(CURRENT, ""), version_of.get(PREVIOUS, "")
@@ -182,6 +178,13 @@ def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | 
         is_certain = former is not None and version_id_of(previous, former, after.value) == version
         return UnfinishedChange(version, base, False, after, former if former and is_certain else before, is_certain)
     return None
+
+
+def _own_labels(snapshot: Snapshot) -> dict[str, list[str]]:
+    """Our labels on the secret's versions, for those that have any."""
+    stages = snapshot.secret.stages if snapshot.secret else {}
+    own = {version: [label for label in labels if label.startswith(LABEL)] for version, labels in stages.items()}
+    return {version: labels for version, labels in own.items() if labels}
 
 
 def _what_becomes_of(unfinished: UnfinishedChange, values: Mapping[str, NewValue]) -> str:
@@ -268,9 +271,12 @@ def _with_database(clients: Clients, snapshot: Snapshot, new: NewValues, key: st
     login_name, former_member = before.get(login), before.get(key)
     # After a rollback that could not reach the database, it may still have the withdrawn password; after a run that was
     # killed, that of any version with a label of ours.
-    stages = snapshot.secret.stages if snapshot.secret else {}
-    labelled = [each for each, labels in stages.items() if any(label.startswith(LABEL) for label in labels)]
-    documents = [_document(clients, snapshot, version) for version in (*labelled, snapshot.previous_id)]
+    documents = [
+        unfinished.document
+        if unfinished and version == unfinished.version_id
+        else _document(clients, snapshot, version)
+        for version in (*_own_labels(snapshot), snapshot.previous_id)
+    ]
     candidates = [former_member, *(each.get(key) for each in documents if each)]
     plan = rotation.plan_rotation(
         url,
