@@ -30,7 +30,7 @@ from omc_runbook.masking.hosts import StrangeHost
 from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.strength import is_common_value, is_guessable
 from omc_runbook.model import letters
-from omc_runbook.model.catalogue import FORMS, default_keys, variable_of
+from omc_runbook.model.catalogue import FORMS, URL_BREAKERS_IN_WORDS, default_keys, variable_of
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.secretive import is_password, is_secret
@@ -372,7 +372,7 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
 def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value breaks the URL that the application builds with it."""
     for member, _ in _defective(snapshot, "url-chars"):
-        fact = f"{member.key} has one of / @ : # ? % [ ] \\ or white space in it, and becomes part of the database URL."
+        fact = f"{member.key} has {URL_BREAKERS_IN_WORDS} in it, and becomes part of the database URL."
         yield _about(snapshot, member.key, fact)
 
 

@@ -16,7 +16,13 @@ from omc_runbook.masking.strength import is_guessable
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
 from omc_runbook.messages.validation import REASONS
-from omc_runbook.model.catalogue import PLACEHOLDER, SEVERAL_LINES, TEMPLATE_DEFAULT, URL_BREAKERS
+from omc_runbook.model.catalogue import (
+    PLACEHOLDER,
+    SEVERAL_LINES,
+    TEMPLATE_DEFAULT,
+    URL_BREAKERS,
+    URL_BREAKERS_IN_WORDS,
+)
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.environment_names import ALIASES
 from omc_runbook.model.findings import Remedy, Severity
@@ -231,9 +237,7 @@ def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
         facts = []
         if name in locations and value.matches(URL_BREAKERS):
             where = locations[name]
-            facts.append(
-                f"{name} has one of / @ : # ? % [ ] \\ or white space in it, and {where} puts it into a URL as it is."
-            )
+            facts.append(f"{name} has {URL_BREAKERS_IN_WORDS} in it, and {where} puts it into a URL as it is.")
         if name in broken:
             facts.append(
                 f"With this {name} the property {broken[name]} of Settings raises an error, with another value it"

@@ -53,6 +53,7 @@ TEMPLATE_DEFAULT = re.compile(r"(?i)^\s*changethis\s*$")
 
 URL_BREAKERS = re.compile(r"[/@:#?%\[\]\\\s]")
 """Characters that break a URL of which a value becomes a part."""
+URL_BREAKERS_IN_WORDS = "one of / @ : # ? % [ ] \\ or white space"
 
 EDGE_SPACE = re.compile(r"^\s|\s$")
 """White space at either end of a value."""
