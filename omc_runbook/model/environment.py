@@ -47,7 +47,8 @@ _PARSED = 16
 
 TABLE_NAME = r"^[\w.-]+$"
 """The pattern of an environment's name, as that of its table."""
-_Name = Annotated[str, Field(pattern=r"^([^{}]|\{(project|environment|prefix)\})*$")]
+_NAME = r"^([^{}]|\{(project|environment|prefix)\})*$"
+_Name = Annotated[str, Field(pattern=_NAME)]
 """A name in AWS, none of which has braces: what is left of a placeholder is misspelt."""
 
 
@@ -99,7 +100,11 @@ _PATTERNS = {
     "role_arn": "the ARN of an IAM role, such as arn:aws:iam::123456789012:role/runbooks",
     "external_id": "2 to 1224 letters, digits or characters of +=,.@:/_-",
     **dict.fromkeys(
-        ("prefix", "secret", "cluster", "service", "task_family", "execution_role", "task_role", "execution_policy"),
+        (
+            name
+            for name, field in Names.model_fields.items()
+            if any(getattr(each, "pattern", "") == _NAME for each in field.metadata)
+        ),
         "a name, with no braces but those of {project}, {environment} and {prefix}",
     ),
     "secrets": "a name with exactly one *, which stands for the environment, such as {project}-*-app-secrets",
