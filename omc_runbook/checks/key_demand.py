@@ -178,7 +178,7 @@ def missing_keys(snapshot: Snapshot) -> Mapping[str, str]:
         alike, affixed = indexes[keys]
         spare = [other for other in keys if other not in in_use or other == variable]
         parts = _words(key)
-        near = (other for other in (*affixed[parts], *affixed["".join(parts),]) if other in spare)
+        near = (other for other in (*affixed[parts], *affixed[("".join(parts),)]) if other in spare)
         similar[key] = alike.get(letters.fold(key), "") or next(near, "") or _similar(key, spare)
     return similar
 
@@ -204,7 +204,7 @@ def _index(keys: Sequence[str], words: Sequence[str]) -> tuple[Mapping[str, str]
     for key in keys:
         alike.setdefault(letters.fold(key), key)
         parts = _words(key)
-        affixed["".join(parts),].append(key)
+        affixed[("".join(parts),)].append(key)
         if parts[0] in affixes:
             affixed[parts[1:]].append(key)
         if parts[-1] in affixes:
