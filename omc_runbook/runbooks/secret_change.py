@@ -8,7 +8,7 @@ from functools import partial
 
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.changes.database import rotation
-from omc_runbook.changes.deploy import executor, failure, managed, readiness, schedules
+from omc_runbook.changes.deploy import executor, failure, not_redeployed, readiness
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.secret import new_values, restore
 from omc_runbook.changes.secret.new_values import NewValues
@@ -98,10 +98,12 @@ def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> Secr
     changed = {change.key: new.values[change.key] for change in update.changed if change.key in new.values}
     notes = reuse.compare(target.clients, target.environment, target.caller, changed)
     removed = [change.key for change in update.changed if change.action == "removed"]
-    started = tuple(schedules.notes(target.clients, target.caller, snapshot, removed)) if update.changed else ()
+    started: tuple[str, ...] = ()
+    if update.changed:
+        started = tuple(not_redeployed.find_scheduled(target.clients, target.caller, snapshot, removed))
     notes = (*new.notes, *update.notes, *notes)
     # Without its key, a task that EventBridge starts would not start.
-    unseen = tuple(("", each) for each in started if removed and each.startswith(schedules.UNSEEN))
+    unseen = tuple(("", each) for each in started if removed and each.startswith(not_redeployed.UNSEEN))
     update = replace(update, notes=notes, readiness=(*update.readiness, *started), left=unseen)
     return with_others(run, snapshot, update)
 
@@ -109,9 +111,11 @@ def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> Secr
 def with_others(run: Run, snapshot: Snapshot, plan: SecretPlan) -> SecretPlan:
     """A plan with the daemons and Express services that may keep the old values, and where the new ones are tried."""
     actions = {change.key: change.action for change in plan.changed}
-    others = tuple(managed.find(run.target.clients, run.target.caller, snapshot, actions)) if actions else ()
+    if not actions:
+        return plan
+    others = tuple(not_redeployed.find_consumers(run.target.clients, run.target.caller, snapshot, actions))
     readiness = (*plan.readiness, *(sentence for _, sentence in others))
-    trials = live_check.destinations(plan, run.environment) if actions else ()
+    trials = live_check.destinations(plan, run.environment)
     return replace(plan, readiness=readiness, left=(*plan.left, *others), trials=trials)
 
 

@@ -14,7 +14,7 @@ from support.snapshots import ACCOUNT, ARN, REGION, healthy
 
 from omc_runbook.aws import managed as consumers
 from omc_runbook.aws.session import Clients
-from omc_runbook.changes.deploy import managed
+from omc_runbook.changes.deploy import not_redeployed
 from omc_runbook.checks import remedies
 
 pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
@@ -66,7 +66,7 @@ def test_the_way_is_that_of_the_service_s_deployment_controller(ecs: Any, contro
     found = healthy()
     names = found.environment.names.model_copy(update={"clusters": (CLUSTER,)})
     snapshot = replace(found, environment=replace(found.environment, names=names))
-    notes = dict(managed.find(Clients(REGION), found.caller, snapshot, {"SECRET_KEY": "changed"}))
+    notes = dict(not_redeployed.find_consumers(Clients(REGION), found.caller, snapshot, {"SECRET_KEY": "changed"}))
     assert notes[f"service api of cluster {CLUSTER}"].endswith(way)
 
 
@@ -82,4 +82,5 @@ def test_a_cluster_that_does_not_exist_has_no_daemons(
     for name in ("find_daemons", "find_express_services"):
         monkeypatch.setattr(consumers, name, fail)
     found = healthy()
-    assert bool([*managed.find(Clients(REGION), found.caller, found, {"SECRET_KEY": "changed"})]) is is_told
+    told = not_redeployed.find_consumers(Clients(REGION), found.caller, found, {"SECRET_KEY": "changed"})
+    assert bool([*told]) is is_told

@@ -17,7 +17,7 @@ from support.snapshots import ACCOUNT, NOW, REGION, definition_arn, healthy
 from omc_runbook.aws import managed
 from omc_runbook.aws import schedules as eventbridge
 from omc_runbook.aws.session import Clients
-from omc_runbook.changes.deploy import schedules
+from omc_runbook.changes.deploy import not_redeployed
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.snapshot import scheduled
 from omc_runbook.snapshot.gatherer import Gatherer
@@ -65,7 +65,7 @@ def add_schedule(
 
 def notes(*removed: str, snapshot: Snapshot | None = None) -> list[str]:
     found = snapshot or healthy()
-    return [*schedules.notes(Clients(REGION), found.caller, found, removed)]
+    return [*not_redeployed.find_scheduled(Clients(REGION), found.caller, found, removed)]
 
 
 @pytest.mark.usefixtures("aws")

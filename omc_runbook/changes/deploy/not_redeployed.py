@@ -1,29 +1,30 @@
-"""Daemons, Express services and other clusters' services with the secret: no run starts their tasks; it names them."""
+"""What has the secret and gets no new tasks by a run: daemons, Express services, other clusters, scheduled tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from omc_runbook.aws import managed
+from omc_runbook.aws import definitions, managed
 from omc_runbook.aws.definitions import TaskDefinition
-from omc_runbook.aws.managed import ManagedConsumer
+from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.aws.sts import Caller
 from omc_runbook.checks import remedies
 from omc_runbook.masking.document import Action
-from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import is_sentence
-from omc_runbook.snapshot import other_clusters
+from omc_runbook.snapshot import other_clusters, scheduled
 from omc_runbook.snapshot.gatherer import PARALLEL, Gatherer
 from omc_runbook.snapshot.scheduled import arn_of_cluster
 from omc_runbook.snapshot.state import Snapshot
 
-_Read = Callable[[], tuple[ManagedConsumer, ...]]
+DAEMON, EXPRESS = "daemon", "Express service"
+UNSEEN = ("Not looked at", "Whether what ")
+"""How sentences on what could not be read of EventBridge begin."""
 
 
-def find(
+def find_consumers(
     clients: Clients, caller: Caller, snapshot: Snapshot, changed: Mapping[str, Action]
 ) -> Iterator[tuple[str, str]]:
     """Each daemon and Express service that refers to a changed key, with a sentence on how it gets new tasks.
@@ -32,36 +33,48 @@ def find(
     read. `changed` has what happens to each key.
     """
     names, client = snapshot.environment.names, clients("ecs")
-    reads: tuple[tuple[str, str, _Read], ...] = (
-        (
-            "daemon",
-            "ecs:ListDaemons",
-            partial(managed.find_daemons, client, arn_of_cluster(caller, names)),
-        ),
-        (
-            "Express service",
-            "ecs:DescribeExpressGatewayService",
-            partial(managed.find_express_services, client, names.cluster),
-        ),
-    )
-    for kind, permission, read in reads:
+    find_daemons = partial(managed.find_daemons, client, arn_of_cluster(caller, names))
+    find_express_services = partial(managed.find_express_services, client, names.cluster)
+    for kind, permission, read in (
+        (DAEMON, "ecs:ListDaemons", find_daemons),
+        (EXPRESS, "ecs:DescribeExpressGatewayService", find_express_services),
+    ):
         answer = attempt(f"the {kind}s of cluster {names.cluster}", permission, read)
         if isinstance(answer, ReadFailure):
             if answer.code not in managed.ABSENT:
                 yield "", f"Not looked at, so that no {kind} with the secret is named: {answer.sentence}"
             continue
         for consumer in answer:
-            name = f"{kind} {consumer.name}"
-            yield from _named(snapshot, changed, name, consumer.definition, _how(kind, consumer, names))
+            how = (
+                "UpdateDaemon replaces them, and with them its instances, one after another."
+                if kind == DAEMON
+                else f"it is deployed anew: {remedies.deploy_express(names.region, consumer.arn).command}"
+            )
+            yield from _named(snapshot, changed, f"{kind} {consumer.name}", consumer.definition, how)
     if names.clusters:
         yield from _in_other_clusters(clients, caller, snapshot, changed)
+
+
+def find_scheduled(clients: Clients, caller: Caller, snapshot: Snapshot, removed: Sequence[str] = ()) -> Iterator[str]:
+    """Sentences on rules and schedules whose task definition refers to the secret, and on what could not be read.
+
+    `removed` are keys that the secret would lose: a task that refers to one would not start.
+    """
+    for what, tasks in scheduled.find(clients, caller, snapshot.environment.names, snapshot.taken):
+        if isinstance(tasks, ReadFailure):
+            has_answer = tasks.kind != "no-answer"
+            why = f", so that tasks which they start are not named: {tasks.sentence}"
+            yield f"Not looked at{why}" if has_answer else f"Not looked at: {what}. {tasks.code}"
+            continue
+        for task in tasks:
+            yield from _scheduled(clients, snapshot, task, removed)
 
 
 def _named(
     snapshot: Snapshot, changed: Mapping[str, Action], name: str, definition: TaskDefinition, how: str
 ) -> Iterator[tuple[str, str]]:
     """A consumer with its sentence, if a changed key reaches it; `how` ends the sentence on how it gets new tasks."""
-    keys = {injection.reference.key for _, injection in snapshot.own_references(definition)}
+    keys = _keys(snapshot, definition)
     # A reference without a key gets the whole document.
     affected = [key for key in changed if key in keys or "" in keys]
     lost = ", ".join(key for key in affected if changed[key] == "removed" and key in keys)
@@ -92,7 +105,25 @@ def _in_other_clusters(
             yield from _named(snapshot, changed, f"service {service.name} of cluster {cluster.name}", definition, how)
 
 
-def _how(kind: str, consumer: ManagedConsumer, names: Names) -> str:
-    if kind == "daemon":
-        return "UpdateDaemon replaces them, and with them its instances, one after another."
-    return f"it is deployed anew: {remedies.deploy_express(names.region, consumer.arn).command}"
+def _scheduled(clients: Clients, snapshot: Snapshot, task: ScheduledTask, removed: Sequence[str]) -> Iterator[str]:
+    arn = task.task_definition_arn
+    definition: TaskDefinition | ReadFailure | None = snapshot.definition(task)
+    if definition is None:
+        describe = partial(definitions.describe_task_definition, clients("ecs"), arn)
+        definition = attempt(f"task definition {arn.rpartition('/')[2]}", "ecs:DescribeTaskDefinition", describe)
+    if isinstance(definition, ReadFailure):
+        yield f"Whether what {task.origin} starts has the secret is not known: {definition.sentence}"
+        return
+    keys = _keys(snapshot, definition)
+    lost = ", ".join(sorted(keys.intersection(removed)))
+    if keys and (refused := task.refusal(definition)):
+        yield refused
+    elif lost:
+        yield f"{task.origin} starts {definition.label}, which refers to {lost}: its next task would not start."
+    elif keys:
+        yield f"{task.origin} starts {definition.label}, whose next task reads the new values; none is redeployed."
+
+
+def _keys(snapshot: Snapshot, definition: TaskDefinition) -> set[str]:
+    """The keys of the secret that a revision refers to; "" for the whole document."""
+    return {injection.reference.key for _, injection in snapshot.own_references(definition)}
