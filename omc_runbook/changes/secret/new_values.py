@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from omc_runbook.aws import secretsmanager
-from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.aws.session import Clients, require
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.deploy import readiness
-from omc_runbook.changes.secret.plan import LABEL, RESTORE_LABEL, document_of, is_database_password, version_id_of
+from omc_runbook.changes.secret.plan import RESTORE_LABEL, document_of, is_database_password, own_labels, version_id_of
 from omc_runbook.changes.values import encryption, sources
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATE, KEEP, PROMPT, RENEW
@@ -155,17 +154,13 @@ def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | 
 
     A version that is AWSPREVIOUS was rolled back, and is not continued, nor is one that a restore has not made current.
     """
-    stages, own_labels = snapshot.secret.stages if snapshot.secret else {}, _own_labels(snapshot)
+    labels_of, current, previous = own_labels(snapshot.secret), snapshot.current_id, snapshot.previous_id
     restored = {
-        version for version, labels in own_labels.items() if all(label.startswith(RESTORE_LABEL) for label in labels)
+        version for version, labels in labels_of.items() if all(label.startswith(RESTORE_LABEL) for label in labels)
     }
     labelled_versions = [
-        version
-        for version in own_labels
-        if PREVIOUS not in stages[version] and (CURRENT in stages[version] or version not in restored)
+        version for version in labels_of if version != previous and (version == current or version not in restored)
     ]
-    version_of = {label: version for version, labels in stages.items() for label in labels}
-    current, previous = version_of.get(CURRENT, ""), version_of.get(PREVIOUS, "")
     for version in sorted(labelled_versions, key=lambda version: version != current):
         base = previous if version == current else current
         after, before = _document(clients, snapshot, version), _document(clients, snapshot, base)
@@ -178,13 +173,6 @@ def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | 
         is_certain = former is not None and version_id_of(previous, former, after.value) == version
         return UnfinishedChange(version, base, False, after, former if former and is_certain else before, is_certain)
     return None
-
-
-def _own_labels(snapshot: Snapshot) -> dict[str, list[str]]:
-    """Our labels on the secret's versions, for those that have any."""
-    stages = snapshot.secret.stages if snapshot.secret else {}
-    own = {version: [label for label in labels if label.startswith(LABEL)] for version, labels in stages.items()}
-    return {version: labels for version, labels in own.items() if labels}
 
 
 def _what_becomes_of(unfinished: UnfinishedChange, values: Mapping[str, NewValue]) -> str:
@@ -275,7 +263,7 @@ def _with_database(clients: Clients, snapshot: Snapshot, new: NewValues, key: st
         unfinished.document
         if unfinished and version == unfinished.version_id
         else _document(clients, snapshot, version)
-        for version in (*_own_labels(snapshot), snapshot.previous_id)
+        for version in (*own_labels(snapshot.secret), snapshot.previous_id)
     ]
     candidates = [former_member, *(each.get(key) for each in documents if each)]
     plan = rotation.plan_rotation(

@@ -168,6 +168,13 @@ class SecretPlan:
         return finding.family == "content" and finding.severity == "error" and finding.subject in self.delivered
 
 
+def own_labels(secret: Secret | None) -> dict[str, tuple[str, ...]]:
+    """Our labels on a secret's versions, by the ids of those that have any."""
+    stages = secret.stages if secret else {}
+    own = {version: tuple(each for each in labels if each.startswith(LABEL)) for version, labels in stages.items()}
+    return {version: labels for version, labels in own.items() if labels}
+
+
 def kept_note(staged: Iterable[tuple[str, str]]) -> str:
     """That these of a plan's staged versions are kept, as a sentence; "" for none."""
     versions = ", ".join(version[:8] for _, version in staged)
@@ -301,7 +308,8 @@ def make_plan(
     """
     secret = snapshot.secret
     assert secret is not None, "callers have read the secret"
-    is_change = any(change.action != "unchanged" for change in changes)
+    changed = {change.key for change in changes if change.action != "unchanged"}
+    is_change = bool(changed)
     elsewhere = consumers_elsewhere(snapshot)
     if is_change and elsewhere:
         raise UsageError(
@@ -315,7 +323,6 @@ def make_plan(
     consumers = tuple(
         service for service in users(snapshot) if is_change or (redeploy_stale and _has_old_tasks(snapshot, service))
     )
-    changed = {change.key for change in changes if change.action != "unchanged"}
     outdated = (freshness.changed_keys(snapshot, task) or () for each in consumers for task in snapshot.running(each))
     underway = (service.name for service in consumers if not is_change and readiness.is_underway(snapshot, service))
     blockers = tuple(_blockers(snapshot, consumers, changes, text)) if is_change else ()
