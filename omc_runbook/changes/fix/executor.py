@@ -21,7 +21,7 @@ from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.rollback import Rollback
 from omc_runbook.changes.fix.steps import Correction, FixStep, Grant, RestoreSecret, RestoreVersion
-from omc_runbook.changes.secret import create, current_version
+from omc_runbook.changes.secret import current_version
 from omc_runbook.changes.secret.writer import SecretWriter
 from omc_runbook.changes.take_back import Reversal
 from omc_runbook.diagnosis import root_causes
@@ -151,7 +151,7 @@ class _Fix:
             return
         # A read may still show what was there before a step of this run.
         secret = current_version.settled(
-            partial(create.describe_secret, self._clients, plan.secret_arn),
+            partial(current_version.describe, self._clients("secretsmanager"), plan.secret_arn, plan.secret_arn),
             lambda secret: secret is not None and _state_of(secret) in self._former_states,
         )
         if secret is None:

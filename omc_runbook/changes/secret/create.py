@@ -13,8 +13,8 @@ from omc_runbook.aws.secretsmanager import CURRENT, Secret, Value
 from omc_runbook.aws.session import Clients, require
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, execute
+from omc_runbook.changes.secret import current_version
 from omc_runbook.changes.secret.create_plan import CreatePlan
-from omc_runbook.changes.secret.current_version import settled
 from omc_runbook.model import value_from
 from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.change import Change
@@ -53,8 +53,7 @@ def find_key(clients: Clients, plan: CreatePlan) -> KmsKey | None:
     """
     if not plan.kms_key:
         return None
-    label = f"KMS key {plan.kms_key}"
-    key = require(label, "kms:DescribeKey", lambda: kms.describe_key(clients("kms"), plan.kms_key))
+    label, key = f"KMS key {plan.kms_key}", _describe_key(clients, plan.kms_key)
     if key is None:
         raise UsageError(f"{label} does not exist in {plan.region}: correct kms_key in runbook.toml.")
     if key.state != "Enabled":
@@ -93,12 +92,6 @@ def apply(
     return results[0] if results else None
 
 
-def describe_secret(clients: Clients, name: str) -> Secret | None:
-    """The secret's current metadata; None where it does not exist, CouldNotLook where it cannot be read."""
-    client = clients("secretsmanager")
-    return require(f"secret {name}", "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(client, name))
-
-
 def _restore(clients: Clients, plan: CreatePlan) -> _Made:
     client = clients("secretsmanager")
     _change(plan, "secretsmanager:RestoreSecret", lambda: secretsmanager.restore(client, plan.name))
@@ -132,7 +125,8 @@ def _verify_draft(clients: Clients, plan: CreatePlan, draft: SavedPlan, outputs:
     """Verify that Terraform's outputs name the secret of this account, as `_verify_exists` does."""
     # Without an output of this region and account, nothing tells that there is a secret to wait for.
     is_here = any((region_in(each.arn), account_in(each.arn)) == (plan.region, plan.account) for each in outputs)
-    secret = settled(partial(describe_secret, clients, plan.name), lambda secret: secret is None and is_here)
+    describe = partial(current_version.describe, clients("secretsmanager"), plan.name, plan.name)
+    secret = current_version.settled(describe, lambda secret: secret is None and is_here)
     stray = next((output for output in outputs if secret is None or output.arn != secret.arn), None)
     if stray:
         raise CouldNotLook(
@@ -160,12 +154,12 @@ def _read(
 ) -> tuple[Secret | None, Value | None]:
     """The secret and its current version, once they do not show any more what was there before this run's write."""
     client = clients("secretsmanager")
-    secret = settled(partial(describe_secret, clients, name), is_former)
-    value = settled(
-        lambda: require(
-            f"the value of {name}", GET_SECRET_VALUE, lambda: secretsmanager.get_value(client, name, CURRENT)
-        ),
-        lambda value: value is None and secret is not None and not secret.deleted and bool(secret.version_at(CURRENT)),
+    secret = current_version.settled(partial(current_version.describe, client, name, name), is_former)
+    is_readable = secret is not None and not secret.deleted and bool(secret.version_at(CURRENT))
+    get_value = partial(secretsmanager.get_value, client, name, CURRENT)
+    value = current_version.settled(
+        lambda: require(f"the value of {name}", GET_SECRET_VALUE, get_value),
+        lambda value: value is None and is_readable,
     )
     return secret, value
 
@@ -200,12 +194,12 @@ def _verify_new(clients: Clients, plan: CreatePlan, key: KmsKey | None) -> Creat
 def _has_key(clients: Clients, secret: Secret, key: KmsKey | None) -> bool:
     if key is None or not secret.kms_key_id:
         return key is None and not secret.kms_key_id
-    found_key = require(
-        f"KMS key {secret.kms_key_id}",
-        "kms:DescribeKey",
-        lambda: kms.describe_key(clients("kms"), secret.kms_key_id),
-    )
+    found_key = _describe_key(clients, secret.kms_key_id)
     return found_key is not None and found_key.arn == key.arn
+
+
+def _describe_key(clients: Clients, id: str) -> KmsKey | None:
+    return require(f"KMS key {id}", "kms:DescribeKey", lambda: kms.describe_key(clients("kms"), id))
 
 
 def _change(plan: CreatePlan, permission: str, call: Callable[[], T]) -> T:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from omc_runbook.aws import secretsmanager
-from omc_runbook.aws.secretsmanager import CURRENT
+from omc_runbook.aws.secretsmanager import CURRENT, Secret
 from omc_runbook.aws.session import ReadFailure, attempt, require
 from omc_runbook.model.errors import CouldNotLook
 
@@ -42,10 +42,15 @@ def settled(read: Callable[[], T], is_old: Callable[[T], bool], since: float | N
     return answer
 
 
+def describe(client: SecretsManagerClient, secret_id: str, name: str) -> Secret | None:
+    """A secret as it is now, None where it does not exist; raises CouldNotLook where AWS does not tell."""
+    read = partial(secretsmanager.describe, client, secret_id)
+    return require(f"secret {name}", "secretsmanager:DescribeSecret", read)
+
+
 def read(client: SecretsManagerClient, secret_id: str, name: str) -> str:
     """The id of the current version, "" where there is none; raises CouldNotLook where AWS does not tell."""
-    describe = partial(secretsmanager.describe, client, secret_id)
-    secret = require(f"secret {name}", "secretsmanager:DescribeSecret", describe)
+    secret = describe(client, secret_id, name)
     return secret.version_at(CURRENT) if secret else ""
 
 
