@@ -16,7 +16,7 @@ from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.fix.steps import Correction
 from omc_runbook.changes.secret.new_values import ORIGIN, UnfinishedChange
 from omc_runbook.changes.secret.placeholders import placeholder
-from omc_runbook.changes.secret.plan import LABEL, document_of, plan_update
+from omc_runbook.changes.secret.plan import document_of, own_labels, plan_update
 from omc_runbook.changes.values import sources
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.checks.definition_source import source_of
@@ -95,7 +95,7 @@ def plan_environment(
     for definition, users in grouped((definition, service) for service, definition in services).items():
         edits = _missing_references(snapshot, definition, key.name, containers)
         foreign = ownership.why_not_family(snapshot, definition.family)
-        own = () if foreign else tuple(service for service in users if _is_own(snapshot, service))
+        own = () if foreign else tuple(service for service in users if ownership.may_redeploy(snapshot, service))
         notes += [foreign] if foreign else []
         for service in users:
             if service.controller != "ECS":
@@ -111,7 +111,7 @@ def plan_environment(
         )
     if not services:
         notes.append(f"No service of {name} has a container {' or '.join(containers)}: no task gets the variable yet.")
-    ours = [service for service, _ in services if _is_own(snapshot, service)]
+    ours = [service for service, _ in services if ownership.may_redeploy(snapshot, service)]
     # After an apply of Terraform, and for tasks that are old, all are redeployed.
     is_for_all = is_outdated or (without_reference and terraform_dir)
     renewed = [service for service in ours if is_for_all or service.name in without_reference]
@@ -129,11 +129,6 @@ def plan_environment(
         blockers=readiness.blockers(snapshot, renewed),
         notes=tuple(notes),
     )
-
-
-def _is_own(snapshot: Snapshot, service: Service) -> bool:
-    """Whether a run on this environment may deploy a service."""
-    return service.controller == "ECS" and not ownership.why_not_service(snapshot, service.name)
 
 
 def find_started_revisions(snapshot: Snapshot, key: str, services: Collection[str]) -> tuple[Correction, ...]:
@@ -227,10 +222,10 @@ def refuse_same(values: Mapping[str, Mapping[str, NewValue]]) -> None:
 
 def _labels(snapshot: Snapshot, key: str, unfinished: UnfinishedChange | None) -> tuple[tuple[str, str], ...]:
     """Our labels on a version that changed this key and no other."""
-    if unfinished is None or snapshot.secret is None or {*unfinished.actions} - {key}:
+    if unfinished is None or {*unfinished.actions} - {key}:
         return ()
-    labels = snapshot.secret.stages.get(unfinished.version_id, ())
-    return tuple((label, unfinished.version_id) for label in labels if label.startswith(LABEL))
+    labels = own_labels(snapshot.secret).get(unfinished.version_id, ())
+    return tuple((label, unfinished.version_id) for label in labels)
 
 
 def _is_filled(member: Member | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws import iam
 from omc_runbook.changes.fix.ownership import why_not_role, why_not_secret
@@ -23,10 +23,8 @@ ACTIONS = {
 """The missing action, by check."""
 
 
-def plan_grants(snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[tuple[Grant, ...], tuple[UnfixedCause, ...]]:
-    """Plan a policy for each root cause that one fixes; also returns those without a grant, with the reason."""
-    grants: list[Grant] = []
-    unfixed = []
+def plan_grants(snapshot: Snapshot, findings: Sequence[Finding]) -> Iterator[Grant | UnfixedCause]:
+    """A policy for each root cause that one fixes, or why none is given."""
     for finding in findings:
         if finding.check not in ACTIONS:
             continue
@@ -34,11 +32,7 @@ def plan_grants(snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[tuple[
             grant = _grant(snapshot, arn, finding)
             exchange = exchange_of(snapshot, arn, finding.services)
             why = "Its task definition names it in another's place." if exchange else _why_not(snapshot, grant)
-            if why:
-                unfixed.append(UnfixedCause(finding, why))
-            else:
-                grants.append(grant)
-    return tuple(grants), tuple(unfixed)
+            yield UnfixedCause(finding, why) if why else grant
 
 
 def _grant(snapshot: Snapshot, arn: str, finding: Finding) -> Grant:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from omc_runbook.aws import iam
+from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.secret.plan import why_not_writable
 from omc_runbook.model.environment import KNOWN, LOCAL, Environment, Names
 from omc_runbook.model.environment_names import aliases
@@ -67,6 +68,11 @@ def why_not_service(snapshot: Snapshot, service: str) -> str:
         return ""
     others = _others(snapshot, _owners(snapshot, service, ()))
     return f"{service} belongs to {others}: redeploy it in a run for {others}." if others else ""
+
+
+def may_redeploy(snapshot: Snapshot, service: Service) -> bool:
+    """Whether a run on this environment may start new tasks of a service, as a deployment in ECS."""
+    return service.controller == "ECS" and not why_not_service(snapshot, service.name)
 
 
 def _owners(

@@ -137,12 +137,12 @@ def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: VersionHi
     `history` has the kept versions, where `may_go_back` is true.
     """
     causes = [finding for finding in findings if finding.is_unexplained]
-    corrections, uncorrected = plan_corrections(snapshot, causes)
-    grants, ungranted = plan_grants(snapshot, causes)
-    corrected = [finding for correction in corrections for finding in correction.because]
-    back, unrestored = _plan_version_restore(snapshot, [cause for cause in causes if cause not in corrected], history)
-    restored_secrets, unrestored_secrets = _plan_secret_restore(snapshot, causes)
-    steps: tuple[FixStep, ...] = (*restored_secrets, *back, *grants, *corrections)
+    corrections, grants = [*plan_corrections(snapshot, causes)], [*plan_grants(snapshot, causes)]
+    corrected = [finding for each in corrections if isinstance(each, Correction) for finding in each.because]
+    versions = _plan_version_restore(snapshot, [cause for cause in causes if cause not in corrected], history)
+    secrets = _plan_secret_restore(snapshot, causes)
+    steps = tuple(each for each in (*secrets, *versions, *grants, *corrections) if not isinstance(each, UnfixedCause))
+    explained = [each for each in (*secrets, *corrections, *grants, *versions) if isinstance(each, UnfixedCause)]
     fixable = [finding for step in steps for finding in step.because]
     retryable = [cause for cause in causes if _needs_new_tasks(snapshot, findings, cause)]
     others = [cause for cause in causes if cause not in fixable and cause not in retryable]
@@ -150,9 +150,8 @@ def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: VersionHi
         UnfixedCause(cause, why) for cause in retryable if (why := _why_no_new_tasks(snapshot, cause, others))
     )
     fixable += [cause for cause in retryable if cause not in [entry.finding for entry in futile]]
-    explained = (*unrestored_secrets, *uncorrected, *ungranted, *unrestored, *futile)
     unfixed = tuple(
-        next((entry for entry in explained if entry.finding == cause), UnfixedCause(cause))
+        next((entry for entry in (*explained, *futile) if entry.finding == cause), UnfixedCause(cause))
         for cause in causes
         if cause not in fixable
     )
@@ -195,26 +194,24 @@ def narrow(
     )
 
 
-def _plan_secret_restore(
-    snapshot: Snapshot, causes: Sequence[Finding]
-) -> tuple[tuple[RestoreSecret, ...], tuple[UnfixedCause, ...]]:
+def _plan_secret_restore(snapshot: Snapshot, causes: Sequence[Finding]) -> list[RestoreSecret | UnfixedCause]:
     findings = tuple(cause for cause in causes if cause.check == "scheduled-deletion")
     why = ownership.why_not_secret(snapshot)
     if why or not findings or not snapshot.secret:
-        return (), tuple(UnfixedCause(cause, why) for cause in findings)
-    return (RestoreSecret(snapshot.secret, findings),), ()
+        return [UnfixedCause(cause, why) for cause in findings]
+    return [RestoreSecret(snapshot.secret, findings)]
 
 
 def _plan_version_restore(
     snapshot: Snapshot, causes: Sequence[Finding], history: VersionHistory
-) -> tuple[tuple[RestoreVersion, ...], tuple[UnfixedCause, ...]]:
+) -> Sequence[RestoreVersion | UnfixedCause]:
     """Plan to restore AWSPREVIOUS, where it is valid and no other change is lost."""
     faulty = [cause for cause in causes if _is_of_content(cause) and cause.severity == "error"]
     if not faulty:
-        return (), ()
+        return ()
 
-    def unfixed_because(why: str) -> tuple[tuple[RestoreVersion, ...], tuple[UnfixedCause, ...]]:
-        return (), tuple(UnfixedCause(cause, why) for cause in faulty)
+    def unfixed_because(why: str) -> Sequence[UnfixedCause]:
+        return [UnfixedCause(cause, why) for cause in faulty]
 
     if foreign := ownership.why_not_secret(snapshot):
         return unfixed_because(foreign)
@@ -238,7 +235,7 @@ def _plan_version_restore(
             # A new document took the place of the whole: after a restore, fewer keys have to be written again.
             why = f"Version {plan.token[:8]}, the previous one, has them, and not the present {', '.join(lost)}."
             way = _restore_by_hand(snapshot, plan.token, lost)
-            return (), tuple(UnfixedCause(cause, why, way if cause in gone else NO_REMEDY) for cause in faulty)
+            return [UnfixedCause(cause, why, way if cause in gone else NO_REMEDY) for cause in faulty]
         if lost:
             return unfixed_because(f"Version {plan.token[:8]}, the previous one, has another {', '.join(lost)} too.")
         # A key that is gone has no newer value that the database could have, nor one that is only written otherwise.
@@ -248,7 +245,7 @@ def _plan_version_restore(
             return unfixed_because(
                 f"The database may have another {', '.join(shared)} than the former one: restore could break the login."
             )
-    return (RestoreVersion(plan, fixable),), tuple(UnfixedCause(cause) for cause in faulty if cause not in fixable)
+    return RestoreVersion(plan, fixable), *(UnfixedCause(cause) for cause in faulty if cause not in fixable)
 
 
 def _moved(snapshot: Snapshot) -> set[str]:

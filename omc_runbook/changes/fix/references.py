@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from omc_runbook.aws.definitions import ReferenceEdit
-from omc_runbook.changes.fix.ownership import why_not_family, why_not_secret, why_not_service
+from omc_runbook.changes.fix.ownership import may_redeploy, why_not_family, why_not_secret, why_not_service
 from omc_runbook.changes.fix.steps import Correction, UnfixedCause
 from omc_runbook.checks import reference
 from omc_runbook.checks.definition_source import source_of
@@ -21,39 +21,35 @@ KEYS = frozenset({"key-case", "key-misspelt"})
 """Checks whose findings are about a key in references."""
 
 
-def plan_corrections(
-    snapshot: Snapshot, findings: Sequence[Finding]
-) -> tuple[tuple[Correction, ...], tuple[UnfixedCause, ...]]:
-    """Plan a new revision where root causes are wrong references; also returns those without one, with the reason."""
+def plan_corrections(snapshot: Snapshot, findings: Sequence[Finding]) -> Iterator[Correction | UnfixedCause]:
+    """A new revision of each task definition whose references are root causes, or why there is none."""
     demands = [*all_demands(snapshot)]
     edits: dict[str, list[ReferenceEdit]] = {}
     because: dict[str, list[Finding]] = {}
-    unfixed = []
     for finding in findings:
         if finding.check not in REFERENCES | KEYS:
             continue
         matching = [demand for demand in demands if _is_about(snapshot, finding, demand)]
         reasons = [why for demand in matching if (why := _why_not(snapshot, demand))]
-        if not matching or reasons:
-            unfixed += [UnfixedCause(finding, reasons[0])] if reasons else []
+        if reasons:
+            yield UnfixedCause(finding, reasons[0])
             continue
         for demand in matching:
             arn, after = demand.definition.arn, _correct_value_from(snapshot, demand)
             edit = ReferenceEdit(demand.container.name, demand.variable, demand.reference.text, after)
-            edits.setdefault(arn, [])
-            edits[arn] += [] if edit in edits[arn] else [edit]
-            because.setdefault(arn, [])
-            because[arn] += [] if finding in because[arn] else [finding]
-    return tuple(_correction(snapshot, arn, edits[arn], because[arn]) for arn in edits), tuple(unfixed)
+            edits.setdefault(arn, []).append(edit)
+            if finding not in because.setdefault(arn, []):
+                because[arn].append(finding)
+    yield from (_correction(snapshot, arn, edits[arn], because[arn]) for arn in edits)
 
 
 def _correction(snapshot: Snapshot, arn: str, edits: list[ReferenceEdit], because: list[Finding]) -> Correction:
     users = (service for service in snapshot.consumers if service.task_definition_arn == arn)
-    services = tuple(
-        service for service in users if service.controller == "ECS" and not why_not_service(snapshot, service.name)
-    )
+    services = tuple(service for service in users if may_redeploy(snapshot, service))
     definition = snapshot.task_definitions[arn]
-    return Correction(definition, tuple(edits), services, tuple(because), source=source_of(snapshot, [definition]))
+    return Correction(
+        definition, tuple(dict.fromkeys(edits)), services, tuple(because), source=source_of(snapshot, [definition])
+    )
 
 
 def _is_about(snapshot: Snapshot, finding: Finding, demand: KeyDemand) -> bool:
