@@ -299,5 +299,6 @@ def replaced_plan(plan: SecretPlan, new_values: NewValues) -> SecretPlan | None:
     unfinished = new_values.unfinished
     if not plan.is_empty:
         return plan if plan.base else None
-    is_current = unfinished is not None and unfinished.is_current
-    return replace(plan, base=unfinished.base, token=unfinished.version_id) if unfinished and is_current else None
+    if unfinished is None or not unfinished.is_current:
+        return None
+    return replace(plan, base=unfinished.base, token=unfinished.version_id)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted
 
+_Stop = CouldNotLook | ConflictError | Interrupted
 RUN_AGAIN = "Run again to finish."
 
 
@@ -48,9 +49,7 @@ class Journal:
         self.changes.append(change)
         self._tell(change)
 
-    def explain(
-        self, error: CouldNotLook | ConflictError | Interrupted, advice: str
-    ) -> CouldNotLook | ConflictError | Interrupted:
+    def explain(self, error: _Stop, advice: str) -> _Stop:
         """The same error with the changes made before it; an error that lists them already stays as it is."""
         if self._is_explained or not self.changes:
             return error

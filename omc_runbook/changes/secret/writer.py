@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import Event
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Value
-from omc_runbook.aws.session import Clients, ReadFailure, attempt, require
+from omc_runbook.aws.session import Clients, ReadFailure, attempt, or_none, require
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.engine.step import Step
@@ -178,11 +178,10 @@ class SecretWriter:
                 f" {plan.token} current, and they moved AWSCURRENT back{author}. Theirs stays: run verify to see the"
                 " current state."
             )
-        if value is None or value.version_id == plan.base:
-            raise CouldNotLook(f"{plan.secret_name} does not read back as written: run verify before anything else.")
-        if value.version_id != plan.token:
+        if value and value.version_id not in (plan.base, plan.token):
             raise ConflictError(self._conflict(value, moved))
-        if value.text is None or not value.text.same_as(plan.text):
+        is_as_written = value and value.version_id != plan.base and value.text and value.text.same_as(plan.text)
+        if not is_as_written:
             raise CouldNotLook(f"{plan.secret_name} does not read back as written: run verify before anything else.")
 
     def _is_moved_back(self) -> bool:
@@ -329,8 +328,7 @@ class SecretWriter:
                 self._drop(self._label, self._plan.token)
 
     def _describe(self) -> Secret | None:
-        read = partial(secretsmanager.describe, self._client, self._arn)
-        return require(f"secret {self._plan.secret_name}", "secretsmanager:DescribeSecret", read)
+        return current_version.describe(self._client, self._arn, self._plan.secret_name)
 
     def _current(self) -> Value | None:
         read = partial(secretsmanager.get_value, self._client, self._arn, CURRENT)
@@ -339,8 +337,7 @@ class SecretWriter:
     def _document_of(self, what: str, stage: str, version: str = "") -> Document | None:
         """The document of a version, by its staging label or its id; None where it cannot be read."""
         read = partial(secretsmanager.get_value, self._client, self._arn, stage, version)
-        value = attempt(what, GET_SECRET_VALUE, read)
-        return None if isinstance(value, ReadFailure) else _document(value)
+        return _document(or_none(attempt(what, GET_SECRET_VALUE, read)))
 
     def _make_current(self, version: str, instead_of: str) -> bool:
         return current_version.move(self._client, self._arn, self._plan.secret_name, version, instead_of)
@@ -373,8 +370,7 @@ class SecretWriter:
         events: list[Event] = []
         for name in names:
             lookup = partial(cloudtrail.lookup_events, trail, name, self._plan.secret_name, since, 50)
-            found = attempt(f"who called {name}", "cloudtrail:LookupEvents", lookup)
-            events += () if isinstance(found, ReadFailure) else found
+            events += or_none(attempt(f"who called {name}", "cloudtrail:LookupEvents", lookup)) or ()
         event = newest_write(events, version_id)
         return f" ({event.principal}, {event.time:%H:%M:%S} UTC)" if event else " (CloudTrail has no event of it yet)"
 
