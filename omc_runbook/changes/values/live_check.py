@@ -6,13 +6,13 @@ import errno
 import re
 import smtplib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Literal
 from urllib.parse import urlsplit
 
-from omc_runbook.changes.secret.plan import SecretPlan
+from omc_runbook.changes.secret.plan import KeyChange, SecretPlan
 from omc_runbook.checks import remedies
 from omc_runbook.masking import registry
 from omc_runbook.masking.document import Document, parse
@@ -43,16 +43,11 @@ def check(plan: SecretPlan, keys: Mapping[str, Key]) -> None:
     "smtp" logs in to SMTP_HOST as the key's `login`; a URL is called with the value as bearer token. Raises UsageError
     for a value that is refused, CouldNotLook where the check could not run. Nothing has been written by then.
     """
-    checked_changes = [change for change in plan.changed if change.key in keys and keys[change.key].check]
-    if not checked_changes or plan.exists:
+    if plan.exists:
         return
-    document = parse(plan.text)
-    for change in checked_changes:
-        member = document.get(change.key)
-        if change.action == "removed" or member is None or member.injected.is_empty:
-            continue
+    for change, document, value in _checked(plan, keys):
         key = keys[change.key]
-        server, (verdict, reason) = server_of(document, key), attempt(document, key, member.injected)
+        server, (verdict, reason) = server_of(document, key), attempt(document, key, value)
         if verdict == "refused":
             raise UsageError(
                 f"{change.key} from {change.origin} was refused by {server}: {reason}. Nothing was written."
@@ -81,14 +76,20 @@ def find_refused(environment: Environment, plan: SecretPlan) -> tuple[Finding, .
     One finding a key: clear where the value is accepted, found where it is refused, as one that was revoked since, else
     unknown. Raises nothing: the version is in force.
     """
-    document, keys = parse(plan.text), environment.keys
-    changed = [change.key for change in plan.changed if change.key in keys and keys[change.key].check]
-    members = ((name, document.get(name)) for name in changed)
     return tuple(
-        _judge_restored(environment, document, name, member.injected)
-        for name, member in members
-        if member and not member.injected.is_empty
+        _judge_restored(environment, document, change.key, value)
+        for change, document, value in _checked(plan, environment.keys)
     )
+
+
+def _checked(plan: SecretPlan, keys: Mapping[str, Key]) -> Iterator[tuple[KeyChange, Document, Masked]]:
+    """Each change to a value whose key has a `check`, with the new document and the value."""
+    for change in plan.changed:
+        if change.key in keys and keys[change.key].check:
+            document = parse(plan.text)
+            member = document.get(change.key)
+            if member and not member.injected.is_empty:
+                yield change, document, member.injected
 
 
 def _judge_restored(environment: Environment, document: Document, name: str, value: Masked) -> Finding:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import stat
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,24 +158,7 @@ def _lines(text: str, origin: str, where: str) -> dict[str, NewValue]:
     bindings = list(parse_stream(io.StringIO(text)))
     for binding in bindings:
         _mask(binding, origin)
-    return {key: NewValue(value, origin) for key, value in _values(bindings, where).items()}
-
-
-def _mask(binding: Binding, origin: str) -> None:
-    """Mask what a line says as it is written: what follows the name, or all of a line that has none.
-
-    Not the text as a whole: the end of a value and the next line's name would together count as a piece of it.
-    """
-    line = binding.original.string.strip()
-    rest = line.partition("=")[2].strip().strip("'\"")
-    if binding.key and NAME.fullmatch(binding.key):
-        Masked(rest, binding.key)
-    else:
-        Masked(rest if line.startswith("#") else line, origin)
-
-
-def _values(bindings: Iterable[Binding], where: str) -> dict[str, Masked]:
-    values: dict[str, Masked] = {}
+    values: dict[str, NewValue] = {}
     for binding in bindings:
         if binding.key is None and not binding.error:
             continue
@@ -190,8 +172,21 @@ def _values(bindings: Iterable[Binding], where: str) -> dict[str, Masked]:
             raise UsageError(f"{where}, {_why_unread(binding)}.")
         if binding.key in values:
             raise UsageError(f"{where} has {binding.key} twice: keep one of them.")
-        values[binding.key] = Masked(binding.value, binding.key)
+        values[binding.key] = NewValue(Masked(binding.value, binding.key), origin)
     return values
+
+
+def _mask(binding: Binding, origin: str) -> None:
+    """Mask what a line says as it is written: what follows the name, or all of a line that has none.
+
+    Not the text as a whole: the end of a value and the next line's name would together count as a piece of it.
+    """
+    line = binding.original.string.strip()
+    rest = line.partition("=")[2].strip().strip("'\"")
+    if binding.key and NAME.fullmatch(binding.key):
+        Masked(rest, binding.key)
+    else:
+        Masked(rest if line.startswith("#") else line, origin)
 
 
 def _why_unread(binding: Binding) -> str:

@@ -59,12 +59,12 @@ def gather(
     prompt, and `offered` the sources that the runbook has, for an error. Raises UsageError, without a value in it, for
     an unknown source or a key that the source lacks.
     """
-    refuse_unknown(keys, {*catalogue, *present_keys})
+    known_keys = {*catalogue, *present_keys}
+    refuse_unknown(keys, known_keys)
     if not values_from and keys and kernel.has_terminal():
         values_from = PROMPT
     if not values_from and keys:
         raise UsageError(f"{', '.join(keys)} has no new value. Set values_from to {offered}.")
-    known_keys = {*catalogue, *present_keys}
     if values_from in ("", KEEP):
         return {}
     values = take(values_from, keys, catalogue, where, offered, known_keys, _ONE_VALUE)
