@@ -12,6 +12,7 @@ from pathlib import Path
 from omc_runbook.model import regular_file
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.shell import command
+from omc_runbook.textfile import private_file
 
 PRIVATE = 0o600
 DRAFT = "omc-runbook.draft"
@@ -119,12 +120,8 @@ def keep_private(git_dir: Path, name: str, content: bytes) -> Path:
     """Save content in .git with mode 600, for an undo; returns its path."""
     folder = git_dir / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
-    path = folder / name
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, PRIVATE)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(file.fileno(), PRIVATE)
-        file.write(content)
-    return path
+    private_file.write(folder / name, content)
+    return folder / name
 
 
 def _draft(target: Path, git_dir: Path | None) -> Path:

@@ -105,13 +105,11 @@ def apply(
 def _changes_of(plan: DotenvPlan) -> Iterator[Change]:
     """The changes of a written .env; those of a new one from the template are only counted."""
     name, is_new = plan.workstation.path.name, plan.before is None
-    changed = [change for change in plan.changes if change.action != "unchanged"]
-    written_changes = [change for change in changed if change.origin not in (TEMPLATE, EMPTIED)]
+    written_changes = [change for change in plan.changed if change.origin not in (TEMPLATE, EMPTIED)]
     if is_new:
-        yield Change(
-            action="created", file=name, origin=f"{len(changed) - len(written_changes)} variables from the template"
-        )
-    for change in written_changes if is_new else changed:
+        copied = len(plan.changed) - len(written_changes)
+        yield Change(action="created", file=name, origin=f"{copied} variables from the template")
+    for change in written_changes if is_new else plan.changed:
         yield Change(key=change.key, action=change.action, origin=change.origin, file=name)
     for mend in plan.mends:
         yield Change(action="mended", file=name, origin=mend)

@@ -70,11 +70,16 @@ class DotenvPlan:
         return self.before == self.after and not self.tightens
 
     @property
+    def changed(self) -> tuple[KeyChange, ...]:
+        """The variables that change."""
+        return tuple(change for change in self.changes if change.action != "unchanged")
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """What would be done: each changed variable, each repair, the file's mode."""
         if self.is_empty:
             return ()
-        writing = (change for change in self.changes if change.action != "unchanged" and change.key not in self.copied)
+        writing = (change for change in self.changed if change.key not in self.copied)
         copied = (f"{len(self.copied)} variables would be copied from the template.",) if self.copied else ()
         # Without a .env, no finding says so; a note has those that get no line.
         lines_of = {change.key for change in self.changes} if self.before is None else ()
