@@ -10,7 +10,6 @@ from functools import partial
 from typing import Literal
 
 from omc_runbook.aws import iam
-from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.catalogue import Key, default_keys, variable_of
@@ -152,39 +151,26 @@ def _decide(field: str, declared: DeclaredName | None, aws: AwsAnswer, region: s
 
 
 def _in_aws(field: str, aws: AwsAnswer, region: str) -> tuple[str, str]:
-    """A name as AWS has it, and how that was found; two empty texts for none."""
-    found, caller = aws.discovery, aws.caller
+    """A name as AWS has it, "" for none, and how that was found."""
+    found, by_tags = aws.discovery, "AWS: by its name or its tags"
     if found is None or not (found.cluster or found.secret):
         return "", ""
-    main = found.main
-    definition = main.definition if main else None
-    users = ", ".join(service.name for service in found.consumers)
-    by_tags = "AWS: by its name or its tags"
-    if field == "region":
-        return region, "AWS: the environment's resources are there"
-    if field == "account_id":
-        return (caller.account, "AWS: GetCallerIdentity") if caller else ("", "")
-    if field == "secret":
-        return found.secret, f"AWS: {users} refer{'s' if ', ' not in users else ''} to it" if users else by_tags
-    if field == "cluster":
-        return found.cluster, f"AWS: {main.name} is in it" if main else by_tags
-    if main and field == "service":
-        return main.name, "AWS: it gets most of the secret's variables" if found.consumers else by_tags
-    if definition:
-        values = _of_definition(definition)
-        if values.get(field):
-            return values[field], f"AWS: {definition.label} of {main.name if main else ''} has it"
-    if field == "execution_policy" and aws.policy:
-        return aws.policy, "AWS: it lets the execution role read the secret"
-    return "", ""
-
-
-def _of_definition(definition: TaskDefinition) -> dict[str, str]:
-    return {
-        "task_family": definition.family,
-        "execution_role": iam.role_name(definition.execution_role_arn),
-        "task_role": iam.role_name(definition.task_role_arn),
+    main, users = found.main, ", ".join(service.name for service in found.consumers)
+    refer = f"AWS: {users} refer{'s' if ', ' not in users else ''} to it"
+    names = {
+        "region": (region, "AWS: the environment's resources are there"),
+        "account_id": (aws.caller.account if aws.caller else "", "AWS: GetCallerIdentity"),
+        "secret": (found.secret, refer if users else by_tags),
+        "cluster": (found.cluster, f"AWS: {main.name} is in it" if main else by_tags),
+        "service": (main.name if main else "", "AWS: it gets most of the secret's variables" if users else by_tags),
+        "execution_policy": (aws.policy, "AWS: it lets the execution role read the secret"),
     }
+    if main and main.definition:
+        definition, how = main.definition, f"AWS: {main.definition.label} of {main.name} has it"
+        names["task_family"] = definition.family, how
+        names["execution_role"] = iam.role_name(definition.execution_role_arn), how
+        names["task_role"] = iam.role_name(definition.task_role_arn), how
+    return names.get(field, ("", ""))
 
 
 def _state(field: str, value: str, aws: AwsAnswer, cluster: str) -> State:
