@@ -71,7 +71,7 @@ def _junit(outcome: Outcome, path: Path) -> None:
         case = junitparser.TestCase("run", outcome.runbook)
         case.result = [junitparser.Error(printable(outcome.failure))]
         suite.add_testcase(case)
-    suite.time = (outcome.finished - outcome.started).total_seconds()
+    suite.time = _seconds(outcome)
     report = junitparser.JUnitXml()
     report.add_testsuite(suite)
     report.write(str(path), pretty=True)

@@ -74,6 +74,10 @@ def read(
         return f"its last run is not known, since {path} is broken"
 
 
+def _end_to_json(finished: datetime, status: str) -> dict[str, str]:
+    return {"finished": finished.isoformat(timespec="seconds"), "status": status}
+
+
 def _end(body: Mapping[str, Any]) -> tuple[datetime, str]:
     return json_text.moment(body["finished"]), str(body["status"])
 
@@ -126,15 +130,9 @@ def _write(
     project: str,
     ends: Ends | None = None,
 ) -> None:
-    body: dict[str, object] = {
-        "finished": outcome.finished.isoformat(timespec="seconds"),
-        "status": outcome.status,
-    }
+    body: dict[str, object] = {**_end_to_json(outcome.finished, outcome.status)}
     if ends:
-        body["environments"] = {
-            name: {"finished": finished.isoformat(timespec="seconds"), "status": status}
-            for name, (finished, status) in ends.items()
-        }
+        body["environments"] = {name: _end_to_json(*end) for name, end in ends.items()}
     body |= {str(topic): each.to_json() for topic, each in standing.items()}
     name = _name(outcome.runbook, environment, outcome.endpoint, project)
     content = json.dumps(body, indent=1, ensure_ascii=False).encode()

@@ -31,13 +31,12 @@ HEAD_START = 1.0
 @contextmanager
 def exported_failures(runbook: str, environment: str, targets: Sequence[Export]) -> Iterator[None]:
     """Export the failure of a run that cannot begin, lest the files of the one before it pass for its own."""
-    started, umask = datetime.now(UTC), os.umask(0)
-    os.umask(umask)
+    started, own_umask = datetime.now(UTC), _read_umask()
     try:
         yield
     except RunbookError as error:
         failed = record.mask(Outcome.of_failure(runbook, environment, started, str(error)))
-        for each in _export(failed, targets, umask):
+        for each in _export(failed, targets, own_umask):
             error.add_note(f"Not written to {each.receiver}: {each.failure}")
         raise
 
@@ -56,8 +55,7 @@ def publisher(
     be read.
     """
     # A run's own files are private, those for other programs as the user's files are.
-    umask = os.umask(0)
-    os.umask(umask)
+    own_umask = _read_umask()
     settings: Environment | None = None
     if notifies and not notebooks.describe(runbook).can_change:
         from omc_runbook.model import environment
@@ -67,7 +65,7 @@ def publisher(
         settings = environment.load(name, parameters.get("runbook_toml", ""), may_be_new=True)
 
     if settings is None or not remembers(runbook, settings):
-        return lambda outcome: replace(outcome, notifications=_export(outcome, targets, umask))
+        return lambda outcome: replace(outcome, notifications=_export(outcome, targets, own_umask))
     from omc_runbook.headless import notify
 
     who, profile, project = settings.notify, settings.names.profile, settings.project
@@ -78,7 +76,7 @@ def publisher(
         if begun:
             begun.wait(HEAD_START)
         ended = notify.Ping(who, suffix) if who.ping else None
-        outcome = replace(outcome, notifications=_export(outcome, targets, umask))
+        outcome = replace(outcome, notifications=_export(outcome, targets, own_umask))
         if ended:
             # Mostly it has been answered by then; one that hangs holds up no message.
             ended.wait(HEAD_START)
@@ -104,16 +102,30 @@ def topics(runbook: str, settings: Environment) -> tuple[str, ...]:
     return () if notebooks.describe(runbook).can_change else sns_topics(notify.everybody)
 
 
-def _export(outcome: Outcome, targets: Sequence[Export], umask: int) -> tuple[Notification, ...]:
-    """Write an outcome in some formats; what fails is reported with the notifications."""
-    failures, before = [], os.umask(umask)
+@contextmanager
+def umask(mask: int) -> Iterator[None]:
+    """Let files that are made not have these bits of their mode."""
+    before = os.umask(mask)
     try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _read_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _export(outcome: Outcome, targets: Sequence[Export], own_umask: int) -> tuple[Notification, ...]:
+    """Write an outcome in some formats; what fails is reported with the notifications."""
+    failures = []
+    with umask(own_umask):
         for target in targets:
             try:
                 exports.write(outcome, target)
             except OSError as error:
                 name = f"{target.format}={target.path}"
                 failures.append(Notification(name, "findings", f"{error.strerror or error}."))
-    finally:
-        os.umask(before)
     return tuple(failures)

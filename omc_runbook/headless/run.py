@@ -117,7 +117,7 @@ def run(
             record = records.prepare(own, name, environment, started)
             with (
                 sandbox or nullcontext(),
-                _private_files(),
+                publishing.umask(PRIVATE),
                 temporary.folder("run") as drafts,
                 _follow(Path(drafts) / "lines", on_line),
             ):
@@ -412,15 +412,6 @@ def _beside(act: Callable[[threading.Event], None]) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-
-
-@contextmanager
-def _private_files() -> Iterator[None]:
-    before = os.umask(PRIVATE)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 @contextmanager
