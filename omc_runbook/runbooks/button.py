@@ -25,7 +25,7 @@ from omc_runbook.report.change_state import RunningChange
 from omc_runbook.report.display.banner import Banner, failure
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import InteractiveDisplay, RichDisplay, publish
-from omc_runbook.runbooks.frontend import Frontend, is_available, make_button, show_widget, shows_widgets
+from omc_runbook.runbooks.frontend import Frontend, is_available, make_button, make_row, show_widget, shows_widgets
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.page import ANSWER, Page
 from omc_runbook.runbooks.run import Run, now
@@ -129,7 +129,7 @@ class Buttons:
 
         # The field sends its text as one change when it loses focus: a press cannot come between two letters.
         self._field = ipywidgets.Text(placeholder=f"type {self.word}", continuous_update=False)
-        self._status, self._row = Status(), ipywidgets.HBox(layout=ipywidgets.Layout(flex_flow="row wrap"))
+        self._status, self._row = Status(), make_row()
         self._arm(self._choices)
         show_widget(ipywidgets.VBox(self._order), f"{BY_HAND}, or run all cells in JupyterLab for a button.")
         self._area = _Area(self._idle)
@@ -213,7 +213,7 @@ class Buttons:
 
         if self._place == ANSWER:
             self._lead()
-        threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True, name="runbook").start()
+        _start_thread(run, "runbook")
 
     def _break_off(self, choice: Choice) -> None:
         """Offer buttons again, after an error."""
@@ -303,8 +303,7 @@ class Panel(Buttons, InteractiveDisplay):
         self._page.add(self._place, self)
         if self._state.is_alive:
             self._row.children = self._hidden
-            work = contextvars.copy_context().run
-            threading.Thread(target=work, args=(self._follow,), daemon=True, name="status").start()
+            _start_thread(self._follow, "status")
         else:
             self._offer(self._state)
 
@@ -359,7 +358,7 @@ class Status:
         import ipywidgets
 
         self._html = ipywidgets.HTML(layout=ipywidgets.Layout(overflow="auto"), tabbable=True)
-        self._stops = ipywidgets.HBox(layout=ipywidgets.Layout(flex_flow="row wrap"))
+        self._stops = make_row()
         self.box = ipywidgets.VBox([self._html, self._stops])
         self._is_stoppable = False
 
@@ -386,8 +385,7 @@ class Status:
                 if live.state and live.has_begun:
                     self.show_progress(live.state, live.ask)
 
-        thread = threading.Thread(target=contextvars.copy_context().run, args=(follow,), daemon=True, name="status")
-        thread.start()
+        thread = _start_thread(follow, "status")
         try:
             with _interruptible(live):
                 yield
@@ -407,6 +405,13 @@ class Status:
 
         button.on_click(press)
         return button
+
+
+def _start_thread(act: Callable[[], None], name: str) -> threading.Thread:
+    """Call something in a thread of its own, with this one's context variables."""
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(act,), daemon=True, name=name)
+    thread.start()
+    return thread
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from omc_runbook.runbooks import local_setup, troubleshoot
 from omc_runbook.runbooks.course import DRILLS, Course
 from omc_runbook.runbooks.quiz import Mark
 from omc_runbook.runbooks.run import diagnose
-from omc_runbook.snapshot.state import Snapshot
 
 
 @dataclass
@@ -39,8 +38,7 @@ class CourseDrill:
     def look(self) -> tuple[RichDisplay, tuple[Finding, ...]]:
         """What can be seen without a diagnosis, and the findings that it leads to."""
         with self.course.practice.entered():
-            snapshot = self._read()
-            return self._seen(snapshot), self._findings(snapshot)
+            return self._look_at_checkout() if self.repository else self._look_at_staging()
 
     def hint(self) -> None:
         """Take the next hint."""
@@ -59,19 +57,16 @@ class CourseDrill:
         self.course.keep(DRILLS[self.number], mark)
         return report.solution(mark)
 
-    def _read(self) -> Snapshot:
-        if self.repository:
-            return local_setup.look(local_setup.begin("local", self.course.runbook_toml, self.repository, "", True))
-        run = troubleshoot.begin("staging", self.course.runbook_toml)
-        return troubleshoot.look(run, read_complaint())
+    def _look_at_checkout(self) -> tuple[RichDisplay, tuple[Finding, ...]]:
+        run = local_setup.begin("local", self.course.runbook_toml, self.repository, "", True)
+        snapshot = local_setup.look(run)
+        seen = Group(local_report.inventory(snapshot), local_report.variables(snapshot))
+        return seen, diagnose(snapshot)
 
-    def _seen(self, snapshot: Snapshot) -> RichDisplay:
-        if self.repository:
-            return Group(local_report.inventory(snapshot), local_report.variables(snapshot))
-        return troubleshoot_report.state(snapshot, read_complaint())
-
-    def _findings(self, snapshot: Snapshot) -> tuple[Finding, ...]:
-        return diagnose(snapshot) if self.repository else troubleshoot.diagnose(snapshot, read_complaint())
+    def _look_at_staging(self) -> tuple[RichDisplay, tuple[Finding, ...]]:
+        run, complaint = troubleshoot.begin("staging", self.course.runbook_toml), read_complaint()
+        snapshot = troubleshoot.look(run, complaint)
+        return troubleshoot_report.state(snapshot, complaint), troubleshoot.diagnose(snapshot, complaint)
 
 
 def start(course: Course, number: int) -> CourseDrill:

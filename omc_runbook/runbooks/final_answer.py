@@ -15,7 +15,7 @@ from omc_runbook.report.index import ANSWER as LAST
 from omc_runbook.report.index import Place
 from omc_runbook.runbooks import own_parameters
 from omc_runbook.runbooks.button import Button
-from omc_runbook.runbooks.frontend import Frontend, is_available, make_button, show_widget
+from omc_runbook.runbooks.frontend import Frontend, is_available, make_button, make_row, show_widget
 from omc_runbook.runbooks.page import ANSWER, Page
 
 AGAIN = "Run all cells again"
@@ -75,12 +75,7 @@ class FinalAnswer(Group):
             self._button.beside, self._button.frontend = buttons, self._frontend
             display(self._button)
         elif self._frontend:
-            import ipywidgets
-
-            self._row = ipywidgets.HBox(
-                (*buttons, self._frontend.widget),
-                layout=ipywidgets.Layout(flex_flow="row wrap", align_items="center"),
-            )
+            self._row = make_row((*buttons, self._frontend.widget), align_items="center")
             for first in buttons[:1]:
                 first.button_style = "primary"
             labels = "; ".join(link.label for link in found)

@@ -15,6 +15,7 @@ from omc_runbook.runbooks.frontend import (
     is_available,
     make_button,
     make_group_name,
+    make_row,
     show_widget,
 )
 from omc_runbook.runbooks.pickers import Picker
@@ -113,14 +114,9 @@ class Form:
         self._watch_cells()
         if not is_available():
             return
-        import ipywidgets
-
         self._frontend = Frontend()
         self._controls = {}
-        self._box = ipywidgets.HBox(
-            (self._frontend.widget,),
-            layout=ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0.2em 1em"),
-        )
+        self._box = make_row((self._frontend.widget,), align_items="center", grid_gap="0.2em 1em")
         show_widget(self._box, BY_HAND)
 
 
@@ -134,8 +130,7 @@ class _Control:
         self._is_filling = False
         self._boxes: dict[str, Any] = {}
         if picker.is_list:
-            layout = ipywidgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0 0.8em")
-            self.widget: Any = ipywidgets.HBox(layout=layout)
+            self.widget: Any = make_row(align_items="center", grid_gap="0 0.8em")
             return
         style, layout = {"description_width": "initial"}, ipywidgets.Layout(width="auto", max_width=FULL_WIDTH)
         if isinstance(picker.value, bool):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,13 @@ def make_button(label: str, style: str = "") -> Any:
     button = ipywidgets.Button(description=label, button_style=style, layout=layout)
     button.add_class(_WRAPPED)
     return button
+
+
+def make_row(children: Iterable[Any] = (), **layout: str) -> Any:
+    """A row of widgets, which goes on below where the page is narrower."""
+    import ipywidgets
+
+    return ipywidgets.HBox([*children], layout=ipywidgets.Layout(flex_flow="row wrap", **layout))
 
 
 def show_widget(widget: Any, text: str) -> None:

@@ -23,7 +23,7 @@ from omc_runbook.runbooks.actions import READ_WITH_ACCESS, Actions
 from omc_runbook.runbooks.button import nothing_to_offer
 from omc_runbook.runbooks.final_answer import FinalAnswer, Link, link_button, opening
 from omc_runbook.runbooks.form import form
-from omc_runbook.runbooks.frontend import Frontend, is_available, show_widget
+from omc_runbook.runbooks.frontend import Frontend, is_available, make_row, show_widget
 from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import Run, diagnose
@@ -125,15 +125,13 @@ class Records(Group):
     def _ipython_display_(self) -> None:
         if not is_available() or not self._kept:
             raise NotImplementedError  # IPython then asks for the bundle.
-        import ipywidgets
         from IPython.display import display
 
         display(*self.parts)
         frontend = Frontend()
         links = [Link(f"Open {each.title}, {each.finished:%H:%M}", _opening(each.page)) for each in self._kept]
         buttons = [link_button(link, frontend) for link in links]
-        row = ipywidgets.HBox((*buttons, frontend.widget), layout=ipywidgets.Layout(flex_flow="row wrap"))
-        show_widget(row, "omc-runbook records --open opens the newest.")
+        show_widget(make_row((*buttons, frontend.widget)), "omc-runbook records --open opens the newest.")
 
 
 def _opening(page: Path) -> Callable[[Frontend], None]:

@@ -15,7 +15,7 @@ from omc_runbook.report.troubleshoot import evidence
 from omc_runbook.runbooks import drill
 from omc_runbook.runbooks.course import DRILLS, Course
 from omc_runbook.runbooks.drill import CourseDrill
-from omc_runbook.runbooks.frontend import FULL_WIDTH, is_available, make_group_name, show_widget
+from omc_runbook.runbooks.frontend import FULL_WIDTH, is_available, make_group_name, make_row, show_widget
 from omc_runbook.runbooks.quiz import LETTERS, Question, grade
 
 _BUSY = "Working …"
@@ -103,7 +103,7 @@ class DrillPanel:
             (self._answer, self._do_answer),
         ):
             button.on_click(self._guarded(act))
-        self._row = ipywidgets.HBox(self._controls, layout=ipywidgets.Layout(flex_flow="row wrap"))
+        self._row = make_row(self._controls)
         hidden = (frontend.widget,) if frontend else ()
         show_widget(ipywidgets.VBox((self._row, *hidden)), "Answer them in JupyterLab.")
 

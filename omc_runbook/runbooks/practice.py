@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -29,15 +29,8 @@ class Practice:
         # The sandbox ends when nobody can write into the pipe any more, however this process ends.
         self._alive = os.fdopen(writing, "wb")
         with os.fdopen(reading):
-            ended = subprocess.run(
-                [*_COMMAND, "up", "--world", world, "--attached", "--json"],
-                env=_without_names(os.environ),
-                stdin=reading,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        self.variables: Mapping[str, str] = json.loads(_checked(ended))
+            up = _run(("up", "--world", world, "--attached", "--json"), _without_names(os.environ), reading)
+        self.variables: Mapping[str, str] = json.loads(up)
 
     @property
     def checkout(self) -> Path:
@@ -53,9 +46,7 @@ class Practice:
 
     def tell(self, *words: str) -> str:
         """Run `omc-runbook sandbox WORDS`, and return what it prints; raises as `ask` does."""
-        environment = _without_names(os.environ) | {ENDPOINT_VARIABLE: self.variables[ENDPOINT_VARIABLE]}
-        ended = subprocess.run([*_COMMAND, *words], env=environment, capture_output=True, text=True, check=False)
-        return _checked(ended)
+        return _run(words, _without_names(os.environ) | {ENDPOINT_VARIABLE: self.variables[ENDPOINT_VARIABLE]})
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -82,8 +73,11 @@ class Practice:
             self._alive.close()
 
 
-def _checked(ended: subprocess.CompletedProcess[str]) -> str:
-    """The output of a command that succeeded; raises an error with its last line else."""
+def _run(words: Sequence[str], environment: Mapping[str, str], stdin: int | None = None) -> str:
+    """The output of `omc-runbook sandbox WORDS`; raises an error with its last line where it fails."""
+    ended = subprocess.run(
+        [*_COMMAND, *words], env=environment, stdin=stdin, capture_output=True, text=True, check=False
+    )
     if ended.returncode == 0:
         return ended.stdout
     kind = UsageError if ended.returncode == UsageError.exit_code else RunbookError
