@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from omc_runbook.changes.add_key.environment_plan import (
     values_of,
 )
 from omc_runbook.changes.add_key.key import NewKey
-from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan
+from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, KeyEdits
 from omc_runbook.changes.add_key.surroundings import WITHOUT_TERRAFORM, find_surroundings
 from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import UnfinishedChange
@@ -28,7 +28,7 @@ from omc_runbook.changes.values import reuse
 from omc_runbook.changes.values.source_file import NewValue, path_of, precautions
 from omc_runbook.changes.values.sources import GENERATE, PROMPT
 from omc_runbook.model.environment import KNOWN
-from omc_runbook.model.errors import CannotFollow, UsageError
+from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import split_names
 from omc_runbook.model.suggestions import expand
 from omc_runbook.repository.checkout import Checkout
@@ -80,7 +80,8 @@ def plan(
     keys_in = {name: document_of(snapshot).keys for name, snapshot in snapshots.items()}
     hidden = {name: _hidden(snapshot, checkout, new, containers_of[name]) for name, snapshot in snapshots.items()}
     lacking = {name: [each for each in names if each not in hidden[name]] for name, names in containers_of.items()}
-    edits, by_hand = _edits(checkout, new, lacking, environments, keys_in[main.environment.name])
+    key_edits = KeyEdits(checkout, new, environments, keys_in[main.environment.name])
+    edits, by_hand = key_edits.plan_with_notes(lacking)
     parts = [_part(run, target, snapshots[target.environment.name], new, values_from) for target in run.targets]
     refuse_same({part.name: part.values for part in parts})
     plans = [part.plan(containers_of[part.name], folders.get(part.name)) for part in parts]
@@ -112,25 +113,6 @@ def source_again(run: Run, snapshots: Mapping[str, Snapshot], key: str, values_f
                 " the same parameters, and type it again. Nothing was written."
             )
     return GENERATE
-
-
-def _edits(
-    checkout: Checkout,
-    new: NewKey,
-    lacking: Mapping[str, Sequence[str]],
-    environments: Collection[str],
-    present: Collection[str],
-) -> tuple[tuple[Edit, ...], tuple[str, ...]]:
-    """The edits, and a note on each reference that somebody added where Terraform cannot be followed."""
-    try:
-        return add_key_plan.plan_edits(checkout, new, lacking, environments, present), ()
-    except CannotFollow as error:
-        by_hand = add_key_plan.references_by_hand(checkout, new, lacking, environments, present, error)
-    rest = {name: [each for each in names if each not in by_hand.get(name, {})] for name, names in lacking.items()}
-    locations = dict.fromkeys(location for found in by_hand.values() for location in found.values())
-    why = "Terraform is not followed there, so check that this is its reference: no other one is added."
-    notes = tuple(f"{location} has {new.name} already. {why}" for location in locations)
-    return add_key_plan.plan_edits(checkout, new, rest, environments, present), notes
 
 
 @dataclass(frozen=True)

@@ -240,11 +240,12 @@ def edits(
         {environment: ("backend",)},
         [*default_keys(), "SHOP_SECRET_KEY"],
     )
+    edits = add_key.KeyEdits(checkout, new, KNOWN, present)
     try:
-        planned = add_key.plan_edits(checkout, new, containers, KNOWN, present)
+        planned = edits.plan(containers)
     except CannotFollow as error:
-        assert add_key.references_by_hand(checkout, new, containers, KNOWN, present, error)
-        planned = add_key.plan_edits(checkout, new, {}, KNOWN, present)
+        assert edits.find_by_hand(containers, error)
+        planned = edits.plan({})
     return {edit.file.name: edit for edit in planned}
 
 

@@ -19,7 +19,7 @@ from support.platform_checkout import Platform, make_platform
 from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.add_key.environment_plan import NOTHING, containers_for
-from omc_runbook.changes.add_key.plan import AddKeyPlan, describe, plan_edits
+from omc_runbook.changes.add_key.plan import AddKeyPlan, KeyEdits, describe
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked
@@ -455,7 +455,7 @@ def test_an_environments_own_folder_of_terraforms_is_edited_for_it_alone(
     plan = planned(run, seen, platform.root)
     assert [edit.file.path for edit in plan.edits if edit.file.name.endswith(".tf")] == own[:1]
     everywhere = {"staging": ("backend",), "production": ("backend",)}
-    edits = plan_edits(read_checkout(platform.root), plan.key, everywhere, everywhere)
+    edits = KeyEdits(read_checkout(platform.root), plan.key, everywhere).plan(everywhere)
     assert [edit.file.path for edit in edits if edit.file.name.endswith(".tf")] == own
 
 

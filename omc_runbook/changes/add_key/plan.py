@@ -226,74 +226,120 @@ def describe(
     return NewKey(name, description.strip(), obtain_from.strip(), required, type.strip() or "str", tuple(containers))
 
 
-def plan_edits(
-    checkout: Checkout,
-    key: NewKey,
-    containers: Mapping[str, Sequence[str]],
-    environments: Collection[str] = (),
-    present: Collection[str] = (),
-) -> tuple[Edit, ...]:
-    """The edits still missing for the key, one a file; raises CannotEdit where one is not certain.
+@dataclass(frozen=True)
+class KeyEdits:
+    """The edits of a checkout's files for a new key; the methods' `containers` are by environment."""
 
-    `containers` is by environment, `environments` are the names of all environments, `present` the keys in the secret.
-    """
-    if checkout.template is None:
-        raise UsageError(
-            f"{checkout.root} has no {NAMES[0]}: write one that names the variables ({', '.join(NAMES[1:4])}, or a"
-            f" committed .env without a secret's value, will do too), or set repository to a platform checkout."
-            f"{advise_folder(checkout.root)} Nothing was written."
+    checkout: Checkout
+    key: NewKey
+    environments: Collection[str] = ()
+    """The names of all environments."""
+    present: Collection[str] = ()
+    """The keys in the secret."""
+
+    def plan(self, containers: Mapping[str, Sequence[str]]) -> tuple[Edit, ...]:
+        """The edits still missing for the key, one a file; raises CannotEdit where one is not certain."""
+        checkout, key, settings = self.checkout, self.key, self.checkout.settings
+        if checkout.template is None:
+            raise UsageError(
+                f"{checkout.root} has no {NAMES[0]}: write one that names the variables ({', '.join(NAMES[1:4])}, or a"
+                f" committed .env without a secret's value, will do too), or set repository to a platform checkout."
+                f"{advise_folder(checkout.root)} Nothing was written."
+            )
+        if settings.library and not key.name.startswith(settings.env_prefix):
+            raise CannotEdit(
+                f"{key.name} does not begin with {settings.env_prefix}, which {settings.library} puts before the names"
+                f" of its settings: use the key {settings.env_prefix}{key.name}. Nothing was written."
+            )
+        field = NewField(key.name, key.type, key.required, key.description)
+        entry = NewEntry(
+            name=key.name,
+            description=key.description or key.name,
+            obtain_from=key.obtain_from,
+            required=key.required,
+            is_text=key.is_text,
         )
-    settings = checkout.settings
-    if settings.library and not key.name.startswith(settings.env_prefix):
-        raise CannotEdit(
-            f"{key.name} does not begin with {settings.env_prefix}, which {settings.library} puts before the names of"
-            f" its settings: use the key {settings.env_prefix}{key.name}. Nothing was written."
-        )
-    field = NewField(key.name, key.type, key.required, key.description)
-    entry = NewEntry(
-        name=key.name,
-        description=key.description or key.name,
-        obtain_from=key.obtain_from,
-        required=key.required,
-        is_text=key.is_text,
-    )
-    edits = [add_entry(checkout.template.file, entry)]
-    if settings.file:
-        edits.insert(0, add_field(settings.file, field, settings.name, settings))
-    edits += _references(checkout, key, containers, environments, present)
-    edits += _lists(checkout, key)
-    return tuple(edit for edit in edits if edit)
+        edits = [add_entry(checkout.template.file, entry)]
+        if settings.file:
+            edits.insert(0, add_field(settings.file, field, settings.name, settings))
+        return tuple(edit for edit in (*edits, *self._references(containers), *self._lists()) if edit)
 
-
-def references_by_hand(
-    checkout: Checkout,
-    key: NewKey,
-    containers: Mapping[str, Sequence[str]],
-    environments: Collection[str],
-    present: Collection[str],
-    error: CannotFollow,
-) -> dict[str, dict[str, str]]:
-    """By environment and container, where somebody added the reference to Terraform that is not followed.
-
-    Raises `error`, with what to write and to do next, where a container has neither.
-    """
-    assert checkout.task_definitions is not None, "only Terraform can be impossible to follow"
-    found: dict[str, dict[str, str]] = {}
-    for environment, container in ((name, each) for name, names in containers.items() for each in names):
+    def plan_with_notes(self, containers: Mapping[str, Sequence[str]]) -> tuple[tuple[Edit, ...], tuple[str, ...]]:
+        """The same, with a note on each reference that somebody added where Terraform cannot be followed."""
         try:
-            _references(checkout, key, {environment: (container,)}, environments, present)
-        except CannotFollow:
-            declared = checkout.task_definitions
-            here = files_of(declared.files, environment, environments)
-            others = tuple(file for file in declared.other_files if applies_to(file.name, environment, environments))
-            mention = replace(declared, files=here, other_files=others).mention(key.name)
-            if not mention:
-                raise CannotFollow(
-                    f'{error} Once {key.name} is there, written as in valueFrom = "ARN:{key.name}::", run again: it is'
-                    " then left as it is, and the rest is done. Nothing was written."
-                ) from None
-            found.setdefault(environment, {})[container] = mention
-    return found
+            return self.plan(containers), ()
+        except CannotFollow as error:
+            by_hand = self.find_by_hand(containers, error)
+        rest = {name: [each for each in own if each not in by_hand.get(name, {})] for name, own in containers.items()}
+        locations = dict.fromkeys(location for found in by_hand.values() for location in found.values())
+        why = "Terraform is not followed there, so check that this is its reference: no other one is added."
+        notes = tuple(f"{location} has {self.key.name} already. {why}" for location in locations)
+        return self.plan(rest), notes
+
+    def find_by_hand(self, containers: Mapping[str, Sequence[str]], error: CannotFollow) -> dict[str, dict[str, str]]:
+        """By environment and container, where somebody added the reference to Terraform that is not followed.
+
+        Raises `error`, with what to write and to do next, where a container has neither.
+        """
+        declared, name = self.checkout.task_definitions, self.key.name
+        assert declared is not None, "only Terraform can be impossible to follow"
+        found: dict[str, dict[str, str]] = {}
+        for environment, container in _pairs(containers):
+            try:
+                self._references({environment: (container,)})
+            except CannotFollow:
+                here = files_of(declared.files, environment, self.environments)
+                others = (
+                    each for each in declared.other_files if applies_to(each.name, environment, self.environments)
+                )
+                mention = replace(declared, files=here, other_files=tuple(others)).mention(name)
+                if not mention:
+                    raise CannotFollow(
+                        f'{error} Once {name} is there, written as in valueFrom = "ARN:{name}::", run again: it is'
+                        " then left as it is, and the rest is done. Nothing was written."
+                    ) from None
+                found.setdefault(environment, {})[container] = mention
+        return found
+
+    def _references(self, containers: Mapping[str, Sequence[str]]) -> list[Edit]:
+        """The edits of the Terraform files, one a file."""
+        declared, name = self.checkout.task_definitions, self.key.name
+        if declared is None:
+            return []
+        files, descriptions = {file.name: file for file in declared.files}, dict[str, list[str]]()
+
+        def next_edit(environment: str, container: str) -> Edit | None:
+            """The next one for a container, which several task definitions may have."""
+            now = task_definitions_of(files_of(tuple(files.values()), environment, self.environments))
+            known = replace(now, unreadable=declared.unreadable)
+            return add_reference(known, container, name, name, self.present, containers[environment])
+
+        for environment, container in _pairs(containers):
+            while edit := next_edit(environment, container):
+                files[edit.file.name] = replace(edit.file, raw=edit.after)
+                descriptions.setdefault(edit.file.name, []).append(edit.what)
+        before = {file.name: file for file in declared.files}
+        made = [Edit(before[each], files[each].raw, "; ".join(texts)) for each, texts in descriptions.items()]
+        if made and (address := find_rewritten(self.checkout.root, made)):
+            raise CannotEdit(
+                f"{name} was not added to {', '.join(descriptions)}: the same list makes the value of {address}, so the"
+                " next apply would overwrite every key of the secret. Add lifecycle { ignore_changes ="
+                " [secret_string] } to it first; where Terraform is meant to write the values, add the key to the list"
+                " yourself, then run again. Nothing was written."
+            )
+        return made
+
+    def _lists(self) -> Iterator[Edit | None]:
+        """The edits of lists of variables, one a file; `surroundings` names the lists where none is certain."""
+        secrets = {name for name in self.checkout.reads if is_secret(name)} - {self.key.name}
+        for variables in self.checkout.lists_with(secrets):
+            if self.key.name not in variables.all_variables:
+                yield self.checkout.add_to_list(variables, self.key.name, self.key.required)
+
+
+def _pairs(containers: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
+    """Each environment with each of its containers."""
+    return ((environment, container) for environment, own in containers.items() for container in own)
 
 
 def refuse_taken(key: NewKey, catalogue: Mapping[str, Key]) -> None:
@@ -330,51 +376,6 @@ def why_no_patch(root: Path, edit: Edit) -> str:
 def dirty_files(root: Path, edits: Sequence[Edit]) -> tuple[str, ...]:
     """The files to edit that have uncommitted changes."""
     return git.find_uncommitted(root, tuple(edit.file.name for edit in edits)) if edits else ()
-
-
-def _references(
-    checkout: Checkout,
-    key: NewKey,
-    containers: Mapping[str, Sequence[str]],
-    environments: Collection[str],
-    present: Collection[str],
-) -> list[Edit]:
-    """The edits of the Terraform files, one a file."""
-    if checkout.task_definitions is None:
-        return []
-    files, edits = checkout.task_definitions.files, {edit.name: edit for edit in checkout.task_definitions.files}
-    descriptions: dict[str, list[str]] = {}
-    unreadable = checkout.task_definitions.unreadable
-
-    def next_edit(environment: str, container: str, together: Sequence[str]) -> Edit | None:
-        """The next one for a container, which several task definitions may have."""
-        declared = task_definitions_of(files_of(files, environment, environments))
-        known = replace(declared, unreadable=unreadable)
-        return add_reference(known, container, key.name, key.name, present, together)
-
-    for environment, container in ((name, each) for name, names in containers.items() for each in names):
-        while edit := next_edit(environment, container, containers[environment]):
-            changed = replace(edit.file, raw=edit.after)
-            files = tuple(changed if file.name == edit.file.name else file for file in files)
-            descriptions.setdefault(edit.file.name, []).append(edit.what)
-    now = {file.name: file for file in files}
-    made = [Edit(edits[name], now[name].raw, "; ".join(texts)) for name, texts in descriptions.items()]
-    if made and (address := find_rewritten(checkout.root, made)):
-        raise CannotEdit(
-            f"{key.name} was not added to {', '.join(descriptions)}: the same list makes the value of {address}, so the"
-            " next apply would overwrite every key of the secret. Add lifecycle { ignore_changes = [secret_string] } to"
-            " it first; where Terraform is meant to write the values, add the key to the list yourself, then run again."
-            " Nothing was written."
-        )
-    return made
-
-
-def _lists(checkout: Checkout, key: NewKey) -> Iterator[Edit | None]:
-    """The edits of lists of variables, one a file; `surroundings` names the lists where none is certain."""
-    secrets = {name for name in checkout.reads if is_secret(name)} - {key.name}
-    for variables in checkout.lists_with(secrets):
-        if key.name not in variables.all_variables:
-            yield checkout.add_to_list(variables, key.name, key.required)
 
 
 def _is_odd(name: str) -> bool:

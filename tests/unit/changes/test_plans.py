@@ -34,7 +34,7 @@ from support.snapshots import (
 
 from omc_runbook.aws.secretsmanager import Replica
 from omc_runbook.changes.add_key.key import NewKey
-from omc_runbook.changes.add_key.plan import AddKeyPlan, plan_edits
+from omc_runbook.changes.add_key.plan import AddKeyPlan, KeyEdits
 from omc_runbook.changes.deploy import executor, failure
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import State, expected
@@ -757,7 +757,7 @@ def test_a_key_is_not_added_to_a_list_that_makes_the_secrets_value_too(tmp_path:
     key, containers = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {"staging": ("api",)}
 
     def edited() -> list[str]:
-        planned = plan_edits(read_checkout(tmp_path), key, containers, (), ("SECRET_KEY",))
+        planned = KeyEdits(read_checkout(tmp_path), key, (), ("SECRET_KEY",)).plan(containers)
         return [edit.file.name for edit in planned]
 
     with pytest.raises(CannotEdit, match=r"makes the value of aws_secretsmanager_secret_version\.app, so the next"):

@@ -136,7 +136,7 @@ def test_variables_of_os_environ_count_too(tmp_path: Path) -> None:
 
 def plan(checkout: Checkout, name: str) -> list[str]:
     key = add_key.describe(name, "Headlines", "", False, "str", ())
-    return [edit.file.name for edit in add_key.plan_edits(checkout, key, {}, KNOWN, ())]
+    return [edit.file.name for edit in add_key.KeyEdits(checkout, key, KNOWN).plan({})]
 
 
 def test_add_key_needs_the_prefix_and_no_field(tmp_path: Path) -> None:
