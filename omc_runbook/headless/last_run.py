@@ -109,8 +109,8 @@ def write(folder: Path | S3Folder, outcome: Outcome, standing: Standing, project
     if own != outcome.environment:
         first = read(folder, outcome.runbook, outcome.environment, outcome.endpoint, project)
         left: Standing = first.standing if isinstance(first, LastRun) else {"findings": Open(), "unknown": Open()}
-        _write(folder, outcome.environment, outcome, left, project)
-    _write(folder, own, outcome, standing, project, _ends(folder, outcome, project))
+        _write(folder, _name_of(outcome, outcome.environment, project), _body(outcome, left, {}))
+    _write(folder, _name_of(outcome, own, project), _body(outcome, standing, _ends(folder, outcome, project)))
 
 
 def _ends(folder: Path | S3Folder, outcome: Outcome, project: str) -> Ends:
@@ -122,19 +122,16 @@ def _ends(folder: Path | S3Folder, outcome: Outcome, project: str) -> Ends:
     return {**former, **{each.environment: (outcome.finished, each.status) for each in outcome.targets}}
 
 
-def _write(
-    folder: Path | S3Folder,
-    environment: str,
-    outcome: Outcome,
-    standing: Standing,
-    project: str,
-    ends: Ends | None = None,
-) -> None:
-    body: dict[str, object] = {**_end_to_json(outcome.finished, outcome.status)}
-    if ends:
-        body["environments"] = {name: _end_to_json(*end) for name, end in ends.items()}
-    body |= {str(topic): each.to_json() for topic, each in standing.items()}
-    name = _name(outcome.runbook, environment, outcome.endpoint, project)
+def _body(outcome: Outcome, standing: Standing, ends: Ends) -> dict[str, object]:
+    environments = {name: _end_to_json(*end) for name, end in ends.items()}
+    return {
+        **_end_to_json(outcome.finished, outcome.status),
+        **({"environments": environments} if ends else {}),
+        **{str(topic): each.to_json() for topic, each in standing.items()},
+    }
+
+
+def _write(folder: Path | S3Folder, name: str, body: Mapping[str, object]) -> None:
     content = json.dumps(body, indent=1, ensure_ascii=False).encode()
     if not isinstance(folder, Path):
         folder.write_own(name, content)
@@ -178,6 +175,10 @@ def _content(folder: Path | S3Folder, name: str) -> bytes | None:
         return regular_file.read_whole(folder / name, _LARGEST)
     except FileNotFoundError:
         return None
+
+
+def _name_of(outcome: Outcome, environment: str, project: str) -> str:
+    return _name(outcome.runbook, environment, outcome.endpoint, project)
 
 
 def _name(runbook: str, environment: str, endpoint: str, project: str) -> str:
