@@ -8,7 +8,7 @@ from dataclasses import replace
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.rollout import NO_REVISIONS, Rollout, begin
-from omc_runbook.changes.deploy.watch import watch
+from omc_runbook.changes.deploy.watch import Watch
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import RUN_AGAIN, Step
 from omc_runbook.model.change import Change
@@ -72,7 +72,7 @@ class Redeployment:
 
     def _watch(self) -> None:
         context = self._context
-        self.rollouts = watch(
+        watch = Watch(
             context.clients,
             context.cluster,
             self.rollouts,
@@ -81,6 +81,7 @@ class Redeployment:
             self._to_the_end,
             self._is_certain,
         )
+        self.rollouts = watch.until_over()
 
     def _show(self, rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:
         """Keep how far they came, also for a watch that is broken off."""

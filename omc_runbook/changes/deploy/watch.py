@@ -41,42 +41,28 @@ UNANSWERED_SECONDS = 60.0
 """Seconds without an answer from AWS (throttling, no network) after which the watch ends with an error."""
 
 
-def watch(
-    clients: Clients,
-    cluster: str,
-    rollouts: Sequence[Rollout],
-    show: Show,
-    clock: Clock = time,
-    to_the_end: bool = False,
-    is_certain: Callable[[Rollout], bool] = lambda rollout: False,
-) -> tuple[Rollout, ...]:
-    """Watch until every roll-out is done or failed, or, without `to_the_end`, until the first has failed.
+class Watch:
+    """A watch until every roll-out is done or failed, or, without `to_the_end`, until the first has failed.
 
     Done means that our deployment is PRIMARY and COMPLETED on the expected revision, all desired tasks run, and no task
     of another deployment runs, so that each has read the secret after the change. Tasks that stop with a failure make
     their roll-out failed when ECS would try no more, or at once where `is_certain` says that every other one would fail
     too. The state comes from the service deployment where ECS tells of it, and otherwise from the rolloutState that
-    rolling updates have. Raises CouldNotLook where AWS denies another call, takes the credentials no more, or does not
-    answer for UNANSWERED_SECONDS.
+    rolling updates have.
     """
-    return _Watch(clients, cluster, tuple(rollouts), show, clock, to_the_end, is_certain).until_over()
-
-
-class _Watch:
-    """A watch of roll-outs, with the events shown so far."""
 
     def __init__(
         self,
         clients: Clients,
         cluster: str,
-        rollouts: tuple[Rollout, ...],
+        rollouts: Sequence[Rollout],
         show: Show,
-        clock: Clock,
-        to_the_end: bool,
-        is_certain: Callable[[Rollout], bool],
+        clock: Clock = time,
+        to_the_end: bool = False,
+        is_certain: Callable[[Rollout], bool] = lambda rollout: False,
     ) -> None:
         self._client, self._cluster, self._is_certain = clients("ecs"), cluster, is_certain
-        self._rollouts, self._show, self._clock, self._to_the_end = rollouts, show, clock, to_the_end
+        self._rollouts, self._show, self._clock, self._to_the_end = tuple(rollouts), show, clock, to_the_end
         self._stopped: dict[str, Task] = {}
         self._services: dict[str, Service] = {}
         self._shown_events: set[tuple[str, str]] = set()
@@ -88,6 +74,11 @@ class _Watch:
         self._lacks_answer = False
 
     def until_over(self) -> tuple[Rollout, ...]:
+        """Watch, and return the roll-outs as they ended.
+
+        Raises CouldNotLook where AWS denies another call, takes the credentials no more, or does not answer for
+        UNANSWERED_SECONDS.
+        """
         with ThreadPoolExecutor(PARALLEL, "watch") as pool:
             while not self._is_over():
                 self._look(pool)
@@ -112,11 +103,11 @@ class _Watch:
         followed = [rollout for rollout in self._rollouts if rollout.state == "done" or not rollout.is_over]
         batches = [*ecs.batches([rollout.service for rollout in followed], ecs.SERVICES_A_CALL)]
         stopped = pool.submit(self._read_tasks, "STOPPED")
-        own = self._ask_service_deployments(pool, followed)
+        asked = self._ask_service_deployments(pool, followed)
         answers = [*zip(batches, pool.map(self._read_services, batches), strict=True)]
-        found = self._keep_service_deployments(own)
+        found = self._keep_service_deployments(asked)
         services = {
-            service.name: service.with_service_deployments([each for each in [found.get(service.name)] if each])
+            service.name: service.with_service_deployments([own] if (own := found.get(service.name)) else [])
             for _, answer in answers
             for service in answer or ()
         }

@@ -15,7 +15,6 @@ from support.snapshots import NOW, deployment, service, stopped, task
 from omc_runbook.aws.deployments import ServiceDeployment, ServiceRevision
 from omc_runbook.aws.ecs import Service, ServiceEvent, Task
 from omc_runbook.aws.session import Clients
-from omc_runbook.changes.deploy import watch as deploy_watch
 from omc_runbook.changes.deploy.rollout import (
     GONE,
     Rollout,
@@ -26,7 +25,7 @@ from omc_runbook.changes.deploy.rollout import (
     runs_only_ours,
     start_sentences,
 )
-from omc_runbook.changes.deploy.watch import INTERVAL, UNANSWERED_SECONDS
+from omc_runbook.changes.deploy.watch import INTERVAL, UNANSWERED_SECONDS, Watch
 from omc_runbook.model.errors import CouldNotLook
 
 ROLLING = Rollout("backend", "ecs-svc/1", "ohmycoins-staging-backend:7", "rolling", desired=2, running=1)
@@ -70,7 +69,7 @@ class Still:
 
 def watch(ecs: Ecs) -> tuple[Rollout, ...]:
     clients = cast("Clients", lambda service: ecs)
-    return deploy_watch.watch(clients, "ohmycoins-staging", [ROLLING], lambda rollouts, lines: None, Still())
+    return Watch(clients, "ohmycoins-staging", [ROLLING], lambda rollouts, lines: None, Still()).until_over()
 
 
 def test_a_plan_says_who_gets_new_tasks() -> None:

@@ -20,7 +20,7 @@ from omc_runbook.aws.session import Clients
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.deploy import failure, readiness
 from omc_runbook.changes.deploy.rollout import Rollout, begin
-from omc_runbook.changes.deploy.watch import PAUSE_PATIENCE, ROLLOUT_SECONDS, watch
+from omc_runbook.changes.deploy.watch import PAUSE_PATIENCE, ROLLOUT_SECONDS, Watch
 from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.masking.value import Masked
@@ -167,7 +167,8 @@ PAUSED: Answer = {
 def follow(ecs: Ecs, rollout: Rollout = ROLLING, clock: Still | None = None) -> tuple[Rollout, list[str]]:
     """Watch one roll-out to its end; with the lines that were shown."""
     lines: list[str] = []
-    (ended,) = watch(clients_of(ecs), CLUSTER, [rollout], lambda _, new: lines.extend(new), clock or Still())
+    watch = Watch(clients_of(ecs), CLUSTER, [rollout], lambda _, new: lines.extend(new), clock or Still())
+    (ended,) = watch.until_over()
     return ended, lines
 
 
@@ -303,7 +304,8 @@ def test_a_cause_that_is_certain_ends_the_watch_at_once(is_certain: bool, state:
         asked.append(rollout.failures)
         return is_certain
 
-    (ended,) = watch(clients_of(ecs), CLUSTER, [ROLLING], lambda rollouts, lines: None, Still(), is_certain=ask)
+    watch = Watch(clients_of(ecs), CLUSTER, [ROLLING], lambda rollouts, lines: None, Still(), is_certain=ask)
+    (ended,) = watch.until_over()
     assert (ended.state, asked) == (state, [1]) and ecs.looks in looks
 
 
