@@ -68,15 +68,7 @@ class Choice:
     """Whether it stands out: what only clears the page does not."""
 
 
-def offer(
-    run: Run,
-    label: str,
-    act: Act,
-    is_done: bool,
-    is_empty: bool,
-    live: LiveChange | None = None,
-    after: Offer = nothing_to_offer,
-) -> Button | Listing:
+def offer(run: Run, choice: Choice, is_done: bool, is_empty: bool) -> Button | Listing:
     """A button that acts, which asks for a word in production; or a sentence why there is none."""
     if is_done:
         sentence = "The plan was applied above."
@@ -87,7 +79,7 @@ def offer(
     elif not can_press():
         sentence = f"{BY_HAND}; a button needs ipywidgets, which comes with omc-runbook[lab]."
     else:
-        return Button(label, run.word, act, live, after, run.page)
+        return Button([choice], run.word, run.page)
     return Listing("By a button", (), sentence)
 
 
@@ -244,21 +236,10 @@ class Buttons:
 
 
 class Button(Buttons):
-    """The last cell's button; `after` has those that take its place where its change breaks off."""
+    """The last cell's button."""
 
     _place = ANSWER
     _idle = "Nothing was done yet."
-
-    def __init__(
-        self,
-        label: str,
-        word: str,
-        act: Act,
-        live: LiveChange | None = None,
-        after: Offer = nothing_to_offer,
-        page: Page | None = None,
-    ) -> None:
-        super().__init__([Choice(label, act, live, after)], word, page)
 
 
 class Panel(Buttons, InteractiveDisplay):

@@ -15,7 +15,7 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.runbooks import own_record
-from omc_runbook.runbooks.button import Button, Buttons, Offer, can_press, nothing_to_offer, offer
+from omc_runbook.runbooks.button import Button, Buttons, Choice, Offer, can_press, nothing_to_offer, offer
 from omc_runbook.runbooks.final_answer import FinalAnswer
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.page import ANSWER, Cells
@@ -144,7 +144,8 @@ class Closing:
         if blockers and not self._is_applied:
             return Listing("By a button", (), f"{REFUSED} {' '.join(blockers)}")
         is_done = self._has_begun if self._is_waiting else self._is_applied
-        button = offer(self._run, self._label, self.press, is_done, self._is_empty, self._live, self._after)
+        choice = Choice(self._label, self.press, self._live, self._after)
+        button = offer(self._run, choice, is_done, self._is_empty)
         if self._is_waiting and isinstance(button, Button):
             self._has_begun, button.begins_with = True, self._confirm
         return button

@@ -46,7 +46,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.progress import Progress
-from omc_runbook.runbooks.button import Button
+from omc_runbook.runbooks.button import Button, Choice
 text = reveal(Masked(os.environ["OMC_TEST_CANARY"], "CANARY"))
 words = []
 def roll(word):
@@ -316,7 +316,7 @@ def lab(kernel: BlockingKernelClient) -> Lab:
 
 def test_a_press_acts_once_and_shows_what_comes_of_it(lab: Lab) -> None:
     """One display holds all of it, with progress in its place; two presses in a row are one, and then it is done."""
-    lab.run("Button('Roll out', '', roll)")
+    lab.run("Button([Choice('Roll out', roll)], '')")
     (button,) = lab.buttons
     assert lab.look(button) == ("Roll out", True) and lab.row == [button]
     assert lab.area["text/plain"] == "Nothing was done yet."
@@ -331,7 +331,7 @@ def test_a_press_acts_once_and_shows_what_comes_of_it(lab: Lab) -> None:
 
 def test_it_can_be_seen_to_work(lab: Lab) -> None:
     """It cannot be pressed from the beginning of its work on, and what it shows comes while it works."""
-    lab.run("Button('Roll out', '', roll)")
+    lab.run("Button([Choice('Roll out', roll)], '')")
     lab.press(*lab.buttons)
     updates = [content["data"]["state"] for content in lab.told("comm_msg")]
     assert [state["disabled"] for state in updates if "disabled" in state] == [True]
@@ -344,7 +344,7 @@ def test_it_can_be_seen_to_work(lab: Lab) -> None:
 
 def test_after_an_error_of_ours_it_can_be_pressed_again(lab: Lab) -> None:
     """The error is its sentence in a banner; there is a new button, and one press of it is one more try."""
-    lab.run("Button('Try it', '', fail_once)")
+    lab.run("Button([Choice('Try it', fail_once)], '')")
     first = lab.buttons[0]
     lab.press(first, first)
     assert "✗ Nothing comes of it: <b>try</b> again." in lab.area["text/plain"]
@@ -362,7 +362,7 @@ def test_after_an_error_of_ours_it_can_be_pressed_again(lab: Lab) -> None:
 
 def test_in_production_the_word_has_to_be_typed(lab: Lab) -> None:
     """Without it nothing is done; with it, white space around it or not, the act gets it."""
-    lab.run("Button('Roll out', 'production', roll)")
+    lab.run("Button([Choice('Roll out', roll)], 'production')")
     lab.press(*lab.buttons)
     lab.type("staging")
     lab.press(lab.buttons[-1])
@@ -376,7 +376,7 @@ def test_in_production_the_word_has_to_be_typed(lab: Lab) -> None:
 
 def test_any_other_error_is_not_caught(lab: Lab) -> None:
     """It goes where errors go; the page says that it broke off, and the button is there again."""
-    lab.run("Button('Roll out', '', break_off)")
+    lab.run("Button([Choice('Roll out', break_off)], '')")
     lab.press(*lab.buttons)
     assert [content["ename"] for content in lab.told("error")] == ["ZeroDivisionError"]
     assert "It begins." in lab.area["text/plain"]
@@ -388,7 +388,7 @@ def test_any_other_error_is_not_caught(lab: Lab) -> None:
 @pytest.mark.parametrize("act", ["tell", "label"])
 def test_no_value_gets_out_of_a_button(lab: Lab, act: str) -> None:
     """Shown, printed, in an error or in the button's own words, a value is its name."""
-    lab.run(f"Button('Tell', '', {act})")
+    lab.run(f"Button([Choice('Tell', {act})], '')")
     lab.press(*lab.buttons)
     assert "‹CANARY›" in json.dumps([lab.states, lab.displays], ensure_ascii=False)
     assert_masked(lab)
@@ -438,7 +438,7 @@ def test_where_there_is_no_button_a_sentence_says_why(
     """Done allab, nothing to do, nobody there to press it, or no library to make it."""
     monkeypatch.setattr(button, "shows_widgets", lambda: is_watched)
     monkeypatch.setattr(button, "find_spec", lambda name: has_widgets or None)
-    offered = button.offer(a_run("staging"), "Write", nothing, is_done, is_empty)
+    offered = button.offer(a_run("staging"), button.Choice("Write", nothing), is_done, is_empty)
     assert isinstance(offered, Listing) and told in offered.to_text()
 
 
@@ -602,7 +602,7 @@ def test_a_page_that_was_reloaded_is_told_what_to_replace(lab: Lab) -> None:
     """JupyterLab knows no id of its outputs any more: their metadata has it. What is told is masked as they are."""
     lab.run(FORM)
     frontend = [comm for comm, state in lab.states.items() if "is_reopened" in state][-1]
-    lab.run("Button('Tell', '', tell)")
+    lab.run("Button([Choice('Tell', tell)], '')")
     shown = lab.told("display_data")[-1]
     assert shown["metadata"] == {"display_id": shown["transient"]["display_id"]}
     assert not [each for each in lab.asked if each["act"] == "replace"]
