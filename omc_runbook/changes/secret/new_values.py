@@ -239,8 +239,7 @@ def _database_key(
     changing_keys = [
         key
         for key, entry in values.items()
-        for member in [document.get(key)]
-        if member is None or not member.injected.same_as(entry.value)
+        if not ((member := document.get(key)) and member.injected.same_as(entry.value))
     ]
     changing_keys += unfinished.keys if unfinished and unfinished.is_current else ()
     return next((key for key in changing_keys if is_database_password(catalogue, key)), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -72,7 +72,8 @@ class SecretWriter:
         self._label = f"{RESTORE_LABEL}{plan.token}" if plan.exists else f"{LABEL}{plan.token[:8]}"
         self._new_values, self._is_moving, self._has_moved = new_values or NewValues({}), False, False
         self._is_new, self._moved_at = False, 0.0
-        self._lock, self._has_lock, self._has_reached_database = ExitStack(), False, False
+        self._lock: Connection | None = None
+        self._has_reached_database = False
         self.version_change: VersionChange | None = None
 
     def steps(self, undo: tuple[Step, ...] = ()) -> tuple[Step, ...]:
@@ -208,9 +209,7 @@ class SecretWriter:
         new_values = self._new_values
         if new_values.rotation is None:
             return ""
-        with ExitStack() as own:
-            if not self._has_lock:
-                own.enter_context(closing(self._locked(new_values.rotation)))
+        with nullcontext() if self._lock else closing(self._locked(new_values.rotation)):
             in_force = self._password_in_force(new_values.rotation)
             return rotation.restore_password(
                 new_values.rotation, new_values.former_password, new_values.password, in_force
@@ -251,8 +250,7 @@ class SecretWriter:
         """Set the database's password, unless somebody has changed the secret; no other run does so until `move`."""
         rotation_plan, password = self._new_values.rotation, self._new_values.password
         assert rotation_plan and password, "called only with a rotation"
-        self._lock.enter_context(closing(self._locked(rotation_plan)))
-        self._has_lock = True
+        self._lock = self._locked(rotation_plan)
         current = self._current()
         if current and current.version_id not in (self._plan.base, self._plan.token):
             raise ConflictError(self._conflict(current, False))
@@ -261,8 +259,9 @@ class SecretWriter:
         rotation.log_in(rotation_plan, password)
 
     def _unlock(self) -> None:
-        self._lock.close()
-        self._has_lock = False
+        if self._lock:
+            self._lock.close()
+        self._lock = None
 
     def _locked(self, rotation_plan: PasswordRotation) -> Connection:
         new_values = self._new_values
