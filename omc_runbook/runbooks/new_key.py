@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from omc_runbook.changes.add_key import executor
 from omc_runbook.changes.add_key import plan as add_key_plan
 from omc_runbook.changes.add_key.environment_plan import (
+    KeyInEnvironment,
     containers_for,
     containers_with,
     has_value,
-    plan_environment,
     refuse_one_secret,
     refuse_same,
     refuse_without_secret,
@@ -22,10 +22,9 @@ from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, KeyEdits
 from omc_runbook.changes.add_key.surroundings import WITHOUT_TERRAFORM, find_surroundings
 from omc_runbook.changes.secret import new_values
-from omc_runbook.changes.secret.new_values import UnfinishedChange
 from omc_runbook.changes.secret.plan import document_of
 from omc_runbook.changes.values import reuse
-from omc_runbook.changes.values.source_file import NewValue, path_of, precautions
+from omc_runbook.changes.values.source_file import path_of, precautions
 from omc_runbook.changes.values.sources import GENERATE, PROMPT
 from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.errors import UsageError
@@ -82,17 +81,19 @@ def plan(
     lacking = {name: [each for each in names if each not in hidden[name]] for name, names in containers_of.items()}
     key_edits = KeyEdits(checkout, new, environments, keys_in[main.environment.name])
     edits, by_hand = key_edits.plan_with_notes(lacking)
-    parts = [_part(run, target, snapshots[target.environment.name], new, values_from) for target in run.targets]
-    refuse_same({part.name: part.values for part in parts})
-    plans = [part.plan(containers_of[part.name], folders.get(part.name)) for part in parts]
+    targets = {target.environment.name: target for target in run.targets}
+    parts = {name: _part(run, target, snapshots[name], new, values_from) for name, target in targets.items()}
+    refuse_same({name: part.values for name, part in parts.items()})
+    plans = [_plan(targets[name], part, containers_of[name], folders.get(name)) for name, part in parts.items()]
     # Production comes last: a failure elsewhere stops the run before it.
     plans.sort(key=lambda each: each.environment in run.productions)
+    uncommitted = git.find_uncommitted(root, tuple(edit.file.name for edit in edits)) if edits else ()
     return AddKeyPlan(
         new,
         root,
         edits,
         tuple(_with_terraform(root, each, edits, snapshots[each.environment]) for each in plans),
-        add_key_plan.dirty_files(root, edits),
+        uncommitted,
         (*_notes(root, checkout, new, edits), *_hidden_notes(new, hidden), *by_hand, *_source_notes(values_from)),
         find_surroundings({main.environment.name: main, **snapshots}, checkout, new, edits),
     )
@@ -115,31 +116,16 @@ def source_again(run: Run, snapshots: Mapping[str, Snapshot], key: str, values_f
     return GENERATE
 
 
-@dataclass(frozen=True)
-class _Part:
-    """One environment's part before it is planned: its snapshot, the new value, and a killed run's remains."""
-
-    target: Target
-    snapshot: Snapshot
-    new: NewKey
-    values: Mapping[str, NewValue]
-    unfinished: UnfinishedChange | None
-
-    @property
-    def name(self) -> str:
-        """The environment's name."""
-        return self.target.environment.name
-
-    def plan(self, containers: tuple[str, ...], folder: Path | None) -> EnvironmentPlan:
-        """Plan it; raises as `plan_environment` does, and UsageError for a value that another environment has too."""
-        environment_plan = plan_environment(self.snapshot, self.new, containers, self.values, folder, self.unfinished)
-        if not environment_plan.write:
-            return environment_plan
-        notes = reuse.compare(self.target.clients, self.snapshot.environment, self.target.caller, self.values)
-        return replace(environment_plan, notes=(*environment_plan.notes, *notes))
+def _plan(target: Target, part: KeyInEnvironment, containers: tuple[str, ...], folder: Path | None) -> EnvironmentPlan:
+    """Plan an environment's part; raises as `part.plan` does, and UsageError for a value that another one has too."""
+    environment_plan = part.plan(containers, folder)
+    if not environment_plan.write:
+        return environment_plan
+    notes = reuse.compare(target.clients, part.snapshot.environment, target.caller, part.values)
+    return replace(environment_plan, notes=(*environment_plan.notes, *notes))
 
 
-def _part(run: Run, target: Target, snapshot: Snapshot, new: NewKey, values_from: str) -> _Part:
+def _part(run: Run, target: Target, snapshot: Snapshot, new: NewKey, values_from: str) -> KeyInEnvironment:
     """One environment's part, with its value; raises as `values_of` does."""
     kind = values_from.partition(":")[0]
     if len(run.targets) > 1 and kind in ("file", "env"):
@@ -153,7 +139,7 @@ def _part(run: Run, target: Target, snapshot: Snapshot, new: NewKey, values_from
     keys = {**snapshot.environment.keys, new.name: entry}
     snapshot = replace(snapshot, environment=replace(snapshot.environment, keys=keys))
     unfinished = new_values.find_unfinished(target.clients, snapshot)
-    return _Part(target, snapshot, new, values_of(snapshot, new, values_from, unfinished), unfinished)
+    return KeyInEnvironment(snapshot, new, values_of(snapshot, new, values_from, unfinished), unfinished)
 
 
 def _folders(run: Run, root: Path, terraform_dir: str) -> dict[str, Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def containers_for(snapshot: Snapshot, key: NewKey) -> tuple[str, ...]:
 
 
 def containers_with(snapshot: Snapshot, key: NewKey, containers: Sequence[str]) -> tuple[str, ...]:
-    """The containers that have the reference in every service already; raises as `plan_environment` does."""
+    """The containers that have the reference in every service already; raises as `KeyInEnvironment.plan` does."""
     revisions = {name: [definition for _, definition in _services(snapshot, (name,))] for name in containers}
     return tuple(
         name
@@ -69,66 +69,103 @@ def containers_with(snapshot: Snapshot, key: NewKey, containers: Sequence[str]) 
     )
 
 
-def plan_environment(
-    snapshot: Snapshot,
-    key: NewKey,
-    containers: Sequence[str],
-    values: Mapping[str, NewValue],
-    terraform_dir: Path | None,
-    unfinished: UnfinishedChange | None = None,
-) -> EnvironmentPlan:
-    """Plan one environment; `snapshot.environment` has the key in its catalogue.
+@dataclass(frozen=True)
+class KeyInEnvironment:
+    """A new key in one environment: what was read there, the key's value by its name, and a killed run's change.
 
-    `unfinished` is a killed run's change: its labels on a version of this key alone are removed. Raises UsageError for
-    a value that the catalogue refuses, and for a variable that a container has from another source; CouldNotLook where
-    the secret could not be read.
+    `snapshot.environment` has the key in its catalogue.
     """
-    name = snapshot.environment.name
-    member, entry = document_of(snapshot).get(key.name), values.get(key.name)
-    new, content, notes = _content(snapshot, key, member, entry)
-    labels = _labels(snapshot, key.name, unfinished)
-    write = replace(plan_update(snapshot, {key.name: new}), labels=labels) if new else None
-    if unfinished and not labels:
-        notes.append(f"A change of {', '.join(unfinished.actions)} is unfinished: run update or rotate to continue.")
-    services = [*_services(snapshot, containers)]
-    corrections, without_reference, is_outdated = [], list[str](), False
-    for definition, users in grouped((definition, service) for service, definition in services).items():
-        edits = _missing_references(snapshot, definition, key.name, containers)
-        foreign = ownership.why_not_family(snapshot, definition.family)
-        own = () if foreign else tuple(service for service in users if ownership.may_redeploy(snapshot, service))
-        notes += [foreign] if foreign else []
-        for service in users:
-            if service.controller != "ECS":
-                notes.append(f"{service.name} is deployed by {service.controller}: deploy the new revision there.")
-            elif why := ownership.why_not_service(snapshot, service.name):
-                notes.append(why)
-        if edits and terraform_dir is None and not foreign:
-            corrections.append(Correction(definition, edits, own, (), source=source_of(snapshot, [definition])))
-        without_reference += [service.name for service in own if edits]
-        # Tasks read a new value or revision only when they start.
-        is_outdated = is_outdated or (
-            not edits and any(_has_old_tasks(snapshot, service, key.name, write is not None) for service in own)
+
+    snapshot: Snapshot
+    key: NewKey
+    values: Mapping[str, NewValue]
+    unfinished: UnfinishedChange | None = None
+
+    def plan(self, containers: Sequence[str], terraform_dir: Path | None) -> EnvironmentPlan:
+        """Plan the secret's new version and the missing references.
+
+        The labels of a killed run on a version of this key alone are removed. Raises UsageError for a value that the
+        catalogue refuses, and for a variable that a container has from another source; CouldNotLook where the secret
+        could not be read.
+        """
+        snapshot, key, name = self.snapshot, self.key, self.snapshot.environment.name
+        new, content, notes = self._content()
+        labels = self._labels()
+        write = replace(plan_update(snapshot, {key.name: new}), labels=labels) if new else None
+        if self.unfinished and not labels:
+            notes.append(
+                f"A change of {', '.join(self.unfinished.actions)} is unfinished: run update or rotate to continue."
+            )
+        services = [*_services(snapshot, containers)]
+        corrections, without_reference, is_outdated = [], list[str](), False
+        for definition, users in grouped((definition, service) for service, definition in services).items():
+            edits = _missing_references(snapshot, definition, key.name, containers)
+            foreign = ownership.why_not_family(snapshot, definition.family)
+            own = () if foreign else tuple(service for service in users if ownership.may_redeploy(snapshot, service))
+            notes += [foreign] if foreign else []
+            for service in users:
+                if service.controller != "ECS":
+                    notes.append(f"{service.name} is deployed by {service.controller}: deploy the new revision there.")
+                elif why := ownership.why_not_service(snapshot, service.name):
+                    notes.append(why)
+            if edits and terraform_dir is None and not foreign:
+                corrections.append(Correction(definition, edits, own, (), source=source_of(snapshot, [definition])))
+            without_reference += [service.name for service in own if edits]
+            # Tasks read a new value or revision only when they start.
+            is_outdated = is_outdated or (
+                not edits and any(_has_old_tasks(snapshot, service, key.name, write is not None) for service in own)
+            )
+        if not services:
+            notes.append(
+                f"No service of {name} has a container {' or '.join(containers)}: no task gets the variable yet."
+            )
+        ours = [service for service, _ in services if ownership.may_redeploy(snapshot, service)]
+        # After an apply of Terraform, and for tasks that are old, all are redeployed.
+        is_for_all = is_outdated or (without_reference and terraform_dir)
+        renewed = [service for service in ours if is_for_all or service.name in without_reference]
+        return EnvironmentPlan(
+            name,
+            content,
+            write,
+            snapshot.taken,
+            replace(plan_update(snapshot, {}), labels=labels) if labels and not write else None,
+            tuple(corrections),
+            tuple(service.name for service in ours),
+            terraform_dir,
+            without_reference=tuple(without_reference),
+            has_old_tasks=is_outdated,
+            blockers=readiness.blockers(snapshot, renewed),
+            notes=tuple(notes),
         )
-    if not services:
-        notes.append(f"No service of {name} has a container {' or '.join(containers)}: no task gets the variable yet.")
-    ours = [service for service, _ in services if ownership.may_redeploy(snapshot, service)]
-    # After an apply of Terraform, and for tasks that are old, all are redeployed.
-    is_for_all = is_outdated or (without_reference and terraform_dir)
-    renewed = [service for service in ours if is_for_all or service.name in without_reference]
-    return EnvironmentPlan(
-        name,
-        content,
-        write,
-        snapshot.taken,
-        replace(plan_update(snapshot, {}), labels=labels) if labels and not write else None,
-        tuple(corrections),
-        tuple(service.name for service in ours),
-        terraform_dir,
-        without_reference=tuple(without_reference),
-        has_old_tasks=is_outdated,
-        blockers=readiness.blockers(snapshot, renewed),
-        notes=tuple(notes),
-    )
+
+    def _labels(self) -> tuple[tuple[str, str], ...]:
+        """Our labels on a version that changed this key and no other."""
+        unfinished = self.unfinished
+        if unfinished is None or {*unfinished.actions} - {self.key.name}:
+            return ()
+        labels = own_labels(self.snapshot.secret).get(unfinished.version_id, ())
+        return tuple((label, unfinished.version_id) for label in labels)
+
+    def _content(self) -> tuple[NewValue | None, str, list[str]]:
+        """The value to write, None for nothing; what the secret has after that; and notes."""
+        snapshot, key, name = self.snapshot, self.key, self.snapshot.environment.name
+        member, entry = document_of(snapshot).get(key.name), self.values.get(key.name)
+        if member is not None and _is_filled(member):
+            notes = []
+            if entry and not entry.value.same_as(member.injected):
+                notes.append(f"{key.name} has a value in {name} already, which stays: update changes it.")
+            return None, A_VALUE, notes
+        if entry is not None:
+            return entry, A_VALUE, []
+        if member is not None:
+            return None, NOTHING if member.injected.is_empty else A_PLACEHOLDER, []
+        text = placeholder(key.name, snapshot.environment.keys[key.name])
+        ignores_empty = snapshot.checkout is not None and snapshot.checkout.settings.ignore_empty
+        if not key.is_text and (text or not ignores_empty):
+            raise UsageError(
+                f"{key.name} is of type {key.type}, which accepts no placeholder: set values_from. Nothing was written."
+            )
+        return NewValue(Masked(text, key.name), "add_key", is_placeholder=True), A_PLACEHOLDER if text else NOTHING, []
 
 
 def find_started_revisions(snapshot: Snapshot, key: str, services: Collection[str]) -> tuple[Correction, ...]:
@@ -220,40 +257,9 @@ def refuse_same(values: Mapping[str, Mapping[str, NewValue]]) -> None:
             )
 
 
-def _labels(snapshot: Snapshot, key: str, unfinished: UnfinishedChange | None) -> tuple[tuple[str, str], ...]:
-    """Our labels on a version that changed this key and no other."""
-    if unfinished is None or {*unfinished.actions} - {key}:
-        return ()
-    labels = own_labels(snapshot.secret).get(unfinished.version_id, ())
-    return tuple((label, unfinished.version_id) for label in labels)
-
-
 def _is_filled(member: Member | None) -> bool:
     """Whether a key has a value that is not a placeholder."""
     return member is not None and not member.injected.is_empty and not is_stand_in(member.injected, member.key)
-
-
-def _content(
-    snapshot: Snapshot, key: NewKey, member: Member | None, entry: NewValue | None
-) -> tuple[NewValue | None, str, list[str]]:
-    """The value to write, None for nothing; what the secret has after that; and notes."""
-    name = snapshot.environment.name
-    if member is not None and _is_filled(member):
-        notes = []
-        if entry and not entry.value.same_as(member.injected):
-            notes.append(f"{key.name} has a value in {name} already, which stays: update changes it.")
-        return None, A_VALUE, notes
-    if entry is not None:
-        return entry, A_VALUE, []
-    if member is not None:
-        return None, NOTHING if member.injected.is_empty else A_PLACEHOLDER, []
-    text = placeholder(key.name, snapshot.environment.keys[key.name])
-    ignores_empty = snapshot.checkout is not None and snapshot.checkout.settings.ignore_empty
-    if not key.is_text and (text or not ignores_empty):
-        raise UsageError(
-            f"{key.name} is of type {key.type}, which accepts no placeholder: set values_from. Nothing was written."
-        )
-    return NewValue(Masked(text, key.name), "add_key", is_placeholder=True), A_PLACEHOLDER if text else NOTHING, []
 
 
 def _services(snapshot: Snapshot, containers: Sequence[str]) -> list[tuple[Service, TaskDefinition]]:

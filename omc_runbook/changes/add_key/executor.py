@@ -179,7 +179,11 @@ class _KeyAddition:
     def _fix_plan(
         self, part: EnvironmentPlan, context: ChangeContext, snapshot: Snapshot, services: Collection[str]
     ) -> FixPlan:
-        started_revisions = self._started_revisions(context, snapshot, services) if part.terraform_dir is None else ()
+        started_revisions: tuple[Correction, ...] = ()
+        if part.terraform_dir is None:
+            # Revisions that a killed run deployed, so that a failure rolls them back.
+            started = find_started_revisions(snapshot, self._plan.key.name, services)
+            started_revisions = tuple(step for step in started if _is_all_that_differs(context, step))
         former, current = part.write.base if part.write else "", snapshot.current_id
         return FixPlan(
             names=snapshot.environment.names,
@@ -194,13 +198,6 @@ class _KeyAddition:
             unfixed=(),
             consumers_unknown=why_consumers_unknown(snapshot),
         )
-
-    def _started_revisions(
-        self, context: ChangeContext, snapshot: Snapshot, services: Collection[str]
-    ) -> tuple[Correction, ...]:
-        """The revisions that a killed run deployed, so that a failure rolls them back."""
-        started = find_started_revisions(snapshot, self._plan.key.name, services)
-        return tuple(step for step in started if _is_all_that_differs(context, step))
 
     def _patches(self) -> tuple[Path, ...]:
         """The patches in force, of this run and of a killed one before it; () where nothing was changed."""

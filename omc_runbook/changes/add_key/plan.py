@@ -29,7 +29,6 @@ from omc_runbook.terraform.task_definitions import applies_to, files_of, task_de
 from omc_runbook.terraform.task_definitions_edit import add_reference
 from omc_runbook.textfile.file import Edit
 from omc_runbook.textfile.redaction import is_random
-from omc_runbook.workstation import git
 
 PATCH = ".patch"
 IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
@@ -371,11 +370,6 @@ def why_no_patch(root: Path, edit: Edit) -> str:
     if not edit.file.path.resolve().is_relative_to(root):
         return "is a link to a file outside the checkout"
     return "may contain a value in a changed line" if any(map(is_random, edit.removed_lines)) else ""
-
-
-def dirty_files(root: Path, edits: Sequence[Edit]) -> tuple[str, ...]:
-    """The files to edit that have uncommitted changes."""
-    return git.find_uncommitted(root, tuple(edit.file.name for edit in edits)) if edits else ()
 
 
 def _is_odd(name: str) -> bool:

@@ -25,7 +25,7 @@ from support.snapshots import (
 from omc_runbook.aws.deployments import PLAIN
 from omc_runbook.aws.ecs import Placement, Service, TaskContainer
 from omc_runbook.changes.add_key import executor
-from omc_runbook.changes.add_key.environment_plan import plan_environment
+from omc_runbook.changes.add_key.environment_plan import KeyInEnvironment
 from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.plan import AddKeyPlan
 from omc_runbook.changes.deploy import readiness
@@ -181,7 +181,7 @@ def test_no_key_is_added_where_the_new_tasks_would_fail() -> None:
     worker, backend = (NewKey("SMTP_PASSWORD", "", "", False, "str", (name,)) for name in ("worker", "backend"))
 
     def plan(snapshot: Snapshot, key: NewKey) -> AddKeyPlan:
-        return AddKeyPlan(key, Path("/x"), (), (plan_environment(snapshot, key, key.containers, {}, None),))
+        return AddKeyPlan(key, Path("/x"), (), (KeyInEnvironment(snapshot, key, {}).plan(key.containers, None),))
 
     refusing = plan(refused(healthy()), worker)
     assert refusing.sentences and refusing.blockers == blockers(refused(healthy()))
