@@ -129,7 +129,7 @@ def closing(run: Run, plan: CreatePlan, may_apply: bool, confirm: str, review: R
         yield "result", report.result(plan, result)
         after = run.look()
         yield "placeholders", report.placeholders(after)
-        remaining = create_plan.remaining(plan, judge(plan, after))
+        remaining = (*judge(plan, after), *plan.warnings, *plan.unseen)
         yield "outcome", run.conclude(remaining, result, plan)
         yield "undo", report.undo(plan, result)
         yield "answer", run.answer(remaining, after, result, plan)

@@ -310,23 +310,19 @@ def _finish(run: Run, live: LiveChange, word: str) -> Generator[object, None, st
     new = gather(run, snapshot, RENEW if keys else KEEP, ",".join(keys))
     if new.rotation is None and any(is_database_password(run.environment.keys, key) for key in keys):
         raise UsageError(f"The database may have the new password already: {CHANGE_AGAIN}")
-    return (yield from _carry_out(run, snapshot, plan(run, snapshot, new), Source(new=new), live, word))
+    rest = plan(run, snapshot, new)
+    return (yield from closing(run, snapshot, rest, False, "", Source(new=new)).press(word, live))
 
 
 def _take_back(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:
     """Make the version before a change current again, and give all tasks its values."""
     snapshot = run.look()
-    current = snapshot.current_id
-    if current == state.former:
+    if snapshot.current_id == state.former:
         new = gather(run, snapshot, KEEP)
-        return (yield from _carry_out(run, snapshot, plan(run, snapshot, new), Source(new=new), live, word))
-    if current != state.new:
+        back, source = plan(run, snapshot, new), Source(new=new)
+    elif snapshot.current_id == state.new:
+        former = restore.plan_restore(snapshot, history(run, snapshot), state.former)
+        back, source = with_others(run, snapshot, former), Source()
+    else:
         raise UsageError("Somebody else has changed the secret meanwhile, and theirs stays: run verify.")
-    back = with_others(run, snapshot, restore.plan_restore(snapshot, history(run, snapshot), state.former))
-    return (yield from _carry_out(run, snapshot, back, Source(), live, word))
-
-
-def _carry_out(
-    run: Run, snapshot: Snapshot, plan: SecretPlan, source: Source, live: LiveChange, word: str
-) -> Generator[object, None, str]:
-    return (yield from closing(run, snapshot, plan, False, "", source).press(word, live))
+    return (yield from closing(run, snapshot, back, False, "", source).press(word, live))

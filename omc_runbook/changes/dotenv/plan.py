@@ -11,7 +11,7 @@ from hashlib import sha256
 from dotenv.parser import parse_stream
 
 from omc_runbook.changes import files
-from omc_runbook.changes.dotenv.values import MissingVariable, is_set, read_source_values, values_for
+from omc_runbook.changes.dotenv.values import MissingVariable, is_generated, is_set, read_source_values, values_for
 from omc_runbook.changes.secret.plan import EFFECTS, KeyChange
 from omc_runbook.changes.values import source_file
 from omc_runbook.changes.values.source_file import NewValue
@@ -184,7 +184,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         # A required variable's old value, which somebody commented out, stays so.
         text = base if before is None else dotenv_edit.uncomment(text, source_names)
         added_names, text = _merge(workstation, base, text) if before is not None else ({*_literals(text)}, text)
-        generated_names = [] if values_from == KEEP else [name for name in required if _is_generated(workstation, name)]
+        generated_names = [] if values_from == KEEP else [name for name in required if is_generated(workstation, name)]
         text = _append(workstation, text, (*source_names, *generated_names))
         present = _literals(text)
         added_names |= {name for name in (*source.values, *generated_names) if name in present and name not in written}
@@ -221,7 +221,8 @@ def diff_lines(plan: DotenvPlan) -> Iterator[str]:
     changed = {change.key for change in plan.changes if change.action == "changed"}
     template = plan.workstation.checkout.template
     public = {line.strip() for line in template.file.text.splitlines()} if template else set()
-    old, new = (_masked_lines(raw.decode("utf-8", "replace"), public) for raw in (plan.before or b"", plan.after))
+    texts = (raw.decode("utf-8", "replace").lstrip(BOM) for raw in (plan.before or b"", plan.after))
+    old, new = ([_mask_statement(part, public) for part in statements(text)] for text in texts)
     for group in hunks([raw for raw, _ in old], [raw for raw, _ in new], 1):
         yield f"@@ line {group[0][3] + 1} @@"
         for tag, old_from, old_to, new_from, new_to in group:
@@ -344,11 +345,6 @@ def _reserved_names(workstation: Workstation) -> set[str]:
     }
 
 
-def _is_generated(workstation: Workstation, name: str) -> bool:
-    key = workstation.key_of(name)
-    return key is not None and bool(key.generate)
-
-
 def _append(workstation: Workstation, text: str, names: Iterable[str]) -> str:
     """Add a line for each variable that neither the .env nor the template has."""
     present = {*_literals(text), *_reserved_names(workstation)}
@@ -446,10 +442,6 @@ def _changes(
 def _effect(workstation: Workstation, name: str) -> Effect:
     key = workstation.key_of(name)
     return key.effect if key else "next-deployment"
-
-
-def _masked_lines(text: str, public: Collection[str]) -> list[tuple[str, str]]:
-    return [_mask_statement(part, public) for part in statements(text.lstrip(BOM))]
 
 
 def _mask_statement(part: Statement, public: Collection[str]) -> tuple[str, str]:

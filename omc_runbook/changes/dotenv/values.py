@@ -120,7 +120,9 @@ def values_for(
         # The file may have the value already, under a misspelt name or in a duplicate line.
         names_with_value = {meant for _, meant in misspellings(workstation)}
         names_with_value |= {name for name, _ in workstation.dotenv.duplicates} if workstation.dotenv else set()
-        for name in (*empty_names, *_public_secrets(workstation, present, added_names)):
+        # What can be generated and has a value in the template has one that is public.
+        public_secrets = [name for name in present if name in added_names and is_generated(workstation, name)]
+        for name in (*empty_names, *public_secrets):
             if name not in values and name not in names_with_value:
                 generated = _generate(workstation, name, present[name])
                 values |= {name: generated} if generated else {}
@@ -150,10 +152,10 @@ def is_set(workstation: Workstation, name: str, text: str) -> bool:
     return is_mine or not names.isdisjoint(file.assigned_names)
 
 
-def _public_secrets(workstation: Workstation, present: Mapping[str, str], added_names: Collection[str]) -> list[str]:
-    """Secrets that can be generated and have a value in the template, which is public."""
-    keys = ((name, workstation.key_of(name)) for name in present if name in added_names)
-    return [name for name, key in keys if key and key.generate]
+def is_generated(workstation: Workstation, name: str) -> bool:
+    """Whether the catalogue says how to generate a variable's value."""
+    key = workstation.key_of(name)
+    return key is not None and bool(key.generate)
 
 
 def _generate(workstation: Workstation, name: str, text: str) -> NewValue | None:

@@ -211,11 +211,6 @@ def _unseen(snapshot: Snapshot) -> Iterator[Finding]:
             )
 
 
-def remaining(plan: CreatePlan, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """The findings, the plan's warnings, and what could not be searched."""
-    return (*findings, *plan.warnings, *plan.unseen)
-
-
 def _with_terraform(base_plan: CreatePlan, folder: Path, profile: str) -> CreatePlan:
     """Add the Terraform plan; its file is removed at once where there is nothing to create."""
     unprotected_versions = find_unprotected(folder)
