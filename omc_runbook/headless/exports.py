@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import EXIT_CODES, Finding, Outcome
+from omc_runbook.model.findings import EXIT_CODES, Outcome
 from omc_runbook.model.letters import printable
 from omc_runbook.model.parameters import quoted
 from omc_runbook.model.suggestions import nearest
@@ -55,17 +55,17 @@ def _junit(outcome: Outcome, path: Path) -> None:
 
     suite = junitparser.TestSuite(printable(f"{outcome.runbook} {outcome.environment}"))
     suite.timestamp = outcome.started.isoformat(timespec="seconds")
+    kinds = {"unknown": junitparser.Error, "skipped": junitparser.Skipped}
     for finding in outcome.findings:
         case = junitparser.TestCase(
             printable(f"{finding.check} {finding.subject}".strip()), f"{outcome.runbook}.{finding.family}"
         )
-        text = printable("\n".join((*finding.evidence, *finding.remedy.ways)))
-        if finding.is_problem:
-            case.result = [_result(junitparser.Failure, finding, text)]
-        elif finding.status == "unknown":
-            case.result = [_result(junitparser.Error, finding, text)]
-        elif finding.status == "skipped":
-            case.result = [_result(junitparser.Skipped, finding, "")]
+        kind = junitparser.Failure if finding.is_problem else kinds.get(finding.status)
+        if kind:
+            result = kind(printable(finding.title), finding.severity)
+            lines = () if finding.status == "skipped" else (*finding.evidence, *finding.remedy.ways)
+            result.text = printable("\n".join(lines))
+            case.result = [result]
         suite.add_testcase(case)
     if outcome.failure:
         case = junitparser.TestCase("run", outcome.runbook)
@@ -75,12 +75,6 @@ def _junit(outcome: Outcome, path: Path) -> None:
     report = junitparser.JUnitXml()
     report.add_testsuite(suite)
     report.write(str(path), pretty=True)
-
-
-def _result(kind: Any, finding: Finding, text: str) -> Any:
-    result = kind(printable(finding.title), finding.severity)
-    result.text = text
-    return result
 
 
 def _prometheus(outcome: Outcome, path: Path) -> None:

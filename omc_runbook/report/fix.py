@@ -87,9 +87,12 @@ def undo(plan: FixPlan, result: FixResult | None) -> Listing:
     entries = [
         Entry(f"undo: {step.title}", command=command) for step in reversed(steps) for command in step.undo(plan.names)
     ]
-    before = plan.undo_commands[sum(len(step.undo(plan.names)) for step in plan.steps) :]
     taken_back = result is not None and result.is_cancelled
-    entries += [Entry("undo what was done before this run", command=command) for command in before if not taken_back]
+    entries += [
+        Entry("undo what was done before this run", command=command)
+        for command in plan.undo_commands_before
+        if not taken_back
+    ]
     is_ahead = result is None and bool(steps)
     empty = "There is nothing to undo: new tasks read the same secret."
     return Listing("Undo, once the plan has been applied" if is_ahead else "Undo", entries, empty)

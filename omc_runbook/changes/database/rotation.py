@@ -248,8 +248,7 @@ def restore_password(
     has by the secret's current version, where somebody else has changed that: then that is its password. Raises
     CouldNotLook where the database refuses, or where a single role's former password is unknown.
     """
-    if in_force:
-        former_password = in_force
+    former_password = in_force or former_password
     if not rotation.alternates and former_password is None:
         raise CouldNotLook(
             f"{rotation.role} at {rotation.address} keeps the new password: its former one is not known."

@@ -113,9 +113,14 @@ class FixPlan:
     @property
     def undo_commands(self) -> tuple[str, ...]:
         """The commands that take its steps back, the last one first, and those of another process."""
-        own = {undo for step in self.steps for undo in step.undos(self.begun_in)}
         commands = (text for step in reversed(self.steps) for text in step.undo(self.names))
-        return (*commands, *(undo_command(undo, self.names) for undo in self.left if undo not in own))
+        return (*commands, *self.undo_commands_before)
+
+    @property
+    def undo_commands_before(self) -> tuple[str, ...]:
+        """The commands that take back what another process did beside its steps."""
+        own = {undo for step in self.steps for undo in step.undos(self.begun_in)}
+        return tuple(undo_command(undo, self.names) for undo in self.left if undo not in own)
 
     @property
     def because(self) -> tuple[Finding, ...]:

@@ -104,12 +104,13 @@ def _resolve(snapshot: Snapshot, history: VersionHistory, version: str) -> str:
         if [entry.id for entry in history.versions] == [snapshot.current_id]:
             raise UsageError(f"{name} has no version with {PREVIOUS}, only the current one: there is none to restore.")
         raise UsageError(f"{name} has no version with {PREVIOUS}: give the id of a kept version, {versions}.")
-    matching_ids = [entry.id for entry in history.versions if entry.id.startswith(version)]
-    if version in matching_ids:
+    if history.find(version):
         return version
-    if len(matching_ids) > 1 and len(version) >= SHORTEST:
+    is_short = len(version) < SHORTEST
+    matching_ids = [] if is_short else [entry.id for entry in history.versions if entry.id.startswith(version)]
+    if len(matching_ids) > 1:
         raise UsageError(f"Several versions of {name} match: {', '.join(matching_ids)}. Nothing was written.")
-    if len(matching_ids) != 1 or len(version) < SHORTEST:
+    if not matching_ids:
         stages = snapshot.secret.stages.values() if snapshot.secret else ()
         near = nearest(version, {label for labels in stages for label in labels} - {CURRENT})
         kept = f"{near} It keeps {versions}." if near.startswith(": did you mean") else f", only {versions}."
