@@ -192,7 +192,8 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         # A prompt may have asked for a variable that has no line yet.
         text = _append(workstation, text, new_values)
         added_names |= new_values.keys() - written
-        emptied = _placeholders_to_empty(workstation, text, new_values, missing, added_names)
+        missing_names = {each.variable for each in missing}
+        emptied = _placeholders_to_empty(workstation, text, new_values, missing_names, added_names)
         values = {name: reveal(entry.value) for name, entry in new_values.items()} | dict.fromkeys(emptied, "")
         text = dotenv_edit.set_values(text, values, is_secret=True)
         text, comment_mends = _empty_before_comments(workstation, text, added_names)
@@ -207,7 +208,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
     if before is not None:
         mends += tuple(_comments(commented_out, added_names))
     # What is required and empty in the template has no value from there.
-    without_value = {*emptied, *(each.variable for each in missing)}
+    without_value = {*emptied, *missing_names}
     changes = tuple(_changes(workstation, text, new_values, emptied, without_value, added_names))
     notes += tuple(_effects(workstation, text, [name for name in new_values if name not in added_names], emptied))
     notes += tuple(_first_notes(workstation, template.file.name, text, missing)) if before is None else ()
@@ -355,22 +356,16 @@ def _append(workstation: Workstation, text: str, names: Iterable[str]) -> str:
 
 
 def _placeholders_to_empty(
-    workstation: Workstation,
-    text: str,
-    new_values: Mapping[str, NewValue],
-    missing: tuple[MissingVariable, ...],
-    added_names: Collection[str],
+    workstation: Workstation, text: str, new: Collection[str], missing: Collection[str], added_names: Collection[str]
 ) -> tuple[str, ...]:
     """Variables whose placeholder becomes empty, because the application would use it as a value; no ${…} of yours."""
-    values = _literals(text)
-    missing_names = {need.variable for need in missing}
     return tuple(
         name
-        for name, value in values.items()
+        for name, value in _literals(text).items()
         if value
         and not is_set(workstation, name, value)
-        and name not in new_values
-        and (name in added_names or (name in missing_names and "${" not in value))
+        and name not in new
+        and (name in added_names or (name in missing and "${" not in value))
     )
 
 
