@@ -91,7 +91,9 @@ def _spelling(workstation: Workstation, variable: str) -> str:
     mine = [each for each in names if workstation.binding(each)]
     active = [entry.name for entry in workstation.checkout.template_entries if not entry.commented_out]
     theirs = [each for each in names if each in active]
-    return next(iter([*mine, *([] if variable in theirs else theirs)]), variable)
+    if mine:
+        return mine[0]
+    return theirs[0] if theirs and variable not in theirs else variable
 
 
 def values_for(
