@@ -231,12 +231,9 @@ def changes_of(changes: Sequence[plan_json.ResourceChange]) -> tuple[tuple[str, 
 
 def _is_all_that_differs(context: ChangeContext, step: Correction) -> bool:
     """Whether the deployed revision is the former one with the edits and no other change."""
-    client = context.clients("ecs")
-    return require(
-        f"task definition {step.definition.family}",
-        "ecs:DescribeTaskDefinition",
-        lambda: definitions.is_edited(client, step.revision_arn, step.definition.arn, step.edits),
-    )
+    former, client = step.definition, context.clients("ecs")
+    compare = partial(definitions.is_edited, client, step.revision_arn, former.arn, step.edits)
+    return require(f"task definition {former.family}", "ecs:DescribeTaskDefinition", compare)
 
 
 def _insist_on_reference(snapshot: Snapshot, plan: AddKeyPlan, part: EnvironmentPlan) -> None:

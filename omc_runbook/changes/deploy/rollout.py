@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -398,11 +399,8 @@ def _undo(clients: Clients, cluster: str, service: Service, forward: Rollout, re
     )
     if not rollout.is_stopped:
         return rollout
-    answer = attempt(
-        f"the deployment {forward.deployment_id} of {service.name}",
-        "ecs:StopServiceDeployment",
-        lambda: deployments.stop_service_deployment(clients("ecs"), forward.arn),
-    )
+    stop = partial(deployments.stop_service_deployment, clients("ecs"), forward.arn)
+    answer = attempt(f"the deployment {forward.deployment_id} of {service.name}", "ecs:StopServiceDeployment", stop)
     # It is refused without the permission, and where it has ended since it was last looked at.
     return _begin(clients, cluster, service, revision_arn) if isinstance(answer, ReadFailure) else rollout
 
@@ -412,11 +410,8 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
     if rollout.is_over and not revision_arn:
         return rollout
     known = {each.id for each in service.deployments}
-    answer = attempt(
-        f"service {service.name}",
-        "ecs:UpdateService",
-        lambda: ecs.force_new_deployment(clients("ecs"), cluster, service.name, known, revision_arn),
-    )
+    deploy = partial(ecs.force_new_deployment, clients("ecs"), cluster, service.name, known, revision_arn)
+    answer = attempt(f"service {service.name}", "ecs:UpdateService", deploy)
     if isinstance(answer, ReadFailure):
         if answer.code in ("ServiceNotFoundException", "ServiceNotActiveException"):
             return replace(rollout, state="gone", reason=GONE)
@@ -446,9 +441,6 @@ def _usual_duration(clients: Clients, cluster: str, service: Service) -> timedel
     if service.has_rollout_state:
         return service.last_duration
     since = datetime.now(UTC) - HISTORY
-    answer = attempt(
-        f"the service deployments of {service.name}",
-        "ecs:ListServiceDeployments",
-        lambda: deployments.list_service_deployments(clients("ecs"), cluster, service.name, since),
-    )
+    read = partial(deployments.list_service_deployments, clients("ecs"), cluster, service.name, since)
+    answer = attempt(f"the service deployments of {service.name}", "ecs:ListServiceDeployments", read)
     return None if isinstance(answer, ReadFailure) else deployments.usual_duration(answer)

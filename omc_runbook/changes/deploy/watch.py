@@ -178,19 +178,13 @@ class Watch:
 
     def _list(self, rollout: Rollout) -> tuple[ServiceDeployment, ...] | ReadFailure | None:
         assert rollout.began, "asked only for deployments that have begun"
-        since, name = rollout.began, rollout.service
-        return self._ask(
-            f"the service deployments of {name}",
-            "ecs:ListServiceDeployments",
-            lambda: deployments.list_service_deployments(self._client, self._cluster, name, since),
-        )
+        name = rollout.service
+        read = partial(deployments.list_service_deployments, self._client, self._cluster, name, rollout.began)
+        return self._ask(f"the service deployments of {name}", "ecs:ListServiceDeployments", read)
 
     def _describe(self, arns: Sequence[str]) -> tuple[ServiceDeployment, ...] | ReadFailure | None:
-        return self._ask(
-            "the service deployments of this run",
-            "ecs:DescribeServiceDeployments",
-            lambda: deployments.describe_service_deployments(self._client, arns),
-        )
+        read = partial(deployments.describe_service_deployments, self._client, arns)
+        return self._ask("the service deployments of this run", "ecs:DescribeServiceDeployments", read)
 
     def _read_tasks(self, status: Literal["RUNNING", "STOPPED"]) -> tuple[Task, ...] | None:
         return self._read(f"tasks of cluster {self._cluster}", "ecs:ListTasks", partial(self._tasks, status))

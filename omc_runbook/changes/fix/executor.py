@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
 
 from omc_runbook.aws import definitions, ecs, iam, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
@@ -34,8 +33,6 @@ GRANT_TIMEOUT = 30.0
 """Seconds to wait until IAM simulates a new permission as allowed."""
 UNSIMULATED_WAIT = 10.0
 """Seconds to wait for a new permission where iam:SimulatePrincipalPolicy is denied."""
-
-T = TypeVar("T")
 
 _State = tuple[datetime | None, str]
 """For when the secret is scheduled for deletion, and its current version."""
@@ -178,9 +175,8 @@ class _Fix:
 
     def _undelete(self, step: RestoreSecret) -> Iterator[Change]:
         name, client = step.secret.name, self._clients("secretsmanager")
-        _change(
-            f"secret {name}", "secretsmanager:RestoreSecret", lambda: secretsmanager.restore(client, step.secret.arn)
-        )
+        restore = partial(secretsmanager.restore, client, step.secret.arn)
+        require(f"secret {name}", "secretsmanager:RestoreSecret", restore, "change")
         self._former_states.add(self._state)
         self._is_deleted = False
         yield Change(action="restored", secret=name)
@@ -199,7 +195,8 @@ class _Fix:
                 f"Somebody has given role {step.role} a policy {step.policy} since the plan was made: it was not"
                 " overwritten. Run again to make a new plan."
             )
-        _change(what, "iam:PutRolePolicy", lambda: iam.put_inline(client, step.role, step.policy, step.document))
+        put = partial(iam.put_inline, client, step.role, step.policy, step.document)
+        require(what, "iam:PutRolePolicy", put, "change")
         yield Change(action="granted", role=step.role, policy=step.policy)
         self._await(step)
 
@@ -207,15 +204,11 @@ class _Fix:
         """Wait until IAM simulates a new permission as allowed: a task that starts before would fail."""
         client, clock = self._clients("iam"), self._context.clock
         via = {"kms:ViaService": f"secretsmanager.{self._plan.names.region}.amazonaws.com"}
+        context = via if step.action == DECRYPT else None
+        simulate = partial(iam.simulate, client, step.role_arn, [step.action], [step.resource], context)
         end = clock.monotonic() + GRANT_TIMEOUT
         while clock.monotonic() < end:
-            answers = attempt(
-                f"what role {step.role} may do",
-                "iam:SimulatePrincipalPolicy",
-                lambda: iam.simulate(
-                    client, step.role_arn, [step.action], [step.resource], via if step.action == DECRYPT else None
-                ),
-            )
+            answers = attempt(f"what role {step.role} may do", "iam:SimulatePrincipalPolicy", simulate)
             if isinstance(answers, ReadFailure):
                 clock.sleep(UNSIMULATED_WAIT)
                 return
@@ -247,11 +240,8 @@ class _Fix:
         """Services as they are now."""
         client, cluster = self._clients("ecs"), self._context.cluster
         for batch in ecs.batches(names, ecs.SERVICES_A_CALL):
-            yield from require(
-                f"services {', '.join(batch)}",
-                "ecs:DescribeServices",
-                partial(ecs.describe_services, client, cluster, batch),
-            )
+            describe = partial(ecs.describe_services, client, cluster, batch)
+            yield from require(f"services {', '.join(batch)}", "ecs:DescribeServices", describe)
 
     def _revision(self, step: Correction) -> tuple[TaskDefinition, TaskDefinition]:
         """The corrected revision, and the newest before it; an earlier run's is used where it is the newest."""
@@ -265,9 +255,8 @@ class _Fix:
             )
         if require(what, read, lambda: definitions.is_edited(client, newest.arn, definition.arn, step.edits)):
             return newest, newest
-        edited, attempts = _change(
-            what, "ecs:RegisterTaskDefinition", lambda: definitions.register_edited(client, definition.arn, step.edits)
-        )
+        register = partial(definitions.register_edited, client, definition.arn, step.edits)
+        edited, attempts = require(what, "ecs:RegisterTaskDefinition", register, "change")
         family_arn, last = edited.arn.rpartition(":")[0], edited.revision
         self._registered |= {f"{family_arn}:{number}" for number in range(last - attempts + 1, last + 1)}
         return edited, newest
@@ -281,12 +270,8 @@ class _Fix:
         if before == newest.revision:
             return
         label = f"{corrected.family}:{before}"
-        client = self._clients("ecs")
-        other = attempt(
-            f"task definition {label}",
-            "ecs:DescribeTaskDefinition",
-            lambda: definitions.describe_task_definition(client, label),
-        )
+        describe = partial(definitions.describe_task_definition, self._clients("ecs"), label)
+        other = attempt(f"task definition {label}", "ecs:DescribeTaskDefinition", describe)
         # One that was deregistered before the plan was made is not the newest, and its number is taken all the same.
         if not isinstance(other, ReadFailure) and self._is_later(other):
             raise ConflictError(
@@ -302,10 +287,6 @@ class _Fix:
 
 def _state_of(secret: Secret) -> _State:
     return secret.deleted, secret.version_at(CURRENT)
-
-
-def _change(what: str, permission: str, call: Callable[[], T]) -> T:
-    return require(what, permission, call, "change")
 
 
 def _is_among(finding: Finding, planned_findings: Sequence[Finding]) -> bool:

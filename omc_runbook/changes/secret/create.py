@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal
 
 from omc_runbook.aws import kms, secretsmanager
 from omc_runbook.aws.kms import KmsKey
@@ -22,8 +22,6 @@ from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.terraform import command
 from omc_runbook.terraform.command import Output, SavedPlan
-
-T = TypeVar("T")
 
 API = "the API"
 
@@ -93,20 +91,16 @@ def apply(
 
 
 def _restore(clients: Clients, plan: CreatePlan) -> _Made:
-    client = clients("secretsmanager")
-    _change(plan, "secretsmanager:RestoreSecret", lambda: secretsmanager.restore(client, plan.name))
+    restore = partial(secretsmanager.restore, clients("secretsmanager"), plan.name)
+    require(f"secret {plan.name}", "secretsmanager:RestoreSecret", restore, plan.intent)
     return True, partial(_verify_exists, clients, plan, "restored", API)
 
 
 def _create(clients: Clients, plan: CreatePlan) -> _Made:
     client, key = clients("secretsmanager"), find_key(clients, plan)
-    is_made = _change(
-        plan,
-        "secretsmanager:CreateSecret",
-        lambda: secretsmanager.create(
-            client, plan.name, plan.text, plan.token, plan.description, plan.tags, plan.kms_key if key else ""
-        ),
-    )
+    content = plan.name, plan.text, plan.token, plan.description, plan.tags, plan.kms_key if key else ""
+    create = partial(secretsmanager.create, client, *content)
+    is_made = require(f"secret {plan.name}", "secretsmanager:CreateSecret", create, plan.intent)
     return is_made, partial(_verify_new, clients, plan, key)
 
 
@@ -200,7 +194,3 @@ def _has_key(clients: Clients, secret: Secret, key: KmsKey | None) -> bool:
 
 def _describe_key(clients: Clients, id: str) -> KmsKey | None:
     return require(f"KMS key {id}", "kms:DescribeKey", lambda: kms.describe_key(clients("kms"), id))
-
-
-def _change(plan: CreatePlan, permission: str, call: Callable[[], T]) -> T:
-    return require(f"secret {plan.name}", permission, call, plan.intent)

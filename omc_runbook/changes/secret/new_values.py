@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.aws.session import Clients, require
@@ -312,9 +313,6 @@ def _document(clients: Clients, snapshot: Snapshot, version: str) -> Document | 
     if content is not None or not version:
         return content.document if content else None
     client, name = clients("secretsmanager"), snapshot.environment.names.secret
-    value = require(
-        f"version {version} of {name}",
-        GET_SECRET_VALUE,
-        lambda: secretsmanager.get_value(client, name, version_id=version),
-    )
+    read = partial(secretsmanager.get_value, client, name, version_id=version)
+    value = require(f"version {version} of {name}", GET_SECRET_VALUE, read)
     return contents_of(value)[version].document if value else None

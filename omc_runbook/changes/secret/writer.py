@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from omc_runbook.aws import cloudtrail, secretsmanager
 from omc_runbook.aws.cloudtrail import Event
@@ -43,8 +43,6 @@ ALL_BUT_LABEL = "All else is done: run again to remove the staging label."
 
 if TYPE_CHECKING:
     from omc_runbook.changes.database.connection import Connection
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -229,9 +227,12 @@ class SecretWriter:
         if self._plan.exists:
             return self._label_kept()
         text, token = reveal(self._plan.text), self._plan.token
-        self._is_new = self._do(
+        self._is_new = require(
+            f"secret {self._plan.secret_name}",
             "secretsmanager:PutSecretValue",
+            # A partial would show the text where it is printed.
             lambda: secretsmanager.stage_value(self._client, self._arn, text, token, self._label),
+            "change",
         )
 
     def _label_kept(self) -> None:
@@ -342,10 +343,8 @@ class SecretWriter:
         return current_version.move(self._client, self._arn, self._plan.secret_name, version, instead_of)
 
     def _drop(self, label: str, version: str) -> None:
-        self._do(UPDATE_STAGE, lambda: secretsmanager.drop_label(self._client, self._arn, label, version))
-
-    def _do(self, permission: str, call: Callable[[], T]) -> T:
-        return require(f"secret {self._plan.secret_name}", permission, call, "change")
+        drop = partial(secretsmanager.drop_label, self._client, self._arn, label, version)
+        require(f"secret {self._plan.secret_name}", UPDATE_STAGE, drop, "change")
 
     def _conflict(self, value: Value, moved: bool) -> str:
         """Who changed which keys, as far as that can be read: since the plan, or right after this run's write."""
