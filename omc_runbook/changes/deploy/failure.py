@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from omc_runbook.changes.deploy.rollout import Rollout, State
@@ -160,13 +160,8 @@ def is_open(rollouts: Sequence[Rollout]) -> bool:
 def find_unproved(rollouts: Sequence[Rollout]) -> tuple[Finding, ...]:
     """A finding for each service that somebody else deployed, or whose deployment has not ended."""
     return tuple(
-        Finding(
-            check=_UNPROVED[rollout.state][0],
-            family=FAMILY,
-            title=_UNPROVED[rollout.state][1],
-            status="unknown",
-            subject=rollout.service,
-            evidence=(f"{rollout.service}: {rollout.reason}",),
+        replace(
+            _unverified(*_UNPROVED[rollout.state], rollout.service, f"{rollout.service}: {rollout.reason}"),
             services=frozenset({rollout.service}),
         )
         for rollout in rollouts
@@ -181,16 +176,12 @@ UNSEEN = "Other consumers of the secret could not be listed: the change is not v
 def find_not_redeployed(others: Sequence[tuple[str, str]]) -> tuple[Finding, ...]:
     """A finding for each consumer, by name with a sentence, that got no new tasks, or could not be looked for ("")."""
     return tuple(
-        Finding(
-            check="deployment-unread",
-            family=FAMILY,
-            title=LEFT if name else UNSEEN,
-            status="unknown",
-            subject=name,
-            evidence=(sentence,),
-        )
-        for name, sentence in others
+        _unverified("deployment-unread", LEFT if name else UNSEEN, name, sentence) for name, sentence in others
     )
+
+
+def _unverified(check: str, title: str, service: str, sentence: str) -> Finding:
+    return Finding(check=check, family=FAMILY, title=title, status="unknown", subject=service, evidence=(sentence,))
 
 
 def cancelled(secret: str, note: str, is_taken_back: bool) -> Finding:
