@@ -115,24 +115,22 @@ def environments(records: Sequence[KeptRecord], expected: Iterable[ScheduleState
 def _runs(record: KeptRecord) -> Iterator[tuple[KeptRun, TargetOutcome]]:
     """A record's run on each of its environments."""
     outcome, stem = record.outcome, record.stem
-    if outcome is None:
-        if stem is not None:
-            here = TargetOutcome(environment=stem.environment, account="", region="", endpoint="", status="ok")
-            yield KeptRun(stem.runbook, index_page.ending_of(record), record), here
-        return
-    if len(outcome.targets) > 1:
+    if outcome and len(outcome.targets) > 1:
         for target in outcome.targets:
             ending = index_page.ending_of(record, target.status)
             yield KeptRun(outcome.runbook, ending, record, summary.end_on(outcome, target)), target
-        return
-    here = TargetOutcome(
-        environment=outcome.where or outcome.environment,
-        account=outcome.account,
-        region=outcome.region,
-        endpoint=outcome.endpoint,
-        status=outcome.status,
-    )
-    yield KeptRun(outcome.runbook, index_page.ending_of(record), record), here
+    elif outcome:
+        here = TargetOutcome(
+            environment=outcome.where or outcome.environment,
+            account=outcome.account,
+            region=outcome.region,
+            endpoint=outcome.endpoint,
+            status=outcome.status,
+        )
+        yield KeptRun(outcome.runbook, index_page.ending_of(record), record), here
+    elif stem:
+        here = TargetOutcome(environment=stem.environment, account="", region="", endpoint="", status="ok")
+        yield KeptRun(stem.runbook, index_page.ending_of(record), record), here
 
 
 def _problems(outcomes: Sequence[tuple[str, Outcome]]) -> list[Problem]:
