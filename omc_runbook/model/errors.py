@@ -63,14 +63,5 @@ class FindingsRemain(RunbookError):
 
 def find_class(name: str) -> type[RunbookError] | None:
     """The error class of a name, as a kernel reports it (ename); None for other errors."""
-    kinds = (
-        RunbookError,
-        UsageError,
-        CannotEdit,
-        CannotFollow,
-        CouldNotLook,
-        ConflictError,
-        Interrupted,
-        FindingsRemain,
-    )
-    return next((kind for kind in kinds if kind.__name__ == name), None)
+    kind = globals().get(name)
+    return kind if isinstance(kind, type) and issubclass(kind, RunbookError) else None
