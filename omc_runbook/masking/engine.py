@@ -3,11 +3,9 @@
 import os
 import re
 import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from subprocess import DEVNULL
-from types import FrameType
 from typing import Any
 
 from nbclient.exceptions import CellExecutionError
@@ -97,7 +95,7 @@ class InterruptibleClient(PapermillNotebookClient):  # type: ignore[misc]
 
     def papermill_execute_cells(self) -> None:
         """Execute all cells, until one fails or is interrupted."""
-        with self._interrupting():
+        with ending.handled_by(self._interrupt, once=True):
             super().papermill_execute_cells()
 
     def execute_cell(self, cell: Any, cell_index: int, **kwargs: Any) -> Any:
@@ -107,27 +105,11 @@ class InterruptibleClient(PapermillNotebookClient):  # type: ignore[misc]
             raise CellExecutionError("", INTERRUPT, "")
         return super().execute_cell(cell, cell_index, **kwargs)
 
-    @contextmanager
-    def _interrupting(self) -> Iterator[None]:
-        # Only the main thread may have handlers.
-        numbers = ending.heard() if threading.current_thread() is threading.main_thread() else ()
-        before = {number: signal.getsignal(number) for number in numbers}
-
-        def interrupt(number: int, frame: FrameType | None) -> None:
-            for each, handler in before.items():
-                signal.signal(each, handler)
-            ending.note(number)
-            self._is_interrupted = True
-            with suppress(ProcessLookupError):
-                os.kill(self.km.provisioner.pid, signal.SIGINT)
-
-        for number in numbers:
-            signal.signal(number, interrupt)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _interrupt(self, number: int) -> None:
+        ending.note(number)
+        self._is_interrupted = True
+        with suppress(ProcessLookupError):
+            os.kill(self.km.provisioner.pid, signal.SIGINT)
 
 
 class MaskingEngine(NBClientEngine):  # type: ignore[misc]

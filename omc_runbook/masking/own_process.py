@@ -7,11 +7,9 @@ import getpass
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 from IPython.core.error import StdinNotImplementedError
@@ -62,18 +60,6 @@ class Interruption:
         return bool(self._numbers)
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take the signals while the context lasts."""
-        # Only the main thread may have handlers.
-        numbers = ending.heard() if threading.current_thread() is threading.main_thread() else ()
-        before = {number: signal.signal(number, self._interrupt) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    @contextmanager
     def in_cell(self) -> Iterator[None]:
         """Interrupt what runs within the context."""
         self._is_in_cell = True
@@ -82,7 +68,8 @@ class Interruption:
         finally:
             self._is_in_cell = False
 
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+    def take(self, number: int) -> None:
+        """Take a signal."""
         if ending.note(number):
             self._numbers.append(number)
         if len(self._numbers) > PATIENCE:
@@ -111,7 +98,7 @@ class OwnProcessEngine(MaskingEngine):
             Descriptors(outputs.write) as descriptors,
             _streams(outputs, descriptors),
             cell_shell.shell(outputs, has_terminal) as shell,
-            interruption.listening(),
+            ending.handled_by(interruption.take),
         ):
             for index, cell in enumerate(nb_man.nb.cells):
                 with outputs.lock:

@@ -6,6 +6,8 @@ import resource
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,30 @@ _state = _State()
 def heard() -> tuple[signal.Signals, ...]:
     """The signals that ask this process to end, without those that it was begun to ignore, as by nohup."""
     return tuple(each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN)
+
+
+@contextmanager
+def handled_by(handler: Callable[[int], object], once: bool = False) -> Iterator[None]:
+    """Let a function take the signals while the context lasts; with `once` the first of them alone."""
+    # Only the main thread may have handlers.
+    numbers = heard() if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def restore() -> None:
+        for number, former in before.items():
+            signal.signal(number, former)
+
+    def handle(number: int, frame: object) -> None:
+        if once:
+            restore()
+        handler(number)
+
+    for number in numbers:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        restore()
 
 
 def begin() -> None:
