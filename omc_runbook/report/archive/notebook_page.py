@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterable
 from functools import cache
 from html import escape
@@ -16,7 +17,8 @@ from omc_runbook.model.letters import printable
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-_PICTURES = ("image/png", "image/jpeg")
+_SVG = "image/svg+xml"
+_PICTURES = (_SVG, "image/png", "image/jpeg")
 _OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\n])")
 """What a progress bar wrote in a line before the last time that it wrote it."""
 
@@ -69,12 +71,11 @@ def _display(output: Any) -> str:
         return str(data["text/html"])
     if "text/markdown" in data:
         return _prose(data["text/markdown"])
-    if "image/svg+xml" in data:
-        return str(data["image/svg+xml"])
     for kind in _PICTURES:
         if kind in data:
+            content = b64encode(data[kind].encode()).decode() if kind == _SVG else data[kind].strip()
             alternative = escape(output.get("metadata", {}).get(kind, {}).get("alt", "No description available"))
-            return f'<img alt="{alternative}" src="data:{kind};base64,{escape(data[kind].strip())}">'
+            return f'<img alt="{alternative}" src="data:{kind};base64,{escape(content)}">'
     return _text(data["text/plain"]) if "text/plain" in data else ""
 
 

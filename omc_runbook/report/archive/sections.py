@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import copy
-import html
 import re
 from collections.abc import Iterator
 from itertools import chain
@@ -94,19 +92,7 @@ def _readable(cell: Any) -> Any:
         cell.source = without_sample(cell.source)
     elif _is_of_parameters(cell):
         return new_markdown_cell(f"```python\n{cell.source}\n```")
-    else:
-        for output in cell.get("outputs", ()):
-            _describe(output)
     return cell
-
-
-def _describe(output: Any) -> None:
-    """Give a drawing its alternative text, which nbconvert only does for pixels."""
-    drawing = output.get("data", {}).get("image/svg+xml")
-    text = output.get("metadata", {}).get("image/svg+xml", {}).get("alt", "")
-    if drawing and text:
-        source = base64.b64encode("".join(drawing).encode()).decode()
-        output.data = {"text/html": f'<img alt="{html.escape(text)}" src="data:image/svg+xml;base64,{source}">'}
 
 
 def _is_of_parameters(cell: Any) -> bool:

@@ -13,8 +13,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from omc_runbook.model.change import Change
 from omc_runbook.model.findings import Finding, Outcome
+from omc_runbook.report.archive import notebook_page, sections
 from omc_runbook.report.archive import record as records
-from omc_runbook.report.archive import sections
 from omc_runbook.report.archive.record import Record
 
 NOW = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
@@ -109,6 +109,23 @@ def test_the_title_and_the_banner_say_how_it_ended(outcome: Outcome, end: str, t
     text = page(tmp_path, notebook(), outcome)
     assert f"<title>{end}, 2026-07-01 03:00 UTC</title>" in text
     assert f"{end}</strong>" in text
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"text/markdown": "*all*", "text/plain": "all"}, "<em>all</em>"),
+        (
+            {"image/png": "iVBO\n", "text/plain": "<Figure>"},
+            '<img alt="No description available" src="data:image/png;base64,iVBO">',
+        ),
+    ],
+    ids=["Markdown", "pixels"],
+)
+def test_an_output_is_shown_in_its_best_form(data: dict[str, str], expected: str) -> None:
+    """Of what other libraries display, too."""
+    ran = new_notebook(cells=[new_code_cell("show()", outputs=[new_output("display_data", data)])])
+    assert expected in notebook_page.to_html(ran)
 
 
 def test_a_drawing_has_its_alternative_text(tmp_path: Path) -> None:
