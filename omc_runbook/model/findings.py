@@ -7,16 +7,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from omc_runbook.model import json_text
 from omc_runbook.model.change import Change
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
 
 Severity = Literal["error", "warning", "info"]
 Status = Literal["found", "clear", "unknown", "skipped"]
@@ -299,7 +295,7 @@ class Outcome:
         body = json_text.parse(text)
         if not isinstance(body, dict) or not {"findings", "changes"} <= body.keys():
             raise ValueError("it is no outcome")
-        outcome: Outcome = _reader().validate_python(body)
+        outcome = json_text.as_dataclass(cls, body)
         for time in (outcome.started, outcome.finished):
             json_text.with_zone(time)
         return outcome
@@ -416,10 +412,3 @@ def _finding_as_json(finding: Finding) -> dict[str, Any]:
             accepted=finding.accepted,
         ),
     }
-
-
-@cache
-def _reader() -> TypeAdapter[Outcome]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Outcome)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+T = TypeVar("T")
 
 
 def parse(text: str | bytes, parse_int: Callable[[str], Any] | None = None) -> Any:
@@ -14,6 +20,20 @@ def parse(text: str | bytes, parse_int: Callable[[str], Any] | None = None) -> A
         return json.loads(text, parse_int=parse_int)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def as_dataclass(kind: type[T], body: object) -> T:
+    """What was parsed, as a dataclass; raises ValueError where it lacks a field or has another type in one."""
+    # mypy takes the hash of its instances for that of the class.
+    value: T = _reader(kind).validate_python(body)  # type: ignore[arg-type]
+    return value
+
+
+@cache
+def _reader(kind: type[Any]) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def moment(text: str) -> datetime:

@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -85,28 +85,22 @@ class ChangeState:
 
     def to_json(self) -> str:
         """The text of its file; values are masked, though none should be in it."""
-        body = asdict(self) | {"rollouts": [_rollout_as_json(each) for each in self.rollouts]}
-        body["started"] = self.started.isoformat()
+        body = asdict(self)
         for name in ("keys", "steps", "changes"):
             body[name] = [registry.mask(text, common=False) for text in body[name]]
         body["parameters"] = {name: registry.mask(text, common=False) for name, text in self.parameters.items()}
         body["ended"] = registry.mask(self.ended)
-        return json.dumps({"schema": 1, **body}, indent=1)
+        return json.dumps({"schema": 1, **body}, indent=1, default=_time_as_json)
 
     @classmethod
     def from_json(cls, text: str) -> ChangeState:
         """Read the text of a file; raises ValueError for another."""
         body = json_text.parse(text)
-        if not isinstance(body, dict) or body.pop("schema", None) != 1:
+        if not isinstance(body, dict) or body.get("schema") != 1:
             raise ValueError("no state of a change")
-        try:
-            body["started"] = json_text.moment(body["started"])
-            body["rollouts"] = [_rollout_from_json(each) for each in body["rollouts"]]
-            body["undo"] = [Undo(**each) for each in body.get("undo", ())]
-            names = {each.name for each in fields(cls)}
-            return cls(**{name: _frozen(value) for name, value in body.items() if name in names})
-        except (KeyError, TypeError) as error:
-            raise ValueError("no state of a change") from error
+        state = json_text.as_dataclass(cls, body)
+        json_text.with_zone(state.started)
+        return state
 
 
 def own_process() -> dict[str, Any]:
@@ -185,20 +179,6 @@ def _start_of(process: int) -> str:
         return ""
 
 
-_DURATIONS = ("bake", "usual", "took")
-
-
-def _rollout_as_json(rollout: Rollout) -> dict[str, Any]:
-    body = asdict(rollout)
-    body["began"] = rollout.began and rollout.began.isoformat()
-    return body | {name: None if body[name] is None else body[name].total_seconds() for name in _DURATIONS}
-
-
-def _rollout_from_json(body: Mapping[str, Any]) -> Rollout:
-    durations = {name: None if body[name] is None else timedelta(seconds=body[name]) for name in _DURATIONS}
-    rollout = Rollout(**{name: _frozen(value) for name, value in {**body, **durations}.items()})
-    return replace(rollout, began=datetime.fromisoformat(body["began"]) if body["began"] else None)
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _time_as_json(time: datetime | timedelta) -> str | float:
+    """A moment in ISO 8601, a duration in seconds."""
+    return time.isoformat() if isinstance(time, datetime) else time.total_seconds()
