@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
@@ -32,24 +32,14 @@ NO_WIDGETS = (
 """What a person reads who cannot answer by a button."""
 
 
-class Graded(Protocol):
-    """A graded answer."""
+@dataclass(frozen=True)
+class Mark:
+    """How an answer to a question was graded, and why; `answer` is "" where there was none."""
 
-    @property
-    def subject(self) -> str:
-        """The question."""
-
-    @property
-    def answer(self) -> str:
-        """What was answered; "" for nothing."""
-
-    @property
-    def is_right(self) -> bool:
-        """Whether it is right."""
-
-    @property
-    def why(self) -> str:
-        """Why."""
+    subject: str
+    answer: str
+    is_right: bool
+    why: str
 
 
 def where(checkout: str, endpoint: str) -> Banner:
@@ -67,12 +57,12 @@ def question(number: int, text: str, choices: Mapping[str, str]) -> Listing:
     return Listing(f"Question {number}: {text}", [Entry(f"({letter})", choice) for letter, choice in choices.items()])
 
 
-def mark(graded: Graded) -> Banner:
+def mark(graded: Mark) -> Banner:
     """Whether an answer was right, and why."""
     return Banner("good" if graded.is_right else "bad", "Right." if graded.is_right else "Wrong.", (graded.why,))
 
 
-def solution(graded: Graded) -> Banner:
+def solution(graded: Mark) -> Banner:
     """The verdict on a drill's answer, with its time and points."""
     return Banner("good" if graded.is_right else "bad", graded.why)
 
@@ -88,7 +78,7 @@ def hints(texts: Sequence[str], points: int) -> Listing:
     return Listing(f"A right answer is worth {points} points", entries, "A hint costs 2 points.")
 
 
-def marks(graded: Sequence[Graded], count: int) -> Table:
+def marks(graded: Sequence[Mark], count: int) -> Table:
     """Each answer that was given, and whether it is right."""
     rows = [[each.subject, each.answer or "—", _word(each), each.why] for each in graded]
     right = sum(each.is_right for each in graded)
@@ -98,7 +88,7 @@ def marks(graded: Sequence[Graded], count: int) -> Table:
     return Table(title, ["question", "answer", "", "why"], rows, _LEVELS, empty)
 
 
-def verdict(graded: Sequence[Graded], count: int) -> Banner:
+def verdict(graded: Sequence[Mark], count: int) -> Banner:
     """How it ended, in one sentence."""
     right, open_answers = sum(each.is_right for each in graded), count - len(graded)
     if open_answers:
@@ -125,5 +115,5 @@ def by_hand() -> Listing:
     return Listing("The same for real", entries)
 
 
-def _word(graded: Graded) -> str:
+def _word(graded: Mark) -> str:
     return "right" if graded.is_right else "wrong" if graded.answer else "not answered"

@@ -17,10 +17,11 @@ from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.report import onboarding as report
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.rich_display import RichDisplay, update
+from omc_runbook.report.onboarding import Mark
 from omc_runbook.runbooks import quiz
 from omc_runbook.runbooks.frontend import Frontend, is_available, shows_widgets
 from omc_runbook.runbooks.practice import Practice
-from omc_runbook.runbooks.quiz import QUESTIONS, Mark, Question
+from omc_runbook.runbooks.quiz import QUESTIONS, Question
 from omc_runbook.textfile import private_file
 
 DRILLS = ("no-permission", "deployment-paused", "misspelt")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.suggestions import nearest
+from omc_runbook.report.onboarding import Mark
 
 LETTERS = "abc"
 
@@ -35,16 +36,6 @@ class Question:
     def labelled(self, letter: str) -> str:
         """A choice with its letter: "(a) nothing"."""
         return f"({letter}) {self.choice(letter).text}"
-
-
-@dataclass(frozen=True)
-class Mark:
-    """How an answer was graded; `answer` is "" where there was none."""
-
-    subject: str
-    answer: str
-    is_right: bool
-    why: str
 
 
 QUESTIONS = (

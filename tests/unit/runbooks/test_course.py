@@ -14,10 +14,11 @@ import pytest
 from omc_runbook.model.errors import UsageError
 from omc_runbook.report import onboarding as report
 from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.onboarding import Mark
 from omc_runbook.runbooks import onboarding, panels
 from omc_runbook.runbooks.course import DRILLS, Course, PossibleFault
 from omc_runbook.runbooks.practice import Practice
-from omc_runbook.runbooks.quiz import QUESTIONS, Mark, grade
+from omc_runbook.runbooks.quiz import QUESTIONS, grade
 
 FAULTS = (
     PossibleFault("misspelt", "local", "A name is misspelt."),
