@@ -35,9 +35,6 @@ from omc_runbook.report.display.severity import Level, badge
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
 
-AUDIT = "audit"
-"""The runbook, and the family of its checks."""
-
 Snapshots = Mapping[str, Snapshot]
 """Each environment's snapshot by its name, the main one first."""
 AuditFindings = Mapping[str, Sequence[Finding]]

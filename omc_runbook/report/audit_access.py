@@ -10,7 +10,6 @@ from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, actions_
 from omc_runbook.checks.unusual_calls import history_of
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
-from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.state import Snapshot
 
 READERS = "Who may read the secret"
@@ -28,23 +27,21 @@ def readers(snapshot: Snapshot) -> Table:
 
     Administrators are below the others. Without identities the table is empty.
     """
-    found = snapshot.audit.identities
     access = secret_access.of(snapshot)
-    rows = [_reader(snapshot, found, each) for each in (*access.readers, *access.unjudged)] if found else []
+    rows = [_reader(snapshot, each) for each in (*access.readers, *access.unjudged)]
     rows += [_by_label(each) for each in access.principals if each.labels]
     rows += [_becoming(each) for each in access.principals if each.becomes or each.steps]
     rows += [_entering(each) for each in access.principals if each.sessions]
     rows += [_outside(each) for each in access.outsiders if not _is_ordinary(snapshot, each)]
-    rows += [_reader(snapshot, found, each, EVERYTHING) for each in access.administrators] if found else []
+    rows += [_reader(snapshot, each, EVERYTHING) for each in access.administrators]
     columns = ["principal", "kind", "may read", "by", "on condition", "last use"]
     warned: dict[str, Level] = dict.fromkeys((NEVER, BY_ITSELF, IN_A_TASK), "warning")
     levels: dict[str, Level] = {UNKNOWN: "unknown", "everybody": "error", **warned}
-    return Table(READERS, columns, rows, levels, NOT_READ, notes=tuple(_notes(snapshot, found)))
+    return Table(READERS, columns, rows, levels, NOT_READ, notes=tuple(_notes(snapshot)))
 
 
 def writers(snapshot: Snapshot) -> Table:
     """A row for each principal that may change the secret, its policy or its key's, or run tasks with its role."""
-    found = snapshot.audit.identities
     access = secret_access.of(snapshot)
     rows = [
         [
@@ -59,16 +56,16 @@ def writers(snapshot: Snapshot) -> Table:
     ]
     rows += [[each.identity.name, EVERYTHING, *_everything(each), NONE] for each in access.administrators]
     columns = ["principal", "kind", "may", "by", "on condition"]
-    empty = "Nobody but AWS itself." if found else NOT_READ
-    return Table(WRITERS, columns, rows, None, empty, notes=tuple(_notes(snapshot, found)))
+    empty = "Nobody but AWS itself." if snapshot.audit.identities else NOT_READ
+    return Table(WRITERS, columns, rows, None, empty, notes=tuple(_notes(snapshot)))
 
 
-def _reader(snapshot: Snapshot, found: Identities, access: PrincipalAccess, kind: str = "") -> list[str]:
+def _reader(snapshot: Snapshot, access: PrincipalAccess, kind: str = "") -> list[str]:
     way = access.way
     decision = "no" if way.decision == "denied" else UNKNOWN if way.is_unjudged else "yes"
     if way.is_conditional and not way.is_allowed_here:
         decision = "on conditions"
-    by, last_use = access.read_by or NONE, _last_use(snapshot, found, access.identity.arn)
+    by, last_use = access.read_by or NONE, _last_use(snapshot, access.identity.arn)
     return _row(access, decision, by, conditions_of([way]), kind, last_use)
 
 
@@ -82,11 +79,9 @@ def _row(
 def _everything(access: PrincipalAccess) -> tuple[str, str]:
     """What an administrator may do, and by which statements; what denies the secret gives nothing."""
     by = ", ".join(access.read.statements)
-    return (
-        (f"everything that {by} does not deny", NONE)
-        if by and access.read.decision == "denied"
-        else ("everything", by or NONE)
-    )
+    if by and access.read.decision == "denied":
+        return f"everything that {by} does not deny", NONE
+    return "everything", by or NONE
 
 
 def _becoming(access: PrincipalAccess) -> list[str]:
@@ -116,12 +111,8 @@ def _entering(access: PrincipalAccess) -> list[str]:
 
 def _outside(outsider: Outsider) -> list[str]:
     decision = UNKNOWN if outsider.decision == "unknown" else "yes"
-    by = (
-        outsider.statement
-        if not outsider.role
-        else f"assuming {outsider.role.rpartition('/')[2]}: {outsider.statement}"
-    )
-    return [outsider.principal, outsider.kind, decision, by, NONE, NONE]
+    way = f"assuming {outsider.role.rpartition('/')[2]}: " if outsider.role else ""
+    return [outsider.principal, outsider.kind, decision, f"{way}{outsider.statement}", NONE, NONE]
 
 
 def _is_ordinary(snapshot: Snapshot, outsider: Outsider) -> bool:
@@ -130,21 +121,23 @@ def _is_ordinary(snapshot: Snapshot, outsider: Outsider) -> bool:
     return outsider.kind == "service" and outsider.principal.startswith("ecs-tasks.") and outsider.role in own
 
 
-def _last_use(snapshot: Snapshot, found: Identities, arn: str) -> str:
+def _last_use(snapshot: Snapshot, arn: str) -> str:
     """When an identity last read this secret by CloudTrail, else when it last used any secret by IAM."""
     history = history_of(snapshot)
     calls = history.accesses.calls if history else ()
     read = next((call for call in calls if call.is_read and call.principal == arn), None)
     if read:
         return f"{read.time:%Y-%m-%d}"
-    access = found.last_accesses.get(arn)
+    found = snapshot.audit.identities
+    access = found.last_accesses.get(arn) if found else None
     if access is None:
         return UNKNOWN
     moment = access.actions.get(READ_ACTION, access.service)
     return f"any secret: {moment:%Y-%m-%d}" if moment else NEVER
 
 
-def _notes(snapshot: Snapshot, found: Identities | None) -> Iterator[str]:
+def _notes(snapshot: Snapshot) -> Iterator[str]:
+    found = snapshot.audit.identities
     if found is None:
         yield from snapshot.unread("identities")
         return

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from omc_runbook.aws.secretsmanager import Secret
 from omc_runbook.checks.audit_lifecycle import NEAR, is_guarded, missing_tags, quotas
 from omc_runbook.checks.audit_unused import PRICE, unused_keys, unused_secrets
 from omc_runbook.model.letters import counted
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
+
+Row = tuple[str, str, str, str]
+"""What it is, its state, the detail, and the call that it was read by."""
 
 UNREAD = "not read"
 _GOOD, _WARNING, _PLAIN = "in order", "look at this", "—"
@@ -18,7 +22,7 @@ _LEVELS: dict[str, Level] = {_GOOD: "good", _WARNING: "warning", UNREAD: "unknow
 
 def lifecycle(snapshot: Snapshot) -> Table:
     """Deletion, replication, the KMS key, automatic rotation, tags and quotas, each with where it was read."""
-    rows = [[*row] for row in _rows(snapshot)] if snapshot.secret else []
+    rows = [*_rows(snapshot, snapshot.secret)] if snapshot.secret else []
     title = f"The lifecycle of {snapshot.secret_name}"
     return Table(title, ["what", "state", "detail", "read by"], rows, _LEVELS, "The secret was not read.")
 
@@ -45,9 +49,7 @@ def unused(snapshot: Snapshot) -> Table:
     )
 
 
-def _rows(snapshot: Snapshot) -> Iterator[tuple[str, str, str, str]]:
-    secret = snapshot.secret
-    assert secret
+def _rows(snapshot: Snapshot, secret: Secret) -> Iterator[Row]:
     days = snapshot.environment.names.recovery_days
     deletion = f"scheduled for {secret.deleted:%Y-%m-%d %H:%M} UTC" if secret.deleted else "not scheduled"
     window = f"{deletion}; the runbooks use a recovery window of {days} days"
@@ -57,28 +59,27 @@ def _rows(snapshot: Snapshot) -> Iterator[tuple[str, str, str, str]]:
     else:
         guard = "a policy denies DeleteSecret" if is_guarded(snapshot) else "no policy denies DeleteSecret"
         yield "deletion guard", _GOOD if is_guarded(snapshot) else _PLAIN, guard, "GetResourcePolicy"
-    yield _replication(snapshot)
-    yield _key(snapshot)
-    yield _rotation(snapshot)
-    yield _tags(snapshot)
+    yield _replication(secret)
+    yield _key(snapshot, secret)
+    yield _rotation(snapshot, secret)
+    yield _tags(snapshot, secret)
     for quota, count, most, unit in quotas(snapshot):
         state = _WARNING if count >= NEAR * most else _GOOD
         yield quota, state, f"{count:,} of {most:,} {unit}", "Secrets Manager's quotas"
 
 
-def _replication(snapshot: Snapshot) -> tuple[str, str, str, str]:
-    replicas = snapshot.secret.replicas if snapshot.secret else ()
-    if not replicas:
+def _replication(secret: Secret) -> Row:
+    if not secret.replicas:
         return "replication", _PLAIN, "no replica", "DescribeSecret"
-    is_stale = any(each.status != "InSync" for each in replicas)
-    detail = ", ".join(f"{each.location} {each.status}" for each in replicas)
+    is_stale = any(each.status != "InSync" for each in secret.replicas)
+    detail = ", ".join(f"{each.location} {each.status}" for each in secret.replicas)
     more = " (verify explains it: replica-stale)" if is_stale else ""
     return "replication", _WARNING if is_stale else _GOOD, detail + more, "DescribeSecret"
 
 
-def _key(snapshot: Snapshot) -> tuple[str, str, str, str]:
+def _key(snapshot: Snapshot, secret: Secret) -> Row:
     key, part = snapshot.kms_key, snapshot.audit.lifecycle
-    if (snapshot.secret and not snapshot.secret.kms_key_id) or (key and key.manager == "AWS"):
+    if not secret.kms_key_id or (key and key.manager == "AWS"):
         return "KMS key", _GOOD, "the AWS managed key, which AWS renews every year", "DescribeSecret"
     rotation = part.key_rotation if part else None
     if key is None or rotation is None:
@@ -88,13 +89,13 @@ def _key(snapshot: Snapshot) -> tuple[str, str, str, str]:
     return "KMS key", _GOOD if rotation.is_enabled else _WARNING, detail, "GetKeyRotationStatus"
 
 
-def _rotation(snapshot: Snapshot) -> tuple[str, str, str, str]:
-    secret, part = snapshot.secret, snapshot.audit.lifecycle
-    if not (secret and secret.rotates):
+def _rotation(snapshot: Snapshot, secret: Secret) -> Row:
+    if not secret.rotates:
         return "automatic rotation", _PLAIN, "off: by runbook or by hand", "DescribeSecret"
-    function = part.rotation_function if part else None
     if not secret.rotation_function:
         return "automatic rotation", _GOOD, f"by {secret.owning_service or secret.partner or 'AWS'}", "DescribeSecret"
+    part = snapshot.audit.lifecycle
+    function = part.rotation_function if part else None
     if function is None:
         return "automatic rotation", UNREAD, secret.rotation_function, "GetFunctionConfiguration"
     is_broken = not function.exists or "Failed" in (function.state, function.last_update)
@@ -102,10 +103,9 @@ def _rotation(snapshot: Snapshot) -> tuple[str, str, str, str]:
     return "automatic rotation", _WARNING if is_broken else _GOOD, detail, "GetFunctionConfiguration"
 
 
-def _tags(snapshot: Snapshot) -> tuple[str, str, str, str]:
+def _tags(snapshot: Snapshot, secret: Secret) -> Row:
     if "unused" in snapshot.gaps:
         return "tags", UNREAD, "", "ListSecrets"
     missing = missing_tags(snapshot)
-    own = ", ".join(sorted(snapshot.secret.tags)) if snapshot.secret else ""
-    detail = f"lacks {', '.join(missing)}" if missing else own or "none"
+    detail = f"lacks {', '.join(missing)}" if missing else ", ".join(sorted(secret.tags)) or "none"
     return "tags", _WARNING if missing else _GOOD, detail, "DescribeSecret, ListSecrets"

@@ -10,6 +10,7 @@ from omc_runbook.aws.cloudtrail import HISTORY_KEEPS
 from omc_runbook.changes.values import former_values
 from omc_runbook.diagnosis import acceptance, root_causes
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import AUDIT
 from omc_runbook.model.parameters import split_names
 from omc_runbook.report import audit as report
 from omc_runbook.report.audit import (
@@ -127,8 +128,8 @@ def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Ru
     if days < 1:
         raise UsageError("days must be at least 1. Nothing was read.")
     started, names = now(), split_names("environment", environment) or (environment,)
-    targets = tuple(reach(report.AUDIT, name, runbook_toml) for name in names)
-    run = Run(runbook=report.AUDIT, started=started, targets=targets, days=days)
+    targets = tuple(reach(AUDIT, name, runbook_toml) for name in names)
+    run = Run(runbook=AUDIT, started=started, targets=targets, days=days)
     if days > MOST_DAYS and not all(target.environment.audit.reaches_back for target in run.targets):
         raise UsageError(
             f"days must be from 1 to {MOST_DAYS}: CloudTrail's event history goes no further back. With trail_s3"
