@@ -16,18 +16,12 @@ from omc_runbook.masking.strength import is_guessable
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
 from omc_runbook.messages.validation import REASONS
-from omc_runbook.model.catalogue import (
-    PLACEHOLDER,
-    SEVERAL_LINES,
-    TEMPLATE_DEFAULT,
-    URL_BREAKERS,
-    URL_BREAKERS_IN_WORDS,
-)
+from omc_runbook.model.catalogue import SEVERAL_LINES, URL_BREAKERS, URL_BREAKERS_IN_WORDS
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.environment_names import ALIASES
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.grouping import grouped
-from omc_runbook.model.placeholders import COMMAND, ENCRYPTED, SETTING
+from omc_runbook.model.placeholders import COMMAND, ENCRYPTED, PLACEHOLDER, SETTING, TEMPLATE_DEFAULT
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation.dotenv import Binding

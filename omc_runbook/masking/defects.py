@@ -12,18 +12,15 @@ from omc_runbook.masking import addresses
 from omc_runbook.masking.strength import SIGNED, is_guessable, required_digits
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model import issuers, json_text
-from omc_runbook.model.catalogue import (
-    EDGE_SPACE,
-    FORMS,
+from omc_runbook.model.catalogue import EDGE_SPACE, FORMS, SEVERAL_LINES, URL_BREAKERS, Form, Key
+from omc_runbook.model.placeholders import (
     LIKE_GENERATED,
     PLACEHOLDER,
-    SEVERAL_LINES,
+    REFERENCE,
+    SETTING,
     TEMPLATE_DEFAULT,
-    URL_BREAKERS,
-    Form,
-    Key,
+    is_made_of_placeholder_words,
 )
-from omc_runbook.model.placeholders import REFERENCE, SETTING, is_made_of_placeholder_words
 from omc_runbook.model.secretive import is_issued, is_password, is_secret
 
 CheckId = Literal["bad-copy", "white-space", "placeholder", "changethis", "empty", "wrong-form", "weak", "url-chars"]

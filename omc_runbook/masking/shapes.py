@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from omc_runbook.masking.common import SHORTEST, is_random
 from omc_runbook.masking.span import Span
 from omc_runbook.model import issuers
+from omc_runbook.model.placeholders import is_placeholder
 
 _LONG = 20
 """From so many characters what follows "Bearer" is no word."""
@@ -95,7 +96,7 @@ def _is_value(match: re.Match[str], shape: _Shape) -> bool:
 
 
 def _is_password(text: str) -> bool:
-    return _NAME.fullmatch(text) is None and not _is_placeholder(text, "password")
+    return _NAME.fullmatch(text) is None and not is_placeholder(text, "password")
 
 
 def _is_mixed(text: str) -> bool:
@@ -103,14 +104,7 @@ def _is_mixed(text: str) -> bool:
 
 
 def _is_key(text: str) -> bool:
-    return is_random(text) and _UUID.fullmatch(text) is None and not _is_placeholder(text, "key")
-
-
-def _is_placeholder(text: str, name: str) -> bool:
-    # The catalogue's pydantic is not for each process that masks.
-    from omc_runbook.model.placeholders import is_placeholder
-
-    return is_placeholder(text, name)
+    return is_random(text) and _UUID.fullmatch(text) is None and not is_placeholder(text, "key")
 
 
 def _is_login(text: str) -> bool:

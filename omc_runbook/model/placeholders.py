@@ -1,10 +1,47 @@
-"""The words of which placeholders of secrets are made, however they are spelt."""
+"""Texts that stand for a value that is still missing: by their forms, or by the words that they are made of."""
 
 from __future__ import annotations
 
 import re
 
-from omc_runbook.model.catalogue import PLACEHOLDER
+LIKE_GENERATED = r"(?: [^\s!\"$%'+;@\[\\\]^`{}~]* [!\"$%'+;@\[\\\]^`{}~] ){4}"
+"""Four signs that few words or addresses have: the beginning of a password that was drawn from all signs."""
+
+PLACEHOLDER = re.compile(
+    rf"(?ix) ^ \s* (?! < {LIKE_GENERATED} )"  # noqa: S608 - no SQL
+    r"""(?:
+        < [^<>]* > | \$\{ [^}]* \} | \{ [\w-]+ \} | \{\{ .* \}\} | % \w+ % | \[ (?! \d+ \] ) [\w\s-]+ \] | __ \w+ __
+        | \?{2,} | \*{3,}
+        | (?: # What the keys of some providers begin with.
+            (?: [spr]k | whsec | xapp | xox[abp] | gh[opsu] | github_pat | glpat | hf | re | npm | sg ) [-_.]
+                (?: (?: test | live | ant | proj | api03 | or | v1 ) [-_] )*
+            | akia | aiza (?: sy )?
+          )? (?: \.{3} | x{3,} (?: - x+ )* )
+        | \$\( .* \) | ` [^`]* \s [^`]* ` | python3? \s+ -c \s .*
+        | \( (?: known [ ] after [ ] apply | sensitive [ ] value ) \)
+        # What documentation and generators of projects have: Django's, AWS's, FastAPI's, Slack's.
+        | django-insecure- .* | akia [a-z2-7]{9} example | wjalrxutnfemi .* examplekey | 09d25e094faa [0-9a-f]{52}
+        | https://hooks\.slack\.com/services/t0+/b0+/x+
+        | required | redacted | your \w* (?: key | password | secret | token )
+        | generate [-_ ]? (?: me | this | one | it ) (?: [-_ ] .* )?
+        | placeholder | todo | tbd | fixme | dummy | none | null | n/a | undefined | unset | not [-_ ] set
+        | (?: please [-_ ]? )? (?: change | replace | update | set | fill ) [-_ ]? (?: me | this | it | in )
+            (?: [-_ ! .] .* )?
+        | please [-_ ]? (?: change | replace | update | set ) | replace [-_ ] with [-_ ] .*
+        | (?: to | will ) [-_ ] be [-_ ] (?: changed | replaced | updated | set | filled ) .*
+        | temporary [-_ ] .* | .* [-_ ] please [-_ ] (?: update | change | replace | set ) .*
+        | (?: sk- )? (?: your | actual | insert | enter | add [-_ ] your | dummy | fake ) [-_ ] .*
+        | (?: sk- )? example [-_ ] (?: .* [-_ ] )? (?: key | secret | token | password | value | dsn )
+        | .* [-_ ] goes [-_ ] here | .* (?: key | secret | token | password | value | dsn | url ) [-_ ] here
+        | (?! [a-z] [\w+.-]* :// ) .* placeholder .*
+        | https?:// (?: (?: your | actual | placeholder ) [-_ @]
+            | (?: public | (?: example (?: public )? )? key | example ) @ ) .*
+    ) \s* $"""
+)
+"""Placeholders: texts that stand for a value, as Terraform, the template and the guide spell them."""
+
+TEMPLATE_DEFAULT = re.compile(r"(?i)^\s*changethis\s*$")
+"""The template's default, at which the application refuses to start: one of the placeholders."""
 
 _VOCABULARY = """
     change changed replace replaced update updated set fill filled insert enter

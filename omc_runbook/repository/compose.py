@@ -15,8 +15,8 @@ from dotenv.parser import parse_stream
 
 from omc_runbook.masking.public_values import COMMON
 from omc_runbook.masking.value import Masked
-from omc_runbook.model.catalogue import PLACEHOLDER
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.placeholders import PLACEHOLDER
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.compose_tree import all_texts, find_includes, merge, read_services, read_tree, rebase
 from omc_runbook.repository.dockerfile import BuiltImage, read_image

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from omc_runbook.model.catalogue import PLACEHOLDER
+from omc_runbook.model.placeholders import PLACEHOLDER
 
 REDACTED = "…"
 

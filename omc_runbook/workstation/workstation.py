@@ -13,8 +13,8 @@ from pathlib import Path
 
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import StartProblem
-from omc_runbook.model.catalogue import PLACEHOLDER, Key, provider_keys, variable_of
-from omc_runbook.model.placeholders import ENCRYPTED, REFERENCE
+from omc_runbook.model.catalogue import Key, provider_keys, variable_of
+from omc_runbook.model.placeholders import ENCRYPTED, PLACEHOLDER, REFERENCE
 from omc_runbook.model.secretive import is_issued, is_secret
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.compose import NAMES as COMPOSE_FILES

@@ -20,8 +20,9 @@ from omc_runbook.aws import secretsmanager
 from omc_runbook.changes.secret import create_plan, current_version
 from omc_runbook.changes.secret.placeholders import placeholder, unset_keys, update_command
 from omc_runbook.headless.notebooks import folder as notebooks
-from omc_runbook.model.catalogue import FORMS, PLACEHOLDER, Form, Key, default_keys
+from omc_runbook.model.catalogue import FORMS, Form, Key, default_keys
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
+from omc_runbook.model.placeholders import PLACEHOLDER
 from omc_runbook.runbooks import create
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.live_change import LiveChange

@@ -17,8 +17,9 @@ from omc_runbook.changes.values.validation import objection
 from omc_runbook.checks.local import misspellings
 from omc_runbook.masking import kernel
 from omc_runbook.masking.value import Masked
-from omc_runbook.model.catalogue import TEMPLATE_DEFAULT, URL_BREAKERS, variable_of
+from omc_runbook.model.catalogue import URL_BREAKERS, variable_of
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.placeholders import TEMPLATE_DEFAULT
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.repository.compose import find_references
 from omc_runbook.workstation.workstation import Workstation, is_text_of_value, is_value

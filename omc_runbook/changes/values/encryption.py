@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from omc_runbook.masking.document import Member
 from omc_runbook.masking.value import Masked, reveal
-from omc_runbook.model.catalogue import PLACEHOLDER, Key, encrypts
+from omc_runbook.model.catalogue import Key, encrypts
+from omc_runbook.model.placeholders import PLACEHOLDER
 
 SEPARATORS = re.compile(r"[\s,;\[\]\"']+")
 """What stands between and around the keys of a list, as MultiFernet takes one."""

@@ -8,14 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from omc_runbook.model.catalogue import (
-    PLACEHOLDER,
-    TEMPLATE_DEFAULT,
-    catalogue,
-    default_keys,
-    provider_keys,
-    variable_of,
-)
+from omc_runbook.model.catalogue import catalogue, default_keys, provider_keys, variable_of
+from omc_runbook.model.placeholders import PLACEHOLDER, TEMPLATE_DEFAULT
 
 GUIDE_KEYS = [
     "SECRET_KEY",

@@ -9,8 +9,8 @@ from dotenv import dotenv_values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from omc_runbook.model.catalogue import PLACEHOLDER
 from omc_runbook.model.errors import CannotEdit, UsageError
+from omc_runbook.model.placeholders import PLACEHOLDER
 from omc_runbook.repository.template import (
     Template,
     TemplateEntry,
