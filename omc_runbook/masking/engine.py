@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-from collections.abc import Callable
 from contextlib import suppress
 from subprocess import DEVNULL
 from typing import Any
@@ -18,7 +17,7 @@ from traitlets.config import Config
 
 from omc_runbook.masking import channel, registry
 from omc_runbook.masking.index import Index
-from omc_runbook.masking.nested import mask_nested
+from omc_runbook.masking.nested import mask_members
 from omc_runbook.model import ending
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import PASTED
@@ -68,14 +67,17 @@ class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
             self._index, self._clean = index, set()
         for cell in self.nb.cells:
             for output in cell.get("outputs", ()):
-                _mask_members(output, _OUTPUT_FORM, self._mask)
-            _mask_members(cell, _CELL_FORM, self._mask)
+                self._mask_members(output, _OUTPUT_FORM)
+            self._mask_members(cell, _CELL_FORM)
             tags = {*cell.metadata.get("tags", ())}
             source = _PASTED.sub(rf'\1 = "{_NOT_KEPT}"', cell.source) if _INJECTED in tags else cell.source
             cell.source = self._mask(source, bool(_PARAMETERS & tags))
         parameters = self.nb.metadata.get("papermill", {}).get("parameters", {})
         parameters.update({name: _NOT_KEPT for name in PASTED & {*parameters} if parameters[name]})
-        _mask_members(self.nb.metadata, _NOTEBOOK_FORM, self._mask)
+        self._mask_members(self.nb.metadata, _NOTEBOOK_FORM)
+
+    def _mask_members(self, node: Any, keep: frozenset[str]) -> None:
+        node.update(from_dict(mask_members(node, keep, self._mask)))
 
     def _mask(self, text: str, common: bool) -> str:
         if (text, common) not in self._clean:
@@ -178,8 +180,3 @@ class MaskingEngine(NBClientEngine):  # type: ignore[misc]
             private = {channel.VARIABLE: str(path), "IPYTHONDIR": str(path.with_name("ipython"))}
             # Libraries may write past the kernel's streams, for example when it ends under load.
             return client.execute(env={**os.environ, **private}, stdout=DEVNULL, stderr=DEVNULL)
-
-
-def _mask_members(node: Any, keep: frozenset[str], mask: Callable[[str, bool], str]) -> None:
-    for key in node.keys() - keep:
-        node[key] = from_dict(mask_nested({key: node[key]}, mask, is_text=False)[key])

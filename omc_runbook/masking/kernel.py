@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from omc_runbook.masking import wire
-from omc_runbook.masking.nested import mask_nested
+from omc_runbook.masking.nested import mask_members, mask_nested
 from omc_runbook.masking.stream_buffer import StreamBuffer
 
 _PATIENCE = 1.0
@@ -106,10 +106,8 @@ class _Hook:
                 self._send_stream(stream, message, ident)
                 return message
             self._flush()
-        message["content"] = {
-            key: item if key in _PROTOCOL else mask_nested({key: item}, is_text=False)[key]
-            for key, item in (message["content"] or {}).items()
-        }
+        unmasked = message["content"] or {}
+        message["content"] = {**unmasked, **mask_members(unmasked, _PROTOCOL)}
         message["metadata"] = mask_nested(message.get("metadata"), is_text=False)
         return self._send(stream, message, ident=ident, buffers=mask_nested(buffers, is_text=False), track=track)
 

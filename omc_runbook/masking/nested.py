@@ -1,7 +1,7 @@
 """Masking of nested data, such as messages and notebooks."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from omc_runbook.masking import registry
@@ -35,6 +35,13 @@ def mask_nested(item: Any, mask: Callable[[str, bool], str] = registry.mask, is_
             return masked.splitlines(keepends=True)
         return [mask_nested(member, mask, is_text) for member in item]
     return item
+
+
+def mask_members(
+    item: Mapping[str, Any], keep: Collection[str], mask: Callable[[str, bool], str] = registry.mask
+) -> dict[str, Any]:
+    """The members of a message or a cell, masked, without those in `keep`, which are words of its format."""
+    return {key: mask_nested(value, mask, _holds_text(key)) for key, value in item.items() if key not in keep}
 
 
 def _holds_text(key: object) -> bool:
