@@ -12,6 +12,7 @@ from typing import Any, Literal
 from omc_runbook.model import json_text
 from omc_runbook.model.change import Change
 from omc_runbook.model.grouping import grouped
+from omc_runbook.model.parameters import names_in
 from omc_runbook.model.shell import command
 
 Severity = Literal["error", "warning", "info"]
@@ -276,7 +277,7 @@ class Outcome:
     @classmethod
     def of_failure(cls, runbook: str, environment: str, started: datetime, failure: str) -> Outcome:
         """The outcome of a run that broke off before it had one; of several environments it has the first."""
-        names = [name.strip() for name in environment.split(",") if name.strip()] or [environment]
+        names = names_in(environment) or (environment,)
         return cls(
             runbook=runbook,
             environment=names[0],

@@ -124,9 +124,14 @@ def literal(value: str | int) -> str:
     return repr(value) if isinstance(value, bool) else json.dumps(value, ensure_ascii=False)
 
 
+def names_in(text: str) -> tuple[str, ...]:
+    """The names in a comma-separated parameter."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def split_names(parameter: str, text: str) -> tuple[str, ...]:
-    """The names in a comma-separated parameter; raises UsageError for a duplicate."""
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    """The names in a comma-separated parameter, each of which stands there once; raises UsageError for a duplicate."""
+    names = names_in(text)
     duplicate = next((name for name in names if names.count(name) > 1), "")
     if duplicate:
         raise UsageError(f"{parameter} names {duplicate} twice: name it once.")
@@ -135,7 +140,7 @@ def split_names(parameter: str, text: str) -> tuple[str, ...]:
 
 def first_name(text: str) -> str:
     """The first name in a comma-separated parameter."""
-    return next((name.strip() for name in text.split(",") if name.strip()), "")
+    return next(iter(names_in(text)), "")
 
 
 def without_spaces(text: str) -> str:
