@@ -41,8 +41,8 @@ class CannotFollow(CannotEdit):
 class CouldNotLook(RunbookError):
     """AWS could not be reached, or refused every call (exit code 2)."""
 
-    def __init__(self, message: str = "", hint: str = "", kind: Literal["", "credentials", "no-answer"] = "") -> None:
-        super().__init__(message, hint)
+    def __init__(self, message: str = "", kind: Literal["", "credentials", "no-answer"] = "") -> None:
+        super().__init__(message)
         self.kind = kind
         """Where it counts, why: every later call with these credentials fails too; what got no answer may be done."""
 
