@@ -109,6 +109,7 @@ _PATTERNS = {
     ),
     "secrets": "a name with exactly one *, which stands for the environment, such as {project}-*-app-secrets",
     "check": '"smtp" or an https:// address',
+    "required_if": "a variable and its values, such as LLM_PROVIDER=google|gemini",
     "reason": "a sentence",
     **dict.fromkeys(
         ("findings", "unknown"),

@@ -290,6 +290,7 @@ def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
         ('role_arn = "runbooks"', "role_arn must be the ARN of an IAM role"),
         ('external_id = "two words"', "external_id must be 2 to 1224 letters, digits"),
         ("[discovery]", "discovery must have either secrets, a name with one *, or the table tags."),
+        ('[keys.NEW]\nrequired_if = "openai"', "keys.NEW.required_if must be a variable and its values, such as"),
         ('[discovery]\nsecrets = "secrets"', "discovery.secrets must be a name with exactly one *"),
         ('[discovery]\nsecret = "*"', "discovery.secret is not a known name: did you mean secrets?"),
     ],
