@@ -33,13 +33,14 @@ LEVELS: dict[str, Level] = {
     "not due": "good",
 }
 
-_COLOURS: dict[AgeState, str] = {
-    "overdue": RED,
-    "perhaps overdue": VIOLET,
-    "due soon": ORANGE,
-    "not due": GREEN,
-    "no limit": "#5b8def",
+_COLOURS: dict[AgeState, tuple[str, str]] = {
+    "overdue": (RED, "red"),
+    "perhaps overdue": (VIOLET, "violet"),
+    "due soon": (ORANGE, "orange"),
+    "not due": (GREEN, "green"),
+    "no limit": ("#5b8def", "blue"),
 }
+"""The colour of each state's bars, and what the legend calls it."""
 _TOP, _ROW, _BOTTOM = 30, 26, 50
 _SHORTEST = timedelta(minutes=1)
 
@@ -92,7 +93,7 @@ class LivesPlot(Picture):
         return picture(self.alt, foot + _BOTTOM, (*parts, label(RIGHT, foot + _BOTTOM - 8, taken, "end")))
 
     def _bar(self, key: str, life: Life, y: int, start: int, width: int) -> str:
-        colour = GREY if life.until else _COLOURS[self._state(key)]
+        colour = GREY if life.until else _COLOURS[self._state(key)][0]
         shade = 0.35 + 0.25 * (life.number % 2) if life.until else 0.85
         title = escape(on_one_line(f"{key}: {_words(life)}"))
         form = f'x="{start}" y="{y - 7}" width="{width}" height="14" fill="{colour}" opacity="{shade}"'
@@ -102,9 +103,8 @@ class LivesPlot(Picture):
         return age.judge(self.snapshot, self._ages[key]) if key in self._ages else "no limit"
 
     def _legend(self) -> str:
-        names = {"overdue": "red", "perhaps overdue": "violet", "due soon": "orange", "not due": "green"}
-        states = dict.fromkeys(self._state(key) for key in self._lives)
-        present = [f"{names.get(state, 'blue')}: {state}" for state in _COLOURS if state in states]
+        states = {self._state(key) for key in self._lives}
+        present = [f"{name}: {state}" for state, (_, name) in _COLOURS.items() if state in states]
         return "  ·  ".join((*present, "grey: former values"))
 
 

@@ -216,10 +216,14 @@ def _by_first_way(found: Sequence[Finding], outcome: Outcome, command: str) -> d
     for finding in found:
         if ways := _ways(finding, outcome, command):
             by_hand.setdefault((finding.check, ways[0]), {}).update(dict.fromkeys(ways[1:]))
-    return {
-        key: (key[1], *((next(iter(hands)),) if any(map(is_sentence, hands)) else filter(None, (" && ".join(hands),))))
-        for key, hands in by_hand.items()
-    }
+    return {(check, first): (first, *_as_one([*ways])) for (check, first), ways in by_hand.items()}
+
+
+def _as_one(commands: list[str]) -> list[str]:
+    """One command that runs all; of sentences the first."""
+    if not commands or any(map(is_sentence, commands)):
+        return commands[:1]
+    return [" && ".join(commands)]
 
 
 def _remedy(ways: Sequence[str], needs: str) -> Iterator[Line]:
