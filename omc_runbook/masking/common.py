@@ -62,5 +62,6 @@ def _own_sources() -> tuple[bytes, ...]:
     sources = [path for folder in folders for path in folder.glob("*.ipynb")]
     for folder, subfolders, names in os.walk(_PACKAGE):
         subfolders[:] = set(subfolders) - _WITH_VALUES
-        sources += [Path(folder, name) for name in names if name.endswith(".py")]
+        # Pages have our style sheets.
+        sources += [Path(folder, name) for name in names if name.endswith((".py", ".css"))]
     return tuple(path.read_bytes() for path in sources)

@@ -36,27 +36,7 @@ MEANINGS: dict[Ending, str] = {
 }
 _ORDER: tuple[Ending, ...] = ("failed", "findings", "unknown", "plan", "proved", "ok")
 
-_STYLE = """\
-body { max-width: 62em; margin: 1.5em auto; padding: 0 1.2em; overflow-wrap: anywhere; }
-h1, h2, h3 { line-height: 1.25; margin: 1.4em 0 0.4em; }
-h1 { margin-top: 0.4em; }
-h2 { border-top: 1px solid rgba(128, 128, 128, 0.35); padding-top: 0.7em; }
-h3 { font-size: 1em; margin: 1em 0 0.2em; }
-p { margin: 0.3em 0; }
-ul { margin: 0.3em 0; padding-left: 1.2em; }
-a { color: LinkText; }
-.note { font-size: 13px; }
-.overdue { background: rgba(220, 50, 47, 0.22); padding: 0.4em 0.8em; }
-ol.runs, ul.legend { display: flex; flex-wrap: wrap; gap: 4px; list-style: none; padding: 0; }
-ul.legend { gap: 0.2em 1.1em; font-size: 13px; }
-.mark { display: inline-block; min-width: 24px; height: 24px; line-height: 24px; text-align: center; }
-.mark { border-radius: 4px; color: CanvasText; text-decoration: none; font-weight: bold; }
-a.mark:hover, a.mark:focus { outline: 2px solid LinkText; }
-.ok, .proved { background: rgba(40, 150, 80, 0.28); }
-.plan { background: rgba(128, 128, 128, 0.22); }
-.findings, .failed { background: rgba(220, 50, 47, 0.28); }
-.unknown { background: rgba(130, 110, 200, 0.30); }
-.words { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }"""
+_STYLE = Path(__file__).with_suffix(".css").read_text(encoding="utf-8").strip()
 
 
 @dataclass(frozen=True)

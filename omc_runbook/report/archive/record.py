@@ -26,62 +26,8 @@ from omc_runbook.report.display.banner import ENDINGS, Banner, Style
 from omc_runbook.report.display.boxes import whole_page
 from omc_runbook.textfile import private_file
 
-STYLE = """\
-body { max-width: 66em; margin: 2em auto; padding: 0 1.5em; }
-p, li { overflow-wrap: break-word; }
-h1, h2 { line-height: 1.25; margin: 1.6em 0 0.4em; }
-h1 { margin-top: 0.8em; }
-h2 { border-bottom: 1px solid rgba(128, 128, 128, 0.35); padding-bottom: 0.2em; }
-pre, code { font: 13px/1.5 ui-monospace, "DejaVu Sans Mono", monospace; }
-pre { padding: 0.6em 0.9em; background: rgba(128, 128, 128, 0.14); border-radius: 4px; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-table { display: block; overflow-x: auto; border-collapse: collapse; font-size: 13.5px; margin: 0.4em 0 1em; }
-th, td { padding: 0.3em 0.9em 0.3em 0; }
-/* Bars of progress stand in a region that scrolls. */
-table[role="presentation"] { display: table; overflow: visible; }
-/* A line and a shade at the right of a table that goes on there; where all is dark, a grey shade would glow. */
-table {
-  background: linear-gradient(to left, Canvas 60%, transparent) right -1px top / 2.4em 100% no-repeat local,
-    linear-gradient(rgba(128, 128, 128, 0.7) 0 0) right / 1px 100% no-repeat scroll,
-    linear-gradient(to left, light-dark(rgba(128, 128, 128, 0.55), black), transparent) right / 1.4em 100% no-repeat
-    scroll;
-}
-tr { border-bottom: 1px solid rgba(128, 128, 128, 0.28); }
-td[colspan] { padding-top: 0.9em; }
-img { max-width: 100%; height: auto; }
-a { color: LinkText; }
-@media (max-width: 60em) {
-  body { margin: 1em auto; padding: 0 1em; }
-  table { font-size: 12px; }
-  th, td { padding-right: 0.6em; }
-}
-@media (max-width: 30em) {
-  body { margin: 0.6em auto; padding: 0 0.8em; }
-  h1 { font-size: 1.6em; }
-  h2 { font-size: 1.3em; }
-  ul, ol { padding-left: 1.4em; }
-}
-nav { margin: 0.8em 0; font-size: 14px; line-height: 2; }
-nav a { margin-right: 1.1em; white-space: nowrap; }
-nav a.remedy { font-weight: bold; }
-/* On paper: dark on white, nothing folded or cut off, and no row, picture or command torn apart. */
-@media print {
-  @page { margin: 14mm 12mm; }
-  :root { color-scheme: light; }
-  body { max-width: none; margin: 0; padding: 0; font-size: 9pt; line-height: 1.4; print-color-adjust: exact; }
-  nav { display: none; }
-  h1 { font-size: 15pt; }
-  h2 { font-size: 11.5pt; margin-top: 1.2em; }
-  pre, code { font-size: 7.5pt; }
-  h1, h2, summary, div > p:has(+ pre), p:has(+ div[role="group"]) { break-after: avoid; }
-  tr, img, pre { break-inside: avoid; }
-  div[role="group"] { overflow: visible !important; }
-  table { display: table; width: 100%; overflow: visible; background: none; font-size: 8pt; }
-  th, td { white-space: normal !important; min-width: 0 !important; }
-  td span { white-space: nowrap; }
-  details::details-content { content-visibility: visible; display: block; height: auto; }
-  details > summary { list-style: none; font-weight: bold; }
-}"""
+STYLE = Path(__file__).with_suffix(".css").read_text(encoding="utf-8").strip()
+"""The style of a record's page."""
 
 MOST_CAUSES = 8
 """How many causes a page's head names."""

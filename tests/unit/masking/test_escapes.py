@@ -90,7 +90,19 @@ def test_masking_text_full_of_escapes_takes_milliseconds() -> None:
     assert time.process_time() - started < 0.3
 
 
-WORDS = ("found", "after", "table", "2026", "error", "Staging", "stdout", "2026-11-25", "task-definition", "abc")
+WORDS = (
+    "found",
+    "after",
+    "table",
+    "2026",
+    "error",
+    "Staging",
+    "stdout",
+    "2026-11-25",
+    "task-definition",
+    "abc",
+    "LinkText",
+)
 
 
 @pytest.mark.parametrize("word", WORDS)
