@@ -131,6 +131,11 @@ class Finding:
         return self.status == "found" and not self.accepted and _BEFORE in self.evidence
 
     @property
+    def effects(self) -> str:
+        """What it causes, in a sentence; "" for nothing."""
+        return f"It causes {', '.join(self.cause_of)}." if self.cause_of else ""
+
+    @property
     def doubt(self) -> str:
         """Which checks that are unknown may be its cause, in a sentence; "" where it is none's consequence."""
         if not self.unread_causes:

@@ -81,8 +81,8 @@ def _known(outcome: Outcome, cause: Finding) -> Iterator[str]:
         yield cause.doubt
     if cause.evidence:
         yield cause.evidence[0]
-    if cause.cause_of:
-        yield f"It causes {', '.join(cause.cause_of)}."
+    if cause.effects:
+        yield cause.effects
     statuses = {(finding.check, finding.family): finding.status for finding in outcome.findings}
     others = look_alikes(cause.check, cause.family)
     clear = sum(1 for check in others if statuses.get((check.id, check.family)) == "clear")

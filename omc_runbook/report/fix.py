@@ -11,7 +11,6 @@ from omc_runbook.model.letters import counted
 from omc_runbook.report import changes
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
-from omc_runbook.report.display.severity import level_of
 
 NOTHING = "This runbook can fix nothing of it: the findings above say what to do."
 WHOLE = "There is nothing to fix."
@@ -43,17 +42,7 @@ def plan(plan: FixPlan) -> Listing:
 
 def manual_fixes(plan: FixPlan) -> Listing:
     """The root causes that the plan does not fix, why, and how to fix each by hand."""
-    entries = [
-        Entry(
-            each.finding.check,
-            each.finding.subject,
-            level=level_of(each.finding.severity),
-            label=each.finding.severity,
-            lead=f"{each.finding.title}.",
-            lines=(each.why,) if each.why else (),
-        ).with_remedy(each.remedy)
-        for each in plan.unfixed
-    ]
+    entries = [Entry.of(each.finding, each.why).with_remedy(each.remedy) for each in plan.unfixed]
     empty = "Nothing: the plan fixes every root cause." if plan.because else "There is no root cause."
     return Listing("What is left to you", entries, empty)
 

@@ -303,14 +303,7 @@ def _problem(found: Sequence[tuple[str, Finding]]) -> Entry:
         remedy = replace(remedy, needs=is_for_one(environments[0], remedy.ways[0]))
     by_environment = {name: [each for owner, each in found if owner == name] for name in environments}
     lines = [f"{name}: {_subjects(own)}. {' '.join(own[0].evidence[:1])}" for name, own in by_environment.items()]
-    return Entry(
-        first.check,
-        _names(environments),
-        level=level_of(first.severity),
-        label=first.severity,
-        lead=f"{first.title}.",
-        lines=tuple(lines[:NAMED]),
-    ).with_remedy(remedy)
+    return replace(Entry.of(first, *lines[:NAMED]), subject=_names(environments)).with_remedy(remedy)
 
 
 def _subjects(findings: Sequence[Finding]) -> str:

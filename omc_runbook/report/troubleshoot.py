@@ -83,19 +83,7 @@ def review(result: object | None, snapshot: Snapshot, findings: Sequence[Finding
 def evidence(findings: Sequence[Finding]) -> Listing:
     """The evidence of each root cause, which names the API and its field; and what it causes."""
     entries = [
-        Entry(
-            finding.check,
-            finding.subject,
-            level=level_of(finding.severity),
-            label=finding.severity,
-            lead=f"{finding.title}.",
-            lines=(
-                *filter(None, [finding.doubt]),
-                *finding.evidence,
-                *((f"It causes {', '.join(finding.cause_of)}.",) if finding.cause_of else ()),
-                *filter(None, [more]),
-            ),
-        )
+        Entry.of(finding, finding.doubt, *finding.evidence, finding.effects, more)
         for finding, more in like_findings.shorten(each for each in findings if each.is_unexplained)
     ]
     return Listing("How that is known", entries, _none(findings, "There is no root cause.", "No root cause was found."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service
@@ -275,14 +276,12 @@ def _entry(finding: Finding, causes: Sequence[Finding], more: str) -> Entry:
     lines_of_causes = {line for cause in causes for line in cause.evidence}
     evidence = [line for line in finding.evidence if line not in lines_of_causes]
     because = f"because of {', '.join(finding.because_of)}" if is_consequence else ""
-    effects = () if is_consequence or not finding.cause_of else (f"It causes {', '.join(finding.cause_of)}.",)
-    entry = Entry(
-        finding.check,
-        ", ".join(filter(None, (finding.subject, because))),
+    effects = "" if is_consequence else finding.effects
+    entry = replace(
+        Entry.of(finding, finding.accepted, finding.doubt, *evidence, effects, more),
+        subject=", ".join(filter(None, (finding.subject, because))),
         level="quiet" if is_consequence or finding.accepted else level_of(finding.severity),
         label="consequence" if is_consequence else "accepted" if finding.accepted else finding.severity,
-        lead=f"{finding.title}.",
-        lines=(*filter(None, [finding.accepted, finding.doubt]), *evidence, *effects, *filter(None, [more])),
     )
     return entry if causes else entry.with_remedy(finding.remedy)
 

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 
-from omc_runbook.model.findings import Remedy, is_sentence
+from omc_runbook.model.findings import Finding, Remedy, is_sentence
 from omc_runbook.report.display.boxes import preformatted
 from omc_runbook.report.display.rich_display import RichDisplay
-from omc_runbook.report.display.severity import COLOURS, Level, badge, mark
+from omc_runbook.report.display.severity import COLOURS, Level, badge, level_of, mark
 from omc_runbook.report.display.table import wrap
 
 _CARD = "border-left: 4px solid rgba({colour}, 0.75); padding: 0.1em 0 0.1em 1em; margin: 1em 0"
@@ -35,6 +35,18 @@ class Entry:
     """The AWS CLI's way to do the same, where `command` is a runbook."""
     needs: str = ""
     """What the commands need first, in a sentence."""
+
+    @classmethod
+    def of(cls, finding: Finding, *lines: str) -> Entry:
+        """A finding with its severity and title; of the lines, those that say something."""
+        return cls(
+            finding.check,
+            finding.subject,
+            level=level_of(finding.severity),
+            label=finding.severity,
+            lead=f"{finding.title}.",
+            lines=tuple(filter(None, lines)),
+        )
 
     def with_remedy(self, remedy: Remedy) -> Entry:
         """The same entry with what a remedy says to do."""
