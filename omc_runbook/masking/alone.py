@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.masking.span import Span
+from omc_runbook.model.grouping import grouped
 
 _QUOTE = r"\\*[\"']|&(?:quot|apos|\#0*39|\#0*34|\#[xX]2[27]);"
 _TAG = re.compile(r"<[A-Za-z][^<>]*?([\w-]+)\s*=\s*\Z")
@@ -19,14 +20,10 @@ class StandaloneMatcher:
     """
 
     def __init__(self, values: Iterable[tuple[str, str]]) -> None:
-        names: dict[str, str] = {}
-        owners: dict[str, set[str]] = {}
-        for text, name in values:
-            names.setdefault(text, name)
-            owners.setdefault(text, set()).add(name)
-        self._names = names
-        self._patterns = [_compile(names)] if names else []
-        self._patterns += [_compile_owned(text, owners[text]) for text in names]
+        owners = grouped(values)
+        self._names = {text: names[0] for text, names in owners.items()}
+        self._patterns = [_compile(owners)] if owners else []
+        self._patterns += [_compile_owned(text, names) for text, names in owners.items()]
 
     def find(self, text: str) -> Iterator[Span]:
         """Yield where ``text`` has one of the words alone, in no particular order."""
@@ -50,7 +47,7 @@ def _compile(words: Iterable[str]) -> re.Pattern[str]:
 
 
 def _compile_owned(word: str, owners: Iterable[str]) -> re.Pattern[str]:
-    owner, word = "|".join(map(re.escape, sorted(owners))), re.escape(word)
+    owner, word = "|".join(map(re.escape, sorted(set(owners)))), re.escape(word)
     between = rf"(?:{_QUOTE})?\s*[:=]\s*|[^\S\n]{{2,}}|[^\S\n]*\|[^\S\n]*|\s*</t[dh]>\s*<t[dh][^<>]*>\s*"
     return re.compile(
         rf"(?<![\w-])(?:{owner})(?:{between})(?P<owned>{word})(?=[^\S\n]*(?:$|[\"'\\,;&|<>)}}\]]))", re.MULTILINE

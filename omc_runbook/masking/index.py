@@ -12,6 +12,7 @@ from omc_runbook.masking.common import SHORTEST, is_common
 from omc_runbook.masking.escapes import ANSI, is_escaped, unescape, unescape_traceably, without_unfinished
 from omc_runbook.masking.span import Span
 from omc_runbook.masking.spelling import LONG, PIECE, SHORT, TOKEN, pieces, shown_as, spell
+from omc_runbook.model.grouping import grouped
 
 _SPACE = re.compile(rf"{ANSI.pattern}|\s+")
 _RUN = re.compile(rf"{TOKEN}{{{PIECE},}}")
@@ -79,7 +80,10 @@ class Index:
         self._cores = {max(_CORE.findall(plain), key=len, default="") for plain in self._plain}
         self._initials = {spelling[0] for spelling in (*self._names, *self._plain)}
         self._longest = max(map(len, self._names), default=0)
-        self._heads, self._tails = _by_ends(self._names)
+        # Of a text that a program has shortened, the beginning or the end may be left.
+        long = [(spelling, name) for spelling, name in self._names.items() if len(spelling) >= 2 * PIECE]
+        self._heads = grouped((pair[0][:PIECE], pair) for pair in long)
+        self._tails = grouped((pair[0][-PIECE:], pair) for pair in long)
         # A notebook is masked again whenever it is saved, and most of it is as it was.
         self._known = lru_cache(_KNOWN)(self._all)
 
@@ -206,19 +210,6 @@ class Index:
                 end, offset = end + 1, offset + 1
             reached = end - PIECE + 1
             yield Span(start, end, name)
-
-
-_Ends = dict[str, list[tuple[str, str]]]
-
-
-def _by_ends(names: Mapping[str, str]) -> tuple[_Ends, _Ends]:
-    """Long spellings with their names, by their first and by their last characters."""
-    heads, tails = _Ends(), _Ends()
-    for spelling, name in names.items():
-        if len(spelling) >= 2 * PIECE:
-            heads.setdefault(spelling[:PIECE], []).append((spelling, name))
-            tails.setdefault(spelling[-PIECE:], []).append((spelling, name))
-    return heads, tails
 
 
 def _whole(text: str, names: Mapping[str, str], short: Collection[str], shortest: int) -> Iterator[Span]:

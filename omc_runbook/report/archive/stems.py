@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from omc_runbook.model.grouping import grouped
+
 SUFFIXES = (".ipynb", ".html", ".json")
 """The notebook, its page, and its outcome."""
 TABLE_SUFFIXES = (".csv", ".json")
@@ -17,7 +19,7 @@ _LONGEST = 50
 """How many characters of it a file system surely takes beside the rest of a name, of four bytes each."""
 _FORMAT = "%Y%m%dT%H%M%SZ"
 _STEM = re.compile(r"(?P<runbook>\w+)-(?P<environment>[\w.-]+)-(?P<time>\d{8}T\d{6}Z)(?:-(?P<number>\d+))?")
-_TABLE = re.compile(r"(?P<stem>.+)-(?P<name>[a-z][a-z_]*)(?P<suffix>\.\w+)")
+_TABLE = re.compile(r"(?P<stem>.+)-[a-z][a-z_]*\.\w+")
 
 
 @dataclass(frozen=True, order=True)
@@ -75,10 +77,7 @@ def of_table(stem: str, table: str, suffix: str) -> str:
 
 def find_tables(folder: Path) -> dict[str, list[Path]]:
     """The files of tables in a folder, by the stem of their run, in the order of their names."""
-    found: dict[str, list[Path]] = {}
-    for suffix in TABLE_SUFFIXES:
-        for path in folder.glob(f"*{suffix}"):
-            match = _TABLE.fullmatch(path.name)
-            if match and match["suffix"] == suffix and parse(match["stem"]):
-                found.setdefault(match["stem"], []).append(path)
-    return {stem: sorted(paths) for stem, paths in found.items()}
+    paths = (path for suffix in TABLE_SUFFIXES for path in folder.glob(f"*{suffix}"))
+    matches = ((_TABLE.fullmatch(path.name), path) for path in paths)
+    found = grouped((match["stem"], path) for match, path in matches if match and parse(match["stem"]))
+    return {stem: sorted(tables) for stem, tables in found.items()}
