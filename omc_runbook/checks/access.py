@@ -55,7 +55,7 @@ def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
         for definition in snapshot.revisions(service):
             if definition.references and not definition.execution_role_arn:
                 facts = (f"{definition.label} injects secrets and has no executionRoleArn.",)
-                remedy = remedies.advise(f"Set executionRoleArn to {names.execution_role} and register a new revision.")
+                remedy = Remedy(f"Set executionRoleArn to {names.execution_role} and register a new revision.")
                 yield Evidence(definition.label, facts, remedy, frozenset({service.name}))
 
 
@@ -77,7 +77,7 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             lead = f"Set executionRoleArn to {meant} and register a new revision, or create" if meant else "Create"
             way = f"{lead} role {name} with the trust policy and permissions of the guide."
             fact = f"GetRole: there is no role {name}{f': did you mean {meant}?' if meant else '.'}"
-            yield Evidence(name, (fact,), remedies.advise(way), services)
+            yield Evidence(name, (fact,), Remedy(way), services)
             continue
         if role is None:
             yield Uncertain(name, tuple(gap.sentence for gap in permissions.unread))
@@ -97,9 +97,9 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             if conditions and verdict.decision == "implicit-deny":
                 sent = " and ".join(f"{key} {context[key]}" for key in ("aws:SourceAccount", "aws:SourceArn"))
                 labels = " and ".join(condition.statement for condition in conditions)
-                remedy = remedies.advise(f"Correct the Condition of {labels}: ECS calls with {sent}.")
+                remedy = Remedy(f"Correct the Condition of {labels}: ECS calls with {sent}.")
             elif verdict.decision == "explicit-deny":
-                remedy = remedies.advise(f"Let {' and '.join(verdict.statements)} no longer deny {ECS_TASKS}.")
+                remedy = Remedy(f"Let {' and '.join(verdict.statements)} no longer deny {ECS_TASKS}.")
             else:
                 service = {"Service": ECS_TASKS}
                 document = extend(role.trust, Effect="Allow", Principal=service, Action="sts:AssumeRole")
@@ -107,7 +107,7 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Evidence(name, facts, remedy, services)
         elif refused and role.arn != arn:
             fact = f"GetRole: the ARN of {name} is {role.arn}, not {arn}, which the task definition names."
-            register = remedies.advise(f"Set executionRoleArn to {role.arn} and register a new revision.")
+            register = Remedy(f"Set executionRoleArn to {role.arn} and register a new revision.")
             yield Evidence(name, (fact, refused[0].sentence), register, services)
         elif role.arn != arn and not _has_started(snapshot, arn):
             fact = f"GetRole: the ARN of {name} is {role.arn}; the task definition names {arn}."
@@ -198,7 +198,7 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             write = remedies.put_resource_policy(snapshot.environment.names)
             conditions = conditions_of(snapshot.resource_policies, verdict.statements)
             spare = ", or with a Condition that leaves the tasks' calls out," if conditions else ""
-            remedy = remedies.advise(
+            remedy = Remedy(
                 f"Policy {', '.join(foreign)} was attached by an AWS service: change or remove it there."
                 if foreign
                 else f"Write the policy without that statement{spare} to policy.json, then put it with"
@@ -248,7 +248,7 @@ def kms_disabled(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     key = snapshot.kms_key
     if key and (reason := _UNAVAILABLE.get(key.state)):
         facts = (f"DescribeKey: KeyState {key.state}: {reason[0]}.",)
-        yield Evidence(key.arn, facts, remedies.advise(reason[1]), snapshot.consumer_names)
+        yield Evidence(key.arn, facts, Remedy(reason[1]), snapshot.consumer_names)
     elif key and key.state not in (*_USABLE, "Disabled", *PENDING_DELETION):
         yield Uncertain(
             key.arn, (f"DescribeKey: KeyState {key.state or 'is missing'}: whether it decrypts is not known.",)
@@ -446,7 +446,7 @@ def _write_again(names: Names) -> Remedy:
     """Encrypt the whole secret with a key that exists: nobody can decrypt what the former key encrypted."""
     words = ("--secret-id", names.secret, "--kms-key-id", "KEY", "--secret-string", "file://secrets.json")
     write = command("aws", "secretsmanager", "update-secret", *words, "--region", names.region)
-    return remedies.advise(
+    return Remedy(
         f"Write the secret again under a key that exists, with `{write}`: KEY is that key's ARN, and"
         f" {remedies.put_value(names).needs}"
     )
@@ -459,4 +459,4 @@ def _change_key_policy(snapshot: Snapshot, role: str, key: KmsKey, access: RoleA
     elif access.conditions:
         what = "Correct the Condition of the key's policy"
     write = remedies.put_key_policy(snapshot.environment.names, key.arn)
-    return remedies.advise(f"{what}: write the corrected policy to policy.json, then put it with `{write.command}`.")
+    return Remedy(f"{what}: write the corrected policy to policy.json, then put it with `{write.command}`.")

@@ -56,7 +56,7 @@ def _withdraw(
 def leave(where: str, remedy: Remedy) -> Remedy:
     """A remedy for where a permission is not meant."""
     way = remedy.command if is_sentence(remedy.command) else f"`{remedy.command}`."
-    return replace(remedies.advise(f"Leave it where {where}. Where it does not: {way}"), needs=remedy.needs)
+    return replace(Remedy(f"Leave it where {where}. Where it does not: {way}"), needs=remedy.needs)
 
 
 def close(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> Remedy:
@@ -68,7 +68,7 @@ def close(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> R
         return remedies.put_key_policy(names, key.arn, policy_remedies.for_account(key.policy, labels, account))
     policy = snapshot.resource_policy
     if policy is None or not _has_statements(policy, labels):
-        return remedies.advise(f"Change {outsider.statement}: an AWS service attached this policy.")
+        return Remedy(f"Change {outsider.statement}: an AWS service attached this policy.")
     return remedies.set_resource_policy(names, policy_remedies.for_account(policy, labels, account))
 
 
@@ -76,10 +76,10 @@ def exclude(snapshot: Snapshot, outsider: Outsider) -> Remedy:
     """Take another account out of the secret's own policy."""
     policy, labels = snapshot.resource_policy, outsider.statements
     if policy is None or not _has_statements(policy, labels):
-        return remedies.advise(f"Change {outsider.statement}: an AWS service attached this policy.")
+        return Remedy(f"Change {outsider.statement}: an AWS service attached this policy.")
     document = _without_principal(snapshot, policy, labels, outsider.principal)
     if document is None:
-        return remedies.advise(f"Take {outsider.principal} out of {outsider.statement}.")
+        return Remedy(f"Take {outsider.principal} out of {outsider.statement}.")
     return remedies.set_resource_policy(snapshot.environment.names, document)
 
 
@@ -88,12 +88,12 @@ def distrust(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -
     role = next((each for each in found.identities if each.arn == outsider.role), None) if found else None
     name = outsider.role.rpartition("/")[2]
     if role is None or role.trust is None:
-        return remedies.advise(f"Take {outsider.principal} out of the trust policy of {name}.")
+        return Remedy(f"Take {outsider.principal} out of the trust policy of {name}.")
     document = _without_principal(snapshot, role.trust, outsider.statements, outsider.principal)
     if document is None:
-        return remedies.advise(f"Take {outsider.principal} out of {outsider.statement}.")
+        return Remedy(f"Take {outsider.principal} out of {outsider.statement}.")
     if not document:
-        return remedies.advise(f"Delete {name}, or name who is to assume it in its trust policy.")
+        return Remedy(f"Delete {name}, or name who is to assume it in its trust policy.")
     return remedies.trust(name, document)
 
 

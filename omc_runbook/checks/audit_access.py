@@ -17,7 +17,7 @@ from omc_runbook.checks.self_grants import administers_iam
 from omc_runbook.iam.federation import WITH_SAML, WITH_TOKEN, limited, open_federations
 from omc_runbook.iam.policy import AppliedStatement, PolicyDocument, PolicyRequest, apply
 from omc_runbook.iam.who_can import AccessVerdict, Assumption, Identity
-from omc_runbook.model.findings import Severity
+from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.snapshot.audit import secret_calls
 from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
@@ -254,9 +254,7 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             ),
             *([secret_access.UNLESS_FORBIDDEN] if found and found.levels is None else []),
         )
-        remedy = remedies.advise(
-            "See whether each of them has to change the secret, such as to rotate or to deploy it."
-        )
+        remedy = Remedy("See whether each of them has to change the secret, such as to rotate or to deploy it.")
         yield Evidence(snapshot.secret_name, lines, remedy, severity="info")
 
 
@@ -417,7 +415,7 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     if administrators or assuming:
         allowed = f"{', '.join(administrators)} may call iam:* on everything"
         facts = tuple(f"{_SOURCE}: {fact}." for fact in (*([allowed] if administrators else []), *assuming))
-        remedy = remedies.advise("See whether each of them has to administer IAM as a whole.")
+        remedy = Remedy("See whether each of them has to administer IAM as a whole.")
         yield Evidence("administrators of IAM", facts, remedy, severity="info")
 
 

@@ -39,7 +39,7 @@ def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:
         move = move_into_secret(snapshot, container, variable)
         if each.is_known:
             again = remedies.rotate(snapshot.environment, each.key)
-            move = remedies.advise(
+            move = Remedy(
                 f"In Terraform's files, move {variable} from environment of {container} to secrets, with the key"
                 f" {each.key}, and deploy that. Then renew the value, which was open: {again.invocation}."
             )
@@ -100,10 +100,10 @@ def value_in_log(snapshot: Snapshot) -> Iterable[Evidence]:
         region = snapshot.environment.names.region
         words = ("--log-group-name", match["group"], "--log-stream-name", match["stream"]) if match else ()
         delete = command("aws", "logs", "delete-log-stream", *words, "--region", region)
-        remedy = remedies.advise(f"Stop the code from logging it; then, with its other lines, `{delete}`.")
+        remedy = Remedy(f"Stop the code from logging it; then, with its other lines, `{delete}`.")
         if keys := _current_keys(found):
             renew = remedies.rotate(snapshot.environment, *keys)
-            remedy = remedies.advise(
+            remedy = Remedy(
                 f"Stop the code from logging it, and renew the value: {renew.invocation}. To remove it with the"
                 f" stream's other lines: `{delete}`."
             )
@@ -125,9 +125,7 @@ def value_shared(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for name in same:
         fact = f"GetSecretValue: the secret of {name} is {names.secret} in {names.region}, too."
         # New values would be those of both.
-        remedy = remedies.advise(
-            f"Correct secret of {environment.name} or {name} in {environment.source_of('secret')}."
-        )
+        remedy = Remedy(f"Correct secret of {environment.name} or {name} in {environment.source_of('secret')}.")
         yield Evidence(f"{names.secret} = {name}'s secret", (fact,), remedy)
     for each in exposure.shared:
         if each.environment in same:
@@ -179,5 +177,5 @@ def _take_out(snapshot: Snapshot, path: str, found: list[ExposedValue]) -> Remed
     take_out = f"take it out of {path}, or the file out of git: `{untrack}`, with a line in .gitignore"
     if keys := _current_keys(found):
         renew = remedies.rotate(snapshot.environment, *keys)
-        return remedies.advise(f"Renew the value: {renew.invocation}. Then {take_out}.")
-    return remedies.advise(f"Have its issuer revoke the value, if that still works; then {take_out}.")
+        return Remedy(f"Renew the value: {renew.invocation}. Then {take_out}.")
+    return Remedy(f"Have its issuer revoke the value, if that still works; then {take_out}.")

@@ -82,7 +82,7 @@ def rotation_broken(snapshot: Snapshot) -> Iterable[Evidence]:
             f" {function.last_update or 'unknown'}{reason}."
         )
         advice = f"Deploy the function again; its log group is {function.log_group}."
-        yield Evidence(secret.name, (fact,), remedies.advise(advice))
+        yield Evidence(secret.name, (fact,), Remedy(advice))
 
 
 @check(

@@ -11,7 +11,6 @@ from typing import Any
 from omc_runbook.aws.cloudtrail import Access, Trail
 from omc_runbook.aws.events import WITH_READS
 from omc_runbook.checks.alarm_routes import ACTIONS_OFF, ALARMS, RULES, AlarmRoute
-from omc_runbook.checks.remedies import advise
 from omc_runbook.iam.policy import extend
 from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.environment import Environment
@@ -148,7 +147,7 @@ def start_logging(snapshot: Snapshot, trail: Trail) -> Remedy:
     if not _is_own(snapshot, trail):
         return _ask_owner(trail, "start its logging again")
     if trail.is_logging:
-        return advise(
+        return Remedy(
             f"Let CloudTrail write to bucket {trail.bucket} again: its policy must allow cloudtrail.amazonaws.com"
             f" s3:GetBucketAcl and s3:PutObject, and the bucket must exist."
         )
@@ -242,7 +241,7 @@ def switch_on(route: AlarmRoute) -> Remedy:
     words = ("cloudwatch", "enable-alarm-actions", "--alarm-names", route.name)
     if ACTIONS_OFF in route.problem:
         return Remedy(command("aws", *words, "--region", route.region))
-    return advise(
+    return Remedy(
         "Let the trail send reads to its log group again: it has to log them, and its role for CloudWatch Logs needs"
         " logs:CreateLogStream and logs:PutLogEvents there."
     )
@@ -282,7 +281,7 @@ def _of_trail(trail: Trail, *words: str) -> Remedy:
 
 
 def _ask_owner(trail: Trail, what: str) -> Remedy:
-    return advise(f"Ask account {account_in(trail.arn)}, which owns trail {trail.name}, to {what}.")
+    return Remedy(f"Ask account {account_in(trail.arn)}, which owns trail {trail.name}, to {what}.")
 
 
 def _is_own(snapshot: Snapshot, trail: Trail) -> bool:

@@ -201,13 +201,11 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
             remedy = source_of(snapshot).register(names, f'"${{var.secrets_arn}}:{member.key}::"')
             if member.kind in ("object", "array"):
                 quoted = command(letters.spell(member.key))
-                remedy = remedies.advise(
-                    f"Make what {quoted} holds keys of the secret, each with a text, and refer to them."
-                )
+                remedy = Remedy(f"Make what {quoted} holds keys of the secret, each with a text, and refer to them.")
             if not member.key or ":" in member.key:
                 fact = f"No reference can name the key {shown}: in a valueFrom, colons separate the fields."
                 quoted = command(letters.spell(member.key))
-                remedy = remedies.advise(f"Give {quoted} another name, without a colon, and refer to that.")
+                remedy = Remedy(f"Give {quoted} another name, without a colon, and refer to that.")
             yield Evidence(
                 member.key or shown,
                 (fact, *filter(None, [remark, unread])),
@@ -313,7 +311,7 @@ def empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if has_files:
             yield Uncertain(key, (fact, places, "Their environmentFiles may set that: files in S3 are not read."))
             continue
-        by_hand = remedies.advise(f"Add {key} to the secret, refer to it in secrets[], and deploy.")
+        by_hand = Remedy(f"Add {key} to the secret, refer to it in secrets[], and deploy.")
         remedy = remedies.with_runbook("add_key", snapshot.environment, by_hand, key=key, required="true")
         yield Evidence(key, (fact, places), remedy, snapshot.consumer_names)
 
@@ -477,7 +475,7 @@ def wrong_host(snapshot: Snapshot) -> Iterable[Evidence]:
                 yield Evidence(
                     subject,
                     (f"DescribeTaskDefinition: {name} of {definition.label} {container.name} {fact}",),
-                    remedies.advise(f"{advice}, and deploy that."),
+                    Remedy(f"{advice}, and deploy that."),
                     frozenset({service.name}),
                     _severity_of(plain, name),
                 )

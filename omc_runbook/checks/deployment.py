@@ -26,7 +26,7 @@ from omc_runbook.checks.stopped_tasks import (
 )
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import is_at_rest
-from omc_runbook.model.findings import NO_REMEDY, Severity
+from omc_runbook.model.findings import NO_REMEDY, Remedy, Severity
 from omc_runbook.model.letters import counted
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import nearest, nearest_in
@@ -72,7 +72,7 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
         unread = snapshot.unread("clusters")
         near = "." if unread else nearest_in(snapshot.environment.name, names.cluster, snapshot.clusters)
         fact = f"ListServices: there is no cluster {names.cluster} in {names.region}{near}"
-        remedy = correct(snapshot, "cluster") or remedies.advise(
+        remedy = correct(snapshot, "cluster") or Remedy(
             f"Correct cluster in {snapshot.environment.source_of('cluster')}."
         )
         hindered_by: tuple[Hinders, ...] | None = ("secret",) if is_elsewhere(snapshot) else None
@@ -80,11 +80,11 @@ def wrong_names(snapshot: Snapshot) -> Iterable[Evidence]:
     elif not snapshot.gaps.get("services") and names.service not in snapshot.service_names:
         fact = f"there is no service {names.service} in {names.cluster}{nearest(names.service, snapshot.service_names)}"
         source = snapshot.environment.source_of("service")
-        way = correct(snapshot, "service") or remedies.advise(f"Correct the parameter service, or service in {source}.")
+        way = correct(snapshot, "service") or Remedy(f"Correct the parameter service, or service in {source}.")
         facts: tuple[str, ...] = (f"ListServices: {fact}", *found_instead(snapshot))
         if status := snapshot.deleted_status:
             facts = (f"DescribeServices: {names.service} of {names.cluster} is {status}: it was deleted.", *facts)
-            way = remedies.advise(
+            way = Remedy(
                 f"Create {names.service} again, such as by terraform apply. If another service does its work now,"
                 f" correct the parameter service, or service in {source}."
             )
@@ -118,7 +118,7 @@ def other_definition(snapshot: Snapshot) -> Iterable[Evidence]:
             remedy = remedies.deploy(snapshot.environment.names, service.name, revision)
         else:
             way = remedies.CONTROLLED.get(service.controller, "deploy that")
-            remedy = remedies.advise(f"Let {service.name} run {revision or 'a task definition of its own'}, and {way}.")
+            remedy = Remedy(f"Let {service.name} run {revision or 'a task definition of its own'}, and {way}.")
         fails = any(stop.service.name == service.name for stop in fresh_stops(snapshot))
         severity: Severity | None = "error" if fails else None
         yield Evidence(service.name, facts, remedy, frozenset({service.name}), severity)
@@ -327,14 +327,14 @@ def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"Keys whose value differs: {keys}." if keys else "Which of its keys differ is unknown.",
             )
             stop = ("stop-task", "--cluster", names.cluster, "--task", task.id, "--region", names.region)
-            remedy = remedies.advise(
+            remedy = Remedy(
                 f"Let it end, or stop it with `{command('aws', 'ecs', *stop)}` and run it again as it was run."
             )
             yield Evidence(task.id[:8], facts, remedy)
     for each in snapshot.scheduled:
         definition = snapshot.definition(each)
         if definition and (refused := each.refusal(definition)) and snapshot.own_references(definition):
-            remedy = remedies.advise(f"Let {each.origin} start an {ACTIVE} revision, such as the family's newest.")
+            remedy = Remedy(f"Let {each.origin} start an {ACTIVE} revision, such as the family's newest.")
             yield Evidence(each.origin, (refused,), remedy, frozenset({each.origin}))
 
 
@@ -484,4 +484,4 @@ def _controlled(snapshot: Snapshot, controller: str) -> Iterator[Evidence]:
     for service in snapshot.consumers:
         if service.controller == controller:
             fact = f"{service.name} has the deployment controller {controller}: ECS refuses forceNewDeployment."
-            yield Evidence(service.name, (fact,), remedies.advise(way), frozenset({service.name}))
+            yield Evidence(service.name, (fact,), Remedy(way), frozenset({service.name}))

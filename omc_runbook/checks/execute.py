@@ -65,9 +65,7 @@ def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         permissions = snapshot.task_roles.get(arn)
         if not arn:
             fact = f"DescribeTaskDefinition: {subject} has no taskRoleArn, so its tasks may not use ssmmessages."
-            remedy = remedies.advise(
-                f"Set taskRoleArn, {snapshot.environment.names.task_role}, and deploy the revision."
-            )
+            remedy = Remedy(f"Set taskRoleArn, {snapshot.environment.names.task_role}, and deploy the revision.")
             yield Evidence(subject, (fact,), remedy, services)
         elif permissions and not permissions.exists:
             fact = f"GetRole: there is no role {subject}."
@@ -105,7 +103,7 @@ def exec_endpoint(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(
                 certain[0].subject,
                 (*facts, f"It blocks tasks of {service.name} in {subnet} from {MESSAGES}."),
-                _then_start(snapshot, remedies.advise(remedy), (service.name,)),
+                _then_start(snapshot, Remedy(remedy), (service.name,)),
                 frozenset({service.name}),
             )
 
@@ -124,9 +122,7 @@ def exec_readonly(snapshot: Snapshot) -> Iterable[Evidence]:
         }
         for subject in sorted(subjects):
             facts = (f"DescribeTaskDefinition: readonlyRootFilesystem is true for {subject}.",)
-            remedy = remedies.advise(
-                "Set readonlyRootFilesystem to false and deploy the revision, or do without ECS Exec."
-            )
+            remedy = Remedy("Set readonlyRootFilesystem to false and deploy the revision, or do without ECS Exec.")
             yield Evidence(subject, facts, remedy, frozenset({service.name}))
 
 
@@ -147,7 +143,7 @@ def exec_static_keys(snapshot: Snapshot) -> Iterable[Evidence]:
                         f"DescribeTaskDefinition: {definition.label} gives container {container.name}"
                         f" {' and '.join(keys)}, and the agent of ECS Exec uses them instead of the task role.",
                     )
-                    remedy = remedies.advise(
+                    remedy = Remedy(
                         f"Take {' and '.join(keys)} out of the container, grant the task role what they are for, and"
                         " deploy the revision."
                     )
@@ -195,7 +191,7 @@ def exec_kms(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         )
         remedy = remedy_of(access, DECRYPT, key.arn, remedies.let_decrypt(name, key.arn))
         if is_denied:
-            remedy = remedies.advise("Correct the key's policy: aws kms put-key-policy.")
+            remedy = Remedy("Correct the key's policy: aws kms put-key-policy.")
         yield Evidence(name, facts, remedy, services)
 
 
@@ -226,7 +222,7 @@ def exec_no_shell(snapshot: Snapshot) -> Iterable[Evidence]:
             if look.service == service.name and refused and refused.kind in ("no-shell", "no-tool"):
                 fact = f"ExecuteCommand: no digest from container {look.container} of task {look.task_id[:8]}"
                 facts = (f"{fact}: {refused.message.rstrip('.')}.",)
-                remedy = remedies.advise("Put a shell and sha256sum (busybox has both) into the image to look inside.")
+                remedy = Remedy("Put a shell and sha256sum (busybox has both) into the image to look inside.")
                 yield Evidence(service.name, facts, remedy, frozenset({service.name}))
                 break
 
@@ -246,7 +242,7 @@ def exec_plugin(snapshot: Snapshot) -> Iterable[Evidence]:
             "This machine has no session-manager-plugin: aws ecs execute-command needs it; this runbook uses"
             " its own client."
         )
-        yield Evidence("this machine", (fact,), remedies.advise(f"Install it from {PLUGIN_PAGE} to use the AWS CLI."))
+        yield Evidence("this machine", (fact,), Remedy(f"Install it from {PLUGIN_PAGE} to use the AWS CLI."))
 
 
 def _judge_channels(

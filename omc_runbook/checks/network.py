@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from omc_runbook.aws.ecs import Service
-from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.role_access import keys_of_read
@@ -214,7 +213,7 @@ def _remedy(snapshot: Snapshot, troubles: Sequence[_Trouble]) -> Remedy:
     ]
     # A rule that both ways need is added once: a second time is an error.
     steps = dict.fromkeys(step for trouble in chosen for step in _way(snapshot, trouble).split(" && "))
-    return remedies.advise(" && ".join(_numbered_apart(steps)))
+    return Remedy(" && ".join(_numbered_apart(steps)))
 
 
 def _numbered_apart(steps: Iterable[str]) -> Iterator[str]:

@@ -42,9 +42,9 @@ def correct(snapshot: Snapshot, field: str) -> Remedy | None:
     """
     environment = snapshot.environment
     if is_elsewhere(snapshot):
-        return remedies.advise(f"Correct region in {environment.source_of('region')}.")
+        return Remedy(f"Correct region in {environment.source_of('region')}.")
     if variable := environment.variables.get(field, ""):
-        return remedies.advise(f"Correct {field} in {variable}, or unset it.")
+        return Remedy(f"Correct {field} in {variable}, or unset it.")
     return find_names(snapshot)
 
 

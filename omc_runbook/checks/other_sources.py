@@ -93,7 +93,7 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
             if not source.is_object:
                 way = f"Take {key} out of the reference to {demand.variable}, if {source.name} is meant to be one text"
                 way += f" without keys, or make it a JSON object with {key}; then redeploy."
-            remedy = remedies.advise(way)
+            remedy = Remedy(way)
             services = frozenset({demand.service.name})
             yield Evidence(f"{source.name} {key}", facts, remedy, services, stems_from=_subjects([demand]))
 
@@ -128,14 +128,14 @@ def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             fact = f"DescribeParameters: there is no parameter {source.name} in {region}."
             put = command("aws", "ssm", "put-parameter", "--name", source.name, "--type", "SecureString")
             variable = demands[0].variable
-            remedy = remedies.advise(
+            remedy = Remedy(
                 f"Write its value to the file PATH and create it with `{put} --value file://PATH --region {region}`,"
                 f" or correct the reference to {variable}, and redeploy."
             )
             if _IN_NO_NAME.search(source.name):
                 written = command(_IN_NO_NAME.sub(r"\1", source.reference.text))
                 fact += " No parameter's name can have two slashes in a row, or white space."
-                remedy = remedies.advise(f"Write {written} into the reference to {command(variable)}, and redeploy.")
+                remedy = Remedy(f"Write {written} into the reference to {command(variable)}, and redeploy.")
             yield Evidence(
                 source.name, (fact, _users(demands), *_citations(snapshot, source)), remedy, _services(demands)
             )
@@ -143,7 +143,7 @@ def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             selector = source.reference.text.removeprefix(source.arn).removeprefix(source.name).removeprefix(":")
             fact = f"DescribeParameters: {source.name} exists; the tasks' message says that {selector} of it does not."
             reference = f"the reference to {demands[0].variable}"
-            remedy = remedies.advise(f"Correct the version or label {selector} in {reference}, and redeploy.")
+            remedy = Remedy(f"Correct the version or label {selector} in {reference}, and redeploy.")
             yield Evidence(source.name, (fact, _users(demands), cited[0].sentence), remedy, _services(demands))
 
 
@@ -181,7 +181,7 @@ def _elsewhere(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
     for source, _ in _not_shown(snapshot):
         where = f"DescribeParameters of this account and region does not show {source.reference.text}"
         if cited := _lacking(snapshot, source):
-            remedy = remedies.advise("Create the parameter where the reference names it, or correct the reference.")
+            remedy = Remedy("Create the parameter where the reference names it, or correct the reference.")
             services = frozenset(stop.service.name for stop in cited)
             yield Evidence(source.name, (f"{where}.", cited[0].sentence), remedy, services)
         elif not any(keys_read(snapshot, snapshot.definition(task), source) for task in snapshot.running_tasks):
@@ -244,30 +244,30 @@ def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand])
         return Remedy(command(*words))
     pinned = next((demand for demand in demands if demand.reference.version_id), None)
     if secret and pinned:
-        return remedies.advise(f"Take the version id out of the reference to {pinned.variable}, then redeploy.")
+        return Remedy(f"Take the version id out of the reference to {pinned.variable}, then redeploy.")
     labelled = next((demand for demand in demands if demand.reference.names_version), None)
     if secret and labelled:
         label = command(labelled.reference.stage)
-        return remedies.advise(
+        return Remedy(
             f"Take the label {label} out of the reference to {command(labelled.variable)}, or give"
             f" {command(secret.name)} a version with it; then redeploy."
         )
     if secret:
         words = ("put-secret-value", "--secret-id", secret.name, "--secret-string", "file://PATH", "--region", region)
         put = command("aws", "secretsmanager", *words)
-        return remedies.advise(f"Write its value to the file PATH and put it with `{put}`, then redeploy.")
+        return Remedy(f"Write its value to the file PATH and put it with `{put}`, then redeploy.")
     variable = command(demands[0].variable)
     if source.namesake:
-        return remedies.advise(
+        return Remedy(
             f"Write {command(source.namesake)} into the reference to {variable} in the place of that ARN, register a"
             " new revision and deploy it; policies that name the former ARN need the new one, too."
         )
     if snapshot.secret and _is_near_own(snapshot, source.reference):
-        return remedies.advise(
+        return Remedy(
             f"If {snapshot.secret_name} is meant, write {snapshot.secret.arn} into the reference to {variable} in the"
             " place of that ARN, register a new revision and deploy it; else create the secret, and redeploy."
         )
-    return remedies.advise(f"Create the secret, or correct the reference to {variable}, and redeploy.")
+    return Remedy(f"Create the secret, or correct the reference to {variable}, and redeploy.")
 
 
 def _is_near_own(snapshot: Snapshot, ref: Reference) -> bool:
@@ -333,8 +333,8 @@ def _let_in(source: OtherSource, role_arn: str, stop: Stop) -> Remedy:
         otherwise = f"Where the key's policy does not let IAM policies count, let {name} decrypt there instead."
         return replace(grant, needs=otherwise)
     if account != account_in(role_arn):
-        return remedies.advise(_admit(source, role_arn, account))
-    return remedies.advise("The task's message names the policy at fault.")
+        return Remedy(_admit(source, role_arn, account))
+    return Remedy("The task's message names the policy at fault.")
 
 
 def _admit(source: OtherSource, role_arn: str, account: str) -> str:
@@ -351,7 +351,7 @@ def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: Role
     if access.cause == "resource-deny":
         words = ("put-resource-policy", "--secret-id", source.name, "--resource-policy", "file://policy.json")
         put = command("aws", "secretsmanager", *words, "--region", source.reference.region or names.region)
-        return remedies.advise(f"Write the policy without that statement to policy.json, then put it with `{put}`.")
+        return Remedy(f"Write the policy without that statement to policy.json, then put it with `{put}`.")
     grant = remedies.grant(names, iam.role_name(role_arn), source.action, source.arn, source.name)
     account = account_in(source.arn)
     if account != account_in(role_arn):

@@ -31,9 +31,7 @@ def narrow(identity: Identity, policy: PolicyDocument, label: str, grants: Seque
         _covers(pattern, GET_SECRET_VALUE) for each in kept for pattern in texts(each["Action"]) or ()
     ):
         wanted = json.dumps(list(grants), separators=(",", ":"))
-        return remedies.advise(
-            f"Replace {label} of {identity.name} with what the role needs, of secrets only: {wanted}."
-        )
+        return Remedy(f"Replace {label} of {identity.name} with what the role needs, of secrets only: {wanted}.")
     replaced = [*grants, *kept]
     statements = [each for other, own in policy.statements for each in (replaced if other == label else [own])]
     return _rewrite(identity, policy, statements)
@@ -64,12 +62,12 @@ def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str], 
             position = next(index for index, each in enumerate(statements) if each is statement)
             statements = [*statements[:position], *kept, *statements[position + 1 :]]
         if own and statements is None:
-            ways.append(remedies.advise(f"Take {', '.join(actions)} out of {', '.join(own)} of {identity.name}."))
+            ways.append(Remedy(f"Take {', '.join(actions)} out of {', '.join(own)} of {identity.name}."))
         elif own:
             ways.append(_rewrite(identity, policy, statements or []))
     if not ways:
         where = f": see {', '.join(labels)}" if labels else ""
-        return remedies.advise(f"Take {', '.join(actions)} from {identity.name}{where}.")
+        return Remedy(f"Take {', '.join(actions)} from {identity.name}{where}.")
     remedy = remedies.combine(ways)
     more = f"It takes away all of {', '.join(dict.fromkeys(wide))}" if wide else ""
     but = f" but {', '.join(keeping)}" if keeping else ""
@@ -109,9 +107,9 @@ def for_account(policy: PolicyDocument, labels: Iterable[str], root: str) -> str
 def _change_elsewhere(identity: Identity, labels: Iterable[str], actions: str) -> Remedy:
     statements = ", ".join(dict.fromkeys(labels))
     if identity.is_service_linked:
-        return remedies.advise(f"An AWS service owns {identity.name}, by whose {statements} it may {actions}.")
+        return Remedy(f"An AWS service owns {identity.name}, by whose {statements} it may {actions}.")
     permission_set = identity.name.removeprefix("AWSReservedSSO_").rpartition("_")[0] or identity.name
-    return remedies.advise(
+    return Remedy(
         f"In IAM Identity Center, take {actions} out of permission set {permission_set} ({statements}), or deny it"
         " there in an inline policy; then provision the set again. IAM itself lets nobody change this role."
     )

@@ -95,7 +95,7 @@ def kms_cross_account(snapshot: Snapshot) -> Iterable[Evidence]:
         secret = foreign or own
         if secret and ref.account != snapshot.caller.account and not secret.kms_key_id:
             fact = f"DescribeSecret: {secret.name} in account {ref.account} has no KmsKeyId, so the AWS managed key."
-            remedy = remedies.advise(
+            remedy = Remedy(
                 f"In account {ref.account}, encrypt {secret.name} with a customer managed key, and allow this account's"
                 " execution role in its key policy."
             )
@@ -206,7 +206,7 @@ def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
             yield replace(found, remedy=remedies.with_runbook("troubleshoot", environment, found.remedy))
         else:
             what = f"{snapshot.secret_name} has no key of that name."
-            remedy = remedies.advise(
+            remedy = Remedy(
                 f"Name the key that {command(variable)} needs in its valueFrom, or take {command(variable)} out of"
                 " secrets; then register a new revision and deploy it."
             )
@@ -311,7 +311,7 @@ def sidecar_only(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             if application.has_environment_files:
                 yield Uncertain(demand.subject, (fact, FROM_FILES))
                 continue
-            move = remedies.advise(
+            move = Remedy(
                 f"Move the entry {command(demand.variable)} from container {demand.container.name} to"
                 f" {application.name}, register a new revision and deploy it."
             )
@@ -332,11 +332,11 @@ def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
         names = [injection.variable for injection in demand.container.secrets]
         if demand.variable in demand.container.environment:
             fact = f"{demand.variable} is in the container's environment and in its secrets."
-            remedy = remedies.advise(f"Remove {demand.variable} from environment, and deploy the revision.")
+            remedy = Remedy(f"Remove {demand.variable} from environment, and deploy the revision.")
             yield _about(snapshot, demand, fact, remedy)
         elif names.count(demand.variable) > 1:
             fact = f"{demand.variable} occurs twice in the container's secrets."
-            remedy = remedies.advise(f"Remove all but one {demand.variable} from secrets, and deploy.")
+            remedy = Remedy(f"Remove all but one {demand.variable} from secrets, and deploy.")
             yield _about(snapshot, demand, fact, remedy)
 
 
@@ -367,7 +367,7 @@ def plain_secret(snapshot: Snapshot) -> Iterable[Evidence]:
 def move_into_secret(snapshot: Snapshot, container: str, variable: str) -> Remedy:
     """Move a plain variable into the secret."""
     document = snapshot.document
-    by_hand = remedies.advise(
+    by_hand = Remedy(
         f"Add {variable} to the secret with a new value, inject it by secrets[], and take it out of environment."
     )
     if document and document.get(variable):

@@ -152,7 +152,7 @@ def start_tasks(names: Names, service: Service) -> Remedy:
         return deploy_express(names.region, service.arn)
     if service.controller != "ECS":
         way = CONTROLLED.get(service.controller, "deploy by its controller")
-        return advise(f"Start new tasks of {service.name}: {way} (cluster {command(names.cluster)}).")
+        return Remedy(f"Start new tasks of {service.name}: {way} (cluster {command(names.cluster)}).")
     if service.desired and not service.has_room:
         # ECS refuses a daemon a second task on an instance.
         percents = (0, 100) if service.is_daemon else (100, 200)
@@ -213,7 +213,7 @@ def scale(names: Names, service: Service) -> Remedy:
     """Set desiredCount to 1; of a daemon, which has a task for each instance, ECS refuses that."""
     if service.is_daemon:
         see = capacity(names).command
-        return advise(f"See `{see}` for the cluster's instances: add one that meets {service.name}'s constraints.")
+        return Remedy(f"See `{see}` for the cluster's instances: add one that meets {service.name}'s constraints.")
     return _update_service(names, service.name, "--desired-count", "1")
 
 
@@ -267,7 +267,7 @@ def continue_deployment(region: str, arn: str, hook: str) -> Remedy:
 def enable_execute(names: Names, service: Service) -> Remedy:
     """Start new tasks that ECS Exec can look into."""
     if service.controller != "ECS":
-        return advise(f"Set enableExecuteCommand on {service.name}. {start_tasks(names, service).command}")
+        return Remedy(f"Set enableExecuteCommand on {service.name}. {start_tasks(names, service).command}")
     return _update_service(names, service.name, "--enable-execute-command", "--force-new-deployment")
 
 
@@ -380,7 +380,7 @@ def replicate(names: Names, replica: Replica) -> Remedy:
     again = _secret(names, "replicate-secret-to-regions", "--add-replica-regions", f"Region={replica.location}")
     if not _IS_TAKEN.search(replica.message):
         return again
-    return advise(
+    return Remedy(
         f"Delete or rename what else has that name in {replica.location}, then `{again.command}`; or, to lose it,"
         f" `{again.command} --force-overwrite-replica-secret`."
     )
@@ -423,11 +423,6 @@ def drop_pending(secret: Secret) -> Remedy:
     words = ("update-secret-version-stage", "--secret-id", secret.name, "--version-stage", PENDING)
     version = secret.version_at(PENDING)
     return _in(secret.region, "secretsmanager", *words, "--remove-from-version-id", version)
-
-
-def advise(text: str) -> Remedy:
-    """A remedy in words, where no single command does it."""
-    return Remedy(text)
 
 
 def _aws(names: Names, *words: str) -> Remedy:

@@ -11,7 +11,6 @@ from omc_runbook.aws import iam
 from omc_runbook.aws.iam import Simulated
 from omc_runbook.aws.kms import KmsKey
 from omc_runbook.aws.secretsmanager import CURRENT, Secret
-from omc_runbook.checks import remedies
 from omc_runbook.checks.stopped_tasks import stops_saying
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import (
@@ -47,7 +46,7 @@ Cause = Literal[
 
 BY_SIMULATION = "SimulatePrincipalPolicy"
 BY_POLICIES = "The role's policies, evaluated here"
-ASK_ORGANIZATION = remedies.advise("Ask the organization's administrator: no policy of this account can override it.")
+ASK_ORGANIZATION = Remedy("Ask the organization's administrator: no policy of this account can override it.")
 _ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 _EVERYTHING = PolicyDocument("everything", "inline", {"Statement": [_ANYTHING]})
 EVERYBODY = PolicyDocument("a policy that allows all", "resource", {"Statement": {**_ANYTHING, "Principal": "*"}})
@@ -344,7 +343,7 @@ def exchange_of(snapshot: Snapshot, role_arn: str, services: Collection[str]) ->
             if why := f"{task} is the environment's execution role" if is_named else next(former, ""):
                 fact = f"DescribeTaskDefinition: {revision.label} has executionRoleArn {execution}, taskRoleArn {task}"
                 way = f"In {revision.label}, exchange executionRoleArn and taskRoleArn, and deploy a new revision."
-                return Exchange(execution, f"{fact}; {why}.", remedies.advise(way))
+                return Exchange(execution, f"{fact}; {why}.", Remedy(way))
     return None
 
 
@@ -361,9 +360,9 @@ def remedy_of(access: RoleAccess, action: str, resource: str, grant: Remedy) -> 
     if access.cause == "organization":
         return ASK_ORGANIZATION
     if access.cause == "identity-deny" or (access.cause == "boundary" and any(access.statements)):
-        return remedies.advise(f"{remove_deny(access)}.")
+        return Remedy(f"{remove_deny(access)}.")
     if access.cause == "boundary":
-        return remedies.advise(f"Allow {action} on {resource} in the role's permissions boundary.")
+        return Remedy(f"Allow {action} on {resource} in the role's permissions boundary.")
     if access.is_bounded:
         first = f"First allow {action} on {resource} in the role's permissions boundary."
         return replace(grant, needs=f"{first} {grant.needs}".strip())

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
-from omc_runbook.checks import remedies
 from omc_runbook.checks.check import ECS_FIELDS, Evidence, Uncertain
 from omc_runbook.checks.definition_source import source_for
 from omc_runbook.checks.registry import Family
+from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, ExecLook, HeldValue
 from omc_runbook.snapshot.state import Snapshot
@@ -57,7 +57,7 @@ def entrypoint_override(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             else f"has another {variable} than ECS injected: a value of no remaining version of the secret."
         )
         facts = (f"ExecuteCommand: {process} {difference}",)
-        remedy = remedies.advise(f"Let the image's entry point leave {variable} as it is, and deploy the new image.")
+        remedy = Remedy(f"Let the image's entry point leave {variable} as it is, and deploy the new image.")
         yield Evidence(f"{service} {variable}", facts, remedy, frozenset({service}))
     yield from _unseen(snapshot)
 
@@ -76,7 +76,7 @@ def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             for one in looks[:1]
             if one.started and _is_older(snapshot, one)
         ]
-        remedy = remedies.advise(
+        remedy = Remedy(
             f"Let the application take {command(variable)} from its environment each time it starts, and deploy it."
         )
         yield Evidence(f"{service} {variable}", tuple(facts), remedy, frozenset({service}))
@@ -110,7 +110,7 @@ def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             f"ExecuteCommand: {looks[0].values[variable].file} in {_tasks(looks)} of {service} sets {variable} too; the"
             " process has the value that ECS injected, which takes precedence in Settings.",
         )
-        remedy = remedies.advise("Keep .env out of the image: name it in .dockerignore.")
+        remedy = Remedy("Keep .env out of the image: name it in .dockerignore.")
         yield Evidence(f"{service} {variable}", remark, remedy, frozenset({service}), "info")
     yield from _unseen(snapshot)
 

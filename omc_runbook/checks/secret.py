@@ -11,6 +11,7 @@ from omc_runbook.checks.change_authors import author_of
 from omc_runbook.checks.check import Evidence
 from omc_runbook.checks.other_names import correct, found_instead, in_doubt, is_misnamed
 from omc_runbook.checks.registry import Family
+from omc_runbook.model.findings import Remedy
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.state import Snapshot
 
@@ -88,7 +89,7 @@ def rotation_pending(snapshot: Snapshot) -> Iterable[Evidence]:
             *(() if secret.rotates else ("RotationEnabled is false: it was cancelled, or the label set by hand.",)),
         )
         drop = remedies.drop_pending(secret).command
-        remedy = remedies.advise(
+        remedy = Remedy(
             f"Look in the log of the rotation's Lambda function for why it failed; then `{drop}`, and rotate again."
             if secret.rotates
             else f"Unless somebody is about to make that version current, `{drop}`."
@@ -115,7 +116,7 @@ def rotation_overdue(snapshot: Snapshot) -> Iterable[Evidence]:
                 f" and {moved}.",
             )
             words = ("rotate-secret", "--secret-id", secret.name, "--region", secret.region)
-            remedy = remedies.advise(
+            remedy = Remedy(
                 "Look in the log of the rotation's Lambda function, and whether Secrets Manager may invoke it; then"
                 f" `{command('aws', 'secretsmanager', *words)}`."
             )
@@ -152,7 +153,7 @@ def replica_stale(snapshot: Snapshot) -> Iterable[Evidence]:
             yield Evidence(subject, _replication("to", replica), remedies.replicate(names, replica))
     if secret.primary and secret.primary.status not in ("", "InSync"):
         facts = (*_replication("from", secret.primary), "Only the primary secret's owner can repair it.")
-        advice = remedies.advise(f"Ask the owner of {secret.primary.location} to associate this replica again.")
+        advice = Remedy(f"Ask the owner of {secret.primary.location} to associate this replica again.")
         yield Evidence(secret.name, facts, advice, snapshot.consumer_names)
 
 

@@ -177,7 +177,7 @@ def no_capacity(snapshot: Snapshot) -> Iterable[Evidence]:
         messages = [f"ECS says at {event.time:%H:%M:%S} UTC: {event.message}"] if event else []
         messages += [stop.sentence for stop in stopped.get(service, ())[:1]]
         if messages:
-            remedy = remedies.advise(
+            remedy = Remedy(
                 f"See `{remedies.capacity(snapshot.environment.names).command}` for the cluster's instances and"
                 " capacity providers, and check the account's Fargate quota and the subnets' free addresses."
             )
@@ -255,12 +255,12 @@ def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:
     is_own = definition is not None and role not in ("", definition.execution_role_arn)
     if is_own and says(stop.reason, "role-untrusted") and mentions(stop.reason, f"role/{role.rpartition(':role/')[2]}"):
         name = iam.role_name(role)
-        trust = remedies.advise(f"Let ecs-tasks.amazonaws.com assume the task role {name} in its trust policy.")
+        trust = Remedy(f"Let ecs-tasks.amazonaws.com assume the task role {name} in its trust policy.")
         return remedies.combine([trust, start])
     if not (stop.service.reads_by_instance and is_of_network(stop.reason)):
         return start
     # A task in the same network would fail again, and nothing else tells of that network.
-    way = remedies.advise(
+    way = Remedy(
         "Check the way from the tasks' instances to Secrets Manager and Parameter Store: their subnets' routes or"
         " endpoints, security groups and DNS."
     )
@@ -273,12 +273,10 @@ def _logs(snapshot: Snapshot, stop: Stop) -> Remedy:
 
 def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
     if is_unreached(stop.reason):
-        return remedies.advise(
-            "Check the route from the tasks' subnets to the registry: NAT, ECR's and S3's endpoints."
-        )
+        return Remedy("Check the route from the tasks' subnets to the registry: NAT, ECR's and S3's endpoints.")
     definition = snapshot.definition(stop.task)
     if why := why_not_pulled(stop.reason):
-        return remedies.advise(IMAGE_ADVICE[why].format(definition.label if definition else "the task definition"))
+        return Remedy(IMAGE_ADVICE[why].format(definition.label if definition else "the task definition"))
     containers = snapshot.containers(stop.task)
     named = (each for each in containers if each.image in stop.reason)
     container = next(chain(named, containers), None)
@@ -286,47 +284,47 @@ def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
     login = next(iter(container.registry_secrets), None) if container else None
     if login and not match:
         secret = login.reference.secret_name or login.reference.text
-        return remedies.advise(
+        return Remedy(
             f"Check the image's name, and whether {command(secret)} has the members username and password of a login"
             " that may pull it."
         )
     if is_denied(stop.reason) or not match:
         role = definition.execution_role_arn.rpartition("/")[2] if definition else ""
-        return remedies.advise(
+        return Remedy(
             f"Check the image's name, and whether the execution role{f' {role}' if role else ''} may pull it."
         )
     search = remedies.find_image(match["name"], match["tag"] or "", match["account"], match["region"])
-    return remedies.advise(f"See `{search.command}` for whether the image exists: push it, or correct its name.")
+    return Remedy(f"See `{search.command}` for whether the image exists: push it, or correct its name.")
 
 
 def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
     names = snapshot.environment.names
     if is_unreached(stop.reason):
-        return remedies.advise("Check the route from the tasks' subnets to CloudWatch Logs: NAT, or its endpoint.")
+        return Remedy("Check the route from the tasks' subnets to CloudWatch Logs: NAT, or its endpoint.")
     definition = snapshot.definition(stop.task)
     containers = [each for each in snapshot.containers(stop.task) if each.log_group]
     if is_denied(stop.reason) or not containers:
         role = definition.execution_role_arn.rpartition("/")[2] if definition else names.execution_role
-        return remedies.advise(f"Allow the execution role {role} logs:CreateLogStream and logs:PutLogEvents.")
+        return Remedy(f"Allow the execution role {role} logs:CreateLogStream and logs:PutLogEvents.")
     named = [each for each in containers if mentions(stop.reason, each.log_group)] or containers
     places = dict.fromkeys((each.log_group, each.log_region or names.region) for each in named)
     create = [remedies.create_log_group(names, *place) for place in places]
     strange = next((each for each in named if each.log_region not in ("", names.region)), None)
     if strange and definition:
         there = remedies.create_log_group(names, strange.log_group, strange.log_region)
-        return remedies.advise(
+        return Remedy(
             f"Correct awslogs-region of {strange.name} in {definition.label}, which logs to {strange.log_group} in"
             f" {strange.log_region}, or create the group there with `{there.command}`; start tasks then."
         )
     if len(create) == 1:
         return remedies.combine([*create, again(snapshot, stop)])
     ways = " or ".join(f"`{each.command}`" for each in create)
-    which = remedies.advise(f"Create the log group that does not exist, with {ways}.")
+    which = Remedy(f"Create the log group that does not exist, with {ways}.")
     return remedies.combine([which, again(snapshot, stop)])
 
 
 def _volume(snapshot: Snapshot, stop: Stop) -> Remedy:
-    return remedies.advise(
+    return Remedy(
         "Check the volume that the task definition mounts: the file system, its mount targets in the tasks' subnets"
         " (aws efs describe-mount-targets), port 2049 in their security group, and the task role."
     )
@@ -334,18 +332,18 @@ def _volume(snapshot: Snapshot, stop: Stop) -> Remedy:
 
 def _file(snapshot: Snapshot, stop: Stop) -> Remedy:
     if is_unreached(stop.reason):
-        return remedies.advise("Check the route from the tasks' subnets to S3: NAT, or a gateway endpoint.")
+        return Remedy("Check the route from the tasks' subnets to S3: NAT, or a gateway endpoint.")
     definition = snapshot.definition(stop.task)
     label = definition.label if definition else "the task definition"
     role = definition.execution_role_arn.rpartition("/")[2] if definition else snapshot.environment.names.execution_role
-    return remedies.advise(
+    return Remedy(
         f"Check environmentFiles in {label}: whether each object exists in S3, and whether the execution role {role} is"
         " allowed s3:GetObject on it, s3:GetBucketLocation on its bucket, and kms:Decrypt if its key is yours."
     )
 
 
 def _program(snapshot: Snapshot, stop: Stop) -> Remedy:
-    return remedies.advise(
+    return Remedy(
         "Check the image: whether it is built for the tasks' processor, has the entry point and command that the"
         " task definition names, and its user."
     )
@@ -354,4 +352,4 @@ def _program(snapshot: Snapshot, stop: Stop) -> Remedy:
 def _memory(snapshot: Snapshot, stop: Stop) -> Remedy:
     definition = snapshot.definition(stop.task)
     label = definition.label if definition else "the task definition"
-    return remedies.advise(f"Check the memory that the service uses; raise memory in {label}, or fix the leak.")
+    return Remedy(f"Check the memory that the service uses; raise memory in {label}, or fix the leak.")

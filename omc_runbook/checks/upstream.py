@@ -60,7 +60,7 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
     for key, (stop, line) in refused.items():
         if lacks_password(line):
             fact = f"Tasks have {key}, and the application gave the database no password: none was refused."
-            way = remedies.advise(
+            way = Remedy(
                 f"Let the application read {key} by the variable's name in the task definition, and deploy it."
             )
             member = snapshot.document and snapshot.document.get(key)
@@ -106,7 +106,7 @@ def value_refused(snapshot: Snapshot) -> Iterable[Evidence]:
         remedy = (
             remedies.update(snapshot.environment, subject)
             if is_key
-            else remedies.advise(f"Correct {problem.variable} in the task definition's environment, and deploy it.")
+            else Remedy(f"Correct {problem.variable} in the task definition's environment, and deploy it.")
         )
         facts = (f"Settings refuses {problem.variable}: {problem.reason}.{plain}", line, stop.sentence)
         yield Evidence(subject, facts, remedy, frozenset(services[subject]))
@@ -171,6 +171,6 @@ def _remedy(snapshot: Snapshot, key: str, changed: bool | None) -> Remedy:
         return replace(back, command=f"{forward}; or go back with `{back.command}` and start new tasks.")
     if has_database:
         return remedies.with_runbook(
-            "rotate", environment, remedies.advise("In psql, \\password with the secret's value."), keys=key
+            "rotate", environment, Remedy("In psql, \\password with the secret's value."), keys=key
         )
     return remedies.update(environment, key)

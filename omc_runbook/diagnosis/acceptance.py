@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date
 
-from omc_runbook.checks import families, remedies
+from omc_runbook.checks import families
 from omc_runbook.model.accepted import Accepted
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.suggestions import nearest
 from omc_runbook.snapshot.state import Snapshot
@@ -60,7 +60,7 @@ def _unused(findings: Sequence[Finding], entries: Sequence[Accepted], source: st
             severity="info",
             subject=entry.title,
             evidence=(fact, entry.sentence),
-            remedy=remedies.advise(_way(entry, source)),
+            remedy=Remedy(_way(entry, source)),
         )
 
 

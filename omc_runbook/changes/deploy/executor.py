@@ -18,11 +18,10 @@ from omc_runbook.changes.secret.current_version import InterruptedAfterMove
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import SecretPlan, kept_note, users, why_consumers_unknown
 from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
-from omc_runbook.checks import remedies
 from omc_runbook.checks.key_demand import services_reading
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, UsageError
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import Finding, Remedy
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
@@ -141,7 +140,7 @@ class _SecretChange:
             return finding
         past = f"It was so in version {self._replaced_plan.token[:8]}, which is not current any more."
         other = f"Restore another version, or write {finding.subject} by update."
-        remedy = remedies.advise(other) if self._plan.exists else finding.remedy
+        remedy = Remedy(other) if self._plan.exists else finding.remedy
         return replace(finding, evidence=(*finding.evidence, past), remedy=remedy)
 
     def _steps(self) -> tuple[Step, ...]:

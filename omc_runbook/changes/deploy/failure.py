@@ -78,9 +78,9 @@ def _title(failed: Sequence[Rollout], keys: str) -> str:
 
 def _remedy(names: Names, failed: Sequence[Rollout]) -> Remedy:
     if _is_taken_back(failed):
-        return remedies.advise(_TAKEN_BACK)
+        return Remedy(_TAKEN_BACK)
     began = next((rollout.service for rollout in failed if rollout.deployment_id), "")
-    return remedies.logs(names, began) if began else remedies.advise(_REFUSED)
+    return remedies.logs(names, began) if began else Remedy(_REFUSED)
 
 
 def _is_taken_back(failed: Sequence[Rollout]) -> bool:

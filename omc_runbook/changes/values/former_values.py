@@ -132,7 +132,7 @@ def _judge_former(name: str, key: Key, document: Document, history: VersionHisto
     if alive:
         fact = f"{server} still accepts the value of {name} that was written on {' and on '.join(alive)}."
         where = key.obtain_from or server
-        return of(status="found", evidence=(fact,), remedy=remedies.advise(f"Revoke it at {where}."))
+        return of(status="found", evidence=(fact,), remedy=Remedy(f"Revoke it at {where}."))
     if unclear:
         fact = f"Former values of {name} could not be tried at {server}: {unclear[0]}."
         return of(status="unknown", evidence=(fact,))
@@ -199,7 +199,7 @@ def _judge(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding:
     where = trial.key.obtain_from or server
     command = rotate_command(environment, keys=trial.name, values_from=KEEP)
     advice = f"Revoke the former {trial.name} at {where}. Whether it is dead then: {command}."
-    return _finding(trial.name, verdict, server, remedies.advise(advice))
+    return _finding(trial.name, verdict, server, Remedy(advice))
 
 
 def _judge_database(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding:
@@ -219,10 +219,10 @@ def _judge_database(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding
             f"Find out what accepts it at {logins.server}, such as a pooler with passwords of its own, and remove it"
             " there."
         )
-        return _finding(trial.name, verdict, logins.server, remedies.advise(advice))
+        return _finding(trial.name, verdict, logins.server, Remedy(advice))
     advice = f"If it leaked, rotate once more: {logins.former_role} gets a new password then."
     parameters = {"keys": trial.name, "database_url_from": new.database_url_from}
-    remedy = remedies.with_runbook("rotate", environment, remedies.advise(advice), **parameters)
+    remedy = remedies.with_runbook("rotate", environment, Remedy(advice), **parameters)
     finding = _finding(trial.name, verdict, logins.server, remedy)
     return replace(finding, severity="info") if finding.status == "found" else finding
 

@@ -39,7 +39,7 @@ HOSTILE = st.text(st.sampled_from("aB9-_./: \t\n$(){}[]`;&|<>'\"\\*?~#!=%^é…"
     "x{}".format
 )
 PROGRAMS = ("aws", "omc-runbook", "jq", "git", "terraform")
-AS_TEXT = ("advise", "register", "rename", "grant_name", "grant_document")
+AS_TEXT = ("register", "rename", "grant_name", "grant_document")
 """They take or give a text that is no command."""
 REMEDIES = {
     name: function
