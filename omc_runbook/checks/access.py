@@ -29,7 +29,7 @@ from omc_runbook.checks.role_access import (
 from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import fresh_stops, is_about_other, stops_saying
 from omc_runbook.iam.policy import conditions_of, extend, refusing_conditions, trusts
-from omc_runbook.messages.reasons import is_refusal
+from omc_runbook.messages.reasons import is_role_refused
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import NO_REMEDY, Remedy
 from omc_runbook.model.shell import command
@@ -385,7 +385,7 @@ def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:
 
 
 def _refused(snapshot: Snapshot, arn: str, services: frozenset[str], access: RoleAccess) -> Evidence:
-    stops = [stop for stop in fresh_stops(snapshot) if stop.service.name in services and is_refusal(stop.reason)]
+    stops = [stop for stop in fresh_stops(snapshot) if stop.service.name in services and is_role_refused(stop.reason)]
     own = [stop.sentence for stop in stops if not is_about_other(snapshot, stop)]
     exchange = exchange_of(snapshot, arn, services) if access.cause == "nothing-allows" else None
     facts = dict.fromkeys((*access.sentences, *((exchange.fact,) if exchange else ()), *own[:1]))

@@ -17,7 +17,7 @@ from omc_runbook.checks.role_access import EVERYBODY, RoleAccess, is_grant_limit
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import Verdict, evaluate_resource
-from omc_runbook.messages.reasons import is_of_content, is_refusal, lacks_parameter, points_at
+from omc_runbook.messages.reasons import is_of_content, is_role_refused, lacks_parameter, points_at
 from omc_runbook.model.arn import account_in
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.grouping import grouped
@@ -36,7 +36,7 @@ NEEDS = ("services", "task_definitions", FIELD)
 REFUSED_BY_KEY = ("kms-no-permission", "parameter-denied")
 UNUSABLE_KEYS = ("kms-disabled", "kms-pending")
 """The checks of AWS's messages about a key that a role may not use, and about one that nobody can."""
-REFUSED_LOOKUP = ("bare-name",)
+REFUSED_LOOKUP = "bare-name"
 """The check of its message that a role may not read what Parameter Store has by a name."""
 
 
@@ -282,9 +282,9 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
         stops = [
             stop
             for stop in _stops_about(snapshot, source)
-            if is_refusal(stop.reason)
-            or _points_at(stop, REFUSED_BY_KEY + UNUSABLE_KEYS)
-            or (_points_at(stop, REFUSED_LOOKUP) and not lacks_parameter(stop.reason))
+            if is_role_refused(stop.reason)
+            or points_at(stop.reason, *REFUSED_BY_KEY, *UNUSABLE_KEYS)
+            or (points_at(stop.reason, REFUSED_LOOKUP) and not lacks_parameter(stop.reason))
         ]
         for arn, own in grouped((demand.definition.execution_role_arn, demand) for demand in demands).items():
             permissions = snapshot.permissions.get(arn)
@@ -316,18 +316,14 @@ def _was_read(snapshot: Snapshot, role_arn: str, source: OtherSource) -> bool:
     )
 
 
-def _points_at(stop: Stop, checks: Iterable[str]) -> bool:
-    return any(points_at(stop.reason, check) for check in checks)
-
-
 def _let_in(source: OtherSource, role_arn: str, stop: Stop) -> Remedy:
     """What lets a role read a source that its own policies let it read, by the message of a task."""
     key, name = source.key_id, iam.role_name(role_arn)
     _, partition, _, region, account, _ = source.arn.split(":", 5)
-    if key and _points_at(stop, UNUSABLE_KEYS):
+    if key and points_at(stop.reason, *UNUSABLE_KEYS):
         verbs = ("cancel-key-deletion",) * points_at(stop.reason, "kms-pending") + ("enable-key",)
         return remedies.use_key(region, key, *verbs)
-    if key and _points_at(stop, REFUSED_BY_KEY):
+    if key and points_at(stop.reason, *REFUSED_BY_KEY):
         service = "secretsmanager" if source.is_secret else "ssm"
         grant = remedies.let_read_with(name, key, partition, region, account, service)
         otherwise = f"Where the key's policy does not let IAM policies count, let {name} decrypt there instead."
@@ -438,7 +434,7 @@ def _is_of_parameters_key(snapshot: Snapshot, source: OtherSource, stop: Stop) -
     if source.is_secret or not source.key_id or "ssm" not in stop.reason:
         return False
     is_read = keys_read(snapshot, snapshot.definition(stop.task), source)
-    return bool(is_read) and _points_at(stop, ("parameter-denied", *UNUSABLE_KEYS))
+    return bool(is_read) and points_at(stop.reason, "parameter-denied", *UNUSABLE_KEYS)
 
 
 def _lacking(snapshot: Snapshot, source: OtherSource) -> list[Stop]:

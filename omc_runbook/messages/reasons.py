@@ -39,9 +39,9 @@ def says(reason: str, check: str) -> bool:
     return any(phrase.checks[:1] == (check,) and len(phrase.checks) <= 2 for phrase in phrases_in(reason))
 
 
-def points_at(reason: str, check: str) -> bool:
-    """Whether this fault is the likeliest that it means."""
-    return any(phrase.checks[:1] == (check,) for phrase in phrases_in(reason))
+def points_at(reason: str, *checks: str) -> bool:
+    """Whether one of these faults is the likeliest that it means."""
+    return any({*checks}.intersection(phrase.checks[:1]) for phrase in phrases_in(reason))
 
 
 def mentions(reason: str, name: str) -> bool:
@@ -49,14 +49,14 @@ def mentions(reason: str, name: str) -> bool:
     return bool(name) and bool(re.search(rf"(?<![\w./-])/?{re.escape(name)}(?![\w/-]|\.\w)", reason))
 
 
-def is_refusal(reason: str) -> bool:
+def is_role_refused(reason: str) -> bool:
     """Whether AWS refused the role that reads the secret."""
-    return any(DENIED.intersection(phrase.checks[:1]) for phrase in phrases_in(reason))
+    return points_at(reason, *DENIED)
 
 
 def is_of_content(reason: str) -> bool:
     """Whether ECS read a secret and could not use what it contains."""
-    return any(CONTENT.intersection(phrase.checks[:1]) for phrase in phrases_in(reason))
+    return points_at(reason, *CONTENT)
 
 
 def is_of_network(reason: str) -> bool:
