@@ -14,7 +14,7 @@ from omc_runbook.checks.key_demand import is_misspelling
 from omc_runbook.masking.defects import find_defect
 from omc_runbook.masking.strength import is_guessable
 from omc_runbook.masking.value import Masked
-from omc_runbook.messages.startlog import StartProblem
+from omc_runbook.messages.startline import StartProblem
 from omc_runbook.messages.validation import REASONS
 from omc_runbook.model.catalogue import SEVERAL_LINES, URL_BREAKERS, URL_BREAKERS_IN_WORDS
 from omc_runbook.model.environment import LOCAL

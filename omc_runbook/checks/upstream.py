@@ -14,8 +14,8 @@ from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.masking.document import differ
 from omc_runbook.masking.registry import label
 from omc_runbook.messages.refusals import is_for, is_refusal, lacks_password
-from omc_runbook.messages.startline import REFUSED
-from omc_runbook.messages.startlog import StartProblem, read_log
+from omc_runbook.messages.startline import REFUSED, StartProblem
+from omc_runbook.messages.startlog import read_log
 from omc_runbook.model import issuers
 from omc_runbook.model.findings import Remedy
 from omc_runbook.snapshot import freshness

@@ -21,7 +21,7 @@ from omc_runbook.checks.dotenv_quoting import misread_names
 from omc_runbook.checks.local import ENVIRONMENT
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
-from omc_runbook.messages.startlog import StartProblem
+from omc_runbook.messages.startline import StartProblem
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command, unset_commands

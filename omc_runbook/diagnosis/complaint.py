@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from omc_runbook.checks import families
 from omc_runbook.diagnosis.root_causes import rank
 from omc_runbook.messages.recognition import KnownMessage, recognise
-from omc_runbook.messages.startlog import StartProblem, read_log
+from omc_runbook.messages.startline import StartProblem
+from omc_runbook.messages.startlog import read_log
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding, check_ids
 from omc_runbook.model.suggestions import nearest

@@ -18,8 +18,7 @@ from omc_runbook.messages.startline import (
     read_quote,
     read_required,
     read_server,
-    read_space,
-    read_statement,
+    unreadable,
 )
 
 _SETTINGS = "Compare the variable's name in secrets[] of the task definition with Settings, then the key's value."
@@ -293,11 +292,15 @@ LOCAL: tuple[Phrase, ...] = (
                 _LINE + r"unexpected character (?P<mark>\"(?:\ufeff|\\ufeff|»|ï))?.{0,12} in variable name",
                 read_name,
             ),
-            line("key cannot contain a space", _LINE + "key cannot contain a space", read_space),
-            line(
+            unreadable(
+                "key cannot contain a space",
+                _LINE + "key cannot contain a space",
+                "has a space before its =, or no = at all",
+            ),
+            unreadable(
                 "could not parse statement",
                 r"could not parse statement starting at line (?P<line>\d{1,7})",
-                read_statement,
+                "cannot be read, and the application skips it",
             ),
         ),
     ),

@@ -19,12 +19,14 @@ _WORD = re.compile(r"[A-Z][A-Z0-9_]{2,63}", re.ASCII)
 
 
 @dataclass(frozen=True)
-class LineFault:
-    """What is wrong: the fault's id, the variable that it is about ("" for none), and why in our own words."""
+class StartProblem:
+    """What a text says is wrong: the fault's id, the variable ("" for none), and why in our own words."""
 
     check: str
     variable: str
     reason: str
+    service: str = ""
+    """What wrote it: the name before compose's bar, without the replica's number; "" where there is none."""
 
 
 class KnownVariables:
@@ -49,11 +51,11 @@ class LinePattern:
 
     mark: str
     pattern: re.Pattern[str]
-    read: Callable[[re.Match[str], KnownVariables], LineFault | None]
+    read: Callable[[re.Match[str], KnownVariables], StartProblem | None]
 
 
 def line(
-    mark: str, pattern: str, read: Callable[[re.Match[str], KnownVariables], LineFault | None], flags: int = 0
+    mark: str, pattern: str, read: Callable[[re.Match[str], KnownVariables], StartProblem | None], flags: int = 0
 ) -> LinePattern:
     """A form of line whose match is read by a function."""
     return LinePattern(mark, re.compile(pattern, flags), read)
@@ -61,79 +63,73 @@ def line(
 
 def always(mark: str, check: str, reason: str, variable: str = "", pattern: str = "") -> LinePattern:
     """A form of line that always says the same; its pattern is the mark unless there is another."""
-    return line(mark, pattern or re.escape(mark), lambda match, names: LineFault(check, variable, reason))
+    return line(mark, pattern or re.escape(mark), lambda match, names: StartProblem(check, variable, reason))
 
 
-def read_default(match: re.Match[str], names: KnownVariables) -> LineFault:
+def read_default(match: re.Match[str], names: KnownVariables) -> StartProblem:
     """The template's default, which the application refuses."""
-    return LineFault("changethis", match[1], "it still has the default changethis")
+    return StartProblem("changethis", match[1], "it still has the default changethis")
 
 
-def read_quote(match: re.Match[str], names: KnownVariables) -> LineFault:
+def read_quote(match: re.Match[str], names: KnownVariables) -> StartProblem:
     """A quote in .env that is not closed."""
     # Compose counts on to where it gave up looking for the other quote.
     until = f" before line {match['line']}" if match["line"] else ""
-    return LineFault("unterminated", "", f"a quote in .env is not closed{until}")
+    return StartProblem("unterminated", "", f"a quote in .env is not closed{until}")
 
 
-def read_name(match: re.Match[str], names: KnownVariables) -> LineFault:
+def read_name(match: re.Match[str], names: KnownVariables) -> StartProblem:
     """A name in .env that compose refuses."""
     if match["mark"]:
         mark = ".env begins with a byte order mark, which compose takes for a part of the first name"
-        return LineFault("dotenv-bom", "", mark)
+        return StartProblem("dotenv-bom", "", mark)
     return _unreadable(match, "cannot be read by compose: its name has a character that no name may have")
 
 
-def read_space(match: re.Match[str], names: KnownVariables) -> LineFault:
-    """A line of .env with a space in its name."""
-    return _unreadable(match, "has a space before its =, or no = at all")
+def unreadable(mark: str, pattern: str, reason: str) -> LinePattern:
+    """A form of line that says why a line of .env cannot be read."""
+    return line(mark, pattern, lambda match, names: _unreadable(match, reason))
 
 
-def read_statement(match: re.Match[str], names: KnownVariables) -> LineFault:
-    """A line of .env that python-dotenv skips."""
-    return _unreadable(match, "cannot be read, and the application skips it")
-
-
-def _unreadable(match: re.Match[str], reason: str) -> LineFault:
+def _unreadable(match: re.Match[str], reason: str) -> StartProblem:
     where = f"line {match['line']} of .env" if match["line"] else "a line of .env"
-    return LineFault("unterminated", "", f"{where} {reason}")
+    return StartProblem("unterminated", "", f"{where} {reason}")
 
 
-def read_blank(match: re.Match[str], names: KnownVariables) -> LineFault:
+def read_blank(match: re.Match[str], names: KnownVariables) -> StartProblem:
     """A variable for which compose has no value."""
     variable = names.of(match[1])
     if variable:
-        return LineFault(REQUIRED, variable, "compose found no value for it and put in an empty one")
-    return LineFault("dollar", "", "compose put in nothing for a name that is no known variable: a $ may begin it")
+        return StartProblem(REQUIRED, variable, "compose found no value for it and put in an empty one")
+    return StartProblem("dollar", "", "compose put in nothing for a name that is no known variable: a $ may begin it")
 
 
-def read_required(match: re.Match[str], names: KnownVariables) -> LineFault:
+def read_required(match: re.Match[str], names: KnownVariables) -> StartProblem:
     """A variable that compose requires."""
     variable = names.of(match["name"])
     if match["compose"] or variable:
-        return LineFault(REQUIRED, variable or match["name"], "compose requires it and found no value")
-    return LineFault("dollar", "", "compose took a $ in a value of .env for a required variable")
+        return StartProblem(REQUIRED, variable or match["name"], "compose requires it and found no value")
+    return StartProblem("dollar", "", "compose took a $ in a value of .env for a required variable")
 
 
-def read_json(match: re.Match[str], names: KnownVariables) -> LineFault:
+def read_json(match: re.Match[str], names: KnownVariables) -> StartProblem:
     """A list that is no JSON."""
-    return LineFault(REFUSED, names.of(match[1]) or match[1], "it is not valid JSON, which a list has to be")
+    return StartProblem(REFUSED, names.of(match[1]) or match[1], "it is not valid JSON, which a list has to be")
 
 
-def read_server(match: re.Match[str], names: KnownVariables) -> LineFault:
+def read_server(match: re.Match[str], names: KnownVariables) -> StartProblem:
     """A database server that does not exist at the address."""
     server = next(filter(None, map(names.of, ("POSTGRES_SERVER", "POSTGRES_HOST", "DB_HOST"))), "")
-    if match.groupdict().get("host"):
-        return LineFault("server", server, "no server has this name: within compose a server's name is its service's")
-    return LineFault(
-        "server",
-        server,
-        "no database answers at this address, which in a container is the container itself: use the database "
-        "service's name",
-    )
+    reason = "no server has this name: within compose a server's name is its service's"
+    if not match.groupdict().get("host"):
+        reason = (
+            "no database answers at this address, which in a container is the container itself: use the database "
+            "service's name"
+        )
+    return StartProblem("server", server, reason)
 
 
-def read_key_error(match: re.Match[str], names: KnownVariables) -> LineFault | None:
+def read_key_error(match: re.Match[str], names: KnownVariables) -> StartProblem | None:
     """A variable that the program read and that is not set."""
     variable = names.of(match[1])
-    return LineFault(REQUIRED, variable, "the program reads it and it is not set") if variable else None
+    return StartProblem(REQUIRED, variable, "the program reads it and it is not set") if variable else None

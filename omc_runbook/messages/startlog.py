@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from omc_runbook.messages.loglines import CHANGETHIS, LINES
-from omc_runbook.messages.startline import KEPT_PASSWORD, OTHER_PASSWORD, KnownVariables, LineFault, LinePattern
+from omc_runbook.messages.startline import KEPT_PASSWORD, OTHER_PASSWORD, KnownVariables, LinePattern, StartProblem
 from omc_runbook.messages.validation import FieldError, find_header, read_block, read_line
 
 _COLOUR = re.compile(r"\x1b(?:\[[0-9;?]{0,20}[A-Za-z]|\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\))")
@@ -27,19 +27,6 @@ _FURTHEST = 4000
 _KEPT_VOLUME = "Skipping initialization"
 _MARKS = (*dict.fromkeys(form.mark for form in LINES), "validation error")
 """Words without which a line of a log says nothing that is understood here."""
-
-
-@dataclass(frozen=True)
-class StartProblem:
-    """What a text says is wrong: the fault's id, the variable ("" for none), the reason, and the service that wrote it.
-
-    `service` is the name before compose's bar, without the replica's number; "" where there is none.
-    """
-
-    check: str
-    variable: str
-    reason: str
-    service: str
 
 
 def read_log(text: str, variables: Collection[str] = ()) -> tuple[StartProblem, ...]:
@@ -66,7 +53,7 @@ def last_exception(text: str, service: str) -> str:
 
 def problem_of(error: FieldError, variables: Collection[str] = ()) -> StartProblem:
     """An error of pydantic's, as `read_log` gives it."""
-    return _problem(_fault_of(error, KnownVariables(variables)), "")
+    return _problem_of(error, KnownVariables(variables))
 
 
 def _read(lines: list[str], names: KnownVariables) -> Iterator[StartProblem]:
@@ -78,15 +65,15 @@ def _read(lines: list[str], names: KnownVariables) -> Iterator[StartProblem]:
         if number <= ends.get(service, -1):
             continue
         header = find_header(message)
+        problems = list[StartProblem | None]()
         if header is None:
-            fault = _first_fault(message, LINES, names)
-            if fault:
-                yield _problem(fault, service)
+            problems = [_first_problem(message, LINES, names)]
         elif header.is_of_settings:
             errors = read_line(header) if header.rest else ()
             if not header.rest:
                 errors, ends[service] = read_block(header, _following(lines, number, service))
-            yield from (_problem(_fault_of(error, names), service) for error in errors)
+            problems = [_problem_of(error, names) for error in errors]
+        yield from (replace(each, service=_REPLICA.sub("", service)) for each in problems if each)
 
 
 def _split(line: str) -> tuple[str, str]:
@@ -95,16 +82,12 @@ def _split(line: str) -> tuple[str, str]:
     return (prefix[1] or "", line[prefix.end() :].rstrip("\r")) if prefix else ("", line)
 
 
-def _first_fault(text: str, forms: Sequence[LinePattern], names: KnownVariables) -> LineFault | None:
+def _first_problem(text: str, forms: Sequence[LinePattern], names: KnownVariables) -> StartProblem | None:
     """What the first form that a line has says is wrong, if anything."""
     for form in forms:
         if form.mark in text and (match := form.pattern.search(text)):
             return form.read(match, names)
     return None
-
-
-def _problem(fault: LineFault, service: str) -> StartProblem:
-    return StartProblem(fault.check, fault.variable, fault.reason, _REPLICA.sub("", service))
 
 
 def _following(lines: list[str], number: int, service: str) -> Iterator[tuple[int, str]]:
@@ -115,11 +98,11 @@ def _following(lines: list[str], number: int, service: str) -> Iterator[tuple[in
             yield at, message
 
 
-def _fault_of(error: FieldError, names: KnownVariables) -> LineFault:
-    default = _first_fault(error.message, CHANGETHIS, names)
+def _problem_of(error: FieldError, names: KnownVariables) -> StartProblem:
+    default = _first_problem(error.message, CHANGETHIS, names)
     if default:
         return default
     # A field of a model within Settings is filled by a variable that has both names.
     variable = names.of(error.location.replace(".", "__")) or names.of(error.variable)
     variable = variable or ("" if error.is_foreign else error.variable or names.within(error.message))
-    return LineFault(error.check, variable, error.reason)
+    return StartProblem(error.check, variable, error.reason)

@@ -18,47 +18,35 @@ _REQUIRED_NAME = re.compile(r"Value error, ([A-Z][A-Z0-9_]{0,63}): field require
 _LONGEST_ERROR = 60
 _FURTHEST = 12
 
-_INTEGER = "it is not a valid integer"
-_NUMBER = "it is not a valid number"
-_BOOLEAN = "it is neither true nor false"
-_URL = "it is not a valid URL"
-_CHOICE = "it is not one of the values that Settings allows"
-_TEXT = "it is not a string"
-_LIST = "it is not a list"
-_JSON = "it is not valid JSON"
-_SHORT = "it is too short"
-_LONG = "it is too long"
-_RANGE = "it is outside the range that Settings allows"
-_TIME = "it is not a valid date or time"
-_OWN_CHECK = "a validator of Settings refuses it"
-_EMAIL = "it is not a valid e-mail address"
-_UNKNOWN = "Settings refuses it"
-
-REASONS: dict[str, str] = {
-    "missing": "it is required and not set",
-    **dict.fromkeys(("int_parsing", "int_parsing_size", "int_type", "int_from_float", "type_error.integer"), _INTEGER),
-    **dict.fromkeys(("float_parsing", "float_type", "decimal_parsing", "decimal_type", "type_error.float"), _NUMBER),
-    **dict.fromkeys(("type_error.decimal", "value_error.decimal.not_finite", "finite_number"), _NUMBER),
-    **dict.fromkeys(("bool_parsing", "bool_type", "type_error.bool", "value_error.strictbool"), _BOOLEAN),
-    **dict.fromkeys(("url_parsing", "url_type", "url_syntax_violation", "value_error.url", "url_too_long"), _URL),
-    **dict.fromkeys(("url_scheme", "value_error.url.scheme"), "Settings does not allow the scheme of the URL"),
-    **dict.fromkeys(("literal_error", "enum", "type_error.enum", "value_error.const", "none_required"), _CHOICE),
-    **dict.fromkeys(("string_type", "string_sub_type", "string_unicode", "type_error.str"), _TEXT),
-    **dict.fromkeys(("list_type", "set_type", "tuple_type", "frozen_set_type", "type_error.list"), _LIST),
-    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type", "type_error.dict"), "it is not a mapping"),
-    **dict.fromkeys(("json_invalid", "json_type", "value_error.json", "type_error.json"), _JSON),
-    **dict.fromkeys(("string_too_short", "too_short", "value_error.any_str.min_length"), _SHORT),
-    **dict.fromkeys(("string_too_long", "too_long", "value_error.any_str.max_length"), _LONG),
-    **dict.fromkeys(("string_pattern_mismatch", "value_error.str.regex"), "it does not match the pattern of Settings"),
-    **dict.fromkeys(("greater_than", "greater_than_equal", "less_than", "less_than_equal", "multiple_of"), _RANGE),
-    **dict.fromkeys(("date_parsing", "datetime_parsing", "time_parsing", "time_delta_parsing"), _TIME),
-    **dict.fromkeys(("datetime_from_date_parsing", "date_from_datetime_parsing"), _TIME),
-    **dict.fromkeys(("uuid_parsing", "uuid_type"), "it is not a valid UUID"),
-    **dict.fromkeys(("value_error", "assertion_error", "type_error"), _OWN_CHECK),
-    "value_error.email": _EMAIL,
-    **dict.fromkeys(("extra_forbidden", "value_error.extra"), "Settings has no such field and forbids others"),
+_KINDS = {
+    "it is required and not set": "missing",
+    "it is not a valid integer": "int_parsing int_parsing_size int_type int_from_float type_error.integer",
+    "it is not a valid number": "float_parsing float_type decimal_parsing decimal_type type_error.float"
+    " type_error.decimal value_error.decimal.not_finite finite_number",
+    "it is neither true nor false": "bool_parsing bool_type type_error.bool value_error.strictbool",
+    "it is not a valid URL": "url_parsing url_type url_syntax_violation value_error.url url_too_long",
+    "Settings does not allow the scheme of the URL": "url_scheme value_error.url.scheme",
+    "it is not one of the values that Settings allows": "literal_error enum type_error.enum value_error.const"
+    " none_required",
+    "it is not a string": "string_type string_sub_type string_unicode type_error.str",
+    "it is not a list": "list_type set_type tuple_type frozen_set_type type_error.list",
+    "it is not a mapping": "dict_type model_type model_attributes_type type_error.dict",
+    "it is not valid JSON": "json_invalid json_type value_error.json type_error.json",
+    "it is too short": "string_too_short too_short value_error.any_str.min_length",
+    "it is too long": "string_too_long too_long value_error.any_str.max_length",
+    "it does not match the pattern of Settings": "string_pattern_mismatch value_error.str.regex",
+    "it is outside the range that Settings allows": "greater_than greater_than_equal less_than less_than_equal"
+    " multiple_of",
+    "it is not a valid date or time": "date_parsing datetime_parsing time_parsing time_delta_parsing"
+    " datetime_from_date_parsing date_from_datetime_parsing",
+    "it is not a valid UUID": "uuid_parsing uuid_type",
+    "a validator of Settings refuses it": "value_error assertion_error type_error",
+    "it is not a valid e-mail address": "value_error.email",
+    "Settings has no such field and forbids others": "extra_forbidden value_error.extra",
 }
-"""Why pydantic refuses a value, in our words, by the type of its error; a type with a full stop is version 1's."""
+"""Why pydantic refuses a value, in our words, with the types of its errors; one with a full stop is version 1's."""
+REASONS = {kind: reason for reason, kinds in _KINDS.items() for kind in kinds.split()}
+"""The same by the type of the error."""
 
 # The type of an error whose text does not have it, by the beginning of its message.
 _WORDINGS = (
@@ -117,10 +105,10 @@ class FieldError:
         if self._is_missing:
             return REASONS["missing"]
         if self.kind == "value_error" and "value is not a valid email address" in self.message.lower():
-            return _EMAIL
+            return REASONS["value_error.email"]
         if self.kind.startswith("value_error.url") and self.kind not in REASONS:
-            return _URL
-        return REASONS.get(self.kind) or (f"pydantic says {self.kind}" if self.kind else _UNKNOWN)
+            return REASONS["value_error.url"]
+        return REASONS.get(self.kind) or (f"pydantic says {self.kind}" if self.kind else "Settings refuses it")
 
     @property
     def _is_missing(self) -> bool:

@@ -17,7 +17,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from omc_runbook.messages.startlog import StartProblem, problem_of, read_log
+from omc_runbook.messages.startline import StartProblem
+from omc_runbook.messages.startlog import problem_of, read_log
 from omc_runbook.messages.validation import FieldError
 from omc_runbook.model import programs, temporary
 from omc_runbook.model.errors import UsageError

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.masking.value import Masked
-from omc_runbook.messages.startlog import StartProblem
+from omc_runbook.messages.startline import StartProblem
 from omc_runbook.model.catalogue import Key, provider_keys, variable_of
 from omc_runbook.model.placeholders import ENCRYPTED, PLACEHOLDER, REFERENCE
 from omc_runbook.model.secretive import is_issued, is_secret

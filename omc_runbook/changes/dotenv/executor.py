@@ -14,7 +14,8 @@ from omc_runbook.changes.dotenv.plan import EMPTIED, TEMPLATE, DotenvPlan
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, execute
 from omc_runbook.masking import registry
-from omc_runbook.messages.startlog import StartProblem, last_exception, read_log
+from omc_runbook.messages.startline import StartProblem
+from omc_runbook.messages.startlog import last_exception, read_log
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.repository.checkout import Checkout

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field, HttpUrl, Json, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from omc_runbook.messages.startlog import StartProblem, last_exception, problem_of, read_log
+from omc_runbook.messages.startline import StartProblem
+from omc_runbook.messages.startlog import last_exception, problem_of, read_log
 from omc_runbook.messages.validation import FieldError
 from omc_runbook.sandbox.ecs import application
 
