@@ -198,7 +198,7 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
             fact = f"No task definition of {_list(referring_services(snapshot))} refers to {shown}."
             remark, left_out = _why_harmless(snapshot, member), snapshot.families_left_out
             unread = f"Of {left_out} families, newer revisions were not looked at." if left_out else ""
-            remedy = source_of(snapshot).register(names, f'"${{var.secrets_arn}}:{member.key}::"')
+            remedy = source_of(snapshot).refer_to(names, member.key)
             if member.kind in ("object", "array"):
                 quoted = command(letters.spell(member.key))
                 remedy = Remedy(f"Make what {quoted} holds keys of the secret, each with a text, and refer to them.")
@@ -263,8 +263,7 @@ def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
             key = injection.reference.key
             if key not in referenced and injection.variable not in pair.failing.variables:
                 fact = f"{pair.failing.label}, whose tasks fail, does not refer to {key}; {pair.serving.label} does."
-                reference, source = f'"${{var.secrets_arn}}:{key}::"', source_of(snapshot, [pair.failing])
-                remedy = source.register(snapshot.environment.names, reference)
+                remedy = source_of(snapshot, [pair.failing]).refer_to(snapshot.environment.names, key)
                 yield Evidence(key, (fact,), remedy, frozenset({pair.service.name}), "error")
 
 
@@ -716,7 +715,7 @@ def _about(snapshot: Snapshot, key: str, fact: str, severity: Severity | None = 
 def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> Evidence:
     services, environment = services_reading(snapshot, key), snapshot.environment
     if instead and key not in environment.keys and instead in referenced_keys(snapshot):
-        correct = source_for(snapshot, services).register(environment.names, f'"${{var.secrets_arn}}:{instead}::"')
+        correct = source_for(snapshot, services).refer_to(environment.names, instead)
         remedy = remedies.with_runbook("troubleshoot", environment, correct)
         return Evidence(key, (f"{letters.spell(key)} is referenced by {_list(services)}.", fact), remedy, services)
     # update refuses a key that neither the secret nor the catalogue has as a misspelling.

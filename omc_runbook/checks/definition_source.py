@@ -37,6 +37,10 @@ class DefinitionSource:
     is_synthesized: bool = False
     """Whether CDK for Terraform has made the file, from code that has to be corrected instead."""
 
+    def refer_to(self, names: Names, key: str, variable: str = "", arn: str = "") -> Remedy:
+        """Let a reference name this key, and register a new revision, as `register` does."""
+        return self.register(names, f'"{_ARN}:{key}::"', variable, arn)
+
     def register(self, names: Names, instead: str, variable: str = "", arn: str = "") -> Remedy:
         """Correct a reference and register a new revision; `arn` is what the secret's ARN in it has to be."""
         of = f" of {variable}" if variable else ""

@@ -402,7 +402,7 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             what += f", which has {odd}"
         if other := _owner(snapshot, demand):
             # The name is right, and the reference another key's.
-            correct = source.register(names, f'"${{var.secrets_arn}}:{other}::"', variable)
+            correct = source.refer_to(names, other, variable)
             yield _about(snapshot, demand, f"{what}, the variable of key {other}.", correct)
         elif former and former not in demand.definition.variables:
             fact = f"{what}; {label}, the revision in service, injects it as {former}."
@@ -501,11 +501,9 @@ def _about(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy | No
     named = named_key(snapshot, demand) if reference.problem else ""
     key = exchanged_key(snapshot, reference) or named or reference.key or next(iter(own_keys), demand.variable)
     arn = snapshot.secret_arn if snapshot.secret_arn != reference.secret_arn else ""
-    names, source = (
-        snapshot.environment.names,
-        source_of(snapshot, [demand.definition], demand.container.name, demand.variable),
-    )
-    mend = remedy or source.register(names, f'"${{var.secrets_arn}}:{key}::"', demand.variable, arn)
+    names = snapshot.environment.names
+    source = source_of(snapshot, [demand.definition], demand.container.name, demand.variable)
+    mend = remedy or source.refer_to(names, key, demand.variable, arn)
     where = f"{demand.definition.label}, container {demand.container.name}: {demand.variable}"
     facts = (f"{where} from {letters.spell(reference.text)}.", fact)
     return Evidence(demand.subject, facts, mend, frozenset({demand.service.name}))
