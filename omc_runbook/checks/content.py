@@ -24,7 +24,7 @@ from omc_runbook.checks.key_demand import (
 from omc_runbook.checks.registry import Family
 from omc_runbook.masking import hosts
 from omc_runbook.masking.defects import CheckId, Defect, find_defect, is_stand_in
-from omc_runbook.masking.document import Kind, Member, Problem
+from omc_runbook.masking.document import Document, Kind, Member, Problem
 from omc_runbook.masking.expiry import expiry_of
 from omc_runbook.masking.hosts import StrangeHost
 from omc_runbook.masking.relations import exchanged, find_mismatches
@@ -147,8 +147,7 @@ def key_misspelt(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def duplicate_key(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key occurs twice in the secret."""
-    document = snapshot.document
-    for key in document.duplicates if document else ():
+    for key in _document(snapshot).duplicates:
         facts = (f"{key} occurs more than once in the JSON; ECS takes the last.",)
         yield Evidence(key, facts, remedies.put_value(snapshot.environment.names), services_reading(snapshot, key))
 
@@ -290,8 +289,9 @@ def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS injects a JSON number in another notation."""
     for member in _relevant_members(snapshot):
         if _has_exponent(member):
-            fact = f"{member.key} is a JSON number that ECS injects with an exponent (as 1e+06): make it a string."
-            yield _about(snapshot, member.key, fact)
+            yield _about(
+                snapshot, member, "is a JSON number that ECS injects with an exponent (as 1e+06): make it a string."
+            )
 
 
 @value_check(
@@ -302,7 +302,7 @@ def empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for member, defect in _defective(snapshot, "empty"):
         is_empty = member.injected.is_empty
         what = "is empty: the application uses its default, or refuses to start" if is_empty else defect.sentence
-        yield _about(snapshot, member.key, f"{member.key} {what}.")
+        yield _about(snapshot, member, f"{what}.")
     has_files = any(container.has_environment_files for _, _, container in containers_in_force(snapshot))
     for key, variable in _absent(snapshot):
         fact = f"{snapshot.environment.source} says that {key} is required, and the current version does not have it."
@@ -320,11 +320,10 @@ def _absent(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
 
     The guide's own may be those of another application than the one that runs.
     """
-    document, keys = snapshot.document, snapshot.environment.keys
-    definitions = [snapshot.definition(service) for service in snapshot.consumers]
-    if document is None or not definitions or not all(definitions):
+    keys, definitions = snapshot.environment.keys, [snapshot.definition(service) for service in snapshot.consumers]
+    if not definitions or not all(definitions):
         return
-    present = {*document.keys, *referenced_keys(snapshot)}
+    present = {*_document(snapshot).keys, *referenced_keys(snapshot)}
     containers = [container for _, _, container in containers_in_force(snapshot)]
     variables = {name for each in containers for name in (*each.environment, *(one.variable for one in each.secrets))}
     guides = default_keys()
@@ -345,8 +344,7 @@ def _absent(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
 def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has the template's default."""
     for member, _ in _defective(snapshot, "changethis"):
-        fact = f"{member.key} has the template's default: the application refuses to start with it."
-        yield _about(snapshot, member.key, fact)
+        yield _about(snapshot, member, "has the template's default: the application refuses to start with it.")
 
 
 @value_check(
@@ -360,17 +358,16 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has a placeholder."""
     for member, defect in _defective(snapshot, "placeholder"):
         entry = snapshot.environment.keys.get(member.key)
-        fact = f"{member.key} {defect.sentence}: it is public, in a template, code or documentation."
-        grave = (entry and entry.required) or defect.consequence
-        yield _about(snapshot, member.key, fact, "error" if grave else "warning")
+        what = f"{defect.sentence}: it is public, in a template, code or documentation."
+        is_grave = (entry and entry.required) or defect.consequence
+        yield _about(snapshot, member, what, "error" if is_grave else "warning")
 
 
 @value_check("url-chars", ruled_out_by="GetSecretValue: no password has a character that ends its part of a URL")
 def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value breaks the URL that the application builds with it."""
     for member, _ in _defective(snapshot, "url-chars"):
-        fact = f"{member.key} has {URL_BREAKERS_IN_WORDS} in it, and becomes part of the database URL."
-        yield _about(snapshot, member.key, fact)
+        yield _about(snapshot, member, f"has {URL_BREAKERS_IN_WORDS} in it, and becomes part of the database URL.")
 
 
 @value_check(
@@ -382,8 +379,8 @@ def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
 def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value begins or ends with white space."""
     for member, defect in _defective(snapshot, "white-space"):
-        fact = f"{member.key} begins or ends with white space, often a pasted line break."
-        yield _about(snapshot, member.key, fact, "error" if defect.consequence else "warning")
+        what = "begins or ends with white space, often a pasted line break."
+        yield _about(snapshot, member, what, "error" if defect.consequence else "warning")
 
 
 @value_check("wrong-form", ruled_out_by="GetSecretValue: each value has the form that the catalogue wants of its key")
@@ -391,10 +388,8 @@ def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value has another format than its key needs."""
     misplaced = {key for circle in _exchanged(snapshot) for key in circle}
     for member, defect in _defective(snapshot, "wrong-form"):
-        if member.key in misplaced:
-            continue
-        fact = f"{member.key} {_harm(defect)}."
-        yield _about(snapshot, member.key, fact, "error" if defect.consequence else "warning")
+        if member.key not in misplaced:
+            yield _about(snapshot, member, f"{_harm(defect)}.", "error" if defect.consequence else "warning")
 
 
 @value_check(
@@ -404,7 +399,7 @@ def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
 def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value was copied incorrectly: with quotes, escapes or invisible characters."""
     for member, defect in _defective(snapshot, "bad-copy"):
-        yield _about(snapshot, member.key, f"{member.key} {_harm(defect)}.")
+        yield _about(snapshot, member, f"{_harm(defect)}.")
 
 
 @value_check(
@@ -412,9 +407,8 @@ def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
     """The values of two keys or more are swapped."""
-    document, environment = snapshot.document, snapshot.environment
-    circles = _exchanged(snapshot)
-    by_form = exchanged(document, environment.keys) if document and circles else ()
+    environment, circles = snapshot.environment, _exchanged(snapshot)
+    by_form = exchanged(_document(snapshot), environment.keys) if circles else ()
     for circle in circles:
         # Of values without a form, only the former version has the right order.
         remedy = remedies.update(environment, ",".join(circle)) if circle in by_form else _roll_back(snapshot)
@@ -428,10 +422,8 @@ def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
 @value_check("address-differs", ruled_out_by="GetSecretValue: each address has the password of its own key")
 def address_differs(snapshot: Snapshot) -> Iterable[Evidence]:
     """The password in a URL differs from the key that has it."""
-    document = snapshot.document
     relevant = {member.key for member in _relevant_members(snapshot)}
-    plain = plain_logins(snapshot)
-    for mismatch in find_mismatches(document, snapshot.environment.keys, plain) if document else ():
+    for mismatch in find_mismatches(_document(snapshot), snapshot.environment.keys, plain_logins(snapshot)):
         if mismatch.address not in relevant:
             continue
         doubt = (
@@ -456,11 +448,11 @@ def wrong_host(snapshot: Snapshot) -> Iterable[Evidence]:
     for member in _relevant_members(snapshot):
         key, value = member.key, member.injected
         if owner := next((secrets[name] for name in secrets if hosts.names_secret(value, name)), ""):
-            yield _about(snapshot, key, f"{key} names the secret of {owner}.")
+            yield _about(snapshot, member, f"names the secret of {owner}.")
         elif strange := hosts.judge_value(value, key, environment.keys.get(key), environment.name, environments):
             readers = [each for each in snapshot.consumers if each.name in services_reading(snapshot, key)]
-            if fact := _strangeness(snapshot, key, strange, readers):
-                yield _about(snapshot, key, f"{key} {fact}", _severity_of(strange, key))
+            if what := _strangeness(snapshot, key, strange, readers):
+                yield _about(snapshot, member, what, _severity_of(strange, key))
     for service, definition, container in containers_in_force(snapshot):
         for name, host in container.hosts:
             plain = hosts.judge(host, environment.name, environments)
@@ -492,8 +484,7 @@ def value_expired(snapshot: Snapshot) -> Iterable[Evidence]:
         name = member.key.casefold()
         is_renewed = "access" in name and name.replace("access", "refresh") in names
         if expiry and expiry.at <= snapshot.taken and not is_renewed:
-            fact = f"{member.key} holds {expiry.what} that expired at {expiry.at:%Y-%m-%d %H:%M} UTC."
-            yield _about(snapshot, member.key, fact)
+            yield _about(snapshot, member, f"holds {expiry.what} that expired at {expiry.at:%Y-%m-%d %H:%M} UTC.")
 
 
 @value_check(
@@ -519,8 +510,7 @@ def test_mode(snapshot: Snapshot) -> Iterable[Evidence]:
             if is_production
             else "live key: its calls, as payments, are real"
         )
-        fact = f"{member.key} in {environment.name} begins like a {kind}."
-        yield _about(snapshot, member.key, fact)
+        yield _about(snapshot, member, f"in {environment.name} begins like a {kind}.")
 
 
 @value_check(
@@ -532,18 +522,17 @@ def test_mode(snapshot: Snapshot) -> Iterable[Evidence]:
 def weak(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret value is short or easy to guess."""
     for member, defect in _defects(snapshot):
-        is_text = member.kind in ("string", "number", "boolean") and not _has_exponent(member)
-        if not is_text or (defect and defect.check != "weak"):
+        if not _is_text(member) or (defect and defect.check != "weak"):
             continue
         if is_secret(member.key) and is_common_value(member.injected):
-            fact = f"{member.key} is easy to guess, and so common that outputs mask it only where it stands alone."
-            yield _about(snapshot, member.key, fact)
+            what = "is easy to guess, and so common that outputs mask it only where it stands alone."
+            yield _about(snapshot, member, what)
         elif defect:
-            yield _about(snapshot, member.key, f"{member.key} {defect.sentence}.")
+            yield _about(snapshot, member, f"{defect.sentence}.")
         elif _is_guessed(snapshot, member):
-            yield _about(snapshot, member.key, f"{member.key} is easy to guess: a known password, words or a pattern.")
+            yield _about(snapshot, member, "is easy to guess: a known password, words or a pattern.")
         elif other := _reused(snapshot, member):
-            yield _about(snapshot, member.key, f"{member.key} has the same value as {other}")
+            yield _about(snapshot, member, f"has the same value as {other}")
 
 
 @value_check(
@@ -643,16 +632,19 @@ def _unparsed(snapshot: Snapshot, *problems: Problem) -> Iterator[Evidence]:
 def _of_kind(snapshot: Snapshot, kinds: tuple[Kind, ...], becomes: str) -> Iterator[Evidence]:
     for member in _relevant_members(snapshot):
         if member.kind in kinds:
-            fact = f"{member.key} is a JSON {member.kind}; the application gets {becomes}."
-            yield _about(snapshot, member.key, fact)
+            yield _about(snapshot, member, f"is a JSON {member.kind}; the application gets {becomes}.")
 
 
 def _defect(snapshot: Snapshot, member: Member) -> Defect | None:
     """What is wrong with a member's text, such as true or 5; other kinds of JSON have checks of their own."""
-    entry = snapshot.environment.keys.get(member.key)
-    words = snapshot.environment.words
-    is_text = member.kind in ("string", "boolean", "number") and not _has_exponent(member)
-    return find_defect(member.injected, member.key, entry, words) if is_text else None
+    environment = snapshot.environment
+    entry = environment.keys.get(member.key)
+    return find_defect(member.injected, member.key, entry, environment.words) if _is_text(member) else None
+
+
+def _is_text(member: Member) -> bool:
+    """Whether ECS injects a text as the secret has it."""
+    return member.kind in ("string", "boolean", "number") and not _has_exponent(member)
 
 
 def _has_exponent(member: Member) -> bool:
@@ -679,7 +671,7 @@ def _is_guessed(snapshot: Snapshot, member: Member) -> bool:
 
 @once
 def _exchanged(snapshot: Snapshot) -> tuple[tuple[str, ...], ...]:
-    document, previous = snapshot.document, snapshot.previous
+    previous = snapshot.previous
     created = {version.id: version.created for version in snapshot.versions}
     if previous and snapshot.current and previous.version_id in created and snapshot.current.version_id in created:
         # Where the former version was restored, the newer one had the values exchanged.
@@ -687,7 +679,7 @@ def _exchanged(snapshot: Snapshot) -> tuple[tuple[str, ...], ...]:
         previous = previous if is_older else None
     relevant = {member.key for member in _relevant_members(snapshot)}
     before = previous.document if previous else None
-    circles = exchanged(document, snapshot.environment.keys, before) if document else ()
+    circles = exchanged(_document(snapshot), snapshot.environment.keys, before)
     return tuple(circle for circle in circles if relevant.intersection(circle))
 
 
@@ -701,15 +693,22 @@ def _is_placeholder(snapshot: Snapshot, member: Member) -> bool:
     return member.kind == "string" and is_stand_in(member.injected, member.key, entry)
 
 
+def _document(snapshot: Snapshot) -> Document:
+    """The current version's document, which the checks with DOCUMENT among their needs have."""
+    assert snapshot.document is not None, "run only where there is one"
+    return snapshot.document
+
+
 def _relevant_members(snapshot: Snapshot) -> Iterator[Member]:
     """Members that a task gets or the catalogue knows: others can do no harm."""
     relevant = referenced_keys(snapshot) | set(snapshot.environment.keys)
     return (member for member in snapshot.members if member.key in relevant)
 
 
-def _about(snapshot: Snapshot, key: str, fact: str, severity: Severity | None = None) -> Evidence:
-    remedy = remedies.update(snapshot.environment, key)
-    return Evidence(key, (fact,), remedy, services_reading(snapshot, key), severity)
+def _about(snapshot: Snapshot, member: Member, what: str, severity: Severity | None = None) -> Evidence:
+    """What is wrong with a key's value, as the rest of a sentence that begins with the key."""
+    key, remedy = member.key, remedies.update(snapshot.environment, member.key)
+    return Evidence(key, (f"{key} {what}",), remedy, services_reading(snapshot, key), severity)
 
 
 def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> Evidence:
