@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from omc_runbook.aws import iam
@@ -23,7 +24,7 @@ from omc_runbook.iam.policy import (
     refusing_conditions,
 )
 from omc_runbook.iam.request_keys import Keys
-from omc_runbook.model.arn import account_in
+from omc_runbook.model.arn import account_in, partition_in
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.truth import Truth
 from omc_runbook.network.reachability import TaskNetwork, trace
@@ -79,10 +80,92 @@ class RoleAccess:
         return (self.sentence, *self.conditions, *((bounded,) if self.is_bounded else ()))
 
 
+@dataclass(frozen=True)
+class _Call:
+    """One call of a role, and what decides on it of what was read of the role's permissions."""
+
+    role_arn: str
+    permissions: Permissions
+    action: str
+    resource: str
+    keys: Keys
+    """The call's condition keys."""
+
+    @property
+    def role(self) -> str:
+        """The role's name."""
+        return iam.role_name(self.role_arn)
+
+    @property
+    def policies(self) -> tuple[PolicyDocument, ...]:
+        """The role's own policies; () where they could not be read."""
+        return self.permissions.policies or ()
+
+    @property
+    def boundary(self) -> tuple[PolicyDocument, ...]:
+        """The role's permissions boundary; () where it has none."""
+        return () if self.permissions.boundary is None else (self.permissions.boundary,)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the role's own policies decide within its boundary."""
+        return evaluate(self.policies, self.action, self.resource, self.keys, self.permissions.boundary)
+
+    def by(self, policies: Sequence[PolicyDocument], resource: str = "") -> Verdict:
+        """What these identity policies alone decide, on another resource where one is given."""
+        return evaluate(policies, self.action, resource or self.resource, self.keys)
+
+    def allows(self, resource: str = "") -> bool:
+        """Whether the role's own policies alone allow it, on another resource where one is given."""
+        return self.by(self.policies, resource).decision == "allowed"
+
+    @property
+    def may_allow(self) -> bool:
+        """Whether the role's own policies alone allow it; true where they could not be read."""
+        return self.permissions.policies is None or self.allows()
+
+    @property
+    def denies(self) -> bool:
+        """Whether the role's own policies alone deny it; true where they could not be read."""
+        return self.permissions.policies is None or self.by(self.policies).decision == "explicit-deny"
+
+    @property
+    def doubt_of_deny(self) -> str:
+        """Why a Deny of the role's policies may apply, whatever allows; "" where none may, or they were not read."""
+        verdict = self.by([*self.policies, *self.boundary, _EVERYTHING])
+        return f"{BY_POLICIES}: {verdict.reason}." if verdict.decision == "unknown" else ""
+
+    def refusing(self, policies: Sequence[PolicyDocument]) -> tuple[str, ...]:
+        """The Conditions that keep identity policies from allowing it, a sentence each."""
+        refusing = refusing_conditions(policies, lambda policy: self.by([policy]), self.keys)
+        return tuple(condition.sentence for condition in refusing)
+
+    @cached_property
+    def simulated(self) -> Simulated | None:
+        """AWS's simulation of it, unless a policy asks for condition keys that the simulation did not have."""
+        simulated = self.permissions.simulation_of(self.action, self.resource)
+        if simulated is None or simulated.missing_context:
+            return None
+        is_of_boundary = simulated.allowed_by_boundary is False and simulated.allowed_by_organization is not False
+        # It may list no key that only the boundary asks for, such as a tag of the secret.
+        is_doubtful = bool(self.boundary) and self.by(self.boundary).decision in ("allowed", "unknown")
+        return None if is_of_boundary and is_doubtful else simulated
+
+    @cached_property
+    def is_outside_boundary(self) -> Truth:
+        """Whether the role's permissions boundary does not allow it."""
+        if self.simulated and self.simulated.allowed_by_boundary is not None:
+            return not self.simulated.allowed_by_boundary
+        if not self.boundary:
+            return False
+        decision = self.by(self.boundary).decision
+        return None if decision == "unknown" else decision != "allowed"
+
+
 def judge(snapshot: Snapshot, role_arn: str) -> RoleAccess:
     """Judge whether a role may read the secret, also at the labels that its tasks' references name."""
     labels = dict.fromkeys((CURRENT, *_labels_read(snapshot, role_arn)))
-    answers = [_judge_at(snapshot, role_arn, keys_of_read(snapshot, role_arn, label)) for label in labels]
+    answers = [_judge_at(snapshot, _read(snapshot, role_arn, label)) for label in labels]
     # Why a read is refused says more than that another one cannot be judged.
     return min(answers, key=lambda access: {"unknown": 1, "": 2}.get(access.cause, 0))
 
@@ -126,64 +209,47 @@ def _labels_read(snapshot: Snapshot, role_arn: str) -> Iterator[str]:
             yield from (ref.stage for ref in references if ref.stage and not ref.version_id)
 
 
-def _judge_at(snapshot: Snapshot, role_arn: str, context: Keys) -> RoleAccess:
-    """Judge whether a role may make one read of the secret."""
+def _read(snapshot: Snapshot, role_arn: str, label: str = CURRENT) -> _Call:
+    """A read of the secret's version with a label."""
     assert snapshot.secret
-    access = _judge_read(snapshot, role_arn, context)
+    keys = keys_of_read(snapshot, role_arn, label)
+    return _Call(role_arn, snapshot.permissions[role_arn], GET_SECRET_VALUE, snapshot.secret.arn, keys)
+
+
+def _judge_at(snapshot: Snapshot, call: _Call) -> RoleAccess:
+    """Judge whether a role may make one read of the secret."""
+    access = _judge_read(snapshot, call)
     if access.cause == "unknown":
         return access
-    permissions = snapshot.permissions[role_arn]
-    policies, boundary = permissions.policies or (), _listed(permissions.boundary)
     if access.statements:
-        return replace(access, conditions=tuple(conditions_of((*policies, *boundary), access.statements)))
-    allowing = {"nothing-allows": policies, "boundary": boundary}.get(access.cause, ())
-    resource = snapshot.secret.arn
-    simulated = _simulation(permissions, GET_SECRET_VALUE, resource, context)
-    return replace(
-        access,
-        conditions=_refusing(allowing, GET_SECRET_VALUE, resource, context),
-        is_bounded=access.cause in ("nothing-allows", "suffix")
-        and _is_outside_boundary(permissions, simulated, GET_SECRET_VALUE, resource, context) is True,
-    )
+        return replace(access, conditions=tuple(conditions_of((*call.policies, *call.boundary), access.statements)))
+    allowing = {"nothing-allows": call.policies, "boundary": call.boundary}.get(access.cause, ())
+    is_bounded = access.cause in ("nothing-allows", "suffix") and call.is_outside_boundary is True
+    return replace(access, conditions=call.refusing(allowing), is_bounded=is_bounded)
 
 
-def _judge_read(snapshot: Snapshot, role_arn: str, context: Keys) -> RoleAccess:
-    assert snapshot.secret
-    permissions, resource = snapshot.permissions[role_arn], snapshot.secret.arn
-    simulated = _simulation(permissions, GET_SECRET_VALUE, resource, context)
-    granted = _grants_directly(snapshot, role_arn, context)
-    is_outside = _is_outside_boundary(permissions, simulated, GET_SECRET_VALUE, resource, context)
-    is_limited = granted and is_grant_limited(role_arn, lambda names: _grants_to(snapshot, names, context))
-    if is_limited and is_outside:
-        source = BY_SIMULATION if simulated else BY_POLICIES
+def _judge_read(snapshot: Snapshot, call: _Call) -> RoleAccess:
+    granted = _grants_directly(snapshot, call)
+    is_limited = granted and is_grant_limited(call.role_arn, lambda names: _grants_to(snapshot, names, call.keys))
+    if is_limited and call.is_outside_boundary:
+        source = BY_SIMULATION if call.simulated else BY_POLICIES
         reason = "the secret's own policy names the role, but its permissions boundary does not allow"
-        return RoleAccess("boundary", f"{source}: {reason} {GET_SECRET_VALUE} on {resource}.")
-    if is_limited and is_outside is None and not _denies(permissions, resource, context):
-        limit = evaluate(_listed(permissions.boundary), GET_SECRET_VALUE, resource, context)
-        return RoleAccess("unknown", f"{BY_POLICIES}: {limit.reason}.")
-    if simulated:
-        return _by_simulation(permissions, simulated, resource, context, granted)
-    if permissions.policies is None:
-        return _unread(permissions, role_arn)
-    return _by_policies(permissions, resource, context, granted)
+        return RoleAccess("boundary", f"{source}: {reason} {call.action} on {call.resource}.")
+    if is_limited and call.is_outside_boundary is None and not call.denies:
+        return RoleAccess("unknown", f"{BY_POLICIES}: {call.by(call.boundary).reason}.")
+    if call.simulated:
+        return _by_simulation(call, call.simulated, granted)
+    if call.permissions.policies is None:
+        return _unread(call)
+    return _by_policies(call, granted)
 
 
-def _unread(permissions: Permissions, role_arn: str) -> RoleAccess:
+def _unread(call: _Call) -> RoleAccess:
     """What could not be read of a role's permissions."""
-    first, *others = [gap.sentence for gap in permissions.unread] or [
-        f"What {iam.role_name(role_arn)} may do could not be read."
+    first, *others = [gap.sentence for gap in call.permissions.unread] or [
+        f"What {call.role} may do could not be read."
     ]
     return RoleAccess("unknown", first, conditions=tuple(others))
-
-
-def _listed(policy: PolicyDocument | None) -> tuple[PolicyDocument, ...]:
-    return () if policy is None else (policy,)
-
-
-def _refusing(policies: Sequence[PolicyDocument], action: str, resource: str, context: Keys) -> tuple[str, ...]:
-    """The Conditions that keep identity policies from allowing a call, a sentence each."""
-    refusing = refusing_conditions(policies, lambda policy: evaluate([policy], action, resource, context), context)
-    return tuple(condition.sentence for condition in refusing)
 
 
 def refused_access(snapshot: Snapshot, services: frozenset[str]) -> RoleAccess | None:
@@ -212,97 +278,96 @@ def judge_resource_policy(snapshot: Snapshot, role_arn: str) -> Verdict | None:
 
 def judge_key(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
     """Judge whether a role may decrypt with the secret's customer key."""
-    by_role = _judge_decrypt(snapshot, role_arn, key)
+    keys = _key_context(snapshot, role_arn, key)
+    call = _Call(role_arn, snapshot.permissions[role_arn], DECRYPT, key.arn, keys)
+    by_role = _judge_decrypt(snapshot, call)
     if by_role.cause in ("identity-deny", "organization") or key.policy is None:
         return by_role
-    context, names = _key_context(snapshot, role_arn, key), _principals(role_arn)
+    names = _principals(role_arn)
     account = {account_in(role_arn), _root(role_arn)}
-    direct = evaluate_resource(key.policy, names - account, DECRYPT, key.arn, context)
+    direct = evaluate_resource(key.policy, names - account, DECRYPT, key.arn, keys)
     if direct.decision == "explicit-deny":
         conditions = tuple(conditions_of((key.policy,), direct.statements))
         return RoleAccess("key-policy", f"GetKeyPolicy: {direct.reason}.", direct.statements, conditions)
     if direct.decision == "allowed":
-        doubt = _doubt_of_deny(snapshot.permissions[role_arn], DECRYPT, key.arn, context) if by_role.cause else ""
+        doubt = call.doubt_of_deny if by_role.cause else ""
         return RoleAccess("unknown", doubt) if doubt else RoleAccess("", direct.reason)
     # A role's own policies count for a key only where the key's policy lets the account's do so.
-    delegated = evaluate_resource(key.policy, names, DECRYPT, key.arn, context)
+    delegated = evaluate_resource(key.policy, names, DECRYPT, key.arn, keys)
     if delegated.decision == "allowed" and by_role.cause == "":
         return by_role
     assert snapshot.secret
     if _has_grant(key, role_arn, snapshot.secret):
-        return RoleAccess("", f"ListGrants: a grant of {key.arn} lets {iam.role_name(role_arn)} decrypt.")
+        return RoleAccess("", f"ListGrants: a grant of {key.arn} lets {call.role} decrypt.")
     if "unknown" in (direct.decision, delegated.decision):
         return RoleAccess("unknown", f"{(direct if direct.decision == 'unknown' else delegated).reason}.")
     if delegated.decision != "allowed":
         refusing = refusing_conditions(
-            [key.policy], lambda policy: evaluate_resource(policy, names, DECRYPT, key.arn, context), context
+            [key.policy], lambda policy: evaluate_resource(policy, names, DECRYPT, key.arn, keys), keys
         )
         conditions = tuple(condition.sentence for condition in refusing)
         return RoleAccess("key-policy", f"GetKeyPolicy: {delegated.reason}.", delegated.statements, conditions)
     return by_role
 
 
-def _judge_decrypt(snapshot: Snapshot, role_arn: str, key: KmsKey) -> RoleAccess:
+def _judge_decrypt(snapshot: Snapshot, call: _Call) -> RoleAccess:
     """Judge whether a role's own policies let it decrypt with a key."""
-    permissions, context = snapshot.permissions[role_arn], _key_context(snapshot, role_arn, key)
-    simulated, name = _simulation(permissions, DECRYPT, key.arn, context), iam.role_name(role_arn)
+    simulated, name, what = call.simulated, call.role, f"{DECRYPT} on {call.resource}"
     if simulated:
         allowed, denied = simulated.decision == "allowed", simulated.decision == "explicitDeny"
         source, statements = BY_SIMULATION, simulated.statements
-    elif permissions.policies is not None:
-        verdict = evaluate(permissions.policies, DECRYPT, key.arn, context, permissions.boundary)
+    elif call.permissions.policies is not None:
+        verdict = call.verdict
         if verdict.decision == "unknown":
             return RoleAccess("unknown", f"{BY_POLICIES}: {verdict.reason}.")
         allowed, denied = verdict.decision == "allowed", verdict.decision == "explicit-deny"
         source, statements = BY_POLICIES, verdict.statements
     else:
-        return _unread(permissions, role_arn)
+        return _unread(call)
     if allowed:
         return RoleAccess("", f"{source}: allowed.")
     if denied:
         sentence = f"{source}: {name} is denied {DECRYPT} by {_list(statements)}."
-        conditions = tuple(conditions_of(permissions.policies or (), statements))
-        return RoleAccess("identity-deny", sentence, statements, conditions)
-    policies = permissions.policies or ()
+        return RoleAccess("identity-deny", sentence, statements, tuple(conditions_of(call.policies, statements)))
     if simulated and simulated.allowed_by_organization is False:
-        return RoleAccess("organization", f"{source}: AllowedByOrganizations is false for {DECRYPT} on {key.arn}.")
-    is_bounded = _is_outside_boundary(permissions, simulated, DECRYPT, key.arn, context) is True
-    if is_bounded and (
-        permissions.policies is None or evaluate(policies, DECRYPT, key.arn, context).decision == "allowed"
-    ):
-        sentence = f"{source}: the permissions boundary of {name} does not allow {DECRYPT} on {key.arn}."
-        conditions = _refusing(_listed(permissions.boundary), DECRYPT, key.arn, context)
-        return RoleAccess("boundary", sentence, conditions=conditions)
-    if _names_secrets(policies, snapshot, context):
-        sentence = f"{source}: {name} is granted {DECRYPT} on the secret's ARN, not on {key.arn}, which encrypts it."
+        return RoleAccess("organization", f"{source}: AllowedByOrganizations is false for {what}.")
+    is_bounded = call.is_outside_boundary is True
+    if is_bounded and call.may_allow:
+        sentence = f"{source}: the permissions boundary of {name} does not allow {what}."
+        return RoleAccess("boundary", sentence, conditions=call.refusing(call.boundary))
+    arn = snapshot.secret_arn
+    if any(map(call.allows, (arn, arn.rpartition("-")[0]))):
+        sentence = (
+            f"{source}: {name} is granted {DECRYPT} on the secret's ARN, not on {call.resource}, which encrypts it."
+        )
         return RoleAccess("useless-grant", sentence, is_bounded=is_bounded)
-    conditions = _refusing(policies, DECRYPT, key.arn, context)
-    sentence = f"{source}: {name} is not granted {DECRYPT} on {key.arn}."
-    return RoleAccess("nothing-allows", sentence, conditions=conditions, is_bounded=is_bounded)
+    sentence = f"{source}: {name} is not granted {what}."
+    return RoleAccess("nothing-allows", sentence, conditions=call.refusing(call.policies), is_bounded=is_bounded)
 
 
-def judge_action(permissions: Permissions, role_arn: str, action: str, resource: str, context: Keys) -> RoleAccess:
+def judge_action(permissions: Permissions, role_arn: str, action: str, resource: str, keys: Keys) -> RoleAccess:
     """Judge whether a role's own policies let it do one thing, by the simulation or else by the policies read."""
-    simulated, policies = _simulation(permissions, action, resource, context), permissions.policies
+    call = _Call(role_arn, permissions, action, resource, keys)
+    simulated = call.simulated
     if simulated:
-        fact = f"{BY_SIMULATION}: {simulated.decision} for {action} on {resource}, for {iam.role_name(role_arn)}"
+        fact = f"{BY_SIMULATION}: {simulated.decision} for {action} on {resource}, for {call.role}"
         is_allowed, is_denied = simulated.decision == "allowed", simulated.decision == "explicitDeny"
         statements = simulated.statements
         if not is_allowed and simulated.allowed_by_organization is False:
             return RoleAccess("organization", f"{fact}; AllowedByOrganizations is false.", statements)
-    elif policies is not None:
-        verdict = evaluate(policies, action, resource, context, permissions.boundary)
+    elif permissions.policies is not None:
+        verdict = call.verdict
         fact, statements = f"{BY_POLICIES}: {verdict.reason}", verdict.statements
         if verdict.decision == "unknown":
             return RoleAccess("unknown", fact)
         is_allowed, is_denied = verdict.decision == "allowed", verdict.decision == "explicit-deny"
     else:
-        return _unread(permissions, role_arn)
-    own = evaluate(policies, action, resource, context).decision if policies is not None else ""
+        return _unread(call)
     if is_allowed:
         return RoleAccess("", f"{fact}.")
-    is_outside = _is_outside_boundary(permissions, simulated, action, resource, context) is True
-    if is_outside and (own == "allowed" or not (own or is_denied)):
+    is_outside = call.is_outside_boundary is True
+    # Where its own policies were not read, the deny may be one of theirs.
+    if is_outside and call.may_allow and not (is_denied and permissions.policies is None):
         denying = statements if is_denied else ()
         return RoleAccess("boundary", f"{fact}: its permissions boundary does not allow it.", denying)
     if is_denied:
@@ -369,15 +434,6 @@ def remedy_of(access: RoleAccess, action: str, resource: str, grant: Remedy) -> 
     return grant
 
 
-def _names_secrets(policies: Sequence[PolicyDocument], snapshot: Snapshot, context: Keys) -> bool:
-    """Whether policies allow kms:Decrypt on the secret's ARN, with or without its suffix."""
-    arn = snapshot.secret_arn
-    return any(
-        evaluate(policies, DECRYPT, resource, context).decision == "allowed"
-        for resource in (arn, arn.rpartition("-")[0])
-    )
-
-
 def _has_grant(key: KmsKey, role_arn: str, secret: Secret) -> bool:
     """Whether a grant of the key lets a role decrypt the secret's current version."""
     context = {"SecretARN": secret.arn, "SecretVersionId": secret.version_at(CURRENT)}
@@ -389,73 +445,59 @@ def _has_grant(key: KmsKey, role_arn: str, secret: Secret) -> bool:
     )
 
 
-def _by_simulation(
-    permissions: Permissions, simulated: Simulated, resource: str, context: Keys, granted: Truth
-) -> RoleAccess:
-    what = f"{BY_SIMULATION}: {simulated.decision} for {GET_SECRET_VALUE} on {resource}"
+def _by_simulation(call: _Call, simulated: Simulated, granted: Truth) -> RoleAccess:
+    what = f"{BY_SIMULATION}: {simulated.decision} for {call.action} on {call.resource}"
     if simulated.decision == "allowed":
         return RoleAccess("", f"{what}.")
     if simulated.allowed_by_organization is False:
         return RoleAccess("organization", f"{what}; AllowedByOrganizations is false.", simulated.statements)
     if simulated.decision == "explicitDeny":
-        is_identity = simulated.allowed_by_boundary is not False or _denies(permissions, resource, context)
+        is_identity = simulated.allowed_by_boundary is not False or call.denies
         cause: Cause = "identity-deny" if is_identity else "boundary"
         return RoleAccess(cause, f"{what}, by {_list(simulated.statements)}.", simulated.statements)
-    is_useful = permissions.policies is None or _allows(permissions.policies, resource, context)
-    if granted is False and simulated.allowed_by_boundary is False and is_useful:
-        limit = evaluate(_listed(permissions.boundary), GET_SECRET_VALUE, resource, context)
+    if granted is False and simulated.allowed_by_boundary is False and call.may_allow:
+        limit = call.by(call.boundary)
         denying = limit.statements if limit.decision == "explicit-deny" else ()
         return RoleAccess("boundary", f"{what}; AllowedByPermissionsBoundary is false.", denying)
     if granted is not False:
         return _by_secret(what, granted)
-    base = permissions.simulation_of(GET_SECRET_VALUE, resource.rpartition("-")[0])
-    if base and base.decision == "allowed" and not _allows_another(permissions, resource, context):
+    base = call.permissions.simulation_of(call.action, call.resource.rpartition("-")[0])
+    if base and base.decision == "allowed" and not _allows_another(call):
         return RoleAccess("suffix", f"{what}, and allowed for the ARN without its last six characters.")
     return RoleAccess("nothing-allows", f"{what}.")
 
 
-def _by_policies(permissions: Permissions, resource: str, context: Keys, granted: Truth) -> RoleAccess:
-    assert permissions.policies is not None
-    verdict = evaluate(permissions.policies, GET_SECRET_VALUE, resource, context, permissions.boundary)
+def _by_policies(call: _Call, granted: Truth) -> RoleAccess:
+    verdict, doubt = call.verdict, call.doubt_of_deny
     reason = f"{BY_POLICIES}: {verdict.reason}"
     what = f"{reason}."
-    doubt = _doubt_of_deny(permissions, GET_SECRET_VALUE, resource, context)
     if verdict.decision == "unknown" and (granted is not True or doubt):
         return RoleAccess("unknown", what)
     if verdict.decision == "allowed":
         return RoleAccess("", what)
     if verdict.decision == "explicit-deny":
-        cause: Cause = "identity-deny" if _denies(permissions, resource, context) else "boundary"
+        cause: Cause = "identity-deny" if call.denies else "boundary"
         return RoleAccess(cause, what, verdict.statements)
-    if granted is False and verdict.decision == "implicit-deny" and _allows(permissions.policies, resource, context):
+    if granted is False and verdict.decision == "implicit-deny" and call.allows():
         return RoleAccess("boundary", what)
     if granted and doubt:
         return RoleAccess("unknown", doubt)
     if granted is not False:
         return _by_secret(reason, granted)
-    is_allowed_without = _allows(permissions.policies, resource.rpartition("-")[0], context)
-    if is_allowed_without and not _allows_another(permissions, resource, context):
+    if call.allows(call.resource.rpartition("-")[0]) and not _allows_another(call):
         return RoleAccess("suffix", f"{reason}, but the ARN without its last six characters is allowed.")
     return RoleAccess("nothing-allows", what)
 
 
-def _allows_another(permissions: Permissions, resource: str, context: Keys) -> bool:
+def _allows_another(call: _Call) -> bool:
     """Whether the role's policies allow other names as well, as NotResource does: then no suffix is missing."""
-    names = (f"{resource}x", f"{resource.rpartition(':')[0]}:x")
-    return any(_allows(permissions.policies, name, context) for name in names)
-
-
-def _doubt_of_deny(permissions: Permissions, action: str, resource: str, context: Keys) -> str:
-    """Why a Deny of the role's policies may apply, whatever else allows; "" where none may, or they were not read."""
-    policies = [*(permissions.policies or ()), *_listed(permissions.boundary), _EVERYTHING]
-    verdict = evaluate(policies, action, resource, context)
-    return f"{BY_POLICIES}: {verdict.reason}." if verdict.decision == "unknown" else ""
+    return any(map(call.allows, (f"{call.resource}x", f"{call.resource.rpartition(':')[0]}:x")))
 
 
 def undecided_denies(snapshot: Snapshot, role_arn: str) -> tuple[str, ...]:
     """The statements of a role's own policies that may deny the read, which cannot be judged here."""
-    policies = [*(snapshot.permissions[role_arn].policies or ()), _EVERYTHING]
-    verdict = evaluate(policies, GET_SECRET_VALUE, snapshot.secret_arn, keys_of_read(snapshot, role_arn))
+    call = _read(snapshot, role_arn)
+    verdict = call.by([*call.policies, _EVERYTHING])
     return verdict.statements if verdict.decision == "unknown" else ()
 
 
@@ -466,41 +508,15 @@ def _by_secret(what: str, granted: Truth) -> RoleAccess:
     return RoleAccess("unknown", f"{what}; whether the secret's own policy allows it cannot be judged here.")
 
 
-def _simulation(permissions: Permissions, action: str, resource: str, context: Keys) -> Simulated | None:
-    """AWS's simulation of one call, unless a policy asks for condition keys of it that the simulation did not have."""
-    simulated, boundary = permissions.simulation_of(action, resource), permissions.boundary
-    if simulated is None or simulated.missing_context:
-        return None
-    is_of_boundary = simulated.allowed_by_boundary is False and simulated.allowed_by_organization is not False
-    if is_of_boundary and boundary is not None:
-        # It may list no key that only the boundary asks for, such as a tag of the secret.
-        limit = evaluate([boundary], action, resource, context).decision
-        return None if limit in ("allowed", "unknown") else simulated
-    return simulated
-
-
-def _is_outside_boundary(
-    permissions: Permissions, simulated: Simulated | None, action: str, resource: str, context: Keys
-) -> Truth:
-    """Whether the role's permissions boundary does not allow it to do one thing."""
-    if simulated and simulated.allowed_by_boundary is not None:
-        return not simulated.allowed_by_boundary
-    if permissions.boundary is None:
-        return False
-    decision = evaluate([permissions.boundary], action, resource, context).decision
-    return None if decision == "unknown" else decision != "allowed"
-
-
 def is_grant_limited(role_arn: str, grants_to: Callable[[Collection[str]], Truth]) -> bool:
     """Whether what a resource's policies grant to a role is limited by its boundary; asks them about other names."""
-    _, partition, _, _, account, _ = role_arn.split(":", 5)
-    prefix = f"arn:{partition}:sts::{account}"
-    return is_limited_by_boundary(lambda names: grants_to(names) is True, prefix, iam.role_name(role_arn))
+    return is_limited_by_boundary(lambda names: grants_to(names) is True, _sts(role_arn), iam.role_name(role_arn))
 
 
-def _grants_directly(snapshot: Snapshot, role_arn: str, context: Keys) -> Truth:
+def _grants_directly(snapshot: Snapshot, call: _Call) -> Truth:
     """Whether the secret's own policy names the role; one that names the account leaves it to the role's policies."""
-    return _grants_to(snapshot, _principals(role_arn) - {account_in(role_arn), _root(role_arn)}, context)
+    names = _principals(call.role_arn) - {account_in(call.role_arn), _root(call.role_arn)}
+    return _grants_to(snapshot, names, call.keys)
 
 
 def _grants_to(snapshot: Snapshot, principals: Collection[str], context: Keys) -> Truth:
@@ -512,27 +528,19 @@ def _grants_to(snapshot: Snapshot, principals: Collection[str], context: Keys) -
     return None if verdict.decision == "unknown" else verdict.decision == "allowed"
 
 
-def _allows(policies: Sequence[PolicyDocument] | None, resource: str, context: Keys) -> bool:
-    return evaluate(policies or (), GET_SECRET_VALUE, resource, context).decision == "allowed"
-
-
-def _denies(permissions: Permissions, resource: str, context: Keys) -> bool:
-    """Whether the role's own policies alone deny it; true where they could not be read."""
-    return permissions.policies is None or (
-        evaluate(permissions.policies, GET_SECRET_VALUE, resource, context).decision == "explicit-deny"
-    )
-
-
 def _principals(role_arn: str) -> frozenset[str]:
     """The principals by which a resource policy can name a task's session of a role."""
-    _, partition, _, _, account, _ = role_arn.split(":", 5)
-    session = f"arn:{partition}:sts::{account}:assumed-role/{iam.role_name(role_arn)}/{request_keys.SESSION}"
-    return frozenset({role_arn, account, _root(role_arn), session})
+    session = f"{_sts(role_arn)}:assumed-role/{iam.role_name(role_arn)}/{request_keys.SESSION}"
+    return frozenset({role_arn, account_in(role_arn), _root(role_arn), session})
+
+
+def _sts(role_arn: str) -> str:
+    """What the ARNs of a role's sessions begin with."""
+    return f"arn:{partition_in(role_arn)}:sts::{account_in(role_arn)}"
 
 
 def _root(role_arn: str) -> str:
-    _, partition, _, _, account, _ = role_arn.split(":", 5)
-    return f"arn:{partition}:iam::{account}:root"
+    return f"arn:{partition_in(role_arn)}:iam::{account_in(role_arn)}:root"
 
 
 def keys_of(snapshot: Snapshot, role_arn: str, permissions: Permissions | None) -> Keys:
