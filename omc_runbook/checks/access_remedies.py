@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
-from omc_runbook.checks import policy_remedies, remedies
-from omc_runbook.checks.secret_access import Outsider, PrincipalAccess
-from omc_runbook.iam.conditions import texts
+from omc_runbook.checks import remedies
+from omc_runbook.checks.secret_access import SINGLE_SIGN_ON, Outsider, PrincipalAccess
+from omc_runbook.iam.conditions import ConditionKeys, matches, texts
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import Assumption, Identity, trusted
 from omc_runbook.model.findings import Remedy, is_sentence
+from omc_runbook.model.shell import command
 from omc_runbook.snapshot.audit.state import Identities
-from omc_runbook.snapshot.roles import GET_SECRET_VALUE
+from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
+
+_AWS_MANAGED = ":iam::aws:policy/"
+Statement = Mapping[str, Any]
 
 
 def withdraw_read(snapshot: Snapshot, access: PrincipalAccess) -> Remedy:
@@ -24,17 +30,19 @@ def withdraw_read(snapshot: Snapshot, access: PrincipalAccess) -> Remedy:
         return withdraw_step(snapshot, access.chain[0])
     names, labels = snapshot.environment.names, access.read.statements
     put = partial(remedies.set_resource_policy, names)
-    return _withdraw(snapshot, access.identity, labels, GET_SECRET_VALUE, snapshot.resource_policy, put)
+    return _withdraw_everywhere(snapshot, access.identity, labels, GET_SECRET_VALUE, snapshot.resource_policy, put)
 
 
 def withdraw_step(snapshot: Snapshot, step: Assumption) -> Remedy:
     """Take from a principal that it may assume a role, in its own policies and in the role's trust policy."""
     role, labels = step.role, step.verdict.statements
-    trust = None if policy_remedies.is_managed_elsewhere(role) else role.trust
-    return _withdraw(snapshot, step.identity, labels, step.verdict.action, trust, partial(remedies.trust, role.name))
+    trust = None if is_managed_elsewhere(role) else role.trust
+    return _withdraw_everywhere(
+        snapshot, step.identity, labels, step.verdict.action, trust, partial(remedies.trust, role.name)
+    )
 
 
-def _withdraw(
+def _withdraw_everywhere(
     snapshot: Snapshot,
     identity: Identity,
     labels: Sequence[str],
@@ -46,10 +54,10 @@ def _withdraw(
     there = [label for label, _ in policy.statements if label in labels] if policy else []
     document = _without_principal(snapshot, policy, there, identity.arn) if policy and there else None
     if document is None or (not document and policy and policy.kind == "trust"):
-        return policy_remedies.withdraw(identity, labels, (action,))
+        return withdraw(identity, labels, (action,))
     others = [label for label in labels if label not in there]
     own = {label for each in identity.policies for label, _ in each.statements}
-    ways = [policy_remedies.withdraw(identity, others, (action,))] if own.intersection(others) else []
+    ways = [withdraw(identity, others, (action,))] if own.intersection(others) else []
     return remedies.combine([*ways, put(document)])
 
 
@@ -65,11 +73,11 @@ def close(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> R
     labels = outsider.statements
     key = found.key if found else None
     if key and key.policy and outsider.statement.startswith(key.policy.name):
-        return remedies.put_key_policy(names, key.arn, policy_remedies.for_account(key.policy, labels, account))
+        return remedies.put_key_policy(names, key.arn, _for_account(key.policy, labels, account))
     policy = snapshot.resource_policy
     if policy is None or not _has_statements(policy, labels):
         return Remedy(f"Change {outsider.statement}: an AWS service attached this policy.")
-    return remedies.set_resource_policy(names, policy_remedies.for_account(policy, labels, account))
+    return remedies.set_resource_policy(names, _for_account(policy, labels, account))
 
 
 def exclude(snapshot: Snapshot, outsider: Outsider) -> Remedy:
@@ -104,15 +112,15 @@ def _without_principal(snapshot: Snapshot, policy: PolicyDocument, labels: Seque
     """
     own = [statement for label, statement in policy.statements if label in labels]
     if "*" in trusted(PolicyDocument(policy.name, policy.kind, {"Statement": own}), "AWS"):
-        return policy_remedies.for_account(policy, labels, _account(snapshot))
-    names = {name for _, statement in policy.statements for name in _principals(statement)}
-    return policy_remedies.without_principals(policy, principal) if principal in names else None
+        return _for_account(policy, labels, _account(snapshot))
+    members = (texts(each) or () for _, statement in policy.statements for each in _principals(statement).values())
+    return _without_name(policy, principal) if principal in chain.from_iterable(members) else None
 
 
-def _principals(statement: Any) -> Iterator[str]:
+def _principals(statement: Any) -> Mapping[str, Any]:
+    """Whom a statement names as its Principal, by kind; {} for everybody or nobody."""
     principal = statement.get("Principal") if isinstance(statement, Mapping) else None
-    for members in principal.values() if isinstance(principal, Mapping) else ():
-        yield from texts(members) or ()
+    return principal if isinstance(principal, Mapping) else {}
 
 
 def _has_statements(policy: PolicyDocument, labels: Iterable[str]) -> bool:
@@ -122,3 +130,161 @@ def _has_statements(policy: PolicyDocument, labels: Iterable[str]) -> bool:
 def _account(snapshot: Snapshot) -> str:
     """The account of the environment, as a principal."""
     return f"arn:{snapshot.caller.partition}:iam::{snapshot.caller.account}:root"
+
+
+def narrow(identity: Identity, policy: PolicyDocument, label: str, grants: Sequence[Statement]) -> Remedy:
+    """Put these grants in the place of what a statement allows on Secrets Manager and by kms:Decrypt.
+
+    What else the statement allows stays. Where it allows every action that is not to be told apart, the remedy is a
+    sentence.
+    """
+    kept = _without_actions(policy, label, _is_of_secrets)
+    if kept is None or any(
+        _covers(pattern, GET_SECRET_VALUE) for each in kept for pattern in texts(each["Action"]) or ()
+    ):
+        wanted = json.dumps(list(grants), separators=(",", ":"))
+        return Remedy(f"Replace {label} of {identity.name} with what the role needs, of secrets only: {wanted}.")
+    replaced = [*grants, *kept]
+    statements = [each for other, own in policy.statements for each in (replaced if other == label else [own])]
+    return _rewrite(identity, policy, statements)
+
+
+def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str], keeping: Sequence[str] = ()) -> Remedy:
+    """Take these actions out of the identity's statements with these labels, and leave what else they allow.
+
+    A pattern such as ecs:* goes as a whole, which is said; of what it allows only the actions in `keeping` stay.
+    """
+    if is_managed_elsewhere(identity):
+        return _change_elsewhere(identity, labels, ", ".join(actions))
+    ways, wide, labels = [], list[str](), list(dict.fromkeys(labels))
+
+    def is_gone(pattern: str) -> bool:
+        return any(_covers(pattern, action) for action in actions)
+
+    for policy in identity.policies:
+        own = [label for label, each in policy.statements if label in labels and _may_name(each, is_gone)]
+        kept = {label: _without_actions(policy, label, is_gone, keeping) for label in own}
+        if None in kept.values():
+            ways.append(Remedy(f"Take {', '.join(actions)} out of {', '.join(own)} of {identity.name}."))
+        elif own:
+            wide += (pattern for label in own for pattern in _wide_patterns(policy, label, is_gone))
+            statements = [left for label, each in policy.statements for left in kept.get(label, [each]) or ()]
+            ways.append(_rewrite(identity, policy, statements))
+    if not ways:
+        where = f": see {', '.join(labels)}" if labels else ""
+        return Remedy(f"Take {', '.join(actions)} from {identity.name}{where}.")
+    remedy = remedies.combine(ways)
+    more = f"It takes away all of {', '.join(dict.fromkeys(wide))}" if wide else ""
+    but = f" but {', '.join(keeping)}" if keeping else ""
+    return replace(remedy, needs=" ".join(filter(None, (remedy.needs, f"{more}{but}." if more else ""))))
+
+
+def is_managed_elsewhere(identity: Identity) -> bool:
+    """Whether IAM refuses to change a role, because IAM Identity Center or an AWS service made it."""
+    return SINGLE_SIGN_ON in identity.arn or identity.is_service_linked
+
+
+def _without_name(policy: PolicyDocument, name: str) -> str:
+    """A resource or trust policy's JSON without one principal; "" where no statement remains."""
+    statements = list[Any]()
+    for _, statement in policy.statements:
+        principals = _principals(statement)
+        if not principals or statement.get("Effect") != "Allow":
+            statements.append(statement)
+            continue
+        left = {kind: [each for each in texts(members) or () if each != name] for kind, members in principals.items()}
+        left = {kind: members for kind, members in left.items() if members}
+        statements += [{**statement, "Principal": left}] if left else []
+    return policy.with_statements(statements).text if statements else ""
+
+
+def _for_account(policy: PolicyDocument, labels: Collection[str], root: str) -> str:
+    """A resource policy's JSON in which the account's root is the principal of the statements with these labels."""
+    return policy.with_statements(
+        {**{name: value for name, value in statement.items() if name != "NotPrincipal"}, "Principal": {"AWS": root}}
+        if label in labels and isinstance(statement, Mapping)
+        else statement
+        for label, statement in policy.statements
+    ).text
+
+
+def _change_elsewhere(identity: Identity, labels: Iterable[str], actions: str) -> Remedy:
+    statements = ", ".join(dict.fromkeys(labels))
+    if identity.is_service_linked:
+        return Remedy(f"An AWS service owns {identity.name}, by whose {statements} it may {actions}.")
+    permission_set = identity.name.removeprefix("AWSReservedSSO_").rpartition("_")[0] or identity.name
+    return Remedy(
+        f"In IAM Identity Center, take {actions} out of permission set {permission_set} ({statements}), or deny it"
+        " there in an inline policy; then provision the set again. IAM itself lets nobody change this role."
+    )
+
+
+def _is_of_secrets(pattern: str) -> bool:
+    return pattern.lower().startswith("secretsmanager:") or pattern.lower() == DECRYPT.lower()
+
+
+def _covers(pattern: str, action: str) -> bool:
+    return matches(pattern, action, ConditionKeys({}), fold=True) is not False
+
+
+def _may_name(statement: Any, is_gone: Callable[[str], bool]) -> bool:
+    """Whether a statement names one of these actions, also as one of all but some."""
+    patterns = _actions_of(statement)
+    return patterns is None or any(map(is_gone, patterns))
+
+
+def _actions_of(statement: Any) -> list[str] | None:
+    """The patterns in a statement's Action; None where it has none, or they are not texts."""
+    return texts(statement.get("Action")) if isinstance(statement, Mapping) and "Action" in statement else None
+
+
+def _wide_patterns(policy: PolicyDocument, label: str, is_gone: Callable[[str], bool]) -> list[str]:
+    """The patterns of a statement that allow more than the actions that are taken out of it."""
+    patterns = texts(dict(policy.statements)[label]["Action"]) or ()
+    return [pattern for pattern in patterns if is_gone(pattern) and ("*" in pattern or "?" in pattern)]
+
+
+def _without_actions(
+    policy: PolicyDocument, label: str, is_gone: Callable[[str], bool], keeping: Sequence[str] = ()
+) -> list[Statement] | None:
+    """A statement without some of its actions, as a list of one or none; None where they cannot be taken out.
+
+    The actions in `keeping` stay where a pattern that goes allows them.
+    """
+    statement = dict(policy.statements)[label]
+    patterns = _actions_of(statement)
+    if patterns is None:
+        return None
+    left = [pattern for pattern in patterns if not is_gone(pattern)]
+    gone = [pattern for pattern in patterns if is_gone(pattern)]
+    left += [action for action in keeping if any(_covers(pattern, action) for pattern in gone) and action not in left]
+    # A wildcard over services allows more than what is to be taken out.
+    if any(is_gone(pattern) and ":" not in pattern for pattern in patterns):
+        return None
+    kept = {name: value for name, value in statement.items() if name != "Sid"}
+    return [{**kept, "Action": left if len(left) > 1 else left[0]}] if left else []
+
+
+def _rewrite(identity: Identity, policy: PolicyDocument, statements: Sequence[Any]) -> Remedy:
+    """Put a policy with these statements in the place of one of an identity's; without statements take it away."""
+    dated = replace(policy, document={"Version": "2012-10-17", **policy.document})
+    text = dated.with_statements(statements).text
+    kind, name = str(identity.kind), identity.name
+    needs = ""
+    if policy.group:
+        kind, name = "group", policy.group.rpartition("/")[2]
+        needs = f"It changes what every member of group {name} may do."
+    holder, policy_name = (f"--{kind}-name", name), ("--policy-name", policy.name)
+    put = command("aws", "iam", f"put-{kind}-policy", *holder, *policy_name, "--policy-document", text)
+    if policy.kind == "managed":
+        detach = command("aws", "iam", f"detach-{kind}-policy", *holder, "--policy-arn", policy.origin)
+        if _AWS_MANAGED in policy.origin:
+            return Remedy(f"{put} && {detach}" if statements else detach, needs=needs)
+        if not statements:
+            return Remedy(detach, needs=needs)
+        words = ("create-policy-version", "--policy-arn", policy.origin, "--policy-document", text)
+        version = Remedy(command("aws", "iam", *words, "--set-as-default"))
+        return replace(version, needs=f"Whatever else {policy.name} is attached to changes too.")
+    if not statements:
+        return Remedy(command("aws", "iam", f"delete-{kind}-policy", *holder, *policy_name), needs=needs)
+    return Remedy(put, needs=needs)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from omc_runbook.aws.iam import LastAccess
-from omc_runbook.checks import access_remedies, policy_remedies, remedies, secret_access, unusual_calls
+from omc_runbook.checks import access_remedies, remedies, secret_access, unusual_calls
 from omc_runbook.checks.check import ECS_FIELDS, Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, conditions_of, statements_of
@@ -55,7 +55,7 @@ def wildcard_secret(snapshot: Snapshot) -> Iterable[Evidence]:
                     f"It also matches {', '.join(others)}.",
                 )
                 grants = _exact(snapshot, found, identity, statement)
-                remedy = policy_remedies.narrow(identity, policy, label, grants)
+                remedy = access_remedies.narrow(identity, policy, label, grants)
                 yield Evidence(identity.name, facts, remedy, _services(snapshot, identity))
 
 
@@ -144,7 +144,7 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 "It may not read AWSCURRENT. A version of another label may have values that are still in force.",
                 *_sentences(verdicts),
             )
-            remedy = policy_remedies.withdraw(each.identity, _labels(verdicts), (GET_SECRET_VALUE,))
+            remedy = access_remedies.withdraw(each.identity, _labels(verdicts), (GET_SECRET_VALUE,))
             yield Evidence(each.identity.name, facts, remedy, severity="warning" if is_production else "info")
         elif each.by_label and is_production and secret_access.is_human(each.identity):
             doubts = conditions_of([*each.by_label.values()])
@@ -239,7 +239,7 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 *_sentences(certain),
             )
             kept = (GET_SECRET_VALUE,) if each.read.is_possible else ()
-            remedy = policy_remedies.withdraw(each.identity, _labels(certain), actions, kept)
+            remedy = access_remedies.withdraw(each.identity, _labels(certain), actions, kept)
             yield Evidence(each.identity.name, facts, remedy, _services(snapshot, each.identity), "error")
         elif certain:
             others.append(each)
@@ -278,7 +278,7 @@ def can_pass_role(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             "Such a task gets the secret's values, or a role that reads them, whatever the principal itself may read.",
             *_sentences([verdict]),
         )
-        remedy = policy_remedies.withdraw(identity, verdict.statements, (secret_calls.PASS_ROLE,))
+        remedy = access_remedies.withdraw(identity, verdict.statements, (secret_calls.PASS_ROLE,))
         severity = _severity(snapshot, identity)
         if severity == "info":
             remedy = access_remedies.leave(f"{identity.name} deploys", remedy)
@@ -307,7 +307,7 @@ def can_enter_task(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 " in such a task can read the secret's values there, whatever else they may read.",
                 *_sentences(verdicts),
             )
-            remedy = policy_remedies.withdraw(identity, _labels(verdicts), actions)
+            remedy = access_remedies.withdraw(identity, _labels(verdicts), actions)
             if severity == "info":
                 remedy = access_remedies.leave(f"{identity.name} has to look into tasks", remedy)
             yield Evidence(identity.name, facts, remedy, frozenset(services), severity)
@@ -349,7 +349,7 @@ def federated_any_subject(snapshot: Snapshot) -> Iterable[Evidence]:
     controls = identities.resource_controls if identities else ()
     for each in (*access.readers, *access.administrators):
         role = each.identity
-        if role.trust is None or policy_remedies.is_managed_elsewhere(role):
+        if role.trust is None or access_remedies.is_managed_elsewhere(role):
             continue
         for found in open_federations(role.trust, controls):
             action = WITH_SAML if found.kind == "saml" else WITH_TOKEN
@@ -394,7 +394,7 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
             # Of several calls that it takes together, the first is the one to withdraw.
             firsts = [action.partition(" and ")[0] for action in actions]
-            remedy = policy_remedies.withdraw(identity, _labels(certain), firsts)
+            remedy = access_remedies.withdraw(identity, _labels(certain), firsts)
             yield Evidence(identity.name, facts, remedy, _services(snapshot, identity), severity)
         elif each.steps and _is_for_administrators(each.steps) and severity != "error":
             assuming.append(f"{identity.name} may assume {secret_access.roles_of(each.steps)}")

@@ -458,6 +458,9 @@ def test_a_task_role_that_may_no_longer_write_still_reads() -> None:
     assert finding.remedy.needs == f"It takes away all of secretsmanager:* but {GET_SECRET_VALUE}."
     [finding] = found_in(entering(user("alice", policy("p", allowing(["ecs:*", "s3:*"], "*")))))["can-enter-task"]
     assert finding.remedy.needs == "It takes away all of ecs:*."
+    by_hand = policy("p", allowing("ecs:*", "*"), {"NotAction": "s3:*", "Resource": "arn:aws:ecs:*:task/*"})
+    [finding] = found_in(entering(user("alice", by_hand)))["can-enter-task"]
+    assert finding.remedy.needs == ""
 
 
 def test_a_permission_that_may_be_meant_is_told_in_whole_sentences() -> None:
