@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from omc_runbook.aws.iam import LastAccess
-from omc_runbook.checks import access_remedies, remedies, secret_access, unusual_calls
+from omc_runbook.checks import access_remedies, audit_accesses, remedies, secret_access
 from omc_runbook.checks.check import ECS_FIELDS, Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, conditions_of, statements_of
@@ -206,7 +206,7 @@ def _idle_since(identity: Identity, last: LastAccess, since: datetime) -> str:
 
 def _reads_others(snapshot: Snapshot, identity: Identity, last: LastAccess, since: datetime) -> str:
     """What CloudTrail says of an identity that uses other secrets alone, in a sentence; "" where that is not known."""
-    history = unusual_calls.history_of(snapshot)
+    history = audit_accesses.history_of(snapshot)
     if history is None or history.begin > since:
         return ""
     calls = (call for call in history.accesses.calls if call.is_read and call.principal == identity.arn)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from omc_runbook.aws.cloudtrail import Access
 from omc_runbook.checks.audit_access import UNUSED_DAYS
-from omc_runbook.checks.unusual_calls import (
+from omc_runbook.checks.audit_accesses import (
     FINDERS,
     OF_ANY_AGE,
     UnusualCall,

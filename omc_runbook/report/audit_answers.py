@@ -7,8 +7,8 @@ from datetime import datetime
 
 from omc_runbook.aws.cloudtrail import Access
 from omc_runbook.checks import age, alarm_routes, secret_access
+from omc_runbook.checks.audit_accesses import COMPARED, find_unusual, history_of
 from omc_runbook.checks.secret_access import PrincipalAccess
-from omc_runbook.checks.unusual_calls import COMPARED, find_unusual, history_of
 from omc_runbook.model.letters import counted, listed
 from omc_runbook.report import audit_exposure, audit_monitoring
 from omc_runbook.snapshot.audit.monitoring import READ

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from omc_runbook.aws.cloudtrail import Access
-from omc_runbook.checks.unusual_calls import find_unusual
+from omc_runbook.checks.audit_accesses import find_unusual
 from omc_runbook.model.letters import on_one_line
 from omc_runbook.report.display.drawing import (
     GREEN,

@@ -21,9 +21,9 @@ from support.snapshots import NOW, ROLE, healthy, with_secret
 
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import audit_accesses
+from omc_runbook.checks.audit_accesses import find_unusual, network_of
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
-from omc_runbook.checks.unusual_calls import find_unusual, network_of
 from omc_runbook.snapshot.audit.state import Audit
 
 pytestmark = pytest.mark.usefixtures("own_registry")

@@ -14,7 +14,7 @@ import pytest
 from support.snapshots import ACCOUNT, NAME, NOW, REGION, healthy, with_secret
 
 from omc_runbook.aws.cloudtrail import EVENTS_A_PAGE
-from omc_runbook.checks.unusual_calls import find_unusual
+from omc_runbook.checks.audit_accesses import find_unusual
 from omc_runbook.report.audit_accesses import changes_log
 from omc_runbook.report.audit_answers import who_did
 from omc_runbook.snapshot.audit import accesses
