@@ -9,8 +9,9 @@ from omc_runbook.checks.check import DOTENV, FILE, WORKSTATION, Evidence
 from omc_runbook.checks.registry import Family
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.shell import command
-from omc_runbook.repository.compose import ComposeService
+from omc_runbook.repository.compose import Compose, ComposeService
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.workstation.docker import ComposeConfig
 from omc_runbook.workstation.dotenv import LOCKED, Binding, Dotenv
 from omc_runbook.workstation.workstation import Workstation
 
@@ -38,6 +39,14 @@ def dotenv_of(snapshot: Snapshot) -> Dotenv:
     file = workstation_of(snapshot).dotenv
     assert file is not None, "run only where there is one"
     return file
+
+
+def compose_of(snapshot: Snapshot) -> tuple[Compose, ComposeConfig]:
+    """The Compose files and what they resolve to, as checks with COMPOSE or COMPOSE_CONFIG among their needs have."""
+    workstation = workstation_of(snapshot)
+    compose, config = workstation.checkout.compose, workstation.compose_config
+    assert compose is not None and config is not None, "run only where Docker Compose was"
+    return compose, config
 
 
 def by_setup(snapshot: Snapshot, by_hand: str, values_from: str = "", allow_code: str = "") -> Remedy:

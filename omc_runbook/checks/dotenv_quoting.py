@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from omc_runbook.checks.check import COMPOSE, COMPOSE_CONFIG, DOTENV, Evidence, Uncertain
-from omc_runbook.checks.dotenv import by_setup, dotenv_of, reader_check, workstation_of
+from omc_runbook.checks.dotenv import by_setup, compose_of, dotenv_of, reader_check, workstation_of
 from omc_runbook.masking.public_values import COMMON
 from omc_runbook.model.findings import Remedy
 from omc_runbook.repository.compose import ComposeService
@@ -48,8 +48,8 @@ QUOTE = "Put the value into single quotes: no reader changes what is inside."
 )
 def dollar(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A value has a $, which Docker Compose expands."""
-    file = workstation_of(snapshot).dotenv
-    if file and file.compose_kind == "other":
+    file = dotenv_of(snapshot)
+    if file.compose_kind == "other":
         fact = "docker compose config rejects it for an unknown reason: run it by hand."
         yield Uncertain(file.path.name, (fact,))
     for binding in _cut_by_dollar(workstation_of(snapshot)):
@@ -95,8 +95,8 @@ def odd_quotes(snapshot: Snapshot) -> Iterable[Evidence]:
 def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose and python-dotenv parse this line to different values."""
     workstation, file = workstation_of(snapshot), dotenv_of(snapshot)
-    config, service = workstation.compose_config, _raw_service(workstation)
-    if service and config and not config.error:
+    (_, config), service = compose_of(snapshot), _raw_service(workstation)
+    if service and not config.error:
         for binding in file.bindings:
             if binding.quote or binding.has_braces or binding.has_hash or binding.is_comment:
                 fact = (
@@ -128,9 +128,7 @@ def refers_to_another(binding: Binding) -> bool:
 
 def comment_values(workstation: Workstation) -> Iterator[Binding]:
     """The lines of optional variables with a comment in place of the value."""
-    for binding in workstation.bindings:
-        if binding.is_comment and binding.name not in workstation.required:
-            yield binding
+    return (each for each in workstation.bindings if each.is_comment and each.name not in workstation.required)
 
 
 @once
@@ -145,10 +143,7 @@ def misread_names(workstation: Workstation) -> frozenset[str]:
 
 def in_odd_quotes(workstation: Workstation) -> Iterator[Binding]:
     """The lines whose value begins or ends with an odd character."""
-    for binding in workstation.bindings:
-        value = binding.value
-        if value is not None and value.matches(LOOKALIKE):
-            yield binding
+    return (each for each in workstation.bindings if each.value is not None and each.value.matches(LOOKALIKE))
 
 
 def _raw_service(workstation: Workstation) -> ComposeService | None:

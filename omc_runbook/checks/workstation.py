@@ -16,7 +16,7 @@ from omc_runbook.checks.check import (
     Evidence,
     Uncertain,
 )
-from omc_runbook.checks.dotenv import check, reader_check, workstation_of
+from omc_runbook.checks.dotenv import check, compose_of, dotenv_of, reader_check, workstation_of
 from omc_runbook.checks.dotenv_quoting import misread_names
 from omc_runbook.checks.local import ENVIRONMENT
 from omc_runbook.masking.strength import digits_of_guesses
@@ -47,18 +47,19 @@ OPAQUE = 16
 )
 def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A Compose file sets a variable and overrides the .env."""
-    workstation = workstation_of(snapshot)
-    if workstation.compose_config and workstation.compose_config.error:
-        yield Uncertain("environment", (workstation.compose_config.error,))
-    compose, application = workstation.checkout.compose, workstation.checkout.application
+    workstation, file = workstation_of(snapshot), dotenv_of(snapshot)
+    compose, config = compose_of(snapshot)
+    if config.error:
+        yield Uncertain("environment", (config.error,))
+    application = workstation.checkout.application
     reported: set[str] = set()
-    for service in compose.services if compose else ():
+    for service in compose.services:
         for setting in service.environment:
-            name, mine = setting.variable, workstation.dotenv.find(setting.variable) if workstation.dotenv else None
+            name, mine = setting.variable, file.find(setting.variable)
             is_secret = workstation.is_secret(name) or workstation.key_of(name) is not None
             if name in reported or mine is None or (service != application and not is_secret):
                 continue
-            if compose and mine.for_compose and _overrides(workstation, service, setting, mine.for_compose, compose):
+            if mine.for_compose and _overrides(workstation, service, setting, mine.for_compose, compose):
                 reported.add(name)
                 where = _file_of(compose, name)
                 fact = f"{where} sets {name} for {service.name} to another value than the .env: it overrides env_file."
@@ -71,13 +72,12 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 @reader_check("second-dotenv", ruled_out_by="no file that is read after .env has another value for a variable of it")
 def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
     """A second file of variables overrides the .env."""
-    workstation = workstation_of(snapshot)
+    workstation, file = workstation_of(snapshot), dotenv_of(snapshot)
     for other in workstation.overriding_files:
         # A file of this name is meant to differ.
         own: Severity | None = "info" if other.path.name.endswith(".local") else None
         for theirs in other.bindings:
-            mine = workstation.dotenv.find(theirs.name) if workstation.dotenv else None
-            value = theirs.value
+            mine, value = file.find(theirs.name), theirs.value
             if mine and mine.for_python and value and not value.same_as(mine.for_python):
                 fact = f"{other.path}, line {theirs.line}, also sets {theirs.name}, and is read after the .env."
                 remedy = Remedy(f"Take {theirs.name} out of {other.path}, or out of {workstation.path}.")
@@ -94,28 +94,25 @@ def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose rejects the Compose files with this .env."""
-    workstation = workstation_of(snapshot)
-    file, compose = workstation.dotenv, workstation.checkout.compose
-    error = workstation.compose_config.error if workstation.compose_config else ""
+    workstation, file = workstation_of(snapshot), dotenv_of(snapshot)
+    compose, config = compose_of(snapshot)
     # Other checks report a required variable that is missing.
-    bindings = [file.find(name) for name in compose.required] if file and compose else []
     is_explained = (
-        bool(file and file.compose_kind)
+        bool(file.compose_kind)
         or bool(workstation.missing_env_files)
-        or any(each is None or is_blank(each.for_compose) for each in bindings)
+        or any(each is None or is_blank(each.for_compose) for each in map(file.find, compose.required))
     )
-    if error and compose and not is_explained:
-        way = workstation.compose_config.remedy if workstation.compose_config else ""
-        remedy = Remedy(way or workstation.compose_command("config", "--quiet"))
-        yield Evidence(compose.files[0].name, (error,), remedy)
-    for source in workstation.compose_config.mounted_sources if workstation.compose_config else ():
+    if config.error and not is_explained:
+        remedy = Remedy(config.remedy or workstation.compose_command("config", "--quiet"))
+        yield Evidence(compose.files[0].name, (config.error,), remedy)
+    for source in config.mounted_sources:
         if source.path and not source.exists:
             fact = f"{source.label} is the file {source.path}, which does not exist: the service does not start."
             remedy = Remedy(
                 f"Create {source.path} with the content of {source.label}, and let git ignore a secret's file."
             )
             yield Evidence(source.label, (fact,), remedy)
-        elif not source.exists and file and file.find(source.variable) is None:
+        elif not source.exists and file.find(source.variable) is None:
             fact = f"{source.label} is the variable {source.variable}, which is not set: docker compose up fails."
             remedy = Remedy(f"Write {source.variable}= and the value into {file.path}.")
             yield Evidence(source.label, (fact,), remedy)
@@ -130,16 +127,16 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def compose_profile(snapshot: Snapshot) -> Iterable[Evidence]:
     """docker compose up does not start the application, whose profile is not active."""
-    workstation = workstation_of(snapshot)
-    service, config = workstation.checkout.application, workstation.compose_config
-    if service and service.profiles and config and not config.error and service.name not in config.environment:
+    workstation, (_, config) = workstation_of(snapshot), compose_of(snapshot)
+    service = workstation.checkout.application
+    if service and service.profiles and not config.error and service.name not in config.environment:
         names = ", ".join(service.profiles)
         facts = (
             f"Service {service.name} has the profile {names}, which is not active: docker compose up leaves it out.",
         )
         profile = service.profiles[0]
         line = f"write COMPOSE_PROFILES={profile} into {workstation.path}"
-        if workstation.dotenv and workstation.dotenv.find("COMPOSE_PROFILES"):
+        if dotenv_of(snapshot).find("COMPOSE_PROFILES"):
             line = f"add {profile} to COMPOSE_PROFILES in {workstation.path}"
         up = workstation.compose_command("--profile", profile, "up", "-d")
         yield Evidence(service.name, facts, Remedy(f"Start it once by `{up}`, or {line}."))
@@ -153,12 +150,11 @@ def compose_profile(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def compose_unset(snapshot: Snapshot) -> Iterable[Evidence]:
     """A Compose file uses a variable that has no value."""
-    workstation = workstation_of(snapshot)
-    compose, config = workstation.checkout.compose, workstation.compose_config
-    for name in compose.interpolated if compose and config else ():
-        if config and name in config.unset:
+    compose, config = compose_of(snapshot)
+    for name in compose.interpolated:
+        if name in config.unset:
             fact = f"docker compose config: {name} is not set: Docker Compose inserts an empty string."
-            remedy = Remedy(f"Write {name}= and a value into {workstation.path}, if it needs one.")
+            remedy = Remedy(f"Write {name}= and a value into {workstation_of(snapshot).path}, if it needs one.")
             yield Evidence(name, (fact,), remedy)
 
 
