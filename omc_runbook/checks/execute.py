@@ -17,6 +17,7 @@ from omc_runbook.iam.policy import evaluate_resource
 from omc_runbook.iam.request_keys import Keys
 from omc_runbook.model.arn import account_in
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command
 from omc_runbook.network.reachability import TaskNetwork, trace
 from omc_runbook.snapshot.roles import CHANNELS, DECRYPT, Permissions
@@ -54,14 +55,13 @@ def exec_off(snapshot: Snapshot) -> Iterable[Evidence]:
 @check("exec-iam", ruled_out_by="the task role's policies allow the four ssmmessages actions")
 def exec_iam(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The task role lacks the ssmmessages permissions that ECS Exec needs."""
-    using: dict[str, set[str]] = {}
-    for service, tasks in _tasks(snapshot, lambda task: task.execute):
-        for task in tasks:
-            definition = snapshot.definition(task)
-            if definition:
-                using.setdefault(definition.task_role_arn, set()).add(service.name)
+    using = grouped(
+        (definition.task_role_arn, service.name)
+        for service, tasks in _tasks(snapshot, lambda task: task.execute)
+        for definition in _definitions(snapshot, tasks)
+    )
     for arn, names in using.items():
-        services, subject = frozenset(names), iam.role_name(arn) if arn else ", ".join(sorted(names))
+        services, subject = frozenset(names), iam.role_name(arn) if arn else ", ".join(sorted({*names}))
         permissions = snapshot.task_roles.get(arn)
         if not arn:
             fact = f"DescribeTaskDefinition: {subject} has no taskRoleArn, so its tasks may not use ssmmessages."

@@ -274,9 +274,8 @@ def _logs(snapshot: Snapshot, stop: Stop) -> Remedy:
 def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
     if is_unreached(stop.reason):
         return Remedy("Check the route from the tasks' subnets to the registry: NAT, ECR's and S3's endpoints.")
-    definition = snapshot.definition(stop.task)
     if why := why_not_pulled(stop.reason):
-        return Remedy(IMAGE_ADVICE[why].format(definition.label if definition else "the task definition"))
+        return Remedy(IMAGE_ADVICE[why].format(_label_of(snapshot, stop)))
     containers = snapshot.containers(stop.task)
     named = (each for each in containers if each.image in stop.reason)
     container = next(chain(named, containers), None)
@@ -289,7 +288,7 @@ def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
             " that may pull it."
         )
     if is_denied(stop.reason) or not match:
-        role = definition.execution_role_arn.rpartition("/")[2] if definition else ""
+        role = _role_of(snapshot, stop)
         return Remedy(
             f"Check the image's name, and whether the execution role{f' {role}' if role else ''} may pull it."
         )
@@ -301,20 +300,20 @@ def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
     names = snapshot.environment.names
     if is_unreached(stop.reason):
         return Remedy("Check the route from the tasks' subnets to CloudWatch Logs: NAT, or its endpoint.")
-    definition = snapshot.definition(stop.task)
     containers = [each for each in snapshot.containers(stop.task) if each.log_group]
     if is_denied(stop.reason) or not containers:
-        role = definition.execution_role_arn.rpartition("/")[2] if definition else names.execution_role
+        role = _role_of(snapshot, stop, names.execution_role)
         return Remedy(f"Allow the execution role {role} logs:CreateLogStream and logs:PutLogEvents.")
     named = [each for each in containers if mentions(stop.reason, each.log_group)] or containers
     places = dict.fromkeys((each.log_group, each.log_region or names.region) for each in named)
     create = [remedies.create_log_group(names, *place) for place in places]
     strange = next((each for each in named if each.log_region not in ("", names.region)), None)
-    if strange and definition:
+    if strange:
         there = remedies.create_log_group(names, strange.log_group, strange.log_region)
         return Remedy(
-            f"Correct awslogs-region of {strange.name} in {definition.label}, which logs to {strange.log_group} in"
-            f" {strange.log_region}, or create the group there with `{there.command}`; start tasks then."
+            f"Correct awslogs-region of {strange.name} in {_label_of(snapshot, stop)}, which logs to"
+            f" {strange.log_group} in {strange.log_region}, or create the group there with `{there.command}`; start"
+            " tasks then."
         )
     if len(create) == 1:
         return remedies.combine([*create, again(snapshot, stop)])
@@ -333,9 +332,7 @@ def _volume(snapshot: Snapshot, stop: Stop) -> Remedy:
 def _file(snapshot: Snapshot, stop: Stop) -> Remedy:
     if is_unreached(stop.reason):
         return Remedy("Check the route from the tasks' subnets to S3: NAT, or a gateway endpoint.")
-    definition = snapshot.definition(stop.task)
-    label = definition.label if definition else "the task definition"
-    role = definition.execution_role_arn.rpartition("/")[2] if definition else snapshot.environment.names.execution_role
+    label, role = _label_of(snapshot, stop), _role_of(snapshot, stop, snapshot.environment.names.execution_role)
     return Remedy(
         f"Check environmentFiles in {label}: whether each object exists in S3, and whether the execution role {role} is"
         " allowed s3:GetObject on it, s3:GetBucketLocation on its bucket, and kms:Decrypt if its key is yours."
@@ -350,6 +347,17 @@ def _program(snapshot: Snapshot, stop: Stop) -> Remedy:
 
 
 def _memory(snapshot: Snapshot, stop: Stop) -> Remedy:
-    definition = snapshot.definition(stop.task)
-    label = definition.label if definition else "the task definition"
+    label = _label_of(snapshot, stop)
     return Remedy(f"Check the memory that the service uses; raise memory in {label}, or fix the leak.")
+
+
+def _label_of(snapshot: Snapshot, stop: Stop) -> str:
+    """The revision of a stopped task, in words where it was not read."""
+    definition = snapshot.definition(stop.task)
+    return definition.label if definition else "the task definition"
+
+
+def _role_of(snapshot: Snapshot, stop: Stop, otherwise: str = "") -> str:
+    """The name of the execution role of a stopped task, another one where its revision was not read."""
+    definition = snapshot.definition(stop.task)
+    return iam.role_name(definition.execution_role_arn) if definition else otherwise

@@ -18,6 +18,7 @@ from omc_runbook.messages.startline import REFUSED, StartProblem
 from omc_runbook.messages.startlog import read_log
 from omc_runbook.model import issuers
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.grouping import grouped
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
 
@@ -49,15 +50,17 @@ COMMON = frozenset(
 )
 def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
     """The database or the provider refuses the tasks' value."""
-    refused: dict[str, tuple[Stop, str]] = {}
-    services: dict[str, set[str]] = {}
-    for stop in fresh_stops(snapshot):
-        if stop.kind in ("exit", "health-check"):
-            for line in stop.log_lines:
-                for key in _keys_meant(snapshot, stop, line) if is_refusal(line) else ():
-                    refused.setdefault(key, (stop, line))
-                    services.setdefault(key, set()).add(stop.service.name)
-    for key, (stop, line) in refused.items():
+    refused = grouped(
+        (key, (stop, line))
+        for stop in fresh_stops(snapshot)
+        if stop.kind in ("exit", "health-check")
+        for line in stop.log_lines
+        if is_refusal(line)
+        for key in _keys_meant(snapshot, stop, line)
+    )
+    for key, refusals in refused.items():
+        stop, line = refusals[0]
+        services = frozenset(each.service.name for each, _ in refusals)
         if lacks_password(line):
             fact = f"Tasks have {key}, and the application gave the database no password: none was refused."
             way = Remedy(
@@ -66,7 +69,7 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
             member = snapshot.document and snapshot.document.get(key)
             if member and member.injected.matches(_NO_LOGIN):
                 fact, way = f"The URL in {key} has no password.", remedies.update(snapshot.environment, key)
-            yield Evidence(key, (line, stop.sentence, fact), way, frozenset(services[key]))
+            yield Evidence(key, (line, stop.sentence, fact), way, services)
             continue
         changed = _has_changed(snapshot, key)
         facts = (
@@ -75,7 +78,7 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
             _history(snapshot, key, changed),
             *(author_of_version(snapshot) if changed else ()),
         )
-        yield Evidence(key, facts, _remedy(snapshot, key, changed), frozenset(services[key]))
+        yield Evidence(key, facts, _remedy(snapshot, key, changed), services)
 
 
 @check(
@@ -85,22 +88,9 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def value_refused(snapshot: Snapshot) -> Iterable[Evidence]:
     """The application refuses a variable's value when it starts."""
-    refused: dict[str, tuple[Stop, str, StartProblem]] = {}
-    services: dict[str, set[str]] = {}
-    for stop in fresh_stops(snapshot):
-        definition = snapshot.definition(stop.task)
-        if definition is None:
-            continue
-        keys = {injection.variable: injection.reference.key for _, injection in snapshot.own_injections(definition)}
-        for line in stop.log_lines:
-            for problem in read_log(line, definition.variables):
-                # A variable without a key has the whole JSON: its reference is wrong, and no value.
-                subject = keys.get(problem.variable, problem.variable)
-                if subject and problem.check == REFUSED and problem.variable in definition.variables:
-                    refused.setdefault(subject, (stop, line, problem))
-                    services.setdefault(subject, set()).add(stop.service.name)
     document = snapshot.document
-    for subject, (stop, line, problem) in refused.items():
+    for subject, refusals in grouped(_values_refused(snapshot)).items():
+        stop, line, problem = refusals[0]
         is_key = document is not None and document.get(subject) is not None
         plain = "" if is_key else f" {problem.variable} is a plain variable of its task definition, not of the secret."
         remedy = (
@@ -109,7 +99,21 @@ def value_refused(snapshot: Snapshot) -> Iterable[Evidence]:
             else Remedy(f"Correct {problem.variable} in the task definition's environment, and deploy it.")
         )
         facts = (f"Settings refuses {problem.variable}: {problem.reason}.{plain}", line, stop.sentence)
-        yield Evidence(subject, facts, remedy, frozenset(services[subject]))
+        yield Evidence(subject, facts, remedy, frozenset(each.service.name for each, *_ in refusals))
+
+
+def _values_refused(snapshot: Snapshot) -> Iterator[tuple[str, tuple[Stop, str, StartProblem]]]:
+    """By key, or by plain variable, the log lines that say that the application refuses a value."""
+    for stop in fresh_stops(snapshot):
+        definition = snapshot.definition(stop.task)
+        variables = definition.variables if definition else ()
+        keys = {injection.variable: injection.reference.key for _, injection in snapshot.own_injections(definition)}
+        for line in stop.log_lines:
+            for problem in read_log(line, variables):
+                # A variable without a key has the whole JSON: its reference is wrong, and no value.
+                subject = keys.get(problem.variable, problem.variable)
+                if subject and problem.check == REFUSED and problem.variable in variables:
+                    yield subject, (stop, line, problem)
 
 
 def _keys_meant(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
