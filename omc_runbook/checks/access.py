@@ -290,7 +290,9 @@ def kms_missing(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def kms_useless_grant(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """kms:Decrypt names the secret's ARN instead of its key's."""
-    yield from _key_use(snapshot, useless=True)
+    for arn, services, key, access in _key_uses(snapshot):
+        if access.cause == "useless-grant":
+            yield _without_grant(snapshot, arn, services, key, access)
 
 
 @check(
@@ -301,7 +303,16 @@ def kms_useless_grant(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The role may not decrypt with the key that encrypts the secret."""
-    yield from _key_use(snapshot, useless=False)
+    for arn, services, key, access in _key_uses(snapshot):
+        name, facts = iam.role_name(arn), access.sentences
+        if access.cause == "unknown":
+            yield Uncertain(name, facts)
+        elif access.cause in ("identity-deny", "boundary", "organization"):
+            yield Evidence(name, facts, remedy_of(access, DECRYPT, key.arn, NO_REMEDY), services)
+        elif access.cause == "key-policy":
+            yield Evidence(name, facts, _change_key_policy(snapshot, name, key, access), services)
+        elif access.cause == "nothing-allows":
+            yield _without_grant(snapshot, arn, services, key, access)
 
 
 @check(
@@ -408,38 +419,34 @@ def _key_state(snapshot: Snapshot, states: Collection[str], *verbs: str) -> Iter
         yield Evidence(key.arn, (f"DescribeKey: KeyState {key.state}{until}.",), remedy, snapshot.consumer_names)
 
 
-def _key_use(snapshot: Snapshot, useless: bool) -> Iterator[Evidence | Uncertain]:
+def _key_uses(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], KmsKey, RoleAccess]]:
+    """The roles that may not use the customer key, or of which that is not known, each with its services and why."""
     key = snapshot.kms_key
     if not (key and key.manager == "CUSTOMER" and snapshot.secret):
         return
+    gaps = tuple(gap.sentence for gap in key.unread)
     for arn, services in _roles(snapshot):
-        if not snapshot.permissions[arn].exists:
-            continue
-        access = judge_key(snapshot, arn, key)
-        gaps = tuple(gap.sentence for gap in key.unread)
-        if not access.cause:
-            continue
-        if access.cause == "unknown" or (gaps and _has_read(snapshot, arn)):
+        access = judge_key(snapshot, arn, key) if snapshot.permissions[arn].exists else None
+        if access and access.cause:
             # A grant that could not be read may be what lets the tasks decrypt.
-            if not useless:
-                yield Uncertain(iam.role_name(arn), (*access.sentences, *gaps))
-            continue
-        facts = access.sentences
-        if access.cause in ("identity-deny", "boundary", "organization") and not useless:
-            yield Evidence(iam.role_name(arn), facts, remedy_of(access, DECRYPT, key.arn, NO_REMEDY), services)
-        if access.cause == "key-policy" and not useless:
-            advice = _change_key_policy(snapshot, iam.role_name(arn), key, access)
-            yield Evidence(iam.role_name(arn), facts, advice, services)
-        if access.cause == ("useless-grant" if useless else "nothing-allows"):
-            grant = remedies.grant(snapshot.environment.names, iam.role_name(arn), DECRYPT, key.arn)
-            remedy = remedy_of(access, DECRYPT, key.arn, grant)
-            exchange, stems_from = exchange_of(snapshot, arn, services), frozenset[str]()
-            if exchange:
-                facts, remedy, stems_from = (*facts, exchange.fact), exchange.remedy, frozenset({iam.role_name(arn)})
-            elif not access.is_bounded:
-                # What denies it, nobody but its author takes back.
-                remedy = remedies.with_runbook("troubleshoot", snapshot.environment, remedy)
-            yield Evidence(iam.role_name(arn), facts, remedy, services, stems_from=stems_from)
+            if access.cause == "unknown" or (gaps and _has_read(snapshot, arn)):
+                facts = (*access.sentences, *gaps)
+                access = RoleAccess("unknown", facts[0], conditions=facts[1:])
+            yield arn, services, key, access
+
+
+def _without_grant(snapshot: Snapshot, arn: str, services: frozenset[str], key: KmsKey, access: RoleAccess) -> Evidence:
+    """A role that nothing lets use the key, with a grant as the remedy, or the role that should be in its place."""
+    name = iam.role_name(arn)
+    if exchange := exchange_of(snapshot, arn, services):
+        facts = (*access.sentences, exchange.fact)
+        return Evidence(name, facts, exchange.remedy, services, stems_from=frozenset({name}))
+    grant = remedies.grant(snapshot.environment.names, name, DECRYPT, key.arn)
+    remedy = remedy_of(access, DECRYPT, key.arn, grant)
+    if not access.is_bounded:
+        # What denies it, nobody but its author takes back.
+        remedy = remedies.with_runbook("troubleshoot", snapshot.environment, remedy)
+    return Evidence(name, access.sentences, remedy, services)
 
 
 def _write_again(names: Names) -> Remedy:
