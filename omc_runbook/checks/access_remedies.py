@@ -10,13 +10,12 @@ from itertools import chain
 from typing import Any
 
 from omc_runbook.checks import remedies
-from omc_runbook.checks.secret_access import SINGLE_SIGN_ON, Outsider, PrincipalAccess
+from omc_runbook.checks.secret_access import SINGLE_SIGN_ON, Outsider, PrincipalAccess, key_of
 from omc_runbook.iam.conditions import ConditionKeys, matches, texts
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.iam.who_can import Assumption, Identity, trusted
 from omc_runbook.model.findings import Remedy, is_sentence
 from omc_runbook.model.shell import command
-from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
@@ -67,11 +66,10 @@ def leave(where: str, remedy: Remedy) -> Remedy:
     return replace(Remedy(f"Leave it where {where}. Where it does not: {way}"), needs=remedy.needs)
 
 
-def close(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> Remedy:
+def close(snapshot: Snapshot, outsider: Outsider) -> Remedy:
     """Name the account instead of everybody in the statement."""
     names, account = snapshot.environment.names, _account(snapshot)
-    labels = outsider.statements
-    key = found.key if found else None
+    labels, key = outsider.statements, key_of(snapshot)
     if key and key.policy and outsider.statement.startswith(key.policy.name):
         return remedies.put_key_policy(names, key.arn, _for_account(key.policy, labels, account))
     policy = snapshot.resource_policy
@@ -91,9 +89,10 @@ def exclude(snapshot: Snapshot, outsider: Outsider) -> Remedy:
     return remedies.set_resource_policy(snapshot.environment.names, document)
 
 
-def distrust(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> Remedy:
+def distrust(snapshot: Snapshot, outsider: Outsider) -> Remedy:
     """Take another account out of a role's trust policy."""
-    role = next((each for each in found.identities if each.arn == outsider.role), None) if found else None
+    identities = snapshot.audit.identities.identities if snapshot.audit.identities else ()
+    role = next((each for each in identities if each.arn == outsider.role), None)
     name = outsider.role.rpartition("/")[2]
     if role is None or role.trust is None:
         return Remedy(f"Take {outsider.principal} out of the trust policy of {name}.")

@@ -19,7 +19,6 @@ from omc_runbook.iam.policy import AppliedStatement, PolicyDocument, PolicyReque
 from omc_runbook.iam.who_can import AccessVerdict, Assumption, Identity
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.snapshot.audit import secret_calls
-from omc_runbook.snapshot.audit.state import Identities
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
@@ -54,7 +53,7 @@ def wildcard_secret(snapshot: Snapshot) -> Iterable[Evidence]:
                     f" {_listed(statement, 'Resource')}.",
                     f"It also matches {', '.join(others)}.",
                 )
-                grants = _exact(snapshot, found, identity, statement)
+                grants = _exact(snapshot, identity, statement)
                 remedy = access_remedies.narrow(identity, policy, label, grants)
                 yield Evidence(identity.name, facts, remedy, _services(snapshot, identity))
 
@@ -67,19 +66,20 @@ def wildcard_secret(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
     """A policy of the secret or its key lets everybody in."""
-    found = snapshot.audit.identities
-    for outsider in _outsiders(snapshot, "everybody", "resource policy"):
-        key = found.key if found else None
+    key = secret_access.key_of(snapshot)
+    for outsider in secret_access.of(snapshot).outsiders:
+        if (outsider.kind, outsider.way) != ("everybody", "resource policy"):
+            continue
         is_key = bool(key and key.policy and outsider.statement.startswith(key.policy.name))
         action, subject = (DECRYPT, key.arn) if is_key and key else (GET_SECRET_VALUE, snapshot.secret_name)
         api = "GetKeyPolicy" if is_key else "GetResourcePolicy"
         is_open = outsider.decision == "allowed"
-        condition = _condition_of(snapshot, found, outsider)
+        condition = _condition_of(snapshot, outsider)
         which = "under a condition that anybody can meet" if is_open else "as far as its condition lets them"
         limit = f", {which}: {condition}." if condition else "."
         denial = outsider.doubt if outsider.denials else ""
         facts = (f"{api}: {outsider.allows} {action} to everybody, in any account{limit}{denial}",)
-        remedy = access_remedies.close(snapshot, found, outsider)
+        remedy = access_remedies.close(snapshot, outsider)
         severity: Severity = "error" if is_open else "warning"
         yield Evidence(subject, facts, remedy, snapshot.consumer_names, severity)
 
@@ -91,12 +91,11 @@ def readable_by_all(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
     """Another account may read the secret."""
-    found = snapshot.audit.identities
     for outsider in secret_access.of(snapshot).outsiders:
         doubt = outsider.doubt
         if outsider.kind == "account" and outsider.way == "resource policy":
             facts = [f"GetResourcePolicy: {outsider.allows} {GET_SECRET_VALUE} to {outsider.principal}.{doubt}"]
-            if not (found and found.key):
+            if not secret_access.key_of(snapshot):
                 facts.append("The secret is under the key that AWS manages, which other accounts cannot use.")
             yield Evidence(outsider.principal, tuple(facts), access_remedies.exclude(snapshot, outsider))
         elif outsider.way == "replica":
@@ -114,7 +113,7 @@ def other_account_reads(snapshot: Snapshot) -> Iterable[Evidence]:
             whom = "everybody, in any account," if is_open else outsider.principal
             facts = [f"{_SOURCE}: the trust policy of {role}, which may read the secret, lets {whom} assume it.{doubt}"]
             severity: Severity = "error" if is_open and not doubt else "warning"
-            remedy = access_remedies.distrust(snapshot, found, outsider)
+            remedy = access_remedies.distrust(snapshot, outsider)
             yield Evidence(outsider.principal, tuple(facts), remedy, severity=severity)
 
 
@@ -323,8 +322,7 @@ def can_enter_task(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def grant_to_stranger(snapshot: Snapshot) -> Iterable[Evidence]:
     """A grant lets a stranger decrypt with the secret's key."""
-    found = snapshot.audit.identities
-    key = found.key if found else None
+    key = secret_access.key_of(snapshot)
     grants = {f"grant {grant.id}": grant for grant in key.grants} if key else {}
     for outsider in secret_access.of(snapshot).outsiders:
         if key and outsider.way == "key grant" and outsider.kind != "service":
@@ -470,19 +468,17 @@ def _secrets_of(snapshot: Snapshot, identity: Identity) -> list[str]:
     return list(dict.fromkeys(arns))
 
 
-def _exact(
-    snapshot: Snapshot, found: Identities | None, identity: Identity, statement: dict[str, Any]
-) -> list[dict[str, Any]]:
+def _exact(snapshot: Snapshot, identity: Identity, statement: dict[str, Any]) -> list[dict[str, Any]]:
     """The statements in the place of a too wide one: what the role reads, and the secret's key through the service."""
     arns = [_pattern(arn) for arn in _secrets_of(snapshot, identity)]
     sid = {"Sid": statement["Sid"]} if "Sid" in statement else {}
     condition = {"Condition": statement["Condition"]} if "Condition" in statement else {}
     resource = arns if len(arns) > 1 else arns[0]
     exact = [{**sid, "Effect": "Allow", "Action": GET_SECRET_VALUE, "Resource": resource, **condition}]
-    if found and found.key:
+    if key := secret_access.key_of(snapshot):
         region = snapshot.environment.names.region
         through = {"StringEquals": {"kms:ViaService": f"secretsmanager.{region}.amazonaws.com"}}
-        exact.append({"Effect": "Allow", "Action": DECRYPT, "Resource": found.key.arn, "Condition": through})
+        exact.append({"Effect": "Allow", "Action": DECRYPT, "Resource": key.arn, "Condition": through})
     return exact
 
 
@@ -510,10 +506,6 @@ def _services(snapshot: Snapshot, identity: Identity) -> frozenset[str]:
     )
 
 
-def _outsiders(snapshot: Snapshot, kind: str, way: str) -> Iterator[Outsider]:
-    return (each for each in secret_access.of(snapshot).outsiders if (each.kind, each.way) == (kind, way))
-
-
 def _conditions(access: PrincipalAccess) -> tuple[str, ...]:
     return _sentences([access.way])
 
@@ -536,9 +528,9 @@ def _labels(verdicts: Iterable[AccessVerdict]) -> list[str]:
     return [label for verdict in verdicts for label in verdict.statements]
 
 
-def _condition_of(snapshot: Snapshot, found: Identities | None, outsider: Outsider) -> str:
+def _condition_of(snapshot: Snapshot, outsider: Outsider) -> str:
     """The Conditions of the statements that let somebody in, as JSON."""
-    key = found.key if found else None
+    key = secret_access.key_of(snapshot)
     policies = [*snapshot.resource_policies, *([key.policy] if key and key.policy else [])]
     labels = outsider.statements
     statements = [statement for each in policies for label, statement in each.statements if label in labels]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from omc_runbook.aws.kms import KmsKey
 from omc_runbook.checks.self_grants import SelfGrants
 from omc_runbook.checks.task_sessions import TaskSession, sessions_of, targets_of
 from omc_runbook.iam.policy import Context, PolicyDocument, PolicyRequest, account_of, apply, evaluate_resource
@@ -222,6 +223,11 @@ def kind_of(identity: Identity) -> str:
     if SINGLE_SIGN_ON in identity.arn:
         return "Identity Center role"
     return "role of people" if is_human(identity) else "role"
+
+
+def key_of(snapshot: Snapshot) -> KmsKey | None:
+    """The secret's customer managed key, as an audit reads it; None where it has none."""
+    return snapshot.audit.identities.key if snapshot.audit.identities else None
 
 
 def task_roles(snapshot: Snapshot) -> frozenset[str]:
