@@ -254,25 +254,7 @@ def of(snapshot: Snapshot) -> SecretAccess:
     running = (each.arn for each in targets if is_assumed_by(each, secret_calls.ECS_TASKS))
     passed = {arn: by_arn.get(arn) for arn in sorted({*snapshot.execution_roles, *running})}
     principals, administrators = list[PrincipalAccess](), list[PrincipalAccess]()
-
-    def may_read(
-        identity: Identity, policy: PolicyDocument | None = None, key_policy: PolicyDocument | None = None
-    ) -> bool:
-        return secret_calls.read_verdict(snapshot, found, judge, identity, policy, key_policy).is_possible
-
-    grants = SelfGrants(
-        judge=judge,
-        reads=may_read,
-        on_policies=(
-            *(secret_calls.on_secret(snapshot, action) for action in secret_calls.POLICIES),
-            *(secret_calls.on_key(found.key, action) for action in secret_calls.KEY_POLICIES if found.key),
-        ),
-        groups=found.groups,
-        versions=found.other_versions,
-        readers=tuple(each for each in found.identities if reads[each.arn].is_possible),
-        functions={name: role for name, role in found.functions.items() if role in by_arn and reads[role].is_possible},
-        region=snapshot.environment.names.region,
-    )
+    grants = SelfGrants(snapshot=snapshot, found=found, judge=judge, reads=reads)
     for identity in found.identities:
         read = reads[identity.arn]
         if identity.is_administrator:

@@ -7,9 +7,8 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial, reduce
-from typing import Protocol
 
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import ALLOW_EVERYTHING, PolicyDocument, may_name
@@ -26,6 +25,8 @@ from omc_runbook.iam.who_can import (
 )
 from omc_runbook.model.arn import account_in, partition_in
 from omc_runbook.snapshot.audit import secret_calls
+from omc_runbook.snapshot.audit.state import Identities
+from omc_runbook.snapshot.state import Snapshot
 
 ADD_TO_PROFILE = "iam:AddRoleToInstanceProfile"
 NEW_TRUST, OTHER_VERSION = "iam:UpdateAssumeRolePolicy", "iam:SetDefaultPolicyVersion"
@@ -42,15 +43,6 @@ _UNLIMITED = "arn:aws:iam::aws:policy/AdministratorAccess"
 _EVERYTHING = PolicyDocument("what it gives itself", "inline", ALLOW_EVERYTHING)
 
 
-class Reads(Protocol):
-    """Tells whether an identity may read the secret, with another policy of its own or of its key, where given."""
-
-    def __call__(
-        self, identity: Identity, policy: PolicyDocument | None = None, key_policy: PolicyDocument | None = None
-    ) -> bool:
-        """Judge one identity."""
-
-
 @dataclass(frozen=True)
 class _OwnChange:
     """A call that changes what an identity may do, and what becomes of the identity by it."""
@@ -61,22 +53,12 @@ class _OwnChange:
 
 @dataclass(frozen=True, kw_only=True)
 class SelfGrants:
-    """Judges how identities can let themselves in.
+    """Judges how identities can let themselves in; `reads` is whether each may read the secret already, by ARN."""
 
-    `reads` tells whether an identity may read the secret, as it would be then; `readers` are the roles and users that
-    may already, and `functions` the ARNs of Lambda's functions with the ARNs of such roles. `on_policies` are the calls
-    that change the secret's own policy, its key's or the key's grants, `groups` the policies of IAM's groups by ARN,
-    `versions` what managed policies would be at other versions by ARN. What a service runs is judged in the `region`.
-    """
-
+    snapshot: Snapshot
+    found: Identities
     judge: Judge
-    reads: Reads
-    readers: tuple[Identity, ...]
-    on_policies: tuple[ResourceCall, ...] = ()
-    groups: Mapping[str, tuple[PolicyDocument, ...]] = field(default_factory=dict)
-    versions: Mapping[str, tuple[PolicyDocument, ...]] = field(default_factory=dict)
-    functions: Mapping[str, str] = field(default_factory=dict)
-    region: str
+    reads: Mapping[str, AccessVerdict]
 
     def of(self, identity: Identity) -> Iterator[AccessVerdict]:
         """The calls by which an identity can let itself in, each as a verdict that is not "denied".
@@ -93,6 +75,13 @@ class SelfGrants:
             if verdict:
                 yield verdict
 
+    def _may_read(
+        self, identity: Identity, policy: PolicyDocument | None = None, key_policy: PolicyDocument | None = None
+    ) -> bool:
+        """Whether an identity may read, as it would be then, with another policy of the secret or its key if given."""
+        verdict = secret_calls.read_verdict(self.snapshot, self.found, self.judge, identity, policy, key_policy)
+        return verdict.is_possible
+
     def _by_itself(self, identity: Identity) -> Iterator[AccessVerdict]:
         """By changing what it may do: each call that is enough, once, else the first that is after all others."""
         then, before = identity, dict[str, AccessVerdict]()
@@ -100,20 +89,20 @@ class SelfGrants:
             (verdict, change) for verdict, change in self._changes(then) if verdict.action not in before
         ]:
             # What it may not change still holds: another's deny, a permissions boundary, the secret's key.
-            enough = [verdict for verdict, change in possible if self.reads(change.then(then))]
+            enough = [verdict for verdict, change in possible if self._may_read(change.then(then))]
             if enough:
                 once = {verdict.action: verdict for verdict in reversed(enough)}
                 yield from reversed(once.values()) if not before else [_together([*before.values(), enough[0]])]
                 return
             before |= {verdict.action: verdict for verdict, _ in possible}
             then = reduce(lambda each, way: way[1].then(each), possible, then)
-            if self.reads(then):
+            if self._may_read(then):
                 yield _together([*before.values()])
                 return
 
     def _changes(self, identity: Identity) -> Iterator[tuple[AccessVerdict, _OwnChange]]:
         """The changes of itself that are not denied, each with the verdict on its call."""
-        for change in _on_itself(identity, self.groups):
+        for change in _on_itself(identity, self.found.groups):
             if may_name(identity.policies, change.call.action, change.call.resource):
                 verdict = self.judge.verdict(identity, change.call)
                 if verdict.decision != "denied":
@@ -121,11 +110,12 @@ class SelfGrants:
 
     def _by_version(self, identity: Identity) -> Iterator[AccessVerdict]:
         """By another version of a policy that it has, which IAM keeps."""
-        for origin in sorted(self.versions.keys() & {policy.origin for policy in identity.policies}):
+        versions = self.found.other_versions
+        for origin in sorted(versions.keys() & {policy.origin for policy in identity.policies}):
             verdict = self.judge.verdict(identity, ResourceCall(action=OTHER_VERSION, resource=origin))
             kept = [policy for policy in identity.policies if policy.origin != origin]
-            for version in self.versions[origin] if verdict.decision != "denied" else ():
-                if self.reads(replace(identity, policies=(*kept, version))):
+            for version in versions[origin] if verdict.decision != "denied" else ():
+                if self._may_read(replace(identity, policies=(*kept, version))):
                     yield verdict
 
     def _by_policy(self, identity: Identity) -> Iterator[AccessVerdict]:
@@ -133,11 +123,11 @@ class SelfGrants:
         statement = {"Effect": "Allow", "Principal": {"AWS": identity.arn}, "Action": "*", "Resource": "*"}
         naming = PolicyDocument("the policy then", "resource", {"Statement": [statement]})
         nothing = replace(naming, document={"Statement": []})
-        for call in self.on_policies:
+        for call in self._on_policies:
             verdict = self.judge.verdict(identity, call)
             is_of_key = call.action in secret_calls.KEY_POLICIES
             policy = None if is_of_key else naming if call.action == secret_calls.PUT_POLICY else nothing
-            if verdict.decision != "denied" and self.reads(identity, policy, naming if is_of_key else None):
+            if verdict.decision != "denied" and self._may_read(identity, policy, naming if is_of_key else None):
                 yield verdict
 
     def _as_reader(self, identity: Identity, action: str) -> Iterator[AccessVerdict]:
@@ -156,7 +146,7 @@ class SelfGrants:
             yield self._by_passing(identity, secret_calls.EC2, self._may_run_instance)
         for action in secret_calls.UPDATES_OF_FUNCTIONS:
             if self.judge.leaves_open(identity, action):
-                verdicts = [self.judge.verdict(identity, self._call(action, arn)) for arn in self.functions]
+                verdicts = [self.judge.verdict(identity, self._call(action, arn)) for arn in self._functions]
                 yield (verdict for verdict in verdicts if verdict.decision != "denied")
 
     def _by_passing(
@@ -206,24 +196,46 @@ class SelfGrants:
 
     def _base(self, identity: Identity, service: str) -> str:
         """What the ARNs of a service's resources begin with."""
-        return f"arn:{partition_in(identity.arn)}:{service}:{self.region}:{identity.account}"
+        return f"arn:{partition_in(identity.arn)}:{service}:{self._region}:{identity.account}"
 
     def _call(self, action: str, resource: str) -> ResourceCall:
-        keys: Keys = {"aws:RequestedRegion": self.region, "aws:ResourceAccount": account_in(resource)}
+        keys: Keys = {"aws:RequestedRegion": self._region, "aws:ResourceAccount": account_in(resource)}
         return ResourceCall(action=action, resource=resource, keys=keys, open_keys=secret_calls.CHOSEN_TAGS)
+
+    @property
+    def _region(self) -> str:
+        """Where what a service runs is judged."""
+        return self.snapshot.environment.names.region
+
+    @cached_property
+    def _readers(self) -> tuple[Identity, ...]:
+        """The roles and users that may read the secret already."""
+        return tuple(each for each in self.found.identities if self.reads[each.arn].is_possible)
+
+    @cached_property
+    def _functions(self) -> tuple[str, ...]:
+        """The ARNs of Lambda's functions with such a role."""
+        roles = {each.arn for each in self._readers}
+        return tuple(arn for arn, role in self.found.functions.items() if role in roles)
+
+    @cached_property
+    def _on_policies(self) -> tuple[ResourceCall, ...]:
+        """The calls that change the secret's own policy, its key's, or the key's grants."""
+        key, on_secret = self.found.key, (secret_calls.on_secret(self.snapshot, each) for each in secret_calls.POLICIES)
+        return (*on_secret, *(secret_calls.on_key(key, each) for each in secret_calls.KEY_POLICIES if key))
 
     @cached_property
     def _roles_of(self) -> Mapping[str, Sequence[Identity]]:
         """By service, the roles that read the secret and that it may assume."""
         services = (*secret_calls.CODE_RUNNERS, secret_calls.EC2)
-        roles = [each for each in self.readers if each.kind == "role" and not each.is_service_linked]
+        roles = [each for each in self._readers if each.kind == "role" and not each.is_service_linked]
         return {service: [each for each in roles if is_assumed_by(each, service)] for service in services}
 
     @cached_property
     def _on_readers(self) -> Mapping[str, tuple[ResourceCall, ...]]:
         """By action, the calls by which somebody becomes a role or a user that may read the secret."""
         calls: dict[str, list[ResourceCall]] = {action: [] for action in _AS_READER}
-        for reader in self.readers:
+        for reader in self._readers:
             keys = request_keys.of_assumption(reader.arn, dict(reader.tags))
             for action in () if reader.is_service_linked else (NEW_TRUST,) if reader.kind == "role" else _AS_USER:
                 calls[action].append(ResourceCall(action=action, resource=reader.arn, keys=keys))
