@@ -558,17 +558,10 @@ def keys_of_read(snapshot: Snapshot, role_arn: str, label: str = CURRENT) -> Key
     role = keys_of(snapshot, role_arn, snapshot.permissions.get(role_arn))
     secret = request_keys.of_secret(snapshot.secret.arn, snapshot.secret.tags, (label,), "")
     organization = _organization_of(snapshot, snapshot.secret.arn)
-    return {**role, **secret, **organization, **_keys_of_ways(snapshot).get(role_arn, {})}
+    return {**role, **secret, **organization, **_keys_of_way(snapshot, role_arn)}
 
 
 @once
-def _keys_of_ways(snapshot: Snapshot) -> dict[str, Keys]:
-    """`_keys_of_way` of each role that tasks read with."""
-    return {
-        role: _keys_of_way(snapshot, role) for role in {each.execution_role_arn for each in snapshot.revisions_in_use}
-    }
-
-
 def _keys_of_way(snapshot: Snapshot, role_arn: str) -> Keys:
     """What an endpoint adds to the reads of a role's tasks; nothing where they differ, or their way is unknown."""
     if snapshot.network is None:
