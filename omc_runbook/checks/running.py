@@ -9,6 +9,7 @@ from omc_runbook.checks.check import ECS_FIELDS, Evidence, Uncertain
 from omc_runbook.checks.definition_source import source_for
 from omc_runbook.checks.registry import Family
 from omc_runbook.model.findings import Remedy
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN, ExecLook, HeldValue
 from omc_runbook.snapshot.state import Snapshot
@@ -152,17 +153,8 @@ def _variables(snapshot: Snapshot, predicate: Callable[[HeldValue], bool]) -> It
 
 def _unseen(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
     """What could not be read inside tasks and what to do about it, by reason."""
-    looks = snapshot.exec_looks or ()
-    by_reason: dict[str, list[ExecLook]] = {}
-    for look in looks:
-        if look.refused:
-            by_reason.setdefault(look.refused.kind, []).append(look)
-        elif unseen := [
-            value for value in look.values.values() if value.process == UNSEEN and value.injected != ABSENT
-        ]:
-            why = UNREADABLE if all(value.injected == UNSEEN for value in unseen) else ""
-            why = UNKEYED if look.is_unkeyed else why
-            by_reason.setdefault(why, []).append(look)
+    reasons = ((_why_unseen(look), look) for look in snapshot.exec_looks or ())
+    by_reason = grouped((why, look) for why, look in reasons if why is not None)
     for why, unread in by_reason.items():
         services, refused = ", ".join(dict.fromkeys(one.service for one in unread)), unread[0].refused
         of = f"{_tasks(unread)} of {services}"
@@ -182,6 +174,18 @@ def _unseen(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
         else:
             fact = "Could not look into {}, because {}. {}".format(of, *REASONS[why])
         yield Uncertain(services, (fact, "Only times tell which value they have.") if refused else (fact,))
+
+
+def _why_unseen(look: ExecLook) -> str | None:
+    """Why values were not read inside a task, "" where its process shows none; None where they were."""
+    if look.refused:
+        return look.refused.kind
+    unseen = [value for value in look.values.values() if value.process == UNSEEN and value.injected != ABSENT]
+    if not unseen:
+        return None
+    if look.is_unkeyed:
+        return UNKEYED
+    return UNREADABLE if all(value.injected == UNSEEN for value in unseen) else ""
 
 
 def _tasks(looks: list[ExecLook]) -> str:
