@@ -231,14 +231,13 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for each in access.principals:
         certain = [verdict for verdict in each.changes if verdict.is_possible]
         if certain and secret_access.is_of_tasks(snapshot, each.identity):
-            actions = [verdict.action for verdict in certain]
             facts = (
-                f"{_SOURCE}: {each.identity.name} may call {', '.join(actions)} by {statements_of(certain)}.",
+                _may_call(each.identity, certain),
                 "Whoever takes over a task may then replace, delete or open the secret.",
                 *_sentences(certain),
             )
             kept = (GET_SECRET_VALUE,) if each.read.is_possible else ()
-            remedy = access_remedies.withdraw(each.identity, _labels(certain), actions, kept)
+            remedy = access_remedies.withdraw(each.identity, _labels(certain), _actions(certain), kept)
             yield Evidence(each.identity.name, facts, remedy, _services(snapshot, each.identity), "error")
         elif certain:
             others.append(each)
@@ -299,14 +298,13 @@ def can_enter_task(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         verdicts = [session.verdict for session in each.possible_sessions]
         if verdicts:
             services = list(dict.fromkeys(session.service for session in each.possible_sessions))
-            actions = list(dict.fromkeys(verdict.action for verdict in verdicts))
             facts = (
-                f"{_SOURCE}: {identity.name} may call {', '.join(actions)} by {statements_of(verdicts)}.",
+                _may_call(identity, verdicts),
                 f"ECS Exec is enabled for {', '.join(services)}, and the task role allows it. Whoever begins a session"
                 " in such a task can read the secret's values there, whatever else they may read.",
                 *_sentences(verdicts),
             )
-            remedy = access_remedies.withdraw(identity, _labels(verdicts), actions)
+            remedy = access_remedies.withdraw(identity, _labels(verdicts), _actions(verdicts))
             if severity == "info":
                 remedy = access_remedies.leave(f"{identity.name} has to look into tasks", remedy)
             yield Evidence(identity.name, facts, remedy, frozenset(services), severity)
@@ -384,14 +382,13 @@ def can_become_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if certain and administers_iam(identity):
             administrators.append(identity.name)
         elif certain:
-            actions = [verdict.action for verdict in certain]
             facts = (
-                f"{_SOURCE}: {identity.name} may call {', '.join(actions)} by {statements_of(certain)}.",
+                _may_call(identity, certain),
                 "It may not read the secret, but it can let itself in that way.",
                 *_sentences(certain),
             )
             # Of several calls that it takes together, the first is the one to withdraw.
-            firsts = [action.partition(" and ")[0] for action in actions]
+            firsts = [action.partition(" and ")[0] for action in _actions(certain)]
             remedy = access_remedies.withdraw(identity, _labels(certain), firsts)
             yield Evidence(identity.name, facts, remedy, _services(snapshot, identity), severity)
         elif each.steps and _is_for_administrators(each.steps) and severity != "error":
@@ -504,6 +501,14 @@ def _services(snapshot: Snapshot, identity: Identity) -> frozenset[str]:
             for revision in snapshot.revisions(service)
         )
     )
+
+
+def _may_call(identity: Identity, verdicts: Sequence[AccessVerdict]) -> str:
+    return f"{_SOURCE}: {identity.name} may call {', '.join(_actions(verdicts))} by {statements_of(verdicts)}."
+
+
+def _actions(verdicts: Iterable[AccessVerdict]) -> list[str]:
+    return list(dict.fromkeys(verdict.action for verdict in verdicts))
 
 
 def _conditions(access: PrincipalAccess) -> tuple[str, ...]:
