@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from omc_runbook.aws.cloudtrail import Trail
@@ -65,17 +65,15 @@ def _of_filters(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRou
         for alarm in alarms:
             problem = "" if alarm.are_actions_enabled else f"alarm {alarm.name} has {ACTIONS_OFF}."
             problem = problems[0] if all(problems) else problem
-            yield AlarmRoute(
+            route = AlarmRoute(
                 kind="alarm",
                 name=alarm.name,
                 matches=matches,
                 pattern=each.pattern,
                 region=region,
                 problem=problem,
-                targets=alarm.actions,
-                reaches=_reach(monitoring, alarm.actions, ALARMS),
-                ends=tuple(_end(monitoring, arn, ALARMS) for arn in alarm.actions),
             )
+            yield _leading_to(route, monitoring, alarm.actions, ALARMS)
 
 
 def _problem_of(trail: Trail) -> str:
@@ -97,22 +95,22 @@ def _of_rules(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRoute
         if rule.state != WITH_READS:
             only = "" if rule.state == "DISABLED" else f"; only {WITH_READS} gets calls that read"
             problem = f"rule {rule.name} has State {rule.state}{only}."
-        yield AlarmRoute(
+        route = AlarmRoute(
             kind="rule",
             name=rule.name,
             matches=matches_rule(rule.pattern, event),
             pattern=rule.pattern,
             region=region,
             problem=problem,
-            targets=rule.targets,
-            reaches=_reach(monitoring, rule.targets, RULES),
-            ends=tuple(_end(monitoring, arn, RULES) for arn in rule.targets),
         )
+        yield _leading_to(route, monitoring, rule.targets, RULES)
 
 
-def _reach(monitoring: Monitoring, targets: tuple[str, ...], service: str) -> bool | None:
-    """Whether one of the targets has somebody who hears."""
-    return any_of(_hears(monitoring, arn, service) for arn in targets)
+def _leading_to(route: AlarmRoute, monitoring: Monitoring, targets: tuple[str, ...], service: str) -> AlarmRoute:
+    """A route with its targets, to which a service publishes."""
+    reaches = any_of(_hears(monitoring, arn, service) for arn in targets)
+    ends = tuple(_end(monitoring, arn, service) for arn in targets)
+    return replace(route, targets=targets, reaches=reaches, ends=ends)
 
 
 def _hears(monitoring: Monitoring, arn: str, service: str) -> bool | None:
