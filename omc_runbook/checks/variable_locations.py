@@ -11,6 +11,7 @@ from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.checks.key_demand import all_demands, containers_in_force
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.environment import KNOWN
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.secretive import is_frontend, is_secret
 from omc_runbook.model.value_from import parse
 from omc_runbook.repository.checkout import Checkout
@@ -134,14 +135,14 @@ class VariableLocations:
         """
         read = {container.name for container in self.containers if not container.other_sources}
         services = self.snapshot.declared.services if self.snapshot.declared else ()
-        found: dict[str, list[bool]] = {}
+        in_force, others = set[str](), set[str]()
         for service in self.snapshot.services:
             definition = self.snapshot.definition(service)
             means = [each for each in services if definition and each.family and each.family.value == definition.family]
             for container in self.snapshot.containers(service):
                 is_same = bool(means) and all(self._is_in_force(each, container) for each in means)
-                found.setdefault(container.name, []).append(is_same)
-        return frozenset(name for name, same in found.items() if all(same)) - read
+                (in_force if is_same else others).add(container.name)
+        return frozenset(in_force - others - read)
 
     def _is_in_force(self, service: DeclaredService, container: Container) -> bool:
         """Whether what Terraform's files give a service's container are its references in force."""
@@ -439,11 +440,10 @@ def _with_families(snapshot: Snapshot, declared: Sequence[TerraformContainer]) -
     What is the same for all of one name stands by the name alone.
     """
     used = (snapshot.definition(each) for each in (*snapshot.services, *snapshot.readers))
-    families: dict[str, set[str]] = {}
-    for definition in filter(None, used):
-        for container in definition.containers:
-            families.setdefault(container.name, set()).add(definition.family)
-    several = {name: of for name, of in families.items() if len(of) > 1 and _are_told_apart(declared, name, of)}
+    families = grouped(
+        (container.name, definition.family) for definition in filter(None, used) for container in definition.containers
+    )
+    several = {name: {*of} for name, of in families.items() if _are_told_apart(declared, name, {*of})}
     if not several:
         return snapshot
 
@@ -459,7 +459,9 @@ def _with_families(snapshot: Snapshot, declared: Sequence[TerraformContainer]) -
 
 
 def _are_told_apart(declared: Sequence[TerraformContainer], name: str, families: Collection[str]) -> bool:
-    """Whether Terraform's files have a name's containers of these families, each certainly of at most one of them."""
+    """Whether the files have a name's containers of these several families, each certainly of at most one of them."""
+    if len(families) < 2:
+        return False
     own = [each for each in declared if _is_of(each, name)]
     # If none is of these families, they may be called otherwise in force.
     return max((sum(_is_of(each, name, family) for family in families) for each in own), default=0) == 1
