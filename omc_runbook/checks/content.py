@@ -193,24 +193,25 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
             )
             yield Evidence(member.key, (fact,), remedy)
         else:
-            shown = letters.spell(member.key) or '""'
-            fact = f"No task definition of {_list(referring_services(snapshot))} refers to {shown}."
-            remark, left_out = _why_harmless(snapshot, member), snapshot.families_left_out
-            unread = f"Of {left_out} families, newer revisions were not looked at." if left_out else ""
-            remedy = source_of(snapshot).refer_to(names, member.key)
-            if member.kind in ("object", "array"):
-                quoted = command(letters.spell(member.key))
-                remedy = Remedy(f"Make what {quoted} holds keys of the secret, each with a text, and refer to them.")
-            if not member.key or ":" in member.key:
-                fact = f"No reference can name the key {shown}: in a valueFrom, colons separate the fields."
-                quoted = command(letters.spell(member.key))
-                remedy = Remedy(f"Give {quoted} another name, without a colon, and refer to that.")
-            yield Evidence(
-                member.key or shown,
-                (fact, *filter(None, [remark, unread])),
-                remedy,
-                severity="info" if remark else None,
-            )
+            yield _unreferenced(snapshot, member)
+
+
+def _unreferenced(snapshot: Snapshot, member: Member) -> Evidence:
+    """A key to which nothing refers, and no other key's reference is meant for it."""
+    shown, names = letters.spell(member.key) or '""', snapshot.environment.names
+    quoted = command(letters.spell(member.key))
+    remark, left_out = _why_harmless(snapshot, member), snapshot.families_left_out
+    unread = f"Of {left_out} families, newer revisions were not looked at." if left_out else ""
+    fact = f"No task definition of {_list(referring_services(snapshot))} refers to {shown}."
+    if not member.key or ":" in member.key:
+        fact = f"No reference can name the key {shown}: in a valueFrom, colons separate the fields."
+        remedy = Remedy(f"Give {quoted} another name, without a colon, and refer to that.")
+    elif member.kind in ("object", "array"):
+        remedy = Remedy(f"Make what {quoted} holds keys of the secret, each with a text, and refer to them.")
+    else:
+        remedy = source_of(snapshot).refer_to(names, member.key)
+    facts = (fact, *filter(None, [remark, unread]))
+    return Evidence(member.key or shown, facts, remedy, severity="info" if remark else None)
 
 
 def _why_harmless(snapshot: Snapshot, member: Member) -> str:
