@@ -184,10 +184,16 @@ def missing_keys(snapshot: Snapshot) -> Mapping[str, str]:
 
 
 @once
+def keys_by_variable(snapshot: Snapshot) -> Mapping[str, str]:
+    """The catalogue's keys by the variable that each is injected as."""
+    keys = snapshot.environment.keys
+    return {variable_of(key, keys): key for key in keys}
+
+
+@once
 def referenced_keys(snapshot: Snapshot) -> frozenset[str]:
     """Keys that references name, by key or by variable."""
-    keys = snapshot.environment.keys
-    variables = {variable_of(name, keys): name for name in keys}
+    variables = keys_by_variable(snapshot)
     names = {ref.key for _, ref in _references(snapshot)}
     for demand in secret_demands(snapshot):
         names.add(variables.get(demand.variable, demand.variable))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from omc_runbook.aws.definitions import Container
@@ -15,6 +15,7 @@ from omc_runbook.checks.key_demand import (
     all_demands,
     containers_in_force,
     exchanged_key,
+    keys_by_variable,
     named_key,
     secret_demands,
     successions,
@@ -439,7 +440,7 @@ def _owner(snapshot: Snapshot, demand: KeyDemand) -> str:
     keys, key, variable = snapshot.environment.keys, demand.reference.key, demand.variable
     if key != variable and (key, variable) in _pairs(demand.container):
         return variable
-    owner = _keys_of_variables(snapshot).get(variable, "")
+    owner = keys_by_variable(snapshot).get(variable, "")
     return owner if key in keys and owner != key else ""
 
 
@@ -447,12 +448,6 @@ def _owner(snapshot: Snapshot, demand: KeyDemand) -> str:
 def _pairs(container: Container) -> frozenset[tuple[str, str]]:
     """Each variable of a container with the key that it gets."""
     return frozenset((each.variable, each.reference.key) for each in container.secrets)
-
-
-@once
-def _keys_of_variables(snapshot: Snapshot) -> Mapping[str, str]:
-    """The catalogue's keys by the variable that each is injected as."""
-    return {variable_of(key, snapshot.environment.keys): key for key in snapshot.environment.keys}
 
 
 def _unset(snapshot: Snapshot, demand: KeyDemand) -> str:
