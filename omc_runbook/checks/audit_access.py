@@ -130,7 +130,7 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if secret_access.is_human(each.identity) and not secret_access.is_of_tasks(snapshot, each.identity):
             facts = (
                 f"{_SOURCE}: {each.identity.name} is {_kind(each.identity)}, and may read it by {each.read_by}.",
-                *_conditions(each),
+                *_sentences([each.way]),
             )
             remedy = access_remedies.withdraw_read(snapshot, each)
             yield Evidence(each.identity.name, facts, remedy, severity="warning" if is_production else "info")
@@ -179,7 +179,7 @@ def unused_reader(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             facts = (
                 fact,
                 f"It may read the secret by {each.read_by}, and exists since {identity.created:%Y-%m-%d}.",
-                *_conditions(each),
+                *_sentences([each.way]),
             )
             yield Evidence(identity.name, facts, access_remedies.withdraw_read(snapshot, each))
     for each in access.unjudged:
@@ -509,10 +509,6 @@ def _may_call(identity: Identity, verdicts: Sequence[AccessVerdict]) -> str:
 
 def _actions(verdicts: Iterable[AccessVerdict]) -> list[str]:
     return list(dict.fromkeys(verdict.action for verdict in verdicts))
-
-
-def _conditions(access: PrincipalAccess) -> tuple[str, ...]:
-    return _sentences([access.way])
 
 
 def _sentences(verdicts: Sequence[AccessVerdict]) -> tuple[str, ...]:

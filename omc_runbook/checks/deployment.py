@@ -294,7 +294,7 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
             severity: Severity | None = "info" if is_replacing else None
             # New tasks would get a faulty value too: that comes first.
             yield Evidence(service.name, facts, remedy, frozenset({service.name}), severity, stems_from=frozenset(keys))
-        elif doubtful and snapshot.versions and _injects(snapshot, service):
+        elif doubtful and snapshot.versions and snapshot.own_references(snapshot.definition(service)):
             doubt = (
                 f"{len(doubtful)} running tasks of {service.name} started while the secret changed, and CloudTrail "
                 "does not say which value they have: redeploy to be sure."
@@ -438,10 +438,6 @@ def _versions_inside(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
     labels = [f"version {version}" for version in sorted(versions - {OTHER})]
     labels += ["a value of no remaining version"] if OTHER in versions else []
     return (f"ExecuteCommand: their processes have {' and '.join(labels)}.",) if labels else ()
-
-
-def _injects(snapshot: Snapshot, service: Service) -> bool:
-    return bool(snapshot.own_references(snapshot.definition(service)))
 
 
 def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
