@@ -7,17 +7,19 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
+import yaml
+
 from omc_runbook.model.errors import UsageError
-from omc_runbook.repository.yaml_nodes import compose
+from omc_runbook.repository.yaml_nodes import YamlLoader, compose
 from omc_runbook.textfile.file import SourceFile
 
 IMPLICIT = (
-    ("tag:yaml.org,2002:null", r"^(?:~|null|Null|NULL|)$", "~nN"),
-    ("tag:yaml.org,2002:bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
-    ("tag:yaml.org,2002:merge", r"^<<$", "<"),
+    ("tag:yaml.org,2002:null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    ("tag:yaml.org,2002:bool", r"^(?:true|True|TRUE|false|False|FALSE)$", [*"tTfF"]),
+    ("tag:yaml.org,2002:merge", r"^<<$", ["<"]),
 )
 """The scalars that are not strings: tag, pattern, first letters. Numbers, dates and yes stay strings."""
 
@@ -50,8 +52,6 @@ class _Override:
 
 def read_tree(file: SourceFile) -> Mapping[str, Any]:
     """Parse a compose file; raises UsageError, in one sentence without any of its text, if it is not valid YAML."""
-    import yaml
-
     try:
         # A copy, which merging may change.
         tree = copy.deepcopy(_load(file.name, file.text))
@@ -69,45 +69,34 @@ def read_tree(file: SourceFile) -> Mapping[str, Any]:
 
 @lru_cache(maxsize=32)
 def _load(name: str, text: str) -> Any:
-    loader = _loader()(text)
+    loader = _Loader(text)
     node = compose(name, loader, allows_loops=True)
     return loader.construct_document(node) if node else None
 
 
-@cache
-def _loader() -> Any:
-    """A YAML loader that keeps numbers, dates and yes as strings, and knows Compose's tags."""
-    import yaml
+class _Loader(YamlLoader):
+    """YAML where only null, true and false are not strings, with Compose's tags; an unknown tag is ignored."""
 
-    from omc_runbook.repository.yaml_loader import YamlLoader
 
-    class Loader(YamlLoader):
-        """YAML where only null, true and false are not strings."""
+def _without_tag(loader: Any, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_scalar(node)
 
-    def plain(loader: Any, node: Any) -> Any:
-        if isinstance(node, yaml.MappingNode):
-            return loader.construct_mapping(node, deep=True)
-        if isinstance(node, yaml.SequenceNode):
-            return loader.construct_sequence(node, deep=True)
-        return loader.construct_scalar(node)
 
-    def boolean(loader: Any, node: Any) -> Any:
-        return loader.construct_scalar(node).lower()
+def _lower(loader: Any, node: Any) -> str:
+    return str(loader.construct_scalar(node)).lower()
 
-    def override(loader: Any, node: Any) -> _Override:
-        return _Override(plain(loader, node))
 
-    # PyYAML's class attributes are untyped.
-    kind: Any = Loader
-    kind.yaml_implicit_resolvers = {}
-    for tag, pattern, first in IMPLICIT:
-        kind.add_implicit_resolver(tag, re.compile(pattern), [*first, *([""] if "null" in tag else [])])
-    kind.add_constructor("tag:yaml.org,2002:bool", boolean)
-    kind.add_constructor("!override", override)
-    kind.add_constructor("!reset", lambda loader, node: _Reset())
-    # An unknown tag is ignored.
-    kind.add_multi_constructor("", lambda loader, suffix, node: plain(loader, node))
-    return kind
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _form, _first in IMPLICIT:
+    _Loader.add_implicit_resolver(_tag, re.compile(_form), _first)
+_Loader.add_constructor("tag:yaml.org,2002:bool", _lower)
+_Loader.add_constructor("!override", lambda loader, node: _Override(_without_tag(loader, node)))
+_Loader.add_constructor("!reset", lambda loader, node: _Reset())
+_Loader.add_multi_constructor("", lambda loader, suffix, node: _without_tag(loader, node))
 
 
 def _mapping(tree: Any, file: SourceFile) -> Mapping[str, Any]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from yaml.nodes import Node
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository import yaml_nodes
 from omc_runbook.repository.compose import Compose, read_services_of
 from omc_runbook.textfile.file import SourceFile, read_source
-
-if TYPE_CHECKING:
-    from yaml.nodes import Node
 
 ENV = "env"
 """The owner of a workflow's list."""

@@ -6,15 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from yaml.nodes import Node
 
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.repository import yaml_nodes
 from omc_runbook.repository.variable_lists import ENV, VariableList, names_in
 from omc_runbook.textfile.file import Edit, SourceFile
-
-if TYPE_CHECKING:
-    from yaml.nodes import Node
 
 _KEYS = ("env", "environment")
 _INTERPOLATION = re.compile(r"\$\{(?P<name>\w+)(?:(?P<operator>:?[-?])[^{}]*)?\}|\$(?P<plain>\w+)")

@@ -7,16 +7,14 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from yaml.nodes import Node
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository import yaml_nodes
 from omc_runbook.repository.variable_lists import ENV, VariableList
 from omc_runbook.textfile.file import SourceFile, read_source
-
-if TYPE_CHECKING:
-    from yaml.nodes import Node
 
 FOLDER = ".github/workflows"
 PIPELINES = (".gitlab-ci.yml", ".circleci/config.yml", "bitbucket-pipelines.yml", "azure-pipelines.yml")

@@ -1,33 +1,56 @@
-"""YAML as nodes with their positions in the text, for files that are searched or edited."""
+"""YAML as Docker Compose and GitHub read it, as nodes with their positions in the text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Any
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.textfile.file import SourceFile
-
-if TYPE_CHECKING:
-    from yaml import SafeLoader
-    from yaml.nodes import MappingNode, Node
 
 _LARGEST, _DEEPEST = 200_000, 100
 """How many nodes a document may have with its aliases written out, and how deep they may nest."""
 
 
+class YamlLoader(yaml.SafeLoader):
+    """A loader to which the last anchor of a name counts, and of a list after << the first mapping.
+
+    PyYAML refuses an anchor that is there twice, and some versions take the last mapping.
+    """
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Compose a node, whose anchor may have been another one's."""
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if not isinstance(event, yaml.AliasEvent):
+            self.anchors.pop(event.anchor, None)
+        return super().compose_node(parent, index)
+
+    def flatten_mapping(self, node: Any) -> None:
+        """Write out what << has in a mapping."""
+        for at, (key, value) in enumerate(node.value):
+            merged = value.value if key.value == "<<" and isinstance(value, SequenceNode) else []
+            if merged and all(isinstance(each, MappingNode) for each in merged):
+                pairs: dict[Any, Any] = {}
+                for each in reversed(merged):
+                    self.flatten_mapping(each)
+                    pairs |= {name.value if isinstance(name.value, str) else name: (name, v) for name, v in each.value}
+                node.value[at] = key, MappingNode("tag:yaml.org,2002:map", [*pairs.values()])
+        super().flatten_mapping(node)
+
+
 def read_mapping(file: SourceFile) -> MappingNode:
     """The mapping at the top of a file; raises UsageError, without any of its text, if it has none."""
-    import yaml
-
     try:
         node = _compose(file.name, file.text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise UsageError(f"{file.name}{line} is not valid YAML: fix it first.") from None
-    if not isinstance(node, yaml.MappingNode):
+    if not isinstance(node, MappingNode):
         raise UsageError(f"{file.name} is not a mapping.")
     return node
 
@@ -35,12 +58,10 @@ def read_mapping(file: SourceFile) -> MappingNode:
 @lru_cache(maxsize=64)
 def _compose(name: str, text: str) -> Node | None:
     """The nodes of a file's text, which nobody changes."""
-    from omc_runbook.repository.yaml_loader import YamlLoader
-
     return compose(name, YamlLoader(text))
 
 
-def compose(name: str, loader: SafeLoader, allows_loops: bool = False) -> Node | None:
+def compose(name: str, loader: yaml.SafeLoader, allows_loops: bool = False) -> Node | None:
     """The node of the document in the file of a name, by a loader of its text; None for an empty one.
 
     Raises yaml.YAMLError, and UsageError for a document that is nested too deeply, contains itself, or would be too
@@ -59,8 +80,6 @@ def compose(name: str, loader: SafeLoader, allows_loops: bool = False) -> Node |
 
 def _size(node: Node, sizes: dict[int, int], depth: int, allows_loops: bool) -> int:
     """How many nodes there are with each alias written out; `sizes` are of those that were counted, by id."""
-    from yaml.nodes import SequenceNode
-
     if id(node) not in sizes:
         # What contains itself is endless.
         sizes[id(node)] = 1 if allows_loops and isinstance(node, SequenceNode) else _LARGEST + 1
@@ -81,24 +100,18 @@ def find(node: Node | None, *path: str) -> Node | None:
 
 def members(node: Node | None, *path: str) -> Iterator[tuple[Node, Node]]:
     """Yield the keys and values of a mapping, or of the one below some keys; nothing for another node."""
-    from yaml.nodes import MappingNode
-
     node = find(node, *path)
     yield from node.value if isinstance(node, MappingNode) else ()
 
 
 def items(node: Node | None, *path: str) -> tuple[Node, ...]:
     """The items of a sequence, or of the one below some keys; none for another node."""
-    from yaml.nodes import SequenceNode
-
     node = find(node, *path)
     return tuple(node.value) if isinstance(node, SequenceNode) else ()
 
 
 def texts(node: Node | None, *path: str) -> tuple[str, ...]:
     """The texts of a scalar or of a sequence of scalars, or of one below some keys; none for another node."""
-    from yaml.nodes import ScalarNode
-
     node = find(node, *path)
     nodes = items(node) or ((node,) if node else ())
     return tuple(str(each.value) for each in nodes if isinstance(each, ScalarNode))
