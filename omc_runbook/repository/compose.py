@@ -20,7 +20,7 @@ from omc_runbook.model.placeholders import PLACEHOLDER
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.compose_tree import all_texts, find_includes, merge, read_services, read_tree, rebase
 from omc_runbook.repository.dockerfile import BuiltImage, read_image
-from omc_runbook.textfile.file import BOM, SourceFile, read_source
+from omc_runbook.textfile.file import BOM, SourceFile, read_first, read_source
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 OVERRIDES = (
@@ -159,9 +159,7 @@ def read_compose(repository: Path, settings: str = "") -> Compose | None:
     if named:
         files = [read_source(repository, name) if not name.startswith("..") else None for name in named]
     else:
-        file, override = (
-            next(filter(None, (read_source(repository, name) for name in names)), None) for names in (NAMES, OVERRIDES)
-        )
+        file, override = read_first(repository, NAMES), read_first(repository, OVERRIDES)
         files = [file, *([override] if override else [])] if file else []
     reader, services = _Reader(repository), dict[str, Any]()
     for each in filter(None, files):

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from omc_runbook.repository.python_syntax import assigned, operands, text_of
+from omc_runbook.repository.python_syntax import assigned, negated, operands, text_of
 
 Choice = tuple[str, frozenset[str]]
 """A field, and the values that a branch of a validator is for."""
@@ -62,7 +62,7 @@ class _Validator:
                 yield from self._branch(each.test, each.body, choices)
                 yield from self.find(each.orelse, choices)
             elif isinstance(each, ast.Assert):
-                yield from self._branch(_negated(each.test), [ast.Raise()], choices)
+                yield from self._branch(negated(each.test), [ast.Raise()], choices)
             elif isinstance(each, ast.Match):
                 chooser = self._field(each.subject)
                 for case in each.cases:
@@ -178,11 +178,3 @@ def _without_value(test: ast.expr) -> ast.expr | None:
         ):
             return tested
     return None
-
-
-def _negated(test: ast.expr) -> ast.expr:
-    """What is true where an assertion fails."""
-    match test:
-        case ast.Compare(left=left, ops=[ast.IsNot() | ast.NotEq()], comparators=values):
-            return ast.Compare(left, [ast.Is()], values)
-    return ast.UnaryOp(ast.Not(), test)

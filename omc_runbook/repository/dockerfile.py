@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.textfile.file import read_source
+from omc_runbook.textfile.file import read_first, read_source
 
 DOCKERFILE = "Dockerfile"
 _DOTENV, _IGNORE = ".env", ".dockerignore"
@@ -63,7 +63,7 @@ def _read_image(root: Path, folder: str, dockerfile: str, target: str) -> BuiltI
     if file is None:
         return BuiltImage()
     ignores = (f"{path}{_IGNORE}", posixpath.normpath(posixpath.join(folder, _IGNORE)))
-    ignore = next((found for each in ignores if (found := read_source(root, each))), None)
+    ignore = read_first(root, ignores)
     stages = _chain(list(_stages(file.text)), target)
     variables = frozenset(name for stage in stages for name in stage.variables)
     is_clear = bool(stages) and all(stage.is_clear for stage in stages)

@@ -16,7 +16,7 @@ from typing import Any
 from omc_runbook.repository.python_syntax import is_value, last_name, parse_python, texts_of
 from omc_runbook.repository.readers import code_files, read_text
 from omc_runbook.repository.settings_source import Field, SettingsSource
-from omc_runbook.textfile.file import SourceFile, read_source
+from omc_runbook.textfile.file import SourceFile, read_first, read_source
 
 NAME = "dynaconf"
 _PREFIXES = {"Dynaconf": "DYNACONF", "LazySettings": "DYNACONF", "FlaskDynaconf": "FLASK", "DjangoDynaconf": "DJANGO"}
@@ -107,11 +107,8 @@ def _files(repository: Path, file: SourceFile, options: Mapping[str | None, ast.
         folders.append(posixpath.dirname(folders[-1]))
     for text in texts:
         names = (posixpath.normpath(posixpath.join(folder, text)) for folder in folders if text.endswith(".toml"))
-        yield from filter(None, [next(filter(None, (_source(repository, name) for name in names)), None)])
-
-
-def _source(repository: Path, name: str) -> SourceFile | None:
-    return None if name.startswith(("/", "..")) else read_source(repository, name)
+        if found := read_first(repository, (name for name in names if not name.startswith(("/", "..")))):
+            yield found
 
 
 def _tables(file: SourceFile, options: Mapping[str | None, ast.expr]) -> list[Mapping[str, Any]]:

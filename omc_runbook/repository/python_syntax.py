@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from omc_runbook.model.errors import UsageError
 
 _INVALID = (SyntaxError, ValueError, RecursionError, MemoryError)
 """The exceptions of ast.parse and compile for a text that is not valid Python."""
+
+_OPPOSITES: Mapping[type[ast.cmpop], type[ast.cmpop]] = {ast.In: ast.NotIn, ast.IsNot: ast.Is, ast.NotEq: ast.Eq}
 
 
 @contextmanager
@@ -82,6 +84,14 @@ def assigned(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
 def operands(test: ast.expr, operator: type[ast.And | ast.Or]) -> Sequence[ast.expr]:
     """The expressions that `and`, or `or`, joins to a test; the test itself where it is no such."""
     return test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, operator) else [test]
+
+
+def negated(test: ast.expr) -> ast.expr:
+    """What is true where a test is false, as where an assertion fails."""
+    match test:
+        case ast.Compare(left=left, ops=[operator], comparators=values) if type(operator) in _OPPOSITES:
+            return ast.Compare(left, [_OPPOSITES[type(operator)]()], values)
+    return ast.UnaryOp(ast.Not(), test)
 
 
 def in_brackets(node: ast.Subscript) -> Sequence[ast.expr]:

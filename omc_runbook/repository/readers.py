@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from omc_runbook.model import regular_file
-from omc_runbook.repository.python_syntax import assigned, last_name, operands, parse_python, text_of, texts_of
+from omc_runbook.repository.python_syntax import assigned, last_name, negated, operands, parse_python, text_of, texts_of
 
 SCRIPTS = "scripts"
 ROOTS = ("backend", SCRIPTS)
@@ -231,17 +231,8 @@ def _refused_in(
                 yield from ((name, each.lineno) for name in (*several, _absent_in(part, asked, constants)) if name)
         elif isinstance(each, ast.Assert):
             for part in operands(each.test, ast.And):
-                if name := _absent_in(_opposite(part), asked, constants):
+                if name := _absent_in(negated(part), asked, constants):
                     yield name, each.lineno
-
-
-def _opposite(test: ast.expr) -> ast.expr:
-    """What finds a variable missing where a test finds it present, as `assert` does."""
-    if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.In):
-        return ast.Compare(test.left, [ast.NotIn()], test.comparators)
-    if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot):
-        return ast.Compare(test.left, [ast.Is()], test.comparators)
-    return ast.UnaryOp(ast.Not(), test)
 
 
 def _missing_of(node: ast.expr, lists: Mapping[str, ast.expr]) -> list[str]:

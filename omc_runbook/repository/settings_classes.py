@@ -15,7 +15,7 @@ from omc_runbook.repository.python_syntax import in_brackets, is_value, last_nam
 from omc_runbook.repository.readers import named_files
 from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.repository.settings_source import import_folder, repository_of
-from omc_runbook.textfile.file import SourceFile, read_source
+from omc_runbook.textfile.file import SourceFile, read_first
 
 NAMING = (
     *("env_prefix", "env_prefix_target", "case_sensitive", "env_nested_delimiter", "env_nested_max_split"),
@@ -412,8 +412,7 @@ def _adds_source(method: ast.FunctionDef) -> bool:
 
 
 def _read_module(repository: Path, module: Path) -> SourceFile | None:
-    names = (f"{module.as_posix()}.py", (module / "__init__.py").as_posix())
-    return next((source for name in names if (source := read_source(repository, name))), None)
+    return read_first(repository, (f"{module.as_posix()}.py", (module / "__init__.py").as_posix()))
 
 
 def _constants(tree: ast.Module) -> dict[str, ast.expr]:

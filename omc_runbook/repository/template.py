@@ -22,7 +22,7 @@ from omc_runbook.repository.layout import (
 )
 from omc_runbook.repository.readers import named_files
 from omc_runbook.repository.sparse_checkout import advise_sparse
-from omc_runbook.textfile.file import SourceFile, read_source
+from omc_runbook.textfile.file import SourceFile, read_first
 
 NAMES = (".env.template", ".env.example", "env.template", ".env.sample", "env.example", "env.sample", ".env.dist")
 """The names of a template, the guide's first."""
@@ -68,7 +68,7 @@ class Template:
 
 def find_template(repository: Path, folder: str = "") -> SourceFile | None:
     """Read the template's file of a checkout, or of one of its folders; None if there is none."""
-    return next((file for name in NAMES if (file := read_source(repository, (Path(folder) / name).as_posix()))), None)
+    return read_first(repository, ((Path(folder) / name).as_posix() for name in NAMES))
 
 
 def find_template_of(repository: Path, settings: str) -> SourceFile | None:

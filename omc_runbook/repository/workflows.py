@@ -14,7 +14,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository import yaml_nodes
 from omc_runbook.repository.variable_lists import ENV, VariableList
-from omc_runbook.textfile.file import SourceFile, read_source
+from omc_runbook.textfile.file import SourceFile, read_first, read_source
 
 FOLDER = ".github/workflows"
 PIPELINES = (".gitlab-ci.yml", ".circleci/config.yml", "bitbucket-pipelines.yml", "azure-pipelines.yml")
@@ -275,9 +275,10 @@ def _in_step(repository: Path, file: SourceFile, step: Node, folder: str) -> Ite
         if action and (_ACTIONS.search(name) or (is_apply and _TERRAFORM.search(name))):
             yield Command(file=file.name, line=yaml_nodes.line_of(action), verb=name.partition("@")[0], folder=folder)
         actions = (f"{name.removeprefix('./')}/action.{ending}" for ending in ("yml", "yaml"))
-        own = next(filter(None, (read_source(repository, path) for path in actions if name[:2] == "./")), None)
-        for each in yaml_nodes.items(yaml_nodes.read_mapping(own), "runs", "steps") if own else ():
-            yield from _in_step(repository, own, each, folder) if own and own != file else ()
+        own = read_first(repository, actions) if name[:2] == "./" else None
+        if own and own != file:
+            for each in yaml_nodes.items(yaml_nodes.read_mapping(own), "runs", "steps"):
+                yield from _in_step(repository, own, each, folder)
     if run is None:
         return
     start = run.start_mark.index
@@ -286,7 +287,7 @@ def _in_step(repository: Path, file: SourceFile, step: Node, folder: str) -> Ite
     here = f"{file.name}, line {yaml_nodes.line_of(run)}"
     for script in dict.fromkeys(_SCRIPT.findall(text)):
         candidates = dict.fromkeys((posixpath.normpath(posixpath.join(folder, script)), script))
-        other = next(filter(None, (read_source(repository, path) for path in candidates if path[:2] != "..")), None)
+        other = read_first(repository, (path for path in candidates if path[:2] != ".."))
         yield from _in_text(other, other.text, 0, folder, here) if other else ()
     makefile = read_source(repository, "Makefile") if _TARGET.search(text) else None
     for target in _TARGET.findall(text) if makefile else ():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,6 +95,11 @@ def read_source(repository: Path, name: str) -> SourceFile | None:
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text: save it as such.") from None
     return SourceFile(path, name, raw)
+
+
+def read_first(repository: Path, names: Iterable[str]) -> SourceFile | None:
+    """Read the first file that exists, of several by their paths within a checkout; raises as `read_source`."""
+    return next(filter(None, (read_source(repository, name) for name in names)), None)
 
 
 def _lines(raw: bytes) -> list[str]:
