@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -207,22 +206,9 @@ def _copy_data(old: Path, new: Path) -> None:
 def _run(saved: SavedPlan, verb: str, *arguments: str, interactive: bool = True) -> str:
     """Run a command and return its standard output; raises CouldNotLook, in one sentence, if it fails."""
     flags = ["-no-color", "-input=false"] if interactive else ["-no-color"]
-    code, stdout, stderr = _call(saved, verb, [verb, *flags, *arguments])
-    if code is None:
-        raise CouldNotLook(
-            f"{saved.name} {verb} in {saved.folder} did not end within {SECONDS[verb]} s and was interrupted:"
-            " run it by hand to see what it waits for."
-        )
-    if code:
-        raise CouldNotLook(registry.mask(_failure(saved, verb, stderr or stdout, code)))
-    return stdout
-
-
-def _call(saved: SavedPlan, verb: str, arguments: Sequence[str]) -> tuple[int | None, str, str]:
-    """The exit code, None after an interruption, standard output and standard error."""
     try:
         process = subprocess.Popen(
-            [saved.program, *arguments],
+            [saved.program, verb, *flags, *arguments],
             cwd=saved.folder,
             env=saved.variables,
             stdin=subprocess.DEVNULL,
@@ -238,10 +224,15 @@ def _call(saved: SavedPlan, verb: str, arguments: Sequence[str]) -> tuple[int | 
     try:
         stdout, stderr = process.communicate(timeout=SECONDS[verb])
     except subprocess.TimeoutExpired:
-        return None, "", ""
+        raise CouldNotLook(
+            f"{saved.name} {verb} in {saved.folder} did not end within {SECONDS[verb]} s and was interrupted:"
+            " run it by hand to see what it waits for."
+        ) from None
     finally:
         _stop(process)
-    return process.returncode, stdout, stderr
+    if process.returncode:
+        raise CouldNotLook(registry.mask(_failure(saved, verb, stderr or stdout, process.returncode)))
+    return stdout
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

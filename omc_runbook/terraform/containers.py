@@ -153,7 +153,6 @@ class TerraformContainer:
 class _FolderContainers:
     """The containers of one folder, as far as it is read."""
 
-    folder: Folder
     containers: list[TerraformContainer] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     uncertain_locals: set[tuple[str, str]] = field(default_factory=set)
@@ -189,48 +188,44 @@ def find_containers(files: tuple[SourceFile, ...]) -> tuple[tuple[TerraformConta
 
 def depends_on_callers(files: tuple[SourceFile, ...]) -> bool:
     """Whether a part of a task definition is a variable, or something else that its own folder does not show."""
-    results = [_read_definitions(folder, [folder]) for folder in folders_of(files).values()]
+    results = [_read_definitions([folder]) for folder in folders_of(files).values()]
     return any(result.unreadable or not all(each.is_clear for each in result.containers) for result in results)
 
 
 def _choose(folder: Folder, folders: Folders) -> _FolderContainers:
     """A folder's containers as its callers give its variables, where that shows more; else as the folder shows them."""
-    alone = _read_definitions(folder, [folder])
+    alone = _read_definitions([folder])
     is_clear = not alone.unreadable and all(each.is_clear for each in alone.containers)
     if is_clear and not (alone.containers and may_be_absent(folder, folders)):
         return alone
-    called = _read_definitions(folder, variants(folder, folders))
+    called = _read_definitions(variants(folder, folders))
     shows_more = any(more > less for more, less in zip(called.clarity, alone.clarity, strict=True))
     return called if is_clear or shows_more else alone
 
 
-def _read_definitions(folder: Folder, scopes: Iterable[Folder]) -> _FolderContainers:
-    """The containers of all definitions of a folder, for each call of it."""
-    whole = _FolderContainers(folder)
-    for each in scopes:
-        result = _FolderContainers(each)
-        for block in each.of_type("resource"):
+def _read_definitions(scopes: Iterable[Folder]) -> _FolderContainers:
+    """The containers of all definitions of a folder, as each call of it gives its variables."""
+    result = _FolderContainers()
+    for folder in scopes:
+        for block in folder.of_type("resource"):
             if block.labels[:1] == (DEFINITION,):
-                _read_definition(block, result)
-        for call in foreign_calls(each):
-            _read_arguments(call, result)
-        whole.containers += result.containers
-        whole.unreadable += result.unreadable
-        whole.uncertain_locals |= result.uncertain_locals
-    return replace(whole, unreadable=[*dict.fromkeys(whole.unreadable)])
+                _read_definition(block, folder, result)
+        for call in foreign_calls(folder):
+            _read_arguments(call, folder, result)
+    return replace(result, unreadable=[*dict.fromkeys(result.unreadable)])
 
 
-def _read_definition(block: Block, result: _FolderContainers) -> None:
+def _read_definition(block: Block, folder: Folder, result: _FolderContainers) -> None:
     """Read one task definition, for each entry of its for_each where these are known; none where there is none."""
     loop = block.find("for_each")
-    absence = is_absent(block, result.folder)
+    absence = is_absent(block, folder)
     if absence:
         return
-    entries = result.folder.entries(loop.value) if loop else ()
+    entries = folder.entries(loop.value) if loop else ()
     for entry in entries:
-        _read_one(block, replace(result.folder, each=entry), result)
+        _read_one(block, replace(folder, each=entry), result)
     if not entries:
-        _read_one(block, result.folder, result, is_repeated=loop is not None, is_open=absence is None)
+        _read_one(block, folder, result, is_repeated=loop is not None, is_open=absence is None)
 
 
 def _read_one(
@@ -366,9 +361,9 @@ def _without_encoding(node: Node) -> Node:
     return node.argument_of("jsonencode") or node
 
 
-def _read_arguments(call: Block, result: _FolderContainers) -> None:
+def _read_arguments(call: Block, folder: Folder, result: _FolderContainers) -> None:
     """Read the containers in the arguments of a module of another repository: what has references is one."""
-    folder, definition, is_ecs = result.folder, f"module.{call.labels[0]}", bool(_ECS.search(source_of(call)))
+    definition, is_ecs = f"module.{call.labels[0]}", bool(_ECS.search(source_of(call)))
     absence = is_absent(call, folder)
     if absence:
         return

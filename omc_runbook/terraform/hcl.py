@@ -208,11 +208,8 @@ def _member(tree: Branch, file: SourceFile, shift: int) -> Node:
     name = file.text[start:end].strip('"') if is_literal else ""
     key_kind: Kind = "string" if key.data == "string" else "path"
     key_node = Node(kind=key_kind, file=file, start=start, end=end, name=name)
-    if key.data == "expr_term":
-        key_node = _node(key, file, shift)
-    value_node = _node(value, file, shift)
-    parts = (key_node, value_node)
-    return Node(kind="member", file=file, start=start, end=value_node.end, name=name, parts=parts)
+    parts = (_node(key, file, shift) if key.data == "expr_term" else key_node, _node(value, file, shift))
+    return Node(kind="member", file=file, start=start, end=parts[1].end, name=name, parts=parts)
 
 
 def _node(tree: Branch, file: SourceFile, shift: int) -> Node:
@@ -254,9 +251,11 @@ def _node(tree: Branch, file: SourceFile, shift: int) -> Node:
             return node("number", _words(tree, file, shift))
         case "index_expr_term":
             base = _node(inner[0], file, shift)
-            if inner[1].data == "short_index":
-                return node("index", parts=(base, _short_index(inner[1], file, shift)))
-            return node("index", parts=(base, *nodes(_trees(inner[1]))))
+            is_short = inner[1].data == "short_index"
+            return node("index", parts=(base, *nodes([inner[1]] if is_short else _trees(inner[1]))))
+        case "short_index":
+            # The number in `list.0`.
+            return node("number", _words(tree, file, shift).lstrip("."))
         case "attr_splat_expr_term" | "full_splat_expr_term":
             attributes = [_words(child, file, shift).lstrip(".") for child in _trees(inner[1])]
             return node("splat", ".".join(attributes), (_node(inner[0], file, shift),))
@@ -278,12 +277,6 @@ def _node(tree: Branch, file: SourceFile, shift: int) -> Node:
             return node(kind, names, nodes((collection, *results, *conditions)))
         case _:
             return node("other")
-
-
-def _short_index(tree: Branch, file: SourceFile, shift: int) -> Node:
-    """The number in `list.0`."""
-    start, end = _span(tree, shift)
-    return Node(kind="number", file=file, start=start, end=end, name=file.text[start:end].lstrip("."))
 
 
 def _span(tree: Branch, shift: int) -> tuple[int, int]:

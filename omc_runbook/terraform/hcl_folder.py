@@ -127,19 +127,15 @@ class Folder:
 
     def default(self, variable: str) -> Node | None:
         """The expression of a variable's default; None without one."""
-        declaration = self._declaration(variable)
-        member = declaration.find("default") if declaration else None
-        return member.value if member else None
+        return self._declared(variable, "default")
 
     def type_of(self, variable: str) -> Node | None:
         """The expression of a variable's type; None without one."""
-        declaration = self._declaration(variable)
-        member = declaration.find("type") if declaration else None
-        return member.value if member else None
+        return self._declared(variable, "type")
 
     def declares(self, variable: str) -> bool:
         """Whether the folder has a variable of this name."""
-        return self._declaration(variable) is not None
+        return any(self.of_type("variable", variable))
 
     def is_constant(self, node: Node) -> bool:
         """Whether an expression is the value of a variable, in .tfvars or as a default: it must be a constant."""
@@ -283,8 +279,11 @@ class Folder:
             return None
         return settings[0].value if settings else self.default(name)
 
-    def _declaration(self, variable: str) -> Block | None:
-        return next(self.of_type("variable", variable), None)
+    def _declared(self, variable: str, attribute: str) -> Node | None:
+        """The expression of an attribute in a variable's block."""
+        block = next(self.of_type("variable", variable), None)
+        member = block.find(attribute) if block else None
+        return member.value if member else None
 
     def parts(self, node: Node, certain: bool = True) -> Iterator[ListPart]:
         """Yield the parts of a list, with concat(), setunion(), distinct(), flatten() and conditions resolved."""

@@ -145,18 +145,13 @@ def _environment_of(path: Path, root: Path) -> str:
 
 def _fits(files: TerraformFiles, path: Path, top: Path, folder: Folder) -> bool:
     """Whether a file gives values to a folder's variables: it declares most, and is near."""
-    names = {*_values(files, path, _nothing(files, top))}
+    names = {*_values(files, path)}
     declared = {name for name in names if folder.declares(name)}
     is_near = path.is_relative_to(top) or path.parent.parent == top.parent or path.parent == top.parent
     return bool(declared) and 2 * len(declared) >= len(names) and is_near
 
 
-def _nothing(files: TerraformFiles, directory: Path) -> Module:
-    """A module without files, in which constants are evaluated."""
-    return Module(Stack(files, directory, ""), directory, Folder(()), {})
-
-
-def _values(files: TerraformFiles, path: Path, module: Module) -> dict[str, Callable[[], Result]]:
+def _values(files: TerraformFiles, path: Path) -> dict[str, Callable[[], Result]]:
     """The values in a file of variables, in Terraform's syntax or as JSON, by the variable's name."""
     file = files.file(path)
     if file is None:
@@ -168,6 +163,8 @@ def _values(files: TerraformFiles, path: Path, module: Module) -> dict[str, Call
             return {}
         pairs = table.items() if isinstance(table, dict) else ()
         return {str(name): partial(Result, value, (f"{file.name}:1",)) for name, value in pairs}
+    # Constants need no module's files.
+    module = Module(Stack(files, path.parent, ""), path.parent, Folder(()), {})
     return {member.name: partial(module.result, member.value) for member in read_valid_attributes(file)}
 
 
@@ -185,10 +182,9 @@ def _unit(files: TerraformFiles, configuration: Configuration, module: Module) -
 def _root(files: TerraformFiles, top: Path, environment: str, paths: list[Path], is_assumed: bool = False) -> Root:
     spelling = _spelling(files.folder(top), environment)
     stack = Stack(files, top, spelling)
-    constants = _nothing(files, top)
     inputs: dict[str, Callable[[], Result]] = {}
     for path in paths:
-        inputs |= _values(files, path, constants)
+        inputs |= _values(files, path)
     assumptions = []
     if environment:
         for name in ENVIRONMENT_VARIABLES:
@@ -215,7 +211,7 @@ def _relative(path: Path, files: TerraformFiles) -> str:
 def _takes_another(files: TerraformFiles, top: Path, automatic: list[Path]) -> bool:
     """Whether a folder's environment is a variable's default, which a pipeline may override."""
     folder = files.folder(top)
-    values = {name for path in automatic for name in _values(files, path, _nothing(files, top))}
+    values = {name for path in automatic for name in _values(files, path)}
     return any(folder.declares(name) and name not in values for name in ENVIRONMENT_VARIABLES)
 
 
