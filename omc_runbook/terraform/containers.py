@@ -11,7 +11,7 @@ from functools import cached_property
 from omc_runbook.model.grouping import grouped
 from omc_runbook.terraform.data_files import DataFile
 from omc_runbook.terraform.hcl import Block, Node
-from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, ListPart, describe, find_member
+from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, ListPart, describe, find_member, find_value
 from omc_runbook.terraform.hcl_json import JSON, is_synthesized
 from omc_runbook.terraform.hcl_template import (
     is_literal,
@@ -375,8 +375,7 @@ def _read_arguments(call: Block, folder: Folder, result: _FolderContainers) -> N
             has_references = any(each.key for each in variable_list.variables)
             if not (has_references or (is_ecs and _SECRETS.search(member.name))):
                 continue
-            found = (find_member(objects, name) for name in _NAMES)
-            names = [read_name(each.value, folder) for each in found if each and each.kind == "member"]
+            names = [read_name(value, folder) for name in _NAMES if (value := find_value(objects, name))]
             container = TerraformContainer(
                 folder=folder,
                 definition=definition,
@@ -413,16 +412,14 @@ def _objects_in(node: Node, label: str, folder: Folder) -> Iterator[tuple[tuple[
 def _read_container(objects: tuple[Node, ...], container: TerraformContainer, texts: Loop) -> TerraformContainer:
     """Read a container's object; `texts` are those of a template's variables."""
     folder = container.folder
-    name, environment, secrets = (find_member(objects, key) for key in ("name", "environment", "secrets"))
-    plain = (
-        _read_variables(environment.value, folder) if environment and environment.kind == "member" else _VariableList()
-    )
+    name, environment = find_value(objects, "name"), find_value(objects, "environment")
     container = replace(
         container,
-        name=read_name(name.value, folder, texts) if name and name.kind == "member" else "",
+        name=read_name(name, folder, texts) if name else "",
         node=[each for each in objects if each.kind == "object"][-1],
-        plain_variables=tuple(plain.variables),
+        plain_variables=tuple(_read_variables(environment, folder).variables) if environment else (),
     )
+    secrets = find_member(objects, "secrets")
     if secrets is None:
         return container
     if secrets.kind != "member":
@@ -691,15 +688,15 @@ def _pair(entry: Node, folder: Folder, loop: Loop) -> tuple[str, str]:
     if entry.kind == "member":
         return (entry.name, read_text(entry.value, folder)) if is_literal(entry.name) else ("", "")
     if entry.kind == "object-for":
-        variable, value_from = (read_text(part, folder, loop) for part in entry.parts[1:3])
-        is_open = any(uses_loop(part, folder, loop) for part in entry.parts[1:3])
-        return ("", "") if is_open or not is_literal(variable) else (variable, value_from)
+        return _texts_of(entry.parts[1:3], folder, loop)
     objects = folder.objects(entry.parts[1] if entry.kind == "for" else entry)
-    name = find_member(objects, "name")
-    value = next(filter(None, (find_member(objects, each) for each in VALUE_FROM)), None)
-    if name is None or name.kind != "member":
-        return "", ""
-    variable = read_text(name.value, folder, loop)
-    value_from = read_text(value.value, folder, loop) if value and value.kind == "member" else ""
-    is_open = any(uses_loop(each.value, folder, loop) for each in (name, value) if each and each.kind == "member")
+    name = find_value(objects, "name")
+    value = find_value(objects, next((each for each in VALUE_FROM if find_member(objects, each)), VALUE_FROM[0]))
+    return _texts_of([name, *([value] if value else [])], folder, loop) if name else ("", "")
+
+
+def _texts_of(parts: Sequence[Node], folder: Folder, loop: Loop) -> tuple[str, str]:
+    """The texts of a name and a valueFrom; "" for both where the name is no literal, or a loop's variable is open."""
+    variable, value_from, *_ = (*(read_text(each, folder, loop) for each in parts), "")
+    is_open = any(uses_loop(each, folder, loop) for each in parts)
     return ("", "") if is_open or not is_literal(variable) else (variable, value_from)

@@ -355,6 +355,12 @@ def find_member(objects: tuple[Node, ...], key: str) -> Node | None:
     return None
 
 
+def find_value(objects: tuple[Node, ...], key: str) -> Node | None:
+    """The value of that member; None also where it may be in an expression that is not an object."""
+    member = find_member(objects, key)
+    return member.value if member and member.kind == "member" else None
+
+
 def _lacks(node: Node, key: str) -> bool:
     """Whether an expression certainly has no member with a key: a condition between objects with keys of their own."""
     if node.kind == "conditional":

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from omc_runbook.model.truth import all_of, any_of, invert
 from omc_runbook.terraform import functions
 from omc_runbook.terraform.hcl import Node
-from omc_runbook.terraform.hcl_folder import Folder, find_member
+from omc_runbook.terraform.hcl_folder import Folder, find_value
 from omc_runbook.terraform.hcl_template import (
     expression_in,
     interpolations,
@@ -35,8 +35,8 @@ def read_text(node: Node, folder: Folder, loop: Loop | None = None) -> str:
     values = loop or {}
     resolved = folder.follow(node)
     if resolved.kind == "index" and resolved.parts[1].name in values:
-        member = find_member(folder.objects(resolved.parts[0]), values[resolved.parts[1].name])
-        return read_text(member.value, folder) if member and member.kind == "member" else ""
+        chosen = find_value(folder.objects(resolved.parts[0]), values[resolved.parts[1].name])
+        return read_text(chosen, folder) if chosen else ""
     if resolved.kind == "path":
         return values.get(resolved.name, f"${{{resolved.name}}}")
     if resolved.kind == "call" and resolved.name in ("format", "join") and resolved.parts:
