@@ -69,6 +69,8 @@ class _Part:
     """The strings in it, or in the decorators of a function, where a validator names its fields."""
     lead: int
     """The first of the comments and empty lines above it."""
+    is_close: bool
+    """Whether no empty line is above it."""
     first: int
     end: int
 
@@ -410,8 +412,8 @@ def _insert(classes: Classes, name: str, new: Sequence[str]) -> str:
     line or defined twice.
     """
     lines, parts = classes.lines, _parts(classes)
-    neighbor, is_apart = _find_neighbor(parts, lines, name)
-    last = _last_attached(parts, lines, neighbor) if neighbor >= 0 else -1
+    neighbor, is_apart = _find_neighbor(parts, name)
+    last = _last_attached(parts, neighbor) if neighbor >= 0 else -1
     margin = MARGIN.match(lines[parts[0].first])
     indent = margin[0].rpartition("\f")[2] if margin else ""
     index = _after_comments(parts, lines, last, indent) if last >= 0 else parts[0].lead
@@ -457,7 +459,8 @@ def _parts(classes: Classes) -> list[_Part]:
             lead -= 1
         strings = frozenset(text for statement in statements for text in _strings(statement))
         names = tuple(filter(None, map(field_name, statements)))
-        parts.append(_Part(kind=kind, names=names, strings=strings, lead=lead, first=first, end=end))
+        is_close = all(map(str.strip, lines[lead:first]))
+        parts.append(_Part(kind=kind, names=names, strings=strings, lead=lead, is_close=is_close, first=first, end=end))
     return parts
 
 
@@ -513,7 +516,7 @@ def _strings(statement: ast.stmt) -> list[str]:
     return texts_of(node for root in roots for node in ast.walk(root))
 
 
-def _find_neighbor(parts: list[_Part], lines: Sequence[str], name: str) -> tuple[int, bool]:
+def _find_neighbor(parts: list[_Part], name: str) -> tuple[int, bool]:
     """The part to insert below, -1 for the top of the class, and whether to leave an empty line."""
     fields = {field: index for index, part in enumerate(parts) for field in part.names}
     if not fields:
@@ -526,38 +529,38 @@ def _find_neighbor(parts: list[_Part], lines: Sequence[str], name: str) -> tuple
     trailing = {field: common_words(words[::-1], other[::-1]) for field, other in others.items()}
     if (most := max(leading.values())) > 0:
         neighbor = max(fields[field] for field, count in leading.items() if count == most)
-        return neighbor, _stands_alone(parts, lines, neighbor)
+        return neighbor, _stands_alone(parts, neighbor)
     if (most := max(trailing.values())) >= FEWEST_LAST_WORDS:
-        neighbor = _group_end(parts, lines, max(fields[field] for field, count in trailing.items() if count == most))
-        return neighbor, _stands_alone(parts, lines, neighbor)
+        neighbor = _group_end(parts, max(fields[field] for field, count in trailing.items() if count == most))
+        return neighbor, _stands_alone(parts, neighbor)
     first = last = min(fields.values())
     for index in range(first, len(parts)):
         if parts[index].kind not in ("field", "text", "config"):
             break
         last = index if parts[index].names else last
-    return last, any(not _is_close(parts[index], lines) for index in range(first + 1, last + 1))
+    return last, any(not parts[index].is_close for index in range(first + 1, last + 1))
 
 
-def _stands_alone(parts: list[_Part], lines: Sequence[str], index: int) -> bool:
+def _stands_alone(parts: list[_Part], index: int) -> bool:
     """Whether empty lines separate a field from its neighbors, and most fields of the class."""
     fields = [each for each, part in enumerate(parts) if part.names]
     pairs = list(pairwise(fields))
-    gaps = [not all(_is_close(parts[each], lines) for each in range(one + 1, other + 1)) for one, other in pairs]
+    gaps = [not all(parts[each].is_close for each in range(one + 1, other + 1)) for one, other in pairs]
     is_separate = all(gap for gap, pair in zip(gaps, pairs, strict=True) if index in pair)
     return len(gaps) > 1 and is_separate and sum(gaps) * 2 > len(gaps)
 
 
-def _group_end(parts: list[_Part], lines: Sequence[str], index: int) -> int:
+def _group_end(parts: list[_Part], index: int) -> int:
     """The last of the fields directly below a field whose names begin with the same word."""
     name = parts[index].names[-1].upper()
     for each in range(index + 1, len(parts)):
         is_similar = parts[each].names and share_first_word(parts[each].names[0].upper(), name)
-        if not is_similar or not _is_close(parts[each], lines):
+        if not is_similar or not parts[each].is_close:
             return each - 1
     return len(parts) - 1
 
 
-def _last_attached(parts: list[_Part], lines: Sequence[str], index: int) -> int:
+def _last_attached(parts: list[_Part], index: int) -> int:
     """The last part that belongs to a field: its docstring, and the validators that name it."""
     names, last = set(parts[index].names), index
     for each in range(index + 1, len(parts) if names else 0):
@@ -565,15 +568,10 @@ def _last_attached(parts: list[_Part], lines: Sequence[str], index: int) -> int:
         if part.kind == "field":
             break
         is_docstring = part.kind == "text" and each == index + 1
-        is_adjacent = part.kind == "function" and each == last + 1 and _is_close(part, lines)
+        is_adjacent = part.kind == "function" and each == last + 1 and part.is_close
         if is_docstring or is_adjacent or (part.kind in ("function", "other") and part.strings & names):
             last = each
     return last
-
-
-def _is_close(part: _Part, lines: Sequence[str]) -> bool:
-    """Whether no empty line is above a part."""
-    return all(map(str.strip, lines[part.lead : part.first]))
 
 
 def _after_comments(parts: list[_Part], lines: Sequence[str], index: int, indent: str) -> int:

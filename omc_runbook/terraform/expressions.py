@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.model.errors import UsageError
-from omc_runbook.terraform import functions, templates
+from omc_runbook.terraform import functions
 from omc_runbook.terraform.hcl import Node
-from omc_runbook.terraform.hcl_template import expression_of, heredoc_span, only_expression
+from omc_runbook.terraform.hcl_template import Part, expression_of, heredoc_span, only_expression, parse_template
 from omc_runbook.terraform.marks import failed, is_failure, is_known, is_mark, reasons, unknown, without_marks
-from omc_runbook.terraform.templates import Part
 from omc_runbook.textfile.file import SourceFile
 
 DEEPEST = 60
@@ -166,7 +165,7 @@ class Expressions(ABC):
         """
         escapes = _QUOTED_ESCAPE if is_quoted else _ESCAPE
         try:
-            return self._fill(templates.parse(text), file, position, bindings, escapes)
+            return self._fill(parse_template(text), file, position, bindings, escapes)
         except ValueError:
             return unknown(f"a template in {file.name} has directives that are not followed")
 

@@ -1,11 +1,15 @@
-"""Templates in quoted strings and heredocs: the positions of interpolations, valueFrom with them, and JSON."""
+"""Templates in quoted strings, heredocs and files: their interpolations and directives, valueFrom with them, and JSON.
+
+See https://developer.hashicorp.com/terraform/language/expressions/strings
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.terraform.hcl import Node, read_expression
@@ -16,6 +20,25 @@ _OPENING = re.compile(r"\$\$?\{|%%?\{")
 """How an interpolation or a directive begins, or what is none because it is escaped."""
 _PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*")
 _HEREDOC = re.compile(r"<<-?[\w.-]+\r?\n")
+_DIRECTIVE = re.compile(r"%\{~?\s*(if|else|endif|for|endfor)\b(.*?)~?\}", re.DOTALL)
+_LOOP = re.compile(r"\s*([\w-]+)\s*(?:,\s*([\w-]+)\s*)?in\b", re.DOTALL)
+
+PartKind = Literal["text", "value", "if", "else", "endif", "for", "endfor"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a template: literal text, or what an expression of it decides."""
+
+    kind: PartKind
+    text: str = ""
+    """The literal text, or the expression."""
+    at: int = 0
+    """Where the expression begins in the template."""
+    names: tuple[str, ...] = ()
+    """The variables of a loop."""
+    body: tuple[Part, ...] = ()
+    otherwise: tuple[Part, ...] = ()
 
 
 def interpolations(text: str) -> Iterator[tuple[int, int]]:
@@ -137,10 +160,9 @@ def read_json(file: SourceFile, start: int, end: int, value: Callable[[Node], No
 
 def expression_in(interpolation: str, file: SourceFile, position: int) -> Node | None:
     """The expression of an interpolation that begins at a position; None for one that is not valid."""
-    inner = interpolation[2:-1]
-    stripped = inner.strip("~ \t\r\n")
+    inner = _expression("value", interpolation, 2, len(interpolation) - 1)
     try:
-        return expression_of(stripped, file, position + 2 + inner.find(stripped))
+        return expression_of(inner.text, file, position + inner.at)
     except UsageError:
         return None
 
@@ -184,3 +206,61 @@ def _quote_end(text: str, at: int) -> int:
         else:
             at += 2 if text[at] == "\\" else 1
     return len(text)
+
+
+def parse_template(text: str) -> tuple[Part, ...]:
+    """The parts of a template; raises ValueError where a directive is not closed, or closes none."""
+    parts, last = _parts(_tokens(text))
+    if last:
+        raise ValueError(last)
+    return parts
+
+
+def _tokens(text: str) -> Iterator[Part]:
+    """The literal texts, without the spaces that a ~ strips, the interpolations and the directives of a template."""
+    at, is_stripped = 0, False
+    for start, end in (*sequences(text), (len(text), len(text))):
+        literal = text[at:start].lstrip() if is_stripped else text[at:start]
+        literal = literal.rstrip() if text[start + 2 : start + 3] == "~" else literal
+        if literal:
+            yield Part("text", literal)
+        if text[start : start + 1] == "%":
+            yield _directive(text, start, end)
+        elif start < end:
+            yield _expression("value", text, start + 2, end - 1)
+        at, is_stripped = end, text[end - 2 : end - 1] == "~"
+
+
+def _directive(text: str, start: int, end: int) -> Part:
+    match = _DIRECTIVE.fullmatch(text, start, end)
+    if match is None:
+        raise ValueError(text[start:end])
+    kind: PartKind = match[1]  # type: ignore[assignment]
+    if kind != "for":
+        return _expression(kind, text, *match.span(2))
+    loop = _LOOP.match(text, *match.span(2))
+    if loop is None:
+        raise ValueError(match[0])
+    return _expression("for", text, loop.end(), match.end(2), tuple(filter(None, loop.groups())))
+
+
+def _expression(kind: PartKind, text: str, start: int, end: int, names: tuple[str, ...] = ()) -> Part:
+    inner = text[start:end]
+    stripped = inner.strip("~ \t\r\n")
+    return Part(kind, stripped, start + inner.find(stripped), names)
+
+
+def _parts(tokens: Iterator[Part]) -> tuple[tuple[Part, ...], str]:
+    """The parts up to a directive that closes or continues one, and its name; "" for the end of the text."""
+    parts: list[Part] = []
+    for token in tokens:
+        if token.kind in ("else", "endif", "endfor"):
+            return tuple(parts), token.kind
+        if token.kind in ("if", "for"):
+            body, last = _parts(tokens)
+            otherwise, last = _parts(tokens) if (token.kind, last) == ("if", "else") else ((), last)
+            if last != f"end{token.kind}":
+                raise ValueError(token.kind)
+            token = Part(token.kind, token.text, token.at, token.names, body, otherwise)
+        parts.append(token)
+    return tuple(parts), ""
