@@ -60,7 +60,6 @@ def _settings(repository: Path, file: SourceFile, call: ast.Call, tree: ast.Modu
             variables=(f"{prefix}{name.upper().replace('.', '__')}",),
             annotation="str",
             required=name in demands and name.upper() not in has_default,
-            owner="",
             line=validated.get(name, call.lineno),
             file=file.name,
             has_known_names=is_known,
@@ -73,13 +72,9 @@ def _settings(repository: Path, file: SourceFile, call: ast.Call, tree: ast.Modu
     begins = f" that begins with {prefix}" if prefix else ""
     ambiguities.append(f"{NAME}, made in {file.name}, line {call.lineno}, takes any variable{begins}")
     return SettingsSource(
-        file=None,
-        name="",
         fields=tuple(fields),
         env_files=(".env",) if is_value(options.get("load_dotenv"), True) else (),
         env_prefix=prefix,
-        case_sensitive=True,
-        ignore_empty=False,
         computed_options=() if is_known else ("env_prefix",),
         ambiguities=tuple(ambiguities),
         library=NAME,

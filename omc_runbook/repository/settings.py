@@ -146,22 +146,13 @@ def _without_class(repository: Path) -> SettingsSource:
             annotation="str",
             required=each.is_required,
             is_local=each.is_local,
-            owner="",
             line=each.line,
             file=each.file,
         )
         fields.setdefault(each.variable, variable)
     if dynaconf:
         return replace(dynaconf, fields=(*dynaconf.fields, *fields.values()))
-    return SettingsSource(
-        file=None,
-        name="",
-        fields=(*fields.values(),),
-        env_files=(),
-        env_prefix="",
-        case_sensitive=True,
-        ignore_empty=False,
-    )
+    return SettingsSource(fields=(*fields.values(),))
 
 
 def parse_settings(file: SourceFile, name: str = MAIN_CLASS) -> SettingsSource:

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.repository.conditions import Condition
-from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.textfile.file import SourceFile, read_source
 
 CONFIG = "backend/app/core/config.py"
@@ -33,10 +32,10 @@ class Field:
     annotation: str
     """The annotation's source."""
     required: bool
-    owner: str
-    """The settings class that reads it; inherited fields count as the class's own."""
+    owner: str = ""
+    """The settings class that reads it, "" without one; inherited fields count as the class's own."""
     line: int
-    file: str = ""
+    file: str
     """The path within the checkout of the file that declares it."""
     has_known_names: bool = True
     """Whether no option that decides the names of its variables is an expression."""
@@ -65,17 +64,17 @@ class SettingsSource:
     Without a class of settings, each variable that the code asks the environment for is a field.
     """
 
-    file: SourceFile | None = field(repr=False)
+    file: SourceFile | None = field(default=None, repr=False)
     """The file of the main class; None without such a class."""
-    name: str = MAIN_CLASS
-    """The name of the main class."""
+    name: str = ""
+    """The name of the main class; "" without such a class."""
     fields: tuple[Field, ...]
     """The fields of the main class, then those of other settings classes that its file has or uses."""
-    env_files: tuple[str, ...] | None
+    env_files: tuple[str, ...] | None = ()
     """The env_file of the main class, as in the source; None if it is an expression."""
-    env_prefix: str
-    case_sensitive: bool
-    ignore_empty: bool
+    env_prefix: str = ""
+    case_sensitive: bool = True
+    ignore_empty: bool = False
     from_json: bool = False
     """Whether the main class certainly reads a list from JSON: it has no source of its own and no option against it."""
     computed_options: tuple[str, ...] = ()

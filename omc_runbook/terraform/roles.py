@@ -8,7 +8,7 @@ from typing import Any
 
 from omc_runbook.terraform.evaluation import Instance
 from omc_runbook.terraform.expressions import Source, source_of
-from omc_runbook.terraform.marks import decode, is_known
+from omc_runbook.terraform.marks import decode, known_text
 from omc_runbook.terraform.resources import DeclaredName, Resources, because, last_part, name_of, named, why_unknown
 
 _ROLES = ("aws_iam_role", "data.aws_iam_role")
@@ -65,8 +65,7 @@ def _inline(role: Instance) -> Iterator[tuple[DeclaredName | None, Any]]:
         document, name = block.find("policy"), block.find("name")
         if document and name:
             text = role.module.result(name.value, bindings)
-            is_text = isinstance(text.value, str) and is_known(text.value)
-            own = named(text.value, (source_of(name), *text.sources)) if is_text else None
+            own = named(text.value, (source_of(name), *text.sources)) if known_text(text.value) else None
             yield own, role.module.value(document.value, bindings)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from omc_runbook.model.value_from import split_suffix
 from omc_runbook.terraform.evaluation import Instance
 from omc_runbook.terraform.expressions import Source
-from omc_runbook.terraform.marks import decode, is_known, reasons, split_mark, without_marks
+from omc_runbook.terraform.marks import decode, is_known, known_text, reasons, split_mark, without_marks
 from omc_runbook.terraform.resources import (
     DeclaredName,
     Resources,
@@ -237,8 +237,7 @@ class ServiceReader:
             secrets, environment = _pairs(table.get("secrets"), "valueFrom"), _pairs(table.get("environment"), "value")
             # A member that is not known may have more of them.
             is_whole = is_whole and all(map(is_known, table)) and None not in (*secrets, *environment)
-            name = table.get("name")
-            container = name if isinstance(name, str) and is_known(name) else ""
+            container = known_text(table.get("name"))
             variables += [replace(self._variable_from(*pair), container=container) for pair in secrets if pair]
             plain |= {pair[0] for pair in environment if pair}
         if not is_whole:
@@ -316,10 +315,8 @@ def _pairs(value: Any, member: str) -> list[tuple[str, Any] | None]:
 
 
 def _pair(entry: Any, member: str) -> tuple[str, Any] | None:
-    name = entry.get("name") if isinstance(entry, Mapping) else None
-    if not isinstance(name, str) or not is_known(name):
-        return None
-    return name, entry.get(member, entry.get("value_from"))
+    name = known_text(entry.get("name")) if isinstance(entry, Mapping) else ""
+    return (name, entry.get(member, entry.get("value_from"))) if name else None
 
 
 def _key(rest: str) -> str:
