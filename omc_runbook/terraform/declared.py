@@ -14,7 +14,7 @@ from omc_runbook.terraform import stacks
 from omc_runbook.terraform.evaluation import Instance, Module
 from omc_runbook.terraform.expressions import Source, source_of
 from omc_runbook.terraform.hcl import Block
-from omc_runbook.terraform.marks import decode, is_known
+from omc_runbook.terraform.marks import decode, is_known, known_text
 from omc_runbook.terraform.resources import (
     DeclaredName,
     Resources,
@@ -119,22 +119,23 @@ class _Reader:
     def read(self) -> DeclaredEnvironment:
         services = tuple(self.services.read())
         secret = self._secret(services)
-        main = self._main(services, secret.value if secret else "")
+        read_secret = secret.value if secret else ""
+        main = self._main(services, read_secret)
         found = {
             "secret": secret,
-            "service": DeclaredName(main.name, main.sources, self._others(services, main)) if main else None,
-            "cluster": main.cluster if main else None,
-            "task_family": main.family if main else None,
-            "execution_role": main.execution_role if main else None,
-            "task_role": main.task_role if main else None,
-            "execution_policy": self._policy(main, secret),
+            "service": DeclaredName(main.name, main.sources, self._others(services, main)) if main.name else None,
+            "cluster": main.cluster,
+            "task_family": main.family,
+            "execution_role": main.execution_role,
+            "task_role": main.task_role,
+            "execution_policy": self._policy(main, read_secret),
             "region": self._region(main),
             "account_id": self._account(main),
             "project": self._variable(PROJECT_VARIABLES),
             "prefix": self._variable(PREFIX_VARIABLES),
         }
         names = {key: value for key, value in found.items() if value}
-        self.reasons |= main.reasons if main else {}
+        self.reasons |= main.reasons
         self._cluster(names)
         self._outputs(names)
         roots = self.resources.roots
@@ -145,7 +146,7 @@ class _Reader:
             names=names,
             reasons={key: text for key, text in self.reasons.items() if key not in names},
             services=services,
-            keys=self._keys(secret.value if secret else ""),
+            keys=self._keys(read_secret),
             assumptions=tuple(
                 dict.fromkeys((*(text for root in roots for text in root.assumptions), *self._regions(main)))
             ),
@@ -181,10 +182,10 @@ class _Reader:
             self.reasons["secret"] = "No aws_secretsmanager_secret is in the checkout's Terraform files."
         return None
 
-    def _regions(self, main: DeclaredService | None) -> Iterator[str]:
+    def _regions(self, main: DeclaredService) -> Iterator[str]:
         """Say that the environment's services are in several regions, of which the names are one's."""
         regions = {address: each.region for address, each in self.services.instances.items() if each.region}
-        own = regions.get(main.address, "") if main else ""
+        own = regions.get(main.address, "")
         if others := sorted({*regions.values()} - {own} if own else ()):
             yield f"Its services are in several regions: the names are those of {own}, not of {', '.join(others)}."
 
@@ -217,11 +218,11 @@ class _Reader:
         none = "No aws_ecs_cluster is in the checkout's Terraform files."
         self.reasons.setdefault("cluster", next((why for _, why in found if why), none))
 
-    def _policy(self, main: DeclaredService | None, secret: DeclaredName | None) -> DeclaredName | None:
+    def _policy(self, main: DeclaredService, secret: str) -> DeclaredName | None:
         """The policy that lets the main service's execution role read the secret."""
-        role = main.role_identity if main else ""
-        policy = reading_policy(self.resources, role, secret.value if secret else "") if role else None
-        name = main.execution_role.value if main and main.execution_role else ""
+        role = main.role_identity
+        policy = reading_policy(self.resources, role, secret) if role else None
+        name = main.execution_role.value if main.execution_role else ""
         self.reasons["execution_policy"] = (
             f"No policy of {name} with a name of its own and secretsmanager:GetSecretValue is in the files."
             if name
@@ -229,25 +230,25 @@ class _Reader:
         )
         return policy
 
-    def _providers(self, main: DeclaredService | None) -> Iterator[tuple[Module, Block]]:
+    def _providers(self, main: DeclaredService) -> Iterator[tuple[Module, Block]]:
         """The provider of the main service, then those of the environment's folders."""
-        instance = self.services.instances.get(main.address) if main else None
+        instance = self.services.instances.get(main.address)
         if instance and instance.provider:
             yield instance.provider
         yield from (found for root in self.resources.roots if (found := root.module.provider("aws")))
 
-    def _region(self, main: DeclaredService | None) -> DeclaredName | None:
+    def _region(self, main: DeclaredService) -> DeclaredName | None:
         for module, block in self._providers(main):
             if member := block.find("region"):
                 result = module.result(member.value)
-                if isinstance(result.value, str) and is_known(result.value):
-                    return named(result.value, (source_of(member), *result.sources))
+                if region := known_text(result.value):
+                    return named(region, (source_of(member), *result.sources))
                 self.reasons["region"] = f"The provider's region is not known{because(result.value)}."
                 break
         self.reasons.setdefault("region", "No provider names it: it comes from the environment of who runs Terraform.")
         return self._variable(("region", "aws_region"))
 
-    def _account(self, main: DeclaredService | None) -> DeclaredName | None:
+    def _account(self, main: DeclaredService) -> DeclaredName | None:
         for module, block in self._providers(main):
             if member := block.find("allowed_account_ids"):
                 result = module.result(member.value)
@@ -280,11 +281,12 @@ class _Reader:
                     if result and name:
                         names[field_name] = DeclaredName(name, result.sources, f"it is the output {output}")
 
-    def _main(self, services: Sequence[DeclaredService], secret: str) -> DeclaredService | None:
-        """The service that gets most of the secret's variables, by its name where several do."""
+    def _main(self, services: Sequence[DeclaredService], secret: str) -> DeclaredService:
+        """The service that gets most of the secret's variables, by its name where several do; without one, no name."""
         consumers = [each for each in services if each.reads(secret)]
         candidates = consumers or [each for each in services if each.variables] or list(services)
-        return min(candidates, key=lambda each: main_rank(each.name, len(each.variables)), default=None)
+        none = DeclaredService(name="", sources=())
+        return min(candidates, key=lambda each: main_rank(each.name, len(each.variables)), default=none)
 
     def _others(self, services: Sequence[DeclaredService], main: DeclaredService) -> str:
         """The services whose names are as good as the main one's, as a clause; "" for none."""

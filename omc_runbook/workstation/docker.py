@@ -98,6 +98,18 @@ _REASONS = (
     (_PORT, "port {0} is taken by another program"),
 )
 """Why a command failed, with the names in Compose's message; the line is added where the message has one."""
+_REMEDIES = (
+    (_NO_FILE, "Create {0}, or write required: false to its path in env_file."),
+    (_FORMAT, "Install Docker Compose 2.30 or later, or take format: {0} out of env_file."),
+    (_NETWORK, "docker network create {0}"),
+    (_VOLUME, "docker volume create {0}"),
+    (
+        _PORT,
+        "lsof -nP -iTCP:{0} -sTCP:LISTEN shows which program: stop it, or publish another port in"
+        " docker-compose.override.yml",
+    ),
+)
+"""What removes the reason, with the name in Compose's message, which is a plain word where a command has it."""
 
 INVALID = "a compose file is not valid"
 _NEAR = 0.8
@@ -435,15 +447,5 @@ def _wrong_attribute(name: str) -> str:
 
 def _remedy(stderr: str) -> str:
     """What removes that which keeps a command from succeeding, mostly a command; "" where that is unknown."""
-    if match := _NO_FILE.search(stderr):
-        return f"Create {match[1]}, or write required: false to its path in env_file."
-    if match := _FORMAT.search(stderr):
-        return f"Install Docker Compose 2.30 or later, or take format: {match[1]} out of env_file."
-    if match := _NETWORK.search(stderr):
-        return command("docker", "network", "create", match[1])
-    if match := _VOLUME.search(stderr):
-        return command("docker", "volume", "create", match[1])
-    if match := _PORT.search(stderr):
-        look = command("lsof", "-nP", f"-iTCP:{match[1]}", "-sTCP:LISTEN")
-        return f"{look} shows which program: stop it, or publish another port in docker-compose.override.yml"
-    return ""
+    found = ((remedy, pattern.search(stderr)) for pattern, remedy in _REMEDIES)
+    return next((remedy.format(match[1]) for remedy, match in found if match), "")
