@@ -7,7 +7,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import yaml
@@ -108,18 +108,14 @@ def _mapping(tree: Any, file: SourceFile) -> Mapping[str, Any]:
     return tree
 
 
-def _in_long_syntax(body: Any) -> dict[str, Any] | _Reset | _Override:
+def _in_long_syntax(body: Any) -> dict[str, Any]:
     """The attributes of a service that are used here, in long syntax."""
-    if isinstance(body, _Reset):
-        return body
-    if isinstance(body, _Override):
-        return _Override(_in_long_syntax(body.value))
-    if not isinstance(body, Mapping):
-        return {}
-    return {key: _convert(body[key], converter) for key, converter in _CONVERTERS.items() if key in body}
+    used = ((key, converter) for key, converter in _CONVERTERS.items() if isinstance(body, Mapping) and key in body)
+    return {key: _convert(body[key], converter) for key, converter in used}
 
 
 def _convert(value: Any, converter: Callable[[Any], Any]) -> Any:
+    """A value in another form, also one with !override; !reset has none."""
     if isinstance(value, _Reset):
         return value
     return _Override(converter(value.value)) if isinstance(value, _Override) else converter(value)
@@ -206,7 +202,8 @@ def read_services(file: SourceFile, tree: Mapping[str, Any], read_other: Service
 
     `read_other` returns a service by its file's path and its name, None if it cannot be read.
     """
-    services = {str(name): _in_long_syntax(body) for name, body in _mapping(tree.get("services"), file).items()}
+    bodies = _mapping(tree.get("services"), file)
+    services = {str(name): _convert(body, _in_long_syntax) for name, body in bodies.items()}
     return {
         name: _extend(body, services, {name}, read_other) if isinstance(body, dict) else body
         for name, body in services.items()
@@ -241,12 +238,10 @@ def rebase(body: Any, folder: str) -> Any:
     """A service with its paths relative to another folder; `folder` is the path from there to its file's folder."""
     if folder in ("", ".") or not isinstance(body, dict):
         return body
-    return {key: _rebase_value(key, value, folder) for key, value in body.items()}
+    return {key: _convert(value, partial(_rebase_value, key, folder)) for key, value in body.items()}
 
 
-def _rebase_value(key: str, value: Any, folder: str) -> Any:
-    if isinstance(value, _Override):
-        return _Override(_rebase_value(key, value.value, folder))
+def _rebase_value(key: str, folder: str, value: Any) -> Any:
     if key == "env_file" and isinstance(value, list):
         return [_rebase_path(each, folder) for each in value]
     if key == "volumes" and isinstance(value, Mapping):

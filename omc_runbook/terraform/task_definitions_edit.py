@@ -70,7 +70,9 @@ def add_reference(
     if not KEY.fullmatch(key):
         raise CannotEdit(f"The key for {variable} has invalid characters: use letters, digits and _.")
     containers = task_definitions.containers
-    matches = _find_by_name(containers, container)
+    # A name that is an expression may become this one.
+    matches = [each for each in containers if each.name == container]
+    matches = matches or [each for each in containers if fits(each.name, container)]
     for file in () if matches else task_definitions.files:
         # A file that cannot be read may have the container: this raises an error for it.
         parse(file)
@@ -87,7 +89,7 @@ def add_reference(
         return None
     if target.obstacle and target.shared_list:
         also = f" Name {', '.join(sorted(target.sharers))} in containers too, or add the reference yourself."
-        raise CannotFollow(str(_refusal(target, variable, target.obstacle)).removesuffix(BY_HAND) + also)
+        raise _refusal(target, variable, target.obstacle, also)
     if target.obstacle:
         raise _refusal(target, variable, target.obstacle)
     neighbors = [each for each in containers if each.folder is target.folder]
@@ -103,11 +105,6 @@ def add_reference(
     names, apart = (f" and, by the same list, {' and '.join(each)}" if each else "" for each in (own, foreign))
     what = f"{variable} from key {key} of the secret, for container {target.name}{names} of {target.definition}{apart}"
     return replace(edit, what=what)
-
-
-def _find_by_name(containers: tuple[TerraformContainer, ...], name: str) -> list[TerraformContainer]:
-    """The containers of a name, else those whose name is an expression that can become it."""
-    return [each for each in containers if each.name == name] or [each for each in containers if fits(each.name, name)]
 
 
 def _choose(
@@ -172,27 +169,28 @@ def _has_reference(container: TerraformContainer, variable: str, key: str) -> bo
         if ref.variable != variable:
             continue
         if ref.key == key and not ref.certain:
-            raise CannotFollow(str(_name_taken(container, ref, "only under a condition")))
+            raise CannotFollow(_name_taken(container, ref, "only under a condition"))
         if ref.key == key and ref.value_from in (f"{ref.base}:{key}::", f"{ref.base}:{key}:AWSCURRENT:"):
             if ref.base == container.base or not container.base:
                 return True
-            raise _name_taken(container, ref, "from another secret")
-        raise _name_taken(container, ref, f"from key {ref.key}" if ref.key not in ("", key) else "from elsewhere")
+            raise CannotEdit(_name_taken(container, ref, "from another secret"))
+        source = f"from key {ref.key}" if ref.key not in ("", key) else "from elsewhere"
+        raise CannotEdit(_name_taken(container, ref, source))
     for plain in container.plain_variables:
         if plain.variable == variable:
-            raise _name_taken(container, plain, "in its environment, as plain text")
+            raise CannotEdit(_name_taken(container, plain, "in its environment, as plain text"))
     return False
 
 
-def _name_taken(container: TerraformContainer, owner: ContainerVariable, source: str) -> CannotEdit:
+def _name_taken(container: TerraformContainer, owner: ContainerVariable, source: str) -> str:
     node = owner.element
     line = f"line {node.line}" if node.file == container.node.file else f"{node.file.name}, line {node.line}"
     problem = f"{owner.variable} is taken: {_describe(container)} has it {source} ({line})"
-    return CannotEdit(f"{problem}. Use another name, or remove that first.")
+    return f"{problem}. Use another name, or remove that first."
 
 
-def _refusal(container: TerraformContainer, variable: str, reason: str) -> CannotEdit:
-    return CannotFollow(f"{variable} was not added to {_describe(container)}: {reason}.{BY_HAND}")
+def _refusal(container: TerraformContainer, variable: str, reason: str, advice: str = BY_HAND) -> CannotFollow:
+    return CannotFollow(f"{variable} was not added to {_describe(container)}: {reason}.{advice}")
 
 
 def _describe(container: TerraformContainer) -> str:

@@ -51,8 +51,7 @@ def search_files(root: Path, values: ValueSearch[Name], without: frozenset[str])
     Files that hold values by their names, such as terraform.tfvars or a saved plan, are searched for what looks like a
     secret too, apart from those `without`, such as the template.
     """
-    listed = _list_files(root)
-    names, obstacle = (tuple(_named(root)), "") if listed is None else listed
+    names, obstacle = _list_files(root) or (tuple(_named(root)), "")
     found: list[FoundValue[Name]] = []
     alike: list[FoundValue[str]] = []
     searched, left_out, size = 0, 0, 0
@@ -79,25 +78,21 @@ def search_files(root: Path, values: ValueSearch[Name], without: frozenset[str])
                 starts = ((span.name, len(text[: span.start].encode())) for span in shapes.find(text))
                 alike += [FoundValue(kind, f"{name}:{_line(part, at)}") for kind, at in starts]
     few = f"{left_out} files of the checkout were not searched: they are too large, or too many." if left_out else ""
+    unread = f"Files of the checkout could not be read: {listed(unreadable, NAMED)}." if unreadable else ""
     return FoundValues(
         found=tuple(found),
         shapes=tuple(dict.fromkeys(alike)),
         searched=searched,
-        limits=tuple(filter(None, (obstacle, few, *_unread(unreadable)))),
+        limits=tuple(filter(None, (obstacle, few, unread))),
     )
-
-
-def _unread(names: list[str]) -> Iterator[str]:
-    if names:
-        yield f"Files of the checkout could not be read: {listed(names, NAMED)}."
 
 
 def _list_files(root: Path) -> tuple[tuple[str, ...], str] | None:
     """The files that git has or would add, those of repositories within the checkout too; None without git."""
-    listed = git.list_files(root)
-    if listed is None:
+    files = git.list_files(root)
+    if files is None:
         return None
-    names, obstacle = listed
+    names, obstacle = files
     for inner in _repositories(root, names):
         found = _list_files(root / inner)
         if found:
@@ -123,8 +118,8 @@ def search_history(root: Path, values: ValueSearch[Name]) -> FoundValues[Name] |
         return None
     found, limits = list[FoundValue[Name]](), list[str]()
     searched = 0
-    listed = git.list_files(root)
-    for inner in ("", *_repositories(root, listed[0] if listed else ())):
+    names, _ = git.list_files(root) or ((), "")
+    for inner in ("", *_repositories(root, names)):
         part = search_history(root / inner, values) if inner else _search_blobs(root, values)
         if part:
             prefix = f"{inner}: " if inner else ""
