@@ -20,15 +20,7 @@ from omc_runbook.terraform.hcl_template import (
     sequences,
     split_value_from,
 )
-from omc_runbook.terraform.modules import (
-    Folders,
-    folders_of,
-    foreign_calls,
-    is_absent,
-    may_be_absent,
-    source_of,
-    variants,
-)
+from omc_runbook.terraform.modules import Folders, folders_of, foreign_calls, is_absent, source_of
 from omc_runbook.terraform.texts import Loop, holds, read_name, read_text, resolve, uses_loop
 from omc_runbook.textfile.file import SourceFile
 
@@ -196,9 +188,9 @@ def _choose(folder: Folder, folders: Folders) -> _FolderContainers:
     """A folder's containers as its callers give its variables, where that shows more; else as the folder shows them."""
     alone = _read_definitions([folder])
     is_clear = not alone.unreadable and all(each.is_clear for each in alone.containers)
-    if is_clear and not (alone.containers and may_be_absent(folder, folders)):
+    if is_clear and not (alone.containers and folders.may_be_absent(folder)):
         return alone
-    called = _read_definitions(variants(folder, folders))
+    called = _read_definitions(folders.variants(folder))
     shows_more = any(more > less for more, less in zip(called.clarity, alone.clarity, strict=True))
     return called if is_clear or shows_more else alone
 

@@ -12,18 +12,10 @@ from omc_runbook.model.environment_names import main_rank
 from omc_runbook.model.value_from import split_suffix
 from omc_runbook.terraform import stacks
 from omc_runbook.terraform.evaluation import Instance, Module
-from omc_runbook.terraform.expressions import Source, source_of
+from omc_runbook.terraform.expressions import Source
 from omc_runbook.terraform.hcl import Block
-from omc_runbook.terraform.marks import decode, is_known, known_text
-from omc_runbook.terraform.resources import (
-    DeclaredName,
-    Resources,
-    because,
-    last_part,
-    named,
-    sources_of,
-    why_unknown,
-)
+from omc_runbook.terraform.marks import because, decode, is_known, known_text, last_part
+from omc_runbook.terraform.resources import DeclaredName, Resources, named
 from omc_runbook.terraform.roles import reading_policy
 from omc_runbook.terraform.services import (
     ECS_MODULE,
@@ -160,7 +152,7 @@ class _Reader:
             # The main service's secret, of those the one that fills most variables.
             name, *others = sorted(counts, key=lambda secret: (_rank(services, secret), -counts[secret]))
             instance = secrets.get(name)
-            sources = sources_of(instance, "name") if instance else ()
+            sources = instance.sources_of("name") if instance else ()
             users = ", ".join(dict.fromkeys(s.name for s in services if any(v.secret == name for v in s.variables)))
             also = f"; also to {', '.join(others)}" if others else ""
             return DeclaredName(name, sources, f"{users} refer{'s' if ',' not in users else ''} to it{also}")
@@ -171,13 +163,13 @@ class _Reader:
             self.reasons["secret"] = f"Task definitions refer to it, but {unknown[0]}."
             return None
         if len(names) == 1:
-            return DeclaredName(names[0], sources_of(secrets[names[0]], "name"), "it is the only secret there")
+            return DeclaredName(names[0], secrets[names[0]].sources_of("name"), "it is the only secret there")
         if len(whole) > 1:
             self.reasons["secret"] = "Each variable has a secret of its own, without a JSON key."
         elif len(names) > 1:
             self.reasons["secret"] = f"No task definition refers to one of {', '.join(names)} with a JSON key."
         elif secrets:
-            self.reasons["secret"] = why_unknown(next(iter(secrets.values())), "name", "secret")
+            self.reasons["secret"] = next(iter(secrets.values())).why_unknown("name", "secret")
         else:
             self.reasons["secret"] = "No aws_secretsmanager_secret is in the checkout's Terraform files."
         return None
@@ -242,7 +234,7 @@ class _Reader:
             if member := block.find("region"):
                 result = module.result(member.value)
                 if region := known_text(result.value):
-                    return named(region, (source_of(member), *result.sources))
+                    return named(region, (member.location, *result.sources))
                 self.reasons["region"] = f"The provider's region is not known{because(result.value)}."
                 break
         self.reasons.setdefault("region", "No provider names it: it comes from the environment of who runs Terraform.")
@@ -253,13 +245,13 @@ class _Reader:
             if member := block.find("allowed_account_ids"):
                 result = module.result(member.value)
                 if isinstance(result.value, list) and len(result.value) == 1 and is_known(result.value):
-                    return named(str(result.value[0]), (source_of(member), *result.sources))
+                    return named(str(result.value[0]), (member.location, *result.sources))
             roles = (each.find("role_arn") for each in block.blocks if each.type == "assume_role")
             for role in filter(None, roles):
                 result = module.result(role.value)
                 match = _ROLE_ARN.fullmatch(result.value) if isinstance(result.value, str) else None
                 if match:
-                    return named(match[1], (source_of(role), *result.sources))
+                    return named(match[1], (role.location, *result.sources))
         account = self._variable(("account_id", "aws_account_id"))
         return account if account and re.fullmatch(r"\d{12}", account.value) else None
 

@@ -22,13 +22,12 @@ from omc_runbook.terraform.expressions import (
     Result,
     Source,
     entries_of,
-    source_of,
     text_file,
 )
 from omc_runbook.terraform.files import LOCAL, TerraformFiles, target
 from omc_runbook.terraform.hcl import Block, Node
 from omc_runbook.terraform.hcl_folder import Folder
-from omc_runbook.terraform.marks import computed, failed, is_known, known_text, unknown, without_folder
+from omc_runbook.terraform.marks import because, computed, failed, is_known, known_text, unknown, without_folder
 from omc_runbook.textfile.file import SourceFile
 
 DEEPEST_MODULE = 12
@@ -87,7 +86,21 @@ class Instance(Object):
     def source_of(self, attribute: str) -> Source:
         """Where an attribute stands, or the block's first attribute."""
         members = [member for member in self.block.attributes if member.name == attribute] or self.block.attributes
-        return source_of(members[0]) if members else self.label
+        return members[0].location if members else self.label
+
+    def sources_of(self, attribute: str) -> tuple[Source, ...]:
+        """Where an attribute, and the literals that it is made from, stand."""
+        result = self.get(attribute)
+        return tuple(dict.fromkeys((self.source_of(attribute), *(result.sources if result else ()))))
+
+    def why_unknown(self, attribute: str, what: str) -> str:
+        """Why a name is not known, as a sentence."""
+        result, where = self.get(attribute), self.source_of(attribute)
+        if result is None and self.block.find(f"{attribute}_prefix"):
+            return f"Terraform adds a suffix of its own to the name of this {what} ({attribute}_prefix, {where})."
+        if result is None:
+            return f"The {what} {self.label} has no {attribute} ({where})."
+        return f"The {attribute} of the {what} {self.label} is not known{because(result.value)} ({where})."
 
     @property
     def provider(self) -> tuple[Module, Block] | None:

@@ -150,9 +150,9 @@ class Expressions(ABC):
                 return unknown("it refers to itself")
             return self._evaluate(node, names)
         except _TooManyError:
-            return unknown(f"an expression in {source_of(node)} has more than {MOST_ENTRIES:,} entries")
+            return unknown(f"an expression in {node.location} has more than {MOST_ENTRIES:,} entries")
         except _FAILURES:
-            return failed(f"an expression in {source_of(node)} could not be evaluated")
+            return failed(f"an expression in {node.location} could not be evaluated")
         finally:
             self._depth -= 1
 
@@ -213,7 +213,7 @@ class Expressions(ABC):
     def _evaluate(self, node: Node, names: Mapping[str, Any]) -> Any:
         match node.kind:
             case "string":
-                self._sources.append(source_of(node))
+                self._sources.append(node.location)
                 expression = only_expression(node)
                 if expression is None:
                     return self.render(node.name, node.file, node.start + 1, names, is_quoted=True)
@@ -223,7 +223,7 @@ class Expressions(ABC):
             case "heredoc":
                 return self._heredoc(node, names)
             case "number":
-                self._sources.append(source_of(node))
+                self._sources.append(node.location)
                 return functions.as_number(node.name)
             case "group":
                 return self.value(node.parts[0], names)
@@ -253,7 +253,7 @@ class Expressions(ABC):
             case "call":
                 return self._call(node, names)
             case _:
-                return unknown(f"an expression in {source_of(node)} is not followed")
+                return unknown(f"an expression in {node.location} is not followed")
 
     def _object(self, node: Node, names: Mapping[str, Any]) -> functions.SourcedObject:
         table = functions.SourcedObject()
@@ -275,8 +275,8 @@ class Expressions(ABC):
     def _heredoc(self, node: Node, names: Mapping[str, Any]) -> str:
         start, end = heredoc_span(node)
         if not start:
-            return unknown(f"the heredoc in {source_of(node)} is not followed")
-        self._sources.append(source_of(node))
+            return unknown(f"the heredoc in {node.location} is not followed")
+        self._sources.append(node.location)
         body = node.file.text[start:end]
         if node.source.startswith("<<-"):
             indents = [len(line) - len(line.lstrip()) for line in body.splitlines() if line.strip()]
@@ -345,7 +345,7 @@ class Expressions(ABC):
         branches = [self.value(yes, names), self.value(no, names)]
         if branches[0] == branches[1]:
             return branches[0]
-        return unknown(f"the condition in {source_of(node)} depends on what is not known: {'; '.join(reasons(test))}")
+        return unknown(f"the condition in {node.location} depends on what is not known: {'; '.join(reasons(test))}")
 
     def _binary(self, node: Node, names: Mapping[str, Any]) -> Any:
         left, operator = self.value(node.parts[0], names), node.name
@@ -364,7 +364,7 @@ class Expressions(ABC):
         collection, *others = node.parts
         value = self.value(collection, names)
         if isinstance(value, str):
-            return value if not is_known(value) else unknown(f"the for expression in {source_of(node)} is over a text")
+            return value if not is_known(value) else unknown(f"the for expression in {node.location} is over a text")
         variables = node.name.split(",")
         results: list[tuple[Any, Any]] = []
         count = 2 if node.kind == "object-for" else 1
@@ -416,14 +416,14 @@ class Expressions(ABC):
             return result
         except _FAILURES as error:
             why = [reason for argument in arguments for reason in reasons(argument)]
-            sentence = f"{name}() in {source_of(node)} is not followed"
+            sentence = f"{name}() in {node.location} is not followed"
             is_followed = name in self.functions or functions.follows(name, error)
             # The instances of a resource are a list or a map to Terraform.
             is_followed = is_followed and not any(isinstance(argument, Object) for argument in arguments)
             return failed(sentence) if is_followed and not why else unknown(why[0] if why else sentence)
 
     def _try(self, node: Node, names: Mapping[str, Any]) -> Any:
-        value: Any = failed(f"try() in {source_of(node)} has no arguments")
+        value: Any = failed(f"try() in {node.location} has no arguments")
         for part in node.parts:
             # What is only unknown here may have a value there.
             value = self.value(part, names)
@@ -440,11 +440,6 @@ class Expressions(ABC):
         self._sources.append(f"{file.name}:1")
         variables = arguments[1] if is_template and isinstance(arguments[1], Mapping) else {}
         return self.render(file.text, file, 0, variables) if is_template else file.text
-
-
-def source_of(node: Node) -> Source:
-    """Where a node stands: the file's name and the line."""
-    return f"{node.file.name}:{node.line}"
 
 
 def entries_of(value: Any) -> Iterator[tuple[Any, Any]]:

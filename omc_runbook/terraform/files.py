@@ -143,11 +143,6 @@ def is_terraform(name: str) -> bool:
     return name.endswith((*SOURCES, *VALUES))
 
 
-def folder_of(folder: Folder) -> Path:
-    """The path of a folder that has files."""
-    return Path(os.path.normpath(folder.files[0].path.parent))
-
-
 def called_folders(files: Collection[SourceFile]) -> set[Path]:
     """The folders whose modules the files call by their path."""
     return {target(file.path.parent, source) for file in files for source in _CALLED.findall(file.text)}

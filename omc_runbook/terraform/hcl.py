@@ -71,6 +71,11 @@ class Node:
         return self.file.text.count("\n", 0, self.start) + 1
 
     @property
+    def location(self) -> str:
+        """Its file's name and its line, as a person looks for it."""
+        return f"{self.file.name}:{self.line}"
+
+    @property
     def position(self) -> tuple[str, int]:
         """Its file's name and its start: unique in a checkout."""
         return self.file.name, self.start

@@ -78,6 +78,11 @@ class Folder:
     """Other files, in any folder, whose text its expressions may read."""
 
     @property
+    def path(self) -> Path:
+        """Its path; it has to have files."""
+        return Path(os.path.normpath(self.files[0].path.parent))
+
+    @property
     def root(self) -> Folder:
         """The folder in which the chain of calls begins, where `terraform apply` runs."""
         return self.call.folder.root if self.call else self
@@ -220,7 +225,7 @@ class Folder:
     def file_at(self, path: str, node: Node) -> SourceFile | None:
         """The file, of those that expressions read, that a path in an expression names where Terraform is applied."""
         folder = self.scope(node) if path.startswith("${path.module}/") else self.root
-        name = os.path.normpath(folder.files[0].path.parent / OWN_PATH.sub("", path))
+        name = os.path.normpath(folder.path / OWN_PATH.sub("", path))
         return next((file for file in self.templates if os.path.normpath(file.path) == name), None)
 
     def entries(self, node: Node) -> tuple[Node, ...]:

@@ -64,6 +64,19 @@ def without_marks(text: str, filler: str = "*") -> str:
     return _MARK.sub(filler, text)
 
 
+def last_part(text: str, separator: str = "/") -> str:
+    """What follows the last separator of an ARN or a path; "" where it has a part that is not known."""
+    # A mark may have any letter in it.
+    last = without_marks(text, "\0").rpartition(separator)[2]
+    return "" if "\0" in last else last
+
+
+def because(value: Any) -> str:
+    """Why a value is not known, as what follows a clause; "" for one that is."""
+    found = reasons(value)
+    return f": {found[0]}" if found else ""
+
+
 def split_mark(text: str) -> tuple[str, str]:
     """The mark that a text begins with, and the rest; ("", text) for another text."""
     match = _MARK.match(text)

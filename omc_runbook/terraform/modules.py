@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.model.grouping import grouped
-from omc_runbook.terraform.files import LOCAL, folder_of, target
+from omc_runbook.terraform.files import LOCAL, target
 from omc_runbook.terraform.hcl import Block
 from omc_runbook.terraform.hcl_folder import DEEPEST, SOURCES, VALUES, Folder, ModuleCall
 from omc_runbook.terraform.texts import is_none
@@ -23,6 +23,24 @@ class Folders(dict[str, Folder]):
         """The calls by the folder that they name, None for those of another repository, each with its own folder."""
         return grouped((_target(block), (caller, block)) for caller in self.values() for block in _calls(caller))
 
+    def variants(self, folder: Folder, depth: int = 0) -> Iterator[Folder]:
+        """Yield a folder as each chain of calls gives its variables, at least once if no call is known to be absent."""
+        calls = self.calls.get(folder.path)
+        if not calls or depth > DEEPEST:
+            yield replace(folder, is_root=not calls and folder.has_provider)
+            return
+        for caller, block in calls:
+            for scope in self.variants(caller, depth + 1):
+                loop, absence = block.find("for_each"), is_absent(block, scope)
+                entries = scope.entries(loop.value) if loop else ()
+                is_open = absence is None and not entries
+                for entry in entries or (() if absence else (None,)):
+                    yield replace(folder, call=ModuleCall(block, replace(scope, each=entry), is_open))
+
+    def may_be_absent(self, folder: Folder) -> bool:
+        """Whether a call of a folder has a count or a for_each that may make none of it."""
+        return any(is_absent(block, caller) is not False for caller, block in self.calls.get(folder.path, ()))
+
 
 def folders_of(files: tuple[SourceFile, ...]) -> Folders:
     """The folders with Terraform's files, by path in order, each with all files that are not Terraform's.
@@ -32,39 +50,10 @@ def folders_of(files: tuple[SourceFile, ...]) -> Folders:
     sources = sorted((file for file in files if file.name.endswith(SOURCES)), key=lambda file: file.name)
     templates = tuple(file for file in files if not file.name.endswith((*SOURCES, *VALUES)))
     paths = dict.fromkeys(map(str, sorted({file.path.parent for file in sources})))
-    values = {file: _home(file, paths) for file in files if file.name.endswith(VALUES)}
-    return Folders(
-        {
-            path: Folder(
-                (
-                    *(file for file in sources if str(file.path.parent) == path),
-                    *(file for file, home in values.items() if home == path),
-                ),
-                templates=templates,
-            )
-            for path in paths
-        }
-    )
-
-
-def variants(folder: Folder, folders: Folders, depth: int = 0) -> Iterator[Folder]:
-    """Yield a folder as each chain of calls gives its variables, at least once where no call is known to be absent."""
-    calls = folders.calls.get(folder_of(folder))
-    if not calls or depth > DEEPEST:
-        yield replace(folder, is_root=not calls and folder.has_provider)
-        return
-    for caller, block in calls:
-        for scope in variants(caller, folders, depth + 1):
-            loop, absence = block.find("for_each"), is_absent(block, scope)
-            entries = scope.entries(loop.value) if loop else ()
-            is_open = absence is None and not entries
-            for entry in entries or (() if absence else (None,)):
-                yield replace(folder, call=ModuleCall(block, replace(scope, each=entry), is_open))
-
-
-def may_be_absent(folder: Folder, folders: Folders) -> bool:
-    """Whether a call of a folder has a count or a for_each that may make none of it."""
-    return any(is_absent(block, caller) is not False for caller, block in folders.calls.get(folder_of(folder), ()))
+    homes = [(str(file.path.parent), file) for file in sources]
+    homes += [(_home(file, paths), file) for file in files if file.name.endswith(VALUES)]
+    own = grouped(homes)
+    return Folders({path: Folder(tuple(own[path]), templates=templates) for path in paths})
 
 
 def is_absent(block: Block, folder: Folder) -> bool | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from omc_runbook.terraform.evaluation import Instance
 from omc_runbook.terraform.expressions import Source
-from omc_runbook.terraform.marks import known_text, marks, reasons, without_marks
+from omc_runbook.terraform.marks import known_text, marks
 from omc_runbook.terraform.stacks import Root, instances
 
 
@@ -54,38 +54,9 @@ def name_of(instance: Instance, attribute: str = "name") -> DeclaredName | None:
     result = instance.get(attribute)
     if result is None or not known_text(result.value):
         return None
-    return named(result.value, sources_of(instance, attribute))
+    return named(result.value, instance.sources_of(attribute))
 
 
 def named(value: str, sources: Sequence[Source]) -> DeclaredName:
     """A name with each of its sources once."""
     return DeclaredName(value, tuple(dict.fromkeys(sources)))
-
-
-def sources_of(instance: Instance, attribute: str) -> tuple[Source, ...]:
-    """Where an attribute, and the literals that it is made from, stand."""
-    result = instance.get(attribute)
-    return tuple(dict.fromkeys((instance.source_of(attribute), *(result.sources if result else ()))))
-
-
-def why_unknown(instance: Instance, attribute: str, what: str) -> str:
-    """Why a name is not known, as a sentence."""
-    result, where = instance.get(attribute), instance.source_of(attribute)
-    if result is None and instance.block.find(f"{attribute}_prefix"):
-        return f"Terraform adds a suffix of its own to the name of this {what} ({attribute}_prefix, {where})."
-    if result is None:
-        return f"The {what} {instance.label} has no {attribute} ({where})."
-    return f"The {attribute} of the {what} {instance.label} is not known{because(result.value)} ({where})."
-
-
-def last_part(text: str, separator: str = "/") -> str:
-    """What follows the last separator of an ARN or a path; "" where it has a part that is not known."""
-    # A mark may have any letter in it.
-    last = without_marks(text, "\0").rpartition(separator)[2]
-    return "" if "\0" in last else last
-
-
-def because(value: Any) -> str:
-    """Why a value is not known, as what follows a clause; "" for one that is."""
-    found = reasons(value)
-    return f": {found[0]}" if found else ""

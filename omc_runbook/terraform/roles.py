@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omc_runbook.terraform.evaluation import Instance
-from omc_runbook.terraform.expressions import Source, source_of
-from omc_runbook.terraform.marks import decode, known_text
-from omc_runbook.terraform.resources import DeclaredName, Resources, because, last_part, name_of, named, why_unknown
+from omc_runbook.terraform.expressions import Source
+from omc_runbook.terraform.marks import because, decode, known_text, last_part
+from omc_runbook.terraform.resources import DeclaredName, Resources, name_of, named
 
 _ROLES = ("aws_iam_role", "data.aws_iam_role")
 _READS = re.compile(r"(secretsmanager:)?\*|secretsmanager:(GetSecretValue|Get\*|G\*)", re.IGNORECASE)
@@ -27,7 +27,7 @@ def role_name(resources: Resources, value: Any, sources: tuple[Source, ...]) -> 
     role = resources.target(text, *_ROLES)
     if role:
         name = name_of(role)
-        return name, "" if name else why_unknown(role, "name", "role")
+        return name, "" if name else role.why_unknown("name", "role")
     last = last_part(text)
     if last:
         return named(last, sources), ""
@@ -65,7 +65,7 @@ def _inline(role: Instance) -> Iterator[tuple[DeclaredName | None, Any]]:
         document, name = block.find("policy"), block.find("name")
         if document and name:
             text = role.module.result(name.value, bindings)
-            own = named(text.value, (source_of(name), *text.sources)) if known_text(text.value) else None
+            own = named(text.value, (name.location, *text.sources)) if known_text(text.value) else None
             yield own, role.module.value(document.value, bindings)
 
 

@@ -12,7 +12,7 @@ from omc_runbook.terraform.files import LOCAL, TerraformFiles, target, with_call
 from omc_runbook.terraform.hcl import Block, Node
 from omc_runbook.terraform.hcl_folder import DEEPEST, SOURCES, Folder
 from omc_runbook.terraform.hcl_folder import VALUES as SETTINGS
-from omc_runbook.terraform.modules import folders_of, source_of, variants
+from omc_runbook.terraform.modules import folders_of, source_of
 from omc_runbook.textfile.file import Edit, SourceFile
 
 SECRET = "aws_secretsmanager_secret"
@@ -89,7 +89,7 @@ def find_rewritten(repository: Path, edits: Collection[Edit]) -> str:
 def _written(files: tuple[SourceFile, ...]) -> dict[str, list[str]]:
     """What makes the value of each version that nothing protects, as each call of its folder gives the variables."""
     folders, texts = folders_of(files), dict[str, list[str]]()
-    for folder in (variant for each in folders.values() for variant in variants(each, folders)):
+    for folder in (variant for each in folders.values() for variant in folders.variants(each)):
         for block, value in _with_values(folder):
             if not _is_protected(block, value):
                 prefix = f"{folder.call.address}." if folder.call else ""

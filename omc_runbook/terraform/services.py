@@ -10,16 +10,17 @@ from typing import Any
 from omc_runbook.model.value_from import split_suffix
 from omc_runbook.terraform.evaluation import Instance
 from omc_runbook.terraform.expressions import Source
-from omc_runbook.terraform.marks import decode, is_known, known_text, reasons, split_mark, without_marks
-from omc_runbook.terraform.resources import (
-    DeclaredName,
-    Resources,
+from omc_runbook.terraform.marks import (
     because,
+    decode,
+    is_known,
+    known_text,
     last_part,
-    name_of,
-    named,
-    why_unknown,
+    reasons,
+    split_mark,
+    without_marks,
 )
+from omc_runbook.terraform.resources import DeclaredName, Resources, name_of, named
 from omc_runbook.terraform.roles import identity, role_name
 
 SECRET_ARN = re.compile(r"\Aarn:[^:]*:secretsmanager:[^:]*:[^:]*:secret:([^:]+)(.*)\Z", re.DOTALL)
@@ -84,7 +85,7 @@ def cluster_name(cluster: Instance) -> tuple[DeclaredName | None, str]:
     for attribute in ("name",) if cluster.type == "aws_ecs_cluster" else ("cluster_name", "name"):
         if cluster.block.find(attribute):
             name = name_of(cluster, attribute)
-            return name, "" if name else why_unknown(cluster, attribute, "cluster")
+            return name, "" if name else cluster.why_unknown(attribute, "cluster")
     return None, ""
 
 
@@ -120,7 +121,7 @@ class ServiceReader:
     def _service(self, instance: Instance) -> Iterator[DeclaredService]:
         name = name_of(instance)
         if name is None:
-            self.reasons["service"] = why_unknown(instance, "name", "service")
+            self.reasons["service"] = instance.why_unknown("name", "service")
             return
         definition = self._definition(instance)
         desired = instance.get("desired_count")

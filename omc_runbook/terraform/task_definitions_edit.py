@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from pathlib import Path
 
 from omc_runbook.model.errors import CannotEdit, CannotFollow
 from omc_runbook.terraform.containers import (
@@ -149,18 +148,15 @@ def _with_secret(container: TerraformContainer, secret_keys: Collection[str]) ->
     nearest = [ref for ref in container.references for each in collections if each.encloses(ref.element)]
     references = nearest or container.references
     # One expression, in one folder, is one secret wherever it is written.
-    same = {(each.base, _folder_of(each, container)) for each in references if each.base}
-    all_same = (each for each in container.references if (each.base, _folder_of(each, container)) in same)
+    scope = container.folder.scope
+    same = {(each.base, scope(each.element).path) for each in references if each.base}
+    all_same = (each for each in container.references if (each.base, scope(each.element).path) in same)
     own = [each.base for each in all_same if each.key in secret_keys]
     if base := most_frequent(own):
         return replace(container, base=base, obstacle="" if container.obstacle == SEVERAL else container.obstacle)
     if secret_keys and not own and not container.obstacle and container.base in {each.base for each in references}:
         return replace(container, obstacle="no key of its references is in the secret: they may name another one")
     return container
-
-
-def _folder_of(reference: ContainerVariable, container: TerraformContainer) -> Path:
-    return container.folder.scope(reference.element).files[0].path.parent
 
 
 def _has_reference(container: TerraformContainer, variable: str, key: str) -> bool:
