@@ -22,13 +22,13 @@ from omc_runbook.repository.settings import read_settings
 from omc_runbook.repository.settings_source import SettingsSource
 from omc_runbook.repository.template import Template, TemplateEntry, find_template_of, parse_template
 from omc_runbook.repository.url_parts import find_raw_parts
-from omc_runbook.repository.variable_lists import VariableList, read_compose_lists, read_file
+from omc_runbook.repository.variable_lists import VariableList, read_compose_lists
 from omc_runbook.repository.variable_lists_edit import add_variable
 from omc_runbook.repository.workflows import Workflows, read_workflows
 from omc_runbook.terraform.program import TERRAFORM, name_of
 from omc_runbook.terraform.secret_versions import SecretVersion, read_secret_versions
 from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions
-from omc_runbook.textfile.file import Edit
+from omc_runbook.textfile.file import Edit, read_if_readable
 
 _OF_DATABASE = re.compile(r"POSTGRES|PG|MYSQL|MARIADB|REDIS|MONGO|DATABASE_")
 
@@ -110,7 +110,7 @@ class Checkout:
         """The edit that adds a variable to a list; None where the list is not certainly the application's."""
         workflow = self.workflows.find(variables.file)
         is_own = workflow.passes_on(variables) if workflow else self._is_of_application(variables)
-        file = workflow.file if workflow else read_file(self.root, variables.file)
+        file = workflow.file if workflow else read_if_readable(self.root, variables.file)
         try:
             return add_variable(file, variables, name, required) if file and is_own else None
         except CannotEdit:

@@ -15,12 +15,11 @@ from dotenv.parser import parse_stream
 
 from omc_runbook.masking.public_values import COMMON
 from omc_runbook.masking.value import Masked
-from omc_runbook.model.errors import UsageError
 from omc_runbook.model.placeholders import PLACEHOLDER
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.compose_tree import all_texts, find_includes, merge, read_services, read_tree, rebase
 from omc_runbook.repository.dockerfile import BuiltImage, read_image
-from omc_runbook.textfile.file import BOM, SourceFile, read_first, read_source
+from omc_runbook.textfile.file import BOM, SourceFile, read_first, read_if_readable, read_source
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 OVERRIDES = (
@@ -209,11 +208,8 @@ def _read_variables(repository: Path, name: str) -> dict[str, str]:
 
     Docker Compose takes NAME: VALUE too.
     """
-    try:
-        file = read_source(repository, name)
-    except UsageError:
-        # Other checks report it.
-        file = None
+    # Other checks report one that cannot be read.
+    file = read_if_readable(repository, name)
     bindings = parse_stream(io.StringIO(_COLON.sub(r"\1=", file.text.lstrip(BOM)))) if file else ()
     return {each.key: each.value or "" for each in bindings if each.key}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omc_runbook.model import regular_file
 from omc_runbook.repository.compose import Compose, find_references
-from omc_runbook.repository.python_syntax import last_name, text_of, without_warnings
+from omc_runbook.repository.python_syntax import last_name, parse_python, text_of
 from omc_runbook.repository.readers import application_files
 from omc_runbook.repository.settings_source import SettingsSource
 from omc_runbook.repository.template import Template
@@ -52,18 +52,15 @@ def _formatted(path: Path) -> Iterator[tuple[str, int]]:
     """The names in the logins of URLs that a Python file formats, each with its line; none for an invalid file."""
     try:
         text = regular_file.read_text(path)
-        if "://" in text:
-            yield from _formatted_names(text)
-    except (OSError, SyntaxError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return
+    yield from _formatted_names(text) if "://" in text else ()
 
 
 @lru_cache(maxsize=256)
 def _formatted_names(text: str) -> tuple[tuple[str, int], ...]:
-    with without_warnings():
-        tree = ast.parse(text)
     found: list[tuple[str, int]] = []
-    for node in ast.walk(tree):
+    for node in ast.walk(parse_python(text)):
         if isinstance(node, ast.JoinedStr):
             values = [each.value for each in node.values if isinstance(each, ast.FormattedValue)]
             numbers = iter(range(len(values)))

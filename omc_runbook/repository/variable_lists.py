@@ -11,7 +11,7 @@ from yaml.nodes import Node
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository import yaml_nodes
 from omc_runbook.repository.compose import Compose, read_services_of
-from omc_runbook.textfile.file import SourceFile, read_source
+from omc_runbook.textfile.file import SourceFile, read_if_readable
 
 ENV = "env"
 """The owner of a workflow's list."""
@@ -53,7 +53,7 @@ def read_compose_lists(
     with_file = {each.name for each in compose.services if each.env_files} if compose else set()
     names = sorted({*used, *(path.name for path in repository.glob("*compose*.y*ml"))})
     lists: dict[tuple[str, int], VariableList] = {}
-    for file in filter(None, (read_file(repository, name) for name in names)):
+    for file in filter(None, (read_if_readable(repository, name) for name in names)):
         try:
             services = read_services_of(repository, file)
         except UsageError:
@@ -70,14 +70,6 @@ def entry_of(variables: VariableList, name: str) -> str:
     if variables.owner == ENV:
         return f"{name}: ${{{{ secrets.{name} }}}}"
     return f"{name}: ${{{name}}}" if variables.is_map else f"- {name}=${{{name}}}"
-
-
-def read_file(repository: Path, name: str) -> SourceFile | None:
-    """Read a file; None also for one that cannot be read."""
-    try:
-        return read_source(repository, name)
-    except UsageError:
-        return None
 
 
 def _lists_of(file: SourceFile) -> Iterator[VariableList]:

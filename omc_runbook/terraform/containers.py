@@ -199,9 +199,8 @@ def _read_definitions(scopes: Iterable[Folder]) -> _FolderContainers:
     """The containers of all definitions of a folder, as each call of it gives its variables."""
     result = _FolderContainers()
     for folder in scopes:
-        for block in folder.of_type("resource"):
-            if block.labels[:1] == (DEFINITION,):
-                _read_definition(block, folder, result)
+        for block in folder.of_type("resource", DEFINITION):
+            _read_definition(block, folder, result)
         for call in foreign_calls(folder):
             _read_arguments(call, folder, result)
     return replace(result, unreadable=[*dict.fromkeys(result.unreadable)])
@@ -209,11 +208,10 @@ def _read_definitions(scopes: Iterable[Folder]) -> _FolderContainers:
 
 def _read_definition(block: Block, folder: Folder, result: _FolderContainers) -> None:
     """Read one task definition, for each entry of its for_each where these are known; none where there is none."""
-    loop = block.find("for_each")
-    absence = is_absent(block, folder)
+    loop, absence = block.expression("for_each"), is_absent(block, folder)
     if absence:
         return
-    entries = folder.entries(loop.value) if loop else ()
+    entries = folder.entries(loop) if loop else ()
     for entry in entries:
         _read_one(block, replace(folder, each=entry), result)
     if not entries:
@@ -273,18 +271,17 @@ def _read_one(
 
 def _family_of(block: Block, folder: Folder) -> str:
     """The family of a definition, with interpolations of what an environment may set otherwise; "" without one."""
-    attribute = block.find("family")
-    if attribute is None:
+    family = block.expression("family")
+    if family is None:
         return ""
-    value = folder.follow(attribute.value)
+    value = folder.follow(family)
     return resolve(read_text(value, folder), value, folder, is_certain=True)
 
 
 def _is_deployed_apart(definition: str, folder: Folder) -> bool:
     """Whether all services of the folder that name a definition ignore its new revisions."""
     mentions = re.compile(rf"(?<![\w.-]){re.escape(definition)}(?![\w-])")
-    services = (block for block in folder.of_type("resource") if block.labels[:1] == (SERVICE,))
-    revisions = ((block, block.find("task_definition")) for block in services)
+    revisions = ((block, block.find("task_definition")) for block in folder.of_type("resource", SERVICE))
     own = [block for block, revision in revisions if revision and mentions.search(revision.source)]
     return bool(own) and all(block.ignores("task_definition") for block in own)
 
@@ -334,9 +331,9 @@ def _template_call(node: Node, folder: Folder) -> tuple[Node | None, tuple[Node,
     """The path of the file that a call reads as a template, and the objects of its variables."""
     if node.kind == "path" and (name := _RENDERED.fullmatch(node.name)):
         block = next(folder.of_type("data", "template_file", name[1]), None)
-        template, variables = (block.find(each) if block else None for each in ("template", "vars"))
-        file = folder.follow(template.value) if template else node
-        return _template_call(file, folder)[0], folder.objects(variables.value) if variables else ()
+        template, variables = (block.expression(each) if block else None for each in ("template", "vars"))
+        file = folder.follow(template) if template else node
+        return _template_call(file, folder)[0], folder.objects(variables) if variables else ()
     if path := node.argument_of("file"):
         return path, ()
     is_template = node.kind == "call" and node.name == "templatefile" and len(node.parts) == 2
@@ -376,7 +373,7 @@ def _read_arguments(call: Block, folder: Folder, result: _FolderContainers) -> N
                 json=False,
                 block_folder=str(first.file.path.parent),
                 may_be_absent=absence is None,
-                is_deployed_apart=any(flag and flag.value.name == "true" for flag in map(call.find, _IGNORING)),
+                is_deployed_apart=any(flag and flag.name == "true" for flag in map(call.expression, _IGNORING)),
             )
             container = _with_secrets(container, variable_list, member.value)
             if not has_references:

@@ -70,10 +70,10 @@ class Instance(Object):
         for block in self.block.blocks:
             if block.type == type_:
                 yield block, self.bindings
-            loop = block.find("for_each") if block.type == "dynamic" and block.labels == (type_,) else None
-            iterator = block.find("iterator") if loop else None
-            name = iterator.value.name if iterator else type_
-            value = self.module.value(loop.value, self.bindings) if loop else ()
+            loop = block.expression("for_each") if block.type == "dynamic" and block.labels == (type_,) else None
+            iterator = block.expression("iterator")
+            name = iterator.name if iterator else type_
+            value = self.module.value(loop, self.bindings) if loop else ()
             for key, entry in entries_of(value) if not isinstance(value, str) else ():
                 pair = {"key": entry if isinstance(value, list) else key, "value": entry}
                 yield from ((inner, {**self.bindings, name: pair}) for inner in block.blocks if inner.type == "content")
@@ -105,18 +105,16 @@ class Instance(Object):
     @property
     def provider(self) -> tuple[Module, Block] | None:
         """Its provider's block, and the module that this is in; of a module from elsewhere the one that it gets."""
-        own = self.block.find("provider")
-        passed = self.block.find("providers") if self.type == "module" else None
-        member = passed.value.member("aws") if passed and passed.value.kind == "object" else None
-        node = own or member
+        passed = self.block.expression("providers") if self.type == "module" else None
+        member = passed.member("aws") if passed and passed.kind == "object" else None
+        node = self.block.find("provider") or member
         return self.module.provider(_provider_name(node.value) if node else "aws")
 
     @property
     def region(self) -> str:
         """The region of its provider; "" where it is not known."""
         module, block = self.provider or (self.module, None)
-        member = block.find("region") if block else None
-        return known_text(module.value(member.value)) if member else ""
+        return known_text(module.value_in(block, "region")) if block else ""
 
     def attribute(self, name: str) -> Result:
         """What another expression gets for an attribute: its value, or a mark."""
@@ -191,13 +189,13 @@ class Module(Expressions, Object):
         """The provider of a name such as aws or aws.sydney: its block, and the module that it is in."""
         type_, _, alias = name.partition(".")
         for block in self.folder.of_type("provider", type_):
-            own = block.find("alias")
-            if (own.value.name if own else "") == alias:
+            own = block.expression("alias")
+            if (own.name if own else "") == alias:
                 return self, block
         if self._caller is None or self._call_block is None:
             return None
-        passed = self._call_block.find("providers")
-        member = passed.value.member(name) if passed and passed.value.kind == "object" else None
+        passed = self._call_block.expression("providers")
+        member = passed.member(name) if passed and passed.kind == "object" else None
         return self._caller.provider(_provider_name(member.value) if member else name)
 
     @property
@@ -227,8 +225,14 @@ class Module(Expressions, Object):
 
     def output(self, name: str) -> Result | None:
         """An output's value; None where there is no such output."""
-        member = next((value for block in self.folder.of_type("output", name) if (value := block.find("value"))), None)
-        return self.result(member.value) if member else None
+        values = (block.expression("value") for block in self.folder.of_type("output", name))
+        value = next(filter(None, values), None)
+        return self.result(value) if value else None
+
+    def value_in(self, block: Block, attribute: str, bindings: Mapping[str, Any] | None = None) -> Any:
+        """The value of an attribute of a block; None where it has none."""
+        expression = block.expression(attribute)
+        return self.value(expression, bindings) if expression else None
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -385,13 +389,13 @@ class Module(Expressions, Object):
 
     def _repetitions(self, block: Block) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """The instances of a block with count or for_each, as suffixes of its address with each and count."""
-        count, for_each = block.find("count"), block.find("for_each")
+        count, for_each = block.expression("count"), block.expression("for_each")
         if count:
-            number = self.value(count.value)
+            number = self.value(count)
             times = min(int(number), MOST_INSTANCES) if isinstance(number, int) else 1
             yield from ((f"[{at}]", {"count": {"index": at}}) for at in range(times))
         elif for_each:
-            value = self.value(for_each.value)
+            value = self.value(for_each)
             if isinstance(value, str):
                 yield "", {"each": {"key": value, "value": value}}
                 return

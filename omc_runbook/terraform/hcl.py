@@ -118,11 +118,15 @@ class Block:
         """An attribute by its name."""
         return next((attribute for attribute in self.attributes if attribute.name == name), None)
 
+    def expression(self, name: str) -> Node | None:
+        """The expression of an attribute; None where it has none."""
+        attribute = self.find(name)
+        return attribute.value if attribute else None
+
     def ignores(self, argument: str) -> bool:
         """Whether ignore_changes keeps later applies from changing an argument."""
-        lifecycles = (block.find("ignore_changes") for block in self.blocks if block.type == "lifecycle")
-        values = (each.value for each in lifecycles if each)
-        return any({part.name for part in (value.parts or (value,))} & {"all", argument} for value in values)
+        lists = (block.expression("ignore_changes") for block in self.blocks if block.type == "lifecycle")
+        return any({part.name for part in (each.parts or (each,))} & {"all", argument} for each in lists if each)
 
 
 @lru_cache(maxsize=512)

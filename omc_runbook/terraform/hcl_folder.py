@@ -117,8 +117,8 @@ class Folder:
         return tuple(override(own, (block for file in names for block in blocks_of(file))))
 
     def of_type(self, type_: str, *labels: str) -> Iterator[Block]:
-        """Yield the blocks of a type, those with these labels where there are any."""
-        return (block for block in self.blocks if block.type == type_ and (not labels or block.labels == labels))
+        """Yield the blocks of a type whose labels begin with these."""
+        return (block for block in self.blocks if block.type == type_ and block.labels[: len(labels)] == labels)
 
     @cached_property
     def locals(self) -> tuple[Node, ...]:
@@ -273,9 +273,8 @@ class Folder:
 
     def _variable(self, name: str) -> Node | None:
         """The value of a variable: the call's argument, or what the only .tfvars that sets it has, or its default."""
-        argument = self.call.block.find(name) if self.call else None
-        if argument:
-            return argument.value
+        if self.call and (argument := self.call.block.expression(name)):
+            return argument
         if not (self.call or self.is_root):
             return None
         values = [file for file in self.files if file.name.endswith(VALUES) and file.name not in self.broken]
@@ -287,8 +286,7 @@ class Folder:
     def _declared(self, variable: str, attribute: str) -> Node | None:
         """The expression of an attribute in a variable's block."""
         block = next(self.of_type("variable", variable), None)
-        member = block.find(attribute) if block else None
-        return member.value if member else None
+        return block.expression(attribute) if block else None
 
     def parts(self, node: Node, certain: bool = True) -> Iterator[ListPart]:
         """Yield the parts of a list, with concat(), setunion(), distinct(), flatten() and conditions resolved."""

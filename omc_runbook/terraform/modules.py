@@ -31,8 +31,8 @@ class Folders(dict[str, Folder]):
             return
         for caller, block in calls:
             for scope in self.variants(caller, depth + 1):
-                loop, absence = block.find("for_each"), is_absent(block, scope)
-                entries = scope.entries(loop.value) if loop else ()
+                loop, absence = block.expression("for_each"), is_absent(block, scope)
+                entries = scope.entries(loop) if loop else ()
                 is_open = absence is None and not entries
                 for entry in entries or (() if absence else (None,)):
                     yield replace(folder, call=ModuleCall(block, replace(scope, each=entry), is_open))
@@ -58,10 +58,10 @@ def folders_of(files: tuple[SourceFile, ...]) -> Folders:
 
 def is_absent(block: Block, folder: Folder) -> bool | None:
     """Whether a block's count or for_each makes none of it; None where the files do not tell."""
-    repetition = block.find("for_each") or block.find("count")
+    repetition = block.expression("for_each") or block.expression("count")
     if folder.call and folder.call.may_be_absent:
         return None
-    return is_none(repetition.value, folder) if repetition else False
+    return is_none(repetition, folder) if repetition else False
 
 
 def foreign_calls(folder: Folder) -> Iterator[Block]:
@@ -71,8 +71,8 @@ def foreign_calls(folder: Folder) -> Iterator[Block]:
 
 def source_of(block: Block) -> str:
     """The source of a module call; "" where it is not a plain text."""
-    source = block.find("source")
-    return source.value.name if source and source.value.kind == "string" else ""
+    source = block.expression("source")
+    return source.name if source and source.kind == "string" else ""
 
 
 def _calls(folder: Folder) -> Iterator[Block]:

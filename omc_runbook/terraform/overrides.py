@@ -35,8 +35,8 @@ def override(blocks: Iterable[Block], overriding: Iterable[Block]) -> list[Block
 
 def _identity(block: Block) -> tuple[str, ...]:
     """What two blocks of one object have in common; a provider's alias tells it from others."""
-    alias = block.find("alias") if block.type == "provider" else None
-    return block.type, *block.labels, alias.value.name if alias else ""
+    alias = block.expression("alias") if block.type == "provider" else None
+    return block.type, *block.labels, alias.name if alias else ""
 
 
 def _without(block: Block, new: Block) -> Block:

@@ -78,7 +78,7 @@ def find_rewritten(repository: Path, edits: Collection[Edit]) -> str:
     As where one list of keys makes both a container's `secrets` and the secret's first value.
     """
     terraform = TerraformFiles(repository)
-    folders = with_callers(terraform.calls, [each.files[0].path.parent for each in terraform.having(_VERSION)])
+    folders = with_callers(terraform.calls, [each.path for each in terraform.having(_VERSION)])
     inputs = [file for path in folders for end in SETTINGS for file in terraform.matching(path, f"*{end}")]
     files = (*(file for path in folders for file in terraform.folder(path).files), *inputs)
     changed = {edit.file.name: replace(edit.file, raw=edit.after) for edit in edits}
@@ -135,9 +135,8 @@ def _versions(folder: Folder, prefix: str = "") -> Iterator[SecretVersion]:
 
 def _with_values(folder: Folder) -> Iterator[tuple[Block, Node]]:
     """The versions of a folder, each with the argument that has its value."""
-    for block in folder.of_type("resource"):
-        value = next(filter(None, map(block.find, VALUES)), None)
-        if block.labels[:1] == (VERSION,) and value is not None:
+    for block in folder.of_type("resource", VERSION):
+        if value := next(filter(None, map(block.find, VALUES)), None):
             yield block, value
 
 

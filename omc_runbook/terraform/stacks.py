@@ -90,7 +90,7 @@ def _concerns(files: TerraformFiles, folder: Path, visited: set[Path]) -> bool:
     visited.add(folder)
     blocks = files.folder(folder).blocks
     texts = [block.labels[0] for block in blocks if block.type in ("resource", "data") and block.labels]
-    texts += [source.value.source for block in blocks if block.type == "module" and (source := block.find("source"))]
+    texts += [each.source for block in blocks if block.type == "module" and (each := block.expression("source"))]
     if any(_INTERESTING.search(text) for text in texts):
         return True
     return any(_concerns(files, target, visited) for target in called_folders(files.folder(folder).files))

@@ -57,8 +57,7 @@ class Configuration(Module):
         """The folder of the checkout that the unit's module is in; None for none."""
         for configuration in (self, *self._included.values()):
             for block in configuration.folder.of_type("terraform"):
-                member = block.find("source")
-                value = configuration.value(member.value) if member else None
+                value = configuration.value_in(block, "source")
                 if isinstance(value, str) and is_known(value):
                     target = (self.directory / value.replace("//", "/")).resolve()
                     return target if self.stack.files.contains(target) and target.is_dir() else None
@@ -95,19 +94,17 @@ class Configuration(Module):
         for each in self._included.values():
             yield from each.generated
         for block in self.folder.of_type("generate"):
-            member = block.find("contents")
-            text = self.value(member.value) if member else None
-            if member and isinstance(text, str):
-                file = member.value.file
-                yield SourceFile(file.path, file.name, ("\n" * member.value.line + text).encode())
+            contents = block.expression("contents")
+            text = self.value(contents) if contents else None
+            if contents and isinstance(text, str):
+                file = contents.file
+                yield SourceFile(file.path, file.name, ("\n" * contents.line + text).encode())
 
     @cached_property
     def _included(self) -> dict[str, Configuration]:
         found = {}
         for block in self.folder.of_type("include"):
-            path = block.find("path")
-            configuration = self._open(self.value(path.value), self.directory) if path else None
-            if configuration:
+            if configuration := self._open(self.value_in(block, "path"), self.directory):
                 found[block.labels[0] if block.labels else ""] = configuration
         return found
 
@@ -138,8 +135,7 @@ class Configuration(Module):
 
     def _dependency(self, name: str) -> Any:
         for block in self.folder.of_type("dependency", name):
-            path = block.find("config_path")
-            value = self.value(path.value) if path else None
+            value = self.value_in(block, "config_path")
             if isinstance(value, str) and is_known(value):
                 return {"outputs": Lookup(partial(self._output, Path(os.path.normpath(self.directory / value))))}
         return unknown(f"the config_path of dependency {name} is not known")

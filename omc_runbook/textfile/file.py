@@ -97,6 +97,14 @@ def read_source(repository: Path, name: str) -> SourceFile | None:
     return SourceFile(path, name, raw)
 
 
+def read_if_readable(repository: Path, name: str) -> SourceFile | None:
+    """Read a file by its path within a checkout; None also where `read_source` raises UsageError."""
+    try:
+        return read_source(repository, name)
+    except UsageError:
+        return None
+
+
 def read_first(repository: Path, names: Iterable[str]) -> SourceFile | None:
     """Read the first file that exists, of several by their paths within a checkout; raises as `read_source`."""
     return next(filter(None, (read_source(repository, name) for name in names)), None)

@@ -13,13 +13,13 @@ from omc_runbook.model.findings import Remedy
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.repository.variable_lists import ENV, entry_of, read_file
+from omc_runbook.repository.variable_lists import ENV, entry_of
 from omc_runbook.repository.workflows import Command
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.files import TerraformFiles, replaced_name
 from omc_runbook.terraform.secret_versions import SecretVersion, find_own
 from omc_runbook.terraform.task_definitions import applies_to, named_after
-from omc_runbook.textfile.file import Edit
+from omc_runbook.textfile.file import Edit, read_if_readable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,7 +291,7 @@ def _twins(checkout: Checkout, key: NewKey, edits: Sequence[Edit]) -> Iterator[O
     """Files that Terraform reads, and OpenTofu not, since the edited one stands in their place."""
     for edit in edits:
         name = replaced_name(edit.file.name)
-        twin = read_file(checkout.root, name) if name and (checkout.root / name).is_file() else None
+        twin = read_if_readable(checkout.root, name) if name and (checkout.root / name).is_file() else None
         if twin and key.name not in twin.text:
             before, after = edit.file.text.split("\n"), edit.after.decode(errors="replace").split("\n")
             changed = next((line for line, new in zip(before, after, strict=False) if line != new), "")
