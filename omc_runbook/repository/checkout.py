@@ -12,7 +12,7 @@ from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.model.suggestions import exists, expand
 from omc_runbook.repository.compose import Compose, ComposeService, read_compose
 from omc_runbook.repository.dotenv_loading import find_loaded_files
-from omc_runbook.repository.readers import (
+from omc_runbook.repository.environment_reads import (
     EnvironmentRead,
     find_application_reads,
     find_environment_reads,

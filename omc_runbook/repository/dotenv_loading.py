@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from omc_runbook.repository.code_files import SCRIPTS, application_files, read_text
 from omc_runbook.repository.python_syntax import assigned, last_name, parse_python
-from omc_runbook.repository.readers import SCRIPTS, application_files, read_text
 
 _LOADS = ("load_dotenv", "read_env")
 _DJANGO = re.compile(r"^(?:from|import)[ \t]+environ\b", re.MULTILINE)

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from omc_runbook.repository.code_files import code_files, read_text
 from omc_runbook.repository.python_syntax import is_value, last_name, parse_python, texts_of
-from omc_runbook.repository.readers import code_files, read_text
 from omc_runbook.repository.settings_source import Field, SettingsSource
 from omc_runbook.textfile.file import SourceFile, read_first, read_source
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from omc_runbook.repository.readers import files_ending, named_files, read_text
+from omc_runbook.repository.code_files import files_ending, named_files, read_text
 
 TOOLS = {
     "cdk.json": "the AWS CDK",

@@ -11,8 +11,8 @@ from pathlib import Path
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.conditions import Condition, find_conditions
 from omc_runbook.repository.dynaconf import read_dynaconf
+from omc_runbook.repository.environment_reads import find_environment_reads
 from omc_runbook.repository.python_syntax import assigned, is_value, last_name, texts_of
-from omc_runbook.repository.readers import find_environment_reads
 from omc_runbook.repository.settings_classes import (
     COMPUTED,
     NAMING,

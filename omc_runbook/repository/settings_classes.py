@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.repository.code_files import named_files
 from omc_runbook.repository.python_syntax import in_brackets, is_value, last_name, parse_expression, python_errors
-from omc_runbook.repository.readers import named_files
 from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.repository.settings_source import import_folder, repository_of
 from omc_runbook.textfile.file import SourceFile, read_first

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from omc_runbook.repository.code_files import code_files, read_text
 from omc_runbook.repository.python_syntax import last_name, parse_python
-from omc_runbook.repository.readers import code_files, read_text
 
 MAIN_CLASS = "Settings"
 """The usual name of the class that the application instantiates."""

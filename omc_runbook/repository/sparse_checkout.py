@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from omc_runbook.model.shell import command
-from omc_runbook.repository.readers import read_text
+from omc_runbook.repository.code_files import read_text
 
 _SWITCH = re.compile(r"(?im)^\s*sparsecheckout\s*=\s*(\w+)")
 _CONFIGURATION = ("config", "config.worktree")

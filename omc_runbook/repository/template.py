@@ -11,6 +11,7 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.repository.code_files import named_files
 from omc_runbook.repository.layout import (
     Statement,
     assignment_of,
@@ -20,7 +21,6 @@ from omc_runbook.repository.layout import (
     variables,
     words_of,
 )
-from omc_runbook.repository.readers import named_files
 from omc_runbook.repository.sparse_checkout import advise_sparse
 from omc_runbook.textfile.file import SourceFile, read_first
 

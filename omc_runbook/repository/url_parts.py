@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from omc_runbook.model import regular_file
+from omc_runbook.repository.code_files import application_files
 from omc_runbook.repository.compose import Compose, find_references
 from omc_runbook.repository.python_syntax import last_name, parse_python, text_of
-from omc_runbook.repository.readers import application_files
 from omc_runbook.repository.settings_source import SettingsSource
 from omc_runbook.repository.template import Template
 

@@ -17,9 +17,9 @@ from omc_runbook.model.catalogue import Key, provider_keys, variable_of
 from omc_runbook.model.placeholders import ENCRYPTED, PLACEHOLDER, REFERENCE
 from omc_runbook.model.secretive import is_issued, is_secret
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.repository.code_files import read_text
 from omc_runbook.repository.compose import NAMES as COMPOSE_FILES
 from omc_runbook.repository.compose_tree import OptionalPath
-from omc_runbook.repository.readers import read_text
 from omc_runbook.repository.settings_search import SettingsClass, find_settings_outside
 from omc_runbook.repository.settings_source import Field
 from omc_runbook.repository.template import NAMES as TEMPLATES

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from omc_runbook.repository.readers import EnvironmentRead, find_environment_reads
+from omc_runbook.repository.environment_reads import EnvironmentRead, find_environment_reads
 from omc_runbook.repository.settings import read_settings
 
 CODE = """\

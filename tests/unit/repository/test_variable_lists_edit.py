@@ -6,8 +6,9 @@ import pytest
 
 from omc_runbook.model.errors import CannotEdit
 from omc_runbook.repository.checkout import Checkout, read_checkout
-from omc_runbook.repository.variable_lists import read_compose_lists, read_file
+from omc_runbook.repository.variable_lists import read_compose_lists
 from omc_runbook.repository.variable_lists_edit import add_variable
+from omc_runbook.textfile.file import read_source
 
 KEY = "NEWS_API_KEY"
 SETTINGS = """\
@@ -123,7 +124,7 @@ def test_what_is_not_certain_is_refused(form: str, tmp_path: Path) -> None:
     """The sentence has file and line."""
     own = checkout(tmp_path, UNCERTAIN[form])
     variables = next(each for each in read_compose_lists(tmp_path) if each.owner == "backend")
-    file = read_file(tmp_path, "compose.yml")
+    file = read_source(tmp_path, "compose.yml")
     assert file
     with pytest.raises(CannotEdit, match=r"^compose\.yml, line \d: "):
         add_variable(file, variables, KEY, False)

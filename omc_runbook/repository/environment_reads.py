@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
-from omc_runbook.model import regular_file
+from omc_runbook.repository.code_files import CODE, ROOTS, SCRIPTS, application_roots, read_text, search_files
 from omc_runbook.repository.python_syntax import assigned, last_name, negated, operands, parse_python, text_of, texts_of
 
-SCRIPTS = "scripts"
-ROOTS = ("backend", SCRIPTS)
-"""The folders of the application's files, within a checkout."""
-
-SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", "tests", "test"})
-SKIPPED |= {"dist", "build", ".next", ".terraform"}
-CODE = (".py", ".sh")
 REST = (
     *CODE,
     ".js",
@@ -36,9 +28,6 @@ REST = (
     ".npmrc",
 )
 """The endings of files that are searched in the rest of a checkout; in the application's folders only `CODE`."""
-LARGEST, MOST, MOST_FOLDERS = 262_144, 1500, 5000
-"""How much of each file is read, in bytes, how many files are, and how many folders are searched for them."""
-
 _CALL = re.compile(r"""\b(?:environ|getenv|config|env)\b[^"'\n]{0,20}["']([A-Za-z]\w{0,63})["']""", re.ASCII)
 _EXPANDED = re.compile(r"\$\{?([A-Z][A-Z0-9_]{0,63})\b", re.ASCII)
 _MEMBER = re.compile(r"\benv\.([A-Z][A-Z0-9_]{0,63})\b", re.ASCII)
@@ -81,13 +70,13 @@ def find_environment_reads(
 ) -> tuple[tuple[EnvironmentRead, ...], frozenset[str]]:
     """Where the application's Python code asks os.environ or os.getenv for a variable, and the variables that it sets.
 
-    `settings` is the path of Settings within the checkout, "" for none: `_application_roots`. Names that are constants
+    `settings` is the path of Settings within the checkout, "" for none: `application_roots`. Names that are constants
     of the module are resolved; files that are not valid Python are skipped, and tests.
     """
     reads: list[EnvironmentRead] = []
     sets: set[str] = set()
     texts: dict[str, str] = {}
-    for path in _files(repository, _application_roots(repository, settings), CODE):
+    for path in search_files(repository, application_roots(settings), CODE):
         text = read_text(path)
         if path.suffix != ".py":
             sets.update(_SET.findall(text))
@@ -454,7 +443,7 @@ def find_application_reads(repository: Path, settings: str) -> frozenset[str]:
     are skipped.
     """
     variables: set[str] = set()
-    for path in _files(repository, (*_application_roots(repository, settings), *ROOTS[1:]), CODE):
+    for path in search_files(repository, (*application_roots(settings), SCRIPTS), CODE):
         text = read_text(path)
         if path.suffix != ".py":
             variables.update(_EXPANDED.findall(text))
@@ -473,70 +462,9 @@ def find_other_reads(repository: Path) -> frozenset[str]:
     Found like those of `find_application_reads`. A developer's .env may have them; tasks do not read them.
     """
     variables: set[str] = set()
-    for path in _files(repository, (".",), REST):
+    for path in search_files(repository, (".",), REST):
         text = read_text(path)
         variables.update(
             name for pattern in (_CALL, _EXPANDED, _MEMBER, _MAKE_VARIABLE) for name in pattern.findall(text)
         )
     return frozenset(name.upper() for name in variables)
-
-
-def application_files(repository: Path, settings: str) -> Iterator[Path]:
-    """Yield the Python files of the application with these Settings, without its tests."""
-    roots = (*_application_roots(repository, settings), *ROOTS[1:])
-    return (path for path in _files(repository, roots, CODE) if path.suffix == ".py")
-
-
-def code_files(repository: Path) -> Iterator[Path]:
-    """Yield the Python files of a checkout, in order, without its tests and what is installed."""
-    return (path for path in _files(repository, (*ROOTS, "."), CODE) if path.suffix == ".py")
-
-
-def files_ending(repository: Path, endings: tuple[str, ...]) -> Iterator[Path]:
-    """Yield the files of a checkout whose names end so, in order."""
-    return (path for path in _files(repository, (*ROOTS, "."), endings) if path.name.endswith(endings))
-
-
-def named_files(repository: Path, names: Collection[str]) -> Iterator[Path]:
-    """Yield the files of a checkout that have one of some names, in order."""
-    for folder, _, files in _walk(repository):
-        yield from (folder / name for name in sorted(set(files).intersection(names)))
-
-
-def _application_roots(repository: Path, settings: str) -> tuple[str, ...]:
-    """The folders of the application's code: the first one in the path of Settings, and without one all of them."""
-    folder, separator, _ = settings.partition("/")
-    return (folder,) if separator else (ROOTS[0], ".")
-
-
-def _files(repository: Path, roots: tuple[str, ...], endings: tuple[str, ...]) -> Iterator[Path]:
-    """Yield files with these endings, Dockerfiles and Makefiles, in order; from the top without those in `ROOTS`."""
-    count = 0
-    for root in roots:
-        for folder, inner, names in _walk(repository / root):
-            if folder == repository:
-                inner[:] = [each for each in inner if each not in ROOTS]
-            for name in sorted(names):
-                path = folder / name
-                if (name.endswith(endings) or name.startswith(("Dockerfile", "Makefile"))) and path.is_file():
-                    count += 1
-                    if count > MOST:
-                        return
-                    yield path
-
-
-def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Yield a folder and those below it as os.walk does, in order, without those in `SKIPPED`, and not for ever."""
-    for count, (folder, inner, names) in enumerate(os.walk(root), 1):
-        inner[:] = sorted(set(inner) - SKIPPED)
-        yield Path(folder), inner, names
-        if count == MOST_FOLDERS:
-            return
-
-
-def read_text(path: Path) -> str:
-    """The first `LARGEST` bytes of a file as text; "" for one that cannot be read."""
-    try:
-        return regular_file.read(path)[:LARGEST].decode("utf-8", "replace")
-    except OSError:
-        return ""

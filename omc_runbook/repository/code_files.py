@@ -1,0 +1,80 @@
+"""The files of a checkout that are searched: the application's code, and the rest; nothing that is installed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from omc_runbook.model import regular_file
+
+SCRIPTS = "scripts"
+ROOTS = ("backend", SCRIPTS)
+"""The folders of the application's files, within a checkout."""
+
+SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", "tests", "test"})
+SKIPPED |= {"dist", "build", ".next", ".terraform"}
+CODE = (".py", ".sh")
+LARGEST, MOST, MOST_FOLDERS = 262_144, 1500, 5000
+"""How much of each file is read, in bytes, how many files are, and how many folders are searched for them."""
+
+
+def application_roots(settings: str) -> tuple[str, ...]:
+    """The folders of the application's code: the first one in the path of Settings, and without one all of them."""
+    folder, separator, _ = settings.partition("/")
+    return (folder,) if separator else (ROOTS[0], ".")
+
+
+def application_files(repository: Path, settings: str) -> Iterator[Path]:
+    """Yield the Python files of the application with these Settings, without its tests."""
+    roots = (*application_roots(settings), SCRIPTS)
+    return (path for path in search_files(repository, roots, CODE) if path.suffix == ".py")
+
+
+def code_files(repository: Path) -> Iterator[Path]:
+    """Yield the Python files of a checkout, in order, without its tests and what is installed."""
+    return (path for path in search_files(repository, (*ROOTS, "."), CODE) if path.suffix == ".py")
+
+
+def files_ending(repository: Path, endings: tuple[str, ...]) -> Iterator[Path]:
+    """Yield the files of a checkout whose names end so, in order."""
+    return (path for path in search_files(repository, (*ROOTS, "."), endings) if path.name.endswith(endings))
+
+
+def named_files(repository: Path, names: Collection[str]) -> Iterator[Path]:
+    """Yield the files of a checkout that have one of some names, in order."""
+    for folder, _, files in _walk(repository):
+        yield from (folder / name for name in sorted(set(files).intersection(names)))
+
+
+def search_files(repository: Path, roots: tuple[str, ...], endings: tuple[str, ...]) -> Iterator[Path]:
+    """Yield files with these endings, Dockerfiles and Makefiles, in order; from the top without those in `ROOTS`."""
+    count = 0
+    for root in roots:
+        for folder, inner, names in _walk(repository / root):
+            if folder == repository:
+                inner[:] = [each for each in inner if each not in ROOTS]
+            for name in sorted(names):
+                path = folder / name
+                if (name.endswith(endings) or name.startswith(("Dockerfile", "Makefile"))) and path.is_file():
+                    count += 1
+                    if count > MOST:
+                        return
+                    yield path
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield a folder and those below it as os.walk does, in order, without those in `SKIPPED`, and not for ever."""
+    for count, (folder, inner, names) in enumerate(os.walk(root), 1):
+        inner[:] = sorted(set(inner) - SKIPPED)
+        yield Path(folder), inner, names
+        if count == MOST_FOLDERS:
+            return
+
+
+def read_text(path: Path) -> str:
+    """The first `LARGEST` bytes of a file as text; "" for one that cannot be read."""
+    try:
+        return regular_file.read(path)[:LARGEST].decode("utf-8", "replace")
+    except OSError:
+        return ""
