@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
@@ -228,7 +229,7 @@ def _ambiguities(classes: Classes, name: str) -> Iterator[str]:
     yield from (f"class {name} derives from {base} of another file" for base in classes.foreign_bases(lineage))
     for each in reversed(lineage):
         for field_name, statement in classes.own_fields(each):
-            if None in _aliases_of(classes, field_name, _calls(classes, statement), options):
+            if None in _Declaration(classes, options, field_name, statement).aliases:
                 yield f"the alias of {field_name} in class {each.name} is an expression"
 
 
@@ -236,100 +237,134 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
     """The fields of a class, inherited ones first."""
     lineage = classes.lineage(owner)
     options = classes.options(lineage)
-    statements: dict[str, tuple[ast.AnnAssign, ast.ClassDef]] = {}
+    declared: dict[str, tuple[_Declaration, ast.ClassDef]] = {}
     certain = {id(statement) for each in lineage for statement in each.body}
     for each in reversed(lineage):
         # A class variable hides an inherited field.
-        statements = {name: found for name, found in statements.items() if name not in class_variables(each)}
+        declared = {name: found for name, found in declared.items() if name not in class_variables(each)}
         for name, statement in classes.own_fields(each):
-            former, node = statements.get(name, (statement, None))
+            former, node = declared.get(name, (None, None))
             # Of the branches of a condition, the one without a default counts.
             is_other_branch = node is each and id(statement) not in certain
-            if not (is_other_branch and _is_required(classes, former, _calls(classes, former))):
-                statements[name] = statement, each
+            if not (is_other_branch and former and former.is_required):
+                declared[name] = _Declaration(classes, options, name, statement), each
     other_source = classes.other_source(lineage)
-    for name, (statement, node) in statements.items():
-        file, is_conditional = classes.file_of(node), id(statement) not in certain
+    is_exact = options.get("case_sensitive") is True
+    splits = options.get("env_nested_max_split")
+    for name, (declaration, node) in declared.items():
+        statement, file = declaration.statement, classes.file_of(node)
+        is_conditional = id(statement) not in certain
         doubts = (
             f"line {statement.lineno} of {file.name} declares it under a condition" if is_conditional else "",
             f"{other_source} may have it" if other_source else "",
         )
-        calls = _calls(classes, statement)
-        variables = _variables(classes, name, calls, options)
-        delimiter, splits = options.get("env_nested_delimiter"), options.get("env_nested_max_split")
-        deepest = splits if splits and isinstance(splits, int) else -1
-        nested = _nested(classes, statement.annotation, variables, delimiter, deepest)
-        cased = {
-            each: each if options.get("case_sensitive") is True else each.upper() for each in (*variables, *nested)
-        }
+        variables = declaration.variables
+        nested = declaration.nested(variables, splits if splits and isinstance(splits, int) else -1)
+        cased = {each: each if is_exact else each.upper() for each in (*variables, *nested)}
         yield Field(
             name=name,
             variables=tuple(dict.fromkeys(cased.values())),
             nested={cased[each]: is_required for each, is_required in nested.items()},
             annotation=classes.source(statement.annotation, file),
-            required=_is_required(classes, statement, calls),
+            required=declaration.is_required,
             owner=owner,
             line=statement.lineno,
             file=file.name,
             is_conditional=is_conditional,
             doubt=next(filter(None, doubts), ""),
-            default=_default(statement, calls),
+            default=declaration.default,
             has_known_names=not any(options.get(option) is COMPUTED for option in NAMING)
-            and None not in _aliases_of(classes, name, calls, options),
+            and None not in declaration.aliases,
         )
 
 
-def _calls(classes: Classes, statement: ast.AnnAssign) -> list[ast.Call]:
-    """The calls of Field() for a field: those in Annotated first, since the assigned one overrides them."""
-    annotation = classes.constant(statement.annotation) or statement.annotation
-    expressions = [statement.value] if statement.value else []
-    if isinstance(annotation, ast.Subscript) and classes.name(annotation) == "Annotated":
-        expressions = [*getattr(annotation.slice, "elts", ())[1:], *expressions]
-    return [call for each in expressions if (call := classes.field_call(each))]
+@dataclass(frozen=True)
+class _Declaration:
+    """A field's statement in a class of settings, with the options by which that reads it."""
 
+    classes: Classes
+    options: Mapping[str, object]
+    name: str
+    statement: ast.AnnAssign
 
-def _is_required(classes: Classes, statement: ast.AnnAssign, calls: list[ast.Call]) -> bool:
-    """Whether a field has no default; an expression counts as one."""
-    value = statement.value
-    return (value is None or is_value(value, ...) or classes.field_call(value) in calls) and not any(
-        map(has_default, calls)
-    )
+    @cached_property
+    def calls(self) -> list[ast.Call]:
+        """The calls of Field() for it: those in Annotated first, since the assigned one overrides them."""
+        annotation = self.classes.constant(self.statement.annotation) or self.statement.annotation
+        expressions = [self.statement.value] if self.statement.value else []
+        if isinstance(annotation, ast.Subscript) and self.classes.name(annotation) == "Annotated":
+            expressions = [*getattr(annotation.slice, "elts", ())[1:], *expressions]
+        return [call for each in expressions if (call := self.classes.field_call(each))]
 
+    @property
+    def is_required(self) -> bool:
+        """Whether it has no default; an expression counts as one."""
+        value = self.statement.value
+        is_open = value is None or is_value(value, ...) or self.classes.field_call(value) in self.calls
+        return is_open and not any(map(has_default, self.calls))
 
-def _default(statement: ast.AnnAssign, calls: list[ast.Call]) -> str:
-    keywords = [each.value for call in calls for each in call.keywords if each.arg == "default"]
-    nodes = [*([statement.value] if statement.value else []), *(call.args[0] for call in calls if call.args), *keywords]
-    return next(reversed(texts_of(nodes)), "")
+    @property
+    def default(self) -> str:
+        """Its default, where that is a text in the source."""
+        value = self.statement.value
+        keywords = [each.value for call in self.calls for each in call.keywords if each.arg == "default"]
+        nodes = [*([value] if value else []), *(call.args[0] for call in self.calls if call.args), *keywords]
+        return next(reversed(texts_of(nodes)), "")
 
+    @property
+    def variables(self) -> list[str]:
+        """Its variables: its aliases, or its name after the prefix."""
+        options = self.options
+        aliases = [each for each in self.aliases if each is not None]
+        option, target = options.get("env_prefix"), options.get("env_prefix_target", "variable")
+        prefix = option if isinstance(option, str) else ""
+        variable = self.name if target == "alias" else f"{prefix}{self.name}"
+        if target in ("alias", "all"):
+            aliases = [f"{prefix}{each}" for each in aliases]
+        if options.get("validate_by_alias") is False:
+            return [variable]
+        by_name = options.get("validate_by_name", options.get("populate_by_name")) is True
+        return [*aliases, variable] if by_name or not aliases else aliases
 
-def _variables(classes: Classes, name: str, calls: list[ast.Call], options: Mapping[str, object]) -> list[str]:
-    """The variables of a field: its aliases, or its name after the prefix."""
-    aliases = [each for each in _aliases_of(classes, name, calls, options) if each is not None]
-    option, target = options.get("env_prefix"), options.get("env_prefix_target", "variable")
-    prefix = option if isinstance(option, str) else ""
-    variable = name if target == "alias" else f"{prefix}{name}"
-    if target in ("alias", "all"):
-        aliases = [f"{prefix}{each}" for each in aliases]
-    if options.get("validate_by_alias") is False:
-        return [variable]
-    by_name = options.get("validate_by_name", options.get("populate_by_name")) is True
-    return [*aliases, variable] if by_name or not aliases else aliases
+    @cached_property
+    def aliases(self) -> list[str | None]:
+        """Its aliases, in order of precedence; None for one that is an expression."""
+        if not self.classes.is_pydantic_1:
+            # An alias is a validation_alias too, which overrides that of an earlier call.
+            given = ({each.arg: each.value for each in call.keywords} for call in reversed(self.calls))
+            aliases = (_aliases(self.classes, each.get("validation_alias") or each.get("alias")) for each in given)
+            return next(filter(None, aliases), [])
+        keywords = {each.arg: each.value for call in self.calls for each in call.keywords}
+        fields = self.options.get("fields")
+        own = fields.get(self.name) if isinstance(fields, dict) else None
+        env = own.get("env") if isinstance(own, dict) else None
+        names = env or (self.classes.value(keywords["env"]) if "env" in keywords else ())
+        several = names if isinstance(names, list | tuple | set | frozenset) else (names,)
+        return [each if isinstance(each, str) else None for each in several]
 
+    def nested(self, prefixes: list[str], splits: int, above: tuple[str, ...] = ()) -> dict[str, bool]:
+        """The variables of the fields of a nested model, each with whether it is required where the model is.
 
-def _aliases_of(classes: Classes, name: str, calls: list[ast.Call], options: Mapping[str, object]) -> list[str | None]:
-    """The aliases of a field, in order of precedence; None for one that is an expression."""
-    if not classes.is_pydantic_1:
-        # An alias is a validation_alias too, which overrides that of an earlier call.
-        given = ({each.arg: each.value for each in call.keywords} for call in reversed(calls))
-        aliases = (_aliases(classes, each.get("validation_alias") or each.get("alias")) for each in given)
-        return next(filter(None, aliases), [])
-    keywords = {each.arg: each.value for call in calls for each in call.keywords}
-    fields = options.get("fields")
-    own = fields.get(name) if isinstance(fields, dict) else None
-    env = own.get("env") if isinstance(own, dict) else None
-    names = env or (classes.value(keywords["env"]) if "env" in keywords else ())
-    several = names if isinstance(names, list | tuple | set | frozenset) else (names,)
-    return [each if isinstance(each, str) else None for each in several]
+        `splits` is how often the rest of a name is split at the delimiter, a negative number for wherever it is;
+        `above` are the models that it is nested in.
+        """
+        nested: dict[str, bool] = {}
+        classes, delimiter = self.classes, self.options.get("env_nested_delimiter")
+        for name in map(last_name, union_members(self.statement.annotation)):
+            if isinstance(delimiter, str) and delimiter and splits and name not in above and classes.is_model(name):
+                lineage = classes.lineage(name)
+                options = {**classes.options(lineage), "env_prefix": "", "env_nested_delimiter": delimiter}
+                for member, statement in (each for node in lineage for each in classes.own_fields(node)):
+                    part = _Declaration(classes, options, member, statement)
+                    # A name with the delimiter in it is that of a part, unless no further split is made.
+                    suffixes = [each for each in part.variables if splits == 1 or delimiter not in each]
+                    variables = [f"{prefix}{delimiter}{suffix}" for prefix in prefixes for suffix in suffixes]
+                    # Of several names, one is enough.
+                    is_required = part.is_required and len(variables) == 1
+                    inner = part.nested(variables, splits - 1, (*above, name))
+                    nested |= dict.fromkeys(variables, is_required and not inner)
+                    nested |= {each: is_required and needed for each, needed in inner.items()}
+        return nested
 
 
 def _aliases(classes: Classes, node: ast.expr | None) -> list[str | None]:
@@ -339,39 +374,6 @@ def _aliases(classes: Classes, node: ast.expr | None) -> list[str | None]:
         return [alias for each in choices for alias in _aliases(classes, each)]
     value = classes.value(node) if node else None
     return [] if value is None else [value if isinstance(value, str) else None]
-
-
-def _nested(
-    classes: Classes,
-    annotation: ast.expr,
-    prefixes: list[str],
-    delimiter: object,
-    splits: int,
-    above: tuple[str, ...] = (),
-) -> dict[str, bool]:
-    """The variables of the fields of a nested model, each with whether it is required where the model is.
-
-    `splits` is how often the rest of a name is split at the delimiter, a negative number for wherever it is; `above`
-    are the models that it is nested in.
-    """
-    nested: dict[str, bool] = {}
-    for name in map(last_name, union_members(annotation)):
-        if isinstance(delimiter, str) and delimiter and splits and name not in above and classes.is_model(name):
-            lineage = classes.lineage(name)
-            options = {**classes.options(lineage), "env_prefix": ""}
-            for member, statement in (each for node in lineage for each in classes.own_fields(node)):
-                calls = _calls(classes, statement)
-                is_required = _is_required(classes, statement, calls)
-                # A name with the delimiter in it is that of a part, unless no further split is made.
-                names = _variables(classes, member, calls, options)
-                suffixes = [each for each in names if splits == 1 or delimiter not in each]
-                variables = [f"{prefix}{delimiter}{suffix}" for prefix in prefixes for suffix in suffixes]
-                # Of several names, one is enough.
-                is_required = is_required and len(variables) == 1
-                inner = _nested(classes, statement.annotation, variables, delimiter, splits - 1, (*above, name))
-                nested |= dict.fromkeys(variables, is_required and not inner)
-                nested |= {each: is_required and needed for each, needed in inner.items()}
-    return nested
 
 
 def _file_names(option: object) -> tuple[str, ...] | None:
