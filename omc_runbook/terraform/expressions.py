@@ -358,7 +358,7 @@ class Expressions(ABC):
         for value in (left, right):
             if not is_known(value):
                 return value
-        return functions.operate(operator, left, right)
+        return functions.OPERATORS[operator](left, right)
 
     def _for(self, node: Node, names: Mapping[str, Any]) -> Any:
         collection, *others = node.parts

@@ -84,11 +84,6 @@ def follows(name: str, error: Exception) -> bool:
     return name in _FUNCTIONS and not isinstance(error, NotFollowedError)
 
 
-def operate(sign: str, left: Any, right: Any) -> Any:
-    """The result of an operator; raises as a function does."""
-    return _OPERATORS[sign](left, right)
-
-
 def as_text(value: Any) -> str:
     """A value as Terraform writes it into a text; raises TypeError for a list, an object or null."""
     if isinstance(value, bool):
@@ -178,10 +173,6 @@ def _flatten(entries: list[Any]) -> list[Any]:
     return [inner for each in entries for inner in (_flatten(each) if isinstance(each, list) else [each])]
 
 
-def _coalesce(*values: Any) -> Any:
-    return next(value for value in values if value not in (None, ""))
-
-
 def entry(entries: Sequence[Any], at: Any) -> Any:
     """An entry of a list by its number; raises IndexError where there is none."""
     if (number := as_integer(at)) < 0:
@@ -265,10 +256,6 @@ def _substr(text: str, start: int, length: int) -> str:
     return text[first:] if length < 0 else text[first : first + length]
 
 
-def _zipmap(keys: list[str], values: list[Any]) -> dict[str, Any]:
-    return dict(zip(keys, values, strict=True))
-
-
 def _identity(value: Any) -> Any:
     return value
 
@@ -320,7 +307,7 @@ _FUNCTIONS: Mapping[str, Function] = {
     "ceil": _of_numbers(math.ceil),
     "chomp": _of_texts(lambda text: text.rstrip("\r\n")),
     "dirname": lambda path: posixpath.dirname(path) or ".",
-    "coalesce": _coalesce,
+    "coalesce": lambda *values: next(each for each in values if each not in (None, "")),
     "coalescelist": lambda *lists: next(each for each in lists if each),
     "compact": lambda entries: [each for each in entries if each not in (None, "")],
     "concat": _concat,
@@ -375,10 +362,10 @@ _FUNCTIONS: Mapping[str, Function] = {
     "trimsuffix": _of_texts(str.removesuffix),
     "upper": _of_texts(str.upper),
     "values": lambda table: [table[key] for key in sorted(table)],
-    "zipmap": _zipmap,
+    "zipmap": lambda keys, values: dict(zip(keys, values, strict=True)),
 }
 
-_OPERATORS: Mapping[str, Function] = {
+OPERATORS: Mapping[str, Function] = {
     "==": is_same,
     "!=": lambda a, b: not is_same(a, b),
     "&&": lambda a, b: as_bool(a) and as_bool(b),

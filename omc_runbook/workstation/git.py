@@ -78,8 +78,8 @@ class Versions:
 @dataclass(frozen=True)
 class _Output:
     code: int
-    out: str = field(repr=False)
-    err: str = field(repr=False)
+    out: str = field(default="", repr=False)
+    err: str = field(default="", repr=False)
     obstacle: str = ""
 
 
@@ -99,7 +99,7 @@ def read_status(repository: Path, name: str = ".env") -> GitStatus:
         )
     ignored = _run(repository, "check-ignore", "--quiet", "--no-index", "--", f"./{name}")
     history = _run(repository, *_LOG, "--no-follow", "--format=%h", f"--max-count={MOST_COMMITS}", "--", name)
-    stashes = _Output(0, "", "")
+    stashes = _Output(0)
     if _run(repository, "rev-parse", "--verify", "--quiet", "refs/stash").code == 0:
         of_stashes = ("log", "--walk-reflogs", "-m", "--full-history", "--format=%gd", "refs/stash")
         stashes = _run(repository, *of_stashes, "--", name)
@@ -292,7 +292,7 @@ def _run(repository: Path, *arguments: str, stdin: str = "") -> _Output:
     path = programs.search_path(repository)
     git = shutil.which("git", path=path)
     if git is None:
-        return _Output(-1, "", "", "git is not installed, so the file's history is unknown: install it.")
+        return _Output(-1, obstacle="git is not installed, so the file's history is unknown: install it.")
     # GIT_… variables, set in a hook for example, would point git to another repository.
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     variables |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "PATH": path}
@@ -306,9 +306,8 @@ def _run(repository: Path, *arguments: str, stdin: str = "") -> _Output:
             command_line, env=variables, input=stdin.encode(), capture_output=True, timeout=SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        return _Output(
-            -1, "", "", f"git {arguments[0]} did not end within {SECONDS} s in {repository}: run it by hand."
-        )
+        late = f"git {arguments[0]} did not end within {SECONDS} s in {repository}: run it by hand."
+        return _Output(-1, obstacle=late)
     out, err = os.fsdecode(process.stdout), os.fsdecode(process.stderr)
     return _Output(process.returncode, out, err, _obstacle(repository, arguments[0], process.returncode, err))
 
