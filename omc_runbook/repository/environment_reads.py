@@ -163,17 +163,11 @@ def _own_readers(text: str) -> tuple[_Reader, ...]:
             names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
             names = names[1:] if names[:1] in (["self"], ["cls"]) else names
             arguments = {name: name for name in names}
-            asked = [
-                (node, around, _read_in(node, arguments)) for node, around in _with_surroundings(function, arguments)
-            ]
-            reads = [(node, around, read[0]) for node, around, read in asked if read and read[0] in names]
+            reads = [each for each, is_set in _reads(function, arguments) if each.variable in names and not is_set]
             fails = {name for name, _ in _refused(function, arguments)}
-            fails |= {
-                name
-                for node, around, name in reads
-                if isinstance(node, ast.Subscript) and not around.is_caught and name not in around.asked
-            }
-            found += [_Reader(function.name, names.index(name), name in fails) for _, _, name in reads[:1]]
+            fails |= {each.variable for each in reads if each.is_required}
+            first = (each.variable for each in reads[:1])
+            found += [_Reader(function.name, names.index(name), name in fails) for name in first]
     return (*found,)
 
 
@@ -271,33 +265,41 @@ def _environment_reads(
     `library_text` is the code that makes the objects of a library by which it asks, `imported` are functions of other
     files by which it may ask, if it imports them.
     """
-    reads: list[EnvironmentRead] = []
-    sets: set[str] = set()
     tree = parse_python(text)
     constants = _constants(tree)
-    library = _library(parse_python(library_text)) if library_text else None
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
-    readers = {each.name: each for each in imported if each.name in names}
-    readers |= {each.name: each for each in _own_readers(text)}
-    for name, line in _refused(tree, constants):
-        reads.append(EnvironmentRead(variable=name, file="", line=line, has_default=False, is_required=True))
+    readers = {each.name: each for each in (*(each for each in imported if each.name in names), *_own_readers(text))}
+    library = _library(parse_python(library_text)) if library_text else None
+    found = [*_reads(tree, constants, library, readers)]
+    refused = (
+        EnvironmentRead(variable=name, file="", line=line, has_default=False, is_required=True)
+        for name, line in _refused(tree, constants)
+    )
+    reads = (*refused, *(each for each, is_set in found if not is_set))
+    return reads, frozenset(each.variable for each, is_set in found if is_set)
+
+
+def _reads(
+    tree: ast.AST,
+    constants: Mapping[str, str],
+    library: _Library | None = None,
+    readers: Mapping[str, _Reader] | None = None,
+) -> Iterator[tuple[EnvironmentRead, bool]]:
+    """Yield where a tree asks the environment for a variable, in a file that is left open, and whether it sets it."""
     for node, surroundings in _with_surroundings(tree, constants):
         direct = _read_in(node, constants)
         read = direct or (library.read_in(node, surroundings.prefix) if library else None)
-        reader = None if read else _reader_of(node, readers)
+        reader = None if read else _reader_of(node, readers or {})
         if reader and isinstance(node, ast.Call):
             read = reader.read_in(node)
-        if read and _is_set(node):
-            sets.add(read[0])
-        elif read:
-            line = getattr(node, "lineno", 0)
-            is_needed = isinstance(node, ast.Subscript) or (direct is None and not read[1])
+        if read:
+            name, has_default = read
+            is_needed = isinstance(node, ast.Subscript) or (direct is None and not has_default)
             is_needed = is_needed and (reader is None or reader.is_strict)
-            is_required = is_needed and not surroundings.is_caught and read[0] not in surroundings.asked
-            reads.append(
-                EnvironmentRead(variable=read[0], file="", line=line, has_default=read[1], is_required=is_required)
-            )
-    return tuple(reads), frozenset(sets)
+            is_required = is_needed and not surroundings.is_caught and name not in surroundings.asked
+            line = getattr(node, "lineno", 0)
+            found = EnvironmentRead(variable=name, file="", line=line, has_default=has_default, is_required=is_required)
+            yield found, _is_set(node)
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,7 @@ def test_each_way_to_ask(tmp_path: Path) -> None:
          "a = ask('A')\nb = ask('B', '1')\n",
          set(), {"A", "B"}),
         ("def ask(name):\n    return os.environ[name] if name in os.environ else ''\n\n\na = ask('A')\n", set(), {"A"}),
+        ("def put(name):\n    os.environ[name] = ''\n\n\nput('A')\n", set(), set()),
         ("def number(name):\n    text = os.getenv(name, '')\n    if text == 'x':\n        raise Wrong\n"
          "    return text\n\n\na = number('A')\n", set(), {"A"}),
         ("if not os.getenv('A') or 'B' not in os.environ:\n    raise Wrong\n"
