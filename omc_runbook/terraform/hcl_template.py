@@ -141,7 +141,9 @@ def read_json(file: SourceFile, start: int, end: int, value: Callable[[Node], No
     text = file.text[start:end]
     if "%{" in text:
         return None
-    body, spans = _hide_in_json(text), {(start + at, start + to): text[at:to] for at, to in interpolations(text)}
+    # A number is valid as a value, and within a string.
+    body = _hide(text, "1").replace("$${", "xxx")
+    spans = {(start + at, start + to): text[at:to] for at, to in interpolations(text)}
     try:
         json.loads(body, parse_int=str)
         root = read_expression(body.strip(), file, start + len(body) - len(body.lstrip()))
@@ -165,22 +167,6 @@ def expression_in(interpolation: str, file: SourceFile, position: int) -> Node |
         return expression_of(inner.text, file, position + inner.at)
     except UsageError:
         return None
-
-
-def _hide_in_json(text: str) -> str:
-    """Replace interpolations in JSON: by letters inside a string, by digits where one is a value."""
-    spans = dict(interpolations(text))
-    pieces, at, quoted = [], 0, False
-    while at < len(text):
-        if at in spans:
-            pieces.append(("x" if quoted else "1") * (spans[at] - at))
-            at = spans[at]
-            continue
-        step = 3 if text.startswith("$${", at) else 2 if quoted and text[at] == "\\" else 1
-        quoted ^= text[at] == '"'
-        pieces.append("xxx" if step == 3 else text[at : at + step])
-        at += step
-    return "".join(pieces)
 
 
 def _end(text: str, at: int) -> int:

@@ -203,16 +203,16 @@ def _read(output: _Output, python: str, names: frozenset[str], module: _Module) 
 
 def _documents(output: bytes) -> tuple[Mapping[str, Any] | None, Mapping[str, Any]]:
     """The report and what URLs hold: one line of JSON each; None for no report."""
-    documents: list[Mapping[str, Any]] = []
-    for line in output.splitlines()[:2]:
-        try:
-            document = json.loads(line)
-        except ValueError:
-            break
-        if not isinstance(document, dict):
-            break
-        documents.append(document)
-    return (documents[0] if documents else None), (documents[1] if len(documents) > 1 else {})
+    report, urls = map(_document, [*output.splitlines(), b"", b""][:2])
+    return report, urls or {}
+
+
+def _document(line: bytes) -> Mapping[str, Any] | None:
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def _spellings(report: Mapping[str, Any]) -> dict[str, str]:
