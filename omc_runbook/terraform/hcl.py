@@ -133,7 +133,7 @@ class Block:
 def read_blocks(file: SourceFile) -> tuple[Block, ...]:
     """Parse the blocks of a file; raises UsageError, with the line, if it cannot be read as HCL."""
     tree = _parse(file.text, file.name)
-    return tuple(_block(child, file) for body in _trees(tree) for child in _trees(body) if child.data == "block")
+    return tuple(_Reader(file).block(each) for body in _trees(tree) for each in _trees(body) if each.data == "block")
 
 
 @lru_cache(maxsize=512)
@@ -141,7 +141,7 @@ def read_attributes(file: SourceFile) -> tuple[Node, ...]:
     """Parse the attributes at the top of a file, as .tfvars has them; raises UsageError if it is not HCL."""
     tree = _parse(file.text, file.name)
     attributes = (child for body in _trees(tree) for child in _trees(body) if child.data == "attribute")
-    return tuple(_member(child, file, 0) for child in attributes)
+    return tuple(map(_Reader(file).member, attributes))
 
 
 def read_valid_attributes(file: SourceFile) -> tuple[Node, ...]:
@@ -160,7 +160,7 @@ def read_expression(text: str, file: SourceFile, position: int) -> Node:
     before = "x = "
     tree = _parse(before + text, file.name)
     ((_, value),) = (tuple(_trees(attribute)) for body in _trees(tree) for attribute in _trees(body))
-    return _node(value, file, position - len(before))
+    return _Reader(file, position - len(before)).node(value)
 
 
 def _parse(text: str, name: str) -> Branch:
@@ -200,98 +200,96 @@ def _trees(tree: Branch) -> Iterator[Branch]:
     return (child for child in tree.children if not isinstance(child, str) and child.data != LINE_ENDS)
 
 
-def _block(tree: Branch, file: SourceFile) -> Block:
-    *header, body = _trees(tree)
-    type_, *labels = (_words(each, file).strip('"') for each in header)
-    attributes = tuple(_member(child, file, 0) for child in _trees(body) if child.data == "attribute")
-    blocks = tuple(_block(child, file) for child in _trees(body) if child.data == "block")
-    return Block(type_, tuple(labels), attributes, blocks)
+class _Reader:
+    """The blocks and expressions of a syntax tree, whose positions are shifted against those of a file."""
 
+    def __init__(self, file: SourceFile, shift: int = 0) -> None:
+        self.file, self.text, self.shift = file, file.text, shift
 
-def _member(tree: Branch, file: SourceFile, shift: int) -> Node:
-    key, value = _trees(tree)
-    while key.data in ("object_elem_key", "expr_term") and not isinstance(key.children[0], str):
-        (key,) = _trees(key)
-    start, end = _span(key, shift)
-    is_literal = key.data in ("identifier", "keyword", "string", "literal_value", "int_lit", "float_lit")
-    name = file.text[start:end].strip('"') if is_literal else ""
-    key_kind: Kind = "string" if key.data == "string" else "path"
-    key_node = Node(kind=key_kind, file=file, start=start, end=end, name=name)
-    parts = (_node(key, file, shift) if key.data == "expr_term" else key_node, _node(value, file, shift))
-    return Node(kind="member", file=file, start=start, end=parts[1].end, name=name, parts=parts)
+    def block(self, tree: Branch) -> Block:
+        """A block with those in it."""
+        *header, body = _trees(tree)
+        type_, *labels = (self._words(each).strip('"') for each in header)
+        attributes = tuple(self.member(child) for child in _trees(body) if child.data == "attribute")
+        blocks = tuple(self.block(child) for child in _trees(body) if child.data == "block")
+        return Block(type_, tuple(labels), attributes, blocks)
 
+    def member(self, tree: Branch) -> Node:
+        """A member of an object, or an attribute of a block."""
+        key, value = _trees(tree)
+        while key.data in ("object_elem_key", "expr_term") and not isinstance(key.children[0], str):
+            (key,) = _trees(key)
+        is_literal = key.data in ("identifier", "keyword", "string", "literal_value", "int_lit", "float_lit")
+        name = self._words(key).strip('"') if is_literal else ""
+        key_node = self._make(key, "string" if key.data == "string" else "path", name)
+        parts = (self.node(key) if key.data == "expr_term" else key_node, self.node(value))
+        return Node(kind="member", file=self.file, start=key_node.start, end=parts[1].end, name=name, parts=parts)
 
-def _node(tree: Branch, file: SourceFile, shift: int) -> Node:
-    """The expression of a syntax tree; kinds that are not resolved further become "other"."""
-    start, end = _span(tree, shift)
-    inner = list(_trees(tree))
+    def node(self, tree: Branch) -> Node:
+        """The expression of a syntax tree; kinds that are not resolved further become "other"."""
+        inner, words = list(_trees(tree)), self._words(tree)
+        match tree.data:
+            case "expr_term":
+                is_group = isinstance(tree.children[0], str)
+                return self._make(tree, "group", parts=self._nodes(inner)) if is_group else self.node(inner[0])
+            case "string":
+                return self._make(tree, "string", words[1:-1])
+            case "heredoc_template" | "heredoc_template_trim":
+                return self._make(tree, "heredoc")
+            case "tuple":
+                return self._make(tree, "tuple", parts=self._nodes(inner))
+            case "object":
+                return self._make(tree, "object", parts=tuple(map(self.member, inner)))
+            case "function_call":
+                arguments = [child for child in inner if child.data == "arguments"]
+                spread = any("..." in each.children for each in arguments)
+                name = "::".join(self._words(child) for child in inner if child.data == "identifier")
+                parts = self._nodes(part for each in arguments for part in _trees(each))
+                return self._make(tree, "call", name + "..." * spread, parts)
+            case "identifier" | "literal_value":
+                return self._make(tree, "path", words)
+            case "get_attr_expr_term":
+                base = self.node(inner[0])
+                attribute = "".join(map(self._words, _trees(inner[1])))
+                if base.kind == "path":
+                    return self._make(tree, "path", f"{base.name}.{attribute}")
+                return self._make(tree, "attribute", attribute, (base,))
+            case "int_lit" | "float_lit":
+                return self._make(tree, "number", words)
+            case "short_index":
+                # The number in `list.0`.
+                return self._make(tree, "number", words.lstrip("."))
+            case "index_expr_term":
+                index = [inner[1]] if inner[1].data == "short_index" else _trees(inner[1])
+                return self._make(tree, "index", parts=self._nodes((inner[0], *index)))
+            case "attr_splat_expr_term" | "full_splat_expr_term":
+                attributes = [self._words(child).lstrip(".") for child in _trees(inner[1])]
+                return self._make(tree, "splat", ".".join(attributes), (self.node(inner[0]),))
+            case "binary_op":
+                operator, right = _trees(inner[1])
+                return self._make(tree, "binary", self._words(operator), self._nodes((inner[0], right)))
+            case "unary_op":
+                return self._make(tree, "unary", str(tree.children[0]), self._nodes(inner))
+            case "conditional":
+                return self._make(tree, "conditional", parts=self._nodes(inner))
+            case "for_tuple_expr" | "for_object_expr":
+                *variables, collection = _trees(inner[0])
+                conditions = [part for child in inner if child.data == "for_cond" for part in _trees(child)]
+                results = [child for child in inner[1:] if child.data != "for_cond"]
+                # Several values of one key would be grouped.
+                is_grouped = "..." in tree.children
+                kind: Kind = "for" if tree.data == "for_tuple_expr" else "other" if is_grouped else "object-for"
+                names = ",".join(map(self._words, variables))
+                return self._make(tree, kind, names, self._nodes((collection, *results, *conditions)))
+            case _:
+                return self._make(tree, "other")
 
-    def node(kind: Kind, name: str = "", parts: tuple[Node, ...] = ()) -> Node:
-        return Node(kind=kind, file=file, start=start, end=end, name=name, parts=parts)
+    def _nodes(self, trees: Iterable[Branch]) -> tuple[Node, ...]:
+        return tuple(map(self.node, trees))
 
-    def nodes(trees: Iterable[Branch]) -> tuple[Node, ...]:
-        return tuple(_node(each, file, shift) for each in trees)
+    def _make(self, tree: Branch, kind: Kind, name: str = "", parts: tuple[Node, ...] = ()) -> Node:
+        start, end = tree.meta.start_pos + self.shift, tree.meta.end_pos + self.shift
+        return Node(kind=kind, file=self.file, start=start, end=end, name=name, parts=parts)
 
-    match tree.data:
-        case "expr_term":
-            is_group = isinstance(tree.children[0], str)
-            return node("group", parts=nodes(inner)) if is_group else _node(inner[0], file, shift)
-        case "string":
-            return node("string", file.text[start + 1 : end - 1])
-        case "heredoc_template" | "heredoc_template_trim":
-            return node("heredoc")
-        case "tuple":
-            return node("tuple", parts=nodes(inner))
-        case "object":
-            return node("object", parts=tuple(_member(each, file, shift) for each in inner))
-        case "function_call":
-            arguments = [child for child in inner if child.data == "arguments"]
-            spread = any("..." in each.children for each in arguments)
-            name = "::".join(_words(child, file, shift) for child in inner if child.data == "identifier")
-            return node("call", name + "..." * spread, nodes(part for each in arguments for part in _trees(each)))
-        case "identifier" | "literal_value":
-            return node("path", _words(tree, file, shift))
-        case "get_attr_expr_term":
-            base = _node(inner[0], file, shift)
-            attribute = "".join(_words(child, file, shift) for child in _trees(inner[1]))
-            is_path = base.kind == "path"
-            return node("path", f"{base.name}.{attribute}") if is_path else node("attribute", attribute, (base,))
-        case "int_lit" | "float_lit":
-            return node("number", _words(tree, file, shift))
-        case "index_expr_term":
-            base = _node(inner[0], file, shift)
-            is_short = inner[1].data == "short_index"
-            return node("index", parts=(base, *nodes([inner[1]] if is_short else _trees(inner[1]))))
-        case "short_index":
-            # The number in `list.0`.
-            return node("number", _words(tree, file, shift).lstrip("."))
-        case "attr_splat_expr_term" | "full_splat_expr_term":
-            attributes = [_words(child, file, shift).lstrip(".") for child in _trees(inner[1])]
-            return node("splat", ".".join(attributes), (_node(inner[0], file, shift),))
-        case "binary_op":
-            operator, right = _trees(inner[1])
-            return node("binary", _words(operator, file, shift), nodes((inner[0], right)))
-        case "unary_op":
-            return node("unary", str(tree.children[0]), nodes(inner))
-        case "conditional":
-            return node("conditional", parts=nodes(inner))
-        case "for_tuple_expr" | "for_object_expr":
-            *variables, collection = _trees(inner[0])
-            names = ",".join(_words(child, file, shift) for child in variables)
-            conditions = [part for child in inner if child.data == "for_cond" for part in _trees(child)]
-            results = [child for child in inner[1:] if child.data != "for_cond"]
-            # Several values of one key would be grouped.
-            is_grouped = "..." in tree.children
-            kind: Kind = "for" if tree.data == "for_tuple_expr" else "other" if is_grouped else "object-for"
-            return node(kind, names, nodes((collection, *results, *conditions)))
-        case _:
-            return node("other")
-
-
-def _span(tree: Branch, shift: int) -> tuple[int, int]:
-    return tree.meta.start_pos + shift, tree.meta.end_pos + shift
-
-
-def _words(tree: Branch, file: SourceFile, shift: int = 0) -> str:
-    start, end = _span(tree, shift)
-    return file.text[start:end]
+    def _words(self, tree: Branch) -> str:
+        return self.text[tree.meta.start_pos + self.shift : tree.meta.end_pos + self.shift]

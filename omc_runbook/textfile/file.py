@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.model import regular_file
@@ -23,7 +24,7 @@ class SourceFile:
     """Its path within the checkout, with slashes."""
     raw: bytes = field(repr=False)
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The text without a byte order mark, its line ends as they are."""
         return self.raw.decode("utf-8").removeprefix(BOM)
