@@ -55,11 +55,11 @@ def read_compose_lists(
     lists: dict[tuple[str, int], VariableList] = {}
     for file in filter(None, (read_if_readable(repository, name) for name in names)):
         try:
-            services = read_services_of(repository, file)
+            services, found = read_services_of(repository, file), [*_lists_of(file)]
         except UsageError:
             continue
         own = {each.name for each in services.values() if each.env_files}
-        for each in _lists_of(file):
+        for each in found:
             if (each.owner in (own | with_file if file.name in used else own)) == beside_file:
                 lists.setdefault((each.file, each.line), each)
     return tuple(lists.values())
@@ -73,11 +73,8 @@ def entry_of(variables: VariableList, name: str) -> str:
 
 
 def _lists_of(file: SourceFile) -> Iterator[VariableList]:
-    """The lists of the services of a file."""
-    try:
-        services = yaml_nodes.find(yaml_nodes.read_mapping(file), "services")
-    except UsageError:
-        return
+    """The lists of the services of a file; raises UsageError if it has no mapping."""
+    services = yaml_nodes.find(yaml_nodes.read_mapping(file), "services")
     for name, service in yaml_nodes.members(services):
         entries = yaml_nodes.find(service, "environment")
         if entries is None:

@@ -41,11 +41,6 @@ class ResourceChange:
         """The actions in one word, as in Terraform's own plan."""
         return "replace" if {"create", "delete"} <= {*self.actions} else "/".join(self.actions)
 
-    @property
-    def changes_nothing(self) -> bool:
-        """Whether the resource stays as it is."""
-        return {*self.actions} <= NO_CHANGE
-
     def creates(self, name: str) -> bool:
         """Whether it creates a secret of this name; a name known after apply may be it."""
         return self.type == SECRET and "create" in self.actions and self.belongs_to in ("", name)
@@ -65,7 +60,7 @@ def read_changes(text: str) -> tuple[ResourceChange, ...] | None:
         return None
     _mask(body)
     changes = (_change(entry) for entry in body.get("resource_changes", ()))
-    return tuple(change for change in changes if not change.changes_nothing)
+    return tuple(change for change in changes if not {*change.actions} <= NO_CHANGE)
 
 
 def find_harm(

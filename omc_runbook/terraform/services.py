@@ -251,11 +251,10 @@ class ServiceReader:
         calls = [each for each in self.resources.targets(value) if _CONTAINER_MODULE.search(each.text("source"))]
         if not calls:
             return decode(value)
-        return [{name: self._argument(each, *names) for name, names in _CONTAINER_ARGUMENTS.items()} for each in calls]
-
-    def _argument(self, instance: Instance, *names: str) -> Any:
-        """The first of these arguments that a module's call has."""
-        return next(filter(None, map(instance.value, names)), None)
+        return [
+            {name: next(filter(None, map(each.value, names)), None) for name, names in _CONTAINER_ARGUMENTS.items()}
+            for each in calls
+        ]
 
     def _variable_from(self, variable: str, value: Any) -> SecretVariable:
         text = value if isinstance(value, str) else ""

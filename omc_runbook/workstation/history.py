@@ -126,18 +126,15 @@ def read_history(root: Path, names: Sequence[str], without: Collection[str] = ()
     left_out = len(versions.blobs) - MOST_BLOBS
     many = f"{left_out} older versions of files that hold values were not read." if left_out > 0 else ""
     problem = " ".join(filter(None, (versions.obstacle, *problems, many)))
+    # Where git-crypt was not unlocked, git adds a file as it is.
+    by_git = (path for path in paths - others if git.find_filter(root, path).startswith("git-crypt"))
     return GitHistory(
         key=key,
         locations=dict(locations),
         encrypted=frozenset() if problem else frozenset(paths - plain),
-        encrypted_by_git=frozenset() if problem else frozenset(_filtered(root, paths - others)),
+        encrypted_by_git=frozenset() if problem else frozenset(by_git),
         obstacle=" ".join(filter(None, (problem, unlisted))),
     )
-
-
-def _filtered(root: Path, paths: Iterable[str]) -> Iterator[str]:
-    """Yield the files that git-crypt encrypts as git adds them: where it was not unlocked, it does not."""
-    return (path for path in paths if git.find_filter(root, path).startswith("git-crypt"))
 
 
 def _contents(root: Path, untracked: Iterable[str]) -> Iterator[tuple[str, bytes]]:
