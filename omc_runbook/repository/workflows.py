@@ -267,7 +267,10 @@ def _commands(repository: Path, file: SourceFile, tree: Node, depth: int = 0) ->
                 yield from _in_step(repository, file, step, folder[0] if folder else "")
 
 
-def _in_step(repository: Path, file: SourceFile, step: Node, folder: str) -> Iterator[Command]:
+def _in_step(
+    repository: Path, file: SourceFile, step: Node, folder: str, above: tuple[SourceFile, ...] = ()
+) -> Iterator[Command]:
+    """The commands of a step, and of the checkout's own action that it uses; `above` are the actions that led to it."""
     action, run = yaml_nodes.find(step, "uses"), yaml_nodes.find(step, "run")
     inputs = (text for _, value in yaml_nodes.members(step, "with") for text in yaml_nodes.texts(value))
     is_apply = any(re.search(r"\bapply\b", text) for text in inputs)
@@ -276,9 +279,9 @@ def _in_step(repository: Path, file: SourceFile, step: Node, folder: str) -> Ite
             yield Command(file=file.name, line=yaml_nodes.line_of(action), verb=name.partition("@")[0], folder=folder)
         actions = (f"{name.removeprefix('./')}/action.{ending}" for ending in ("yml", "yaml"))
         own = read_first(repository, actions) if name[:2] == "./" else None
-        if own and own != file:
+        if own and own not in (file, *above):
             for each in yaml_nodes.items(yaml_nodes.read_mapping(own), "runs", "steps"):
-                yield from _in_step(repository, own, each, folder)
+                yield from _in_step(repository, own, each, folder, (*above, file))
     if run is None:
         return
     start = run.start_mark.index

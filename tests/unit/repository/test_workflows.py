@@ -108,6 +108,16 @@ def test_actions_of_the_checkout_and_of_terraform(tmp_path: Path) -> None:
     assert on_merge(write(tmp_path, "a.yml", steps + uses.format("plan")), CONFIG) == [local]
 
 
+def test_actions_that_use_each_other(tmp_path: Path) -> None:
+    """Each is read once for a step, although GitHub would refuse them when it runs the step."""
+    action = "runs:\n  steps:\n    - uses: ./.github/actions/{}\n    - run: terraform apply\n"
+    write(tmp_path, ".github/actions/a/action.yml", action.format("b"))
+    write(tmp_path, ".github/actions/b/action.yml", action.format("a"))
+    steps = "on: push\njobs:\n  x:\n    steps:\n      - uses: ./.github/actions/a\n"
+    (workflow,) = write(tmp_path, "a.yml", steps).files
+    assert [each.file for each in workflow.commands] == [f".github/actions/{name}/action.yml" for name in "ba"]
+
+
 STEPS = "jobs:\n  a:\n    steps:\n      - run: terraform apply\n"
 TRIGGERS = {
     "on: push\n": True,
