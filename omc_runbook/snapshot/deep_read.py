@@ -40,22 +40,18 @@ class InsideRead:
 
 def _with_session_key(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     """Add the key that encrypts ECS Exec's sessions, and whether the task roles may use it."""
-    ecs_client, kms_client, cluster = gatherer.clients("ecs"), gatherer.clients("kms"), gatherer.names.cluster
-    configuration = gatherer.ask(
-        f"the configuration of cluster {cluster}",
-        "ecs:DescribeClusters",
-        lambda: ecs.session_key(ecs_client, cluster),
+    cluster = gatherer.names.cluster
+    configuration = gatherer.read(
+        f"the configuration of cluster {cluster}", "ecs:DescribeClusters", ecs.session_key, cluster
     )
     key_id = gatherer.keep("session_key", configuration, "")
     if not key_id:
         return snapshot
-    described = gatherer.ask(f"key {key_id}", "kms:DescribeKey", lambda: kms.describe_key(kms_client, key_id))
+    described = gatherer.read(f"key {key_id}", "kms:DescribeKey", kms.describe_key, key_id)
     key = gatherer.keep("session_key", described, None)
     if key is None:
         return snapshot
-    document = gatherer.ask(
-        f"the policy of key {key_id}", "kms:GetKeyPolicy", lambda: kms.get_key_policy(kms_client, key.arn)
-    )
+    document = gatherer.read(f"the policy of key {key_id}", "kms:GetKeyPolicy", kms.get_key_policy, key.arn)
     needed = [(DECRYPT, key.arn)]
     answers = {
         arn: gatherer.pool.submit(roles.read, gatherer.clients, arn, "", "", needed) for arn in _task_roles(snapshot)

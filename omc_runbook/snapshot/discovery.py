@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from typing import Any
 
 from omc_runbook.aws import ec2, ecs, secretsmanager
 from omc_runbook.aws.definitions import TaskDefinition
@@ -183,20 +183,14 @@ class _Discovering(Gatherer):
     def run(self) -> Discovery:
         """Make all calls, in parallel."""
         environment = self.environment.name
-        client, sm = self.clients("ecs"), self.clients("secretsmanager")
-        listed = self.ask("the region's clusters", "ecs:ListClusters", lambda: ecs.list_clusters(client))
-        secrets = self.ask("the list of secrets", "secretsmanager:ListSecrets", lambda: secretsmanager.list_secrets(sm))
+        listed = self.read("the region's clusters", "ecs:ListClusters", ecs.list_clusters)
+        secrets = self.read("the list of secrets", "secretsmanager:ListSecrets", secretsmanager.list_secrets)
         names = self.keep(FIELD, listed, ())
         described = [
-            self.ask(
-                "the region's clusters",
-                "ecs:DescribeClusters",
-                partial(ecs.describe_clusters, client, batch),
-            )
+            self.read("the region's clusters", "ecs:DescribeClusters", ecs.describe_clusters, batch)
             for batch in ecs.batches(names, 100)
         ]
-        clusters = tuple(each for answer in described for each in self.keep(FIELD, answer, ()))
-        clusters = clusters or tuple(Cluster(name, {}) for name in names)
+        clusters = self.join(FIELD, described) or tuple(Cluster(name, {}) for name in names)
         chosen = clusters
         if len(clusters) > MOST_CLUSTERS:
             chosen = tuple(
@@ -213,8 +207,16 @@ class _Discovering(Gatherer):
             clusters=clusters,
             services=services,
             secrets=own_secrets,
-            other_regions=self._with_secret(regions),
-            cluster_regions=self._with_cluster(regions) if lacks_cluster else (),
+            other_regions=self._having(
+                regions, "secret", "secretsmanager:DescribeSecret", secretsmanager.describe, self.names.secret
+            ),
+            cluster_regions=self._having(
+                regions if lacks_cluster else (),
+                "cluster",
+                "ecs:DescribeClusters",
+                lambda client, name: ecs.describe_clusters(client, [name]),
+                self.names.cluster,
+            ),
             unread=self.gaps.get(FIELD, ()),
             unread_regions=self.gaps.get(REGIONS, ()),
             not_searched=tuple(each.name for each in clusters if each not in chosen),
@@ -225,36 +227,17 @@ class _Discovering(Gatherer):
         others = {names.region for names in self.environment.others.values()}
         regions = {configured_region(self.names.profile), Names().region, *others}
         if is_empty:
-            client = self.clients("ec2")
-            listed = self.ask("the account's regions", "ec2:DescribeRegions", lambda: ec2.list_regions(client))
+            listed = self.read("the account's regions", "ec2:DescribeRegions", ec2.list_regions)
             regions |= {*self.keep(REGIONS, listed, ())}
         return tuple(sorted(regions - {self.names.region, ""}))
 
-    def _with_secret(self, regions: Iterable[str]) -> tuple[str, ...]:
-        """Those with a secret of the configured name."""
-        name = self.names.secret
-        return self._having(
-            regions,
-            f"secret {name}",
-            "secretsmanager:DescribeSecret",
-            lambda region: secretsmanager.describe(self.clients("secretsmanager", region), name),
-        )
-
-    def _with_cluster(self, regions: Iterable[str]) -> tuple[str, ...]:
-        """Those with a cluster of the configured name."""
-        name = self.names.cluster
-        return self._having(
-            regions,
-            f"cluster {name}",
-            "ecs:DescribeClusters",
-            lambda region: ecs.describe_clusters(self.clients("ecs", region), [name]),
-        )
-
     def _having(
-        self, regions: Iterable[str], what: str, permission: str, find: Callable[[str], object]
+        self, regions: Iterable[str], kind: str, permission: str, find: Callable[[Any, str], object], name: str
     ) -> tuple[str, ...]:
-        """The regions in which something is found; without the permission to look there, it is not known of any."""
-        answers = {region: self.ask(f"{what} in {region}", permission, partial(find, region)) for region in regions}
+        """The regions that have something of this name; without the permission to look, it is not known of any."""
+        answers = {
+            region: self.within(region).read(f"{kind} {name} in {region}", permission, find, name) for region in regions
+        }
         # What a policy denies there on purpose, nobody could have made there.
         failures = (answer.result() for answer in answers.values())
         self.record(REGIONS, (each for each in failures if isinstance(each, ReadFailure) and not each.denied_by))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 from omc_runbook.aws import ecs
 from omc_runbook.snapshot.gatherer import Gatherer
@@ -18,15 +17,15 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     listed = {"", *(snapshot.service_names or ())}
     if "services" in gatherer.gaps or listed.issuperset(task.service for task in snapshot.tasks):
         return snapshot
-    client, cluster = gatherer.clients("ecs"), gatherer.names.cluster
+    cluster = gatherer.names.cluster
     what = f"the Express services of cluster {cluster}"
-    answer = gatherer.ask(what, "ecs:ListServices", partial(ecs.list_service_names, client, cluster, "ECS"))
+    answer = gatherer.read(what, "ecs:ListServices", ecs.list_service_names, cluster, "ECS")
     names = [name for name in gatherer.keep("services", answer, ()) or () if name not in listed]
     batches = [
-        gatherer.ask(what, "ecs:DescribeServices", partial(ecs.describe_services, client, cluster, batch))
+        gatherer.read(what, "ecs:DescribeServices", ecs.describe_services, cluster, batch)
         for batch in ecs.batches(names, ecs.SERVICES_A_CALL)
     ]
-    services = tuple(service for batch in batches for service in gatherer.keep("services", batch, ()))
+    services = gatherer.join("services", batches)
     arns = {each.task_definition_arn for each in services}
     arns |= {task.task_definition_arn for task in snapshot.tasks if task.service in names}
     definitions = gatherer.task_definitions("task_definitions", arns - snapshot.task_definitions.keys())

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 
 from omc_runbook.aws import cloudtrail, kms, organizations, secretsmanager
 from omc_runbook.aws.cloudtrail import FoundEvents
@@ -122,18 +121,18 @@ def read_key_use(gatherer: Gatherer, key: KmsKey, roles: Iterable[Permissions]) 
 
     A call that is refused there is in the key's `unread`.
     """
-    client, existing = gatherer.clients("kms"), [role for role in roles if role.exists]
+    existing = [role for role in roles if role.exists]
     policies = [key.policy, *(policy for role in existing for policy in (*(role.policies or ()), role.boundary))]
     text = json.dumps([policy.document for policy in policies if policy]).casefold()
     is_allowed = ":root" in text and all(_may_decrypt(role, key.arn) for role in existing)
-    tags = "aws:resourcetag/" in text and gatherer.ask(
-        f"the tags of key {key.arn}", "kms:ListResourceTags", lambda: kms.list_tags(client, key.arn)
+    tags = "aws:resourcetag/" in text and gatherer.read(
+        f"the tags of key {key.arn}", "kms:ListResourceTags", kms.list_tags, key.arn
     )
-    aliases = "kms:resourcealiases" in text and gatherer.ask(
-        f"the aliases of key {key.arn}", "kms:ListAliases", lambda: kms.list_aliases(client, key.arn)
+    aliases = "kms:resourcealiases" in text and gatherer.read(
+        f"the aliases of key {key.arn}", "kms:ListAliases", kms.list_aliases, key.arn
     )
-    grants = not is_allowed and gatherer.ask(
-        f"the grants of key {key.arn}", "kms:ListGrants", lambda: kms.list_grants(client, key.arn)
+    grants = not is_allowed and gatherer.read(
+        f"the grants of key {key.arn}", "kms:ListGrants", kms.list_grants, key.arn
     )
     answers = [answer.result() for answer in (tags, aliases, grants) if answer]
     return replace(
@@ -164,11 +163,7 @@ def read_foreign_secrets(gatherer: Gatherer, snapshot: Snapshot) -> dict[str, se
         if ref.kind == "secretsmanager" and ref.region and (ref.region, ref.account) != home
     }
     answers = {
-        arn: gatherer.ask(
-            arn,
-            "secretsmanager:DescribeSecret",
-            partial(secretsmanager.describe, gatherer.clients("secretsmanager", region), arn),
-        )
+        arn: gatherer.within(region).read(arn, "secretsmanager:DescribeSecret", secretsmanager.describe, arn)
         for arn, region in regions.items()
     }
     secrets = {}
@@ -234,12 +229,10 @@ def request_versions(
     gatherer: Gatherer, version_ids: set[str]
 ) -> dict[str, Future[secretsmanager.Value | ReadFailure | None]]:
     """Start to read versions of the secret, by id."""
-    client, name = gatherer.clients("secretsmanager"), gatherer.names.secret
+    name = gatherer.names.secret
     return {
-        version_id: gatherer.ask(
-            f"version {version_id} of {name}",
-            GET_SECRET_VALUE,
-            partial(secretsmanager.get_value, client, name, version_id=version_id),
+        version_id: gatherer.read(
+            f"version {version_id} of {name}", GET_SECRET_VALUE, secretsmanager.get_value, name, version_id=version_id
         )
         for version_id in sorted(version_ids)
     }

@@ -6,9 +6,10 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from omc_runbook.aws import definitions, ecs
 from omc_runbook.aws.cloudtrail import REQUESTS_A_SECOND, Pace
@@ -18,6 +19,7 @@ from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Environment
 
+P = ParamSpec("P")
 T = TypeVar("T")
 D = TypeVar("D")
 
@@ -67,6 +69,8 @@ class Gatherer:
         self.pool = pool
         self.shared = shared or SharedCalls()
         self.clients = clients
+        self.region = ""
+        """The region of the calls of `read`; "" for the environment's."""
         self.names = environment.names
         self.environment = environment
         self.caller = caller
@@ -83,6 +87,29 @@ class Gatherer:
         whole = (self.caller.account, self.caller.arn, self.names.region, permission, *key)
         return self.shared.once(whole, lambda: self.ask(what, permission, call))
 
+    def read(
+        self, what: str, permission: str, call: Callable[Concatenate[Any, P], T], *args: P.args, **options: P.kwargs
+    ) -> Future[T | ReadFailure]:
+        """Start a function of `aws/`, which gets the client of the permission's service and these arguments."""
+        return self.ask(what, permission, partial(call, self._client(permission), *args, **options))
+
+    def read_once(
+        self, what: str, permission: str, call: Callable[Concatenate[Any, P], T], *args: P.args, **options: P.kwargs
+    ) -> Future[T | ReadFailure]:
+        """As `read`, for a call on the account that other snapshots may make too, with the same positional `args`."""
+        call_here = partial(call, self._client(permission), *args, **options)
+        return self.ask_once((self.region, *args), what, permission, call_here)
+
+    def within(self, region: str) -> Self:
+        """The same, where `read` and `read_once` go to another region than the environment's."""
+        there = copy(self)
+        there.region = region
+        return there
+
+    def _client(self, permission: str) -> Any:
+        service = permission.partition(":")[0]
+        return self.clients(service, self.region) if self.region else self.clients(service)
+
     def keep(self, field: str, answer: Future[T | ReadFailure], default: D) -> T | D:
         """Wait for an answer; where it could not be read, record a gap of the field and return the default."""
         result = answer.result()
@@ -90,6 +117,10 @@ class Gatherer:
             self.record(field, (result,))
             return default
         return result
+
+    def join(self, field: str, answers: Iterable[Future[tuple[T, ...] | ReadFailure]]) -> tuple[T, ...]:
+        """Wait for answers that are parts of one, such as batches; those that could not be read are gaps."""
+        return tuple(each for answer in answers for each in self.keep(field, answer, ()))
 
     def record(self, field: str, failures: Iterable[ReadFailure]) -> None:
         """Add gaps of a field, each once."""
@@ -99,37 +130,31 @@ class Gatherer:
 
     def ask_services(self, cluster: str, names: Sequence[str]) -> list[Future[tuple[Service, ...] | ReadFailure]]:
         """Start to describe a cluster's services, as many with each call as it takes."""
-        client, what = self.clients("ecs"), f"the services of cluster {cluster}"
+        what = f"the services of cluster {cluster}"
         return [
-            self.ask(what, "ecs:DescribeServices", partial(ecs.describe_services, client, cluster, batch))
+            self.read(what, "ecs:DescribeServices", ecs.describe_services, cluster, batch)
             for batch in ecs.batches(names, ecs.SERVICES_A_CALL)
         ]
 
     def ask_tasks(self, cluster: str, arns: Sequence[str]) -> list[Future[tuple[Task, ...] | ReadFailure]]:
         """Start to describe a cluster's tasks, as many with each call as it takes."""
-        client, what = self.clients("ecs"), f"the tasks of cluster {cluster}"
+        what = f"the tasks of cluster {cluster}"
         return [
-            self.ask(what, "ecs:DescribeTasks", partial(ecs.describe_tasks, client, cluster, batch))
+            self.read(what, "ecs:DescribeTasks", ecs.describe_tasks, cluster, batch)
             for batch in ecs.batches(arns, ecs.TASKS_A_CALL)
         ]
 
     def services_of(self, field: str, clusters: Iterable[str]) -> dict[str, tuple[Service, ...] | None]:
         """Read the services of clusters; None for one that does not exist, and what could not be read is a gap."""
-        client = self.clients("ecs")
         listed = {
-            cluster: self.ask(
-                f"the services of cluster {cluster}",
-                "ecs:ListServices",
-                partial(ecs.list_service_names, client, cluster),
+            cluster: self.read(
+                f"the services of cluster {cluster}", "ecs:ListServices", ecs.list_service_names, cluster
             )
             for cluster in clusters
         }
         names = {cluster: self.keep(field, answer, ()) for cluster, answer in listed.items()}
         described = {cluster: self.ask_services(cluster, found or ()) for cluster, found in names.items()}
-        services = {
-            cluster: tuple(each for answer in answers for each in self.keep(field, answer, ()))
-            for cluster, answers in described.items()
-        }
+        services = {cluster: self.join(field, answers) for cluster, answers in described.items()}
         return {cluster: None if names[cluster] is None else found for cluster, found in services.items()}
 
     def task_definitions(
@@ -140,12 +165,12 @@ class Gatherer:
         `origins` are what starts them, by ARN, where that is no service; the gap names it.
         """
         named = {arn: f" of {origin}" for arn, origin in (origins or {}).items()}
-        client = self.clients("ecs")
         answers = {
-            arn: self.ask(
+            arn: self.read(
                 f"task definition {arn.rpartition('/')[2]}{named.get(arn, '')}",
                 "ecs:DescribeTaskDefinition",
-                partial(definitions.describe_task_definition, client, arn),
+                definitions.describe_task_definition,
+                arn,
             )
             for arn in sorted({*arns} - {""})
         }

@@ -136,13 +136,15 @@ def look_up(
 
     In a `region` that is named, requests keep to the pace that CloudTrail allows there, as many lookups need.
     """
-    client = gatherer.clients("cloudtrail", region) if region else gatherer.clients("cloudtrail")
     pace = gatherer.shared.pace(gatherer.caller.account, region) if region else None
-    return gatherer.ask_once(
-        (region, name, since, limit),
+    return gatherer.within(region).read_once(
         f"who called {name}{f' in {region}' if region else ''}",
         "cloudtrail:LookupEvents",
-        lambda: cloudtrail.look_up(client, name, since, limit, pace),
+        cloudtrail.look_up,
+        name,
+        since,
+        limit,
+        pace,
     )
 
 

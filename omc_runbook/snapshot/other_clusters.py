@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 from omc_runbook.aws import ecs
 from omc_runbook.aws.session import ReadFailure
@@ -32,10 +31,10 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
 
 def read_services(gatherer: Gatherer, snapshot: Snapshot) -> tuple[OtherCluster, ...]:
     """Read the services of those clusters with their task definitions, unless the snapshot has these."""
-    names, client = gatherer.names, gatherer.clients("ecs")
+    names = gatherer.names
     listed: tuple[str, ...] = ()
     if "*" in names.clusters:
-        asked = gatherer.ask("the region's clusters", "ecs:ListClusters", lambda: ecs.list_clusters(client))
+        asked = gatherer.read("the region's clusters", "ecs:ListClusters", ecs.list_clusters)
         listed = gatherer.keep(FIELD, asked, ())
     services = gatherer.services_of(FIELD, sorted({*names.clusters, *listed} - {"*", names.cluster}))
     gatherer.record(FIELD, (_absent(cluster) for cluster, found in services.items() if found is None))
@@ -54,10 +53,8 @@ def _absent(cluster: str) -> ReadFailure:
 
 
 def _with_tasks(gatherer: Gatherer, cluster: OtherCluster) -> OtherCluster:
-    client, what = gatherer.clients("ecs"), f"the tasks of cluster {cluster.name}"
-    listed = gatherer.ask(what, "ecs:ListTasks", partial(ecs.list_task_arns, client, cluster.name, "RUNNING"))
-    arns: tuple[str, ...] = gatherer.keep(FIELD, listed, ())
-    tasks = tuple(
-        task for answer in gatherer.ask_tasks(cluster.name, arns) for task in gatherer.keep(FIELD, answer, ())
+    listed = gatherer.read(
+        f"the tasks of cluster {cluster.name}", "ecs:ListTasks", ecs.list_task_arns, cluster.name, "RUNNING"
     )
-    return replace(cluster, tasks=tasks)
+    arns: tuple[str, ...] = gatherer.keep(FIELD, listed, ())
+    return replace(cluster, tasks=gatherer.join(FIELD, gatherer.ask_tasks(cluster.name, arns)))

@@ -64,10 +64,7 @@ class Reading:
         names = sorted({name for ref in self.references if self._is_here(ref, home) for name in _spellings(ref)})
         self._parameters: Future[tuple[Parameter, ...] | ReadFailure] | None = None
         if names:
-            client = gatherer.clients("ssm")
-            self._parameters = gatherer.ask(
-                "SSM parameters", "ssm:DescribeParameters", lambda: ssm.describe(client, names)
-            )
+            self._parameters = gatherer.read("SSM parameters", "ssm:DescribeParameters", ssm.describe, names)
 
     @property
     def permissions(self) -> tuple[tuple[str, str], ...]:
@@ -101,22 +98,16 @@ class Reading:
         return {name: self._with_policy(source, permissions) for name, source in sources.items()}
 
     def _describe(self, ref: Reference) -> Future[Secret | ReadFailure | None]:
-        clients, arn = self._gatherer.clients, ref.secret_arn
-        return self._gatherer.ask(
-            f"secret {arn}",
-            "secretsmanager:DescribeSecret",
-            lambda: secretsmanager.describe(clients("secretsmanager", ref.region), arn),
-        )
+        gatherer, arn = self._gatherer.within(ref.region), ref.secret_arn
+        return gatherer.read(f"secret {arn}", "secretsmanager:DescribeSecret", secretsmanager.describe, arn)
 
     def _find_namesake(self, ref: Reference) -> str:
         """The ARN of the secret that has the name in a reference to one that does not exist; "" for none."""
         name, suffix = split_suffix(ref.secret_name)
         if not suffix or ref.account != self._gatherer.caller.account:
             return ""
-        client = self._gatherer.clients("secretsmanager", ref.region)
-        answer = self._gatherer.ask(
-            f"secret {name}", "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(client, name)
-        )
+        gatherer = self._gatherer.within(ref.region)
+        answer = gatherer.read(f"secret {name}", "secretsmanager:DescribeSecret", secretsmanager.describe, name)
         secret = or_none(answer.result())
         return secret.arn if secret else ""
 
@@ -149,11 +140,12 @@ class Reading:
         secret, tasks = source.secret, tasks_with(self._snapshot, source)
         if secret is None or source.changed is None or all(task >= source.changed for task in tasks):
             return source
-        client = self._gatherer.clients("secretsmanager", secret.region)
-        answer = self._gatherer.ask(
+        gatherer = self._gatherer.within(secret.region)
+        answer = gatherer.read(
             f"the versions of {secret.name}",
             "secretsmanager:ListSecretVersionIds",
-            lambda: secretsmanager.list_versions(client, secret.arn),
+            secretsmanager.list_versions,
+            secret.arn,
         )
         versions: tuple[Version, ...] = self._gatherer.keep(FIELD, answer, ())
         created = {stage: version.created for version in versions for stage in version.stages}
@@ -185,11 +177,9 @@ class Reading:
 
     def _document(self, secret: Secret, stage: str) -> Document | None:
         """A version of another secret; None where it could not be read, raises DocumentError where it is no object."""
-        client = self._gatherer.clients("secretsmanager", secret.region)
-        answer = self._gatherer.ask(
-            f"the value of {secret.name}",
-            GET_SECRET_VALUE,
-            lambda: secretsmanager.get_value(client, secret.arn, stage),
+        gatherer = self._gatherer.within(secret.region)
+        answer = gatherer.read(
+            f"the value of {secret.name}", GET_SECRET_VALUE, secretsmanager.get_value, secret.arn, stage
         ).result()
         return None if answer is None or isinstance(answer, ReadFailure) or answer.text is None else parse(answer.text)
 
@@ -203,11 +193,12 @@ class Reading:
         )
         if secret is None or (not refused and all(result and result.decision == "allowed" for result in results)):
             return source
-        client = self._gatherer.clients("secretsmanager", secret.region)
-        answer = self._gatherer.ask(
+        gatherer = self._gatherer.within(secret.region)
+        answer = gatherer.read(
             f"the resource policy of {secret.name}",
             "secretsmanager:GetResourcePolicy",
-            lambda: secretsmanager.get_resource_policy(client, secret.arn),
+            secretsmanager.get_resource_policy,
+            secret.arn,
         )
         return replace(source, policy=self._gatherer.keep(FIELD, answer, None))
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 
 from omc_runbook.aws import definitions, ecs, endpoint, kms, secretsmanager, sts
 from omc_runbook.aws.kms import KmsKey
@@ -156,33 +155,19 @@ class _Reading(Gatherer):
         """Read what every snapshot needs but for these parts, task definitions from a cache as far as it has them."""
         cluster, name = self.names.cluster, self.names.secret
         # Most of what follows waits for these three calls; further clients are created meanwhile.
-        client = self.clients("ecs")
-        listed = self.ask(
-            f"the services of cluster {cluster}",
-            "ecs:ListServices",
-            lambda: ecs.list_service_names(client, cluster),
-        )
+        listed = self.read(f"the services of cluster {cluster}", "ecs:ListServices", ecs.list_service_names, cluster)
         task_lists = [
-            self.ask(
-                f"the tasks of cluster {cluster}",
-                "ecs:ListTasks",
-                partial(ecs.list_task_arns, client, cluster, status),
-            )
+            self.read(f"the tasks of cluster {cluster}", "ecs:ListTasks", ecs.list_task_arns, cluster, status)
             for status in (() if "tasks" in without else ("RUNNING", "STOPPED"))
         ]
-        sm = self.clients("secretsmanager")
-        secret = self.ask(f"secret {name}", "secretsmanager:DescribeSecret", lambda: secretsmanager.describe(sm, name))
+        secret = self.read(f"secret {name}", "secretsmanager:DescribeSecret", secretsmanager.describe, name)
         versions = value = None
         if "absent content" not in without or isinstance(secret.result(), secretsmanager.Secret):
-            versions = self.ask(
-                f"the versions of {name}",
-                "secretsmanager:ListSecretVersionIds",
-                lambda: secretsmanager.list_versions(sm, name),
+            versions = self.read(
+                f"the versions of {name}", "secretsmanager:ListSecretVersionIds", secretsmanager.list_versions, name
             )
-            value = self.ask(
-                f"the value of {name}",
-                GET_SECRET_VALUE,
-                lambda: secretsmanager.get_value(sm, name, secretsmanager.CURRENT),
+            value = self.read(
+                f"the value of {name}", GET_SECRET_VALUE, secretsmanager.get_value, name, secretsmanager.CURRENT
             )
         if "policies" not in without:
             self._policies = self._ask_policies()
@@ -192,15 +177,15 @@ class _Reading(Gatherer):
         clusters = self._clusters() if service_names is None else ()
         batches = self.ask_services(cluster, service_names or ())
         # A task that stops between the two lists is in both.
-        task_arns = tuple(dict.fromkeys(arn for answer in task_lists for arn in self.keep("tasks", answer, ())))
+        task_arns = tuple(dict.fromkeys(self.join("tasks", task_lists)))
         task_batches = self.ask_tasks(cluster, task_arns)
-        services = [service for answer in batches for service in self.keep("services", answer, ())]
+        services = self.join("services", batches)
         users = _newest_users(services)
         known, self._partial = cache.load(users) if cache else ({}, frozenset[str]())
         revisions = self.task_definitions("task_definitions", users.keys() - known.keys())
         if cache:
             cache.store(revisions.values())
-        tasks = tuple(task for answer in task_batches for task in self.keep("tasks", answer, ()))
+        tasks = self.join("tasks", task_batches)
         found_secret = self.keep("secret", secret, None)
         found_versions = self.keep("versions", versions, ()) if versions else ()
         found_value = self.keep("contents", value, None) if value else None
@@ -281,36 +266,31 @@ class _Reading(Gatherer):
 
     def _ask_policies(self) -> _Policies:
         """Ask for the secret's default policy, and for its others."""
-        client, name = self.clients("secretsmanager"), self.names.secret
-        default = self.ask(
+        name = self.names.secret
+        default = self.read(
             f"the resource policy of {name}",
             "secretsmanager:GetResourcePolicy",
-            lambda: secretsmanager.get_resource_policy(client, name),
+            secretsmanager.get_resource_policy,
+            name,
         )
-        others = self.ask(
+        others = self.read(
             f"the other resource policies of {name}",
             "secretsmanager:ListResourcePolicies",
-            lambda: secretsmanager.get_other_resource_policies(client, name),
+            secretsmanager.get_other_resource_policies,
+            name,
         )
         return default, others
 
     def _key(self, key_id: str) -> KmsKey | None:
-        client = self.clients("kms")
-        key = self.keep(
-            "kms_key", self.ask(f"key {key_id}", "kms:DescribeKey", lambda: kms.describe_key(client, key_id)), None
-        )
+        key = self.keep("kms_key", self.read(f"key {key_id}", "kms:DescribeKey", kms.describe_key, key_id), None)
         if key is None or key.manager != "CUSTOMER":
             return key
-        policy = self.ask(
-            f"the policy of key {key_id}", "kms:GetKeyPolicy", lambda: kms.get_key_policy(client, key.arn)
-        )
+        policy = self.read(f"the policy of key {key_id}", "kms:GetKeyPolicy", kms.get_key_policy, key.arn)
         return replace(key, policy=self.keep("key_policy", policy, None))
 
     def _clusters(self) -> tuple[str, ...]:
-        client, name = self.clients("ecs"), self.names.cluster
-        clusters = self.keep(
-            "clusters", self.ask("the region's clusters", "ecs:ListClusters", lambda: ecs.list_clusters(client)), ()
-        )
+        name = self.names.cluster
+        clusters = self.keep("clusters", self.read("the region's clusters", "ecs:ListClusters", ecs.list_clusters), ())
         if "cluster" in self.environment.chosen:
             unread = " ".join(gap.sentence for gap in self.gaps.get("clusters", ()))
             hint = f". {unread}" if unread else nearest_in(self.environment.name, name, clusters)
@@ -322,22 +302,17 @@ class _Reading(Gatherer):
 
     def _deleted_status(self, listed: tuple[str, ...]) -> str:
         """Whether the main service, where it is not among those listed, was deleted."""
-        client, cluster, name = self.clients("ecs"), self.names.cluster, self.names.service
+        cluster, name = self.names.cluster, self.names.service
         if name in listed:
             return ""
-        answer = self.ask(
-            f"service {name}", "ecs:DescribeServices", partial(ecs.read_deleted_status, client, cluster, name)
-        )
+        answer = self.read(f"service {name}", "ecs:DescribeServices", ecs.read_deleted_status, cluster, name)
         return self.keep("deleted_status", answer, "")
 
     def _newest(self, families: Iterable[str]) -> tuple[definitions.TaskDefinition, ...]:
         """The newest active revision of each family that has one."""
-        client = self.clients("ecs")
         answers = [
-            self.ask(
-                f"task definition {family}",
-                "ecs:DescribeTaskDefinition",
-                partial(definitions.describe_task_definition, client, family),
+            self.read(
+                f"task definition {family}", "ecs:DescribeTaskDefinition", definitions.describe_task_definition, family
             )
             for family in families
         ]

@@ -93,6 +93,5 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
 
 def _ask_for_daemons(gatherer: Gatherer) -> Future[tuple[ManagedConsumer, ...] | ReadFailure]:
     """Ask for the cluster's daemons, each once for each of its revisions."""
-    client, cluster = gatherer.clients("ecs"), arn_of_cluster(gatherer.caller, gatherer.names)
-    what = f"the daemons of cluster {gatherer.names.cluster}"
-    return gatherer.ask(what, "ecs:ListDaemons", lambda: managed.find_daemons(client, cluster))
+    what, arn = f"the daemons of cluster {gatherer.names.cluster}", arn_of_cluster(gatherer.caller, gatherer.names)
+    return gatherer.read(what, "ecs:ListDaemons", managed.find_daemons, arn)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 from omc_runbook.aws import deployments, ecs
 from omc_runbook.snapshot.gatherer import Gatherer
@@ -15,23 +14,19 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
 
     What could not be read is a gap of "service_deployments".
     """
-    client, cluster = gatherer.clients("ecs"), gatherer.names.cluster
     unclear = [
         service
         for service in snapshot.consumers
         if service.controller == "ECS" and service.deployments and not service.has_rollout_state
     ]
     lists = {
-        service.name: gatherer.ask(
+        service.name: gatherer.read(
             f"the service deployments of {service.name}",
             "ecs:ListServiceDeployments",
-            partial(
-                deployments.list_service_deployments,
-                client,
-                cluster,
-                service.name,
-                min(each.created for each in service.deployments),
-            ),
+            deployments.list_service_deployments,
+            gatherer.names.cluster,
+            service.name,
+            min(each.created for each in service.deployments),
         )
         for service in unclear
     }
@@ -39,14 +34,15 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     # One that has succeeded has nothing more to tell.
     arns = [each.arn for entries in found.values() for each in entries[:1] if not each.has_succeeded]
     batches = [
-        gatherer.ask(
+        gatherer.read(
             "the newest service deployments",
             "ecs:DescribeServiceDeployments",
-            partial(deployments.describe_service_deployments, client, batch),
+            deployments.describe_service_deployments,
+            batch,
         )
         for batch in ecs.batches(arns, deployments.DESCRIBED_A_CALL)
     ]
-    described = {each.arn: each for batch in batches for each in gatherer.keep("service_deployments", batch, ())}
+    described = {each.arn: each for each in gatherer.join("service_deployments", batches)}
     services = tuple(
         service.with_service_deployments([described.get(each.arn, each) for each in found[service.name]])
         if found.get(service.name)

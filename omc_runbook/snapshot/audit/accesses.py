@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 
 from omc_runbook.aws import cloudtrail_lake
 from omc_runbook.aws.cloudtrail import BATCH_READ, HISTORY_KEEPS, READS, Access, FoundAccesses, FoundRecords
@@ -109,13 +108,13 @@ def _from_lake(gatherer: Gatherer, snapshot: Snapshot, days: int) -> _Answers:
     arn = gatherer.environment.audit.event_data_store
     moment, names = gatherer.shared.moment(snapshot.taken), names_of(snapshot)
     regions = (gatherer.names.region, *replica_regions(snapshot))
-    client, owner = gatherer.clients("cloudtrail", region_in(arn)), account_in(arn)
+    at_home, owner = gatherer.within(region_in(arn)), account_in(arn)
     since = moment - timedelta(days=days)
     query = cloudtrail_lake.statement(arn, snapshot.account, regions, (*READS, *WRITES), since, MOST_ROWS)
     what, permission = f"event data store {arn}", "cloudtrail:GetEventDataStore"
-    store = gatherer.ask_once((arn,), what, permission, partial(cloudtrail_lake.get_store, client, arn))
-    run = partial(cloudtrail_lake.run_query, client, query, owner if owner != snapshot.account else "")
-    rows = gatherer.ask_once((query,), f"the calls in {what}", "cloudtrail:StartQuery", run)
+    store = at_home.read_once(what, permission, cloudtrail_lake.get_store, arn)
+    run, other_owner = cloudtrail_lake.run_query, owner if owner != snapshot.account else ""
+    rows = at_home.read_once(f"the calls in {what}", "cloudtrail:StartQuery", run, query, other_owner)
 
     def find() -> FoundAccesses | ReadFailure:
         settings, result = store.result(), rows.result()

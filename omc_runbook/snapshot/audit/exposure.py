@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
+from typing import TYPE_CHECKING
 
 from omc_runbook.aws import logs
 from omc_runbook.aws.session import ReadFailure
@@ -21,6 +21,9 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionHistory
 from omc_runbook.workstation import leaks
 from omc_runbook.workstation.leaks import FoundValues
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs.client import CloudWatchLogsClient
 
 FIELD = "exposure"
 """The field of its gaps."""
@@ -52,10 +55,8 @@ class ExposureRead:
         self._groups = {group: groups[group] for group in sorted(groups)[:MOST_GROUPS]}
         self._groups_left_out = len(groups) - len(self._groups)
         self._logs: dict[tuple[str, str], Future[_Lines | ReadFailure]] = {
-            (group, region): gatherer.ask(
-                f"the log of {service}",
-                "logs:GetLogEvents",
-                partial(_last_lines, gatherer.clients("logs", region), group),
+            (group, region): gatherer.within(region).read(
+                f"the log of {service}", "logs:GetLogEvents", _last_lines, group
             )
             for (group, region), service in self._groups.items()
         }
@@ -171,9 +172,9 @@ def _log_groups(snapshot: Snapshot) -> Iterator[tuple[tuple[str, str], str]]:
                     yield (each.log_group, each.log_region or home), service.name
 
 
-def _last_lines(client: object, group: str) -> _Lines:
-    streams = logs.newest_streams(client, group, STREAMS)  # type: ignore[arg-type]
-    return tuple((stream, logs.last_lines(client, group, stream, LINES)) for stream in streams)  # type: ignore[arg-type]
+def _last_lines(client: CloudWatchLogsClient, group: str) -> _Lines:
+    streams = logs.newest_streams(client, group, STREAMS)
+    return tuple((stream, logs.last_lines(client, group, stream, LINES)) for stream in streams)
 
 
 def _search(result: FoundValues[_Known] | None) -> Search | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from omc_runbook.aws import iam, kms, lambda_functions, organizations
@@ -73,20 +72,18 @@ class IdentitiesRead:
         roles = (each for each in identities.identities if each.kind == "role" and each.arn in readers)
         if not any(is_assumed_by(role, secret_calls.LAMBDA) for role in roles):
             return None
-        client = self.gatherer.clients("lambda")
         what = "the functions of Lambda"
-        return self.gatherer.ask_once((), what, "lambda:ListFunctions", lambda: lambda_functions.list_roles(client))
+        return self.gatherer.read_once(what, "lambda:ListFunctions", lambda_functions.list_roles)
 
     def _last_accesses(self, identities: Identities) -> dict[str, LastAccess]:
-        client = self.gatherer.clients("iam")
         linked = {each.arn for each in identities.identities if each.is_service_linked}
         arns = [arn for arn, read in identities.reads.items() if read.decision != "denied" and arn not in linked]
         answers = {
-            arn: self.gatherer.ask_once(
-                (arn,),
+            arn: self.gatherer.read_once(
                 f"when {iam.role_name(arn)} last used Secrets Manager",
                 "iam:GenerateServiceLastAccessedDetails",
-                partial(iam.get_last_access, client, arn),
+                iam.get_last_access,
+                arn,
             )
             for arn in arns[:MOST_REPORTS]
         }
@@ -96,17 +93,14 @@ class IdentitiesRead:
 
 def request(gatherer: Gatherer, snapshot: Snapshot) -> IdentitiesRead:
     """Start to read the account's identities, their policies, the organization's, and all that limits the key."""
-    client, account = gatherer.clients("iam"), snapshot.caller.account
-    key, organizations_client = snapshot.kms_key, gatherer.clients("organizations")
-    organization = gatherer.ask_once(
-        (),
-        "the account's organization",
-        "organizations:DescribeOrganization",
-        lambda: organizations.describe(organizations_client),
+    account, key = snapshot.caller.account, snapshot.kms_key
+    organizations_client = gatherer.clients("organizations")
+    organization = gatherer.read_once(
+        "the account's organization", "organizations:DescribeOrganization", organizations.describe
     )
 
     def details(what: str, *kinds: EntityTypeType) -> Future[AccountDetails | ReadFailure]:
-        return gatherer.ask_once(kinds, what, _DETAILS, lambda: iam.get_account_details(client, kinds))
+        return gatherer.read_once(what, _DETAILS, iam.get_account_details, kinds)
 
     def above() -> OrganizationPolicies | None:
         found = organization.result()

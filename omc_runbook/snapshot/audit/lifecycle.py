@@ -20,19 +20,13 @@ class LifecycleRead:
         key, secret = snapshot.kms_key, snapshot.secret
         self._key = self._function = None
         if key and key.manager == "CUSTOMER":
-            client, arn = gatherer.clients("kms", region_in(key.arn)), key.arn
-            self._key = gatherer.ask(
-                f"whether key {arn} rotates",
-                "kms:GetKeyRotationStatus",
-                lambda: kms.get_key_rotation(client, arn),
-            )
+            what = f"whether key {key.arn} rotates"
+            in_region = gatherer.within(region_in(key.arn))
+            self._key = in_region.read(what, "kms:GetKeyRotationStatus", kms.get_key_rotation, key.arn)
         if secret and secret.rotation_function:
             function = secret.rotation_function
-            functions = gatherer.clients("lambda", region_in(function))
-            self._function = gatherer.ask(
-                f"rotation function {function}",
-                "lambda:GetFunctionConfiguration",
-                lambda: lambda_functions.describe(functions, function),
+            self._function = gatherer.within(region_in(function)).read(
+                f"rotation function {function}", "lambda:GetFunctionConfiguration", lambda_functions.describe, function
             )
 
     def finish(self) -> Lifecycle:

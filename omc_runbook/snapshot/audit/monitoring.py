@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import asdict, replace
-from functools import partial
 
 from omc_runbook.aws import cloudtrail, cloudwatch, events, logs, sns
 from omc_runbook.aws.cloudtrail import Trail
@@ -36,15 +35,8 @@ KMS_USE = READ | {"eventSource": "kms.amazonaws.com", "eventName": "Decrypt"}
 
 def request(gatherer: Gatherer, snapshot: Snapshot) -> Callable[[], Monitoring]:
     """Start to read; what is returned waits for it, and records what is missing as gaps."""
-    answer = gatherer.ask_once(
-        (),
-        "the trails of the account",
-        "cloudtrail:DescribeTrails",
-        lambda: cloudtrail.describe_trails(gatherer.clients("cloudtrail")),
-    )
-    rules = gatherer.ask_once(
-        (), "the rules of EventBridge", "events:ListRules", lambda: events.list_rules(gatherer.clients("events"))
-    )
+    answer = gatherer.read_once("the trails of the account", "cloudtrail:DescribeTrails", cloudtrail.describe_trails)
+    rules = gatherer.read_once("the rules of EventBridge", "events:ListRules", events.list_rules)
 
     account = snapshot.account
 
@@ -102,18 +94,15 @@ def _with_status(gatherer: Gatherer, trails: Iterable[Trail]) -> tuple[Trail, ..
     """The trails with whether they log, and what; each is asked in its own region."""
     asked = []
     for trail in trails:
-        client = gatherer.clients("cloudtrail", trail.home_region)
-        state = gatherer.ask_once(
-            (trail.arn,),
-            f"the status of trail {trail.name}",
-            "cloudtrail:GetTrailStatus",
-            partial(cloudtrail.get_trail_status, client, trail.arn),
+        at_home = gatherer.within(trail.home_region)
+        state = at_home.read_once(
+            f"the status of trail {trail.name}", "cloudtrail:GetTrailStatus", cloudtrail.get_trail_status, trail.arn
         )
-        selectors = gatherer.ask_once(
-            (trail.arn,),
+        selectors = at_home.read_once(
             f"the event selectors of trail {trail.name}",
             "cloudtrail:GetEventSelectors",
-            partial(cloudtrail.get_selectors, client, trail.arn),
+            cloudtrail.get_selectors,
+            trail.arn,
         )
         asked.append((trail, state, selectors))
     found = []
@@ -128,11 +117,11 @@ def _filters(gatherer: Gatherer, trails: Iterable[Trail], event: Fields) -> tupl
     """The metric filters of the trails' log groups that match a read of the secret, or may."""
     groups = {trail.log_group_arn: trail for trail in trails if trail.log_group_arn}
     answers = [
-        gatherer.ask_once(
-            (arn,),
+        gatherer.within(region_in(arn)).read_once(
             f"the metric filters of {trail.log_group}",
             "logs:DescribeMetricFilters",
-            partial(logs.describe_metric_filters, gatherer.clients("logs", region_in(arn)), trail.log_group),
+            logs.describe_metric_filters,
+            trail.log_group,
         )
         for arn, trail in groups.items()
     ]
@@ -146,16 +135,12 @@ def _alarms(
     """The alarms on the metric of each filter, by the filter's name."""
     regions = {trail.log_group: region_in(trail.log_group_arn) for trail in trails if trail.log_group_arn}
     answers: dict[str, Future[tuple[MetricAlarm, ...] | ReadFailure]] = {
-        each.name: gatherer.ask_once(
-            (regions[each.group], each.namespace, each.metric),
+        each.name: gatherer.within(regions[each.group]).read_once(
             f"the alarms on metric {each.metric}",
             "cloudwatch:DescribeAlarmsForMetric",
-            partial(
-                cloudwatch.describe_alarms,
-                gatherer.clients("cloudwatch", regions[each.group]),
-                each.namespace,
-                each.metric,
-            ),
+            cloudwatch.describe_alarms,
+            each.namespace,
+            each.metric,
         )
         for each in filters
     }
@@ -164,14 +149,11 @@ def _alarms(
 
 def _with_targets(gatherer: Gatherer, rules: Iterable[EventRule], event: Fields) -> tuple[EventRule, ...]:
     """The rules that match a read of the secret, or may, with their targets."""
-    client, outside = gatherer.clients("events"), rule_event(event, gatherer.names.region)
+    outside = rule_event(event, gatherer.names.region)
     matching = [rule for rule in rules if matches_rule(rule.pattern, outside) is not False]
     answers = [
-        gatherer.ask_once(
-            (rule.name,),
-            f"the targets of rule {rule.name}",
-            "events:ListTargetsByRule",
-            partial(events.list_targets, client, rule.name),
+        gatherer.read_once(
+            f"the targets of rule {rule.name}", "events:ListTargetsByRule", events.list_targets, rule.name
         )
         for rule in matching
     ]
@@ -183,11 +165,11 @@ def _with_targets(gatherer: Gatherer, rules: Iterable[EventRule], event: Fields)
 def _topics(gatherer: Gatherer, arns: Iterable[str]) -> dict[str, sns.Topic | None]:
     """The topics that could be read, by their ARNs, each asked in its own region."""
     answers = {
-        arn: gatherer.ask_once(
-            (arn,),
+        arn: gatherer.within(region_in(arn)).read_once(
             f"the subscriptions of topic {arn.rpartition(':')[2]}",
             "sns:ListSubscriptionsByTopic",
-            partial(sns.find_topic, gatherer.clients("sns", region_in(arn)), arn),
+            sns.find_topic,
+            arn,
         )
         for arn in sorted(arns)
     }

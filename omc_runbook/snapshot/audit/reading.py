@@ -28,11 +28,9 @@ def read(gatherer: Gatherer, snapshot: Snapshot, days: int, checkout: Checkout |
     requested_accesses = accesses.request(gatherer, snapshot, days)
     requested_monitoring = monitoring.request(gatherer, snapshot)
     exposure = ExposureRead(gatherer, snapshot, checkout)
-    client, project = gatherer.clients("secretsmanager"), gatherer.environment.project
-    secrets = gatherer.ask(
-        f"the secrets of {project}",
-        "secretsmanager:ListSecrets",
-        lambda: secretsmanager.list_secrets(client, project),
+    project = gatherer.environment.project
+    secrets = gatherer.read(
+        f"the secrets of {project}", "secretsmanager:ListSecrets", secretsmanager.list_secrets, project
     )
     lifecycle = LifecycleRead(gatherer, snapshot)
     history = versions.finish()

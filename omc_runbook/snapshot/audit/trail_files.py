@@ -52,16 +52,18 @@ def request(
 
 def _list(gatherer: Gatherer, snapshot: Snapshot, days: int, gap: str) -> list[str]:
     """The files of the days, the newest first; of further days none, once there are more than are read."""
-    settings, client = gatherer.environment.audit, gatherer.clients("s3")
+    settings = gatherer.environment.audit
     regions = (gatherer.names.region, *replica_regions(snapshot))
     dates = [snapshot.taken.date() - timedelta(days=each) for each in range(days + 1)]
     found = list[str]()
     for first in range(0, len(dates), DAYS_AT_ONCE):
         answers = [
-            gatherer.ask(
+            gatherer.read(
                 f"the files of {settings.bucket}",
                 "s3:ListBucket",
-                partial(s3.list_keys, client, settings.bucket, f"{_prefix(snapshot, region)}/{date:%Y/%m/%d}/"),
+                s3.list_keys,
+                settings.bucket,
+                f"{_prefix(snapshot, region)}/{date:%Y/%m/%d}/",
             )
             for date in dates[first : first + DAYS_AT_ONCE]
             for region in regions
