@@ -265,8 +265,7 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
         configuration = self.ecs_backend.clusters[self._cluster()].configuration or {}
         key_id = configuration.get("executeCommandConfiguration", {}).get("kmsKeyId", "")
         key = find_key(key_id, self.current_account, self.region) if key_id else None
-        definition = self.ecs_backend.describe_task_definition(task.task_definition_arn)
-        role = role_session(role_arn(definition.task_role_arn or "", self.current_account), task.id)
+        role = role_session(role_arn(task.definition.task_role_arn or "", self.current_account), task.id)
         if key is None:
             return ""
         context = context_of(role, self.region)

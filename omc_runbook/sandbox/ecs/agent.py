@@ -88,24 +88,22 @@ class Agent(threading.Thread):
             self._next_removal = time.monotonic() + _REMOVAL_SECONDS
         with STATE:
             accepted = [
-                (backend, task)
-                for backend, task in _tasks()
-                if task.last_status == "PROVISIONING" and task.desired_status == "RUNNING"
+                task for task in _tasks() if task.last_status == "PROVISIONING" and task.desired_status == "RUNNING"
             ]
-        for backend, task in accepted:
-            self._start(backend, task)
+        for task in accepted:
+            self._start(task)
         with STATE:
             unfinished = _tasks()
-            for backend, task in unfinished:
-                self._watch(backend, task)
+            for task in unfinished:
+                self._watch(task)
             for backend in _backends():
                 for service in services_of(backend):
                     if service.status != "INACTIVE":
-                        scheduler.reconcile(backend, service)
+                        scheduler.reconcile(service)
                 _count(backend)
                 if is_removal_due:
                     tasks.remove_stopped(backend)
-            arns = {task.task_arn for _, task in unfinished}
+            arns = {task.task_arn for task in unfinished}
         for arn in set(self._running) - arns:
             self._running.pop(arn).kill()
 
@@ -136,14 +134,16 @@ class Agent(threading.Thread):
     def add_event(self, name: str, message: str) -> None:
         """Let ECS write an event of the services of a name, in whatever words."""
         with STATE:
-            for service in (each for backend in _backends() for each in services_of(backend) if each.name == name):
-                services.add_event(service, message)
+            for service in _services():
+                if service.name == name:
+                    services.add_event(service, message)
 
     def stop_task(self, task_id: str, code: str, reason: str) -> None:
         """Let ECS stop a task for a reason of its own, in whatever words."""
         with STATE:
-            for task in (each for _, each in _tasks() if each.id == task_id):
-                tasks.mark_stopping(task, code, reason)
+            for task in _tasks():
+                if task.id == task_id:
+                    tasks.mark_stopping(task, code, reason)
         self.wake()
 
     def remove_stopped(self) -> None:
@@ -155,15 +155,16 @@ class Agent(threading.Thread):
     def statuses(self) -> list[TaskStatus]:
         """Every task that is not stopped."""
         with STATE:
-            return [self._status(task) for _, task in _tasks()]
+            return [self._status(task) for task in _tasks()]
 
     def is_settled(self) -> bool:
         """Whether every service is steady, keeps failing in the same way, or waits for long."""
         with STATE:
-            active = [s for b in _backends() for s in services_of(b) if s.status == "ACTIVE"]
-            starting = [t for _, t in _tasks() if t.last_status in ("PROVISIONING", "PENDING")]
+            starting = any(task.last_status in ("PROVISIONING", "PENDING") for task in _tasks())
             return not starting and all(
-                s.is_steady or scheduler.keeps_failing(s) or scheduler.is_waiting(s) for s in active
+                service.is_steady or scheduler.keeps_failing(service) or scheduler.is_waiting(service)
+                for service in _services()
+                if service.status == "ACTIVE"
             )
 
     def await_rest(self, seconds: float) -> bool:
@@ -178,15 +179,14 @@ class Agent(threading.Thread):
 
     def _rests(self) -> bool:
         with STATE:
-            return all(scheduler.rests(service) for backend in _backends() for service in services_of(backend))
+            return all(map(scheduler.rests, _services()))
 
     def _is_idle(self) -> bool:
         """Whether nothing will change before a call or an application's end, except an application's health."""
         with STATE:
-            services = [service for backend in _backends() for service in services_of(backend)]
             return (
-                all(service.status == "INACTIVE" or service.is_steady for service in services)
-                and all(task.last_status == task.desired_status == "RUNNING" for _, task in _tasks())
+                all(service.status == "INACTIVE" or service.is_steady for service in _services())
+                and all(task.last_status == task.desired_status == "RUNNING" for task in _tasks())
                 and all(application.is_well for application in self._running.values())
             )
 
@@ -204,9 +204,9 @@ class Agent(threading.Thread):
             health=application.health_url if application and tasks.is_healthy(task) else None,
         )
 
-    def _start(self, backend: EC2ContainerServiceBackend, task: EcsTask) -> None:
+    def _start(self, task: EcsTask) -> None:
         with STATE:
-            definition = backend.describe_task_definition(task.task_definition_arn)
+            definition = task.definition
             task.last_status, task.pull_started_at = "PENDING", datetime.now(UTC)
         network = task_network(getattr(task, "network_configuration", None))
         application, reason = None, ""
@@ -214,13 +214,11 @@ class Agent(threading.Thread):
         containers: list[dict[str, Any]] = definition.container_definitions
         try:
             # Without the lock, so that a wire rule delays only the agent.
-            variables = environments(
-                definition, task.id, backend.region_name, backend.account_id, network, task.platform_version or ""
-            )
+            variables = environments(task, definition, network)
             for container in containers:
                 if message := pull_error(container):
                     raise PullFailed(message)
-            logs = [open_stream(c, task.id, backend.account_id, backend.region_name) for c in containers]
+            logs = [open_stream(task, c) for c in containers]
             for container, log in zip(containers, logs, strict=True):
                 arguments = [*(container.get("entryPoint") or []), *(container.get("command") or [])]
                 environment, pid = variables[container["name"]], None
@@ -240,15 +238,10 @@ class Agent(threading.Thread):
             # The error may have the value that is invalid in an environment.
             reason = f"CannotStartContainerError: the container's environment was refused ({type(error).__name__})"
         with STATE:
-            connections = {
-                container["name"]: connects(
-                    definition, container, task.id, backend.region_name, backend.account_id, network
-                )
-                for container in containers
-            }
+            connections = {each["name"]: connects(task, definition, each, network) for each in containers}
             task.pull_stopped_at = datetime.now(UTC)
             if application is None:
-                self._fail(backend, task, "TaskFailedToStart", reason or "No essential container", None)
+                self._fail(task, "TaskFailedToStart", reason or "No essential container", None)
                 return
             self._running[task.task_arn] = application
             for described in task.containers:
@@ -256,7 +249,7 @@ class Agent(threading.Thread):
             tasks.mark_running(task, secrets.token_hex(16), connections)
             tasks.mark_ended(task, _awaited(containers))
 
-    def _watch(self, backend: EC2ContainerServiceBackend, task: EcsTask) -> None:
+    def _watch(self, task: EcsTask) -> None:
         application = self._running.get(task.task_arn)
         if application is None:
             if task.desired_status == "STOPPED":
@@ -268,39 +261,36 @@ class Agent(threading.Thread):
             if task.desired_status == "STOPPED":
                 tasks.mark_stopped(task, code)
             else:
-                definition = backend.describe_task_definition(task.task_definition_arn)
-                containers: list[dict[str, Any]] = definition.container_definitions
+                containers: list[dict[str, Any]] = task.definition.container_definitions
                 for container, described in zip(containers, task.containers, strict=True):
                     if OUT_OF_MEMORY in (container.get("command") or []):
                         described.reason = "OutOfMemoryError: Container killed due to memory usage"
-                self._fail(backend, task, "EssentialContainerExited", "Essential container in task exited", code)
+                self._fail(task, "EssentialContainerExited", "Essential container in task exited", code)
         elif task.desired_status == "STOPPED":
             task.last_status = "STOPPING"
             application.stop()
         elif application.health and task.health_status != "HEALTHY":
             tasks.mark_health(task, True)
-            service, deployment = _deployment(backend, task)
-            if service is not None and deployment is not None:
-                record_health(service, deployment)
+            if found := _deployment(task):
+                record_health(*found)
         elif application.health is False:
             was_healthy = task.health_status == "HEALTHY"
             tasks.mark_health(task, False)
             reason = "Task failed container health checks"
             tasks.mark_stopping(task, "ServiceSchedulerInitiated", reason)
             application.stop()
-            self._note(backend, task, reason, was_healthy)
+            self._note(task, reason, was_healthy)
 
-    def _fail(
-        self, backend: EC2ContainerServiceBackend, task: EcsTask, code: str, reason: str, exit_code: int | None
-    ) -> None:
+    def _fail(self, task: EcsTask, code: str, reason: str, exit_code: int | None) -> None:
         was_healthy = task.health_status == "HEALTHY"
         tasks.mark_stopping(task, code, reason)
         tasks.mark_stopped(task, exit_code)
-        self._note(backend, task, reason, was_healthy)
+        self._note(task, reason, was_healthy)
 
-    def _note(self, backend: EC2ContainerServiceBackend, task: EcsTask, reason: str, was_healthy: bool) -> None:
-        service, deployment = _deployment(backend, task)
-        if service is not None and deployment is not None and not was_healthy:
+    def _note(self, task: EcsTask, reason: str, was_healthy: bool) -> None:
+        found = _deployment(task)
+        if found and not was_healthy:
+            service, deployment = found
             record_failure(service, task.id, deployment, reason, hasattr(task, "started_at"))
 
 
@@ -309,15 +299,20 @@ def _backends() -> Iterator[EC2ContainerServiceBackend]:
         yield from list(account.values())
 
 
-def _tasks() -> list[tuple[EC2ContainerServiceBackend, EcsTask]]:
-    return [(backend, task) for backend in _backends() for task in tasks.unfinished(backend)]
+def _services() -> list[EcsService]:
+    return [service for backend in _backends() for service in services_of(backend)]
 
 
-def _deployment(backend: EC2ContainerServiceBackend, task: EcsTask) -> tuple[EcsService | None, EcsDeployment | None]:
-    for service in services_of(backend):
+def _tasks() -> list[EcsTask]:
+    return [task for backend in _backends() for task in tasks.unfinished(backend)]
+
+
+def _deployment(task: EcsTask) -> tuple[EcsService, EcsDeployment] | None:
+    """The service and its deployment that started a task; None of a task that was run alone."""
+    for service in services_of(task.backend):
         if task.group == f"service:{service.name}" and task.cluster_name == service.cluster_name:
-            return service, next((d for d in service.deployments if d.id == task.started_by), None)
-    return None, None
+            return next(((service, each) for each in service.deployments if each.id == task.started_by), None)
+    return None
 
 
 def _count(backend: EC2ContainerServiceBackend) -> None:

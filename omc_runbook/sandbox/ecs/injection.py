@@ -22,6 +22,7 @@ from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.aws.secretsmanager import read_value
 from omc_runbook.sandbox.calls import Call
 from omc_runbook.sandbox.ecs import gotext, network
+from omc_runbook.sandbox.ecs.tasks import EcsTask
 from omc_runbook.sandbox.principals import PARTITION, Principal, find_role, parse_policy, role_arn, role_session
 from omc_runbook.sandbox.trail import EVENT_HISTORY
 from omc_runbook.sandbox.wire import WIRE
@@ -40,24 +41,20 @@ class PullFailed(Exception):
 
 
 def environments(
-    definition: TaskDefinition,
-    task_id: str,
-    region: str,
-    account: str,
-    task_network: TaskNetwork | None = None,
-    platform_version: str = "",
+    task: EcsTask, definition: TaskDefinition, task_network: TaskNetwork | None
 ) -> dict[str, dict[str, str]]:
     """The environment of each container by name: its own variables, then its secrets, which win.
 
-    `task_network` is None for a task without a network interface, and `platform_version` "" for Fargate's latest.
+    `task_network` is None for a task without a network interface.
     """
     containers: list[dict[str, Any]] = definition.container_definitions
     has_secrets = any(container.get("secrets") or [*_other_references(container)] for container in containers)
     with STATE:
-        role = _execution_role(definition, task_id, region, account, has_secrets)
-    if any(_is_beyond(platform_version, entry) for container in containers for entry in container.get("secrets") or []):
+        role = _execution_role(task, definition, has_secrets)
+    version = task.platform_version or ""
+    if any(_is_beyond(version, entry) for container in containers for entry in container.get("secrets") or []):
         raise PullFailed(f"{_ASM}unexpected ARN format with parameters when trying to retrieve ASM secret")
-    reader = _Reader(role, region, task_network) if role is not None else None
+    reader = _Reader(role, task.region_name, task_network) if role is not None else None
     variables: dict[str, dict[str, str]] = {}
     for container in containers:
         own = {entry["name"]: entry.get("value", "") for entry in container.get("environment") or []}
@@ -83,9 +80,8 @@ def _other_references(container: dict[str, Any]) -> Iterator[str]:
         yield parameter
 
 
-def _execution_role(
-    definition: TaskDefinition, task_id: str, region: str, account: str, has_secrets: bool
-) -> Principal | None:
+def _execution_role(task: EcsTask, definition: TaskDefinition, has_secrets: bool) -> Principal | None:
+    account = task.account
     name = getattr(definition, "execution_role_arn", None)
     if not name:
         if has_secrets:
@@ -93,11 +89,11 @@ def _execution_role(
         return None
     arn = role_arn(name, account)
     role = find_role(arn.rpartition("/")[2], account_in(arn))
-    context = {"aws:SourceAccount": account, "aws:SourceArn": f"arn:{PARTITION}:ecs:{region}:{account}:*"}
+    context = {"aws:SourceAccount": account, "aws:SourceArn": f"arn:{PARTITION}:ecs:{task.region_name}:{account}:*"}
     if role is not None and role.arn == arn:
         policy = PolicyDocument("the trust policy", "trust", parse_policy(role.assume_role_policy_document))
         if trusts(policy, _ECS, context).decision == "allowed":
-            return role_session(arn, task_id)
+            return role_session(arn, task.id)
     raise PullFailed(
         f"{_START}ECS was unable to assume the role '{arn}' that was provided for this task. Please verify that "
         "the role being passed has the proper trust relationship and permissions and that your IAM user has "

@@ -12,17 +12,18 @@ from moto.logs.models import logs_backends
 
 from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.ecs.injection import PullFailed
+from omc_runbook.sandbox.ecs.tasks import EcsTask
 
 
-def open_stream(container: dict[str, Any], task_id: str, account: str, region: str) -> Callable[[list[str]], None]:
+def open_stream(task: EcsTask, container: dict[str, Any]) -> Callable[[list[str]], None]:
     """A function that appends lines to the container's log stream; raises PullFailed if the log group is missing."""
     driver = container.get("logConfiguration") or {}
     options = driver.get("options") or {}
     group = options.get("awslogs-group")
     if driver.get("logDriver") != "awslogs" or not group:
         return lambda lines: None
-    backend = logs_backends[account][options.get("awslogs-region", region)]
-    stream = "/".join(filter(None, [options.get("awslogs-stream-prefix"), container["name"], task_id]))
+    backend = logs_backends[task.account][options.get("awslogs-region", task.region_name)]
+    stream = "/".join(filter(None, [options.get("awslogs-stream-prefix"), container["name"], task.id]))
     with STATE:
         if options.get("awslogs-create-group") == "true":
             backend.ensure_log_group(group)

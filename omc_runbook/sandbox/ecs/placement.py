@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 
-from moto.ecs.models import EC2ContainerServiceBackend
-
 from omc_runbook.sandbox.ecs import tasks
 from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, add_event
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 
 
-def start(backend: EC2ContainerServiceBackend, service: EcsService, deployment: EcsDeployment, count: int) -> None:
+def start(service: EcsService, deployment: EcsDeployment, count: int) -> None:
     """Start tasks of a deployment; one at a time while they fail, to see whether they still do."""
     count = min(count, 1) if deployment.failures else count
-    new = [tasks.launch(backend, service, deployment) for _ in range(max(count, 0))]
+    new = [tasks.launch(service, deployment) for _ in range(max(count, 0))]
     if new:
         add_event(service, f"has started {len(new)} tasks: {_names(new)}.")
 

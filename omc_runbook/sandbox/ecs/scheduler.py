@@ -7,8 +7,6 @@ import math
 import time
 from typing import Any
 
-from moto.ecs.models import EC2ContainerServiceBackend
-
 from omc_runbook.sandbox.ecs import placement, tasks, traffic
 from omc_runbook.sandbox.ecs.clock import CLOCK
 from omc_runbook.sandbox.ecs.services import (
@@ -30,14 +28,14 @@ from omc_runbook.sandbox.ecs.tasks import EcsTask
 _LONG_SECONDS = 10.0
 
 
-def reconcile(backend: EC2ContainerServiceBackend, service: EcsService) -> None:
+def reconcile(service: EcsService) -> None:
     """Bring a service one step closer to its desired state, and update its counts, state and events."""
-    service_tasks = tasks.of_service(backend, service)
+    service_tasks = tasks.of_service(service)
     if service.is_deployed_by_ecs:
-        _deploy(backend, service, service_tasks)
+        _deploy(service, service_tasks)
     else:
-        _scale_task_sets(backend, service, service_tasks)
-    service_tasks = tasks.of_service(backend, service)
+        _scale_task_sets(service, service_tasks)
+    service_tasks = tasks.of_service(service)
     service.running_count = placement.running(service_tasks)
     service.pending_count = len([t for t in service_tasks if tasks.is_live(t)]) - service.running_count
     if service.status == "DRAINING" and not service_tasks:
@@ -71,7 +69,7 @@ def rests(service: EcsService) -> bool:
     )
 
 
-def _deploy(backend: EC2ContainerServiceBackend, service: EcsService, service_tasks: list[EcsTask]) -> None:
+def _deploy(service: EcsService, service_tasks: list[EcsTask]) -> None:
     current, ongoing = primary(service), service.ongoing
     if current is None:
         return
@@ -83,33 +81,25 @@ def _deploy(backend: EC2ContainerServiceBackend, service: EcsService, service_ta
         go_back(service, reason)
         return
     if ongoing is None or ongoing.strategy == "ROLLING" or ongoing.is_rolling_back:
-        _roll(backend, service, current, service_tasks)
+        _roll(service, current, service_tasks)
     else:
         service.is_steady = False
-        traffic.shift(backend, service, current, ongoing, service_tasks)
+        traffic.shift(service, current, ongoing, service_tasks)
 
 
-def _roll(
-    backend: EC2ContainerServiceBackend, service: EcsService, current: EcsDeployment, service_tasks: list[EcsTask]
-) -> None:
+def _roll(service: EcsService, current: EcsDeployment, service_tasks: list[EcsTask]) -> None:
     if breaker_trips(service, current):
         trip(service, current)
         current = primary(service) or current
     live = [task for task in service_tasks if tasks.is_live(task)]
     mine = placement.of_deployment(live, current)
     old = [task for task in live if task not in mine]
-    _start(backend, service, current, mine, live)
+    _start(service, current, mine, live)
     _stop(service, current, mine, old)
-    _settle(service, current, tasks.of_service(backend, service))
+    _settle(service, current, tasks.of_service(service))
 
 
-def _start(
-    backend: EC2ContainerServiceBackend,
-    service: EcsService,
-    current: EcsDeployment,
-    mine: list[EcsTask],
-    live: list[EcsTask],
-) -> None:
+def _start(service: EcsService, current: EcsDeployment, mine: list[EcsTask], live: list[EcsTask]) -> None:
     if current.state == "FAILED" or time.monotonic() < current.next_start:
         return
     lowest, highest = task_limits(service)
@@ -123,7 +113,7 @@ def _start(
             "configuration. Update the minimumHealthyPercent or maximumPercent value and try again.",
         )
     current.is_blocked = is_blocked
-    placement.start(backend, service, current, min(missing, room))
+    placement.start(service, current, min(missing, room))
 
 
 def _stop(service: EcsService, current: EcsDeployment, mine: list[EcsTask], old: list[EcsTask]) -> None:
@@ -182,7 +172,7 @@ def _has_succeeded(
     return time.monotonic() - current.enough_since >= CLOCK.seconds(bake_minutes)
 
 
-def _scale_task_sets(backend: EC2ContainerServiceBackend, service: EcsService, service_tasks: list[EcsTask]) -> None:
+def _scale_task_sets(service: EcsService, service_tasks: list[EcsTask]) -> None:
     task_sets: list[Any] = service.task_sets
     ids = {task_set.id for task_set in task_sets}
     for task in service_tasks:
@@ -192,7 +182,7 @@ def _scale_task_sets(backend: EC2ContainerServiceBackend, service: EcsService, s
         mine = [task for task in service_tasks if tasks.is_live(task) and task.started_by == task_set.id]
         count = round(service.desired_count * task_set.scale.get("value", 100.0) / 100)
         if len(mine) < count:
-            tasks.launch(backend, service, _as_deployment(service, task_set))
+            tasks.launch(service, _as_deployment(service, task_set))
         for task in mine[count:]:
             tasks.mark_stopping(task, "ServiceSchedulerInitiated", f"Scaling activity initiated by {task_set.id}")
         task_set.computed_desired_count = count

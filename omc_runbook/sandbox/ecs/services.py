@@ -107,6 +107,11 @@ class EcsService(Service):
             deployment.strategy = self.deployment_configuration["strategy"]
 
     @property
+    def backend(self) -> EC2ContainerServiceBackend:
+        """moto's state of its account in its region."""
+        return self._backend
+
+    @property
     def is_deployed_by_ecs(self) -> bool:
         """Whether ECS itself deploys it."""
         return bool(self.deployment_controller["type"] == "ECS")

@@ -66,6 +66,21 @@ class EcsTask(Task):
             for container in self.containers:
                 container.managed_agents = [{"name": "ExecuteCommandAgent", "lastStatus": "PENDING"}]
 
+    @property
+    def backend(self) -> EC2ContainerServiceBackend:
+        """moto's state of its account in its region."""
+        return self._backend
+
+    @property
+    def account(self) -> str:
+        """The id of its account."""
+        return self._account_id
+
+    @property
+    def definition(self) -> TaskDefinition:
+        """The revision that it runs."""
+        return self.backend.describe_task_definition(self.task_definition_arn)
+
     @cached_property
     def task_arn(self) -> str:
         """Its ARN, which moto builds anew for each reader."""
@@ -85,10 +100,10 @@ def unfinished(backend: EC2ContainerServiceBackend) -> list[EcsTask]:
     return tasks.copy()
 
 
-def launch(backend: EC2ContainerServiceBackend, service: EcsService, deployment: EcsDeployment) -> EcsTask:
+def launch(service: EcsService, deployment: EcsDeployment) -> EcsTask:
     """Create a task of a service's deployment."""
     return accept(
-        backend,
+        service.backend,
         service.cluster_name,
         deployment.task_definition,
         group=f"service:{service.name}",
@@ -190,10 +205,10 @@ def is_healthy(task: EcsTask) -> bool:
     return is_live(task) and task.last_status == "RUNNING" and task.health_status == "HEALTHY"
 
 
-def of_service(backend: EC2ContainerServiceBackend, service: EcsService) -> list[EcsTask]:
+def of_service(service: EcsService) -> list[EcsTask]:
     """Every task of a service that has not stopped."""
     group, cluster = f"service:{service.name}", service.cluster_name
-    return [task for task in unfinished(backend) if task.group == group and task.cluster_name == cluster]
+    return [task for task in unfinished(service.backend) if task.group == group and task.cluster_name == cluster]
 
 
 def remove_stopped(backend: EC2ContainerServiceBackend, age: timedelta = _KEEP_TIME) -> None:

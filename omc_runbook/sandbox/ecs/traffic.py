@@ -9,8 +9,6 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from moto.ecs.models import EC2ContainerServiceBackend
-
 from omc_runbook.sandbox.ecs import placement, tasks
 from omc_runbook.sandbox.ecs.service_deployments import FAILING_HOOK, EcsServiceDeployment, Hook, Stage
 from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, breaker_trips, complete, last_completed, trip
@@ -22,11 +20,7 @@ _CANARY_PERCENT, _CANARY_BAKE_MINUTES = 5.0, 10
 
 
 def shift(
-    backend: EC2ContainerServiceBackend,
-    service: EcsService,
-    target: EcsDeployment,
-    ongoing: EcsServiceDeployment,
-    service_tasks: list[EcsTask],
+    service: EcsService, target: EcsDeployment, ongoing: EcsServiceDeployment, service_tasks: list[EcsTask]
 ) -> None:
     """Bring a deployment one step closer to its end, or to its rollback."""
     if breaker_trips(service, target):
@@ -37,8 +31,8 @@ def shift(
         is_first = source is None
         ongoing.stages = plan(ongoing.deployment_configuration, is_first, len(ongoing.source_revision_arns) > 1)
         ongoing.enter(ongoing.stages[0])
-    _scale(backend, service, target, source, ongoing, service_tasks)
-    if _await_hooks(ongoing) and _is_over(service, target, source, ongoing, tasks.of_service(backend, service)):
+    _scale(service, target, source, ongoing, service_tasks)
+    if _await_hooks(ongoing) and _is_over(service, target, source, ongoing, tasks.of_service(service)):
         del ongoing.stages[0]
         if ongoing.stages:
             ongoing.enter(ongoing.stages[0])
@@ -77,7 +71,6 @@ def _steps(configuration: dict[str, Any]) -> list[tuple[float, float]]:
 
 
 def _scale(
-    backend: EC2ContainerServiceBackend,
     service: EcsService,
     target: EcsDeployment,
     source: EcsDeployment | None,
@@ -95,11 +88,11 @@ def _scale(
         its_tasks = placement.of_deployment(live, deployment)
         missing = desired.get(deployment.id, 0) - len(its_tasks)
         if missing > 0 and time.monotonic() >= deployment.next_start:
-            placement.start(backend, service, deployment, missing)
+            placement.start(service, deployment, missing)
         if missing < 0:
             # The healthy ones are the last to stop.
             placement.stop(service, target, sorted(its_tasks, key=tasks.is_healthy)[:-missing])
-    live = [task for task in tasks.of_service(backend, service) if tasks.is_live(task)]
+    live = [task for task in tasks.of_service(service) if tasks.is_live(task)]
     for deployment in list(service.deployments):
         placement.count(deployment, live, desired.get(deployment.id, 0))
         if deployment.id not in desired and not placement.of_deployment(live, deployment):
