@@ -31,8 +31,3 @@ def ask(state: SandboxState, method: str, path: str, members: dict[str, Any] | N
     if response.status != 200:
         raise UsageError(f"The sandbox refused {path}: {answer.get('error', response.reason)}")
     return answer
-
-
-def await_rest(endpoint: str) -> None:
-    """Wait until no service of the sandbox at an endpoint moves any more, but not for long."""
-    ask(folders.at(endpoint), "POST", "rest")

@@ -168,7 +168,7 @@ class Agent(threading.Thread):
             )
 
     def await_rest(self, seconds: float) -> bool:
-        """Wait until no service moves any more, or until so many seconds have passed; whether none does."""
+        """Wait until every service rests, or until so many seconds have passed; whether they do."""
         with self._stepped:
             return self._stepped.wait_for(self._rests, seconds)
 

@@ -26,6 +26,7 @@ from omc_runbook.sandbox.ecs.services import (
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 
 _LONG_SECONDS = 10.0
+_LONG_BAKE_MINUTES = 60
 
 
 def reconcile(service: EcsService) -> None:
@@ -55,17 +56,25 @@ def is_waiting(service: EcsService) -> bool:
 
 
 def rests(service: EcsService) -> bool:
-    """Whether a service has come where it goes, fails on the way with nothing to stop it, or is deployed in stages."""
+    """Whether a service has come where it goes, fails on the way with nothing to stop it, or waits for long."""
     current = primary(service)
     if service.status != "ACTIVE":
         return service.status == "INACTIVE"
-    if current is None:
-        return service.running_count == service.desired_count
-    if current.state == "IN_PROGRESS":
-        is_rolling = service.ongoing is None or service.ongoing.strategy == "ROLLING"
-        return not is_rolling or (current.failed_tasks > 0 and not breaker(service).get("enable"))
-    return current.state == "FAILED" or (
-        len(service.deployments) == 1 and service.running_count == service.desired_count
+    if current is not None and current.rollout_state == "IN_PROGRESS":
+        return current.failed_tasks > 0 and not breaker(service).get("enable")
+    if current is not None and (current.rollout_state == "FAILED" or _pauses(service)):
+        return True
+    return len(service.deployments) <= 1 and service.running_count == service.desired_count
+
+
+def _pauses(service: EcsService) -> bool:
+    """Whether a service's deployment waits for a person, or for the end of a long bake time."""
+    ongoing = service.ongoing
+    if ongoing is None or ongoing.strategy == "ROLLING":
+        return False
+    is_baking = ongoing.lifecycle_stage == "BAKE_TIME" and ongoing.status == "IN_PROGRESS"
+    return any(hook.status == "AWAITING_ACTION" for hook in ongoing.open_hooks) or (
+        is_baking and ongoing.deployment_configuration["bakeTimeInMinutes"] >= _LONG_BAKE_MINUTES
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -35,7 +35,6 @@ EXECUTION_ROLE = f"{STAGING}-ecs-task-execution-role"
 SECRETS_POLICY = f"{STAGING}-ecs-task-execution-secrets-policy"
 TASK_ROLE = f"{STAGING}-ecs-task-role"
 SETTLING_SECONDS = 90.0
-_LONG_BAKE_MINUTES = 60
 
 
 @dataclass(frozen=True)
@@ -121,9 +120,9 @@ class World:
         credentials = self.credentials or folders.at(self.endpoint).credentials
         return _client(service, self.region, self.endpoint, credentials, self.user_agent)
 
-    def control(self, method: str, path: str, members: dict[str, Any] | None = None) -> None:
+    def control(self, method: str, path: str, members: dict[str, Any] | None = None) -> dict[str, Any]:
         """Call a control path of the sandbox's server, which no AWS client knows."""
-        control.ask(folders.at(self.endpoint), method, path, members)
+        return control.ask(folders.at(self.endpoint), method, path, members)
 
     def service(self, name: str) -> ServiceTypeDef:
         """One service of the guide's cluster as DescribeServices has it."""
@@ -131,18 +130,12 @@ class World:
 
     def services(self, cluster: str = CLUSTER) -> list[ServiceTypeDef]:
         """The cluster's services that were not deleted, as DescribeServices has them."""
-        return self._describe(cluster, self._pages(cluster))
-
-    def _pages(self, cluster: str) -> list[list[str]]:
         # DescribeServices takes ten, which is also the size of a page.
-        pages = self.ecs.get_paginator("list_services").paginate(cluster=cluster)
-        return [page["serviceArns"] for page in pages if page["serviceArns"]]
-
-    def _describe(self, cluster: str, pages: list[list[str]]) -> list[ServiceTypeDef]:
         services = [
             service
-            for arns in pages
-            for service in self.ecs.describe_services(cluster=cluster, services=arns)["services"]
+            for page in self.ecs.get_paginator("list_services").paginate(cluster=cluster)
+            if page["serviceArns"]
+            for service in self.ecs.describe_services(cluster=cluster, services=page["serviceArns"])["services"]
         ]
         return [service for service in services if service["status"] != "INACTIVE"]
 
@@ -155,26 +148,7 @@ class World:
 
     def settle(self) -> None:
         """Wait until every service of every cluster is steady, keeps failing, or waits for long."""
-        for cluster in self.ecs.list_clusters()["clusterArns"]:
-            self.wait(partial(self._is_settled, cluster, self._pages(cluster)), f"{cluster} settled")
-
-    def _is_settled(self, cluster: str, pages: list[list[str]]) -> bool:
-        # Else the services would be described again and again.
-        control.await_rest(self.endpoint)
-        return all(is_settled(service) or self._is_waiting(service) for service in self._describe(cluster, pages))
-
-    def _is_waiting(self, service: ServiceTypeDef) -> bool:
-        """Whether a service's deployment waits for a person, or for the end of a long bake time."""
-        if service["status"] != "ACTIVE" or service["deploymentConfiguration"].get("strategy") in (None, "ROLLING"):
-            return False
-        arns = [service["currentServiceDeployment"]]
-        deployment = self.ecs.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"][0]
-        hooks = deployment.get("lifecycleHookDetails", [])
-        return any(hook["status"] == "AWAITING_ACTION" for hook in hooks) or (
-            deployment.get("lifecycleStage") == "BAKE_TIME"
-            and deployment["status"] == "IN_PROGRESS"
-            and deployment["deploymentConfiguration"]["bakeTimeInMinutes"] >= _LONG_BAKE_MINUTES
-        )
+        self.wait(lambda: bool(self.control("POST", "rest")["rests"]), f"{CLUSTER} settled")
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until a condition holds; raises RunbookError when it does not in 90 seconds."""
@@ -209,28 +183,9 @@ def _session() -> boto3.session.Session:
     return boto3.session.Session(botocore_session=session)
 
 
-def is_settled(service: ServiceTypeDef) -> bool:
-    """Whether a service's last deployment completed, failed, or keeps failing with no circuit breaker to stop it."""
-    if service["status"] != "ACTIVE":
-        return False
-    if is_external(service):
-        return service["runningCount"] == service["desiredCount"]
-    deployments = service["deployments"]
-    latest = next(deployment for deployment in deployments if deployment["status"] == "PRIMARY")
-    state = latest.get("rolloutState")
-    if state == "IN_PROGRESS":
-        return not has_breaker(service) and latest["failedTasks"] > 0
-    return state == "FAILED" or (len(deployments) == 1 and service["runningCount"] == service["desiredCount"])
-
-
 def is_external(service: ServiceTypeDef) -> bool:
     """Whether something other than ECS deploys a service."""
     return service.get("deploymentController", {}).get("type", "ECS") != "ECS"
-
-
-def has_breaker(service: ServiceTypeDef) -> bool:
-    """Whether the service's deployment circuit breaker is on."""
-    return service["deploymentConfiguration"].get("deploymentCircuitBreaker", {}).get("enable", False)
 
 
 @on_error("ResourceAlreadyExistsException", gives=None)
