@@ -66,12 +66,9 @@ class _Container(_Stored):
     image: str
 
 
-class _Revision(_Stored):
-    """A revision, when it was read, the environments among which its hosts were judged, and whether it is whole."""
+class _Definition(_Stored):
+    """What is kept of a `TaskDefinition`."""
 
-    read: AwareDatetime
-    judged: tuple[str, ...]
-    is_whole: bool
     family: str
     revision: int
     registered: AwareDatetime | None
@@ -80,6 +77,14 @@ class _Revision(_Stored):
     os_family: str
     stack: str
     containers: tuple[_Container, ...]
+
+
+class _Revision(_Definition):
+    """A revision, when it was read, the environments among which its hosts were judged, and whether it is whole."""
+
+    read: AwareDatetime
+    judged: tuple[str, ...]
+    is_whole: bool
 
 
 class _File(_Stored):
@@ -141,14 +146,7 @@ class DefinitionCache:
                 read=self.now,
                 judged=self.judged,
                 is_whole=not any(_omits(container) for container in revision.containers),
-                family=revision.family,
-                revision=revision.revision,
-                registered=revision.registered,
-                execution_role_arn=revision.execution_role_arn,
-                task_role_arn=revision.task_role_arn,
-                os_family=revision.os_family,
-                stack=revision.stack,
-                containers=tuple(_Container.model_validate(container) for container in revision.containers),
+                **dict(_Definition.model_validate(revision)),
             )
         except ValidationError:
             # A valueFrom that is no ARN may be a value that was put in the wrong place.
@@ -198,17 +196,8 @@ def _omits(container: Container) -> bool:
 
 
 def _definition(arn: str, entry: _Revision) -> TaskDefinition:
-    return TaskDefinition(
-        arn=arn,
-        family=entry.family,
-        revision=entry.revision,
-        registered=entry.registered,
-        execution_role_arn=entry.execution_role_arn,
-        task_role_arn=entry.task_role_arn,
-        os_family=entry.os_family,
-        stack=entry.stack,
-        containers=tuple(map(_container, entry.containers)),
-    )
+    members = {name: getattr(entry, name) for name in _Definition.model_fields}
+    return TaskDefinition(arn=arn, **{**members, "containers": tuple(map(_container, entry.containers))})
 
 
 def _container(stored: _Container) -> Container:
