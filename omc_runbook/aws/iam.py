@@ -260,11 +260,20 @@ def _version(arn: str, raw: Mapping[str, Any]) -> PolicyDocument:
     return PolicyDocument(role_name(arn), "managed", _document(raw.get("Document", {})), arn)
 
 
-def join(parts: Iterable[AccountDetails]) -> tuple[Identity, ...]:
-    """The users and roles with their policies, those of a user's groups too, from all parts of the details."""
-    details = _merge(parts)
+def merge(parts: Iterable[AccountDetails]) -> AccountDetails:
+    """The details of which these are the parts."""
+    every = list(parts)
+    return AccountDetails(
+        entities=tuple(entity for part in every for entity in part.entities),
+        policies={arn: policy for part in every for arn, policy in part.policies.items()},
+        other_versions={arn: others for part in every for arn, others in part.other_versions.items()},
+    )
+
+
+def join(details: AccountDetails) -> tuple[Identity, ...]:
+    """The users and roles with their policies, those of a user's groups too."""
     groups = {role_name(entity.arn): entity for entity in details.entities if entity.kind == "group"}
-    shared = policies_of_groups([details])
+    shared = policies_of_groups(details)
     boundaries = {
         arn: PolicyDocument(policy.name, "boundary", policy.document, arn) for arn, policy in details.policies.items()
     }
@@ -277,9 +286,8 @@ def join(parts: Iterable[AccountDetails]) -> tuple[Identity, ...]:
     )
 
 
-def policies_of_groups(parts: Iterable[AccountDetails]) -> dict[str, tuple[PolicyDocument, ...]]:
-    """The policies that each group gives its members, by the group's ARN, from all parts of the details."""
-    details = _merge(parts)
+def policies_of_groups(details: AccountDetails) -> dict[str, tuple[PolicyDocument, ...]]:
+    """The policies that each group gives its members, by the group's ARN."""
     policies = details.policies
     return {
         group.arn: tuple(
@@ -289,14 +297,6 @@ def policies_of_groups(parts: Iterable[AccountDetails]) -> dict[str, tuple[Polic
         for group in details.entities
         if group.kind == "group"
     }
-
-
-def _merge(parts: Iterable[AccountDetails]) -> AccountDetails:
-    complete = list(parts)
-    return AccountDetails(
-        entities=tuple(entity for part in complete for entity in part.entities),
-        policies={arn: policy for part in complete for arn, policy in part.policies.items()},
-    )
 
 
 @on_error("NoSuchEntity", gives=None)

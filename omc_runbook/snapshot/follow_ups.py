@@ -75,7 +75,7 @@ def read_trail(gatherer: Gatherer, snapshot: Snapshot, others: tuple[str, ...] =
     answers = [gatherer.keep("writes", answer, None) for answer in writes]
     events = tuple(event for answer in answers if answer for event in answer.events)
     cuts = [answer.cut_at for answer in answers[: len(names)] if answer and answer.cut_at]
-    found = gatherer.keep("reads", reads, None) if reads else None
+    found = gatherer.keep("reads", reads, None)
     return replace(
         snapshot,
         writes=None if None in answers else events + (snapshot.writes or () if is_known else ()),

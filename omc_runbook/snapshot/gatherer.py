@@ -110,8 +110,13 @@ class Gatherer:
         service = permission.partition(":")[0]
         return self.clients(service, self.region) if self.region else self.clients(service)
 
-    def keep(self, field: str, answer: Future[T | ReadFailure], default: D) -> T | D:
-        """Wait for an answer; where it could not be read, record a gap of the field and return the default."""
+    def keep(self, field: str, answer: Future[T | ReadFailure] | None, default: D) -> T | D:
+        """Wait for an answer; where it could not be read, record a gap of the field and return the default.
+
+        That is returned too for None, which stands for what was not asked.
+        """
+        if answer is None:
+            return default
         result = answer.result()
         if isinstance(result, ReadFailure):
             self.record(field, (result,))

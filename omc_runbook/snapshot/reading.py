@@ -187,8 +187,8 @@ class _Reading(Gatherer):
             cache.store(revisions.values())
         tasks = self.join("tasks", task_batches)
         found_secret = self.keep("secret", secret, None)
-        found_versions = self.keep("versions", versions, ()) if versions else ()
-        found_value = self.keep("contents", value, None) if value else None
+        found_versions = self.keep("versions", versions, ())
+        found_value = self.keep("contents", value, None)
         for field, asked, found in (
             ("contents", value, contradictions.in_value(name, found_secret, found_value)),
             ("tasks", task_lists, contradictions.in_tasks(cluster, services, tasks)),

@@ -90,7 +90,7 @@ def test_the_details_have_all_that_decides(world: World) -> None:
     api.add_user_to_group(GroupName="developers", UserName="alice")
     api.create_user(UserName="bob", PermissionsBoundary=arn)
     details = iam.get_account_details(api, ["User", "Group", "Role", "LocalManagedPolicy"])
-    identities = {each.name: each for each in iam.join([details])}
+    identities = {each.name: each for each in iam.join(details)}
     alice, role = identities["alice"], identities[EXECUTION_ROLE]
     assert [(each.name, each.kind) for each in alice.policies] == [("own", "inline"), ("shared", "managed")]
     assert alice.boundary == PolicyDocument("shared", "boundary", json.loads(document), arn)
@@ -112,7 +112,7 @@ def test_the_details_have_all_that_decides(world: World) -> None:
     newer = iam.get_account_details(api, ["LocalManagedPolicy"])
     assert details.other_versions == {arn: ()} and newer.other_versions == {arn: (details.policies[arn],)}
     assert iam.get_account_details(api, ["AWSManagedPolicy"]).other_versions == {}
-    without_policies = iam.join([iam.get_account_details(api, ["User", "Group"])])
+    without_policies = iam.join(iam.get_account_details(api, ["User", "Group"]))
     assert without_policies[0].unread == (arn,)
 
 

@@ -33,6 +33,6 @@ class LifecycleRead:
         """What the calls answered."""
         keep = self._gatherer.keep
         return Lifecycle(
-            key_rotation=keep(FIELD, self._key, None) if self._key else None,
-            rotation_function=keep(FIELD, self._function, None) if self._function else None,
+            key_rotation=keep(FIELD, self._key, None),
+            rotation_function=keep(FIELD, self._function, None),
         )

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.snapshot.audit import accesses, identities, monitoring
+from omc_runbook.snapshot.audit import accesses, monitoring
 from omc_runbook.snapshot.audit.exposure import ExposureRead
+from omc_runbook.snapshot.audit.identities import IdentitiesRead
 from omc_runbook.snapshot.audit.lifecycle import LifecycleRead
 from omc_runbook.snapshot.audit.state import Audit
 from omc_runbook.snapshot.gatherer import Gatherer
@@ -23,7 +24,7 @@ def read(gatherer: Gatherer, snapshot: Snapshot, days: int, checkout: Checkout |
 
     `days` says how far back events are looked up. With a `checkout`, its files are searched too.
     """
-    asked_identities = identities.request(gatherer, snapshot)
+    asked_identities = IdentitiesRead(gatherer, snapshot)
     versions = HistoryRead(gatherer, snapshot, accesses.history_since(gatherer, snapshot))
     requested_accesses = accesses.request(gatherer, snapshot, days)
     requested_monitoring = monitoring.request(gatherer, snapshot)
