@@ -66,6 +66,7 @@ class AccountDetails:
     """
 
     entities: tuple[AccountEntity, ...] = ()
+    groups: tuple[AccountGroup, ...] = ()
     policies: Mapping[str, PolicyDocument] = field(default_factory=dict)
     other_versions: Mapping[str, tuple[PolicyDocument, ...]] = field(default_factory=dict)
     """What the account's own managed policies would be at each other version that they have."""
@@ -73,24 +74,25 @@ class AccountDetails:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountEntity:
-    """A user, role or group as GetAccountAuthorizationDetails has it: its inline policies, and what it refers to.
+    """A user or role as GetAccountAuthorizationDetails has it: with inline policies alone, and what it refers to.
 
     See https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html
     """
 
+    identity: Identity
+    attached: tuple[str, ...]
+    groups: tuple[str, ...]
+    """The names of a user's groups."""
+    boundary_arn: str
+
+
+@dataclass(frozen=True)
+class AccountGroup:
+    """A group: its inline policies, and the ARNs of those that are attached to it."""
+
     arn: str
-    kind: Literal["user", "role", "group"]
-    id: str
-    created: datetime | None
     inline: tuple[PolicyDocument, ...]
     attached: tuple[str, ...]
-    groups: tuple[str, ...] = ()
-    boundary_arn: str = ""
-    trust: PolicyDocument | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    last_used: datetime | None = None
-    has_profile: bool = False
-    """Whether a role is in an instance profile."""
 
 
 @dataclass(frozen=True)
@@ -240,12 +242,14 @@ def get_account_details(client: IAMClient, kinds: Sequence[EntityTypeType]) -> A
     pages = client.get_paginator("get_account_authorization_details").paginate(
         Filter=kinds, PaginationConfig={"PageSize": ENTITIES_A_PAGE}
     )
-    entities, policies = list[AccountEntity](), dict[str, PolicyDocument]()
+    entities, groups, policies = list[AccountEntity](), list[AccountGroup](), dict[str, PolicyDocument]()
     others = dict[str, tuple[PolicyDocument, ...]]()
     for page in pages:
         entities += [_entity("user", "User", raw) for raw in page.get("UserDetailList", ())]
-        entities += [_entity("group", "Group", raw) for raw in page.get("GroupDetailList", ())]
         entities += [_entity("role", "Role", raw) for raw in page.get("RoleDetailList", ())]
+        groups += [
+            AccountGroup(raw["Arn"], _inline(raw, "Group"), _attached(raw)) for raw in page.get("GroupDetailList", ())
+        ]
         for raw in page.get("Policies", ()):
             arn, versions = raw["Arn"], raw.get("PolicyVersionList", ())
             default = next((each for each in versions if each.get("IsDefaultVersion")), None)
@@ -253,7 +257,7 @@ def get_account_details(client: IAMClient, kinds: Sequence[EntityTypeType]) -> A
                 policies[arn] = _version(arn, default)
             if ":iam::aws:" not in arn:
                 others[arn] = tuple(_version(arn, each) for each in versions if each is not default)
-    return AccountDetails(entities=tuple(entities), policies=policies, other_versions=others)
+    return AccountDetails(entities=tuple(entities), groups=tuple(groups), policies=policies, other_versions=others)
 
 
 def _version(arn: str, raw: Mapping[str, Any]) -> PolicyDocument:
@@ -265,6 +269,7 @@ def merge(parts: Iterable[AccountDetails]) -> AccountDetails:
     every = list(parts)
     return AccountDetails(
         entities=tuple(entity for part in every for entity in part.entities),
+        groups=tuple(group for part in every for group in part.groups),
         policies={arn: policy for part in every for arn, policy in part.policies.items()},
         other_versions={arn: others for part in every for arn, others in part.other_versions.items()},
     )
@@ -272,18 +277,9 @@ def merge(parts: Iterable[AccountDetails]) -> AccountDetails:
 
 def join(details: AccountDetails) -> tuple[Identity, ...]:
     """The users and roles with their policies, those of a user's groups too."""
-    groups = {role_name(entity.arn): entity for entity in details.entities if entity.kind == "group"}
-    shared = policies_of_groups(details)
-    boundaries = {
-        arn: PolicyDocument(policy.name, "boundary", policy.document, arn) for arn, policy in details.policies.items()
-    }
-    return tuple(
-        _identity(
-            entity, [groups[name] for name in entity.groups if name in groups], shared, details.policies, boundaries
-        )
-        for entity in details.entities
-        if entity.kind != "group"
-    )
+    shared = {role_name(arn): policies for arn, policies in policies_of_groups(details).items()}
+    attached_to = {role_name(group.arn): group.attached for group in details.groups}
+    return tuple(_identity(entity, attached_to, shared, details.policies) for entity in details.entities)
 
 
 def policies_of_groups(details: AccountDetails) -> dict[str, tuple[PolicyDocument, ...]]:
@@ -294,8 +290,7 @@ def policies_of_groups(details: AccountDetails) -> dict[str, tuple[PolicyDocumen
             replace(policy, group=group.arn)
             for policy in (*group.inline, *(policies[arn] for arn in group.attached if arn in policies))
         )
-        for group in details.entities
-        if group.kind == "group"
+        for group in details.groups
     }
 
 
@@ -327,54 +322,56 @@ def get_last_access(client: IAMClient, arn: str) -> LastAccess | None:
     )
 
 
-def _entity(kind: Literal["user", "role", "group"], word: str, raw: Any) -> AccountEntity:
-    arn = raw["Arn"]
-    inline = tuple(
+def _entity(kind: Literal["user", "role"], word: str, raw: Any) -> AccountEntity:
+    arn, trust = raw["Arn"], raw.get("AssumeRolePolicyDocument")
+    return AccountEntity(
+        identity=Identity(
+            arn=arn,
+            kind=kind,
+            id=raw.get(f"{word}Id", ""),
+            created=raw.get("CreateDate"),
+            last_used=raw.get("RoleLastUsed", {}).get("LastUsedDate"),
+            tags={tag["Key"]: tag["Value"] for tag in raw.get("Tags", ())},
+            policies=_inline(raw, word),
+            trust=PolicyDocument(f"trust policy of {role_name(arn)}", "trust", _document(trust)) if trust else None,
+            has_profile=bool(raw.get("InstanceProfileList")),
+        ),
+        attached=_attached(raw),
+        groups=tuple(raw.get("GroupList", ())),
+        boundary_arn=raw.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
+    )
+
+
+def _inline(raw: Any, word: str) -> tuple[PolicyDocument, ...]:
+    return tuple(
         PolicyDocument(each["PolicyName"], "inline", _document(each.get("PolicyDocument", {})))
         for each in raw.get(f"{word}PolicyList", ())
     )
-    trust = raw.get("AssumeRolePolicyDocument")
-    return AccountEntity(
-        arn=arn,
-        kind=kind,
-        id=raw.get(f"{word}Id", ""),
-        created=raw.get("CreateDate"),
-        inline=inline,
-        attached=tuple(each["PolicyArn"] for each in raw.get("AttachedManagedPolicies", ())),
-        groups=tuple(raw.get("GroupList", ())),
-        boundary_arn=raw.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
-        trust=PolicyDocument(f"trust policy of {role_name(arn)}", "trust", _document(trust)) if trust else None,
-        tags={tag["Key"]: tag["Value"] for tag in raw.get("Tags", ())},
-        last_used=raw.get("RoleLastUsed", {}).get("LastUsedDate"),
-        has_profile=bool(raw.get("InstanceProfileList")),
-    )
+
+
+def _attached(raw: Any) -> tuple[str, ...]:
+    return tuple(each["PolicyArn"] for each in raw.get("AttachedManagedPolicies", ()))
 
 
 def _identity(
     entity: AccountEntity,
-    groups: Sequence[AccountEntity],
+    attached_to: Mapping[str, tuple[str, ...]],
     shared: Mapping[str, tuple[PolicyDocument, ...]],
     policies: Mapping[str, PolicyDocument],
-    boundaries: Mapping[str, PolicyDocument],
 ) -> Identity:
-    attached = [arn for owner in (entity, *groups) for arn in owner.attached]
-    unread = [arn for arn in (*attached, entity.boundary_arn) if arn and arn not in policies]
-    missing_groups = [name for name in entity.groups if name not in {role_name(group.arn) for group in groups}]
-    return Identity(
-        arn=entity.arn,
-        kind="user" if entity.kind == "user" else "role",
-        id=entity.id,
-        created=entity.created,
-        last_used=entity.last_used,
-        has_profile=entity.has_profile,
-        tags=entity.tags,
+    """An identity with all its policies; of groups, by their names, what is `attached_to` them and `shared` by them."""
+    named = (*entity.attached, *(arn for name in entity.groups for arn in attached_to.get(name, ())))
+    unread = [arn for arn in (*named, entity.boundary_arn) if arn and arn not in policies]
+    missing_groups = [name for name in entity.groups if name not in shared]
+    boundary = policies.get(entity.boundary_arn)
+    return replace(
+        entity.identity,
         policies=(
-            *entity.inline,
+            *entity.identity.policies,
             *(policies[arn] for arn in entity.attached if arn in policies),
-            *(policy for group in groups for policy in shared[group.arn]),
+            *(policy for name in entity.groups for policy in shared.get(name, ())),
         ),
-        boundary=boundaries.get(entity.boundary_arn),
-        trust=entity.trust,
+        boundary=replace(boundary, kind="boundary") if boundary else None,
         unread=tuple(dict.fromkeys((*unread, *missing_groups))),
     )
 
