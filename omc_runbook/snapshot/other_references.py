@@ -59,9 +59,9 @@ class Reading:
     def __init__(self, gatherer: Gatherer, snapshot: Snapshot) -> None:
         self._gatherer, self._snapshot = gatherer, snapshot
         self.references = tuple(references_of(snapshot))
-        home = (gatherer.names.region, gatherer.caller.account)
         self._secrets = {ref.source: self._describe(ref) for ref in self.references if ref.kind == "secretsmanager"}
-        names = sorted({name for ref in self.references if self._is_here(ref, home) for name in _spellings(ref)})
+        self._of_parameters = [ref for ref in self.references if self._names_parameter_here(ref)]
+        names = sorted({name for ref in self._of_parameters for name in _spellings(ref)})
         self._parameters: Future[tuple[Parameter, ...] | ReadFailure] | None = None
         if names:
             self._parameters = gatherer.read("SSM parameters", "ssm:DescribeParameters", ssm.describe, names)
@@ -82,11 +82,11 @@ class Reading:
     def finish(self, roles: Iterable[Permissions]) -> dict[str, OtherSource]:
         """The sources by what their references name; those that could not be read are left out, and gaps."""
         gatherer, sources = self._gatherer, {}
-        for ref, answer in ((ref, self._secrets[ref.source]) for ref in self.references if ref.source in self._secrets):
-            if isinstance(answer.result(), ReadFailure):
-                gatherer.keep(FIELD, answer, None)
+        for ref in (ref for ref in self.references if ref.source in self._secrets):
+            secret = self._secrets[ref.source].result()
+            if isinstance(secret, ReadFailure):
+                gatherer.record(FIELD, (secret,))
                 continue
-            secret = gatherer.keep(FIELD, answer, None)
             changed = secret.changed or secret.created if secret else None
             arn = secret.arn if secret else ref.secret_arn
             namesake = "" if secret else self._find_namesake(ref)
@@ -111,28 +111,24 @@ class Reading:
         secret = or_none(answer.result())
         return secret.arn if secret else ""
 
-    def _is_here(self, ref: Reference, home: tuple[str, str]) -> bool:
+    def _names_parameter_here(self, ref: Reference) -> bool:
         """Whether a reference names a parameter of this region and account."""
         fields = ref.text.split(":")
-        is_own = fields[0] != "arn" or tuple(fields[3:5]) == home
+        is_own = fields[0] != "arn" or fields[3:5] == [self._gatherer.names.region, self._gatherer.caller.account]
         # Names that begin so are AWS's own, or stand for secrets: DescribeParameters does not have them.
         return ref.kind == "ssm" and is_own and not parameter_name(ref).removeprefix("/").startswith("aws/")
 
     def _found_parameters(self) -> dict[str, OtherSource]:
-        if self._parameters is None:
-            return {}
         found = self._gatherer.keep(FIELD, self._parameters, None)
         if found is None:
             return {}
         by_name = {parameter.name: parameter for parameter in found}
-        home = (self._gatherer.names.region, self._gatherer.caller.account)
         sources = {}
-        for ref in self.references:
-            if self._is_here(ref, home):
-                parameter = next((by_name[name] for name in _spellings(ref) if name in by_name), None)
-                _, arn = permission_of(ref, self._snapshot)
-                changed = parameter.changed if parameter else None
-                sources[ref.source] = OtherSource(reference=ref, arn=arn, parameter=parameter, changed=changed)
+        for ref in self._of_parameters:
+            parameter = next((by_name[name] for name in _spellings(ref) if name in by_name), None)
+            _, arn = permission_of(ref, self._snapshot)
+            changed = parameter.changed if parameter else None
+            sources[ref.source] = OtherSource(reference=ref, arn=arn, parameter=parameter, changed=changed)
         return sources
 
     def _with_date(self, source: OtherSource) -> OtherSource:
