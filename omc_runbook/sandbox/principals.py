@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from moto.iam.models import IAMBackend, Role, User, iam_backends
+from moto.iam.models import AccessKey, IAMBackend, Role, User, iam_backends
 from moto.organizations.models import organizations_backends
-from moto.sts.models import sts_backends
+from moto.sts.models import AssumedRole, sts_backends
 
 from omc_runbook.iam.policy import ALLOW_EVERYTHING, PolicyDocument
 from omc_runbook.iam.request_keys import Keys
@@ -58,21 +58,27 @@ def caller(access_key: str) -> Principal:
     """The principal of an access key; one without permissions if the key was deleted."""
     if access_key == credentials.administrator().access_key:
         return administrator(ACCOUNT)
-    for account in list(iam_backends):
-        iam = iam_backends[account][PARTITION]
-        if access_key not in iam.access_keys:
-            continue
-        session = sts_backends[account][PARTITION].get_assumed_role_from_access_key(access_key)
+    if found := find_key(access_key):
+        iam, key, session = found
         if session is not None:
             name = session.role_arn.rpartition("/")[2]
-            if name == MEMBER_ADMINISTRATOR and find_role(name, account) is None:
-                return administrator(account, session.arn)
+            if name == MEMBER_ADMINISTRATOR and find_role(name, iam.account_id) is None:
+                return administrator(iam.account_id, session.arn)
             return role_session(session.role_arn, session.session_name)
-        user = iam.users.get(iam.access_keys[access_key].user_name or "")
+        user = iam.users.get(key.user_name or "")
         if user is not None:
             return _user(iam, user)
     arn = f"arn:{PARTITION}:iam::{ACCOUNT}:user/nobody"
     return Principal(arn=arn, identity_arn=arn, account=ACCOUNT, kind="user", name="nobody", scps=scps(ACCOUNT))
+
+
+def find_key(access_key: str) -> tuple[IAMBackend, AccessKey, AssumedRole | None] | None:
+    """The IAM of the account that a key is of, the key, and the role's session that has it, if it is one's."""
+    for account in list(iam_backends):
+        iam = iam_backends[account][PARTITION]
+        if key := iam.access_keys.get(access_key):
+            return iam, key, sts_backends[account][PARTITION].get_assumed_role_from_access_key(access_key)
+    return None
 
 
 def administrator(account: str, arn: str = "") -> Principal:

@@ -15,11 +15,9 @@ from urllib.parse import quote
 
 from botocore.utils import normalize_url_path
 from moto.core.utils import utcnow
-from moto.iam.models import iam_backends
-from moto.sts.models import sts_backends
 
 from omc_runbook.sandbox.credentials import Credentials, administrator
-from omc_runbook.sandbox.principals import PARTITION
+from omc_runbook.sandbox.principals import find_key
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _AUTHORIZATION = re.compile(
@@ -87,19 +85,16 @@ def verify(environ: Mapping[str, Any], body: bytes) -> Mismatch | None:
 def _credentials(access_key: str, token: str) -> Credentials | Mismatch:
     if hmac.compare_digest(access_key, administrator().access_key):
         return administrator()
-    for account in list(iam_backends):
-        iam = iam_backends[account][PARTITION]
-        key = iam.access_keys.get(access_key)
-        if key is None:
-            continue
-        session = sts_backends[account][PARTITION].get_assumed_role_from_access_key(access_key)
-        if session is None:
-            is_valid = key.status == "Active" and key.user_name in iam.users
-            return Credentials(access_key, key.secret_access_key) if is_valid else _UNKNOWN
-        if not hmac.compare_digest(session.session_token.encode(), token.encode()):
-            return _UNKNOWN
-        return Credentials(access_key, key.secret_access_key) if session.expiration > utcnow() else _EXPIRED
-    return _UNKNOWN
+    found = find_key(access_key)
+    if found is None:
+        return _UNKNOWN
+    iam, key, session = found
+    if session is None:
+        is_valid = key.status == "Active" and key.user_name in iam.users
+        return Credentials(access_key, key.secret_access_key) if is_valid else _UNKNOWN
+    if not hmac.compare_digest(session.session_token.encode(), token.encode()):
+        return _UNKNOWN
+    return Credentials(access_key, key.secret_access_key) if session.expiration > utcnow() else _EXPIRED
 
 
 def _check_time(timestamp: str, day: str) -> Mismatch | None:
