@@ -137,28 +137,28 @@ def _named(tags: Iterable[Mapping[str, str]], name: str, value: str) -> dict[str
     return {tag[name]: tag[value] for tag in tags}
 
 
+def _arns(call: Call, account: str, prefix: str, names: Iterable[str]) -> list[str]:
+    """The ARNs of what these names, or ARNs, are of; `prefix` is what an ARN of the service has before the name."""
+    base = f"arn:aws:{call.service}:{call.region}:{account}:{prefix}"
+    return [name if name.startswith("arn:") else f"{base}{name}" for name in names if name]
+
+
 def _ecs(call: Call, account: str) -> list[str]:
-    base = f"arn:aws:ecs:{call.region}:{account}"
     cluster = (call.text("cluster") or "default").rpartition("/")[2]
-
-    def arns(kind: str, names: list[str]) -> list[str]:
-        return [n if n.startswith("arn:") else f"{base}:{kind}/{cluster}/{n}" for n in names if n]
-
     if call.action in _CLUSTER_ACTIONS:
-        names = call.texts("clusters") or [call.text("cluster", "clusterName")]
-        return [n if n.startswith("arn:") else f"{base}:cluster/{n}" for n in names if n]
+        return _arns(call, account, "cluster/", call.texts("clusters") or [call.text("cluster", "clusterName")])
     if call.action in _SERVICE_ACTIONS:
-        return arns("service", call.texts("services") or [call.text("service", "serviceName")])
+        names = call.texts("services") or [call.text("service", "serviceName")]
+        return _arns(call, account, f"service/{cluster}/", names)
     if call.action in _TASK_ACTIONS:
-        return arns("task", call.texts("tasks") or [call.text("task")])
+        return _arns(call, account, f"task/{cluster}/", call.texts("tasks") or [call.text("task")])
     if call.action in _ARN_ACTIONS:
         member = _ARN_ACTIONS[call.action]
         return call.texts(member) or [call.text(member)]
     if call.action == "RegisterTaskDefinition":
-        return [f"{base}:task-definition/{call.text('family')}:*"]
+        return _arns(call, account, "task-definition/", [f"{call.text('family')}:*"])
     if call.action == "RunTask":
-        name = call.text("taskDefinition")
-        return [name if name.startswith("arn:") else f"{base}:task-definition/{name}"]
+        return _arns(call, account, "task-definition/", [call.text("taskDefinition")])
     return []
 
 
@@ -170,9 +170,7 @@ def _cloudtrail(call: Call, account: str) -> list[str]:
     elif call.action == "GetQueryResults":
         backend = cloudtrail_backends[account][call.region]
         name = vars(backend).get("queries", {}).get(call.text("QueryId"), ("",))[0]
-    if not name or name.startswith("arn:"):
-        return [name] if name else []
-    return [f"arn:aws:cloudtrail:{call.region}:{account}:eventdatastore/{name}"]
+    return _arns(call, account, "eventdatastore/", [name])
 
 
 def _events(call: Call, account: str) -> list[str]:
@@ -218,10 +216,7 @@ def _kms(call: Call, account: str) -> list[str]:
 
 
 def _lambda(call: Call, account: str) -> list[str]:
-    name = call.text("FunctionName")
-    if not name:
-        return []
-    return [name if name.startswith("arn:") else f"arn:aws:lambda:{call.region}:{account}:function:{name}"]
+    return _arns(call, account, "function:", [call.text("FunctionName")])
 
 
 def _logs(call: Call, account: str) -> list[str]:
