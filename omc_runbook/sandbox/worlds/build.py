@@ -6,8 +6,6 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from omc_runbook.aws.secretsmanager import PENDING
 from omc_runbook.aws.session import on_error
 from omc_runbook.masking.common import is_common
@@ -42,7 +40,9 @@ if TYPE_CHECKING:
         ContainerDefinitionOutputTypeDef,
         DeploymentConfigurationTypeDef,
         ServiceTypeDef,
+        TaskDefinitionTypeDef,
     )
+    from mypy_boto3_secretsmanager.type_defs import DescribeSecretResponseTypeDef
 
 HEALTH_CHECK = ["CMD-SHELL", "curl -f http://localhost:8000/health || exit 1"]
 AWS_MANAGED_KEY = "alias/aws/secretsmanager"
@@ -161,11 +161,8 @@ def restore_secret(world: World, document: dict[str, str]) -> str:
     """
     api = world.secretsmanager
     text = json.dumps(document)
-    try:
-        secret = api.describe_secret(SecretId=SECRET)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
+    secret = _describe_secret(world)
+    if secret is None:
         return api.create_secret(Name=SECRET, SecretString=text)["ARN"]
     if "DeletedDate" in secret:
         api.restore_secret(SecretId=SECRET)
@@ -182,6 +179,11 @@ def restore_secret(world: World, document: dict[str, str]) -> str:
     return secret["ARN"]
 
 
+@on_error("ResourceNotFoundException", gives=None)
+def _describe_secret(world: World) -> DescribeSecretResponseTypeDef | None:
+    return world.secretsmanager.describe_secret(SecretId=SECRET)
+
+
 @on_error(*_UNREADABLE, gives=None)
 def current_text(world: World) -> str | None:
     """The secret's SecretString at AWSCURRENT, or None if there is none or it cannot be read."""
@@ -194,14 +196,10 @@ def restore_task_definition(world: World, service: ServiceSpec, secret_arn: str)
     family = f"{STAGING}-{service.name}"
     container = container_definition(service, secret_arn, world.database)
     execution_role = f"arn:aws:iam::{ACCOUNT}:role/{EXECUTION_ROLE}"
-    try:
-        newest = world.ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ClientException":
-            raise
-    else:
-        is_same = list(map(_without_defaults, newest["containerDefinitions"])) == [_without_defaults(container)]
-        if is_same and newest.get("executionRoleArn") == execution_role:
+    newest = _newest_revision(world, family)
+    if newest and newest.get("executionRoleArn") == execution_role:
+        containers = list(map(_without_defaults, newest["containerDefinitions"]))
+        if containers == [_without_defaults(container)]:
             return newest["taskDefinitionArn"]
     registered = world.ecs.register_task_definition(
         family=family,
@@ -214,6 +212,11 @@ def restore_task_definition(world: World, service: ServiceSpec, secret_arn: str)
         memory="512",
     )
     return registered["taskDefinition"]["taskDefinitionArn"]
+
+
+@on_error("ClientException", gives=None)
+def _newest_revision(world: World, family: str) -> TaskDefinitionTypeDef | None:
+    return world.ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
 
 
 def container_definition(service: ServiceSpec, arn: str, database: Database | None) -> ContainerDefinitionOutputTypeDef:
