@@ -53,6 +53,12 @@ class PolicyDocument:
             (_label(self, number, statement), statement) for number, statement in enumerate(_statements(self), start=1)
         )
 
+    @cached_property
+    def allowing(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """The statements whose Effect is Allow, each after its label."""
+        readable = ((label, each) for label, each in self.statements if isinstance(each, Mapping))
+        return tuple((label, each) for label, each in readable if each.get("Effect") == "Allow")
+
     @property
     def text(self) -> str:
         """Its JSON, as a command takes it."""
@@ -242,8 +248,8 @@ def refusing_conditions(
     """
     keys, refusing = ConditionKeys.of(context), []
     for policy in policies:
-        for label, statement in policy.statements:
-            if isinstance(statement, Mapping) and statement.get("Effect") == "Allow" and "Condition" in statement:
+        for label, statement in policy.allowing:
+            if "Condition" in statement:
                 bare = {name: element for name, element in statement.items() if name != "Condition"}
                 if decide(policy.with_statements([bare])).decision == "allowed":
                     all_values = {name: keys.get(name) for name in keys_in(statement["Condition"])}
@@ -433,10 +439,8 @@ def session_grants(policy: PolicyDocument, session: str) -> PolicyDocument:
     """The statements of a resource policy that allow something to one session by its ARN: no boundary limits them."""
     return policy.with_statements(
         statement
-        for statement in _statements(policy)
-        if isinstance(statement, Mapping)
-        and statement.get("Effect") == "Allow"
-        and isinstance(statement.get("Principal"), Mapping)
+        for _, statement in policy.allowing
+        if isinstance(statement.get("Principal"), Mapping)
         and session in (texts(statement["Principal"].get("AWS", [])) or ())
     )
 

@@ -121,13 +121,11 @@ class Identity:
     def may_on_everything(self, *patterns: str) -> bool:
         """Whether a statement without a Condition, within no boundary, allows one of these actions on everything."""
         return self.boundary is None and any(
-            isinstance(statement, Mapping)
-            and statement.get("Effect") == "Allow"
-            and not {*patterns}.isdisjoint(texts(statement.get("Action", [])) or ())
+            not {*patterns}.isdisjoint(texts(statement.get("Action", [])) or ())
             and "*" in (texts(statement.get("Resource", [])) or ())
             and "Condition" not in statement
             for policy in self.policies
-            for _, statement in policy.statements
+            for _, statement in policy.allowing
         )
 
 
@@ -402,9 +400,7 @@ def combine(action: str, verdicts: Sequence[AccessVerdict]) -> AccessVerdict:
 
 def trusted(policy: PolicyDocument, kind: Literal["AWS", "Service", "Federated"]) -> Iterator[str]:
     """The principals of one kind that a trust or resource policy's Allow statements name; "*" is of kind AWS."""
-    for _, statement in policy.statements:
-        if not isinstance(statement, Mapping) or statement.get("Effect") != "Allow":
-            continue
+    for _, statement in policy.allowing:
         principal = statement.get("Principal")
         if "NotPrincipal" in statement or principal == "*":
             yield from ("*",) if kind == "AWS" else ()
