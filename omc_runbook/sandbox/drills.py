@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
+from omc_runbook.aws.session import on_error
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.shell import command
@@ -24,6 +23,8 @@ from omc_runbook.sandbox.solved import FamilyScore, Solved
 from omc_runbook.sandbox.worlds.staging import CLUSTER, World
 
 if TYPE_CHECKING:
+    from mypy_boto3_ecs.type_defs import ServiceTypeDef
+
     from omc_runbook.sandbox.hints import Level
 
 AUDIT = "audit"
@@ -335,18 +336,18 @@ def _symptom(world: World, fault: Fault) -> str:
         return _SHELL
     if fault.family == AUDIT:
         return _QUESTIONED
-    try:
-        services = {service["serviceName"]: service for service in world.services()}
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ClusterNotFoundException":
-            raise
-        services = {}
+    services = {service["serviceName"]: service for service in _services(world)}
     if "backend" not in services:
         return "The dashboard of staging is empty: there is no service backend."
     failing = [_failure(world, name) for name, service in services.items() if _fails(service)]
     idle = [f"No task of the {name} runs." for name, service in services.items() if not service["runningCount"]]
     is_stale = fault.family in ("reference", "deployment", "running")
     return " ".join([*failing, *idle]) or (_STALE if is_stale else _DEGRADED)
+
+
+@on_error("ClusterNotFoundException", gives=())
+def _services(world: World) -> Sequence[ServiceTypeDef]:
+    return world.services()
 
 
 def _fails(service: Any) -> bool:

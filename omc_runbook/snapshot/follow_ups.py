@@ -107,13 +107,9 @@ def read_organization(gatherer: Gatherer, snapshot: Snapshot) -> str | None:
     policies += [each for role in snapshot.permissions.values() for each in (*(role.policies or ()), role.boundary)]
     if "orgid" not in json.dumps([policy.document for policy in policies if policy]).casefold():
         return None
-    client = gatherer.clients("organizations")
-    answer = gatherer.ask(
-        "the account's organization",
-        "organizations:DescribeOrganization",
-        lambda: organizations.describe(client).id,
-    )
-    return gatherer.keep("organization", answer, None)
+    what, permission = "the account's organization", "organizations:DescribeOrganization"
+    found = gatherer.keep("organization", gatherer.read(what, permission, organizations.describe), None)
+    return found.id if found else None
 
 
 def read_key_use(gatherer: Gatherer, key: KmsKey, roles: Iterable[Permissions]) -> KmsKey:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from omc_runbook.aws.session import on_error
 from omc_runbook.sandbox.account import ACCOUNT, MEMBER_ADMINISTRATOR
 from omc_runbook.sandbox.credentials import Credentials
@@ -23,11 +21,7 @@ DENIAL = "deny-reading-secrets"
 def deny_in_organization(world: World) -> None:
     """Attach a service control policy that denies every account's execution role reading secrets."""
     api = world.client("organizations")
-    try:
-        api.create_organization(FeatureSet="ALL")
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "AlreadyInOrganizationException":
-            raise
+    _create_organization(world)
     denial = policy(
         "secretsmanager:GetSecretValue",
         effect="Deny",
@@ -41,6 +35,11 @@ def deny_in_organization(world: World) -> None:
         Content=json.dumps(denial),
     )
     api.attach_policy(PolicyId=scp["Policy"]["PolicySummary"]["Id"], TargetId=ACCOUNT)
+
+
+@on_error("AlreadyInOrganizationException", gives=None)
+def _create_organization(world: World) -> None:
+    world.client("organizations").create_organization(FeatureSet="ALL")
 
 
 @on_error("AWSOrganizationsNotInUseException", "AccountNotFoundException", gives=None)
