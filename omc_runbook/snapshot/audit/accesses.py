@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -53,42 +53,47 @@ def history_since(gatherer: Gatherer, snapshot: Snapshot) -> datetime | None:
     return gatherer.shared.moment(snapshot.taken) - HISTORY_KEEPS
 
 
-def request(gatherer: Gatherer, snapshot: Snapshot, days: int) -> Callable[[], Accesses | None]:
-    """Start to read the calls of as many days; what is returned waits for them, and is None where any is missing."""
-    since, names, settings = snapshot.taken - timedelta(days=days), names_of(snapshot), gatherer.environment.audit
-    cut = dict[str, datetime]()
-    answers: _Answers
-    source, kept_since = "CloudTrail's event history", snapshot.taken - HISTORY_KEEPS
-    if settings.trail_s3:
-        answers, cut = trail_files.request(gatherer, snapshot, days, (*READS, *WRITES), GAP)
-        source, kept_since = settings.trail_s3, since
-        if cut:
-            source = f"the newest {trail_files.MOST_FILES:,} files of {source}"
-    elif settings.event_data_store:
-        answers = _from_lake(gatherer, snapshot, days)
-        source, kept_since = f"event data store {settings.event_data_store}", since
-    else:
-        answers = _from_history(gatherer, snapshot, days)
+class AccessesRead:
+    """The calls of as many days, which are read at once; `finish` waits for them."""
 
-    def keep() -> Accesses | None:
-        read = {name: answer.result() for name, answer in answers}
-        gatherer.record(GAP, (each for each in read.values() if isinstance(each, ReadFailure)))
-        if GAP in gatherer.gaps:
+    def __init__(self, gatherer: Gatherer, snapshot: Snapshot, days: int) -> None:
+        self._gatherer, self._names = gatherer, names_of(snapshot)
+        self._since = snapshot.taken - timedelta(days=days)
+        self._cut = dict[str, datetime]()
+        self._answers: _Answers
+        self._source, self._kept_since = "CloudTrail's event history", snapshot.taken - HISTORY_KEEPS
+        settings = gatherer.environment.audit
+        if settings.trail_s3:
+            self._answers, self._cut = trail_files.request(gatherer, snapshot, days, (*READS, *WRITES), GAP)
+            self._source, self._kept_since = settings.trail_s3, self._since
+            if self._cut:
+                self._source = f"the newest {trail_files.MOST_FILES:,} files of {settings.trail_s3}"
+        elif settings.event_data_store:
+            self._answers = _from_lake(gatherer, snapshot, days)
+            self._source, self._kept_since = f"event data store {settings.event_data_store}", self._since
+        else:
+            self._answers = _from_history(gatherer, snapshot, days)
+
+    def finish(self) -> Accesses | None:
+        """The calls; None where any is missing."""
+        read = {name: answer.result() for name, answer in self._answers}
+        self._gatherer.record(GAP, (each for each in read.values() if isinstance(each, ReadFailure)))
+        if GAP in self._gatherer.gaps:
             return None
         found = {
-            name: each.accesses(names) if isinstance(each, FoundRecords) else each
+            name: each.accesses(self._names) if isinstance(each, FoundRecords) else each
             for name, each in read.items()
             if not isinstance(each, ReadFailure)
         }
+        since = self._since
         calls = {_identity(call): call for each in found.values() for call in each.calls if call.time >= since}
+        cut = {name: each.cut_at for name, each in found.items() if each.cut_at and each.cut_at >= since}
         return Accesses(
             calls=_merge(sorted(calls.values(), key=lambda call: call.time, reverse=True)),
-            since=max((since, kept_since, *(each.since for each in found.values() if each.since))),
-            source=source,
-            cut=cut | {name: each.cut_at for name, each in found.items() if each.cut_at and each.cut_at >= since},
+            since=max((since, self._kept_since, *(each.since for each in found.values() if each.since))),
+            source=self._source,
+            cut=self._cut | cut,
         )
-
-    return keep
 
 
 def _from_history(gatherer: Gatherer, snapshot: Snapshot, days: int) -> _Answers:

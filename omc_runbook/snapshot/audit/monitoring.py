@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import asdict, replace
 
@@ -33,32 +33,32 @@ KMS_USE = READ | {"eventSource": "kms.amazonaws.com", "eventName": "Decrypt"}
 """The use of a key that comes with it."""
 
 
-def request(gatherer: Gatherer, snapshot: Snapshot) -> Callable[[], Monitoring]:
-    """Start to read; what is returned waits for it, and records what is missing as gaps."""
-    answer = gatherer.read_once("the trails of the account", "cloudtrail:DescribeTrails", cloudtrail.describe_trails)
-    rules = gatherer.read_once("the rules of EventBridge", "events:ListRules", events.list_rules)
+class MonitoringRead:
+    """The calls for trails, alarms and rules: the first begin at once, `finish` makes the rest and waits for all."""
 
-    account = snapshot.account
+    def __init__(self, gatherer: Gatherer, snapshot: Snapshot) -> None:
+        self._gatherer, self._snapshot = gatherer, snapshot
+        what, permission = "the trails of the account", "cloudtrail:DescribeTrails"
+        self._trails = gatherer.read_once(what, permission, cloudtrail.describe_trails)
+        self._rules = gatherer.read_once("the rules of EventBridge", "events:ListRules", events.list_rules)
 
-    def keep() -> Monitoring:
-        listed: tuple[Trail, ...] = gatherer.keep(TRAILS, answer, ())
-        trails = _with_status(gatherer, listed)
-        event = read_event(snapshot)
+    def finish(self) -> Monitoring:
+        """What was found; what is missing is a gap."""
+        gatherer, account = self._gatherer, self._snapshot.account
+        trails = _with_status(gatherer, gatherer.keep(TRAILS, self._trails, ()))
+        event = read_event(self._snapshot)
         filters = _filters(gatherer, [each for each in trails if not is_group_elsewhere(each, account)], event)
         alarms = _alarms(gatherer, trails, filters)
-        every: tuple[EventRule, ...] = gatherer.keep(GAP, rules, ())
-        found = _with_targets(gatherer, every, event)
+        rules = _with_targets(gatherer, gatherer.keep(GAP, self._rules, ()), event)
         arns = {arn for each in alarms.values() for alarm in each for arn in alarm.actions}
-        arns |= {arn for rule in found for arn in rule.targets}
+        arns |= {arn for rule in rules for arn in rule.targets}
         return Monitoring(
             trails=trails,
             filters=filters,
             alarms=alarms,
-            rules=found,
+            rules=rules,
             topics=_topics(gatherer, {arn for arn in arns if arn.split(":")[2:3] == ["sns"]}),
         )
-
-    return keep
 
 
 def read_event(snapshot: Snapshot) -> Fields:
@@ -90,7 +90,7 @@ def rule_event(event: Fields, region: str) -> Fields:
     return outside | {f"detail.{name}": values for name, values in event.items()}
 
 
-def _with_status(gatherer: Gatherer, trails: Iterable[Trail]) -> tuple[Trail, ...]:
+def _with_status(gatherer: Gatherer, trails: tuple[Trail, ...]) -> tuple[Trail, ...]:
     """The trails with whether they log, and what; each is asked in its own region."""
     asked = []
     for trail in trails:
@@ -147,7 +147,7 @@ def _alarms(
     return {name: gatherer.keep(GAP, answer, ()) for name, answer in answers.items()}
 
 
-def _with_targets(gatherer: Gatherer, rules: Iterable[EventRule], event: Fields) -> tuple[EventRule, ...]:
+def _with_targets(gatherer: Gatherer, rules: tuple[EventRule, ...], event: Fields) -> tuple[EventRule, ...]:
     """The rules that match a read of the secret, or may, with their targets."""
     outside = rule_event(event, gatherer.names.region)
     matching = [rule for rule in rules if matches_rule(rule.pattern, outside) is not False]

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from omc_runbook.aws import secretsmanager
 from omc_runbook.repository.checkout import Checkout
-from omc_runbook.snapshot.audit import accesses, monitoring
+from omc_runbook.snapshot.audit.accesses import AccessesRead, history_since
 from omc_runbook.snapshot.audit.exposure import ExposureRead
 from omc_runbook.snapshot.audit.identities import IdentitiesRead
 from omc_runbook.snapshot.audit.lifecycle import LifecycleRead
+from omc_runbook.snapshot.audit.monitoring import MonitoringRead
 from omc_runbook.snapshot.audit.state import Audit
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.history import HistoryRead
@@ -24,10 +25,10 @@ def read(gatherer: Gatherer, snapshot: Snapshot, days: int, checkout: Checkout |
 
     `days` says how far back events are looked up. With a `checkout`, its files are searched too.
     """
-    asked_identities = IdentitiesRead(gatherer, snapshot)
-    versions = HistoryRead(gatherer, snapshot, accesses.history_since(gatherer, snapshot))
-    requested_accesses = accesses.request(gatherer, snapshot, days)
-    requested_monitoring = monitoring.request(gatherer, snapshot)
+    identities = IdentitiesRead(gatherer, snapshot)
+    versions = HistoryRead(gatherer, snapshot, history_since(gatherer, snapshot))
+    accesses = AccessesRead(gatherer, snapshot, days)
+    monitoring = MonitoringRead(gatherer, snapshot)
     exposure = ExposureRead(gatherer, snapshot, checkout)
     project = gatherer.environment.project
     secrets = gatherer.read(
@@ -38,9 +39,9 @@ def read(gatherer: Gatherer, snapshot: Snapshot, days: int, checkout: Checkout |
     gatherer.record(LIVES, (*(each.unread for each in history.versions if each.unread), *history.unread))
     audit = Audit(
         days=days,
-        identities=asked_identities.finish(snapshot),
-        monitoring=requested_monitoring(),
-        accesses=requested_accesses(),
+        identities=identities.finish(snapshot),
+        monitoring=monitoring.finish(),
+        accesses=accesses.finish(),
         history=history,
         exposure=exposure.finish(history),
         project_secrets=gatherer.keep(UNUSED, secrets, ()),

@@ -79,7 +79,7 @@ def audited(*records: dict[str, Any], snapshot: Snapshot | None = None) -> Snaps
     with ThreadPoolExecutor(4) as pool:
         clients: Any = lambda *_: history  # noqa: E731
         gatherer = Gatherer(pool, clients, snapshot.environment, snapshot.caller)
-        found = accesses.request(gatherer, snapshot, 90)()
+        found = accesses.AccessesRead(gatherer, snapshot, 90).finish()
     return replace(snapshot, audit=Audit(days=90, accesses=found))
 
 

@@ -58,7 +58,7 @@ def look(bucket: Bucket, days: int) -> Accesses | None:
     snapshot = replace(healthy(), environment=environment)
     with ThreadPoolExecutor(4) as pool:
         clients: Any = lambda *_: bucket  # noqa: E731
-        return accesses.request(Gatherer(pool, clients, environment, snapshot.caller), snapshot, days)()
+        return accesses.AccessesRead(Gatherer(pool, clients, environment, snapshot.caller), snapshot, days).finish()
 
 
 def test_of_too_many_files_the_newest_are_read_and_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
