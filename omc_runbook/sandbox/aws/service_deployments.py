@@ -91,6 +91,7 @@ class ServiceDeploymentCalls(EcsBase):
 
 
 def _describe(service: EcsService, deployment: EcsServiceDeployment) -> dict[str, Any]:
+    """What DescribeServiceDeployments has of a deployment: its own fields, which moto finds, and its counts."""
     target = count_tasks(service, deployment.target_service_revision_arn)
     sources = [count_tasks(service, arn) for arn in deployment.source_revision_arns]
     if deployment.strategy != "ROLLING":
@@ -99,23 +100,11 @@ def _describe(service: EcsService, deployment: EcsServiceDeployment) -> dict[str
             share = 100.0 - deployment.weight if position == 0 else 0.0
             source |= _weights(share, 0.0)
     return {
-        "serviceDeploymentArn": deployment.service_deployment_arn,
-        "serviceArn": deployment.service_arn,
-        "clusterArn": deployment.cluster_arn,
-        "createdAt": deployment.created_at,
-        "startedAt": deployment.started_at,
-        "finishedAt": deployment.finished_at,
-        "stoppedAt": deployment.stopped_at,
-        "updatedAt": deployment.updated_at,
-        "sourceServiceRevisions": sources,
-        "targetServiceRevision": target,
-        "status": deployment.status,
-        "statusReason": deployment.status_reason,
-        "lifecycleStage": deployment.lifecycle_stage,
-        "lifecycleHookDetails": deployment.lifecycle_hook_details or None,
-        "deploymentConfiguration": deployment.deployment_configuration,
-        "rollback": deployment.rollback,
-        "deploymentCircuitBreaker": {
+        **vars(deployment),
+        "source_service_revisions": sources,
+        "target_service_revision": target,
+        "lifecycle_hook_details": deployment.lifecycle_hook_details or None,
+        "deployment_circuit_breaker": {
             "status": deployment.breaker_status,
             "failureCount": deployment.failures,
             "threshold": breaker_threshold(service),
