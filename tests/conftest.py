@@ -3,11 +3,12 @@
 import gc
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import settings
 from support import forked_sandboxes, forked_workers, garbage, quick_programs, shared_models
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
+from xdist.workermanage import WorkerController
 
 from omc_runbook.headless.run import skip_formats
 from omc_runbook.masking import registry
@@ -66,6 +68,24 @@ class Scheduling(LoadFileScheduling):
         file = super()._split_scope(nodeid)
         return f"{file}:{crc32(nodeid.encode()) % PARTS[file]}" if file in PARTS else file
 
+    def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
+        """Keep what a worker has collected as what finds a test at once."""
+        super().add_node_collection(node, collection)
+        if node in self.registered_collections:
+            self.registered_collections[node] = Collected(collection)
+
+
+class Collected(list[str]):
+    """The tests of a worker, each of which xdist asks for its index: a list would go through itself each time."""
+
+    def __init__(self, tests: Iterable[str]) -> None:
+        super().__init__(tests)
+        self._indices = {test: at for at, test in enumerate(self)}
+
+    def index(self, test: str) -> int:
+        """Where a test is; ids are unique."""
+        return self._indices[test]
+
 
 def pytest_configure() -> None:
     """Have programs started that take less time, here and in what this process starts."""
@@ -85,6 +105,23 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[XSpec]) -> None:
         command = stack.enter_context(forked_workers.start(config.invocation_params.args))
         for spec in filter(attrgetter("popen"), specs):
             spec.python = f"{command} {spec.id}"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let a worker tell of a test what is shown: each message takes as long as a short test does."""
+    option = session.config.option
+    if option.verbose > 0 or option.durations is not None or option.xmlpath:
+        return
+    for plugin in session.config.pluginmanager.get_plugins():
+        if hasattr(plugin, "sendevent"):
+            plugin.sendevent = partial(_tell, plugin.sendevent)
+
+
+def _tell(send: Callable[..., None], event: str, **details: Any) -> None:
+    report = details.get("data", {})
+    is_plain = event == "testreport" and report["when"] != "call" and report["outcome"] == "passed"
+    if not is_plain and event not in ("logstart", "logfinish"):
+        send(event, **details)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
