@@ -88,23 +88,26 @@ def environment_of(text: str) -> Environment:
     return Environment(name=text, project=text, names=names_of(text), keys=default_keys(), source=text)
 
 
+FILLED: dict[str, Callable[[str], Any]] = {
+    "str": lambda text: text,
+    "Sequence[str]": lambda text: (text,),
+    "int": lambda text: 7,
+    "Names": names_of,
+    "Environment": environment_of,
+    "Service": lambda text: replace(service("backend"), name=text),
+    "Sequence[Service]": lambda text: (replace(service("backend"), name=text),),
+    "Replica": lambda text: Replica(text, "Failed"),
+    "Secret": lambda text: replace(healthy().secret, name=text, stages={text: (text,)}),
+    "Remedy": lambda text: Remedy(command("aws", text), "update", {"keys": text}),
+    "Sequence[Remedy]": lambda text: [Remedy(command("aws", text))],
+}
+"""What a parameter is, by its annotation, with a text in each place that has one."""
+
+
 def invoke(function: Callable[..., Any], text: str) -> tuple[str, ...]:
     """The command lines of a remedy, all of whose parameters are this text."""
-    filled: dict[str, Any] = {
-        "str": text,
-        "Sequence[str]": (text,),
-        "int": 7,
-        "Names": names_of(text),
-        "Environment": environment_of(text),
-        "Service": replace(service("backend"), name=text),
-        "Sequence[Service]": (replace(service("backend"), name=text),),
-        "Replica": Replica(text, "Failed"),
-        "Secret": replace(healthy().secret, name=text, stages={text: (text,)}),
-        "Remedy": Remedy(command("aws", text), "update", {"keys": text}),
-        "Sequence[Remedy]": [Remedy(command("aws", text))],
-    }
     parameters = inspect.signature(function).parameters.values()
-    arguments = [filled[each.annotation] for each in parameters if each.kind is not each.VAR_KEYWORD]
+    arguments = [FILLED[each.annotation](text) for each in parameters if each.kind is not each.VAR_KEYWORD]
     more = {"keys": text} if any(each.kind is each.VAR_KEYWORD for each in parameters) else {}
     answer = function(*arguments, **more)
     return answer.ways if isinstance(answer, Remedy) else (answer,)
