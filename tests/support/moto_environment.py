@@ -15,6 +15,7 @@ from unittest.mock import patch
 import boto3
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
+from moto.kms.utils import generate_private_key
 from support.snapshots import values
 
 from omc_runbook.aws.session import Clients
@@ -33,6 +34,8 @@ NAME = "ohmycoins-staging-app-secrets"
 ROLE = "ohmycoins-staging-ecs-task-execution-role"
 SIMULATE = "SimulatePrincipalPolicy"
 _api_call = BaseClient._make_api_call  # type: ignore[attr-defined]
+_make_private_key = cache(generate_private_key)
+"""moto makes an RSA key for each key of KMS, which nothing here signs with."""
 
 
 @dataclass
@@ -124,7 +127,8 @@ def build(services: tuple[str, ...] = ("backend", "worker"), tasks: int = 1) -> 
     iam.put_role_policy(RoleName=ROLE, PolicyName="inline", PolicyDocument=allow)
     attached = iam.create_policy(PolicyName="managed", PolicyDocument=allow)["Policy"]["Arn"]
     iam.attach_role_policy(RoleName=ROLE, PolicyArn=attached)
-    key = client("kms").create_key()["KeyMetadata"]["KeyId"]
+    with patch("moto.kms.models.generate_private_key", _make_private_key):
+        key = client("kms").create_key()["KeyMetadata"]["KeyId"]
     arn = client("secretsmanager").create_secret(Name=NAME, SecretString=json.dumps(values()), KmsKeyId=key)["ARN"]
     ecs.create_cluster(clusterName=CLUSTER)
     for name in services:
