@@ -19,6 +19,7 @@ from omc_runbook.headless import notebooks
 from omc_runbook.model import parameters
 from omc_runbook.model.findings import Finding, Remedy, is_sentence, with_remedies_of_causes
 from omc_runbook.network.reachability import Network
+from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -88,8 +89,15 @@ def assert_printable(remedy: Remedy) -> None:
         assert "‹" not in way and not re.search(r"<[a-z]|\bYOUR_|\bXXX", way)
 
 
+@cache
+def diagnosed(world: str) -> tuple[Snapshot, tuple[Finding, ...]]:
+    """A world, and all that is found to say of it."""
+    snapshot = WORLDS[world](healthy())
+    return snapshot, tuple(root_causes.diagnose(snapshot))
+
+
 def problems(world: str) -> tuple[Finding, ...]:
-    return tuple(finding for finding in root_causes.diagnose(WORLDS[world](healthy())) if finding.status == "found")
+    return tuple(finding for finding in diagnosed(world)[1] if finding.status == "found")
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -121,8 +129,8 @@ def test_a_consequence_has_the_remedy_of_its_cause(world: str) -> None:
 @pytest.mark.parametrize("world", WORLDS)
 def test_what_verify_advises_can_be_pasted_too(world: str) -> None:
     """Where the former version may be the way back, that is troubleshoot, which reads it."""
-    snapshot = WORLDS[world](healthy())
-    for finding in advice.refer(root_causes.diagnose(snapshot), snapshot):
+    snapshot, findings = diagnosed(world)
+    for finding in advice.refer(findings, snapshot):
         if finding.status == "found":
             assert_printable(finding.remedy)
 
