@@ -36,11 +36,14 @@ def is_random(text: str) -> bool:
 
 def is_in_dictionary(word: str) -> bool:
     """Whether a word in small letters is one of English, a name or a popular password."""
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS
-    from zxcvbn.matching import RANKED_DICTIONARIES
+    return word in _dictionary()
 
-    # By these names alone: to the ranked ones, an estimate adds the words that it was passed.
-    return any(word in RANKED_DICTIONARIES[name] for name in FREQUENCY_LISTS)
+
+@cache
+def _dictionary() -> frozenset[str]:
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    return frozenset().union(*FREQUENCY_LISTS.values())
 
 
 def _is_ours(word: str) -> bool:
