@@ -161,10 +161,11 @@ def test_a_deployment_fault_is_the_only_root_cause(id: str) -> None:
 def test_failing_tasks_point_to_the_fault(id: str) -> None:
     """Failing tasks, a stuck rollout and old values in the old tasks are consequences of the one fault."""
     changes = EXITED if id in SPOILING else {}
-    snapshot = suffering(FAULTS[id].make(healthy()), EXIT if id in SPOILING else PULL, **changes)
-    assert {"rollout-stuck", "task-exits" if id in SPOILING else "pull-failed"} <= problems(snapshot)
+    found = diagnose(suffering(FAULTS[id].make(healthy()), EXIT if id in SPOILING else PULL, **changes))
+    failing = {"rollout-stuck", "task-exits" if id in SPOILING else "pull-failed"}
+    assert failing <= {finding.check for finding in found if finding.is_problem}
     # A fault of one service explains that service's failures; the other's are left to speak for themselves.
-    own = {finding.check for finding in diagnose(snapshot) if finding.is_root_cause and finding.services <= own_of(id)}
+    own = {finding.check for finding in found if finding.is_root_cause and finding.services <= own_of(id)}
     assert own == {id}
 
 
