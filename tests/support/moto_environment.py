@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,9 +111,15 @@ def between(wire: Wire) -> Iterator[None]:
         yield
 
 
-def client(service: str) -> Any:
-    """moto's client."""
-    return boto3.client(service, region_name=REGION)  # type: ignore[call-overload]
+def client(service: str, region: str = REGION) -> Any:
+    """moto's client, or that of a server at AWS_ENDPOINT_URL."""
+    return _client(service, region, os.environ.get("AWS_ENDPOINT_URL"))
+
+
+@cache
+def _client(service: str, region: str, endpoint: str | None) -> Any:
+    """A client takes longer to make than what it is asked for."""
+    return boto3.client(service, region_name=region, endpoint_url=endpoint)  # type: ignore[call-overload]
 
 
 def build(services: tuple[str, ...] = ("backend", "worker"), tasks: int = 1) -> None:

@@ -7,12 +7,10 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
+from support.moto_environment import REGION, client
 from support.paths import ROOT
 from support.snapshots import values
 
-ACCOUNT = "123456789012"
-REGION = "ap-southeast-2"
 PREFIX = "ohmycoins-staging"
 SECRET = f"{PREFIX}-app-secrets"
 CHECKOUTS = ROOT / "tests" / "support" / "terraform_checkouts"
@@ -51,11 +49,6 @@ UNREACHED = (
     "PROJECT_NAME",
 )
 """Keys that no container gets."""
-
-
-def client(service: str, region: str = REGION) -> Any:
-    """moto's client."""
-    return boto3.client(service, region_name=region)  # type: ignore[call-overload]
 
 
 def document() -> dict[str, Any]:
