@@ -1,16 +1,12 @@
-"""The browser, and a desk with a sandbox of its own."""
+"""The browser."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.jupyterlab import CHROMIUM, OPTIONS
-from support.runs import Desk
-
-from omc_runbook.sandbox import lifecycle
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +18,3 @@ def browser() -> Iterator[Any]:
         started = driver.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
         yield started
         started.close()
-
-
-@pytest.fixture
-def changing_desk(browser: Any, tmp_path: Path) -> Iterator[Desk]:
-    """A desk with a sandbox of its own, which a test may change."""
-    started = lifecycle.up("healthy")
-    yield Desk(tmp_path, started)
-    lifecycle.down(started)

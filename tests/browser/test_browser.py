@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,19 @@ from typing import Any
 import nbformat
 import pytest
 from dotenv import dotenv_values
-from support.jupyterlab import HAS_RUN, READY, lab, open_notebook, processes, run_all, shown_by
+from support.jupyterlab import (
+    HAS_RUN,
+    READY,
+    SHOWS,
+    lab,
+    open_notebook,
+    processes,
+    put,
+    run_all,
+    run_cells,
+    show,
+    shown_by,
+)
 from support.platform_checkout import make_platform
 from support.records import an_index
 from support.runs import COMMAND, SECRET, Desk, assert_nothing_leaked, client, values
@@ -43,6 +56,7 @@ NOTE_SAVES = """() => {
     jupyterapp.shell.currentWidget.context.saveState.connect((_, state) => window.saves.push(state));
 }"""
 CELL_COUNT = "jupyterapp.shell.currentWidget.content.widgets.length"
+SHARED_KERNELS = 8
 IS_FOCUSED = "node => node === document.activeElement"
 ADD_LOST_WIDGETS = """() => {
     const cell = jupyterapp.shell.currentWidget.content.widgets.find(cell => cell.model.type === 'code');
@@ -62,6 +76,43 @@ def sandbox(browser: Any, sandbox_server: Sandbox) -> Sandbox:
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Desk:
     return Desk(tmp_path_factory.mktemp("desk"), sandbox)
+
+
+class Lab:
+    """JupyterLab in the healthy world, on whose one page tests open notebooks one after another."""
+
+    def __init__(self, desk: Desk, page: Any, log: Path) -> None:
+        self.desk, self.page, self._log = desk, page, log
+
+    def open(self, name: str, width: int, height: int, **parameters: str) -> Any:
+        """A fresh copy of a notebook with a new kernel, in a window of so many pixels; gives the page."""
+        put(self.desk, name, **parameters)
+        self.page.set_viewport_size({"width": width, "height": height})
+        show(self.page, f"{name}.ipynb", is_anew=True)
+        return self.page
+
+    def run_all(self, name: str, width: int, height: int, **parameters: str) -> Any:
+        """The same, and run all of its cells."""
+        page = self.open(name, width, height, **parameters)
+        run_cells(page)
+        return page
+
+    @property
+    def log(self) -> str:
+        """All that JupyterLab has said so far."""
+        return self._log.read_text(errors="replace")
+
+
+@pytest.fixture(scope="module")
+def healthy_lab(browser: Any, desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """For tests that change nothing of which the next one would see, but what they saved and wrote at the desk."""
+    hidden, log = values(desk.sandbox), tmp_path_factory.mktemp("lab") / "lab.log"
+    with lab(desk, log, "index", kernels=SHARED_KERNELS) as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        open_notebook(page, address)
+        yield Lab(desk, page, log)
+        page.close()
+    assert_nothing_leaked(desk, [*hidden, *values(desk.sandbox)], log.read_text(errors="replace"))
 
 
 @pytest.fixture(scope="module")
@@ -94,21 +145,19 @@ def test_run_all_in_jupyterlab_ends_with_the_outcome_and_shows_no_value(
     assert processes(str(desk.root)) == []
 
 
-def test_the_button_in_jupyterlab_writes_what_the_plan_says(browser: Any, changing_desk: Desk, tmp_path: Path) -> None:
+def test_the_button_in_jupyterlab_writes_what_the_plan_says(healthy_lab: Lab) -> None:
     """Run All writes nothing, a press does: the page and the saved notebook tell it, and show no value, old or new."""
-    desk, log, kept = changing_desk, tmp_path / "lab.log", client(changing_desk.sandbox, "secretsmanager")
+    desk = healthy_lab.desk
+    kept = client(desk.sandbox, "secretsmanager")
     before, hidden = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"], values(desk.sandbox)
-    with lab(desk, log, "update", keys="SECRET_KEY", values_from="generate") as address:
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        run_all(page, address)
-        button = page.get_by_role("button", name="Write SECRET_KEY and redeploy backend, worker in staging", exact=True)
-        button.wait_for()
-        assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
-        button.dblclick()
-        page.get_by_role("button", name="✓ Done and verified", exact=True).wait_for()
-        page.evaluate("jupyterapp.commands.execute('docmanager:save')")
-        text, content = page.inner_text(".jp-NotebookPanel"), page.content()
-        page.close()
+    page = healthy_lab.run_all("update", 1400, 1000, keys="SECRET_KEY", values_from="generate")
+    button = page.get_by_role("button", name="Write SECRET_KEY and redeploy backend, worker in staging", exact=True)
+    button.wait_for()
+    assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
+    button.dblclick()
+    page.get_by_role("button", name="✓ Done and verified", exact=True).wait_for()
+    page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    text, content = page.inner_text(".jp-NotebookPanel"), page.content()
     stages = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
     (old,), (new,) = before, stages.keys() - before.keys()
     assert stages == {old: ["AWSPREVIOUS"], new: ["AWSCURRENT"]}
@@ -117,104 +166,84 @@ def test_the_button_in_jupyterlab_writes_what_the_plan_says(browser: Any, changi
         assert "nothing was changed" not in told.lower()
         assert "Done and verified: SECRET_KEY changed;" in told and new in told
     assert "ButtonModel" in json.dumps(saved.metadata.widgets)
-    assert_nothing_leaked(desk, [*hidden, *values(desk.sandbox)], text, content, log.read_text(errors="replace"))
+    assert_nothing_leaked(desk, [*hidden, *values(desk.sandbox)], text, content, healthy_lab.log)
 
 
-def test_run_all_leads_to_the_beginning_of_the_answer(browser: Any, desk: Desk, tmp_path: Path) -> None:
+def test_run_all_leads_to_the_beginning_of_the_answer(healthy_lab: Lab) -> None:
     """On a small page, where an answer is longer than what is left below the middle."""
-    with lab(desk, tmp_path / "lab.log", "index") as address:
-        page = browser.new_page(viewport={"width": 800, "height": 700})
-        run_all(page, address)
-        page.wait_for_function(ANSWER_BEGINS_ABOVE)
-        page.close()
+    healthy_lab.run_all("index", 800, 700).wait_for_function(ANSWER_BEGINS_ABOVE)
 
 
-def test_a_saved_notebook_says_how_to_get_its_buttons_back(browser: Any, desk: Desk, tmp_path: Path) -> None:
+def test_a_saved_notebook_says_how_to_get_its_buttons_back(healthy_lab: Lab) -> None:
     """Once a cell, where JupyterLab would say of each widget that its model is not found."""
-    with lab(desk, tmp_path / "lab.log") as address:
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        open_notebook(page, address)
-        page.evaluate(ADD_LOST_WIDGETS)
-        page.wait_for_function(f"{LOST_WIDGETS}.length === 2")
-        shown = page.evaluate(f"{LOST_WIDGETS}.filter(node => node.checkVisibility()).map(node => {AFTER})")
-        page.close()
+    page = healthy_lab.open("verify", 1280, 1000)
+    page.evaluate(ADD_LOST_WIDGETS)
+    page.wait_for_function(f"{LOST_WIDGETS}.length === 2")
+    shown = page.evaluate(f"{LOST_WIDGETS}.filter(node => node.checkVisibility()).map(node => {AFTER})")
     assert len(shown) == 1 and "choose Run → Run All Cells" in shown[0]
 
 
-def test_a_key_pressed_in_a_form_is_the_forms(browser: Any, desk: Desk, tmp_path: Path) -> None:
+def test_a_key_pressed_in_a_form_is_the_forms(healthy_lab: Lab) -> None:
     """It chooses, where JupyterLab would delete the cell; with Ctrl it is JupyterLab's, such as the one that saves."""
-    with lab(desk, tmp_path / "lab.log") as address:
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        run_all(page, address)
-        chosen = page.locator(".jp-OutputArea select").first
-        count = page.evaluate(CELL_COUNT)
-        chosen.focus()
-        page.keyboard.press("b")
-        page.keyboard.press("x")
-        page.keyboard.press("ArrowUp")
-        assert page.evaluate(CELL_COUNT) == count and chosen.evaluate(IS_FOCUSED)
-        page.evaluate(NOTE_SAVES)
-        page.keyboard.press("Control+s")
-        page.wait_for_function("() => saves.some(state => state.startsWith('completed'))")
-        page.close()
+    page = healthy_lab.run_all("verify", 1280, 1000)
+    chosen = page.locator(".jp-OutputArea select").first
+    count = page.evaluate(CELL_COUNT)
+    chosen.focus()
+    page.keyboard.press("b")
+    page.keyboard.press("x")
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate(CELL_COUNT) == count and chosen.evaluate(IS_FOCUSED)
+    page.evaluate(NOTE_SAVES)
+    page.keyboard.press("Control+s")
+    page.wait_for_function("() => saves.some(state => state.startsWith('completed'))")
 
 
-def test_from_the_index_to_a_plan(browser: Any, desk: Desk, tmp_path: Path) -> None:
+def test_from_the_index_to_a_plan(healthy_lab: Lab) -> None:
     """Two clicks show the verdict, a card opens its notebook filled in, and a choice in its form plans again."""
-    hidden, log = values(desk.sandbox), tmp_path / "lab.log"
-    with lab(desk, log, "index") as address:
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        open_notebook(page, address)
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        page.get_by_text("Nothing is wrong in staging").wait_for()
-        page.get_by_role("button", name="Open rotate", exact=True).click()
-        page.wait_for_function("() => jupyterapp.shell.currentWidget.context.path === 'rotate-staging.ipynb'")
-        panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
-        page.wait_for_function(HAS_RUN)
-        panel.get_by_role("group", name="keys", exact=True).get_by_label("SECRET_KEY", exact=False).check()
-        status = panel.get_by_role("status").filter(has_text="PLAN: nothing was changed in staging")
-        status.wait_for()
-        panel.get_by_role("button", name="Write SECRET_KEY and redeploy backend, worker in staging").wait_for()
-        page.evaluate("jupyterapp.commands.execute('docmanager:save')")
-        text, content = page.inner_text(".jp-NotebookPanel:not(.lm-mod-hidden)"), page.content()
-        page.close()
+    desk, hidden, page = healthy_lab.desk, values(healthy_lab.desk.sandbox), healthy_lab.open("index", 1280, 900)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.get_by_text("Nothing is wrong in staging").wait_for()
+    page.get_by_role("button", name="Open rotate", exact=True).click()
+    page.wait_for_function(SHOWS, arg="rotate-staging.ipynb")
+    panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+    page.wait_for_function(HAS_RUN)
+    panel.get_by_role("group", name="keys", exact=True).get_by_label("SECRET_KEY", exact=False).check()
+    status = panel.get_by_role("status").filter(has_text="PLAN: nothing was changed in staging")
+    status.wait_for()
+    panel.get_by_role("button", name="Write SECRET_KEY and redeploy backend, worker in staging").wait_for()
+    page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    text, content = page.inner_text(".jp-NotebookPanel:not(.lm-mod-hidden)"), page.content()
     saved = nbformat.read(desk.work / "notebooks" / "rotate-staging.ipynb", as_version=4)
     (parameters,) = (cell.source for cell in saved.cells if "parameters" in cell.metadata.get("tags", ()))
     assert 'keys: str = "SECRET_KEY"  # keys to renew' in parameters and "apply: bool = False" in parameters
     assert "SECRET_KEY would be changed" in shown_by(saved) and "SECRET_KEY would be changed" in text
-    assert_nothing_leaked(desk, hidden, text, content, log.read_text(errors="replace"))
+    assert_nothing_leaked(desk, hidden, text, content, healthy_lab.log)
 
 
 def test_a_value_that_is_asked_for_in_jupyterlab_goes_into_the_dotenv_and_nowhere_else(
-    browser: Any, sandbox: Sandbox, tmp_path: Path
+    healthy_lab: Lab, tmp_path: Path
 ) -> None:
     """Typed hidden into the prompt under Run All, and written by the button; no page, log or other file has it."""
-    platform, key, log = make_platform(tmp_path / "checkout"), f"sk-{secrets.token_hex(16)}", tmp_path / "lab.log"
-    given = {"repository": str(platform.root), "values_from": "prompt"}
-    (tmp_path / "desk").mkdir()
-    desk = Desk(tmp_path / "desk", sandbox)
-    with lab(desk, log, "local_setup", **given) as address:
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        open_notebook(page, address)
-        page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
-        prompt = page.locator("input.jp-Stdin-input[type=password]")
-        prompt.fill(key)
-        prompt.press("Enter")
-        button = page.get_by_role("button", name="Write the .env", exact=True)
-        button.wait_for()
-        page.wait_for_function(READY)
-        assert not platform.dotenv.exists()
-        button.click()
-        page.get_by_role("button", name="✓ Written", exact=True).wait_for()
-        page.evaluate("jupyterapp.commands.execute('docmanager:save')")
-        text, content = page.inner_text(".jp-NotebookPanel"), page.content()
-        page.close()
+    platform, key = make_platform(tmp_path / "checkout"), f"sk-{secrets.token_hex(16)}"
+    page = healthy_lab.open("local_setup", 1400, 1000, repository=str(platform.root), values_from="prompt")
+    page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
+    prompt = page.locator("input.jp-Stdin-input[type=password]")
+    prompt.fill(key)
+    prompt.press("Enter")
+    button = page.get_by_role("button", name="Write the .env", exact=True)
+    button.wait_for()
+    page.wait_for_function(READY)
+    assert not platform.dotenv.exists()
+    button.click()
+    page.get_by_role("button", name="✓ Written", exact=True).wait_for()
+    page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    text, content = page.inner_text(".jp-NotebookPanel"), page.content()
     written = dotenv_values(platform.dotenv)
     assert written["OPENAI_API_KEY"] == key and platform.dotenv.stat().st_mode & 0o777 == 0o600
     assert "✓ Nothing is wrong in your .env" in text
     made = [str(written[name]) for name in ("OPENAI_API_KEY", "SECRET_KEY", "FIRST_SUPERUSER_PASSWORD")]
-    assert_nothing_leaked(desk, made, text, content, log.read_text(errors="replace"))
+    assert_nothing_leaked(healthy_lab.desk, made, text, content, healthy_lab.log)
     assert platform.git("status", "--short") == ""
 
 

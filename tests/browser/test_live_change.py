@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from support.administrator import Place
-from support.jupyterlab import CHROMIUM, FAST, HAS_RUN, OPTIONS, READY, SLOW, lab, open_notebook, put, run_all
+from support.jupyterlab import CHROMIUM, FAST, HAS_RUN, OPTIONS, READY, SLOW, lab, put, run_all, run_cells, show
 from support.runs import Desk, assert_nothing_leaked, spellings, values
 from support.small_world import until
 
@@ -40,14 +40,21 @@ class Screen:
         self.hidden = values(desk.sandbox)
 
     def run_all(self) -> None:
-        """Run every cell, and note the values that must not be seen."""
+        """Open a new page, run every cell, and note the values that must not be seen."""
         run_all(self.page, self.address)
+        self.hidden += values(self.desk.sandbox)
+
+    def run_anew(self, **parameters: str) -> None:
+        """Run a fresh copy on the page that is open."""
+        put(self.desk, "rotate", **parameters)
+        show(self.page, "rotate.ipynb")
+        run_cells(self.page)
         self.hidden += values(self.desk.sandbox)
 
     def type_value(self) -> str:
         """Run update, and type a value into its prompt; gives the value."""
         value, page = f"sk-{secrets.token_hex(16)}", self.page
-        open_notebook(page, self.address.replace("rotate.ipynb", "update.ipynb"))
+        show(page, "update.ipynb")
         page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
         prompt = page.locator("input.jp-Stdin-input[type=password]")
         prompt.fill(value)
@@ -62,8 +69,7 @@ class Screen:
 
     def choose(self, key: str) -> None:
         """Run a copy without parameters, and tick a key in the form, which plans again."""
-        put(self.desk, "rotate")
-        self.run_all()
+        self.run_anew()
         box = self.page.locator(".jp-NotebookPanel .widget-checkbox", has_text=key).first
         box.locator("input").check()
         self.button(f"Write {key} and redeploy backend, worker in staging").wait_for()
@@ -207,8 +213,7 @@ def test_a_key_chosen_in_the_form_is_rotated_through_a_reload_and_a_killed_kerne
 
 def test_an_interrupted_change_says_what_is_current_and_offers_the_way_back(screen: Screen) -> None:
     """By JupyterLab's own button for it; the two buttons stand where the first one was."""
-    put(screen.desk, "rotate", keys="SECRET_KEY")
-    screen.run_all()
+    screen.run_anew(keys="SECRET_KEY")
     before = screen.place.current
     screen.begin()
     screen.page.evaluate("void jupyterapp.commands.execute('notebook:interrupt-kernel')")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.jupyterlab import FAST, HAS_RUN, READY, SLOW, lab, run_all
+from support.jupyterlab import FAST, HAS_RUN, READY, SLOW, lab, run_all, run_cells, show
 from support.runs import Desk, assert_nothing_leaked, values
 
 from omc_runbook.model.handover import FOLDER_VARIABLE
@@ -84,7 +84,8 @@ def test_from_the_index_to_the_fix_and_its_record(browser: Any, world: Desk, tmp
         record.get_by_text("Fixed and verified").first.wait_for()
         text, content = page.inner_text(SHOWN), page.content() + record.inner_html()
         opened.value.close()
-        run_all(page, address)
+        show(page, "index.ipynb")
+        run_cells(page)
         assert "Nothing is wrong in staging" in page.inner_text(SHOWN)
         with page.expect_popup() as opened:
             page.get_by_role("button", name="Open troubleshoot on staging", exact=False).click()

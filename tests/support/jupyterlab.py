@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,11 @@ READY = """() => {
     const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
     return !!kernel && kernel.connectionStatus === 'connected' && kernel.status === 'idle';
 }"""
+CLOSE_ALL = """async isAnew => {
+    for (const widget of [...jupyterapp.shell.widgets('main')]) widget.dispose();
+    if (isAnew) await jupyterapp.serviceManager.sessions.shutdownAll();
+}"""
+SHOWS = "path => window.jupyterapp.shell.currentWidget?.context?.path === path"
 HAS_RUN = """() => {
     const cells = [...window.jupyterapp.shell.currentWidget.content.model.cells];
     return cells.filter(cell => cell.type === 'code').every(cell => cell.executionCount !== null);
@@ -48,10 +54,13 @@ HAS_RUN = """() => {
 
 
 @contextmanager
-def lab(desk: Desk, log: Path, name: str = "verify", *, is_fork: bool = True, **parameters: str) -> Iterator[str]:
+def lab(
+    desk: Desk, log: Path, name: str = "verify", *, is_fork: bool = True, kernels: int = KERNELS, **parameters: str
+) -> Iterator[str]:
     """JupyterLab on a copy of a notebook, talking of everything that it does; yields the notebook's address.
 
-    Where it is no fork, it and its kernels are started as a person's are, and import all by themselves.
+    Its first kernels are forks too. Where it is no fork, it and its kernels are started as a person's are, and import
+    all by themselves.
     """
     folder = put(desk, name, **parameters)
     settings = desk.root / "settings"
@@ -69,15 +78,15 @@ def lab(desk: Desk, log: Path, name: str = "verify", *, is_fork: bool = True, **
     options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     variables = dict(desk.variables)
     configure(variables)
-    run = _fork if is_fork else _start
+    run = partial(_fork, kernels=kernels) if is_fork else _start
     with run(options, variables, desk.work, log):
         await_answer(f"http://127.0.0.1:{port}/api?token={token}")
         yield f"http://127.0.0.1:{port}/lab/tree/{name}.ipynb?token={token}&reset"
 
 
 @contextmanager
-def _fork(options: list[str], variables: dict[str, str], folder: Path, log: Path) -> Iterator[None]:
-    server = Forked([PROGRAM, *options], variables, folder, KERNELS, log)
+def _fork(options: list[str], variables: dict[str, str], folder: Path, log: Path, kernels: int) -> Iterator[None]:
+    server = Forked([PROGRAM, *options], variables, folder, kernels, log)
     try:
         yield
     finally:
@@ -129,9 +138,26 @@ def open_notebook(page: Any, address: str) -> None:
     page.wait_for_function(READY)
 
 
+def show(page: Any, path: str, *, is_anew: bool = False) -> None:
+    """Open a notebook alone on a page that JupyterLab runs in, which takes a tenth of what a new page does.
+
+    Its kernel is the one that it has, unless all is to be anew: then every kernel ends first.
+    """
+    page.evaluate(CLOSE_ALL, is_anew)
+    page.evaluate("path => void jupyterapp.commands.execute('docmanager:open', {path})", path)
+    page.wait_for_function(SHOWS, arg=path)
+    page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+    page.wait_for_function(READY)
+
+
 def run_all(page: Any, address: str) -> None:
     """Open a notebook and run all of its cells."""
     open_notebook(page, address)
+    run_cells(page)
+
+
+def run_cells(page: Any) -> None:
+    """Run all cells of the notebook that a page shows."""
     page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait_for_function(READY)
 
