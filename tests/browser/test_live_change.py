@@ -24,7 +24,7 @@ from omc_runbook.report.archive import kept_records
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.worlds import deployments
 
-LONG = 20
+LONG, KERNELS = 20, 4
 BACK, LEAVE = "Stop and put the former version back", "Stop watching (the deployment goes on)"
 
 
@@ -122,7 +122,7 @@ def screen(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     desk.variables[FOLDER_VARIABLE] = str(desk.work)
     log = root / "lab.log"
     with (
-        lab(desk, log, "rotate", keys="SECRET_KEY") as address,
+        lab(desk, log, "rotate", kernels=KERNELS, keys="SECRET_KEY") as address,
         # All that the browser keeps is looked through, too.
         browser.browser_type.launch_persistent_context(
             profile, executable_path=CHROMIUM, args=list(OPTIONS), viewport={"width": 1280, "height": 1000}

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support import forked_command
 from support.runs import COMMAND
 
 from omc_runbook.model.errors import UsageError
@@ -41,9 +42,7 @@ def test_wrong_answers_are_graded_wrong_with_the_reason(variables: dict[str, str
     """Every step is taken whatever the shell says of AWS; a wrong letter, a wrong fault and a gap are findings."""
     answers = "a,c,c,b,a,c,b,no-permission,bom"
     words = ["run", "onboarding", f"answers={answers}", "--record", str(tmp_path / "out"), "--summary"]
-    ended = subprocess.run(
-        [str(COMMAND), *words], env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
+    ended = forked_command.run([str(COMMAND), *words], variables, tmp_path, seconds=300)
     assert ended.returncode == 1, ended.stderr
     body = json.loads((tmp_path / "out" / "outcome.json").read_text())
     assert (body["runbook"], body["status"], body["root_causes"]) == ("onboarding", "findings", ["wrong-answer"])

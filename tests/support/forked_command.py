@@ -2,7 +2,8 @@
 
 multiprocessing's fork server imports `support.forked_libraries` once for all workers. A fork of it has its own
 variables, folder, streams and end, and nothing of the tests' own process. The kernel that a notebook runs in is forked
-too. What stands and falls with a new interpreter (its first import, start-up files) is for `subprocess`.
+too, and so are the commands by which onboarding breaks and mends its sandbox. What stands and falls with a new
+interpreter (its first import, start-up files) is for `subprocess`.
 """
 
 from __future__ import annotations
@@ -26,10 +27,13 @@ from functools import cache
 from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 from unittest import mock
 
 from support import command_line, forked_workers
+
+from omc_runbook.runbooks import practice
 
 TESTS = Path(__file__).parents[1]
 
@@ -56,9 +60,11 @@ class Forked:
         self.args = list(command)
         self._files = tempfile.TemporaryDirectory()
         self._said = (log, log) if log else tuple(Path(self._files.name, name) for name in ("out", "err"))
-        arguments = (self.args, dict(variables), folder, kernels, *self._said)
+        server = _server()
+        address = multiprocessing.forkserver._forkserver._forkserver_address  # type: ignore[attr-defined]
+        arguments = (self.args, dict(variables), folder, kernels, *self._said, address)
         # A test that fails before its end leaves it to the end of the tests.
-        self._process = _server().Process(target=_become, args=arguments, daemon=True)
+        self._process = server.Process(target=_become, args=arguments, daemon=True)
         self._process.start()
 
     @property
@@ -139,11 +145,12 @@ def _main(command: list[str]) -> Main:
 
 
 def _become(
-    command: list[str], variables: Mapping[str, str], folder: Path, kernels: int, out: Path, err: Path
+    command: list[str], variables: Mapping[str, str], folder: Path, kernels: int, out: Path, err: Path, address: str
 ) -> NoReturn:
-    """Be the command from here to its end."""
+    """Be the command from here to its end; `address` is the fork server's."""
     code = 1
     try:
+        _fork_practice(address)
         for descriptor, file in ((1, out), (2, err)):
             os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
         _start_anew(variables, folder, command[command[0] == sys.executable :])
@@ -157,6 +164,23 @@ def _become(
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+def _fork_practice(address: str) -> None:
+    """Let the commands that onboarding runs here or in a kernel be forks, but for one that has a standard input."""
+    if sys.version_info >= (3, 14):
+        return
+    server: Any = multiprocessing.forkserver._forkserver  # type: ignore[attr-defined]
+    server._forkserver_address = address
+    for each in (server, multiprocessing.forkserver):
+        each.ensure_running = resource_tracker.ensure_running
+
+    def start(command: Sequence[str], *, env: Mapping[str, str], **more: Any) -> subprocess.CompletedProcess[str]:
+        if "stdin" in more:
+            return subprocess.run(command, env=env, **more)
+        return run(["omc-runbook", *command[3:]], env, Path.cwd())
+
+    mock.patch.object(practice, "subprocess", SimpleNamespace(run=start)).start()
 
 
 def _exit_code(main: Main) -> int:
