@@ -154,6 +154,8 @@ def _become(
         for descriptor, file in ((1, out), (2, err)):
             os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
         _start_anew(variables, folder, command[command[0] == sys.executable :])
+        if Path(command[0]).name == "jupyter-lab":
+            _fork_jobs()
         if KERNEL in command or Path(command[0]).name != "omc-runbook":
             _fork_kernels(kernels)
         code = _exit_code(_main(command))
@@ -181,6 +183,26 @@ def _fork_practice(address: str) -> None:
         return run(["omc-runbook", *command[3:]], env, Path.cwd())
 
     mock.patch.object(practice, "subprocess", SimpleNamespace(run=start)).start()
+
+
+def _fork_jobs() -> None:
+    """Let the processes in which jupyter-scheduler runs its jobs be forks, and their kernels too."""
+    if sys.version_info >= (3, 14):
+        return
+    context = multiprocessing.get_context("forkserver")
+
+    def make(target: Main) -> Any:
+        return context.Process(target=_do_job, args=(dict(os.environ), Path.cwd(), target))
+
+    with contextlib.suppress(ModuleNotFoundError):
+        scheduler = importlib.import_module("jupyter_scheduler.scheduler")
+        mock.patch.object(scheduler, "mp", SimpleNamespace(get_context=lambda _: SimpleNamespace(Process=make))).start()
+
+
+def _do_job(variables: Mapping[str, str], folder: Path, job: Main) -> None:
+    _start_anew(variables, folder, sys.argv)
+    _fork_kernels(1)
+    job()
 
 
 def _exit_code(main: Main) -> int:
