@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+import re
 import urllib.request
 from pathlib import Path
 
 import pytest
+from support.forked_command import Forked
+from support.jupyterlab import SECONDS
+from support.small_world import until
 
 from omc_runbook.headless import lab
 from omc_runbook.sandbox.faults import break_
@@ -20,19 +22,15 @@ def test_voila_shows_the_answer_though_something_is_wrong(sandbox: Sandbox, tmp_
     pytest.importorskip("voila", reason="needs Voilà to show a page")
     break_(sandbox.endpoint, "no-permission")
     lab.copy_notebooks(tmp_path)
-    command = [sys.executable, "-m", "voila", "--no-browser", "--Voila.ip=127.0.0.1"]
-    with subprocess.Popen(
-        [*command, "troubleshoot.ipynb"],
-        cwd=tmp_path,
-        env=os.environ | sandbox.variables | {"HOME": str(tmp_path)},
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as server:
-        assert server.stderr
-        next(line for line in server.stderr if "running at" in line)
+    log, variables = tmp_path / "voila.log", os.environ | sandbox.variables | {"HOME": str(tmp_path)}
+    command = ["voila", "--no-browser", "--Voila.ip=127.0.0.1", "troubleshoot.ipynb"]
+    server = Forked(command, variables, tmp_path, log=log)
+    try:
         # It takes another port where its own is taken.
-        page = urllib.request.urlopen(next(server.stderr).strip(), timeout=120).read().decode()
-        server.terminate()
+        (address,) = until(lambda: log.exists() and re.findall(r"running at:?\n(\S+)\n", log.read_text()))
+        page = urllib.request.urlopen(address, timeout=120).read().decode()
+    finally:
+        server.end(SECONDS)
     answer = page.rpartition(">Answer<")[2]
     assert "The execution role may not read the secret" in answer and "What to do" in answer
     assert "There was an error" not in page and "Press the button" not in page

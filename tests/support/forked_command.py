@@ -53,7 +53,7 @@ class Forked:
         kernels: int = 1,
         log: Path | None = None,
     ) -> None:
-        """Start `omc-runbook …`, `papermill …`, `jupyter-lab …` or `python script.py …`.
+        """Start `omc-runbook …`, `papermill …`, `jupyter-lab …`, `voila …` or `python script.py …`.
 
         Its first kernels are forks too. What it says goes into the log, if one is passed, and else to `communicate`.
         """
@@ -140,6 +140,8 @@ def _main(command: list[str]) -> Main:
         return lambda: importlib.import_module("omc_runbook.cli").main()
     if name == "jupyter-lab":
         return lambda: importlib.import_module("jupyterlab.labapp").main()
+    if name == "voila":
+        return lambda: importlib.import_module("voila.app").main()
     assert name == "papermill", f"{name} is not forked"
     return lambda: importlib.import_module("papermill.__main__").papermill()
 
