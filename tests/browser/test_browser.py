@@ -83,6 +83,8 @@ class Lab:
 
     def __init__(self, desk: Desk, page: Any, log: Path) -> None:
         self.desk, self.page, self._log = desk, page, log
+        self.hidden = values(desk.sandbox)
+        """Values that nothing may hold, also when JupyterLab has ended."""
 
     def open(self, name: str, width: int, height: int, **parameters: str) -> Any:
         """A fresh copy of a notebook with a new kernel, in a window of so many pixels; gives the page."""
@@ -104,15 +106,16 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def healthy_lab(browser: Any, desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """For tests that change nothing of which the next one would see, but what they saved and wrote at the desk."""
-    hidden, log = values(desk.sandbox), tmp_path_factory.mktemp("lab") / "lab.log"
+def healthy_lab(browser: Any, sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """For tests after which the next one finds the world healthy, at a desk of their own."""
+    desk, log = Desk(tmp_path_factory.mktemp("shared"), sandbox), tmp_path_factory.mktemp("log") / "lab.log"
     with lab(desk, log, "index", kernels=SHARED_KERNELS) as address:
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         open_notebook(page, address)
-        yield Lab(desk, page, log)
+        made = Lab(desk, page, log)
+        yield made
         page.close()
-    assert_nothing_leaked(desk, [*hidden, *values(desk.sandbox)], log.read_text(errors="replace"))
+    assert_nothing_leaked(desk, [*made.hidden, *values(sandbox)], made.log)
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +246,7 @@ def test_a_value_that_is_asked_for_in_jupyterlab_goes_into_the_dotenv_and_nowher
     assert written["OPENAI_API_KEY"] == key and platform.dotenv.stat().st_mode & 0o777 == 0o600
     assert "✓ Nothing is wrong in your .env" in text
     made = [str(written[name]) for name in ("OPENAI_API_KEY", "SECRET_KEY", "FIRST_SUPERUSER_PASSWORD")]
+    healthy_lab.hidden += made
     assert_nothing_leaked(healthy_lab.desk, made, text, content, healthy_lab.log)
     assert platform.git("status", "--short") == ""
 

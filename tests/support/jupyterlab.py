@@ -139,7 +139,7 @@ def open_notebook(page: Any, address: str) -> None:
 
 
 def show(page: Any, path: str, *, is_anew: bool = False) -> None:
-    """Open a notebook alone on a page that JupyterLab runs in, which takes a tenth of what a new page does.
+    """Open a notebook alone on a page that JupyterLab runs in, which takes far less than a new page.
 
     Its kernel is the one that it has, unless all is to be anew: then every kernel ends first.
     """
