@@ -70,6 +70,7 @@ def test_jobs_verify(sandbox: Sandbox, tmp_path: Path) -> None:
     (database,) = desk.root.rglob("scheduler.sqlite")
     with sqlite3.connect(database) as connection:
         assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (len(jobs),)
+    assert "FindingsRemain" in (desk.root / "lab.log").read_text(), "what jobs say is looked through"
     assert_nothing_leaked(desk, values(sandbox))
 
 
