@@ -111,18 +111,23 @@ class _Call:
         """What the role's own policies decide within its boundary."""
         return evaluate(self.policies, self.action, self.resource, self.keys, self.permissions.boundary)
 
-    def by(self, policies: Sequence[PolicyDocument], resource: str = "") -> Verdict:
-        """What these identity policies alone decide, on another resource where one is given."""
-        return evaluate(policies, self.action, resource or self.resource, self.keys)
+    def by(self, policies: Sequence[PolicyDocument]) -> Verdict:
+        """What these identity policies alone decide."""
+        return evaluate(policies, self.action, self.resource, self.keys)
 
-    def allows(self, resource: str = "") -> bool:
-        """Whether the role's own policies alone allow it, on another resource where one is given."""
-        return self.by(self.policies, resource).decision == "allowed"
+    @property
+    def allows(self) -> bool:
+        """Whether the role's own policies alone allow it."""
+        return self.by(self.policies).decision == "allowed"
 
     @property
     def may_allow(self) -> bool:
         """Whether the role's own policies alone allow it; true where they could not be read."""
-        return self.permissions.policies is None or self.allows()
+        return self.permissions.policies is None or self.allows
+
+    def allows_on(self, *resources: str) -> bool:
+        """Whether the role's own policies alone allow it on one of these resources instead of its own."""
+        return any(replace(self, resource=resource).allows for resource in resources)
 
     @property
     def denies(self) -> bool:
@@ -165,7 +170,7 @@ class _Call:
 def judge(snapshot: Snapshot, role_arn: str) -> RoleAccess:
     """Judge whether a role may read the secret, also at the labels that its tasks' references name."""
     labels = dict.fromkeys((CURRENT, *_labels_read(snapshot, role_arn)))
-    answers = [_judge_at(snapshot, _read(snapshot, role_arn, label)) for label in labels]
+    answers = [_judge_at(snapshot, _call_to_read(snapshot, role_arn, label)) for label in labels]
     # Why a read is refused says more than that another one cannot be judged.
     return min(answers, key=lambda access: {"unknown": 1, "": 2}.get(access.cause, 0))
 
@@ -209,8 +214,8 @@ def _labels_read(snapshot: Snapshot, role_arn: str) -> Iterator[str]:
             yield from (ref.stage for ref in references if ref.stage and not ref.version_id)
 
 
-def _read(snapshot: Snapshot, role_arn: str, label: str = CURRENT) -> _Call:
-    """A read of the secret's version with a label."""
+def _call_to_read(snapshot: Snapshot, role_arn: str, label: str = CURRENT) -> _Call:
+    """The call by which a role reads the secret's version with a label."""
     assert snapshot.secret
     keys = keys_of_read(snapshot, role_arn, label)
     return _Call(role_arn, snapshot.permissions[role_arn], GET_SECRET_VALUE, snapshot.secret.arn, keys)
@@ -336,7 +341,7 @@ def _judge_decrypt(snapshot: Snapshot, call: _Call) -> RoleAccess:
         sentence = f"{source}: the permissions boundary of {name} does not allow {what}."
         return RoleAccess("boundary", sentence, conditions=call.refusing(call.boundary))
     arn = snapshot.secret_arn
-    if any(map(call.allows, (arn, arn.rpartition("-")[0]))):
+    if call.allows_on(arn, arn.rpartition("-")[0]):
         sentence = (
             f"{source}: {name} is granted {DECRYPT} on the secret's ARN, not on {call.resource}, which encrypts it."
         )
@@ -478,25 +483,25 @@ def _by_policies(call: _Call, granted: Truth) -> RoleAccess:
     if verdict.decision == "explicit-deny":
         cause: Cause = "identity-deny" if call.denies else "boundary"
         return RoleAccess(cause, what, verdict.statements)
-    if granted is False and verdict.decision == "implicit-deny" and call.allows():
+    if granted is False and verdict.decision == "implicit-deny" and call.allows:
         return RoleAccess("boundary", what)
     if granted and doubt:
         return RoleAccess("unknown", doubt)
     if granted is not False:
         return _by_secret(reason, granted)
-    if call.allows(call.resource.rpartition("-")[0]) and not _allows_another(call):
+    if call.allows_on(call.resource.rpartition("-")[0]) and not _allows_another(call):
         return RoleAccess("suffix", f"{reason}, but the ARN without its last six characters is allowed.")
     return RoleAccess("nothing-allows", what)
 
 
 def _allows_another(call: _Call) -> bool:
     """Whether the role's policies allow other names as well, as NotResource does: then no suffix is missing."""
-    return any(map(call.allows, (f"{call.resource}x", f"{call.resource.rpartition(':')[0]}:x")))
+    return call.allows_on(f"{call.resource}x", f"{call.resource.rpartition(':')[0]}:x")
 
 
 def undecided_denies(snapshot: Snapshot, role_arn: str) -> tuple[str, ...]:
     """The statements of a role's own policies that may deny the read, which cannot be judged here."""
-    call = _read(snapshot, role_arn)
+    call = _call_to_read(snapshot, role_arn)
     verdict = call.by([*call.policies, _EVERYTHING])
     return verdict.statements if verdict.decision == "unknown" else ()
 
