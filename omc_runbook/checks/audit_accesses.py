@@ -167,7 +167,7 @@ def find(history: CallHistory, check: str) -> Iterable[UnusualCall]:
 def new_reader(history: CallHistory) -> Iterator[UnusualCall]:
     """A principal read the secret for the first time.
 
-    Principals that read the secret, and never did in the earlier part.
+    It did not read it in the earlier part.
     """
     if not history.has_baseline:
         return
@@ -191,7 +191,7 @@ def new_reader(history: CallHistory) -> Iterator[UnusualCall]:
 def human_read_production(history: CallHistory) -> Iterator[UnusualCall]:
     """A person read the production secret.
 
-    Persons that read a production secret other than by a runbook.
+    Reads by a runbook do not count.
     """
     if not history.snapshot.environment.is_production:
         return
@@ -213,7 +213,7 @@ def human_read_production(history: CallHistory) -> Iterator[UnusualCall]:
 def new_address(history: CallHistory) -> Iterator[UnusualCall]:
     """A principal read the secret from a network that is new for it.
 
-    Principals that read from a network from which they never called in the earlier part.
+    It never called from there in the earlier part.
     """
     for principal, calls in by_principal(history.others).items():
         before = {network_of(call.address) for call in calls if history.is_before(call)} - {""}
@@ -231,10 +231,7 @@ def new_address(history: CallHistory) -> Iterator[UnusualCall]:
 @check("read-burst", ruled_out_by="fewer than 20 GetSecretValue an hour of each principal in cloudtrail:LookupEvents")
 @finder
 def read_burst(history: CallHistory) -> Iterator[UnusualCall]:
-    """A principal read the secret far more often than usual.
-
-    Principals that read in one recent hour far more often than ever before.
-    """
+    """A principal read the secret far more often than usual."""
     for principal, calls in by_principal(history.reads).items():
         burst = _busiest_hour(history.recent(calls))
         busiest = len(_busiest_hour([call for call in calls if history.is_before(call)]))
@@ -249,10 +246,7 @@ def read_burst(history: CallHistory) -> Iterator[UnusualCall]:
 @check("rising-errors", ruled_out_by="no more errorCode than before in the principal's cloudtrail:LookupEvents")
 @finder
 def rising_errors(history: CallHistory) -> Iterator[UnusualCall]:
-    """A principal's calls on the secret are refused more and more often.
-
-    Principals whose calls are refused more and more.
-    """
+    """A principal's calls on the secret are refused more and more often."""
     weeks = max((history.recent_since - history.complete_since) / _WEEK, 1.0)
     share = (history.snapshot.taken - history.recent_since) / _WEEK
     for principal, calls in by_principal(call for call in history.others if call.is_refused).items():
@@ -271,10 +265,7 @@ def rising_errors(history: CallHistory) -> Iterator[UnusualCall]:
 @check("catch-all-batch", ruled_out_by="the secret in requestParameters.secretIdList of each BatchGetSecretValue")
 @finder
 def catch_all_batch(history: CallHistory) -> Iterator[UnusualCall]:
-    """A batch read got the secret by a filter that does not name it.
-
-    Batch reads that got the secret by filters, and do not name it.
-    """
+    """A batch read got the secret by a filter that does not name it."""
     batches = [call for call in history.accesses.calls if call.name == BATCH_READ and call.filters and not call.error]
     name = history.snapshot.secret_name
     wide = [call for call in batches if not any(_names(each, name) for each in call.filters)]
@@ -293,10 +284,7 @@ def catch_all_batch(history: CallHistory) -> Iterator[UnusualCall]:
 )
 @finder
 def read_from_other_region(history: CallHistory) -> Iterator[UnusualCall]:
-    """A principal outside the platform read a replica of the secret in another region.
-
-    Principals that read a replica of the secret in another region.
-    """
+    """A principal outside the platform read a replica of the secret in another region."""
     home = history.snapshot.environment.names.region
     away = [call for call in history.recent(history.reads) if call.region not in ("", home)]
     for principal, calls in by_principal(away).items():
