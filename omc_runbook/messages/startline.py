@@ -83,15 +83,15 @@ def read_name(match: re.Match[str], names: KnownVariables) -> StartProblem:
     if match["mark"]:
         mark = ".env begins with a byte order mark, which compose takes for a part of the first name"
         return StartProblem("dotenv-bom", "", mark)
-    return _unreadable(match, "cannot be read by compose: its name has a character that no name may have")
+    return _unread_line(match, "cannot be read by compose: its name has a character that no name may have")
 
 
 def unreadable(mark: str, pattern: str, reason: str) -> LinePattern:
     """A form of line that says why a line of .env cannot be read."""
-    return line(mark, pattern, lambda match, names: _unreadable(match, reason))
+    return line(mark, pattern, lambda match, names: _unread_line(match, reason))
 
 
-def _unreadable(match: re.Match[str], reason: str) -> StartProblem:
+def _unread_line(match: re.Match[str], reason: str) -> StartProblem:
     where = f"line {match['line']} of .env" if match["line"] else "a line of .env"
     return StartProblem("unterminated", "", f"{where} {reason}")
 
