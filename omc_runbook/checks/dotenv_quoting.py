@@ -95,7 +95,8 @@ def odd_quotes(snapshot: Snapshot) -> Iterable[Evidence]:
 def readers_differ(snapshot: Snapshot) -> Iterable[Evidence]:
     """Docker Compose and python-dotenv parse this line to different values."""
     workstation, file = workstation_of(snapshot), dotenv_of(snapshot)
-    (_, config), service = compose_of(snapshot), _raw_service(workstation)
+    _, config = compose_of(snapshot)
+    service = _raw_service(workstation)
     if service and not config.error:
         for binding in file.bindings:
             if binding.quote or binding.has_braces or binding.has_hash or binding.is_comment:

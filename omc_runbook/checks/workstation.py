@@ -127,8 +127,9 @@ def compose_refused(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def compose_profile(snapshot: Snapshot) -> Iterable[Evidence]:
     """docker compose up does not start the application, whose profile is not active."""
-    workstation, (_, config) = workstation_of(snapshot), compose_of(snapshot)
+    workstation = workstation_of(snapshot)
     service = workstation.checkout.application
+    _, config = compose_of(snapshot)
     if service and service.profiles and not config.error and service.name not in config.environment:
         names = ", ".join(service.profiles)
         facts = (
