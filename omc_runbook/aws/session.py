@@ -28,6 +28,7 @@ from botocore.exceptions import (
     ConnectionError,
     CredentialRetrievalError,
     HTTPClientError,
+    InvalidRegionError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
@@ -204,7 +205,10 @@ class Clients:
         return cls(region or names.region, names.profile, names.role_arn, names.external_id)
 
     def __call__(self, service: str, region: str = "") -> Any:
-        """The client for a service, named as boto3 names it, in this region or another."""
+        """The client for a service, named as boto3 names it, in this region or another.
+
+        Raises CouldNotLook for what cannot be a region, and UsageError for an endpoint that is no URL.
+        """
         key = (service, region or self.region)
         with self._lock:
             if key not in self._clients:
@@ -212,6 +216,8 @@ class Clients:
                     client = self._session.client(service, region_name=key[1], config=_CONFIG)  # type: ignore[call-overload]
                     endpoint.check_port(client.meta.endpoint_url)
                     self._clients[key] = client
+                except InvalidRegionError:
+                    raise CouldNotLook(f"{quoted(key[1])} cannot be the name of a region.") from None
                 except (AttributeError, TypeError, ValueError) as error:
                     # A new client asks for credentials first: where that fails, it is not the endpoint.
                     self._find_credentials()

@@ -8,7 +8,6 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from datetime import datetime
-from functools import partial
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from omc_runbook.aws import definitions, ecs
@@ -91,14 +90,14 @@ class Gatherer:
         self, what: str, permission: str, call: Callable[Concatenate[Any, P], T], *args: P.args, **options: P.kwargs
     ) -> Future[T | ReadFailure]:
         """Start a function of `aws/`, which gets the client of the permission's service and these arguments."""
-        return self.ask(what, permission, partial(call, self._client(permission), *args, **options))
+        return self.ask(what, permission, lambda: call(self._client(permission), *args, **options))
 
     def read_once(
         self, what: str, permission: str, call: Callable[Concatenate[Any, P], T], *args: P.args, **options: P.kwargs
     ) -> Future[T | ReadFailure]:
         """As `read`, for a call on the account that other snapshots may make too, with the same positional `args`."""
-        call_here = partial(call, self._client(permission), *args, **options)
-        return self.ask_once((self.region, *args), what, permission, call_here)
+        key = (self.region, *args)
+        return self.ask_once(key, what, permission, lambda: call(self._client(permission), *args, **options))
 
     def within(self, region: str) -> Self:
         """The same, where `read` and `read_once` go to another region than the environment's."""
@@ -107,6 +106,7 @@ class Gatherer:
         return there
 
     def _client(self, permission: str) -> Any:
+        # Asked for on the call's thread, so that what cannot be a region fails as a call there does.
         service = permission.partition(":")[0]
         return self.clients(service, self.region) if self.region else self.clients(service)
 

@@ -6,12 +6,12 @@ import json
 import math
 from collections.abc import Iterator
 from typing import Any
-from unittest.mock import Mock, patch
+from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
-from support.moto_environment import CLUSTER, NAME, REGION, Wire, answers, build, client, read
+from support.moto_environment import CLUSTER, NAME, Wire, answers, build, client, read
 from support.snapshots import values
 
 from omc_runbook.aws import ecs
@@ -54,30 +54,64 @@ def test_a_missing_cluster_is_found_where_clusters_may_not_be_listed() -> None:
         assert answers(read(Wire({"ListClusters": "AccessDenied"})))["wrong-names"].status == "found"
 
 
+@pytest.fixture
+def only_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistyped region has no endpoint."""
+    answer = Wire.call
+
+    def call(self: Wire, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        if client.meta.region_name == "ap-southeast-22":
+            raise EndpointConnectionError(endpoint_url=client.meta.endpoint_url)
+        return answer(self, client, operation, parameters)
+
+    monkeypatch.setattr(Wire, "call", call)
+
+
+@pytest.mark.usefixtures("only_here")
 def test_a_reference_to_a_region_that_does_not_exist_is_a_finding() -> None:
-    """A mistyped region has no endpoint; the rest is read all the same."""
+    """The rest is read all the same."""
     with mock_aws():
         build()
         mistype("worker", "ap-southeast-22")
-        answer = Wire.call
-
-        def call(self: Wire, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
-            if client.meta.region_name == "ap-southeast-22":
-                raise EndpointConnectionError(endpoint_url=client.meta.endpoint_url)
-            return answer(self, client, operation, parameters)
-
-        with patch.object(Wire, "call", call):
-            found = answers(read(Wire()))
+        found = answers(read(Wire()))
     assert found["wrong-region"].status == "found"
     assert found["key-missing"].status == "clear"
 
 
-def mistype(service: str, region: str) -> None:
-    """Let a service's first secret come from another region."""
+@pytest.mark.usefixtures("only_here")
+@pytest.mark.parametrize("region", ["ap-southeast-22", "ap_southeast_2", "*"])
+def test_another_secret_in_a_region_that_does_not_exist_is_a_gap(region: str) -> None:
+    """The rest is read all the same."""
+    with mock_aws():
+        build()
+        mistype("worker", region, "payments-AbCdEf")
+        snapshot = read(Wire())
+        found = answers(snapshot)
+    (gap,) = snapshot.gaps["other_sources"]
+    assert region in gap.sentence and "payments-AbCdEf" in gap.sentence
+    assert found["other-secret-missing"].status == "unknown"
+    assert found["key-missing"].status == "clear"
+
+
+@pytest.mark.parametrize("region", ["ap_southeast_2", "*", "ap southeast 2"])
+def test_a_reference_to_what_cannot_be_a_region_is_a_finding(region: str) -> None:
+    """boto3 makes no client for such a region; the rest is read all the same."""
+    with mock_aws():
+        build()
+        mistype("worker", region)
+        found = answers(read(Wire()))
+    assert {found["wrong-region"].status, found["arn-malformed"].status} == {"found", "clear"}
+    assert found["key-missing"].status == "clear"
+
+
+def mistype(service: str, region: str, name: str = "") -> None:
+    """Let a service's first secret come from another region, and from another secret where that has a name."""
     ecs = client("ecs")
     present = ecs.describe_task_definition(taskDefinition=f"{CLUSTER}-{service}")["taskDefinition"]
     container = present["containerDefinitions"][0]
-    container["secrets"][0]["valueFrom"] = container["secrets"][0]["valueFrom"].replace(REGION, region)
+    fields = container["secrets"][0]["valueFrom"].split(":")
+    fields[3], fields[6] = region, name or fields[6]
+    container["secrets"][0]["valueFrom"] = ":".join(fields)
     ecs.register_task_definition(
         family=f"{CLUSTER}-{service}", executionRoleArn=present["executionRoleArn"], containerDefinitions=[container]
     )
