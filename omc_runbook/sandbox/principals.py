@@ -58,7 +58,7 @@ def caller(access_key: str) -> Principal:
     """The principal of an access key; one without permissions if the key was deleted."""
     if access_key == credentials.administrator().access_key:
         return administrator(ACCOUNT)
-    if found := find_key(access_key):
+    if found := find_access_key(access_key):
         iam, key, session = found
         if session is not None:
             name = session.role_arn.rpartition("/")[2]
@@ -72,7 +72,7 @@ def caller(access_key: str) -> Principal:
     return Principal(arn=arn, identity_arn=arn, account=ACCOUNT, kind="user", name="nobody", scps=scps(ACCOUNT))
 
 
-def find_key(access_key: str) -> tuple[IAMBackend, AccessKey, AssumedRole | None] | None:
+def find_access_key(access_key: str) -> tuple[IAMBackend, AccessKey, AssumedRole | None] | None:
     """The IAM of the account that a key is of, the key, and the role's session that has it, if it is one's."""
     for account in list(iam_backends):
         iam = iam_backends[account][PARTITION]

@@ -17,7 +17,7 @@ from botocore.utils import normalize_url_path
 from moto.core.utils import utcnow
 
 from omc_runbook.sandbox.credentials import Credentials, administrator
-from omc_runbook.sandbox.principals import find_key
+from omc_runbook.sandbox.principals import find_access_key
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _AUTHORIZATION = re.compile(
@@ -85,7 +85,7 @@ def verify(environ: Mapping[str, Any], body: bytes) -> Mismatch | None:
 def _credentials(access_key: str, token: str) -> Credentials | Mismatch:
     if hmac.compare_digest(access_key, administrator().access_key):
         return administrator()
-    found = find_key(access_key)
+    found = find_access_key(access_key)
     if found is None:
         return _UNKNOWN
     iam, key, session = found
