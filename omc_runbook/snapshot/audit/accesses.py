@@ -54,7 +54,7 @@ def history_since(gatherer: Gatherer, snapshot: Snapshot) -> datetime | None:
 
 
 class AccessesRead:
-    """The calls of as many days, which are read at once; `finish` waits for them."""
+    """The calls of as many days: reading them begins at once, and `finish` waits for it."""
 
     def __init__(self, gatherer: Gatherer, snapshot: Snapshot, days: int) -> None:
         self._gatherer, self._names = gatherer, names_of(snapshot)

@@ -35,7 +35,7 @@ class IdentitiesRead:
     """
 
     def __init__(self, gatherer: Gatherer, snapshot: Snapshot) -> None:
-        self._gatherer = gatherer
+        self._gatherer, self._snapshot = gatherer, snapshot
         account, key = snapshot.caller.account, snapshot.kms_key
         client = gatherer.clients("organizations")
         self._organization = organization = gatherer.read_once(
@@ -61,13 +61,13 @@ class IdentitiesRead:
         permission = "iam:GetAccountAuthorizationDetails"
         return self._gatherer.read_once(what, permission, iam.get_account_details, kinds)
 
-    def finish(self, snapshot: Snapshot) -> Identities | None:
+    def finish(self) -> Identities | None:
         """The identities, and when those that may read the secret last did; None where they could not be read."""
         parts = [self._gatherer.keep(IDENTITIES, answer, None) for answer in self._details]
         details = iam.merge(part for part in parts if part)
         key = self._gatherer.keep(KEY_GRANTS, self._key, None)
-        if self._key and key is None and snapshot.kms_key:
-            key = replace(snapshot.kms_key, unread=self._gatherer.gaps[KEY_GRANTS])
+        if self._key and key is None and self._snapshot.kms_key:
+            key = replace(self._snapshot.kms_key, unread=self._gatherer.gaps[KEY_GRANTS])
         organization = self._gatherer.keep(ORGANIZATION, self._organization, None)
         above = self._gatherer.keep(ORGANIZATION, self._above, None)
         found = Identities(
@@ -82,7 +82,7 @@ class IdentitiesRead:
         if IDENTITIES in self._gatherer.gaps:
             return None
         # What could not be read of the secret's policies leaves a verdict open.
-        known = replace(snapshot, gaps=dict(self._gatherer.gaps))
+        known = replace(self._snapshot, gaps=dict(self._gatherer.gaps))
         found = replace(found, reads=secret_calls.read_verdicts(known, found))
         functions = self._request_functions(found)
         last_accesses = self._last_accesses(found)

@@ -39,7 +39,7 @@ def read(gatherer: Gatherer, snapshot: Snapshot, days: int, checkout: Checkout |
     gatherer.record(LIVES, (*(each.unread for each in history.versions if each.unread), *history.unread))
     audit = Audit(
         days=days,
-        identities=identities.finish(snapshot),
+        identities=identities.finish(),
         monitoring=monitoring.finish(),
         accesses=accesses.finish(),
         history=history,
