@@ -148,7 +148,7 @@ class World:
 
     def settle(self) -> None:
         """Wait until every service of every cluster is steady, keeps failing, or waits for long."""
-        self.wait(lambda: bool(self.control("POST", "rest")["rests"]), f"{CLUSTER} settled")
+        self.wait(lambda: bool(self.control("POST", "rest")["rests"]), "its services came to rest")
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until a condition holds; raises RunbookError when it does not in 90 seconds."""
