@@ -138,7 +138,7 @@ def _named(tags: Iterable[Mapping[str, str]], name: str, value: str) -> dict[str
 
 
 def _arns(call: Call, account: str, prefix: str, names: Iterable[str]) -> list[str]:
-    """The ARNs of what these names, or ARNs, are of; `prefix` is what an ARN of the service has before the name."""
+    """The ARN of each name, which may be one already; `prefix` is what stands before the name in the service's ARNs."""
     base = f"arn:aws:{call.service}:{call.region}:{account}:{prefix}"
     return [name if name.startswith("arn:") else f"{base}{name}" for name in names if name]
 
