@@ -34,8 +34,7 @@ from page import fill
 from omc_runbook.diagnosis import complaint
 from omc_runbook.masking import registry
 from omc_runbook.model.errors import RunbookError, UsageError
-from omc_runbook.model.findings import Finding
-from omc_runbook.report.audit import AUDIT
+from omc_runbook.model.findings import AUDIT, Finding
 from omc_runbook.runbooks import audit
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults as catalogue

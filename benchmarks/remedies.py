@@ -35,8 +35,7 @@ from diagnosis import Row
 from page import choose
 
 from omc_runbook.diagnosis import complaint
-from omc_runbook.model.findings import is_sentence
-from omc_runbook.report.audit import AUDIT
+from omc_runbook.model.findings import AUDIT, is_sentence
 from omc_runbook.sandbox import faults as catalogue
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.worlds.build import good_document
