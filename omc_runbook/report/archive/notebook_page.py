@@ -73,8 +73,12 @@ def _display(output: Any) -> str:
         return _prose(data["text/markdown"])
     for kind in _PICTURES:
         if kind in data:
+            described = output.get("metadata", {}).get(kind, {})
+            if kind == _SVG and not described.get("alt"):
+                # It may have a title of its own, and needs no namespace within a page.
+                return str(data[kind])
             content = b64encode(data[kind].encode()).decode() if kind == _SVG else data[kind].strip()
-            alternative = escape(output.get("metadata", {}).get(kind, {}).get("alt", "No description available"))
+            alternative = escape(described.get("alt", "No description available"))
             return f'<img alt="{alternative}" src="data:{kind};base64,{escape(content)}">'
     return _text(data["text/plain"]) if "text/plain" in data else ""
 

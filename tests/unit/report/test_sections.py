@@ -119,8 +119,12 @@ def test_the_title_and_the_banner_say_how_it_ended(outcome: Outcome, end: str, t
             {"image/png": "iVBO\n", "text/plain": "<Figure>"},
             '<img alt="No description available" src="data:image/png;base64,iVBO">',
         ),
+        (
+            {"image/svg+xml": "<svg><title>all</title></svg>", "text/plain": "<Figure>"},
+            "\n<svg><title>all</title></svg>\n",
+        ),
     ],
-    ids=["Markdown", "pixels"],
+    ids=["Markdown", "pixels", "a drawing that has its own title"],
 )
 def test_an_output_is_shown_in_its_best_form(data: dict[str, str], expected: str) -> None:
     """Of what other libraries display, too."""
