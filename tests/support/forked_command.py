@@ -184,7 +184,7 @@ def _fork_practice(address: str) -> None:
         each.ensure_running = resource_tracker.ensure_running
 
     def start(command: Sequence[str], *, env: Mapping[str, str], **more: Any) -> subprocess.CompletedProcess[str]:
-        if "stdin" in more:
+        if more["stdin"] is not None:
             return subprocess.run(command, env=env, **more)
         return run(["omc-runbook", *command[3:]], env, Path.cwd())
 
