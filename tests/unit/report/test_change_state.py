@@ -48,8 +48,9 @@ STATE = ChangeState(
 def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
     """In a private file, in a folder that need not be there, with nothing beside it."""
     file = StateFile(tmp_path / "records" / "rotate-staging-1.state.json")
-    file.write(STATE)
-    assert file.read() == STATE and file.stem == "rotate-staging-1"
+    state = replace(STATE, rollouts=(ROLLOUT, replace(ROLLOUT, bake=timedelta(1, 30, 7))))
+    file.write(state)
+    assert file.read() == state and file.stem == "rotate-staging-1"
     assert file.path.stat().st_mode & 0o777 == 0o600 and file.path.parent.stat().st_mode & 0o777 == 0o700
     assert [path.name for path in file.path.parent.iterdir()] == [file.path.name]
 
@@ -62,9 +63,14 @@ def test_each_step_has_words() -> None:
     assert (names | {*get_args(Intent)}) - STEPS.keys() == {"nothing"}
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"schema": 2}', '{"schema": 1, "runbook": "rotate"}', "\0"])
+WITHOUT_ZONE = replace(STATE, started=STARTED.replace(tzinfo=None)).to_json()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"schema": 2}', '{"schema": 1, "runbook": "rotate"}', "\0", WITHOUT_ZONE]
+)
 def test_another_file_is_no_state(tmp_path: Path, text: str) -> None:
-    """Half a file, one of a later schema, or none: nothing is shown, and nothing fails."""
+    """Half a file, one of a later schema or whose time could not be compared, or none: nothing is shown or fails."""
     file = StateFile(tmp_path / "other.state.json")
     assert file.read() is None
     file.path.write_text(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,3 +137,4 @@ def test_a_drawing_has_its_alternative_text(tmp_path: Path) -> None:
     """nbconvert gives such an image none."""
     text = page(tmp_path, notebook(), PLAIN)
     assert re.findall(r'<img[^>]* alt="([^"]+)"', text) == ["A way &amp; more"]
+    assert f'src="data:image/svg+xml;base64,{b64encode(SVG.encode()).decode()}"' in text
