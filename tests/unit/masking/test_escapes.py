@@ -165,3 +165,11 @@ def test_a_common_word_is_left_in_sentences_code_and_markup(text: str) -> None:
     for word in ("found", "after", "table", "2026", "error"):
         registry.register(word, "SMTP_PASSWORD")
     assert registry.mask(text) == text
+
+
+@pytest.mark.parametrize("text", ["{}", "FIRST_PASSWORD    {}", "OTHER_PASSWORD    {}"])
+def test_a_common_word_of_several_keys_has_the_name_of_the_first(text: str) -> None:
+    """As any other value, and behind each of them it is masked."""
+    for name in ("FIRST_PASSWORD", "OTHER_PASSWORD"):
+        registry.register("found", name)
+    assert registry.mask(text.format("found")) == text.format("‹FIRST_PASSWORD›")
