@@ -77,7 +77,11 @@ class MaskingManager(NotebookExecutionManager):  # type: ignore[misc]
         self._mask_members(self.nb.metadata, _NOTEBOOK_FORM)
 
     def _mask_members(self, node: Any, keep: frozenset[str]) -> None:
-        node.update(from_dict(mask_members(node, keep, self._mask)))
+        masked = mask_members(node, keep, self._mask)
+        # A name that was a value is another one now.
+        for name in node.keys() - keep - masked.keys():
+            del node[name]
+        node.update(from_dict(masked))
 
     def _mask(self, text: str, common: bool) -> str:
         if (text, common) not in self._clean:

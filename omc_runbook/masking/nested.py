@@ -41,7 +41,9 @@ def mask_members(
     item: Mapping[str, Any], keep: Collection[str], mask: Callable[[str, bool], str] = registry.mask
 ) -> dict[str, Any]:
     """The members of a message or a cell, masked, without those in `keep`, which are words of its format."""
-    return {key: mask_nested(value, mask, _holds_text(key)) for key, value in item.items() if key not in keep}
+    members = {key: value for key, value in item.items() if key not in keep}
+    masked: dict[str, Any] = mask_nested(members, mask, is_text=False)
+    return masked
 
 
 def _holds_text(key: object) -> bool:

@@ -13,6 +13,7 @@ import pytest
 
 from omc_runbook.masking import registry
 from omc_runbook.masking.common import is_common
+from omc_runbook.masking.nested import mask_members
 from omc_runbook.masking.stream_buffer import StreamBuffer
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -173,3 +174,12 @@ def test_a_common_word_of_several_keys_has_the_name_of_the_first(text: str) -> N
     for name in ("FIRST_PASSWORD", "OTHER_PASSWORD"):
         registry.register("found", name)
     assert registry.mask(text.format("found")) == text.format("‹FIRST_PASSWORD›")
+
+
+def test_the_members_of_a_message_are_masked_with_their_names() -> None:
+    """But for words of its format; a common word is one in a member that has text for a person."""
+    registry.register("found", "WORD")
+    registry.register(TEXT, "TOKEN")
+    content = {"name": TEXT, "state": "found", "text": "found", "data": {"text/plain": "found"}, TEXT: "found"}
+    masked = {"state": "found", "text": "‹WORD›", "data": {"text/plain": "‹WORD›"}, "‹TOKEN›": "‹WORD›"}
+    assert mask_members(content, {"name"}) == masked
