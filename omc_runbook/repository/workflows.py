@@ -257,7 +257,7 @@ def _commands(repository: Path, file: SourceFile, tree: Node, depth: int = 0) ->
         if _is_for_other_events(job):
             continue
         called = yaml_nodes.texts(job, "uses")
-        other = read_source(repository, called[0].removeprefix("./")) if called and called[0][:2] == "./" else None
+        other = _read_own(repository, called[0].removeprefix("./")) if called and called[0][:2] == "./" else None
         if other and not depth:
             yield from _commands(repository, other, yaml_nodes.read_mapping(other), depth + 1)
         usual = yaml_nodes.texts(job, "defaults", "run", "working-directory") or everywhere
@@ -278,7 +278,7 @@ def _in_step(
         if action and (_ACTIONS.search(name) or (is_apply and _TERRAFORM.search(name))):
             yield Command(file=file.name, line=yaml_nodes.line_of(action), verb=name.partition("@")[0], folder=folder)
         actions = (f"{name.removeprefix('./')}/action.{ending}" for ending in ("yml", "yaml"))
-        own = read_first(repository, actions) if name[:2] == "./" else None
+        own = _read_own(repository, *actions) if name[:2] == "./" else None
         if own and own not in (file, *above):
             for each in yaml_nodes.items(yaml_nodes.read_mapping(own), "runs", "steps"):
                 yield from _in_step(repository, own, each, folder, (*above, file))
@@ -289,14 +289,18 @@ def _in_step(
     yield from _in_text(file, text, start, folder)
     here = f"{file.name}, line {yaml_nodes.line_of(run)}"
     for script in dict.fromkeys(_SCRIPT.findall(text)):
-        candidates = dict.fromkeys((posixpath.normpath(posixpath.join(folder, script)), script))
-        other = read_first(repository, (path for path in candidates if path[:2] != ".."))
+        other = _read_own(repository, posixpath.normpath(posixpath.join(folder, script)), script)
         yield from _in_text(other, other.text, 0, folder, here) if other else ()
     makefile = read_source(repository, "Makefile") if _TARGET.search(text) else None
     for target in _TARGET.findall(text) if makefile else ():
         recipe = re.search(rf"(?m)^{re.escape(target)}\s*:.*\n((?:\t.*\n?)*)", makefile.text) if makefile else None
         if makefile and recipe:
             yield from _in_text(makefile, recipe[1], recipe.start(1), folder, here)
+
+
+def _read_own(repository: Path, *names: str) -> SourceFile | None:
+    """Read the first file that exists, of several by their paths; one that leads out of the checkout is not read."""
+    return read_first(repository, (name for name in names if not posixpath.normpath(name).startswith(("/", ".."))))
 
 
 def _in_text(file: SourceFile, text: str, start: int, folder: str, called_from: str = "") -> Iterator[Command]:

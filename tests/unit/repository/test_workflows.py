@@ -118,6 +118,35 @@ def test_actions_that_use_each_other(tmp_path: Path) -> None:
     assert [each.file for each in workflow.commands] == [f".github/actions/{name}/action.yml" for name in "ba"]
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        "uses: ./../outside",
+        "uses: ./inner/../../outside",
+        "uses: ./{outside}",
+        "run: inner/../../outside/apply.sh",
+        "{{run: apply.sh, working-directory: {outside}}}",
+    ],
+)
+def test_files_outside_of_the_checkout_are_not_read(tmp_path: Path, step: str) -> None:
+    checkout, outside = tmp_path / "checkout", tmp_path / "outside"
+    (checkout / "inner").mkdir(parents=True)
+    outside.mkdir()
+    (outside / "action.yml").write_text("runs:\n  steps:\n    - run: terraform apply\n")
+    (outside / "apply.sh").write_text("terraform apply\n")
+    workflow = f"on: push\njobs:\n  x:\n    steps:\n      - {step.format(outside=outside)}\n"
+    assert on_merge(write(checkout, "a.yml", workflow), CONFIG) == []
+
+
+@pytest.mark.parametrize("path", ["./../outside.yml", "./inner/../../outside.yml", "./{outside}"])
+def test_workflows_outside_of_the_checkout_are_not_read(tmp_path: Path, path: str) -> None:
+    checkout, outside = tmp_path / "checkout", tmp_path / "outside.yml"
+    (checkout / "inner").mkdir(parents=True)
+    outside.write_text("jobs:\n  x:\n    steps:\n      - run: terraform apply\n")
+    workflow = f"on: push\njobs:\n  x:\n    uses: {path.format(outside=outside)}\n"
+    assert on_merge(write(checkout, "a.yml", workflow), CONFIG) == []
+
+
 STEPS = "jobs:\n  a:\n    steps:\n      - run: terraform apply\n"
 TRIGGERS = {
     "on: push\n": True,
