@@ -75,13 +75,13 @@ def _formatted_names(text: str) -> tuple[tuple[str, int], ...]:
 
 def _name(node: ast.expr) -> str:
     """The field or variable whose value an expression is; "" for any other expression."""
+    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get_secret_value":
+        node = node.func.value
     match node:
         case ast.Attribute() | ast.Name():
             return last_name(node)
         case ast.Subscript(slice=key):
             return text_of(key)
-        case ast.Call(func=ast.Attribute(attr="get_secret_value", value=field)):
-            return _name(field)
         case ast.Call(func=function, args=[key, *_]) if last_name(function) in _LOOKUPS:
             return text_of(key)
     return ""

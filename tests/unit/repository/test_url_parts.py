@@ -53,6 +53,13 @@ def test_f_strings(tmp_path: Path, code: str, names: set[str]) -> None:
     assert set(found.values()) <= {"backend/app/db.py, line 2"}
 
 
+@pytest.mark.parametrize("length", [1500, 20_000])
+def test_a_file_with_an_endless_expression_stops_nothing(tmp_path: Path, length: int) -> None:
+    """As a generator of code may write one: Python parses the shorter one."""
+    field = f"settings.password{'.get_secret_value()' * length}"
+    assert set(raw(tmp_path, code=f'URL = f"redis://:{{{field}}}@db/0"\n')) <= {"DB_PASSWORD"}
+
+
 def test_compose_and_template(tmp_path: Path) -> None:
     """What a ${…} is replaced with is not escaped; a comment is nobody's."""
     compose = (
