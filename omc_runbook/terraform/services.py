@@ -315,8 +315,11 @@ def _pairs(value: Any, member: str) -> list[tuple[str, Any] | None]:
 
 
 def _pair(entry: Any, member: str) -> tuple[str, Any] | None:
-    name = known_text(entry.get("name")) if isinstance(entry, Mapping) else ""
-    return (name, entry.get(member, entry.get("value_from"))) if name else None
+    name = entry.get("name") if isinstance(entry, Mapping) else None
+    # An empty name is known too.
+    if not isinstance(name, str) or not is_known(name):
+        return None
+    return name, entry.get(member, entry.get("value_from"))
 
 
 def _key(rest: str) -> str:

@@ -421,6 +421,22 @@ def declare(root: Path, files: dict[str, str]) -> DeclaredEnvironment:
     return found
 
 
+def test_a_variable_without_a_name_is_read(tmp_path: Path) -> None:
+    """Nothing about it is known only after an apply."""
+    service = service_of("aws_secretsmanager_secret.s.arn")
+    service = service.replace("secrets = [", 'environment = [{ name = "", value = "x" }], secrets = [')
+    found = declare(tmp_path, {"main.tf": 'resource "aws_secretsmanager_secret" "s" { name = "river" }\n' + service})
+    assert "keys" not in found.reasons and found.services[0].is_whole
+
+
+def test_an_empty_region_is_none(tmp_path: Path) -> None:
+    """The provider asks the environment of who runs Terraform then, which a variable may describe."""
+    files = {"main.tf": 'provider "aws" { region = "" }\n' + service_of("var.arn")}
+    assert "region" not in declare(tmp_path, files).names
+    named = {**files, "variables.tf": 'variable "region" { default = "eu-west-1" }\n'}
+    assert declare(tmp_path, named).names["region"].value == "eu-west-1"
+
+
 def test_a_state_in_another_place_gives_no_output(tmp_path: Path) -> None:
     """Another folder has an output of the same name; the bucket says that it is not meant."""
     base = (
