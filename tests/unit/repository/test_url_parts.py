@@ -53,6 +53,11 @@ def test_f_strings(tmp_path: Path, code: str, names: set[str]) -> None:
     assert set(found.values()) <= {"backend/app/db.py, line 2"}
 
 
+def test_a_byte_order_mark_hides_nothing(tmp_path: Path) -> None:
+    """Editors of Windows write one, and Python reads the file."""
+    assert set(raw(tmp_path, code='\ufeffURL = f"redis://:{settings.password}@db/0"\n')) == {"DB_PASSWORD"}
+
+
 @pytest.mark.parametrize("length", [1500, 20_000])
 def test_a_file_with_an_endless_expression_stops_nothing(tmp_path: Path, length: int) -> None:
     """As a generator of code may write one: Python parses the shorter one."""
