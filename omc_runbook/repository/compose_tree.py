@@ -16,7 +16,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.yaml_nodes import YamlLoader, compose
 from omc_runbook.textfile.file import SourceFile
 
-IMPLICIT = (
+_IMPLICIT = (
     ("tag:yaml.org,2002:null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
     ("tag:yaml.org,2002:bool", r"^(?:true|True|TRUE|false|False|FALSE)$", [*"tTfF"]),
     ("tag:yaml.org,2002:merge", r"^<<$", ["<"]),
@@ -91,7 +91,7 @@ def _lower(loader: Any, node: Any) -> str:
 
 
 _Loader.yaml_implicit_resolvers = {}
-for _tag, _form, _first in IMPLICIT:
+for _tag, _form, _first in _IMPLICIT:
     _Loader.add_implicit_resolver(_tag, re.compile(_form), _first)
 _Loader.add_constructor("tag:yaml.org,2002:bool", _lower)
 _Loader.add_constructor("!override", lambda loader, node: _Override(_without_tag(loader, node)))
