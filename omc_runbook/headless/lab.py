@@ -87,8 +87,8 @@ def fill_in(folder: Path, name: str, parameters: Mapping[str, str]) -> Path:
 def _is_fresh(path: Path, notebook: dict[str, Any]) -> bool:
     """Whether a file is this notebook, and was never run."""
     try:
-        present = json.loads(path.read_text(encoding="utf-8"))
-        return _digest(present) == _digest(notebook) and not any(cell.get("outputs") for cell in present["cells"])
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        return _read(path)[1] == _digest(notebook) and not any(cell.get("outputs") for cell in cells)
     except (ValueError, KeyError, TypeError):
         return False
 

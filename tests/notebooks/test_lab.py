@@ -206,3 +206,14 @@ def test_a_filled_in_copy_is_new_and_refused_where_it_cannot_be(tmp_path: Path) 
     assert fill_in(tmp_path, "verify", {"environment": "production"}) == second
     with pytest.raises(UsageError, match="cannot hold the notebook: "):
         fill_in(tmp_path / "none", "verify", {})
+
+
+@pytest.mark.parametrize("metadata", [None, []])
+def test_a_filled_in_copy_whose_metadata_somebody_took_away_is_left_as_it_is(tmp_path: Path, metadata: object) -> None:
+    """It was edited, though its cells are the same: the next one has a name of its own."""
+    first = fill_in(tmp_path, "verify", {"environment": "staging"})
+    edited = {**json.loads(first.read_text()), "metadata": metadata}
+    text = json.dumps(edited if metadata is not None else {"cells": edited["cells"]})
+    first.write_text(text)
+    assert fill_in(tmp_path, "verify", {"environment": "staging"}).name == "verify-staging-2.ipynb"
+    assert first.read_text() == text
