@@ -98,8 +98,10 @@ def _restore(clients: Clients, plan: CreatePlan) -> _Made:
 
 def _create(clients: Clients, plan: CreatePlan) -> _Made:
     client, key = clients("secretsmanager"), find_key(clients, plan)
-    content = plan.name, plan.text, plan.token, plan.description, plan.tags, plan.kms_key if key else ""
-    create = partial(secretsmanager.create, client, *content)
+    kms_key = plan.kms_key if key else ""
+    create = partial(
+        secretsmanager.create, client, plan.name, plan.text, plan.token, plan.description, plan.tags, kms_key
+    )
     is_made = require(f"secret {plan.name}", "secretsmanager:CreateSecret", create, plan.intent)
     return is_made, partial(_verify_new, clients, plan, key)
 
