@@ -87,13 +87,12 @@ def plan(
     plans = [_plan(targets[name], part, containers_of[name], folders.get(name)) for name, part in parts.items()]
     # Production comes last: a failure elsewhere stops the run before it.
     plans.sort(key=lambda each: each.environment in run.productions)
-    uncommitted = git.find_uncommitted(root, tuple(edit.file.name for edit in edits)) if edits else ()
     return AddKeyPlan(
         new,
         root,
         edits,
         tuple(_with_terraform(root, each, edits, snapshots[each.environment]) for each in plans),
-        uncommitted,
+        git.find_uncommitted(root, tuple(edit.file.name for edit in edits)),
         (*_notes(root, checkout, new, edits), *_hidden_notes(new, hidden), *by_hand, *_source_notes(values_from)),
         find_surroundings({main.environment.name: main, **snapshots}, checkout, new, edits),
     )
