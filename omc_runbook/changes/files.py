@@ -117,11 +117,16 @@ def kept_status(path: Path) -> Iterator[None]:
 
 
 def keep_private(git_dir: Path, name: str, content: bytes) -> Path:
-    """Save content in .git with mode 600, for an undo; returns its path."""
-    folder = git_dir / FOLDER
-    folder.mkdir(mode=0o700, exist_ok=True)
-    private_file.write(folder / name, content)
-    return folder / name
+    """Save content in .git with mode 600, for an undo; returns its path. Raises CouldNotLook where that is refused."""
+    path = git_dir / FOLDER / name
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        private_file.write(path, content)
+    except OSError as error:
+        raise CouldNotLook(
+            f"{path}, for an undo, could not be written: {error.strerror}. Nothing was changed without it."
+        ) from None
+    return path
 
 
 def _draft(target: Path, git_dir: Path | None) -> Path:

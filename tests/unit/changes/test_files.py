@@ -41,6 +41,18 @@ def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path: Path) -> 
     assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
 
 
+@pytest.mark.parametrize(
+    ("present", "reason"), [("omc-runbook", "File exists"), ("omc-runbook/env.backup/x", "Is a directory")]
+)
+def test_what_cannot_be_kept_for_an_undo_is_one_sentence(tmp_path: Path, present: str, reason: str) -> None:
+    """A run says with it what it has done before; no half of it stays."""
+    (tmp_path / present).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / present).touch()
+    with pytest.raises(CouldNotLook, match=rf"env\.backup, for an undo, could not be written: {reason}\. Nothing was"):
+        files.keep_private(tmp_path, "env.backup", b"SECRET_KEY=x")
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == [tmp_path / present]
+
+
 def test_a_file_that_cannot_be_removed_is_left_to_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has the values in plain text, and they are in the secret by now."""
     path = tmp_path / "values.env"
