@@ -19,7 +19,7 @@ from omc_runbook.model.placeholders import PLACEHOLDER
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository.compose_tree import all_texts, find_includes, merge, read_services, read_tree, rebase
 from omc_runbook.repository.dockerfile import BuiltImage, read_image
-from omc_runbook.textfile.file import BOM, SourceFile, read_first, read_if_readable, read_source
+from omc_runbook.textfile.file import BOM, SourceFile, is_inside, read_first, read_if_readable, read_source
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 OVERRIDES = (
@@ -156,7 +156,7 @@ def read_compose(repository: Path, settings: str = "") -> Compose | None:
     """
     named = _named_paths(repository)
     if named:
-        files = [read_source(repository, name) if not name.startswith("..") else None for name in named]
+        files = [read_source(repository, name) if is_inside(name) else None for name in named]
     else:
         file, override = read_first(repository, NAMES), read_first(repository, OVERRIDES)
         files = [file, *([override] if override else [])] if file else []
@@ -249,7 +249,7 @@ class _Reader:
             self.is_incomplete = self.is_incomplete or other is None
             # The project's own .env is no other file.
             paths = {_path_from(file, path) for path in each.env_files} - {_DOTENV}
-            files = (_read_variables(self._repository, path) for path in paths if _is_inside(path))
+            files = (_read_variables(self._repository, path) for path in paths if _is_local(path))
             own = (name for variables in files for name, value in variables.items() if value)
             inner = _path_from(file, each.folder)
             services = merge(services, self.services(other, above, inner, defaults.union(own)) if other else {})
@@ -279,7 +279,7 @@ class _Reader:
 
     def _find(self, file: SourceFile, path: str, above: tuple[str, ...]) -> SourceFile | None:
         name = _path_from(file, path)
-        is_local = path and name not in above and _is_inside(name)
+        is_local = path and name not in above and _is_local(name)
         return read_source(self._repository, name) if is_local else None
 
     def _record(self, file: SourceFile, tree: Any, defaults: frozenset[str] = frozenset()) -> None:
@@ -292,9 +292,9 @@ def _path_from(file: SourceFile, path: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(file.name), path))
 
 
-def _is_inside(path: str) -> bool:
+def _is_local(path: str) -> bool:
     """Whether a path is known, and within the checkout."""
-    return not path.startswith(("/", "..")) and "$" not in path
+    return is_inside(path) and "$" not in path
 
 
 def find_references(text: str) -> Iterator[tuple[str, str]]:
@@ -337,7 +337,7 @@ def _built(repository: Path, build: Mapping[str, Any]) -> BuiltImage:
 
 def _names_in(repository: Path, paths: Sequence[str]) -> frozenset[str] | None:
     names = [posixpath.normpath(path) for path in paths]
-    if _DOTENV in names or not all(map(_is_inside, names)):
+    if _DOTENV in names or not all(map(_is_local, names)):
         return None
     return frozenset(variable for name in names for variable in _read_variables(repository, name))
 

@@ -16,7 +16,7 @@ from typing import Any
 from omc_runbook.repository.code_files import code_files, read_text
 from omc_runbook.repository.python_syntax import is_value, last_name, parse_python, texts_of
 from omc_runbook.repository.settings_source import Field, SettingsSource
-from omc_runbook.textfile.file import SourceFile, read_first, read_source
+from omc_runbook.textfile.file import SourceFile, is_inside, read_first, read_source
 
 NAME = "dynaconf"
 _PREFIXES = {"Dynaconf": "DYNACONF", "LazySettings": "DYNACONF", "FlaskDynaconf": "FLASK", "DjangoDynaconf": "DJANGO"}
@@ -102,7 +102,7 @@ def _files(repository: Path, file: SourceFile, options: Mapping[str | None, ast.
         folders.append(posixpath.dirname(folders[-1]))
     for text in texts:
         names = (posixpath.normpath(posixpath.join(folder, text)) for folder in folders if text.endswith(".toml"))
-        if found := read_first(repository, (name for name in names if not name.startswith(("/", "..")))):
+        if found := read_first(repository, filter(is_inside, names)):
             yield found
 
 

@@ -14,7 +14,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.repository import yaml_nodes
 from omc_runbook.repository.variable_lists import ENV, VariableList
-from omc_runbook.textfile.file import SourceFile, read_first, read_source
+from omc_runbook.textfile.file import SourceFile, is_inside, read_first, read_source
 
 FOLDER = ".github/workflows"
 PIPELINES = (".gitlab-ci.yml", ".circleci/config.yml", "bitbucket-pipelines.yml", "azure-pipelines.yml")
@@ -300,7 +300,7 @@ def _in_step(
 
 def _read_own(repository: Path, *names: str) -> SourceFile | None:
     """Read the first file that exists, of several by their paths; one that leads out of the checkout is not read."""
-    return read_first(repository, (name for name in names if not posixpath.normpath(name).startswith(("/", ".."))))
+    return read_first(repository, filter(is_inside, names))
 
 
 def _in_text(file: SourceFile, text: str, start: int, folder: str, called_from: str = "") -> Iterator[Command]:

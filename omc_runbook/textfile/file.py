@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -73,6 +74,11 @@ class Edit:
 def newline_of(text: str) -> str:
     """The line ending of most lines of a text."""
     return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
+
+
+def is_inside(name: str) -> bool:
+    """Whether a path, from the top of a checkout, stays within it."""
+    return not posixpath.normpath(name).startswith(("/", ".."))
 
 
 def read_source(repository: Path, name: str) -> SourceFile | None:
