@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto import mock_aws
 from support import snapshots
-from support.moto_environment import Wire, between, build
+from support.moto_environment import Wire, between, build, mock_aws
 from support.platform_checkout import Platform, make_platform
 from support.platform_terraform import GUIDE
 from support.runs import SECRET, Desk, assert_nothing_leaked, client, sign_in, values

@@ -14,8 +14,10 @@ from typing import Any
 from unittest.mock import patch
 
 import boto3
+import moto
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
+from moto.core.botocore_stubber import BotocoreStubber
 from moto.kms.utils import generate_private_key
 from support.snapshots import values
 
@@ -23,6 +25,7 @@ from omc_runbook.aws.session import Clients
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.environment import load
 from omc_runbook.model.findings import Finding
+from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Snapshot
 
@@ -53,7 +56,8 @@ class Wire:
 
     def call(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
         """Answer one call, in botocore's place."""
-        self.calls[operation, json.dumps(parameters, sort_keys=True, default=str)] += 1
+        with STATE:
+            self.calls[operation, json.dumps(parameters, sort_keys=True, default=str)] += 1
         if operation in self.refused:
             code = self.refused[operation]
             raise ClientError({"Error": {"Code": code, "Message": f"not authorized: {operation}"}}, operation)
@@ -98,6 +102,19 @@ class Wire:
 
 def _allowed(action: str, arn: str) -> dict[str, str]:
     return {"EvalActionName": action, "EvalResourceName": arn, "EvalDecision": "allowed"}
+
+
+@contextmanager
+def mock_aws() -> Iterator[None]:
+    """moto in this process, one call at a time: its state is not safe to use from several threads."""
+    answer = BotocoreStubber.process_request
+
+    def alone(stubber: BotocoreStubber, request: Any) -> Any:
+        with STATE:
+            return answer(stubber, request)
+
+    with moto.mock_aws(), patch.object(BotocoreStubber, "process_request", alone):
+        yield
 
 
 @contextmanager

@@ -17,8 +17,7 @@ import pytest
 from botocore.credentials import AssumeRoleCredentialFetcher
 from botocore.exceptions import ClientError, ReadTimeoutError
 from IPython.core.error import StdinNotImplementedError
-from moto import mock_aws
-from support.moto_environment import REGION, Wire, between
+from support.moto_environment import REGION, Wire, between, mock_aws
 
 from omc_runbook.aws.answer import InvalidResponse
 from omc_runbook.aws.session import Clients, ReadFailure, attempt, configured_region, partition_of, require

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.utils import parse_timestamp
-from moto import mock_aws
-from support.moto_environment import REGION
+from support.moto_environment import REGION, mock_aws
 
 from omc_runbook.aws.answer import parse_time
 from omc_runbook.aws.session import Clients

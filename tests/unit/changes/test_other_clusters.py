@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
+from support.moto_environment import mock_aws
 from support.snapshots import ACCOUNT, ARN, REGION, healthy
 
 from omc_runbook.aws import managed as consumers

@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
+from support.moto_environment import mock_aws
 from support.snapshots import ACCOUNT, NOW, REGION, definition_arn, healthy
 
 from omc_runbook.aws import managed

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 from support.late_reads import read_late
-from support.moto_environment import NAME, Wire, between, client, clients_of
+from support.moto_environment import NAME, Wire, between, client, clients_of, mock_aws
 from support.snapshots import healthy, values, with_secret, with_values
 
 from omc_runbook.aws import secretsmanager

@@ -19,7 +19,7 @@ from string import ascii_lowercase
 
 import boto3
 import pytest
-from moto import mock_aws
+from support.moto_environment import mock_aws
 from support.outcomes import an_outcome
 from support.paths import ROOT
 from support.webhook import webhook

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from moto import mock_aws
 from support import moto_platform
-from support.moto_environment import ACCOUNT, Wire, between, client
+from support.moto_environment import ACCOUNT, Wire, between, client, mock_aws
 from support.moto_platform import PLATFORM, PREFIX, SECRET
 from support.terminal import Terminal, ended_with
 from support.unseen_stacks import STACKS

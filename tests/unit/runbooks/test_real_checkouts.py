@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto import mock_aws
 from support import terraform_shapes
-from support.moto_environment import Wire, between, build
+from support.moto_environment import Wire, between, build, mock_aws
 from support.platform_checkout import Platform, make_platform
 
 from omc_runbook.changes.add_key.plan import AddKeyPlan

@@ -10,8 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from moto import mock_aws
-from support.moto_environment import CLUSTER, NAME, Wire, answers, build, client, read
+from support.moto_environment import CLUSTER, NAME, Wire, answers, build, client, mock_aws, read
 from support.snapshots import values
 
 from omc_runbook.aws import ecs

@@ -14,9 +14,8 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 from support.every_fault import OTHERS, Make, worlds
-from support.moto_environment import CLUSTER, REGION, Wire, between, build, client
+from support.moto_environment import CLUSTER, REGION, Wire, between, build, client, mock_aws
 from support.snapshots import NOW, healthy
 
 from omc_runbook.aws.definitions import Container, TaskDefinition

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from moto import mock_aws
-from support.moto_environment import ACCOUNT, REGION, Wire, between
+from support.moto_environment import ACCOUNT, REGION, Wire, between, mock_aws
 
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.snapshot.environments import Environments, find_environment, find_environments, find_several

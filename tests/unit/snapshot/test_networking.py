@@ -9,9 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from moto import mock_aws
 from support.faults.deployment import BREAKER
-from support.moto_environment import REGION, Wire, between, client, clients_of
+from support.moto_environment import REGION, Wire, between, client, clients_of, mock_aws
 from support.snapshots import NOW, deployment, healthy, stopped, with_service, with_tasks
 
 from omc_runbook.aws.ec2 import Network

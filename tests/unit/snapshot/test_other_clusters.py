@@ -9,8 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from moto import mock_aws
-from support.moto_environment import CLUSTER, Wire, answers, build, client, read
+from support.moto_environment import CLUSTER, Wire, answers, build, client, mock_aws, read
 from support.snapshots import NOW, WORKER_KEYS, healthy, rotated, task, task_definition, with_service
 
 from omc_runbook.checks.check import run_check

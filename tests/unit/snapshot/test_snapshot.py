@@ -12,8 +12,20 @@ import botocore.endpoint
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
-from moto import mock_aws
-from support.moto_environment import ACCOUNT, NAME, REGION, ROLE, SIMULATE, Wire, answers, between, build, client, read
+from support.moto_environment import (
+    ACCOUNT,
+    NAME,
+    REGION,
+    ROLE,
+    SIMULATE,
+    Wire,
+    answers,
+    between,
+    build,
+    client,
+    mock_aws,
+    read,
+)
 from support.snapshots import values
 
 from omc_runbook.aws.session import Clients
