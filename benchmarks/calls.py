@@ -23,7 +23,16 @@ from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import build as worlds_build
 from omc_runbook.sandbox.worlds.roles import restore_roles
-from omc_runbook.sandbox.worlds.staging import CLUSTER, EXECUTION_ROLE, KEYS, STAGING, ServiceSpec, World
+from omc_runbook.sandbox.worlds.staging import (
+    CLUSTER,
+    EXECUTION_ROLE,
+    KEYS,
+    STAGING,
+    ServiceSpec,
+    World,
+    restore_log_group,
+)
+from omc_runbook.sandbox.worlds.vpcs import restore_network
 
 DELAY_MS = 30.0
 ROWS = ("healthy", "1", "3", "10", "30", "100:3", "250:3", "500:3")
@@ -93,13 +102,13 @@ def build(sandbox: Sandbox, services: int, running: int) -> None:
     restore_roles(world)
     secret = worlds_build.restore_secret(world, worlds_build.healthy_document())
     world.ecs.create_cluster(clusterName=CLUSTER)
-    network = worlds_build.restore_network(world)
+    network = restore_network(world)
     for number in range(services):
         name = "backend" if number == 0 else f"service-{number:03}"
         service = ServiceSpec(name, int(number < running), KEYS, breaker=True)
         container = worlds_build.container_definition(service, secret, world.database)
         container["environment"] = [{"name": "ENVIRONMENT", "value": "staging"}]
-        worlds_build.restore_log_group(world, f"/ecs/{STAGING}/{name}")
+        restore_log_group(world, f"/ecs/{STAGING}/{name}")
         definition = world.ecs.register_task_definition(
             family=f"{STAGING}-{name}",
             executionRoleArn=f"arn:aws:iam::{ACCOUNT}:role/{EXECUTION_ROLE}",

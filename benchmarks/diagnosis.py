@@ -71,7 +71,7 @@ class Row:
 class Diagnosis:
     """What troubleshoot found, and the seconds from its first call to its end."""
 
-    findings: tuple[Finding, ...]
+    findings: Sequence[Finding]
     seconds: float
 
     @property

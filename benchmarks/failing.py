@@ -118,8 +118,14 @@ def run_rotate(trial: Trial) -> Result:
     words = [word for name, value in parameters.items() for word in ("-p", name, value)]
     with tempfile.TemporaryDirectory() as folder:
         command = [str(SCRIPTS / "omc-runbook"), "run", "rotate", "--record", folder, *words]
-        silent = {"env": trial.variables, "cwd": folder, "stdout": subprocess.DEVNULL}
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **silent) as running:
+        with subprocess.Popen(
+            command,
+            env=trial.variables,
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as running:
             assert running.stderr is not None
             explained = next((time.time() for line in running.stderr if line.startswith(FAILED)), None)
             code = running.wait()

@@ -27,7 +27,7 @@ import proxy
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.worlds import build, roles, vpcs
+from omc_runbook.sandbox.worlds import build, roles, staging, vpcs
 from omc_runbook.sandbox.worlds.staging import KEYS, STAGING, ServiceSpec, World
 
 COMMAND = Path(sys.executable).with_name("omc-runbook")
@@ -45,7 +45,7 @@ def make_world(sandbox: Sandbox, names: list[str]) -> None:
     world = World(sandbox.endpoint)
     network = vpcs.restore_network(world)
     service = ServiceSpec("backend", 1, KEYS, breaker=True)
-    build.restore_log_group(world, f"/ecs/{STAGING}/{service.name}")
+    staging.restore_log_group(world, f"/ecs/{STAGING}/{service.name}")
     for name in names:
         prefix = f"ohmycoins-{name}"
         pattern = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{prefix}-app-secrets-??????"
@@ -199,7 +199,7 @@ def _report(runs: list[Run], outcome: Mapping[str, Any], alone: float, count: in
     ]
     megabytes = (memory.command, memory.server, memory.worker, memory.all)
     cells += [exit_code, good, memory.most_workers, *(f"{each:.0f}" for each in megabytes)]
-    heads = ("environments", "cores", "alone", "seconds", "at most", "CPU", "exit code", "all right", "workers")
+    heads = ["environments", "cores", "alone", "seconds", "at most", "CPU", "exit code", "all right", "workers"]
     heads += ("MB: command", "server", "worker", "all")
     click.echo(f"| {' | '.join(heads)} |\n|{'--:|' * len(heads)}\n| {' | '.join(map(str, cells))} |")
     return 0 if seconds <= bound and good == count and exit_code == expected else 1

@@ -14,14 +14,10 @@ from omc_runbook.model.value_from import Reference
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
-from omc_runbook.sandbox.worlds.build import (
-    container_definition,
-    deployment_configuration,
-    healthy_document,
-    restore_network,
-)
+from omc_runbook.sandbox.worlds.build import container_definition, deployment_configuration, healthy_document
 from omc_runbook.sandbox.worlds.roles import base_policy, policy, restore_role, secrets_policy, task_policy
 from omc_runbook.sandbox.worlds.staging import KEYS, SERVICES, ServiceSpec, World, restore_log_group
+from omc_runbook.sandbox.worlds.vpcs import restore_network
 from omc_runbook.snapshot.state import Snapshot
 
 Container = dict[str, Any]
@@ -167,9 +163,10 @@ def _make_service(world: World, plan: Plan, service: ServiceSpec, arn: str, netw
             entry["value"] = "worker"
     keys = (*service.keys, *plan.more) if service.keys == KEYS else service.keys
     container["secrets"] = [{"name": plan.variables.get(key, key), "valueFrom": f"{arn}:{key}::"} for key in keys]
+    containers: list[Any] = plan.edit(container, arn) if service.keys else [container]
     definition = world.ecs.register_task_definition(
         family=f"{plan.stage}-{service.name}",
-        containerDefinitions=plan.edit(container, arn) if service.keys else [container],
+        containerDefinitions=containers,
         executionRoleArn=f"arn:aws:iam::{ACCOUNT}:role/{plan.execution_role}",
         taskRoleArn=f"arn:aws:iam::{ACCOUNT}:role/{plan.stage}-ecs-task-role",
         networkMode="awsvpc",

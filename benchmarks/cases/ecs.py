@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from cases.case import Case
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.ecs.process import OUT_OF_MEMORY
 from omc_runbook.sandbox.worlds import consumers, deployments
-from omc_runbook.sandbox.worlds.build import (
-    container_definition,
-    deployment_configuration,
-    healthy_document,
-    restore_network,
-)
+from omc_runbook.sandbox.worlds.build import container_definition, deployment_configuration, healthy_document
 from omc_runbook.sandbox.worlds.roles import base_policy, policy, restore_role, secrets_policy, task_policy
 from omc_runbook.sandbox.worlds.staging import (
     CLUSTER,
@@ -29,6 +25,7 @@ from omc_runbook.sandbox.worlds.staging import (
     World,
     restore_log_group,
 )
+from omc_runbook.sandbox.worlds.vpcs import restore_network
 
 Definition = dict[str, Any]
 Edit = Callable[[Definition], object]
@@ -239,7 +236,7 @@ def _percentages_block(world: World) -> None:
 def _old_platform(world: World) -> None:
     # Two harmless revisions before, and a service without secrets on the same platform.
     for level in ("DEBUG", "INFO"):
-        deploy(world, "worker", lambda d, level=level: _set(d, "LOG_LEVEL", level))
+        deploy(world, "worker", partial(_set, name="LOG_LEVEL", value=level))
     redeploy(world, "frontend", platformVersion="1.3.0")
     redeploy(world, "worker", platformVersion="1.3.0")
 

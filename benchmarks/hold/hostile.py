@@ -139,7 +139,7 @@ def _plant(world: World) -> None:
     odd = {text: secrets.token_hex(12) for text in short.values()}
     api.put_secret_value(SecretId=SECRET, SecretString=json.dumps(document | odd))
     api.update_secret(SecretId=SECRET, Description=short["HTML"] + short["shell"])
-    tags = [{"Key": f"{MARK}-{number}", "Value": text[:200]} for number, text in enumerate(short.values())]
+    tags: Any = [{"Key": f"{MARK}-{number}", "Value": text[:200]} for number, text in enumerate(short.values())]
     api.tag_resource(SecretId=SECRET, Tags=tags)
     [service] = ecs.describe_services(cluster=CLUSTER, services=[SERVICE])["services"]
     definition = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
@@ -153,7 +153,7 @@ def _plant(world: World) -> None:
     for number, text in enumerate(short.values()):
         reference = f"{arn}:{text[:200]}::" if ":" not in text else f"{arn}:{MARK}{number}::"
         container["secrets"].append({"name": f"{MARK.upper()}_SECRET_{number}", "valueFrom": reference})
-    names = ("family", "taskRoleArn", "executionRoleArn", "networkMode", "containerDefinitions")
+    names = [*("family", "taskRoleArn", "executionRoleArn", "networkMode", "containerDefinitions")]
     names += ("requiresCompatibilities", "cpu", "memory")
     new = ecs.register_task_definition(**{name: definition[name] for name in names if name in definition})
     revision = new["taskDefinition"]["taskDefinitionArn"]

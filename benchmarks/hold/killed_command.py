@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,9 @@ def watch(points: Points) -> None:
     """Let steps, calls and files tell when they begin and end."""
     run, call, sync = engine._run, BaseClient._make_api_call, os.fsync  # type: ignore[attr-defined]
 
-    def run_step(step: engine.Step, *more: Any) -> None:
+    def run_step(step: engine.Step, announce: Callable[[str], None], journal: engine.Journal) -> None:
         points.reach(f"before step {step.name or 'without a name'}")
-        run(step, *more)
+        run(step, announce, journal)
         points.reach(f"after step {step.name or 'without a name'}")
 
     def make_call(client: Any, operation: str, parameters: Any) -> Any:
@@ -73,9 +74,9 @@ def watch(points: Points) -> None:
         if event in ("os.rename", "os.link"):
             points.place(os.fsdecode(arguments[0]), os.fsdecode(arguments[1]))
 
-    def sync_file(descriptor: int) -> None:
-        sync(descriptor)
-        points.sync(descriptor)
+    def sync_file(fd: Any) -> None:
+        sync(fd)
+        points.sync(fd)
 
     engine._run = run_step
     BaseClient._make_api_call = make_call  # type: ignore[attr-defined]

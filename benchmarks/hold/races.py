@@ -112,7 +112,7 @@ def operators(place: Workplace, secret: Secret, count: int) -> Iterator[list[sub
     """Processes that wait for keys to update; they end with the context."""
     variables = place.variables | {"OMC_SECRET": secret.name, "OMC_CLUSTER": "ohmycoins-staging"}
     command = [sys.executable, str(OPERATOR)]
-    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    streams: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     with ExitStack() as ends:
         processes: list[subprocess.Popen[str]] = []
         for _ in range(count):

@@ -17,7 +17,8 @@ from omc_runbook.model.errors import ConflictError, CouldNotLook
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks import secret_change
 from omc_runbook.runbooks.run import Run
-from omc_runbook.snapshot.state import Content, Snapshot
+from omc_runbook.snapshot.content import Content
+from omc_runbook.snapshot.state import Snapshot
 
 
 def digest(text: str) -> str:
