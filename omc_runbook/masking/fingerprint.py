@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import re
 import secrets
-from functools import cache
 from urllib.parse import unquote
 
 from omc_runbook.masking.spelling import encode
@@ -21,10 +20,13 @@ def new_key() -> bytes:
     return secrets.token_bytes(32)
 
 
-@cache
+# Made before there are threads: each that asked first would else get one of its own.
+_PROCESS_KEY = new_key()
+
+
 def process_key() -> bytes:
     """The key of this process, for fingerprints that it hands to nobody."""
-    return new_key()
+    return _PROCESS_KEY
 
 
 def fingerprint(value: Masked, key: bytes) -> str:

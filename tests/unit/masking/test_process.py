@@ -147,3 +147,16 @@ def test_a_run_dumps_no_core_from_its_beginning() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "0 0\n", "")
+
+
+def test_threads_that_ask_first_get_one_key() -> None:
+    """Fingerprints under two keys are never equal, so that a value would not be found where it is."""
+    code = (
+        "import secrets, time\nfrom concurrent.futures import ThreadPoolExecutor\nmake = secrets.token_bytes\n"
+        "secrets.token_bytes = lambda count: (time.sleep(0.2), make(count))[1]\n"
+        "from omc_runbook.masking.fingerprint import process_key\n"
+        "with ThreadPoolExecutor(4) as pool:\n"
+        "    print(len({*pool.map(lambda _: process_key(), range(4))}))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == ("1\n", "")
