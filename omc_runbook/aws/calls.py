@@ -27,7 +27,7 @@ class Calls:
     def __init__(self, events: Any) -> None:
         self._lock = threading.Lock()
         self._waiting = Counter[str]()
-        self._deadline, self._seconds = float("inf"), 0.0
+        self._limits: list[tuple[float, float]] = []
         self.made = self.answered = 0
         events.register("before-parameter-build", self._begin)
         events.register("after-call", self._finish)
@@ -42,17 +42,24 @@ class Calls:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Let calls be sent for so long; after that each raises TookTooLong, also one that would be repeated."""
-        before = self._deadline, self._seconds
-        self._deadline, self._seconds = time.monotonic() + seconds, seconds
+        """Let calls be sent for so long; after that each raises TookTooLong, also one that would be repeated.
+
+        Where contexts of several threads overlap, in whatever order they end, the latest of their limits counts.
+        """
+        limit = time.monotonic() + seconds, seconds
+        with self._lock:
+            self._limits.append(limit)
         try:
             yield
         finally:
-            self._deadline, self._seconds = before
+            with self._lock:
+                self._limits.remove(limit)
 
     def _refuse_late(self, **_: object) -> None:
-        if time.monotonic() > self._deadline:
-            raise TookTooLong(seconds=self._seconds)
+        with self._lock:
+            deadline, seconds = max(self._limits, default=(float("inf"), 0.0))
+        if time.monotonic() > deadline:
+            raise TookTooLong(seconds=seconds)
 
     def _begin(self, model: Any, **_: object) -> None:
         with self._lock:

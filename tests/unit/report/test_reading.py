@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 
 import pytest
 from botocore.awsrequest import AWSResponse, HeadersDict
@@ -77,14 +78,15 @@ def test_headlessly_it_shows_nothing(
     assert capfd.readouterr() == ("", "")
 
 
+def refuse(**_: object) -> AWSResponse:
+    response = AWSResponse("http://sts", 403, HeadersDict(), None)
+    response._content = b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>"
+    return response
+
+
 def test_what_is_not_answered_in_time_is_unknown_and_the_next_look_has_its_own_time(clients: Clients) -> None:
     """No further call is sent, which is told as one without an answer."""
     sts = clients("sts")
-
-    def refuse(**_: object) -> AWSResponse:
-        response = AWSResponse("http://sts", 403, HeadersDict(), None)
-        response._content = b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>"
-        return response
 
     with clients.calls.within(0):
         late = attempt("the caller", "sts:GetCallerIdentity", sts.get_caller_identity)
@@ -93,6 +95,18 @@ def test_what_is_not_answered_in_time_is_unknown_and_the_next_look_has_its_own_t
         "Could not read the caller: AWS did not answer all calls within 0 seconds. Check the network, then run again."
     )
     sts.meta.events.register("before-send", refuse)
+    sent = attempt("the caller", "sts:GetCallerIdentity", sts.get_caller_identity)
+    assert isinstance(sent, ReadFailure) and sent.kind == "denied"
+
+
+def test_looks_that_overlap_limit_nothing_once_both_have_ended(clients: Clients) -> None:
+    """Whichever ends first, as one of a cell beside that of a change which a button began."""
+    sts, first, second = clients("sts"), ExitStack(), ExitStack()
+    sts.meta.events.register("before-send", refuse)
+    first.enter_context(clients.calls.within(0))
+    second.enter_context(clients.calls.within(0))
+    for each in (first, second):
+        each.close()
     sent = attempt("the caller", "sts:GetCallerIdentity", sts.get_caller_identity)
     assert isinstance(sent, ReadFailure) and sent.kind == "denied"
 
