@@ -117,19 +117,22 @@ class Agent(threading.Thread):
         with self._step_done:
             for application in self._running.values():
                 application.stop()
-            for application in self._running.values():
-                application.kill()
-            self._running.clear()
+            self._kill_all()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Kill every process and take no step, while moto's state is replaced."""
         with self._step_done:
-            for application in self._running.values():
-                application.kill()
-            self._running.clear()
+            self._kill_all()
             self._first_environments.clear()
             yield
+
+    def _kill_all(self) -> None:
+        for application in self._running.values():
+            application.kill()
+        # The agent asks all of them, between two steps too.
+        with STATE:
+            self._running.clear()
 
     def add_event(self, name: str, message: str) -> None:
         """Let ECS write an event of the services of a name, in whatever words."""
