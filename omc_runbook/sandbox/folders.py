@@ -1,5 +1,6 @@
 """The private directories of running sandboxes: one each, locked while its server runs."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -49,8 +50,7 @@ def solved_file() -> Path:
 
 def claim(directory: Path, port: int, credentials: Credentials, token: str) -> int:
     """Write and lock the state file; returns the file descriptor, which keeps the lock while it is open."""
-    for path in (directory.parent, directory):
-        _private_directory(path)
+    _private_directory(directory.parent, directory)
     members = {
         "port": port,
         "pid": os.getpid(),
@@ -68,8 +68,12 @@ def claim(directory: Path, port: int, credentials: Credentials, token: str) -> i
 
 def running() -> list[SandboxState]:
     """The sandboxes whose server is running; files of dead ones are removed."""
-    states = []
-    for directory in sorted(_root().iterdir()) if _is_private(_root()) else []:
+    states, directories = [], list[Path]()
+    if _is_private(_root()):
+        # The last of them may end meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            directories = sorted(_root().iterdir())
+    for directory in directories:
         if _locked_text(directory) == "":
             release(directory)
         elif (state := read(directory)) is not None:
@@ -156,20 +160,35 @@ def _locked_text(directory: Path) -> str | None:
     return ""
 
 
-def _private_directory(path: Path) -> Path:
-    """Create a directory with mode 700, where it is not there; raises RunbookError if it is not private."""
-    path.mkdir(mode=0o700, exist_ok=True)
-    if not _is_private(path):
-        raise RunbookError(f"{path} is not a private directory of yours: remove it and try again.")
-    return path
+def _private_directory(*paths: Path) -> Path:
+    """Create directories with mode 700, each in the one before, where they are not there; returns the last.
+
+    Raises RunbookError if one of them is not private.
+    """
+    while True:
+        try:
+            for path in paths:
+                with contextlib.suppress(FileExistsError):
+                    path.mkdir(mode=0o700)
+                if not _is_private_directory(path.lstat()):
+                    raise RunbookError(f"{path} is not a private directory of yours: remove it and try again.")
+        except FileNotFoundError:
+            # The last sandbox has ended meanwhile, and removed it.
+            if not paths[0].parent.is_dir():
+                raise
+        else:
+            return paths[-1]
 
 
 def _is_private(path: Path) -> bool:
     """Whether a path is a directory (no link) that only this user can enter."""
     try:
-        status = path.lstat()
+        return _is_private_directory(path.lstat())
     except OSError:
         return False
+
+
+def _is_private_directory(status: os.stat_result) -> bool:
     return stat.S_ISDIR(status.st_mode) and _is_owners_only(status)
 
 
