@@ -18,6 +18,7 @@ import sys
 import threading
 from dataclasses import asdict
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from moto.core.base_backend import BackendDict
@@ -185,9 +186,10 @@ def main() -> int:
             return 1
     _log_to(directory / "server.log")
 
-    stop = threading.Event()
+    # A signal may come while its own lock is held, which an Event does not survive.
+    stop = SimpleQueue[None]()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: stop.put(None))
     if options.attached:
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     # What is there by now stays, and a call leaves little: the garbage collector need not go through it all each time.
@@ -198,7 +200,7 @@ def main() -> int:
     sandbox.agent.start()
     threading.Thread(target=sandbox.server.serve_forever, daemon=True).start()
     _report(options.ready, f"ready {sandbox.port}")
-    stop.wait()
+    stop.get()
     CHANNELS.end()
     sandbox.agent.end()
     if sandbox.database is not None:
@@ -208,11 +210,11 @@ def main() -> int:
     return 0
 
 
-def _stop_at_end_of_input(stop: threading.Event) -> None:
+def _stop_at_end_of_input(stop: SimpleQueue[None]) -> None:
     """Wait until nobody can write to standard input any more, then stop the server."""
     while os.read(sys.stdin.fileno(), 1024):
         pass
-    stop.set()
+    stop.put(None)
 
 
 def _log_to(path: Path) -> None:

@@ -93,6 +93,40 @@ def test_killed_server_takes_its_processes_with_it(own_directory: Path) -> None:
     assert list(own_directory.rglob("state.json")) == []
 
 
+def test_a_signal_that_comes_at_any_moment_ends_it(own_directory: Path) -> None:
+    """Also one that interrupts what the server waits with for the first."""
+    program = """
+import os, signal, sys, threading
+from omc_runbook.sandbox import server
+
+def interrupt(frame, event, argument):
+    if frame.f_code.co_filename == threading.__file__:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return interrupt
+
+def report(*message):
+    tell(*message)
+    sys.settrace(interrupt)
+
+tell, server._report = server._report, report
+sys.exit(server.main())
+"""
+    reading, writing = os.pipe()
+    options = ["--port", "0", "--state", str(own_directory / f"omc-sandbox-{os.getuid()}"), "--ready", str(writing)]
+    with (
+        os.fdopen(reading) as lines,
+        subprocess.Popen([sys.executable, "-c", program, *options], pass_fds=(writing,)) as server,
+    ):
+        os.close(writing)
+        assert lines.readline().startswith("ready ")
+        try:
+            server.terminate()
+            assert server.wait(20) == 0
+        finally:
+            server.kill()
+    assert list(own_directory.iterdir()) == []
+
+
 def test_two_run_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two sandboxes know nothing of each other; which is meant has to be said."""
     with running() as one, running() as two:
