@@ -137,7 +137,8 @@ class _Reader:
         return gotext.show(members[key])
 
     def _read(self, role: Principal, arn: str, region: str, version: str, stage: str) -> Mapping[str, Any]:
-        _check_region(role.account, arn, region)
+        with STATE:
+            _check_region(role.account, arn, region)
         members = {"secretId": arn, "versionId": version, "versionStage": stage}
         call = _call("secretsmanager", "GetSecretValue", region, {k: v for k, v in members.items() if v})
         request_id = str(uuid.uuid4())

@@ -22,9 +22,9 @@ def open_stream(task: EcsTask, container: dict[str, Any]) -> Callable[[list[str]
     group = options.get("awslogs-group")
     if driver.get("logDriver") != "awslogs" or not group:
         return lambda lines: None
-    backend = logs_backends[task.account][options.get("awslogs-region", task.region_name)]
     stream = "/".join(filter(None, [options.get("awslogs-stream-prefix"), container["name"], task.id]))
     with STATE:
+        backend = logs_backends[task.account][options.get("awslogs-region", task.region_name)]
         if options.get("awslogs-create-group") == "true":
             backend.ensure_log_group(group)
         try:
