@@ -9,7 +9,7 @@ import selectors
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -20,13 +20,13 @@ _CHUNK = 65536
 class Descriptors:
     """Takes what child processes and C libraries write, and gives them nothing to read, while its context lasts.
 
-    `on_text` is called, on any thread, with a stream's name and its text. What was in the descriptors before returns
-    in the end; a child process that is left over cannot write there any more.
+    `on_text` is called, on any thread, with a stream's name and its text, and with `lock` held: whoever holds that may
+    print, as an object does whose removal fails. What was in the descriptors before returns in the end; a child process
+    that is left over cannot write there any more.
     """
 
-    def __init__(self, on_text: Callable[[str, str], None]) -> None:
-        self._on_text = on_text
-        self._lock = threading.Lock()
+    def __init__(self, on_text: Callable[[str, str], None], lock: AbstractContextManager[object]) -> None:
+        self._on_text, self._lock = on_text, lock
         self._decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in NAMES.values()}
 
     def __enter__(self) -> Self:

@@ -95,7 +95,7 @@ class OwnProcessEngine(MaskingEngine):
         with (
             left_over.noticed(),
             _surroundings(has_terminal),
-            Descriptors(outputs.write) as descriptors,
+            Descriptors(outputs.write, outputs.lock) as descriptors,
             _streams(outputs, descriptors),
             cell_shell.shell(outputs, has_terminal) as shell,
             ending.handled_by(interruption.take),

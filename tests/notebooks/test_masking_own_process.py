@@ -164,3 +164,21 @@ def test_what_a_cell_leaves_running_holds_nothing_up(ran: Ended) -> None:
     assert "kept back" in ran.said("left over")
     assert ran.result("last") == "1"
     nbformat.validate(ran.notebook)
+
+
+HELD = """
+import os, sys, time
+with get_ipython().outputs.lock:
+    os.write(1, b"by a child process\\n")
+    time.sleep(0.5)
+    print("by an object whose removal fails", file=sys.stderr)
+"""
+
+
+def test_what_is_printed_while_outputs_are_written_waits_for_nothing(tmp_path: Path) -> None:
+    """Python reports an object's failed removal at any moment, while a child's text is on its way to the outputs."""
+    ended = Ended(tmp_path, {"held": HELD}, seconds=60)
+    assert [(output.name, output.text) for output in ended.outputs("held")] == [
+        ("stdout", "by a child process\n"),
+        ("stderr", "by an object whose removal fails\n"),
+    ]
