@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -271,12 +271,15 @@ def test_a_watch_outlasts_a_network_that_is_gone_for_a_while() -> None:
 
 
 class Beginning:
-    """An ECS that begins deployments; the network to it fails for one service."""
+    """An ECS that begins deployments, and answers once it is asked for all; the network to it fails for one service."""
 
     def __init__(self, unreachable: str = "") -> None:
         self.unreachable = unreachable
+        self.asked = threading.Barrier(3)
 
     def update_service(self, service: str, **_: Any) -> dict[str, Any]:
+        # A call that has not begun when another one fails is not made any more.
+        self.asked.wait(20)
         if service == self.unreachable:
             raise EndpointConnectionError(endpoint_url="https://ecs")
         new = {"id": f"ecs-svc/{service}", "status": "PRIMARY", "createdAt": NOW}
@@ -300,7 +303,6 @@ def test_deployments_that_have_begun_are_told_where_somebody_interrupts() -> Non
     """The calls that are out are awaited."""
     begun = cast("Generator[Rollout, None, None]", beginning(Beginning()))
     assert next(begun).service == "backend"
-    time.sleep(0.1)
     assert [begun.throw(KeyboardInterrupt).service, next(begun).service] == ["worker", "frontend"]
     with pytest.raises(KeyboardInterrupt):
         next(begun)
