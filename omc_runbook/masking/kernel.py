@@ -129,14 +129,17 @@ class _Hook:
         if os.getpid() != self._home:
             # A fork may end at any time, and its timers with it: it must not hold anything back.
             self._flush()
-        elif not output.buffer.is_empty and (self._timer is None or not self._timer.is_alive()):
-            self._timer = threading.Timer(_PATIENCE, self.flush)
-            self._timer.daemon = True
-            self._timer.start()
+        elif not output.buffer.is_empty and self._timer is None:
+            timer = threading.Timer(_PATIENCE, self.flush)
+            timer.daemon = True
+            timer.start()
+            self._timer = timer
 
     def flush(self) -> None:
         """Send, masked, what the buffers hold back."""
         with _lock:
+            # Its thread may live on for a moment, and sends nothing of what comes then.
+            self._timer = None
             self._flush()
 
     def _flush(self) -> None:
