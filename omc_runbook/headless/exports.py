@@ -37,10 +37,10 @@ def parse(word: str) -> Export:
     module = LIBRARIES.get(name)
     if module and find_spec(module) is None:
         raise UsageError(f"--export {name} needs {module}: pip install 'omc-runbook[notify]'.")
-    if not os.access(Path(path).parent, os.W_OK):
-        raise UsageError(f"--export {name}: {path} is in no folder that can be written.")
     if Path(path).is_dir():
         raise UsageError(f"--export {name}: {path} is a folder: name a file.")
+    if not os.access(Path(path).parent, os.W_OK):
+        raise UsageError(f"--export {name}: {path} is in no folder that can be written.")
     return Export(name, Path(path))
 
 
