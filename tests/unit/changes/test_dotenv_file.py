@@ -485,6 +485,7 @@ def test_a_value_is_never_overwritten(platform: Platform, tmp_path: Path) -> Non
     """A source that has others for what is there is told so by name."""
     source = tmp_path / "values"
     source.write_text(f"SECRET_KEY={HEX(32)}\nOPENAI_API_KEY=sk-{HEX(16)}\n")
+    source.chmod(0o644)
     before = platform.dotenv.read_bytes()
     plan = plan_file(platform, f"file:{source}")
     assert plan.is_empty and plan.after == before
