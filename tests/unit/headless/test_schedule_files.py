@@ -39,7 +39,10 @@ def test_systemd_accepts_the_units(tmp_path: Path, old: str, new: str, is_right:
     analyze = _program("systemd-analyze")
     for path in SCHEDULES.glob("omc-runbook-*"):
         text = path.read_text().replace(INSTALLED, shutil.which("true") or "/bin/true").replace(old, new)
-        (tmp_path / path.name).write_text(text)
+        unit = tmp_path / path.name
+        unit.write_text(text)
+        # Else it is remarked where the umask lets everybody write it.
+        unit.chmod(0o644)
     code, said = _run(analyze, "verify", *sorted(tmp_path.glob("omc-runbook-verify*")))
     assert ((code, said) == (0, "")) is is_right, said
 
