@@ -159,9 +159,12 @@ def cache_for(environment: Environment, account: str, endpoint: str, now: dateti
         return None
     region = environment.names.region
     digest = hashlib.sha256(endpoint.encode()).hexdigest()[:16]
-    folder = platformdirs.user_cache_path("omc-runbook", appauthor=False) / "task-definitions"
+    try:
+        folder = platformdirs.user_cache_path("omc-runbook", appauthor=False) / "task-definitions"
+    except RuntimeError:
+        return None
+    # A user without a home has no cache: what platformdirs says of it depends on its version.
     if not folder.is_absolute():
-        # A user without a home has no cache.
         return None
     # Both come from elsewhere.
     name = re.sub(r"[^\w-]", "_", f"{account}-{region}-{digest}")

@@ -92,6 +92,13 @@ def test_whoever_wants_none_or_has_no_home_has_no_cache(monkeypatch: pytest.Monk
     monkeypatch.setattr(definition_cache.platformdirs, "user_cache_path", lambda *_, **__: Path("~/.cache"))
     assert cache_for(load("staging"), "123456789012", "https://ecs", NOW) is None
 
+    def refuse(*_: object, **__: object) -> Path:
+        raise RuntimeError("could not determine the home directory for '~/.cache'")
+
+    # Newer versions of platformdirs.
+    monkeypatch.setattr(definition_cache.platformdirs, "user_cache_path", refuse)
+    assert cache_for(load("staging"), "123456789012", "https://ecs", NOW) is None
+
 
 def revision(**container: object) -> TaskDefinition:
     definition = next(iter(healthy().task_definitions.values()))
