@@ -396,8 +396,16 @@ def read_workstation(
         compose_program=program or docker.expected_compose(checkout.root),
         compose_config=config.result() if config else None,
         shell=_shell(dotenv),
-        owner=pwd.getpwuid(os.getuid()).pw_name,
+        owner=_own_name(),
     )
+
+
+def _own_name() -> str:
+    """The name of the user that this process runs as; the number where that has none, as in a container."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def public_texts(checkout: Checkout, keys: Mapping[str, Key]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -491,6 +492,16 @@ def test_a_value_is_never_overwritten(platform: Platform, tmp_path: Path) -> Non
     assert plan.is_empty and plan.after == before
     assert sum("which stays" in note for note in plan.notes) == 2
     assert any("chmod 600" in note for note in plan.notes)
+
+
+def test_a_user_may_have_no_name(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs as any number."""
+
+    def refuse(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr(pwd, "getpwuid", refuse)
+    assert plan_file(platform).is_empty
 
 
 WILD = {
