@@ -30,6 +30,7 @@ from omc_runbook.model.environment_names import PROJECT
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
 from omc_runbook.model.findings import Notification, Outcome
 from omc_runbook.model.notify import Notify
+from omc_runbook.model.suggestions import at_home
 
 if TYPE_CHECKING:
     from omc_runbook.report.archive.bucket import S3Folder
@@ -112,7 +113,7 @@ def _publish(arn: str, profile: str, notice: Notice) -> None:
 def _address(kind: str, name: str) -> str:
     """An address out of a variable or a file, masked from now on."""
     try:
-        text = os.environ.get(name, "") if kind == "env" else regular_file.read_text(Path(name).expanduser())
+        text = os.environ.get(name, "") if kind == "env" else regular_file.read_text(at_home(name))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UsageError(f"The file {name} with the address cannot be read: {reason}.") from None

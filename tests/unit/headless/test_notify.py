@@ -117,6 +117,7 @@ def test_each_topic_has_its_receivers(monkeypatch: pytest.MonkeyPatch, tmp_path:
         ("env:OPS_WEBHOOK", "hello", "It holds no address that apprise knows, such as slack://… or mailto://…."),
         ("env:OPS_WEBHOOK", f"json://127.0.0.1:9/{TOKEN}", "A Connection error occurred sending JSON notification"),
         ("file:/nowhere", "", "The file /nowhere with the address cannot be read: No such file or directory."),
+        ("file:~nobody-of-this/x", "", "The file ~nobody-of-this/x with the address cannot be read: No such file or"),
     ],
 )
 def test_what_could_not_be_sent_is_reported(
