@@ -28,6 +28,7 @@ from omc_runbook.report.archive.state import ChangeState, StateFile
 from omc_runbook.runbooks import fix, live_change, secret_change, troubleshoot
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults, lifecycle
+from omc_runbook.sandbox.ecs.clock import DEFAULT_MINUTE_SECONDS
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import consumers, deployments
 from omc_runbook.sandbox.worlds.staging import CLUSTER, KEYS
@@ -43,6 +44,7 @@ NUMBERS = count(1000)
 def place(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Iterator[Place]:
     made = at_work(sandbox, monkeypatch)
     yield made
+    lifecycle.set_minute(sandbox, DEFAULT_MINUTE_SECONDS)
     deployments.configure(made.world, "backend")
     faults.mend(sandbox.endpoint, None)
 
@@ -358,7 +360,7 @@ def test_an_express_service_is_judged_like_others_and_deployed_by_its_own_comman
     assert (problem.check, problem.subject) == ("not-forced", consumers.NAME)
     asked = shlex.split(problem.remedy.command)
     assert asked[1:4] == ["ecs", "update-express-gateway-service", "--service-arn"]
-    lifecycle.set_minute(lifecycle.at(place.sandbox.endpoint), 0.1)
+    lifecycle.set_minute(place.sandbox, 0.1)
     place.ecs.update_express_gateway_service(serviceArn=asked[4])
     place.world.wait(lambda: not _root_causes(), "new tasks replaced those with the old value")
     secret = place.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
