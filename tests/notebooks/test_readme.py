@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from support.runs import COMMAND, SECRET, Desk, values
 from omc_runbook.model.catalogue import Key
 from omc_runbook.model.environment import Names, load
 from omc_runbook.runbooks import policy
-from omc_runbook.sandbox import lifecycle
+from omc_runbook.sandbox import folders, lifecycle
 from omc_runbook.sandbox.lifecycle import Sandbox
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,13 +33,22 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
+@pytest.fixture
+def own_sandboxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """End the sandboxes of a test that fails before it does."""
+    yield
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for state in folders.running():
+        lifecycle.down(lifecycle.at(state.endpoint))
+
+
 @pytest.mark.parametrize(
     ("shell", "code"),
     [(("bash", "-euo", "pipefail", "-c"), "$?"), (("fish", "--no-config", "-c"), "$status")],
     ids=["bash", "fish"],
 )
 def test_the_commands_of_the_sandbox_work_one_after_the_other(
-    shell: tuple[str, ...], code: str, tmp_path: Path
+    shell: tuple[str, ...], code: str, tmp_path: Path, own_sandboxes: None
 ) -> None:
     """Each line of the block runs in one shell, in an empty home, and ends as the text says."""
     if not shutil.which(shell[0]):
