@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Self
 
 NAMES = {1: "stdout", 2: "stderr"}
-_CHUNK = 65536
+# As much as a pipe holds, also where a page of memory is 64 KiB.
+_CAPACITY = 1 << 20
 
 
 class Descriptors:
@@ -73,9 +74,9 @@ class Descriptors:
         """Take what was written so far."""
         with self._lock:
             for name, pipe in self._pipes.items():
+                # Read once: a child process that writes faster than this reads would keep the lock for ever.
                 with suppress(BlockingIOError):
-                    while data := os.read(pipe, _CHUNK):
-                        self._take(name, data)
+                    self._take(name, os.read(pipe, _CAPACITY))
 
     def _take(self, name: str, data: bytes) -> None:
         text = self._decoders[name].decode(data)
