@@ -83,7 +83,9 @@ def current() -> Index:
     index = _index
     if index is None or not index.is_of(_values, _public):
         with _lock:
-            index = _index = Index(_values, frozenset(_public), index)
+            values, public = [*_values], frozenset(_public)
+        # Without the lock: a removed object may print meanwhile, and wait for a thread that masks what it writes.
+        index = _index = Index(values, public, index)
     return index
 
 

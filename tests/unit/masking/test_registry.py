@@ -12,6 +12,7 @@ import string
 import threading
 import time
 import urllib.parse
+from typing import Any
 
 import pytest
 from support.call_counts import count_calls
@@ -314,6 +315,23 @@ def test_a_fork_in_the_middle_of_registering_can_mask() -> None:
     finally:
         stop.set()
         thread.join()
+
+
+def test_a_thread_that_makes_the_index_lets_others_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed meanwhile, as when an object's removal fails, waits for whoever writes an output."""
+    value, masked = secrets.token_hex(12), list[str]()
+    writer = threading.Thread(target=lambda: masked.append(registry.mask(value)), daemon=True)
+
+    def make(*arguments: Any) -> Index:
+        if writer.ident is None:
+            writer.start()
+            writer.join(10)
+        return Index(*arguments)
+
+    monkeypatch.setattr(registry, "Index", make)
+    registry.register(value, "NEW")
+    assert registry.mask(value) == "‹NEW›"
+    assert masked == ["‹NEW›"] and not writer.is_alive()
 
 
 def test_a_stream_holds_back_what_may_become_a_value() -> None:
