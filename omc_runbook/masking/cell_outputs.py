@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,6 +26,7 @@ class CellOutputs:
         self._on_output = on_output
         self._outputs: list[Any] = []
         self._streams: defaultdict[str, StreamBuffer] = defaultdict(StreamBuffer)
+        self._unwritten, self._is_writing = deque[tuple[str, str]](), False
         self._displays: defaultdict[str, list[Any]] = defaultdict(list)
         self._clears_next = False
 
@@ -43,7 +44,17 @@ class CellOutputs:
     def write(self, name: str, text: str) -> None:
         """Append text to a stream, "stdout" or "stderr"; what may be the beginning of a value is held back."""
         with self.lock:
-            self._append(name, self._streams[name].feed(text))
+            self._unwritten.append((name, text))
+            # What a removed object prints may come in the middle of a value, and is written after that.
+            if self._is_writing:
+                return
+            self._is_writing = True
+            try:
+                while self._unwritten:
+                    name, text = self._unwritten.popleft()
+                    self._append(name, self._streams[name].feed(text))
+            finally:
+                self._is_writing = False
             self._on_output()
 
     def flush(self) -> None:
