@@ -37,7 +37,8 @@ def parse(word: str) -> Export:
     module = LIBRARIES.get(name)
     if module and find_spec(module) is None:
         raise UsageError(f"--export {name} needs {module}: pip install 'omc-runbook[notify]'.")
-    if Path(path).is_dir():
+    # Path.is_dir raises OSError where the parent cannot be entered.
+    if os.path.isdir(path):  # noqa: PTH112
         raise UsageError(f"--export {name}: {path} is a folder: name a file.")
     if not os.access(Path(path).parent, os.W_OK):
         raise UsageError(f"--export {name}: {path} is in no folder that can be written.")

@@ -134,6 +134,10 @@ def test_embedded_metrics_have_a_line_for_each_environment_of_a_fleet(tmp_path: 
     )
 
 
+LONG = "x" * 300
+"""No name of a folder: the system answers with an error, as where it cannot be entered."""
+
+
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
@@ -141,6 +145,7 @@ def test_embedded_metrics_have_a_line_for_each_environment_of_a_fleet(tmp_path: 
         ("junit", "--export junit has no path: write junit=PATH."),
         ("emf=/", "--export emf: / is a folder: name a file."),
         ("emf=/nowhere/x.log", "--export emf: /nowhere/x.log is in no folder that can be written."),
+        (f"emf={LONG}/x.log", f"--export emf: {LONG}/x.log is in no folder that can be written."),
     ],
 )
 def test_a_wrong_word_is_refused_before_the_run(word: str, sentence: str) -> None:
