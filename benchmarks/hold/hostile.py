@@ -153,8 +153,8 @@ def _plant(world: World) -> None:
     for number, text in enumerate(short.values()):
         reference = f"{arn}:{text[:200]}::" if ":" not in text else f"{arn}:{MARK}{number}::"
         container["secrets"].append({"name": f"{MARK.upper()}_SECRET_{number}", "valueFrom": reference})
-    names = [*("family", "taskRoleArn", "executionRoleArn", "networkMode", "containerDefinitions")]
-    names += ("requiresCompatibilities", "cpu", "memory")
+    names = ["family", "taskRoleArn", "executionRoleArn", "networkMode", "containerDefinitions"]
+    names += ["requiresCompatibilities", "cpu", "memory"]
     new = ecs.register_task_definition(**{name: definition[name] for name in names if name in definition})
     revision = new["taskDefinition"]["taskDefinitionArn"]
     ecs.update_service(cluster=CLUSTER, service=SERVICE, taskDefinition=revision)
