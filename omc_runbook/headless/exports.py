@@ -14,7 +14,7 @@ from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import EXIT_CODES, Outcome
 from omc_runbook.model.letters import printable
 from omc_runbook.model.parameters import quoted
-from omc_runbook.model.suggestions import nearest
+from omc_runbook.model.suggestions import is_folder, nearest
 
 NAMESPACE = "OmcRunbook"
 
@@ -37,8 +37,7 @@ def parse(word: str) -> Export:
     module = LIBRARIES.get(name)
     if module and find_spec(module) is None:
         raise UsageError(f"--export {name} needs {module}: pip install 'omc-runbook[notify]'.")
-    # Path.is_dir raises OSError where the parent cannot be entered.
-    if os.path.isdir(path):  # noqa: PTH112
+    if is_folder(Path(path)):
         raise UsageError(f"--export {name}: {path} is a folder: name a file.")
     if not os.access(Path(path).parent, os.W_OK):
         raise UsageError(f"--export {name}: {path} is in no folder that can be written.")

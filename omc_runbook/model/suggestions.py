@@ -61,3 +61,8 @@ def exists(path: Path) -> bool:
         return path.exists()
     except OSError:
         return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder; False where it may not be looked at."""
+    return exists(path) and path.is_dir()

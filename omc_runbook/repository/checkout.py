@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from omc_runbook.model.errors import CannotEdit, UsageError
-from omc_runbook.model.suggestions import exists, expand
+from omc_runbook.model.suggestions import expand, is_folder
 from omc_runbook.repository.compose import Compose, ComposeService, read_compose
 from omc_runbook.repository.dotenv_loading import find_loaded_files
 from omc_runbook.repository.environment_reads import (
@@ -129,7 +129,7 @@ def find_root(repository: str) -> Path:
     if not repository.strip():
         raise UsageError('repository is empty: name a checkout of the platform, as in repository = ".".')
     root = expand(repository.strip())
-    if not exists(root) or not root.is_dir():
+    if not is_folder(root):
         raise UsageError(f"repository {root} is not a folder: name a checkout of the platform.")
     return root.resolve()
 

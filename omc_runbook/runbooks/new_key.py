@@ -29,7 +29,7 @@ from omc_runbook.changes.values.sources import GENERATE, PROMPT
 from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.parameters import split_names
-from omc_runbook.model.suggestions import expand
+from omc_runbook.model.suggestions import expand, is_folder
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.runbooks.run import Run, Target
 from omc_runbook.snapshot.state import Snapshot
@@ -153,7 +153,7 @@ def _folders(run: Run, root: Path, terraform_dir: str) -> dict[str, Path]:
             " it. Nothing was written."
         )
     paths = {name: expand(text.replace(ENVIRONMENT, name)) for name in names}
-    return {name: path if path.is_absolute() or path.is_dir() else root / path for name, path in paths.items()}
+    return {name: path if path.is_absolute() or is_folder(path) else root / path for name, path in paths.items()}
 
 
 def _with_terraform(root: Path, part: EnvironmentPlan, edits: Sequence[Edit], snapshot: Snapshot) -> EnvironmentPlan:

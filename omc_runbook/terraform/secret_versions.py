@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.suggestions import is_folder
 from omc_runbook.terraform.files import LOCAL, TerraformFiles, target, with_callers
 from omc_runbook.terraform.hcl import Block, Node
 from omc_runbook.terraform.hcl_folder import DEEPEST, SOURCES, Folder
@@ -44,7 +45,7 @@ class SecretVersion:
 
 def check_folder(folder: Path) -> None:
     """Raise UsageError, in one sentence, if a folder has no Terraform configuration."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UsageError(
             f"terraform_dir {folder} is not a folder: name the one in which you would run terraform apply."
         )
@@ -106,7 +107,7 @@ def _sources(node: Node, folder: Folder, depth: int = 0) -> Iterator[str]:
 
 
 def _applied(directory: Path, prefix: str, visited: set[Path]) -> Iterator[SecretVersion]:
-    if directory in visited or not directory.is_dir():
+    if directory in visited or not is_folder(directory):
         return
     visited.add(directory)
     files = TerraformFiles(directory).folder(directory).files

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from support import snapshots
 
 from omc_runbook.changes.secret import create_plan
+from omc_runbook.model.errors import UsageError
+from omc_runbook.repository.checkout import find_root
 from omc_runbook.runbooks import create
 
 
@@ -41,3 +45,12 @@ def test_before_there_are_services_what_is_wrong_is_said_too() -> None:
     found = [each for each in create.judge(create_plan.plan_create(snapshot, None), lost) if each.status == "found"]
     assert ("placeholder", "SECRET_KEY, SMTP_PASSWORD", "info") in [(e.check, e.subject, e.severity) for e in found]
     assert "white-space" in [each.check for each in found] and not any(each.is_problem for each in found)
+
+
+def test_a_folder_that_may_not_be_looked_at_is_refused_like_none() -> None:
+    """For a name that is too long, the system has an error, as for one within a folder of somebody else."""
+    unknown = Path("x" * 300)
+    with pytest.raises(UsageError, match=r"^terraform_dir x+ is not a folder: name the one"):
+        create_plan.plan_create(snapshots.healthy(), unknown)
+    with pytest.raises(UsageError, match=r"^repository x+ is not a folder"):
+        find_root(str(unknown))
