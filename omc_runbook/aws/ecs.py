@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 SERVICES_A_CALL = 10
 TASKS_A_CALL = 100
-LOST_ANSWER_SECONDS = 1.0
-"""How long to wait after a lost answer before the service is read."""
+LOST_ANSWER_SECONDS, LOST_ANSWER_READS = 1.0, 5
+"""How long to wait before each read of the service after a lost answer, and how many: the first may be old."""
 LOST_ANSWERS = 3
 """How many lost answers end the attempts to deploy a service."""
 
@@ -347,10 +347,10 @@ def force_new_deployment(
             answer = client.update_service(**request)
         except (AnswerLost, InvalidResponse) as error:
             lost += 1
-            time.sleep(LOST_ANSWER_SECONDS)
-            found = _begun(client, cluster, name, known, revision)
-            if found:
-                return found[-1], ()
+            for _ in range(LOST_ANSWER_READS):
+                time.sleep(LOST_ANSWER_SECONDS)
+                if found := _begun(client, cluster, name, known, revision):
+                    return found[-1], ()
             if lost == LOST_ANSWERS:
                 raise error.error if isinstance(error, AnswerLost) else error from None
         else:

@@ -44,6 +44,7 @@ class Ecs:
     ) -> None:
         self.lose, self.begins, self.calls = lose, begins, 0
         self.behind = timedelta(seconds=behind)
+        self.late_reads = 0
         self.deployments = [self._deployment("old")]
 
     def __call__(self, request: AWSRequest, **_: object) -> AWSResponse:
@@ -53,7 +54,9 @@ class Ecs:
             "status": "ACTIVE",
         }
         if request.headers["X-Amz-Target"].endswith(b"DescribeServices"):
-            return self._answer(200, {"services": [service | {"deployments": self.deployments}]})
+            shown = self.deployments[: 1 if self.late_reads else None]
+            self.late_reads = max(self.late_reads - 1, 0)
+            return self._answer(200, {"services": [service | {"deployments": shown}]})
         self.calls += 1
         problem = self.lose(self.calls)
         if problem is None or self.begins:
@@ -109,6 +112,14 @@ def test_this_machines_clock_does_not_matter(client: Any, behind: float, begins:
     service = Ecs(lambda number: LOST["no answer"] if number == 1 else None, begins, behind)  # type: ignore[arg-type, return-value]
     assert deployed(client, service) == ("own-1" if begins else "own-2", ())
     assert service.calls == (1 if begins else 2)
+
+
+def test_a_deployment_that_ecs_shows_late_is_taken_up(client: Any) -> None:
+    """Reads may be of before the call for some seconds."""
+    service = Ecs(lambda number: ReadTimeoutError(endpoint_url=URL) if number == 1 else None)
+    service.late_reads = 3
+    assert deployed(client, service) == ("own-1", ())
+    assert service.calls == 1
 
 
 @pytest.mark.parametrize("problem", LOST.values(), ids=LOST)
