@@ -24,6 +24,7 @@ from support.provider import provider
 from support.runs import COMMAND, ENGINES, PAPERMILL, Desk, assert_nothing_leaked, health, sign_in, values
 
 from omc_runbook.aws import secretsmanager
+from omc_runbook.changes.database import rotation
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.model.errors import ConflictError, CouldNotLook
 from omc_runbook.runbooks import run as runbooks_run
@@ -428,6 +429,30 @@ def test_the_databases_only_password_outlives_a_change_that_fails(
     failed = place.rotate("POSTGRES_PASSWORD", "env:NEW")
     assert failed and not failed.is_proved and place.current == version
     assert place.labels() == labels and "rotate its keys again, with database_url_from" in failed.rollback_note
+    done = place.rotate("POSTGRES_PASSWORD", database_url_from=source)
+    now = place.members
+    assert done and done.is_proved and not place.labels()
+    log_in(with_database, now["POSTGRES_USER"], now["POSTGRES_PASSWORD"])
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_password_that_was_only_half_taken_back_outlives_a_change_that_fails(
+    with_database: Sandbox, at_database: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A run is killed between the secret and the database: the role's own URL still gets in after another failure."""
+    place, version, source, file = at_database, at_database.current, "env:OWN", tmp_path / "values.json"
+    file.write_text(json.dumps({"POSTGRES_PASSWORD": secrets.token_urlsafe(24), "SENTRY_DSN": BAD}))
+    file.chmod(0o600)
+    monkeypatch.setenv("NEW", f"{BAD}2")
+
+    def killed(*_: object) -> str:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(rotation, "restore_password", killed)
+        place.rotate("POSTGRES_PASSWORD,SENTRY_DSN", f"file:{file}", database_url_from=source)
+    failed = place.rotate("SENTRY_DSN", "env:NEW")
+    assert failed and not failed.is_proved and place.current == version
     done = place.rotate("POSTGRES_PASSWORD", database_url_from=source)
     now = place.members
     assert done and done.is_proved and not place.labels()

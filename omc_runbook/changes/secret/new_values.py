@@ -11,7 +11,7 @@ from omc_runbook.aws.session import Clients, require
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.deploy import readiness
-from omc_runbook.changes.secret.plan import RESTORE_LABEL, document_of, is_database_password, own_labels, version_id_of
+from omc_runbook.changes.secret.plan import KEPT_LABELS, document_of, is_database_password, own_labels, version_id_of
 from omc_runbook.changes.values import encryption, sources
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATE, KEEP, PROMPT, RENEW
@@ -157,7 +157,7 @@ def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | 
     """
     labels_of, current, previous = own_labels(snapshot.secret), snapshot.current_id, snapshot.previous_id
     restored = {
-        version for version, labels in labels_of.items() if all(label.startswith(RESTORE_LABEL) for label in labels)
+        version for version, labels in labels_of.items() if all(label.startswith(KEPT_LABELS) for label in labels)
     }
     labelled_versions = [
         version for version in labels_of if version != previous and (version == current or version not in restored)

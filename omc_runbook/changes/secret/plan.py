@@ -39,6 +39,12 @@ LABEL = "omc-runbook-"
 RESTORE_LABEL = f"{LABEL}restore-"
 """That of a label on a kept version that a restore makes current: its values are no new ones to go on with."""
 
+WITHDRAWN_LABEL = f"{LABEL}withdrawn-"
+"""That of a label on a version that a killed run took back: the database may have its password all the same."""
+
+KEPT_LABELS = (RESTORE_LABEL, WITHDRAWN_LABEL)
+"""Those of the labels with which no run goes on with a version's values."""
+
 LARGEST = 65_536
 """Secrets Manager's limit for one value, in bytes."""
 
@@ -143,8 +149,18 @@ class SecretPlan:
         AWSPREVIOUS was taken back: without a label, no run goes on with it.
         """
         others = {self.base, self.token, dict(self.labels).get(PREVIOUS)}
-        labels = (each for each in self.labels if each[0].startswith(LABEL) and each[1] not in others)
-        return tuple(each for each in labels if not each[0].startswith(RESTORE_LABEL))
+        return tuple(each for each in self._unfinished if each[1] not in others)
+
+    @property
+    def withdrawn(self) -> tuple[tuple[str, str], ...]:
+        """The labels on AWSPREVIOUS that a killed run took back, each with its version."""
+        previous = dict(self.labels).get(PREVIOUS)
+        return tuple(each for each in self._unfinished if each[1] == previous != self.token)
+
+    @property
+    def _unfinished(self) -> tuple[tuple[str, str], ...]:
+        """The labels with which a run goes on with a version's values."""
+        return tuple(each for each in self.labels if each[0].startswith(LABEL) and not each[0].startswith(KEPT_LABELS))
 
     @property
     def sentences(self) -> tuple[str, ...]:

@@ -20,7 +20,14 @@ from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.secret import current_version
 from omc_runbook.changes.secret.current_version import UPDATE_STAGE, InterruptedAfterMove
 from omc_runbook.changes.secret.new_values import NewValues
-from omc_runbook.changes.secret.plan import LABEL, RESTORE_LABEL, KeyChange, SecretPlan, why_not_writable
+from omc_runbook.changes.secret.plan import (
+    LABEL,
+    RESTORE_LABEL,
+    WITHDRAWN_LABEL,
+    KeyChange,
+    SecretPlan,
+    why_not_writable,
+)
 from omc_runbook.checks.change_authors import newest_write
 from omc_runbook.masking import registry
 from omc_runbook.masking.document import Document, compare
@@ -71,7 +78,8 @@ class SecretWriter:
         self._new_values, self._is_moving, self._has_moved = new_values or NewValues({}), False, False
         self._is_new, self._moved_at = False, 0.0
         self._lock: Connection | None = None
-        self._has_reached_database = False
+        self._has_reached_database = self._is_database_behind = False
+        self._withdrawn: dict[str, str] = {}
         self.version_change: VersionChange | None = None
 
     def steps(self, undo: tuple[Step, ...] = ()) -> tuple[Step, ...]:
@@ -83,6 +91,7 @@ class SecretWriter:
         is_rotated = new_values.rotation is not None and new_values.password is not None
         return (
             Step(name="", apply=self._refuse_rotation, is_done=lambda: plan.is_empty),
+            Step(name="", apply=self._mark_withdrawn, is_done=lambda: plan.is_empty),
             Step(name="stage", apply=self._stage, is_done=lambda: plan.is_empty),
             Step(name="database", apply=self._set_password, is_done=lambda: plan.is_empty or not is_rotated),
             Step(name="move", apply=self.move, is_done=lambda: plan.is_empty, undo=undo),
@@ -207,11 +216,14 @@ class SecretWriter:
         new_values = self._new_values
         if new_values.rotation is None:
             return ""
+        self._is_database_behind = True
         with nullcontext() if self._lock else closing(self._locked(new_values.rotation)):
             in_force = self._password_in_force(new_values.rotation)
-            return rotation.restore_password(
+            sentence = rotation.restore_password(
                 new_values.rotation, new_values.former_password, new_values.password, in_force
             )
+        self._is_database_behind = False
+        return sentence
 
     def _refuse_rotation(self) -> None:
         """Raise ConflictError where Secrets Manager's own rotation has begun since the plan was made."""
@@ -221,6 +233,21 @@ class SecretWriter:
         secret = self._describe()
         if secret and (reason := why_not_writable(secret, plan.token)):
             raise ConflictError(f"{reason} It has begun since this plan was made. AWSCURRENT was not moved.")
+
+    def _mark_withdrawn(self) -> None:
+        """Mark a version that a killed run took back, which is AWSPREVIOUS no more once AWSCURRENT moves.
+
+        Without a label, Secrets Manager would delete what may be the database's only password. Where AWS refuses
+        another one, as at 20 labels, it has the killed run's until the end of this.
+        """
+        for label, version in self._plan.withdrawn:
+            mark = f"{WITHDRAWN_LABEL}{version}"
+            if (mark, version) not in self._plan.labels:
+                add = partial(secretsmanager.add_label, self._client, self._arn, mark, version)
+                if isinstance(attempt(f"secret {self._plan.secret_name}", UPDATE_STAGE, add), ReadFailure):
+                    continue
+            self._withdrawn[mark] = version
+            self._drop(label, version)
 
     def _stage(self) -> None:
         """Write the version under a label of ours, which no task reads, or label one that is kept; idempotent."""
@@ -288,8 +315,9 @@ class SecretWriter:
         """
         plan = self._plan
         own_labels = [(self._label, plan.token)] if self.version_change else []
-        dropped = dict.fromkeys(each for each in (*own_labels, *plan.labels) if each[0].startswith(LABEL))
-        for each in self.kept if has_failed else ():
+        labels = (*own_labels, *self._withdrawn.items(), *plan.labels)
+        dropped = dict.fromkeys(each for each in labels if each[0].startswith(LABEL))
+        for each in self._lasting if has_failed else ():
             dropped.pop(each, None)
         for label, version in dropped:
             self._drop(label, version)
@@ -298,6 +326,20 @@ class SecretWriter:
         # That the labels are gone is AWS's answer already: where they cannot be read, the change is no less done.
         with suppress(CouldNotLook):
             current_version.settled(self._labels, lambda labels: not labels.isdisjoint(dropped))
+
+    @property
+    def _lasting(self) -> tuple[tuple[str, str], ...]:
+        """The labels that stay after a failure: the `kept`, and those on versions whose password the database may have.
+
+        Where it could not be given that of the secret again, this run's version is one of them.
+        """
+        plan = self._plan
+        if self._is_database_behind:
+            return (self._label, plan.token), *self._withdrawn.items(), *plan.labels
+        if self._new_values.rotation:
+            return ()
+        withdrawn = plan.withdrawn if plan.is_empty else self._withdrawn.items()
+        return *self.kept, *withdrawn, *(each for each in plan.labels if each[0].startswith(WITHDRAWN_LABEL))
 
     def _labels(self) -> set[tuple[str, str]]:
         """All staging labels, each with its version."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from secrets import token_urlsafe
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -187,6 +189,54 @@ def test_what_a_killed_run_has_staged_outlives_a_change_that_fails(
     writer.release(bool(has_failed)).apply()
     ours = {label for label in labels(plan) if label.startswith("omc-runbook-")}
     assert ours == ({left[0][0]} if stays else set())
+
+
+@pytest.mark.parametrize(
+    ("has_failed", "code", "stays"),
+    [(True, "", "omc-runbook-withdrawn-333"), (True, "AccessDeniedException", ""), (False, "", "")],
+)
+def test_what_a_killed_run_took_back_outlives_a_change_that_fails_too(
+    plan: SecretPlan, has_failed: bool, code: str, stays: str
+) -> None:
+    """The database may still have its password, which no run goes on with; a label that AWS refuses stops nothing."""
+    version, secrets_manager = "3" * 32, client("secretsmanager")
+    secrets_manager.put_secret_value(
+        SecretId=NAME, SecretString=reveal(plan.text), ClientRequestToken=version, VersionStages=["omc-runbook-back"]
+    )
+    planned = replace(plan, labels=(("omc-runbook-back", version), ("AWSPREVIOUS", version)))
+
+    class Refusing(Wire):
+        def call(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+            if code and parameters.get("VersionStage", "").startswith("omc-runbook-withdrawn-"):
+                raise ClientError({"Error": {"Code": code, "Message": "refused"}}, operation)
+            return super().call(client, operation, parameters)
+
+    with between(Refusing()):
+        writer = writer_of(planned)
+        run(writer, "", "stage", "move")
+        writer.release(has_failed).apply()
+    ours = [label for label in labels(plan) if label.startswith("omc-runbook-")]
+    assert current(plan) == plan.token and len(ours) == bool(stays) and all(each.startswith(stays) for each in ours)
+
+
+def test_a_version_keeps_its_label_while_the_database_may_have_its_password(
+    plan: SecretPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one to which the database could not be taken back."""
+    refused = CouldNotLook("The database refuses.")
+
+    def refuse(*_: object) -> str:
+        raise refused
+
+    monkeypatch.setattr(rotation, "lock", lambda plan, passwords: SimpleNamespace(close=lambda: None))
+    writer = writer_of(plan, NewValues({}, rotation=TURN, password=NEW, former_password=FORMER))
+    run(writer, "stage", "move")
+    for restore, stays in ((refuse, True), (lambda *_: "done", False)):
+        monkeypatch.setattr(rotation, "restore_password", restore)
+        with suppress(CouldNotLook):
+            writer.restore_password()
+        writer.release(has_failed=True).apply()
+        assert any(label.startswith("omc-runbook-") for label in labels(plan)) is stays
 
 
 @pytest.mark.parametrize("code", ["LimitExceededException", "AccessDeniedException", ""])
