@@ -167,7 +167,11 @@ def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | 
         after, before = _document(clients, snapshot, version), _document(clients, snapshot, base)
         if not (after and before):
             continue
-        if version == current or version_id_of(base, before, after.value) == version:
+        is_of_base = version_id_of(base, before, after.value) == version
+        if version == current and not (is_of_base or version in restored) and previous in labels_of:
+            # AWSPREVIOUS was made of it and taken back: what was before it is not known any more.
+            continue
+        if version == current or is_of_base:
             return UnfinishedChange(version, base, version == current, after, before, is_restore=version in restored)
         # Somebody has changed the secret since.
         former = _document(clients, snapshot, previous)

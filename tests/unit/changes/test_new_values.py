@@ -14,7 +14,13 @@ from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_contain
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
-from omc_runbook.changes.secret.new_values import NewValues, database_server, renew
+from omc_runbook.changes.secret.new_values import (
+    NewValues,
+    UnfinishedChange,
+    database_server,
+    find_unfinished,
+    renew,
+)
 from omc_runbook.changes.secret.plan import LABEL, RESTORE_LABEL, plan_update, version_id_of
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.values import former_values, live_check
@@ -121,6 +127,23 @@ def relabelled(snapshot: Snapshot) -> Snapshot:
         for version, labels in snapshot.secret.stages.items()
     }
     return replace(snapshot, secret=replace(snapshot.secret, stages=stages))
+
+
+def test_a_version_that_was_taken_back_is_not_the_one_before_the_current() -> None:
+    """A run was killed on its way back to what another killed run had made current; one of two in a row goes on."""
+    snapshot = left(SECRET_KEY=secrets.token_hex(32))
+    assert snapshot.secret
+
+    def after(version: str) -> UnfinishedChange | None:
+        content = replace(snapshot.contents[CURRENT], version_id=version)
+        assert snapshot.secret
+        stages = {PREVIOUS: ("AWSPREVIOUS", f"{LABEL}87654321"), version: ("AWSCURRENT", f"{LABEL}12345678")}
+        secret, contents = replace(snapshot.secret, stages=stages), {**snapshot.contents, version: content}
+        return find_unfinished(cast("Clients", None), replace(snapshot, secret=secret, contents=contents))
+
+    former, new = (snapshot.contents[each].document for each in (PREVIOUS, CURRENT))
+    assert former and new and after(CURRENT) is None
+    assert (found := after(version_id_of(PREVIOUS, former, new.value))) and found.base == PREVIOUS
 
 
 def test_a_password_that_the_database_alone_may_have_is_not_let_go_of() -> None:
