@@ -671,9 +671,10 @@ def test_a_failing_run_killed_on_its_way_back_is_mended_by_a_good_one(
 def test_a_value_of_a_killed_run_is_blamed_beside_that_of_the_next(
     mended: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """New tasks are the first that have it."""
+    """New tasks are the first that have it; with both, what tasks have worked with is back."""
     monkeypatch.setenv("NEW", f"{BAD}2")
-    monkeypatch.setenv("OLD", mended.members["SENTRY_DSN"])
+    monkeypatch.setenv("OLD", old := mended.members["SENTRY_DSN"])
+    version = mended.current
 
     def killed(name: str) -> None:
         if name == "redeploy":
@@ -681,7 +682,11 @@ def test_a_value_of_a_killed_run_is_blamed_beside_that_of_the_next(
 
     with pytest.raises(Killed):
         mended.rotate("SENTRY_DSN", "env:NEW", step=killed)
-    assert "the new values of SECRET_KEY, SENTRY_DSN" in problem(mended.rotate("SECRET_KEY")).title
+    failed = mended.rotate("SECRET_KEY")
+    assert "the new values of SECRET_KEY, SENTRY_DSN" in problem(failed).title
+    assert failed and failed.restored_version == version == mended.current and not mended.labels()
+    assert "The change of SENTRY_DSN that was not finished before is taken back with it" in failed.rollback_note
+    assert mended.held("SENTRY_DSN")["backend"] == {old}
     healed = mended.rotate("SENTRY_DSN", "env:OLD")
     assert healed and healed.is_proved
 

@@ -77,7 +77,14 @@ class _SecretChange:
         unfinished = new_values.unfinished
         unproved = unfinished.actions if unfinished and unfinished.is_current else ()
         # New tasks are the first with what a killed run has made current, too.
-        self._tried_keys = ", ".join(dict.fromkeys((*self._keys, *unproved)))
+        tried_keys = tuple(dict.fromkeys((*self._keys, *unproved)))
+        self._tried_keys = ", ".join(tried_keys)
+        self._taken_along = ""
+        if self._replaced_plan and not plan.delivered.isdisjoint(unproved) and new_values.is_reversible:
+            assert unfinished, "else nothing of it is unproved"
+            # Its version may be what they fail with: tasks have only had the values of the one before.
+            self._taken_along = ", ".join(key for key in tried_keys if key not in self._keys)
+            self._replaced_plan, self._keys = replace(self._replaced_plan, base=unfinished.base), tried_keys
         self._consumers: tuple[Service, ...] = plan.consumers
         self._redeployment = Redeployment(context, lambda: self._consumers, to_the_end=leave, underway=plan.underway)
         self._rollback = Redeployment(
@@ -248,6 +255,9 @@ class _SecretChange:
         returned = ", ".join(rollout.service for rollout in done if rollout.undoes)
         sentences = (
             f"Version {self._replaced_plan.base[:8]} is current again.",
+            f"The change of {self._taken_along} that was not finished before is taken back with it."
+            if self._taken_along
+            else "",
             f"New tasks of {services} run with it." if services else "",
             f"ECS took the deployment of {returned} back: its former tasks serve, with the former values."
             if returned

@@ -54,6 +54,11 @@ class UnfinishedChange:
         """The keys that it gave new values."""
         return tuple(key for key, action in self.actions.items() if action != "removed")
 
+    def only_passwords(self, catalogue: Mapping[str, Key]) -> tuple[str, ...]:
+        """The keys that it gave a new password of the role in use, which has one at a time in the database."""
+        passwords = (key for key in self.keys if is_database_password(catalogue, key))
+        return tuple(key for key in passwords if catalogue[key].login not in self.keys)
+
     def new_member(self, key: str) -> Member | None:
         """A key with the new value that it gave it; None for others, and where that may be a former value."""
         is_new = self.is_certain and not self.is_restore and key in self.keys
@@ -83,6 +88,8 @@ class NewValues:
     """The key with the name of the role that has it."""
     unfinished: UnfinishedChange | None = None
     notes: tuple[str, ...] = ()
+    is_reversible: bool = True
+    """Whether the unfinished change can be taken back with this one: the database's part in it, too."""
     redeploy_stale: bool = True
     """Whether services with stale tasks get new ones even if the secret does not change."""
     keys: tuple[str, ...] = ()
@@ -114,11 +121,11 @@ def renew(
     `sources.gather` and `rotation.plan_rotation` do, and UsageError where the database may have a password of a killed
     run that is not in force yet.
     """
-    unfinished = find_unfinished(clients, snapshot)
+    unfinished, catalogue = find_unfinished(clients, snapshot), snapshot.environment.keys
     values, notes = _values(snapshot, keys, values_from, unfinished, are_due, offered)
     redeploy_stale = bool(values or unfinished) or values_from == KEEP
     if unfinished:
-        _refuse_to_lose(unfinished, keys, snapshot.environment.keys)
+        _refuse_to_lose(unfinished, keys, catalogue)
         end = _what_becomes_of(unfinished, values)
         notes += (f"A change of {', '.join(unfinished.actions)} was not finished{end}.",)
     key = _database_key(snapshot, values, unfinished)
@@ -131,6 +138,7 @@ def renew(
         values,
         unfinished=unfinished,
         notes=notes,
+        is_reversible=database_url is not None or not (unfinished and unfinished.only_passwords(catalogue)),
         redeploy_stale=redeploy_stale,
         keys=tuple(keys),
         database_url=database_url,
@@ -192,9 +200,8 @@ def _what_becomes_of(unfinished: UnfinishedChange, values: Mapping[str, NewValue
 
 def _refuse_to_lose(unfinished: UnfinishedChange, keys: Sequence[str], catalogue: Mapping[str, Key]) -> None:
     """Refuse to drop an unfinished version that may have the only password that the database accepts."""
-    for key in unfinished.keys:
-        is_alone = is_database_password(catalogue, key) and catalogue[key].login not in unfinished.keys
-        if is_alone and key not in keys and not unfinished.is_current:
+    for key in unfinished.only_passwords(catalogue):
+        if key not in keys and not unfinished.is_current:
             raise UsageError(
                 f"A change of {key} was not finished, and the database may have the new password already: run rotate"
                 f" with keys {key} and database_url_from first. Nothing was written."

@@ -158,6 +158,13 @@ def test_a_password_that_the_database_alone_may_have_is_not_let_go_of() -> None:
     assert found(staged(SECRET_KEY=secrets.token_hex(32))).unfinished
 
 
+def test_a_change_is_taken_back_with_the_next_unless_that_leaves_the_databases_part_of_it() -> None:
+    """Its only password would be that of neither version; with two roles the former one still gets in."""
+    assert not found(left(POSTGRES_PASSWORD=secrets.token_hex(24))).is_reversible
+    assert found(left(POSTGRES_PASSWORD=secrets.token_hex(24), POSTGRES_USER="app_clone")).is_reversible
+    assert found(left(SECRET_KEY=secrets.token_hex(32))).is_reversible and found(healthy()).is_reversible
+
+
 def test_the_password_of_any_run_that_was_killed_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several, the last that reached the database is not known; what changes nothing loses none of them."""
     tried: list[Masked] = []
