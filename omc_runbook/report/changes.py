@@ -9,7 +9,7 @@ from omc_runbook.changes.deploy import failure as deploy_failure
 from omc_runbook.changes.deploy.executor import SecretResult
 from omc_runbook.changes.deploy.rollout import Rollout, expected
 from omc_runbook.changes.engine.result import ChangeResult
-from omc_runbook.changes.secret.plan import SecretPlan
+from omc_runbook.changes.secret.plan import SecretPlan, only_passwords
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding
@@ -243,7 +243,8 @@ def undo(environment: Environment, plan: SecretPlan, result: SecretResult | None
     entries = [
         Entry(
             f"back to version {plan.base[:8]}",
-            lead="Makes it current again, redeploys every service and verifies the new tasks.",
+            lead=f"{_before_undo(environment, plan)}Makes it current again, redeploys every service and verifies the"
+            " new tasks.",
             command=remedies.command_to_apply(environment, remedy),
         )
     ]
@@ -252,6 +253,13 @@ def undo(environment: Environment, plan: SecretPlan, result: SecretResult | None
         lead = "Only makes it current again; redeploy every service afterwards."
         entries.append(Entry("by hand", lead=lead, command=remedy.command))
     return Listing("Undo, once the plan has been applied" if is_ahead else "Undo", entries)
+
+
+def _before_undo(environment: Environment, plan: SecretPlan) -> str:
+    """What to do in the database first, as a sentence; two login roles keep the passwords of both versions."""
+    keys = ", ".join(only_passwords(environment.keys, [change.key for change in plan.changed]))
+    first = f"First set the former {keys} in the database: without it new tasks cannot log in, and this goes back. "
+    return first if keys else ""
 
 
 def by_hand(snapshot: Snapshot) -> Listing:

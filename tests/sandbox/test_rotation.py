@@ -445,6 +445,27 @@ def test_a_restore_that_was_killed_after_its_move_goes_back_where_tasks_fail(men
     assert mended.labels() == [] and mended.held("SENTRY_DSN")["backend"] == {good}
 
 
+def test_what_a_killed_restore_has_put_back_stays_where_the_next_change_fails(
+    mended: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version before it is the one that somebody wanted to leave."""
+    version, left = mended.current, mended.put(SECRET_KEY=secrets.token_hex(32))
+    mended.rotate("", "keep")
+    monkeypatch.setenv("NEW", f"{BAD}3")
+    run = runbooks_run.begin("restore", "staging")
+    snapshot = run.look()
+    plan = plan_restore(snapshot, secret_change.history(run, snapshot), version)
+
+    def killed(name: str) -> None:
+        if name == "redeploy":
+            raise Killed
+
+    with pytest.raises(Killed):
+        secret_change.apply(run, plan, apply=True, live=SteppedChange(killed))
+    failed = mended.rotate("SENTRY_DSN", "env:NEW")
+    assert failed and failed.restored_version == version == mended.current != left
+
+
 def losing(patch: pytest.MonkeyPatch, number: int) -> None:
     """Let the answer of a move of AWSCURRENT be lost: of the first, or of the second, which puts it back."""
     move, moves = secretsmanager.move_current, list[str]()

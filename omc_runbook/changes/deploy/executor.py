@@ -80,11 +80,11 @@ class _SecretChange:
         tried_keys = tuple(dict.fromkeys((*self._keys, *unproved)))
         self._tried_keys = ", ".join(tried_keys)
         self._taken_along = ""
-        if self._replaced_plan and not plan.delivered.isdisjoint(unproved) and new_values.is_reversible:
-            assert unfinished, "else nothing of it is unproved"
+        written = new_values.written if new_values.is_reversible and not plan.delivered.isdisjoint(unproved) else None
+        if self._replaced_plan and written:
             # Its version may be what they fail with: tasks have only had the values of the one before.
             self._taken_along = ", ".join(key for key in tried_keys if key not in self._keys)
-            self._replaced_plan, self._keys = replace(self._replaced_plan, base=unfinished.base), tried_keys
+            self._replaced_plan, self._keys = replace(self._replaced_plan, base=written.base), tried_keys
         self._consumers: tuple[Service, ...] = plan.consumers
         self._redeployment = Redeployment(context, lambda: self._consumers, to_the_end=leave, underway=plan.underway)
         self._rollback = Redeployment(

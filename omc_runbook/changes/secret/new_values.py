@@ -11,7 +11,14 @@ from omc_runbook.aws.session import Clients, require
 from omc_runbook.changes.database import rotation
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.deploy import readiness
-from omc_runbook.changes.secret.plan import KEPT_LABELS, document_of, is_database_password, own_labels, version_id_of
+from omc_runbook.changes.secret.plan import (
+    KEPT_LABELS,
+    document_of,
+    is_database_password,
+    only_passwords,
+    own_labels,
+    version_id_of,
+)
 from omc_runbook.changes.values import encryption, sources
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATE, KEEP, PROMPT, RENEW
@@ -53,11 +60,6 @@ class UnfinishedChange:
     def keys(self) -> tuple[str, ...]:
         """The keys that it gave new values."""
         return tuple(key for key, action in self.actions.items() if action != "removed")
-
-    def only_passwords(self, catalogue: Mapping[str, Key]) -> tuple[str, ...]:
-        """The keys that it gave a new password of the role in use, which has one at a time in the database."""
-        passwords = (key for key in self.keys if is_database_password(catalogue, key))
-        return tuple(key for key in passwords if catalogue[key].login not in self.keys)
 
     def new_member(self, key: str) -> Member | None:
         """A key with the new value that it gave it; None for others, and where that may be a former value."""
@@ -138,7 +140,7 @@ def renew(
         values,
         unfinished=unfinished,
         notes=notes,
-        is_reversible=database_url is not None or not (unfinished and unfinished.only_passwords(catalogue)),
+        is_reversible=database_url is not None or not (unfinished and only_passwords(catalogue, unfinished.keys)),
         redeploy_stale=redeploy_stale,
         keys=tuple(keys),
         database_url=database_url,
@@ -200,7 +202,7 @@ def _what_becomes_of(unfinished: UnfinishedChange, values: Mapping[str, NewValue
 
 def _refuse_to_lose(unfinished: UnfinishedChange, keys: Sequence[str], catalogue: Mapping[str, Key]) -> None:
     """Refuse to drop an unfinished version that may have the only password that the database accepts."""
-    for key in unfinished.only_passwords(catalogue):
+    for key in only_passwords(catalogue, unfinished.keys):
         if key not in keys and not unfinished.is_current:
             raise UsageError(
                 f"A change of {key} was not finished, and the database may have the new password already: run rotate"

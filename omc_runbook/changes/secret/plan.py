@@ -501,6 +501,12 @@ def is_database_password(catalogue: Mapping[str, Key], key: str) -> bool:
     return key in catalogue and catalogue[key].effect == "database-too"
 
 
+def only_passwords(catalogue: Mapping[str, Key], changed: Collection[str]) -> tuple[str, ...]:
+    """Those changed keys that are a new password of the role in use, which has one at a time in the database."""
+    passwords = (key for key in changed if is_database_password(catalogue, key))
+    return tuple(key for key in passwords if catalogue[key].login not in changed)
+
+
 def _is_unchanged(member: Member | None, entry: NewValue) -> bool:
     """Whether the secret has exactly this value already."""
     return member is not None and member.kind == entry.kind and member.injected.same_as(entry.value)

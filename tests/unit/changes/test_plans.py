@@ -95,6 +95,15 @@ def actions(plan: SecretPlan) -> dict[str, str]:
     return {change.key: change.action for change in plan.changed}
 
 
+def test_an_undo_names_the_password_that_the_database_has_to_have_first() -> None:
+    """Its role has one at a time; of two roles, the former one keeps its own."""
+    snapshot = healthy()
+    one, two = {"POSTGRES_PASSWORD": password()}, {"POSTGRES_PASSWORD": password(), "POSTGRES_USER": "app_clone"}
+    shown = [changes.undo(snapshot.environment, planned(snapshot, **new), None).to_text() for new in (one, two)]
+    told = ["First set the former POSTGRES_PASSWORD in the database" in " ".join(text.split()) for text in shown]
+    assert told == [True, False]
+
+
 def test_no_source_gives_no_value() -> None:
     """Nothing named, nothing given, and a plan of that is empty and keeps every byte."""
     assert take("") == take("keep") == take("keep", "SECRET_KEY") == {}
