@@ -314,13 +314,19 @@ class SecretWriter:
         another run's unfinished write may go too: that run moves its version by id.
         """
         plan = self._plan
-        own_labels = [(self._label, plan.token)] if self.version_change else []
-        labels = (*own_labels, *self._withdrawn.items(), *plan.labels)
-        dropped = dict.fromkeys(each for each in labels if each[0].startswith(LABEL))
-        for each in self._lasting if has_failed else ():
-            dropped.pop(each, None)
-        for label, version in dropped:
-            self._drop(label, version)
+        own = (self._label, plan.token)
+        labels = dict.fromkeys((*plan.labels, *self._withdrawn.items()))
+        labels.pop(own, None)
+        # The last one: until then, another run sees that this version was taken back, and was not before any other.
+        labels |= {own: None} if self.version_change or own in plan.labels else {}
+        lasting = self._lasting if has_failed else ()
+        dropped: list[tuple[str, str]] = []
+        # The next run removes a remaining label; why this change failed matters more.
+        with suppress(CouldNotLook) if has_failed else nullcontext():
+            for label, version in labels:
+                if label.startswith(LABEL) and (label, version) not in lasting:
+                    self._drop(label, version)
+                    dropped.append((label, version))
         if not dropped:
             return
         # That the labels are gone is AWS's answer already: where they cannot be read, the change is no less done.

@@ -276,6 +276,29 @@ def test_a_change_ends_when_its_label_is_read_no_more(plan: SecretPlan, monkeypa
     assert secret and secret.stages[plan.token] == ("AWSCURRENT",)
 
 
+def test_the_label_of_what_was_taken_back_is_the_last_to_go(plan: SecretPlan) -> None:
+    """With a run that is killed in between, another would take it for the version before that of an earlier one."""
+    earlier = "omc-runbook-12345678"
+    secretsmanager.add_label(client("secretsmanager"), plan.secret_arn, earlier, plan.base)
+    writer, wire = writer_of(replace(plan, labels=((earlier, plan.base),))), Wire()
+    run(writer, "stage", "move")
+    with between(wire):
+        writer.release(has_failed=True).apply()
+    removed = [json.loads(call).get("VersionStage") for name, call in wire.calls if name == "UpdateSecretVersionStage"]
+    assert removed == [earlier, f"omc-runbook-{plan.token[:8]}"]
+
+
+def test_a_label_that_cannot_be_removed_hides_no_failure(plan: SecretPlan) -> None:
+    """The next run removes it; where all is well, nothing else has to be told."""
+    writer, wire = writer_of(plan), Wire()
+    run(writer, "stage", "move")
+    with between(wire):
+        wire.refused = {"UpdateSecretVersionStage": "AccessDeniedException"}
+        writer.release(has_failed=True).apply()
+        with pytest.raises(CouldNotLook, match="UpdateSecretVersionStage is missing"):
+            writer.release().apply()
+
+
 def test_a_change_without_labels_waits_for_none(plan: SecretPlan, monkeypatch: pytest.MonkeyPatch) -> None:
     """A version that is only made current again had none, and the secret is not read for them."""
     monkeypatch.setattr(secretsmanager, "describe", lambda *_: pytest.fail("the secret was read"))
