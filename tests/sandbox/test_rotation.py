@@ -22,7 +22,7 @@ from support.runs import SECRET, deny
 from support.snapshots import NOW, event
 from support.steps import SteppedChange
 
-from omc_runbook.aws import cloudtrail, secretsmanager
+from omc_runbook.aws import cloudtrail, ecs, secretsmanager
 from omc_runbook.changes.deploy.executor import NOTHING_TO_RESTORE, STEPS, SecretResult
 from omc_runbook.changes.secret import current_version
 from omc_runbook.changes.secret.restore import plan_restore
@@ -637,6 +637,33 @@ def test_somebody_elses_edit_during_a_failing_roll_out_is_not_undone(
     done = mended.rotate("SENTRY_DSN", "env:NEW", step=step)
     assert done and not done.restored_version and "somebody else" in done.rollback_note and not done.is_in_force
     assert mended.members["SENTRY_DSN"].endswith("/5")
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_tasks_that_started_with_what_is_taken_back_are_replaced_too(
+    mended: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_lost: bool
+) -> None:
+    """Of a service whose redeployment seemed to fail: it scales out meanwhile, or the call has taken effect."""
+    file, old, deploy = tmp_path / "values.json", mended.members["SECRET_KEY"], ecs.force_new_deployment
+    file.write_text(json.dumps({"SECRET_KEY": secrets.token_hex(32), "SENTRY_DSN": BAD}))
+    file.chmod(0o600)
+    failed: list[str] = []
+
+    def refuse(client: Any, cluster: str, name: str, *rest: Any) -> Any:
+        if name != "worker" or failed:
+            return deploy(client, cluster, name, *rest)
+        failed.append(name)
+        if is_lost:
+            deploy(client, cluster, name, *rest)
+        else:
+            mended.ecs.update_service(cluster=cluster, service=name, desiredCount=2)
+            lifecycle.settle(mended.sandbox)
+        raise ClientError({"Error": {"Code": "ServerException"}}, "UpdateService")
+
+    monkeypatch.setattr(ecs, "force_new_deployment", refuse)
+    done = mended.rotate("SECRET_KEY,SENTRY_DSN", f"file:{file}")
+    assert done and done.restored_version == mended.current
+    assert mended.held("SECRET_KEY")["worker"] == {old}
 
 
 def test_a_missing_permission_to_redeploy_takes_the_change_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

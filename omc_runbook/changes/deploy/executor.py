@@ -217,20 +217,16 @@ class _SecretChange:
             self._database_note = f"{error} Rotate again with database_url_from, so that secret and database match."
 
     def _redeployed_services(self) -> tuple[Service, ...]:
-        """The services with new tasks, of this run or the killed one that it continues, where they have to go back."""
+        """The services with new tasks, whoever had them started, where they have to go back."""
         if not self._is_withdrawn:
             return ()
         if self._snapshot is None:
             self._snapshot = self._failure.snapshot if self._failure else self._context.look()
         snapshot = self._snapshot
         names = {rollout.service for rollout in self._redeployment.rollouts if rollout.deployment_id}
-        if self._plan.is_empty:
-            readers = {name for key in self._keys for name in services_reading(snapshot, key)}
-            names |= {
-                service.name
-                for service in snapshot.consumers
-                if service.name in readers and _has_new(snapshot, service)
-            }
+        # ECS may have started tasks of others meanwhile, to scale out or by a call whose answer was lost.
+        readers = {name for key in self._keys for name in services_reading(snapshot, key)}
+        names |= {each.name for each in snapshot.consumers if each.name in readers and _has_new(snapshot, each)}
         return tuple(service for service in snapshot.consumers if service.name in names)
 
     @property
@@ -299,8 +295,12 @@ class _SecretChange:
 
 
 def _has_new(snapshot: Snapshot, service: Service) -> bool:
-    """Whether a task of a service has the present values."""
-    return any(freshness.of(snapshot, task) == "fresh" for task in snapshot.running(service))
+    """Whether a task of a service has the present values, or its deployment in progress began with them."""
+    primary = service.primary
+    begins = (
+        primary is not None and primary.rollout == "IN_PROGRESS" and freshness.is_current_at(snapshot, primary.created)
+    )
+    return begins or any(freshness.of(snapshot, task) == "fresh" for task in snapshot.running(service))
 
 
 def replaced_plan(plan: SecretPlan, new_values: NewValues) -> SecretPlan | None:
