@@ -107,6 +107,9 @@ _NEXT = {
         "Secrets Manager keeps about 100 versions of a secret, and removes none that is younger than 24 hours: run"
         " again when the oldest are."
     ),
+    ("secretsmanager:UpdateSecretVersionStage", "LimitExceededException"): (
+        "A version has 20 staging labels at most: remove one that it needs no more, then run again."
+    ),
 }
 """What to do about errors whose code alone does not say so, by action ("" for any) and code."""
 

@@ -266,6 +266,17 @@ def test_a_version_is_restored_though_its_label_is_refused(plan: SecretPlan, cod
     assert current(plan) == ids[0] and ours == {f"omc-runbook-restore-{ids[1]}"}
 
 
+def test_a_version_that_can_have_no_other_label_does_not_become_current(plan: SecretPlan) -> None:
+    """What to do about it is said, and the database and AWSCURRENT stay as they are."""
+    wire = Wire(refused={"UpdateSecretVersionStage": "LimitExceededException"})
+    with (
+        between(wire),
+        pytest.raises(CouldNotLook, match=r"20 staging labels at most: remove one .* then run again\.$"),
+    ):
+        run(writer_of(plan), "stage", "move")
+    assert current(plan) == plan.base
+
+
 def test_a_change_ends_when_its_label_is_read_no_more(plan: SecretPlan, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rotation that read it would go on with this one, and renew nothing."""
     read_late(monkeypatch, "drop_label", 3)
