@@ -537,6 +537,21 @@ def test_a_withdrawal_whose_answer_was_lost_is_no_edit_of_somebody_else(
     assert place.held("SENTRY_DSN")["backend"] == {old} and not place.labels()
 
 
+def test_a_last_look_that_aws_refuses_tells_what_is_done(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The credentials expire after everything else."""
+    read, steps = secretsmanager.get_value, list[str]()
+
+    def expired(*which: Any, **more: Any) -> Any:
+        if "release" in steps:
+            raise ClientError({"Error": {"Code": "ExpiredTokenException"}}, "GetSecretValue")
+        return read(*which, **more)
+
+    monkeypatch.setattr(secretsmanager, "get_value", expired)
+    told = r"have expired .* Done before: changed SECRET_KEY, .* redeployed worker, .* not seen: run verify\.$"
+    with pytest.raises(CouldNotLook, match=told):
+        place.rotate("SECRET_KEY", step=steps.append)
+
+
 def test_somebody_elses_deployment_is_told_as_such(place: Place) -> None:
     """Ours then proves nothing, and nothing is taken back."""
 

@@ -29,6 +29,7 @@ STEPS = ("stage", "database", "move", "redeploy", "watch", "withdraw", "redeploy
 """The steps of a change, in order; three of them only after a failure, "database" only with a password rotation."""
 
 NOTHING_TO_RESTORE = "There is nothing to restore: this run wrote nothing, or the first version."
+ALL_BUT_LOOK = "Whether that is still current was not seen: run verify."
 NEW_VERSION_LEFT = "The new version was left in force, as you asked: fix the cause and redeploy, or restore, as below."
 
 
@@ -96,7 +97,7 @@ class _SecretChange:
         self._failure: Failure | None = None
         self._snapshot: Snapshot | None = None
         self._is_withdrawn = False
-        self._database_note = ""
+        self._database_note = self._overtaken = ""
 
     def carry_out(self) -> SecretResult:
         journal = self._journal
@@ -280,18 +281,24 @@ class _SecretChange:
 
     def _check_current_version(self, result: SecretResult) -> SecretResult:
         """Verify the current version once more: somebody may have written while tasks were replaced."""
-        plan, problem = self._plan, ""
+        look = Step(name="", apply=self._look_for_others, advice=ALL_BUT_LOOK)
+        execute([look], self._context.announce, self._journal)
+        if not self._overtaken:
+            return result
+        finding = failure.version_overtaken(self._plan.secret_name, self._overtaken)
+        return replace(result, findings=(*result.findings, finding), is_in_force=False)
+
+    def _look_for_others(self) -> None:
+        plan = self._plan
         try:
-            if result.version_change:
+            if self._writer.version_change:
                 self._writer.prove()
             elif not self._writer.is_current(plan.base):
-                problem = f"Version {plan.base} was current when this run began, and is not any more. Run again."
+                self._overtaken = (
+                    f"Version {plan.base} was current when this run began, and is not any more. Run again."
+                )
         except ConflictError as error:
-            problem = str(error)
-        if not problem:
-            return result
-        finding = failure.version_overtaken(plan.secret_name, problem)
-        return replace(result, findings=(*result.findings, finding), is_in_force=False)
+            self._overtaken = str(error)
 
 
 def _has_new(snapshot: Snapshot, service: Service) -> bool:
