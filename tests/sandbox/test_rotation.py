@@ -24,6 +24,7 @@ from support.steps import SteppedChange
 
 from omc_runbook.aws import cloudtrail, ecs, secretsmanager
 from omc_runbook.changes.deploy.executor import NOTHING_TO_RESTORE, STEPS, SecretResult
+from omc_runbook.changes.engine.step import Cancelled
 from omc_runbook.changes.secret import current_version
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
@@ -679,6 +680,20 @@ def test_tasks_that_started_with_what_is_taken_back_are_replaced_too(
     done = mended.rotate("SECRET_KEY,SENTRY_DSN", f"file:{file}")
     assert done and done.restored_version == mended.current
     assert mended.held("SECRET_KEY")["worker"] == {old}
+
+
+def test_a_change_that_a_person_stops_before_tasks_have_its_values_replaces_none(mended: Place) -> None:
+    """They have the former ones, and are not restarted for that."""
+    version, services = mended.current, ("backend", "worker")
+    before = [mended.service(name)["deployments"][0]["id"] for name in services]
+
+    def stop(name: str) -> None:
+        if name == "redeploy":
+            raise Cancelled
+
+    done = mended.rotate("SECRET_KEY", step=stop)
+    assert done and done.is_cancelled and done.is_back and mended.current == version
+    assert [mended.service(name)["deployments"][0]["id"] for name in services] == before and not done.rollbacks
 
 
 def test_a_missing_permission_to_redeploy_takes_the_change_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

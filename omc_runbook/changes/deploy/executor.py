@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from omc_runbook.aws.ecs import Service
@@ -203,6 +204,9 @@ class _SecretChange:
         assert self._replaced_plan, "undone only with a former version"
         version = self._replaced_plan.base
         changes = [Change(key=key, action="put back", version=version) for key in self._keys]
+        # Only until AWSCURRENT moves back can the tasks that have to follow it be told from the others.
+        with suppress(CouldNotLook):
+            self._snapshot = self._failure.snapshot if self._failure else self._context.look()
         try:
             self._is_withdrawn = SecretWriter(self._context.clients, self._replaced_plan).move_back()
         except InterruptedAfterMove as interrupt:
@@ -221,14 +225,13 @@ class _SecretChange:
         """The services with new tasks, whoever had them started, where they have to go back."""
         if not self._is_withdrawn:
             return ()
-        if self._snapshot is None:
-            self._snapshot = self._failure.snapshot if self._failure else self._context.look()
         snapshot = self._snapshot
         names = {rollout.service for rollout in self._redeployment.rollouts if rollout.deployment_id}
-        # ECS may have started tasks of others meanwhile, to scale out or by a call whose answer was lost.
-        readers = {name for key in self._keys for name in services_reading(snapshot, key)}
-        names |= {each.name for each in snapshot.consumers if each.name in readers and _has_new(snapshot, each)}
-        return tuple(service for service in snapshot.consumers if service.name in names)
+        if snapshot:
+            # ECS may have started tasks of others meanwhile, to scale out or by a call whose answer was lost.
+            readers = {name for key in self._keys for name in services_reading(snapshot, key)}
+            names |= {each.name for each in snapshot.consumers if each.name in readers and _has_new(snapshot, each)}
+        return tuple(each for each in (snapshot.consumers if snapshot else self._consumers) if each.name in names)
 
     @property
     def _has_failed(self) -> bool:
