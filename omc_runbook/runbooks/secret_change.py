@@ -152,13 +152,16 @@ def _after_interruption(run: Run, plan: SecretPlan, new: NewValues | None) -> st
         return f"Which version of {plan.secret_name} is current could not be read: run verify."
     database_url_from = new.database_url_from if new and new.rotation else ""
     go_on = rotate_command(environment, values_from=KEEP, database_url_from=database_url_from)
-    if current == plan.base:
-        return f"Version {current} is current, as before this run. To give all tasks its values:\n{go_on}"
+    replaced = executor.replaced_plan(plan, new or NewValues({}))
+    former = replaced.base if replaced else plan.base
+    if current in (plan.base, former):
+        state = ", as before this run" if current == plan.base else " again"
+        return f"Version {current} is current{state}. To give all tasks its values:\n{go_on}"
     if current != plan.token:
         return f"Version {current} is current, by somebody else: run verify."
-    if not plan.base:
+    if not former:
         return f"Version {current} is current, the first one. To go on:\n{go_on}"
-    back = remedies.command_to_apply(environment, remedies.restore(environment, plan.base, plan.token))
+    back = remedies.command_to_apply(environment, remedies.restore(environment, former, plan.token))
     return f"Version {current} is current, with the new values. To go on:\n{go_on}\nTo go back:\n{back}"
 
 

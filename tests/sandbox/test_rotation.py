@@ -760,6 +760,11 @@ def test_a_value_of_a_killed_run_is_blamed_beside_that_of_the_next(
 
     with pytest.raises(Killed):
         mended.rotate("SENTRY_DSN", "env:NEW", step=killed)
+    run = runbooks_run.begin("rotate", "staging")
+    snapshot = run.look()
+    new = secret_change.gather(run, snapshot, "generate", "SECRET_KEY", "")
+    state = secret_change.state(run, secret_change.plan(run, snapshot, new), new)
+    assert state.former == version and version in state.go_back, "what a killed run has left goes back to the same"
     failed = mended.rotate("SECRET_KEY")
     assert "the new values of SECRET_KEY, SENTRY_DSN" in problem(failed).title
     assert failed and failed.restored_version == version == mended.current and not mended.labels()
@@ -767,6 +772,33 @@ def test_a_value_of_a_killed_run_is_blamed_beside_that_of_the_next(
     assert mended.held("SENTRY_DSN")["backend"] == {old}
     healed = mended.rotate("SENTRY_DSN", "env:OLD")
     assert healed and healed.is_proved
+
+
+@pytest.mark.parametrize(("last", "is_back"), [("watch", False), ("redeploy back", True)])
+def test_an_interruption_tells_the_version_before_both_changes(
+    mended: Place, monkeypatch: pytest.MonkeyPatch, last: str, is_back: bool
+) -> None:
+    """To which this run goes back, and the command, too."""
+    version = mended.current
+    monkeypatch.setenv("NEW", f"{BAD}4")
+    monkeypatch.setenv("OLD", mended.members["SENTRY_DSN"])
+
+    def killed(name: str) -> None:
+        if name == "redeploy":
+            raise Killed
+
+    def interrupted(name: str) -> None:
+        if name == last:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Killed):
+        mended.rotate("SENTRY_DSN", "env:NEW", step=killed)
+    told = f"Version {version} is current again" if is_back else f"To go back:\n.*version {version}"
+    with pytest.raises(Interrupted, match=told):
+        mended.rotate("SECRET_KEY", step=interrupted)
+    assert (mended.current == version) is is_back
+    healed = mended.rotate("", "keep") if is_back else mended.rotate("SENTRY_DSN", "env:OLD")
+    assert healed and healed.is_proved and not mended.labels()
 
 
 def test_a_bad_value_that_is_tried_again_is_taken_back_after_a_kill_too(

@@ -80,13 +80,10 @@ class _SecretChange:
         unproved = unfinished.actions if unfinished and unfinished.is_current else ()
         # New tasks are the first with what a killed run has made current, too.
         tried_keys = tuple(dict.fromkeys((*self._keys, *unproved)))
-        self._tried_keys = ", ".join(tried_keys)
-        self._taken_along = ""
-        written = new_values.written if new_values.is_reversible and not plan.delivered.isdisjoint(unproved) else None
-        if self._replaced_plan and written:
-            # Its version may be what they fail with: tasks have only had the values of the one before.
+        self._tried_keys, self._taken_along = ", ".join(tried_keys), ""
+        if self._replaced_plan and self._replaced_plan.base != plan.base:
             self._taken_along = ", ".join(key for key in tried_keys if key not in self._keys)
-            self._replaced_plan, self._keys = replace(self._replaced_plan, base=written.base), tried_keys
+            self._keys = tried_keys
         self._consumers: tuple[Service, ...] = plan.consumers
         self._redeployment = Redeployment(context, lambda: self._consumers, to_the_end=leave, underway=plan.underway)
         self._rollback = Redeployment(
@@ -314,10 +311,17 @@ def _has_new(snapshot: Snapshot, service: Service) -> bool:
 
 
 def replaced_plan(plan: SecretPlan, new_values: NewValues) -> SecretPlan | None:
-    """The plan to roll back: this run's, or that of a run killed after its write; None without a former version."""
-    unfinished = new_values.unfinished
-    if not plan.is_empty:
-        return plan if plan.base else None
-    if unfinished is None or not unfinished.is_current:
-        return None
-    return replace(plan, base=unfinished.base, token=unfinished.version_id)
+    """The plan to roll back: this run's, or that of a run killed after its write; None without a former version.
+
+    This run's goes back to the version before the killed run's, where its new tasks are the first with that one's
+    values, too: they may fail with these.
+    """
+    unfinished = new_values.unfinished if new_values.unfinished and new_values.unfinished.is_current else None
+    if plan.is_empty:
+        if unfinished is None:
+            return None
+        return replace(plan, base=unfinished.base, token=unfinished.version_id)
+    is_first = unfinished is not None and not plan.delivered.isdisjoint(unfinished.actions)
+    if unfinished and is_first and new_values.is_reversible and not unfinished.is_restore:
+        return replace(plan, base=unfinished.base)
+    return plan if plan.base else None
