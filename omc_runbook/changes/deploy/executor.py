@@ -320,8 +320,9 @@ def replaced_plan(plan: SecretPlan, new_values: NewValues) -> SecretPlan | None:
     if plan.is_empty:
         if unfinished is None:
             return None
-        return replace(plan, base=unfinished.base, token=unfinished.version_id)
+        return replace(plan, base=unfinished.base, token=unfinished.version_id, encrypting=new_values.encrypting)
     is_first = unfinished is not None and not plan.delivered.isdisjoint(unfinished.actions)
     if unfinished and is_first and new_values.is_reversible and not unfinished.is_restore:
-        return replace(plan, base=unfinished.base)
+        encrypting = tuple(dict.fromkeys((*plan.encrypting, *new_values.encrypting)))
+        return replace(plan, base=unfinished.base, encrypting=encrypting)
     return plan if plan.base else None

@@ -66,6 +66,11 @@ class UnfinishedChange:
         is_new = self.is_certain and not self.is_restore and key in self.keys
         return self.document.get(key) if is_new else None
 
+    def encrypting(self, catalogue: Mapping[str, Key]) -> tuple[str, ...]:
+        """The keys with whose value tasks encrypt what the one before cannot decrypt."""
+        lost = partial(encryption.is_lost_on_return, catalogue)
+        return tuple(key for key in self.keys if lost(key, self.before.get(key), self.document.get(key)))
+
     def given_again(self, values: Mapping[str, NewValue]) -> set[str]:
         """The keys that it changed to the same values as these."""
         return {
@@ -92,6 +97,8 @@ class NewValues:
     notes: tuple[str, ...] = ()
     is_reversible: bool = True
     """Whether the unfinished change can be taken back with this one: the database's part in it, too."""
+    encrypting: tuple[str, ...] = ()
+    """The keys of the unfinished change that tasks encrypt with, and whose former value cannot decrypt that."""
     redeploy_stale: bool = True
     """Whether services with stale tasks get new ones even if the secret does not change."""
     keys: tuple[str, ...] = ()
@@ -141,6 +148,7 @@ def renew(
         unfinished=unfinished,
         notes=notes,
         is_reversible=database_url is not None or not (unfinished and only_passwords(catalogue, unfinished.keys)),
+        encrypting=unfinished.encrypting(catalogue) if unfinished else (),
         redeploy_stale=redeploy_stale,
         keys=tuple(keys),
         database_url=database_url,

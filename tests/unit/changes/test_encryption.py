@@ -12,12 +12,15 @@ from typing import cast
 import pytest
 from support.snapshots import PREVIOUS, healthy, with_keys, with_text
 
+from omc_runbook.changes.deploy.executor import replaced_plan
 from omc_runbook.changes.secret import new_values
+from omc_runbook.changes.secret.new_values import NewValues, UnfinishedChange
 from omc_runbook.changes.secret.plan import SecretPlan, plan_update
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.checks import age
 from omc_runbook.checks.age import Age
+from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import Key, catalogue, effect_of
 from omc_runbook.model.errors import UsageError
@@ -183,6 +186,21 @@ def test_what_a_return_makes_unreadable_is_told(
         f"What new tasks have encrypted with the new {KEY} can be read only with its value in version {plan.token[:8]}."
     )
     assert plan.lost_on_return == (told if is_lost else "")
+
+
+def test_what_is_unreadable_without_the_value_of_a_killed_run_is_told_too() -> None:
+    """Where that is taken back: alone, or with the change of another key."""
+    former, unfinished = fernet(), fernet()
+    snapshot = holding(unfinished)
+    assert snapshot.current and snapshot.current.document
+    before = parse(snapshot.current.document.replace({KEY: Masked(former, KEY)}, ()))
+    left = UnfinishedChange(snapshot.current_id, PREVIOUS, True, snapshot.current.document, before)
+    found = NewValues({}, unfinished=left, encrypting=left.encrypting(snapshot.environment.keys))
+    other = {"SECRET_KEY": NewValue(Masked(secrets.token_hex(32), "SECRET_KEY"), "a test")}
+    for given in ({}, other):
+        plan = replace(plan_update(snapshot, given), delivered=frozenset({KEY}))
+        back = replaced_plan(plan, found)
+        assert back and back.base == PREVIOUS and f"encrypted with the new {KEY}" in back.lost_on_return
 
 
 def test_restoring_a_version_with_another_value_comes_with_a_warning() -> None:
