@@ -50,7 +50,10 @@ def test_a_change_that_was_killed_after_it_was_done_is_over_when_the_next_run_fi
     assert is_left(folder, KILLED, runbook="add_key")
 
 
-@pytest.mark.parametrize(("labels", "is_over"), [(["AWSCURRENT"], True), (["omc-runbook-1234"], False), ([], True)])
+@pytest.mark.parametrize(
+    ("labels", "is_over"),
+    [(["AWSCURRENT"], True), (["omc-runbook-1234"], False), (["omc-runbook-withdrawn-1234"], True), ([], True)],
+)
 def test_a_version_with_our_label_is_not_over(
     folder: Path, monkeypatch: pytest.MonkeyPatch, labels: Sequence[str], is_over: bool
 ) -> None:
