@@ -108,7 +108,8 @@ _NEXT = {
         " again when the oldest are."
     ),
     ("secretsmanager:UpdateSecretVersionStage", "LimitExceededException"): (
-        "A version has 20 staging labels at most: remove one that it needs no more, then run again."
+        "A secret has, on all its versions, 20 staging labels at most: remove one that is not needed any more, then run"
+        " again."
     ),
 }
 """What to do about errors whose code alone does not say so, by action ("" for any) and code."""

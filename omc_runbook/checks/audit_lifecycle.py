@@ -116,7 +116,7 @@ def quota_near(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 VALUE_SIZE, POLICY_SIZE = "size of the value", "size of the resource policy"
-VERSIONS, LABELS = "number of versions of the last day", "number of labels of a version"
+VERSIONS, LABELS = "number of versions of the last day", "number of staging labels"
 _RELIEF = {
     VALUE_SIZE: "Remove keys that nobody uses, or move some to a secret of their own.",
     POLICY_SIZE: "Put fewer statements in it, such as one on aws:PrincipalTag in the place of many principals.",
@@ -138,8 +138,7 @@ def quotas(snapshot: Snapshot) -> Iterator[tuple[str, int, int, str]]:
     recent = snapshot.taken - timedelta(days=1)
     fixed = [version for version in snapshot.versions if version.stages or version.created > recent]
     yield VERSIONS, len(fixed), MOST_VERSIONS, "versions"
-    most = max((len(version.stages) for version in snapshot.versions), default=0)
-    yield LABELS, most, MOST_LABELS, "labels"
+    yield LABELS, sum(len(version.stages) for version in snapshot.versions), MOST_LABELS, "labels"
 
 
 def is_guarded(snapshot: Snapshot) -> bool:

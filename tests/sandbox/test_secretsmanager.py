@@ -154,6 +154,18 @@ def test_version_has_a_label_limit(stage: Stage, name: str) -> None:
     assert len(stages(stage, name)) == 1
 
 
+def test_all_versions_together_have_a_label_limit(stage: Stage, name: str) -> None:
+    """AWSCURRENT and 19 more; a label that moves is no new one."""
+    ids = [stage.secrets.put_secret_value(SecretId=name, SecretString=f"{n}")["VersionId"] for n in range(2)]
+    for n in range(18):
+        stage.secrets.update_secret_version_stage(SecretId=name, VersionStage=f"{MINE}-{n}", MoveToVersionId=ids[n % 2])
+    with pytest.raises(ClientError) as error:
+        stage.secrets.update_secret_version_stage(SecretId=name, VersionStage=MINE, MoveToVersionId=ids[0])
+    assert code_of(error) == "LimitExceededException"
+    stage.secrets.put_secret_value(SecretId=name, SecretString="two", VersionStages=["AWSCURRENT", f"{MINE}-0"])
+    assert sum(map(len, stages(stage, name).values())) == 20
+
+
 def test_versions_tell_when_they_were_created(stage: Stage, name: str) -> None:
     """ListSecretVersionIds gives each version's own creation, to the millisecond."""
     time.sleep(0.05)

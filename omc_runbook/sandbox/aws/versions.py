@@ -46,8 +46,7 @@ def add_version(
             f"You can't use ClientRequestToken {version_id} because that value is already in use "
             f"for a version of secret {secret.arn}.",
         )
-    if len(set(labels)) > MAX_LABELS:
-        raise _too_many_labels()
+    _check_labels(secret, labels)
     version: dict[str, Any] = {"createdate": now(), "version_id": version_id, "version_stages": []}
     if text is not None:
         version["secret_string"] = text
@@ -86,9 +85,7 @@ def move_label(secret: FakeSecret, label: str, source: str | None, target: str |
             "You can only move staging label AWSCURRENT to a different secret version. It can't be completely removed.",
         )
     if target:
-        labels = secret.versions[target]["version_stages"]
-        if label not in labels and len(labels) >= MAX_LABELS:
-            raise _too_many_labels()
+        _check_labels(secret, [label])
         _put_label(secret, label, target)
     elif source:
         secret.versions[source]["version_stages"].remove(label)
@@ -156,9 +153,12 @@ def _prune(secret: FakeSecret) -> None:
         del secret.versions[version_id]
 
 
-def _too_many_labels() -> JsonRESTError:
-    message = f"A version of a secret can have at most {MAX_LABELS} staging labels."
-    return JsonRESTError("LimitExceededException", message)
+def _check_labels(secret: FakeSecret, new: Sequence[str]) -> None:
+    """Raise LimitExceededException where all versions together would have more than MAX_LABELS labels."""
+    labels = {label for version in secret.versions.values() for label in version["version_stages"]}
+    if len(labels.union(new)) > MAX_LABELS:
+        message = f"The versions of a secret can have at most {MAX_LABELS} staging labels."
+        raise JsonRESTError("LimitExceededException", message)
 
 
 def now() -> float:

@@ -199,9 +199,10 @@ def renewed(**rotation: Any) -> Snapshot:
 
 
 def labelled(count: int) -> Snapshot:
-    """A secret whose version has so many labels."""
-    version = Version("1" * 32, NOW - timedelta(days=2), tuple(f"label-{number}" for number in range(count)))
-    return replace(audited(), versions=(version,))
+    """A secret whose two versions have so many labels together."""
+    labels, past = [f"label-{number}" for number in range(count)], NOW - timedelta(days=2)
+    versions = (Version("1" * 32, past, tuple(labels[:5])), Version("2" * 32, past, tuple(labels[5:])))
+    return replace(audited(), versions=versions)
 
 
 def kept_in(*statuses: str) -> Snapshot:
@@ -268,8 +269,8 @@ ROTATED = with_secret(audited(), rotates=True)
         (with_secret(audited(), tags={"Owner": "core"}), "tags | look at this | lacks CostCenter"),
         (with_secret(replace(audited(), audit=Audit()), tags={}), "tags | in order | none"),
         (replace(audited(), gaps={"unused": (GAP,)}), "tags | not read | "),
-        (labelled(15), "number of labels of a version | in order | 15 of 20 labels"),
-        (labelled(16), "number of labels of a version | look at this | 16 of 20 labels"),
+        (labelled(15), "number of staging labels | in order | 15 of 20 labels"),
+        (labelled(16), "number of staging labels | look at this | 16 of 20 labels"),
     ],
 )
 def test_what_is_said_of_a_secrets_lifecycle(snapshot: Snapshot, row: str) -> None:
