@@ -801,6 +801,30 @@ def test_an_interruption_tells_the_version_before_both_changes(
     assert healed and healed.is_proved and not mended.labels()
 
 
+def test_two_killed_runs_in_a_row_leave_no_version_that_the_next_ones_go_back_and_forth_between(
+    mended: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one's version, current again, is unfinished no more: the second one's was taken back."""
+    monkeypatch.setenv("NEW", f"{BAD}5")
+    monkeypatch.setenv("OLD", mended.members["SENTRY_DSN"])
+
+    def killed(name: str) -> None:
+        if name == "redeploy":
+            raise Killed
+
+    with pytest.raises(Killed):
+        mended.rotate("SENTRY_DSN", "env:NEW", step=killed)
+    first = mended.current
+    with pytest.raises(Killed):
+        mended.rotate("SECRET_KEY", step=killed)
+    failed = mended.rotate("", "keep")
+    assert failed and failed.restored_version == first == mended.current and not mended.labels()
+    again = mended.rotate("", "keep")
+    assert again and not again.is_proved and mended.current == first
+    healed = mended.rotate("SENTRY_DSN", "env:OLD")
+    assert healed and healed.is_proved
+
+
 def test_a_bad_value_that_is_tried_again_is_taken_back_after_a_kill_too(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

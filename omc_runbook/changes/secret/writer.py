@@ -240,7 +240,7 @@ class SecretWriter:
         Without a label, Secrets Manager would delete what may be the database's only password. Where AWS refuses
         another one, as at 20 labels, it has the killed run's until the end of this.
         """
-        for label, version in self._plan.withdrawn:
+        for label, version in self._taken_back:
             mark = f"{WITHDRAWN_LABEL}{version}"
             if (mark, version) not in self._plan.labels:
                 add = partial(secretsmanager.add_label, self._client, self._arn, mark, version)
@@ -334,6 +334,13 @@ class SecretWriter:
             current_version.settled(self._labels, lambda labels: not labels.isdisjoint(dropped))
 
     @property
+    def _taken_back(self) -> tuple[tuple[str, str], ...]:
+        """The labels on a version that was taken back: none on the one of which a killed run has made the current."""
+        written = self._new_values.written
+        base = written.base if written and written.is_current else ""
+        return tuple(each for each in self._plan.withdrawn if each[1] != base)
+
+    @property
     def _lasting(self) -> tuple[tuple[str, str], ...]:
         """The labels that stay after a failure: the `kept`, and those on versions whose password the database may have.
 
@@ -344,7 +351,7 @@ class SecretWriter:
             return (self._label, plan.token), *self._withdrawn.items(), *plan.labels
         if self._new_values.rotation:
             return ()
-        withdrawn = plan.withdrawn if plan.is_empty else self._withdrawn.items()
+        withdrawn = self._taken_back if plan.is_empty else self._withdrawn.items()
         return *self.kept, *withdrawn, *(each for each in plan.labels if each[0].startswith(WITHDRAWN_LABEL))
 
     def _labels(self) -> set[tuple[str, str]]:
