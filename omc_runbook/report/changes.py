@@ -258,7 +258,7 @@ def undo(environment: Environment, plan: SecretPlan, result: SecretResult | None
 def _before_undo(environment: Environment, plan: SecretPlan) -> str:
     """What to do in the database first, as a sentence; two login roles keep the passwords of both versions."""
     keys = ", ".join(only_passwords(environment.keys, [change.key for change in plan.changed]))
-    first = f"First set the former {keys} in the database: without it new tasks cannot log in, and this goes back. "
+    first = f"First set the former {keys} in the database: without it new tasks fail, and this is undone. "
     return first if keys else ""
 
 
