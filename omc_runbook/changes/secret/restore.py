@@ -8,6 +8,7 @@ from dataclasses import replace
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS
 from omc_runbook.changes.secret.plan import (
     RESTORE_LABEL,
+    WITHDRAWN_LABEL,
     SecretPlan,
     change_of,
     is_database_password,
@@ -84,8 +85,9 @@ def _empty(snapshot: Snapshot, base: str, *notes: str, redeploy_stale: bool = Fa
     plan = make_plan(
         snapshot, text, token=base, changes=changes, notes=notes, exists=True, redeploy_stale=redeploy_stale
     )
-    # Without a change, nothing shows that the database has not the password that a killed run has staged.
-    labels, staged = tuple(each for each in plan.labels if each not in plan.staged), kept_note(plan.staged)
+    # Without a change, nothing shows that the database has not the password that a killed run has staged or taken back.
+    left = (each for each in plan.labels if each not in plan.staged and not each[0].startswith(WITHDRAWN_LABEL))
+    labels, staged = tuple(left), kept_note(plan.staged)
     plan = replace(plan, labels=labels, notes=(*notes, staged) if redeploy_stale and staged else notes)
     note = "The restore of this version was not finished: restore continues it."
     return replace(plan, notes=(*plan.notes, note)) if redeploy_stale and is_unfinished(plan) else plan

@@ -21,7 +21,7 @@ from omc_runbook.changes.secret.new_values import (
     find_unfinished,
     renew,
 )
-from omc_runbook.changes.secret.plan import LABEL, RESTORE_LABEL, plan_update, version_id_of
+from omc_runbook.changes.secret.plan import LABEL, RESTORE_LABEL, WITHDRAWN_LABEL, plan_update, version_id_of
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.values import former_values, live_check
 from omc_runbook.changes.values.source_file import NewValue
@@ -173,7 +173,7 @@ def test_the_password_of_any_run_that_was_killed_is_tried(monkeypatch: pytest.Mo
     stopped = with_values(stopped, document(stopped), PREVIOUS)
     other = with_values(stopped, {**document(stopped), "POSTGRES_PASSWORD": own}, "other").contents["other"]
     assert stopped.secret
-    stages = {**stopped.secret.stages, "other": (f"{LABEL}87654321",)}
+    stages = {**stopped.secret.stages, "other": (f"{LABEL}87654321", f"{WITHDRAWN_LABEL}other")}
     stopped = replace(
         stopped,
         secret=replace(stopped.secret, stages=stages),
