@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,10 +13,10 @@ from omc_runbook.model.findings import (
     Finding,
     Outcome,
     TargetOutcome,
+    check_ids,
     is_for_one,
     is_sentence,
     roots_of,
-    unknown_reasons,
 )
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import in_a_line, on_one_line
@@ -160,13 +160,19 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
 def _unknown(outcome: Outcome) -> Iterator[Line]:
     """A line for each reason why checks are unknown; of several environments, with those that it is of."""
     targets = {each.environment for each in outcome.targets} if len(outcome.targets) > 1 else set[str]()
-    for reason, checks in unknown_reasons(outcome.findings).items():
-        own = [each for each in outcome.findings if each.status == "unknown" and "\n".join(each.evidence) == reason]
-        names = dict.fromkeys(each.subject.partition(": ")[0] for each in own)
-        # Why an environment was not read says itself which one that is.
-        shown = [name for name in names if name in targets and not reason.startswith(f"{name}: ")]
-        where = f"{', '.join(shown)}: " if shown else ""
-        yield Line(f"{where}{', '.join(checks)}: {' '.join(reason.splitlines())}", "unknown", "unknown")
+    unknown = [each for each in outcome.findings if each.status == "unknown"]
+    for (is_unread, reason), alike in grouped((_reason(each, targets), each) for each in unknown).items():
+        names = dict.fromkeys(each.subject.partition(": ")[0] for each in alike)
+        words = [", ".join(name for name in names if name in targets), ", ".join(check_ids(alike))]
+        start = ": ".join(filter(None, reversed(words) if is_unread else words))
+        yield Line(f"{start}: {' '.join(reason.splitlines())}", "unknown", "unknown")
+
+
+def _reason(finding: Finding, targets: Collection[str]) -> tuple[bool, str]:
+    """Whether it says why one of several environments was not read, and the reason, without that one's name."""
+    reason = "\n".join(finding.evidence)
+    is_unread = finding.subject in targets and reason.startswith(f"{finding.subject}: ")
+    return is_unread, reason.removeprefix(f"{finding.subject}: ") if is_unread else reason
 
 
 def _by_environments(found: Sequence[Finding], outcome: Outcome) -> Iterator[Line]:

@@ -323,20 +323,22 @@ def test_an_entry_for_several_findings_of_an_environment_has_all_their_commands(
 
 
 def test_what_is_unknown_of_several_environments_names_them() -> None:
-    """By each reason; why an environment was not read has its name already."""
+    """By each reason; equal reasons why environments were not read are one."""
     one = TargetOutcome(environment="a", account="", region="", endpoint="", status="unknown")
     unknown = replace(CAUSE, status="unknown", evidence=("The permission iam:GetRole is missing.",))
     findings = (
         *(replace(unknown, subject=name) for name in "ab"),
         replace(unknown, subject="b: backend", evidence=("Throttled.",)),
         replace(unknown, check="environment-unread", subject="c", evidence=("c: Refused.",)),
+        *(replace(unknown, check="environment-unread", subject=each, evidence=(f"{each}: Late.",)) for each in "de"),
     )
-    targets = tuple(replace(one, environment=name) for name in "abc")
+    targets = tuple(replace(one, environment=name) for name in "abcde")
     lines = [str(line) for line in summary.summarise(an_outcome(findings=findings, targets=targets), "a.html", "")]
     assert [line for line in lines if line.startswith("  unknown")] == [
         f"  unknown  a, b: {CAUSE.check}: The permission iam:GetRole is missing.",
         f"  unknown  b: {CAUSE.check}: Throttled.",
         "  unknown  environment-unread: c: Refused.",
+        "  unknown  environment-unread: d, e: Late.",
     ]
 
 
