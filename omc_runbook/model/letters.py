@@ -103,10 +103,10 @@ def as_sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-def listed(names: Sequence[str], most: int) -> str:
+def listed(names: Sequence[str], most: int, mark: str = ", ") -> str:
     """Names in a sentence, of which more than so many are counted."""
     more = f" and {len(names) - most} more" if names[most:] else ""
-    return f"{', '.join(names[:most])}{more}"
+    return f"{mark.join(names[:most])}{more}"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

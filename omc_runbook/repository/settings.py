@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.letters import listed
 from omc_runbook.repository.conditions import Condition, find_conditions
 from omc_runbook.repository.dynaconf import read_dynaconf
 from omc_runbook.repository.environment_reads import find_environment_reads
@@ -26,7 +27,7 @@ from omc_runbook.repository.settings_classes import (
 from omc_runbook.repository.settings_search import MAIN_CLASS, SettingsClass, find_settings_classes, is_base, is_main
 from omc_runbook.repository.settings_source import CONFIG, FOLDERS, MODULES, Field, SettingsSource, import_folder
 from omc_runbook.repository.sparse_checkout import advise_sparse
-from omc_runbook.repository.template import find_template
+from omc_runbook.repository.template import MOST_NAMED, find_template
 from omc_runbook.textfile.file import SourceFile, read_source
 
 _CLASS = re.compile(rf"^class[ \t]+{MAIN_CLASS}[ \t]*\(", re.MULTILINE)
@@ -51,8 +52,8 @@ def read_settings(repository: Path) -> SettingsSource:
         if len(sharing) > 1:
             return _of_several(repository, sharing)
         raise UsageError(
-            f"{repository} has several classes of settings: {'; '.join(each.label for each in found)}. Set repository"
-            " to the folder of the application that is meant."
+            f"{repository} has several classes of settings: {listed([each.label for each in found], MOST_NAMED, '; ')}."
+            " Set repository to the folder of the application that is meant."
         )
     main, *others = _parsed(repository, found) or [_without_class(repository)]
     return _with_derived(main, others) if found and is_base(found) else _with_others(main, others)

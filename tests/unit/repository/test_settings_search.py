@@ -249,6 +249,13 @@ def test_applications_that_share_a_template(tmp_path: Path) -> None:
     assert not read_settings(tmp_path / "two").are_several
 
 
+def test_of_many_applications_the_first_are_named(tmp_path: Path) -> None:
+    """A folder of many clones makes no sentence of thousands of words."""
+    text = f"{BASE}class Settings(BaseSettings):\n    A: str\n"
+    with pytest.raises(UsageError, match=r"classes of settings: .* in a4/conf\.py and 4 more\. Set repository"):
+        read(tmp_path, **{f"a{number}__conf": text for number in range(9)})
+
+
 def test_settings_outside_of_a_folder_are_those_that_are_instantiated(tmp_path: Path) -> None:
     """Not the folder's own, and none that nothing calls."""
     read(
