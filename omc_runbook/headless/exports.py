@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from omc_runbook.model.findings import EXIT_CODES, Outcome
 from omc_runbook.model.letters import printable
 from omc_runbook.model.parameters import quoted
 from omc_runbook.model.suggestions import is_folder, nearest
+from omc_runbook.textfile import private_file
 
 NAMESPACE = "OmcRunbook"
 
@@ -74,12 +76,14 @@ def _junit(outcome: Outcome, path: Path) -> None:
     suite.time = _seconds(outcome)
     report = junitparser.JUnitXml()
     report.add_testsuite(suite)
-    report.write(str(path), pretty=True)
+    content = io.BytesIO()
+    report.write(content, pretty=True)
+    _replace(path, content.getvalue())
 
 
 def _prometheus(outcome: Outcome, path: Path) -> None:
     """A file for node_exporter's textfile collector."""
-    from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+    from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
     registry = CollectorRegistry()
     names = {"runbook": outcome.runbook, "environment": outcome.environment}
@@ -98,7 +102,7 @@ def _prometheus(outcome: Outcome, path: Path) -> None:
         codes = Gauge("omc_runbook_environment_exit_code", text, tuple(names), registry=registry)
         for environment, code in by_environment.items():
             codes.labels(runbook=outcome.runbook, environment=environment).set(code)
-    write_to_textfile(str(path), registry)
+    _replace(path, generate_latest(registry))
 
 
 def _embedded_metrics(outcome: Outcome, path: Path) -> None:
@@ -116,6 +120,21 @@ def _embedded_metrics(outcome: Outcome, path: Path) -> None:
     ]
     with path.open("a", encoding="utf-8") as file:
         file.writelines(f"{json.dumps(line)}\n" for line in lines)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Replace a file as a whole, or write to what is none, such as /dev/stdout; raises OSError, and leaves no half."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        path.write_bytes(content)
+    else:
+        private_file.write(path, content, 0o666 & ~read_umask())
+
+
+def read_umask() -> int:
+    """The bits that the modes of new files lack."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _metrics(outcome: Outcome, environment: str, values: Mapping[str, float]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ HEAD_START = 1.0
 @contextmanager
 def exported_failures(runbook: str, environment: str, targets: Sequence[Export]) -> Iterator[None]:
     """Export the failure of a run that cannot begin, lest the files of the one before it pass for its own."""
-    started, own_umask = datetime.now(UTC), _read_umask()
+    started, own_umask = datetime.now(UTC), exports.read_umask()
     try:
         yield
     except RunbookError as error:
@@ -55,7 +55,7 @@ def publisher(
     be read.
     """
     # A run's own files are private, those for other programs as the user's files are.
-    own_umask = _read_umask()
+    own_umask = exports.read_umask()
     settings: Environment | None = None
     if notifies and not notebooks.describe(runbook).can_change:
         from omc_runbook.model import environment
@@ -110,12 +110,6 @@ def umask(mask: int) -> Iterator[None]:
         yield
     finally:
         os.umask(before)
-
-
-def _read_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _export(outcome: Outcome, targets: Sequence[Export], own_umask: int) -> tuple[Notification, ...]:

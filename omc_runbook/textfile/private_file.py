@@ -10,17 +10,20 @@ from pathlib import Path
 
 from omc_runbook.model import temporary
 
+_PRIVATE = 0o600
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """What a file system answers that has no hard links."""
 
 
-def write(path: Path, content: bytes) -> None:
-    """Replace a file with new bytes, mode 600, atomically.
+def write(path: Path, content: bytes, mode: int = _PRIVATE) -> None:
+    """Replace a file with new bytes, mode 600 unless others are to read it, atomically.
 
     A symbolic link is replaced, and its target stays as it is. Raises OSError where the folder cannot be written or
     is full; the old file stays then.
     """
     with _draft(path, content) as draft:
+        if mode != _PRIVATE:
+            draft.chmod(mode)
         draft.replace(path)
 
 
@@ -33,7 +36,7 @@ def create(path: Path, content: bytes) -> None:
             if error.errno not in _NO_LINKS:
                 raise
             # Without hard links the name is taken first, and the file is empty for a moment.
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE))
             draft.replace(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.outcomes import NOW, an_outcome
 
-from omc_runbook.headless import exports
+from omc_runbook.headless import exports, publishing
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding, Remedy, TargetOutcome
 
@@ -64,6 +65,29 @@ def test_junit_contains_no_character_that_xml_cannot(tmp_path: Path) -> None:
         ("no-permission a‹U+0000›b", "‹U+001B›[31mDenied‹U+001B›[0m <é>"),
         ("run", "Broken: ‹U+0008›."),
     ]
+
+
+@pytest.mark.parametrize(("name", "library"), [("junit", "junitparser"), ("prometheus", "prometheus_client")])
+def test_a_file_is_replaced_whole_or_stays(tmp_path: Path, name: str, library: str) -> None:
+    """A full disk leaves the former one; others may read it as the umask says; what is no file stays what it is."""
+    pytest.importorskip(library, reason=f"{library} is not installed")
+    (folder := tmp_path / "exports").mkdir()
+    path = folder / "verify"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    path.write_bytes(former := b"former")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            exports.write(OUTCOME, exports.Export(name, path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == former and [*folder.iterdir()] == [path]
+    with publishing.umask(0o027):
+        exports.write(OUTCOME, exports.Export(name, path))
+    assert path.stat().st_mode & 0o777 == 0o640
+    (link := folder / "link").symlink_to(tmp_path / "elsewhere")
+    exports.write(OUTCOME, exports.Export(name, link))
+    assert link.is_symlink() and (tmp_path / "elsewhere").read_bytes() == path.read_bytes()
 
 
 def test_prometheus_reads_the_textfile(tmp_path: Path) -> None:
