@@ -30,6 +30,7 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.textfile import private_file
 
 VARIABLE, OFF = "OMC_CACHE", "off"
+_NO = frozenset({OFF, "no", "false", "0"})
 """The variable, and its value with which there is no cache."""
 AGE = timedelta(days=30)
 MOST_REVISIONS = 2000
@@ -155,7 +156,7 @@ class DefinitionCache:
 
 def cache_for(environment: Environment, account: str, endpoint: str, now: datetime) -> DefinitionCache | None:
     """The cache for an environment in an account behind an endpoint's URL; None where OMC_CACHE is off, or no place."""
-    if os.environ.get(VARIABLE, "").strip().lower() == OFF:
+    if os.environ.get(VARIABLE, "").strip().lower() in _NO:
         return None
     region = environment.names.region
     digest = hashlib.sha256(endpoint.encode()).hexdigest()[:16]

@@ -86,8 +86,10 @@ def test_a_cached_definition_gives_the_findings_of_one_that_was_read(tmp_path: P
 
 
 def test_whoever_wants_none_or_has_no_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """OMC_CACHE=off, and a container's user without an entry in /etc/passwd."""
-    assert cache_for(load("staging"), "123456789012", "https://ecs", NOW) is None
+    """OMC_CACHE=off, however it is written, and a container's user without an entry in /etc/passwd."""
+    for text in ("off", "OFF", "0", "false", "no "):
+        monkeypatch.setenv("OMC_CACHE", text)
+        assert cache_for(load("staging"), "123456789012", "https://ecs", NOW) is None
     monkeypatch.delenv("OMC_CACHE")
     monkeypatch.setattr(definition_cache.platformdirs, "user_cache_path", lambda *_, **__: Path("~/.cache"))
     assert cache_for(load("staging"), "123456789012", "https://ecs", NOW) is None
