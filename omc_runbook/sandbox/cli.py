@@ -167,10 +167,12 @@ def _ask_unseen() -> str:
     """The id of a fault that somebody types for another, who may see the screen; raises UsageError for none."""
     from omc_runbook.sandbox import faults as catalogue
 
-    chosen = click.prompt("The fault's id (it is not shown)", hide_input=True).strip()
+    is_typed = sys.stdin.isatty()
+    text = click.prompt("The fault's id (it is not shown)", hide_input=True) if is_typed else sys.stdin.readline()
+    chosen = str(text).strip()
     if chosen not in {each.id for each in catalogue.every()}:
         raise UsageError("That is no fault's id: omc-runbook sandbox faults lists them.")
-    return str(chosen)
+    return chosen
 
 
 @sandbox.command()
