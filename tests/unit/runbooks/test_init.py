@@ -392,6 +392,18 @@ def test_a_change_of_a_secret_that_is_called_otherwise_says_how_it_is_called(mon
     assert str(refused.value).endswith("To take these names over: omc-runbook init -p environment staging")
 
 
+def test_a_change_of_a_secret_that_is_gone_takes_no_names_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All else has the names that runbook.toml says: another one would put nothing right."""
+    moto_platform.build(desired=1)
+    init.write(init.plan(init.find("staging")), has_consent=False)
+    client("secretsmanager").delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
+    monkeypatch.setenv("NEW_VALUE", "a-new-mail-server.ohmycoins.test")
+    run = update.begin("staging")
+    snapshot = run.look()
+    with pytest.raises(CouldNotLook, match=r"no readable current version: run verify for the reason\.$"):
+        update.plan(run, snapshot, update.gather(run, snapshot, "env:NEW_VALUE", "SMTP_HOST"))
+
+
 def test_create_warns_where_a_chosen_name_is_not_the_one_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who names a new secret means it: the plan says which one services refer to."""
     moto_platform.build(desired=1)
