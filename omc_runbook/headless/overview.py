@@ -41,11 +41,13 @@ def after_run(folder: Path, runbook_toml: str = "") -> tuple[Line, ...]:
 def prune(folder: Path, applies: bool, runbook_toml: str = "") -> Iterator[str]:
     """List the records that a runbook.toml does not keep, and if it is to be applied remove them, in sentences.
 
-    Raises UsageError where runbook.toml keeps all, and OSError.
+    Raises UsageError where runbook.toml keeps all, or there is no such folder, and OSError.
     """
     settings = load(LOCAL, runbook_toml).records
     if settings.keeps_all:
         raise UsageError("runbook.toml keeps all records: set keep_days or keep_count in [records].")
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder: name that of the records with --record.")
     removals = retention.plan(folder, settings, datetime.now(UTC))
     yield from map(str, removals)
     if applies:

@@ -53,6 +53,8 @@ def test_a_prune_is_planned_before_it_is_applied(folder: Path, capsys: pytest.Ca
     assert len(list(folder.glob("verify-*"))) == 3 and (folder / "index.html").stat().st_mode & 0o777 == 0o600
     assert ended_with(capsys, "records", "--prune", "--apply") == (0, "Removed: 0.\n", "")
     assert ended_with(capsys, "records", "--check")[1] == "intact      verify-staging-20260701T030000Z\n1 intact.\n"
+    code, out, error = ended_with(capsys, "records", "--prune", "recrods")
+    assert (code, out, error) == (3, "", "error: recrods is not a folder: name that of the records with --record.\n")
     Path("runbook.toml").unlink()
     code, _, error = ended_with(capsys, "records", "--prune")
     assert (code, error) == (
