@@ -8,7 +8,7 @@ import re
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -234,6 +234,7 @@ def _report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: 
                 # This run did not look at what it missed.
                 missed_by[receiver] = after
         standing = {**standing, topic: replace(standing[topic], missed_by=missed_by)}
+    notifications += tuple(_unaddressed(notify, {each.receiver for each in notifications}))
     failure = f"All that is open counts as new: {unread}." if unread else ""
     try:
         last_run.write(folder, outcome, standing, project)
@@ -242,6 +243,18 @@ def _report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: 
     if failure:
         notifications += (Notification(place, "unknown", failure),)
     return replace(outcome, notifications=(*outcome.notifications, *notifications))
+
+
+def _unaddressed(notify: Notify, tried: Collection[str]) -> Iterator[Notification]:
+    """The receivers without an address for whom there was no message: somebody is to know before there is one."""
+    for receiver in notify.everybody:
+        kind, _, name = receiver.partition(":")
+        if kind == "sns" or receiver in tried:
+            continue
+        try:
+            _address(kind, name)
+        except UsageError as error:
+            yield Notification(receiver, "findings" if receiver in notify.findings else "unknown", str(error))
 
 
 class Ping(_TimedCall):

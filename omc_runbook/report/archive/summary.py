@@ -109,10 +109,10 @@ def summarise(outcome: Outcome, record_path: str, command: str) -> tuple[Line, .
 
 
 def undelivered(outcome: Outcome) -> Iterator[Line]:
-    """A line for each notification that was not delivered."""
-    for each in outcome.notifications:
-        if each.failure:
-            yield Line(f"Not delivered to {each.receiver}: {each.failure}", "warning", "warning")
+    """A line for each receiver, and why a notification was not delivered: of problems, of what is unknown, or both."""
+    failures = [each for each in outcome.notifications if each.failure]
+    for text in dict.fromkeys(f"Not delivered to {each.receiver}: {each.failure}" for each in failures):
+        yield Line(text, "warning", "warning")
 
 
 def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:

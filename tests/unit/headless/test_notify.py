@@ -30,6 +30,7 @@ from omc_runbook.masking import registry
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.notify import Notify
+from omc_runbook.report.archive import summary
 
 TOKEN = "T0k3nThatNobodyMaySee"
 MESSAGE = Notice("findings", "verify on staging: no-permission", ("New: no-permission: A title — backend",), "failure")
@@ -251,6 +252,22 @@ def test_what_nobody_heard_is_sent_again(monkeypatch: pytest.MonkeyPatch, tmp_pa
         monkeypatch.setenv("OPS_WEBHOOK", address)
         notify.report(FOUND, tmp_path, receivers)
     assert [each["message"] for each in bodies] == ["New: no-permission: A title"]
+
+
+def test_a_receiver_without_an_address_is_told_before_there_is_a_message(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else it comes to light in an outage: cron has none of a shell's variables."""
+    monkeypatch.delenv("OPS_WEBHOOK", raising=False)
+    receivers = Notify(findings=("env:OPS_WEBHOOK",), unknown=("env:OPS_WEBHOOK", "file:none"))
+    lines = [
+        "Not delivered to env:OPS_WEBHOOK: The variable OPS_WEBHOOK holds no address.",
+        "Not delivered to file:none: The file none with the address cannot be read: No such file or directory.",
+    ]
+    unseen = Finding(check="kms-denied", family="access", title="A title", status="unknown", evidence=("Refused.",))
+    for outcome in (an_outcome(), FOUND, an_outcome(findings=(*FOUND.findings, unseen))):
+        reported = notify.report(outcome, tmp_path, receivers)
+        assert [line.text for line in summary.undelivered(reported)] == lines
 
 
 def test_what_a_receiver_missed_is_sent_to_it_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
