@@ -15,8 +15,8 @@ _LOOK_ALIKES = str.maketrans(
 
 _NUMBER = re.compile(r"‹U\+[0-9A-F]{4,6}›")
 
-_ENDLESS, _HEAD = re.compile(r"\S{2100,}"), 100
-"""A word longer than an ARN can be, and how much of it is shown."""
+_ENDLESS, _HEAD = re.compile(r"(?<!\S)\S{2100,}?(?=[\"':;,.!?)]{0,3}(?!\S))"), 100
+"""A word longer than an ARN can be, without what ends it in a sentence, and how much of it is shown."""
 
 
 @lru_cache(maxsize=4096)

@@ -39,6 +39,8 @@ def test_the_nearest_name_says_which_letter_differs() -> None:
 def test_what_would_fill_the_screen_is_cut() -> None:
     """A name of 100 KB, but neither a long ARN nor many words."""
     assert letters.on_one_line(f"a {'b' * 100_000}\nc") == f"a {'b' * 100}… (100,000 characters) c"
+    assert letters.shorten(f'No "{"b" * 100_000}": b.') == f'No "{"b" * 99}… (100,001 characters)": b.'
+    assert letters.shorten("." * 9_000) == f"{'.' * 100}… (8,997 characters)..."
     for text in ("x" * 2048, "word " * 1000):
         assert letters.on_one_line(text) == text
 
