@@ -252,6 +252,7 @@ def _has_any(node: Node, *keys: str) -> bool:
 
 
 def _commands(repository: Path, file: SourceFile, tree: Node, depth: int = 0) -> Iterator[Command]:
+    actions: set[str] = set()
     everywhere = yaml_nodes.texts(tree, "defaults", "run", "working-directory")
     for _, job in yaml_nodes.members(tree, "jobs"):
         if _is_for_other_events(job):
@@ -264,13 +265,11 @@ def _commands(repository: Path, file: SourceFile, tree: Node, depth: int = 0) ->
         for step in yaml_nodes.items(job, "steps"):
             if not _is_for_other_events(step):
                 folder = yaml_nodes.texts(step, "working-directory") or usual
-                yield from _in_step(repository, file, step, folder[0] if folder else "")
+                yield from _in_step(repository, file, step, folder[0] if folder else "", actions)
 
 
-def _in_step(
-    repository: Path, file: SourceFile, step: Node, folder: str, above: tuple[SourceFile, ...] = ()
-) -> Iterator[Command]:
-    """The commands of a step, and of the checkout's own action that it uses; `above` are the actions that led to it."""
+def _in_step(repository: Path, file: SourceFile, step: Node, folder: str, read: set[str]) -> Iterator[Command]:
+    """The commands of a step, and of the checkout's own action that it uses, unless that is one of those `read`."""
     action, run = yaml_nodes.find(step, "uses"), yaml_nodes.find(step, "run")
     inputs = (text for _, value in yaml_nodes.members(step, "with") for text in yaml_nodes.texts(value))
     is_apply = any(re.search(r"\bapply\b", text) for text in inputs)
@@ -279,9 +278,10 @@ def _in_step(
             yield Command(file=file.name, line=yaml_nodes.line_of(action), verb=name.partition("@")[0], folder=folder)
         actions = (f"{name.removeprefix('./')}/action.{ending}" for ending in ("yml", "yaml"))
         own = _read_own(repository, *actions) if name[:2] == "./" else None
-        if own and own not in (file, *above):
+        if own and own.name not in read:
+            read.add(own.name)
             for each in yaml_nodes.items(yaml_nodes.read_mapping(own), "runs", "steps"):
-                yield from _in_step(repository, own, each, folder, (*above, file))
+                yield from _in_step(repository, own, each, folder, read)
     if run is None:
         return
     start = run.start_mark.index

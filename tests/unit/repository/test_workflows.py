@@ -118,6 +118,17 @@ def test_actions_that_use_each_other(tmp_path: Path) -> None:
     assert [each.file for each in workflow.commands] == [f".github/actions/{name}/action.yml" for name in "ba"]
 
 
+def test_an_action_that_several_use_is_read_once(tmp_path: Path) -> None:
+    """Each of thirty uses the next twice: by their paths that would be 2^30 actions."""
+    for number in range(30):
+        use = f"    - uses: ./.github/actions/{number + 1}\n"
+        write(tmp_path, f".github/actions/{number}/action.yml", f"runs:\n  steps:\n{use}{use}")
+    write(tmp_path, ".github/actions/30/action.yml", "runs:\n  steps:\n    - run: terraform apply\n")
+    steps = "on: push\njobs:\n  x:\n    steps:\n      - uses: ./.github/actions/0\n"
+    (workflow,) = write(tmp_path, "a.yml", steps).files
+    assert [each.file for each in workflow.commands] == [".github/actions/30/action.yml"]
+
+
 @pytest.mark.parametrize(
     "step",
     [
