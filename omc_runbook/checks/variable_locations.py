@@ -358,7 +358,7 @@ class VariableLocations:
         checkout, compose = self.checkout, self.checkout.compose
         keys = {*(self.keys or ()), *(key for names in self.others.values() for key in names or ())}
         listed = (each.variable for service in (compose.services if compose else ()) for each in service.environment)
-        lists = (name for each in checkout.compose_lists for name in each.variables)
+        lists = (name for each in checkout.compose_lists for name in each.all_variables)
         everything = {*listed, *self._plain, *self._injected, *lists, *map(self.variable, keys), *keys}
         everything |= checkout.environment_sets | checkout.workflows.variables
         everything |= {each.name for each in checkout.template_entries}

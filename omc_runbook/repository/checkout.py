@@ -95,7 +95,7 @@ class Checkout:
             best = max(own, key=lambda each: len(shown.intersection(each.variables)), default=None)
             others = (each.variables for each in workflow.variable_lists if each is not best)
             lists += [replace(best, other_variables=tuple(chain.from_iterable(others)))] if best else []
-        return (*lists, *(each for each in self.compose_lists if shown.intersection(each.variables)))
+        return (*lists, *(each for each in self.compose_lists if shown.intersection(each.all_variables)))
 
     def lists_beside_files(self, variables: Collection[str]) -> tuple[VariableList, ...]:
         """The lists in Compose files, of services with an `env_file`, that give an application one of these variables.
@@ -104,7 +104,7 @@ class Checkout:
         """
         shown = {name for name in variables if not _OF_DATABASE.match(name)}
         lists = read_compose_lists(self.root, self.compose, beside_file=True)
-        return tuple(each for each in lists if shown.intersection(each.variables))
+        return tuple(each for each in lists if shown.intersection(each.all_variables))
 
     def add_to_list(self, variables: VariableList, name: str, required: bool) -> Edit | None:
         """The edit that adds a variable to a list; None where the list is not certainly the application's."""

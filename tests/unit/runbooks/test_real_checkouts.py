@@ -228,6 +228,19 @@ def test_what_a_workflow_passes_to_a_service_with_a_file_is_told(tmp_path: Path,
     assert [(each.line, each.addition) for each in locations] == [(at + 1, f"- {KEY}=${{{KEY}}}") for at in told]
 
 
+def test_a_list_that_a_service_merges_is_told(tmp_path: Path) -> None:
+    """Its service gets a variable by <<, as others get it by its list; a database's own is none of them."""
+    platform = make_platform(tmp_path)
+    platform.compose.write_text(
+        "x-env: &env\n  SECRET_KEY: ${SECRET_KEY}\nservices:\n  backend:\n    build: backend\n    environment:\n"
+        "      <<: [*env, {POSTGRES_PASSWORD: x}]\n      LOG_LEVEL: info\n  db:\n    image: postgres\n"
+        "    environment:\n      <<: {POSTGRES_PASSWORD: x}\n"
+    )
+    platform.override.unlink()
+    locations = [each for each in plan(platform).surroundings.locations if each.file == "docker-compose.yml"]
+    assert [(each.line, each.addition) for each in locations] == [(7, f"{KEY}: ${{{KEY}}}")]
+
+
 def test_a_committed_dotenv_is_the_template(tmp_path: Path) -> None:
     """As local_setup takes it; not one with a secret's value, which a diff would show, and none that git has not."""
     platform = make_platform(tmp_path)
