@@ -111,7 +111,7 @@ def _not_read(workstation: Workstation) -> Iterator[tuple[str, str]]:
     elif paths and not is_read:
         folder = workstation.checkout.settings.folder
         seen = f", as seen from {folder}/" if folder else ""
-        where = f"Set env_file in model_config to the .env at the top of the checkout{seen}."
+        where = f"Set env_file in model_config (or _env_file in the call) to the .env at the top of the checkout{seen}."
         yield f"Settings looks for {', '.join(map(str, paths))}", where
     if workstation.missing_env_files:
         missing = ", ".join(map(str, workstation.missing_env_files))

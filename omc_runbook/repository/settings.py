@@ -198,7 +198,7 @@ def _doubts(classes: Classes, fields: Sequence[Field]) -> Iterator[str]:
         for each in derived
         if each not in bases
     }
-    is_main_used = classes.is_instantiated(classes.main)
+    is_main_used = bool(classes.arguments(classes.main))
     for field in fields:
         lacking = (name for name, required in outer.items() if not required.get(field.variables))
         if is_main_used:

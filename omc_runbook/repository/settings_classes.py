@@ -218,7 +218,12 @@ class Classes:
                 else:
                     options |= self._options(getattr(statement, "value", None))
             options |= {word.arg: self.value(word.value) for word in each.keywords if word.arg in OPTIONS}
-        return options
+        # An argument such as _env_file overrides the option.
+        given = [
+            {name: self.value(words[f"_{name}"]) for name in OPTIONS if f"_{name}" in words}
+            for words in (self.arguments(lineage[0].name) if lineage else ())
+        ]
+        return options | given[0] if given and all(each == given[0] for each in given) else options
 
     def value(self, node: ast.expr, depth: int = 0) -> object:
         """The value of an expression of literals and of constants of its module; `COMPUTED` for any other."""
@@ -328,9 +333,14 @@ class Classes:
         methods = (each for body in bodies for each in body if isinstance(each, ast.FunctionDef))
         return next((f"a source of {each.name}" for each in methods if _adds_source(each)), "")
 
-    def is_instantiated(self, name: str) -> bool:
-        """Whether the main file makes an object of a class."""
-        return any(isinstance(each, ast.Call) and last_name(each.func) == name for each in ast.walk(self.tree))
+    def arguments(self, name: str) -> list[dict[str, ast.expr]]:
+        """The arguments by keyword of each call that makes an object of a class, in the main file."""
+        calls = (each for each in self._calls if last_name(each.func) == name)
+        return [{word.arg: word.value for word in call.keywords if word.arg} for call in calls]
+
+    @cached_property
+    def _calls(self) -> list[ast.Call]:
+        return [each for each in ast.walk(self.tree) if isinstance(each, ast.Call)]
 
     def source(self, node: ast.expr, file: SourceFile) -> str:
         """The source of an expression of a file, on one line."""

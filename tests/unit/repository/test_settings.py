@@ -372,6 +372,22 @@ def test_it_may_be_uncertain_whether_a_field_is_required(body: str, doubts: dict
     assert all(words in each.doubt for each in fields for name, words in doubts.items() if each.name == name)
 
 
+@pytest.mark.parametrize(
+    ("calls", "files"),
+    [
+        ("settings = Settings(_env_file='../.env', _env_prefix='B_')\n", ("../.env",)),
+        ("settings = Settings(_env_file=os.environ['FILE'], env_file='x')\n", None),
+        ("settings = Settings(_env_file='a')\nother = Settings(_env_file='b')\n", (".env",)),
+        ("settings = Settings()\n", (".env",)),
+    ],
+)
+def test_an_argument_overrides_an_option(calls: str, files: tuple[str, ...] | None) -> None:
+    """Where all calls agree."""
+    told = read(f"    model_config = SettingsConfigDict(env_file='.env')\n    KEY: str\n\n\n{calls}")
+    assert told.env_files == files
+    assert first_variables(told) == (("B_KEY",) if "_env_prefix" in calls else ("KEY",))
+
+
 def test_options_that_are_expressions_or_partly_those_of_a_base_are_not_known() -> None:
     """Each counts as not set, and is named."""
     told = read("    model_config = SettingsConfigDict(env_prefix=f(), case_sensitive=f(), env_ignore_empty=f())\n")
