@@ -108,6 +108,8 @@ def commit(plan: AddKeyPlan | None) -> Listing:
     """The commands that commit the edits on a branch; the runbook itself commits nothing."""
     if plan is None or not plan.edits:
         return Listing("For git", (), "No file was edited, so there is nothing to commit.")
+    if not plan.is_in_git:
+        return Listing("For git", (), "Git has no work tree here that it reads, so the edits cannot be committed.")
     parts = (
         ("cd", plan.root),
         ("git", "switch", "-c", plan.branch),

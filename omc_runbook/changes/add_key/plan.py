@@ -118,6 +118,8 @@ class AddKeyPlan:
     """What else the key concerns, which the plan does not change."""
     left: tuple[Undo, ...] = ()
     """How the parts are taken back that another process made before it was killed."""
+    is_in_git: bool = True
+    """Whether git reads the checkout."""
 
     @property
     def is_empty(self) -> bool:

@@ -241,6 +241,13 @@ def test_a_list_that_a_service_merges_is_told(tmp_path: Path) -> None:
     assert [(each.line, each.addition) for each in locations] == [(7, f"{KEY}: ${{{KEY}}}")]
 
 
+@pytest.mark.parametrize("is_in_git", [True, False])
+def test_without_git_there_is_no_command_of_git(tmp_path: Path, is_in_git: bool) -> None:
+    """A pasted one would fail."""
+    made = plan(make_platform(tmp_path, git=is_in_git))
+    assert ("git commit" in report.commit(made).to_text()) is is_in_git and made.edits
+
+
 def test_a_committed_dotenv_is_the_template(tmp_path: Path) -> None:
     """As local_setup takes it; not one with a secret's value, which a diff would show, and none that git has not."""
     platform = make_platform(tmp_path)
