@@ -220,7 +220,7 @@ def _read(repository: Path, file: SourceFile) -> Workflow:
         file=file,
         name=name[0] if name else file.name,
         triggers=tuple(_triggers(yaml_nodes.find(tree, "on"))),
-        commands=tuple(_commands(repository, file, tree)),
+        commands=tuple(dict.fromkeys(_commands(repository, file, tree))),
         variable_lists=tuple(_variable_lists(file, tree)),
     )
 

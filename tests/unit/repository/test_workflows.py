@@ -118,6 +118,14 @@ def test_actions_that_use_each_other(tmp_path: Path) -> None:
     assert [each.file for each in workflow.commands] == [f".github/actions/{name}/action.yml" for name in "ba"]
 
 
+def test_a_workflow_that_several_jobs_call_is_told_once(tmp_path: Path) -> None:
+    """As for a plan and for an apply."""
+    write(tmp_path, "apply.yml", "on: workflow_call\njobs:\n  a:\n    steps:\n      - run: terraform apply\n")
+    job = "    uses: ./.github/workflows/apply.yml\n"
+    workflows = write(tmp_path, "b.yml", f"on: push\njobs:\n  plan:\n{job}  apply:\n{job}")
+    assert on_merge(workflows, CONFIG) == [(".github/workflows/apply.yml, line 5", "terraform apply", "", "a push")]
+
+
 def test_an_action_that_several_use_is_read_once(tmp_path: Path) -> None:
     """Each of thirty uses the next twice: by their paths that would be 2^30 actions."""
     for number in range(30):
