@@ -275,7 +275,8 @@ class Module(Expressions, Object):
             case "var" | "local", [key, *others]:
                 result = self.variable(key) if first == "var" else self.local(key)
                 return (result, others) if result else (Result(unknown(f"{first}.{key} is not declared")), ())
-            case "path", ["module" | "root" as where]:
+            case "path", ["module" | "root" | "cwd" as where]:
+                # Terraform is run in the root, or paths from path.cwd would lead elsewhere with -chdir.
                 return Result(str(self.directory if where == "module" else self.stack.root)), ()
             case "terraform", ["workspace"]:
                 return Result(self.stack.workspace or unknown("the workspace is not known")), ()

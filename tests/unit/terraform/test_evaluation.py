@@ -90,6 +90,7 @@ def evaluate(expression: str, root: Path) -> Any:
         ('[for pair in setproduct(["a"], ["b", "c"]) : join("", pair)]', ["ab", "ac"]),
         ('title("my-shop_a API")', "My-Shop_a API"),
         ("basename(abspath(path.module)) == basename(path.root)", True),
+        ("path.cwd == path.root", True),
         ('"${local.table.list}"', ["x", "y", "z"]),
         ('"${local.count}"', "2"),
         ('"${jsonencode({ a = local.count })} "', '{"a": 2} '),
