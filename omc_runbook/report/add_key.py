@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from omc_runbook.changes.add_key.environment_plan import A_PLACEHOLDER, A_VALUE, NOTHING
 from omc_runbook.changes.add_key.executor import AddKeyResult
@@ -11,6 +13,7 @@ from omc_runbook.changes.add_key.own_files import own_files
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, why_no_patch
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import PRODUCTION, Environment
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import as_sentence, counted
 from omc_runbook.model.shell import command
 from omc_runbook.report import changes, drift
@@ -26,6 +29,7 @@ from omc_runbook.textfile.redaction import redact
 
 KILLED = "A run that was killed left its staging label on a version: the label is removed."
 NONE = "No key was named: set the parameter key."
+SUBMODULE = "Where it is a submodule, let the checkout refer to its new commit, once that is merged."
 HAD_IT = "The secret had this key before: remove it only if an earlier, interrupted run added it."
 
 
@@ -108,18 +112,24 @@ def commit(plan: AddKeyPlan | None) -> Listing:
     """The commands that commit the edits on a branch; the runbook itself commits nothing."""
     if plan is None or not plan.edits:
         return Listing("For git", (), "No file was edited, so there is nothing to commit.")
-    if not plan.is_in_git:
-        return Listing("For git", (), "Git has no work tree here that it reads, so the edits cannot be committed.")
-    parts = (
-        ("cd", plan.root),
-        ("git", "switch", "-c", plan.branch),
-        ("git", "add", *(_path_for_git(plan, edit) for edit in plan.edits)),
-        ("git", "commit", "-m", plan.message),
-    )
-    shell = " && ".join(command(*words) for words in parts)
-    lead = f"Your other changes in {', '.join(plan.dirty)} are committed too." if plan.dirty else ""
-    title, lines = "commit the edits on a branch, once they are made", plan.surroundings.merge_sentences
-    return Listing("For git", [Entry(title, lead=lead, lines=lines, command=shell)])
+    entries = []
+    edits_of = grouped((folder, edit) for edit in plan.edits if (folder := _folder_for_git(plan, edit)))
+    # The checkout's own come last: they refer to a submodule's.
+    for folder, edits in sorted(edits_of.items(), key=lambda pair: pair[0] == plan.root):
+        parts = (
+            ("cd", folder),
+            ("git", "switch", "-c", plan.branch),
+            ("git", "add", *(os.path.relpath(edit.file.path.resolve(), folder) for edit in edits)),
+            ("git", "commit", "-m", plan.message),
+        )
+        shell = " && ".join(command(*words) for words in parts)
+        dirty = ", ".join(edit.file.name for edit in edits if edit.file.name in plan.dirty)
+        lead = f"Your other changes in {dirty} are committed too." if dirty else ""
+        title, lines = "commit the edits on a branch, once they are made", plan.surroundings.merge_sentences
+        if folder != plan.root:
+            title, lines = f"commit those in {folder}, a work tree of its own", (SUBMODULE,)
+        entries.append(Entry(title, lead=lead, lines=lines, command=shell))
+    return Listing("For git", entries, "Git has no work tree here that it reads, so the edits cannot be committed.")
 
 
 def undo(
@@ -247,10 +257,10 @@ def _deployment(part: EnvironmentPlan) -> Entry:
     return Entry(name, services, level="error" if part.harm else "warning", label="deploy", lines=tuple(lines))
 
 
-def _path_for_git(plan: AddKeyPlan, edit: Edit) -> str:
-    """The edited file's path as git knows it: a symbolic link's target."""
-    path = edit.file.path.resolve()
-    return path.relative_to(plan.root).as_posix() if path.is_relative_to(plan.root) else edit.file.name
+def _folder_for_git(plan: AddKeyPlan, edit: Edit) -> Path | None:
+    """Where git adds an edited file: the checkout, or the work tree that it is in instead; None without one."""
+    top = plan.work_trees.get(edit.file.name, plan.root)
+    return plan.root if top and plan.root.is_relative_to(top) else top
 
 
 def _lines(edit: Edit) -> Iterator[str]:

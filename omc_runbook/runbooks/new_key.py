@@ -95,7 +95,7 @@ def plan(
         git.find_uncommitted(root, tuple(edit.file.name for edit in edits)),
         (*_notes(root, checkout, new, edits), *_hidden_notes(new, hidden), *by_hand, *_source_notes(values_from)),
         find_surroundings({main.environment.name: main, **snapshots}, checkout, new, edits),
-        is_in_git=git.find_git_dir(root) is not None,
+        work_trees={edit.file.name: git.find_work_tree(edit.file.path.resolve().parent) for edit in edits},
     )
 
 

@@ -268,6 +268,12 @@ def find_git_dir(repository: Path) -> Path | None:
     return Path(_line(output.out)) if output.code == 0 and output.out else None
 
 
+def find_work_tree(folder: Path) -> Path | None:
+    """The top of the work tree that a folder is in, which may be a submodule's; None without one."""
+    output = _run(folder, "rev-parse", "--show-toplevel")
+    return Path(_line(output.out)) if output.code == 0 and output.out else None
+
+
 def can_reverse(repository: Path, patch: Path) -> bool:
     """Whether `git apply --reverse` would revert a patch without context lines; nothing is changed."""
     return _apply_reverse(repository, patch, "--check")

@@ -118,8 +118,8 @@ class AddKeyPlan:
     """What else the key concerns, which the plan does not change."""
     left: tuple[Undo, ...] = ()
     """How the parts are taken back that another process made before it was killed."""
-    is_in_git: bool = True
-    """Whether git reads the checkout."""
+    work_trees: Mapping[str, Path | None] = field(default_factory=dict)
+    """By edited file the top of the work tree that git has it in, which may be a submodule's; None without one."""
 
     @property
     def is_empty(self) -> bool:

@@ -1,5 +1,6 @@
 """add_key on checkouts of other shapes: each edit is the right one, or a person is told how to go on."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -246,6 +247,25 @@ def test_without_git_there_is_no_command_of_git(tmp_path: Path, is_in_git: bool)
     """A pasted one would fail."""
     made = plan(make_platform(tmp_path, git=is_in_git))
     assert ("git commit" in report.commit(made).to_text()) is is_in_git and made.edits
+
+
+def test_the_edits_in_a_submodule_are_committed_there(tmp_path: Path) -> None:
+    """Git adds no file of a submodule from outside."""
+    platform = make_platform(tmp_path)
+    infrastructure = Platform(platform.root / "infrastructure")
+    platform.git("rm", "-r", "--quiet", "--cached", "infrastructure")
+    for words in (["init", "--quiet"], ["config", "user.name", "Ada"], ["config", "user.email", "ada@example.org"]):
+        infrastructure.git(*words)
+    infrastructure.commit("Infrastructure")
+    platform.git("submodule", "add", "--quiet", "./infrastructure", "infrastructure")
+    platform.commit("Infrastructure is a submodule")
+    made = plan(platform)
+    for edit in made.edits:
+        edit.file.path.write_bytes(edit.after)
+    for entry in report.commit(made).entries:
+        subprocess.run(entry.command, shell=True, check=True)
+    assert not platform.git("status", "--porcelain", "--ignore-submodules").strip()
+    assert not infrastructure.git("status", "--porcelain").strip()
 
 
 def test_a_committed_dotenv_is_the_template(tmp_path: Path) -> None:
