@@ -382,10 +382,16 @@ class _Library:
         if last_name(owner) not in self.prefixes:
             return None
         name = text_of(node.args[0]) if node.args else _DEFAULT_NAMES.get(method, "")
-        # The second argument may be a type.
-        is_value = len(node.args) > 1 and isinstance(node.args[1], ast.Constant)
+        is_value = not all(map(_is_type, node.args[1:]))
         has_default = is_value or any(word.arg == "default" for word in node.keywords) or name in self.has_default
         return (f"{self.prefixes[last_name(owner)]}{prefix}{name}", has_default) if name.isupper() else None
+
+
+def _is_type(node: ast.expr) -> bool:
+    """Whether an expression is a type or a function, as in int, [int] or lambda text: …; a constant is none."""
+    if isinstance(node, ast.List | ast.Tuple | ast.Dict):
+        return any(_is_type(each) for each in ast.iter_child_nodes(node) if isinstance(each, ast.expr))
+    return isinstance(node, ast.Lambda | ast.Subscript) or last_name(node) != last_name(node).upper()
 
 
 def _library(tree: ast.Module) -> _Library:

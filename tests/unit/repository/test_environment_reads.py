@@ -64,6 +64,11 @@ def test_each_way_to_ask(tmp_path: Path) -> None:
          {"DB_HOST"}, {"DB_X_N"}),
         ("env = Env(DEBUG=(bool, False), TOKEN=str)\na = env('DEBUG')\nb = env('TOKEN')\n", {"TOKEN"}, {"DEBUG"}),
         ("env = Env()\na = env.db()\nb = env.cache_url(default='')\n", {"DATABASE_URL"}, {"CACHE_URL"}),
+        ("a = env.list('A', [])\nb = env('B', ['x'])\nc = env.list('C', [int])\nd = env('D', lambda text: text)\n",
+         {"C", "D"}, {"A", "B"}),
+        ("a = env('A', DEFAULT)\nb = env('B', str)\nc = env.dict('C', {})\nd = env('D', -1)\ne = env('E', {'a': str})\n"
+         "f = config('F', bool, False)\n",
+         {"B", "E"}, {"A", "C", "D", "F"}),
         ("conf = Config('.env', env_prefix='APP_')\na = conf('A')\nb = other('B')\n", {"APP_A"}, set()),
         ("a = os.environ['A'] if 'A' in os.environ else os.environ['B']\n", {"B"}, {"A"}),
         ("if os.getenv('A'):\n    a = os.environ['A']\nb = 'B' in os.environ and os.environ['B']\n", set(), {"A", "B"}),
