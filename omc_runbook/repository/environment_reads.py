@@ -154,11 +154,23 @@ class _Reader:
         return (name, len(node.args) > self.position + 1 or bool(node.keywords)) if name.isupper() else None
 
 
+def _parse(text: str) -> ast.Module:
+    """Parse a file, with os.environ and os.getenv by these names where the module has others for them."""
+    tree = parse_python(text)
+    others = {name: last_name(value) for name, value in assigned(tree.body)}
+    imports = (alias for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names)
+    others |= {alias.asname: alias.name for alias in imports if alias.asname}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and others.get(node.id) in ("environ", "getenv"):
+            node.id = others[node.id]
+    return tree
+
+
 @lru_cache(maxsize=1024)
 def _own_readers(text: str) -> tuple[_Reader, ...]:
     """The functions of a file that ask for a variable which an argument names."""
     found: list[_Reader] = []
-    for function in ast.walk(parse_python(text)):
+    for function in ast.walk(_parse(text)):
         if isinstance(function, ast.FunctionDef):
             names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
             names = names[1:] if names[:1] in (["self"], ["cls"]) else names
@@ -265,7 +277,7 @@ def _environment_reads(
     `library_text` is the code that makes the objects of a library by which it asks, `imported` are functions of other
     files by which it may ask, if it imports them.
     """
-    tree = parse_python(text)
+    tree = _parse(text)
     constants = _constants(tree)
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
     readers = {each.name: each for each in (*(each for each in imported if each.name in names), *_own_readers(text))}

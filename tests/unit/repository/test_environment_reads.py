@@ -64,6 +64,8 @@ def test_each_way_to_ask(tmp_path: Path) -> None:
          {"DB_HOST"}, {"DB_X_N"}),
         ("env = Env(DEBUG=(bool, False), TOKEN=str)\na = env('DEBUG')\nb = env('TOKEN')\n", {"TOKEN"}, {"DEBUG"}),
         ("env = Env()\na = env.db()\nb = env.cache_url(default='')\n", {"DATABASE_URL"}, {"CACHE_URL"}),
+        ("from os import getenv as ask\nenv = os.environ\na = env['A']\nb = env.get('B')\nc = ask('C')\n",
+         {"A"}, {"B", "C"}),
         ("a = env.list('A', [])\nb = env('B', ['x'])\nc = env.list('C', [int])\nd = env('D', lambda text: text)\n",
          {"C", "D"}, {"A", "B"}),
         ("a = env('A', DEFAULT)\nb = env('B', str)\nc = env.dict('C', {})\nd = env('D', -1)\ne = env('E', {'a': str})\n"
