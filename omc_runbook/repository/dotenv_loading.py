@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from omc_runbook.repository.code_files import SCRIPTS, application_files, read_text
@@ -53,21 +53,23 @@ def _loaded_by(path: Path, text: str, repository: Path) -> Iterator[Path | None]
                 folders = (each for each in path.parents if each.is_relative_to(repository))
                 yield next((each / ".env" for each in folders if (each / ".env").is_file()), repository / ".env")
             else:
-                found = _path(arguments[0], path, names)
+                found = path_of(arguments[0], lambda _: path, names)
                 yield Path(os.path.normpath(repository / found)) if found is not None else None
 
 
-def _path(node: ast.expr, module: Path, names: Mapping[str, ast.expr], depth: int = 0) -> Path | None:
-    """The path that an expression of a module makes of __file__ and texts; None for any other expression."""
+def path_of(
+    node: ast.expr, module_of: Callable[[ast.Name], Path | None], names: Mapping[str, ast.expr], depth: int = 0
+) -> Path | None:
+    """The path that an expression makes of __file__, which is that of a module, and texts; None for any other one."""
     if depth > _DEEPEST:
         return None
 
     def inner(each: ast.expr) -> Path | None:
-        return _path(each, module, names, depth + 1)
+        return path_of(each, module_of, names, depth + 1)
 
     match node:
         case ast.Name(id="__file__"):
-            return module
+            return module_of(node)
         case ast.Name(id=name) if name in names:
             return inner(names[name])
         case ast.Constant(value=str(text)):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.code_files import named_files
+from omc_runbook.repository.dotenv_loading import path_of
 from omc_runbook.repository.python_syntax import in_brackets, is_value, last_name, parse_expression, python_errors
 from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.repository.settings_source import import_folder, repository_of
@@ -139,6 +140,7 @@ class Classes:
         self._functions: dict[str, ast.FunctionDef] = {}
         self._packages_of_settings: set[str] = set()
         self._foreign: dict[str, SourceFile] = {}
+        self._modules: dict[ast.Name, Path] = {}
         self._included: set[tuple[str, str]] = set()
         self._include(file, self.tree, [*self.nodes.values()])
 
@@ -155,6 +157,8 @@ class Classes:
         }
         self.imported_names = aliases | self.imported_names
         self._functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)} | self._functions
+        names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+        self._modules |= {node: file.path for node in names if node.id == "__file__"}
         constants = _constants(tree)
         twice = constants.keys() & self._constants.keys()
         self._clashing |= {each for each in twice if ast.dump(constants[each]) != ast.dump(self._constants[each])}
@@ -226,7 +230,10 @@ class Classes:
         return options | given[0] if given and all(each == given[0] for each in given) else options
 
     def value(self, node: ast.expr, depth: int = 0) -> object:
-        """The value of an expression of literals and of constants of its module; `COMPUTED` for any other."""
+        """The value of an expression of literals and of constants of its module; `COMPUTED` for any other.
+
+        Of one that is a path, as Path(__file__).parent / ".env", that is the text.
+        """
         if depth > DEEPEST:
             return COMPUTED
         match node:
@@ -249,7 +256,9 @@ class Classes:
         try:
             return ast.literal_eval(node)
         except (ValueError, TypeError):
-            return COMPUTED
+            known = {name: each for name, each in self._constants.items() if name not in self._clashing}
+            path = path_of(node, self._modules.get, known)
+            return str(path) if path else COMPUTED
 
     def _joined(self, nodes: Sequence[ast.expr], depth: int) -> object:
         """The text that expressions are joined to; `COMPUTED` where one is none, or for one that no name has."""

@@ -125,6 +125,13 @@ class Workstation:
         return docker.command_for(self.compose_program, self.checkout, *words)
 
     @property
+    def is_passed_by_compose(self) -> bool:
+        """Whether Compose gives a container the .env's variables, in which Settings look beside their module for it."""
+        service, files = self.checkout.application, self.checkout.settings.env_files or ()
+        names = service.env_files if service and all(map(os.path.isabs, files)) else ()
+        return self.path in {Path(os.path.normpath(self.checkout.root / name)) for name in names}
+
+    @property
     def dotenv_paths(self) -> tuple[Path, ...]:
         """The paths of the .env that Settings read, or the code itself; empty for none, or if that is unknown."""
         if self.checkout.loaded_files:

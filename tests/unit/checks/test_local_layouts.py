@@ -124,3 +124,28 @@ def test_a_bad_copy_that_would_break_a_url_is_one_cause(desk: Path) -> None:
     (desk / "app/config.py").write_text(SETTINGS.replace("    db: Database\n", f"    db: Database\n{url}"))
     text = f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\nMAIL_PASSWORD={PASSWORD}%40{PASSWORD}\n"
     assert found(look(desk, text)) == [("placeholder", "MAIL_PASSWORD", "error")]
+
+
+@pytest.mark.parametrize(
+    ("env_file", "compose", "expected"),
+    [
+        ('ROOT / ".env"', "", []),
+        ('ROOT / "app/.env"', "", [("dotenv-missing", ".env", "error")]),
+        ('ROOT / "app/.env"', "services:\n  app:\n    image: x\n    env_file: .env\n", []),
+        ('[ROOT / ".env", ROOT / ".env.local"]', "", []),
+    ],
+)
+def test_a_file_that_settings_find_by_their_module(
+    desk: Path, env_file: str, compose: str, expected: list[tuple[str, str, str]]
+) -> None:
+    """What a later one has is not missing, and a container gets its variables from Compose."""
+    settings = SETTINGS.replace('(".env", ".env.local")', env_file).replace("    db: Database\n", "")
+    root = "from pathlib import Path\n\nROOT = Path(__file__).resolve().parent.parent\n"
+    (desk / "app/config.py").write_text(settings.replace("\n\n\nclass", f"\n{root}\n\nclass", 1))
+    if compose:
+        (desk / "compose.yaml").write_text(compose)
+    for name in (".env", ".env.local"):
+        (desk / name).touch(mode=0o600)
+        (desk / name).write_text("" if "local" in env_file and name == ".env" else f"SECRET_KEY={KEY}\n")
+    snapshot = local_setup.look(local_setup.begin("local", "", str(desk)))
+    assert found(snapshot) == expected

@@ -215,6 +215,37 @@ def test_env_files_are_told_where_they_are_literal(config: str, files: tuple[str
     )
 
 
+PATHS = """\
+import os
+from pathlib import Path
+
+HERE = Path(__file__).resolve()
+ROOT = HERE.parents[3]
+TOP = os.path.dirname(os.path.abspath(__file__))
+"""
+
+
+@pytest.mark.parametrize(
+    ("env_file", "names"),
+    [
+        ("ROOT / '.env'", [".env"]),
+        ("str(HERE.parent.parent / '.env')", ["backend/app/.env"]),
+        ("[ROOT / '.env', f'{ROOT}/.env.local']", [".env", ".env.local"]),
+        ("os.path.join(TOP, '..', '.env')", ["backend/app/core/../.env"]),
+        ("os.environ['ROOT'] + '/.env'", None),
+        ("ROOT / os.environ['FILE']", None),
+    ],
+)
+def test_an_env_file_beside_the_module_is_known(tmp_path: Path, env_file: str, names: list[str] | None) -> None:
+    """Also of a class in another file, and by the module's own constants."""
+    base = tmp_path / "backend/app/core/base.py"
+    base.parent.mkdir(parents=True)
+    base.write_text(f"{PATHS}{IMPORTS}class Base(BaseSettings):\n    model_config = {{'env_file': {env_file}}}\n")
+    (tmp_path / CONFIG).write_text("from .base import Base\n\n\nclass Settings(Base):\n    KEY: str\n")
+    files = None if names is None else tuple(f"{tmp_path}/{name}" for name in names)
+    assert read_settings(tmp_path).env_files == files
+
+
 def test_options_have_the_defaults_of_pydantic_settings() -> None:
     """What is not set is as pydantic-settings has it."""
     told = read("    KEY: str\n")
