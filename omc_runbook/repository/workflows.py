@@ -35,7 +35,7 @@ _COMMANDS = re.compile(
 _TERRAFORM = re.compile(r"(?i)terraform|tofu|terragrunt")
 _ACTIONS = re.compile(r"(?i)ecs-deploy|terraform-apply|apply-run|ssh-action|cdk-deploy|deploy-task-definition")
 _SCRIPT = re.compile(r"(?<![\w$/])(?:\./)?([\w.-]+(?:/[\w.-]+)*\.sh)\b")
-_TARGET = re.compile(r"(?m)^[^\n#]*?\bmake\s+(?:-\S+\s+\S+\s+)?([a-z][\w-]*)")
+_TARGET = re.compile(r"(?m)^[^\n#]*?\bmake\s+(?:-C\s*(?P<folder>[^\s\"']+)\s+|-\S+\s+\S+\s+)?(?P<target>[a-z][\w-]*)")
 _AUTO = re.compile(r"-auto-approve\b")
 _FOLDER_OPTION = re.compile(r"-(?:chdir|-terragrunt-working-dir|-working-dir)[= ][\"']?([^\s\"']+)")
 _FOLDER_BEFORE = re.compile(r"\bcd\s+[\"']?([^\s;&\"')]+)")
@@ -291,11 +291,14 @@ def _in_step(repository: Path, file: SourceFile, step: Node, folder: str, read: 
     for script in dict.fromkeys(_SCRIPT.findall(text)):
         other = _read_own(repository, posixpath.normpath(posixpath.join(folder, script)), script)
         yield from _in_text(other, other.text, 0, folder, here) if other else ()
-    makefile = read_source(repository, "Makefile") if _TARGET.search(text) else None
-    for target in _TARGET.findall(text) if makefile else ():
-        recipe = re.search(rf"(?m)^{re.escape(target)}\s*:.*\n((?:\t.*\n?)*)", makefile.text) if makefile else None
-        if makefile and recipe:
-            yield from _in_text(makefile, recipe[1], recipe.start(1), folder, here)
+    for match in _TARGET.finditer(text):
+        before = [*_FOLDER_BEFORE.findall(match[0]), match["folder"] or ""]
+        inner = posixpath.normpath(posixpath.join(folder, *before))
+        beside = posixpath.normpath(posixpath.join(inner, "Makefile"))
+        makefile = _read_own(repository, beside, *(() if match["folder"] else ("Makefile",)))
+        recipe = re.compile(rf"(?m)^{re.escape(match['target'])}\s*:.*\n((?:\t.*\n?)*)")
+        if makefile and (found := recipe.search(makefile.text)):
+            yield from _in_text(makefile, found[1], found.start(1), "" if inner == "." else inner, here)
 
 
 def _read_own(repository: Path, *names: str) -> SourceFile | None:

@@ -118,6 +118,29 @@ def test_actions_that_use_each_other(tmp_path: Path) -> None:
     assert [each.file for each in workflow.commands] == [f".github/actions/{name}/action.yml" for name in "ba"]
 
 
+@pytest.mark.parametrize(
+    ("step", "file"),
+    [
+        ("run: make -C infra apply", "infra/Makefile"),
+        ("run: cd infra && make apply", "infra/Makefile"),
+        ("{run: make -j 2 apply, working-directory: infra}", "infra/Makefile"),
+        ("run: make apply", "Makefile"),
+        ("run: cd docs; make apply", "Makefile"),
+        ("run: cd docs && make -C ../infra apply", "infra/Makefile"),
+        ("run: make -C ../outside apply", ""),
+    ],
+)
+def test_the_makefile_of_the_folder_where_make_runs(tmp_path: Path, step: str, file: str) -> None:
+    """Else the one at the top; none outside of the checkout."""
+    for folder, number in (("checkout/infra", 1), ("checkout", 2), ("outside", 3)):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "Makefile").write_text("# x\n" * number + "apply: init\n\tterraform apply\n")
+    workflow = f"on: push\njobs:\n  x:\n    steps:\n      - {step}\n"
+    found = on_merge(write(tmp_path / "checkout", "a.yml", workflow), CONFIG)
+    where = f"{file}, line {3 if file == 'infra/Makefile' else 4} (run by .github/workflows/a.yml, line 5)"
+    assert [each[0] for each in found] == ([where] if file else [])
+
+
 def test_a_workflow_that_several_jobs_call_is_told_once(tmp_path: Path) -> None:
     """As for a plan and for an apply."""
     write(tmp_path, "apply.yml", "on: workflow_call\njobs:\n  a:\n    steps:\n      - run: terraform apply\n")
