@@ -17,14 +17,19 @@ from omc_runbook.repository.variable_lists import ENV, VariableList
 from omc_runbook.textfile.file import SourceFile, is_inside, read_first, read_source
 
 FOLDER = ".github/workflows"
-PIPELINES = (".gitlab-ci.yml", ".circleci/config.yml", "bitbucket-pipelines.yml", "azure-pipelines.yml")
+PIPELINES = (
+    *(".gitlab-ci.yml", ".circleci/config.yml", "bitbucket-pipelines.yml", "azure-pipelines.yml"),
+    *("buildspec.yml", "Jenkinsfile"),
+)
 """Files of other systems, whose rules are not read."""
 
 _COMMANDS = re.compile(
     r"""(?mx)
     ^ [^\n\#]*? (?<![\w/.-]) (?P<verb>
-      (?: terraform | tofu | terragrunt ) \b (?: [^\n;&|] | \\\n )*? \b apply \b
-    | aws \s+ ecs \s+ (?: update-service | register-task-definition | run-task ) \b
+      (?: terraform | tofu | terragrunt ) \b (?: [^\n;&|\#] | \\\n ){0,400}?
+        (?: [ \t] | \\\n ) apply (?: -all )? (?![\w.-])
+    | aws \s+ (?: --[\w-]+ (?: = | [ ] ) \S+ \s+ ){0,5} ecs \s+
+        (?: update-service | register-task-definition | run-task ) \b
     | (?: cdk | sam | serverless | copilot (?: \s+ svc )? ) \s+ deploy \b
     | pulumi \s+ up \b
     | docker (?: [ ] | - ) compose \b [^\n;&|]*? \b up \b
@@ -37,8 +42,9 @@ _ACTIONS = re.compile(r"(?i)ecs-deploy|terraform-apply|apply-run|ssh-action|cdk-
 _SCRIPT = re.compile(r"(?<![\w$/])(?:\./)?([\w.-]+(?:/[\w.-]+)*\.sh)\b")
 _TARGET = re.compile(r"(?m)^[^\n#]*?\bmake\s+(?:-C\s*(?P<folder>[^\s\"']+)\s+|-\S+\s+\S+\s+)?(?P<target>[a-z][\w-]*)")
 _AUTO = re.compile(r"-auto-approve\b")
-_FOLDER_OPTION = re.compile(r"-(?:chdir|-terragrunt-working-dir|-working-dir)[= ][\"']?([^\s\"']+)")
-_FOLDER_BEFORE = re.compile(r"\bcd\s+[\"']?([^\s;&\"')]+)")
+_FOLDER = r"""["']?((?:\$\{\{[^}\n]{0,80}\}\}|[^\s;&"')])+)"""
+_FOLDER_OPTION = re.compile(rf"-(?:chdir|-terragrunt-working-dir|-working-dir)[= ]{_FOLDER}")
+_FOLDER_BEFORE = re.compile(rf"\bcd\s+{_FOLDER}")
 _DOTENV = re.compile(r"(?<!\w)\.env\b")
 _DOTENV_ENTRY = re.compile(r"(?m)^[^\n#]*?\b(?P<name>[A-Za-z_]\w*)=[\"']?\$\{\{\s*secrets\.\w+\s*\}\}")
 _ECHO = re.compile(
@@ -314,7 +320,9 @@ def _in_text(file: SourceFile, text: str, start: int, folder: str, called_from: 
         own = _FOLDER_OPTION.search(whole)
         before = _FOLDER_BEFORE.findall(text[: match.start("verb")])
         words = match["verb"].split()
-        verb = " ".join((words[0], words[-1])) if _TERRAFORM.match(words[0]) else " ".join(words)
+        # Options may stand between its words.
+        last = 2 if words[0] == "aws" else 1 if _TERRAFORM.match(words[0]) else len(words)
+        verb = " ".join((words[0], *words[1:][-last:]))
         inner = own[1] if own else before[-1] if before else ""
         yield Command(
             file=file.name,

@@ -119,6 +119,29 @@ def test_actions_that_use_each_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("terraform plan -out=apply.tfplan", []),
+        ("terraform plan # then terraform apply", []),
+        ("terraform -chdir=tf/${{ matrix.env }} apply plan", [("terraform apply", "tf/${{ matrix.env }}")]),
+        ("cd tf/${{ inputs.env }} && tofu apply", [("tofu apply", "tf/${{ inputs.env }}")]),
+        ("(cd  'tf/a'; terraform apply)", [("terraform apply", "tf/a")]),
+        ("terragrunt apply-all", [("terragrunt apply-all", "")]),
+        ("aws --region x --profile=y ecs update-service --cluster c", [("aws ecs update-service", "")]),
+        ("ansible-playbook site.yml", [("ansible-playbook", "")]),
+        ("docker compose -f a.yml up -d", [("docker compose -f a.yml up", "")]),
+    ],
+)
+@pytest.mark.parametrize("file", ["a.yml", "buildspec.yml", "Jenkinsfile"])
+def test_each_command_and_its_folder(tmp_path: Path, command: str, found: list[tuple[str, str]], file: str) -> None:
+    """In GitHub's workflows, and in the files of AWS CodeBuild and Jenkins."""
+    is_github = file == "a.yml"
+    text = f"on: push\njobs:\n  x:\n    steps:\n      - run: |\n          {command}\n" if is_github else f"{command}\n"
+    (workflow,) = write(tmp_path, file if is_github else f"./{file}", text).files
+    assert [(each.verb, each.folder) for each in workflow.commands] == found
+
+
+@pytest.mark.parametrize(
     ("step", "file"),
     [
         ("run: make -C infra apply", "infra/Makefile"),
@@ -263,6 +286,15 @@ def test_a_pipeline_that_writes_a_dotenv(script: str, line: str, tmp_path: Path)
     (tmp_path / ".gitlab-ci.yml").write_text(f"deploy:\n  script:\n    - {script}\n")
     (workflow,) = read_workflows(tmp_path).files
     assert workflow.echoed(["B_KEY"], "NEW") == ((3, line) if line else (0, ""))
+
+
+def test_text_that_only_begins_like_an_apply(tmp_path: Path) -> None:
+    """Each beginning is followed for so far alone."""
+    (tmp_path / "Jenkinsfile").write_text("terraform " * 5000)
+    started = time.process_time()
+    (pipeline,) = read_workflows(tmp_path).files
+    assert pipeline.commands == ()
+    assert time.process_time() - started < 3
 
 
 @pytest.mark.parametrize(
