@@ -13,6 +13,7 @@ from omc_runbook.changes.dotenv.plan import plan_dotenv
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.runbooks import local_setup
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.workstation import docker
 
 SETTINGS = """\
 from pydantic import BaseModel, SecretStr
@@ -149,3 +150,17 @@ def test_a_file_that_settings_find_by_their_module(
         (desk / name).write_text("" if "local" in env_file and name == ".env" else f"SECRET_KEY={KEY}\n")
     snapshot = local_setup.look(local_setup.begin("local", "", str(desk)))
     assert found(snapshot) == expected
+
+
+@pytest.mark.skipif(not docker.find_compose(), reason="no Docker Compose here")
+@pytest.mark.parametrize("env_file", ["    env_file: .env\n", "", "    env_file: app.env\n"])
+def test_a_service_without_the_file_would_lose_what_its_environment_sets(desk: Path, env_file: str) -> None:
+    """So that is set to the file's value, and not taken out."""
+    (desk / "app.env").write_text("OTHER=1\n")
+    environment = "    environment:\n      SECRET_KEY: ${SECRETKEY}\n      DB__HOST: db\n      DB__PASSWORD:\n"
+    compose = f"services:\n  app:\n    image: x\n{env_file}{environment}"
+    (desk / "compose.yaml").write_text(compose)
+    shown = root_causes.diagnose(look(desk, f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n"))
+    (remedy,) = (each.remedy.command for each in shown if each.check == "environment-wins" and each.status == "found")
+    assert ("Take SECRET_KEY out of" in remedy) is (".env\n" in env_file and "app" not in env_file)
+    assert "Take" in remedy or remedy == "Set SECRET_KEY to ${SECRET_KEY} in environment of app in compose.yaml."
