@@ -26,9 +26,10 @@ PIPELINES = (
 _COMMANDS = re.compile(
     r"""(?mx)
     ^ [^\n\#]*? (?<![\w/.-]) (?P<verb>
-      (?: terraform | tofu | terragrunt ) \b (?: [^\n;&|\#] | \\\n ){0,400}?
-        (?: [ \t] | \\\n ) apply (?: -all )? (?![\w.-])
-    | aws \s+ (?: --[\w-]+ (?: = | [ ] ) \S+ \s+ ){0,5} ecs \s+
+      (?: terraform | tofu | terragrunt ) \b
+        (?: (?! \s (?: terraform | tofu | terragrunt ) \s ) [^\n;&|\#] | \\\n ){0,4000}?
+        (?: [ \t] | \\\n ) ["']? apply (?: -all )? (?![\w.-])
+    | aws \s+ (?: --[\w-]+ (?: (?: = | [ ] ) [^\s-]\S* )? \s+ ){0,5} ecs \s+
         (?: update-service | register-task-definition | run-task ) \b
     | (?: cdk | sam | serverless | copilot (?: \s+ svc )? ) \s+ deploy \b
     | pulumi \s+ up \b
@@ -258,7 +259,7 @@ def _has_any(node: Node, *keys: str) -> bool:
 
 
 def _commands(repository: Path, file: SourceFile, tree: Node, depth: int = 0) -> Iterator[Command]:
-    actions: set[str] = set()
+    actions: set[tuple[str, str]] = set()
     everywhere = yaml_nodes.texts(tree, "defaults", "run", "working-directory")
     for _, job in yaml_nodes.members(tree, "jobs"):
         if _is_for_other_events(job):
@@ -274,8 +275,10 @@ def _commands(repository: Path, file: SourceFile, tree: Node, depth: int = 0) ->
                 yield from _in_step(repository, file, step, folder[0] if folder else "", actions)
 
 
-def _in_step(repository: Path, file: SourceFile, step: Node, folder: str, read: set[str]) -> Iterator[Command]:
-    """The commands of a step, and of the checkout's own action that it uses, unless that is one of those `read`."""
+def _in_step(
+    repository: Path, file: SourceFile, step: Node, folder: str, read: set[tuple[str, str]]
+) -> Iterator[Command]:
+    """The commands of a step, and of the checkout's own action that it uses, unless it was `read` for its folder."""
     action, run = yaml_nodes.find(step, "uses"), yaml_nodes.find(step, "run")
     inputs = (text for _, value in yaml_nodes.members(step, "with") for text in yaml_nodes.texts(value))
     is_apply = any(re.search(r"\bapply\b", text) for text in inputs)
@@ -284,8 +287,8 @@ def _in_step(repository: Path, file: SourceFile, step: Node, folder: str, read: 
             yield Command(file=file.name, line=yaml_nodes.line_of(action), verb=name.partition("@")[0], folder=folder)
         actions = (f"{name.removeprefix('./')}/action.{ending}" for ending in ("yml", "yaml"))
         own = _read_own(repository, *actions) if name[:2] == "./" else None
-        if own and own.name not in read:
-            read.add(own.name)
+        if own and (own.name, folder) not in read:
+            read.add((own.name, folder))
             for each in yaml_nodes.items(yaml_nodes.read_mapping(own), "runs", "steps"):
                 yield from _in_step(repository, own, each, folder, read)
     if run is None:
@@ -298,13 +301,14 @@ def _in_step(repository: Path, file: SourceFile, step: Node, folder: str, read: 
         other = _read_own(repository, posixpath.normpath(posixpath.join(folder, script)), script)
         yield from _in_text(other, other.text, 0, folder, here) if other else ()
     for match in _TARGET.finditer(text):
-        before = [*_FOLDER_BEFORE.findall(match[0]), match["folder"] or ""]
-        inner = posixpath.normpath(posixpath.join(folder, *before))
-        beside = posixpath.normpath(posixpath.join(inner, "Makefile"))
-        makefile = _read_own(repository, beside, *(() if match["folder"] else ("Makefile",)))
+        before = _FOLDER_BEFORE.findall(text[: match.start("target")])
+        # What went before may have been undone since, as by a subshell's end.
+        starts = ([folder, *before], [folder, *before[-1:]])
+        names = [posixpath.normpath(posixpath.join(*each, match["folder"] or "", "Makefile")) for each in starts]
+        makefile = _read_own(repository, *names, *(() if match["folder"] else ("Makefile",)))
         recipe = re.compile(rf"(?m)^{re.escape(match['target'])}\s*:.*\n((?:\t.*\n?)*)")
         if makefile and (found := recipe.search(makefile.text)):
-            yield from _in_text(makefile, found[1], found.start(1), "" if inner == "." else inner, here)
+            yield from _in_text(makefile, found[1], found.start(1), posixpath.dirname(makefile.name), here)
 
 
 def _read_own(repository: Path, *names: str) -> SourceFile | None:
@@ -319,7 +323,7 @@ def _in_text(file: SourceFile, text: str, start: int, folder: str, called_from: 
         whole = text[match.start() : end if end >= 0 else len(text)]
         own = _FOLDER_OPTION.search(whole)
         before = _FOLDER_BEFORE.findall(text[: match.start("verb")])
-        words = match["verb"].split()
+        words = [word.strip("\"',") for word in match["verb"].split()]
         # Options may stand between its words.
         last = 2 if words[0] == "aws" else 1 if _TERRAFORM.match(words[0]) else len(words)
         verb = " ".join((words[0], *words[1:][-last:]))

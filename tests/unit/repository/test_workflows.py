@@ -127,6 +127,10 @@ def test_actions_that_use_each_other(tmp_path: Path) -> None:
         ("cd tf/${{ inputs.env }} && tofu apply", [("tofu apply", "tf/${{ inputs.env }}")]),
         ("(cd  'tf/a'; terraform apply)", [("terraform apply", "tf/a")]),
         ("terragrunt apply-all", [("terragrunt apply-all", "")]),
+        (f"terragrunt run --all {'--queue-include-dir some/module ' * 50}-- apply", [("terragrunt apply", "")]),
+        ("['terraform', 'apply']", [("terraform apply", "")]),
+        ("terraform -chdir='terraform' \"apply\"", [("terraform apply", "terraform")]),
+        ("aws --no-cli-pager --region x ecs run-task", [("aws ecs run-task", "")]),
         ("aws --region x --profile=y ecs update-service --cluster c", [("aws ecs update-service", "")]),
         ("ansible-playbook site.yml", [("ansible-playbook", "")]),
         ("docker compose -f a.yml up -d", [("docker compose -f a.yml up", "")]),
@@ -147,6 +151,9 @@ def test_each_command_and_its_folder(tmp_path: Path, command: str, found: list[t
         ("run: make -C infra apply", "infra/Makefile"),
         ("run: cd infra && make apply", "infra/Makefile"),
         ("{run: make -j 2 apply, working-directory: infra}", "infra/Makefile"),
+        ("run: |\n          cd docs\n          cd ../infra\n          make apply", "infra/Makefile"),
+        ("run: (cd docs && pytest); (cd infra && make apply)", "infra/Makefile"),
+        ("run: cd ${{ env.FOLDER }} && make apply", "Makefile"),
         ("run: make apply", "Makefile"),
         ("run: cd docs; make apply", "Makefile"),
         ("run: cd docs && make -C ../infra apply", "infra/Makefile"),
@@ -161,7 +168,8 @@ def test_the_makefile_of_the_folder_where_make_runs(tmp_path: Path, step: str, f
     workflow = f"on: push\njobs:\n  x:\n    steps:\n      - {step}\n"
     found = on_merge(write(tmp_path / "checkout", "a.yml", workflow), CONFIG)
     where = f"{file}, line {3 if file == 'infra/Makefile' else 4} (run by .github/workflows/a.yml, line 5)"
-    assert [each[0] for each in found] == ([where] if file else [])
+    folder = "infra" if file.startswith("infra") else ""
+    assert [(each[0], each[2]) for each in found] == ([(where, folder)] if file else [])
 
 
 def test_a_workflow_that_several_jobs_call_is_told_once(tmp_path: Path) -> None:
@@ -181,6 +189,14 @@ def test_an_action_that_several_use_is_read_once(tmp_path: Path) -> None:
     steps = "on: push\njobs:\n  x:\n    steps:\n      - uses: ./.github/actions/0\n"
     (workflow,) = write(tmp_path, "a.yml", steps).files
     assert [each.file for each in workflow.commands] == [".github/actions/30/action.yml"]
+
+
+def test_an_action_is_read_for_each_folder(tmp_path: Path) -> None:
+    """As by the jobs of two environments."""
+    write(tmp_path, ".github/actions/a/action.yml", "runs:\n  steps:\n    - run: terraform apply\n")
+    job = "    defaults: {run: {working-directory: %s}}\n    steps: [{uses: ./.github/actions/a}]\n"
+    (workflow,) = write(tmp_path, "a.yml", f"on: push\njobs:\n  a:\n{job % 'tf/a'}  b:\n{job % 'tf/b'}").files
+    assert [each.folder for each in workflow.commands] == ["tf/a", "tf/b"]
 
 
 @pytest.mark.parametrize(
