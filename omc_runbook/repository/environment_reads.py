@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -160,10 +160,22 @@ def _parse(text: str) -> ast.Module:
     others = {name: last_name(value) for name, value in assigned(tree.body)}
     imports = (alias for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names)
     others |= {alias.asname: alias.name for alias in imports if alias.asname}
+    originals = {name: original for name, original in others.items() if original in ("environ", "getenv")}
+    own = {*_names_of_functions(tree, originals)} if originals else set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and others.get(node.id) in ("environ", "getenv"):
-            node.id = others[node.id]
+        if isinstance(node, ast.Name) and node.id in originals and node not in own:
+            node.id = originals[node.id]
     return tree
+
+
+def _names_of_functions(tree: ast.AST, names: Collection[str]) -> Iterator[ast.Name]:
+    """Yield where some names are those of a function's own arguments or variables."""
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            nodes = [*ast.walk(function)]
+            own = {each.arg for each in nodes if isinstance(each, ast.arg)}
+            own |= {each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+            yield from (each for each in nodes if isinstance(each, ast.Name) and each.id in own.intersection(names))
 
 
 @lru_cache(maxsize=1024)
@@ -403,7 +415,8 @@ def _is_type(node: ast.expr) -> bool:
     """Whether an expression is a type or a function, as in int, [int] or lambda text: …; a constant is none."""
     if isinstance(node, ast.List | ast.Tuple | ast.Dict):
         return any(_is_type(each) for each in ast.iter_child_nodes(node) if isinstance(each, ast.expr))
-    return isinstance(node, ast.Lambda | ast.Subscript) or last_name(node) != last_name(node).upper()
+    name = last_name(node)
+    return isinstance(node, ast.Lambda | ast.Subscript) or name != name.upper() or name in ("URL", "UUID")
 
 
 def _library(tree: ast.Module) -> _Library:

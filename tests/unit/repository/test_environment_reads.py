@@ -66,11 +66,13 @@ def test_each_way_to_ask(tmp_path: Path) -> None:
         ("env = Env()\na = env.db()\nb = env.cache_url(default='')\n", {"DATABASE_URL"}, {"CACHE_URL"}),
         ("from os import getenv as ask\nenv = os.environ\na = env['A']\nb = env.get('B')\nc = ask('C')\n",
          {"A"}, {"B", "C"}),
+        ("env = os.environ\ndef f(env):\n    return env['X']\ndef g():\n    env = h()\n    return env['Y']\n"
+         "i = lambda env: env['Z']\na = env['A']\n", {"A"}, set()),
         ("a = env.list('A', [])\nb = env('B', ['x'])\nc = env.list('C', [int])\nd = env('D', lambda text: text)\n",
          {"C", "D"}, {"A", "B"}),
         ("a = env('A', DEFAULT)\nb = env('B', str)\nc = env.dict('C', {})\nd = env('D', -1)\ne = env('E', {'a': str})\n"
-         "f = config('F', bool, False)\n",
-         {"B", "E"}, {"A", "C", "D", "F"}),
+         "f = config('F', bool, False)\ng = config('G', URL)\nh = env('H', UUID)\n",
+         {"B", "E", "G", "H"}, {"A", "C", "D", "F"}),
         ("conf = Config('.env', env_prefix='APP_')\na = conf('A')\nb = other('B')\n", {"APP_A"}, set()),
         ("a = os.environ['A'] if 'A' in os.environ else os.environ['B']\n", {"B"}, {"A"}),
         ("if os.getenv('A'):\n    a = os.environ['A']\nb = 'B' in os.environ and os.environ['B']\n", set(), {"A", "B"}),
