@@ -73,7 +73,8 @@ def path_of(
         case ast.Name(id=name) if name in names:
             return inner(names[name])
         case ast.Constant(value=str(text)):
-            return Path(text)
+            # A home is that of whoever runs it.
+            return None if text.startswith("~") else Path(text)
         case (
             ast.Attribute(value=value, attr="parent")
             | ast.Call(func=ast.Attribute(attr="dirname"), args=[value], keywords=[])

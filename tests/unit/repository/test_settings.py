@@ -234,6 +234,7 @@ TOP = os.path.dirname(os.path.abspath(__file__))
         ("os.path.join(TOP, '..', '.env')", ["backend/app/core/../.env"]),
         ("os.environ['ROOT'] + '/.env'", None),
         ("ROOT / os.environ['FILE']", None),
+        ("os.path.expanduser('~/.env')", None),
     ],
 )
 def test_an_env_file_beside_the_module_is_known(tmp_path: Path, env_file: str, names: list[str] | None) -> None:
