@@ -14,16 +14,9 @@ from omc_runbook.snapshot.state import Snapshot
 
 def found_instead(snapshot: Snapshot) -> Iterator[str]:
     """What was found for the environment under other names, and what was not searched, in sentences."""
-    if (found := snapshot.discovery) is None:
+    found, names = snapshot.discovery, snapshot.environment.names
+    if found is None:
         return
-    yield from _other_names(snapshot, found)
-    if found.not_searched:
-        yield f"{len(found.not_searched)} of {len(found.clusters)} clusters were not searched."
-    yield from (failure.sentence for failure in found.unread)
-
-
-def _other_names(snapshot: Snapshot, found: Discovery) -> Iterator[str]:
-    names = snapshot.environment.names
     if found.other_regions:
         yield f"Found instead: a secret of that name in {', '.join(found.other_regions)}."
     if found.cluster_regions:
@@ -37,6 +30,9 @@ def _other_names(snapshot: Snapshot, found: Discovery) -> Iterator[str]:
         verb = "refer" if len(users) > 1 else "refers"
         use = f", to which {', '.join(users)} {verb}" if users else ""
         yield f"Found instead: secret {found.secret}{use}."
+    if found.not_searched:
+        yield f"{len(found.not_searched)} of {len(found.clusters)} clusters were not searched."
+    yield from (failure.sentence for failure in found.unread)
 
 
 def correct(snapshot: Snapshot, field: str) -> Remedy | None:
@@ -49,9 +45,8 @@ def correct(snapshot: Snapshot, field: str) -> Remedy | None:
         return Remedy(f"Correct region in {environment.source_of('region')}.")
     if variable := environment.variables.get(field, ""):
         return Remedy(f"Correct {field} in {variable}, or unset it.")
-    found = snapshot.discovery
-    # Where all else has the names that it should, the secret is missing and called nothing else.
-    is_missing = field == "secret" and found is not None and not any(_other_names(snapshot, found))
+    # Where all was searched and all else has the names that it should, the secret is missing and called nothing else.
+    is_missing = field == "secret" and not any(found_instead(snapshot))
     return None if is_missing else find_names(snapshot)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from support.terminal import Terminal, ended_with
 from support.unseen_stacks import STACKS
 
 from omc_runbook.checks import remedies
+from omc_runbook.checks.other_names import correct
 from omc_runbook.cli import cli
 from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook, UsageError
@@ -402,6 +404,9 @@ def test_a_change_of_a_secret_that_is_gone_takes_no_names_over(monkeypatch: pyte
     snapshot = run.look()
     with pytest.raises(CouldNotLook, match=r"no readable current version: run verify for the reason\.$"):
         update.plan(run, snapshot, update.gather(run, snapshot, "env:NEW_VALUE", "SMTP_HOST"))
+    assert snapshot.discovery
+    partial = replace(snapshot, discovery=replace(snapshot.discovery, not_searched=("a-cluster",)))
+    assert correct(partial, "secret") == remedies.find_names(partial.environment)
 
 
 def test_create_warns_where_a_chosen_name_is_not_the_one_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
