@@ -63,11 +63,11 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 reported.add(name)
                 where = _file_of(compose, name)
                 fact = f"{where} sets {name} for {service.name} to another value than the .env"
-                if service.env_file_names is None or service.extends:
+                if service.env_file_names is None or service.extends or service.mounts_checkout:
                     fact = f"{fact}: it overrides env_file."
                     remedy = Remedy(f"Take {name} out of environment of {service.name} in {where}, or out of the .env.")
                 else:
-                    # Without an env_file the service would have no value at all.
+                    # Without it the service would have no value at all.
                     fact = f"{fact}, which the service gets by its environment alone."
                     remedy = Remedy(f"Set {name} to ${{{name}}} in environment of {service.name} in {where}.")
                 # An override file is a developer's own, and meant to differ.
