@@ -123,7 +123,10 @@ def _embedded_metrics(outcome: Outcome, path: Path) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Replace a file as a whole, or write to what is none, such as /dev/stdout; raises OSError, and leaves no half."""
+    """Replace a file as a whole, so that none is ever cut; raises OSError.
+
+    A link, or what is no file, stays what it is and is written to, such as /dev/stdout.
+    """
     if path.is_symlink() or (path.exists() and not path.is_file()):
         path.write_bytes(content)
     else:

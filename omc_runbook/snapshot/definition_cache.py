@@ -30,8 +30,9 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.textfile import private_file
 
 VARIABLE, OFF = "OMC_CACHE", "off"
-_NO = frozenset({OFF, "no", "false", "0"})
 """The variable, and its value with which there is no cache."""
+_NO = frozenset({OFF, "no", "false", "0"})
+"""All ways to write that value."""
 AGE = timedelta(days=30)
 MOST_REVISIONS = 2000
 """The newest of an account and region, in one file."""
