@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from yaml.nodes import Node
@@ -17,9 +18,10 @@ from omc_runbook.repository.variable_lists import ENV, VariableList
 from omc_runbook.textfile.file import SourceFile, is_inside, read_first, read_source
 
 FOLDER = ".github/workflows"
+JENKINS = "Jenkinsfile"
 PIPELINES = (
     *(".gitlab-ci.yml", ".circleci/config.yml", "bitbucket-pipelines.yml", "azure-pipelines.yml"),
-    *("buildspec.yml", "Jenkinsfile"),
+    *("buildspec.yml", JENKINS),
 )
 """Files of other systems, whose rules are not read."""
 
@@ -46,6 +48,8 @@ _AUTO = re.compile(r"-auto-approve\b")
 _FOLDER = r"""["']?((?:\$\{\{[^}\n]{0,80}\}\}|[^\s;&"')])+)"""
 _FOLDER_OPTION = re.compile(rf"-(?:chdir|-terragrunt-working-dir|-working-dir)[= ]{_FOLDER}")
 _FOLDER_BEFORE = re.compile(rf"\bcd\s+{_FOLDER}")
+_JENKINS_COMMENT = re.compile(r"(?m)^[ \t]*//.*")
+_JENKINS_STEP = re.compile(r"""(?<![\w./-])sh\b(?=[ \t]*[("'])""")
 _DOTENV = re.compile(r"(?<!\w)\.env\b")
 _DOTENV_ENTRY = re.compile(r"(?m)^[^\n#]*?\b(?P<name>[A-Za-z_]\w*)=[\"']?\$\{\{\s*secrets\.\w+\s*\}\}")
 _ECHO = re.compile(
@@ -234,7 +238,13 @@ def _read(repository: Path, file: SourceFile) -> Workflow:
 
 def _search(file: SourceFile) -> Workflow:
     """A pipeline of another system: its commands by text, started by any push as far as is known."""
-    commands = tuple(_in_text(file, file.text, 0, ""))
+    text, starts = file.text, [0]
+    if file.name == JENKINS:
+        text = _JENKINS_COMMENT.sub(lambda comment: " " * len(comment[0]), text)
+        # Each step begins in the same folder.
+        starts += [step.start() for step in _JENKINS_STEP.finditer(text)]
+    parts = pairwise([*starts, len(text)])
+    commands = tuple(each for start, end in parts for each in _in_text(file, text[start:end], start, ""))
     trigger = Trigger(event="push")
     return Workflow(file=file, name=file.name, triggers=(trigger,), commands=commands, variable_lists=())
 

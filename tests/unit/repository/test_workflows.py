@@ -145,6 +145,16 @@ def test_each_command_and_its_folder(tmp_path: Path, command: str, found: list[t
     assert [(each.verb, each.folder) for each in workflow.commands] == found
 
 
+def test_each_step_of_jenkins_begins_in_the_same_folder(tmp_path: Path) -> None:
+    """And a comment runs nothing."""
+    steps = (
+        "sh 'cd app && pytest'\n  // sh 'cdk deploy'\n  sh 'terraform apply'\n  sh \"\"\"\n  cd infra\n  tofu apply\n"
+    )
+    (pipeline,) = write(tmp_path, "./Jenkinsfile", steps).files
+    found = [(each.line, each.verb, each.folder) for each in pipeline.commands]
+    assert found == [(3, "terraform apply", ""), (6, "tofu apply", "infra")]
+
+
 @pytest.mark.parametrize(
     ("step", "file"),
     [
