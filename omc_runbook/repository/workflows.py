@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from bisect import bisect
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -50,6 +51,8 @@ _FOLDER_OPTION = re.compile(rf"-(?:chdir|-terragrunt-working-dir|-working-dir)[=
 _FOLDER_BEFORE = re.compile(rf"\bcd\s+{_FOLDER}")
 _JENKINS_COMMENT = re.compile(r"(?m)^[ \t]*//.*")
 _JENKINS_STEP = re.compile(r"""(?<![\w./-])sh\b(?=[ \t]*[("'])""")
+_MOST_CHANGES = 20
+"""How many changes of the folder before a command are followed."""
 _DOTENV = re.compile(r"(?<!\w)\.env\b")
 _DOTENV_ENTRY = re.compile(r"(?m)^[^\n#]*?\b(?P<name>[A-Za-z_]\w*)=[\"']?\$\{\{\s*secrets\.\w+\s*\}\}")
 _ECHO = re.compile(
@@ -310,8 +313,10 @@ def _in_step(
     for script in dict.fromkeys(_SCRIPT.findall(text)):
         other = _read_own(repository, posixpath.normpath(posixpath.join(folder, script)), script)
         yield from _in_text(other, other.text, 0, folder, here) if other else ()
+    changes = [(each.start(), each[1]) for each in _FOLDER_BEFORE.finditer(text)]
     for match in _TARGET.finditer(text):
-        before = _FOLDER_BEFORE.findall(text[: match.start("target")])
+        end = bisect(changes, (match.start("target"), ""))
+        before = [name for _, name in changes[max(0, end - _MOST_CHANGES) : end]]
         # What went before may have been undone since, as by a subshell's end.
         starts = ([folder, *before], [folder, *before[-1:]])
         names = [posixpath.normpath(posixpath.join(*each, match["folder"] or "", "Makefile")) for each in starts]

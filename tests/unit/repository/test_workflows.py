@@ -182,6 +182,16 @@ def test_the_makefile_of_the_folder_where_make_runs(tmp_path: Path, step: str, f
     assert [(each[0], each[2]) for each in found] == ([(where, folder)] if file else [])
 
 
+def test_a_step_that_runs_make_very_often(tmp_path: Path) -> None:
+    """Not all that went before is followed for each."""
+    write(tmp_path, "./Makefile", "apply:\n\tterraform apply\n")
+    script = "          cd a && make apply\n" * 3000
+    started = time.process_time()
+    (workflow,) = write(tmp_path, "a.yml", f"on: push\njobs:\n  x:\n    steps:\n      - run: |\n{script}").files
+    assert [each.file for each in workflow.commands] == ["Makefile"]
+    assert time.process_time() - started < 6
+
+
 def test_a_workflow_that_several_jobs_call_is_told_once(tmp_path: Path) -> None:
     """As for a plan and for an apply."""
     write(tmp_path, "apply.yml", "on: workflow_call\njobs:\n  a:\n    steps:\n      - run: terraform apply\n")
