@@ -258,7 +258,7 @@ class Classes:
         except (ValueError, TypeError):
             known = {name: each for name, each in self._constants.items() if name not in self._clashing}
             path = path_of(node, self._modules.get, known)
-            return str(path) if path else COMPUTED
+            return str(path) if path and path.is_absolute() else COMPUTED
 
     def _joined(self, nodes: Sequence[ast.expr], depth: int) -> object:
         """The text that expressions are joined to; `COMPUTED` where one is none, or for one that no name has."""
