@@ -51,7 +51,7 @@ SLACK = LoginRefusal(
 REDIS = LoginRefusal(
     "REDIS",
     (
-        *("redis.exceptions.AuthenticationError", "WRONGPASS", "NOAUTH", "username-password pair"),
+        *("redis.exceptions.AuthenticationError", "WRONGPASS invalid", "NOAUTH", "username-password pair"),
         *("ERR invalid password", "without any password configured"),
     ),
 )
@@ -99,12 +99,15 @@ UNSPECIFIC = LoginRefusal(
 )
 """Words that are a refusal in the application's log, and may mean anything elsewhere."""
 
+ANSWER = re.compile(r"\"[A-Z]{3,7} \S+ HTTP/\d(?:\.\d)?\\?\" \d{3}\b")
+"""A line of a server's access log: what the application answered to a request."""
+
 REFUSALS = (DATABASE, MONGO, BROKER, SLACK, REDIS, MAIL, SENTRY, OPENAI, AWS, PROVIDER, UNSPECIFIC)
 
 
 def is_refusal(line: str) -> bool:
     """Whether a line of the application's log says that a password or a key was refused."""
-    return any(plain(line).has(refusal.wordings) for refusal in REFUSALS)
+    return not ANSWER.search(line) and any(plain(line).has(refusal.wordings) for refusal in REFUSALS)
 
 
 def lacks_password(line: str) -> bool:

@@ -142,6 +142,7 @@ def test_a_provider_that_is_named_accuses_no_others_key(line: str) -> None:
         ("FIRST_SUPERUSER_PASSWORD", "SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string"),
         ("GOOGLE_CLIENT_SECRET", "SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string"),
         ("MEDIA_SERVER_TOKEN", "The server requested SCRAM-based authentication, but no password was provided."),
+        ("REDIS_PASSWORD", "FATAL: server login failed: wrong password type"),
     ],
 )
 def test_a_drivers_own_words_accuse_no_key_of_another_system(key: str, line: str) -> None:
@@ -166,6 +167,8 @@ def test_an_answer_to_the_applications_own_user_accuses_no_key(word: str) -> Non
     [
         '"GET /api/users/me HTTP/1.1" 401 Unauthorized',
         "ValueError: SECRET_KEY: field required",
+        'INFO:     10.0.1.7:53424 - "GET /api/v1/openai/models HTTP/1.1" 401 Unauthorized',
+        '{"level": "info", "message": "10.0.1.7 - \\"POST /openai/login HTTP/2\\" 401 Unauthorized"}',
         "connection to server at 10.0.0.5 failed: Connection refused",
         "ERROR: request took 535 ms",
         "Traceback (most recent call last)",
