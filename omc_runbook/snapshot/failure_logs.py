@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -12,7 +12,7 @@ from omc_runbook.aws import logs
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.masking import registry
-from omc_runbook.messages.refusals import is_refusal
+from omc_runbook.messages.refusals import ANSWER, is_refusal
 from omc_runbook.messages.validation import find_header, read_block
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.gatherer import Gatherer
@@ -23,7 +23,13 @@ ERROR = re.compile(
     r"(error|exception|\b(fatal|critical|panic|refused|denied|failed|unauthori[sz]ed|invalid|incorrect))\b",
     re.IGNORECASE,
 )
-LONGEST = 240
+AFTERWARDS = re.compile(
+    r"\A\s*\(Background on this error at:|\A(?:The above exception was|During handling of the above|npm (?:ERR!|error))"
+    r"|Application startup failed\. Exiting\.?\s*\Z|Worker \(pid:\d+\)|Shutting down: Master|Worker failed to boot"
+)
+"""What libraries and servers add to the error that ends a program, without its reason."""
+LONGEST = 480
+"""What SQLAlchemy writes before PostgreSQL's own words, with RDS's host names, has some 200 characters."""
 MOST = 2
 TASKS_A_SERVICE = 2
 
@@ -39,8 +45,7 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]
     sentences: dict[str, tuple[str, ...]] = {}
     for task_id, container, answer in answers:
         read_lines = gatherer.keep("log_lines", answer, ())
-        lines = [line for line in _joined(read_lines) if ERROR.search(line)]
-        sentences[task_id] = (*sentences.get(task_id, ()), *_sentences(container, lines))
+        sentences[task_id] = (*sentences.get(task_id, ()), *_sentences(container, _errors(_joined(read_lines))))
     return {task_id: log_lines for task_id, log_lines in sentences.items() if log_lines}
 
 
@@ -99,8 +104,14 @@ def _joined(lines: Sequence[str]) -> Iterator[str]:
             yield line
 
 
+def _errors(lines: Iterable[str]) -> list[str]:
+    """The lines that show an error: those that give its reason, if there are any."""
+    errors = [line for line in lines if ERROR.search(line) or is_refusal(line)]
+    return [line for line in errors if not (AFTERWARDS.search(line) or ANSWER.search(line))] or errors
+
+
 def _sentences(container: str, lines: Sequence[str]) -> Iterator[str]:
     filled = [line for line in lines if line.strip()]
-    for line in [line for line in filled if ERROR.search(line)][-MOST:] or filled[-1:]:
+    for line in _errors(filled)[-MOST:] or filled[-1:]:
         text = registry.mask(" ".join(line.split()))
         yield f"The log of {container} says: {text if len(text) <= LONGEST else text[:LONGEST] + '…'}"

@@ -107,6 +107,42 @@ def test_the_lines_that_tell_of_trouble_are_kept() -> None:
     assert not gaps
 
 
+REFUSED_BY_RDS = (
+    'sqlalchemy.exc.OperationalError: (psycopg.OperationalError) connection failed: connection to server at "ohmycoins-'
+    'staging-postgres.c1abcdefghij.ap-southeast-2.rds.amazonaws.com" (10.0.3.7), port 5432 failed: FATAL:  password'
+    ' authentication failed for user "postgres"'
+)
+BACKGROUND = "(Background on this error at: https://sqlalche.me/e/20/e3q8)"
+CHAINED = "The above exception was the direct cause of the following exception:"
+ANSWERED = 'INFO:     10.0.1.7:53424 - "GET /health HTTP/1.1" 401 Unauthorized'
+
+
+@pytest.mark.parametrize(
+    ("reason", "lines"),
+    [
+        (REFUSED_BY_RDS, (REFUSED_BY_RDS, BACKGROUND, "ERROR:    Application startup failed. Exiting.")),
+        (REFUSED_BY_RDS, (REFUSED_BY_RDS, BACKGROUND, CHAINED, "tenacity.RetryError: raised OperationalError")),
+        (
+            "asyncpg.exceptions.InvalidPasswordError: password authentication failed for user",
+            (
+                "[7] [ERROR] Exception in worker process",
+                "asyncpg.exceptions.InvalidPasswordError: password authentication failed for user",
+                "[1] [ERROR] Worker (pid:7) exited with code 3",
+                "[1] [ERROR] Shutting down: Master",
+                "[1] [ERROR] Reason: Worker failed to boot.",
+            ),
+        ),
+        ("BadDsn: Missing public key", ("Traceback", "sentry_sdk.utils.BadDsn: Missing public key")),
+        ("openai.AuthenticationError", ("openai.AuthenticationError: Error code: 401", *3 * (ANSWERED,))),
+        ("/health HTTP/1.1", ("INFO: started", ANSWERED)),
+    ],
+)
+def test_the_reason_is_kept_whatever_is_written_after_it(reason: str, lines: tuple[str, ...]) -> None:
+    """Libraries, servers and the application's own callers have lines that sound like errors too."""
+    found, _ = ask(Logs(lines), failing(), failure_logs.read)
+    assert " ".join(reason.split()) in " ".join(next(iter(found.values())))
+
+
 def test_the_errors_of_pydantic_are_kept_with_their_variable() -> None:
     """What stands in lines of its own below the header is what says which variable was refused."""
     logs = Logs(
@@ -139,7 +175,11 @@ def test_values_are_masked_and_long_lines_cut() -> None:
     """What an application prints of a value does not come through."""
     value = secrets.token_hex(24)
     Masked(value, "OPENAI_API_KEY")
-    found, _ = ask(Logs((f"ERROR: Incorrect API key provided: {value}. {'x' * 400}",)), failing(), failure_logs.read)
+    found, _ = ask(
+        Logs((f"ERROR: Incorrect API key provided: {value}. {'x' * 2 * failure_logs.LONGEST}",)),
+        failing(),
+        failure_logs.read,
+    )
     [line] = next(iter(found.values()))
     assert value not in line and "‹OPENAI_API_KEY›" in line
     assert len(line) < failure_logs.LONGEST + 50
