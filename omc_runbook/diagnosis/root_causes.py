@@ -223,15 +223,16 @@ def _hindered_by(consequence: Check, effect: Finding) -> tuple[str, ...]:
 
 
 def _explains(check: Check, cause: Finding, consequence: Check, effect: Finding, keys: Collection[str]) -> bool:
+    # What one service's tasks were refused for, another's will be too. A warning stops no task, and can be why another
+    # location lacks a variable.
+    is_obstacle = cause.severity == "error" and check.hinders in ("secret", "value")
+    if cause.subject in effect.stems_from and (is_obstacle or "drift" == cause.family == effect.family):
+        return True
     if effect.services and cause.services and not (effect.services & cause.services):
         return False
     is_of_all = cause.status == "unknown" and not cause.subject
     if consequence.per_subject and cause.subject != effect.subject and not is_of_all:
         return False
-    # A warning stops no task, and can be why another location lacks a variable.
-    is_obstacle = cause.severity == "error" and check.hinders in ("secret", "value")
-    if cause.subject in effect.stems_from and (is_obstacle or "drift" == cause.family == effect.family):
-        return True
     # What could not be read blocks nothing: the fault stands by itself.
     if check.hinders in consequence.blocked_by and cause.status == "found" and cause.severity == "error":
         return True

@@ -12,6 +12,7 @@ from support.faults.upstream import REFUSED, changed, deployed, saying
 from support.snapshots import (
     ARN,
     CURRENT,
+    DEPLOYED,
     NOW,
     PREVIOUS,
     document,
@@ -230,6 +231,15 @@ def test_a_placeholder_is_refused_because_it_is_one() -> None:
     """A refused value that is none explains the refusal."""
     made = rotated(healthy(), NOW - timedelta(minutes=30), POSTGRES_PASSWORD="temporary-password-please-update")
     assert root_causes(saying(made, REFUSED)) == ["placeholder POSTGRES_PASSWORD"]
+
+
+def test_no_other_service_is_to_be_redeployed_for_a_refused_value() -> None:
+    """What the worker's new tasks were refused with, backend's would be too."""
+    said = changed()(healthy())
+    former = [replace(task, started=DEPLOYED) if task.service == "backend" else task for task in said.tasks]
+    said = replace(said, tasks=tuple(replace(task, created=task.started or task.created) for task in former))
+    [backend] = [each for each in diagnose(said) if each.check == "not-forced"]
+    assert (backend.subject, backend.because_of) == ("backend", ("store-only",))
 
 
 def test_a_pinned_version_is_not_the_value_that_is_refused() -> None:
