@@ -138,6 +138,9 @@ def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
     "wrong-region",
     looks_like=("not-found",),
     ruled_out_by="DescribeTaskDefinition: no valueFrom names another region than the secret's",
+    # A partition has regions of its own.
+    because_of=("wrong-partition",),
+    per_subject=True,
     fixed_by="troubleshoot",
 )
 def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:

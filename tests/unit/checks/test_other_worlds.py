@@ -80,6 +80,7 @@ def unsure(snapshot: Snapshot) -> list[str]:
         (f"{ARN}#SECRET_KEY", "arn-malformed"),
         ("${var.secrets_arn}:SECRET_KEY::", "arn-malformed"),
         (f"{ARN.replace('arn:aws:', 'arn:aws-us-gov:')}:SECRET_KEY::", "wrong-partition"),
+        (f"{ARN.replace('aws:', 'aws-cn:').replace('ap-southeast-2', 'cn-north-1')}:SECRET_KEY::", "wrong-partition"),
         (f"{ARN.replace('staging', 'production')}:SECRET_KEY::", "other-environment"),
         (f"{NAME}:SECRET_KEY::", "bare-name"),
         (f"arn:aws:ssm:ap-southeast-2:{ACCOUNT}:parameter/{NAME}", "bare-name"),
