@@ -386,8 +386,9 @@ def _failed_rollout(snapshot: Snapshot, service: Service, facts: tuple[str, ...]
     causes_of_stops = [_NEVER_STARTED if _is_unspecific(stop) else CAUSES.get(stop.kind) for stop in stops]
     causes = tuple(dict.fromkeys(cause for kinds in causes_of_stops for cause in kinds or ()))
     names, withdrawn = snapshot.environment.names, service.withdrawn
-    has_log = not (stops and _is_unspecific(stops[0]))
-    remedy = log_of(snapshot, service) if has_log else remedies.show_service(names, service.name)
+    stop = next(iter(stops), None)
+    has_log = not (stop and _is_unspecific(stop))
+    remedy = log_of(snapshot, service, stop) if has_log else remedies.show_service(names, service.name)
     if withdrawn and not stops and not withdrawn.failures:
         # No task failed: a hook, an alarm or a person took the deployment back.
         hook = HOOK.search(withdrawn.why)

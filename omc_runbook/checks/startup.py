@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 from omc_runbook.aws import iam
-from omc_runbook.aws.ecs import Service, ServiceEvent, Task
+from omc_runbook.aws.ecs import Service, ServiceEvent
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence
 from omc_runbook.checks.key_demand import services_reading
@@ -203,7 +203,7 @@ def _stopping(snapshot: Snapshot, kind: Kind, how: str, remedy_of: RemedyOf) -> 
         newest = stops[0]
         count = f"{counted(len(stops), 'task')} of {service.name} {how}"
         log_lines = next((stop.log_lines for stop in stops if stop.log_lines), ())
-        codes = {container.exit_code for container in newest.task.containers} if kind in ("exit", "command") else set()
+        codes = {each.exit_code for each in newest.culprits} if kind in ("exit", "command") else set()
         hints = [hint for code, hint in EXIT_CODES.items() if code in codes]
         hints += _health_programs(snapshot, newest) if kind == "health-check" else ()
         hints += filter(None, (meaning_of(newest.reason),)) if kind == "secrets" else ()
@@ -229,10 +229,11 @@ def _health_programs(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
             )
 
 
-def log_of(snapshot: Snapshot, service: Service, task: Task | None = None) -> Remedy:
-    """Read a service's latest log lines, in the log group that its task definition, or that of a task, names."""
-    names = snapshot.environment.names
-    logged = next((each for each in snapshot.containers(task or service) if each.log_group), None)
+def log_of(snapshot: Snapshot, service: Service, stop: Stop | None = None) -> Remedy:
+    """Read a service's latest log lines, in the log group of the container that ended a task, or of its first one."""
+    names, culprits = snapshot.environment.names, {each.name for each in stop.culprits} if stop else set[str]()
+    containers = sorted(snapshot.containers(stop.task if stop else service), key=lambda each: each.name not in culprits)
+    logged = next((each for each in containers if each.log_group), None)
     if logged is None:
         return remedies.logs(names, service.name)
     return remedies.log_group(names, logged.log_group, logged.log_region)
@@ -268,7 +269,7 @@ def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:
 
 
 def _logs(snapshot: Snapshot, stop: Stop) -> Remedy:
-    return log_of(snapshot, stop.service, stop.task)
+    return log_of(snapshot, stop.service, stop)
 
 
 def _image(snapshot: Snapshot, stop: Stop) -> Remedy:

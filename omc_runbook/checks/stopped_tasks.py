@@ -20,6 +20,8 @@ RIPE = timedelta(minutes=2)
 """How long a task has to run to count as stable."""
 NO_PROGRAM = frozenset({126, 127})
 """Exit codes of a shell that may not run a program, or does not find it."""
+BY_SIGNAL = frozenset({137, 143})
+"""Exit codes of containers that ECS stops: by SIGTERM, and by SIGKILL where that is not enough."""
 MANY = 3
 """With so many failures a service that has all its tasks does not count as healthy: it may be between two."""
 
@@ -58,6 +60,12 @@ class Stop:
         codes = {container.exit_code for container in self.task.containers}
         lacks_program = any(reasons.says(line, "command-fails") for line in self.log_lines)
         return "command" if lacks_program or codes & NO_PROGRAM else "exit"
+
+    @property
+    def culprits(self) -> tuple[TaskContainer, ...]:
+        """The containers that may have ended it by an error: where one ended, ECS stops the others, by a signal."""
+        ended = tuple(each for each in self.task.containers if each.exit_code)
+        return tuple(each for each in ended if each.exit_code not in BY_SIGNAL) or ended
 
     @property
     def _is_of_a_container(self) -> bool:

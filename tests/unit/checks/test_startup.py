@@ -386,6 +386,20 @@ def test_two_services_that_fail_for_two_reasons() -> None:
     assert set(root_causes(both)) == {"image-pull", "log-group"}
 
 
+@pytest.mark.parametrize(("app", "proxy", "group"), [(1, 137, "/ecs/w"), (143, 1, "/ecs/proxy"), (137, None, "/ecs/w")])
+def test_a_container_that_ecs_stopped_is_not_what_ended_the_task(app: int, proxy: int | None, group: str) -> None:
+    """Its code is a signal's, and its log has no reason; of one that ended alone a signal is the reason."""
+    made = with_container(healthy(), "worker", lambda old: replace(old, log_group="/ecs/w"))
+    beside = Container(name="proxy", secrets=(), environment=(), log_group="/ecs/proxy")
+    made = with_definition(made, "worker", lambda old: replace(old, containers=(*old.containers, beside)))
+    ended = (TaskContainer("worker", app, ""), TaskContainer("proxy", proxy, ""))
+    failing = stuck(made, "worker", EXIT, started=NOW, stop_code="EssentialContainerExited", containers=ended)
+    found = [each for each in diagnose(failing) if each.check in ("task-exits", "rollout-stuck")]
+    assert all(f"logs tail {group} " in each.remedy.command for each in found) and len(found) == 2
+    hints = {fact for each in found for fact in each.evidence if fact.startswith("Exit code")}
+    assert bool(hints) is (proxy is None)
+
+
 def test_a_sidecars_end_is_not_the_tasks() -> None:
     """A container that was to end, and did so with 0, is not told of."""
     containers = (TaskContainer("migrate", 0, ""), TaskContainer("worker", 1, ""))
