@@ -167,7 +167,9 @@ def _unseen(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
             continue
         if why == UNREADABLE:
             fact = f"The values in {of} cannot be compared: none was read of the version that their references name."
-        elif refused is None:
+            yield Uncertain(services, (fact, *snapshot.unread("secret", "versions", "contents")))
+            continue
+        if refused is None:
             fact = f"The environment of process {unread[0].process} in {of} cannot be read: its values are unknown."
         elif why == "denied":
             fact = f"Could not look into {of}: the permission {refused.permission} is missing."

@@ -25,6 +25,7 @@ from support.snapshots import (
     with_tasks,
 )
 
+from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import deployment, running
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
@@ -105,6 +106,10 @@ def test_no_version_to_compare_with_is_told_as_that() -> None:
     answers = [answer for check in checks_of(running) for answer in run_check(check, snapshot)]
     assert {answer.status for answer in answers} == {"unknown"}
     assert all("cannot be compared" in answer.evidence[0] for answer in answers)
+    gap = ReadFailure("the value of the secret", "secretsmanager:GetSecretValue", "AccessDeniedException", "denied")
+    refused = replace(snapshot, gaps={"contents": (gap,)})
+    answers = [answer for check in checks_of(running) for answer in run_check(check, refused)]
+    assert all("secretsmanager:GetSecretValue" in " ".join(answer.evidence) for answer in answers)
 
 
 def test_exec_off_everywhere_is_one_sentence() -> None:
