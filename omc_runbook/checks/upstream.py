@@ -13,7 +13,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.masking.document import differ
 from omc_runbook.masking.registry import label
-from omc_runbook.messages.refusals import is_for, is_refusal, lacks_password
+from omc_runbook.messages.refusals import find_lack, is_for, is_refusal
 from omc_runbook.messages.startline import REFUSED, StartProblem
 from omc_runbook.messages.startlog import read_log
 from omc_runbook.model import issuers
@@ -61,8 +61,8 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
     for key, refusals in refused.items():
         stop, line = refusals[0]
         services = frozenset(each.service.name for each, _ in refusals)
-        if lacks_password(line):
-            fact = f"Tasks have {key}, and the application gave the database no password: none was refused."
+        if lack := find_lack(line):
+            fact = f"Tasks have {key}, and the application gave {lack}: none was refused."
             way = Remedy(
                 f"Let the application read {key} by the variable's name in the task definition, and deploy it."
             )

@@ -110,7 +110,7 @@ REFUSED = pull_failure(
     "no-permission pattern-suffix identity-deny boundary scp resource-deny kms-no-permission endpoint-policy",
     "AWS refused a call: a permission is missing. The text was cut before it says whose, and why.",
     "DescribeTasks: stoppedReason in full; it names the role, the action and the kind of policy.",
-    *("AccessDeniedException", "AccessDenied)", "not authorized to perform: secretsmanager:"),
+    *("AccessDeniedException", "not authorized to perform: secretsmanager:"),
     weak=True,
 )
 

@@ -242,6 +242,13 @@ CALLS: tuple[Phrase, ...] = (
     ),
     aws_message(
         "",
+        "AWS refused a call to a service other than Secrets Manager, such as S3 or IAM. That says nothing of whether"
+        " tasks can read the secret.",
+        "The policies of whoever made the call: the text names the operation.",
+        *("(AccessDenied) when calling", "AccessDenied: Access Denied"),
+    ),
+    aws_message(
+        "",
         f"AWS does not accept the credentials: there are none, or they have expired or are invalid. {_OWN_CALL}",
         "Sign in again, then aws sts get-caller-identity.",
         *("ExpiredToken", "Unable to locate credentials", "SSO session associated with this profile"),

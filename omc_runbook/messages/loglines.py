@@ -40,6 +40,7 @@ APPLICATION: tuple[Phrase, ...] = (
         *("ModuleNotFoundError: No module named", "ImportError: cannot import name", "Could not import module"),
         *("can't open file * [Errno 2] No such file", "No such option:", "error: unrecognized arguments:"),
         *("sh: 1: * not found", "sh: line 1: * command not found", "Error loading ASGI app"),
+        ".sh: no such file or directory",
     ),
     program_message(
         "changethis terraform-overwrote placeholder",
@@ -61,7 +62,8 @@ APPLICATION: tuple[Phrase, ...] = (
         *("environment variable * is missing", "environment variable * is required", "missing environment variable"),
         *("required key * missing value", "could not resolve placeholder", "The SECRET_KEY setting must not be empty"),
         *("missing 'secret_key_base'", "no application encryption key has been specified"),
-        "secretOrPrivateKey must have a value",
+        *("secretOrPrivateKey must have a value", "HMAC key must not be empty", "please add an environment variable"),
+        *("Could not resolve authentication method", "AuthenticationError: No API key provided"),
         lines=(line("KeyError: ", r"\bKeyError: '([A-Z][A-Z0-9_]{2,63})'$", read_key_error),),
     ),
     program_message(
@@ -254,6 +256,7 @@ APPLICATION: tuple[Phrase, ...] = (
         f"The database was reached and refuses the user, the database's name or the connection. {NOT_SECRETS}",
         "Compare the user, the database's name and sslmode with what this environment's server has and allows.",
         *("FATAL: role * does not exist", "FATAL: database * does not exist", "no pg_hba.conf entry for"),
+        "InvalidCatalogNameError: database * does not exist",
         "unknown database",
     ),
     program_message(

@@ -23,6 +23,7 @@ _NO_PASSWORD = (
     "client password must be a string",
 )
 """A driver's words where the application gave it none."""
+_NO_API_KEY = ("no API key provided", "didn't provide an API key")
 DATABASE = LoginRefusal(
     r"\A(?!.*MONGO).*(POSTGRES|PG|DB|DATABASE|MYSQL|SQL).*(PASS|PWD|URL|URI|DSN)",
     (
@@ -81,7 +82,7 @@ PROVIDER = LoginRefusal(
         *("incorrect API key", "incorrect_api_key", "invalid API key", "invalid_api_key", "invalid x-api-key"),
         "invalid API-key",
         *("API key not valid", "API key is not valid", "API key invalid", "API key is invalid", "API key expired"),
-        *("API key is expired", "API key revoked", "API key is revoked", "didn't provide an API key"),
+        *("API key is expired", "API key revoked", "API key is revoked", *_NO_API_KEY),
         *("error code: 401", "client error '401 unauthorized'", "AuthenticationError"),
         "401 client error: unauthorized for url",
     ),
@@ -110,9 +111,10 @@ def is_refusal(line: str) -> bool:
     return not ANSWER.search(line) and any(plain(line).has(refusal.wordings) for refusal in REFUSALS)
 
 
-def lacks_password(line: str) -> bool:
-    """Whether a line says that the application gave the database no password, so that none was refused."""
-    return plain(line).has(_NO_PASSWORD)
+def find_lack(line: str) -> str:
+    """Whom the application gave nothing, so that nothing was refused, and what it lacks; "" where it gave something."""
+    lacks = {"the database no password": _NO_PASSWORD, "the provider no API key": _NO_API_KEY}
+    return next((lack for lack, wordings in lacks.items() if plain(line).has(wordings)), "")
 
 
 def is_for(line: str, key: str) -> bool:

@@ -20,7 +20,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 PERMISSION = "logs:GetLogEvents"
 ERROR = re.compile(
-    r"(error|exception|\b(fatal|critical|panic|refused|denied|failed|unauthori[sz]ed|invalid|incorrect))\b",
+    r"(error|exception|\b(fatal|critical|panic|refused|denied|failed|unauthori[sz]ed|invalid|incorrect|no such))\b",
     re.IGNORECASE,
 )
 AFTERWARDS = re.compile(

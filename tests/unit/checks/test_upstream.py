@@ -205,6 +205,16 @@ def test_a_password_that_the_driver_did_not_get_was_not_refused(line: str) -> No
     assert root_causes(saying(empty, line)) == ["empty POSTGRES_PASSWORD"]
 
 
+def test_an_api_key_that_the_provider_did_not_get_was_not_refused() -> None:
+    """The task has it, so what is to be corrected is the application."""
+    entry = Injection("STRIPE_API_KEY", parse(f"{ARN}:STRIPE_API_KEY::"))
+    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    line = "stripe._error.AuthenticationError: No API key provided. (HINT: set your API key)"
+    said = changed(line, "STRIPE_API_KEY", "backend")(made)
+    [found] = [each for each in run_check(CHECKS["store-only"], said) if each.status == "found"]
+    assert found.evidence[-1].endswith("gave the provider no API key: none was refused.")
+
+
 def test_a_password_whose_login_changed_was_changed_with_it() -> None:
     """A key is the same only where the user that it belongs to is."""
     made = rotated(healthy(), NOW - timedelta(minutes=30), SMTP_USER="other@ohmycoins.test")

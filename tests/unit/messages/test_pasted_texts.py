@@ -350,6 +350,16 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("name-mismatch", "Could not resolve placeholder 'OPENAI_API_KEY' in value \"${OPENAI_API_KEY}\""),
     ("name-mismatch", "django.core.exceptions.ImproperlyConfigured: The SECRET_KEY setting must not be empty."),
     ("name-mismatch", "ArgumentError: Missing `secret_key_base` for 'production' environment, set this string with"),
+    (
+        "name-mismatch",
+        "Did not find openai_api_key, please add an environment variable `OPENAI_API_KEY` which contains",
+    ),
+    ("name-mismatch", "Could not resolve authentication method. Expected either api_key or auth_token to be set."),
+    ("name-mismatch", "stripe._error.AuthenticationError: No API key provided. (HINT: set your API key using"),
+    ("name-mismatch", "jwt.exceptions.InvalidKeyError: HMAC key must not be empty."),
+    ("command-fails", "exec /app/scripts/prestart.sh: no such file or directory"),
+    ("", "An error occurred (AccessDenied) when calling the PutObject operation: Access Denied"),
+    ("", 'asyncpg.exceptions.InvalidCatalogNameError: database "app" does not exist'),
     ("white-space", "ValueError: Fernet key must be 32 url-safe base64-encoded bytes."),
     (
         "white-space",
