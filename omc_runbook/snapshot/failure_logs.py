@@ -91,9 +91,16 @@ def _logs(clients: Clients, snapshot: Snapshot, task: Task) -> Iterator[tuple[st
             yield container.name, partial(logs.last_lines, client, container.log_group, stream)
 
 
-def _joined(lines: Sequence[str]) -> Iterator[str]:
+def _lines(events: Iterable[str]) -> Iterator[str]:
+    """The lines of events: a log driver may join those of a traceback, and JSON escapes their ends."""
+    # A value's own lines are no longer the value.
+    for event in map(registry.mask, events):
+        yield from re.split(r"\r?\\n" if event.lstrip().startswith("{") else r"\r?\n", event)
+
+
+def _joined(events: Iterable[str]) -> Iterator[str]:
     """The lines, with the errors that pydantic writes below a header on the header's own, without the values."""
-    last = -1
+    lines, last = [*_lines(events)], -1
     for number, line in enumerate(lines):
         header = find_header(line) if number > last else None
         if header and not header.rest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -113,6 +114,7 @@ REFUSED_BY_RDS = (
     ' authentication failed for user "postgres"'
 )
 BACKGROUND = "(Background on this error at: https://sqlalche.me/e/20/e3q8)"
+FRAMES = ('  File "/app/.venv/lib/python3.12/site-packages/sqlalchemy/engine/base.py", line 146, in __init__',) * 9
 CHAINED = "The above exception was the direct cause of the following exception:"
 ANSWERED = 'INFO:     10.0.1.7:53424 - "GET /health HTTP/1.1" 401 Unauthorized'
 
@@ -135,6 +137,15 @@ ANSWERED = 'INFO:     10.0.1.7:53424 - "GET /health HTTP/1.1" 401 Unauthorized'
         ("BadDsn: Missing public key", ("Traceback", "sentry_sdk.utils.BadDsn: Missing public key")),
         ("openai.AuthenticationError", ("openai.AuthenticationError: Error code: 401", *3 * (ANSWERED,))),
         ("/health HTTP/1.1", ("INFO: started", ANSWERED)),
+        (REFUSED_BY_RDS, ("\n".join(("Traceback (most recent call last):", *FRAMES, REFUSED_BY_RDS, BACKGROUND)),)),
+        (
+            "FATAL: password authentication failed",
+            (
+                json.dumps(
+                    {"level": "error", "exc_info": "\n".join(("Traceback:", *FRAMES, REFUSED_BY_RDS, BACKGROUND))}
+                ),
+            ),
+        ),
     ],
 )
 def test_the_reason_is_kept_whatever_is_written_after_it(reason: str, lines: tuple[str, ...]) -> None:
@@ -183,6 +194,16 @@ def test_values_are_masked_and_long_lines_cut() -> None:
     [line] = next(iter(found.values()))
     assert value not in line and "‹OPENAI_API_KEY›" in line
     assert len(line) < failure_logs.LONGEST + 50
+
+
+@pytest.mark.parametrize("wrap", [str, lambda text: json.dumps({"level": "error", "message": text})])
+def test_a_value_of_several_lines_is_masked_before_its_lines_are_split(wrap: Callable[[str], str]) -> None:
+    """A piece of it alone would not be known for one."""
+    lines = [secrets.token_hex(24) for _ in range(4)]
+    Masked("\n".join(lines), "PRIVATE_KEY")
+    found, _ = ask(Logs((wrap("ERROR: invalid key " + "\n".join(lines)),)), failing(), failure_logs.read)
+    shown = " ".join(next(iter(found.values())))
+    assert "‹PRIVATE_KEY›" in shown and not any(line in shown for line in lines)
 
 
 @pytest.mark.parametrize(
