@@ -23,8 +23,9 @@ ERROR = re.compile(
     r"(error|exception|\b(fatal|critical|panic|refused|denied|failed|unauthori[sz]ed|invalid|incorrect|no such))\b",
     re.IGNORECASE,
 )
-AFTERWARDS = re.compile(
+WITHOUT_REASON = re.compile(
     r"\A\s*\(Background on this error at:|\A(?:The above exception was|During handling of the above|npm (?:ERR!|error))"
+    r"|Traceback \(most recent call last\)|Unclosed client session|Task exception was never retrieved"
     r"|Application startup failed\. Exiting\.?\s*\Z|Worker \(pid:\d+\)|Shutting down: Master|Worker failed to boot"
 )
 """What libraries and servers add to the error that ends a program, without its reason."""
@@ -114,7 +115,7 @@ def _joined(events: Iterable[str]) -> Iterator[str]:
 def _errors(lines: Iterable[str]) -> list[str]:
     """The lines that show an error: those that give its reason, if there are any."""
     errors = [line for line in lines if ERROR.search(line) or is_refusal(line)]
-    return [line for line in errors if not (AFTERWARDS.search(line) or ANSWER.search(line))] or errors
+    return [line for line in errors if not (WITHOUT_REASON.search(line) or ANSWER.search(line))] or errors
 
 
 def _sentences(container: str, lines: Sequence[str]) -> Iterator[str]:

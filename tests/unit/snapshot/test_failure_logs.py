@@ -136,6 +136,14 @@ ANSWERED = 'INFO:     10.0.1.7:53424 - "GET /health HTTP/1.1" 401 Unauthorized'
         ),
         ("BadDsn: Missing public key", ("Traceback", "sentry_sdk.utils.BadDsn: Missing public key")),
         ("openai.AuthenticationError", ("openai.AuthenticationError: Error code: 401", *3 * (ANSWERED,))),
+        (
+            "openai.AuthenticationError",
+            (
+                "openai.AuthenticationError: Error code: 401",
+                *("ERROR:asyncio:Unclosed client session", "ERROR:asyncio:Task exception was never retrieved"),
+                "ERROR:    Traceback (most recent call last):",
+            ),
+        ),
         ("/health HTTP/1.1", ("INFO: started", ANSWERED)),
         (REFUSED_BY_RDS, ("\n".join(("Traceback (most recent call last):", *FRAMES, REFUSED_BY_RDS, BACKGROUND)),)),
         (
