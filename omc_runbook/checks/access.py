@@ -51,7 +51,7 @@ check = Family("access", needs=NEEDS, looks_like=("access-denied",), hinders="se
 def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
     """A task definition names no execution role."""
     names = snapshot.environment.names
-    for service in snapshot.consumers:
+    for service in snapshot.readers:
         for definition in snapshot.revisions(service):
             if definition.references and not definition.execution_role_arn:
                 facts = (f"{definition.label} injects secrets and has no executionRoleArn.",)

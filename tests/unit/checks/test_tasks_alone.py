@@ -146,6 +146,14 @@ def test_what_a_schedule_starts_is_judged_before_it_runs() -> None:
     assert found.evidence[0] == "MAILER_TOKEN is referenced by schedule nightly."
 
 
+def test_what_a_schedule_starts_needs_an_execution_role_too() -> None:
+    """Without one ECS can read no secret for it, and no task shows that."""
+    made = world(role="")
+    [job] = [definition.arn for definition in made.task_definitions.values() if definition.family.endswith("-job")]
+    [found] = problems(replace(made, scheduled=(ScheduledTask("schedule nightly", job),))).values()
+    assert (found.check, found.services) == ("role-absent", {"schedule nightly"})
+
+
 def test_a_reference_of_what_a_schedule_starts_is_corrected_at_its_own_source() -> None:
     """Not where the services' task definitions come from."""
     made = world(key="secret_key")
