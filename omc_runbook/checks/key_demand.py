@@ -20,6 +20,9 @@ from omc_runbook.snapshot.state import Snapshot
 AFFIXES = frozenset({"app", "env", "dev", "development", "stg", "staging", "prod", "prd", "production", "vite"})
 """Words of a key's name that say where it is used, beside the environment's name and the project's."""
 
+PROXY = "Service Connect proxy"
+"""What stands for the container that ECS adds to a service's tasks; no container can have this name."""
+
 
 @dataclass(frozen=True)
 class KeyDemand:
@@ -49,6 +52,11 @@ class KeyDemand:
     def is_variable(self) -> bool:
         """Whether the container gets it as a variable; else its log driver does."""
         return self.injection not in (*self.container.log_secrets, *self.container.registry_secrets)
+
+    @property
+    def is_of_proxy(self) -> bool:
+        """Whether the service's serviceConnectConfiguration has it, and not its task definition."""
+        return self.container.name == PROXY
 
     @property
     def subject(self) -> str:
@@ -87,13 +95,20 @@ def secret_demands(snapshot: Snapshot) -> tuple[KeyDemand, ...]:
 @once
 def all_demands(snapshot: Snapshot) -> tuple[KeyDemand, ...]:
     """The same, with the references to other secrets and to SSM parameters."""
-    return tuple(
+    of_tasks = (
         KeyDemand(service, definition, container, injection)
         for service in snapshot.readers
         for definition in snapshot.revisions(service)
         for container in definition.containers
         for injection in (*container.secrets, *container.log_secrets)
     )
+    of_proxies = (
+        KeyDemand(service, definition, Container(name=PROXY, secrets=(), environment=(), log_secrets=(each,)), each)
+        for service in snapshot.services
+        if (definition := snapshot.definition(service))
+        for each in service.proxy_secrets
+    )
+    return (*of_tasks, *of_proxies)
 
 
 def services_reading(snapshot: Snapshot, key: str) -> frozenset[str]:

@@ -503,6 +503,11 @@ def _about(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy | No
     source = source_of(snapshot, [demand.definition], demand.container.name, demand.variable)
     mend = remedy or source.refer_to(names, key, demand.variable, arn)
     where = f"{demand.definition.label}, container {demand.container.name}: {demand.variable}"
+    if demand.is_of_proxy:
+        option, service = demand.variable.rpartition(" ")[2], demand.service.name
+        where = f"serviceConnectConfiguration of {service}, logConfiguration: {option}"
+        value = command(f"{snapshot.secret_arn or snapshot.secret_name}:{key}::")
+        mend = Remedy(f"Set valueFrom of {option} in logConfiguration to {value}, in {service}'s Service Connect.")
     facts = (f"{where} from {letters.spell(reference.text)}.", fact)
     return Evidence(demand.subject, facts, mend, frozenset({demand.service.name}))
 

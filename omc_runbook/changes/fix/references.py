@@ -71,6 +71,8 @@ def _why_not(snapshot: Snapshot, demand: KeyDemand) -> str:
         return (
             f"{demand.definition.label} was rolled back and is not in force: correct it at its source, then deploy it."
         )
+    if demand.is_of_proxy:
+        return f"It is in the serviceConnectConfiguration of {demand.service.name}, which no revision corrects."
     if snapshot.secret is None:
         return f"Secret {snapshot.secret_name} does not exist."
     if demand.service.is_family:

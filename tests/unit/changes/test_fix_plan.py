@@ -41,6 +41,7 @@ from support.snapshots import (
     without_key,
 )
 
+from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.ec2 import Network
 from omc_runbook.aws.ecs import EXPRESS
 from omc_runbook.aws.kms import KmsKey
@@ -56,6 +57,7 @@ from omc_runbook.changes.secret.plan import RESTORE_LABEL
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
 from omc_runbook.model.change import Change
+from omc_runbook.model.value_from import parse
 from omc_runbook.report import fix as report
 from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.held_values import OTHER
@@ -154,6 +156,13 @@ def test_a_key_in_the_wrong_case_is_corrected_where_the_catalogue_has_the_other(
     plan = planned(with_reference(healthy(), "worker", "OPENAI_API_KEY", f"{ARN}:openai_api_key::"))
     (step,) = plan.steps
     assert isinstance(step, Correction) and step.edits[0].after == f"{ARN}:OPENAI_API_KEY::"
+
+
+def test_a_reference_of_service_connects_proxy_is_left() -> None:
+    """It is the service's own, which no new revision corrects."""
+    proxy = (Injection("logConfiguration splunk-token", parse(WRONG["partial-arn"])),)
+    plan = planned(with_service(healthy(), "worker", proxy_secrets=proxy))
+    assert not plan.steps and "serviceConnectConfiguration of worker" in reasons(plan)["partial-arn"]
 
 
 def test_a_reference_of_which_the_key_is_not_certain_is_left() -> None:

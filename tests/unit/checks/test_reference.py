@@ -244,6 +244,29 @@ def test_an_application_that_nothing_names() -> None:
     assert_clear(CHECKS["sidecar-only"], unnamed)
 
 
+@pytest.mark.parametrize(
+    ("value_from", "id"),
+    [
+        (f"{ARN}:SECRET_KEY", "arn-malformed"),
+        (f"{ARN[:-7]}:SECRET_KEY::", "partial-arn"),
+        (f"{ARN}:SECRET_KEY:AWSPREVIOUS:", "previous-pinned"),
+        (f"{ARN}:secret_key::", "key-case"),
+        (f"{ARN}:SPLUNK_TOKEN::", "key-missing"),
+        (f"{ARN}:SECRET_KEY::", ""),
+    ],
+)
+@pytest.mark.parametrize("service", ["worker", "frontend"])
+def test_what_service_connects_proxy_reads_is_judged_too(value_from: str, id: str, service: str) -> None:
+    """ECS reads it for each task, and no task definition has it."""
+    proxy = (Injection("logConfiguration splunk-token", parse(value_from)),)
+    found = [each for each in diagnose(with_service(healthy(), service, proxy_secrets=proxy)) if each.is_problem]
+    assert [each.check for each in found] == [id] * bool(id)
+    for finding in found:
+        assert finding.services == {service}
+        is_of_key = finding.check.startswith("key-")
+        assert is_of_key or finding.remedy.command.endswith(f"to {ARN}:SECRET_KEY::, in {service}'s Service Connect.")
+
+
 def test_a_stack_of_cloudformation_is_corrected_where_it_is_made() -> None:
     """Its next deployment would undo what is done beside it, and it has no Terraform to apply."""
     wrong = with_reference(healthy(), "worker", "SECRET_KEY", NAME)
