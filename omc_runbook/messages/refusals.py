@@ -25,7 +25,7 @@ _NO_PASSWORD = (
 """A driver's words where the application gave it none."""
 _NO_API_KEY = ("no API key provided", "didn't provide an API key")
 DATABASE = LoginRefusal(
-    r"\A(?!.*MONGO).*(POSTGRES|PG|DB|DATABASE|MYSQL|SQL).*(PASS|PWD|URL|URI|DSN)",
+    r"\A(?!.*(MONGO|PGADMIN)).*(POSTGRES|(\A|_)(PG|DB|RDS)|DB_|DATABASE|SQL).*(PASS|PWD|URL|URI|DSN)",
     (
         *("password authentication failed", "InvalidPasswordError", "Access denied for user"),
         *("login failed for user", "database credentials for * are not valid", "28P01"),
@@ -37,7 +37,7 @@ DATABASE = LoginRefusal(
     ),
 )
 MONGO = LoginRefusal(
-    r"\A(?!.*(POSTGRES|PG|SQL)).*(MONGO|DB|DATABASE).*(PASS|PWD|URL|URI|DSN)",
+    r"\A(?!.*(POSTGRES|PG|SQL)).*(MONGO|(\A|_)DB|DB_|DATABASE).*(PASS|PWD|URL|URI|DSN)",
     (
         *("bad auth : authentication failed", "MongoServerError: Authentication failed"),
         "OperationFailure: Authentication failed",

@@ -91,6 +91,7 @@ def test_a_key_of_the_providers_name() -> None:
         ("AWS_ACCESS_KEY_ID", "An error occurred (InvalidAccessKeyId) when calling the PutObject operation"),
         ("AWS_ACCESS_KEY_ID", "An error occurred (AuthFailure) when calling the DescribeInstances operation"),
         ("AWS_SESSION_TOKEN", "An error occurred (ExpiredToken) when calling the PutObject operation"),
+        *((key, REFUSED) for key in ("RDS_PASSWORD", "PGPASSWORD", "DB_PASS", "MYDB_URL", "SQLALCHEMY_DATABASE_URI")),
         ("MONGO_URL", "pymongo.errors.OperationFailure: Authentication failed., full error: {'code': 18}"),
         ("RABBITMQ_URL", "ConnectionClosedByBroker: (403) 'ACCESS_REFUSED - Login was refused using mechanism PLAIN'"),
         ("SLACK_BOT_TOKEN", "SlackApiError: The server responded with: {'ok': False, 'error': 'token_revoked'}"),
@@ -144,6 +145,9 @@ def test_a_provider_that_is_named_accuses_no_others_key(line: str) -> None:
         ("GOOGLE_CLIENT_SECRET", "SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string"),
         ("MEDIA_SERVER_TOKEN", "The server requested SCRAM-based authentication, but no password was provided."),
         ("REDIS_PASSWORD", "FATAL: server login failed: wrong password type"),
+        ("FEEDBACK_URL", REFUSED),
+        ("UPGRADE_URL", REFUSED),
+        ("PGADMIN_DEFAULT_PASSWORD", REFUSED),
     ],
 )
 def test_a_drivers_own_words_accuse_no_key_of_another_system(key: str, line: str) -> None:
