@@ -38,9 +38,26 @@ GENERIC = (API_KEY, CLIENT_SECRET)
 """The generic names of a key, at a provider and in the secret."""
 
 COMMON = frozenset(
-    {"api", "app", "auth", "client", "first", "key", "omc", "password", "secret", "server", "token", "user", "value"}
+    {
+        "api",
+        "app",
+        "auth",
+        "client",
+        "first",
+        "key",
+        "main",
+        "omc",
+        "password",
+        "secret",
+        "server",
+        "token",
+        "user",
+        "value",
+    }
 )
 """Words of a key's name that do not name a provider."""
+UNMISTAKABLE = 6
+"""From how many letters on a name is known within a word, as github in GithubException and not rest in restarting."""
 
 
 @check(
@@ -121,7 +138,7 @@ def _keys_meant(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
     keys = tuple(dict.fromkeys(_keys_read(snapshot, stop)))
     by_label = [key for key in keys if label(key) in line]
     candidates = by_label or [key for key in keys if is_for(line, key)]
-    candidates = candidates or [key for key in keys if any(word in line.casefold() for word in _own_words(key))]
+    candidates = candidates or [key for key in keys if _is_named(key, line)]
     generic = next((each for each in GENERIC if each.search(line)), None)
     if not candidates and generic:
         candidates = [key for key in keys if generic.search(key) and not issuers.names_another(line, key)]
@@ -135,6 +152,14 @@ def _keys_read(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
         ref = injection.reference
         if ref.key and not ref.names_version and injection.variable not in container.environment:
             yield ref.key
+
+
+def _is_named(key: str, line: str) -> bool:
+    """Whether a line has a word of a key's name, such as a provider; a long one may begin a longer word."""
+    words, own = set(re.split(r"[^a-z0-9]+", line.casefold())), _own_words(key)
+    return not own.isdisjoint(words) or any(
+        word.startswith(each) for each in own if len(each) >= UNMISTAKABLE for word in words
+    )
 
 
 def _own_words(key: str) -> set[str]:

@@ -158,6 +158,25 @@ def test_a_drivers_own_words_accuse_no_key_of_another_system(key: str, line: str
     assert [each.status for each in run_check(CHECKS["store-only"], said)] == ["clear"]
 
 
+@pytest.mark.parametrize(
+    ("key", "line", "is_named"),
+    [
+        ("NEWSCATCHER_API_KEY", "Client error '401 Unauthorized' for url 'https://api.newscatcherapi.com/v2'", True),
+        ("GITHUB_TOKEN", "GithubException: 401 Bad credentials", True),
+        ("NEWS_API_TOKEN", "Client error '401 Unauthorized' for url 'https://api.newscatcherapi.com/v2'", False),
+        ("DATA_API_TOKEN", "ERROR database worker: 401 Unauthorized", False),
+        ("REST_API_TOKEN", "ERROR restarting: 401 Unauthorized", False),
+        ("MAIN_TOKEN", "ERROR app.main: 401 Unauthorized", False),
+    ],
+)
+def test_a_providers_name_is_a_word(key: str, line: str, is_named: bool) -> None:
+    """A short word within another is none."""
+    entry = Injection(key, parse(f"{ARN}:{key}::"))
+    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    found = run_check(CHECKS["store-only"], changed(line, key, "backend")(made))
+    assert [each.subject for each in found if each.status == "found"] == [key] * is_named
+
+
 @pytest.mark.parametrize("word", ["token_expired", "token_revoked", "account_inactive"])
 def test_an_answer_to_the_applications_own_user_accuses_no_key(word: str) -> None:
     """Libraries for JWT have the words that Slack has."""
