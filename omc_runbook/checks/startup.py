@@ -34,13 +34,15 @@ check = Family("deployment", needs=("services", "tasks"), looks_like=("never-sta
 RemedyOf = Callable[[Snapshot, Stop], Remedy]
 
 EXIT_CODES = {
+    0: "Exit code 0: none of its containers ended by an error. Where an essential one comes to its end, ECS stops the"
+    " task: one that only prepares something must not be essential.",
     126: "Exit code 126: the shell may not execute the command.",
     127: "Exit code 127: the shell cannot find the command in the image.",
     137: "Exit code 137 is SIGKILL, most often for lack of memory.",
     139: "Exit code 139 is SIGSEGV: the program crashed.",
     143: "Exit code 143 is SIGTERM: something stopped the program.",
 }
-"""What an exit code says by itself: 128 and more is a signal."""
+"""What an exit code says by itself: 128 and more is a signal, and 0 counts only where there is no other."""
 OFTEN_LACKING = frozenset({"curl", "wget", "nc"})
 """Programs that health checks run and slim images lack."""
 IMAGE_ADVICE = {
@@ -204,6 +206,7 @@ def _stopping(snapshot: Snapshot, kind: Kind, how: str, remedy_of: RemedyOf) -> 
         count = f"{counted(len(stops), 'task')} of {service.name} {how}"
         log_lines = next((stop.log_lines for stop in stops if stop.log_lines), ())
         codes = {each.exit_code for each in newest.culprits} if kind in ("exit", "command") else set()
+        codes |= {0} if kind == "exit" and newest.ended_well else set()
         hints = [hint for code, hint in EXIT_CODES.items() if code in codes]
         hints += _health_programs(snapshot, newest) if kind == "health-check" else ()
         hints += filter(None, (meaning_of(newest.reason),)) if kind == "secrets" else ()

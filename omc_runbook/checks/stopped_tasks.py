@@ -68,6 +68,11 @@ class Stop:
         return tuple(each for each in ended if each.exit_code not in BY_SIGNAL) or ended
 
     @property
+    def ended_well(self) -> bool:
+        """Whether a container came to its end, and none by an error or a signal."""
+        return not self.culprits and any(each.exit_code == 0 for each in self.task.containers)
+
+    @property
     def _is_of_a_container(self) -> bool:
         """Whether a container ended for which others waited, as for migrations: ECS says only that the task failed."""
         return self.never_started and self.task.has_run and reasons.says(self.reason, "pull-failed")

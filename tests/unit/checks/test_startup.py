@@ -400,6 +400,18 @@ def test_a_container_that_ecs_stopped_is_not_what_ended_the_task(app: int, proxy
     assert bool(hints) is (proxy is None)
 
 
+@pytest.mark.parametrize(("codes", "is_told"), [((0,), True), ((0, 0), True), ((0, 1), False), ((0, 137), False)])
+def test_a_task_of_which_no_container_failed(codes: tuple[int, ...], is_told: bool) -> None:
+    """Such as where a container that prepares something is essential."""
+    names = ("worker", "prestart")
+    beside = Container(name="prestart", secrets=(), environment=())
+    made = with_definition(healthy(), "worker", lambda old: replace(old, containers=(*old.containers, beside)))
+    ended = tuple(TaskContainer(name, code, "") for name, code in zip(names, codes, strict=False))
+    failing = stuck(made, "worker", EXIT, started=NOW, stop_code="EssentialContainerExited", containers=ended)
+    [found] = run_check(CHECKS["task-exits"], failing)
+    assert any(fact.startswith("Exit code 0:") for fact in found.evidence) is is_told
+
+
 def test_a_sidecars_end_is_not_the_tasks() -> None:
     """A container that was to end, and did so with 0, is not told of."""
     containers = (TaskContainer("migrate", 0, ""), TaskContainer("worker", 1, ""))
