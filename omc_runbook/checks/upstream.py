@@ -13,7 +13,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.masking.document import differ
 from omc_runbook.masking.registry import label
-from omc_runbook.messages.refusals import find_lack, is_for, is_refusal
+from omc_runbook.messages.refusals import find_addresses, find_lack, is_for, is_refusal
 from omc_runbook.messages.startline import REFUSED, StartProblem
 from omc_runbook.messages.startlog import read_log
 from omc_runbook.model import issuers
@@ -138,7 +138,7 @@ def _keys_meant(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
     keys = tuple(dict.fromkeys(_keys_read(snapshot, stop)))
     by_label = [key for key in keys if label(key) in line]
     candidates = by_label or [key for key in keys if is_for(line, key)]
-    candidates = candidates or [key for key in keys if _is_named(key, line)]
+    candidates = candidates or _addresses(snapshot, keys, line) or [key for key in keys if _is_named(key, line)]
     generic = next((each for each in GENERIC if each.search(line)), None)
     if not candidates and generic:
         candidates = [key for key in keys if generic.search(key) and not issuers.names_another(line, key)]
@@ -152,6 +152,13 @@ def _keys_read(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
         ref = injection.reference
         if ref.key and not ref.names_version and injection.variable not in container.environment:
             yield ref.key
+
+
+def _addresses(snapshot: Snapshot, keys: Iterable[str], line: str) -> list[str]:
+    """Keys whose values are addresses of the system that refuses something, whatever the keys are called."""
+    pattern, document = find_addresses(line), snapshot.document
+    members = {key: document.get(key) for key in keys} if pattern and document else {}
+    return [key for key, member in members.items() if member and pattern and member.injected.matches(pattern)]
 
 
 def _is_named(key: str, line: str) -> bool:

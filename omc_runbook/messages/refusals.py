@@ -16,6 +16,8 @@ class LoginRefusal:
     """A pattern of its keys' names."""
     wordings: tuple[str, ...]
     hints: tuple[str, ...] = ()
+    scheme: str = ""
+    """A pattern of the schemes of its URLs, "" where it is not reached by one with a password."""
 
 
 _NO_PASSWORD = (
@@ -35,6 +37,7 @@ DATABASE = LoginRefusal(
         *("Passwort-Authentifizierung f* fehlgeschlagen", "authentification par mot de passe *chou*e"),
         *("password fall* para el usuario", "autenticazione con password fallita", "do tipo senha falhou"),
     ),
+    scheme="postgres|postgresql|mysql|mariadb|mssql",
 )
 MONGO = LoginRefusal(
     r"\A(?!.*(POSTGRES|PG|SQL)).*(MONGO|(\A|_)DB|DB_|DATABASE).*(PASS|PWD|URL|URI|DSN)",
@@ -42,8 +45,9 @@ MONGO = LoginRefusal(
         *("bad auth : authentication failed", "MongoServerError: Authentication failed"),
         "OperationFailure: Authentication failed",
     ),
+    scheme="mongodb",
 )
-BROKER = LoginRefusal("(RABBIT|AMQP|BROKER|MQ_|CELERY).*(PASS|PWD|URL|URI)", ("ACCESS_REFUSED",))
+BROKER = LoginRefusal("(RABBIT|AMQP|BROKER|MQ_|CELERY).*(PASS|PWD|URL|URI)", ("ACCESS_REFUSED",), scheme="amqps?")
 SLACK = LoginRefusal(
     "SLACK",
     # Without "ok" they may be what the application answers to its own users.
@@ -55,6 +59,7 @@ REDIS = LoginRefusal(
         *("redis.exceptions.AuthenticationError", "WRONGPASS invalid", "NOAUTH", "username-password pair"),
         *("ERR invalid password", "without any password configured"),
     ),
+    scheme="rediss?",
 )
 MAIL = LoginRefusal(
     "(MAIL|SMTP).*(PASS|PWD|KEY|TOKEN)",
@@ -125,3 +130,9 @@ def is_for(line: str, key: str) -> bool:
         and plain(line).has(refusal.wordings + refusal.hints)
         for refusal in REFUSALS
     )
+
+
+def find_addresses(line: str) -> re.Pattern[str] | None:
+    """What an address of the system that refuses something in a line begins with; None where it tells no such one."""
+    schemes = [refusal.scheme for refusal in REFUSALS if refusal.scheme and plain(line).has(refusal.wordings)]
+    return re.compile(rf"\A(?:{'|'.join(schemes)})(?:\+\w+)?://") if schemes else None

@@ -21,6 +21,7 @@ from support.snapshots import (
     rotated,
     stuck,
     with_container,
+    with_keys,
     with_values,
 )
 
@@ -175,6 +176,20 @@ def test_a_providers_name_is_a_word(key: str, line: str, is_named: bool) -> None
     made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
     found = run_check(CHECKS["store-only"], changed(line, key, "backend")(made))
     assert [each.subject for each in found if each.status == "found"] == [key] * is_named
+
+
+@pytest.mark.parametrize(
+    ("address", "is_named"),
+    [("redis://:{}@cache:6379/0", True), ("rediss://x:{}@cache/0", True), ("amqp://x:{}@cache/", False), ("{}", False)],
+)
+def test_an_address_of_the_system_is_accused_whatever_its_key_is_called(address: str, is_named: bool) -> None:
+    """Celery's broker may be Redis, and the words are Redis' own."""
+    entry = Injection("TASKS_AT", parse(f"{ARN}:TASKS_AT::"))
+    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    valued = with_keys(made, TASKS_AT=address.format(secrets.token_hex(16)))
+    line = "consumer: Cannot connect to redis://:**@cache:6379/0: WRONGPASS invalid username-password pair"
+    found = run_check(CHECKS["store-only"], saying(unchanged(valued), line, "backend"))
+    assert [each.subject for each in found if each.status == "found"] == ["TASKS_AT"] * is_named
 
 
 @pytest.mark.parametrize("word", ["token_expired", "token_revoked", "account_inactive"])
