@@ -1,6 +1,7 @@
 """Checks of what the secret holds: each with a healthy snapshot and a faulty one, and look-alikes told apart."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -39,6 +40,7 @@ from omc_runbook.model import value_from
 from omc_runbook.model.catalogue import Key
 from omc_runbook.model.environment import Names
 from omc_runbook.model.value_from import parse
+from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -100,6 +102,19 @@ def test_a_key_of_a_log_driver_is_a_key_like_others() -> None:
 def test_a_known_keys_namesake_is_not_taken_for_it() -> None:
     """FIRST_SUPERUSER_PASSWORD is near FIRST_SUPERUSER, but it is a key of its own."""
     assert found_in(without_key(healthy(), "FIRST_SUPERUSER")) == {"key-missing"}
+
+
+@pytest.mark.parametrize("wrap", [lambda keys: {"staging": keys}, lambda keys: {"a": 1, "staging": {"all": keys}}])
+def test_keys_that_one_value_has_are_told_where_they_are(wrap: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Such as those of one environment of several: ECS does not look there."""
+    found = run_check(CHECKS["key-missing"], with_values(healthy(), wrap(document(healthy()))))
+    assert {each.subject for each in found} == set(KEYS)
+    for each in found:
+        assert each.evidence[-1].endswith(
+            f"of what staging holds, where {each.subject} is: make it a key of the secret."
+        )
+    other = with_values(healthy(), {"staging": {"XSECRET_KEY": "a", "SECRET_KEY_OLD": "b"}})
+    assert not any("staging holds" in " ".join(each.evidence) for each in run_check(CHECKS["key-missing"], other))
 
 
 @pytest.mark.parametrize("asked", ["database.password", "$.database.password", "database[0]", "database/password"])
