@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from omc_runbook.aws import deployments
 from omc_runbook.aws.answer import InvalidResponse
-from omc_runbook.aws.definitions import Injection, log_secrets
+from omc_runbook.aws.definitions import Container, Injection, log_secrets
 from omc_runbook.aws.deployments import PLAIN, ROLLING, DeploymentConfiguration, ServiceDeployment
 from omc_runbook.aws.lost_answer import AnswerLost
 from omc_runbook.aws.session import on_error
@@ -31,6 +31,8 @@ ON_PURPOSE = frozenset({"UserInitiated", "SpotInterruption", "TerminationNotice"
 FARGATE = "FARGATE"
 FARGATE_PROVIDERS = frozenset({FARGATE, "FARGATE_SPOT"})
 """The capacity providers that run tasks on Fargate: those of one strategy are of one kind."""
+PROXY = "Service Connect proxy"
+"""What stands for the container that ECS adds to a service's tasks; no container can have this name."""
 _DELETED = ("DRAINING", "INACTIVE")
 """The statuses of a service that was deleted: its last tasks stop, and it is gone."""
 EXPRESS = "ECS Express Mode"
@@ -119,6 +121,12 @@ class Service:
         """Whether an instance's agent reads the tasks' secrets, through its network; on Fargate a task does itself."""
         is_on_fargate = self.launch_type in ("", FARGATE) and FARGATE_PROVIDERS.issuperset(self.capacity_providers)
         return not self.placement.subnets or not is_on_fargate
+
+    @property
+    def proxy(self) -> tuple[Container, ...]:
+        """What stands for Service Connect's proxy, with the secrets of its log; () where it reads none."""
+        secrets = self.proxy_secrets
+        return (Container(name=PROXY, secrets=(), environment=(), log_secrets=secrets),) if secrets else ()
 
     @property
     def has_room(self) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
-from omc_runbook.aws.ecs import Service
+from omc_runbook.aws.ecs import PROXY, Service
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.value_from import Reference
@@ -19,9 +19,6 @@ from omc_runbook.snapshot.state import Snapshot
 
 AFFIXES = frozenset({"app", "env", "dev", "development", "stg", "staging", "prod", "prd", "production", "vite"})
 """Words of a key's name that say where it is used, beside the environment's name and the project's."""
-
-PROXY = "Service Connect proxy"
-"""What stands for the container that ECS adds to a service's tasks; no container can have this name."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +100,11 @@ def all_demands(snapshot: Snapshot) -> tuple[KeyDemand, ...]:
         for injection in (*container.secrets, *container.log_secrets)
     )
     of_proxies = (
-        KeyDemand(service, definition, Container(name=PROXY, secrets=(), environment=(), log_secrets=(each,)), each)
+        KeyDemand(service, definition, proxy, injection)
         for service in snapshot.services
         if (definition := snapshot.definition(service))
-        for each in service.proxy_secrets
+        for proxy in service.proxy
+        for injection in proxy.log_secrets
     )
     return (*of_tasks, *of_proxies)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -261,8 +262,12 @@ def _worst(answers: Iterable[Freshness]) -> Freshness:
 
 
 def _in_force(snapshot: Snapshot, task: Task) -> TaskDefinition | None:
-    """The revision whose variables the task should have: its consumer's, else its own."""
-    return snapshot.definition(_consumers(snapshot).get(task.service, task))
+    """The revision whose variables the task should have, with its proxy: its consumer's, else its own."""
+    consumer = _consumers(snapshot).get(task.service)
+    definition = snapshot.definition(consumer or task)
+    if not (definition and consumer and consumer.proxy):
+        return definition
+    return replace(definition, containers=(*definition.containers, *consumer.proxy))
 
 
 @once

@@ -312,7 +312,8 @@ class Snapshot:
         )
 
     def _refers(self, service: Service) -> bool:
-        return any(self.own_references(revision) for revision in self.revisions(service))
+        of_proxy = any(self.is_own(each.reference) for each in service.proxy_secrets)
+        return of_proxy or any(self.own_references(revision) for revision in self.revisions(service))
 
     def own_injections(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
         """The variables of a revision that refer to the environment's secret."""

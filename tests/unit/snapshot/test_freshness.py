@@ -11,6 +11,7 @@ from unittest.mock import Mock
 import pytest
 from support.snapshots import (
     ACCOUNT,
+    ARN,
     CURRENT,
     NAMES,
     NOW,
@@ -27,15 +28,18 @@ from support.snapshots import (
     with_keys,
     with_reference,
     with_secret,
+    with_service,
     with_tasks,
 )
 
+from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.deployment import not_forced
 from omc_runbook.diagnosis.complaint import Complaint
 from omc_runbook.diagnosis.injection_matrix import rows
+from omc_runbook.model.value_from import parse
 from omc_runbook.report import changes, timeline, troubleshoot
 from omc_runbook.snapshot import follow_ups, freshness
 from omc_runbook.snapshot.gatherer import Gatherer
@@ -454,3 +458,15 @@ def test_a_task_has_what_was_current_and_not_what_was_newest(
     known = replace(made, writes=tuple(reversed(events)))
     assert freshness.of_key(known, one, "SECRET_KEY") == by_trail
     assert not expected or freshness.versions_read(known, one) == (expected,)
+
+
+@pytest.mark.parametrize("service", ["worker", "frontend"])
+def test_what_service_connects_proxy_took_grows_old_too(service: str) -> None:
+    """It is in no task definition; a service whose proxy alone has the secret is a consumer."""
+    proxy = (Injection("logConfiguration splunk-token", parse(f"{ARN}:SPLUNK_TOKEN::")),)
+    logging = with_service(with_keys(healthy(), SPLUNK_TOKEN="before"), service, proxy_secrets=proxy)
+    assert {freshness.of(logging, task) for task in logging.tasks} == {"fresh"}
+    changed = rotated(logging, NOW - timedelta(hours=1), SPLUNK_TOKEN="after")
+    stale = [task for task in changed.tasks if freshness.of(changed, task) == "stale"]
+    assert {task.service for task in stale} == {service} and service in changed.consumer_names
+    assert freshness.changed_keys(changed, stale[0]) == {"SPLUNK_TOKEN"}
