@@ -105,7 +105,7 @@ UNSPECIFIC = LoginRefusal(
 )
 """Words that are a refusal in the application's log, and may mean anything elsewhere."""
 
-ANSWER = re.compile(r"\"[A-Z]{3,7} \S+ HTTP/\d(?:\.\d)?\\?\" \d{3}\b")
+ANSWER = re.compile(r"\"[A-Z]{3,7} \S+ (?:HTTP/)?\d(?:\.\d)?\\?\" \d{3}\b")
 """A line of a server's access log: what the application answered to a request."""
 
 REFUSALS = (DATABASE, MONGO, BROKER, SLACK, REDIS, MAIL, SENTRY, OPENAI, AWS, PROVIDER, UNSPECIFIC)

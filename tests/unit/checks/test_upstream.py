@@ -207,6 +207,7 @@ def test_an_answer_to_the_applications_own_user_accuses_no_key(word: str) -> Non
         '"GET /api/users/me HTTP/1.1" 401 Unauthorized',
         "ValueError: SECRET_KEY: field required",
         'INFO:     10.0.1.7:53424 - "GET /api/v1/openai/models HTTP/1.1" 401 Unauthorized',
+        '[INFO] 10.0.1.7:53424 - - [01/Mar/2026:12:00:00 +0000] "GET /openai/me 1.1" 401 Unauthorized',
         '{"level": "info", "message": "10.0.1.7 - \\"POST /openai/login HTTP/2\\" 401 Unauthorized"}',
         "connection to server at 10.0.0.5 failed: Connection refused",
         "ERROR: request took 535 ms",
