@@ -53,7 +53,7 @@ def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
     names = snapshot.environment.names
     for service in snapshot.readers:
         for definition in snapshot.revisions(service):
-            if definition.references and not definition.execution_role_arn:
+            if (definition.references or service.proxy_secrets) and not definition.execution_role_arn:
                 facts = (f"{definition.label} injects secrets and has no executionRoleArn.",)
                 remedy = Remedy(f"Set executionRoleArn to {names.execution_role} and register a new revision.")
                 yield Evidence(definition.label, facts, remedy, frozenset({service.name}))

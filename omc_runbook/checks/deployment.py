@@ -294,7 +294,7 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
             severity: Severity | None = "info" if is_replacing else None
             # New tasks would get a faulty value too: that comes first.
             yield Evidence(service.name, facts, remedy, frozenset({service.name}), severity, stems_from=frozenset(keys))
-        elif doubtful and snapshot.versions and snapshot.own_references(snapshot.definition(service)):
+        elif doubtful and snapshot.versions and snapshot.references_of(service):
             doubt = (
                 f"{len(doubtful)} running tasks of {service.name} started while the secret changed, and CloudTrail "
                 "does not say which value they have: redeploy to be sure."

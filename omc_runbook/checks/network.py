@@ -155,6 +155,7 @@ def _called(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
     """The AWS services that its tasks call for their variables, in the environment's region, when they start."""
     revisions, region = snapshot.revisions(service), snapshot.environment.names.region
     own = [each.reference for revision in revisions for _, each in snapshot.own_references(revision)]
+    own += [each.reference for each in service.proxy_secrets]
     others = [each.reference for revision in revisions for _, each in snapshot.other_references(revision)]
     secrets = any(ref.kind == SECRETS_MANAGER and ref.region in ("", region) for ref in (*own, *others))
     # A name that was meant for the secret is in Parameter Store by mistake alone.

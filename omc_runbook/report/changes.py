@@ -206,7 +206,7 @@ def _holder(snapshot: Snapshot, service: Service) -> Entry:
 
 def _pinned(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
     """The variables that a service gets from a version of their own, which need not be the current one."""
-    references = snapshot.own_references(snapshot.definition(service))
+    references = snapshot.references_of(service)
     names = (injection.variable for _, injection in references if injection.reference.names_version)
     return tuple(dict.fromkeys(names))
 

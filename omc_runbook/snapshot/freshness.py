@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from omc_runbook.aws.cloudtrail import Event
-from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
+from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.iam import role_name
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Version
@@ -35,16 +34,15 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 @once
 def of(snapshot: Snapshot, task: Task) -> Freshness:
     """Whether a running task has the secret's present value in every variable that it gets from it."""
-    definition = _in_force(snapshot, task)
-    if definition is None:
+    if snapshot.definition(_consumers(snapshot).get(task.service, task)) is None:
         return by_times(snapshot, task)
-    pairs = snapshot.own_references(definition)
+    pairs = _references(snapshot, task)
     return _worst(of_variable(snapshot, task, container, injection) for container, injection in pairs)
 
 
 def of_key(snapshot: Snapshot, task: Task, key: str) -> Freshness:
     """The same for one key alone; "fresh" where the task does not get it."""
-    pairs = snapshot.own_references(_in_force(snapshot, task))
+    pairs = _references(snapshot, task)
     same = (pair for pair in pairs if pair[1].reference.key == key)
     return _worst(of_variable(snapshot, task, container, injection) for container, injection in same)
 
@@ -80,7 +78,7 @@ def by_times(snapshot: Snapshot, task: Task, label: str = CURRENT) -> Freshness:
 
 def changed_keys(snapshot: Snapshot, task: Task) -> frozenset[str] | None:
     """Keys of which a task has another value than the secret; None where its version is gone or unreadable."""
-    pairs = snapshot.own_references(_in_force(snapshot, task))
+    pairs = _references(snapshot, task)
     stale = {
         (
             injection.reference.key,
@@ -100,7 +98,7 @@ def moves_missed(snapshot: Snapshot, tasks: Iterable[Task]) -> str:
     stale = [
         _label(injection)
         for task in tasks
-        for container, injection in snapshot.own_references(_in_force(snapshot, task))
+        for container, injection in _references(snapshot, task)
         if of_variable(snapshot, task, container, injection) == "stale"
     ]
     moves = ((label, moved_since(snapshot, label)) for label in sorted({*stale}) or [CURRENT])
@@ -176,7 +174,7 @@ def versions_read(snapshot: Snapshot, task: Task) -> tuple[str, ...]:
 
 def versions_to_compare(snapshot: Snapshot, task: Task) -> frozenset[str]:
     """Ids of the versions of which a task can have a value, by whatever label its references name."""
-    labels = {_label(injection) for _, injection in snapshot.own_references(_in_force(snapshot, task))} or {CURRENT}
+    labels = {_label(injection) for _, injection in _references(snapshot, task)} or {CURRENT}
     return frozenset(version for label in labels for version in _read_by(snapshot, task, label))
 
 
@@ -261,13 +259,10 @@ def _worst(answers: Iterable[Freshness]) -> Freshness:
     return "stale" if "stale" in states else "undecidable" if "undecidable" in states else "fresh"
 
 
-def _in_force(snapshot: Snapshot, task: Task) -> TaskDefinition | None:
-    """The revision whose variables the task should have, with its proxy: its consumer's, else its own."""
+def _references(snapshot: Snapshot, task: Task) -> tuple[tuple[Container, Injection], ...]:
+    """What the task should have of the secret: what its consumer takes of it, else its own revision."""
     consumer = _consumers(snapshot).get(task.service)
-    definition = snapshot.definition(consumer or task)
-    if not (definition and consumer and consumer.proxy):
-        return definition
-    return replace(definition, containers=(*definition.containers, *consumer.proxy))
+    return snapshot.references_of(consumer) if consumer else snapshot.own_references(snapshot.definition(task))
 
 
 @once

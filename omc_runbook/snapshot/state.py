@@ -197,7 +197,16 @@ class Snapshot:
 
     @cached_property
     def consumers(self) -> tuple[Service, ...]:
-        """Services whose task definition refers to the secret, and the environment's main service."""
+        """Services whose task definition or proxy refers to the secret, and the environment's main service."""
+        return tuple(
+            service
+            for service in self.services
+            if service in self.inspected or any(self.is_own(each.reference) for each in service.proxy_secrets)
+        )
+
+    @cached_property
+    def inspected(self) -> tuple[Service, ...]:
+        """The consumers whose containers have the secret, or should: nobody can look into a proxy."""
         main = self.environment.names.service
         return tuple(service for service in self.services if service.name == main or self._refers(service))
 
@@ -312,8 +321,13 @@ class Snapshot:
         )
 
     def _refers(self, service: Service) -> bool:
-        of_proxy = any(self.is_own(each.reference) for each in service.proxy_secrets)
-        return of_proxy or any(self.own_references(revision) for revision in self.revisions(service))
+        return any(self.own_references(revision) for revision in self.revisions(service))
+
+    def references_of(self, service: Service) -> tuple[tuple[Container, Injection], ...]:
+        """What a service's tasks take from the secret: its revision in force, and its Service Connect proxy."""
+        of_proxy = ((proxy, each) for proxy in service.proxy for each in proxy.log_secrets)
+        own = self.own_references(self.definition(service))
+        return (*own, *(pair for pair in of_proxy if self.is_own(pair[1].reference)))
 
     def own_injections(self, revision: TaskDefinition | None) -> tuple[tuple[Container, Injection], ...]:
         """The variables of a revision that refer to the environment's secret."""

@@ -208,6 +208,12 @@ def with_service(snapshot: Snapshot, name: str, **changes: Any) -> Snapshot:
     return replace(snapshot, services=services)
 
 
+def with_proxy(snapshot: Snapshot, name: str, key: str) -> Snapshot:
+    """Let a service's Service Connect proxy log with the value of a key."""
+    option = Injection("logConfiguration splunk-token", model_value_from.parse(f"{ARN}:{key}::"))
+    return with_service(snapshot, name, proxy_secrets=(option,))
+
+
 def with_secret(snapshot: Snapshot, **changes: Any) -> Snapshot:
     """Change the secret's metadata."""
     assert snapshot.secret

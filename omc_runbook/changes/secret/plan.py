@@ -461,8 +461,8 @@ def _replica_notes(secret: Secret) -> Iterator[str]:
 
 
 def users(snapshot: Snapshot) -> tuple[Service, ...]:
-    """The services whose current task definition references the secret."""
-    return tuple(service for service in snapshot.consumers if snapshot.own_references(snapshot.definition(service)))
+    """The services whose current task definition, or proxy, references the secret."""
+    return tuple(service for service in snapshot.consumers if snapshot.references_of(service))
 
 
 def why_consumers_unknown(snapshot: Snapshot) -> str:

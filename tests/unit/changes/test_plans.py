@@ -25,6 +25,7 @@ from support.snapshots import (
     rotated,
     task,
     with_keys,
+    with_proxy,
     with_secret,
     with_service,
     with_tasks,
@@ -441,6 +442,16 @@ def test_a_secret_that_something_else_writes_is_refused(case: str) -> None:
     assert re.search(reason, ownership.why_not_secret(snapshot))
     with pytest.raises(UsageError, match=reason):
         plan_create(with_secret(snapshot, deleted=snapshot.taken))
+
+
+def test_a_service_of_which_the_proxy_alone_has_a_key_is_redeployed() -> None:
+    """Service Connect's proxy reads it when a task starts, as a container does."""
+    logging = with_proxy(with_keys(healthy(), SPLUNK_TOKEN=password()), "frontend", "SPLUNK_TOKEN")
+    changed = planned(logging, SPLUNK_TOKEN=password())
+    assert {service.name for service in changed.consumers} == {"backend", "worker", "frontend"}
+    stale = rotated(logging, NOW - timedelta(hours=1), SPLUNK_TOKEN=password())
+    again = plan_update(stale, {}, redeploy_stale=True)
+    assert [service.name for service in again.consumers] == ["frontend"]
 
 
 @pytest.mark.parametrize("is_newer", [True, False])

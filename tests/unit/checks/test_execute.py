@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from typing import cast
 
 import pytest
 from support.check_assertions import assert_clear, by_id
@@ -25,12 +27,14 @@ from support.snapshots import (
     with_channels,
     with_container,
     with_definition,
+    with_proxy,
     with_refusal,
     with_service,
 )
 
 from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ecs import TaskContainer
+from omc_runbook.aws.session import Clients
 from omc_runbook.changes.fix.grants import plan_grants
 from omc_runbook.changes.fix.steps import Grant
 from omc_runbook.checks import execute
@@ -39,6 +43,8 @@ from omc_runbook.checks.execute import STATIC_KEYS
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.complaint import read_complaint
 from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.snapshot.exec_read import ExecRead
+from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import CHANNELS, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
@@ -69,6 +75,19 @@ def test_the_service_may_say_otherwise_than_its_tasks() -> None:
     assert found.remedy.command.endswith(
         "--service worker --enable-execute-command --force-new-deployment --region ap-southeast-2"
     )
+
+
+def test_nobody_looks_into_a_proxy() -> None:
+    """A service whose proxy alone has the secret needs no ECS Exec."""
+    logging = with_proxy(looked(healthy()), "frontend", "SECRET_KEY")
+    off = tuple(replace(task, execute=False) for task in logging.tasks)
+    off = tuple(task for task in off if task.service == "frontend")
+    quiet = replace(logging, tasks=(*(task for task in logging.tasks if task.service != "frontend"), *off))
+    assert [each.status for each in run_check(CHECKS["exec-off"], quiet)] == ["clear"]
+    with ThreadPoolExecutor(1) as pool:
+        asking = Gatherer(pool, cast(Clients, None), quiet.environment, quiet.caller)
+        looks = ExecRead(asking, replace(quiet, tasks=off)).end()
+    assert not looks
 
 
 def test_a_read_only_file_system_matters_with_exec_alone() -> None:

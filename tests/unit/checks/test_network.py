@@ -43,6 +43,7 @@ from support.snapshots import (
     simulated,
     stuck,
     with_permissions,
+    with_proxy,
     with_service,
 )
 
@@ -117,6 +118,15 @@ def test_each_fault_is_the_one_root_cause(id: str, failing: bool) -> None:
     assert (finding.subject, finding.severity, finding.services) == (subject, "error", frozenset({"backend", "worker"}))
     assert command in finding.remedy.command and "--region ap-southeast-2" in finding.remedy.command
     assert set(finding.cause_of) == ({"pull-failed", "rollout-stuck"} if failing else set())
+
+
+def test_what_a_proxy_reads_comes_through_the_same_network() -> None:
+    """Service Connect's proxy gets its secret as the task's containers do."""
+    snapshot = with_service(placed(by_nat()), "frontend", placement=Placement((PUBLIC,), (TASKS,)))
+    assert not found(snapshot)
+    assert {f.services for f in found(with_proxy(snapshot, "frontend", "SECRET_KEY")).values()} == {
+        frozenset({"frontend"})
+    }
 
 
 def test_the_command_for_an_endpoint_policy_lets_the_role_in() -> None:

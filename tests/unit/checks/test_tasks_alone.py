@@ -19,6 +19,8 @@ from support.snapshots import (
     stopped,
     task,
     task_definition,
+    with_definition,
+    with_proxy,
     with_tasks,
     without_key,
 )
@@ -152,6 +154,14 @@ def test_what_a_schedule_starts_needs_an_execution_role_too() -> None:
     [job] = [definition.arn for definition in made.task_definitions.values() if definition.family.endswith("-job")]
     [found] = problems(replace(made, scheduled=(ScheduledTask("schedule nightly", job),))).values()
     assert (found.check, found.services) == ("role-absent", {"schedule nightly"})
+
+
+def test_what_a_proxy_reads_needs_an_execution_role_too() -> None:
+    """Its task definition alone refers to nothing."""
+    made = with_definition(healthy(), "frontend", lambda old: replace(old, execution_role_arn=""))
+    assert not problems(made)
+    [found] = problems(with_proxy(made, "frontend", "SECRET_KEY")).values()
+    assert (found.check, found.services) == ("role-absent", {"frontend"})
 
 
 def test_a_reference_of_what_a_schedule_starts_is_corrected_at_its_own_source() -> None:
