@@ -20,15 +20,17 @@ from omc_runbook.snapshot.state import Snapshot
 
 PERMISSION = "logs:GetLogEvents"
 ERROR = re.compile(
-    r"(error|exception|\b(fatal|critical|panic|refused|denied|failed|unauthori[sz]ed|invalid|incorrect|no such))\b",
+    r"(error|exception|\b(fatal|critical|panic|refused|denied|failed|unauthori[sz]ed|invalid|incorrect))\b",
     re.IGNORECASE,
 )
 WITHOUT_REASON = re.compile(
     r"\A\s*\(Background on this error at:|\A(?:The above exception was|During handling of the above|npm (?:ERR!|error))"
     r"|Traceback \(most recent call last\)|Unclosed client session|Task exception was never retrieved"
-    r"|Application startup failed\. Exiting\.?\s*\Z|Worker \(pid:\d+\)|Shutting down: Master|Worker failed to boot"
+    r"|Application startup failed\. Exiting\.?\s*\Z|Worker \(pid:\d+\) exited with|Shutting down: Master"
+    r"|Worker failed to boot"
 )
 """What libraries and servers add to the error that ends a program, without its reason."""
+_ESCAPED_END = r"(?<!\\)(?:\\r)?\\n"
 LONGEST = 480
 """What SQLAlchemy writes before PostgreSQL's own words, with RDS's host names, has some 200 characters."""
 MOST = 2
@@ -46,7 +48,7 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]
     sentences: dict[str, tuple[str, ...]] = {}
     for task_id, container, answer in answers:
         read_lines = gatherer.keep("log_lines", answer, ())
-        sentences[task_id] = (*sentences.get(task_id, ()), *_sentences(container, _errors(_joined(read_lines))))
+        sentences[task_id] = (*sentences.get(task_id, ()), *_sentences(container, _errors([*_joined(read_lines)])))
     return {task_id: log_lines for task_id, log_lines in sentences.items() if log_lines}
 
 
@@ -93,10 +95,10 @@ def _logs(clients: Clients, snapshot: Snapshot, task: Task) -> Iterator[tuple[st
 
 
 def _lines(events: Iterable[str]) -> Iterator[str]:
-    """The lines of events: a log driver may join those of a traceback, and JSON escapes their ends."""
+    """The lines of events: a log driver may join those of a traceback, and JSON and logfmt escape their ends."""
     # A value's own lines are no longer the value.
     for event in map(registry.mask, events):
-        yield from re.split(r"\r?\\n" if event.lstrip().startswith("{") else r"\r?\n", event)
+        yield from re.split(_ESCAPED_END if event.lstrip().startswith("{") else rf"{_ESCAPED_END}|\r?\n", event)
 
 
 def _joined(events: Iterable[str]) -> Iterator[str]:
@@ -112,10 +114,12 @@ def _joined(events: Iterable[str]) -> Iterator[str]:
             yield line
 
 
-def _errors(lines: Iterable[str]) -> list[str]:
+def _errors(lines: Sequence[str]) -> list[str]:
     """The lines that show an error: those that give its reason, if there are any."""
     errors = [line for line in lines if ERROR.search(line) or is_refusal(line)]
-    return [line for line in errors if not (WITHOUT_REASON.search(line) or ANSWER.search(line))] or errors
+    reasons = [line for line in errors if is_refusal(line) or not (WITHOUT_REASON.search(line) or ANSWER.search(line))]
+    # Scripts write of files that they do without, too.
+    return reasons or [line for line in lines if "no such" in line.casefold()] or errors
 
 
 def _sentences(container: str, lines: Sequence[str]) -> Iterator[str]:

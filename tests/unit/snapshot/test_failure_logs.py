@@ -134,6 +134,27 @@ ANSWERED = 'INFO:     10.0.1.7:53424 - "GET /health HTTP/1.1" 401 Unauthorized'
                 "[1] [ERROR] Reason: Worker failed to boot.",
             ),
         ),
+        (
+            "was sent SIGKILL",
+            (
+                "[1] [ERROR] Worker (pid:7) was sent SIGKILL! Perhaps out of memory?",
+                *("[1] [ERROR] Worker (pid:8) exited with code 3", "[1] [ERROR] Shutting down: Master"),
+            ),
+        ),
+        (
+            "Error code: 401",
+            (
+                "ERROR:asyncio:Task exception was never retrieved future: <Task exception=AuthenticationError('Error"
+                " code: 401')>",
+                "ERROR: Shutdown failed",
+            ),
+        ),
+        (
+            "can't open file",
+            ("INFO: started", "python: can't open file '/app/start.py': [Errno 2] No such file", "bye"),
+        ),
+        ("start.sh: no such file", ("exec /app/start.sh: no such file or directory", "npm ERR! code 1")),
+        (REFUSED_BY_RDS, (REFUSED_BY_RDS, *2 * ("rm: cannot remove '/tmp/ready': No such file or directory",))),
         ("BadDsn: Missing public key", ("Traceback", "sentry_sdk.utils.BadDsn: Missing public key")),
         ("openai.AuthenticationError", ("openai.AuthenticationError: Error code: 401", *3 * (ANSWERED,))),
         (
@@ -154,6 +175,19 @@ ANSWERED = 'INFO:     10.0.1.7:53424 - "GET /health HTTP/1.1" 401 Unauthorized'
                 ),
             ),
         ),
+        *(
+            (
+                "FATAL: password authentication failed",
+                (
+                    f"{begin}Traceback (most recent call last):{end}{end.join(FRAMES)}{end}"
+                    f'{json.dumps(REFUSED_BY_RDS)[1:-1]}{end}{BACKGROUND}"',
+                    "ERROR: Shutdown failed",
+                ),
+            )
+            for begin in ('level=error exc_info="', 'ERROR {"exc_info": "', '{"exc_info": "')
+            for end in (r"\n", r"\r\n")
+        ),
+        (r"user CORP\\nadmin", (json.dumps({"message": r"login failed for user CORP\nadmin"}),)),
     ],
 )
 def test_the_reason_is_kept_whatever_is_written_after_it(reason: str, lines: tuple[str, ...]) -> None:
