@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import author_of_version
@@ -163,14 +164,18 @@ def _addresses(snapshot: Snapshot, keys: Iterable[str], line: str) -> list[str]:
 
 def _is_named(key: str, line: str) -> bool:
     """Whether a line has a word of a key's name, such as a provider; a long one may begin a longer word."""
-    words, own = set(re.split(r"[^a-z0-9]+", line.casefold())), _own_words(key)
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", line)
+    words, own = set(re.split(r"[^a-z0-9]+", f"{line} {apart}".casefold())), _own_words(key)
     return not own.isdisjoint(words) or any(
         word.startswith(each) for each in own if len(each) >= UNMISTAKABLE for word in words
     )
 
 
 def _own_words(key: str) -> set[str]:
-    return {word for word in re.split(r"[^a-z0-9]+", key.casefold()) if len(word) > 3} - COMMON
+    """A key's words that may name a provider, and each with the next one, as newsapi for NEWS_API_KEY."""
+    words = [word for word in re.split(r"[^a-z0-9]+", key.casefold()) if word]
+    own = {word for word in words if len(word) > 3} - COMMON
+    return own | {first + second for first, second in pairwise(words) if not own.isdisjoint((first, second))}
 
 
 def _has_changed(snapshot: Snapshot, key: str) -> bool | None:

@@ -25,9 +25,11 @@ _NO_PASSWORD = (
     "client password must be a string",
 )
 """A driver's words where the application gave it none."""
+_DB = "((?<![A-Z])DB|DB[^A-Z]|(?-i:Db(?=[A-Z])))"
+"""DB at the begin or the end of a name's part, as in app-db-url and appDbUrl, and not as in FEEDBACK_URL."""
 _NO_API_KEY = ("no API key provided", "didn't provide an API key")
 DATABASE = LoginRefusal(
-    r"\A(?!.*(MONGO|PGADMIN)).*(POSTGRES|(\A|_)(PG|DB|RDS)|DB_|DATABASE|SQL).*(PASS|PWD|URL|URI|DSN)",
+    rf"\A(?!.*(MONGO|PGADMIN)).*(POSTGRES|(?<![A-Z])(PG|RDS)|{_DB}|DATABASE|SQL).*(PASS|PWD|URL|URI|DSN)",
     (
         *("password authentication failed", "InvalidPasswordError", "Access denied for user"),
         *("login failed for user", "database credentials for * are not valid", "28P01"),
@@ -40,7 +42,7 @@ DATABASE = LoginRefusal(
     scheme="postgres|postgresql|mysql|mariadb|mssql",
 )
 MONGO = LoginRefusal(
-    r"\A(?!.*(POSTGRES|PG|SQL)).*(MONGO|(\A|_)DB|DB_|DATABASE).*(PASS|PWD|URL|URI|DSN)",
+    rf"\A(?!.*(POSTGRES|PG|SQL)).*(MONGO|{_DB}|DATABASE).*(PASS|PWD|URL|URI|DSN)",
     (
         *("bad auth : authentication failed", "MongoServerError: Authentication failed"),
         "OperationFailure: Authentication failed",
