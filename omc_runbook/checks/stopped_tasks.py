@@ -63,14 +63,18 @@ class Stop:
 
     @property
     def culprits(self) -> tuple[TaskContainer, ...]:
-        """The containers that may have ended it by an error: where one ended, ECS stops the others, by a signal."""
+        """The containers that may have ended it by an error: where one ended, ECS stops the others, by a signal.
+
+        Of one that was killed for its memory, it gives the reason.
+        """
         ended = tuple(each for each in self.task.containers if each.exit_code)
-        return tuple(each for each in ended if each.exit_code not in BY_SIGNAL) or ended
+        with_reason = tuple(each for each in ended if each.reason)
+        return with_reason or tuple(each for each in ended if each.exit_code not in BY_SIGNAL) or ended
 
     @property
     def ended_well(self) -> bool:
-        """Whether a container came to its end, and none by an error or a signal."""
-        return not self.culprits and any(each.exit_code == 0 for each in self.task.containers)
+        """Whether its containers came to their end, and none by an error or a signal."""
+        return {each.exit_code for each in self.task.containers} == {0}
 
     @property
     def _is_of_a_container(self) -> bool:

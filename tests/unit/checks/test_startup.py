@@ -400,8 +400,22 @@ def test_a_container_that_ecs_stopped_is_not_what_ended_the_task(app: int, proxy
     assert bool(hints) is (proxy is None)
 
 
-@pytest.mark.parametrize(("codes", "is_told"), [((0,), True), ((0, 0), True), ((0, 1), False), ((0, 137), False)])
-def test_a_task_of_which_no_container_failed(codes: tuple[int, ...], is_told: bool) -> None:
+def test_a_container_that_was_killed_for_its_memory_is_what_ended_the_task() -> None:
+    """Another one may end by an error of its own while ECS stops it."""
+    made = with_container(healthy(), "worker", lambda old: replace(old, log_group="/ecs/w"))
+    beside = Container(name="proxy", secrets=(), environment=(), log_group="/ecs/proxy")
+    made = with_definition(made, "worker", lambda old: replace(old, containers=(beside, *old.containers)))
+    killed = TaskContainer("worker", 137, "OutOfMemoryError: Container killed due to memory usage")
+    ended = (TaskContainer("proxy", 1, ""), killed)
+    failing = stuck(made, "worker", EXIT, started=NOW, stop_code="EssentialContainerExited", containers=ended)
+    [found] = [each for each in diagnose(failing) if each.check == "rollout-stuck"]
+    assert "logs tail /ecs/w " in found.remedy.command and found.because_of == ("out-of-memory",)
+
+
+@pytest.mark.parametrize(
+    ("codes", "is_told"), [((0,), True), ((0, 0), True), ((0, 1), False), ((0, 137), False), ((0, None), False)]
+)
+def test_a_task_of_which_no_container_failed(codes: tuple[int | None, ...], is_told: bool) -> None:
     """Such as where a container that prepares something is essential."""
     names = ("worker", "prestart")
     beside = Container(name="prestart", secrets=(), environment=())
