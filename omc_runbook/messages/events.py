@@ -245,7 +245,7 @@ CALLS: tuple[Phrase, ...] = (
         "AWS refused a call to a service other than Secrets Manager, such as S3 or IAM. That says nothing of whether"
         " tasks can read the secret.",
         "The policies of whoever made the call: the text names the operation.",
-        *("(AccessDenied) when calling", "AccessDenied: Access Denied"),
+        "(AccessDenied) when calling",
     ),
     aws_message(
         "",

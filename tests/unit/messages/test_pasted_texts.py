@@ -291,6 +291,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ),
     ("start-failed", "CannotStartContainerError: ResourceInitializationError: exec format error"),
     ("environment-file", "ResourceInitializationError: failed to download env files: file download command: Not Found"),
+    ("environment-file", "ResourceInitializationError: failed to download env files: AccessDenied: Access Denied"),
     ("volume", "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: i/o timeout"),
     (
         "exec-off",
