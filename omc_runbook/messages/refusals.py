@@ -58,7 +58,12 @@ SLACK = LoginRefusal(
 REDIS = LoginRefusal(
     "REDIS",
     (
-        *("redis.exceptions.AuthenticationError", "WRONGPASS invalid", "NOAUTH", "username-password pair"),
+        *(
+            "redis.exceptions.AuthenticationError",
+            "WRONGPASS invalid",
+            "NOAUTH Authentication required",
+            "username-password pair",
+        ),
         *("ERR invalid password", "without any password configured"),
     ),
     scheme="rediss?",
