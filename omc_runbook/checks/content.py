@@ -728,13 +728,14 @@ def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> E
 def _not_reached(snapshot: Snapshot, key: str) -> Iterator[str]:
     """A sentence where a reference asks for a member of a value, as in database.password, or one value has the key."""
     head, *inner = _PATH.split(key.removeprefix("$."))
-    # The text of an object is Go's, as map[a:1 b:2].
-    holds = re.compile(rf"(?:map\[|\s){re.escape(key)}:")
+    # The text of an object is Go's, as map[a:1 b:2], in which a string may look like a key.
+    holds, is_key = re.compile(rf"(?:map\[|\s){re.escape(key)}:"), re.compile(rf'(?<!\\)"{re.escape(key)}"\s*:')
+    is_nested = snapshot.document is not None and snapshot.document.value.matches(is_key)
     for member in (each for each in snapshot.members if each.kind in ("object", "array")):
         what = f"ECS reads the keys of the secret, and nothing inside of what {member.key} holds"
         if inner and member.key == head:
             yield f"{what}: make that a key of its own, and name it in the valueFrom."
-        elif member.injected.matches(holds):
+        elif is_nested and member.injected.matches(holds):
             yield f"{what}, where {key} is: make it a key of the secret."
 
 

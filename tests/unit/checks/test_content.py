@@ -113,7 +113,16 @@ def test_keys_that_one_value_has_are_told_where_they_are(wrap: Callable[[dict[st
         assert each.evidence[-1].endswith(
             f"of what staging holds, where {each.subject} is: make it a key of the secret."
         )
-    other = with_values(healthy(), {"staging": {"XSECRET_KEY": "a", "SECRET_KEY_OLD": "b"}})
+    other = with_values(
+        healthy(),
+        {
+            "staging": {
+                "XSECRET_KEY": "a",
+                "note": 'SECRET_KEY: none, "SECRET_KEY": b, no SECRET_KEY: c',
+                "SECRET_KEY_OLD": "b",
+            }
+        },
+    )
     assert not any("staging holds" in " ".join(each.evidence) for each in run_check(CHECKS["key-missing"], other))
 
 
