@@ -208,6 +208,8 @@ def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
         found = _about(snapshot, demand, f"The key field is empty: {variable} gets every key's value.")
         if variable in variables:
             yield replace(found, remedy=remedies.with_runbook("troubleshoot", environment, found.remedy))
+        elif not demand.is_variable:
+            yield found
         else:
             what = f"{snapshot.secret_name} has no key of that name."
             remedy = Remedy(
@@ -497,7 +499,9 @@ def _about(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy | No
     reference, keys = demand.reference, snapshot.environment.keys
     own_keys = [name for name in keys if variable_of(name, keys) == demand.variable]
     named = named_key(snapshot, demand) if reference.problem else ""
-    key = exchanged_key(snapshot, reference) or named or reference.key or next(iter(own_keys), demand.variable)
+    # The name of a log driver's option is no key's.
+    likely = next(iter(own_keys), demand.variable) if demand.is_variable else "KEY"
+    key = exchanged_key(snapshot, reference) or named or reference.key or likely
     arn = snapshot.secret_arn if snapshot.secret_arn != reference.secret_arn else ""
     names = snapshot.environment.names
     source = source_of(snapshot, [demand.definition], demand.container.name, demand.variable)
@@ -508,6 +512,8 @@ def _about(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy | No
         where = f"serviceConnectConfiguration of {service}, logConfiguration: {option}"
         value = command(f"{snapshot.secret_arn or snapshot.secret_name}:{key}::")
         mend = Remedy(f"Set valueFrom of {option} in logConfiguration to {value}, in {service}'s Service Connect.")
+    if key == "KEY":
+        mend = replace(mend, needs=f"{mend.needs} KEY stands for the key that the option needs.".strip())
     facts = (f"{where} from {letters.spell(reference.text)}.", fact)
     return Evidence(demand.subject, facts, mend, frozenset({demand.service.name}))
 

@@ -267,6 +267,20 @@ def test_what_service_connects_proxy_reads_is_judged_too(value_from: str, id: st
         assert is_of_key or finding.remedy.command.endswith(f"to {ARN}:SECRET_KEY::, in {service}'s Service Connect.")
 
 
+@pytest.mark.parametrize(("value_from", "id"), [(ARN, "whole-json"), (NAME, "bare-name")])
+@pytest.mark.parametrize("is_of_proxy", [True, False])
+def test_the_name_of_a_log_drivers_option_is_no_keys(value_from: str, id: str, is_of_proxy: bool) -> None:
+    """Which key it needs, the reference alone would tell."""
+    option = (Injection("logConfiguration splunk-token", parse(value_from)),)
+    made = with_container(healthy(), "worker", lambda old: replace(old, log_secrets=() if is_of_proxy else option))
+    made = with_service(made, "worker", proxy_secrets=option if is_of_proxy else ())
+    [found] = [each for each in diagnose(made) if each.is_problem]
+    assert found.check == id
+    assert ":KEY::" in found.remedy.command and ":logConfiguration" not in found.remedy.command
+    assert ("in worker's Service Connect" in found.remedy.command) is is_of_proxy
+    assert "KEY stands for the key" in found.remedy.needs
+
+
 def test_a_stack_of_cloudformation_is_corrected_where_it_is_made() -> None:
     """Its next deployment would undo what is done beside it, and it has no Terraform to apply."""
     wrong = with_reference(healthy(), "worker", "SECRET_KEY", NAME)
