@@ -170,6 +170,8 @@ def test_a_drivers_own_words_accuse_no_key_of_another_system(key: str, line: str
         ("NEWSCATCHER_API_KEY", "Client error '401 Unauthorized' for url 'https://api.newscatcherapi.com/v2'", True),
         ("GITHUB_TOKEN", "GithubException: 401 Bad credentials", True),
         ("GITHUB_TOKEN", "PyGithub: 401 Bad credentials", True),
+        ("GITHUB_TOKEN", "https://githubusercontent.test: 401 Unauthorized", True),
+        ("GITHUB_TOKEN", "legithubs: 401 Unauthorized", False),
         ("EXAS_TOKEN", "ExasError: 401 Unauthorized", True),
         ("EXAS_TOKEN", "https://api.exas.test: 401 Unauthorized", True),
         ("EXAS_TOKEN", "hexas: 401 Unauthorized", False),
@@ -202,6 +204,24 @@ def test_an_address_of_the_system_is_accused_whatever_its_key_is_called(address:
     line = "consumer: Cannot connect to redis://:**@cache:6379/0: WRONGPASS invalid username-password pair"
     found = run_check(CHECKS["store-only"], saying(unchanged(valued), line, "backend"))
     assert [each.subject for each in found if each.status == "found"] == ["TASKS_AT"] * is_named
+
+
+@pytest.mark.parametrize(
+    ("scheme", "line"),
+    [
+        ("postgresql+asyncpg", REFUSED),
+        ("mysql", "Access denied for user 'app'@'10.0.1.7'"),
+        ("mongodb+srv", "pymongo.errors.OperationFailure: Authentication failed."),
+        ("amqps", "(403) 'ACCESS_REFUSED - Login was refused using mechanism PLAIN'"),
+    ],
+)
+def test_each_system_has_its_schemes(scheme: str, line: str) -> None:
+    """Of two addresses under names that tell nothing, the one of the system that refuses is accused."""
+    addresses = {name: f"{each}://x:{secrets.token_hex(16)}@host/a" for name, each in (("A", scheme), ("B", "smtp"))}
+    entries = tuple(Injection(key, parse(f"{ARN}:{key}::")) for key in addresses)
+    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=entries))
+    found = run_check(CHECKS["store-only"], saying(unchanged(with_keys(made, **addresses)), line, "backend"))
+    assert [each.subject for each in found if each.status == "found"] == ["A"]
 
 
 @pytest.mark.parametrize("word", ["token_expired", "token_revoked", "account_inactive"])
@@ -256,11 +276,17 @@ def test_a_password_that_the_driver_did_not_get_was_not_refused(line: str) -> No
     assert root_causes(saying(empty, line)) == ["empty POSTGRES_PASSWORD"]
 
 
-def test_an_api_key_that_the_provider_did_not_get_was_not_refused() -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        "stripe._error.AuthenticationError: No API key provided. (HINT: set your API key)",
+        "stripe: Error code: 401 - You didn't provide an API key.",
+    ],
+)
+def test_an_api_key_that_the_provider_did_not_get_was_not_refused(line: str) -> None:
     """The task has it, so what is to be corrected is the application."""
     entry = Injection("STRIPE_API_KEY", parse(f"{ARN}:STRIPE_API_KEY::"))
     made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
-    line = "stripe._error.AuthenticationError: No API key provided. (HINT: set your API key)"
     said = changed(line, "STRIPE_API_KEY", "backend")(made)
     [found] = [each for each in run_check(CHECKS["store-only"], said) if each.status == "found"]
     assert found.evidence[-1].endswith("gave the provider no API key: none was refused.")
