@@ -196,6 +196,25 @@ def test_the_reason_is_kept_whatever_is_written_after_it(reason: str, lines: tup
     assert " ".join(reason.split()) in " ".join(next(iter(found.values())))
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(BACKGROUND, CHAINED, ANSWERED, "During handling of the above exception, another exception occurred:"),
+        *("npm ERR! code 1", "npm error Lifecycle script `start` failed with error:"),
+        *("ERROR:    Traceback (most recent call last):", "ERROR:    Application startup failed. Exiting."),
+        *("ERROR:asyncio:Unclosed client session", "ERROR:asyncio:Task exception was never retrieved"),
+        *("[1] [ERROR] Worker (pid:7) exited with code 3", "[1] [ERROR] Shutting down: Master"),
+        "[1] [ERROR] Reason: Worker failed to boot.",
+    ],
+)
+def test_a_line_without_a_reason_takes_no_place(line: str) -> None:
+    """However often it is written; alone it is better than nothing."""
+    found, _ = ask(Logs(("ERROR: the reason", *failure_logs.MOST * (line,))), failing(), failure_logs.read)
+    assert next(iter(found.values())) == ("The log of worker says: ERROR: the reason",)
+    found, _ = ask(Logs((line,)), failing(), failure_logs.read)
+    assert not failure_logs.ERROR.search(line) or " ".join(line.split()) in next(iter(found.values()))[0]
+
+
 def test_the_errors_of_pydantic_are_kept_with_their_variable() -> None:
     """What stands in lines of its own below the header is what says which variable was refused."""
     logs = Logs(
