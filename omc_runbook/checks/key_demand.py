@@ -140,8 +140,8 @@ def plain_logins(snapshot: Snapshot) -> dict[str, str]:
 
 
 def containers_in_force(snapshot: Snapshot) -> Iterator[tuple[Service, TaskDefinition, Container]]:
-    """The containers of the consumers' revisions in force, as far as these were read."""
-    for service in snapshot.consumers:
+    """The containers that have the secret, or should, in the revisions in force, as far as these were read."""
+    for service in snapshot.inspected:
         definition = snapshot.definition(service)
         if definition:
             yield from ((service, definition, container) for container in definition.containers)

@@ -22,6 +22,7 @@ from support.snapshots import (
     values,
     with_container,
     with_keys,
+    with_proxy,
     with_reference,
     with_service,
     with_text,
@@ -124,6 +125,15 @@ def test_keys_that_one_value_has_are_told_where_they_are(wrap: Callable[[dict[st
         },
     )
     assert not any("staging holds" in " ".join(each.evidence) for each in run_check(CHECKS["key-missing"], other))
+
+
+def test_containers_beside_a_proxy_that_has_the_secret_are_not_the_applications() -> None:
+    """What a frontend is given in plain text is its own business, whatever Service Connect's proxy logs with."""
+    plain = (("POSTGRES_SERVER", "127.0.0.1"),)
+    for service, is_found in (("frontend", False), ("worker", True)):
+        made = on_fargate(with_container(healthy(), service, lambda old: replace(old, hosts=plain)))
+        found = run_check(CHECKS["wrong-host"], with_proxy(made, service, "SECRET_KEY"))
+        assert any(each.status == "found" for each in found) is is_found
 
 
 @pytest.mark.parametrize("asked", ["database.password", "$.database.password", "database[0]", "database/password"])
