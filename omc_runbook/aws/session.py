@@ -104,11 +104,12 @@ _NEXT = {
     ("", "DecryptionFailure"): "KMS could not decrypt it: see the state of its KMS key, then run again.",
     ("", "EncryptionFailure"): "KMS could not encrypt it: see the state of its KMS key, then run again.",
     ("secretsmanager:PutSecretValue", "LimitExceededException"): (
-        "Secrets Manager keeps about 100 versions of a secret, and removes none that is younger than 24 hours: run"
+        "Either the secret has 20 staging labels, on all its versions: remove one that is not needed any more, then run"
+        " again. Or it has about 100 versions, and Secrets Manager removes none that is younger than 24 hours: run"
         " again when the oldest are."
     ),
     ("secretsmanager:UpdateSecretVersionStage", "LimitExceededException"): (
-        "A secret has, on all its versions, 20 staging labels at most: remove one that is not needed any more, then run"
+        "A secret has 20 staging labels at most, on all its versions: remove one that is not needed any more, then run"
         " again."
     ),
 }

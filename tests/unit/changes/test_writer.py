@@ -266,10 +266,11 @@ def test_a_version_is_restored_though_its_label_is_refused(plan: SecretPlan, cod
     assert current(plan) == ids[0] and ours == {f"omc-runbook-restore-{ids[1]}"}
 
 
-def test_a_version_that_can_have_no_other_label_does_not_become_current(plan: SecretPlan) -> None:
+@pytest.mark.parametrize("operation", ["PutSecretValue", "UpdateSecretVersionStage"])
+def test_a_version_that_can_have_no_other_label_does_not_become_current(plan: SecretPlan, operation: str) -> None:
     """What to do about it is said, and the database and AWSCURRENT stay as they are."""
-    wire = Wire(refused={"UpdateSecretVersionStage": "LimitExceededException"})
-    told = r"on all its versions, 20 staging labels at most: remove one .* then run again\.$"
+    wire = Wire(refused={operation: "LimitExceededException"})
+    told = r"20 staging labels( at most)?, on all its versions: remove one .* then run again\."
     with between(wire), pytest.raises(CouldNotLook, match=told):
         run(writer_of(plan), "stage", "move")
     assert current(plan) == plan.base
