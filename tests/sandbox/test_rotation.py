@@ -696,6 +696,28 @@ def test_a_change_that_a_person_stops_before_tasks_have_its_values_replaces_none
     assert [mended.service(name)["deployments"][0]["id"] for name in services] == before and not done.rollbacks
 
 
+def test_a_look_that_ecs_does_not_answer_leaves_no_service_with_what_is_taken_back(
+    mended: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The services that this run has redeployed are known without it."""
+    old, steps, describe = mended.members["SECRET_KEY"], [""], ecs.describe_services
+
+    def throttled(*which: Any) -> Any:
+        if steps[-1] == "withdraw":
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, "DescribeServices")
+        return describe(*which)
+
+    def stop(name: str) -> None:
+        steps.append(name)
+        if name == "watch":
+            raise Cancelled
+
+    monkeypatch.setattr(ecs, "describe_services", throttled)
+    done = mended.rotate("SECRET_KEY", step=stop)
+    assert done and done.is_cancelled and not done.is_back and "could not be read" in done.rollback_note
+    assert set().union(*mended.held("SECRET_KEY").values()) <= {old, ""}
+
+
 def test_a_missing_permission_to_redeploy_takes_the_change_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The permission is named, and the former version is current again."""
     version = place.current

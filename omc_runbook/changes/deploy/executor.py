@@ -31,6 +31,10 @@ STEPS = ("stage", "database", "move", "redeploy", "watch", "withdraw", "redeploy
 
 NOTHING_TO_RESTORE = "There is nothing to restore: this run wrote nothing, or the first version."
 ALL_BUT_LOOK = "Whether that is still current was not seen: run verify."
+OTHERS_UNREAD = (
+    "Which other tasks started with the values that are taken back could not be read: rotate with values_from=keep"
+    " replaces them."
+)
 NEW_VERSION_LEFT = "The new version was left in force, as you asked: fix the cause and redeploy, or restore, as below."
 
 
@@ -120,7 +124,9 @@ class _SecretChange:
             rollouts=rollouts,
             rollbacks=self._rollback.rollouts,
             restored_version=restored_version,
-            is_back=self._is_withdrawn and all(each.state in PROVED for each in self._rollback.rollouts),
+            is_back=self._snapshot is not None
+            and self._is_withdrawn
+            and all(each.state in PROVED for each in self._rollback.rollouts),
             rollback_note=note,
             findings=self._findings(note),
             is_in_force=works or (leave and not journal.is_cancelled),
@@ -203,7 +209,8 @@ class _SecretChange:
         changes = [Change(key=key, action="put back", version=version) for key in self._keys]
         # Only until AWSCURRENT moves back can the tasks that have to follow it be told from the others.
         with suppress(CouldNotLook):
-            self._snapshot = self._failure.snapshot if self._failure else self._context.look()
+            snapshot = self._failure.snapshot if self._failure else self._context.look()
+            self._snapshot = None if why_consumers_unknown(snapshot) else snapshot
         try:
             self._is_withdrawn = SecretWriter(self._context.clients, self._replaced_plan).move_back()
         except InterruptedAfterMove as interrupt:
@@ -264,6 +271,7 @@ class _SecretChange:
                 for rollout in rollouts
                 if rollout.state != "done"
             ),
+            "" if self._snapshot else OTHERS_UNREAD,
             self._replaced_plan.lost_on_return if rollouts else "",
             self._database_note,
         )
