@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from omc_runbook.changes.engine.result import Plan
-from omc_runbook.changes.secret.plan import WITHDRAWN_LABEL, own_labels
+from omc_runbook.changes.secret.plan import is_withdrawn, own_labels
 from omc_runbook.masking import kernel
 from omc_runbook.model import temporary
 from omc_runbook.model.errors import CouldNotLook, RunbookError
@@ -98,8 +98,7 @@ def _has_label(run: Run, state: ChangeState) -> bool:
     if not state.secret:
         return False
     secret = run.target.describe_secret(state.secret)
-    labels = own_labels(secret).get(state.new, ())
-    return secret is None or not all(label.startswith(WITHDRAWN_LABEL) for label in labels)
+    return secret is None or not is_withdrawn(own_labels(secret).get(state.new, ()))
 
 
 def fail(live: LiveChange, run: Run, plan: Plan | None, displays: Mapping[str, object], error: RunbookError) -> None:

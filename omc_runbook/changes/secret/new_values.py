@@ -15,6 +15,7 @@ from omc_runbook.changes.secret.plan import (
     KEPT_LABELS,
     document_of,
     is_database_password,
+    is_withdrawn,
     only_passwords,
     own_labels,
     version_id_of,
@@ -177,8 +178,12 @@ def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | 
     restored = {
         version for version, labels in labels_of.items() if all(label.startswith(KEPT_LABELS) for label in labels)
     }
+    # One that somebody has made current again by hand is of no run.
+    withdrawn = {version for version, labels in labels_of.items() if is_withdrawn(labels)}
     labelled_versions = [
-        version for version in labels_of if version != previous and (version == current or version not in restored)
+        version
+        for version in labels_of
+        if version not in {previous, *withdrawn} and (version == current or version not in restored)
     ]
     for version in sorted(labelled_versions, key=lambda version: version != current):
         base = previous if version == current else current

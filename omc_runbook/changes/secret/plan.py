@@ -43,7 +43,7 @@ WITHDRAWN_LABEL = f"{LABEL}withdrawn-"
 """That of a label on a version that a killed run took back: the database may have its password all the same."""
 
 KEPT_LABELS = (RESTORE_LABEL, WITHDRAWN_LABEL)
-"""Those of the labels with which no run goes on with a version's values."""
+"""Those of the labels on a version whose values no run goes on with."""
 
 LARGEST = 65_536
 """Secrets Manager's limit for one value, in bytes."""
@@ -189,6 +189,11 @@ def own_labels(secret: Secret | None) -> dict[str, tuple[str, ...]]:
     stages = secret.stages if secret else {}
     own = {version: tuple(each for each in labels if each.startswith(LABEL)) for version, labels in stages.items()}
     return {version: labels for version, labels in own.items() if labels}
+
+
+def is_withdrawn(labels: Iterable[str]) -> bool:
+    """Whether these labels of ours on a version only say that it was taken back."""
+    return all(label.startswith(WITHDRAWN_LABEL) for label in labels)
 
 
 def kept_note(staged: Iterable[tuple[str, str]]) -> str:

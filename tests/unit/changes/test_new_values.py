@@ -146,6 +146,21 @@ def test_a_version_that_was_taken_back_is_not_the_one_before_the_current() -> No
     assert (found := after(version_id_of(PREVIOUS, former, new.value))) and found.base == PREVIOUS
 
 
+def test_a_version_that_was_taken_back_and_is_current_again_by_hand_is_of_no_unfinished_change() -> None:
+    """Where tasks fail, it is not taken back once more; of a restore that was killed it is."""
+    snapshot = left(SECRET_KEY=secrets.token_hex(32))
+    assert snapshot.secret
+
+    def found_with(*labels: str) -> UnfinishedChange | None:
+        assert snapshot.secret
+        stages = {PREVIOUS: ("AWSPREVIOUS",), CURRENT: ("AWSCURRENT", *labels)}
+        return find_unfinished(cast("Clients", None), replace(snapshot, secret=replace(snapshot.secret, stages=stages)))
+
+    withdrawn = f"{WITHDRAWN_LABEL}{CURRENT}"
+    assert found_with(withdrawn) is None
+    assert (change := found_with(withdrawn, f"{RESTORE_LABEL}12345678")) and change.is_restore
+
+
 def test_a_password_that_the_database_alone_may_have_is_not_let_go_of() -> None:
     """Until its key is rotated again; with another login role the one in use still gets in."""
     stopped = staged(POSTGRES_PASSWORD=secrets.token_hex(24))
