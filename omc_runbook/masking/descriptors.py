@@ -21,9 +21,9 @@ _CAPACITY = 1 << 20
 class Descriptors:
     """Takes what child processes and C libraries write, and gives them nothing to read, while its context lasts.
 
-    `on_text` is called, on any thread, with a stream's name and its text, and with `lock` held: whoever holds that may
-    print, as an object does whose removal fails. What was in the descriptors before returns in the end; a child process
-    that is left over cannot write there any more.
+    `on_text` is called, on any thread, with a stream's name and its text, while `lock` is held. That is reentrant: an
+    object whose removal fails may print meanwhile. What was in the descriptors before returns in the end; a child
+    process that is left over cannot write there any more.
     """
 
     def __init__(self, on_text: Callable[[str, str], None], lock: AbstractContextManager[object]) -> None:

@@ -109,7 +109,7 @@ def summarise(outcome: Outcome, record_path: str, command: str) -> tuple[Line, .
 
 
 def undelivered(outcome: Outcome) -> Iterator[Line]:
-    """A line for each receiver, and why a notification was not delivered: of problems, of what is unknown, or both."""
+    """A line for each receiver without its notification, with the reason; one line where both topics have the same."""
     failures = [each for each in outcome.notifications if each.failure]
     for text in dict.fromkeys(f"Not delivered to {each.receiver}: {each.failure}" for each in failures):
         yield Line(text, "warning", "warning")
