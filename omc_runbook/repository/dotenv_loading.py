@@ -16,6 +16,8 @@ _DJANGO = re.compile(r"^(?:from|import)[ \t]+environ\b", re.MULTILINE)
 _SAME = ("resolve", "absolute", "expanduser", "abspath", "realpath", "normpath", "str", "Path", "fspath")
 """Functions and methods that make the same path of one."""
 _DEEPEST = 40
+_LONGEST = 4096
+"""The characters that a path has at most on Linux."""
 
 
 def find_loaded_files(repository: Path, settings: str) -> tuple[Path, ...]:
@@ -57,21 +59,33 @@ def _loaded_by(path: Path, text: str, repository: Path) -> Iterator[Path | None]
                 yield Path(os.path.normpath(repository / found)) if found is not None else None
 
 
-def path_of(
-    node: ast.expr, module_of: Callable[[ast.Name], Path | None], names: Mapping[str, ast.expr], depth: int = 0
-) -> Path | None:
+def path_of(node: ast.expr, module_of: Callable[[ast.Name], Path | None], names: Mapping[str, ast.expr]) -> Path | None:
     """The path that an expression makes of __file__, which is that of a module, and texts; None for any other one."""
+    return _path(node, module_of, names, {}, 0)
+
+
+def _path(
+    node: ast.expr,
+    module_of: Callable[[ast.Name], Path | None],
+    names: Mapping[str, ast.expr],
+    found_of: dict[str, Path | None],
+    depth: int,
+) -> Path | None:
     if depth > _DEEPEST:
         return None
 
     def inner(each: ast.expr) -> Path | None:
-        return path_of(each, module_of, names, depth + 1)
+        return _path(each, module_of, names, found_of, depth + 1)
 
     match node:
         case ast.Name(id="__file__"):
             return module_of(node)
         case ast.Name(id=name) if name in names:
-            return inner(names[name])
+            if name not in found_of:
+                # Each is computed once, and one that needs itself is no path.
+                found_of[name] = None
+                found_of[name] = inner(names[name])
+            return found_of[name]
         case ast.Constant(value=str(text)):
             # A home is that of whoever runs it.
             return None if text.startswith("~") else Path(text)
@@ -97,5 +111,6 @@ def path_of(
 
 
 def _joined(parts: list[Path | None]) -> Path | None:
-    known = [each for each in parts if each is not None]
-    return Path(*known) if len(known) == len(parts) else None
+    # A Path of paths keeps the parts of each, however often it has them.
+    known = [str(each) for each in parts if each is not None]
+    return Path(*known) if len(known) == len(parts) and sum(map(len, known)) <= _LONGEST else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,18 @@ def test_the_files_of_each_call(text: str, names: list[str], tmp_path: Path) -> 
     path.parent.mkdir()
     path.write_text(text)
     assert find_loaded_files(tmp_path, "") == tuple(tmp_path / name for name in names)
+
+
+@pytest.mark.parametrize("first", ["BASE / '.env'", "Path('a' * 2000)", "P0 / P0"])
+def test_paths_that_multiply_are_not_followed_for_ever(first: str, tmp_path: Path) -> None:
+    """Each of ten constants has the one before five times."""
+    path = tmp_path / "app" / "config.py"
+    path.parent.mkdir()
+    more = "".join(f"P{at + 1} = P{at}.joinpath(P{at}, P{at}, P{at}, P{at})\n" for at in range(10))
+    path.write_text(f"{PATHS}{LOAD}P0 = {first}\n{more}load_dotenv(P10)\n")
+    started = time.process_time()
+    assert find_loaded_files(tmp_path, "") == ((tmp_path / ".env",) if "BASE" in first else ())
+    assert time.process_time() - started < 1
 
 
 def test_a_search_ends_at_the_nearest(tmp_path: Path) -> None:
