@@ -49,8 +49,8 @@ _AUTO = re.compile(r"-auto-approve\b")
 _FOLDER = r"""["']?((?:\$\{\{[^}\n]{0,80}\}\}|[^\s;&"')])+)"""
 _FOLDER_OPTION = re.compile(rf"-(?:chdir|-terragrunt-working-dir|-working-dir)[= ]{_FOLDER}")
 _FOLDER_BEFORE = re.compile(rf"\bcd\s+{_FOLDER}")
-_JENKINS_COMMENT = re.compile(r"(?m)^[ \t]*//.*")
-_JENKINS_STEP = re.compile(r"""(?<![\w./-])sh\b(?=[ \t]*[("'])""")
+_JENKINS_COMMENT = re.compile(r"(?ms)^[ \t]*(?://[^\n]*|/\*.*?\*/)")
+_JENKINS_STEP = re.compile(r"""(?<![\w./-])sh\b(?=[ \t]*(?:[("']|\w+:))""")
 _MOST_CHANGES = 20
 """How many changes of the folder before a command are followed."""
 _DOTENV = re.compile(r"(?<!\w)\.env\b")

@@ -146,13 +146,14 @@ def test_each_command_and_its_folder(tmp_path: Path, command: str, found: list[t
 
 
 def test_each_step_of_jenkins_begins_in_the_same_folder(tmp_path: Path) -> None:
-    """And a comment runs nothing."""
+    """Also one whose arguments have names; and a comment runs nothing."""
     steps = (
         "sh 'cd app && pytest'\n  // sh 'cdk deploy'\n  sh 'terraform apply'\n  sh \"\"\"\n  cd infra\n  tofu apply\n"
+        "\"\"\"\n  sh label: 'x', script: 'terraform apply'\n  /* sh 'cdk deploy'\n  sh 'pulumi up' */\n"
     )
     (pipeline,) = write(tmp_path, "./Jenkinsfile", steps).files
     found = [(each.line, each.verb, each.folder) for each in pipeline.commands]
-    assert found == [(3, "terraform apply", ""), (6, "tofu apply", "infra")]
+    assert found == [(3, "terraform apply", ""), (6, "tofu apply", "infra"), (8, "terraform apply", "")]
 
 
 @pytest.mark.parametrize(
