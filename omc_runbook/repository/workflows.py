@@ -44,11 +44,15 @@ _COMMANDS = re.compile(
 _TERRAFORM = re.compile(r"(?i)terraform|tofu|terragrunt")
 _ACTIONS = re.compile(r"(?i)ecs-deploy|terraform-apply|apply-run|ssh-action|cdk-deploy|deploy-task-definition")
 _SCRIPT = re.compile(r"(?<![\w$/])(?:\./)?([\w.-]+(?:/[\w.-]+)*\.sh)\b")
-_TARGET = re.compile(r"(?m)^[^\n#]*?\bmake\s+(?:-C\s*(?P<folder>[^\s\"']+)\s+|-\S+\s+\S+\s+)?(?P<target>[a-z][\w-]*)")
+_COMMENT = re.compile(r"#.*")
 _AUTO = re.compile(r"-auto-approve\b")
 _FOLDER = r"""["']?((?:\$\{\{[^}\n]{0,80}\}\}|[^\s;&"')])+)"""
 _FOLDER_OPTION = re.compile(rf"-(?:chdir|-terragrunt-working-dir|-working-dir)[= ]{_FOLDER}")
 _FOLDER_BEFORE = re.compile(rf"\bcd\s+{_FOLDER}")
+_MAKE = re.compile(r"(?<![\w.-])make[ \t]+(?P<words>(?:\\\n|[^\n;&|)])*)")
+_MAKE_FOLDER = re.compile(rf"(?<!\S)-(?:-directory[= ]|\w*C)\s*{_FOLDER}")
+_MAKE_FILE = re.compile(rf"(?<!\S)-(?:-(?:make)?file[= ]|\w*f)\s*{_FOLDER}")
+_TARGET = re.compile(r"""(?<![^\s"'])[a-z][\w-]*(?![\w./=-])""")
 _JENKINS_COMMENT = re.compile(r"(?ms)^[ \t]*(?://[^\n]*|/\*.*?\*/)")
 _JENKINS_STEP = re.compile(r"""(?<![\w./-])sh\b(?=[ \t]*(?:[("']|\w+:))""")
 _MOST_CHANGES = 20
@@ -243,7 +247,7 @@ def _search(file: SourceFile) -> Workflow:
     """A pipeline of another system: its commands by text, started by any push as far as is known."""
     text, starts = file.text, [0]
     if file.name == JENKINS:
-        text = _JENKINS_COMMENT.sub(lambda comment: " " * len(comment[0]), text)
+        text = _blank(_JENKINS_COMMENT, text)
         # Each step begins in the same folder.
         starts += [step.start() for step in _JENKINS_STEP.finditer(text)]
     parts = pairwise([*starts, len(text)])
@@ -313,17 +317,31 @@ def _in_step(
     for script in dict.fromkeys(_SCRIPT.findall(text)):
         other = _read_own(repository, posixpath.normpath(posixpath.join(folder, script)), script)
         yield from _in_text(other, other.text, 0, folder, here) if other else ()
+    yield from _by_make(repository, text, folder, here)
+
+
+def _by_make(repository: Path, text: str, folder: str, called_from: str) -> Iterator[Command]:
+    """The commands of each target of a Makefile that a text runs."""
     changes = [(each.start(), each[1]) for each in _FOLDER_BEFORE.finditer(text)]
-    for match in _TARGET.finditer(text):
-        end = bisect(changes, (match.start("target"), ""))
+    for match in _MAKE.finditer(_blank(_COMMENT, text)):
+        end = bisect(changes, (match.start(), ""))
         before = [name for _, name in changes[max(0, end - _MOST_CHANGES) : end]]
+        inner, (name, *_) = _MAKE_FOLDER.findall(match["words"]), [*_MAKE_FILE.findall(match["words"]), "Makefile"]
         # What went before may have been undone since, as by a subshell's end.
-        starts = ([folder, *before], [folder, *before[-1:]])
-        names = [posixpath.normpath(posixpath.join(*each, match["folder"] or "", "Makefile")) for each in starts]
-        makefile = _read_own(repository, *names, *(() if match["folder"] else ("Makefile",)))
-        recipe = re.compile(rf"(?m)^{re.escape(match['target'])}\s*:.*\n((?:\t.*\n?)*)")
-        if makefile and (found := recipe.search(makefile.text)):
-            yield from _in_text(makefile, found[1], found.start(1), posixpath.dirname(makefile.name), here)
+        starts = ([folder, *before], [folder, *before[-1:]], *([] if inner else [[""]]))
+        folders = [posixpath.normpath(posixpath.join(*each, *inner)) for each in starts]
+        files = ((each, _read_own(repository, posixpath.normpath(posixpath.join(each, name)))) for each in folders)
+        own, makefile = next(((each, file) for each, file in files if file), ("", None))
+        words = _blank(_MAKE_FOLDER, _blank(_MAKE_FILE, match["words"]))
+        for target in _TARGET.findall(words) if makefile else ():
+            recipe = re.compile(rf"(?m)^{re.escape(target)}\s*:.*\n((?:\t.*\n?)*)")
+            if makefile and (found := recipe.search(makefile.text)):
+                yield from _in_text(makefile, found[1], found.start(1), "" if own == "." else own, called_from)
+
+
+def _blank(pattern: re.Pattern[str], text: str) -> str:
+    """A text of the same length, with blanks where a pattern matches."""
+    return pattern.sub(lambda match: " " * len(match[0]), text)
 
 
 def _read_own(repository: Path, *names: str) -> SourceFile | None:

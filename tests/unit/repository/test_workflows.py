@@ -169,6 +169,14 @@ def test_each_step_of_jenkins_begins_in_the_same_folder(tmp_path: Path) -> None:
         ("run: cd docs; make apply", "Makefile"),
         ("run: cd docs && make -C ../infra apply", "infra/Makefile"),
         ("run: make -C ../outside apply", ""),
+        ("run: make -C /outside apply", ""),
+        ("run: make -sC 'infra' apply", "infra/Makefile"),
+        ("run: make --directory=infra lint apply ENV=x", "infra/Makefile"),
+        ("run: cd infra && make lint && make ENV=x apply", "infra/Makefile"),
+        ("run: make -j2 --no-print-directory apply", "Makefile"),
+        ("run: make -j2", ""),
+        ("run: |\n          make \\\n            apply", "Makefile"),
+        ("run: |\n          make lint # make apply\n          # make apply", ""),
     ],
 )
 def test_the_makefile_of_the_folder_where_make_runs(tmp_path: Path, step: str, file: str) -> None:
@@ -181,6 +189,18 @@ def test_the_makefile_of_the_folder_where_make_runs(tmp_path: Path, step: str, f
     where = f"{file}, line {3 if file == 'infra/Makefile' else 4} (run by .github/workflows/a.yml, line 5)"
     folder = "infra" if file.startswith("infra") else ""
     assert [(each[0], each[2]) for each in found] == ([(where, folder)] if file else [])
+
+
+def test_another_makefile(tmp_path: Path) -> None:
+    """Which runs in the folder where make runs, and not in its own."""
+    write(tmp_path, "./Makefile", "apply:\n\tpulumi up\n")
+    write(tmp_path, "./tools/deploy.mk", "apply:\n\tterraform apply\n")
+    steps = "".join(f"      - run: make {each} apply\n" for each in ("-f tools/deploy.mk", "-C tools -f deploy.mk"))
+    (workflow,) = write(tmp_path, "a.yml", f"on: push\njobs:\n  x:\n    steps:\n{steps}").files
+    assert [(each.file, each.folder) for each in workflow.commands] == [
+        ("tools/deploy.mk", ""),
+        ("tools/deploy.mk", "tools"),
+    ]
 
 
 def test_a_step_that_runs_make_very_often(tmp_path: Path) -> None:
