@@ -30,9 +30,10 @@ _COMMANDS = re.compile(
     r"""(?mx)
     ^ [^\n\#]*? (?<![\w/.-]) (?P<verb>
       (?: terraform | tofu | terragrunt ) \b
-        (?: (?! \s (?: terraform | tofu | terragrunt ) \s ) [^\n;&|\#] | \\\n ){0,4000}?
+        (?: (?! \s (?: terraform | tofu | terragrunt ) \s ) (?: [^\n;&|\#] | (?<=\S) \# ) | \\\n ){0,4000}?
         (?: [ \t] | \\\n ) ["']? apply (?: -all )? (?![\w.-])
-    | aws \s+ (?: --[\w-]+ (?: (?: = | [ ] ) [^\s-]\S* )? \s+ ){0,5} ecs \s+
+    | aws (?: \s | \\\n )+ (?: --[\w-]+ (?: [= ] (?: \$\{\{ [^}\n]{0,80} \}\} | [^\s-]\S* ) )? (?: \s | \\\n )+ ){0,5}
+        ecs (?: \s | \\\n )+
         (?: update-service | register-task-definition | run-task ) \b
     | (?: cdk | sam | serverless | copilot (?: \s+ svc )? ) \s+ deploy \b
     | pulumi \s+ up \b
@@ -53,7 +54,7 @@ _MAKE = re.compile(r"(?<![\w.-])make[ \t]+(?P<words>(?:\\\n|[^\n;&|)])*)")
 _MAKE_FOLDER = re.compile(rf"(?<!\S)-(?:-directory[= ]|\w*C)\s*{_FOLDER}")
 _MAKE_FILE = re.compile(rf"(?<!\S)-(?:-(?:make)?file[= ]|\w*f)\s*{_FOLDER}")
 _TARGET = re.compile(r"""(?<![^\s"'])[a-z][\w-]*(?![\w./=-])""")
-_JENKINS_COMMENT = re.compile(r"(?ms)^[ \t]*(?://[^\n]*|/\*.*?\*/)")
+_JENKINS_COMMENT = re.compile(r"(?ms)^[ \t]*(?://[^\n]*|/\*.*?(?:\*/|\Z))")
 _JENKINS_STEP = re.compile(r"""(?<![\w./-])sh\b(?=[ \t]*(?:[("']|\w+:))""")
 _MOST_CHANGES = 20
 """How many changes of the folder before a command are followed."""
@@ -356,7 +357,7 @@ def _in_text(file: SourceFile, text: str, start: int, folder: str, called_from: 
         whole = text[match.start() : end if end >= 0 else len(text)]
         own = _FOLDER_OPTION.search(whole)
         before = _FOLDER_BEFORE.findall(text[: match.start("verb")])
-        words = [word.strip("\"',") for word in match["verb"].split()]
+        words = [word for each in match["verb"].split() if (word := each.strip("\"',\\"))]
         # Options may stand between its words.
         last = 2 if words[0] == "aws" else 1 if _TERRAFORM.match(words[0]) else len(words)
         verb = " ".join((words[0], *words[1:][-last:]))

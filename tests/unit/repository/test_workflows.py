@@ -132,6 +132,9 @@ def test_actions_that_use_each_other(tmp_path: Path) -> None:
         ("terraform -chdir='terraform' \"apply\"", [("terraform apply", "terraform")]),
         ("aws --no-cli-pager --region x ecs run-task", [("aws ecs run-task", "")]),
         ("aws --region x --profile=y ecs update-service --cluster c", [("aws ecs update-service", "")]),
+        ("aws --region ${{ vars.REGION }} ecs run-task", [("aws ecs run-task", "")]),
+        ("aws --region x \\\n          ecs \\\n          run-task", [("aws ecs run-task", "")]),
+        ("terraform -var 'color=#fff' apply", [("terraform apply", "")]),
         ("ansible-playbook site.yml", [("ansible-playbook", "")]),
         ("docker compose -f a.yml up -d", [("docker compose -f a.yml up", "")]),
     ],
@@ -345,9 +348,10 @@ def test_a_pipeline_that_writes_a_dotenv(script: str, line: str, tmp_path: Path)
     assert workflow.echoed(["B_KEY"], "NEW") == ((3, line) if line else (0, ""))
 
 
-def test_text_that_only_begins_like_an_apply(tmp_path: Path) -> None:
+@pytest.mark.parametrize("beginning", ["terraform ", "\n/*"])
+def test_text_that_only_begins_like_an_apply_or_a_comment(beginning: str, tmp_path: Path) -> None:
     """Each beginning is followed for so far alone."""
-    (tmp_path / "Jenkinsfile").write_text("terraform " * 5000)
+    (tmp_path / "Jenkinsfile").write_text(beginning * (50000 // len(beginning)))
     started = time.process_time()
     (pipeline,) = read_workflows(tmp_path).files
     assert pipeline.commands == ()
