@@ -276,7 +276,7 @@ class Module(Expressions, Object):
                 result = self.variable(key) if first == "var" else self.local(key)
                 return (result, others) if result else (Result(unknown(f"{first}.{key} is not declared")), ())
             case "path", ["module" | "root" | "cwd" as where]:
-                # Terraform is run in the root, or paths from path.cwd would lead elsewhere with -chdir.
+                # With -chdir, path.cwd would be another folder: who uses it runs Terraform in the root.
                 return Result(str(self.directory if where == "module" else self.stack.root)), ()
             case "terraform", ["workspace"]:
                 return Result(self.stack.workspace or unknown("the workspace is not known")), ()

@@ -126,7 +126,7 @@ class Workstation:
 
     @property
     def is_passed_by_compose(self) -> bool:
-        """Whether Compose gives a container the .env's variables, in which Settings look beside their module for it."""
+        """Whether Compose gives the application's container the .env's variables; Settings name no relative path."""
         service, files = self.checkout.application, self.checkout.settings.env_files or ()
         names = service.env_files if service and all(map(os.path.isabs, files)) else ()
         return self.path in {Path(os.path.normpath(self.checkout.root / name)) for name in names}
