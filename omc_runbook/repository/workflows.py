@@ -55,6 +55,8 @@ _MAKE_FOLDER = re.compile(rf"(?<!\S)-(?:-directory[= ]|\w*C)\s*{_FOLDER}")
 _MAKE_FILE = re.compile(rf"(?<!\S)-(?:-(?:make)?file[= ]|\w*f)\s*{_FOLDER}")
 _TARGET = re.compile(r"""(?<![^\s"'])[a-z][\w-]*(?![\w./=-])""")
 _JENKINS_COMMENT = re.compile(r"(?ms)^[ \t]*(?://[^\n]*|/\*.*?(?:\*/|\Z))")
+_STEP = re.compile(r"(?m)^(?:[\w.-]+|[ ]*-[ ]+(?:run|step|script|bash)):")
+"""The beginning of a job of GitLab, or of a step of CircleCI, Bitbucket or Azure."""
 _JENKINS_STEP = re.compile(r"""(?<![\w./-])sh\b(?=[ \t]*(?:[("']|\w+:))""")
 _MOST_CHANGES = 20
 """How many changes of the folder before a command are followed."""
@@ -246,12 +248,11 @@ def _read(repository: Path, file: SourceFile) -> Workflow:
 
 def _search(file: SourceFile) -> Workflow:
     """A pipeline of another system: its commands by text, started by any push as far as is known."""
-    text, starts = file.text, [0]
-    if file.name == JENKINS:
-        text = _blank(_JENKINS_COMMENT, text)
-        # Each step begins in the same folder.
-        starts += [step.start() for step in _JENKINS_STEP.finditer(text)]
-    parts = pairwise([*starts, len(text)])
+    is_jenkins = file.name == JENKINS
+    text = _blank(_JENKINS_COMMENT, file.text) if is_jenkins else file.text
+    # Each step begins in the same folder.
+    steps = (_JENKINS_STEP if is_jenkins else _STEP).finditer(text)
+    parts = pairwise([0, *(step.start() for step in steps), len(text)])
     commands = tuple(each for start, end in parts for each in _in_text(file, text[start:end], start, ""))
     trigger = Trigger(event="push")
     return Workflow(file=file, name=file.name, triggers=(trigger,), commands=commands, variable_lists=())

@@ -148,6 +148,23 @@ def test_each_command_and_its_folder(tmp_path: Path, command: str, found: list[t
     assert [(each.verb, each.folder) for each in workflow.commands] == found
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        (".gitlab-ci.yml", "a:\n  script:\n    - cd app\nb:\n  script:\n    - cd infra\n    - terraform apply\n"),
+        (".gitlab-ci.yml", "a:\n  script: cd app\nb:\n  script: terraform apply\n"),
+        (".circleci/config.yml", "jobs:\n  a:\n    steps:\n      - run: cd app\n      - run: terraform apply\n"),
+        ("bitbucket-pipelines.yml", "a:\n  - step:\n      script: [cd app]\n  - step:\n      script: [tofu apply]\n"),
+        ("azure-pipelines.yml", "steps:\n- script: |\n    cd app\n- bash: |\n    cd infra\n    terraform apply\n"),
+        ("buildspec.yml", "phases:\n  build:\n    commands:\n      - cd infra\n      - terraform apply\n"),
+    ],
+)
+def test_no_folder_of_another_step(tmp_path: Path, file: str, text: str) -> None:
+    """Each begins in the checkout, apart from CodeBuild's, which follow each other in one shell."""
+    (pipeline,) = write(tmp_path, f"./{file}", text).files
+    assert [each.folder for each in pipeline.commands] == ["infra" if "infra" in text else ""]
+
+
 def test_each_step_of_jenkins_begins_in_the_same_folder(tmp_path: Path) -> None:
     """Also one whose arguments have names; and a comment runs nothing."""
     steps = (
