@@ -54,6 +54,8 @@ _MAKE = re.compile(r"(?<![\w.-])make[ \t]+(?P<words>(?:\\\n|[^\n;&|)])*)")
 _MAKE_FOLDER = re.compile(rf"(?<!\S)-(?:-directory[= ]|\w*C)\s*{_FOLDER}")
 _MAKE_FILE = re.compile(rf"(?<!\S)-(?:-(?:make)?file[= ]|\w*f)\s*{_FOLDER}")
 _TARGET = re.compile(r"""(?<![^\s"'])[a-z][\w-]*(?![\w./=-])""")
+_RULE = re.compile(r"(?m)^([a-z][^\n:=#]*):.*\n((?:\t.*\n?)*)")
+"""The targets of a rule of a Makefile, and its recipe."""
 _JENKINS_COMMENT = re.compile(r"(?ms)^[ \t]*(?://[^\n]*|/\*.*?(?:\*/|\Z))")
 _STEP = re.compile(r"(?m)^(?:[\w.-]+|[ ]*-[ ]+(?:run|step|script|bash)):")
 """The beginning of a job of GitLab, or of a step of CircleCI, Bitbucket or Azure."""
@@ -334,11 +336,10 @@ def _by_make(repository: Path, text: str, folder: str, called_from: str) -> Iter
         folders = [posixpath.normpath(posixpath.join(*each, *inner)) for each in starts]
         files = ((each, _read_own(repository, posixpath.normpath(posixpath.join(each, name)))) for each in folders)
         own, makefile = next(((each, file) for each, file in files if file), ("", None))
-        words = _blank(_MAKE_FOLDER, _blank(_MAKE_FILE, match["words"]))
-        for target in _TARGET.findall(words) if makefile else ():
-            recipe = re.compile(rf"(?m)^{re.escape(target)}\s*:.*\n((?:\t.*\n?)*)")
-            if makefile and (found := recipe.search(makefile.text)):
-                yield from _in_text(makefile, found[1], found.start(1), "" if own == "." else own, called_from)
+        targets = {*_TARGET.findall(_blank(_MAKE_FOLDER, _blank(_MAKE_FILE, match["words"])))}
+        for rule in _RULE.finditer(makefile.text) if makefile and targets else ():
+            if makefile and not targets.isdisjoint(rule[1].split()):
+                yield from _in_text(makefile, rule[2], rule.start(2), "" if own == "." else own, called_from)
 
 
 def _blank(pattern: re.Pattern[str], text: str) -> str:

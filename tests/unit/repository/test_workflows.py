@@ -212,9 +212,9 @@ def test_the_makefile_of_the_folder_where_make_runs(tmp_path: Path, step: str, f
 
 
 def test_another_makefile(tmp_path: Path) -> None:
-    """Which runs in the folder where make runs, and not in its own."""
+    """Which runs in the folder where make runs, and not in its own; a rule may have several targets."""
     write(tmp_path, "./Makefile", "apply:\n\tpulumi up\n")
-    write(tmp_path, "./tools/deploy.mk", "apply:\n\tterraform apply\n")
+    write(tmp_path, "./tools/deploy.mk", "apply: X = 1\nplan apply: init\n\tterraform apply\n")
     steps = "".join(f"      - run: make {each} apply\n" for each in ("-f tools/deploy.mk", "-C tools -f deploy.mk"))
     (workflow,) = write(tmp_path, "a.yml", f"on: push\njobs:\n  x:\n    steps:\n{steps}").files
     assert [(each.file, each.folder) for each in workflow.commands] == [
