@@ -32,6 +32,7 @@ from omc_runbook.iam.policy import conditions_of, extend, refusing_conditions, t
 from omc_runbook.messages.reasons import is_role_refused
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import NO_REMEDY, Remedy
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.audit.secret_calls import ECS_TASKS
@@ -51,12 +52,18 @@ check = Family("access", needs=NEEDS, looks_like=("access-denied",), hinders="se
 def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
     """A task definition names no execution role."""
     names = snapshot.environment.names
-    for service in snapshot.readers:
-        for definition in snapshot.revisions(service):
-            if (definition.references or service.proxy_secrets) and not definition.execution_role_arn:
-                facts = (f"{definition.label} injects secrets and has no executionRoleArn.",)
-                remedy = Remedy(f"Set executionRoleArn to {names.execution_role} and register a new revision.")
-                yield Evidence(definition.label, facts, remedy, frozenset({service.name}))
+    pairs = ((definition, service) for service in snapshot.readers for definition in snapshot.revisions(service))
+    reads = ((each, of) for each, of in pairs if not each.execution_role_arn and (each.references or of.proxy_secrets))
+    for definition, services in grouped(reads).items():
+        users = frozenset(service.name for service in services)
+        fact = f"{definition.label} injects secrets and has no executionRoleArn."
+        if not definition.references:
+            owners = ", ".join(sorted(users))
+            fact = (
+                f"{definition.label} has no executionRoleArn: ECS needs one for the Service Connect proxy of {owners}."
+            )
+        remedy = Remedy(f"Set executionRoleArn to {names.execution_role} and register a new revision.")
+        yield Evidence(definition.label, (fact,), remedy, users)
 
 
 @check(

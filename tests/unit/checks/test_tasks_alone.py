@@ -162,6 +162,19 @@ def test_what_a_proxy_reads_needs_an_execution_role_too() -> None:
     assert not problems(made)
     [found] = problems(with_proxy(made, "frontend", "SECRET_KEY")).values()
     assert (found.check, found.services) == ("role-absent", {"frontend"})
+    assert found.evidence[0].endswith(
+        "has no executionRoleArn: ECS needs one for the Service Connect proxy of frontend."
+    )
+
+
+def test_a_task_definition_of_a_service_and_a_schedule_is_named_once() -> None:
+    """It is corrected once, whoever starts it."""
+    made = with_definition(healthy(), "worker", lambda old: replace(old, execution_role_arn=""))
+    [arn] = [service.task_definition_arn for service in made.services if service.name == "worker"]
+    found = [
+        each for each in diagnose(replace(made, scheduled=(ScheduledTask("schedule nightly", arn),))) if each.is_problem
+    ]
+    assert [(each.check, each.services) for each in found] == [("role-absent", {"worker", "schedule nightly"})]
 
 
 def test_a_reference_of_what_a_schedule_starts_is_corrected_at_its_own_source() -> None:
