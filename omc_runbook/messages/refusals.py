@@ -25,8 +25,8 @@ _NO_PASSWORD = (
     "client password must be a string",
 )
 """A driver's words where the application gave it none."""
-_DB = "((?<![A-Z])DB|DB[^A-Z]|(?-i:Db(?=[A-Z])))"
-"""DB at the begin or the end of a name's part, as in app-db-url and appDbUrl, and not as in FEEDBACK_URL."""
+_DB = "((?<![A-Z])DB|DB[^A-Z]|(?-i:Db(?=[A-Z])|DB(?=[A-Z][a-z])))"
+"""DB at the beginning or the end of a name's part, as in app-db-url and appDbUrl, and not as in FEEDBACK_URL."""
 _NO_API_KEY = ("no API key provided", "didn't provide an API key")
 DATABASE = LoginRefusal(
     rf"\A(?!.*(MONGO|PGADMIN)).*(POSTGRES|(?<![A-Z])(PG|RDS)|{_DB}|DATABASE|SQL).*(PASS|PWD|URL|URI|DSN)",

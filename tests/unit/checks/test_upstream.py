@@ -93,7 +93,7 @@ def test_a_key_of_the_providers_name() -> None:
         ("AWS_ACCESS_KEY_ID", "An error occurred (AuthFailure) when calling the DescribeInstances operation"),
         ("AWS_SESSION_TOKEN", "An error occurred (ExpiredToken) when calling the PutObject operation"),
         *((key, REFUSED) for key in ("RDS_PASSWORD", "PGPASSWORD", "DB_PASS", "MYDB_URL", "SQLALCHEMY_DATABASE_URI")),
-        *((key, REFUSED) for key in ("app-db-password", "app.pg.url", "appDbPassword")),
+        *((key, REFUSED) for key in ("app-db-password", "app.pg.url", "appDbPassword", "appDBPassword")),
         ("app-db-url", "pymongo.errors.OperationFailure: Authentication failed., full error: {'code': 18}"),
         ("MONGO_URL", "pymongo.errors.OperationFailure: Authentication failed., full error: {'code': 18}"),
         ("RABBITMQ_URL", "ConnectionClosedByBroker: (403) 'ACCESS_REFUSED - Login was refused using mechanism PLAIN'"),
