@@ -27,7 +27,7 @@ WITHOUT_REASON = re.compile(
     r"\A\s*\(Background on this error at:|\A(?:The above exception was|During handling of the above|npm (?:ERR!|error))"
     r"|Traceback \(most recent call last\)|Unclosed client session|Task exception was never retrieved"
     r"|Application startup failed\. Exiting\.?\s*\Z|Worker \(pid:\d+\) exited with|Shutting down: Master"
-    r"|Worker failed to boot"
+    r"|Worker failed to boot|For further information visit https://errors\.pydantic\.dev/"
 )
 """What libraries and servers add to the error that ends a program, without its reason."""
 _ESCAPED_END = r"(?<!\\)(?:\\r)?\\n"

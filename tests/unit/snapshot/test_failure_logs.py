@@ -116,6 +116,10 @@ REFUSED_BY_RDS = (
 BACKGROUND = "(Background on this error at: https://sqlalche.me/e/20/e3q8)"
 FRAMES = ('  File "/app/.venv/lib/python3.12/site-packages/sqlalchemy/engine/base.py", line 146, in __init__',) * 9
 CHAINED = "The above exception was the direct cause of the following exception:"
+REFUSED_BY_PYDANTIC = """pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings
+SECRET_KEY
+  String should have at least 40 characters [type=string_too_short, input_value='x', input_type=str]
+    For further information visit https://errors.pydantic.dev/2.11/v/value_error"""
 ANSWERED = 'INFO:     10.0.1.7:53424 - "GET /health HTTP/1.1" 401 Unauthorized'
 
 
@@ -186,6 +190,10 @@ ANSWERED = 'INFO:     10.0.1.7:53424 - "GET /health HTTP/1.1" 401 Unauthorized'
             )
             for begin in ('level=error exc_info="', 'ERROR {"exc_info": "', '{"exc_info": "')
             for end in (r"\n", r"\r\n")
+        ),
+        (
+            "SECRET_KEY: String should have at least 40 characters",
+            (json.dumps({"level": "error", "exc_info": REFUSED_BY_PYDANTIC}), "ERROR: Shutdown failed"),
         ),
         (r"user CORP\\nadmin", (json.dumps({"message": r"login failed for user CORP\nadmin"}),)),
     ],
