@@ -17,6 +17,7 @@ from omc_runbook.checks.key_demand import (
     plain_logins,
     referenced_keys,
     referring_services,
+    secret_demands,
     services_of_others,
     services_reading,
     successions,
@@ -716,6 +717,10 @@ def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> E
     services, environment = services_reading(snapshot, key), snapshot.environment
     if instead and key not in environment.keys and instead in referenced_keys(snapshot):
         correct = source_for(snapshot, services).refer_to(environment.names, instead)
+        demands = [demand for demand in secret_demands(snapshot) if demand.reference.key == key]
+        if demands and all(demand.is_of_proxy for demand in demands):
+            owners, value_from = " and ".join(sorted(services)), f"{snapshot.secret_arn}:{instead}::"
+            correct = remedies.refer_in_proxy(owners, demands[0].variable, value_from)
         remedy = remedies.with_runbook("troubleshoot", environment, correct)
         return Evidence(key, (f"{letters.spell(key)} is referenced by {_list(services)}.", fact), remedy, services)
     # update refuses a key that neither the secret nor the catalogue has as a misspelling.

@@ -510,8 +510,8 @@ def _about(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy | No
     if demand.is_of_proxy:
         option, service = demand.variable.rpartition(" ")[2], demand.service.name
         where = f"serviceConnectConfiguration of {service}, logConfiguration: {option}"
-        value = command(f"{snapshot.secret_arn or snapshot.secret_name}:{key}::")
-        mend = Remedy(f"Set valueFrom of {option} in logConfiguration to {value}, in {service}'s Service Connect.")
+        value_from = f"{snapshot.secret_arn or snapshot.secret_name}:{key}::"
+        mend = remedies.refer_in_proxy(service, demand.variable, value_from)
     if key == "KEY":
         mend = replace(mend, needs=f"{mend.needs} KEY stands for the key that the option needs.".strip())
     facts = (f"{where} from {letters.spell(reference.text)}.", fact)

@@ -263,8 +263,8 @@ def test_what_service_connects_proxy_reads_is_judged_too(value_from: str, id: st
     assert [each.check for each in found] == [id] * bool(id)
     for finding in found:
         assert finding.services == {service}
-        is_of_key = finding.check.startswith("key-")
-        assert is_of_key or finding.remedy.command.endswith(f"to {ARN}:SECRET_KEY::, in {service}'s Service Connect.")
+        is_of_value = finding.check == "key-missing"
+        assert is_of_value or finding.remedy.command.endswith(f"to {ARN}:SECRET_KEY::, in {service}'s Service Connect.")
 
 
 @pytest.mark.parametrize(("value_from", "id"), [(ARN, "whole-json"), (NAME, "bare-name")])
