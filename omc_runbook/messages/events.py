@@ -246,6 +246,8 @@ CALLS: tuple[Phrase, ...] = (
         " tasks can read the secret.",
         "The policies of whoever made the call: the text names the operation.",
         "(AccessDenied) when calling",
+        group="pull",
+        weak=True,
     ),
     aws_message(
         "",

@@ -550,6 +550,9 @@ def test_the_callers_own_refusal_is_not_the_tasks() -> None:
     (tasks,), (callers,) = recognise(REFUSED), recognise(REFUSED.replace(TASK, "jane@example.com"))
     assert tasks.checks[0] == "no-permission" and callers.checks == ()
     assert "yours" in callers.meaning and "yours" not in tasks.meaning
+    user = "User: arn:aws:iam::123456789012:user/jane is not authorized to perform: iam:GetRolePolicy"
+    (callers,) = recognise(f"An error occurred (AccessDenied) when calling the GetRolePolicy operation: {user}")
+    assert "yours" in callers.meaning
 
 
 def test_a_refusal_that_names_no_secret_is_of_the_roles_account() -> None:
