@@ -94,11 +94,12 @@ class OwnProcessEngine(MaskingEngine):
         has_terminal = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
         with (
             left_over.noticed(),
+            # Before the streams are a cell's, in which nobody would see that the run was interrupted.
+            ending.handled_by(interruption.take),
             _surroundings(has_terminal),
             Descriptors(outputs.write, outputs.lock) as descriptors,
             _streams(outputs, descriptors),
             cell_shell.shell(outputs, has_terminal) as shell,
-            ending.handled_by(interruption.take),
         ):
             for index, cell in enumerate(nb_man.nb.cells):
                 with outputs.lock:

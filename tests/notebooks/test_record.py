@@ -420,6 +420,25 @@ def test_a_signal_that_comes_when_a_run_is_published_is_too_late(tmp_path: Path)
     assert json.loads((tmp_path / "records" / "outcome.json").read_text())["status"] == "ok"
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_that_comes_before_the_first_cell_is_told(tmp_path: Path, name: str) -> None:
+    """As with a cron table's time where the machine is slow: the streams are the notebook's already."""
+    command = night(tmp_path, (), "conclude.end(outcome)")
+    script = tmp_path / "night.py"
+    script.write_text(
+        script.read_text().replace(
+            "cli.main(",
+            "import os, signal\n"
+            "from omc_runbook.masking.cell_shell import CellShell\n"
+            "make = CellShell.instance\n"
+            f"CellShell.instance = lambda **options: (os.kill(os.getpid(), signal.{name}), make(**options))[1]\n"
+            "cli.main(",
+        )
+    )
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout) == (2, "") and "Interrupted" in ended.stderr
+
+
 @ENGINES
 def test_a_run_that_is_well_leaves_its_record_alone(tmp_path: Path, engine: tuple[str, ...]) -> None:
     """The older outcome makes room for that of this run; nothing else is in the folder."""
