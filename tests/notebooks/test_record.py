@@ -401,21 +401,22 @@ def test_a_signal_that_a_run_was_begun_to_ignore_does_not_end_it(tmp_path: Path)
     assert json.loads((tmp_path / "records" / "outcome.json").read_text())["status"] == "ok"
 
 
-def test_a_signal_that_comes_when_a_run_is_published_is_too_late(tmp_path: Path) -> None:
-    """The exit code is what messages and exports have said already, and there is a record."""
+def run_changed(tmp_path: Path, code: str) -> subprocess.CompletedProcess[str]:
+    """Run a notebook that ends well by a command that runs other code before."""
     command = night(tmp_path, (), "conclude.end(outcome)")
     script = tmp_path / "night.py"
-    script.write_text(
-        script.read_text().replace(
-            "cli.main(",
-            "import os, signal\n"
-            "from omc_runbook.report.archive import kept_records\n"
-            "save = kept_records.save\n"
-            "kept_records.save = lambda *words: (os.kill(os.getpid(), signal.SIGTERM), save(*words))[1]\n"
-            "cli.main(",
-        )
+    script.write_text(script.read_text().replace("cli.main(", f"import os, signal\n{code}cli.main("))
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+
+
+def test_a_signal_that_comes_when_a_run_is_published_is_too_late(tmp_path: Path) -> None:
+    """The exit code is what messages and exports have said already, and there is a record."""
+    ended = run_changed(
+        tmp_path,
+        "from omc_runbook.report.archive import kept_records\n"
+        "save = kept_records.save\n"
+        "kept_records.save = lambda *words: (os.kill(os.getpid(), signal.SIGTERM), save(*words))[1]\n",
     )
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     assert json.loads((tmp_path / "records" / "outcome.json").read_text())["status"] == "ok"
 
@@ -423,19 +424,12 @@ def test_a_signal_that_comes_when_a_run_is_published_is_too_late(tmp_path: Path)
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_that_comes_before_the_first_cell_is_told(tmp_path: Path, name: str) -> None:
     """As with a cron table's time where the machine is slow: the streams are the notebook's already."""
-    command = night(tmp_path, (), "conclude.end(outcome)")
-    script = tmp_path / "night.py"
-    script.write_text(
-        script.read_text().replace(
-            "cli.main(",
-            "import os, signal\n"
-            "from omc_runbook.masking.cell_shell import CellShell\n"
-            "make = CellShell.instance\n"
-            f"CellShell.instance = lambda **options: (os.kill(os.getpid(), signal.{name}), make(**options))[1]\n"
-            "cli.main(",
-        )
+    ended = run_changed(
+        tmp_path,
+        "from omc_runbook.masking.cell_shell import CellShell\n"
+        "make = CellShell.instance\n"
+        f"CellShell.instance = lambda **options: (os.kill(os.getpid(), signal.{name}), make(**options))[1]\n",
     )
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert (ended.returncode, ended.stdout) == (2, "") and "Interrupted" in ended.stderr
 
 
