@@ -10,7 +10,7 @@ from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import describe, write_of
 from omc_runbook.checks.check import DOCUMENT, Evidence, Uncertain
-from omc_runbook.checks.definition_source import source_for, source_of
+from omc_runbook.checks.definition_source import refer_in_proxy, source_for, source_of
 from omc_runbook.checks.key_demand import (
     containers_in_force,
     missing_keys,
@@ -720,7 +720,7 @@ def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> E
         demands = [demand for demand in secret_demands(snapshot) if demand.reference.key == key]
         if demands and all(demand.is_of_proxy for demand in demands):
             owners, value_from = " and ".join(sorted(services)), f"{snapshot.secret_arn}:{instead}::"
-            correct = remedies.refer_in_proxy(owners, demands[0].variable, value_from)
+            correct = refer_in_proxy(owners, demands[0].variable, value_from)
         remedy = remedies.with_runbook("troubleshoot", environment, correct)
         return Evidence(key, (f"{letters.spell(key)} is referenced by {_list(services)}.", fact), remedy, services)
     # update refuses a key that neither the secret nor the catalogue has as a misspelling.

@@ -118,6 +118,12 @@ def source_for(snapshot: Snapshot, services: Collection[str]) -> DefinitionSourc
     return source_of(snapshot, filter(None, used))
 
 
+def refer_in_proxy(service: str, variable: str, value_from: str) -> Remedy:
+    """Correct what the log driver of a service's Service Connect proxy gets: no task definition has it."""
+    option, value = variable.rpartition(" ")[2], command(value_from)
+    return Remedy(f"Set valueFrom of {option} in logConfiguration to {value}, in {service}'s Service Connect.")
+
+
 def base_of(container: TerraformContainer, keys: Collection[str]) -> str:
     """The expression of the secret's ARN in a container's references, malformed ones that name a key included."""
     heads = (_HEAD.match(each.value_from) for each in container.references)

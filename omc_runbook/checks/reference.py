@@ -9,7 +9,7 @@ from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
-from omc_runbook.checks.definition_source import source_of
+from omc_runbook.checks.definition_source import refer_in_proxy, source_of
 from omc_runbook.checks.key_demand import (
     KeyDemand,
     all_demands,
@@ -511,7 +511,7 @@ def _about(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy | No
         option, service = demand.variable.rpartition(" ")[2], demand.service.name
         where = f"serviceConnectConfiguration of {service}, logConfiguration: {option}"
         value_from = f"{snapshot.secret_arn or snapshot.secret_name}:{key}::"
-        mend = remedies.refer_in_proxy(service, demand.variable, value_from)
+        mend = refer_in_proxy(service, demand.variable, value_from)
     if key == "KEY":
         mend = replace(mend, needs=f"{mend.needs} KEY stands for the key that the option needs.".strip())
     facts = (f"{where} from {letters.spell(reference.text)}.", fact)

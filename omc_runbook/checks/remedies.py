@@ -434,12 +434,6 @@ def _secret(names: Names, verb: str, *options: str) -> Remedy:
     return _aws(names, "secretsmanager", verb, "--secret-id", names.secret, *options)
 
 
-def refer_in_proxy(service: str, variable: str, value_from: str) -> Remedy:
-    """Correct what the log driver of a service's Service Connect proxy gets: no task definition has it."""
-    option, value = variable.rpartition(" ")[2], command(value_from)
-    return Remedy(f"Set valueFrom of {option} in logConfiguration to {value}, in {service}'s Service Connect.")
-
-
 def _in(region: str, *words: str) -> Remedy:
     return Remedy(command("aws", *words, "--region", region))
 
