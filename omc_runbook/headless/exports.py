@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from omc_runbook.model import temporary
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import EXIT_CODES, Outcome
 from omc_runbook.model.letters import printable
@@ -76,9 +76,11 @@ def _junit(outcome: Outcome, path: Path) -> None:
     suite.time = _seconds(outcome)
     report = junitparser.JUnitXml()
     report.add_testsuite(suite)
-    content = io.BytesIO()
-    report.write(content, pretty=True)
-    _replace(path, content.getvalue())
+    with temporary.folder("export") as folder:
+        # The library's older versions write to a path alone.
+        draft = Path(folder) / "junit.xml"
+        report.write(str(draft), pretty=True)
+        _replace(path, draft.read_bytes())
 
 
 def _prometheus(outcome: Outcome, path: Path) -> None:
