@@ -95,7 +95,7 @@ def plan(
         git.find_uncommitted(root, tuple(edit.file.name for edit in edits)),
         (*_notes(root, checkout, new, edits), *_hidden_notes(new, hidden), *by_hand, *_source_notes(values_from)),
         find_surroundings({main.environment.name: main, **snapshots}, checkout, new, edits),
-        work_trees={edit.file.name: git.find_work_tree(edit.file.path.resolve().parent) for edit in edits},
+        work_trees=_work_trees(edits),
     )
 
 
@@ -155,6 +155,12 @@ def _folders(run: Run, root: Path, terraform_dir: str) -> dict[str, Path]:
         )
     paths = {name: expand(text.replace(ENVIRONMENT, name)) for name in names}
     return {name: path if path.is_absolute() or is_folder(path) else root / path for name, path in paths.items()}
+
+
+def _work_trees(edits: Sequence[Edit]) -> dict[str, Path | None]:
+    folder_of = {edit.file.name: edit.file.path.resolve().parent for edit in edits}
+    trees = {folder: git.find_work_tree(folder) for folder in {*folder_of.values()}}
+    return {name: trees[folder] for name, folder in folder_of.items()}
 
 
 def _with_terraform(root: Path, part: EnvironmentPlan, edits: Sequence[Edit], snapshot: Snapshot) -> EnvironmentPlan:

@@ -93,7 +93,7 @@ def read_status(repository: Path, name: str = ".env") -> GitStatus:
         return GitStatus(is_work_tree=False, obstacle=output.obstacle or problem)
     tracked = _run(repository, "ls-files", "-z", "--", name)
     if "outside repository" in tracked.err:
-        root = _line(_run(repository, "rev-parse", "--show-toplevel").out)
+        root = find_work_tree(repository) or ""
         return GitStatus(
             is_work_tree=True, obstacle=f"{name} lies outside of the git work tree {root}, so git cannot track it."
         )
@@ -216,8 +216,8 @@ def list_blobs(repository: Path) -> tuple[list[tuple[str, int]], str]:
     form = "--batch-check=%(objectname) %(objecttype) %(objectsize)"
     stored = _run(repository, "cat-file", "--batch-all-objects", "--unordered", form)
     # In a folder of a larger work tree, ls-files would leave the rest out.
-    top = _line(_run(repository, "rev-parse", "--show-toplevel").out) or str(repository)
-    staged = _run(Path(top), "ls-files", "--stage", "-z") if stored.out else stored
+    top = find_work_tree(repository) or repository
+    staged = _run(top, "ls-files", "--stage", "-z") if stored.out else stored
     present = {entry.split()[1] for entry in staged.out.split("\0") if entry}
     entries = (line.split() for line in stored.out.splitlines())
     blobs = [(id_, int(size)) for id_, kind, size in entries if kind == "blob" and id_ not in present]
@@ -264,13 +264,16 @@ def find_uncommitted(repository: Path, names: tuple[str, ...]) -> tuple[str, ...
 
 def find_git_dir(repository: Path) -> Path | None:
     """The git directory of this work tree, also of a linked one or a submodule; None without a repository."""
-    output = _run(repository, "rev-parse", "--absolute-git-dir")
-    return Path(_line(output.out)) if output.code == 0 and output.out else None
+    return _find_path(repository, "--absolute-git-dir")
 
 
 def find_work_tree(folder: Path) -> Path | None:
     """The top of the work tree that a folder is in, which may be a submodule's; None without one."""
-    output = _run(folder, "rev-parse", "--show-toplevel")
+    return _find_path(folder, "--show-toplevel")
+
+
+def _find_path(folder: Path, option: str) -> Path | None:
+    output = _run(folder, "rev-parse", option)
     return Path(_line(output.out)) if output.code == 0 and output.out else None
 
 
