@@ -504,14 +504,15 @@ def _about(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy | No
     key = exchanged_key(snapshot, reference) or named or reference.key or likely
     arn = snapshot.secret_arn if snapshot.secret_arn != reference.secret_arn else ""
     names = snapshot.environment.names
-    source = source_of(snapshot, [demand.definition], demand.container.name, demand.variable)
-    mend = remedy or source.refer_to(names, key, demand.variable, arn)
-    where = f"{demand.definition.label}, container {demand.container.name}: {demand.variable}"
     if demand.is_of_proxy:
         option, service = demand.variable.rpartition(" ")[2], demand.service.name
         where = f"serviceConnectConfiguration of {service}, logConfiguration: {option}"
         value_from = f"{snapshot.secret_arn or snapshot.secret_name}:{key}::"
         mend = refer_in_proxy(service, demand.variable, value_from)
+    else:
+        where = f"{demand.definition.label}, container {demand.container.name}: {demand.variable}"
+        source = source_of(snapshot, [demand.definition], demand.container.name, demand.variable)
+        mend = remedy or source.refer_to(names, key, demand.variable, arn)
     if key == "KEY":
         mend = replace(mend, needs=f"{mend.needs} KEY stands for the key that the option needs.".strip())
     facts = (f"{where} from {letters.spell(reference.text)}.", fact)
