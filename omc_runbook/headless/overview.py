@@ -15,6 +15,7 @@ from omc_runbook.model.findings import FLEET, Outcome, TargetOutcome
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.handover import is_on_this_machine
 from omc_runbook.model.schedule import ScheduleState
+from omc_runbook.model.suggestions import is_folder
 from omc_runbook.report.archive import index_page, kept_records, retention, summary
 from omc_runbook.report.archive.index_page import EnvironmentRecords, KeptRun, Problem
 from omc_runbook.report.archive.kept_records import KeptRecord
@@ -46,7 +47,7 @@ def prune(folder: Path, applies: bool, runbook_toml: str = "") -> Iterator[str]:
     settings = load(LOCAL, runbook_toml).records
     if settings.keeps_all:
         raise UsageError("runbook.toml keeps all records: set keep_days or keep_count in [records].")
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UsageError(f"{folder} is not a folder: name that of the records with --record.")
     removals = retention.plan(folder, settings, datetime.now(UTC))
     yield from map(str, removals)
