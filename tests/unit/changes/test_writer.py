@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from secrets import token_urlsafe
 from types import SimpleNamespace
 from typing import Any
@@ -50,6 +50,20 @@ def plan() -> Iterator[SecretPlan]:
             with_secret(healthy(), arn=made["ARN"], name=NAME, stages=stages), values(), made["VersionId"]
         )
         yield plan_update(snapshot, {"OPENAI_API_KEY": NewValue(Masked(f"sk-{token_urlsafe(40)}", "new"), "a test")})
+
+
+@dataclass
+class Refusing(Wire):
+    """One that refuses the staging labels of a prefix with a code of AWS; "" refuses none."""
+
+    code: str = ""
+    prefix: str = ""
+
+    def call(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        """Answer one call."""
+        if self.code and parameters.get("VersionStage", "").startswith(self.prefix):
+            raise ClientError({"Error": {"Code": self.code, "Message": "refused"}}, operation)
+        return super().call(client, operation, parameters)
 
 
 def writer_of(plan: SecretPlan, new_values: NewValues | None = None) -> SecretWriter:
@@ -205,13 +219,7 @@ def test_what_a_killed_run_took_back_outlives_a_change_that_fails_too(
     )
     planned = replace(plan, labels=(("omc-runbook-back", version), ("AWSPREVIOUS", version)))
 
-    class Refusing(Wire):
-        def call(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
-            if code and parameters.get("VersionStage", "").startswith("omc-runbook-withdrawn-"):
-                raise ClientError({"Error": {"Code": code, "Message": "refused"}}, operation)
-            return super().call(client, operation, parameters)
-
-    with between(Refusing()):
+    with between(Refusing(code=code, prefix="omc-runbook-withdrawn-")):
         writer = writer_of(planned)
         run(writer, "", "stage", "move")
         writer.release(has_failed).apply()
@@ -252,13 +260,7 @@ def test_a_version_is_restored_though_its_label_is_refused(plan: SecretPlan, cod
         )
     run(writer_of(replace(plan, token=ids[1], exists=True)), "stage")
 
-    class Refusing(Wire):
-        def call(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
-            if code and parameters.get("VersionStage", "").startswith("omc-runbook-"):
-                raise ClientError({"Error": {"Code": code, "Message": "refused"}}, operation)
-            return super().call(client, operation, parameters)
-
-    with between(Refusing()):
+    with between(Refusing(code=code, prefix="omc-runbook-")):
         writer = writer_of(replace(plan, token=ids[0], exists=True))
         run(writer, "stage", "move")
         writer.release().apply()
