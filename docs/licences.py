@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib import metadata
 
 from packaging.requirements import Requirement
@@ -71,6 +72,7 @@ def _is_installed(name: str) -> bool:
     return True
 
 
+@cache
 def _metadata(name: str) -> metadata.PackageMetadata:
     """A distribution's metadata; empty for one that is not installed here."""
     if _is_installed(name):

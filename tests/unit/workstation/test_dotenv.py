@@ -291,6 +291,7 @@ pieces = st.one_of(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(pieces, max_size=14).map("".join))
 @example("x=\nx")

@@ -228,6 +228,7 @@ wild = st.lists(
 texts = st.builds(lambda text, newline: text.replace("\n", newline), wild, st.sampled_from(["\n", "\r\n"]))
 
 
+@pytest.mark.long
 @settings(max_examples=500, deadline=None)
 @given(texts | nasty | st.text())
 def test_joined_statements_are_the_text(text: str) -> None:
@@ -321,6 +322,7 @@ def written(path: Path, batch: list[str]) -> dict[str, str]:
     return named
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(batches)
 def test_python_reads_every_spelling(tmp_path: Path, batch: list[str]) -> None:
@@ -332,6 +334,7 @@ def test_python_reads_every_spelling(tmp_path: Path, batch: list[str]) -> None:
     assert model(_env_file=tmp_path / "x.env", _env_file_encoding="utf-8").model_dump() == named
 
 
+@pytest.mark.long
 @pytest.mark.skipif(COMPOSE is None, reason="needs docker compose or docker-compose, to read a .env as it does")
 def test_compose_reads_every_spelling(tmp_path: Path) -> None:
     """Docker Compose reads exactly the values; each example is a service, since it takes long to start."""
