@@ -223,7 +223,7 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 _UNAVAILABLE = {
     "PendingImport": (
-        "its imported key material was deleted, has expired, or was never there",
+        "its imported key material was deleted, has expired, or was never imported",
         "Import the same key material again (import-key-material), which only its owner has; what was encrypted with"
         " other material cannot be read.",
     ),
@@ -337,7 +337,7 @@ def throttled(snapshot: Snapshot) -> Iterable[Evidence]:
         newest = {stop.service.name: stop for stop in reversed(stops)}
         latest = [*reversed(newest.values())]
         start = remedies.combine([again(snapshot, stop) for stop in latest])
-        wait = "First wait until whatever calls Secrets Manager so often has ended."
+        wait = "First wait until what calls Secrets Manager so often has ended, or stop it."
         remedy = replace(start, needs=f"{wait} {start.needs}".rstrip())
         facts = tuple(stop.sentence for stop in latest[:3])
         yield Evidence(snapshot.environment.names.secret, facts, remedy, frozenset(newest))

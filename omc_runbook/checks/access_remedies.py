@@ -63,7 +63,7 @@ def _withdraw_everywhere(
 def leave(where: str, remedy: Remedy) -> Remedy:
     """A remedy for where a permission is not meant."""
     way = remedy.command if is_sentence(remedy.command) else f"`{remedy.command}`."
-    return replace(Remedy(f"Leave it where {where}. Where it does not: {way}"), needs=remedy.needs)
+    return replace(Remedy(f"Leave it if {where}. If not: {way}"), needs=remedy.needs)
 
 
 def close(snapshot: Snapshot, outsider: Outsider) -> Remedy:

@@ -140,7 +140,7 @@ def human_may_read(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             facts = (
                 f"{_SOURCE}: {each.identity.name} is {_kind(each.identity)}, and may read {' and '.join(each.labels)},"
                 f" by {statements_of(verdicts)}.",
-                "It may not read AWSCURRENT. A version of another label may have values that are still in force.",
+                "It may not read AWSCURRENT. A version with another label may have values that are still valid.",
                 *_sentences(verdicts),
             )
             remedy = access_remedies.withdraw(each.identity, _labels(verdicts), (GET_SECRET_VALUE,))

@@ -75,7 +75,7 @@ def single_quoted(snapshot: Snapshot) -> Iterable[Evidence]:
     return _unparsed(snapshot, "single-quoted")
 
 
-@document_check("bom", ruled_out_by="GetSecretValue: the first character is no byte order mark")
+@document_check("bom", ruled_out_by="GetSecretValue: the first character is not a byte order mark")
 def bom(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret's JSON begins with a byte order mark."""
     return _unparsed(snapshot, "bom")
@@ -87,7 +87,7 @@ def truncated(snapshot: Snapshot) -> Iterable[Evidence]:
     return _unparsed(snapshot, "truncated")
 
 
-@document_check("not-an-object", ruled_out_by="GetSecretValue: SecretString is no bare text, number or list")
+@document_check("not-an-object", ruled_out_by="GetSecretValue: SecretString is not a bare text, number or list")
 def not_an_object(snapshot: Snapshot) -> Iterable[Evidence]:
     """The secret's JSON is not an object, so it has no keys."""
     return _unparsed(snapshot, "not-an-object")
@@ -186,7 +186,7 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
         elif member.is_key_a_value:
             name, label = member.injected.name, repr(member.injected)
             is_missing = name in snapshot.environment.keys and name not in {each.key for each in snapshot.members}
-            fact = f"A value stands where its key belongs, {label}: no task definition refers to it."
+            fact = f"A value is where its key belongs, {label}: no task definition refers to it."
             remedy = (
                 remedies.update(snapshot.environment, name, label)
                 if is_missing
@@ -210,7 +210,7 @@ def _unreferenced(snapshot: Snapshot, member: Member) -> Evidence:
     elif member.kind in ("object", "array"):
         remedy = Remedy(f"Make what {quoted} holds keys of the secret, each with a text, and refer to them.")
     else:
-        remedy = source_of(snapshot).refer_to(names, member.key)
+        remedy = source_of(snapshot).add(names, member.key, variable_of(member.key, snapshot.environment.keys))
     facts = (fact, *filter(None, [remark, unread]))
     return Evidence(member.key or shown, facts, remedy, severity="info" if remark else None)
 
@@ -227,9 +227,9 @@ def _why_harmless(snapshot: Snapshot, member: Member) -> str:
     if other := next(services_of_others(snapshot), None):
         return f"{other[0].name} runs the task definition of {other[1]}; its own may refer to it."
     if plain:
-        return f"{variable} stands as a plain variable in {_list(plain)}, so that the secret's value is not used."
+        return f"{variable} is a plain variable in {_list(plain)}, so that the secret's value is not used."
     if _is_of_another_document(snapshot, member):
-        return "It is of another document than AWSPREVIOUS, which has the keys that tasks reference."
+        return "AWSPREVIOUS is a different document, which has the keys that tasks reference."
     if NOTE.search(member.key) and member.key not in keys:
         return "By its name it is a comment."
     is_required = member.key in keys and keys[member.key].required
@@ -264,7 +264,7 @@ def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
             key = injection.reference.key
             if key not in referenced and injection.variable not in pair.failing.variables:
                 fact = f"{pair.failing.label}, whose tasks fail, does not refer to {key}; {pair.serving.label} does."
-                remedy = source_of(snapshot, [pair.failing]).refer_to(snapshot.environment.names, key)
+                remedy = source_of(snapshot, [pair.failing]).add(snapshot.environment.names, key, injection.variable)
                 yield Evidence(key, (fact,), remedy, frozenset({pair.service.name}), "error")
 
 
@@ -288,7 +288,7 @@ def nested(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="GetSecretValue: no number is large enough for ECS to inject an exponent",
 )
 def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
-    """ECS injects a JSON number in another notation."""
+    """ECS injects a JSON number in a different notation."""
     for member in _relevant_members(snapshot):
         if _has_exponent(member):
             yield _about(
@@ -385,9 +385,11 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
         yield _about(snapshot, member, what, "error" if defect.consequence else "warning")
 
 
-@value_check("wrong-form", ruled_out_by="GetSecretValue: each value has the form that the catalogue wants of its key")
+@value_check(
+    "wrong-form", ruled_out_by="GetSecretValue: each value has the format that the catalogue gives for its key"
+)
 def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A value has another format than its key needs."""
+    """A value has the wrong format for its key."""
     misplaced = {key for circle in _exchanged(snapshot) for key in circle}
     for member, defect in _defective(snapshot, "wrong-form"):
         if member.key not in misplaced:
@@ -508,9 +510,9 @@ def test_mode(snapshot: Snapshot) -> Iterable[Evidence]:
         if is_meant or not is_secret(member.key) or not member.injected.matches(pattern):
             continue
         kind = (
-            "test key: nothing real comes of its calls"
+            "test key: its calls have no real effect"
             if is_production
-            else "live key: its calls, as payments, are real"
+            else "live key: its calls, such as payments, are real"
         )
         yield _about(snapshot, member, f"in {environment.name} begins like a {kind}.")
 
@@ -567,7 +569,7 @@ def _strangeness(snapshot: Snapshot, name: str, strange: StrangeHost, services: 
     if hosts.is_link(name):
         # Elsewhere, the frontend may be one that a developer has on the same machine as the browser.
         is_wrong = strange.kind == "loopback" and snapshot.environment.is_production
-        return "leads to localhost: for whoever opens a link that begins so, their own machine." if is_wrong else ""
+        return "leads to localhost: a link that begins with it leads to the reader's own machine." if is_wrong else ""
     if hosts.is_aws_endpoint(name) and strange.kind != "loopback":
         # It may be a proxy's, which environments share.
         return ""
@@ -615,7 +617,7 @@ def _reused(snapshot: Snapshot, member: Member) -> str:
             continue
         # Another login may be a token, which some mail servers take as the password too.
         if is_address and not is_secret(other.key, keys.get(other.key)):
-            return f"{other.key}, which is no secret."
+            return f"{other.key}, which is not a secret."
         earlier = generated[: generated.index(member.key)] if member.key in generated else ()
         is_issued = other.key in keys and bool(keys[other.key].obtain_from) and member.key in generated
         if other.key in earlier or is_issued:
@@ -716,8 +718,9 @@ def _about(snapshot: Snapshot, member: Member, what: str, severity: Severity | N
 def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> Evidence:
     services, environment = services_reading(snapshot, key), snapshot.environment
     if instead and key not in environment.keys and instead in referenced_keys(snapshot):
-        correct = source_for(snapshot, services).refer_to(environment.names, instead)
         demands = [demand for demand in secret_demands(snapshot) if demand.reference.key == key]
+        variables = " and ".join(dict.fromkeys(demand.variable for demand in demands))
+        correct = source_for(snapshot, services).refer_to(environment.names, instead, variables)
         if demands and all(demand.is_of_proxy for demand in demands):
             owners, value_from = " and ".join(sorted(services)), f"{snapshot.secret_arn}:{instead}::"
             correct = refer_in_proxy(owners, demands[0].variable, value_from)

@@ -41,6 +41,13 @@ class DefinitionSource:
         """Let a reference name this key, and register a new revision, as `register` does."""
         return self.register(names, f'"{_ARN}:{key}::"', variable, arn)
 
+    def add(self, names: Names, key: str, variable: str = "") -> Remedy:
+        """Let a new entry of secrets[] name this key, and register a new revision."""
+        base = self.base if self.base and not self.stack else "SECRET_ARN"
+        where = "" if base == self.base else f", where SECRET_ARN is the ARN of {names.secret}"
+        name = f'name = "{variable}" and ' if variable else ""
+        return self._correct(names, f'add an entry with {name}valueFrom = "{base}:{key}::" to secrets{where}')
+
     def register(self, names: Names, instead: str, variable: str = "", arn: str = "") -> Remedy:
         """Correct a reference and register a new revision; `arn` is what the secret's ARN in it has to be."""
         of = f" of {variable}" if variable else ""
@@ -51,7 +58,7 @@ class DefinitionSource:
         instead = instead.replace(_ARN, "SECRET_ARN" if self.stack or not base else base)
         if self.stack or not base:
             where = f", where SECRET_ARN is {arn or f'the ARN of {names.secret}'}" if "SECRET_ARN" in instead else ""
-        return self._correct(names, f"set valueFrom = {instead}{of}{where}")
+        return self._correct(names, f"set valueFrom{of} to {instead}{where}")
 
     def rename(self, names: Names, variable: str, instead: str) -> Remedy:
         """Correct a variable's name beside its reference, and register a new revision."""
@@ -74,8 +81,8 @@ class DefinitionSource:
             return Remedy(f"In what registers task definition {self.family} {what}, then register it again {region}.")
         if self.is_synthesized:
             deploy = f"cdktf deploy {command(Path(self.file).parent.name)} {region}"
-            return Remedy(f"In the code that cdktf synth makes {self.file} from, {what}, then {deploy}.")
-        return Remedy(f"In {self.file} {what}, then {self.program} apply {region}.")
+            return Remedy(f"In the code that cdktf synth makes {self.file} from, {what}, then run {deploy}.")
+        return Remedy(f"In {self.file} {what}, then run {self.program} apply {region}.")
 
 
 def source_of(

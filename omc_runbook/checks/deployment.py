@@ -140,8 +140,8 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for service in snapshot.readers:
         if service.name not in told and is_unproved(snapshot, service):
             doubt = (
-                f"{service.name} runs {service.running} of {service.desired} desired tasks, and none has stayed since"
-                " the last failed one: whether its cause is over, the next task tells."
+                f"{service.name} runs {service.running} of {service.desired} desired tasks, and none has kept running"
+                " since the last one failed: the next task shows whether the cause is gone."
             )
             yield Uncertain(service.name, (doubt, *_why(snapshot, service)), frozenset({service.name}))
 
@@ -328,7 +328,7 @@ def lone_task(snapshot: Snapshot) -> Iterable[Evidence]:
             )
             stop = ("stop-task", "--cluster", names.cluster, "--task", task.id, "--region", names.region)
             remedy = Remedy(
-                f"Let it end, or stop it with `{command('aws', 'ecs', *stop)}` and run it again as it was run."
+                f"Let it end, or stop it with `{command('aws', 'ecs', *stop)}` and run it again in the same way."
             )
             yield Evidence(task.id[:8], facts, remedy)
     for each in snapshot.scheduled:
@@ -349,7 +349,7 @@ def desired_zero(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"{service.name} has desiredCount 0: no task runs, which ECS calls a steady state.",
             )
             if service.is_daemon:
-                facts += ("It is a daemon service, with a task on each instance that is fit: the cluster has none.",)
+                facts += ("It is a daemon service, with one task on each suitable instance: the cluster has none.",)
             remedy = remedies.scale(snapshot.environment.names, service)
             declared = snapshot.declared.find(service.name) if snapshot.declared else None
             is_meant = declared is not None and declared.desired == 0
@@ -437,7 +437,7 @@ def _versions_inside(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
     """The versions that stale tasks have, read inside them; () where that was not read."""
     versions = {entry.injected for task in stale for entry in freshness.values_inside(snapshot, task) if entry.is_stale}
     labels = [f"version {version}" for version in sorted(versions - {OTHER})]
-    labels += ["a value of no remaining version"] if OTHER in versions else []
+    labels += ["a value that no remaining version has"] if OTHER in versions else []
     return (f"ExecuteCommand: their processes have {' and '.join(labels)}.",) if labels else ()
 
 

@@ -201,7 +201,7 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield _evidence(snapshot, row, facts, by_hand, row.ahead, by_runbook=not changed)
     for name, (fault, variables) in common.items():
         fact = f"The next apply gives containers {_listed(variables)} from {name}. {fault.fact}"
-        yield Evidence(name, (fact,), Remedy(f"{fault.remedy.command}, then {apply}."))
+        yield Evidence(name, (fact,), Remedy(f"{fault.remedy.command}, then run {apply}."))
     yield from _unseen(snapshot)
 
 

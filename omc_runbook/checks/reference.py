@@ -72,7 +72,7 @@ def bare_name(snapshot: Snapshot) -> Iterable[Evidence]:
     "wrong-account",
     needs=(*NEEDS, "secret"),
     looks_like=("not-found",),
-    ruled_out_by="DescribeTaskDefinition: no valueFrom names another account than the secret's",
+    ruled_out_by="DescribeTaskDefinition: no valueFrom names an account other than the secret's",
 )
 def wrong_account(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom names another account."""
@@ -137,7 +137,7 @@ def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
 @check(
     "wrong-region",
     looks_like=("not-found",),
-    ruled_out_by="DescribeTaskDefinition: no valueFrom names another region than the secret's",
+    ruled_out_by="DescribeTaskDefinition: no valueFrom names a region other than the secret's",
     # A partition has regions of its own.
     because_of=("wrong-partition",),
     per_subject=True,
@@ -159,11 +159,11 @@ def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
     "suffix-stale",
     needs=(*NEEDS, "secret"),
     looks_like=("not-found",),
-    ruled_out_by="DescribeSecret: no valueFrom has another suffix than the secret's ARN",
+    ruled_out_by="DescribeSecret: no ARN in valueFrom has a suffix that differs from the secret's",
     fixed_by="troubleshoot",
 )
 def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A valueFrom has another suffix than the secret's ARN: a deleted secret's, or a mistyped one."""
+    """The ARN in a valueFrom has the wrong suffix: a deleted secret's, or a mistyped one."""
     for demand, ref in _here(snapshot):
         mine, theirs = _suffix(snapshot, ref.secret_name), _suffix(snapshot, _own_name(snapshot))
         if mine and not theirs.startswith(mine):
@@ -297,7 +297,7 @@ def platform_version(snapshot: Snapshot) -> Iterable[Evidence]:
     hinders="value",
 )
 def sidecar_only(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
-    """A key is injected into another container than the application's."""
+    """A key is injected into the wrong container, not into the application's."""
     keys = snapshot.environment.keys
     read = snapshot.checkout.reads if snapshot.checkout else None
     variables = frozenset(variable_of(key, keys) for key in keys) if read is None else frozenset(read)

@@ -381,8 +381,8 @@ def replicate(names: Names, replica: Replica) -> Remedy:
     if not _IS_TAKEN.search(replica.message):
         return again
     return Remedy(
-        f"Delete or rename what else has that name in {replica.location}, then `{again.command}`; or, to lose it,"
-        f" `{again.command} --force-overwrite-replica-secret`."
+        f"Delete the other secret of that name in {replica.location}, then run"
+        f" `{again.command}`; or, to overwrite it, run `{again.command} --force-overwrite-replica-secret`."
     )
 
 

@@ -55,7 +55,7 @@ def entrypoint_override(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         difference = (
             f"has no {variable}, although ECS injected it."
             if is_gone
-            else f"has another {variable} than ECS injected: a value of no remaining version of the secret."
+            else f"has a value of {variable} that ECS did not inject: no remaining version of the secret has it."
         )
         facts = (f"ExecuteCommand: {process} {difference}",)
         remedy = Remedy(f"Let the image's entry point leave {variable} as it is, and deploy the new image.")
@@ -103,8 +103,7 @@ def baked_env(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             f"ExecuteCommand: {where}.{origin}",
             f"DescribeTaskDefinition: no secrets[] entry injects {variable}: changes to the secret never reach it.",
         )
-        name, arn = value.key, snapshot.secret_arn or "ARN"
-        remedy = source_for(snapshot, [service]).register(snapshot.environment.names, f"{arn}:{name}:: for {variable}")
+        remedy = source_for(snapshot, [service]).add(snapshot.environment.names, value.key, variable)
         yield Evidence(f"{service} {variable}", facts, remedy, frozenset({service}))
     for service, variable, looks in _variables(snapshot, _is_shadowed):
         remark = (
@@ -160,13 +159,15 @@ def _unseen(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
         of = f"{_tasks(unread)} of {services}"
         if why == UNKEYED:
             fact = (
-                f"The values in {of} were not looked at: none is strong enough to key their digests, from which a weak"
-                " one could be guessed where the session is logged. Only times tell which value they have."
+                f"The values in {of} were not compared: none is strong enough to key the digests, and from unkeyed ones"
+                " a weak value could be guessed if the session is logged. Which value they have is derived from times."
             )
             yield Evidence(services, (fact,), severity="info")
             continue
         if why == UNREADABLE:
-            fact = f"The values in {of} cannot be compared: none was read of the version that their references name."
+            fact = (
+                f"The values in {of} cannot be compared: no value of the version that their references name was read."
+            )
             yield Uncertain(services, (fact, *snapshot.unread("secret", "versions", "contents")))
             continue
         if refused is None:
@@ -175,7 +176,7 @@ def _unseen(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
             fact = f"Could not look into {of}: the permission {refused.permission} is missing."
         else:
             fact = "Could not look into {}, because {}. {}".format(of, *REASONS[why])
-        yield Uncertain(services, (fact, "Only times tell which value they have.") if refused else (fact,))
+        yield Uncertain(services, (fact, "Which value they have is derived from times.") if refused else (fact,))
 
 
 def _why_unseen(look: ExecLook) -> str | None:
@@ -196,7 +197,7 @@ def _tasks(looks: list[ExecLook]) -> str:
 
 
 def _named(version: str) -> str:
-    return "a value of no remaining version" if version in (OTHER, UNSEEN) else f"that of version {version}"
+    return "a value that no remaining version has" if version in (OTHER, UNSEEN) else f"that of version {version}"
 
 
 def _value(version: str) -> str:

@@ -72,7 +72,7 @@ def no_current_version(snapshot: Snapshot) -> Iterable[Evidence]:
     ruled_out_by="DescribeSecret: no version has AWSPENDING, or the current one has it",
 )
 def rotation_pending(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A rotation has not ended: AWSPENDING is on another version than AWSCURRENT."""
+    """A rotation has not ended: AWSPENDING and AWSCURRENT are on different versions."""
     created = {version.id: version.created for version in snapshot.versions}
     for secret, services in _secrets(snapshot):
         pending = secret.version_at(PENDING)
@@ -85,14 +85,14 @@ def rotation_pending(snapshot: Snapshot) -> Iterable[Evidence]:
             *((f"It was created at {since:%Y-%m-%d %H:%M:%S} UTC.",) if pending in created else ()),
             "The rotation may still be running."
             if is_running
-            else "Secrets Manager takes that rotation for one in progress, and begins no other.",
-            *(() if secret.rotates else ("RotationEnabled is false: it was cancelled, or the label set by hand.",)),
+            else "Secrets Manager treats that rotation as in progress, and starts no other.",
+            *(() if secret.rotates else ("RotationEnabled is false: it was cancelled, or the label was set by hand.",)),
         )
         drop = remedies.drop_pending(secret).command
         remedy = Remedy(
-            f"Look in the log of the rotation's Lambda function for why it failed; then `{drop}`, and rotate again."
+            f"See in the log of the rotation's Lambda function why it failed; then run `{drop}`, and rotate again."
             if secret.rotates
-            else f"Unless somebody is about to make that version current, `{drop}`."
+            else f"Unless somebody is about to make that version current, run `{drop}`."
         )
         yield Evidence(secret.name, facts, remedy, services, "info" if is_running else None)
 
@@ -100,11 +100,11 @@ def rotation_pending(snapshot: Snapshot) -> Iterable[Evidence]:
 @stale_check(
     "rotation-overdue",
     needs=("secret", "other_sources"),
-    ruled_out_by="DescribeSecret: RotationEnabled is false, or NextRotationDate is ahead",
+    ruled_out_by="DescribeSecret: RotationEnabled is false, or NextRotationDate is in the future",
     because_of=("rotation-pending",),
 )
 def rotation_overdue(snapshot: Snapshot) -> Iterable[Evidence]:
-    """Automatic rotation is on and does not happen."""
+    """Automatic rotation is overdue."""
     for secret, services in _secrets(snapshot):
         due, last = secret.next_rotation, secret.rotated or secret.created
         if due is None and last and secret.rotation_days:
@@ -117,7 +117,7 @@ def rotation_overdue(snapshot: Snapshot) -> Iterable[Evidence]:
             )
             words = ("rotate-secret", "--secret-id", secret.name, "--region", secret.region)
             remedy = Remedy(
-                "Look in the log of the rotation's Lambda function, and whether Secrets Manager may invoke it; then"
+                "Read the log of the rotation's Lambda function, and check that Secrets Manager may invoke it; then run"
                 f" `{command('aws', 'secretsmanager', *words)}`."
             )
             yield Evidence(secret.name, facts, remedy, services)

@@ -36,7 +36,7 @@ SINGLE_SIGN_ON = "/aws-reserved/sso.amazonaws.com/"
 """The path of the roles that IAM Identity Center makes for people."""
 UNLESS_FORBIDDEN = (
     "Unless a service control policy (SCP) or resource control policy (RCP) of the organization forbids it: those were"
-    " not read, for want of organizations:DescribeOrganization or of a permission that follows it."
+    " not read, because organizations:DescribeOrganization or a permission that follows it is missing."
 )
 """Both only forbid, and only to members of an organization, which usually may not read them."""
 _LOGINS = ("accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com")

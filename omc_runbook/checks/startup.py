@@ -34,8 +34,8 @@ check = Family("deployment", needs=("services", "tasks"), looks_like=("never-sta
 RemedyOf = Callable[[Snapshot, Stop], Remedy]
 
 EXIT_CODES = {
-    0: "Exit code 0: none of its containers ended by an error. Where an essential one comes to its end, ECS stops the"
-    " task: one that only prepares something must not be essential.",
+    0: "Exit code 0: no container ended with an error. When an essential container exits, ECS stops"
+    " the task: one that only prepares something must not be essential.",
     126: "Exit code 126: the shell may not execute the command.",
     127: "Exit code 127: the shell cannot find the command in the image.",
     137: "Exit code 137 is SIGKILL, most often for lack of memory.",

@@ -80,7 +80,7 @@ def store_only(snapshot: Snapshot) -> Iterable[Evidence]:
         stop, line = refusals[0]
         services = frozenset(each.service.name for each, _ in refusals)
         if lack := find_lack(line):
-            fact = f"Tasks have {key}, and the application gave {lack}: none was refused."
+            fact = f"Tasks have {key}, and the application gave {lack}: the value itself was not refused."
             way = Remedy(
                 f"Let the application read {key} by the variable's name in the task definition, and deploy it."
             )

@@ -221,18 +221,18 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for other in workstation.published_files:
         facts.append(f"git also has {other}, which holds values too.")
         commands.append(command("git", "-C", root, "rm", "--cached", other))
-    facts += [f"The value of {name} that is in use stands in {location.text}." for name, location in mine]
+    facts += [f"The current value of {name} is in {location.text}." for name, location in mine]
     if any(location.commit for _, location in mine):
         facts.append("First give every secret in it a new value; only then rewrite the history.")
     elif not mine and (git.commits or git.tracked) and workstation.history and not workstation.history.obstacle:
-        facts.append("No secret value that is in use stands in its history.")
+        facts.append("Its history has no secret value that is in use.")
     if facts:
         is_exposed = git.tracked or git.ignored is False or bool(workstation.published_files)
         severity: Severity = "error" if mine else "warning" if is_exposed else "info"
         yield Evidence(path.name, tuple(facts), Remedy(" && ".join(commands)), severity=severity)
     elsewhere = grouped((place.path, (name, place)) for name, place in in_use if place.path not in own_paths)
     for other_path, values in elsewhere.items():
-        facts = [f"The value of {name} that is in use stands in {location.text}." for name, location in values]
+        facts = [f"The current value of {name} is in {location.text}." for name, location in values]
         names = ", ".join(name for name, _ in values)
         if all(location.is_untracked for _, location in values):
             rule = command("printf", r"\n%s\n", _PATTERN_SIGN.sub(r"\\\g<0>", f"/{other_path}"))

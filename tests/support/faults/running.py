@@ -33,7 +33,7 @@ FAULTS = {
     "entrypoint-override": Fault(
         lambda s: with_held(looked(s), "worker", KEY, process=OTHER, differs=True),
         f"worker {KEY}",
-        "has another OPENAI_API_KEY than ECS injected",
+        "has a value of OPENAI_API_KEY that ECS did not inject",
         WORKER,
     ),
     "app-cache": Fault(

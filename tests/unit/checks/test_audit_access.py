@@ -467,8 +467,8 @@ def test_a_permission_that_may_be_meant_is_told_in_whole_sentences() -> None:
     """A command in quotes; a sentence of its own where only IAM Identity Center can change it."""
     snapshot = audited(with_exec(healthy()), session(), role("AWSReservedSSO_dev_1", SESSIONS, path=SSO, trusts=SAML))
     told = {each.subject: each.remedy.command for each in found_in(snapshot)["can-enter-task"]}
-    assert told["alice"].endswith("Where it does not: `aws iam delete-user-policy --user-name alice --policy-name p`.")
-    assert "Where it does not: In IAM Identity Center, take ecs:ExecuteCommand out of" in told["AWSReservedSSO_dev_1"]
+    assert told["alice"].endswith("If not: `aws iam delete-user-policy --user-name alice --policy-name p`.")
+    assert "If not: In IAM Identity Center, take ecs:ExecuteCommand out of" in told["AWSReservedSSO_dev_1"]
     assert "`" not in told["AWSReservedSSO_dev_1"]
 
 

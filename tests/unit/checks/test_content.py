@@ -293,6 +293,13 @@ def test_a_broken_document_says_where_and_shows_nothing() -> None:
     assert f"--move-to-version-id {PREVIOUS} --remove-from-version-id {CURRENT}" in found.remedy.command
 
 
+def test_a_key_that_no_entry_names_gets_an_entry_of_secrets() -> None:
+    """There is no valueFrom that could be set: the entry is new."""
+    [found] = run_check(CHECKS["key-unreferenced"], with_keys(healthy(), NEWS_API_KEY=secrets.token_hex(20)))
+    entry = 'add an entry with name = "NEWS_API_KEY" and valueFrom = "${var.secrets_arn}:NEWS_API_KEY::" to secrets'
+    assert entry in found.remedy.command
+
+
 def test_a_key_beside_the_one_that_tasks_read_is_its_twin() -> None:
     """A new value under a name in lower case reaches nobody: it belongs to the key that tasks read."""
     snapshot = with_keys(healthy(), openai_api_key=f"sk-{secrets.token_hex(20)}")
@@ -369,9 +376,7 @@ def test_an_unreferenced_key_is_a_remark_where_no_task_misses_it() -> None:
     found = {each.subject: each for each in run_check(CHECKS["key-unreferenced"], snapshot)}
     assert {subject for subject, each in found.items() if each.severity == "info"} == {"DOMAIN", "port", "NOTHING"}
     assert {subject for subject, each in found.items() if each.is_problem} == {"TOKEN", "STRIPE_KEY"}
-    assert (
-        found["port"].evidence[1].startswith("POSTGRES_PORT stands as a plain variable in ohmycoins-staging-worker:7")
-    )
+    assert found["port"].evidence[1].startswith("POSTGRES_PORT is a plain variable in ohmycoins-staging-worker:7")
 
 
 def test_keys_of_another_document_are_a_remark() -> None:
@@ -457,7 +462,7 @@ def test_an_address_in_place_of_a_host_may_be_right(name: str, value: str, found
     [
         (
             {"FIRST_SUPERUSER_PASSWORD": (mail := f"{secrets.token_hex(9)}@ohmycoins.com"), "FIRST_SUPERUSER": mail},
-            "FIRST_SUPERUSER_PASSWORD has the same value as FIRST_SUPERUSER, which is no secret.",
+            "FIRST_SUPERUSER_PASSWORD has the same value as FIRST_SUPERUSER, which is not a secret.",
         ),
         (
             {"SECRET_KEY": (issued := f"sk-{secrets.token_hex(20)}"), "OPENAI_API_KEY": issued},
@@ -625,7 +630,7 @@ def test_links_to_localhost_lead_nowhere_in_production(name: str) -> None:
         [found] = run_check(CHECKS["wrong-host"], snapshot)
         assert found.severity == "warning" and found.services == {"backend"}
         assert found.evidence[0].endswith(
-            " leads to localhost: for whoever opens a link that begins so, their own machine."
+            " leads to localhost: a link that begins with it leads to the reader's own machine."
         )
     assert_clear(CHECKS["wrong-host"], made)
     for right in (

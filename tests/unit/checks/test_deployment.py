@@ -233,7 +233,7 @@ def test_a_service_without_tasks_whose_stops_are_stale_is_unknown(snapshot: Snap
     findings = [each for each in diagnose(snapshot) if "worker" in each.services and each.check == "rollout-stuck"]
     [unproved] = [each for each in findings if each.status == "unknown"]
     assert unproved.subject == "worker" and not any(each.is_problem for each in findings)
-    assert "worker runs 0 of 1 desired tasks" in unproved.evidence[0] and "the next task tells" in unproved.evidence[0]
+    assert "worker runs 0 of 1 desired tasks" in unproved.evidence[0] and "the next task shows" in unproved.evidence[0]
     assert "stopped at 11:52:00 UTC" in unproved.evidence[-1]
 
 

@@ -430,7 +430,7 @@ def test_a_reference_is_corrected_as_its_file_has_the_secret_and_where_it_is(pla
     platform.main_tf.write_text(text.replace("${var.secrets_arn}", "${data.aws_secretsmanager_secret.app.arn}"))
     snapshot = snapshots.with_reference(with_checkout(platform), "backend", "SMTP_USER", snapshots.ARN)
     (finding,) = found(whole_json, snapshot).values()
-    assert 'set valueFrom = "${data.aws_secretsmanager_secret.app.arn}:SMTP_USER::" of' in finding.remedy.command
+    assert 'to "${data.aws_secretsmanager_secret.app.arn}:SMTP_USER::"' in finding.remedy.command
     snapshot = snapshots.with_reference(
         snapshot, "backend", "SMTP_USER", f"{snapshots.ARN.replace('staging', 'production')}:SMTP_USER::"
     )
@@ -439,7 +439,7 @@ def test_a_reference_is_corrected_as_its_file_has_the_secret_and_where_it_is(pla
     platform.main_tf.write_text(text.replace("${var.secrets_arn}", snapshots.ARN))
     snapshot = replace(snapshot, checkout=read_checkout(platform.root))
     (finding,) = found(other_environment, snapshot).values()
-    assert f'set valueFrom = "{snapshots.ARN}:SMTP_USER::" of SMTP_USER, then' in finding.remedy.command
+    assert f'set valueFrom of SMTP_USER to "{snapshots.ARN}:SMTP_USER::", then' in finding.remedy.command
     start, end = text.index("      secrets = ["), text.index("      ]", text.index("      secrets = ["))
     platform.main_tf.write_text(f"{text[:start]}      secrets = local.secrets{text[end + 7 :]}")
     listed = text[start:end].partition("=")[2]

@@ -197,7 +197,7 @@ def test_a_file_on_another_branch_is_in_the_history(healthy: Callable[[], Platfo
     platform.write_dotenv()
     (found,) = (each for each in diagnosed(platform.root, False) if each.status == "found")
     assert (found.check, found.severity) == ("committed", "info")
-    assert "No secret value that is in use stands in its history." in found.evidence
+    assert "Its history has no secret value that is in use." in found.evidence
     platform.dotenv.write_bytes(text)
     platform.dotenv.chmod(0o600)
     assert causes(diagnosed(platform.root, False)) == ["committed"]
@@ -401,7 +401,7 @@ def test_the_key_that_decrypts_the_file_is_a_value_of_it(healthy: Callable[[], P
     (platform.root / ".env.keys").write_text(f"DOTENV_PRIVATE_KEY={secrets.token_hex(32)}\n")
     (found,) = (each for each in diagnosed(platform.root, False) if each.status == "found")
     assert (found.check, found.subject, found.severity) == ("committed", ".env.keys", "warning")
-    assert "DOTENV_PRIVATE_KEY that is in use stands in .env.keys, which git does not ignore" in found.evidence[0]
+    assert "The current value of DOTENV_PRIVATE_KEY is in .env.keys, which git does not ignore" in found.evidence[0]
     platform.git("add", "--force", ".env.keys")
     (found,) = (each for each in diagnosed(platform.root, False) if each.status == "found")
     assert (found.subject, found.severity) == (".env.keys", "error") and "git -C" in found.remedy.command

@@ -101,7 +101,7 @@ def test_a_wrong_reference_that_is_not_applied_yet_is_one_warning(
     assert finding.evidence[0].startswith(
         f"The next apply gives backend a wrong reference: {FILE}, line {line}: {fact}"
     )
-    assert f'In {FILE} set valueFrom = "{OURS}:SMTP_USER::" of SMTP_USER' in finding.remedy.command
+    assert f'In {FILE} set valueFrom of SMTP_USER to "{OURS}:SMTP_USER::"' in finding.remedy.command
     assert "None was found" not in str(finding.evidence)
 
 
@@ -143,7 +143,7 @@ def test_another_environments_arn_is_corrected_where_it_is_written(platform: Pla
     refer(platform, f"{PRODUCTION}:SMTP_USER::")
     (declared,) = read_environments(platform.root, "staging")
     (finding,) = (each for each in diagnose(replace(with_checkout(platform), declared=declared)) if each.is_problem)
-    assert finding.remedy.command.startswith(f'In {FILE} set valueFrom = "{OURS}:SMTP_USER::" of SMTP_USER, where')
+    assert finding.remedy.command.startswith(f'In {FILE} set valueFrom of SMTP_USER to "{OURS}:SMTP_USER::", where')
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_local_value_without_the_suffix_is_one_cause(value: str, tmp_path: Pat
     (finding,) = (each for each in diagnose(snapshot) if each.is_problem)
     assert (finding.check, finding.subject) == ("terraform-ahead", "local.arn")
     assert "from local.arn. The ARN ends in ohmycoins-staging-app-secrets; the secret's ends in" in finding.evidence[0]
-    assert finding.remedy.command == f"Let local.arn be {ARN} for staging, then terraform apply."
+    assert finding.remedy.command == f"Let local.arn be {ARN} for staging, then run terraform apply."
 
 
 @pytest.mark.parametrize("cut", [ARN.removesuffix("-AbC123"), ARN.replace("123456789012", "${local.account}")[:-7]])
@@ -198,7 +198,7 @@ def test_a_text_without_the_suffix_in_each_reference_is_one_cause(cut: str, tmp_
     (finding,) = (each for each in diagnose(one_root(tmp_path / "a", cut, "")) if each.is_problem)
     assert (finding.check, finding.subject) == ("terraform-ahead", cut)
     assert f"SMTP_USER from {cut}. The ARN ends in ohmycoins-staging-app-secrets; the secret" in finding.evidence[0]
-    assert finding.remedy.command == f"In main.tf write {ARN} wherever a valueFrom has {cut}, then terraform apply."
+    assert finding.remedy.command == f"In main.tf write {ARN} wherever a valueFrom has {cut}, then run terraform apply."
 
 
 def test_a_text_without_the_suffix_is_corrected_in_each_file_that_has_it(tmp_path: Path) -> None:
@@ -292,7 +292,9 @@ def test_a_wrong_reference_of_a_new_variable_is_corrected_before_the_apply(platf
     platform.edit(platform.main_tf, first, entry + first)
     finding = next(each for each in problems(platform) if each.check == "terraform-ahead")
     assert "its revision in force does not" in finding.evidence[0] and "AWSPREVIOUS" in finding.evidence[1]
-    assert finding.remedy.command.startswith(f"In {FILE} set valueFrom") and "then terraform" in finding.remedy.command
+    assert (
+        finding.remedy.command.startswith(f"In {FILE} set valueFrom") and "then run terraform" in finding.remedy.command
+    )
 
 
 def test_a_revision_that_the_service_ignores_is_not_given_by_an_apply(platform: Platform) -> None:
@@ -707,9 +709,9 @@ def test_a_reference_in_a_synthesized_file_is_corrected_in_the_code(tmp_path: Pa
         each for each in diagnose(replace(snapshot, checkout=read_checkout(tmp_path / "a"))) if each.is_problem
     )
     assert finding.remedy.command.startswith(
-        "In the code that cdktf synth makes cdktf.out/stacks/staging/cdk.tf.json from, set valueFrom ="
+        "In the code that cdktf synth makes cdktf.out/stacks/staging/cdk.tf.json from, set valueFrom of "
     )
-    assert "then cdktf deploy staging (region ap-southeast-2)" in finding.remedy.command
+    assert "then run cdktf deploy staging (region ap-southeast-2)" in finding.remedy.command
 
 
 def test_a_remedy_names_no_file_of_the_guide_that_a_checkout_does_not_have(tmp_path: Path) -> None:
@@ -719,5 +721,5 @@ def test_a_remedy_names_no_file_of_the_guide_that_a_checkout_does_not_have(tmp_p
     snapshot = snapshots.with_reference(snapshot, "backend", "SMTP_USER", f"{ARN}:SMTP_USER:AWSPREVIOUS:")
     (finding,) = (each for each in diagnose(snapshot) if each.check == "previous-pinned" and each.is_problem)
     assert finding.remedy.command.startswith(
-        'In Terraform\'s files set valueFrom = "SECRET_ARN:SMTP_USER::" of SMTP_USER, where SECRET_ARN is the ARN of'
+        'In Terraform\'s files set valueFrom of SMTP_USER to "SECRET_ARN:SMTP_USER::", where SECRET_ARN is the ARN of'
     )

@@ -291,7 +291,7 @@ def test_a_stack_of_cloudformation_is_corrected_where_it_is_made() -> None:
         assert ("terraform" in finding.remedy.command) is (snapshot is wrong)
     (misspelt,) = run_check(KEY_MISSPELT, with_reference(of_stack, "worker", "SECRET_KEY", f"{ARN}:SECRET_KEYY::"))
     assert "CloudFormation stack omc-worker" in misspelt.remedy.command
-    reference = 'set valueFrom = "SECRET_ARN:SECRET_KEY::" of SECRET_KEY, where SECRET_ARN is'
+    reference = 'set valueFrom of SECRET_KEY to "SECRET_ARN:SECRET_KEY::", where SECRET_ARN is'
     assert f"{reference} {ARN}, then deploy the stack" in finding.remedy.command
 
 
@@ -300,7 +300,7 @@ def test_a_malformed_reference_is_advised_to_name_a_key_of_the_secret(end: str) 
     """What stands in the place of the key may be a piece of something else, as of the ARN written twice."""
     for snapshot in (healthy(), with_keys(healthy(), secret="a-word-of-each-arn")):
         [found] = run_check(CHECKS["arn-malformed"], refers(f"{ARN}{end}")(snapshot))
-        assert '"${var.secrets_arn}:SECRET_KEY::" of SECRET_KEY' in found.remedy.command
+        assert 'of SECRET_KEY to "${var.secrets_arn}:SECRET_KEY::"' in found.remedy.command
 
 
 def test_the_file_that_a_checkout_has_is_named(tmp_path: Path) -> None:
@@ -317,9 +317,9 @@ def test_the_file_that_a_checkout_has_is_named(tmp_path: Path) -> None:
     snapshot = replace(with_reference(healthy(), "worker", "SECRET_KEY", NAME), checkout=read_checkout(tmp_path))
     (finding,) = run_check(CHECKS["bare-name"], snapshot)
     assert finding.remedy.command.startswith("In infra/main.tofu set ")
-    assert "then tofu apply" in finding.remedy.command
+    assert "then run tofu apply" in finding.remedy.command
     file.write_text(file.read_text().replace("  container", '  family = "omc-api"\n  container'))
     (finding,) = run_check(CHECKS["bare-name"], replace(snapshot, checkout=read_checkout(tmp_path)))
     assert finding.remedy.command.startswith("In what registers task definition ohmycoins-staging-worker set ")
-    assert f'"SECRET_ARN:SECRET_KEY::" of SECRET_KEY, where SECRET_ARN is {ARN},' in finding.remedy.command
+    assert f'of SECRET_KEY to "SECRET_ARN:SECRET_KEY::", where SECRET_ARN is {ARN},' in finding.remedy.command
     assert "infra" not in finding.remedy.command and "apply" not in finding.remedy.command

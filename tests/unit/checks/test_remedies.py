@@ -223,8 +223,8 @@ FITTING: dict[str, tuple[str, Callable[[Snapshot], Snapshot], str, str]] = {
     "two references exchanged": (
         "name-mismatch",
         crossed,
-        ':SMTP_USER::" of SMTP_USER',
-        'SMTP_USER::" of SMTP_PASSWORD',
+        'of SMTP_USER to "${var.secrets_arn}:SMTP_USER::"',
+        'of SMTP_PASSWORD to "${var.secrets_arn}:SMTP_USER::"',
     ),
     "a variable twice": (
         "duplicate-name",
@@ -235,13 +235,13 @@ FITTING: dict[str, tuple[str, Callable[[Snapshot], Snapshot], str, str]] = {
     "a key with a blank in the reference": (
         "key-misspelt",
         lambda found: with_reference(found, "worker", "SECRET_KEY", f"{ARN}:SECRET_KEY ::"),
-        'valueFrom = "${var.secrets_arn}:SECRET_KEY::"',
+        'valueFrom of SECRET_KEY to "${var.secrets_arn}:SECRET_KEY::"',
         "put-secret-value",
     ),
     "a look-alike in the reference": (
         "key-misspelt",
         lambda found: with_reference(found, "worker", "SECRET_KEY", f"{ARN}:SECRET_\u041aEY::"),
-        'valueFrom = "${var.secrets_arn}:SECRET_KEY::"',
+        'valueFrom of SECRET_KEY to "${var.secrets_arn}:SECRET_KEY::"',
         "put-secret-value",
     ),
     "another suffix": (

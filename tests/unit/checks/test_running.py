@@ -143,7 +143,7 @@ def stale_by_time() -> Snapshot:
 def test_a_look_proves_not_forced_and_names_the_version() -> None:
     """What times suggest, a look says exactly."""
     snapshot = looked(stale_by_time())
-    words = {CURRENT: f"version {CURRENT}", OTHER: "a value of no remaining version"}
+    words = {CURRENT: f"version {CURRENT}", OTHER: "a value that no remaining version has"}
     for name, held in zip(("backend", "worker"), words, strict=True):
         snapshot = with_held(snapshot, name, "SECRET_KEY", injected=held, process=held)
     answers = run_check(by_id(checks_of(deployment))["not-forced"], snapshot)

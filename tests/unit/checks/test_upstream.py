@@ -289,7 +289,7 @@ def test_an_api_key_that_the_provider_did_not_get_was_not_refused(line: str) -> 
     made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
     said = changed(line, "STRIPE_API_KEY", "backend")(made)
     [found] = [each for each in run_check(CHECKS["store-only"], said) if each.status == "found"]
-    assert found.evidence[-1].endswith("gave the provider no API key: none was refused.")
+    assert found.evidence[-1].endswith("gave the provider no API key: the value itself was not refused.")
 
 
 def test_a_password_whose_login_changed_was_changed_with_it() -> None:
