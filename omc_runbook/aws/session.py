@@ -98,18 +98,18 @@ _NEXT = {
         "It was deleted, or its family has no ACTIVE revision: let what starts it start an ACTIVE one."
     ),
     ("iam:PutRolePolicy", "LimitExceeded"): (
-        "The inline policies of a role have 10,240 characters together at most: remove one that it needs no more, or"
+        "The inline policies of a role have 10,240 characters together at most: remove one that it no longer needs, or"
         " allow the same in a managed policy."
     ),
     ("", "DecryptionFailure"): "KMS could not decrypt it: see the state of its KMS key, then run again.",
     ("", "EncryptionFailure"): "KMS could not encrypt it: see the state of its KMS key, then run again.",
     ("secretsmanager:PutSecretValue", "LimitExceededException"): (
-        "Either the secret has 20 staging labels, on all its versions: remove one that is not needed any more, then run"
+        "Either the secret has 20 staging labels, on all its versions: remove one that is no longer needed, then run"
         " again. Or it has about 100 versions, and Secrets Manager removes none that is younger than 24 hours: run"
         " again when the oldest are."
     ),
     ("secretsmanager:UpdateSecretVersionStage", "LimitExceededException"): (
-        "A secret has 20 staging labels at most, on all its versions: remove one that is not needed any more, then run"
+        "A secret has 20 staging labels at most, on all its versions: remove one that is no longer needed, then run"
         " again."
     ),
 }
@@ -222,7 +222,7 @@ class Clients:
                     endpoint.check_port(client.meta.endpoint_url)
                     self._clients[key] = client
                 except InvalidRegionError:
-                    raise CouldNotLook(f"{quoted(key[1])} cannot be the name of a region.") from None
+                    raise CouldNotLook(f"{quoted(key[1])} is not a valid name of a region.") from None
                 except (AttributeError, TypeError, ValueError) as error:
                     # A new client asks for credentials first: where that fails, it is not the endpoint.
                     self._find_credentials()

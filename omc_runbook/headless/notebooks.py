@@ -100,7 +100,7 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
         if not (is_whole and body["nbformat"] == _FORMAT and isinstance(body["metadata"], dict)):
             raise ValueError
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        expected = f"it is no notebook of format {_FORMAT} with one cell of parameters"
+        expected = f"it is not a notebook of format {_FORMAT} with one cell of parameters"
         reason = error.strerror if isinstance(error, OSError) else expected
         raise CouldNotLook(
             f"The notebook {path} cannot be used: {reason}. Undo what changed it, or install omc-runbook again."

@@ -33,7 +33,7 @@ def after_run(folder: Path, runbook_toml: str = "") -> tuple[Line, ...]:
     except (OSError, ValueError, MemoryError, UsageError) as error:
         reason = "memory ran out" if isinstance(error, MemoryError) else getattr(error, "strerror", "") or str(error)
         return summary.mask(
-            (Line(f"The folder of records could not be put in order: {reason.rstrip('.')}.", "warning", "warning"),)
+            (Line(f"The records could not be cleaned up: {reason.rstrip('.')}.", "warning", "warning"),)
         )
     names = ", ".join(removal.stem.text for removal in removals)
     return (Line(f"Not kept any longer, as runbook.toml says: {names}.", "note"),) if removals else ()

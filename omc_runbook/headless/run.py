@@ -267,7 +267,7 @@ def _failure(name: str, text: str, notebook: Path) -> str:
     if name == MemoryError.__name__ or text == _NO_THREAD:
         return OUT_OF_MEMORY
     if name in (AttributeError.__name__, ImportError.__name__) and f"'{_RUNBOOKS}" in text:
-        text += f". {notebook} is of another version than the package: install omc-runbook again, which brings both."
+        text += f". {notebook} and the package differ in version: install omc-runbook again, which brings both."
     return f"{name}: {text}"
 
 

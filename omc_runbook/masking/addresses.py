@@ -129,7 +129,9 @@ def _problem(match: re.Match[str]) -> AddressProblem | None:
     for host in hosts.split(",") if is_web or is_store(scheme) else ():
         parts = _HOST.fullmatch(host)
         if parts is None or int(parts["port"] or 0) > LARGEST_PORT:
-            return AddressProblem("wrong-form", "has a port that is no number, or an unescaped character in its login")
+            return AddressProblem(
+                "wrong-form", "has a port that is not a number, or an unescaped character in its login"
+            )
     return None
 
 

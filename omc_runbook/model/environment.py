@@ -334,7 +334,7 @@ def unknown_environment(environment: str, names: Iterable[str]) -> UsageError:
     several = split_names("environment", environment)
     if several[1:]:
         return UsageError(
-            f"environment is one here: run it once for each of {', '.join(several)}, or verify all of them by"
+            f"environment takes one name here: run it once for each of {', '.join(several)}, or verify all of them by"
             f" {command('omc-runbook', 'fleet', *several)}."
         )
     return UsageError(f'Environment "{environment}" is unknown{nearest(environment, names)}')

@@ -300,7 +300,7 @@ class Outcome:
         """The outcome that another process wrote with `to_json`; raises ValueError for any other text."""
         body = json_text.parse(text)
         if not isinstance(body, dict) or not {"findings", "changes"} <= body.keys():
-            raise ValueError("it is no outcome")
+            raise ValueError("it is not an outcome")
         outcome = json_text.as_dataclass(cls, body)
         for time in (outcome.started, outcome.finished):
             json_text.with_zone(time)

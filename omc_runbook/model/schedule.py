@@ -57,5 +57,5 @@ class Schedule(BaseModel):
                 if (moment := time.astimezone()).replace(tzinfo=None) == time
             )
         except (CronSimError, StopIteration):
-            raise UsageError(f'runbook.toml: "{self.cron}" is no cron expression, such as 0 7 * * *.') from None
+            raise UsageError(f'runbook.toml: "{self.cron}" is not a cron expression, such as 0 7 * * *.') from None
         return due if last is None or last < due or last > now + grace else None

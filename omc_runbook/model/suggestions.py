@@ -26,7 +26,7 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
         deceiving = letters.describe(name)
         return f": did you mean {folded[close[0]]}?" + (f" The name has {deceiving}." if deceiving else "")
     if len(names) > MOST_LISTED:
-        return f", and none of the {len(names)} that there are is near."
+        return f", and none of the {len(names)} that exist is similar."
     return f": there are {', '.join(names)}." if names else ", nor any other."
 
 

@@ -108,7 +108,7 @@ def _failing(snapshot: Snapshot, service: Service) -> str:
     failed = [
         task.stopped for task in snapshot.stopped(service) if task.stopped and begun and task.stopped >= min(begun)
     ]
-    return f"new tasks fail since {min(failed):%H:%M:%S} UTC, " if failed else ""
+    return f"new tasks have failed since {min(failed):%H:%M:%S} UTC, " if failed else ""
 
 
 def _serving(snapshot: Snapshot, service: Service) -> str:

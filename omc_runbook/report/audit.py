@@ -74,7 +74,7 @@ QUESTIONS = (
     AuditQuestion("Who did", ("audit_accesses",), ("accesses",), audit_answers.who_did),
     AuditQuestion("Who would notice", ("audit_monitoring",), ("monitoring", "trails"), audit_answers.who_would_notice),
     AuditQuestion(
-        "What lies open", ("audit_exposure",), ("exposure",), audit_answers.what_lies_open, others=(FORMER_ALIVE,)
+        "What is exposed", ("audit_exposure",), ("exposure",), audit_answers.what_lies_open, others=(FORMER_ALIVE,)
     ),
 )
 """The five lights."""

@@ -41,7 +41,7 @@ def unused(snapshot: Snapshot) -> Table:
         last = f"last read on {each.accessed:%Y-%m-%d}" if each.accessed else "never read"
         rows.append(["secret", each.name, last, f"{PRICE:.2f} USD"])
     return Table(
-        f"What nobody uses of {snapshot.environment.name}",
+        f"Unused keys and secrets of {snapshot.environment.name}",
         ["kind", "name", "why", "a month"],
         rows,
         empty="Every key and every secret of the environment is used.",

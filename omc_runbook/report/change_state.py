@@ -98,8 +98,8 @@ def _lines(state: ChangeState, is_alive: bool, current: str) -> Iterator[str]:
     if state.ended:
         yield state.ended
     else:
-        fate = "works on it" if is_alive else "has ended, or is out of reach"
-        yield f"It came to this step: {_step(state)}. Its process {state.process} on {state.host} {fate}."
+        fate = "works on it" if is_alive else "has ended, or cannot be reached"
+        yield f"It reached this step: {_step(state)}. Its process {state.process} on {state.host} {fate}."
     if state.changes and state.changes[-1] not in state.ended:
         yield f"Done: {'; '.join(state.changes)}."
     if current:

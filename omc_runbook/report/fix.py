@@ -12,7 +12,7 @@ from omc_runbook.report import changes
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing
 
-NOTHING = "This runbook can fix nothing of it: the findings above say what to do."
+NOTHING = "This runbook cannot fix any of it: the findings above say what to do."
 WHOLE = "There is nothing to fix."
 
 

@@ -52,7 +52,7 @@ def cards(snapshot: Snapshot, history: VersionHistory, runbook_toml: str = "") -
         Card("That change was a mistake", _last(history), "restore", here, "form"),
         Card("The code needs a new key", "In Settings, Terraform, secret and tasks.", "add_key", here, "parameters"),
         Card("A new environment", "It gets its secret, with a placeholder for each required key.", "create", here),
-        Card("My own machine", "Makes the .env of your checkout, or mends it.", "local_setup", here, "parameters"),
+        Card("My own machine", "Creates the .env of your checkout, or fixes it.", "local_setup", here, "parameters"),
     )
 
 

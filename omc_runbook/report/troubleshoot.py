@@ -86,7 +86,7 @@ def evidence(findings: Sequence[Finding]) -> Listing:
         Entry.of(finding, finding.doubt, *finding.evidence, finding.effects, more)
         for finding, more in like_findings.shorten(each for each in findings if each.is_unexplained)
     ]
-    return Listing("How that is known", entries, _none(findings, "There is no root cause.", "No root cause was found."))
+    return Listing("Evidence", entries, _none(findings, "There is no root cause.", "No root cause was found."))
 
 
 def ruled_out(findings: Sequence[Finding]) -> Listing:

@@ -273,7 +273,7 @@ class Panel(Buttons, InteractiveDisplay):
         """Show what is left of it, after another row's button has worked."""
         state = self._file.read()
         if state is None:
-            self._close("It has ended: the last cell says what is.")
+            self._close("It has ended: the last cell shows the result.")
         elif not state.is_alive:
             self._offer(state)
 

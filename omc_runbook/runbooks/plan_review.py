@@ -25,7 +25,7 @@ from omc_runbook.runbooks.own_parameters import OF_ONE_RUN, takes_parameters
 from omc_runbook.runbooks.run import Run, now
 from omc_runbook.snapshot.state import Snapshot
 
-ALONE = "No review by a second person is asked for: whoever sets apply applies this plan."
+ALONE = "No second person reviews this plan: whoever sets apply applies it."
 NO_FILE = "There is nothing to do, so no plan was written."
 WAYS = ("plan_to writes it to a file, without values; plan_from applies exactly the plan of such a file, or nothing.",)
 
@@ -146,11 +146,11 @@ def review_several(
     planned.refuse_past(created)
     if differences := planned.differences(current):
         raise ConflictError(
-            f"Plan {planned.hash} does not hold any more: {'; '.join(differences).rstrip('.')}. Nothing was written."
+            f"Plan {planned.hash} is out of date: {'; '.join(differences).rstrip('.')}. Nothing was written."
             f" {_way_on(run, plan)}"
         )
     made = f"Made by {planned.by} at {plan_file.in_words(planned.created)}; you are {caller.arn}."
-    lines = (made, "It holds: nothing that it is based on has changed.", *planned.steps)
+    lines = (made, "It is still valid: nothing that it is based on has changed.", *planned.steps)
     return Review(f"Plan {planned.hash}", lines, FiledPlan(path, planned, caller.arn, is_read=True))
 
 

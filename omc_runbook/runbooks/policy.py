@@ -116,7 +116,7 @@ def _about_names(snapshot: Snapshot) -> str:
     """What is not exact in a policy that is made of names alone."""
     account = "* for the account" if snapshot.account == "*" else f"account {snapshot.account}"
     return (
-        f"Made of {snapshot.environment.origin} alone, with {account}: AWS was not read. What only AWS shows, such as"
+        f"Based on {snapshot.environment.origin} alone, with {account}: AWS was not read. What only AWS shows, such as"
         " the secret's KMS key, other secrets and other roles, is missing or a wildcard. Print it again once you can"
         " sign in."
     )

@@ -106,7 +106,7 @@ QUESTIONS = (
         (
             PossibleAnswer("the new value", "Nobody tells a running process of it."),
             PossibleAnswer("no value", "Its environment stays as it was at its start."),
-            PossibleAnswer("the former value, until it is replaced", "Deploy anew before the former value is revoked."),
+            PossibleAnswer("the former value, until it is replaced", "Redeploy before the former value is revoked."),
         ),
     ),
     Question(
@@ -144,7 +144,7 @@ def parse(answers: str, faults: Sequence[str], drills: int) -> tuple[str, ...]:
             raise UsageError(f"answers, part {number} is neither {', '.join(LETTERS)} nor empty.")
     for number, fault in enumerate(parts[len(QUESTIONS) :], 1):
         if fault and fault not in faults:
-            raise UsageError(f"answers, drill {number} is no fault{nearest(fault, faults)}")
+            raise UsageError(f"answers, drill {number} is not a fault{nearest(fault, faults)}")
     return parts + ("",) * (count - len(parts))
 
 

@@ -494,7 +494,7 @@ def _find_obstacle(
     if not obstacle and all(isinstance(file, DataFile) for file in targets):
         obstacle = f"its list is in {targets[0].name}, which is read and not edited"
     if made := next((file.name for file in targets if is_synthesized(file)), ""):
-        obstacle = f"cdktf synth makes {made} anew from the code of CDK for Terraform"
+        obstacle = f"cdktf synth makes {made} again from the code of CDK for Terraform"
     if obstacle:
         return replace(container, lists=(), obstacle=obstacle)
     foreign = [each for each in others if each.address != container.address]

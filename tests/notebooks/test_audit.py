@@ -73,7 +73,7 @@ def test_a_healthy_world_is_clear_and_its_record_has_every_table(desk: Desk) -> 
     [
         ("wildcard-secret", "Who can read"),
         ("trail-not-logging", "Who would notice"),
-        ("value-in-log", "What lies open"),
+        ("value-in-log", "What is exposed"),
     ],
 )
 def test_a_fault_colours_its_own_light(desk: Desk, broken: Any, fault: str, question: str) -> None:

@@ -349,7 +349,7 @@ def test_a_notebook_of_another_version_than_the_package_says_what_to_do(tmp_path
     assert ended.returncode == 2, ended.stderr
     failure = json.loads((tmp_path / "records" / "outcome.json").read_text())["failure"]
     assert failure.endswith(
-        "night.ipynb is of another version than the package: install omc-runbook again, which brings both."
+        "night.ipynb and the package differ in version: install omc-runbook again, which brings both."
     )
 
 

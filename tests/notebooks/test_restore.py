@@ -287,7 +287,7 @@ def test_a_version_that_does_not_work_either_is_taken_back(desk: Restorer) -> No
     told = {finding["check"]: finding for finding in desk.outcome()["findings"] if finding["status"] == "found"}
     assert "change-failed" in told
     cause = told["changethis"]
-    assert cause["evidence"][-1] == f"It was so in version {bad[:8]}, which is not current any more."
+    assert cause["evidence"][-1] == f"This was found in version {bad[:8]}, which is no longer current."
     assert cause["remedy"]["command"] == "Restore another version, or write SECRET_KEY by update."
     assert_nothing_leaked(desk, [*right], ended.stdout, ended.stderr)
 

@@ -61,7 +61,7 @@ def test_an_answer_comes_in_its_order_and_a_fix_mends(desk: Desk, broken: Any) -
     assert ended.returncode == 1
     assert desk.outcome()["root_causes"] == ["no-permission"]
     text = page(desk)
-    order = ("How that is known", "What it is not", "What to do", "What could not be read", "Details: all findings")
+    order = ("Evidence", "What it is not", "What to do", "What could not be read", "Details: all findings")
     # What stands before the notebook's own sections links to them.
     places = [text.index(words, text.index(order[0])) for words in order]
     assert places == sorted(places)

@@ -258,5 +258,5 @@ def test_it_runs_as_its_users_run_it(tmp_path: Path, sandbox: Sandbox, platform:
     (path,) = desk.record.glob("*-*.html")
     text = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", path.read_text().partition("<body")[2])).split())
     assert "this machine" in text and "This machine shows it now" in text
-    assert text.index("A required variable has no value") < text.index("How that is known")
+    assert text.index("A required variable has no value") < text.index("Evidence")
     assert_nothing_leaked(desk, [*mine, *values(sandbox)], ended.stdout, ended.stderr)

@@ -95,7 +95,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "an access key": ({"key": PASTED[0]}, "key is not the name of a variable"),
     "a pasted key": ({"key": PASTED[1]}, "key is not the name of a variable"),
     "a pasted value": ({"key": PASTED[2]}, "key is not the name of a variable"),
-    "several keys": ({"key": "NEWS_API_KEY, NEWS_URL"}, "key is one here: run add_key once for each of them"),
+    "several keys": ({"key": "NEWS_API_KEY, NEWS_URL"}, "key takes one name: run add_key once for each key"),
     "too long": ({"key": "A" * 80}, "key is not the name of a variable"),
     "another type in Settings": ({"key": "SMTP_PASSWORD", "type": "int", "values_from": "env:NUMBER"}, "SMTP_PASSWORD"),
     "in the environment": ({"key": "LOG_LEVEL", "type": "str"}, "LOG_LEVEL"),

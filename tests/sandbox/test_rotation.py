@@ -138,7 +138,7 @@ def test_leave_keeps_the_new_version_and_says_so(mended: Place, monkeypatch: pyt
     done = mended.rotate("SENTRY_DSN", "env:NEW", on_failure="leave")
     assert done and not done.restored_version and mended.members["SENTRY_DSN"] == BAD and not mended.labels()
     assert {rollout.service: rollout.state for rollout in done.rollouts} == {"backend": "failed", "worker": "done"}
-    assert "left in force" in problem(done).evidence[-1]
+    assert "left current" in problem(done).evidence[-1]
     again = mended.rotate("", "keep", on_failure="leave")
     assert problem(again).evidence[-1] == NOTHING_TO_RESTORE, "it has written no version"
     run = runbooks_run.begin("restore", "staging")
@@ -337,7 +337,7 @@ def test_an_interruption_while_the_former_version_is_put_back_says_so(
             place.rotate("SENTRY_DSN", "env:NEW", live=live)
     assert place.current == version and [each.action for each in live.changes][-1] == "put back"
     assert f"put back SENTRY_DSN, in version {version}. Version {version[:8]} is current again: " in str(told.value)
-    assert "still in force" not in str(told.value)
+    assert "still current" not in str(told.value)
     healed = place.rotate("", "keep")
     assert healed and healed.is_proved and not place.labels()
 
@@ -409,7 +409,7 @@ def test_a_deletion_that_is_scheduled_before_the_former_version_is_back_is_named
     ) as error:
         mended.rotate("SENTRY_DSN", "env:NEW", step=step)
     mended.world.secretsmanager.restore_secret(SecretId=SECRET)
-    assert "still in force, and new tasks fail: run again" in str(error.value)
+    assert "still current, and new tasks fail: run again" in str(error.value)
     again = mended.rotate("SENTRY_DSN", "env:NEW")
     assert again and again.restored_version == version == mended.current and not mended.labels()
 

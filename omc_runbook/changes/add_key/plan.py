@@ -201,7 +201,7 @@ def describe(
     The name is not quoted, because it may be a value pasted by mistake.
     """
     if "," in name and all(IDENTIFIER.fullmatch(each.strip()) for each in name.split(",")):
-        raise UsageError("key is one here: run add_key once for each of them. Nothing was written.")
+        raise UsageError("key takes one name: run add_key once for each key. Nothing was written.")
     if not IDENTIFIER.fullmatch(name) or _is_random(name):
         right = re.sub(r"\W+", "_", name).upper()
         is_near = len(name) <= 40 and IDENTIFIER.fullmatch(right) and not _is_odd(name) and not _is_random(right)

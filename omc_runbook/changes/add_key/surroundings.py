@@ -158,7 +158,7 @@ def _shared(
         if environment in asked:
             continue
         names_there, other = own.others.get(environment), main.other_keys.get(environment)
-        unread = "it is no environment of runbook.toml" if names_there is None else "it was not read"
+        unread = "it is not an environment of runbook.toml" if names_there is None else "it was not read"
         has_key = None if other is None or other.names is None else key.name in other.names
         if other and not other.unread and other.names is None:
             find = remedies.find_names(replace(own, name=environment)).command

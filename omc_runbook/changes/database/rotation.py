@@ -274,7 +274,7 @@ def restore_password(
     if restored_password:
         return f"{rotation.role} has its former password again in the database at {rotation.address}."
     unchanged = f"{rotation.former_role} is unchanged."
-    return f"{rotation.role} has no password any more in the database at {rotation.address}; {unchanged}"
+    return f"{rotation.role} no longer has a password in the database at {rotation.address}; {unchanged}"
 
 
 def _from_variable(name: str) -> Masked:

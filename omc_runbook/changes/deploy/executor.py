@@ -35,7 +35,7 @@ OTHERS_UNREAD = (
     "Which other tasks started with the values that are taken back could not be read: rotate with values_from=keep"
     " replaces them."
 )
-NEW_VERSION_LEFT = "The new version was left in force, as you asked: fix the cause and redeploy, or restore, as below."
+NEW_VERSION_LEFT = "The new version was left current, as you asked: fix the cause and redeploy, or restore, as below."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +150,7 @@ class _SecretChange:
         """A fault of a value that was taken back, as one of before: the current value has nothing to do with it."""
         if not (self._is_withdrawn and self._replaced_plan) or finding.subject not in self._keys:
             return finding
-        past = f"It was so in version {self._replaced_plan.token[:8]}, which is not current any more."
+        past = f"This was found in version {self._replaced_plan.token[:8]}, which is no longer current."
         other = f"Restore another version, or write {finding.subject} by update."
         remedy = Remedy(other) if self._plan.exists else finding.remedy
         return replace(finding, evidence=(*finding.evidence, past), remedy=remedy)
@@ -158,7 +158,7 @@ class _SecretChange:
     def _steps(self) -> tuple[Step, ...]:
         former = (self._replaced_plan or self._plan).base[:8]
         next_step = f"restore version {former}" if self._plan.exists else "run again to roll back"
-        in_force = f"The new values are still in force, and new tasks fail: {next_step}."
+        in_force = f"The new values are still current, and new tasks fail: {next_step}."
         withdraw = Step(name="withdraw", apply=self._withdraw, advice=in_force)
         restore_password = Step(
             name="", apply=self._restore_password, is_done=lambda: self._alternates or not self._is_withdrawn
@@ -166,7 +166,7 @@ class _SecretChange:
         return (
             *self._writer.steps(undo=(withdraw, restore_password)),
             Step(name="", apply=self._update_consumers, is_done=lambda: not self._writer.version_change),
-            *self._redeployment.steps("The new values are in force: run again to verify them."),
+            *self._redeployment.steps("The new values are current: run again to verify them."),
             Step(name="", apply=self._explain, is_done=lambda: not self._redeployment.failed, advice=in_force),
             Step(name="", apply=self._finish, is_done=lambda: not self._finishes),
         )
@@ -263,7 +263,7 @@ class _SecretChange:
             if self._taken_along
             else "",
             f"New tasks of {services} run with it." if services else "",
-            f"ECS took the deployment of {returned} back: its former tasks serve, with the former values."
+            f"ECS rolled the deployment of {returned} back: its former tasks serve, with the former values."
             if returned
             else "",
             *(
@@ -302,9 +302,7 @@ class _SecretChange:
             if self._writer.version_change:
                 self._writer.prove()
             elif not self._writer.is_current(plan.base):
-                self._overtaken = (
-                    f"Version {plan.base} was current when this run began, and is not any more. Run again."
-                )
+                self._overtaken = f"Version {plan.base} was current when this run began, and no longer is. Run again."
         except ConflictError as error:
             self._overtaken = str(error)
 

@@ -20,7 +20,7 @@ from omc_runbook.snapshot.state import Snapshot
 
 _REFUSED = "Correct what the refusal names, such as a permission, or wait where AWS throttles; then run this again."
 
-_TAKEN_BACK = "Settle what the reason names, such as a hook, an alarm or a person who stopped it; then run this again."
+_TAKEN_BACK = "Resolve what the reason names, such as a hook, an alarm or a person who stopped it; then run this again."
 
 FAMILY = "deployment"
 FAILED = "change-failed"
@@ -72,7 +72,7 @@ def _title(failed: Sequence[Rollout], keys: str) -> str:
     if not any(rollout.deployment_id for rollout in failed):
         return f"ECS refused to deploy the new values of {keys}" if keys else "ECS refused a deployment"
     if _is_taken_back(failed):
-        return f"The deployment of the new values of {keys} was taken back" if keys else "A deployment was taken back"
+        return f"The deployment of the new values of {keys} was rolled back" if keys else "A deployment was rolled back"
     return f"New tasks fail with the new values of {keys}" if keys else "New tasks fail"
 
 

@@ -48,7 +48,7 @@ def find_consumers(
             how = (
                 "UpdateDaemon replaces them, and with them its instances, one after another."
                 if kind == DAEMON
-                else f"it is deployed anew: {remedies.deploy_express(names.region, consumer.arn).command}"
+                else f"it is redeployed: {remedies.deploy_express(names.region, consumer.arn).command}"
             )
             yield from _named(snapshot, changed, f"{kind} {consumer.name}", consumer.definition, how)
     if names.clusters:

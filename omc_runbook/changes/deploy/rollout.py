@@ -210,7 +210,7 @@ def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task], un
     if failed and len(failed) >= _allowed_failures(service, running):
         return replace(rollout, state="failed", reason=Stop(service, failed[0]).sentence)
     if own and own.is_rolled_back:
-        reason = own.why or f"ECS took it back: it is {own.status}."
+        reason = own.why or f"ECS rolled it back: it is {own.status}."
         return replace(rollout, state="rolled-back", reason=_with_task(reason, service, failed))
     if rollout.state == "done" and not is_new:
         return rollout
@@ -234,7 +234,7 @@ def _judge_replaced(
     other = service.primary.id if service.primary else "another"
     reason = (
         f"Somebody else's deployment {other} replaced ours, {rollout.deployment_id}."
-        " Its tasks read what was current as they started: run rotate with values_from keep."
+        " Its tasks read what was current when they started: run rotate with values_from keep."
     )
     return replace(rollout, state="overtaken", reason=reason)
 
@@ -308,7 +308,7 @@ def confirm_return(rollout: Rollout, service: Service | None, running: Sequence[
     doubtful = [task for task in tasks if not _is_former(task, rollout.began, returned)]
     if doubtful:
         count = counted(len(doubtful), "task")
-        reason = f"{count} started while the other values were in force: force a new deployment."
+        reason = f"{count} started while the other values were current: force a new deployment."
         return replace(rollout, state="failed", reason=reason)
     return rollout if len(tasks) == rollout.desired else replace(rollout, state="rolling")
 
@@ -372,7 +372,7 @@ def _judge_return(rollout: Rollout, service: Service, unread: str) -> Rollout:
     label = primary.task_definition_arn.rpartition("/")[2] if primary else rollout.revision
     rollout = replace(rollout, desired=service.desired, running=service.running, progress=own.progress)
     if own.status == "ROLLBACK_FAILED":
-        return replace(rollout, state="failed", reason=own.why or "ECS could not take its deployment back.")
+        return replace(rollout, state="failed", reason=own.why or "ECS could not roll its deployment back.")
     if service.desired == 0:
         return replace(rollout, state="not-started", reason="Its desiredCount was set to 0 meanwhile.")
     has_ended = own.status in ("ROLLBACK_SUCCESSFUL", "STOPPED")

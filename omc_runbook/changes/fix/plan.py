@@ -238,17 +238,19 @@ def _plan_version_restore(
         lost = sorted(change.key for change in plan.changed if change.key not in intended)
         if len(gone) > len(lost) > 0:
             # A new document took the place of the whole: after a restore, fewer keys have to be written again.
-            why = f"Version {plan.token[:8]}, the previous one, has them, and not the present {', '.join(lost)}."
+            why = f"Version {plan.token[:8]}, the previous one, has them, but other values of {', '.join(lost)}."
             way = _restore_by_hand(snapshot, plan.token, lost)
             return [UnfixedCause(cause, why, way if cause in gone else NO_REMEDY) for cause in faulty]
         if lost:
-            return unfixed_because(f"Version {plan.token[:8]}, the previous one, has another {', '.join(lost)} too.")
+            return unfixed_because(
+                f"Version {plan.token[:8]}, the previous one, also has other values of {', '.join(lost)}."
+            )
         # A key that is gone has no newer value that the database could have, nor one that is only written otherwise.
         kept = intended - {cause.subject for cause in gone} - _moved(snapshot)
         shared = [key for key in sorted(kept) if is_database_password(snapshot.environment.keys, key)]
         if shared:
             return unfixed_because(
-                f"The database may have another {', '.join(shared)} than the former one: restore could break the login."
+                f"The database may no longer accept the former {', '.join(shared)}: restore could break the login."
             )
     return RestoreVersion(plan, fixable), *(UnfixedCause(cause) for cause in faulty if cause not in fixable)
 

@@ -210,7 +210,7 @@ def _what_becomes_of(unfinished: UnfinishedChange, values: Mapping[str, NewValue
     if goes_on:
         return ": this run continues it"
     is_current = unfinished.is_current
-    return ": this run gives other values" if is_current else ", and is not in force: this run does not continue it"
+    return ": this run gives other values" if is_current else ", and is not current: this run does not continue it"
 
 
 def _refuse_to_lose(unfinished: UnfinishedChange, keys: Sequence[str], catalogue: Mapping[str, Key]) -> None:

@@ -45,7 +45,7 @@ CLOCK_SKEW = timedelta(minutes=5)
 """How far this machine's clock may be ahead of CloudTrail's."""
 
 MOVE_UNKNOWN = f"{MOVE} may still take effect: run again to continue."
-STATE_UNKNOWN = "It is unknown whether the new values are in force: run again to continue."
+STATE_UNKNOWN = "It is unknown whether the new values are current: run again to continue."
 ALL_BUT_LABEL = "All else is done: run again to remove the staging label."
 
 if TYPE_CHECKING:

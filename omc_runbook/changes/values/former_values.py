@@ -198,7 +198,7 @@ def _judge(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding:
     )
     where = trial.key.obtain_from or server
     command = rotate_command(environment, keys=trial.name, values_from=KEEP)
-    advice = f"Revoke the former {trial.name} at {where}. Whether it is dead then: {command}."
+    advice = f"Revoke the former {trial.name} at {where}. To check that it no longer works: {command}."
     return _finding(trial.name, verdict, server, Remedy(advice))
 
 

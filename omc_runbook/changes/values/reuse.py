@@ -47,7 +47,7 @@ def compare(clients: Clients, environment: Environment, caller: Caller, new: Map
 
 
 def _sentence(environment: Environment, key: str, entry: NewValue, other_key: str) -> str:
-    advice = "" if key in environment.keys else f" (or, if it is no secret, a table [keys.{key}] in runbook.toml)"
+    advice = "" if key in environment.keys else f" (or, if it is not a secret, a table [keys.{key}] in runbook.toml)"
     return (
         f"{key} from {entry.origin} is the value of {other_key}: give {environment.name} a value of its own{advice}."
         " Nothing was written."

@@ -151,7 +151,7 @@ class S3Folder:
         except OSError as error:
             return S3Line(title, error.strerror or "unreadable", stem.started, page)
         except ValueError:
-            return S3Line(title, f"{seal.NEWEST} is no outcome", stem.started, page)
+            return S3Line(title, f"{seal.NEWEST} is not an outcome", stem.started, page)
         return S3Line(summary.title(outcome), kept_records.end_of(outcome), outcome.finished, page)
 
     def _check(self, stem: Stem, names: frozenset[str]) -> list[SealState]:

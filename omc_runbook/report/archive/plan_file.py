@@ -127,7 +127,7 @@ class PlanFile:
     def refuse_other(self, runbook: str) -> None:
         """Raise UsageError for a plan of another runbook."""
         if self.runbook != runbook:
-            raise UsageError(f"Plan {self.hash} is of {self.runbook}, and this is {runbook}. Nothing was written.")
+            raise UsageError(f"Plan {self.hash} is for {self.runbook}, and this is {runbook}. Nothing was written.")
 
     def refuse_past(self, now: datetime) -> None:
         """Raise ConflictError for a plan that was applied, or has expired."""
@@ -161,18 +161,18 @@ def read(path: Path) -> PlanFile:
     except OSError as error:
         raise UsageError(f"plan_from: {path} cannot be read: {error.strerror}.") from None
     except json.JSONDecodeError:
-        raise UsageError(f"plan_from: {path} is no plan: it is not JSON. Nothing was written.") from None
+        raise UsageError(f"plan_from: {path} is not a plan: it is not JSON. Nothing was written.") from None
     except ValueError as error:
         reason = "it is not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
-        raise UsageError(f"plan_from: {path} is no plan to apply: {reason}. Nothing was written.") from None
+        raise UsageError(f"plan_from: {path} cannot be applied: {reason}. Nothing was written.") from None
 
 
 def refuse_unwritable(path: Path) -> None:
     """Raise UsageError for a path at which no new file can be."""
     if path.is_symlink() or path.exists():
-        raise UsageError(f"plan_to: {path} exists, and no file is written over: name a new one.")
+        raise UsageError(f"plan_to: {path} exists, and is not overwritten: name a new file.")
     if not path.parent.is_dir():
-        raise UsageError(f"plan_to: there is no folder {path.parent}: name a file in one that is there.")
+        raise UsageError(f"plan_to: folder {path.parent} does not exist: name a file in one that does.")
 
 
 def write(path: Path, plan: PlanFile) -> None:

@@ -100,7 +100,9 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
     try:
         link = next((each for each in missing if each.is_symlink()), None)
         if link:
-            raise UsageError(f"{link} is a symbolic link to something that is not there: name a folder for the record.")
+            raise UsageError(
+                f"{link} is a symbolic link to a target that does not exist: name a folder for the record."
+            )
         _check_folder(folder)
     except OSError as error:
         kind = CouldNotLook if error.errno in NO_ROOM else UsageError

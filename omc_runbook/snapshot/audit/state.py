@@ -158,7 +158,7 @@ class Audit:
     history: VersionHistory | None = None
     """Every version with its content: the ages of keys. Gaps are those of "lives"."""
     exposure: Exposure | None = None
-    """What lies open; gaps are those of "exposure"."""
+    """What is exposed; gaps are those of "exposure"."""
     project_secrets: tuple[ListedSecret, ...] = field(default=())
     """The project's secrets of this region; gaps are those of "unused"."""
     lifecycle: Lifecycle | None = None

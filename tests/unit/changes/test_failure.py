@@ -103,7 +103,7 @@ def test_a_deployment_that_did_not_begin_is_not_called_failing_tasks() -> None:
     [
         ("failed", 1, "New tasks fail with the new values of SECRET_KEY", "aws logs tail"),
         ("rolled-back", 3, "New tasks fail with the new values of SECRET_KEY", "aws logs tail"),
-        ("rolled-back", 0, "The deployment of the new values of SECRET_KEY was taken back", "Settle what the reason"),
+        ("rolled-back", 0, "The deployment of the new values of SECRET_KEY was rolled back", "Resolve what the reason"),
     ],
 )
 def test_a_deployment_that_was_stopped_is_not_called_failing_tasks(

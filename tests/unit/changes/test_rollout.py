@@ -197,7 +197,7 @@ def beside(running: int) -> Service:
         (RETURNED, "", "done", ""),
         (with_own(status="STOPPED"), "", "done", ""),
         (with_own(status="ROLLBACK_IN_PROGRESS"), "", "rolling", ""),
-        (with_own(status="ROLLBACK_FAILED"), "", "failed", "ECS could not take its deployment back."),
+        (with_own(status="ROLLBACK_FAILED"), "", "failed", "ECS could not roll its deployment back."),
         (with_own(status="ROLLBACK_FAILED", reason="No room."), "", "failed", "No room."),
         (replace(RETURNED, desired=0), "", "not-started", "Its desiredCount was set to 0 meanwhile."),
         (beside(0), "", "done", ""),

@@ -104,7 +104,7 @@ def test_a_notebook_that_somebody_broke_is_one_sentence(
     monkeypatch.setattr(notebooks, "folder", lambda: tmp_path)
     with pytest.raises(CouldNotLook) as caught:
         headless_run.run("verify", (), tmp_path / "records")
-    assert str(caught.value).startswith(f"The notebook {path} cannot be used: it is no notebook")
+    assert str(caught.value).startswith(f"The notebook {path} cannot be used: it is not a notebook")
 
 
 @pytest.mark.long

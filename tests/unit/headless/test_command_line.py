@@ -360,7 +360,7 @@ def test_a_run_is_told_before_its_index_page_is_made(
 
     monkeypatch.setattr(overview, "write", fail)
     code, out, _ = ended_with(capsys, "run", "verify", "--summary", "--record", str(tmp_path))
-    warning = "  warning  The folder of records could not be put in order: a file is broken."
+    warning = "  warning  The records could not be cleaned up: a file is broken."
     assert (code, out.splitlines()) == (0, [str(ended_run.summary[0]), warning])
     monkeypatch.setattr(overview, "after_run", lambda *_: sys.exit(2))
     _, out, _ = ended_with(capsys, "run", "verify", "--summary", "--record", str(tmp_path))

@@ -72,12 +72,12 @@ MISTAKES = [
     ("run verify --record a-file", "a-file is a file: name a folder for the record."),
     ("run verify --record a-file/below", "a-file/below cannot hold the record: Not a directory."),
     ("run verify --record ''", "--record is empty: name a folder, or s3://BUCKET/PREFIX."),
-    ("run verify --record https://example.com/records", '"https://example.com/records" is no place for records'),
-    ("run verify --record s3:/bucket/x", '"s3:/bucket/x" is no place for records'),
-    ("run verify --record S3:bucket", "is no place for records"),
-    ("run verify --record arn:aws:s3:::bucket/x", "is no place for records"),
+    ("run verify --record https://example.com/records", '"https://example.com/records" is not a place for records'),
+    ("run verify --record s3:/bucket/x", '"s3:/bucket/x" is not a place for records'),
+    ("run verify --record S3:bucket", "is not a place for records"),
+    ("run verify --record arn:aws:s3:::bucket/x", "is not a place for records"),
     ("records --record ''", "--record is empty: name a folder, or s3://BUCKET/PREFIX."),
-    ("policy verify --record file:///records", '"file:///records" is no place for records'),
+    ("policy verify --record file:///records", '"file:///records" is not a place for records'),
     ("fleet ''", "An environment's name is empty: name it, or none for all of runbook.toml."),
     ("fleet staging ''", "An environment's name is empty"),
     ("fleet --timeout 99999999999999999999", "is not in the range"),
@@ -100,7 +100,7 @@ MISTAKES = [
     ("run verify --export xml=x.xml", '--export knows no format "xml": there are emf, junit, prometheus.'),
     ("run verify --export junit=nowhere/x.xml", "nowhere/x.xml is in no folder that can be written."),
     ("run verify apply=true", 'verify has no parameter "apply"'),
-    ("run update plan_from=a-file", "plan_from: a-file is no plan: it is not JSON. Nothing was written."),
+    ("run update plan_from=a-file", "plan_from: a-file is not a plan: it is not JSON. Nothing was written."),
     ("run update plan_from=nowhere apply=true", "plan_from: nowhere cannot be read: No such file or directory."),
     ("--record x run verify", "No such option '--record'."),
     ("help", "No such command 'help'."),
@@ -307,7 +307,7 @@ def test_a_link_to_nothing_is_no_folder_for_records(
     """Nothing is made where it leads."""
     (folder / "link").symlink_to("nowhere")
     code, _, err = ended_with(capsys, "run", "verify", "--record", place)
-    told = "link is a symbolic link to something that is not there: name a folder for the record."
+    told = "link is a symbolic link to a target that does not exist: name a folder for the record."
     assert (code, err) == (3, f"error: {told}\n")
     assert not (folder / "nowhere").exists()
 

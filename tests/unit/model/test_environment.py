@@ -257,7 +257,7 @@ def test_an_unknown_environment_unlike_any_gets_the_list() -> None:
 def test_nearest_says_when_there_is_none() -> None:
     """An empty list of names gives no hint."""
     assert nearest("anything", ()) == ", nor any other."
-    assert nearest("anything", map(str, range(200))) == ", and none of the 200 that there are is near."
+    assert nearest("anything", map(str, range(200))) == ", and none of the 200 that exist is similar."
 
 
 def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:

@@ -77,5 +77,5 @@ def test_a_time_that_a_clock_leaves_out_makes_no_run_overdue(in_zone: Callable[[
 
 def test_no_cron_expression() -> None:
     """What is none is told."""
-    with pytest.raises(UsageError, match='"at seven" is no cron expression'):
+    with pytest.raises(UsageError, match='"at seven" is not a cron expression'):
         Schedule(runbook="verify", cron="at seven").missed(None, NOON)

@@ -46,7 +46,7 @@ def test_the_cause_is_the_headline_and_its_remedy_the_next_step() -> None:
     assert lines[1].startswith(
         "✗ The execution role may not read the secret: ohmycoins-staging-ecs-task-execution-role"
     )
-    assert any("worker: new tasks fail since" in line and "tasks run" in line for line in lines)
+    assert any("worker: new tasks have failed since" in line and "tasks run" in line for line in lines)
     assert any(line.startswith("It causes") and "pull-failed" in line for line in lines)
     listed = len(re.findall(r"- Not (?!checked)", ruled_out(diagnose(snapshot)).to_text()))
     assert f"{listed} faults with the same symptoms are ruled out." in lines

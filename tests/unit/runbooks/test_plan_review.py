@@ -118,7 +118,7 @@ def test_a_plan_whose_run_was_killed_names_the_command_that_finishes_it(path: Pa
     for labels in (("AWSCURRENT", f"{LABEL}1234"), ("AWSCURRENT",)):
         after = with_values(snapshot, {**document(snapshot), "SMTP_PASSWORD": PASSWORD}, "1" * 36)
         after = with_secret(after, stages={CURRENT: ("AWSPREVIOUS",), "1" * 36: labels})
-        with pytest.raises(ConflictError, match="does not hold any more") as error:
+        with pytest.raises(ConflictError, match="is out of date") as error:
             review(after, an_update(after), chosen(plan_from=path))
         ends.append(str(error.value).partition("Nothing was written. ")[2])
     command = "omc-runbook run rotate -p environment staging -p values_from keep -p apply true"
@@ -220,7 +220,7 @@ def test_files_that_are_no_plans_are_refused_in_a_sentence(path: Path, tmp_path:
         "a whole plan": edited(whole, steps=[7]),
         "whole plan": edited(whole, fingerprints=7),
         "its hash is another": edited(whole, steps=["Something else."]),
-        "is of rotate, and this is update": replace(PlanFile.from_json(whole), runbook="rotate").to_json(),
+        "is for rotate, and this is update": replace(PlanFile.from_json(whole), runbook="rotate").to_json(),
         "has other parameters than update": replace(PlanFile.from_json(whole), parameters={}).to_json(),
         "Invalid isoformat string": edited(whole, created="soon"),
         "its times are out of range": edited(whole, created="0001-01-01T00:00:00+14:00"),
@@ -264,9 +264,9 @@ def test_a_plan_is_never_written_over_another_file(path: Path, tmp_path: Path) -
     path.write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "nothing")
     for target in (path, tmp_path / "link"):
-        with pytest.raises(UsageError, match="exists, and no file is written over"):
+        with pytest.raises(UsageError, match="exists, and is not overwritten"):
             chosen(target)
-    with pytest.raises(UsageError, match="exists, and no file is written over"):
+    with pytest.raises(UsageError, match="exists, and is not overwritten"):
         review(snapshot, an_update(snapshot), parameters)
     assert path.read_text() == "mine" and {each.name for each in tmp_path.iterdir()} == {"link", "plan.json"}
     with pytest.raises(UsageError, match="there is no folder"):

@@ -102,7 +102,7 @@ def test_who_cannot_sign_in_yet_gets_a_policy_of_names(
     without_sign_in(monkeypatch)
     (tmp_path / "runbook.toml").write_text(text)
     least = least_policy("verify", "staging", str(tmp_path / "runbook.toml"))
-    assert least.unread == "No AWS credentials were found." and "Made of names from" in least.notes[0]
+    assert least.unread == "No AWS credentials were found." and "Based on names from" in least.notes[0]
     assert principals is ... or [each.principal for each in least.policies] == principals
     found = _statements(least.policies[0])
     assert found["secretsmanager:GetSecretValue"] == [f"{account}:secret:ohmycoins-staging-app-secrets-??????"]

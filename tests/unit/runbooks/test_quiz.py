@@ -40,7 +40,7 @@ def test_answers_are_read_in_order() -> None:
     ("answers", "why"),
     [
         ("d", "part 1 is neither a, b, c nor empty"),
-        ("a,b,c,a,b,c,a,no-permision", "drill 1 is no fault: did you mean no-permission"),
+        ("a,b,c,a,b,c,a,no-permision", "drill 1 is not a fault: did you mean no-permission"),
         (",".join("a" * 11), "11 parts: there are 7 questions and 3 drills"),
     ],
 )
