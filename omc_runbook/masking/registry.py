@@ -23,7 +23,7 @@ _index: Index | None = Index((), _COMMON)
 
 def label(name: str) -> str:
     """The label that replaces the value called ``name``."""
-    return f"‹{re.sub(r'[^A-Za-z0-9_.:/-]', '?', name)}›"
+    return f"‹{re.sub(r'[^A-Za-z0-9_.:/ -]', '?', name)}›"
 
 
 def register(text: str, name: str) -> None:

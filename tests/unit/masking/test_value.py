@@ -70,6 +70,7 @@ def test_a_value_cannot_be_copied_out() -> None:
 def test_a_name_cannot_break_what_shows_it() -> None:
     """A key's name is data from outside: markup in it does not reach a page."""
     assert repr(Masked(secrets.token_hex(8), "A<b>\"'\\")) == "‹A?b????›"
+    assert repr(Masked(secrets.token_hex(8), "the secret")) == "‹the secret›"
 
 
 def test_fingerprints_agree_under_one_key_only() -> None:
