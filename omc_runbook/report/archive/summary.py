@@ -137,9 +137,11 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     if outcome.plan is None and len(outcome.targets) > 1:
         yield from _by_environments(roots, outcome)
         roots = []
+    titles = set[str]()
     for finding, more in like_findings.shorten(roots, with_remedies=True):
-        # Where a cause is found several times, its consequences stand below the first.
-        yield from _finding(finding, effects.pop(finding.check, []))
+        # Where a cause is found several times, its title and its consequences are only with the first.
+        yield from _finding(finding, effects.pop(finding.check, []), has_title=finding.title not in titles)
+        titles.add(finding.title)
         # What mends several findings of a check stands below the first.
         first_way, *_ = (*_ways(finding, outcome, command), "")
         yield from _remedy(remedies.pop((finding.check, first_way), ()), finding.remedy.needs)
@@ -192,12 +194,13 @@ def _by_environments(found: Sequence[Finding], outcome: Outcome) -> Iterator[Lin
             yield Line(is_for_one(names[0], first.remedy.ways[0], outcome.runbook), indent=_INDENT)
 
 
-def _finding(finding: Finding, consequences: list[Finding]) -> Iterator[Line]:
+def _finding(finding: Finding, consequences: list[Finding], has_title: bool = True) -> Iterator[Line]:
     accepted = finding.accepted or finding.severity == "info"
     style: Style = "note" if accepted else "error" if finding.severity == "error" else "warning"
     because = f" (because of {', '.join(finding.because_of)})" if finding.because_of else ""
     label = "accepted" if finding.accepted else finding.severity
-    yield Line(f"{finding.check}: {finding.title} — {finding.subject}{because}", style, label)
+    name = f"{finding.check}: {finding.title}" if has_title else finding.check
+    yield Line(f"{name} — {finding.subject}{because}", style, label)
     yield from (
         Line(text, indent=_INDENT) for text in filter(None, (finding.accepted, finding.doubt, *finding.evidence))
     )

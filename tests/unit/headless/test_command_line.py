@@ -83,6 +83,14 @@ def test_a_consequence_is_a_line_below_its_cause() -> None:
     ]
 
 
+def test_the_title_of_a_cause_is_said_once() -> None:
+    """A secret that was created again leaves each reference wrong: a screen of one sentence hides their names."""
+    other = replace(CAUSE, subject="another-role", evidence=("GetRole: it is missing.",))
+    lines = [str(line) for line in summary.summarise(replace(OUTCOME, findings=(*OUTCOME.findings, other)), "a", "")]
+    assert "  error    no-permission — another-role" in lines
+    assert "             GetRole: it is missing." in lines and "".join(lines).count(other.title) == 1
+
+
 def test_the_summary_has_what_to_know_of_a_plan() -> None:
     """Before it is applied, and where there is nothing to do; what was changed is told without it."""
     note = "The database must accept the POSTGRES_PASSWORD of version 0123abcd."
