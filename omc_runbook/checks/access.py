@@ -62,7 +62,7 @@ def role_absent(snapshot: Snapshot) -> Iterable[Evidence]:
             fact = (
                 f"{definition.label} has no executionRoleArn: ECS needs one for the Service Connect proxy of {owners}."
             )
-        remedy = Remedy(f"Set executionRoleArn to {names.execution_role} and register a new revision.")
+        remedy = Remedy(f"Set executionRoleArn to {names.execution_role}, register a new revision and deploy it.")
         yield Evidence(definition.label, (fact,), remedy, users)
 
 
@@ -81,7 +81,11 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if not permissions.exists:
             there = [iam.role_name(other) for other in snapshot.permissions if snapshot.permissions[other].exists]
             meant = next(iter(difflib.get_close_matches(name, there, n=1, cutoff=0.8)), "")
-            lead = f"Set executionRoleArn to {meant} and register a new revision, or create" if meant else "Create"
+            lead = (
+                f"Set executionRoleArn to {meant}, register a new revision and deploy it, or create"
+                if meant
+                else "Create"
+            )
             way = f"{lead} role {name} with the trust policy and permissions of the guide."
             fact = f"GetRole: there is no role {name}{f': did you mean {meant}?' if meant else '.'}"
             yield Evidence(name, (fact,), Remedy(way), services)
@@ -114,7 +118,7 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Evidence(name, facts, remedy, services)
         elif refused and role.arn != arn:
             fact = f"GetRole: the ARN of {name} is {role.arn}, not {arn}, which the task definition names."
-            register = Remedy(f"Set executionRoleArn to {role.arn} and register a new revision.")
+            register = Remedy(f"Set executionRoleArn to {role.arn}, register a new revision and deploy it.")
             yield Evidence(name, (fact, refused[0].sentence), register, services)
         elif role.arn != arn and not _has_started(snapshot, arn):
             fact = f"GetRole: the ARN of {name} is {role.arn}; the task definition names {arn}."

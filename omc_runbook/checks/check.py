@@ -20,7 +20,7 @@ ALL_OR_NOTHING = frozenset(
 
 DEEPER = {
     "network": "The network was not read: troubleshoot reads it.",
-    "exec_looks": "Running tasks were not looked into: which value they have is derived from times.",
+    "exec_looks": "Running tasks were not looked into: their values are derived from times.",
     "log_lines": "The logs were not read: troubleshoot reads them.",
 }
 """Fields that are None where they were not read, and the sentence for that."""

@@ -46,7 +46,7 @@ def exec_off(snapshot: Snapshot) -> Iterable[Evidence]:
         later = "true, for new tasks" if service.execute else "false as well"
         facts = (
             f"DescribeTasks: enableExecuteCommand is false for {_count(tasks)} of {service.name}.",
-            f"DescribeServices: for {service.name} itself it is {later}.",
+            f"DescribeServices: enableExecuteCommand of {service.name} itself is {later}.",
         )
         remedy = remedies.enable_execute(snapshot.environment.names, service)
         yield Evidence(service.name, facts, remedy, frozenset({service.name}))

@@ -160,7 +160,7 @@ def _unseen(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
         if why == UNKEYED:
             fact = (
                 f"The values in {of} were not compared: none is strong enough to key the digests, and from unkeyed ones"
-                " a weak value could be guessed if the session is logged. Which value they have is derived from times."
+                " a weak value could be guessed if the session is logged. Values are derived from times instead."
             )
             yield Evidence(services, (fact,), severity="info")
             continue
@@ -176,7 +176,7 @@ def _unseen(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
             fact = f"Could not look into {of}: the permission {refused.permission} is missing."
         else:
             fact = "Could not look into {}, because {}. {}".format(of, *REASONS[why])
-        yield Uncertain(services, (fact, "Which value they have is derived from times.") if refused else (fact,))
+        yield Uncertain(services, (fact, "Values are derived from times instead.") if refused else (fact,))
 
 
 def _why_unseen(look: ExecLook) -> str | None:

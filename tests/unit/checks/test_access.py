@@ -332,7 +332,7 @@ def test_a_role_whose_name_is_nearly_anothers_is_the_other() -> None:
     )
     assert found.evidence[0] == f"GetRole: there is no role {ROLE_NAME}s: did you mean {ROLE_NAME}?"
     assert found.remedy.command.startswith(
-        f"Set executionRoleArn to {ROLE_NAME} and register a new revision, or create"
+        f"Set executionRoleArn to {ROLE_NAME}, register a new revision and deploy it, or create"
     )
 
 
