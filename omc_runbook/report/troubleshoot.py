@@ -52,7 +52,7 @@ def verdict(snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
     name, unknown = snapshot.environment.name, sum(1 for finding in findings if finding.status == "unknown")
     clear = [finding for finding in findings if finding.status == "clear"]
     families = ", ".join(dict.fromkeys(finding.family for finding in clear))
-    checked = f"{len(clear)} checks are clear ({families})." if clear else "No check is clear."
+    checked = f"{counted(len(clear), 'check is', 'checks are')} clear ({families})." if clear else "No check is clear."
     are = counted(unknown, "check is", "checks are")
     accepted = check_ids(finding for finding in findings if finding.status == "found" and finding.accepted)
     checked += f" Accepted in runbook.toml: {', '.join(accepted)}." if accepted else ""

@@ -207,7 +207,7 @@ def headline(result: Outcome) -> str:
         names = {"already wrong": older, "remarks": remarks, "accepted": accepted}
         clear = sum(1 for finding in result.findings if finding.status == "clear")
         lists = (f"{name}: {', '.join(ids)}" for name, ids in names.items() if ids)
-        tail = "; ".join((*lists, f"{clear} checks are clear."))
+        tail = "; ".join((*lists, f"{counted(clear, 'check is', 'checks are')} clear."))
         if start:
             return f"{start}; {tail}"
         nothing = "Nothing to do, and nothing" if result.plan == () and not result.changes else "Nothing"

@@ -19,7 +19,7 @@ from omc_runbook.model.findings import (
     roots_of,
 )
 from omc_runbook.model.grouping import grouped
-from omc_runbook.model.letters import in_a_line, on_one_line
+from omc_runbook.model.letters import counted, in_a_line, listed, on_one_line
 from omc_runbook.report.display import like_findings
 from omc_runbook.report.display.banner import PLAN
 
@@ -29,6 +29,8 @@ COMMAND = "omc-runbook "
 """How a line begins that is to be pasted."""
 NOT_FINISHED = "A change is not finished: the record's page says how to finish it or take it back."
 _LABEL, _INDENT = 8, 13
+MOST_CHECKS = 6
+"""How many checks are named that are unknown for one reason; a key that cannot decrypt makes thirty so."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
     yield from _unknown(outcome)
     clear = sum(1 for finding in outcome.findings if finding.status == "clear")
     if outcome.findings:
-        yield Line(f"{clear} checks are clear.", "note", indent=2)
+        yield Line(f"{counted(clear, 'check is', 'checks are')} clear.", "note", indent=2)
     yield from undelivered(outcome)
     if not outcome.failure:
         yield from (Line(f"{REFUSED} {blocker}", "warning", indent=2) for blocker in outcome.blockers)
@@ -165,7 +167,7 @@ def _unknown(outcome: Outcome) -> Iterator[Line]:
     unknown = [each for each in outcome.findings if each.status == "unknown"]
     for (is_unread, reason), alike in grouped((_reason(each, targets), each) for each in unknown).items():
         names = dict.fromkeys(each.subject.partition(": ")[0] for each in alike)
-        words = [", ".join(name for name in names if name in targets), ", ".join(check_ids(alike))]
+        words = [", ".join(name for name in names if name in targets), listed(check_ids(alike), MOST_CHECKS)]
         start = ": ".join(filter(None, reversed(words) if is_unread else words))
         yield Line(f"{start}: {' '.join(reason.splitlines())}", "unknown", "unknown")
 

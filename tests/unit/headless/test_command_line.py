@@ -350,6 +350,16 @@ def test_what_is_unknown_of_several_environments_names_them() -> None:
     ]
 
 
+def test_of_many_unknown_checks_the_first_are_named() -> None:
+    """A key that cannot decrypt leaves all checks of the content unknown: their names would fill the screen."""
+    reason = "The permission kms:Decrypt is missing."
+    findings = tuple(replace(CAUSE, check=f"check-{n}", status="unknown", evidence=(reason,)) for n in range(30))
+    lines = [str(line) for line in summary.summarise(an_outcome(findings=findings), "a", "")]
+    assert f"  unknown  check-0, check-1, check-2, check-3, check-4, check-5 and 24 more: {reason}" in lines
+    one = summary.summarise(an_outcome(findings=(replace(CAUSE, status="clear"),)), "a", "")
+    assert "  1 check is clear." in map(str, one)
+
+
 @pytest.fixture
 def ended_run(monkeypatch: pytest.MonkeyPatch) -> RunResult:
     """What a run that is well ends with, for the command that runs it."""

@@ -56,14 +56,14 @@ def test_a_plan_of_what_is_well_is_no_all_clear() -> None:
     banner = verify.outcome(outcome)
     assert (banner.style, banner.headline) == (
         "plain",
-        "PLAN: nothing was changed in staging; 1 checks are clear.",
+        "PLAN: nothing was changed in staging; 1 check is clear.",
     )
     assert banner.lines == ("SECRET_KEY would change.",)
     assert (outcome.status, outcome.exit_code) == ("ok", 0)
     assert summary(outcome).splitlines() == [
         "rotate on staging: PLAN: nothing was changed",
         "  plan     SECRET_KEY would change.",
-        "  1 checks are clear.",
+        "  1 check is clear.",
         "  Apply it: omc-runbook run rotate -p apply true",
         "Record: a.html",
     ]
