@@ -304,7 +304,7 @@ def test_a_broken_key_is_put_back_where_nothing_else_is_lost() -> None:
     renamed = planned(without_key(former, "OPENAI_API_KEY", "openai_api_key"))
     assert [type(step) for step in renamed.steps] == [RestoreVersion]
     other = with_keys(former, SECRET_KEY="changethis", SMTP_PASSWORD=secrets.token_urlsafe(24))
-    assert planned(other).steps == () and "another SMTP_PASSWORD" in reasons(planned(other))["changethis"]
+    assert planned(other).steps == () and "other values of SMTP_PASSWORD" in reasons(planned(other))["changethis"]
     database = planned(with_keys(former, POSTGRES_PASSWORD="changethis"))
     assert database.steps == () and "database" in reasons(database)["changethis"]
 
@@ -537,4 +537,4 @@ def test_a_document_whose_values_are_objects_goes_back(other: str, is_restored: 
     wrapped |= {"POSTGRES_PASSWORD": {"value": other}} if other else {}
     plan = planned(with_values(snapshot, wrapped, snapshot.current_id))
     assert [isinstance(step, RestoreVersion) for step in plan.steps] == [True] * is_restored
-    assert is_restored or "The database may have another POSTGRES_PASSWORD" in reasons(plan)["nested"]
+    assert is_restored or "The database may no longer accept the former POSTGRES_PASSWORD" in reasons(plan)["nested"]

@@ -226,7 +226,7 @@ def test_files_that_are_no_plans_are_refused_in_a_sentence(path: Path, tmp_path:
         "its times are out of range": edited(whole, created="0001-01-01T00:00:00+14:00"),
         "it is not UTF-8 text": edited(whole, by="\ud800"),
         "it is nested too deeply": "[" * 100_000,
-        "no plan to apply: it is not a plan of schema 1": '{"schema": ' + "9" * 5000 + "}",
+        "cannot be applied: it is not a plan of schema 1": '{"schema": ' + "9" * 5000 + "}",
     }
     for reason, text in cases.items():
         if text is not None:
@@ -269,7 +269,7 @@ def test_a_plan_is_never_written_over_another_file(path: Path, tmp_path: Path) -
     with pytest.raises(UsageError, match="exists, and is not overwritten"):
         review(snapshot, an_update(snapshot), parameters)
     assert path.read_text() == "mine" and {each.name for each in tmp_path.iterdir()} == {"link", "plan.json"}
-    with pytest.raises(UsageError, match="there is no folder"):
+    with pytest.raises(UsageError, match="does not exist: name a file in one that does"):
         chosen(tmp_path / "none" / "plan.json")
     for both in ({"plan_from": path}, {"apply": True}):
         with pytest.raises(UsageError, match="plan_to writes a plan, and"):
