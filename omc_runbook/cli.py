@@ -314,7 +314,7 @@ def init(context: click.Context, repository: str, parameters: tuple[tuple[str, s
 
     They are found in Terraform's files and in AWS.
 
-    Exit code 0: written, or as it was; 1: a name that runbooks need is not known or not in AWS; 2: nothing was found.
+    Exit code 0: written, or unchanged; 1: a name that runbooks need is not known or not in AWS; 2: nothing was found.
     """
     from omc_runbook.runbooks import init as runbook
 
@@ -353,8 +353,8 @@ def policy(
 ) -> None:
     """Print the IAM policy that a runbook needs.
 
-    It is the least for an environment, as JSON. Where runbook.toml names a role, first the role's and then the
-    caller's. Without a sign-in it is made of names alone, to ask for access with.
+    It is the least that the runbook needs in one environment, as JSON. Where runbook.toml names a role, the role's
+    policy comes first, then the caller's. Without a sign-in it is made of names alone, to ask for access with.
 
     Exit code: 2 where AWS could not be read, 3 wrong usage.
     """
