@@ -227,8 +227,8 @@ def _health_programs(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
     for container in snapshot.containers(stop.task):
         if container.health_program in OFTEN_LACKING:
             yield (
-                f"The health check of {container.name} runs {container.health_program}: in a slim image, which may lack"
-                " it, each check ends with exit code 127, whatever the values are."
+                f"The health check of {container.name} runs {container.health_program}: in an image without it, such"
+                " as a slim one, each check ends with exit code 127, whatever the values are."
             )
 
 

@@ -141,7 +141,7 @@ def _notes(snapshot: Snapshot) -> Iterator[str]:
     if found is None:
         yield from snapshot.unread("identities")
         return
-    yield "The account's root user, who may do everything, is in no list of IAM."
+    yield "The account's root user may do everything, and IAM does not list it."
     yield (
         "Last use is the last read of this secret that CloudTrail has; without one, when IAM last saw the principal use"
         " any secret."

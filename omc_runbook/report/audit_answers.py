@@ -116,9 +116,9 @@ def who_would_notice(snapshot: Snapshot) -> str:
     if not trails or not hears:
         return ""
     alarms = listed([f"{route.kind} {route.name}" for route in routes], NAMED)
-    verb = "tells" if len(routes) == 1 else "tell"
+    verb = "notifies" if len(routes) == 1 else "notify"
     recorded = f"Each read is recorded by trail {listed(trails, NAMED)}"
-    return f"{recorded}, and {alarms} {verb} {counted(hears, 'subscriber')} of it."
+    return f"{recorded}, and {alarms} {verb} {counted(hears, 'subscriber')}."
 
 
 def what_lies_open(snapshot: Snapshot) -> str:

@@ -54,8 +54,8 @@ def searched(found: Exposure) -> str:
         f"{found.history.count:,} former versions of files in git" if found.history else "",
         f"the secret of {', '.join(found.compared)}" if found.compared else "",
     ]
-    no_files = "" if found.files else " Files were not: no repository was named."
-    return f"Searched were {', '.join(filter(None, parts))}.{no_files}"
+    no_files = "" if found.files else " Files were not searched: no repository was named."
+    return f"Searched: {', '.join(filter(None, parts))}.{no_files}"
 
 
 def count(found: Exposure) -> int:

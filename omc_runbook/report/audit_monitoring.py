@@ -58,9 +58,9 @@ def _of_route(route: AlarmRoute) -> str:
 
 
 def missing(snapshot: Snapshot) -> Listing:
-    """What is missing for somebody to notice a read, as Terraform and as commands; nothing where somebody would."""
+    """What is missing so that somebody is notified of a read, as Terraform and as commands; nothing if somebody is."""
     found = snapshot.audit.monitoring
-    title = "What is missing for somebody to notice"
+    title = "What is missing so that somebody is notified"
     if found is None:
         return Listing(title, [], empty="Trails and alarms were not read.")
     entries = []
@@ -73,7 +73,7 @@ def missing(snapshot: Snapshot) -> Listing:
         entries.append(Entry("An alarm", "by the AWS CLI", command=remedy.command, needs=remedy.needs))
         terraform = terraform_of_alarm(snapshot)
         entries.append(Entry("An alarm", "by Terraform", command=terraform, needs=remedy.needs))
-    return Listing(title, entries, empty="Nothing: somebody hears of a read by anybody but ECS.")
+    return Listing(title, entries, empty="Nothing: somebody is notified of each read, except ECS's own.")
 
 
 def terraform_of_trail(snapshot: Snapshot) -> str:

@@ -29,7 +29,7 @@ DONE = (
 """What the state of a deployment that has proved the change means."""
 
 NOT_LOOKED_AT = (
-    "Not looked at: services and daemons of other clusters, and what is started by neither of these nor EventBridge."
+    "Not read: services and daemons of other clusters, and tasks that no service, daemon or EventBridge rule starts."
 )
 
 ACTIONS: dict[str, Level] = {"added": "good", "changed": "warning", "removed": "error", "unchanged": "quiet"}

@@ -63,7 +63,7 @@ def table(snapshot: Snapshot, only: str = "") -> Table:
     levels: dict[str, Level] = {NOT_READ: "unknown", LACKING: "warning"}
     levels |= {cell: "error" for row in cells for cell in row[2:] if cell.startswith(MISSING)}
     levels |= {row.tasks: "warning" for row in rows if row.tasks and not _is_whole(row.tasks)}
-    complete = [f"Nothing differs in {', '.join(whole)}."] if whole else []
+    complete = [f"No difference in: {', '.join(whole)}."] if whole else []
     return Table(TITLE, columns, cells, levels, "None.", notes=[*_notes(snapshot), *complete])
 
 

@@ -169,7 +169,7 @@ def ages(runs: Runs) -> Table:
     notes = [f"{len(known) - OLDEST} others are younger."] if known[OLDEST:] else []
     columns = ["environment", "days", "rotation after days", "rotation"]
     levels: dict[str, Level] = {"due": "warning"}
-    return Table("Since when the current version is current", columns, rows, levels, "No secret was read.", notes=notes)
+    return Table("Age of the current versions", columns, rows, levels, "No secret was read.", notes=notes)
 
 
 def problems(runs: Runs) -> Listing:

@@ -76,7 +76,7 @@ def ages(snapshot: Snapshot, history: VersionHistory) -> Table:
         ]
         for each in key_ages
     ]
-    title = f"Since when each key has its value; rotation is due after {allowed} days"
+    title = f"Age of each key's value; rotation is due after {allowed} days"
     return Table(
         title,
         ["key", "value since", "age", "rotation"],

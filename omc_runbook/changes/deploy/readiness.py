@@ -65,7 +65,7 @@ def notes(snapshot: Snapshot, services: Sequence[Service]) -> Iterator[str]:
     }
     if moving:
         yield (
-            f"Mutable image tags: {', '.join(moving)}. New tasks may get another image than the running ones have,"
+            f"Mutable image tags: {', '.join(moving)}. New tasks may get a different image from the running ones,"
             " and fail because of it."
         )
 

@@ -281,7 +281,7 @@ def test_the_initial_value_has_a_column_and_may_have_a_key_alone(platform: Platf
     """A key that neither the secret has nor anything reads is a remark; one that the code reads is none."""
     whole = drift.table(with_checkout(platform))
     assert "initial value" not in whole.columns
-    assert "Nothing differs in initial value." in whole.to_text()
+    assert "No difference in: initial value." in whole.to_text()
     line = '    "SENTRY_DSN"               = "temporary-sentry-dsn-please-update"\n'
     platform.edit(platform.secrets_tf, line, line.replace("SENTRY_DSN", "LEGACY_TOKEN"))
     snapshot = with_checkout(platform)

@@ -93,15 +93,15 @@ def test_calls_that_were_compared_with_nothing_are_not_said_to_be_usual(api: str
 def test_who_would_notice_and_what_lies_open() -> None:
     """The trail, the alarm and how many hear; and where was searched."""
     assert audit_answers.who_would_notice(whole()) == (
-        "Each read is recorded by trail main, and alarm secret-reads tells 1 subscriber of it."
+        "Each read is recorded by trail main, and alarm secret-reads notifies 1 subscriber."
     )
     open_to_alarms = policy("topic", {"Action": "sns:Publish", "Principal": "*", "Resource": "*"}, kind="resource")
     topic = Topic(audit_monitoring.TOPIC, ("email", "sms"), (), open_to_alarms)
     two = audit_monitoring.monitored(healthy(), topics={topic.arn: topic})
-    assert audit_answers.who_would_notice(two).endswith("tells 2 subscribers of it.")
+    assert audit_answers.who_would_notice(two).endswith("notifies 2 subscribers.")
     silent = audit_monitoring.monitored(healthy(), topics={})
     assert audit_answers.who_would_notice(silent) == ""
-    assert audit_answers.what_lies_open(whole()).startswith("No value of the secret was found. Searched were 3 task")
+    assert audit_answers.what_lies_open(whole()).startswith("No value of the secret was found. Searched: 3 task")
     found = audit_secret.exposed("files", "terraform.tfvars")(healthy())
     assert audit_answers.what_lies_open(found) == ""
 
