@@ -128,8 +128,8 @@ _OTHER_ACTIONS: tuple[tuple[str, Phrase], ...] = (
         "ssm:",
         pull_failure(
             "bare-name",
-            "ECS looked in SSM Parameter Store, which the role may not read. ECS takes a valueFrom that is no Secrets "
-            "Manager ARN for a parameter's name: if a secret is meant, no permission is missing.",
+            "ECS looked in SSM Parameter Store, which the role may not read. ECS treats a valueFrom that is not a "
+            "Secrets Manager ARN as a parameter's name: if a secret is meant, no permission is missing.",
             "If a secret is meant, put its whole ARN into valueFrom.",
         ),
     ),

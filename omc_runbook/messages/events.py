@@ -242,8 +242,8 @@ CALLS: tuple[Phrase, ...] = (
     ),
     aws_message(
         "",
-        "AWS refused a call to a service other than Secrets Manager, such as S3 or IAM. That says nothing of whether"
-        " tasks can read the secret.",
+        "AWS refused a call to a service other than Secrets Manager, such as S3 or IAM. That says nothing about"
+        " whether tasks can read the secret.",
         "The policies of whoever made the call: the text names the operation.",
         "(AccessDenied) when calling",
         group="pull",

@@ -104,8 +104,8 @@ APPLICATION: tuple[Phrase, ...] = (
     ),
     program_message(
         "number-format url-chars wrong-form",
-        "A value that must be a number is none: ECS prints JSON numbers from a million on as 1e+06, and a delimiter in "
-        "a password can become a part of a URL's port.",
+        "A value that must be a number is not one: ECS prints JSON numbers from a million on as 1e+06, and a delimiter "
+        "in a password can become a part of a URL's port.",
         "GetSecretValue: put numbers in quotes; then look for / @ : # ? in the password.",
         *("invalid literal for int() with base 10", "unable to parse string as an integer", "invalid integer value"),
         *("invalid port number", "port could not be cast to integer", "port out of range"),
@@ -169,7 +169,8 @@ APPLICATION: tuple[Phrase, ...] = (
         "store-only placeholder not-forced white-space empty bad-copy wrong-form",
         "A provider refused the application's API key: it was revoked there or never valid, is a placeholder, or the "
         "task holds an older one. The text does not say which, and may hold a piece of the key.",
-        "Try the secret's key with the provider, unseen; then compare the task's start with the secret's last change.",
+        "Try the secret's key with the provider, without printing it; then compare the task's start with "
+        "the secret's last change.",
         *PROVIDER.wordings,
     ),
     program_message(
@@ -183,7 +184,7 @@ APPLICATION: tuple[Phrase, ...] = (
         "bad-copy",
         "A text has a character that is not ASCII. Sent in an HTTP header, it is a value with a typographic quote or "
         "an invisible space; printed, it only shows that the image sets no UTF-8 locale.",
-        "GetSecretValue: how the key's value begins and ends, unseen; then copy it again.",
+        "GetSecretValue: how the key's value begins and ends, without printing it; then copy it again.",
         "'ascii' codec can't encode character",
     ),
     program_message(
@@ -222,7 +223,7 @@ APPLICATION: tuple[Phrase, ...] = (
     program_message(
         "store-only placeholder white-space empty",
         "Sentry's client refuses the application's DSN.",
-        "Compare the secret's SENTRY_DSN with the project's in Sentry, unseen.",
+        "Compare the secret's SENTRY_DSN with the project's in Sentry, without printing it.",
         *SENTRY.wordings,
     ),
     program_message(
@@ -330,7 +331,7 @@ LOCAL: tuple[Phrase, ...] = (
         "required-empty dotenv-missing dollar",
         "Compose found no value for a variable of that name. Either .env lacks it or is elsewhere, or a value in it "
         "has a $ that compose takes for a variable: then the name is a piece of that value, so do not pass it on.",
-        "Check that .env lies beside the compose file; put a value with a $ into single quotes.",
+        "Check that .env is beside the compose file; put a value with a $ into single quotes.",
         *("variable is not set. Defaulting to a blank string", "is missing a value", "variable is not set"),
         lines=(
             line(

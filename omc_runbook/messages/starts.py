@@ -87,7 +87,7 @@ STARTS: tuple[Phrase, ...] = (
     ),
     pull_failure(
         "task-exits",
-        "A container ended with an error, and another one waits for it to end well.",
+        "A container ended with an error, and another one waits for it to succeed.",
         "Look at the log of the container that ended, often that of the database's migrations.",
         "failed to resolve container ordering dependency",
         owner=True,
@@ -126,7 +126,7 @@ STARTS: tuple[Phrase, ...] = (
     pull_failure(
         "secret-missing suffix-stale wrong-region wrong-account partial-arn other-environment",
         "Secrets Manager has no secret with that ARN in that region and account. The secret may still exist: with "
-        "another suffix in its ARN, or in another region than the reference's.",
+        "another suffix in its ARN, or in a region other than the reference's.",
         f"{_TRY}: if its name exists with another suffix, the secret was created again.",
         "find the specified secret",
     ),
@@ -273,13 +273,13 @@ STARTS: tuple[Phrase, ...] = (
     ),
     pull_failure(
         "bare-name",
-        "ECS looked in SSM Parameter Store: a valueFrom that is no Secrets Manager ARN names a parameter.",
+        "ECS looked in SSM Parameter Store: a valueFrom that is not a Secrets Manager ARN names a parameter.",
         "If a secret is meant, put its whole ARN into valueFrom.",
         *NO_PARAMETER,
     ),
     pull_failure(
         "bare-name",
-        "ECS looked in SSM Parameter Store and failed: it takes a valueFrom that is no Secrets Manager ARN for a "
+        "ECS looked in SSM Parameter Store and failed: it treats a valueFrom that is not a Secrets Manager ARN as a "
         "parameter's name.",
         "If a secret is meant, put its whole ARN into valueFrom.",
         *("unable to retrieve secrets from ssm", "unable to retrieve secret from ssm", "GetParameters operation"),
@@ -302,7 +302,7 @@ STARTS: tuple[Phrase, ...] = (
     pull_failure(
         "pull-failed",
         "ECS could not prepare what the task needs before it starts. The text does not say what failed.",
-        "DescribeTasks: stoppedReason in full; the cause stands at its end.",
+        "DescribeTasks: stoppedReason in full; the cause is at its end.",
         *("ResourceInitializationError", "TaskFailedToStart"),
         weak=True,
         kind="other",
@@ -310,7 +310,7 @@ STARTS: tuple[Phrase, ...] = (
     pull_failure(
         "pull-failed",
         "ECS could not get the task's secrets. The text does not say why.",
-        "DescribeTasks: stoppedReason in full; the cause stands at its end.",
+        "DescribeTasks: stoppedReason in full; the cause is at its end.",
         *("unable to retrieve secret", "failed to fetch secret", "failed to launch a task with"),
         *("cannot pull secrets", "unable to pull secrets", "fetching secret data from AWS Secrets Manager"),
         "fetching secret data from SSM",
