@@ -423,7 +423,7 @@ def test_a_value_of_stagings_in_the_history_is_an_error(platform: Platform, sand
     platform.write_dotenv()
     seen = turn(platform, environment="staging")
     assert seen.causes == ["committed"]
-    assert "The value of staging&#x27;s SECRET_KEY that is in use stands in .env in commit" in seen.shown
+    assert "The current value of staging&#x27;s SECRET_KEY is in .env in commit" in seen.shown
     assert turn(platform).causes == []
     assert_absent([value], seen.shown)
 

@@ -241,7 +241,7 @@ def test_a_partner_taken_back_lets_nobody_in(server: Database) -> None:
     planned = plan_rotation(administrator(server), role)
     assert "nothing to take back" in restore_password(planned, None)
     set_password(planned, masked(second))
-    assert f"{planned.role} has no password any more" in restore_password(planned, None)
+    assert f"{planned.role} no longer has a password" in restore_password(planned, None)
     assert gets_in(server, role, first)
     assert not any(gets_in(server, planned.role, password) for password in (first, second))
     set_password(planned, masked(second))

@@ -372,7 +372,7 @@ def test_values_that_nobody_read_are_not_called_weak(monkeypatch: pytest.MonkeyP
         seen, _ = look(unread, monkeypatch, given(snapshot))
         assert not seen.is_unkeyed
         (told,) = list(running._unseen(replace(looked(unread), exec_looks=(seen,))))
-        assert isinstance(told, Uncertain) and "none was read of the version" in told.facts[0]
+        assert isinstance(told, Uncertain) and "no value of the version" in told.facts[0]
 
 
 def test_a_pinned_reference_means_its_version(monkeypatch: pytest.MonkeyPatch) -> None:

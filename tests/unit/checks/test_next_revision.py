@@ -136,7 +136,7 @@ def test_another_environments_secret_that_all_references_share_is_one_cause(valu
     assert finding.evidence[0].endswith(
         "SMTP_USER from var.secrets_arn. That is the secret of production; this is staging."
     )
-    assert finding.remedy.command.startswith(f"Let var.secrets_arn be {ARN} for staging, then terraform -chdir=")
+    assert finding.remedy.command.startswith(f"Let var.secrets_arn be {ARN} for staging, then run terraform -chdir=")
 
 
 def test_another_environments_arn_is_corrected_where_it_is_written(platform: Platform) -> None:
@@ -166,7 +166,7 @@ def test_a_for_expression_that_makes_all_references_wrong_is_one_cause(
     place = f"the for expression in {FILE}, line {text[:start].count(chr(10)) + 1}"
     assert (finding.check, finding.subject) == ("terraform-ahead", place)
     assert f"SMTP_USER from {place}. {fact}" in finding.evidence[0]
-    assert f'let valueFrom be "{OURS}:KEY::" with each KEY, then terraform -chdir=' in finding.remedy.command
+    assert f'let valueFrom be "{OURS}:KEY::" with each KEY, then run terraform -chdir=' in finding.remedy.command
 
 
 def one_root(root: Path, arn: str, values: str) -> Snapshot:

@@ -116,4 +116,4 @@ def test_what_is_missing_is_offered_as_terraform(trail: object) -> None:
         assert read_blocks(SourceFile(Path("audit.tf"), "audit.tf", text.encode()))
     assert NAME in terraform[-1] and NAME in by_hand[-1] and ROLE in terraform[-1]
     assert ("aws_cloudwatch_log_metric_filter" in terraform[-1]) is bool(trail)
-    assert "Nothing: somebody hears" in audit_monitoring.missing(monitored(healthy())).to_text()
+    assert "Nothing: somebody is notified" in audit_monitoring.missing(monitored(healthy())).to_text()
