@@ -218,9 +218,11 @@ def test_the_fault_is_asked_for_unseen(sandbox: Sandbox) -> None:
     assert broken(sandbox) == "exec-off"
     drills.stop(sandbox)
     misspelt = CliRunner().invoke(commands, ["break", "--secretly"], input="exec-of\n")
-    assert "That is no fault's id" in str(misspelt.exception) and "exec" not in f"{misspelt.exception}{misspelt.output}"
+    assert (
+        "That is not a fault's id" in str(misspelt.exception) and "exec" not in f"{misspelt.exception}{misspelt.output}"
+    )
     none = CliRunner().invoke(commands, ["break", "--secretly"], input="")
-    assert "That is no fault's id" in str(none.exception) and none.output == ""
+    assert "That is not a fault's id" in str(none.exception) and none.output == ""
     assert "the nearest is exec-off" in refusal("break", "exec-of", "--secretly")
     assert "Which fault?" in refusal("break")
     assert drills.current(sandbox) is None

@@ -48,20 +48,20 @@ def faults() -> tuple[Fault, ...]:
         _value("weak", "SMTP_PASSWORD is a dictionary word.", "SMTP_PASSWORD", lambda value: "found"),
         _value(
             "wrong-form",
-            "FIRST_SUPERUSER is no e-mail address.",
+            "FIRST_SUPERUSER is not an e-mail address.",
             "FIRST_SUPERUSER",
             lambda value: value.replace("@", "."),
         ),
         _fault(
             "value-refused",
-            "The worker gets a POSTGRES_PORT from the secret that is no number.",
+            "The worker gets a POSTGRES_PORT from the secret that is not a number.",
             lambda world: _inject(world, "POSTGRES_PORT", "5432/tcp"),
         ),
         _value("bad-copy", f"{API_KEY} has quotes around it.", API_KEY, lambda value: f'"{value}"'),
-        _document("values-exchanged", "FIRST_SUPERUSER and its password are exchanged.", _exchange),
+        _document("values-exchanged", "The values of FIRST_SUPERUSER and its password are swapped.", _exchange),
         _fault(
             "address-differs",
-            "The worker's DATABASE_URL has another password than POSTGRES_PASSWORD.",
+            "The password in the worker's DATABASE_URL differs from POSTGRES_PASSWORD.",
             lambda world: _inject(
                 world, "DATABASE_URL", f"postgresql://app:{secrets.token_hex(24)}@database.internal:5432/app"
             ),

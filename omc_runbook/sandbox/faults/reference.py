@@ -38,7 +38,7 @@ def faults() -> tuple[Fault, ...]:
         _fault("wrong-account", f"The worker's SECRET_KEY refers to account {OTHER_ACCOUNT}.", _refer_to_other_account),
         _fault(
             "suffix-stale",
-            "The secret was deleted and created again: its ARN has another suffix than the references.",
+            "The secret was deleted and created again: its ARN's suffix differs from the references'.",
             _create_again,
         ),
         _reference(
