@@ -387,7 +387,7 @@ def policy(
 def lab(in_sandbox: bool, folder: Path, options: tuple[str, ...]) -> None:
     """Open copies of the notebooks in JupyterLab.
 
-    What stands after -- is passed to JupyterLab.
+    Arguments after -- are passed to JupyterLab.
     """
     from omc_runbook.headless.lab import OPTIONS, configure, copy_notebooks, refuse_unwritable
     from omc_runbook.model.handover import FOLDER_VARIABLE
