@@ -74,7 +74,7 @@ QUESTIONS = (
     AuditQuestion("Who did", ("audit_accesses",), ("accesses",), audit_answers.who_did),
     AuditQuestion("Who would notice", ("audit_monitoring",), ("monitoring", "trails"), audit_answers.who_would_notice),
     AuditQuestion(
-        "What is exposed", ("audit_exposure",), ("exposure",), audit_answers.what_lies_open, others=(FORMER_ALIVE,)
+        "What lies open", ("audit_exposure",), ("exposure",), audit_answers.what_lies_open, others=(FORMER_ALIVE,)
     ),
 )
 """The five lights."""
@@ -125,13 +125,13 @@ class Lights(RichDisplay):
     def table(self) -> Table:
         """The same as a table: a row for each light of each environment."""
         rows = [[each.question, each.environment, each.word, each.sentence] for each in self.lights]
-        columns = ["question", "environment", "status", "in a sentence"]
+        columns = ["question", "environment", "light", "in a sentence"]
         return Table(_TITLE, columns, rows, _LEVELS, group=1, notes=self.origins)
 
     def to_html(self) -> str:
         """Render the lights as HTML: a row for each question, a column for each environment."""
         is_one = len(self.environments) == 1
-        heads = ("question", *(("status",) if is_one else ()), *self.environments)
+        heads = ("question", *(("light",) if is_one else ()), *self.environments)
         cells = "".join(f'<th style="{CELL}">{html.escape(head)}</th>' for head in heads)
         questions = dict.fromkeys(light.question for light in self.lights)
         rows = (
@@ -150,7 +150,7 @@ class Lights(RichDisplay):
         if len(self.environments) > 1:
             return self.table.to_text()
         rows = [[each.question, each.word, each.sentence] for each in self.lights]
-        return Table(_TITLE, ["question", "status", self.environments[0]], rows, _LEVELS, notes=self.origins).to_text()
+        return Table(_TITLE, ["question", "light", self.environments[0]], rows, _LEVELS, notes=self.origins).to_text()
 
 
 _TITLE = "The audit on one page"

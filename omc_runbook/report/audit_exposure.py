@@ -17,10 +17,10 @@ def exposure(snapshot: Snapshot) -> Table:
     """Where values of the secret stand in the open; below it, how much was searched."""
     found = snapshot.audit.exposure
     if found is None:
-        return Table("What is exposed", ["key", "what", "where", "place"], [], empty="Nothing was searched.")
+        return Table("What lies open", ["key", "what", "where", "place"], [], empty="Nothing was searched.")
     rows = [row for kind, search in _searches(found) for row in _rows(kind, search)]
     rows += [[each.key, PRESENT, "environment", f"{each.environment}'s {each.other_key}"] for each in found.shared]
-    title = f"What is exposed of {snapshot.secret_name}: {len(rows) or 'nothing'} found"
+    title = f"What lies open of {snapshot.secret_name}: {len(rows) or 'nothing'} found"
     columns = ["key", "what", "where", "place"]
     return Table(title, columns, rows, _LEVELS, searched(found), notes=(searched(found), *_limits(found)))
 

@@ -51,7 +51,7 @@ def ages(snapshot: Snapshot) -> Table:
     found = age.ages(snapshot, history)
     rows = [_row(snapshot, history, each) for each in sorted(found, key=lambda each: each.since)]
     title = f"Ages of the {len(rows)} values of {snapshot.secret_name}, the oldest first"
-    columns = ["key", "value since (UTC)", "age", "limit", "rotation due", "state", "evidence"]
+    columns = ["key", "value since (UTC)", "age", "limit", "rotation due", "state", "how known"]
     return Table(title, columns, rows, LEVELS, "No value could be read.")
 
 

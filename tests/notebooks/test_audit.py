@@ -31,7 +31,7 @@ def table(desk: Desk, name: str) -> list[dict[str, str]]:
 
 def lights(desk: Desk) -> dict[str, str]:
     """Each question's light, of one environment."""
-    return {row["question"]: row["status"] for row in table(desk, "lights")}
+    return {row["question"]: row["light"] for row in table(desk, "lights")}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_healthy_world_is_clear_and_its_record_has_every_table(desk: Desk) -> 
     [
         ("wildcard-secret", "Who can read"),
         ("trail-not-logging", "Who would notice"),
-        ("value-in-log", "What is exposed"),
+        ("value-in-log", "What lies open"),
     ],
 )
 def test_a_fault_colours_its_own_light(desk: Desk, broken: Any, fault: str, question: str) -> None:
@@ -113,7 +113,7 @@ def test_several_environments_are_one_record(desk: Desk) -> None:
     statuses = {each["environment"]: each["status"] for each in outcome["targets"]}
     assert statuses.keys() == {"staging", "copy"} and statuses["staging"] == "ok"
     rows = table(desk, "lights")
-    assert {(row["environment"], row["status"]) for row in rows if row["environment"] == "staging"} == {
+    assert {(row["environment"], row["light"]) for row in rows if row["environment"] == "staging"} == {
         ("staging", "clear")
     }
     assert len(rows) == 2 * len(QUESTIONS)

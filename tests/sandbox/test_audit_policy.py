@@ -73,7 +73,7 @@ def test_a_policy_is_enough_for_an_event_data_store(
     [
         ("cloudtrail:GetTrailStatus", "Who would notice"),
         ("ecs:ListServices", "Who did"),
-        ("logs:GetLogEvents", "What is exposed"),
+        ("logs:GetLogEvents", "What lies open"),
         ("iam:GetAccountAuthorizationDetails", "Who can read"),
         ("secretsmanager:ListSecrets", "Ages and lifecycle"),
     ],
