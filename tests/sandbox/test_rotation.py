@@ -342,19 +342,31 @@ def test_an_interruption_while_the_former_version_is_put_back_says_so(
     assert healed and healed.is_proved and not place.labels()
 
 
+@pytest.mark.parametrize("is_enabled", [True, False])
 @pytest.mark.parametrize("begins", ["before", "stage"])
-def test_a_rotation_of_secrets_managers_own_that_begins_after_the_plan_is_noticed(mended: Place, begins: str) -> None:
-    """Its version would become current without this change: nothing is changed, and no label is left."""
+def test_a_rotation_of_secrets_managers_own_that_begins_after_the_plan_is_noticed(
+    mended: Place, begins: str, is_enabled: bool
+) -> None:
+    """Its version would become current without this change: nothing is changed, and no label is left.
+
+    So it is with one that was enabled after the plan, too.
+    """
     place, version = mended, mended.current
-    place.secretsmanager.rotate_secret(
-        SecretId=SECRET,
-        RotationLambdaARN=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:rotate",
-        RotationRules={"AutomaticallyAfterDays": 30},
-        RotateImmediately=False,
-    )
+
+    def enable() -> None:
+        place.secretsmanager.rotate_secret(
+            SecretId=SECRET,
+            RotationLambdaARN=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:rotate",
+            RotationRules={"AutomaticallyAfterDays": 30},
+            RotateImmediately=False,
+        )
+
+    if is_enabled:
+        enable()
 
     def step(name: str) -> None:
         if name == begins:
+            enable()
             place.secretsmanager.put_secret_value(
                 SecretId=SECRET, SecretString=json.dumps(place.members), VersionStages=["AWSPENDING"]
             )

@@ -103,8 +103,6 @@ class SecretPlan:
     notes: tuple[str, ...] = ()
     exists: bool = False
     """Whether the version exists already, so that only AWSCURRENT moves."""
-    rotates: bool = False
-    """Whether Secrets Manager rotates the secret by itself, and may begin to do so after the plan was made."""
     underway: frozenset[str] = frozenset()
     """Consumers whose deployment in progress began with these values: it is watched, and no other is started."""
     readiness: tuple[str, ...] = ()
@@ -363,7 +361,6 @@ def make_plan(
         readiness=(*refusals, *readiness.notes(snapshot, consumers)),
         blockers=blockers,
         exists=exists,
-        rotates=secret.rotates,
         underway=frozenset(underway),
         delivered=frozenset(key for keys in outdated for key in keys) - changed,
         pinned=frozenset(_pinned(snapshot, changed, token)),

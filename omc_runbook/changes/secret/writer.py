@@ -227,11 +227,8 @@ class SecretWriter:
 
     def _refuse_rotation(self) -> None:
         """Raise ConflictError where Secrets Manager's own rotation has begun since the plan was made."""
-        plan = self._plan
-        if not plan.rotates:
-            return
         secret = self._describe()
-        if secret and (reason := why_not_writable(secret, plan.token)):
+        if secret and (reason := why_not_writable(secret, self._plan.token)):
             raise ConflictError(f"{reason} It has begun since this plan was made. AWSCURRENT was not moved.")
 
     def _mark_withdrawn(self) -> None:
