@@ -132,14 +132,14 @@ class Reversal:
     @property
     def is_complete(self) -> bool:
         """Whether everything is as before."""
-        return not self._left and all(map(_is_back, self.rollouts))
+        return not self._left and all(map(is_back, self.rollouts))
 
     @property
     def sentence(self) -> str:
         """What was taken back, and what stays."""
         services = (
             f"{each.service} has its former task definition again{_after(each)}."
-            if _is_back(each)
+            if is_back(each)
             else f"{each.service} keeps its task definition: {each.reason.rstrip('.')}."
             for each in self.rollouts
         )
@@ -149,7 +149,7 @@ class Reversal:
         return [undo for undo in self._undos if undo.kind == kind and environment in (None, undo.environment)]
 
     def _services(self, environment: str) -> tuple[Service, ...]:
-        """The services that have another task definition than before."""
+        """The services that have another task definition than before, unless it is of somebody else."""
         former = {undo.subject: undo.former for undo in self._of("revision", environment)}
         if former and environment not in self._found:
             self._found[environment] = tuple(
@@ -157,8 +157,21 @@ class Reversal:
                 for each in self._contexts[environment].look().services
                 if each.name in former
                 and (each.task_definition_arn != former[each.name] or self._is_of_before(environment, each))
+                and not self._is_theirs(environment, each, former[each.name])
             )
         return self._found.get(environment, ())
+
+    def _is_theirs(self, environment: str, service: Service, former: str) -> bool:
+        """Whether somebody has deployed a service since the change did, which is then told."""
+        newest = max(service.deployments, key=lambda each: each.created).id if service.deployments else ""
+        own = {each.deployment_id for each in self._forward if each.service == service.name}
+        is_deployed = bool(own) or (environment, service.name) in self._made
+        is_own = newest in own or (environment, newest) in self._made
+        if is_own or not is_deployed or service.task_definition_arn == former:
+            return False
+        label = service.task_definition_arn.rpartition("/")[2]
+        self._left.append(f"{service.name} keeps {label}: somebody else has deployed it since.")
+        return True
 
     def _is_of_before(self, environment: str, service: Service) -> bool:
         """Whether a service that this run has deployed is still described without that deployment."""
@@ -234,6 +247,6 @@ def _after(rollout: Rollout) -> str:
     return "" if rollout.state in PROVED else f", and its tasks do not run with it: {rollout.reason.rstrip('.')}"
 
 
-def _is_back(rollout: Rollout) -> bool:
-    """Whether a service got its former task definition, and no circuit breaker has taken that away again."""
-    return bool(rollout.deployment_id) and (rollout.undoes or rollout.state != "rolled-back")
+def is_back(rollout: Rollout) -> bool:
+    """Whether a service got its former task definition, and no circuit breaker or person has given it another again."""
+    return bool(rollout.deployment_id) and (rollout.undoes or rollout.state not in ("rolled-back", "overtaken"))

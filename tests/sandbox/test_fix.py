@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -513,6 +514,38 @@ def _broken(container: Any) -> None:
     for entry in container["secrets"]:
         if entry["name"] == "SECRET_KEY":
             entry["valueFrom"] = SECRET
+
+
+@pytest.mark.parametrize("when", ["redeploy", "redeploy back", "watch back"])
+def test_a_revision_that_somebody_deploys_meanwhile_stays(world: World, when: str) -> None:
+    """Nor is it replaced on the way back of a fix with which tasks fail, and no command offers to replace it."""
+    off = {"deploymentCircuitBreaker": {"enable": False, "rollback": False}}
+    world.ecs.update_service(cluster=CLUSTER, service="worker", deploymentConfiguration=off)  # type: ignore[arg-type]
+    if when == "redeploy":
+        refer(world, "worker", "SECRET_KEY", _partial)
+    else:
+        revise(world, "worker", _broken)
+    world.settle()
+    run, _, plan = begun()
+    theirs = list[str]()
+
+    def step(name: str) -> None:
+        if name == when:
+            revise(world, "worker", lambda container: container.update(stopTimeout=9))
+            theirs.append(world.service("worker")["taskDefinition"])
+
+    done = fix.apply(run, plan, True, live=SteppedChange(step))
+    [now] = [each["taskDefinition"] for each in _services(world) if each["serviceName"] == "worker"]
+    assert done and not done.is_proved and theirs == [now]
+    if when == "redeploy":
+        [finding] = done.findings
+        told = finding.evidence[0]
+        assert (finding.check, finding.subject) == ("deployment-overtaken", "worker")
+    else:
+        told = done.rollback_note
+        assert re.match(r"worker does not have \S+ again: Somebody else", told)
+    assert when == "watch back" or f"deployed {now.rpartition('/')[2]} since: it stays" in told
+    assert done.steps == () and "aws ecs" not in report.undo(plan, done).to_text()
 
 
 def test_a_permission_that_does_not_help_is_taken_away_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

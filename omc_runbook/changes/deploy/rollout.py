@@ -112,7 +112,7 @@ class Clock(Protocol):
 
 def expected(service: Service) -> Rollout:
     """A service's roll-out before it begins: waiting, or not to be started, with the reason."""
-    label = service.task_definition_arn.rpartition("/")[2]
+    label = _label(service.task_definition_arn)
     reason = ""
     if service.controller != "ECS":
         reason = _CONTROLLED.get(service.controller, f"{service.controller} replaces its tasks.")
@@ -148,19 +148,23 @@ def begin(
     Roll-outs are yielded in the order of their services. Where a call raises CouldNotLook, and where somebody
     interrupts, the calls that are out are awaited, and those that began a deployment are yielded before.
 
-    `revisions` has the ARN of a new revision by service name, which is set even if desiredCount is 0. Services in
+    `revisions` has the ARN of a new revision by service name, which is set even if desiredCount is 0, but only in the
+    place of the service's own or of that in `undo`: one that somebody else has set since stays. Services in
     `underway` have a deployment already that is followed. Roll-outs in `undo` are stopped instead, where their service
     deployment is known and has not succeeded. See
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html and
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopServiceDeployment.html
     """
     clients("ecs")
-    stoppable = {rollout.service: rollout for rollout in undo if rollout.arn and rollout.state != "done"}
+    forward = {rollout.service: rollout for rollout in undo}
+    stoppable = {name: rollout for name, rollout in forward.items() if rollout.arn and rollout.state != "done"}
 
     def start(service: Service) -> Rollout:
         revision_arn, primary = revisions.get(service.name, ""), service.primary
         if service.name in underway and primary:
             return _follow(service, primary)
+        if revision_arn and (theirs := _kept(clients, cluster, service, revision_arn, forward.get(service.name))):
+            return theirs
         if service.name in stoppable:
             return _undo(clients, cluster, service, stoppable[service.name], revision_arn)
         return _begin(clients, cluster, service, revision_arn)
@@ -252,7 +256,7 @@ def _judge_deployment(
     def with_state(state: State, reason: str = "") -> Rollout:
         return replace(rollout, state=state, reason=reason)
 
-    revision = deployment.task_definition_arn.rpartition("/")[2]
+    revision = _label(deployment.task_definition_arn)
     if deployment.rollout == "FAILED":
         reason = deployment.rollout_reason or f"Its deployment is {own.status if own else 'FAILED'}."
         return with_state("failed", _with_task(reason, service, failed))
@@ -369,7 +373,7 @@ def _judge_return(rollout: Rollout, service: Service, unread: str) -> Rollout:
     )
     if own is None:
         return replace(rollout, state="unknown", reason=unread) if unread else rollout
-    label = primary.task_definition_arn.rpartition("/")[2] if primary else rollout.revision
+    label = _label(primary.task_definition_arn) if primary else rollout.revision
     rollout = replace(rollout, desired=service.desired, running=service.running, progress=own.progress)
     if own.status == "ROLLBACK_FAILED":
         return replace(rollout, state="failed", reason=own.why or "ECS could not roll its deployment back.")
@@ -391,9 +395,37 @@ def _follow(service: Service, primary: Deployment) -> Rollout:
     return rollout if rollout.is_over else replace(rollout, state="rolling")
 
 
+def _kept(
+    clients: Clients, cluster: str, service: Service, revision_arn: str, forward: Rollout | None
+) -> Rollout | None:
+    """A roll-out that does not begin: somebody else has given the service another task definition; None for none."""
+    read = partial(ecs.describe_services, clients("ecs"), cluster, [service.name])
+    answer = attempt(f"service {service.name}", "ecs:DescribeServices", read)
+    if isinstance(answer, ReadFailure):
+        return replace(expected(service), state="failed", reason=answer.sentence)
+    known = {_label(service.task_definition_arn), _label(revision_arn), forward.revision if forward else ""}
+    for now in answer:
+        if (label := _label(now.task_definition_arn)) not in known:
+            reason = (
+                f"Somebody else has deployed {label} since: it stays, and was not replaced by {_label(revision_arn)}."
+            )
+            return replace(expected(now), state="overtaken", reason=reason)
+    return None
+
+
+def _label(task_definition_arn: str) -> str:
+    return task_definition_arn.rpartition("/")[2]
+
+
+def _with_other(deployment: Deployment, revision: str) -> str:
+    """A deployment's id, with its task definition where that is another than ours."""
+    label = _label(deployment.task_definition_arn)
+    return deployment.id if label == revision else f"{deployment.id} with {label}"
+
+
 def _undo(clients: Clients, cluster: str, service: Service, forward: Rollout, revision_arn: str) -> Rollout:
     """Stop our deployment, so that ECS returns to the tasks before it; force a new one where that is refused."""
-    label = revision_arn.rpartition("/")[2] or forward.revision
+    label = _label(revision_arn) or forward.revision
     rollout = replace(
         forward, state="rolling", revision=label, reason="", undoes=True, is_stopped=forward.state != "rolled-back"
     )
@@ -418,7 +450,7 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
         return replace(rollout, state="failed", reason=answer.sentence_for("redeploy"))
     # The revision is read from the deployment: somebody may have changed the service since the plan was made.
     deployment, others = answer
-    revision = deployment.task_definition_arn.rpartition("/")[2]
+    revision = _label(deployment.task_definition_arn)
     state: State = rollout.state if rollout.is_over else "rolling"
     return replace(
         rollout,
@@ -426,7 +458,7 @@ def _begin(clients: Clients, cluster: str, service: Service, revision_arn: str) 
         deployment_id=deployment.id,
         revision=revision,
         began=deployment.created,
-        replaces=tuple(each.id for each in others if each.id not in known),
+        replaces=tuple(_with_other(each, revision) for each in others if each.id not in known),
         is_plain=service.has_rollout_state,
         others=service.running,
         usual=_usual_duration(clients, cluster, service),

@@ -133,8 +133,11 @@ class Watch:
         self._show(self._rollouts, lines)
 
     def _end_certain(self, former: Rollout, rollout: Rollout) -> Rollout:
-        """A roll-out with another failed task, as failed where the next one would fail for certain, too."""
-        is_open = rollout.failures > former.failures and not rollout.has_failed
+        """A roll-out with another failed task, as failed where the next one would fail for certain, too.
+
+        One that somebody else's deployment has replaced has no next one.
+        """
+        is_open = rollout.failures > former.failures and not rollout.has_failed and rollout.state != "overtaken"
         return replace(rollout, state="failed") if is_open and self._is_certain(rollout) else rollout
 
     def _time_pauses(self) -> None:

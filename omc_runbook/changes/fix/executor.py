@@ -18,7 +18,7 @@ from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
 from omc_runbook.changes.fix.plan import FixPlan
-from omc_runbook.changes.fix.rollback import Rollback
+from omc_runbook.changes.fix.rollback import Rollback, without
 from omc_runbook.changes.fix.steps import Correction, FixStep, Grant, RestoreSecret, RestoreVersion
 from omc_runbook.changes.secret import current_version
 from omc_runbook.changes.secret.writer import SecretWriter
@@ -84,9 +84,10 @@ class _Fix:
             reversal = Reversal({name: self._context}, plan.undos(name), rollouts, {name: made})
             execute(reversal.steps(), self._context.announce, self._journal)
         remaining = (finding for finding in self._findings if finding.is_problem and _is_among(finding, plan.because))
+        overtaken = {each.service for each in rollouts if each.state == "overtaken"}
         result = FixResult(
             plan=plan,
-            steps=() if reversal else rollback.kept_steps,
+            steps=() if reversal else without(rollback.kept_steps, overtaken),
             changes=tuple(self._journal.changes[first_change:]),
             rollouts=rollouts,
             rollbacks=rollback.rollouts,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from omc_runbook.aws.ecs import Service
@@ -15,7 +15,7 @@ from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.fix.steps import Correction, FixStep, Grant, RestoreVersion
 from omc_runbook.changes.secret.current_version import InterruptedAfterMove
 from omc_runbook.changes.secret.writer import SecretWriter
-from omc_runbook.changes.take_back import Reversal
+from omc_runbook.changes.take_back import Reversal, is_back
 from omc_runbook.model.change import Change
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
@@ -75,8 +75,7 @@ class Rollback:
     @property
     def kept_steps(self) -> tuple[FixStep, ...]:
         """The steps that stay in force; corrections only for the services that keep them."""
-        kept_steps = [self._kept_services(step) for step in self._steps if step not in self._undone_steps]
-        return tuple(step for step in kept_steps if not isinstance(step, Correction) or step.services)
+        return without([step for step in self._steps if step not in self._undone_steps], self._failed_services)
 
     @property
     def sentence(self) -> str:
@@ -85,6 +84,8 @@ class Rollback:
             return ""
         returns = (
             f"{each.service} has {self._former_definitions[each.service].label} again{_state_after(each)}."
+            if is_back(each)
+            else f"{each.service} does not have {self._former_definitions[each.service].label} again: {each.reason}"
             for each in self.rollouts
         )
         return " ".join((*self._sentences, *returns)) or NOTHING
@@ -97,13 +98,6 @@ class Rollback:
     @property
     def _failed_services(self) -> frozenset[str]:
         return frozenset(rollout.service for rollout in self._failure.rollouts) if self._failure else frozenset()
-
-    def _kept_services(self, step: FixStep) -> FixStep:
-        if isinstance(step, Correction):
-            return replace(
-                step, services=tuple(each for each in step.services if each.name not in self._failed_services)
-            )
-        return step
 
     def _services_to_return(self) -> tuple[Service, ...]:
         return tuple(service for name, service in self._services.items() if name in self._failed_services)
@@ -131,16 +125,27 @@ class Rollback:
         self._undone_steps.append(step)
         withdrawn = Change(action="withdrawn", secret=plan.secret_name, version=plan.token)
         try:
-            is_back = SecretWriter(self._context.clients, plan).move_back()
+            has_moved = SecretWriter(self._context.clients, plan).move_back()
         except InterruptedAfterMove:
             yield withdrawn
             raise
-        if not is_back:
+        if not has_moved:
             self._sentences.append("The version was not rolled back: somebody else has changed the secret meanwhile.")
             return
         # No task runs with the withdrawn version, so none has to be replaced.
         self._sentences.append(f"Version {plan.base[:8]} is current again: no service ran with the other.")
         yield withdrawn
+
+
+def without(steps: Iterable[FixStep], services: Collection[str]) -> tuple[FixStep, ...]:
+    """Steps without the services of these names, and without the corrections that then have none."""
+    kept = (
+        replace(step, services=tuple(each for each in step.services if each.name not in services))
+        if isinstance(step, Correction)
+        else step
+        for step in steps
+    )
+    return tuple(step for step in kept if not isinstance(step, Correction) or step.services)
 
 
 def _state_after(rollout: Rollout) -> str:

@@ -309,6 +309,15 @@ def test_a_cause_that_is_certain_ends_the_watch_at_once(is_certain: bool, state:
     assert (ended.state, asked) == (state, [1]) and ecs.looks in looks
 
 
+def test_a_deployment_that_somebody_has_replaced_is_not_failed_by_its_tasks() -> None:
+    """Whether others would fail too is about theirs."""
+    replaced = [(3, "PRIMARY", 0), (2, "ACTIVE", 0)]
+    ecs = Ecs("BLUE_GREEN", [{"own": own("STOPPED"), "deployments": replaced, "stopped": [stopped(0)]}])
+    watch = Watch(clients_of(ecs), CLUSTER, [ROLLING], lambda *_: None, Still(), is_certain=lambda rollout: True)
+    (ended,) = watch.until_over()
+    assert ended.state == "overtaken" and "ecs-svc/3 replaced ours" in ended.reason
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_without_the_permission_nothing_is_claimed(strategy: str) -> None:
     """The end is unknown, with the permission named, and nothing is taken back."""

@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,6 +16,7 @@ from botocore.exceptions import ClientError
 from support.snapshots import NOW, service
 
 from omc_runbook.aws.ecs import Service
+from omc_runbook.changes.deploy.rollout import expected
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import Journal, execute
 from omc_runbook.changes.fix.rollback import Rollback
@@ -186,6 +188,9 @@ class Deployer:
         new = {"id": "ecs-svc/3", "status": "PRIMARY", "createdAt": NOW, "taskDefinition": revision}
         return {"service": {"deployments": [new]}}
 
+    def describe_services(self, **_: Any) -> dict[str, Any]:
+        return {"services": []}
+
 
 def test_a_service_that_is_not_shown_as_deployed_yet_goes_back() -> None:
     """A description without this run's deployment is one of before; with it, the former revision is back already."""
@@ -197,6 +202,29 @@ def test_a_service_that_is_not_shown_as_deployed_yet_goes_back() -> None:
         context = context_of(deployer, [shown])
         execute(Reversal({"": context}, [undo], made={"": [own]}).steps()[:1], context.announce, Journal())
         assert deployer.revisions == revisions
+
+
+@pytest.mark.parametrize("is_same_process", [True, False])
+@pytest.mark.parametrize("is_theirs", [True, False])
+def test_what_somebody_has_deployed_since_stays(is_theirs: bool, is_same_process: bool) -> None:
+    """Its deployment is newer than the change's, which alone is taken back."""
+    before, corrected = service("backend"), "arn:aws:ecs:ap-southeast-2:123456789012:task-definition/backend:9"
+    own = replace(before.deployments[0], id="ecs-svc/2", task_definition_arn=corrected)
+    theirs = replace(own, id="ecs-svc/3", created=own.created + timedelta(seconds=1))
+    now = replace(before, task_definition_arn=corrected, deployments=(theirs, own) if is_theirs else (own,))
+    undo, deployer = Undo(kind="revision", subject="backend", former=before.task_definition_arn), Deployer()
+    context = context_of(deployer, [now])
+    change = Change(action="redeployed", service="backend", deployment=own.id)
+    forward = [replace(expected(before), deployment_id=own.id, state="done")]
+    reversal = (
+        Reversal({"": context}, [undo], made={"": [change]})
+        if is_same_process
+        else Reversal({"": context}, [undo], forward)
+    )
+    execute(reversal.steps()[:1], context.announce, Journal())
+    assert deployer.revisions == ([] if is_theirs else [before.task_definition_arn])
+    assert reversal.is_complete is not is_theirs
+    assert ("backend keeps backend:9: somebody else has deployed it since." in reversal.sentence) is is_theirs
 
 
 def test_a_service_of_another_environment_is_not_taken_for_a_deployed_one() -> None:
