@@ -859,6 +859,23 @@ def test_two_killed_runs_in_a_row_leave_no_version_that_the_next_ones_go_back_an
     assert healed and healed.is_proved
 
 
+def test_what_somebody_moved_away_from_a_killed_run_is_not_gone_back_to(
+    mended: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their version was current after the killed run's, and is AWSPREVIOUS: a failing run goes back to the latter."""
+    monkeypatch.setenv("NEW", f"{BAD}5")
+    assert rotator("SECRET_KEY", "renew", "watch") == (-9, "")
+    killed, theirs = mended.current, mended.put(SMTP_PASSWORD=secrets.token_hex(16))
+    mended.ecs.update_service(cluster=CLUSTER, service="backend", forceNewDeployment=True)
+    lifecycle.settle(mended.sandbox)
+    mended.secretsmanager.update_secret_version_stage(
+        SecretId=SECRET, VersionStage="AWSCURRENT", MoveToVersionId=killed, RemoveFromVersionId=theirs
+    )
+    failed = mended.rotate("SENTRY_DSN", "env:NEW")
+    assert failed and failed.restored_version == killed == mended.current
+    assert "SMTP_PASSWORD" not in failed.rollback_note and not mended.labels()
+
+
 def test_a_bad_value_that_is_tried_again_is_taken_back_after_a_kill_too(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

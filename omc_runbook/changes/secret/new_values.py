@@ -191,8 +191,9 @@ def find_unfinished(clients: Clients, snapshot: Snapshot) -> UnfinishedChange | 
         if not (after and before):
             continue
         is_of_base = version_id_of(base, before, after.value) == version
-        if version == current and not (is_of_base or version in restored) and previous in labels_of:
-            # AWSPREVIOUS was made of it and taken back: what was before it is not known any more.
+        if version == current and not (is_of_base or version in restored):
+            # Somebody has made it current again, or AWSPREVIOUS was made of it and taken back: what was before it is
+            # not known any more.
             continue
         if version == current or is_of_base:
             return UnfinishedChange(version, base, version == current, after, before, is_restore=version in restored)

@@ -48,6 +48,17 @@ ONE_ROLE = PasswordRotation(
 
 def left(**changed: str | None) -> Snapshot:
     """A healthy environment whose current version a killed run has made of the former one; None took a key out."""
+    snapshot = labelled(**changed)
+    former, new = (snapshot.contents[each].document for each in (PREVIOUS, CURRENT))
+    assert former and new and snapshot.secret
+    version = version_id_of(PREVIOUS, former, new.value)
+    stages = {version if each == CURRENT else each: labels for each, labels in snapshot.secret.stages.items()}
+    contents = {**snapshot.contents, version: replace(snapshot.contents[CURRENT], version_id=version)}
+    return replace(snapshot, secret=replace(snapshot.secret, stages=stages), contents=contents)
+
+
+def labelled(**changed: str | None) -> Snapshot:
+    """The same with a current version of another id: some other one was current before it."""
     snapshot = healthy()
     former = document(snapshot)
     members = {key: value for key, value in {**former, **changed}.items() if value is not None}
@@ -131,7 +142,7 @@ def relabelled(snapshot: Snapshot) -> Snapshot:
 
 def test_a_version_that_was_taken_back_is_not_the_one_before_the_current() -> None:
     """A run was killed on its way back to what another killed run had made current; one of two in a row goes on."""
-    snapshot = left(SECRET_KEY=secrets.token_hex(32))
+    snapshot = labelled(SECRET_KEY=secrets.token_hex(32))
     assert snapshot.secret
 
     def after(version: str) -> UnfinishedChange | None:
@@ -148,7 +159,7 @@ def test_a_version_that_was_taken_back_is_not_the_one_before_the_current() -> No
 
 def test_a_version_that_was_taken_back_and_is_current_again_by_hand_is_of_no_unfinished_change() -> None:
     """Where tasks fail, it is not taken back once more; of a restore that was killed it is."""
-    snapshot = left(SECRET_KEY=secrets.token_hex(32))
+    snapshot = labelled(SECRET_KEY=secrets.token_hex(32))
     assert snapshot.secret
 
     def found_with(*labels: str) -> UnfinishedChange | None:
@@ -159,6 +170,12 @@ def test_a_version_that_was_taken_back_and_is_current_again_by_hand_is_of_no_unf
     withdrawn = f"{WITHDRAWN_LABEL}{CURRENT}"
     assert found_with(withdrawn) is None
     assert (change := found_with(withdrawn, f"{RESTORE_LABEL}12345678")) and change.is_restore
+
+
+def test_a_version_that_is_current_again_by_hand_is_of_no_unfinished_change() -> None:
+    """AWSPREVIOUS is what somebody else wrote after it: where tasks fail, nobody wants that back."""
+    assert find_unfinished(cast("Clients", None), labelled(SECRET_KEY=secrets.token_hex(32))) is None
+    assert find_unfinished(cast("Clients", None), left(SECRET_KEY=secrets.token_hex(32)))
 
 
 def test_a_password_that_the_database_alone_may_have_is_not_let_go_of() -> None:
