@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from fnmatch import fnmatchcase
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 
 class Accepted(BaseModel):
@@ -20,6 +22,14 @@ class Accepted(BaseModel):
     """The last day on which it holds, in UTC; None for no end."""
     environment: str = ""
     """The one environment that it is about; "" for all."""
+
+    @field_validator("until", mode="before")
+    @classmethod
+    def _refuse_moments(cls, value: object) -> object:
+        """A moment has a time zone, and would be another day in UTC; a number would be one of 1970."""
+        if type(value) is date or (isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value.strip())):
+            return value
+        raise PydanticCustomError("date_type", "a date")
 
     @property
     def title(self) -> str:

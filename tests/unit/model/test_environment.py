@@ -429,6 +429,10 @@ def test_accepted_findings_belong_to_an_environment_or_to_all(bare: Path) -> Non
         ('check = "weak"', "accepted.0.reason"),
         ('check = "weak"\nreason = " "', "accepted.0.reason must be a sentence."),
         ('check = "weak"\nreason = "x"\nuntil = "soon"', "accepted.0.until"),
+        *(
+            (f'check = "weak"\nreason = "x"\nuntil = {until}', "accepted.0.until must be a date, such as 2027-06-30.")
+            for until in ("2027-06-30T00:00:00+12:00", '"2027-06-30T00:00:00Z"', "20270630")
+        ),
         ('check = "weak"\nreason = "x"\nuntill = 2026-01-01', "did you mean until?"),
     ],
 )
