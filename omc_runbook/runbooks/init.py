@@ -16,7 +16,7 @@ from omc_runbook.model import environment as environments
 from omc_runbook.model.environment import FILE_NAME, LOCAL, PRODUCTION, Environment
 from omc_runbook.model.environment_names import STAGING, canonical
 from omc_runbook.model.errors import CouldNotLook, RunbookError, UsageError
-from omc_runbook.model.suggestions import expand
+from omc_runbook.model.suggestions import expand, nearest
 from omc_runbook.report import init as report
 from omc_runbook.repository.checkout import find_root
 from omc_runbook.repository.infrastructure import other_tools
@@ -56,8 +56,11 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
         # AWS's answer is among the reasons why a name is not known.
         others = (remark for remark in remarks if not any(remark in problem for problem in problems))
         name_it = "" if root else " Name a checkout with --repository PATH, whose Terraform files have the names."
+        there = {STAGING, PRODUCTION, *(each.environment for each in (read_environments(root, "") if root else ()))}
+        near = nearest(name, there - {name})
+        end = near if name and near.startswith(": did you mean") else "."
         raise CouldNotLook(
-            f"No name of {', '.join(environment_names)} was found. {' '.join((*problems, *others))}{name_it}"
+            f"No name of {', '.join(environment_names)} was found{end} {' '.join((*problems, *others))}{name_it}"
             f" You can also write {FILE_NAME} by hand, as the README shows."
         )
     return found

@@ -34,6 +34,15 @@ def test_with_the_names_that_it_finds_the_sandbox_is_healthy(sandbox: Sandbox, t
     assert verified.returncode == 0, verified.stdout
 
 
+def test_a_name_that_is_nearly_right_gets_the_one_that_was_meant(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Nothing is written."""
+    desk = Desk(tmp_path, sandbox)
+    ended = desk.call([str(COMMAND), "init", "-p", "environment", "stagin"])
+    assert ended.returncode == 2 and "No name of stagin was found: did you mean staging? " in ended.stderr
+    assert "did you mean" not in desk.call([str(COMMAND), "init", "-p", "environment", "qa"]).stderr
+    assert not (desk.work / "runbook.toml").exists()
+
+
 @pytest.fixture(scope="module")
 def platform_cluster(sandbox: Sandbox) -> Iterator[str]:
     """Staging under the platform's own names: its services run no tasks on purpose."""
