@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -127,12 +128,20 @@ def _embedded_metrics(outcome: Outcome, path: Path) -> None:
 def _replace(path: Path, content: bytes) -> None:
     """Replace a file as a whole, so that none is ever cut; raises OSError.
 
-    A link, or what is no file, stays what it is and is written to, such as /dev/stdout.
+    A link stays what it is, and so does what is no file, which is written to, such as /dev/stdout.
     """
-    if path.is_symlink() or (path.exists() and not path.is_file()):
+    file = Path(os.path.realpath(path))
+    if file.is_symlink() or (path.exists() and (not path.is_file() or _is_output(path))):
         path.write_bytes(content)
     else:
-        private_file.write(path, content, 0o666 & ~read_umask())
+        private_file.write(file, content, 0o666 & ~read_umask())
+
+
+def _is_output(path: Path) -> bool:
+    """Whether a file has this process's output, which would go on into one that has no name any more."""
+    with suppress(OSError):
+        return any(os.path.samestat(path.stat(), os.fstat(descriptor)) for descriptor in (1, 2))
+    return False
 
 
 def read_umask() -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import resource
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -75,10 +77,12 @@ def test_a_file_is_replaced_whole_or_stays(tmp_path: Path, name: str, library: s
     path = folder / "verify"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     path.write_bytes(former := b"former")
+    (linked := tmp_path / "linked").symlink_to(path)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8, limits[1]))
     try:
-        with pytest.raises(OSError, match="File too large"):
-            exports.write(OUTCOME, exports.Export(name, path))
+        for full in (path, linked):
+            with pytest.raises(OSError, match="File too large"):
+                exports.write(OUTCOME, exports.Export(name, full))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == former and [*folder.iterdir()] == [path]
@@ -88,6 +92,16 @@ def test_a_file_is_replaced_whole_or_stays(tmp_path: Path, name: str, library: s
     (link := folder / "link").symlink_to(tmp_path / "elsewhere")
     exports.write(OUTCOME, exports.Export(name, link))
     assert link.is_symlink() and (tmp_path / "elsewhere").read_bytes() == path.read_bytes()
+
+
+def test_the_output_of_the_process_is_written_to(tmp_path: Path) -> None:
+    """By a link too, and where it goes into a file: what is printed afterwards still reaches that."""
+    (link := tmp_path / "link").symlink_to("/dev/stdout")
+    lines = ("import sys", "from pathlib import Path", "from omc_runbook.headless import exports")
+    act = "exports._replace(Path(sys.argv[1]), b'exported' * 9); print('printed')"
+    with (tmp_path / "printed").open("ab") as file:
+        subprocess.run([sys.executable, "-c", "; ".join((*lines, act)), str(link)], stdout=file, check=True)
+    assert (tmp_path / "printed").read_bytes() == b"exported" * 9 + b"printed\n" and link.is_symlink()
 
 
 def test_prometheus_reads_the_textfile(tmp_path: Path) -> None:
