@@ -32,6 +32,7 @@ from omc_runbook.model.handover import (
     STATE_VARIABLE,
     spare_outcome,
 )
+from omc_runbook.model.suggestions import at_home
 from omc_runbook.report.archive import kept_records, notebook_page, summary
 from omc_runbook.report.archive import record as records
 from omc_runbook.report.archive.record import Record
@@ -60,6 +61,7 @@ _NO_THREAD = "can't start new thread"
 INTERRUPTED = "Interrupted outside the steps of the change: run verify to see the state, and this runbook again."
 INTERRUPTED_EARLY = "Interrupted: run it again."
 INTERRUPTED_PLAN = "Interrupted. Nothing was changed."
+HOMELESS = "A kernel needs a home directory, and this user has none: set HOME to a folder, or leave --kernel out."
 DIED = "The notebook's kernel died: run the runbook again, which completes or undoes what was begun."
 
 
@@ -107,6 +109,8 @@ def run(
     options = (*(() if address == str(FOLDER) else ("--record", address)), *(("--sandbox",) if sandbox else ()))
     published = _Once(publish)
     try:
+        if in_kernel and at_home("~") == Path("~"):
+            raise UsageError(HOMELESS)
         skip_formats()
         notebook = notebooks.find_usable(name)
         typed = notebook_parameters.check(notebook, pairs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pwd
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from support.terminal import Terminal, ended_with
 
 from omc_runbook import cli
 from omc_runbook.headless import places, terminal
+from omc_runbook.headless.run import HOMELESS
 from omc_runbook.model import environment, parameters
 from omc_runbook.model.errors import UsageError
 from omc_runbook.sandbox import lifecycle
@@ -298,6 +300,20 @@ def test_a_home_that_the_shell_left_as_it_is(folder: Path, monkeypatch: pytest.M
     (folder / "home" / "records").touch()
     with pytest.raises(UsageError, match="home/records cannot be read: Not a directory"):
         terminal.print_records(places.find("~/records"))
+
+
+def test_a_kernel_needs_a_home(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a container that runs as any user has none; Jupyter would fail there."""
+
+    def unknown(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    code, _, err = ended_with(capsys, "run", "verify", "--kernel", "--record", "out")
+    assert (code, err) == (3, f"error: {HOMELESS}\n") and not [*(folder / "out").glob("*")]
 
 
 @pytest.mark.parametrize("place", ["link", "link/below"])
