@@ -237,6 +237,8 @@ def undo(environment: Environment, plan: SecretPlan, result: SecretResult | None
     is_ahead = result is None and not plan.is_empty and bool(plan.base)
     if not is_ahead and (result is None or result.restored_version or not result.version_change):
         return Listing("Undo", (), "This run left no new version current, so there is nothing to undo.")
+    if result and not result.is_in_force:
+        return Listing("Undo", (), "Somebody else has changed the secret since, and theirs stays: nothing to undo.")
     if not plan.base:
         return Listing("Undo", (), "This run wrote the first version, so there is no former one to restore.")
     remedy = remedies.restore(environment, plan.base, plan.token)

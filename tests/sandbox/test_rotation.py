@@ -29,6 +29,7 @@ from omc_runbook.changes.secret import current_version
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
 from omc_runbook.model.findings import Finding
+from omc_runbook.report import changes
 from omc_runbook.runbooks import live_change, secret_change
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults, lifecycle
@@ -665,6 +666,9 @@ def test_somebody_elses_edit_during_a_failing_roll_out_is_not_undone(
     done = mended.rotate("SENTRY_DSN", "env:NEW", step=step)
     assert done and not done.restored_version and "somebody else" in done.rollback_note and not done.is_in_force
     assert mended.members["SENTRY_DSN"].endswith("/5")
+    # A command that restores the former version would replace theirs.
+    told = changes.undo(runbooks_run.begin("rotate", "staging").environment, done.plan, done).to_text()
+    assert "theirs stays" in told and "omc-runbook" not in told
 
 
 @pytest.mark.parametrize("is_lost", [False, True])
