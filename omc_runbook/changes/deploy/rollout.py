@@ -235,9 +235,11 @@ def _judge_replaced(
     if service.rolled_back:
         reason = (deployment.rollout_reason if deployment else "") or "The circuit breaker rolled it back."
         return replace(rollout, state="rolled-back", reason=_with_task(reason, service, failed))
-    other = service.primary.id if service.primary else "another"
+    other = service.primary
+    which = other.id if other else "another"
+    details = f", at {other.created:%H:%M:%S} UTC with {_label(other.task_definition_arn)}" if other else ""
     reason = (
-        f"Somebody else's deployment {other} replaced ours, {rollout.deployment_id}."
+        f"Somebody else's deployment {which} replaced ours, {rollout.deployment_id}{details}."
         " Its tasks read what was current when they started: run rotate with values_from keep."
     )
     return replace(rollout, state="overtaken", reason=reason)

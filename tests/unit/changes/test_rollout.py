@@ -236,6 +236,14 @@ def test_which_tasks_prove_the_way_back(
     assert confirm_return(replace(rollout, state="done"), now, tasks).state == state
 
 
+def test_when_somebody_has_deployed_what_is_told() -> None:
+    """CloudTrail may not have their call yet, which names them."""
+    theirs = with_deployment(id="ecs-svc/2", task_definition_arn=f"{API.task_definition_arn}8")
+    reason = judge(OURS, theirs, ()).reason
+    moment = theirs.deployments[0].created
+    assert f"ours, ecs-svc/api, at {moment:%H:%M:%S} UTC with ohmycoins-staging-api:78." in reason
+
+
 def test_a_service_that_is_deleted_meanwhile_is_told_as_such_at_once() -> None:
     """Nobody waits a quarter of an hour for what ECS says is gone, and the new values are not to blame."""
     ecs = Ecs()
