@@ -91,7 +91,10 @@ _WRONG_TIME = ("Signature expired:", "Signature not yet current:")
 """How the message of SignatureDoesNotMatch or InvalidSignatureException begins where the clock is to blame."""
 
 _DELETION = "Somebody may have scheduled its deletion meanwhile: run troubleshoot, which can cancel that."
+_GONE = "The secret, or this version of it, was deleted meanwhile: run verify."
 _NEXT = {
+    ("secretsmanager:PutSecretValue", "ResourceNotFoundException"): _GONE,
+    ("secretsmanager:UpdateSecretVersionStage", "ResourceNotFoundException"): _GONE,
     ("secretsmanager:PutSecretValue", "InvalidRequestException"): _DELETION,
     ("secretsmanager:UpdateSecretVersionStage", "InvalidRequestException"): _DELETION,
     ("ecs:DescribeTaskDefinition", "ClientException"): (

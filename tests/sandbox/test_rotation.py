@@ -671,6 +671,36 @@ def test_somebody_elses_edit_during_a_failing_roll_out_is_not_undone(
     assert "theirs stays" in told and "omc-runbook" not in told
 
 
+@pytest.mark.parametrize("when", ["redeploy back", "release"])
+def test_somebody_elses_edit_after_the_former_version_is_back_is_told(
+    mended: Place, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Tasks may have either: not all is as before."""
+    monkeypatch.setenv("NEW", f"{BAD}6")
+
+    def step(name: str) -> None:
+        if name == when:
+            mended.put(SMTP_PASSWORD=secrets.token_hex(16))
+
+    done = mended.rotate("SENTRY_DSN", "env:NEW", step=step)
+    assert done and done.restored_version != mended.current and not done.is_back
+    assert [each.check for each in done.findings] == ["change-failed", "version-overtaken"]
+    assert f"{done.restored_version} was current again, and is not any more" in problem(done).evidence[0]
+
+
+def test_a_secret_that_is_created_again_meanwhile_is_told(mended: Place) -> None:
+    """It has another ARN, and nothing of it is changed."""
+
+    def step(name: str) -> None:
+        if name == "stage":
+            text = mended.text
+            mended.secretsmanager.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
+            mended.secretsmanager.create_secret(Name=SECRET, SecretString=text)
+
+    with pytest.raises(CouldNotLook, match=r"ResourceNotFoundException\. The secret, or .* deleted meanwhile: run ver"):
+        mended.rotate("SECRET_KEY", step=step)
+
+
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_tasks_that_started_with_what_is_taken_back_are_replaced_too(
     mended: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_lost: bool

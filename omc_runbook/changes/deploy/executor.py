@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from omc_runbook.aws.ecs import Service
@@ -131,9 +131,11 @@ class _SecretChange:
             findings=self._findings(note),
             is_in_force=works or (leave and not journal.is_cancelled),
         )
-        if restored_version or not (result.version_change or rollouts):
+        if not (result.version_change or rollouts):
             return result
-        result = self._check_current_version(result)
+        # What failed matters more than what is current after it.
+        with suppress(CouldNotLook) if restored_version else nullcontext():
+            result = self._check_current_version(result)
         if stays_open and not result.is_in_force:
             execute([release], self._context.announce, journal)
         return result
@@ -294,12 +296,16 @@ class _SecretChange:
         if not self._overtaken:
             return result
         finding = failure.version_overtaken(self._plan.secret_name, self._overtaken)
-        return replace(result, findings=(*result.findings, finding), is_in_force=False)
+        return replace(result, findings=(*result.findings, finding), is_in_force=False, is_back=False)
 
     def _look_for_others(self) -> None:
-        plan = self._plan
+        plan, back = self._plan, self._replaced_plan if self._is_withdrawn else None
         try:
-            if self._writer.version_change:
+            if back and not (self._writer.is_current(back.base) or self._writer.is_current(back.token)):
+                self._overtaken = f"Version {back.base} was current again, and is not any more. Run again."
+            elif back:
+                return
+            elif self._writer.version_change:
                 self._writer.prove()
             elif not self._writer.is_current(plan.base):
                 self._overtaken = f"Version {plan.base} was current when this run began, and no longer is. Run again."
