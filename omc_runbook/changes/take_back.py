@@ -213,6 +213,8 @@ class Reversal:
             lambda policy: policy is None and (undo.environment, undo.new) in self._made,
         )
         if policy is None:
+            if (undo.environment, undo.new) in self._made:
+                self._done.append(f"Somebody else has removed policy {undo.new} from role {undo.subject} meanwhile.")
             return
         if undo.known and digest_of_policy(policy.document) != undo.known:
             self._left.append(f"Policy {undo.new} of role {undo.subject} stays: somebody else has changed it since.")

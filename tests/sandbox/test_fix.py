@@ -565,6 +565,24 @@ def test_a_permission_that_does_not_help_is_taken_away_again(world: World, monke
     assert "no-permission" in {finding.check for finding in done.findings}
 
 
+def test_a_permission_that_somebody_takes_away_meanwhile_is_not_blamed(
+    world: World, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks failed without it, and not with it."""
+    monkeypatch.setattr(current_version, "SETTLE_SECONDS", 1)
+    break_(sandbox.endpoint, "no-permission")
+    run, _, plan = begun()
+
+    def step(name: str) -> None:
+        if name == "redeploy":
+            world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=READ_POLICY)
+
+    done = fix.apply(run, plan, True, live=SteppedChange(step))
+    assert done and not done.is_proved and done.steps == ()
+    told = f"Somebody else has removed policy {READ_POLICY} from role {EXECUTION_ROLE} meanwhile."
+    assert done.rollback_note == told
+
+
 def test_without_the_services_nothing_is_begun(world: World) -> None:
     """Who uses the secret could not be read: no fix could be seen through."""
     run, _, plan = begun()

@@ -115,10 +115,15 @@ class Rollback:
         granted = Change(action="granted", role=grant.role, policy=grant.policy)
         [undo] = grant.undos("")
         reversal = Reversal({"": self._context}, [undo], made={"": (granted,)})
-        yield from reversal.revoke(undo)
+        is_gone = True
+        for change in reversal.revoke(undo):
+            is_gone = False
+            yield change
         if reversal.is_complete:
             self._undone_steps.append(grant)
-        self._sentences.append(f"{reversal.sentence} With policy {grant.policy}, the role could not read the secret.")
+        self._sentences.append(reversal.sentence)
+        if not (reversal.is_complete and is_gone):
+            self._sentences.append(f"With policy {grant.policy}, the role could not read the secret.")
 
     def _withdraw(self, step: RestoreVersion) -> Iterator[Change]:
         plan = step.plan
