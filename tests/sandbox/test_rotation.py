@@ -573,8 +573,10 @@ def test_somebody_elses_deployment_is_told_as_such(place: Place) -> None:
         if name == "watch":
             place.ecs.update_service(cluster=CLUSTER, service="worker", forceNewDeployment=True)
 
+    former = place.current
     done = place.rotate("SECRET_KEY", step=step)
     assert done and not done.is_proved and not done.restored_version
+    assert problem(done).evidence[0].endswith(f" values_from keep. If they fail, restore version {former[:8]}.")
     assert (problem(done).check, problem(done).status, problem(done).subject) == (
         "deployment-overtaken",
         "unknown",

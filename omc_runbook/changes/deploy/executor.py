@@ -146,7 +146,8 @@ class _SecretChange:
         if self._journal.is_cancelled:
             return (failure.cancelled(self._plan.secret_name, note, self._is_withdrawn),)
         left = failure.find_not_redeployed(self._plan.left) if self._writer.version_change else ()
-        return (*failure.find_unproved(self._redeployment.rollouts), *left)
+        former = self._replaced_plan.base if self._replaced_plan else ""
+        return (*failure.find_unproved(self._redeployment.rollouts, former), *left)
 
     def _as_withdrawn(self, finding: Finding) -> Finding:
         """A fault of a value that was taken back, as one of before: the current value has nothing to do with it."""

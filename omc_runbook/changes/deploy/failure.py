@@ -157,11 +157,19 @@ def is_open(rollouts: Sequence[Rollout]) -> bool:
     return any(rollout.state in ("paused", "unknown") for rollout in rollouts)
 
 
-def find_unproved(rollouts: Sequence[Rollout]) -> tuple[Finding, ...]:
-    """A finding for each service that somebody else deployed, or whose deployment has not ended."""
+def find_unproved(rollouts: Sequence[Rollout], former: str = "") -> tuple[Finding, ...]:
+    """A finding for each service that somebody else deployed, or whose deployment has not ended.
+
+    `former` is the version to restore where tasks of somebody else's deployment fail: no run takes that back.
+    """
+    way_back = {"overtaken": f" If they fail, restore version {former[:8]}." if former else ""}
     return tuple(
         replace(
-            _unverified(*_UNPROVED[rollout.state], rollout.service, f"{rollout.service}: {rollout.reason}"),
+            _unverified(
+                *_UNPROVED[rollout.state],
+                rollout.service,
+                f"{rollout.service}: {rollout.reason}{way_back.get(rollout.state, '')}",
+            ),
             services=frozenset({rollout.service}),
         )
         for rollout in rollouts
