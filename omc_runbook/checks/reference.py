@@ -457,13 +457,13 @@ def _pairs(container: Container) -> frozenset[tuple[str, str]]:
 
 def _unset(snapshot: Snapshot, demand: KeyDemand) -> str:
     """The variable that the main service reads for a key and that its revision leaves unset; "" for none."""
-    key, keys = demand.reference.key, snapshot.environment.keys
-    read = snapshot.checkout.reads if snapshot.checkout else None
+    key, keys, checkout = demand.reference.key, snapshot.environment.keys, snapshot.checkout
     due = variable_of(key, keys)
     if demand.service.name != snapshot.environment.names.service or due in demand.definition.variables:
         return ""
-    expected = key in keys if read is None else due in read and demand.variable not in read
-    return due if expected else ""
+    if checkout is None:
+        return due if key in keys else ""
+    return due if due in checkout.reads and not checkout.reads_as(demand.variable, due) else ""
 
 
 def _arns(snapshot: Snapshot) -> Iterator[tuple[KeyDemand, Reference]]:

@@ -68,6 +68,12 @@ class Checkout:
         """Every variable that Settings read, under each of its names."""
         return frozenset(name for each in self.settings.fields for name in each.variables)
 
+    def reads_as(self, name: str, due: str) -> bool:
+        """Whether a variable of that name is read: by Settings, or by all that reads another, in whatever case."""
+        if name in self.reads or self.settings.case_sensitive or name.casefold() != due.casefold():
+            return name in self.reads
+        return all(each.variable != due for each in self.environment_reads)
+
     @property
     def application(self) -> ComposeService | None:
         """The service of Compose that runs the application; None without one."""

@@ -38,6 +38,7 @@ from omc_runbook.checks.definition_source import GUIDE_FILE
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.value_from import parse
+from omc_runbook.repository.environment_reads import EnvironmentRead
 from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.snapshot.state import Snapshot
 
@@ -158,6 +159,16 @@ def test_settings_decide_which_name_the_application_reads() -> None:
     assert found_in(reads) == set()
     assert found_in(replace(renamed, checkout=checkout_reading("SMTP_HOST"))) == {"name-mismatch"}
     assert found_in(replace(renamed, checkout=checkout_reading("OTHER_HOST"))) == set()
+
+
+def test_settings_may_read_a_name_in_another_case() -> None:
+    """By default, pydantic-settings reads a variable in whatever case; code that asks the environment does not."""
+    renamed, checkout = named("smtp_host")(healthy()), checkout_reading("SMTP_HOST")
+    assert found_in(replace(renamed, checkout=checkout)) == set()
+    exact = replace(checkout, settings=replace(checkout.settings, case_sensitive=True))
+    asked = replace(checkout, environment_reads=(EnvironmentRead(variable="SMTP_HOST", file="backend/app/mail.py", line=3, has_default=False),))
+    for other in (exact, asked):
+        assert found_in(replace(renamed, checkout=other)) == {"name-mismatch"}
 
 
 def test_another_service_may_use_other_names() -> None:
