@@ -10,6 +10,7 @@ from omc_runbook.aws import iam
 from omc_runbook.aws.iam import Role, Simulated
 from omc_runbook.aws.session import Clients, ReadFailure, attempt, or_none
 from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.model.arn import region_in
 
 GET_SECRET_VALUE = "secretsmanager:GetSecretValue"
 GET_PARAMETERS = "ssm:GetParameters"
@@ -81,7 +82,7 @@ def _read(
             attempt,
             f"what role {name} may do",
             "iam:SimulatePrincipalPolicy",
-            lambda: iam.simulate(client, arn, actions, resources) if actions else (),
+            lambda: iam.simulate(client, arn, actions, resources, _context(clients, resources)) if actions else (),
         )
         role = attempt(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
     if role is None:
@@ -93,6 +94,12 @@ def _read(
             role=or_none(role), simulated=results, unread=(role,) if isinstance(role, ReadFailure) else ()
         )
     return _with_policies(clients, name, role, simulated)
+
+
+def _context(clients: Clients, resources: Sequence[str]) -> dict[str, str]:
+    """The condition key that organizations often ask for: the simulation does not say that it lacks it."""
+    regions = {region_in(resource) for resource in resources if resource != "*"}
+    return {"aws:RequestedRegion": clients.region} if regions <= {"", clients.region} else {}
 
 
 def _with_policies(

@@ -19,6 +19,7 @@ from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
 from omc_runbook.sandbox.faults import Fault, break_, catalogue, collection, mend
+from omc_runbook.sandbox.faults.organization import allow_in_organization, deny_in_organization
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import changes
 from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT, build, is_good
@@ -124,6 +125,24 @@ def test_a_mended_family_leaves_nothing_to_find(family: str, scene: Scene) -> No
     assert root_causes(scene.world.endpoint) == []
     if family == "audit":
         assert audited(scene.world.endpoint) == []
+
+
+def test_an_organization_that_locks_other_regions_is_no_fault(scene: Scene) -> None:
+    """The simulation evaluates a service control policy's conditions, and knows of a region only what it is told."""
+    world = scene.world
+    # Only a world with that fault has an organization.
+    deny_in_organization(world)
+    allow_in_organization(world)
+    api = world.client("organizations")
+    outside = {"StringNotEquals": {"aws:RequestedRegion": [REGION, "us-east-1"]}}
+    content = json.dumps(policy("*", effect="Deny", Resource="*", Condition=outside))
+    made = api.create_policy(Name="regions", Description="", Type="SERVICE_CONTROL_POLICY", Content=content)
+    attached = {"PolicyId": made["Policy"]["PolicySummary"]["Id"]}
+    api.attach_policy(**attached, TargetId=ACCOUNT)
+    found = root_causes(world.endpoint)
+    api.detach_policy(**attached, TargetId=ACCOUNT)
+    api.delete_policy(**attached)
+    assert found == []
 
 
 def test_fresh_world(scene: Scene) -> None:

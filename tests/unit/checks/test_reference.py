@@ -38,8 +38,8 @@ from omc_runbook.checks.definition_source import GUIDE_FILE
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.value_from import parse
-from omc_runbook.repository.environment_reads import EnvironmentRead
 from omc_runbook.repository.checkout import read_checkout
+from omc_runbook.repository.environment_reads import EnvironmentRead
 from omc_runbook.snapshot.state import Snapshot
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -166,7 +166,12 @@ def test_settings_may_read_a_name_in_another_case() -> None:
     renamed, checkout = named("smtp_host")(healthy()), checkout_reading("SMTP_HOST")
     assert found_in(replace(renamed, checkout=checkout)) == set()
     exact = replace(checkout, settings=replace(checkout.settings, case_sensitive=True))
-    asked = replace(checkout, environment_reads=(EnvironmentRead(variable="SMTP_HOST", file="backend/app/mail.py", line=3, has_default=False),))
+    asked = replace(
+        checkout,
+        environment_reads=(
+            EnvironmentRead(variable="SMTP_HOST", file="backend/app/mail.py", line=3, has_default=False),
+        ),
+    )
     for other in (exact, asked):
         assert found_in(replace(renamed, checkout=other)) == {"name-mismatch"}
 
