@@ -25,6 +25,9 @@ _SETTINGS = "Compare the variable's name in secrets[] of the task definition wit
 _LINE = r"(?:\bline (?P<line>\d{1,7}): )?"
 _FATAL = r"(?:FATAL:\s{1,4}|InvalidCatalogNameError: |InvalidAuthorizationSpecificationError: )"
 _PASSWORD = "POSTGRES_PASSWORD"
+_NAME = r"\b([A-Z][A-Z0-9_]{2,63})\b[\"'`]?"
+_ABSENT = r"(?:\b[Ss]et(?:ting)? the |\bvariable not found: |\b[Mm]issing .{0,40}?variable:? )[\"'`]?"
+_IS_ABSENT = r"(?:not set|not defined|missing|required|must be set)\b"
 _NO_ENV_FILE = "compose found no such file where it looked for it"
 
 CHANGETHIS = (
@@ -60,11 +63,19 @@ APPLICATION: tuple[Phrase, ...] = (
         *("not found. Declare it as envvar", "setting the * environment variable", "environment variable not found"),
         *("environment variable is missing", "environment variable is required", "environment variable is not set"),
         *("environment variable * is missing", "environment variable * is required", "missing environment variable"),
+        "environment variable * not set",
         *("required key * missing value", "could not resolve placeholder", "The SECRET_KEY setting must not be empty"),
         *("missing 'secret_key_base'", "no application encryption key has been specified"),
         *("secretOrPrivateKey must have a value", "HMAC key must not be empty", "please add an environment variable"),
         *("Could not resolve authentication method", "AuthenticationError: No API key provided"),
-        lines=(line("KeyError: ", r"\bKeyError: '([A-Z][A-Z0-9_]{2,63})'$", read_key_error),),
+        lines=(
+            line("KeyError: ", r"\bKeyError: '([A-Z][A-Z0-9_]{2,63})'$", read_key_error),
+            line("Declare it as envvar", rf"{_NAME} not found\. Declare it as envvar", read_key_error),
+            line("nvironment variable", rf"{_ABSENT}{_NAME}(?! (?:is|was) set)", read_key_error),
+            line(
+                "nvironment variable", rf"{_NAME}(?: environment variable)?(?: is| was)? {_IS_ABSENT}", read_key_error
+            ),
+        ),
     ),
     program_message(
         "white-space placeholder empty number-format whole-json wrong-form bad-copy",

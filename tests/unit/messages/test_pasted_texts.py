@@ -346,6 +346,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
         "name-mismatch",
         "OpenAIError: The OPENAI_API_KEY environment variable is missing or empty; either provide it, or",
     ),
+    ("name-mismatch", 'environs.exceptions.EnvError: Environment variable "OPENAI_API_KEY" not set'),
     ("name-mismatch", "PrismaClientInitializationError: error: Environment variable not found: DATABASE_URL."),
     ("name-mismatch", "envconfig: required key OPENAI_API_KEY missing value"),
     ("name-mismatch", "Could not resolve placeholder 'OPENAI_API_KEY' in value \"${OPENAI_API_KEY}\""),

@@ -368,6 +368,20 @@ def test_a_database_that_refuses_the_password() -> None:
         ("connection failed: fe_sendauth: no password supplied", ("store-only", "POSTGRES_PASSWORD")),
         ("FATAL:  database files are incompatible with server", ("database-version", "")),
         ("KeyError: 'KNOWN'", ("required-empty", "KNOWN")),
+        ('environs.exceptions.EnvError: Environment variable "KNOWN" not set', ("required-empty", "KNOWN")),
+        ("decouple.UndefinedValueError: KNOWN not found. Declare it as envvar or", ("required-empty", "KNOWN")),
+        (
+            "django.core.exceptions.ImproperlyConfigured: Set the KNOWN environment variable",
+            ("required-empty", "KNOWN"),
+        ),
+        (
+            "openai.OpenAIError: The api_key client option must be set either by passing api_key to the client or by "
+            "setting the KNOWN environment variable",
+            ("required-empty", "KNOWN"),
+        ),
+        ("Error: Environment variable not found: KNOWN.", ("required-empty", "KNOWN")),
+        ("ValueError: Missing required environment variable: KNOWN", ("required-empty", "KNOWN")),
+        ("RuntimeError: KNOWN environment variable is not set", ("required-empty", "KNOWN")),
     ],
 )
 def test_one_line_of_other_programs(line: str, expected: tuple[str, str]) -> None:
@@ -391,6 +405,14 @@ def test_a_server_that_is_not_there_is_told_by_the_variable_that_names_it() -> N
     (told,) = read_log(line.format("localhost"), ("POSTGRES_SERVER",))
     assert (told.variable, "service's name" in told.reason) == ("POSTGRES_SERVER", True)
     assert read_log(line.format("db"), ("POSTGRES_SERVER",)) == read_log("KeyError: 'SOMETHING'") == ()
+
+
+@pytest.mark.parametrize(
+    "line", ["The environment variable KNOWN is deprecated", "KNOWN is set by the environment variable OTHER"]
+)
+def test_not_each_variable_that_a_line_names_is_missing(line: str) -> None:
+    """Only what the line says is not set, and of that only names that somebody knows of."""
+    assert read_log(line, ("KNOWN",)) == read_log('Environment variable "SOMETHING" not set', ("KNOWN",)) == ()
 
 
 def test_a_variable_is_told_whatever_way_pydantic_names_it() -> None:
