@@ -23,6 +23,7 @@ from omc_runbook.checks.key_demand import (
     successions,
 )
 from omc_runbook.checks.registry import Family
+from omc_runbook.checks.stopped_tasks import fresh_stops
 from omc_runbook.masking import hosts
 from omc_runbook.masking.defects import CheckId, Defect, find_defect, is_stand_in
 from omc_runbook.masking.document import Document, Kind, Member, Problem
@@ -30,6 +31,8 @@ from omc_runbook.masking.expiry import expiry_of
 from omc_runbook.masking.hosts import StrangeHost
 from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.strength import is_common_value, is_guessable
+from omc_runbook.messages.startline import REQUIRED
+from omc_runbook.messages.startlog import read_log
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import FORMS, URL_BREAKERS_IN_WORDS, default_keys, variable_of
 from omc_runbook.model.environment import LOCAL
@@ -165,8 +168,9 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key of the secret reaches no task."""
     similar = set(missing_keys(snapshot).values())
     names = snapshot.environment.names
-    yield from _dropped(snapshot)
-    referenced = referenced_keys(snapshot)
+    lacking = {each.subject: each for each in (*_asked_for(snapshot), *_dropped(snapshot))}
+    yield from lacking.values()
+    referenced = referenced_keys(snapshot).union(lacking)
     if not referenced or not all(snapshot.definition(service) for service in snapshot.consumers):
         return
     if snapshot.deleted_status:
@@ -266,6 +270,26 @@ def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
                 fact = f"{pair.failing.label}, whose tasks fail, does not refer to {key}; {pair.serving.label} does."
                 remedy = source_of(snapshot, [pair.failing]).add(snapshot.environment.names, key, injection.variable)
                 yield Evidence(key, (fact,), remedy, frozenset({pair.service.name}), "error")
+
+
+def _asked_for(snapshot: Snapshot) -> Iterator[Evidence]:
+    """Keys whose variables a log asks for, and to which the revision of the task that failed does not refer."""
+    keys = {variable_of(member.key, snapshot.environment.keys): member.key for member in snapshot.members}
+    for stop in fresh_stops(snapshot):
+        definition = snapshot.definition(stop.task)
+        if definition is None:
+            continue
+        present = {*definition.variables, *(each.reference.key for _, each in snapshot.own_references(definition))}
+        for line in stop.log_lines:
+            for problem in read_log(line, keys):
+                key = keys.get(problem.variable, "")
+                if problem.check == REQUIRED and key and present.isdisjoint((key, problem.variable)):
+                    fact = (
+                        f"{definition.label}, whose tasks fail, does not refer to {key}, and the application needs it."
+                    )
+                    remedy = source_of(snapshot, [definition]).refer_to(snapshot.environment.names, key)
+                    facts = (fact, line, stop.sentence)
+                    yield Evidence(key, facts, remedy, frozenset({stop.service.name}), "error")
 
 
 @value_check("null", looks_like=("bad-value",), ruled_out_by="GetSecretValue: no key that tasks read is null")

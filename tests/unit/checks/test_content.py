@@ -745,6 +745,23 @@ def test_without_consumers_no_key_is_said_to_be_unused() -> None:
     assert answer.status == "clear"
 
 
+@pytest.mark.parametrize(
+    "line", ["KeyError: 'SMTP_HOST'", "1 validation error for Settings: SMTP_HOST: field required"]
+)
+def test_a_log_asks_for_a_key_to_which_the_revision_does_not_refer(line: str) -> None:
+    """The worker's new image needs what only backend has: that is why its deployment is stuck."""
+    begun = stuck(healthy(), "worker", "Essential container in task exited", started=NOW)
+    said = replace(begun, log_lines={task.id: (f"The log of worker says: {line}",) for task in begun.tasks})
+    [found] = [each for each in diagnose(said) if each.is_root_cause]
+    assert (found.check, found.subject, found.severity) == ("key-unreferenced", "SMTP_HOST", "error")
+    assert line in found.evidence[1]
+    # backend refers to it: there the application does not read what it has.
+    [other] = run_check(CHECKS["key-unreferenced"], stuck(said, "backend", "Essential container in task exited"))
+    assert other.services == {"worker"}
+    unknown = replace(said, log_lines=dict.fromkeys(said.log_lines, ("The log of worker says: KeyError: 'OTHER'",)))
+    assert "key-unreferenced" not in {each.check for each in diagnose(unknown) if each.is_problem}
+
+
 def test_a_revision_that_was_not_read_has_dropped_nothing() -> None:
     """The one that fails, or the one in service before it."""
     begun = stuck(healthy(), "worker", "Essential container in task exited")
