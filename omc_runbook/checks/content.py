@@ -321,7 +321,11 @@ def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @value_check(
-    "empty", looks_like=("bad-value", "refuses-to-start"), ruled_out_by="GetSecretValue: no required key is empty"
+    "empty",
+    looks_like=("bad-value", "refuses-to-start"),
+    ruled_out_by="GetSecretValue: no required key is empty",
+    because_of=("terraform-overwrote",),
+    per_subject=True,
 )
 def empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A required key is empty or absent."""
@@ -576,14 +580,18 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     write = write_of(snapshot, current.version_id) if current else None
     if not (current and previous and previous.document) or snapshot.writes is None:
         return
+    empty_keys = {member.key for member, _ in _defective(snapshot, "empty") if member.injected.is_empty}
     for member in _relevant_members(snapshot):
-        before = previous.document.get(member.key)
-        if before and _is_placeholder(snapshot, member) and not _is_placeholder(snapshot, before):
-            fact = f"{member.key} is a placeholder now, and a value in the previous version."
-            if write is None:
+        before, is_empty = previous.document.get(member.key), member.key in empty_keys
+        if not before or before.injected.is_empty or _is_placeholder(snapshot, before):
+            continue
+        if is_empty or _is_placeholder(snapshot, member):
+            what = "empty" if is_empty else "a placeholder"
+            fact = f"{member.key} is {what} now, and a value in the previous version."
+            if write is None and not is_empty:
                 unseen = f"CloudTrail has no call that made version {current.version_id}"
                 yield Uncertain(member.key, (fact, f"{unseen}: it is minutes late, and keeps 90 days."))
-            elif "terraform" in write.user_agent.lower():
+            elif write and "terraform" in write.user_agent.lower():
                 remedy = remedies.restore(snapshot.environment, previous.version_id, current.version_id)
                 yield Evidence(member.key, (describe(write), fact), remedy, services_reading(snapshot, member.key))
 

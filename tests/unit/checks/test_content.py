@@ -273,6 +273,19 @@ def test_who_overwrote_a_value_is_unknown_as_long_as_cloudtrail_has_no_call_of_i
     assert_clear(CHECKS["terraform-overwrote"], with_text(lost, "no JSON", PREVIOUS))
 
 
+def test_terraform_may_write_nothing_over_a_value() -> None:
+    """Many a placeholder is an empty text: the former version has the value. An optional key may be empty."""
+    lost = overwritten(healthy())
+    emptied = with_keys(lost, SECRET_KEY="", SMTP_HOST="")
+    [cause] = [each for each in diagnose(emptied) if each.is_root_cause]
+    assert (cause.check, cause.subject, cause.remedy.runbook) == ("terraform-overwrote", "SECRET_KEY", "restore")
+    assert "SECRET_KEY is empty now, and a value in the previous version." in cause.evidence
+    by_hand = replace(emptied, writes=())
+    assert found_in(by_hand) == {"empty"} and run_check(CHECKS["terraform-overwrote"], by_hand)[0].status == "clear"
+    before = with_values(emptied, {**document(emptied), "SECRET_KEY": ""}, PREVIOUS)
+    assert found_in(before) == {"empty"}
+
+
 def test_a_placeholder_that_was_there_before_was_not_overwritten() -> None:
     """Terraform is to blame only where a value was lost."""
     lost = overwritten(healthy())
