@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from omc_runbook.messages.phrases import NOT_SECRETS, Phrase, program_message
-from omc_runbook.messages.refusals import DATABASE, MAIL, MONGO, PROVIDER, REDIS, SENTRY
+from omc_runbook.messages.refusals import BROKER, DATABASE, MAIL, MONGO, PROVIDER, REDIS, SENTRY
 from omc_runbook.messages.startline import (
     OTHER_PASSWORD,
     always,
@@ -230,6 +230,12 @@ APPLICATION: tuple[Phrase, ...] = (
         "Redis refused the application's password.",
         "Compare the task's start with the secret's last change: if the task is younger, Redis has the old password.",
         *REDIS.wordings,
+    ),
+    program_message(
+        "store-only placeholder not-forced",
+        "The message broker refused the application's user or password.",
+        "Compare the task's start with the secret's last change; then try the broker's URL, unseen.",
+        *BROKER.wordings,
     ),
     program_message(
         "store-only placeholder white-space empty",

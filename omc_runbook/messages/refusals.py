@@ -92,7 +92,8 @@ PROVIDER = LoginRefusal(
     "",
     (
         *("incorrect API key", "incorrect_api_key", "invalid API key", "invalid_api_key", "invalid x-api-key"),
-        "invalid API-key",
+        *("invalid API-key", "API-key format invalid", "EAPI:Invalid key", "EAPI:Invalid signature"),
+        "Signature for this request is not valid",
         *("API key not valid", "API key is not valid", "API key invalid", "API key is invalid", "API key expired"),
         *("API key is expired", "API key revoked", "API key is revoked", *_NO_API_KEY),
         *("error code: 401", "client error '401 unauthorized'", "AuthenticationError"),

@@ -388,6 +388,8 @@ TEXTS: tuple[tuple[str, str], ...] = (
         "store-only",
         "openai.AuthenticationError: Error code: 401 - {'error': {'message': 'Incorrect API key provided: x'}}",
     ),
+    ("store-only", "Cannot connect to amqp://app:**@mq:5672//: (403) ACCESS_REFUSED - Login was refused"),
+    ("store-only", "BinanceAPIException: APIError(code=-1022): Signature for this request is not valid."),
     ("store-only", "requests.HTTPError: 401 Client Error: Unauthorized for url: https://api.openai.com/v1/models"),
     ("not-forced", "jwt.exceptions.InvalidSignatureError: Signature verification failed"),
     ("store-only", "smtplib.SMTPAuthenticationError: (535, b'5.7.8 Username and Password not accepted')"),
