@@ -152,6 +152,22 @@ def test_simulator_agrees_with_the_policies(stage: Stage) -> None:
     assert error.value.response["Error"]["Code"] == "NoSuchEntity"
 
 
+def test_policies_of_awss_own_are_there(stage: Stage) -> None:
+    """An execution role usually has one; who lists the account's own policies does not see it."""
+    start = "arn:aws:iam::aws:policy/service-role/"
+    stage.iam.create_role(RoleName="usual", AssumeRolePolicyDocument=policy(TRUST))
+    stage.iam.attach_role_policy(RoleName="usual", PolicyArn=f"{start}AmazonECSTaskExecutionRolePolicy")
+    [attached] = stage.iam.list_attached_role_policies(RoleName="usual")["AttachedPolicies"]
+    version = stage.iam.get_policy(PolicyArn=attached["PolicyArn"])["Policy"]["DefaultVersionId"]
+    found = stage.iam.get_policy_version(PolicyArn=attached["PolicyArn"], VersionId=version)["PolicyVersion"]
+    assert "ecr:BatchGetImage" in found["Document"]["Statement"][0]["Action"]
+    own = stage.iam.list_policies(Scope="Local")["Policies"]
+    assert attached["PolicyArn"] not in {each["Arn"] for each in own}
+    for absent in (f"{start}AmazonECSTaskExecution", "arn:aws:iam::aws:policy/AmazonECSTaskExecutionRolePolicy"):
+        with pytest.raises(ClientError, match="does not exist or is not attachable"):
+            stage.iam.attach_role_policy(RoleName="usual", PolicyArn=absent)
+
+
 def test_a_boundary_limits_what_a_secret_grants_to_a_role(stage: Stage) -> None:
     """A role that only the secret's policy names is refused by its boundary, unless the policy names everybody."""
     arn = stage.iam.create_role(RoleName="bounded", AssumeRolePolicyDocument=policy(TRUST))["Role"]["Arn"]

@@ -4,13 +4,16 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetServiceLastAccessedDetails.html
 """
 
+import json
 import uuid
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
-from moto.iam.models import ManagedPolicy, User
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+from moto.iam.models import AWSManagedPolicy, ManagedPolicy, User
 from moto.iam.responses import IamResponse
 
 from omc_runbook.iam.policy import PolicyDocument, evaluate, evaluate_resource
@@ -57,6 +60,12 @@ def age_role(name: str, days: float, account: str) -> None:
 
 class SandboxIam(IamResponse):
     """moto's IAM and the rest."""
+
+    def call_action(self) -> Any:
+        """Let the account have the AWS managed policy that a call names: moto has either none of them or all 1,500."""
+        for name in ("PolicyArn", "PermissionsBoundary"):
+            _provide(self.backend, self._get_param(name) or "")
+        return super().call_action()
 
     def get_account_authorization_details(self) -> ActionResult:
         """The account's details in pages of `MaxItems` entries, over all lists."""
@@ -138,6 +147,22 @@ class SandboxIam(IamResponse):
             for action in self._get_param("ActionNames", [])
         ]
         return ActionResult({"EvaluationResults": results, "IsTruncated": False})
+
+
+def _provide(backend: Any, arn: str) -> None:
+    name = arn.rpartition("/")[2]
+    if ":iam::aws:policy/" not in arn or arn in backend.managed_policies or name not in _policies_of_aws():
+        return
+    policy = AWSManagedPolicy.from_data(name, backend.account_id, backend.region_name, _policies_of_aws()[name])
+    if policy.arn == arn:
+        backend.aws_managed_policies.append(policy)
+        backend.managed_policies[arn] = policy
+
+
+@cache
+def _policies_of_aws() -> dict[str, Any]:
+    policies: dict[str, Any] = json.loads(aws_managed_policies_data)
+    return policies
 
 
 def _accessed(service: str, arn: str, events: list[RecordedEvent]) -> dict[str, Any]:
