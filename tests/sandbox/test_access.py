@@ -217,6 +217,27 @@ def test_organization_denies_over_the_role(stage: Stage) -> None:
     assert root
 
 
+@pytest.mark.parametrize(("operator", "is_denied"), [("Bool", False), ("BoolIfExists", True)])
+def test_the_simulation_takes_what_it_is_not_told_for_absent(stage: Stage, operator: str, is_denied: bool) -> None:
+    """As for what an organization's policies ask for, which AWS does not list as missing."""
+    organizations = stage.client("organizations")
+    if not has_organization(organizations):
+        organizations.create_organization(FeatureSet="ALL")
+    deny = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {operator: {"aws:SecureTransport": "false"}}}
+    made = organizations.create_policy(
+        Name="transport", Description="", Type="SERVICE_CONTROL_POLICY", Content=policy(deny)
+    )["Policy"]["PolicySummary"]["Id"]
+    organizations.attach_policy(PolicyId=made, TargetId=ACCOUNT)
+    name = secrets.token_hex(4)
+    arn = stage.iam.create_user(UserName=name)["User"]["Arn"]
+    stage.iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=policy(DESCRIBE))
+    result = simulate(stage, arn, "ecs:DescribeServices")["ecs:DescribeServices"]
+    organizations.detach_policy(PolicyId=made, TargetId=ACCOUNT)
+    organizations.delete_policy(PolicyId=made)
+    assert result["OrganizationsDecisionDetail"] == {"AllowedByOrganizations": not is_denied}
+    assert result["EvalDecision"] == ("explicitDeny" if is_denied else "allowed")
+
+
 def test_a_resource_control_policy_denies_what_is_the_members(stage: Stage) -> None:
     """Secrets, keys and roles of a member account, to its administrator too; the management account's are exempt."""
     organizations = stage.client("organizations")

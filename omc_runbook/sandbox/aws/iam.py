@@ -198,6 +198,9 @@ def _result(
     context: dict[str, Any],
 ) -> dict[str, Any]:
     policies = [*principal.policies, *extra]
+    # No answer says that an organization's policies ask for more: what they do not get is absent.
+    own = _missing([*policies, *filter(None, [principal.boundary])], context)
+    context = dict.fromkeys(set(_missing(list(principal.scps), context)).difference(own), ()) | context
     verdict = evaluate(policies, action, resource, context, principal.boundary, principal.scps)
     decision, statements = verdict.decision, verdict.statements
     if resource_policy:
