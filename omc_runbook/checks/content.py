@@ -321,15 +321,15 @@ def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 @value_check(
-    "empty",
-    looks_like=("bad-value", "refuses-to-start"),
-    ruled_out_by="GetSecretValue: no required key is empty",
-    because_of=("terraform-overwrote",),
-    per_subject=True,
+    "empty", looks_like=("bad-value", "refuses-to-start"), ruled_out_by="GetSecretValue: no required key is empty"
 )
 def empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A required key is empty or absent."""
+    emptied = _emptied_by_terraform(snapshot)
     for member, defect in _defective(snapshot, "empty"):
+        if member.key in emptied:
+            # terraform-overwrote has the value to go back to.
+            continue
         is_empty = member.injected.is_empty
         what = "is empty: the application uses its default, or refuses to start" if is_empty else defect.sentence
         yield _about(snapshot, member, f"{what}.")
@@ -580,20 +580,29 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     write = write_of(snapshot, current.version_id) if current else None
     if not (current and previous and previous.document) or snapshot.writes is None:
         return
-    empty_keys = {member.key for member, _ in _defective(snapshot, "empty") if member.injected.is_empty}
+    emptied = _emptied_by_terraform(snapshot)
     for member in _relevant_members(snapshot):
-        before, is_empty = previous.document.get(member.key), member.key in empty_keys
-        if not before or before.injected.is_empty or _is_placeholder(snapshot, before):
-            continue
-        if is_empty or _is_placeholder(snapshot, member):
+        before, is_empty = previous.document.get(member.key), member.key in emptied
+        if before and (is_empty or _is_placeholder(snapshot, member)) and not _is_placeholder(snapshot, before):
             what = "empty" if is_empty else "a placeholder"
             fact = f"{member.key} is {what} now, and a value in the previous version."
-            if write is None and not is_empty:
+            if write is None:
                 unseen = f"CloudTrail has no call that made version {current.version_id}"
                 yield Uncertain(member.key, (fact, f"{unseen}: it is minutes late, and keeps 90 days."))
-            elif write and "terraform" in write.user_agent.lower():
+            elif "terraform" in write.user_agent.lower():
                 remedy = remedies.restore(snapshot.environment, previous.version_id, current.version_id)
                 yield Evidence(member.key, (describe(write), fact), remedy, services_reading(snapshot, member.key))
+
+
+def _emptied_by_terraform(snapshot: Snapshot) -> frozenset[str]:
+    """The required keys that are empty in a version of Terraform's, and had a value in the one before."""
+    current, previous = snapshot.current, snapshot.previous
+    write = write_of(snapshot, current.version_id) if current else None
+    if write is None or "terraform" not in write.user_agent.lower() or not (previous and previous.document):
+        return frozenset()
+    empty_keys = {member.key for member, _ in _defective(snapshot, "empty") if member.injected.is_empty}
+    values = (previous.document.get(key) for key in empty_keys)
+    return frozenset(each.key for each in values if each and not each.injected.is_empty)
 
 
 def _strangeness(snapshot: Snapshot, name: str, strange: StrangeHost, services: Sequence[Service]) -> str:

@@ -282,6 +282,8 @@ def test_terraform_may_write_nothing_over_a_value() -> None:
     assert "SECRET_KEY is empty now, and a value in the previous version." in cause.evidence
     by_hand = replace(emptied, writes=())
     assert found_in(by_hand) == {"empty"} and run_check(CHECKS["terraform-overwrote"], by_hand)[0].status == "clear"
+    unread = replace(emptied, writes=None)
+    assert [each.check for each in diagnose(unread) if each.is_root_cause] == ["empty"]
     before = with_values(emptied, {**document(emptied), "SECRET_KEY": ""}, PREVIOUS)
     assert found_in(before) == {"empty"}
 
