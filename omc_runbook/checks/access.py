@@ -90,11 +90,16 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             fact = f"GetRole: there is no role {name}{f': did you mean {meant}?' if meant else '.'}"
             yield Evidence(name, (fact,), Remedy(way), services)
             continue
+        refused = [stop for stop in stops_saying(snapshot, "role-untrusted") if name in stop.reason]
         if role is None:
-            yield Uncertain(name, tuple(gap.sentence for gap in permissions.unread))
+            gaps = tuple(gap.sentence for gap in permissions.unread)
+            if refused:
+                way = f"Let the trust policy of {name} allow {ECS_TASKS} to assume it; create it if it is gone."
+                yield Evidence(name, (refused[0].sentence, *gaps), Remedy(way), services)
+            else:
+                yield Uncertain(name, gaps)
             continue
         verdict = trusts(role.trust, ECS_TASKS, context)
-        refused = [stop for stop in stops_saying(snapshot, "role-untrusted") if name in stop.reason]
         if verdict.decision == "unknown" and not refused:
             yield Uncertain(name, (f"Its trust policy cannot be evaluated: {verdict.reason}.",))
         elif verdict.decision != "allowed":

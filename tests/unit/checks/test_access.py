@@ -53,6 +53,7 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import access
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
+from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.findings import is_sentence
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
@@ -356,6 +357,17 @@ def test_a_role_that_could_not_be_read_is_unknown() -> None:
     refused = ReadFailure(f"role {ROLE_NAME}", "iam:GetRole", "AccessDenied", "denied")
     snapshot = with_permissions(healthy(), replace(simulated("allowed"), role=None, unread=(refused,)))
     assert unknown_in(snapshot) == {"role-untrusted"}
+
+
+def test_ecs_says_that_it_cannot_assume_a_role_that_nobody_may_read() -> None:
+    """What ECS says is enough: who looks may lack iam:GetRole."""
+    refused = ReadFailure("role", "iam:GetRole", "AccessDenied", "denied")
+    unread = with_permissions(healthy(), replace(simulated("allowed"), role=None, unread=(refused,)))
+    said = stuck(unread, "worker", f"ECS was unable to assume the role '{ROLE}' that was provided for this task.")
+    [found] = run_check(CHECKS["role-untrusted"], said)
+    assert found.status == "found" and "unable to assume the role" in found.evidence[0]
+    assert refused.sentence in found.evidence
+    assert "role-untrusted" in {each.check for each in diagnose(said) if each.is_root_cause}
 
 
 def test_a_task_definition_without_secrets_needs_no_role() -> None:
