@@ -191,16 +191,21 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 @check(
     "resource-deny",
-    needs=(*NEEDS, "resource_policy"),
     ruled_out_by="GetResourcePolicy: the secret's own policy denies nobody who needs it",
 )
 def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The secret's own policy denies the execution role."""
+    names = snapshot.environment.names
     for arn, services in _roles(snapshot):
+        refused = [stop for stop in stops_saying(snapshot, "resource-deny") if stop.service.name in services]
+        if gaps := snapshot.unread("resource_policy"):
+            way = Remedy(f"Let the secret's resource policy no longer deny {iam.role_name(arn)}.")
+            said = (stop.sentence for stop in refused[:1])
+            yield Evidence(names.secret, (*said, *gaps), way, services) if refused else Uncertain(names.secret, gaps)
+            continue
         verdict = judge_resource_policy(snapshot, arn)
         if verdict is None:
             continue
-        refused = [stop for stop in stops_saying(snapshot, "resource-deny") if stop.service.name in services]
         if verdict.decision == "unknown" and not refused:
             yield Uncertain(
                 iam.role_name(arn), (f"The secret's resource policy cannot be evaluated: {verdict.reason}.",)
@@ -211,7 +216,7 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 for policy in snapshot.other_resource_policies
                 if any(label.startswith(f"{policy.name} ") for label in verdict.statements)
             ]
-            write = remedies.put_resource_policy(snapshot.environment.names)
+            write = remedies.put_resource_policy(names)
             conditions = conditions_of(snapshot.resource_policies, verdict.statements)
             spare = ", or with a Condition that leaves the tasks' calls out," if conditions else ""
             remedy = Remedy(
@@ -227,7 +232,7 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 *(stop.sentence for stop in refused[:1]),
                 *author_of(snapshot, "PutResourcePolicy"),
             )
-            yield Evidence(snapshot.environment.names.secret, facts, remedy, services)
+            yield Evidence(names.secret, facts, remedy, services)
 
 
 _UNAVAILABLE = {

@@ -715,6 +715,18 @@ def test_a_role_at_another_path_is_in_doubt_before_a_task_has_started() -> None:
     assert found.status == "unknown" and "/services/" in found.evidence[0]
 
 
+def test_a_task_says_that_a_policy_which_nobody_may_read_denies_it() -> None:
+    """What AWS told the task is enough; without that, the permission is named."""
+    gap = ReadFailure("its resource policy", "secretsmanager:GetResourcePolicy", "AccessDeniedException", "denied")
+    unread = replace(healthy(), resource_policy=None, gaps={"resource_policy": (gap,)})
+    [unknown] = run_check(CHECKS["resource-deny"], unread)
+    assert (unknown.status, unknown.evidence) == ("unknown", (gap.sentence,))
+    denial = f"on resource: {ARN} with an explicit deny in a resource-based policy"
+    refusal = f"AccessDeniedException: not authorized to perform: secretsmanager:GetSecretValue {denial}"
+    [found] = run_check(CHECKS["resource-deny"], stuck(unread, "worker", f"ResourceInitializationError: {refusal}"))
+    assert found.status == "found" and denial[-40:] in found.evidence[0] and gap.sentence in found.evidence
+
+
 def test_a_role_at_another_path_is_named() -> None:
     """Where ECS could not assume the role, the ARN that it really has is told."""
     at_path = f"arn:aws:iam::{ACCOUNT}:role/services/{ROLE_NAME}"
