@@ -38,6 +38,7 @@ _UNDONE = "Another remedy replaces the same policy: run the runbook again before
 _NEW_TASKS = re.compile(r"aws ecs update-service [^&`]+(?: && aws ecs update-service [^&`]+)*")
 """A remedy that starts new tasks, some with another setting of the service."""
 _FIRST_FIX = "First fix "
+_READ_FIRST = Remedy("Let this run read what it could not, and look again: until then, new tasks may fail again.")
 _AWS_COMMAND = re.compile(r"(?:^|[`(&] ?)aws [a-z]")
 FAILURES = frozenset({"task-exits", "health-check", "rollout-stuck", "breaker-rollback"})
 """Checks of tasks that started and failed, and of their rollouts."""
@@ -154,7 +155,10 @@ def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         because_of = check_ids(causes[id(finding)])
         unread = () if because_of else check_ids(unknown.of(finding))
         cause_of = check_ids(effects[id(finding)])
-        return replace(finding, because_of=because_of, cause_of=cause_of, unread_causes=unread)
+        remedy = finding.remedy
+        if finding.check == "pull-failed" and (likely := _checks_said(finding).intersection(unread)):
+            unread, remedy = tuple(check for check in unread if check in likely), _READ_FIRST
+        return replace(finding, because_of=because_of, cause_of=cause_of, unread_causes=unread, remedy=remedy)
 
     leading_first = sorted(findings, key=lambda finding: id(finding) not in leading)
     return tuple(sorted(map(link, leading_first), key=_rank))
@@ -167,9 +171,14 @@ def _named_first(effect: Finding, causes: Sequence[Finding]) -> tuple[Sequence[F
     """
     if not causes[1:]:
         return causes, False
-    said = {check for text in effect.evidence for phrase in phrases_in(text) for check in phrase.checks}
+    said = _checks_said(effect)
     ordered = sorted(causes, key=lambda cause: cause.check not in said)
     return ordered, ordered[0].check in said
+
+
+def _checks_said(effect: Finding) -> frozenset[str]:
+    """The faults that a consequence's own evidence points at, by what ECS or the application said."""
+    return frozenset(check for text in effect.evidence for phrase in phrases_in(text) for check in phrase.checks)
 
 
 class _Causes:

@@ -48,7 +48,15 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks.check import DEEPER
 from omc_runbook.diagnosis.root_causes import CHECKS, audit, diagnose, relate
 from omc_runbook.model.catalogue import Key, default_keys
-from omc_runbook.model.findings import Finding, Outcome, Severity, Status, unknown_reasons, with_remedies_of_causes
+from omc_runbook.model.findings import (
+    Finding,
+    Outcome,
+    Remedy,
+    Severity,
+    Status,
+    unknown_reasons,
+    with_remedies_of_causes,
+)
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
@@ -452,6 +460,13 @@ def test_the_cause_of_a_consequence_is_unknown_where_a_check_of_it_is() -> None:
     assert (outcome.root_causes, outcome.status) == ((), "findings")
     assert outcome.causes_in_words == "pull-failed for an unknown cause"
     assert Outcome.from_json(outcome.to_json()).findings[0].unread_causes == ("no-permission",)
+    others = [unread, finding("key-missing", "content", "unknown")]
+    [silent, *_] = relate([effect, *others])
+    assert silent.unread_causes == ("no-permission", "key-missing")
+    said = "Task 1 stopped: because no identity-based policy allows the secretsmanager:GetSecretValue action"
+    [narrowed, *_] = relate([replace(effect, evidence=(said,), remedy=Remedy("aws ecs update-service")), *others])
+    assert narrowed.unread_causes == ("no-permission",)
+    assert narrowed.remedy.command.startswith("Let this run read what it could not")
     explained = next(
         each for each in relate([effect, unread, finding("scp", "access", "found")]) if each.check == "pull-failed"
     )
