@@ -47,9 +47,22 @@ _PARSED = 16
 
 TABLE_NAME = r"^[\w.-]+$"
 """The pattern of an environment's name, as that of its table."""
-_NAME = r"^([^{}]|\{(project|environment|prefix)\})*$"
-_Name = Annotated[str, Field(pattern=_NAME)]
-"""A name in AWS, none of which has braces: what is left of a placeholder is misspelt."""
+_PLACEHOLDER = r"\{(project|environment|prefix)\}"
+_Part = Annotated[str, Field(pattern=rf"^([^{{}}]|{_PLACEHOLDER})*$")]
+"""A part of names in AWS, none of which has braces: what is left of a placeholder is misspelt."""
+_SecretId = Annotated[
+    str,
+    Field(
+        pattern=r"^(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:)?"
+        rf"([A-Za-z0-9/_+=.@!-]|{_PLACEHOLDER})*$"
+    ),
+]
+_EcsName = Annotated[str, Field(pattern=rf"^([A-Za-z0-9_-]|{_PLACEHOLDER})*$")]
+_IamName = Annotated[str, Field(pattern=rf"^([A-Za-z0-9_+=,.@-]|{_PLACEHOLDER})*$")]
+"""What AWS accepts as a name of each kind: it finds nothing by another, and some calls take an ARN for a name.
+
+Those that Secrets Manager makes of a secret all do.
+"""
 
 
 class Names(BaseModel):
@@ -57,7 +70,7 @@ class Names(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
-    prefix: _Name = Field(default="{project}-{environment}", exclude=True)
+    prefix: _Part = Field(default="{project}-{environment}", exclude=True)
     """What the names of the environment's resources begin with: {prefix} in the others; no name itself."""
     region: str = Field(default="ap-southeast-2", pattern=r"^[a-z]+(-[a-z]+)+-\d+$")
     account_id: str = Field(default="", pattern=r"^(\d{12})?$")
@@ -66,15 +79,15 @@ class Names(BaseModel):
     """The IAM role that is assumed for all calls, by the profile's or the caller's own credentials; "" for none."""
     external_id: str = Field(default="", pattern=r"^([A-Za-z0-9_+=,.@:/-]{2,})?$", max_length=1224, repr=False)
     """The external id that the role's trust policy asks for; no secret, and not shown all the same."""
-    secret: _Name = Field(default="{prefix}-app-secrets", min_length=1)
-    cluster: _Name = Field(default="{prefix}", min_length=1)
-    clusters: tuple[str, ...] = ()
+    secret: _SecretId = Field(default="{prefix}-app-secrets", min_length=1)
+    cluster: _EcsName = Field(default="{prefix}", min_length=1)
+    clusters: tuple[Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+|\*)$")], ...] = ()
     """Other clusters in which services may use the secret, or "*" for all: verify and changes name them."""
-    service: _Name = Field(default="backend", min_length=1)
-    task_family: _Name = "{prefix}-backend"
-    execution_role: _Name = "{prefix}-ecs-task-execution-role"
-    task_role: _Name = "{prefix}-ecs-task-role"
-    execution_policy: _Name = "{prefix}-ecs-task-execution-secrets-policy"
+    service: _EcsName = Field(default="backend", min_length=1)
+    task_family: _EcsName = "{prefix}-backend"
+    execution_role: _IamName = "{prefix}-ecs-task-execution-role"
+    task_role: _IamName = "{prefix}-ecs-task-role"
+    execution_policy: _IamName = "{prefix}-ecs-task-execution-secrets-policy"
     rotation_days: int = Field(default=180, gt=0)
     secret_description: str = "Application secrets of {project} in {environment}"
     secret_tags: dict[str, str] = {
@@ -94,19 +107,19 @@ _OptionalNames = create_model(
     # With the constraints: an error then has the environment in its place.
     **{name: (field.rebuild_annotation() | None, None) for name, field in Names.model_fields.items()},  # type: ignore[call-overload]
 )
+_A_NAME = "a name, with no braces but those of {project}, {environment} and {prefix}"
 _PATTERNS = {
     "account_id": "an account id of 12 digits",
     "region": "an AWS region, such as ap-southeast-2",
     "role_arn": "the ARN of an IAM role, such as arn:aws:iam::123456789012:role/runbooks",
     "external_id": "2 to 1224 letters, digits or characters of +=,.@:/_-",
+    "prefix": _A_NAME,
+    "secret": f"{_A_NAME}, of letters, digits and /_+=.@!-, or the ARN of a secret",
+    **dict.fromkeys(("cluster", "service", "task_family"), f"{_A_NAME}, of letters, digits and _-, and no ARN"),
     **dict.fromkeys(
-        (
-            name
-            for name, field in Names.model_fields.items()
-            if any(getattr(each, "pattern", "") == _NAME for each in field.metadata)
-        ),
-        "a name, with no braces but those of {project}, {environment} and {prefix}",
+        ("execution_role", "task_role", "execution_policy"), f"{_A_NAME}, of letters, digits and _+=,.@-, and no ARN"
     ),
+    "clusters": 'the name of a cluster, and no ARN, or "*"',
     "secrets": "a name with exactly one *, which stands for the environment, such as {project}-*-app-secrets",
     "check": '"smtp" or an https:// address',
     "required_if": "a variable and its values, such as LLM_PROVIDER=google|gemini",

@@ -1,5 +1,6 @@
 """The names of an environment: the guide's, runbook.toml's over them, and OMC_ variables over both."""
 
+import json
 import os
 import secrets
 from pathlib import Path
@@ -287,6 +288,21 @@ def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
             "secret must be a name, with no braces but those of {project}, {environment} and",
         ),
         ('[environments.staging]\ntask_role = "{}"', "environments.staging.task_role must be a name, with no braces"),
+        ('cluster = "arn:aws:ecs:eu-west-1:123456789012:cluster/app"', "cluster must be a name, with no braces but"),
+        (
+            'clusters = ["app", "arn:aws:ecs:eu-west-1:123456789012:cluster/b"]',
+            "clusters.1 must be the name of a cluster",
+        ),
+        ('service = "app/backend"', "service must be a name, with no braces but"),
+        (
+            'secret = "arn:aws:kms:eu-west-1:123456789012:key/app"',
+            "of letters, digits and /_+=.@!-, or the ARN of a secret",
+        ),
+        ('secret = "app secrets"', "secret must be a name, with no braces but"),
+        (
+            'execution_role = "arn:aws:iam::123456789012:role/execution"',
+            "execution_role must be a name, with no braces",
+        ),
         ('role_arn = "runbooks"', "role_arn must be the ARN of an IAM role"),
         ('external_id = "two words"', "external_id must be 2 to 1224 letters, digits"),
         ("[discovery]", "discovery must have either secrets, a name with one *, or the table tags."),
@@ -439,3 +455,19 @@ def test_accepted_findings_belong_to_an_environment_or_to_all(bare: Path) -> Non
 def test_an_accepted_finding_needs_a_reason_and_a_date_that_is_one(line: str, says: str, bare: Path) -> None:
     """Nobody accepts anything by a typing error."""
     assert says in refusal(f"[[accepted]]\n{line}\n", bare)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("secret", "{project}/{environment}/app_1+=.@!-secrets"),
+        ("secret", "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:app/{environment}-AbCdEf"),
+        ("cluster", "{prefix}_Cluster-1"),
+        ("execution_role", "{prefix}_+=,.@-role"),
+        ("clusters", ["*", "Tools_1"]),
+    ],
+)
+def test_every_name_that_aws_accepts_is_accepted(name: str, value: object, bare: Path) -> None:
+    """With all characters that a name of its kind may have."""
+    path = write(bare, f"{name} = {json.dumps(value)}")
+    assert getattr(load("staging", str(path)).names, name)
