@@ -146,10 +146,10 @@ def simulate(
         {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
         for key, value in (context or {}).items()
     ]
-    answer = client.simulate_principal_policy(
+    pages = client.get_paginator("simulate_principal_policy").paginate(
         PolicySourceArn=role_arn, ActionNames=list(actions), ResourceArns=list(resources), ContextEntries=entries
     )
-    return tuple(simulated for result in answer["EvaluationResults"] for simulated in _simulated(result))
+    return tuple(each for page in pages for result in page["EvaluationResults"] for each in _simulated(result))
 
 
 def _simulated(result: Any) -> Iterator[Simulated]:

@@ -51,3 +51,19 @@ def test_a_result_without_resources_counts_for_itself(client: Any) -> None:
         stub.add_response("simulate_principal_policy", {"EvaluationResults": [result(**members)]})
         [found] = iam.simulate(client, ROLE, [READ], ["*"])
     assert (found.resource, found.allowed_by_organization, found.missing_context) == ("*", False, ("aws:y",))
+
+
+def test_every_page_of_results_counts(client: Any) -> None:
+    """IAM gives a hundred results a page, or fewer: with many secrets, the one that is missing may be on the next."""
+    pages = [
+        {"EvaluationResults": [result(EvalResourceName=BASE)], "IsTruncated": True, "Marker": "2"},
+        {"EvaluationResults": [result(EvalResourceName=f"{BASE}-AbC123", EvalDecision="allowed")]},
+    ]
+    with Stubber(client) as stub:
+        for page in pages:
+            stub.add_response("simulate_principal_policy", page)
+        found = iam.simulate(client, ROLE, [READ], [BASE, f"{BASE}-AbC123"])
+    assert [(entry.resource, entry.decision) for entry in found] == [
+        (BASE, "implicitDeny"),
+        (f"{BASE}-AbC123", "allowed"),
+    ]
