@@ -7,12 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from omc_runbook.aws.ecs import batches
 from omc_runbook.iam.policy import PolicyDocument
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
 
 AMAZON_DNS = "AmazonProvidedDNS"
+VALUES_A_CALL = 200
+"""How many values the filters of one call may have; see
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (FilterLimitExceeded)"""
 _DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
 _TARGETS = (
     *("NatGatewayId", "TransitGatewayId", "VpcPeeringConnectionId", "EgressOnlyInternetGatewayId", "LocalGatewayId"),
@@ -289,8 +293,9 @@ def get_prefix_list_entries(client: EC2Client, id: str) -> tuple[str, ...]:
 
 def _listed(paginator: Any, member: str, values: Sequence[str], by: str = "vpc-id") -> Iterator[Any]:
     """What all pages of a call have as a member, of those that a filter finds by these values."""
-    pages = paginator.paginate(Filters=[{"Name": by, "Values": list(values)}])
-    return (raw for page in pages for raw in page[member])
+    for batch in batches(values, VALUES_A_CALL):
+        for page in paginator.paginate(Filters=[{"Name": by, "Values": list(batch)}]):
+            yield from page[member]
 
 
 def _subnets(client: EC2Client, values: Sequence[str], by: str) -> dict[str, Subnet]:

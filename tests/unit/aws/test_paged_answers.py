@@ -95,3 +95,17 @@ def test_dhcp_options_may_name_another_server_of_names(pages: list[dict[str, Any
             stub.add_response("describe_dhcp_options", page)
         assert ec2.names_other_dns(client, "dopt-1") == is_other
         stub.assert_no_pending_responses()
+
+
+def test_a_filter_has_no_more_values_than_ec2_takes() -> None:
+    """With more subnets, the call is made again: EC2 would refuse all of them (FilterLimitExceeded)."""
+    ids = [f"subnet-{number:017x}" for number in range(ec2.VALUES_A_CALL + 1)]
+    client = client_of("ec2")
+    with Stubber(client) as stub:
+        for part in (ids[: ec2.VALUES_A_CALL], ids[ec2.VALUES_A_CALL :]):
+            subnets = [{"SubnetId": id, "VpcId": "vpc-1"} for id in part]
+            stub.add_response(
+                "describe_subnets", {"Subnets": subnets}, {"Filters": [{"Name": "subnet-id", "Values": part}]}
+            )
+        assert list(ec2.describe_subnets(client, ids)) == ids
+        stub.assert_no_pending_responses()
