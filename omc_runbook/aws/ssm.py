@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 MOST_NAMES = 50
 """How many names one filter of DescribeParameters takes."""
+_NAME = re.compile(r"(?!.*//)[A-Za-z0-9_./-]{1,1011}")
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,13 @@ class Parameter:
 def describe(client: Any, names: Sequence[str]) -> tuple[Parameter, ...]:
     """Read those of the parameters that exist in the client's account and region.
 
+    Names that no parameter can have are not asked for: AWS would refuse the others with them (ValidationException).
     See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeParameters.html
     """
     paginator = client.get_paginator("describe_parameters")
     return tuple(
         Parameter(entry["Name"], entry.get("LastModifiedDate"), entry.get("KeyId", ""))
-        for batch in _batches(names)
+        for batch in _batches([name for name in names if _NAME.fullmatch(name)])
         for page in paginator.paginate(ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": batch}])
         for entry in page["Parameters"]
     )
