@@ -463,6 +463,23 @@ def attempt(what: str, permission: str, call: Callable[[], T], profile: str = ""
         raise CouldNotLook(f"{permission} could not be called: {_first_line(error)}") from None
 
 
+def attempt_in(region: str, what: str, permission: str, call: Callable[[], T]) -> T | ReadFailure:
+    """As `attempt`, in another region than the run's own, or "" for that: there, nothing ends the run.
+
+    A mistyped region has no endpoint, and one that is not enabled for the account accepts no credentials. See
+    https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html
+    """
+    try:
+        return attempt(what, permission, call)
+    except CouldNotLook as error:
+        if not region:
+            raise
+        if error.kind == "no-answer":
+            return ReadFailure(what, permission, f"There was no answer from {region}.", "no-answer")
+        doubt = f" If they are accepted elsewhere, {region} is not enabled for the account."
+        return ReadFailure(what, permission, f"{error}{doubt if error.kind else ''}", "incomplete")
+
+
 _NOBODY_ANSWERS = (
     "their profile asks for an MFA code, and nobody can be asked here",
     "Sign in at a terminal and export the session's credentials, or use a profile without mfa_serial",

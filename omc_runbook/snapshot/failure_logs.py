@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
 from omc_runbook.aws import logs
+from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.session import Clients, ReadFailure, attempt
+from omc_runbook.aws.session import Clients, ReadFailure, attempt_in
 from omc_runbook.masking import registry
 from omc_runbook.messages.refusals import ANSWER, is_refusal
 from omc_runbook.messages.validation import find_header, read_block
@@ -40,10 +41,16 @@ TASKS_A_SERVICE = 2
 def read(gatherer: Gatherer, snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
     """Sentences with log lines by task id, of each consumer's newest failed tasks that had run."""
     answers = [
-        (task.id, container, gatherer.ask(f"the log of {container}", PERMISSION, call))
+        (
+            task.id,
+            each.name,
+            gatherer.within(each.log_region).read(
+                f"the log of {each.name}", PERMISSION, logs.last_lines, each.log_group, stream
+            ),
+        )
         for service in snapshot.readers
         for task in _failed(snapshot, service)[:TASKS_A_SERVICE]
-        for container, call in _logs(gatherer.clients, snapshot, task)
+        for each, stream in _logs(snapshot, task)
     ]
     sentences: dict[str, tuple[str, ...]] = {}
     for task_id, container, answer in answers:
@@ -72,9 +79,10 @@ def last_words(clients: Clients, snapshot: Snapshot, service: str, deployment_id
     stopped = (task for each in snapshot.services if each.name == service for task in snapshot.stopped(each))
     task = next((task for task in stopped if task.deployment_id == deployment_id), None)
     sentences: list[str] = []
-    for container, call in _logs(clients, snapshot, task) if task and task.has_run else ():
-        answer = attempt(f"the log of {container}", PERMISSION, call)
-        sentences += [answer.sentence] if isinstance(answer, ReadFailure) else _sentences(container, [*_joined(answer)])
+    for each, stream in _logs(snapshot, task) if task and task.has_run else ():
+        region, call = each.log_region, partial(_last_lines, clients, each, stream)
+        answer = attempt_in("" if region == clients.region else region, f"the log of {each.name}", PERMISSION, call)
+        sentences += [answer.sentence] if isinstance(answer, ReadFailure) else _sentences(each.name, [*_joined(answer)])
     return tuple(sentences)
 
 
@@ -85,13 +93,15 @@ def _failed(snapshot: Snapshot, service: Service) -> tuple[Task, ...]:
     return tuple(task for task in failed if not (since and task.stopped and task.stopped < since[0]))
 
 
-def _logs(clients: Clients, snapshot: Snapshot, task: Task) -> Iterator[tuple[str, Callable[[], tuple[str, ...]]]]:
-    """A task's containers that log to CloudWatch Logs, each with the call that reads its last lines."""
+def _logs(snapshot: Snapshot, task: Task) -> Iterator[tuple[Container, str]]:
+    """A task's containers that log to CloudWatch Logs, each with the name of its stream."""
     for container in snapshot.containers(task):
         if container.log_group:
-            stream = "/".join(filter(None, (container.log_prefix, container.name, task.id)))
-            client = clients("logs", container.log_region)
-            yield container.name, partial(logs.last_lines, client, container.log_group, stream)
+            yield container, "/".join(filter(None, (container.log_prefix, container.name, task.id)))
+
+
+def _last_lines(clients: Clients, container: Container, stream: str) -> tuple[str, ...]:
+    return logs.last_lines(clients("logs", container.log_region), container.log_group, stream)
 
 
 def _lines(events: Iterable[str]) -> Iterator[str]:

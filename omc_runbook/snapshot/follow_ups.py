@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import replace
 
 from omc_runbook.aws import cloudtrail, kms, organizations, secretsmanager
@@ -16,7 +15,6 @@ from omc_runbook.aws.session import ReadFailure, or_none
 from omc_runbook.iam.policy import evaluate
 from omc_runbook.masking.defects import is_stand_in
 from omc_runbook.masking.document import DocumentError, parse
-from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.gatherer import Gatherer
@@ -162,11 +160,7 @@ def read_foreign_secrets(gatherer: Gatherer, snapshot: Snapshot) -> dict[str, se
         arn: gatherer.within(region).read(arn, "secretsmanager:DescribeSecret", secretsmanager.describe, arn)
         for arn, region in regions.items()
     }
-    secrets = {}
-    for arn, answer in answers.items():
-        # A mistyped region has no endpoint: this call fails, and the reference is wrong in any case.
-        with suppress(CouldNotLook):
-            secrets[arn] = answer.result()
+    secrets = {arn: answer.result() for arn, answer in answers.items()}
     return {arn: secret for arn, secret in secrets.items() if not isinstance(secret, ReadFailure)}
 
 

@@ -14,7 +14,7 @@ from omc_runbook.aws import definitions, ecs
 from omc_runbook.aws.cloudtrail import REQUESTS_A_SECOND, Pace
 from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service, Task
-from omc_runbook.aws.session import Clients, ReadFailure, attempt
+from omc_runbook.aws.session import Clients, ReadFailure, attempt_in
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Environment
 
@@ -77,7 +77,8 @@ class Gatherer:
 
     def ask(self, what: str, permission: str, call: Callable[[], T]) -> Future[T | ReadFailure]:
         """Start a call on another thread; `what` and `permission` are those of `session.attempt`."""
-        return self.pool.submit(attempt, what, permission, call)
+        other_region = "" if self.region == self.names.region else self.region
+        return self.pool.submit(attempt_in, other_region, what, permission, call)
 
     def ask_once(
         self, key: tuple[Hashable, ...], what: str, permission: str, call: Callable[[], T]

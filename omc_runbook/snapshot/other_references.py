@@ -14,7 +14,6 @@ from omc_runbook.aws.session import ReadFailure, or_none
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.masking.document import Document, DocumentError, differ, parse
 from omc_runbook.messages.reasons import is_of_content, points_at
-from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.model.value_from import Reference, split_suffix
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.other_sources import OtherSource, parameter_name
@@ -76,7 +75,7 @@ class Reading:
         action, resource = permission_of(ref, self._snapshot)
         # Policies are about the whole ARN, also where a reference leaves the suffix out.
         if ref.source in self._secrets and not split_suffix(ref.secret_name)[1]:
-            secret = or_none(self._secret(ref))
+            secret = or_none(self._secrets[ref.source].result())
             return action, secret.arn if secret else resource
         return action, resource
 
@@ -84,7 +83,7 @@ class Reading:
         """The sources by what their references name; those that could not be read are left out, and gaps."""
         gatherer, sources = self._gatherer, {}
         for ref in (ref for ref in self.references if ref.source in self._secrets):
-            secret = self._secret(ref)
+            secret = self._secrets[ref.source].result()
             if isinstance(secret, ReadFailure):
                 gatherer.record(FIELD, (secret,))
                 continue
@@ -101,17 +100,6 @@ class Reading:
     def _describe(self, ref: Reference) -> Future[Secret | ReadFailure | None]:
         gatherer, arn = self._gatherer.within(ref.region), ref.secret_arn
         return gatherer.read(f"secret {arn}", "secretsmanager:DescribeSecret", secretsmanager.describe, arn)
-
-    def _secret(self, ref: Reference) -> Secret | ReadFailure | None:
-        """The secret that a reference names; None where it does not exist."""
-        try:
-            return self._secrets[ref.source].result()
-        except CouldNotLook as error:
-            if error.kind == "credentials" or ref.region == self._gatherer.names.region:
-                raise
-            # A mistyped region has no endpoint.
-            reason = f"Secrets Manager gave no answer in {ref.region}."
-            return ReadFailure(f"secret {ref.secret_arn}", "secretsmanager:DescribeSecret", reason, "no-answer")
 
     def _find_namesake(self, ref: Reference) -> str:
         """The ARN of the secret that has the name in a reference to one that does not exist; "" for none."""

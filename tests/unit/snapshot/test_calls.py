@@ -9,11 +9,12 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
-from support.moto_environment import CLUSTER, NAME, Wire, answers, build, client, mock_aws, read
+from botocore.exceptions import ClientError, EndpointConnectionError
+from support.moto_environment import CLUSTER, NAME, REGION, Wire, answers, build, client, mock_aws, read
 from support.snapshots import values
 
 from omc_runbook.aws import ecs
+from omc_runbook.model.errors import CouldNotLook
 
 pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
 
@@ -90,6 +91,42 @@ def test_another_secret_in_a_region_that_does_not_exist_is_a_gap(region: str) ->
     assert region in gap.sentence and "payments-AbCdEf" in gap.sentence
     assert found["other-secret-missing"].status == "unknown"
     assert found["key-missing"].status == "clear"
+
+
+def test_a_region_that_is_not_enabled_refuses_credentials_there_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A region that is off accepts no credentials, and those of the run are as good as before."""
+    refuse(monkeypatch, "me-south-1")
+    with mock_aws():
+        build()
+        mistype("worker", "me-south-1", "payments-AbCdEf")
+        snapshot = read(Wire())
+    (gap,) = snapshot.gaps["other_sources"]
+    assert gap.sentence.startswith("Could not read secret arn:") and "UnrecognizedClientException" in gap.sentence
+    assert gap.sentence.endswith("If they are accepted elsewhere, me-south-1 is not enabled for the account.")
+    found = answers(snapshot)
+    assert (found["other-secret-missing"].status, found["key-missing"].status) == ("unknown", "clear")
+
+
+def test_credentials_that_are_refused_here_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other call would succeed."""
+    refuse(monkeypatch, REGION)
+    with mock_aws():
+        build()
+        with pytest.raises(CouldNotLook, match="AWS does not accept these credentials"):
+            read(Wire())
+
+
+def refuse(patch: pytest.MonkeyPatch, region: str) -> None:
+    """Let Secrets Manager accept no credentials in a region."""
+    answer = Wire.call
+
+    def call(self: Wire, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        if client.meta.region_name == region and operation == "DescribeSecret":
+            error = {"Code": "UnrecognizedClientException", "Message": "The security token is invalid."}
+            raise ClientError({"Error": error}, operation)
+        return answer(self, client, operation, parameters)
+
+    patch.setattr(Wire, "call", call)
 
 
 @pytest.mark.parametrize("region", ["ap_southeast_2", "*", "ap southeast 2"])

@@ -31,6 +31,7 @@ from omc_runbook.checks.check import run_check
 from omc_runbook.diagnosis.root_causes import CHECKS
 from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startlog import read_log
+from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.snapshot import failure_logs, follow_ups
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
@@ -308,6 +309,16 @@ def test_a_log_is_read_where_it_is_written() -> None:
         by_region = cast(Clients, lambda _, region="": logs if region == "eu-west-1" else elsewhere)
         assert failure_logs.read(Gatherer(pool, by_region, away.environment, away.caller), away)
     assert logs.asked and not elsewhere.asked
+
+
+def test_a_log_in_a_region_that_is_not_enabled_is_a_gap() -> None:
+    """It refuses credentials that are good elsewhere, which ends no run."""
+    away = with_container(failing(), "worker", lambda old: replace(old, log_region="me-south-1"))
+    _, gaps = ask(Logs(code="UnrecognizedClientException"), away, failure_logs.read)
+    (gap,) = gaps["log_lines"]
+    assert gap.sentence.endswith("If they are accepted elsewhere, me-south-1 is not enabled for the account.")
+    with pytest.raises(CouldNotLook):
+        ask(Logs(code="UnrecognizedClientException"), failing(), failure_logs.read)
 
 
 def test_a_missing_stream_is_no_gap() -> None:
