@@ -14,7 +14,7 @@ from zlib import crc32
 import pytest
 from execnet import XSpec
 from hypothesis import settings
-from support import forked_sandboxes, forked_workers, garbage, quick_programs, shared_models
+from support import forked_sandboxes, forked_workers, garbage, quick_programs, shared_models, strict_requests
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
@@ -169,6 +169,14 @@ def one_reading_of_botocores_models() -> Iterator[None]:
     """Let botocore's clients share what they make of the service models, which else takes longer than the calls."""
     with pytest.MonkeyPatch.context() as patch:
         shared_models.share(patch.setattr)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def requests_that_aws_takes() -> Iterator[None]:
+    """Let the package's own clients make no request that AWS would refuse."""
+    with pytest.MonkeyPatch.context() as patch:
+        strict_requests.insist(patch.setattr)
         yield
 
 

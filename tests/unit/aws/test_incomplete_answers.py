@@ -104,11 +104,21 @@ def call(clients: Clients, service: str, operation: str) -> Any:
     return getattr(client, method)(**request)
 
 
+PATTERNED = {
+    "UUID": "0" * 36,
+    "policyVersionIdType": "v1",
+    "PolicyId": "p-12345678",
+    **dict.fromkeys(("ChildId", "PolicyTargetId"), "123456789012"),
+}
+"""Texts of shapes that take no other, by the shape's name."""
+
+
 def least(shape: Any) -> Any:
     """A value of a shape."""
     match shape.type_name:
         case "string":
-            return shape.enum[0] if shape.enum else "x" * max(1, shape.metadata.get("min", 1))
+            text = "x" * max(1, shape.metadata.get("min", 1))
+            return shape.enum[0] if shape.enum else PATTERNED.get(shape.name, text)
         case "boolean":
             return True
         case "integer" | "long":

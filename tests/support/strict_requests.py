@@ -1,0 +1,69 @@
+"""Requests as AWS takes them: botocore checks no maximum, pattern or enumeration, and emulators check few."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from omc_runbook.aws.answer import _ValidatingClient
+
+MOST = {
+    "ecs:DescribeClusters": ("clusters", 100),
+    "ecs:DescribeDaemonRevisions": ("daemonRevisionArns", 20),
+    "ecs:DescribeServiceDeployments": ("serviceDeploymentArns", 20),
+    "ecs:DescribeServices": ("services", 10),
+    "ecs:DescribeTasks": ("tasks", 100),
+}
+"""How many entries a list may have, where that stands in the documentation alone."""
+FILTERS, VALUES = 50, 200
+"""How many filters a call of EC2 may have, and how many values these may have together."""
+SECRET_BYTES = 65_536
+
+
+def insist(setattr: Callable[[Any, str, Any], None]) -> None:
+    """Let each client of the package raise AssertionError for a request that AWS would refuse."""
+    call = _ValidatingClient._make_api_call
+
+    def checked(self: Any, operation_name: str, api_params: Mapping[str, Any]) -> Any:
+        model = self.meta.service_model
+        shape, operation = model.operation_model(operation_name).input_shape, f"{model.service_name}:{operation_name}"
+        found = [*(_of_model(api_params, shape, "") if shape else ()), *_of_documentation(operation, api_params)]
+        assert not found, f"AWS refuses this {operation}: {'; '.join(found)}"
+        return call(self, operation_name, api_params)
+
+    setattr(_ValidatingClient, "_make_api_call", checked)
+
+
+def _of_model(value: Any, shape: Any, place: str) -> Iterator[str]:
+    """What the service model does not allow; no value is told, which may be a secret."""
+    limits = shape.metadata
+    match shape.type_name:
+        case "structure":
+            for name in value.keys() & shape.members.keys():
+                yield from _of_model(value[name], shape.members[name], f"{place}.{name}")
+        case "list":
+            for each in value:
+                yield from _of_model(each, shape.member, f"{place}[]")
+        case "string" if shape.enum and value not in shape.enum:
+            yield f"{place} is none of {', '.join(shape.enum)}"
+        case "string" if "pattern" in limits:
+            # Some use what Python's re lacks, such as \p{L}.
+            with suppress(re.error):
+                if not re.fullmatch(limits["pattern"], value):
+                    yield f"{place} does not match {limits['pattern']}"
+    size = value if shape.type_name in ("integer", "long") else len(value) if hasattr(value, "__len__") else 0
+    if "max" in limits and size > limits["max"]:
+        yield f"{place} has {size}, and {limits['max']} is the most"
+
+
+def _of_documentation(operation: str, request: Mapping[str, Any]) -> Iterator[str]:
+    member, most = MOST.get(operation, ("", 0))
+    if len(request.get(member, ())) > most:
+        yield f"more than {most} {member}"
+    filters = request.get("Filters", ()) if operation.startswith("ec2:") else ()
+    if len(filters) > FILTERS or sum(len(each["Values"]) for each in filters) > VALUES:
+        yield "too many filters, or values of them"
+    if len(request.get("SecretString", "").encode()) > SECRET_BYTES:
+        yield "SecretString is too long"
