@@ -427,7 +427,9 @@ def secrets_of_others(snapshot: Snapshot) -> dict[str, str]:
     here, name = snapshot.environment.name, snapshot.secret_name
     others = {names.secret.rpartition(":")[2]: other for other, names in snapshot.environment.others.items()}
     others = {name.replace(here, other): other for other in KNOWN if here in name and other != here} | others
-    others.pop(name, None)
+    # Where runbook.toml has the ARN of one secret for all environments, none of them is another.
+    for own in (name, snapshot.secret_arn.rpartition(":")[2]):
+        others.pop(own, None)
     return others
 
 

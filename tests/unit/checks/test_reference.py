@@ -73,6 +73,14 @@ def test_a_good_reference_is_none_of_them(value_from: str) -> None:
     assert found_in(refers(value_from)(healthy())) == set()
 
 
+def test_one_arn_for_all_environments_is_no_other_ones() -> None:
+    """As OMC_SECRET sets it, for this environment and for production alike."""
+    snapshot = healthy()
+    names = snapshot.environment.names.model_copy(update={"secret": ARN})
+    environment = replace(snapshot.environment, names=names, others={"production": names})
+    assert not found_in(replace(snapshot, environment=environment))
+
+
 def test_a_short_version_is_not_pinned_as_well() -> None:
     """A text that cannot be a version's id pins nothing."""
     assert found_in(refers(f"{ARN}:SECRET_KEY::abc")(healthy())) == {"version-short"}
