@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from support.late_reads import read_late
 from support.runs import COMMAND, PAPERMILL, Desk, assert_nothing_leaked, client, deny
 
@@ -240,6 +241,21 @@ def test_who_is_first_keeps_it_and_the_other_is_told(here: Creator) -> None:
         assert error.value.exit_code == 2
     here.client.restore_secret(SecretId=here.name)
     assert here.members() == {"SECRET_KEY": "theirs"}
+
+
+def test_a_name_that_is_not_free_yet_is_nobody_elses_secret(here: Creator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Right after a deletion without a recovery window, DescribeSecret finds nothing and CreateSecret is refused."""
+    monkeypatch.setattr(current_version, "SETTLE_SECONDS", 0)
+    run = runbooks_run.begin("create", "staging")
+    plan = create.plan(run, run.look())
+
+    def refuse(**_: object) -> None:
+        message = "You can't create this secret because a secret with this name is already scheduled for deletion."
+        raise ClientError({"Error": {"Code": "InvalidRequestException", "Message": message}}, "CreateSecret")
+
+    run.target.clients("secretsmanager").meta.events.register("before-call.secretsmanager.CreateSecret", refuse)
+    with pytest.raises(CouldNotLook, match=r"was not created.*Run create again in some minutes\."):
+        create.apply(run, plan, True)
 
 
 def test_of_two_copies_of_one_plan_one_creates(here: Creator) -> None:

@@ -167,7 +167,12 @@ def _names_secret(output: Output, name: str) -> bool:
 def _verify_new(clients: Clients, plan: CreatePlan, key: KmsKey | None) -> CreateResult:
     """Verify document, version, tags, description and KMS key of the new secret against the plan."""
     secret, value = _read(clients, plan.name, lambda secret: secret is None)
-    if secret is None or value is None or value.version_id != plan.token:
+    if secret is None:
+        raise CouldNotLook(
+            f"{plan.name} was not created, or cannot be read yet: Secrets Manager refuses the name of a secret that was"
+            " just deleted without a recovery window. Run create again in some minutes."
+        )
+    if value is None or value.version_id != plan.token:
         raise ConflictError(
             f"Somebody else created or changed {plan.name} at the same time: theirs stays, yours was not written."
             " Run create again."
