@@ -29,8 +29,6 @@ from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 KEY = "ENCRYPTION_KEY"
 
 

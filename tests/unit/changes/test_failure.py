@@ -19,8 +19,6 @@ from omc_runbook.changes.engine.result import with_failure
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 EXITED = {"stop_code": "EssentialContainerExited"}
 
 

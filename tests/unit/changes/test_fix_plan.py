@@ -65,8 +65,6 @@ from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11112222-3333-4444-5555-666677778888"
 RIGHT = f"{ARN}:SECRET_KEY::"
 BASE = ARN.removesuffix("-AbC123")

@@ -34,7 +34,6 @@ from omc_runbook.runbooks.run import Run
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
-pytestmark = pytest.mark.usefixtures("own_registry")
 ONE_ROLE = PasswordRotation(
     url=Masked("postgresql://db/app", "url"),
     role="app",

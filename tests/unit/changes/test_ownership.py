@@ -28,7 +28,7 @@ from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
-pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
+pytestmark = pytest.mark.usefixtures("bare_names")
 
 NOTHING_SAID = simulated("implicitDeny", policies=())
 THEIRS = "ohmycoins-production-ecs-task-execution-role"

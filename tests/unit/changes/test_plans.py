@@ -63,8 +63,6 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 from omc_runbook.textfile.file import SourceFile
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 
 def holding(text: str) -> Snapshot:
     """A healthy environment whose secret's current version is this text."""

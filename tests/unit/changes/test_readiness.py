@@ -34,8 +34,6 @@ from omc_runbook.checks.stopped_tasks import of_kind
 from omc_runbook.model.errors import UsageError
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 CURL = ("CMD-SHELL", "curl -f http://localhost:8000/health || exit 1")
 SLIM = "python:3.12-slim"
 

@@ -27,8 +27,6 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 CLUSTER = "ohmycoins-staging"
 STRATEGIES = ("BLUE_GREEN", "LINEAR", "CANARY")
 BASE = f"arn:aws:ecs:{REGION}:123456789012"

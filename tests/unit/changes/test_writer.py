@@ -27,7 +27,6 @@ from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.errors import CouldNotLook
 
-pytestmark = pytest.mark.usefixtures("own_registry")
 NEW, FORMER = Masked("a-new-password-of-the-database", "new"), Masked("the-former-password", "former")
 TURN = PasswordRotation(
     url=Masked("postgresql://admin@db/app", "url"),

@@ -59,8 +59,6 @@ from omc_runbook.model.findings import is_sentence
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 CHECKS = by_id(checks_of(access))
 BASE = ARN.rpartition("-")[0]
 

@@ -58,8 +58,6 @@ from omc_runbook.snapshot.audit.state import Audit
 from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 CHECKS = by_id(checks_of(audit_access))
 SSO = "aws-reserved/sso.amazonaws.com/"
 SAML = {"Federated": f"arn:aws:iam::{ACCOUNT}:saml-provider/AWSSSO_1"}

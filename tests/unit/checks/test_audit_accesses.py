@@ -26,8 +26,6 @@ from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.snapshot.audit.state import Audit
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 CHECKS = by_id(checks_of(audit_accesses))
 
 

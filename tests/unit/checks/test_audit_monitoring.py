@@ -23,8 +23,6 @@ from omc_runbook.model.event_patterns import matches_filter, matches_rule
 from omc_runbook.snapshot.audit.monitoring import read_event, rule_event
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 CHECKS = by_id(checks_of(audit_monitoring))
 ALARMS = ("no-alarm", "alarm-off", "alarm-to-nobody")
 FOREIGN = TRAIL.arn.replace(healthy().caller.account, "210987654321")

@@ -36,8 +36,6 @@ from omc_runbook.snapshot.audit.state import Search
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 CHECKS = by_id(checks_of(audit_ages, audit_exposure, audit_unused, audit_lifecycle))
 
 

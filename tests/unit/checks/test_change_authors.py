@@ -25,8 +25,6 @@ from omc_runbook.checks.change_authors import describe, write_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 SOMEBODY = f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/somebody"
 THEN = NOW - timedelta(hours=1)
 

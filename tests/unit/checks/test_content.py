@@ -44,8 +44,6 @@ from omc_runbook.model.value_from import parse
 from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 CHECKS = by_id(checks_of(content))
 
 

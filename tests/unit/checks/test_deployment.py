@@ -58,8 +58,6 @@ from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.declared import DeclaredEnvironment
 from omc_runbook.terraform.services import DeclaredService
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 FAMILY = (*checks_of(startup), *checks_of(checks))
 CHECKS = by_id(FAMILY)
 

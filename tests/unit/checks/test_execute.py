@@ -48,8 +48,6 @@ from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import CHANNELS, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 CHECKS = by_id(checks_of(execute))
 
 

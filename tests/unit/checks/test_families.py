@@ -17,8 +17,6 @@ from omc_runbook.checks import audit_ages, audit_exposure, audit_lifecycle, audi
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 FAMILIES = (*OTHERS, *AUDIT)
 OTHER_MODULES = {
     "audit_secret": (audit_ages, audit_exposure, audit_unused, audit_lifecycle),

@@ -58,8 +58,6 @@ from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 FAMILY = {check.id for check in checks_of(network)}
 NO_WAY = (
     f"{PULL}unable to retrieve secret from asm: There is a connection issue between the task and AWS Secrets Manager."

@@ -48,8 +48,6 @@ from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 CHECKS = by_id(checks_of(other_sources))
 
 

@@ -50,8 +50,6 @@ from omc_runbook.model.value_from import parse
 from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 EXITED = "EssentialContainerExited"
 RAN: dict[str, Any] = {"started": NOW, "stop_code": EXITED}
 READ = "secretsmanager:GetSecretValue"

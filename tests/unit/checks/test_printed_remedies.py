@@ -21,8 +21,6 @@ from omc_runbook.model.findings import Finding, Remedy, is_sentence, with_remedi
 from omc_runbook.network.reachability import Network
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 
 def _in(blocked: Network) -> Make:
     """Put the worker's tasks into a network."""

@@ -42,8 +42,6 @@ from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.repository.environment_reads import EnvironmentRead
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 CHECKS = by_id(checks_of(reference))
 KEY_MISSPELT = by_id(checks_of(content))["key-misspelt"]
 

@@ -41,9 +41,6 @@ from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.roles import DECRYPT
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
-
 FORMER = str(uuid.uuid4())
 
 

@@ -32,8 +32,6 @@ from omc_runbook.checks.registry import checks_of
 from omc_runbook.snapshot.held_values import ABSENT, OTHER, UNSEEN
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 CHECKS = by_id(checks_of(running))
 
 

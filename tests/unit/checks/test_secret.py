@@ -18,8 +18,6 @@ from omc_runbook.checks.registry import checks_of
 from omc_runbook.model import value_from
 from omc_runbook.snapshot.discovery import Discovery, FoundService
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 CHECKS = by_id(checks_of(secret))
 
 

@@ -44,8 +44,6 @@ from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 CHECKS = by_id(checks_of(startup))
 EXIT = "Essential container in task exited"
 PULL = "ResourceInitializationError: unable to pull secrets or registry auth: "

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from support.faults.deployment import EXIT, PULL
 from support.snapshots import (
     ACCOUNT,
@@ -36,8 +35,6 @@ from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot import permissions
 from omc_runbook.snapshot.state import Snapshot
-
-pytestmark = pytest.mark.usefixtures("own_registry")
 
 [LONE_TASK] = (check for check in checks_of(deployment) if check.id == "lone-task")
 JOB = "ohmycoins-staging-job (run alone)"

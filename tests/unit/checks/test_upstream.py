@@ -33,8 +33,6 @@ from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 CHECKS = by_id(checks_of(upstream))
 
 

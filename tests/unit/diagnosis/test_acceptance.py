@@ -21,8 +21,6 @@ from omc_runbook.report.archive.record import Record, write_page
 from omc_runbook.report.archive.summary import summarise
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 TODAY = NOW.date()
 REASON = "Stopped to save costs"
 

@@ -17,8 +17,6 @@ from omc_runbook.diagnosis.comparison import KeyDifference, RevisionDifference, 
 from omc_runbook.masking.fingerprint import new_key
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 KEY = new_key()
 
 

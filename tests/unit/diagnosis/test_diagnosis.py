@@ -60,8 +60,6 @@ from omc_runbook.model.findings import (
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 FAULTS: dict[str, Fault] = {
     **secret_faults.FAULTS,
     **reference_faults.FAULTS,

@@ -20,8 +20,6 @@ from omc_runbook.model.findings import Finding
 from omc_runbook.report.timeline import Timeline
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 SERVICES = 10
 LOWER_CASE = {key.lower(): value for key, value in values().items()}
 

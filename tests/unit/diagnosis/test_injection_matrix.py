@@ -10,8 +10,6 @@ from support.snapshots import ARN, healthy, with_keys, with_reference, with_text
 from omc_runbook.diagnosis.injection_matrix import Row, rows
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 
 def _row(snapshot: Snapshot, variable: str) -> Row:
     return next(row for row in rows(snapshot) if (row.service, row.variable) == ("worker", variable))

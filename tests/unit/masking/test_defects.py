@@ -16,8 +16,6 @@ from omc_runbook.masking.defects import Defect, find_defect
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import Key, default_keys
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 KEYS = {
     **default_keys(),
     "DATABASE_URL": Key(form="url"),

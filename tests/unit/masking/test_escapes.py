@@ -16,8 +16,6 @@ from omc_runbook.masking.common import is_common
 from omc_runbook.masking.nested import mask_members
 from omc_runbook.masking.stream_buffer import StreamBuffer
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 TEXT = secrets.token_urlsafe(9) + " ü'\"<\\&/+%\t\n😀 C:\\new \\u0041" + secrets.token_urlsafe(9)
 ENCODINGS: dict[str, Callable[[str], str]] = {
     "JSON": json.dumps,

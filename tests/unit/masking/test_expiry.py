@@ -14,8 +14,6 @@ from cryptography.x509.oid import NameOID
 from omc_runbook.masking.expiry import expiry_of
 from omc_runbook.masking.value import Masked
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 EARLY, LATE, FAR = (datetime(year, 6, 1, 12, tzinfo=UTC) for year in (2024, 2031, 2055))
 
 

@@ -10,8 +10,6 @@ from omc_runbook.aws.definitions import ReferenceEdit
 from omc_runbook.masking import registry
 from omc_runbook.masking.misplaced import is_value
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 TOKEN = "Kx9vTqLmW2pRz7BnYc4HdFg8"
 SECRET = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-staging-app-secrets-AbC123"
 

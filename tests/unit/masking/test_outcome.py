@@ -20,7 +20,7 @@ WORDS = (
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_no_value_changes_what_a_program_reads_in_an_outcome(tmp_path: Path, own_registry: None, word: str) -> None:
+def test_no_value_changes_what_a_program_reads_in_an_outcome(tmp_path: Path, word: str) -> None:
     """Of an outcome its texts alone are masked, both when it is written and when its record is kept."""
     moment = datetime(2026, 11, 25, tzinfo=UTC)
     value = "v4lue-" + secrets.token_hex(8)

@@ -16,8 +16,6 @@ from omc_runbook.masking import registry
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 PASSWORD = "p@W/d9:#é"
 PHRASE = "winding rivers carry yellow leaves under the old stone bridge"
 

@@ -4,8 +4,6 @@ import pytest
 
 from omc_runbook.masking.plain_variables import has_secret
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 TOKEN = "f3a91c7e52d84b06a1e9c4770b6d2f58ae31c09d"
 """The same in each worker of a test run, which have to call a case alike."""
 

@@ -12,8 +12,6 @@ from omc_runbook.masking.relations import AddressMismatch, exchanged, find_misma
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import default_keys
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 ALPHANUMERIC = secrets.token_hex(12)
 # A key that follows a prefix does not begin with a sign.
 PASSWORD, OTHER = (f"a{secrets.token_urlsafe(24)}" for _ in range(2))

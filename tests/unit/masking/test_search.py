@@ -6,12 +6,8 @@ import base64
 import json
 import secrets
 
-import pytest
-
 from omc_runbook.masking.search import ValueSearch
 from omc_runbook.masking.value import Masked
-
-pytestmark = pytest.mark.usefixtures("own_registry")
 
 
 def test_values_are_found_under_their_names() -> None:

@@ -73,7 +73,7 @@ JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJ{HEX}.{HEX}"
     ],
     ids=itertools.count(),
 )
-def test_a_secret_is_masked_by_its_shape(own_registry: None, before: str, value: str, after: str) -> None:
+def test_a_secret_is_masked_by_its_shape(before: str, value: str, after: str) -> None:
     """What is around it stays, and masking again changes nothing."""
     masked = registry.mask(f"{before}{value}{after}")
     assert masked.startswith(f"{before}‹") and masked.rstrip().endswith(f"›{after}".rstrip())
@@ -81,13 +81,13 @@ def test_a_secret_is_masked_by_its_shape(own_registry: None, before: str, value:
     assert registry.mask(masked) == masked
 
 
-def test_the_secret_of_an_access_key_is_masked_beside_it(own_registry: None) -> None:
+def test_the_secret_of_an_access_key_is_masked_beside_it() -> None:
     """Without any name, as a table has it."""
     for key in (ACCESS, TEMPORARY):
         assert registry.mask(f"{key},{SECRET}") == "‹access-key›,‹secret-access-key›"
 
 
-def test_the_keys_of_all_providers_are_known(own_registry: None) -> None:
+def test_the_keys_of_all_providers_are_known() -> None:
     """Whatever name a kind is kept under."""
     begins = [each.value.pattern.removeprefix(r"\A") for each in issuers.KINDS if each.is_distinct and each.is_secret]
     assert len(begins) > 9
@@ -99,7 +99,7 @@ def test_the_keys_of_all_providers_are_known(own_registry: None) -> None:
         assert registry.mask(f"<{sample}{HEX}>") == "<‹key›>", sample
 
 
-def test_what_is_no_secret_stays(own_registry: None) -> None:
+def test_what_is_no_secret_stays() -> None:
     """Names, ids, ARNs, digests, revisions, placeholders, references and what we say ourselves."""
     for text in (
         "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-staging-app-secrets-AbC1d2:SECRET_KEY::",
@@ -129,7 +129,7 @@ def test_what_is_no_secret_stays(own_registry: None) -> None:
         assert registry.mask(text) == text
 
 
-def test_a_value_keeps_its_own_name(own_registry: None) -> None:
+def test_a_value_keeps_its_own_name() -> None:
     """Also where what looks like a secret goes on behind it; a public word is no secret anywhere."""
     registry.register("hunter2-hunter2", "SMTP_PASSWORD")
     assert registry.mask("password=hunter2-hunter2x") == "password=‹SMTP_PASSWORD›"
@@ -137,7 +137,7 @@ def test_a_value_keeps_its_own_name(own_registry: None) -> None:
     assert registry.mask("password=sesame1") == "password=sesame1"
 
 
-def test_a_letter_whose_small_one_is_two_moves_nothing(own_registry: None) -> None:
+def test_a_letter_whose_small_one_is_two_moves_nothing() -> None:
     """Such as the capital i with a dot of Turkish: what is masked stands behind it."""
     assert registry.mask("\u0130\u0130 PASSWORD=hunter2-hunter2x.") == registry.mask(
         "ii PASSWORD=hunter2-hunter2x."
@@ -166,7 +166,7 @@ def test_a_part_of_a_password_that_is_none_hides_no_other() -> None:
     assert {at for span in find(text) for at in range(span.start, span.end)} == {*range(9, 279)}
 
 
-def test_looking_for_shapes_takes_milliseconds(own_registry: None) -> None:
+def test_looking_for_shapes_takes_milliseconds() -> None:
     """A hundred kilobytes of marks, none of which has a secret behind it."""
     for text in (
         "password: no ",

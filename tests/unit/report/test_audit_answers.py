@@ -18,8 +18,6 @@ from omc_runbook.report.audit import QUESTIONS
 from omc_runbook.snapshot.audit.state import Audit
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 
 def whole(*identities: Any, **calls: Any) -> Snapshot:
     """An audit that read everything, of an account with these identities too."""

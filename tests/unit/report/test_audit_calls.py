@@ -16,8 +16,6 @@ from omc_runbook.report.display.drawing import Picture
 from omc_runbook.terraform.hcl import read_blocks
 from omc_runbook.textfile.file import SourceFile
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 STRANGE = (
     call(1, STRANGER, address="198.51.100.9"),
     call(3, STRANGER, name="PutSecretValue", error="AccessDeniedException"),

@@ -35,8 +35,6 @@ from omc_runbook.report.display.table import WIDTH, Table
 from omc_runbook.report.timeline import MOST_TASKS, Timeline, lines_of
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 
 def shown(html: str) -> str:
     """The text of an HTML output, without tags."""

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -72,17 +71,6 @@ services:
   worker:
     env_file: !reset []
 """
-
-
-@pytest.fixture(autouse=True)
-def own_registry() -> Iterator[None]:
-    """Keep the ordinary words that stand for values here from being masked in other tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "_values", {})
-        patch.setattr(registry, "_public", set(registry._COMMON))
-        patch.setattr(registry, "_index", None)
-        patch.setattr(registry, "_announced", set())
-        yield
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not docker.find_compose(), reason="no Docker Com
 
 
 @pytest.fixture
-def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Platform:
+def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Platform:
     """A checkout with a healthy .env, on a machine with nothing in its shell."""
     quiet_machine(monkeypatch, tmp_path)
     made = make_platform(tmp_path / "checkout")

@@ -188,7 +188,6 @@ def test_the_command_that_carries_a_plan_out_can_be_pasted(tmp_path: Path, monke
     assert shlex.quote(nasty) in commands[0]
 
 
-@pytest.mark.usefixtures("own_registry")
 def test_the_lack_of_a_key_stays_an_error_until_add_key_has_added_it() -> None:
     """An error of the key stands in a plan, and is a remark once there is nothing to do; others are remarks anyway."""
     seen = without_key(with_keys(healthy(), SMTP_PASSWORD="your-smtp-password"), "OPENAI_API_KEY")

@@ -65,7 +65,7 @@ CLEAR = Finding(check="empty", family="content", title="An empty key", status="c
 
 
 @pytest.fixture(autouse=True)
-def _names(bare_names: None, own_registry: None) -> None:
+def _names(bare_names: None) -> None:
     """The guide's names, and values that are forgotten afterwards."""
 
 

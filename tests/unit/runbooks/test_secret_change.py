@@ -31,8 +31,6 @@ DENIED = (
 )
 VALUES = {"SECRET_KEY": secrets.token_hex(32), "OPENAI_API_KEY": f"sk-{secrets.token_hex(16)}"}
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 
 def pinned(field: str) -> Snapshot:
     """The worker's SECRET_KEY names a version, by a label or an id."""

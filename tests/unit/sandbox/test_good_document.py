@@ -7,8 +7,6 @@ import pytest
 
 from omc_runbook.sandbox.worlds.build import healthy_document, is_good
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 
 def test_the_healthy_values_are_good() -> None:
     """Each of them passes every judge of values."""

@@ -16,7 +16,7 @@ from support.snapshots import values
 from omc_runbook.aws import ecs
 from omc_runbook.model.errors import CouldNotLook
 
-pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
+pytestmark = pytest.mark.usefixtures("bare_names")
 
 
 def test_a_cluster_that_the_guide_names_may_be_missing() -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from support.snapshots import CURRENT, NOW, healthy, service, stopped, task
 
 from omc_runbook.aws.secretsmanager import Value
 from omc_runbook.snapshot import contradictions
-
-pytestmark = pytest.mark.usefixtures("own_registry")
 
 
 def test_a_service_that_runs_tasks_has_one_in_a_list() -> None:

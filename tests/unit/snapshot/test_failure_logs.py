@@ -36,8 +36,6 @@ from omc_runbook.snapshot import failure_logs, follow_ups
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 GROUP = "/ecs/ohmycoins-staging/worker"
 RAN: dict[str, Any] = {"started": NOW - timedelta(minutes=8), "stop_code": "EssentialContainerExited"}
 EXIT = "Essential container in task exited"

@@ -7,14 +7,11 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
-import pytest
 from support.faults.content import overwritten
 from support.snapshots import healthy
 
 from omc_runbook.snapshot.follow_ups import settle
 from omc_runbook.snapshot.gatherer import Gatherer
-
-pytestmark = pytest.mark.usefixtures("own_registry")
 
 
 class Trail:

@@ -46,8 +46,6 @@ from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.held_values import UNSEEN
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 LATELY = NOW - timedelta(minutes=5)
 CURRENT_STAGE = "AWSCURRENT"
 WORDS = {"has the current values": "fresh", "has older values": "stale", "may have": "undecidable"}

@@ -17,8 +17,6 @@ from omc_runbook.snapshot import service_deployments
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 
 class Ecs:
     """ECS with service deployments of one status, newest last; it may refuse calls."""

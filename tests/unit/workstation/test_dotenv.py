@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -19,17 +19,6 @@ from omc_runbook.workstation.dotenv import LARGEST, Binding, Dotenv, read_dotenv
 CANARY = "kanarienvogel-7c41"
 COMPOSE = find_compose()
 with_compose = pytest.mark.skipif(COMPOSE is None, reason="no Docker Compose here")
-
-
-@pytest.fixture(autouse=True)
-def own_registry() -> Iterator[None]:
-    """Keep the ordinary words that stand for values here from being masked in other tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "_values", {})
-        patch.setattr(registry, "_public", set(registry._COMMON))
-        patch.setattr(registry, "_index", None)
-        patch.setattr(registry, "_announced", set())
-        yield
 
 
 def read(

@@ -14,8 +14,6 @@ from omc_runbook.masking.search import ValueSearch
 from omc_runbook.masking.value import Masked
 from omc_runbook.workstation import leaks
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 
 @pytest.fixture
 def value() -> str:
