@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from support import snapshots
+from support.files import write_files
 from support.moto_environment import Wire, between, build, mock_aws
 from support.platform_checkout import Platform, make_platform
 from support.platform_terraform import GUIDE
@@ -556,10 +557,7 @@ AROUND = {
 
 
 def around(platform: Platform) -> None:
-    for name, (_, text) in AROUND.items():
-        path = platform.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    write_files(platform.root, {name: text for name, (_, text) in AROUND.items()})
     _template(platform, *(f"{variable}=" for variable, _ in AROUND.values()))
 
 

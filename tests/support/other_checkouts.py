@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from support.files import write_files
 from support.platform_checkout import Platform
 
 CONFIG = "backend/app/core/config.py"
@@ -316,9 +317,7 @@ TOP = {
 
 def make_checkout(root: Path, files: Mapping[str, str], git: Path | None = None) -> Platform:
     """Write the files, and commit them in a repository that begins at `git`."""
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(text.encode())
+    write_files(root, files)
     if git is not None:
         above = Platform(git)
         above.git("init", "--quiet", "--initial-branch", "main")

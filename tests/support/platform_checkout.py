@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from support.files import write_files
 from support.platform_terraform import GUIDE, WILD, terraform_files
 
 from omc_runbook.sandbox.worlds import example
@@ -148,10 +149,7 @@ def make_platform(root: Path, git: bool = True, references: References = "guide"
     """
     terraform = terraform_files(GUIDE if references == "guide" else WILD)
     ours = {str(TERRAFORM / name): text.encode() for name, text in terraform.items()}
-    for name, content in (example.files() | ours).items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    write_files(root, example.files() | ours)
     made = Platform(root)
     if git:
         made.git("init", "--quiet", "--initial-branch", "main")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from support.files import write_files
 from support.platform_checkout import Platform, make_platform
 
 ARN = "${module.secrets.arn}"
@@ -334,9 +335,6 @@ def _make(root: Path, files: dict[str, str]) -> Platform:
     """The platform's application with another infrastructure."""
     platform = make_platform(root)
     shutil.rmtree(platform.root / "infrastructure")
-    for name, text in files.items():
-        path = platform.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    write_files(platform.root, files)
     platform.commit()
     return platform

@@ -8,15 +8,15 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from support.files import write_files
+
 IDENTITY = {f"GIT_{who}_{what}": text for who in ("AUTHOR", "COMMITTER") for what, text in
             (("NAME", "Sam Doe"), ("EMAIL", "sam@example.com"))}  # fmt: skip
 
 
 def commit(folder: Path, files: dict[str, str]) -> Path:
     """Write the files, each text as it is, into a new git repository, commit all that is not ignored, and return it."""
-    for path, text in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(text.encode())
+    write_files(folder, files)
     script = "git init -q -b main && git add -A && git commit -q -m 'Start the platform'"
     subprocess.run(script, cwd=folder, shell=True, check=True, env={**os.environ, **IDENTITY})
     return folder

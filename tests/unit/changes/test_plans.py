@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.files import write_files
 from support.snapshots import (
     DEPLOYED,
     NOW,
@@ -770,8 +771,7 @@ def test_a_key_is_not_added_to_a_list_that_makes_the_secrets_value_too(tmp_path:
         ' [for key in local.keys : { name = key, valueFrom = "${var.arn}:${key}::" }] }])\n}\n'
     )
     settings = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    SECRET_KEY: str\n"
-    for name, text in {".env.example": "SECRET_KEY=\n", "config.py": settings, "main.tf": terraform}.items():
-        (tmp_path / name).write_text(text)
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": settings, "main.tf": terraform})
     key, containers = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {"staging": ("api",)}
 
     def edited() -> list[str]:

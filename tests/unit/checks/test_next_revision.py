@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support import snapshots
+from support.files import write_files
 from support.platform_checkout import Platform, make_platform
 
 from omc_runbook.aws.definitions import Container, Injection
@@ -423,9 +424,7 @@ def test_files_of_another_form_are_clear_where_they_evaluate_to_what_is_in_force
     fields = "".join(f"    {key}: str\n" for key in KEYS)
     settings = f"from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n{fields}"
     for folder, keys, status in (("a", KEYS, "clear"), ("b", KEYS[1:], "unknown"), ("c", [*KEYS, "MORE"], "unknown")):
-        for name, text in {**make([*keys]), "config.py": settings}.items():
-            (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / folder / name).write_text(text)
+        write_files(tmp_path / folder, {**make([*keys]), "config.py": settings})
         (declared,) = read_environments(tmp_path / folder, "staging")
         healthy, checkout = snapshots.healthy(), read_checkout(tmp_path / folder)
         services = tuple(each for each in healthy.services if each.name == "backend")
@@ -599,9 +598,7 @@ def with_one_name(root: Path, files: dict[str, str], worker: Collection[str], is
     """Backend's container and worker's are both named app; worker, which has these keys, may be a schedule's."""
     fields = "".join(f"    {key}: str\n" for key in KEYS)
     settings = f"from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n{fields}"
-    for name, text in {**files, "config.py": settings}.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
+    write_files(root, {**files, "config.py": settings})
     snapshot = snapshots.healthy()
     for service, keys in (("backend", KEYS), ("worker", worker)):
         app = Container(name="app", secrets=injected(keys), environment=())
@@ -715,8 +712,7 @@ def test_a_reference_in_a_synthesized_file_is_corrected_in_the_code(tmp_path: Pa
 
 
 def test_a_remedy_names_no_file_of_the_guide_that_a_checkout_does_not_have(tmp_path: Path) -> None:
-    for name, text in {**of_template([*KEYS]), "config.py": "import os\n\nKEY = os.environ['SECRET_KEY']\n"}.items():
-        (tmp_path / name).write_text(text)
+    write_files(tmp_path, {**of_template([*KEYS]), "config.py": "import os\n\nKEY = os.environ['SECRET_KEY']\n"})
     snapshot = replace(snapshots.healthy(), checkout=read_checkout(tmp_path))
     snapshot = snapshots.with_reference(snapshot, "backend", "SMTP_USER", f"{ARN}:SMTP_USER:AWSPREVIOUS:")
     (finding,) = (each for each in diagnose(snapshot) if each.check == "previous-pinned" and each.is_problem)

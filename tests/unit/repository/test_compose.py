@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.files import write_files
 from support.paths import SUPPORT
 
 from omc_runbook.masking import registry
@@ -411,9 +412,7 @@ services:
 
 def apart(root: Path) -> Compose:
     """A compose file that takes in others, which do so in their turn, from folders of their own."""
-    for name, text in APART.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
+    write_files(root, APART)
     found = read_compose(root)
     assert found
     return found

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from support.files import write_files
 
 from omc_runbook.changes.add_key import plan as add_key
 from omc_runbook.model.environment import KNOWN
@@ -44,10 +45,7 @@ MAIN = 'from app.config import settings\n\nprint(settings.STRIPE_KEY, settings["
 
 def write(root: Path, config: str = CONFIG, **files: str) -> Path:
     texts = {"app/config.py": config, "app/main.py": MAIN, "settings.toml": TOML, ".secrets.toml": SECRETS}
-    for name, text in {**texts, ".env.example": "OMC_SECRET_KEY=\n", **files}.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
+    return write_files(root, {**texts, ".env.example": "OMC_SECRET_KEY=\n", **files})
 
 
 def required(settings: SettingsSource) -> dict[str, bool]:

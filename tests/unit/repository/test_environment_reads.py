@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from support.files import write_files
 
 from omc_runbook.repository.environment_reads import EnvironmentRead, find_environment_reads
 from omc_runbook.repository.settings import read_settings
@@ -34,9 +35,7 @@ def test_each_way_to_ask(tmp_path: Path) -> None:
         "backend/start.sh": "export SHELL_KEY=1\n",
         "backend/Dockerfile": "FROM python\nENV IMAGE_KEY=1\n",
     }
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
+    write_files(tmp_path, files)
     reads, sets = find_environment_reads(tmp_path)
 
     def read(variable: str, line: int, has_default: bool = False, is_required: bool = False) -> EnvironmentRead:
@@ -138,9 +137,7 @@ DJANGO = {
 
 def test_the_modules_of_djangos_settings(tmp_path: Path) -> None:
     """Each asks by the object of the module that it imports; one that manage.py leaves out does not run here."""
-    for name, text in DJANGO.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
+    write_files(tmp_path, DJANGO)
     reads, _ = find_environment_reads(tmp_path, "")
     assert {each.variable: each.is_local for each in reads if each.is_required} == {
         **dict.fromkeys(("IN_BASE", "IN_LOCAL", "IN_CODE"), True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.files import write_files
 
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.repository.settings import read_settings
@@ -18,11 +19,7 @@ DATABASE = f"{BASE}class Db(BaseSettings):\n    A: str\n\n\n"
 
 def read(root: Path, **files: str) -> SettingsSource:
     """The Settings of a checkout; a file's name has __ for each slash."""
-    for name, text in files.items():
-        path = root / f"{name.replace('__', '/')}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return read_settings(root)
+    return read_settings(write_files(root, {f"{name.replace('__', '/')}.py": text for name, text in files.items()}))
 
 
 def variables(settings: SettingsSource) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from support.files import write_files
 
 from omc_runbook.repository.compose import read_compose
 from omc_runbook.repository.settings import read_settings
@@ -24,9 +25,7 @@ class Settings(BaseSettings):
 def raw(folder: Path, **files: str) -> dict[str, str]:
     """What is found in a checkout with these files."""
     names = {"code": "backend/app/db.py", "compose": "docker-compose.yml", "template": ".env.example"}
-    for name, text in {CONFIG: SETTINGS, **{names[each]: text for each, text in files.items()}}.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
+    write_files(folder, {CONFIG: SETTINGS, **{names[each]: text for each, text in files.items()}})
     template = find_template(folder)
     parsed = parse_template(template) if template else None
     return find_raw_parts(folder, read_settings(folder), parsed, read_compose(folder))

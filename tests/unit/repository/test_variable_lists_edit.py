@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from support.files import write_files
 
 from omc_runbook.model.errors import CannotEdit
 from omc_runbook.repository.checkout import Checkout, read_checkout
@@ -75,10 +76,7 @@ FORMS = {
 def checkout(root: Path, compose: str, workflow: str = "", ending: str = "\n") -> Checkout:
     files = {"compose.yml": compose, "app/config.py": SETTINGS, ".env.example": "SECRET_KEY=\n"}
     files |= {".github/workflows/deploy.yml": workflow} if workflow else {}
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(text.replace("\n", ending).encode())
-    return read_checkout(root)
+    return read_checkout(write_files(root, {name: text.replace("\n", ending) for name, text in files.items()}))
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"], ids=["lf", "crlf"])

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from support import moto_platform
+from support.files import write_files
 from support.moto_environment import ACCOUNT, Wire, between, client, mock_aws
 from support.moto_platform import PLATFORM, PREFIX, SECRET
 from support.terminal import Terminal, ended_with
@@ -467,9 +468,7 @@ def test_no_value_is_shown_or_written() -> None:
 )
 def test_a_checkout_of_another_tool_leads_on(tmp_path: Path, files: dict[str, str], sentences: list[str]) -> None:
     """Where there is nothing of Terraform, what is there is named, and that the names can be written by hand."""
-    for name, text in files.items():
-        (tmp_path / "checkout" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "checkout" / name).write_text(text)
+    write_files(tmp_path / "checkout", files)
     with pytest.raises(CouldNotLook) as caught:
         init.find("", str(tmp_path / "checkout"))
     assert str(caught.value).count("belongs to") == len(sentences)

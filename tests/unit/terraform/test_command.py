@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from support.files import write_files
 
 from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.terraform.command import find_program
@@ -57,8 +58,7 @@ def test_the_program_is_the_one_that_the_folder_is_for(
     folder = tmp_path / "checkout" / "infra" / "staging"
     folder.mkdir(parents=True)
     (tmp_path / "checkout" / ".git").mkdir()
-    for name, text in files.items():
-        (folder / name).write_text(text)
+    write_files(folder, files)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     for name in installed:
         install(tmp_path / "bin", name)

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from support.files import write_files
 
 from omc_runbook.model.errors import CannotFollow
 from omc_runbook.terraform.task_definitions import TaskDefinitions, read_task_definitions
@@ -20,9 +21,7 @@ def definition(secrets: str, more: str = "") -> str:
 
 
 def write(root: Path, **files: str) -> TaskDefinitions:
-    for name, text in files.items():
-        (root / name.replace("_", ".")).write_text(text)
-    return read_task_definitions(root)
+    return read_task_definitions(write_files(root, {name.replace("_", "."): text for name, text in files.items()}))
 
 
 def keys(declared: TaskDefinitions) -> list[tuple[str, str]]:

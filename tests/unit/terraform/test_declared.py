@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from support.files import write_files
 from support.moto_platform import CHECKOUTS
 
 from omc_runbook.sandbox.worlds import example
@@ -125,10 +126,7 @@ def test_every_environment_is_found(checkout: str, environments: set[str]) -> No
 
 def test_the_sandboxs_checkout_has_the_guides_names(tmp_path: Path) -> None:
     """Its names are the guide's, in both environments."""
-    for name, content in example.files().items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    write_files(tmp_path, example.files())
     for found in read_environments(tmp_path):
         names = {field: name.value for field, name in found.names.items()}
         start = f"ohmycoins-{found.environment}"
@@ -413,10 +411,7 @@ def service_of(arn: str, role: str = "null") -> str:
 
 def declare(root: Path, files: dict[str, str]) -> DeclaredEnvironment:
     """What files of staging declare."""
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    write_files(root, files)
     (found,) = read_environments(root, "staging")
     return found
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.files import write_files
 
 from omc_runbook.model.environment import KNOWN
 from omc_runbook.model.errors import CannotFollow
@@ -108,10 +109,8 @@ IN_JSON: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
 
 
 def write(root: Path, files: Mapping[str, Any], indent: int | None = 2) -> TaskDefinitions:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text if isinstance(text, str) else json.dumps(text, indent=indent))
-    return read_task_definitions(root)
+    texts = {name: text if isinstance(text, str) else json.dumps(text, indent=indent) for name, text in files.items()}
+    return read_task_definitions(write_files(root, texts))
 
 
 def add(declared: TaskDefinitions, container: str = "backend") -> Edit:

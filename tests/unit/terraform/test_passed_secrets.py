@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from support.files import write_files as write
 
 from omc_runbook.model.errors import CannotEdit, CannotFollow
 from omc_runbook.terraform.files import TerraformFiles
@@ -111,13 +112,6 @@ FORMS: dict[str, tuple[str, str, str]] = {
         f'    {{\n      name       = "{KEY}"\n      value_from = "{ARN}:{KEY}::"\n    }},\n',
     ),
 }
-
-
-def write(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
 
 
 def service(root: Path, secrets: str, **calls: str) -> TaskDefinitions:

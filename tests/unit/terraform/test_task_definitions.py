@@ -16,6 +16,7 @@ import hcl2.api
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.files import write_files as write
 
 from omc_runbook.model.errors import CannotEdit, CannotFollow, UsageError
 from omc_runbook.terraform.containers import TerraformContainer
@@ -890,14 +891,6 @@ def test_a_file_that_is_no_hcl() -> None:
     assert "s3cr3t" not in "".join(traceback.format_exception(raised.value)) + repr(declared)
 
 
-def write(root: Path, files: dict[str, str | bytes]) -> Path:
-    for name, content in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return root
-
-
 def test_the_ecs_module_comes_first(tmp_path: Path) -> None:
     """Its folder alone counts where it has a task definition, with all of its files."""
     files: dict[str, str | bytes] = {f"{MODULE}/main.tf": MAIN, f"{MODULE}/variables.tf": VARIABLE}
@@ -1138,8 +1131,7 @@ def test_an_override_file_has_the_last_word(name: str, what: str, tmp_path: Path
             name: other,
             "others.tf": _locals("A").replace("secrets =", "others ="),
         }
-    for path, text in files.items():
-        (tmp_path / path).write_text(text)
+    write(tmp_path, files)
     found = read_task_definitions(tmp_path)
     (container,) = found.containers
     assert [each.variable for each in container.references] == ["A"]
