@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from omc_runbook.aws.ecs import batches
 
 MOST_NAMES = 50
 """How many names one filter of DescribeParameters takes."""
@@ -34,11 +36,7 @@ def describe(client: Any, names: Sequence[str]) -> tuple[Parameter, ...]:
     paginator = client.get_paginator("describe_parameters")
     return tuple(
         Parameter(entry["Name"], entry.get("LastModifiedDate"), entry.get("KeyId", ""))
-        for batch in _batches([name for name in names if _NAME.fullmatch(name)])
-        for page in paginator.paginate(ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": batch}])
+        for batch in batches([name for name in names if _NAME.fullmatch(name)], MOST_NAMES)
+        for page in paginator.paginate(ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": list(batch)}])
         for entry in page["Parameters"]
     )
-
-
-def _batches(names: Sequence[str]) -> Iterable[list[str]]:
-    return (list(names[start : start + MOST_NAMES]) for start in range(0, len(names), MOST_NAMES))

@@ -49,7 +49,8 @@ class Stop:
     @property
     def kind(self) -> Kind:
         """What failed: a step before the task ran, or the way it ended."""
-        is_of_a_container = self._is_of_a_container
+        # A container ended for which others waited, as for migrations: ECS says only that the task failed.
+        is_of_a_container = self.never_started and self.task.has_run and reasons.says(self.reason, "pull-failed")
         kind = reasons.kind_of(self.reason, has_run=not self.never_started or is_of_a_container)
         if kind:
             return kind
@@ -75,11 +76,6 @@ class Stop:
     def ended_well(self) -> bool:
         """Whether its containers came to their end, and none by an error or a signal."""
         return {each.exit_code for each in self.task.containers} == {0}
-
-    @property
-    def _is_of_a_container(self) -> bool:
-        """Whether a container ended for which others waited, as for migrations: ECS says only that the task failed."""
-        return self.never_started and self.task.has_run and reasons.says(self.reason, "pull-failed")
 
     @property
     def lacks_secrets(self) -> bool:

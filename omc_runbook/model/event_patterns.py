@@ -124,7 +124,7 @@ class _Expression:
         wanted = text[1:-1] if text.startswith('"') else text
         if values is None:
             return True
-        is_met = [_is_like(_as_text(value), wanted) for value in values]
+        is_met = [fnmatchcase(_as_text(value), re.sub(r"([\[?])", r"[\1]", wanted)) for value in values]
         return any(is_met) if operator == "=" else not values or not all(is_met)
 
     def _next(self) -> str:
@@ -132,11 +132,6 @@ class _Expression:
             raise ValueError("the pattern ends early")
         token: str = self._tokens.pop(0)
         return token
-
-
-def _is_like(value: str, pattern: str) -> bool:
-    """Whether a value is a text in which * stands for any characters."""
-    return fnmatchcase(value, re.sub(r"([\[?])", r"[\1]", pattern))
 
 
 def matches_rule(pattern: str, event: Fields) -> bool | None:

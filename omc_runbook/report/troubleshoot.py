@@ -41,7 +41,7 @@ def state(snapshot: Snapshot, complaint: Complaint) -> Listing:
         *([_machine(snapshot.workstation)] if snapshot.workstation else []),
         _secret(snapshot),
         *(_service(snapshot, service) for service in snapshot.consumers),
-        *([_task(snapshot, task)] if task else []),
+        *([Entry(f"task {task.id[:8]}", task.owner, lines=tuple(_of_task(snapshot, task)))] if task else []),
     ]
     return Listing(f"{snapshot.environment.name} at {snapshot.taken:%Y-%m-%d %H:%M:%S} UTC", entries)
 
@@ -242,10 +242,6 @@ def _service(snapshot: Snapshot, service: Service) -> Entry:
     if failed:
         lines.append(f"{counted(len(failed), 'task has', 'tasks have')} failed within about the last hour.")
     return Entry("service", service.name, lines=tuple(lines))
-
-
-def _task(snapshot: Snapshot, task: Task) -> Entry:
-    return Entry(f"task {task.id[:8]}", task.owner, lines=tuple(_of_task(snapshot, task)))
 
 
 def _of_task(snapshot: Snapshot, task: Task) -> Iterator[str]:

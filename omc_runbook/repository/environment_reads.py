@@ -290,7 +290,7 @@ def _environment_reads(
     files by which it may ask, if it imports them.
     """
     tree = _parse(text)
-    constants = _constants(tree)
+    constants = {name: text for name, value in assigned(tree.body) for text in texts_of([value])}
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
     readers = {each.name: each for each in (*(each for each in imported if each.name in names), *_own_readers(text))}
     library = _library(parse_python(library_text)) if library_text else None
@@ -433,11 +433,6 @@ def _library(tree: ast.Module) -> _Library:
     return _Library(
         {**dict.fromkeys(("config", "env", *calls), ""), **prefixes}, frozenset(str(word.arg) for word in schemes)
     )
-
-
-def _constants(tree: ast.Module) -> Mapping[str, str]:
-    """The module's names for texts."""
-    return {name: text for name, value in assigned(tree.body) for text in texts_of([value])}
 
 
 def _read_in(node: ast.AST, constants: Mapping[str, str]) -> tuple[str, bool] | None:

@@ -54,7 +54,7 @@ def begin(live: LiveChange, state: ChangeState) -> None:
     """Give a change its file; raises UsageError where a person works on another one of the same environment."""
     path, started = os.environ.get(STATE_VARIABLE), now()
     state = states.begun(state, started)
-    if path or not _is_at_a_screen():
+    if path or not (is_in_ipython() and kernel.allows_input()):
         live.restart(state, StateFile(Path(path)) if path else None, is_watched=True)
         return
     live_change.refuse_another(states.find(folder(), state.account, state.environment, state.endpoint))
@@ -137,7 +137,3 @@ def _notebook(run: Run, outcome: Outcome, displays: Mapping[str, object]) -> obj
         if name == "where" and plan:
             cells.append(v4.new_markdown_cell(f"## The plan\n{plan}"))
     return v4.new_notebook(cells=cells)
-
-
-def _is_at_a_screen() -> bool:
-    return is_in_ipython() and kernel.allows_input()

@@ -198,7 +198,7 @@ def _launch_at(port: int, directory: Path, binaries: Path, identity: dict[str, A
             **identity,
         )
     deadline = time.monotonic() + _READY_SECONDS
-    while not _is_ready(directory):
+    while [line.strip() for line in _pid_file_lines(directory)[7:8]] != ["ready"]:
         output = log.read_bytes()[offset:].decode(errors="replace").strip()
         if time.monotonic() > deadline or "FATAL" in output:
             assert keeper.stdin is not None
@@ -229,10 +229,6 @@ def _pid_file_lines(directory: Path) -> list[str]:
         return (directory / "data" / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
         return []
-
-
-def _is_ready(directory: Path) -> bool:
-    return [line.strip() for line in _pid_file_lines(directory)[7:8]] == ["ready"]
 
 
 def _postmaster(directory: Path) -> int | None:

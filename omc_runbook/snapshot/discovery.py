@@ -129,7 +129,7 @@ class Discovery:
                 *(self._contrary(self._environment_of(name, self._tags(name))) for name in each.keys_by_secret),
             ]
             named = [mark for mark in marks if mark]
-            if (named and set(named) == {self.environment}) or (not named and self._is_alone):
+            if (named and set(named) == {self.environment}) or (not named and len(self.clusters) == 1):
                 own.append(each)
         return tuple(own)
 
@@ -145,11 +145,6 @@ class Discovery:
         }
         own = {key for key, variable in pairs if key == variable}
         return {key: variable for key, variable in sorted(pairs) if key not in own}
-
-    @property
-    def _is_alone(self) -> bool:
-        """Whether names tell no environments apart, so that everything is this one's."""
-        return len(self.clusters) == 1
 
     def _environment_of(self, name: str, tags: Mapping[str, str]) -> str:
         return environment_of(name, tags, self.environment)

@@ -305,7 +305,7 @@ def _text_of(node: Node, folder: Folder) -> _Text | None:
     if node.kind == "string" and node.file.name.endswith(JSON):
         return _Text(read_json(node.file, node.start + 1, node.end - 1, _without_encoding))
     call, variables = _template_call(node, folder)
-    template = _template(call, folder) if call else None
+    template = folder.file_at(resolve(read_text(call, folder), call, folder), call) if call else None
     if template is None:
         return None
     members = {member.name: member.value for each in variables for member in each.parts if member.name}
@@ -338,11 +338,6 @@ def _template_call(node: Node, folder: Folder) -> tuple[Node | None, tuple[Node,
         return path, ()
     is_template = node.kind == "call" and node.name == "templatefile" and len(node.parts) == 2
     return (node.parts[0], folder.objects(node.parts[1])) if is_template else (None, ())
-
-
-def _template(path: Node, folder: Folder) -> SourceFile | None:
-    """The file of a path, as Terraform has it when it is applied."""
-    return folder.file_at(resolve(read_text(path, folder), path, folder), path)
 
 
 def _without_encoding(node: Node) -> Node:

@@ -9,7 +9,6 @@ from datetime import date
 from typing import Any
 
 from omc_runbook.changes.configuration.names import EnvironmentNames
-from omc_runbook.model.accepted import Accepted
 from omc_runbook.model.catalogue import Key
 
 HEADER = "# The names of this platform's environments, found by omc-runbook init."
@@ -43,7 +42,7 @@ def merge(table: Mapping[str, Any], found: Sequence[EnvironmentNames]) -> tuple[
             keys[key] = {**_key_table(entry), **keys.get(key, {}), "variable": entry.variable}
         identities = [(entry.get("check"), entry.get("subject"), entry.get("environment", "")) for entry in accepted]
         accepted += [
-            _accepted_table(entry)
+            {name: value for name, value in entry if value not in ("", None)}
             for entry in each.accepted
             if not {(entry.check, entry.subject, entry.environment), (entry.check, entry.subject, "")} & {*identities}
         ]
@@ -110,7 +109,3 @@ def _key_table(key: Key) -> dict[str, Any]:
     """What a table says of a key: the fields that differ from an unknown key's."""
     empty = Key()
     return {name: value for name, value in key if value != getattr(empty, name)}
-
-
-def _accepted_table(entry: Accepted) -> dict[str, Any]:
-    return {name: value for name, value in entry if value not in ("", None)}

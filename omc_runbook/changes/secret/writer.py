@@ -175,7 +175,7 @@ class SecretWriter:
         plan = self._plan
         value = current_version.settled(
             self._current,
-            lambda value: _id_of(value) == plan.base and not (moved and self._is_moved_back()),
+            lambda value: (value.version_id if value else "") == plan.base and not (moved and self._is_moved_back()),
             self._moved_at,
         )
         # A version that was read as current has not become current only now.
@@ -423,10 +423,6 @@ class SecretWriter:
             events += or_none(attempt(f"who called {name}", "cloudtrail:LookupEvents", lookup)) or ()
         event = newest_write(events, version_id)
         return f" ({event.principal}, {event.time:%H:%M:%S} UTC)" if event else " (CloudTrail has no event of it yet)"
-
-
-def _id_of(value: Value | None) -> str:
-    return value.version_id if value else ""
 
 
 def _document(value: Value | None) -> Document | None:

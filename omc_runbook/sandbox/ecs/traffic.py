@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from omc_runbook.sandbox.ecs import placement, tasks
-from omc_runbook.sandbox.ecs.service_deployments import FAILING_HOOK, EcsServiceDeployment, Hook, Stage
+from omc_runbook.sandbox.ecs.service_deployments import FAILING_HOOK, EcsServiceDeployment, Stage
 from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, breaker_trips, complete, last_completed, trip
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 
@@ -105,7 +105,10 @@ def _await_hooks(ongoing: EcsServiceDeployment) -> bool:
         if hook.target_type == "AWS_LAMBDA":
             hook.status = "FAILED" if (hook.target_arn or "").endswith(f":{FAILING_HOOK}") else "SUCCEEDED"
             if hook.status == "FAILED":
-                ongoing.request_rollback(_refusal(hook))
+                ongoing.request_rollback(
+                    f"Service deployment rolled back because {hook.stage} lifecycle hook(s) failed. "
+                    f"Lifecycle hook target {hook.target_arn} returned FAILED status."
+                )
         elif datetime.now(UTC) >= hook.expires_at:
             hook.status = "TIMED_OUT"
             if hook.timeout_action == "ROLLBACK":
@@ -113,13 +116,6 @@ def _await_hooks(ongoing: EcsServiceDeployment) -> bool:
                     f"Service deployment rolled back because {hook.stage} lifecycle hook(s) timed out."
                 )
     return not ongoing.open_hooks and ongoing.status == "IN_PROGRESS"
-
-
-def _refusal(hook: Hook) -> str:
-    return (
-        f"Service deployment rolled back because {hook.stage} lifecycle hook(s) failed. "
-        f"Lifecycle hook target {hook.target_arn} returned FAILED status."
-    )
 
 
 def _is_over(
