@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from support.snapshots import CONSUMERS, healthy
 
 from omc_runbook.checks.check import Check, run_check
+from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.masking import registry
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
@@ -26,6 +27,21 @@ class Fault:
 def by_id(checks: Iterable[Check]) -> dict[str, Check]:
     """Checks by their ids."""
     return {check.id: check for check in checks}
+
+
+def found_by(checks: Iterable[Check], snapshot: Snapshot) -> set[str]:
+    """Ids of those of the checks that find something."""
+    return {answer.check for check in checks for answer in run_check(check, snapshot) if answer.is_problem}
+
+
+def unknown_by(checks: Iterable[Check], snapshot: Snapshot) -> set[str]:
+    """Ids of those of the checks that cannot tell."""
+    return {answer.check for check in checks for answer in run_check(check, snapshot) if answer.status == "unknown"}
+
+
+def root_causes(snapshot: Snapshot) -> list[str]:
+    """What the diagnosis of a snapshot calls a cause."""
+    return list(dict.fromkeys(finding.check for finding in diagnose(snapshot) if finding.is_root_cause))
 
 
 def assert_clear(check: Check, snapshot: Snapshot) -> None:

@@ -5,10 +5,11 @@ import re
 import shlex
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from support.check_assertions import assert_clear, by_id
+from support.check_assertions import assert_clear, by_id, found_by, unknown_by
 from support.faults.access import (
     DELEGATES,
     FAULTS,
@@ -60,6 +61,7 @@ from omc_runbook.snapshot.roles import DECRYPT, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
 
 CHECKS = by_id(checks_of(access))
+found_in, unknown_in = partial(found_by, CHECKS.values()), partial(unknown_by, CHECKS.values())
 BASE = ARN.rpartition("-")[0]
 
 
@@ -69,16 +71,6 @@ BY_POLICIES = {
     "identity-deny": by_policies(GUIDE, policy("Deny")),
     "boundary": by_policies(GUIDE, boundary=policy(action="logs:*", kind="boundary")),
 }
-
-
-def found_in(snapshot: Snapshot) -> set[str]:
-    """Ids of the family's checks that find something."""
-    return {answer.check for check in checks_of(access) for answer in run_check(check, snapshot) if answer.is_problem}
-
-
-def unknown_in(snapshot: Snapshot) -> set[str]:
-    """Ids of the family's checks that could not tell."""
-    return {a.check for check in checks_of(access) for a in run_check(check, snapshot) if a.status == "unknown"}
 
 
 @pytest.mark.parametrize("id", FAULTS)

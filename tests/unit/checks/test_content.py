@@ -4,10 +4,11 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from support.check_assertions import assert_clear, by_id
+from support.check_assertions import assert_clear, by_id, found_by
 from support.faults.content import FAULTS, overwritten, token, with_own, with_store
 from support.snapshots import (
     ARN,
@@ -45,11 +46,7 @@ from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.state import Snapshot
 
 CHECKS = by_id(checks_of(content))
-
-
-def found_in(snapshot: Snapshot) -> set[str]:
-    """Ids of the family's checks that find something."""
-    return {answer.check for check in checks_of(content) for answer in run_check(check, snapshot) if answer.is_problem}
+found_in = partial(found_by, CHECKS.values())
 
 
 def root_causes(snapshot: Snapshot) -> list[str]:

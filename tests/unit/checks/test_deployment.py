@@ -3,9 +3,10 @@
 import secrets
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
-from support.check_assertions import assert_clear, by_id
+from support.check_assertions import assert_clear, by_id, found_by, unknown_by
 from support.faults.deployment import (
     EXIT,
     EXITED,
@@ -60,16 +61,7 @@ from omc_runbook.terraform.services import DeclaredService
 
 FAMILY = (*checks_of(startup), *checks_of(checks))
 CHECKS = by_id(FAMILY)
-
-
-def found_in(snapshot: Snapshot) -> set[str]:
-    """Ids of the family's checks that find something."""
-    return {answer.check for check in FAMILY for answer in run_check(check, snapshot) if answer.is_problem}
-
-
-def unknown_in(snapshot: Snapshot) -> set[str]:
-    """Ids of the family's checks that could not tell."""
-    return {a.check for check in FAMILY for a in run_check(check, snapshot) if a.status == "unknown"}
+found_in, unknown_in = partial(found_by, FAMILY), partial(unknown_by, FAMILY)
 
 
 def test_a_missing_cluster_is_found_and_the_rest_skipped() -> None:

@@ -3,10 +3,11 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from support.check_assertions import assert_clear, by_id
+from support.check_assertions import assert_clear, by_id, found_by, unknown_by
 from support.faults.other_sources import (
     ARN,
     DENIED_STOP,
@@ -46,21 +47,10 @@ from omc_runbook.model.findings import with_remedies_of_causes
 from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
-from omc_runbook.snapshot.state import Snapshot
 
 CHECKS = by_id(checks_of(other_sources))
-
-
-def found_in(snapshot: Snapshot) -> set[str]:
-    """Ids of the checks that find something, among these, of access and of starts."""
-    checks = checks_of(other_sources, access, startup)
-    return {answer.check for check in checks for answer in run_check(check, snapshot) if answer.is_problem}
-
-
-def unknown_in(snapshot: Snapshot) -> set[str]:
-    """Ids of this family's checks that could not tell."""
-    checks = checks_of(other_sources)
-    return {answer.check for check in checks for answer in run_check(check, snapshot) if answer.status == "unknown"}
+found_in = partial(found_by, checks_of(other_sources, access, startup))
+unknown_in = partial(unknown_by, CHECKS.values())
 
 
 @pytest.mark.parametrize("id", CHECKS)

@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from support.check_assertions import root_causes
 from support.snapshots import (
     ACCOUNT,
     ARN,
@@ -54,11 +55,6 @@ EXITED = "EssentialContainerExited"
 RAN: dict[str, Any] = {"started": NOW, "stop_code": EXITED}
 READ = "secretsmanager:GetSecretValue"
 PULL = "ResourceInitializationError: unable to pull secrets or registry auth: "
-
-
-def root_causes(snapshot: Snapshot) -> list[str]:
-    """What the diagnosis of a snapshot calls a cause."""
-    return list(dict.fromkeys(finding.check for finding in diagnose(snapshot) if finding.is_root_cause))
 
 
 def unsure(snapshot: Snapshot) -> list[str]:

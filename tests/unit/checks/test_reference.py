@@ -2,10 +2,11 @@
 
 import secrets
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
-from support.check_assertions import assert_clear, by_id
+from support.check_assertions import assert_clear, by_id, found_by
 from support.faults.reference import (
     FAULTS,
     OTHER,
@@ -43,14 +44,8 @@ from omc_runbook.repository.environment_reads import EnvironmentRead
 from omc_runbook.snapshot.state import Snapshot
 
 CHECKS = by_id(checks_of(reference))
+found_in = partial(found_by, CHECKS.values())
 KEY_MISSPELT = by_id(checks_of(content))["key-misspelt"]
-
-
-def found_in(snapshot: Snapshot) -> set[str]:
-    """Ids of the family's checks that find something."""
-    return {
-        answer.check for check in checks_of(reference) for answer in run_check(check, snapshot) if answer.is_problem
-    }
 
 
 @pytest.mark.parametrize("id", FAULTS)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from support.check_assertions import by_id
+from support.check_assertions import by_id, root_causes
 from support.snapshots import (
     ARN,
     CHANGED,
@@ -54,11 +54,6 @@ MANIFEST = "CannotPullContainerError: pull image manifest: image Manifest does n
 LOGGER = "ResourceInitializationError: failed to validate logger args: "
 FILES = "ResourceInitializationError: failed to download env files: "
 RAN: dict[str, Any] = {"started": NOW - timedelta(minutes=5)}
-
-
-def root_causes(snapshot: Snapshot) -> list[str]:
-    """What the diagnosis of a snapshot calls a cause."""
-    return list(dict.fromkeys(finding.check for finding in diagnose(snapshot) if finding.is_root_cause))
 
 
 def ended(code: int | None, reason: str = "") -> dict[str, Any]:
