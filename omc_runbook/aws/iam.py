@@ -330,7 +330,6 @@ def _entity(kind: Literal["user", "role"], word: str, raw: Any) -> AccountEntity
             kind=kind,
             id=raw.get(f"{word}Id", ""),
             created=raw.get("CreateDate"),
-            last_used=raw.get("RoleLastUsed", {}).get("LastUsedDate"),
             tags={tag["Key"]: tag["Value"] for tag in raw.get("Tags", ())},
             policies=_inline(raw, word),
             trust=PolicyDocument(f"trust policy of {role_name(arn)}", "trust", _document(trust)) if trust else None,

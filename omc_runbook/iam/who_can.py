@@ -72,8 +72,6 @@ class Identity:
     kind: Literal["user", "role"]
     id: str = ""
     created: datetime | None = None
-    last_used: datetime | None = None
-    """RoleLastUsed of a role; None where IAM knows of no use, and of a user."""
     tags: Mapping[str, str] = field(default_factory=dict)
     policies: tuple[PolicyDocument, ...] = ()
     boundary: PolicyDocument | None = None
