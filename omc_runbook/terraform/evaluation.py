@@ -229,10 +229,10 @@ class Module(Expressions, Object):
         value = next(filter(None, values), None)
         return self.result(value) if value else None
 
-    def value_in(self, block: Block, attribute: str, bindings: Mapping[str, Any] | None = None) -> Any:
+    def value_in(self, block: Block, attribute: str) -> Any:
         """The value of an attribute of a block; None where it has none."""
         expression = block.expression(attribute)
-        return self.value(expression, bindings) if expression else None
+        return self.value(expression) if expression else None
 
     @property
     def outputs(self) -> tuple[str, ...]:
