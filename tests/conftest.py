@@ -157,9 +157,16 @@ def _rank(file: str) -> int:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_cache() -> Iterator[None]:
-    """Let every look read everything: tests share accounts' numbers, and a person's cache is none of their business."""
+def own_variables() -> Iterator[None]:
+    """Let nothing of the caller count: no AWS configuration, no OMC_ names, and no cache.
+
+    Every look reads everything: tests share accounts' numbers, and a person's cache is none of their business.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
+        for name in [name for name in os.environ if name.startswith("OMC_")]:
+            patch.delenv(name)
         patch.setenv(VARIABLE, OFF)
         yield
 
@@ -216,15 +223,6 @@ def own_registry(registry_of_a_test: None) -> Iterator[None]:
     """Mask nothing that has been registered before a test."""
     with _own_registry(**_no_values()):
         yield
-
-
-@pytest.fixture
-def bare_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let neither the caller's AWS configuration nor the caller's OMC_ names count."""
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    for name in [name for name in os.environ if name.startswith("OMC_") and name != VARIABLE]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -129,7 +129,7 @@ def test_a_missing_reference_is_written_as_those_beside_it(at: Sandbox, platform
 
 
 @pytest.fixture
-def at(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None, bare_names: None) -> Iterator[Sandbox]:
+def at(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Iterator[Sandbox]:
     """Be somebody who works with the sandbox."""
     sign_in(sandbox, monkeypatch)
     yield sandbox
@@ -734,7 +734,7 @@ def test_a_secret_that_could_not_be_read_lacks_nothing(platform: Platform) -> No
     assert not [f for f in problems(absent) if f.family == "drift"]
 
 
-@pytest.mark.usefixtures("own_registry", "bare_names")
+@pytest.mark.usefixtures("own_registry")
 def test_a_repository_costs_one_call_for_each_other_environment(platform: Platform) -> None:
     """GetSecretValue of the other secret, and nothing else; without a repository not even that."""
 

@@ -38,7 +38,7 @@ print(json.dumps([found.names.account_id, found.source, *map(str, paths)]))
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bare_names: None) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that a person works in, with an account to guard."""
     (tmp_path / "runbook.toml").write_text(f'account_id = "{ACCOUNT}"\n')
     (tmp_path / "checkout").mkdir()

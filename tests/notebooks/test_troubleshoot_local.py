@@ -43,7 +43,7 @@ LOGIN = 'backend-1  | FATAL:  password authentication failed for user "postgres"
 
 
 @pytest.fixture
-def at(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None, bare_names: None) -> Iterator[Sandbox]:
+def at(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Iterator[Sandbox]:
     """Be somebody who works with the sandbox."""
     sign_in(sandbox, monkeypatch)
     yield sandbox

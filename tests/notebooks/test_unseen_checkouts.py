@@ -272,7 +272,7 @@ def edits(
     ],
 )
 def test_the_steps_by_hand_name_the_checkouts_own_files(
-    tmp_path: Path, bare_names: None, name: str, field: str, template: str, reference: str, arn: str, stack: str
+    tmp_path: Path, name: str, field: str, template: str, reference: str, arn: str, stack: str
 ) -> None:
     """Settings, the template, the container's file with its ARN, and the folder in which Terraform is applied."""
     checkout = read_checkout(CHECKOUTS[name](tmp_path / "omc"))

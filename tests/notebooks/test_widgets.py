@@ -422,7 +422,6 @@ def nothing(word: str) -> Generator[object, None, str]:
     return word
 
 
-@pytest.mark.usefixtures("bare_names")
 @pytest.mark.parametrize(
     ("is_done", "is_empty", "is_watched", "has_widgets", "told"),
     [

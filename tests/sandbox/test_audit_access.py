@@ -29,7 +29,6 @@ from omc_runbook.sandbox.worlds.roles import policy
 from omc_runbook.sandbox.worlds.staging import EXECUTION_ROLE, SECRET, World
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("bare_names")
 FAULTS = [fault.id for fault in access_faults.faults()]
 
 

@@ -53,7 +53,7 @@ OF_THE_ACCOUNT = {
 
 
 @pytest.fixture(autouse=True)
-def _variables(sandbox: Sandbox, bare_names: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _variables(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sign_in(sandbox, monkeypatch)
     yield
     lifecycle.ask(sandbox, "DELETE", "wire")

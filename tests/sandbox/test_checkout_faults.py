@@ -25,7 +25,7 @@ from omc_runbook.sandbox.worlds.staging import World
 
 @pytest.fixture
 def at_sandbox(
-    sandbox: Sandbox, bare_names: None, monkeypatch: pytest.MonkeyPatch, own_registry: None, tmp_path: Path
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None, tmp_path: Path
 ) -> Iterator[Sandbox]:
     """This process pointed at the sandbox, with none of the variables that the application reads."""
     for name in dotenv_values(Path(str(sandbox.repository), ".env.template")):

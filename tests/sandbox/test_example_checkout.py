@@ -34,7 +34,7 @@ def problems(findings: tuple[Finding, ...]) -> list[str]:
 
 
 @pytest.fixture
-def at_sandbox(sandbox: Sandbox, bare_names: None, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Sandbox:
+def at_sandbox(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Sandbox:
     """This process pointed at the sandbox by its variables, with none of those that the application reads."""
     for name in dotenv_values(Path(str(sandbox.repository), ".env.template")):
         monkeypatch.delenv(name, raising=False)

@@ -479,7 +479,6 @@ class Forgery:
 def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A temporary directory without other sandboxes."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     return tmp_path
 
 

@@ -27,7 +27,6 @@ def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
     """A temporary directory and an environment without other sandboxes, whose servers are started as a person's are."""
     monkeypatch.setattr(lifecycle, "_spawn", forked_sandboxes.start_anew)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     yield tmp_path
 
 

@@ -18,7 +18,6 @@ from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.snapshot import permissions
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("bare_names")
 USER = "newcomer"
 
 

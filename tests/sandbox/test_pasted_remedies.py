@@ -20,7 +20,6 @@ from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.monitoring import TOPIC
 from omc_runbook.sandbox.worlds.staging import World
 
-pytestmark = pytest.mark.usefixtures("bare_names")
 BY_HAND = (
     "previous-pinned",
     "platform-version",

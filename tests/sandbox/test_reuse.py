@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,8 +26,6 @@ from omc_runbook.sandbox.lifecycle import Sandbox
 @pytest.fixture
 def home(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> Path:
     """An empty working folder, signed in to the sandbox."""
-    for name in [name for name in os.environ if name.startswith("OMC_")]:
-        monkeypatch.delenv(name)
     sign_in(sandbox, monkeypatch)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -28,7 +28,7 @@ from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.reading import identify, take
 
-pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
+pytestmark = pytest.mark.usefixtures("own_registry")
 
 SERVICES = (
     *("secretsmanager", "ecs", "iam", "sts", "kms", "logs", "cloudtrail", "ec2"),

@@ -30,8 +30,6 @@ from omc_runbook.runbooks.run import Run, Target
 from omc_runbook.snapshot import reading
 from omc_runbook.snapshot.reading import identify
 
-pytestmark = pytest.mark.usefixtures("bare_names")
-
 
 def configure(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
     """Let botocore find this text as its AWS configuration, and neither credentials nor a profile in variables."""
@@ -397,7 +395,6 @@ def test_a_foreign_endpoint_is_told_before_anything_is_read(
 ) -> None:
     """Of all services or one, from a variable or the configuration; on the page in red, and no change without TLS."""
     url = f"http://aws.{name.replace('_', '').lower()}.test"
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     (tmp_path / "config").write_text(f"[default]\nendpoint_url = {url}\n" if name.islower() else "")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")

@@ -50,7 +50,7 @@ def test_no_time_is_an_error() -> None:
         parse_time("yesterday")
 
 
-@pytest.mark.usefixtures("sydney", "bare_names")
+@pytest.mark.usefixtures("sydney")
 def test_a_client_gives_times_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is said to be UTC is, on a machine in Sydney too, of JSON and of XML."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

@@ -18,8 +18,6 @@ from omc_runbook.terraform.declared import read_environments
 
 TODAY = date(2026, 7, 1)
 
-pytestmark = pytest.mark.usefixtures("bare_names")
-
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, EnvironmentNames]:

@@ -17,8 +17,6 @@ from omc_runbook.aws.session import Clients
 from omc_runbook.changes.deploy import not_redeployed
 from omc_runbook.checks import remedies
 
-pytestmark = pytest.mark.usefixtures("bare_names")
-
 CLUSTER = "reports"
 
 

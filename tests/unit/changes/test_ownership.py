@@ -28,8 +28,6 @@ from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
-pytestmark = pytest.mark.usefixtures("bare_names")
-
 NOTHING_SAID = simulated("implicitDeny", policies=())
 THEIRS = "ohmycoins-production-ecs-task-execution-role"
 PARTIAL = f"{ARN.removesuffix('-AbC123')}:SECRET_KEY::"

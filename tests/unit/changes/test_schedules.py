@@ -23,8 +23,6 @@ from omc_runbook.snapshot import scheduled
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("bare_names")
-
 CLUSTER = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/ohmycoins-staging"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/events"
 

@@ -150,7 +150,7 @@ MISTAKES = [
 
 
 @pytest.fixture(autouse=True)
-def folder(bare_names: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, with one file, and the variables of a sandbox that has ended."""
     (tmp_path / "a-file").touch()
     monkeypatch.chdir(tmp_path)

@@ -199,8 +199,6 @@ def test_a_message_reaches_an_sns_topic(monkeypatch: pytest.MonkeyPatch) -> None
     """In the topic's region; the subject is plain text in one line."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
     with mock_aws():
         topic = boto3.client("sns", region_name="eu-west-1").create_topic(Name="oncall")["TopicArn"]
         queues = boto3.client("sqs", region_name="eu-west-1")

@@ -31,7 +31,7 @@ TABLES = '[environments.eu]\nprofile = "eu"\n[environments.us]\nprofile = "us"\n
     ],
 )
 def test_a_fleet_without_staging_signs_in_as_the_first_it_looks_at(
-    text: str, runbook: str, parameters: dict[str, str], environment: str, bare_names: None, tmp_path: Path
+    text: str, runbook: str, parameters: dict[str, str], environment: str, tmp_path: Path
 ) -> None:
     """Its parameter `environment` has a default that runbook.toml need not have."""
     (tmp_path / "runbook.toml").write_text(text)

@@ -18,7 +18,7 @@ from omc_runbook.runbooks import audit
         ("local,staging", 90, "choose staging or production"),
     ],
 )
-def test_what_an_audit_cannot_be_of_is_refused(bare_names: None, environment: str, days: int, sentence: str) -> None:
+def test_what_an_audit_cannot_be_of_is_refused(environment: str, days: int, sentence: str) -> None:
     """In one sentence, and before AWS is asked."""
     with pytest.raises(UsageError) as refused:
         audit.begin(environment, "", days)
@@ -33,7 +33,7 @@ def test_what_an_audit_cannot_be_of_is_refused(bare_names: None, environment: st
     ],
 )
 def test_where_events_are_is_named_once_and_by_its_arn(
-    bare_names: None, monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
 ) -> None:
     """What cannot be meant is refused before anything is read."""
     store = "arn:aws:cloudtrail:ap-southeast-2:123456789012:eventdatastore/8a7b6c5d"

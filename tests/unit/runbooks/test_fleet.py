@@ -23,7 +23,6 @@ def test_the_banner_is_red_where_calls_go_elsewhere_than_to_aws(
     config.write_text(f"[profile other]\n{f'endpoint_url = {url}' if url else ''}\n")
     toml.write_text('[environments.staging]\n[environments.a]\nprofile = "other"\n[environments.b]\nprofile = "none"\n')
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     found = find_several("staging,a,b", "staging", str(toml))
     fleet = Fleet(started=datetime.now(UTC), environment="staging", environments=found.environments, seconds=9)
     assert (fleet.banner.style == "production") is is_red

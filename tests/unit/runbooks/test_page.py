@@ -24,8 +24,6 @@ from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.page import ANSWER
 from omc_runbook.runbooks.run import Run, Target
 
-pytestmark = pytest.mark.usefixtures("bare_names")
-
 
 class Plan:
     """A plan of one sentence."""

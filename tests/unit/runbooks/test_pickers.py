@@ -22,7 +22,7 @@ from omc_runbook.runbooks.run import Run, Target
 
 
 @pytest.fixture
-def run(bare_names: None) -> Run:
+def run() -> Run:
     """A run that calls nothing."""
     target = Target(load("staging"), Clients("ap-southeast-2"), Caller("123456789012", "arn"))
     return Run(runbook="rotate", started=NOW, targets=(target,))
@@ -76,7 +76,7 @@ def test_each_form_has_parameters_of_its_notebook(run: Run) -> None:
         assert all(set(picker.chosen) <= picker.options.keys() for picker in found)
 
 
-def test_texts_and_boxes_are_as_the_parameters(bare_names: None) -> None:
+def test_texts_and_boxes_are_as_the_parameters() -> None:
     """A text has no labels, a box a value that is true or false; no environment but those of AWS gets a new key."""
     offered = {each.parameter: each for each in add_key.pickers("staging", "", "", "~/x", "NEW", True, "int", "")}
     assert [name for name, each in offered.items() if not each.labels] == ["repository", "key", "required"]

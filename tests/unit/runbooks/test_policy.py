@@ -95,7 +95,7 @@ ROLE_TABLE = '[environments.staging]\nrole_arn = "arn:aws-cn:iam::210987654321:r
     ],
 )
 def test_who_cannot_sign_in_yet_gets_a_policy_of_names(
-    text: str, account: str, principals: Any, bare_names: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    text: str, account: str, principals: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """To ask for access with: it says what is not exact, and that nothing was read."""
 
@@ -122,7 +122,7 @@ def test_who_cannot_sign_in_yet_gets_a_policy_of_names(
 )
 @pytest.mark.parametrize("runbook", ["verify", "rotate"])
 def test_other_clusters_that_the_names_have_are_in_the_policy(
-    runbook: str, clusters: str, described: list[str], bare_names: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    runbook: str, clusters: str, described: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """verify asks for their services and tasks, and rotate for their services; what it changes is its own cluster's."""
     without_sign_in(monkeypatch)

@@ -15,8 +15,6 @@ from omc_runbook.model.errors import CannotFollow, UsageError
 from omc_runbook.report import add_key as report
 from omc_runbook.runbooks import add_key
 
-pytestmark = pytest.mark.usefixtures("bare_names")
-
 KEY = "OAUTH2_CLIENT_SECRET"
 
 

@@ -64,11 +64,6 @@ NEW_KEY = NewKey("A_KEY", "", "", False, "str", ("backend",))
 CLEAR = Finding(check="empty", family="content", title="An empty key", status="clear")
 
 
-@pytest.fixture(autouse=True)
-def _names(bare_names: None) -> None:
-    """The guide's names, and values that are forgotten afterwards."""
-
-
 def a_run(*environments: str) -> Run:
     """A run that calls nothing."""
     targets = (

@@ -16,8 +16,6 @@ from support.snapshots import values
 from omc_runbook.aws import ecs
 from omc_runbook.model.errors import CouldNotLook
 
-pytestmark = pytest.mark.usefixtures("bare_names")
-
 
 def test_a_cluster_that_the_guide_names_may_be_missing() -> None:
     """The guide's name is a finding where it is wrong, with the nearest cluster."""

@@ -27,8 +27,6 @@ from omc_runbook.snapshot.definition_cache import DefinitionCache, cache_for, ne
 from omc_runbook.snapshot.reading import identify, take
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("bare_names")
-
 WORLDS: dict[str, Make] = {"healthy": lambda snapshot: snapshot} | worlds(*OTHERS)
 OLD = NOW - timedelta(days=90)
 

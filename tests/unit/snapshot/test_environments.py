@@ -12,7 +12,6 @@ from support.moto_environment import ACCOUNT, REGION, Wire, between, mock_aws
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.snapshot.environments import Environments, find_environment, find_environments, find_several
 
-pytestmark = pytest.mark.usefixtures("bare_names")
 OTHER_REGION = "eu-west-1"
 BY_NAME = '[discovery]\nsecrets = "{project}-*-app-secrets"\n'
 BY_TAG = '[discovery]\nenvironment_tag = "Stage"\ntags = { Project = "{project}" }\n'

@@ -20,7 +20,7 @@ from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.networking import has_network_failure, read
 from omc_runbook.snapshot.state import Snapshot
 
-pytestmark = pytest.mark.usefixtures("own_registry", "bare_names")
+pytestmark = pytest.mark.usefixtures("own_registry")
 
 ONCE = {
     *("DescribeVpcs", "DescribeRouteTables", "DescribeNatGateways", "DescribeInternetGateways"),

@@ -16,8 +16,6 @@ from omc_runbook.checks.check import run_check
 from omc_runbook.checks.deployment import not_forced
 from omc_runbook.snapshot.state import OtherCluster, Snapshot
 
-pytestmark = pytest.mark.usefixtures("bare_names")
-
 OTHER = "reports"
 LATELY = NOW - timedelta(minutes=5)
 

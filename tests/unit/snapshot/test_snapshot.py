@@ -34,7 +34,7 @@ from omc_runbook.model.environment import load
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.snapshot.reading import identify, take
 
-pytestmark = pytest.mark.usefixtures("own_registry", "bare_names", "world")
+pytestmark = pytest.mark.usefixtures("own_registry", "world")
 
 
 @pytest.fixture(scope="module")
