@@ -182,8 +182,6 @@ def world() -> Iterator[Proxy]:
     # moto keeps what other tests of this process have made.
     urllib.request.urlopen(f"http://{host}:{port}/moto-api/reset", b"").close()
     with proxy(f"http://{host}:{port}") as state, pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
-            patch.delenv(name, raising=False)
         patch.setenv("AWS_ACCESS_KEY_ID", "testing")
         patch.setenv("AWS_SECRET_ACCESS_KEY", secrets.token_hex(20))
         patch.setenv("AWS_ENDPOINT_URL", state.url)

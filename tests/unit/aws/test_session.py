@@ -32,8 +32,8 @@ from omc_runbook.snapshot.reading import identify
 
 
 def configure(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
-    """Let botocore find this text as its AWS configuration, and neither credentials nor a profile in variables."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+    """Let botocore find this text as its AWS configuration, and no credentials in variables."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     (folder / "config").write_text(text)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "config"))

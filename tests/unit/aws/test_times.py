@@ -51,10 +51,8 @@ def test_no_time_is_an_error() -> None:
 
 
 @pytest.mark.usefixtures("sydney")
-def test_a_client_gives_times_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_gives_times_in_utc() -> None:
     """What is said to be UTC is, on a machine in Sydney too, of JSON and of XML."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
     with mock_aws():
         clients = Clients(REGION)
         clients("secretsmanager").create_secret(Name="app", SecretString="{}")

@@ -22,8 +22,6 @@ CLUSTER = "reports"
 
 @pytest.fixture
 def ecs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
     # moto has neither kind.
     for name in ("find_daemons", "find_express_services"):
         monkeypatch.setattr(consumers, name, lambda client, cluster: ())

@@ -28,9 +28,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/events"
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
+def aws() -> Iterator[None]:
     with mock_aws():
         yield
 

@@ -44,8 +44,6 @@ NAMES = {
 def wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
     """An empty account, and an empty folder to work in."""
     monkeypatch.chdir(tmp_path)
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
     wire = Wire()
     with mock_aws(), between(wire):
         yield wire

@@ -51,8 +51,8 @@ PASSWORD = secrets.token_urlsafe(18)
 
 
 @pytest.fixture(autouse=True)
-def _names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The guide's names, and values that are forgotten afterwards; a guess costs what it costs in one test alone."""
+def _cheap_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guess costs what it costs in one test alone."""
     monkeypatch.setitem(fingerprint._SCRYPT, "n", 2)
 
 
