@@ -96,7 +96,7 @@ class Channels:
             if session is None:
                 connection.close(_POLICY_VIOLATION, "the session is unknown or over, or has another token")
                 return
-            error = self._run(_Agent(connection, session), session)
+            error = self._run(_Agent(connection), session)
             connection.send(_close_message(session, error))
 
     def _claim(self, connection: ServerConnection) -> Session | None:
@@ -139,7 +139,7 @@ class Channels:
 class _Agent:
     """The agent's end of one channel; its client can leave at any time (ConnectionClosed)."""
 
-    def __init__(self, connection: ServerConnection, session: Session) -> None:
+    def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
         self._stream = Stream(OUTPUT, connection.send)
         self._end = time.monotonic() + _SESSION_SECONDS
