@@ -131,11 +131,9 @@ def _log_in(document: Document, key: Key, password: Masked) -> Verdict:
     try:
         with _connect(host.injected, port.injected if port else None) as server:
             server.login(reveal(login.injected), reveal(password))
-    except smtplib.SMTPAuthenticationError as error:
-        reply = f"{error.smtp_code} {_first_line(error.smtp_error)}".strip()
-        return ("refused" if error.smtp_code >= 500 else "unknown"), reply
     except smtplib.SMTPResponseException as error:
-        return "unknown", f"{error.smtp_code} {_first_line(error.smtp_error)}".strip()
+        is_refused = isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500
+        return "refused" if is_refused else "unknown", f"{error.smtp_code} {_first_line(error.smtp_error)}".strip()
     except smtplib.SMTPNotSupportedError:
         return "unknown", "it offers no STARTTLS or no AUTH"
     except ssl.SSLCertVerificationError:
