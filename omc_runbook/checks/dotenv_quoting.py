@@ -14,11 +14,10 @@ from omc_runbook.repository.compose import ComposeService
 from omc_runbook.repository.compose_tree import RawPath
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
-from omc_runbook.workstation.dotenv import Binding
+from omc_runbook.workstation.dotenv import DOLLAR, Binding
 from omc_runbook.workstation.workstation import DOTENV as DOTENV_NAME
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
-DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
 WHOLE = re.compile(rf"\A(?:{COMMON.pattern.removeprefix('(?i)')})\Z", re.IGNORECASE)
 DIFFERENCES = {
     True: (

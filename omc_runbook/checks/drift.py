@@ -45,7 +45,7 @@ check = Family(
     severity="warning",
     not_in_sandbox="It is a fault of the application's files, not of AWS",
 )
-_IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
 @check("template-lacks", ruled_out_by="the template has every variable that the application needs or is given")
@@ -254,7 +254,7 @@ def unprovided(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         hand = f"Give {variable} to the container from the secret, or remove the code that asks for it."
         has_default = all(read.has_default for read in lines)
         remedy = Remedy(hand)
-        if _IDENTIFIER.fullmatch(variable) and checkout.template:
+        if IDENTIFIER.fullmatch(variable) and checkout.template:
             parameters = {"repository": str(checkout.root), "key": variable}
             remedy = remedies.with_runbook("add_key", snapshot.environment, remedy, **parameters)
         yield Evidence(variable, tuple(facts), remedy, severity="info" if has_default else None)
@@ -518,7 +518,7 @@ def _parameters(checkout: Checkout, row: VariableDrift, containers: Sequence[str
     evidence = checkout.task_definitions.containers if checkout.task_definitions else ()
     obstacles = [each.together(containers).obstacle for each in evidence if each.name in containers]
     # It gives key and variable one name, and needs a template.
-    if row.keys != (row.variable,) or not _IDENTIFIER.fullmatch(row.variable) or checkout.template is None:
+    if row.keys != (row.variable,) or not IDENTIFIER.fullmatch(row.variable) or checkout.template is None:
         return {}
     if row.settings == ELSEWHERE or any(obstacles) or is_frontend(row.variable):
         return {}

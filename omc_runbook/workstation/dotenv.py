@@ -50,9 +50,9 @@ LOCKED = "encrypted by git-crypt"
 COMMENT = re.compile(r"\s*#(?:\s|\Z)")
 """A comment instead of a value, after the =."""
 
-_DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
+DOLLAR = re.compile(r"\$[A-Za-z_{$]|\\\$")
 # python-dotenv expands ${…} in single quotes too.
-_LITERAL_DOLLAR = re.compile(r"\$\{[^}:]*(?::-[^}]*)?\}")
+EXPANDED_BY_PYTHON = re.compile(r"\$\{[^}:]*(?::-[^}]*)?\}")
 _BRACES = re.compile(r"\$\{[^}\n]*\}")
 _INVALID_EXPANSION = re.compile(r"\$\{(?![A-Za-z_]\w*(?:\}|:?[-+]))")
 _INVALID_CHARACTER = re.compile(r"[^\w.\[\]-]")
@@ -365,7 +365,7 @@ def _bind(
             for_compose=None if compose_value is None else Masked(compose_value, name),
             separator=assignment[2] if assignment else "",
             quote=quote,
-            has_dollar=(_LITERAL_DOLLAR if quote == "'" else _DOLLAR).search(text) is not None,
+            has_dollar=(EXPANDED_BY_PYTHON if quote == "'" else DOLLAR).search(text) is not None,
             has_braces=_BRACES.search(text) is not None,
             has_hash=cut is not None,
             is_comment=not quote and COMMENT.match(text) is not None,

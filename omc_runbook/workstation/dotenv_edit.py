@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from omc_runbook.repository.layout import Statement, assignment_of, export_as_in, spelling_of, statements, variables
 from omc_runbook.textfile.file import BOM, newline_of
-from omc_runbook.workstation.dotenv import COMMENT
+from omc_runbook.workstation.dotenv import COMMENT, EXPANDED_BY_PYTHON
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -16,7 +16,6 @@ _INDENT = re.compile(r"\ufeff*\s*")
 _ODD_BLANK = re.compile(r"([^\S\r\n]*)[^\S\r\n ]#")
 """A blank before a comment that is no space: a tab, or the no-break space of a text that was copied."""
 _BARE = re.compile(r"[A-Za-z0-9_.,:/@%+=-]*")
-_EXPANDED_BY_PYTHON = re.compile(r"\$\{[^}:]*(?::-[^}]*)?\}")
 _EXPANDED_BY_COMPOSE = re.compile(r"\\\$|\$[A-Za-z_{$]|\$[^\x00-\x7f]")
 _NO_SINGLE_QUOTES = re.compile(r"['\r]|\\\\|\\\Z")
 _ESCAPED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"}
@@ -37,7 +36,7 @@ def quote(value: str) -> str:
     """
     if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError("A value with a NUL or a lone surrogate cannot be written to a .env.")
-    if _EXPANDED_BY_PYTHON.search(value):
+    if EXPANDED_BY_PYTHON.search(value):
         raise ValueError("A value with ${…} cannot be written to a .env: python-dotenv expands it in any quotes.")
     if _BARE.fullmatch(value):
         return value

@@ -14,6 +14,7 @@ from omc_runbook.changes.add_key.surroundings import Surroundings
 from omc_runbook.changes.fix.steps import Correction
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.take_back import Undo, digest_of
+from omc_runbook.checks.drift import IDENTIFIER
 from omc_runbook.masking import shapes
 from omc_runbook.model.catalogue import Key, variable_of
 from omc_runbook.model.errors import CannotEdit, CannotFollow, UsageError
@@ -31,7 +32,6 @@ from omc_runbook.textfile.file import Edit
 from omc_runbook.textfile.redaction import is_random
 
 PATCH = ".patch"
-IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
 _OF_RUNTIME = re.compile(
