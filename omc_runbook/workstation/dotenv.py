@@ -223,8 +223,7 @@ def _read_bytes(path: Path) -> tuple[bytes, os.stat_result] | None:
         # Reading a pipe would block.
         if not stat.S_ISREG(status.st_mode):
             raise UsageError(f"{path} is a pipe or a device, not a file: put the variables into a file.")
-        with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)
+        raw = regular_file.read(path, LARGEST)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

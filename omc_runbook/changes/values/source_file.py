@@ -12,6 +12,7 @@ from dotenv.parser import Binding, parse_stream
 
 from omc_runbook.masking.document import DocumentError, Kind, parse
 from omc_runbook.masking.value import Masked
+from omc_runbook.model import regular_file
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.shell import command
 from omc_runbook.model.suggestions import expand
@@ -104,8 +105,7 @@ def load(path: Path, content: str) -> bytes:
         # Reading a pipe would block for ever.
         if not path.is_dir() and not stat.S_ISREG(path.stat().st_mode):
             raise UsageError(f"{path} is a pipe or a device: put {content} into a regular file.")
-        with path.open("rb") as file:
-            raw = file.read(LARGEST_FILE + 1)
+        raw = regular_file.read(path, LARGEST_FILE)
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist: name the file that holds {content}.") from None
     except IsADirectoryError:

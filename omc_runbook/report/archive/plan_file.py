@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from omc_runbook.changes.engine.result import ChangeResult
-from omc_runbook.model import json_text
+from omc_runbook.model import json_text, regular_file
 from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.model.findings import PlanReference
 from omc_runbook.model.parameters import PLACES, convert, literal
@@ -153,8 +153,7 @@ def read(path: Path) -> PlanFile:
         # Reading a pipe would block for ever.
         if not stat.S_ISREG(path.stat().st_mode):
             raise ValueError("it is not a regular file")
-        with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)
+        raw = regular_file.read(path, LARGEST)
         if len(raw) > LARGEST:
             raise ValueError("it is too large")
         return PlanFile.from_json(raw.decode())
