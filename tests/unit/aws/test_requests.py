@@ -7,7 +7,6 @@ import pytest
 from omc_runbook.aws.session import Clients
 
 
-@pytest.mark.usefixtures("own_registry", "bare_names")
 @pytest.mark.parametrize(
     ("service", "call", "request_", "says"),
     [
