@@ -144,7 +144,9 @@ def _environment_of(path: Path, root: Path) -> str:
 
 
 def _fits(files: TerraformFiles, path: Path, top: Path, folder: Folder) -> bool:
-    """Whether a file gives values to a folder's variables: it declares most, and is near."""
+    """Whether a file gives values to a folder's variables: it declares most, and is near, but not another's own."""
+    if path.parent != top and path.parent in files.folders:
+        return False
     names = {*_values(files, path)}
     declared = {name for name in names if folder.declares(name)}
     is_near = path.is_relative_to(top) or path.parent.parent == top.parent or path.parent == top.parent

@@ -492,6 +492,17 @@ def test_values_of_another_folder_are_left_out(tmp_path: Path) -> None:
     assert "cluster" not in declare(tmp_path, files).names
 
 
+def test_a_folders_own_values_are_no_other_folders(tmp_path: Path) -> None:
+    """Which stands beside it, declares the same variables, and is named after another environment."""
+    files = {f"live/{each}/terraform.tfvars": f'prefix = "{each}"\n' for each in ("dev", "prod")}
+    for each in ("dev", "prod"):
+        main = f'variable "prefix" {{}}\nresource "aws_ecs_cluster" "c" {{ name = "tool-{each}" }}\n'
+        files[f"live/{each}/main.tf"] = main
+    write_files(tmp_path, files)
+    clusters = {each.environment: each.names["cluster"].value for each in read_environments(tmp_path)}
+    assert clusters == {"dev": "tool-dev", "production": "tool-prod"}
+
+
 def test_region_and_account_are_those_of_the_services_provider(tmp_path: Path) -> None:
     """A folder has several; the module gets one of them under another name."""
     roles = "\n".join(
