@@ -39,6 +39,8 @@ _COMMANDS = re.compile(
     | pulumi \s+ up \b
     | docker (?: [ ] | - ) compose \b [^\n;&|]*? \b up \b
     | docker \s+ stack \s+ deploy \b
+    | atlassian/aws-ecs-deploy \b | AWS/Deploy-ECS \b
+    | aws-ecs/ (?: deploy [_-] service [_-] update | deploy [_-] update [_-] service | (?: update | run ) [_-] \w+ ) \b
     | ansible-playbook \b | ssh \s | rsync \s | kubectl \s+ (?: apply | rollout ) \b
     )"""
 )

@@ -165,6 +165,22 @@ def test_no_folder_of_another_step(tmp_path: Path, file: str, text: str) -> None
     assert [each.folder for each in pipeline.commands] == ["infra" if "infra" in text else ""]
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "verb"),
+    [
+        (".gitlab-ci.yml", "include:\n  - template: AWS/Deploy-ECS.gitlab-ci.yml\n", "AWS/Deploy-ECS"),
+        (".circleci/config.yml", "jobs:\n- aws-ecs/deploy-service-update:\n", "aws-ecs/deploy-service-update"),
+        (".circleci/config.yml", "steps:\n- aws-ecs/update_service:\n", "aws-ecs/update_service"),
+        ("bitbucket-pipelines.yml", "script:\n- pipe: atlassian/aws-ecs-deploy:1.6.2\n", "atlassian/aws-ecs-deploy"),
+        ("bitbucket-pipelines.yml", "script:\n- ls infra/aws-ecs/update_x aws-ecs/deploy\n", ""),
+    ],
+)
+def test_what_another_system_brings_deploys_too(tmp_path: Path, file: str, text: str, verb: str) -> None:
+    """GitLab's template, CircleCI's orb and Bitbucket's pipe of ECS."""
+    (pipeline,) = write(tmp_path, f"./{file}", text).files
+    assert [(each.verb, each.line) for each in pipeline.commands] == ([(verb, 2)] if verb else [])
+
+
 def test_each_step_of_jenkins_begins_in_the_same_folder(tmp_path: Path) -> None:
     """Also one whose arguments have names; and a comment runs nothing."""
     steps = (
