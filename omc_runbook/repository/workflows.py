@@ -49,7 +49,7 @@ _ACTIONS = re.compile(r"(?i)ecs-deploy|terraform-apply|apply-run|ssh-action|cdk-
 _SCRIPT = re.compile(r"(?<![\w$/])(?:\./)?([\w.-]+(?:/[\w.-]+)*\.sh)\b")
 _COMMENT = re.compile(r"#.*")
 _AUTO = re.compile(r"-auto-approve\b")
-_FOLDER = r"""["']?((?:\$\{\{[^}\n]{0,80}\}\}|[^\s;&"')])+)"""
+_FOLDER = r"""["']?((?:\$\{\{[^}\n]{0,80}\}\}|\$\(\w+\)|[^\s;&"')])+)"""
 _FOLDER_OPTION = re.compile(rf"-(?:chdir|-terragrunt-working-dir|-working-dir)[= ]{_FOLDER}")
 _FOLDER_BEFORE = re.compile(rf"\bcd\s+{_FOLDER}")
 _MAKE = re.compile(r"(?<![\w.-])make[ \t]+(?P<words>(?:\\\n|[^\n;&|)])*)")
@@ -58,6 +58,8 @@ _MAKE_FILE = re.compile(rf"(?<!\S)-(?:-(?:make)?file[= ]|\w*f)\s*{_FOLDER}")
 _TARGET = re.compile(r"""(?<![^\s"'])[a-z][\w-]*(?![\w./=-])""")
 _RULE = re.compile(r"(?m)^([a-z][^\n:=#]*):.*\n((?:\t.*\n?)*)")
 """The targets of a rule of a Makefile, and its recipe."""
+_MAKE_VARIABLE = re.compile(r"(?m)^(\w+)[ \t]*[:?]{0,3}=[ \t]*((?:terraform|tofu|terragrunt|aws)\b.*)")
+"""A variable of a Makefile that begins a command, as in TF = terraform -chdir=infra."""
 _JENKINS_COMMENT = re.compile(r"(?ms)^[ \t]*(?://[^\n]*|/\*.*?(?:\*/|\Z))")
 _STEP = re.compile(r"(?m)^(?:[\w.-]+|[ ]*-[ ]+(?:run|step|script|bash)):")
 """The beginning of a job of GitLab, or of a step of CircleCI, Bitbucket or Azure."""
@@ -341,7 +343,15 @@ def _by_make(repository: Path, text: str, folder: str, called_from: str) -> Iter
         targets = {*_TARGET.findall(_blank(_MAKE_FOLDER, _blank(_MAKE_FILE, match["words"])))}
         for rule in _RULE.finditer(makefile.text) if makefile and targets else ():
             if makefile and not targets.isdisjoint(rule[1].split()):
-                yield from _in_text(makefile, rule[2], rule.start(2), "" if own == "." else own, called_from)
+                recipe = _with_programs(rule[2], makefile.text)
+                yield from _in_text(makefile, recipe, rule.start(2), "" if own == "." else own, called_from)
+
+
+def _with_programs(recipe: str, makefile: str) -> str:
+    """A recipe with the variables of its Makefile that begin a command replaced by it."""
+    for name, value in _MAKE_VARIABLE.findall(makefile):
+        recipe = recipe.replace(f"$({name})", value).replace(f"${{{name}}}", value)
+    return recipe
 
 
 def _blank(pattern: re.Pattern[str], text: str) -> str:
@@ -355,7 +365,7 @@ def _read_own(repository: Path, *names: str) -> SourceFile | None:
 
 
 def _in_text(file: SourceFile, text: str, start: int, folder: str, called_from: str = "") -> Iterator[Command]:
-    """The commands in a part of a file's text that begins at a position."""
+    """The commands in a part of a file's text that begins at a position; it may have other words, but all lines."""
     for match in _COMMANDS.finditer(text):
         end = text.find("\n", match.end())
         whole = text[match.start() : end if end >= 0 else len(text)]
@@ -368,7 +378,7 @@ def _in_text(file: SourceFile, text: str, start: int, folder: str, called_from: 
         inner = own[1] if own else before[-1] if before else ""
         yield Command(
             file=file.name,
-            line=file.text.count("\n", 0, start + match.start("verb")) + 1,
+            line=file.text.count("\n", 0, start) + text.count("\n", 0, match.start("verb")) + 1,
             verb=f"{verb} -auto-approve" if _AUTO.search(_following(text, match.end())) else verb,
             folder=posixpath.normpath(posixpath.join(folder, inner)) if inner or folder else "",
             called_from=called_from,

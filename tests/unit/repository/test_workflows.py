@@ -239,6 +239,15 @@ def test_another_makefile(tmp_path: Path) -> None:
     ]
 
 
+def test_a_program_in_a_variable_of_a_makefile(tmp_path: Path) -> None:
+    """With its folder; a variable that is no program stays as it is."""
+    lines = "TF ?= terraform -chdir=infra/$(ENV)\nNAME = web\n\napply:\n\techo $(NAME)\n\t@$(TF) apply -auto-approve\n"
+    write(tmp_path, "./Makefile", lines)
+    (workflow,) = write(tmp_path, "a.yml", "on: push\njobs:\n  x:\n    steps:\n      - run: make apply\n").files
+    found = [(each.line, each.verb, each.folder) for each in workflow.commands]
+    assert found == [(6, "terraform apply -auto-approve", "infra/$(ENV)")]
+
+
 def test_a_step_that_runs_make_very_often(tmp_path: Path) -> None:
     """Not all that went before is followed for each."""
     write(tmp_path, "./Makefile", "apply:\n\tterraform apply\n")
