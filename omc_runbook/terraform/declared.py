@@ -154,13 +154,16 @@ class _Reader:
             instance = secrets.get(name)
             sources = instance.sources_of("name") if instance else ()
             users = ", ".join(dict.fromkeys(s.name for s in services if any(v.secret == name for v in s.variables)))
+            unknown = Counter(each.why_unknown for each in variables if each.why_unknown)
+            reasons = (f"; for more variables to another one: {why}" for why in unknown if unknown[why] > counts[name])
             also = f"; also to {', '.join(others)}" if others else ""
-            return DeclaredName(name, sources, f"{users} refer{'s' if ',' not in users else ''} to it{also}")
+            note = f"{users} refer{'s' if ',' not in users else ''} to it{also}{''.join(reasons)}"
+            return DeclaredName(name, sources, note)
         names = [name for name in secrets if name]
         whole = [each for each in variables if each.secret and not each.key]
-        unknown = [each.why_unknown for each in variables if each.why_unknown]
-        if unknown:
-            self.reasons["secret"] = f"Task definitions refer to it, but {unknown[0]}."
+        reason = next((each.why_unknown for each in variables if each.why_unknown), "")
+        if reason:
+            self.reasons["secret"] = f"Task definitions refer to it, but {reason}."
             return None
         if len(names) == 1:
             return DeclaredName(names[0], secrets[names[0]].sources_of("name"), "it is the only secret there")

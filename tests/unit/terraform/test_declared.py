@@ -416,6 +416,18 @@ def declare(root: Path, files: dict[str, str]) -> DeclaredEnvironment:
     return found
 
 
+def test_a_secret_that_is_not_known_may_have_more_variables(tmp_path: Path) -> None:
+    """The one that is known is named, with what is not."""
+    more = '{ name = "A", valueFrom = "${var.app}:A::" }, { name = "B", valueFrom = "${var.app}:B::" }, '
+    text = service_of("aws_secretsmanager_secret.s.arn").replace("secrets = [", f"secrets = [{more}")
+    text += 'variable "app" {}\nresource "aws_secretsmanager_secret" "s" { name = "river-db" }\n'
+    secret = declare(tmp_path, {"staging/main.tf": text}).names["secret"]
+    assert secret.value == "river-db"
+    assert secret.note.endswith("; for more variables to another one: variable app has no value in the checkout")
+    known = declare(tmp_path, {"staging/main.tf": text.replace(more, more[: len(more) // 2])}).names["secret"]
+    assert "another" not in known.note
+
+
 def test_a_variable_without_a_name_is_read(tmp_path: Path) -> None:
     """Nothing about it is known only after an apply."""
     service = service_of("aws_secretsmanager_secret.s.arn")
