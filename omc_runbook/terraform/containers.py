@@ -15,6 +15,7 @@ from omc_runbook.terraform.hcl_folder import SOURCES, VALUES, Folder, ListPart, 
 from omc_runbook.terraform.hcl_json import JSON, is_synthesized
 from omc_runbook.terraform.hcl_template import (
     is_literal,
+    only_expression,
     read_heredoc,
     read_json,
     sequences,
@@ -232,7 +233,7 @@ def _read_one(
         result.unreadable.append(f"{where}: {what} {describe(node)}, {why}.")
         result.uncertain_locals.update((name, definition) for name in folder.locals_in(attribute.source))
 
-    start = folder.follow(attribute.value)
+    start = _follow_text(attribute.value, folder)
     text = _text_of(start, folder)
     whole = start.argument_of("jsonencode") or (text.json if text else None)
     if whole is None:
@@ -327,12 +328,19 @@ def _text_of(node: Node, folder: Folder) -> _Text | None:
     return _Text(read_json(template, 0, len(template.text), value), plain, why)
 
 
+def _follow_text(node: Node, folder: Folder) -> Node:
+    """What an expression of a text resolves to, also one that an older style has in a string of its own: "${X}"."""
+    followed = folder.follow(node)
+    expression = only_expression(followed)
+    return folder.follow(expression) if expression else followed
+
+
 def _template_call(node: Node, folder: Folder) -> tuple[Node | None, tuple[Node, ...]]:
     """The path of the file that a call reads as a template, and the objects of its variables."""
     if node.kind == "path" and (name := _RENDERED.fullmatch(node.name)):
         block = next(folder.of_type("data", "template_file", name[1]), None)
         template, variables = (block.expression(each) if block else None for each in ("template", "vars"))
-        file = folder.follow(template) if template else node
+        file = _follow_text(template, folder) if template else node
         return _template_call(file, folder)[0], folder.objects(variables) if variables else ()
     if path := node.argument_of("file"):
         return path, ()

@@ -224,6 +224,12 @@ TEMPLATES = {
         f'data "template_file" "api" {{\n  template = file("${{path.module}}/api.json")\n  vars = {VARIABLES}',
         "tf/api.json",
     ),
+    "of a data source in Terraform's older style": (
+        '"${data.template_file.api.rendered}"\n}\n'
+        f'data "template_file" "api" {{\n  template = "${{file("api.json")}}"\n  vars = {VARIABLES}',
+        "tf/api.json",
+    ),
+    "in Terraform's older style": (f'"${{templatefile("api.json", {VARIABLES})}}"', "tf/api.json"),
 }
 
 
