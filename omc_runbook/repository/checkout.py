@@ -143,7 +143,7 @@ def find_root(repository: str) -> Path:
 def read_checkout(root: Path) -> Checkout:
     """Read a checkout; raises UsageError as `read_settings` does, or for a file that cannot be parsed."""
     settings = read_settings(root)
-    compose, task_definitions = read_compose(root, settings.path), read_task_definitions(root)
+    compose, task_definitions = read_compose(root, settings.place), read_task_definitions(root)
     # In a container Compose sets the variables.
     loads_itself = settings.env_files == () and not (compose and compose.application())
     file = find_template_of(root, settings.path)

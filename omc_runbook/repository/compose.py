@@ -101,7 +101,7 @@ class Compose:
     is_named: bool = False
     """Whether COMPOSE_FILE names the files: its paths begin at the folder in which Compose is run."""
     settings: str = ""
-    """The path of Settings within the checkout; "" for none."""
+    """The path of Settings within the checkout, or of the folder of what reads variables; "" for none."""
 
     @property
     def used(self) -> frozenset[str]:
@@ -151,7 +151,7 @@ def _folder(service: ComposeService) -> str:
 def read_compose(repository: Path, settings: str = "") -> Compose | None:
     """Read the compose files at the top of a checkout, or those that COMPOSE_FILE names; None if there are none.
 
-    `settings` is the path of Settings within the checkout, "" for none.
+    `settings` is the path of Settings within the checkout, or of the folder of what reads variables; "" for none.
     Raises UsageError, in one sentence without any of the text, for a file that is not valid YAML or not a mapping.
     """
     named = _named_paths(repository)

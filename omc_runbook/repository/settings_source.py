@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -100,6 +101,13 @@ class SettingsSource:
     def path(self) -> str:
         """The path of the main class's file within the checkout; "" without such a class."""
         return self.file.name if self.file else ""
+
+    @property
+    def place(self) -> str:
+        """The same, else the folder that has all code which reads a variable, with a slash; "" for the top."""
+        folders = {posixpath.dirname(each.file) for each in self.fields} if self.file is None else set()
+        folder = posixpath.commonpath(folders) if folders else ""
+        return f"{folder}/" if folder else self.path
 
     def find(self, variable: str) -> Field | None:
         """The field of a variable; of several, the one whose first variable it is."""

@@ -13,6 +13,7 @@ from support.paths import SUPPORT
 from omc_runbook.masking import registry
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.repository.compose import Compose, find_references, read_compose
 from omc_runbook.workstation import docker
 
@@ -224,6 +225,26 @@ def test_the_only_service_that_is_built_is_the_application(
     (tmp_path / "compose.yaml").write_text(f"services: {{{services}}}")
     compose = read_compose(tmp_path, settings)
     found = compose.application() if compose else None
+    assert (found.name if found else None) == name
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        ({"shop/main.py": 'os.environ["A"]'}, "py"),
+        ({"shop/a/one.py": 'os.environ["A"]', "shop/b/two.py": 'os.environ["B"]'}, "py"),
+        ({"shop/main.py": 'os.environ["A"]', "manage.py": 'os.environ["B"]'}, None),
+    ],
+)
+def test_the_service_that_is_built_from_the_folder_of_what_reads_variables(
+    tmp_path: Path, files: dict[str, str], name: str | None
+) -> None:
+    """Where no class is Settings."""
+    (tmp_path / "compose.yaml").write_text("services: {site: {build: ./web}, py: {build: ./shop}}")
+    for file, text in files.items():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(f"import os\n{text}\n")
+    found = read_checkout(tmp_path).application
     assert (found.name if found else None) == name
 
 
