@@ -415,7 +415,8 @@ def _read_container(objects: tuple[Node, ...], container: TerraformContainer, te
     if secrets is None:
         return container
     if secrets.kind != "member":
-        return replace(container, obstacle=f"{describe(secrets)} may define its secrets")
+        source = describe(secrets)
+        return replace(container, obstacle=f"{source} may define its secrets", other_sources=(source,))
     return _with_secrets(container, _read_variables(secrets.value, folder), secrets.value)
 
 

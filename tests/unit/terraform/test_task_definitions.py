@@ -737,6 +737,16 @@ def test_what_is_not_certain_is_refused(why: str) -> None:
         assert container.obstacle in said or "Several" in said or container.name != "backend"
 
 
+@pytest.mark.parametrize("why", ["something merged before", "a condition between objects merged last"])
+def test_what_something_else_may_define_is_not_missing(why: str) -> None:
+    """The container may have references that could not be read."""
+    declared = declare(REFUSED[why][0])
+    assert declared.may_hide("backend")
+    assert [f"{source} may define its secrets." for each in declared.containers for source in each.other_sources] == [
+        REFUSED[why][1]
+    ]
+
+
 def test_lists_shared_within_a_definition() -> None:
     """Two containers of one definition may share a list: the edit says that both get the variable."""
     text = definition("secrets = local.x").replace(
