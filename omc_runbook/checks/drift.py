@@ -107,11 +107,13 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
             yield Uncertain("compose", (fact,))
         return
+    lists = [each for each in _checkout(snapshot).compose_lists if each.owner == service.name]
+    own = next((each for each in lists if each.file in {file.name for file in compose.files}), None)
     for row in _lacking(snapshot, COMPOSE):
         fact = f"Service {service.name} has neither an env_file nor {row.variable} in its environment."
-        one = f"{row.variable}: ${{{row.variable}}} in its environment"
-        hand = f"Give service {service.name} {one}, or env_file: .env for all, in {compose.files[0].name}."
-        yield Evidence(row.variable, (fact,), Remedy(hand), stems_from=_stems_from(snapshot, row))
+        entry = entry_of(own, row.variable) if own else f"{row.variable}: ${{{row.variable}}}"
+        where = f"the environment of service {service.name}, or env_file: .env, in {compose.files[0].name}"
+        yield Evidence(row.variable, (fact,), Remedy(f"Add {entry} to {where}."), stems_from=_stems_from(snapshot, row))
     yield from _doubted(snapshot, COMPOSE, f"Service {service.name} does not get")
     doubtful = [row.variable for row in variable_drifts(snapshot) if COMPOSE in row.unsure and not row.doubt]
     if doubtful:

@@ -12,6 +12,7 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import drift as drift_checks
 from omc_runbook.checks.check import Check, run_check
 from omc_runbook.checks.drift import (
+    compose_lacks,
     initial_alone,
     initial_lacks,
     list_alone,
@@ -70,6 +71,21 @@ def crypto(platform: Platform, text: str = CRYPTO) -> None:
 def test_the_platform_s_own_files_lack_nothing(check: Check, platform: Platform) -> None:
     """Every check is clear on a healthy environment and the guide's checkout."""
     assert [finding.status for finding in run_check(check, with_checkout(platform))] == ["clear"]
+
+
+def test_what_compose_does_not_pass_is_added_in_the_form_of_its_list(platform: Platform) -> None:
+    """Of a list or of a mapping, so that the file stays valid YAML."""
+    given = "    env_file:\n      - .env\n    environment:\n      - DOMAIN=${DOMAIN}\n"
+    platform.edit(platform.compose, given, given[given.index("    environment") :])
+    listed = found(compose_lacks, with_checkout(platform))["OPENAI_API_KEY"].remedy
+    where = "to the environment of service backend, or env_file: .env, in docker-compose.yml."
+    assert listed.command == f"Add - OPENAI_API_KEY=${{OPENAI_API_KEY}} {where}"
+    text = platform.compose.read_text()
+    start = text.index("      - DOMAIN")
+    end = text.index("\n\n", start)
+    platform.compose.write_text(text[:start] + re.sub(r"- (\w+)=(.*)", r"\1: \2", text[start:end]) + text[end:])
+    mapped = found(compose_lacks, with_checkout(platform))["OPENAI_API_KEY"].remedy
+    assert mapped.command == f"Add OPENAI_API_KEY: ${{OPENAI_API_KEY}} {where}"
 
 
 def test_code_that_asks_for_a_secret_which_nothing_provides(platform: Platform) -> None:
