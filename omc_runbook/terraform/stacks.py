@@ -145,9 +145,9 @@ def _environment_of(path: Path, root: Path) -> str:
 
 def _fits(files: TerraformFiles, path: Path, top: Path, folder: Folder) -> bool:
     """Whether a file gives values to a folder's variables: it declares most, and is near, but not another's own."""
-    if path.parent != top and path.parent in files.folders:
-        return False
     names = {*_values(files, path)}
+    if path.parent not in (top, top.parent) and any(map(files.folder(path.parent).declares, names)):
+        return False
     declared = {name for name in names if folder.declares(name)}
     is_near = path.is_relative_to(top) or path.parent.parent == top.parent or path.parent == top.parent
     return bool(declared) and 2 * len(declared) >= len(names) and is_near

@@ -515,6 +515,14 @@ def test_a_folders_own_values_are_no_other_folders(tmp_path: Path) -> None:
     assert clusters == {"dev": "tool-dev", "production": "tool-prod"}
 
 
+def test_values_of_a_folder_that_declares_none_of_them_are_anothers(tmp_path: Path) -> None:
+    """Which has Terraform's files too, such as the versions of its providers."""
+    main = 'variable "prefix" {}\nresource "aws_ecs_cluster" "c" { name = var.prefix }\n'
+    files = {"app/main.tf": main, "values/versions.tf": "terraform {}\n"}
+    files |= {f"values/{each}.tfvars": f'prefix = "tool-{each}"\n' for each in ("staging", "prod")}
+    assert declare(tmp_path, files).names["cluster"].value == "tool-staging"
+
+
 def test_region_and_account_are_those_of_the_services_provider(tmp_path: Path) -> None:
     """A folder has several; the module gets one of them under another name."""
     roles = "\n".join(
