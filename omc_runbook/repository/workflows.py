@@ -320,6 +320,9 @@ def _in_step(
         return
     start = run.start_mark.index
     text = file.text[start : run.end_mark.index]
+    if getattr(run, "style", "") == ">":
+        # YAML folds its lines into one.
+        text = text.replace("\n", " \\\n")
     yield from _in_text(file, text, start, folder)
     here = f"{file.name}, line {yaml_nodes.line_of(run)}"
     for script in dict.fromkeys(_SCRIPT.findall(text)):

@@ -227,6 +227,16 @@ def test_the_makefile_of_the_folder_where_make_runs(tmp_path: Path, step: str, f
     assert [(each[0], each[2]) for each in found] == ([(where, folder)] if file else [])
 
 
+@pytest.mark.parametrize("style", [">", ">-", "> # one command"])
+def test_a_command_on_lines_that_yaml_folds(tmp_path: Path, style: str) -> None:
+    """With its folder and its line."""
+    lines = "terraform -chdir=infra\n          apply\n          -auto-approve\n"
+    text = f"on: push\njobs:\n  x:\n    steps:\n      - run: {style}\n          {lines}      - run: make\n"
+    (workflow,) = write(tmp_path, "a.yml", text).files
+    found = [(each.line, each.verb, each.folder) for each in workflow.commands]
+    assert found == [(6, "terraform apply -auto-approve", "infra")]
+
+
 def test_another_makefile(tmp_path: Path) -> None:
     """Which runs in the folder where make runs, and not in its own; a rule may have several targets."""
     write(tmp_path, "./Makefile", "apply:\n\tpulumi up\n")
