@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from omc_runbook.repository.code_files import SCRIPTS
 from omc_runbook.repository.conditions import Condition
 from omc_runbook.textfile.file import SourceFile, read_source
 
@@ -104,8 +105,9 @@ class SettingsSource:
 
     @property
     def place(self) -> str:
-        """The same, else the folder that has all code which reads a variable, with a slash; "" for the top."""
-        folders = {posixpath.dirname(each.file) for each in self.fields} if self.file is None else set()
+        """The same, else the folder of all code but scripts which reads a variable, with a slash; "" for the top."""
+        files = [each.file for each in self.fields if not each.file.startswith(f"{SCRIPTS}/")]
+        folders = {*map(posixpath.dirname, files)} if self.file is None else set()
         folder = posixpath.commonpath(folders) if folders else ""
         return f"{folder}/" if folder else self.path
 

@@ -233,6 +233,7 @@ def test_the_only_service_that_is_built_is_the_application(
     [
         ({"shop/main.py": 'os.environ["A"]'}, "py"),
         ({"shop/a/one.py": 'os.environ["A"]', "shop/b/two.py": 'os.environ["B"]'}, "py"),
+        ({"shop/main.py": 'os.environ["A"]', "scripts/seed.py": 'os.environ["B"]'}, "py"),
         ({"shop/main.py": 'os.environ["A"]', "manage.py": 'os.environ["B"]'}, None),
     ],
 )
