@@ -234,7 +234,7 @@ APPLICATION: tuple[Phrase, ...] = (
     program_message(
         "store-only placeholder not-forced",
         "The message broker refused the application's user or password.",
-        "Compare the task's start with the secret's last change; then try the broker's URL, unseen.",
+        "Compare the task's start with the secret's last change; then try the broker's URL, without printing it.",
         *BROKER.wordings,
     ),
     program_message(
