@@ -515,10 +515,13 @@ def test_a_folders_own_values_are_no_other_folders(tmp_path: Path) -> None:
     assert clusters == {"dev": "tool-dev", "production": "tool-prod"}
 
 
-def test_values_of_a_folder_that_declares_none_of_them_are_anothers(tmp_path: Path) -> None:
-    """Which has Terraform's files too, such as the versions of its providers."""
+@pytest.mark.parametrize(
+    "shared", ["terraform {}", 'variable "prefix" {}', 'resource "aws_sqs_queue" "q" {}', 'output "p" { value = 1 }']
+)
+def test_values_of_a_folder_that_creates_nothing_by_them_are_anothers(tmp_path: Path, shared: str) -> None:
+    """Which has Terraform's files too, such as the versions of its providers, or the variables that all share."""
     main = 'variable "prefix" {}\nresource "aws_ecs_cluster" "c" { name = var.prefix }\n'
-    files = {"app/main.tf": main, "values/versions.tf": "terraform {}\n"}
+    files = {"app/main.tf": main, "values/shared.tf": f"{shared}\n"}
     files |= {f"values/{each}.tfvars": f'prefix = "tool-{each}"\n' for each in ("staging", "prod")}
     assert declare(tmp_path, files).names["cluster"].value == "tool-staging"
 
