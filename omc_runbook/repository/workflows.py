@@ -35,13 +35,13 @@ _COMMANDS = re.compile(
     | aws (?: \s | \\\n )+ (?: --[\w-]+ (?: [= ] (?: \$\{\{ [^}\n]{0,80} \}\} | [^\s-]\S* ) )? (?: \s | \\\n )+ ){0,5}
         ecs (?: \s | \\\n )+
         (?: update-service | register-task-definition | run-task ) \b
-    | (?: cdk | sam | serverless | copilot (?: \s+ svc )? ) \s+ deploy \b
-    | pulumi \s+ up \b
-    | docker (?: [ ] | - ) compose \b [^\n;&|]*? \b up \b
-    | docker \s+ stack \s+ deploy \b
+    | (?: cdk | sam | serverless | copilot (?: (?: \s | \\\n )+ svc )? ) (?: \s | \\\n )+ deploy \b
+    | pulumi (?: \s | \\\n )+ up \b
+    | docker (?: (?: [ ] | \\\n )+ | - ) compose \b (?: [^\n;&|] | \\\n ){0,500}? \b up \b
+    | docker (?: \s | \\\n )+ stack (?: \s | \\\n )+ deploy \b
     | atlassian/aws-ecs-deploy \b | AWS/Deploy-ECS \b
-    | aws-ecs/ (?: deploy [_-] service [_-] update | deploy [_-] update [_-] service | (?: update | run ) [_-] \w+ ) \b
-    | ansible-playbook \b | ssh \s | rsync \s | kubectl \s+ (?: apply | rollout ) \b
+    | aws-ecs/ (?: deploy [_-] (?: service [_-] update | update [_-] service ) | (?: update | run ) [_-] [\w-]+ ) \b
+    | ansible-playbook \b | ssh \s | rsync \s | kubectl (?: \s | \\\n )+ (?: apply | rollout ) \b
     )"""
 )
 _TERRAFORM = re.compile(r"(?i)terraform|tofu|terragrunt")
@@ -58,7 +58,9 @@ _MAKE_FILE = re.compile(rf"(?<!\S)-(?:-(?:make)?file[= ]|\w*f)\s*{_FOLDER}")
 _TARGET = re.compile(r"""(?<![^\s"'])[a-z][\w-]*(?![\w./=-])""")
 _RULE = re.compile(r"(?m)^([a-z][^\n:=#]*):.*\n((?:\t.*\n?)*)")
 """The targets of a rule of a Makefile, and its recipe."""
-_MAKE_VARIABLE = re.compile(r"(?m)^(\w+)[ \t]*[:?]{0,3}=[ \t]*((?:terraform|tofu|terragrunt|aws)\b.*)")
+_MAKE_VARIABLE = re.compile(
+    r"(?m)^[ ]*(?:export[ ]+)?(\w+)[ \t]*[:?]{0,3}=[ \t]*((?:terraform|tofu|terragrunt|aws)\b(?:\\\n|[^\n#])*)"
+)
 """A variable of a Makefile that begins a command, as in TF = terraform -chdir=infra."""
 _JENKINS_COMMENT = re.compile(r"(?ms)^[ \t]*(?://[^\n]*|/\*.*?(?:\*/|\Z))")
 _STEP = re.compile(r"(?m)^(?:[\w.-]+|[ ]*-[ ]+(?:run|step|script|bash)):")
@@ -352,7 +354,8 @@ def _by_make(repository: Path, text: str, folder: str, called_from: str) -> Iter
 
 def _with_programs(recipe: str, makefile: str) -> str:
     """A recipe with the variables of its Makefile that begin a command replaced by it."""
-    for name, value in _MAKE_VARIABLE.findall(makefile):
+    for name, lines in _MAKE_VARIABLE.findall(makefile):
+        value = lines.replace("\\\n", " ")
         recipe = recipe.replace(f"$({name})", value).replace(f"${{{name}}}", value)
     return recipe
 

@@ -237,6 +237,29 @@ def test_a_command_on_lines_that_yaml_folds(tmp_path: Path, style: str) -> None:
     assert found == [(6, "terraform apply -auto-approve", "infra")]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("kubectl", "apply"),
+        ("pulumi", "up"),
+        ("cdk", "deploy"),
+        ("docker", "stack", "deploy"),
+        ("docker compose", "-f a.yml", "up"),
+    ],
+)
+def test_the_words_of_a_command_on_lines_of_their_own(words: tuple[str, ...], tmp_path: Path) -> None:
+    """Which end in a backslash, or which YAML folds."""
+    steps = "".join(
+        f"      - run: {style}\n          {end.join(words)}\n"
+        for style, end in (("|", " \\\n          "), (">", "\n          "))
+    )
+    (workflow,) = write(tmp_path, "a.yml", f"on: push\njobs:\n  x:\n    steps:\n{steps}").files
+    assert [(each.line, each.verb) for each in workflow.commands] == [
+        (6, " ".join(words)),
+        (7 + len(words), " ".join(words)),
+    ]
+
+
 def test_another_makefile(tmp_path: Path) -> None:
     """Which runs in the folder where make runs, and not in its own; a rule may have several targets."""
     write(tmp_path, "./Makefile", "apply:\n\tpulumi up\n")
@@ -249,13 +272,21 @@ def test_another_makefile(tmp_path: Path) -> None:
     ]
 
 
-def test_a_program_in_a_variable_of_a_makefile(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "given",
+    [
+        "TF ?= terraform -chdir=infra/$(ENV)",
+        "export TF = terraform \\\n  -chdir=infra/$(ENV)",
+        "TF=terraform -chdir=infra/$(ENV) # in each",
+    ],
+)
+def test_a_program_in_a_variable_of_a_makefile(given: str, tmp_path: Path) -> None:
     """With its folder; a variable that is no program stays as it is."""
-    lines = "TF ?= terraform -chdir=infra/$(ENV)\nNAME = web\n\napply:\n\techo $(NAME)\n\t@$(TF) apply -auto-approve\n"
+    lines = f"NAME = web\n\napply:\n\techo $(NAME)\n\t@$(TF) apply -auto-approve\n\n{given}\n"
     write(tmp_path, "./Makefile", lines)
     (workflow,) = write(tmp_path, "a.yml", "on: push\njobs:\n  x:\n    steps:\n      - run: make apply\n").files
     found = [(each.line, each.verb, each.folder) for each in workflow.commands]
-    assert found == [(6, "terraform apply -auto-approve", "infra/$(ENV)")]
+    assert found == [(5, "terraform apply -auto-approve", "infra/$(ENV)")]
 
 
 def test_a_step_that_runs_make_very_often(tmp_path: Path) -> None:
