@@ -124,6 +124,10 @@ class Compose:
             return self.find(_CONTEXT)
         usual = [service for service in map(self.find, _APPLICATIONS) if service]
         built = [each for each in (*usual, *self.services) if self._has_settings(_folder(each))]
+        parts = {posixpath.dirname(each.dockerfile) for each in built if _folder(each) != _CONTEXT}
+        if self.settings.endswith("/") and len(parts) > 1:
+            # Each is built from a part of the folder, and nothing tells which one is meant.
+            return None
         at_top = [each for each in usual if _folder(each) in ("", ".")]
         of_checkout = [each for each in self.services if each.context]
         alone = [each for each in of_checkout if len(of_checkout) == 1 and _folder(each) == "." and self._is_of(each)]

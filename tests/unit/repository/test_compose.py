@@ -249,6 +249,25 @@ def test_the_service_that_is_built_from_the_folder_of_what_reads_variables(
     assert (found.name if found else None) == name
 
 
+@pytest.mark.parametrize(
+    ("folder", "files", "name"),
+    [
+        ("services", ("api/Dockerfile", "worker/Dockerfile"), None),
+        ("services", ("Dockerfile", "Dockerfile.worker"), "api"),
+        ("backend", ("api/Dockerfile", "worker/Dockerfile"), "api"),
+    ],
+)
+def test_of_services_built_from_parts_of_a_folder_none_is_the_application(
+    folder: str, files: tuple[str, str], name: str | None, tmp_path: Path
+) -> None:
+    """Where each part reads variables of its own; the platform's own folder is one application's."""
+    api, worker = (f"{{build: {{context: {folder}, dockerfile: {file}}}}}" for file in files)
+    texts = {f"{folder}/{each}/main.py": f'import os\nos.environ["{each.upper()}"]\n' for each in ("api", "worker")}
+    write_files(tmp_path, texts | {"compose.yaml": f"services: {{api: {api}, worker: {worker}}}"})
+    found = read_checkout(tmp_path).application
+    assert (found.name if found else None) == name
+
+
 def test_the_names_in_the_files_of_a_service(tmp_path: Path) -> None:
     """Unknown where the .env is one of them, or one is not in the checkout; an optional one may be missing."""
     (tmp_path / "dev.env").write_text("A=1\nB=\nC: a:b\nexport D:x\n")
