@@ -161,7 +161,7 @@ def test_what_cdk_for_terraform_makes_is_read_and_not_edited(tmp_path: Path) -> 
     made = {"//": metadata, **definition(written(SECRETS))}
     declared = write(tmp_path, {"cdktf.out/stacks/api/cdk.tf.json": made})
     assert [ref.key for ref in declared.containers[0].references] == ["SECRET_KEY", "SENTRY_DSN"]
-    why = "cdktf synth makes cdktf.out/stacks/api/cdk.tf.json anew from the code of CDK for Terraform"
+    why = "cdktf synth makes cdktf.out/stacks/api/cdk.tf.json again from the code of CDK for Terraform"
     with pytest.raises(CannotFollow, match=why):
         add_reference(declared, "backend", KEY, KEY, ("SECRET_KEY",))
 
