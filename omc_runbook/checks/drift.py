@@ -108,11 +108,12 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Uncertain("compose", (fact,))
         return
     lists = [each for each in _checkout(snapshot).compose_lists if each.owner == service.name]
-    own = next((each for each in lists if each.file in {file.name for file in compose.files}), None)
+    own = next((each for file in compose.files for each in lists if each.file == file.name), None)
+    file_name = own.file if own else compose.files[0].name
     for row in _lacking(snapshot, COMPOSE):
         fact = f"Service {service.name} has neither an env_file nor {row.variable} in its environment."
         entry = entry_of(own, row.variable) if own else f"{row.variable}: ${{{row.variable}}}"
-        where = f"the environment of service {service.name}, or env_file: .env, in {compose.files[0].name}"
+        where = f"the environment of service {service.name}, or env_file: .env, in {file_name}"
         yield Evidence(row.variable, (fact,), Remedy(f"Add {entry} to {where}."), stems_from=_stems_from(snapshot, row))
     yield from _doubted(snapshot, COMPOSE, f"Service {service.name} does not get")
     doubtful = [row.variable for row in variable_drifts(snapshot) if COMPOSE in row.unsure and not row.doubt]

@@ -86,6 +86,12 @@ def test_what_compose_does_not_pass_is_added_in_the_form_of_its_list(platform: P
     platform.compose.write_text(text[:start] + re.sub(r"- (\w+)=(.*)", r"\1: \2", text[start:end]) + text[end:])
     mapped = found(compose_lacks, with_checkout(platform))["OPENAI_API_KEY"].remedy
     assert mapped.command == f"Add OPENAI_API_KEY: ${{OPENAI_API_KEY}} {where}"
+    # The override's list has a form of its own, and counts where it is the only one.
+    platform.override.write_text("services:\n  backend:\n    environment:\n      - DEBUG=1\n")
+    assert found(compose_lacks, with_checkout(platform))["OPENAI_API_KEY"].remedy == mapped
+    platform.compose.write_text(text[: text.rindex("    environment:", 0, start)] + text[end + 1 :])
+    overriding = found(compose_lacks, with_checkout(platform))["OPENAI_API_KEY"].remedy
+    assert overriding.command == listed.command.replace("docker-compose.yml", "docker-compose.override.yml")
 
 
 def test_code_that_asks_for_a_secret_which_nothing_provides(platform: Platform) -> None:
