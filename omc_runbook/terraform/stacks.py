@@ -145,11 +145,13 @@ def _environment_of(path: Path, root: Path) -> str:
 
 def _fits(files: TerraformFiles, path: Path, top: Path, folder: Folder) -> bool:
     """Whether a file gives values to a folder's variables: it declares most, and is near, but not another's own."""
-    names, other = {*_values(files, path)}, files.folder(path.parent)
-    # One that creates nothing is not applied by itself: it shares its variables, such as through links to them.
-    creates = any(block.type in ("resource", "module") for block in other.blocks)
-    if path.parent not in (top, top.parent) and creates and any(map(other.declares, names)):
-        return False
+    names = {*_values(files, path)}
+    between = {each for each in path.parents if each.is_relative_to(top.parent)} - {top, top.parent}
+    for other in map(files.folder, between):
+        # One that creates nothing is not applied by itself: it shares its variables, such as through links to them.
+        creates = any(block.type in ("resource", "module") for block in other.blocks)
+        if creates and any(map(other.declares, names)):
+            return False
     declared = {name for name in names if folder.declares(name)}
     is_near = path.is_relative_to(top) or path.parent.parent == top.parent or path.parent == top.parent
     return bool(declared) and 2 * len(declared) >= len(names) and is_near

@@ -515,6 +515,18 @@ def test_a_folders_own_values_are_no_other_folders(tmp_path: Path) -> None:
     assert clusters == {"dev": "tool-dev", "production": "tool-prod"}
 
 
+def test_values_below_a_folder_are_its_own(tmp_path: Path) -> None:
+    """And not those of the folder above it, which has values in the same way."""
+    files = {
+        f"{folder}env/{each}.tfvars": f'prefix = "{name}-{each}"\n'
+        for folder, name in (("", "tool"), ("network/", "net"))
+        for each in ("staging", "prod")
+    }
+    for folder, type in (("", "aws_ecs_cluster"), ("network/", "aws_sqs_queue")):
+        files[f"{folder}main.tf"] = f'variable "prefix" {{}}\nresource "{type}" "x" {{ name = var.prefix }}\n'
+    assert declare(tmp_path, files).names["cluster"].value == "tool-staging"
+
+
 @pytest.mark.parametrize(
     "shared", ["terraform {}", 'variable "prefix" {}', 'resource "aws_sqs_queue" "q" {}', 'output "p" { value = 1 }']
 )
