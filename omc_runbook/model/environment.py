@@ -117,9 +117,10 @@ _PATTERNS = {
     "secret": f"{_A_NAME}, of letters, digits and /_+=.@!-, or the ARN of a secret",
     **dict.fromkeys(("cluster", "service", "task_family"), f"{_A_NAME}, of letters, digits and _-, and no ARN"),
     **dict.fromkeys(
-        ("execution_role", "task_role", "execution_policy"), f"{_A_NAME}, of letters, digits and _+=,.@-, and no ARN"
+        ("execution_role", "task_role", "execution_policy"),
+        f"{_A_NAME}, of letters, digits and _+=,.@-, with no path and no ARN",
     ),
-    "clusters": 'the name of a cluster, and no ARN, or "*"',
+    "clusters": 'the name of a cluster, with no placeholder and no ARN, or "*"',
     "secrets": "a name with exactly one *, which stands for the environment, such as {project}-*-app-secrets",
     "check": '"smtp" or an https:// address',
     "required_if": "a variable and its values, such as LLM_PROVIDER=google|gemini",

@@ -293,6 +293,8 @@ def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
             'clusters = ["app", "arn:aws:ecs:eu-west-1:123456789012:cluster/b"]',
             "clusters.1 must be the name of a cluster",
         ),
+        ('clusters = ["{project}-tools"]', "clusters.0 must be the name of a cluster, with no placeholder and no ARN"),
+        ('task_role = "service-role/app"', "of letters, digits and _+=,.@-, with no path and no ARN"),
         ('service = "app/backend"', "service must be a name, with no braces but"),
         (
             'secret = "arn:aws:kms:eu-west-1:123456789012:key/app"',
