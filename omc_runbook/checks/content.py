@@ -287,8 +287,8 @@ def _asked_for(snapshot: Snapshot) -> Iterator[Evidence]:
                     fact = (
                         f"{definition.label}, whose tasks fail, does not refer to {key}, and the application needs it."
                     )
-                    remedy = source_of(snapshot, [definition]).refer_to(snapshot.environment.names, key)
-                    facts = (fact, line, stop.sentence)
+                    source, names = source_of(snapshot, [definition]), snapshot.environment.names
+                    facts, remedy = (fact, line, stop.sentence), source.add(names, key, problem.variable)
                     yield Evidence(key, facts, remedy, frozenset({stop.service.name}), "error")
 
 

@@ -764,7 +764,7 @@ def test_a_log_asks_for_a_key_to_which_the_revision_does_not_refer(line: str) ->
     said = replace(begun, log_lines={task.id: (f"The log of worker says: {line}",) for task in begun.tasks})
     [found] = [each for each in diagnose(said) if each.is_root_cause]
     assert (found.check, found.subject, found.severity) == ("key-unreferenced", "SMTP_HOST", "error")
-    assert line in found.evidence[1]
+    assert line in found.evidence[1] and 'add an entry with name = "SMTP_HOST" and valueFrom' in found.remedy.command
     # backend refers to it: there the application does not read what it has.
     [other] = run_check(CHECKS["key-unreferenced"], stuck(said, "backend", "Essential container in task exited"))
     assert other.services == {"worker"}
