@@ -226,25 +226,24 @@ def _plan_version_restore(
         return unfixed_because(str(error))
     if plan.is_empty:
         return unfixed_because(" ".join(plan.notes) or "No former version differs from the current one.")
+    former = f"Version {plan.token[:8]}, the previous one,"
     others = {(finding.check, finding.subject) for finding in _problems(_with_version(snapshot, history, plan.token))}
     if others - {(finding.check, finding.subject) for finding in _problems(snapshot)}:
-        return unfixed_because(f"Version {plan.token[:8]}, the previous one, is broken too.")
+        return unfixed_because(f"{former} is broken too.")
     fixable = tuple(cause for cause in faulty if (cause.check, cause.subject) not in others)
     gone = [cause for cause in fixable if cause.check == "key-missing"]
     if not fixable:
-        return unfixed_because(f"Version {plan.token[:8]}, the previous one, has the same fault.")
+        return unfixed_because(f"{former} has the same fault.")
     if not any(cause.check in DOCUMENT for cause in fixable):
         intended = {cause.subject for cause in fixable} | set(missing_keys(snapshot).values())
         lost = sorted(change.key for change in plan.changed if change.key not in intended)
         if len(gone) > len(lost) > 0:
             # A new document took the place of the whole: after a restore, fewer keys have to be written again.
-            why = f"Version {plan.token[:8]}, the previous one, has them, but other values of {', '.join(lost)}."
+            why = f"{former} has them, and lacks the current values of {', '.join(lost)}."
             way = _restore_by_hand(snapshot, plan.token, lost)
             return [UnfixedCause(cause, why, way if cause in gone else NO_REMEDY) for cause in faulty]
         if lost:
-            return unfixed_because(
-                f"Version {plan.token[:8]}, the previous one, also has other values of {', '.join(lost)}."
-            )
+            return unfixed_because(f"{former} lacks the current values of {', '.join(lost)}.")
         # A key that is gone has no newer value that the database could have, nor one that is only written otherwise.
         kept = intended - {cause.subject for cause in gone} - _moved(snapshot)
         shared = [key for key in sorted(kept) if is_database_password(snapshot.environment.keys, key)]

@@ -302,7 +302,11 @@ def test_a_broken_key_is_put_back_where_nothing_else_is_lost() -> None:
     renamed = planned(without_key(former, "OPENAI_API_KEY", "openai_api_key"))
     assert [type(step) for step in renamed.steps] == [RestoreVersion]
     other = with_keys(former, SECRET_KEY="changethis", SMTP_PASSWORD=secrets.token_urlsafe(24))
-    assert planned(other).steps == () and "other values of SMTP_PASSWORD" in reasons(planned(other))["changethis"]
+    assert planned(other).steps == ()
+    assert "lacks the current values of SMTP_PASSWORD" in reasons(planned(other))["changethis"]
+    # The former version has no value of a key that was added since.
+    added = reasons(planned(with_keys(former, SECRET_KEY="changethis", NEWS_API_KEY=secrets.token_hex(16))))
+    assert "lacks the current values of NEWS_API_KEY" in added["changethis"]
     database = planned(with_keys(former, POSTGRES_PASSWORD="changethis"))
     assert database.steps == () and "database" in reasons(database)["changethis"]
 
