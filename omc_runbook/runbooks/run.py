@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from omc_runbook.diagnosis.complaint import Complaint
 
 NOBODY = Caller("", "")
-UNFINISHED = "The unfinished change is below the parameters, with the ways to finish it or take it back."
+UNFINISHED = "The change that was not finished is below the parameters, with the ways to finish it or take it back."
 UNDER_WAY = "A change is under way, and is below the parameters: what was read here is its intermediate state."
 WAIT = "A change of this environment is under way: wait until it has ended, then run this again."
 

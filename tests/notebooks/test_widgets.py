@@ -517,7 +517,7 @@ def test_a_fix_that_another_kernel_left_is_finished_by_its_panel(
     file.write(replace(state, steps=("grant", "redeploy"), changes=("granted a permission",), ended="Its kernel died."))
     lab.run(f"import os; os.environ.update({sandbox.variables!r})")
     run_cells(lab, "troubleshoot")
-    assert "was not finished" in lab.shown and "The unfinished change is below" in lab.page
+    assert "was not finished" in lab.shown and "The change that was not finished is below" in lab.page
     assert lab.page.count("Nothing was done yet") == 1, "of the plan, not of the panel"
     lab.press(next(each for row in lab.rows for each in row if lab.is_button(each, "Finish it")))
     assert lab.look(lab.button("✓ Fixed and verified")) == ("✓ Fixed and verified", False), lab.area
