@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.aws.ecs import Service
@@ -214,7 +215,10 @@ def _unreferenced(snapshot: Snapshot, member: Member) -> Evidence:
     elif member.kind in ("object", "array"):
         remedy = Remedy(f"Make what {quoted} holds keys of the secret, each with a text, and refer to them.")
     else:
-        remedy = source_of(snapshot).add(names, member.key, variable_of(member.key, snapshot.environment.keys))
+        variable = variable_of(member.key, snapshot.environment.keys)
+        remedy = source_of(snapshot).add(names, member.key, variable)
+        if _plain_in(snapshot, variable):
+            remedy = replace(remedy, needs=f"Take {variable} out of environment in the same change.")
     facts = (fact, *filter(None, [remark, unread]))
     return Evidence(member.key or shown, facts, remedy, severity="info" if remark else None)
 
@@ -223,14 +227,9 @@ def _why_harmless(snapshot: Snapshot, member: Member) -> str:
     """Why an unreferenced key is no fault of its own: its variable is plain, or it is empty; "" where it may be."""
     keys = snapshot.environment.keys
     variable = variable_of(member.key, keys)
-    plain = [
-        f"{definition.label} {container.name}"
-        for _, definition, container in containers_in_force(snapshot)
-        if variable in container.environment
-    ]
     if other := next(services_of_others(snapshot), None):
         return f"{other[0].name} runs the task definition of {other[1]}; its own may refer to it."
-    if plain:
+    if plain := _plain_in(snapshot, variable):
         return f"{variable} is a plain variable in {_list(plain)}, so that the secret's value is not used."
     if _is_of_another_document(snapshot, member):
         return "AWSPREVIOUS is a different document, which has the keys that tasks reference."
@@ -238,6 +237,15 @@ def _why_harmless(snapshot: Snapshot, member: Member) -> str:
         return "By its name it is a comment."
     is_required = member.key in keys and keys[member.key].required
     return "Its value is empty, and it is not required." if member.injected.is_empty and not is_required else ""
+
+
+def _plain_in(snapshot: Snapshot, variable: str) -> list[str]:
+    """The containers in force that have a plain variable."""
+    return [
+        f"{definition.label} {container.name}"
+        for _, definition, container in containers_in_force(snapshot)
+        if variable in container.environment
+    ]
 
 
 def _is_of_another_document(snapshot: Snapshot, member: Member) -> bool:

@@ -387,6 +387,9 @@ def test_an_unreferenced_key_is_a_remark_where_no_task_misses_it() -> None:
     assert {subject for subject, each in found.items() if each.severity == "info"} == {"DOMAIN", "port", "NOTHING"}
     assert {subject for subject, each in found.items() if each.is_problem} == {"TOKEN", "STRIPE_KEY"}
     assert found["port"].evidence[1].startswith("POSTGRES_PORT is a plain variable in ohmycoins-staging-worker:7")
+    # One name in both would be the next fault, duplicate-name.
+    assert found["port"].remedy.needs == "Take POSTGRES_PORT out of environment in the same change."
+    assert not found["STRIPE_KEY"].remedy.needs
 
 
 def test_keys_of_another_document_are_a_remark() -> None:
