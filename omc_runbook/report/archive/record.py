@@ -18,8 +18,9 @@ from omc_runbook.masking import registry, scan
 from omc_runbook.model import temporary
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import NO_OUTCOME, Outcome
+from omc_runbook.model.grouping import grouped
 from omc_runbook.model.handover import STATE_SUFFIX
-from omc_runbook.model.letters import on_one_line
+from omc_runbook.model.letters import listed, on_one_line
 from omc_runbook.model.suggestions import exists
 from omc_runbook.report.archive import notebook_page, seal, sections, stems, summary
 from omc_runbook.report.display.banner import ENDINGS, Banner, Style
@@ -223,8 +224,8 @@ def _headline(outcome: Outcome) -> str:
 
 def _head(outcome: Outcome) -> Banner:
     """The page's head: which run it was, how it ended, and why."""
-    causes = (finding for finding in outcome.findings if finding.is_unexplained)
-    lines = [*dict.fromkeys(f"{finding.title}: {finding.subject}" for finding in causes)]
+    causes = grouped((each.title, each.subject) for each in outcome.findings if each.is_unexplained)
+    lines = [f"{title}: {listed([*dict.fromkeys(subjects)], MOST_CAUSES)}" for title, subjects in causes.items()]
     more = [f"and {len(lines) - MOST_CAUSES} more"] if lines[MOST_CAUSES:] else []
     why = (outcome.failure, *outcome.blockers)
     style: Style = "plain" if outcome.is_plan and outcome.status == "ok" else ENDINGS[outcome.status]

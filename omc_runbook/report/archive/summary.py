@@ -201,8 +201,8 @@ def _finding(finding: Finding, consequences: list[Finding], has_title: bool = Tr
     style: Style = "note" if accepted else "error" if finding.severity == "error" else "warning"
     because = f" (because of {', '.join(finding.because_of)})" if finding.because_of else ""
     label = "accepted" if finding.accepted else finding.severity
-    name = f"{finding.check}: {finding.title}" if has_title else finding.check
-    yield Line(f"{name} — {finding.subject}{because}", style, label)
+    lead = f"{finding.title} — " if has_title else ""
+    yield Line(f"{finding.check}: {lead}{finding.subject}{because}", style, label)
     yield from (
         Line(text, indent=_INDENT) for text in filter(None, (finding.accepted, finding.doubt, *finding.evidence))
     )

@@ -87,7 +87,7 @@ def test_the_title_of_a_cause_is_said_once() -> None:
     """A secret that was created again leaves each reference wrong: a screen of one sentence hides their names."""
     other = replace(CAUSE, subject="another-role", evidence=("GetRole: it is missing.",))
     lines = [str(line) for line in summary.summarise(replace(OUTCOME, findings=(*OUTCOME.findings, other)), "a", "")]
-    assert "  error    no-permission — another-role" in lines
+    assert "  error    no-permission: another-role" in lines
     assert "             GetRole: it is missing." in lines and "".join(lines).count(other.title) == 1
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -71,6 +72,16 @@ def test_the_head_of_a_page_says_why_a_plan_is_refused(tmp_path: Path) -> None:
     record = Record(tmp_path, "add_key-staging-x")
     write_page(new_notebook(), outcome, record)
     assert "New tasks would fail." in record.page.read_text(encoding="utf-8")
+
+
+def test_the_head_of_a_page_says_the_title_of_a_cause_once(tmp_path: Path) -> None:
+    """A secret that was created again leaves each reference wrong."""
+    empty = Finding(check="empty", family="content", title="It is empty", status="found")
+    outcome = an_outcome(findings=tuple(replace(empty, subject=f"KEY_{n}") for n in range(10)))
+    record = Record(tmp_path, "verify-staging-x")
+    write_page(new_notebook(), outcome, record)
+    page = record.page.read_text(encoding="utf-8")
+    assert page.count("It is empty") == 1 and "It is empty: KEY_0, KEY_1, " in page and "KEY_7 and 2 more" in page
 
 
 def test_every_picture_has_an_alternative_text() -> None:
