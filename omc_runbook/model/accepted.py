@@ -27,7 +27,8 @@ class Accepted(BaseModel):
     @classmethod
     def _refuse_moments(cls, value: object) -> object:
         """A moment has a time zone, and would be another day in UTC; a number would be one of 1970."""
-        if type(value) is date or (isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value.strip())):
+        is_text = isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value.strip())
+        if value is None or type(value) is date or is_text:
             return value
         raise PydanticCustomError("date_type", "a date")
 
