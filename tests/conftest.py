@@ -163,9 +163,9 @@ def own_variables() -> Iterator[None]:
     Every look reads everything: tests share accounts' numbers, and a person's cache is none of their business.
     """
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_REGION"):
             patch.delenv(name, raising=False)
-        for name in [name for name in os.environ if name.startswith("OMC_")]:
+        for name in [name for name in os.environ if name.startswith(("OMC_", "AWS_ENDPOINT_URL"))]:
             patch.delenv(name)
         patch.setenv(VARIABLE, OFF)
         yield
