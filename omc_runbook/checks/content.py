@@ -610,7 +610,8 @@ def _emptied_by_terraform(snapshot: Snapshot) -> frozenset[str]:
         return frozenset()
     empty_keys = {member.key for member, _ in _defective(snapshot, "empty") if member.injected.is_empty}
     values = (previous.document.get(key) for key in empty_keys)
-    return frozenset(each.key for each in values if each and not each.injected.is_empty)
+    had_values = (each for each in values if each and not each.injected.is_empty)
+    return frozenset(each.key for each in had_values if not _is_placeholder(snapshot, each))
 
 
 def _strangeness(snapshot: Snapshot, name: str, strange: StrangeHost, services: Sequence[Service]) -> str:

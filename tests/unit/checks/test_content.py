@@ -281,6 +281,8 @@ def test_terraform_may_write_nothing_over_a_value() -> None:
     assert [each.check for each in diagnose(unread) if each.is_root_cause] == ["empty"]
     before = with_values(emptied, {**document(emptied), "SECRET_KEY": ""}, PREVIOUS)
     assert found_in(before) == {"empty"}
+    never = with_values(emptied, {**document(emptied), "SECRET_KEY": "changethis"}, PREVIOUS)
+    assert found_in(never) == {"empty"}
 
 
 def test_a_placeholder_that_was_there_before_was_not_overwritten() -> None:
