@@ -169,9 +169,9 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key of the secret reaches no task."""
     similar = set(missing_keys(snapshot).values())
     names = snapshot.environment.names
-    lacking = {each.subject: each for each in (*_asked_for(snapshot), *_dropped(snapshot))}
+    lacking = {(each.subject, each.services): each for each in (*_asked_for(snapshot), *_dropped(snapshot))}
     yield from lacking.values()
-    referenced = referenced_keys(snapshot).union(lacking)
+    referenced = referenced_keys(snapshot).union(key for key, _ in lacking)
     if not referenced or not all(snapshot.definition(service) for service in snapshot.consumers):
         return
     if snapshot.deleted_status:
@@ -291,7 +291,8 @@ def _asked_for(snapshot: Snapshot) -> Iterator[Evidence]:
         for line in stop.log_lines:
             for problem in read_log(line, keys):
                 key = keys.get(problem.variable, "")
-                if problem.check == REQUIRED and key and present.isdisjoint((key, problem.variable)):
+                # "" is the key of a reference to the whole secret: the program may parse that itself.
+                if problem.check == REQUIRED and key and present.isdisjoint(("", key, problem.variable)):
                     fact = (
                         f"{definition.label}, whose tasks fail, does not refer to {key}, and the application needs it."
                     )

@@ -777,6 +777,25 @@ def test_a_log_asks_for_a_key_to_which_the_revision_does_not_refer(line: str) ->
     assert "key-unreferenced" not in {each.check for each in diagnose(unknown) if each.is_problem}
 
 
+def test_each_service_whose_log_asks_for_a_key_gets_it() -> None:
+    """Each has a revision of its own to correct, by an entry that was not there."""
+    without = with_container(
+        healthy(),
+        "backend",
+        lambda old: replace(old, secrets=tuple(each for each in old.secrets if each.variable != "SMTP_HOST")),
+    )
+    for name in ("backend", "worker"):
+        without = stuck(without, name, "Essential container in task exited", started=NOW)
+    said = replace(without, log_lines={task.id: ("The log says: KeyError: 'SMTP_HOST'",) for task in without.tasks})
+    found = [each for each in diagnose(said) if each.is_root_cause]
+    assert {each.check for each in found} == {"key-unreferenced"}
+    assert sorted(service for each in found for service in each.services) == ["backend", "worker"]
+    assert all('add an entry with name = "SMTP_HOST" and valueFrom' in each.remedy.command for each in found)
+    whole = with_container(said, "worker", lambda old: replace(old, secrets=(Injection("SECRETS", parse(ARN)),)))
+    [alone] = [each for each in run_check(CHECKS["key-unreferenced"], whole) if each.severity == "error"]
+    assert alone.services == {"backend"}
+
+
 def test_a_revision_that_was_not_read_has_dropped_nothing() -> None:
     """The one that fails, or the one in service before it."""
     begun = stuck(healthy(), "worker", "Essential container in task exited")
