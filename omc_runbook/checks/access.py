@@ -196,13 +196,11 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The secret's own policy denies the execution role."""
     names = snapshot.environment.names
+    if gaps := snapshot.unread("resource_policy"):
+        yield from tuple(_denied_unseen(snapshot, gaps)) or (Uncertain("", gaps),)
+        return
     for arn, services in _roles(snapshot):
         refused = [stop for stop in stops_saying(snapshot, "resource-deny") if stop.service.name in services]
-        if gaps := snapshot.unread("resource_policy"):
-            way = Remedy(f"Let the secret's resource policy no longer deny {iam.role_name(arn)}.")
-            said = (stop.sentence for stop in refused[:1])
-            yield Evidence(names.secret, (*said, *gaps), way, services) if refused else Uncertain(names.secret, gaps)
-            continue
         verdict = judge_resource_policy(snapshot, arn)
         if verdict is None:
             continue
@@ -233,6 +231,15 @@ def resource_deny(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 *author_of(snapshot, "PutResourcePolicy"),
             )
             yield Evidence(names.secret, facts, remedy, services)
+
+
+def _denied_unseen(snapshot: Snapshot, gaps: tuple[str, ...]) -> Iterator[Evidence]:
+    """The roles that a task says the secret's policy denies, where nobody may read it."""
+    stops = stops_saying(snapshot, "resource-deny")
+    for arn, services in _roles(snapshot):
+        if refused := next((stop for stop in stops if stop.service.name in services), None):
+            remedy = Remedy(f"Let the secret's resource policy no longer deny {iam.role_name(arn)}.")
+            yield Evidence(snapshot.environment.names.secret, (refused.sentence, *gaps), remedy, services)
 
 
 _UNAVAILABLE = {

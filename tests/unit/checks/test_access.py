@@ -711,6 +711,11 @@ def test_a_task_says_that_a_policy_which_nobody_may_read_denies_it() -> None:
     unread = replace(healthy(), resource_policy=None, gaps={"resource_policy": (gap,)})
     [unknown] = run_check(CHECKS["resource-deny"], unread)
     assert (unknown.status, unknown.evidence) == ("unknown", (gap.sentence,))
+    [of_none] = run_check(CHECKS["resource-deny"], replace(unread, permissions={}))
+    assert of_none.status == "unknown"
+    [role] = unread.permissions.items()
+    [of_two] = run_check(CHECKS["resource-deny"], replace(unread, permissions=dict([role, (f"{role[0]}-2", role[1])])))
+    assert of_two.status == "unknown"
     denial = f"on resource: {ARN} with an explicit deny in a resource-based policy"
     refusal = f"AccessDeniedException: not authorized to perform: secretsmanager:GetSecretValue {denial}"
     [found] = run_check(CHECKS["resource-deny"], stuck(unread, "worker", f"ResourceInitializationError: {refusal}"))
