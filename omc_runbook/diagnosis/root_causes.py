@@ -39,6 +39,8 @@ _NEW_TASKS = re.compile(r"aws ecs update-service [^&`]+(?: && aws ecs update-ser
 """A remedy that starts new tasks, some with another setting of the service."""
 _FIRST_FIX = "First fix "
 _READ_FIRST = Remedy("Let this run read what it could not, and look again: until then, new tasks may fail again.")
+_OF_ANY_SECRET = frozenset({"other-secret-denied"})
+"""What ECS refuses in the same words, whichever secret it is."""
 _AWS_COMMAND = re.compile(r"(?:^|[`(&] ?)aws [a-z]")
 FAILURES = frozenset({"task-exits", "health-check", "rollout-stuck", "breaker-rollback"})
 """Checks of tasks that started and failed, and of their rollouts."""
@@ -157,7 +159,8 @@ def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         cause_of = check_ids(effects[id(finding)])
         remedy = finding.remedy
         if finding.check == "pull-failed" and (likely := _checks_said(finding).intersection(unread)):
-            unread, remedy = tuple(check for check in unread if check in likely), _READ_FIRST
+            unread = tuple(check for check in unread if check in likely | _OF_ANY_SECRET)
+            remedy = _READ_FIRST if _NEW_TASKS.fullmatch(remedy.command) else remedy
         return replace(finding, because_of=because_of, cause_of=cause_of, unread_causes=unread, remedy=remedy)
 
     leading_first = sorted(findings, key=lambda finding: id(finding) not in leading)

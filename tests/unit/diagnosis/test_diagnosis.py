@@ -462,9 +462,15 @@ def test_the_cause_of_a_consequence_is_unknown_where_a_check_of_it_is() -> None:
     [silent, *_] = relate([effect, *others])
     assert silent.unread_causes == ("no-permission", "key-missing")
     said = "Task 1 stopped: because no identity-based policy allows the secretsmanager:GetSecretValue action"
-    [narrowed, *_] = relate([replace(effect, evidence=(said,), remedy=Remedy("aws ecs update-service")), *others])
+    start = Remedy("aws ecs update-service --cluster c --service backend --force-new-deployment")
+    [narrowed, *_] = relate([replace(effect, evidence=(said,), remedy=start), *others])
     assert narrowed.unread_causes == ("no-permission",)
     assert narrowed.remedy.command.startswith("Let this run read what it could not")
+    # What ECS says of another secret is the same, and what mends by itself stays.
+    way = Remedy(f"Check the subnets' routes. Run `{start.command}`.")
+    any_secret = finding("other-secret-denied", "reference", "unknown")
+    [either, *_] = relate([replace(effect, evidence=(said,), remedy=way), *others, any_secret])
+    assert (either.unread_causes, either.remedy) == (("no-permission", "other-secret-denied"), way)
     explained = next(
         each for each in relate([effect, unread, finding("scp", "access", "found")]) if each.check == "pull-failed"
     )
