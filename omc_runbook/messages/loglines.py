@@ -25,6 +25,8 @@ _SETTINGS = "Compare the variable's name in secrets[] of the task definition wit
 _LINE = r"(?:\bline (?P<line>\d{1,7}): )?"
 _FATAL = r"(?:FATAL:\s{1,4}|InvalidCatalogNameError: |InvalidAuthorizationSpecificationError: )"
 _PASSWORD = "POSTGRES_PASSWORD"
+_REFUSES = r"\A(?!.{0,400}(?i:default|disabl|enabl|skip|ignor|optional|fall(?:s|ing)? ?back|silenc|suppress|overrid))"
+"""Not a line of a program that goes on without the variable."""
 _NAME = r"\b([A-Z][A-Z0-9_]{2,63})\b[\"'`]?"
 _ABSENT = r"(?:\b[Ss]et(?:ting)? the |\bvariable not found: |\b[Mm]issing .{0,40}?variable:? )[\"'`]?"
 _IS_ABSENT = r"(?:not set|not defined|missing|required|must be set)\b"
@@ -71,9 +73,11 @@ APPLICATION: tuple[Phrase, ...] = (
         lines=(
             line("KeyError: ", r"\bKeyError: '([A-Z][A-Z0-9_]{2,63})'$", read_key_error),
             line("Declare it as envvar", rf"{_NAME} not found\. Declare it as envvar", read_key_error),
-            line("nvironment variable", rf"{_ABSENT}{_NAME}(?! (?:is|was) set)", read_key_error),
+            line("nvironment variable", rf"{_REFUSES}.{{0,400}}?{_ABSENT}{_NAME}(?! (?:is|was) set)", read_key_error),
             line(
-                "nvironment variable", rf"{_NAME}(?: environment variable)?(?: is| was)? {_IS_ABSENT}", read_key_error
+                "nvironment variable",
+                rf"{_REFUSES}.{{0,400}}?{_NAME}(?: environment variable)?(?: is| was)? {_IS_ABSENT}",
+                read_key_error,
             ),
         ),
     ),

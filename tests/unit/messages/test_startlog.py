@@ -408,7 +408,15 @@ def test_a_server_that_is_not_there_is_told_by_the_variable_that_names_it() -> N
 
 
 @pytest.mark.parametrize(
-    "line", ["The environment variable KNOWN is deprecated", "KNOWN is set by the environment variable OTHER"]
+    "line",
+    [
+        "The environment variable KNOWN is deprecated",
+        "KNOWN is set by the environment variable OTHER",
+        "KNOWN environment variable is not set; mail is disabled",
+        "Environment variable KNOWN not set, using the default",
+        "Optional environment variable KNOWN is missing",
+        "Set the KNOWN environment variable to enable tracing",
+    ],
 )
 def test_not_each_variable_that_a_line_names_is_missing(line: str) -> None:
     """Only what the line says is not set, and of that only names that somebody knows of."""
