@@ -11,6 +11,7 @@ from omc_runbook.aws.iam import Role, Simulated
 from omc_runbook.aws.session import Clients, ReadFailure, attempt, or_none
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.arn import region_in
+from omc_runbook.model.grouping import grouped
 
 GET_SECRET_VALUE = "secretsmanager:GetSecretValue"
 GET_PARAMETERS = "ssm:GetParameters"
@@ -82,7 +83,7 @@ def _read(
             attempt,
             f"what role {name} may do",
             "iam:SimulatePrincipalPolicy",
-            lambda: iam.simulate(client, arn, actions, resources, _context(clients, resources)) if actions else (),
+            lambda: _simulate(clients, arn, actions, resources) if actions else (),
         )
         role = attempt(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
     if role is None:
@@ -96,10 +97,15 @@ def _read(
     return _with_policies(clients, name, role, simulated)
 
 
-def _context(clients: Clients, resources: Sequence[str]) -> dict[str, str]:
-    """The condition key that organizations often ask for: the simulation does not say that it lacks it."""
-    regions = {region_in(resource) for resource in resources if resource != "*"}
-    return {"aws:RequestedRegion": clients.region} if regions <= {"", clients.region} else {}
+def _simulate(clients: Clients, arn: str, actions: Sequence[str], resources: Sequence[str]) -> tuple[Simulated, ...]:
+    """Simulate these actions, each in its resource's region: the simulation does not say that it lacks that."""
+    own = clients.region
+    by_region = grouped((own if resource == "*" else region_in(resource) or own, resource) for resource in resources)
+    return tuple(
+        result
+        for region, group in by_region.items()
+        for result in iam.simulate(clients("iam"), arn, actions, group, {"aws:RequestedRegion": region})
+    )
 
 
 def _with_policies(
