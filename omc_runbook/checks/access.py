@@ -29,7 +29,7 @@ from omc_runbook.checks.role_access import (
 from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import fresh_stops, is_about_other, stops_saying
 from omc_runbook.iam.policy import conditions_of, extend, refusing_conditions, trusts
-from omc_runbook.messages.reasons import is_role_refused
+from omc_runbook.messages.reasons import is_role_refused, mentions
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import NO_REMEDY, Remedy
 from omc_runbook.model.grouping import grouped
@@ -90,7 +90,11 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             fact = f"GetRole: there is no role {name}{f': did you mean {meant}?' if meant else '.'}"
             yield Evidence(name, (fact,), Remedy(way), services)
             continue
-        refused = [stop for stop in stops_saying(snapshot, "role-untrusted") if name in stop.reason]
+        refused = [
+            stop
+            for stop in stops_saying(snapshot, "role-untrusted")
+            if mentions(stop.reason, arn) or mentions(stop.reason, f"role/{name}")
+        ]
         if role is None:
             gaps = tuple(gap.sentence for gap in permissions.unread)
             if refused:

@@ -357,6 +357,8 @@ def test_ecs_says_that_it_cannot_assume_a_role_that_nobody_may_read() -> None:
     [found] = run_check(CHECKS["role-untrusted"], said)
     assert found.status == "found" and "unable to assume the role" in found.evidence[0]
     assert refused.sentence in found.evidence
+    longer = stuck(unread, "worker", f"ECS was unable to assume the role '{ROLE}-2' that was provided for this task.")
+    assert [each.status for each in run_check(CHECKS["role-untrusted"], longer)] == ["unknown"]
     assert "role-untrusted" in {each.check for each in diagnose(said) if each.is_root_cause}
 
 
