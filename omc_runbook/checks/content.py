@@ -283,9 +283,11 @@ def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
 def _asked_for(snapshot: Snapshot) -> Iterator[Evidence]:
     """Keys whose variables a log asks for, and to which the revision of the task that failed does not refer."""
     keys = {variable_of(member.key, snapshot.environment.keys): member.key for member in snapshot.members}
+    strangers = {service.name for service, _ in services_of_others(snapshot)}
     for stop in fresh_stops(snapshot):
         definition = snapshot.definition(stop.task)
-        if definition is None:
+        # Another service's task definition has what that one needs.
+        if definition is None or stop.service.name in strangers:
             continue
         present = {*definition.variables, *(each.reference.key for _, each in snapshot.own_references(definition))}
         for line in stop.log_lines:

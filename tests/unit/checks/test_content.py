@@ -794,6 +794,16 @@ def test_each_service_whose_log_asks_for_a_key_gets_it() -> None:
     whole = with_container(said, "worker", lambda old: replace(old, secrets=(Injection("SECRETS", parse(ARN)),)))
     [alone] = [each for each in run_check(CHECKS["key-unreferenced"], whole) if each.severity == "error"]
     assert alone.services == {"backend"}
+    worker = next(each for each in healthy().consumers if each.name == "worker").task_definition_arn
+    strange = stuck(
+        with_service(healthy(), "backend", task_definition_arn=worker),
+        "backend",
+        "Essential container in task exited",
+        started=NOW,
+        task_definition_arn=worker,
+    )
+    strange = replace(strange, log_lines={task.id: ("KeyError: 'SMTP_HOST'",) for task in strange.tasks})
+    assert [each.check for each in diagnose(strange) if each.is_root_cause] == ["other-definition"]
 
 
 def test_a_revision_that_was_not_read_has_dropped_nothing() -> None:
