@@ -89,7 +89,7 @@ class Reversal:
             (environment, name)
             for environment, changes in made.items()
             for each in changes
-            for name in (each.service, each.deployment, each.policy, each.version)
+            for name in (each.service, each.deployment, each.policy, each.version, each.task_definition)
         }
         self._redeployments = {
             environment: Redeployment(
@@ -162,15 +162,19 @@ class Reversal:
         return self._found.get(environment, ())
 
     def _is_theirs(self, environment: str, service: Service, former: str) -> bool:
-        """Whether somebody has deployed a service since the change did, which is then told."""
-        newest = max(service.deployments, key=lambda each: each.created).id if service.deployments else ""
-        own = {each.deployment_id for each in self._forward if each.service == service.name}
-        is_deployed = bool(own) or (environment, service.name) in self._made
-        is_own = newest in own or (environment, newest) in self._made
-        if is_own or not is_deployed or service.task_definition_arn == former:
-            return False
+        """Whether a service that the change has deployed has got another task definition since, which is then told."""
+        forward = [each for each in self._forward if each.service == service.name]
+        made = self._made | {(environment, each.deployment_id) for each in forward}
+        # The revision of a roll-out that did not begin is theirs.
+        made |= {(environment, each.revision) for each in forward if each.revision != each.theirs}
+        own = {each.task_definition_arn for each in service.deployments if (environment, each.id) in made}
         label = service.task_definition_arn.rpartition("/")[2]
-        self._left.append(f"{service.name} keeps {label}: somebody else has deployed it since.")
+        is_own = service.task_definition_arn in {former, *own} or (environment, label) in made
+        is_deployed = bool(forward) or (environment, service.name) in self._made
+        if is_own or not is_deployed:
+            return False
+        who = "ECS has returned to" if service.rolled_back else "somebody else has deployed"
+        self._left.append(f"{service.name} keeps {label}: {who} it since.")
         return True
 
     def _is_of_before(self, environment: str, service: Service) -> bool:
@@ -251,4 +255,4 @@ def _after(rollout: Rollout) -> str:
 
 def is_back(rollout: Rollout) -> bool:
     """Whether a service got its former task definition, and no circuit breaker or person has given it another again."""
-    return bool(rollout.deployment_id) and (rollout.undoes or rollout.state not in ("rolled-back", "overtaken"))
+    return bool(rollout.deployment_id) and (rollout.undoes or rollout.state != "rolled-back") and not rollout.theirs

@@ -50,7 +50,8 @@ def _take_back(run: Run, live: LiveChange, state: ChangeState, word: str) -> Gen
         run.may_change(may_apply, confirm)
         contexts = {target.environment.name: target.context(live) for target in run.targets}
         # Of several environments nothing tells which one a roll-out was in.
-        forward = state.rollouts if len({undo.environment for undo in state.undo}) == 1 else ()
+        environments = {undo.environment for undo in state.undo if undo.kind == "revision"}
+        forward = state.rollouts if len(environments) == 1 else ()
         reversal, journal = Reversal(contexts, state.undo, forward), Journal(live.tell)
         execute(reversal.steps(), live.announce, journal)
         result = ChangeResult(changes=tuple(journal.changes), rollbacks=reversal.rollouts, is_back=reversal.is_complete)

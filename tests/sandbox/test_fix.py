@@ -22,11 +22,13 @@ from support.runs import SECRET, sign_in, values
 from support.steps import SteppedChange
 
 from omc_runbook.aws import definitions, ecs, secretsmanager
+from omc_runbook.changes.deploy.rollout import expected
 from omc_runbook.changes.fix import executor
 from omc_runbook.changes.fix import plan as fix_plan
 from omc_runbook.changes.fix.plan import FixPlan
 from omc_runbook.changes.fix.steps import Grant
 from omc_runbook.changes.secret import current_version
+from omc_runbook.changes.take_back import Undo
 from omc_runbook.masking import registry
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, UsageError
 from omc_runbook.model.findings import Finding
@@ -546,6 +548,55 @@ def test_a_revision_that_somebody_deploys_meanwhile_stays(world: World, when: st
         assert re.match(r"worker does not have \S+ again: Somebody else", told)
     assert when == "watch back" or f"deployed {now.rpartition('/')[2]} since: it stays" in told
     assert done.steps == () and "aws ecs" not in report.undo(plan, done).to_text()
+
+
+def test_another_process_leaves_what_somebody_has_deployed_since(world: World) -> None:
+    """Also where files were edited, which are of no environment."""
+    refer(world, "worker", "SECRET_KEY", _partial)
+    world.settle()
+    run, _, plan = begun()
+
+    def kill(name: str) -> None:
+        if name == "watch":
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        fix.apply(run, plan, True, live=SteppedChange(kill))
+    ours = expected(next(each for each in run.look().services if each.name == "worker"))
+    revise(world, "worker", lambda container: container.update(stopTimeout=9))
+    theirs = world.service("worker")["taskDefinition"]
+    edits = Undo(kind="none", subject="The new lines of template.env stay: remove them by hand.")
+    state = replace(run.state(undo=(*plan.undos("staging"), edits)), rollouts=(ours,))
+    (choice,) = take_back.offers(run, state)
+    shown = next(choice.act("")).to_text()  # type: ignore[attr-defined]
+    assert "Not all of it" in shown and f"worker keeps {theirs.rpartition('/')[2]}: somebody else" in shown
+    assert world.service("worker")["taskDefinition"] == theirs
+
+
+@pytest.mark.parametrize("when", ["watch", "watch back"])
+def test_a_revision_that_somebody_deploys_once_more_is_in_force(world: World, when: str) -> None:
+    """As rotate does: the way back of a fix is still offered, and the former revision is said to be there again."""
+    off = {"deploymentCircuitBreaker": {"enable": False, "rollback": False}}
+    world.ecs.update_service(cluster=CLUSTER, service="worker", deploymentConfiguration=off)  # type: ignore[arg-type]
+    if when == "watch":
+        refer(world, "worker", "SECRET_KEY", _partial)
+    else:
+        revise(world, "worker", _broken)
+    world.settle()
+    run, _, plan = begun()
+    former = world.service("worker")["taskDefinition"].rpartition("/")[2]
+
+    def step(name: str) -> None:
+        if name == when:
+            world.ecs.update_service(cluster=CLUSTER, service="worker", forceNewDeployment=True)
+
+    done = fix.apply(run, plan, True, live=SteppedChange(step))
+    assert done and not done.is_proved
+    if when == "watch":
+        [finding] = done.findings
+        assert finding.check == "deployment-overtaken" and former in report.undo(plan, done).to_text()
+    else:
+        assert done.rollback_note.startswith(f"worker has {former} again, as before: Somebody else's deployment")
 
 
 def test_a_permission_that_does_not_help_is_taken_away_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,8 @@ class Rollout:
     """Whether DescribeServices alone told how its service's deployments go, before it began."""
     replaces: tuple[str, ...] = ()
     """The deployments that somebody else began after the plan was made, and before ours."""
+    theirs: str = ""
+    """The task definition that its service was given instead of ours, where it was overtaken."""
     failures: int = 0
     """How many of its tasks have failed."""
     others: int = 0
@@ -237,12 +239,13 @@ def _judge_replaced(
         return replace(rollout, state="rolled-back", reason=_with_task(reason, service, failed))
     other = service.primary
     which = other.id if other else "another"
-    details = f", at {other.created:%H:%M:%S} UTC with {_label(other.task_definition_arn)}" if other else ""
+    label = _label(other.task_definition_arn if other else service.task_definition_arn)
+    details = f", at {other.created:%H:%M:%S} UTC with {label}" if other else ""
     reason = (
         f"Somebody else's deployment {which} replaced ours, {rollout.deployment_id}{details}."
         " Its tasks read what was current when they started: run rotate with values_from keep."
     )
-    return replace(rollout, state="overtaken", reason=reason)
+    return replace(rollout, state="overtaken", reason=reason, theirs="" if label == rollout.revision else label)
 
 
 def _judge_deployment(
@@ -400,7 +403,7 @@ def _follow(service: Service, primary: Deployment) -> Rollout:
 def _kept(
     clients: Clients, cluster: str, service: Service, revision_arn: str, forward: Rollout | None
 ) -> Rollout | None:
-    """A roll-out that does not begin: somebody else has given the service another task definition; None for none."""
+    """A roll-out that does not begin: the service has got another task definition since; None where it has not."""
     read = partial(ecs.describe_services, clients("ecs"), cluster, [service.name])
     answer = attempt(f"service {service.name}", "ecs:DescribeServices", read)
     if isinstance(answer, ReadFailure):
@@ -408,10 +411,9 @@ def _kept(
     known = {_label(service.task_definition_arn), _label(revision_arn), forward.revision if forward else ""}
     for now in answer:
         if (label := _label(now.task_definition_arn)) not in known:
-            reason = (
-                f"Somebody else has deployed {label} since: it stays, and was not replaced by {_label(revision_arn)}."
-            )
-            return replace(expected(now), state="overtaken", reason=reason)
+            who = "ECS has returned to" if now.rolled_back else "Somebody else has deployed"
+            reason = f"{who} {label} since: it stays, and was not replaced by {_label(revision_arn)}."
+            return replace(expected(now), state="overtaken", reason=reason, theirs=label)
     return None
 
 

@@ -84,7 +84,7 @@ class _Fix:
             reversal = Reversal({name: self._context}, plan.undos(name), rollouts, {name: made})
             execute(reversal.steps(), self._context.announce, self._journal)
         remaining = (finding for finding in self._findings if finding.is_problem and _is_among(finding, plan.because))
-        overtaken = {each.service for each in rollouts if each.state == "overtaken"}
+        overtaken = {each.service for each in rollouts if each.theirs}
         result = FixResult(
             plan=plan,
             steps=() if reversal else without(rollback.kept_steps, overtaken),

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -242,6 +243,21 @@ def test_when_somebody_has_deployed_what_is_told() -> None:
     reason = judge(OURS, theirs, ()).reason
     moment = theirs.deployments[0].created
     assert f"ours, ecs-svc/api, at {moment:%H:%M:%S} UTC with ohmycoins-staging-api:78." in reason
+
+
+@pytest.mark.parametrize("is_rolled_back", [True, False])
+def test_who_has_given_a_service_another_task_definition(is_rolled_back: bool) -> None:
+    """ECS itself may have, by a circuit breaker that goes back to a revision of before."""
+    moved = {"id": "ecs-svc/2", "status": "PRIMARY", "createdAt": NOW, "taskDefinition": "x/api:5"}
+    counts = {"desiredCount": 1, "runningCount": 1, "pendingCount": 0}
+    moved |= {"rolloutStateReason": "rolling back to deployment ecs-svc/2"} if is_rolled_back else {}
+    names = {"serviceName": "api", "serviceArn": "x/api", "status": "ACTIVE", "taskDefinition": "x/api:5"}
+    answer = {**names, **counts, "deployments": [{**moved, **counts}]}
+    ecs = SimpleNamespace(describe_services=lambda **_: {"services": [answer]})
+    (kept,) = begin(cast("Clients", lambda name: ecs), "staging", [service("api")], {"api": "x/api:9"})
+    who = "ECS has returned to" if is_rolled_back else "Somebody else has deployed"
+    assert (kept.state, kept.theirs) == ("overtaken", "api:5")
+    assert kept.reason == f"{who} api:5 since: it stays, and was not replaced by api:9."
 
 
 def test_a_service_that_is_deleted_meanwhile_is_told_as_such_at_once() -> None:

@@ -205,13 +205,29 @@ def test_a_service_that_is_not_shown_as_deployed_yet_goes_back() -> None:
 
 
 @pytest.mark.parametrize("is_same_process", [True, False])
-@pytest.mark.parametrize("is_theirs", [True, False])
-def test_what_somebody_has_deployed_since_stays(is_theirs: bool, is_same_process: bool) -> None:
-    """Its deployment is newer than the change's, which alone is taken back."""
-    before, corrected = service("backend"), "arn:aws:ecs:ap-southeast-2:123456789012:task-definition/backend:9"
-    own = replace(before.deployments[0], id="ecs-svc/2", task_definition_arn=corrected)
-    theirs = replace(own, id="ecs-svc/3", created=own.created + timedelta(seconds=1))
-    now = replace(before, task_definition_arn=corrected, deployments=(theirs, own) if is_theirs else (own,))
+@pytest.mark.parametrize(
+    ("revision", "words"),
+    [("9", ""), ("10", "somebody else has deployed it"), ("5", "ECS has returned to it")],
+)
+@pytest.mark.parametrize("is_followed", [True, False])
+def test_what_somebody_has_deployed_since_stays(
+    is_same_process: bool, revision: str, words: str, is_followed: bool
+) -> None:
+    """It is another task definition than the change's, which alone is taken back, however often it was deployed."""
+    before, family = service("backend"), "arn:aws:ecs:ap-southeast-2:123456789012:task-definition/backend"
+    is_theirs = bool(words)
+    own = replace(before.deployments[0], id="ecs-svc/2", task_definition_arn=f"{family}:9")
+    reason = "rolling back to deployment ecs-svc/3" if "ECS" in words else ""
+    theirs = replace(
+        own,
+        id="ecs-svc/3",
+        created=own.created + timedelta(seconds=1),
+        task_definition_arn=f"{family}:{revision}",
+        rollout_reason=reason,
+    )
+    latest = theirs if is_followed or is_theirs else own
+    deployments = (replace(latest, status="PRIMARY"), *((replace(own, status="ACTIVE"),) if latest != own else ()))
+    now = replace(before, task_definition_arn=latest.task_definition_arn, deployments=deployments)
     undo, deployer = Undo(kind="revision", subject="backend", former=before.task_definition_arn), Deployer()
     context = context_of(deployer, [now])
     change = Change(action="redeployed", service="backend", deployment=own.id)
@@ -224,7 +240,18 @@ def test_what_somebody_has_deployed_since_stays(is_theirs: bool, is_same_process
     execute(reversal.steps()[:1], context.announce, Journal())
     assert deployer.revisions == ([] if is_theirs else [before.task_definition_arn])
     assert reversal.is_complete is not is_theirs
-    assert ("backend keeps backend:9: somebody else has deployed it since." in reversal.sentence) is is_theirs
+    assert (f"backend keeps backend:{revision}: {words} since." in reversal.sentence) is is_theirs
+
+
+def test_what_stayed_on_the_way_forward_stays_on_the_way_back() -> None:
+    """No deployment of the change has begun, and the roll-out has the task definition that somebody else deployed."""
+    before, theirs = service("backend"), "arn:aws:ecs:ap-southeast-2:123456789012:task-definition/backend:10"
+    now = replace(before, task_definition_arn=theirs)
+    undo, deployer = Undo(kind="revision", subject="backend", former=before.task_definition_arn), Deployer()
+    context, forward = context_of(deployer, [now]), replace(expected(now), state="overtaken", theirs="backend:10")
+    reversal = Reversal({"": context}, [undo], [forward])
+    execute(reversal.steps()[:1], context.announce, Journal())
+    assert deployer.revisions == [] and not reversal.is_complete
 
 
 def test_a_service_of_another_environment_is_not_taken_for_a_deployed_one() -> None:
