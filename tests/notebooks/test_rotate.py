@@ -407,6 +407,19 @@ def test_a_rotation_that_comes_second_leaves_the_winners_password_alone(
     assert {health(task["health"]) for task in lifecycle.status(with_database)["tasks"]} == {200}
 
 
+@pytest.mark.usefixtures("own_registry")
+def test_no_version_with_another_password_than_the_database_is_named_to_restore(at_database: Place) -> None:
+    """Where somebody else deploys a service during the roll-out."""
+
+    def step(name: str) -> None:
+        if name == "watch":
+            at_database.ecs.update_service(cluster=CLUSTER, service="worker", forceNewDeployment=True)
+
+    done = at_database.rotate("POSTGRES_PASSWORD", database_url_from="env:OWN", step=step)
+    assert done and [each.check for each in done.findings] == ["deployment-overtaken"]
+    assert done.findings[0].evidence[0].endswith("run rotate with values_from keep.")
+
+
 class Killed(BaseException):
     """What nothing catches, in the place of a SIGKILL."""
 

@@ -585,6 +585,19 @@ def test_somebody_elses_deployment_is_told_as_such(place: Place) -> None:
     assert place.held("SECRET_KEY")["worker"] == {place.members["SECRET_KEY"]} and not place.labels()
 
 
+def test_no_version_is_named_to_restore_where_somebody_has_changed_the_secret_too(place: Place) -> None:
+    """Theirs would be lost with it."""
+
+    def step(name: str) -> None:
+        if name == "watch":
+            place.put(SMTP_PASSWORD=secrets.token_hex(16))
+            place.ecs.update_service(cluster=CLUSTER, service="worker", forceNewDeployment=True)
+
+    done = place.rotate("SECRET_KEY", step=step)
+    assert done and [each.check for each in done.findings] == ["deployment-overtaken", "version-overtaken"]
+    assert not [line for each in done.findings for line in each.evidence if "restore" in line]
+
+
 def test_one_plan_that_two_apply_at_once_is_applied_by_one(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other says so and changes nothing, and who was first goes on undisturbed."""
     monkeypatch.setenv("NEW", secrets.token_hex(32))

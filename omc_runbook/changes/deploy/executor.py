@@ -95,6 +95,7 @@ class _SecretChange:
         )
         # With one role the rollback needs the former password first; with two, tasks use the new one until replaced.
         self._alternates = new_values.rotation is not None and new_values.rotation.alternates
+        self._rotates_in_place = new_values.rotation is not None and not self._alternates
         self._journal = Journal(context.tell)
         self._failure: Failure | None = None
         self._snapshot: Snapshot | None = None
@@ -117,7 +118,16 @@ class _SecretChange:
         rollouts = self._redeployment.rollouts
         staged = kept_note(self._writer.kept) if self._has_failed else ""
         note = " ".join(filter(None, (self._rollback_note(), staged)))
-        result = SecretResult(
+        if self._writer.version_change or rollouts:
+            # What failed matters more than what is current after it.
+            with suppress(CouldNotLook) if restored_version else nullcontext():
+                look = Step(name="", apply=self._look_for_others, advice=ALL_BUT_LOOK)
+                execute([look], self._context.announce, journal)
+        overtaken = (failure.version_overtaken(self._plan.secret_name, self._overtaken),) if self._overtaken else ()
+        is_in_force = (works or (leave and not journal.is_cancelled)) and not overtaken
+        if stays_open and not is_in_force:
+            execute([release], self._context.announce, journal)
+        return SecretResult(
             plan=self._plan,
             version_change=self._writer.version_change,
             changes=tuple(journal.changes),
@@ -126,19 +136,12 @@ class _SecretChange:
             restored_version=restored_version,
             is_back=self._snapshot is not None
             and self._is_withdrawn
+            and not overtaken
             and all(each.state in PROVED for each in self._rollback.rollouts),
             rollback_note=note,
-            findings=self._findings(note),
-            is_in_force=works or (leave and not journal.is_cancelled),
+            findings=(*self._findings(note), *overtaken),
+            is_in_force=is_in_force,
         )
-        if not (result.version_change or rollouts):
-            return result
-        # What failed matters more than what is current after it.
-        with suppress(CouldNotLook) if restored_version else nullcontext():
-            result = self._check_current_version(result)
-        if stays_open and not result.is_in_force:
-            execute([release], self._context.announce, journal)
-        return result
 
     def _findings(self, note: str) -> tuple[Finding, ...]:
         if self._failure:
@@ -146,7 +149,9 @@ class _SecretChange:
         if self._journal.is_cancelled:
             return (failure.cancelled(self._plan.secret_name, note, self._is_withdrawn),)
         left = failure.find_not_redeployed(self._plan.left) if self._writer.version_change else ()
-        former = self._replaced_plan.base if self._replaced_plan else ""
+        # It would undo somebody else's change, or have another password than the database.
+        is_unsafe = self._overtaken or self._rotates_in_place
+        former = self._replaced_plan.base if self._replaced_plan and not is_unsafe else ""
         return (*failure.find_unproved(self._redeployment.rollouts, former), *left)
 
     def _as_withdrawn(self, finding: Finding) -> Finding:
@@ -290,16 +295,8 @@ class _SecretChange:
             f" as {previous[:8]}, which was current before it."
         )
 
-    def _check_current_version(self, result: SecretResult) -> SecretResult:
-        """Verify the current version once more: somebody may have written while tasks were replaced."""
-        look = Step(name="", apply=self._look_for_others, advice=ALL_BUT_LOOK)
-        execute([look], self._context.announce, self._journal)
-        if not self._overtaken:
-            return result
-        finding = failure.version_overtaken(self._plan.secret_name, self._overtaken)
-        return replace(result, findings=(*result.findings, finding), is_in_force=False, is_back=False)
-
     def _look_for_others(self) -> None:
+        """Verify the current version once more: somebody may have written while tasks were replaced."""
         plan, back = self._plan, self._replaced_plan if self._is_withdrawn else None
         try:
             if back and not (self._writer.is_current(back.base) or self._writer.is_current(back.token)):
