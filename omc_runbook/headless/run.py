@@ -109,7 +109,8 @@ def run(
     options = (*(() if address == str(FOLDER) else ("--record", address)), *(("--sandbox",) if sandbox else ()))
     published = _Once(publish)
     try:
-        if in_kernel and at_home("~") == Path("~"):
+        # Jupyter asks for it only where this variable does not name its folder.
+        if in_kernel and at_home("~") == Path("~") and not os.environ.get("JUPYTER_DATA_DIR"):
             raise UsageError(HOMELESS)
         skip_formats()
         notebook = notebooks.find_usable(name)

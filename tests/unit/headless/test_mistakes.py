@@ -314,6 +314,10 @@ def test_a_kernel_needs_a_home(
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     code, _, err = ended_with(capsys, "run", "verify", "--kernel", "--record", "out")
     assert (code, err) == (3, f"error: {HOMELESS}\n") and not [*(folder / "out").glob("*")]
+    # Jupyter's own folder is enough: the run goes on to its parameters.
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(folder))
+    code, _, err = ended_with(capsys, "run", "verify", "--kernel", "-p", "servise", "api")
+    assert code == 3 and "servise" in err and HOMELESS not in err
 
 
 @pytest.mark.parametrize("place", ["link", "link/below"])
