@@ -128,10 +128,12 @@ def _embedded_metrics(outcome: Outcome, path: Path) -> None:
 def _replace(path: Path, content: bytes) -> None:
     """Replace a file as a whole, so that none is ever cut; raises OSError.
 
-    A link stays what it is, and so does what is no file, which is written to, such as /dev/stdout.
+    A link stays what it is, and so does what is no file, which is written to, such as /dev/stdout; so is a file that
+    a link leads to in a folder where no other can be made.
     """
     file = Path(os.path.realpath(path))
-    if file.is_symlink() or (path.exists() and (not path.is_file() or _is_output(path))):
+    is_fixed = path.is_symlink() and not os.access(file.parent, os.W_OK)
+    if is_fixed or file.is_symlink() or (path.exists() and (not path.is_file() or _is_output(path))):
         path.write_bytes(content)
     else:
         private_file.write(file, content, 0o666 & ~read_umask())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -92,6 +93,19 @@ def test_a_file_is_replaced_whole_or_stays(tmp_path: Path, name: str, library: s
     (link := folder / "link").symlink_to(tmp_path / "elsewhere")
     exports.write(OUTCOME, exports.Export(name, link))
     assert link.is_symlink() and (tmp_path / "elsewhere").read_bytes() == path.read_bytes()
+
+
+def test_a_file_that_a_link_leads_to_is_written_to_where_its_folder_takes_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that an administrator has made for this user."""
+    (folder := tmp_path / "metrics").mkdir()
+    (file := folder / "verify.xml").write_bytes(b"former")
+    (link := tmp_path / "link").symlink_to(file)
+    before = file.stat().st_ino
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != folder)
+    exports.write(OUTCOME, exports.Export("junit", link))
+    assert link.is_symlink() and file.stat().st_ino == before and b"<testsuite" in file.read_bytes()
 
 
 def test_the_output_of_the_process_is_written_to(tmp_path: Path) -> None:
