@@ -703,6 +703,27 @@ def test_somebody_elses_edit_after_the_former_version_is_back_is_told(
     assert f"{done.restored_version} was current again, and is not any more" in problem(done).evidence[0]
 
 
+def test_a_failed_version_that_somebody_makes_current_once_more_is_told(
+    mended: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read that still shows it is waited for, and then it is not the former one that is current."""
+    monkeypatch.setattr(current_version, "SETTLE_SECONDS", 1)
+    monkeypatch.setenv("NEW", f"{BAD}7")
+    former = mended.current
+
+    def step(name: str) -> None:
+        if name == "release":
+            labels = mended.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+            [failed] = [version for version, names in labels.items() if "AWSPREVIOUS" in names]
+            mended.secretsmanager.update_secret_version_stage(
+                SecretId=SECRET, VersionStage="AWSCURRENT", MoveToVersionId=failed, RemoveFromVersionId=former
+            )
+
+    done = mended.rotate("SENTRY_DSN", "env:NEW", step=step)
+    assert done and done.restored_version == former != mended.current and not done.is_back
+    assert [each.check for each in done.findings] == ["change-failed", "version-overtaken"]
+
+
 def test_a_secret_that_is_created_again_meanwhile_is_told(mended: Place) -> None:
     """It has another ARN, and nothing of it is changed."""
 

@@ -299,10 +299,9 @@ class _SecretChange:
         """Verify the current version once more: somebody may have written while tasks were replaced."""
         plan, back = self._plan, self._replaced_plan if self._is_withdrawn else None
         try:
-            if back and not (self._writer.is_current(back.base) or self._writer.is_current(back.token)):
-                self._overtaken = f"Version {back.base} was current again, and is not any more. Run again."
-            elif back:
-                return
+            if back:
+                if not self._writer.is_current(back.base, instead_of=back.token):
+                    self._overtaken = f"Version {back.base} was current again, and is not any more. Run again."
             elif self._writer.version_change:
                 self._writer.prove()
             elif not self._writer.is_current(plan.base):

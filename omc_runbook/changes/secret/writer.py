@@ -199,9 +199,11 @@ class SecretWriter:
         secret = self._describe()
         return secret is not None and secret.version_at(PREVIOUS) == self._plan.token
 
-    def is_current(self, version: str) -> bool:
-        """Whether a version is current now."""
-        value = self._current()
+    def is_current(self, version: str, instead_of: str | None = None) -> bool:
+        """Whether a version is current now; a read may still show the one that it has become current `instead_of`."""
+        value = current_version.settled(
+            self._current, lambda value: value is not None and value.version_id == instead_of
+        )
         return value is not None and value.version_id == version
 
     def move_back(self) -> bool:
