@@ -722,6 +722,9 @@ def test_a_failed_version_that_somebody_makes_current_once_more_is_told(
     done = mended.rotate("SENTRY_DSN", "env:NEW", step=step)
     assert done and done.restored_version == former != mended.current and not done.is_back
     assert [each.check for each in done.findings] == ["change-failed", "version-overtaken"]
+    mended.secretsmanager.update_secret_version_stage(
+        SecretId=SECRET, VersionStage="AWSCURRENT", MoveToVersionId=former, RemoveFromVersionId=mended.current
+    )
 
 
 def test_a_secret_that_is_created_again_meanwhile_is_told(mended: Place) -> None:
