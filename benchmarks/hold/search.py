@@ -11,6 +11,7 @@ import json
 import math
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,8 +21,8 @@ from benchmarks.hold.awkward import Awkward
 
 SHORTEST = 5
 """The least characters that a piece has."""
-SURE = 12
-"""Pieces of a value count when chance would show one of them in one of 2^12 texts of the size."""
+SURE = 18
+"""Pieces of a value count when chance would show one of them in one of 2^18 texts of the size."""
 LARGE, SAMPLE = 4_000_000, 16
 """Bytes of a file, such as a core, that is searched by some pieces alone, and the characters of these."""
 _CLASSES = ((r"[0-9]", 10), (r"[a-z]", 26), (r"[A-Z]", 26), (r"[!-/:-@\[-`{-~]", 32), (r"[^\x00-\x7f]", 100))
@@ -106,8 +107,11 @@ class Searcher:
 @cache
 def _pieces(cores: tuple[tuple[str, str], ...], bits: int) -> dict[int, dict[bytes, str]]:
     pieces: dict[int, dict[bytes, str]] = {}
+    sizes = Counter[str]()
     for kind, core in cores:
-        length = max(SHORTEST, math.ceil((bits + math.log2(len(core)) + SURE) / _bits(core)))
+        sizes[kind] += len(core)
+    for kind, core in cores:
+        length = max(SHORTEST, math.ceil((bits + math.log2(sizes[kind]) + SURE) / _bits(core)))
         for at in range(len(core) - length + 1):
             piece = _encode(core[at : at + length])
             pieces.setdefault(len(piece), {}).setdefault(piece, kind)
@@ -118,7 +122,8 @@ def _bits(core: str) -> float:
     """The bits of one character of a random text: the logarithm of how many there are of its kinds."""
     if re.fullmatch("[0-9a-f]+", core):
         return 4.0
-    return math.log2(sum(size for pattern, size in _CLASSES if re.search(pattern, core)) or 1)
+    bits = math.log2(sum(size for pattern, size in _CLASSES if re.search(pattern, core)) or 1)
+    return min(bits, 6.0) if re.fullmatch(r"[A-Za-z0-9+/=_-]+", core) else bits
 
 
 def _encode(text: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 
 import pytest
@@ -41,8 +42,10 @@ def test_a_piece_is_found_in_a_core() -> None:
 
 
 def test_chance_finds_nothing() -> None:
-    """Neither bytes, nor digests, nor the values of another seed are taken for these."""
+    """Neither bytes, nor digests, nor the values of another seed, nor secrets of Jupyter's are taken for these."""
     others = "\n".join(each.text for each in awkward.draw(6))
     searcher = Searcher(VALUES)
-    for text in (NOISE, NOISE.hex().encode(), others.encode()):
+    drawn = random.Random(14)
+    secrets = (base64.encodebytes(drawn.randbytes(1024)) for _ in range(100))
+    for text in (NOISE, NOISE.hex().encode(), others.encode(), *secrets):
         assert searcher.find(text) == []
