@@ -92,7 +92,7 @@ def _find(text: str, small: str, shape: _Shape, mark: str) -> Iterator[Span]:
 def _is_value(match: re.Match[str], shape: _Shape) -> bool:
     text = match["value"]
     is_word = match.groupdict().get("prose") is not None and not _is_mixed(text)
-    return not is_word and _REFERENCE.match(text) is None and (shape.judge is None or shape.judge(text))
+    return not is_word and (shape.judge is None or (_REFERENCE.match(text) is None and shape.judge(text)))
 
 
 def _is_password(text: str) -> bool:

@@ -70,6 +70,7 @@ JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJ{HEX}.{HEX}"
         ("key ", TEMPORARY, "."),
         ("key ", f"hf_{HEX}{HEX[:8]}", ""),
         (f"{TEMPORARY[:4]} aws_secret_access_key = ", SECRET, "\n"),
+        ("-----BEGIN PRIVATE KEY-----\n", f"/path/{BLOCK.rstrip()}", ""),
     ],
     ids=itertools.count(),
 )
@@ -142,6 +143,12 @@ def test_a_letter_whose_small_one_is_two_moves_nothing() -> None:
     assert registry.mask("\u0130\u0130 PASSWORD=hunter2-hunter2x.") == registry.mask(
         "ii PASSWORD=hunter2-hunter2x."
     ).replace("ii", "\u0130\u0130")
+
+
+def test_a_secret_access_key_may_begin_as_a_path_does() -> None:
+    """Base64 has the slash."""
+    value = f"/ab/{SECRET[4:]}"
+    assert value not in registry.mask(f"key {ACCESS} aws_secret_access_key = {value}\n")
 
 
 @pytest.mark.parametrize(
