@@ -71,6 +71,8 @@ JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJ{HEX}.{HEX}"
         ("key ", f"hf_{HEX}{HEX[:8]}", ""),
         (f"{TEMPORARY[:4]} aws_secret_access_key = ", SECRET, "\n"),
         ("-----BEGIN PRIVATE KEY-----\n", f"/path/{BLOCK.rstrip()}", ""),
+        ("aws_secret_access_key = ", f"/ab/{SECRET[4:]}", "\n"),
+        ("password=", f"/ab/{SECRET}=", ""),
     ],
     ids=itertools.count(),
 )
