@@ -57,6 +57,11 @@ class Event:
     """The staging labels that the call names; () where Secrets Manager chooses them."""
 
     @property
+    def by_terraform(self) -> bool:
+        """Whether Terraform made the call."""
+        return "terraform" in self.user_agent.lower()
+
+    @property
     def until(self) -> datetime:
         """The latest time of the call: CloudTrail truncates times to whole seconds."""
         return self.time if self.time.microsecond else self.time + timedelta(seconds=1)

@@ -600,16 +600,17 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             if write is None:
                 unseen = f"CloudTrail has no call that made version {current.version_id}"
                 yield Uncertain(member.key, (fact, f"{unseen}: it is minutes late, and keeps 90 days."))
-            elif "terraform" in write.user_agent.lower():
+            elif write.by_terraform:
                 remedy = remedies.restore(snapshot.environment, previous.version_id, current.version_id)
                 yield Evidence(member.key, (describe(write), fact), remedy, services_reading(snapshot, member.key))
 
 
+@once
 def _emptied_by_terraform(snapshot: Snapshot) -> frozenset[str]:
     """The required keys that are empty in a version of Terraform's, and had a value in the one before."""
     current, previous = snapshot.current, snapshot.previous
     write = write_of(snapshot, current.version_id) if current else None
-    if write is None or "terraform" not in write.user_agent.lower() or not (previous and previous.document):
+    if not (write and write.by_terraform and previous and previous.document):
         return frozenset()
     empty_keys = {member.key for member, _ in _defective(snapshot, "empty") if member.injected.is_empty}
     values = (previous.document.get(key) for key in empty_keys)
