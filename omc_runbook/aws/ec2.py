@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from omc_runbook.aws.ecs import batches
 from omc_runbook.iam.policy import PolicyDocument
+from omc_runbook.model.grouping import batches
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client

@@ -395,11 +395,6 @@ def describe_tasks(client: ECSClient, cluster: str, arns: Sequence[str]) -> tupl
     return tuple(_task(raw) for raw in client.describe_tasks(cluster=cluster, tasks=list(arns))["tasks"])
 
 
-def batches(entries: Sequence[str], size: int) -> Iterable[Sequence[str]]:
-    """Split a list into batches of at most `size`."""
-    return (entries[start : start + size] for start in range(0, len(entries), size))
-
-
 def _service(raw: Any) -> Service:
     sets = sorted(raw.get("taskSets", ()), key=lambda entry: entry.get("status") != "PRIMARY")
     first = sets[0] if sets else {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from omc_runbook.aws.ecs import batches
+from omc_runbook.model.grouping import batches
 
 MOST_NAMES = 50
 """How many names one filter of DescribeParameters takes."""

@@ -18,6 +18,7 @@ from omc_runbook.aws.session import Clients, ReadFailure, configured_region, or_
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import PRODUCTION, Environment, Names
 from omc_runbook.model.environment_names import STAGING, environment_of, main_rank
+from omc_runbook.model.grouping import batches
 from omc_runbook.model.value_from import split_suffix
 from omc_runbook.snapshot import roles
 from omc_runbook.snapshot.gatherer import Gatherer
@@ -183,7 +184,7 @@ class _Discovering(Gatherer):
         names = self.keep(FIELD, listed, ())
         described = [
             self.read("the region's clusters", "ecs:DescribeClusters", ecs.describe_clusters, batch)
-            for batch in ecs.batches(names, 100)
+            for batch in batches(names, 100)
         ]
         clusters = self.join(FIELD, described) or tuple(Cluster(name, {}) for name in names)
         chosen = clusters

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from omc_runbook.aws import ecs
+from omc_runbook.model.grouping import batches
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
 
@@ -21,11 +22,11 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     what = f"the Express services of cluster {cluster}"
     answer = gatherer.read(what, "ecs:ListServices", ecs.list_service_names, cluster, "ECS")
     names = [name for name in gatherer.keep("services", answer, ()) or () if name not in listed]
-    batches = [
+    answers = [
         gatherer.read(what, "ecs:DescribeServices", ecs.describe_services, cluster, batch)
-        for batch in ecs.batches(names, ecs.SERVICES_A_CALL)
+        for batch in batches(names, ecs.SERVICES_A_CALL)
     ]
-    services = gatherer.join("services", batches)
+    services = gatherer.join("services", answers)
     arns = {each.task_definition_arn for each in services}
     arns |= {task.task_definition_arn for task in snapshot.tasks if task.service in names}
     definitions = gatherer.task_definitions("task_definitions", arns - snapshot.task_definitions.keys())

@@ -17,6 +17,7 @@ from omc_runbook.aws.ecs import Service, Task
 from omc_runbook.aws.session import Clients, ReadFailure, attempt_in
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Environment
+from omc_runbook.model.grouping import batches
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -139,7 +140,7 @@ class Gatherer:
         what = f"the services of cluster {cluster}"
         return [
             self.read(what, "ecs:DescribeServices", ecs.describe_services, cluster, batch)
-            for batch in ecs.batches(names, ecs.SERVICES_A_CALL)
+            for batch in batches(names, ecs.SERVICES_A_CALL)
         ]
 
     def ask_tasks(self, cluster: str, arns: Sequence[str]) -> list[Future[tuple[Task, ...] | ReadFailure]]:
@@ -147,7 +148,7 @@ class Gatherer:
         what = f"the tasks of cluster {cluster}"
         return [
             self.read(what, "ecs:DescribeTasks", ecs.describe_tasks, cluster, batch)
-            for batch in ecs.batches(arns, ecs.TASKS_A_CALL)
+            for batch in batches(arns, ecs.TASKS_A_CALL)
         ]
 
     def services_of(self, field: str, clusters: Iterable[str]) -> dict[str, tuple[Service, ...] | None]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from omc_runbook.aws import deployments, ecs
+from omc_runbook.aws import deployments
+from omc_runbook.model.grouping import batches
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.state import Snapshot
 
@@ -33,16 +34,16 @@ def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     found = {name: gatherer.keep("service_deployments", answer, ()) for name, answer in lists.items()}
     # One that has succeeded has nothing more to tell.
     arns = [each.arn for entries in found.values() for each in entries[:1] if not each.has_succeeded]
-    batches = [
+    answers = [
         gatherer.read(
             "the newest service deployments",
             "ecs:DescribeServiceDeployments",
             deployments.describe_service_deployments,
             batch,
         )
-        for batch in ecs.batches(arns, deployments.DESCRIBED_A_CALL)
+        for batch in batches(arns, deployments.DESCRIBED_A_CALL)
     ]
-    described = {each.arn: each for each in gatherer.join("service_deployments", batches)}
+    described = {each.arn: each for each in gatherer.join("service_deployments", answers)}
     services = tuple(
         service.with_service_deployments([described.get(each.arn, each) for each in found[service.name]])
         if found.get(service.name)

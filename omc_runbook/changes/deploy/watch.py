@@ -25,6 +25,7 @@ from omc_runbook.changes.deploy.rollout import (
     runs_only_ours,
 )
 from omc_runbook.model.errors import CouldNotLook
+from omc_runbook.model.grouping import batches
 from omc_runbook.model.time_limits import ROLLOUT_SECONDS
 
 T = TypeVar("T")
@@ -101,10 +102,10 @@ class Watch:
     def _look(self, pool: ThreadPoolExecutor) -> None:
         self._lacks_answer = False
         followed = [rollout for rollout in self._rollouts if rollout.state == "done" or not rollout.is_over]
-        batches = [*ecs.batches([rollout.service for rollout in followed], ecs.SERVICES_A_CALL)]
+        names = [*batches([rollout.service for rollout in followed], ecs.SERVICES_A_CALL)]
         stopped = pool.submit(self._read_tasks, "STOPPED")
         asked = self._ask_service_deployments(pool, followed)
-        answers = [*zip(batches, pool.map(self._read_services, batches), strict=True)]
+        answers = [*zip(names, pool.map(self._read_services, names), strict=True)]
         found = self._keep_service_deployments(asked)
         services = {
             service.name: service.with_service_deployments([own] if (own := found.get(service.name)) else [])
@@ -158,7 +159,7 @@ class Watch:
         lists = [([each.service], pool.submit(self._list, each)) for each in unread if each.service not in self._arns]
         return lists + [
             (batch, pool.submit(self._describe, [self._arns[name] for name in batch]))
-            for batch in ecs.batches(names, deployments.DESCRIBED_A_CALL)
+            for batch in batches(names, deployments.DESCRIBED_A_CALL)
         ]
 
     def _is_plain(self, rollout: Rollout) -> bool:
@@ -199,7 +200,7 @@ class Watch:
         arns_to_read = [arn for arn in arns if status == "RUNNING" or arn not in known_arns]
         return tuple(
             task
-            for batch in ecs.batches(arns_to_read, ecs.TASKS_A_CALL)
+            for batch in batches(arns_to_read, ecs.TASKS_A_CALL)
             for task in ecs.describe_tasks(self._client, self._cluster, batch)
         )
 

@@ -27,6 +27,7 @@ from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook
 from omc_runbook.model.findings import Finding
+from omc_runbook.model.grouping import batches
 from omc_runbook.snapshot.roles import DECRYPT
 
 GRANT_TIMEOUT = 30.0
@@ -240,7 +241,7 @@ class _Fix:
     def _describe(self, names: Sequence[str]) -> Iterator[Service]:
         """Services as they are now."""
         client, cluster = self._clients("ecs"), self._context.cluster
-        for batch in ecs.batches(names, ecs.SERVICES_A_CALL):
+        for batch in batches(names, ecs.SERVICES_A_CALL):
             describe = partial(ecs.describe_services, client, cluster, batch)
             yield from require(f"services {', '.join(batch)}", "ecs:DescribeServices", describe)
 
