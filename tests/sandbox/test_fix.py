@@ -518,17 +518,23 @@ def _broken(container: Any) -> None:
             entry["valueFrom"] = SECRET
 
 
+def begun_without_breaker(world: World, *, fails: bool) -> tuple[Run, FixPlan]:
+    """A run that has planned a fix of the worker, of which ECS takes nothing back; with `fails`, tasks fail with it."""
+    off = {"deploymentCircuitBreaker": {"enable": False, "rollback": False}}
+    world.ecs.update_service(cluster=CLUSTER, service="worker", deploymentConfiguration=off)  # type: ignore[arg-type]
+    if fails:
+        revise(world, "worker", _broken)
+    else:
+        refer(world, "worker", "SECRET_KEY", _partial)
+    world.settle()
+    run, _, plan = begun()
+    return run, plan
+
+
 @pytest.mark.parametrize("when", ["redeploy", "redeploy back", "watch back"])
 def test_a_revision_that_somebody_deploys_meanwhile_stays(world: World, when: str) -> None:
     """Nor is it replaced on the way back of a fix with which tasks fail, and no command offers to replace it."""
-    off = {"deploymentCircuitBreaker": {"enable": False, "rollback": False}}
-    world.ecs.update_service(cluster=CLUSTER, service="worker", deploymentConfiguration=off)  # type: ignore[arg-type]
-    if when == "redeploy":
-        refer(world, "worker", "SECRET_KEY", _partial)
-    else:
-        revise(world, "worker", _broken)
-    world.settle()
-    run, _, plan = begun()
+    run, plan = begun_without_breaker(world, fails=when != "redeploy")
     theirs = list[str]()
 
     def step(name: str) -> None:
@@ -576,14 +582,7 @@ def test_another_process_leaves_what_somebody_has_deployed_since(world: World) -
 @pytest.mark.parametrize("when", ["watch", "watch back"])
 def test_a_revision_that_somebody_deploys_once_more_is_in_force(world: World, when: str) -> None:
     """As rotate does: the way back of a fix is still offered, and the former revision is said to be there again."""
-    off = {"deploymentCircuitBreaker": {"enable": False, "rollback": False}}
-    world.ecs.update_service(cluster=CLUSTER, service="worker", deploymentConfiguration=off)  # type: ignore[arg-type]
-    if when == "watch":
-        refer(world, "worker", "SECRET_KEY", _partial)
-    else:
-        revise(world, "worker", _broken)
-    world.settle()
-    run, _, plan = begun()
+    run, plan = begun_without_breaker(world, fails=when != "watch")
     former = world.service("worker")["taskDefinition"].rpartition("/")[2]
 
     def step(name: str) -> None:
