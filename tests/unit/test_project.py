@@ -173,6 +173,7 @@ def test_the_cli_loads_the_sandbox_only_when_asked() -> None:
     assert answer.strip() == "set()"
 
 
+@pytest.mark.long
 def test_records_are_listed_without_what_reads_aws() -> None:
     """What opens the index page, too, needs neither boto3 nor the checks."""
     question = (
@@ -182,6 +183,7 @@ def test_records_are_listed_without_what_reads_aws() -> None:
     assert answer.strip() == "set()"
 
 
+@pytest.mark.long
 def test_what_a_notebook_imports_is_quick() -> None:
     """All runbooks together import no library for plots, data frames or pages, and no IPython."""
     names = " ".join(f"import {name};" for name in SOURCES if part_of(name) == "runbooks")
@@ -192,6 +194,7 @@ def test_what_a_notebook_imports_is_quick() -> None:
     assert answer.strip() == "set()"
 
 
+@pytest.mark.long
 def test_the_cli_run_as_a_module_is_the_command() -> None:
     """It ends with nothing done and exit code 0 for nobody."""
     words = [sys.executable, "-m", "omc_runbook.cli", "run", "no-such-runbook"]
@@ -199,6 +202,7 @@ def test_the_cli_run_as_a_module_is_the_command() -> None:
     assert ended.returncode == 3 and "no-such-runbook" in ended.stderr
 
 
+@pytest.mark.long
 def test_a_headless_run_leaves_to_its_kernel_what_only_that_needs() -> None:
     """Its own process reads notebooks, and neither calls AWS, reads runbook.toml nor parses the grammar of IRIs."""
     question = (

@@ -24,6 +24,7 @@ def script(name: str) -> ModuleType:
     return module
 
 
+@pytest.mark.long
 def test_nothing_that_is_needed_is_under_agpl_or_gpl_alone() -> None:
     """Nor without a licence; all extras count."""
     licences = script("licences")
@@ -64,6 +65,7 @@ def test_a_lock_has_a_hash_for_all_that_is_needed_and_names_no_index(path: Path)
     assert {"hatchling", "editables"} <= {*entries}
 
 
+@pytest.mark.long
 def test_a_reader_of_the_licences_may_stop_reading() -> None:
     """As `| head` does."""
     command = [sys.executable, str(ROOT / "docs" / "licences.py")]

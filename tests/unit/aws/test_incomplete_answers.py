@@ -220,6 +220,7 @@ READS = (
         *(("ListSecretVersionIds", fault) for fault in (cut, page)),
     ],
 )
+@pytest.mark.long
 def test_a_run_says_unknown_and_never_clear(
     operation: str, fault: Fault, world: Proxy, undisturbed: tuple[dict[str, str], set[str]]
 ) -> None:

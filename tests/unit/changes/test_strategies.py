@@ -184,6 +184,7 @@ def test_a_healthy_deployment_is_proved_when_it_is_successful(strategy: str) -> 
     assert sum("BAKE_TIME" in line for line in lines) == 1
 
 
+@pytest.mark.long
 def test_patience_follows_the_bake_time() -> None:
     """A bake of three hours is waited for, by fewer calls than two a second."""
     clock, hours = Still(), timedelta(hours=3)
@@ -194,6 +195,7 @@ def test_patience_follows_the_bake_time() -> None:
     assert ecs.looks < hours.total_seconds()
 
 
+@pytest.mark.long
 def test_what_goes_well_is_never_taken_back() -> None:
     """Patience that runs out is a failure only where something is wrong."""
     ended, _ = follow(Ecs("BLUE_GREEN", [BAKING]))

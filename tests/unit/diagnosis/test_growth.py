@@ -35,6 +35,7 @@ def changed_by_trail(snapshot: Snapshot) -> Snapshot:
 
 
 @pytest.mark.parametrize("world", [changed, changed_by_trail, looked])
+@pytest.mark.long
 def test_a_large_environment_takes_as_many_calls_a_service_as_a_small_one(
     world: Callable[[Snapshot], Snapshot],
 ) -> None:
@@ -60,12 +61,14 @@ def test_keys_that_are_missing_are_looked_up_among_those_that_the_secret_has(spe
     assert missing_keys(large_one)["0_SETTING"] == spelling.format("0_SETTING")
 
 
+@pytest.mark.long
 def test_each_reference_of_a_task_definition_is_looked_at_by_itself() -> None:
     """Three times as many variables of a container take three times as many calls."""
     small, large_one = (_with_settings(keys, "{}") for keys in (100, 300))
     assert count_calls(partial(_judge, large_one)) < 3.3 * count_calls(partial(_judge, small))
 
 
+@pytest.mark.long
 def test_a_finding_is_compared_with_no_other_to_say_what_comes_first() -> None:
     """With three times as many faults no more findings are compared as a whole."""
     few, many = (_count_comparisons(_with_settings(keys, "x{}x-y")) for keys in (20, 60))

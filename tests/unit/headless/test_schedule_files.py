@@ -88,6 +88,7 @@ def test_the_table_names_every_schedule() -> None:
     assert named | services | {"README.md"} == {path.name for path in SCHEDULES.iterdir() if path.name != "__pycache__"}
 
 
+@pytest.mark.long
 def test_the_image_gets_the_whole_package(tmp_path: Path) -> None:
     """From what Dockerfile.dockerignore lets through, the package is built with its notebooks."""
     for line in (SCHEDULES / "eventbridge" / "Dockerfile.dockerignore").read_text().splitlines():

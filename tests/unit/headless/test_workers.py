@@ -145,6 +145,7 @@ input()
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
+@pytest.mark.long
 def test_what_is_forked_has_no_threads() -> None:
     """A fork of a process with threads may find their locks held for ever."""
     tasks = "len(__import__('os').listdir('/proc/self/task'))"

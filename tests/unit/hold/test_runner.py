@@ -102,6 +102,7 @@ def test_what_a_part_started_ends_with_a_killed_parent(monkeypatch: pytest.Monke
     assert _become(pids, False)
 
 
+@pytest.mark.long
 def test_texts_that_are_not_masked_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """With masking out of order each try of the part fails, and with it none does."""
     assert not [each for each in texts.tries(Profile(), 3) if each.failure]

@@ -41,6 +41,7 @@ def test_a_piece_is_found_in_a_core() -> None:
     assert Searcher(VALUES).find(memory + NOISE) == []
 
 
+@pytest.mark.long
 def test_chance_finds_nothing() -> None:
     """Neither bytes, nor digests, nor the values of another seed, nor secrets of Jupyter's are taken for these."""
     others = "\n".join(each.text for each in awkward.draw(6))

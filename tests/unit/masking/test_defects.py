@@ -513,6 +513,7 @@ def generated(data: bytes) -> list[str]:
 
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=32), st.integers(32, 64))
+@pytest.mark.long
 def test_a_generated_value_is_no_defect(seed: bytes, size: int) -> None:
     """No value of a generator is taken for a bad one, whichever key has it."""
     for text in generated(hashlib.shake_256(seed).digest(size)):
@@ -531,6 +532,7 @@ def test_a_random_password_with_punctuation_is_no_defect() -> None:
     assert sum(judge("SMTP_PASSWORD", text) is not None for text in texts) <= 1
 
 
+@pytest.mark.long
 def test_the_password_of_any_address_may_be_anything() -> None:
     """A password with any characters is right in an address once it is escaped."""
     alphabet = string.ascii_letters + string.digits + string.punctuation

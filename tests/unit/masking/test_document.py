@@ -358,6 +358,7 @@ def test_any_edit_does_that_and_no_more(
 
 @settings(deadline=None)
 @given(objects(), st.dictionaries(keys, st.text(), max_size=4))
+@pytest.mark.long
 def test_an_edit_without_removal_splices(written: tuple[str, list[tuple[str, str]]], changes: dict[str, str]) -> None:
     """Outside the spans of changed values and the place of new members, both texts are the same."""
     text, _ = written
@@ -380,6 +381,7 @@ def test_an_edit_without_removal_splices(written: tuple[str, list[tuple[str, str
 
 @settings(deadline=None)
 @given(objects(), st.data())
+@pytest.mark.long
 def test_every_cut_is_truncated(written: tuple[str, list[tuple[str, str]]], data: st.DataObject) -> None:
     """Wherever an object is cut before its end, it is told as truncated there."""
     text = written[0].rstrip()

@@ -136,6 +136,7 @@ def test_this_process_is_undumpable_once_it_knows_a_value() -> None:
     assert sys.platform != "linux" or ctypes.CDLL(None).prctl(GET_DUMPABLE, 0, 0, 0, 0) == 0
 
 
+@pytest.mark.long
 def test_a_run_dumps_no_core_from_its_beginning() -> None:
     """A variable that has values is in its memory before one of them is read."""
     code = (

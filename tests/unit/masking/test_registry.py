@@ -273,6 +273,7 @@ def test_masking_a_large_text_takes_milliseconds(own_registry: None) -> None:
     assert time.process_time() - started < 0.3
 
 
+@pytest.mark.long
 def test_a_large_text_is_not_searched_for_each_of_many_values() -> None:
     """It has every value that it shows wherever that begins, and the others take no search each."""
     shown = [secrets.token_urlsafe(24) for _ in range(8)]

@@ -175,6 +175,7 @@ def test_a_part_of_a_password_that_is_none_hides_no_other() -> None:
     assert {at for span in find(text) for at in range(span.start, span.end)} == {*range(9, 279)}
 
 
+@pytest.mark.long
 def test_looking_for_shapes_takes_milliseconds() -> None:
     """A hundred kilobytes of marks, none of which has a secret behind it."""
     for text in (

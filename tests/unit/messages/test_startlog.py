@@ -539,6 +539,7 @@ def test_any_text_is_read(pieces: list[str]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(sorted(WRONG)), unique=True), st.text(alphabet="xyz'\"[]{}=,\\\n ", max_size=60))
+@pytest.mark.long
 def test_no_value_is_ever_told(names: list[str], around: str) -> None:
     """Whatever a value looks like, nothing of it is in what is told, and each variable is."""
     given = {name: f"{CANARY}{around}" for name in names if name != CANARY}
@@ -576,6 +577,7 @@ def seconds(text: str) -> float:
     return time.process_time() - begin
 
 
+@pytest.mark.long
 def test_five_megabytes_take_no_time() -> None:
     """A long log of an ordinary kind is read in less than two seconds."""
     ordinary = LARGE["a log"] * 100 + block(error("KEY", "missing"))
@@ -590,6 +592,7 @@ def test_time_grows_with_the_text_and_no_faster(kind: str) -> None:
     assert seconds(piece * (1_000_000 // len(piece))) < 2
 
 
+@pytest.mark.long
 def test_random_text_takes_no_time() -> None:
     """Nor does one in which everything comes in any order."""
     chosen = random.Random(5).choices([*LARGE.values(), *"\n\n\n\n"], k=25_000)

@@ -161,6 +161,7 @@ def test_every_remedy_is_a_command_or_a_sentence() -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(text=HOSTILE)
+@pytest.mark.long
 def test_tables_by_hand_are_quoted(text: str, stubs: Path) -> None:
     """The guide's own commands, with names that a file may set."""
     environment = environment_of(text)

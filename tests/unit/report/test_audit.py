@@ -177,6 +177,7 @@ def test_tables_of_several_environments_are_one() -> None:
     assert audit.of_each({"staging": SNAPSHOT}, table).columns == ["who"]
 
 
+@pytest.mark.long
 def test_a_long_table_is_folded_and_whole() -> None:
     """On a page it opens at a click; as text and as a frame it has every row."""
     rows = [[f"row {number}"] for number in range(UNFOLDED + 1)]

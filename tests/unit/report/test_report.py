@@ -118,6 +118,7 @@ def test_the_matrix_stands_under_service_container_and_revision() -> None:
     assert re.split(r"  +", row) == ["SENTRY_DSN", "SENTRY_DSN", f"AWSCURRENT ({current})", "yes", "✓ set", "✓ 2 fresh"]
 
 
+@pytest.mark.long
 def test_in_a_large_matrix_all_that_is_alike_shares_a_line_below_what_is_wrong() -> None:
     """However many services there are; each name is still there, and outcome.json has each finding."""
     small, world = large(2), snapshots.with_reference(large(40), "service-7", "SENTRY_DSN", f"{snapshots.ARN}:GONE::")

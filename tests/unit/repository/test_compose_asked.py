@@ -49,6 +49,7 @@ def test_what_compose_makes_of_each_line_is_what_counts(platform: Platform) -> N
 
 
 @pytest.mark.skipif(not quick_programs.has("docker"), reason="no docker with its plugin here")
+@pytest.mark.long
 def test_docker_passes_on_what_its_plugin_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests ask the plugin without it: of its version and of files, good and bad, both say the same."""
     (tmp_path / "good").mkdir()
@@ -81,6 +82,7 @@ def test_docker_passes_on_what_its_plugin_says(tmp_path: Path, monkeypatch: pyte
     assert ask() == direct and {"A": "", "D": "x y"} in direct
 
 
+@pytest.mark.long
 def test_compose_files_that_it_refuses_are_told(platform: Platform) -> None:
     """A service with a key that no service has: nobody else tells, and no word of the file comes out."""
     assert causes(platform) == []
@@ -98,6 +100,7 @@ def test_a_file_that_env_file_names_has_to_be_there(platform: Platform) -> None:
     assert refused.remedy.command == f"Create {path}, or write required: false to its path in env_file."
 
 
+@pytest.mark.long
 def test_what_a_service_mounts_has_to_be_there(platform: Platform) -> None:
     """A secret's file and variable: Compose tells when it starts the service; one with a profile is not started."""
     platform.edit(platform.compose, "  backend:\n", "  backend:\n    secrets: [jwt, signing]\n")

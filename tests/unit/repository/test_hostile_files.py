@@ -30,6 +30,7 @@ def a_file(text: str, name: str = "a.tf") -> SourceFile:
 
 @pytest.mark.parametrize("text", YAML, ids=range(len(YAML)))
 @pytest.mark.parametrize("read", [read_tree, read_mapping])
+@pytest.mark.long
 def test_yaml_that_is_endless_is_refused(read: Callable[[SourceFile], object], text: str) -> None:
     """Aliases that repeat each other or themselves, and deep nesting."""
     with pytest.raises(UsageError, match=r"^a\.yml is nested too deeply, or its aliases make it too large: fix it"):

@@ -289,6 +289,7 @@ def test_a_program_in_a_variable_of_a_makefile(given: str, tmp_path: Path) -> No
     assert found == [(5, "terraform apply -auto-approve", "infra/$(ENV)")]
 
 
+@pytest.mark.long
 def test_a_step_that_runs_make_very_often(tmp_path: Path) -> None:
     """Not all that went before is followed for each."""
     write(tmp_path, "./Makefile", "apply:\n\tterraform apply\n")

@@ -54,6 +54,7 @@ def problems() -> dict[str, Finding]:
     return {each.check: each for each in diagnose(reach("verify", "staging").look()) if each.is_problem}
 
 
+@pytest.mark.long
 def test_with_what_it_writes_the_platform_is_healthy(tmp_path: Path) -> None:
     """Under its own names, with 23 keys: seven reach nobody and eight are plain, and no task runs on purpose."""
     moto_platform.build()
@@ -81,6 +82,7 @@ def test_a_name_that_no_table_can_have_is_refused(name: str, wire: Wire) -> None
 
 
 @pytest.mark.parametrize(("stack", "environment"), [(name, "staging") for name in STACKS] + [("layers", "production")])
+@pytest.mark.long
 def test_with_the_names_of_any_checkout_verify_finds_nothing(stack: str, environment: str, tmp_path: Path) -> None:
     """Five shapes of Terraform, and what no file says from AWS: without a line written by hand."""
     checkout, names = STACKS[stack], STACKS[stack].names[environment]

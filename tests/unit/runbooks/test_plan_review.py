@@ -297,6 +297,7 @@ def test_parameters_that_contradict_the_plan_are_refused(path: Path) -> None:
     assert isinstance(ended.exception, RunbookError) and "environment contradicts the plan" in str(ended.exception)
 
 
+@pytest.mark.long
 def test_fingerprints_depend_on_document_salt_and_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that neither a list of values nor another plan's fingerprint says what a value is."""
     monkeypatch.undo()

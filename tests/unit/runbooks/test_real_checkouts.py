@@ -247,6 +247,7 @@ def test_without_git_there_is_no_command_of_git(tmp_path: Path, is_in_git: bool)
     assert ("git commit" in report.commit(made).to_text()) is is_in_git and made.edits
 
 
+@pytest.mark.long
 def test_the_edits_in_a_submodule_are_committed_there(tmp_path: Path) -> None:
     """Git adds no file of a submodule from outside."""
     platform = make_platform(tmp_path)

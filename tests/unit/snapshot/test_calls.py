@@ -165,6 +165,7 @@ def many() -> Iterator[Wire]:
         yield wire
 
 
+@pytest.mark.long
 def test_calls_are_batched_and_none_is_made_twice(many: Wire) -> None:
     """Services are described by ten, tasks by a hundred, and no question is asked again."""
     assert many.made("DescribeServices") == 3
@@ -173,11 +174,13 @@ def test_calls_are_batched_and_none_is_made_twice(many: Wire) -> None:
     assert {call: count for call, count in many.calls.items() if count > 1} == {}
 
 
+@pytest.mark.long
 def test_the_calls_stay_within_their_budget(many: Wire) -> None:
     """For N services: N + ⌈N/10⌉ + ⌈N/20⌉ + 3⌈tasks/100⌉ + 12 calls at most."""
     assert sum(many.calls.values()) <= budget()
 
 
+@pytest.mark.long
 def test_an_unreferenced_key_stays_within_the_budget(many: Wire) -> None:
     """Newer revisions that may refer to it are looked at in a few families, and the finding says of how many not."""
     client("secretsmanager").put_secret_value(SecretId=NAME, SecretString=json.dumps(values() | {"NEW_KEY": "x" * 40}))

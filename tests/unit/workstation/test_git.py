@@ -117,6 +117,7 @@ def test_a_stash_is_no_history(tmp_path: Path) -> None:
     assert find_versions(repository, [".env"], lambda path: False).blobs == ()
 
 
+@pytest.mark.long
 def test_a_long_history_is_cut(tmp_path: Path) -> None:
     """At most twenty commits are named."""
     repository = make(tmp_path / "app")

@@ -67,6 +67,7 @@ def test_every_version_on_every_branch_counts(root: Path) -> None:
     assert first.startswith(location.commit) and "in commit" in location.text
 
 
+@pytest.mark.long
 def test_what_one_version_has_of_the_next_is_parsed_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the state of an infrastructure in hundreds of commits takes no minute; what goes over lines is found."""
     lines = [f"KEY_{number:02}={secrets.token_hex(12)}" for number in range(50)]

@@ -113,6 +113,7 @@ GOOD = "SECRET_KEY=a-good-one\nPOSTGRES_PASSWORD='another $one'\nPOSTGRES_PORT=\
 
 @pytest.mark.usefixtures("own_interpreter")
 @pytest.mark.parametrize("end", ["settings = Settings()", ""])
+@pytest.mark.long
 def test_settings_that_accept_the_file(tmp_path: Path, end: str, capfd: pytest.CaptureFixture[str]) -> None:
     """A good file is accepted, whether the module makes its Settings or leaves that to others; nothing is written."""
     repository = make(tmp_path, GOOD, end)
@@ -360,6 +361,7 @@ def test_an_application_that_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("own_interpreter")
+@pytest.mark.long
 def test_an_application_that_leaves_something_running(tmp_path: Path) -> None:
     """A thread and a process that it leaves behind do not keep the answer back."""
     end = """
@@ -374,6 +376,7 @@ def test_an_application_that_leaves_something_running(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("own_interpreter")
+@pytest.mark.long
 def test_an_application_that_prints_much(tmp_path: Path) -> None:
     """Output is read to its end, and no more kept of it than is allowed."""
     end = "print('x' * 20_000_000)\nsettings = Settings()"
