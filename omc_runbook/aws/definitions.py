@@ -13,7 +13,7 @@ from omc_runbook.masking import hosts, misplaced, plain_variables
 from omc_runbook.masking.fingerprint import process_key, text_fingerprint
 from omc_runbook.masking.value import Masked
 from omc_runbook.model import value_from as reference
-from omc_runbook.model.arn import account_in, partition_in
+from omc_runbook.model.arn import account_in, partition_in, region_in
 from omc_runbook.model.value_from import Reference
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _task_definition(raw: Any) -> TaskDefinition:
         registered=raw.get("registeredAt"),
         execution_role_arn=_role_arn(raw.get("executionRoleArn") or "", raw["taskDefinitionArn"]),
         task_role_arn=_role_arn(raw.get("taskRoleArn") or "", raw["taskDefinitionArn"]),
-        containers=tuple(_container(container) for container in raw["containerDefinitions"]),
+        containers=tuple(_container(container, raw["taskDefinitionArn"]) for container in raw["containerDefinitions"]),
         os_family=(raw.get("runtimePlatform") or {}).get("operatingSystemFamily", ""),
         status=raw.get("status", ACTIVE),
     )
@@ -211,7 +211,7 @@ def _role_arn(role: str, definition_arn: str) -> str:
     return role if not role or ":" in role else f"arn:{partition}:iam::{account}:role/{role}"
 
 
-def _container(raw: Any) -> Container:
+def _container(raw: Any, definition_arn: str) -> Container:
     log = raw.get("logConfiguration") or {}
     options = log.get("options", {}) if log.get("logDriver") == "awslogs" else {}
     plain = [(entry["name"], entry.get("value") or "") for entry in raw.get("environment") or ()]
@@ -231,7 +231,7 @@ def _container(raw: Any) -> Container:
         essential=raw.get("essential", True),
         image=raw.get("image", ""),
         log_secrets=log_secrets(raw),
-        registry_secrets=tuple(_registry_secrets(raw)),
+        registry_secrets=tuple(_registry_secrets(raw, definition_arn)),
         health_check=tuple((raw.get("healthCheck") or {}).get("command") or ()),
     )
 
@@ -247,10 +247,17 @@ def _log_options(container: Any) -> Iterator[tuple[str, Any]]:
         yield f"logConfiguration {entry['name']}", entry
 
 
-def _registry_secrets(raw: Any) -> Iterator[Injection]:
+def _registry_secrets(raw: Any, definition_arn: str) -> Iterator[Injection]:
+    """The login of its image's registry: a secret's ARN or, unlike elsewhere, its name. See
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RepositoryCredentials.html
+    """
     parameter = (raw.get("repositoryCredentials") or {}).get("credentialsParameter")
     if parameter:
-        yield read_injection("repositoryCredentials", parameter)
+        login = read_injection("repositoryCredentials", parameter)
+        if login.reference.kind == "ssm" and not login.reference.problem and not parameter.startswith("arn:"):
+            home = partition_in(definition_arn), region_in(definition_arn), account_in(definition_arn)
+            login = replace(login, reference=reference.of_name(parameter, *home))
+        yield login
 
 
 def read_injection(variable: str, value_from: str) -> Injection:

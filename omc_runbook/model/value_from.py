@@ -52,6 +52,18 @@ class Reference:
         return f"arn:{self.partition}:secretsmanager:{self.region}:{self.account}:secret:{self.secret_name}"
 
     @property
+    def secret_id(self) -> str:
+        """What Secrets Manager finds the secret by: its ARN, or where the reference has only its name, that."""
+        return self.secret_arn if self.text.startswith("arn:") else self.secret_name
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it lacks the six-character suffix of the secret's ARN."""
+        return self.kind == "secretsmanager" and (
+            self.secret_id == self.secret_name or not split_suffix(self.secret_name)[1]
+        )
+
+    @property
     def source(self) -> str:
         """What holds the value, whatever key or version of it: the secret's ARN, or the parameter's name or ARN."""
         return self.secret_arn or self.text
@@ -90,6 +102,13 @@ def of_value(label: str) -> Reference:
         text=label,
         kind="ssm",
         problem="it seems to be the value itself, in clear in the task definition: give the key a new one",
+    )
+
+
+def of_name(name: str, partition: str, region: str, account: str) -> Reference:
+    """The reference of a registry's login that has only a secret's name, in the task's own region and account."""
+    return Reference(
+        text=name, kind="secretsmanager", partition=partition, region=region, account=account, secret_name=name
     )
 
 

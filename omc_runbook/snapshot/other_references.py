@@ -74,7 +74,7 @@ class Reading:
     def _permission_of(self, ref: Reference) -> tuple[str, str]:
         action, resource = permission_of(ref, self._snapshot)
         # Policies are about the whole ARN, also where a reference leaves the suffix out.
-        if ref.source in self._secrets and not split_suffix(ref.secret_name)[1]:
+        if ref.source in self._secrets and ref.is_partial:
             secret = or_none(self._secrets[ref.source].result())
             return action, secret.arn if secret else resource
         return action, resource
@@ -98,14 +98,14 @@ class Reading:
         return {name: self._with_policy(source, permissions) for name, source in sources.items()}
 
     def _describe(self, ref: Reference) -> Future[Secret | ReadFailure | None]:
-        gatherer, arn = self._gatherer.within(ref.region), ref.secret_arn
-        return gatherer.read(f"secret {arn}", "secretsmanager:DescribeSecret", secretsmanager.describe, arn)
+        gatherer, id = self._gatherer.within(ref.region), ref.secret_id
+        return gatherer.read(f"secret {id}", "secretsmanager:DescribeSecret", secretsmanager.describe, id)
 
     def _find_namesake(self, ref: Reference) -> str:
         """The ARN of the secret that has the name in a reference to one that does not exist; "" for none."""
-        name, suffix = split_suffix(ref.secret_name)
-        if not suffix or ref.account != self._gatherer.caller.account:
+        if ref.is_partial or ref.account != self._gatherer.caller.account:
             return ""
+        name, _ = split_suffix(ref.secret_name)
         gatherer = self._gatherer.within(ref.region)
         answer = gatherer.read(f"secret {name}", "secretsmanager:DescribeSecret", secretsmanager.describe, name)
         secret = or_none(answer.result())

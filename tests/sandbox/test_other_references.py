@@ -82,6 +82,20 @@ def test_a_reference_without_the_suffix(world: World) -> None:
     assert f'"Resource":"{arn}"' in found.remedy.command
 
 
+def test_a_registrys_login_may_be_named_without_an_arn(world: World) -> None:
+    """By its name, which may end as an ARN does, ECS finds a secret and no parameter; one that is denied is named."""
+    name = f"{STAGING}-docker"
+    arn = world.secretsmanager.create_secret(Name=name, SecretString='{"username":"a","password":"b"}')["ARN"]
+    grant(world, policy(READ, Resource=arn), "other")
+    deploy(world, lambda container: container.update(repositoryCredentials={"credentialsParameter": name}))
+    assert problems(world) == []
+    grant(world, policy(READ, Resource=ABSENT), "other")
+    [found] = problems(world)
+    assert (found.check, found.subject) == ("other-secret-denied", name)
+    assert f'"Resource":"{arn}"' in found.remedy.command
+    world.secretsmanager.delete_secret(SecretId=name)
+
+
 def test_a_key_that_was_not_rotated(world: World) -> None:
     """Tasks that read a secret's user are fine after its password was rotated, and those that read that are not."""
     arn = create(world, user="app", password=secrets.token_hex(16))

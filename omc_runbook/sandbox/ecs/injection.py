@@ -48,7 +48,8 @@ def environments(
     `task_network` is None for a task without a network interface.
     """
     containers: list[dict[str, Any]] = definition.container_definitions
-    has_secrets = any(container.get("secrets") or [*_other_references(container)] for container in containers)
+    home = f"arn:{PARTITION}:secretsmanager:{task.region_name}:{task.account}:secret:"
+    has_secrets = any(container.get("secrets") or [*_other_references(container, home)] for container in containers)
     with STATE:
         role = _execution_role(task, definition, has_secrets)
     version = task.platform_version or ""
@@ -61,7 +62,7 @@ def environments(
         if reader is not None:
             for entry in container.get("secrets") or []:
                 own[entry["name"]] = reader.resolve(entry["valueFrom"])
-            for value_from in _other_references(container):
+            for value_from in _other_references(container, home):
                 reader.resolve(value_from)
         variables[container["name"]] = own
     return variables
@@ -73,11 +74,11 @@ def _is_beyond(platform_version: str, entry: dict[str, str]) -> bool:
     return bool(numbers) and numbers < [1, 4] and len(entry["valueFrom"].split(":")) > 7
 
 
-def _other_references(container: dict[str, Any]) -> Iterator[str]:
-    """What ECS reads for a container's log driver and for its image's registry."""
+def _other_references(container: dict[str, Any], home: str) -> Iterator[str]:
+    """What ECS reads for a container's log driver and for its image's registry, which may be named without `home`."""
     yield from (entry["valueFrom"] for entry in (container.get("logConfiguration") or {}).get("secretOptions") or [])
     if parameter := (container.get("repositoryCredentials") or {}).get("credentialsParameter"):
-        yield parameter
+        yield parameter if parameter.startswith("arn:") else f"{home}{parameter}"
 
 
 def _execution_role(task: EcsTask, definition: TaskDefinition, has_secrets: bool) -> Principal | None:
