@@ -21,7 +21,9 @@ NO_SHELL = re.compile(r"no such file or directory|not found|unable to start", re
 # stands for it. A session may be logged, and a weak value can be guessed from its digest: so each digest is keyed by
 # another variable's strong value, which no log has; without one, `-` stands for each. A process's id is read from
 # its stat file. Without SYS_PTRACE, root can read another user's initial environment only as that user. Of a .env file
-# only names are read. All is printed at once, because each piece is a message that has to be acknowledged.
+# only names are read. All is printed at once, because each piece is a message that has to be acknowledged. Where a
+# task's containers share their processes (pidMode), number 1 is ECS's own, which has no parent either, and those of
+# this container are in the cgroup of the script.
 _SCRIPT = r"""
 m=@MARK; s=@SALT; w=" PATH @NAMES "; v=@KEY
 exec 2>/dev/null
@@ -45,12 +47,13 @@ if [ $k = i ]; then eval "_$m$n=\$l"; elif eval "[ \"\$l\" = \"\$_$m$n\" ]"; the
 [ "$y" = - ] && echo "$k $n -" && continue
 x=$y; [ "$n" = "$v" ] && x=
 printf "$k %s " "$n"; printf %s "$s$x$l" | h || echo; done; }
-p=1; k=4
+p=1; k=4; read -r e </proc/self/cgroup
 while [ $k -gt 0 ]; do k=$((k-1)); c=; read -r c </proc/$p/comm
 case "$c" in *init|tini|catatonit|s6-svscan|pause|sh|ash|bash|dash) ;; *) break;; esac
-read -r x </proc/$p/stat; o=${x%% *}; q=
+read -r x </proc/$p/stat; o=${x%% *}; q=; a=$c
 for f in /proc/[0-9]*; do n=${f##*/}; { read -r x <$f/stat && read -r c <$f/comm; } || continue
-set -- ${x##*) }; [ "$2" = $o ] && [ $n != $$ ] || continue
+set -- ${x##*) }; b=; [ "$a$2" = pause0 ] && read -r b <$f/cgroup
+{ [ "$2" = $o ] || [ "$b" = "${e:-?}" ]; } && [ $n != $$ ] && [ $n != $p ] || continue
 case "$c" in *ssm-*) continue;; esac
 [ "${q:-$n}" -lt $n ] || q=$n; done
 [ "$q" ] || break; p=$q; done
@@ -58,7 +61,7 @@ c=; read -r c </proc/$p/comm; echo "p $p $c"
 read -r x </proc/$p/stat; set -- ${x##*) }; echo "t ${20} $(getconf CLK_TCK || echo 100)"
 while read -r a b x; do [ "$a" = btime ] && echo "b $b"; done </proc/stat
 u=; g=; while read -r a b x; do case $a in Uid:) u=$b;; Gid:) g=$b;; esac; done </proc/$p/status
-r() { cat /proc/$p/environ && return; [ "$(id -u)" = 0 ] || return
+r() { [ "$c" = pause ] && return; cat /proc/$p/environ && return; [ "$(id -u)" = 0 ] || return
 chroot --userspec="$u:$g" / cat /proc/$p/environ && return
 while IFS=: read -r a b x y; do [ "$x" = "$u" ] && su -s /bin/sh "$a" -c "cat /proc/$p/environ" && return
 done </etc/passwd; }

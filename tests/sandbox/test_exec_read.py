@@ -191,6 +191,29 @@ def test_behind_an_init_the_child_is_looked_at(process: Any, tmp_path: Path) -> 
     assert seen.injected["PLAIN"] == digest("PLAIN", ODD["PLAIN"])
 
 
+@pytest.mark.parametrize("has_one", [True, False])
+def test_among_the_processes_of_a_whole_task(has_one: bool, tmp_path: Path) -> None:
+    """With pidMode task, number 1 is ECS's pause: the container's own process is looked at, or none."""
+    own, others = Path("/proc/self/cgroup").read_text().partition("\n")[0], "0::/../other"
+    table = {1: ("pause", others, ""), 8: ("sidecar", others, "other"), 21: ("amazon-ssm-agen", own, "")}
+    table |= {30: ("python", own, "changed")} if has_one else {}
+    for name in ("self", "stat"):
+        (tmp_path / name).symlink_to(f"/proc/{name}")
+    for pid, (comm, cgroup, plain) in table.items():
+        files = {"comm": comm, "cgroup": cgroup, "environ": f"PLAIN={plain}\0", "status": ""}
+        stat = f"{pid} ({comm}) S 0 {' '.join(['0'] * 17)} 7"
+        (tmp_path / str(pid)).mkdir()
+        for name, text in {**files, "stat": stat}.items():
+            (tmp_path / str(pid) / name).write_text(f"{text}\n")
+    script = exec_probe.command(("PLAIN",), SALT, MARK, KEY).split("'")[1].replace("/proc/", f"{tmp_path}/")
+    environment = {**os.environ, KEY: ODD[KEY], "PLAIN": "x"}
+    written = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=True).stdout
+    seen = exec_probe.read(written, MARK)
+    assert isinstance(seen, exec_probe.ProbeResult) and seen.injected["PLAIN"] == digest("PLAIN", "x")
+    assert (seen.name, seen.is_readable) == (("python", True) if has_one else ("pause", False))
+    assert seen.process.get("PLAIN") == (digest("PLAIN", "changed") if has_one else None)
+
+
 @pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="needs root, who becomes others")
 @pytest.mark.parametrize(("user", "readable"), [("1", True), ("12345", True), ("nobody-lacks-chroot", False)])
 def test_a_process_of_another_user_is_seen(user: str, readable: bool, process: Any) -> None:
