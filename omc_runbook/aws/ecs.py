@@ -26,8 +26,8 @@ LOST_ANSWER_SECONDS, LOST_ANSWER_READS = 1.0, 5
 LOST_ANSWERS = 3
 """How many lost answers end the attempts to deploy a service."""
 
-ON_PURPOSE = frozenset({"UserInitiated", "SpotInterruption", "TerminationNotice"})
-"""Stop codes of tasks that did not fail: stopped by a person, or for lack of capacity."""
+ON_PURPOSE = frozenset({"UserInitiated", "SpotInterruption", "TerminationNotice", "InfrastructureHealth"})
+"""Stop codes of tasks that did not fail: stopped by a person, for lack of capacity, or for what they run on."""
 FARGATE = "FARGATE"
 FARGATE_PROVIDERS = frozenset({FARGATE, "FARGATE_SPOT"})
 """The capacity providers that run tasks on Fargate: those of one strategy are of one kind."""
@@ -258,7 +258,7 @@ class Task:
 
     @property
     def has_failed(self) -> bool:
-        """Whether it stopped, or is stopping, and neither a person nor a lack of capacity stopped it."""
+        """Whether it stopped, or is stopping, and neither a person nor the state of the capacity stopped it."""
         if self.stopped is None or self.stop_code in ON_PURPOSE:
             return False
         # A task outside a service may come to its end.

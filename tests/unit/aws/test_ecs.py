@@ -103,6 +103,7 @@ def test_the_primary_task_set_speaks_for_its_service() -> None:
         ({"stopCode": "UserInitiated"}, False),
         ({"stopCode": "SpotInterruption"}, False),
         ({"stopCode": "TerminationNotice"}, False),
+        ({"stopCode": "InfrastructureHealth"}, False),
         ({"stoppedReason": "Scaling activity initiated by (deployment ecs-svc/1)"}, False),
     ],
 )
