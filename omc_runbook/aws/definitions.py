@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
 
 ACTIVE = "ACTIVE"
+_LOG = "logConfiguration "
+"""Begins what names an option of a log driver."""
 STACK_TAG = "aws:cloudformation:stack-name"
 LOGIN = re.compile(r"_(USER|SERVER|HOST|PORT)\Z")
 """Names of variables that say which user logs in to which server."""
@@ -48,8 +50,10 @@ class Container:
     """Plain variables, such as REDIS_URL and FRONTEND_HOST, with the host that they lead to."""
     plain_secrets: tuple[str, ...] = ()
     """Names of plain variables whose values are secrets."""
+    plain_options: tuple[str, ...] = ()
+    """The same of its log driver's options, named as in `log_secrets`; () from the cache."""
     plain_prints: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """Plain variables with the fingerprints of their values under this process's key; () from the cache."""
+    """Both, with the fingerprints of their values under this process's key; () from the cache."""
     log_group: str = ""
     """The CloudWatch log group of its output; "" with another log driver."""
     log_prefix: str = ""
@@ -213,7 +217,8 @@ def _role_arn(role: str, definition_arn: str) -> str:
 
 def _container(raw: Any, definition_arn: str) -> Container:
     log = raw.get("logConfiguration") or {}
-    options = log.get("options", {}) if log.get("logDriver") == "awslogs" else {}
+    every = log.get("options") or {}
+    options = every if log.get("logDriver") == "awslogs" else {}
     plain = [(entry["name"], entry.get("value") or "") for entry in raw.get("environment") or ()]
     return Container(
         name=raw["name"],
@@ -223,7 +228,14 @@ def _container(raw: Any, definition_arn: str) -> Container:
         logins=tuple((name, value) for name, value in plain if LOGIN.search(name)),
         hosts=tuple((name, host) for name, value in plain if (host := hosts.find_host(value, name))),
         plain_secrets=tuple(name for name, value in plain if plain_variables.has_secret(name, value)),
-        plain_prints=tuple((name, text_fingerprint(value, process_key())) for name, value in plain if value),
+        plain_options=tuple(
+            f"{_LOG}{name}" for name, value in every.items() if plain_variables.has_secret(name, value)
+        ),
+        plain_prints=tuple(
+            (name, text_fingerprint(value, process_key()))
+            for name, value in (*plain, *((f"{_LOG}{name}", value) for name, value in every.items()))
+            if value
+        ),
         log_group=options.get("awslogs-group", ""),
         log_prefix=options.get("awslogs-stream-prefix", ""),
         log_region=options.get("awslogs-region", ""),
@@ -244,7 +256,7 @@ def log_secrets(raw: Any) -> tuple[Injection, ...]:
 def _log_options(container: Any) -> Iterator[tuple[str, Any]]:
     """The entries of a log driver's options that are secrets, each with the name that `log_secrets` has for it."""
     for entry in (container.get("logConfiguration") or {}).get("secretOptions") or ():
-        yield f"logConfiguration {entry['name']}", entry
+        yield f"{_LOG}{entry['name']}", entry
 
 
 def _registry_secrets(raw: Any, definition_arn: str) -> Iterator[Injection]:

@@ -26,23 +26,30 @@ _STREAM = re.compile(r"log group (?P<group>\S+), stream (?P<stream>\S+)")
 @check(
     "plain-in-definition",
     needs=(*NEEDS, "services", "task_definitions"),
-    ruled_out_by="DescribeTaskDefinition: environment has neither a value of the secret nor another secret",
+    ruled_out_by="DescribeTaskDefinition: environment and logConfiguration.options have no value of a secret",
 )
 def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret value is in plain text in a task definition."""
     for each in _exposure(snapshot).definitions.found:
-        label, container, variable = each.location.split(" ")
+        label, container, variable = each.location.split(" ", 2)
+        option = variable.partition(" ")[2]
+        before, after = ("logConfiguration.options", "secretOptions") if option else ("environment", "secrets")
+        name = option or variable
         facts = (
-            f"DescribeTaskDefinition: {label}, container {container}: environment has {_whose([each])} in {variable}.",
+            f"DescribeTaskDefinition: {label}, container {container}: {before} has {_whose([each])} in {name}.",
             "Everybody who may call ecs:DescribeTaskDefinition can read it, also in earlier revisions.",
         )
-        move = move_into_secret(snapshot, container, variable)
+        way = f"move {name} from {before} of {container} to {after}"
         if each.is_known:
             again = remedies.rotate(snapshot.environment, each.key)
             move = Remedy(
-                f"In Terraform's files, move {variable} from environment of {container} to secrets, with the key"
-                f" {each.key}, and deploy that. Then renew the value, which was open: {again.invocation}."
+                f"In Terraform's files, {way}, with the key {each.key}, and deploy that. Then renew the value, which"
+                f" was open: {again.invocation}."
             )
+        elif option:
+            move = Remedy(f"Keep a new value in a secret; in Terraform's files, {way}, and deploy that.")
+        else:
+            move = move_into_secret(snapshot, container, variable)
         services = frozenset({each.service} - {""})
         yield Evidence(each.location, facts, move, services, _worst([each]))
 

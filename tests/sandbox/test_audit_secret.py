@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -69,6 +71,25 @@ def test_each_fault_is_found_and_mended(fault: str, sandbox: Sandbox, look: Call
         assert table(snapshot).to_text()
     mend(sandbox.endpoint)
     assert fault not in found(look())
+
+
+def test_values_in_a_logs_options_lie_open_too(sandbox: Sandbox, look: Callable[..., Snapshot]) -> None:
+    """The secret's own, and another whose option is named like a secret; the others are nobody's business."""
+    world = World(sandbox.endpoint)
+    value = json.loads(world.secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"])["SECRET_KEY"]
+    options = {"Name": "http", "Host": "logs.example.com", "Header_token": value, "apikey": secrets.token_hex(16)}
+
+    def edit(container: Any) -> None:
+        container["logConfiguration"] = {"logDriver": "awsfirelens", "options": options}
+
+    revise(world, "frontend", edit)
+    findings = [each for each in root_causes.audit(look()) if each.check == "plain-in-definition"]
+    mend(sandbox.endpoint)
+    own, other = sorted(findings, key=lambda each: each.severity)
+    assert own.subject.endswith(" logConfiguration Header_token") and other.subject.endswith(" logConfiguration apikey")
+    assert "logConfiguration.options has the present value of SECRET_KEY in Header_token." in own.evidence[0]
+    assert "move Header_token from logConfiguration.options of frontend to secretOptions" in own.remedy.command
+    assert other.severity == "warning" and "move apikey from logConfiguration.options" in other.remedy.command
 
 
 def test_a_log_of_another_region_is_searched(sandbox: Sandbox, look: Callable[..., Snapshot]) -> None:

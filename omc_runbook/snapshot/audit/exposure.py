@@ -114,7 +114,7 @@ class ExposureRead:
         for arn, definition in sorted(self._snapshot.task_definitions.items()):
             for container in definition.containers:
                 location = f"{definition.label} {container.name}"
-                named = dict.fromkeys(container.plain_secrets)
+                named = dict.fromkeys((*container.plain_secrets, *container.plain_options))
                 for variable, print_ in container.plain_prints:
                     value = known.get(print_)
                     if value:

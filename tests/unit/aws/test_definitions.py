@@ -117,6 +117,10 @@ def test_of_plain_variables_only_the_values_of_logins_are_kept() -> None:
     assert dict(found.hosts)["REDIS_URL"] == "cache.internal" and found.plain_secrets == ("STRIPE_API_KEY",)
     assert {name for name, _ in found.plain_prints} == {*plain} - {"POSTGRES_HOSTED"}
     assert plain["STRIPE_API_KEY"] not in repr(found)
+    options = {"Host": "logs.example.com", "apikey": plain["STRIPE_API_KEY"]}
+    routed = read(logConfiguration={"logDriver": "awsfirelens", "options": options})
+    assert (routed.plain_options, routed.plain_secrets) == (("logConfiguration apikey",), ())
+    assert plain["STRIPE_API_KEY"] not in repr(routed)
 
 
 @pytest.mark.parametrize(("driver", "is_read"), [("awslogs", True), ("splunk", False)])
