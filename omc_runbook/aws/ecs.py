@@ -33,6 +33,8 @@ FARGATE_PROVIDERS = frozenset({FARGATE, "FARGATE_SPOT"})
 """The capacity providers that run tasks on Fargate: those of one strategy are of one kind."""
 PROXY = "Service Connect proxy"
 """What stands for the container that ECS adds to a service's tasks; no container can have this name."""
+PROTECTED = "tasks under protection"
+"""What ECS says of tasks that a deployment may not stop, because they are protected from scale-in."""
 _DELETED = ("DRAINING", "INACTIVE")
 """The statuses of a service that was deleted: its last tasks stop, and it is gone."""
 EXPRESS = "ECS Express Mode"
@@ -153,6 +155,18 @@ class Service:
     def primary(self) -> Deployment | None:
         """The PRIMARY deployment; None with an external deployment controller."""
         return next((deployment for deployment in self.deployments if deployment.status == "PRIMARY"), None)
+
+    @property
+    def protection(self) -> str:
+        """What ECS said last of older tasks that it may not stop, where all those of a deployment run; "" for nothing.
+
+        See https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection.html
+        """
+        primary = self.primary
+        if primary is None or not self.running > primary.running >= primary.desired > 0:
+            return ""
+        said = [each for each in self.events if each.time >= primary.created and PROTECTED in each.message]
+        return max(said, key=lambda each: each.time).message if said else ""
 
     @property
     def last_duration(self) -> timedelta | None:

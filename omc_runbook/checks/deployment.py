@@ -284,6 +284,9 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
                 renewal = remedies.start_tasks(snapshot.environment.names, service)
                 label = service.task_definition_arn.rpartition("/")[2]
                 facts += (f"Its own revision, {label}, does not refer to the secret, and has not replaced them yet.",)
+            if service.protection:
+                renewal = remedies.end_protection(snapshot.environment.names, [task.id for task in stale])
+                facts += (f"ECS says: {service.protection}",)
             is_replacing = _is_replacing(snapshot, service, stale)
             # What is under way needs no second deployment.
             remedy = NO_REMEDY if is_replacing else renewal

@@ -166,6 +166,18 @@ def start_tasks(names: Names, service: Service) -> Remedy:
     return replace(redeploy(names, service.name), needs=waits if pauses else "")
 
 
+def end_protection(names: Names, tasks: Sequence[str]) -> Remedy:
+    """Let ECS stop tasks that are protected from it; a call takes ten.
+
+    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateTaskProtection.html
+    """
+    words = ("update-task-protection", "--cluster", names.cluster, "--tasks", *tasks[:10], "--no-protection-enabled")
+    return Remedy(
+        "Wait until their protection ends, after at most 48 hours, or end it with"
+        f" `{_in(names.region, 'ecs', *words).command}`; the deployment that is under way then replaces them."
+    )
+
+
 def deploy_express(region: str, arn: str) -> Remedy:
     """Deploy an Express service anew, as it is.
 

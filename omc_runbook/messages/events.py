@@ -65,6 +65,12 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
         *("unable to stop or start tasks during a deployment", "because of the service deployment configuration"),
     ),
     aws_message(
+        "not-forced",
+        f"Old tasks are protected from being stopped, and outlast the deployment, with what they have. {NOT_SECRETS}",
+        "GetTaskProtection: until when; UpdateTaskProtection ends it.",
+        *("tasks under protection", "unable to scale in due to"),
+    ),
+    aws_message(
         "rollout-stuck pull-failed health-check task-exits image-pull out-of-memory",
         "The service's tasks keep failing, and ECS waits longer between attempts. The event does not say why.",
         "DescribeTasks: stoppedReason and the containers' exit codes of tasks that stopped in the last hour.",

@@ -297,6 +297,12 @@ class Watch:
                 " was taken back: run again to verify it."
             )
             return replace(rollout, state="unknown", reason=reason)
+        if service and service.protection and not rollout.failures and not rollout.undoes:
+            reason = (
+                f"All its new tasks run, and ECS may not stop older ones yet: {service.protection.rstrip('.')}. Nothing"
+                " was taken back: run again once their protection has ended, to verify it."
+            )
+            return replace(rollout, state="unknown", reason=reason)
         reason = f"It neither completed nor failed within {patience}: see its events in the console."
         return replace(rollout, state="failed", reason=reason)
 

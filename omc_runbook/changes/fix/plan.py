@@ -301,8 +301,9 @@ def _problems(snapshot: Snapshot) -> list[Finding]:
 
 def _needs_new_tasks(snapshot: Snapshot, findings: Sequence[Finding], cause: Finding) -> bool:
     """Whether new tasks of consumers are enough: the secret changed, or the cause of the pull failures is gone."""
-    if cause.services and cause.services.isdisjoint(snapshot.consumer_names):
-        # Of an Express service, or one that leaves the secret.
+    protected = {service.name for service in snapshot.consumers if service.protection}
+    if cause.services and cause.services.isdisjoint(snapshot.consumer_names - protected):
+        # Of an Express service, one that leaves the secret, or one that has its new tasks already.
         return False
     check = families.find(cause.check, cause.family)
     if check is not None and check.needs_new_tasks:

@@ -60,6 +60,7 @@ class Ecs:
         raw = {"serviceArn": f"{BASE}:service/{CLUSTER}/backend", "serviceName": "backend", "status": "ACTIVE"}
         counts = {"desiredCount": 2, "runningCount": sum(each["runningCount"] for each in deployments)}
         settings = {"deploymentConfiguration": self.configuration, "taskDefinition": DEFINITION}
+        settings["events"] = state.get("events", [])
         return {"services": [{**raw, **counts, **settings, "deployments": deployments}]}
 
     def list_service_deployments(self, **_: Any) -> Answer:
@@ -193,6 +194,20 @@ def test_patience_follows_the_bake_time() -> None:
     assert clock.now > hours.total_seconds() + ROLLOUT_SECONDS
     assert ended.state == "unknown" and "nothing was taken back" in ended.reason
     assert ecs.looks < hours.total_seconds()
+
+
+@pytest.mark.parametrize(("new", "state"), [(2, "unknown"), (1, "failed")])
+def test_tasks_that_may_not_be_stopped_take_nothing_back(new: int, state: str) -> None:
+    """Where all new ones run, nothing is wrong with them; taking them back would leave the protected ones, too."""
+    said = "(service backend, taskSet ecs-svc/1) was unable to scale in due to (reason 2 tasks under protection)"
+    lasting = {
+        "rollout": {"rolloutState": "IN_PROGRESS"},
+        "deployments": [(2, "PRIMARY", new), (1, "ACTIVE", 2)],
+        "events": [{"id": "1", "createdAt": NOW, "message": said}],
+        "tasks": running(1, 1, *[2] * new),
+    }
+    ended, _ = follow(Ecs("ROLLING", [lasting]), replace(ROLLING, is_plain=True))
+    assert ended.state == state and (said in ended.reason and "Nothing was taken back" in ended.reason) is (new == 2)
 
 
 @pytest.mark.long

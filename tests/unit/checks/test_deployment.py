@@ -48,6 +48,7 @@ from support.snapshots import (
 from omc_runbook.aws.ecs import ServiceEvent
 from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.aws.session import ReadFailure
+from omc_runbook.changes.fix.plan import plan_fix
 from omc_runbook.checks import content, startup
 from omc_runbook.checks import deployment as checks
 from omc_runbook.checks.check import run_check
@@ -56,6 +57,7 @@ from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import with_remedies_of_causes
 from omc_runbook.snapshot import freshness
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.snapshot.version_history import VersionHistory
 from omc_runbook.terraform.declared import DeclaredEnvironment
 from omc_runbook.terraform.services import DeclaredService
 
@@ -279,6 +281,29 @@ def test_old_tasks_of_a_service_that_leaves_the_secret_are_named() -> None:
     going_on = with_service(snapshot, "worker", deployments=(before_the_change, former))
     told = run_check(CHECKS["not-forced"], going_on)
     assert [(each.subject, each.severity) for each in told] == [("backend", "error"), ("worker", "info")]
+
+
+def test_protected_tasks_outlast_a_deployment() -> None:
+    """Another one would not stop them either: told is their protection, and the command that ends it."""
+    said = "(service worker, taskSet ecs-svc/1) was unable to scale in due to (reason 1 tasks under protection)"
+    new = deployment("worker", NOW - timedelta(minutes=50), id="ecs-svc/2", rollout="IN_PROGRESS")
+    snapshot = with_service(
+        changed(NOW - timedelta(hours=1))(healthy()),
+        "worker",
+        running=2,
+        deployments=(new, deployment("worker", status="ACTIVE")),
+        events=(ServiceEvent(NOW - timedelta(minutes=1), said),),
+    )
+    found = {each.subject: each for each in run_check(CHECKS["not-forced"], snapshot)}
+    [old] = [each for each in snapshot.tasks if each.service == "worker"]
+    assert f"ECS says: {said}" in found["worker"].evidence and not found["worker"].remedy.runbook
+    ending = f"update-task-protection --cluster ohmycoins-staging --tasks {old.id} --no-protection-enabled --region"
+    assert ending in found["worker"].remedy.command
+    plan = plan_fix(snapshot, diagnose(snapshot), VersionHistory(()))
+    assert [each.service.name for each in plan.redeploys] == ["backend"]
+    assert [each.finding.subject for each in plan.unfixed] == ["worker"]
+    ended = with_service(snapshot, "worker", events=(ServiceEvent(NOW - timedelta(hours=1), said),))
+    assert {each.remedy.runbook for each in run_check(CHECKS["not-forced"], ended)} == {"rotate"}
 
 
 def test_every_consumer_that_holds_the_old_value_is_named() -> None:

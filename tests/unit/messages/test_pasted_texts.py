@@ -262,6 +262,11 @@ TEXTS: tuple[tuple[str, str], ...] = (
         "(service api) was unable to stop or start tasks during a deployment because of the service deployment "
         "configuration. Update the minimumHealthyPercent or maximumPercent value and try again.",
     ),
+    (
+        "not-forced",
+        "(service api) was unable to reach steady state because (taskSet ecs-svc/1) was unable to scale in due to"
+        " (reason 2 tasks under protection)",
+    ),
     ("rollout-stuck", "(service api) is unable to consistently start tasks successfully."),
     ("health-check", "Task failed container health checks"),
     ("health-check", f"(service api) (task {TASK}) failed container health checks."),
