@@ -141,7 +141,9 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
         more = names.clusters if permission in _OF_OTHER_CLUSTERS else ()
         clusters = ("*",) if "*" in more else sorted({names.cluster, *more})
         kinds = [(kind, "" if kind == "cluster" else "/*") for kind in _KINDS[permission]]
-        return tuple(f"{base}:{kind}/{cluster}{end}" for kind, end in kinds for cluster in clusters)
+        # The ARN of a service of before 2021 may lack its cluster's name.
+        short = (each.arn for each in snapshot.services if each.arn.count("/") == 1 and "service" in _KINDS[permission])
+        return (*(f"{base}:{kind}/{cluster}{end}" for kind, end in kinds for cluster in clusters), *short)
     if permission == "iam:PassRole":
         definitions = snapshot.task_definitions.values()
         passed = {arn for each in definitions for arn in (each.execution_role_arn, each.task_role_arn) if arn}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.snapshots import healthy, with_service
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
@@ -21,6 +22,7 @@ from omc_runbook.runbooks.policy import (
     with_notifications,
     with_records,
 )
+from omc_runbook.snapshot import permissions
 
 TOPICS = ("arn:aws-cn:sns:cn-north-1:123456789012:platform", "arn:aws-cn:sns:cn-north-1:123456789012:unread")
 NOTHING = json.dumps({"Version": "2012-10-17", "Statement": []})
@@ -133,3 +135,15 @@ def test_other_clusters_that_the_names_have_are_in_the_policy(
     assert found["ecs:DescribeTasks"] == [f"{base}task/{cluster}/*" for cluster in described]
     assert ("ecs:ListClusters" in found) is (described == ["*"])
     assert found.get("ecs:UpdateService") in (None, [f"{base}service/ohmycoins-staging/*"])
+
+
+def test_a_service_with_an_arn_of_the_old_form_is_in_the_policy() -> None:
+    """It lacks the cluster's name, so that the pattern of the cluster's services does not match it."""
+    short = "arn:aws:ecs:ap-southeast-2:123456789012:service/worker"
+    document = permissions.document(
+        with_service(healthy(), "worker", arn=short), ("ecs:UpdateService", "ecs:DescribeTasks")
+    )
+    found = _statements(PrincipalPolicy("", document))
+    base = "arn:aws:ecs:ap-southeast-2:123456789012"
+    assert found["ecs:UpdateService"] == [f"{base}:service/ohmycoins-staging/*", short]
+    assert found["ecs:DescribeTasks"] == [f"{base}:task/ohmycoins-staging/*"]
