@@ -85,6 +85,11 @@ class Secret:
         """The region that it is in."""
         return region_in(self.arn)
 
+    @property
+    def manager(self) -> str:
+        """Who writes and rotates it instead of its owner: an AWS service, or a partner; "" for nobody."""
+        return self.owning_service or self.partner
+
     def version_at(self, stage: str) -> str:
         """The id of the version with a staging label; "" where none has it."""
         return next((version for version, stages in self.stages.items() if stage in stages), "")

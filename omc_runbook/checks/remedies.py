@@ -430,6 +430,15 @@ def show_policy(names: Names) -> Remedy:
     return Remedy(command("aws", "iam", "get-role-policy", *words))
 
 
+def show_failed_rotations(secret: Secret) -> Remedy:
+    """See which rotations failed in a secret's region, and why.
+
+    See https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
+    """
+    event = "AttributeKey=EventName,AttributeValue=RotationFailed"
+    return _in(secret.region, "cloudtrail", "lookup-events", "--lookup-attributes", event)
+
+
 def drop_pending(secret: Secret) -> Remedy:
     """Take AWSPENDING off the version that has it."""
     words = ("update-secret-version-stage", "--secret-id", secret.name, "--version-stage", PENDING)

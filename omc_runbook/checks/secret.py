@@ -89,12 +89,12 @@ def rotation_pending(snapshot: Snapshot) -> Iterable[Evidence]:
             *(() if secret.rotates else ("RotationEnabled is false: it was cancelled, or the label was set by hand.",)),
         )
         drop = remedies.drop_pending(secret).command
-        remedy = Remedy(
-            f"See in the log of the rotation's Lambda function why it failed; then run `{drop}`, and rotate again."
-            if secret.rotates
-            else f"Unless somebody is about to make that version current, run `{drop}`."
-        )
-        yield Evidence(secret.name, facts, remedy, services, "info" if is_running else None)
+        way = f"Unless somebody is about to make that version current, run `{drop}`."
+        if secret.manager:
+            way = f"See in {_log(secret)} why it failed, and let {secret.manager} mend that, which alone may end it."
+        elif secret.rotates:
+            way = f"See in {_log(secret)} why it failed; then run `{drop}`, and rotate again."
+        yield Evidence(secret.name, facts, Remedy(way), services, "info" if is_running else None)
 
 
 @stale_check(
@@ -116,11 +116,19 @@ def rotation_overdue(snapshot: Snapshot) -> Iterable[Evidence]:
                 f" and {moved}.",
             )
             words = ("rotate-secret", "--secret-id", secret.name, "--region", secret.region)
-            remedy = Remedy(
-                "Read the log of the rotation's Lambda function, and check that Secrets Manager may invoke it; then run"
-                f" `{command('aws', 'secretsmanager', *words)}`."
-            )
+            check = "" if secret.manager else ", and check that Secrets Manager may invoke it"
+            remedy = Remedy(f"Read {_log(secret)}{check}; then run `{command('aws', 'secretsmanager', *words)}`.")
             yield Evidence(secret.name, facts, remedy, services)
+
+
+def _log(secret: Secret) -> str:
+    """Where it is written why a rotation failed; what AWS or its partner manages is rotated without a function.
+
+    See https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_managed.html
+    """
+    if not secret.manager:
+        return "the log of the rotation's Lambda function"
+    return f"CloudTrail's events RotationFailed (`{remedies.show_failed_rotations(secret).command}`)"
 
 
 def _secrets(snapshot: Snapshot) -> Iterator[tuple[Secret, frozenset[str]]]:

@@ -93,7 +93,7 @@ def _rotation(snapshot: Snapshot, secret: Secret) -> Row:
     if not secret.rotates:
         return "automatic rotation", _PLAIN, "off: by runbook or by hand", "DescribeSecret"
     if not secret.rotation_function:
-        return "automatic rotation", _GOOD, f"by {secret.owning_service or secret.partner or 'AWS'}", "DescribeSecret"
+        return "automatic rotation", _GOOD, f"by {secret.manager or 'AWS'}", "DescribeSecret"
     part = snapshot.audit.lifecycle
     function = part.rotation_function if part else None
     if function is None:

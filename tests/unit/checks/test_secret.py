@@ -85,6 +85,18 @@ def test_a_rotation_without_a_date_is_due_by_its_rule() -> None:
     assert_clear(CHECKS["rotation-overdue"], with_secret(healthy(), rotation_days=30, rotated=NOW - timedelta(days=40)))
 
 
+@pytest.mark.parametrize("manager", [{"owning_service": "rds"}, {"partner": "SalesforceClientSecret"}])
+def test_what_is_rotated_without_a_function_has_no_log_of_one(manager: dict[str, str]) -> None:
+    """RDS's and partners' secrets: CloudTrail says why it failed, and AWS lets nobody else move their labels."""
+    late = {"rotates": True, "next_rotation": NOW - timedelta(days=9)}
+    stages = {CURRENT: ("AWSCURRENT",), "9" * 32: ("AWSPENDING",)}
+    snapshot = with_secret(healthy(), stages=stages, **late, **manager)
+    for id in ("rotation-pending", "rotation-overdue"):
+        [found] = run_check(CHECKS[id], snapshot)
+        assert "Lambda" not in found.remedy.command and "AttributeValue=RotationFailed" in found.remedy.command
+        assert "update-secret-version-stage" not in found.remedy.command
+
+
 def test_the_rotation_of_another_secret_counts_too() -> None:
     """A secret that only the worker reads is told with the worker."""
     other = secret_of_others(stages={"0" * 32: ("AWSCURRENT",), "9" * 32: ("AWSPENDING",)})
