@@ -35,7 +35,7 @@ PROXY = "Service Connect proxy"
 """What stands for the container that ECS adds to a service's tasks; no container can have this name."""
 PROTECTED = "tasks under protection"
 """What ECS says of tasks that a deployment may not stop, because they are protected from scale-in."""
-_DELETED = ("DRAINING", "INACTIVE")
+DELETED = ("DRAINING", "INACTIVE")
 """The statuses of a service that was deleted: its last tasks stop, and it is gone."""
 EXPRESS = "ECS Express Mode"
 """What deploys an Express service: UpdateExpressGatewayService, where UpdateService is refused."""
@@ -338,14 +338,14 @@ def list_service_names(
 def describe_services(client: ECSClient, cluster: str, names: Sequence[str]) -> tuple[Service, ...]:
     """Read at most ten services, without those that are deleted or draining."""
     answer = client.describe_services(cluster=cluster, services=list(names))
-    return tuple(_service(raw) for raw in answer["services"] if raw.get("status") not in _DELETED)
+    return tuple(_service(raw) for raw in answer["services"] if raw.get("status") not in DELETED)
 
 
 def read_deleted_status(client: ECSClient, cluster: str, name: str) -> str:
     """DRAINING or INACTIVE, where a service was deleted: ECS describes it for some time yet; else ""."""
     answer = client.describe_services(cluster=cluster, services=[name])
     statuses = (raw.get("status", "") for raw in answer["services"])
-    return next((status for status in statuses if status in _DELETED), "")
+    return next((status for status in statuses if status in DELETED), "")
 
 
 def force_new_deployment(

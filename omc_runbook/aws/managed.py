@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 from omc_runbook.aws import definitions
 from omc_runbook.aws.answer import pages
 from omc_runbook.aws.definitions import TaskDefinition
+from omc_runbook.aws.ecs import DELETED
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.client import ECSClient
 
 
+_LEAVING = "DELETE_IN_PROGRESS"
+"""The status of a daemon that is being deleted, which ECS deploys no more."""
 ABSENT = frozenset({"UnsupportedFeatureException", "ClusterNotFoundException"})
 """The errors of a region, and of a cluster, that has none of them."""
 
@@ -48,6 +51,8 @@ def find_express_services(client: ECSClient, cluster: str) -> tuple[ManagedConsu
     found = []
     for arn in (arn for page in pages for arn in page["serviceArns"]):
         service = client.describe_express_gateway_service(serviceArn=arn)["service"]
+        if service.get("status", {}).get("statusCode") in DELETED:
+            continue
         revisions = {each["taskDefinitionArn"]: None for each in service.get("activeConfigurations", ())}
         found += [
             ManagedConsumer(arn=arn, definition=definitions.describe_task_definition(client, each))
@@ -58,7 +63,7 @@ def find_express_services(client: ECSClient, cluster: str) -> tuple[ManagedConsu
 
 def _daemon_arns(client: ECSClient, cluster_arn: str) -> Iterator[str]:
     for page in pages(lambda **token: client.list_daemons(clusterArn=cluster_arn, **token), "nextToken"):
-        yield from (each["daemonArn"] for each in page["daemonSummariesList"])
+        yield from (each["daemonArn"] for each in page["daemonSummariesList"] if each.get("status") != _LEAVING)
 
 
 def _revisions(client: ECSClient, arn: str) -> Iterator[ManagedConsumer]:
