@@ -458,9 +458,9 @@ def _secrets_of(snapshot: Snapshot, identity: Identity) -> list[str]:
     for revision in snapshot.revisions_in_use:
         if identity.arn in (revision.execution_role_arn, revision.task_role_arn):
             arns += [
-                injection.reference.secret_arn
+                injection.reference.secret_pattern
                 for _, injection in snapshot.other_references(revision)
-                if injection.reference.kind == "secretsmanager" and injection.reference.secret_arn
+                if injection.reference.secret_pattern
             ]
     return list(dict.fromkeys(arns))
 

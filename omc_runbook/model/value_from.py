@@ -64,6 +64,11 @@ class Reference:
         )
 
     @property
+    def secret_pattern(self) -> str:
+        """The secret's ARN as a policy can name it, with ?????? for a suffix that it lacks; "" for an SSM parameter."""
+        return f"{self.secret_arn}-??????" if self.is_partial else self.secret_arn
+
+    @property
     def source(self) -> str:
         """What holds the value, whatever key or version of it: the secret's ARN, or the parameter's name or ARN."""
         return self.secret_arn or self.text

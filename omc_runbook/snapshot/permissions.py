@@ -132,8 +132,7 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
         own = snapshot.secret_arn or f"{base}:secret:{snapshot.secret_name}-??????"
         is_needed = permission == "secretsmanager:DescribeSecret" or other_references.FIELD in snapshot.gaps
         others = other_references.references_of(snapshot) if is_needed else ()
-        whole = (f"{each.secret_arn}-??????" if each.is_partial else each.secret_arn for each in others)
-        return (own, *filter(None, whole))
+        return (own, *(each.secret_pattern for each in others if each.secret_pattern))
     if permission == "ecs:RegisterTaskDefinition":
         families = {definition.family for definition in snapshot.task_definitions.values()} or {names.task_family}
         return tuple(f"{base}:task-definition/{family}:*" for family in sorted(families))

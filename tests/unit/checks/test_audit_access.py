@@ -35,7 +35,20 @@ from support.faults.audit_access import (
     user,
     with_exec,
 )
-from support.snapshots import ACCOUNT, ARN, CONSUMERS, NAME, NAMES, NOW, REGION, ROLE, ROLE_NAME, healthy, with_secret
+from support.snapshots import (
+    ACCOUNT,
+    ARN,
+    CONSUMERS,
+    NAME,
+    NAMES,
+    NOW,
+    REGION,
+    ROLE,
+    ROLE_NAME,
+    healthy,
+    with_container,
+    with_secret,
+)
 
 from omc_runbook.aws.cloudtrail import Access
 from omc_runbook.aws.definitions import Injection
@@ -129,6 +142,18 @@ def test_the_exact_policy_keeps_what_the_role_needs_besides() -> None:
     assert (read["Sid"], read["Action"], read["Resource"]) == ("All", GET_SECRET_VALUE, PATTERN)
     assert (decrypt["Action"], decrypt["Resource"]) == (DECRYPT, KEY)
     assert logs == {"Effect": "Allow", "Action": "logs:PutLogEvents", "Resource": "*"}
+
+
+def test_a_secret_that_a_reference_names_without_its_suffix_is_read_further() -> None:
+    """In the exact policy it has one, and no other secret passes for it."""
+    wide = policy("wide", allowing([GET_SECRET_VALUE], "*"))
+    home = PATTERN.rpartition(":")[0]
+    token = Injection("TOKEN", value_from.parse(f"{home}:dockerhub:token::"))
+    snapshot = audited(own=(execution_role(wide),))
+    snapshot = with_container(snapshot, "worker", lambda old: replace(old, secrets=(*old.secrets, token)))
+    [finding] = found_in(snapshot)["wildcard-secret"]
+    [read] = document_of(finding, "--policy-document")["Statement"]
+    assert read["Resource"] == [PATTERN, f"{home}:dockerhub-??????"]
 
 
 @pytest.mark.parametrize(
