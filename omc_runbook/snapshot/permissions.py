@@ -130,7 +130,7 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
     base = f"arn:{caller.partition}:{service}:{names.region}:{caller.account}"
     if service == "secretsmanager":
         own = snapshot.secret_arn or f"{base}:secret:{snapshot.secret_name}-??????"
-        is_needed = permission == "secretsmanager:DescribeSecret" or other_references.FIELD in snapshot.gaps
+        is_needed = permission in _OF_OTHER_SECRETS or other_references.FIELD in snapshot.gaps
         others = other_references.references_of(snapshot) if is_needed else ()
         return (own, *(each.secret_pattern for each in others if each.secret_pattern))
     if permission == "ecs:RegisterTaskDefinition":
@@ -182,6 +182,8 @@ def _searched(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
     return tuple(arn.replace(f":{snapshot.environment.names.region}:", ":*:", 1) for arn in resources)
 
 
+_OF_OTHER_SECRETS = ("secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds")
+"""What is asked of the other secrets of task definitions, too: whether they exist, and since when."""
 _OF_OTHER_CLUSTERS = ("ecs:DescribeServices", "ecs:DescribeTasks")
 """What is asked of the other clusters that runbook.toml names, too."""
 _KINDS = {

@@ -225,6 +225,10 @@ def test_what_else_the_environment_needs_is_in_the_policy(desk: Desk) -> None:
             blind = caller(desk.sandbox, json.dumps(without(policy, action)))
             done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **blind)
             assert done.returncode == 2 and action in done.stdout
+        # After any edit of the other secret, its versions say since when it has its value.
+        clients["secretsmanager"].put_secret_value(SecretId=other["ARN"], SecretString=json.dumps({"KEY": "y" * 32}))
+        done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
+        assert (done.returncode, status_of(desk)) == (1, "findings") and "other-secret-rotated" in done.stdout
     finally:
         clients["secretsmanager"].update_secret(SecretId=SECRET, KmsKeyId="alias/aws/secretsmanager")
         clients["iam"].delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName="more")
