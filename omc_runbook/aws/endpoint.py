@@ -14,7 +14,10 @@ from omc_runbook.model.handover import is_on_this_machine
 if TYPE_CHECKING:
     from botocore.session import Session
 
-AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonwebservices.com.cn")
+AWS_DOMAINS = (
+    *(".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonwebservices.com.cn"),
+    *(".amazonaws.eu", ".amazonwebservices.eu"),
+)
 """The domains of AWS's public endpoints."""
 
 _SERVICES = tuple(dict.fromkeys(operation.partition(":")[0] for operation in MEMBERS))

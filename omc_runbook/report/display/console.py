@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from omc_runbook.model.environment import Names
 
+_OTHERS = {"cn-": "amazonaws.cn", "us-gov-": "amazonaws-us-gov.com", "eusc-": "amazonaws-eusc.eu"}
+"""The domains of the console in other partitions, by how their regions begin."""
+
 
 def secret(names: Names) -> str:
     """The secret's page."""
@@ -21,4 +24,5 @@ def deployments(names: Names) -> str:
 
 
 def _home(names: Names) -> str:
-    return f"https://{names.region}.console.aws.amazon.com"
+    domain = next((domain for start, domain in _OTHERS.items() if names.region.startswith(start)), "aws.amazon.com")
+    return f"https://{names.region}.console.{domain}"

@@ -441,6 +441,7 @@ def test_the_endpoint_of_any_service_that_is_called_may_be_foreign(
     [
         *("http://127.0.0.1:5000", "http://localhost:1", "https://vpce-1.vpce.amazonaws.com", "https://sts.eu.api.aws"),
         *("https://ecs.cn-north-1.amazonaws.com.cn", "https://ecs.cn-north-1.api.amazonwebservices.com.cn"),
+        *("https://ecs.eusc-de-east-1.amazonaws.eu", "https://ecs.eusc-de-east-1.api.amazonwebservices.eu"),
     ],
 )
 def test_the_sandbox_and_aws_are_no_foreign_endpoints(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
