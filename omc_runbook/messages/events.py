@@ -38,6 +38,13 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
         *(") registered * target", "Scaling activity initiated by"),
     ),
     aws_message(
+        "",
+        "ECS spreads the service's tasks over the Availability Zones, which is normal. Tasks that it starts read the"
+        " secret, so that they may have a newer value than the others.",
+        "Run verify: it says whether running tasks have an old value.",
+        *("AZ Rebalancing in progress", "is AZ balanced"),
+    ),
+    aws_message(
         "breaker-rollback",
         "A CloudWatch alarm ended the deployment; with rollback on, the former task definition runs again. The secret "
         "may be correct.",

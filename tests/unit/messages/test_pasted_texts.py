@@ -248,6 +248,8 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("", "ECS deployment ecs-svc/0417310325193426518 completed."),
     ("", "(service api) has reached a steady state."),
     ("", f"(service api) has started 2 tasks: (task {TASK}) (task {TASK})."),
+    ("", "(service api) is not AZ balanced with 3 tasks in x-1a, 1 tasks in x-1b. AZ Rebalancing in progress."),
+    ("", "(service api) is AZ balanced with 2 tasks in x-1a, 2 tasks in x-1b."),
     ("", "Scaling activity initiated by (deployment ecs-svc/0417310325193426518)"),
     ("key-missing", f"(service api) was unable to place a task. Reason: {RETRIED}did not contain json key A_KEY."),
     ("no-capacity", "(service api) was unable to place a task. Reason: RESOURCE:MEMORY."),
