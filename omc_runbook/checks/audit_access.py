@@ -454,15 +454,13 @@ def _may_allow(applied: AppliedStatement) -> bool:
 def _secrets_of(snapshot: Snapshot, identity: Identity) -> list[str]:
     """The ARNs of the secrets that the consumers with this role refer to, the environment's own first."""
     assert snapshot.secret
-    arns = [snapshot.secret.arn]
-    for revision in snapshot.revisions_in_use:
-        if identity.arn in (revision.execution_role_arn, revision.task_role_arn):
-            arns += [
-                injection.reference.secret_pattern
-                for _, injection in snapshot.other_references(revision)
-                if injection.reference.secret_pattern
-            ]
-    return list(dict.fromkeys(arns))
+    arns = (
+        injection.reference.secret_pattern
+        for service in snapshot.readers
+        for revision, _, injection in snapshot.other_references_of(service)
+        if identity.arn in (revision.execution_role_arn, revision.task_role_arn)
+    )
+    return list(dict.fromkeys(filter(None, (snapshot.secret.arn, *arns))))
 
 
 def _exact(snapshot: Snapshot, identity: Identity, statement: dict[str, Any]) -> list[dict[str, Any]]:

@@ -210,8 +210,7 @@ def _demands(snapshot: Snapshot) -> dict[str, list[KeyDemand]]:
     return grouped(
         (injection.reference.source, KeyDemand(service, revision, container, injection))
         for service in snapshot.readers
-        for revision in snapshot.revisions(service)
-        for container, injection in snapshot.other_references(revision)
+        for revision, container, injection in snapshot.other_references_of(service)
     )
 
 
@@ -468,7 +467,8 @@ def _users(demands: list[KeyDemand]) -> str:
     names = dict.fromkeys(
         f"{demand.variable} of {demand.definition.label} {demand.container.name}" for demand in demands
     )
-    return f"DescribeTaskDefinition: {', '.join(names)} from {demands[0].reference.text}."
+    call = "DescribeServices" if all(demand.is_of_proxy for demand in demands) else "DescribeTaskDefinition"
+    return f"{call}: {', '.join(names)} from {demands[0].reference.text}."
 
 
 def _subjects(demands: list[KeyDemand]) -> frozenset[str]:

@@ -139,8 +139,7 @@ def _secrets(snapshot: Snapshot) -> Iterator[tuple[Secret, frozenset[str]]]:
         services = frozenset(
             service.name
             for service in snapshot.consumers
-            for revision in snapshot.revisions(service)
-            if any(injection.reference.source == name for _, injection in snapshot.other_references(revision))
+            if any(injection.reference.source == name for *_, injection in snapshot.other_references_of(service))
         )
         if source.secret:
             yield source.secret, services

@@ -183,11 +183,10 @@ def stops_saying(snapshot: Snapshot, check: str) -> tuple[Stop, ...]:
 
 
 def is_about_other(snapshot: Snapshot, stop: Stop) -> bool:
-    """Whether a stop's reason names another secret, or a parameter, that the task definition refers to."""
-    pairs = snapshot.other_references(snapshot.definition(stop.task))
-    return any(
-        reasons.mentions(stop.reason, name) for _, each in pairs for name in resources_of(each.reference, snapshot)
-    )
+    """Whether a stop's reason names another secret, or a parameter, that its task definition or service refers to."""
+    references = {each.reference for _, each in snapshot.other_references(snapshot.definition(stop.task))}
+    references |= {each.reference for *_, each in snapshot.other_references_of(stop.service)}
+    return any(reasons.mentions(stop.reason, name) for each in references for name in resources_of(each, snapshot))
 
 
 def of_kind(snapshot: Snapshot, kinds: Iterable[Kind]) -> Iterator[tuple[Service, tuple[Stop, ...]]]:

@@ -27,8 +27,8 @@ FIELD = "other_sources"
 def references_of(snapshot: Snapshot) -> Iterator[Reference]:
     """The references of consumers to other secrets and to parameters, each source once."""
     sources = set()
-    for revision in snapshot.revisions_in_use:
-        for _, injection in snapshot.other_references(revision):
+    for service in snapshot.readers:
+        for *_, injection in snapshot.other_references_of(service):
             ref = injection.reference
             if ref.source not in sources and not ref.problem:
                 sources.add(ref.source)

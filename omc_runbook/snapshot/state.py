@@ -354,6 +354,13 @@ class Snapshot:
             if each in container.registry_secrets or not self.is_own(each.reference)
         )
 
+    def other_references_of(self, service: Service) -> tuple[tuple[TaskDefinition, Container, Injection], ...]:
+        """The same of a service, with what its Service Connect proxy needs, beside the revision in force."""
+        of_tasks = ((each, *pair) for each in self.revisions(service) for pair in self.other_references(each))
+        now = self.definition(service)
+        of_proxy = ((now, proxy, each) for proxy in service.proxy for each in proxy.log_secrets if now)
+        return (*of_tasks, *(each for each in of_proxy if not self.is_own(each[2].reference)))
+
     def running(self, service: Service) -> tuple[Task, ...]:
         """A service's running tasks."""
         return tuple(task for task in self._tasks_of.get(service.name, ()) if task.is_running)

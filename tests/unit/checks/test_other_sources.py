@@ -29,22 +29,28 @@ from support.snapshots import (
     by_policies,
     healthy,
     policy,
+    service,
     simulated,
+    stopped,
     with_container,
     with_permissions,
+    with_service,
     with_text,
 )
 
 from omc_runbook.aws.definitions import Injection
+from omc_runbook.aws.ecs import PROXY
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.checks import access, other_sources, startup
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.stopped_tasks import Stop, is_about_other
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.findings import with_remedies_of_causes
 from omc_runbook.model.value_from import parse
+from omc_runbook.snapshot.other_references import references_of
 from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
 
@@ -477,3 +483,17 @@ def test_a_secret_within_another_ones_name_is_not_meant(other: str) -> None:
     """A task's message names one secret, and not those whose ARNs begin or go on alike."""
     reason = DENIED_STOP.replace("payments-Xy12Zz", other)
     assert found_in(failing(refer(healthy()), reason)) == {"pull-failed"}
+
+
+def test_what_a_service_connect_proxy_needs_counts_too() -> None:
+    """The service has its reference, and no task definition: it is read, missed, and a stop is about it."""
+    needed = parse(f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:logs-Ab12Cd:token::")
+    snapshot = with_service(healthy(), "worker", proxy_secrets=(Injection("logConfiguration token", needed),))
+    assert [*references_of(snapshot)] == [needed]
+    absent = OtherSource(reference=needed, arn=needed.secret_arn)
+    [found] = run_check(CHECKS["other-secret-missing"], replace(snapshot, other_sources={needed.source: absent}))
+    assert found.evidence[1].startswith("DescribeServices: logConfiguration token of ") and PROXY in found.evidence[1]
+    refused = stopped("worker", f"failed to fetch secret {needed.secret_arn}: api error ResourceNotFoundException", NOW)
+    assert is_about_other(snapshot, Stop(service("worker"), refused)) is False
+    [worker] = [each for each in snapshot.services if each.name == "worker"]
+    assert is_about_other(snapshot, Stop(worker, refused))
