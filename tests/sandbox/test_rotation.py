@@ -228,6 +228,22 @@ def test_a_service_that_is_deleted_while_it_is_watched_takes_nothing_back(mended
     assert {rollout.service: rollout.state for rollout in done.rollouts} == {"backend": "done", "worker": "gone"}
 
 
+def test_a_change_whose_services_are_all_deleted_meanwhile_is_not_proved(mended: Place) -> None:
+    """Nothing is left that shows whether the new value works."""
+
+    def step(name: str) -> None:
+        if name == "watch":
+            mended.world.delete_service("worker")
+            mended.world.delete_service("backend")
+
+    done = mended.rotate("SECRET_KEY", step=step)
+    assert done and not done.is_proved and not done.restored_version and not mended.labels()
+    assert {(each.subject, each.check, each.status) for each in done.findings} == {
+        (name, "deployment-unread", "unknown") for name in ("backend", "worker")
+    }
+    assert "was deleted meanwhile" in problem(done).evidence[0]
+
+
 def test_somebody_elses_edit_while_older_values_are_replaced_is_told(place: Place) -> None:
     """Also where this run writes nothing itself."""
     place.put(SECRET_KEY=secrets.token_hex(32))

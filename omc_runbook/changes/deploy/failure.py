@@ -37,6 +37,7 @@ _UNPROVED: Mapping[State, tuple[str, str]] = MappingProxyType(
         ),
         "paused": ("deployment-paused", "The deployment waits for a person: the change is not verified yet"),
         "unknown": ("deployment-unread", "The deployment's end was not seen: the change is not verified"),
+        "gone": ("deployment-unread", "Every service to verify the change with was deleted: it is not verified"),
     }
 )
 """The check and the title of the finding for each state that proves nothing."""
@@ -158,11 +159,12 @@ def is_open(rollouts: Sequence[Rollout]) -> bool:
 
 
 def find_unproved(rollouts: Sequence[Rollout], former: str = "") -> tuple[Finding, ...]:
-    """A finding for each service that somebody else deployed, or whose deployment has not ended.
+    """A finding for each service that somebody else deployed, or whose deployment has not ended, or if all are deleted.
 
     `former` is the version to restore where tasks of somebody else's deployment fail: no run takes that back.
     """
     way_back = {"overtaken": f" If they fail, restore version {former[:8]}." if former else ""}
+    unproved = _UNPROVED.keys() - ({"gone"} if any(rollout.state != "gone" for rollout in rollouts) else set())
     return tuple(
         replace(
             _unverified(
@@ -173,7 +175,7 @@ def find_unproved(rollouts: Sequence[Rollout], former: str = "") -> tuple[Findin
             services=frozenset({rollout.service}),
         )
         for rollout in rollouts
-        if rollout.state in _UNPROVED
+        if rollout.state in unproved
     )
 
 
