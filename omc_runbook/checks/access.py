@@ -182,7 +182,13 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     stops = stops_saying(snapshot, "scp")
     for arn, services, access in _judged(snapshot):
         refused = [stop for stop in stops if stop.service.name in services]
-        if access.cause == "organization":
+        unread = [
+            gap.sentence for gap in snapshot.permissions[arn].unread if gap.permission.startswith("organizations:")
+        ]
+        if access.cause == "organization" and unread and _has_read(snapshot, arn) and not refused:
+            # A policy that asks for the organization denies the simulation, which was not told it, and no task.
+            yield Uncertain(iam.role_name(arn), (*unread, *access.sentences))
+        elif access.cause == "organization":
             yield _refused(snapshot, arn, services, access)
         elif refused:
             affected = frozenset(stop.service.name for stop in refused)

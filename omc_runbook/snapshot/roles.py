@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
-from omc_runbook.aws import iam
+from omc_runbook.aws import iam, organizations
 from omc_runbook.aws.iam import Role, Simulated
+from omc_runbook.aws.organizations import Organization
 from omc_runbook.aws.session import Clients, ReadFailure, attempt, or_none
 from omc_runbook.iam.policy import PolicyDocument
-from omc_runbook.model.arn import region_in
+from omc_runbook.model.arn import account_in, region_in
 from omc_runbook.model.grouping import grouped
 
 GET_SECRET_VALUE = "secretsmanager:GetSecretValue"
@@ -78,34 +80,59 @@ def _read(
 ) -> Permissions:
     """Read a role with a simulation of these actions, if any, and its policies unless the simulation decides."""
     client, name = clients("iam"), iam.role_name(arn)
+    what, permission = f"what role {name} may do", "iam:SimulatePrincipalPolicy"
     with ThreadPoolExecutor(1, "simulate") as pool:
         simulation = pool.submit(
-            attempt,
-            f"what role {name} may do",
-            "iam:SimulatePrincipalPolicy",
-            lambda: _simulate(clients, arn, actions, resources) if actions else (),
+            attempt, what, permission, lambda: _simulate(clients, arn, actions, resources) if actions else ()
         )
         role = attempt(f"role {name}", "iam:GetRole", lambda: iam.get_role(client, name))
     if role is None:
         return Permissions(role=None, exists=False)
     simulated = simulation.result()
+    organization = _organization(clients, or_none(simulated) or ())
+    if isinstance(organization, Organization) and organization.id:
+        simulated = attempt(what, permission, lambda: _simulate(clients, arn, actions, resources, organization.id))
     results = or_none(simulated) or ()
     if not actions or (is_decided(results) and not any(entry.missing_context for entry in results)):
         return Permissions(
             role=or_none(role), simulated=results, unread=(role,) if isinstance(role, ReadFailure) else ()
         )
-    return _with_policies(clients, name, role, simulated)
+    found = _with_policies(clients, name, role, simulated)
+    return replace(found, unread=(*found.unread, *([organization] if isinstance(organization, ReadFailure) else [])))
 
 
-def _simulate(clients: Clients, arn: str, actions: Sequence[str], resources: Sequence[str]) -> tuple[Simulated, ...]:
-    """Simulate these actions, each in its resource's region: the simulation does not say that it lacks that."""
-    own = clients.region
-    by_region = grouped((own if resource == "*" else region_in(resource) or own, resource) for resource in resources)
+def _organization(clients: Clients, simulated: Sequence[Simulated]) -> Organization | ReadFailure | None:
+    """The account's organization, where its policies would deny: they may ask for it; None where they would not."""
+    if all(each.allowed_by_organization is not False for each in simulated):
+        return None
+    read = partial(organizations.describe, clients("organizations"))
+    return attempt("the account's organization", "organizations:DescribeOrganization", read)
+
+
+def _simulate(
+    clients: Clients, arn: str, actions: Sequence[str], resources: Sequence[str], organization: str = ""
+) -> tuple[Simulated, ...]:
+    """Simulate these actions, each with what is known of its resource: the simulation does not say that it lacks that.
+
+    `organization` is the id of the account's, "" where it is unknown.
+    """
+    contexts = grouped((_context(clients.region, arn, each, organization), each) for each in resources)
     return tuple(
         result
-        for region, group in by_region.items()
-        for result in iam.simulate(clients("iam"), arn, actions, group, {"aws:RequestedRegion": region})
+        for context, group in contexts.items()
+        for result in iam.simulate(clients("iam"), arn, actions, group, dict(context))
     )
+
+
+def _context(region: str, role_arn: str, resource: str, organization: str) -> tuple[tuple[str, str], ...]:
+    """The condition keys of a role's call on a resource, "*" for any, by which an organization's policies limit it."""
+    context = {"aws:RequestedRegion": region, **({"aws:PrincipalOrgID": organization} if organization else {})}
+    if resource != "*":
+        account = account_in(resource) or account_in(role_arn)
+        context |= {"aws:RequestedRegion": region_in(resource) or region, "aws:ResourceAccount": account}
+        if organization and account == account_in(role_arn):
+            context["aws:ResourceOrgID"] = organization
+    return tuple(context.items())
 
 
 def _with_policies(

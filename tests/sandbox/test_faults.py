@@ -127,16 +127,22 @@ def test_a_mended_family_leaves_nothing_to_find(family: str, scene: Scene) -> No
         assert audited(scene.world.endpoint) == []
 
 
-def test_an_organization_that_locks_other_regions_is_no_fault(scene: Scene) -> None:
-    """The simulation evaluates a service control policy's conditions, and knows of a region only what it is told."""
+@pytest.mark.parametrize(
+    "key", ["aws:RequestedRegion", "aws:ResourceAccount", "aws:ResourceOrgID", "aws:PrincipalOrgID"]
+)
+def test_an_organization_that_locks_others_is_no_fault(scene: Scene, key: str) -> None:
+    """The simulation evaluates a service control policy's conditions, and knows of a call only what it is told."""
     world = scene.world
     # Only a world with that fault has an organization.
     deny_in_organization(world)
     allow_in_organization(world)
     api = world.client("organizations")
-    outside = {"StringNotEquals": {"aws:RequestedRegion": [REGION, "us-east-1"]}}
-    content = json.dumps(policy("*", effect="Deny", Resource="*", Condition=outside))
-    made = api.create_policy(Name="regions", Description="", Type="SERVICE_CONTROL_POLICY", Content=content)
+    own = {"aws:RequestedRegion": [REGION, "us-east-1"], "aws:ResourceAccount": ACCOUNT}
+    organization = api.describe_organization()["Organization"]["Id"]
+    outside = {"StringNotEquals": {key: own.get(key, organization)}}
+    actions = ["*"] if key == "aws:RequestedRegion" else ["secretsmanager:GetSecretValue", "kms:Decrypt"]
+    content = json.dumps(policy(*actions, effect="Deny", Resource="*", Condition=outside))
+    made = api.create_policy(Name="others", Description="", Type="SERVICE_CONTROL_POLICY", Content=content)
     attached = {"PolicyId": made["Policy"]["PolicySummary"]["Id"]}
     api.attach_policy(**attached, TargetId=ACCOUNT)
     found = root_causes(world.endpoint)

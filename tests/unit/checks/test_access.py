@@ -109,6 +109,16 @@ def test_a_task_that_read_the_secret_rules_out_the_organization() -> None:
     assert answer.status == "clear"
 
 
+@pytest.mark.parametrize(("tasks", "status"), [(healthy().tasks, "unknown"), ((), "found")])
+def test_an_organization_that_was_not_read_denies_no_task_that_read_the_secret(tasks: Any, status: str) -> None:
+    """The simulation was not told the organization, which a policy may ask for."""
+    gap = ReadFailure("the account's organization", "organizations:DescribeOrganization", "AccessDenied", "denied")
+    denied = replace(simulated("explicitDeny", organization=False, policies=(GUIDE,)), unread=(gap,))
+    [answer] = run_check(CHECKS["scp"], with_permissions(replace(healthy(), tasks=tasks), denied))
+    assert answer.status == status
+    assert status == "found" or "organizations:DescribeOrganization is missing" in answer.evidence[0]
+
+
 def test_a_tasks_own_words_show_the_organization() -> None:
     """What ECS wrote of a stopped task tells a service control policy without any simulation."""
     [found] = run_check(CHECKS["scp"], stuck(with_permissions(healthy(), by_policies(GUIDE)), "worker", SCP_STOP))
