@@ -97,7 +97,7 @@ class Reversal:
                 partial(self._services, environment),
                 {undo.subject: undo.former for undo in self._of("revision", environment)},
                 is_back=True,
-                undo=lambda: self._forward,
+                undo=partial(self._forward_in, environment),
             )
             for environment, context in contexts.items()
         }
@@ -148,6 +148,10 @@ class Reversal:
     def _of(self, kind: str, environment: str | None = None) -> list[Undo]:
         return [undo for undo in self._undos if undo.kind == kind and environment in (None, undo.environment)]
 
+    def _forward_in(self, environment: str) -> list[Rollout]:
+        """The roll-outs of the change in an environment; one without a name is of the only one."""
+        return [each for each in self._forward if each.environment in ("", environment)]
+
     def _services(self, environment: str) -> tuple[Service, ...]:
         """The services that have another task definition than before, unless it is of somebody else."""
         former = {undo.subject: undo.former for undo in self._of("revision", environment)}
@@ -163,7 +167,7 @@ class Reversal:
 
     def _is_theirs(self, environment: str, service: Service, former: str) -> bool:
         """Whether a service that the change has deployed has got another task definition since, which is then told."""
-        forward = [each for each in self._forward if each.service == service.name]
+        forward = [each for each in self._forward_in(environment) if each.service == service.name]
         made = self._made | {(environment, each.deployment_id) for each in forward}
         # The revision of a roll-out that did not begin is theirs.
         made |= {(environment, each.revision) for each in forward if each.revision != each.theirs}

@@ -70,8 +70,10 @@ class LiveChange:
     def show(self, rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:
         """Show and note the state of all roll-outs."""
         self._show(rollouts, lines)
-        if self.state and self.state.rollouts != tuple(rollouts):
-            self._note(lambda state: replace(state, rollouts=tuple(rollouts)))
+        here = {rollout.environment for rollout in rollouts}
+        kept = [each for each in (self.state.rollouts if self.state else ()) if each.environment not in here]
+        if self.state and self.state.rollouts != (*kept, *rollouts):
+            self._note(lambda state: replace(state, rollouts=(*kept, *rollouts)))
 
     def ask(self, wish: Wish) -> None:
         """Ask it to stop; from any thread."""

@@ -162,12 +162,12 @@ class Target:
 
     def context(self, live: LiveChange | None = None) -> ChangeContext:
         """What a change of this environment works with."""
-        live = live or LiveChange()
+        live, name = live or LiveChange(), self.environment.name
         return ChangeContext(
             clients=self.clients,
             cluster=self.environment.names.cluster,
             look=self.look,
-            show=live.show,
+            show=lambda rollouts, lines: live.show([replace(each, environment=name) for each in rollouts], lines),
             announce=live.announce,
             clock=live,
             tell=live.tell,

@@ -49,10 +49,7 @@ def _take_back(run: Run, live: LiveChange, state: ChangeState, word: str) -> Gen
     def displays(may_apply: bool, confirm: str, live: LiveChange) -> Displays:
         run.may_change(may_apply, confirm)
         contexts = {target.environment.name: target.context(live) for target in run.targets}
-        # Of several environments nothing tells which one a roll-out was in.
-        environments = {undo.environment for undo in state.undo if undo.kind == "revision"}
-        forward = state.rollouts if len(environments) == 1 else ()
-        reversal, journal = Reversal(contexts, state.undo, forward), Journal(live.tell)
+        reversal, journal = Reversal(contexts, state.undo, state.rollouts), Journal(live.tell)
         execute(reversal.steps(), live.announce, journal)
         result = ChangeResult(changes=tuple(journal.changes), rollbacks=reversal.rollouts, is_back=reversal.is_complete)
         headline = "Taken back." if reversal.is_complete else "Not all of it was taken back."

@@ -86,6 +86,8 @@ class Rollout:
     """How long deployments of its service have taken lately."""
     took: timedelta | None = None
     """How long it took, once it is over."""
+    environment: str = ""
+    """The environment that it is in, where a change's state has it."""
 
     @property
     def is_over(self) -> bool:

@@ -101,6 +101,8 @@ class Bars(RichDisplay):
     def __init__(self, rollouts: Sequence[Rollout], events: Iterable[str] = (), with_revisions: bool = True) -> None:
         if not with_revisions:
             rollouts = [replace(rollout, revision="") for rollout in rollouts]
+        if len({rollout.environment for rollout in rollouts}) > 1:
+            rollouts = [replace(each, service=f"{each.service} in {each.environment}") for each in rollouts]
         self._rollouts, self._events = tuple(rollouts), tuple(events)
 
     def to_html(self) -> str:

@@ -16,6 +16,7 @@ from omc_runbook.changes.take_back import Undo
 from omc_runbook.model.change import Change
 from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, RunbookError, UsageError
 from omc_runbook.report.archive.state import ChangeState, StateFile, Wish, own_process
+from omc_runbook.report.change_state import ChangeToFinish
 from omc_runbook.runbooks import live_change as module
 from omc_runbook.runbooks.live_change import LiveChange, refuse_another
 
@@ -55,6 +56,17 @@ def test_its_state_is_on_disk_from_its_first_step_until_its_end(tmp_path: Path) 
     assert state.changes == ("changed SECRET_KEY, in version version-2",)
     live.end()
     assert [*tmp_path.iterdir()] == []
+
+
+def test_its_state_has_the_roll_outs_of_each_environment(tmp_path: Path) -> None:
+    """Those of the next one do not replace those of the one before, which another process may have to take back."""
+    live, rollout = live_at(tmp_path, "watch"), Rollout("backend", "ecs-svc/1", "family:7", "rolling", 2)
+    first, then = replace(rollout, environment="staging"), replace(rollout, environment="production")
+    for each in (first, replace(first, state="done"), then, replace(then, state="failed")):
+        live.show([each], [])
+    assert live.state and live.state.rollouts == (replace(first, state="done"), replace(then, state="failed"))
+    shown = ChangeToFinish(live.state).to_text()
+    assert "backend in staging" in shown and "backend in production" in shown
 
 
 @pytest.mark.parametrize("step", ["redeploy", "watch", "grant", "start"])
