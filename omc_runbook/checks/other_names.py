@@ -68,10 +68,13 @@ def is_misnamed(snapshot: Snapshot) -> bool:
 
 
 def in_doubt(snapshot: Snapshot) -> Iterator[str]:
-    """That a chosen name may be misspelt after all, where services refer to another secret."""
+    """That the name may be misspelt after all: services refer to another secret, or one has almost the same name."""
     found, environment = snapshot.discovery, snapshot.environment
-    if "secret" in environment.chosen and found and found.is_referred_to and found.secret != snapshot.secret_name:
-        yield f"If {found.secret} is meant, create nothing: correct secret in {environment.source_of('secret')}."
+    if found is None or snapshot.secret_name in (found.secret, *(each.name for each in found.secrets)):
+        return
+    is_used = "secret" in environment.chosen and found.is_referred_to
+    if other := found.secret if is_used else found.near(snapshot.secret_name):
+        yield f"If {other} is meant, create nothing: correct secret in {environment.source_of('secret')}."
 
 
 def find_names(snapshot: Snapshot) -> Remedy | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections import Counter
@@ -26,6 +27,9 @@ from omc_runbook.snapshot.gatherer import Gatherer
 PARALLEL = 16
 MOST_CLUSTERS = 20
 """How many clusters are looked into; in an account with more, those that may be the environment's."""
+
+ALMOST = 0.9
+"""How alike two names are, by difflib's ratio, of which one may be the other misspelt."""
 
 FIELD, REGIONS = "discovery", "regions"
 
@@ -146,6 +150,12 @@ class Discovery:
         }
         own = {key for key, variable in pairs if key == variable}
         return {key: variable for key, variable in sorted(pairs) if key not in own}
+
+    def near(self, name: str) -> str:
+        """The secret with almost this name, unless it is another environment's; "" for none."""
+        marks = {each.name: self._environment_of(each.name, each.tags) for each in self.secrets}
+        own = [each for each, mark in marks.items() if mark in ("", self.environment)]
+        return next(iter(difflib.get_close_matches(name, own, 1, ALMOST)), "")
 
     def _environment_of(self, name: str, tags: Mapping[str, str]) -> str:
         return environment_of(name, tags, self.environment)

@@ -55,6 +55,25 @@ def test_a_chosen_name_may_be_misspelt_where_services_refer_to_another(chosen: s
     assert answer.remedy and answer.remedy.runbook == "create"
 
 
+@pytest.mark.parametrize(
+    ("name", "is_near"),
+    [("ohmycoins-staging-app-secret", True), (NAME, False), ("ohmycoins-production-app-secrets", False)],
+)
+@pytest.mark.parametrize("is_chosen", [True, False])
+def test_a_name_may_be_misspelt_where_a_secret_has_almost_that(name: str, is_near: bool, is_chosen: bool) -> None:
+    """Also where no service refers to that one; one of another environment is not meant."""
+    listed = tuple(
+        ListedSecret(name=each, arn=ARN.replace(NAME, each), tags={}) for each in (name, "ohmycoins-staging-smtp")
+    )
+    chosen = frozenset(["secret"] if is_chosen else [])
+    environment = replace(healthy().environment, chosen=chosen, source="/etc/runbook.toml")
+    discovery = Discovery(environment="staging", secrets=listed)
+    [answer] = CHECKS["secret-missing"].run(
+        replace(healthy(), secret=None, environment=environment, discovery=discovery)
+    )
+    assert (f"If {name} is meant, create nothing: correct secret in /etc/runbook.toml." in answer.facts) is is_near
+
+
 def test_a_secret_in_deletion_is_not_also_without_a_version() -> None:
     """One fault of the secret does not look like another."""
     leaving = with_secret(healthy(), deleted=NOW, stages={})
