@@ -25,6 +25,9 @@ from omc_runbook.messages.reasons import (
     says,
     why_not_pulled,
 )
+from omc_runbook.messages.startline import REQUIRED
+from omc_runbook.messages.startlog import read_log
+from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.letters import counted
 from omc_runbook.model.shell import command
@@ -51,6 +54,9 @@ IMAGE_ADVICE = {
     "space": "Raise ephemeralStorage in {}, or the instances' disks, or make the image smaller.",
 }
 """What helps where an image is there and cannot be pulled, with the task definition's label, by `why_not_pulled`."""
+
+VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
+"""What only a variable's name looks like."""
 
 NUL = re.compile("\0")
 """What no environment variable can hold."""
@@ -163,7 +169,7 @@ def health_check(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def task_exits(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks get their secrets, start and exit."""
-    return _stopping(snapshot, "exit", "got every secret, started and exited", _logs)
+    return _stopping(snapshot, "exit", "got every secret, started and exited", _given_or_logs)
 
 
 @check(
@@ -210,6 +216,9 @@ def _stopping(snapshot: Snapshot, kind: Kind, how: str, remedy_of: RemedyOf) -> 
         hints = [hint for code, hint in EXIT_CODES.items() if code in codes]
         hints += _health_programs(snapshot, newest) if kind == "health-check" else ()
         hints += filter(None, (meaning_of(newest.reason),)) if kind == "secrets" else ()
+        if kind == "exit" and (variable := _variable_nobody_has(snapshot, newest)):
+            label = _label_of(snapshot, newest)
+            hints.append(f"Its log asks for {variable}, which neither {label} nor a key of the secret has.")
         facts = (f"{count}.", newest.sentence, *hints, *log_lines)
         causes = keys_with_nul(snapshot, service) if kind == "start" else frozenset[str]()
         remedy = remedy_of(snapshot, newest)
@@ -273,6 +282,35 @@ def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:
 
 def _logs(snapshot: Snapshot, stop: Stop) -> Remedy:
     return log_of(snapshot, stop.service, stop)
+
+
+def _given_or_logs(snapshot: Snapshot, stop: Stop) -> Remedy:
+    """Give the task the variable that its log asks for and nobody has, else read the log."""
+    variable = _variable_nobody_has(snapshot, stop)
+    if not variable or variable in snapshot.environment.keys:
+        return _logs(snapshot, stop)
+    way = f"If {variable} is no secret, set it in environment of {_label_of(snapshot, stop)}; else add it as a key."
+    return remedies.with_runbook("add_key", snapshot.environment, Remedy(way), key=variable)
+
+
+def _variable_nobody_has(snapshot: Snapshot, stop: Stop) -> str:
+    """The variable that a task's log asks for, where its task definition lacks it, and the secret too; "" for none."""
+    definition, document = snapshot.definition(stop.task), snapshot.document
+    if definition is None or document is None:
+        return ""
+    references = snapshot.own_references(definition)
+    # A file in S3, or the whole secret, may have it.
+    if any(each.has_environment_files for each in definition.containers) or any(
+        not injection.reference.key for _, injection in references
+    ):
+        return ""
+    known = {
+        *definition.variables,
+        *(variable_of(member.key, snapshot.environment.keys) for member in document.members),
+    }
+    words = {word for line in stop.log_lines for word in VARIABLE.findall(line)} - known
+    asked = (problem for line in stop.log_lines for problem in read_log(line, words) if problem.check == REQUIRED)
+    return next((problem.variable for problem in asked if problem.variable in words), "")
 
 
 def _image(snapshot: Snapshot, stop: Stop) -> Remedy:

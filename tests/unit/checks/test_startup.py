@@ -419,6 +419,27 @@ def test_a_task_of_which_no_container_failed(codes: tuple[int | None, ...], is_t
     assert any(fact.startswith("Exit code 0:") for fact in found.evidence) is is_told
 
 
+@pytest.mark.parametrize(
+    "line", ["KeyError: 'NEW_SETTING'", "1 validation error for Settings: NEW_SETTING: field required"]
+)
+def test_a_variable_that_the_log_asks_for_and_nobody_has_is_named(line: str) -> None:
+    """The revision lacks it, and there is no key of the secret to refer to."""
+    failing = stuck(healthy(), "worker", EXIT, **ended(1))
+
+    def says(line: str, snapshot: Snapshot = failing) -> Finding:
+        lines = {task.id: (f"The log of worker says: {line}",) for task in snapshot.tasks}
+        return found("task-exits", replace(snapshot, log_lines=lines))
+
+    answer = says(line)
+    asks = "Its log asks for NEW_SETTING, which neither ohmycoins-staging-worker:7 nor a key of the secret has."
+    assert asks in answer.evidence and answer.is_root_cause
+    assert answer.remedy and answer.remedy.runbook == "add_key" and answer.remedy.parameters["key"] == "NEW_SETTING"
+    given = with_container(failing, "worker", lambda old: replace(old, environment=("NEW_SETTING",)))
+    unread = with_container(failing, "worker", lambda old: replace(old, has_environment_files=True))
+    for other in (says(line, given), says(line, unread), says("ValueError: NEW_SETTING"), says("KeyError: 'DATABASE'")):
+        assert other.remedy and not other.remedy.runbook and not any("asks for" in fact for fact in other.evidence)
+
+
 def test_a_sidecars_end_is_not_the_tasks() -> None:
     """A container that was to end, and did so with 0, is not told of."""
     containers = (TaskContainer("migrate", 0, ""), TaskContainer("worker", 1, ""))
