@@ -897,6 +897,23 @@ def test_a_value_of_a_killed_run_is_blamed_beside_that_of_the_next(
     assert healed and healed.is_proved
 
 
+def test_a_value_of_a_killed_run_that_tasks_have_is_not_blamed(mended: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It works already, and stays current."""
+    monkeypatch.setenv("NEW", f"{BAD}6")
+
+    def killed(name: str) -> None:
+        if name == "watch":
+            lifecycle.settle(mended.sandbox)
+            raise Killed
+
+    with pytest.raises(Killed):
+        mended.rotate("SECRET_KEY", step=killed)
+    first = mended.current
+    failed = mended.rotate("SENTRY_DSN", "env:NEW")
+    assert failed and failed.restored_version == first == mended.current and not mended.labels()
+    assert problem(failed).title.endswith("the new values of SENTRY_DSN") and "SECRET_KEY" not in problem(failed).title
+
+
 @pytest.mark.parametrize(("last", "is_back"), [("watch", False), ("redeploy back", True)])
 def test_an_interruption_tells_the_version_before_both_changes(
     mended: Place, monkeypatch: pytest.MonkeyPatch, last: str, is_back: bool
@@ -942,8 +959,10 @@ def test_two_killed_runs_in_a_row_leave_no_version_that_the_next_ones_go_back_an
         mended.rotate("SECRET_KEY", step=killed)
     failed = mended.rotate("", "keep")
     assert failed and failed.restored_version == first == mended.current and not mended.labels()
+    assert f"Version {first[:8]} is itself one of a killed run" in failed.rollback_note
     again = mended.rotate("", "keep")
     assert again and not again.is_proved and mended.current == first
+    assert "Restore another one, such as" in problem(again).evidence[-1]
     healed = mended.rotate("SENTRY_DSN", "env:OLD")
     assert healed and healed.is_proved
 

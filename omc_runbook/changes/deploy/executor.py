@@ -17,7 +17,7 @@ from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute, interrupted
 from omc_runbook.changes.secret.current_version import InterruptedAfterMove
 from omc_runbook.changes.secret.new_values import NewValues
-from omc_runbook.changes.secret.plan import SecretPlan, kept_note, users, why_consumers_unknown
+from omc_runbook.changes.secret.plan import LABEL, SecretPlan, kept_note, users, why_consumers_unknown
 from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
 from omc_runbook.checks.key_demand import services_reading
 from omc_runbook.model.change import Change
@@ -81,8 +81,8 @@ class _SecretChange:
             tuple(new_values.unfinished.actions) if new_values.unfinished else ()
         )
         unfinished = new_values.unfinished
-        unproved = unfinished.actions if unfinished and unfinished.is_current else ()
-        # New tasks are the first with what a killed run has made current, too.
+        unproved = plan.delivered.intersection(unfinished.actions) if unfinished and unfinished.is_current else ()
+        # New tasks are the first with what a killed run has made current, too, unless running ones have it.
         tried_keys = tuple(dict.fromkeys((*self._keys, *unproved)))
         self._tried_keys, self._taken_along = ", ".join(tried_keys), ""
         if self._replaced_plan and self._replaced_plan.base != plan.base:
@@ -265,8 +265,10 @@ class _SecretChange:
         done = [rollout for rollout in rollouts if rollout.state == "done"]
         services = ", ".join(rollout.service for rollout in done if not rollout.undoes)
         returned = ", ".join(rollout.service for rollout in done if rollout.undoes)
+        version = f"Version {self._replaced_plan.base[:8]}"
+        is_unproved = any(label.startswith(LABEL) and id == self._replaced_plan.base for label, id in self._plan.labels)
         sentences = (
-            f"Version {self._replaced_plan.base[:8]} is current again.",
+            f"{version} is current again.",
             f"The change of {self._taken_along} that was not finished before is taken back with it."
             if self._taken_along
             else "",
@@ -279,6 +281,9 @@ class _SecretChange:
                 for rollout in rollouts
                 if rollout.state != "done"
             ),
+            f"{version} is itself one of a killed run, and was not verified: restore the one before it."
+            if is_unproved and any(rollout.has_failed for rollout in rollouts)
+            else "",
             "" if self._snapshot else OTHERS_UNREAD,
             self._replaced_plan.lost_on_return if rollouts else "",
             self._database_note,
@@ -286,9 +291,9 @@ class _SecretChange:
         return " ".join(filter(None, sentences))
 
     def _way_back(self) -> str:
-        """What a person can do where the version to restore is current already, as after a run that was killed."""
+        """What a person can do where this run wrote nothing: the values with which tasks fail were current already."""
         plan, previous = self._plan, dict(self._plan.labels).get(PREVIOUS)
-        if not (plan.exists and previous):
+        if not previous or (self._leave and not plan.exists):
             return ""
         return (
             f"This run did not move AWSCURRENT: version {plan.base[:8]} was current already. Restore another one, such"
