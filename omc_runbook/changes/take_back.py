@@ -17,7 +17,7 @@ from omc_runbook.aws.session import require
 from omc_runbook.changes import files
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.redeployment import Redeployment
-from omc_runbook.changes.deploy.rollout import PROVED, Rollout
+from omc_runbook.changes.deploy.rollout import PROVED, Rollout, deployer_of
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Step
@@ -177,8 +177,7 @@ class Reversal:
         is_deployed = bool(forward) or (environment, service.name) in self._made
         if is_own or not is_deployed:
             return False
-        who = "ECS has returned to" if service.rolled_back else "somebody else has deployed"
-        self._left.append(f"{service.name} keeps {label}: {who} it since.")
+        self._left.append(f"{service.name} keeps {label}: {deployer_of(service)} it since.")
         return True
 
     def _is_of_before(self, environment: str, service: Service) -> bool:

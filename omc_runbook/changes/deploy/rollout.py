@@ -413,10 +413,17 @@ def _kept(
     known = {_label(service.task_definition_arn), _label(revision_arn), forward.revision if forward else ""}
     for now in answer:
         if (label := _label(now.task_definition_arn)) not in known:
-            who = "ECS has returned to" if now.rolled_back else "Somebody else has deployed"
-            reason = f"{who} {label} since: it stays, and was not replaced by {_label(revision_arn)}."
+            who = deployer_of(now)
+            reason = (
+                f"{who[0].upper()}{who[1:]} {label} since: it stays, and was not replaced by {_label(revision_arn)}."
+            )
             return replace(expected(now), state="overtaken", reason=reason, theirs=label)
     return None
+
+
+def deployer_of(service: Service) -> str:
+    """Who has given a service another task definition than a run: what a sentence about that begins with."""
+    return "ECS has returned to" if service.rolled_back else "somebody else has deployed"
 
 
 def _label(task_definition_arn: str) -> str:
