@@ -554,7 +554,9 @@ def keys_of(snapshot: Snapshot, role_arn: str, permissions: Permissions | None) 
     keys = request_keys.of_role(role_arn, role.id, role.tags) if role else request_keys.of_role(role_arn)
     if snapshot.organization is not None:
         keys["aws:PrincipalOrgID"] = snapshot.organization or ()
-    return {**keys, "aws:CurrentTime": f"{snapshot.taken:%Y-%m-%dT%H:%M:%SZ}"}
+    # A service assumes it, and has temporary credentials without MFA.
+    mfa: Keys = {"aws:MultiFactorAuthPresent": "false", "aws:MultiFactorAuthAge": ()}
+    return {**keys, **mfa, "aws:CurrentTime": f"{snapshot.taken:%Y-%m-%dT%H:%M:%SZ}"}
 
 
 def keys_of_read(snapshot: Snapshot, role_arn: str, label: str = CURRENT) -> Keys:

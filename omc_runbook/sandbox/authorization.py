@@ -55,6 +55,7 @@ def context_of(principal: Principal, region: str, keys: Context | None = None) -
     }
     if principal.kind == "role":
         context |= request_keys.of_role(principal.identity_arn, principal.id, principal.tags, principal.session)
+        context["aws:MultiFactorAuthPresent"] = "false"
     return {
         **context,
         **dict.fromkeys(("aws:PrincipalOrgID", "aws:ResourceOrgID"), principal.organization or ()),

@@ -588,6 +588,24 @@ def test_the_accounts_organization_decides(organization: str | None, decided: st
     assert answer.status == decided
 
 
+@pytest.mark.parametrize(
+    ("effect", "operator", "value", "check"),
+    [
+        ("Allow", "Bool", "true", "no-permission"),
+        ("Allow", "Bool", "false", ""),
+        ("Allow", "NumericLessThan", "3600", "no-permission"),
+        ("Deny", "BoolIfExists", "false", "identity-deny"),
+        ("Deny", "Bool", "true", ""),
+    ],
+)
+def test_tasks_have_no_mfa(effect: str, operator: str, value: str, check: str) -> None:
+    """A policy that asks for it is decided: a service assumes their role."""
+    key = "aws:MultiFactorAuthAge" if "Numeric" in operator else "aws:MultiFactorAuthPresent"
+    asking = policy(effect, Condition={operator: {key: value}})
+    snapshot = with_permissions(healthy(), by_policies(*([GUIDE] if effect == "Deny" else []), asking))
+    assert found_in(snapshot) == ({check} if check else set()) and unknown_in(snapshot) == set()
+
+
 def replace_version(snapshot: Snapshot) -> PolicyDocument:
     """The secret's policy in the version of the language that has variables."""
     assert snapshot.resource_policy
