@@ -341,5 +341,7 @@ def _document(clients: Clients, snapshot: Snapshot, version: str) -> Document | 
         return content.document if content else None
     client, name = clients("secretsmanager"), snapshot.environment.names.secret
     read = partial(secretsmanager.get_value, client, name, version_id=version)
-    value = require(f"version {version} of {name}", GET_SECRET_VALUE, read)
+    is_left = version in own_labels(snapshot.secret)
+    what = f"version {version} of {name}{', which a run has left that was not finished' if is_left else ''}"
+    value = require(what, GET_SECRET_VALUE, read)
     return contents_of(value)[version].document if value else None

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from botocore.exceptions import ClientError
 from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_container, with_values
 
 from omc_runbook.aws.session import Clients
@@ -27,7 +28,7 @@ from omc_runbook.changes.values import former_values, live_check
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
-from omc_runbook.model.errors import UsageError
+from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.report.archive.state import ChangeState
 from omc_runbook.runbooks import secret_change
 from omc_runbook.runbooks.run import Run
@@ -54,6 +55,21 @@ def left(**changed: str | None) -> Snapshot:
     stages = {version if each == CURRENT else each: labels for each, labels in snapshot.secret.stages.items()}
     contents = {**snapshot.contents, version: replace(snapshot.contents[CURRENT], version_id=version)}
     return replace(snapshot, secret=replace(snapshot.secret, stages=stages), contents=contents)
+
+
+def test_a_version_of_a_killed_run_that_may_not_be_read_is_named_as_such() -> None:
+    """Its change has to be known before the next one, for the database may have its password."""
+
+    def refuse(**_: str) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetSecretValue")
+
+    snapshot = left(SECRET_KEY=secrets.token_hex(32))
+    assert snapshot.secret
+    stages = {**dict.fromkeys(snapshot.secret.stages, ("AWSCURRENT",)), "unread": (f"{LABEL}unread",)}
+    clients = cast("Clients", lambda name: SimpleNamespace(get_secret_value=refuse))
+    sentence = "version unread of .*, which a run has left that was not finished: .*secretsmanager:GetSecretValue is"
+    with pytest.raises(CouldNotLook, match=sentence):
+        find_unfinished(clients, replace(snapshot, secret=replace(snapshot.secret, stages=stages)))
 
 
 def labelled(**changed: str | None) -> Snapshot:
