@@ -274,9 +274,10 @@ def _host(address: str) -> str:
 
 
 def _state(workstation: Workstation, name: str) -> str:
-    value = workstation.value(workstation.dotenv_name(name))
+    variable = workstation.dotenv_name(name)
+    value = workstation.value(variable)
     if value is None:
-        return "missing" if name in workstation.required or workstation.dotenv else "absent"
+        return "missing" if variable in workstation.required else "absent"
     if value.is_empty:
         return "empty"
     return "set" if is_value(value) else "placeholder"
@@ -285,5 +286,9 @@ def _state(workstation: Workstation, name: str) -> str:
 def _matters(workstation: Workstation, entry: TemplateEntry) -> bool:
     """Whether a variable needs attention: it is secret, the template has no usable value, or the .env lacks one."""
     needs_a_value = not is_text_of_value(entry.value) and (bool(entry.value) or entry.name in workstation.required)
-    lacks_it = workstation.dotenv is not None and _state(workstation, entry.name) in ("missing", "placeholder")
+    lacks_it = workstation.dotenv is not None and _state(workstation, entry.name) in (
+        "missing",
+        "absent",
+        "placeholder",
+    )
     return workstation.is_secret(entry.name) or needs_a_value or lacks_it

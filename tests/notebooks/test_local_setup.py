@@ -26,6 +26,7 @@ from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.masking.strength import digits_of_guesses
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import ConflictError, UsageError
+from omc_runbook.report import local_setup as report
 from omc_runbook.runbooks import local_setup
 from omc_runbook.sandbox.ecs import application
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -193,6 +194,17 @@ def test_an_outcome_tells_a_file_that_is_new_from_variables_that_came_into_one(p
     second = turn(platform, apply=True)
     assert [(each["action"], each["key"]) for each in second.outcome["changes"]] == [("added", "TAG")]
     assert "Added: TAG." in second.shown
+
+
+@pytest.mark.usefixtures("bench")
+def test_only_a_required_variable_is_missing(platform: Platform) -> None:
+    """What the .env lacks and nothing requires is shown too, and is no error."""
+    turn(platform, apply=True)
+    lines = platform.dotenv.read_text().splitlines(keepends=True)
+    left_out = ("LOG_LEVEL=", "POSTGRES_PASSWORD=")
+    platform.dotenv.write_text("".join(line for line in lines if not line.startswith(left_out)))
+    rows = {row[0]: row[-1] for row in report.variables(turn(platform).snapshot).rows}
+    assert (rows["LOG_LEVEL"], rows["POSTGRES_PASSWORD"]) == ("absent", "missing")
 
 
 @pytest.mark.usefixtures("bench")
