@@ -165,7 +165,7 @@ class _SecretChange:
 
     def _steps(self) -> tuple[Step, ...]:
         former = (self._replaced_plan or self._plan).base[:8]
-        next_step = f"restore version {former}" if self._plan.exists else "run again to roll back"
+        next_step = f"restore version {former}" if self._plan.exists else "run again to take the change back"
         in_force = f"The new values are still current, and new tasks fail: {next_step}."
         withdraw = Step(name="withdraw", apply=self._withdraw, advice=in_force)
         restore_password = Step(

@@ -20,7 +20,7 @@ from omc_runbook.model.change import Change
 from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
-NOTHING = "Nothing was rolled back: every step is correct by itself, and harms no running task."
+NOTHING = "Nothing was taken back: every step is correct by itself, and harms no running task."
 
 
 class Rollback:
@@ -135,7 +135,9 @@ class Rollback:
             yield withdrawn
             raise
         if not has_moved:
-            self._sentences.append("The version was not rolled back: somebody else has changed the secret meanwhile.")
+            self._sentences.append(
+                "The former version was not restored: somebody else has changed the secret meanwhile."
+            )
             return
         # No task runs with the withdrawn version, so none has to be replaced.
         self._sentences.append(f"Version {plan.base[:8]} is current again: no service ran with the other.")
