@@ -114,7 +114,8 @@ class PlanFile:
         for name in dict.fromkeys((*self.facts, *now.facts)):
             before, after = self.facts.get(name, "none"), now.facts.get(name, "none")
             found += [f"{name} is {after}, in the plan {before}"] if before != after else []
-        for name in dict.fromkeys((*self.fingerprints, *now.fingerprints)):
+        # Fingerprints depend on the current version: under another one, the same value has another.
+        for name in dict.fromkeys((*self.fingerprints, *now.fingerprints)) if not found else ():
             is_same = self.fingerprints.get(name) == now.fingerprints.get(name)
             found += [] if is_same else [f"{name} is not the one in the plan"]
         if not found:

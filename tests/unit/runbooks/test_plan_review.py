@@ -249,6 +249,8 @@ def test_what_is_otherwise_is_named_whichever_plan_has_more(path: Path) -> None:
     assert more.differences(plan) == ("extra is none, in the plan 1",)
     more = replace(plan, fingerprints={**plan.fingerprints, "KEY": "1"})
     assert plan.differences(more) == more.differences(plan) == ("KEY is not the one in the plan",)
+    newer = replace(more, facts={**plan.facts, "extra": "1"})
+    assert plan.differences(newer) == ("extra is 1, in the plan none",), "the fingerprint has changed with it"
     more = replace(plan, steps=(*plan.steps, "Extra."))
     assert plan.differences(more) == ("not in the plan: Extra.",)
     assert more.differences(plan) == ("only in the plan: Extra.",)
