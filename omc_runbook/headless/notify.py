@@ -143,7 +143,9 @@ def _apprise(address: str) -> Send:
     )
     service = apprise.Apprise(asset=asset)
     if not service.add(address):
-        raise UsageError("It holds no address that apprise knows, such as slack://… or mailto://….")
+        # It may hold several, and a message that not all get is none.
+        which = "It holds another address than those" if len(service) else "It holds no address"
+        raise UsageError(f"{which} that apprise knows, such as slack://… or mailto://….")
 
     longest = min(each.body_maxlen for each in service)
     for each in service:

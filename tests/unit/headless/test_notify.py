@@ -79,6 +79,15 @@ def test_a_message_reaches_a_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+@pytest.mark.parametrize("between", [",", " ", ", ", "\n"])
+def test_one_variable_can_hold_several_addresses(monkeypatch: pytest.MonkeyPatch, between: str) -> None:
+    """Each gets the message."""
+    with webhook(TOKEN) as (first, to_first), webhook(TOKEN) as (second, to_second):
+        monkeypatch.setenv("OPS_WEBHOOK", f"{first}{between}{second}")
+        (sent,) = notify.send([MESSAGE], Notify(findings=("env:OPS_WEBHOOK",), timeout=60))
+    assert sent.failure == "" and (len(to_first), len(to_second)) == (1, 1)
+
+
 @pytest.mark.parametrize("name", ["findings", "unknown", "ping", ""])
 def test_who_hears_of_one_thing_hears_of_something(name: str) -> None:
     """Also who hears only of runs that could not look."""
@@ -116,6 +125,7 @@ def test_each_topic_has_its_receivers(monkeypatch: pytest.MonkeyPatch, tmp_path:
     [
         ("env:OPS_WEBHOOK", "", "The variable OPS_WEBHOOK holds no address."),
         ("env:OPS_WEBHOOK", "hello", "It holds no address that apprise knows, such as slack://… or mailto://…."),
+        ("env:OPS_WEBHOOK", f"json://127.0.0.1:9/{TOKEN},slak://x/y", "It holds another address than those that appr"),
         ("env:OPS_WEBHOOK", f"json://127.0.0.1:9/{TOKEN}", "A Connection error occurred sending JSON notification"),
         ("file:/nowhere", "", "The file /nowhere with the address cannot be read: No such file or directory."),
         ("file:~nobody-of-this/x", "", "The file ~nobody-of-this/x with the address cannot be read: No such file or"),
