@@ -897,6 +897,21 @@ def test_a_value_of_a_killed_run_is_blamed_beside_that_of_the_next(
     assert healed and healed.is_proved
 
 
+def test_a_value_of_somebody_else_that_no_task_has_is_blamed_beside_this_runs(
+    mended: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Going back to their version does not help, and the one before it is named."""
+    monkeypatch.setenv("OLD", mended.members["SENTRY_DSN"])
+    good = mended.current
+    theirs = mended.put(SENTRY_DSN=BAD)
+    failed = mended.rotate("SECRET_KEY")
+    assert failed and failed.restored_version == theirs == mended.current
+    assert problem(failed).title.endswith("the new values of SECRET_KEY, SENTRY_DSN")
+    assert f"Tasks fail with that, too: restore version {good[:8]} that was current" in failed.rollback_note
+    healed = mended.rotate("SENTRY_DSN", "env:OLD")
+    assert healed and healed.is_proved
+
+
 def test_a_value_of_a_killed_run_that_tasks_have_is_not_blamed(mended: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """It works already, and stays current."""
     monkeypatch.setenv("NEW", f"{BAD}6")
@@ -959,7 +974,7 @@ def test_two_killed_runs_in_a_row_leave_no_version_that_the_next_ones_go_back_an
         mended.rotate("SECRET_KEY", step=killed)
     failed = mended.rotate("", "keep")
     assert failed and failed.restored_version == first == mended.current and not mended.labels()
-    assert f"Version {first[:8]} is itself one of a killed run" in failed.rollback_note
+    assert "Tasks fail with that, too: restore the one that was current before it." in failed.rollback_note
     again = mended.rotate("", "keep")
     assert again and not again.is_proved and mended.current == first
     assert "Restore another one, such as" in problem(again).evidence[-1]

@@ -17,7 +17,7 @@ from omc_runbook.changes.engine.result import ChangeResult
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute, interrupted
 from omc_runbook.changes.secret.current_version import InterruptedAfterMove
 from omc_runbook.changes.secret.new_values import NewValues
-from omc_runbook.changes.secret.plan import LABEL, SecretPlan, kept_note, users, why_consumers_unknown
+from omc_runbook.changes.secret.plan import SecretPlan, kept_note, users, why_consumers_unknown
 from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
 from omc_runbook.checks.key_demand import services_reading
 from omc_runbook.model.change import Change
@@ -81,13 +81,12 @@ class _SecretChange:
             tuple(new_values.unfinished.actions) if new_values.unfinished else ()
         )
         unfinished = new_values.unfinished
-        unproved = plan.delivered.intersection(unfinished.actions) if unfinished and unfinished.is_current else ()
-        # New tasks are the first with what a killed run has made current, too, unless running ones have it.
-        tried_keys = tuple(dict.fromkeys((*self._keys, *unproved)))
-        self._tried_keys, self._taken_along = ", ".join(tried_keys), ""
-        if self._replaced_plan and self._replaced_plan.base != plan.base:
-            self._taken_along = ", ".join(key for key in tried_keys if key not in self._keys)
-            self._keys = tried_keys
+        # New tasks are the first with what a killed run, or somebody else, has made current, too.
+        self._tried_keys = ", ".join(dict.fromkeys((*self._keys, *sorted(plan.delivered))))
+        self._taken_along = ""
+        if unfinished and self._replaced_plan and self._replaced_plan.base != plan.base:
+            along = tuple(key for key in unfinished.actions if key not in self._keys)
+            self._taken_along, self._keys = ", ".join(along), (*self._keys, *along)
         self._consumers: tuple[Service, ...] = plan.consumers
         self._redeployment = Redeployment(context, lambda: self._consumers, to_the_end=leave, underway=plan.underway)
         self._rollback = Redeployment(
@@ -265,10 +264,10 @@ class _SecretChange:
         done = [rollout for rollout in rollouts if rollout.state == "done"]
         services = ", ".join(rollout.service for rollout in done if not rollout.undoes)
         returned = ", ".join(rollout.service for rollout in done if rollout.undoes)
-        version = f"Version {self._replaced_plan.base[:8]}"
-        is_unproved = any(label.startswith(LABEL) and id == self._replaced_plan.base for label, id in self._plan.labels)
+        previous = dict(self._plan.labels).get(PREVIOUS, "")
+        former = f"version {previous[:8]}" if previous not in ("", self._replaced_plan.base) else "the one"
         sentences = (
-            f"{version} is current again.",
+            f"Version {self._replaced_plan.base[:8]} is current again.",
             f"The change of {self._taken_along} that was not finished before is taken back with it."
             if self._taken_along
             else "",
@@ -281,8 +280,8 @@ class _SecretChange:
                 for rollout in rollouts
                 if rollout.state != "done"
             ),
-            f"{version} is itself one of a killed run, and was not verified: restore the one before it."
-            if is_unproved and any(rollout.has_failed for rollout in rollouts)
+            f"Tasks fail with that, too: restore {former} that was current before it."
+            if any(rollout.has_failed and rollout.failures for rollout in rollouts)
             else "",
             "" if self._snapshot else OTHERS_UNREAD,
             self._replaced_plan.lost_on_return if rollouts else "",
