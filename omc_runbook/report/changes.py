@@ -235,7 +235,10 @@ def _tried(findings: Sequence[Finding], labels: Mapping[str, tuple[str, Level]])
 def undo(environment: Environment, plan: SecretPlan, result: SecretResult | None) -> Listing:
     """The runbook that restores the former version and redeploys, and the AWS CLI's command for the first half."""
     is_ahead = result is None and not plan.is_empty and bool(plan.base)
-    if not is_ahead and (result is None or result.restored_version or not result.version_change):
+    finished, keys = result.finished if result else None, [change.key for change in plan.changed]
+    if result and finished:
+        plan, keys = finished, [change.key for change in result.changes if change.action == "finished" and change.key]
+    if not is_ahead and (result is None or result.restored_version or not (result.version_change or finished)):
         return Listing("Undo", (), "This run left no new version current, so there is nothing to undo.")
     if result and not result.is_in_force:
         return Listing("Undo", (), "Somebody else has changed the secret since, and theirs stays: nothing to undo.")
@@ -245,7 +248,7 @@ def undo(environment: Environment, plan: SecretPlan, result: SecretResult | None
     entries = [
         Entry(
             f"back to version {plan.base[:8]}",
-            lead=f"{_before_undo(environment, plan)}Makes it current again, redeploys every service and verifies the"
+            lead=f"{_before_undo(environment, keys)}Makes it current again, redeploys every service and verifies the"
             " new tasks.",
             command=remedies.command_to_apply(environment, remedy),
         )
@@ -257,9 +260,9 @@ def undo(environment: Environment, plan: SecretPlan, result: SecretResult | None
     return Listing("Undo, once the plan has been applied" if is_ahead else "Undo", entries)
 
 
-def _before_undo(environment: Environment, plan: SecretPlan) -> str:
+def _before_undo(environment: Environment, changed: Sequence[str]) -> str:
     """What to do in the database first, as a sentence; two login roles keep the passwords of both versions."""
-    keys = ", ".join(only_passwords(environment.keys, [change.key for change in plan.changed]))
+    keys = ", ".join(only_passwords(environment.keys, changed))
     first = f"First set the former {keys} in the database: without it new tasks fail, and this is undone. "
     return first if keys else ""
 

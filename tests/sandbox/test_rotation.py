@@ -307,7 +307,7 @@ def test_an_interruption_while_the_version_becomes_current_leaves_all_to_a_secon
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is told and on record that the new values are in force; the second run goes on with the same value."""
-    live = live_change.LiveChange()
+    live, former = live_change.LiveChange(), place.current
     with monkeypatch.context() as patch:
         interrupting(patch)
         with pytest.raises(Interrupted) as told:
@@ -322,6 +322,8 @@ def test_an_interruption_while_the_version_becomes_current_leaves_all_to_a_secon
     assert done and done.is_proved and place.current == version and not place.labels()
     finished = [(change.key, change.version) for change in done.changes if change.action == "finished"]
     assert finished == [("SECRET_KEY", version)]
+    undo = changes.undo(runbooks_run.begin("rotate", "staging").environment, done.plan, done).to_text()
+    assert f"-p version {former} " in undo and f"--remove-from-version-id {version}" in undo
 
 
 def test_an_interrupted_move_that_has_not_arrived_may_still_do_so(

@@ -48,6 +48,8 @@ class SecretResult(ChangeResult):
     """The id of the version that a rollback made current again."""
     is_in_force: bool = True
     """Whether the secret is as planned, and nobody has changed it since."""
+    finished: SecretPlan | None = None
+    """The change of a killed run that this one has finished."""
 
 
 def apply(
@@ -140,6 +142,7 @@ class _SecretChange:
             rollback_note=note,
             findings=(*self._findings(note), *overtaken),
             is_in_force=is_in_force,
+            finished=self._replaced_plan if any(each.action == "finished" for each in journal.changes) else None,
         )
 
     def _findings(self, note: str) -> tuple[Finding, ...]:
