@@ -15,15 +15,19 @@ LARGEST = 1_048_576
 _PIECE = 65_536
 
 
+class NotRegular(OSError):
+    """A pipe or a device, of which reading may never end."""
+
+
 def read(path: Path, largest: int = LARGEST) -> bytes:
     """The bytes of a regular file, of a larger one no more than one beyond `largest`.
 
-    Raises OSError, also for a folder, a pipe and a device.
+    Raises OSError, also for a folder, and NotRegular for a pipe or a device.
     """
     # open() itself refuses a folder; in a descriptor of one that it is given, it would leave that open.
     with open(path, "rb", opener=_open_without_waiting) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is a pipe or a device", str(path))
+            raise NotRegular(errno.EINVAL, "it is a pipe or a device", str(path))
         return _read_at_most(file, largest + 1)
 
 

@@ -220,10 +220,9 @@ def _read_bytes(path: Path) -> tuple[bytes, os.stat_result] | None:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise UsageError(f"{path} is a directory, not a file: move it away.")
-        # Reading a pipe would block.
-        if not stat.S_ISREG(status.st_mode):
-            raise UsageError(f"{path} is a pipe or a device, not a file: put the variables into a file.")
         raw = regular_file.read(path, LARGEST)
+    except regular_file.NotRegular:
+        raise UsageError(f"{path} is a pipe or a device, not a file: put the variables into a file.") from None
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -102,10 +102,9 @@ def read_file(path: Path) -> dict[str, NewValue]:
 def load(path: Path, content: str) -> bytes:
     """The bytes of a small file; raises UsageError, which names the expected `content`, where it cannot be read."""
     try:
-        # Reading a pipe would block for ever.
-        if not path.is_dir() and not stat.S_ISREG(path.stat().st_mode):
-            raise UsageError(f"{path} is a pipe or a device: put {content} into a regular file.")
         raw = regular_file.read(path, LARGEST_FILE)
+    except regular_file.NotRegular:
+        raise UsageError(f"{path} is a pipe or a device: put {content} into a regular file.") from None
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist: name the file that holds {content}.") from None
     except IsADirectoryError:

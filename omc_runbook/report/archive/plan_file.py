@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -151,13 +150,12 @@ def in_words(moment: datetime) -> str:
 def read(path: Path) -> PlanFile:
     """Read a plan's file; raises UsageError for a file that is none."""
     try:
-        # Reading a pipe would block for ever.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ValueError("it is not a regular file")
         raw = regular_file.read(path, LARGEST)
         if len(raw) > LARGEST:
             raise ValueError("it is too large")
         return PlanFile.from_json(raw.decode())
+    except (regular_file.NotRegular, IsADirectoryError):
+        raise UsageError(f"plan_from: {path} is not a regular file. Nothing was written.") from None
     except OSError as error:
         raise UsageError(f"plan_from: {path} cannot be read: {error.strerror}.") from None
     except json.JSONDecodeError:
