@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -25,7 +24,7 @@ from omc_runbook.checks.variable_locations import (
     is_of_others,
     locations_of,
 )
-from omc_runbook.model.catalogue import variable_of
+from omc_runbook.model.catalogue import KEY_NAME, variable_of
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.grouping import grouped
@@ -45,7 +44,6 @@ check = Family(
     severity="warning",
     not_in_sandbox="It is a fault of the application's files, not of AWS",
 )
-IDENTIFIER = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
 @check("template-lacks", ruled_out_by="the template has every variable that the application needs or is given")
@@ -257,7 +255,7 @@ def unprovided(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         hand = f"Give {variable} to the container from the secret, or remove the code that asks for it."
         has_default = all(read.has_default for read in lines)
         remedy = Remedy(hand)
-        if IDENTIFIER.fullmatch(variable) and checkout.template:
+        if KEY_NAME.fullmatch(variable) and checkout.template:
             parameters = {"repository": str(checkout.root), "key": variable}
             remedy = remedies.with_runbook("add_key", snapshot.environment, remedy, **parameters)
         yield Evidence(variable, tuple(facts), remedy, severity="info" if has_default else None)
@@ -521,7 +519,7 @@ def _parameters(checkout: Checkout, row: VariableDrift, containers: Sequence[str
     evidence = checkout.task_definitions.containers if checkout.task_definitions else ()
     obstacles = [each.together(containers).obstacle for each in evidence if each.name in containers]
     # It gives key and variable one name, and needs a template.
-    if row.keys != (row.variable,) or not IDENTIFIER.fullmatch(row.variable) or checkout.template is None:
+    if row.keys != (row.variable,) or not KEY_NAME.fullmatch(row.variable) or checkout.template is None:
         return {}
     if row.settings == ELSEWHERE or any(obstacles) or is_frontend(row.variable):
         return {}

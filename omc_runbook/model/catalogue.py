@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 Effect = Literal["next-deployment", "signs-everybody-out", "database-too", "first-start-only", "encrypts-data"]
 Form = Literal["text", "email", "host", "url", "dsn", "number"]
 
+KEY_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+"""What a new key may be called: a variable's name, in capitals."""
+
 URL_BREAKERS = re.compile(r"[/@:#?%\[\]\\\s]")
 """Characters that break a URL of which a value becomes a part."""
 URL_BREAKERS_IN_WORDS = "one of / @ : # ? % [ ] \\ or white space"

@@ -14,9 +14,8 @@ from omc_runbook.changes.add_key.surroundings import Surroundings
 from omc_runbook.changes.fix.steps import Correction
 from omc_runbook.changes.secret.plan import SecretPlan
 from omc_runbook.changes.take_back import Undo, digest_of
-from omc_runbook.checks.drift import IDENTIFIER
 from omc_runbook.masking import shapes
-from omc_runbook.model.catalogue import Key, variable_of
+from omc_runbook.model.catalogue import KEY_NAME, Key, variable_of
 from omc_runbook.model.errors import CannotEdit, CannotFollow, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.letters import as_sentence
@@ -200,11 +199,11 @@ def describe(
 
     The name is not quoted, because it may be a value pasted by mistake.
     """
-    if "," in name and all(IDENTIFIER.fullmatch(each.strip()) for each in name.split(",")):
+    if "," in name and all(KEY_NAME.fullmatch(each.strip()) for each in name.split(",")):
         raise UsageError("key takes one name: run add_key once for each key. Nothing was written.")
-    if not IDENTIFIER.fullmatch(name) or _is_random(name):
+    if not KEY_NAME.fullmatch(name) or _is_random(name):
         right = re.sub(r"\W+", "_", name).upper()
-        is_near = len(name) <= 40 and IDENTIFIER.fullmatch(right) and not _is_odd(name) and not _is_random(right)
+        is_near = len(name) <= 40 and KEY_NAME.fullmatch(right) and not _is_odd(name) and not _is_random(right)
         near = f", as in {right}" if is_near else ""
         raise UsageError(f"key is not the name of a variable: use capitals, digits and _{near}. Nothing was written.")
     if _OF_RUNTIME.fullmatch(name):
