@@ -371,6 +371,19 @@ def _refuse_unknown(settings: _Settings, names: Sequence[str]) -> None:
             raise UsageError(f"{FILE_NAME}: {unknown}{way}")
 
 
+def refuse_impossible(environment: Environment) -> None:
+    """Raise UsageError where what fills a placeholder makes a name that AWS refuses."""
+    try:
+        Names.model_validate({field: getattr(environment.names, field) for field in ("secret", "cluster", "service")})
+    except ValidationError as error:
+        name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
+        form = _PATTERNS[name].removeprefix(f"{_A_NAME}, ")
+        raise UsageError(
+            f"{environment.source_of(name)}: with its placeholders filled in, {name} of {environment.name} must be"
+            f" {form}. Correct project or prefix, or set {name}."
+        ) from None
+
+
 @dataclass(frozen=True)
 class _File:
     """The contents of runbook.toml: its tables, the names for all environments, and those that variables set."""

@@ -22,7 +22,7 @@ from omc_runbook.diagnosis import root_causes
 from omc_runbook.headless import notebooks
 from omc_runbook.masking import registry
 from omc_runbook.model.change import Change
-from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment
+from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment, refuse_impossible
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import (
     NO_OUTCOME,
@@ -448,6 +448,7 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
             f"{runbook} looks at AWS, and {LOCAL} has nothing there: choose staging or production, or run local_setup, "
             "which looks at the .env on this machine."
         )
+    refuse_impossible(settings)
     if service:
         names = settings.names.model_copy(update={"service": service})
         variables = {field: variable for field, variable in settings.variables.items() if field != "service"}

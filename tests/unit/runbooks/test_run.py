@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ from omc_runbook.changes.secret.plan import plan_update
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.change import Change
-from omc_runbook.model.environment import load
+from omc_runbook.model.environment import load, refuse_impossible
 from omc_runbook.model.errors import CouldNotLook, FindingsRemain, UsageError
 from omc_runbook.model.findings import Finding, Outcome
 from omc_runbook.model.handover import COMMAND_VARIABLE, OUTCOME_VARIABLE, STATE_VARIABLE
@@ -113,6 +114,32 @@ def test_a_plan_for_a_production_of_another_name_is_applied_by_the_command_that_
     assert "-p environment live-eu -p apply true -p confirm production" in text
     assert "confirm" not in other.answer((), plan=PLAN).to_text()
     assert Outcome.from_json(begun.failed("It broke off.", PLAN).to_json()).confirm == "production"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            'project = "Oh My Coins"',
+            "secret of staging must be of letters, digits and /_+=.@!-, or the ARN of a secret",
+        ),
+        ('project = "a b"\nsecret = "app"', "cluster of staging must be of letters, digits and _-, and no ARN."),
+        ('prefix = "app.{environment}"', "cluster of staging must be of letters"),
+    ],
+)
+def test_a_name_counts_with_its_placeholders_filled_in(text: str, says: str, tmp_path: Path) -> None:
+    """What AWS would refuse is said before it is asked."""
+    path = tmp_path / "runbook.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=f"^{path}.*{re.escape(says)}"):
+        run.reach("verify", "staging", str(path))
+
+
+def test_a_project_of_several_words_may_be_in_no_name(tmp_path: Path) -> None:
+    """Whoever writes each name whole may have any project."""
+    path = tmp_path / "runbook.toml"
+    path.write_text('project = "Oh My Coins"\nsecret = "app"\ncluster = "app"')
+    refuse_impossible(load("staging", str(path)))
 
 
 def test_what_was_wrong_before_is_a_remark_unless_it_still_counts() -> None:
