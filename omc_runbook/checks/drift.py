@@ -320,7 +320,8 @@ def list_lacks(snapshot: Snapshot) -> Iterable[Evidence]:
     locations = locations_of(snapshot)
     required = {name for name in locations.required if locations.is_secret(name)}
     for variables in locations.lists:
-        for name in sorted(required - {*variables.all_variables}):
+        lacking = required - {*variables.all_variables}
+        for name in sorted(each for each in lacking if locations.may_read(variables.owner, each)):
             location = f"{variables.file}, line {variables.line}"
             fact = f"{location}: {variables.owner} has other secrets of Settings, and no {name}."
             yield Evidence(f"{name} {variables.file}", (fact,), Remedy(f"Add {entry_of(variables, name)} there."))

@@ -235,7 +235,9 @@ def _is_for_compose(locations: VariableLocations, row: VariableDrift) -> bool:
         row.is_injected and entry is not None and not entry.commented_out
     )
     is_read = row.settings not in ("", ELSEWHERE)
-    return locations.service is not None and not row.compose and is_read and is_expected
+    service = locations.service
+    is_lacking = service is not None and not row.compose and locations.may_read(service.name, row.variable)
+    return is_lacking and is_read and is_expected
 
 
 def _is_for_settings(locations: VariableLocations, row: VariableDrift) -> bool:

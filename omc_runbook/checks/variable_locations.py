@@ -306,8 +306,18 @@ class VariableLocations:
 
     def in_lists(self, variable: str, location: str) -> tuple[bool, ...]:
         """For each list of a kind whether it has a variable."""
-        kind = (each for each in self.lists if (each.owner == ENV) == (location == WORKFLOWS))
-        return tuple(variable in each.all_variables for each in kind)
+        kind = [each for each in self.lists if (each.owner == ENV) == (location == WORKFLOWS)]
+        has = [(variable in each.all_variables, each.owner) for each in kind]
+        return tuple(is_there for is_there, owner in has if is_there or self.may_read(owner, variable))
+
+    def may_read(self, service: str, variable: str) -> bool:
+        """Whether a service of Compose may read a variable: without a main class, the code that does tells."""
+        compose, settings = self.checkout.compose, self.checkout.settings
+        if compose is None or settings.file:
+            return True
+        files = {each.file for each in settings.fields if variable in each.variables}
+        files |= {each.file for each in self.checkout.environment_reads if each.variable == variable}
+        return not files or compose.may_run(service, files)
 
     def in_initial_values(self, keys: Collection[str]) -> tuple[bool, ...]:
         """For each first value of the secret whether it has one of the keys."""

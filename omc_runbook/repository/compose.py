@@ -6,7 +6,7 @@ import io
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,15 @@ class Compose:
         alone = [each for each in of_checkout if len(of_checkout) == 1 and _folder(each) == "." and self._is_of(each)]
         return next(iter(built or at_top or [each for each in usual if _is_api(each)] or alone), None)
 
+    def may_run(self, name: str, files: Collection[str]) -> bool:
+        """Whether a service may run one of some files: not if each is in a folder that only others are built from."""
+        service = self.find(name)
+        own = _folder(service) if service else ""
+        if service is None or own in ("", ".") or service.mounts_checkout:
+            return True
+        others = {_folder(each) for each in self.services} - {"", ".", own}
+        return any(_is_within(file, own) or not any(_is_within(file, each) for each in others) for file in files)
+
     def _has_settings(self, folder: str) -> bool:
         """Whether Settings are in a folder below the top."""
         return folder == _CONTEXT or (folder not in ("", ".") and self.settings.startswith(f"{folder}/"))
@@ -146,6 +155,10 @@ class Compose:
 def _is_api(service: ComposeService) -> bool:
     """Whether a service is named api, and built from a folder of that name: with others it may be a frontend."""
     return service.name == posixpath.basename(_folder(service)) == "api"
+
+
+def _is_within(file: str, folder: str) -> bool:
+    return file.startswith(f"{folder}/")
 
 
 def _folder(service: ComposeService) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support import snapshots
+from support.files import write_files
 from support.platform_checkout import Platform, make_platform
 
 from omc_runbook.aws.session import ReadFailure
@@ -193,6 +194,23 @@ def test_a_list_that_lacks_a_required_secret(platform: Platform) -> None:
         "FIRST_SUPERUSER_PASSWORD docker-compose.prod.yml",
     }
     assert "docker-compose.prod.yml, line 4: backend" in findings["OPENAI_API_KEY docker-compose.prod.yml"].evidence[0]
+
+
+def test_a_part_that_is_built_alone_needs_no_variable_of_another(tmp_path: Path) -> None:
+    """Without Settings the code that asks for a variable tells who needs it; code that both may run, both."""
+    asks = 'import os\n\nvalue = os.environ["{}"]\n'
+    service = "  {0}:\n    build: ./{0}\n    environment:\n      {1}: ${{{1}}}\n"
+    files = {
+        "api/main.py": asks.format("SECRET_KEY"),
+        "worker/main.py": asks.format("QUEUE_TOKEN"),
+        "compose.yaml": "services:\n" + service.format("api", "SECRET_KEY") + service.format("worker", "QUEUE_TOKEN"),
+    }
+    apart = replace(snapshots.healthy(), checkout=read_checkout(write_files(tmp_path, files)))
+    assert found(compose_lacks, apart) == {} == found(list_lacks, apart)
+    files = {f"{name}/key.py": asks.format("SHARED_TOKEN") for name in ("api", "worker", "common")}
+    shared = replace(snapshots.healthy(), checkout=read_checkout(write_files(tmp_path, files)))
+    assert {*found(compose_lacks, shared)} == {"SHARED_TOKEN"}
+    assert {*found(list_lacks, shared)} == {"SHARED_TOKEN compose.yaml"}
 
 
 OPTIONS, FIELD = "        # One level above ./backend/\n", "    PROJECT_NAME: str\n"
