@@ -114,8 +114,8 @@ def _notes(snapshot: Snapshot) -> Iterator[str]:
         yield "The repository has no .env.template."
     if checkout and checkout.compose is None:
         yield "The repository has no compose file."
-    if checkout and checkout.task_definitions is None:
-        yield "The repository has no Terraform with a task definition."
+    if checkout and checkout.without_terraform:
+        yield checkout.without_terraform
 
 
 def _is_whole(tasks: str) -> bool:

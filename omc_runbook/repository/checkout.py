@@ -18,6 +18,7 @@ from omc_runbook.repository.environment_reads import (
     find_environment_reads,
     find_other_reads,
 )
+from omc_runbook.repository.infrastructure import other_tools
 from omc_runbook.repository.settings import read_settings
 from omc_runbook.repository.settings_source import SettingsSource
 from omc_runbook.repository.template import Template, TemplateEntry, find_template_of, parse_template
@@ -60,6 +61,8 @@ class Checkout:
     """The files that the application's code loads its variables from, where Settings and Compose name none."""
     program: str = TERRAFORM
     """The command that applies its Terraform files: terraform or tofu."""
+    other_tools: tuple[str, ...] = ()
+    """Without a task definition in Terraform's files, a sentence on each other tool that may make it."""
     raw_url_parts: Mapping[str, str] = field(default_factory=dict)
     """By variable, where a file puts it into the login of a URL without escaping it."""
 
@@ -67,6 +70,12 @@ class Checkout:
     def reads(self) -> frozenset[str]:
         """Every variable that Settings read, under each of its names."""
         return frozenset(name for each in self.settings.fields for name in each.variables)
+
+    @property
+    def without_terraform(self) -> str:
+        """That no task definition is in Terraform's files, and where it may be; "" where one is."""
+        sentences = ("The repository has no Terraform with a task definition.", *self.other_tools)
+        return "" if self.task_definitions else " ".join(sentences)
 
     def reads_as(self, name: str, due: str) -> bool:
         """Whether a variable of that name is read: by Settings, or by all that reads another, in whatever case."""
@@ -148,13 +157,15 @@ def read_checkout(root: Path) -> Checkout:
     loads_itself = settings.env_files == () and not (compose and compose.application())
     file = find_template_of(root, settings.path)
     template = parse_template(file) if file else None
+    is_declared = bool(task_definitions.containers or task_definitions.unreadable)
     environment_reads, environment_sets = find_environment_reads(root, settings.path)
     return Checkout(
         root=root,
         settings=settings,
         template=template,
         compose=compose,
-        task_definitions=task_definitions if task_definitions.containers or task_definitions.unreadable else None,
+        task_definitions=task_definitions if is_declared else None,
+        other_tools=() if is_declared else other_tools(root),
         application_reads=find_application_reads(root, settings.path),
         other_reads=find_other_reads(root),
         program=name_of(*dict.fromkeys(file.path.parent for file in task_definitions.files)),

@@ -12,8 +12,10 @@ TOOLS = {
     "cdk.json": "the AWS CDK",
     ".workspace": "AWS Copilot",
     "samconfig.toml": "AWS SAM",
-    "serverless.yml": "the Serverless Framework",
-    "Pulumi.yaml": "Pulumi",
+    **dict.fromkeys(("serverless.yml", "serverless.yaml", "serverless.ts"), "the Serverless Framework"),
+    **dict.fromkeys(("Pulumi.yaml", "Pulumi.yml"), "Pulumi"),
+    "sst.config.ts": "SST",
+    **dict.fromkeys(("ecspresso.yml", "ecspresso.yaml", "ecspresso.jsonnet"), "ecspresso"),
 }
 """Which tool a file with this name belongs to."""
 CLOUDFORMATION = "CloudFormation"

@@ -20,7 +20,7 @@ from omc_runbook.changes.add_key.environment_plan import (
 )
 from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan, KeyEdits
-from omc_runbook.changes.add_key.surroundings import WITHOUT_TERRAFORM, find_surroundings
+from omc_runbook.changes.add_key.surroundings import find_surroundings, note_other_definition
 from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.plan import document_of
 from omc_runbook.changes.values import reuse
@@ -179,8 +179,8 @@ def _with_terraform(root: Path, part: EnvironmentPlan, edits: Sequence[Edit], sn
 
 def _notes(root: Path, checkout: Checkout, new: NewKey, edits: Sequence[Edit]) -> tuple[str, ...]:
     notes = []
-    if checkout.task_definitions is None:
-        notes.append(f"{WITHOUT_TERRAFORM} {new.name}.")
+    if note := note_other_definition(checkout, new.name):
+        notes.append(note)
     if edits and git.find_git_dir(root) is None:
         why = git.read_status(root).obstacle or "This checkout is in no git work tree."
         notes.append(f"{why} There will be no patch for undoing the edits.")

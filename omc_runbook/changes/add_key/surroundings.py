@@ -52,10 +52,15 @@ class SharedEnvironment:
         return f"{apply}, and {secret} does not have the key: no new task would start. Add the key there first."
 
 
-WITHOUT_TERRAFORM = (
-    "This checkout has no Terraform with a task definition, so none is edited: where yours is made, refer to the key"
-    " too, or the next deployment from there loses"
-)
+def note_other_definition(checkout: Checkout, name: str) -> str:
+    """Where a key has to be added by hand, because no task definition is in Terraform's files; "" where one is."""
+    if checkout.task_definitions:
+        return ""
+    tools = "".join(f" {each}" for each in checkout.other_tools)
+    return (
+        "This checkout has no Terraform with a task definition, so none is edited: where yours is made, refer to the"
+        f" key too, or the next deployment from there loses {name}.{tools}"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +131,7 @@ def find_surroundings(
             *_twins(checkout, key, edits),
         ),
         unreadable=checkout.workflows.unreadable if files else (),
-        definition=f"{WITHOUT_TERRAFORM} {key.name}." if checkout.task_definitions is None else "",
+        definition=note_other_definition(checkout, key.name),
     )
 
 

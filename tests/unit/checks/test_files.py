@@ -1,6 +1,7 @@
 """Files that no task reads: code that asks for what nothing provides, Terraform's initial value, lists in workflows."""
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -211,6 +212,26 @@ def test_a_part_that_is_built_alone_needs_no_variable_of_another(tmp_path: Path)
     shared = replace(snapshots.healthy(), checkout=read_checkout(write_files(tmp_path, files)))
     assert {*found(compose_lacks, shared)} == {"SHARED_TOKEN"}
     assert {*found(list_lacks, shared)} == {"SHARED_TOKEN compose.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("files", "tool"),
+    [
+        ({}, ""),
+        ({"infra/stack.yaml": "Resources: {T: {Type: AWS::ECS::TaskDefinition}}\n"}, "belongs to CloudFormation"),
+        ({"serverless.ts": "", "sst.config.ts": ""}, "sst.config.ts belongs to SST"),
+        ({"deploy/ecspresso.yml": "cluster: app\n"}, "deploy/ecspresso.yml belongs to ecspresso"),
+    ],
+)
+def test_what_terraform_does_not_have_is_not_compared(files: dict[str, str], tool: str, platform: Platform) -> None:
+    """Another tool's task definitions are not read: that Terraform's have each reference would say too much."""
+    shutil.rmtree(platform.root / "infrastructure")
+    snapshot = with_checkout(Platform(write_files(platform.root, files)))
+    for check in (terraform_lacks, terraform_ahead, initial_lacks):
+        [skipped] = run_check(check, snapshot)
+        assert skipped.status == "skipped" and tool in skipped.evidence[0]
+    assert [each.status for each in run_check(template_lacks, snapshot)] == ["clear"]
+    assert skipped.evidence[0] in drift.table(snapshot).notes
 
 
 OPTIONS, FIELD = "        # One level above ./backend/\n", "    PROJECT_NAME: str\n"
