@@ -24,6 +24,7 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.messages.startline import StartProblem
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.grouping import grouped
+from omc_runbook.model.placeholders import REFERENCE
 from omc_runbook.model.shell import command, unset_commands
 from omc_runbook.repository.compose import Compose, ComposeService, ServiceVariable
 from omc_runbook.snapshot.state import Snapshot
@@ -287,7 +288,9 @@ def template_value(snapshot: Snapshot) -> Iterable[Evidence]:
         if not workstation.is_secret(entry.name) or len(entry.value) < OPAQUE:
             continue
         value = Masked(entry.value, entry.name)
-        if template and is_value(value) and digits_of_guesses(value) > OPAQUE:
+        # Whom a secret manager's program starts gets the value, which the template does not have.
+        is_real = is_value(value) and not value.matches(REFERENCE)
+        if template and is_real and digits_of_guesses(value) > OPAQUE:
             fact = f"{template.file.name}, line {entry.line}: {entry.name} has no placeholder."
             remedy = Remedy(f"Write a placeholder there, and give {entry.name} a new value everywhere it is used.")
             yield Evidence(entry.name, (fact,), remedy)

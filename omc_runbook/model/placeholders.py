@@ -93,7 +93,7 @@ ENCRYPTED = re.compile(r"\A\s*(?:ENC\[AES256_GCM,data:|encrypted:[\w+/=]{60,}\s*
 """A value that sops or dotenvx has encrypted, in the place of which they give a program the real one."""
 
 REFERENCE = re.compile(
-    r"(?i)\Aarn:aws[\w-]*:(?:secretsmanager|ssm):|\A(?:op|vault|secretsmanager|ssm|awssm|gcpsm|sm|akv)://\S"
+    r"(?i)\Aarn:aws[\w-]*:(?:secretsmanager|ssm):|\A(?:op|keeper|pass|vault|secretsmanager|ssm|awssm|gcpsm|sm|akv)://\S"
     r"|\A\{\{resolve:|\A@Microsoft\.KeyVault\(|\Aprojects/[\w-]+/secrets/|\Avault:[\w.-]+/[\w./-]+|\Aref\+\w+://\S"
 )
 """Where a value is in a secret manager: only that manager's own program puts the value in its place."""

@@ -482,6 +482,14 @@ def test_a_merge_conflict_is_one_finding(seen: dict[str, Future[Seen]]) -> None:
     assert f"from line {first} to {first + 4}" in found.remedy.command
 
 
+@pytest.mark.parametrize("text", ["op://development/omc/secret-key", "keeper://Xk2_mPqUZ1vLw8bT/field/password"])
+def test_a_reference_in_the_template_is_no_value(healthy: Callable[[], Platform], text: str) -> None:
+    """A template for `op run` or `ksm exec` may be committed: it only says where the values are."""
+    platform = healthy()
+    platform.template.write_text(re.sub(r"(?m)^SECRET_KEY=.*$", f"SECRET_KEY={text}", platform.template.read_text()))
+    assert causes(diagnosed(platform.root, False)) == []
+
+
 def test_a_reference_that_the_shell_has_resolved_is_none(
     healthy: Callable[[], Platform], patch: pytest.MonkeyPatch
 ) -> None:
