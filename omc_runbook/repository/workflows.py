@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from bisect import bisect
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -40,7 +40,8 @@ _COMMANDS = re.compile(
     | docker (?: (?: [ ] | \\\n )+ | - ) compose \b (?: [^\n;&|] | \\\n ){0,500}? \b up \b
     | docker (?: \s | \\\n )+ stack (?: \s | \\\n )+ deploy \b
     | atlassian/aws-ecs-deploy \b | AWS/Deploy-ECS \b
-    | aws-ecs/ (?: deploy [_-] (?: service [_-] update | update [_-] service ) | (?: update | run ) [_-] [\w-]+ ) \b
+    | (?: aws- )? ecs/
+        (?: deploy [_-] (?: service [_-] update | update [_-] service ) | (?: update | run ) [_-] [\w-]+ ) \b
     | ansible-playbook \b | ssh \s | rsync \s | kubectl (?: \s | \\\n )+ (?: apply | rollout ) \b
     )"""
 )
@@ -56,8 +57,12 @@ _MAKE = re.compile(r"(?<![\w.-])make[ \t]+(?P<words>(?:\\\n|[^\n;&|)])*)")
 _MAKE_FOLDER = re.compile(rf"(?<!\S)-(?:-directory[= ]|\w*C)\s*{_FOLDER}")
 _MAKE_FILE = re.compile(rf"(?<!\S)-(?:-(?:make)?file[= ]|\w*f)\s*{_FOLDER}")
 _TARGET = re.compile(r"""(?<![^\s"'])[a-z][\w-]*(?![\w./=-])""")
-_RULE = re.compile(r"(?m)^([a-z][^\n:=#]*):.*\n((?:\t.*\n?)*)")
-"""The targets of a rule of a Makefile, and its recipe."""
+_RULE = re.compile(r"(?m)^([a-z][^\n:=#]*):(?!=)([^\n#]*).*\n((?:\t.*\n?)*)")
+"""The targets of a rule of a Makefile, its prerequisites, and its recipe."""
+_ANYTHING = ("ssh", "rsync")
+"""Programs that deploy where a target is for that, and else may do anything."""
+_MOST_MAKES = 3
+"""How many times a recipe runs make again that is followed."""
 _MAKE_VARIABLE = re.compile(
     r"(?m)^[ ]*(?:export[ ]+)?(\w+)[ \t]*[:?]{0,3}=[ \t]*((?:terraform|tofu|terragrunt|aws)\b(?:\\\n|[^\n#])*)"
 )
@@ -83,6 +88,11 @@ _HEREDOC = re.compile(
 _HEREDOC_LINE = re.compile(
     r"""(?x) [ \t]* (?P<name> [A-Za-z_]\w*) (?P<is> =["']?\$[{(]?) (?P<source> \w+) (?P<end> [})]?["']?) [ \t]* \r? $"""
 )
+_REFERENCE = re.compile(
+    r"(?m)^[ \t]+(?P<name>[A-Za-z_]\w*)=(?P<base>(?:arn:aws[\w-]*:secretsmanager:|\$\{\{)[^\n:]*(?::[^\n:]+)*)"
+    r":(?P<key>[\w.@/+=-]+):(?P<rest>\w*:[\w-]*)[ \t]*\r?$"
+)
+"""A line of the action that renders a task definition, which gives a container a key of a secret."""
 _NOT_ON_PUSH = re.compile(r"event_name\s*==\s*'(?:pull_request|schedule|workflow_dispatch)'")
 
 
@@ -170,6 +180,15 @@ class Workflow:
                 entry = f"{name}{match['is']}{source}{match['end']}"
                 added = f"{match['echo']}{entry} >> {match['file']}" if match.re is _ECHO else entry
                 return text.count("\n", 0, match.end()) + 1, added
+        return 0, ""
+
+    def rendered(self, variables: Collection[str], name: str) -> tuple[int, str]:
+        """The last line that gives a container one of these variables from a secret, and another; (0, "") for none."""
+        for match in sorted(_REFERENCE.finditer(self.file.text), key=re.Match.start, reverse=True):
+            if match["name"] in variables and match["key"] == match["name"]:
+                return self.file.text.count(
+                    "\n", 0, match.start()
+                ) + 1, f"{name}={match['base']}:{name}:{match['rest']}"
         return 0, ""
 
     def passes_on(self, variables: VariableList) -> bool:
@@ -295,6 +314,9 @@ def _commands(repository: Path, file: SourceFile, tree: Node, depth: int = 0) ->
         other = _read_own(repository, called[0].removeprefix("./")) if called and called[0][:2] == "./" else None
         if other and not depth:
             yield from _commands(repository, other, yaml_nodes.read_mapping(other), depth + 1)
+        elif called and not other and _ACTIONS.search(called[0]):
+            node = yaml_nodes.find(job, "uses")
+            yield Command(file=file.name, line=yaml_nodes.line_of(node or job), verb=called[0].partition("@")[0])
         usual = yaml_nodes.texts(job, "defaults", "run", "working-directory") or everywhere
         for step in yaml_nodes.items(job, "steps"):
             if not _is_for_other_events(step):
@@ -333,8 +355,8 @@ def _in_step(
     yield from _by_make(repository, text, folder, here)
 
 
-def _by_make(repository: Path, text: str, folder: str, called_from: str) -> Iterator[Command]:
-    """The commands of each target of a Makefile that a text runs."""
+def _by_make(repository: Path, text: str, folder: str, called_from: str, depth: int = 0) -> Iterator[Command]:
+    """The commands of each target of a Makefile that a text runs, and of what it needs and runs by make again."""
     changes = [(each.start(), each[1]) for each in _FOLDER_BEFORE.finditer(text)]
     for match in _MAKE.finditer(_blank(_COMMENT, text)):
         end = bisect(changes, (match.start(), ""))
@@ -346,15 +368,33 @@ def _by_make(repository: Path, text: str, folder: str, called_from: str) -> Iter
         files = ((each, _read_own(repository, posixpath.normpath(posixpath.join(each, name)))) for each in folders)
         own, makefile = next(((each, file) for each, file in files if file), ("", None))
         targets = {*_TARGET.findall(_blank(_MAKE_FOLDER, _blank(_MAKE_FILE, match["words"])))}
-        for rule in _RULE.finditer(makefile.text) if makefile and targets else ():
-            if makefile and not targets.isdisjoint(rule[1].split()):
-                recipe = _with_programs(rule[2], makefile.text)
-                yield from _in_text(makefile, recipe, rule.start(2), "" if own == "." else own, called_from)
+        if makefile is None or not targets:
+            continue
+        rules = [*_RULE.finditer(makefile.text)]
+        needed = _needed(rules, targets)
+        here = "" if own == "." else own
+        for rule in rules:
+            names = rule[1].split()
+            if needed.isdisjoint(names):
+                continue
+            recipe = _with_programs(rule[3], makefile.text)
+            found = _in_text(makefile, recipe, rule.start(3), here, called_from)
+            yield from (each for each in found if each.verb not in _ANYTHING or not targets.isdisjoint(names))
+            if depth < _MOST_MAKES:
+                yield from _by_make(repository, recipe, here, called_from, depth + 1)
+
+
+def _needed(rules: Sequence[re.Match[str]], targets: Collection[str]) -> set[str]:
+    """Some targets of a Makefile, and those that they need, directly or through others."""
+    needed = {*targets}
+    while new := {name for rule in rules if needed & {*rule[1].split()} for name in rule[2].split()} - needed:
+        needed |= new
+    return needed
 
 
 def _with_programs(recipe: str, makefile: str) -> str:
-    """A recipe with the variables of its Makefile that begin a command replaced by it."""
-    for name, lines in _MAKE_VARIABLE.findall(makefile):
+    """A recipe with make, and the variables of its Makefile that begin a command, in the place of their names."""
+    for name, lines in (("MAKE", "make"), *_MAKE_VARIABLE.findall(makefile)):
         value = lines.replace("\\\n", " ")
         recipe = recipe.replace(f"$({name})", value).replace(f"${{{name}}}", value)
     return recipe

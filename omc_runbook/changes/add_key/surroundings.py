@@ -269,7 +269,7 @@ def _lack(key: NewKey) -> str:
 
 
 def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
-    """Workflows that write a .env line by line, from GitHub's secrets or a pipeline's variables."""
+    """Workflows that write a .env, or a container's references, line by line."""
     secrets = {name for name in checkout.reads if is_secret(name)}
     for workflow in checkout.workflows.files:
         line = workflow.dotenv_line(secrets - {key.name})
@@ -280,6 +280,15 @@ def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
                 reason=f"This workflow writes the application's .env: without this variable {_lack(key)}.",
                 addition=f"{key.name}=${{{{ secrets.{key.name} }}}}",
                 command=command("gh", "secret", "set", key.name),
+            )
+        line, addition = workflow.rendered(secrets - {key.name}, key.name)
+        if line and not workflow.mentions(key.name):
+            yield OtherLocation(
+                file=workflow.file.name,
+                line=line,
+                reason="This step renders the task definition: the next deployment from there loses a reference that it"
+                " does not name.",
+                addition=addition,
             )
         line, addition = workflow.echoed(secrets - {key.name}, key.name)
         if line and not workflow.mentions(key.name):

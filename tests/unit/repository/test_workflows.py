@@ -171,6 +171,7 @@ def test_no_folder_of_another_step(tmp_path: Path, file: str, text: str) -> None
         (".gitlab-ci.yml", "include:\n  - template: AWS/Deploy-ECS.gitlab-ci.yml\n", "AWS/Deploy-ECS"),
         (".circleci/config.yml", "jobs:\n- aws-ecs/deploy-service-update:\n", "aws-ecs/deploy-service-update"),
         (".circleci/config.yml", "steps:\n- aws-ecs/update_service:\n", "aws-ecs/update_service"),
+        (".circleci/config.yml", "jobs:\n- ecs/deploy_service_update:\n", "ecs/deploy_service_update"),
         ("bitbucket-pipelines.yml", "script:\n- pipe: atlassian/aws-ecs-deploy:1.6.2\n", "atlassian/aws-ecs-deploy"),
         ("bitbucket-pipelines.yml", "script:\n- ls infra/aws-ecs/update_x aws-ecs/deploy\n", ""),
     ],
@@ -225,6 +226,44 @@ def test_the_makefile_of_the_folder_where_make_runs(tmp_path: Path, step: str, f
     where = f"{file}, line {3 if file == 'infra/Makefile' else 4} (run by .github/workflows/a.yml, line 5)"
     folder = "infra" if file.startswith("infra") else ""
     assert [(each[0], each[2]) for each in found] == ([(where, folder)] if file else [])
+
+
+@pytest.mark.parametrize(
+    ("makefile", "line"),
+    [
+        ("ship: init apply # and no more\n\napply: init\n\tterraform apply\n\ninit:\n\tssh host\n", 4),
+        ("ship: lint\n\t@echo shipped\n\nlint: apply\napply:\n\ttofu apply\n", 6),
+        ("ship:\n\t$(MAKE) apply\n\napply:\n\tterraform apply\n", 5),
+        ("ship:\n\t+${MAKE} -C . ship apply\n\napply:\n\tterraform apply\n", 5),
+        ("ship := apply\nship:\n\techo\n\napply:\n\tterraform apply\n", 0),
+        ("ship:\n\techo # $(MAKE) apply\n\napply: ship\n\tterraform apply\n", 0),
+    ],
+)
+def test_what_a_target_needs_and_makes(makefile: str, line: int, tmp_path: Path) -> None:
+    """Its prerequisites, and what its recipe runs by make again; a target that makes itself has an end."""
+    write(tmp_path, "./Makefile", makefile)
+    (workflow,) = write(tmp_path, "a.yml", "on: push\njobs:\n  x:\n    steps:\n      - run: make ship\n").files
+    assert [(each.file, each.line) for each in workflow.commands] == ([("Makefile", line)] if line else [])
+
+
+def test_a_workflow_of_another_repository_that_deploys_by_its_name(tmp_path: Path) -> None:
+    """It is not read, and what it is called says what it does, as with an action."""
+    uses = "  a:\n    uses: acme/platform/.github/workflows/{}.yml@v3\n"
+    workflows = write(tmp_path, "a.yml", "on: push\njobs:\n" + uses.format("ecs-deploy"))
+    verb = "acme/platform/.github/workflows/ecs-deploy.yml"
+    assert on_merge(workflows, CONFIG) == [(".github/workflows/a.yml, line 4", verb, "", "a push")]
+    assert on_merge(write(tmp_path, "a.yml", "on: push\njobs:\n" + uses.format("lint")), CONFIG) == []
+
+
+def test_a_step_that_renders_a_container_s_references(tmp_path: Path) -> None:
+    """amazon-ecs-render-task-definition takes them as lines, whose last one of the application's shows the form."""
+    arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-AbCdEf"
+    lines = f"            A_KEY={arn}:A_KEY::\n            B_KEY=${{{{ vars.ARN }}}}:B_KEY::\n            C={arn}\n"
+    step = "      - uses: aws-actions/amazon-ecs-render-task-definition@v1\n        with:\n          secrets: |\n"
+    (workflow,) = write(tmp_path, "a.yml", f"on: push\njobs:\n  x:\n    steps:\n{step}{lines}").files
+    assert workflow.rendered(["A_KEY", "B_KEY"], "NEW") == (9, "NEW=${{ vars.ARN }}:NEW::")
+    assert workflow.rendered(["A_KEY", "C"], "NEW") == (8, f"NEW={arn}:NEW::")
+    assert workflow.rendered(["C", "D"], "NEW") == (0, "")
 
 
 @pytest.mark.parametrize("style", [">", ">-", "> # one command"])
