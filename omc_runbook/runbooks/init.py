@@ -23,7 +23,7 @@ from omc_runbook.repository.infrastructure import other_tools
 from omc_runbook.snapshot.discovery import Discovery, discover, find_policy
 from omc_runbook.snapshot.reading import identify
 from omc_runbook.terraform.declared import DeclaredEnvironment, read_environments
-from omc_runbook.terraform.stacks import units_from_elsewhere, unreadable_files
+from omc_runbook.terraform.stacks import unknown_units, unreadable_files
 
 __all__ = ["find", "plan", "text", "write"]
 
@@ -44,7 +44,7 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
     path = repository or base.repository
     root = find_root(path) if path else None
     declared = {each.environment: each for each in read_environments(root, name)} if root else {}
-    unreadable = (*unreadable_files(root), *units_from_elsewhere(root)) if root else ()
+    unreadable = (*unreadable_files(root), *unknown_units(root)) if root else ()
     unreadable += other_tools(root) if root and not declared else ()
     environment_names = (name,) if name else tuple(declared) or (STAGING, PRODUCTION)
     asked: dict[tuple[str, ...], AwsAnswer] = {}

@@ -68,18 +68,31 @@ def find_roots(repository: Path, environment: str) -> tuple[Root, ...]:
     values = [path for folder in everywhere for path in sorted(folder.iterdir()) if _VALUES.search(path.name)]
     roots = tuple(root for top in tops for root in _roots_of(files, top, values, environment))
     roots += tuple(_unit(files, *unit) for unit in units if _concerns(files, unit[1].directory, set()))
-    return tuple(root for root in roots if environment in ("", root.environment))
+    return tuple(root for root in roots if root.environment and environment in ("", root.environment))
 
 
-def units_from_elsewhere(repository: Path) -> tuple[str, ...]:
-    """A sentence on each unit of Terragrunt whose module is not in the checkout, so that its names are not known."""
+def unknown_units(repository: Path) -> tuple[str, ...]:
+    """A sentence on each unit of Terragrunt whose names are not known.
+
+    Its module is not in the checkout, or nothing says which environment it is of, as where a stack gives it values.
+    """
     files = TerraformFiles(repository)
     folders = [folder for folder in files.walk() if (folder / terragrunt.FILE_NAME).is_file()]
-    directories = {configuration.directory for configuration, _ in terragrunt.read_units(files, folders)}
-    return tuple(
-        f"{_relative(folder, files)}/{terragrunt.FILE_NAME} takes no module of the checkout: its names are not known."
+    units = terragrunt.read_units(files, folders)
+    directories = {configuration.directory for configuration, _ in units}
+    why = {
+        folder: "takes no module of the checkout"
         for folder in folders
         if folder not in directories and any(_SOURCE.search(each.text) for each in files.matching(folder, "*.hcl"))
+    }
+    why |= {
+        unit[0].directory: "names no environment"
+        for unit in units
+        if not _unit(files, *unit).environment and _concerns(files, unit[1].directory, set())
+    }
+    return tuple(
+        f"{_relative(folder, files)}/{terragrunt.FILE_NAME} {reason}: its names are not known."
+        for folder, reason in why.items()
     )
 
 

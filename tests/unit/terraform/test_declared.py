@@ -12,7 +12,7 @@ from support.moto_platform import CHECKOUTS
 
 from omc_runbook.sandbox.worlds import example
 from omc_runbook.terraform.declared import DeclaredEnvironment, read_environments
-from omc_runbook.terraform.stacks import units_from_elsewhere
+from omc_runbook.terraform.stacks import unknown_units
 
 PLATFORM = {
     "region": "ap-southeast-2",
@@ -670,9 +670,24 @@ def test_a_unit_whose_module_is_elsewhere_is_told(tmp_path: Path) -> None:
     unit.parent.mkdir(parents=True)
     unit.write_text('terraform {\n  source = "git::https://example.com/modules.git//app?ref=v1"\n}\n')
     assert read_environments(tmp_path) == ()
-    assert units_from_elsewhere(tmp_path) == (
+    assert unknown_units(tmp_path) == (
         "live/staging/app/terragrunt.hcl takes no module of the checkout: its names are not known.",
     )
+
+
+def test_a_unit_that_names_no_environment_is_told(tmp_path: Path) -> None:
+    """A stack of Terragrunt gives it its values: there is no environment "" for runbook.toml."""
+    files = {
+        "live/staging/terragrunt.stack.hcl": 'unit "app" {\n  source = "../../units/app"\n  path = "app"\n}\n',
+        "units/app/terragrunt.hcl": 'terraform {\n  source = "../../app"\n}\n'
+        "inputs = {\n  environment = values.environment\n}\n",
+        "units/vpc/terragrunt.hcl": 'terraform {\n  source = "../../vpc"\n}\n',
+        "app/main.tf": 'variable "environment" {}\nresource "aws_ecs_cluster" "c" { name = var.environment }\n',
+        "vpc/main.tf": 'resource "aws_vpc" "v" {}\n',
+    }
+    write_files(tmp_path, files)
+    assert read_environments(tmp_path) == () == read_environments(tmp_path, "staging")
+    assert unknown_units(tmp_path) == ("units/app/terragrunt.hcl names no environment: its names are not known.",)
 
 
 @pytest.mark.parametrize(("label", "reference"), [("", "include"), ('"root"', "include.root")])
