@@ -36,6 +36,7 @@ VALUE_FROM = ("valueFrom", "value_from")
 MAPS = ("object", "object-for")
 """The kinds of expressions that are maps."""
 
+_VALUE_OF_SECRET = re.compile(r"(?:data|ephemeral)\.aws_secretsmanager_secret_version\.[\w-]+\.secret_string")
 _RENDERED = re.compile(r"data\.template_file\.([\w-]+)\.rendered")
 _SECRETS = re.compile(r"(?i)(?:\A|_)secrets\Z|secret_(?:vars|variables|env\w*|keys|names|map)\Z")
 _SEVERAL_CONTAINERS = re.compile(r"(?i)(?:containers?|definitions?|services?)\Z")
@@ -674,6 +675,18 @@ def collection_of(node: Node, folder: Folder) -> Node:
     lists = [part.node for part in folder.parts(collection) if part.node.kind == "tuple"]
     last = next((each for each in reversed(maps or lists) if each.parts), (maps or lists or [node])[-1])
     return collection_of(last, folder) if maps else last
+
+
+def loop_over_secret(container: TerraformContainer) -> Node | None:
+    """The for expression that makes a container's references of all keys of a secret's value; None for any other."""
+    folder, secrets = container.folder, container.node.member("secrets")
+    loop = folder.follow(secrets.value) if secrets else None
+    if loop is None or loop.kind not in ("for", "object-for") or loop.condition:
+        return None
+    keys = folder.follow(loop.parts[0])
+    while keys.kind == "call" and len(keys.parts) == 1:
+        keys = folder.follow(keys.parts[0])
+    return loop if _VALUE_OF_SECRET.fullmatch(keys.name) else None
 
 
 def _pair(entry: Node, folder: Folder, loop: Loop) -> tuple[str, str]:

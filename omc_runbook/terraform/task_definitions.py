@@ -9,7 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from omc_runbook.model.environment_names import aliases
-from omc_runbook.terraform.containers import DEFINITION, TerraformContainer, depends_on_callers, find_containers
+from omc_runbook.terraform.containers import (
+    DEFINITION,
+    TerraformContainer,
+    depends_on_callers,
+    find_containers,
+    loop_over_secret,
+)
 from omc_runbook.terraform.files import TEMPLATES, TerraformFiles, called_folders, is_terraform, with_callers
 from omc_runbook.terraform.hcl_folder import VALUES
 from omc_runbook.terraform.hcl_template import fits, is_literal
@@ -83,6 +89,12 @@ class TaskDefinitions:
                 if not is_initial and word.search(code) and (file.name, number) not in is_read:
                     return f"{file.name}, line {number}"
         return ""
+
+    def of_all_keys(self, container: str) -> str:
+        """File and line of the expression that gives a container each key that a secret has when it is applied."""
+        own = (each for each in self.containers if each.name == container or fits(each.name, container))
+        loop = next(filter(None, map(loop_over_secret, own)), None)
+        return f"{loop.file.name}, line {loop.line}" if loop else ""
 
 
 def read_task_definitions(repository: Path) -> TaskDefinitions:

@@ -271,15 +271,16 @@ class KeyEdits:
         except CannotFollow as error:
             by_hand = self.find_by_hand(containers, error)
         rest = {name: [each for each in own if each not in by_hand.get(name, {})] for name, own in containers.items()}
-        locations = dict.fromkeys(location for found in by_hand.values() for location in found.values())
+        facts = dict.fromkeys(fact for found in by_hand.values() for fact in found.values())
         why = "Terraform is not followed there, so check that this is its reference: no other one is added."
-        notes = tuple(f"{location} has {self.key.name} already. {why}" for location in locations)
+        notes = tuple(f"{fact} {why}" for fact in facts)
         return self.plan(rest), notes
 
     def find_by_hand(self, containers: Mapping[str, Sequence[str]], error: CannotFollow) -> dict[str, dict[str, str]]:
-        """By environment and container, where somebody added the reference to Terraform that is not followed.
+        """By environment and container, what gives the reference in Terraform that is not followed, in a sentence.
 
-        Raises `error`, with what to write and to do next, where a container has neither.
+        Somebody has added it there, or each key of a secret gets one. Raises `error`, with what to write and to do
+        next, where a container has neither.
         """
         declared, name = self.checkout.task_definitions, self.key.name
         assert declared is not None, "only Terraform can be impossible to follow"
@@ -292,13 +293,15 @@ class KeyEdits:
                 others = (
                     each for each in declared.other_files if applies_to(each.name, environment, self.environments)
                 )
-                mention = replace(declared, files=here, other_files=tuple(others)).mention(name)
-                if not mention:
+                own = replace(declared, files=here, other_files=tuple(others))
+                mention, all_keys = own.mention(name), own.of_all_keys(container)
+                if not (mention or all_keys):
                     raise CannotFollow(
                         f'{error} Once {name} is there, written as in valueFrom = "ARN:{name}::", run again: it is'
                         " then left as it is, and the rest is done. Nothing was written."
                     ) from None
-                found.setdefault(environment, {})[container] = mention
+                fact = f"{mention} has {name} already." if mention else f"{all_keys} refers to each key of a secret."
+                found.setdefault(environment, {})[container] = fact
         return found
 
     def _references(self, containers: Mapping[str, Sequence[str]]) -> list[Edit]:

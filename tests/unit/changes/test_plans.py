@@ -54,7 +54,7 @@ from omc_runbook.masking import kernel, registry
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import default_keys
-from omc_runbook.model.errors import CannotEdit, ConflictError, CouldNotLook, UsageError
+from omc_runbook.model.errors import CannotEdit, CannotFollow, ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import refuse_secrets, split_names
 from omc_runbook.report import add_key, changes
@@ -785,3 +785,35 @@ def test_a_key_is_not_added_to_a_list_that_makes_the_secrets_value_too(tmp_path:
     ignored = terraform.replace('"to be set" })\n', '"to be set" })\n  lifecycle {\n    ignore_changes = all\n  }\n')
     (tmp_path / "main.tf").write_text(ignored)
     assert edited() == ["config.py", ".env.example", "main.tf"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        ("keys(jsondecode(data.aws_secretsmanager_secret_version.app.secret_string))", 5),
+        ("toset(nonsensitive(keys(jsondecode(local.value))))", 5),
+        ("jsondecode(data.aws_ssm_parameter.keys.value)", 0),
+        ("jsondecode(local.value) if k != var.other", 0),
+    ],
+)
+def test_where_each_key_of_the_secret_gets_a_reference_terraform_needs_none(
+    keys: str, line: int, tmp_path: Path
+) -> None:
+    """There is nothing to add by hand: the next apply after the secret has the key makes it."""
+    collection, _, condition = keys.partition(" if ")
+    end = f"if {condition}" if condition else ""
+    terraform = (
+        "locals {\n  value = data.aws_secretsmanager_secret_version.app.secret_string\n}\n"
+        'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets ='
+        f' [for k in {collection} : {{ name = k, valueFrom = "${{var.arn}}:${{k}}::" }} {end}] }}])\n}}\n'
+    )
+    settings = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    SECRET_KEY: str\n"
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": settings, "main.tf": terraform})
+    edits = KeyEdits(read_checkout(tmp_path), NewKey("NEWS_API_KEY", "News", "", False, "str", ()), (), ("SECRET_KEY",))
+    if not line:
+        with pytest.raises(CannotFollow, match="Add the reference yourself"):
+            edits.plan_with_notes({"staging": ("api",)})
+        return
+    planned, (note,) = edits.plan_with_notes({"staging": ("api",)})
+    assert [edit.file.name for edit in planned] == ["config.py", ".env.example"]
+    assert note.startswith(f"main.tf, line {line} refers to each key of a secret. Terraform is not followed there")
