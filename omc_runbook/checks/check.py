@@ -255,7 +255,7 @@ def _local_skip_reason(check: Check, workstation: Workstation) -> str:
         return f"{workstation.path.name} cannot be read as text."
     if {COMPOSE, COMPOSE_CONFIG}.intersection(check.needs) and workstation.compose_config is None:
         files = workstation.checkout.compose
-        return "Docker Compose is not available here." if files else "The checkout has no compose file."
+        return "Docker Compose is not available here." if files else workstation.checkout.without_compose
     if COMPOSE_CONFIG in check.needs and file and file.compose_kind:
         return f"Docker Compose rejects {workstation.path.name} and takes no value from it."
     if SETTINGS in check.needs and workstation.is_code_withheld:

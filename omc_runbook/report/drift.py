@@ -112,8 +112,8 @@ def _notes(snapshot: Snapshot) -> Iterator[str]:
             yield f"{name} is not compared: it is in another account, or has its own profile."
     if checkout and checkout.template is None:
         yield "The repository has no .env.template."
-    if checkout and checkout.compose is None:
-        yield "The repository has no compose file."
+    if checkout and checkout.without_compose:
+        yield checkout.without_compose
     if checkout and checkout.without_terraform:
         yield checkout.without_terraform
 

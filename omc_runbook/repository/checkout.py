@@ -10,7 +10,8 @@ from pathlib import Path
 
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.model.suggestions import expand, is_folder
-from omc_runbook.repository.compose import Compose, ComposeService, read_compose
+from omc_runbook.repository.code_files import named_files
+from omc_runbook.repository.compose import NAMES, Compose, ComposeService, read_compose
 from omc_runbook.repository.dotenv_loading import find_loaded_files
 from omc_runbook.repository.environment_reads import (
     EnvironmentRead,
@@ -61,6 +62,8 @@ class Checkout:
     """The files that the application's code loads its variables from, where Settings and Compose name none."""
     program: str = TERRAFORM
     """The command that applies its Terraform files: terraform or tofu."""
+    compose_below: tuple[str, ...] = ()
+    """The compose files in other folders, where Docker Compose finds none at the top."""
     other_tools: tuple[str, ...] = ()
     """Without a task definition in Terraform's files, a sentence on each other tool that may make it."""
     raw_url_parts: Mapping[str, str] = field(default_factory=dict)
@@ -70,6 +73,12 @@ class Checkout:
     def reads(self) -> frozenset[str]:
         """Every variable that Settings read, under each of its names."""
         return frozenset(name for each in self.settings.fields for name in each.variables)
+
+    @property
+    def without_compose(self) -> str:
+        """That Docker Compose finds no file at the top, and which are below; "" where it does."""
+        below = f" at its top, and {', '.join(self.compose_below)} is not read" if self.compose_below else ""
+        return "" if self.compose else f"The repository has no compose file{below}."
 
     @property
     def without_terraform(self) -> str:
@@ -165,6 +174,7 @@ def read_checkout(root: Path) -> Checkout:
         template=template,
         compose=compose,
         task_definitions=task_definitions if is_declared else None,
+        compose_below=() if compose else tuple(str(each.relative_to(root)) for each in named_files(root, NAMES)),
         other_tools=() if is_declared else other_tools(root),
         application_reads=find_application_reads(root, settings.path),
         other_reads=find_other_reads(root),

@@ -234,6 +234,17 @@ def test_what_terraform_does_not_have_is_not_compared(files: dict[str, str], too
     assert skipped.evidence[0] in drift.table(snapshot).notes
 
 
+def test_a_compose_file_below_the_top_is_named(platform: Platform) -> None:
+    """Docker Compose does not find it by itself, and it is not compared."""
+    text = platform.compose.read_text()
+    platform.compose.unlink()
+    platform.override.unlink()
+    assert "The repository has no compose file." in drift.table(with_checkout(platform)).notes
+    write_files(platform.root, {"docker/compose.yaml": text})
+    [note] = (each for each in drift.table(with_checkout(platform)).notes if "compose" in each)
+    assert note == "The repository has no compose file at its top, and docker/compose.yaml is not read."
+
+
 OPTIONS, FIELD = "        # One level above ./backend/\n", "    PROJECT_NAME: str\n"
 SOURCES = """\
     @classmethod
