@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omc_runbook.model.environment import PRODUCTION
+from omc_runbook.model.environment import PRODUCTION, TABLE_NAME
 from omc_runbook.model.environment_names import ALIASES, OTHERS, STAGING, aliases, canonical, environment_in
 from omc_runbook.model.grouping import grouped
 from omc_runbook.terraform import terragrunt
@@ -68,7 +68,9 @@ def find_roots(repository: Path, environment: str) -> tuple[Root, ...]:
     values = [path for folder in everywhere for path in sorted(folder.iterdir()) if _VALUES.search(path.name)]
     roots = tuple(root for top in tops for root in _roots_of(files, top, values, environment))
     roots += tuple(_unit(files, *unit) for unit in units if _concerns(files, unit[1].directory, set()))
-    return tuple(root for root in roots if root.environment and environment in ("", root.environment))
+    # What is called otherwise is in no runbook.toml, and its cluster not in AWS.
+    named = (root for root in roots if re.fullmatch(TABLE_NAME, root.environment))
+    return tuple(root for root in named if environment in ("", root.environment))
 
 
 def unknown_units(repository: Path) -> tuple[str, ...]:

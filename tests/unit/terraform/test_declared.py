@@ -690,6 +690,15 @@ def test_a_unit_that_names_no_environment_is_told(tmp_path: Path) -> None:
     assert unknown_units(tmp_path) == ("units/app/terragrunt.hcl names no environment: its names are not known.",)
 
 
+@pytest.mark.parametrize(("name", "found"), [("qa", ["qa"]), ("qa 1", []), ("eu/qa", [])])
+def test_an_environment_that_no_table_can_have_is_none(name: str, found: list[str], tmp_path: Path) -> None:
+    """With a table of that name runbook.toml could not be read again."""
+    variable = f'variable "environment" {{\n  default = "{name}"\n}}\n'
+    cluster = 'resource "aws_ecs_cluster" "c" {\n  name = var.environment\n}\n'
+    write_files(tmp_path, {"infra/main.tf": variable + cluster})
+    assert [each.environment for each in read_environments(tmp_path)] == found
+
+
 @pytest.mark.parametrize(("label", "reference"), [("", "include"), ('"root"', "include.root")])
 def test_what_a_unit_includes(label: str, reference: str, tmp_path: Path) -> None:
     """With a label or without; a file that is not there has nothing."""
