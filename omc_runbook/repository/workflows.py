@@ -71,6 +71,8 @@ _JENKINS_COMMENT = re.compile(r"(?ms)^[ \t]*(?://[^\n]*|/\*.*?(?:\*/|\Z))")
 _STEP = re.compile(r"(?m)^(?:[\w.-]+|[ ]*-[ ]+(?:run|step|script|bash)):")
 """The beginning of a job of GitLab, or of a step of CircleCI, Bitbucket or Azure."""
 _JENKINS_STEP = re.compile(r"""(?<![\w./-])sh\b(?=[ \t]*(?:[("']|\w+:))""")
+_JENKINS_BLOCK = re.compile(r"""\bdir[ \t]*\([ \t]*["'](?P<folder>[^"'\n]+)["'][ \t]*\)[ \t\n]*\{|[{}]""")
+"""The beginning of a block, which dir() runs in a folder, or the end of one."""
 _MOST_CHANGES = 20
 """How many changes of the folder before a command are followed."""
 _DOTENV = re.compile(r"(?<!\w)\.env\b")
@@ -280,9 +282,25 @@ def _search(file: SourceFile) -> Workflow:
     # Each step begins in the same folder.
     steps = (_JENKINS_STEP if is_jenkins else _STEP).finditer(text)
     parts = pairwise([0, *(step.start() for step in steps), len(text)])
-    commands = tuple(each for start, end in parts for each in _in_text(file, text[start:end], start, ""))
+    changes = [*_jenkins_folders(text)] if is_jenkins else []
+
+    def folder_at(position: int) -> str:
+        return changes[at - 1][1] if (at := bisect(changes, (position, ""))) else ""
+
+    commands = tuple(each for start, end in parts for each in _in_text(file, text[start:end], start, folder_at(start)))
     trigger = Trigger(event="push")
     return Workflow(file=file, name=file.name, triggers=(trigger,), commands=commands, variable_lists=())
+
+
+def _jenkins_folders(text: str) -> Iterator[tuple[int, str]]:
+    """Yield each position from which another folder is that of the steps, by the blocks of dir() around them."""
+    blocks = [""]
+    for match in _JENKINS_BLOCK.finditer(text):
+        if match[0] != "}":
+            blocks.append(posixpath.join(blocks[-1], match["folder"] or ""))
+        elif blocks[1:]:
+            blocks.pop()
+        yield match.end(), blocks[-1].rstrip("/")
 
 
 def _triggers(node: Node | None) -> Iterator[Trigger]:

@@ -182,6 +182,21 @@ def test_what_another_system_brings_deploys_too(tmp_path: Path, file: str, text:
     assert [(each.verb, each.line) for each in pipeline.commands] == ([(verb, 2)] if verb else [])
 
 
+def test_a_block_of_jenkins_is_in_its_folder(tmp_path: Path) -> None:
+    """dir() within dir() too, and what is in a step's own text changes nothing."""
+    text = (
+        "dir('infra') {\n  sh \"echo ${HOME} }\"\n}\nstage('a') {\n  dir('infra') {\n    sh 'terraform apply'\n"
+        "    dir(\"staging\") {\n      sh 'cd x && tofu apply'\n    }\n    sh 'pulumi up'\n  }\n  sh 'cdk deploy'\n}\n"
+    )
+    (pipeline,) = write(tmp_path, "./Jenkinsfile", text).files
+    assert [(each.line, each.verb, each.folder) for each in pipeline.commands] == [
+        (6, "terraform apply", "infra"),
+        (8, "tofu apply", "infra/staging/x"),
+        (10, "pulumi up", "infra"),
+        (12, "cdk deploy", ""),
+    ]
+
+
 def test_each_step_of_jenkins_begins_in_the_same_folder(tmp_path: Path) -> None:
     """Also one whose arguments have names; and a comment runs nothing."""
     steps = (
