@@ -254,7 +254,7 @@ def test_where_the_template_is(tmp_path: Path) -> None:
         (tmp_path / f"app{number}/.env.example").touch()
     with pytest.raises(UsageError, match=r"api/\.env\.example, .*app3/\.env\.example and 5 more: set repository"):
         read_template(tmp_path)
-    for name in ("env.template", ".env.example", ".env.template"):
+    for name in (".env.tpl", "env.template", ".env.example", ".env.template"):
         (tmp_path / name).write_text(f"FROM={name}\n")
         assert read_template(tmp_path).entries[0].value == name
     (tmp_path / ".env.template").write_bytes(b"A=\xff")
