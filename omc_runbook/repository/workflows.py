@@ -61,8 +61,6 @@ _RULE = re.compile(r"(?m)^([a-z][^\n:=#]*):(?!=)([^\n#]*).*\n((?:\t.*\n?)*)")
 """The targets of a rule of a Makefile, its prerequisites, and its recipe."""
 _ANYTHING = ("ssh", "rsync")
 """Programs that deploy where a target is for that, and else may do anything."""
-_MOST_MAKES = 3
-"""How many times a recipe runs make again that is followed."""
 _MAKE_VARIABLE = re.compile(
     r"(?m)^[ ]*(?:export[ ]+)?(\w+)[ \t]*[:?]{0,3}=[ \t]*((?:terraform|tofu|terragrunt|aws)\b(?:\\\n|[^\n#])*)"
 )
@@ -188,9 +186,8 @@ class Workflow:
         """The last line that gives a container one of these variables from a secret, and another; (0, "") for none."""
         for match in sorted(_REFERENCE.finditer(self.file.text), key=re.Match.start, reverse=True):
             if match["name"] in variables and match["key"] == match["name"]:
-                return self.file.text.count(
-                    "\n", 0, match.start()
-                ) + 1, f"{name}={match['base']}:{name}:{match['rest']}"
+                line = self.file.text.count("\n", 0, match.start()) + 1
+                return line, f"{name}={match['base']}:{name}:{match['rest']}"
         return 0, ""
 
     def passes_on(self, variables: VariableList) -> bool:
@@ -370,11 +367,16 @@ def _in_step(
     for script in dict.fromkeys(_SCRIPT.findall(text)):
         other = _read_own(repository, posixpath.normpath(posixpath.join(folder, script)), script)
         yield from _in_text(other, other.text, 0, folder, here) if other else ()
-    yield from _by_make(repository, text, folder, here)
+    yield from _by_make(repository, text, folder, here, set())
 
 
-def _by_make(repository: Path, text: str, folder: str, called_from: str, depth: int = 0) -> Iterator[Command]:
-    """The commands of each target of a Makefile that a text runs, and of what it needs and runs by make again."""
+def _by_make(
+    repository: Path, text: str, folder: str, called_from: str, read: set[tuple[str, int, bool]]
+) -> Iterator[Command]:
+    """The commands of each target of a Makefile that a text runs, and of what it needs and runs by make again.
+
+    A rule that was `read`, by its Makefile, its position and whether it is a target of make's, is not read again.
+    """
     changes = [(each.start(), each[1]) for each in _FOLDER_BEFORE.finditer(text)]
     for match in _MAKE.finditer(_blank(_COMMENT, text)):
         end = bisect(changes, (match.start(), ""))
@@ -393,13 +395,15 @@ def _by_make(repository: Path, text: str, folder: str, called_from: str, depth: 
         here = "" if own == "." else own
         for rule in rules:
             names = rule[1].split()
-            if needed.isdisjoint(names):
+            is_target = not targets.isdisjoint(names)
+            key = (makefile.name, rule.start(), is_target)
+            if needed.isdisjoint(names) or key in read:
                 continue
+            read.add(key)
             recipe = _with_programs(rule[3], makefile.text)
             found = _in_text(makefile, recipe, rule.start(3), here, called_from)
-            yield from (each for each in found if each.verb not in _ANYTHING or not targets.isdisjoint(names))
-            if depth < _MOST_MAKES:
-                yield from _by_make(repository, recipe, here, called_from, depth + 1)
+            yield from (each for each in found if is_target or each.verb not in _ANYTHING)
+            yield from _by_make(repository, recipe, here, called_from, read)
 
 
 def _needed(rules: Sequence[re.Match[str]], targets: Collection[str]) -> set[str]:

@@ -354,6 +354,16 @@ def test_a_step_that_runs_make_very_often(tmp_path: Path) -> None:
     assert time.process_time() - started < 6
 
 
+def test_a_makefile_that_runs_make_very_often(tmp_path: Path) -> None:
+    """Each rule is read once, however many others run it."""
+    recipes = "".join(f"a{number}:\n" + "\t$(MAKE) a0 a1 a2 a3 apply\n" * 20 for number in range(4))
+    write(tmp_path, "./Makefile", f"{recipes}apply:\n\tterraform apply\n")
+    started = time.process_time()
+    (workflow,) = write(tmp_path, "a.yml", "on: push\njobs:\n  x:\n    steps:\n      - run: make a0\n").files
+    assert [each.verb for each in workflow.commands] == ["terraform apply"]
+    assert time.process_time() - started < 6
+
+
 def test_a_workflow_that_several_jobs_call_is_told_once(tmp_path: Path) -> None:
     """As for a plan and for an apply."""
     write(tmp_path, "apply.yml", "on: workflow_call\njobs:\n  a:\n    steps:\n      - run: terraform apply\n")
