@@ -133,16 +133,45 @@ def test_after_a_restore_that_was_killed_the_former_value_is_the_one_that_is_rep
     """The version that the restore went away from has no former values, and nothing of it is tried."""
     tried: list[Masked] = []
     monkeypatch.setattr(live_check, "attempt", lambda _, key, value: tried.append(value) or ("accepted", ""))
-    restored = relabelled(left(OPENAI_API_KEY=f"sk-{secrets.token_urlsafe(40)}"))
-    keys = restored.environment.keys
-    tried_at = keys["OPENAI_API_KEY"].model_copy(update={"check": "https://api.example.com/"})
-    restored = replace(restored, environment=replace(restored.environment, keys={**keys, "OPENAI_API_KEY": tried_at}))
+    restored = tried_at_its_server(relabelled(left(OPENAI_API_KEY=f"sk-{secrets.token_urlsafe(40)}")))
     clients, own = cast("Clients", lambda name: None), {"OPENAI_API_KEY": Masked(f"sk-{secrets.token_urlsafe(40)}", "")}
     given = {key: NewValue(value, "a test") for key, value in own.items()}
     kept, new = found(restored), replace(found(restored), values=given, keys=tuple(own))
     assert former_values.judge(clients, restored, plan_update(restored, {}), kept) == () and not tried
     assert former_values.judge(clients, restored, plan_update(restored, given), new)
     assert tried[0].same_as(document(restored)["OPENAI_API_KEY"])
+
+
+def tried_at_its_server(snapshot: Snapshot) -> Snapshot:
+    """The same environment, whose catalogue has a `check` of OPENAI_API_KEY."""
+    keys = snapshot.environment.keys
+    tried_at = keys["OPENAI_API_KEY"].model_copy(update={"check": "https://api.example.com/"})
+    return replace(snapshot, environment=replace(snapshot.environment, keys={**keys, "OPENAI_API_KEY": tried_at}))
+
+
+@pytest.mark.parametrize(
+    ("former", "current", "status"),
+    [
+        ("accepted", "accepted", "found"),
+        ("accepted", "refused", "found"),
+        ("refused", "accepted", "clear"),
+        ("refused", "refused", "unknown"),
+        ("refused", "unknown", "unknown"),
+        ("unknown", "accepted", "unknown"),
+    ],
+)
+def test_a_former_value_counts_as_revoked_only_where_its_server_accepts_the_current_one(
+    former: str, current: str, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right after a change, and in an audit's history; a server that refuses both says nothing of either."""
+    snapshot = tried_at_its_server(left(OPENAI_API_KEY=(value := f"sk-{secrets.token_urlsafe(40)}")))
+    verdicts = {True: (current, "it says so"), False: (former, "it says so")}
+    monkeypatch.setattr(live_check, "attempt", lambda *each: verdicts[each[-1].same_as(Masked(value, ""))])
+    (finding,) = former_values.judge(cast("Clients", None), snapshot, plan_update(snapshot, {}), found(snapshot))
+    entries = (VersionEntry(version=each, content=snapshot.contents[each.id]) for each in snapshot.versions)
+    audit = replace(snapshot.audit, history=VersionHistory(tuple(reversed([*entries]))))
+    (audited,) = former_values.find_alive(replace(snapshot, audit=audit))
+    assert (finding.status, audited.status) == (status, status)
 
 
 def relabelled(snapshot: Snapshot) -> Snapshot:
