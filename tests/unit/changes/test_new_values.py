@@ -122,9 +122,10 @@ def test_the_database_gets_the_password_that_the_secret_gets(by_restore: bool, m
     own = new.values["POSTGRES_PASSWORD"].value
     assert new.password and new.password.same_as(own)
     assert new.former_password and new.former_password.same_as(document(snapshot)["POSTGRES_PASSWORD"])
-    again = renew(cast("Clients", None), killed, ("POSTGRES_PASSWORD",), "renew", Masked("postgresql://db/app", "url"))
-    assert again.password and again.password.same_as(document(killed)["POSTGRES_PASSWORD"])
-    assert again.former_password and not again.former_password.same_as(again.password)
+    for key in ("POSTGRES_PASSWORD", "SECRET_KEY"):
+        again = renew(cast("Clients", None), killed, (key,), "renew", Masked("postgresql://db/app", "url"))
+        assert again.password and again.password.same_as(document(killed)["POSTGRES_PASSWORD"])
+        assert again.former_password and not again.former_password.same_as(again.password)
 
 
 def test_after_a_restore_that_was_killed_the_former_value_is_the_one_that_is_replaced(
@@ -172,6 +173,19 @@ def test_a_former_value_counts_as_revoked_only_where_its_server_accepts_the_curr
     audit = replace(snapshot.audit, history=VersionHistory(tuple(reversed([*entries]))))
     (audited,) = former_values.find_alive(replace(snapshot, audit=audit))
     assert (finding.status, audited.status) == (status, status)
+
+
+@pytest.mark.parametrize("is_tried", [True, False])
+def test_a_run_that_keeps_all_values_tries_those_of_the_version_before(
+    is_tried: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the keys that it was asked for; an empty one opens nothing."""
+    monkeypatch.setattr(live_check, "attempt", lambda _, key, value: ("accepted", ""))
+    snapshot = tried_at_its_server(healthy())
+    snapshot = with_values(snapshot, {**document(snapshot), "OPENAI_API_KEY": "sk-former" * is_tried}, PREVIOUS)
+    new = renew(cast("Clients", None), snapshot, ("OPENAI_API_KEY", "SECRET_KEY"), "keep")
+    findings = former_values.judge(cast("Clients", str), snapshot, plan_update(snapshot, {}), new)
+    assert [(each.subject, each.status) for each in findings] == [("OPENAI_API_KEY", "found")] * is_tried
 
 
 def relabelled(snapshot: Snapshot) -> Snapshot:

@@ -289,6 +289,10 @@ BAD_REQUESTS: dict[str, tuple[Callable[[], Any], str]] = {
     "an unknown key": (lambda: take("generate", "SECRT_KEY"), "did you mean SECRET_KEY?"),
     "a key in small letters": (lambda: take("generate", "smtp_host"), "smtp_host is neither in the secret nor in"),
     "blanks between keys": (lambda: take("keep", "SECRET_KEY SMTP_HOST"), "as in SECRET_KEY,SMTP_HOST: write them so."),
+    "blanks in what may be a value": (
+        lambda: take("keep", "a b"),
+        "A key that is not written like SECRET_KEY, and may",
+    ),
     "a list of JSON": (lambda: take("keep", '["SECRET_KEY"]'), "as in SECRET_KEY: write them so."),
     "blanks between keys to remove": (lambda: planned(healthy(), "SMTP_HOST;SMTP_USER"), "as in SMTP_HOST,SMTP_USER"),
     "nobody to ask": (lambda: take("prompt", "SECRET_KEY"), "A prompt needs an interactive session"),
