@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import ClientError
-from support.snapshots import DEPLOYED, NOW, REGION, healthy, rotated, service, task, with_service, with_tasks
+from botocore.exceptions import ClientError, EndpointConnectionError
+from support.snapshots import (
+    DEPLOYED,
+    NOW,
+    REGION,
+    healthy,
+    rotated,
+    service,
+    task,
+    with_container,
+    with_service,
+    with_tasks,
+)
 
 from omc_runbook.aws import deployments
 from omc_runbook.aws import ecs as aws_ecs
@@ -18,12 +30,14 @@ from omc_runbook.aws.deployments import DeploymentConfiguration
 from omc_runbook.aws.ecs import Service
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.database.rotation import PasswordRotation
-from omc_runbook.changes.deploy import failure, readiness
+from omc_runbook.changes.deploy import failure, readiness, redeployment
+from omc_runbook.changes.deploy.redeployment import Redeployment
 from omc_runbook.changes.deploy.rollout import Rollout, begin
-from omc_runbook.changes.deploy.watch import PAUSE_PATIENCE, ROLLOUT_SECONDS, Watch
+from omc_runbook.changes.deploy.watch import INTERVAL, PAUSE_PATIENCE, ROLLOUT_SECONDS, UNANSWERED_SECONDS, Watch
 from omc_runbook.changes.secret import new_values
 from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.masking.value import Masked
+from omc_runbook.model.change import Change
 from omc_runbook.model.errors import UsageError
 from omc_runbook.snapshot.state import Snapshot
 
@@ -281,6 +295,21 @@ def failing(count: int) -> Answer:
     return {**waiting, "stopped": [stopped(number) for number in range(count)]}
 
 
+def test_an_answer_ends_the_time_without_one() -> None:
+    """A network that is gone for a moment, and long after that for another, ends no watch."""
+    looks = round(UNANSWERED_SECONDS / INTERVAL) + 3
+
+    class Unsteady(Ecs):
+        def describe_services(self, **request: Any) -> Answer:
+            answer = super().describe_services(**request)
+            if self.looks in (1, looks):
+                raise EndpointConnectionError(endpoint_url="https://ecs.example.com")
+            return answer
+
+    ended, _ = follow(Unsteady("BLUE_GREEN", [*(BAKING for _ in range(looks)), DONE]))
+    assert ended.state == "done"
+
+
 def test_a_failed_task_that_ecs_replaces_ends_nothing() -> None:
     """The next one runs, and what goes well is not taken back; the failure is told."""
     ended, lines = follow(Ecs("BLUE_GREEN", [failing(1), failing(2), {**DONE, "stopped": [stopped(0), stopped(1)]}]))
@@ -364,6 +393,26 @@ def test_early_success_is_no_proof_while_old_tasks_run() -> None:
     ecs.configuration["earlySuccessCriteria"] = {"enable": True, "healthyPercent": 50}
     ended, _ = follow(ecs)
     assert (ended.state, ecs.looks) == ("done", 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "actions"),
+    [
+        ({}, ["redeployed"]),
+        ({"deployment_id": "", "state": "not-started"}, []),
+        ({"was_underway": True}, []),
+        ({"undoes": True, "is_stopped": True}, ["stopped"]),
+        ({"undoes": True}, []),
+    ],
+)
+def test_only_what_this_run_began_or_stopped_is_on_record(
+    change: dict[str, Any], actions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not what was underway, what ECS takes back itself, nor what was not started."""
+    monkeypatch.setattr(redeployment, "begin", lambda *_: iter([replace(ROLLING, **change)]))
+    context: Any = SimpleNamespace(clients=str, cluster=CLUSTER, show=lambda *_: None)
+    first, _ = Redeployment(context, tuple).steps()
+    assert [each.action for each in cast("Iterable[Change]", first.apply())] == actions
 
 
 # Taking back
@@ -488,8 +537,8 @@ def test_a_role_that_old_tasks_may_use_gets_no_new_password(changes: dict[str, A
         refuse(rotated(snapshot, NOW, POSTGRES_PASSWORD=secrets.token_hex(16)))
 
 
-@pytest.mark.parametrize("strategy", ["ROLLING", "BLUE_GREEN"])
-def test_a_rotation_asks_before_it_writes(monkeypatch: pytest.MonkeyPatch, strategy: str) -> None:
+@pytest.mark.parametrize(("strategy", "reads"), [("ROLLING", True), ("BLUE_GREEN", True), ("BLUE_GREEN", False)])
+def test_a_rotation_asks_before_it_writes(monkeypatch: pytest.MonkeyPatch, strategy: str, reads: bool) -> None:
     """The services that read the password are looked at as soon as the database has shown one role."""
     one = PasswordRotation(
         url=Masked("postgresql://ohmycoins@db.example.com/app", "URL"),
@@ -503,12 +552,14 @@ def test_a_rotation_asks_before_it_writes(monkeypatch: pytest.MonkeyPatch, strat
     )
     monkeypatch.setattr(new_values.rotation, "plan_rotation", lambda *arguments: one)
     snapshot = with_service(rotated(healthy(), NOW), "worker", configuration=DeploymentConfiguration(strategy=strategy))
+    if not reads:
+        snapshot = with_container(snapshot, "worker", lambda old: replace(old, secrets=()))
     clients = cast("Clients", lambda name: None)
 
     def renew() -> NewValues:
         return new_values.renew(clients, snapshot, ["POSTGRES_PASSWORD"], "generate", one.url)
 
-    if strategy == "ROLLING":
+    if strategy == "ROLLING" or not reads:
         assert renew().rotation == one
     else:
         with pytest.raises(UsageError, match=r"worker deploys BLUE_GREEN.*Nothing was written"):
