@@ -49,7 +49,7 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.deploy.rollout import Rollout
 from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
-from omc_runbook.changes.fix.advice import follow
+from omc_runbook.changes.fix.advice import follow, refer
 from omc_runbook.changes.fix.plan import FixPlan, plan_fix
 from omc_runbook.changes.fix.rollback import NOTHING, Rollback
 from omc_runbook.changes.fix.steps import Correction, Grant, RestoreSecret, RestoreVersion
@@ -528,6 +528,27 @@ def test_a_restore_that_was_killed_is_continued_by_restore_alone() -> None:
     killed = replace(broken, secret=replace(broken.secret, stages=stages), versions=versions)
     (told,) = reasons(planned(killed)).values()
     assert "moved back already" in told and told.endswith("was not finished: restore continues it.")
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "check", "is_referred"),
+    [
+        (without_key(healthy(), "SECRET_KEY"), "key-missing", True),
+        (with_secret(without_key(healthy(), "SECRET_KEY"), stages={CURRENT: ("AWSCURRENT",)}), "key-missing", False),
+        (with_text(healthy(), BROKEN), "single-quoted", False),
+    ],
+)
+def test_a_keys_fault_is_left_to_troubleshoot_where_a_former_version_may_be_right(
+    snapshot: Snapshot, check: str, is_referred: bool
+) -> None:
+    """verify has not read that version; what is wrong with the whole document has its own way back."""
+    findings = root_causes.diagnose(snapshot)
+    (before,), (after,) = (
+        [each for each in every if each.check == check and each.family == "content" and each.status == "found"]
+        for every in (findings, refer(findings, snapshot))
+    )
+    assert (after.remedy != before.remedy) is is_referred
+    assert not is_referred or after.remedy.runbook == "troubleshoot"
 
 
 @pytest.mark.parametrize(("other", "is_restored"), [("", True), ("a-new-database-password", False)])
