@@ -93,6 +93,11 @@ def test_a_file_is_replaced_whole_or_stays(tmp_path: Path, name: str, library: s
     (link := folder / "link").symlink_to(tmp_path / "elsewhere")
     exports.write(OUTCOME, exports.Export(name, link))
     assert link.is_symlink() and (tmp_path / "elsewhere").read_bytes() == path.read_bytes()
+    os.mkfifo(pipe := folder / "pipe")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    exports.write(OUTCOME, exports.Export(name, pipe))
+    assert pipe.is_fifo() and os.read(reader, 1 << 16) == path.read_bytes()
+    os.close(reader)
 
 
 def test_a_file_that_a_link_leads_to_is_written_to_where_its_folder_takes_no_other(

@@ -150,6 +150,13 @@ def test_a_token_within_an_address_is_masked_alone(monkeypatch: pytest.MonkeyPat
     assert registry.mask(f"no such token: {token}") == "no such token: ‹OPS_WEBHOOK›"
 
 
+def test_an_address_of_short_parts_is_masked_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them is masked alone: the path is what may be secret."""
+    monkeypatch.setenv("OPS_WEBHOOK", address := "json://127.0.0.1:9/ab/cd/ef")
+    notify.send([MESSAGE], Notify(findings=("env:OPS_WEBHOOK",)))
+    assert registry.mask(f"sent to {address}") == "sent to ‹OPS_WEBHOOK›"
+
+
 def test_a_webhook_that_refuses_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its answer."""
     with webhook(TOKEN, status=403) as (address, _):

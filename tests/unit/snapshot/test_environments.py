@@ -86,6 +86,7 @@ def test_a_table_comes_before_what_is_found(tmp_path: Path) -> None:
     assert by_name["eu-prod"].is_production
     assert by_name[f"staging-{OTHER_REGION}"].names.region == OTHER_REGION
     assert by_name[f"staging-{OTHER_REGION}"].names.cluster == "ohmycoins-staging"
+    assert (by_name["production"].names.region, by_name["eu-prod"].names.region) == (REGION, OTHER_REGION)
 
 
 def test_two_words_for_production_stay_apart(tmp_path: Path) -> None:
