@@ -10,7 +10,7 @@ import pytest
 from support.faults.access import THROTTLED_STOP
 from support.faults.deployment import HEALTH, IMAGE, LOG, MEMORY, PULL
 from support.faults.upstream import REFUSED, REFUSED_VALUE
-from support.snapshots import healthy, stuck, without_key
+from support.snapshots import healthy, stuck, with_keys, without_key
 
 from omc_runbook.changes.deploy import failure
 from omc_runbook.changes.deploy.failure import Failure
@@ -85,6 +85,13 @@ def test_what_keeps_tasks_from_running_is_the_cause_unless_a_value_may_be(reason
     assert not cause or told[0] in now, "as it is now"
     problems = [each.check for each in told if each.is_problem]
     assert len(problems) == len(set(problems)) and "change-failed" in problems
+
+
+def test_a_warning_is_no_cause_of_a_failure() -> None:
+    """It was there while tasks ran."""
+    snapshot = with_keys(stuck(healthy(), "worker", HEALTH), SECRET_KEY="short")
+    assert "weak" in {each.check for each in diagnose(snapshot) if each.is_unexplained and "worker" in each.services}
+    assert failure.causes(snapshot, frozenset({"worker"})) == ()
 
 
 def test_a_deployment_that_did_not_begin_is_not_called_failing_tasks() -> None:

@@ -191,6 +191,13 @@ def test_an_environment_is_a_word_of_a_name(service: str, is_own: bool) -> None:
     assert (ownership.why_not_service(beside(healthy()), service) == "") is is_own
 
 
+def test_an_environments_prefix_tells_its_names_apart() -> None:
+    """runbook.toml may abbreviate it, so that no name has the environment's."""
+    snapshot = beside(healthy(), prefix="live")
+    assert "belongs to production" in ownership.why_not_service(snapshot, "live-worker")
+    assert ownership.why_not_service(snapshot, "liveness") == ""
+
+
 def test_the_longest_environment_that_a_name_has_is_meant() -> None:
     """production-eu is not production."""
     eu = Names(cluster="ohmycoins-staging-eu")

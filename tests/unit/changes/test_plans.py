@@ -726,6 +726,21 @@ def test_a_value_that_the_type_of_a_new_key_refuses(
     assert "list" not in type or key.takes(Masked("one,two", "NEW_KEY"))
 
 
+@pytest.mark.parametrize(
+    ("type", "form"),
+    [
+        ("int", "number"),
+        ("HttpUrl | None", "url"),
+        ("AnyUrl | EmailStr", "text"),
+        ("str", "text"),
+        ("list[str]", "text"),
+    ],
+)
+def test_a_new_keys_type_says_what_form_its_values_have(type: str, form: str) -> None:
+    """Where all its alternatives say the same."""
+    assert NewKey("NEW_KEY", "", "", False, type, ()).entry({}).form == form
+
+
 @pytest.mark.parametrize("exists", [False, True])
 def test_a_refused_restore_names_no_parameter_that_it_lacks(exists: bool) -> None:
     """rotate can write values whose tasks would fail, and makes no version of before current."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.faults.deployment import EXIT, HEALTH, IMAGE, LOG, RUNNING, START, VOLUME, deployed, rolled_back
@@ -11,6 +12,7 @@ from support.networks import PRIVATE, TASKS, by_nat, with_routes
 from support.snapshots import (
     ARN,
     CURRENT,
+    NOW,
     by_policies,
     definition_arn,
     healthy,
@@ -27,8 +29,9 @@ from omc_runbook.aws.ecs import Placement, Service, TaskContainer
 from omc_runbook.changes.add_key import executor
 from omc_runbook.changes.add_key.environment_plan import KeyInEnvironment
 from omc_runbook.changes.add_key.key import NewKey
-from omc_runbook.changes.add_key.plan import AddKeyPlan
+from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan
 from omc_runbook.changes.deploy import readiness
+from omc_runbook.changes.secret.plan import plan_update
 from omc_runbook.checks import startup
 from omc_runbook.checks.stopped_tasks import of_kind
 from omc_runbook.model.errors import UsageError
@@ -196,6 +199,22 @@ def test_no_key_is_added_where_the_new_tasks_would_fail() -> None:
     several = replace(refusing, environments=(*refusing.environments, granted.environments[0]))
     (blocker,) = several.blockers
     assert blocker.startswith("In staging: New tasks of worker") and "Or leave staging out" in blocker
+
+
+@pytest.mark.parametrize(
+    ("part", "is_done"),
+    [
+        ({}, True),
+        ({"has_old_tasks": True}, False),
+        ({"terraform": (("aws_ecs_service.api", "update"),), "terraform_dir": Path("/x")}, False),
+        ({"terraform": (), "terraform_dir": Path("/x")}, True),
+        ({"write": plan_update(healthy(), {})}, False),
+        ({"cleanup": plan_update(healthy(), {})}, False),
+    ],
+)
+def test_what_is_left_of_a_new_key_is_not_done(part: dict[str, Any], is_done: bool) -> None:
+    """Also where nothing has to be written, and tasks have to be replaced."""
+    assert EnvironmentPlan("staging", "a value", read_at=NOW, **{"write": None} | part).is_done is is_done
 
 
 def test_a_network_that_is_known_to_be_closed_is_a_blocker() -> None:

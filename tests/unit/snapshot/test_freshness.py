@@ -285,6 +285,20 @@ def test_another_label_of_the_present_version_does_not_make_it_current_later() -
     assert {freshness.of(moved, one) for each in moved.consumers for one in moved.running(each)} == {"fresh"}
 
 
+def test_a_version_that_was_staged_is_current_from_its_move() -> None:
+    """A task that started between the two has the former values."""
+    snapshot = rotated(healthy(), written := NOW - timedelta(hours=2), SECRET_KEY=secrets.token_hex(32))
+    assert snapshot.secret
+    staged = replace(event("PutSecretValue", written, snapshot.current_id), stages=(STAGED,))
+    moved = replace(event("UpdateSecretVersionStage", LATELY, snapshot.current_id), stages=(CURRENT_STAGE,))
+    one = task("worker", created=LATELY - timedelta(hours=1))
+    secret = replace(snapshot.secret, changed=LATELY)
+    snapshot = replace(snapshot, secret=secret, writes=(staged, moved), tasks=(one,))
+    assert (since := freshness.current_since(snapshot)) and since[0] == LATELY
+    assert not freshness.is_current_at(snapshot, LATELY - timedelta(seconds=1))
+    assert freshness.of(snapshot, one) == "stale"
+
+
 @pytest.mark.parametrize(
     ("seconds", "answer"),
     [((-3, -2), "stale"), ((-3, 3), "undecidable"), ((3, -3), "undecidable"), ((2, 4), "fresh")],
