@@ -162,8 +162,7 @@ def _lines(text: str, origin: str, where: str) -> dict[str, NewValue]:
         if binding.key is None and not binding.error:
             continue
         if (
-            binding.error
-            or not binding.key
+            not binding.key
             or binding.value is None
             or not NAME.fullmatch(binding.key)
             or _ASSIGNED_WITHIN.search(binding.original.string.lstrip())
