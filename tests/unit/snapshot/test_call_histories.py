@@ -105,6 +105,10 @@ def test_a_batch_that_got_the_secret_is_a_read_whatever_is_refused_beside_it() -
         assert unusual(found) == {"new-reader": "eve"} and "2 principals read it 27 times" in who_did(found)
     denied = record(1.00001, "eve", errorCode="AccessDeniedException")
     assert unusual(audited(batch, denied)) == {}
+    filters = {"filters": [{"key": "name", "values": ["ohmycoins"]}]}
+    by_filters = record(1.00001, "eve", BATCH, requestParameters=filters)
+    assert unusual(audited(by_filters)) == {}, "it got others"
+    assert unusual(audited(by_filters, part)) == {"new-reader": "eve", "catch-all-batch": "eve"}
 
 
 def test_a_refused_call_hides_no_read_of_the_same_second() -> None:

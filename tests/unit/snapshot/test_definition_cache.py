@@ -123,6 +123,17 @@ def test_what_is_kept_is_given_back(tmp_path: Path) -> None:
     assert cache.load({definition.arn: OLD})[1] == {definition.arn}
 
 
+@pytest.mark.parametrize("field", ["", "logins", "hosts", "health_check", "log_group"])
+def test_a_revision_that_is_kept_in_part_is_told(field: str, tmp_path: Path) -> None:
+    """Whichever part it is: what needs that reads the revision again."""
+    cache, definition = cache_at(tmp_path), revision(logins=(), hosts=(), health_check=(), log_group="")
+    bare = definition.containers[0]
+    one = replace(bare, **{field: getattr(with_more(bare), field)}) if field else bare
+    cache.store([replace(definition, containers=(one,))])
+    found, partial = cache.load({definition.arn: OLD})
+    assert (*found, *partial) == (definition.arn,) * (2 if field else 1)
+
+
 @pytest.mark.parametrize("text", ["hunter2-hunter2", "/path/hunter2", "${var.secret}", ""])
 def test_a_reference_that_may_be_a_value_is_not_kept(text: str, tmp_path: Path) -> None:
     """Only ARNs are certainly none."""

@@ -138,6 +138,9 @@ def test_a_place_that_refuses_is_named(tmp_path: Path) -> None:
         assert f"account {ACCOUNT}, {REGION}" in sentence and "secretsmanager:ListSecrets is missing" in sentence
         with pytest.raises(CouldNotLook, match='"dev" was not found'):
             find_environment("dev", file)
+        with pytest.raises(CouldNotLook, match=r"No environment was found\. .*ListSecrets is missing"):
+            find_several("", "staging", written(tmp_path, BY_NAME))
+    file = written(tmp_path, f'{BY_NAME}[environments.qa]\naccount_id = "999999999999"\n')
     assert find_environment("qa", file).names.account_id == "999999999999"
 
 

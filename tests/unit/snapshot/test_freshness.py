@@ -348,18 +348,19 @@ CALL = "UpdateSecretVersionStage"
 def labelled(moved: timedelta | None, is_other_value: bool = True) -> tuple[Snapshot, Task]:
     """The worker's SECRET_KEY comes from a label, which the version before has; LastChangedDate is five minutes old.
 
-    By CloudTrail that got it so long before now; None where CloudTrail was not read.
+    By CloudTrail that got it so long before now, and a later call was refused; None where CloudTrail was not read.
     """
     first = healthy()
     assert first.secret
     stages = {PREVIOUS: ("AWSPREVIOUS", STABLE), CURRENT: (CURRENT_STAGE,)}
     made = with_reference(first, "worker", "SECRET_KEY", f"{first.secret.arn}:SECRET_KEY:{STABLE}:")
+    refused = replace(event(CALL, NOW - timedelta(minutes=1), PREVIOUS), stages=(STABLE,), error="AccessDenied")
     made = with_keys(with_keys(made, PREVIOUS, SECRET_KEY=OLD), CURRENT, SECRET_KEY=NEW if is_other_value else OLD)
     made = replace(
         made,
         secret=replace(first.secret, stages=stages, changed=LATELY),
         versions=tuple(replace(each, stages=stages[each.id]) for each in made.versions),
-        writes=None if moved is None else (replace(event(CALL, NOW - moved, PREVIOUS), stages=(STABLE,)),),
+        writes=None if moved is None else (replace(event(CALL, NOW - moved, PREVIOUS), stages=(STABLE,)), refused),
     )
     return made, next(each for each in made.tasks if each.service == "worker")
 
