@@ -45,6 +45,20 @@ def test_a_service_that_was_deleted_is_told_as_such(monkeypatch: pytest.MonkeyPa
     assert "was deleted" in answers(snapshot)["wrong-names"].evidence[0]
 
 
+def test_a_task_that_no_service_started_is_read_with_its_revision() -> None:
+    """Also where that is neither a service's nor the newest of its family: the task may have old values."""
+    with mock_aws():
+        build()
+        ecs_client = client("ecs")
+        known = ecs_client.describe_task_definition(taskDefinition=f"{CLUSTER}-backend")["taskDefinition"]
+        kept = {name: known[name] for name in ("executionRoleArn", "containerDefinitions")}
+        for _ in range(2):
+            ecs_client.register_task_definition(family="migrate", **kept)
+        ecs_client.run_task(cluster=CLUSTER, taskDefinition="migrate:1", launchType="FARGATE")
+        (task,) = read(Wire()).lone_tasks
+    assert task.task_definition_arn.endswith("migrate:1")
+
+
 def test_a_missing_cluster_is_found_where_clusters_may_not_be_listed() -> None:
     """ListServices says enough for the finding; only the nearest name is lost."""
     with mock_aws():

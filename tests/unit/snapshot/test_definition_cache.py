@@ -15,8 +15,9 @@ from typing import Any
 import boto3
 import pytest
 from support.every_fault import OTHERS, Make, worlds
+from support.faults.deployment import rolled_back
 from support.moto_environment import CLUSTER, REGION, Wire, between, build, client, mock_aws
-from support.snapshots import NOW, healthy
+from support.snapshots import NOW, healthy, stuck
 
 from omc_runbook.aws.definitions import Container, TaskDefinition
 from omc_runbook.aws.session import Clients
@@ -121,6 +122,16 @@ def test_what_is_kept_is_given_back(tmp_path: Path) -> None:
     partial = whole(healthy()).task_definitions[definition.arn]
     cache.store([partial])
     assert cache.load({definition.arn: OLD})[1] == {definition.arn}
+
+
+@pytest.mark.parametrize(
+    ("make", "is_whole"),
+    [(rolled_back, True), (lambda given: stuck(given, "backend", "exit 1"), True), (lambda given: given, False)],
+)
+def test_what_fails_is_read_whole(make: Make, is_whole: bool) -> None:
+    """A rollback too, after which all tasks run."""
+    backend = next(each for each in healthy().services if each.name == "backend")
+    assert needed_whole(make(healthy())) == ({backend.task_definition_arn} if is_whole else set())
 
 
 @pytest.mark.parametrize("field", ["", "logins", "hosts", "health_check", "log_group"])
