@@ -158,12 +158,22 @@ def test_a_placeholder_that_becomes_empty_is_in_the_plan(platform: Platform) -> 
     assert [(change.key, change.action) for change in write_file(plan).changes] == [("OPENAI_API_KEY", "changed")]
 
 
-@pytest.mark.parametrize("comment", ["# before: {}", "## SECRET_KEY={}", "# SECRET_KEY: {}", "#{}"])
-def test_a_comment_that_is_not_the_templates_is_not_shown(comment: str, platform: Platform) -> None:
+@pytest.mark.parametrize(
+    ("comment", "masked"),
+    [
+        ("# before: {}", "# ‹a comment›"),
+        ("## SECRET_KEY={}", "# ‹a comment›"),
+        ("# SECRET_KEY: {}", "# ‹a comment›"),
+        ("#{}", "# ‹a comment›"),
+        ("# SECRET_KEY={}", "# SECRET_KEY=‹SECRET_KEY›"),
+        ("# export FORMER={}", "# FORMER=‹FORMER›"),
+    ],
+)
+def test_a_comment_that_is_not_the_templates_is_not_shown(comment: str, masked: str, platform: Platform) -> None:
     """A former value may be in it."""
     swap("\nSECRET_KEY=", f"\n{comment.format(OTHER)}\nSECRET_KEY: ")(platform)
     shown = [*dotenv_plan.diff_lines(plan_file(platform))]
-    assert shown[1:] == [" # ‹a comment›", "-‹a line that cannot be read›", "+SECRET_KEY=‹SECRET_KEY›", " "]
+    assert shown[1:] == [f" {masked}", "-‹a line that cannot be read›", "+SECRET_KEY=‹SECRET_KEY›", " "]
 
 
 @pytest.mark.parametrize("line", ["a{0}", "1{0}", "{0}+{0}==", "SMTP_HOST:{0}={0}", "export a{0}"])

@@ -18,10 +18,12 @@ from support.snapshots import (
     healthy,
     stuck,
     with_container,
+    with_keys,
     with_permissions,
     with_reference,
     with_secret,
     with_service,
+    without_key,
 )
 
 from omc_runbook.aws.deployments import PLAIN
@@ -32,8 +34,10 @@ from omc_runbook.changes.add_key.key import NewKey
 from omc_runbook.changes.add_key.plan import AddKeyPlan, EnvironmentPlan
 from omc_runbook.changes.deploy import readiness
 from omc_runbook.changes.secret.plan import plan_update
+from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.checks import startup
 from omc_runbook.checks.stopped_tasks import of_kind
+from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
 from omc_runbook.snapshot.state import Snapshot
 
@@ -199,6 +203,30 @@ def test_no_key_is_added_where_the_new_tasks_would_fail() -> None:
     several = replace(refusing, environments=(*refusing.environments, granted.environments[0]))
     (blocker,) = several.blockers
     assert blocker.startswith("In staging: New tasks of worker") and "Or leave staging out" in blocker
+
+
+@pytest.mark.parametrize(
+    ("present", "given", "content", "is_written"),
+    [
+        ("a-value", "another", "a value", False),
+        ("changethis", "", "a placeholder", False),
+        ("changethis", "another", "a value", True),
+        ("", "", "nothing", False),
+        ("", "another", "a value", True),
+        (None, "", "nothing", True),
+        (None, "another", "a value", True),
+    ],
+)
+def test_a_new_key_gets_a_value_unless_it_has_one(
+    present: str | None, given: str, content: str, is_written: bool
+) -> None:
+    """A placeholder is none."""
+    snapshot = (
+        without_key(healthy(), "SMTP_PASSWORD") if present is None else with_keys(healthy(), SMTP_PASSWORD=present)
+    )
+    values = {"SMTP_PASSWORD": NewValue(Masked(given, "SMTP_PASSWORD"), "a test")} if given else {}
+    plan = KeyInEnvironment(snapshot, NewKey("SMTP_PASSWORD", "", "", False, "str", ()), values).plan((), None)
+    assert (plan.content, plan.write is not None) == (content, is_written)
 
 
 @pytest.mark.parametrize(
