@@ -51,7 +51,7 @@ from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.step import Journal, Step, StepFailed, execute
 from omc_runbook.changes.fix.advice import follow, refer
 from omc_runbook.changes.fix.plan import FixPlan, plan_fix
-from omc_runbook.changes.fix.rollback import NOTHING, Rollback
+from omc_runbook.changes.fix.rollback import NOTHING, Rollback, without
 from omc_runbook.changes.fix.steps import Correction, Grant, RestoreSecret, RestoreVersion
 from omc_runbook.changes.secret.plan import RESTORE_LABEL
 from omc_runbook.diagnosis import root_causes
@@ -528,6 +528,15 @@ def test_a_restore_that_was_killed_is_continued_by_restore_alone() -> None:
     killed = replace(broken, secret=replace(broken.secret, stages=stages), versions=versions)
     (told,) = reasons(planned(killed)).values()
     assert "moved back already" in told and told.endswith("was not finished: restore continues it.")
+
+
+def test_a_correction_whose_services_are_all_left_out_is_no_step() -> None:
+    """Else a revision would be registered that no service gets; a step for no service alone stays."""
+    worker, backend = (each for each in healthy().services if each.name in ("worker", "backend"))
+    definition = next(iter(healthy().task_definitions.values()))
+    both = Correction(definition, (), (worker, backend), ())
+    own, grant = replace(both, services=(worker,)), Grant(*("x",) * 6, because=())
+    assert without((both, own, grant), {worker.name}) == (replace(both, services=(backend,)), grant)
 
 
 @pytest.mark.parametrize(

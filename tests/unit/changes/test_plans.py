@@ -43,6 +43,7 @@ from omc_runbook.changes.deploy.rollout import State, expected
 from omc_runbook.changes.engine.step import Step
 from omc_runbook.changes.fix import ownership
 from omc_runbook.changes.secret.create_plan import plan_create
+from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import LABEL, SecretPlan, plan_update
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
@@ -749,6 +750,14 @@ def test_a_refused_restore_names_no_parameter_that_it_lacks(exists: bool) -> Non
     with pytest.raises(UsageError, match=r"taken back\..* Nothing was written") as error:
         executor.apply(context, plan)
     assert ("on_failure" in str(error.value)) is not exists
+
+
+def test_what_is_rolled_back_is_what_had_a_version_before_it() -> None:
+    """The plan itself; a first version, and a run that writes nothing and finishes nothing, have none."""
+    plan, new = planned(healthy(), SECRET_KEY=secrets.token_hex(32)), NewValues({})
+    assert executor.replaced_plan(plan, new) == plan
+    assert executor.replaced_plan(replace(plan, base=""), new) is None
+    assert executor.replaced_plan(planned(healthy()), new) is None
 
 
 def test_a_failed_change_that_was_overtaken_keeps_what_it_says_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from support.snapshots import NOW, deployment, service, stopped, task
+from support.snapshots import NOW, definition_arn, deployment, service, stopped, task
 
 from omc_runbook.aws.deployments import ServiceDeployment, ServiceRevision
 from omc_runbook.aws.ecs import Service, ServiceEvent, Task
@@ -151,6 +151,13 @@ def test_how_a_roll_out_goes(
     judged = judge(rollout, now, tasks)
     assert (judged.state, judged.reason[: len(reason)]) == (state, reason)
     assert reason or state == "failed" or not judged.reason
+
+
+def test_who_replaces_a_deployment_may_have_given_the_service_another_revision() -> None:
+    """Only that one must stay where ours is taken back."""
+    arn = definition_arn("api", 8)
+    same, other = (judge(OURS, with_deployment(id="2", **each), ()) for each in ({}, {"task_definition_arn": arn}))
+    assert (same.theirs, other.theirs) == ("", "ohmycoins-staging-api:8")
 
 
 @pytest.mark.parametrize(

@@ -446,6 +446,16 @@ def test_a_deployment_is_taken_back_by_stopping_it() -> None:
     assert "StopServiceDeployment" in ecs.calls and "UpdateService" not in ecs.calls
 
 
+@pytest.mark.parametrize(("revisions", "is_set"), [({}, False), ({"backend": DEFINITION}, True)])
+def test_a_service_without_tasks_gets_a_new_revision_and_no_deployment_else(
+    revisions: dict[str, str], is_set: bool
+) -> None:
+    """The next task that somebody starts has it."""
+    ecs = Ecs("BLUE_GREEN", [DONE])
+    (rollout,) = begin(clients_of(ecs), CLUSTER, [replace(back_service(), desired=0)], revisions)
+    assert (rollout.state, "UpdateService" in ecs.calls) == ("not-started", is_set)
+
+
 def test_what_ecs_takes_back_itself_is_only_watched() -> None:
     """It needs no stop."""
     ecs = Ecs("BLUE_GREEN", [RETURNING, RETURNED])
