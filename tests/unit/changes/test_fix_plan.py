@@ -530,6 +530,16 @@ def test_a_restore_that_was_killed_is_continued_by_restore_alone() -> None:
     assert "moved back already" in told and told.endswith("was not finished: restore continues it.")
 
 
+def test_a_former_version_that_could_not_be_read_is_not_restored() -> None:
+    """What was refused is the reason, and the rest of the plan goes on."""
+    snapshot = with_text(with_permissions(healthy(), NOTHING_SAID), BROKEN)
+    refused = ReadFailure("version", "secretsmanager:GetSecretValue", "AWS refuses the version.", "denied")
+    entries = [VersionEntry(version=each, content=None, unread=refused) for each in reversed(snapshot.versions)]
+    plan = plan_fix(snapshot, root_causes.diagnose(snapshot), VersionHistory(tuple(entries)))
+    assert [type(step) for step in plan.steps] == [Grant]
+    assert reasons(plan)["single-quoted"] == refused.sentence
+
+
 def test_a_correction_whose_services_are_all_left_out_is_no_step() -> None:
     """Else a revision would be registered that no service gets; a step for no service alone stays."""
     worker, backend = (each for each in healthy().services if each.name in ("worker", "backend"))

@@ -30,6 +30,7 @@ from support.snapshots import (
     with_secret,
     with_service,
     with_tasks,
+    with_text,
     with_values,
     without_key,
 )
@@ -750,6 +751,17 @@ def test_a_refused_restore_names_no_parameter_that_it_lacks(exists: bool) -> Non
     with pytest.raises(UsageError, match=r"taken back\..* Nothing was written") as error:
         executor.apply(context, plan)
     assert ("on_failure" in str(error.value)) is not exists
+
+
+def test_a_document_that_is_none_is_replaced_by_all_required_keys() -> None:
+    """Without one of them tasks would fail; what is optional may be left out."""
+    broken, keys = with_text(healthy(), "{'SECRET_KEY'"), healthy().environment.keys
+    values = {name: text for name, text in document(healthy()).items() if keys[name].required}
+    assert set(values) < set(keys)
+    assert "all of it is replaced" in " ".join(planned(broken, **values).notes)
+    del values["SECRET_KEY"]
+    with pytest.raises(UsageError, match="SECRET_KEY would be missing"):
+        planned(broken, **values)
 
 
 def test_what_is_rolled_back_is_what_had_a_version_before_it() -> None:
