@@ -183,7 +183,7 @@ class _Digests:
             injected, process = result.injected.get(variable, ""), result.process.get(variable, "")
             expected = _expected_version(self.snapshot, ref)
             own = None if variable == target.key else pepper
-            is_known = expected and target.key and (own or variable == target.key)
+            is_known = expected and (own or variable == target.key)
             by_digest = self._by_digest(variable, key, expected, own) if is_known else {}
             is_other = expected in by_digest.values() and not injected.startswith(exec_probe.WITHHELD)
             unknown = OTHER if is_other else UNSEEN
