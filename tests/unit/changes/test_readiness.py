@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,8 @@ def test_the_plan_says_what_could_make_tasks_fail() -> None:
     """The breaker, the tag that moves, the last deployment and a single task that stops first."""
     bare = with_service(with_service(healthy(), "backend", configuration=PLAIN), "worker", configuration=PLAIN)
     assert "backend, worker: without a deployment circuit breaker" in notes(bare)
+    written = {"SECRET_KEY": NewValue(Masked(secrets.token_hex(32), "SECRET_KEY"), "a test")}
+    assert set(readiness.notes(bare, named(bare))) <= set(plan_update(bare, written).readiness)
     moving = with_container(healthy(), "backend", lambda old: replace(old, image="example.com/team/backend:latest"))
     assert "Mutable image tags: backend (backend:latest)" in notes(moving)
     assert "backend: its last deployment failed" in notes(rolled_back(healthy()))
@@ -227,6 +230,14 @@ def test_a_new_key_gets_a_value_unless_it_has_one(
     values = {"SMTP_PASSWORD": NewValue(Masked(given, "SMTP_PASSWORD"), "a test")} if given else {}
     plan = KeyInEnvironment(snapshot, NewKey("SMTP_PASSWORD", "", "", False, "str", ()), values).plan((), None)
     assert (plan.content, plan.write is not None) == (content, is_written)
+
+
+def test_a_service_that_something_else_deploys_gets_a_new_key_there() -> None:
+    """The revision is registered, and no service is given it."""
+    snapshot = with_service(healthy(), "worker", controller="CODE_DEPLOY")
+    plan = KeyInEnvironment(snapshot, NewKey("SMTP_PASSWORD", "", "", False, "str", ()), {}).plan(("worker",), None)
+    assert [each.services for each in plan.corrections] == [()] and not plan.without_reference
+    assert "worker is deployed by CODE_DEPLOY: deploy the new revision there." in plan.notes
 
 
 @pytest.mark.parametrize(
