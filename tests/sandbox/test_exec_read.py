@@ -255,6 +255,8 @@ def test_what_stands_around_an_answer_does_not_matter() -> None:
     assert isinstance(cut, ExecFailure) and cut.kind == "session"
     bare = exec_probe.read('exec: "sh": executable file not found in $PATH', MARK)
     assert isinstance(bare, ExecFailure) and bare.kind == "no-shell"
+    lost = exec_probe.read("Cannot perform start session: EOF", MARK)
+    assert isinstance(lost, ExecFailure) and lost.kind == "session"
 
 
 @pytest.mark.parametrize("name", ["A B", "A'B", "A;id", "1A", "", "A-B", "Ä"])
