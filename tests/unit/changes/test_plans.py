@@ -743,6 +743,16 @@ def test_a_new_keys_type_says_what_form_its_values_have(type: str, form: str) ->
     assert NewKey("NEW_KEY", "", "", False, type, ()).entry({}).form == form
 
 
+@pytest.mark.parametrize(
+    ("type", "of_required", "of_optional"),
+    [("str", True, True), ("EmailStr", True, False), ("EmailStr | str", True, True), ("int", False, False)],
+)
+def test_an_optional_address_takes_no_empty_text(type: str, of_required: bool, of_optional: bool) -> None:
+    """A placeholder for it is empty, with which Settings would not start."""
+    keys = [NewKey("NEW_KEY", "", "", required, type, ()) for required in (True, False)]
+    assert [key.is_text for key in keys] == [of_required, of_optional]
+
+
 @pytest.mark.parametrize("exists", [False, True])
 def test_a_refused_restore_names_no_parameter_that_it_lacks(exists: bool) -> None:
     """rotate can write values whose tasks would fail, and makes no version of before current."""
