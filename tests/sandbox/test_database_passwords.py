@@ -24,6 +24,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from omc_runbook.changes.database import connection
+from omc_runbook.changes.database.login_roles import LoginRole, ServerState
 from omc_runbook.changes.database.rotation import (
     PasswordRotation,
     lock,
@@ -729,3 +730,37 @@ def test_runs_that_lock_a_role_at_once_take_turns(server: Database) -> None:
     for thread in threads:
         thread.join()
     assert most == [1] * 9
+
+
+@pytest.mark.parametrize(
+    ("is_superuser", "creates", "role", "version", "may"),
+    [
+        (True, False, LoginRole(True, False, 0), 170_000, True),
+        (True, False, None, 170_000, True),
+        (False, True, None, 170_000, True),
+        (False, False, None, 170_000, False),
+        (False, True, LoginRole(False, True, 0), 170_000, True),
+        (False, True, LoginRole(False, False, 0), 170_000, False),
+        (False, True, LoginRole(False, False, 0), 150_000, True),
+        (False, True, LoginRole(True, True, 0), 150_000, False),
+        (False, False, LoginRole(False, True, 0), 170_000, False),
+    ],
+)
+def test_who_may_alter_a_role(
+    is_superuser: bool, creates: bool, role: LoginRole | None, version: int, may: bool
+) -> None:
+    """CREATEROLE, since version 16 with ADMIN on the role; a superuser only by another."""
+    state = ServerState(
+        user="admin",
+        is_superuser=is_superuser,
+        creates_roles=creates,
+        is_replica=False,
+        is_pooled=False,
+        version=version,
+        host="db",
+        port=5432,
+        dbname="app",
+        roles={"app": role} if role else {},
+        owner="app",
+    )
+    assert state.may_alter("app") is may
