@@ -106,6 +106,24 @@ def test_a_value_of_another_version_than_the_current_one_leaves_the_content_unkn
     assert f"GetSecretValue {says}; run again in a minute" in found["not-json"].evidence[0]
 
 
+@pytest.mark.parametrize(
+    ("operation", "answered", "field"),
+    [("ListSecretVersionIds", {"Versions": []}, "versions"), ("ListTasks", {"taskArns": []}, "tasks")],
+)
+def test_a_list_without_what_another_answer_has_is_a_gap(operation: str, answered: dict[str, Any], field: str) -> None:
+    """Nothing that needs it is clear then."""
+    answer = Wire.call
+
+    def call(self: Wire, client: Any, name: str, parameters: dict[str, Any]) -> Any:
+        found = answer(self, client, name, parameters)
+        for service in found.get("services", ()):
+            service["runningCount"] = 1
+        return found | (answered if name == operation else {})
+
+    with patch.object(Wire, "call", call):
+        assert [*read(Wire()).gaps] == [field]
+
+
 def test_every_resource_policy_is_read() -> None:
     """One that an AWS service attached denies as well as the default one, and is read once; people cannot change it."""
     denial = {"Sid": "Keep out", "Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}
