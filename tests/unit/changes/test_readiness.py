@@ -40,6 +40,7 @@ from omc_runbook.checks import startup
 from omc_runbook.checks.stopped_tasks import of_kind
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.errors import UsageError
+from omc_runbook.model.findings import Finding
 from omc_runbook.snapshot.state import Snapshot
 
 CURL = ("CMD-SHELL", "curl -f http://localhost:8000/health || exit 1")
@@ -238,6 +239,14 @@ def test_a_service_that_something_else_deploys_gets_a_new_key_there() -> None:
     plan = KeyInEnvironment(snapshot, NewKey("SMTP_PASSWORD", "", "", False, "str", ()), {}).plan(("worker",), None)
     assert [each.services for each in plan.corrections] == [()] and not plan.without_reference
     assert "worker is deployed by CODE_DEPLOY: deploy the new revision there." in plan.notes
+
+
+def test_what_terraform_must_not_do_is_a_blocker() -> None:
+    """With the environment's own blockers beside it."""
+    harm = Finding(check="terraform-overwrites", family="secret", status="found", title="It is replaced", subject="x")
+    part = EnvironmentPlan("staging", "a value", None, NOW, harm=(harm,), blockers=("New tasks would fail.",))
+    plan = AddKeyPlan(NewKey("SMTP_PASSWORD", "", "", False, "str", ()), Path("/x"), (), (part,))
+    assert plan.blockers == ("It is replaced: x.", "New tasks would fail.")
 
 
 @pytest.mark.parametrize(

@@ -563,7 +563,14 @@ def test_a_rotation_asks_before_it_writes(monkeypatch: pytest.MonkeyPatch, strat
     monkeypatch.setattr(new_values.rotation, "plan_rotation", lambda *arguments: one)
     snapshot = with_service(rotated(healthy(), NOW), "worker", configuration=DeploymentConfiguration(strategy=strategy))
     if not reads:
-        snapshot = with_container(snapshot, "worker", lambda old: replace(old, secrets=()))
+        snapshot = with_container(
+            snapshot,
+            "worker",
+            lambda old: replace(
+                old, secrets=tuple(each for each in old.secrets if each.variable != "POSTGRES_PASSWORD")
+            ),
+        )
+        assert "worker" in {each.name for each in snapshot.consumers}
     clients = cast("Clients", lambda name: None)
 
     def renew() -> NewValues:

@@ -86,7 +86,17 @@ def test_a_table_comes_before_what_is_found(tmp_path: Path) -> None:
     assert by_name["eu-prod"].is_production
     assert by_name[f"staging-{OTHER_REGION}"].names.region == OTHER_REGION
     assert by_name[f"staging-{OTHER_REGION}"].names.cluster == "ohmycoins-staging"
-    assert (by_name["production"].names.region, by_name["eu-prod"].names.region) == (REGION, OTHER_REGION)
+
+
+def test_what_is_found_by_another_sign_in_keeps_that(tmp_path: Path) -> None:
+    """Else its secret would be looked for by the usual one, which does not reach it."""
+    create("ohmycoins-qa-app-secrets", OTHER_REGION)
+    create("ohmycoins-dev-app-secrets")
+    role = f"arn:aws:iam::{ACCOUNT}:role/reader"
+    table = f'[environments.eu]\nregion = "{OTHER_REGION}"\nrole_arn = "{role}"\nsecret = "absent"\n'
+    by_name = {each.name: each.names for each in find(tmp_path, BY_NAME + table).environments}
+    assert (by_name["qa"].role_arn, by_name["qa"].region) == (role, OTHER_REGION)
+    assert (by_name["dev"].role_arn, by_name["dev"].region) == ("", REGION)
 
 
 def test_two_words_for_production_stay_apart(tmp_path: Path) -> None:

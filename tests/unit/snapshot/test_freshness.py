@@ -22,6 +22,7 @@ from support.snapshots import (
     healthy,
     looked,
     rotated,
+    stopped,
     task,
     with_definition,
     with_held,
@@ -160,6 +161,16 @@ def test_no_two_reports_say_different_things_of_one_task(case: str) -> None:
         reached = [row.reaches for row in rows(snapshot) if row.service == name]
         worst = max((len(re.findall("stale", words)), words.count("undecidable")) for words in reached)
         assert bool(worst[0]) == ("stale" in said)
+
+
+def test_a_task_that_has_stopped_has_no_old_values() -> None:
+    """ECS lists it for an hour after the ones that replaced it have started."""
+    snapshot = rotated(healthy(), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32))
+    new = tuple(replace(each, created=LATELY, started=LATELY) for each in snapshot.tasks)
+    began = NOW - timedelta(days=9)
+    old = replace(stopped("worker", "Scaled in", LATELY, started=began), created=began)
+    findings = run_check(not_forced, replace(snapshot, tasks=(*new, old)))
+    assert {each.status for each in findings} == {"clear"}
 
 
 def test_a_reference_without_a_definition_is_told_by_times() -> None:
