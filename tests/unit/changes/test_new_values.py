@@ -6,7 +6,7 @@ import json
 import secrets
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
@@ -14,6 +14,7 @@ from support.snapshots import CURRENT, PREVIOUS, document, healthy, with_contain
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.database import rotation
+from omc_runbook.changes.database.connection import Refusal
 from omc_runbook.changes.database.rotation import PasswordRotation
 from omc_runbook.changes.secret.new_values import (
     NewValues,
@@ -126,6 +127,24 @@ def test_the_database_gets_the_password_that_the_secret_gets(by_restore: bool, m
         again = renew(cast("Clients", None), killed, (key,), "renew", Masked("postgresql://db/app", "url"))
         assert again.password and again.password.same_as(document(killed)["POSTGRES_PASSWORD"])
         assert again.former_password and not again.former_password.same_as(again.password)
+
+
+@pytest.mark.parametrize(
+    ("user", "login", "is_tried"),
+    [("app@", "app", True), ("", "app", True), ("app@", "", True), ("admin@", "app", False)],
+)
+def test_a_killed_runs_password_is_tried_for_the_login_itself_alone(
+    user: str, login: str, is_tried: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the URL is of another role, that one has its own; what PostgreSQL takes for no password is left out."""
+    pytest.importorskip("psycopg", reason="needs PostgreSQL's client: pip install 'omc-runbook[database]'")
+    tried: list[Masked] = []
+    refuse: Any = lambda url, passwords, act: tried.extend(passwords) or Refusal("it is down")  # noqa: E731
+    monkeypatch.setattr(rotation.database_connection, "run", refuse)
+    passwords = [Masked(text, "POSTGRES_PASSWORD") for text in ("a-password", "nul\0within")]
+    with pytest.raises(CouldNotLook, match="it is down"):
+        rotation.plan_rotation(Masked(f"postgresql://{user}db/app", "url"), login, "", "", passwords)
+    assert [each.same_as("a-password") for each in tried] == [True] * is_tried
 
 
 def test_after_a_restore_that_was_killed_the_former_value_is_the_one_that_is_replaced(
