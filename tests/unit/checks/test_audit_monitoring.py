@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from support import aws_commands
@@ -148,6 +149,23 @@ def test_a_filter_without_an_alarm_tells_nobody() -> None:
     """It counts, and nothing watches the count."""
     [answer] = run_check(CHECKS["no-alarm"], monitored(healthy(), alarms={}))
     assert "counts reads" in answer.evidence[0] and "no alarm watches" in answer.evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("detail", "hears"),
+    [
+        ({"readOnly": [True]}, True),
+        ({"readOnly": [False]}, False),
+        ({"managementEvent": [True]}, True),
+        ({"recipientAccountId": [healthy().caller.account]}, True),
+        ({"errorCode": [{"exists": True}]}, False),
+    ],
+)
+def test_a_rule_on_what_every_read_has_hears_of_it(detail: dict[str, Any], hears: bool) -> None:
+    """And one on what a read that succeeds never has does not."""
+    pattern = json.dumps({"source": ["aws.secretsmanager"], "detail": {"eventName": ["GetSecretValue"], **detail}})
+    snapshot = monitored(healthy(), filters=(), alarms={}, rules=(replace(RULE, pattern=pattern),))
+    assert (found(snapshot) == {}) is hears
 
 
 def test_a_pattern_that_is_not_understood_is_unknown() -> None:
