@@ -244,6 +244,25 @@ def test_names_of_env_files_are_told(process: Any, tmp_path: Path) -> None:
     assert "topsecret" not in text
 
 
+@pytest.mark.parametrize(
+    ("ticks", "booted", "seconds"),
+    [
+        ("250 100", "1000", 1002.5),
+        ("250 0", "1000", None),
+        ("250 100", "0", None),
+        ("250 x", "1000", None),
+        ("", "", None),
+    ],
+)
+def test_when_a_process_started_is_unknown_where_proc_does_not_say(
+    ticks: str, booted: str, seconds: float | None
+) -> None:
+    """As where /proc/stat is hidden, and getconf is missing."""
+    seen = exec_probe.read(f"[{MARK}\nt {ticks}\nb {booted}\np 1 python\n{MARK}]", MARK)
+    assert isinstance(seen, exec_probe.ProbeResult)
+    assert seen.started == (None if seconds is None else datetime.fromtimestamp(seconds, UTC))
+
+
 def test_what_stands_around_an_answer_does_not_matter() -> None:
     """Session Manager's own lines before and after are passed over; an answer cut short is a failed session."""
     text = (
