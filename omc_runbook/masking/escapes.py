@@ -9,6 +9,8 @@ ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 _HEX = "[0-9a-fA-F]"
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "a": "\a", "0": "\0"}
+_NO_BREAK = "\xa0"
+"""What HTML has for a blank that is to stay."""
 _PASSES = 6
 """How many layers of URL and HTML escapes are undone; one pass undoes all layers of backslashes."""
 
@@ -25,15 +27,18 @@ def _bytes(prefix: str) -> str:
 _SLASHED, _PERCENT = _bytes(r"\\+x"), _bytes("%")
 _PAIR = rf"\\+u[dD][89abAB]{_HEX}{{2}}\\+u[dD][c-fC-F]{_HEX}{{2}}"
 _ESCAPE = re.compile(
-    r"(?P<quote>'\\*\"\\*'\\*\"\\*'|'\\+'')"
+    # Most characters begin none of these.
+    r"(?=[\\%&+'\"$])(?:(?P<quote>'\\*\"\\*'\\*\"\\*'|'\\+'')"
     rf"|(?P<bytes>{_SLASHED}|{_PERCENT})"
+    r"|(?P<octal>(?:\\+[0-3][0-7]{2})+)"
     rf"|(?P<code>{_PAIR}|\\+u{_HEX}{{4}}|\\+U{_HEX}{{8}})"
     r"|\\+(?P<control>[nrtbfva0])"
     r"|(?P<slashes>\\+)"
     r"|(?P<entity>&(?:\#\d{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});)"
     r"|(?P<plus>\+)"
+    r"|(?P<doubled>(?P<sign>[\"'$%])(?P=sign)+))"
 )
-_ANY = re.compile(r"[\\%&]|'\"")
+_ANY = re.compile(r"[\\%&]|'\"|''|\"\"|\$\$")
 _UNFINISHED = re.compile(
     rf"(?:(?<!\\)\\+(?:u{_HEX}{{0,3}}|U{_HEX}{{0,7}}|x{_HEX}?)?|%{_HEX}?|&[#A-Za-z0-9]{{0,8}}|'\\*(?:\"\\*(?:'\\*)?)?)\Z"
 )
@@ -62,7 +67,7 @@ def unescape(text: str) -> str:
         if decoded == text:
             break
         text = decoded
-    return text
+    return text.replace(_NO_BREAK, " ")
 
 
 def unescape_traceably(text: str) -> Plain:
@@ -73,7 +78,7 @@ def unescape_traceably(text: str) -> Plain:
         if decoded.text == plain.text:
             break
         plain = decoded
-    return plain
+    return plain._replace(text=plain.text.replace(_NO_BREAK, " "))
 
 
 def without_unfinished(text: str) -> str:
@@ -106,6 +111,10 @@ def _decode(hit: re.Match[str]) -> str:
         return " "
     if kind == "quote":
         return "'"
+    if kind == "doubled":
+        return escape[0]
+    if kind == "octal":
+        return bytes(int(code, 8) for code in re.findall("[0-7]+", escape)).decode("utf-8", "replace")
     if kind == "entity":
         return html.unescape(escape)
     if kind == "code":

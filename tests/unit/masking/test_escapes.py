@@ -56,6 +56,30 @@ def test_a_value_is_masked_however_its_escapes_nest(outermost: str) -> None:
     assert not missed
 
 
+@pytest.mark.parametrize(
+    ("around", "encode_sign"),
+    [
+        ("'", lambda text: text.replace("'", "''")),
+        ('"', lambda text: text.replace('"', '""')),
+        ("", lambda text: text.replace("$", "$$")),
+        ("", lambda text: text.replace("%", "%%")),
+        ("", lambda text: json.dumps(text).replace("$", "$$")),
+        ("$'", lambda text: "".join(f"\\{byte:03o}" if byte > 126 else chr(byte) for byte in text.encode())),
+        ("", lambda text: html.escape(text).replace(" ", "&nbsp;")),
+    ],
+    ids=["SQL", "CSV", "Compose", "INI", "Compose in JSON", "shell in octal", "HTML without line breaks"],
+)
+@pytest.mark.parametrize("value", ["s'9 o'n", "it's \\101 \"qz9\" 5$ $7% ü8 ''x"])
+def test_signs_that_a_program_doubles_or_numbers_hide_no_value(
+    around: str, encode_sign: Callable[[str], str], value: str, own_registry: None
+) -> None:
+    """As do SQL, CSV, INI files and `docker compose config`, a shell's trace with ASCII alone, and HTML for blanks."""
+    registry.register(value, "SIGNS")
+    masked = registry.mask(f"k={around}{encode_sign(value)}{around.strip('$')} end")
+    assert masked.startswith(f"k={around[:1]}") and masked.endswith(" end")
+    assert "‹SIGNS›" in masked and not {*"97o"} & {*masked.replace("end", "")}
+
+
 def test_a_log_of_a_logs_log_is_masked() -> None:
     """Depth costs nothing: six layers of JSON and repr, backslashes by the hundred."""
     registry.register(TEXT, "ODD")
