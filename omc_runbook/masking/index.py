@@ -11,10 +11,9 @@ from omc_runbook.masking.alone import StandaloneMatcher
 from omc_runbook.masking.common import SHORTEST, is_common
 from omc_runbook.masking.escapes import ANSI, is_escaped, unescape, unescape_traceably, without_unfinished
 from omc_runbook.masking.span import Span
-from omc_runbook.masking.spelling import LONG, PIECE, SHORT, TOKEN, pieces, shown_as, spell
+from omc_runbook.masking.spelling import BREAKS, LONG, PIECE, SHORT, TOKEN, pieces, shown_as, spell
 from omc_runbook.model.grouping import grouped
 
-_SPACE = re.compile(rf"{ANSI.pattern}|\s+")
 _RUN = re.compile(rf"{TOKEN}{{{PIECE},}}")
 _CORE = re.compile(r"[A-Za-z0-9_-]+")
 _DEEPEST = 8
@@ -113,7 +112,7 @@ class Index:
 
     def find_scattered(self, text: str) -> list[Span]:
         """List where ``text`` shows long values (12 characters or more), wrapped or with spaces between them."""
-        return self._find(text, _SPACE, LONG, False)
+        return self._find(text, BREAKS, LONG, False)
 
     def _find(self, text: str, ignoring: re.Pattern[str], shortest: int, common: bool) -> list[Span]:
         bare = ignoring.sub("", text)

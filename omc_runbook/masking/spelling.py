@@ -8,6 +8,7 @@ from urllib.parse import quote, quote_plus
 
 from omc_runbook.masking import guesses
 from omc_runbook.masking.common import SHORTEST, is_common
+from omc_runbook.masking.escapes import ANSI
 from omc_runbook.masking.parts import parts
 
 SHORT = 8
@@ -21,6 +22,9 @@ PIECE = 8
 
 TOKEN = "[A-Za-z0-9_+/-]"
 """A regular expression of the characters that tokens consist of, as keys and base64 do."""
+
+BREAKS = re.compile(rf"{ANSI.pattern}|[\s\u2500-\u257f]+|[\"'\\=]\n\s*[\"'\\]?")
+"""What a program puts where it breaks a line, and blanks: colours, a table's frame, quotes of the two halves."""
 
 _WRAP = 76
 _MANY = 16
@@ -88,11 +92,18 @@ def _is_random(token: str) -> bool:
 def shown_as(text: str) -> dict[str, None]:
     """Return the texts that a program may show instead of ``text``, itself first.
 
-    They have no blanks around it, one blank for several, no line ends, or are one of its lines that is distinctive by
-    itself, or a secret within it (`parts`).
+    They have no blanks around it, one blank for several, none, no line ends, or are one of its lines that is
+    distinctive by itself, or a secret within it (`parts`).
     """
     lines = [line.strip() for line in text.splitlines()]
-    whole = (text, text.strip(), " ".join(text.split()), "".join(text.splitlines()), "".join(lines))
+    whole = (
+        text,
+        text.strip(),
+        " ".join(text.split()),
+        "".join(text.splitlines()),
+        "".join(lines),
+        BREAKS.sub("", text),
+    )
     alone = [line for line in lines if not line.startswith("-----") and _is_distinctive(line)]
     return dict.fromkeys((*whole, *alone, *parts(text)))
 

@@ -5,16 +5,20 @@ import html
 import itertools
 import json
 import os
+import pprint
 import re
 import secrets
 import shlex
 import string
+import textwrap
 import threading
 import time
 import urllib.parse
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 from support.call_counts import count_calls
 
 from omc_runbook.masking import registry
@@ -260,6 +264,27 @@ def test_a_value_put_out_bit_by_bit_is_masked_thoroughly() -> None:
     registry.register(text, "BITS")
     assert registry.mask_thoroughly("\n".join(text)) == "‹BITS›"
     assert registry.mask_thoroughly(f"see {text[:10]}\n    {text[10:]} there") == "see ‹BITS› there"
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda text: textwrap.fill(text, 30),
+        lambda text: textwrap.indent(textwrap.fill(text, 30), "│ "),
+        lambda text: "\n".join(f"│ {part:30} │" for part in textwrap.wrap(text, 30)),
+        lambda text: pprint.pformat({"k": text}, width=30),
+        lambda text: yaml.safe_dump({"k": text}, width=30),
+        lambda text: yaml.safe_dump({"k": text}, width=30, default_style='"'),
+    ],
+    ids=["lines", "error's frame", "table", "pprint", "YAML", "YAML in quotes"],
+)
+def test_a_phrase_that_a_program_wraps_is_masked_thoroughly(wrap: Callable[[str], str], own_registry: None) -> None:
+    """Its blanks are where lines break, with a frame, quotes or indents around them."""
+    phrase = "my dog ate a birthday cake on a sunny tuesday and slept for a week"
+    registry.register(phrase, "PHRASE")
+    masked = registry.mask_thoroughly(f"before\n{wrap(phrase)}\nafter")
+    assert "‹PHRASE›" in masked and not {*phrase.split()} & {*re.findall(r"\w{2,}", masked)}
+    assert masked.startswith("before") and masked.endswith("after")
 
 
 def test_masking_a_large_text_takes_milliseconds(own_registry: None) -> None:
