@@ -26,7 +26,7 @@ _SHOWN = 120
 """How many characters of it a program shows before that, or after it."""
 _LARGE, _MANY, _STEP = 20_000, 200, 4
 """From how many characters and spellings on a text's pieces, of so many characters, are listed."""
-_HOST_ONLY = re.compile(r"[\w+.-]+://[^:@]*")
+_HOST_ONLY = re.compile(r"[\w+.-]+://[^:@/?#]*")
 _DENSE = re.compile(r"(?:%[0-9A-Fa-f]{2}|&\#\w{2,7};|(?<!\\)\\+(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})){4}")
 """Text of which every character is escaped; a row of backslashes is tried from its first alone."""
 _DECIMAL = re.compile(r"\d\. | \.\d")
@@ -160,7 +160,7 @@ class Index:
             for start in range(len(before) - PIECE + 1):
                 head, names = before[start:], self._heads.get(before[start : start + PIECE], ())
                 name = next((name for spelling, name in names if spelling.startswith(head)), "")
-                if name and not self._is_public_head(head):
+                if name and not self.is_public_head(head):
                     yield Span(cut.start() - len(head), cut.start(), name)
             for end in range(PIECE, len(after) + 1):
                 tail, names = after[:end], self._tails.get(after[end - PIECE : end], ())
@@ -168,7 +168,8 @@ class Index:
                 if name and tail not in self._public and not is_common(tail):
                     yield Span(cut.end(), cut.end() + end, name)
 
-    def _is_public_head(self, head: str) -> bool:
+    def is_public_head(self, head: str) -> bool:
+        """Whether the beginning of a value says nothing of it: a word, or an address without login and path."""
         return head in self._public or is_common(head) or _HOST_ONLY.fullmatch(head) is not None
 
     def unfinished(self, text: str) -> Span:

@@ -45,10 +45,11 @@ class StreamBuffer:
         return masked
 
     def flush(self) -> str:
-        """Return what was held back: unchanged where it is too short to be distinctive, else masked."""
+        """Return what was held back: unchanged where it is too short to be distinctive, or public, else masked."""
         rest = self._pending[self._released :]
         self._released = len(self._pending)
-        if not rest or len(self._pending) < _DISTINCTIVE:
+        is_public = len(self._pending) < _DISTINCTIVE or registry.current().is_public_head(self._pending)
+        if not rest or is_public:
             return rest
         if self._is_labelled:
             return ""

@@ -116,6 +116,13 @@ def test_what_a_program_cut_short_is_masked_only_where_it_is_a_values_beginning(
     assert registry.mask("postgresql://app:...") == "‹DATABASE_URL›..."
 
 
+def test_a_path_that_a_program_cut_short_is_masked(own_registry: None) -> None:
+    """A webhook's secret is in its path."""
+    registry.register("https://hooks.example.com/whispering-meadow-lantern", "HOOK")
+    assert registry.mask("https://hooks.example...") == "https://hooks.example..."
+    assert registry.mask("https://hooks.example.com/whispering-mea...") == "‹HOOK›..."
+
+
 def test_a_row_of_dots_is_one_cut_and_what_it_leaves_of_a_value_is_masked() -> None:
     """A progress bar takes a few calls for each dot, not for each possible end of a value, and both ends are found."""
     text, row = secrets.token_urlsafe(40), "." * 3000
@@ -371,6 +378,15 @@ def test_a_stream_holds_back_what_may_become_a_value() -> None:
     assert tail.is_empty
 
 
+@pytest.mark.parametrize("text", ["waiting for postgresql", "see https://", "https://hooks.example.com"])
+def test_a_stream_that_ends_as_many_texts_do_is_left_alone(text: str, own_registry: None) -> None:
+    """A prompt or a progress line without a line end, with which a value would begin; what follows is none."""
+    registry.register(f"postgresql://app:{secrets.token_hex(12)}@db", "DATABASE_URL")
+    registry.register(f"https://hooks.example.com/{secrets.token_hex(12)}", "HOOK")
+    buffer = StreamBuffer()
+    assert buffer.feed(text) + buffer.flush() + buffer.feed(" now") + buffer.flush() == f"{text} now"
+
+
 def test_a_stream_that_must_let_go_shows_three_characters_at_most() -> None:
     """Let out after every character, a value shows its beginning and then its name, once."""
     tail = StreamBuffer()
@@ -403,3 +419,12 @@ def test_an_index_that_has_grown_finds_what_one_of_all_values_finds(later: str) 
             whole.unfinished(text[:end]) for end in range(20)
         ]
     assert whole.find("\n".join(spellings))
+
+
+def test_a_value_of_which_a_stream_has_shown_the_public_beginning_is_masked(own_registry: None) -> None:
+    """Only the scheme or the host has come out, and a label stands for the rest."""
+    registry.register("https://hooks.example.com/whispering-meadow-lantern", "HOOK")
+    buffer = StreamBuffer()
+    said = buffer.feed("see https://hooks.example.com") + buffer.flush()
+    said += buffer.feed("/whispering-meadow") + buffer.flush() + buffer.feed("-lantern.") + buffer.flush()
+    assert said == "see https://hooks.example.com‹HOOK›."
