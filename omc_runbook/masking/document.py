@@ -244,7 +244,7 @@ def _scan(text: str) -> Iterator[_Occurrence]:
         key, key_end = scanstring(text, _expect('"', text, start), True)
         at = _skip(text, _expect(":", text, _skip(text, key_end)))
         value, end = _value(text, at)
-        name = _name(key, value)
+        name = _name(key, value, re.search(rf":\s*{re.escape(text[start:key_end])}", text) is not None)
         for leaf in _leaves(value):
             registry.register(leaf, name)
         member = Member(key, _kind(value), Masked(_go(value), name), (at, end))
@@ -255,11 +255,14 @@ def _scan(text: str) -> Iterator[_Occurrence]:
         at = _skip(text, _expect(",", text, at))
 
 
-def _name(key: str, value: Any) -> str:
-    """What a member's value is masked as: its key, unless that is a value by mistake, which is masked itself."""
+def _name(key: str, value: Any, is_value: bool) -> str:
+    """What a member's value is masked as: its key, unless that is a value by mistake, which is masked itself.
+
+    `is_value` says whether a member has the key as its value.
+    """
     if misplaced.is_exchanged(key, value):
         name = str(value)
-    elif misplaced.is_key_a_value(key):
+    elif misplaced.is_key_a_value(key, is_value):
         name = "a-value-as-key"
     else:
         return key

@@ -6,6 +6,7 @@ import re
 
 from omc_runbook.masking import shapes
 from omc_runbook.masking.common import is_random
+from omc_runbook.masking.spelling import SHORT
 from omc_runbook.model.secretive import is_secret
 from omc_runbook.model.value_from import split_suffix
 
@@ -39,8 +40,15 @@ def is_exchanged(key: str, value: object) -> bool:
     return is_name and is_secret(str(value)) and not _VARIABLE.fullmatch(key)
 
 
-def is_key_a_value(key: str) -> bool:
-    """Whether a key of the secret's JSON looks like a secret's value, and like no name that anybody would choose."""
+def is_key_a_value(key: str, is_value: bool = False) -> bool:
+    """Whether a key of the secret's JSON looks like a secret's value, and like no name that anybody would choose.
+
+    Of one that stands there as a value too (`is_value`), less is asked.
+    """
     if any(span.start == 0 for span in shapes.find(key)):
         return True
-    return is_random(key) and not _VARIABLE.fullmatch(key) and len(re.findall(r"\d+", key)) >= _MANY_NUMBERS
+    if _VARIABLE.fullmatch(key):
+        return False
+    if is_value and len(key) >= SHORT and not _WORDS.fullmatch(key):
+        return True
+    return is_random(key) and len(re.findall(r"\d+", key)) >= _MANY_NUMBERS

@@ -261,6 +261,24 @@ def test_a_random_key_is_masked() -> None:
     assert registry.mask(f"{value}.") == "‹a-value-as-key›."
 
 
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_a_key_that_another_key_has_as_its_value_is_masked(comes_first: bool) -> None:
+    """A value pasted as a key too, which is no random text but no name either, does not become public by that."""
+    value = f"Tr0ubadour&{secrets.token_hex(3)} horse"
+    pair = {value: "x", "SMTP_PASSWORD": value}
+    read(json.dumps(pair if comes_first else dict(reversed(pair.items()))))
+    label = "a-value-as-key" if comes_first else "SMTP_PASSWORD"
+    assert registry.mask(f"{value} and SMTP_PASSWORD") == f"‹{label}› and SMTP_PASSWORD"
+
+
+def test_a_key_that_another_key_names_is_shown() -> None:
+    """A name as a value is no secret."""
+    read(
+        json.dumps({"primary-database-1": "x", "DEFAULT_DATABASE": "primary-database-1", "B2_KEY": "DEFAULT_DATABASE"})
+    )
+    assert registry.mask("primary-database-1, DEFAULT_DATABASE") == "primary-database-1, DEFAULT_DATABASE"
+
+
 @pytest.mark.parametrize("key", ["googleOauth2ClientSecret", "AUTH0_CLIENT_SECRET_2024", "aws-us-east-1-s3-key-2"])
 def test_a_key_that_is_a_name_is_shown(key: str) -> None:
     """Whatever digits it has, and whatever its value names."""
