@@ -118,6 +118,16 @@ def load(path: Path, content: str) -> bytes:
 
 def read(raw: bytes, origin: str, where: str) -> dict[str, NewValue]:
     """Parse JSON or NAME=value lines; `where` begins a UsageError's message, `origin` is stored with each value."""
+    try:
+        return _read(raw, origin, where)
+    except UsageError as error:
+        refusal = UsageError(str(error))
+    # Raised here, without the file's text, of which not all is masked: no traceback can show it.
+    del raw
+    raise refusal
+
+
+def _read(raw: bytes, origin: str, where: str) -> dict[str, NewValue]:
     if b"\0" in raw:
         raise UsageError(f"{where} has a NUL byte: save it as plain UTF-8 text.")
     try:

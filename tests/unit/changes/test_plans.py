@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import subprocess
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -615,6 +616,19 @@ def test_a_file_in_a_git_work_tree_is_warned_of_unless_ignored(tmp_path: Path) -
     assert "git work tree" in told
     (tmp_path / "work" / ".gitignore").write_text("*.env\n")
     assert source_file.precautions(f"file:{path}") == ()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8"])
+def test_no_traceback_shows_a_source_file_that_cannot_be_read(tmp_path: Path, encoding: str) -> None:
+    """Its values are not known yet, so that no mask would hide them among the variables of a frame."""
+    path, value = tmp_path / "new.env", secrets.token_hex(12)
+    path.write_text(f"SMTP_HOST=grün\nOTHER={value}\n{value} is no line\n", encoding)
+    with pytest.raises(UsageError) as caught:
+        source_file.read_file(path)
+    # This test's own frame has the value.
+    frames = traceback.TracebackException(UsageError, caught.value, caught.tb.tb_next, capture_locals=True)
+    assert "in read" in (shown := "".join(frames.format())) and value[:6] not in shown.replace("\\x00", "")
+    assert caught.value.__context__ is None
 
 
 def test_names_of_a_source_file_are_no_part_of_its_values() -> None:
