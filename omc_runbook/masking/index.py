@@ -102,6 +102,10 @@ class Index:
             if len(plain) < SHORT:
                 self._short.add(plain)
 
+    def name_of(self, text: str) -> str:
+        """The name of the value that a whole text is; "" for none, and for one that may be part of a word or number."""
+        return "" if len(text) < SHORT else self._names.get(text, "")
+
     def find(self, text: str, common: bool = True) -> list[Span]:
         """List where ``text`` shows values, in order and without overlaps, ignoring colour codes between characters.
 

@@ -14,9 +14,9 @@ _TEXTS = frozenset({"text", "value", "evalue", "traceback", "description", "prom
 def mask_nested(item: Any, mask: Callable[[str, bool], str] = registry.mask, is_text: bool = True) -> Any:
     """Return a copy of ``item`` with all its text and bytes masked.
 
-    Keys are masked too, except those in small letters; a text as a list of its lines is masked as one text. Anything
-    but text, bytes, mappings, lists and tuples is returned unchanged. ``is_text`` says whether ``item`` is text for a
-    person; elsewhere, as in most fields of a message, values that are common words stay. Media types, names in
+    Keys are masked too, except those in small letters; a text as a list of its lines is masked as one text. A number
+    that is a value becomes its label. Anything else is returned unchanged. ``is_text`` says whether ``item`` is text
+    for a person; elsewhere, as in most fields of a message, values that are common words stay. Media types, names in
     capitals and fields such as "traceback" contain text.
     """
     if isinstance(item, str):
@@ -34,6 +34,10 @@ def mask_nested(item: Any, mask: Callable[[str, bool], str] = registry.mask, is_
         if _is_text(item) and (masked := mask("".join(item), is_text)) != "".join(item):
             return masked.splitlines(keepends=True)
         return [mask_nested(member, mask, is_text) for member in item]
+    if isinstance(item, int | float):
+        # A look for each, since a plot has very many.
+        name = registry.current().name_of(repr(item).removesuffix(".0"))
+        return registry.label(name) if name else item
     return item
 
 

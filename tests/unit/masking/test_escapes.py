@@ -205,3 +205,12 @@ def test_the_members_of_a_message_are_masked_with_their_names() -> None:
     content = {"name": TEXT, "state": "found", "text": "found", "data": {"text/plain": "found"}, TEXT: "found"}
     masked = {"state": "found", "text": "‹WORD›", "data": {"text/plain": "‹WORD›"}, "‹TOKEN›": "‹WORD›"}
     assert mask_members(content, {"name"}) == masked
+
+
+def test_a_number_that_is_a_value_is_masked_where_data_has_it_as_one(own_registry: None) -> None:
+    """As in JSON that is displayed, in a widget, and in what `json.loads` makes of the secret; others stay numbers."""
+    registry.register("48291034771", "PIN")
+    registry.register("739164", "CODE")
+    content = {"data": {"application/json": {"pin": 48291034771, "pins": [48291034771.0, 4829103477, 739164, True]}}}
+    masked = {"data": {"application/json": {"pin": "‹PIN›", "pins": ["‹PIN›", 4829103477, 739164, True]}}}
+    assert mask_members(content, {"name"}) == masked
