@@ -68,8 +68,11 @@ class Masked:
     def __deepcopy__(self, _memo: object) -> Self:
         return self
 
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
+    def __getstate__(self) -> NoReturn:
         raise TypeError(f"{self!r} is a secret value and cannot be pickled.")
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        self.__getstate__()
 
 
 def reveal(value: Masked) -> str:

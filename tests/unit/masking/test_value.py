@@ -67,6 +67,14 @@ def test_a_value_cannot_be_copied_out() -> None:
         vars(value)
 
 
+def test_a_value_has_no_state_for_others() -> None:
+    """What turns objects into JSON asks for that, as jsonpickle does."""
+    text = secrets.token_urlsafe(24)
+    with pytest.raises(TypeError, match="‹CANARY› is a secret value") as caught:
+        Masked(text, "CANARY").__getstate__()
+    assert text not in str(caught.value)
+
+
 def test_a_name_cannot_break_what_shows_it() -> None:
     """A key's name is data from outside: markup in it does not reach a page."""
     assert repr(Masked(secrets.token_hex(8), "A<b>\"'\\")) == "‹A?b????›"
