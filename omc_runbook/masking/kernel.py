@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from omc_runbook.masking import wire
+from omc_runbook.masking import registry, wire
 from omc_runbook.masking.nested import mask_members, mask_nested
 from omc_runbook.masking.stream_buffer import StreamBuffer
 
@@ -23,7 +23,7 @@ def install() -> None:
     """Install the hook if this process is an IPython kernel and has none yet.
 
     From then on streams, results, errors, widgets and replies are masked, output is no longer copied to the terminal
-    or log of the kernel's parent, and IPython keeps no history.
+    or log of the kernel's parent, IPython keeps no history, and its log (%logstart) is masked.
     """
     global _hook
     shell = _shell()
@@ -34,6 +34,7 @@ def install() -> None:
             _silence_terminal()
             wire.silence()
             shell.history_manager.enabled = False
+            _mask_log(shell.logger)
             _hook = _Hook(shell.kernel.session)
 
 
@@ -182,6 +183,16 @@ def _silence_terminal() -> None:
         if getattr(stream, "_original_stdstream_copy", None) is not None:
             os.dup2(nowhere, stream._original_stdstream_copy)
     os.close(nowhere)
+
+
+def _mask_log(logger: Any) -> None:
+    """Mask what IPython writes into its log of cells and results."""
+    write = logger.log_write
+
+    def log_write(data: str, kind: str = "input") -> None:
+        write(registry.mask(data), kind)
+
+    logger.log_write = log_write
 
 
 def _forget_in_child() -> None:

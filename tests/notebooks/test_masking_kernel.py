@@ -206,6 +206,15 @@ def test_nothing_reached_the_terminal_or_the_history(kernel: Kernel) -> None:
     assert not shows("\n".join(typed))
 
 
+def test_ipythons_log_of_results_is_masked(kernel: Kernel, tmp_path: Path) -> None:
+    """A profile may turn it on for all notebooks."""
+    path = tmp_path / "log.py"
+    kernel.run(f"%logstart -o -r {path}")
+    kernel.run("text")
+    kernel.run("%logstop")
+    assert "text\n#[Out]# '‹CANARY›'\n" in path.read_text()
+
+
 def test_everything_heard_holds_no_part_of_the_value(kernel: Kernel) -> None:
     """All messages of all cells together, with what may lie between characters taken out, show nothing."""
     said = "".join(message["content"].get("text", "") for message in kernel.heard if message["msg_type"] == "stream")
