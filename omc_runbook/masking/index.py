@@ -161,13 +161,13 @@ class Index:
         """Find the beginnings and the ends of long values around what a program has left out."""
         for cut in _CUT.finditer(text):
             before, after = text[max(0, cut.start() - _SHOWN) : cut.start()], text[cut.end() : cut.end() + _SHOWN]
-            for start in range(len(before) - PIECE + 1):
-                head, names = before[start:], self._heads.get(before[start : start + PIECE], ())
+            for start in [at for at in range(len(before) - PIECE + 1) if before[at : at + PIECE] in self._heads]:
+                head, names = before[start:], self._heads[before[start : start + PIECE]]
                 name = next((name for spelling, name in names if spelling.startswith(head)), "")
                 if name and not self.is_public_head(head):
                     yield Span(cut.start() - len(head), cut.start(), name)
-            for end in range(PIECE, len(after) + 1):
-                tail, names = after[:end], self._tails.get(after[end - PIECE : end], ())
+            for end in [at for at in range(PIECE, len(after) + 1) if after[at - PIECE : at] in self._tails]:
+                tail, names = after[:end], self._tails[after[end - PIECE : end]]
                 name = next((name for spelling, name in names if spelling.endswith(tail)), "")
                 if name and tail not in self._public and not is_common(tail):
                     yield Span(cut.end(), cut.end() + end, name)
