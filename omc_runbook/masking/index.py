@@ -26,7 +26,8 @@ _SHOWN = 120
 """How many characters of it a program shows before that, or after it."""
 _LARGE, _MANY, _STEP = 20_000, 200, 4
 """From how many characters and spellings on a text's pieces, of so many characters, are listed."""
-_HOST_ONLY = re.compile(r"[\w+.-]+://[^:@/?#]*")
+_SAYS_NOTHING = re.compile(r"[\w+.-]+://[^:@/?#]*|-{1,5}(?:BEGIN[A-Z ]*-{0,5})?")
+"""The scheme and the host of an address, and the first line of a key file."""
 _DENSE = re.compile(r"(?:%[0-9A-Fa-f]{2}|&\#\w{2,7};|(?<!\\)\\+(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})){4}")
 """Text of which every character is escaped; a row of backslashes is tried from its first alone."""
 _DECIMAL = re.compile(r"\d\. | \.\d")
@@ -173,8 +174,8 @@ class Index:
                     yield Span(cut.end(), cut.end() + end, name)
 
     def is_public_head(self, head: str) -> bool:
-        """Whether the beginning of a value says nothing of it: a word, or an address without login and path."""
-        return head in self._public or is_common(head) or _HOST_ONLY.fullmatch(head) is not None
+        """Whether the beginning of a value says nothing of it: a word, or a host."""
+        return head in self._public or is_common(head) or _SAYS_NOTHING.fullmatch(head) is not None
 
     def unfinished(self, text: str) -> Span:
         """Find the longest end of ``text`` that more text could turn into a value; empty if there is none."""

@@ -387,11 +387,12 @@ def test_a_stream_holds_back_what_may_become_a_value() -> None:
     assert tail.is_empty
 
 
-@pytest.mark.parametrize("text", ["waiting for postgresql", "see https://", "https://hooks.example.com"])
+@pytest.mark.parametrize("text", ["waiting for postgresql", "see https://", "https://hooks.example.com", "-" * 20])
 def test_a_stream_that_ends_as_many_texts_do_is_left_alone(text: str, own_registry: None) -> None:
     """A prompt or a progress line without a line end, with which a value would begin; what follows is none."""
     registry.register(f"postgresql://app:{secrets.token_hex(12)}@db", "DATABASE_URL")
     registry.register(f"https://hooks.example.com/{secrets.token_hex(12)}", "HOOK")
+    registry.register(f"-----BEGIN PRIVATE KEY-----\n{secrets.token_hex(12)}\n-----END PRIVATE KEY-----", "PEM")
     buffer = StreamBuffer()
     assert buffer.feed(text) + buffer.flush() + buffer.feed(" now") + buffer.flush() == f"{text} now"
 
