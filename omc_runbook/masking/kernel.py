@@ -17,16 +17,21 @@ _PROTOCOL = frozenset({"status", "execution_state", "name", "comm_id", "target_n
 
 _lock = threading.RLock()
 _hook: "_Hook | None" = None
+_terminal: Any = None
+"""IPython's shell at a terminal, once it is masked."""
 
 
 def install() -> None:
     """Install the hook if this process is an IPython kernel and has none yet.
 
     From then on streams, results, errors, widgets and replies are masked, output is no longer copied to the terminal
-    or log of the kernel's parent, IPython keeps no history, and its log (%logstart) is masked.
+    or log of the kernel's parent, IPython keeps no history, and its log (%logstart) is masked. In IPython without a
+    kernel tracebacks, which may show variables, and the log are masked.
     """
     global _hook
     shell = _shell()
+    if shell is None:
+        _mask_terminal()
     if shell is None or (_hook is not None and _hook.session is shell.kernel.session):
         return
     with _lock:
@@ -183,6 +188,21 @@ def _silence_terminal() -> None:
         if getattr(stream, "_original_stdstream_copy", None) is not None:
             os.dup2(nowhere, stream._original_stdstream_copy)
     os.close(nowhere)
+
+
+def _mask_terminal() -> None:
+    global _terminal
+    with _lock:
+        shell = find_ipython()
+        if shell is None or shell is _terminal:
+            return
+        _terminal, show = shell, shell._showtraceback
+
+        def show_masked(kind: type[BaseException], error: BaseException, parts: list[str]) -> None:
+            show(kind, error, [registry.mask(part) for part in parts])
+
+        shell._showtraceback = show_masked
+        _mask_log(shell.logger)
 
 
 def _mask_log(logger: Any) -> None:

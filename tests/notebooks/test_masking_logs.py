@@ -1,7 +1,10 @@
 """A debug log, or a value that reads like any word, neither leaks a value nor falsifies what a run leaves behind."""
 
 import json
+import os
+import re
 import secrets
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -78,3 +81,20 @@ def test_a_value_that_is_a_common_word_falsifies_no_outcome(desk: Desk) -> None:
     ours = nbformat.read(notebooks() / "update.ipynb", as_version=4).cells
     theirs = [cell for cell in nbformat.read(saved, as_version=4).cells if "injected" not in str(cell.metadata)]
     assert [cell.source for cell in theirs] == [cell.source for cell in ours]
+
+
+def test_ipython_at_a_terminal_shows_no_value_in_a_traceback(tmp_path: Path) -> None:
+    """There is no kernel whose messages could be masked, and %xmode Verbose shows the variables of each frame."""
+    value = secrets.token_hex(16)
+    code = (
+        "from omc_runbook.masking.value import Masked, reveal\n"
+        f"kept = Masked(bytes.fromhex('{value.encode().hex()}').decode(), 'CANARY')\n"
+        "def write(text): raise RuntimeError('half way with ' + text)\nwrite(reveal(kept))"
+    )
+    command = [sys.executable, "-m", "IPython", "--no-banner", "--TerminalInteractiveShell.xmode=Verbose", "-c", code]
+    ended = subprocess.run(
+        command, env={**os.environ, "IPYTHONDIR": str(tmp_path)}, capture_output=True, text=True, timeout=120
+    )
+    assert value not in ended.stdout + ended.stderr
+    shown = ended.stdout + ended.stderr
+    assert "half way with ‹CANARY›" in shown and "text = ‹CANARY›" in re.sub(r"\x1b\[[\d;]*m|'", "", shown), shown
