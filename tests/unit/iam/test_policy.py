@@ -138,6 +138,7 @@ UNKNOWN = {"StringEquals": {"aws:SourceVpce": "vpce-1"}}
         ([allow(action={"a": 1})], "unknown"),
         (["Allow"], "unknown"),
         ([{**GUIDE, "Principal": "*"}], "unknown"),
+        ([{**GUIDE, "NotPrincipal": {"AWS": ROOT}}], "unknown"),
         ([allow(resource=BASE + "-${aws:PrincipalTag/x}")], "unknown"),
         ([allow(resource="arn:aws:s3:::${aws:username}")], "implicit-deny"),
     ],
@@ -279,6 +280,9 @@ def test_variables_are_literal_in_the_older_version() -> None:
     for version, decision in [("2012-10-17", "unknown"), ("2008-10-17", "allowed")]:
         context = {"aws:PrincipalArn": "a", "aws:username": ()}
         assert evaluate([policy(lacked, version=version)], ACTION, SECRET, context).decision == decision
+    equal = allow(Condition={"StringEquals": {"aws:PrincipalArn": "${aws:username}"}})
+    for username, decision in [({"aws:username": ()}, "implicit-deny"), ({}, "unknown")]:
+        assert decide(equal, context={"aws:PrincipalArn": "a", **username}) == decision
 
 
 @pytest.mark.parametrize("sign", ["*", "?", "$"])
@@ -294,6 +298,7 @@ def test_a_variable_may_be_a_sign_itself(sign: str) -> None:
     [
         ({"aws:PrincipalTag/suffix": ()}, "allowed"),
         ({"aws:PrincipalTag/suffix": "other"}, "implicit-deny"),
+        ({"aws:PrincipalTag/suffix": ("other", "more")}, "unknown"),
         ({}, "unknown"),
     ],
 )
