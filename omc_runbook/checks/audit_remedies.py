@@ -259,13 +259,13 @@ def subscribe(snapshot: Snapshot, route: AlarmRoute) -> Remedy:
             return _chain(
                 ("aws", "sns", "set-topic-attributes", "--topic-arn", arn, *value, "--region", region_in(arn))
             )
-    topics = [arn for arn in route.targets if arn.split(":")[2:3] == ["sns"]]
-    topic = topics[0] if topics else topic_of(snapshot, route.region)
+    # Whether a target of another kind reaches somebody is unknown, so that these are topics.
+    topic = route.targets[0] if route.targets else topic_of(snapshot, route.region)
     last = ("--region", region_in(topic))
     address = ("--protocol", "email", "--notification-endpoint", "ADDRESS")
     remedy = _chain(
         ("aws", "sns", "create-topic", "--name", topic.rpartition(":")[2], *last),
-        *([] if topics else [_add_target(route, topic)]),
+        *([] if route.targets else [_add_target(route, topic)]),
         ("aws", "sns", "subscribe", "--topic-arn", topic, *address, *last),
     )
     return replace(remedy, needs="ADDRESS is who is to know: they confirm by the link in the message from SNS.")
