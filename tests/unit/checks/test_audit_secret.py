@@ -14,6 +14,7 @@ from support.faults.audit_secret import (
     GUARD,
     OLD_SECRET,
     audited,
+    encrypted,
     exposed,
     in_production,
     rotating,
@@ -22,6 +23,7 @@ from support.faults.audit_secret import (
 )
 from support.snapshots import CURRENT, NOW, healthy, with_container, with_keys, with_reference, with_secret, with_text
 
+from omc_runbook.aws.kms import KeyRotation
 from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import age, audit_ages, audit_exposure, audit_lifecycle, audit_unused
@@ -32,7 +34,7 @@ from omc_runbook.model.catalogue import Key
 from omc_runbook.report.audit_exposure import exposure
 from omc_runbook.report.audit_lifecycle import lifecycle, unused
 from omc_runbook.report.audit_lives import ages
-from omc_runbook.snapshot.audit.state import Search
+from omc_runbook.snapshot.audit.state import Lifecycle, Search
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
@@ -124,6 +126,15 @@ def test_a_former_value_in_a_file_is_no_error() -> None:
         [finding] = run_check(CHECKS["value-in-file"], exposed("files", "a.tfvars:1", **changes)(healthy()))
         assert finding.severity == "warning" and "a.tfvars" in finding.remedy.command
         assert finding.remedy.command.startswith("Have its issuer revoke the value")
+
+
+def test_a_key_that_rotates_or_is_not_in_use_is_none_that_does_not_rotate() -> None:
+    """Why a key is disabled, or about to be deleted, is another check's."""
+    found = encrypted(healthy())
+    assert found.kms_key
+    assert status("key-not-rotated", replace(found, kms_key=replace(found.kms_key, state="Disabled"))) == {"clear"}
+    rotates = with_audit(lifecycle=Lifecycle(key_rotation=KeyRotation(True)))(found)
+    assert status("key-not-rotated", rotates) == {"clear"}
 
 
 def test_without_a_repository_files_are_not_clear() -> None:

@@ -101,6 +101,8 @@ def test_a_rotation_without_a_date_is_due_by_its_rule() -> None:
         snapshot = with_secret(healthy(), rotates=True, rotation_days=30, rotated=rotated)
         statuses = {answer.status for answer in run_check(CHECKS["rotation-overdue"], snapshot)}
         assert statuses == {"found" if is_due else "clear"}
+        dated = with_secret(snapshot, next_rotation=NOW + timedelta(days=5))
+        assert_clear(CHECKS["rotation-overdue"], dated)
     assert_clear(CHECKS["rotation-overdue"], with_secret(healthy(), rotation_days=30, rotated=NOW - timedelta(days=40)))
 
 
