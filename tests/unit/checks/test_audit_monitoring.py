@@ -99,8 +99,9 @@ def test_a_trail_without_reads_does_not_make_up_for_the_one_with_them() -> None:
 
 
 def test_a_trail_that_does_not_deliver() -> None:
-    """It logs into a bucket that is gone."""
-    snapshot = monitored(healthy(), replace(TRAIL, delivery_error="NoSuchBucket"))
+    """It logs into a bucket that is gone; what else is wrong with it is told too."""
+    snapshot = monitored(healthy(), replace(TRAIL, delivery_error="NoSuchBucket", validates_files=False))
+    assert found(snapshot)["trail-not-validated"] == "found"
     [answer] = run_check(CHECKS["trail-not-logging"], snapshot)
     assert "LatestDeliveryError NoSuchBucket" in answer.evidence[0]
 
@@ -147,6 +148,7 @@ def test_an_alarm_that_cannot_go_off_is_off() -> None:
 
 def test_a_filter_without_an_alarm_tells_nobody() -> None:
     """It counts, and nothing watches the count."""
+    assert found(monitored(healthy(), alarms={})) == {"no-alarm": "found"}
     [answer] = run_check(CHECKS["no-alarm"], monitored(healthy(), alarms={}))
     assert "counts reads" in answer.evidence[0] and "no alarm watches" in answer.evidence[0]
 
