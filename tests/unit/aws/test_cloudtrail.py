@@ -62,6 +62,7 @@ def test_a_session_counts_as_its_role() -> None:
     assert (call.principal, call.kind, call.session) == (ROLE, "role", SESSION)
     assert (call.address, call.region, call.error, call.is_read) == ("203.0.113.7", "eu-west-1", "", True)
     assert call.time == datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
+    assert parse_access(record(errorCode="AccessDeniedException")).is_refused and not call.is_refused
     without = parse_access(record({"type": "AssumedRole", "arn": SESSION, "accountId": "123456789012"}))
     assert without.principal == ROLE
 
@@ -87,6 +88,7 @@ def test_a_session_counts_as_its_role() -> None:
             "other account",
         ),
         ({"type": "SAMLUser", "principalId": "idp:eve"}, "idp:eve", "federated"),
+        ({"type": "IdentityCenterUser", "principalId": "eve"}, "eve", "federated"),
         ({}, "unknown", "unknown"),
     ],
 )
@@ -114,6 +116,7 @@ def test_every_kind_of_principal(identity: dict[str, Any], principal: str, kind:
             "an IAM user made it with the AWS CLI",
         ),
         ({"userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::1:user/ci"}}, ""),
+        ({"userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::1:user/ci@example.com"}}, ""),
     ],
 )
 def test_what_shows_a_person(changes: dict[str, Any], sign: str) -> None:

@@ -507,6 +507,7 @@ def test_what_an_administrator_is_denied_is_no_grant() -> None:
         (user("alice", READS), True),
         (role("AWSReservedSSO_Developer_1", READS, path=SSO, trusts=SAML), True),
         (role("federated", READS, trusts=SAML), True),
+        (role("signed-in", READS, trusts={"Federated": "accounts.google.com"}), True),
         (role("named", READS, trusts={"AWS": f"arn:aws:iam::{ACCOUNT}:user/bob"}), True),
         (role("rotation", READS, trusts={"Service": "lambda.amazonaws.com"}), False),
         (role("deploys", READS, trusts=CODE_HOST), False),
