@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import cast
 
 import pytest
@@ -63,6 +63,13 @@ def test_an_agent_that_cannot_run_is_a_consequence(id: str) -> None:
     """The agent is named with what keeps it from running."""
     [agent] = [finding for finding in diagnose(FAULTS[id].make(healthy())) if finding.check == "exec-agent"]
     assert agent.because_of == (id,)
+
+
+@pytest.mark.parametrize(("started", "status"), [(None, "clear"), (NOW, "clear"), (NOW - timedelta(days=1), "found")])
+def test_an_agent_has_time_to_start(started: datetime | None, status: str) -> None:
+    """A task that has not started yet has none, and is no fault."""
+    snapshot = with_worker(without_agent(healthy(), "PENDING"), started=started)
+    assert [each.status for each in run_check(CHECKS["exec-agent"], snapshot)] == [status]
 
 
 def test_the_service_may_say_otherwise_than_its_tasks() -> None:

@@ -60,9 +60,9 @@ unknown_in = partial(unknown_by, CHECKS.values())
 
 
 @pytest.mark.parametrize("id", CHECKS)
-@pytest.mark.parametrize("value_from", [KEY_REFERENCE, ARN, PARAMETER])
+@pytest.mark.parametrize("value_from", [KEY_REFERENCE, ARN, PARAMETER, f"{ARN}:token:AWSCURRENT:{'0' * 32}"])
 def test_another_source_with_which_nothing_is_wrong_is_clear(id: str, value_from: str) -> None:
-    """Another secret, one of its keys, and a parameter."""
+    """Another secret, one of its keys, also of the version that has the label, and a parameter."""
     assert_clear(CHECKS[id], refer(healthy(), value_from))
 
 

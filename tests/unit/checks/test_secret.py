@@ -13,7 +13,7 @@ from omc_runbook.aws.definitions import Container, Injection
 from omc_runbook.aws.secretsmanager import ListedSecret, Replica, Version
 from omc_runbook.checks import secret
 from omc_runbook.checks.check import run_check
-from omc_runbook.checks.other_names import found_instead
+from omc_runbook.checks.other_names import found_instead, secret_in_use
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.model import value_from
 from omc_runbook.snapshot.discovery import Discovery, FoundService
@@ -72,6 +72,30 @@ def test_a_name_may_be_misspelt_where_a_secret_has_almost_that(name: str, is_nea
         replace(healthy(), secret=None, environment=environment, discovery=discovery)
     )
     assert (f"If {name} is meant, create nothing: correct secret in /etc/runbook.toml." in answer.facts) is is_near
+
+
+@pytest.mark.parametrize("found", [{"other_regions": ("us-east-1",)}, {"cluster_regions": ("us-east-1",)}])
+def test_where_another_region_has_it_the_region_is_wrong(found: dict[str, tuple[str, ...]]) -> None:
+    """Also where that region has the cluster alone."""
+    missing = replace(healthy(), secret=None, discovery=Discovery(environment="staging", **found))
+    [answer] = CHECKS["secret-missing"].run(missing)
+    assert answer.remedy.command.startswith("Correct region in ")
+
+
+@pytest.mark.parametrize(("project", "is_meant"), [("ohmycoins", True), ("platform", True), ("depot", False)])
+def test_another_projects_secret_is_not_what_is_meant(project: str, is_meant: bool) -> None:
+    """Where runbook.toml names the project, a secret in use has its name, or is another's."""
+    environment = replace(healthy().environment, project=project)
+    environment = replace(environment, names=environment.names.model_copy(update={"prefix": f"{project}-staging"}))
+    reference = Injection("SECRET_KEY", value_from.parse(f"{ARN.replace(NAME, 'platform-settings')}:SECRET_KEY::"))
+    container = Container(name="backend", secrets=(reference,), environment=())
+    service_found = FoundService(
+        "main", service("backend"), replace(task_definition("backend", ()), containers=(container,))
+    )
+    listed = ListedSecret(name="platform-settings", arn=ARN, tags={"Environment": "staging"})
+    discovery = Discovery(environment="staging", services=(service_found,), secrets=(listed,))
+    missing = replace(healthy(), secret=None, environment=environment, discovery=discovery)
+    assert secret_in_use(missing) == ("platform-settings" if is_meant else "")
 
 
 def test_a_secret_in_deletion_is_not_also_without_a_version() -> None:

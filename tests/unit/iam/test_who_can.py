@@ -168,10 +168,11 @@ def test_a_sessions_name_is_not_guessed(condition: str, decision: str) -> None:
     assert JUDGE.verdict(own, CALL).decision == decision
 
 
-def test_who_may_assume_a_role() -> None:
+@pytest.mark.parametrize("account", [ROOT, ACCOUNT])
+def test_who_may_assume_a_role(account: str) -> None:
     """Who the trust policy names, and, where it names the account, whose own policies allow it; services are nobody."""
     by_account, by_name = (
-        role("reader", assuming("reader"), trusts={"AWS": ROOT}),
+        role("reader", assuming("reader"), trusts={"AWS": account}),
         role("named", trusts={"AWS": [role("x").arn]}),
     )
     allowed, other = role("y", assuming("reader")), role("z", policy({}))
