@@ -54,6 +54,7 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks import access
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
+from omc_runbook.checks.role_access import judge_action
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.findings import is_sentence
@@ -242,6 +243,25 @@ def test_a_label_that_a_reference_names_is_read_too(label: str, expected: set[st
 def test_what_a_denial_hides_is_found_beside_it(permissions: Permissions, expected: set[str]) -> None:
     """Whoever removes the denial alone would meet the next refusal then."""
     assert found_in(with_permissions(healthy(), permissions)) == expected
+
+
+@pytest.mark.parametrize(
+    ("decision", "policies", "cause"),
+    [
+        ("explicitDeny", None, "identity-deny"),
+        ("explicitDeny", (policy(action="logs:*"),), "boundary"),
+        ("explicitDeny", (), "identity-deny"),
+        ("implicitDeny", None, "boundary"),
+    ],
+)
+def test_a_deny_is_the_boundarys_where_the_roles_own_policies_allow_it(
+    decision: str, policies: Any, cause: str
+) -> None:
+    """Where they were not read, the deny may be one of theirs."""
+    action = "logs:PutLogEvents"
+    decided = simulation(action, "*", decision, allowed_by_boundary=False)
+    permissions = replace(simulated("allowed"), simulated=(decided,), policies=policies)
+    assert judge_action(permissions, ROLE, action, "*", {}).cause == cause
 
 
 def test_nothing_allowed_within_a_boundary_is_no_permission() -> None:

@@ -51,6 +51,11 @@ CASES: dict[str, tuple[Callable[[Snapshot], Snapshot], str, str]] = {
         "baked-env",
         f"has OPENAI_API_KEY, which ECS did not inject. Version {PREVIOUS} has this value",
     ),
+    "the image sets it and the entry point another": (
+        lambda s: uninjected(s, injected=CURRENT, process=OTHER, differs=True),
+        "baked-env",
+        f"the image of task .* sets OPENAI_API_KEY. Version {CURRENT} has this value",
+    ),
     "a file in S3 may set it": (
         lambda s: with_container(
             uninjected(s, injected=CURRENT, process=CURRENT), "worker", lambda c: replace(c, has_environment_files=True)
@@ -88,6 +93,8 @@ def test_a_shadowed_file_is_a_remark() -> None:
     """A .env file in the image that names an injected variable is told, and no problem while the process is right."""
     [said] = run_check(CHECKS["baked-env"], with_held(looked(healthy()), "worker", KEY, file="/app/.env"))
     assert (said.status, said.severity, said.is_problem) == ("found", "info", False)
+    replaced = with_held(looked(healthy()), "worker", KEY, file="/app/.env", process=OTHER, differs=True)
+    assert_clear(CHECKS["baked-env"], replaced)
 
 
 def test_a_process_that_cannot_be_seen_is_unknown() -> None:

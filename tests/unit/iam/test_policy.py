@@ -1,5 +1,6 @@
 """What IAM policies decide, in pairs that differ in one thing."""
 
+import time
 from typing import Any
 
 import pytest
@@ -211,6 +212,15 @@ def test_condition_operators(operator: str, key: str, holds: Any, fails: Any) ->
     """Each operator lets one value pass and refuses another."""
     assert decide(allow(Condition={operator: {key: holds}}), context=HELD) == "allowed"
     assert decide(allow(Condition={operator: {key: fails}}), context=HELD) == "implicit-deny"
+
+
+def test_a_date_without_a_time_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As IAM reads it, wherever this is evaluated."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Australia/Sydney")
+        time.tzset()
+        assert decide(allow(Condition={"DateEquals": {"aws:CurrentTime": "2025-06-01"}}), context=HELD) == "allowed"
+    time.tzset()
 
 
 @pytest.mark.parametrize(
