@@ -186,6 +186,9 @@ def test_a_wildcard_over_a_project_is_too_much_only_where_it_meets_another_secre
         assert ("wildcard-secret" in found) is is_wide
         if is_wide:
             assert "ohmycoins-production-app-secrets" in found["wildcard-secret"][0].evidence[1]
+    of_another = allowing(GET_SECRET_VALUE, "*", Condition={"ArnEquals": {"aws:PrincipalArn": f"{ROLE}-of-another"}})
+    exact = policy("p", allowing(GET_SECRET_VALUE, PATTERN), of_another)
+    assert "wildcard-secret" not in found_in(audited(own=(execution_role(exact),)))
 
 
 @pytest.mark.parametrize(
@@ -382,6 +385,15 @@ def test_statements_that_let_in_together_have_their_verb() -> None:
     assert " statement 2 allow secretsmanager:GetSecretValue to " in finding.evidence[0]
 
 
+def test_only_the_statement_that_lets_an_account_in_is_changed() -> None:
+    """One for everybody of our account stays as it is, and so does its Principal *."""
+    ours = allowing(GET_SECRET_VALUE, "*", Principal="*", Condition={"StringEquals": {"aws:PrincipalAccount": ACCOUNT}})
+    own = policy("own", ours, allowing(GET_SECRET_VALUE, "*", Principal={"AWS": [STRANGER, ROLE]}), kind="resource")
+    [finding] = found_in(audited(replace(healthy(), resource_policy=own)))["other-account-reads"]
+    left = document_of(finding, "--resource-policy")["Statement"]
+    assert [each["Principal"] for each in left] == ["*", {"AWS": [ROLE]}]
+
+
 def test_a_policy_that_a_service_attached_is_not_written_over() -> None:
     """PutResourcePolicy replaces the secret's own policy alone, which has nothing of that statement."""
     opened = own_policy(healthy(), "*").resource_policy
@@ -484,6 +496,9 @@ def test_a_task_role_that_may_no_longer_write_still_reads() -> None:
     by_hand = policy("p", allowing("ecs:*", "*"), {"NotAction": "s3:*", "Resource": "arn:aws:ecs:*:task/*"})
     [finding] = found_in(entering(user("alice", by_hand)))["can-enter-task"]
     assert finding.remedy.needs == ""
+    again = policy("q", allowing("ecs:ExecuteCommand", "*"))
+    [finding] = found_in(entering(user("alice", by_hand, again)))["can-enter-task"]
+    assert "out of p statement 1, p statement 2 of alice" in finding.remedy.command
 
 
 def test_a_permission_that_may_be_meant_is_told_in_whole_sentences() -> None:

@@ -121,13 +121,16 @@ def test_a_key_of_another_system_beside_the_databases(key: str, line: str) -> No
 
 
 @pytest.mark.parametrize("system", ["GOOGLE", "AZURE"])
-def test_of_several_client_secrets_the_named_one_is_accused(system: str) -> None:
+def test_of_several_client_secrets_the_named_or_changed_one_is_accused(system: str) -> None:
     """The words alone are those of every provider of OAuth."""
     keys = ("GOOGLE_CLIENT_SECRET", "AZURE_CLIENT_SECRET")
     entries = tuple(Injection(key, parse(f"{ARN}:{key}::")) for key in keys)
     made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, *entries)))
     said = saying(unchanged(made), f"oauth {system.lower()}: invalid_client", "backend")
     found = [each for each in run_check(CHECKS["store-only"], said) if each.status == "found"]
+    assert [each.subject for each in found] == [f"{system}_CLIENT_SECRET"]
+    unnamed = changed("oauth: invalid_client", f"{system}_CLIENT_SECRET", "backend")(made)
+    found = [each for each in run_check(CHECKS["store-only"], unnamed) if each.status == "found"]
     assert [each.subject for each in found] == [f"{system}_CLIENT_SECRET"]
 
 
@@ -291,6 +294,21 @@ def test_an_api_key_that_the_provider_did_not_get_was_not_refused(line: str) -> 
     said = changed(line, "STRIPE_API_KEY", "backend")(made)
     [found] = [each for each in run_check(CHECKS["store-only"], said) if each.status == "found"]
     assert found.evidence[-1].endswith("gave the provider no API key: the value itself was not refused.")
+
+
+@pytest.mark.parametrize(
+    ("key", "line", "way", "runbook"),
+    [
+        ("POSTGRES_PASSWORD", REFUSED, "In psql, \\password with the secret's value", "rotate"),
+        ("OPENAI_API_KEY", "Error code: 401 invalid_api_key", "Give the provider the new value", "update"),
+    ],
+)
+def test_a_value_is_put_right_where_it_is_used(key: str, line: str, way: str, runbook: str) -> None:
+    """Of a new value the other side is told, or it is taken back; one that the other side has changed is renewed."""
+    [found] = run_check(CHECKS["store-only"], changed(line, key)(healthy()))
+    assert found.remedy.command.startswith(f"{way}; or go back with `aws secretsmanager update-secret-version-stage ")
+    [found] = run_check(CHECKS["store-only"], saying(unchanged(healthy()), line))
+    assert (found.remedy.runbook, found.remedy.parameters["keys"]) == (runbook, key)
 
 
 def test_a_password_whose_login_changed_was_changed_with_it() -> None:
