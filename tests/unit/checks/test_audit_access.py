@@ -394,6 +394,14 @@ def test_only_the_statement_that_lets_an_account_in_is_changed() -> None:
     assert [each["Principal"] for each in left] == ["*", {"AWS": [ROLE]}]
 
 
+def test_a_statement_for_everybody_but_some_names_the_account_instead() -> None:
+    """A statement may not have both elements."""
+    own = policy("own", allowing(GET_SECRET_VALUE, "*", NotPrincipal={"AWS": STRANGER}), kind="resource")
+    [finding] = found_in(audited(replace(healthy(), resource_policy=own)))["readable-by-all"]
+    [statement] = document_of(finding, "--resource-policy")["Statement"]
+    assert statement["Principal"] == ANYBODY_HERE and "NotPrincipal" not in statement
+
+
 def test_a_policy_that_a_service_attached_is_not_written_over() -> None:
     """PutResourcePolicy replaces the secret's own policy alone, which has nothing of that statement."""
     opened = own_policy(healthy(), "*").resource_policy
@@ -514,6 +522,12 @@ def test_what_an_administrator_is_denied_is_no_grant() -> None:
     """The statement that denies the secret is not told as the one that gives everything."""
     rows = {row[0]: row for row in tables.writers(audited(None, user("root", EVERYTHING, policy("no", DENIES)))).rows}
     assert rows["root"][2:] == ["everything that no statement 1 does not deny", "—", "—"]
+
+
+def test_whether_a_person_may_read_is_asked_in_production_alone() -> None:
+    """Elsewhere it would be a remark."""
+    unsure = audited(None, user("alice", unread=("arn:aws:iam::aws:policy/Some",)))
+    assert "human-may-read" not in unknown_in(unsure) and "human-may-read" in unknown_in(in_production(unsure))
 
 
 @pytest.mark.parametrize(
