@@ -310,6 +310,13 @@ def test_a_keys_policy_that_lets_everybody_in_is_found() -> None:
     assert "readable-by-all" not in found_in(audited(key=replace(key, policy=limited)))
 
 
+def test_an_account_that_the_key_alone_lets_in_reads_nothing() -> None:
+    """The secret's own policy would have to let it in, too."""
+    statements = allowing("kms:*", "*", Principal=ANYBODY_HERE), allowing(DECRYPT, "*", Principal={"AWS": STRANGER})
+    key = replace(under_key(), policy=policy("the key's policy", *statements, kind="resource"))
+    assert "other-account-reads" not in found_in(audited(None, key=key))
+
+
 def test_another_account_that_has_a_replica_is_found() -> None:
     """It decides who reads it there; a replica in another region is this account's own."""
     there = ARN.replace(ACCOUNT, "999999999999")
