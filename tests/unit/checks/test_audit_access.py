@@ -1052,7 +1052,9 @@ def test_a_saml_provider_without_a_subject_is_a_remark_and_identity_center_is_no
     """A company's sign-in decides who gets which role; nobody can change the roles of Identity Center."""
     people = federated("people", {"StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml"}}, "company", True)
     [remark] = found_in(audited(None, people))["federated-any-subject"]
-    assert remark.severity == "info" and "SAML:sub" in remark.evidence[0]
+    assert (
+        remark.severity == "info" and "by sts:AssumeRoleWithSAML, without a Condition on SAML:sub" in remark.evidence[0]
+    )
     own = replace(people, arn=people.arn.replace(":role/", f":role/{SSO}"))
     assert "federated-any-subject" not in found_in(audited(None, own))
 
@@ -1060,7 +1062,8 @@ def test_a_saml_provider_without_a_subject_is_a_remark_and_identity_center_is_no
 def test_an_administrator_that_strangers_may_become_is_found() -> None:
     """Administrators read the secret too."""
     open_to_all = replace(federated("admin"), policies=(EVERYTHING,))
-    assert found_in(audited(None, open_to_all))["federated-any-subject"][0].severity == "error"
+    [finding] = found_in(audited(None, open_to_all))["federated-any-subject"]
+    assert finding.severity == "error" and "by sts:AssumeRoleWithWebIdentity, " in finding.evidence[0]
 
 
 OWN = f"arn:aws:iam::{ACCOUNT}"

@@ -58,6 +58,7 @@ def test_the_bucket_of_a_new_trail_lets_cloudtrail_write() -> None:
     """CloudTrail reads the bucket's ACL before it writes files."""
     statements = bucket_policy(healthy())["Statement"]
     assert [each["Action"] for each in statements] == ["s3:GetBucketAcl", "s3:PutObject"]
+    assert all(each["Condition"]["StringEquals"]["aws:SourceArn"].endswith("-trail") for each in statements)
 
 
 def test_an_alarm_that_tells_no_known_topic_begins_with_one() -> None:

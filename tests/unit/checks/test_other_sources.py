@@ -93,6 +93,8 @@ def test_a_name_that_is_nearly_the_secrets_own() -> None:
     [found] = run_check(CHECKS["other-secret-missing"], refer(healthy(), f"{misspelt}:KEY::", secret=None))
     assert "did you mean ohmycoins-staging-app-secrets?" in found.evidence[0]
     assert found.remedy.command.startswith("If ohmycoins-staging-app-secrets is meant, write arn:aws:secretsmanager:")
+    [other] = run_check(CHECKS["other-secret-missing"], refer(healthy(), secret=None))
+    assert other.remedy.command.startswith("Create the secret, or correct the reference to OTHER_TOKEN")
 
 
 def test_a_refusal_is_of_the_secret_that_it_names() -> None:

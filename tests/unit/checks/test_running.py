@@ -76,7 +76,10 @@ def test_other_forms(case: str) -> None:
     """The same faults as they may look otherwise are told by what was seen, and by one check alone."""
     make, id, words = CASES[case]
     found = [
-        answer for check in checks_of(running) for answer in run_check(check, make(healthy())) if answer.is_problem
+        answer
+        for check in checks_of(running)
+        for answer in run_check(check, make(healthy()))
+        if answer.status == "found"
     ]
     assert [answer.check for answer in found] == [id]
     assert re.search(words, found[0].evidence[0])

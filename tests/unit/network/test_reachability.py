@@ -528,6 +528,11 @@ def test_the_command_fits_what_is_there() -> None:
     assert go(open_to_itself).obstacles[0].command.startswith("aws ec2 create-vpc-endpoint")
     gone = with_routes(bare, Route(EVERYWHERE, "nat-2", "blackhole"))
     assert "nat-2" in go(gone).obstacles[0].facts[0] and "blackhole" in go(gone).obstacles[0].facts[0]
+    tables = tuple(
+        replace(each, routes=(LOCAL,)) if PUBLIC in each.subnets else each for each in ready.route_tables or ()
+    )
+    lone = with_routes(replace(by_nat(), route_tables=tables), Route(EVERYWHERE, NAT, "active"))
+    assert f"--destination-cidr-block {EVERYWHERE} --gateway-id {GATEWAY}" in go(lone).obstacles[0].command
 
 
 def test_no_route_leads_to_a_nat_gateway_behind_it() -> None:
