@@ -96,6 +96,8 @@ def test_another_projects_secret_is_not_what_is_meant(project: str, is_meant: bo
     discovery = Discovery(environment="staging", services=(service_found,), secrets=(listed,))
     missing = replace(healthy(), secret=None, environment=environment, discovery=discovery)
     assert secret_in_use(missing) == ("platform-settings" if is_meant else "")
+    [answer] = CHECKS["secret-missing"].run(missing)
+    assert answer.remedy.command.startswith("omc-runbook init ") is is_meant
 
 
 def test_a_secret_in_deletion_is_not_also_without_a_version() -> None:
