@@ -814,6 +814,17 @@ def test_after_throttling_each_service_is_started_as_its_controller_demands() ->
     assert alone.remedy.needs.startswith("First wait ") and "task.json is the request" in alone.remedy.needs
 
 
+def test_of_two_roles_the_one_that_is_refused_is_named_with_its_own_services() -> None:
+    """By its policies, and by what its tasks say."""
+    snapshot, other = healthy(), f"{ROLE}-of-worker"
+    snapshot = with_definition(snapshot, "worker", lambda old: replace(old, execution_role_arn=other))
+    lacking = replace(snapshot, permissions={ROLE: by_policies(GUIDE), other: by_policies(policy(action="s3:*"))})
+    denied = stuck(replace(snapshot, permissions=dict.fromkeys((ROLE, other), by_policies(GUIDE))), "worker", SCP_STOP)
+    for id, each in (("no-permission", lacking), ("scp", denied)):
+        [found] = [answer for answer in run_check(CHECKS[id], each) if answer.status == "found"]
+        assert (found.subject, found.services) == (f"{ROLE_NAME}-of-worker", {"worker"})
+
+
 def test_the_refusal_of_a_task_is_cited() -> None:
     """A stopped task's own words stand beside what the simulation said."""
     denied = SCP_STOP.replace("an explicit deny in a service control policy", "no identity-based policy allows")
