@@ -447,10 +447,15 @@ def test_a_stop_before_the_service_got_well_is_over() -> None:
     assert found_in(with_tasks(mended, *(stopped("worker", PULL, at) for at in after))) == {"pull-failed"}
 
 
-def test_a_task_that_died_and_was_replaced_is_no_finding() -> None:
-    """A service with all its tasks running is well, though one or two have died since its deployment."""
+@pytest.mark.parametrize("rollout", ["COMPLETED", ""])
+def test_a_task_that_died_and_was_replaced_is_no_finding(rollout: str) -> None:
+    """A service with all its tasks running is well, though one or two have died since its deployment.
+
+    Where ECS gives no rollout state, a deployment that is alone has ended.
+    """
     died = [stopped("worker", EXIT, NOW - timedelta(minutes=m), **EXITED) for m in (20, 2)]
-    assert found_in(with_tasks(healthy(), *died)) == set()
+    whole = with_service(healthy(), "worker", deployments=(deployment("worker", rollout=rollout),))
+    assert found_in(with_tasks(whole, *died)) == set()
 
 
 @pytest.mark.parametrize(
