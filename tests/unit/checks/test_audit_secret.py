@@ -21,7 +21,18 @@ from support.faults.audit_secret import (
     with_audit,
     with_values_since,
 )
-from support.snapshots import CURRENT, NOW, healthy, with_container, with_keys, with_reference, with_secret, with_text
+from support.snapshots import (
+    ARN,
+    CURRENT,
+    NAME,
+    NOW,
+    healthy,
+    with_container,
+    with_keys,
+    with_reference,
+    with_secret,
+    with_text,
+)
 
 from omc_runbook.aws.kms import KeyRotation
 from omc_runbook.aws.secretsmanager import Version
@@ -135,6 +146,14 @@ def test_a_key_that_rotates_or_is_not_in_use_is_none_that_does_not_rotate() -> N
     assert status("key-not-rotated", replace(found, kms_key=replace(found.kms_key, state="Disabled"))) == {"clear"}
     rotates = with_audit(lifecycle=Lifecycle(key_rotation=KeyRotation(True)))(found)
     assert status("key-not-rotated", rotates) == {"clear"}
+
+
+@pytest.mark.parametrize(("name", "expected"), [(NAME, "clear"), (OLD_SECRET.name, "found")])
+def test_the_environments_own_secret_is_not_unused(name: str, expected: str) -> None:
+    """Also where no service refers to it yet."""
+    listed = replace(OLD_SECRET, name=name, arn=ARN.replace(NAME, name))
+    snapshot = replace(with_audit(project_secrets=(listed,))(healthy()), task_definitions={})
+    assert status("secret-unused", snapshot) == {expected}
 
 
 def test_without_a_repository_files_are_not_clear() -> None:
