@@ -393,12 +393,14 @@ def test_statements_that_let_in_together_have_their_verb() -> None:
 
 
 def test_only_the_statement_that_lets_an_account_in_is_changed() -> None:
-    """One for everybody of our account stays as it is, and so does its Principal *."""
+    """One for everybody of our account stays as it is, and so does a Deny."""
     ours = allowing(GET_SECRET_VALUE, "*", Principal="*", Condition={"StringEquals": {"aws:PrincipalAccount": ACCOUNT}})
-    own = policy("own", ours, allowing(GET_SECRET_VALUE, "*", Principal={"AWS": [STRANGER, ROLE]}), kind="resource")
+    theirs = allowing(GET_SECRET_VALUE, "*", Principal={"AWS": [STRANGER, ROLE]})
+    denial = {**allowing("secretsmanager:DeleteSecret", "*", Principal={"AWS": STRANGER}), "Effect": "Deny"}
+    own = policy("own", ours, theirs, denial, kind="resource")
     [finding] = found_in(audited(replace(healthy(), resource_policy=own)))["other-account-reads"]
     left = document_of(finding, "--resource-policy")["Statement"]
-    assert [each["Principal"] for each in left] == ["*", {"AWS": [ROLE]}]
+    assert [each["Principal"] for each in left] == ["*", {"AWS": [ROLE]}, {"AWS": STRANGER}]
 
 
 def test_a_statement_for_everybody_but_some_names_the_account_instead() -> None:
