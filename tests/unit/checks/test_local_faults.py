@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -198,6 +199,11 @@ def test_a_file_on_another_branch_is_in_the_history(healthy: Callable[[], Platfo
     (found,) = (each for each in diagnosed(platform.root, False) if each.status == "found")
     assert (found.check, found.severity) == ("committed", "info")
     assert "Its history has no secret value that is in use." in found.evidence
+    seen = look(platform.root, False)
+    assert seen.workstation and seen.workstation.history
+    history = replace(seen.workstation.history, obstacle="1 older version could not be read.")
+    partly = replace(seen, workstation=replace(seen.workstation, history=history))
+    assert not any("no secret value" in fact for each in root_causes.diagnose(partly) for fact in each.evidence)
     platform.dotenv.write_bytes(text)
     platform.dotenv.chmod(0o600)
     assert causes(diagnosed(platform.root, False)) == ["committed"]
