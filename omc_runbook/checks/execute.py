@@ -11,6 +11,7 @@ from omc_runbook.aws.definitions import TaskDefinition
 from omc_runbook.aws.ecs import Service, Task, TaskContainer
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import ECS_FIELDS, Evidence, Uncertain
+from omc_runbook.checks.network import way_of
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.role_access import exchange_of, judge_action, keys_of, remedy_of
 from omc_runbook.iam.policy import evaluate_resource
@@ -18,7 +19,6 @@ from omc_runbook.iam.request_keys import Keys
 from omc_runbook.model.arn import account_in
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.grouping import grouped
-from omc_runbook.model.shell import command
 from omc_runbook.network.reachability import TaskNetwork, trace
 from omc_runbook.snapshot.roles import CHANNELS, DECRYPT, Permissions
 from omc_runbook.snapshot.state import Snapshot
@@ -94,16 +94,11 @@ def exec_endpoint(snapshot: Snapshot) -> Iterable[Evidence]:
                 continue
             certain = [obstacle for obstacle in path.obstacles if obstacle.certain]
             facts = tuple(dict.fromkeys(fact for obstacle in certain for fact in obstacle.facts))
-            way = certain[0].command
-            remedy = (
-                f"{way} {command('--region', region)}"
-                if way and "{" not in way
-                else f"Give {subnet} an endpoint for {MESSAGES}."
-            )
+            remedy = Remedy(way_of(snapshot, service, certain[0]))
             yield Evidence(
                 certain[0].subject,
                 (*facts, f"It blocks tasks of {service.name} in {subnet} from {MESSAGES}."),
-                _then_start(snapshot, Remedy(remedy), (service.name,)),
+                _then_start(snapshot, remedy, (service.name,)),
                 frozenset({service.name}),
             )
 

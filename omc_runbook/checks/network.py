@@ -213,7 +213,8 @@ def _remedy(snapshot: Snapshot, troubles: Sequence[_Trouble]) -> Remedy:
         or "{service}" in trouble.obstacle.command
     ]
     # A rule that both ways need is added once: a second time is an error.
-    steps = dict.fromkeys(step for trouble in chosen for step in _way(snapshot, trouble).split(" && "))
+    ways = (way_of(snapshot, trouble.service, trouble.obstacle) for trouble in chosen)
+    steps = dict.fromkeys(step for way in ways for step in way.split(" && "))
     return Remedy(" && ".join(_numbered_apart(steps)))
 
 
@@ -231,19 +232,20 @@ def _numbered_apart(steps: Iterable[str]) -> Iterator[str]:
         yield step
 
 
-def _way(snapshot: Snapshot, trouble: _Trouble) -> str:
-    names, placement = snapshot.environment.names, trouble.service.placement
+def way_of(snapshot: Snapshot, service: Service, obstacle: Obstacle) -> str:
+    """The command that removes an obstacle of a service's tasks."""
+    names, placement = snapshot.environment.names, service.placement
     awsvpc = (
         f"awsvpcConfiguration={{subnets=[{','.join(placement.subnets)}],"
         f"securityGroups=[{','.join(placement.groups)}],assignPublicIp=ENABLED}}"
     )
     filled = {
         "{cluster}": command(names.cluster),
-        "{service}": command(trouble.service.name),
+        "{service}": command(service.name),
         "{public}": command(awsvpc),
         "{region}": command("--region", names.region),
     }
-    way = trouble.obstacle.command
+    way = obstacle.command
     way = way if "{region}" in way else f"{way} {{region}}"
     for name, text in filled.items():
         way = way.replace(name, text)

@@ -12,7 +12,7 @@ from support.check_assertions import assert_clear, by_id
 from support.faults.access import decrypting, under_key
 from support.faults.execute import FAULTS, encrypted, placed, with_role, with_worker, without_agent
 from support.faults.execute import ROLE as TASK_ROLE
-from support.networks import by_nat, with_routes
+from support.networks import by_nat, with_egress, with_routes
 from support.snapshots import (
     NAMES,
     NOW,
@@ -138,6 +138,14 @@ def test_a_task_without_a_role_cannot_open_channels() -> None:
 def test_an_open_network_is_not_why_an_agent_does_not_run() -> None:
     """Where the subnets have a way to ssmmessages, the agent stopped for another reason."""
     assert_clear(CHECKS["exec-endpoint"], placed(without_agent(healthy()), by_nat()))
+
+
+def test_a_security_group_in_the_way_of_the_agent_is_opened() -> None:
+    """An endpoint would be as far away."""
+    closed = placed(without_agent(healthy()), with_egress(by_nat()))
+    [found] = [each for each in run_check(CHECKS["exec-endpoint"], closed) if each.status == "found"]
+    assert found.remedy.command.startswith("aws ec2 authorize-security-group-egress --group-id ")
+    assert " --region ap-southeast-2 && aws ecs update-service " in found.remedy.command
 
 
 def test_a_closed_network_is_told_once() -> None:
