@@ -336,7 +336,9 @@ def test_add_key_is_named_where_the_key_has_the_variables_name(key: str, runbook
     platform.edit(platform.template, "SMTP_HOST=", "SMTP_PLACE=")
     snapshot = snapshots.without_key(snapshots.healthy(), "SMTP_HOST", key)
     snapshot = snapshots.with_reference(snapshot, "backend", "SMTP_HOST", f"{snapshots.ARN}:{key}::")
-    assert found(template_lacks, with_checkout(platform, snapshot))["SMTP_HOST"].remedy.runbook == runbook
+    remedy = found(template_lacks, with_checkout(platform, snapshot))["SMTP_HOST"].remedy
+    assert remedy.runbook == runbook
+    assert not runbook or (remedy.parameters["repository"], remedy.parameters["key"]) == (str(platform.root), key)
 
 
 def test_a_row_says_what_compose_does_not_pass_on(platform: Platform) -> None:
