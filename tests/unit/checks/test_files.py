@@ -4,6 +4,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 from support import snapshots
@@ -362,6 +363,12 @@ def test_the_initial_value_has_a_column_and_may_have_a_key_alone(platform: Platf
     finding = found(initial_alone, snapshot)[f"LEGACY_TOKEN {VERSION}"]
     assert finding.severity == "info" and "which it does not have; no container gets it" in finding.evidence[0]
     assert not found(initial_alone, replace(snapshot, contents={}))
+    has_it = snapshots.with_keys(snapshots.healthy(), LEGACY_TOKEN=token_hex(16))
+    assert not found(initial_alone, with_checkout(platform, has_it))
+    template = platform.template.read_text()
+    platform.template.write_text(f"{template}\nLEGACY_TOKEN=\n")
+    assert not found(initial_alone, with_checkout(platform))
+    platform.template.write_text(template)
     assert [rows(snapshot)[name]["initial value"] for name in ("SENTRY_DSN", "LEGACY_TOKEN")] == ["not there", "yes"]
     crypto(platform, CRYPTO.replace("ENCRYPTION_KEY", "LEGACY_TOKEN"))
     assert not found(initial_alone, with_checkout(platform))
