@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -177,3 +178,13 @@ def test_an_answer_has_each_service_that_was_asked_for(client: Any, reason: str)
     else:
         with pytest.raises(InvalidResponse, match="DescribeServices"):
             ecs.describe_services(client, "cluster", ["backend"])
+
+
+@pytest.mark.parametrize(
+    ("body", "is_answer"), [(b"{}", True), (b"<html></html>", False), (b"[]", False), (b"", False)]
+)
+def test_a_page_is_no_answer_also_to_a_call_that_gives_nothing(client: Any, body: bytes, is_answer: bool) -> None:
+    """A proxy may answer in the place of AWS, and nothing was done then."""
+    client.meta.events.register("before-send.ecs", lambda **_: AWSResponse(URL, 200, {}, Raw(body)))
+    with nullcontext() if is_answer else pytest.raises(InvalidResponse, match="TagResource"):
+        client.tag_resource(resourceArn="arn:aws:ecs:r:1:service/cluster/backend", tags=[])
