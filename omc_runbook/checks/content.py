@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
-from omc_runbook.aws.definitions import Container, TaskDefinition
+from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ecs import Service
 from omc_runbook.checks import remedies
 from omc_runbook.checks.change_authors import describe, write_of
 from omc_runbook.checks.check import DOCUMENT, Evidence, Uncertain
-from omc_runbook.checks.definition_source import refer_in_proxy, source_for, source_of
+from omc_runbook.checks.definition_source import refer_in_proxy, source_for
 from omc_runbook.checks.key_demand import (
     containers_in_force,
+    in_words,
     missing_keys,
     plain_logins,
     referenced_keys,
     referring_services,
     secret_demands,
-    services_of_others,
     services_reading,
-    successions,
 )
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.stopped_tasks import fresh_stops
 from omc_runbook.masking import hosts
 from omc_runbook.masking.defects import CheckId, Defect, find_defect, is_stand_in
 from omc_runbook.masking.document import Document, Kind, Member, Problem
@@ -32,19 +29,14 @@ from omc_runbook.masking.expiry import expiry_of
 from omc_runbook.masking.hosts import StrangeHost
 from omc_runbook.masking.relations import exchanged, find_mismatches
 from omc_runbook.masking.strength import is_common_value, is_guessable
-from omc_runbook.messages.startline import REQUIRED
-from omc_runbook.messages.startlog import read_log
 from omc_runbook.model import letters
 from omc_runbook.model.catalogue import FORMS, URL_BREAKERS_IN_WORDS, default_keys, variable_of
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.secretive import is_password, is_secret
-from omc_runbook.model.shell import command
 from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 
-NOTE = re.compile(r"(?i)\A(?:[_#$/].*|comments?|notes?|readme|description)\Z")
-"""Names under which people write about a secret in the secret."""
 _PATH = re.compile(r"[.\[/]")
 CHANGED_NUMBER = re.compile(r"e[+-]\d+$")
 HERE = re.compile(r"https?://(?:127\.0\.0\.1|localhost)\b")
@@ -157,152 +149,6 @@ def duplicate_key(snapshot: Snapshot) -> Iterable[Evidence]:
         yield Evidence(key, facts, remedies.put_value(snapshot.environment.names), services_reading(snapshot, key))
 
 
-@value_check(
-    "key-unreferenced",
-    severity="warning",
-    looks_like=("key-not-found", "file-behind"),
-    ruled_out_by="DescribeTaskDefinition: every key of the secret is in some secrets[]",
-    because_of=("terraform-ahead",),
-    per_subject=True,
-)
-def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
-    """A key of the secret reaches no task."""
-    similar = set(missing_keys(snapshot).values())
-    names = snapshot.environment.names
-    lacking = {(each.subject, each.services): each for each in (*_asked_for(snapshot), *_dropped(snapshot))}
-    yield from lacking.values()
-    referenced = referenced_keys(snapshot).union(key for key, _ in lacking)
-    if not referenced or not all(snapshot.definition(service) for service in snapshot.consumers):
-        return
-    if snapshot.deleted_status:
-        # What the deleted service referred to is its own finding's business.
-        return
-    spellings = {letters.fold(key): key for key in sorted(referenced, reverse=True)}
-    for member in snapshot.members:
-        if member.key in referenced | similar:
-            continue
-        if newer := _newer_revision(snapshot, member.key):
-            service, definition = newer
-            fact = f"{definition.label} refers to {member.key}, and {service.name} does not run it yet."
-            yield Evidence(member.key, (fact,), remedies.deploy(names, service.name, definition.label))
-        elif twin := spellings.get(letters.fold(member.key), ""):
-            fact = f"{letters.spell(member.key)} looks like {twin}, which tasks read in its place."
-            yield Evidence(member.key, (fact,), remedies.update(snapshot.environment, twin, member.key))
-        elif member.is_key_a_value:
-            name, label = member.injected.name, repr(member.injected)
-            is_missing = name in snapshot.environment.keys and name not in {each.key for each in snapshot.members}
-            fact = f"A value is where its key belongs, {label}: no task definition refers to it."
-            remedy = (
-                remedies.update(snapshot.environment, name, label)
-                if is_missing
-                else remedies.remove_key(snapshot.environment, label)
-            )
-            yield Evidence(member.key, (fact,), remedy)
-        else:
-            yield _unreferenced(snapshot, member)
-
-
-def _unreferenced(snapshot: Snapshot, member: Member) -> Evidence:
-    """A key to which nothing refers, and no other key's reference is meant for it."""
-    shown, names = letters.spell(member.key) or '""', snapshot.environment.names
-    quoted = command(letters.spell(member.key))
-    remark, left_out = _why_harmless(snapshot, member), snapshot.families_left_out
-    unread = f"Of {left_out} families, newer revisions were not looked at." if left_out else ""
-    fact = f"No task definition of {_list(referring_services(snapshot))} refers to {shown}."
-    if not member.key or ":" in member.key:
-        fact = f"No reference can name the key {shown}: in a valueFrom, colons separate the fields."
-        remedy = Remedy(f"Give {quoted} another name, without a colon, and refer to that.")
-    elif member.kind in ("object", "array"):
-        remedy = Remedy(f"Make what {quoted} holds keys of the secret, each with a text, and refer to them.")
-    else:
-        variable = variable_of(member.key, snapshot.environment.keys)
-        remedy = source_of(snapshot).add(names, member.key, variable)
-        if _plain_in(snapshot, variable):
-            remedy = replace(remedy, needs=f"Take {variable} out of environment in the same change.")
-    facts = (fact, *filter(None, [remark, unread]))
-    return Evidence(member.key or shown, facts, remedy, severity="info" if remark else None)
-
-
-def _why_harmless(snapshot: Snapshot, member: Member) -> str:
-    """Why an unreferenced key is no fault of its own: its variable is plain, or it is empty; "" where it may be."""
-    keys = snapshot.environment.keys
-    variable = variable_of(member.key, keys)
-    if other := next(services_of_others(snapshot), None):
-        return f"{other[0].name} runs the task definition of {other[1]}; its own may refer to it."
-    if plain := _plain_in(snapshot, variable):
-        return f"{variable} is a plain variable in {_list(plain)}, so that the secret's value is not used."
-    if _is_of_another_document(snapshot, member):
-        return "AWSPREVIOUS is a different document, which has the keys that tasks reference."
-    if NOTE.search(member.key) and member.key not in keys:
-        return "By its name it is a comment."
-    is_required = member.key in keys and keys[member.key].required
-    return "Its value is empty, and it is not required." if member.injected.is_empty and not is_required else ""
-
-
-def _plain_in(snapshot: Snapshot, variable: str) -> list[str]:
-    """The containers in force that have a plain variable."""
-    return [
-        f"{definition.label} {container.name}"
-        for _, definition, container in containers_in_force(snapshot)
-        if variable in container.environment
-    ]
-
-
-def _is_of_another_document(snapshot: Snapshot, member: Member) -> bool:
-    """Whether AWSPREVIOUS lacks a key, and has most of those that tasks reference, which the version lacks."""
-    former = snapshot.previous.document if snapshot.previous else None
-    if former is None or former.get(member.key):
-        return False
-    gone = [key for key, similar in missing_keys(snapshot).items() if not similar and former.get(key)]
-    return len(gone) > len(referenced_keys(snapshot)) / 2
-
-
-def _newer_revision(snapshot: Snapshot, key: str) -> tuple[Service, TaskDefinition] | None:
-    """The first service whose family has a newer revision that refers to a key, with that revision."""
-    for service in snapshot.consumers:
-        current = snapshot.definition(service)
-        for newest in snapshot.newest_revisions if current else ():
-            keys = {injection.reference.key for _, injection in snapshot.own_references(newest)}
-            if current and newest.family == current.family and newest.revision > current.revision and key in keys:
-                return service, newest
-    return None
-
-
-def _dropped(snapshot: Snapshot) -> Iterator[Evidence]:
-    """Keys that a failing revision no longer refers to, and the one in service does."""
-    for pair in successions(snapshot):
-        referenced = {injection.reference.key for _, injection in snapshot.own_references(pair.failing)}
-        for _, injection in snapshot.own_injections(pair.serving):
-            key = injection.reference.key
-            if key not in referenced and injection.variable not in pair.failing.variables:
-                fact = f"{pair.failing.label}, whose tasks fail, does not refer to {key}; {pair.serving.label} does."
-                remedy = source_of(snapshot, [pair.failing]).add(snapshot.environment.names, key, injection.variable)
-                yield Evidence(key, (fact,), remedy, frozenset({pair.service.name}), "error")
-
-
-def _asked_for(snapshot: Snapshot) -> Iterator[Evidence]:
-    """Keys whose variables a log asks for, and to which the revision of the task that failed does not refer."""
-    keys = {variable_of(member.key, snapshot.environment.keys): member.key for member in snapshot.members}
-    strangers = {service.name for service, _ in services_of_others(snapshot)}
-    for stop in fresh_stops(snapshot):
-        definition = snapshot.definition(stop.task)
-        # Another service's task definition has what that one needs.
-        if definition is None or stop.service.name in strangers:
-            continue
-        present = {*definition.variables, *(each.reference.key for _, each in snapshot.own_references(definition))}
-        for line in stop.log_lines:
-            for problem in read_log(line, keys):
-                key = keys.get(problem.variable, "")
-                # "" is the key of a reference to the whole secret: the program may parse that itself.
-                if problem.check == REQUIRED and key and present.isdisjoint(("", key, problem.variable)):
-                    fact = (
-                        f"{definition.label}, whose tasks fail, does not refer to {key}, and the application needs it."
-                    )
-                    source, names = source_of(snapshot, [definition]), snapshot.environment.names
-                    facts, remedy = (fact, line, stop.sentence), source.add(names, key, problem.variable)
-                    yield Evidence(key, facts, remedy, frozenset({stop.service.name}), "error")
-
-
 @value_check("null", looks_like=("bad-value",), ruled_out_by="GetSecretValue: no key that tasks read is null")
 def null(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key's value is JSON null"""
@@ -347,7 +193,7 @@ def empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     has_files = any(container.has_environment_files for _, _, container in containers_in_force(snapshot))
     for key, variable in _absent(snapshot):
         fact = f"{snapshot.environment.source} says that {key} is required, and the current version does not have it."
-        places = f"No container of {_list(snapshot.consumer_names)} has {variable} in secrets[] or environment."
+        places = f"No container of {in_words(snapshot.consumer_names)} has {variable} in secrets[] or environment."
         if has_files:
             yield Uncertain(key, (fact, places, "Their environmentFiles may set that: files in S3 are not read."))
             continue
@@ -779,11 +625,11 @@ def _referenced(snapshot: Snapshot, key: str, fact: str, instead: str = "") -> E
             owners, value_from = " and ".join(sorted(services)), f"{snapshot.secret_arn}:{instead}::"
             correct = refer_in_proxy(owners, demands[0].variable, value_from)
         remedy = remedies.with_runbook("troubleshoot", environment, correct)
-        return Evidence(key, (f"{letters.spell(key)} is referenced by {_list(services)}.", fact), remedy, services)
+        return Evidence(key, (f"{letters.spell(key)} is referenced by {in_words(services)}.", fact), remedy, services)
     # update refuses a key that neither the secret nor the catalogue has as a misspelling.
     entry = key in environment.keys
     remedy = remedies.update(environment, key, instead) if entry else remedies.put_value(environment.names)
-    facts = (f"{key} is referenced by {_list(services)}.", fact, *_not_reached(snapshot, key))
+    facts = (f"{key} is referenced by {in_words(services)}.", fact, *_not_reached(snapshot, key))
     return Evidence(key, facts, remedy, services)
 
 
@@ -806,7 +652,3 @@ def _roll_back(snapshot: Snapshot) -> Remedy:
     if previous and snapshot.current:
         return remedies.restore(environment, previous, snapshot.current.version_id)
     return remedies.update(environment)
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "no service"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from omc_runbook.aws.definitions import Container, Injection, TaskDefinition
@@ -117,6 +117,11 @@ def services_reading(snapshot: Snapshot, key: str) -> frozenset[str]:
 def referring_services(snapshot: Snapshot) -> frozenset[str]:
     """Names of the services that refer to the secret at all."""
     return frozenset(service.name for service, _ in _references(snapshot))
+
+
+def in_words(services: Iterable[str]) -> str:
+    """The names of services, as a part of a sentence."""
+    return ", ".join(sorted(services)) or "no service"
 
 
 @once

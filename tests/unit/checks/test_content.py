@@ -32,7 +32,7 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.definitions import Container, Injection
-from omc_runbook.checks import content
+from omc_runbook.checks import content, spare_keys
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.key_demand import missing_keys, successions
 from omc_runbook.checks.registry import checks_of
@@ -45,7 +45,7 @@ from omc_runbook.model.value_from import parse
 from omc_runbook.sandbox.worlds.staging import KEYS
 from omc_runbook.snapshot.state import Snapshot
 
-CHECKS = by_id(checks_of(content))
+CHECKS = by_id(checks_of(content, spare_keys))
 found_in = partial(found_by, CHECKS.values())
 
 

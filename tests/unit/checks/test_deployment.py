@@ -49,8 +49,8 @@ from omc_runbook.aws.ecs import ServiceEvent
 from omc_runbook.aws.secretsmanager import Version
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.fix.plan import plan_fix
-from omc_runbook.checks import content, startup
 from omc_runbook.checks import deployment as checks
+from omc_runbook.checks import spare_keys, startup
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
@@ -100,7 +100,7 @@ def test_a_missing_service_is_found_with_the_nearest() -> None:
     assert found.evidence[0].startswith("ListServices: there is no service backend")
     alone = replace(renamed, services=tuple(old for old in others if old.name.endswith("worker")))
     gone = replace(alone, deleted_status="INACTIVE")
-    keys = [run_check(content.key_unreferenced, each)[0].status for each in (alone, gone)]
+    keys = [run_check(spare_keys.key_unreferenced, each)[0].status for each in (alone, gone)]
     assert keys == ["found", "clear"], "whose keys they are is known"
     [deleted] = run_check(CHECKS["wrong-names"], replace(renamed, deleted_status="INACTIVE"))
     assert deleted.evidence == (

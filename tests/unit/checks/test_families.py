@@ -13,12 +13,22 @@ from support.faults import audit_access, audit_accesses, audit_monitoring, audit
 from support.networks import by_nat
 from support.snapshots import healthy, looked
 
-from omc_runbook.checks import audit_ages, audit_exposure, audit_lifecycle, audit_unused, deployment, startup
+from omc_runbook.checks import (
+    audit_ages,
+    audit_exposure,
+    audit_lifecycle,
+    audit_unused,
+    content,
+    deployment,
+    spare_keys,
+    startup,
+)
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.snapshot.state import Snapshot
 
 FAMILIES = (*OTHERS, *AUDIT)
 OTHER_MODULES = {
+    "content": (content, spare_keys),
     "audit_secret": (audit_ages, audit_exposure, audit_unused, audit_lifecycle),
     "deployment": (startup, deployment),
 }
