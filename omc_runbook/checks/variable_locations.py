@@ -312,10 +312,10 @@ class VariableLocations:
 
     def may_read(self, service: str, variable: str) -> bool:
         """Whether a service of Compose may read a variable: without a main class, the code that does tells."""
-        compose, settings = self.checkout.compose, self.checkout.settings
-        if compose is None or settings.file:
+        compose, words = self.checkout.compose, self.checkout.words_by_service.get(service)
+        if compose is None or words is None or variable in words:
             return True
-        files = {each.file for each in settings.fields if variable in each.variables}
+        files = {each.file for each in self.checkout.settings.fields if variable in each.variables}
         files |= {each.file for each in self.checkout.environment_reads if each.variable == variable}
         return not files or compose.may_run(service, files)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.model.suggestions import expand, is_folder
-from omc_runbook.repository.code_files import named_files
+from omc_runbook.repository.code_files import find_words, named_files
 from omc_runbook.repository.compose import NAMES, Compose, ComposeService, read_compose
 from omc_runbook.repository.dotenv_loading import find_loaded_files
 from omc_runbook.repository.environment_reads import (
@@ -66,6 +66,8 @@ class Checkout:
     """The compose files in other folders, where Docker Compose finds none at the top."""
     other_tools: tuple[str, ...] = ()
     """Without a task definition in Terraform's files, a sentence on each other tool that may make it."""
+    words_by_service: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Without a main class, the words in capitals in all that a service of Compose has code of, where that is known."""
     raw_url_parts: Mapping[str, str] = field(default_factory=dict)
     """By variable, where a file puts it into the login of a URL without escaping it."""
 
@@ -179,6 +181,7 @@ def read_checkout(root: Path) -> Checkout:
         application_reads=find_application_reads(root, settings.path),
         other_reads=find_other_reads(root),
         program=name_of(*dict.fromkeys(file.path.parent for file in task_definitions.files)),
+        words_by_service=_words_by_service(root, compose) if compose and settings.file is None else {},
         raw_url_parts=find_raw_parts(root, settings, template, compose),
         environment_reads=environment_reads,
         environment_sets=environment_sets,
@@ -187,3 +190,8 @@ def read_checkout(root: Path) -> Checkout:
         initial_values=read_secret_versions(root),
         loaded_files=find_loaded_files(root, settings.path) if loads_itself else (),
     )
+
+
+def _words_by_service(root: Path, compose: Compose) -> dict[str, frozenset[str]]:
+    found = {each.name: find_words(root, each.code) for each in compose.services if each.code}
+    return {name: words for name, words in found.items() if words is not None}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from omc_runbook.model import regular_file
+from omc_runbook.textfile.file import is_inside
 
 SCRIPTS = "scripts"
 ROOTS = ("backend", SCRIPTS)
@@ -17,6 +19,8 @@ SKIPPED |= {"dist", "build", ".next", ".terraform"}
 CODE = (".py", ".sh")
 LARGEST, MOST, MOST_FOLDERS = 262_144, 1500, 5000
 """How much of each file is read, in bytes, how many files are, and how many folders are searched for them."""
+
+_WORD = re.compile(r"\b[A-Z][A-Z0-9_]*\b")
 
 
 def application_roots(settings: str) -> tuple[str, ...]:
@@ -45,6 +49,14 @@ def named_files(repository: Path, names: Collection[str]) -> Iterator[Path]:
     """Yield the files of a checkout that have one of some names, in order."""
     for folder, _, files in _walk(repository):
         yield from (folder / name for name in sorted(set(files).intersection(names)))
+
+
+def find_words(repository: Path, folders: tuple[str, ...]) -> frozenset[str] | None:
+    """The words in capitals in all files of some folders, such as variables' names; None where those are too many."""
+    files = [*search_files(repository, tuple(filter(is_inside, folders)), ("",))]
+    if len(files) == MOST:
+        return None
+    return frozenset(word for each in files for word in _WORD.findall(read_text(each)))
 
 
 def search_files(repository: Path, roots: tuple[str, ...], endings: tuple[str, ...]) -> Iterator[Path]:

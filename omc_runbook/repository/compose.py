@@ -70,6 +70,8 @@ class ComposeService:
     image: str = ""
     context: str = ""
     """The build context."""
+    code: tuple[str, ...] | None = None
+    """The folders that it is built from, or mounts; None where its image may have code of others."""
     dockerfile: str = ""
     """The Dockerfile's path as seen from the context, where it is named."""
     built: BuiltImage = field(default_factory=BuiltImage)
@@ -136,11 +138,11 @@ class Compose:
     def may_run(self, name: str, files: Collection[str]) -> bool:
         """Whether a service may run one of some files: not if each is in a folder that only others are built from."""
         service = self.find(name)
-        own = _folder(service) if service else ""
-        if service is None or own in ("", ".") or service.mounts_checkout:
+        if service is None or service.code is None:
             return True
-        others = {_folder(each) for each in self.services} - {"", ".", own}
-        return any(_is_within(file, own) or not any(_is_within(file, each) for each in others) for file in files)
+        own = service.code
+        others = {_folder(each) for each in self.services} - {"", ".", *own}
+        return any(_is_within(file, own) or not _is_within(file, others) for file in files)
 
     def _has_settings(self, folder: str) -> bool:
         """Whether Settings are in a folder below the top."""
@@ -157,8 +159,8 @@ def _is_api(service: ComposeService) -> bool:
     return service.name == posixpath.basename(_folder(service)) == "api"
 
 
-def _is_within(file: str, folder: str) -> bool:
-    return file.startswith(f"{folder}/")
+def _is_within(file: str, folders: Collection[str]) -> bool:
+    return any(file.startswith(f"{each}/") for each in folders)
 
 
 def _folder(service: ComposeService) -> str:
@@ -335,6 +337,7 @@ def _service(repository: Path, name: str, body: Mapping[str, Any]) -> ComposeSer
         environment=tuple(_service_variable(*pair) for pair in body.get("environment", {}).items()),
         image=body.get("image", ""),
         context=context if isinstance(context, str) else "",
+        code=_code(body, build),
         dockerfile=dockerfile if isinstance(dockerfile, str) else "",
         built=_built(repository, build),
         profiles=tuple(body.get("profiles", ())),
@@ -343,6 +346,13 @@ def _service(repository: Path, name: str, body: Mapping[str, Any]) -> ComposeSer
         mounts_secrets=bool(body.get("secrets") or body.get("configs")),
         names=tuple(filter(None, (body.get("container_name"), body.get("hostname"), *_aliases(body)))),
     )
+
+
+def _code(body: Mapping[str, Any], build: Mapping[str, Any]) -> tuple[str, ...] | None:
+    paths = (build.get("context") or ".", *body.get("volumes", {}).values())
+    folders = [posixpath.normpath(str(each)) for each in paths]
+    is_vague = "additional_contexts" in build or isinstance(body.get("extends"), Mapping)
+    return None if is_vague or any(each in (".", "..") or "$" in each for each in folders) else tuple(folders)
 
 
 def _built(repository: Path, build: Mapping[str, Any]) -> BuiltImage:

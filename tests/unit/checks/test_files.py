@@ -246,6 +246,39 @@ def test_a_compose_file_below_the_top_is_named(platform: Platform) -> None:
     assert note == "The repository has no compose file at its top, and docker/compose.yaml is not read."
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "old", "new"),
+    [
+        ("worker/main.js", "const token = process.env.SECRET_KEY\n", "", ""),
+        ("worker/run.sh", 'curl -H "Authorization: $SECRET_KEY" queue\n', "", ""),
+        ("worker/Dockerfile", "FROM python\n", "build: ./worker", "build: ./worker\n    volumes: [./api:/app]"),
+        (
+            "worker/Dockerfile",
+            "FROM python\n",
+            "build: ./worker",
+            "build:\n      context: ./worker\n      additional_contexts: [api=./api]",
+        ),
+        ("worker/Dockerfile", "FROM python\n", "build: ./worker", "build: ./${WORKER:-api}"),
+        ("worker/Dockerfile", "FROM python\n", "build: ./worker", "build: .."),
+    ],
+)
+def test_a_part_that_may_have_other_code_may_need_its_variables(
+    file: str, text: str, old: str, new: str, tmp_path: Path
+) -> None:
+    """Code in another language, and what Compose gives it beside its own folder."""
+    service = "  {0}:\n    build: ./{0}\n    environment:\n      {1}: ${{{1}}}\n"
+    compose = "services:\n" + service.format("api", "SECRET_KEY") + service.format("worker", "QUEUE_TOKEN")
+    asks = 'import os\n\nvalue = os.environ["{}"]\n'
+    files = {
+        "api/main.py": asks.format("SECRET_KEY"),
+        "cron/main.py": asks.format("QUEUE_TOKEN"),
+        file: text,
+        "compose.yaml": compose.replace(old, new) if old else compose,
+    }
+    snapshot = replace(snapshots.healthy(), checkout=read_checkout(write_files(tmp_path, files)))
+    assert {*found(list_lacks, snapshot)} == {"SECRET_KEY compose.yaml"}
+
+
 OPTIONS, FIELD = "        # One level above ./backend/\n", "    PROJECT_NAME: str\n"
 SOURCES = """\
     @classmethod
