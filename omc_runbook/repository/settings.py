@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -252,7 +252,6 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
     other_source = classes.other_source(lineage)
     is_exact = options.get("case_sensitive") is True
     splits = options.get("env_nested_max_split")
-    calls = classes.arguments(owner)
     for name, (declaration, node) in declared.items():
         statement, file = declaration.statement, classes.file_of(node)
         is_conditional = id(statement) not in certain
@@ -268,7 +267,7 @@ def _fields(classes: Classes, owner: str) -> Iterator[Field]:
             variables=tuple(dict.fromkeys(cased.values())),
             nested={cased[each]: is_required for each, is_required in nested.items()},
             annotation=classes.source(statement.annotation, file),
-            required=declaration.is_required and not (calls and all(declaration.is_given(each) for each in calls)),
+            required=declaration.is_required,
             owner=owner,
             line=statement.lineno,
             file=file.name,
@@ -304,10 +303,6 @@ class _Declaration:
         value = self.statement.value
         is_open = value is None or is_value(value, ...) or self.classes.field_call(value) in self.calls
         return is_open and not any(map(has_default, self.calls))
-
-    def is_given(self, arguments: Collection[str]) -> bool:
-        """Whether a call with these arguments gives it a value, which goes before every other source."""
-        return not {self.name, *self.aliases}.isdisjoint(arguments)
 
     @property
     def default(self) -> str:

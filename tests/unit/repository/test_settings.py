@@ -420,22 +420,6 @@ def test_an_argument_overrides_an_option(calls: str, files: tuple[str, ...] | No
     assert first_variables(told) == (("B_KEY",) if "_env_prefix" in calls else ("KEY",))
 
 
-@pytest.mark.parametrize(
-    ("calls", "required"),
-    [
-        ("settings = Settings()\n", ["KEY", "TOKEN"]),
-        ("settings = Settings(KEY=read_key())\n", ["TOKEN"]),
-        ("settings = Settings(KEY=a, APP_TOKEN=b)\n", []),
-        ("settings = Settings(KEY='test') if TESTING else Settings()\n", ["KEY", "TOKEN"]),
-        ("settings = Settings(**loaded)\n", ["KEY", "TOKEN"]),
-    ],
-)
-def test_what_every_call_gives_is_required_of_no_variable(calls: str, required: list[str]) -> None:
-    """An argument goes before every other source; another call may leave it to them."""
-    told = read(f"    KEY: str\n    TOKEN: str = Field(alias='APP_TOKEN')\n\n\n{calls}")
-    assert [each.name for each in told.fields if each.required] == required
-
-
 def test_options_that_are_expressions_or_partly_those_of_a_base_are_not_known() -> None:
     """Each counts as not set, and is named."""
     told = read("    model_config = SettingsConfigDict(env_prefix=f(), case_sensitive=f(), env_ignore_empty=f())\n")
