@@ -677,16 +677,22 @@ def collection_of(node: Node, folder: Folder) -> Node:
     return collection_of(last, folder) if maps else last
 
 
-def loop_over_secret(container: TerraformContainer) -> Node | None:
-    """The for expression that makes a container's references of all keys of a secret's value; None for any other."""
+def loop_over_secret(container: TerraformContainer, key: str) -> Node | None:
+    """The for expression that makes a container's reference to a key, as to each one of a secret's value, or None."""
     folder, secrets = container.folder, container.node.member("secrets")
     loop = folder.follow(secrets.value) if secrets else None
     if loop is None or loop.kind not in ("for", "object-for") or loop.condition:
         return None
+    variables, is_list = [each.strip() for each in loop.name.split(",")], False
     keys = folder.follow(loop.parts[0])
     while keys.kind == "call" and len(keys.parts) == 1:
+        is_list = is_list or keys.argument_of("keys") is not None
         keys = folder.follow(keys.parts[0])
-    return loop if _VALUE_OF_SECRET.fullmatch(keys.name) else None
+    # A single variable stands for a map's values.
+    variable = variables[-1] if is_list else variables[0] if variables[1:] else ""
+    name, value_from = _pair(loop, folder, {variable: key})
+    is_reference = name == key == split_value_from(value_from)[1]
+    return loop if is_reference and _VALUE_OF_SECRET.fullmatch(keys.name) else None
 
 
 def _pair(entry: Node, folder: Folder, loop: Loop) -> tuple[str, str]:

@@ -90,11 +90,11 @@ class TaskDefinitions:
                     return f"{file.name}, line {number}"
         return ""
 
-    def of_all_keys(self, container: str) -> str:
-        """File and line of the expression that gives a container each key that a secret has when it is applied."""
-        own = (each for each in self.containers if each.name == container or fits(each.name, container))
-        loop = next(filter(None, map(loop_over_secret, own)), None)
-        return f"{loop.file.name}, line {loop.line}" if loop else ""
+    def of_all_keys(self, container: str, key: str) -> str:
+        """File and line of the expression that gives a container a key as soon as the secret has it; "" for none."""
+        own = [each for each in self.containers if each.name == container or fits(each.name, container)]
+        loops = [loop for each in own if (loop := loop_over_secret(each, key))]
+        return f"{loops[0].file.name}, line {loops[0].line}" if loops and len(loops) == len(own) else ""
 
 
 def read_task_definitions(repository: Path) -> TaskDefinitions:

@@ -293,8 +293,8 @@ class KeyEdits:
                 others = (
                     each for each in declared.other_files if applies_to(each.name, environment, self.environments)
                 )
-                own = replace(declared, files=here, other_files=tuple(others))
-                mention, all_keys = own.mention(name), own.of_all_keys(container)
+                mention = replace(declared, files=here, other_files=tuple(others)).mention(name)
+                all_keys = task_definitions_of(here).of_all_keys(container, name)
                 if not (mention or all_keys):
                     raise CannotFollow(
                         f'{error} Once {name} is there, written as in valueFrom = "ARN:{name}::", run again: it is'

@@ -881,3 +881,52 @@ def test_where_each_key_of_the_secret_gets_a_reference_terraform_needs_none(
     planned, (note,) = edits.plan_with_notes({"staging": ("api",)})
     assert [edit.file.name for edit in planned] == ["config.py", ".env.example"]
     assert note.startswith(f"main.tf, line {line} refers to each key of a secret. Terraform is not followed there")
+
+
+LOOP = (
+    "[for k in keys(jsondecode(data.aws_secretsmanager_secret_version.app.secret_string)) :"
+    ' { name = k, valueFrom = "${var.arn}:${k}::" }]'
+)
+OTHER_LOOP = LOOP.replace(
+    "data.aws_secretsmanager_secret_version.app.secret_string", "data.aws_ssm_parameter.keys.value"
+)
+
+
+@pytest.mark.parametrize(
+    ("staging", "production"),
+    [
+        ((LOOP,), (OTHER_LOOP,)),
+        ((OTHER_LOOP,), (LOOP,)),
+        ((LOOP, OTHER_LOOP), (LOOP,)),
+        ((LOOP.replace("name = k", 'name = "APP_${k}"'),), (LOOP,)),
+        ((LOOP.replace("${k}::", "SECRET_KEY::"),), (LOOP,)),
+        ((LOOP.replace("keys(", "("),), (LOOP,)),
+    ],
+)
+def test_each_definition_of_each_environment_has_to_refer_to_each_key(
+    staging: tuple[str, ...], production: tuple[str, ...], tmp_path: Path
+) -> None:
+    """By its own name: else tasks of one would start without the key."""
+    settings = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    SECRET_KEY: str\n"
+
+    def edited(**loops: tuple[str, ...]) -> list[str]:
+        for environment, own in loops.items():
+            definitions = (
+                f'resource "aws_ecs_task_definition" "d{number}" {{\n  container_definitions = jsonencode([{{'
+                f' name = "api", secrets = {each} }}])\n}}\n'
+                for number, each in enumerate(own)
+            )
+            write_files(tmp_path, {f"infra/{environment}/main.tf": "".join(definitions)})
+        edits = KeyEdits(
+            read_checkout(write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": settings})),
+            NewKey("NEWS_API_KEY", "News", "", False, "str", ()),
+            ("staging", "production"),
+            ("SECRET_KEY",),
+        )
+        planned, notes = edits.plan_with_notes({"staging": ("api",), "production": ("api",)})
+        assert [note.partition(",")[0] for note in notes] == ["infra/staging/main.tf", "infra/production/main.tf"]
+        return [edit.file.name for edit in planned]
+
+    assert edited(staging=(LOOP, LOOP), production=(LOOP,)) == ["config.py", ".env.example"]
+    with pytest.raises(CannotFollow, match="Add the reference yourself"):
+        edited(staging=staging, production=production)
