@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from bisect import bisect
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -57,8 +58,10 @@ _MAKE = re.compile(r"(?<![\w.-])make[ \t]+(?P<words>(?:\\\n|[^\n;&|)])*)")
 _MAKE_FOLDER = re.compile(rf"(?<!\S)-(?:-directory[= ]|\w*C)\s*{_FOLDER}")
 _MAKE_FILE = re.compile(rf"(?<!\S)-(?:-(?:make)?file[= ]|\w*f)\s*{_FOLDER}")
 _TARGET = re.compile(r"""(?<![^\s"'])[a-z][\w-]*(?![\w./=-])""")
-_RULE = re.compile(r"(?m)^([a-z][^\n:=#]*):(?!=)([^\n#]*).*\n((?:\t.*\n?)*)")
+_RULE = re.compile(r"(?m)^([a-z][^\n:=#]*):(?!=)((?:\\\n|[^\n#])*+).*\n((?:\t.*\n?|[ ]*(?:#.*)?\n)*)")
 """The targets of a rule of a Makefile, its prerequisites, and its recipe."""
+_RECIPE_PREFIX = re.compile(r"(?m)^\t[ \t]*[@+-]+")
+_PRINTED = re.compile(r"""(?<![\w.-])(?:echo|printf)\b(?:"[^"\n]*"|'[^'\n]*'|\\\n|[^\n;&|])*""")
 _ANYTHING = ("ssh", "rsync")
 """Programs that deploy where a target is for that, and else may do anything."""
 _MAKE_VARIABLE = re.compile(
@@ -295,7 +298,7 @@ def _jenkins_folders(text: str) -> Iterator[tuple[int, str]]:
     for match in _JENKINS_BLOCK.finditer(text):
         if match[0] != "}":
             blocks.append(posixpath.join(blocks[-1], match["folder"] or ""))
-        elif blocks[1:]:
+        elif len(blocks) > 1:
             blocks.pop()
         yield match.end(), blocks[-1].rstrip("/")
 
@@ -367,18 +370,32 @@ def _in_step(
     for script in dict.fromkeys(_SCRIPT.findall(text)):
         other = _read_own(repository, posixpath.normpath(posixpath.join(folder, script)), script)
         yield from _in_text(other, other.text, 0, folder, here) if other else ()
-    yield from _by_make(repository, text, folder, here, set())
+    yield from _by_make(repository, text, folder, here)
 
 
-def _by_make(
-    repository: Path, text: str, folder: str, called_from: str, read: set[tuple[str, int, bool]]
-) -> Iterator[Command]:
-    """The commands of each target of a Makefile that a text runs, and of what it needs and runs by make again.
+def _by_make(repository: Path, text: str, folder: str, called_from: str) -> Iterator[Command]:
+    """The commands of each target of a Makefile that a text runs, and of what it needs and runs by make again."""
+    read: set[tuple[str, int, bool]] = set()
+    waiting = [(text, folder)]
+    for each, at in waiting:
+        for file, own, targets in _makes(repository, each, at):
+            makefile = _parse_makefile(file.text)
+            needed = makefile.needed(targets)
+            for rule in makefile.rules:
+                is_target = not targets.isdisjoint(rule.targets)
+                key = (file.name, rule.start, is_target)
+                if needed.isdisjoint(rule.targets) or key in read:
+                    continue
+                read.add(key)
+                found = _in_text(file, rule.recipe, rule.start, own, called_from)
+                yield from (command for command in found if is_target or command.verb not in _ANYTHING)
+                waiting.append((rule.recipe, own))
 
-    A rule that was `read`, by its Makefile, its position and whether it is a target of make's, is not read again.
-    """
+
+def _makes(repository: Path, text: str, folder: str) -> Iterator[tuple[SourceFile, str, frozenset[str]]]:
+    """Yield the Makefile that each command make in a text reads, the folder that it runs in, and its targets."""
     changes = [(each.start(), each[1]) for each in _FOLDER_BEFORE.finditer(text)]
-    for match in _MAKE.finditer(_blank(_COMMENT, text)):
+    for match in _MAKE.finditer(_blank(_COMMENT, _blank(_PRINTED, text))):
         end = bisect(changes, (match.start(), ""))
         before = [name for _, name in changes[max(0, end - _MOST_CHANGES) : end]]
         inner, (name, *_) = _MAKE_FOLDER.findall(match["words"]), [*_MAKE_FILE.findall(match["words"]), "Makefile"]
@@ -387,39 +404,55 @@ def _by_make(
         folders = [posixpath.normpath(posixpath.join(*each, *inner)) for each in starts]
         files = ((each, _read_own(repository, posixpath.normpath(posixpath.join(each, name)))) for each in folders)
         own, makefile = next(((each, file) for each, file in files if file), ("", None))
-        targets = {*_TARGET.findall(_blank(_MAKE_FOLDER, _blank(_MAKE_FILE, match["words"])))}
-        if makefile is None or not targets:
-            continue
-        rules = [*_RULE.finditer(makefile.text)]
-        needed = _needed(rules, targets)
-        here = "" if own == "." else own
-        for rule in rules:
-            names = rule[1].split()
-            is_target = not targets.isdisjoint(names)
-            key = (makefile.name, rule.start(), is_target)
-            if needed.isdisjoint(names) or key in read:
-                continue
-            read.add(key)
-            recipe = _with_programs(rule[3], makefile.text)
-            found = _in_text(makefile, recipe, rule.start(3), here, called_from)
-            yield from (each for each in found if is_target or each.verb not in _ANYTHING)
-            yield from _by_make(repository, recipe, here, called_from, read)
+        targets = frozenset(_TARGET.findall(_blank(_MAKE_FOLDER, _blank(_MAKE_FILE, match["words"]))))
+        if makefile and targets:
+            yield makefile, "" if own == "." else own, targets
 
 
-def _needed(rules: Sequence[re.Match[str]], targets: Collection[str]) -> set[str]:
-    """Some targets of a Makefile, and those that they need, directly or through others."""
-    needed = {*targets}
-    while new := {name for rule in rules if needed & {*rule[1].split()} for name in rule[2].split()} - needed:
-        needed |= new
-    return needed
+@dataclass(frozen=True)
+class _Rule:
+    """A rule of a Makefile."""
+
+    targets: frozenset[str]
+    needs: tuple[str, ...]
+    start: int
+    """The position of its recipe."""
+    recipe: str
+    """With make, and the variables that begin a command, in the place of their names."""
 
 
-def _with_programs(recipe: str, makefile: str) -> str:
-    """A recipe with make, and the variables of its Makefile that begin a command, in the place of their names."""
-    for name, lines in (("MAKE", "make"), *_MAKE_VARIABLE.findall(makefile)):
-        value = lines.replace("\\\n", " ")
-        recipe = recipe.replace(f"$({name})", value).replace(f"${{{name}}}", value)
-    return recipe
+@dataclass(frozen=True)
+class _Makefile:
+    """The rules of a Makefile, and what each target needs."""
+
+    rules: tuple[_Rule, ...]
+    needs: Mapping[str, Sequence[str]]
+
+    def needed(self, targets: Collection[str]) -> set[str]:
+        """Some targets, and those that they need, directly or through others."""
+        needed, waiting = {*targets}, [*targets]
+        while waiting:
+            new = {*self.needs.get(waiting.pop(), ())} - needed
+            needed |= new
+            waiting += new
+        return needed
+
+
+@lru_cache(maxsize=16)
+def _parse_makefile(text: str) -> _Makefile:
+    variables = [
+        ("MAKE", "make"),
+        *((name, lines.replace("\\\n", " ")) for name, lines in _MAKE_VARIABLE.findall(text)),
+    ]
+    rules, needs = [], dict[str, list[str]]()
+    for match in _RULE.finditer(text):
+        recipe = _blank(_RECIPE_PREFIX, match[3])
+        for name, value in variables if "$" in recipe else ():
+            recipe = recipe.replace(f"$({name})", value).replace(f"${{{name}}}", value)
+        rules.append(_Rule(frozenset(match[1].split()), tuple(match[2].split()), match.start(3), recipe))
+        for target in rules[-1].targets:
+            needs.setdefault(target, []).extend(rules[-1].needs)
+    return _Makefile(tuple(rules), needs)
 
 
 def _blank(pattern: re.Pattern[str], text: str) -> str:

@@ -252,6 +252,11 @@ def test_the_makefile_of_the_folder_where_make_runs(tmp_path: Path, step: str, f
         ("ship:\n\t+${MAKE} -C . ship apply\n\napply:\n\tterraform apply\n", 5),
         ("ship := apply\nship:\n\techo\n\napply:\n\tterraform apply\n", 0),
         ("ship:\n\techo # $(MAKE) apply\n\napply: ship\n\tterraform apply\n", 0),
+        ("ship:\n\t@echo 'make apply  # it takes long'\n\napply:\n\tterraform apply\n", 0),
+        ("ship:\n\t@echo lint; $(MAKE) apply\n\napply:\n\tterraform apply\n", 5),
+        ("ship:\n\t-$(MAKE) apply\n\napply:\n\t-terraform apply\n", 5),
+        ("ship: lint \\\n  apply\n\techo\n\napply:\n\tterraform apply\n", 6),
+        ("ship:\n\techo\n# now\n\n\tterraform apply\n", 5),
     ],
 )
 def test_what_a_target_needs_and_makes(makefile: str, line: int, tmp_path: Path) -> None:
@@ -259,6 +264,17 @@ def test_what_a_target_needs_and_makes(makefile: str, line: int, tmp_path: Path)
     write(tmp_path, "./Makefile", makefile)
     (workflow,) = write(tmp_path, "a.yml", "on: push\njobs:\n  x:\n    steps:\n      - run: make ship\n").files
     assert [(each.file, each.line) for each in workflow.commands] == ([("Makefile", line)] if line else [])
+
+
+@pytest.mark.parametrize("rule", ["a{0}: a{1}\n\techo\n", "a{0}:\n\t$(MAKE) a{1}\n"])
+def test_a_long_chain_of_targets(rule: str, tmp_path: Path) -> None:
+    """Python's stack would not hold it, and going through all rules for each would take a minute."""
+    chain = "".join(rule.format(number, number + 1) for number in range(1500))
+    write(tmp_path, "./Makefile", f"{chain}a1500:\n\tterraform apply\n")
+    started = time.process_time()
+    (workflow,) = write(tmp_path, "a.yml", "on: push\njobs:\n  x:\n    steps:\n      - run: make a0\n").files
+    assert [each.verb for each in workflow.commands] == ["terraform apply"]
+    assert time.process_time() - started < 4
 
 
 def test_a_workflow_of_another_repository_that_deploys_by_its_name(tmp_path: Path) -> None:
