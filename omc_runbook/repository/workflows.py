@@ -41,8 +41,8 @@ _COMMANDS = re.compile(
     | docker (?: (?: [ ] | \\\n )+ | - ) compose \b (?: [^\n;&|] | \\\n ){0,500}? \b up \b
     | docker (?: \s | \\\n )+ stack (?: \s | \\\n )+ deploy \b
     | atlassian/aws-ecs-deploy \b | AWS/Deploy-ECS \b
-    | (?: aws- )? ecs/
-        (?: deploy [_-] (?: service [_-] update | update [_-] service ) | (?: update | run ) [_-] [\w-]+ ) \b
+    | (?: aws-ecs | (?<=-[ ]) ecs ) /
+        (?: deploy [_-] (?: service [_-] update | update [_-] service ) | (?: update | run ) [_-] [\w-]+ ) (?![\w./-])
     | ansible-playbook \b | ssh \s | rsync \s | kubectl (?: \s | \\\n )+ (?: apply | rollout ) \b
     )"""
 )

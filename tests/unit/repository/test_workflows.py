@@ -182,6 +182,14 @@ def test_what_another_system_brings_deploys_too(tmp_path: Path, file: str, text:
     assert [(each.verb, each.line) for each in pipeline.commands] == ([(verb, 2)] if verb else [])
 
 
+def test_a_script_in_a_folder_named_ecs_is_no_step_that_deploys(tmp_path: Path) -> None:
+    """CircleCI's ready-made steps are entries of a list, and no paths."""
+    lines = ("cd ecs/run-local", "ecs/run-tests.sh", "python ecs/update_docs.py", "aws-ecs/update-service.sh")
+    script = "".join(f"    - {each}\n" for each in lines)
+    (pipeline,) = write(tmp_path, "./.gitlab-ci.yml", f"check:\n  script:\n{script}").files
+    assert pipeline.commands == ()
+
+
 def test_a_block_of_jenkins_is_in_its_folder(tmp_path: Path) -> None:
     """dir() within dir() too, and what is in a step's own text changes nothing."""
     text = (
