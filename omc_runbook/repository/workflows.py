@@ -68,7 +68,7 @@ _MAKE_VARIABLE = re.compile(
     r"(?m)^[ ]*(?:export[ ]+)?(\w+)[ \t]*[:?]{0,3}=[ \t]*((?:terraform|tofu|terragrunt|aws)\b(?:\\\n|[^\n#])*)"
 )
 """A variable of a Makefile that begins a command, as in TF = terraform -chdir=infra."""
-_JENKINS_COMMENT = re.compile(r"(?ms)^[ \t]*(?://[^\n]*|/\*.*?(?:\*/|\Z))")
+_JENKINS_COMMENT = re.compile(r"(?ms)(?<![^\s{});])//[^\n]*|^[ \t]*/\*.*?(?:\*/|\Z)")
 _STEP = re.compile(r"(?m)^(?:[\w.-]+|[ ]*-[ ]+(?:run|step|script|bash)):")
 """The beginning of a job of GitLab, or of a step of CircleCI, Bitbucket or Azure."""
 _JENKINS_STEP = re.compile(r"""(?<![\w./-])sh\b(?=[ \t]*(?:[("']|\w+:))""")
@@ -282,10 +282,10 @@ def _search(file: SourceFile) -> Workflow:
     # Each step begins in the same folder.
     steps = (_JENKINS_STEP if is_jenkins else _STEP).finditer(text)
     parts = pairwise([0, *(step.start() for step in steps), len(text)])
-    changes = [*_jenkins_folders(text)] if is_jenkins else []
+    changes: list[tuple[int, str]] = [(0, ""), *(_jenkins_folders(text) if is_jenkins else ())]
 
     def folder_at(position: int) -> str:
-        return changes[at - 1][1] if (at := bisect(changes, (position, ""))) else ""
+        return changes[bisect(changes, position, key=lambda change: change[0]) - 1][1]
 
     commands = tuple(each for start, end in parts for each in _in_text(file, text[start:end], start, folder_at(start)))
     trigger = Trigger(event="push")

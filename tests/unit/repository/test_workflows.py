@@ -190,6 +190,13 @@ def test_a_script_in_a_folder_named_ecs_is_no_step_that_deploys(tmp_path: Path) 
     assert pipeline.commands == ()
 
 
+def test_a_block_of_jenkins_on_one_line(tmp_path: Path) -> None:
+    """A brace in a comment begins and ends none."""
+    text = "dir('infra'){sh 'terraform apply' // }\n  sh 'tofu apply' // {\n}\nsh 'cdk deploy'\n"
+    (pipeline,) = write(tmp_path, "./Jenkinsfile", text).files
+    assert [each.folder for each in pipeline.commands] == ["infra", "infra", ""]
+
+
 def test_a_block_of_jenkins_is_in_its_folder(tmp_path: Path) -> None:
     """dir() within dir() too, and what is in a step's own text changes nothing."""
     text = (
