@@ -25,15 +25,12 @@ from omc_runbook.repository.layout import (
 from omc_runbook.repository.sparse_checkout import advise_sparse
 from omc_runbook.textfile.file import SourceFile, read_first
 
-NAMES = (
-    *(".env.template", ".env.example", "env.template", ".env.sample", "env.example", "env.sample", ".env.dist"),
-    ".env.tpl",
-)
+NAMES = (".env.template", ".env.example", "env.template", ".env.sample", "env.example", "env.sample", ".env.dist")
 """The names of a template, the guide's first."""
 MOST_NAMED = 5
 """How many files of a folder with several applications a sentence names."""
 
-_OTHER_NAME = re.compile(r"\.?env\.[\w.-]+\.(?:example|sample|template|dist|tpl)")
+_OTHER_NAME = re.compile(r"\.?env\.(?:[\w.-]+\.(?:example|sample|template|dist|tpl)|tpl)")
 _CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
 """A line that git writes where it could not merge."""
 _URL = re.compile(r"https?://[^\s<>\"'`]+")

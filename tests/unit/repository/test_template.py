@@ -236,6 +236,17 @@ def test_prose_is_no_variable(line: str) -> None:
     assert names == (["A", "NAME"] if line == "# A = = 'b" else ["NAME"])
 
 
+def test_what_another_program_fills_in_is_told_and_hides_no_template(tmp_path: Path) -> None:
+    """A .env.tpl at the top may have a few references only, or be no .env at all."""
+    (tmp_path / ".env.tpl").write_text("{{ with secret }}\nSECRET_KEY=op://dev/app/key\n")
+    with pytest.raises(UsageError, match=r" It has \.env\.tpl: copy the one for developers to \.env\.example"):
+        read_template(tmp_path)
+    (tmp_path / "backend").mkdir()
+    (tmp_path / "backend/.env.example").touch()
+    found = find_template_of(tmp_path, "backend/config.py")
+    assert found is not None and found.name == "backend/.env.example"
+
+
 def test_where_the_template_is(tmp_path: Path) -> None:
     """The guide's name comes before the others; without any the sentence says what to name."""
     with pytest.raises(UsageError, match=re.escape(f"{tmp_path} has no .env.template: name a checkout")):
@@ -254,7 +265,7 @@ def test_where_the_template_is(tmp_path: Path) -> None:
         (tmp_path / f"app{number}/.env.example").touch()
     with pytest.raises(UsageError, match=r"api/\.env\.example, .*app3/\.env\.example and 5 more: set repository"):
         read_template(tmp_path)
-    for name in (".env.tpl", "env.template", ".env.example", ".env.template"):
+    for name in ("env.template", ".env.example", ".env.template"):
         (tmp_path / name).write_text(f"FROM={name}\n")
         assert read_template(tmp_path).entries[0].value == name
     (tmp_path / ".env.template").write_bytes(b"A=\xff")
