@@ -93,7 +93,7 @@ _HEREDOC_LINE = re.compile(
 )
 _REFERENCE = re.compile(
     r"(?m)^[ \t]+(?P<name>[A-Za-z_]\w*)=(?P<base>(?:arn:aws[\w-]*:secretsmanager:|\$\{\{)[^\n:]*(?::[^\n:]+)*)"
-    r":(?P<key>[\w.@/+=-]+):(?P<rest>\w*:[\w-]*)[ \t]*\r?$"
+    r":(?P<key>[\w.@/+=-]+):\w*:[\w-]*[ \t]*\r?$"
 )
 """A line of the action that renders a task definition, which gives a container a key of a secret."""
 _NOT_ON_PUSH = re.compile(r"event_name\s*==\s*'(?:pull_request|schedule|workflow_dispatch)'")
@@ -185,13 +185,13 @@ class Workflow:
                 return text.count("\n", 0, match.end()) + 1, added
         return 0, ""
 
-    def rendered(self, variables: Collection[str], name: str) -> tuple[int, str]:
-        """The last line that gives a container one of these variables from a secret, and another; (0, "") for none."""
-        for match in sorted(_REFERENCE.finditer(self.file.text), key=re.Match.start, reverse=True):
-            if match["name"] in variables and match["key"] == match["name"]:
-                line = self.file.text.count("\n", 0, match.start()) + 1
-                return line, f"{name}={match['base']}:{name}:{match['rest']}"
-        return 0, ""
+    def rendered(self, variables: Collection[str], name: str) -> Iterator[tuple[int, str]]:
+        """Yield each step's last line that gives a container one of these variables from a secret, and another such."""
+        text = self.file.text
+        own = (each for each in _REFERENCE.finditer(text) if each["name"] in variables and each["key"] == each["name"])
+        for match in {text.rfind("secrets:", 0, each.start()): each for each in own}.values():
+            # A version that the line names may not have the other key.
+            yield text.count("\n", 0, match.start()) + 1, f"{name}={match['base']}:{name}::"
 
     def passes_on(self, variables: VariableList) -> bool:
         """Whether Docker Compose gets a list as a whole: it runs where the list applies, and nothing names a secret."""

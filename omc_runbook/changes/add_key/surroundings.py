@@ -281,8 +281,7 @@ def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
                 addition=f"{key.name}=${{{{ secrets.{key.name} }}}}",
                 command=command("gh", "secret", "set", key.name),
             )
-        line, addition = workflow.rendered(secrets - {key.name}, key.name)
-        if line and not workflow.mentions(key.name):
+        for line, addition in workflow.rendered(secrets, key.name) if not workflow.mentions(key.name) else ():
             yield OtherLocation(
                 file=workflow.file.name,
                 line=line,

@@ -307,9 +307,24 @@ def test_a_step_that_renders_a_container_s_references(tmp_path: Path) -> None:
     lines = f"            A_KEY={arn}:A_KEY::\n            B_KEY=${{{{ vars.ARN }}}}:B_KEY::\n            C={arn}\n"
     step = "      - uses: aws-actions/amazon-ecs-render-task-definition@v1\n        with:\n          secrets: |\n"
     (workflow,) = write(tmp_path, "a.yml", f"on: push\njobs:\n  x:\n    steps:\n{step}{lines}").files
-    assert workflow.rendered(["A_KEY", "B_KEY"], "NEW") == (9, "NEW=${{ vars.ARN }}:NEW::")
-    assert workflow.rendered(["A_KEY", "C"], "NEW") == (8, f"NEW={arn}:NEW::")
-    assert workflow.rendered(["C", "D"], "NEW") == (0, "")
+    assert [*workflow.rendered(["A_KEY", "B_KEY"], "NEW")] == [(9, "NEW=${{ vars.ARN }}:NEW::")]
+    assert [*workflow.rendered(["A_KEY", "C"], "NEW")] == [(8, f"NEW={arn}:NEW::")]
+    assert [*workflow.rendered(["C", "D"], "NEW")] == []
+
+
+def test_each_step_that_renders_a_container_s_references(tmp_path: Path) -> None:
+    """One for each environment; the version that one is bound to does not have the new key."""
+    arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:{}-AbCdEf"
+    step = "      - uses: aws-actions/amazon-ecs-render-task-definition@v1\n        with:\n          secrets: |\n"
+    steps = "".join(
+        f"{step}            A_KEY={arn.format(each)}:A_KEY:{version}\n"
+        for each, version in (("qa", ":"), ("live", f":{'1' * 8}-1111-1111-1111-{'1' * 12}"))
+    )
+    (workflow,) = write(tmp_path, "a.yml", f"on: push\njobs:\n  x:\n    steps:\n{steps}").files
+    assert [*workflow.rendered(["A_KEY"], "NEW")] == [
+        (8, f"NEW={arn.format('qa')}:NEW::"),
+        (12, f"NEW={arn.format('live')}:NEW::"),
+    ]
 
 
 @pytest.mark.parametrize("style", [">", ">-", "> # one command"])
