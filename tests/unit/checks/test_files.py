@@ -244,6 +244,9 @@ def test_a_compose_file_below_the_top_is_named(platform: Platform) -> None:
     write_files(platform.root, {"docker/compose.yaml": text})
     [note] = (each for each in drift.table(with_checkout(platform)).notes if "compose" in each)
     assert note == "The repository has no compose file at its top, and docker/compose.yaml is not read."
+    write_files(platform.root, {f"docker/{number}/compose.yaml": text for number in range(7)})
+    [note] = (each for each in drift.table(with_checkout(platform)).notes if "compose" in each)
+    assert note.endswith(", docker/3/compose.yaml and 3 more are not read.")
 
 
 @pytest.mark.parametrize(
