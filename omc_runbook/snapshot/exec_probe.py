@@ -22,8 +22,8 @@ NO_SHELL = re.compile(r"no such file or directory|not found|unable to start", re
 # another variable's strong value, which no log has; without one, `-` stands for each. A process's id is read from
 # its stat file. Without SYS_PTRACE, root can read another user's initial environment only as that user. Of a .env file
 # only names are read. All is printed at once, because each piece is a message that has to be acknowledged. Where a
-# task's containers share their processes (pidMode), number 1 is ECS's own, which has no parent either, and those of
-# this container are in the cgroup of the script.
+# task's containers share their processes (pidMode), number 1 is ECS's own, and those of this container are in the
+# cgroups of the script, all of them: a hierarchy that is not split has one for everybody.
 _SCRIPT = r"""
 m=@MARK; s=@SALT; w=" PATH @NAMES "; v=@KEY
 exec 2>/dev/null
@@ -47,13 +47,13 @@ if [ $k = i ]; then eval "_$m$n=\$l"; elif eval "[ \"\$l\" = \"\$_$m$n\" ]"; the
 [ "$y" = - ] && echo "$k $n -" && continue
 x=$y; [ "$n" = "$v" ] && x=
 printf "$k %s " "$n"; printf %s "$s$x$l" | h || echo; done; }
-p=1; k=4; read -r e </proc/self/cgroup
+p=1; k=4; e=$(cat /proc/self/cgroup); [ "$(cat /proc/1/cgroup)" != "$e" ] || e=-
 while [ $k -gt 0 ]; do k=$((k-1)); c=; read -r c </proc/$p/comm
 case "$c" in *init|tini|catatonit|s6-svscan|pause|sh|ash|bash|dash) ;; *) break;; esac
 read -r x </proc/$p/stat; o=${x%% *}; q=; a=$c
 for f in /proc/[0-9]*; do n=${f##*/}; { read -r x <$f/stat && read -r c <$f/comm; } || continue
-set -- ${x##*) }; b=; [ "$a$2" = pause0 ] && read -r b <$f/cgroup
-{ [ "$2" = $o ] || [ "$b" = "${e:-?}" ]; } && [ $n != $$ ] && [ $n != $p ] || continue
+set -- ${x##*) }; [ $n != $$ ] && [ $n != $p ] || continue
+if [ "$a" = pause ]; then [ $2 -le 1 ] && [ "$(cat $f/cgroup)" = "$e" ]; else [ "$2" = $o ]; fi || continue
 case "$c" in *ssm-*) continue;; esac
 [ "${q:-$n}" -lt $n ] || q=$n; done
 [ "$q" ] || break; p=$q; done

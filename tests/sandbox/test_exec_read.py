@@ -194,14 +194,15 @@ def test_behind_an_init_the_child_is_looked_at(process: Any, tmp_path: Path) -> 
 @pytest.mark.parametrize("has_one", [True, False])
 def test_among_the_processes_of_a_whole_task(has_one: bool, tmp_path: Path) -> None:
     """With pidMode task, number 1 is ECS's pause: the container's own process is looked at, or none."""
-    own, others = Path("/proc/self/cgroup").read_text().partition("\n")[0], "0::/../other"
-    table = {1: ("pause", others, ""), 8: ("sidecar", others, "other"), 21: ("amazon-ssm-agen", own, "")}
-    table |= {30: ("python", own, "changed")} if has_one else {}
+    own = Path("/proc/self/cgroup").read_text().rstrip()
+    others = f"{own.partition(chr(10))[0]}\n0::/../other"
+    table = {1: ("pause", 0, others, ""), 8: ("sidecar", 0, others, "other"), 9: ("orphan", 1, others, "other")}
+    table |= {21: ("amazon-ssm-agen", 0, own, "")} | ({30: ("python", 0, own, "changed")} if has_one else {})
     for name in ("self", "stat"):
         (tmp_path / name).symlink_to(f"/proc/{name}")
-    for pid, (comm, cgroup, plain) in table.items():
+    for pid, (comm, parent, cgroup, plain) in table.items():
         files = {"comm": comm, "cgroup": cgroup, "environ": f"PLAIN={plain}\0", "status": ""}
-        stat = f"{pid} ({comm}) S 0 {' '.join(['0'] * 17)} 7"
+        stat = f"{pid} ({comm}) S {parent} {' '.join(['0'] * 17)} 7"
         (tmp_path / str(pid)).mkdir()
         for name, text in {**files, "stat": stat}.items():
             (tmp_path / str(pid) / name).write_text(f"{text}\n")
