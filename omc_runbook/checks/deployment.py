@@ -254,7 +254,7 @@ def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             if isinstance(answer, Evidence):
                 # No runbook of this environment deploys it.
                 start = remedies.start_tasks(names, services[answer.subject])
-                remedy = NO_REMEDY if answer.remedy == NO_REMEDY else start
+                remedy = start if answer.remedy.runbook else answer.remedy
                 yield replace(answer, subject=subject, remedy=remedy, services=frozenset({subject}))
             else:
                 yield replace(answer, subject=subject)
@@ -284,9 +284,9 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
                 renewal = remedies.start_tasks(snapshot.environment.names, service)
                 label = service.task_definition_arn.rpartition("/")[2]
                 facts += (f"Its own revision, {label}, does not refer to the secret, and has not replaced them yet.",)
-            if service.protection:
+            if protection := protection_of_old(snapshot, service):
                 renewal = remedies.end_protection(snapshot.environment.names, [task.id for task in stale])
-                facts += (f"ECS says: {service.protection}",)
+                facts += (f"ECS says: {protection}",)
             is_replacing = _is_replacing(snapshot, service, stale)
             # What is under way needs no second deployment.
             remedy = NO_REMEDY if is_replacing else renewal
@@ -308,6 +308,13 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
                     f"LookupEvents: the account has more such calls, and those before {cut:%Y-%m-%d} were not read.",
                 )
             yield Uncertain(service.name, (doubt, *gaps))
+
+
+def protection_of_old(snapshot: Snapshot, service: Service) -> str:
+    """What ECS says of protected tasks, where the deployment itself has no old value; "" for nothing."""
+    primary = service.primary
+    own = [task for task in snapshot.running(service) if primary and task.deployment_id == primary.id]
+    return "" if any(freshness.of(snapshot, task) == "stale" for task in own) else service.protection
 
 
 @check(

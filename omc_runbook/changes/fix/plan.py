@@ -26,6 +26,7 @@ from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.take_back import Undo
 from omc_runbook.checks import content, families, remedies
 from omc_runbook.checks.check import run_check
+from omc_runbook.checks.deployment import protection_of_old
 from omc_runbook.checks.key_demand import missing_keys
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.checks.stopped_tasks import Stop
@@ -301,7 +302,7 @@ def _problems(snapshot: Snapshot) -> list[Finding]:
 
 def _needs_new_tasks(snapshot: Snapshot, findings: Sequence[Finding], cause: Finding) -> bool:
     """Whether new tasks of consumers are enough: the secret changed, or the cause of the pull failures is gone."""
-    protected = {service.name for service in snapshot.consumers if service.protection}
+    protected = {service.name for service in snapshot.consumers if protection_of_old(snapshot, service)}
     if cause.services and cause.services.isdisjoint(snapshot.consumer_names - protected):
         # Of an Express service, one that leaves the secret, or one that has its new tasks already.
         return False

@@ -302,6 +302,12 @@ def test_protected_tasks_outlast_a_deployment() -> None:
     plan = plan_fix(snapshot, diagnose(snapshot), VersionHistory(()))
     assert [each.service.name for each in plan.redeploys] == ["backend"]
     assert [each.finding.subject for each in plan.unfixed] == ["worker"]
+    # New tasks with an old value need another deployment.
+    lagging = replace(task("worker", NOW - timedelta(minutes=49)), deployment_id="ecs-svc/2")
+    again = with_tasks(changed(NOW - timedelta(minutes=40))(snapshot), lagging)
+    assert {each.remedy.runbook for each in run_check(CHECKS["not-forced"], again)} == {"rotate"}
+    plan = plan_fix(again, diagnose(again), VersionHistory(()))
+    assert {each.service.name for each in plan.redeploys} == {"backend", "worker"}
     ended = with_service(snapshot, "worker", events=(ServiceEvent(NOW - timedelta(hours=1), said),))
     assert {each.remedy.runbook for each in run_check(CHECKS["not-forced"], ended)} == {"rotate"}
 

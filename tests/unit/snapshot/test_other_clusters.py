@@ -10,8 +10,9 @@ from datetime import timedelta
 
 import pytest
 from support.moto_environment import CLUSTER, Wire, answers, build, client, mock_aws, read
-from support.snapshots import NOW, WORKER_KEYS, healthy, rotated, task, task_definition, with_service
+from support.snapshots import NOW, WORKER_KEYS, deployment, healthy, rotated, task, task_definition, with_service
 
+from omc_runbook.aws.ecs import ServiceEvent
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.deployment import not_forced
 from omc_runbook.snapshot.state import OtherCluster, Snapshot
@@ -51,6 +52,19 @@ def test_a_key_that_the_other_service_is_not_given_makes_nothing_old() -> None:
     changed = rotated(healthy(), LATELY, SECRET_KEY=secrets.token_hex(32))
     later = with_other(changed, lambda: timedelta(days=9, minutes=-2))
     assert f"backend of cluster {OTHER}" not in {each.subject for each in run_check(not_forced, later)}
+
+
+def test_protected_tasks_of_another_cluster_get_no_second_deployment() -> None:
+    """It would not stop them: as in the environment's own cluster, the command ends their protection."""
+    snapshot = with_other(rotated(healthy(), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32)))
+    [other] = snapshot.other_clusters
+    new = deployment("backend", NOW - timedelta(minutes=50), id="ecs-svc/2", rollout="IN_PROGRESS")
+    said = "was unable to scale in due to (reason 1 tasks under protection)"
+    there = replace(other.services[0], running=2, deployments=(new,), events=(ServiceEvent(NOW, said),))
+    snapshot = replace(snapshot, other_clusters=(replace(other, services=(there,)),))
+    [found] = [each for each in run_check(not_forced, snapshot) if OTHER in each.subject]
+    assert f"update-task-protection --cluster {OTHER} --tasks {other.tasks[0].id}" in found.remedy.command
+    assert "--force-new-deployment" not in found.remedy.command
 
 
 def test_they_are_read_where_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
