@@ -156,7 +156,7 @@ def _called(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
     revisions, region = snapshot.revisions(service), snapshot.environment.names.region
     own = [each.reference for revision in revisions for _, each in snapshot.own_references(revision)]
     own += [each.reference for each in service.proxy_secrets]
-    others = [each.reference for revision in revisions for _, each in snapshot.other_references(revision)]
+    others = [each.reference for *_, each in snapshot.other_references_of(service)]
     secrets = any(ref.kind == SECRETS_MANAGER and ref.region in ("", region) for ref in (*own, *others))
     # A name that was meant for the secret is in Parameter Store by mistake alone.
     parameters = any(ref.kind == PARAMETER_STORE and _region_of(ref.text) in ("", region) for ref in others)

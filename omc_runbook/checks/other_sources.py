@@ -184,7 +184,7 @@ def _elsewhere(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
             remedy = Remedy("Create the parameter where the reference names it, or correct the reference.")
             services = frozenset(stop.service.name for stop in cited)
             yield Evidence(source.name, (f"{where}.", cited[0].sentence), remedy, services)
-        elif not any(keys_read(snapshot, snapshot.definition(task), source) for task in snapshot.running_tasks):
+        elif not any(keys_read(snapshot, task, source) for task in snapshot.running_tasks):
             yield Uncertain(source.name, (f"{where}: whether it exists is unknown.",))
 
 
@@ -309,7 +309,7 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
 def _was_read(snapshot: Snapshot, role_arn: str, source: OtherSource) -> bool:
     """Whether a running task was given a source by a role."""
     return any(
-        revision.execution_role_arn == role_arn and keys_read(snapshot, revision, source)
+        revision.execution_role_arn == role_arn and keys_read(snapshot, task, source)
         for task in snapshot.running_tasks
         if (revision := snapshot.definition(task))
     )
@@ -390,16 +390,14 @@ def _changed(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence]:
             continue
         for service in snapshot.consumers:
             older = [task for task in snapshot.running(service) if task.started and task.started < changed]
-            stale = [
-                task for task in older if _has_changed(source, keys_read(snapshot, snapshot.definition(task), source))
-            ]
+            stale = [task for task in older if _has_changed(source, keys_read(snapshot, task, source))]
             if stale:
                 what = "its current version came" if is_secret else "it was last written"
                 fact = (
                     f"{len(stale)} of {len(snapshot.running(service))} running tasks of {service.name} started before"
                     f" {what}, at {changed:%Y-%m-%d %H:%M:%S} UTC."
                 )
-                keys = {key for task in stale for key in keys_read(snapshot, snapshot.definition(task), source)}
+                keys = {key for task in stale for key in keys_read(snapshot, task, source)}
                 facts = (fact, *((_comparison(source, keys),) if is_secret else ()))
                 remedy = remedies.redeploy(snapshot.environment.names, service.name)
                 yield Evidence(source.name, facts, remedy, frozenset({service.name}))
@@ -432,7 +430,7 @@ def _is_of_parameters_key(snapshot: Snapshot, source: OtherSource, stop: Stop) -
     """Whether KMS kept a task from a parameter: the message does not name it, and the key only if that is unusable."""
     if source.is_secret or not source.key_id or "ssm" not in stop.reason:
         return False
-    is_read = keys_read(snapshot, snapshot.definition(stop.task), source)
+    is_read = keys_read(snapshot, stop.task, source)
     return bool(is_read) and points_at(stop.reason, "parameter-denied", *UNUSABLE_KEYS)
 
 

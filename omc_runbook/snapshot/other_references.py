@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from omc_runbook.aws import secretsmanager, ssm
-from omc_runbook.aws.definitions import TaskDefinition
+from omc_runbook.aws.ecs import PROXY, Task
 from omc_runbook.aws.secretsmanager import CURRENT, PREVIOUS, Secret, Version
 from omc_runbook.aws.session import ReadFailure, or_none
 from omc_runbook.aws.ssm import Parameter
@@ -16,6 +16,7 @@ from omc_runbook.masking.document import Document, DocumentError, differ, parse
 from omc_runbook.messages.reasons import is_of_content, points_at
 from omc_runbook.model.value_from import Reference, split_suffix
 from omc_runbook.snapshot.gatherer import Gatherer
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.other_sources import OtherSource, parameter_name
 from omc_runbook.snapshot.roles import GET_PARAMETERS, GET_SECRET_VALUE, Permissions
 from omc_runbook.snapshot.state import Snapshot
@@ -201,17 +202,28 @@ class Reading:
 
 def tasks_with(snapshot: Snapshot, source: OtherSource) -> tuple[datetime, ...]:
     """When the running tasks that were given a source's value were created."""
-    return tuple(
-        task.created
-        for task in snapshot.running_tasks
-        if task.created and keys_read(snapshot, snapshot.definition(task), source)
-    )
+    return tuple(task.created for task in snapshot.running_tasks if task.created and keys_read(snapshot, task, source))
 
 
-def keys_read(snapshot: Snapshot, revision: TaskDefinition | None, source: OtherSource) -> frozenset[str]:
-    """The keys of a source that a revision reads, "" for the whole of it; none where it names a certain version."""
-    references = (injection.reference for _, injection in snapshot.other_references(revision))
+def keys_read(snapshot: Snapshot, task: Task, source: OtherSource) -> frozenset[str]:
+    """The keys of a source that a task was given, "" for the whole of it; none where it names a certain version."""
+    of_revision = (injection.reference for _, injection in snapshot.other_references(snapshot.definition(task)))
+    references = (*of_revision, *_needed_by_proxies(snapshot).get(task.service, ()))
     return frozenset(ref.key for ref in references if ref.source == source.reference.source and not ref.names_version)
+
+
+@once
+def _needed_by_proxies(snapshot: Snapshot) -> dict[str, tuple[Reference, ...]]:
+    """What the Service Connect proxies of services' tasks need, by service."""
+    return {
+        service.name: tuple(
+            injection.reference
+            for _, container, injection in snapshot.other_references_of(service)
+            if container.name == PROXY
+        )
+        for service in snapshot.services
+        if service.proxy
+    }
 
 
 def _spellings(reference: Reference) -> tuple[str, ...]:

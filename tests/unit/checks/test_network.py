@@ -47,6 +47,7 @@ from support.snapshots import (
     with_service,
 )
 
+from omc_runbook.aws.definitions import Injection
 from omc_runbook.aws.ec2 import Network, Route
 from omc_runbook.aws.ecs import Placement
 from omc_runbook.aws.session import ReadFailure
@@ -56,6 +57,7 @@ from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.model.findings import Finding
+from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Snapshot
 
 FAMILY = {check.id for check in checks_of(network)}
@@ -308,6 +310,9 @@ def test_a_parameter_needs_a_way_of_its_own(parameter: str) -> None:
     assert statuses(replace(closed, network=own)) == statuses(refer(placed(by_nat()), parameter)) == {"clear"}
     elsewhere = refer(placed(by_endpoint()), "arn:aws:ssm:eu-west-1:123456789012:parameter/sender")
     assert statuses(elsewhere) == {"clear"}
+    needed = Injection("logConfiguration token", parse(parameter))
+    proxied = with_service(placed(replace(by_endpoint(), nat_gateways={})), "worker", proxy_secrets=(needed,))
+    assert f"com.amazonaws.{REGION}.ssm" in " ".join(found(proxied)["no-egress"].evidence)
 
 
 def test_both_ways_are_made() -> None:

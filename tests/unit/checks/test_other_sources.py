@@ -53,6 +53,7 @@ from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.other_references import references_of
 from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.roles import GET_SECRET_VALUE
+from omc_runbook.snapshot.state import Snapshot
 
 CHECKS = by_id(checks_of(other_sources))
 found_in = partial(found_by, checks_of(other_sources, access, startup))
@@ -502,3 +503,23 @@ def test_what_a_service_connect_proxy_needs_counts_too() -> None:
     assert is_about_other(snapshot, Stop(service("worker"), refused)) is False
     [worker] = [each for each in snapshot.services if each.name == "worker"]
     assert is_about_other(snapshot, Stop(worker, refused))
+
+
+def moved_to_proxy(snapshot: Snapshot) -> Snapshot:
+    """Let the log of the worker's Service Connect proxy need what a variable of the worker refers to."""
+    [container] = snapshot.containers(service("worker"))
+    *own, other = container.secrets
+    edited = with_container(snapshot, "worker", lambda old: replace(old, secrets=tuple(own)))
+    return with_service(edited, "worker", proxy_secrets=(other,))
+
+
+def test_a_running_task_shows_that_its_proxy_was_given_its_secret() -> None:
+    """A key that encrypts it leaves no doubt then, and a newer value of it is missed."""
+    snapshot = moved_to_proxy(refer(healthy(), secret=secret(kms_key_id=UNDER_KEY)))
+    for id in CHECKS:
+        assert_clear(CHECKS[id], snapshot)
+    elsewhere = f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter/sender"
+    assert_clear(CHECKS["parameter-missing"], replace(moved_to_proxy(refer(healthy(), elsewhere)), other_sources={}))
+    rotated = moved_to_proxy(FAULTS["other-secret-rotated"].make(healthy()))
+    [found] = run_check(CHECKS["other-secret-rotated"], rotated)
+    assert found.services == {"worker"} and "They read token" in found.evidence[1]
