@@ -23,6 +23,7 @@ from omc_runbook.checks.stopped_tasks import (
     makes_progress,
     recovered_since,
     stale_evidence,
+    taken_away,
 )
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.reasons import is_at_rest
@@ -141,9 +142,10 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if service.name not in told and is_unproved(snapshot, service):
             doubt = (
                 f"{service.name} runs {service.running} of {service.desired} desired tasks, and none has kept running"
-                " since the last one failed: the next task shows whether the cause is gone."
+                " since the last one stopped: the next task shows whether the cause is gone."
             )
-            yield Uncertain(service.name, (doubt, *_why(snapshot, service)), frozenset({service.name}))
+            last = tuple(Stop(service, task).sentence for task in taken_away(snapshot, service)[:1])
+            yield Uncertain(service.name, (doubt, *(_why(snapshot, service) or last)), frozenset({service.name}))
 
 
 def _stuck(snapshot: Snapshot) -> Iterator[Evidence]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from omc_runbook.aws.ecs import Service, Task, TaskContainer
+from omc_runbook.aws.ecs import ON_PURPOSE, Service, Task, TaskContainer
 from omc_runbook.messages import reasons
 from omc_runbook.messages.phrases import Kind
 from omc_runbook.messages.refusals import is_refusal
@@ -136,12 +136,14 @@ def recovered_since(snapshot: Snapshot, service: Service) -> datetime | None:
 def is_unproved(snapshot: Snapshot, service: Service) -> bool:
     """Whether a service lacks tasks, its failed ones are no evidence any more, and none has stayed since.
 
-    Whether their cause is over, only the next task tells.
+    Whether their cause is over, only the next task tells, as where all are gone that were taken away.
     """
     moments = [stop.task.stopped for stop in _stops(snapshot, service) if stop.task.stopped]
     is_judged = any(stop.service is service for stop in fresh_stops(snapshot)) or makes_progress(snapshot, service)
-    if not moments or is_judged or service.running >= service.desired:
+    if is_judged or service.running >= service.desired:
         return False
+    if not moments:
+        return service.running == 0 and bool(taken_away(snapshot, service))
     return not any(
         task.started
         and task.started > max(moments)
@@ -149,6 +151,12 @@ def is_unproved(snapshot: Snapshot, service: Service) -> bool:
         for task in snapshot.tasks
         if task.owner == service.name
     )
+
+
+def taken_away(snapshot: Snapshot, service: Service) -> tuple[Task, ...]:
+    """A service's tasks that a person or the state of the capacity stopped, newest first, as far as ECS lists them."""
+    own = (task for task in snapshot.tasks if task.owner == service.name and task.stop_code in ON_PURPOSE)
+    return tuple(sorted(own, key=lambda task: task.stopped or snapshot.taken, reverse=True))
 
 
 def _is_of_secrets(stop: Stop) -> bool:

@@ -202,6 +202,7 @@ def as_express(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, services=others, express_services=(replace(worker, controller="EXPRESS"),))
 
 
+LONG_AGO = NOW - timedelta(hours=1)
 RETRIED = deployment("worker", NOW - timedelta(minutes=1), id="ecs-svc/2", rollout="IN_PROGRESS", running=0)
 
 
@@ -218,6 +219,9 @@ RETRIED = deployment("worker", NOW - timedelta(minutes=1), id="ecs-svc/2", rollo
         # The value changed before, and what failed was of a deployment that has ended.
         with_service(without_tasks(EXIT, 30, **EXITED), "worker", deployments=(RETRIED,)),
         with_tasks(without_tasks(PULL, 7), task("worker", NOW, status="PENDING", started=None)),
+        # No failure, but again and again: nothing runs that could be looked at.
+        without_tasks("Your Spot Task was interrupted.", 8, stop_code="SpotInterruption", started=LONG_AGO),
+        without_tasks("The instance is impaired.", 8, stop_code="InfrastructureHealth", started=LONG_AGO),
     ],
 )
 def test_a_service_without_tasks_whose_stops_are_stale_is_unknown(snapshot: Snapshot) -> None:
