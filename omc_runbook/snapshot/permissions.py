@@ -182,8 +182,10 @@ def _searched(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
     return tuple(arn.replace(f":{snapshot.environment.names.region}:", ":*:", 1) for arn in resources)
 
 
-_OF_OTHER_SECRETS = ("secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds")
-"""What is asked of the other secrets of task definitions, too: whether they exist, and since when."""
+_OF_OTHER_SECRETS = tuple(
+    f"secretsmanager:{call}" for call in ("DescribeSecret", "GetResourcePolicy", "ListSecretVersionIds")
+)
+"""What is asked of the other secrets of task definitions, too: whether they exist, since when, and for whom."""
 _OF_OTHER_CLUSTERS = ("ecs:DescribeServices", "ecs:DescribeTasks")
 """What is asked of the other clusters that runbook.toml names, too."""
 _KINDS = {

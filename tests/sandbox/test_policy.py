@@ -192,7 +192,8 @@ def test_what_else_the_environment_needs_is_in_the_policy(desk: Desk) -> None:
     )
     clients["ssm"].put_parameter(Name="/app/mode", Value="calm", Type="SecureString")
     parameter = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/app/mode"
-    allowed = {"kms:Decrypt": key, "secretsmanager:GetSecretValue": other["ARN"], "ssm:GetParameters": parameter}
+    read = "secretsmanager:GetSecretValue"
+    allowed = {"kms:Decrypt": key, read: other["ARN"], "ssm:GetParameters": parameter}
     statements = [{"Effect": "Allow", "Action": action, "Resource": arn} for action, arn in allowed.items()]
     document = json.dumps({"Version": "2012-10-17", "Statement": statements})
     clients["iam"].put_role_policy(RoleName=EXECUTION_ROLE, PolicyName="more", PolicyDocument=document)
@@ -225,6 +226,16 @@ def test_what_else_the_environment_needs_is_in_the_policy(desk: Desk) -> None:
             blind = caller(desk.sandbox, json.dumps(without(policy, action)))
             done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **blind)
             assert done.returncode == 2 and action in done.stdout
+        # Where the role's own policies do not let it read the other secret, that secret's policy may.
+        own = [each for each in statements if each["Resource"] != other["ARN"]]
+        document = json.dumps({"Version": "2012-10-17", "Statement": own})
+        clients["iam"].put_role_policy(RoleName=EXECUTION_ROLE, PolicyName="more", PolicyDocument=document)
+        role = f"arn:aws:iam::{ACCOUNT}:role/{EXECUTION_ROLE}"
+        lets_in = {"Effect": "Allow", "Principal": {"AWS": role}, "Action": read, "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": lets_in})
+        clients["secretsmanager"].put_resource_policy(SecretId=other["ARN"], ResourcePolicy=document)
+        done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
+        assert (done.returncode, status_of(desk)) == (0, "ok"), done.stdout
         # After any edit of the other secret, its versions say since when it has its value.
         clients["secretsmanager"].put_secret_value(SecretId=other["ARN"], SecretString=json.dumps({"KEY": "y" * 32}))
         done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
