@@ -361,6 +361,8 @@ def _judge(snapshot: Snapshot, role_arn: str, source: OtherSource) -> RoleAccess
     tags = source.secret.tags if source.secret else None
     keys |= request_keys.of_secret(source.arn, tags, (CURRENT,), "") if source.is_secret else {}
     access = judge_action(permissions, role_arn, source.action, source.arn, keys)
+    if source.policy_unread and access.cause == "nothing-allows":
+        return RoleAccess("unknown", source.policy_unread)
     if source.policy is None or access.cause in ("unknown", "identity-deny", "organization"):
         return access
 

@@ -197,7 +197,9 @@ class Reading:
             secretsmanager.get_resource_policy,
             secret.arn,
         )
-        return replace(source, policy=self._gatherer.keep(FIELD, answer, None))
+        result = answer.result()
+        unread = result.sentence if isinstance(result, ReadFailure) else ""
+        return replace(source, policy=self._gatherer.keep(FIELD, answer, None), policy_unread=unread)
 
 
 def tasks_with(snapshot: Snapshot, source: OtherSource) -> tuple[datetime, ...]:

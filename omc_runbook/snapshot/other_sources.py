@@ -30,6 +30,8 @@ class OtherSource:
     keys: frozenset[str] | None = None
     is_object: bool = True
     policy: PolicyDocument | None = None
+    policy_unread: str = ""
+    """Why a secret's policy could not be read, where it may be what lets a role in."""
     namesake: str = ""
     """The ARN of the secret that has its name now, where it does not exist: one that was created since."""
     changed_keys: frozenset[str] | None = None

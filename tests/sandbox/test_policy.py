@@ -236,6 +236,9 @@ def test_what_else_the_environment_needs_is_in_the_policy(desk: Desk) -> None:
         clients["secretsmanager"].put_resource_policy(SecretId=other["ARN"], ResourcePolicy=document)
         done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
         assert (done.returncode, status_of(desk)) == (0, "ok"), done.stdout
+        blind = caller(desk.sandbox, json.dumps(without(policy, "secretsmanager:GetResourcePolicy")))
+        done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **blind)
+        assert (done.returncode, status_of(desk)) == (2, "unknown"), done.stdout
         # After any edit of the other secret, its versions say since when it has its value.
         clients["secretsmanager"].put_secret_value(SecretId=other["ARN"], SecretString=json.dumps({"KEY": "y" * 32}))
         done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)

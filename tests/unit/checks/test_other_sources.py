@@ -505,6 +505,17 @@ def test_what_a_service_connect_proxy_needs_counts_too() -> None:
     assert is_about_other(snapshot, Stop(worker, refused))
 
 
+def test_a_policy_that_was_not_read_may_let_the_role_in() -> None:
+    """Where the role's own policies say nothing; a task that was refused is evidence all the same."""
+    why = "Could not read the resource policy of payments: AccessDeniedException."
+    snapshot = refer(healthy(), decision="implicitDeny", policy_unread=why)
+    [unknown] = run_check(CHECKS["other-secret-denied"], snapshot)
+    assert (unknown.status, unknown.evidence) == ("unknown", (why,))
+    for known in (refer(healthy(), decision="explicitDeny", policy_unread=why), failing(snapshot, DENIED_STOP)):
+        [found] = run_check(CHECKS["other-secret-denied"], known)
+        assert found.status == "found"
+
+
 def moved_to_proxy(snapshot: Snapshot) -> Snapshot:
     """Let the log of the worker's Service Connect proxy need what a variable of the worker refers to."""
     [container] = snapshot.containers(service("worker"))
