@@ -14,7 +14,7 @@ _OWN_NAME = re.compile(r"(?i)(?:KEY|SECRET|TOKEN|PASSWORD|PASSWD|PASS|PWD|PASSPH
 """What a secret's name ends with; after it comes what is said about the secret, as in API_KEY_ID."""
 _PUBLIC = re.compile(r"(?i)\A(?:VITE|REACT_APP)_|PUBLIC|PUBLISHABLE|SITE_?KEY|HOST_?KEY")
 _REFERENCE = re.compile(
-    r"\Aarn:|\A\w[\w+.-]*://|\A(?:~|\.{0,2})/|\w/.*\.\w{1,6}\Z|\A[A-Z]:\\|\A\{|\A(?:true|false|yes|no)\Z",
+    r"\Aarn:|\A\w[\w+.-]*://|\A(?:~|\.{0,2})/|\w/.*\.\w{1,6}\Z|\A[A-Z]:\\|\A\x22?#?\{|\A(?:true|false|yes|no)\Z",
     re.I,
 )
 

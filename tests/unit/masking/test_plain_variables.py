@@ -67,6 +67,8 @@ def test_a_secret_in_a_plain_variable_is_known(name: str, text: str) -> None:
         ("SSH_HOST_KEY", TOKEN),
         *(("DB_PASSWORD", path) for path in ("~/db-2024", "./db-2024", "../db-2024", r"C:\db-2024", "vault://db-2024")),
         ("DB_PASSWORD", '{"a": "b-2024"}'),
+        # Fluentd's reference to a variable, in an option of the log driver FireLens.
+        *(("http_password", text) for text in ("#{ENV['A_PASSWORD']}", "\"#{ENV['A_PASSWORD']}\"")),
     ],
 )
 def test_an_ordinary_plain_variable_is_no_secret(name: str, text: str) -> None:
