@@ -458,7 +458,7 @@ def _secrets_of(snapshot: Snapshot, identity: Identity) -> list[str]:
         injection.reference.secret_pattern
         for service in snapshot.readers
         for revision, _, injection in snapshot.other_references_of(service)
-        if identity.arn in (revision.execution_role_arn, revision.task_role_arn)
+        if identity.arn in (revision.execution_role_arn, revision.task_role_arn) and not injection.reference.problem
     )
     return list(dict.fromkeys(filter(None, (snapshot.secret.arn, *arns))))
 

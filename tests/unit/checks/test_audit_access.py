@@ -145,12 +145,12 @@ def test_the_exact_policy_keeps_what_the_role_needs_besides() -> None:
 
 
 def test_a_secret_that_a_reference_names_without_its_suffix_is_read_further() -> None:
-    """In the exact policy it has one, and no other secret passes for it."""
+    """In the exact policy it has one, and no other secret passes for it; a reference with a wildcard reads nothing."""
     wide = policy("wide", allowing([GET_SECRET_VALUE], "*"))
     home = PATTERN.rpartition(":")[0]
-    token = Injection("TOKEN", value_from.parse(f"{home}:dockerhub:token::"))
+    token, bad = (Injection("TOKEN", value_from.parse(f"{home}:{name}:token::")) for name in ("dockerhub", "docker*"))
     snapshot = audited(own=(execution_role(wide),))
-    snapshot = with_container(snapshot, "worker", lambda old: replace(old, secrets=(*old.secrets, token)))
+    snapshot = with_container(snapshot, "worker", lambda old: replace(old, secrets=(*old.secrets, token, bad)))
     [finding] = found_in(snapshot)["wildcard-secret"]
     [read] = document_of(finding, "--policy-document")["Statement"]
     assert read["Resource"] == [PATTERN, f"{home}:dockerhub-??????"]
