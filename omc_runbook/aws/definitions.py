@@ -10,10 +10,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from omc_runbook.masking import hosts, misplaced, plain_variables
+from omc_runbook.masking.common import is_random
 from omc_runbook.masking.fingerprint import process_key, text_fingerprint
 from omc_runbook.masking.value import Masked
 from omc_runbook.model import value_from as reference
 from omc_runbook.model.arn import account_in, partition_in, region_in
+from omc_runbook.model.secretive import is_secret
 from omc_runbook.model.value_from import Reference
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ class Container:
     plain_options: tuple[str, ...] = ()
     """The same of its log driver's options, named as in `log_secrets`; () from the cache."""
     plain_prints: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    """Both, with the fingerprints of their values under this process's key; () from the cache."""
+    """Variables, and options that may be secret, with fingerprints under this process's key; () from the cache."""
     log_group: str = ""
     """The CloudWatch log group of its output; "" with another log driver."""
     log_prefix: str = ""
@@ -220,6 +222,8 @@ def _container(raw: Any, definition_arn: str) -> Container:
     every = log.get("options") or {}
     options = every if log.get("logDriver") == "awslogs" else {}
     plain = [(entry["name"], entry.get("value") or "") for entry in raw.get("environment") or ()]
+    # Of the others, such as a host or a log group, the secret may have a copy, which makes no secret of them.
+    sensitive = [(name, value) for name, value in every.items() if is_secret(name) or is_random(value)]
     return Container(
         name=raw["name"],
         secrets=tuple(read_injection(entry["name"], entry["valueFrom"]) for entry in raw.get("secrets") or ()),
@@ -228,12 +232,10 @@ def _container(raw: Any, definition_arn: str) -> Container:
         logins=tuple((name, value) for name, value in plain if LOGIN.search(name)),
         hosts=tuple((name, host) for name, value in plain if (host := hosts.find_host(value, name))),
         plain_secrets=tuple(name for name, value in plain if plain_variables.has_secret(name, value)),
-        plain_options=tuple(
-            f"{_LOG}{name}" for name, value in every.items() if plain_variables.has_secret(name, value)
-        ),
+        plain_options=tuple(f"{_LOG}{name}" for name, value in sensitive if plain_variables.has_secret(name, value)),
         plain_prints=tuple(
             (name, text_fingerprint(value, process_key()))
-            for name, value in (*plain, *((f"{_LOG}{name}", value) for name, value in every.items()))
+            for name, value in (*plain, *((f"{_LOG}{name}", value) for name, value in sensitive))
             if value
         ),
         log_group=options.get("awslogs-group", ""),

@@ -120,6 +120,8 @@ def test_of_plain_variables_only_the_values_of_logins_are_kept() -> None:
     options = {"Host": "logs.example.com", "apikey": plain["STRIPE_API_KEY"]}
     routed = read(logConfiguration={"logDriver": "awsfirelens", "options": options})
     assert (routed.plain_options, routed.plain_secrets) == (("logConfiguration apikey",), ())
+    # A host, or a log group, is no secret where the secret has a copy of it.
+    assert {name for name, _ in routed.plain_prints if name.startswith("logC")} == {*routed.plain_options}
     assert plain["STRIPE_API_KEY"] not in repr(routed)
 
 
