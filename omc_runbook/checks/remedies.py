@@ -13,6 +13,7 @@ from omc_runbook.model import letters
 from omc_runbook.model.catalogue import encrypts
 from omc_runbook.model.environment import PRODUCTION, Environment, Names
 from omc_runbook.model.findings import Remedy, is_sentence
+from omc_runbook.model.grouping import batches
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.roles import CHANNELS, DECRYPT
 
@@ -171,10 +172,11 @@ def end_protection(names: Names, tasks: Sequence[str]) -> Remedy:
 
     See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateTaskProtection.html
     """
-    words = ("update-task-protection", "--cluster", names.cluster, "--tasks", *tasks[:10], "--no-protection-enabled")
+    start, end = ("update-task-protection", "--cluster", names.cluster, "--tasks"), "--no-protection-enabled"
+    calls = " && ".join(_in(names.region, "ecs", *start, *each, end).command for each in batches(tasks, 10))
     return Remedy(
         "Wait until their protection ends, after at most 48 hours, or end it with"
-        f" `{_in(names.region, 'ecs', *words).command}`; the deployment that is under way then replaces them."
+        f" `{calls}`; the deployment that is under way then replaces them."
     )
 
 

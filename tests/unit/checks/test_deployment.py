@@ -303,6 +303,9 @@ def test_protected_tasks_outlast_a_deployment() -> None:
     assert f"ECS says: {said}" in found["worker"].evidence and not found["worker"].remedy.runbook
     ending = f"update-task-protection --cluster ohmycoins-staging --tasks {old.id} --no-protection-enabled --region"
     assert ending in found["worker"].remedy.command
+    many = with_tasks(snapshot, *(replace(old, arn=f"{old.arn}{number}") for number in range(10)))
+    [told] = [each for each in run_check(CHECKS["not-forced"], many) if each.subject == "worker"]
+    assert told.remedy.command.count("update-task-protection") == 2 and f" {old.id}9 " in told.remedy.command
     plan = plan_fix(snapshot, diagnose(snapshot), VersionHistory(()))
     assert [each.service.name for each in plan.redeploys] == ["backend"]
     assert [each.finding.subject for each in plan.unfixed] == ["worker"]
