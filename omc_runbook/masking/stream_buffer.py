@@ -48,11 +48,14 @@ class StreamBuffer:
         """Return what was held back: unchanged where it is too short to be distinctive, or public, else masked."""
         rest = self._pending[self._released :]
         self._released = len(self._pending)
-        is_public = len(self._pending) < _DISTINCTIVE or registry.current().is_public_head(self._pending)
-        if not rest or is_public:
+        if not rest or len(self._pending) < _DISTINCTIVE:
             return rest
         if self._is_labelled:
             return ""
+        index = registry.current()
+        whole = [span.name for span in index.find(self._pending) if span.end == len(self._pending)]
+        # What is public as a beginning may be a value, too.
+        if not whole and index.is_public_head(self._pending):
+            return rest
         self._is_labelled = True
-        whole = [span.name for span in registry.current().find(self._pending) if span.end == len(self._pending)]
         return registry.label(whole[0] if whole else self._name)

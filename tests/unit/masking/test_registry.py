@@ -438,3 +438,20 @@ def test_a_value_of_which_a_stream_has_shown_the_public_beginning_is_masked(own_
     said = buffer.feed("see https://hooks.example.com") + buffer.flush()
     said += buffer.feed("/whispering-meadow") + buffer.flush() + buffer.feed("-lantern.") + buffer.flush()
     assert said == "see https://hooks.example.com‹HOOK›."
+
+
+@pytest.mark.parametrize("value", ["running", "https://dashboard.example.com"])
+def test_a_value_with_which_a_longer_one_begins_is_masked_where_a_stream_ends(value: str, own_registry: None) -> None:
+    """Such as a host and a list of hosts, whichever of the two would come."""
+    registry.register(value, "VALUE")
+    registry.register(f"{value},7f3k9x2", "LONGER")
+    buffer = StreamBuffer()
+    assert buffer.feed(value) + buffer.flush() + buffer.feed("\n") + buffer.flush() == "‹VALUE›\n"
+
+
+@pytest.mark.parametrize(("value", "public"), [("sunshine-9f8axx", "sun"), ("postgresql://u:x9f8ab@db", "post")])
+def test_nothing_of_a_value_follows_its_label_in_a_stream(value: str, public: str, own_registry: None) -> None:
+    """Though a longer piece of it, which comes later, is a word or the scheme of an address."""
+    registry.register(value, "VALUE")
+    buffer = StreamBuffer()
+    assert "".join(buffer.feed(sign) + buffer.flush() for sign in value) == f"{public}‹VALUE›"
