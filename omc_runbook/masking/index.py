@@ -26,8 +26,10 @@ _SHOWN = 120
 """How many characters of it a program shows before that, or after it."""
 _LARGE, _MANY, _STEP = 20_000, 200, 4
 """From how many characters and spellings on a text's pieces, of so many characters, are listed."""
-_SAYS_NOTHING = re.compile(r"[\w+.-]+://[^:@/?#]*|-{1,5}(?:BEGIN[A-Z ]*-{0,5})?")
+_SAYS_NOTHING = re.compile(r"[\w+.-]+://(?P<host>[^:@/?#]*)/?|-{1,5}(?:BEGIN[A-Z ]*-{0,5})?")
 """The scheme and the host of an address, and the first line of a key file."""
+_SECRET_HOST = re.compile(r"[\w+.-]+://[^:@/?#]+(?:@|/?\Z)")
+"""An address with a token before its host, or with nothing but a host."""
 _DENSE = re.compile(r"(?:%[0-9A-Fa-f]{2}|&\#\w{2,7};|(?<!\\)\\+(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})){4}")
 """Text of which every character is escaped; a row of backslashes is tried from its first alone."""
 _DECIMAL = re.compile(r"\d\. | \.\d")
@@ -76,6 +78,7 @@ class Index:
                 if piece not in words:
                     self._pieces.setdefault(piece, (text, start, name))
         self._ordered, self._ordered_plain = sorted(self._names), sorted(self._plain)
+        self._secret_hosts = [spelling for spelling in self._names if _SECRET_HOST.match(spelling)]
         # The part of a value that no spelling changes: without any of them, escapes need not be undone.
         self._cores = {max(_CORE.findall(plain), key=len, default="") for plain in self._plain}
         self._initials = {spelling[0] for spelling in (*self._names, *self._plain)}
@@ -175,7 +178,10 @@ class Index:
 
     def is_public_head(self, head: str) -> bool:
         """Whether the beginning of a value says nothing of it: a word, or a host."""
-        return head in self._public or is_common(head) or _SAYS_NOTHING.fullmatch(head) is not None
+        if head in self._public or is_common(head):
+            return True
+        hit = _SAYS_NOTHING.fullmatch(head)
+        return hit is not None and not (hit["host"] and any(each.startswith(head) for each in self._secret_hosts))
 
     def unfinished(self, text: str) -> Span:
         """Find the longest end of ``text`` that more text could turn into a value; empty if there is none."""

@@ -120,7 +120,19 @@ def test_a_path_that_a_program_cut_short_is_masked(own_registry: None) -> None:
     """A webhook's secret is in its path."""
     registry.register("https://hooks.example.com/whispering-meadow-lantern", "HOOK")
     assert registry.mask("https://hooks.example...") == "https://hooks.example..."
+    assert registry.mask("https://hooks.example.com/...") == "https://hooks.example.com/..."
     assert registry.mask("https://hooks.example.com/whispering-mea...") == "‹HOOK›..."
+
+
+@pytest.mark.parametrize("value", ["https://whispering-meadow@example.com/1", "https://whispering-meadow.example.com/"])
+def test_what_an_address_has_in_the_place_of_a_host_alone_is_masked_where_it_is_cut(
+    value: str, own_registry: None
+) -> None:
+    """A token before the host, or a host that is all of a value."""
+    registry.register(value, "DSN")
+    assert registry.mask("https://whispering-mea...") == "‹DSN›..." and registry.mask("https://...") == "https://..."
+    buffer = StreamBuffer()
+    assert buffer.feed("https://whispering-mea") + buffer.flush() == "‹DSN›"
 
 
 def test_a_row_of_dots_is_one_cut_and_what_it_leaves_of_a_value_is_masked() -> None:
