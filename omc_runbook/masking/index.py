@@ -11,7 +11,7 @@ from omc_runbook.masking.alone import StandaloneMatcher
 from omc_runbook.masking.common import SHORTEST, is_common
 from omc_runbook.masking.escapes import ANSI, is_escaped, unescape, unescape_traceably, without_unfinished
 from omc_runbook.masking.span import Span
-from omc_runbook.masking.spelling import BREAKS, LONG, PIECE, SHORT, TOKEN, pieces, shown_as, spell
+from omc_runbook.masking.spelling import BREAKS, LONG, PIECE, SHORT, TOKEN, pieces, shown_as, spell, without_breaks
 from omc_runbook.model.grouping import grouped
 
 _RUN = re.compile(rf"{TOKEN}{{{PIECE},}}")
@@ -68,9 +68,10 @@ class Index:
         for text, name in secret:
             if is_common(text):
                 continue
-            for spelling in spell(text) - public:
-                self._names.setdefault(spelling, name)
-            self._add_plain(text, name, public)
+            self._add(text, name, public)
+            # It has no pieces: these would be words of other texts.
+            if (bare := without_breaks(text)) and bare not in self._names:
+                self._add(bare, name, public)
             if len(text) < SHORT:
                 self._short |= spell(text)
             for piece, start in pieces(text).items():
@@ -99,7 +100,9 @@ class Index:
         known = (self._names, self._plain, self._short, dict(self._common))
         return not any(word in texts for word in public - self._public for texts in known)
 
-    def _add_plain(self, text: str, name: str, public: frozenset[str]) -> None:
+    def _add(self, text: str, name: str, public: frozenset[str]) -> None:
+        for spelling in spell(text) - public:
+            self._names.setdefault(spelling, name)
         plain = unescape(text)
         if len(plain) >= SHORTEST and plain not in public and not is_common(plain):
             self._plain.setdefault(plain, name)

@@ -92,8 +92,8 @@ def _is_random(token: str) -> bool:
 def shown_as(text: str) -> dict[str, None]:
     """Return the texts that a program may show instead of ``text``, itself first.
 
-    They have no blanks around it, one blank for several, none, no line ends, or are one of its lines that is
-    distinctive by itself, or a secret within it (`parts`).
+    They have no blanks around it, one blank for several, no line ends, or are one of its lines that is distinctive by
+    itself, or a secret within it (`parts`).
     """
     lines = [line.strip() for line in text.splitlines()]
     whole = (
@@ -102,10 +102,15 @@ def shown_as(text: str) -> dict[str, None]:
         " ".join(text.split()),
         "".join(text.splitlines()),
         "".join(lines),
-        BREAKS.sub("", text),
     )
     alone = [line for line in lines if not line.startswith("-----") and _is_distinctive(line)]
     return dict.fromkeys((*whole, *alone, *parts(text)))
+
+
+def without_breaks(text: str) -> str:
+    """Return what `BREAKS` leaves of a text on lines of its own, where that is long and no word; else ""."""
+    bare = BREAKS.sub("", f"=\n{text}\n") if len(text) >= LONG else ""
+    return bare if len(bare) >= LONG and not is_common(bare) else ""
 
 
 def _is_distinctive(line: str) -> bool:

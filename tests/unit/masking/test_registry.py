@@ -315,6 +315,29 @@ def test_a_phrase_that_a_program_wraps_is_masked_thoroughly(wrap: Callable[[str]
     assert masked.startswith("before") and masked.endswith("after")
 
 
+@pytest.mark.parametrize("sign", ["'", '"', "\\", "=", '="'])
+def test_a_wrapped_value_that_ends_as_a_half_in_quotes_does_is_masked_thoroughly(sign: str, own_registry: None) -> None:
+    """What stands before a line's end may be of the value, or what a program puts there."""
+    registry.register(f"troubadour-and-horse{sign}", "PHRASE")
+    masked = registry.mask_thoroughly(f"before\ntroubadour-\nand-horse{sign}\nafter")
+    assert masked.startswith("before\n‹PHRASE›") and masked.endswith("\nafter")
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text"),
+    [
+        ("kubernetes terraform postgresql elasticsearch grafana", "kubernetes and elasticsearch with terraform"),
+        ("test 1", "the host test1"),
+        ("123 456", "number 123456"),
+        ("a b c d e f g", "abcdefghi"),
+    ],
+)
+def test_words_and_numbers_of_a_phrase_are_left_alone(phrase: str, text: str, own_registry: None) -> None:
+    """Without its blanks a phrase is no token of random letters, and a short one is like any word."""
+    registry.register(phrase, "PHRASE")
+    assert registry.mask_thoroughly(text) == text
+
+
 def test_masking_a_large_text_takes_milliseconds(own_registry: None) -> None:
     """A hundred kilobytes against thirty values stay far below what a reader notices."""
     for number in range(30):
