@@ -95,8 +95,10 @@ def _pass(plain: Plain) -> Plain:
         start, end = hit.span()
         decoded = _decode(hit)
         parts += [plain.text[last:start], decoded]
-        starts += plain.starts[last:start] + [plain.starts[start]] * len(decoded)
-        ends += plain.ends[last:start] + [plain.ends[end - 1]] * len(decoded)
+        # Of a row of quotes the one next to the value may be of it, and the others around it.
+        first, final = (end - 1, start) if hit.lastgroup == "doubled" else (start, end - 1)
+        starts += plain.starts[last:start] + [plain.starts[first]] * len(decoded)
+        ends += plain.ends[last:start] + [plain.ends[final]] * len(decoded)
         last = end
     return Plain("".join([*parts, plain.text[last:]]), starts + plain.starts[last:], ends + plain.ends[last:])
 

@@ -80,6 +80,25 @@ def test_signs_that_a_program_doubles_or_numbers_hide_no_value(
     assert "‹SIGNS›" in masked and not {*"97o"} & {*masked.replace("end", "")}
 
 
+@pytest.mark.parametrize("value", ['"tru9badour"', 'tru9badour"', "'tru9badour'", "tru9badour'"])
+@pytest.mark.parametrize(
+    ("before", "encode", "after"),
+    [
+        ('{"k": "', lambda text: json.dumps(text)[1:-1], '", "m": 1}'),
+        ('<b title="', html.escape, '" id="x">'),
+        ("<b title='", html.escape, "' id='x'>"),
+        ("k='", lambda text: text.replace("'", "'\\''"), "' run"),
+    ],
+    ids=["JSON", "HTML", "HTML in single quotes", "shell"],
+)
+def test_the_quotes_around_a_value_in_quotes_stay(
+    before: str, encode: Callable[[str], str], after: str, value: str, own_registry: None
+) -> None:
+    """Unescaped, they are one row with the value's own; without them a page's tag would not end."""
+    registry.register(value, "QUOTED")
+    assert registry.mask(f"{before}{encode(value)}{after}") == f"{before}‹QUOTED›{after}"
+
+
 def test_a_log_of_a_logs_log_is_masked() -> None:
     """Depth costs nothing: six layers of JSON and repr, backslashes by the hundred."""
     registry.register(TEXT, "ODD")
