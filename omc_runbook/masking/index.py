@@ -52,6 +52,8 @@ class Index:
         self._names: dict[str, str] = dict(former._names) if former else {}
         self._plain: dict[str, str] = dict(former._plain) if former else {}
         self._short: set[str] = set(former._short) if former else set()
+        # The part of a value that no spelling changes: without any of them, escapes need not be undone.
+        self._cores: set[str] = set(former._cores) if former else set()
         self._pieces: dict[str, tuple[str, int, str]] = dict(former._pieces) if former else {}
         for word in public - former._public if former else ():
             for start in range(len(word) - PIECE + 1):
@@ -80,8 +82,6 @@ class Index:
                     self._pieces.setdefault(piece, (text, start, name))
         self._ordered, self._ordered_plain = sorted(self._names), sorted(self._plain)
         self._secret_hosts = [spelling for spelling in self._names if _SECRET_HOST.match(spelling)]
-        # The part of a value that no spelling changes: without any of them, escapes need not be undone.
-        self._cores = {max(_CORE.findall(plain), key=len, default="") for plain in self._plain}
         self._initials = {spelling[0] for spelling in (*self._names, *self._plain)}
         self._longest = max(map(len, self._names), default=0)
         # Of a text that a program has shortened, the beginning or the end may be left.
@@ -106,6 +106,7 @@ class Index:
         plain = unescape(text)
         if len(plain) >= SHORTEST and plain not in public and not is_common(plain):
             self._plain.setdefault(plain, name)
+            self._cores.add(max((run for run in _CORE.findall(text) if run in plain), key=len, default=""))
             if len(plain) < SHORT:
                 self._short.add(plain)
 

@@ -69,7 +69,7 @@ def test_a_value_is_masked_however_its_escapes_nest(outermost: str) -> None:
     ],
     ids=["SQL", "CSV", "Compose", "INI", "Compose in JSON", "shell in octal", "HTML without line breaks"],
 )
-@pytest.mark.parametrize("value", ["s'9 o'n", "it's \\101 \"qz9\" 5$ $7% ü8 ''x"])
+@pytest.mark.parametrize("value", ["s'9 o'n", "it's \\101 \"qz9\" 5$ $7% ü8 ''x", "o\\w9'$7%\"\\qo ü"])
 def test_signs_that_a_program_doubles_or_numbers_hide_no_value(
     around: str, encode_sign: Callable[[str], str], value: str, own_registry: None
 ) -> None:
