@@ -38,6 +38,8 @@ _PUBLIC = frozenset({"true", "false", "<nil>", "map[]", "file://secrets.json"})
 # The end of a text that is cut inside a literal, a number or a \u escape.
 _CUT_TOKEN = re.compile(r"-|t(ru?)?|f(a(ls?)?)?|n(ul?)?|\.|[eE][+-]?")
 _CUT_ESCAPE = re.compile(r"\\?u?[0-9a-fA-F]{0,4}")
+# A string that an object has as a value.
+_STRING = re.compile(r':\s*(?=("[^"\\]*(?:\\.[^"\\]*)*"))')
 # A member of an object, and a line of a list of names and values.
 _MEMBER = re.compile(
     r"""(?m)(?:(?P<mark>["'])(?P<quoted>[\w.-]+)(?P=mark)\s*:\s*|^\s*(?:export\s+)?(?P<plain>[A-Za-z_][\w.-]*)(?:\s*=\s*|\s*:\s+))"""
@@ -239,12 +241,13 @@ def _scan(text: str) -> Iterator[_Occurrence]:
     at = _skip(text, at + 1)
     if text[at : at + 1] == "}":
         return _end(text, at + 1)
+    strings = {*_STRING.findall(text)}
     while True:
         start = at
         key, key_end = scanstring(text, _expect('"', text, start), True)
         at = _skip(text, _expect(":", text, _skip(text, key_end)))
         value, end = _value(text, at)
-        name = _name(key, value, re.search(rf":\s*{re.escape(text[start:key_end])}", text) is not None)
+        name = _name(key, value, text[start:key_end] in strings)
         for leaf in _leaves(value):
             registry.register(leaf, name)
         member = Member(key, _kind(value), Masked(_go(value), name), (at, end))

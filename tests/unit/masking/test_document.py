@@ -3,6 +3,7 @@
 import base64
 import json
 import secrets
+import time
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -269,6 +270,14 @@ def test_a_key_that_another_key_has_as_its_value_is_masked(comes_first: bool) ->
     read(json.dumps(pair if comes_first else dict(reversed(pair.items()))))
     label = "a-value-as-key" if comes_first else "SMTP_PASSWORD"
     assert registry.mask(f"{value} and SMTP_PASSWORD") == f"‹{label}› and SMTP_PASSWORD"
+
+
+def test_a_text_of_many_keys_is_read_once_for_keys_that_are_values() -> None:
+    """Its time grows with its length, not with the number of keys, too."""
+    text = json.dumps({f"KEY_{number}": 'a: "b" ' * 8 for number in range(3000)})
+    begin = time.process_time()
+    assert len(read(text).keys) == 3000
+    assert time.process_time() - begin < 0.5
 
 
 def test_a_key_that_another_key_names_is_shown() -> None:
