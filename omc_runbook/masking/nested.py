@@ -36,7 +36,7 @@ def mask_nested(item: Any, mask: Callable[[str, bool], str] = registry.mask, is_
         return [mask_nested(member, mask, is_text) for member in item]
     if isinstance(item, int | float):
         # A look for each, since a plot has very many.
-        name = registry.current().name_of(repr(item).removesuffix(".0"))
+        name = registry.current().name_of(str(item).removesuffix(".0"))
         return registry.label(name) if name else item
     return item
 

@@ -9,6 +9,7 @@ import time
 import urllib.parse
 from collections.abc import Callable
 
+import numpy
 import pytest
 
 from omc_runbook.masking import registry
@@ -230,6 +231,7 @@ def test_a_number_that_is_a_value_is_masked_where_data_has_it_as_one(own_registr
     """As in JSON that is displayed, in a widget, and in what `json.loads` makes of the secret; others stay numbers."""
     registry.register("48291034771", "PIN")
     registry.register("739164", "CODE")
-    content = {"data": {"application/json": {"pin": 48291034771, "pins": [48291034771.0, 4829103477, 739164, True]}}}
-    masked = {"data": {"application/json": {"pin": "‹PIN›", "pins": ["‹PIN›", 4829103477, 739164, True]}}}
+    pins = [48291034771.0, numpy.float64(48291034771), 4829103477, 739164, True]
+    content = {"data": {"application/json": {"pin": 48291034771, "pins": pins}}}
+    masked = {"data": {"application/json": {"pin": "‹PIN›", "pins": ["‹PIN›", "‹PIN›", *pins[2:]]}}}
     assert mask_members(content, {"name"}) == masked
