@@ -17,8 +17,6 @@ _PROTOCOL = frozenset({"status", "execution_state", "name", "comm_id", "target_n
 
 _lock = threading.RLock()
 _hook: "_Hook | None" = None
-_terminal: Any = None
-"""IPython's shell at a terminal, once it is masked."""
 
 
 def install() -> None:
@@ -31,7 +29,7 @@ def install() -> None:
     global _hook
     shell = _shell()
     if shell is None:
-        _mask_terminal()
+        _mask_terminal(find_ipython())
     if shell is None or (_hook is not None and _hook.session is shell.kernel.session):
         return
     with _lock:
@@ -190,29 +188,32 @@ def _silence_terminal() -> None:
     os.close(nowhere)
 
 
-def _mask_terminal() -> None:
-    global _terminal
-    with _lock:
-        shell = find_ipython()
-        if shell is None or shell is _terminal:
-            return
-        _terminal, show = shell, shell._showtraceback
+def _mask_terminal(shell: Any) -> None:
+    show = getattr(shell, "_showtraceback", None)
+    if show is None or _is_ours(show):
+        return
 
-        def show_masked(kind: type[BaseException], error: BaseException, parts: list[str]) -> None:
-            show(kind, error, [registry.mask(part) for part in parts])
+    def show_masked(kind: type[BaseException], error: BaseException, parts: list[str]) -> None:
+        show(kind, error, [registry.mask(part) for part in parts])
 
-        shell._showtraceback = show_masked
-        _mask_log(shell.logger)
+    shell._showtraceback = show_masked
+    _mask_log(shell.logger)
 
 
 def _mask_log(logger: Any) -> None:
     """Mask what IPython writes into its log of cells and results."""
     write = logger.log_write
+    if _is_ours(write):
+        return
 
     def log_write(data: str, kind: str = "input") -> None:
         write(registry.mask(data), kind)
 
     logger.log_write = log_write
+
+
+def _is_ours(function: Any) -> bool:
+    return getattr(function, "__module__", "") == __name__
 
 
 def _forget_in_child() -> None:
