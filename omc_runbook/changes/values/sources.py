@@ -107,6 +107,8 @@ def _from_variable(name: str, keys: Sequence[str], known_keys: Collection[str], 
     try:
         raw = text.encode("utf-8")
     except UnicodeEncodeError:
+        # Not masked yet: no traceback can show it.
+        del text
         raise UsageError(f"The variable {name} is not UTF-8 text: set it again.") from None
     if len(keys) == 1 and not text.lstrip().startswith("{"):
         return {keys[0]: NewValue(Masked(text, keys[0]), f"variable {name}")}

@@ -631,6 +631,16 @@ def test_no_traceback_shows_a_source_file_that_cannot_be_read(tmp_path: Path, en
     assert caught.value.__context__ is None
 
 
+def test_no_traceback_shows_a_variable_that_is_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that was set in another encoding."""
+    value = secrets.token_hex(12)
+    monkeypatch.setitem(os.environ, "NEW", f"gr\udcfcn{value}")
+    with pytest.raises(UsageError, match="not UTF-8") as caught:
+        given.take("env:NEW", ("SMTP_PASSWORD",), {})
+    frames = traceback.TracebackException(UsageError, caught.value, caught.tb.tb_next, capture_locals=True)
+    assert "in take" in (shown := "".join(frames.format())) and value[:6] not in shown
+
+
 def test_names_of_a_source_file_are_no_part_of_its_values() -> None:
     """The end of a value and the next line's name stand in many texts, which are kept; values are masked as written."""
     value, quoted = f"{secrets.token_hex(24)}b", f'x"{secrets.token_hex(12)}'
