@@ -10,7 +10,7 @@ from omc_runbook.aws import iam
 from omc_runbook.aws.ecs import Service, ServiceEvent
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence
-from omc_runbook.checks.key_demand import services_reading
+from omc_runbook.checks.key_demand import services_reading, successions
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, of_kind
 from omc_runbook.messages.phrases import Kind
@@ -55,8 +55,8 @@ IMAGE_ADVICE = {
 }
 """What helps where an image is there and cannot be pulled, with the task definition's label, by `why_not_pulled`."""
 
-VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
-"""What only a variable's name looks like."""
+VARIABLE = re.compile(r"\b(?!(?:AWS|ECS)_)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
+"""What only a variable's name looks like, unless ECS or AWS's SDKs set it."""
 
 NUL = re.compile("\0")
 """What no environment variable can hold."""
@@ -169,7 +169,7 @@ def health_check(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def task_exits(snapshot: Snapshot) -> Iterable[Evidence]:
     """Tasks get their secrets, start and exit."""
-    return _stopping(snapshot, "exit", "got every secret, started and exited", _given_or_logs)
+    return _stopping(snapshot, "exit", "got every secret, started and exited", _logs)
 
 
 @check(
@@ -216,10 +216,7 @@ def _stopping(snapshot: Snapshot, kind: Kind, how: str, remedy_of: RemedyOf) -> 
         hints = [hint for code, hint in EXIT_CODES.items() if code in codes]
         hints += _health_programs(snapshot, newest) if kind == "health-check" else ()
         hints += filter(None, (meaning_of(newest.reason),)) if kind == "secrets" else ()
-        if kind == "exit" and (variable := _variable_nobody_has(snapshot, newest)):
-            label = _label_of(snapshot, newest)
-            hints.append(f"Its log asks for {variable}, which neither {label} nor a key of the secret has.")
-        facts = (f"{count}.", newest.sentence, *hints, *log_lines)
+        facts = (f"{count}.", newest.sentence, *hints, *asked_for(snapshot, newest), *log_lines)
         causes = keys_with_nul(snapshot, service) if kind == "start" else frozenset[str]()
         remedy = remedy_of(snapshot, newest)
         yield Evidence(service.name, facts, remedy, frozenset({service.name}), stems_from=causes)
@@ -241,7 +238,27 @@ def _health_programs(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
             )
 
 
-def log_of(snapshot: Snapshot, service: Service, stop: Stop | None = None) -> Remedy:
+def asked_for(snapshot: Snapshot, stop: Stop) -> tuple[str, ...]:
+    """A sentence on the variable that a failed task's log asks for and nobody has; () for none."""
+    variable = _variable_nobody_has(snapshot, stop)
+    label = _label_of(snapshot, stop)
+    return (f"Its log asks for {variable}, which neither {label} nor a key of the secret has.",) if variable else ()
+
+
+def after_failure(snapshot: Snapshot, service: Service, stop: Stop | None = None) -> Remedy:
+    """Give a failed task the variable that its log asks for and nobody has, else read its service's log."""
+    variable, keys = _variable_nobody_has(snapshot, stop) if stop else "", snapshot.environment.keys
+    if stop is None or not variable or variable in {variable_of(key, keys) for key in keys}:
+        return _log_of(snapshot, service, stop)
+    label = _label_of(snapshot, stop)
+    for pair in successions(snapshot):
+        if pair.failing.label == label and variable in pair.serving.variables:
+            return Remedy(f"Set {variable} in {label} as {pair.serving.label} does, and deploy the new revision.")
+    way = f"If {variable} is no secret, set it in environment of {label}; else add it as a key."
+    return remedies.with_runbook("add_key", snapshot.environment, Remedy(way), key=variable)
+
+
+def _log_of(snapshot: Snapshot, service: Service, stop: Stop | None) -> Remedy:
     """Read a service's latest log lines, in the log group of the container that ended a task, or of its first one."""
     names, culprits = snapshot.environment.names, {each.name for each in stop.culprits} if stop else set[str]()
     containers = sorted(snapshot.containers(stop.task if stop else service), key=lambda each: each.name not in culprits)
@@ -281,22 +298,13 @@ def _secrets(snapshot: Snapshot, stop: Stop) -> Remedy:
 
 
 def _logs(snapshot: Snapshot, stop: Stop) -> Remedy:
-    return log_of(snapshot, stop.service, stop)
-
-
-def _given_or_logs(snapshot: Snapshot, stop: Stop) -> Remedy:
-    """Give the task the variable that its log asks for and nobody has, else read the log."""
-    variable = _variable_nobody_has(snapshot, stop)
-    if not variable or variable in snapshot.environment.keys:
-        return _logs(snapshot, stop)
-    way = f"If {variable} is no secret, set it in environment of {_label_of(snapshot, stop)}; else add it as a key."
-    return remedies.with_runbook("add_key", snapshot.environment, Remedy(way), key=variable)
+    return after_failure(snapshot, stop.service, stop)
 
 
 def _variable_nobody_has(snapshot: Snapshot, stop: Stop) -> str:
     """The variable that a task's log asks for, where its task definition lacks it, and the secret too; "" for none."""
     definition, document = snapshot.definition(stop.task), snapshot.document
-    if definition is None or document is None:
+    if stop.kind != "exit" or definition is None or document is None:
         return ""
     references = snapshot.own_references(definition)
     # A file in S3, or the whole secret, may have it.

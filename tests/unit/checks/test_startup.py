@@ -40,6 +40,7 @@ from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.checks.stopped_tasks import stale_stops
 from omc_runbook.diagnosis.root_causes import NOT_SECRETS, diagnose
+from omc_runbook.model.catalogue import Key
 from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.model.value_from import parse
 from omc_runbook.snapshot.state import Snapshot
@@ -438,6 +439,39 @@ def test_a_variable_that_the_log_asks_for_and_nobody_has_is_named(line: str) -> 
     unread = with_container(failing, "worker", lambda old: replace(old, has_environment_files=True))
     for other in (says(line, given), says(line, unread), says("ValueError: NEW_SETTING"), says("KeyError: 'DATABASE'")):
         assert other.remedy and not other.remedy.runbook and not any("asks for" in fact for fact in other.evidence)
+
+
+@pytest.mark.parametrize(
+    ("variable", "serving", "asks", "way"),
+    [
+        ("NEW_SETTING", (), True, "If NEW_SETTING is no secret, set it in environment of ohmycoins-staging-worker:8;"),
+        ("NEW_SETTING", ("NEW_SETTING",), True, "Set NEW_SETTING in ohmycoins-staging-worker:8 as ohmycoins-staging-w"),
+        ("SENTRY_PROJECT", (), True, "aws logs tail "),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", (), False, "aws logs tail "),
+    ],
+)
+def test_the_root_cause_has_the_way_to_a_variable_that_nobody_has(
+    variable: str, serving: tuple[str, ...], asks: bool, way: str
+) -> None:
+    """Where a deployment is stuck, that is the root cause: an exit is its consequence, and shows no remedy."""
+    made = with_container(healthy(), "worker", lambda old: replace(old, environment=serving))
+    newer = replace(healthy().task_definitions[definition_arn("worker")], arn=definition_arn("worker", 8), revision=8)
+    failing = stuck(made, "worker", EXIT, **ended(1), task_definition_arn=newer.arn)
+    service = next(each for each in failing.services if each.name == "worker")
+    begun, former = service.deployments
+    deployments = (replace(begun, task_definition_arn=newer.arn), former)
+    failing = with_service(failing, "worker", task_definition_arn=newer.arn, deployments=deployments)
+    keys = {**failing.environment.keys, "SENTRY_NAME": Key(variable="SENTRY_PROJECT")}
+    failing = replace(
+        failing,
+        environment=replace(failing.environment, keys=keys),
+        task_definitions={**failing.task_definitions, newer.arn: newer},
+        log_lines={task.id: (f"The log of worker says: KeyError: '{variable}'",) for task in failing.tasks},
+    )
+    [root] = [each for each in diagnose(failing) if each.check == "rollout-stuck"]
+    assert root.is_root_cause and root.remedy.command.startswith(way)
+    assert root.remedy.runbook == ("add_key" if way.startswith("If") else "")
+    assert any(f"asks for {variable}" in fact for fact in root.evidence) is asks
 
 
 def test_a_sidecars_end_is_not_the_tasks() -> None:
