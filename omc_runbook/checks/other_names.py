@@ -73,7 +73,8 @@ def in_doubt(snapshot: Snapshot) -> Iterator[str]:
     if found is None or snapshot.secret_name in (found.secret, *(each.name for each in found.secrets)):
         return
     is_used = "secret" in environment.chosen and found.is_referred_to
-    if other := found.secret if is_used else found.near(snapshot.secret_name):
+    others = {names.secret for names in environment.others.values()}
+    if other := found.secret if is_used else found.near(snapshot.secret_name, others):
         yield f"If {other} is meant, create nothing: correct secret in {environment.source_of('secret')}."
 
 

@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -151,10 +151,12 @@ class Discovery:
         own = {key for key, variable in pairs if key == variable}
         return {key: variable for key, variable in sorted(pairs) if key not in own}
 
-    def near(self, name: str) -> str:
-        """The secret with almost this name, unless it is another environment's; "" for none."""
+    def near(self, name: str, others: Collection[str] = ()) -> str:
+        """The secret with almost this name, unless it is another environment's, as `others` are; "" for none."""
         marks = {each.name: self._environment_of(each.name, each.tags) for each in self.secrets}
-        own = [each for each, mark in marks.items() if mark in ("", self.environment)]
+        own = [each for each, mark in marks.items() if mark in ("", self.environment) and each not in others]
+        # Another number is no misspelling: prod2 is not prod1.
+        own = [each for each in own if re.findall(r"\d+", each) == re.findall(r"\d+", name)]
         return next(iter(difflib.get_close_matches(name, own, 1, ALMOST)), "")
 
     def _environment_of(self, name: str, tags: Mapping[str, str]) -> str:

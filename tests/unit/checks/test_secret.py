@@ -100,6 +100,19 @@ def test_another_projects_secret_is_not_what_is_meant(project: str, is_meant: bo
     assert answer.remedy.command.startswith("omc-runbook init ") is is_meant
 
 
+@pytest.mark.parametrize("name", [NAME.replace("staging", "staging2"), NAME.replace("staging", "staginga")])
+def test_almost_the_name_of_another_environments_secret_is_no_misspelling(name: str) -> None:
+    """It differs by a number, or runbook.toml gives it to another environment."""
+    environment = healthy().environment
+    others = {"stock": environment.names.model_copy(update={"secret": NAME.replace("staging", "staginga")})}
+    discovery = Discovery(environment="staging", secrets=(ListedSecret(name=name, arn=ARN, tags={}),))
+    environment = replace(environment, others=others)
+    [answer] = CHECKS["secret-missing"].run(
+        replace(healthy(), secret=None, environment=environment, discovery=discovery)
+    )
+    assert not any("is meant" in fact for fact in answer.facts)
+
+
 def test_a_secret_in_deletion_is_not_also_without_a_version() -> None:
     """One fault of the secret does not look like another."""
     leaving = with_secret(healthy(), deleted=NOW, stages={})
