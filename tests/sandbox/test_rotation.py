@@ -914,6 +914,18 @@ def test_a_value_of_somebody_else_that_no_task_has_is_blamed_beside_this_runs(
     assert healed and healed.is_proved
 
 
+def test_a_version_that_tasks_have_run_with_is_not_blamed_for_a_lost_log_group(mended: Place) -> None:
+    """Tasks fail with any version then: the one before helps no more."""
+
+    def lose(name: str) -> None:
+        if name == "redeploy":
+            faults.break_(mended.sandbox.endpoint, "log-group")
+
+    failed = mended.rotate("SECRET_KEY", step=lose)
+    assert failed and failed.restored_version == mended.current and problem(failed).because_of == ("log-group",)
+    assert "worker does not run with it yet" in failed.rollback_note and "restore" not in failed.rollback_note
+
+
 def test_a_value_of_a_killed_run_that_tasks_have_is_not_blamed(mended: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """It works already, and stays current."""
     monkeypatch.setenv("NEW", f"{BAD}6")

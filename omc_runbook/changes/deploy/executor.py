@@ -284,7 +284,8 @@ class _SecretChange:
                 if rollout.state != "done"
             ),
             f"Tasks fail with that, too: restore {former} that was current before it."
-            if any(rollout.has_failed and rollout.failures for rollout in rollouts)
+            if self._plan.delivered.difference(self._keys)
+            and any(rollout.has_failed and rollout.failures for rollout in rollouts)
             else "",
             "" if self._snapshot else OTHERS_UNREAD,
             self._replaced_plan.lost_on_return if rollouts else "",
