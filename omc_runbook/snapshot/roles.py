@@ -125,13 +125,16 @@ def _simulate(
 
 
 def _context(region: str, role_arn: str, resource: str, organization: str) -> tuple[tuple[str, str], ...]:
-    """The condition keys of a role's call on a resource, "*" for any, by which an organization's policies limit it."""
-    context = {"aws:RequestedRegion": region, **({"aws:PrincipalOrgID": organization} if organization else {})}
-    if resource != "*":
-        account = account_in(resource) or account_in(role_arn)
-        context |= {"aws:RequestedRegion": region_in(resource) or region, "aws:ResourceAccount": account}
-        if organization and account == account_in(role_arn):
-            context["aws:ResourceOrgID"] = organization
+    """The condition keys of a role's call on a resource, by which an organization's policies limit it.
+
+    What "*" stands for is of the role's own account.
+    """
+    owner, own = role_arn if resource == "*" else resource, account_in(role_arn)
+    context = {"aws:RequestedRegion": region_in(owner) or region, "aws:ResourceAccount": account_in(owner) or own}
+    if organization:
+        context["aws:PrincipalOrgID"] = organization
+    if organization and context["aws:ResourceAccount"] == own:
+        context["aws:ResourceOrgID"] = organization
     return tuple(context.items())
 
 
