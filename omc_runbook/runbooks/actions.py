@@ -34,6 +34,7 @@ MORE_TO_READ = (
     "where the simulation is not allowed, iam: ListRolePolicies, GetRolePolicy, ListAttachedRolePolicies, GetPolicy,"
     " GetPolicyVersion",
     "where the policy of a customer managed key does not decide, kms: ListGrants, ListResourceTags, ListAliases",
+    "where a policy depends on the account's organization, organizations: DescribeOrganization",
 )
 LOOK_INSIDE_FAILED = "where a session in a container fails, ecs: DescribeClusters"
 WITH_CHECKOUT = "with repository, secretsmanager: GetSecretValue on the secrets of the account's other environments"

@@ -60,6 +60,13 @@ def test_who_notifies_no_topic_needs_nothing_more() -> None:
     assert with_notifications(least, ()) is least
 
 
+@pytest.mark.parametrize("runbook", ["audit", "fleet", "index", "troubleshoot", "verify"])
+def test_who_looks_at_roles_sometimes_has_to_know_the_organization(runbook: str) -> None:
+    """A policy may ask for it, and the simulation of a role is told it where the organization denies."""
+    actions = actions_of(runbook)
+    assert "DescribeOrganization" in " ".join((*actions.plan, *actions.sometimes))
+
+
 def test_a_policy_is_that_of_one_environment() -> None:
     """Also of a runbook that looks at several: the names with commas are none that is unknown."""
     with pytest.raises(UsageError, match=r"one environment: run it once for each of staging, production\."):
