@@ -296,7 +296,8 @@ class _SecretChange:
     def _way_back(self) -> str:
         """What a person can do where this run wrote nothing: the values with which tasks fail were current already."""
         plan, previous = self._plan, dict(self._plan.labels).get(PREVIOUS)
-        if not previous or (self._leave and not plan.exists):
+        is_other = self._failure is not None and self._failure.spares_values
+        if not previous or is_other or (self._leave and not plan.exists):
             return ""
         return (
             f"This run did not move AWSCURRENT: version {plan.base[:8]} was current already. Restore another one, such"

@@ -52,6 +52,11 @@ class Failure:
     causes: tuple[Finding, ...]
     log_lines: tuple[str, ...]
 
+    @property
+    def spares_values(self) -> bool:
+        """Whether tasks would fail with any value, as without an image."""
+        return bool(self.causes) and all(map(_spares_values, self.causes))
+
     def findings(self, keys: str, rollback_note: str) -> tuple[Finding, ...]:
         """The causes, and the finding of the failed change, with reasons, log lines and the rollback."""
         failed = self.rollouts
