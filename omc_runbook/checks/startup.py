@@ -248,13 +248,18 @@ def asked_for(snapshot: Snapshot, stop: Stop) -> tuple[str, ...]:
 def after_failure(snapshot: Snapshot, service: Service, stop: Stop | None = None) -> Remedy:
     """Give a failed task the variable that its log asks for and nobody has, else read its service's log."""
     variable, keys = _variable_nobody_has(snapshot, stop) if stop else "", snapshot.environment.keys
+    log = _log_of(snapshot, service, stop)
     if stop is None or not variable or variable in {variable_of(key, keys) for key in keys}:
-        return _log_of(snapshot, service, stop)
+        return log
     label = _label_of(snapshot, stop)
     for pair in successions(snapshot):
         if pair.failing.label == label and variable in pair.serving.variables:
             return Remedy(f"Set {variable} in {label} as {pair.serving.label} does, and deploy the new revision.")
-    way = f"If {variable} is no secret, set it in environment of {label}; else add it as a key."
+    # A KeyError may be of any mapping.
+    way = (
+        f"If {variable} is no secret, set it in environment of {label}; else add it as a key. If it is no variable,"
+        f" read the log: `{log.command}`."
+    )
     return remedies.with_runbook("add_key", snapshot.environment, Remedy(way), key=variable)
 
 

@@ -471,6 +471,8 @@ def test_the_root_cause_has_the_way_to_a_variable_that_nobody_has(
     [root] = [each for each in diagnose(failing) if each.check == "rollout-stuck"]
     assert root.is_root_cause and root.remedy.command.startswith(way)
     assert root.remedy.runbook == ("add_key" if way.startswith("If") else "")
+    assert ("aws logs tail " in root.remedy.command) is not way.startswith("Set")
+    assert is_sentence(root.remedy.command) is not way.startswith("aws")
     assert any(f"asks for {variable}" in fact for fact in root.evidence) is asks
 
 
