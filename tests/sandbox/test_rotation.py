@@ -899,16 +899,18 @@ def test_a_value_of_a_killed_run_is_blamed_beside_that_of_the_next(
     assert healed and healed.is_proved
 
 
+@pytest.mark.parametrize("is_same", [False, True])
 def test_a_value_of_somebody_else_that_no_task_has_is_blamed_beside_this_runs(
-    mended: Place, monkeypatch: pytest.MonkeyPatch
+    mended: Place, monkeypatch: pytest.MonkeyPatch, is_same: bool
 ) -> None:
     """Going back to their version does not help, and the one before it is named."""
     monkeypatch.setenv("OLD", mended.members["SENTRY_DSN"])
+    monkeypatch.setenv("NEW", f"{BAD}7")
     good = mended.current
     theirs = mended.put(SENTRY_DSN=BAD)
-    failed = mended.rotate("SECRET_KEY")
+    failed = mended.rotate("SENTRY_DSN", "env:NEW") if is_same else mended.rotate("SECRET_KEY")
     assert failed and failed.restored_version == theirs == mended.current
-    assert problem(failed).title.endswith("the new values of SECRET_KEY, SENTRY_DSN")
+    assert problem(failed).title.endswith(f"the new values of {'' if is_same else 'SECRET_KEY, '}SENTRY_DSN")
     assert f"Tasks fail with that, too: restore version {good[:8]} that was current" in failed.rollback_note
     healed = mended.rotate("SENTRY_DSN", "env:OLD")
     assert healed and healed.is_proved

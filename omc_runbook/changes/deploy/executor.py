@@ -251,6 +251,11 @@ class _SecretChange:
     def _has_failed(self) -> bool:
         return self._failure is not None or self._journal.is_cancelled
 
+    @property
+    def _fails_with_any(self) -> bool:
+        """Whether tasks fail with any value, so that no other version helps."""
+        return self._failure is not None and self._failure.spares_values
+
     def _rollback_note(self) -> str:
         """What was rolled back, with its result, in sentences; "" without a failure."""
         if not self._has_failed:
@@ -284,7 +289,8 @@ class _SecretChange:
                 if rollout.state != "done"
             ),
             f"Tasks fail with that, too: restore {former} that was current before it."
-            if self._plan.delivered.difference(self._keys)
+            if self._plan.is_untried
+            and not self._fails_with_any
             and any(rollout.has_failed and rollout.failures for rollout in rollouts)
             else "",
             "" if self._snapshot else OTHERS_UNREAD,
@@ -296,8 +302,7 @@ class _SecretChange:
     def _way_back(self) -> str:
         """What a person can do where this run wrote nothing: the values with which tasks fail were current already."""
         plan, previous = self._plan, dict(self._plan.labels).get(PREVIOUS)
-        is_other = self._failure is not None and self._failure.spares_values
-        if not previous or is_other or (self._leave and not plan.exists):
+        if not previous or self._fails_with_any or (self._leave and not plan.exists):
             return ""
         return (
             f"This run did not move AWSCURRENT: version {plan.base[:8]} was current already. Restore another one, such"

@@ -118,6 +118,8 @@ class SecretPlan:
     """Where values would be sent to be tried, in sentences."""
     delivered: frozenset[str] = frozenset()
     """Keys that stay as they are, and of which running tasks of the consumers have another value."""
+    is_untried: bool = False
+    """Whether a running task of the consumers has another value than the current version."""
     pinned: frozenset[str] = frozenset()
     """References to keys that change, each named as in the findings, that name another version than the new one."""
     encrypting: tuple[str, ...] = ()
@@ -342,7 +344,8 @@ def make_plan(
     consumers = tuple(
         service for service in users(snapshot) if is_change or (redeploy_stale and _has_old_tasks(snapshot, service))
     )
-    outdated = (freshness.changed_keys(snapshot, task) or () for each in consumers for task in snapshot.running(each))
+    running = (task for each in consumers for task in snapshot.running(each))
+    outdated = frozenset(key for task in running for key in freshness.changed_keys(snapshot, task) or ())
     underway = (service.name for service in consumers if not is_change and readiness.is_underway(snapshot, service))
     blockers = tuple(_blockers(snapshot, consumers, changes, text)) if is_change else ()
     refusals = (f"{REFUSED} {blocker}" for blocker in blockers)
@@ -362,7 +365,8 @@ def make_plan(
         blockers=blockers,
         exists=exists,
         underway=frozenset(underway),
-        delivered=frozenset(key for keys in outdated for key in keys) - changed,
+        delivered=outdated - changed,
+        is_untried=bool(outdated),
         pinned=frozenset(_pinned(snapshot, changed, token)),
         encrypting=tuple(_encrypting(snapshot, changed, text)) if is_change else (),
     )
