@@ -182,9 +182,7 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     stops = stops_saying(snapshot, "scp")
     for arn, services, access in _judged(snapshot):
         refused = [stop for stop in stops if stop.service.name in services]
-        unread = [
-            gap.sentence for gap in snapshot.permissions[arn].unread if gap.permission.startswith("organizations:")
-        ]
+        unread = snapshot.permissions[arn].organization_unread
         if access.cause == "organization" and unread and _has_read(snapshot, arn) and not refused:
             # A policy that asks for the organization denies the simulation, which was not told it, and no task.
             yield Uncertain(iam.role_name(arn), (*unread, *access.sentences))

@@ -42,6 +42,11 @@ class Permissions:
         """The simulation's result for an action on a resource; None where there is none."""
         return next((each for each in self.simulated if (each.action, each.resource) == (action, resource)), None)
 
+    @property
+    def organization_unread(self) -> tuple[str, ...]:
+        """Why the simulation was not told the organization, which a policy may ask for; () where it needs none."""
+        return tuple(gap.sentence for gap in self.unread if gap.permission.startswith("organizations:"))
+
 
 def read(
     clients: Clients, arn: str, secret_arn: str, key_arn: str, others: Sequence[tuple[str, str]] = ()
@@ -94,11 +99,14 @@ def _read(
         simulated = attempt(what, permission, lambda: _simulate(clients, arn, actions, resources, organization.id))
     results = or_none(simulated) or ()
     if not actions or (is_decided(results) and not any(entry.missing_context for entry in results)):
-        return Permissions(
-            role=or_none(role), simulated=results, unread=(role,) if isinstance(role, ReadFailure) else ()
-        )
-    found = _with_policies(clients, name, role, simulated)
-    return replace(found, unread=(*found.unread, *([organization] if isinstance(organization, ReadFailure) else [])))
+        found = Permissions(role=or_none(role), simulated=results, unread=_failures(role))
+    else:
+        found = _with_policies(clients, name, role, simulated)
+    return replace(found, unread=(*found.unread, *_failures(organization)))
+
+
+def _failures(*answers: object) -> tuple[ReadFailure, ...]:
+    return tuple(answer for answer in answers if isinstance(answer, ReadFailure))
 
 
 def _organization(clients: Clients, simulated: Sequence[Simulated]) -> Organization | ReadFailure | None:
@@ -144,14 +152,13 @@ def _with_policies(
     """Add the role's policies, complete or not at all, where the simulation does not decide."""
     details, policies = or_none(role), read_policies(clients, name)
     boundary = _boundary(clients, name, details.boundary_arn) if details and details.boundary_arn else None
-    complete = not any(isinstance(answer, ReadFailure) for answer in (role, *policies, boundary))
-    answers = (role, simulated, *policies, boundary)
+    complete = not _failures(role, *policies, boundary)
     return Permissions(
         role=details,
         simulated=or_none(simulated) or (),
         policies=tuple(answer for answer in policies if isinstance(answer, PolicyDocument)) if complete else None,
         boundary=or_none(boundary),
-        unread=tuple(answer for answer in answers if isinstance(answer, ReadFailure)),
+        unread=_failures(role, simulated, *policies, boundary),
     )
 
 

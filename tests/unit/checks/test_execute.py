@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import cast
+from unittest.mock import Mock
 
 import pytest
+from botocore.exceptions import ClientError
 from support.check_assertions import assert_clear, by_id
 from support.faults.access import decrypting, under_key
 from support.faults.execute import FAULTS, encrypted, placed, with_role, with_worker, without_agent
@@ -16,13 +18,16 @@ from support.networks import by_nat, with_egress, with_routes
 from support.snapshots import (
     NAMES,
     NOW,
+    REGION,
     ROLE,
     WORKER_KEYS,
     by_policies,
     healthy,
     looked,
     policy,
+    role,
     simulated,
+    simulation,
     task_definition,
     with_channels,
     with_container,
@@ -32,8 +37,10 @@ from support.snapshots import (
     with_service,
 )
 
+from omc_runbook.aws import iam, organizations
 from omc_runbook.aws.definitions import Container
 from omc_runbook.aws.ecs import TaskContainer
+from omc_runbook.aws.organizations import Organization
 from omc_runbook.aws.session import Clients
 from omc_runbook.changes.fix.grants import plan_grants
 from omc_runbook.changes.fix.steps import Grant
@@ -43,6 +50,7 @@ from omc_runbook.checks.execute import STATIC_KEYS
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.complaint import read_complaint
 from omc_runbook.diagnosis.root_causes import diagnose
+from omc_runbook.snapshot import roles as role_reader
 from omc_runbook.snapshot.exec_read import ExecRead
 from omc_runbook.snapshot.gatherer import Gatherer
 from omc_runbook.snapshot.roles import CHANNELS, Permissions
@@ -186,6 +194,26 @@ def test_roles(case: str) -> None:
         assert answer.remedy.command.startswith(
             "Remove the deny from" if "denied" in case else "aws iam put-role-policy"
         )
+
+
+@pytest.mark.parametrize(("is_read", "status"), [(True, "found"), (False, "unknown")])
+def test_an_organization_that_was_not_read_denies_no_channel(
+    is_read: bool, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its policies may ask for it, which the simulation was not told."""
+    known, gap = (
+        role(NAMES.task_role),
+        ClientError({"Error": {"Code": "AccessDeniedException"}}, "DescribeOrganization"),
+    )
+    denied = [simulation(each, "*", "explicitDeny", allowed_by_organization=False) for each in CHANNELS]
+    monkeypatch.setattr(iam, "simulate", lambda client, role, actions, *_: [*denied])
+    monkeypatch.setattr(iam, "get_role", lambda client, name: known)
+    describe = Mock(return_value=Organization("o-1", ""), side_effect=None if is_read else gap)
+    monkeypatch.setattr(organizations, "describe", describe)
+    read = role_reader.read_exec(Clients(REGION), known.arn)
+    [answer] = run_check(CHECKS["exec-iam"], with_role(healthy(), read))
+    assert answer.status == status
+    assert is_read or "organizations:DescribeOrganization is missing" in answer.evidence[0]
 
 
 def test_the_plugin_does_not_stand_for_a_session_that_fails() -> None:
