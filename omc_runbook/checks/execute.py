@@ -246,11 +246,9 @@ def _judge_channels(
     role = iam.role_name(arn)
     answers = {action: judge_action(permissions, arn, action, "*", keys) for action in CHANNELS}
     refused = {action: access for action, access in answers.items() if access.cause}
-    unread = permissions.organization_unread
-    unsure = [each for each in refused.values() if each.cause == "unknown" or (each.cause == "organization" and unread)]
+    unsure = [access for access in refused.values() if access.cause == "unknown"]
     if unsure:
-        sentences = (each for access in unsure for each in access.sentences)
-        yield Uncertain(role, tuple(dict.fromkeys((*unread, *sentences))))
+        yield Uncertain(role, tuple(dict.fromkeys(each for access in unsure for each in access.sentences)))
     elif refused:
         access = next((access for access in refused.values() if access.cause != "nothing-allows"), None)
         source = next(iter(refused.values())).sentence.partition(":")[0]

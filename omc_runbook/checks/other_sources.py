@@ -13,7 +13,15 @@ from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
 from omc_runbook.checks.key_demand import KeyDemand
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.role_access import EVERYBODY, RoleAccess, is_grant_limited, judge_action, keys_of, remedy_of
+from omc_runbook.checks.role_access import (
+    ASK_ORGANIZATION,
+    EVERYBODY,
+    RoleAccess,
+    is_grant_limited,
+    judge_action,
+    keys_of,
+    remedy_of,
+)
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import Verdict, evaluate_resource
@@ -317,6 +325,8 @@ def _was_read(snapshot: Snapshot, role_arn: str, source: OtherSource) -> bool:
 
 def _let_in(source: OtherSource, role_arn: str, stop: Stop) -> Remedy:
     """What lets a role read a source that its own policies let it read, by the message of a task."""
+    if points_at(stop.reason, "scp"):
+        return ASK_ORGANIZATION
     key, name = source.key_id, iam.role_name(role_arn)
     _, partition, _, region, account, _ = source.arn.split(":", 5)
     if key and points_at(stop.reason, *UNUSABLE_KEYS):

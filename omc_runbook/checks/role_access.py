@@ -359,7 +359,14 @@ def judge_action(permissions: Permissions, role_arn: str, action: str, resource:
         is_allowed, is_denied = simulated.decision == "allowed", simulated.decision == "explicitDeny"
         statements = simulated.statements
         if not is_allowed and simulated.allowed_by_organization is False:
-            return RoleAccess("organization", f"{fact}; AllowedByOrganizations is false.", statements)
+            denied, unread = f"{fact}; AllowedByOrganizations is false.", permissions.organization_unread
+            owner = "" if resource == "*" else account_in(resource)
+            if owner not in ("", account_in(role_arn)):
+                unread += (f"Whether account {owner} is of the organization, which a policy may ask for, is unknown.",)
+            # A policy that asks for the organization denies a simulation that was not told it.
+            if unread:
+                return RoleAccess("unknown", unread[0], conditions=(*unread[1:], denied))
+            return RoleAccess("organization", denied, statements)
     elif permissions.policies is not None:
         verdict = call.verdict
         fact, statements = f"{BY_POLICIES}: {verdict.reason}", verdict.statements

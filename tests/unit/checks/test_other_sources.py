@@ -275,6 +275,23 @@ def test_the_organizations_no_to_another_source(organization: bool | None) -> No
     assert found.remedy.command.startswith("Ask the" if organization is False else "aws iam put-role-policy")
 
 
+@pytest.mark.parametrize(("account", "is_read"), [(ACCOUNT, False), ("210987654321", True)])
+def test_the_organizations_no_is_certain_only_where_it_is_known(account: str, is_read: bool) -> None:
+    """A policy may ask for the organization of the caller, or of the source; a task's message is certain."""
+    arn = ARN.replace(ACCOUNT, account)
+    snapshot = refer(with_permissions(healthy(), simulated("allowed")), f"{arn}:token::", decision="explicitDeny")
+    known = snapshot.permissions[ROLE]
+    own, last = known.simulated[:-1], replace(known.simulated[-1], allowed_by_organization=False)
+    gap = ReadFailure("the account's organization", "organizations:DescribeOrganization", "AccessDenied", "denied")
+    known = replace(known, simulated=(*own, last), unread=() if is_read else (gap,))
+    [answer] = run_check(CHECKS["other-secret-denied"], with_permissions(snapshot, known))
+    assert answer.status == "unknown"
+    assert (f"account {account} is of" if is_read else "DescribeOrganization is missing") in answer.evidence[0]
+    stop = DENIED_STOP.replace(ARN, arn).replace("a resource-based policy", "a service control policy")
+    [found] = run_check(CHECKS["other-secret-denied"], failing(with_permissions(snapshot, known), stop))
+    assert found.status == "found" and found.remedy.command.startswith("Ask the organization's administrator")
+
+
 def test_what_could_not_be_read_is_unknown() -> None:
     """A denied DescribeSecret leaves every check of other sources without an answer, and none with a false one."""
     refused = ReadFailure(f"secret {ARN}", "secretsmanager:DescribeSecret", "AccessDeniedException", "denied")
