@@ -1,5 +1,6 @@
 """Files that no task reads: code that asks for what nothing provides, Terraform's initial value, lists in workflows."""
 
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -16,6 +17,7 @@ from omc_runbook.checks import drift as drift_checks
 from omc_runbook.checks.check import Check, run_check
 from omc_runbook.checks.drift import (
     compose_lacks,
+    environment_lacks,
     initial_alone,
     initial_lacks,
     list_alone,
@@ -366,6 +368,48 @@ def test_a_row_says_where_a_variable_is_missing(platform: Platform) -> None:
     assert "SMTP_PORT" not in table
 
 
+def test_a_row_says_what_was_not_read(platform: Platform) -> None:
+    """The tasks, a task definition that may have it, and the secret."""
+    denied = ReadFailure("tasks", "ecs:DescribeTasks", "AccessDeniedException", "denied")
+    snapshot = with_checkout(platform)
+    row = rows(replace(snapshot, gaps={"tasks": (denied,)}))["SECRET_KEY"]
+    assert (row["tasks"], row["secret staging"]) == ("not read", "yes")
+    row = rows(replace(snapshot, gaps={"task_definitions": (denied,)}))["SECRET_KEY"]
+    assert row["task definition"] == "backend, worker"
+    row = rows(replace(snapshot, secret=None, contents={}, gaps={"secret": (denied,)}))["SECRET_KEY"]
+    assert row["secret staging"] == "not read"
+    assert "secret staging" not in rows(replace(snapshot, secret=None, contents={}))["SECRET_KEY"]
+
+
+def test_a_key_that_only_another_environment_s_secret_has(platform: Platform) -> None:
+    """It is lacking here if Settings reads it; code need not ask for what that secret provides."""
+    crypto(platform)
+    keys = {*snapshots.values(), "LOG_FORMAT", "ENCRYPTION_KEY", "LEGACY_THEME"}
+    snapshot = replace(with_checkout(platform), other_keys={"production": OtherKeys(frozenset(keys))})
+    assert {*found(environment_lacks, snapshot)} == {"staging: LOG_FORMAT"}
+    assert not found(unprovided, snapshot) and "LEGACY_THEME" not in rows(snapshot)
+    unread = replace(snapshot, other_keys={"production": OtherKeys(None, "denied")})
+    assert rows(unread)["SECRET_KEY"]["secret production"] == "not read"
+
+
+def test_a_sidecar_s_own_variable_is_no_field_of_settings(platform: Platform) -> None:
+    """A container that gets none of Settings' variables does not read Settings."""
+    snapshot = snapshots.with_keys(snapshots.healthy(), DD_API_KEY=token_hex(16))
+    own = replace(snapshots.task_definition("worker", ("DD_API_KEY",)).containers[0], name="agent")
+    snapshot = snapshots.with_definition(
+        snapshot, "worker", lambda old: replace(old, containers=(*old.containers, own))
+    )
+    assert not found(settings_lacks, with_checkout(platform, snapshot))
+    cells = rows(with_checkout(platform, snapshot))["DD_API_KEY"]
+    assert (cells["Settings"], cells["tasks"]) == ("—", "1 of 1")
+
+
+def test_a_reference_without_a_key_needs_none_in_an_initial_value(platform: Platform) -> None:
+    """Also where the secret's own keys could not be read."""
+    snapshot = snapshots.with_reference(snapshots.healthy(), "backend", "SMTP_USER", snapshots.ARN)
+    assert not found(initial_lacks, replace(with_checkout(platform, snapshot), contents={}))
+
+
 @pytest.mark.parametrize(("key", "runbook"), [("SMTP_HOST", "add_key"), ("MAIL_HOST", "")])
 def test_add_key_is_named_where_the_key_has_the_variables_name(key: str, runbook: str, platform: Platform) -> None:
     """It gives both one name."""
@@ -376,6 +420,38 @@ def test_add_key_is_named_where_the_key_has_the_variables_name(key: str, runbook
     remedy = found(template_lacks, with_checkout(platform, snapshot))["SMTP_HOST"].remedy
     assert remedy.runbook == runbook
     assert not runbook or (remedy.parameters["repository"], remedy.parameters["key"]) == (str(platform.root), key)
+    assert {"SMTP_HOST", key} & rows(with_checkout(platform, snapshot)).keys() == {"SMTP_HOST"}
+
+
+def test_add_key_is_not_named_where_it_would_refuse(platform: Platform) -> None:
+    """Without a template, and where the list is in a file that Terraform only reads."""
+    text = platform.main_tf.read_text()
+    without = re.sub(r'\{\s*name\s*= "SECRET_KEY"\s*valueFrom = "[^"]*"\s*\},', "", text)
+    platform.main_tf.write_text(without)
+    assert found(terraform_lacks, with_checkout(platform))["SECRET_KEY"].remedy.runbook == "add_key"
+    start, end = without.index("      secrets = ["), without.index("      ]", without.index("      secrets = ["))
+    names = re.findall(r":(\w+)::", without[start:end])
+    listed = json.dumps([{"name": name, "valueFrom": f"{snapshots.ARN}:{name}::"} for name in names])
+    write_files(platform.main_tf.parent, {"secrets.json": listed})
+    in_data = 'secrets = jsondecode(file("${path.module}/secrets.json"))'
+    platform.main_tf.write_text(f"{without[:start]}      {in_data}{without[end + 7 :]}")
+    assert found(terraform_lacks, with_checkout(platform))["SECRET_KEY"].remedy.runbook == ""
+    platform.main_tf.write_text(without)
+    platform.template.unlink()
+    assert found(terraform_lacks, with_checkout(platform))["SECRET_KEY"].remedy.runbook == ""
+
+
+def test_the_reason_for_a_line_in_the_template(platform: Platform) -> None:
+    """What gives the variable to the application, or needs it, in the order of what weighs most."""
+    for name in ("SMTP_HOST", "POSTGRES_SERVER", "DOCKER_IMAGE_BACKEND", "COINGECKO_API_KEY"):
+        platform.edit(platform.template, f"\n{name}=", f"\nOLD_{name}=")
+    facts = {name: each.evidence[0] for name, each in found(template_lacks, with_checkout(platform)).items()}
+    assert {name: fact.removeprefix(f".env.template has no {name}; ") for name, fact in facts.items()} == {
+        "SMTP_HOST": "backend gets it from the secret, and Settings reads it.",
+        "POSTGRES_SERVER": "Settings has no default for it.",
+        "DOCKER_IMAGE_BACKEND": "Docker Compose refuses to start without it.",
+        "COINGECKO_API_KEY": "Settings reads it, and by its name it is a secret.",
+    }
 
 
 def test_a_row_says_what_compose_does_not_pass_on(platform: Platform) -> None:
