@@ -50,7 +50,7 @@ check = Family(
 def template_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The template lacks a variable that the application or Docker Compose needs, or that the secret provides."""
     for row in _lacking(snapshot, TEMPLATE):
-        if row.reaches or any(row.secrets.values()) or (row.is_injected and row.settings != "required"):
+        if row.reaches or any(row.secrets.values()):
             why = f"{_who(row)} it from the secret, and Settings reads it"
         elif row.settings == "required":
             field = _checkout(snapshot).settings.find(row.variable)

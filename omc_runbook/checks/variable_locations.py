@@ -294,7 +294,7 @@ class VariableLocations:
     def lists(self) -> tuple[VariableList, ...]:
         """The lists in workflows and Compose files with secrets of Settings, but the application's own in Compose."""
         compose = self.checkout.compose
-        files = [file.name for file in compose.files] if compose and self.service else []
+        files = [file.name for file in compose.files] if compose else []
         own = self.service.name if self.service else ""
         # compose-lacks reports the application's own service.
         return tuple(each for each in self.lists_of_all if each.owner != own or each.file not in files)

@@ -153,7 +153,7 @@ def _is_ignored(text: str) -> bool:
     is_ignored = False
     for line in text.splitlines():
         words = line.strip()
-        if not words or line.startswith("#"):
+        if line.startswith("#"):
             continue
         if _matches(posixpath.normpath(words.removeprefix("!").strip().lstrip("/") or ".")):
             is_ignored = not words.startswith("!")

@@ -81,7 +81,7 @@ def insert(text: str, block: str, after: str | None) -> str:
     """
     body = text.lstrip(BOM)
     parts = statements(body)
-    index = next((at for at in range(len(parts), 0, -1) if after and parts[at - 1].name == after), len(parts))
+    index = next((at for at in range(len(parts), 0, -1) if parts[at - 1].name == after), len(parts))
     newline = newline_of(text)
     lines = _LINE_END.split(export_as_in(parts, block))
     lines = lines if lines[-1] else lines[:-1]
@@ -119,8 +119,8 @@ def comment_out(text: str, names: Collection[str]) -> str:
 def uncomment(text: str, names: Collection[str]) -> str:
     """Make the last commented-out assignment of each of some variables an assignment, where the text has no other."""
     parts = statements(text)
-    active = {part.name for part in parts if part.kind == "assignment"}
-    last = {each.name: each.at for each in variables(parts) if each.commented_out}
+    active = {part.name for part in parts}
+    last = {each.name: each.at for each in variables(parts)}
     pieces = [part.raw for part in parts]
     for name in set(names) & last.keys() - active:
         inner = assignment_of(parts[last[name]])
@@ -136,7 +136,7 @@ def merge(template_text: str, existing_text: str) -> tuple[TemplateBlock, ...]:
     parts = statements(template_text)
     active = [each for each in variables(parts) if not each.commented_out]
     effective = {each.name: each for each in active}
-    present = {part.name for part in statements(existing_text) if part.kind == "assignment"}
+    present = {part.name for part in statements(existing_text)}
     titled = {each.heading.begins for each in active if each.name in present}
     blocks = []
     after = None
