@@ -175,6 +175,8 @@ def test_settings_may_read_a_name_in_another_case() -> None:
     )
     for other in (exact, asked):
         assert found_in(replace(renamed, checkout=other)) == {"name-mismatch"}
+    # Another name is not read, whatever the case.
+    assert found_in(replace(named("MAIL_HOST")(healthy()), checkout=checkout)) == {"name-mismatch"}
 
 
 def test_another_service_may_use_other_names() -> None:

@@ -66,7 +66,7 @@ def test_each_way_to_ask(tmp_path: Path) -> None:
         ("from os import getenv as ask\nenv = os.environ\na = env['A']\nb = env.get('B')\nc = ask('C')\n",
          {"A"}, {"B", "C"}),
         ("env = os.environ\ndef f(env):\n    return env['X']\ndef g():\n    env = h()\n    return env['Y']\n"
-         "i = lambda env: env['Z']\na = env['A']\n", {"A"}, set()),
+         "i = lambda env: env['Z']\na = env['A']\ndef j():\n    return env['B']\n", {"A", "B"}, set()),
         ("a = env.list('A', [])\nb = env('B', ['x'])\nc = env.list('C', [int])\nd = env('D', lambda text: text)\n",
          {"C", "D"}, {"A", "B"}),
         ("a = env('A', DEFAULT)\nb = env('B', str)\nc = env.dict('C', {})\nd = env('D', -1)\ne = env('E', {'a': str})\n"

@@ -376,6 +376,15 @@ def test_the_arguments_of_a_module_of_another_repository(form: str, tmp_path: Pa
     assert f'"${{local.arn}}:{KEY}::"' in added(declared)[1]
 
 
+@pytest.mark.parametrize("flag", ["true", "false"])
+def test_a_module_s_service_may_ignore_new_revisions(flag: str, tmp_path: Path) -> None:
+    """Only where its argument says so."""
+    argument = f"  ignore_changes_task_definition = {flag}\n  map_secrets"
+    text = FOREIGN["cloudposse"].replace("  map_secrets", argument)
+    (container,) = read_task_definitions(write(tmp_path, {"infra/main.tf": text})).containers
+    assert container.is_deployed_apart is (flag == "true")
+
+
 WRAPPER = """\
 variable "name" {}
 variable "secrets" {}

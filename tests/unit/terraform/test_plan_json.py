@@ -107,7 +107,9 @@ def test_a_secret_without_a_value_has_none_to_overwrite() -> None:
     changes = [ResourceChange("x", type, ("create",), NAME) for type in (SECRET, VERSION)]
     assert find_harm((changes[1],), NAME, secret({}), Path()) == ()
     assert find_harm((*changes,), NAME, None, Path()) == ()
-    assert [each.check for each in find_harm((changes[1],), NAME, None, Path())] == ["terraform-creates-none"]
+    update = ResourceChange("x", SECRET, ("update",), NAME)
+    for change in (changes[1], update):
+        assert [each.check for each in find_harm((change,), NAME, None, Path())] == ["terraform-creates-none"]
 
 
 PREFIX = "ohmycoins-staging-db-"

@@ -1161,6 +1161,13 @@ def test_a_definition_whose_own_services_ignore_new_revisions_is_deployed_apart(
     ]
 
 
+def test_local_values_that_need_each_other_come_to_an_end() -> None:
+    """The definition that uses them is not understood."""
+    text = 'resource "aws_ecs_task_definition" "a" {\n  container_definitions = local.a\n}\n'
+    found = declare(f"{text}locals {{\n  a = local.b\n  b = local.a\n}}\n")
+    assert not found.containers and "aws_ecs_task_definition.a in" in found.unreadable[0]
+
+
 def test_a_first_list_is_indented_as_its_object_is() -> None:
     """By four blanks here."""
     text = definition("").replace("      name", "        name")
