@@ -247,6 +247,7 @@ def test_a_private_key_is_no_list_of_names(tmp_path: Path) -> None:
     file = read(tmp_path, f"A=b\nKEY_FILE=-----BEGIN KEY-----\n{body}\n-----END KEY-----\nC=d\n")
     assert file.assigned_names == ("A", "KEY_FILE", "C")
     assert [binding.name for binding in file.bindings] == ["A", "KEY_FILE", "C"]
+    assert read(tmp_path, "KEY_FILE=-----BEGIN KEY-----\nMIIkanarien\nMIIkanarien\n").duplicates == ()
     assert "AbcdEfghIjkl" not in registry.mask(body) and "kanarienvogel" not in repr(file)
 
 
@@ -255,7 +256,8 @@ def test_what_may_be_shown(tmp_path: Path) -> None:
     content = (
         "ENVIRONMENT=local\nPORT=54321\nLOG_LEVEL=debug\nOWNER=ada\nTITLE='Oh my'\nAPI_TOKEN=ada\nX_PASSWORD=sesamum\n"
     )
-    file = read(tmp_path, f"{content}NICK=sesamum\nDEBUG: False\n", {}, ("Oh my",))
+    file = read(tmp_path, f"{content}# As of May\nNICK=sesamum\nDEBUG: False\n", {}, ("Oh my",))
+    assert registry.mask("# As of May") == "# As of May"
     assert registry.mask("local 54321 debug Oh my False sesamum") == "local 54321 debug Oh my False ‹X_PASSWORD›"
     assert holds(find(file, "TITLE").for_python, "Oh my")
 
