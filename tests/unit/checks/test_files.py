@@ -477,6 +477,17 @@ def test_a_row_says_what_compose_does_not_pass_on(platform: Platform) -> None:
     assert compose["POSTGRES_SERVER"] == compose["SENTRY_DSN"] == "missing"
 
 
+def test_what_a_service_gets_from_one_that_it_extends_is_unknown(platform: Platform) -> None:
+    """In a file that is not read."""
+    platform.override.unlink(missing_ok=True)
+    given = r"(?s)(  backend:.*?)    env_file:\n      - .env\n    environment:\n.*?(?=    [a-z])"
+    extends = "    extends:\n      file: base.yml\n      service: base\n"
+    platform.compose.write_text(re.sub(given, rf"\1{extends}", platform.compose.read_text()))
+    [unknown] = run_check(compose_lacks, with_checkout(platform))
+    assert unknown.status == "unknown" and "it extends a service of base.yml" in unknown.evidence[0]
+    assert "OPENAI_API_KEY" in unknown.evidence[0] and "REDIS_PASSWORD" not in unknown.evidence[0]
+
+
 def test_the_initial_value_has_a_column_and_may_have_a_key_alone(platform: Platform) -> None:
     """A key that neither the secret has nor anything reads is a remark; one that the code reads is none."""
     whole = drift.table(with_checkout(platform))
@@ -653,6 +664,19 @@ def test_a_reference_is_corrected_as_its_file_has_the_secret_and_where_it_is(pla
     snapshot = replace(snapshot, checkout=read_checkout(platform.root))
     (finding,) = found(other_environment, snapshot).values()
     assert finding.remedy.command.startswith("In infrastructure/terraform/modules/ecs/secrets.tf set valueFrom")
+
+
+def test_a_reference_to_add_names_the_secret_as_its_own_container_does(platform: Platform) -> None:
+    """Not as most containers do: it may be another secret there."""
+    base = "${data.aws_secretsmanager_secret.app.arn}"
+    own = f'secrets = [{{ name = "SENTRY_DSN", valueFrom = "{base}:SENTRY_DSN::" }}]'
+    image = '      image     = "${var.frontend_image}:${var.image_tag}"\n'
+    platform.edit(platform.main_tf, image, f"{image}      {own}\n")
+    key, dsn = snapshots.task_definition("frontend", ("SECRET_KEY", "SENTRY_DSN")).containers[0].secrets
+    secrets = (replace(key, variable="FRONT_KEY"), dsn)
+    snapshot = snapshots.with_container(snapshots.healthy(), "frontend", lambda old: replace(old, secrets=secrets))
+    remedy = found(terraform_lacks, with_checkout(platform, snapshot))["FRONT_KEY"].remedy
+    assert f'valueFrom = "{base}:SECRET_KEY::"' in remedy.command
 
 
 @pytest.mark.parametrize(

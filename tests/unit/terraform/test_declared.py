@@ -706,7 +706,7 @@ def test_what_a_unit_includes(label: str, reference: str, tmp_path: Path) -> Non
         "live/root.hcl": 'locals {\n  name = "river"\n}\n',
         "live/staging/app/terragrunt.hcl": f'include {label} {{\n  path = find_in_parent_folders("root.hcl")\n}}\n'
         'include "gone" {\n  path = "gone.hcl"\n}\nterraform {\n  source = "../../../app"\n}\n'
-        f"inputs = {{\n  name = {reference}.locals.name\n}}\n",
+        f"inputs = {{\n  name = {reference}.locals.name\n}}\nprevent_destroy = true\n",
         "app/main.tf": 'variable "name" {}\nresource "aws_ecs_cluster" "c" { name = var.name }\n',
     }
     assert declare(tmp_path, files).names["cluster"].value == "river"
