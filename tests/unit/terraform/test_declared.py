@@ -502,6 +502,8 @@ def test_values_of_another_folder_are_left_out(tmp_path: Path) -> None:
     main = 'variable "name" {}\nvariable "environment" {}\nresource "aws_ecs_cluster" "c" { name = var.name }\n'
     files = {"app/main.tf": main, "staging.tfvars": 'name = "other"\na = 1\nb = 2\n'}
     assert "cluster" not in declare(tmp_path, files).names
+    files["staging.tfvars"] = 'name = "tool"\n'
+    assert declare(tmp_path, files).names["cluster"].value == "tool"
 
 
 def test_a_folders_own_values_are_no_other_folders(tmp_path: Path) -> None:

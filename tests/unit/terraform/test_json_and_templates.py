@@ -310,9 +310,12 @@ def test_what_a_template_does_not_show_is_refused(form: str, tmp_path: Path) -> 
     assert reason in str(raised.value)
 
 
-def test_the_initial_value_of_a_secret_in_json(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_the_initial_value_of_a_secret_in_json(is_kept: bool, tmp_path: Path) -> None:
     """Its keys are read, and whether an apply writes it again."""
     version = {"secret_id": "x", "secret_string": '${jsonencode({ SECRET_KEY = "placeholder", B = "" })}'}
-    write(tmp_path, {"tf/secret.tf.json": {"resource": {"aws_secretsmanager_secret_version": {"app": version}}}})
+    kept = {"lifecycle": {"ignore_changes": ["secret_string"]}} if is_kept else {}
+    resource = {"aws_secretsmanager_secret_version": {"app": {**version, **kept}}}
+    write(tmp_path, {"tf/secret.tf.json": {"resource": resource}})
     (found,) = read_secret_versions(tmp_path)
-    assert (found.file, found.keys, found.is_protected) == ("tf/secret.tf.json", ("SECRET_KEY", "B"), False)
+    assert (found.file, found.keys, found.is_protected) == ("tf/secret.tf.json", ("SECRET_KEY", "B"), is_kept)
