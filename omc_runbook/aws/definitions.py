@@ -268,7 +268,7 @@ def _registry_secrets(raw: Any, definition_arn: str) -> Iterator[Injection]:
     parameter = (raw.get("repositoryCredentials") or {}).get("credentialsParameter")
     if parameter:
         login = read_injection("repositoryCredentials", parameter)
-        if login.reference.kind == "ssm" and not login.reference.problem and not parameter.startswith("arn:"):
+        if not login.reference.problem and not parameter.startswith("arn:"):
             home = partition_in(definition_arn), region_in(definition_arn), account_in(definition_arn)
             login = replace(login, reference=reference.of_name(parameter, *home))
         yield login

@@ -153,3 +153,19 @@ def test_what_else_a_container_says() -> None:
     assert (registry.variable, registry.reference.text) == ("repositoryCredentials", SECRET)
     assert (full.health_program, full.image) == ("curl", "worker:7")
     assert (full.readonly, full.essential, full.has_environment_files) == (True, False, True)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "arn", "has_problem"),
+    [
+        (SECRET, SECRET, False),
+        ("hub", "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:hub", False),
+        ("arn:aws:ssm:ap-southeast-2:123456789012:parameter/hub", "", False),
+        ("${HUB}", "", True),
+    ],
+)
+def test_the_login_of_a_registry_may_be_a_name(parameter: str, arn: str, has_problem: bool) -> None:
+    """It is a secret in the region and account of the task; an ARN, and what nobody filled in, stays what it is."""
+    (login,) = read(repositoryCredentials={"credentialsParameter": parameter}).registry_secrets
+    assert (login.reference.text, login.reference.secret_arn) == (parameter, arn)
+    assert bool(login.reference.problem) is has_problem
