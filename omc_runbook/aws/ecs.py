@@ -163,7 +163,7 @@ class Service:
         See https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection.html
         """
         primary = self.primary
-        if primary is None or not self.running > primary.running >= primary.desired > 0:
+        if primary is None or not self.running > primary.running >= primary.desired:
             return ""
         said = [each for each in self.events if each.time >= primary.created and PROTECTED in each.message]
         return max(said, key=lambda each: each.time).message if said else ""
