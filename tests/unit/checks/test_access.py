@@ -110,14 +110,27 @@ def test_a_task_that_read_the_secret_rules_out_the_organization() -> None:
     assert answer.status == "clear"
 
 
-@pytest.mark.parametrize(("tasks", "status"), [(healthy().tasks, "unknown"), ((), "found")])
-def test_an_organization_that_was_not_read_denies_no_task_that_read_the_secret(tasks: Any, status: str) -> None:
+UNREAD = ReadFailure("the account's organization", "organizations:DescribeOrganization", "AccessDenied", "denied")
+DENIED = simulated("explicitDeny", organization=False, policies=(GUIDE,))
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "permissions", "status"),
+    [
+        (healthy(), replace(DENIED, unread=(UNREAD,)), "unknown"),
+        (replace(healthy(), tasks=()), replace(DENIED, unread=(UNREAD,)), "found"),
+        (stuck(healthy(), "worker", SCP_STOP), replace(DENIED, unread=(UNREAD,)), "found"),
+        (healthy(), DENIED, "found"),
+        (healthy(), replace(by_policies(GUIDE), unread=(UNREAD,)), "clear"),
+    ],
+)
+def test_an_organization_that_was_not_read_denies_no_task_that_read_the_secret(
+    snapshot: Snapshot, permissions: Permissions, status: str
+) -> None:
     """The simulation was not told the organization, which a policy may ask for."""
-    gap = ReadFailure("the account's organization", "organizations:DescribeOrganization", "AccessDenied", "denied")
-    denied = replace(simulated("explicitDeny", organization=False, policies=(GUIDE,)), unread=(gap,))
-    [answer] = run_check(CHECKS["scp"], with_permissions(replace(healthy(), tasks=tasks), denied))
+    [answer] = run_check(CHECKS["scp"], with_permissions(snapshot, permissions))
     assert answer.status == status
-    assert status == "found" or "organizations:DescribeOrganization is missing" in answer.evidence[0]
+    assert status != "unknown" or "organizations:DescribeOrganization is missing" in answer.evidence[0]
 
 
 def test_a_tasks_own_words_show_the_organization() -> None:
