@@ -868,6 +868,8 @@ def test_a_key_is_not_added_to_a_list_that_makes_the_secrets_value_too(tmp_path:
         ("toset(nonsensitive(keys(jsondecode(local.value))))", 5),
         ("jsondecode(data.aws_ssm_parameter.keys.value)", 0),
         ("jsondecode(local.value) if k != var.other", 0),
+        ("setsubtract(keys(jsondecode(local.value)), var.others)", 0),
+        ("=jsondecode(local.value)", 0),
     ],
 )
 def test_where_each_key_of_the_secret_gets_a_reference_terraform_needs_none(
@@ -876,10 +878,11 @@ def test_where_each_key_of_the_secret_gets_a_reference_terraform_needs_none(
     """There is nothing to add by hand: the next apply after the secret has the key makes it."""
     collection, _, condition = keys.partition(" if ")
     end = f"if {condition}" if condition else ""
+    loop = f'[for k in {collection} : {{ name = k, valueFrom = "${{var.arn}}:${{k}}::" }} {end}]'
     terraform = (
         "locals {\n  value = data.aws_secretsmanager_secret_version.app.secret_string\n}\n"
         'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets ='
-        f' [for k in {collection} : {{ name = k, valueFrom = "${{var.arn}}:${{k}}::" }} {end}] }}])\n}}\n'
+        f" {collection[1:] if collection[0] == '=' else loop} }}])\n}}\n"
     )
     settings = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    SECRET_KEY: str\n"
     write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": settings, "main.tf": terraform})
