@@ -778,3 +778,28 @@ services:
     a, b = compose.find("a"), compose.find("b")
     assert a and b and (a.image, a.profiles, b.env_files) == ("n", ("p",), ())
     assert settings(compose, "b") == {"X": "1"}
+
+
+@pytest.mark.parametrize(
+    ("service", "file", "may"),
+    [
+        ("api", "api/main.py", True),
+        ("api", "api/worker/main.py", True),
+        ("api", "common/main.py", True),
+        ("api", "tools/main.py", False),
+        ("worker", "api/main.py", False),
+        ("tools", "api/main.py", True),
+        ("web", "api/main.py", True),
+        ("db", "api/main.py", True),
+        ("gone", "api/main.py", True),
+    ],
+)
+def test_whose_code_a_service_may_run(service: str, file: str, may: bool, tmp_path: Path) -> None:
+    """Its folder's and what no service is built from; any where it is built from the checkout, or mounts that."""
+    folders = ("api", "api/worker", "tools", ".")
+    built = "".join(
+        f"  {name}:\n    build: ./{folder}\n"
+        for name, folder in zip(("api", "worker", "tools", "web"), folders, strict=True)
+    )
+    text = f"services:\n  db:\n    image: postgres:17\n{built}".replace("./tools\n", "./tools\n    volumes: [.:/src]\n")
+    assert read(tmp_path, text).may_run(service, {file}) is may
