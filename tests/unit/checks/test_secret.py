@@ -56,14 +56,21 @@ def test_a_chosen_name_may_be_misspelt_where_services_refer_to_another(chosen: s
 
 
 @pytest.mark.parametrize(
-    ("name", "is_near"),
-    [("ohmycoins-staging-app-secret", True), (NAME, False), ("ohmycoins-production-app-secrets", False)],
+    ("name", "tags", "is_near"),
+    [
+        ("ohmycoins-staging-app-secret", {}, True),
+        ("ohmycoins-staging-app-secret", {"Environment": "production"}, False),
+        (NAME, {}, False),
+        ("ohmycoins-production-app-secrets", {}, False),
+    ],
 )
 @pytest.mark.parametrize("is_chosen", [True, False])
-def test_a_name_may_be_misspelt_where_a_secret_has_almost_that(name: str, is_near: bool, is_chosen: bool) -> None:
+def test_a_name_may_be_misspelt_where_a_secret_has_almost_that(
+    name: str, tags: dict[str, str], is_near: bool, is_chosen: bool
+) -> None:
     """Also where no service refers to that one; one of another environment is not meant."""
     listed = tuple(
-        ListedSecret(name=each, arn=ARN.replace(NAME, each), tags={}) for each in (name, "ohmycoins-staging-smtp")
+        ListedSecret(name=each, arn=ARN.replace(NAME, each), tags=tags) for each in (name, "ohmycoins-staging-smtp")
     )
     chosen = frozenset(["secret"] if is_chosen else [])
     environment = replace(healthy().environment, chosen=chosen, source="/etc/runbook.toml")
