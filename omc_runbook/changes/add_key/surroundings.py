@@ -272,8 +272,9 @@ def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
     """Workflows that write a .env, or a container's references, line by line."""
     secrets = {name for name in checkout.reads if is_secret(name)}
     for workflow in checkout.workflows.files:
-        line = workflow.dotenv_line(secrets - {key.name})
-        if line and not workflow.mentions(key.name):
+        if workflow.mentions(key.name):
+            continue
+        if line := workflow.dotenv_line(secrets):
             yield OtherLocation(
                 file=workflow.file.name,
                 line=line,
@@ -281,7 +282,7 @@ def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
                 addition=f"{key.name}=${{{{ secrets.{key.name} }}}}",
                 command=command("gh", "secret", "set", key.name),
             )
-        for line, addition in workflow.rendered(secrets, key.name) if not workflow.mentions(key.name) else ():
+        for line, addition in workflow.rendered(secrets, key.name):
             yield OtherLocation(
                 file=workflow.file.name,
                 line=line,
@@ -289,8 +290,8 @@ def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
                 " does not name.",
                 addition=addition,
             )
-        line, addition = workflow.echoed(secrets - {key.name}, key.name)
-        if line and not workflow.mentions(key.name):
+        line, addition = workflow.echoed(secrets, key.name)
+        if line:
             yield OtherLocation(
                 file=workflow.file.name,
                 line=line,

@@ -205,6 +205,19 @@ def test_a_pipeline_that_writes_a_dotenv_is_told(tmp_path: Path, key: str) -> No
     assert [(each.line, each.addition) for each in told] == ([(4, f"echo {KEY}=${KEY} >> .env")] if key == KEY else [])
 
 
+@pytest.mark.parametrize("key", [KEY, "SECRET_KEY"])
+def test_a_step_that_renders_a_containers_secrets_is_told(tmp_path: Path, key: str) -> None:
+    """The line to add, unless the key is there already."""
+    platform = make_platform(tmp_path)
+    step = "deploy:\n  script:\n    - render:\n        secrets: |\n          SECRET_KEY=${{ vars.ARN }}:SECRET_KEY::\n"
+    (platform.root / ".gitlab-ci.yml").write_text(step)
+    told = [each for each in plan(platform, key).surroundings.locations if each.file == ".gitlab-ci.yml"]
+    assert [(each.line, each.addition) for each in told] == (
+        [(5, f"{key}=${{{{ vars.ARN }}}}:{key}::")] if key == KEY else []
+    )
+    assert all(each.reason.startswith("This step renders the task definition") for each in told)
+
+
 @pytest.mark.parametrize(("line", "told"), [("    env_file: .env\n", [4]), ("", [])])
 def test_what_a_workflow_passes_to_a_service_with_a_file_is_told(tmp_path: Path, line: str, told: list[int]) -> None:
     """Of the workflow's env Compose gives it what its list names, else the file's; a list alone is edited."""
