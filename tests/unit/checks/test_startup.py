@@ -30,6 +30,7 @@ from support.snapshots import (
     with_service,
     with_tasks,
     with_text,
+    without_key,
 )
 
 from omc_runbook.aws.definitions import Container, Injection
@@ -437,8 +438,20 @@ def test_a_variable_that_the_log_asks_for_and_nobody_has_is_named(line: str) -> 
     assert answer.remedy and answer.remedy.runbook == "add_key" and answer.remedy.parameters["key"] == "NEW_SETTING"
     given = with_container(failing, "worker", lambda old: replace(old, environment=("NEW_SETTING",)))
     unread = with_container(failing, "worker", lambda old: replace(old, has_environment_files=True))
-    for other in (says(line, given), says(line, unread), says("ValueError: NEW_SETTING"), says("KeyError: 'DATABASE'")):
+    all_keys = Injection("ALL", parse(ARN))
+    whole = with_container(failing, "worker", lambda old: replace(old, secrets=(*old.secrets, all_keys)))
+    text = with_text(failing, "no JSON")
+    gone = replace(failing.tasks[-1], task_definition_arn=definition_arn("worker", 6))
+    unknown = replace(failing, tasks=(*failing.tasks[:-1], gone))
+    others = [says(line, other) for other in (given, unread, whole, text, unknown)]
+    refused = "1 validation error for Settings: NEW_SETTING: String should match pattern"
+    others += map(says, ("ValueError: NEW_SETTING", "KeyError: 'DATABASE'", refused))
+    for other in others:
         assert other.remedy and not other.remedy.runbook and not any("asks for" in fact for fact in other.evidence)
+    some = tuple(each for each in failing.containers(failing.tasks[-1])[0].secrets if each.variable != "OPENAI_API_KEY")
+    lacking = with_container(without_key(failing, "OPENAI_API_KEY"), "worker", lambda old: replace(old, secrets=some))
+    known = says("KeyError: 'OPENAI_API_KEY'", lacking)
+    assert "asks for OPENAI_API_KEY" in str(known.evidence) and known.remedy and not known.remedy.runbook
 
 
 @pytest.mark.parametrize(
