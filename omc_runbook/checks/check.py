@@ -233,7 +233,7 @@ def _skip_of(check: Check, snapshot: Snapshot) -> _Skip | None:
     if {CHECKOUT, GIT}.intersection(check.needs) and snapshot.checkout is None:
         return _Skip("No repository was named: its files were not searched.")
     if {CHECKOUT, "task_definitions"} <= {*check.needs} and snapshot.checkout and snapshot.checkout.without_terraform:
-        return _Skip(snapshot.checkout.without_terraform, may_find=True)
+        return _Skip(snapshot.checkout.without_terraform)
     if GIT in check.needs and snapshot.audit.exposure and snapshot.audit.exposure.history is None:
         return _Skip("The repository is in no work tree of git: it has no history to search.")
     if DOCUMENT in check.needs and snapshot.current and snapshot.current.document is None:
