@@ -169,7 +169,7 @@ class Index:
         """Find the beginnings and the ends of long values around what a program has left out."""
         for cut in _CUT.finditer(text):
             before, after = text[max(0, cut.start() - _SHOWN) : cut.start()], text[cut.end() : cut.end() + _SHOWN]
-            for start in [at for at in range(len(before) - PIECE + 1) if before[at : at + PIECE] in self._heads]:
+            for start in [at for at in range(len(before)) if before[at : at + PIECE] in self._heads]:
                 head, names = before[start:], self._heads[before[start : start + PIECE]]
                 name = next((name for spelling, name in names if spelling.startswith(head)), "")
                 if name and not self.is_public_head(head):

@@ -122,6 +122,8 @@ def test_a_path_that_a_program_cut_short_is_masked(own_registry: None) -> None:
     assert registry.mask("https://hooks.example...") == "https://hooks.example..."
     assert registry.mask("https://hooks.example.com/...") == "https://hooks.example.com/..."
     assert registry.mask("https://hooks.example.com/whispering-mea...") == "‹HOOK›..."
+    registry.register("whispering-lantern-meadow", "WORDS")
+    assert registry.mask("whisperi...") == "‹WORDS›..." and registry.mask("...n-meadow") == "...‹WORDS›"
 
 
 @pytest.mark.parametrize("value", ["https://whispering-meadow@example.com/1", "https://whispering-meadow.example.com/"])
