@@ -118,3 +118,11 @@ def test_a_deployment_that_was_stopped_is_not_called_failing_tasks(
     rollout = Rollout("backend", "ecs-svc/2", "backend:7", state, desired=2, failures=failures)
     [finding] = Failure(healthy(), (rollout,), (), ()).findings("SECRET_KEY", "")
     assert finding.title == title and finding.remedy and finding.remedy.command.startswith(remedy)
+
+
+@pytest.mark.parametrize(("states", "told"), [(("gone", "gone"), 2), (("gone", "done"), 0), (("done",), 0)])
+def test_a_change_is_not_verified_where_every_service_was_deleted(states: tuple[State, ...], told: int) -> None:
+    """One that is left, and runs with the new values, has verified it."""
+    found = failure.find_unproved([Rollout("backend", "ecs-svc/2", "backend:7", state, desired=1) for state in states])
+    assert [each.check for each in found] == ["deployment-unread"] * told
+    assert all(each.title.startswith("Every service to verify the change with was deleted") for each in found)
