@@ -254,7 +254,7 @@ def test_what_stayed_on_the_way_forward_stays_on_the_way_back() -> None:
     assert deployer.revisions == [] and not reversal.is_complete
 
 
-@pytest.mark.parametrize("deployed_in", ["staging", "production"])
+@pytest.mark.parametrize("deployed_in", ["staging", "production", ""])
 def test_another_process_knows_in_which_environment_the_change_deployed(deployed_in: str) -> None:
     """What somebody else has deployed since stays there; elsewhere the task definition is the change's own."""
     before, theirs = service("backend"), "arn:aws:ecs:ap-southeast-2:123456789012:task-definition/backend:10"
@@ -263,9 +263,10 @@ def test_another_process_knows_in_which_environment_the_change_deployed(deployed
     undo = Undo(kind="revision", subject="backend", former=former, environment="production")
     own = replace(expected(before), deployment_id="ecs-svc/2", state="done", environment=deployed_in)
     context = context_of(deployer, [now])
-    reversal = Reversal({"staging": context, "production": context}, [undo], [own])
+    of_another = replace(own, service="worker", environment="production")
+    reversal = Reversal({"staging": context, "production": context}, [undo], [own, of_another])
     execute(reversal.steps()[:3], context.announce, Journal())
-    assert deployer.revisions == ([] if deployed_in == "production" else [former])
+    assert deployer.revisions == ([former] if deployed_in == "staging" else [])
 
 
 def test_a_service_of_another_environment_is_not_taken_for_a_deployed_one() -> None:
