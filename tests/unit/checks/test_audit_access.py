@@ -47,6 +47,7 @@ from support.snapshots import (
     ROLE_NAME,
     healthy,
     with_container,
+    with_definition,
     with_secret,
 )
 
@@ -151,6 +152,9 @@ def test_a_secret_that_a_reference_names_without_its_suffix_is_read_further() ->
     token, bad = (Injection("TOKEN", value_from.parse(f"{home}:{name}:token::")) for name in ("dockerhub", "docker*"))
     snapshot = audited(own=(execution_role(wide),))
     snapshot = with_container(snapshot, "worker", lambda old: replace(old, secrets=(*old.secrets, token, bad)))
+    of_another = Injection("HUB", value_from.parse(f"{home}:hub:token::"))
+    snapshot = with_container(snapshot, "backend", lambda old: replace(old, secrets=(*old.secrets, of_another)))
+    snapshot = with_definition(snapshot, "backend", lambda old: replace(old, execution_role_arn=f"{ROLE}-of-backend"))
     [finding] = found_in(snapshot)["wildcard-secret"]
     [read] = document_of(finding, "--policy-document")["Statement"]
     assert read["Resource"] == [PATTERN, f"{home}:dockerhub-??????"]
