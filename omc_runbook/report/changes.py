@@ -237,7 +237,7 @@ def undo(environment: Environment, plan: SecretPlan, result: SecretResult | None
     is_ahead = result is None and not plan.is_empty and bool(plan.base)
     finished, keys = result.finished if result else None, [change.key for change in plan.changed]
     if result and finished:
-        plan, keys = finished, [change.key for change in result.changes if change.action == "finished" and change.key]
+        plan, keys = finished, [change.key for change in result.changes if change.key]
     if not is_ahead and (result is None or result.restored_version or not (result.version_change or finished)):
         return Listing("Undo", (), "This run left no new version current, so there is nothing to undo.")
     if result and not result.is_in_force:

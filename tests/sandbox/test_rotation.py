@@ -224,7 +224,7 @@ def test_a_service_that_is_deleted_while_it_is_watched_takes_nothing_back(mended
             mended.world.delete_service("worker")
 
     done = mended.rotate("SECRET_KEY", step=step)
-    assert done and done.is_proved
+    assert done and done.is_proved and done.finished is None
     assert {rollout.service: rollout.state for rollout in done.rollouts} == {"backend": "done", "worker": "gone"}
 
 

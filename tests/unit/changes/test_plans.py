@@ -57,6 +57,7 @@ from omc_runbook.masking import kernel, registry
 from omc_runbook.masking.document import parse
 from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import default_keys
+from omc_runbook.model.change import Change
 from omc_runbook.model.errors import CannotEdit, CannotFollow, ConflictError, CouldNotLook, UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.model.parameters import refuse_secrets, split_names
@@ -545,6 +546,20 @@ def test_the_way_back_is_a_command_that_works_where_it_is_needed() -> None:
     first = replace(plan, base="")
     done = SecretResult(plan=first, version_change=VersionChange("", first.token, first.changed))
     assert "omc-runbook" not in changes.undo(production, first, done).to_text()
+
+
+def test_the_way_back_from_a_change_that_a_second_run_has_finished() -> None:
+    """It wrote nothing itself, and goes back to the version before the killed run's."""
+    snapshot = healthy()
+    killed = planned(snapshot, POSTGRES_PASSWORD=password())
+    plan = replace(killed, base=killed.token, token="next", changes=())
+    finished = Change(key="POSTGRES_PASSWORD", action="finished", version=killed.token)
+    done = SecretResult(plan=plan, changes=(finished, Change(service="backend", action="redeployed")), finished=killed)
+    text = changes.undo(snapshot.environment, plan, done).to_text()
+    assert f"--move-to-version-id {killed.base} --remove-from-version-id {killed.token}" in text
+    assert "First set the former POSTGRES_PASSWORD in the database" in text
+    for other in (replace(done, restored_version=killed.base), replace(done, finished=None)):
+        assert "there is nothing to undo" in changes.undo(snapshot.environment, plan, other).to_text()
 
 
 def test_a_change_that_failed_names_its_causes_alone() -> None:
