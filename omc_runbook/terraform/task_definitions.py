@@ -55,10 +55,13 @@ class TaskDefinitions:
     other_files: tuple[SourceFile, ...] = field(default=(), repr=False)
     """Files that seem to hold task definitions in a form that is not read, such as a template."""
 
+    def _called(self, name: str) -> list[TerraformContainer]:
+        """The containers that have this name, or may get it."""
+        return [each for each in self.containers if each.name == name or fits(each.name, name)]
+
     def may_hide(self, name: str) -> bool:
         """Whether a container of this name may have references that could not be read."""
-        matches = [each for each in self.containers if each.name == name or fits(each.name, name)]
-        if matches:
+        if matches := self._called(name):
             return any(each.other_sources for each in matches)
         return bool(self.unreadable) or not all(is_literal(each.name) for each in self.containers)
 
@@ -92,7 +95,7 @@ class TaskDefinitions:
 
     def of_all_keys(self, container: str, key: str) -> str:
         """File and line of the expression that gives a container a key as soon as the secret has it; "" for none."""
-        own = [each for each in self.containers if each.name == container or fits(each.name, container)]
+        own = self._called(container)
         loops = [loop for each in own if (loop := loop_over_secret(each, key))]
         return f"{loops[0].file.name}, line {loops[0].line}" if loops and len(loops) == len(own) else ""
 
