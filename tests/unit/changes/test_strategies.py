@@ -222,6 +222,8 @@ def test_tasks_that_may_not_be_stopped_take_nothing_back(new: int, state: str) -
     }
     ended, _ = follow(Ecs("ROLLING", [lasting]), replace(ROLLING, is_plain=True))
     assert ended.state == state and (said in ended.reason and "Nothing was taken back" in ended.reason) is (new == 2)
+    failed, _ = follow(Ecs("ROLLING", [lasting | {"stopped": [stopped(1)]}]), replace(ROLLING, is_plain=True))
+    assert failed.state == "failed"
 
 
 @pytest.mark.long

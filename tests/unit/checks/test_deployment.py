@@ -296,7 +296,11 @@ def test_protected_tasks_outlast_a_deployment() -> None:
         "worker",
         running=2,
         deployments=(new, deployment("worker", status="ACTIVE")),
-        events=(ServiceEvent(NOW - timedelta(minutes=1), said),),
+        events=(
+            ServiceEvent(NOW, "(service worker) registered 1 targets in (target-group worker)"),
+            ServiceEvent(NOW - timedelta(minutes=2), said.replace("reason 1", "reason 2")),
+            ServiceEvent(NOW - timedelta(minutes=1), said),
+        ),
     )
     found = {each.subject: each for each in run_check(CHECKS["not-forced"], snapshot)}
     [old] = [each for each in snapshot.tasks if each.service == "worker"]
