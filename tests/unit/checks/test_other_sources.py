@@ -513,6 +513,8 @@ def test_what_a_service_connect_proxy_needs_counts_too() -> None:
     needed = parse(f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:logs-Ab12Cd:token::")
     snapshot = with_service(healthy(), "worker", proxy_secrets=(Injection("logConfiguration token", needed),))
     assert [*references_of(snapshot)] == [needed]
+    own = Injection("logConfiguration token", parse(f"{snapshot.secret_arn}:token::"))
+    assert [*references_of(with_service(snapshot, "worker", proxy_secrets=(own,)))] == []
     absent = OtherSource(reference=needed, arn=needed.secret_arn)
     [found] = run_check(CHECKS["other-secret-missing"], replace(snapshot, other_sources={needed.source: absent}))
     assert found.evidence[1].startswith("DescribeServices: logConfiguration token of ") and PROXY in found.evidence[1]
