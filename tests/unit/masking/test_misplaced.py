@@ -8,7 +8,7 @@ import pytest
 from omc_runbook.aws import definitions
 from omc_runbook.aws.definitions import ReferenceEdit
 from omc_runbook.masking import registry
-from omc_runbook.masking.misplaced import is_value
+from omc_runbook.masking.misplaced import is_key_a_value, is_value
 
 TOKEN = "Kx9vTqLmW2pRz7BnYc4HdFg8"
 SECRET = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-staging-app-secrets-AbC123"
@@ -69,3 +69,20 @@ def test_a_value_in_a_task_definition_is_masked_and_can_be_replaced() -> None:
     definitions.register_edited(client, "worker:1", [edit])
     (sent,) = client.register_task_definition.call_args.kwargs["containerDefinitions"]
     assert sent["secrets"] == [{"name": "OPENAI_API_KEY", "valueFrom": f"{SECRET}:OPENAI_API_KEY::"}]
+
+
+@pytest.mark.parametrize(
+    ("key", "is_also_a_value", "is_masked"),
+    [
+        ("p4 w0rd!", True, True),
+        ("p4 w0rd!", False, False),
+        ("p4 w0rd", True, False),
+        ("primary-database-1", True, False),
+        ("OTHER_NAME", True, False),
+        (f"{TOKEN}4a", False, True),
+        ("1-2-3-4-to-5", False, False),
+    ],
+)
+def test_a_key_that_is_a_value_is_known(key: str, is_also_a_value: bool, is_masked: bool) -> None:
+    """By its form alone only where it is random; as a value of another key, where it is long and no name."""
+    assert is_key_a_value(key, is_also_a_value) is is_masked
