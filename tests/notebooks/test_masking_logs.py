@@ -85,10 +85,12 @@ def test_a_value_that_is_a_common_word_falsifies_no_outcome(desk: Desk) -> None:
 
 def test_ipython_at_a_terminal_shows_no_value_in_a_traceback(tmp_path: Path) -> None:
     """There is no kernel whose messages could be masked, and %xmode Verbose shows the variables of each frame."""
-    value = secrets.token_hex(16)
+    value, log = secrets.token_hex(16), tmp_path / "log.py"
     code = (
         "from omc_runbook.masking.value import Masked, reveal\n"
         f"kept = Masked(bytes.fromhex('{value.encode().hex()}').decode(), 'CANARY')\n"
+        f"import contextlib, io\nget_ipython().run_line_magic('logstart', '-o {log}')\n"
+        "with contextlib.redirect_stdout(io.StringIO()): get_ipython().run_cell('reveal(kept)')\n"
         "def write(text): raise RuntimeError('half way with ' + text)\nwrite(reveal(kept))"
     )
     command = [sys.executable, "-m", "IPython", "--no-banner", "--TerminalInteractiveShell.xmode=Verbose", "-c", code]
@@ -96,5 +98,7 @@ def test_ipython_at_a_terminal_shows_no_value_in_a_traceback(tmp_path: Path) -> 
         command, env={**os.environ, "IPYTHONDIR": str(tmp_path)}, capture_output=True, text=True, timeout=120
     )
     assert value not in ended.stdout + ended.stderr
+    logged = log.read_text()
+    assert "‹CANARY›" in logged and value not in logged
     shown = ended.stdout + ended.stderr
     assert "half way with ‹CANARY›" in shown and "text = ‹CANARY›" in re.sub(r"\x1b\[[\d;]*m|'", "", shown), shown
