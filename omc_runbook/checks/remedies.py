@@ -175,8 +175,9 @@ def end_protection(names: Names, tasks: Sequence[str]) -> Remedy:
     start, end = ("update-task-protection", "--cluster", names.cluster, "--tasks"), "--no-protection-enabled"
     calls = " && ".join(_in(names.region, "ecs", *start, *each, end).command for each in batches(tasks, 10))
     return Remedy(
-        "Wait until their protection ends, after at most 48 hours, or end it with"
-        f" `{calls}`; the deployment that is under way then replaces them."
+        calls,
+        needs="First let the work end for which they are protected: within 48 hours their protection ends by itself,"
+        " and the deployment that is under way then replaces them.",
     )
 
 
