@@ -15,7 +15,7 @@ from omc_runbook.checks.check import ECS_FIELDS, Evidence, Hinders, Uncertain
 from omc_runbook.checks.key_demand import services_of_others
 from omc_runbook.checks.other_names import correct, found_instead, is_elsewhere
 from omc_runbook.checks.registry import Family
-from omc_runbook.checks.startup import after_failure, asked_for
+from omc_runbook.checks.startup import after_failure, log_hint
 from omc_runbook.checks.stopped_tasks import (
     Stop,
     fresh_stops,
@@ -456,7 +456,7 @@ def _versions_inside(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
 def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
     stop = next((stop for stop in fresh_stops(snapshot) if stop.service is service), None)
     if stop:
-        return (stop.sentence, *asked_for(snapshot, stop), *stop.log_lines)
+        return (stop.sentence, *log_hint(snapshot, stop), *stop.log_lines)
     failed = snapshot.stopped(service)
     return stale_evidence(snapshot, service) or ((Stop(service, failed[0]).sentence,) if failed else ())
 

@@ -216,7 +216,7 @@ def _stopping(snapshot: Snapshot, kind: Kind, how: str, remedy_of: RemedyOf) -> 
         hints = [hint for code, hint in EXIT_CODES.items() if code in codes]
         hints += _health_programs(snapshot, newest) if kind == "health-check" else ()
         hints += filter(None, (meaning_of(newest.reason),)) if kind == "secrets" else ()
-        facts = (f"{count}.", newest.sentence, *hints, *asked_for(snapshot, newest), *log_lines)
+        facts = (f"{count}.", newest.sentence, *hints, *log_hint(snapshot, newest), *log_lines)
         causes = keys_with_nul(snapshot, service) if kind == "start" else frozenset[str]()
         remedy = remedy_of(snapshot, newest)
         yield Evidence(service.name, facts, remedy, frozenset({service.name}), stems_from=causes)
@@ -238,7 +238,7 @@ def _health_programs(snapshot: Snapshot, stop: Stop) -> Iterator[str]:
             )
 
 
-def asked_for(snapshot: Snapshot, stop: Stop) -> tuple[str, ...]:
+def log_hint(snapshot: Snapshot, stop: Stop) -> tuple[str, ...]:
     """A sentence on the variable that a failed task's log asks for and nobody has; () for none."""
     variable = _variable_nobody_has(snapshot, stop)
     label = _label_of(snapshot, stop)

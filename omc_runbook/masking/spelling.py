@@ -96,13 +96,7 @@ def shown_as(text: str) -> dict[str, None]:
     itself, or a secret within it (`parts`).
     """
     lines = [line.strip() for line in text.splitlines()]
-    whole = (
-        text,
-        text.strip(),
-        " ".join(text.split()),
-        "".join(text.splitlines()),
-        "".join(lines),
-    )
+    whole = (text, text.strip(), " ".join(text.split()), "".join(text.splitlines()), "".join(lines))
     alone = [line for line in lines if not line.startswith("-----") and _is_distinctive(line)]
     return dict.fromkeys((*whole, *alone, *parts(text)))
 
