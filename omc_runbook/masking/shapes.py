@@ -160,6 +160,15 @@ _SHAPES = (
             re.DOTALL,
         ),
     ),
+    _Shape(
+        "secret-access-key",
+        ("secret_access_key", "secretaccesskey"),
+        # One in a thousand has no digit.
+        re.compile(
+            rf"(?i:secret_?access_?key){_ASSIGNED}(?=[a-z0-9/+]*[A-Z])(?=[A-Z0-9/+]*[a-z])[A-Za-z0-9/+]{{40}})"
+            r"(?![\w/+=])"
+        ),
+    ),
     _Shape("token", ("eyj",), re.compile(r"(?<![\w-])(?P<value>eyJ[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?)")),
     _Shape(
         "token",

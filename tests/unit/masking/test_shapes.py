@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import re
 import secrets
 import time
 
@@ -14,6 +15,7 @@ from omc_runbook.model import issuers
 HEX = secrets.token_hex(16)
 BLOCK = base64.encodebytes(secrets.token_bytes(200)).decode()
 ACCESS, SECRET = f"AKIA{secrets.token_hex(8).upper()}", base64.b64encode(secrets.token_bytes(30)).decode()
+WITHOUT_DIGIT = re.sub(r"\d", "x", SECRET)
 TEMPORARY = f"ASIA{ACCESS[4:]}"
 JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJ{HEX}.{HEX}"
 
@@ -72,6 +74,8 @@ JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJ{HEX}.{HEX}"
         (f"{TEMPORARY[:4]} aws_secret_access_key = ", SECRET, "\n"),
         ("-----BEGIN PRIVATE KEY-----\n", f"/path/{BLOCK.rstrip()}", ""),
         ("aws_secret_access_key = ", f"/ab/{SECRET[4:]}", "\n"),
+        ("aws_secret_access_key = ", WITHOUT_DIGIT, "\n"),
+        ('"SecretAccessKey": "', WITHOUT_DIGIT, '"'),
         ("password=", f"/ab/{SECRET}=", ""),
     ],
     ids=itertools.count(),
