@@ -42,6 +42,7 @@ _CODE = r"(?:[\w.~+/-]|%[0-9A-Fa-f]{2}){8,}={0,2})"
 _PROSE = r"(?:option|flag|argument|parameter|value|file|stdin)s?|must|should|instead|without|prompt"
 """Words of a sentence about an option, after its name."""
 _ACCESS_KEY = r"A[KS]IA[A-Z0-9]{16}(?![A-Za-z0-9/+])"
+_SECRET_ACCESS_KEY = r"[A-Za-z0-9/+]{40})(?![\w/+=])"
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ _SHAPES = (
         "secret-access-key",
         ("akia", "asia"),
         re.compile(
-            rf"(?<![A-Za-z0-9/+]){_ACCESS_KEY}.{{1,60}}?(?<![A-Za-z0-9/+])(?P<value>[A-Za-z0-9/+]{{40}})(?![\w/+=])",
+            rf"(?<![A-Za-z0-9/+]){_ACCESS_KEY}.{{1,60}}?(?<![A-Za-z0-9/+])(?P<value>{_SECRET_ACCESS_KEY}",
             re.DOTALL,
         ),
     ),
@@ -164,10 +165,7 @@ _SHAPES = (
         "secret-access-key",
         ("secret_access_key", "secretaccesskey"),
         # One in a thousand has no digit.
-        re.compile(
-            rf"(?i:secret_?access_?key){_ASSIGNED}(?=[a-z0-9/+]*[A-Z])(?=[A-Z0-9/+]*[a-z])[A-Za-z0-9/+]{{40}})"
-            r"(?![\w/+=])"
-        ),
+        re.compile(rf"(?i:secret_?access_?key){_ASSIGNED}(?=[a-z0-9/+]*[A-Z])(?=[A-Z0-9/+]*[a-z]){_SECRET_ACCESS_KEY}"),
     ),
     _Shape("token", ("eyj",), re.compile(r"(?<![\w-])(?P<value>eyJ[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?)")),
     _Shape(
