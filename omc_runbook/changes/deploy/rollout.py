@@ -17,7 +17,7 @@ from omc_runbook.aws.session import Clients, ReadFailure, attempt
 from omc_runbook.checks import remedies
 from omc_runbook.checks.stopped_tasks import Stop
 from omc_runbook.model.errors import CouldNotLook
-from omc_runbook.model.letters import counted
+from omc_runbook.model.letters import as_sentence, counted
 
 State = Literal[
     "waiting", "rolling", "paused", "done", "failed", "rolled-back", "overtaken", "not-started", "gone", "unknown"
@@ -413,11 +413,8 @@ def _kept(
     known = {_label(service.task_definition_arn), _label(revision_arn), forward.revision if forward else ""}
     for now in answer:
         if (label := _label(now.task_definition_arn)) not in known:
-            who = deployer_of(now)
-            reason = (
-                f"{who[0].upper()}{who[1:]} {label} since: it stays, and was not replaced by {_label(revision_arn)}."
-            )
-            return replace(expected(now), state="overtaken", reason=reason, theirs=label)
+            reason = f"{deployer_of(now)} {label} since: it stays, and was not replaced by {_label(revision_arn)}"
+            return replace(expected(now), state="overtaken", reason=as_sentence(reason), theirs=label)
     return None
 
 
