@@ -850,6 +850,9 @@ def test_a_failed_change_that_was_overtaken_keeps_what_it_says_to_keep(monkeypat
     assert released == [True]
 
 
+SETTINGS = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    SECRET_KEY: str\n"
+
+
 def test_a_key_is_not_added_to_a_list_that_makes_the_secrets_value_too(tmp_path: Path) -> None:
     """The next apply would overwrite the secret; where somebody adds it to the list, the rest is done."""
     terraform = (
@@ -859,8 +862,7 @@ def test_a_key_is_not_added_to_a_list_that_makes_the_secrets_value_too(tmp_path:
         'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets ='
         ' [for key in local.keys : { name = key, valueFrom = "${var.arn}:${key}::" }] }])\n}\n'
     )
-    settings = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    SECRET_KEY: str\n"
-    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": settings, "main.tf": terraform})
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform})
     key, containers = NewKey("NEWS_API_KEY", "News", "", False, "str", ()), {"staging": ("api",)}
 
     def edited() -> list[str]:
@@ -899,8 +901,7 @@ def test_where_each_key_of_the_secret_gets_a_reference_terraform_needs_none(
         'resource "aws_ecs_task_definition" "api" {\n  container_definitions = jsonencode([{ name = "api", secrets ='
         f" {collection[1:] if collection[0] == '=' else loop} }}])\n}}\n"
     )
-    settings = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    SECRET_KEY: str\n"
-    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": settings, "main.tf": terraform})
+    write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS, "main.tf": terraform})
     edits = KeyEdits(read_checkout(tmp_path), NewKey("NEWS_API_KEY", "News", "", False, "str", ()), (), ("SECRET_KEY",))
     if not line:
         with pytest.raises(CannotFollow, match="Add the reference yourself"):
@@ -935,7 +936,6 @@ def test_each_definition_of_each_environment_has_to_refer_to_each_key(
     staging: tuple[str, ...], production: tuple[str, ...], tmp_path: Path
 ) -> None:
     """By its own name: else tasks of one would start without the key."""
-    settings = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    SECRET_KEY: str\n"
 
     def edited(**loops: tuple[str, ...]) -> list[str]:
         for environment, own in loops.items():
@@ -946,7 +946,7 @@ def test_each_definition_of_each_environment_has_to_refer_to_each_key(
             )
             write_files(tmp_path, {f"infra/{environment}/main.tf": "".join(definitions)})
         edits = KeyEdits(
-            read_checkout(write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": settings})),
+            read_checkout(write_files(tmp_path, {".env.example": "SECRET_KEY=\n", "config.py": SETTINGS})),
             NewKey("NEWS_API_KEY", "News", "", False, "str", ()),
             ("staging", "production"),
             ("SECRET_KEY",),
