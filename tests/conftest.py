@@ -14,7 +14,15 @@ from zlib import crc32
 import pytest
 from execnet import XSpec
 from hypothesis import settings
-from support import forked_sandboxes, forked_workers, garbage, quick_programs, shared_models, strict_requests
+from support import (
+    forked_sandboxes,
+    forked_workers,
+    garbage,
+    quick_programs,
+    session_folder,
+    shared_models,
+    strict_requests,
+)
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
@@ -35,6 +43,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # More processes than cores: each works for a while before the next one does, which leaves more in the cores' caches.
 with suppress(AttributeError, OSError):
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+session_folder.put_temporary_files_in_memory()
 
 # How long an example takes on a busy machine decides nothing.
 settings.register_profile("patient", settings(), deadline=None)

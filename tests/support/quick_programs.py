@@ -8,16 +8,16 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+
+from support import session_folder
 
 FOLDER = "QUICK_PROGRAMS"
 """The variable with the folder that the programs are in, for the processes that are started with it."""
@@ -33,12 +33,9 @@ def put_first() -> None:
     """Put the programs on this process's PATH, for as long as it lasts."""
     if FOLDER in os.environ:
         return
-    folder = Path(tempfile.mkdtemp(prefix="programs-"))
-    atexit.register(_remove, folder, os.getpid())
+    folder = session_folder.make("programs-")
     _put_docker(folder)
     _put_sha256sum(folder)
-    # For tests whose processes run as other users.
-    folder.chmod(0o755)
     os.environ |= {FOLDER: str(folder), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
 
@@ -69,11 +66,6 @@ def _ask(*command: str) -> str:
         asked = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         return asked.stdout.strip()
     return ""
-
-
-def _remove(folder: Path, owner: int) -> None:
-    if os.getpid() == owner:
-        shutil.rmtree(folder)
 
 
 def has(program: str) -> bool:
