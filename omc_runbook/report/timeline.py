@@ -127,10 +127,11 @@ class Timeline(Picture):
         snapshot, y, free = self._snapshot, self._y(0), self._edge
         since = freshness.current_since(snapshot)
         staged = [v for v in snapshot.versions if CURRENT in v.stages or (v.stages and v.created >= self._left)]
-        staged.sort(key=lambda each: each.created)
-        moments = [max(v.created, since[0]) if CURRENT in v.stages and since else v.created for v in staged]
-        limits = [*(self._x(moment) - 8 for moment in moments[1:]), RIGHT]
-        for version, moment, limit in zip(staged, moments, limits, strict=False):
+        moments = [(max(v.created, since[0]) if CURRENT in v.stages and since else v.created, v) for v in staged]
+        # By these, for a restored version became current after later ones were written.
+        moments.sort(key=lambda moment: (moment[0], CURRENT in moment[1].stages))
+        limits = [*(self._x(moment) - 8 for moment, _ in moments[1:]), RIGHT]
+        for (moment, version), limit in zip(moments, limits, strict=False):
             is_current = CURRENT in version.stages
             is_visible, x = moment >= self._left, self._x(moment) + 6 * (moment < self._left)
             shape = f"M{x} {y - 6}l6 6l-6 6l-6 -6z" if is_visible else f"M{x - 6} {y}l9 -6v12z"

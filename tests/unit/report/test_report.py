@@ -363,6 +363,23 @@ def test_no_version_hides_the_label_of_another_in_the_timeline(apart: timedelta)
     assert len({y for y, _, _ in labels}) == 2 or sorted(labels)[0][2] <= sorted(labels)[1][1]
 
 
+@pytest.mark.parametrize("is_logged", [True, False])
+def test_after_a_restore_each_label_is_beside_its_own_mark_in_the_timeline(is_logged: bool) -> None:
+    """The restored version is the older one and has the later mark; without CloudTrail, its time is not known."""
+    known = snapshots.rotated(snapshots.healthy(), NOW - timedelta(days=1))
+    stages = {version.id: version.stages for version in known.versions if version.stages}
+    swapped = dict(zip(stages, reversed(stages.values()), strict=True))
+    versions = tuple(replace(version, stages=swapped.get(version.id, ())) for version in known.versions)
+    [restored] = [version.id for version in versions if "AWSCURRENT" in version.stages]
+    back = snapshots.event("UpdateSecretVersionStage", NOW - timedelta(hours=12), restored)
+    snapshot = snapshots.with_secret(replace(known, versions=versions), stages=swapped, changed=back.time)
+    svg = Timeline(replace(snapshot, writes=(back,) if is_logged else None)).to_svg()
+    previous, current = sorted(int(x) for x in re.findall(r'd="M(\d+) \d+l6 6', svg))
+    starts = {text: int(x) for x, text in re.findall(r'<text x="(\d+)"[^>]*>(previous|current)</text>', svg)}
+    assert starts["previous"] < current < starts["current"]
+    assert previous < current if is_logged else previous == current
+
+
 def test_of_versions_that_could_not_be_listed_there_is_no_number() -> None:
     """Nor is a value that was refused no document."""
     gap = ReadFailure("x", "secretsmanager:GetSecretValue", "AccessDeniedException", "denied")
