@@ -15,6 +15,8 @@ _BOX = (
     "white-space: pre-wrap; overflow-wrap: anywhere; margin: 0.4em 0; padding: 0.4em 0.8em; "
     "background: rgba(128, 128, 128, 0.10)"
 )
+_NAME = "margin: 0; overflow-wrap: anywhere"
+"""A path breaks where the page is narrow: a keyboard could not scroll to its end."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Diffs(RichDisplay):
         parts = [f"<p><strong>{html.escape(self.title)}</strong>{empty}</p>"]
         for file in self.files:
             summary = f" · {html.escape(file.summary)}" if file.summary else ""
-            parts.append(f'<p style="margin: 0"><strong>{html.escape(file.name)}</strong>{summary}</p>')
+            parts.append(f'<p style="{_NAME}"><strong>{html.escape(file.name)}</strong>{summary}</p>')
             lines = "\n".join(map(_line, file.lines))
             parts.append(f'<pre style="{_BOX}">{lines}</pre>')
         return "\n".join([*parts, *(f"<p>{html.escape(note)}</p>" for note in self.notes)])

@@ -108,6 +108,14 @@ def test_a_name_cannot_begin_a_line_of_the_summary_or_the_picture() -> None:
     assert "\x1b" not in "".join(picture.values()) and "\u202e" not in "".join(picture.values())
 
 
+def test_the_path_of_a_changed_file_breaks_where_the_page_is_narrow() -> None:
+    """JupyterLab would let it scroll, but not by keyboard."""
+    path = "infrastructure/terraform/modules/ecs/main.tf"
+    shown = Diffs("1 file would be edited", [FileDiff(path, "SENTRY_DSN", ("+a",))], "").to_html()
+    [style] = re.findall(f'<p style="([^"]*)"><strong>{path}', shown)
+    assert "overflow-wrap: anywhere" in style
+
+
 def test_the_matrix_stands_under_service_container_and_revision() -> None:
     """Rows of one service stand together under one line, and each says where its value comes from and gets to."""
     text = verify.injection_matrix(snapshots.healthy()).to_text()
