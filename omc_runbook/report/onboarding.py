@@ -85,7 +85,7 @@ def marks(graded: Sequence[Mark], count: int) -> Table:
     open_answers = count - len(graded)
     still = f"; {open_answers} still open" if open_answers else ""
     title, empty = f"{right} of {count} right{still}", "Each answer is shown here once it is given."
-    return Table(title, ["question", "answer", "", "why"], rows, _LEVELS, empty)
+    return Table(title, ["question", "answer", "result", "why"], rows, _LEVELS, empty)
 
 
 def verdict(graded: Sequence[Mark], count: int) -> Banner:

@@ -50,6 +50,12 @@ def test_a_step_that_failed_is_not_said_to_be_done(course: Course) -> None:
     assert said(course).count(NEW) == 1 and "It failed" not in said(course)
 
 
+def test_each_column_of_the_marks_has_a_heading() -> None:
+    """A screen reader says it with each cell."""
+    marks = report.marks([Mark("Question 1", "a", True, "Why."), Mark("Question 2", "b", False, "Why.")], 2)
+    assert all(marks.columns) and [row[2] for row in marks.rows] == ["right", "wrong"]
+
+
 def test_a_drill_is_done_once_it_is_answered(course: Course) -> None:
     """To show the drills is not to find their faults; shown again, they go on where they were."""
     shown = onboarding.drills(course)
