@@ -163,9 +163,8 @@ def _running(snapshot: Snapshot, service: Service) -> Iterator[TimelineRow]:
     if len(running) <= MOST_TASKS:
         for start, state, short in sorted(running):
             words = f"task {short} of {service.name}: {state}"
-            yield TimelineRow(
-                label=f"{service.name} {short}", service=service.name, state=state, moments=(start,), tasks=words
-            )
+            shown = f"{service.name} {short}: {state}"
+            yield TimelineRow(label=shown, service=service.name, state=state, moments=(start,), tasks=words)
         return
     for state in dict.fromkeys(state for _, state, _ in sorted(running)):
         starts = tuple(sorted(start for start, other, _ in running if other == state))

@@ -313,6 +313,14 @@ def test_few_tasks_have_a_line_each_in_the_timeline() -> None:
     assert len(told) == MOST_TASKS
 
 
+def test_a_row_of_the_timeline_says_in_words_what_its_colour_means() -> None:
+    """Whether its task is fresh or stale, for who cannot tell green from orange."""
+    rotated = snapshots.rotated(snapshots.healthy(), NOW - timedelta(days=1), SECRET_KEY=secrets.token_hex(32))
+    rows = [row for row in lines_of(rotated) if row.moments]
+    assert {row.state for row in rows} >= {"stale"}
+    assert all(row.state in row.label for row in rows)
+
+
 def test_many_tasks_share_lines_in_the_timeline() -> None:
     """Thirty tasks make one line for each freshness, with their number."""
     half = DEPLOYED + timedelta(hours=19, minutes=30)
