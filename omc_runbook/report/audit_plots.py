@@ -10,6 +10,7 @@ from omc_runbook.aws.cloudtrail import Access
 from omc_runbook.checks.audit_accesses import find_unusual
 from omc_runbook.model.letters import on_one_line
 from omc_runbook.report.display.drawing import (
+    BLACK,
     GREEN,
     LETTER,
     ORANGE,
@@ -32,8 +33,6 @@ MOST_LINES = 60
 LONGEST_LABEL = 44
 OTHERS = "others"
 _HOURS = range(24)
-_DARK = 0.55
-"""How opaque a square is on which grey cannot be read."""
 _TOP, _ROW, _BOTTOM = 30, 24, 50
 
 
@@ -59,9 +58,8 @@ class HeatMap(Picture):
                 strength = 0.2 + 0.8 * math.log1p(count) / math.log1p(most)
                 x = edge + width * hour
                 square = f'x="{x}" y="{y + 2}" width="{width - 2}" height="{_ROW - 4}"'
-                parts.append(f'<rect {square} fill="{GREEN}" opacity="{strength:.2f}"/>')
-                colour = WHITE if strength > _DARK else ""
-                parts.append(label(x + width // 2 - 1, y + _ROW // 2 + 4, str(count), "middle", colour))
+                parts.append(f'<rect {square} fill="{WHITE}"/><rect {square} fill="{GREEN}" opacity="{strength:.2f}"/>')
+                parts.append(label(x + width // 2 - 1, y + _ROW // 2 + 4, str(count), "middle", BLACK))
         parts += [label(edge + width * hour + width // 2, foot + 18, f"{hour:02}", "middle") for hour in _HOURS]
         return picture(self.alt, foot + _BOTTOM, parts)
 

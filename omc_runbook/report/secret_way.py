@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 
-from omc_runbook.report.display.drawing import Picture
+from omc_runbook.report.display.drawing import CARD, DARK_CARD, DARK_TEXT, TEXT, Picture
 
 ALT = "A secret's way into the application, on your machine from .env, in AWS from Secrets Manager by way of ECS"
 """What the picture shows, for those who do not see it."""
@@ -14,12 +14,11 @@ _WIDTH, _HEIGHT = 440, 380
 _LEFT, _RIGHT, _COLUMN = 10, 230, 200
 _BOX, _LINE = 76, 17
 
-# Attributes are for where style sheets are stripped; the style is for dark pages. The card has a colour of its own.
-_STYLE = """
-@media (prefers-color-scheme: dark) {
-  .card { fill: #1e2430 } .box { fill: #2a3346; stroke: #7a8aa8 }
-  .title { fill: #f2f4f8 } .line, .head { fill: #c3cbd9 } .arrow { stroke: #9fb0cc; fill: #9fb0cc }
-}
+_STYLE = f"""
+@media (prefers-color-scheme: dark) {{
+  .card {{ fill: {DARK_CARD} }} .box {{ fill: #2a3346; stroke: #7a8aa8 }}
+  .title {{ fill: #f2f4f8 }} .line, .head {{ fill: {DARK_TEXT} }} .arrow {{ stroke: #9fb0cc; fill: #9fb0cc }}
+}}
 """.strip()
 
 _MACHINE = (
@@ -49,7 +48,7 @@ class SecretWay(Picture):
                 f' height="{_HEIGHT}" role="img" style="max-width: 100%; height: auto" font-family="sans-serif">',
                 f"<title>{html.escape(ALT)}</title>",
                 f"<style>{_STYLE}</style>",
-                f'<rect class="card" width="{_WIDTH}" height="{_HEIGHT}" rx="8" fill="#f4f6fa"/>',
+                f'<rect class="card" width="{_WIDTH}" height="{_HEIGHT}" rx="8" fill="{CARD}"/>',
                 *_column("On your machine", _LEFT, _MACHINE),
                 *_column("In staging and production", _RIGHT, _AWS),
                 *_box(_LEFT, 206, _RIGHT + _COLUMN - _LEFT, _SHARED[0]),
@@ -68,7 +67,7 @@ class SecretWay(Picture):
 
 def _column(head: str, left: int, steps: tuple[tuple[str, str, str], ...]) -> Iterator[str]:
     middle = left + _COLUMN // 2
-    yield _text(middle, 20, "head", 12, "#4a5568", head)
+    yield _text(middle, 20, "head", 12, TEXT, head)
     for number, step in enumerate(steps):
         top = 30 + number * (_BOX + 12)
         yield from _box(left, top, _COLUMN, step)
@@ -84,7 +83,7 @@ def _box(left: int, top: int, width: int, step: tuple[str, str, str]) -> Iterato
     )
     yield _text(middle, top + 24, "title", 14, "#1a202c", title, "bold")
     for number, line in enumerate(lines, 1):
-        yield _text(middle, top + 26 + number * _LINE, "line", 12, "#4a5568", line)
+        yield _text(middle, top + 26 + number * _LINE, "line", 12, TEXT, line)
 
 
 def _text(x: int, y: int, kind: str, size: int, colour: str, text: str, weight: str = "normal") -> str:

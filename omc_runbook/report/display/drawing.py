@@ -1,4 +1,4 @@
-"""Pictures for Jupyter: SVG with grey text and no background, legible on light and dark pages, and the same as text."""
+"""Pictures for Jupyter: SVG on a card of its own, legible on light and dark pages, and the same as text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from omc_runbook.report.display.boxes import scrolling
 from omc_runbook.report.display.rich_display import is_in_ipython, is_in_voila
 
 GREY, GREEN, ORANGE, VIOLET, RED = "#808080", "#2a9d5c", "#d9822b", "#8a76c9", "#d0433c"
-WHITE = "#ffffff"
+WHITE, BLACK = "#ffffff", "#1a202c"
 WIDTH, RIGHT = 960, 940
 """The width of a picture, and where what is drawn ends, in pixels."""
 LETTER = 7
@@ -23,6 +23,10 @@ LETTER = 7
 CAPITAL = 9
 """Pixels that a capital takes, of which the names of keys are made."""
 MOST_TICKS = 8
+# Attributes are for where style sheets are stripped. No text that is on both a white and a dark page contrasts enough.
+TEXT, CARD = "#4a5568", "#f4f6fa"
+DARK_TEXT, DARK_CARD = "#c3cbd9", "#1e2430"
+_STYLE = f"@media (prefers-color-scheme: dark) {{ .text {{ fill: {DARK_TEXT} }} .card {{ fill: {DARK_CARD} }} }}"
 _NARROWEST = 720
 """Pixels at which the letters of a picture can just be read."""
 _STEPS = (
@@ -73,8 +77,10 @@ def picture(title: str, height: int, parts: Iterable[str]) -> str:
     """Put the parts of a picture together, with a title for who cannot see it."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img"'
-        f' style="max-width: 100%" font-family="sans-serif" font-size="12" fill="{GREY}">\n'
-        f"<title>{escape(title)}</title>\n" + "\n".join(parts) + "\n</svg>"
+        ' style="max-width: 100%" font-family="sans-serif" font-size="12">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n"
+        f'<rect class="card" width="{WIDTH}" height="{height}" rx="8" fill="{CARD}"/>\n'
+        f'<g class="text" fill="{TEXT}">\n' + "\n".join(parts) + "\n</g>\n</svg>"
     )
 
 

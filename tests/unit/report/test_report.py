@@ -363,6 +363,32 @@ def test_the_timeline_is_a_picture_of_bounded_size(count: int) -> None:
         assert 0 <= int(shape.attrib.get("x", 0)) <= 960 and 0 <= int(shape.attrib.get("y", 0)) <= height
 
 
+def luminance(colour: str) -> float:
+    """The relative luminance of a colour such as #4a5568, as WCAG has it."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(text: str, ground: str) -> float:
+    """WCAG asks for 4.5 between a text and what it stands on."""
+    darker, lighter = sorted(map(luminance, (text, ground)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_the_text_of_a_picture_contrasts_with_its_card_on_light_and_dark_pages() -> None:
+    """The card covers the picture, and a dark page gets both in other colours; so do numbers on squares, which stay."""
+    svg = Timeline(snapshots.healthy()).to_svg()
+    root = ElementTree.fromstring(svg)
+    card, text = (next(each for each in root.iter() if each.get("class") == kind) for kind in ("card", "text"))
+    assert root.attrib["viewBox"].split()[2:] == [card.attrib["width"], card.attrib["height"]]
+    assert {*root.iter("{http://www.w3.org/2000/svg}text")} <= {*text.iter()}
+    assert contrast(text.attrib["fill"], card.attrib["fill"]) >= 4.5
+    dark = dict(re.findall(r"\.(text|card) { fill: (#\w{6}) }", svg.partition("prefers-color-scheme: dark")[2]))
+    assert contrast(dark["text"], dark["card"]) >= 4.5 and luminance(dark["card"]) < 0.1
+    assert min(contrast(drawing.BLACK, ground) for ground in (drawing.GREEN, drawing.WHITE)) >= 4.5
+
+
 @pytest.mark.parametrize("apart", [timedelta(minutes=40), timedelta(hours=3), timedelta(days=1)])
 def test_no_version_hides_the_label_of_another_in_the_timeline(apart: timedelta) -> None:
     """Where two were written soon one after the other; and no label hides another."""
