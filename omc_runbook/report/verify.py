@@ -136,7 +136,8 @@ def permissions(snapshot: Snapshot) -> Listing:
             cause = judgement.cause
             reason = " ".join(judgement.sentences if cause == "unknown" else [judgement.sentence])
         level, may = _MAY.get(cause, ("error", "may not read"))
-        entries.append(Entry(iam.role_name(arn), f"used by {', '.join(users)}", level=level, label=may, lead=reason))
+        used = f"used by {', '.join(users) or 'no service'}"
+        entries.append(Entry(iam.role_name(arn), used, level=level, label=may, lead=reason))
     return Listing("May ECS read the secret?", entries, "No task definition that references the secret has a role.")
 
 

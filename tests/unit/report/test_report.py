@@ -430,6 +430,12 @@ def test_of_versions_that_could_not_be_listed_there_is_no_number() -> None:
     assert text.count("not readable") == 2 and "kept" not in text and "document" not in text
 
 
+def test_of_a_role_that_no_service_uses_that_is_said() -> None:
+    """As of an environment that has no service yet."""
+    shown = verify.permissions(replace(snapshots.healthy(), services=())).to_text()
+    assert "used by no service" in shown and "used by\n" not in shown
+
+
 def test_of_a_secret_that_is_not_there_nothing_is_unreadable() -> None:
     """Its version has no document, and so none that is broken."""
     missing = replace(snapshots.healthy(), secret=None, contents={}, versions=())
