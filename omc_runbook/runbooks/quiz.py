@@ -135,7 +135,7 @@ def parse(answers: str, faults: Sequence[str], drills: int) -> tuple[str, ...]:
 
     Raises UsageError for too many, for a letter that is no choice, and for an unknown fault.
     """
-    parts = tuple(part.strip() for part in answers.split(",")) if answers.strip() else ()
+    parts = tuple(part.strip().lower() for part in answers.split(",")) if answers.strip() else ()
     count = len(QUESTIONS) + drills
     if len(parts) > count:
         raise UsageError(f"answers has {len(parts)} parts: there are {len(QUESTIONS)} questions and {drills} drills.")
@@ -144,7 +144,8 @@ def parse(answers: str, faults: Sequence[str], drills: int) -> tuple[str, ...]:
             raise UsageError(f"answers, part {number} is neither {', '.join(LETTERS)} nor empty.")
     for number, fault in enumerate(parts[len(QUESTIONS) :], 1):
         if fault and fault not in faults:
-            raise UsageError(f"answers, drill {number} is not a fault{nearest(fault, faults)}")
+            known = f"{nearest(fault, faults)} omc-runbook sandbox faults lists all."
+            raise UsageError(f"answers, drill {number} is not a fault{known}")
     return parts + ("",) * (count - len(parts))
 
 

@@ -31,16 +31,20 @@ def test_no_answer_is_not_right() -> None:
 
 
 def test_answers_are_read_in_order() -> None:
-    """A letter for each question, then a fault for each drill; what is left out is empty."""
+    """A letter for each question, then a fault for each drill, in any case; what is left out is empty."""
     assert quiz.parse("", FAULTS, 3) == ("",) * 10
     assert quiz.parse("a, ,c,a,b,c,b, crlf", FAULTS, 3) == ("a", "", "c", "a", "b", "c", "b", "crlf", "", "")
+    assert quiz.parse("A,B, C", FAULTS, 3)[:4] == ("a", "b", "c", "")
 
 
 @pytest.mark.parametrize(
     ("answers", "why"),
     [
         ("d", "part 1 is neither a, b, c nor empty"),
-        ("a,b,c,a,b,c,a,no-permision", "drill 1 is not a fault: did you mean no-permission"),
+        (
+            "a,b,c,a,b,c,a,no-permision",
+            "is not a fault: did you mean no-permission. omc-runbook sandbox faults lists all",
+        ),
         (",".join("a" * 11), "11 parts: there are 7 questions and 3 drills"),
     ],
 )
