@@ -130,10 +130,11 @@ def update(course: Course) -> RichDisplay:
         snapshot = update_runbook.look(run)
         new = update_runbook.gather(run, snapshot, source, "")
         plan = update_runbook.plan(run, snapshot, new)
+        _show_plan(update_runbook.keys(plan))
         closing = update_runbook.closing(run, snapshot, plan, new, True, "", source)
         result = closing.make("result")
         course.note("update", result, "Staging's nine keys have values, new tasks run with them, and the file is gone.")
-        return _group(update_runbook.keys(plan), result, closing.make("holders"))
+        return _group(result, closing.make("holders"))
 
 
 def add_key(course: Course) -> RichDisplay:
@@ -142,9 +143,10 @@ def add_key(course: Course) -> RichDisplay:
         run = add_key_runbook.begin(STAGING, "", course.runbook_toml, str(course.checkout))
         snapshots = add_key_runbook.look(run)
         plan = add_key_runbook.plan(run, snapshots, NEW_KEY, "News feed", values_from="generate")
+        _show_plan(add_key_runbook.diffs(plan), add_key_runbook.steps(plan))
         result = add_key_runbook.closing(run, snapshots, plan, True, "").make("result")
         course.note("add_key", result, f"{NEW_KEY} is in Settings, the template, Terraform, the secret and the tasks.")
-        return _group(add_key_runbook.diffs(plan), add_key_runbook.steps(plan), result)
+        return _group(result)
 
 
 def stale(course: Course) -> RichDisplay:
@@ -165,10 +167,11 @@ def rotate(course: Course) -> RichDisplay:
         history = rotate_runbook.history(run, snapshot)
         new = rotate_runbook.gather(run, snapshot, history, "SECRET_KEY", "renew", "")
         plan = rotate_runbook.plan(run, snapshot, new)
+        _show_plan(rotate_runbook.keys(plan))
         closing = rotate_runbook.closing(run, snapshot, plan, new, True, "")
         parts = [closing.make(name) for name in ("result", "proof", "holders")]
         course.note("rotate", parts[0], "SECRET_KEY has a new value, and no task has an older one.")
-        return _group(rotate_runbook.keys(plan), *parts)
+        return _group(*parts)
 
 
 def verify(course: Course) -> RichDisplay:
@@ -256,6 +259,13 @@ def _values() -> dict[str, str]:
         "SMTP_PASSWORD": secrets.token_urlsafe(18),
         "SENTRY_DSN": f"https://{secrets.token_hex(16)}@sentry.example.com/4",
     }
+
+
+def _show_plan(*parts: RichDisplay) -> None:
+    """Show a plan above the progress of what it does."""
+    from IPython.display import display
+
+    display(*parts)
 
 
 def _group(*parts: object) -> Group:

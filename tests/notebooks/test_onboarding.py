@@ -11,10 +11,12 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
 from support import forked_command
 from support.runs import COMMAND
 
+from omc_runbook.headless.notebooks import find
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import STATE_VARIABLE
 from omc_runbook.runbooks import onboarding
@@ -120,3 +122,15 @@ def test_wrong_answers_leave_no_sandbox(monkeypatch: pytest.MonkeyPatch, tmp_pat
     with pytest.raises(UsageError, match="answers, part 2 is neither a, b, c nor empty"):
         onboarding.begin(answers="a,x")
     assert not list(tmp_path.glob("omc-*"))
+
+
+@pytest.mark.parametrize("verb", ["update", "add_key", "rotate"])
+def test_a_plan_stands_above_the_progress_of_its_change(verb: str) -> None:
+    """In the committed outputs, which a test compares with a run."""
+    [cell] = [
+        each for each in nbformat.read(find("onboarding"), 4).cells if each.source == f"onboarding.{verb}(course)"
+    ]
+    texts = [output.data["text/plain"] for output in cell.outputs]
+    [plan] = [number for number, text in enumerate(texts) if " would change, " in text or " would be edited" in text]
+    [progress] = [number for number, text in enumerate(texts) if " rolled out" in text]
+    assert plan < progress
