@@ -46,12 +46,13 @@ class Row:
     fresh: int
     stale: int
     undecidable: int
+    are_tasks_read: bool
 
     @property
     def reaches(self) -> str:
         """How many running tasks have the value, in words."""
         if self.fresh + self.stale + self.undecidable == 0:
-            return "none"
+            return "none" if self.are_tasks_read else "unknown"
         counts = {"fresh": self.fresh, "stale": self.stale, "undecidable": self.undecidable}
         return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
 
@@ -77,6 +78,7 @@ def rows(snapshot: Snapshot) -> Iterator[Row]:
             counts["fresh"],
             counts["stale"],
             counts["undecidable"],
+            "tasks" not in snapshot.gaps,
         )
 
 

@@ -149,10 +149,11 @@ class Timeline(Picture):
 
 
 def lines_of(snapshot: Snapshot) -> Iterator[TimelineRow]:
-    """The plot's rows below the secret's own: running and failed tasks, or a row that says there is none."""
+    """The plot's rows below the secret's own: running and failed tasks, or a row that says there is none, or unread."""
+    none = "tasks not read" if "tasks" in snapshot.gaps else "no task"
     for service in snapshot.consumers:
         lines = [*_running(snapshot, service), *_failed(snapshot, service)]
-        yield from lines or [TimelineRow(label=f"{service.name}: no task", service=service.name, state="none")]
+        yield from lines or [TimelineRow(label=f"{service.name}: {none}", service=service.name, state="none")]
 
 
 def _running(snapshot: Snapshot, service: Service) -> Iterator[TimelineRow]:

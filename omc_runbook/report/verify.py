@@ -53,8 +53,9 @@ def inventory(snapshot: Snapshot) -> Table:
     unreadable = _NOT_READABLE if "contents" in snapshot.gaps else unreadable
     kept = _NOT_READABLE if "versions" in snapshot.gaps else f"{counted(len(snapshot.versions), 'version')} kept"
     content = f"{len(current.document.keys)} keys" if current and current.document else unreadable
-    consumers = ", ".join(service.name for service in snapshot.consumers) or "none"
-    others = ", ".join(service.name for service in snapshot.services if service not in snapshot.consumers) or "none"
+    none = _NOT_READABLE if _unread(snapshot) else "none"
+    consumers = ", ".join(service.name for service in snapshot.consumers) or none
+    others = ", ".join(service.name for service in snapshot.services if service not in snapshot.consumers) or none
     key = (secret.kms_key_id or "the AWS managed key") if secret else "—"
     key = snapshot.kms_key.arn if snapshot.kms_key else key
     rows = [
@@ -64,7 +65,7 @@ def inventory(snapshot: Snapshot) -> Table:
         ["encrypted with", key, snapshot.kms_key.state if snapshot.kms_key else ""],
         ["cluster", names.cluster, _existence(snapshot, "services", snapshot.service_names is not None)],
         ["services that use the secret", consumers, f"others: {others}"],
-        ["execution roles", ", ".join(map(iam.role_name, snapshot.execution_roles)) or "none", ""],
+        ["execution roles", ", ".join(map(iam.role_name, snapshot.execution_roles)) or none, ""],
     ]
     return Table(
         "The secret and who uses it", ["what", "name", "state"], rows, {"missing": "error", _NOT_READABLE: "unknown"}
@@ -77,12 +78,12 @@ def injection_matrix(snapshot: Snapshot) -> Table:
     Where there are many, those that are alike share a line, and what is wrong comes first.
     """
     found = [*diagnosis_injection_matrix.rows(snapshot)]
-    levels: dict[str, Level] = {**STATES, "no": "error", "?": "unknown"}
+    levels: dict[str, Level] = {**STATES, "no": "error"}
     levels |= {row.reaches: "warning" if row.stale or row.undecidable else "good" for row in found}
-    levels["none"] = "quiet"
+    levels |= {"none": "quiet", "unknown": "unknown"}
     rows = [[row.service, row.container, row.revision, row.variable, row.key, *_cells(snapshot, row)] for row in found]
     columns = ["service", "container", "revision", "variable", "key", *_STATE_COLUMNS]
-    empty = "No task definition refers to the secret."
+    empty = _unread(snapshot) or "No task definition refers to the secret."
     whole = Table(_MATRIX, columns, rows, levels, empty, group=3)
     return _matrix_of_many(snapshot, found, whole) if len(found) > MOST_ROWS else whole
 
@@ -116,7 +117,7 @@ def _cells(snapshot: Snapshot, row: Row) -> list[str]:
     """What a row says of a variable, for `_STATE_COLUMNS`."""
     return [
         _version(snapshot, row.version),
-        {True: "yes", False: "no", None: "?"}[row.present],
+        {True: "yes", False: "no", None: "unknown"}[row.present],
         row.state,
         row.reaches,
     ]
@@ -124,7 +125,7 @@ def _cells(snapshot: Snapshot, row: Row) -> list[str]:
 
 def permissions(snapshot: Snapshot) -> Listing:
     """For each execution role: which services use it, whether it may read the secret, and why."""
-    entries = []
+    entries, nobody = [], "services that could not be read" if _unread(snapshot) else "no service"
     for arn, role in snapshot.permissions.items():
         users = [service.name for service in snapshot.consumers if _role(snapshot, service) == arn]
         if not role.exists:
@@ -136,9 +137,10 @@ def permissions(snapshot: Snapshot) -> Listing:
             cause = judgement.cause
             reason = " ".join(judgement.sentences if cause == "unknown" else [judgement.sentence])
         level, may = _MAY.get(cause, ("error", "may not read"))
-        used = f"used by {', '.join(users) or 'no service'}"
+        used = f"used by {', '.join(users) or nobody}"
         entries.append(Entry(iam.role_name(arn), used, level=level, label=may, lead=reason))
-    return Listing("May ECS read the secret?", entries, "No task definition that references the secret has a role.")
+    empty = _unread(snapshot) or "No task definition that references the secret has a role."
+    return Listing("May ECS read the secret?", entries, empty)
 
 
 def deployments(snapshot: Snapshot) -> Table:
@@ -157,7 +159,8 @@ def deployments(snapshot: Snapshot) -> Table:
         for deployment in service.deployments
     ]
     columns = ["service", "status", "rollout", "revision", "running", "failed", "created (UTC)"]
-    return Table("Deployments", columns, rows, ROLLOUTS, "No service that uses the secret has a deployment.")
+    empty = _unread(snapshot) or "No service that uses the secret has a deployment."
+    return Table("Deployments", columns, rows, ROLLOUTS, empty)
 
 
 def findings(findings: Sequence[Finding]) -> Listing:
@@ -285,6 +288,11 @@ def _entry(finding: Finding, causes: Sequence[Finding], more: str) -> Entry:
         label="consequence" if is_consequence else "accepted" if finding.accepted else finding.severity,
     )
     return entry if causes else entry.with_remedy(finding.remedy)
+
+
+def _unread(snapshot: Snapshot) -> str:
+    """Why a service that uses the secret may be missing: what could not be read, in sentences; "" for nothing."""
+    return " ".join(snapshot.unread("services", "task_definitions"))
 
 
 def _existence(snapshot: Snapshot, field: str, exists: bool) -> str:

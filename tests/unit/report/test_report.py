@@ -436,6 +436,30 @@ def test_of_a_role_that_no_service_uses_that_is_said() -> None:
     assert "used by no service" in shown and "used by\n" not in shown
 
 
+def test_services_that_were_not_read_are_not_said_to_be_none() -> None:
+    """Each table says so, with the missing permission."""
+    gap = ReadFailure("the services", "ecs:DescribeServices", "AccessDeniedException", "denied")
+    unread = replace(snapshots.healthy(), services=(), task_definitions={}, tasks=(), gaps={"services": (gap,)})
+    inventory = verify.inventory(unread)
+    assert [row[1:] for row in inventory.rows[-2:-1]] == [["not readable", "others: not readable"]]
+    assert "used by services that could not be read" in verify.permissions(unread).to_text()
+    without_roles = replace(unread, permissions={})
+    for show in (verify.injection_matrix, verify.permissions, verify.deployments):
+        assert "ecs:DescribeServices is missing" in show(without_roles).to_text()
+
+
+def test_tasks_that_were_not_read_are_not_said_to_be_none() -> None:
+    """Neither in the matrix nor in the timeline; and a key whose presence is unknown is said to be that in a word."""
+    gap = ReadFailure("the tasks", "ecs:ListTasks", "AccessDeniedException", "denied")
+    unread = replace(snapshots.healthy(), tasks=(), contents={}, gaps={"tasks": (gap,), "contents": (gap,)})
+    matrix = verify.injection_matrix(unread)
+    assert {tuple(row[-3:]) for row in matrix.rows} == {("unknown", "unknown", "unknown")}
+    assert matrix.levels["unknown"] == "unknown"
+    assert {row.label for row in lines_of(unread)} == {"backend: tasks not read", "worker: tasks not read"}
+    stopped = replace(unread, gaps={})
+    assert {row[-1] for row in verify.injection_matrix(stopped).rows} == {"none"}
+
+
 def test_of_a_secret_that_is_not_there_nothing_is_unreadable() -> None:
     """Its version has no document, and so none that is broken."""
     missing = replace(snapshots.healthy(), secret=None, contents={}, versions=())
