@@ -117,7 +117,7 @@ def _serving(snapshot: Snapshot, service: Service) -> str:
     since = freshness.current_since(snapshot)
     older = f", {stale} with older values" if stale else ""
     older += f" than those since {since[0]:%H:%M:%S} UTC" if stale and since else ""
-    return f"{len(running)} of {service.desired} tasks run{older}"
+    return f"{verify.running_tasks(snapshot, service)}{older}"
 
 
 def _unseen(snapshot: Snapshot | None) -> Listing | None:

@@ -22,7 +22,8 @@ def exposure(snapshot: Snapshot) -> Table:
     rows += [[each.key, PRESENT, "environment", f"{each.environment}'s {each.other_key}"] for each in found.shared]
     title = f"What lies open of {snapshot.secret_name}: {len(rows) or 'nothing'} found"
     columns = ["key", "what", "where", "place"]
-    return Table(title, columns, rows, _LEVELS, searched(found), notes=(searched(found), *_limits(found)))
+    notes = (searched(found), *_limits(found), *snapshot.unread("contents"))
+    return Table(title, columns, rows, _LEVELS, " ".join(notes), notes=notes)
 
 
 def _searches(found: Exposure) -> Iterator[tuple[str, Search]]:

@@ -11,7 +11,7 @@ from omc_runbook.diagnosis.root_causes import NOT_SECRETS
 from omc_runbook.messages.recognition import recognise
 from omc_runbook.model.findings import Finding, check_ids
 from omc_runbook.model.grouping import grouped
-from omc_runbook.model.letters import counted
+from omc_runbook.model.letters import as_sentence, counted
 from omc_runbook.report import drift, verify
 from omc_runbook.report.display import like_findings
 from omc_runbook.report.display.banner import Banner
@@ -168,7 +168,7 @@ def rest(snapshot: Snapshot, findings: Sequence[Finding]) -> Collapsible:
     return Collapsible(
         "Details: all findings, the secret and who uses it, roles, deployments, who changed what",
         (
-            verify.findings([finding for finding in findings if finding.status != "unknown"]),
+            verify.findings(findings),
             verify.inventory(snapshot),
             verify.injection_matrix(snapshot),
             verify.permissions(snapshot),
@@ -237,7 +237,8 @@ def _service(snapshot: Snapshot, service: Service) -> Entry:
     running = snapshot.running(service)
     states = [freshness.of(snapshot, task) for task in running]
     counts = ", ".join(f"{states.count(state)} {state}" for state in FRESHNESS if state in states)
-    lines = [f"{len(running)} of {service.desired} tasks run{f': {counts}' if counts else ''}."]
+    run = verify.running_tasks(snapshot, service)
+    lines = [as_sentence(f"{run}: {counts}" if counts else run)]
     failed = snapshot.stopped(service)
     if failed:
         lines.append(f"{counted(len(failed), 'task has', 'tasks have')} failed within about the last hour.")

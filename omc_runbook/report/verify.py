@@ -163,6 +163,14 @@ def deployments(snapshot: Snapshot) -> Table:
     return Table("Deployments", columns, rows, ROLLOUTS, empty)
 
 
+def running_tasks(snapshot: Snapshot, service: Service) -> str:
+    """How many of a service's tasks run, in words."""
+    running = snapshot.running(service)
+    if not running and "tasks" in snapshot.gaps:
+        return "its tasks could not be read"
+    return f"{len(running)} of {service.desired} tasks run"
+
+
 def findings(findings: Sequence[Finding]) -> Listing:
     """What is wrong, root causes first, with evidence and remedy; then the checks that are unknown."""
     problems = [finding for finding in findings if finding.status == "found"]

@@ -13,8 +13,10 @@ from support.snapshots import healthy, rotated, simulated, stuck, with_permissio
 
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.changes.deploy.failure import cancelled
+from omc_runbook.diagnosis.complaint import Complaint
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding, Outcome, OutcomeStatus, TargetOutcome, as_before
+from omc_runbook.report import troubleshoot
 from omc_runbook.report.answer import answer
 from omc_runbook.report.archive.summary import summarise
 from omc_runbook.report.troubleshoot import ruled_out
@@ -164,3 +166,16 @@ def test_a_plan_that_is_refused_though_nothing_is_found_says_why() -> None:
     planned = headline(replace(refused, plan=("A would be added.",)))
     assert planned.endswith("in your .env. Refused until this is fixed: The template has a conflict.")
     assert "  Refused until this is fixed: The template has a conflict." in map(str, summarise(refused, "a.html", ""))
+
+
+def test_tasks_that_were_not_read_are_not_said_to_have_stopped() -> None:
+    """Neither at the head of troubleshoot nor in the answer of a fault; nor is what is unknown said to be nothing."""
+    gap = ReadFailure("the tasks", "ecs:ListTasks", "AccessDeniedException", "denied")
+    faulty = with_permissions(healthy(), Permissions(role=None, exists=False))
+    unread = replace(faulty, tasks=(), gaps={"tasks": (gap,)})
+    assert "backend: its tasks could not be read; worker:" in answer(outcome(unread), unread).to_text()
+    state = troubleshoot.state(unread, Complaint()).to_text()
+    assert "0 of 2" not in state and "Its tasks could not be read." in state
+    healthy_but_unread = replace(healthy(), tasks=(), gaps={"tasks": (gap,)})
+    rest = troubleshoot.rest(healthy_but_unread, diagnose(healthy_but_unread))
+    assert "Nothing is wrong." not in rest.to_text() and "ecs:ListTasks is missing" in rest.to_text()

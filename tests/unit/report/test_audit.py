@@ -19,9 +19,10 @@ from omc_runbook.diagnosis.root_causes import AUDITED_CHECKS
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import audit
 from omc_runbook.report.audit import QUESTIONS, UNFOLDED, FoldedTable, Light, Lights
+from omc_runbook.report.audit_exposure import exposure
 from omc_runbook.report.audit_lifecycle import lifecycle
 from omc_runbook.report.display.table import Table
-from omc_runbook.snapshot.audit.state import Audit, KeyRotation, Lifecycle
+from omc_runbook.snapshot.audit.state import Audit, KeyRotation, Lifecycle, Search
 from omc_runbook.snapshot.state import Snapshot
 
 SNAPSHOT = replace(healthy(), audit=Audit(days=30))
@@ -278,3 +279,14 @@ def test_what_is_said_of_a_secrets_lifecycle(snapshot: Snapshot, row: str) -> No
     """One line for each thing that protects, renews or limits the secret; what was not read is no good news."""
     rows = [" | ".join(cells[:3]) for cells in lifecycle(snapshot).rows]
     assert [each for each in rows if each.startswith(f"{row.partition(' | ')[0]} |")] == [row]
+
+
+def test_where_nothing_was_found_in_the_open_it_says_what_was_not_searched() -> None:
+    """A log that could not be read, and a secret whose values nobody could look for."""
+    gap = ReadFailure("the value", "secretsmanager:GetSecretValue", "AccessDeniedException", "denied")
+    known = audited()
+    assert known.audit.exposure
+    logs = Search(count=0, limits=("Could not read the log.",))
+    unread = replace(known, audit=replace(known.audit, exposure=replace(known.audit.exposure, logs=logs)))
+    text = exposure(replace(unread, gaps={"contents": (gap,)})).to_text()
+    assert "nothing found" in text and "Could not read the log." in text and "GetSecretValue is missing" in text
