@@ -13,6 +13,7 @@ from omc_runbook.changes.secret.plan import SecretPlan, only_passwords
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding
+from omc_runbook.report import verify
 from omc_runbook.report.display import console
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.listing import Entry, Listing, commands_for
@@ -176,12 +177,15 @@ def holders(snapshot: Snapshot) -> Listing:
         for task in snapshot.lone_tasks
         if freshness.of(snapshot, task) != "fresh"
     ]
-    return Listing("Which tasks have the current values", entries, "No service uses the secret.")
+    empty = verify.unread_services(snapshot) or "No service uses the secret."
+    return Listing("Which tasks have the current values", entries, empty)
 
 
 def _holder(snapshot: Snapshot, service: Service) -> Entry:
     """How many of a service's tasks have the current values."""
     tasks = snapshot.running(service)
+    if not tasks and "tasks" in snapshot.gaps:
+        return Entry(service.name, verify.running_tasks(snapshot, service), level="unknown", label="unknown")
     if not tasks:
         subject = "the next task to start reads the current values"
         return Entry(service.name, subject, level="quiet", label="no task runs")

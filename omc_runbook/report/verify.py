@@ -53,7 +53,7 @@ def inventory(snapshot: Snapshot) -> Table:
     unreadable = _NOT_READABLE if "contents" in snapshot.gaps else unreadable
     kept = _NOT_READABLE if "versions" in snapshot.gaps else f"{counted(len(snapshot.versions), 'version')} kept"
     content = f"{len(current.document.keys)} keys" if current and current.document else unreadable
-    none = _NOT_READABLE if _unread(snapshot) else "none"
+    none = _NOT_READABLE if unread_services(snapshot) else "none"
     consumers = ", ".join(service.name for service in snapshot.consumers) or none
     others = ", ".join(service.name for service in snapshot.services if service not in snapshot.consumers) or none
     key = (secret.kms_key_id or "the AWS managed key") if secret else "—"
@@ -83,7 +83,7 @@ def injection_matrix(snapshot: Snapshot) -> Table:
     levels |= {"none": "quiet", "unknown": "unknown"}
     rows = [[row.service, row.container, row.revision, row.variable, row.key, *_cells(snapshot, row)] for row in found]
     columns = ["service", "container", "revision", "variable", "key", *_STATE_COLUMNS]
-    empty = _unread(snapshot) or "No task definition refers to the secret."
+    empty = unread_services(snapshot) or "No task definition refers to the secret."
     whole = Table(_MATRIX, columns, rows, levels, empty, group=3)
     return _matrix_of_many(snapshot, found, whole) if len(found) > MOST_ROWS else whole
 
@@ -125,7 +125,7 @@ def _cells(snapshot: Snapshot, row: Row) -> list[str]:
 
 def permissions(snapshot: Snapshot) -> Listing:
     """For each execution role: which services use it, whether it may read the secret, and why."""
-    entries, nobody = [], "services that could not be read" if _unread(snapshot) else "no service"
+    entries, nobody = [], "services that could not be read" if unread_services(snapshot) else "no service"
     for arn, role in snapshot.permissions.items():
         users = [service.name for service in snapshot.consumers if _role(snapshot, service) == arn]
         if not role.exists:
@@ -139,7 +139,7 @@ def permissions(snapshot: Snapshot) -> Listing:
         level, may = _MAY.get(cause, ("error", "may not read"))
         used = f"used by {', '.join(users) or nobody}"
         entries.append(Entry(iam.role_name(arn), used, level=level, label=may, lead=reason))
-    empty = _unread(snapshot) or "No task definition that references the secret has a role."
+    empty = unread_services(snapshot) or "No task definition that references the secret has a role."
     return Listing("May ECS read the secret?", entries, empty)
 
 
@@ -159,8 +159,13 @@ def deployments(snapshot: Snapshot) -> Table:
         for deployment in service.deployments
     ]
     columns = ["service", "status", "rollout", "revision", "running", "failed", "created (UTC)"]
-    empty = _unread(snapshot) or "No service that uses the secret has a deployment."
+    empty = unread_services(snapshot) or "No service that uses the secret has a deployment."
     return Table("Deployments", columns, rows, ROLLOUTS, empty)
+
+
+def unread_services(snapshot: Snapshot) -> str:
+    """Why a service that uses the secret may be missing: what could not be read, in sentences; "" for nothing."""
+    return " ".join(snapshot.unread("services", "task_definitions"))
 
 
 def running_tasks(snapshot: Snapshot, service: Service) -> str:
@@ -296,11 +301,6 @@ def _entry(finding: Finding, causes: Sequence[Finding], more: str) -> Entry:
         label="consequence" if is_consequence else "accepted" if finding.accepted else finding.severity,
     )
     return entry if causes else entry.with_remedy(finding.remedy)
-
-
-def _unread(snapshot: Snapshot) -> str:
-    """Why a service that uses the secret may be missing: what could not be read, in sentences; "" for nothing."""
-    return " ".join(snapshot.unread("services", "task_definitions"))
 
 
 def _existence(snapshot: Snapshot, field: str, exists: bool) -> str:

@@ -16,7 +16,7 @@ from omc_runbook.changes.deploy.failure import cancelled
 from omc_runbook.diagnosis.complaint import Complaint
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding, Outcome, OutcomeStatus, TargetOutcome, as_before
-from omc_runbook.report import troubleshoot
+from omc_runbook.report import changes, troubleshoot
 from omc_runbook.report.answer import answer
 from omc_runbook.report.archive.summary import summarise
 from omc_runbook.report.troubleshoot import ruled_out
@@ -179,3 +179,8 @@ def test_tasks_that_were_not_read_are_not_said_to_have_stopped() -> None:
     healthy_but_unread = replace(healthy(), tasks=(), gaps={"tasks": (gap,)})
     rest = troubleshoot.rest(healthy_but_unread, diagnose(healthy_but_unread))
     assert "Nothing is wrong." not in rest.to_text() and "ecs:ListTasks is missing" in rest.to_text()
+    assert {(entry.label, entry.subject) for entry in changes.holders(unread).entries} == {
+        ("unknown", "its tasks could not be read")
+    }
+    without = replace(healthy(), services=(), tasks=(), gaps={"services": (gap,)})
+    assert "ecs:ListTasks is missing" in changes.holders(without).to_text()
