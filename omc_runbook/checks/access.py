@@ -144,7 +144,6 @@ def _has_started(snapshot: Snapshot, role_arn: str) -> bool:
     "no-permission",
     needs=(*NEEDS, "resource_policy"),
     ruled_out_by="a policy of the execution role allows, or tries to allow, GetSecretValue on the secret",
-    because_of=("role-untrusted",),
     fixed_by="troubleshoot",
 )
 def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
@@ -156,7 +155,6 @@ def no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     "pattern-suffix",
     needs=(*NEEDS, "resource_policy"),
     ruled_out_by="no policy of the role names the secret without its suffix",
-    because_of=("role-untrusted",),
     fixed_by="troubleshoot",
 )
 def pattern_suffix(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:

@@ -69,7 +69,6 @@ def other_secret_missing(snapshot: Snapshot) -> Iterable[Evidence]:
     needs=(*NEEDS, "permissions"),
     looks_like=("access-denied",),
     ruled_out_by="the execution role may read each other secret of the task definitions",
-    because_of=("role-untrusted",),
 )
 def other_secret_denied(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The execution role may not read another secret that tasks need."""
@@ -160,7 +159,6 @@ def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     needs=(*NEEDS, "permissions"),
     looks_like=("access-denied",),
     ruled_out_by="the execution role may read each SSM parameter of the task definitions",
-    because_of=("role-untrusted",),
 )
 def parameter_denied(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The execution role may not read an SSM parameter that tasks need."""

@@ -274,6 +274,17 @@ TWO: dict[str, tuple[Callable[[Snapshot], Snapshot], set[str]]] = {
         lambda s: rotated(with_keys(s, OPENAI_API_KEY=""), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32)),
         {"not-forced", "empty"},
     ),
+    "a role that ECS cannot assume and a grant that it lacks": (
+        lambda s: with_permissions(
+            s,
+            replace(FAULTS["role-untrusted"].make(s).permissions[ROLE], simulated=simulated("implicitDeny").simulated),
+        ),
+        {"role-untrusted", "no-permission"},
+    ),
+    "a role that ECS cannot assume and another secret that it may not read": (
+        lambda s: FAULTS["other-secret-denied"].make(FAULTS["role-untrusted"].make(s)),
+        {"role-untrusted", "other-secret-denied"},
+    ),
     "a scaled-down service and a key": (
         lambda s: with_service(without_key(s, "SMTP_HOST"), "worker", desired=0, running=0),
         {"desired-zero", "key-missing"},
