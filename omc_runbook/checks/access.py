@@ -16,6 +16,7 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.role_access import (
     ASK_ORGANIZATION,
     RoleAccess,
+    denied_alike,
     exchange_of,
     judge,
     judge_beside,
@@ -342,7 +343,8 @@ def kms_no_permission(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if access.cause == "unknown":
             yield Uncertain(name, facts)
         elif access.cause in ("identity-deny", "boundary", "organization"):
-            yield Evidence(name, facts, remedy_of(access, DECRYPT, key.arn, NO_REMEDY), services)
+            stems_from, remedy = denied_alike(snapshot, arn, access), remedy_of(access, DECRYPT, key.arn, NO_REMEDY)
+            yield Evidence(name, facts, remedy, services, stems_from=stems_from)
         elif access.cause == "key-policy":
             yield Evidence(name, facts, _change_key_policy(snapshot, name, key, access), services)
         elif access.cause == "nothing-allows":

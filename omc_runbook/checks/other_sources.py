@@ -17,6 +17,7 @@ from omc_runbook.checks.role_access import (
     ASK_ORGANIZATION,
     EVERYBODY,
     RoleAccess,
+    denied_alike,
     is_grant_limited,
     judge_action,
     keys_of,
@@ -304,7 +305,8 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
             if is_refused or cited:
                 facts = (*(access.sentences if is_refused else ()), *(stop.sentence for stop in cited[:1]))
                 way = _remedy(snapshot, source, arn, access) if is_refused else _let_in(source, arn, cited[0])
-                yield Evidence(source.name, (*facts, _users(demands)), way, services, stems_from=_subjects(demands))
+                stems_from = _subjects(demands) | denied_alike(snapshot, arn, access)
+                yield Evidence(source.name, (*facts, _users(demands)), way, services, stems_from=stems_from)
             elif access.cause:
                 yield Uncertain(source.name, access.sentences)
             elif source.key_id and not _was_read(snapshot, arn, source):

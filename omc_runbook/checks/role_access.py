@@ -184,6 +184,15 @@ def judge_beside(snapshot: Snapshot, role_arn: str, access: RoleAccess) -> RoleA
     return judge(_with_policies(snapshot, role_arn, kept), role_arn)
 
 
+def denied_alike(snapshot: Snapshot, role_arn: str, access: RoleAccess) -> frozenset[str]:
+    """The role's name where what denies it something denies it the secret too: that finding is then the cause."""
+    if snapshot.secret is None or not (access.cause == "organization" or any(access.statements)):
+        return frozenset()
+    own = judge(snapshot, role_arn)
+    is_same = own.cause == access.cause and (own.cause == "organization" or {*access.statements} <= {*own.statements})
+    return frozenset({iam.role_name(role_arn)} if is_same else ())
+
+
 def judge_with(snapshot: Snapshot, role_arn: str, policy: str, document: str, action: str) -> RoleAccess:
     """What the role's policies would decide on an action with one more inline policy, by its name and its JSON."""
     new = PolicyDocument(policy, "inline", json.loads(document))

@@ -299,6 +299,32 @@ def test_two_independent_faults_are_both_named(which: str) -> None:
     assert roots(make(healthy())) == expected
 
 
+@pytest.mark.parametrize("id", ["scp", "identity-deny"])
+@pytest.mark.parametrize("is_same", [True, False])
+def test_what_denies_a_role_every_secret_is_one_cause(id: str, is_same: bool) -> None:
+    """Another secret that the same denial is about needs no remedy of its own; one that another is about does."""
+    denied = other_sources_faults.refer(
+        FAULTS[id].make(healthy()), decision="explicitDeny" if is_same else "implicitDeny"
+    )
+    own, *_, other = denied.permissions[ROLE].simulated
+    organization = own.allowed_by_organization if is_same else None
+    said = replace(other, statements=own.statements if is_same else (), allowed_by_organization=organization)
+    snapshot = with_permissions(denied, replace(denied.permissions[ROLE], simulated=(own, said)))
+    assert one(snapshot, "other-secret-denied").because_of == ((id,) if is_same else ())
+    assert roots(snapshot) == ({id} if is_same else {id, "other-secret-denied"})
+
+
+def test_one_deny_of_the_secret_and_of_its_key_is_one_cause() -> None:
+    """The statement that keeps a role from the secret keeps it from the key, too."""
+    for denied, expected in {
+        "*": {"identity-deny"},
+        "kms:Decrypt": {"kms-no-permission"},
+        GET_SECRET_VALUE: {"identity-deny"},
+    }.items():
+        policies = snapshots.by_policies(snapshots.policy(action="*"), snapshots.policy("Deny", denied))
+        assert roots(access_faults.keyed(policies)(healthy())) == expected
+
+
 def test_old_values_are_kept_where_the_new_version_cannot_be_read() -> None:
     """A redeployment would fail: the text comes first, and explains why tasks have old values."""
     snapshot = rotated(healthy(), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32))
