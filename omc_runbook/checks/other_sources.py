@@ -89,14 +89,15 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
         for demand in demands:
             key = demand.reference.key
             citations = [stop for stop in stops if stop.service.name == demand.service.name and _means(stop, key)]
-            if not key or not citations or (source.keys is not None and key in source.keys):
+            is_read = bool(source.keys) and not demand.reference.names_version
+            if not key or not (citations or is_read) or (source.keys is not None and key in source.keys):
                 continue
             if source.keys is None and _has_own(snapshot, demand, key, citations[0]):
                 continue
             nearby = nearest(key, source.keys or ())
             lacking = f"has no key {key}{nearby}" if source.is_object else "is not a JSON object."
             read = f"GetSecretValue: {source.name} {lacking}" if source.keys is not None else ""
-            facts = (*filter(None, (read,)), _users([demand]), citations[0].sentence)
+            facts = (*filter(None, (read,)), _users([demand]), *(stop.sentence for stop in citations[:1]))
             way = f"Add {key} to {source.name}, or correct the reference to {demand.variable}, and redeploy."
             if not source.is_object:
                 way = f"Take {key} out of the reference to {demand.variable}, if {source.name} is meant to be one text"

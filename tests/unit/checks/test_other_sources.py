@@ -450,6 +450,23 @@ def test_the_nearest_key_of_another_secret_is_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value_from", "keys", "is_found"),
+    [
+        (KEY_REFERENCE, frozenset({"other"}), True),
+        (KEY_REFERENCE, frozenset({"token"}), False),
+        (KEY_REFERENCE, None, False),
+        (f"{ARN}:token:AWSPREVIOUS:", frozenset({"other"}), False),
+    ],
+)
+def test_a_key_that_was_read_to_be_missing_needs_no_task_that_says_so(
+    value_from: str, keys: frozenset[str] | None, is_found: bool
+) -> None:
+    """Another fault may stop tasks before they come to it; what was read is the current version alone."""
+    snapshot = failing(refer(healthy(), value_from, keys=keys), DENIED_STOP.replace(ARN, f"{ARN}x"))
+    assert ("other-secret-key" in found_in(snapshot)) == is_found
+
+
+@pytest.mark.parametrize(
     ("is_object", "lacking"), [(True, "has no key token, nor any other."), (False, "is not a JSON object.")]
 )
 def test_another_secret_without_keys_is_empty_or_no_object(is_object: bool, lacking: str) -> None:
