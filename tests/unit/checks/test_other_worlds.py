@@ -11,6 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 from support.check_assertions import root_causes
+from support.faults import deployment as deployment_faults
 from support.snapshots import (
     ACCOUNT,
     ARN,
@@ -133,6 +134,25 @@ def injecting(snapshot: Snapshot, name: str, **variables: str) -> Snapshot:
 def test_a_variable_that_a_new_revision_lost(name: str, variables: dict[str, str], cause: int) -> None:
     """A revision that fails is held against the one that serves: what it calls otherwise, and what it dropped."""
     assert root_causes(injecting(healthy(), name, **variables)) == [("name-mismatch", "key-unreferenced")[cause]]
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        (deployment_faults.PULL, ["pull-failed"]),
+        (deployment_faults.IMAGE, ["image-pull"]),
+        (deployment_faults.MEMORY, ["out-of-memory"]),
+        (deployment_faults.EXIT, ["name-mismatch", "key-unreferenced"]),
+    ],
+)
+def test_what_a_new_revision_lost_stops_only_tasks_that_ran(reason: str, expected: list[str]) -> None:
+    """A task that never came to read a variable says nothing of those that it was not to have."""
+    lost = injecting(healthy(), "worker", SECRET_KEY="SECRET_KEY", DB_PASS="POSTGRES_PASSWORD")
+    revision = definition_arn("worker", 8)
+    started = NOW if reason in (deployment_faults.MEMORY, deployment_faults.EXIT) else None
+    changes: dict[str, Any] = {"task_definition_arn": revision, "stopped_reason": reason, "started": started}
+    tasks = tuple(replace(task, **changes) if task.stopped else task for task in lost.tasks)
+    assert root_causes(replace(lost, tasks=tasks)) == expected
 
 
 def test_names_of_another_services_own() -> None:
