@@ -206,6 +206,14 @@ class Service:
         return replace(self, deployments=judged, service_deployments=deployments.newest_first(found))
 
     @property
+    def is_stalled(self) -> bool:
+        """Whether it lacks tasks, and its PRIMARY deployment failed without one to go back to: ECS starts no more.
+
+        See https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
+        """
+        return self.primary is not None and self.primary.rollout == "FAILED" and self.running < self.desired
+
+    @property
     def rolled_back(self) -> bool:
         """Whether the PRIMARY deployment is the result of a rollback, by the circuit breaker or a person."""
         primary = self.primary

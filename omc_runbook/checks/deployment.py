@@ -139,7 +139,8 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     yield from found
     told = {each.subject for each in found if each.severity != "info"}
     for service in snapshot.readers:
-        if service.name not in told and is_unproved(snapshot, service):
+        # A stalled one is breaker-rollback's: there is no next task.
+        if service.name not in told and not service.is_stalled and is_unproved(snapshot, service):
             doubt = (
                 f"{service.name} runs {service.running} of {service.desired} desired tasks, and none has kept running"
                 " since the last one stopped: the next task shows whether the cause is gone."
@@ -406,12 +407,16 @@ def _failed_rollout(snapshot: Snapshot, service: Service, facts: tuple[str, ...]
         hook = HOOK.search(withdrawn.why)
         log = remedies.log_of_function(names, hook[1]) if hook else None
         remedy = log or remedies.start_tasks(names, service)
+    severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
+    if severity and service.is_stalled:
+        facts += (f"ECS starts no further task of {service.name} by itself: only a new deployment does.",)
+        remedy, severity = remedies.start_tasks(names, service), None
     return Evidence(
         service.name,
         facts,
         remedy,
         frozenset({service.name}),
-        "info" if _is_outdated(snapshot, service) else None,
+        severity,
         causes if stops and all(causes_of_stops) else None,
     )
 

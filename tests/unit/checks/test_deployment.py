@@ -541,6 +541,22 @@ def test_a_failed_deployment_is_the_breakers() -> None:
     assert found_in(with_service(healthy(), "worker", deployments=(failed,))) == {"breaker-rollback"}
 
 
+def test_a_failed_deployment_with_nothing_to_go_back_to_needs_a_new_one() -> None:
+    """Its cause may be fixed, but ECS waits for somebody to deploy: there is no next task that would show it."""
+    failing = stuck(healthy(), "worker", PULL)
+    new = next(each.deployments[0] for each in failing.services if each.name == "worker")
+    failed = (replace(new, rollout="FAILED", rollout_reason="ECS deployment circuit breaker: tasks failed to start."),)
+    down = with_service(failing, "worker", deployments=failed, running=0)
+    down = replace(down, tasks=tuple(each for each in down.tasks if each.stopped or each.owner != "worker"))
+    mended = rotated(down, NOW - timedelta(seconds=30), OPENAI_API_KEY="sk-" + "0" * 20)
+    [found] = [each for each in diagnose(mended) if each.is_root_cause and each.services == {"worker"}]
+    assert (found.check, found.severity) == ("breaker-rollback", "error")
+    assert found.remedy.command.startswith("aws ecs update-service") and "only a new deployment" in str(found.evidence)
+    assert "rollout-stuck" not in unknown_in(mended)
+    # While what failed is still so, its cause has the remedy.
+    assert "only a new deployment" not in str([each.evidence for each in diagnose(down)])
+
+
 def test_a_consumer_without_own_references_is_never_stale() -> None:
     """The main service counts as a consumer, but holds nothing when it injects nothing."""
     bare = changed()(healthy())
