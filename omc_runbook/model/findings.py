@@ -358,7 +358,7 @@ def roots_of(finding: Finding, findings: Iterable[Finding]) -> tuple[str, ...]:
     roots, checks = list[str](), list(finding.because_of)
     by_check = grouped((each.check, each) for each in findings)
     for check in checks:
-        causes = [each for each in by_check.get(check, ()) if each.status == "found"]
+        causes = _closest(finding, [each for each in by_check.get(check, ()) if each.status == "found"])
         if any(not each.because_of for each in causes):
             roots.append(check)
         else:
@@ -366,12 +366,20 @@ def roots_of(finding: Finding, findings: Iterable[Finding]) -> tuple[str, ...]:
     return tuple(roots)
 
 
+def _closest(finding: Finding, causes: Sequence[Finding]) -> Sequence[Finding]:
+    """Of one check's findings those of a consequence's own subjects, else of its services, else all."""
+    subjects = {finding.subject, *finding.stems_from} - {""}
+    of_subjects = [each for each in causes if each.subject in subjects]
+    return of_subjects or [each for each in causes if each.services & finding.services] or causes
+
+
 def with_remedies_of_causes(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The findings, in which a consequence has no remedy of its own, but that of its first root cause."""
-    remedies = {finding.check: finding.remedy for finding in reversed(findings) if finding.is_unexplained}
+    """The findings of an environment, in which a consequence has no remedy of its own, but its first root cause's."""
+    by_check = grouped((finding.check, finding) for finding in findings if finding.is_unexplained)
 
     def of_cause(finding: Finding) -> Remedy:
-        return next((remedies[each] for each in roots_of(finding, findings) if each in remedies), finding.remedy)
+        roots = (_closest(finding, by_check.get(check, ())) for check in roots_of(finding, findings))
+        return next((causes[0].remedy for causes in roots if causes), finding.remedy)
 
     return tuple(replace(finding, remedy=of_cause(finding)) if finding.because_of else finding for finding in findings)
 

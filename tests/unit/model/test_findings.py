@@ -241,6 +241,24 @@ def test_a_consequence_of_a_consequence_goes_back_to_the_root() -> None:
     assert [each.remedy for each in with_remedies_of_causes((stale, stops, root))] == [Remedy("aws do")] * 3
 
 
+def test_a_consequence_has_the_remedy_of_the_cause_that_is_its_own() -> None:
+    """Of several findings of one check, that of its subject, or else of its services; else the first."""
+
+    def found(check: str, subject: str, service: str, *because_of: str, **more: frozenset[str]) -> Finding:
+        made = replace(finding("found", check=check), subject=subject, remedy=Remedy(f"aws {subject}"))
+        return replace(made, services=frozenset({service}), because_of=because_of, **more)
+
+    causes = (found("bare-name", "b", "backend"), found("bare-name", "w", "worker"))
+    effects = (
+        found("pull-failed", "worker", "worker", "bare-name"),
+        found("rollout-stuck", "worker", "worker", "pull-failed"),
+        found("other-secret-missing", "x", "backend", "bare-name", stems_from=frozenset({"w"})),
+        found("pull-failed", "other", "other", "bare-name"),
+    )
+    remedies = [each.remedy.command for each in with_remedies_of_causes((*causes, *effects))]
+    assert remedies == ["aws b", "aws w", "aws w", "aws w", "aws w", "aws b"]
+
+
 def test_causes_in_a_circle_end() -> None:
     """Two consequences that name each other keep what they have."""
     one = replace(finding("found", check="rollout-stuck"), because_of=("not-forced",))
