@@ -10,7 +10,7 @@ from types import ModuleType
 from omc_runbook.changes.values.former_values import FORMER_ALIVE
 from omc_runbook.checks import families, registry
 from omc_runbook.model.environment import Environment
-from omc_runbook.model.findings import Finding, Remedy, check_ids, unknown_reasons
+from omc_runbook.model.findings import Finding, Remedy, check_ids, unknown_reasons, with_remedies_of_causes
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import counted
 from omc_runbook.report import (
@@ -284,7 +284,7 @@ def merge(findings: AuditFindings) -> tuple[Finding, ...]:
     return tuple(
         replace(each, subject=f"{name}: {each.subject}".removesuffix(": "))
         for name, own in findings.items()
-        for each in own
+        for each in with_remedies_of_causes(own)
     )
 
 

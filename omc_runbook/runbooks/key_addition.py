@@ -11,7 +11,7 @@ from omc_runbook.changes.add_key.executor import AddKeyResult
 from omc_runbook.changes.add_key.plan import AddKeyPlan
 from omc_runbook.changes.engine.result import PlanInWords
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import Finding, with_remedies_of_causes
 from omc_runbook.model.parameters import split_names
 from omc_runbook.report import add_key as report
 from omc_runbook.report import changes
@@ -107,10 +107,10 @@ def merge(findings_by_environment: Mapping[str, Sequence[Finding]]) -> tuple[Fin
     rest = (
         replace(finding, subject=f"{environment}: {finding.subject}")
         for environment, findings in others
-        for finding in findings
+        for finding in with_remedies_of_causes(findings)
         if finding.status in ("found", "unknown")
     )
-    return (*main, *rest)
+    return (*with_remedies_of_causes(main), *rest)
 
 
 @own_parameters.takes_parameters

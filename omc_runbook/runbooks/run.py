@@ -391,7 +391,8 @@ class Run:
             endpoint=main.endpoint if main else "",
             started=self.started,
             finished=now(),
-            findings=with_remedies_of_causes(findings),
+            # Of several environments, each has its own causes: those who put the findings together saw to that.
+            findings=findings if self.targets[1:] else with_remedies_of_causes(findings),
             changes=result.changes if result else (),
             where=self._where,
             plan=plan.sentences if plan else None,

@@ -9,7 +9,7 @@ from typing import Protocol
 from omc_runbook.changes.deploy.failure import CANCELLED
 from omc_runbook.changes.deploy.rollout import PROVED, Rollout
 from omc_runbook.model.change import Change
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import Finding, with_remedies_of_causes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class PlanInWords:
 
 def with_failure(findings: Sequence[Finding], done: ChangeResult | None) -> tuple[Finding, ...]:
     """The findings, preceded by those of a failed change, even if they are clear by now; what both have, as it is."""
-    failure_findings = done.findings if done else ()
+    failure_findings = with_remedies_of_causes(done.findings) if done else ()
     checks, told = {finding.check for finding in failure_findings}, {_key(finding) for finding in failure_findings}
     present = {_key(finding): finding for finding in findings if finding.is_problem and finding.severity == "error"}
     others = (

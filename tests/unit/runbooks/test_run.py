@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,8 +36,9 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model.change import Change
 from omc_runbook.model.environment import load, refuse_impossible
 from omc_runbook.model.errors import CouldNotLook, FindingsRemain, UsageError
-from omc_runbook.model.findings import Finding, Outcome
+from omc_runbook.model.findings import Finding, Outcome, Remedy
 from omc_runbook.model.handover import COMMAND_VARIABLE, OUTCOME_VARIABLE, STATE_VARIABLE
+from omc_runbook.report import audit
 from omc_runbook.report.archive.state import StateFile
 from omc_runbook.report.display.banner import Banner
 from omc_runbook.runbooks import key_addition, rotate, run, secret_change, unfinished, update
@@ -200,6 +201,22 @@ def test_an_outcome_has_each_environment_with_a_status_of_its_own(outcome: Path)
     ]
     assert (body["environment"], body["account"], body["status"]) == ("staging", "123456789000", "findings")
     assert body["where"] == "staging, production"
+
+
+@pytest.mark.parametrize("merge", [key_addition.merge, audit.merge])
+def test_a_consequence_has_the_remedy_of_its_own_environments_cause(
+    outcome: Path, merge: Callable[[dict[str, Sequence[Finding]]], Sequence[Finding]]
+) -> None:
+    """The same fault in another environment has another remedy."""
+
+    def found(environment: str) -> tuple[Finding, ...]:
+        cause = replace(WRONG, remedy=Remedy(f"Mend {environment}."))
+        return cause, replace(WRONG, check="task-exits", subject="worker", because_of=(WRONG.check,))
+
+    both = {name: found(name) for name in ("staging", "production")}
+    a_run("staging", "production").conclude(merge(both), by_target=both)
+    remedies = [(each["check"], each["remedy"]["command"]) for each in json.loads(outcome.read_text())["findings"]]
+    assert remedies == [(check, f"Mend {name}.") for name in both for check in (WRONG.check, "task-exits")]
 
 
 def test_an_outcome_of_one_environment_has_it_among_its_targets(outcome: Path) -> None:
