@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 from omc_runbook.checks import remedies
 from omc_runbook.model.environment import LOCAL
 from omc_runbook.model.findings import NO_REMEDY, Finding, Remedy, Severity
+from omc_runbook.model.grouping import grouped
 from omc_runbook.snapshot.state import Part, Snapshot
 from omc_runbook.workstation.workstation import NOT_LOADED, Workstation
 
@@ -181,8 +182,7 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
             hindered_by=answer.hindered_by,
             stems_from=answer.stems_from,
         )
-        for answer in answers
-        if isinstance(answer, Evidence)
+        for answer in _once(answer for answer in answers if isinstance(answer, Evidence))
     )
     findings += tuple(
         unknown(subject=answer.subject, evidence=answer.facts, services=answer.services)
@@ -196,6 +196,15 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
         # What was not read may have the fault too.
         findings += (unknown(evidence=untold),)
     return findings or (finding(status="clear", severity=check.severity),)
+
+
+def _once(found: Iterable[Evidence]) -> Iterable[Evidence]:
+    """What was found, once for all services of which it is the same, as of a task definition that they share."""
+    for first, *others in grouped(((each.subject, each.facts), each) for each in found).values():
+        if first.services and all(each.services and replace(each, services=first.services) == first for each in others):
+            yield replace(first, services=first.services.union(*(each.services for each in others)))
+        else:
+            yield from (first, *others)
 
 
 @dataclass(frozen=True)

@@ -325,6 +325,18 @@ def test_one_deny_of_the_secret_and_of_its_key_is_one_cause() -> None:
         assert roots(access_faults.keyed(policies)(healthy())) == expected
 
 
+def test_a_fault_of_a_revision_that_two_services_share_is_one() -> None:
+    """It is of both, and what fails of either is its consequence."""
+    worker = next(each for each in healthy().services if each.name == "worker")
+    twin = replace(worker, name="scheduler", arn=f"{worker.arn}-2")
+    shared = replace(healthy(), services=(*healthy().services, twin))
+    broken = reference_faults.refers(NAME)(stuck(shared, "scheduler", PULL))
+    [wrong] = [each for each in diagnose(broken) if each.check == "bare-name"]
+    assert wrong.services == {"scheduler", "worker"}
+    [refused] = [each for each in diagnose(broken) if each.check == "pull-failed"]
+    assert (refused.subject, refused.because_of) == ("scheduler", ("bare-name",))
+
+
 def test_old_values_are_kept_where_the_new_version_cannot_be_read() -> None:
     """A redeployment would fail: the text comes first, and explains why tasks have old values."""
     snapshot = rotated(healthy(), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32))
