@@ -45,6 +45,7 @@ CAUSES: dict[Kind, tuple[Hinders, ...]] = {
     "file": ("tasks", "calls"),
     "start": ("tasks",),
     "memory": ("tasks",),
+    "command": ("tasks",),
     "exit": ("value", "tasks"),
     "health-check": ("value", "tasks"),
 }

@@ -44,6 +44,7 @@ from support.snapshots import (
     without_key,
 )
 
+from omc_runbook.aws.ecs import TaskContainer
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.checks.check import DEEPER
 from omc_runbook.diagnosis.root_causes import CHECKS, audit, diagnose, relate
@@ -248,13 +249,14 @@ def test_an_application_that_refuses_the_whole_json_is_no_second_cause() -> None
     [
         ("CannotPullContainerError: pull image manifest has been retried 1 time(s): not found", {}, "image-pull"),
         (HEALTH, RUNNING, "health-check"),
+        (EXIT, {**EXITED, "containers": (TaskContainer("worker", 127, ""),)}, "command-fails"),
     ],
 )
 def test_a_rollout_is_no_consequence_of_what_its_tasks_show_otherwise(
     reason: str, changes: dict[str, object], cause: str
 ) -> None:
     """A task without its image never got a value, and one that started got all of its keys."""
-    other = with_keys(healthy(), SECRET_KEY="") if cause == "image-pull" else without_key(healthy(), "SMTP_HOST")
+    other = with_keys(healthy(), SECRET_KEY="") if cause == "image-pull" else without_key(healthy(), "SECRET_KEY")
     snapshot = suffering(other, reason, **changes)
     assert cause in one(snapshot, "rollout-stuck").because_of
     assert not {"empty", "key-missing"}.intersection(one(snapshot, "rollout-stuck").because_of)
