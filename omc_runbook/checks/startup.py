@@ -58,6 +58,8 @@ IMAGE_ADVICE = {
 VARIABLE = re.compile(r"\b(?!(?:AWS|ECS)_)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 """What only a variable's name looks like, unless ECS or AWS's SDKs set it."""
 
+_NOT_THERE = re.compile(r": not found\b|\bResourceNotFoundException\b")
+"""That an image or a log group does not exist."""
 NUL = re.compile("\0")
 """What no environment variable can hold."""
 
@@ -218,8 +220,10 @@ def _stopping(snapshot: Snapshot, kind: Kind, how: str, remedy_of: RemedyOf) -> 
         hints += filter(None, (meaning_of(newest.reason),)) if kind == "secrets" else ()
         facts = (f"{count}.", newest.sentence, *hints, *log_hint(snapshot, newest), *log_lines)
         causes = keys_with_nul(snapshot, service) if kind == "start" else frozenset[str]()
-        remedy = remedy_of(snapshot, newest)
-        yield Evidence(service.name, facts, remedy, frozenset({service.name}), stems_from=causes)
+        remedy, services = remedy_of(snapshot, newest), frozenset({service.name})
+        # Where AWS or the registry answered, the call was no fault of the role's or the network's.
+        hindered_by = () if kind in ("image", "log", "file") and _NOT_THERE.search(newest.reason) else None
+        yield Evidence(service.name, facts, remedy, services, hindered_by=hindered_by, stems_from=causes)
 
 
 def keys_with_nul(snapshot: Snapshot, service: Service) -> frozenset[str]:

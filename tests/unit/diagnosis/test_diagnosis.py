@@ -262,6 +262,22 @@ def test_a_rollout_is_no_consequence_of_what_its_tasks_show_otherwise(
     assert not {"empty", "key-missing"}.intersection(one(snapshot, "rollout-stuck").because_of)
 
 
+@pytest.mark.parametrize(
+    ("reason", "check", "because_of"),
+    [
+        (deployment_faults.IMAGE, "image-pull", ()),
+        (deployment_faults.LOG, "log-group", ()),
+        (deployment_faults.IMAGE.replace("not found", "i/o timeout"), "image-pull", ("role-untrusted",)),
+    ],
+)
+def test_what_is_not_there_is_no_consequence_of_a_call_that_fails(
+    reason: str, check: str, because_of: tuple[str, ...]
+) -> None:
+    """Where the answer was that an image does not exist, somebody was asked."""
+    untrusted = FAULTS["role-untrusted"].make(healthy())
+    assert one(stuck(untrusted, "worker", reason), check).because_of == because_of
+
+
 TWO: dict[str, tuple[Callable[[Snapshot], Snapshot], set[str]]] = {
     "a key and a permission": (
         lambda s: with_permissions(without_key(s, "SMTP_HOST"), simulated("implicitDeny")),
