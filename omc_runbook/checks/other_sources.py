@@ -88,9 +88,11 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
         stops = [stop for stop in fresh_stops(snapshot) if is_of_content(stop.reason) and _is_used(stop, demands)]
         for demand in demands:
             key = demand.reference.key
-            citations = [stop for stop in stops if stop.service.name == demand.service.name and _means(stop, key)]
-            is_read = bool(source.keys) and not demand.reference.names_version
-            if not key or not (citations or is_read) or (source.keys is not None and key in source.keys):
+            telling = [stop for stop in stops if _means(stop, key)]
+            citations = [stop for stop in telling if stop.service.name == demand.service.name]
+            # Of another version than the current one nothing was read.
+            is_told = citations or (source.keys and not demand.reference.names_version and not telling)
+            if not key or not is_told or (source.keys is not None and key in source.keys):
                 continue
             if source.keys is None and _has_own(snapshot, demand, key, citations[0]):
                 continue

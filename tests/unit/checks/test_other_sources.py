@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.check_assertions import assert_clear, by_id, found_by, unknown_by
+from support.faults import deployment as deployment_faults
 from support.faults.other_sources import (
     ARN,
     DENIED_STOP,
@@ -464,6 +465,13 @@ def test_a_key_that_was_read_to_be_missing_needs_no_task_that_says_so(
     """Another fault may stop tasks before they come to it; what was read is the current version alone."""
     snapshot = failing(refer(healthy(), value_from, keys=keys), DENIED_STOP.replace(ARN, f"{ARN}x"))
     assert ("other-secret-key" in found_in(snapshot)) == is_found
+
+
+def test_a_missing_key_of_another_secret_is_told_once() -> None:
+    """Where a task says so, a service that refers to it as well, and has not failed of it, is no second finding."""
+    lone = deployment_faults.run_alone(FAULTS["other-secret-key"].make(healthy()))
+    [found] = [each for each in run_check(CHECKS["other-secret-key"], lone) if each.status == "found"]
+    assert found.services == {"worker"}
 
 
 @pytest.mark.parametrize(
