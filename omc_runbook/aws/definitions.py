@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from omc_runbook.masking import hosts, misplaced, plain_variables
 from omc_runbook.masking.common import is_random
 from omc_runbook.masking.fingerprint import process_key, text_fingerprint
+from omc_runbook.masking.plain_text import PlainText
 from omc_runbook.masking.value import Masked
 from omc_runbook.model import value_from as reference
 from omc_runbook.model.arn import account_in, partition_in, region_in
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 ACTIVE = "ACTIVE"
 _LOG = "logConfiguration "
 """Begins what names an option of a log driver."""
+COMMANDS = ("command", "entryPoint", "healthCheck")
+"""A container's commands, whose entries have no names."""
 STACK_TAG = "aws:cloudformation:stack-name"
 LOGIN = re.compile(r"_(USER|SERVER|HOST|PORT)\Z")
 """Names of variables that say which user logs in to which server."""
@@ -53,9 +56,12 @@ class Container:
     plain_secrets: tuple[str, ...] = ()
     """Names of plain variables whose values are secrets."""
     plain_options: tuple[str, ...] = ()
-    """The same of its log driver's options, named as in `log_secrets`; () from the cache."""
+    """The same of its other fields, such as "command", "dockerLabels com.app.key" and its log driver's options, named
+    as in `log_secrets`; () from the cache."""
     plain_prints: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Variables, and options that may be secret, with fingerprints under this process's key; () from the cache."""
+    plain_texts: tuple[tuple[str, PlainText], ...] = field(default=(), repr=False, compare=False)
+    """Variables and all other fields, of which a part may be a secret; () from the cache."""
     log_group: str = ""
     """The CloudWatch log group of its output; "" with another log driver."""
     log_prefix: str = ""
@@ -205,7 +211,10 @@ def _task_definition(raw: Any) -> TaskDefinition:
         registered=raw.get("registeredAt"),
         execution_role_arn=_role_arn(raw.get("executionRoleArn") or "", raw["taskDefinitionArn"]),
         task_role_arn=_role_arn(raw.get("taskRoleArn") or "", raw["taskDefinitionArn"]),
-        containers=tuple(_container(container, raw["taskDefinitionArn"]) for container in raw["containerDefinitions"]),
+        containers=tuple(
+            container_of({**container, **_shared_with(container, raw)}, raw["taskDefinitionArn"])
+            for container in raw["containerDefinitions"]
+        ),
         os_family=(raw.get("runtimePlatform") or {}).get("operatingSystemFamily", ""),
         status=raw.get("status", ACTIVE),
     )
@@ -217,13 +226,14 @@ def _role_arn(role: str, definition_arn: str) -> str:
     return role if not role or ":" in role else f"arn:{partition}:iam::{account}:role/{role}"
 
 
-def _container(raw: Any, definition_arn: str) -> Container:
+def container_of(raw: Any, definition_arn: str = "") -> Container:
+    """A container of a revision; also one of which only some members are, as those of an override."""
     log = raw.get("logConfiguration") or {}
-    every = log.get("options") or {}
-    options = every if log.get("logDriver") == "awslogs" else {}
+    options = (log.get("options") or {}) if log.get("logDriver") == "awslogs" else {}
     plain = [(entry["name"], entry.get("value") or "") for entry in raw.get("environment") or ()]
+    fields = [(f"{part} {name}".strip(), name, text) for part, name, text in _plain_fields(raw) if text]
     # Of the others, such as a host or a log group, the secret may have a copy, which makes no secret of them.
-    sensitive = [(name, value) for name, value in every.items() if is_secret(name) or is_random(value)]
+    sensitive = [(label, text) for label, name, text in fields if is_secret(name) or is_random(text)]
     return Container(
         name=raw["name"],
         secrets=tuple(read_injection(entry["name"], entry["valueFrom"]) for entry in raw.get("secrets") or ()),
@@ -232,11 +242,14 @@ def _container(raw: Any, definition_arn: str) -> Container:
         logins=tuple((name, value) for name, value in plain if LOGIN.search(name)),
         hosts=tuple((name, host) for name, value in plain if (host := hosts.find_host(value, name))),
         plain_secrets=tuple(name for name, value in plain if plain_variables.has_secret(name, value)),
-        plain_options=tuple(f"{_LOG}{name}" for name, value in sensitive if plain_variables.has_secret(name, value)),
+        plain_options=tuple(
+            label for label, name, text in fields if plain_variables.has_secret(name, text) or PlainText(text).has_shape
+        ),
         plain_prints=tuple(
-            (name, text_fingerprint(value, process_key()))
-            for name, value in (*plain, *((f"{_LOG}{name}", value) for name, value in sensitive))
-            if value
+            (name, text_fingerprint(text, process_key())) for name, text in (*plain, *sensitive) if text
+        ),
+        plain_texts=tuple(
+            (name, PlainText(text)) for name, text in (*plain, *((label, text) for label, _, text in fields))
         ),
         log_group=options.get("awslogs-group", ""),
         log_prefix=options.get("awslogs-stream-prefix", ""),
@@ -248,6 +261,40 @@ def _container(raw: Any, definition_arn: str) -> Container:
         registry_secrets=tuple(_registry_secrets(raw, definition_arn)),
         health_check=tuple((raw.get("healthCheck") or {}).get("command") or ()),
     )
+
+
+def _shared_with(container: Any, raw: Any) -> dict[str, Any]:
+    """What a task definition says of one of its containers: its role as a proxy, and the volumes that it mounts."""
+    proxy = raw.get("proxyConfiguration") or {}
+    mounted = {each.get("sourceVolume") for each in container.get("mountPoints") or ()}
+    return {
+        "proxyConfiguration": proxy if proxy.get("containerName") == container["name"] else {},
+        "volumes": [each for each in raw.get("volumes") or () if each.get("name") in mounted],
+    }
+
+
+def _plain_fields(raw: Any) -> Iterator[tuple[str, str, str]]:
+    """What a container has in plain text beside `environment`: field, entry ("" for a command), and text."""
+    health, log, router, proxy = (
+        raw.get(member) or {}
+        for member in ("healthCheck", "logConfiguration", "firelensConfiguration", "proxyConfiguration")
+    )
+    commands = (raw.get("command"), raw.get("entryPoint"), health.get("command"))
+    yield from ((name, "", " ".join(words or ())) for name, words in zip(COMMANDS, commands, strict=True))
+    entries = {
+        "logConfiguration": log.get("options"),
+        "firelensConfiguration": router.get("options"),
+        "dockerLabels": raw.get("dockerLabels"),
+        "proxyConfiguration": {each.get("name"): each.get("value") for each in proxy.get("properties") or ()},
+        "systemControls": {each.get("namespace"): each.get("value") for each in raw.get("systemControls") or ()},
+        "volumes": {
+            f"{volume['name']}.{name}": text
+            for volume in raw.get("volumes") or ()
+            for name, text in ((volume.get("dockerVolumeConfiguration") or {}).get("driverOpts") or {}).items()
+        },
+    }
+    for part, texts in entries.items():
+        yield from ((part, name or "", text or "") for name, text in (texts or {}).items())
 
 
 def log_secrets(raw: Any) -> tuple[Injection, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from omc_runbook.aws.definitions import COMMANDS
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import CHECKOUT, DOCUMENT, GIT, Evidence, Uncertain
 from omc_runbook.checks.reference import move_into_secret
@@ -20,38 +21,73 @@ check = Family("audit", symptom="audit", looks_like=("lies-open",))
 
 NEEDS = ("secret", "contents", DOCUMENT, "lives", "exposure")
 _NOT_IN_SANDBOX = "It is a fault of the checkout's files, not of AWS"
+_FIELDS = {
+    "firelensConfiguration": "firelensConfiguration.options",
+    "healthCheck": "healthCheck.command",
+    "logConfiguration": "logConfiguration.options",
+    "proxyConfiguration": "proxyConfiguration.properties",
+    "volumes": "dockerVolumeConfiguration.driverOpts",
+}
+"""The paths of fields whose first part a location has."""
+_TARGETS = {"environment": "secrets", "logConfiguration.options": "secretOptions"}
+"""Where ECS takes from a secret what a field has in plain text."""
 _STREAM = re.compile(r"log group (?P<group>\S+), stream (?P<stream>\S+)")
 
 
 @check(
     "plain-in-definition",
     needs=(*NEEDS, "services", "task_definitions"),
-    ruled_out_by="DescribeTaskDefinition: environment and logConfiguration.options have no value of a secret",
+    ruled_out_by="DescribeTaskDefinition: environment, commands, options and labels have no value of a secret",
 )
 def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:
     """A secret value is in plain text in a task definition."""
-    for each in _exposure(snapshot).definitions.found:
-        label, container, variable = each.location.split(" ", 2)
-        option = variable.partition(" ")[2]
-        before, after = ("logConfiguration.options", "secretOptions") if option else ("environment", "secrets")
-        name = option or variable
+    for location, found in _by_location(_exposure(snapshot).definitions):
+        label, container, variable = location.split(" ", 2)
+        field, entry = _field(variable)
+        # A revision has a number, and the name of a service no colon.
+        is_revision = ":" in label
+        call = "DescribeTaskDefinition" if is_revision else "DescribeServices"
+        owner = f"{label}, container {container}" if is_revision else f"service {label}, {container}"
+        inside = f" in {entry}" if entry else ""
         facts = (
-            f"DescribeTaskDefinition: {label}, container {container}: {before} has {_whose([each])} in {name}.",
-            "Everybody who may call ecs:DescribeTaskDefinition can read it, also in earlier revisions.",
+            f"{call}: {owner}: {field} has {_whose(found)}{inside}.",
+            f"Everybody who may call ecs:{call} can read it{', also in earlier revisions' if is_revision else ''}.",
         )
-        way = f"move {name} from {before} of {container} to {after}"
-        if each.is_known:
-            again = remedies.rotate(snapshot.environment, each.key)
-            move = Remedy(
-                f"In Terraform's files, {way}, with the key {each.key}, and deploy that. Then renew the value, which"
-                f" was open: {again.invocation}."
-            )
-        elif option:
-            move = Remedy(f"Keep a new value in a secret; in Terraform's files, {way}, and deploy that.")
-        else:
-            move = move_into_secret(snapshot, container, variable)
-        services = frozenset({each.service} - {""})
-        yield Evidence(each.location, facts, move, services, _worst([each]))
+        move = _move_out(snapshot, found, container if is_revision else f"{label}'s {container}", variable)
+        services = frozenset(each.service for each in found) - {""}
+        yield Evidence(location, facts, move, services, _worst(found))
+
+
+def _field(variable: str) -> tuple[str, str]:
+    """The field of a container, and the entry in it, that a location ends with; a variable is one of `environment`."""
+    field, _, entry = variable.partition(" ")
+    if entry or field in COMMANDS:
+        return _FIELDS.get(field, field), entry
+    return "environment", field
+
+
+def _move_out(snapshot: Snapshot, found: list[ExposedValue], container: str, variable: str) -> Remedy:
+    """Take a value out of a field of a container, and renew it where it is the secret's."""
+    field, entry = _field(variable)
+    known = tuple(dict.fromkeys(each.key for each in found if each.is_known))
+    keys, is_whole = " and ".join(known), not any(each.is_part for each in found)
+    target = _TARGETS.get(field)
+    if not known and field == "environment":
+        return move_into_secret(snapshot, container, variable)
+    if target and is_whole:
+        way = f"move {entry} from {field} of {container} to {target}" + (f", with the key {keys}" if known else "")
+    elif target and field != "environment":
+        way = f"move {entry} from {field} of {container} to {target}, with a key that has all of its new text"
+    elif field == "environment" or variable in COMMANDS:
+        way = f"take it out of {entry or field} of {container}, which gets a variable by secrets, and read that instead"
+    else:
+        way = f"take {entry} out of {field} of {container}"
+    if not known:
+        return Remedy(f"Keep a new value in a secret; in Terraform's files, {way}, and deploy that.")
+    after = "Then have its issuer revoke the value, if that still works"
+    if current := _current_keys(found):
+        after = f"Then renew the value, which was open: {remedies.rotate(snapshot.environment, *current).invocation}"
+    return Remedy(f"In Terraform's files, {way}, and deploy that. {after}.")
 
 
 @check(

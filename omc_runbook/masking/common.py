@@ -11,7 +11,8 @@ SHORTEST = 4
 _NUMBER = re.compile(r"\d{1,5}|(?:19|20)\d{6}|\d{4}-\d{1,2}(?:-\d{1,2})?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{1,2}:\d{2}")
 _WORD = re.compile(r"[^\W\d_]+(?:[-_./ ][^\W\d_]+){0,3}")
 _RANDOM = re.compile(r"\A(?=.*[A-Za-z])(?=.*\d)\S{16,}\Z")
-_WORDS = re.compile(r"\A[a-z]+\d{0,4}(?:[-_./:]+(?:[a-z]+\d{0,4}|\d{1,4}))*\Z")
+WORDS = re.compile(r"\A[a-z]+\d{0,4}(?:[-_./:]+(?:[a-z]+\d{0,4}|\d{1,4}))*\Z")
+"""Words in small letters, as names are made of them."""
 _PACKAGE = Path(__file__).parents[1]
 _WITH_VALUES = frozenset({"sandbox"})
 """Packages of ours whose texts contain values."""
@@ -31,7 +32,7 @@ def is_common(text: str) -> bool:
 
 def is_random(text: str) -> bool:
     """Whether ``text`` has letters and digits as generated values have, and not as names of several words."""
-    return _RANDOM.search(text) is not None and _WORDS.search(text) is None
+    return _RANDOM.search(text) is not None and WORDS.search(text) is None
 
 
 def is_in_dictionary(word: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from omc_runbook.aws import logs
@@ -13,6 +12,7 @@ from omc_runbook.masking.fingerprint import fingerprint, process_key
 from omc_runbook.masking.search import ValueSearch
 from omc_runbook.masking.value import Masked
 from omc_runbook.repository.checkout import Checkout
+from omc_runbook.snapshot.audit.plain_values import KnownValue, search_definitions
 from omc_runbook.snapshot.audit.state import ExposedValue, Exposure, Search, SharedKey
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.gatherer import Gatherer
@@ -33,14 +33,6 @@ MOST_GROUPS = 20
 
 _Lines = tuple[tuple[str, tuple[str, ...]], ...]
 """The lines of streams, by the stream's name."""
-
-
-@dataclass(frozen=True)
-class _Known:
-    """Whose value it is, and whether it is current."""
-
-    key: str
-    is_current: bool
 
 
 class ExposureRead:
@@ -75,16 +67,19 @@ class ExposureRead:
         """Search for the current values and those of earlier versions."""
         current = self._values([self._snapshot.current])
         former = self._values(each.content for each in history.versions)
-        known = {print_: _Known(key, print_ in current) for print_, (key, _) in {**former, **current}.items()}
-        now = [(known[print_], value) for print_, (_, value) in current.items()]
-        before = [(known[print_], value) for print_, (_, value) in former.items() if print_ not in current]
+        known = {
+            print_: (KnownValue(key, print_ in current), value)
+            for print_, (key, value) in {**former, **current}.items()
+        }
+        now = [known[print_] for print_ in current]
+        before = [known[print_] for print_ in former if print_ not in current]
         values = ValueSearch(before, encoded=now)
         root, pool = self._checkout.root if self._checkout else None, self._gatherer.pool
         files = pool.submit(leaks.search_files, root, values, self._templates) if root else None
         history_search = pool.submit(leaks.search_history, root, ValueSearch(now)) if root else None
         shared, compared, uncompared = self._shared({print_: key for print_, (key, _) in current.items()})
         return Exposure(
-            definitions=self._in_definitions(known),
+            definitions=search_definitions(self._snapshot, known),
             logs=self._in_logs(values),
             files=_search(files.result()) if files else None,
             history=_search(history_search.result()) if history_search else None,
@@ -108,32 +103,7 @@ class ExposureRead:
         template = self._checkout.template if self._checkout else None
         return frozenset({template.file.name} if template else ())
 
-    def _in_definitions(self, known: dict[str, _Known]) -> Search:
-        owners = {service.task_definition_arn: service.name for service in reversed(self._snapshot.services)}
-        found = []
-        for arn, definition in sorted(self._snapshot.task_definitions.items()):
-            for container in definition.containers:
-                location = f"{definition.label} {container.name}"
-                named = dict.fromkeys((*container.plain_secrets, *container.plain_options))
-                for variable, print_ in container.plain_prints:
-                    value = known.get(print_)
-                    if value:
-                        named.pop(variable, None)
-                        found.append(
-                            ExposedValue(
-                                key=value.key,
-                                location=f"{location} {variable}",
-                                is_current=value.is_current,
-                                service=owners.get(arn, ""),
-                            )
-                        )
-                found += [
-                    ExposedValue(key=each, location=f"{location} {each}", is_known=False, service=owners.get(arn, ""))
-                    for each in named
-                ]
-        return Search(tuple(found), len(self._snapshot.task_definitions))
-
-    def _in_logs(self, values: ValueSearch[_Known]) -> Search:
+    def _in_logs(self, values: ValueSearch[KnownValue]) -> Search:
         found, count = list[ExposedValue](), 0
         for location, answer in self._logs.items():
             for stream, lines in self._gatherer.keep(FIELD, answer, ()):
@@ -177,7 +147,7 @@ def _last_lines(client: CloudWatchLogsClient, group: str) -> _Lines:
     return tuple((stream, logs.last_lines(client, group, stream, LINES)) for stream in streams)
 
 
-def _search(result: FoundValues[_Known] | None) -> Search | None:
+def _search(result: FoundValues[KnownValue] | None) -> Search | None:
     if result is None:
         return None
     found = [

@@ -92,6 +92,8 @@ class ExposedValue:
     """Whether the secret has it now; else it is a former value, or of another origin."""
     is_known: bool = True
     """Whether it is a value of the secret; False where only its name or form tells that it is secret."""
+    is_part: bool = False
+    """Whether what stands there has more in it than the value."""
     service: str = ""
     """The service whose task definition or log has it; "" for none."""
 
@@ -119,7 +121,7 @@ class Exposure:
     """Where values of the secret stand in the open; no value is kept."""
 
     definitions: Search
-    """In `environment` of task definitions in use."""
+    """In what task definitions in use, and Service Connect's log configurations, have in plain text."""
     logs: Search
     """In a sample of the consumers' logs."""
     files: Search | None

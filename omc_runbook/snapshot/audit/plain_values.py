@@ -1,0 +1,81 @@
+"""Search for values of the secret in what task definitions have in plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from omc_runbook.aws.definitions import Container
+from omc_runbook.masking.common import WORDS
+from omc_runbook.masking.search import ValueSearch
+from omc_runbook.masking.value import Masked
+from omc_runbook.model.secretive import is_secret
+from omc_runbook.snapshot.audit.state import ExposedValue, Search
+from omc_runbook.snapshot.state import Snapshot
+
+
+@dataclass(frozen=True)
+class KnownValue:
+    """Whose value it is, and whether it is current."""
+
+    key: str
+    is_current: bool
+
+
+def search_definitions(snapshot: Snapshot, values: Mapping[str, tuple[KnownValue, Masked]]) -> Search:
+    """Search task definitions for these values, by their fingerprints.
+
+    A part of a text counts where its key is a secret's, and no text has it by chance: of a host or a log group, the
+    secret may have a copy, and a weak password may be a word.
+    """
+    catalogue = snapshot.environment.keys
+    distinct = [
+        (known, value)
+        for known, value in values.values()
+        if is_secret(known.key, catalogue.get(known.key)) and not value.matches(WORDS)
+    ]
+    search = ValueSearch(
+        [each for each in distinct if not each[0].is_current], encoded=[each for each in distinct if each[0].is_current]
+    )
+    whole = {print_: known for print_, (known, _) in values.items()}
+    found = [
+        value
+        for location, service, container in _containers(snapshot)
+        for value in _in_container(container, location, service, whole, search)
+    ]
+    return Search(tuple(dict.fromkeys(found)), len(snapshot.task_definitions))
+
+
+def _containers(snapshot: Snapshot) -> Iterator[tuple[str, str, Container]]:
+    """Each container, with its location in words and a service that has it, "" for none."""
+    owners = {service.task_definition_arn: service.name for service in reversed(snapshot.services)}
+    for arn, definition in sorted(snapshot.task_definitions.items()):
+        for container in definition.containers:
+            yield f"{definition.label} {container.name}", owners.get(arn, ""), container
+
+
+def _in_container(
+    container: Container,
+    location: str,
+    service: str,
+    whole: Mapping[str, KnownValue],
+    search: ValueSearch[KnownValue],
+) -> Iterator[ExposedValue]:
+    equal = {name: known for name, print_ in container.plain_prints if (known := whole.get(print_))}
+    parts = [(name, known) for name, text in container.plain_texts for known in text.find(search)]
+    parts = [(name, known) for name, known in parts if name not in equal]
+    for name, known, is_part in (
+        *((name, known, False) for name, known in equal.items()),
+        *((name, known, True) for name, known in parts),
+    ):
+        yield ExposedValue(
+            key=known.key,
+            location=f"{location} {name}",
+            is_current=known.is_current,
+            is_part=is_part,
+            service=service,
+        )
+    named = {name for name, _ in parts} | equal.keys()
+    for name in dict.fromkeys((*container.plain_secrets, *container.plain_options)):
+        if name not in named:
+            yield ExposedValue(key=name, location=f"{location} {name}", is_known=False, service=service)

@@ -1,0 +1,159 @@
+"""Values of the secret in what containers have in plain text: where they are found, and what only looks like them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from secrets import token_hex
+from typing import Any
+
+import pytest
+from support.faults.audit_secret import audited
+from support.snapshots import document, healthy, with_container, with_keys
+
+from omc_runbook.aws.definitions import Container, container_of
+from omc_runbook.checks import audit_exposure
+from omc_runbook.checks.check import run_check
+from omc_runbook.checks.registry import checks_of
+from omc_runbook.masking.fingerprint import fingerprint, process_key
+from omc_runbook.masking.value import Masked
+from omc_runbook.model.findings import Finding
+from omc_runbook.snapshot.audit.plain_values import KnownValue, search_definitions
+from omc_runbook.snapshot.state import Snapshot
+
+[CHECK] = (each for each in checks_of(audit_exposure) if each.id == "plain-in-definition")
+FORMER = f"former-{token_hex(16)}"
+ISSUED = f"sk-proj-{token_hex(24)}"
+
+
+def found_in(snapshot: Snapshot) -> list[Finding]:
+    """What the check finds of a snapshot whose secret had FORMER as its SECRET_KEY."""
+    values = {
+        fingerprint(value, process_key()): (KnownValue(key, text != FORMER), value)
+        for key, text in (*document(snapshot).items(), ("SECRET_KEY", FORMER))
+        if (value := Masked(str(text), key))
+    }
+    read = audited(snapshot)
+    assert read.audit and read.audit.exposure
+    exposure = replace(read.audit.exposure, definitions=search_definitions(read, values))
+    found = run_check(CHECK, replace(read, audit=replace(read.audit, exposure=exposure)))
+    return [each for each in found if each.status == "found"]
+
+
+def world(snapshot: Snapshot, **members: Any) -> Snapshot:
+    """The container of worker has these members too, as DescribeTaskDefinition gives them."""
+
+    def edit(old: Container) -> Container:
+        return replace(container_of({"name": old.name, **members}), secrets=old.secrets)
+
+    return with_container(snapshot, "worker", edit)
+
+
+def driver(**options: str) -> dict[str, Any]:
+    """A volume of a Docker driver with these options."""
+    return {"name": "share", "dockerVolumeConfiguration": {"driverOpts": options}}
+
+
+FIELDS = [
+    ("command", ["run", "--secret-key", "VALUE"], "command"),
+    ("command", ["sh", "-c", "SECRET_KEY=VALUE exec run"], "command"),
+    ("entryPoint", ["/run.sh", "--key=VALUE"], "entryPoint"),
+    ("healthCheck", {"command": ["CMD-SHELL", "curl -H 'X-Api-Key: VALUE' localhost"]}, "healthCheck"),
+    ("dockerLabels", {"com.app.note": "VALUE"}, "dockerLabels com.app.note"),
+    ("dockerLabels", {"com.app.checks": '[{"header": "VALUE"}]'}, "dockerLabels com.app.checks"),
+    ("firelensConfiguration", {"options": {"extra": "VALUE"}}, "firelensConfiguration extra"),
+    ("logConfiguration", {"options": {"Header": "Authorization Splunk VALUE"}}, "logConfiguration Header"),
+    ("proxyConfiguration", {"properties": [{"name": "AppPorts", "value": "VALUE"}]}, "proxyConfiguration AppPorts"),
+    ("systemControls", [{"namespace": "kernel.core", "value": "|/VALUE"}], "systemControls kernel.core"),
+    ("volumes", [driver(o="addr=nas,username=app,password=VALUE")], "volumes share.o"),
+    ("environment", [{"name": "JAVA_OPTS", "value": "-Dkey=VALUE -Xmx1g"}], "JAVA_OPTS"),
+    ("environment", [{"name": "DATABASE", "value": "postgresql://app:VALUE@db/app"}], "DATABASE"),
+]
+
+
+def filled(members: Any, value: str) -> Any:
+    """The members with a value in the place of VALUE."""
+    if isinstance(members, str):
+        return members.replace("VALUE", value)
+    if isinstance(members, dict):
+        return {name: filled(each, value) for name, each in members.items()}
+    return [filled(each, value) for each in members]
+
+
+@pytest.mark.parametrize(("field", "members", "location"), FIELDS)
+def test_a_value_is_found_in_each_field(field: str, members: Any, location: str) -> None:
+    """The present one with a remedy that renews it, a former one with one that has it revoked; neither is shown."""
+    made = healthy()
+    value = document(made)["SECRET_KEY"]
+    [present] = found_in(world(made, **{field: filled(members, value)}))
+    [former] = found_in(world(made, **{field: filled(members, FORMER)}))
+    assert {present.subject, former.subject} == {f"ohmycoins-staging-worker:7 worker {location}"}
+    assert (present.severity, former.severity) == ("error", "warning")
+    assert "has the present value of SECRET_KEY" in present.evidence[0] and present.services == {"worker"}
+    assert "has the former value of SECRET_KEY" in former.evidence[0]
+    assert present.remedy.command.endswith("omc-runbook run rotate -p environment staging -p keys SECRET_KEY.")
+    assert "rotate" not in former.remedy.command and "have its issuer revoke the value" in former.remedy.command
+    for finding in (present, former):
+        assert value not in repr(finding) and FORMER not in repr(finding)
+
+
+@pytest.mark.parametrize(("field", "members", "location"), [each for each in FIELDS if each[0] != "environment"])
+def test_an_issued_token_is_found_in_each_field(field: str, members: Any, location: str) -> None:
+    """A warning: it is none of the secret's, but looks like one."""
+    [finding] = found_in(world(healthy(), **{field: filled(members, ISSUED)}))
+    assert finding.subject == f"ohmycoins-staging-worker:7 worker {location}"
+    assert finding.severity == "warning" and "what is a secret by its name or form" in finding.evidence[0]
+    assert finding.remedy.command.startswith("Keep a new value in a secret; in Terraform's files, ")
+    assert ISSUED not in repr(finding)
+
+
+@pytest.mark.parametrize("members", [
+    {"command": ["uvicorn", "app.main:app", "--host", "0.0.0.0", "--port", "8000", "--access-logfile", "-"]},
+    {"command": ["celery", "-A", "app.worker", "worker", "--loglevel=info", "--hostname=worker@%h"]},
+    {"command": ["sh", "-c", "exec run --token $TOKEN --password \"${POSTGRES_PASSWORD}\" --key=$(cat /run/key)"]},
+    {"command": ["sh", "-c", "export DATABASE_URL=postgresql://$USER:$POSTGRES_PASSWORD@$HOST/app && run"]},
+    {"command": ["sh", "-c", "test -n \"$SECRET_KEY\" || { echo 'SECRET_KEY: missing'; exit 1; }"]},
+    {"command": ["redis-server", "--requirepass", "$REDIS_PASSWORD"]},
+    {"command": ["run", "--secret-id", "ohmycoins-staging-app-secrets", "--key-file", "/etc/ssl/private/server.key"]},
+    {"command": ["migrate", "--commit", "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"]},
+    {"entryPoint": ["/usr/bin/tini", "--", "/docker-entrypoint2.sh"]},
+    {"entryPoint": ["python", "-c", "import os; password = os.environ['POSTGRES_PASSWORD']"]},
+    {"healthCheck": {"command": ["CMD-SHELL", "curl -f http://localhost:8000/api/v1/utils/health-check/ || exit 1"]}},
+    {"healthCheck": {"command": ["CMD-SHELL", "pg_isready -U postgres -h db-1.abc123xyz.rds.amazonaws.com"]}},
+    {"healthCheck": {"command": ["CMD-SHELL", "curl -u app:$PASSWORD http://app:$PASSWORD@localhost/"]}},
+    {"healthCheck": {"command": ["NONE"]}},
+    {"dockerLabels": {"com.datadoghq.ad.instances": '[{"host": "%%host%%", "password": "%%env_DB_PASSWORD%%"}]'}},
+    {"dockerLabels": {"com.datadoghq.tags.version": "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567", "team": "core"}},
+    {"dockerLabels": {"com.app.secret-name": "ohmycoins-staging-app-secrets", "com.app.public-key": ISSUED[8:]}},
+    {"dockerLabels": {"traefik.http.routers.api.rule": "Host(`api.ohmycoins.com`) && PathPrefix(`/token`)"}},
+    {"firelensConfiguration": {"type": "fluentbit", "options": {"config-file-type": "s3", "config-file-value":
+        "arn:aws:s3:::app-logging-2024/fluent-bit.conf", "enable-ecs-log-metadata": "true"}}},
+    {"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/ohmycoins-staging/backend"}}},
+    {"logConfiguration": {"logDriver": "awsfirelens", "options": {"http_password": "#{ENV['PASSWORD']}"}}},
+    {"logConfiguration": {"logDriver": "awsfirelens", "options": {"Host": "logs-1a2b3c4d5e6f7.example.com"}}},
+    {"proxyConfiguration": {"properties": [{"name": "IgnoredUID", "value": "1337"}, {"name": "EgressIgnoredIPs"}]}},
+    {"systemControls": [{"namespace": "net.core.somaxconn", "value": "1024"}]},
+    {"volumes": [driver(type="nfs", o="addr=nas.internal,rw"), {"name": "data"}]},
+    {"environment": [{"name": "POSTGRES_SERVER", "value": "db.internal"}, {"name": "BARE"}]},
+    {"command": None, "entryPoint": None, "healthCheck": None, "dockerLabels": None, "systemControls": None},
+])  # fmt: skip
+def test_an_ordinary_field_is_clear(members: dict[str, Any]) -> None:
+    """Programs and their options, references to variables, addresses without a login, names and commits."""
+    made = with_keys(healthy(), LOG_GROUP="/ecs/ohmycoins-staging/backend", DB_HOST="db-1.abc123xyz.rds.amazonaws.com")
+    assert found_in(world(made, **members)) == []
+
+
+@pytest.mark.parametrize("weak", ["changeme", "backend", "ohmycoins-staging", "health-check", "8000", "admin123"])
+def test_a_word_that_is_a_weak_value_too_is_clear(weak: str) -> None:
+    """A program, an option or a path has it by chance."""
+    made = with_keys(healthy(), ADMIN_PASSWORD=weak)
+    command = ["run", weak, f"--name={weak}", f"http://localhost/{weak}/"]
+    assert found_in(world(made, command=command, dockerLabels={"service": weak})) == []
+
+
+def test_two_values_in_one_command_are_one_finding() -> None:
+    """With both keys in its evidence and its remedy."""
+    made = healthy()
+    values = document(made)
+    [finding] = found_in(world(made, command=["run", values["SECRET_KEY"], values["OPENAI_API_KEY"]]))
+    assert "the present value of SECRET_KEY and the present value of OPENAI_API_KEY" in finding.evidence[0]
+    assert finding.remedy.command.count("-p keys SECRET_KEY,OPENAI_API_KEY") == 1
