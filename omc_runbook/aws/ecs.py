@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from omc_runbook.aws import deployments
 from omc_runbook.aws.answer import InvalidResponse
-from omc_runbook.aws.definitions import Container, Injection, log_secrets
+from omc_runbook.aws.definitions import Container, Injection, container_of, log_secrets
 from omc_runbook.aws.deployments import PLAIN, ROLLING, DeploymentConfiguration, ServiceDeployment
 from omc_runbook.aws.lost_answer import AnswerLost
 from omc_runbook.aws.session import on_error
@@ -112,6 +112,8 @@ class Service:
     """Whether its tasks find others by the names of Service Connect."""
     proxy_secrets: tuple[Injection, ...] = ()
     """Secrets that ECS reads for the log driver of Service Connect's proxy."""
+    proxy_logs: tuple[Container, ...] = ()
+    """What stands for that proxy in each deployment, with what its log driver's options have in plain text."""
     is_family: bool = False
     """Whether it stands for the tasks of one family that run outside a service, and is none itself."""
     configuration: DeploymentConfiguration = PLAIN
@@ -451,6 +453,11 @@ def _service(raw: Any) -> Service:
                 for deployment in raw.get("deployments", ())
                 for each in log_secrets(deployment.get("serviceConnectConfiguration") or {})
             )
+        ),
+        proxy_logs=tuple(
+            container_of({**deployment["serviceConnectConfiguration"], "name": PROXY})
+            for deployment in raw.get("deployments", ())
+            if deployment.get("serviceConnectConfiguration")
         ),
         configuration=deployments.configuration_from(configuration),
     )

@@ -1,4 +1,4 @@
-"""Search for values of the secret in what task definitions have in plain text."""
+"""Search for values of the secret in what task definitions and services have in plain text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class KnownValue:
 
 
 def search_definitions(snapshot: Snapshot, values: Mapping[str, tuple[KnownValue, Masked]]) -> Search:
-    """Search task definitions for these values, by their fingerprints.
+    """Search task definitions, and what services log of Service Connect, for these values, by their fingerprints.
 
     A part of a text counts where its key is a secret's, and no text has it by chance: of a host or a log group, the
     secret may have a copy, and a weak password may be a word.
@@ -52,6 +52,9 @@ def _containers(snapshot: Snapshot) -> Iterator[tuple[str, str, Container]]:
     for arn, definition in sorted(snapshot.task_definitions.items()):
         for container in definition.containers:
             yield f"{definition.label} {container.name}", owners.get(arn, ""), container
+    for service in snapshot.services:
+        for proxy in service.proxy_logs:
+            yield f"{service.name} serviceConnectConfiguration", service.name, proxy
 
 
 def _in_container(

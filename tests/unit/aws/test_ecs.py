@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 from unittest.mock import Mock
 
@@ -45,6 +46,16 @@ def test_what_the_log_of_service_connect_takes_from_a_secret_is_read() -> None:
     one = {"id": "1", "status": "PRIMARY", "createdAt": NOW, "serviceConnectConfiguration": connect}
     [secret] = described(deployments=[one, {**one, "id": "2"}]).proxy_secrets
     assert secret.reference.key == "SPLUNK_TOKEN"
+
+
+def test_what_the_log_of_service_connect_has_in_plain_text_is_read() -> None:
+    """Of each deployment that uses it: what looks like a secret by its name and form."""
+    options = {"splunk-token": secrets.token_hex(20), "splunk-url": "https://splunk.internal:8088"}
+    connect = {"enabled": True, "logConfiguration": {"logDriver": "splunk", "options": options}}
+    one = {"id": "1", "status": "PRIMARY", "createdAt": NOW}
+    [proxy] = described(deployments=[one, {**one, "id": "2", "serviceConnectConfiguration": connect}]).proxy_logs
+    assert proxy.plain_options == ("logConfiguration splunk-token",)
+    assert [name for name, _ in proxy.plain_texts] == [f"logConfiguration {name}" for name in options]
 
 
 @pytest.mark.parametrize("enabled", [False, True])

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from support.faults.audit_secret import audited
-from support.snapshots import document, healthy, with_container, with_keys
+from support.snapshots import document, healthy, with_container, with_keys, with_service
 
 from omc_runbook.aws.definitions import Container, container_of
+from omc_runbook.aws.ecs import PROXY
 from omc_runbook.checks import audit_exposure
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
@@ -157,3 +158,18 @@ def test_two_values_in_one_command_are_one_finding() -> None:
     [finding] = found_in(world(made, command=["run", values["SECRET_KEY"], values["OPENAI_API_KEY"]]))
     assert "the present value of SECRET_KEY and the present value of OPENAI_API_KEY" in finding.evidence[0]
     assert finding.remedy.command.count("-p keys SECRET_KEY,OPENAI_API_KEY") == 1
+
+
+def test_the_options_of_service_connects_log_are_searched() -> None:
+    """They are of the service, and not of its task definition; each deployment has the same."""
+    made = healthy()
+    value = document(made)["SECRET_KEY"]
+    options = {"splunk-url": "https://splunk.internal:8088", "splunk-token": value}
+    proxy = container_of({"name": PROXY, "enabled": True, "logConfiguration": {"options": options}})
+    [finding] = found_in(with_service(made, "backend", proxy_logs=(proxy, proxy)))
+    assert finding.subject == "backend serviceConnectConfiguration logConfiguration splunk-token"
+    start = "DescribeServices: service backend, serviceConnectConfiguration: logConfiguration.options has the present"
+    assert finding.evidence[0].startswith(start)
+    assert finding.evidence[1] == "Everybody who may call ecs:DescribeServices can read it."
+    way = "move splunk-token from logConfiguration.options of backend's serviceConnectConfiguration to secretOptions"
+    assert way in finding.remedy.command
