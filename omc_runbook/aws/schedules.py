@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from omc_runbook.aws.answer import pages
-from omc_runbook.aws.definitions import ACTIVE, TaskDefinition
+from omc_runbook.aws.definitions import ACTIVE, Container, TaskDefinition, container_of
 
 OFF = "DISABLED"
 LATEST_START = timedelta(days=3)
@@ -17,6 +18,8 @@ DEFAULT = "default"
 """The event bus that each account has, which gets what AWS services report."""
 _ANY_CALL = ":::aws-sdk:ecs:runTask"
 """How the ARN of EventBridge Scheduler's universal target ends, where that calls RunTask."""
+_INPUT_VARIABLE = re.compile(r"<[\w.-]+>")
+"""What EventBridge fills in from an event, in the template of a target's input."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class ScheduledTask:
 
     origin: str
     task_definition_arn: str
+    overrides: tuple[Container, ...] = ()
+    """What it gives containers of it instead of their own command and variables."""
 
     def refusal(self, revision: TaskDefinition) -> str:
         """Why ECS does not run a revision that was deregistered; "" for an ACTIVE one."""
@@ -46,7 +51,7 @@ def find_rule_tasks(client: Any, cluster_arn: str, bus: str = DEFAULT) -> tuple[
     rules = [name for page in pages for name in page["RuleNames"]]
     label = "" if bus == DEFAULT else f"{bus}/"
     return tuple(
-        ScheduledTask(f"rule {label}{rule}", target["EcsParameters"]["TaskDefinitionArn"])
+        ScheduledTask(f"rule {label}{rule}", target["EcsParameters"]["TaskDefinitionArn"], _overrides_of(target))
         for rule in rules
         if client.describe_rule(Name=rule, **of_bus)["State"] != OFF
         for page in client.get_paginator("list_targets_by_rule").paginate(Rule=rule, **of_bus)
@@ -82,7 +87,7 @@ def find_schedule_tasks(client: Any, cluster_arn: str, now: datetime) -> tuple[S
         target, end = schedule["Target"], _end_of(schedule)
         revision = _revision_of(target, cluster_arn)
         if revision and not (end and end + LATEST_START < now):
-            found.append(ScheduledTask(f"schedule {each['Name']}", revision))
+            found.append(ScheduledTask(f"schedule {each['Name']}", revision, _overrides_of(target)))
     return tuple(found)
 
 
@@ -90,13 +95,29 @@ def _revision_of(target: Any, cluster_arn: str) -> str:
     """The task definition that a schedule's target runs on the cluster; "" for none."""
     if target["Arn"] == cluster_arn:
         return str(target.get("EcsParameters", {}).get("TaskDefinitionArn", ""))
-    try:
-        request = {name.lower(): value for name, value in json.loads(target.get("Input", "")).items()}
-    except (ValueError, AttributeError):
-        # Not an object of JSON: no call that ECS accepts.
-        return ""
+    request = _request_of(target)
     is_here = str(request.get("cluster", DEFAULT)) in (cluster_arn, cluster_arn.rpartition("/")[2])
     return str(request.get("taskdefinition", "")) if is_here else ""
+
+
+def _overrides_of(target: Any) -> tuple[Container, ...]:
+    """The containers whose command or variables a target's input overrides; () for what ECS does not accept."""
+    request = _request_of(target)
+    try:
+        return tuple(map(container_of, request.get("overrides", request).get("containeroverrides", ())))
+    except (AttributeError, KeyError, TypeError):
+        return ()
+
+
+def _request_of(target: Any) -> dict[str, Any]:
+    """The JSON object that a target's input is, with names in small letters; {} for none, which ECS does not accept."""
+    template = (target.get("InputTransformer") or {}).get("InputTemplate", "")
+    text = target.get("Input") or _INPUT_VARIABLE.sub("0", template)
+    try:
+        request = json.loads(text, object_pairs_hook=lambda pairs: {name.lower(): value for name, value in pairs})
+    except ValueError:
+        return {}
+    return request if isinstance(request, dict) else {}
 
 
 def _end_of(schedule: Any) -> datetime | None:

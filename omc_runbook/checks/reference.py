@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from omc_runbook.aws.definitions import Container
+from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.secretsmanager import CURRENT
 from omc_runbook.checks import remedies
 from omc_runbook.checks.check import Evidence, Uncertain
@@ -368,6 +369,28 @@ def plain_secret(snapshot: Snapshot) -> Iterable[Evidence]:
                 remedy = move_into_secret(snapshot, container.name, variable)
                 subject = f"{definition.label} {container.name} {variable}"
                 yield Evidence(subject, facts, remedy, frozenset({service.name}))
+    for task in snapshot.scheduled:
+        for container in task.overrides if snapshot.own_injections(snapshot.definition(task)) else ():
+            for name in (*container.plain_secrets, *container.plain_options):
+                yield _in_override(task, container, name)
+
+
+def _in_override(task: ScheduledTask, container: Container, name: str) -> Evidence:
+    """A secret in what a rule or a schedule gives a container instead of its own."""
+    call = "events:ListTargetsByRule" if task.origin.startswith("rule ") else "scheduler:GetSchedule"
+    is_variable = name in container.environment
+    place = f"{name} in environment is" if is_variable else f"{name} has what is"
+    facts = (
+        f"{task.origin}, containerOverrides of {container.name}: {place} a secret by its name or form,"
+        f" and everybody who may call {call} can read it.",
+        "A new value in the secret never reaches it.",
+    )
+    key, instead = (name, "take it out") if is_variable else ("it", "read that variable instead")
+    remedy = Remedy(
+        f"Add {key} to the secret with a new value, inject it into {container.name} by secrets[] of the task"
+        f" definition, and {instead} in the containerOverrides of {task.origin}."
+    )
+    return Evidence(f"{task.origin} {container.name} {name}", facts, remedy, frozenset({task.origin}))
 
 
 def move_into_secret(snapshot: Snapshot, container: str, variable: str) -> Remedy:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from secrets import token_hex
 from typing import Any
 
 import boto3
@@ -106,6 +107,68 @@ def test_a_schedule_may_call_run_task_itself() -> None:
         ("schedule by-name", "ohmycoins-staging-worker"),
         ("schedule by-arn", definition_arn("worker")),
     }
+
+
+OVERRIDE = {
+    "name": "worker",
+    "command": ["run", "--token", f"sk-{token_hex(20)}"],
+    "environment": [{"name": "STRIPE_API_KEY", "value": f"rk-{token_hex(20)}"}, {"name": "DAY", "value": "monday"}],
+}
+
+
+def capitalized(value: Any) -> Any:
+    """A value whose members' names begin with capitals, as those of a universal target may."""
+    if isinstance(value, dict):
+        return {name[0].upper() + name[1:]: capitalized(each) for name, each in value.items()}
+    return [capitalized(each) for each in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(("target", "names"), [
+    ({"Input": json.dumps({"containerOverrides": [OVERRIDE]})}, True),
+    ({"Input": json.dumps({"overrides": {"containerOverrides": [OVERRIDE]}})}, True),
+    ({"Input": json.dumps(capitalized({"overrides": {"containerOverrides": [OVERRIDE]}}))}, True),
+    ({"InputTransformer": {"InputPathsMap": {"day": "$.time"}, "InputTemplate":
+        json.dumps({"containerOverrides": [OVERRIDE]}).replace('"monday"', "<day>")}}, True),
+    ({}, False),
+    *(({"Input": text}, False) for text in ("[]", "{", '""', '{"containerOverrides": null}', '{"overrides": null}',
+        '{"containerOverrides": [{"command": ["a"]}]}', '{"overrides": {}}', '{"containerOverrides": ["worker"]}')),
+])  # fmt: skip
+@pytest.mark.usefixtures("aws")
+def test_what_a_rule_gives_containers_is_read(target: dict[str, Any], names: bool) -> None:
+    """Their commands and variables, in any of the forms in which EventBridge passes them on."""
+    client("events").put_rule(Name="nightly", ScheduleExpression="rate(1 day)")
+    whole = {
+        "Id": "1",
+        "Arn": CLUSTER,
+        "RoleArn": ROLE,
+        "EcsParameters": {"TaskDefinitionArn": definition_arn("worker")},
+    }
+    client("events").put_targets(Rule="nightly", Targets=[{**whole, **target}])
+    [found] = eventbridge.find_rule_tasks(client("events"), CLUSTER)
+    assert [(each.name, each.plain_secrets, each.plain_options) for each in found.overrides] == (
+        [("worker", ("STRIPE_API_KEY",), ("command",))] if names else []
+    )
+
+
+@pytest.mark.usefixtures("aws")
+def test_what_a_schedule_gives_containers_is_read() -> None:
+    """Also where it calls RunTask by Scheduler's universal target."""
+    request = {"Cluster": CLUSTER, "TaskDefinition": definition_arn("worker"), "Overrides": capitalized(
+        {"containerOverrides": [OVERRIDE]}
+    )}  # fmt: skip
+    for name, target in (
+        ("call", {"Arn": "arn:aws:scheduler:::aws-sdk:ecs:runTask", "Input": json.dumps(request)}),
+        ("plain", {"Arn": CLUSTER, "EcsParameters": {"TaskDefinitionArn": definition_arn("worker")},
+            "Input": json.dumps({"containerOverrides": [OVERRIDE]})}),
+    ):  # fmt: skip
+        client("scheduler").create_schedule(
+            Name=name,
+            ScheduleExpression="rate(1 day)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"RoleArn": ROLE, **target},
+        )
+    found = eventbridge.find_schedule_tasks(client("scheduler"), CLUSTER, NOW)
+    assert [each.plain_secrets for task in found for each in task.overrides] == [("STRIPE_API_KEY",)] * 2
 
 
 @pytest.mark.usefixtures("aws")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from secrets import token_hex
 from typing import Any
 
+import pytest
 from support.faults.deployment import EXIT, PULL
 from support.snapshots import (
     ACCOUNT,
@@ -24,6 +26,7 @@ from support.snapshots import (
     without_key,
 )
 
+from omc_runbook.aws.definitions import container_of
 from omc_runbook.aws.ecs import Task, TaskContainer
 from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.session import ReadFailure
@@ -208,3 +211,43 @@ def test_schedules_that_may_not_be_read_are_unknown() -> None:
     policy = json.loads(permissions.policy(replace(healthy(), gaps={"scheduled": (refused,)})))
     [statement] = policy["Statement"]
     assert statement["Action"] == ["events:DescribeRule", "events:ListRuleNamesByTarget", "events:ListTargetsByRule"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "members", "name", "call"),
+    [
+        ("schedule nightly", {"environment": "JOB_TOKEN"}, "JOB_TOKEN", "scheduler:GetSchedule"),
+        ("rule nightly", {"command": "run --token"}, "command", "events:ListTargetsByRule"),
+    ],
+)
+def test_a_secret_that_a_schedule_gives_a_container_is_found(
+    origin: str, members: dict[str, str], name: str, call: str
+) -> None:
+    """In plain text, by its name or form; not where no key of the environment's secret is there too."""
+    made, token = world(), f"sk-{token_hex(20)}"
+    [job] = [definition for definition in made.task_definitions.values() if definition.family.endswith("-job")]
+    raw = {
+        field: [{"name": text, "value": token}] if field == "environment" else [*text.split(), token]
+        for field, text in members.items()
+    }
+    scheduled = (ScheduledTask(origin, job.arn, (container_of({"name": "job", **raw}),)),)
+    [found] = problems(replace(made, scheduled=scheduled)).values()
+    assert (found.check, found.subject, found.severity) == ("plain-secret", f"{origin} job {name}", "warning")
+    assert found.services == {origin} and found.evidence[0].endswith(f"everybody who may call {call} can read it.")
+    assert f"in the containerOverrides of {origin}" in found.remedy.command and token not in repr(found)
+    revisions = {**made.task_definitions, job.arn: replace(job, containers=())}
+    assert problems(replace(made, task_definitions=revisions, scheduled=scheduled)) == {}
+
+
+def test_ordinary_overrides_are_no_finding() -> None:
+    """A job's command, and plain settings."""
+    made = world()
+    [job] = [definition.arn for definition in made.task_definitions.values() if definition.family.endswith("-job")]
+    override = container_of(
+        {
+            "name": "job",
+            "command": ["migrate", "--to", "head"],
+            "environment": [{"name": "TOKEN_URL", "value": "https://a.io"}],
+        }
+    )
+    assert problems(replace(made, scheduled=(ScheduledTask("rule nightly", job, (override,)),))) == {}
