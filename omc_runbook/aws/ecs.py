@@ -259,6 +259,8 @@ class Task:
     execute: bool = False
     """Whether ECS Exec was enabled when it was run."""
     subnet: str = ""
+    overrides: tuple[Container, ...] = ()
+    """What its containers were given instead of their own commands and variables when it was run."""
 
     @property
     def id(self) -> str:
@@ -268,7 +270,12 @@ class Task:
     @property
     def owner(self) -> str:
         """Its service; of a task outside a service, its family, marked as such."""
-        return self.service or f"{self.task_definition_arn.rpartition('/')[2].partition(':')[0]} (run alone)"
+        return self.service or f"{self.family} (run alone)"
+
+    @property
+    def family(self) -> str:
+        """The family of its task definition."""
+        return self.task_definition_arn.rpartition("/")[2].partition(":")[0]
 
     @property
     def is_running(self) -> bool:
@@ -506,6 +513,11 @@ def _task(raw: Any) -> Task:
         ),
         execute=bool(raw.get("enableExecuteCommand")),
         subnet=_subnet(raw),
+        overrides=tuple(
+            container_of(each)
+            for each in (raw.get("overrides") or {}).get("containerOverrides") or ()
+            if each.get("command") or each.get("environment")
+        ),
     )
 
 

@@ -31,6 +31,7 @@ _FIELDS = {
 """The paths of fields whose first part a location has."""
 _TARGETS = {"environment": "secrets", "logConfiguration.options": "secretOptions"}
 """Where ECS takes from a secret what a field has in plain text."""
+_REVISION, _TASK = "DescribeTaskDefinition", "DescribeTasks"
 _STREAM = re.compile(r"log group (?P<group>\S+), stream (?P<stream>\S+)")
 
 
@@ -44,18 +45,29 @@ def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:
     for location, found in _by_location(_exposure(snapshot).definitions):
         label, container, variable = location.split(" ", 2)
         field, entry = _field(variable)
-        # A revision has a number, and the name of a service no colon.
-        is_revision = ":" in label
-        call = "DescribeTaskDefinition" if is_revision else "DescribeServices"
-        owner = f"{label}, container {container}" if is_revision else f"service {label}, {container}"
-        inside = f" in {entry}" if entry else ""
+        call, owner, container = _owner(label, container)
+        inside, earlier = f" in {entry}" if entry else "", ", also in earlier revisions" if call == _REVISION else ""
         facts = (
             f"{call}: {owner}: {field} has {_whose(found)}{inside}.",
-            f"Everybody who may call ecs:{call} can read it{', also in earlier revisions' if is_revision else ''}.",
+            f"Everybody who may call ecs:{call} can read it{earlier}.",
         )
-        move = _move_out(snapshot, found, container if is_revision else f"{label}'s {container}", variable)
+        if call == _REVISION and field == "environment" and not any(each.is_known for each in found):
+            move = move_into_secret(snapshot, container, variable)
+        else:
+            where = "In Terraform's files" if call != _TASK else f"In what runs {label.partition('/')[2]}"
+            move = _move_out(snapshot, found, container, variable, where)
         services = frozenset(each.service for each in found) - {""}
         yield Evidence(location, facts, move, services, _worst(found))
+
+
+def _owner(label: str, container: str) -> tuple[str, str, str]:
+    """Of a location's first two words, what is called to read it, whose container it is, and the container's name."""
+    # The name of a service has neither a colon, as revisions have, nor a slash.
+    if "/" in label:
+        return _TASK, f"a task of {label.partition('/')[2]}, override of {container}", f"{container}'s override"
+    if ":" in label:
+        return _REVISION, f"{label}, container {container}", container
+    return "DescribeServices", f"service {label}, {container}", f"{label}'s {container}"
 
 
 def _field(variable: str) -> tuple[str, str]:
@@ -66,14 +78,12 @@ def _field(variable: str) -> tuple[str, str]:
     return "environment", field
 
 
-def _move_out(snapshot: Snapshot, found: list[ExposedValue], container: str, variable: str) -> Remedy:
+def _move_out(snapshot: Snapshot, found: list[ExposedValue], container: str, variable: str, where: str) -> Remedy:
     """Take a value out of a field of a container, and renew it where it is the secret's."""
     field, entry = _field(variable)
     known = tuple(dict.fromkeys(each.key for each in found if each.is_known))
     keys, is_whole = " and ".join(known), not any(each.is_part for each in found)
     target = _TARGETS.get(field)
-    if not known and field == "environment":
-        return move_into_secret(snapshot, container, variable)
     if target and is_whole:
         way = f"move {entry} from {field} of {container} to {target}" + (f", with the key {keys}" if known else "")
     elif target and field != "environment":
@@ -83,11 +93,11 @@ def _move_out(snapshot: Snapshot, found: list[ExposedValue], container: str, var
     else:
         way = f"take {entry} out of {field} of {container}"
     if not known:
-        return Remedy(f"Keep a new value in a secret; in Terraform's files, {way}, and deploy that.")
+        return Remedy(f"Keep a new value in a secret; {where[0].lower()}{where[1:]}, {way}, and deploy that.")
     after = "Then have its issuer revoke the value, if that still works"
     if current := _current_keys(found):
         after = f"Then renew the value, which was open: {remedies.rotate(snapshot.environment, *current).invocation}"
-    return Remedy(f"In Terraform's files, {way}, and deploy that. {after}.")
+    return Remedy(f"{where}, {way}, and deploy that. {after}.")
 
 
 @check(

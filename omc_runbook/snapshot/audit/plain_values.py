@@ -1,4 +1,4 @@
-"""Search for values of the secret in what task definitions and services have in plain text."""
+"""Search for values of the secret in what task definitions, services and tasks have in plain text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class KnownValue:
 
 
 def search_definitions(snapshot: Snapshot, values: Mapping[str, tuple[KnownValue, Masked]]) -> Search:
-    """Search task definitions, and what services log of Service Connect, for these values, by their fingerprints.
+    """Search task definitions, tasks' overrides and Service Connect's logs for these values, by their fingerprints.
 
     A part of a text counts where its key is a secret's, and no text has it by chance: of a host or a log group, the
     secret may have a copy, and a weak password may be a word.
@@ -55,6 +55,9 @@ def _containers(snapshot: Snapshot) -> Iterator[tuple[str, str, Container]]:
     for service in snapshot.services:
         for proxy in service.proxy_logs:
             yield f"{service.name} serviceConnectConfiguration", service.name, proxy
+    for task in snapshot.tasks:
+        for override in task.overrides:
+            yield f"task/{task.family} {override.name}", task.owner, override
 
 
 def _in_container(

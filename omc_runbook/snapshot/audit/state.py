@@ -121,7 +121,7 @@ class Exposure:
     """Where values of the secret stand in the open; no value is kept."""
 
     definitions: Search
-    """In what task definitions in use, and Service Connect's log configurations, have in plain text."""
+    """In what task definitions in use, tasks' overrides and Service Connect's logs have in plain text."""
     logs: Search
     """In a sample of the consumers' logs."""
     files: Search | None

@@ -126,3 +126,13 @@ def test_a_task_that_was_stopped_on_purpose_has_not_failed(members: dict[str, An
     client.describe_tasks.return_value = {"tasks": [{**raw, **members}, {**raw, "group": "family:worker"}]}
     ours, alone = ecs.describe_tasks(client, "ohmycoins-staging", ["t"])
     assert (ours.has_failed, ours.service, ours.subnet, alone.service) == (has_failed, "worker", "subnet-1", "")
+
+
+def test_what_a_task_was_run_with_is_read() -> None:
+    """Of the containers that got something else than their own; ECS names the others too."""
+    override = {"name": "job", "environment": [{"name": "API_TOKEN", "value": secrets.token_hex(20)}]}
+    client = Mock()
+    overrides = {"containerOverrides": [override, {"name": "proxy"}], "cpu": "256"}
+    client.describe_tasks.return_value = {"tasks": [{"taskArn": f"{ARN}/1", "overrides": overrides}]}
+    [task] = ecs.describe_tasks(client, "ohmycoins-staging", [f"{ARN}/1"])
+    assert [(each.name, each.plain_secrets) for each in task.overrides] == [("job", ("API_TOKEN",))]

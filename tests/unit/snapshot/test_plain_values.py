@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.faults.audit_secret import audited
-from support.snapshots import document, healthy, with_container, with_keys, with_service
+from support.snapshots import document, healthy, task, with_container, with_keys, with_service
 
 from omc_runbook.aws.definitions import Container, container_of
 from omc_runbook.aws.ecs import PROXY
@@ -173,3 +173,21 @@ def test_the_options_of_service_connects_log_are_searched() -> None:
     assert finding.evidence[1] == "Everybody who may call ecs:DescribeServices can read it."
     way = "move splunk-token from logConfiguration.options of backend's serviceConnectConfiguration to secretOptions"
     assert way in finding.remedy.command
+
+
+@pytest.mark.parametrize(("members", "location", "way"), [
+    ({"command": ["run", "VALUE"]}, "command", "take it out of command of job's override"),
+    ({"environment": [{"name": "SIGNER", "value": "VALUE"}]}, "SIGNER",
+        "move SIGNER from environment of job's override to secrets, with the key SECRET_KEY"),
+])  # fmt: skip
+def test_what_tasks_were_run_with_is_searched(members: dict[str, Any], location: str, way: str) -> None:
+    """Once for all tasks of a family; where it is mended, whoever runs them knows."""
+    made = healthy()
+    override = container_of({"name": "job", **filled(members, document(made)["SECRET_KEY"])})
+    tasks = [replace(task(name), service="", overrides=(override,)) for name in ("worker", "worker")]
+    [finding] = found_in(replace(made, tasks=(*made.tasks, *tasks)))
+    assert finding.subject == f"task/ohmycoins-staging-worker job {location}"
+    assert finding.evidence[0].startswith("DescribeTasks: a task of ohmycoins-staging-worker, override of job: ")
+    assert finding.evidence[1] == "Everybody who may call ecs:DescribeTasks can read it."
+    assert finding.remedy.command.startswith(f"In what runs ohmycoins-staging-worker, {way}")
+    assert finding.services == {"ohmycoins-staging-worker (run alone)"}
