@@ -13,6 +13,8 @@ from omc_runbook.model.secretive import is_issued, is_secret
 _OWN_NAME = re.compile(r"(?i)(?:KEY|SECRET|TOKEN|PASSWORD|PASSWD|PASS|PWD|PASSPHRASE|CREDENTIALS?)S?_?\d?\Z")
 """What a secret's name ends with; after it comes what is said about the secret, as in API_KEY_ID."""
 _PUBLIC = re.compile(r"(?i)\A(?:VITE|REACT_APP)_|PUBLIC|PUBLISHABLE|SITE_?KEY|HOST_?KEY")
+_VARIABLE = re.compile(r"\A\$[A-Z][A-Z0-9_]*\Z")
+"""What a program fills in with a variable, as it does with ${PASSWORD}."""
 _REFERENCE = re.compile(
     r"\Aarn:|\A\w[\w+.-]*://|\A(?:~|\.{0,2})/|\w/.*\.\w{1,6}\Z|\A[A-Z]:\\|\A\x22?#?\{|\A(?:true|false|yes|no)\Z",
     re.I,
@@ -24,8 +26,9 @@ def has_secret(name: str, text: str) -> bool:
     if not text or _PUBLIC.search(name):
         return False
     if is_address(name, None):
-        return "@" in text and login_of(Masked(text, name), name, None) is not None
-    if not (is_secret(name) and _OWN_NAME.search(name)) or _REFERENCE.search(text):
+        login = login_of(Masked(text, name), name, None) if "@" in text else None
+        return login is not None and not login.password.matches(_VARIABLE)
+    if not (is_secret(name) and _OWN_NAME.search(name)) or _REFERENCE.search(text) or _VARIABLE.search(text):
         return False
     Masked(text, name)
     if is_placeholder(text, name):
