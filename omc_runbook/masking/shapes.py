@@ -21,7 +21,7 @@ _LONG = 20
 _REFERENCE = re.compile(
     r"[‹<$%{\[(*•…]|\.\.|(?![A-Za-z0-9+/]{40}\Z|[A-Za-z0-9+/]{20,}={1,2}\Z)\.?/[\w.-]+/"
     r"|(?i:arn:|(?:none|null|true|false|not|str|int|bool|secretstr|required)\b)"
-    r"|[A-Za-z_][\w.]*[(\[]|(?:self|settings|var|local|data|each|module|os|secrets)\."
+    r"|[A-Za-z_][\w.]*[(\[]|(?:self|settings|var|local|data|each|module|os|process|secrets)\."
 )
 """How a text begins that is no value: a label, a variable, a path (but no base64), an ARN, a call."""
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PASSWORD")
@@ -179,8 +179,9 @@ _SHAPES = (
         "token",
         ("authorization",),
         re.compile(
-            rf"(?i:authorization){_QUOTE}?\s{{0,3}}[:=]\s{{0,3}}(?:{_QUOTE}\s{{0,3}})?(?:(?!aws4-)[A-Za-z][\w-]{{0,15}}\s{{1,3}})?"
-            rf"(?P<value>{_CODE}"
+            # Fluent Bit has no sign between the two.
+            rf"(?i:authorization)(?:{_QUOTE}?\s{{0,3}}[:=]\s{{0,3}}(?:{_QUOTE}\s{{0,3}})?|\s(?=(?i:splunk|apikey)\s))"
+            rf"(?:(?!aws4-)[A-Za-z][\w-]{{0,15}}\s{{1,3}})?(?P<value>{_CODE}"
         ),
         _is_login,
     ),
@@ -195,7 +196,7 @@ _SHAPES = (
         "password",
         ("--",),
         re.compile(
-            r"(?<![\w-])--(?:[a-z]+-){0,3}(?i:password|passwd|passphrase|pwd|pass)\s{1,3}"
+            r"(?<![\w-])--(?:[a-z]+-){0,3}(?i:password|passwd|passphrase|pwd|(?:require)?pass)\s{1,3}"
             rf"(?P<open>{_QUOTE})?(?P<value>(?(open){_TEXT}{{3,200}}|(?!-)[^\s<>]{{2,199}}[^\s<>,;.)\]}}]))"
         ),
         _is_argument,

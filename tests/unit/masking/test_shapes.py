@@ -46,6 +46,8 @@ JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJ{HEX}.{HEX}"
         ("Authorization: token ", HEX, "\n"),
         ("authorization: ", HEX, ""),
         ("{'Authorization': 'ApiKey ", HEX, "'}"),
+        ("Header Authorization Splunk ", f"176FCEBF-4CF5-4EDF-91BC-{HEX[:12]}", "\n"),
+        ("redis-server --requirepass ", "hunter2", " --port 6379"),
         ("mysql --user app --password ", "hunter2", " --host db"),
         ("aws rds modify-db-instance --master-user-password '", "open sesame", "' --apply-immediately"),
         ("docker login --password ", "sesame-open", "\n"),
@@ -124,6 +126,8 @@ def test_what_is_no_secret_stays() -> None:
         "--secret-id ohmycoins-staging-app-secrets --key SECRET_KEY "
         "--client-request-token 7c1f2b3a-0000-4000-8000-123456789abc",
         "Authorization: required; AuthorizationError: not allowed; signature=valid, sig=none; authorization: denied",
+        "authorization Splunk needs, authorization failures2024, encoded authorization failure message: unknown",
+        "const password = process.env.PASSWORD; token = process.env.TOKEN, redis-server --requirepass $PASSWORD",
         "password=None, password: null, password = true, password=False, password: not set, password=required",
         "password: str, password: int = 1, password: bool, password: SecretStr, passwd=../pass.txt, pwd=./a/b",
         "?password=true&x=1, ?pwd=false&x=1, ?pwd=none&x=1, ?pwd=null&x=1, password=not-given, password=required&x=1",
