@@ -243,7 +243,9 @@ def container_of(raw: Any, definition_arn: str = "") -> Container:
         hosts=tuple((name, host) for name, value in plain if (host := hosts.find_host(value, name))),
         plain_secrets=tuple(name for name, value in plain if plain_variables.has_secret(name, value)),
         plain_options=tuple(
-            label for label, name, text in fields if plain_variables.has_secret(name, text) or PlainText(text).has_shape
+            label
+            for label, name, text in fields
+            if plain_variables.has_secret(name, text, is_variable=False) or PlainText(text).has_shape
         ),
         plain_prints=tuple(
             (name, text_fingerprint(text, process_key())) for name, text in (*plain, *sensitive) if text

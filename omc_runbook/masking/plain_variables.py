@@ -21,8 +21,11 @@ _REFERENCE = re.compile(
 )
 
 
-def has_secret(name: str, text: str) -> bool:
-    """Whether a plain variable's value is a secret; one whose name is a secret's is masked from then on."""
+def has_secret(name: str, text: str, is_variable: bool = True) -> bool:
+    """Whether what has a name is a secret, and masked from then on; a variable is masked for a secret's name alone.
+
+    Of a label or an option such a name says less: "com.app.key" may have the name of a region.
+    """
     if not text or _PUBLIC.search(name):
         return False
     if is_address(name, None):
@@ -30,8 +33,8 @@ def has_secret(name: str, text: str) -> bool:
         return login is not None and not login.password.matches(_VARIABLE)
     if not (is_secret(name) and _OWN_NAME.search(name)) or _REFERENCE.search(text) or _VARIABLE.search(text):
         return False
-    Masked(text, name)
-    if is_placeholder(text, name):
-        return False
     is_password = is_issued(name) and not name.upper().endswith(("KEY", "TOKEN"))
-    return is_password or is_random(text)
+    found = not is_placeholder(text, name) and (is_password or is_random(text))
+    if found or is_variable:
+        Masked(text, name)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from copy import deepcopy
 from functools import cache
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from omc_runbook.aws import definitions
 from omc_runbook.aws.definitions import ReferenceEdit
+from omc_runbook.masking import registry
 
 SECRET = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:ohmycoins-staging-app-secrets-AbC123"
 WORKER = "arn:aws:ecs:ap-southeast-2:123456789012:task-definition/worker"
@@ -123,6 +125,15 @@ def test_of_plain_variables_only_the_values_of_logins_are_kept() -> None:
     # A host, or a log group, is no secret where the secret has a copy of it.
     assert {name for name, _ in routed.plain_prints if name.startswith("logC")} == {*routed.plain_options}
     assert plain["STRIPE_API_KEY"] not in repr(routed)
+
+
+def test_a_label_hides_no_name() -> None:
+    """Its own name may be that of a secret, and its text that of a region, which all else names too."""
+    labels = {"com.app.key": "ap-southeast-2", "com.app.secret": "ohmycoins-staging-app-secrets"}
+    value = secrets.token_hex(20)
+    assert read(dockerLabels={**labels, "com.app.token": value}).plain_options == ("dockerLabels com.app.token",)
+    text = f"cluster of {' and '.join(labels.values())}"
+    assert registry.mask(f"{text}: {value}") == f"{text}: ‹com.app.token›"
 
 
 @pytest.mark.parametrize(("driver", "is_read"), [("awslogs", True), ("splunk", False)])
