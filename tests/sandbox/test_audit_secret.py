@@ -92,6 +92,25 @@ def test_values_in_a_logs_options_lie_open_too(sandbox: Sandbox, look: Callable[
     assert other.severity == "warning" and "move apikey from logConfiguration.options" in other.remedy.command
 
 
+def test_values_in_commands_and_labels_lie_open_too(sandbox: Sandbox, look: Callable[..., Snapshot]) -> None:
+    """As a part of a text; what an ordinary command and label say is nobody's business."""
+    world = World(sandbox.endpoint)
+    value = json.loads(world.secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"])["SECRET_KEY"]
+    check = ["CMD-SHELL", f"curl -H 'X-Signature: {value}' http://localhost:8000/health || exit 1"]
+
+    def edit(container: Any) -> None:
+        container["dockerLabels"] = {"com.app.checks": json.dumps({"header": value}), "com.app.key": "frontend"}
+        container["healthCheck"] = {"command": check}
+
+    revise(world, "frontend", edit)
+    findings = [each for each in root_causes.audit(look()) if each.check == "plain-in-definition"]
+    mend(sandbox.endpoint)
+    ends = [each.subject.split(" ", 2)[2] for each in findings if each.status == "found"]
+    assert ends == ["healthCheck", "dockerLabels com.app.checks"]
+    assert all("has the present value of SECRET_KEY" in each.evidence[0] for each in findings)
+    assert value not in repr(findings)
+
+
 def test_a_log_of_another_region_is_searched(sandbox: Sandbox, look: Callable[..., Snapshot]) -> None:
     """A container's log is where its awslogs-region says, and not where the secret is."""
     world, away = World(sandbox.endpoint), World(sandbox.endpoint, region="eu-west-1")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from omc_runbook.aws.definitions import Container
-from omc_runbook.masking.common import WORDS
+from omc_runbook.masking.plain_text import is_distinct
 from omc_runbook.masking.search import ValueSearch
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.secretive import is_secret
@@ -25,14 +25,14 @@ class KnownValue:
 def search_definitions(snapshot: Snapshot, values: Mapping[str, tuple[KnownValue, Masked]]) -> Search:
     """Search task definitions, tasks' overrides and Service Connect's logs for these values, by their fingerprints.
 
-    A part of a text counts where its key is a secret's, and no text has it by chance: of a host or a log group, the
-    secret may have a copy, and a weak password may be a word.
+    A part of a text counts where no text has it by chance: of a host or a log group, the secret may have a copy, and a
+    weak password may be a word.
     """
     catalogue = snapshot.environment.keys
     distinct = [
         (known, value)
         for known, value in values.values()
-        if is_secret(known.key, catalogue.get(known.key)) and not value.matches(WORDS)
+        if is_distinct(value, is_secret(known.key, catalogue.get(known.key)))
     ]
     search = ValueSearch(
         [each for each in distinct if not each[0].is_current], encoded=[each for each in distinct if each[0].is_current]
@@ -68,7 +68,7 @@ def _in_container(
     search: ValueSearch[KnownValue],
 ) -> Iterator[ExposedValue]:
     equal = {name: known for name, print_ in container.plain_prints if (known := whole.get(print_))}
-    parts = [(name, known) for name, text in container.plain_texts for known in text.find(search)]
+    parts = [(name, known) for name, text in container.plain_texts for known in text.find(search, whole)]
     parts = [(name, known) for name, known in parts if name not in equal]
     for name, known, is_part in (
         *((name, known, False) for name, known in equal.items()),

@@ -5,7 +5,8 @@ from secrets import token_hex
 
 import pytest
 
-from omc_runbook.masking.plain_text import PlainText
+from omc_runbook.masking.fingerprint import process_key, text_fingerprint
+from omc_runbook.masking.plain_text import PlainText, is_distinct
 from omc_runbook.masking.search import ValueSearch
 from omc_runbook.masking.value import Masked
 
@@ -14,8 +15,8 @@ def test_a_text_is_searched_and_never_shown() -> None:
     """Neither by its representation, nor by copies in another process."""
     value = token_hex(16)
     text = PlainText(f"run --key={value}")
-    assert text.find(ValueSearch([("KEY", Masked(value, "KEY"))])) == ("KEY",)
-    assert PlainText("run").find(ValueSearch([("KEY", Masked(value, "KEY"))])) == ()
+    assert text.find(ValueSearch([("KEY", Masked(value, "KEY"))]), {}) == ("KEY",)
+    assert PlainText("run").find(ValueSearch([("KEY", Masked(value, "KEY"))]), {}) == ()
     assert value not in f"{text} {text!r} {vars(PlainText)}"
     with pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(text)
@@ -28,3 +29,26 @@ def test_a_text_is_searched_and_never_shown() -> None:
 def test_what_looks_like_a_secret(text: str, has_shape: bool) -> None:
     """A password in an address does, an address alone does not."""
     assert PlainText(text).has_shape is has_shape
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("run --password open-sesame", ("KEY",)), ("run --name open-sesame", ()), ("open-sesame", ())]
+)
+def test_a_weak_value_is_found_where_a_secret_stands(text: str, found: tuple[str, ...]) -> None:
+    """Anywhere else, a text may have it by chance."""
+    weak = {text_fingerprint("open-sesame", process_key()): "KEY"}
+    assert PlainText(text).find(ValueSearch(()), weak) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "name_is_secret", "expected"),
+    [
+        ("aB3-xyz-9Qw", True, True),
+        ("open-sesame", True, False),
+        ("db-1.abc123xyz.rds.amazonaws.com", False, False),
+        ("postgresql://app:f3a91c7e52d84b06@db/app", False, True),
+    ],
+)
+def test_what_a_text_may_have_by_chance(text: str, name_is_secret: bool, expected: bool) -> None:
+    """Words, and what has neither a secret's name nor its form."""
+    assert is_distinct(Masked(text, "KEY"), name_is_secret) is expected

@@ -151,6 +151,18 @@ def test_a_word_that_is_a_weak_value_too_is_clear(weak: str) -> None:
     assert found_in(world(made, command=command, dockerLabels={"service": weak})) == []
 
 
+@pytest.mark.parametrize(("key", "value", "command"), [
+    ("ADMIN_PASSWORD", "correct-horse-battery", "run --password VALUE"),
+    ("STRIPE", f"sk_live_{token_hex(12)}", "run VALUE"),
+    ("DATABASE_URL", f"postgresql://app:Zx9-{token_hex(6)}@db/app", "run --db VALUE --debug"),
+])  # fmt: skip
+def test_a_value_is_known_by_where_it_stands_or_by_its_form(key: str, value: str, command: str) -> None:
+    """A weak one behind an option for secrets; one that looks like a secret under any key."""
+    made = with_keys(healthy(), **{key: value})
+    [finding] = found_in(world(made, command=command.replace("VALUE", value).split()))
+    assert finding.severity == "error" and f"the present value of {key}" in finding.evidence[0]
+
+
 def test_two_values_in_one_command_are_one_finding() -> None:
     """With both keys in its evidence and its remedy."""
     made = healthy()
