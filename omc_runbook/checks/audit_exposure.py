@@ -86,10 +86,10 @@ def _move_out(snapshot: Snapshot, found: list[ExposedValue], container: str, var
     target = _TARGETS.get(field)
     if target and is_whole:
         way = f"move {entry} from {field} of {container} to {target}" + (f", with the key {keys}" if known else "")
-    elif target and field != "environment":
+    elif target:
         way = f"move {entry} from {field} of {container} to {target}, with a key that has all of its new text"
-    elif field == "environment" or variable in COMMANDS:
-        way = f"take it out of {entry or field} of {container}, which gets a variable by secrets, and read that instead"
+    elif not entry:
+        way = f"take it out of {field} of {container}, which gets a variable by secrets, and read that instead"
     else:
         way = f"take {entry} out of {field} of {container}"
     if not known:

@@ -163,6 +163,27 @@ def test_a_value_is_known_by_where_it_stands_or_by_its_form(key: str, value: str
     assert finding.severity == "error" and f"the present value of {key}" in finding.evidence[0]
 
 
+@pytest.mark.parametrize(("field", "members", "way"), [
+    ("environment", [{"name": "JAVA_OPTS", "value": "-Dkey=VALUE"}],
+        "move JAVA_OPTS from environment of worker to secrets, with a key that has all of its new text"),
+    ("environment", [{"name": "SIGNER", "value": "VALUE"}],
+        "move SIGNER from environment of worker to secrets, with the key SECRET_KEY"),
+    ("logConfiguration", {"options": {"Header": "Authorization Splunk VALUE"}},
+        "move Header from logConfiguration.options of worker to secretOptions, with a key that has all of its new"),
+    ("command", ["run", "VALUE"],
+        "take it out of command of worker, which gets a variable by secrets, and read that instead"),
+    ("healthCheck", {"command": ["run", "VALUE"]},
+        "take it out of healthCheck.command of worker, which gets a variable by secrets, and read that instead"),
+    ("dockerLabels", {"note": "VALUE"}, "take note out of dockerLabels of worker"),
+])  # fmt: skip
+def test_a_remedy_says_where_the_value_belongs(field: str, members: Any, way: str) -> None:
+    """What ECS can fill in from a secret moves there; a part of a text moves with the rest of it."""
+    made = healthy()
+    [finding] = found_in(world(made, **{field: filled(members, document(made)["SECRET_KEY"])}))
+    assert finding.remedy.command.startswith(f"In Terraform's files, {way}")
+    assert ", and deploy that. Then renew the value, which was open: omc-runbook run rotate" in finding.remedy.command
+
+
 def test_two_values_in_one_command_are_one_finding() -> None:
     """With both keys in its evidence and its remedy."""
     made = healthy()
