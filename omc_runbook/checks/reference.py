@@ -385,10 +385,10 @@ def _in_override(task: ScheduledTask, container: Container, name: str) -> Eviden
         f" and everybody who may call {call} can read it.",
         "A new value in the secret never reaches it.",
     )
-    key, instead = (name, "take it out") if is_variable else ("it", "read that variable instead")
+    key, instead = (name, "take it out of") if is_variable else ("it", "read that variable instead in")
     remedy = Remedy(
         f"Add {key} to the secret with a new value, inject it into {container.name} by secrets[] of the task"
-        f" definition, and {instead} in the containerOverrides of {task.origin}."
+        f" definition, and {instead} the containerOverrides of {task.origin}."
     )
     return Evidence(f"{task.origin} {container.name} {name}", facts, remedy, frozenset({task.origin}))
 

@@ -84,4 +84,6 @@ def _in_container(
     named = {name for name, _ in parts} | equal.keys()
     for name in dict.fromkeys((*container.plain_secrets, *container.plain_options)):
         if name not in named:
-            yield ExposedValue(key=name, location=f"{location} {name}", is_known=False, service=service)
+            yield ExposedValue(
+                key=name.partition(" ")[2] or name, location=f"{location} {name}", is_known=False, service=service
+            )

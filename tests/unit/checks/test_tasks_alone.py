@@ -234,7 +234,7 @@ def test_a_secret_that_a_schedule_gives_a_container_is_found(
     [found] = problems(replace(made, scheduled=scheduled)).values()
     assert (found.check, found.subject, found.severity) == ("plain-secret", f"{origin} job {name}", "warning")
     assert found.services == {origin} and found.evidence[0].endswith(f"everybody who may call {call} can read it.")
-    assert f"in the containerOverrides of {origin}" in found.remedy.command and token not in repr(found)
+    assert f" the containerOverrides of {origin}." in found.remedy.command and token not in repr(found)
     revisions = {**made.task_definitions, job.arn: replace(job, containers=())}
     assert problems(replace(made, task_definitions=revisions, scheduled=scheduled)) == {}
 
