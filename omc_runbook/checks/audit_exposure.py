@@ -37,7 +37,7 @@ _STREAM = re.compile(r"log group (?P<group>\S+), stream (?P<stream>\S+)")
 
 @check(
     "plain-in-definition",
-    needs=(*NEEDS, "services", "task_definitions"),
+    needs=(*NEEDS, "services", "task_definitions", "tasks"),
     ruled_out_by="DescribeTaskDefinition: environment, commands, options and labels have no value of a secret",
 )
 def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:

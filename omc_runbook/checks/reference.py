@@ -349,6 +349,7 @@ def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
 
 @check(
     "plain-secret",
+    needs=(*NEEDS, "scheduled"),
     severity="warning",
     symptom="not-updating",
     looks_like=("old-value",),

@@ -67,6 +67,7 @@ def test_a_fault_is_not_taken_for_another(id: str) -> None:
 @pytest.mark.parametrize(("field", "ids"), [
     ("lives", {"key-overdue", "key-due-soon", "rotation-not-real", "value-in-file", "value-in-log"}),
     ("exposure", {"plain-in-definition", "value-in-file", "value-in-history", "value-in-log", "value-shared"}),
+    ("tasks", {"plain-in-definition"}),
     ("unused", {"secret-unused", "tags-missing"}),
     ("lifecycle", {"key-not-rotated", "rotation-broken"}),
     ("resource_policy", {"no-deletion-guard", "quota-near"}),

@@ -30,7 +30,7 @@ from omc_runbook.aws.definitions import container_of
 from omc_runbook.aws.ecs import Task, TaskContainer
 from omc_runbook.aws.schedules import ScheduledTask
 from omc_runbook.aws.session import ReadFailure
-from omc_runbook.checks import deployment
+from omc_runbook.checks import deployment, reference
 from omc_runbook.checks.check import run_check
 from omc_runbook.checks.registry import checks_of
 from omc_runbook.diagnosis.complaint import read_complaint
@@ -237,6 +237,14 @@ def test_a_secret_that_a_schedule_gives_a_container_is_found(
     assert f" the containerOverrides of {origin}." in found.remedy.command and token not in repr(found)
     revisions = {**made.task_definitions, job.arn: replace(job, containers=())}
     assert problems(replace(made, task_definitions=revisions, scheduled=scheduled)) == {}
+
+
+def test_what_schedules_give_containers_is_unknown_where_they_could_not_be_read() -> None:
+    """The call that was refused is named."""
+    refused = ReadFailure("EventBridge Scheduler's schedules", "scheduler:ListSchedules", "AccessDenied", "denied")
+    [check] = (each for each in checks_of(reference) if each.id == "plain-secret")
+    [found] = run_check(check, replace(healthy(), gaps={"scheduled": (refused,)}))
+    assert found.status == "unknown" and "scheduler:ListSchedules" in found.evidence[0]
 
 
 def test_ordinary_overrides_are_no_finding() -> None:
