@@ -14,6 +14,7 @@ from omc_runbook.masking.common import is_random
 from omc_runbook.masking.fingerprint import process_key, text_fingerprint
 from omc_runbook.masking.plain_text import PlainText
 from omc_runbook.masking.value import Masked
+from omc_runbook.model import letters
 from omc_runbook.model import value_from as reference
 from omc_runbook.model.arn import account_in, partition_in, region_in
 from omc_runbook.model.secretive import is_secret
@@ -296,7 +297,7 @@ def _plain_fields(raw: Any) -> Iterator[tuple[str, str, str]]:
         },
     }
     for part, texts in entries.items():
-        yield from ((part, name or "", text or "") for name, text in (texts or {}).items())
+        yield from ((part, letters.in_a_line(name or ""), text or "") for name, text in (texts or {}).items())
 
 
 def log_secrets(raw: Any) -> tuple[Injection, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NoReturn
 
@@ -11,6 +12,12 @@ from omc_runbook.masking.fingerprint import process_key, text_fingerprint
 from omc_runbook.masking.search import Name, ValueSearch
 from omc_runbook.masking.spelling import encode
 from omc_runbook.masking.value import Masked, reveal
+
+# Atomic, or a long path that is none would be tried in all combinations of the two.
+_PATH = r"(?>/(?:[\w.-]{0,8}|[A-Za-z]+\d{0,4}(?:[-_.][A-Za-z]+\d{0,4})*)(?=/|\Z))"
+_HOST = r"(?:[A-Za-z][\w+.-]*+://)?[\w-]++(?:\.[\w-]++)++(?::\d+)?"
+_PLACE = re.compile(rf"\A(?:arn:\S+|{_PATH}++|{_HOST}{_PATH}*+)\Z")
+"""An ARN, a path, a host or an address, of words: what is random in the path of a webhook is its secret."""
 
 
 class PlainText:
@@ -41,7 +48,15 @@ class PlainText:
         raise TypeError("A text that may have a secret in it cannot be pickled.")
 
 
+def is_place(value: Masked, name_is_secret: bool) -> bool:
+    """Whether a value says where something is, and nothing that is secret."""
+    return not _is_secret(value, name_is_secret) and value.matches(_PLACE)
+
+
 def is_distinct(value: Masked, name_is_secret: bool) -> bool:
     """Whether a text that has a value has it for certain, and not by chance, as a host or a word of its own."""
-    text = reveal(value)
-    return (name_is_secret or PlainText(text).has_shape) and WORDS.search(text) is None
+    return _is_secret(value, name_is_secret) and not value.matches(WORDS)
+
+
+def _is_secret(value: Masked, name_is_secret: bool) -> bool:
+    return name_is_secret or PlainText(reveal(value)).has_shape

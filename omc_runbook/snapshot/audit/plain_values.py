@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from omc_runbook.aws.definitions import Container
-from omc_runbook.masking.plain_text import is_distinct
+from omc_runbook.masking.plain_text import is_distinct, is_place
 from omc_runbook.masking.search import ValueSearch
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.secretive import is_secret
@@ -25,19 +25,19 @@ class KnownValue:
 def search_definitions(snapshot: Snapshot, values: Mapping[str, tuple[KnownValue, Masked]]) -> Search:
     """Search task definitions, tasks' overrides and Service Connect's logs for these values, by their fingerprints.
 
-    A part of a text counts where no text has it by chance: of a host or a log group, the secret may have a copy, and a
-    weak password may be a word.
+    What says where something is, such as a host or a log group, is no secret because the secret has a copy of it. A
+    part of a text counts where no text has it by chance, as it may have a weak password.
     """
     catalogue = snapshot.environment.keys
-    distinct = [
-        (known, value)
-        for known, value in values.values()
-        if is_distinct(value, is_secret(known.key, catalogue.get(known.key)))
+    judged = [
+        (print_, known, value, is_secret(known.key, catalogue.get(known.key)))
+        for print_, (known, value) in values.items()
     ]
+    distinct = [(known, value) for _, known, value, is_named in judged if is_distinct(value, is_named)]
     search = ValueSearch(
         [each for each in distinct if not each[0].is_current], encoded=[each for each in distinct if each[0].is_current]
     )
-    whole = {print_: known for print_, (known, _) in values.items()}
+    whole = {print_: known for print_, known, value, is_named in judged if not is_place(value, is_named)}
     found = [
         value
         for location, service, container in _containers(snapshot)

@@ -6,7 +6,7 @@ from secrets import token_hex
 import pytest
 
 from omc_runbook.masking.fingerprint import process_key, text_fingerprint
-from omc_runbook.masking.plain_text import PlainText, is_distinct
+from omc_runbook.masking.plain_text import PlainText, is_distinct, is_place
 from omc_runbook.masking.search import ValueSearch
 from omc_runbook.masking.value import Masked
 
@@ -52,3 +52,22 @@ def test_a_weak_value_is_found_where_a_secret_stands(text: str, found: tuple[str
 def test_what_a_text_may_have_by_chance(text: str, name_is_secret: bool, expected: bool) -> None:
     """Words, and what has neither a secret's name nor its form."""
     assert is_distinct(Masked(text, "KEY"), name_is_secret) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "name_is_secret", "expected"),
+    [
+        ("db-1.abc123xyz.ap-southeast-2.rds.amazonaws.com", False, True),
+        ("https://api.ohmycoins.com:8443/v1", False, True),
+        ("arn:aws:s3:::app-data-2024", False, True),
+        ("/ecs/ohmycoins-staging/backend", False, True),
+        ("db-1.abc123xyz.internal", True, False),
+        ("redis://:f3a91c7e52d84b06@cache.internal:6379", False, False),
+        ("https://flows.ohmycoins.com/webhook/f3a91c7e52d84b06", False, False),
+        ("f3a91c7e52d84b06", False, False),
+        ("app:f3a91c7e52d84b06", False, False),
+    ],
+)
+def test_what_says_where_something_is(text: str, name_is_secret: bool, expected: bool) -> None:
+    """Unless its name is that of a secret, or a login is in it."""
+    assert is_place(Masked(text, "KEY"), name_is_secret) is expected

@@ -134,7 +134,8 @@ def test_an_issued_token_is_found_in_each_field(field: str, members: Any, locati
     {"proxyConfiguration": {"properties": [{"name": "IgnoredUID", "value": "1337"}, {"name": "EgressIgnoredIPs"}]}},
     {"systemControls": [{"namespace": "net.core.somaxconn", "value": "1024"}]},
     {"volumes": [driver(type="nfs", o="addr=nas.internal,rw"), {"name": "data"}]},
-    {"environment": [{"name": "POSTGRES_SERVER", "value": "db.internal"}, {"name": "BARE"}]},
+    {"environment": [{"name": "POSTGRES_SERVER", "value": "db-1.abc123xyz.rds.amazonaws.com"}, {"name": "BARE"}]},
+    {"dockerLabels": {"database": "db-1.abc123xyz.rds.amazonaws.com"}},
     {"command": None, "entryPoint": None, "healthCheck": None, "dockerLabels": None, "systemControls": None},
 ])  # fmt: skip
 def test_an_ordinary_field_is_clear(members: dict[str, Any]) -> None:
@@ -182,6 +183,14 @@ def test_a_remedy_says_where_the_value_belongs(field: str, members: Any, way: st
     [finding] = found_in(world(made, **{field: filled(members, document(made)["SECRET_KEY"])}))
     assert finding.remedy.command.startswith(f"In Terraform's files, {way}")
     assert ", and deploy that. Then renew the value, which was open: omc-runbook run rotate" in finding.remedy.command
+
+
+def test_a_labels_name_stays_in_its_line() -> None:
+    """Docker takes any character there, and a terminal obeys some of them."""
+    made = healthy()
+    [finding] = found_in(world(made, dockerLabels={"a\x1b[31m\nb": document(made)["SECRET_KEY"]}))
+    assert finding.subject.endswith("worker dockerLabels a‹U+001B›[31m‹U+000A›b")
+    assert finding.evidence[0].isprintable() and finding.remedy.command.isprintable()
 
 
 def test_two_values_in_one_command_are_one_finding() -> None:
