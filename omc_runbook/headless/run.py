@@ -77,6 +77,8 @@ class RunResult:
     """Where the record's page was asked to be, if it is there: a path, or an address in S3."""
     failure: str = ""
     """Why it is not there, in a sentence."""
+    outcome: Outcome | None = None
+    """What the run found, whether that is recorded or not."""
 
 
 def run(
@@ -331,14 +333,15 @@ class _Keeper:
             return self.unrecorded(outcome, error)
         if self.bucket is None:
             lines = summary.summarise(outcome, str(record.page), self.command)
-            return RunResult(outcome.exit_code, lines, record.page, address=str(record.page))
+            return RunResult(outcome.exit_code, lines, record.page, address=str(record.page), outcome=outcome)
         try:
             address = self.bucket.upload(record)
         except (OSError, RunbookError) as error:
             return self._not_uploaded(outcome, record, error)
         for path in record.files:
             path.unlink()
-        return RunResult(outcome.exit_code, summary.summarise(outcome, address, self.command), address=address)
+        lines = summary.summarise(outcome, address, self.command)
+        return RunResult(outcome.exit_code, lines, address=address, outcome=outcome)
 
     def _not_uploaded(self, outcome: Outcome, record: Record, error: Exception) -> RunResult:
         """Report a run whose record stays on this machine."""
@@ -346,7 +349,8 @@ class _Keeper:
         outcome = self._published_without_record(outcome, failure.text)
         lines = (*summary.summarise(outcome, str(record.page), self.command), failure)
         lines = summary.mask(lines)
-        return RunResult(RunbookError.exit_code, lines, record.page, is_recorded=False, failure=lines[-1].text)
+        code, why = RunbookError.exit_code, lines[-1].text
+        return RunResult(code, lines, record.page, is_recorded=False, failure=why, outcome=outcome)
 
     def unrecorded(self, outcome: Outcome, error: Exception) -> RunResult:
         """Report a run whose record cannot be kept."""
@@ -357,7 +361,7 @@ class _Keeper:
         outcome = self._published_without_record(outcome, failure)
         lines = summary.mask(summary.summarise(outcome, path, self.command))
         (line,) = summary.mask((Line(failure, "warning", "warning"),))
-        return RunResult(RunbookError.exit_code, lines, None, is_recorded=False, failure=line.text)
+        return RunResult(RunbookError.exit_code, lines, is_recorded=False, failure=line.text, outcome=outcome)
 
     def _published_without_record(self, outcome: Outcome, failure: str) -> Outcome:
         """Publish that a run has no record: who hears of it by messages or exports alone was told how it ended.

@@ -11,7 +11,6 @@ from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.run import RunResult
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import RunbookError, UsageError
-from omc_runbook.model.findings import Outcome
 from omc_runbook.report.fleet import VERIFY, EnvironmentRun
 from omc_runbook.runbooks.run import known_environment, on_look
 from omc_runbook.snapshot.state import Snapshot
@@ -33,22 +32,18 @@ class Job:
 
 def verify(job: Job) -> EnvironmentRun:
     """Run verify as `omc-runbook run verify` does, and return what it found, without a value."""
-    snapshots, outcomes = list[Snapshot](), list[Outcome]()
+    snapshots = list[Snapshot]()
     on_look.set(snapshots.append)
     known_environment.set(job.environment)
-
-    def note(outcome: Outcome) -> Outcome:
-        outcomes.append(outcome)
-        return outcome
 
     try:
         place = places.find(job.place, job.main, job.runbook_toml)
         words = job.environment.parameters.items()
-        result = headless_run.run(VERIFY, words, place.folder, publish=note, bucket=place.bucket)
+        result = headless_run.run(VERIFY, words, place.folder, bucket=place.bucket)
     except RunbookError as error:
         return EnvironmentRun(failure=str(error), is_refused=isinstance(error, UsageError))
     return EnvironmentRun(
-        outcome=outcomes[-1],
+        outcome=result.outcome,
         page=result.address,
         unrecorded=_unrecorded(result, job.spare),
         facts=comparison.facts(snapshots[-1], job.key) if snapshots else None,

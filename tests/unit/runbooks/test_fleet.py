@@ -1,14 +1,23 @@
-"""Where fleet looks, before it reads anything."""
+"""Where fleet looks, before it reads anything, and what it knows of an environment without a record."""
 
 from __future__ import annotations
 
+import os
+from contextvars import copy_context
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from support.outcomes import an_outcome
 
+from omc_runbook.masking.fingerprint import new_key
+from omc_runbook.model.findings import Finding
+from omc_runbook.model.handover import OUTCOME_VARIABLE
+from omc_runbook.report import fleet as report
 from omc_runbook.report.fleet import EnvironmentRun
+from omc_runbook.runbooks import fleet_worker
 from omc_runbook.runbooks.fleet import Fleet
+from omc_runbook.runbooks.fleet_worker import Job
 from omc_runbook.snapshot.environments import find_several
 
 FOREIGN = "https://emulator.example.com"
@@ -39,3 +48,23 @@ def test_the_account_of_an_assumed_role_is_named(tmp_path: Path) -> None:
     refused = EnvironmentRun(failure="Could not assume role runbooks.")
     accounts = {each.environment: each.account for each in fleet.outcome({"qa": refused}).targets}
     assert accounts == {"staging": "", "qa": "210987654321"}
+
+
+def test_an_environment_whose_record_cannot_be_kept_was_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the disk fills up: what was found counts, and that there is no record is said beside it."""
+
+    def execute(source: str, notebook: str, *_: object, **__: object) -> None:
+        """Hand an outcome over, and leave no notebook."""
+        clear = Finding(check="no-permission", family="access", title="A title", status="clear")
+        Path(os.environ[OUTCOME_VARIABLE]).write_text(an_outcome(findings=(clear,)).to_json())
+
+    monkeypatch.setattr("papermill.execute_notebook", execute)
+    (staging,) = find_several("staging", "staging", "").environments
+    job = Job(
+        environment=staging, place=str(tmp_path), main="staging", runbook_toml="", spare=str(tmp_path), key=new_key()
+    )
+    runs = {"staging": copy_context().run(fleet_worker.verify, job)}
+    assert (runs["staging"].why_unread, runs["staging"].status) == ("", "ok")
+    assert report.failure(runs).startswith(f"staging: No record was kept in {tmp_path}: ")
