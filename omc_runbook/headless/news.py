@@ -122,10 +122,13 @@ class _Current:
     """What to do about it."""
 
 
-def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> tuple[tuple[Notice, ...], Standing]:
+def compare(
+    outcome: Outcome, former: Standing, remind_days: Sequence[int], is_overtaken: bool = False
+) -> tuple[tuple[Notice, ...], Standing]:
     """The messages that a run's outcome is worth, and what is open after it.
 
     `former` is what was open before. A change is worth a message, and so is what is open for one of `remind_days`.
+    What a run that began later may have found, one that `is_overtaken` does not resolve.
     """
     title, now = summary.title(outcome), outcome.finished
     roots = [finding for finding in outcome.findings if finding.is_unexplained]
@@ -139,10 +142,17 @@ def compare(outcome: Outcome, former: Standing, remind_days: Sequence[int]) -> t
         name: consequences.get(name, name)
         for name in before.since
         if name not in problems
-        and (name in consequences or _is_unseen(name, outcome) or _until(name, outcome) < before.until.get(name, now))
+        and (
+            is_overtaken
+            or name in consequences
+            or _is_unseen(name, outcome)
+            or _until(name, outcome) < before.until.get(name, now)
+        )
     }
     accepted = {finding.identity: finding.accepted for finding in outcome.findings if finding.accepted}
     blind, unseen = _what_is_unseen(outcome, former.get("unknown", Open()))
+    if is_overtaken:
+        unseen = replace(unseen, sentences={**dict.fromkeys(blind.since, ""), **unseen.sentences})
     results = (
         _compare("findings", title, before, _Current({**problems, **stay}, accepted, ways=ways), now, remind_days),
         _compare("unknown", title, blind, unseen, now, remind_days),

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from http.client import HTTPException, InvalidURL
 from pathlib import Path
@@ -214,11 +215,14 @@ def _report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: 
     last = last_run.read(folder, outcome.runbook, environment, outcome.endpoint, project)
     former, unread = (last.standing, "") if isinstance(last, LastRun) else ({}, last)
     place = str(folder) if isinstance(folder, Path) else folder.address
-    _, standing = compare(outcome, former, notify.remind_days)
+    # One that ended since this one began may have looked later; a clock that was ahead says nothing.
+    is_overtaken = isinstance(last, LastRun) and outcome.started < last.finished <= datetime.now(UTC)
+    tell = partial(compare, outcome, remind_days=notify.remind_days, is_overtaken=is_overtaken)
+    _, standing = tell(former)
     heard: dict[str, Standing] = {
         receiver: {topic: each.heard_by(receiver) for topic, each in former.items()} for receiver in notify.everybody
     }
-    own = {receiver: compare(outcome, last_heard, notify.remind_days) for receiver, last_heard in heard.items()}
+    own = {receiver: tell(last_heard) for receiver, last_heard in heard.items()}
     notices = (replace(notice, only_to=receiver) for receiver, (each, _) in own.items() for notice in each)
     notifications = send(notices, notify, profile)
     for topic in standing:

@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from string import ascii_lowercase
 
 import boto3
 import pytest
 from support.moto_environment import mock_aws
-from support.outcomes import an_outcome
+from support.outcomes import NOW, an_outcome
 from support.paths import ROOT
 from support.webhook import webhook
 
@@ -449,3 +450,22 @@ def test_of_two_runs_at_once_one_sends_the_message(tmp_path: Path, monkeypatch: 
     (tmp_path / "file").touch()
     with last_run.alone(tmp_path, 1), last_run.alone(tmp_path, 0.1), last_run.alone(tmp_path / "file" / "in it", 1):
         pass
+
+
+def test_a_run_that_another_has_overtaken_resolves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What it saw may be from before the problem; the next run tells the end, also where a clock was ahead."""
+    got = list[str]()
+    monkeypatch.setattr(notify, "sender", lambda *_: lambda notice: got.append(notice.title.partition(": ")[2]))
+    receivers = Notify(findings=("env:OPS_WEBHOOK",), unknown=("env:OPS_WEBHOOK",))
+    blind = Finding(check="kms-denied", family="access", title="A title", status="unknown", evidence=("Refused.",))
+    before, after, far = NOW - timedelta(minutes=9), NOW + timedelta(minutes=1), NOW + timedelta(days=9999)
+    for started, finished, findings, told in (
+        (NOW, NOW, (*FOUND.findings, blind), ["could not look", "no-permission"]),
+        (before, after, (), []),
+        (after, after, (), ["can look again", "resolved"]),
+        (far, far, FOUND.findings, ["no-permission"]),
+        (after, after, (), ["resolved"]),
+    ):
+        got.clear()
+        notify.report(an_outcome(started=started, finished=finished, findings=findings), tmp_path, receivers)
+        assert sorted(got) == told
