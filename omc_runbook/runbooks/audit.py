@@ -44,7 +44,7 @@ from omc_runbook.runbooks.final_answer import FinalAnswer, links
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
-from omc_runbook.runbooks.run import Run, Target, now, reach
+from omc_runbook.runbooks.run import Run, Target, naming, now, reach_each
 from omc_runbook.snapshot.gatherer import SharedCalls
 from omc_runbook.snapshot.state import Snapshot
 
@@ -123,13 +123,12 @@ MOST_DAYS = HISTORY_KEEPS.days
 def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Run:
     """Begin on the environments of a list, which is mostly one.
 
-    Raises UsageError for days of which no events can be read, and as `run.reach` does.
+    Raises UsageError for days of which no events can be read, and as `run.reach_each` does.
     """
     if days < 1:
         raise UsageError("days must be at least 1. Nothing was read.")
     started, names = now(), split_names("environment", environment) or (environment,)
-    targets = tuple(reach(AUDIT, name, runbook_toml) for name in names)
-    run = Run(runbook=AUDIT, started=started, targets=targets, days=days)
+    run = Run(runbook=AUDIT, started=started, targets=reach_each(AUDIT, names, runbook_toml), days=days)
     if days > MOST_DAYS and not all(target.environment.audit.reaches_back for target in run.targets):
         raise UsageError(
             f"days must be from 1 to {MOST_DAYS}: CloudTrail's event history goes no further back. With trail_s3"
@@ -142,7 +141,7 @@ def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Ru
 
 @takes_parameters
 def look(run: Run, repository: str = "", days: int = MOST_DAYS) -> Snapshots:
-    """Read every environment, side by side, with events of so many days; raises as `Target.look` does.
+    """Read every environment, side by side, with events of so many days; raises as `Target.look` and `naming` do.
 
     What environments of one account have in common is read once.
     """
@@ -150,7 +149,8 @@ def look(run: Run, repository: str = "", days: int = MOST_DAYS) -> Snapshots:
     shared = SharedCalls()
 
     def read(target: Target) -> Snapshot:
-        return target.look(repository, audit_days=days, shared=shared)
+        with naming(target.environment.name, run.targets):
+            return target.look(repository, audit_days=days, shared=shared)
 
     with ThreadPoolExecutor(PARALLEL, "audit") as pool:
         reads = {target.environment.name: pool.submit(copy_context().run, read, target) for target in run.targets}

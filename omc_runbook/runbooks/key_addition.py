@@ -25,7 +25,7 @@ from omc_runbook.runbooks.closing import Closing, Displays, end_label
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.new_key import plan
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
-from omc_runbook.runbooks.run import Run, now, reach
+from omc_runbook.runbooks.run import Run, naming, now, reach_each
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation import git
 
@@ -47,12 +47,12 @@ Snapshots = dict[str, Snapshot]
 def begin(environment: str, environments: str = "", runbook_toml: str = "", repository: str = "") -> Run:
     """Begin on a checkout and on each environment of the list `environments`, or without one on `environment`.
 
-    Raises as `run.reach` and `find_root` do.
+    Raises as `run.reach_each` and `find_root` do.
     """
     names = split_names("environments", environments) or (environment,)
     names = (environment, *(name for name in names if name != environment)) if environment in names else names
     started = now()
-    targets = tuple(reach(RUNBOOK, name, runbook_toml) for name in names)
+    targets = reach_each(RUNBOOK, names, runbook_toml)
     checkout = read_checkout(find_root(repository or targets[0].environment.repository))
     run = Run(runbook=RUNBOOK, started=started, targets=targets, checkout=checkout)
     run.announce()
@@ -60,8 +60,12 @@ def begin(environment: str, environments: str = "", runbook_toml: str = "", repo
 
 
 def look(run: Run) -> Snapshots:
-    """Read every environment and the checkout; raises as `Target.look` does."""
-    return {target.environment.name: target.look(str(run.own_checkout.root)) for target in run.targets}
+    """Read every environment and the checkout; raises as `Target.look` and `naming` do."""
+    snapshots = {}
+    for target in run.targets:
+        with naming(target.environment.name, run.targets):
+            snapshots[target.environment.name] = target.look(str(run.own_checkout.root))
+    return snapshots
 
 
 def apply(

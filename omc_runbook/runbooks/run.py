@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from omc_runbook.headless import notebooks
 from omc_runbook.masking import registry
 from omc_runbook.model.change import Change
 from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment, refuse_impossible
-from omc_runbook.model.errors import UsageError
+from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import (
     NO_OUTCOME,
     Finding,
@@ -459,6 +460,26 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
     caller = identify(clients, settings)
     registry.exempt({caller.account, *re.split(r"[:/]", f"{caller.arn}:{caller.source}")} - {""})
     return Target(settings, clients, caller, LEFT_OUT.get(runbook, frozenset()))
+
+
+def reach_each(runbook: str, environments: Sequence[str], runbook_toml: str = "") -> tuple[Target, ...]:
+    """`reach` each environment; raises as `reach` and `naming` do."""
+    targets = []
+    for name in environments:
+        with naming(name, environments):
+            targets.append(reach(runbook, name, runbook_toml))
+    return tuple(targets)
+
+
+@contextmanager
+def naming(environment: str, environments: Sized) -> Iterator[None]:
+    """Say in a CouldNotLook which one of several environments it is about."""
+    try:
+        yield
+    except CouldNotLook as error:
+        if len(environments) > 1:
+            error.args = (f"{environment}: {error}",)
+        raise
 
 
 def diagnose(snapshot: Snapshot, families: Sequence[str] = ()) -> tuple[Finding, ...]:

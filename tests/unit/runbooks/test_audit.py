@@ -1,11 +1,16 @@
-"""How an audit begins: what it refuses before anything is read."""
+"""How an audit begins: what it refuses before anything is read, and which environment it could not look at."""
 
 from __future__ import annotations
 
 import pytest
 
-from omc_runbook.model.errors import UsageError
+from omc_runbook.aws.session import Clients
+from omc_runbook.aws.sts import Caller
+from omc_runbook.model.environment import Environment
+from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.runbooks import audit
+from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks.run import Target
 
 
 @pytest.mark.parametrize(
@@ -42,3 +47,31 @@ def test_where_events_are_is_named_once_and_by_its_arn(
     with pytest.raises(UsageError) as refused:
         audit.begin("staging", "", 400)
     assert sentence in str(refused.value)
+
+
+SILENT = "AWS cannot be reached: check the network."
+
+
+@pytest.mark.parametrize(
+    ("environments", "sentence"), [("staging", SILENT), ("production,staging", f"staging: {SILENT}")]
+)
+@pytest.mark.parametrize("answers", [False, True])
+def test_of_several_environments_the_one_that_cannot_be_looked_at_is_named(
+    monkeypatch: pytest.MonkeyPatch, environments: str, sentence: str, answers: bool
+) -> None:
+    """Whether AWS is silent at once or later: its own reason may fit each of them."""
+
+    def fail(environment: Environment) -> None:
+        if environment.name == "staging":
+            raise CouldNotLook(SILENT)
+
+    def identify(clients: Clients, environment: Environment) -> Caller:
+        if not answers:
+            fail(environment)
+        return Caller("123456789012", "arn:aws:iam::123456789012:user/night")
+
+    monkeypatch.setattr(runbooks_run, "identify", identify)
+    monkeypatch.setattr(Target, "look", lambda target, *_, **__: fail(target.environment))
+    with pytest.raises(CouldNotLook) as failed:
+        audit.look(audit.begin(environments))
+    assert str(failed.value) == sentence
