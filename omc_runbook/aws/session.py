@@ -90,9 +90,15 @@ _SKEWED = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture"})
 _WRONG_TIME = ("Signature expired:", "Signature not yet current:")
 """How the message of SignatureDoesNotMatch or InvalidSignatureException begins where the clock is to blame."""
 
+_SERVER_ERRORS = (
+    *("InternalError", "InternalFailure", "InternalServerError", "InternalServerException", "InternalServiceError"),
+    *("ServerException", "ServiceFailure", "ServiceUnavailable", "ServiceUnavailableException"),
+)
+"""What services call an error of their own; each call was repeated by then."""
 _DELETION = "Somebody may have scheduled its deletion meanwhile: run troubleshoot, which can cancel that."
 _GONE = "The secret, or this version of it, was deleted meanwhile: run verify."
 _NEXT = {
+    **{("", code): "The error is AWS's own: run again in a minute." for code in _SERVER_ERRORS},
     ("secretsmanager:PutSecretValue", "ResourceNotFoundException"): _GONE,
     ("secretsmanager:UpdateSecretVersionStage", "ResourceNotFoundException"): _GONE,
     ("secretsmanager:PutSecretValue", "InvalidRequestException"): _DELETION,

@@ -278,6 +278,9 @@ def test_a_clock_that_is_wrong_is_no_wrong_credentials(code: str, message: str) 
         ("secretsmanager:PutSecretValue", "EncryptionFailure", "see the state of its KMS key"),
         ("secretsmanager:PutSecretValue", "LimitExceededException", "run again when the oldest are."),
         ("secretsmanager:DescribeSecret", "InvalidRequestException", "failed with InvalidRequestException."),
+        ("sts:GetCallerIdentity", "InternalFailure", "run again in a minute."),
+        ("ecs:ListServices", "ServerException", "run again in a minute."),
+        ("secretsmanager:GetSecretValue", "InternalServiceError", "run again in a minute."),
     ],
 )
 def test_an_error_says_what_to_do_about_it(operation: str, code: str, says: str) -> None:
