@@ -152,7 +152,8 @@ def compare(
     accepted = {finding.identity: finding.accepted for finding in outcome.findings if finding.accepted}
     blind, unseen = _what_is_unseen(outcome, former.get("unknown", Open()))
     if is_overtaken:
-        unseen = replace(unseen, sentences={**dict.fromkeys(blind.since, ""), **unseen.sentences})
+        stayed = dict.fromkeys(blind.since, "")
+        unseen = replace(unseen, sentences={**stayed, **unseen.sentences}, checks={**blind.checks, **unseen.checks})
     results = (
         _compare("findings", title, before, _Current({**problems, **stay}, accepted, ways=ways), now, remind_days),
         _compare("unknown", title, blind, unseen, now, remind_days),
