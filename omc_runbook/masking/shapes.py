@@ -29,6 +29,7 @@ _MARK, _BEFORE_KEY = 64, 160
 """Most characters of a mark, and of the signs between it and its value; and of what stands before a private key."""
 _PART, _ALL = 199, sys.maxsize
 """From so many characters, a password may be a part of a longer one; what has no maximum is never a part."""
+_WORDS = re.compile(r"[-_]?(?:[A-Z]?[a-z]+|[A-Z]+)(?:[-_](?:[A-Z]?[a-z]+|[A-Z]+))*")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _QUOTE = r"""(?:\\*["']|&(?:quot|apos|\#x?\d{1,3});)"""
 _ASSIGNED = (
@@ -115,6 +116,11 @@ def _is_login(text: str) -> bool:
 
 def _is_argument(text: str) -> bool:
     return _is_password(text) and re.fullmatch(r"[A-Z_]+|[a-z]{1,4}|" + _PROSE, text) is None
+
+
+def _is_token(text: str) -> bool:
+    end = text[-_LONG:]
+    return end not in (end.upper(), end.lower()) and _WORDS.fullmatch(end) is None
 
 
 def _is_signature(text: str) -> bool:
@@ -216,6 +222,16 @@ _SHAPES = (
         _issued(),
         _is_mixed,
         _ALL,
+    ),
+    _Shape(
+        "key",
+        ("ghp_", "gho_", "ghs_", "ghu_", "glpat-", "aiza", "gsk_", "hf_", "sk_", "rk_", "whsec_", "npm_"),
+        # Of a whole token; one in 30 of GitLab's has no digit, one in 600 of GitHub's, and none of Hugging Face's has.
+        re.compile(
+            r"(?<![A-Za-z0-9_])(?P<value>(?:(?:gh[opsu]|npm)_[A-Za-z0-9]{36}|hf_[A-Za-z]{34}|gsk_[A-Za-z0-9]{52}"
+            r"|[rs]k_(?:live|test)_[A-Za-z0-9]{24}|whsec_[A-Za-z0-9]{32})(?!\w)|(?:glpat-[\w-]{20}|AIza[\w-]{35})(?![\w-]))"
+        ),
+        _is_token,
     ),
     _Shape(
         "webhook",

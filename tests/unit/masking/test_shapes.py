@@ -4,6 +4,7 @@ import base64
 import itertools
 import re
 import secrets
+import string
 import time
 
 import pytest
@@ -17,6 +18,14 @@ BLOCK = base64.encodebytes(secrets.token_bytes(200)).decode()
 ACCESS, SECRET = f"AKIA{secrets.token_hex(8).upper()}", base64.b64encode(secrets.token_bytes(30)).decode()
 WITHOUT_DIGIT = re.sub(r"\d", "x", SECRET)
 TEMPORARY = f"ASIA{ACCESS[4:]}"
+WITHOUT_DIGITS = "qZ" + "".join(f"{small}{small.upper()}{small}" for small in string.ascii_lowercase)
+TOKENS = (
+    *(f"{prefix}{WITHOUT_DIGITS[:36]}" for prefix in ("ghp_", "gho_", "ghs_", "ghu_", "npm_")),
+    *(f"{prefix}{WITHOUT_DIGITS[:24]}" for prefix in ("sk_live_", "sk_test_", "rk_live_", "rk_test_")),
+    *(f"hf_{WITHOUT_DIGITS[:34]}", f"gsk_{WITHOUT_DIGITS[:52]}", f"whsec_{WITHOUT_DIGITS[:32]}"),
+    *(f"glpat-{WITHOUT_DIGITS[:9]}-_{WITHOUT_DIGITS[9:18]}", f"AIza{WITHOUT_DIGITS[:34]}-"),
+)
+"""Tokens as long as their issuers make them, without a digit."""
 JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJ{HEX}.{HEX}"
 
 
@@ -106,6 +115,24 @@ def test_the_keys_of_all_providers_are_known() -> None:
         assert any(issuers.re.match(kind, f"{sample}{HEX}") for sample in [*samples, "xoxb-", "SG."]), kind
     for sample in samples:
         assert registry.mask(f"<{sample}{HEX}>") == "<‹key›>", sample
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_a_whole_token_is_masked_without_a_digit(token: str) -> None:
+    """Told by its prefix, its length and its letters."""
+    for after in ("", ".", ", and so on", "\n", ".git"):
+        assert registry.mask(f"token {token}{after}") == f"token ‹key›{after}"
+    assert registry.mask(f"{token}x") == f"{token}x"
+
+
+def test_a_name_as_long_as_a_token_is_none() -> None:
+    """Nor is a row of one letter, which stands for a token."""
+    for prefix, length in (("ghp_", 36), ("glpat-", 20), ("hf_", 34), ("AIza", 35), ("sk_live_", 24)):
+        for words in ("your-own-token-value-", "Your_Own_Token_Value_", "xxxx", "XXXX", "TOKEN_", "notes_of_"):
+            name = f"{prefix}{(words * 36)[:length]}"
+            assert registry.mask(name) == name
+    for name in ("sk-learn-something-of-mine", "ghp_notes_on_the_pages", "glpat-Words", "npm_Config_Registry"):
+        assert registry.mask(name) == name
 
 
 def test_what_is_no_secret_stays() -> None:
