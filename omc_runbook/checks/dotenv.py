@@ -261,10 +261,7 @@ def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
         taken = "Settings reads it" if not checkout.settings.case_sensitive else "Settings does not"
         fact = f"Line {binding.line} has {binding.name}: {taken}, Docker Compose and a shell do not read it as {right}."
         mild: Severity | None = "info" if is_read and checkout.compose is None else None
-        remedy = by_setup(snapshot, f"Write {right}= in line {binding.line}.")
-        if names := spellings(workstation, right):
-            way = f"Keep one of the lines of {' and '.join(names)} in {workstation.path}, as {right}=."
-            remedy = Remedy(way)
+        remedy = keep_one(workstation, right) or by_setup(snapshot, f"Write {right}= in line {binding.line}.")
         yield Evidence(binding.name, (fact,), remedy, severity=mild)
 
 
@@ -333,6 +330,14 @@ def spellings(workstation: Workstation, name: str) -> tuple[str, ...]:
     twice = {each for each, _ in workstation.dotenv.duplicates} if workstation.dotenv else set()
     names = tuple(each.name for each in workstation.bindings if each.name.casefold() == name.casefold())
     return names if len(names) > 1 or twice.intersection(names) else ()
+
+
+def keep_one(workstation: Workstation, name: str) -> Remedy | None:
+    """By hand, where several lines have a name in any case; None where one has."""
+    names = spellings(workstation, name)
+    return (
+        Remedy(f"Keep one of the lines of {' and '.join(names)} in {workstation.path}, as {name}=.") if names else None
+    )
 
 
 def open_quotes(workstation: Workstation) -> tuple[int, ...]:

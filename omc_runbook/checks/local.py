@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from omc_runbook.checks.check import DOTENV, SETTINGS, SHARED, Evidence, Uncertain
-from omc_runbook.checks.dotenv import by_setup, check, miscased, reader_check, workstation_of
+from omc_runbook.checks.dotenv import by_setup, check, keep_one, miscased, reader_check, workstation_of
 from omc_runbook.checks.dotenv_quoting import comment_values, in_odd_quotes, misread_names
 from omc_runbook.checks.key_demand import is_misspelling
 from omc_runbook.masking.defects import find_defect
@@ -55,10 +55,14 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     for name, why in missing_required(workstation):
         key, entry = workstation.key_of(name), workstation.checkout.template_entry(name)
         source = (key.obtain_from if key else "") or (entry.obtain_from if entry else "")
-        state = "is empty" if workstation.binding(name) else "is not in the file"
+        binding = workstation.binding(name)
+        state = f"{binding.name} is empty" if binding else f"{name} is not in the file"
         get = f"Get it from {source}, and write" if source else "Write"
-        remedy = by_setup(snapshot, f"{get} {name}= and the value into {workstation.path}.", _source(workstation, name))
-        facts = (f"{name} {state}; {why}.", *_set_by_compose(workstation, name))
+        write = f"{get} {name}= and the value into {workstation.path}."
+        # Of several lines in any case, the last one is empty.
+        by_hand = keep_one(workstation, name) if binding and binding.name != name else None
+        remedy = by_hand or by_setup(snapshot, write, _source(workstation, name))
+        facts = (f"{state}; {why}.", *_set_by_compose(workstation, name))
         yield Evidence(name, facts, remedy, severity="info" if len(facts) > 1 else None)
     for subject, name, value, path in _effective_values(workstation):
         is_emptied = path != workstation.path and is_blank(value) and not is_blank(workstation.value(name))

@@ -280,12 +280,16 @@ class Workstation:
         return self.dotenv.bindings if self.dotenv else ()
 
     def binding(self, variable: str) -> Binding | None:
-        """The binding of the .env that Settings use for a variable."""
-        if self.dotenv is None:
-            return None
-        exact = self.dotenv.find(variable)
-        others = (each for each in reversed(self.dotenv.bindings) if each.name.casefold() == variable.casefold())
-        return exact or (None if self.checkout.settings.case_sensitive else next(others, None))
+        """The binding of the .env that Settings use for a variable: the last one, in any case that they accept."""
+        settings = self.checkout.settings
+        named = [each for each in self.bindings if each.name.casefold() == variable.casefold()]
+        exact = [each for each in named if each.name == variable]
+        # In which order a container has them, which Compose gives both, is not known.
+        if settings.case_sensitive or (exact and (self.checkout.application or not settings.find(variable))):
+            return next(iter(exact), None)
+        values = ((each, each.for_python) for each in named)
+        taken = [each for each, value in values if value is not None and not (settings.ignore_empty and value.is_empty)]
+        return next(reversed(taken or exact or named), None)
 
 
 def is_value(value: Masked | None) -> bool:

@@ -118,6 +118,36 @@ def test_a_name_in_lower_case_is_a_remark_where_settings_alone_read_it(desk: Pat
     assert ("lowercase", "secret_key", "error") in found(look(desk, text))
 
 
+@pytest.mark.parametrize("with_code", [True, False])
+@pytest.mark.parametrize(
+    ("lines", "options", "expected"),
+    [
+        (f"SECRET_KEY={KEY}\nsecret_key=\n", "", True),
+        (f"secret_key={KEY}\nSECRET_KEY=\n", "", True),
+        (f"SECRET_KEY=\nsecret_key={KEY}\n", "", False),
+        (f"SECRET_KEY={KEY}\nsecret_key=\n", "env_ignore_empty=True, ", False),
+        (f"SECRET_KEY={KEY}\nsecret_key=\n", "case_sensitive=True, ", False),
+    ],
+)
+def test_of_a_name_in_two_cases_settings_take_the_last(
+    desk: Path, with_code: bool, lines: str, options: str, expected: bool
+) -> None:
+    """An empty one is a value too, unless Settings ignore those."""
+    settings, template = SETTINGS.replace('extra="ignore"', f'{options}extra="ignore"'), TEMPLATE
+    if "case_sensitive" in options:
+        settings = settings.replace("secret_key:", "SECRET_KEY:").replace("    db: Database\n", "")
+        template = "SECRET_KEY=\n"
+    (desk / "app/config.py").write_text(settings)
+    (desk / ".env.example").write_text(template)
+    (desk / ".env").touch(mode=0o600)
+    (desk / ".env").write_text(f"{lines}DB__HOST=db\nDB__PASSWORD={PASSWORD}\n")
+    snapshot = local_setup.look(local_setup.begin("local", "", str(desk), allow_code=with_code))
+    assert (("required-empty", "SECRET_KEY", "error") in found(snapshot)) is expected
+    if expected and "secret_key=\n" in lines:
+        ways = {each.remedy.command for each in root_causes.diagnose(snapshot) if each.is_root_cause}
+        assert ways == {f"Keep one of the lines of SECRET_KEY and secret_key in {desk / '.env'}, as SECRET_KEY=."}
+
+
 def test_a_bad_copy_that_would_break_a_url_is_one_cause(desk: Path) -> None:
     """It is escaped, and Settings put it into the URL as it is."""
     url = "    mail_password: SecretStr\n\n    @property\n    def mail(self) -> str:\n"
