@@ -256,9 +256,8 @@ class VariableLocations:
         field = self.checkout.settings.find(variable)
         if field:
             return "may be required" if variable in self.doubts else "required" if field.required else "optional"
-        head = variable.partition("__")[0]
-        is_nested = head != variable and self.checkout.settings.find(head) is not None
-        return ELSEWHERE if variable.upper() in self.checkout.application_reads or is_nested else ""
+        is_part = self.checkout.settings.find_whole(variable) is not None
+        return ELSEWHERE if is_part or variable.upper() in self.checkout.application_reads else ""
 
     @cached_property
     def service(self) -> ComposeService | None:

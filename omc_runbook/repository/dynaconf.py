@@ -75,6 +75,7 @@ def _settings(repository: Path, file: SourceFile, call: ast.Call, tree: ast.Modu
         fields=tuple(fields),
         env_files=(".env",) if is_value(options.get("load_dotenv"), True) else (),
         env_prefix=prefix,
+        nested_delimiter="__",
         computed_options=() if is_known else ("env_prefix",),
         ambiguities=tuple(ambiguities),
         library=NAME,

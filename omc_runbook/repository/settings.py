@@ -89,6 +89,7 @@ def _of_several(repository: Path, found: Sequence[SettingsClass]) -> SettingsSou
         env_prefix="",
         case_sensitive=all(each.case_sensitive for each in sources),
         ignore_empty=all(each.ignore_empty for each in sources),
+        nested_delimiter=next((each.nested_delimiter for each in sources if each.nested_delimiter), ""),
         from_json=False,
         computed_options=(),
         ambiguities=tuple(dict.fromkeys(reason for each in sources for reason in each.ambiguities)),
@@ -166,6 +167,8 @@ def parse_settings(file: SourceFile, name: str = MAIN_CLASS) -> SettingsSource:
     lineage = classes.lineage(name)
     options = classes.options(lineage)
     effective = OPTIONS | {name: value for name, value in options.items() if value is not COMPUTED}
+    # One that is an expression is taken for the usual one.
+    delimiter = "__" if options.get("env_nested_delimiter") is COMPUTED else effective["env_nested_delimiter"]
     fields = list(_fields(classes, name))
     main_names = {each.name for each in lineage}
     for other in classes.nodes:
@@ -182,6 +185,7 @@ def parse_settings(file: SourceFile, name: str = MAIN_CLASS) -> SettingsSource:
         env_prefix="" if effective["env_prefix_target"] == "alias" else str(effective["env_prefix"] or ""),
         case_sensitive=bool(effective["case_sensitive"]),
         ignore_empty=bool(effective["env_ignore_empty"]),
+        nested_delimiter=str(delimiter or ""),
         from_json=options.get("enable_decoding", True) is True and not classes.other_source(lineage),
         computed_options=tuple(name for name in OPTIONS if options.get(name) is COMPUTED),
         conditions=tuple(_conditions(classes, fields)),

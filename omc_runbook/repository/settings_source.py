@@ -77,6 +77,8 @@ class SettingsSource:
     env_prefix: str = ""
     case_sensitive: bool = True
     ignore_empty: bool = False
+    nested_delimiter: str = ""
+    """What stands in a variable's name between a field and a part of its value; "" where parts have no variables."""
     from_json: bool = False
     """Whether the main class certainly reads a list from JSON: it has no source of its own and no option against it."""
     computed_options: tuple[str, ...] = ()
@@ -114,6 +116,15 @@ class SettingsSource:
     def find(self, variable: str) -> Field | None:
         """The field of a variable; of several, the one whose first variable it is."""
         return self._by_variable.get(self._cased(variable))
+
+    def find_whole(self, variable: str) -> Field | None:
+        """The field of whose value a variable is a part; None for none."""
+        if not self.nested_delimiter:
+            return None
+        delimiter = self._cased(self.nested_delimiter)
+        parts = self._cased(variable).split(delimiter)
+        wholes = (self.find(delimiter.join(parts[:count])) for count in range(1, len(parts)))
+        return next(filter(None, wholes), None)
 
     @cached_property
     def _by_variable(self) -> dict[str, Field]:

@@ -404,17 +404,28 @@ def test_a_sidecar_s_own_variable_is_no_field_of_settings(platform: Platform) ->
     assert (cells["Settings"], cells["tasks"]) == ("—", "1 of 1")
 
 
-def test_a_part_of_a_field_is_no_field_of_its_own(platform: Platform) -> None:
-    """A task that gets one of a dictionary's entries gives it to Settings."""
-    options = f'{OPTIONS}        env_nested_delimiter="__",\n'
-    platform.edit(platform.config, OPTIONS, options)
+@pytest.mark.parametrize(
+    ("option", "variable", "is_part"),
+    [
+        ('env_nested_delimiter="__"', "MAIL__TOKEN", True),
+        ('env_nested_delimiter="_x_"', "MAIL_X_TOKEN", True),
+        ("env_nested_delimiter=os.sep * 2", "MAIL__TOKEN", True),
+        ("env_nested_delimiter=None", "MAIL__TOKEN", False),
+        ("", "MAIL__TOKEN", False),
+    ],
+)
+def test_a_part_of_a_field_is_no_field_of_its_own(
+    option: str, variable: str, is_part: bool, platform: Platform
+) -> None:
+    """A task that gets one of a dictionary's entries gives it to Settings, where those have a delimiter."""
+    platform.edit(platform.config, OPTIONS, f"{OPTIONS}        {option},\n" if option else OPTIONS)
     platform.edit(platform.config, FIELD, f"{FIELD}    MAIL: dict[str, str] = {{}}\n")
-    snapshot = snapshots.with_keys(snapshots.healthy(), MAIL__TOKEN=token_hex(16))
-    reference = snapshots.task_definition("backend", ("MAIL__TOKEN",)).containers[0].secrets
+    snapshot = snapshots.with_keys(snapshots.healthy(), **{variable: token_hex(16)})
+    reference = snapshots.task_definition("backend", (variable,)).containers[0].secrets
     snapshot = snapshots.with_container(
         snapshot, "backend", lambda old: replace(old, secrets=(*old.secrets, *reference))
     )
-    assert not found(settings_lacks, with_checkout(platform, snapshot))
+    assert (variable not in found(settings_lacks, with_checkout(platform, snapshot))) is is_part
 
 
 def test_a_reference_without_a_key_needs_none_in_an_initial_value(platform: Platform) -> None:
