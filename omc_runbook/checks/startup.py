@@ -31,6 +31,7 @@ from omc_runbook.model.catalogue import variable_of
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.letters import counted
 from omc_runbook.model.shell import command
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("deployment", needs=("services", "tasks"), looks_like=("never-starts",), hinders="tasks")
@@ -310,6 +311,7 @@ def _logs(snapshot: Snapshot, stop: Stop) -> Remedy:
     return after_failure(snapshot, stop.service, stop)
 
 
+@once
 def _variable_nobody_has(snapshot: Snapshot, stop: Stop) -> str:
     """The variable that a task's log asks for, where its task definition lacks it, and the secret too; "" for none."""
     definition, document = snapshot.definition(stop.task), snapshot.document
