@@ -96,6 +96,8 @@ _REFERENCE = re.compile(
     r":(?P<key>[\w.@/+=-]+):\w*:[\w-]*[ \t]*\r?$"
 )
 """A line of the action that renders a task definition, which gives a container a key of a secret."""
+_SECRETS = re.compile(r"(?m)^[ \t]*(?:-[ ]+)?secrets:")
+"""The beginning of such lines in a step."""
 _NOT_ON_PUSH = re.compile(r"event_name\s*==\s*'(?:pull_request|schedule|workflow_dispatch)'")
 
 
@@ -186,12 +188,17 @@ class Workflow:
         return 0, ""
 
     def rendered(self, variables: Collection[str], name: str) -> Iterator[tuple[int, str]]:
-        """Yield each step's last line that gives a container one of these variables from a secret, and another such."""
-        text = self.file.text
-        own = (each for each in _REFERENCE.finditer(text) if each["name"] in variables and each["key"] == each["name"])
-        for match in {text.rfind("secrets:", 0, each.start()): each for each in own}.values():
-            # A version that the line names may not have the other key.
-            yield text.count("\n", 0, match.start()) + 1, f"{name}={match['base']}:{name}::"
+        """Yield each step's last line that gives a container one of these variables from a secret, and another such.
+
+        Not of a step that gives it the other one already.
+        """
+        text, entry = self.file.text, re.compile(rf"(?m)^[ \t]+{re.escape(name)}=")
+        for start, end in pairwise([0, *map(re.Match.start, _SECRETS.finditer(text)), len(text)]):
+            lines = _REFERENCE.finditer(text, start, end)
+            own = [each for each in lines if each["name"] in variables and each["key"] == each["name"]]
+            if own and not entry.search(text, start, end):
+                # A version that the line names may not have the other key.
+                yield text.count("\n", 0, own[-1].start()) + 1, f"{name}={own[-1]['base']}:{name}::"
 
     def passes_on(self, variables: VariableList) -> bool:
         """Whether Docker Compose gets a list as a whole: it runs where the list applies, and nothing names a secret."""

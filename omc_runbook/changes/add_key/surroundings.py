@@ -272,6 +272,14 @@ def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
     """Workflows that write a .env, or a container's references, line by line."""
     secrets = {name for name in checkout.reads if is_secret(name)}
     for workflow in checkout.workflows.files:
+        for line, addition in workflow.rendered(secrets, key.name):
+            yield OtherLocation(
+                file=workflow.file.name,
+                line=line,
+                reason="This step renders the task definition: the next deployment from there loses a reference that it"
+                " does not name.",
+                addition=addition,
+            )
         if workflow.mentions(key.name):
             continue
         if line := workflow.dotenv_line(secrets):
@@ -281,14 +289,6 @@ def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
                 reason=f"This workflow writes the application's .env: without this variable {_lack(key)}.",
                 addition=f"{key.name}=${{{{ secrets.{key.name} }}}}",
                 command=command("gh", "secret", "set", key.name),
-            )
-        for line, addition in workflow.rendered(secrets, key.name):
-            yield OtherLocation(
-                file=workflow.file.name,
-                line=line,
-                reason="This step renders the task definition: the next deployment from there loses a reference that it"
-                " does not name.",
-                addition=addition,
             )
         line, addition = workflow.echoed(secrets, key.name)
         if line:

@@ -327,6 +327,22 @@ def test_each_step_that_renders_a_container_s_references(tmp_path: Path) -> None
     ]
 
 
+def test_a_step_that_renders_the_new_reference_hides_no_other(tmp_path: Path) -> None:
+    """A secret's name may end as the list's does."""
+    base = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-secrets"
+    step = "      - uses: aws-actions/amazon-ecs-render-task-definition@v1\n        with:\n          secrets: |\n"
+    old, new = (f"            {each}={base}:{each}::\n" for each in ("A_KEY", "NEW"))
+    for steps, lines in (
+        ((f"{old}{new}", old), [13]),
+        ((old, f"{new}{old}"), [8]),
+        ((f"{new}{old}", f"{old}{new}"), []),
+        ((f"{old}{old}", old), [9, 13]),
+    ):
+        text = "".join(f"{step}{each}" for each in steps)
+        (workflow,) = write(tmp_path, "a.yml", f"on: push\njobs:\n  x:\n    steps:\n{text}").files
+        assert [*workflow.rendered(["A_KEY"], "NEW")] == [(line, f"NEW={base}:NEW::") for line in lines]
+
+
 @pytest.mark.parametrize("style", [">", ">-", "> # one command"])
 def test_a_command_on_lines_that_yaml_folds(tmp_path: Path, style: str) -> None:
     """With its folder and its line."""

@@ -218,6 +218,16 @@ def test_a_step_that_renders_a_containers_secrets_is_told(tmp_path: Path, key: s
     assert all(each.reason.startswith("This step renders the task definition") for each in told)
 
 
+def test_each_step_that_renders_a_containers_secrets_is_told(tmp_path: Path) -> None:
+    """Also where another one has the key."""
+    platform = make_platform(tmp_path)
+    step = "    - render:\n        secrets: |\n          SECRET_KEY=${{ vars.ARN }}:SECRET_KEY::\n"
+    other = step + f"          {KEY}=${{{{ vars.ARN }}}}:{KEY}::\n"
+    (platform.root / ".gitlab-ci.yml").write_text(f"deploy:\n  script:\n{other}{step}")
+    told = [each for each in plan(platform, KEY).surroundings.locations if each.file == ".gitlab-ci.yml"]
+    assert [(each.line, each.addition) for each in told] == [(9, f"{KEY}=${{{{ vars.ARN }}}}:{KEY}::")]
+
+
 @pytest.mark.parametrize(("line", "told"), [("    env_file: .env\n", [4]), ("", [])])
 def test_what_a_workflow_passes_to_a_service_with_a_file_is_told(tmp_path: Path, line: str, told: list[int]) -> None:
     """Of the workflow's env Compose gives it what its list names, else the file's; a list alone is edited."""
