@@ -58,8 +58,9 @@ _MAKE = re.compile(r"(?<![\w.-])make[ \t]+(?P<words>(?:\\\n|[^\n;&|)])*)")
 _MAKE_FOLDER = re.compile(rf"(?<!\S)-(?:-directory[= ]|\w*C)\s*{_FOLDER}")
 _MAKE_FILE = re.compile(rf"(?<!\S)-(?:-(?:make)?file[= ]|\w*f)\s*{_FOLDER}")
 _TARGET = re.compile(r"""(?<![^\s"'])[a-z][\w-]*(?![\w./=-])""")
-_RULE = re.compile(r"(?m)^([a-z][^\n:=#]*):(?!=)((?:\\\n|[^\n#])*+).*\n((?:\t.*\n?|[ ]*(?:#.*)?\n)*)")
+_RULE = re.compile(r"(?m)^([a-z%][^\n:=#]*):(?!=)((?:\\\n|[^\n#])*+).*\n((?:\t.*\n?|[ ]*(?:#.*)?\n)*)")
 """The targets of a rule of a Makefile, its prerequisites, and its recipe."""
+_MOST_PATTERNS = 50
 _RECIPE_PREFIX = re.compile(r"(?m)^\t[ \t]*[@+-]+")
 _PRINTED = re.compile(r"""(?<![\w.-])(?:echo|printf)\b(?:"[^"\n]*"|'[^'\n]*'|\\\n|[^\n;&|])*""")
 _ANYTHING = ("ssh", "rsync")
@@ -387,7 +388,7 @@ def _by_make(repository: Path, text: str, folder: str, called_from: str) -> Iter
     for each, at in waiting:
         for file, own, targets in _makes(repository, each, at):
             makefile = _parse_makefile(file.text)
-            needed = makefile.needed(targets)
+            needed, targets = makefile.needed(targets), targets.union(map(makefile.pattern_of, targets))
             for rule in makefile.rules:
                 is_target = not targets.isdisjoint(rule.targets)
                 key = (file.name, rule.start, is_target)
@@ -434,15 +435,28 @@ class _Makefile:
 
     rules: tuple[_Rule, ...]
     needs: Mapping[str, Sequence[str]]
+    made: frozenset[str]
+    """The targets with a recipe."""
+    patterns: tuple[str, ...]
+    """Those of them with a %."""
 
     def needed(self, targets: Collection[str]) -> set[str]:
-        """Some targets, and those that they need, directly or through others."""
+        """Some targets, and those that they need, directly or through others; also the patterns of their rules."""
         needed, waiting = {*targets}, [*targets]
         while waiting:
-            new = {*self.needs.get(waiting.pop(), ())} - needed
-            needed |= new
+            target = waiting.pop()
+            pattern = self.pattern_of(target)
+            by_pattern = (each.replace("%", _stem(pattern, target) or "", 1) for each in self.needs.get(pattern, ()))
+            new = {*self.needs.get(target, ()), *by_pattern} - needed
+            needed |= {pattern, *new}
             waiting += new
         return needed
+
+    def pattern_of(self, target: str) -> str:
+        """The pattern, as in deploy-%, of the rule for a target without a recipe: the closest one, "" for none."""
+        patterns = () if target in self.made else self.patterns
+        stems = {each: stem for each in patterns if (stem := _stem(each, target)) is not None}
+        return min(stems, key=lambda each: len(stems[each]), default="")
 
 
 @lru_cache(maxsize=16)
@@ -459,7 +473,15 @@ def _parse_makefile(text: str) -> _Makefile:
         rules.append(_Rule(frozenset(match[1].split()), tuple(match[2].split()), match.start(3), recipe))
         for target in rules[-1].targets:
             needs.setdefault(target, []).extend(rules[-1].needs)
-    return _Makefile(tuple(rules), needs)
+    made = frozenset(target for rule in rules if rule.recipe.strip() for target in rule.targets)
+    return _Makefile(tuple(rules), needs, made, tuple(sorted(each for each in made if "%" in each)[:_MOST_PATTERNS]))
+
+
+def _stem(pattern: str, target: str) -> str | None:
+    """What the % of a pattern stands for in a target, "" also where only the shell knows it; None without a match."""
+    head, _, tail = pattern.partition("%")
+    is_match = target.startswith(head) and target.endswith(tail) and len(target) >= len(head) + len(tail)
+    return target[len(head) : len(target) - len(tail)] if is_match else None
 
 
 def _blank(pattern: re.Pattern[str], text: str) -> str:

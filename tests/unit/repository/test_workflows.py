@@ -281,6 +281,35 @@ def test_what_a_target_needs_and_makes(makefile: str, line: int, tmp_path: Path)
     assert [(each.file, each.line) for each in workflow.commands] == ([("Makefile", line)] if line else [])
 
 
+@pytest.mark.parametrize(
+    ("makefile", "lines"),
+    [
+        ("ship-%: build\n\tterraform apply\n", [2]),
+        ("ship-%: build-%\n\techo\n\nbuild-live:\n\tterraform apply\n\nbuild-qa:\n\ttofu apply\n", [5]),
+        ("ship-%: build-%\n\techo\n\nbuild-%:\n\tterraform apply\n", [5]),
+        ("ship-%:\n\ttofu apply\n\nship-live:\n\tterraform apply\n", [5]),
+        ("ship-live: build\n\nship-%:\n\ttofu apply\n", [4]),
+        ("ship-%:\n\ttofu apply\n\nship-li%:\n\tterraform apply\n", [5]),
+        ("%:\n\t@:\n\n%-live:\n\tterraform apply\n", [5]),
+        ("ship-%:\n\tssh host\n", [2]),
+        ("ship-qa%:\n\ttofu apply\n\nship%qa:\n\ttofu apply\n", []),
+    ],
+)
+def test_a_pattern_that_makes_a_target(makefile: str, lines: list[int], tmp_path: Path) -> None:
+    """The closest one makes what has no recipe of its own; % is the same in what it needs."""
+    write(tmp_path, "./Makefile", makefile)
+    (workflow,) = write(tmp_path, "a.yml", "on: push\njobs:\n  x:\n    steps:\n      - run: make ship-live\n").files
+    assert [(each.file, each.line) for each in workflow.commands] == [("Makefile", line) for line in lines]
+
+
+def test_a_pattern_that_makes_what_only_the_workflow_knows(tmp_path: Path) -> None:
+    """An environment that somebody chooses."""
+    write(tmp_path, "./Makefile", "ship-%:\n\tterraform apply\n")
+    step = "make ship-${{ inputs.environment }}"
+    (workflow,) = write(tmp_path, "a.yml", f"on: push\njobs:\n  x:\n    steps:\n      - run: {step}\n").files
+    assert [each.verb for each in workflow.commands] == ["terraform apply"]
+
+
 @pytest.mark.parametrize("rule", ["a{0}: a{1}\n\techo\n", "a{0}:\n\t$(MAKE) a{1}\n"])
 def test_a_long_chain_of_targets(rule: str, tmp_path: Path) -> None:
     """Python's stack would not hold it, and going through all rules for each would take a minute."""
