@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from omc_runbook.masking.value import Masked
@@ -150,46 +151,76 @@ class Workstation:
 
     def required_with(self, values: Mapping[str, Masked]) -> Mapping[str, str]:
         """The required variables, each with the reason, where the .env gets some values that it lacks."""
-        reasons: dict[str, str] = {}
-        for field in self.checkout.settings.fields:
-            whole = self.dotenv_name(field.variables[0])
-            inner = [each for each, is_required in field.nested.items() if is_required]
-            # A nested model can be one variable of JSON, or one for each of its fields.
-            is_split = bool(inner) and not self.binding(whole)
-            names = (inner if is_split else [] if field.nested else [whole]) if field.required else []
-            if field.has_known_names and not (field.doubt or self._is_left_out(field)):
-                reasons |= dict.fromkeys((each for each in names if not self._is_optional(each, field)), field.reason)
-        lines = {(field.file, field.line) for field in self.checkout.settings.fields}
-        for read in self.checkout.environment_reads:
-            # A default that asks the environment; what the template lacks, such as HOME, the system may set.
-            is_default = read.is_required and read.is_local and (read.file, read.line) in lines
-            if is_default and self.checkout.template_entry(read.variable):
-                why = f"{read.file}, line {read.line}, has no default for it"
-                reasons.setdefault(self.dotenv_name(read.variable), why)
-        for condition in self.checkout.settings.conditions:
-            if option := self._chosen(condition.chooser, condition.options, values):
-                reason = f"Settings requires it where {condition.chooser} is {option}"
-                reasons.setdefault(self.dotenv_name(condition.required), reason)
-        variables = self.known_variables
-        for name, key in self.keys.items():
-            variable = variable_of(name, self.keys)
-            chooser, _, options = key.required_if.partition("=")
-            option = self._chosen(chooser, options.split("|"), values) if chooser else None
-            setting = self.checkout.settings.find(variable)
-            is_doubtful = setting is not None and setting.required and bool(setting.doubt or self._is_left_out(setting))
-            # Another name of the same field is required already.
-            is_known = setting is not None and not reasons.keys().isdisjoint({*setting.variables} - {variable})
-            if (
-                variable in variables
-                and not (is_doubtful or is_known)
-                and (option or (key.required and option is None))
-            ):
-                reason = f"it is required where {chooser} is {option}" if option else "the catalogue requires it"
-                reasons.setdefault(self.dotenv_name(variable), reason)
+        reasons = dict(self._required_by_fields())
+        others = (
+            self._required_by_defaults(),
+            self._required_by_conditions(values),
+            self._required_by_catalogue(values, reasons),
+        )
+        for name, why in chain.from_iterable(others):
+            reasons.setdefault(name, why)
         reasons = {name: why for name, why in reasons.items() if not self.is_set_later(name)}
         for name in self.checkout.compose.required if self.checkout.compose else ():
             reasons.setdefault(name, "Compose refuses to start without it")
         return reasons
+
+    def _required_by_fields(self) -> Iterator[tuple[str, str]]:
+        for field in self.checkout.settings.fields:
+            if field.required and field.has_known_names and not self._is_doubtful(field):
+                names = (each for each in self._variables_of(field) if not self._is_optional(each, field))
+                yield from ((each, field.reason) for each in names)
+
+    def _variables_of(self, field: Field) -> list[str]:
+        """The variables that a required field needs: a nested model's one of JSON, or one for each of its fields."""
+        whole = self.dotenv_name(field.variables[0])
+        inner = [each for each, is_required in field.nested.items() if is_required]
+        if inner and not self.binding(whole):
+            return inner
+        return [] if field.nested else [whole]
+
+    def _required_by_defaults(self) -> Iterator[tuple[str, str]]:
+        """Those that a default asks the environment for; what the template lacks, such as HOME, the system may set."""
+        lines = {(field.file, field.line) for field in self.checkout.settings.fields}
+        for read in self.checkout.environment_reads:
+            is_default = read.is_required and read.is_local and (read.file, read.line) in lines
+            if is_default and self.checkout.template_entry(read.variable):
+                yield self.dotenv_name(read.variable), f"{read.file}, line {read.line}, has no default for it"
+
+    def _required_by_conditions(self, values: Mapping[str, Masked]) -> Iterator[tuple[str, str]]:
+        for condition in self.checkout.settings.conditions:
+            if option := self._chosen(condition.chooser, condition.options, values):
+                reason = f"Settings requires it where {condition.chooser} is {option}"
+                yield self.dotenv_name(condition.required), reason
+
+    def _required_by_catalogue(
+        self, values: Mapping[str, Masked], reasons: Mapping[str, str]
+    ) -> Iterator[tuple[str, str]]:
+        """Those that Settings or the template has, unless Settings tells; `reasons` are those found so far."""
+        variables = self.known_variables
+        for name, key in self.keys.items():
+            variable = variable_of(name, self.keys)
+            why = self._why_required(key, values) if variable in variables else ""
+            if why and not self._is_told(variable, reasons):
+                yield self.dotenv_name(variable), why
+
+    def _why_required(self, key: Key, values: Mapping[str, Masked]) -> str:
+        """Why the catalogue requires a key; "" where it does not."""
+        chooser, _, options = key.required_if.partition("=")
+        option = self._chosen(chooser, options.split("|"), values) if chooser else None
+        if option:
+            return f"it is required where {chooser} is {option}"
+        return "the catalogue requires it" if key.required and option is None else ""
+
+    def _is_told(self, variable: str, reasons: Mapping[str, str]) -> bool:
+        """Whether Settings may require a variable, or another name of its field is required already."""
+        field = self.checkout.settings.find(variable)
+        if field is None:
+            return False
+        is_known = not reasons.keys().isdisjoint({*field.variables} - {variable})
+        return is_known or (field.required and self._is_doubtful(field))
+
+    def _is_doubtful(self, field: Field) -> bool:
+        return bool(field.doubt) or self._is_left_out(field)
 
     def is_set_later(self, name: str) -> bool:
         """Whether a file that Settings read after the .env has a value: not where a container gets the .env's line."""
