@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from omc_runbook.checks.check import (
     COMPOSE,
@@ -28,9 +29,11 @@ from omc_runbook.model.placeholders import REFERENCE
 from omc_runbook.model.shell import command, unset_commands
 from omc_runbook.repository.compose import Compose, ComposeService, ServiceVariable
 from omc_runbook.snapshot.state import Snapshot
+from omc_runbook.workstation.git import GitStatus
 from omc_runbook.workstation.history import LOGIN, Location
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
+_LINE = r"\n%s\n"
 _PATTERN_SIGN = re.compile(r"[\\*?\[]")
 """What stands for itself in .gitignore only behind a backslash."""
 ADDRESS = re.compile(r"(?:HOST|HOSTNAME|SERVERS?|ADDR|ADDRESS|ENDPOINT|BROKERS?|URLS?|URI)$", re.IGNORECASE)
@@ -189,64 +192,86 @@ def shell_wins(snapshot: Snapshot) -> Iterable[Evidence]:
 def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The .env or a value of it is in git, was once, or will be with the next git add."""
     workstation = workstation_of(snapshot)
-    git, path, root = workstation.git, workstation.path, workstation.checkout.root
+    git, path, history = _status_in_git(workstation), workstation.path, workstation.history
+    root = workstation.checkout.root
     own_paths = {path.name, *(each.relative_to(root).as_posix() for each in workstation.published_files)}
     in_use = list(_values_in_history(workstation))
     mine = [(name, location) for name, location in in_use if location.path in own_paths]
-    facts, commands = [], []
-    if _is_encrypted_in_git(workstation):
-        # git is meant to have it.
-        git = replace(git, tracked=False, ignored=True, commits=())
-    elif workstation.history and path.name in workstation.history.encrypted:
-        git = replace(git, commits=())
-    if git.tracked:
-        facts.append("git ls-files: it is tracked, so each commit publishes it.")
-        template = workstation.checkout.template
-        if template and template.file.name == path.name and not mine:
-            # Without it, others would have no template.
-            example = command(root / ".env.example")
-            commands.append(f"{command('git', '-C', root, 'show', f'HEAD:./{path.name}')} > {example}")
-        commands.append(command("git", "-C", root, "rm", "--cached", path.name))
-    if git.ignored is False:
-        facts.append("git check-ignore: it is not ignored.")
-        # The file's last line may lack a line ending.
-        rule = command("printf", r"\n%s\n", path.name)
-        commands.append(f"{rule} >> {command(root / '.gitignore')}")
-    if git.commits:
-        facts.append(f"git log: it is in the history, last in {git.commits[0]}: every clone has its values.")
-        commands.append(command("git", "-C", root, "log", "--all", "--full-history", "--oneline", "--", path.name))
-    if git.stashes:
-        facts.append(f"git stash list: {', '.join(git.stashes)} has it, which no clone gets.")
-        # The numbers behind a stash move up when it is dropped.
-        commands += (command("git", "-C", root, "stash", "drop", each) for each in reversed(git.stashes))
-    for other in workstation.published_files:
-        facts.append(f"git also has {other}, which holds values too.")
-        commands.append(command("git", "-C", root, "rm", "--cached", other))
-    facts += [f"The current value of {name} is in {location.text}." for name, location in mine]
-    if any(location.commit for _, location in mine):
-        facts.append("First give every secret in it a new value; only then rewrite the history.")
-    elif not mine and (git.commits or git.tracked) and workstation.history and not workstation.history.obstacle:
-        facts.append("Its history has no secret value that is in use.")
+    exposures = list(_exposures(workstation, git, bool(mine)))
+    facts = [*(fact for fact, _ in exposures), *_values_in_own_files(workstation, git, mine)]
     if facts:
         is_exposed = git.tracked or git.ignored is False or bool(workstation.published_files)
         severity: Severity = "error" if mine else "warning" if is_exposed else "info"
+        commands = [each for _, commands in exposures for each in commands]
         yield Evidence(path.name, tuple(facts), Remedy(" && ".join(commands)), severity=severity)
     elsewhere = grouped((place.path, (name, place)) for name, place in in_use if place.path not in own_paths)
     for other_path, values in elsewhere.items():
-        facts = [f"The current value of {name} is in {location.text}." for name, location in values]
-        names = ", ".join(name for name, _ in values)
-        if all(location.is_untracked for _, location in values):
-            rule = command("printf", r"\n%s\n", _PATTERN_SIGN.sub(r"\\\g<0>", f"/{other_path}"))
-            way = f"{rule} >> {command(root / '.gitignore')}"
-            yield Evidence(other_path, tuple(facts), Remedy(way), severity="warning")
-            continue
-        untrack = command("git", "-C", root, "rm", "--cached", other_path)
-        way = f"Give {names} a new value, and untrack the file with `{untrack}` then."
-        yield Evidence(other_path, tuple(facts), Remedy(way))
-    for obstacle in dict.fromkeys(
-        filter(None, (git.obstacle, workstation.history.obstacle if workstation.history else ""))
-    ):
+        yield _values_in_another_file(root, other_path, values)
+    for obstacle in dict.fromkeys(filter(None, (git.obstacle, history.obstacle if history else ""))):
         yield Uncertain(path.name, (f"git could not answer everything: {obstacle}",))
+
+
+def _status_in_git(workstation: Workstation) -> GitStatus:
+    """What git has of the .env, without what it is meant to have: encrypted files."""
+    git, history = workstation.git, workstation.history
+    if _is_encrypted_in_git(workstation):
+        return replace(git, tracked=False, ignored=True, commits=())
+    return replace(git, commits=()) if history and workstation.path.name in history.encrypted else git
+
+
+def _exposures(workstation: Workstation, git: GitStatus, has_values: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each way in which git has the .env or will have it, with the commands that end it."""
+    path, root = workstation.path, workstation.checkout.root
+    if git.tracked:
+        template, show = workstation.checkout.template, command("git", "-C", root, "show", f"HEAD:./{path.name}")
+        # Without it, others would have no template.
+        is_template = template is not None and template.file.name == path.name and not has_values
+        example = (f"{show} > {command(root / '.env.example')}",) if is_template else ()
+        untrack = command("git", "-C", root, "rm", "--cached", path.name)
+        yield "git ls-files: it is tracked, so each commit publishes it.", (*example, untrack)
+    if git.ignored is False:
+        yield "git check-ignore: it is not ignored.", (_ignore(root, path.name),)
+    if git.commits:
+        log = command("git", "-C", root, "log", "--all", "--full-history", "--oneline", "--", path.name)
+        yield f"git log: it is in the history, last in {git.commits[0]}: every clone has its values.", (log,)
+    if git.stashes:
+        # The numbers behind a stash move up when it is dropped.
+        drops = (command("git", "-C", root, "stash", "drop", each) for each in reversed(git.stashes))
+        yield f"git stash list: {', '.join(git.stashes)} has it, which no clone gets.", (*drops,)
+    for other in workstation.published_files:
+        untrack = command("git", "-C", root, "rm", "--cached", other)
+        yield f"git also has {other}, which holds values too.", (untrack,)
+
+
+def _ignore(root: Path, rule: str) -> str:
+    """The command that adds a rule to .gitignore, whose last line may lack a line ending."""
+    return f"{command('printf', _LINE, rule)} >> {command(root / '.gitignore')}"
+
+
+def _values_in_own_files(
+    workstation: Workstation, git: GitStatus, values: Sequence[tuple[str, Location]]
+) -> Iterator[str]:
+    """Which current values git's versions of the .env have, in sentences."""
+    history = workstation.history
+    yield from _say_where(values)
+    if any(location.commit for _, location in values):
+        yield "First give every secret in it a new value; only then rewrite the history."
+    elif not values and (git.commits or git.tracked) and history and not history.obstacle:
+        yield "Its history has no secret value that is in use."
+
+
+def _values_in_another_file(root: Path, path: str, values: Sequence[tuple[str, Location]]) -> Evidence:
+    facts = (*_say_where(values),)
+    if all(location.is_untracked for _, location in values):
+        rule = _PATTERN_SIGN.sub(r"\\\g<0>", f"/{path}")
+        return Evidence(path, facts, Remedy(_ignore(root, rule)), severity="warning")
+    names = ", ".join(name for name, _ in values)
+    untrack = command("git", "-C", root, "rm", "--cached", path)
+    return Evidence(path, facts, Remedy(f"Give {names} a new value, and untrack the file with `{untrack}` then."))
+
+
+def _say_where(values: Iterable[tuple[str, Location]]) -> Iterator[str]:
+    return (f"The current value of {name} is in {location.text}." for name, location in values)
 
 
 def _is_encrypted_in_git(workstation: Workstation) -> bool:
