@@ -37,13 +37,33 @@ def inventory(snapshot: Snapshot) -> Table:
     entries = f"{len(template.entries)} variables" if template else "missing"
     entries += ", as committed" if template and template.file.name == DOTENV else ""
     dotenv_state = f"{len(file.bindings)} variables, mode {file.mode:o}" if file else "missing"
-    root = workstation.checkout.root
-    env_files = ", ".join(path.name if path.parent == root else str(path) for path in workstation.dotenv_paths)
     ignored = {True: "ignored", False: "not ignored", None: "unknown"}[git.ignored]
     history = "tracked" if git.tracked else "in its history" if git.commits else "never committed"
     services = ", ".join(service.name for service in compose.services) if compose else "none"
     compose_state = "read by docker compose" if workstation.compose_config else "Docker Compose is not installed"
     compose_state = compose_state if file else "not read: no .env"
+    rows = [
+        ["template", template.file.name if template else ".env.template", entries],
+        [".env", workstation.path.name, dotenv_state],
+        ["Settings", *_settings(workstation)],
+        ["compose", services, compose_state if compose else ""],
+        ["git", f".env is {ignored}, {history}" if git.is_work_tree else "not a git work tree", ""],
+    ]
+    levels: dict[str, Level] = {"missing": "warning", "rejects it": "error", "could not be loaded": "unknown"}
+    notes: tuple[str, ...] = ()
+    if workstation.unread_settings:
+        unread = "; ".join(workstation.unread_settings)
+        notes = (
+            f"Only class {settings.name} in {settings.path} is read as Settings, not {unread}: to check another"
+            " application, set repository to its folder.",
+        )
+    return Table("The checkout and its .env", ["what", "name", "state"], rows, levels, notes=notes)
+
+
+def _settings(workstation: Workstation) -> tuple[str, str]:
+    """The fields of Settings and where they are read from, and whether they were loaded."""
+    settings, root = workstation.checkout.settings, workstation.checkout.root
+    env_files = ", ".join(path.name if path.parent == root else str(path) for path in workstation.dotenv_paths)
     loaded = workstation.settings_result
     settings_state = "loaded" if loaded and loaded.ok else "rejects it" if loaded else "not loaded: no .env"
     if workstation.is_code_withheld:
@@ -60,22 +80,7 @@ def inventory(snapshot: Snapshot) -> Table:
         fields, settings_state = f"none: the code reads {len(settings.fields)} variables itself", "nothing to load"
         if settings.library:
             fields = f"made by {settings.library}: {len(settings.fields)} names known, read from {read_from}"
-    rows = [
-        ["template", template.file.name if template else ".env.template", entries],
-        [".env", workstation.path.name, dotenv_state],
-        ["Settings", fields, settings_state],
-        ["compose", services, compose_state if compose else ""],
-        ["git", f".env is {ignored}, {history}" if git.is_work_tree else "not a git work tree", ""],
-    ]
-    levels: dict[str, Level] = {"missing": "warning", "rejects it": "error", "could not be loaded": "unknown"}
-    notes: tuple[str, ...] = ()
-    if workstation.unread_settings:
-        unread = "; ".join(workstation.unread_settings)
-        notes = (
-            f"Only class {settings.name} in {settings.path} is read as Settings, not {unread}: to check another"
-            " application, set repository to its folder.",
-        )
-    return Table("The checkout and its .env", ["what", "name", "state"], rows, levels, notes=notes)
+    return fields, settings_state
 
 
 def variables(snapshot: Snapshot) -> Table:
