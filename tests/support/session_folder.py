@@ -27,7 +27,7 @@ def put_temporary_files_in_memory() -> None:
     With TMPDIR set all stays where that says, also after the end.
     """
     if tempfile.gettempdir() == "/tmp" and "TMPDIR" not in os.environ and can_hold_files(MEMORY):
-        os.environ["TMPDIR"] = tempfile.tempdir = str(make("omc-tests-", MEMORY))
+        os.environ["TMPDIR"] = tempfile.tempdir = str(make("omc-", MEMORY))
 
 
 def can_hold_files(folder: Path) -> bool:
