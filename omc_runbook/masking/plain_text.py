@@ -13,11 +13,14 @@ from omc_runbook.masking.search import Name, ValueSearch
 from omc_runbook.masking.spelling import encode
 from omc_runbook.masking.value import Masked, reveal
 
-# Atomic, or a long path that is none would be tried in all combinations of the two.
-_PATH = r"(?>/(?:[\w.-]{0,8}|[A-Za-z]+\d{0,4}(?:[-_.][A-Za-z]+\d{0,4})*)(?=/|\Z))"
-_HOST = r"(?:[A-Za-z][\w+.-]*+://)?[\w-]++(?:\.[\w-]++)++(?::\d+)?"
-_PLACE = re.compile(rf"\A(?:arn:\S+|{_PATH}++|{_HOST}{_PATH}*+)\Z")
-"""An ARN, a path, a host or an address, of words: what is random in the path of a webhook is its secret."""
+_WORD = r"(?:(?:[a-z]+\d{0,4}){1,2}|\d{12}|\d{1,4})"
+_NAME = rf"(?>{_WORD}(?:[-_.]{_WORD})*)"
+_PATH = rf"(?:/{_NAME}?)"
+_HOST = r"(?:(?:[a-z\d_-]{1,63}\.)++[a-z]{2,18}|\d{1,3}(?:\.\d{1,3}){3})"
+_PLACE = re.compile(
+    rf"\A(?:arn:\S+|{_PATH}++|(?:{_HOST}|[a-z][a-z\d+.-]*+://(?:{_HOST}|{_NAME}))(?::\d{{1,5}})?{_PATH}*+)\Z"
+)
+"""An ARN, a path, a host or an address, of words in small letters: other text with dots or slashes may be a token."""
 
 
 class PlainText:

@@ -66,6 +66,13 @@ def test_what_a_text_may_have_by_chance(text: str, name_is_secret: bool, expecte
         ("https://flows.ohmycoins.com/webhook/f3a91c7e52d84b06", False, False),
         ("f3a91c7e52d84b06", False, False),
         ("app:f3a91c7e52d84b06", False, False),
+        ("redis://cache:6379/0", False, True),
+        ("10.0.12.34:6379", False, True),
+        ("https://sqs.ap-southeast-2.amazonaws.com/123456789012/jobs-2024.fifo", False, True),
+        ("f3a91c7e52d84b06a1e9.c4770b6d2f58ae31c09d", False, False),
+        ("MTk4NjIyNDgzNDcx.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7k", False, False),
+        ("https://flows.ohmycoins.com/f3a91c7e/52d84b06", False, False),
+        ("/aB3dEf9h/Kj2LmN0/pQ8rS", False, False),
     ],
 )
 def test_what_says_where_something_is(text: str, name_is_secret: bool, expected: bool) -> None:
