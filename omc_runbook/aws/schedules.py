@@ -18,8 +18,8 @@ DEFAULT = "default"
 """The event bus that each account has, which gets what AWS services report."""
 _ANY_CALL = ":::aws-sdk:ecs:runTask"
 """How the ARN of EventBridge Scheduler's universal target ends, where that calls RunTask."""
-_INPUT_VARIABLE = re.compile(r"<[\w.-]+>")
-"""What EventBridge fills in from an event, in the template of a target's input."""
+_INPUT_VARIABLE = re.compile(r"(\x22(?:[^\x22\\]|\\.)*+\x22)|<[\w.-]+>")
+"""A string, which stays, or what EventBridge fills in as one from an event, in the template of a target's input."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _overrides_of(target: Any) -> tuple[Container, ...]:
 def _request_of(target: Any) -> dict[str, Any]:
     """The JSON object that a target's input is, with names in small letters; {} for none, which ECS does not accept."""
     template = (target.get("InputTransformer") or {}).get("InputTemplate", "")
-    text = target.get("Input") or _INPUT_VARIABLE.sub("0", template)
+    text = target.get("Input") or _INPUT_VARIABLE.sub(lambda match: match[1] or '""', template)
     try:
         request = json.loads(text, object_pairs_hook=lambda pairs: {name.lower(): value for name, value in pairs})
     except ValueError:

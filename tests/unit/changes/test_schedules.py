@@ -129,6 +129,9 @@ def capitalized(value: Any) -> Any:
     ({"Input": json.dumps(capitalized({"overrides": {"containerOverrides": [OVERRIDE]}}))}, True),
     ({"InputTransformer": {"InputPathsMap": {"day": "$.time"}, "InputTemplate":
         json.dumps({"containerOverrides": [OVERRIDE]}).replace('"monday"', "<day>")}}, True),
+    ({"InputTransformer": {"InputPathsMap": {"day": "$.time"}, "InputTemplate":
+        json.dumps({"containerOverrides": [{**OVERRIDE, "command": [*OVERRIDE["command"], "WHEN"]}]}).replace(
+            '"WHEN"', "<day>, \"\\\"<day>\"")}}, True),
     ({}, False),
     *(({"Input": text}, False) for text in ("[]", "{", '""', '{"containerOverrides": null}', '{"overrides": null}',
         '{"containerOverrides": [{"command": ["a"]}]}', '{"overrides": {}}', '{"containerOverrides": ["worker"]}')),
