@@ -19,11 +19,11 @@ from omc_runbook.model.placeholders import is_placeholder
 _LONG = 20
 """From so many characters what follows "Bearer" is no word."""
 _REFERENCE = re.compile(
-    r"[‹<$%{\[(*•…]|\.\.|(?![A-Za-z0-9+/]{40}\Z|[A-Za-z0-9+/]{20,}={1,2}\Z)\.?/[\w.-]+/"
+    r"[‹<$%{\[(*•…]|`[a-z]+\Z|\\+[SDW][*+]|\.\.|(?![A-Za-z0-9+/]{40}\Z|[A-Za-z0-9+/]{20,}={1,2}\Z)\.?/[\w.-]+/"
     r"|(?i:arn:|(?:none|null|true|false|not|str|int|bool|secretstr|required)\b)"
     r"|[A-Za-z_][\w.]*[(\[]|(?:self|settings|var|local|data|each|module|os|process|secrets)\."
 )
-"""How a text begins that is no value: a label, a variable, a path (but no base64), an ARN, a call."""
+"""How a text begins that is no value: a label, a variable, a command, a pattern, a path (no base64), an ARN, a call."""
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PASSWORD")
 _MARK, _BEFORE_KEY = 64, 160
 """Most characters of a mark, and of the signs between it and its value; and of what stands before a private key."""

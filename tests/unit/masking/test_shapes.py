@@ -154,6 +154,8 @@ def test_what_is_no_secret_stays() -> None:
         "--client-request-token 7c1f2b3a-0000-4000-8000-123456789abc",
         "Authorization: required; AuthorizationError: not allowed; signature=valid, sig=none; authorization: denied",
         "authorization Splunk needs, authorization failures2024, encoded authorization failure message: unknown",
+        "PGPASSWORD=`cat /run/secrets/db` psql",
+        r'{"type": "mask_sequences", "pattern": "password=\\S+", "replace_placeholder": "password=[redacted]"}',
         "const password = process.env.PASSWORD; token = process.env.TOKEN, redis-server --requirepass $PASSWORD",
         "password=None, password: null, password = true, password=False, password: not set, password=required",
         "password: str, password: int = 1, password: bool, password: SecretStr, passwd=../pass.txt, pwd=./a/b",
