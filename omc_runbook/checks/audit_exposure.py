@@ -32,6 +32,7 @@ _FIELDS = {
 _TARGETS = {"environment": "secrets", "logConfiguration.options": "secretOptions"}
 """Where ECS takes from a secret what a field has in plain text."""
 _REVISION, _TASK = "DescribeTaskDefinition", "DescribeTasks"
+_FILES = "In Terraform's files"
 _STREAM = re.compile(r"log group (?P<group>\S+), stream (?P<stream>\S+)")
 
 
@@ -54,7 +55,7 @@ def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:
         if call == _REVISION and field == "environment" and not any(each.is_known for each in found):
             move = move_into_secret(snapshot, container, variable)
         else:
-            where = "In Terraform's files" if call != _TASK else f"In what runs {label.partition('/')[2]}"
+            where = _FILES if call != _TASK else f"In what runs {label.partition('/')[2]}"
             move = _move_out(snapshot, found, container, variable, where)
         services = frozenset(each.service for each in found) - {""}
         yield Evidence(location, facts, move, services, _worst(found))
@@ -92,12 +93,14 @@ def _move_out(snapshot: Snapshot, found: list[ExposedValue], container: str, var
         way = f"take it out of {field} of {container}, which gets a variable by secrets, and read that instead"
     else:
         way = f"take {entry} out of {field} of {container}"
+    # An override can have no secrets.
+    way += ", and deploy that" if where == _FILES else ", and add those secrets to its task definition"
     if not known:
-        return Remedy(f"Keep a new value in a secret; {where[0].lower()}{where[1:]}, {way}, and deploy that.")
+        return Remedy(f"Keep a new value in a secret; {where[0].lower()}{where[1:]}, {way}.")
     after = "Then have its issuer revoke the value, if that still works"
     if current := _current_keys(found):
         after = f"Then renew the value, which was open: {remedies.rotate(snapshot.environment, *current).invocation}"
-    return Remedy(f"{where}, {way}, and deploy that. {after}.")
+    return Remedy(f"{where}, {way}. {after}.")
 
 
 @check(

@@ -232,4 +232,5 @@ def test_what_tasks_were_run_with_is_searched(members: dict[str, Any], location:
     assert finding.evidence[0].startswith("DescribeTasks: a task of ohmycoins-staging-worker, override of job: ")
     assert finding.evidence[1] == "Everybody who may call ecs:DescribeTasks can read it."
     assert finding.remedy.command.startswith(f"In what runs ohmycoins-staging-worker, {way}")
+    assert ", and add those secrets to its task definition. Then renew the value" in finding.remedy.command
     assert finding.services == {"ohmycoins-staging-worker (run alone)"}
