@@ -371,12 +371,15 @@ def plain_secret(snapshot: Snapshot) -> Iterable[Evidence]:
                 subject = f"{definition.label} {container.name} {variable}"
                 yield Evidence(subject, facts, remedy, frozenset({service.name}))
     for task in snapshot.scheduled:
-        for container in task.overrides if snapshot.own_injections(snapshot.definition(task)) else ():
+        own = {
+            (each.name, injection.variable) for each, injection in snapshot.own_injections(snapshot.definition(task))
+        }
+        for container in task.overrides if own else ():
             for name in (*container.plain_secrets, *container.plain_options):
-                yield _in_override(task, container, name)
+                yield _in_override(task, container, name, is_injected=(container.name, name) in own)
 
 
-def _in_override(task: ScheduledTask, container: Container, name: str) -> Evidence:
+def _in_override(task: ScheduledTask, container: Container, name: str, is_injected: bool) -> Evidence:
     """A secret in what a rule or a schedule gives a container instead of its own."""
     call = "events:ListTargetsByRule" if task.origin.startswith("rule ") else "scheduler:GetSchedule"
     is_variable = name in container.environment
@@ -391,6 +394,11 @@ def _in_override(task: ScheduledTask, container: Container, name: str) -> Eviden
         f"Add {key} to the secret with a new value, inject it into {container.name} by secrets[] of the task"
         f" definition, and {instead} the containerOverrides of {task.origin}."
     )
+    if is_injected:
+        remedy = Remedy(
+            f"Take {name} out of the containerOverrides of {task.origin}: {container.name} gets it by secrets[] of the"
+            " task definition. If the two values are the same, renew that."
+        )
     return Evidence(f"{task.origin} {container.name} {name}", facts, remedy, frozenset({task.origin}))
 
 

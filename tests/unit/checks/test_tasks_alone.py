@@ -239,6 +239,18 @@ def test_a_secret_that_a_schedule_gives_a_container_is_found(
     assert problems(replace(made, task_definitions=revisions, scheduled=scheduled)) == {}
 
 
+def test_a_schedule_that_gives_what_the_secret_gives_is_told_to_leave_it_out() -> None:
+    """Nothing is to be added to the secret."""
+    made = world()
+    [job] = [definition for definition in made.task_definitions.values() if definition.family.endswith("-job")]
+    [(container, injection), *_] = made.own_injections(job)
+    override = {"name": container.name, "environment": [{"name": injection.variable, "value": f"sk-{token_hex(20)}"}]}
+    scheduled = (ScheduledTask("schedule nightly", job.arn, (container_of(override),)),)
+    [found] = problems(replace(made, scheduled=scheduled)).values()
+    assert found.remedy.command.startswith(f"Take {injection.variable} out of the containerOverrides of schedule night")
+    assert "Add" not in found.remedy.command
+
+
 def test_what_schedules_give_containers_is_unknown_where_they_could_not_be_read() -> None:
     """The call that was refused is named."""
     refused = ReadFailure("EventBridge Scheduler's schedules", "scheduler:ListSchedules", "AccessDenied", "denied")
