@@ -114,7 +114,12 @@ def _request_of(target: Any) -> dict[str, Any]:
     template = (target.get("InputTransformer") or {}).get("InputTemplate", "")
     text = target.get("Input") or _INPUT_VARIABLE.sub(lambda match: match[1] or '""', template)
     try:
-        request = json.loads(text, object_pairs_hook=lambda pairs: {name.lower(): value for name, value in pairs})
+        request = json.loads(
+            text,
+            object_pairs_hook=lambda pairs: {name.lower(): value for name, value in pairs},
+            parse_int=str,
+            parse_float=str,
+        )
     except ValueError:
         return {}
     return request if isinstance(request, dict) else {}

@@ -132,6 +132,9 @@ def capitalized(value: Any) -> Any:
     ({"InputTransformer": {"InputPathsMap": {"day": "$.time"}, "InputTemplate":
         json.dumps({"containerOverrides": [{**OVERRIDE, "command": [*OVERRIDE["command"], "WHEN"]}]}).replace(
             '"WHEN"', "<day>, \"\\\"<day>\"")}}, True),
+    ({"Input": json.dumps({"containerOverrides": [{**OVERRIDE, "command": [*OVERRIDE["command"], 8, 0.5]}]})}, True),
+    ({"Input": json.dumps({"containerOverrides": [
+        {**OVERRIDE, "environment": [*OVERRIDE["environment"], {"name": "PORT_TOKEN", "value": 8000}]}]})}, True),
     ({}, False),
     *(({"Input": text}, False) for text in ("[]", "{", '""', '{"containerOverrides": null}', '{"overrides": null}',
         '{"containerOverrides": [{"command": ["a"]}]}', '{"overrides": {}}', '{"containerOverrides": ["worker"]}')),
