@@ -13,7 +13,7 @@ from omc_runbook.model.secretive import is_issued, is_secret
 _OWN_NAME = re.compile(r"(?i)(?:KEY|SECRET|TOKEN|PASSWORD|PASSWD|PASS|PWD|PASSPHRASE|CREDENTIALS?)S?_?\d?\Z")
 """What a secret's name ends with; after it comes what is said about the secret, as in API_KEY_ID."""
 _PUBLIC = re.compile(r"(?i)\A(?:VITE|REACT_APP)_|PUBLIC|PUBLISHABLE|(?:SITE|HOST|KMS)[-_.]?KEYS?_?\d?\Z")
-_VARIABLE = re.compile(r"\A\$(?=[A-Z0-9]*(?:_|PASS|PWD|SECRET|KEY|TOKEN))[A-Z][A-Z0-9_]*\Z")
+_VARIABLE = re.compile(r"\A\$(?=[A-Z0-9]*(?:_|PASS|PW|SECRET|KEY|TOKEN|AUTH|CRED))[A-Z][A-Z0-9_]*\Z")
 """What a program fills in with a variable, as it does with ${PASSWORD}; $ECRET2024 is a password."""
 _REFERENCE = re.compile(
     r"\Aarn:|\A\w[\w+.-]*://|\A(?:~|\.{0,2})/|\w/.*\.\w{1,6}\Z|\A[A-Z]:\\|\A\x22?#?\{"

@@ -61,6 +61,7 @@ def test_a_secret_in_a_plain_variable_is_known(name: str, text: str) -> None:
         ("DATABASE_URL", "postgresql://app:password@db/app"),
         ("DATABASE_URL", "postgresql://$POSTGRES_USER:$POSTGRES_PASSWORD@db/app"),
         ("LOKI_PASSWORD", "$GRAFANA_PASSWORD"),
+        ("DATABASE_URL", "postgresql://app:$PW@db/app"),
         ("API_URL", "https://api.ohmycoins.com/v1?user=a@b.io"),
         ("SENTRY_DSN", f"https://{TOKEN}@o1.ingest.sentry.io/4"),
         ("REQUIRE_PASSWORD", "true"),
