@@ -141,7 +141,7 @@ def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Ru
 
 @takes_parameters
 def look(run: Run, repository: str = "", days: int = MOST_DAYS) -> Snapshots:
-    """Read every environment, side by side, with events of so many days; raises as `Target.look` and `naming` do.
+    """Read every environment, side by side, with events of so many days; raises as `Target.look` does.
 
     What environments of one account have in common is read once.
     """

@@ -60,7 +60,7 @@ def begin(environment: str, environments: str = "", runbook_toml: str = "", repo
 
 
 def look(run: Run) -> Snapshots:
-    """Read every environment and the checkout; raises as `Target.look` and `naming` do."""
+    """Read every environment and the checkout; raises as `Target.look` does."""
     snapshots = {}
     for target in run.targets:
         with naming(target.environment.name, run.targets):

@@ -463,7 +463,7 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
 
 
 def reach_each(runbook: str, environments: Sequence[str], runbook_toml: str = "") -> tuple[Target, ...]:
-    """`reach` each environment; raises as `reach` and `naming` do."""
+    """`reach` each environment, `naming` it; raises as `reach` does."""
     targets = []
     for name in environments:
         with naming(name, environments):
@@ -477,9 +477,10 @@ def naming(environment: str, environments: Sized) -> Iterator[None]:
     try:
         yield
     except CouldNotLook as error:
-        if len(environments) > 1:
-            error.args = (f"{environment}: {error}",)
-        raise
+        if len(environments) == 1:
+            raise
+        # Environments of one account share calls, and so the error of one that fails.
+        raise CouldNotLook(f"{environment}: {error}", kind=error.kind) from None
 
 
 def diagnose(snapshot: Snapshot, families: Sequence[str] = ()) -> tuple[Finding, ...]:

@@ -10,7 +10,7 @@ from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.runbooks import audit
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.run import Target
+from omc_runbook.runbooks.run import Target, naming
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,12 @@ def test_of_several_environments_the_one_that_cannot_be_looked_at_is_named(
     with pytest.raises(CouldNotLook) as failed:
         audit.look(audit.begin(environments))
     assert str(failed.value) == sentence
+
+
+def test_environments_that_share_a_call_name_themselves_alone() -> None:
+    """Its error is the same object for each of them."""
+    shared, names = CouldNotLook(SILENT, kind="no-answer"), ("production", "staging")
+    for name in names:
+        with pytest.raises(CouldNotLook) as failed, naming(name, names):
+            raise shared
+        assert (str(failed.value), failed.value.kind) == (f"{name}: {SILENT}", "no-answer")
