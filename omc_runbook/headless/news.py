@@ -31,6 +31,8 @@ class Open:
     """The ids of the checks that could not be made, by the name of what could not be looked at in part."""
     until: Mapping[str, datetime] = field(default_factory=dict)
     """How long an audit could still find the calls of a problem that is one of calls: one of fewer days may not."""
+    seen: Mapping[str, datetime] = field(default_factory=dict)
+    """When the last run ended that found it."""
 
     def heard_by(self, receiver: str) -> Open:
         """What was open by the last message that reached a receiver."""
@@ -44,6 +46,7 @@ class Open:
             "missed_by": {receiver: each.to_json() for receiver, each in self.missed_by.items()},
             "checks": {name: sorted(each) for name, each in self.checks.items()},
             "until": _texts(self.until),
+            "seen": _texts(self.seen),
         }
 
     @classmethod
@@ -56,8 +59,8 @@ class Open:
         missed_by = {receiver: cls.from_json(each) for receiver, each in body.get("missed_by", {}).items()}
         # An earlier file has none.
         checks = {name: frozenset(map(str, each)) for name, each in body.get("checks", {}).items()}
-        until = _moments(body.get("until", {}))
-        return cls(since, {name: int(days) for name, days in by_name.items()}, missed_by, checks, until)
+        until, seen = _moments(body.get("until", {})), _moments(body.get("seen", {}))
+        return cls(since, {name: int(days) for name, days in by_name.items()}, missed_by, checks, until, seen)
 
 
 def _texts(moments: Mapping[str, datetime]) -> dict[str, str]:
@@ -112,6 +115,8 @@ class _Current:
 
     sentences: Mapping[str, str]
     """A sentence on each; "" where `added` has all of it."""
+    found: Collection[str]
+    """Those that the run itself found."""
     accepted: Mapping[str, str] = field(default_factory=dict)
     """A sentence on each that is there and counts for nothing."""
     added: Mapping[str, str] = field(default_factory=dict)
@@ -123,12 +128,12 @@ class _Current:
 
 
 def compare(
-    outcome: Outcome, former: Standing, remind_days: Sequence[int], is_overtaken: bool = False
+    outcome: Outcome, former: Standing, remind_days: Sequence[int], present: datetime | None = None
 ) -> tuple[tuple[Notice, ...], Standing]:
     """The messages that a run's outcome is worth, and what is open after it.
 
     `former` is what was open before. A change is worth a message, and so is what is open for one of `remind_days`.
-    What a run that began later may have found, one that `is_overtaken` does not resolve.
+    With the `present`, what another run found after this one began is not resolved: it may be newer.
     """
     title, now = summary.title(outcome), outcome.finished
     roots = [finding for finding in outcome.findings if finding.is_unexplained]
@@ -143,7 +148,7 @@ def compare(
         for name in before.since
         if name not in problems
         and (
-            is_overtaken
+            _is_newer(name, before, outcome, present)
             or name in consequences
             or _is_unseen(name, outcome)
             or _until(name, outcome) < before.until.get(name, now)
@@ -151,11 +156,12 @@ def compare(
     }
     accepted = {finding.identity: finding.accepted for finding in outcome.findings if finding.accepted}
     blind, unseen = _what_is_unseen(outcome, former.get("unknown", Open()))
-    if is_overtaken:
-        stayed = dict.fromkeys(blind.since, "")
-        unseen = replace(unseen, sentences={**stayed, **unseen.sentences}, checks={**blind.checks, **unseen.checks})
+    newer = {name: "" for name in blind.since if _is_newer(name, blind, outcome, present)}
+    checks = {name: own | unseen.checks.get(name, frozenset()) for name, own in blind.checks.items() if name in newer}
+    unseen = replace(unseen, sentences={**newer, **unseen.sentences}, checks={**unseen.checks, **checks})
+    current = _Current({**problems, **stay}, problems.keys() | consequences.keys(), accepted, ways=ways)
     results = (
-        _compare("findings", title, before, _Current({**problems, **stay}, accepted, ways=ways), now, remind_days),
+        _compare("findings", title, before, current, now, remind_days),
         _compare("unknown", title, blind, unseen, now, remind_days),
     )
     until = {name: moment for name in problems if (moment := _until(name, outcome)) > now}
@@ -186,14 +192,15 @@ def _compare(
         for name, moment in since.items()
     }
     due = [name for name, step in reached.items() if step > former.reminded.get(name, 0)]
+    seen = {**former.seen, **dict.fromkeys(state.found, now)}
+    open_now = Open(since, reached, checks=state.checks, seen={name: seen[name] for name in current if name in seen})
     urgent = max(reached.values(), default=0) >= _URGENT_DAYS
     urgency: Urgency = "failure" if new or urgent else "warning" if current else "resolved"
     if not (new or ended or due):
-        return None, Open(since, {name: former.reminded.get(name, 0) for name in current}, checks=state.checks)
+        return None, replace(open_now, reminded={name: former.reminded.get(name, 0) for name in current})
     days = max(((now - since[name]).days for name in due), default=0)
     headline = _headline(topic, new, ended, current if new or ended else due, state.accepted, days)
     lines = tuple(map(printable, _lines(new, ended, state, since, now)))
-    open_now = Open(since, reached, checks=state.checks)
     return Notice(topic, on_one_line(f"{title}: {headline}"), lines, urgency), open_now
 
 
@@ -262,7 +269,7 @@ def _what_is_unseen(outcome: Outcome, former: Open) -> tuple[Open, _Current]:
         absent = {name: each for name, each in former_names.items() if each not in read}
         sentences |= {name: f"{each}: not looked at." for name, each in absent.items()}
         checks |= {name: own for name, own in former.checks.items() if name in absent}
-    return former, _Current(sentences, added=added, checks=checks)
+    return former, _Current(sentences, unseen.keys(), added=added, checks=checks)
 
 
 def _unseen(outcome: Outcome) -> dict[str, _Unseen]:
@@ -330,6 +337,12 @@ def _is_unseen(name: str, outcome: Outcome) -> bool:
         return is_open or environment not in _environments_read(outcome)
     statuses = {finding.status for finding in findings}
     return bool(statuses & {"unknown", "skipped"}) or (bool(outcome.failure) and "clear" not in statuses)
+
+
+def _is_newer(name: str, former: Open, outcome: Outcome, present: datetime | None) -> bool:
+    """Whether another run found it after this one began; a clock that was ahead says nothing."""
+    seen = former.seen.get(name)
+    return seen is not None and present is not None and outcome.started < seen <= max(present, outcome.finished)
 
 
 def _until(name: str, outcome: Outcome) -> datetime:

@@ -215,9 +215,7 @@ def _report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: 
     last = last_run.read(folder, outcome.runbook, environment, outcome.endpoint, project)
     former, unread = (last.standing, "") if isinstance(last, LastRun) else ({}, last)
     place = str(folder) if isinstance(folder, Path) else folder.address
-    # One that ended since this one began may have looked later; a clock that was ahead says nothing.
-    is_overtaken = isinstance(last, LastRun) and outcome.started < last.finished <= datetime.now(UTC)
-    tell = partial(compare, outcome, remind_days=notify.remind_days, is_overtaken=is_overtaken)
+    tell = partial(compare, outcome, remind_days=notify.remind_days, present=datetime.now(UTC))
     _, standing = tell(former)
     heard: dict[str, Standing] = {
         receiver: {topic: each.heard_by(receiver) for topic, each in former.items()} for receiver in notify.everybody

@@ -465,15 +465,16 @@ def test_what_is_open_survives_its_json() -> None:
     standing = Open({"no-permission: backend": NOW}, {"no-permission: backend": 7})
     assert Open.from_json(standing.to_json()) == standing
     assert Open.from_json({**standing.to_json(), "reminded": 7}) == standing
-    missed = Open(missed_by={"env:OPS_WEBHOOK": replace(standing, checks={"unseen in part": frozenset({"scp"})})})
+    own = replace(standing, checks={"unseen in part": frozenset({"scp"})}, seen={"no-permission: backend": NOW})
+    missed = Open(missed_by={"env:OPS_WEBHOOK": own})
     assert Open.from_json(missed.to_json()) == missed
 
 
 def test_a_run_that_is_overtaken_forgets_no_check_that_could_not_be_made() -> None:
     """Another one that cannot be made either in the next run is told."""
     old, new = _blind("scp", "No IAM."), _blind("key-missing", "No value.")
-    _, standing = compare(_run(0, old), {}, REMIND_DAYS)
-    told, standing = compare(_run(0.1), standing, REMIND_DAYS, is_overtaken=True)
+    _, standing = compare(_run(0.05, old), {}, REMIND_DAYS)
+    told, standing = compare(_run(0.1), standing, REMIND_DAYS, present=NOW + timedelta(days=0.1))
     assert told == ()
     ((message,), _) = compare(_run(0.2, old, new), standing, REMIND_DAYS)
     assert message.lines[0] == "New: No value."

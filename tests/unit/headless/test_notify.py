@@ -469,3 +469,19 @@ def test_a_run_that_another_has_overtaken_resolves_nothing(monkeypatch: pytest.M
         got.clear()
         notify.report(an_outcome(started=started, finished=finished, findings=findings), tmp_path, receivers)
         assert sorted(got) == told
+
+
+def test_a_problem_is_resolved_by_a_run_that_began_after_the_last_that_found_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also where each run begins before the one before it ends."""
+    got = list[str]()
+    monkeypatch.setattr(notify, "sender", lambda *_: lambda notice: got.append(notice.title.partition(": ")[2]))
+    told = []
+    for start, findings in ((0, FOUND.findings), (5, FOUND.findings), (10, ()), (15, ())):
+        started, finished = (NOW + timedelta(minutes=minutes) for minutes in (start, start + 8))
+        outcome = an_outcome(started=started, finished=finished, findings=findings)
+        notify.report(outcome, tmp_path, Notify(findings=("env:OPS_WEBHOOK",)))
+        told.append(tuple(got))
+        got.clear()
+    assert told == [("no-permission",), (), (), ("resolved",)]
