@@ -92,9 +92,10 @@ _WRONG_TIME = ("Signature expired:", "Signature not yet current:")
 
 _SERVER_ERRORS = (
     *("InternalError", "InternalFailure", "InternalServerError", "InternalServerException", "InternalServiceError"),
-    *("ServerException", "ServiceFailure", "ServiceUnavailable", "ServiceUnavailableException"),
+    *("ServerException", "ServiceFailure", "ServiceUnavailable", "ServiceUnavailableException", "Unavailable"),
+    *("DependencyTimeoutException", "InternalException", "KMSInternalException", "ServiceException"),
 )
-"""What services call an error of their own; each call was repeated by then."""
+"""What services call an error of their own."""
 _DELETION = "Somebody may have scheduled its deletion meanwhile: run troubleshoot, which can cancel that."
 _GONE = "The secret, or this version of it, was deleted meanwhile: run verify."
 _NEXT = {

@@ -281,6 +281,11 @@ def test_a_clock_that_is_wrong_is_no_wrong_credentials(code: str, message: str) 
         ("sts:GetCallerIdentity", "InternalFailure", "run again in a minute."),
         ("ecs:ListServices", "ServerException", "run again in a minute."),
         ("secretsmanager:GetSecretValue", "InternalServiceError", "run again in a minute."),
+        ("ec2:DescribeVpcs", "Unavailable", "run again in a minute."),
+        ("events:ListRules", "InternalException", "run again in a minute."),
+        ("kms:DescribeKey", "DependencyTimeoutException", "run again in a minute."),
+        ("kms:DescribeKey", "KMSInternalException", "run again in a minute."),
+        ("organizations:DescribeOrganization", "ServiceException", "run again in a minute."),
     ],
 )
 def test_an_error_says_what_to_do_about_it(operation: str, code: str, says: str) -> None:
