@@ -155,11 +155,11 @@ def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: VersionHi
     futile = tuple(
         UnfixedCause(cause, why) for cause in retryable if (why := _why_no_new_tasks(snapshot, cause, others))
     )
-    fixable += [cause for cause in retryable if cause not in [entry.finding for entry in futile]]
+    retried = [cause for cause in retryable if cause not in [entry.finding for entry in futile]]
     unfixed = tuple(
         next((entry for entry in (*explained, *futile) if entry.finding == cause), UnfixedCause(cause))
         for cause in causes
-        if cause not in fixable
+        if cause not in (*fixable, *retried)
     )
     return FixPlan(
         names=snapshot.environment.names,
@@ -168,7 +168,7 @@ def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: VersionHi
         current=snapshot.current_id,
         read_at=snapshot.taken,
         steps=steps,
-        redeploys=tuple(_redeploys(snapshot, steps, fixable, others)),
+        redeploys=tuple(_redeploys(snapshot, steps, retried, others)),
         unfixed=unfixed,
         consumers_unknown=why_consumers_unknown(snapshot),
     )
@@ -329,14 +329,14 @@ def _why_no_new_tasks(snapshot: Snapshot, cause: Finding, others: Sequence[Findi
 
 
 def _redeploys(
-    snapshot: Snapshot, steps: Sequence[FixStep], fixable: Sequence[Finding], others: Sequence[Finding]
+    snapshot: Snapshot, steps: Sequence[FixStep], retried: Sequence[Finding], others: Sequence[Finding]
 ) -> Iterator[Redeploy]:
     everyone = {service.name for service in users(snapshot)}
     for service in snapshot.consumers:
         because = [
             finding for step in steps if service.name in _services_of(step, everyone) for finding in step.because
         ]
-        because += [finding for finding in fixable if service.name in finding.services and finding not in because]
+        because += [finding for finding in retried if service.name in finding.services and finding not in because]
         if because:
             yield Redeploy(service, tuple(because), _blocker(snapshot, service.name, others))
 

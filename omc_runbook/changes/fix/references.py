@@ -31,7 +31,8 @@ def plan_corrections(snapshot: Snapshot, findings: Sequence[Finding]) -> Iterato
             continue
         matching = [demand for demand in demands if _is_about(snapshot, finding, demand)]
         reasons = [why for demand in matching if (why := _why_not(snapshot, demand))]
-        if reasons:
+        # A reference is corrected for those of its services that can have a new revision, a key for all or none.
+        if reasons and (finding.check in KEYS or len(reasons) == len(matching)):
             yield UnfixedCause(finding, reasons[0])
             continue
         for demand in matching:

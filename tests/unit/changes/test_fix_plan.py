@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
+from support.faults.deployment import run_alone
 from support.snapshots import (
     ACCOUNT,
     ARN,
@@ -147,6 +148,18 @@ def test_several_references_of_a_revision_become_one_new_revision() -> None:
     assert isinstance(step, Correction)
     assert [service.name for service in step.services] == ["backend", "worker"] == redeployed(plan)
     assert [edit.variable for edit in step.edits] == ["SECRET_KEY", "OPENAI_API_KEY"]
+
+
+@pytest.mark.parametrize("other", ["alone", "EXTERNAL"])
+def test_a_revision_that_something_else_uses_too_is_corrected_for_the_services_of_ecs(other: str) -> None:
+    """What a run may not deploy, a task outside a service or one of another controller, gets no task."""
+    worker = next(service for service in healthy().services if service.name == "worker")
+    twin = replace(worker, name="scheduler", arn=f"{worker.arn}-2", controller=other)
+    snapshot = run_alone(healthy()) if other == "alone" else replace(healthy(), services=(*healthy().services, twin))
+    plan = planned(with_reference(snapshot, "worker", "SECRET_KEY", NAME))
+    (step,) = plan.steps
+    assert isinstance(step, Correction)
+    assert [service.name for service in step.services] == ["worker"] == redeployed(plan)
 
 
 def test_a_key_in_the_wrong_case_is_corrected_where_the_catalogue_has_the_other() -> None:
