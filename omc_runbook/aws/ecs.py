@@ -213,7 +213,8 @@ class Service:
 
         See https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
         """
-        return self.primary is not None and self.primary.rollout == "FAILED" and self.running < self.desired
+        has_failed = self.primary is not None and self.primary.rollout == "FAILED" and self.withdrawn is None
+        return has_failed and self.running < self.desired
 
     @property
     def rolled_back(self) -> bool:

@@ -139,9 +139,10 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     found = tuple(_stuck(snapshot))
     yield from found
     told = {each.subject for each in found if each.severity != "info"}
+    # A stalled one is breaker-rollback's: there is no next task.
+    told |= {service.name for service in snapshot.consumers if service.is_stalled}
     for service in snapshot.readers:
-        # A stalled one is breaker-rollback's: there is no next task.
-        if service.name not in told and not service.is_stalled and is_unproved(snapshot, service):
+        if service.name not in told and is_unproved(snapshot, service):
             doubt = (
                 f"{service.name} runs {service.running} of {service.desired} desired tasks, and none has kept running"
                 " since the last one stopped: the next task shows whether the cause is gone."
@@ -409,7 +410,7 @@ def _failed_rollout(snapshot: Snapshot, service: Service, facts: tuple[str, ...]
         log = remedies.log_of_function(names, hook[1]) if hook else None
         remedy = log or remedies.start_tasks(names, service)
     severity: Severity | None = "info" if _is_outdated(snapshot, service) else None
-    if severity and service.is_stalled:
+    if service.is_stalled and not stops:
         facts += (f"ECS starts no further task of {service.name} by itself: only a new deployment does.",)
         remedy, severity = remedies.start_tasks(names, service), None
     return Evidence(

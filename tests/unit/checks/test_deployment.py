@@ -16,6 +16,7 @@ from support.faults.deployment import (
     deployed,
     failing,
     rolled_back,
+    service_deployment,
 )
 from support.snapshots import (
     ACCOUNT,
@@ -555,6 +556,33 @@ def test_a_failed_deployment_with_nothing_to_go_back_to_needs_a_new_one() -> Non
     assert "rollout-stuck" not in unknown_in(mended)
     # While what failed is still so, its cause has the remedy.
     assert "only a new deployment" not in str([each.evidence for each in diagnose(down)])
+
+
+FAILED = deployment("worker", NOW - timedelta(minutes=12), id="ecs-svc/2", rollout="FAILED", running=0)
+
+
+def test_a_failed_deployment_of_which_the_value_was_corrected_needs_a_new_one() -> None:
+    """Whatever its tasks ended of: none of them has had the present value."""
+    down = with_service(without_tasks(EXIT, 7, **EXITED), "worker", deployments=(FAILED,))
+    [found] = [each for each in diagnose(down) if each.is_root_cause and each.services == {"worker"}]
+    assert (found.check, found.severity) == ("breaker-rollback", "error")
+    assert found.remedy.command.startswith("aws ecs update-service") and "only a new deployment" in str(found.evidence)
+
+
+def test_a_failed_deployment_that_ecs_takes_back_needs_no_new_one() -> None:
+    """ECS starts the former revision's tasks by itself."""
+    back = service_deployment("worker", 2, NOW - timedelta(minutes=12), "ROLLBACK_IN_PROGRESS")
+    down = with_service(without_tasks(PULL, 7), "worker", deployments=(replace(FAILED, rollout=""),))
+    services = (each.with_service_deployments((back,) * (each.name == "worker")) for each in down.services)
+    findings = diagnose(replace(down, services=tuple(services)))
+    assert "only a new deployment" not in str([each.evidence for each in findings])
+    assert "rollout-stuck" in {each.check for each in findings if each.status == "unknown"}
+
+
+def test_a_failed_express_service_without_tasks_is_not_clear() -> None:
+    """No other check looks at its deployments."""
+    down = with_service(without_tasks(EXIT, 7, **EXITED), "worker", deployments=(FAILED,))
+    assert "rollout-stuck" in unknown_in(as_express(down))
 
 
 def test_a_consumer_without_own_references_is_never_stale() -> None:
