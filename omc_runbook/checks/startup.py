@@ -59,8 +59,8 @@ IMAGE_ADVICE = {
 VARIABLE = re.compile(r"\b(?!(?:AWS|ECS)_)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 """What only a variable's name looks like, unless ECS or AWS's SDKs set it."""
 
-_NOT_THERE = re.compile(r": not found\b|\bResourceNotFoundException\b")
-"""That an image or a log group does not exist."""
+_NOT_THERE = re.compile(r": (?:not found|404)\b|\bResourceNotFoundException\b", re.IGNORECASE)
+"""That an image, a log group or an environment file does not exist."""
 NUL = re.compile("\0")
 """What no environment variable can hold."""
 

@@ -267,6 +267,8 @@ def test_a_rollout_is_no_consequence_of_what_its_tasks_show_otherwise(
     [
         (deployment_faults.IMAGE, "image-pull", ()),
         (deployment_faults.LOG, "log-group", ()),
+        (deployment_faults.FILE, "environment-file", ()),
+        (deployment_faults.FILE.replace("404", "Not Found"), "environment-file", ()),
         (deployment_faults.IMAGE.replace("not found", "i/o timeout"), "image-pull", ("role-untrusted",)),
     ],
 )
