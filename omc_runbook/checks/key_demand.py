@@ -21,7 +21,6 @@ from omc_runbook.snapshot.state import Snapshot
 AFFIXES = frozenset({"app", "env", "dev", "development", "stg", "staging", "prod", "prd", "production", "vite"})
 """Words of a key's name that say where it is used, beside the environment's name and the project's."""
 
-
 _WITHOUT_VALUES = frozenset({"secrets", "image", "log", "volume", "file", "memory", "capacity", "start"})
 """The kinds of stops that no variable is the reason of."""
 
@@ -78,11 +77,11 @@ class Succession:
 def successions(snapshot: Snapshot) -> Iterator[Succession]:
     """The revisions of consumers that fail or were rolled back, each with one still in service.
 
-    What such a revision lost explains nothing where its tasks are known to end before a program reads a variable.
+    What such a revision lost explains nothing where all that its tasks ended of is known to be something else.
     """
     stops = fresh_stops(snapshot)
-    ran = {stop.task.task_definition_arn for stop in stops if stop.kind not in _WITHOUT_VALUES}
-    ended_before = {stop.task.task_definition_arn for stop in stops} - ran
+    in_doubt = {stop.task.task_definition_arn for stop in stops if stop.kind not in _WITHOUT_VALUES}
+    explained = {stop.task.task_definition_arn for stop in stops} - in_doubt
     for service in snapshot.consumers:
         primary, failing, serving = service.primary, snapshot.failed_arns(service), [service.task_definition_arn]
         if primary and primary.failed and primary.rollout in ("IN_PROGRESS", "FAILED"):
@@ -90,7 +89,7 @@ def successions(snapshot: Snapshot) -> Iterator[Succession]:
             serving = [entry.task_definition_arn for entry in service.deployments]
         known = snapshot.task_definitions
         for bad, good in ((known.get(bad), known.get(good)) for bad in failing for good in serving):
-            if bad and good and bad != good and bad.arn not in ended_before:
+            if bad and good and bad != good and bad.arn not in explained:
                 yield Succession(service, bad, good)
 
 

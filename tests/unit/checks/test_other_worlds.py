@@ -145,8 +145,8 @@ def test_a_variable_that_a_new_revision_lost(name: str, variables: dict[str, str
         (deployment_faults.EXIT, ["name-mismatch", "key-unreferenced"]),
     ],
 )
-def test_what_a_new_revision_lost_stops_only_tasks_that_ran(reason: str, expected: list[str]) -> None:
-    """A task that never came to read a variable says nothing of those that it was not to have."""
+def test_what_a_new_revision_lost_stops_no_task_that_ended_of_something_else(reason: str, expected: list[str]) -> None:
+    """A task without its image or its memory says nothing of the variables that it was not to have."""
     lost = injecting(healthy(), "worker", SECRET_KEY="SECRET_KEY", DB_PASS="POSTGRES_PASSWORD")
     revision = definition_arn("worker", 8)
     started = NOW if reason in (deployment_faults.MEMORY, deployment_faults.EXIT) else None
