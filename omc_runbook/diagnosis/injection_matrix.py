@@ -46,15 +46,16 @@ class Row:
     fresh: int
     stale: int
     undecidable: int
-    are_tasks_read: bool
+    has_unread_tasks: bool
 
     @property
     def reaches(self) -> str:
         """How many running tasks have the value, in words."""
-        if self.fresh + self.stale + self.undecidable == 0:
-            return "none" if self.are_tasks_read else "unknown"
         counts = {"fresh": self.fresh, "stale": self.stale, "undecidable": self.undecidable}
-        return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+        words = [f"{count} {word}" for word, count in counts.items() if count]
+        if self.has_unread_tasks:
+            words.append("others unknown" if words else "unknown")
+        return ", ".join(words) or "none"
 
 
 def rows(snapshot: Snapshot) -> Iterator[Row]:
@@ -78,7 +79,7 @@ def rows(snapshot: Snapshot) -> Iterator[Row]:
             counts["fresh"],
             counts["stale"],
             counts["undecidable"],
-            "tasks" not in snapshot.gaps,
+            snapshot.has_unread_tasks(demand.service),
         )
 
 

@@ -184,9 +184,7 @@ def holders(snapshot: Snapshot) -> Listing:
 def _holder(snapshot: Snapshot, service: Service) -> Entry:
     """How many of a service's tasks have the current values."""
     tasks = snapshot.running(service)
-    if not tasks and "tasks" in snapshot.gaps:
-        return Entry(service.name, verify.running_tasks(snapshot, service), level="unknown", label="unknown")
-    if not tasks:
+    if not tasks and not snapshot.has_unread_tasks(service):
         subject = "the next task to start reads the current values"
         return Entry(service.name, subject, level="quiet", label="no task runs")
     old = [task for task in tasks if freshness.of(snapshot, task) != "fresh"]
@@ -200,6 +198,8 @@ def _holder(snapshot: Snapshot, service: Service) -> Entry:
             lead="New tasks read the secret again.",
             command=remedies.start_tasks(snapshot.environment.names, service).command,
         )
+    if snapshot.has_unread_tasks(service):
+        return Entry(service.name, verify.running_tasks(snapshot, service), level="unknown", label="unknown")
     whose, pinned = "its" if len(tasks) == 1 else "their", _pinned(snapshot, service)
     subject = f"{len(tasks)} {noun} {verb} the current values of {whose} keys"
     if pinned:

@@ -79,13 +79,17 @@ def injection_matrix(snapshot: Snapshot) -> Table:
     """
     found = [*diagnosis_injection_matrix.rows(snapshot)]
     levels: dict[str, Level] = {**STATES, "no": "error"}
-    levels |= {row.reaches: "warning" if row.stale or row.undecidable else "good" for row in found}
-    levels |= {"none": "quiet", "unknown": "unknown"}
+    levels |= {row.reaches: _level(row) for row in found} | {"none": "quiet"}
     rows = [[row.service, row.container, row.revision, row.variable, row.key, *_cells(snapshot, row)] for row in found]
     columns = ["service", "container", "revision", "variable", "key", *_STATE_COLUMNS]
     empty = unread_services(snapshot) or "No task definition refers to the secret."
     whole = Table(_MATRIX, columns, rows, levels, empty, group=3)
     return _matrix_of_many(snapshot, found, whole) if len(found) > MOST_ROWS else whole
+
+
+def _level(row: Row) -> Level:
+    """How the tasks with a value are."""
+    return "warning" if row.stale or row.undecidable else "unknown" if row.has_unread_tasks else "good"
 
 
 def _matrix_of_many(snapshot: Snapshot, found: Sequence[Row], whole: Table) -> Table:
@@ -170,10 +174,12 @@ def unread_services(snapshot: Snapshot) -> str:
 
 def running_tasks(snapshot: Snapshot, service: Service) -> str:
     """How many of a service's tasks run, in words."""
-    running = snapshot.running(service)
-    if not running and "tasks" in snapshot.gaps:
-        return "its tasks could not be read"
-    return f"{len(running)} of {service.desired} tasks run"
+    running = len(snapshot.running(service))
+    if snapshot.has_unread_tasks(service):
+        return (
+            f"only {running} of its {service.running} tasks could be read" if running else "its tasks could not be read"
+        )
+    return f"{running} of {service.desired} tasks run"
 
 
 def findings(findings: Sequence[Finding]) -> Listing:

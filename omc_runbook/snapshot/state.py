@@ -365,6 +365,10 @@ class Snapshot:
         """A service's running tasks."""
         return tuple(task for task in self._tasks_of.get(service.name, ()) if task.is_running)
 
+    def has_unread_tasks(self, service: Service) -> bool:
+        """Whether a service runs tasks, by its runningCount, that could not be read."""
+        return "tasks" in self.gaps and len(self.running(service)) < service.running
+
     @cached_property
     def running_tasks(self) -> tuple[Task, ...]:
         """The running tasks of all readers."""

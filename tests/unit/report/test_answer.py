@@ -16,7 +16,7 @@ from omc_runbook.changes.deploy.failure import cancelled
 from omc_runbook.diagnosis.complaint import Complaint
 from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.findings import Finding, Outcome, OutcomeStatus, TargetOutcome, as_before
-from omc_runbook.report import changes, troubleshoot
+from omc_runbook.report import changes, troubleshoot, verify
 from omc_runbook.report.answer import answer
 from omc_runbook.report.archive.summary import summarise
 from omc_runbook.report.troubleshoot import ruled_out
@@ -184,3 +184,24 @@ def test_tasks_that_were_not_read_are_not_said_to_have_stopped() -> None:
     }
     without = replace(healthy(), services=(), tasks=(), gaps={"services": (gap,)})
     assert "ecs:ListTasks is missing" in changes.holders(without).to_text()
+
+
+def test_of_tasks_of_which_only_some_were_read_none_says_that_all_are_up_to_date() -> None:
+    """As after a refused batch of DescribeTasks; a service that runs none, by its runningCount, has none unread."""
+    gap = ReadFailure("the tasks", "ecs:DescribeTasks", "ThrottlingException", "slow")
+    known = healthy()
+    more = replace(known, services=tuple(replace(each, desired=3, running=3) for each in known.services))
+    unread = replace(more, tasks=known.tasks, gaps={"tasks": (gap,)})
+    assert [(entry.label, entry.subject) for entry in changes.holders(unread).entries] == [
+        ("unknown", "only 2 of its 3 tasks could be read"),
+        ("unknown", "only 1 of its 3 tasks could be read"),
+    ]
+    assert "Only 2 of its 3 tasks could be read: 2 fresh." in troubleshoot.state(unread, Complaint()).to_text()
+    matrix = verify.injection_matrix(unread)
+    assert {row[-1] for row in matrix.rows} == {"2 fresh, others unknown", "1 fresh, others unknown"}
+    assert {matrix.levels[row[-1]] for row in matrix.rows} == {"unknown"}
+    stopped = replace(more, tasks=(), services=tuple(replace(each, running=0) for each in more.services))
+    without = replace(stopped, gaps={"tasks": (gap,)})
+    assert {row[-1] for row in verify.injection_matrix(without).rows} == {"none"}
+    assert {entry.label for entry in changes.holders(without).entries} == {"no task runs"}
+    assert "0 of 3 tasks run." in troubleshoot.state(without, Complaint()).to_text()
