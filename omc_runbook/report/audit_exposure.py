@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from omc_runbook.checks.audit_exposure import NEEDS
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.audit.state import ExposedValue, Exposure, Search
@@ -22,7 +23,7 @@ def exposure(snapshot: Snapshot) -> Table:
     rows += [[each.key, PRESENT, "environment", f"{each.environment}'s {each.other_key}"] for each in found.shared]
     title = f"What lies open of {snapshot.secret_name}: {len(rows) or 'nothing'} found"
     columns = ["key", "what", "where", "place"]
-    notes = (searched(found), *_limits(found), *snapshot.unread("contents"))
+    notes = (searched(found), *_limits(found), *snapshot.unread(*NEEDS, "services", "task_definitions"))
     return Table(title, columns, rows, _LEVELS, " ".join(notes), notes=notes)
 
 

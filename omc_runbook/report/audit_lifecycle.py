@@ -40,12 +40,14 @@ def unused(snapshot: Snapshot) -> Table:
     for each in unused_secrets(snapshot):
         last = f"last read on {each.accessed:%Y-%m-%d}" if each.accessed else "never read"
         rows.append(["secret", each.name, last, f"{PRICE:.2f} USD"])
+    unread = snapshot.unread("contents", "versions", "services", "task_definitions", "unused")
+    prices = ("Prices are AWS's list prices.",) if any(row[3] != "—" for row in rows) else ()
     return Table(
         f"Unused keys and secrets of {snapshot.environment.name}",
         ["kind", "name", "why", "a month"],
         rows,
-        empty="Every key and every secret of the environment is used.",
-        notes=("Prices are AWS's list prices.",) if any(row[3] != "—" for row in rows) else (),
+        empty=" ".join(unread) or "Every key and every secret of the environment is used.",
+        notes=(*prices, *unread),
     )
 
 

@@ -12,7 +12,7 @@ from omc_runbook.model.truth import all_of
 from omc_runbook.report.display.listing import Entry, Listing
 from omc_runbook.report.display.severity import Level
 from omc_runbook.report.display.table import Table
-from omc_runbook.snapshot.audit.monitoring import KMS_USE, READ
+from omc_runbook.snapshot.audit.monitoring import GAP, KMS_USE, READ, TRAILS
 from omc_runbook.snapshot.state import Snapshot
 
 WORDS: dict[bool | None, str] = {True: "yes", False: "no", None: "not known"}
@@ -28,7 +28,8 @@ def monitoring(snapshot: Snapshot) -> Table:
         return Table(title, columns, [], empty="Trails and alarms were not read.")
     rows = [["trail", trail.name, WORDS[trail.is_logging], _of_trail(trail)] for trail in found.trails]
     rows += [[route.kind, route.name, WORDS[works(route)], _of_route(route)] for route in routes_of(snapshot)]
-    return Table(title, columns, rows, _LEVELS, "No trail, no alarm and no rule.")
+    unread = snapshot.unread(TRAILS, GAP)
+    return Table(title, columns, rows, _LEVELS, " ".join(unread) or "No trail, no alarm and no rule.", notes=unread)
 
 
 def _of_trail(trail: Trail) -> str:
@@ -58,17 +59,22 @@ def _of_route(route: AlarmRoute) -> str:
 
 
 def missing(snapshot: Snapshot) -> Listing:
-    """What is missing so that somebody is notified of a read, as Terraform and as commands; nothing if somebody is."""
+    """What is missing so that somebody is notified of a read, as Terraform and as commands; nothing if somebody is.
+
+    What could not be read is not missing.
+    """
     found = snapshot.audit.monitoring
     title = "What is missing so that somebody is notified"
     if found is None:
         return Listing(title, [], empty="Trails and alarms were not read.")
-    entries = []
-    if not found.trails:
+    entries, unread = [], snapshot.unread(TRAILS, GAP)
+    if not found.trails and TRAILS not in snapshot.gaps:
         by_hand = audit_remedies.create_trail(snapshot).command
         entries.append(Entry("A trail", "by the AWS CLI", command=by_hand))
         entries.append(Entry("A trail", "by Terraform", command=terraform_of_trail(snapshot)))
-    if not any(works(route) for route in routes_of(snapshot)):
+    if unread:
+        entries.append(Entry("unknown", "whether somebody is notified", level="unknown", lines=unread))
+    elif not any(works(route) for route in routes_of(snapshot)):
         remedy = audit_remedies.create_alarm(snapshot)
         entries.append(Entry("An alarm", "by the AWS CLI", command=remedy.command, needs=remedy.needs))
         terraform = terraform_of_alarm(snapshot)

@@ -25,7 +25,8 @@ _ACTIONS = ("changed", "added", "removed")
 
 def versions(snapshot: Snapshot, history: VersionHistory) -> Table:
     """Every version, newest first: its time, author, changed keys and labels, and the tasks that have it."""
-    counts = holders(snapshot, history)
+    counts, unread = holders(snapshot, history), snapshot.unread("services", "task_definitions", "tasks")
+    none = "unknown" if unread else "—"
     rows = [
         [
             history.short(each.id),
@@ -33,7 +34,7 @@ def versions(snapshot: Snapshot, history: VersionHistory) -> Table:
             _author(snapshot, history, each),
             _keys(history, each),
             _labels(each),
-            ", ".join(f"{h.service} {h.tasks}" for h in counts if h.version_id == each.id) or "—",
+            ", ".join(f"{h.service} {h.tasks}" for h in counts if h.version_id == each.id) or none,
         ]
         for each in history.versions
     ]
@@ -46,7 +47,7 @@ def versions(snapshot: Snapshot, history: VersionHistory) -> Table:
             levels[row[3]] = "error"
     columns = ["version", "created (UTC)", "written by", "changed keys", "labels", "tasks"]
     title = f"{counted(len(rows), 'version')} of {snapshot.secret_name}, newest first"
-    return Table(title, columns, rows, levels, "No version could be listed.", notes=tuple(_notes(history, counts)))
+    return Table(title, columns, rows, levels, "No version could be listed.", notes=(*_notes(history, counts), *unread))
 
 
 def label(history: VersionHistory, version: VersionEntry) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,12 +17,14 @@ from omc_runbook.aws.session import ReadFailure
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.diagnosis.root_causes import AUDITED_CHECKS
 from omc_runbook.model.findings import Finding
-from omc_runbook.report import audit
+from omc_runbook.report import audit, history
 from omc_runbook.report.audit import QUESTIONS, UNFOLDED, FoldedTable, Light, Lights
 from omc_runbook.report.audit_exposure import exposure
-from omc_runbook.report.audit_lifecycle import lifecycle
+from omc_runbook.report.audit_lifecycle import lifecycle, unused
+from omc_runbook.report.audit_monitoring import missing, monitoring
+from omc_runbook.report.display.rich_display import RichDisplay
 from omc_runbook.report.display.table import Table
-from omc_runbook.snapshot.audit.state import Audit, KeyRotation, Lifecycle, Search
+from omc_runbook.snapshot.audit.state import Audit, KeyRotation, Lifecycle, Monitoring, Search
 from omc_runbook.snapshot.state import Snapshot
 
 SNAPSHOT = replace(healthy(), audit=Audit(days=30))
@@ -281,6 +283,12 @@ def test_what_is_said_of_a_secrets_lifecycle(snapshot: Snapshot, row: str) -> No
     assert [each for each in rows if each.startswith(f"{row.partition(' | ')[0]} |")] == [row]
 
 
+def versions(snapshot: Snapshot) -> Table:
+    """The versions with the tasks that have them."""
+    assert snapshot.audit.history
+    return history.versions(snapshot, snapshot.audit.history)
+
+
 def test_where_nothing_was_found_in_the_open_it_says_what_was_not_searched() -> None:
     """A log that could not be read, and a secret whose values nobody could look for."""
     gap = ReadFailure("the value", "secretsmanager:GetSecretValue", "AccessDeniedException", "denied")
@@ -290,3 +298,30 @@ def test_where_nothing_was_found_in_the_open_it_says_what_was_not_searched() -> 
     unread = replace(known, audit=replace(known.audit, exposure=replace(known.audit.exposure, logs=logs)))
     text = exposure(replace(unread, gaps={"contents": (gap,)})).to_text()
     assert "nothing found" in text and "Could not read the log." in text and "GetSecretValue is missing" in text
+
+
+@pytest.mark.parametrize(
+    ("show", "field", "claim"),
+    [
+        (exposure, "exposure", ""),
+        (exposure, "task_definitions", ""),
+        (monitoring, "trails", "No trail"),
+        (monitoring, "monitoring", "no rule"),
+        (missing, "trails", "create-trail"),
+        (missing, "monitoring", "An alarm"),
+        (unused, "unused", "is used"),
+        (unused, "contents", "is used"),
+        (versions, "tasks", " —\n"),
+        (versions, "services", " —\n"),
+    ],
+)
+def test_what_was_not_read_is_not_said_to_be_none(
+    show: Callable[[Snapshot], RichDisplay], field: str, claim: str
+) -> None:
+    """Each table names the permission, and nothing proposes to create what may be there."""
+    known = replace(audited(), tasks=())
+    known = replace(known, audit=replace(known.audit, monitoring=Monitoring()))
+    gap = ReadFailure("it", "a:Permission", "AccessDeniedException", "denied")
+    assert claim in f"{show(known).to_text()}\n"
+    text = f"{show(replace(known, gaps={field: (gap,)})).to_text()}\n"
+    assert "a:Permission is missing" in text and not (claim and claim in text)
