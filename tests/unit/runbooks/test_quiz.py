@@ -43,7 +43,7 @@ def test_answers_are_read_in_order() -> None:
         ("d", "part 1 is neither a, b, c nor empty"),
         (
             "a,b,c,a,b,c,a,no-permision",
-            "is not a fault: did you mean no-permission. omc-runbook sandbox faults lists all",
+            r"drill 1 is not a fault: did you mean no-permission\? omc-runbook sandbox faults lists all",
         ),
         (",".join("a" * 11), "11 parts: there are 7 questions and 3 drills"),
     ],
