@@ -192,8 +192,8 @@ def authors(snapshot: Snapshot) -> Table:
         ]
         for event in sorted(snapshot.writes or (), key=lambda event: event.time, reverse=True)
     ]
-    is_unread = snapshot.writes is None
-    empty = "CloudTrail was not read." if is_unread else "CloudTrail has no recent change."
+    known = "CloudTrail was not read." if snapshot.writes is None else "CloudTrail has no recent change."
+    empty = " ".join(snapshot.unread("secret", "writes")) or known
     return Table("Who changed the secret", ["time (UTC)", "call", "principal", "version", "error"], rows, None, empty)
 
 

@@ -53,9 +53,15 @@ def inventory(snapshot: Snapshot) -> Table:
     unreadable = _NOT_READABLE if "contents" in snapshot.gaps else unreadable
     kept = _NOT_READABLE if "versions" in snapshot.gaps else f"{counted(len(snapshot.versions), 'version')} kept"
     content = f"{len(current.document.keys)} keys" if current and current.document else unreadable
-    none = _NOT_READABLE if unread_services(snapshot) else "none"
+    is_unread = bool(unread_services(snapshot))
+    none = _NOT_READABLE if is_unread else "none"
     consumers = ", ".join(service.name for service in snapshot.consumers) or none
-    others = ", ".join(service.name for service in snapshot.services if service not in snapshot.consumers) or none
+    others = [
+        f"{service.name} ({_NOT_READABLE})" if is_unread and not snapshot.definition(service) else service.name
+        for service in snapshot.services
+        if service not in snapshot.consumers
+    ]
+    has_cluster = snapshot.service_names is not None and bool(snapshot.service_names or "services" not in snapshot.gaps)
     key = (secret.kms_key_id or "the AWS managed key") if secret else "—"
     key = snapshot.kms_key.arn if snapshot.kms_key else key
     rows = [
@@ -63,8 +69,8 @@ def inventory(snapshot: Snapshot) -> Table:
         ["current version", snapshot.current_id or "none" if secret else "—", content],
         ["current since", f"{since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else "—", kept],
         ["encrypted with", key, snapshot.kms_key.state if snapshot.kms_key else ""],
-        ["cluster", names.cluster, _existence(snapshot, "services", snapshot.service_names is not None)],
-        ["services that use the secret", consumers, f"others: {others}"],
+        ["cluster", names.cluster, _existence(snapshot, "services", has_cluster)],
+        ["services that use the secret", consumers, f"others: {', '.join(others) or none}"],
         ["execution roles", ", ".join(map(iam.role_name, snapshot.execution_roles)) or none, ""],
     ]
     return Table(
@@ -135,7 +141,7 @@ def permissions(snapshot: Snapshot) -> Listing:
         if not role.exists:
             cause, reason = "missing", "The role does not exist."
         elif snapshot.secret is None:
-            cause, reason = "unknown", "The secret does not exist."
+            cause, reason = "unknown", " ".join(snapshot.unread("secret")) or "The secret does not exist."
         else:
             judgement = judge(snapshot, arn)
             cause = judgement.cause

@@ -448,6 +448,20 @@ def test_services_that_were_not_read_are_not_said_to_be_none() -> None:
         assert "ecs:DescribeServices is missing" in show(without_roles).to_text()
 
 
+def test_what_was_not_read_is_neither_there_nor_missing() -> None:
+    """A cluster whose services could not be listed, a service whose revision was refused, and the secret itself."""
+    gap = ReadFailure("it", "ecs:ListServices", "AccessDeniedException", "denied")
+    unlisted = replace(snapshots.healthy(), services=(), service_names=(), gaps={"services": (gap,)})
+    empty = replace(unlisted, gaps={})
+    clusters = [verify.inventory(snapshot).rows[4][2] for snapshot in (snapshots.healthy(), empty, unlisted)]
+    assert clusters == ["exists", "exists", "not readable"]
+    undefined = replace(snapshots.healthy(), task_definitions={}, gaps={"task_definitions": (gap,)})
+    assert verify.inventory(undefined).rows[5][2] == "others: frontend (not readable), worker (not readable)"
+    unknown = replace(snapshots.healthy(), secret=None, writes=(), gaps={"secret": (gap,)})
+    assert "ecs:ListServices is missing" in verify.permissions(unknown).to_text()
+    assert "ecs:ListServices is missing" in troubleshoot.authors(unknown).to_text()
+
+
 def test_tasks_that_were_not_read_are_not_said_to_be_none() -> None:
     """Neither in the matrix nor in the timeline; and a key whose presence is unknown is said to be that in a word."""
     gap = ReadFailure("the tasks", "ecs:ListTasks", "AccessDeniedException", "denied")
