@@ -277,7 +277,7 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
                 f" before {freshness.moves_missed(snapshot, stale)}.",
                 f"Keys whose value differs: {', '.join(keys)}."
                 if keys
-                else "Their version no longer exists: its keys cannot be compared.",
+                else "Their version is gone or could not be read: its keys cannot be compared.",
                 *_versions_inside(snapshot, stale),
                 *author_of_version(snapshot),
                 *stale_evidence(snapshot, service),

@@ -821,3 +821,12 @@ def test_a_rollout_is_explained_by_its_own_services_tasks() -> None:
         for snapshot in (worker, both)
     )
     assert alone and others == [alone]
+
+
+def test_a_former_version_that_could_not_be_read_is_not_said_to_be_gone() -> None:
+    """Then the tasks are stale all the same, and nobody knows by which keys."""
+    snapshot = rotated(healthy(), NOW - timedelta(minutes=10), SECRET_KEY=secrets.token_hex(32))
+    known = {snapshot.current_id: snapshot.contents[snapshot.current_id]}
+    found, *_ = run_check(CHECKS["not-forced"], replace(snapshot, contents=known))
+    evidence = " ".join(found.evidence)
+    assert "gone or could not be read" in evidence and "no longer exists" not in evidence
