@@ -74,7 +74,8 @@ def _here(snapshot: Snapshot, runbook_toml: str) -> dict[str, str]:
 def _old(snapshot: Snapshot, ages: Sequence[age.Age], here: Mapping[str, str]) -> Card:
     due = age.due(snapshot, ages)
     if not due:
-        return Card("A value is old or has leaked", "No rotation is due.", "rotate", here, "form")
+        text = "No rotation is due." if ages else "No value was read, so that their ages are not known."
+        return Card("A value is old or has leaked", text, "rotate", here, "form")
     days = {each.key: (snapshot.taken - each.since).days for each in ages}
     shown = ", ".join(f"{key} {counted(days[key], 'day')}" for key in due[:3])
     allowed = f"Rotation is due after {snapshot.environment.names.rotation_days} days."

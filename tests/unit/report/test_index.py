@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,10 @@ def test_what_is_due_is_counted_and_filled_in() -> None:
     assert old.purpose == "A value is old: 6 due" and "SECRET_KEY 400 days" in old.text
     assert (old.parameters["keys"], old.leads_to) == ("due", "answer")
     young = next(card for card in index.cards(*written(2)) if card.runbook == "rotate")
-    assert "keys" not in young.parameters and young.leads_to == "form"
+    assert "keys" not in young.parameters and young.leads_to == "form" and young.text == "No rotation is due."
+    unknown = index.cards(replace(healthy(), contents={}), VersionHistory(()))
+    unread = next(card for card in unknown if card.runbook == "rotate")
+    assert unread.text == "No value was read, so that their ages are not known."
 
 
 def test_as_text_each_card_is_a_command() -> None:
