@@ -67,14 +67,15 @@ def missing(snapshot: Snapshot) -> Listing:
     title = "What is missing so that somebody is notified"
     if found is None:
         return Listing(title, [], empty="Trails and alarms were not read.")
-    entries, unread = [], snapshot.unread(TRAILS, GAP)
+    is_notified, entries = any(works(route) for route in routes_of(snapshot)), []
+    unread = snapshot.unread(TRAILS) if is_notified else snapshot.unread(TRAILS, GAP)
     if not found.trails and TRAILS not in snapshot.gaps:
         by_hand = audit_remedies.create_trail(snapshot).command
         entries.append(Entry("A trail", "by the AWS CLI", command=by_hand))
         entries.append(Entry("A trail", "by Terraform", command=terraform_of_trail(snapshot)))
     if unread:
         entries.append(Entry("unknown", "whether somebody is notified", level="unknown", lines=unread))
-    elif not any(works(route) for route in routes_of(snapshot)):
+    elif not is_notified:
         remedy = audit_remedies.create_alarm(snapshot)
         entries.append(Entry("An alarm", "by the AWS CLI", command=remedy.command, needs=remedy.needs))
         terraform = terraform_of_alarm(snapshot)

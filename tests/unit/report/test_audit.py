@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from support.faults.audit_monitoring import monitored
 from support.faults.audit_secret import FUNCTION, KMS_ARN, audited, encrypted, rotating
 from support.snapshots import NOW, healthy, with_secret
 
@@ -325,3 +326,11 @@ def test_what_was_not_read_is_not_said_to_be_none(
     assert claim in f"{show(known).to_text()}\n"
     text = f"{show(replace(known, gaps={field: (gap,)})).to_text()}\n"
     assert "a:Permission is missing" in text and not (claim and claim in text)
+
+
+def test_who_is_notified_for_certain_is_notified_whatever_else_was_not_read() -> None:
+    """Another alarm may be there; whether a trail records the reads has to be known."""
+    gap = ReadFailure("it", "a:Permission", "AccessDeniedException", "denied")
+    known = monitored(healthy())
+    assert "somebody is notified of each read" in missing(replace(known, gaps={"monitoring": (gap,)})).to_text()
+    assert "a:Permission is missing" in missing(replace(known, gaps={"trails": (gap,)})).to_text()
