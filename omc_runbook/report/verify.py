@@ -181,11 +181,9 @@ def unread_services(snapshot: Snapshot) -> str:
 def running_tasks(snapshot: Snapshot, service: Service) -> str:
     """How many of a service's tasks run, in words."""
     running = len(snapshot.running(service))
-    if snapshot.has_unread_tasks(service):
-        return (
-            f"only {running} of its {service.running} tasks could be read" if running else "its tasks could not be read"
-        )
-    return f"{running} of {service.desired} tasks run"
+    if not snapshot.has_unread_tasks(service):
+        return f"{running} of {service.desired} tasks run"
+    return f"only {running} of its {service.running} tasks could be read" if running else "its tasks could not be read"
 
 
 def findings(findings: Sequence[Finding]) -> Listing:
