@@ -98,11 +98,6 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
         return
     for fact, where in _not_read(workstation):
         yield Evidence(workstation.path.name, (f"{workstation.path} exists, but {fact}.",), Remedy(where))
-    if not workstation.checkout.may_load_dotenv:
-        fact = f"{workstation.path} exists, but Settings have no env_file, and no other code or script here names it."
-        way = "Set env_file in model_config, or export its variables before a start:"
-        load = Remedy(f"{way} `set -a; {command('.', workstation.path)}; set +a`.")
-        yield Evidence(workstation.path.name, (fact,), load, severity="info")
 
 
 def _not_read(workstation: Workstation) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from omc_runbook.model.letters import listed
 from omc_runbook.model.suggestions import expand, is_folder
 from omc_runbook.repository.code_files import find_words, named_files
 from omc_runbook.repository.compose import NAMES, Compose, ComposeService, read_compose
-from omc_runbook.repository.dotenv_loading import find_loaded_files, may_load_dotenv
+from omc_runbook.repository.dotenv_loading import find_loaded_files
 from omc_runbook.repository.environment_reads import (
     EnvironmentRead,
     find_application_reads,
@@ -61,8 +61,6 @@ class Checkout:
 
     loaded_files: tuple[Path, ...] = ()
     """The files that the application's code loads its variables from, where Settings and Compose name none."""
-    may_load_dotenv: bool = True
-    """Whether something may load the .env: not where Settings have no env_file and no other file names one."""
     program: str = TERRAFORM
     """The command that applies its Terraform files: terraform or tofu."""
     compose_below: tuple[str, ...] = ()
@@ -193,7 +191,6 @@ def read_checkout(root: Path) -> Checkout:
         compose_lists=read_compose_lists(root, compose),
         initial_values=read_secret_versions(root),
         loaded_files=find_loaded_files(root, settings.path) if loads_itself else (),
-        may_load_dotenv=bool(not loads_itself or compose or not settings.file) or may_load_dotenv(root),
     )
 
 

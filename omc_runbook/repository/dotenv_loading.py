@@ -8,14 +8,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from omc_runbook.repository.code_files import MOST, ROOTS, SCRIPTS, application_files, read_text, search_files
+from omc_runbook.repository.code_files import SCRIPTS, application_files, read_text
 from omc_runbook.repository.python_syntax import assigned, last_name, parse_python
 
 _LOADS = ("load_dotenv", "read_env")
 _DJANGO = re.compile(r"^(?:from|import)[ \t]+environ\b", re.MULTILINE)
-_NAMED = re.compile(r"(?<![\w.])\.env(?![\w.])|dotenv", re.IGNORECASE)
-_IDLE = re.compile(r"(?:ignore|\.md|\.rst|\.lock)\Z|\A\.?env(?:\.|\Z)")
-"""Files that load no .env: lists of what to ignore, documentation, locks (of python-dotenv), the .env and templates."""
 _SAME = ("resolve", "absolute", "expanduser", "abspath", "realpath", "normpath", "str", "Path", "fspath")
 """Functions and methods that make the same path of one."""
 _DEEPEST = 40
@@ -40,14 +37,6 @@ def find_loaded_files(repository: Path, settings: str) -> tuple[Path, ...]:
                 return ()
             files.append(found)
     return tuple(dict.fromkeys(files))
-
-
-def may_load_dotenv(repository: Path) -> bool:
-    """Whether a file of a checkout names a .env, or what loads one; also where it has too many files to look."""
-    files = [*search_files(repository, (*ROOTS, "."), ("",))]
-    relevant = (each for each in files if not _IDLE.search(each.name))
-    # pipenv loads one by itself.
-    return len(files) == MOST or any(each.name == "Pipfile" or _NAMED.search(read_text(each)) for each in relevant)
 
 
 def _loaded_by(path: Path, text: str, repository: Path) -> Iterator[Path | None]:

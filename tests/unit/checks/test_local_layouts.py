@@ -148,33 +148,6 @@ def test_of_a_name_in_two_cases_settings_take_the_last(
         assert ways == {f"Keep one of the lines of SECRET_KEY and secret_key in {desk / '.env'}, as SECRET_KEY=."}
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "is_named"),
-    [
-        ("README.md", "Copy .env.example to .env.\n", False),
-        ("app/main.py", "import os\nprint(os.environ)\n", False),
-        ("start.sh", "set -a; . ./.env\n", True),
-        (".envrc", "dotenv\n", True),
-        ("Procfile", "web: uvicorn app:app --env-file .env\n", True),
-        ("Pipfile", "", True),
-        ("app/main.py", "load_dotenv(find())\n", True),
-        ("compose.yaml", "services: {db: {image: postgres}}\n", True),
-    ],
-)
-def test_a_file_that_nothing_in_the_checkout_names_is_a_remark(
-    desk: Path, name: str, text: str, is_named: bool
-) -> None:
-    """Somebody's shell may export its variables."""
-    config = SETTINGS.replace('env_file=(".env", ".env.local"), ', "")
-    (desk / "app/config.py").write_text(config)
-    (desk / name).write_text(text)
-    shown = root_causes.diagnose(look(desk, f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n"))
-    remarks = [each for each in shown if each.check == "dotenv-missing" and each.status == "found"]
-    assert [each.severity for each in remarks] == ([] if is_named else ["info"])
-    assert is_named or f"`set -a; . {desk / '.env'}; set +a`" in remarks[0].remedy.command
-    assert not any(each.is_root_cause for each in shown)
-
-
 def test_a_bad_copy_that_would_break_a_url_is_one_cause(desk: Path) -> None:
     """It is escaped, and Settings put it into the URL as it is."""
     url = "    mail_password: SecretStr\n\n    @property\n    def mail(self) -> str:\n"
