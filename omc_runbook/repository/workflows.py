@@ -60,7 +60,8 @@ _MAKE_FILE = re.compile(rf"(?<!\S)-(?:-(?:make)?file[= ]|\w*f)\s*{_FOLDER}")
 _TARGET = re.compile(r"""(?<![^\s"'])[a-z][\w-]*(?![\w./=-])""")
 _RULE = re.compile(r"(?m)^([a-z%][^\n:=#]*):(?!=)((?:\\\n|[^\n#])*+).*\n((?:\t.*\n?|[ ]*(?:#.*)?\n)*)")
 """The targets of a rule of a Makefile, its prerequisites, and its recipe."""
-_MOST_PATTERNS = 50
+_MOST_PATTERNS, _MOST_MADE = 50, 1000
+"""How many patterns of a Makefile are read, and how many names are made by them: `%: %.in` alone never ends."""
 _RECIPE_PREFIX = re.compile(r"(?m)^\t[ \t]*[@+-]+")
 _PRINTED = re.compile(r"""(?<![\w.-])(?:echo|printf)\b(?:"[^"\n]*"|'[^'\n]*'|\\\n|[^\n;&|])*""")
 _ANYTHING = ("ssh", "rsync")
@@ -442,12 +443,13 @@ class _Makefile:
 
     def needed(self, targets: Collection[str]) -> set[str]:
         """Some targets, and those that they need, directly or through others; also the patterns of their rules."""
-        needed, waiting = {*targets}, [*targets]
+        needed, waiting, count = {*targets}, [*targets], 0
         while waiting:
             target = waiting.pop()
             pattern = self.pattern_of(target)
-            by_pattern = (each.replace("%", _stem(pattern, target) or "", 1) for each in self.needs.get(pattern, ()))
-            new = {*self.needs.get(target, ()), *by_pattern} - needed
+            own, by_pattern = self.needs.get(target, ()), self.needs.get(pattern, ()) if count < _MOST_MADE else ()
+            count += len(by_pattern)
+            new = {*own, *(each.replace("%", _stem(pattern, target) or "", 1) for each in by_pattern)} - needed
             needed |= {pattern, *new}
             waiting += new
         return needed

@@ -302,6 +302,14 @@ def test_a_pattern_that_makes_a_target(makefile: str, lines: list[int], tmp_path
     assert [(each.file, each.line) for each in workflow.commands] == [("Makefile", line) for line in lines]
 
 
+@pytest.mark.parametrize("rule", ["%: %.in\n\techo\n", "ship-%: ship-a-% ship-b-%\n\techo\n"])
+def test_a_pattern_that_would_make_names_without_end(rule: str, tmp_path: Path) -> None:
+    """What it needs besides is read all the same."""
+    write(tmp_path, "./Makefile", f"{rule}\n{rule.partition(':')[0]}: up\n\techo\n\nup:\n\tterraform apply\n")
+    (workflow,) = write(tmp_path, "a.yml", "on: push\njobs:\n  x:\n    steps:\n      - run: make ship-live\n").files
+    assert [each.verb for each in workflow.commands] == ["terraform apply"]
+
+
 def test_a_pattern_that_makes_what_only_the_workflow_knows(tmp_path: Path) -> None:
     """An environment that somebody chooses."""
     write(tmp_path, "./Makefile", "ship-%:\n\tterraform apply\n")
