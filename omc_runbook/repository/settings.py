@@ -167,14 +167,12 @@ def parse_settings(file: SourceFile, name: str = MAIN_CLASS) -> SettingsSource:
     lineage = classes.lineage(name)
     options = classes.options(lineage)
     effective = OPTIONS | {name: value for name, value in options.items() if value is not COMPUTED}
-    # One that is an expression is taken for the usual one.
-    delimiter = "__" if options.get("env_nested_delimiter") is COMPUTED else effective["env_nested_delimiter"]
     fields = list(_fields(classes, name))
     main_names = {each.name for each in lineage}
-    for other in classes.nodes:
-        if other not in main_names and classes.is_settings(other):
-            places = {(each.file, each.line, each.variables) for each in fields}
-            fields += (each for each in _fields(classes, other) if (each.file, each.line, each.variables) not in places)
+    others = [each for each in classes.nodes if each not in main_names and classes.is_settings(each)]
+    for other in others:
+        places = {(each.file, each.line, each.variables) for each in fields}
+        fields += (each for each in _fields(classes, other) if (each.file, each.line, each.variables) not in places)
     doubts = zip(fields, _doubts(classes, fields), strict=True)
     fields = [replace(each, doubt=each.doubt or doubt) for each, doubt in doubts]
     return SettingsSource(
@@ -185,12 +183,20 @@ def parse_settings(file: SourceFile, name: str = MAIN_CLASS) -> SettingsSource:
         env_prefix="" if effective["env_prefix_target"] == "alias" else str(effective["env_prefix"] or ""),
         case_sensitive=bool(effective["case_sensitive"]),
         ignore_empty=bool(effective["env_ignore_empty"]),
-        nested_delimiter=str(delimiter or ""),
+        nested_delimiter=next(filter(None, (_delimiter(classes, each) for each in (name, *others))), ""),
         from_json=options.get("enable_decoding", True) is True and not classes.other_source(lineage),
         computed_options=tuple(name for name in OPTIONS if options.get(name) is COMPUTED),
         conditions=tuple(_conditions(classes, fields)),
         ambiguities=tuple(reason for each in classes.nodes for reason in _ambiguities(classes, each)),
     )
+
+
+def _delimiter(classes: Classes, name: str) -> str:
+    """The env_nested_delimiter of a settings class, "" for none; "__" for one that only the running code tells."""
+    lineage = classes.lineage(name)
+    option = classes.options(lineage).get("env_nested_delimiter")
+    is_computed = option is COMPUTED or (not option and bool(classes.other_source(lineage)))
+    return "__" if is_computed else str(option or "")
 
 
 def _doubts(classes: Classes, fields: Sequence[Field]) -> Iterator[str]:

@@ -33,6 +33,9 @@ FOUNDATION = frozenset({"BaseSettings", "BaseModel", "ABC", "Generic", "object"}
 DEEPEST = 40
 """The deepest nesting of constants, and of the expressions in them, that is followed."""
 
+_CONFIGS = ("SettingsConfigDict", "ConfigDict", "dict")
+"""The calls whose keywords are the options of a model_config."""
+
 LONGEST = 1000
 """The longest text that is joined, in characters."""
 
@@ -287,9 +290,15 @@ class Classes:
         return value if isinstance(value, ast.Call) and self.name(value.func) == "Field" else None
 
     def _options_of_pydantic_1(self, config: ast.ClassDef) -> dict[str, object]:
+        # The Config of a base class is inherited with that class.
+        bases = [base for base in map(self.name, config.bases) if base not in FOUNDATION | {"BaseConfig", "Config"}]
+        if not self.nodes.keys() >= {*bases}:
+            return dict.fromkeys(OPTIONS, COMPUTED)
+        nodes = dict.fromkeys(node for base in reversed(bases) for node in reversed(self.lineage(base)))
         return {
             last_name(target): self.value(each.value)
-            for each in config.body
+            for node in (*nodes, config)
+            for each in node.body
             if isinstance(each, ast.Assign | ast.AnnAssign) and each.value
             for target in (each.targets if isinstance(each, ast.Assign) else [each.target])
             if last_name(target) in OPTIONS
@@ -305,7 +314,7 @@ class Classes:
             return self._shared_options[shared]
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and depth < DEEPEST:
             return self._options(node.left, depth + 1) | self._options(node.right, depth + 1)
-        if isinstance(node, ast.Call) and not node.args and depth < DEEPEST:
+        if isinstance(node, ast.Call) and self.name(node.func) in _CONFIGS and not node.args and depth < DEEPEST:
             # Of a call, what is named overrides what ** brings, wherever that is.
             pairs = sorted(((each.arg, each.value) for each in node.keywords), key=lambda pair: pair[0] is not None)
         elif isinstance(node, ast.Dict) and depth < DEEPEST:

@@ -343,6 +343,52 @@ def test_constants_of_the_module_are_known(above: str, body: str, variables: tup
     assert [(each.variables, each.required) for each in told.fields] == [(variables, True)]
 
 
+MAIL, DELIMITED = "    MAIL: dict[str, str] = {}\n", "model_config = SettingsConfigDict(env_nested_delimiter='__')\n"
+COMMON = "class Common:\n    env_nested_delimiter = '__'\n\n"
+
+
+@pytest.mark.parametrize(
+    ("above", "body", "is_part"),
+    [
+        ("", f"{MAIL}    class Config:\n        env_nested_delimiter = '__'\n", True),
+        (COMMON, f"{MAIL}    class Config(Common):\n        env_file = '.env'\n", True),
+        (COMMON, f"{MAIL}    class Config(Common):\n        env_nested_delimiter = None\n", False),
+        ("from library import Common\n", f"{MAIL}    class Config(Common):\n        env_file = '.env'\n", True),
+        ("", f"{MAIL}    class Config(object):\n        env_file = '.env'\n", False),
+        ("from library import make\n", f"    model_config = make()\n{MAIL}", True),
+        ("from library import make\n", f"    model_config = SettingsConfigDict(**make())\n{MAIL}", True),
+        (f"class Mail(BaseSettings):\n    {DELIMITED}{MAIL}\n", "    KEY: str\n", True),
+        ("", f"{MAIL}\n\nclass Live(Settings):\n    {DELIMITED}", True),
+        ("", f"{MAIL}\n    def settings_customise_sources(cls, *sources):\n        return (*sources, Own())\n", True),
+        ("", MAIL, False),
+    ],
+)
+def test_a_delimiter_of_parts_wherever_it_is_set(above: str, body: str, is_part: bool) -> None:
+    """One that only the running code tells may be the usual one."""
+    told = read(body, f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n")
+    assert (told.find_whole("MAIL__TOKEN") is not None) is is_part
+
+
+@pytest.mark.parametrize(
+    ("above", "body"),
+    [
+        ("from library import make\n", "    model_config = make()\n    KEY: str\n"),
+        ("from library import C\n", "    KEY: str\n    class Config(C):\n        env_file = '.env'\n"),
+    ],
+)
+def test_options_that_only_a_library_knows_are_unknown(above: str, body: str) -> None:
+    told = read(body, f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n")
+    assert "env_prefix of class Settings is an expression" in told.ambiguities
+
+
+def test_the_config_of_pydantic_1_has_the_options_of_its_bases() -> None:
+    above = "class A:\n    env_prefix = 'A_'\n    case_sensitive = True\n\nclass B(A):\n    env_prefix = 'B_'\n"
+    told = read(
+        "    KEY: str\n    class Config(B):\n        pass\n", f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n"
+    )
+    assert (told.env_prefix, told.case_sensitive, told.ambiguities) == ("B_", True, ())
+
+
 @pytest.mark.parametrize(
     ("above", "alias"),
     [
