@@ -224,12 +224,33 @@ def outcome(result: Outcome) -> Banner:
 def headline(result: Outcome) -> str:
     """How the run ended, in one sentence."""
     where = result.where or result.environment
+    unknown = sum(1 for finding in result.findings if finding.status == "unknown")
     start = f"{PLAN} in {where}" if result.is_plan else ""
     if result.status == "ok":
-        return _headline_of_ok(result, where, start)
-    unknown = sum(1 for finding in result.findings if finding.status == "unknown")
+        found = [finding for finding in result.findings if finding.status == "found"]
+        older = check_ids(finding for finding in found if finding.is_from_before)
+        remarks = check_ids(finding for finding in found if not (finding.is_from_before or finding.accepted))
+        accepted = check_ids(finding for finding in found if finding.accepted)
+        names = {"already wrong": older, "remarks": remarks, "accepted": accepted}
+        clear = sum(1 for finding in result.findings if finding.status == "clear")
+        lists = (f"{name}: {', '.join(ids)}" for name, ids in names.items() if ids)
+        tail = "; ".join((*lists, f"{counted(clear, 'check is', 'checks are')} clear."))
+        if start:
+            return f"{start}; {tail}"
+        nothing = "Nothing to do, and nothing" if result.plan == () and not result.changes else "Nothing"
+        nothing = "A change is not finished, and nothing else" if result.unfinished else nothing
+        if older:
+            return f"{nothing} new is wrong in {where}; {tail}"
+        return f"{nothing} is wrong in {where}{', apart from' if remarks else ':'} {tail}"
     if result.status == "findings":
-        return _headline_of_findings(result, where, start, f", and {unknown} checks are unknown" if unknown else "")
+        tail = f", and {unknown} checks are unknown" if unknown else ""
+        if result.root_causes == (CANCELLED,):
+            (stopped,) = (finding for finding in result.findings if finding.check == CANCELLED)
+            return f"The change in {where}{stopped.title.removeprefix('The change')}{tail}."
+        if result.blockers and not result.causes_in_words:
+            return f"{start or f'Nothing was changed in {where}'}{tail}. {REFUSED} {' '.join(result.blockers)}"
+        start = f"{start}, where something is wrong" if start else f"Something is wrong in {_affected(result)}"
+        return f"{start}: {result.causes_in_words}{tail}."
     if result.status == "unknown":
         if result.changes:
             return f"The change in {where} was made, but not everything could be verified afterwards."
@@ -238,34 +259,6 @@ def headline(result: Outcome) -> str:
             return f"{start}, where not everything could be read: {are} unknown."
         return f"Not everything in {_affected(result)} could be read: {are} unknown."
     return f"The run on {where} failed: {result.failure}"
-
-
-def _headline_of_ok(result: Outcome, where: str, start: str) -> str:
-    found = [finding for finding in result.findings if finding.status == "found"]
-    older = check_ids(finding for finding in found if finding.is_from_before)
-    remarks = check_ids(finding for finding in found if not (finding.is_from_before or finding.accepted))
-    accepted = check_ids(finding for finding in found if finding.accepted)
-    names = {"already wrong": older, "remarks": remarks, "accepted": accepted}
-    clear = sum(1 for finding in result.findings if finding.status == "clear")
-    lists = (f"{name}: {', '.join(ids)}" for name, ids in names.items() if ids)
-    tail = "; ".join((*lists, f"{counted(clear, 'check is', 'checks are')} clear."))
-    if start:
-        return f"{start}; {tail}"
-    nothing = "Nothing to do, and nothing" if result.plan == () and not result.changes else "Nothing"
-    nothing = "A change is not finished, and nothing else" if result.unfinished else nothing
-    if older:
-        return f"{nothing} new is wrong in {where}; {tail}"
-    return f"{nothing} is wrong in {where}{', apart from' if remarks else ':'} {tail}"
-
-
-def _headline_of_findings(result: Outcome, where: str, start: str, tail: str) -> str:
-    if result.root_causes == (CANCELLED,):
-        (stopped,) = (finding for finding in result.findings if finding.check == CANCELLED)
-        return f"The change in {where}{stopped.title.removeprefix('The change')}{tail}."
-    if result.blockers and not result.causes_in_words:
-        return f"{start or f'Nothing was changed in {where}'}{tail}. {REFUSED} {' '.join(result.blockers)}"
-    start = f"{start}, where something is wrong" if start else f"Something is wrong in {_affected(result)}"
-    return f"{start}: {result.causes_in_words}{tail}."
 
 
 def _affected(result: Outcome) -> str:
