@@ -33,7 +33,6 @@ from omc_runbook.workstation.git import GitStatus
 from omc_runbook.workstation.history import LOGIN, Location
 from omc_runbook.workstation.workstation import Workstation, is_blank, is_value
 
-_LINE = r"\n%s\n"
 _PATTERN_SIGN = re.compile(r"[\\*?\[]")
 """What stands for itself in .gitignore only behind a backslash."""
 ADDRESS = re.compile(r"(?:HOST|HOSTNAME|SERVERS?|ADDR|ADDRESS|ENDPOINT|BROKERS?|URLS?|URI)$", re.IGNORECASE)
@@ -202,8 +201,8 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     if facts:
         is_exposed = git.tracked or git.ignored is False or bool(workstation.published_files)
         severity: Severity = "error" if mine else "warning" if is_exposed else "info"
-        commands = [each for _, commands in exposures for each in commands]
-        yield Evidence(path.name, tuple(facts), Remedy(" && ".join(commands)), severity=severity)
+        ends = Remedy(" && ".join(end for _, end in exposures))
+        yield Evidence(path.name, tuple(facts), ends, severity=severity)
     elsewhere = grouped((place.path, (name, place)) for name, place in in_use if place.path not in own_paths)
     for other_path, values in elsewhere.items():
         yield _values_in_another_file(root, other_path, values)
@@ -219,33 +218,33 @@ def _status_in_git(workstation: Workstation) -> GitStatus:
     return replace(git, commits=()) if history and workstation.path.name in history.encrypted else git
 
 
-def _exposures(workstation: Workstation, git: GitStatus, has_values: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Each way in which git has the .env or will have it, with the commands that end it."""
+def _exposures(workstation: Workstation, git: GitStatus, has_values: bool) -> Iterator[tuple[str, str]]:
+    """Each way in which git has the .env or will have it, with the command that ends it."""
     path, root = workstation.path, workstation.checkout.root
     if git.tracked:
-        template, show = workstation.checkout.template, command("git", "-C", root, "show", f"HEAD:./{path.name}")
-        # Without it, others would have no template.
-        is_template = template is not None and template.file.name == path.name and not has_values
-        example = (f"{show} > {command(root / '.env.example')}",) if is_template else ()
-        untrack = command("git", "-C", root, "rm", "--cached", path.name)
-        yield "git ls-files: it is tracked, so each commit publishes it.", (*example, untrack)
+        untrack, template = command("git", "-C", root, "rm", "--cached", path.name), workstation.checkout.template
+        if template and template.file.name == path.name and not has_values:
+            # Without it, others would have no template.
+            show = command("git", "-C", root, "show", f"HEAD:./{path.name}")
+            untrack = f"{show} > {command(root / '.env.example')} && {untrack}"
+        yield "git ls-files: it is tracked, so each commit publishes it.", untrack
     if git.ignored is False:
-        yield "git check-ignore: it is not ignored.", (_ignore(root, path.name),)
+        yield "git check-ignore: it is not ignored.", _ignore(root, path.name)
     if git.commits:
         log = command("git", "-C", root, "log", "--all", "--full-history", "--oneline", "--", path.name)
-        yield f"git log: it is in the history, last in {git.commits[0]}: every clone has its values.", (log,)
+        yield f"git log: it is in the history, last in {git.commits[0]}: every clone has its values.", log
     if git.stashes:
         # The numbers behind a stash move up when it is dropped.
         drops = (command("git", "-C", root, "stash", "drop", each) for each in reversed(git.stashes))
-        yield f"git stash list: {', '.join(git.stashes)} has it, which no clone gets.", (*drops,)
+        yield f"git stash list: {', '.join(git.stashes)} has it, which no clone gets.", " && ".join(drops)
     for other in workstation.published_files:
-        untrack = command("git", "-C", root, "rm", "--cached", other)
-        yield f"git also has {other}, which holds values too.", (untrack,)
+        yield f"git also has {other}, which holds values too.", command("git", "-C", root, "rm", "--cached", other)
 
 
 def _ignore(root: Path, rule: str) -> str:
     """The command that adds a rule to .gitignore, whose last line may lack a line ending."""
-    return f"{command('printf', _LINE, rule)} >> {command(root / '.gitignore')}"
+    line = command("printf", r"\n%s\n", rule)
+    return f"{line} >> {command(root / '.gitignore')}"
 
 
 def _values_in_own_files(
