@@ -98,8 +98,8 @@ _REFERENCE = re.compile(
     r":(?P<key>[\w.@/+=-]+):\w*:[\w-]*[ \t]*\r?$"
 )
 """A line of the action that renders a task definition, which gives a container a key of a secret."""
-_SECRETS = re.compile(r"(?m)^[ \t]*(?:-[ ]+)?secrets:")
-"""The beginning of such lines in a step."""
+_BEGINNING = re.compile(r"(?m)^[ \t]*(?:-[ ]|secrets:)")
+"""The beginning of a step, and of such lines in one."""
 _NOT_ON_PUSH = re.compile(r"event_name\s*==\s*'(?:pull_request|schedule|workflow_dispatch)'")
 
 
@@ -195,7 +195,7 @@ class Workflow:
         Not of a step that gives it the other one already.
         """
         text, entry = self.file.text, re.compile(rf"(?m)^[ \t]+{re.escape(name)}=")
-        for start, end in pairwise([0, *map(re.Match.start, _SECRETS.finditer(text)), len(text)]):
+        for start, end in pairwise([0, *map(re.Match.start, _BEGINNING.finditer(text)), len(text)]):
             lines = _REFERENCE.finditer(text, start, end)
             own = [each for each in lines if each["name"] in variables and each["key"] == each["name"]]
             if own and not entry.search(text, start, end):

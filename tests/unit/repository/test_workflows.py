@@ -374,6 +374,7 @@ def test_a_step_that_renders_the_new_reference_hides_no_other(tmp_path: Path) ->
         ((old, f"{new}{old}"), [8]),
         ((f"{new}{old}", f"{old}{new}"), []),
         ((f"{old}{old}", old), [9, 13]),
+        ((f"{old}      - run: |\n          cat > .env <<E\n            NEW=1\n          E\n",), [8]),
     ):
         text = "".join(f"{step}{each}" for each in steps)
         (workflow,) = write(tmp_path, "a.yml", f"on: push\njobs:\n  x:\n    steps:\n{text}").files
