@@ -38,7 +38,7 @@ def sandboxes(sandbox: Sandbox) -> Iterator[dict[str, Sandbox]]:
         others = {name: lifecycle.up() for name in ("beta", "gamma")}
         for other in others.values():
             stack.callback(lifecycle.down, other)
-        collection.break_(others["beta"].endpoint, "no-permission")
+        collection.break_(others["beta"].endpoint, "kms-no-permission")
         lifecycle.settle(others["beta"])
         yield {"alpha": sandbox, **others}
 
@@ -70,14 +70,14 @@ def test_each_environment_is_a_task_of_its_own(sandboxes: dict[str, Sandbox], tm
     }
     assert {name: task["outcome"] for name, task in tasks.items()} == {
         "alpha": {"status": "ok", "root_causes": []},
-        "beta": {"status": "findings", "root_causes": ["no-permission"]},
+        "beta": {"status": "findings", "root_causes": ["kms-no-permission"]},
         "gamma": {"status": "ok", "root_causes": []},
         "delta": {"status": "failed", "root_causes": []},
         "epsilon": {"status": "findings", "root_causes": []},
     }
     assert {task["pool"] for task in tasks.values()} == {"omc_runbook"}
-    assert "no-permission: The execution role may not read the secret" in log
-    assert "findings: no-permission for an unknown cause" in log
+    assert "kms-no-permission: The role may not decrypt with the key that encrypts the secret" in log
+    assert "findings: pull-failed for an unknown cause" in log
     assert "CouldNotLook: AWS does not accept these credentials" in log
 
     records = {each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET)["Contents"]}
