@@ -1,7 +1,7 @@
 # What a person does with a clone. Each target makes the .venv it needs, and finds it ready the next time.
 #   make demo        in a sandbox: all is well, something breaks, it is found, mended and verified; records in records/
 #   make quick       run the tests that need no sandbox, no kernel, no browser and no patience: a minute, while typing
-#   make test        run the whole suite: some twelve minutes on two cores
+#   make test        run the whole suite: some ten minutes on two cores
 #   make hold        try the promises while runs are attacked, killed and starved; PROFILE=long tries all, for hours;
 #                    SEED=1 draws the same values, moments and samples again
 #   make check       lint, check the format and the types
