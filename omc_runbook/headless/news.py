@@ -155,10 +155,7 @@ def compare(
         )
     }
     accepted = {finding.identity: finding.accepted for finding in outcome.findings if finding.accepted}
-    blind, unseen = _what_is_unseen(outcome, former.get("unknown", Open()))
-    newer = {name: "" for name in blind.since if _is_newer(name, blind, outcome, present)}
-    checks = {name: own | unseen.checks.get(name, frozenset()) for name, own in blind.checks.items() if name in newer}
-    unseen = replace(unseen, sentences={**newer, **unseen.sentences}, checks={**unseen.checks, **checks})
+    blind, unseen = _what_is_unseen(outcome, former.get("unknown", Open()), present)
     current = _Current({**problems, **stay}, problems.keys() | consequences.keys(), accepted, ways=ways)
     results = (
         _compare("findings", title, before, current, now, remind_days),
@@ -251,7 +248,7 @@ def _sentence(finding: Finding) -> str:
     return f"{title} — {finding.subject}" if finding.subject else title
 
 
-def _what_is_unseen(outcome: Outcome, former: Open) -> tuple[Open, _Current]:
+def _what_is_unseen(outcome: Outcome, former: Open, present: datetime | None) -> tuple[Open, _Current]:
     """What could not be looked at before, by the names that it has now, and what cannot be by now."""
     unseen = _unseen(outcome)
     former = _aligned(former, unseen)
@@ -269,6 +266,9 @@ def _what_is_unseen(outcome: Outcome, former: Open) -> tuple[Open, _Current]:
         absent = {name: each for name, each in former_names.items() if each not in read}
         sentences |= {name: f"{each}: not looked at." for name, each in absent.items()}
         checks |= {name: own for name, own in former.checks.items() if name in absent}
+    newer = [name for name in former.since if _is_newer(name, former, outcome, present)]
+    sentences = {**dict.fromkeys(newer, ""), **sentences}
+    checks |= {name: own | checks.get(name, frozenset()) for name, own in former.checks.items() if name in newer}
     return former, _Current(sentences, unseen.keys(), added=added, checks=checks)
 
 
