@@ -68,19 +68,17 @@ def _in_container(
     search: ValueSearch[KnownValue],
 ) -> Iterator[ExposedValue]:
     equal = {name: known for name, print_ in container.plain_prints if (known := whole.get(print_))}
-    parts = [(name, known) for name, text in container.plain_texts for known in text.find(search, whole)]
-    parts = [(name, known) for name, known in parts if name not in equal]
-    for name, known, is_part in (
-        *((name, known, False) for name, known in equal.items()),
-        *((name, known, True) for name, known in parts),
-    ):
-        yield ExposedValue(
-            key=known.key,
-            location=f"{location} {name}",
-            is_current=known.is_current,
-            is_part=is_part,
-            service=service,
-        )
+    others = ((name, text) for name, text in container.plain_texts if name not in equal)
+    parts = [(name, known) for name, text in others for known in text.find(search, whole)]
+    for is_part, values in ((False, equal.items()), (True, parts)):
+        for name, known in values:
+            yield ExposedValue(
+                key=known.key,
+                location=f"{location} {name}",
+                is_current=known.is_current,
+                is_part=is_part,
+                service=service,
+            )
     named = {name for name, _ in parts} | equal.keys()
     for name in dict.fromkeys((*container.plain_secrets, *container.plain_options)):
         if name not in named:
