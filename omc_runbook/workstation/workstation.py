@@ -152,13 +152,11 @@ class Workstation:
     def required_with(self, values: Mapping[str, Masked]) -> Mapping[str, str]:
         """The required variables, each with the reason, where the .env gets some values that it lacks."""
         reasons = dict(self._required_by_fields())
-        others = (
-            self._required_by_defaults(),
-            self._required_by_conditions(values),
-            self._required_by_catalogue(values, reasons),
-        )
-        for name, why in chain.from_iterable(others):
+        for name, why in chain(self._required_by_defaults(), self._required_by_conditions(values)):
             reasons.setdefault(name, why)
+        for variable, why in self._required_by_catalogue(values):
+            if not self._is_told(variable, reasons):
+                reasons.setdefault(self.dotenv_name(variable), why)
         reasons = {name: why for name, why in reasons.items() if not self.is_set_later(name)}
         for name in self.checkout.compose.required if self.checkout.compose else ():
             reasons.setdefault(name, "Compose refuses to start without it")
@@ -192,16 +190,13 @@ class Workstation:
                 reason = f"Settings requires it where {condition.chooser} is {option}"
                 yield self.dotenv_name(condition.required), reason
 
-    def _required_by_catalogue(
-        self, values: Mapping[str, Masked], reasons: Mapping[str, str]
-    ) -> Iterator[tuple[str, str]]:
-        """Those that Settings or the template has, unless Settings tells; `reasons` are those found so far."""
+    def _required_by_catalogue(self, values: Mapping[str, Masked]) -> Iterator[tuple[str, str]]:
+        """Of the variables that Settings or the template has."""
         variables = self.known_variables
         for name, key in self.keys.items():
             variable = variable_of(name, self.keys)
-            why = self._why_required(key, values) if variable in variables else ""
-            if why and not self._is_told(variable, reasons):
-                yield self.dotenv_name(variable), why
+            if variable in variables and (why := self._why_required(key, values)):
+                yield variable, why
 
     def _why_required(self, key: Key, values: Mapping[str, Masked]) -> str:
         """Why the catalogue requires a key; "" where it does not."""
