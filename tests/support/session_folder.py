@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import tempfile
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 MEMORY = Path("/dev/shm")
 ROOM = 2 << 30
 """In bytes; a run of the whole suite takes up a third of it."""
+LAST = -200
+"""After multiprocessing has removed its own folder in there."""
 
 
 def make(prefix: str, parent: Path | None = None) -> Path:
     """Make a folder that this process removes at its end; processes of other users may read it."""
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     folder.chmod(0o755)
-    atexit.register(_remove, folder, os.getpid())
+    Finalize(None, shutil.rmtree, (folder, True), exitpriority=LAST)
     return folder
 
 
@@ -36,8 +38,3 @@ def can_hold_files(folder: Path) -> bool:
         return False
     there = os.statvfs(folder)
     return there.f_bavail * there.f_frsize >= ROOM and not there.f_flag & os.ST_NOEXEC
-
-
-def _remove(folder: Path, owner: int) -> None:
-    if os.getpid() == owner:
-        shutil.rmtree(folder, ignore_errors=True)

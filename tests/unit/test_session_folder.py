@@ -36,14 +36,24 @@ def test_a_told_folder_for_temporary_files_stays(monkeypatch: pytest.MonkeyPatch
     assert os.environ["TMPDIR"] == tempfile.gettempdir() == "/tmp"
 
 
-def test_a_folder_is_gone_at_its_process_end_and_not_at_a_forks() -> None:
-    script = (
-        "import os; from pathlib import Path; from support import session_folder as s\n"
-        "folder = s.make('made-'); print(folder)\n"
-        "if not os.fork(): raise SystemExit\n"
-        "os.wait(); (folder / 'file').touch(); print(folder.stat().st_mode & 0o777)"
-    )
+def run(script: str) -> subprocess.CompletedProcess[str]:
+    """Run Python that makes a folder and prints it first."""
+    head = "import os, tempfile; from multiprocessing import util; from pathlib import Path\n"
+    head += "from support import session_folder as s\nfolder = s.make('made-'); print(folder)\n"
     variables = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
-    ended = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True, check=True)
+    return subprocess.run(
+        [sys.executable, "-c", head + script], env=variables, capture_output=True, text=True, check=True
+    )
+
+
+def test_a_folder_is_gone_at_its_process_end_and_not_at_a_forks() -> None:
+    ended = run(
+        "if not os.fork(): raise SystemExit\nos.wait(); (folder / 'file').touch(); print(folder.stat().st_mode & 0o777)"
+    )
     folder, mode = ended.stdout.split()[-2:]
     assert (int(mode), Path(folder).exists()) == (0o755, False)
+
+
+def test_a_folder_stays_until_multiprocessing_has_removed_its_own_in_there() -> None:
+    ended = run("tempfile.tempdir = str(folder); util.get_temp_dir()")
+    assert (ended.stderr, Path(ended.stdout.strip()).exists()) == ("", False)
