@@ -83,6 +83,13 @@ function showAnswer(panel) {
   return scrollTo(panel, panel.content.widgets.findLastIndex((cell) => cell.model.type === "code"));
 }
 
+// A button that was pressed by key is disabled then, and Tab would begin at the top of the page.
+function keepFocus(output) {
+  if (!document.activeElement.matches("body, :disabled")) return;
+  output.tabIndex = -1;
+  output.focus({ preventScroll: true });
+}
+
 // JupyterLab selects the last cell as it runs all, and leaves it in mid-page, where a long answer is cut off.
 function followRuns(panel) {
   const { content } = panel;
@@ -156,9 +163,12 @@ function render({ model, el }) {
       if (panel) open(panel, name, leads_to);
     },
     page: ({ name, page, text }) => say(openPage(name, page) ? "" : text),
-    answer: () => {
+    answer: async () => {
       const panel = panelOf(el);
-      if (panel) showAnswer(panel);
+      if (!panel) return;
+      const output = el.closest(".jp-OutputArea-output"); // before a new row of buttons takes this place
+      await showAnswer(panel);
+      keepFocus(output);
     },
     replace: ({ id, data }) => {
       const panel = panelOf(el);
