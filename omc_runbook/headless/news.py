@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from omc_runbook.model import json_text
-from omc_runbook.model.findings import AUDIT, ENVIRONMENT_UNREAD, FLEET, Finding, Outcome, Topic
+from omc_runbook.model.findings import Finding, Outcome, Topic
 from omc_runbook.model.letters import counted, on_one_line, printable
 from omc_runbook.report.archive import summary
 
@@ -259,7 +259,7 @@ def _what_is_unseen(outcome: Outcome, former: Open, present: datetime | None) ->
         if new := unseen[name].beyond(former.checks.get(name, own)):
             known = [reason for reason in unseen[name].checks_by_reason if reason not in new]
             added[name], sentences[name] = unseen[name].sentence(known), unseen[name].sentence(new)
-    if outcome.runbook == FLEET:
+    if outcome.is_of_several:
         # What it did not look at by now, it still may not be able to.
         read = {"", *_environments_read(outcome)}
         former_names = {name: _environment(name) for name in former.since if name not in unseen}
@@ -273,18 +273,18 @@ def _what_is_unseen(outcome: Outcome, former: Open, present: datetime | None) ->
 
 
 def _unseen(outcome: Outcome) -> dict[str, _Unseen]:
-    """What could not be looked at, by its name; each environment of a fleet is one."""
+    """What could not be looked at, by its name; each of several environments is one."""
     findings = [each for each in outcome.findings if each.status == "unknown"]
-    if outcome.runbook != FLEET:
+    if not outcome.is_of_several:
         return _named(_UNSEEN if outcome.failure else _PARTLY, outcome.failure, findings)
     by_environment = {name: list[Finding]() for name in ("", *(each.environment for each in outcome.targets))}
     for finding in findings:
         by_environment.setdefault(finding.subject.partition(": ")[0], []).append(finding)
     # Which environments were not read, their own findings say.
-    failure = "" if any(each.check == ENVIRONMENT_UNREAD for each in findings) else outcome.failure
+    failure = "" if outcome.unread else outcome.failure
     unseen = _named(_UNSEEN, failure, by_environment.pop(""))
     for name, own in by_environment.items():
-        kind = _UNSEEN if any(each.check == ENVIRONMENT_UNREAD for each in own) else _PARTLY
+        kind = _UNSEEN if name in outcome.unread else _PARTLY
         unseen |= _named(f"{kind}: {name}", "", own, f"{name}: ")
     return unseen
 
@@ -328,7 +328,7 @@ def _is_unseen(name: str, outcome: Outcome) -> bool:
     if not findings and any(each.status == "clear" for each in outcome.findings):
         # Each check that was made is among them: this one needs what the run did not have, such as a checkout.
         return True
-    if outcome.runbook == FLEET or (outcome.runbook == AUDIT and outcome.where):
+    if outcome.is_of_several:
         # What is clear in the other environments says nothing of one that was not looked at.
         environment = subject.partition(": ")[0]
         # A check that all skipped names none.
@@ -355,6 +355,5 @@ def _until(name: str, outcome: Outcome) -> datetime:
 
 
 def _environments_read(outcome: Outcome) -> frozenset[str]:
-    """The environments of which a run of fleet knows something."""
-    unread = {finding.subject for finding in outcome.findings if finding.check == ENVIRONMENT_UNREAD}
-    return frozenset(each.environment for each in outcome.targets if each.status != "failed") - unread
+    """The environments of which a run on several knows something."""
+    return frozenset(each.environment for each in outcome.targets if each.status != "failed") - outcome.unread

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from omc_runbook.model import regular_file
 from omc_runbook.model.accepted import Accepted
+from omc_runbook.model.arn import account_in
 from omc_runbook.model.audit import AuditSettings
 from omc_runbook.model.catalogue import Key, catalogue
 from omc_runbook.model.discovery_rule import DiscoveryRule
@@ -236,6 +237,11 @@ class Environment:
     def is_production(self) -> bool:
         """Whether a change needs a confirmation."""
         return self.is_another_production or means_production(self.name)
+
+    @property
+    def expected_account(self) -> str:
+        """The account that runbook.toml names, itself or by the role that is assumed there; "" for none."""
+        return self.names.account_id or (account_in(self.names.role_arn) if self.names.role_arn else "")
 
     @property
     def origin(self) -> str:

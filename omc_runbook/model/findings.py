@@ -12,6 +12,7 @@ from typing import Any, Literal
 from omc_runbook.model import json_text
 from omc_runbook.model.change import Change
 from omc_runbook.model.grouping import grouped
+from omc_runbook.model.letters import listed
 from omc_runbook.model.parameters import names_in
 from omc_runbook.model.shell import command
 
@@ -27,6 +28,8 @@ ENVIRONMENT_UNREAD = "environment-unread"
 """The id of a fleet's finding of an environment of which nothing is known."""
 AUDIT = "audit"
 """The runbook whose one record has the findings on all its environments."""
+MOST_NAMED = 3
+"""How many environments, services or variables a line names; of more it says how many."""
 EXIT_CODES: dict[OutcomeStatus, int] = {"ok": 0, "findings": 1, "unknown": 2, "failed": 2}
 
 
@@ -219,6 +222,27 @@ class Outcome:
     def status(self) -> OutcomeStatus:
         """Status of the whole run: "failed", else what its findings say; a plan that is refused is never "ok"."""
         return "failed" if self.failure else status_of(self.findings, is_refused=bool(self.blockers))
+
+    @property
+    def is_of_several(self) -> bool:
+        """Whether the subject of each finding begins with its environment, as of a fleet, or an audit of several."""
+        return self.runbook == FLEET or (self.runbook == AUDIT and bool(self.where))
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """The environments of which nothing is known, while others were looked at."""
+        return frozenset(each.subject for each in self.findings if each.check == ENVIRONMENT_UNREAD)
+
+    @property
+    def of_read(self) -> Outcome:
+        """The same without the environments of which nothing is known; itself where that is none or all of them."""
+        unread = self.unread
+        targets = tuple(each for each in self.targets if each.environment not in unread)
+        if not (unread and targets):
+            return self
+        findings = tuple(each for each in self.findings if each.check != ENVIRONMENT_UNREAD)
+        where = listed([each.environment for each in targets], MOST_NAMED)
+        return replace(self, failure="", findings=findings, targets=targets, where=where)
 
     @property
     def is_plan(self) -> bool:

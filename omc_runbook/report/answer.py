@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy.failure import CANCELLED
 from omc_runbook.checks.families import look_alikes
-from omc_runbook.model.findings import REFUSED, Finding, Outcome
+from omc_runbook.model.findings import ENVIRONMENT_UNREAD, REFUSED, Finding, Outcome
 from omc_runbook.model.letters import counted
 from omc_runbook.report import verify
 from omc_runbook.report.display import like_findings
@@ -52,9 +52,10 @@ def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = ""
     read = (read_at(snapshot),) if snapshot else ()
     causes = [finding for finding in outcome.findings if finding.is_unexplained]
     ended, policy = verify.outcome(outcome), permissions.policy(snapshot) if snapshot else ""
-    if not causes or outcome.failure:
+    if not causes or outcome.of_read.failure:
         # The banner lists the plan.
-        return Answer(ended, _plan(outcome, command, ()) or _unseen(snapshot), outcome, policy, read)
+        steps = _plan(outcome, command, ()) or _unseen(snapshot, outcome.findings)
+        return Answer(ended, steps, outcome, policy, read)
     first = causes[0]
     headline = f"{first.title}: {first.subject}." if first.subject else f"{first.title}."
     # A change that a person stopped is no fault of its own: what it was to mend is as it was.
@@ -63,7 +64,8 @@ def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = ""
         " ".join(filter(None, (f"{also}: {each.title} ({each.subject}).", more)))
         for each, more in like_findings.shorten(causes[1:])
     )
-    lines = (*(_services(snapshot, outcome.findings) if snapshot else ()), *others)
+    unread = (f"Not looked at: {each.evidence[0]}" for each in outcome.findings if each.check == ENVIRONMENT_UNREAD)
+    lines = (*(_services(snapshot, outcome.findings) if snapshot else ()), *others, *unread)
     evidence = (*_known(outcome, first), *read)
     if outcome.is_plan:
         with_plan = Banner(ended.style, headline, (verify.headline(outcome), *lines))
@@ -120,8 +122,8 @@ def _serving(snapshot: Snapshot, service: Service) -> str:
     return f"{verify.running_tasks(snapshot, service)}{older}"
 
 
-def _unseen(snapshot: Snapshot | None) -> Listing | None:
-    entries = permissions_to_ask_for(snapshot) if snapshot else ()
+def _unseen(snapshot: Snapshot | None, findings: Sequence[Finding]) -> Listing | None:
+    entries = (*(permissions_to_ask_for(snapshot) if snapshot else ()), *remedies(findings).entries)
     return Listing("What to do", entries) if entries else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 
@@ -13,6 +13,7 @@ from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import Finding, Remedy, check_ids, unknown_reasons, with_remedies_of_causes
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import counted
+from omc_runbook.model.unread_target import UnreadTarget, not_looked_at
 from omc_runbook.report import (
     audit_access,
     audit_accesses,
@@ -35,10 +36,21 @@ from omc_runbook.report.display.severity import Level, badge
 from omc_runbook.report.display.table import Table
 from omc_runbook.snapshot.state import Snapshot
 
-Snapshots = Mapping[str, Snapshot]
-"""Each environment's snapshot by its name, the main one first."""
 AuditFindings = Mapping[str, Sequence[Finding]]
 """Each environment's findings by its name, the main one first."""
+
+
+class Snapshots(dict[str, Snapshot]):
+    """Each environment's snapshot by its name, the main one first, and the environments that could not be read."""
+
+    def __init__(self, read: Mapping[str, Snapshot], unread: Iterable[UnreadTarget] = ()) -> None:
+        super().__init__(read)
+        self.unread = tuple(unread)
+
+    @property
+    def are_several(self) -> bool:
+        """Whether they are of several environments, of which each is named."""
+        return len(self) + len(self.unread) > 1
 
 
 @dataclass(frozen=True)
@@ -168,7 +180,9 @@ def lights(snapshots: Snapshots, findings: AuditFindings, has_page: bool = True)
     every = [
         _light(question, snapshot, findings[name]) for question in QUESTIONS for name, snapshot in snapshots.items()
     ]
-    return Lights(every, [_origin(snapshot) for snapshot in snapshots.values()], has_page)
+    every += [_dark(question, each) for question in QUESTIONS for each in snapshots.unread]
+    origins = (*map(_origin, snapshots.values()), *(f"Not looked at: {each.line}" for each in snapshots.unread))
+    return Lights(every, origins, has_page)
 
 
 def _origin(snapshot: Snapshot) -> str:
@@ -195,6 +209,12 @@ def _light(question: AuditQuestion, snapshot: Snapshot, findings: Sequence[Findi
         level=level,
         sentence=" ".join((*_sentences(own, problems, reasons, question.answer(snapshot)), *limits)),
     )
+
+
+def _dark(question: AuditQuestion, unread: UnreadTarget) -> Light:
+    """The light of an environment that could not be read."""
+    sentence = f"Not known: {_first_line(str(unread.error))}"
+    return Light(question=question.text, environment=unread.environment.name, level="unknown", sentence=sentence)
 
 
 def _modules(question: AuditQuestion) -> Iterator[ModuleType]:
@@ -249,14 +269,14 @@ class FoldedTable(Table):
 class Pictures:
     """A picture for each environment, which a notebook shows one below the other."""
 
-    def __init__(self, pictures: Mapping[str, Picture]) -> None:
-        self._pictures = pictures
+    def __init__(self, pictures: Mapping[str, Picture], has_names: bool) -> None:
+        self._pictures, self._has_names = pictures, has_names
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
         for name, picture in self._pictures.items():
-            if len(self._pictures) > 1:
+            if self._has_names:
                 display(Banner("plain", name))
             display(picture)
 
@@ -265,15 +285,17 @@ def of_each(snapshots: Snapshots, table: Callable[[Snapshot], Table]) -> FoldedT
     """One table of all environments: where there are several, their rows under a line with each one's name."""
     tables = {name: table(snapshot) for name, snapshot in snapshots.items()}
     first = next(iter(tables.values()))
-    is_one = len(tables) == 1
+    is_one = not snapshots.are_several
+    unread = [not_looked_at([each.environment.name for each in snapshots.unread])] if snapshots.unread else []
+    notes = dict.fromkeys((*unread, *(note for each in tables.values() for note in each.notes)))
     return FoldedTable(
         first.title,
         first.columns if is_one else ["environment", *first.columns],
         [row if is_one else [name, *row] for name, each in tables.items() for row in each.rows],
         {text: level for each in tables.values() for text, level in each.levels.items()},
-        first.empty,
+        " ".join((*unread, first.empty)),
         first.group + (not is_one),
-        tuple(dict.fromkeys(note for each in tables.values() for note in each.notes)),
+        tuple(notes),
     )
 
 
@@ -333,7 +355,7 @@ def _for_each(picture: Callable[[Snapshot], Picture]) -> Callable[[Snapshots], P
     """What a notebook calls for a picture: it gives one for each environment."""
 
     def show(snapshots: Snapshots) -> Pictures:
-        return Pictures({name: picture(each) for name, each in snapshots.items()})
+        return Pictures({name: picture(each) for name, each in snapshots.items()}, snapshots.are_several)
 
     show.__doc__ = picture.__doc__
     return show

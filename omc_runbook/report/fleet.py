@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from omc_runbook.diagnosis.comparison import Facts, key_differences, revision_differences, shared_values
-from omc_runbook.model.arn import account_in
+from omc_runbook.model import unread_target
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.findings import (
-    ENVIRONMENT_UNREAD,
     NO_REMEDY,
     Finding,
     Outcome,
@@ -100,7 +99,7 @@ def where(
     It is red with production among them, and with `warnings` that calls go elsewhere than to AWS.
     """
     warnings = tuple(dict.fromkeys(warnings))
-    accounts = sorted({_account_of(each) or "the one that you are signed in to" for each in environments})
+    accounts = sorted({each.expected_account or "the one that you are signed in to" for each in environments})
     regions = sorted({each.names.region for each in environments})
     style: Style = "sandbox" if is_sandbox else "plain"
     style = "production" if warnings or any(each.is_production for each in environments) else style
@@ -196,9 +195,11 @@ def findings(runs: Runs, unread: Sequence[str] = ()) -> tuple[Finding, ...]:
         if each.status in ("found", "unknown")
     ]
     own += [
-        _unread_finding(name, f"{name}: {run.why_unread}", _again(run)) for name, run in runs.items() if run.why_unread
+        unread_target.unread(f"{name}: {run.why_unread}", _again(run), name)
+        for name, run in runs.items()
+        if run.why_unread
     ]
-    own += [_unread_finding("", sentence, NO_REMEDY) for sentence in unread]
+    own += [unread_target.unread(sentence, NO_REMEDY) for sentence in unread]
     open_checks = {(each.check, each.family) for each in own}
     made = {(each.check, each.family) for _, each in every if each.status != "skipped"}
     quiet: dict[tuple[str, str], Finding] = {}
@@ -218,9 +219,9 @@ def targets(environments: Iterable[Environment], runs: Runs) -> tuple[TargetOutc
 
 def failure(runs: Runs, unread: Sequence[str] = ()) -> str:
     """Which environments could not be looked at or searched for, in sentences; "" where all were."""
-    names = [name for name, run in runs.items() if run.why_unread]
+    names = unread_target.not_looked_at([name for name, run in runs.items() if run.why_unread])
     unrecorded = (f"{name}: {run.unrecorded}" for name, run in runs.items() if run.unrecorded)
-    return " ".join((*((f"Not looked at: {', '.join(names)}.",) if names else ()), *unread, *unrecorded))
+    return " ".join(filter(None, (names, *unread, *unrecorded)))
 
 
 def headline(runs: Runs, unread: Sequence[str] = ()) -> Banner:
@@ -313,7 +314,7 @@ def _subjects(findings: Sequence[Finding]) -> str:
 def _not_known(names: Sequence[str], run: EnvironmentRun) -> Entry:
     label = _NOT_READ if run.why_unread else _UNKNOWN
     remedy = _again(run)
-    remedy = replace(remedy, needs=_others(names)) if remedy.ways else remedy
+    remedy = replace(remedy, needs=unread_target.for_others(names)) if remedy.ways else remedy
     return Entry(_names(names), level="unknown", label=label, lead=_reason(run)).with_remedy(remedy)
 
 
@@ -322,13 +323,8 @@ def _step(names: Sequence[str], run: EnvironmentRun) -> Entry:
     if not remedy.ways:
         return Entry(_names(names), lead=run.why_unread)
     if run.why_unread and not run.causes:
-        remedy = replace(remedy, needs=" ".join(filter(None, (_FIRST, _others(names)))))
+        remedy = replace(remedy, needs=" ".join(filter(None, (_FIRST, unread_target.for_others(names)))))
     return Entry(_names(names)).with_remedy(remedy)
-
-
-def _others(names: Sequence[str]) -> str:
-    """How the first environment's command becomes another's; "" where there is no other."""
-    return f"For another one, put its name in place of {names[0]}." if names[1:] else ""
 
 
 def _again(run: EnvironmentRun) -> Remedy:
@@ -336,33 +332,15 @@ def _again(run: EnvironmentRun) -> Remedy:
     return NO_REMEDY if run.is_refused else Remedy(runbook=VERIFY, parameters=dict(run.parameters))
 
 
-def _unread_finding(name: str, evidence: str, remedy: Remedy) -> Finding:
-    return Finding(
-        check=ENVIRONMENT_UNREAD,
-        family="environment",
-        title="An environment could not be looked at",
-        status="unknown",
-        subject=name,
-        evidence=(evidence,),
-        remedy=remedy,
-    )
-
-
 def _target(environment: Environment, run: EnvironmentRun | None) -> TargetOutcome:
     outcome = run.outcome if run else None
     return TargetOutcome(
         environment=environment.name,
-        account=(outcome.account if outcome else "") or _account_of(environment),
+        account=(outcome.account if outcome else "") or environment.expected_account,
         region=environment.names.region,
         endpoint=outcome.endpoint if outcome else "",
         status=run.status if run else "failed",
     )
-
-
-def _account_of(environment: Environment) -> str:
-    """The account that runbook.toml names, itself or by the role that is assumed there; "" for none."""
-    names = environment.names
-    return names.account_id or (account_in(names.role_arn) if names.role_arn else "")
 
 
 def _reason(run: EnvironmentRun) -> str:

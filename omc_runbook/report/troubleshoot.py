@@ -9,7 +9,7 @@ from omc_runbook.checks.families import look_alikes, ruled_out_by
 from omc_runbook.diagnosis.complaint import UNRECOGNISED, Complaint, current_state
 from omc_runbook.diagnosis.root_causes import NOT_SECRETS
 from omc_runbook.messages.recognition import recognise
-from omc_runbook.model.findings import Finding, check_ids
+from omc_runbook.model.findings import ENVIRONMENT_UNREAD, Finding, check_ids
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import as_sentence, counted
 from omc_runbook.report import drift, verify
@@ -105,13 +105,13 @@ def ruled_out(findings: Sequence[Finding]) -> Listing:
 
 
 def remedies(findings: Sequence[Finding]) -> Listing:
-    """What to do about each root cause: a runbook with its parameters, and the same by hand."""
-    causes = [finding for finding in findings if finding.is_unexplained]
+    """What to do about each root cause, and environment not looked at: a runbook with its parameters, or by hand."""
+    causes = [finding for finding in findings if finding.is_unexplained or finding.check == ENVIRONMENT_UNREAD]
     entries = [
         Entry(
             finding.check,
             finding.subject,
-            level=level_of(finding.severity),
+            level="unknown" if finding.status == "unknown" else level_of(finding.severity),
             lead="" if finding.remedy.ways else "No command fixes it: the evidence says where to look.",
             lines=(*filter(None, [more]),),
         ).with_remedy(finding.remedy)

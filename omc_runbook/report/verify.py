@@ -13,7 +13,15 @@ from omc_runbook.checks.role_access import judge
 from omc_runbook.diagnosis import injection_matrix as diagnosis_injection_matrix
 from omc_runbook.diagnosis.injection_matrix import Row
 from omc_runbook.model.environment import Environment
-from omc_runbook.model.findings import REFUSED, Finding, Outcome, check_ids, unknown_reasons
+from omc_runbook.model.findings import (
+    ENVIRONMENT_UNREAD,
+    MOST_NAMED,
+    REFUSED,
+    Finding,
+    Outcome,
+    check_ids,
+    unknown_reasons,
+)
 from omc_runbook.model.letters import counted, listed
 from omc_runbook.report.display import console, like_findings
 from omc_runbook.report.display.banner import ENDINGS, PLAN, Banner, Style
@@ -35,8 +43,6 @@ STATES: dict[str, Level] = {
 ROLLOUTS: dict[str, Level] = {"COMPLETED": "good", "IN_PROGRESS": "warning", "FAILED": "error"}
 _MAY: dict[str, tuple[Level, str]] = {"": ("good", "may read"), "unknown": ("unknown", "unknown")}
 
-MOST_NAMED = 3
-"""How many environments, services or variables a line names; of more it says how many."""
 MOST_ROWS = 100
 """How many rows the matrix has before those that are alike share a line."""
 
@@ -218,11 +224,17 @@ def outcome(result: Outcome) -> Banner:
     """How the run ended: a headline, then its changes and the root causes."""
     is_open = result.is_plan or result.unfinished or any(finding.is_from_before for finding in result.findings)
     style: Style = "plain" if is_open and result.status == "ok" else ENDINGS[result.status]
+    read = result.of_read
+    if read is not result:
+        style = "bad" if read.status == "findings" else "unsure"
     return Banner(style, headline(result), tuple(_lines(result)))
 
 
 def headline(result: Outcome) -> str:
     """How the run ended, in one sentence."""
+    read = result.of_read
+    if read is not result:
+        return f"{headline(read)} {result.failure}"
     where = result.where or result.environment
     unknown = sum(1 for finding in result.findings if finding.status == "unknown")
     start = f"{PLAN} in {where}" if result.is_plan else ""
@@ -277,7 +289,8 @@ def _lines(result: Outcome) -> Iterator[str]:
         yield " ".join(filter(None, (f"{finding.check}: {finding.title} ({finding.subject}).", finding.doubt, more)))
     if result.status == "ok" and any(finding.is_from_before for finding in result.findings):
         yield "What was wrong before still is: troubleshoot says why, and what to do."
-    reasons = unknown_reasons(result.findings) if result.status == "unknown" else ()
+    is_unsure = result.of_read.status == "unknown"
+    reasons = unknown_reasons(each for each in result.findings if is_unsure or each.check == ENVIRONMENT_UNREAD)
     yield from dict.fromkeys(line for reason in reasons for line in reason.splitlines())
 
 

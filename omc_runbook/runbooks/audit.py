@@ -10,7 +10,7 @@ from omc_runbook.aws.cloudtrail import HISTORY_KEEPS
 from omc_runbook.changes.values import former_values
 from omc_runbook.diagnosis import acceptance, root_causes
 from omc_runbook.model.errors import UsageError
-from omc_runbook.model.findings import AUDIT
+from omc_runbook.model.findings import AUDIT, Remedy
 from omc_runbook.model.parameters import split_names
 from omc_runbook.report import audit as report
 from omc_runbook.report.audit import (
@@ -36,15 +36,15 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.report.display.group import Group
 from omc_runbook.report.display.listing import Listing
 from omc_runbook.runbooks import conclude as run_end
+from omc_runbook.runbooks import own_parameters, unfinished
 from omc_runbook.runbooks import pickers as choices
-from omc_runbook.runbooks import unfinished
 from omc_runbook.runbooks.actions import Actions
 from omc_runbook.runbooks.button import nothing_to_offer
 from omc_runbook.runbooks.final_answer import FinalAnswer, links
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
-from omc_runbook.runbooks.run import Run, Target, naming, now, reach_each
+from omc_runbook.runbooks.run import Run, Target, now, reach_some, try_each
 from omc_runbook.snapshot.gatherer import SharedCalls
 from omc_runbook.snapshot.state import Snapshot
 
@@ -121,15 +121,16 @@ MOST_DAYS = HISTORY_KEEPS.days
 
 @takes_parameters
 def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Run:
-    """Begin on the environments of a list, which is mostly one.
+    """Begin on the environments of a list, which is mostly one; of several, some may be out of reach.
 
-    Raises UsageError for days of which no events can be read, and as `run.reach_each` does.
+    Raises UsageError for days of which no events can be read, and as `run.reach_some` does.
     """
     if days < 1:
         raise UsageError("days must be at least 1. Nothing was read.")
     started, names = now(), split_names("environment", environment) or (environment,)
-    run = Run(runbook=AUDIT, started=started, targets=reach_each(AUDIT, names, runbook_toml), days=days)
-    if days > MOST_DAYS and not all(target.environment.audit.reaches_back for target in run.targets):
+    targets, unread = reach_some(AUDIT, names, runbook_toml)
+    run = Run(runbook=AUDIT, started=started, targets=targets, unread=unread, days=days)
+    if days > MOST_DAYS and not all(each.environment.audit.reaches_back for each in run.every):
         raise UsageError(
             f"days must be from 1 to {MOST_DAYS}: CloudTrail's event history goes no further back. With trail_s3"
             " or event_data_store in [audit] of runbook.toml, a trail's files or CloudTrail Lake are read instead."
@@ -141,7 +142,7 @@ def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Ru
 
 @takes_parameters
 def look(run: Run, repository: str = "", days: int = MOST_DAYS) -> Snapshots:
-    """Read every environment, side by side, with events of so many days; raises as `Target.look` does.
+    """Read every environment, side by side, with events of so many days; where none can be, raises as `Target.look`.
 
     What environments of one account have in common is read once.
     """
@@ -149,12 +150,13 @@ def look(run: Run, repository: str = "", days: int = MOST_DAYS) -> Snapshots:
     shared = SharedCalls()
 
     def read(target: Target) -> Snapshot:
-        with naming(target.environment.name, run.targets):
-            return target.look(repository, audit_days=days, shared=shared)
+        return target.look(repository, audit_days=days, shared=shared)
 
+    places = {place: each.environment for place, each in enumerate(run.every) if each not in run.unread}
     with ThreadPoolExecutor(PARALLEL, "audit") as pool:
         reads = {target.environment.name: pool.submit(copy_context().run, read, target) for target in run.targets}
-        return {name: each.result() for name, each in reads.items()}
+        snapshots, unread = try_each(places, lambda environment: reads[environment.name].result())
+    return Snapshots(snapshots, sorted((*run.unread, *unread), key=lambda each: each.place))
 
 
 @takes_parameters
@@ -165,7 +167,7 @@ def pickers(run: Run, environment: str) -> tuple[Picker, ...]:
 
 @takes_parameters
 def diagnose(snapshots: Snapshots, ask_issuers: bool = False) -> AuditFindings:
-    """Run every check of an audit on each snapshot.
+    """Run every check of an audit on each snapshot; of an environment that was not read, that is the finding.
 
     With `ask_issuers`, former values of keys with a `check` are sent to where they used to be accepted, to see whether
     they still are.
@@ -174,13 +176,17 @@ def diagnose(snapshots: Snapshots, ask_issuers: bool = False) -> AuditFindings:
     if ask_issuers:
         for name, snapshot in snapshots.items():
             found[name] += acceptance.accept(former_values.find_alive(snapshot), snapshot)
+    own = own_parameters.to_finish(AUDIT)
+    for each in snapshots.unread:
+        again = Remedy(runbook=AUDIT, parameters={**own, **each.environment.parameters})
+        found[each.environment.name] = (each.finding(again),)
     return found
 
 
 def conclude(run: Run, snapshots: Snapshots, findings: AuditFindings) -> Banner:
     """How the run ended, and its tables for the record; raises as `conclude.end` and `keep_tables` do."""
     run_end.keep_tables(report.tables(snapshots, findings))
-    return run.conclude(report.merge(findings), by_target=findings)
+    return _of_read(run, snapshots).conclude(report.merge(findings), by_target=findings)
 
 
 def by_hand(run: Run) -> Listing:
@@ -190,5 +196,11 @@ def by_hand(run: Run) -> Listing:
 
 def answer(run: Run, snapshots: Snapshots, findings: AuditFindings) -> FinalAnswer:
     """The lights again, and what to do."""
-    shown = run.answer(report.merge(findings), next(iter(snapshots.values())))
+    shown = _of_read(run, snapshots).answer(report.merge(findings), next(iter(snapshots.values())))
     return FinalAnswer(Group(lights(snapshots, findings, has_page=False), shown), links=tuple(links(shown)))
+
+
+def _of_read(run: Run, snapshots: Snapshots) -> Run:
+    """The run with those environments as its targets that were read."""
+    targets = (target for target in run.targets if target.environment.name in snapshots)
+    return replace(run, targets=tuple(targets), unread=snapshots.unread)

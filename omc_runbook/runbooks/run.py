@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from omc_runbook.aws import endpoint, secretsmanager
 from omc_runbook.aws.secretsmanager import Secret
@@ -22,8 +22,9 @@ from omc_runbook.changes.engine.result import ChangeResult, Plan, with_failure
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.headless import notebooks
 from omc_runbook.masking import registry
+from omc_runbook.model import unread_target
 from omc_runbook.model.change import Change
-from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment, refuse_impossible
+from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment, load, refuse_impossible
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import (
     NO_OUTCOME,
@@ -37,6 +38,7 @@ from omc_runbook.model.findings import (
 )
 from omc_runbook.model.handover import COMMAND_VARIABLE, is_on_this_machine
 from omc_runbook.model.time_limits import LOOK_SECONDS
+from omc_runbook.model.unread_target import UnreadTarget
 from omc_runbook.report import answer
 from omc_runbook.report.answer import Answer
 from omc_runbook.report.archive.plan_file import FiledPlan
@@ -57,6 +59,8 @@ from omc_runbook.workstation.workstation import read_tracked_template, read_work
 
 if TYPE_CHECKING:
     from omc_runbook.diagnosis.complaint import Complaint
+
+T = TypeVar("T")
 
 NOBODY = Caller("", "")
 UNFINISHED = "The change that was not finished is below the parameters, with the ways to finish it or take it back."
@@ -174,7 +178,7 @@ class Target:
             tell=live.tell,
         )
 
-    def outcome(self, findings: Sequence[Finding], is_refused: bool) -> TargetOutcome:
+    def outcome_of(self, findings: Sequence[Finding], is_refused: bool) -> TargetOutcome:
         """How a run with these findings, and with a plan that is refused or not, ended on this environment."""
         names = self.environment.names
         return TargetOutcome(
@@ -215,6 +219,8 @@ class Run:
     runbook: str
     started: datetime
     targets: tuple[Target, ...] = ()
+    unread: tuple[UnreadTarget, ...] = ()
+    """The environments that could not be looked at, while the targets could, in their order."""
     checkout: Checkout | None = None
     """The checkout as it was when the run began."""
     local_target: LocalTarget | None = None
@@ -258,11 +264,21 @@ class Run:
     def banner(self) -> Banner:
         """Where the run is: account, region, endpoint and names, or the checkout."""
         if self.local_target is None or self.checkout is None:
-            return banner.where(self.runbook, self.targets)
+            return banner.where(
+                self.runbook, self.targets, tuple(f"Not looked at: {each.line}" for each in self.unread)
+            )
         peer = self.local_target.peer
         peers = ", ".join(self.local_target.environment.others) if peer else ""
         caller, origin = peer.caller if peer else NOBODY, self.local_target.environment.origin
         return banner.workstation(self.runbook, str(self.checkout.root), caller, peers, origin)
+
+    @property
+    def every(self) -> tuple[Target | UnreadTarget, ...]:
+        """Its environments in their order, whether they could be looked at or not."""
+        every: list[Target | UnreadTarget] = [*self.targets]
+        for each in self.unread:
+            every.insert(each.place, each)
+        return tuple(every)
 
     @property
     def target(self) -> Target:
@@ -382,18 +398,28 @@ class Run:
         plan: Plan | None,
         by_target: Mapping[str, Sequence[Finding]],
     ) -> Outcome:
-        main = self.target if self.targets else self.local_target.peer if self.local_target else None
         blockers = self.blockers(plan) if result is None else ()
+        targets = tuple(
+            each.outcome
+            if isinstance(each, UnreadTarget)
+            else each.outcome_of(
+                by_target.get(each.environment.name, findings), is_refused=bool(blockers) and each is self.target
+            )
+            for each in self.every
+        )
+        peer = self.local_target.peer if self.local_target else None
+        main = targets[0] if targets else peer.outcome_of((), is_refused=False) if peer else None
         return Outcome(
             runbook=self.runbook,
-            environment=self.local_target.parameter if self.local_target else self.target.environment.name,
-            account=main.caller.account if main else "",
-            region=main.environment.names.region if main else self.environment.names.region,
+            environment=self.local_target.parameter if self.local_target else targets[0].environment,
+            account=main.account if main else "",
+            region=main.region if main else self.environment.names.region,
             endpoint=main.endpoint if main else "",
             started=self.started,
             finished=now(),
             # Of several environments, each has its own causes: those who put the findings together saw to that.
-            findings=findings if self.targets[1:] else with_remedies_of_causes(findings),
+            findings=findings if targets[1:] else with_remedies_of_causes(findings),
+            failure=unread_target.not_looked_at([each.environment.name for each in self.unread]),
             changes=result.changes if result else (),
             where=self._where,
             plan=plan.sentences if plan else None,
@@ -404,12 +430,7 @@ class Run:
             applied=result is not None,
             unfinished=bool(self.unfinished) and result is None,
             days=self.days,
-            targets=tuple(
-                target.outcome(
-                    by_target.get(target.environment.name, findings), is_refused=bool(blockers) and target is main
-                )
-                for target in self.targets
-            ),
+            targets=targets,
         )
 
     @property
@@ -422,7 +443,8 @@ class Run:
         """The run's environments or machine, in words; "" for one environment."""
         if self.local_target:
             return "your .env"
-        return ", ".join(target.environment.name for target in self.targets) if len(self.targets) > 1 else ""
+        names = [each.environment.name for each in self.every]
+        return ", ".join(names) if names[1:] else ""
 
 
 def begin(runbook: str, environment: str, runbook_toml: str = "", service: str = "") -> Run:
@@ -438,6 +460,10 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
     Raises UsageError for a wrong environment, file, schedule or account, CouldNotLook where AWS is silent. In AWS,
     only the caller's identity is read.
     """
+    return _sign_in(runbook, _settings(runbook, environment, runbook_toml, service))
+
+
+def _settings(runbook: str, environment: str, runbook_toml: str, service: str = "") -> Environment:
     known = known_environment.get()
     settings = known if known and known.name == environment else find_environment(environment, runbook_toml)
     if settings.schedules:
@@ -455,6 +481,10 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
         names = settings.names.model_copy(update={"service": service})
         variables = {field: variable for field, variable in settings.variables.items() if field != "service"}
         settings = replace(settings, names=names, chosen=settings.chosen | {"service"}, variables=variables)
+    return settings
+
+
+def _sign_in(runbook: str, settings: Environment) -> Target:
     registry.exempt(public_words(settings))
     clients = Clients.of(settings.names)
     caller = identify(clients, settings)
@@ -469,6 +499,51 @@ def reach_each(runbook: str, environments: Sequence[str], runbook_toml: str = ""
         with naming(name, environments):
             targets.append(reach(runbook, name, runbook_toml))
     return tuple(targets)
+
+
+def reach_some(
+    runbook: str, environments: Sequence[str], runbook_toml: str = ""
+) -> tuple[tuple[Target, ...], tuple[UnreadTarget, ...]]:
+    """`reach` those environments that can be, and say why the others cannot.
+
+    Raises as `reach` does for what is wrong before AWS is asked for the caller, and where none can be reached.
+    """
+    unfound = dict[str, CouldNotLook]()
+
+    def find(name: str) -> Environment:
+        try:
+            return _settings(runbook, name, runbook_toml)
+        except CouldNotLook as error:
+            # Its account may be one that could not be searched.
+            unfound[name] = error
+            return load(name, runbook_toml, may_be_new=True)
+
+    def sign_in(settings: Environment) -> Target:
+        if settings.name in unfound:
+            raise unfound[settings.name]
+        return _sign_in(runbook, settings)
+
+    reached, unread = try_each(dict(enumerate(map(find, environments))), sign_in)
+    return tuple(reached.values()), unread
+
+
+def try_each(
+    environments: Mapping[int, Environment], act: Callable[[Environment], T]
+) -> tuple[dict[str, T], tuple[UnreadTarget, ...]]:
+    """What an act gives for each environment by its name, and those for which it fails; `environments` by their places.
+
+    Raises the first error where it fails for all.
+    """
+    done, unread = dict[str, T](), list[UnreadTarget]()
+    for place, environment in environments.items():
+        try:
+            done[environment.name] = act(environment)
+        except (CouldNotLook, UsageError) as error:
+            unread.append(UnreadTarget(place, environment, error))
+    if not done:
+        with naming(unread[0].environment.name, environments):
+            raise unread[0].error
+    return done, tuple(unread)
 
 
 @contextmanager

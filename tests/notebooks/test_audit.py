@@ -8,8 +8,9 @@ import secrets
 from typing import Any
 
 import pytest
-from support.runs import COMMAND, ENGINES, SECRET, Desk, assert_nothing_leaked, caller, client, values
+from support.runs import COMMAND, ENGINES, PAPERMILL, SECRET, Desk, assert_nothing_leaked, caller, client, values
 
+from omc_runbook.headless import notebooks
 from omc_runbook.report.archive import kept_records
 from omc_runbook.report.audit import QUESTIONS
 
@@ -120,6 +121,41 @@ def test_several_environments_are_one_record(desk: Desk) -> None:
     assert {row["environment"] for row in table(desk, "ages")} == {"staging"}
     (page,) = desk.record.glob("audit-staging_copy-*.html")
     assert "copy: ohmycoins-copy-app-secrets" in page.read_text()
+
+
+FOREIGN = """
+[environments.foreign]
+account_id = "111111111111"
+[environments.staging]
+[environments.role]
+role_arn = "arn:aws:iam::123456789012:role/none"
+"""
+
+
+def test_an_environment_that_cannot_be_looked_at_keeps_no_other_from_being_audited(desk: Desk) -> None:
+    """Exit 2, its reason, the command that looks again, the others' lights, and a record that the index page has."""
+    (desk.work / "runbook.toml").write_text(FOREIGN)
+    done = audit(desk, "environment=foreign,staging,role", "--summary")
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "Not looked at: foreign, role." in done.stdout and "foreign is account 111111111111" in done.stdout
+    assert "→ omc-runbook run audit -p environment role -p runbook_toml " in done.stdout
+    outcome = desk.outcome()
+    statuses = {each["environment"]: each["status"] for each in outcome["targets"]}
+    assert [*statuses] == ["foreign", "staging", "role"] and statuses["foreign"] == statuses["role"] == "unknown"
+    assert (outcome["status"], outcome["environment"], outcome["account"]) == ("failed", "foreign", "111111111111")
+    rows = {(row["question"], row["environment"]): row["light"] for row in table(desk, "lights")}
+    assert rows["Who can read", "staging"] == "clear" and rows["Who can read", "role"] == "not known"
+    (page,) = desk.record.glob("audit-foreign_staging_role-*.html")
+    assert "Not looked at: foreign, role." in page.read_text() and page.name in (desk.record / "index.html").read_text()
+
+
+def test_plain_papermill_audits_the_others_too_and_then_ends_with_an_error(desk: Desk) -> None:
+    """The error says what could not be looked at and how the others are."""
+    (desk.work / "runbook.toml").write_text(FOREIGN)
+    notebook = str(notebooks.paths()["audit"])
+    done = desk.call([str(PAPERMILL), notebook, "out.ipynb", "-p", "environment", "staging,foreign"])
+    assert done.returncode != 0 and "Not looked at: foreign." in done.stderr
+    assert "in staging" in done.stderr.rpartition("CouldNotLook")[2]
 
 
 AWKWARD = (

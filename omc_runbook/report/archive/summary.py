@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from omc_runbook.masking import registry
+from omc_runbook.model import unread_target
 from omc_runbook.model.findings import (
     FLEET,
     REFUSED,
@@ -170,6 +171,9 @@ def _unknown(outcome: Outcome) -> Iterator[Line]:
         words = [", ".join(name for name in names if name in targets), listed(check_ids(alike), MOST_CHECKS)]
         start = ": ".join(filter(None, reversed(words) if is_unread else words))
         yield Line(f"{start}: {' '.join(reason.splitlines())}", "unknown", "unknown")
+        if is_unread:
+            remedy = alike[0].remedy
+            yield from _remedy(remedy.ways, unread_target.for_others([*names]) if remedy.ways else "")
 
 
 def _reason(finding: Finding, targets: Collection[str]) -> tuple[bool, str]:

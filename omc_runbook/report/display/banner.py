@@ -114,8 +114,8 @@ class Site(Protocol):
         """Whether the endpoint is on this machine."""
 
 
-def where(runbook: str, sites: Sequence[Site]) -> Banner:
-    """The account, region, principal, endpoint and names of each environment.
+def where(runbook: str, sites: Sequence[Site], notes: Sequence[str] = ()) -> Banner:
+    """The account, region, principal, endpoint and names of each environment, and notes.
 
     It is red if one of them is production, or calls go elsewhere than to AWS, and striped in the sandbox.
     """
@@ -124,9 +124,9 @@ def where(runbook: str, sites: Sequence[Site]) -> Banner:
     is_production = any(site.environment.is_production for site in sites)
     style: Style = "production" if is_production or warnings else "sandbox" if is_sandbox else "plain"
     names = ", ".join(site.environment.name for site in sites)
-    lines = tuple(line for site in sites for line in _where(site, len(sites) > 1))
+    lines = tuple(line for site in sites for line in _where(site, len(sites) > 1 or bool(notes)))
     return Banner(
-        style, f"{runbook}: {names}{', in the sandbox' if is_sandbox else ''}", (*warnings, *lines, STOP_HERE)
+        style, f"{runbook}: {names}{', in the sandbox' if is_sandbox else ''}", (*warnings, *lines, *notes, STOP_HERE)
     )
 
 

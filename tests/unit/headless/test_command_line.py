@@ -21,6 +21,7 @@ from omc_runbook.headless import completion, notebooks, overview, terminal
 from omc_runbook.headless import run as headless_run
 from omc_runbook.headless.run import RunResult
 from omc_runbook.masking import registry
+from omc_runbook.model import unread_target
 from omc_runbook.model.change import Change
 from omc_runbook.model.findings import Finding, Outcome, Remedy, TargetOutcome, with_remedies_of_causes
 from omc_runbook.report.archive import kept_records, summary
@@ -347,6 +348,21 @@ def test_what_is_unknown_of_several_environments_names_them() -> None:
         f"  unknown  b: {CAUSE.check}: Throttled.",
         "  unknown  environment-unread: c: Refused.",
         "  unknown  environment-unread: d, e: Late.",
+    ]
+
+
+def test_an_environment_that_was_not_read_has_the_command_that_looks_again() -> None:
+    """Below its reason; for others of the same reason it says which word to replace."""
+    one = TargetOutcome(environment="a", account="", region="", endpoint="", status="unknown")
+    again = {name: Remedy(runbook="audit", parameters={"environment": name}) for name in "bc"}
+    findings = tuple(unread_target.unread(f"{name}: Late.", remedy, name) for name, remedy in again.items())
+    targets = tuple(replace(one, environment=name) for name in "abc")
+    outcome = an_outcome(findings=findings, targets=targets, failure="Not looked at: b, c.")
+    lines = [str(line) for line in summary.summarise(outcome, "a.html", "")]
+    at = lines.index("  unknown  environment-unread: b, c: Late.")
+    assert lines[at + 1 : at + 3] == [
+        f"{' ' * 13}→ omc-runbook run audit -p environment b",
+        f"{' ' * 13}For another one, put its name in place of b.",
     ]
 
 

@@ -10,6 +10,7 @@ import pytest
 from support.outcomes import NOW, an_outcome
 
 from omc_runbook.headless.news import Notice, Open, Standing, compare
+from omc_runbook.model import unread_target
 from omc_runbook.model.environment import load
 from omc_runbook.model.findings import AUDIT, FLEET, Finding, Outcome, Remedy
 from omc_runbook.report import fleet
@@ -393,6 +394,36 @@ def test_an_audit_of_several_resolves_what_is_clear_in_an_environment(status: st
 
     messages = _tell([audit(0, "found"), audit(0.1, status)])[1]
     assert [line for each in messages if each.topic == "findings" for line in each.lines] == told
+
+
+def test_an_audit_says_of_which_of_several_environments_nothing_is_known_and_when_that_ends() -> None:
+    """What was open there stays open and is not new afterwards; what another one has is told meanwhile."""
+
+    def audit(day: float, **found: Finding) -> Outcome:
+        runs = {name: EnvironmentRun(outcome=_run(day, each)) for name, each in found.items()}
+        targets = fleet.targets([load(name, may_be_new=True) for name in found], runs)
+        body = merge({name: (each,) for name, each in found.items()})
+        return replace(_run(day, *body), runbook=AUDIT, where="staging, qa", targets=targets)
+
+    dark, other = unread_target.unread("qa: The sign-in has expired.", Remedy()), _finding("key-missing")
+    broken_off = Outcome.of_failure(AUDIT, "staging,qa", NOW, "staging: No answer.")
+    whole = replace(broken_off, finished=NOW + timedelta(days=1.5))
+    runs = [audit(0, staging=_finding("scp", "clear"), qa=_finding("scp")), audit(1, staging=other, qa=dark)]
+    runs += [whole, audit(2, staging=other, qa=dark), audit(3, staging=other, qa=_finding("scp"))]
+    told = [[(each.topic, each.lines) for each in messages] for messages in _tell(runs)]
+    assert told[0] == [("findings", ("New: scp: Title of scp — qa: backend",))]
+    assert told[1] == [
+        (
+            "findings",
+            (
+                "New: key-missing: Title of key-missing — staging: backend",
+                "Open for 1 day: scp: qa: backend",
+            ),
+        ),
+        ("unknown", ("New: qa: The sign-in has expired.",)),
+    ]
+    assert [lines[0] for _, lines in told[2]] == ["New: staging: No answer."]
+    assert [(topic, lines[-1]) for topic, lines in told[4]] == [("unknown", "Can look again: qa")]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from omc_runbook.diagnosis import root_causes
 from omc_runbook.diagnosis.root_causes import AUDITED_CHECKS
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import audit, history
-from omc_runbook.report.audit import QUESTIONS, UNFOLDED, FoldedTable, Light, Lights
+from omc_runbook.report.audit import QUESTIONS, UNFOLDED, FoldedTable, Light, Lights, Snapshots
 from omc_runbook.report.audit_exposure import exposure
 from omc_runbook.report.audit_lifecycle import lifecycle, unused
 from omc_runbook.report.audit_monitoring import missing, monitoring
@@ -45,7 +45,7 @@ def findings(**changed: Mapping[str, Any]) -> tuple[Finding, ...]:
 
 def lights(snapshot: Snapshot, found: tuple[Finding, ...]) -> dict[str, Light]:
     """The lights of one environment, by their question."""
-    return {each.question: each for each in audit.lights({"staging": snapshot}, {"staging": found}).lights}
+    return {each.question: each for each in audit.lights(Snapshots({"staging": snapshot}), {"staging": found}).lights}
 
 
 def test_each_check_belongs_to_one_light() -> None:
@@ -156,7 +156,7 @@ def test_several_environments_have_a_column_each() -> None:
         "production": replace(SNAPSHOT, environment=replace(SNAPSHOT.environment, name="production")),
     }
     both = {"staging": findings(), "production": findings(did={"status": "found", "subject": "somebody"})}
-    shown = audit.lights(snapshots, both)
+    shown = audit.lights(Snapshots(snapshots), both)
     assert shown.environments == ("staging", "production")
     assert shown.to_html().count("<th ") == 3
     for text in (shown.to_html(), shown.to_text()):
@@ -174,11 +174,11 @@ def test_tables_of_several_environments_are_one() -> None:
         return Table("Readers", ["who"], [[f"of {name}"]], {f"of {name}": "error"}, notes=["A note."])
 
     other = replace(SNAPSHOT, environment=replace(SNAPSHOT.environment, name="copy"))
-    both = audit.of_each({"staging": SNAPSHOT, "copy": other}, table)
+    both = audit.of_each(Snapshots({"staging": SNAPSHOT, "copy": other}), table)
     assert both.columns == ["environment", "who"]
     assert both.rows == [["staging", "of staging"], ["copy", "of copy"]]
     assert both.levels == {"of staging": "error", "of copy": "error"} and both.notes == ("A note.",)
-    assert audit.of_each({"staging": SNAPSHOT}, table).columns == ["who"]
+    assert audit.of_each(Snapshots({"staging": SNAPSHOT}), table).columns == ["who"]
 
 
 @pytest.mark.long

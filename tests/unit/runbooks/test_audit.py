@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import permutations
+from pathlib import Path
+
 import pytest
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.runbooks import audit
+from omc_runbook.model.findings import Outcome
+from omc_runbook.runbooks import audit, conclude
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.runbooks.run import Target, naming
+from omc_runbook.snapshot.state import Snapshot
 
 
 @pytest.mark.parametrize(
@@ -49,32 +56,102 @@ def test_where_events_are_is_named_once_and_by_its_arn(
     assert sentence in str(refused.value)
 
 
+CALLER = Caller("123456789012", "arn:aws:iam::123456789012:user/night")
 SILENT = "AWS cannot be reached: check the network."
 
 
-@pytest.mark.parametrize(
-    ("environments", "sentence"), [("staging", SILENT), ("production,staging", f"staging: {SILENT}")]
-)
-@pytest.mark.parametrize("answers", [False, True])
-def test_of_several_environments_the_one_that_cannot_be_looked_at_is_named(
-    monkeypatch: pytest.MonkeyPatch, environments: str, sentence: str, answers: bool
-) -> None:
-    """Whether AWS is silent at once or later: its own reason may fit each of them."""
+TAKEN = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def silence(monkeypatch: pytest.MonkeyPatch, silent: Mapping[str, Exception], answers: bool) -> None:
+    """Let AWS be silent on some environments, as soon as the caller is asked for, or only after that."""
 
     def fail(environment: Environment) -> None:
-        if environment.name == "staging":
-            raise CouldNotLook(SILENT)
+        if error := silent.get(environment.name):
+            raise error
 
     def identify(clients: Clients, environment: Environment) -> Caller:
         if not answers:
             fail(environment)
-        return Caller("123456789012", "arn:aws:iam::123456789012:user/night")
+        return CALLER
+
+    def look(target: Target, *_: object, **__: object) -> Snapshot:
+        fail(target.environment)
+        return Snapshot(environment=target.environment, taken=TAKEN, caller=CALLER, endpoint="")
 
     monkeypatch.setattr(runbooks_run, "identify", identify)
-    monkeypatch.setattr(Target, "look", lambda target, *_, **__: fail(target.environment))
+    monkeypatch.setattr(Target, "look", look)
+
+
+@pytest.mark.parametrize(
+    ("environments", "sentence"), [("staging", SILENT), ("production,staging", f"production: {SILENT}")]
+)
+@pytest.mark.parametrize("answers", [False, True])
+def test_where_no_environment_can_be_looked_at_the_first_is_named(
+    monkeypatch: pytest.MonkeyPatch, environments: str, sentence: str, answers: bool
+) -> None:
+    """Whether AWS is silent at once or later: its own reason may fit each of them."""
+    silence(monkeypatch, dict.fromkeys(("staging", "production"), CouldNotLook(SILENT)), answers)
     with pytest.raises(CouldNotLook) as failed:
         audit.look(audit.begin(environments))
     assert str(failed.value) == sentence
+
+
+@pytest.mark.parametrize("error", [CouldNotLook(SILENT), UsageError("These credentials are for another account.")])
+@pytest.mark.parametrize("answers", [False, True])
+@pytest.mark.parametrize("order", [*permutations(("staging", "production", "qa"))])
+def test_what_cannot_be_looked_at_keeps_no_other_environment_from_being_audited(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, order: tuple[str, ...], answers: bool, error: Exception
+) -> None:
+    """It is unknown, in its place among the others, with the reason, and the command where that may help."""
+    (tmp_path / "runbook.toml").write_text("".join(f"[environments.{name}]\n" for name in order))
+    silence(monkeypatch, {"production": error}, answers)
+    run = audit.begin(",".join(order), str(tmp_path / "runbook.toml"))
+    snapshots = audit.look(run)
+    assert [*snapshots] == [name for name in order if name != "production"]
+    found = audit.diagnose(snapshots)
+    (finding,) = found["production"]
+    assert (finding.check, finding.status, finding.evidence) == (
+        "environment-unread",
+        "unknown",
+        (f"production: {error}",),
+    )
+    assert ("run audit -p environment production" in "".join(finding.remedy.ways)) is isinstance(error, CouldNotLook)
+    ended = audit.answer(run, snapshots, found).to_text()
+    _, also, rest = ended.rpartition("Also wrong")
+    assert also and f"Not looked at: production: {error}" in " ".join(rest.split())
+    assert "What to do" in rest and ("run audit -p environment production" in rest) is bool(finding.remedy.ways)
+    outcomes = list[Outcome]()
+    monkeypatch.setattr(conclude, "end", lambda outcome: outcomes.append(outcome))
+    audit.conclude(run, snapshots, found)
+    (outcome,) = outcomes
+    assert (outcome.environment, outcome.where, outcome.failure) == (
+        order[0],
+        ", ".join(order),
+        "Not looked at: production.",
+    )
+    assert [each.environment for each in outcome.targets] == [*order] and outcome.exit_code == 2
+    assert {each.environment: each.status for each in outcome.targets}["production"] == "unknown"
+    shown = audit.lights(snapshots, found)
+    assert {each.word for each in shown.lights if each.environment == "production"} == {"not known"}
+    assert "Not looked at: production." in audit.readers(snapshots).to_text()
+
+
+def test_a_repository_that_is_none_is_refused_whatever_could_not_be_reached(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In one sentence, which no other reason hides."""
+
+    def identify(clients: Clients, environment: Environment) -> Caller:
+        if environment.name == "staging":
+            raise CouldNotLook(SILENT)
+        return CALLER
+
+    monkeypatch.setattr(runbooks_run, "identify", identify)
+    run = audit.begin("staging,production")
+    with pytest.raises(UsageError) as refused:
+        audit.look(run, str(tmp_path / "none"))
+    assert str(tmp_path / "none") in str(refused.value)
 
 
 def test_environments_that_share_a_call_name_themselves_alone() -> None:
