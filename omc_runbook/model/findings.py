@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -67,6 +68,7 @@ NO_OUTCOME = "The run ended without an outcome: run verify to check the environm
 
 _REVISION = re.compile(r"((?:^|: )[\w-]+):\d+(?= )")
 """A task definition and its revision: a subject's beginning, or after the environment where there are several."""
+_FAILED_READ = re.compile(r"Could not read (.+?): (.+)", re.DOTALL)
 _SENTENCE = re.compile(r"[A-Z][a-z]* .*\.", re.DOTALL)
 
 
@@ -373,8 +375,28 @@ def status_of(findings: Iterable[Finding], is_refused: bool = False) -> OutcomeS
 
 def unknown_reasons(findings: Iterable[Finding]) -> dict[str, list[str]]:
     """Why checks are unknown: the ids of the checks by reason."""
-    reasons = grouped(("\n".join(each.evidence), each.check) for each in findings if each.status == "unknown")
-    return {reason: [*dict.fromkeys(checks)] for reason, checks in reasons.items()}
+    return {reason: [*check_ids(own)] for reason, own in unknown_by_reason(findings).items()}
+
+
+def unknown_by_reason(findings: Iterable[Finding], most: int = sys.maxsize) -> dict[str, list[Finding]]:
+    """The unknown findings by their reason, a sentence a line; reads that failed in the same way are one sentence.
+
+    It names at `most` so many of them.
+    """
+    unknown = [(tuple(map(_failure_and_read, each.evidence)), each) for each in findings if each.status == "unknown"]
+    by_failures = grouped((tuple(dict.fromkeys(failure for failure, _ in own)), (own, each)) for own, each in unknown)
+    reasons = dict[str, list[Finding]]()
+    for pairs in by_failures.values():
+        reads = grouped(dict.fromkeys(pair for own, _ in pairs for pair in own))
+        lines = (f"Could not read {listed(own, most)}: {why}" if any(own) else why for why, own in reads.items())
+        reasons["\n".join(lines)] = [each for _, each in pairs]
+    return reasons
+
+
+def _failure_and_read(sentence: str) -> tuple[str, str]:
+    """Why something could not be read, and what; of another sentence itself and ""."""
+    found = _FAILED_READ.fullmatch(sentence)
+    return (found[2], found[1]) if found else (sentence, "")
 
 
 def roots_of(finding: Finding, findings: Iterable[Finding]) -> tuple[str, ...]:

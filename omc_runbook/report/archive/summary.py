@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,6 +18,7 @@ from omc_runbook.model.findings import (
     is_for_one,
     is_sentence,
     roots_of,
+    unknown_by_reason,
 )
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.letters import counted, in_a_line, listed, on_one_line
@@ -165,10 +166,17 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
 def _unknown(outcome: Outcome) -> Iterator[Line]:
     """A line for each reason why checks are unknown; of several environments, with those that it is of."""
     targets = {each.environment for each in outcome.targets} if len(outcome.targets) > 1 else set[str]()
-    unknown = [each for each in outcome.findings if each.status == "unknown"]
-    for (is_unread, reason), alike in grouped((_reason(each, targets), each) for each in unknown).items():
-        names = dict.fromkeys(each.subject.partition(": ")[0] for each in alike)
-        words = [", ".join(name for name in names if name in targets), listed(check_ids(alike), MOST_CHECKS)]
+    owners = ((each.subject.partition(": ")[0], each) for each in outcome.findings)
+    own = grouped((name if name in targets else "", each) for name, each in owners)
+    reasons = (
+        (_without_name(reason, name), (name, each))
+        for name, findings in own.items()
+        for reason, alike in unknown_by_reason(findings, MOST_CHECKS).items()
+        for each in alike
+    )
+    for (is_unread, reason), pairs in grouped(reasons).items():
+        names, alike = dict.fromkeys(name for name, _ in pairs if name), [each for _, each in pairs]
+        words = [", ".join(names), listed(check_ids(alike), MOST_CHECKS)]
         start = ": ".join(filter(None, reversed(words) if is_unread else words))
         yield Line(f"{start}: {' '.join(reason.splitlines())}", "unknown", "unknown")
         if is_unread:
@@ -176,11 +184,10 @@ def _unknown(outcome: Outcome) -> Iterator[Line]:
             yield from _remedy(remedy.ways, unread_target.for_others([*names]) if remedy.ways else "")
 
 
-def _reason(finding: Finding, targets: Collection[str]) -> tuple[bool, str]:
-    """Whether it says why one of several environments was not read, and the reason, without that one's name."""
-    reason = "\n".join(finding.evidence)
-    is_unread = finding.subject in targets and reason.startswith(f"{finding.subject}: ")
-    return is_unread, reason.removeprefix(f"{finding.subject}: ") if is_unread else reason
+def _without_name(reason: str, name: str) -> tuple[bool, str]:
+    """Whether a reason says why one of several environments was not read, and the same without that one's name."""
+    is_unread = bool(name) and reason.startswith(f"{name}: ")
+    return is_unread, reason.removeprefix(f"{name}: ") if is_unread else reason
 
 
 def _by_environments(found: Sequence[Finding], outcome: Outcome) -> Iterator[Line]:

@@ -351,6 +351,33 @@ def test_what_is_unknown_of_several_environments_names_them() -> None:
     ]
 
 
+def test_reads_that_failed_in_the_same_way_are_one_reason() -> None:
+    """Of an environment that AWS throttles each check lacks other reads; another's reads have other names."""
+    reads = ("secret x", "the services of y", "the tasks of y")
+    lacking = {"one": reads[:1], "two": reads[1:2], "three": reads[:2], "four": reads}
+    findings = tuple(
+        replace(
+            CAUSE,
+            check=check,
+            status="unknown",
+            subject=name,
+            evidence=tuple(f"Could not read {each} of {name}: Throttling; run again." for each in own),
+        )
+        for name in ("a", "b")
+        for check, own in lacking.items()
+    )
+    denied = replace(findings[0], evidence=("Could not read role z: the permission iam:GetRole is missing.",))
+    one = TargetOutcome(environment="a", account="", region="", endpoint="", status="unknown")
+    outcome = an_outcome(findings=(*findings, denied), targets=(one, replace(one, environment="b")))
+    lines = [str(line) for line in summary.summarise(outcome, "a.html", "")]
+    shown = {name: ", ".join(f"{each} of {name}" for each in reads) for name in "ab"}
+    assert [line for line in lines if line.startswith("  unknown")] == [
+        f"  unknown  a: one, two, three, four: Could not read {shown['a']}: Throttling; run again.",
+        "  unknown  a: one: Could not read role z: the permission iam:GetRole is missing.",
+        f"  unknown  b: one, two, three, four: Could not read {shown['b']}: Throttling; run again.",
+    ]
+
+
 def test_an_environment_that_was_not_read_has_the_command_that_looks_again() -> None:
     """Below its reason; for others of the same reason it says which word to replace."""
     one = TargetOutcome(environment="a", account="", region="", endpoint="", status="unknown")
