@@ -255,7 +255,7 @@ def headline(result: Outcome) -> str:
             return f"{nothing} new is wrong in {where}; {tail}"
         return f"{nothing} is wrong in {where}{', apart from' if remarks else ':'} {tail}"
     if result.status == "findings":
-        tail = f", and {unknown} checks are unknown" if unknown else ""
+        tail = f", and {counted(unknown, 'check is', 'checks are')} unknown" if unknown else ""
         if result.root_causes == (CANCELLED,):
             (stopped,) = (finding for finding in result.findings if finding.check == CANCELLED)
             return f"The change in {where}{stopped.title.removeprefix('The change')}{tail}."

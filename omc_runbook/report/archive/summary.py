@@ -153,7 +153,8 @@ def _lines(outcome: Outcome, record_path: str, command: str) -> Iterator[Line]:
             yield Line(more, indent=_INDENT)
     yield from _unknown(outcome)
     clear = sum(1 for finding in outcome.findings if finding.status == "clear")
-    if outcome.findings:
+    # That none is clear says nothing where none could be made, or where each is open in one of many environments.
+    if clear or (outcome.findings and not any(each.status == "unknown" for each in outcome.findings)):
         yield Line(f"{counted(clear, 'check is', 'checks are')} clear.", "note", indent=2)
     yield from undelivered(outcome)
     if not outcome.failure:
