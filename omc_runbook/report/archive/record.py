@@ -17,10 +17,10 @@ from typing import Any
 from omc_runbook.masking import registry, scan
 from omc_runbook.model import temporary
 from omc_runbook.model.errors import CouldNotLook, UsageError
-from omc_runbook.model.findings import NO_OUTCOME, Outcome
+from omc_runbook.model.findings import ENVIRONMENT_UNREAD, NO_OUTCOME, Finding, Outcome, check_ids, unknown_by_reason
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.handover import STATE_SUFFIX
-from omc_runbook.model.letters import listed, on_one_line
+from omc_runbook.model.letters import counted, listed, on_one_line
 from omc_runbook.model.suggestions import exists
 from omc_runbook.report.archive import notebook_page, seal, sections, stems, summary
 from omc_runbook.report.display.banner import ENDINGS, Banner, Style
@@ -31,7 +31,9 @@ STYLE = Path(__file__).with_suffix(".css").read_text(encoding="utf-8").strip()
 """The style of a record's page."""
 
 MOST_CAUSES = 8
-"""How many causes a page's head names."""
+"""How many causes, and reasons why checks are unknown, a page's head names."""
+MOST_READS = 3
+"""How many reads that failed in the same way are named there."""
 ROOM = 4 * 1024 * 1024
 """Free bytes required before a run begins: several times the size of a record."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -226,11 +228,20 @@ def _head(outcome: Outcome) -> Banner:
     """The page's head: which run it was, how it ended, and why."""
     causes = grouped((each.title, each.subject) for each in outcome.findings if each.is_unexplained)
     lines = [f"{title}: {listed([*dict.fromkeys(subjects)], MOST_CAUSES)}" for title, subjects in causes.items()]
+    reasons = unknown_by_reason(outcome.findings, MOST_READS).items()
+    lines += [f"{_unknown(own)}: {' '.join(reason.splitlines())}" for reason, own in reasons]
     more = [f"and {len(lines) - MOST_CAUSES} more"] if lines[MOST_CAUSES:] else []
     why = (outcome.failure, *outcome.blockers)
     style: Style = "plain" if outcome.is_plan and outcome.status == "ok" else ENDINGS[outcome.status]
     finished = f"Finished {outcome.finished:%Y-%m-%d %H:%M:%S} UTC"
     return Banner(style, _headline(outcome), (*filter(None, why), *lines[:MOST_CAUSES], *more, finished))
+
+
+def _unknown(findings: Sequence[Finding]) -> str:
+    """How many checks are unknown, or that an environment was not looked at."""
+    ids = check_ids(findings)
+    is_unread = ids == (ENVIRONMENT_UNREAD,)
+    return "Not looked at" if is_unread else f"{counted(len(ids), 'check is', 'checks are')} unknown"
 
 
 def read_outcome(record: Record, failure: str, spare: Path | None = None) -> Outcome:

@@ -13,7 +13,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from support.outcomes import an_outcome
 from support.paths import ROOT
 
-from omc_runbook.model.findings import Finding
+from omc_runbook.model.findings import Finding, Remedy
+from omc_runbook.model.unread_target import unread
 from omc_runbook.report.archive.notebook_page import to_html
 from omc_runbook.report.archive.record import Record, write_page
 from omc_runbook.report.archive.sections import without_empty
@@ -82,6 +83,19 @@ def test_the_head_of_a_page_says_the_title_of_a_cause_once(tmp_path: Path) -> No
     write_page(new_notebook(), outcome, record)
     page = record.page.read_text(encoding="utf-8")
     assert page.count("It is empty") == 1 and "It is empty: KEY_0, KEY_1, " in page and "KEY_7 and 2 more" in page
+
+
+def test_the_head_of_a_page_says_what_is_unknown(tmp_path: Path) -> None:
+    """How many checks for which reason, and which environment was not looked at; "unknown" alone leads nowhere."""
+    throttled = Finding(check="empty", family="content", title="It is empty", status="unknown")
+    reads = ("Could not read secret x: Throttling.", "Could not read its value: Throttling.")
+    findings = (replace(throttled, evidence=reads), replace(throttled, check="weak", evidence=reads[:1]))
+    dark = unread("qa: The sign-in has expired.", Remedy(), "qa")
+    record = Record(tmp_path, "verify-staging-x")
+    write_page(new_notebook(), an_outcome(findings=(*findings, dark)), record)
+    page = record.page.read_text(encoding="utf-8")
+    assert "2 checks are unknown: Could not read secret x, its value: Throttling." in page
+    assert "Not looked at: qa: The sign-in has expired." in page
 
 
 def test_every_picture_has_an_alternative_text() -> None:
