@@ -9,7 +9,7 @@ from omc_runbook.changes.fix.steps import Redeploy
 from omc_runbook.model.findings import check_ids
 from omc_runbook.model.letters import counted
 from omc_runbook.report import changes
-from omc_runbook.report.display.banner import Banner
+from omc_runbook.report.display.banner import Banner, Style
 from omc_runbook.report.display.listing import Entry, Listing
 
 NOTHING = "This runbook cannot fix any of it: the findings above say what to do."
@@ -37,23 +37,25 @@ def plan(plan: FixPlan) -> Listing:
             Entry("redeploy the services", ", ".join(check_ids(reasons)), level="warning", label=number, lines=lines)
         )
     title = "Planned steps, in order" if entries else "Planned steps"
-    return Listing(title, entries, NOTHING if plan.unfixed else WHOLE)
+    return Listing(title, entries, _why_nothing(plan))
 
 
 def manual_fixes(plan: FixPlan) -> Listing:
     """The root causes that the plan does not fix, why, and how to fix each by hand."""
     entries = [Entry.of(each.finding, each.why).with_remedy(each.remedy) for each in plan.unfixed]
-    empty = "Nothing: the plan fixes every root cause." if plan.because else "There is no root cause."
+    none = "No root cause was found." if plan.doubt else "There is no root cause."
+    empty = "Nothing: the plan fixes every root cause." if plan.because else none
     return Listing("What is left to you", entries, empty)
 
 
 def result(plan: FixPlan, result: FixResult | None) -> Banner:
     """How it went, or why nothing was done."""
     if result is None:
-        reason = "This was a dry run." if not plan.is_empty else NOTHING if plan.unfixed else WHOLE
+        reason = _why_nothing(plan) if plan.is_empty else "This was a dry run."
         return Banner("plain", f"Nothing was changed. {reason}")
     if not result.changes and not result.rollouts:
-        return Banner("plain" if plan.unfixed else "good", f"Nothing was changed. {NOTHING if plan.unfixed else WHOLE}")
+        style: Style = "plain" if plan.unfixed or plan.doubt else "good"
+        return Banner(style, f"Nothing was changed. {_why_nothing(plan)}")
     lines = (*(f"Done: {step.title}." for step in result.steps), *changes.reasons(result))
     if result.is_cancelled:
         return changes.stopped(result)
@@ -85,6 +87,10 @@ def undo(plan: FixPlan, result: FixResult | None) -> Listing:
     is_ahead = result is None and bool(steps)
     empty = "There is nothing to undo: new tasks read the same secret."
     return Listing("Undo, once the plan has been applied" if is_ahead else "Undo", entries, empty)
+
+
+def _why_nothing(plan: FixPlan) -> str:
+    return NOTHING if plan.unfixed else plan.doubt or WHOLE
 
 
 def _redeploy(redeploy: Redeploy) -> str:

@@ -56,6 +56,10 @@ PULL_FAILURES = frozenset({"pull-failed", "rollout-stuck", "breaker-rollback"})
 _PULLING = frozenset({"secret", "reference", "content", "access", "network"})
 
 
+NOTHING_READ = "Nothing could be looked at, so that nothing can be planned: first read what could not be read."
+NOT_ALL_READ = "Nothing to fix was found, but not everything could be read."
+
+
 @dataclass(frozen=True)
 class FixPlan:
     """Steps in their order, and the services that get new tasks after them, each once.
@@ -73,6 +77,8 @@ class FixPlan:
     redeploys: tuple[Redeploy, ...]
     unfixed: tuple[UnfixedCause, ...]
     consumers_unknown: str = ""
+    doubt: str = ""
+    """What could not be looked at, so that a plan without a step is no sign that nothing is wrong; a sentence."""
     former: str = ""
     """The version before `current`, where this change has made that current: a read may still show it."""
     underway: frozenset[str] = frozenset()
@@ -171,7 +177,15 @@ def plan_fix(snapshot: Snapshot, findings: Sequence[Finding], history: VersionHi
         redeploys=tuple(_redeploys(snapshot, steps, retried, others)),
         unfixed=unfixed,
         consumers_unknown=why_consumers_unknown(snapshot),
+        doubt=_doubt(findings),
     )
+
+
+def _doubt(findings: Sequence[Finding]) -> str:
+    statuses = {finding.status for finding in findings}
+    if "unknown" not in statuses:
+        return ""
+    return NOT_ALL_READ if statuses & {"clear", "found"} else NOTHING_READ
 
 
 def narrow(

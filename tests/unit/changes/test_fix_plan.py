@@ -58,6 +58,7 @@ from omc_runbook.changes.secret.plan import RESTORE_LABEL
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.masking import registry
 from omc_runbook.model.change import Change
+from omc_runbook.model.findings import Finding
 from omc_runbook.model.value_from import parse
 from omc_runbook.report import fix as report
 from omc_runbook.sandbox.worlds.staging import KEYS
@@ -269,6 +270,19 @@ def test_what_is_not_known_for_certain_is_left_alone() -> None:
         plan = planned(snapshot)
         assert plan.is_empty and plan.steps == () == plan.redeploys
     assert "There is nothing to fix" in report.plan(planned(healthy())).to_text()
+
+
+def test_a_plan_of_what_could_not_be_looked_at_does_not_say_that_nothing_is_to_be_fixed() -> None:
+    """Where every check is unknown, and where some are."""
+    unread = Finding(check="a", family="secret", title="It is gone", status="unknown")
+    for others, sentence in (
+        ((), "Nothing could be looked at"),
+        ((replace(unread, status="clear"),), "not everything"),
+    ):
+        plan = plan_fix(healthy(), (unread, *others), VersionHistory(()))
+        shown = (report.plan(plan), report.manual_fixes(plan), report.result(plan, None))
+        texts = [" ".join(each.to_text().split()) for each in shown]
+        assert sentence in texts[0] and sentence in texts[2] and "There is no" not in " ".join(texts)
 
 
 def test_a_deletion_is_taken_back_before_anything_else() -> None:
