@@ -15,7 +15,7 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.runbooks.button import Choice
 from omc_runbook.runbooks.closing import Closing, Displays
 from omc_runbook.runbooks.live_change import LiveChange
-from omc_runbook.runbooks.run import Run, reach
+from omc_runbook.runbooks.run import Run, naming, reach
 
 AGAIN = "Run this notebook again from its first cell to see the current state."
 
@@ -73,4 +73,8 @@ def _with_others(run: Run, state: ChangeState) -> Run:
     names = {target.environment.name for target in run.targets}
     others = sorted({undo.environment for undo in state.undo if undo.environment} - names)
     runbook_toml = state.parameters.get("runbook_toml", "")
-    return replace(run, targets=(*run.targets, *(reach(state.runbook, name, runbook_toml) for name in others)))
+    targets = [*run.targets]
+    for name in others:
+        with naming(name, (*names, *others)):
+            targets.append(reach(state.runbook, name, runbook_toml))
+    return replace(run, targets=tuple(targets))
