@@ -171,7 +171,7 @@ def open_after(outcomes: Iterable[Outcome]) -> Mapping[str, datetime]:
     """The problems that are open after runs of a runbook on an environment, the oldest first, and since when."""
     standing: Standing = {}
     for outcome in outcomes:
-        _, standing = compare(outcome, standing, ())
+        _, standing = compare(outcome, standing, (), outcome.finished)
     return standing["findings"].since if standing else {}
 
 

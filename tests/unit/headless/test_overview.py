@@ -49,6 +49,15 @@ STAGING = "staging 123456789012, ap-southeast-2"
         ([ended(0, CAUSE, runbook="troubleshoot", plan=("It would.",)), ended(1, CAUSE)], {"no-permission: a-role": 0}),
         ([ended(0, CAUSE), ended(1, failure="It ended.")], {"no-permission: a-role": 0}),
         ([ended(0, replace(CAUSE, accepted="Until 2027."))], {}),
+        ([ended(1, CAUSE), replace(ended(2, CLEAR), started=hour(0))], {"no-permission: a-role": 1}),
+        (
+            [ended(1, CAUSE), replace(ended(2, CLEAR, runbook="troubleshoot"), started=hour(0))],
+            {"no-permission: a-role": 1},
+        ),
+        (
+            [ended(1, CAUSE), replace(ended(2, CLEAR, runbook="troubleshoot", applied=True), started=hour(0))],
+            {},
+        ),
     ],
 )  # fmt: skip
 def test_what_is_open_is_known_since_the_first_run_that_found_it(runs: list[Outcome], opened: dict[str, int]) -> None:
