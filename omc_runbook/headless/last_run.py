@@ -103,14 +103,18 @@ def environments_of(outcome: Outcome) -> str:
 def write(folder: Path | S3Folder, outcome: Outcome, standing: Standing, project: str = PROJECT) -> None:
     """Remember a run; raises OSError where the folder cannot be written.
 
-    One on several environments is one on the first too, and leaves open what was open there.
+    One on several environments is one on each of them too, or on the first where it could not begin, and leaves open
+    what was open there.
     """
     own = environments_of(outcome)
     if own != outcome.environment:
-        first = read(folder, outcome.runbook, outcome.environment, outcome.endpoint, project)
-        left: Standing = first.standing if isinstance(first, LastRun) else {"findings": Open(), "unknown": Open()}
-        _write(folder, _name_of(outcome, outcome.environment, project), _body(outcome, left, {}))
-    _write(folder, _name_of(outcome, own, project), _body(outcome, standing, _ends(folder, outcome, project)))
+        statuses: dict[str, str] = {each.environment: each.status for each in outcome.targets}
+        for name, status in (statuses or {outcome.environment: outcome.status}).items():
+            last = read(folder, outcome.runbook, name, outcome.endpoint, project)
+            left: Standing = last.standing if isinstance(last, LastRun) else {"findings": Open(), "unknown": Open()}
+            _write(folder, _name_of(outcome, name, project), _body(outcome.finished, status, left, {}))
+    body = _body(outcome.finished, outcome.status, standing, _ends(folder, outcome, project))
+    _write(folder, _name_of(outcome, own, project), body)
 
 
 def _ends(folder: Path | S3Folder, outcome: Outcome, project: str) -> Ends:
@@ -122,10 +126,10 @@ def _ends(folder: Path | S3Folder, outcome: Outcome, project: str) -> Ends:
     return {**former, **{each.environment: (outcome.finished, each.status) for each in outcome.targets}}
 
 
-def _body(outcome: Outcome, standing: Standing, ends: Ends) -> dict[str, object]:
+def _body(finished: datetime, status: str, standing: Standing, ends: Ends) -> dict[str, object]:
     environments = {name: _end_to_json(*end) for name, end in ends.items()}
     return {
-        **_end_to_json(outcome.finished, outcome.status),
+        **_end_to_json(finished, status),
         **({"environments": environments} if ends else {}),
         **{str(topic): each.to_json() for topic, each in standing.items()},
     }

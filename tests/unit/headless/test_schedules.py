@@ -105,6 +105,25 @@ def test_an_audit_of_one_environment_does_not_forget_what_one_of_several_found(
         assert set(last.standing["findings"].since) == {f"user-unused: {name}"}
 
 
+@pytest.mark.parametrize(("environment", "status"), [("staging", "ok"), ("production", "unknown")])
+def test_an_audit_of_several_environments_takes_place_on_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: str, status: str
+) -> None:
+    """A schedule that names one of them expects no other run, also where that one could not be looked at."""
+    _configure(tmp_path, monkeypatch, "audit")
+    toml = tmp_path / "runbook.toml"
+    toml.write_text(f'{toml.read_text()}environment = "{environment}"\n')
+    (state,) = schedules.read(tmp_path, NOW)
+    assert state.is_overdue
+    own = TargetOutcome(environment="staging", account="", region="", endpoint="", status="ok")
+    targets = (own, replace(own, environment="production", status="unknown"))
+    failure = "Not looked at: production."
+    outcome = an_outcome(runbook="audit", where="staging, production", targets=targets, failure=failure)
+    last_run.write(tmp_path, outcome, NOTHING_OPEN)
+    (state,) = schedules.read(tmp_path, NOW)
+    assert not state.is_overdue and f"({status})" in state.sentence
+
+
 def test_a_fleet_is_expected_on_each_of_its_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its parameter is staging wherever it looks, and another fleet in between looks elsewhere."""
     _configure(tmp_path, monkeypatch, "fleet")
