@@ -103,13 +103,12 @@ def environments_of(outcome: Outcome) -> str:
 def write(folder: Path | S3Folder, outcome: Outcome, standing: Standing, project: str = PROJECT) -> None:
     """Remember a run; raises OSError where the folder cannot be written.
 
-    One on several environments is one on each of them too, or on the first where it could not begin, and leaves open
-    what was open there.
+    One on several environments is one on each of them too, and leaves open what was open there.
     """
     own = environments_of(outcome)
     if own != outcome.environment:
-        statuses: dict[str, str] = {each.environment: each.status for each in outcome.targets}
-        for name, status in (statuses or {outcome.environment: outcome.status}).items():
+        ends = {each.environment: each.status for each in outcome.targets}
+        for name, status in (ends or dict.fromkeys(own.split(", "), outcome.status)).items():
             last = read(folder, outcome.runbook, name, outcome.endpoint, project)
             left: Standing = last.standing if isinstance(last, LastRun) else {"findings": Open(), "unknown": Open()}
             _write(folder, _name_of(outcome, name, project), _body(outcome.finished, status, left, {}))

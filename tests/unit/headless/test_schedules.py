@@ -83,6 +83,7 @@ def test_a_run_on_several_environments_is_remembered_by_the_first_also_where_it_
     last_run.write(tmp_path, failed, NOTHING_OPEN)
     found = last_run.read(tmp_path, "audit", "staging")
     assert isinstance(found, LastRun) and found.status == "failed" and failed.where == "staging, eu"
+    assert last_run.read(tmp_path, "audit", "eu") == found
     one = Outcome.of_failure("audit", ", staging,", NOW, "No AWS credentials were found.")
     assert (one.environment, one.where) == ("staging", "")
 
