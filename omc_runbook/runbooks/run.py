@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +22,7 @@ from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult, Plan, with_failure
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.headless import notebooks
-from omc_runbook.masking import registry
+from omc_runbook.masking import kernel, registry
 from omc_runbook.model import unread_target
 from omc_runbook.model.change import Change
 from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment, load, refuse_impossible
@@ -63,6 +64,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NOBODY = Caller("", "")
+PARALLEL = 4
+"""How many of several environments are called at a time."""
 UNFINISHED = "The change that was not finished is below the parameters, with the ways to finish it or take it back."
 UNDER_WAY = "A change is under way, and is below the parameters: what was read here is its intermediate state."
 WAIT = "A change of this environment is under way: wait until it has ended, then run this again."
@@ -506,7 +509,9 @@ def reach_some(
 ) -> tuple[tuple[Target, ...], tuple[UnreadTarget, ...]]:
     """`reach` those environments that can be, and say why the others cannot.
 
-    Raises as `reach` does for what is wrong before AWS is asked for the caller, and where none can be reached.
+    They are signed in to side by side, since one that never answers takes long; one after the other where a person may
+    be asked for MFA codes. Raises as `reach` does for what is wrong before AWS is asked for the caller, and where none
+    can be reached.
     """
     unfound = dict[str, CouldNotLook]()
 
@@ -523,7 +528,13 @@ def reach_some(
             raise unfound[settings.name]
         return _sign_in(runbook, settings)
 
-    reached, unread = try_each(dict(enumerate(map(find, environments))), sign_in)
+    found = dict(enumerate(map(find, environments)))
+    if kernel.allows_input() or kernel.has_terminal():
+        reached, unread = try_each(found, sign_in)
+    else:
+        with ThreadPoolExecutor(PARALLEL, "sign-in") as pool:
+            targets = {each.name: pool.submit(copy_context().run, sign_in, each) for each in found.values()}
+            reached, unread = try_each(found, lambda settings: targets[settings.name].result())
     return tuple(reached.values()), unread
 
 

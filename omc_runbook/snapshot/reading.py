@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -42,6 +43,8 @@ MOST_FAMILIES = 4
 SERVICES_A_FAMILY = 20
 """The newest revisions are read of four families, or in large environments of one for each twenty services."""
 
+_warning = threading.Lock()
+
 
 def identify(clients: Clients, environment: Environment) -> Caller:
     """Read the caller's identity, before anything else, and after saying so where that does not go to AWS.
@@ -58,7 +61,9 @@ def identify(clients: Clients, environment: Environment) -> Caller:
             f" role_arn in {environment.source_of('role_arn')}, or account_id in {source}. Nothing was read."
         )
     for url in clients.foreign_endpoints:
-        warn_once(endpoint.sentence(url))
+        # Several environments may be identified at once, and have the same endpoint.
+        with _warning:
+            warn_once(endpoint.sentence(url))
     caller = require(
         "the caller", "sts:GetCallerIdentity", lambda: sts.get_caller(clients("sts")), profile=names.profile
     )

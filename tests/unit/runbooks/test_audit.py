@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import permutations
@@ -11,6 +12,7 @@ import pytest
 
 from omc_runbook.aws.session import Clients
 from omc_runbook.aws.sts import Caller
+from omc_runbook.masking import kernel
 from omc_runbook.model.environment import Environment
 from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Outcome
@@ -135,6 +137,29 @@ def test_what_cannot_be_looked_at_keeps_no_other_environment_from_being_audited(
     shown = audit.lights(snapshots, found)
     assert {each.word for each in shown.lights if each.environment == "production"} == {"not known"}
     assert "Not looked at: production." in audit.readers(snapshots).to_text()
+
+
+@pytest.mark.parametrize("has_person", [False, True])
+def test_environments_are_signed_in_to_side_by_side_unless_a_person_may_be_asked(
+    monkeypatch: pytest.MonkeyPatch, has_person: bool
+) -> None:
+    """One that never answers takes longer than a scheduler waits for several; two MFA codes need an order."""
+    under_way, most = list[str](), list[int]()
+    together = threading.Barrier(2)
+
+    def identify(clients: Clients, environment: Environment) -> Caller:
+        under_way.append(environment.name)
+        most.append(len(under_way))
+        if not has_person:
+            together.wait(10)
+        under_way.remove(environment.name)
+        return CALLER
+
+    monkeypatch.setattr(kernel, "allows_input", lambda: has_person)
+    monkeypatch.setattr(runbooks_run, "identify", identify)
+    run = audit.begin("staging,production")
+    assert [each.environment.name for each in run.targets] == ["staging", "production"]
+    assert max(most) == (1 if has_person else 2)
 
 
 def test_a_repository_that_is_none_is_refused_whatever_could_not_be_reached(
