@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from omc_runbook.model import json_text
-from omc_runbook.model.findings import Finding, Outcome, Topic
+from omc_runbook.model.findings import Finding, Outcome, Topic, merge_reads
 from omc_runbook.model.letters import counted, on_one_line, printable
 from omc_runbook.report.archive import summary
 
@@ -105,7 +105,8 @@ class _Unseen:
 
     def sentence(self, without: Collection[str] = ()) -> str:
         """The reasons as one sentence, without some; "" where none is left."""
-        text = "; ".join(reason.rstrip(".") for reason in self.checks_by_reason if reason not in without)
+        left = (reason for reason in self.checks_by_reason if reason not in without)
+        text = "; ".join(reason.rstrip(".") for reason in merge_reads(left, summary.MOST_CHECKS))
         return f"{self.head}{text}{'' if text.endswith('?') else '.'}" if text else ""
 
 

@@ -379,18 +379,17 @@ def unknown_reasons(findings: Iterable[Finding]) -> dict[str, list[str]]:
 
 
 def unknown_by_reason(findings: Iterable[Finding], most: int = sys.maxsize) -> dict[str, list[Finding]]:
-    """The unknown findings by their reason, a sentence a line; reads that failed in the same way are one sentence.
+    """The unknown findings by their reason, a sentence a line, as `merge_reads` makes them of all that fail alike."""
+    unknown = [each for each in findings if each.status == "unknown"]
+    failures = (tuple(dict.fromkeys(_failure_and_read(line)[0] for line in each.evidence)) for each in unknown)
+    alike = grouped(zip(failures, unknown, strict=True)).values()
+    return {"\n".join(merge_reads((line for each in own for line in each.evidence), most)): own for own in alike}
 
-    It names at `most` so many of them.
-    """
-    unknown = [(tuple(map(_failure_and_read, each.evidence)), each) for each in findings if each.status == "unknown"]
-    by_failures = grouped((tuple(dict.fromkeys(failure for failure, _ in own)), (own, each)) for own, each in unknown)
-    reasons = dict[str, list[Finding]]()
-    for pairs in by_failures.values():
-        reads = grouped(dict.fromkeys(pair for own, _ in pairs for pair in own))
-        lines = (f"Could not read {listed(own, most)}: {why}" if any(own) else why for why, own in reads.items())
-        reasons["\n".join(lines)] = [each for _, each in pairs]
-    return reasons
+
+def merge_reads(sentences: Iterable[str], most: int = sys.maxsize) -> list[str]:
+    """Sentences, of which those on reads that failed in the same way are one; it names at `most` so many reads."""
+    reads = grouped(dict.fromkeys(map(_failure_and_read, sentences)))
+    return [f"Could not read {listed(own, most)}: {why}" if any(own) else why for why, own in reads.items()]
 
 
 def _failure_and_read(sentence: str) -> tuple[str, str]:

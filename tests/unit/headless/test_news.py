@@ -396,6 +396,19 @@ def test_an_audit_of_several_resolves_what_is_clear_in_an_environment(status: st
     assert [line for each in messages if each.topic == "findings" for line in each.lines] == told
 
 
+def test_a_message_names_reads_that_failed_in_the_same_way_together() -> None:
+    """An environment that AWS throttles has ten of them; what fails in another way is a reason of its own."""
+    reads = ("secret x", "the services of y", "the tasks of y")
+    reasons = tuple(f"Could not read {each}: Throttling outlasted the retries." for each in reads)
+    other = "Could not read role z: the permission iam:GetRole is missing."
+    findings = (_finding("a", "unknown", evidence=reasons[:2]), _finding("b", "unknown", evidence=(reasons[2], other)))
+    (((message,)),) = _tell([_run(0, *findings)])
+    assert message.lines == (
+        "New: Could not read secret x, the services of y, the tasks of y: Throttling outlasted the retries; Could not"
+        " read role z: the permission iam:GetRole is missing.",
+    )
+
+
 def test_an_audit_says_of_which_of_several_environments_nothing_is_known_and_when_that_ends() -> None:
     """What was open there stays open and is not new afterwards; what another one has is told meanwhile."""
 
