@@ -58,8 +58,8 @@ def verdict(snapshot: Snapshot, findings: Sequence[Finding]) -> Banner:
     checked += f" Accepted in runbook.toml: {', '.join(accepted)}." if accepted else ""
     if not roots and unknown:
         also = " and on this machine" if snapshot.workstation else ""
-        headline = f"Nothing wrong was found{also}" if clear else "Nothing could be checked"
-        return Banner("unsure", f"{headline} in {name}, but {are} unknown.", (checked,))
+        headline = f"Nothing wrong was found{also} in {name}, but" if clear else f"Nothing could be checked in {name}:"
+        return Banner("unsure", f"{headline} {are} unknown.", (checked,))
     if not roots:
         also = f", nor with {snapshot.workstation.path}" if snapshot.workstation else ""
         return Banner("good", f"Nothing is wrong with the secrets of {name}{also}.", (checked,))

@@ -56,7 +56,7 @@ PULL_FAILURES = frozenset({"pull-failed", "rollout-stuck", "breaker-rollback"})
 _PULLING = frozenset({"secret", "reference", "content", "access", "network"})
 
 
-NOTHING_READ = "Nothing could be looked at, so that nothing can be planned: first read what could not be read."
+NOTHING_READ = "Nothing could be looked at, so nothing is planned: first read what could not be read."
 NOT_ALL_READ = "Nothing to fix was found, but not everything could be read."
 
 

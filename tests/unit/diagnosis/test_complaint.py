@@ -50,6 +50,10 @@ def test_what_could_not_be_seen_is_no_all_clear() -> None:
 def test_a_check_that_could_not_be_made_is_counted_beside_a_fault() -> None:
     """One is told as one."""
     assert "1 check is unknown" in troubleshoot.verdict(healthy(), (ROOT, UNSEEN)).to_text()
+    assert (
+        "Nothing could be checked in staging: 1 check is unknown."
+        in troubleshoot.verdict(healthy(), (UNSEEN,)).headline
+    )
 
 
 def test_a_task_of_another_cluster_is_told_with_its_cluster() -> None:
