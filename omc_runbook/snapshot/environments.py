@@ -108,7 +108,8 @@ def find_several(environments: str, otherwise: str, runbook_toml: str = "") -> E
     """The environments that a list names; where it is empty, all there are, or else the one `otherwise`.
 
     Discovery is asked for what has no table. Raises UsageError as `load` does, for a name that comes twice, for
-    `local`, and where discovery finds nothing; CouldNotLook where that may be because not everything was searched.
+    `local`, and where discovery finds nothing; CouldNotLook where that may be because not everything was searched. One
+    of several that may not be found for that reason is in `unread`.
     """
     if split_names("environment", otherwise)[1:]:
         raise unknown_environment(otherwise, ())
@@ -120,18 +121,20 @@ def find_several(environments: str, otherwise: str, runbook_toml: str = "") -> E
         return Environments(tuple(load(name, runbook_toml) for name in chosen))
     found = find_environments(runbook_toml)
     there = {each.name: each for each in found.environments}
-    missing = next((name for name in names if name not in there), "")
-    if found.unread and (missing or not there):
-        what = f'Environment "{missing}" was not found.' if missing else "No environment was found."
-        raise CouldNotLook(f"{what} {' '.join(found.unread)}")
-    if missing:
-        raise unknown_environment(missing, there)
+    missing = [name for name in names if name not in there]
+    if missing and not found.unread:
+        raise unknown_environment(missing[0], there)
+    not_found = " ".join(f'Environment "{name}" was not found.' for name in missing) or "No environment was found."
+    if found.unread and len(missing) == len(names or there):
+        raise CouldNotLook(" ".join((not_found, *found.unread)))
     if not there:
         raise UsageError(
             "No environment was found: no secret matches [discovery] in runbook.toml. Correct that, or add a table"
             " [environments.NAME]."
         )
-    return Environments(tuple(there[name] for name in names), ()) if names else found
+    # Where all that are named were found, no search that failed is missed.
+    unread = (" ".join((not_found, *found.unread)),) if missing else ()
+    return Environments(tuple(there[name] for name in names if name in there), unread) if names else found
 
 
 def _sign_in(environment: Environment) -> tuple[str, ...]:

@@ -150,6 +150,12 @@ def test_a_place_that_refuses_is_named(tmp_path: Path) -> None:
             find_environment("dev", file)
         with pytest.raises(CouldNotLook, match=r"No environment was found\. .*ListSecrets is missing"):
             find_several("", "staging", written(tmp_path, BY_NAME))
+        with pytest.raises(CouldNotLook, match=r'"dev" was not found\. .*ListSecrets is missing'):
+            find_several("dev", "staging", written(tmp_path, BY_NAME))
+        file = written(tmp_path, f'{BY_NAME}[environments.qa]\naccount_id = "999999999999"\n')
+        found = find_several("qa,dev", "staging", file)
+        assert names(found) == ["qa"] and found.unread == (f'Environment "dev" was not found. {sentence}',)
+        assert find_several("qa", "staging", file).unread == ()
     file = written(tmp_path, f'{BY_NAME}[environments.qa]\naccount_id = "999999999999"\n')
     assert find_environment("qa", file).names.account_id == "999999999999"
 
