@@ -153,7 +153,7 @@ def look(run: Run, repository: str = "", days: int = MOST_DAYS) -> Snapshots:
     places = {place: each.environment for place, each in enumerate(run.every) if each not in run.unread}
     with ThreadPoolExecutor(PARALLEL, "audit") as pool:
         reads = {target.environment.name: pool.submit(copy_context().run, read, target) for target in run.targets}
-        snapshots, unread = try_each(places, lambda environment: reads[environment.name].result())
+        snapshots, unread = try_each(places, lambda environment: reads[environment.name].result(), run.every)
     return Snapshots(snapshots, sorted((*run.unread, *unread), key=lambda each: each.place))
 
 

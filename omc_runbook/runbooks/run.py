@@ -530,20 +530,20 @@ def reach_some(
 
     found = dict(enumerate(map(find, environments)))
     if kernel.allows_input() or kernel.has_terminal():
-        reached, unread = try_each(found, sign_in)
+        reached, unread = try_each(found, sign_in, found)
     else:
         with ThreadPoolExecutor(PARALLEL, "sign-in") as pool:
             targets = {each.name: pool.submit(copy_context().run, sign_in, each) for each in found.values()}
-            reached, unread = try_each(found, lambda settings: targets[settings.name].result())
+            reached, unread = try_each(found, lambda settings: targets[settings.name].result(), found)
     return tuple(reached.values()), unread
 
 
 def try_each(
-    environments: Mapping[int, Environment], act: Callable[[Environment], T]
+    environments: Mapping[int, Environment], act: Callable[[Environment], T], among: Sized
 ) -> tuple[dict[str, T], tuple[UnreadTarget, ...]]:
     """What an act gives for each environment by its name, and those for which it fails; `environments` by their places.
 
-    Raises the first error where it fails for all.
+    Raises the first error where it fails for all, `naming` which one of those `among` which they are it is about.
     """
     done, unread = dict[str, T](), list[UnreadTarget]()
     for place, environment in environments.items():
@@ -552,7 +552,7 @@ def try_each(
         except (CouldNotLook, UsageError) as error:
             unread.append(UnreadTarget(place, environment, error))
     if not done:
-        with naming(unread[0].environment.name, environments):
+        with naming(unread[0].environment.name, among):
             raise unread[0].error
     return done, tuple(unread)
 

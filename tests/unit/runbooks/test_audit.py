@@ -162,6 +162,15 @@ def test_environments_are_signed_in_to_side_by_side_unless_a_person_may_be_asked
     assert max(most) == (1 if has_person else 2)
 
 
+def test_the_last_environment_that_falls_silent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one could not be reached from the beginning."""
+    silence(monkeypatch, {"staging": CouldNotLook(SILENT)}, False)
+    run = audit.begin("staging,production")
+    silence(monkeypatch, {"production": CouldNotLook(SILENT)}, True)
+    with pytest.raises(CouldNotLook, match=f"production: {SILENT}"):
+        audit.look(run)
+
+
 def test_a_repository_that_is_none_is_refused_whatever_could_not_be_reached(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
