@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import forked_programs
 from support.paths import ROOT
 from support.platform_checkout import Platform
-from support.runs import COMMAND, SECRET, Desk, values
+from support.runs import SECRET, Desk, values
 
 from omc_runbook.model.catalogue import Key
 from omc_runbook.model.environment import Names, load
@@ -42,13 +43,20 @@ def own_sandboxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
         lifecycle.down(lifecycle.at(state.endpoint))
 
 
+@pytest.fixture
+def programs() -> Iterator[Path]:
+    """Where a shell finds `omc-runbook` whose commands are forks; bash runs the sandbox's in new interpreters."""
+    with forked_programs.on_path() as folder:
+        yield folder
+
+
 @pytest.mark.parametrize(
     ("shell", "code"),
     [(("bash", "-euo", "pipefail", "-c"), "$?"), (("fish", "--no-config", "-c"), "$status")],
     ids=["bash", "fish"],
 )
 def test_the_commands_of_the_sandbox_work_one_after_the_other(
-    shell: tuple[str, ...], code: str, tmp_path: Path, own_sandboxes: None
+    shell: tuple[str, ...], code: str, tmp_path: Path, programs: Path, own_sandboxes: None
 ) -> None:
     """Each line of the block runs in one shell, in an empty home, and ends as the text says."""
     if not shutil.which(shell[0]):
@@ -57,7 +65,8 @@ def test_the_commands_of_the_sandbox_work_one_after_the_other(
     block = block.replace('"Something was found."', f'"Something was found: exit code {code}"')
     variables = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     variables |= {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
-    variables["PATH"] = f"{Path(sys.executable).parent}:{variables['PATH']}"
+    folder = Path(sys.executable).parent if shell[0] == "bash" else programs
+    variables["PATH"] = f"{folder}:{variables['PATH']}"
     ended = subprocess.run([*shell, block], env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=180)
     assert ended.returncode == 0, ended.stderr
     assert "verify on staging: ok" in ended.stdout
@@ -67,7 +76,9 @@ def test_the_commands_of_the_sandbox_work_one_after_the_other(
     assert not list(tmp_path.glob("omc-*"))
 
 
-def test_the_commands_that_change_something_work_one_after_the_other(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_the_commands_that_change_something_work_one_after_the_other(
+    sandbox: Sandbox, tmp_path: Path, programs: Path
+) -> None:
     """In a sandbox: a password from a file, a new key, and back to the one before."""
     desk = Desk(tmp_path, sandbox)
     path = desk.work / "secrets.json"
@@ -75,13 +86,15 @@ def test_the_commands_that_change_something_work_one_after_the_other(sandbox: Sa
     path.write_text(json.dumps({"SMTP_PASSWORD": secrets.token_hex(16)}))
     block = next(block for block in blocks("sh") if "run rotate" in block)
     before = values(sandbox)
-    ended = desk.call(["bash", "-euo", "pipefail", "-c", block], PATH=f"{COMMAND.parent}:{desk.variables['PATH']}")
+    ended = desk.call(["bash", "-euo", "pipefail", "-c", block], PATH=f"{programs}:{desk.variables['PATH']}")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     after = values(sandbox)
     assert len(set(before) - set(after)) == 1 and not path.exists()
 
 
-def test_the_commands_of_ones_own_machine_work_one_after_the_other(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_the_commands_of_ones_own_machine_work_one_after_the_other(
+    sandbox: Sandbox, tmp_path: Path, programs: Path
+) -> None:
     """On a copy of the sandbox's checkout at home: what the .env lacks, and a plan of a new key; nothing is written."""
     desk = Desk(tmp_path, sandbox)
     platform = Platform(tmp_path / "home" / "ohmycoins")
@@ -89,7 +102,7 @@ def test_the_commands_of_ones_own_machine_work_one_after_the_other(sandbox: Sand
     before = {path: path.read_bytes() for path in platform.root.rglob("*") if path.is_file()}
     block = next(block for block in blocks("sh") if "run local_setup" in block)
     # Nobody is led there but by the parameter.
-    path = f"{COMMAND.parent}:{desk.variables['PATH']}"
+    path = f"{programs}:{desk.variables['PATH']}"
     ended = desk.call(["bash", "-euo", "pipefail", "-c", block], PATH=path, OMC_REPOSITORY="/nowhere")
     assert (ended.returncode, ended.stderr) == (0, "")
     said = re.findall(r"^(\w+ on .+): PLAN: nothing was changed$", ended.stdout, re.MULTILINE)
@@ -97,13 +110,13 @@ def test_the_commands_of_ones_own_machine_work_one_after_the_other(sandbox: Sand
     assert {path: path.read_bytes() for path in platform.root.rglob("*") if path.is_file()} == before
 
 
-def test_a_drill_goes_as_the_text_says(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_drill_goes_as_the_text_says(sandbox: Sandbox, tmp_path: Path, programs: Path) -> None:
     """Something is broken, troubleshoot finds it (exit 1), an answer is graded, and what was broken is mended."""
     desk = Desk(tmp_path, sandbox)
     block = next(block for block in blocks("sh") if "sandbox drill" in block)
     script = f"{block.replace('--summary', '--summary || echo exit code $?')}omc-runbook sandbox drill --stop\n"
     # Where the state of this user's sandboxes is.
-    there = {"PATH": f"{COMMAND.parent}:{desk.variables['PATH']}", "TMPDIR": tempfile.gettempdir()}
+    there = {"PATH": f"{programs}:{desk.variables['PATH']}", "TMPDIR": tempfile.gettempdir()}
     ended = desk.call(["bash", "-euo", "pipefail", "-c", script], **there)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "exit code 1" in ended.stdout
