@@ -329,15 +329,14 @@ def test_a_second_signal_ends_what_ignores_the_first(tmp_path: Path, engine: tup
     thread = "import threading; threading.Thread(target=__import__('time').sleep, args=(100,)).start()"
     (tmp_path / "tmp").mkdir()
     command = night(tmp_path, engine, thread, SLEEP)
-    variables = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
-    with subprocess.Popen(command, env=variables, cwd=tmp_path, stdout=-1, stderr=-1, text=True) as process:
-        for name in ("started", "interrupted"):
-            while not (tmp_path / name).exists():
-                assert process.poll() is None
-                time.sleep(0.01)
-            process.send_signal(number)
-        said = process.communicate(timeout=30)
-    assert (process.returncode, said[0]) == (2, "") and said[1].strip().startswith("Interrupted.")
+    process = forked_command.Forked(command, {**os.environ, "TMPDIR": str(tmp_path / "tmp")}, tmp_path)
+    for name in ("started", "interrupted"):
+        while not (tmp_path / name).exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.kill(process.pid, number)
+    said = process.communicate(timeout=30)
+    assert (process.poll(), said[0]) == (2, "") and said[1].strip().startswith("Interrupted.")
     assert [path.name for path in (tmp_path / "records").iterdir()] == ["outcome.json"]
     assert not [*(tmp_path / "tmp").iterdir()]
 
@@ -387,7 +386,7 @@ while True: pass
 @pytest.mark.parametrize("ending", [LOST, SLOW], ids=["lost in a callback", "limit of CPU time"])
 def test_a_signal_ends_a_run_wherever_it_comes(tmp_path: Path, ending: str) -> None:
     """Exit 2 and a record that says so."""
-    ended = run_full(tmp_path, (), "conclude.announce(outcome)", ending)
+    ended = run_night(tmp_path, (), "conclude.announce(outcome)", ending)
     assert (ended.returncode, ended.stderr) == (2, "")
     body = json.loads((tmp_path / "records" / "outcome.json").read_text())
     assert body["status"] == "failed" and body["failure"].startswith("Interrupted")
@@ -406,7 +405,7 @@ def run_changed(tmp_path: Path, code: str) -> subprocess.CompletedProcess[str]:
     command = night(tmp_path, (), "conclude.end(outcome)")
     script = tmp_path / "night.py"
     script.write_text(script.read_text().replace("cli.main(", f"import os, signal\n{code}cli.main("))
-    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    return forked_command.run(command, os.environ, tmp_path)
 
 
 def test_a_signal_that_comes_when_a_run_is_published_is_too_late(tmp_path: Path) -> None:
