@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 from dotenv import dotenv_values
 from support.dotenv_faults import ALIAS, HEX, IGNORES, edit, put
-from support.local_setup_runs import assert_absent, bench, small_platform, tree, turn
+from support.local_setup_runs import assert_absent, bench, plan_file, small_platform, tree, turn, write_file
 from support.paths import SUPPORT
 from support.platform_checkout import Platform
 from support.runs import PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, deny, sign_in
@@ -35,7 +35,7 @@ from omc_runbook.workstation.workstation import NOT_LOADED
 
 __all__ = ["bench"]
 MADE = ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD")
-STANDIN = SUPPORT / "standin_docker.py"
+STANDIN = SUPPORT / "standin_docker.sh"
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_the_checkouts_code_is_not_run_without_consent(
 def test_a_value_under_a_slip_of_its_name_gets_none_made_up_beside_it(platform: Platform, more: str) -> None:
     """Whether the right name is there without a value or not at all: the typed one is named, and stays."""
     mine = secrets.token_hex(16)
-    turn(platform, apply=True)
+    write_file(plan_file(platform))
     text = platform.dotenv.read_text()
     line = next(each for each in text.splitlines(keepends=True) if each.startswith("POSTGRES_PASSWORD="))
     platform.dotenv.write_text(text.replace(line, f"POSTGRES_PASWORD={mine}\n{more}"))
@@ -157,7 +157,7 @@ def test_a_value_under_a_slip_of_its_name_gets_none_made_up_beside_it(platform: 
 @pytest.mark.usefixtures("bench")
 def test_a_name_that_is_there_in_both_cases_is_left_to_whoever_knows_which(platform: Platform) -> None:
     """Renaming the one would only let it beat the other."""
-    turn(platform, apply=True)
+    write_file(plan_file(platform))
     text = f"{platform.dotenv.read_text()}secret_key={secrets.token_hex(16)}\n"
     platform.dotenv.write_text(text)
     seen = turn(platform, apply=True)
@@ -199,7 +199,7 @@ def test_an_outcome_tells_a_file_that_is_new_from_variables_that_came_into_one(p
 @pytest.mark.usefixtures("bench")
 def test_only_a_required_variable_is_missing(platform: Platform) -> None:
     """What the .env lacks and nothing requires is shown too, and is no error."""
-    turn(platform, apply=True)
+    write_file(plan_file(platform))
     lines = platform.dotenv.read_text().splitlines(keepends=True)
     left_out = ("LOG_LEVEL=", "POSTGRES_PASSWORD=")
     platform.dotenv.write_text("".join(line for line in lines if not line.startswith(left_out)))
@@ -460,7 +460,7 @@ def docker(bench: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyP
     bench.setenv("STANDIN_DOCKER_COMPOSE", " ".join((str(shutil.which(real[0])), *real[1:])))
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin/docker"
-    program.write_text(f"#!{sys.executable} -IS\n{STANDIN.read_text()}")
+    shutil.copy(STANDIN, program)
     program.chmod(0o700)
     bench.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     bench.setenv("STANDIN_DOCKER_LOG", str(tmp_path / "called"))

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.repository.compose import Compose, find_references, read_compose
 from omc_runbook.workstation import docker
 
-STANDIN = SUPPORT / "standin_docker.py"
+STANDIN = SUPPORT / "standin_docker.sh"
 REAL = shutil.which("docker-compose")
 CANARY = "kanarienvogel-7c41"
 
@@ -80,7 +79,7 @@ def standin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     """A docker on PATH that has no engine; gives the file with what it was called with."""
     folder = tmp_path_factory.mktemp("docker")
     program = folder / "docker"
-    program.write_text(f"#!{sys.executable} -IS\n{STANDIN.read_text()}")
+    shutil.copy(STANDIN, program)
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
     monkeypatch.setenv("STANDIN_DOCKER_LOG", str(folder / "log"))
