@@ -32,6 +32,7 @@ from omc_runbook.model.secretive import is_frontend
 from omc_runbook.model.shell import command
 from omc_runbook.repository.checkout import Checkout
 from omc_runbook.repository.variable_lists import entry_of
+from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.terraform.containers import VARIABLE as SECRETS_ARN
 from omc_runbook.terraform.hcl_template import is_literal
@@ -532,18 +533,29 @@ def _parameters(checkout: Checkout, row: VariableDrift, containers: Sequence[str
         "key": row.variable,
         "containers": ",".join(dict.fromkeys(containers)),
     }
-    field, file = checkout.settings.find(row.variable), checkout.settings.file
-    if file is None:
+    field = checkout.settings.find(row.variable)
+    if checkout.settings.file is None:
         return parameters
-    # It is slow to import and seldom needed.
-    from omc_runbook.repository.settings_edit import NewField, add_field
-
-    try:
-        new = NewField(row.variable, field.annotation if field else "str", field is not None and field.required, "")
-        edit = add_field(file, new, checkout.settings.name, checkout.settings)
-    except UsageError:
+    adds_field = _adds_field(checkout, row.variable)
+    if adds_field is None:
         return {}
     if field is None:
         return parameters
     kind = "" if field.annotation in ("str", "str | None") else field.annotation
-    return {} if edit else parameters | {"type": kind, "required": "true" if field.required else ""}
+    return {} if adds_field else parameters | {"type": kind, "required": "true" if field.required else ""}
+
+
+@once
+def _adds_field(checkout: Checkout, variable: str) -> bool | None:
+    """Whether add_key adds a field for a variable, as Settings has it; None where it refuses to."""
+    # It is slow to import and seldom needed.
+    from omc_runbook.repository.settings_edit import NewField, add_field
+
+    settings = checkout.settings
+    assert settings.file
+    field = settings.find(variable)
+    new = NewField(variable, field.annotation if field else "str", field is not None and field.required, "")
+    try:
+        return add_field(settings.file, new, settings.name, settings) is not None
+    except UsageError:
+        return None

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from support import snapshots
+from support.call_counts import count_calls
 from support.files import write_files
 from support.moto_environment import Wire, between, build, mock_aws
 from support.platform_checkout import Platform, make_platform
@@ -414,6 +415,13 @@ def test_add_key_is_offered_for_a_field_of_another_name(platform: Platform) -> N
     assert {finding.check for finding in found} == {"template-lacks", "terraform-lacks"}
     assert {finding.remedy.runbook for finding in found} == {"add_key"}
     assert not {"type", "required"}.intersection(*(finding.remedy.parameters for finding in found))
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_whether_add_key_would_add_a_field_is_tried_once(platform: Platform) -> None:
+    """Two findings offer it for one variable, and each trial edits and parses Settings."""
+    field = '    SIGNING_KEY: str = Field(default="", alias="SECRET_KEY")\n'
+    assert count_calls(lambda: with_field(platform, field), "add_field") == 1
 
 
 @pytest.mark.usefixtures("own_registry")
