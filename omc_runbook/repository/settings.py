@@ -163,7 +163,12 @@ def parse_settings(file: SourceFile, name: str = MAIN_CLASS) -> SettingsSource:
 
     Raises UsageError if the file is not valid Python or has no such class.
     """
-    classes = Classes(file, name)
+    return settings_of(Classes(file, name))
+
+
+def settings_of(classes: Classes) -> SettingsSource:
+    """The settings of the main class of classes that are parsed already."""
+    file, name = classes.file, classes.main
     lineage = classes.lineage(name)
     options = classes.options(lineage)
     effective = OPTIONS | {name: value for name, value in options.items() if value is not COMPUTED}

@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -145,24 +145,31 @@ class Classes:
         self._foreign: dict[str, SourceFile] = {}
         self._modules: dict[ast.Name, Path] = {}
         self._included: set[tuple[str, str]] = set()
-        self._include(file, self.tree, [*self.nodes.values()])
+        all_nodes = [*ast.walk(self.tree)]
+        self._calls = [each for each in all_nodes if isinstance(each, ast.Call)]
+        self._include(file, self.tree, all_nodes, [*self.nodes.values()])
 
     def file_of(self, node: ast.ClassDef) -> SourceFile:
         """The file that declares a class."""
         return self._foreign.get(node.name, self.file)
 
-    def _include(self, file: SourceFile, tree: ast.Module, definitions: Sequence[ast.ClassDef]) -> None:
-        """Include the classes that some classes of a file use from elsewhere, and the aliases of its imports."""
-        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    def _include(
+        self, file: SourceFile, tree: ast.Module, nodes: Sequence[ast.AST], definitions: Sequence[ast.ClassDef]
+    ) -> None:
+        """Include the classes that some classes of a file use from elsewhere, and the aliases of its imports.
+
+        `nodes` are all of the tree.
+        """
+        imports = [node for node in nodes if isinstance(node, ast.ImportFrom)]
         aliases = {alias.asname: alias.name for node in imports for alias in node.names if alias.asname}
         self._packages_of_settings |= {
             str(node.module) for node in imports for alias in node.names if alias.name == "BaseSettings"
         }
         self.imported_names = aliases | self.imported_names
         self._functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)} | self._functions
-        names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+        names = [node for node in nodes if isinstance(node, ast.Name)]
         self._modules |= {node: file.path for node in names if node.id == "__file__"}
-        constants = _constants(tree)
+        constants = _constants(tree, names)
         twice = constants.keys() & self._constants.keys()
         self._clashing |= {each for each in twice if ast.dump(constants[each]) != ast.dump(self._constants[each])}
         self._constants = constants | self._constants
@@ -183,7 +190,7 @@ class Classes:
             if used != definition.name:
                 self.imported_names[used] = definition.name
             self.nodes[definition.name], self._foreign[definition.name] = definition, source
-            self._include(source, module, [definition])
+            self._include(source, module, [*ast.walk(module)], [definition])
 
     def name(self, node: ast.expr) -> str:
         """The original name of a class or function, with import aliases resolved."""
@@ -356,10 +363,6 @@ class Classes:
         calls = (each for each in self._calls if last_name(each.func) == name)
         return [{word.arg: word.value for word in call.keywords if word.arg} for call in calls]
 
-    @cached_property
-    def _calls(self) -> list[ast.Call]:
-        return [each for each in ast.walk(self.tree) if isinstance(each, ast.Call)]
-
     def source(self, node: ast.expr, file: SourceFile) -> str:
         """The source of an expression of a file, on one line."""
         if node.lineno != node.end_lineno or file is not self.file:
@@ -443,10 +446,9 @@ def _read_module(repository: Path, module: Path) -> SourceFile | None:
     return read_first(repository, (f"{module.as_posix()}.py", (module / "__init__.py").as_posix()))
 
 
-def _constants(tree: ast.Module) -> dict[str, ast.expr]:
-    """What a module and its classes name once, by the name, as in PREFIX or Names.KEY."""
-    stored = (node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
-    counts = Counter(stored)
+def _constants(tree: ast.Module, names: Iterable[ast.Name]) -> dict[str, ast.expr]:
+    """What a module and its classes name once, by the name, as in PREFIX or Names.KEY; `names` are all in it."""
+    counts = Counter(node.id for node in names if isinstance(node.ctx, ast.Store))
     constants = {name: value for name, value in _named(tree.body) if counts[name] == 1}
     for node in (each for each in tree.body if isinstance(each, ast.ClassDef)):
         # What its bases set counts in a model_config too.

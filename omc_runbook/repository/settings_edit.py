@@ -20,7 +20,7 @@ from omc_runbook.repository.python_syntax import (
     python_errors,
     texts_of,
 )
-from omc_runbook.repository.settings import parse_settings
+from omc_runbook.repository.settings import parse_settings, settings_of
 from omc_runbook.repository.settings_classes import Classes, field_name, is_config, union_members
 from omc_runbook.repository.settings_search import MAIN_CLASS
 from omc_runbook.repository.settings_source import Field, SettingsSource
@@ -84,7 +84,8 @@ def add_field(
     Only whole lines are added. Raises CannotEdit if the name is taken, the type is not defined above the class, or
     the class is on one line or defined twice; UsageError as `parse_settings` does.
     """
-    settings, classes = parse_settings(file, main), Classes(file, main)
+    classes = Classes(file, main)
+    settings = settings_of(classes)
     _check_compiles(file)
     # A field that is there may have a type that the file does not import, and a name that no new field would get.
     known = known or settings

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.call_counts import count_calls
 
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.repository.settings import parse_settings, read_settings
@@ -32,6 +33,13 @@ HEAD = f"{IMPORTS}\nclass Settings(BaseSettings):\n"
 
 def source(text: str) -> SourceFile:
     return SourceFile(Path("checkout") / CONFIG, CONFIG, text.encode())
+
+
+def test_a_file_is_walked_through_once() -> None:
+    """Its imports, calls, names and constants are found on one way through it; a walk takes a call for each node."""
+    file = source(f"{HEAD}    A: int = 1\n    B: str = Field(default='')\n")
+    nodes = [*ast.walk(ast.parse(file.text))]
+    assert count_calls(lambda: parse_settings(file), "walk") < 2 * len(nodes)
 
 
 def read(body: str, head: str = HEAD) -> SettingsSource:
