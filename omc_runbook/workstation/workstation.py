@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -132,7 +132,7 @@ class Workstation:
         names = service.env_files if service and all(map(os.path.isabs, files)) else ()
         return self.path in {Path(os.path.normpath(self.checkout.root / name)) for name in names}
 
-    @property
+    @cached_property
     def dotenv_paths(self) -> tuple[Path, ...]:
         """The paths of the .env that Settings read, or the code itself; empty for none, or if that is unknown."""
         if self.checkout.loaded_files:
@@ -305,10 +305,18 @@ class Workstation:
         """The lines of the .env with variables; () without one."""
         return self.dotenv.bindings if self.dotenv else ()
 
+    @cached_property
+    def _bindings_by_name(self) -> Mapping[str, Sequence[Binding]]:
+        """The bindings by the name in lower case, as Python compares names in any case."""
+        by_name: dict[str, list[Binding]] = {}
+        for each in self.bindings:
+            by_name.setdefault(each.name.casefold(), []).append(each)
+        return by_name
+
     def binding(self, variable: str) -> Binding | None:
         """The binding of the .env that Settings use for a variable: the last one, in any case that they accept."""
         settings = self.checkout.settings
-        named = [each for each in self.bindings if each.name.casefold() == variable.casefold()]
+        named = self._bindings_by_name.get(variable.casefold(), ())
         exact = [each for each in named if each.name == variable]
         # In which order a container has them, which Compose gives both, is not known.
         if settings.case_sensitive or (exact and (self.checkout.application or not settings.find(variable))):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
+from support.call_counts import count_calls
 from support.dotenv_faults import HEX, Change, edit, put, swap
 from support.local_setup_runs import assert_absent, bench, plan_file, small_platform, write_file
 from support.paths import SUPPORT
@@ -52,6 +53,14 @@ def platform(tmp_path: Path, first: Platform) -> Platform:
 def values(platform: Platform) -> dict[str, str | None]:
     """What python-dotenv reads."""
     return dotenv_values(platform.dotenv, encoding="utf-8", interpolate=False)
+
+
+def test_a_variable_is_found_without_comparing_the_names_of_all_lines(platform: Platform) -> None:
+    """Each check asks for many of them, in any case."""
+    workstation = plan_file(platform).workstation
+    names = [each.name for each in workstation.bindings]
+    assert [each.name for name in names if (each := workstation.binding(name.lower()))] == names
+    assert count_calls(lambda: [*map(workstation.binding, names)], "casefold") == len(names)
 
 
 def test_an_encrypted_file_is_left_alone(platform: Platform) -> None:
