@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -19,7 +20,7 @@ from support.runs import COMMAND
 from omc_runbook.headless.notebooks import find
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.handover import STATE_VARIABLE
-from omc_runbook.runbooks import onboarding
+from omc_runbook.runbooks import onboarding, practice
 from omc_runbook.runbooks.practice import Practice
 
 HOLD = """
@@ -38,6 +39,12 @@ def variables(tmp_path: Path) -> dict[str, str]:
         (tmp_path / name).mkdir()
     theirs = {"AWS_PROFILE": "theirs", "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "OMC_CLUSTER": "another"}
     return {**os.environ, "HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp"), **theirs}
+
+
+@pytest.fixture
+def forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process's commands of a sandbox be forks."""
+    monkeypatch.setattr(practice, "subprocess", SimpleNamespace(run=forked_command.run_practice))
 
 
 def test_wrong_answers_are_graded_wrong_with_the_reason(variables: dict[str, str], tmp_path: Path) -> None:
@@ -90,24 +97,25 @@ def test_the_sandbox_ends_with_the_process_that_asked_for_it(variables: dict[str
     assert not folder.exists()
 
 
+@pytest.mark.usefixtures("forks")
 def test_its_environment_is_the_sandboxs_and_nobody_elses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Within it variables of AWS and of runbooks are the sandbox's, afterwards as before; its errors are sentences."""
     monkeypatch.setenv("AWS_PROFILE", "theirs")
     monkeypatch.setenv("OMC_CLUSTER", "another")
-    before, practice = dict(os.environ), Practice()
+    before, own = dict(os.environ), Practice()
     try:
-        with practice.entered():
+        with own.entered():
             inside = {name: text for name, text in os.environ.items() if name.startswith(("AWS_", "OMC_"))}
-        assert Path(inside.pop(STATE_VARIABLE)).parent == practice.checkout.parent
-        assert inside == practice.variables
+        assert Path(inside.pop(STATE_VARIABLE)).parent == own.checkout.parent
+        assert inside == own.variables
         assert dict(os.environ) == before
-        assert practice.checkout.is_dir()
+        assert own.checkout.is_dir()
         with pytest.raises(UsageError, match="no fault no-permision"):
-            practice.tell("break", "no-permision")
+            own.tell("break", "no-permision")
     finally:
-        practice.end()
-    assert not practice.checkout.exists()
-    practice.end()
+        own.end()
+    assert not own.checkout.exists()
+    own.end()
 
 
 def test_it_practises_on_staging_alone() -> None:
@@ -116,6 +124,7 @@ def test_it_practises_on_staging_alone() -> None:
         onboarding.begin("production")
 
 
+@pytest.mark.usefixtures("forks")
 def test_wrong_answers_leave_no_sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The sandbox knows which faults there are; it ends where the answers are refused."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))

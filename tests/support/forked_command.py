@@ -2,8 +2,8 @@
 
 multiprocessing's fork server imports `support.forked_libraries` once for all workers. A fork of it has its own
 variables, folder, streams and end, and nothing of the tests' own process. The kernel that a notebook runs in is forked
-too, and so are the commands by which onboarding breaks and mends its sandbox. What stands and falls with a new
-interpreter (its first import, start-up files) is for `subprocess`.
+too, and so are onboarding's sandbox and the commands by which it breaks and mends that. What stands and falls with a
+new interpreter (its first import, start-up files) is for `subprocess`.
 """
 
 from __future__ import annotations
@@ -25,15 +25,17 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 from unittest import mock
 
-from support import command_line, forked_workers
+from support import command_line, forked_sandboxes, forked_workers
 
 from omc_runbook.runbooks import practice
+from omc_runbook.sandbox import lifecycle
 
 TESTS = Path(__file__).parents[1]
 
@@ -52,17 +54,21 @@ class Forked:
         folder: Path,
         kernels: int = 1,
         log: Path | None = None,
+        stdin: int | None = None,
     ) -> None:
         """Start `omc-runbook …`, `papermill …`, `jupyter-lab …`, `voila …` or `python script.py …`.
 
-        Its first kernels are forks too. What it says goes into the log, if one is passed, and else to `communicate`.
+        Its first kernels are forks too. What it says goes into the log, if one is passed, and else to `communicate`;
+        what it reads is empty without a descriptor.
         """
         self.args = list(command)
         self._files = tempfile.TemporaryDirectory()
         self._said = (log, log) if log else tuple(Path(self._files.name, name) for name in ("out", "err"))
         server = _server()
         address = multiprocessing.forkserver._forkserver._forkserver_address  # type: ignore[attr-defined]
-        arguments = (self.args, dict(variables), folder, kernels, *self._said, address)
+        given = Connection(os.dup(stdin), writable=False) if stdin is not None else None
+        servers = (address, forked_workers.address())
+        arguments = (self.args, dict(variables), folder, kernels, *self._said, given, servers)
         # A test that fails before its end leaves it to the end of the tests.
         self._process = server.Process(target=_become, args=arguments, daemon=True)
         self._process.start()
@@ -102,12 +108,24 @@ class Forked:
 
 
 def run(
-    command: Sequence[str], variables: Mapping[str, str], folder: Path, seconds: float = 120, kernels: int = 1
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    folder: Path,
+    seconds: float = 120,
+    kernels: int = 1,
+    stdin: int | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, as `subprocess.run` would."""
-    forked = Forked(command, variables, folder, kernels)
+    forked = Forked(command, variables, folder, kernels, stdin=stdin)
     said = forked.communicate(seconds)
     return subprocess.CompletedProcess(forked.args, forked.poll() or 0, *said)
+
+
+def run_practice(
+    command: Sequence[str], *, env: Mapping[str, str], stdin: int | None, **_: object
+) -> subprocess.CompletedProcess[str]:
+    """Run one of the commands by which onboarding starts, asks and ends its sandbox, as it would."""
+    return run(["omc-runbook", *command[3:]], env, Path.cwd(), stdin=stdin)
 
 
 def start_server() -> str:
@@ -147,13 +165,23 @@ def _main(command: list[str]) -> Main:
 
 
 def _become(
-    command: list[str], variables: Mapping[str, str], folder: Path, kernels: int, out: Path, err: Path, address: str
+    command: list[str],
+    variables: Mapping[str, str],
+    folder: Path,
+    kernels: int,
+    out: Path,
+    err: Path,
+    stdin: Connection | None,
+    servers: tuple[str, str],
 ) -> NoReturn:
-    """Be the command from here to its end; `address` is the fork server's."""
+    """Be the command from here to its end; `servers` are the addresses of the fork server and of the workers'."""
     code = 1
     try:
-        _fork_practice(address)
+        _fork_practice(*servers)
         _write_into(out, err)
+        if stdin:
+            os.dup2(stdin.fileno(), 0)
+            stdin.close()
         _start_anew(variables, folder, command[command[0] == sys.executable :])
         if Path(command[0]).name == "jupyter-lab":
             _fork_jobs(out, err)
@@ -174,21 +202,17 @@ def _write_into(out: Path, err: Path) -> None:
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
 
 
-def _fork_practice(address: str) -> None:
-    """Let the commands that onboarding runs here or in a kernel be forks, but for one that has a standard input."""
+def _fork_practice(address: str, forker: str) -> None:
+    """Let the sandbox that onboarding starts here or in a kernel be a fork, and the commands that it runs."""
     if sys.version_info >= (3, 14):
         return
     server: Any = multiprocessing.forkserver._forkserver  # type: ignore[attr-defined]
     server._forkserver_address = address
     for each in (server, multiprocessing.forkserver):
         each.ensure_running = resource_tracker.ensure_running
-
-    def start(command: Sequence[str], *, env: Mapping[str, str], **more: Any) -> subprocess.CompletedProcess[str]:
-        if more["stdin"] is not None:
-            return subprocess.run(command, env=env, **more)
-        return run(["omc-runbook", *command[3:]], env, Path.cwd())
-
-    mock.patch.object(practice, "subprocess", SimpleNamespace(run=start)).start()
+    forked_workers.belong_to(forker)
+    mock.patch.object(lifecycle, "_spawn", forked_sandboxes.spawn_attached).start()
+    mock.patch.object(practice, "subprocess", SimpleNamespace(run=run_practice)).start()
 
 
 def _fork_jobs(out: Path, err: Path) -> None:

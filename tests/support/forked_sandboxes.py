@@ -66,6 +66,11 @@ def spawn(command: list[str], environment: dict[str, str], writing: int, is_atta
     return ForkedServer(int(connection.recv(16)), connection)
 
 
+def spawn_attached(command: list[str], environment: dict[str, str], writing: int, is_attached: bool) -> object:
+    """The same for a server that ends with this process's standard input; one that outlives this process is no fork."""
+    return (spawn if is_attached else start_anew)(command, environment, writing, is_attached)
+
+
 def start_server() -> str:
     """Start the process that forks servers, and ends with this one; returns its address.
 

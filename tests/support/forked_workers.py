@@ -36,7 +36,17 @@ MODEL = "main_thread_only"
 
 
 _forker = ""
-"""Where the process listens that this one is a fork of; "" where it is none."""
+
+
+def address() -> str:
+    """Where the process listens that this one is a fork of; "" where it is none."""
+    return _forker
+
+
+def belong_to(forker: str) -> None:
+    """Take a process for the one that this is a fork of."""
+    global _forker
+    _forker = forker
 
 
 def ask(name: str) -> str:
@@ -159,7 +169,7 @@ def become(order: dict[str, str], descriptors: Sequence[int], forker: str) -> No
     os.environ.update(json.loads(order["variables"]))
     sys.argv = ["-c"]
     sys.modules["__main__"] = types.ModuleType("__main__")
-    importlib.import_module("support.forked_workers")._forker = forker
+    importlib.import_module("support.forked_workers").belong_to(forker)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.disable()
     from execnet.gateway_base import get_execmodel, init_popen_io, serve
