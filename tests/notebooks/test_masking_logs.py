@@ -11,7 +11,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from support.runs import COMMAND, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, values
+from support.runs import COMMAND, NBCONVERT, PAPERMILL, SECRET, Desk, assert_nothing_leaked, client, values
 
 from omc_runbook.headless.notebooks import folder as notebooks
 from omc_runbook.sandbox.lifecycle import Sandbox
@@ -28,10 +28,10 @@ logging.debug("the log is on")
 AGAIN = 'get_ipython().events.register("pre_run_cell", lambda info: exec(__CODE))\n'
 ODD = secrets.token_urlsafe(9) + "'\"<\\&+ü\n\\n " + secrets.token_urlsafe(9)
 NOTEBOOK = str(notebooks() / "verify.ipynb")
-NBCONVERT = [sys.executable, "-m", "jupyter", "nbconvert", "--to", "notebook", "--execute", "--allow-errors", NOTEBOOK]
+EXECUTE = ("--to", "notebook", "--execute", "--allow-errors", NOTEBOOK)
 WAYS = {
     "papermill": [str(PAPERMILL), NOTEBOOK, "out.ipynb"],
-    "nbconvert": [*NBCONVERT, "--output-dir", ".", "--output", "out.ipynb"],
+    "nbconvert": [str(NBCONVERT), *EXECUTE, "--output-dir", ".", "--output", "out.ipynb"],
     "our engine": [str(PAPERMILL), "debug.ipynb", "out.ipynb", "--engine", "omc-runbook"],
 }
 

@@ -56,7 +56,7 @@ class Forked:
         log: Path | None = None,
         stdin: int | None = None,
     ) -> None:
-        """Start `omc-runbook …`, `papermill …`, `jupyter-lab …`, `voila …` or `python script.py …`.
+        """Start `omc-runbook …`, `papermill …`, `jupyter-lab …` or -`nbconvert …`, `voila …` or `python script.py …`.
 
         Its first kernels are forks too. What it says goes into the log, if one is passed, and else to `communicate`;
         what it reads is empty without a descriptor.
@@ -158,6 +158,8 @@ def _main(command: list[str]) -> Main:
         return lambda: importlib.import_module("omc_runbook.cli").main()
     if name == "jupyter-lab":
         return lambda: importlib.import_module("jupyterlab.labapp").main()
+    if name == "jupyter-nbconvert":
+        return lambda: importlib.import_module("nbconvert.nbconvertapp").main()
     if name == "voila":
         return lambda: importlib.import_module("voila.app").main()
     assert name == "papermill", f"{name} is not forked"

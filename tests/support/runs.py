@@ -27,6 +27,7 @@ ENGINES = pytest.mark.parametrize("engine", [(), ("--kernel",)], ids=["own proce
 SECRET = "ohmycoins-staging-app-secrets"
 COMMAND = Path(sys.executable).with_name("omc-runbook")
 PAPERMILL = Path(sys.executable).with_name("papermill")
+NBCONVERT = Path(sys.executable).with_name("jupyter-nbconvert")
 _CALLER = "user-"
 """How the names of those begin who call with policies of a test."""
 
@@ -56,8 +57,8 @@ class Desk:
         return self.call(command, **variables)
 
     def call(self, command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in the working folder; `omc-runbook` and `papermill` in a fork, which is quicker."""
-        if command[0] in (str(COMMAND), str(PAPERMILL)):
+        """Run a command in the working folder; one of Python's own in a fork, which is quicker."""
+        if command[0] in map(str, (COMMAND, PAPERMILL, NBCONVERT)):
             return forked_command.run(command, self.variables | variables, self.work)
         return self.start(command, **variables)
 
