@@ -153,7 +153,7 @@ def _first_notes(
     """What to know of a .env that did not exist before."""
     for stray in workstation.stray_files:
         yield f"{stray} is not used: if it is yours, move it to {workstation.path} instead."
-    written_names = _literals(text)
+    written_names = _names(text)
     if lacking := [each.variable for each in missing if each.variable not in written_names]:
         yield f"{template} lacks what is required too: {', '.join(lacking)}. {_FILL_LATER}"
 
@@ -176,14 +176,14 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
     # python-dotenv takes a quote after a colon for a part of the name.
     if before is not None and (opened := _open_quote(workstation, workstation.path.name, text)):
         return DotenvPlan(workstation, before, before, obstacle=opened)
-    source, written = read_source_values(workstation, values_from), {*_literals(text)}
+    source, written = read_source_values(workstation, values_from), _names(text)
     source_names = [name for name, entry in source.values.items() if not entry.value.is_empty]
     required = workstation.required_with({name: entry.value for name, entry in source.values.items()})
     try:
         base = dotenv_edit.uncomment(base, (*source_names, *required))
         # A required variable's old value, which somebody commented out, stays so.
         text = base if before is None else dotenv_edit.uncomment(text, source_names)
-        added_names, text = _merge(workstation, base, text) if before is not None else ({*_literals(text)}, text)
+        added_names, text = _merge(workstation, base, text) if before is not None else (_names(text), text)
         generated_names = [] if values_from == KEEP else [name for name in required if is_generated(workstation, name)]
         text = _append(workstation, text, (*source_names, *generated_names))
         present = _literals(text)
@@ -310,6 +310,11 @@ def _repair(workstation: Workstation, text: str) -> tuple[str, tuple[str, ...]]:
     return text, tuple(mends)
 
 
+def _names(text: str) -> set[str]:
+    """The names that have a line."""
+    return {each.name for each in statements(text) if each.name}
+
+
 def _literals(text: str) -> dict[str, str]:
     """Each variable's literal value, without interpolation of $."""
     # dotenv_values() would log each line that it skips.
@@ -348,7 +353,7 @@ def _reserved_names(workstation: Workstation) -> set[str]:
 
 def _append(workstation: Workstation, text: str, names: Iterable[str]) -> str:
     """Add a line for each variable that neither the .env nor the template has."""
-    present = {*_literals(text), *_reserved_names(workstation)}
+    present = _names(text) | _reserved_names(workstation)
     for name in names:
         if name not in present:
             text = dotenv_edit.insert(text, f"{name}=\n", None)

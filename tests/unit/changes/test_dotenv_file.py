@@ -28,6 +28,7 @@ from omc_runbook.changes.engine.step import Cancelled
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.model.errors import ConflictError, UsageError
 from omc_runbook.report import local_setup
+from omc_runbook.repository.layout import statements
 from omc_runbook.runbooks import local_setup as local_setup_runbook
 from omc_runbook.workstation.docker import find_compose, read_env_file
 
@@ -61,6 +62,17 @@ def test_a_variable_is_found_without_comparing_the_names_of_all_lines(platform: 
     names = [each.name for each in workstation.bindings]
     assert [each.name for name in names if (each := workstation.binding(name.lower()))] == names
     assert count_calls(lambda: [*map(workstation.binding, names)], "casefold") == len(names)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_plan_asks_for_names_without_parsing_the_text_anew(is_there: bool, platform: Platform) -> None:
+    """Each of the texts on the way from the file to the new one is split once, which gives the names."""
+    if not is_there:
+        platform.dotenv.unlink()
+    workstation = plan_file(platform).workstation
+    lines = len(values(platform)) if is_there else len(workstation.checkout.template_entries)
+    statements.cache_clear()
+    assert count_calls(lambda: dotenv_plan.plan_dotenv(workstation), "parse_binding") < 19 * lines
 
 
 def test_an_encrypted_file_is_left_alone(platform: Platform) -> None:
