@@ -1,7 +1,11 @@
 """What the example application says of its settings."""
 
+import subprocess
+import sys
+
 import pytest
 
+from omc_runbook.sandbox.ecs import application
 from omc_runbook.sandbox.ecs.application import Settings
 
 WHOLE = {
@@ -32,3 +36,15 @@ def test_errors_are_described_as_pydantic_puts_them(changed: dict[str, str], sta
     settings = Settings(WHOLE | changed)
     assert settings.describe_errors() == settings.validate()
     assert settings.validate().startswith(start) and bool(settings.validate()) == bool(start)
+
+
+def test_a_task_that_fails_imports_no_more_than_what_judges_its_values() -> None:
+    """All of pydantic takes ten times as long, and each task that fails would spend it."""
+    code = (
+        "import runpy, sys\n"
+        f"settings = runpy.run_path({application.__file__!r})['Settings']({WHOLE | {'SMTP_PORT': 'many'}!r})\n"
+        "print(settings.describe_errors().count('SMTP_PORT'), 'pydantic' in sys.modules)"
+    )
+    command = [sys.executable, *application.OPTIONS, "-c", code]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd="/", check=True)
+    assert ended.stdout.split() == ["1", "False"], ended.stderr
