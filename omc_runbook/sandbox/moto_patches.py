@@ -7,13 +7,13 @@ from uuid import uuid4
 
 from moto import backends, settings
 from moto.core import responses
-from moto.core.serialize import ResponseSerializer
+from moto.core.serialize import JSONSerializer, ResponseSerializer
 from moto.moto_server import werkzeug_app
 
 
 def install() -> None:
     """Install every corrected service, and stop moto from allowing CORS."""
-    from omc_runbook.sandbox.aws.attributes import pick
+    from omc_runbook.sandbox.aws.attributes import pick, write_structure
     from omc_runbook.sandbox.aws.cloudtrail import SandboxCloudTrail
     from omc_runbook.sandbox.aws.ec2 import SandboxEc2
     from omc_runbook.sandbox.aws.ecs import SandboxEcs
@@ -55,6 +55,7 @@ def install() -> None:
     responses.gen_amzn_requestid_long = _new_request_id  # type: ignore[attr-defined, assignment]
     responses.BaseResponse._enrich_response = staticmethod(_enrich_response)  # type: ignore[method-assign]
     ResponseSerializer.get_value = pick  # type: ignore[method-assign, assignment]
+    JSONSerializer._serialize_type_structure = write_structure  # type: ignore[method-assign, assignment]
 
 
 _write_request_id = responses.BaseResponse._enrich_response

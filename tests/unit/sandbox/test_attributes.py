@@ -1,13 +1,15 @@
-"""The values of an answer's members are those that moto itself picks."""
+"""The values of an answer's members are those that moto itself picks, and are written as moto writes them."""
 
+from datetime import UTC, datetime
+from enum import Enum
 from typing import Any, ClassVar
 
 import pytest
-from moto.core.model import Shape
+from moto.core.model import Shape, StructureShape
 from moto.core.serialize import AttributePickerContext, JSONSerializer, XFormedAttributePicker, never_return
 from moto.core.utils import get_service_model
 
-from omc_runbook.sandbox.aws.attributes import pick
+from omc_runbook.sandbox.aws.attributes import pick, write_structure
 
 OPERATION = get_service_model("ecs").operation_model("DescribeTasks")
 
@@ -57,3 +59,49 @@ def test_each_member_has_the_value_that_moto_picks(owner: Any, transformers: dic
         }
     if isinstance(owner, Task):
         assert (picked["taskArn"], picked["stopCode"], picked["cpu"]) == ("arn", "TaskFailedToStart", "256")
+
+
+class Status(Enum):
+    """A text of a model that moto has as an enumeration."""
+
+    RUNNING = "RUNNING"
+
+
+class Writer(JSONSerializer):
+    """moto's serializer with the sandbox's way of writing a structure."""
+
+    _serialize_type_structure = write_structure
+
+
+MOMENT = datetime(2026, 2, 3, 4, 5, 6, 789000, tzinfo=UTC)
+CONTAINER = {"name": "web", "exitCode": True, "networkInterfaces": [{}, {"private_ipv4_address": "10.0.0.1"}]}
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        [],
+        [Task(), Task(), {}, {"taskArn": "arn", "version": "7", "containers": [CONTAINER, {}, {"reason": ""}]}],
+        [{"lastStatus": Status.RUNNING, "createdAt": MOMENT, "started_at": "2026-02-03T04:05:06Z", "cpu": 256}],
+        [{"attributes": [], "overrides": {}, "ephemeralStorage": {"sizeInGiB": 21.0}, "group": None, "memory": []}],
+        [{"taskArn": {}, "healthStatus": Status.RUNNING, "enableExecuteCommand": 0, "tags": ({"key": "a"},)}],
+    ],
+    ids=["nothing", "objects and mappings", "forms to change", "empty", "unusual"],
+)
+@pytest.mark.parametrize("transformers", [{}, {"Task.version": never_return, "roup": str}], ids=["plain", "changed"])
+def test_an_answer_is_the_text_that_moto_writes(tasks: list[Any], transformers: dict[str, Any]) -> None:
+    """Written for the first time and again."""
+    answers = [
+        kind(OPERATION, value_picker=XFormedAttributePicker(response_transformers=transformers)).serialize(result)
+        for result in [{"tasks": tasks, "failures": [{"arn": "a", "reason": None}]}] * 2
+        for kind in (JSONSerializer, Writer)
+    ]
+    assert answers == [answers[0]] * 4 and bool(tasks) == ('"tasks": [{' in str(answers[0]["body"]))
+
+
+def test_a_document_is_written_as_it_is() -> None:
+    """Its members are in no model."""
+    written: dict[str, Any] = {}
+    document: Any = StructureShape("Document", {"type": "structure", "document": True}, None)
+    Writer(OPERATION)._serialize(written, {"Any": [1]}, document, "document")
+    assert written == {"document": {"Any": [1]}}
