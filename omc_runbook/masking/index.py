@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain, islice
 
 from omc_runbook.masking import shapes
@@ -80,16 +80,36 @@ class Index:
                 # One search instead of one for each word: no piece has the mark between two words.
                 if piece not in words:
                     self._pieces.setdefault(piece, (text, start, name))
-        self._ordered, self._ordered_plain = sorted(self._names), sorted(self._plain)
-        self._secret_hosts = [spelling for spelling in self._names if _SECRET_HOST.match(spelling)]
-        self._initials = {spelling[0] for spelling in (*self._names, *self._plain)}
-        self._longest = max(map(len, self._names), default=0)
-        # Of a text that a program has shortened, the beginning or the end may be left.
-        long = [(spelling, name) for spelling, name in self._names.items() if len(spelling) >= 2 * PIECE]
-        self._heads = grouped((pair[0][:PIECE], pair) for pair in long)
-        self._tails = grouped((pair[0][-PIECE:], pair) for pair in long)
         # A notebook is masked again whenever it is saved, and most of it is as it was.
         self._known = lru_cache(_KNOWN)(self._all)
+
+    # What follows from the spellings is found out where somebody asks: most indexes only look for whole values.
+
+    @cached_property
+    def _ordered(self) -> list[str]:
+        return sorted(self._names)
+
+    @cached_property
+    def _ordered_plain(self) -> list[str]:
+        return sorted(self._plain)
+
+    @cached_property
+    def _initials(self) -> set[str]:
+        return {spelling[0] for spelling in (*self._names, *self._plain)}
+
+    @cached_property
+    def _longest(self) -> int:
+        return max(map(len, self._names), default=0)
+
+    @cached_property
+    def _secret_hosts(self) -> list[str]:
+        return [spelling for spelling in self._names if _SECRET_HOST.match(spelling)]
+
+    @cached_property
+    def _ends(self) -> tuple[dict[str, list[tuple[str, str]]], dict[str, list[tuple[str, str]]]]:
+        """By its first and by its last characters, each spelling of which a program may have left an end."""
+        long = [(spelling, name) for spelling, name in self._names.items() if len(spelling) >= 2 * PIECE]
+        return grouped((pair[0][:PIECE], pair) for pair in long), grouped((pair[0][-PIECE:], pair) for pair in long)
 
     def is_of(self, values: Collection[tuple[str, str]], public: Collection[str]) -> bool:
         """Whether it has all of these values and words; none is ever taken away."""
@@ -168,14 +188,15 @@ class Index:
     def _shortened(self, text: str) -> Iterator[Span]:
         """Find the beginnings and the ends of long values around what a program has left out."""
         for cut in _CUT.finditer(text):
+            heads, tails = self._ends
             before, after = text[max(0, cut.start() - _SHOWN) : cut.start()], text[cut.end() : cut.end() + _SHOWN]
-            for start in [at for at in range(len(before)) if before[at : at + PIECE] in self._heads]:
-                head, names = before[start:], self._heads[before[start : start + PIECE]]
+            for start in [at for at in range(len(before)) if before[at : at + PIECE] in heads]:
+                head, names = before[start:], heads[before[start : start + PIECE]]
                 name = next((name for spelling, name in names if spelling.startswith(head)), "")
                 if name and not self.is_public_head(head):
                     yield Span(cut.start() - len(head), cut.start(), name)
-            for end in [at for at in range(PIECE, len(after) + 1) if after[at - PIECE : at] in self._tails]:
-                tail, names = after[:end], self._tails[after[end - PIECE : end]]
+            for end in [at for at in range(PIECE, len(after) + 1) if after[at - PIECE : at] in tails]:
+                tail, names = after[:end], tails[after[end - PIECE : end]]
                 name = next((name for spelling, name in names if spelling.endswith(tail)), "")
                 if name and tail not in self._public and not is_common(tail):
                     yield Span(cut.end(), cut.end() + end, name)

@@ -492,3 +492,14 @@ def test_nothing_of_a_value_follows_its_label_in_a_stream(value: str, public: st
     registry.register(value, "VALUE")
     buffer = StreamBuffer()
     assert "".join(buffer.feed(sign) + buffer.flush() for sign in value) == f"{public}‹VALUE›"
+
+
+def test_an_index_finds_out_about_ends_of_texts_only_where_it_is_asked_for_them() -> None:
+    """A new one is made with each value, and most look for whole values alone."""
+    value = secrets.token_hex(20)
+    index = Index([(value, "K")], frozenset())
+    assert [span.name for span in index.find(f"a {value} b")] == ["K"]
+    asked = {"_ordered", "_ordered_plain", "_initials", "_longest", "_secret_hosts", "_ends"}
+    assert not asked & vars(index).keys()
+    assert index.find(f"{value[:14]}...")[0].name == index.unfinished(f"a {value[:3]}").name == "K"
+    assert {"_ordered", "_ends"} <= vars(index).keys()
