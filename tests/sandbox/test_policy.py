@@ -14,7 +14,9 @@ from support.enforced_policies import policy_of, status_of, without
 from support.runs import COMMAND, SECRET, Desk, caller, client, sign_in
 
 from omc_runbook.headless import notebooks
+from omc_runbook.model.errors import CouldNotLook
 from omc_runbook.runbooks import run as runbooks_run
+from omc_runbook.runbooks import verify
 from omc_runbook.runbooks.policy import actions_of
 from omc_runbook.sandbox import lifecycle
 from omc_runbook.sandbox.account import ACCOUNT, REGION
@@ -101,8 +103,22 @@ def after_change(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.mark.parametrize("action", actions_of("verify").plan)
-def test_each_action_of_verify_is_needed(desk: Desk, after_change: dict[str, Any], action: str) -> None:
+def test_each_action_of_verify_is_needed(
+    sandbox: Sandbox, after_change: dict[str, Any], action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without it something is unknown, and it is named."""
+    for name, value in (sandbox.variables | caller(sandbox, json.dumps(without(after_change, action)))).items():
+        monkeypatch.setenv(name, value)
+    run = verify.begin("staging")
+    findings = verify.diagnose(verify.look(run))
+    with pytest.raises(CouldNotLook):
+        verify.conclude(run, findings)
+    assert action in " ".join(line for each in findings if each.status == "unknown" for line in each.evidence)
+
+
+def test_the_command_names_the_action_that_it_lacks(desk: Desk, after_change: dict[str, Any]) -> None:
+    """And ends as with what could not be looked at."""
+    action = "iam:SimulatePrincipalPolicy"
     person = caller(desk.sandbox, json.dumps(without(after_change, action)))
     done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
     assert done.returncode == 2, done.stdout
