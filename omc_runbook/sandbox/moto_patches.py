@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 from uuid import uuid4
 
+from flask import Flask
 from moto import backends, settings
 from moto.core import responses
 from moto.core.serialize import JSONSerializer, ResponseSerializer
@@ -56,6 +57,15 @@ def install() -> None:
     responses.BaseResponse._enrich_response = staticmethod(_enrich_response)  # type: ignore[method-assign]
     ResponseSerializer.get_value = pick  # type: ignore[method-assign, assignment]
     JSONSerializer._serialize_type_structure = write_structure  # type: ignore[method-assign, assignment]
+
+
+def create_app(service: backends.SERVICE_NAMES) -> Flask:
+    """A service's application as moto makes it, without Flask's aids for debugging: they make a class a request."""
+    application = werkzeug_app.create_backend_app(service)
+    application.debug = False
+    # Or else nobody would see the error that ends a request.
+    application.config["PROPAGATE_EXCEPTIONS"] = True
+    return application
 
 
 _write_request_id = responses.BaseResponse._enrich_response

@@ -23,7 +23,7 @@ from typing import Any
 
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from omc_runbook.model.errors import RunbookError
@@ -40,7 +40,7 @@ from omc_runbook.sandbox.ecs.channel import CHANNELS
 from omc_runbook.sandbox.ecs.clock import CLOCK, DEFAULT_MINUTE_SECONDS
 from omc_runbook.sandbox.gateway import Gateway
 from omc_runbook.sandbox.handler import RequestHandler
-from omc_runbook.sandbox.moto_patches import install
+from omc_runbook.sandbox.moto_patches import create_app, install
 from omc_runbook.sandbox.trail import EVENT_HISTORY
 from omc_runbook.sandbox.wire import WIRE
 
@@ -61,7 +61,7 @@ class SandboxServer:
         self._drill: dict[str, Any] | None = None
         self._changes: set[str] | None = None
         self.token = secrets.token_urlsafe(32)
-        gateway = Gateway(DomainDispatcherApplication(create_backend_app), self.control, self.token, self._note_change)
+        gateway = Gateway(DomainDispatcherApplication(create_app), self.control, self.token, self._note_change)
         # Bound here, because werkzeug exits when the port is taken.
         listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.server: BaseWSGIServer = make_server(
