@@ -30,6 +30,12 @@ def own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
     yield tmp_path
 
 
+@pytest.fixture
+def forked(own_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers without the imports of a start, for what their start has nothing to do with."""
+    monkeypatch.setattr(lifecycle, "_spawn", forked_sandboxes.spawn)
+
+
 def alive(pid: int) -> bool:
     """Whether a process runs (a zombie does not)."""
     try:
@@ -64,7 +70,7 @@ def test_down_leaves_nothing(own_directory: Path) -> None:
     assert list(own_directory.iterdir()) == []
 
 
-def test_no_value_is_written_to_a_file(own_directory: Path) -> None:
+def test_no_value_is_written_to_a_file(own_directory: Path, forked: None) -> None:
     """A secret's value is in no file of the sandbox, also after a call that moto cannot answer."""
     with running() as stage:
         value = document()
@@ -126,7 +132,7 @@ sys.exit(server.main())
     assert list(own_directory.iterdir()) == []
 
 
-def test_two_run_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_run_side_by_side(forked: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two sandboxes know nothing of each other; which is meant has to be said."""
     with running() as one, running() as two:
         one.secrets.create_secret(Name="mine", SecretString="x")
@@ -140,7 +146,7 @@ def test_two_run_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
         assert lifecycle.find() == one.sandbox
 
 
-def test_endpoint_of_no_sandbox_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endpoint_of_no_sandbox_is_said(forked: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS_ENDPOINT_URL that names no sandbox is an error, not another sandbox."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with running(), pytest.raises(UsageError, match="No sandbox of yours runs at AWS_ENDPOINT_URL"):
@@ -179,7 +185,7 @@ def test_survives_the_shell_that_started_it(own_directory: Path) -> None:
     until(lambda: not alive(found.pid))
 
 
-def test_reset_forgets_everything() -> None:
+def test_reset_forgets_everything(forked: None) -> None:
     """After a reset there are no tasks, secrets or events, and a new service runs as in a new sandbox."""
     with running() as stage:
         stage.build()
