@@ -94,14 +94,8 @@ class Settings:
     def validate(self) -> str:
         """What `describe_errors` says, with pydantic's judgement of all values."""
         _enable_packages()
-        from importlib.machinery import PathFinder
-
-        # Its core alone, which judges: the packages around it, for models as classes, take ten times as long.
-        package = type(sys)("pydantic_core")
-        spec = PathFinder.find_spec(package.__name__)
-        package.__path__ = list(spec.submodule_search_locations or ()) if spec else []
-        sys.modules.setdefault(package.__name__, package)
-        from pydantic_core._pydantic_core import SchemaValidator, ValidationError
+        # Its core judges: the package around it, for models as classes, takes twice as long to import.
+        from pydantic_core import SchemaValidator, ValidationError
 
         schemas: Mapping[str, Any] = {
             "ENVIRONMENT": {"type": "literal", "expected": list(_ENVIRONMENTS)},
