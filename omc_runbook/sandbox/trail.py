@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-refe
 import json
 import threading
 import uuid
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -60,12 +60,12 @@ class RecordedEvent:
         """The API's name, such as "PutSecretValue"."""
         return str(self.fields["EventName"])
 
-    @property
+    @cached_property
     def service(self) -> str:
         """The service's name in permissions, such as "secretsmanager"."""
         return str(self.fields["EventSource"]).partition(".")[0]
 
-    @property
+    @cached_property
     def identity_arn(self) -> str:
         """The ARN of the user, or of the role behind the session, that made the call."""
         identity = self.record["userIdentity"]
@@ -88,7 +88,9 @@ class EventHistory:
     """The events of all accounts; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._events: deque[RecordedEvent] = deque(maxlen=_MAX_EVENTS)
+        self._events: deque[RecordedEvent] = deque()
+        self._by_name: defaultdict[str, deque[RecordedEvent]] = defaultdict(deque)
+        """The same events by their APIs: who looks for one has not to go through all."""
         self._past: list[RecordedEvent] = []
         self._lock = threading.Lock()
 
@@ -106,7 +108,13 @@ class EventHistory:
             return
         with self._lock:
             # Its time is taken here, for all to be in the order of their times.
-            self._events.append(_event(call, principal, request_id, resources, error, invoked_by))
+            self._append(_event(call, principal, request_id, resources, error, invoked_by))
+            if len(self._events) > _MAX_EVENTS:
+                self._by_name[self._events.popleft().name].popleft()
+
+    def _append(self, event: RecordedEvent) -> None:
+        self._events.append(event)
+        self._by_name[event.name].append(event)
 
     def add_past(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add calls that nobody made here, by their CloudTrail records, in the account and region that each names."""
@@ -126,9 +134,9 @@ class EventHistory:
     def everywhere(self, account: str, since: datetime = EVER, name: str = "") -> list[RecordedEvent]:
         """An account's events in all regions from a moment on, newest first; those of one API where it is named."""
         with self._lock:
-            recent = takewhile(lambda event: event.time >= since, reversed(self._events))
-            added = (event for event in self._past if event.time >= since)
-            events, past = ([event for event in each if name in ("", event.name)] for each in (recent, added))
+            recorded = self._by_name.get(name, ()) if name else self._events
+            events = list(takewhile(lambda event: event.time >= since, reversed(recorded)))
+            past = [event for event in self._past if event.time >= since and name in ("", event.name)]
         if past:
             events = sorted((*events, *reversed(past)), key=lambda event: event.time, reverse=True)
         return [event for event in events if event.account == account]
@@ -141,11 +149,14 @@ class EventHistory:
 
     def date_back(self, created: Mapping[str, float]) -> None:
         """Date the calls that wrote versions, by the versions' ids; forget those that CloudTrail no longer keeps."""
+        if not created:
+            return
         oldest = datetime.now(UTC) - _KEPT
         with self._lock:
             events = [_moved(event, created) for event in self._events]
-            kept = sorted((event for event in events if event.time > oldest), key=lambda event: event.time)
-            self._events = deque(kept, maxlen=_MAX_EVENTS)
+            self._forget()
+            for event in sorted((event for event in events if event.time > oldest), key=lambda event: event.time):
+                self._append(event)
 
     def count(self) -> dict[str, int]:
         """How often each action was called, such as {"ecs:DescribeServices": 3}."""
@@ -156,8 +167,12 @@ class EventHistory:
     def clear(self) -> None:
         """Remove all events."""
         with self._lock:
-            self._events.clear()
+            self._forget()
             self._past.clear()
+
+    def _forget(self) -> None:
+        self._events.clear()
+        self._by_name.clear()
 
 
 EVENT_HISTORY = EventHistory()
