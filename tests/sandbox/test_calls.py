@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from support import forked_command
 from support.paths import ROOT
 
-CALLS = ROOT / "benchmarks" / "calls.py"
+sys.path.append(str(ROOT / "benchmarks"))
+calls: Any = importlib.import_module("calls")
+
 DELAY = 100
 """Milliseconds before each call: more than on a real network, so that a busy machine's own delays count for less."""
 ROUNDS = 12
@@ -18,10 +24,18 @@ ROUNDS = 12
 
 
 @pytest.fixture(scope="module")
-def rows() -> dict[str, Any]:
-    """Rows of the benchmark by the name of their world."""
-    command = [sys.executable, str(CALLS), "healthy", "12:2", "--json", "--looks", "1", "--delay", str(DELAY)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Rows of the benchmark by the name of their world; each look is a process of its own, which is forked."""
+    script = tmp_path_factory.mktemp("look") / "look.py"
+    script.write_text(calls.LOOK)
+
+    def look(command: list[str], env: dict[str, str], **more: object) -> subprocess.CompletedProcess[str]:
+        assert command == [sys.executable, "-c", calls.LOOK]
+        return forked_command.run([sys.executable, str(script)], env, script.parent)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calls, "subprocess", SimpleNamespace(run=look, PIPE=subprocess.PIPE))
+        done = CliRunner().invoke(calls.main, ["healthy", "12:2", "--json", "--looks", "1", "--delay", str(DELAY)])
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(found) == 2, done.stderr
     return {row["row"]: row for row in found}
