@@ -15,7 +15,7 @@ from omc_runbook.diagnosis.complaint import EXEC_FAILS, read_complaint
 from omc_runbook.diagnosis.root_causes import audit
 from omc_runbook.model.findings import Finding, is_sentence
 from omc_runbook.runbooks import troubleshoot
-from omc_runbook.sandbox import faults, lifecycle
+from omc_runbook.sandbox import faults
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds.monitoring import TOPIC
 from omc_runbook.sandbox.worlds.staging import World
@@ -68,7 +68,7 @@ def paste(sandbox: Sandbox, line: str) -> None:
 @pytest.mark.parametrize("fault", BY_HAND)
 def test_the_command_by_hand_mends(fault: str, sandbox: Sandbox, desk: Desk) -> None:
     """Or it is a sentence, where a person has to decide."""
-    lifecycle.renew(sandbox)
+    faults.mend(sandbox.endpoint)
     faults.break_(sandbox.endpoint, fault)
     symptom = EXEC_FAILS if faults.find(fault).family == "exec" else ""
     [cause, *_] = [finding for finding in look(symptom) if finding.check == fault]
@@ -105,7 +105,7 @@ def test_what_an_audit_prints_mends(fault: str, sandbox: Sandbox, desk: Desk) ->
 @pytest.mark.parametrize("fault", PLANS)
 def test_the_plan_is_the_one_recommendation_and_mends(fault: str, sandbox: Sandbox, desk: Desk) -> None:
     """What is printed first applies the plan, and neither the findings nor the last line say anything else."""
-    lifecycle.renew(sandbox)
+    faults.mend(sandbox.endpoint)
     faults.break_(sandbox.endpoint, fault)
     said = desk.call([str(COMMAND), "run", "troubleshoot", "-p", "environment", "staging", "--summary"])
     lines = said.stdout.splitlines()
@@ -119,7 +119,7 @@ def test_the_plan_is_the_one_recommendation_and_mends(fault: str, sandbox: Sandb
 
 def test_a_file_that_is_missing_is_said_and_then_filled_in(sandbox: Sandbox, desk: Desk) -> None:
     """Pasted as it stands, a remedy that needs a value asks for it in a sentence; with the file it mends."""
-    lifecycle.renew(sandbox)
+    faults.mend(sandbox.endpoint)
     faults.break_(sandbox.endpoint, "weak")
     [cause] = [finding for finding in look() if finding.check == "weak"]
     assert cause.remedy.needs.startswith("PATH is a file with SMTP_PASSWORD=…")
@@ -135,7 +135,7 @@ def test_a_file_that_is_missing_is_said_and_then_filled_in(sandbox: Sandbox, des
 
 def test_one_remedy_for_several_findings_is_printed_once(sandbox: Sandbox, desk: Desk) -> None:
     """A secret that was made anew leaves eleven references behind, and one command corrects all."""
-    lifecycle.renew(sandbox)
+    faults.mend(sandbox.endpoint)
     faults.break_(sandbox.endpoint, "suffix-stale")
     said = desk.call([str(COMMAND), "run", "verify", "-p", "environment", "staging", "--summary"])
     assert said.stdout.count("suffix-stale: ") > 5
