@@ -9,8 +9,8 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,7 @@ ASKED = frozenset({"dollar", "readers-differ", "environment-wins", "compose-refu
 """Faults that nobody sees without Docker Compose."""
 COMPOSE = docker.find_compose()
 Seen = tuple[Finding, ...]
+CASES = {str(case): case for case in (*FAULTS, *SINGLE, *HEALTHY)}
 
 
 @pytest.fixture(scope="module")
@@ -88,22 +89,17 @@ def break_(platform: Platform, *cases: Case) -> Path:
 
 
 @pytest.fixture(scope="module")
-def seen(healthy: Callable[[], Platform]) -> Iterator[dict[str, Future[Seen]]]:
-    """Every case, looked at two at a time: most of a look is waiting for other processes."""
-    with ThreadPoolExecutor(2) as pool:
-        roots = {str(case): (break_(healthy(), case), case.deeply) for case in (*FAULTS, *SINGLE, *HEALTHY)}
-        futures = {name: pool.submit(diagnosed, root, deeply) for name, (root, deeply) in roots.items()}
-        # Pytest changes a variable of the environment for each test, which no thread may be reading then.
-        wait(futures.values())
-        yield futures
+def seen(healthy: Callable[[], Platform]) -> Callable[[str], Seen]:
+    """What is found in a case, which is looked at once, by a test that masks no other case's values."""
+    return cache(lambda name: diagnosed(break_(healthy(), CASES[name]), CASES[name].deeply))
 
 
 @pytest.mark.parametrize("case", [*FAULTS, *SINGLE, *HEALTHY], ids=str)
 def test_a_fault_alone_is_the_only_root_cause_and_a_healthy_variant_is_none(
-    case: Case, seen: dict[str, Future[Seen]]
+    case: Case, seen: Callable[[str], Seen]
 ) -> None:
     """The fault is named and nothing else; what only looks like one is not."""
-    found = seen[str(case)].result()
+    found = seen(str(case))
     if case.fault in ASKED and not COMPOSE:
         assert next(each for each in found if each.check == case.fault).status == "skipped"
         pytest.skip("no Docker Compose here")
@@ -294,9 +290,9 @@ def test_a_profile_that_keeps_the_application_from_starting_is_told(healthy: Cal
     assert "compose-profile" not in [each.check for each in diagnosed(platform.root, False) if each.status == "found"]
 
 
-def test_a_variable_that_settings_forbid_is_named(seen: dict[str, Future[Seen]]) -> None:
+def test_a_variable_that_settings_forbid_is_named(seen: Callable[[str], Seen]) -> None:
     """The .env's own names may be told; and what to do is not to correct a value."""
-    found = seen["settings-refused: forbidden"].result()
+    found = seen("settings-refused: forbidden")
     told = {each.subject: each.remedy.command for each in found if each.check == "settings-refused"}
     assert "STACK_NAME" in told and 'extra="ignore"' in told["STACK_NAME"]
 
@@ -480,9 +476,9 @@ def test_another_application_is_named_as_not_read(healthy: Callable[[], Platform
     assert causes(diagnosed(platform.root, False)) == []
 
 
-def test_a_merge_conflict_is_one_finding(seen: dict[str, Future[Seen]]) -> None:
+def test_a_merge_conflict_is_one_finding(seen: Callable[[str], Seen]) -> None:
     """Not one for each mark, and one for each variable that both sides have."""
-    (found,) = (each for each in seen["unreadable-line: a merge conflict, ''"].result() if each.status == "found")
+    (found,) = (each for each in seen("unreadable-line: a merge conflict, ''") if each.status == "found")
     first = int(found.subject.removeprefix("line "))
     assert found.evidence[0].startswith(f"Lines {first}, {first + 2}, {first + 4}: git marks a merge conflict")
     assert f"from line {first} to {first + 4}" in found.remedy.command
@@ -547,9 +543,9 @@ def test_what_settings_refuse_empty_is_for_a_setup_that_loads_them(healthy: Call
     assert (found.subject, found.remedy.parameters["allow_code"]) == ("SENTRY_DSN", "true")
 
 
-def test_a_file_that_is_written_like_yaml_is_one_finding(seen: dict[str, Future[Seen]]) -> None:
+def test_a_file_that_is_written_like_yaml_is_one_finding(seen: Callable[[str], Seen]) -> None:
     """All of its lines have the same remedy."""
-    (found,) = (each for each in seen["colon: in every line"].result() if each.status == "found")
+    (found,) = (each for each in seen("colon: in every line") if each.status == "found")
     assert (found.check, found.subject, found.remedy.runbook) == ("colon", ".env", "local_setup")
 
 
@@ -726,9 +722,9 @@ def test_env_file_is_named_as_seen_from_where_settings_are(healthy: Callable[[],
     assert "as seen from src/" in found.remedy.command
 
 
-def test_a_file_that_compose_looks_for_elsewhere_is_told_once(seen: dict[str, Future[Seen]]) -> None:
+def test_a_file_that_compose_looks_for_elsewhere_is_told_once(seen: Callable[[str], Seen]) -> None:
     """It is no other file as well, which lacks what Settings requires."""
-    told = [each for each in seen["dotenv-missing: compose looks in another folder"].result() if each.status == "found"]
+    told = [each for each in seen("dotenv-missing: compose looks in another folder") if each.status == "found"]
     assert [each.check for each in told if each.is_root_cause] == ["dotenv-missing"]
 
 
@@ -810,10 +806,10 @@ def test_the_way_to_a_new_password_of_the_database_makes_one_that_an_address_can
     assert "openssl rand -base64 32" in found["FIRST_SUPERUSER_PASSWORD"]
 
 
-def test_each_finding_says_what_to_do_and_no_value(seen: dict[str, Future[Seen]]) -> None:
+def test_each_finding_says_what_to_do_and_no_value(seen: Callable[[str], Seen]) -> None:
     """Each problem has a remedy, and no sentence has a value of the .env."""
-    for name, future in seen.items():
-        for finding in future.result():
+    for name in CASES:
+        for finding in seen(name):
             said = "\n".join((finding.subject, *finding.evidence, *finding.remedy.ways))
             assert not finding.is_problem or finding.remedy.ways, name
             assert not any(value in said for value in (A, B, LITERAL)), name
