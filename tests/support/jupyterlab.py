@@ -26,6 +26,8 @@ from omc_runbook.headless.lab import configure
 from omc_runbook.headless.notebooks import folder as notebooks
 
 PROGRAM, KERNELS = "jupyter-lab", 2
+WITHOUT_LANGUAGE_SERVERS = "--LanguageServerManager.autodetect=False"
+"""To look for them, each start would run npm."""
 SECONDS = 60
 """How long it may take to end: a thread of AnyIO's that outlives its event loop may keep it without kernels."""
 PATIENCE = 180_000
@@ -86,7 +88,7 @@ def lab(
 
 @contextmanager
 def _fork(options: list[str], variables: dict[str, str], folder: Path, log: Path, kernels: int) -> Iterator[None]:
-    server = Forked([PROGRAM, *options], variables, folder, kernels, log)
+    server = Forked([PROGRAM, *options, WITHOUT_LANGUAGE_SERVERS], variables, folder, kernels, log)
     try:
         yield
     finally:
