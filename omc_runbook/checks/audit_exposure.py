@@ -15,6 +15,7 @@ from omc_runbook.model.findings import Remedy, Severity
 from omc_runbook.model.grouping import grouped
 from omc_runbook.model.shell import command
 from omc_runbook.snapshot.audit.state import ExposedValue, Exposure, Search
+from omc_runbook.snapshot.other_environments import elsewhere
 from omc_runbook.snapshot.state import Snapshot
 
 check = Family("audit", symptom="audit", looks_like=("lies-open",))
@@ -177,7 +178,7 @@ def value_shared(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     environment, exposure = snapshot.environment, _exposure(snapshot)
     names = environment.names
     others = dict.fromkeys(each.environment for each in exposure.shared)
-    same = [name for name in others if _place(environment.others.get(name)) == _place(names)]
+    same = [name for name in others if _is_same(snapshot, environment.others.get(name))]
     for name in same:
         fact = f"GetSecretValue: the secret of {name} is {names.secret} in {names.region}, too."
         # New values would be those of both.
@@ -196,8 +197,12 @@ def value_shared(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         yield Uncertain(name, (f"Values could not be compared with {name}: {reason}",))
 
 
-def _place(names: Names | None) -> tuple[str, str] | None:
-    return (names.secret, names.region) if names else None
+def _is_same(snapshot: Snapshot, other: Names | None) -> bool:
+    """Whether another environment's names lead to this one's secret; in another account, one has the same name."""
+    own = snapshot.environment.names
+    if other is None or elsewhere(snapshot.caller, own, other):
+        return False
+    return (other.secret, other.region) == (own.secret, own.region)
 
 
 def _exposure(snapshot: Snapshot) -> Exposure:

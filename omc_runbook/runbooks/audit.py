@@ -45,6 +45,7 @@ from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
 from omc_runbook.runbooks.run import PARALLEL, Run, Target, now, reach_some, try_each
+from omc_runbook.snapshot.audit.exposure import compare_among
 from omc_runbook.snapshot.gatherer import SharedCalls
 from omc_runbook.snapshot.state import Snapshot
 
@@ -154,7 +155,7 @@ def look(run: Run, repository: str = "", days: int = MOST_DAYS) -> Snapshots:
     with ThreadPoolExecutor(PARALLEL, "audit") as pool:
         reads = {target.environment.name: pool.submit(copy_context().run, read, target) for target in run.targets}
         snapshots, unread = try_each(places, lambda environment: reads[environment.name].result(), run.every)
-    return Snapshots(snapshots, sorted((*run.unread, *unread), key=lambda each: each.place))
+    return Snapshots(compare_among(snapshots), sorted((*run.unread, *unread), key=lambda each: each.place))
 
 
 @takes_parameters

@@ -35,7 +35,7 @@ class OtherKeys:
 def read_keys(clients: Clients, caller: Caller, environment: Environment) -> dict[str, OtherKeys]:
     """The keys of other environments' secrets, by environment; those that need another sign-in are left out."""
     own, others = environment.names, environment.others
-    readable = {name: names for name, names in others.items() if not _elsewhere(caller, own, names)}
+    readable = {name: names for name, names in others.items() if not elsewhere(caller, own, names)}
     with ThreadPoolExecutor(PARALLEL, "keys") as pool:
         futures = {name: pool.submit(_document, clients, names) for name, names in readable.items()}
     keys = {}
@@ -55,7 +55,7 @@ def secrets_within_reach(caller: Caller, environment: Environment) -> tuple[str,
     """
     own, arns = environment.names, list[str]()
     for other in environment.others.values():
-        if not _elsewhere(caller, own, other):
+        if not elsewhere(caller, own, other):
             base = f"arn:{caller.partition}:secretsmanager:{other.region}:{caller.account}:secret:{other.secret}"
             arns += [other.secret] if other.secret.startswith("arn:") else [base, f"{base}-??????"]
     return tuple(arns)
@@ -92,7 +92,7 @@ def may_be_secret(value: Masked, key: Key | None) -> bool:
 def _keys_by_fingerprint(
     clients: Clients, caller: Caller, own: Names, other: Names, catalogue: Mapping[str, Key], key: bytes
 ) -> dict[str, str] | str:
-    document = _elsewhere(caller, own, other) or _document(clients, other)
+    document = elsewhere(caller, own, other) or _document(clients, other)
     if isinstance(document, str):
         return document
     return {
@@ -102,7 +102,7 @@ def _keys_by_fingerprint(
     }
 
 
-def _elsewhere(caller: Caller, own: Names, other: Names) -> str:
+def elsewhere(caller: Caller, own: Names, other: Names) -> str:
     """Why an environment is out of reach of these credentials; "" where it may be within."""
     if other.account_id not in ("", caller.account):
         return f"it is in account {other.account_id}."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from omc_runbook.aws import logs
@@ -65,8 +66,8 @@ class ExposureRead:
 
     def finish(self, history: VersionHistory) -> Exposure:
         """Search for the current values and those of earlier versions."""
-        current = self._values([self._snapshot.current])
-        former = self._values(each.content for each in history.versions)
+        current = _values(self._snapshot, [self._snapshot.current])
+        former = _values(self._snapshot, (each.content for each in history.versions))
         known = {
             print_: (KnownValue(key, print_ in current), value)
             for print_, (key, value) in {**former, **current}.items()
@@ -77,26 +78,17 @@ class ExposureRead:
         root, pool = self._checkout.root if self._checkout else None, self._gatherer.pool
         files = pool.submit(leaks.search_files, root, values, self._templates) if root else None
         history_search = pool.submit(leaks.search_history, root, ValueSearch(now)) if root else None
-        shared, compared, uncompared = self._shared({print_: key for print_, (key, _) in current.items()})
+        answers = self._others.result()
+        read = {name: keys for name, keys in answers.items() if not isinstance(keys, str)}
         return Exposure(
             definitions=search_definitions(self._snapshot, known),
             logs=self._in_logs(values),
             files=_search(files.result()) if files else None,
             history=_search(history_search.result()) if history_search else None,
-            shared=shared,
-            compared=compared,
-            uncompared=uncompared,
+            shared=_shared({print_: key for print_, (key, _) in current.items()}, read),
+            compared=(*read,),
+            uncompared={name: reason for name, reason in answers.items() if isinstance(reason, str)},
         )
-
-    def _values(self, contents: Iterable[Content | None]) -> dict[str, tuple[str, Masked]]:
-        """The values in versions that may be secret, by fingerprint, each with its key."""
-        catalogue = self._snapshot.environment.keys
-        return {
-            fingerprint(member.injected, process_key()): (member.key, member.injected)
-            for content in contents
-            for member in (content.document.members if content and content.document else ())
-            if may_be_secret(member.injected, catalogue.get(member.key))
-        }
 
     @property
     def _templates(self) -> frozenset[str]:
@@ -120,16 +112,57 @@ class ExposureRead:
         some = f"{self._groups_left_out} more log groups were not read."
         return Search(tuple(found), count, (some,) if self._groups_left_out else ())
 
-    def _shared(self, current: dict[str, str]) -> tuple[tuple[SharedKey, ...], tuple[str, ...], dict[str, str]]:
-        answers = self._others.result()
-        read = {name: keys for name, keys in answers.items() if not isinstance(keys, str)}
-        shared = tuple(
-            SharedKey(current[print_], name, other)
-            for name, keys in read.items()
-            for print_, other in keys.items()
-            if print_ in current
-        )
-        return shared, (*read,), {name: reason for name, reason in answers.items() if isinstance(reason, str)}
+
+def compare_among(snapshots: Mapping[str, Snapshot]) -> dict[str, Snapshot]:
+    """Compare the values of environments, by their names, also where no single sign-in reads both secrets."""
+    keys = {
+        name: {print_: key for print_, (key, _) in _values(each, [each.current]).items()}
+        for name, each in snapshots.items()
+        if each.document or not (each.secret or each.unread("secret"))
+    }
+    arns = {name: each.secret.arn if each.secret else name for name, each in snapshots.items()}
+    return {
+        name: _compare(each, keys[name], {other: keys[other] for other in keys if arns[other] != arns[name]})
+        if name in keys
+        else each
+        for name, each in snapshots.items()
+    }
+
+
+def _compare(snapshot: Snapshot, own: Mapping[str, str], others: Mapping[str, Mapping[str, str]]) -> Snapshot:
+    """Compare a snapshot's keys by fingerprint with those environments' with which they were not yet."""
+    exposure = snapshot.audit.exposure
+    if exposure is None:
+        return snapshot
+    read = {name: others[name] for name in exposure.uncompared if name in others}
+    exposure = replace(
+        exposure,
+        shared=(*exposure.shared, *_shared(own, read)),
+        compared=(*exposure.compared, *read),
+        uncompared={name: reason for name, reason in exposure.uncompared.items() if name not in read},
+    )
+    return replace(snapshot, audit=replace(snapshot.audit, exposure=exposure))
+
+
+def _values(snapshot: Snapshot, contents: Iterable[Content | None]) -> dict[str, tuple[str, Masked]]:
+    """The values in versions that may be secret, by fingerprint, each with its key."""
+    catalogue = snapshot.environment.keys
+    return {
+        fingerprint(member.injected, process_key()): (member.key, member.injected)
+        for content in contents
+        for member in (content.document.members if content and content.document else ())
+        if may_be_secret(member.injected, catalogue.get(member.key))
+    }
+
+
+def _shared(current: Mapping[str, str], others: Mapping[str, Mapping[str, str]]) -> tuple[SharedKey, ...]:
+    """The keys whose values other environments have, all of them by fingerprint."""
+    return tuple(
+        SharedKey(current[print_], name, other)
+        for name, keys in others.items()
+        for print_, other in keys.items()
+        if print_ in current
+    )
 
 
 def _log_groups(snapshot: Snapshot) -> Iterator[tuple[tuple[str, str], str]]:

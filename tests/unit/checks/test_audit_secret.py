@@ -22,6 +22,7 @@ from support.faults.audit_secret import (
     with_values_since,
 )
 from support.snapshots import (
+    ACCOUNT,
     ARN,
     CURRENT,
     NAME,
@@ -45,10 +46,13 @@ from omc_runbook.model.catalogue import Key
 from omc_runbook.report.audit_exposure import exposure
 from omc_runbook.report.audit_lifecycle import lifecycle, unused
 from omc_runbook.report.audit_lives import ages
+from omc_runbook.sandbox.worlds.staging import KEYS
+from omc_runbook.snapshot.audit.exposure import compare_among
 from omc_runbook.snapshot.audit.state import Lifecycle, Search
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
+OTHER = "210987654321"
 CHECKS = by_id(checks_of(audit_ages, audit_exposure, audit_unused, audit_lifecycle))
 
 
@@ -206,6 +210,57 @@ def test_an_environment_that_cannot_be_compared_is_unknown() -> None:
     part = replace(snapshot.audit.exposure, uncompared={"production": "it is in account 210987654321."})
     [finding] = run_check(CHECKS["value-shared"], with_audit(exposure=part)(healthy()))
     assert (finding.status, finding.subject) == ("unknown", "production")
+
+
+def elsewhere(name: str, account: str, **values: str) -> Snapshot:
+    """The audit of an environment in an account of its own, which could not compare itself with the other one."""
+    snapshot = with_keys(audited(), CURRENT, **values)
+    assert snapshot.audit.exposure and snapshot.secret
+    others = {
+        other: snapshot.environment.names.model_copy(update={"account_id": number})
+        for other, number in (("staging", ACCOUNT), ("production", OTHER))
+        if other != name
+    }
+    reasons = {other: f"it is in account {names.account_id}." for other, names in others.items()}
+    return replace(
+        snapshot,
+        environment=replace(snapshot.environment, name=name, others=others),
+        caller=replace(snapshot.caller, account=account),
+        secret=replace(snapshot.secret, arn=ARN.replace(ACCOUNT, account)),
+        audit=replace(snapshot.audit, exposure=replace(snapshot.audit.exposure, uncompared=reasons)),
+    )
+
+
+def compared(**snapshots: Snapshot) -> dict[str, list[tuple[str, str]]]:
+    """What the check says of each environment, after they were compared with each other."""
+    every = compare_among(snapshots)
+    return {
+        name: [(each.status, each.subject) for each in run_check(CHECKS["value-shared"], snapshot)]
+        for name, snapshot in every.items()
+    }
+
+
+def test_environments_of_several_accounts_are_compared_where_one_audit_reads_all() -> None:
+    """Their secrets may have one name, and still be two."""
+    value = token_urlsafe(24)
+    staging = elsewhere("staging", ACCOUNT, SECRET_KEY=value)
+    production = elsewhere("production", OTHER, **{key: token_urlsafe(24) for key in KEYS})
+    assert compared(staging=staging, production=production) == {
+        "staging": [("clear", "")],
+        "production": [("clear", "")],
+    }
+    shared = with_keys(production, CURRENT, SIGNING_KEY=value)
+    assert compared(staging=staging, production=shared) == {
+        "staging": [("found", "SECRET_KEY = production's SIGNING_KEY")],
+        "production": [("found", "SIGNING_KEY = staging's SECRET_KEY")],
+    }
+    assert compared(staging=staging)["staging"] == [("unknown", "production")]
+    assert compared(staging=staging, production=with_text(production, "{"))["staging"] == [("unknown", "production")]
+    without = replace(production, secret=None, contents={})
+    assert compared(staging=staging, production=without)["staging"] == [("clear", "")]
+    denied = ReadFailure("it", "secretsmanager:DescribeSecret", "AccessDeniedException", "denied")
+    unread = replace(without, gaps={"secret": (denied,)})
+    assert compared(staging=staging, production=unread)["staging"] == [("unknown", "production")]
 
 
 def test_environments_with_one_secret_are_not_told_apart_by_new_values() -> None:
