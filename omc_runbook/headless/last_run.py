@@ -107,13 +107,14 @@ def write(folder: Path | S3Folder, outcome: Outcome, standing: Standing, project
     """
     own = environments_of(outcome)
     if own != outcome.environment:
-        ends = {each.environment: each.status for each in outcome.targets}
-        for name, status in (ends or dict.fromkeys(own.split(", "), outcome.status)).items():
-            last = read(folder, outcome.runbook, name, outcome.endpoint, project)
+        ends = [(each.environment, each.endpoint, each.status) for each in outcome.targets]
+        for name, endpoint, status in ends or [(each, outcome.endpoint, outcome.status) for each in own.split(", ")]:
+            last = read(folder, outcome.runbook, name, endpoint, project)
             left: Standing = last.standing if isinstance(last, LastRun) else {"findings": Open(), "unknown": Open()}
-            _write(folder, _name_of(outcome, name, project), _body(outcome.finished, status, left, {}))
+            body = _body(outcome.finished, status, left, {})
+            _write(folder, _name(outcome.runbook, name, endpoint, project), body)
     body = _body(outcome.finished, outcome.status, standing, _ends(folder, outcome, project))
-    _write(folder, _name_of(outcome, own, project), body)
+    _write(folder, _name(outcome.runbook, own, outcome.endpoint, project), body)
 
 
 def _ends(folder: Path | S3Folder, outcome: Outcome, project: str) -> Ends:
@@ -178,10 +179,6 @@ def _content(folder: Path | S3Folder, name: str) -> bytes | None:
         return regular_file.read_whole(folder / name, _LARGEST)
     except FileNotFoundError:
         return None
-
-
-def _name_of(outcome: Outcome, environment: str, project: str) -> str:
-    return _name(outcome.runbook, environment, outcome.endpoint, project)
 
 
 def _name(runbook: str, environment: str, endpoint: str, project: str) -> str:

@@ -125,6 +125,20 @@ def test_an_audit_of_several_environments_takes_place_on_each(
     assert not state.is_overdue and f"({status})" in state.sentence
 
 
+def test_an_audit_takes_place_where_the_calls_of_each_environment_go(tmp_path: Path) -> None:
+    """A profile can have an endpoint of its own: a sandbox's is not AWS's, whichever environment comes first."""
+    own = TargetOutcome(environment="staging", account="", region="", endpoint="", status="ok")
+    targets = (own, replace(own, environment="practice", endpoint="http://127.0.0.1:5000"))
+    for each in (targets, targets[::-1]):
+        where, first = ", ".join(one.environment for one in each), each[0]
+        outcome = an_outcome(runbook="audit", environment=first.environment, where=where, targets=each)
+        last_run.write(tmp_path, replace(outcome, endpoint=first.endpoint), NOTHING_OPEN)
+        for environment, endpoint in (("staging", ""), ("practice", "http://127.0.0.1:5000")):
+            assert isinstance(last_run.read(tmp_path, "audit", environment, endpoint), LastRun)
+        assert last_run.read(tmp_path, "audit", "practice") == ""
+        assert last_run.read(tmp_path, "audit", "staging", "http://127.0.0.1:5000") == ""
+
+
 def test_a_fleet_is_expected_on_each_of_its_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its parameter is staging wherever it looks, and another fleet in between looks elsewhere."""
     _configure(tmp_path, monkeypatch, "fleet")
