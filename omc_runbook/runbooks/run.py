@@ -532,9 +532,13 @@ def reach_some(
     if kernel.allows_input() or kernel.has_terminal():
         reached, unread = try_each(found, sign_in, found)
     else:
-        with ThreadPoolExecutor(PARALLEL, "sign-in") as pool:
+        pool = ThreadPoolExecutor(PARALLEL, "sign-in")
+        try:
             targets = {each.name: pool.submit(copy_context().run, sign_in, each) for each in found.values()}
             reached, unread = try_each(found, lambda settings: targets[settings.name].result(), found)
+        finally:
+            # An interruption does not wait for what never answers.
+            pool.shutdown(wait=False, cancel_futures=True)
     return tuple(reached.values()), unread
 
 

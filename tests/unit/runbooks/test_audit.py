@@ -162,6 +162,24 @@ def test_environments_are_signed_in_to_side_by_side_unless_a_person_may_be_asked
     assert max(most) == (1 if has_person else 2)
 
 
+def test_an_interruption_does_not_wait_for_an_environment_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler that stops a run kills it soon after."""
+    ended, waited = threading.Event(), list[bool]()
+
+    def identify(clients: Clients, environment: Environment) -> Caller:
+        if environment.name == "staging":
+            raise KeyboardInterrupt
+        waited.append(ended.wait(10))
+        return CALLER
+
+    monkeypatch.setattr(kernel, "allows_input", lambda: False)
+    monkeypatch.setattr(runbooks_run, "identify", identify)
+    with pytest.raises(KeyboardInterrupt):
+        audit.begin("staging,production")
+    assert not waited
+    ended.set()
+
+
 def test_the_last_environment_that_falls_silent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another one could not be reached from the beginning."""
     silence(monkeypatch, {"staging": CouldNotLook(SILENT)}, False)
