@@ -529,7 +529,7 @@ def reach_some(
         return _sign_in(runbook, settings)
 
     found = dict(enumerate(map(find, environments)))
-    if kernel.allows_input() or kernel.has_terminal():
+    if kernel.allows_prompt():
         reached, unread = try_each(found, sign_in, found)
     else:
         pool = ThreadPoolExecutor(PARALLEL, "sign-in")
