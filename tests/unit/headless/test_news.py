@@ -12,7 +12,7 @@ from support.outcomes import NOW, an_outcome
 from omc_runbook.headless.news import Notice, Open, Standing, compare
 from omc_runbook.model import unread_target
 from omc_runbook.model.environment import load
-from omc_runbook.model.findings import AUDIT, FLEET, Finding, Outcome, Remedy
+from omc_runbook.model.findings import AUDIT, FLEET, Finding, Outcome, Remedy, merge_reads
 from omc_runbook.report import fleet
 from omc_runbook.report.audit import merge
 from omc_runbook.report.fleet import EnvironmentRun, Runs
@@ -407,6 +407,14 @@ def test_a_message_names_reads_that_failed_in_the_same_way_together() -> None:
         "New: Could not read secret x, the services of y, the tasks of y: Throttling outlasted the retries; Could not"
         " read role z: the permission iam:GetRole is missing.",
     )
+
+
+def test_a_failure_without_a_name_is_merged_with_the_reads_that_failed_so() -> None:
+    """Its sentence says no more than theirs."""
+    sentences = ("There was no answer.", "Could not read secret x: There was no answer.")
+    for each in (sentences, sentences[::-1]):
+        assert merge_reads(each) == ["Could not read secret x: There was no answer."]
+    assert merge_reads(sentences[:1]) == ["There was no answer."]
 
 
 def test_an_audit_says_of_which_of_several_environments_nothing_is_known_and_when_that_ends() -> None:
