@@ -134,7 +134,7 @@ def compare(
     """The messages that a run's outcome is worth, and what is open after it.
 
     `former` is what was open before. A change is worth a message, and so is what is open for one of `remind_days`.
-    With the `present`, what another run found after this one began is not resolved: it may be newer.
+    With the `present`, what another run found after this one looked is not resolved: it may be newer.
     """
     title, now = summary.title(outcome), outcome.finished
     roots = [finding for finding in outcome.findings if finding.is_unexplained]
@@ -341,9 +341,9 @@ def _is_unseen(name: str, outcome: Outcome) -> bool:
 
 
 def _is_newer(name: str, former: Open, outcome: Outcome, present: datetime | None) -> bool:
-    """Whether another run found it after this one began; a clock that was ahead says nothing."""
+    """Whether another run found it after this one looked; a clock that was ahead says nothing."""
     seen = former.seen.get(name)
-    return seen is not None and present is not None and outcome.started < seen <= max(present, outcome.finished)
+    return seen is not None and present is not None and outcome.looked < seen <= max(present, outcome.finished)
 
 
 def _until(name: str, outcome: Outcome) -> datetime:

@@ -151,10 +151,7 @@ def _problems(outcomes: Sequence[tuple[str, Outcome]]) -> list[Problem]:
         for name, since in news.open_after(reversed(own)).items():
             last = next((each.finished for each in own if name in _found(each)), since)
             known = problems.get(name)
-            # What a run found that began later than another one is newer; a change looks at its end, too.
-            if any(
-                (each.finished if each.applied else each.started) > last and _is_over(name, each) for each in others
-            ):
+            if any(each.looked >= last and _is_over(name, each) for each in others):
                 continue
             since, last = min(since, known.since if known else since), max(last, known.last_seen if known else last)
             problems[name] = Problem(name, titles.get(name, ""), since, last)

@@ -247,6 +247,11 @@ class Outcome:
         return replace(self, failure="", findings=findings, targets=targets, where=where)
 
     @property
+    def looked(self) -> datetime:
+        """From when on what it found is known to be so: since its beginning, or its end where it changed something."""
+        return self.finished if self.applied else self.started
+
+    @property
     def is_plan(self) -> bool:
         """Whether the run planned changes and did not make them."""
         return bool(self.plan) and not self.applied and not self.failure

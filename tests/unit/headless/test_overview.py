@@ -58,6 +58,8 @@ STAGING = "staging 123456789012, ap-southeast-2"
             [ended(1, CAUSE), replace(ended(2, CLEAR, runbook="troubleshoot", applied=True), started=hour(0))],
             {},
         ),
+        ([ended(1, CAUSE), replace(ended(2, CLEAR, applied=True), started=hour(0))], {}),
+        ([ended(1, CAUSE), replace(ended(2, CLEAR, runbook="troubleshoot"), started=hour(1))], {}),
     ],
 )  # fmt: skip
 def test_what_is_open_is_known_since_the_first_run_that_found_it(runs: list[Outcome], opened: dict[str, int]) -> None:
