@@ -96,7 +96,8 @@ def environments(records: Sequence[KeptRecord], expected: Iterable[ScheduleState
     for record in records:
         for run, target in _runs(record):
             key = (target.environment, is_on_this_machine(target.endpoint))
-            place = "sandbox" if key[1] else ", ".join(filter(None, (target.account, target.region)))
+            # Of an environment that could not be reached, the account may not be known: another run knows it.
+            place = "sandbox" if key[1] else f"{target.account}, {target.region}" if target.account else ""
             places[key] = places.get(key) or place
             # What fleet finds is in the record of each environment, too; of others, no finding says whose it is.
             is_whole = record.outcome and record.outcome.runbook != FLEET and len(record.outcome.targets) < 2

@@ -132,6 +132,13 @@ def test_what_fleet_found_is_listed_once_and_with_its_environment() -> None:
     assert found[STAGING].runs[1].sentence.endswith(": findings (no-permission)")
 
 
+def test_an_environment_keeps_its_account_where_the_newest_run_could_not_reach_it() -> None:
+    """That run knows the region alone, which runbook.toml names."""
+    dark = TargetOutcome(environment="staging", account="", region="ap-southeast-2", endpoint="", status="unknown")
+    runs = (ended(0), ended(1, runbook="fleet", targets=(replace(dark, environment="qa"), dark)))
+    assert [*environments(*runs)] == ["qa", STAGING]
+
+
 def test_the_page_says_in_words_what_its_marks_mean() -> None:
     """Each mark leads to its record; what is overdue stands first, also of an environment without a record."""
     late = ScheduleState("production", "verify on production: due, it never ran.", True)
