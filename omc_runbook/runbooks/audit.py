@@ -44,7 +44,7 @@ from omc_runbook.runbooks.final_answer import FinalAnswer, links
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
-from omc_runbook.runbooks.run import PARALLEL, Run, Target, now, reach_some, try_each
+from omc_runbook.runbooks.run import Run, Target, now, reach_some, try_each
 from omc_runbook.snapshot.audit.exposure import compare_among
 from omc_runbook.snapshot.gatherer import SharedCalls
 from omc_runbook.snapshot.state import Snapshot
@@ -114,6 +114,8 @@ _MORE = (
 )
 ACTIONS = Actions(plan=_READ, sometimes=_MORE, compares_environments=True, reads_trails=True)
 
+PARALLEL = 4
+"""How many environments are read at a time."""
 MOST_DAYS = HISTORY_KEEPS.days
 """How far back CloudTrail's event history goes; a trail's files and CloudTrail Lake go further."""
 

@@ -64,8 +64,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NOBODY = Caller("", "")
-PARALLEL = 4
-"""How many of several environments are called at a time."""
 UNFINISHED = "The change that was not finished is below the parameters, with the ways to finish it or take it back."
 UNDER_WAY = "A change is under way, and is below the parameters: what was read here is its intermediate state."
 WAIT = "A change of this environment is under way: wait until it has ended, then run this again."
@@ -509,7 +507,7 @@ def reach_some(
 ) -> tuple[tuple[Target, ...], tuple[UnreadTarget, ...]]:
     """`reach` those environments that can be, and say why the others cannot.
 
-    They are signed in to side by side, since one that never answers takes long; one after the other where a person may
+    They are all signed in to at once, since one that never answers takes long; one after the other where a person may
     be asked for MFA codes. Raises as `reach` does for what is wrong before AWS is asked for the caller, and where none
     can be reached.
     """
@@ -532,7 +530,7 @@ def reach_some(
     if kernel.allows_prompt():
         reached, unread = try_each(found, sign_in, found)
     else:
-        pool = ThreadPoolExecutor(PARALLEL, "sign-in")
+        pool = ThreadPoolExecutor(len(found), "sign-in")
         try:
             targets = {each.name: pool.submit(copy_context().run, sign_in, each) for each in found.values()}
             reached, unread = try_each(found, lambda settings: targets[settings.name].result(), found)

@@ -162,6 +162,24 @@ def test_environments_are_signed_in_to_side_by_side_unless_a_person_may_be_asked
     assert max(most) == (1 if has_person else 2)
 
 
+def test_many_environments_that_never_answer_take_no_longer_than_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """All are signed in to at once: a silent one takes more than a minute."""
+    names = [f"eu-{n}" for n in range(9)]
+    (tmp_path / "runbook.toml").write_text("".join(f"[environments.{name}]\n" for name in names))
+    together = threading.Barrier(len(names))
+
+    def identify(clients: Clients, environment: Environment) -> Caller:
+        together.wait(10)
+        return CALLER
+
+    monkeypatch.setattr(kernel, "allows_input", lambda: False)
+    monkeypatch.setattr(runbooks_run, "identify", identify)
+    run = audit.begin(",".join(names), str(tmp_path / "runbook.toml"))
+    assert [each.environment.name for each in run.targets] == names
+
+
 def test_an_interruption_does_not_wait_for_an_environment_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A scheduler that stops a run kills it soon after."""
     ended, waited = threading.Event(), list[bool]()
