@@ -18,7 +18,8 @@ ask_engine() {
 }
 
 find_verb() { # The first word that is no option; each option has a value.
-    while [ "${1#--}" != "$1" ]; do shift 2; done
+    # With too few words bash shifts none, and would go on for ever.
+    while [ "${1#--}" != "$1" ]; do shift 2 || exit; done
     verb=$1
 }
 

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,15 @@ def standin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     monkeypatch.setenv("STANDIN_DOCKER_LOG", str(folder / "log"))
     monkeypatch.setenv("STANDIN_DOCKER_COMPOSE", REAL or "")
     return folder / "log"
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_stand_in_ends_where_an_option_has_no_value(shell: str) -> None:
+    """Also in a shell that drops no word where there are too few."""
+    if not shutil.which(shell):
+        pytest.skip(f"There is no {shell}.")
+    ended = subprocess.run([shell, str(STANDIN), "compose", "--version"], capture_output=True, timeout=10)
+    assert ended.returncode != 0
 
 
 def calls(log: Path) -> list[str]:
