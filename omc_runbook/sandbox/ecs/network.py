@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
-from moto.moto_server.werkzeug_app import create_backend_app
 from werkzeug.test import Client
 
 from omc_runbook.aws.ec2 import Network, describe_vpcs
@@ -20,6 +19,7 @@ from omc_runbook.model.arn import region_in
 from omc_runbook.network.reachability import CallPath, Request, TaskNetwork, trace
 from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.calls import Call
+from omc_runbook.sandbox.moto_patches import create_app
 from omc_runbook.snapshot.networking import read_vpcs
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ def _client(region: str) -> Any:
         aws_access_key_id="within",
         aws_secret_access_key="within",
     )
-    application = Client(create_backend_app("ec2"))
+    application = Client(create_app("ec2"))
 
     def send(request: AWSPreparedRequest, **_: Any) -> Any:
         headers = {name: _text(value) for name, value in request.headers.items()}
