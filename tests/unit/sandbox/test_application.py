@@ -39,7 +39,7 @@ def test_errors_are_described_as_pydantic_puts_them(changed: dict[str, str], sta
 
 
 def test_a_task_that_fails_imports_no_more_than_what_judges_its_values() -> None:
-    """All of pydantic takes ten times as long, and each task that fails would spend it."""
+    """All of pydantic takes twice as long, and each task that fails would spend it."""
     code = (
         "import runpy, sys\n"
         f"settings = runpy.run_path({application.__file__!r})['Settings']({WHOLE | {'SMTP_PORT': 'many'}!r})\n"
