@@ -19,9 +19,6 @@ class _Way:
     transformers: tuple[tuple[str, Callable[[Any], Any]], ...]
 
 
-_WAYS: dict[tuple[type, str, Shape, tuple[str, ...]], _Way] = {}
-
-
 @dataclass(frozen=True, slots=True)
 class _Member:
     """A member of a structure: where its value is, where that goes, and of which type one goes as it is."""
@@ -34,7 +31,8 @@ class _Member:
 
 
 _PLAIN = {"string": str, "integer": int, "long": int, "double": float, "float": float, "boolean": bool}
-_MEMBERS: dict[tuple[type, Shape, tuple[str, ...]], list[_Member]] = {}
+# What is found out is kept with the shape that it is of: moto makes one anew for each error.
+_WAYS, _MEMBERS = "sandbox_ways", "sandbox_members"
 
 
 def write_structure(serializer: JSONSerializer, written: dict[str, Any], owner: Any, shape: Any, key: str) -> None:
@@ -59,8 +57,9 @@ def write_structure(serializer: JSONSerializer, written: dict[str, Any], owner: 
 
 
 def _members_of(serializer: ResponseSerializer, owner: Any, shape: Any) -> list[_Member]:
-    place = (type(owner), shape, tuple(serializer._value_picker.response_transformers))
-    members = _MEMBERS.get(place)
+    known: dict[tuple[type, tuple[str, ...]], list[_Member]] = vars(shape).setdefault(_MEMBERS, {})
+    place = (type(owner), tuple(serializer._value_picker.response_transformers))
+    members = known.get(place)
     if members is None:
         members = []
         for key, each in shape.members.items():
@@ -68,7 +67,7 @@ def _members_of(serializer: ResponseSerializer, owner: Any, shape: Any) -> list[
             each.parent = shape
             name = serializer.get_serialized_name(each, key)
             members.append(_Member(key, name, each, _way_to(serializer, owner, key, each), _PLAIN.get(each.type_name)))
-        _MEMBERS[place] = members
+        known[place] = members
     return members
 
 
@@ -95,10 +94,11 @@ def _value(serializer: ResponseSerializer, owner: Any, key: str, way: _Way) -> A
 
 def _way_to(serializer: ResponseSerializer, owner: Any, key: str, shape: Shape) -> _Way:
     transformers: dict[str, Callable[[Any], Any]] = serializer._value_picker.response_transformers
-    place = (type(owner), key, shape, tuple(transformers))
-    way = _WAYS.get(place)
+    known: dict[tuple[type, str, tuple[str, ...]], _Way] = vars(shape).setdefault(_WAYS, {})
+    place = (type(owner), key, tuple(transformers))
+    way = known.get(place)
     if way is None:
-        way = _WAYS[place] = _find_way(owner, key, shape, transformers)
+        way = known[place] = _find_way(owner, key, shape, transformers)
     return way
 
 

@@ -1,13 +1,17 @@
 """The values of an answer's members are those that moto itself picks, and are written as moto writes them."""
 
+import gc
+import weakref
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, ClassVar
 
 import pytest
+from moto.core.errors import get_error_model
 from moto.core.model import Shape, StructureShape
 from moto.core.serialize import AttributePickerContext, JSONSerializer, XFormedAttributePicker, never_return
 from moto.core.utils import get_service_model
+from moto.ecs.exceptions import ClusterNotFoundException
 
 from omc_runbook.sandbox.aws.attributes import pick, write_structure
 
@@ -97,6 +101,18 @@ def test_an_answer_is_the_text_that_moto_writes(tasks: list[Any], transformers: 
         for kind in (JSONSerializer, Writer)
     ]
     assert answers == [answers[0]] * 4 and bool(tasks) == ('"tasks": [{' in str(answers[0]["body"]))
+
+
+def test_what_is_known_of_an_errors_shape_goes_with_it() -> None:
+    """moto makes one for each error, of which a sandbox that lasts answers with many."""
+    error = ClusterNotFoundException()
+    shape = get_error_model(error, OPERATION.service_model)
+    written: dict[str, Any] = {}
+    Writer(OPERATION, value_picker=XFormedAttributePicker())._serialize(written, error, shape, "")
+    is_kept = weakref.ref(shape)
+    del shape
+    gc.collect()
+    assert written == {"message": "Cluster not found."} and not is_kept()
 
 
 def test_a_document_is_written_as_it_is() -> None:
