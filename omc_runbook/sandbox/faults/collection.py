@@ -63,7 +63,7 @@ def break_(endpoint: str, fault_id: str) -> None:
 
 
 def mend(endpoint: str, fault_id: str | None = None) -> None:
-    """Restore the healthy world, whatever is broken; returns when every task is healthy and up to date.
+    """Restore the healthy world, whatever is broken; returns when every task is new and healthy.
 
     With a `fault_id`, only that fault is repaired: the other active ones are injected again. Raises UsageError for an
     unknown one.
