@@ -187,18 +187,6 @@ def test_what_anybody_changed_is_restored_and_nothing_else(scene: Scene) -> None
     assert changes.read(scene.world.endpoint).actions == frozenset()
 
 
-@pytest.mark.parametrize(("fault", "is_deployed"), [("wildcard-secret", False), ("white-space", True)])
-def test_a_mend_deploys_what_its_tasks_lack(scene: Scene, fault: str, is_deployed: bool) -> None:
-    """Tasks that run already see nothing of a role's policy; those with another value end."""
-    before = [service["deployments"][0]["id"] for service in scene.services().values()]
-    break_(scene.world.endpoint, fault)
-    mend(scene.world.endpoint)
-    after = [service["deployments"][0]["id"] for service in scene.services().values()]
-    # The frontend has no secret.
-    assert len({*before} - {*after}) == (len(CONSUMERS) if is_deployed else 0)
-    assert_healthy(scene)
-
-
 def test_policies_and_tags_that_anybody_attached_are_removed(scene: Scene) -> None:
     """Else what somebody granted to mend a fault would hide the next one."""
     iam, secretsmanager = scene.world.iam, scene.world.secretsmanager

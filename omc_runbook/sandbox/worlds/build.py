@@ -35,8 +35,6 @@ from omc_runbook.sandbox.worlds.staging import (
 from omc_runbook.sandbox.worlds.vpcs import network_configuration, restore_network
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mypy_boto3_ecs.type_defs import (
         AwsVpcConfigurationTypeDef,
         ContainerDefinitionOutputTypeDef,
@@ -49,8 +47,6 @@ if TYPE_CHECKING:
 HEALTH_CHECK = ["CMD-SHELL", "curl -f http://localhost:8000/health || exit 1"]
 AWS_MANAGED_KEY = "alias/aws/secretsmanager"
 _UNREADABLE = ("ResourceNotFoundException", "InvalidRequestException", "DecryptionFailure", "AccessDeniedException")
-_NO_TASKS = ("iam:", "cloudtrail:", "cloudwatch:", "events:", "sns:")
-"""The calls that nothing of a task changes with which runs already."""
 GOOD_DOCUMENT = "/sandbox/healthy-document"
 """The SSM parameter in which a sandbox keeps its good values, which no runbook reads."""
 
@@ -139,29 +135,14 @@ def is_good(text: str, keys: tuple[str, ...] = KEYS) -> bool:
 def restore(world: World, document: dict[str, str], changes: Changes = ANYTHING) -> None:
     """Create or repair what may have changed in a world, and wait until it is settled.
 
-    The secret gets the document's values, and every service a deployment that reads them, unless all have one.
+    The secret gets the document's values, and every service a deployment that reads them.
     """
     if changes.include("iam:"):
         restore_roles(world)
     if changes.include("cloudtrail:", "logs:", "sns:", "cloudwatch:"):
         restore_monitoring(world)
-    restore_login(world.database, document)
-    if not (changes.are_only(*_NO_TASKS) and are_deployed(world.services())):
-        _deploy(world, document, changes)
-    world.settle()
-
-
-def are_deployed(services: Sequence[ServiceTypeDef]) -> bool:
-    """Whether each service has one deployment, which is completed, and as many tasks as a healthy world's."""
-    states = {
-        service["serviceName"]: ([each.get("rolloutState") for each in service["deployments"]], service["runningCount"])
-        for service in services
-    }
-    return states == {service.name: (["COMPLETED"], service.desired) for service in SERVICES}
-
-
-def _deploy(world: World, document: dict[str, str], changes: Changes) -> None:
     arn = restore_secret(world, document)
+    restore_login(world.database, document)
     world.ecs.create_cluster(clusterName=CLUSTER)
     network = restore_network(world) if changes.include("ec2:") else network_configuration(world)
     existing = {service["serviceName"]: service for service in world.services()}
@@ -170,6 +151,7 @@ def _deploy(world: World, document: dict[str, str], changes: Changes) -> None:
             restore_log_group(world, f"/ecs/{STAGING}/{service.name}")
         task_definition = restore_task_definition(world, service, arn)
         restore_service(world, service, existing.get(service.name), task_definition, network)
+    world.settle()
 
 
 def restore_secret(world: World, document: dict[str, str]) -> str:

@@ -17,10 +17,6 @@ class Changes:
         """Whether an action begins with one of some texts, such as "iam:" or "ecs:RunTask"."""
         return self.actions is None or any(action.startswith(prefixes) for action in self.actions)
 
-    def are_only(self, *prefixes: str) -> bool:
-        """Whether each action begins with one of some texts."""
-        return self.actions is not None and all(action.startswith(prefixes) for action in self.actions)
-
 
 ANYTHING = Changes()
 
