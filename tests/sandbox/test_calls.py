@@ -35,7 +35,8 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calls, "subprocess", SimpleNamespace(run=look, PIPE=subprocess.PIPE))
-        done = CliRunner().invoke(calls.main, ["healthy", "12:2", "--json", "--looks", "1", "--delay", str(DELAY)])
+        options = ["--json", "--looks", "1", "--delay", str(DELAY)]
+        done = CliRunner().invoke(calls.main, ["healthy", "12:2", *options], catch_exceptions=False)
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(found) == 2, done.stderr
     return {row["row"]: row for row in found}
