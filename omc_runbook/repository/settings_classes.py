@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -140,6 +140,7 @@ class Classes:
         self._clashing: set[str] = set()
         self._values: dict[str, object] = {}
         self._shared_options: dict[str, dict[str, object]] = {}
+        self._options_by_class: dict[str, Mapping[str, object]] = {}
         self._functions: dict[str, ast.FunctionDef] = {}
         self._packages_of_settings: set[str] = set()
         self._foreign: dict[str, SourceFile] = {}
@@ -222,8 +223,14 @@ class Classes:
         """Whether a class derives from BaseModel or BaseSettings."""
         return self._derives(name, "BaseModel") or self.is_settings(name)
 
-    def options(self, lineage: list[ast.ClassDef]) -> dict[str, object]:
+    def options(self, lineage: list[ast.ClassDef]) -> Mapping[str, object]:
         """The options that a class or its bases set; `COMPUTED` for an expression."""
+        name = lineage[0].name if lineage else ""
+        if name not in self._options_by_class:
+            self._options_by_class[name] = self._find_options(lineage)
+        return self._options_by_class[name]
+
+    def _find_options(self, lineage: list[ast.ClassDef]) -> Mapping[str, object]:
         options: dict[str, object] = {}
         for each in reversed(lineage):
             for statement in filter(is_config, each.body):

@@ -42,6 +42,12 @@ def test_a_file_is_walked_through_once() -> None:
     assert count_calls(lambda: parse_settings(file), "walk") < 2 * len(nodes)
 
 
+def test_the_options_of_a_class_are_found_once() -> None:
+    """Its fields, their variables and what is not known of them all depend on them."""
+    file = source(f"{HEAD}    model_config = SettingsConfigDict(env_prefix='APP_')\n    A: int = 1\n    B: str\n")
+    assert count_calls(lambda: parse_settings(file), "is_config") == 3
+
+
 def read(body: str, head: str = HEAD) -> SettingsSource:
     """The Settings of a file whose class has this body."""
     return parse_settings(source(head + body))
