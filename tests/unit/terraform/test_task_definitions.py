@@ -177,7 +177,8 @@ def inserted(edit: Edit) -> str:
     while start < len(before) and before[start] == after[start]:
         start += 1
     length = len(after) - len(before)
-    places = [at for at in range(start + 1) if before[:at] + after[at : at + length] + before[at:] == after]
+    ends = (at for at in range(start + 1) if after.endswith(before[at:]))
+    places = [at for at in ends if before[:at] + after[at : at + length] + before[at:] == after]
     assert places, "something else was changed"
     at = next((at for at in places if at == 0 or before[at - 1] == "\n"), places[-1])
     return after[at : at + length]
