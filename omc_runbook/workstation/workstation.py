@@ -283,8 +283,11 @@ class Workstation:
         """The catalogue's key of a variable, or of another name of the same field; None if it has none."""
         field = self.checkout.settings.find(variable)
         aliases = [each for each in field.variables if each not in field.nested] if field else []
-        keys = (_find_key(each, self.keys) for each in (variable, *aliases))
-        return next(filter(None, keys), None)
+        return next(filter(None, map(self._keys_by_variable.get, (variable, *aliases))), None)
+
+    @cached_property
+    def _keys_by_variable(self) -> Mapping[str, Key]:
+        return _by_variable(self.keys)
 
     def is_secret(self, variable: str) -> bool:
         """Whether a variable is secret, by the catalogue or by its name."""
@@ -455,14 +458,15 @@ def _own_name() -> str:
 
 def public_texts(checkout: Checkout, keys: Mapping[str, Key]) -> Iterator[str]:
     """The template's values that are not secret, since they are in the repository."""
+    by_variable = _by_variable(keys)
     for entry in checkout.template_entries:
-        key = _find_key(entry.name, keys)
-        if not is_secret(entry.name, key) or PLACEHOLDER.match(entry.value):
+        if not is_secret(entry.name, by_variable.get(entry.name)) or PLACEHOLDER.match(entry.value):
             yield entry.value
 
 
-def _find_key(variable: str, keys: Mapping[str, Key]) -> Key | None:
-    return next((key for name, key in keys.items() if variable_of(name, keys) == variable), None)
+def _by_variable(keys: Mapping[str, Key]) -> Mapping[str, Key]:
+    """The catalogue by variable; of several keys of one variable, the first."""
+    return {variable_of(name, keys): key for name, key in reversed([*keys.items()])}
 
 
 def _is_read_by_settings(checkout: Checkout, path: Path) -> bool:

@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 
 import pytest
+from support.call_counts import count_calls
 from support.local_setup_runs import quiet_machine
 from support.other_checkouts import make_checkout
 
@@ -58,6 +59,14 @@ def look(root: Path, text: str) -> Snapshot:
     (root / ".env").touch(mode=0o600)
     (root / ".env").write_text(text)
     return local_setup.look(local_setup.begin("local", "", str(root), allow_code=True))
+
+
+def test_the_catalogue_is_gone_through_once_however_many_variables_are_asked_for(desk: Path) -> None:
+    """It is looked up by the variable."""
+    workstation = look(desk, f"SECRET_KEY={KEY}\n").workstation
+    assert workstation
+    names = [*map(workstation.dotenv_name, workstation.keys)] * 3
+    assert count_calls(lambda: [*map(workstation.key_of, names)], "variable_of") <= len(workstation.keys)
 
 
 def found(snapshot: Snapshot) -> list[tuple[str, str, str]]:
