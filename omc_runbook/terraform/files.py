@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -25,7 +25,6 @@ _DATA = (".yaml", ".yml")
 
 _READS_FILE = re.compile(r'\b(?:template)?file\(\s*\\?"([^"\\]*)')
 _INTERPOLATION = re.compile(r"\$\{[^}]*\}")
-_FILES = tuple(f"*{ending}" for ending in SOURCES)
 _CALLED = re.compile(r'^\s*"?source"?\s*[=:]\s*"(\.\.?/[^"]*)"', re.MULTILINE)
 
 
@@ -43,7 +42,7 @@ class TerraformFiles:
     @cached_property
     def folders(self) -> tuple[Path, ...]:
         """The folders with Terraform's files, in order."""
-        return tuple(folder for folder in self.walk() if any(any(folder.glob(end)) for end in _FILES))
+        return tuple(folder for folder, names in self._walk() if any(name.endswith(SOURCES) for name in names))
 
     @cached_property
     def calls(self) -> Mapping[Path, set[Path]]:
@@ -57,22 +56,35 @@ class TerraformFiles:
 
     def walk(self, below: str = "") -> Iterator[Path]:
         """Yield a folder of the checkout and those below it, in order."""
-        for folder, inner, _ in os.walk(self.root / below):
+        return (folder for folder, _ in self._walk(below))
+
+    def _walk(self, below: str = "") -> Iterator[tuple[Path, list[str]]]:
+        for folder, inner, names in os.walk(self.root / below):
             inner[:] = sorted(set(inner) - SKIPPED)
-            yield Path(folder)
+            yield Path(folder), [*inner, *names]
 
     def folder(self, directory: Path) -> Folder:
         """The files of a folder that Terraform reads as one module, those that can be read."""
         if directory not in self._folders:
-            found = tuple(file for end in _FILES for file in self.matching(directory, end))
+            found = self.ending(directory, SOURCES)
             names = {file.name for file in found}
             self._folders[directory] = Folder(tuple(file for file in found if tofu_name(file.name) not in names))
         return self._folders[directory]
 
+    def ending(self, directory: Path, endings: Collection[str]) -> tuple[SourceFile, ...]:
+        """The files of a folder whose names end so, by their ending, those that can be read."""
+        try:
+            paths = sorted(directory.iterdir())
+        except OSError:
+            return ()
+        return self._readable(path for end in endings for path in paths if path.name.endswith(end))
+
     def matching(self, directory: Path, pattern: str) -> tuple[SourceFile, ...]:
         """The files of a folder whose names match a pattern, those that can be read."""
-        files = (self._read(path) for path in sorted(directory.glob(pattern)))
-        return tuple(file for file in files if file)
+        return self._readable(sorted(directory.glob(pattern)))
+
+    def _readable(self, paths: Iterable[Path]) -> tuple[SourceFile, ...]:
+        return tuple(file for path in paths if (file := self._read(path)))
 
     def having(self, pattern: re.Pattern[str]) -> tuple[Folder, ...]:
         """The folders that have a file in which a pattern is found."""

@@ -80,7 +80,7 @@ def find_rewritten(repository: Path, edits: Collection[Edit]) -> str:
     """
     terraform = TerraformFiles(repository)
     folders = with_callers(terraform.calls, [each.path for each in terraform.having(_VERSION)])
-    inputs = [file for path in folders for end in SETTINGS for file in terraform.matching(path, f"*{end}")]
+    inputs = [file for path in folders for file in terraform.ending(path, SETTINGS)]
     files = (*(file for path in folders for file in terraform.folder(path).files), *inputs)
     changed = {edit.file.name: replace(edit.file, raw=edit.after) for edit in edits}
     before, after = _written(files), _written(tuple(changed.get(file.name, file) for file in files))

@@ -134,7 +134,7 @@ def _has_definition(files: tuple[SourceFile, ...]) -> bool:
 def _find_others(files: TerraformFiles) -> tuple[SourceFile, ...]:
     """Terraform files, templates and JSON that seem to hold task definitions."""
     endings = (".tf", ".tofu", *TEMPLATES)
-    found = (file for folder in files.walk() for end in endings for file in files.matching(folder, f"*{end}"))
+    found = (file for folder in files.walk() for file in files.ending(folder, endings))
     return tuple(file for file in found if any(_seems_to_hold(file.name, line) for line in file.text.split("\n")))
 
 
@@ -157,7 +157,7 @@ def _with_callers(terraform: TerraformFiles, files: tuple[SourceFile, ...]) -> t
     reached = with_callers(terraform.calls, folders)
     added = [file for path in terraform.folders if path in reached - folders for file in terraform.folder(path).files]
     below = (folder for folder in terraform.walk() if any(path in (folder, *folder.parents) for path in reached))
-    values = [file for folder in below for end in VALUES for file in terraform.matching(folder, f"*{end}")]
+    values = [file for folder in below for file in terraform.ending(folder, VALUES)]
     return (*files, *added, *values)
 
 

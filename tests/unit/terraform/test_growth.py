@@ -6,6 +6,7 @@ from pathlib import Path
 from support.call_counts import count_calls
 
 from omc_runbook.terraform.containers import find_containers
+from omc_runbook.terraform.files import TerraformFiles
 from omc_runbook.textfile.file import SourceFile
 
 MODULE = """
@@ -47,3 +48,13 @@ def test_a_checkout_of_many_stacks_takes_as_many_calls_a_stack_as_one_of_few() -
     assert (len(containers), unreadable) == (CALLS, ())
     small, large = (count_calls(partial(find_containers, checkout(stacks))) for stacks in (8, 24))
     assert large < 3.3 * small
+
+
+def test_the_folders_of_a_checkout_are_listed_once(tmp_path: Path) -> None:
+    """Which of them have Terraform's files shows while they are walked through."""
+    for name in ("a/main.tf", "a/b/main.tofu", "c/main.tf.json", "d/README.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    files = TerraformFiles(tmp_path)
+    assert count_calls(lambda: files.folders, "scandir") == len([tmp_path, *tmp_path.rglob("*/")])
+    assert [str(each.relative_to(files.root)) for each in files.folders] == ["a", "a/b", "c"]
