@@ -212,7 +212,7 @@ def _secrets_from_environment(tree: Mapping[str, Any]) -> Iterator[str]:
 
 def _named_paths(repository: Path) -> tuple[str, ...]:
     """The paths within a checkout in COMPOSE_FILE, which the shell sets, else the .env; none where neither does."""
-    variables = _read_variables(repository, _DOTENV)
+    variables = _read_variables(repository, _DOTENV, _FILE_VARIABLES)
     variables |= {name: os.environ[name] for name in _FILE_VARIABLES if name in os.environ}
     paths, separator = (variables.get(name, "") for name in _FILE_VARIABLES)
     return tuple(
@@ -222,14 +222,15 @@ def _named_paths(repository: Path) -> tuple[str, ...]:
     )
 
 
-def _read_variables(repository: Path, name: str) -> dict[str, str]:
+def _read_variables(repository: Path, name: str, needed: Collection[str] = ("",)) -> dict[str, str]:
     """The variables of a .env as python-dotenv parses it, without expansion; none where it cannot be read.
 
-    Docker Compose takes NAME: VALUE too.
+    Docker Compose takes NAME: VALUE too. A file without one of the `needed` names in it is not parsed.
     """
     # Other checks report one that cannot be read.
     file = read_if_readable(repository, name)
-    bindings = parse_stream(io.StringIO(_COLON.sub(r"\1=", file.text.lstrip(BOM)))) if file else ()
+    text = file.text if file and any(each in file.text for each in needed) else ""
+    bindings = parse_stream(io.StringIO(_COLON.sub(r"\1=", text.lstrip(BOM))))
     return {each.key: each.value or "" for each in bindings if each.key}
 
 

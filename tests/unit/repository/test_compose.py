@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.call_counts import count_calls
 from support.files import write_files
 from support.paths import SUPPORT
 
@@ -350,6 +351,12 @@ def test_a_named_file_elsewhere_is_missed_and_paths_begin_at_the_first_one(tmp_p
     (root / ".env").write_bytes(b"\xff")
     (root / "compose.yml").write_text("services: {s: {}}")
     assert read_compose(root)
+
+
+def test_a_dotenv_that_names_no_compose_file_is_not_parsed_for_one(tmp_path: Path) -> None:
+    """Most name none, and python-dotenv's parser takes its time."""
+    write_files(tmp_path, {"compose.yml": "services: {s: {}}", ".env": "A=1\nB='2'\n"})
+    assert count_calls(lambda: read_compose(tmp_path), "parse_binding") == 0
 
 
 @pytest.mark.parametrize(
