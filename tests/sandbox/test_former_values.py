@@ -25,6 +25,7 @@ from omc_runbook.masking.value import Masked, reveal
 from omc_runbook.model.catalogue import default_keys
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import changes
+from omc_runbook.report.audit import Snapshots
 from omc_runbook.runbooks import audit
 from omc_runbook.sandbox import postgres
 from omc_runbook.sandbox.postgres import Database
@@ -256,9 +257,10 @@ def test_an_audit_tries_the_newest_former_values() -> None:
     now, former = token(), [token() for _ in range(5)]
     with provider(now, former[1]) as issuer:
         snapshot = with_former(checked(healthy(), issuer.address), now, former)
-        assert "former-alive" not in {each.check for each in audit.diagnose({"staging": snapshot})["staging"]}
+        read = Snapshots({"staging": snapshot})
+        assert "former-alive" not in {each.check for each in audit.diagnose(read)["staging"]}
         assert not issuer.asked
-        finding = audit.diagnose({"staging": snapshot}, ask_issuers=True)["staging"][-1]
+        finding = audit.diagnose(read, ask_issuers=True)["staging"][-1]
         assert (finding.check, finding.family, finding.status) == ("former-alive", "audit", "found")
         assert "that was written on 2026-02-17" in finding.evidence[0] and "Revoke it" in finding.remedy.command
         assert {*issuer.asked} <= {now, *former[:3]} and not {*former[3:]} & {*issuer.asked}
