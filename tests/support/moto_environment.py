@@ -85,9 +85,10 @@ class Wire:
             error = {"Error": {"Code": "ResourceNotFoundException", "Message": f"not found: {operation}"}}
             raise ClientError(error, operation) from None
         for task in answer.get("tasks", ()) if operation == "DescribeTasks" else ():
-            now = datetime.now(UTC)
-            created = now - timedelta(hours=1) if self.doubtful else now
-            task.update(createdAt=created, startedAt=now + timedelta(seconds=1), lastStatus="RUNNING")
+            # Of one that begins within a second of a version, its times do not tell which it read.
+            started = datetime.now(UTC) + timedelta(minutes=1)
+            created = started - timedelta(hours=1) if self.doubtful else started
+            task.update(createdAt=created, startedAt=started + timedelta(seconds=1), lastStatus="RUNNING")
         return answer
 
     def made(self, operation: str) -> int:
