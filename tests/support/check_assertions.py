@@ -66,4 +66,4 @@ def assert_found(check: Check, fault: Fault) -> None:
 def assert_no_value(finding: Finding) -> None:
     """No text of a finding holds a value of the secret, or a piece of one."""
     text = "\n".join((finding.subject, finding.title, finding.remedy.command, *finding.evidence))
-    assert registry.mask(text) == text
+    assert (masked := registry.mask(text)) == text, masked
