@@ -44,7 +44,8 @@ from omc_runbook.runbooks.final_answer import FinalAnswer, links
 from omc_runbook.runbooks.form import form
 from omc_runbook.runbooks.own_parameters import takes_parameters
 from omc_runbook.runbooks.pickers import Picker
-from omc_runbook.runbooks.run import Run, Target, now, reach_some, try_each
+from omc_runbook.runbooks.run import Run, Target, now
+from omc_runbook.runbooks.several_environments import reach_some, try_each
 from omc_runbook.snapshot.audit.exposure import compare_among
 from omc_runbook.snapshot.gatherer import SharedCalls
 from omc_runbook.snapshot.state import Snapshot
@@ -124,7 +125,7 @@ MOST_DAYS = HISTORY_KEEPS.days
 def begin(environment: str, runbook_toml: str = "", days: int = MOST_DAYS) -> Run:
     """Begin on the environments of a list, which is mostly one; of several, some may be out of reach.
 
-    Raises UsageError for days of which no events can be read, and as `run.reach_some` does.
+    Raises UsageError for days of which no events can be read, and as `reach_some` does.
     """
     if days < 1:
         raise UsageError("days must be at least 1. Nothing was read.")

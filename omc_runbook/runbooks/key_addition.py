@@ -25,7 +25,8 @@ from omc_runbook.runbooks.closing import Closing, Displays, end_label
 from omc_runbook.runbooks.live_change import LiveChange
 from omc_runbook.runbooks.new_key import plan
 from omc_runbook.runbooks.plan_review import NO_REVIEW, Review
-from omc_runbook.runbooks.run import Run, naming, now, reach_each
+from omc_runbook.runbooks.run import Run, now
+from omc_runbook.runbooks.several_environments import naming, reach_each
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.workstation import git
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from omc_runbook.aws import endpoint, secretsmanager
 from omc_runbook.aws.secretsmanager import Secret
@@ -22,11 +20,11 @@ from omc_runbook.changes.engine.context import ChangeContext
 from omc_runbook.changes.engine.result import ChangeResult, Plan, with_failure
 from omc_runbook.diagnosis import root_causes
 from omc_runbook.headless import notebooks
-from omc_runbook.masking import kernel, registry
+from omc_runbook.masking import registry
 from omc_runbook.model import unread_target
 from omc_runbook.model.change import Change
-from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment, load, refuse_impossible
-from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.environment import LOCAL, PRODUCTION, Environment, refuse_impossible
+from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import (
     NO_OUTCOME,
     Finding,
@@ -60,8 +58,6 @@ from omc_runbook.workstation.workstation import read_tracked_template, read_work
 
 if TYPE_CHECKING:
     from omc_runbook.diagnosis.complaint import Complaint
-
-T = TypeVar("T")
 
 NOBODY = Caller("", "")
 UNFINISHED = "The change that was not finished is below the parameters, with the ways to finish it or take it back."
@@ -461,10 +457,11 @@ def reach(runbook: str, environment: str, runbook_toml: str = "", service: str =
     Raises UsageError for a wrong environment, file, schedule or account, CouldNotLook where AWS is silent. In AWS,
     only the caller's identity is read.
     """
-    return _sign_in(runbook, _settings(runbook, environment, runbook_toml, service))
+    return sign_in(runbook, find_settings(runbook, environment, runbook_toml, service))
 
 
-def _settings(runbook: str, environment: str, runbook_toml: str, service: str = "") -> Environment:
+def find_settings(runbook: str, environment: str, runbook_toml: str, service: str = "") -> Environment:
+    """An environment's names, before AWS is asked for the caller; raises as `reach` does."""
     known = known_environment.get()
     settings = known if known and known.name == environment else find_environment(environment, runbook_toml)
     if settings.schedules:
@@ -485,90 +482,13 @@ def _settings(runbook: str, environment: str, runbook_toml: str, service: str = 
     return settings
 
 
-def _sign_in(runbook: str, settings: Environment) -> Target:
+def sign_in(runbook: str, settings: Environment) -> Target:
+    """Sign in to an environment, and check whose account it is; raises as `reach` does."""
     registry.exempt(public_words(settings))
     clients = Clients.of(settings.names)
     caller = identify(clients, settings)
     registry.exempt({caller.account, *re.split(r"[:/]", f"{caller.arn}:{caller.source}")} - {""})
     return Target(settings, clients, caller, LEFT_OUT.get(runbook, frozenset()))
-
-
-def reach_each(runbook: str, environments: Sequence[str], runbook_toml: str = "") -> tuple[Target, ...]:
-    """`reach` each environment, `naming` it; raises as `reach` does."""
-    targets = []
-    for name in environments:
-        with naming(name, environments):
-            targets.append(reach(runbook, name, runbook_toml))
-    return tuple(targets)
-
-
-def reach_some(
-    runbook: str, environments: Sequence[str], runbook_toml: str = ""
-) -> tuple[tuple[Target, ...], tuple[UnreadTarget, ...]]:
-    """`reach` those environments that can be, and say why the others cannot.
-
-    They are all signed in to at once, since one that never answers takes long; one after the other where a person may
-    be asked for MFA codes. Raises as `reach` does for what is wrong before AWS is asked for the caller, and where none
-    can be reached.
-    """
-    unfound = dict[str, CouldNotLook]()
-
-    def find(name: str) -> Environment:
-        try:
-            return _settings(runbook, name, runbook_toml)
-        except CouldNotLook as error:
-            # Its account may be one that could not be searched.
-            unfound[name] = error
-            return load(name, runbook_toml, may_be_new=True)
-
-    def sign_in(settings: Environment) -> Target:
-        if settings.name in unfound:
-            raise unfound[settings.name]
-        return _sign_in(runbook, settings)
-
-    found = dict(enumerate(map(find, environments)))
-    if kernel.allows_prompt():
-        reached, unread = try_each(found, sign_in, found)
-    else:
-        pool = ThreadPoolExecutor(len(found), "sign-in")
-        try:
-            targets = {each.name: pool.submit(copy_context().run, sign_in, each) for each in found.values()}
-            reached, unread = try_each(found, lambda settings: targets[settings.name].result(), found)
-        finally:
-            # An interruption does not wait for what never answers.
-            pool.shutdown(wait=False, cancel_futures=True)
-    return tuple(reached.values()), unread
-
-
-def try_each(
-    environments: Mapping[int, Environment], act: Callable[[Environment], T], among: Sized
-) -> tuple[dict[str, T], tuple[UnreadTarget, ...]]:
-    """What an act gives for each environment by its name, and those for which it fails; `environments` by their places.
-
-    Raises the first error where it fails for all, `naming` which one of those `among` which they are it is about.
-    """
-    done, unread = dict[str, T](), list[UnreadTarget]()
-    for place, environment in environments.items():
-        try:
-            done[environment.name] = act(environment)
-        except (CouldNotLook, UsageError) as error:
-            unread.append(UnreadTarget(place, environment, error))
-    if not done:
-        with naming(unread[0].environment.name, among):
-            raise unread[0].error
-    return done, tuple(unread)
-
-
-@contextmanager
-def naming(environment: str, environments: Sized) -> Iterator[None]:
-    """Say in a CouldNotLook which one of several environments it is about."""
-    try:
-        yield
-    except CouldNotLook as error:
-        if len(environments) == 1:
-            raise
-        # Environments of one account share calls, and so the error of one that fails.
-        raise CouldNotLook(f"{environment}: {error}", kind=error.kind) from None
 
 
 def diagnose(snapshot: Snapshot, families: Sequence[str] = ()) -> tuple[Finding, ...]:

@@ -15,7 +15,8 @@ from omc_runbook.report.display.banner import Banner
 from omc_runbook.runbooks.button import Choice
 from omc_runbook.runbooks.closing import Closing, Displays
 from omc_runbook.runbooks.live_change import LiveChange
-from omc_runbook.runbooks.run import Run, naming, reach
+from omc_runbook.runbooks.run import Run, reach
+from omc_runbook.runbooks.several_environments import naming
 
 AGAIN = "Run this notebook again from its first cell to see the current state."
 

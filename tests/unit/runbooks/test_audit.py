@@ -18,7 +18,8 @@ from omc_runbook.model.errors import CouldNotLook, UsageError
 from omc_runbook.model.findings import Outcome
 from omc_runbook.runbooks import audit, conclude
 from omc_runbook.runbooks import run as runbooks_run
-from omc_runbook.runbooks.run import Target, naming
+from omc_runbook.runbooks.run import Target
+from omc_runbook.runbooks.several_environments import naming
 from omc_runbook.snapshot.state import Snapshot
 
 

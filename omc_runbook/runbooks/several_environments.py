@@ -1,0 +1,95 @@
+"""Several environments of one run: each that can be reached, and why another one cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
+from typing import TypeVar
+
+from omc_runbook.masking import kernel
+from omc_runbook.model.environment import Environment, load
+from omc_runbook.model.errors import CouldNotLook, UsageError
+from omc_runbook.model.unread_target import UnreadTarget
+from omc_runbook.runbooks.run import Target, find_settings, reach, sign_in
+
+T = TypeVar("T")
+
+
+def reach_each(runbook: str, environments: Sequence[str], runbook_toml: str = "") -> tuple[Target, ...]:
+    """`reach` each environment, `naming` it; raises as `reach` does."""
+    targets = []
+    for name in environments:
+        with naming(name, environments):
+            targets.append(reach(runbook, name, runbook_toml))
+    return tuple(targets)
+
+
+def reach_some(
+    runbook: str, environments: Sequence[str], runbook_toml: str = ""
+) -> tuple[tuple[Target, ...], tuple[UnreadTarget, ...]]:
+    """`reach` those environments that can be, and say why the others cannot.
+
+    They are all signed in to at once, since one that never answers takes long; one after the other where a person may
+    be asked for MFA codes. Raises as `reach` does for what is wrong before AWS is asked for the caller, and where none
+    can be reached.
+    """
+    unfound = dict[str, CouldNotLook]()
+
+    def find(name: str) -> Environment:
+        try:
+            return find_settings(runbook, name, runbook_toml)
+        except CouldNotLook as error:
+            # Its account may be one that could not be searched.
+            unfound[name] = error
+            return load(name, runbook_toml, may_be_new=True)
+
+    def reach_found(settings: Environment) -> Target:
+        if settings.name in unfound:
+            raise unfound[settings.name]
+        return sign_in(runbook, settings)
+
+    found = dict(enumerate(map(find, environments)))
+    if kernel.allows_prompt():
+        reached, unread = try_each(found, reach_found, found)
+    else:
+        pool = ThreadPoolExecutor(len(found), "sign-in")
+        try:
+            targets = {each.name: pool.submit(copy_context().run, reach_found, each) for each in found.values()}
+            reached, unread = try_each(found, lambda settings: targets[settings.name].result(), found)
+        finally:
+            # An interruption does not wait for what never answers.
+            pool.shutdown(wait=False, cancel_futures=True)
+    return tuple(reached.values()), unread
+
+
+def try_each(
+    environments: Mapping[int, Environment], act: Callable[[Environment], T], among: Sized
+) -> tuple[dict[str, T], tuple[UnreadTarget, ...]]:
+    """What an act gives for each environment by its name, and those for which it fails; `environments` by their places.
+
+    Raises the first error where it fails for all, `naming` which one of those `among` which they are it is about.
+    """
+    done, unread = dict[str, T](), list[UnreadTarget]()
+    for place, environment in environments.items():
+        try:
+            done[environment.name] = act(environment)
+        except (CouldNotLook, UsageError) as error:
+            unread.append(UnreadTarget(place, environment, error))
+    if not done:
+        with naming(unread[0].environment.name, among):
+            raise unread[0].error
+    return done, tuple(unread)
+
+
+@contextmanager
+def naming(environment: str, environments: Sized) -> Iterator[None]:
+    """Say in a CouldNotLook which one of several environments it is about."""
+    try:
+        yield
+    except CouldNotLook as error:
+        if len(environments) == 1:
+            raise
+        # Environments of one account share calls, and so the error of one that fails.
+        raise CouldNotLook(f"{environment}: {error}", kind=error.kind) from None
