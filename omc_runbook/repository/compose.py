@@ -222,14 +222,16 @@ def _named_paths(repository: Path) -> tuple[str, ...]:
     )
 
 
-def _read_variables(repository: Path, name: str, needed: Collection[str] = ("",)) -> dict[str, str]:
+def _read_variables(repository: Path, name: str, needed: Collection[str] = ()) -> dict[str, str]:
     """The variables of a .env as python-dotenv parses it, without expansion; none where it cannot be read.
 
-    Docker Compose takes NAME: VALUE too. A file without one of the `needed` names in it is not parsed.
+    Docker Compose takes NAME: VALUE too. Where names are `needed`, a file without one of them in it is not parsed.
     """
     # Other checks report one that cannot be read.
     file = read_if_readable(repository, name)
-    text = file.text if file and any(each in file.text for each in needed) else ""
+    text = file.text if file else ""
+    if needed and not any(name in text for name in needed):
+        return {}
     bindings = parse_stream(io.StringIO(_COLON.sub(r"\1=", text.lstrip(BOM))))
     return {each.key: each.value or "" for each in bindings if each.key}
 
