@@ -160,8 +160,10 @@ def test_a_policy_that_cannot_be_judged_is_unknown() -> None:
 
 def test_a_simulation_that_lacked_context_does_not_count() -> None:
     """Where AWS says that it missed context, the policies decide."""
-    said = simulated("implicitDeny", policies=(GUIDE,))
-    lacking = replace(said, simulated=tuple(replace(entry, missing_context=("aws:x",)) for entry in said.simulated))
+    snapshot = simulated("implicitDeny", policies=(GUIDE,))
+    lacking = replace(
+        snapshot, simulated=tuple(replace(entry, missing_context=("aws:x",)) for entry in snapshot.simulated)
+    )
     assert found_in(with_permissions(healthy(), lacking)) == set()
 
 
@@ -396,13 +398,13 @@ def test_ecs_says_that_it_cannot_assume_a_role_that_nobody_may_read() -> None:
     """What ECS says is enough: who looks may lack iam:GetRole."""
     refused = ReadFailure("role", "iam:GetRole", "AccessDenied", "denied")
     unread = with_permissions(healthy(), replace(simulated("allowed"), role=None, unread=(refused,)))
-    said = stuck(unread, "worker", f"ECS was unable to assume the role '{ROLE}' that was provided for this task.")
-    [found] = run_check(CHECKS["role-untrusted"], said)
+    snapshot = stuck(unread, "worker", f"ECS was unable to assume the role '{ROLE}' that was provided for this task.")
+    [found] = run_check(CHECKS["role-untrusted"], snapshot)
     assert found.status == "found" and "unable to assume the role" in found.evidence[0]
     assert refused.sentence in found.evidence
     longer = stuck(unread, "worker", f"ECS was unable to assume the role '{ROLE}-2' that was provided for this task.")
     assert [each.status for each in run_check(CHECKS["role-untrusted"], longer)] == ["unknown"]
-    assert "role-untrusted" in {each.check for each in diagnose(said) if each.is_root_cause}
+    assert "role-untrusted" in {each.check for each in diagnose(snapshot) if each.is_root_cause}
 
 
 def test_a_task_definition_without_secrets_needs_no_role() -> None:
@@ -546,15 +548,15 @@ def test_a_condition_in_the_way_is_named(id: str, snapshot: Snapshot, value: str
 
 def test_the_condition_of_a_denial_is_named() -> None:
     """A person sees whom the statement is meant for, and need not remove what protects the secret on purpose."""
-    meant = {"BoolIfExists": {"aws:SecureTransport": "true"}}
-    denial = statement("Deny", "*") | {"Condition": meant}
+    condition = {"BoolIfExists": {"aws:SecureTransport": "true"}}
+    denial = statement("Deny", "*") | {"Condition": condition}
     [found] = run_check(CHECKS["resource-deny"], own_policy(denial)(healthy()))
-    by_role = by_policies(policy(action="*"), replace(policy("Deny", Condition=meant), name="guard"))
+    by_role = by_policies(policy(action="*"), replace(policy("Deny", Condition=condition), name="guard"))
     [denied] = run_check(CHECKS["identity-deny"], with_permissions(healthy(), by_role))
-    by_key = policy("Deny", DECRYPT, kind="resource", Principal="*", Condition=meant)
+    by_key = policy("Deny", DECRYPT, kind="resource", Principal="*", Condition=condition)
     [sealed] = run_check(CHECKS["kms-no-permission"], keyed(decrypting("allowed"), by_key)(healthy()))
     for finding in (found, denied, sealed):
-        assert f"statement 1 is {json.dumps(meant)}." in " ".join(finding.evidence)
+        assert f"statement 1 is {json.dumps(condition)}." in " ".join(finding.evidence)
         assert finding.remedy and re.search(r", or .* Condition .* the tasks' calls out", finding.remedy.command)
 
 

@@ -525,10 +525,10 @@ def test_a_task_role_that_may_no_longer_write_still_reads() -> None:
 def test_a_permission_that_may_be_meant_is_told_in_whole_sentences() -> None:
     """A command in quotes; a sentence of its own where only IAM Identity Center can change it."""
     snapshot = audited(with_exec(healthy()), session(), role("AWSReservedSSO_dev_1", SESSIONS, path=SSO, trusts=SAML))
-    told = {each.subject: each.remedy.command for each in found_in(snapshot)["can-enter-task"]}
-    assert told["alice"].endswith("If not: `aws iam delete-user-policy --user-name alice --policy-name p`.")
-    assert "If not: In IAM Identity Center, take ecs:ExecuteCommand out of" in told["AWSReservedSSO_dev_1"]
-    assert "`" not in told["AWSReservedSSO_dev_1"]
+    commands = {each.subject: each.remedy.command for each in found_in(snapshot)["can-enter-task"]}
+    assert commands["alice"].endswith("If not: `aws iam delete-user-policy --user-name alice --policy-name p`.")
+    assert "If not: In IAM Identity Center, take ecs:ExecuteCommand out of" in commands["AWSReservedSSO_dev_1"]
+    assert "`" not in commands["AWSReservedSSO_dev_1"]
 
 
 def test_what_an_administrator_is_denied_is_no_grant() -> None:
@@ -801,8 +801,10 @@ def test_a_session_that_cannot_be_judged_is_unknown_and_says_why() -> None:
             replace(each, launch_type=launch_type, placement=replace(each.placement, subnets=("subnet-1",)))
             for each in snapshot.services
         )
-        said = unknown_in(replace(snapshot, task_definitions=definitions, services=services)).get("can-enter-task", "")
-        assert ("the role of the instance" in said) is (launch_type == "EC2")
+        reason = unknown_in(replace(snapshot, task_definitions=definitions, services=services)).get(
+            "can-enter-task", ""
+        )
+        assert ("the role of the instance" in reason) is (launch_type == "EC2")
     gap = ReadFailure("the tasks", "ecs:DescribeTasks", "AccessDenied", "denied")
     unread = replace(in_production(audited(None, session())), tasks=(), gaps={"tasks": (gap,)})
     assert "the permission ecs:DescribeTasks is missing" in unknown_in(unread)["can-enter-task"]
@@ -836,11 +838,11 @@ def test_the_tables_name_who_may_read_inside_a_task() -> None:
 def test_a_cluster_that_is_missing_is_unknown_to_an_audit_alone() -> None:
     """An audit does not run the check that finds it; other runs skip what needs it."""
     gone = replace(audited(with_exec(healthy())), service_names=None, services=(), tasks=())
-    said = unknown_in(gone)
-    assert {"can-enter-task", "can-pass-role", "wildcard-secret"} <= said.keys()
-    assert said["can-enter-task"].startswith("Cluster ")
+    reasons = unknown_in(gone)
+    assert {"can-enter-task", "can-pass-role", "wildcard-secret"} <= reasons.keys()
+    assert reasons["can-enter-task"].startswith("Cluster ")
     [skipped] = run_check(CHECKS["can-enter-task"], replace(gone, audit=Audit()))
-    assert skipped.status == "skipped" and skipped.evidence == (said["can-enter-task"],)
+    assert skipped.status == "skipped" and skipped.evidence == (reasons["can-enter-task"],)
 
 
 def labelled(label: str, **more: Any) -> Identity:
@@ -865,8 +867,8 @@ def test_whether_somebody_reads_the_previous_version_can_be_unknown() -> None:
     """By a condition key that nothing here tells."""
     keys = {"secretsmanager:VersionStage": "AWSPREVIOUS", "aws:PrincipalOrgPaths": "o-abcdef1234/r-1/"}
     alice = user("alice", policy("p", allowing(GET_SECRET_VALUE, "*", Condition={"StringEquals": keys})))
-    said = unknown_in(in_production(audited(None, alice)))["human-may-read"]
-    assert said.startswith("Whether it may read AWSPREVIOUS: ") and "Depends on aws:PrincipalOrgPaths" in said
+    reason = unknown_in(in_production(audited(None, alice)))["human-may-read"]
+    assert reason.startswith("Whether it may read AWSPREVIOUS: ") and "Depends on aws:PrincipalOrgPaths" in reason
 
 
 def test_who_reads_the_previous_version_alone_can_still_let_itself_in() -> None:
@@ -1400,8 +1402,8 @@ def test_who_lets_a_service_read_for_it_can_let_itself_in(
     assert (finding.subject, finding.severity) == ("eve", "warning")
     assert f"may call {action} by g statement 1" in finding.evidence[0]
     left = [each for each in statements if action.partition(" and ")[0] not in each["Action"]]
-    put = document_of(finding, "--policy-document")["Statement"] if left else []
-    assert put == [{"Effect": "Allow", **each} for each in left]
+    remaining = document_of(finding, "--policy-document")["Statement"] if left else []
+    assert remaining == [{"Effect": "Allow", **each} for each in left]
     assert left or "delete-role-policy" in finding.remedy.command
     assert "can-become-reader" not in found_in(audited(None, reader, acting(*left), functions=functions))
 

@@ -121,8 +121,10 @@ def test_what_a_trail_logs_of_data_events_stays() -> None:
     snapshot = monitored(healthy(), replace(TRAIL, selectors=Selectors(every=(only,), advanced=(data,))))
     [answer] = run_check(CHECKS["trail-without-reads"], snapshot)
     [call] = aws_commands.read_line(answer.remedy.command)
-    [management, kept] = call.parameters["AdvancedEventSelectors"]
-    assert management["FieldSelectors"] == [{"Field": "eventCategory", "Equals": ["Management"]}] and kept == data
+    [management, data_events] = call.parameters["AdvancedEventSelectors"]
+    assert (
+        management["FieldSelectors"] == [{"Field": "eventCategory", "Equals": ["Management"]}] and data_events == data
+    )
 
 
 def test_a_trail_of_another_account_is_for_its_owner_to_correct() -> None:
@@ -179,19 +181,19 @@ def test_a_pattern_that_is_not_understood_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("targets", "status", "says"),
+    ("targets", "status", "fact"),
     [
         ((), "found", "has no target"),
         ((f"{TOPIC}-gone",), "found", "does not exist"),
         (("arn:aws:lambda:ap-southeast-2:123456789012:function:page",), "unknown", "was not read"),
     ],
 )
-def test_where_a_route_ends(targets: tuple[str, ...], status: str, says: str) -> None:
+def test_where_a_route_ends(targets: tuple[str, ...], status: str, fact: str) -> None:
     """No target, a topic that is gone, and one of a kind that is not read."""
     rule = replace(RULE, targets=targets)
     snapshot = monitored(healthy(), filters=(), alarms={}, rules=(rule,), topics={f"{TOPIC}-gone": None})
     [answer] = run_check(CHECKS["alarm-to-nobody"], snapshot)
-    assert answer.status == status and says in answer.evidence[0]
+    assert answer.status == status and fact in answer.evidence[0]
 
 
 DEFAULT = {

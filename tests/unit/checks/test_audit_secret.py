@@ -351,8 +351,8 @@ def test_versions_that_make_room_are_near_no_quota() -> None:
 
 def test_a_plain_variable_with_a_secret_of_its_own_is_named() -> None:
     """One that the secret does not have is a warning, with the remedy that verify has for it."""
-    place = "ohmycoins-staging-backend:7 backend STRIPE_API_KEY"
-    snapshot = exposed("definitions", place, key="STRIPE_API_KEY", is_current=False, is_known=False)(healthy())
+    location = "ohmycoins-staging-backend:7 backend STRIPE_API_KEY"
+    snapshot = exposed("definitions", location, key="STRIPE_API_KEY", is_current=False, is_known=False)(healthy())
     snapshot = with_container(snapshot, "backend", lambda old: replace(old, plain_secrets=("STRIPE_API_KEY",)))
     [finding] = run_check(CHECKS["plain-in-definition"], snapshot)
     assert finding.severity == "warning" and finding.remedy.runbook == "add_key"

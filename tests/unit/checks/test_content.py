@@ -126,23 +126,23 @@ def test_containers_beside_a_proxy_that_has_the_secret_are_not_the_applications(
     """What a frontend is given in plain text is its own business, whatever Service Connect's proxy logs with."""
     plain = (("POSTGRES_SERVER", "127.0.0.1"),)
     for service, is_found in (("frontend", False), ("worker", True)):
-        made = on_fargate(with_container(healthy(), service, lambda old: replace(old, hosts=plain)))
-        found = run_check(CHECKS["wrong-host"], with_proxy(made, service, "SECRET_KEY"))
+        snapshot = on_fargate(with_container(healthy(), service, lambda old: replace(old, hosts=plain)))
+        found = run_check(CHECKS["wrong-host"], with_proxy(snapshot, service, "SECRET_KEY"))
         assert any(each.status == "found" for each in found) is is_found
 
 
-@pytest.mark.parametrize("asked", ["database.password", "$.database.password", "database[0]", "database/password"])
-def test_what_is_inside_of_a_value_cannot_be_referred_to(asked: str) -> None:
+@pytest.mark.parametrize("path", ["database.password", "$.database.password", "database[0]", "database/password"])
+def test_what_is_inside_of_a_value_cannot_be_referred_to(path: str) -> None:
     """ECS takes the whole of it for the name of a key: that is told, whatever else is."""
     snapshot = with_keys(healthy(), database={"password": secrets.token_hex(16)})
-    snapshot = with_reference(snapshot, "worker", "OPENAI_API_KEY", f"{ARN}:{asked}::")
+    snapshot = with_reference(snapshot, "worker", "OPENAI_API_KEY", f"{ARN}:{path}::")
     (found,) = (
         each
         for id in ("key-missing", "key-misspelt")
         for each in run_check(CHECKS[id], snapshot)
         if each.status == "found"
     )
-    assert found.subject == asked and "nothing inside of what database holds" in found.evidence[-1]
+    assert found.subject == path and "nothing inside of what database holds" in found.evidence[-1]
 
 
 def test_a_misspelt_key_is_not_unreferenced_as_well() -> None:
@@ -517,7 +517,7 @@ def on_fargate(snapshot: Snapshot, **changes: Any) -> Snapshot:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "says", "severity"),
+    ("name", "value", "reason", "severity"),
     [
         ("REDIS_URL", "redis://127.0.0.1:6379/0", "leads to localhost", "error"),
         ("REDIS_URL", "rediss://:Xk3vQ9pLm2Zt@[::1]:6379", "leads to localhost", "error"),
@@ -529,12 +529,12 @@ def on_fargate(snapshot: Snapshot, **changes: Any) -> Snapshot:
         ("POSTGRES_SERVER", "ohmycoins-prod.c1.ap-southeast-2.rds.amazonaws.com", "a host of production", "error"),
     ],
 )
-def test_a_host_of_elsewhere_is_found_without_the_value(name: str, value: str, says: str, severity: str) -> None:
+def test_a_host_of_elsewhere_is_found_without_the_value(name: str, value: str, reason: str, severity: str) -> None:
     """Also where the tasks run well: nobody has used it yet."""
-    made = on_fargate(with_store("x", name)(healthy()))
-    [found] = run_check(CHECKS["wrong-host"], with_keys(made, **{name: value}))
+    snapshot = on_fargate(with_store("x", name)(healthy()))
+    [found] = run_check(CHECKS["wrong-host"], with_keys(snapshot, **{name: value}))
     assert (found.subject, found.status, found.severity) == (name, "found", severity)
-    assert says in found.evidence[0] and value not in " ".join(found.evidence)
+    assert reason in found.evidence[0] and value not in " ".join(found.evidence)
 
 
 def test_a_common_value_is_told_as_one_that_is_masked_only_alone() -> None:
@@ -607,9 +607,11 @@ def test_a_host_of_a_developers_machine_is_strange(kind: HostKind, names: tuple[
 
 def test_the_name_of_another_environments_secret_is_found() -> None:
     """An application that reads its secret itself would read production's."""
-    made = with_keys(with_store("x", "APP_SECRETS")(healthy()), APP_SECRETS="ohmycoins-production-app-secrets")
+    snapshot = with_keys(with_store("x", "APP_SECRETS")(healthy()), APP_SECRETS="ohmycoins-production-app-secrets")
     others = {"production": Names(secret="ohmycoins-production-app-secrets")}
-    [found] = run_check(CHECKS["wrong-host"], replace(made, environment=replace(made.environment, others=others)))
+    [found] = run_check(
+        CHECKS["wrong-host"], replace(snapshot, environment=replace(snapshot.environment, others=others))
+    )
     assert found.evidence == ("APP_SECRETS names the secret of production.",)
 
 
@@ -627,8 +629,8 @@ def test_the_name_of_another_environments_secret_is_found() -> None:
 )
 def test_a_host_that_may_be_right_is_clear(name: str, value: str) -> None:
     """Public services have hosts of their production, and what a server listens at is no store."""
-    made = on_fargate(with_store("x", name)(healthy()))
-    assert_clear(CHECKS["wrong-host"], with_keys(made, **{name: value}))
+    snapshot = on_fargate(with_store("x", name)(healthy()))
+    assert_clear(CHECKS["wrong-host"], with_keys(snapshot, **{name: value}))
 
 
 @pytest.mark.parametrize("name", ["FRONTEND_HOST", "APP_FRONTEND_URL", "PUBLIC_URL", "SITE_URL"])
@@ -636,18 +638,20 @@ def test_links_to_localhost_lead_nowhere_in_production(name: str) -> None:
     """In an e-mail they open on its reader's machine, whatever runs beside the application; origins may be several."""
 
     def plainly(value: str, environment: str = "production") -> Snapshot:
-        made = with_container(healthy(), "backend", lambda old: replace(old, hosts=((name, find_host(value, name)),)))
-        return replace(made, environment=replace(made.environment, name=environment))
+        snapshot = with_container(
+            healthy(), "backend", lambda old: replace(old, hosts=((name, find_host(value, name)),))
+        )
+        return replace(snapshot, environment=replace(snapshot.environment, name=environment))
 
-    made = with_keys(with_store("x", name)(healthy()), **{name: "http://localhost:5173/"})
-    production = replace(made, environment=replace(made.environment, name="production"))
+    staging = with_keys(with_store("x", name)(healthy()), **{name: "http://localhost:5173/"})
+    production = replace(staging, environment=replace(staging.environment, name="production"))
     for snapshot in (production, plainly("http://127.0.0.1:5173")):
         [found] = run_check(CHECKS["wrong-host"], snapshot)
         assert found.severity == "warning" and found.services == {"backend"}
         assert found.evidence[0].endswith(
             " leads to localhost: a link that begins with it leads to the reader's own machine."
         )
-    assert_clear(CHECKS["wrong-host"], made)
+    assert_clear(CHECKS["wrong-host"], staging)
     for right in (
         "https://live.ohmycoins.com",
         "https://staging.ohmycoins.com",
@@ -661,11 +665,11 @@ def test_links_to_localhost_lead_nowhere_in_production(name: str) -> None:
 def test_names_of_service_connect_and_sidecars_are_right() -> None:
     """A name without a dot is resolved there, and at localhost a container beside the application answers."""
     assert_clear(CHECKS["wrong-host"], on_fargate(with_store("redis")(healthy()), connects=True))
-    made = on_fargate(with_store("localhost")(healthy()))
-    arn = next(each.task_definition_arn for each in made.services if each.name == "backend")
-    revision = made.task_definitions[arn]
+    snapshot = on_fargate(with_store("localhost")(healthy()))
+    arn = next(each.task_definition_arn for each in snapshot.services if each.name == "backend")
+    revision = snapshot.task_definitions[arn]
     beside = replace(revision, containers=(*revision.containers, replace(revision.containers[0], name="redis")))
-    assert_clear(CHECKS["wrong-host"], replace(made, task_definitions={**made.task_definitions, arn: beside}))
+    assert_clear(CHECKS["wrong-host"], replace(snapshot, task_definitions={**snapshot.task_definitions, arn: beside}))
 
 
 def test_a_plain_host_is_judged_too_but_not_an_emulators() -> None:
@@ -692,10 +696,10 @@ def test_aws_is_not_at_localhost_but_where_an_emulator_runs_the_tasks(name: str)
         plain = ((name, find_host(value, name)),)
         return on_fargate(with_container(healthy(), "backend", lambda old: replace(old, hosts=plain)))
 
-    made = with_endpoint("http://localhost:4566")
-    [found] = run_check(CHECKS["wrong-host"], made)
+    snapshot = with_endpoint("http://localhost:4566")
+    [found] = run_check(CHECKS["wrong-host"], snapshot)
     assert name in found.subject and found.severity == "error" and f"Remove {name}" in found.remedy.command
-    assert_clear(CHECKS["wrong-host"], replace(made, endpoint="http://127.0.0.1:5000"))
+    assert_clear(CHECKS["wrong-host"], replace(snapshot, endpoint="http://127.0.0.1:5000"))
     assert_clear(CHECKS["wrong-host"], with_endpoint("https://proxy.production.internal:8443"))
 
 
@@ -717,7 +721,7 @@ def test_a_number_is_judged_by_its_text(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "shown", "quoted"),
+    ("key", "name", "quoted"),
     [
         ("", '""', "''"),
         ("A:B", "A:B", "A:B"),
@@ -725,11 +729,11 @@ def test_a_number_is_judged_by_its_text(key: str) -> None:
         ("$(: > a)", "$(: > a)", "'$(: > a)'"),
     ],
 )
-def test_a_key_that_no_reference_can_name_has_to_be_renamed(key: str, shown: str, quoted: str) -> None:
+def test_a_key_that_no_reference_can_name_has_to_be_renamed(key: str, name: str, quoted: str) -> None:
     """ECS splits a valueFrom at its colons, and takes an empty field for the whole secret."""
     [found] = run_check(CHECKS["key-unreferenced"], with_keys(healthy(), **{key: secrets.token_hex(16)}))
-    assert found.subject == (key or shown)
-    assert found.evidence[0].startswith(f"No reference can name the key {shown}:")
+    assert found.subject == (key or name)
+    assert found.evidence[0].startswith(f"No reference can name the key {name}:")
     assert found.remedy.command == f"Give {quoted} another name, without a colon, and refer to that."
 
 
@@ -766,14 +770,14 @@ def test_without_consumers_no_key_is_said_to_be_unused() -> None:
 def test_a_log_asks_for_a_key_to_which_the_revision_does_not_refer(line: str) -> None:
     """The worker's new image needs what only backend has: that is why its deployment is stuck."""
     begun = stuck(healthy(), "worker", "Essential container in task exited", started=NOW)
-    said = replace(begun, log_lines={task.id: (f"The log of worker says: {line}",) for task in begun.tasks})
-    [found] = [each for each in diagnose(said) if each.is_root_cause]
+    logged = replace(begun, log_lines={task.id: (f"The log of worker says: {line}",) for task in begun.tasks})
+    [found] = [each for each in diagnose(logged) if each.is_root_cause]
     assert (found.check, found.subject, found.severity) == ("key-unreferenced", "SMTP_HOST", "error")
     assert line in found.evidence[1] and 'add an entry with name = "SMTP_HOST" and valueFrom' in found.remedy.command
     # backend refers to it: there the application does not read what it has.
-    [other] = run_check(CHECKS["key-unreferenced"], stuck(said, "backend", "Essential container in task exited"))
+    [other] = run_check(CHECKS["key-unreferenced"], stuck(logged, "backend", "Essential container in task exited"))
     assert other.services == {"worker"}
-    unknown = replace(said, log_lines=dict.fromkeys(said.log_lines, ("The log of worker says: KeyError: 'OTHER'",)))
+    unknown = replace(logged, log_lines=dict.fromkeys(logged.log_lines, ("The log of worker says: KeyError: 'OTHER'",)))
     assert "key-unreferenced" not in {each.check for each in diagnose(unknown) if each.is_problem}
 
 
@@ -786,12 +790,12 @@ def test_each_service_whose_log_asks_for_a_key_gets_it() -> None:
     )
     for name in ("backend", "worker"):
         without = stuck(without, name, "Essential container in task exited", started=NOW)
-    said = replace(without, log_lines={task.id: ("The log says: KeyError: 'SMTP_HOST'",) for task in without.tasks})
-    found = [each for each in diagnose(said) if each.is_root_cause]
+    logged = replace(without, log_lines={task.id: ("The log says: KeyError: 'SMTP_HOST'",) for task in without.tasks})
+    found = [each for each in diagnose(logged) if each.is_root_cause]
     assert {each.check for each in found} == {"key-unreferenced"}
     assert sorted(service for each in found for service in each.services) == ["backend", "worker"]
     assert all('add an entry with name = "SMTP_HOST" and valueFrom' in each.remedy.command for each in found)
-    whole = with_container(said, "worker", lambda old: replace(old, secrets=(Injection("SECRETS", parse(ARN)),)))
+    whole = with_container(logged, "worker", lambda old: replace(old, secrets=(Injection("SECRETS", parse(ARN)),)))
     [alone] = [each for each in run_check(CHECKS["key-unreferenced"], whole) if each.severity == "error"]
     assert alone.services == {"backend"}
     worker = next(each for each in healthy().consumers if each.name == "worker").task_definition_arn
@@ -844,8 +848,8 @@ def test_a_value_is_wrong_without_a_cluster_too() -> None:
 )
 def test_a_key_of_the_other_mode(environment: str, value: str, severity: str) -> None:
     """Only production is to have keys whose calls are real."""
-    made = with_keys(FAULTS["test-mode"].make(healthy()), STRIPE_SECRET_KEY=value)
-    named = replace(made, environment=replace(made.environment, name=environment))
+    snapshot = with_keys(FAULTS["test-mode"].make(healthy()), STRIPE_SECRET_KEY=value)
+    named = replace(snapshot, environment=replace(snapshot.environment, name=environment))
     found = run_check(CHECKS["test-mode"], named)
     assert [each.severity for each in found if each.status == "found"] == ([severity] if severity else [])
 
@@ -859,8 +863,8 @@ def test_a_key_of_the_other_mode(environment: str, value: str, severity: str) ->
 )
 def test_a_key_whose_name_says_its_mode_is_right(environment: str, name: str, value: str) -> None:
     """As Stripe's libraries for Django have them, beside the keys of the other mode."""
-    made = with_own(name, value)(healthy())
-    assert_clear(CHECKS["test-mode"], replace(made, environment=replace(made.environment, name=environment)))
+    snapshot = with_own(name, value)(healthy())
+    assert_clear(CHECKS["test-mode"], replace(snapshot, environment=replace(snapshot.environment, name=environment)))
 
 
 def test_an_access_token_beside_its_refresh_token_may_have_expired() -> None:
@@ -872,5 +876,5 @@ def test_an_access_token_beside_its_refresh_token_may_have_expired() -> None:
 
 def test_a_value_that_expires_later_is_right() -> None:
     """It is told by the time of the look."""
-    made = FAULTS["value-expired"].make(healthy())
-    assert_clear(CHECKS["value-expired"], replace(made, taken=CHANGED - timedelta(seconds=1)))
+    snapshot = FAULTS["value-expired"].make(healthy())
+    assert_clear(CHECKS["value-expired"], replace(snapshot, taken=CHANGED - timedelta(seconds=1)))

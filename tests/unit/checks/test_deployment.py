@@ -170,12 +170,12 @@ def test_a_deployment_without_room_for_a_task_is_stuck(desired: int, percents: t
 def test_a_service_of_which_no_task_starts_is_stuck(rollout: str, ago: int, pending: bool, is_stuck: bool) -> None:
     """ECS that creates no task, or never runs the one that it created, leaves no failed task: that is not healthy."""
     moment = NOW - timedelta(minutes=ago)
-    said = ServiceEvent(moment, "(service worker) failed to launch a task with (error TaskDefinition is inactive).")
+    event = ServiceEvent(moment, "(service worker) failed to launch a task with (error TaskDefinition is inactive).")
     new = deployment("worker", moment, rollout=rollout, running=0)
     tasks = tuple(each for each in healthy().tasks if each.service != "worker")
     waiting = task("worker", moment, deployment_id=new.id, status="PENDING", started=None)
     left = replace(healthy(), tasks=(*tasks, waiting) if pending else tasks)
-    snapshot = with_service(left, "worker", deployments=(new,), events=(said,), running=0)
+    snapshot = with_service(left, "worker", deployments=(new,), events=(event,), running=0)
     problems = {each.check: each for each in diagnose(snapshot) if each.is_problem}
     assert problems.keys() == ({"rollout-stuck"} if is_stuck else set())
     if is_stuck:
@@ -183,7 +183,7 @@ def test_a_service_of_which_no_task_starts_is_stuck(rollout: str, ago: int, pend
         assert (found.severity, found.subject) == ("error", "worker")
         assert "runs 0 of 1 desired tasks" in found.evidence[0] and "TaskDefinition is inactive" in found.evidence[1]
         assert "--services worker" in found.remedy.command
-        before = replace(said, time=moment - timedelta(seconds=1))
+        before = replace(event, time=moment - timedelta(seconds=1))
         [found] = run_check(CHECKS["rollout-stuck"], with_service(snapshot, "worker", events=(before,)))
         assert "inactive" not in " ".join(found.evidence)
 
@@ -284,13 +284,13 @@ def test_old_tasks_of_a_service_that_leaves_the_secret_are_named() -> None:
     assert not found["worker"].remedy.runbook and "--service worker" in found["worker"].remedy.command
     before_the_change = replace(new, created=NOW - timedelta(minutes=20))
     going_on = with_service(snapshot, "worker", deployments=(before_the_change, former))
-    told = run_check(CHECKS["not-forced"], going_on)
-    assert [(each.subject, each.severity) for each in told] == [("backend", "error"), ("worker", "info")]
+    findings = run_check(CHECKS["not-forced"], going_on)
+    assert [(each.subject, each.severity) for each in findings] == [("backend", "error"), ("worker", "info")]
 
 
 def test_protected_tasks_outlast_a_deployment() -> None:
     """Another one would not stop them either: told is their protection, and the command that ends it."""
-    said = "(service worker, taskSet ecs-svc/1) was unable to scale in due to (reason 1 tasks under protection)"
+    message = "(service worker, taskSet ecs-svc/1) was unable to scale in due to (reason 1 tasks under protection)"
     new = deployment("worker", NOW - timedelta(minutes=50), id="ecs-svc/2", rollout="IN_PROGRESS")
     snapshot = with_service(
         changed(NOW - timedelta(hours=1))(healthy()),
@@ -299,18 +299,18 @@ def test_protected_tasks_outlast_a_deployment() -> None:
         deployments=(new, deployment("worker", status="ACTIVE")),
         events=(
             ServiceEvent(NOW, "(service worker) registered 1 targets in (target-group worker)"),
-            ServiceEvent(NOW - timedelta(minutes=2), said.replace("reason 1", "reason 2")),
-            ServiceEvent(NOW - timedelta(minutes=1), said),
+            ServiceEvent(NOW - timedelta(minutes=2), message.replace("reason 1", "reason 2")),
+            ServiceEvent(NOW - timedelta(minutes=1), message),
         ),
     )
     found = {each.subject: each for each in run_check(CHECKS["not-forced"], snapshot)}
     [old] = [each for each in snapshot.tasks if each.service == "worker"]
-    assert f"ECS says: {said}" in found["worker"].evidence and not found["worker"].remedy.runbook
+    assert f"ECS says: {message}" in found["worker"].evidence and not found["worker"].remedy.runbook
     ending = f"update-task-protection --cluster ohmycoins-staging --tasks {old.id} --no-protection-enabled --region"
     assert ending in found["worker"].remedy.command
     many = with_tasks(snapshot, *(replace(old, arn=f"{old.arn}{number}") for number in range(10)))
-    [told] = [each for each in run_check(CHECKS["not-forced"], many) if each.subject == "worker"]
-    assert told.remedy.command.count("update-task-protection") == 2 and f" {old.id}9 " in told.remedy.command
+    [finding] = [each for each in run_check(CHECKS["not-forced"], many) if each.subject == "worker"]
+    assert finding.remedy.command.count("update-task-protection") == 2 and f" {old.id}9 " in finding.remedy.command
     plan = plan_fix(snapshot, diagnose(snapshot), VersionHistory(()))
     assert [each.service.name for each in plan.redeploys] == ["backend"]
     assert [each.finding.subject for each in plan.unfixed] == ["worker"]
@@ -320,7 +320,7 @@ def test_protected_tasks_outlast_a_deployment() -> None:
     assert {each.remedy.runbook for each in run_check(CHECKS["not-forced"], again)} == {"rotate"}
     plan = plan_fix(again, diagnose(again), VersionHistory(()))
     assert {each.service.name for each in plan.redeploys} == {"backend", "worker"}
-    ended = with_service(snapshot, "worker", events=(ServiceEvent(NOW - timedelta(hours=1), said),))
+    ended = with_service(snapshot, "worker", events=(ServiceEvent(NOW - timedelta(hours=1), message),))
     assert {each.remedy.runbook for each in run_check(CHECKS["not-forced"], ended)} == {"rotate"}
 
 
@@ -416,8 +416,8 @@ def test_a_stage_moved_back_makes_tasks_stale() -> None:
     back = replace(back, versions=tuple(replace(version, stages=stages[version.id]) for version in back.versions))
     assert found_in(back) == set()
     assert unknown_in(back) == {"not-forced"}
-    told = replace(back, writes=(event("UpdateSecretVersionStage", moved, PREVIOUS),))
-    assert found_in(told) == {"not-forced"}
+    snapshot = replace(back, writes=(event("UpdateSecretVersionStage", moved, PREVIOUS),))
+    assert found_in(snapshot) == {"not-forced"}
 
 
 def staged(snapshot: Snapshot) -> Snapshot:
@@ -426,8 +426,8 @@ def staged(snapshot: Snapshot) -> Snapshot:
     new, at = secrets.token_hex(16), NOW - timedelta(minutes=1)
     stages = {**snapshot.secret.stages, new: ("omc-rotate",)}
     versions = (*snapshot.versions, Version(new, at, ("omc-rotate",)))
-    put = event("PutSecretValue", at, new)
-    return replace(with_secret(snapshot, stages=stages, changed=at), versions=versions, writes=(put,))
+    write = event("PutSecretValue", at, new)
+    return replace(with_secret(snapshot, stages=stages, changed=at), versions=versions, writes=(write,))
 
 
 def test_a_version_that_is_only_staged_makes_no_task_stale() -> None:
@@ -601,9 +601,9 @@ def test_a_consumer_without_own_references_is_never_stale() -> None:
 def test_a_namesakes_failures_are_not_this_services() -> None:
     """A task that failed before the service was created again says nothing of what the service tried."""
     snapshot = stuck(healthy(), "worker", "ResourceInitializationError: unable to pull secrets")
-    [made] = [service for service in snapshot.services if service.name == "worker"]
-    assert snapshot.last_failed(replace(made, deployments=(), created=NOW - timedelta(days=30))) is not None
-    assert snapshot.last_failed(replace(made, deployments=(), created=NOW)) is None
+    [worker] = [service for service in snapshot.services if service.name == "worker"]
+    assert snapshot.last_failed(replace(worker, deployments=(), created=NOW - timedelta(days=30))) is not None
+    assert snapshot.last_failed(replace(worker, deployments=(), created=NOW)) is None
 
 
 @pytest.mark.parametrize(("seconds", "standing"), [(-1, "stale"), (0, "undecidable"), (1, "fresh")])
@@ -611,11 +611,11 @@ def test_cloudtrails_whole_seconds_decide_nothing_within_them(seconds: int, stan
     """A read that CloudTrail dates to the second in which the version came can have been before or after."""
     second = NOW.replace(microsecond=0) - timedelta(minutes=5)
     snapshot = rotated(healthy(), second + timedelta(milliseconds=500), SECRET_KEY=secrets.token_hex(32))
-    [held] = snapshot.running(next(service for service in snapshot.services if service.name == "worker"))
+    [task] = snapshot.running(next(service for service in snapshot.services if service.name == "worker"))
     read = event(
-        "GetSecretValue", second + timedelta(seconds=seconds), principal=f"arn:aws:sts::1:assumed-role/r/{held.id}"
+        "GetSecretValue", second + timedelta(seconds=seconds), principal=f"arn:aws:sts::1:assumed-role/r/{task.id}"
     )
-    assert freshness.by_times(replace(snapshot, reads=(read,)), held) == standing
+    assert freshness.by_times(replace(snapshot, reads=(read,)), task) == standing
 
 
 def running_family(name: str, family: str) -> Snapshot:
@@ -751,9 +751,11 @@ def test_what_may_not_be_read_of_a_blue_green_deployment_is_unknown() -> None:
 @pytest.mark.parametrize(("desired", "severity"), [(0, "info"), (2, "warning"), (None, "warning")])
 def test_no_tasks_are_a_remark_where_terraform_says_so(desired: int | None, severity: str) -> None:
     """A count that Terraform leaves to something else, or sets otherwise, is none."""
-    meant = DeclaredService(name="backend", sources=("main.tf:1",), desired=desired, desired_source="staging/main.tf:7")
+    service = DeclaredService(
+        name="backend", sources=("main.tf:1",), desired=desired, desired_source="staging/main.tf:7"
+    )
     declared = DeclaredEnvironment(
-        environment="staging", base="", folders=("staging",), names={}, reasons={}, services=(meant,)
+        environment="staging", base="", folders=("staging",), names={}, reasons={}, services=(service,)
     )
     snapshot = replace(with_service(healthy(), "backend", desired=0), declared=declared)
     [found] = run_check(CHECKS["desired-zero"], snapshot)

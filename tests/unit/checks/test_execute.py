@@ -304,15 +304,15 @@ def with_former(snapshot: Snapshot) -> Snapshot:
 @pytest.mark.parametrize(("decision", "cause"), [("implicitDeny", "no-permission"), ("allowed", "exec-iam")])
 def test_two_roles_in_each_others_place_are_the_one_cause(decision: str, cause: str, is_by_name: bool) -> None:
     """By the environment's names, or an earlier revision's; a grant would leave them there."""
-    made = exchanged(healthy()) if is_by_name else exchanged(with_former(healthy()), **OTHER_NAMES)
-    findings = diagnose(refusing(made, decision))
+    snapshot = exchanged(healthy()) if is_by_name else exchanged(with_former(healthy()), **OTHER_NAMES)
+    findings = diagnose(refusing(snapshot, decision))
     [root] = [finding for finding in findings if finding.is_root_cause]
     assert root.check == cause and root.services == {"worker"}
     assert root.remedy.command.startswith("In ohmycoins-staging-worker:8, exchange executionRoleArn and taskRoleArn")
-    shown = "environment's execution role" if is_by_name else "worker:6 names them the other way round"
-    assert shown in " ".join(root.evidence)
-    assert not any(isinstance(each, Grant) for each in plan_grants(refusing(made, decision), findings))
-    known = refusing(under_key()(made), decision)
+    reason = "environment's execution role" if is_by_name else "worker:6 names them the other way round"
+    assert reason in " ".join(root.evidence)
+    assert not any(isinstance(each, Grant) for each in plan_grants(refusing(snapshot, decision), findings))
+    known = refusing(under_key()(snapshot), decision)
     keyed = {**known.permissions, ROLE: decrypting("allowed"), TASK_ROLE: simulated(decision, policies=(policy(),))}
     roots = [finding.check for finding in diagnose(replace(known, permissions=keyed)) if finding.is_root_cause]
     assert roots == [cause if cause == "no-permission" else "kms-no-permission"]

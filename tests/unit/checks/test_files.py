@@ -80,8 +80,8 @@ def test_the_platform_s_own_files_lack_nothing(check: Check, platform: Platform)
 
 def test_what_compose_does_not_pass_is_added_in_the_form_of_its_list(platform: Platform) -> None:
     """Of a list or of a mapping, so that the file stays valid YAML."""
-    given = "    env_file:\n      - .env\n    environment:\n      - DOMAIN=${DOMAIN}\n"
-    platform.edit(platform.compose, given, given[given.index("    environment") :])
+    block = "    env_file:\n      - .env\n    environment:\n      - DOMAIN=${DOMAIN}\n"
+    platform.edit(platform.compose, block, block[block.index("    environment") :])
     listed = found(compose_lacks, with_checkout(platform))["OPENAI_API_KEY"].remedy
     where = "to the environment of service backend, or env_file: .env, in docker-compose.yml."
     assert listed.command == f"Add - OPENAI_API_KEY=${{OPENAI_API_KEY}} {where}"
@@ -354,11 +354,11 @@ def test_a_row_says_where_a_variable_is_missing(platform: Platform) -> None:
     snapshot = replace(snapshot, other_keys={"production": OtherKeys(None)})
     table = rows(with_checkout(platform, snapshot))
     assert "secret production" not in table["SENTRY_DSN"]
-    shown = {
+    cells = {
         name: [table[name][column] for column in ("Terraform", "task definition", "secret staging")]
         for name in ("SENTRY_DSN", "SMTP_HOST", "SMTP_LOGIN", "SMTP_PASSWORD", "POSTGRES_SERVER")
     }
-    assert shown == {
+    assert cells == {
         "SENTRY_DSN": ["backend", "missing", "yes"],
         "SMTP_HOST": ["missing", "backend", "yes"],
         "SMTP_LOGIN": ["backend", "missing", "missing"],
@@ -481,8 +481,8 @@ def test_the_reason_for_a_line_in_the_template(platform: Platform) -> None:
 def test_a_row_says_what_compose_does_not_pass_on(platform: Platform) -> None:
     """What the application requires, and what it gets from the secret and the template has."""
     platform.override.unlink(missing_ok=True)
-    given = r"(?s)(  backend:.*?)    env_file:\n      - .env\n    environment:\n.*?(?=    [a-z])"
-    platform.compose.write_text(re.sub(given, r"\1", platform.compose.read_text()))
+    pattern = r"(?s)(  backend:.*?)    env_file:\n      - .env\n    environment:\n.*?(?=    [a-z])"
+    platform.compose.write_text(re.sub(pattern, r"\1", platform.compose.read_text()))
     compose = {name: row["compose"] for name, row in rows(with_checkout(platform)).items()}
     assert {name for name, cell in compose.items() if cell != "missing"} == {"COINGECKO_API_KEY", "REDIS_PASSWORD"}
     assert compose["POSTGRES_SERVER"] == compose["SENTRY_DSN"] == "missing"
@@ -491,9 +491,9 @@ def test_a_row_says_what_compose_does_not_pass_on(platform: Platform) -> None:
 def test_what_a_service_gets_from_one_that_it_extends_is_unknown(platform: Platform) -> None:
     """In a file that is not read."""
     platform.override.unlink(missing_ok=True)
-    given = r"(?s)(  backend:.*?)    env_file:\n      - .env\n    environment:\n.*?(?=    [a-z])"
+    pattern = r"(?s)(  backend:.*?)    env_file:\n      - .env\n    environment:\n.*?(?=    [a-z])"
     extends = "    extends:\n      file: base.yml\n      service: base\n"
-    platform.compose.write_text(re.sub(given, rf"\1{extends}", platform.compose.read_text()))
+    platform.compose.write_text(re.sub(pattern, rf"\1{extends}", platform.compose.read_text()))
     [unknown] = run_check(compose_lacks, with_checkout(platform))
     assert unknown.status == "unknown" and "it extends a service of base.yml" in unknown.evidence[0]
     assert "OPENAI_API_KEY" in unknown.evidence[0] and "REDIS_PASSWORD" not in unknown.evidence[0]
@@ -536,9 +536,9 @@ def test_a_list_may_have_a_secret_alone(platform: Platform) -> None:
         "LEGACY_TOKEN .github/workflows/test.yml",
         "LEGACY_TOKEN docker-compose.prod.yml",
     }
-    shown = {name: (row["workflow env"], row["other Compose lists"]) for name, row in rows(snapshot).items()}
-    assert shown["LEGACY_TOKEN"] == ("yes", "yes") and shown["POSTGRES_PASSWORD"] == ("yes", "not there")
-    assert shown["SENTRY_DSN"] == ("—", "—")
+    cells = {name: (row["workflow env"], row["other Compose lists"]) for name, row in rows(snapshot).items()}
+    assert cells["LEGACY_TOKEN"] == ("yes", "yes") and cells["POSTGRES_PASSWORD"] == ("yes", "not there")
+    assert cells["SENTRY_DSN"] == ("—", "—")
     workflow(platform, text.replace("pytest", "docker compose up -d && curl -H $LEGACY_TOKEN https://example.com"))
     assert not found(list_alone, with_checkout(platform))
     (platform.root / "docker-compose.prod.yml").unlink()

@@ -42,7 +42,7 @@ SAME = (
 ASKED = frozenset({"dollar", "readers-differ", "environment-wins", "compose-refused", "compose-unset"})
 """Faults that nobody sees without Docker Compose."""
 COMPOSE = docker.find_compose()
-Seen = tuple[Finding, ...]
+Findings = tuple[Finding, ...]
 CASES = {str(case): case for case in (*FAULTS, *SINGLE, *HEALTHY)}
 
 
@@ -73,7 +73,7 @@ def look(root: Path, deeply: bool) -> Snapshot:
     return local_setup.look(local_setup.begin("local", "", str(root), "", allow_code=deeply))
 
 
-def diagnosed(root: Path, deeply: bool) -> Seen:
+def diagnosed(root: Path, deeply: bool) -> Findings:
     """What is found."""
     return root_causes.diagnose(look(root, deeply))
 
@@ -89,17 +89,17 @@ def break_(platform: Platform, *cases: Case) -> Path:
 
 
 @pytest.fixture(scope="module")
-def seen(healthy: Callable[[], Platform]) -> Callable[[str], Seen]:
-    """What is found in a case, which is looked at once, by a test that masks no other case's values."""
+def findings_of(healthy: Callable[[], Platform]) -> Callable[[str], Findings]:
+    """Gives the findings of a case, each diagnosed once; a test masks the values of its own cases alone."""
     return cache(lambda name: diagnosed(break_(healthy(), CASES[name]), CASES[name].deeply))
 
 
 @pytest.mark.parametrize("case", [*FAULTS, *SINGLE, *HEALTHY], ids=str)
 def test_a_fault_alone_is_the_only_root_cause_and_a_healthy_variant_is_none(
-    case: Case, seen: Callable[[str], Seen]
+    case: Case, findings_of: Callable[[str], Findings]
 ) -> None:
     """The fault is named and nothing else; what only looks like one is not."""
-    found = seen(str(case))
+    found = findings_of(str(case))
     if case.fault in ASKED and not COMPOSE:
         assert next(each for each in found if each.check == case.fault).status == "skipped"
         pytest.skip("no Docker Compose here")
@@ -195,10 +195,10 @@ def test_a_file_on_another_branch_is_in_the_history(healthy: Callable[[], Platfo
     (found,) = (each for each in diagnosed(platform.root, False) if each.status == "found")
     assert (found.check, found.severity) == ("committed", "info")
     assert "Its history has no secret value that is in use." in found.evidence
-    seen = look(platform.root, False)
-    assert seen.workstation and seen.workstation.history
-    history = replace(seen.workstation.history, obstacle="1 older version could not be read.")
-    partly = replace(seen, workstation=replace(seen.workstation, history=history))
+    snapshot = look(platform.root, False)
+    assert snapshot.workstation and snapshot.workstation.history
+    history = replace(snapshot.workstation.history, obstacle="1 older version could not be read.")
+    partly = replace(snapshot, workstation=replace(snapshot.workstation, history=history))
     assert not any("no secret value" in fact for each in root_causes.diagnose(partly) for fact in each.evidence)
     platform.dotenv.write_bytes(text)
     platform.dotenv.chmod(0o600)
@@ -290,11 +290,11 @@ def test_a_profile_that_keeps_the_application_from_starting_is_told(healthy: Cal
     assert "compose-profile" not in [each.check for each in diagnosed(platform.root, False) if each.status == "found"]
 
 
-def test_a_variable_that_settings_forbid_is_named(seen: Callable[[str], Seen]) -> None:
+def test_a_variable_that_settings_forbid_is_named(findings_of: Callable[[str], Findings]) -> None:
     """The .env's own names may be told; and what to do is not to correct a value."""
-    found = seen("settings-refused: forbidden")
-    told = {each.subject: each.remedy.command for each in found if each.check == "settings-refused"}
-    assert "STACK_NAME" in told and 'extra="ignore"' in told["STACK_NAME"]
+    found = findings_of("settings-refused: forbidden")
+    commands = {each.subject: each.remedy.command for each in found if each.check == "settings-refused"}
+    assert "STACK_NAME" in commands and 'extra="ignore"' in commands["STACK_NAME"]
 
 
 def _field(platform: Platform, line: str) -> None:
@@ -470,15 +470,15 @@ def test_another_application_is_named_as_not_read(healthy: Callable[[], Platform
         "from pydantic_settings import BaseSettings\n\n\nclass WorkerConfig(BaseSettings):\n    QUEUE: str\n\n\n"
         "config = WorkerConfig()\n"
     )
-    shown = " ".join(local_setup.inventory(look(platform.root, False)).to_text().split())
+    inventory = " ".join(local_setup.inventory(look(platform.root, False)).to_text().split())
     only = "Only class Settings in backend/app/core/config.py is read as Settings"
-    assert f"{only}, not class WorkerConfig in worker/config.py: to check another application, set" in shown
+    assert f"{only}, not class WorkerConfig in worker/config.py: to check another application, set" in inventory
     assert causes(diagnosed(platform.root, False)) == []
 
 
-def test_a_merge_conflict_is_one_finding(seen: Callable[[str], Seen]) -> None:
+def test_a_merge_conflict_is_one_finding(findings_of: Callable[[str], Findings]) -> None:
     """Not one for each mark, and one for each variable that both sides have."""
-    (found,) = (each for each in seen("unreadable-line: a merge conflict, ''") if each.status == "found")
+    (found,) = (each for each in findings_of("unreadable-line: a merge conflict, ''") if each.status == "found")
     first = int(found.subject.removeprefix("line "))
     assert found.evidence[0].startswith(f"Lines {first}, {first + 2}, {first + 4}: git marks a merge conflict")
     assert f"from line {first} to {first + 4}" in found.remedy.command
@@ -543,9 +543,9 @@ def test_what_settings_refuse_empty_is_for_a_setup_that_loads_them(healthy: Call
     assert (found.subject, found.remedy.parameters["allow_code"]) == ("SENTRY_DSN", "true")
 
 
-def test_a_file_that_is_written_like_yaml_is_one_finding(seen: Callable[[str], Seen]) -> None:
+def test_a_file_that_is_written_like_yaml_is_one_finding(findings_of: Callable[[str], Findings]) -> None:
     """All of its lines have the same remedy."""
-    (found,) = (each for each in seen("colon: in every line") if each.status == "found")
+    (found,) = (each for each in findings_of("colon: in every line") if each.status == "found")
     assert (found.check, found.subject, found.remedy.runbook) == ("colon", ".env", "local_setup")
 
 
@@ -615,9 +615,9 @@ def test_quotes_stay_in_a_value_that_compose_takes_raw(
         recent.setattr(docker, "find_compose", lambda checkout: ("docker", "compose"))
         recent.setattr(docker, "read_config", lambda *each: docker.ComposeConfig({}))
         recent.setattr(dotenv, "read_env_file", lambda *each: docker.EnvFile())
-        seen = diagnosed(platform.root, False)
-    assert "dollar" not in causes(seen)
-    found = {each.subject: each for each in seen if each.check == "readers-differ"}
+        findings = diagnosed(platform.root, False)
+    assert "dollar" not in causes(findings)
+    found = {each.subject: each for each in findings if each.check == "readers-differ"}
     assert found["OPENAI_API_KEY"].status == "found" and "SECRET_KEY" not in found
     assert "without them, or take format: raw out" in found["OPENAI_API_KEY"].remedy.command
 
@@ -722,10 +722,12 @@ def test_env_file_is_named_as_seen_from_where_settings_are(healthy: Callable[[],
     assert "as seen from src/" in found.remedy.command
 
 
-def test_a_file_that_compose_looks_for_elsewhere_is_told_once(seen: Callable[[str], Seen]) -> None:
+def test_a_file_that_compose_looks_for_elsewhere_is_told_once(findings_of: Callable[[str], Findings]) -> None:
     """It is no other file as well, which lacks what Settings requires."""
-    told = [each for each in seen("dotenv-missing: compose looks in another folder") if each.status == "found"]
-    assert [each.check for each in told if each.is_root_cause] == ["dotenv-missing"]
+    problems = [
+        each for each in findings_of("dotenv-missing: compose looks in another folder") if each.status == "found"
+    ]
+    assert [each.check for each in problems if each.is_root_cause] == ["dotenv-missing"]
 
 
 def test_a_dotenv_that_the_code_does_not_load_is_linked(tmp_path: Path) -> None:
@@ -806,10 +808,10 @@ def test_the_way_to_a_new_password_of_the_database_makes_one_that_an_address_can
     assert "openssl rand -base64 32" in found["FIRST_SUPERUSER_PASSWORD"]
 
 
-def test_each_finding_says_what_to_do_and_no_value(seen: Callable[[str], Seen]) -> None:
+def test_each_finding_says_what_to_do_and_no_value(findings_of: Callable[[str], Findings]) -> None:
     """Each problem has a remedy, and no sentence has a value of the .env."""
     for name in CASES:
-        for finding in seen(name):
-            said = "\n".join((finding.subject, *finding.evidence, *finding.remedy.ways))
+        for finding in findings_of(name):
+            text = "\n".join((finding.subject, *finding.evidence, *finding.remedy.ways))
             assert not finding.is_problem or finding.remedy.ways, name
-            assert not any(value in said for value in (A, B, LITERAL)), name
+            assert not any(value in text for value in (A, B, LITERAL)), name

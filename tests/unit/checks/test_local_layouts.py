@@ -103,8 +103,8 @@ def test_what_compose_sets_is_a_remark_where_settings_may_have_it_elsewhere_too(
     (desk / "app/config.py").write_text(settings.replace("    db: Database\n", "    db_url: str\n"))
     service = "image: x, env_file: .env, environment: {DB_URL: 'postgresql://db/app'}"
     (desk / "compose.yaml").write_text(f"services: {{app: {{{service}}}}}\n")
-    shown = root_causes.diagnose(look(desk, f"SECRET_KEY={KEY}\n"))
-    lacking = [(each.check, each.severity) for each in shown if each.subject == "DB_URL"]
+    findings = root_causes.diagnose(look(desk, f"SECRET_KEY={KEY}\n"))
+    lacking = [(each.check, each.severity) for each in findings if each.subject == "DB_URL"]
     assert lacking == [("settings-refused", "info")]
 
 
@@ -201,7 +201,9 @@ def test_a_service_without_the_file_would_lose_what_its_environment_sets(desk: P
     environment = "    environment:\n      SECRET_KEY: ${SECRETKEY}\n      DB__HOST: db\n      DB__PASSWORD:\n"
     compose = f"services:\n  app:\n    image: x\n{env_file}{environment}"
     (desk / "compose.yaml").write_text(compose)
-    shown = root_causes.diagnose(look(desk, f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n"))
-    (remedy,) = (each.remedy.command for each in shown if each.check == "environment-wins" and each.status == "found")
+    findings = root_causes.diagnose(look(desk, f"SECRET_KEY={KEY}\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n"))
+    (remedy,) = (
+        each.remedy.command for each in findings if each.check == "environment-wins" and each.status == "found"
+    )
     assert ("Take SECRET_KEY out of" in remedy) is (" .env\n" in env_file or "volumes" in env_file)
     assert "Take" in remedy or remedy == "Set SECRET_KEY to ${SECRET_KEY} in environment of app in compose.yaml."

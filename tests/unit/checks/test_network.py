@@ -322,12 +322,12 @@ def test_both_ways_are_made() -> None:
     ].remedy.command
     lines = command.split(" && ")
     assert len(lines) == len(set(lines)) == 5
-    made = [line for line in lines if "create-vpc-endpoint" in line]
-    assert [shlex.split(line)[shlex.split(line).index("--service-name") + 1] for line in made] == [
+    commands = [line for line in lines if "create-vpc-endpoint" in line]
+    assert [shlex.split(line)[shlex.split(line).index("--service-name") + 1] for line in commands] == [
         f"com.amazonaws.{REGION}.secretsmanager",
         f"com.amazonaws.{REGION}.ssm",
     ]
-    assert all(f"--region {REGION}" in line for line in made)
+    assert all(f"--region {REGION}" in line for line in commands)
 
 
 def test_nobody_asked() -> None:

@@ -164,9 +164,9 @@ def test_a_for_expression_that_makes_all_references_wrong_is_one_cause(
     loop = f'[for key in {json.dumps(KEYS)} : {{ name = key, valueFrom = "{OURS}{tail}" }}]'
     platform.main_tf.write_text(text[:start] + loop + text[end:])
     (finding,) = problems(platform)
-    place = f"the for expression in {FILE}, line {text[:start].count(chr(10)) + 1}"
-    assert (finding.check, finding.subject) == ("terraform-ahead", place)
-    assert f"SMTP_USER from {place}. {fact}" in finding.evidence[0]
+    location = f"the for expression in {FILE}, line {text[:start].count(chr(10)) + 1}"
+    assert (finding.check, finding.subject) == ("terraform-ahead", location)
+    assert f"SMTP_USER from {location}. {fact}" in finding.evidence[0]
     assert f'let valueFrom be "{OURS}:KEY::" with each KEY, then run terraform -chdir=' in finding.remedy.command
 
 

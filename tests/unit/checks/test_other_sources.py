@@ -371,18 +371,18 @@ def test_a_key_that_kms_refuses_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "reason", "says"),
+    ("fields", "reason", "fact"),
     [
         (f"AWSCURRENT:{'1' * 32}", "You provided a VersionStage that is not", "does not have the label AWSCURRENT"),
         (f":{'1' * 32}", f"can't find the specified secret value for VersionId: {'1' * 32}", "has no version 1111"),
     ],
 )
-def test_a_version_that_cannot_be_read(fields: str, reason: str, says: str) -> None:
+def test_a_version_that_cannot_be_read(fields: str, reason: str, fact: str) -> None:
     """A reference that pins another secret keeps tasks from starting once the version, or its label, is gone."""
     pinned = refer(healthy(), f"{ARN}:token:{fields}", secret=secret())
     snapshot = failing(pinned, f"ResourceInitializationError: unable to pull secrets or registry auth: {reason}")
     [found] = run_check(CHECKS["other-secret-missing"], snapshot)
-    assert says in found.evidence[0] and "Take the version id out" in found.remedy.command
+    assert fact in found.evidence[0] and "Take the version id out" in found.remedy.command
 
 
 @pytest.mark.parametrize("suffix", [":7", ":stable"])

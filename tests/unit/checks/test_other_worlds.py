@@ -232,8 +232,8 @@ def test_a_policy_that_leaves_the_secret_out(suffix: str) -> None:
 
 def test_a_boundary_that_denies() -> None:
     """An explicit deny is the boundary's where the role's own policies deny nothing."""
-    said = simulated("explicitDeny", ("the-boundary",), boundary=False, policies=(policy(),))
-    assert root_causes(with_permissions(healthy(), said)) == ["boundary"]
+    permissions = simulated("explicitDeny", ("the-boundary",), boundary=False, policies=(policy(),))
+    assert root_causes(with_permissions(healthy(), permissions)) == ["boundary"]
 
 
 def policy_of(**statement: object) -> PolicyDocument:
@@ -418,9 +418,9 @@ def test_a_secret_configured_by_its_arn() -> None:
 def test_an_execution_role_by_its_bare_name() -> None:
     """ECS takes a role's name for its ARN, and IAM's simulation does not."""
     raw = {"taskDefinitionArn": definition_arn("worker"), "family": "f", "revision": 7, "containerDefinitions": []}
-    for given in (ROLE, ROLE_NAME):
+    for role in (ROLE, ROLE_NAME):
         client = Mock(
-            **{"describe_task_definition.return_value": {"taskDefinition": {**raw, "executionRoleArn": given}}}
+            **{"describe_task_definition.return_value": {"taskDefinition": {**raw, "executionRoleArn": role}}}
         )
         assert describe_task_definition(client, "worker").execution_role_arn == ROLE
 
@@ -549,8 +549,8 @@ def replacing(minutes: int, **changes: Any) -> Snapshot:
 def test_a_deployment_that_brings_the_new_value_is_on_its_way() -> None:
     """Tasks with the old value that are being replaced right now are a remark; where it takes too long, a fault."""
     assert root_causes(replacing(5)) == []
-    [told] = [finding for finding in diagnose(replacing(5)) if finding.check == "not-forced"]
-    assert "is replacing them" in " ".join(told.evidence)
+    [stale] = [finding for finding in diagnose(replacing(5)) if finding.check == "not-forced"]
+    assert "is replacing them" in " ".join(stale.evidence)
     assert root_causes(replacing(40)) == ["not-forced"]
     assert root_causes(replacing(60)) == ["not-forced"]
     assert root_causes(replacing(5, failed=3)) == ["rollout-stuck"]

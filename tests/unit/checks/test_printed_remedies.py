@@ -81,9 +81,9 @@ def assert_printable(remedy: Remedy) -> None:
                 assert_runs(line)
         else:
             assert_runs(way)
-        for blank, said in BLANKS.items():
+        for blank, explanation in BLANKS.items():
             if blank in way:
-                assert said in (remedy.needs if not is_sentence(way) else way), (way, remedy.needs)
+                assert explanation in (remedy.needs if not is_sentence(way) else way), (way, remedy.needs)
         assert "‹" not in way and not re.search(r"<[a-z]|\bYOUR_|\bXXX", way)
 
 

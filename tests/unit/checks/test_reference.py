@@ -80,7 +80,7 @@ def test_a_short_version_is_not_pinned_as_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "severity", "says"),
+    ("fields", "severity", "fact"),
     [
         (f"AWSCURRENT:{CURRENT}", "warning", "a new value never reaches this variable"),
         (f"AWSCURRENT:{PREVIOUS}", "error", "does not have the label AWSCURRENT"),
@@ -88,11 +88,11 @@ def test_a_short_version_is_not_pinned_as_well() -> None:
     ],
     ids=["its version", "another version", "no version"],
 )
-def test_a_pin_that_cannot_be_read_is_an_error(fields: str, severity: str, says: str) -> None:
+def test_a_pin_that_cannot_be_read_is_an_error(fields: str, severity: str, fact: str) -> None:
     """Secrets Manager refuses a label and a version's id that do not belong together, and so tasks do not start."""
     snapshot = refers(f"{ARN}:SECRET_KEY:{fields}")(healthy())
     [found] = run_check(CHECKS["version-pinned"], snapshot)
-    assert (found.severity, says in found.evidence[1]) == (severity, True)
+    assert (found.severity, fact in found.evidence[1]) == (severity, True)
     refused = stuck(snapshot, "worker", "ResourceInitializationError: unable to pull secrets or registry auth: a")
     causes = [each.check for each in diagnose(refused) if each.is_root_cause]
     assert causes[0] == ("version-pinned" if severity == "error" else "pull-failed")
@@ -167,13 +167,13 @@ def test_settings_may_read_a_name_in_another_case() -> None:
     renamed, checkout = named("smtp_host")(healthy()), checkout_reading("SMTP_HOST")
     assert found_in(replace(renamed, checkout=checkout)) == set()
     exact = replace(checkout, settings=replace(checkout.settings, case_sensitive=True))
-    asked = replace(
+    environment_read = replace(
         checkout,
         environment_reads=(
             EnvironmentRead(variable="SMTP_HOST", file="backend/app/mail.py", line=3, has_default=False),
         ),
     )
-    for other in (exact, asked):
+    for other in (exact, environment_read):
         assert found_in(replace(renamed, checkout=other)) == {"name-mismatch"}
     # Another name is not read, whatever the case.
     assert found_in(replace(named("MAIL_HOST")(healthy()), checkout=checkout)) == {"name-mismatch"}
@@ -291,9 +291,9 @@ def test_what_service_connects_proxy_reads_is_judged_too(value_from: str, id: st
 def test_the_name_of_a_log_drivers_option_is_no_keys(value_from: str, id: str, is_of_proxy: bool) -> None:
     """Which key it needs, the reference alone would tell."""
     option = (Injection("logConfiguration splunk-token", parse(value_from)),)
-    made = with_container(healthy(), "worker", lambda old: replace(old, log_secrets=() if is_of_proxy else option))
-    made = with_service(made, "worker", proxy_secrets=option if is_of_proxy else ())
-    [found] = [each for each in diagnose(made) if each.is_problem]
+    snapshot = with_container(healthy(), "worker", lambda old: replace(old, log_secrets=() if is_of_proxy else option))
+    snapshot = with_service(snapshot, "worker", proxy_secrets=option if is_of_proxy else ())
+    [found] = [each for each in diagnose(snapshot) if each.is_problem]
     assert found.check == id
     assert ":KEY::" in found.remedy.command and ":logConfiguration" not in found.remedy.command
     assert ("in worker's Service Connect" in found.remedy.command) is is_of_proxy

@@ -65,10 +65,10 @@ def test_ids_never_change() -> None:
 
 def test_an_id_cannot_be_taken_twice() -> None:
     """A second check of the same id is refused where it is declared."""
-    taken = secret.secret_missing
-    again = Family("content")(taken.id, needs=taken.needs, looks_like=taken.looks_like, ruled_out_by="another sign")
+    first = secret.secret_missing
+    again = Family("content")(first.id, needs=first.needs, looks_like=first.looks_like, ruled_out_by="another sign")
     with pytest.raises(ValueError, match="secret-missing"):
-        again(taken.run)
+        again(first.run)
 
 
 @pytest.mark.parametrize("check", EVERY_CHECK, ids=name)

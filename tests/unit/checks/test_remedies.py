@@ -135,16 +135,16 @@ def finding(check: str, snapshot: Snapshot) -> Finding:
 @pytest.mark.parametrize("case", OFFERED)
 def test_a_finding_offers_a_runbook_that_takes_what_it_is_given(case: str) -> None:
     """The runbook is there, has the parameters, and stands before the command by hand in the view."""
-    check, make, runbook, given = OFFERED[case]
+    check, make, runbook, arguments = OFFERED[case]
     found = finding(check, make(healthy()))
-    assert (found.remedy.runbook, found.remedy.parameters) == (runbook, {"environment": "staging", **given})
+    assert (found.remedy.runbook, found.remedy.parameters) == (runbook, {"environment": "staging", **arguments})
     words = shlex.split(found.remedy.invocation)
-    assert words[:3] == ["omc-runbook", "run", runbook] and words[3::3] == ["-p"] * (len(given) + 1)
+    assert words[:3] == ["omc-runbook", "run", runbook] and words[3::3] == ["-p"] * (len(arguments) + 1)
     pairs = list(zip(words[4::3], words[5::3], strict=True))
     assert parameters.check(notebooks() / f"{runbook}.ipynb", pairs) == found.remedy.parameters
-    shown = verify.findings([found])
-    assert shown.to_text().index(found.remedy.invocation) < shown.to_text().index(found.remedy.command)
-    assert "or by hand" in shown.to_html()
+    display = verify.findings([found])
+    assert display.to_text().index(found.remedy.invocation) < display.to_text().index(found.remedy.command)
+    assert "or by hand" in display.to_html()
 
 
 def test_a_key_that_nobody_knows_is_not_offered_to_update() -> None:

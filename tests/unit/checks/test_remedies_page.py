@@ -47,9 +47,9 @@ def test_each_fault_has_a_row(check: Check) -> None:
 @pytest.mark.parametrize("part", PARTS)
 def test_each_remedy_mends_or_says_why_not(part: str) -> None:
     """In one sentence where it does not."""
-    for fault, remedy, verdict, said in rows(part):
+    for fault, remedy, verdict, reason in rows(part):
         assert verdict in VERDICTS, fault
-        assert remedy and (said.endswith(".") if verdict in ("says what is missing", "not tried") else True), fault
+        assert remedy and (reason.endswith(".") if verdict in ("says what is missing", "not tried") else True), fault
 
 
 def test_what_cannot_be_tried_is_printed_as_the_page_has_it() -> None:

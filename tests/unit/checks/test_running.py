@@ -94,8 +94,8 @@ def test_an_old_value_that_ecs_injected_is_no_fault_of_the_image() -> None:
 
 def test_a_shadowed_file_is_a_remark() -> None:
     """A .env file in the image that names an injected variable is told, and no problem while the process is right."""
-    [said] = run_check(CHECKS["baked-env"], with_held(looked(healthy()), "worker", KEY, file="/app/.env"))
-    assert (said.status, said.severity, said.is_problem) == ("found", "info", False)
+    [finding] = run_check(CHECKS["baked-env"], with_held(looked(healthy()), "worker", KEY, file="/app/.env"))
+    assert (finding.status, finding.severity, finding.is_problem) == ("found", "info", False)
     replaced = with_held(looked(healthy()), "worker", KEY, file="/app/.env", process=OTHER, differs=True)
     assert_clear(CHECKS["baked-env"], replaced)
 
@@ -152,12 +152,12 @@ def test_a_look_proves_not_forced_and_names_the_version() -> None:
     """What times suggest, a look says exactly."""
     snapshot = looked(stale_by_time())
     words = {CURRENT: f"version {CURRENT}", OTHER: "a value that no remaining version has"}
-    for name, held in zip(("backend", "worker"), words, strict=True):
-        snapshot = with_held(snapshot, name, "SECRET_KEY", injected=held, process=held)
+    for name, content in zip(("backend", "worker"), words, strict=True):
+        snapshot = with_held(snapshot, name, "SECRET_KEY", injected=content, process=content)
     answers = run_check(by_id(checks_of(deployment))["not-forced"], snapshot)
     assert [answer.subject for answer in answers] == ["backend", "worker"]
-    for answer, held in zip(answers, words, strict=True):
-        assert f"ExecuteCommand: their processes have {words[held]}." in answer.evidence
+    for answer, content in zip(answers, words, strict=True):
+        assert f"ExecuteCommand: their processes have {words[content]}." in answer.evidence
         assert "Keys whose value differs: SECRET_KEY." in answer.evidence
 
 

@@ -207,17 +207,17 @@ def test_what_is_no_secrets_problem_says_so() -> None:
 )
 def test_where_to_look(id: str, reason: str, where: str) -> None:
     """The remedy follows the words: the thing itself, the permission, or the way to it."""
-    made = with_container(
+    snapshot = with_container(
         healthy(), "worker", lambda old: replace(old, image=f"{ECR}:9", log_group="/ecs/w", log_prefix="ecs")
     )
-    assert where in found(id, stuck(made, "worker", reason)).remedy.command
+    assert where in found(id, stuck(snapshot, "worker", reason)).remedy.command
 
 
 @pytest.mark.parametrize(("role", "is_named"), [(TASK_ROLE.replace("role/", "role/of/apps/"), True), (ROLE, False)])
 def test_a_task_role_with_a_path_is_named_and_one_that_is_the_execution_role_is_not(role: str, is_named: bool) -> None:
     """ECS names the whole ARN; the execution role's trust is a finding of its own."""
-    made = with_definition(healthy(), "worker", lambda old: replace(old, task_role_arn=role))
-    remedy = found("pull-failed", stuck(made, "worker", f"{ASSUME} '{role}' that was provided")).remedy
+    snapshot = with_definition(healthy(), "worker", lambda old: replace(old, task_role_arn=role))
+    remedy = found("pull-failed", stuck(snapshot, "worker", f"{ASSUME} '{role}' that was provided")).remedy
     assert ("the task role" in remedy.command) is is_named
 
 
@@ -234,22 +234,24 @@ def test_the_log_group_of_any_container_may_be_the_missing_one(
     groups: tuple[str, ...], reason: str, advice: str
 ) -> None:
     """A container that keeps no log is not to blame, and of several log groups none is created that may exist."""
-    made = with_container(healthy(), "worker", lambda old: replace(old, log_group=groups[0]))
+    snapshot = with_container(healthy(), "worker", lambda old: replace(old, log_group=groups[0]))
     arn = definition_arn("worker")
-    known = made.task_definitions[arn]
-    beside = replace(known.containers[0], name="otel", log_group=groups[1], secrets=())
-    whole = replace(known, containers=(*known.containers, beside))
-    made = replace(made, task_definitions={**made.task_definitions, arn: whole})
-    command = found("log-group", stuck(made, "worker", f"{LOGGER}{reason}")).remedy.command
+    definition = snapshot.task_definitions[arn]
+    beside = replace(definition.containers[0], name="otel", log_group=groups[1], secrets=())
+    whole = replace(definition, containers=(*definition.containers, beside))
+    snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, arn: whole})
+    command = found("log-group", stuck(snapshot, "worker", f"{LOGGER}{reason}")).remedy.command
     assert command.startswith(advice) and "update-service" in command
 
 
 def test_a_log_group_of_another_region_is_named_with_it() -> None:
     """A group that exists here is not created once more, and a log is read where it is written."""
     away = with_container(healthy(), "worker", lambda old: replace(old, log_group="/ecs/w", log_region="eu-west-1"))
-    told = found("log-group", stuck(away, "worker", f"{LOGGER}no such group")).remedy.command
-    assert told.startswith("Correct awslogs-region of worker in ohmycoins-staging-worker:7, which logs to /ecs/w in eu")
-    assert "create-log-group --log-group-name /ecs/w --region eu-west-1`" in told and is_sentence(told)
+    command = found("log-group", stuck(away, "worker", f"{LOGGER}no such group")).remedy.command
+    assert command.startswith(
+        "Correct awslogs-region of worker in ohmycoins-staging-worker:7, which logs to /ecs/w in eu"
+    )
+    assert "create-log-group --log-group-name /ecs/w --region eu-west-1`" in command and is_sentence(command)
     exited = found("task-exits", stuck(away, "worker", EXIT, **ended(1)))
     assert exited.remedy.command == "aws logs tail /ecs/w --since 30m --region eu-west-1"
     here = with_container(healthy(), "worker", lambda old: replace(old, log_group="/ecs/w", log_region=REGION))
@@ -259,15 +261,15 @@ def test_a_log_group_of_another_region_is_named_with_it() -> None:
 def test_what_the_log_says_is_evidence() -> None:
     """The last words of the newest task that has some stand under the reason that ECS gives."""
     snapshot = stuck(healthy(), "worker", EXIT, **ended(1))
-    told = {stop.id: ("The log of worker says: KeyError: 'DATABASE'",) for stop in snapshot.tasks[-1:]}
-    assert told["".join(told)][0] in found("task-exits", replace(snapshot, log_lines=told)).evidence
+    log_lines = {stop.id: ("The log of worker says: KeyError: 'DATABASE'",) for stop in snapshot.tasks[-1:]}
+    assert log_lines["".join(log_lines)][0] in found("task-exits", replace(snapshot, log_lines=log_lines)).evidence
 
 
 def test_an_image_for_another_processor_is_told_by_the_log() -> None:
     """ECS says only that the task exited; its one line says why."""
     snapshot = stuck(healthy(), "worker", EXIT, **ended(1))
-    said = ("The log of worker says: exec /app/run: exec format error",)
-    assert root_causes(replace(snapshot, log_lines={stop.id: said for stop in snapshot.tasks})) == ["start-failed"]
+    log_lines = ("The log of worker says: exec /app/run: exec format error",)
+    assert root_causes(replace(snapshot, log_lines={stop.id: log_lines for stop in snapshot.tasks})) == ["start-failed"]
 
 
 def saying(message: str, minutes: int = 1, **changes: Any) -> Snapshot:
@@ -275,8 +277,10 @@ def saying(message: str, minutes: int = 1, **changes: Any) -> Snapshot:
     began = NOW - timedelta(minutes=9)
     new = deployment("worker", began, id="ecs-svc/new", rollout="IN_PROGRESS", rollout_reason="", running=0)
     event = ServiceEvent(NOW - timedelta(minutes=minutes), f"(service worker) {message}")
-    made = replace(new, **changes)
-    return with_service(healthy(), "worker", deployments=(made, deployment("worker", status="ACTIVE")), events=(event,))
+    current = replace(new, **changes)
+    return with_service(
+        healthy(), "worker", deployments=(current, deployment("worker", status="ACTIVE")), events=(event,)
+    )
 
 
 UNPLACED = "was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later."
@@ -319,8 +323,8 @@ def test_stale_stops_are_called_so() -> None:
     assert stale_stops(failing) == ()
     mended = rotated(failing, NOW - timedelta(minutes=1), OPENAI_API_KEY="sk-" + "0" * 20)
     assert {stop.service.name for stop in stale_stops(mended)} == {"worker"}
-    [told] = [finding for finding in diagnose(mended) if finding.check == "not-forced" and finding.subject == "worker"]
-    assert "Stale evidence: 3 tasks stopped before AWSCURRENT last moved" in " ".join(told.evidence)
+    [stale] = [finding for finding in diagnose(mended) if finding.check == "not-forced" and finding.subject == "worker"]
+    assert "Stale evidence: 3 tasks stopped before AWSCURRENT last moved" in " ".join(stale.evidence)
 
 
 def healthy_with(*tasks: Any) -> Snapshot:
@@ -384,11 +388,11 @@ def test_two_services_that_fail_for_two_reasons() -> None:
 @pytest.mark.parametrize(("app", "proxy", "group"), [(1, 137, "/ecs/w"), (143, 1, "/ecs/proxy"), (137, None, "/ecs/w")])
 def test_a_container_that_ecs_stopped_is_not_what_ended_the_task(app: int, proxy: int | None, group: str) -> None:
     """Its code is a signal's, and its log has no reason; of one that ended alone a signal is the reason."""
-    made = with_container(healthy(), "worker", lambda old: replace(old, log_group="/ecs/w"))
+    snapshot = with_container(healthy(), "worker", lambda old: replace(old, log_group="/ecs/w"))
     beside = Container(name="proxy", secrets=(), environment=(), log_group="/ecs/proxy")
-    made = with_definition(made, "worker", lambda old: replace(old, containers=(*old.containers, beside)))
+    snapshot = with_definition(snapshot, "worker", lambda old: replace(old, containers=(*old.containers, beside)))
     ended = (TaskContainer("worker", app, ""), TaskContainer("proxy", proxy, ""))
-    failing = stuck(made, "worker", EXIT, started=NOW, stop_code="EssentialContainerExited", containers=ended)
+    failing = stuck(snapshot, "worker", EXIT, started=NOW, stop_code="EssentialContainerExited", containers=ended)
     found = [each for each in diagnose(failing) if each.check in ("task-exits", "rollout-stuck")]
     assert all(f"logs tail {group} " in each.remedy.command for each in found) and len(found) == 2
     hints = {fact for each in found for fact in each.evidence if fact.startswith("Exit code")}
@@ -397,12 +401,12 @@ def test_a_container_that_ecs_stopped_is_not_what_ended_the_task(app: int, proxy
 
 def test_a_container_that_was_killed_for_its_memory_is_what_ended_the_task() -> None:
     """Another one may end by an error of its own while ECS stops it."""
-    made = with_container(healthy(), "worker", lambda old: replace(old, log_group="/ecs/w"))
+    snapshot = with_container(healthy(), "worker", lambda old: replace(old, log_group="/ecs/w"))
     beside = Container(name="proxy", secrets=(), environment=(), log_group="/ecs/proxy")
-    made = with_definition(made, "worker", lambda old: replace(old, containers=(beside, *old.containers)))
+    snapshot = with_definition(snapshot, "worker", lambda old: replace(old, containers=(beside, *old.containers)))
     killed = TaskContainer("worker", 137, "OutOfMemoryError: Container killed due to memory usage")
     ended = (TaskContainer("proxy", 1, ""), killed)
-    failing = stuck(made, "worker", EXIT, started=NOW, stop_code="EssentialContainerExited", containers=ended)
+    failing = stuck(snapshot, "worker", EXIT, started=NOW, stop_code="EssentialContainerExited", containers=ended)
     [found] = [each for each in diagnose(failing) if each.check == "rollout-stuck"]
     assert "logs tail /ecs/w " in found.remedy.command and found.because_of == ("out-of-memory",)
 
@@ -414,9 +418,9 @@ def test_a_task_of_which_no_container_failed(codes: tuple[int | None, ...], is_t
     """Such as where a container that prepares something is essential."""
     names = ("worker", "prestart")
     beside = Container(name="prestart", secrets=(), environment=())
-    made = with_definition(healthy(), "worker", lambda old: replace(old, containers=(*old.containers, beside)))
+    snapshot = with_definition(healthy(), "worker", lambda old: replace(old, containers=(*old.containers, beside)))
     ended = tuple(TaskContainer(name, code, "") for name, code in zip(names, codes, strict=False))
-    failing = stuck(made, "worker", EXIT, started=NOW, stop_code="EssentialContainerExited", containers=ended)
+    failing = stuck(snapshot, "worker", EXIT, started=NOW, stop_code="EssentialContainerExited", containers=ended)
     [found] = run_check(CHECKS["task-exits"], failing)
     assert any(fact.startswith("Exit code 0:") for fact in found.evidence) is is_told
 
@@ -428,29 +432,29 @@ def test_a_variable_that_the_log_asks_for_and_nobody_has_is_named(line: str) -> 
     """The revision lacks it, and there is no key of the secret to refer to."""
     failing = stuck(healthy(), "worker", EXIT, **ended(1))
 
-    def says(line: str, snapshot: Snapshot = failing) -> Finding:
+    def finding_of(line: str, snapshot: Snapshot = failing) -> Finding:
         lines = {task.id: (f"The log of worker says: {line}",) for task in snapshot.tasks}
         return found("task-exits", replace(snapshot, log_lines=lines))
 
-    answer = says(line)
+    answer = finding_of(line)
     asks = "Its log asks for NEW_SETTING, which neither ohmycoins-staging-worker:7 nor a key of the secret has."
     assert asks in answer.evidence and answer.is_root_cause
     assert answer.remedy and answer.remedy.runbook == "add_key" and answer.remedy.parameters["key"] == "NEW_SETTING"
-    given = with_container(failing, "worker", lambda old: replace(old, environment=("NEW_SETTING",)))
+    plain = with_container(failing, "worker", lambda old: replace(old, environment=("NEW_SETTING",)))
     unread = with_container(failing, "worker", lambda old: replace(old, has_environment_files=True))
     all_keys = Injection("ALL", parse(ARN))
     whole = with_container(failing, "worker", lambda old: replace(old, secrets=(*old.secrets, all_keys)))
     text = with_text(failing, "no JSON")
     gone = replace(failing.tasks[-1], task_definition_arn=definition_arn("worker", 6))
     unknown = replace(failing, tasks=(*failing.tasks[:-1], gone))
-    others = [says(line, other) for other in (given, unread, whole, text, unknown)]
+    others = [finding_of(line, other) for other in (plain, unread, whole, text, unknown)]
     refused = "1 validation error for Settings: NEW_SETTING: String should match pattern"
-    others += map(says, ("ValueError: NEW_SETTING", "KeyError: 'DATABASE'", refused))
+    others += map(finding_of, ("ValueError: NEW_SETTING", "KeyError: 'DATABASE'", refused))
     for other in others:
         assert other.remedy and not other.remedy.runbook and not any("asks for" in fact for fact in other.evidence)
     some = tuple(each for each in failing.containers(failing.tasks[-1])[0].secrets if each.variable != "OPENAI_API_KEY")
     lacking = with_container(without_key(failing, "OPENAI_API_KEY"), "worker", lambda old: replace(old, secrets=some))
-    known = says("KeyError: 'OPENAI_API_KEY'", lacking)
+    known = finding_of("KeyError: 'OPENAI_API_KEY'", lacking)
     assert "asks for OPENAI_API_KEY" in str(known.evidence) and known.remedy and not known.remedy.runbook
 
 
@@ -467,9 +471,9 @@ def test_the_root_cause_has_the_way_to_a_variable_that_nobody_has(
     variable: str, serving: tuple[str, ...], asks: bool, way: str
 ) -> None:
     """Where a deployment is stuck, that is the root cause: an exit is its consequence, and shows no remedy."""
-    made = with_container(healthy(), "worker", lambda old: replace(old, environment=serving))
+    snapshot = with_container(healthy(), "worker", lambda old: replace(old, environment=serving))
     newer = replace(healthy().task_definitions[definition_arn("worker")], arn=definition_arn("worker", 8), revision=8)
-    failing = stuck(made, "worker", EXIT, **ended(1), task_definition_arn=newer.arn)
+    failing = stuck(snapshot, "worker", EXIT, **ended(1), task_definition_arn=newer.arn)
     service = next(each for each in failing.services if each.name == "worker")
     begun, former = service.deployments
     deployments = (replace(begun, task_definition_arn=newer.arn), former)

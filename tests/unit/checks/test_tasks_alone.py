@@ -51,9 +51,9 @@ def world(*tasks: Task, key: str = "OPENAI_API_KEY", role: str = ROLE) -> Snapsh
     return replace(snapshot, task_definitions={**snapshot.task_definitions, definition.arn: definition})
 
 
-def alone(made: Task) -> Task:
+def alone(task: Task) -> Task:
     """The same task outside a service."""
-    return replace(made, service="", deployment_id="")
+    return replace(task, service="", deployment_id="")
 
 
 def failed(reason: str, minutes: int = 5, **changes: Any) -> Task:
@@ -139,10 +139,10 @@ def test_a_complaint_about_a_task_is_about_its_owner() -> None:
 
 def test_what_a_schedule_starts_is_judged_before_it_runs() -> None:
     """A revision that only EventBridge starts, and that refers to a key that is gone, is named with what starts it."""
-    made = world(key="MAILER_TOKEN")
-    [job] = [definition.arn for definition in made.task_definitions.values() if definition.family.endswith("-job")]
-    assert problems(made) == {}
-    scheduled = replace(made, scheduled=(ScheduledTask("schedule nightly", job),))
+    snapshot = world(key="MAILER_TOKEN")
+    [job] = [definition.arn for definition in snapshot.task_definitions.values() if definition.family.endswith("-job")]
+    assert problems(snapshot) == {}
+    scheduled = replace(snapshot, scheduled=(ScheduledTask("schedule nightly", job),))
     [found] = problems(scheduled).values()
     assert (found.check, found.services) == ("key-missing", {"schedule nightly"})
     assert found.evidence[0] == "MAILER_TOKEN is referenced by schedule nightly."
@@ -150,17 +150,17 @@ def test_what_a_schedule_starts_is_judged_before_it_runs() -> None:
 
 def test_what_a_schedule_starts_needs_an_execution_role_too() -> None:
     """Without one ECS can read no secret for it, and no task shows that."""
-    made = world(role="")
-    [job] = [definition.arn for definition in made.task_definitions.values() if definition.family.endswith("-job")]
-    [found] = problems(replace(made, scheduled=(ScheduledTask("schedule nightly", job),))).values()
+    snapshot = world(role="")
+    [job] = [definition.arn for definition in snapshot.task_definitions.values() if definition.family.endswith("-job")]
+    [found] = problems(replace(snapshot, scheduled=(ScheduledTask("schedule nightly", job),))).values()
     assert (found.check, found.services) == ("role-absent", {"schedule nightly"})
 
 
 def test_what_a_proxy_reads_needs_an_execution_role_too() -> None:
     """Its task definition alone refers to nothing."""
-    made = with_definition(healthy(), "frontend", lambda old: replace(old, execution_role_arn=""))
-    assert not problems(made)
-    [found] = problems(with_proxy(made, "frontend", "SECRET_KEY")).values()
+    snapshot = with_definition(healthy(), "frontend", lambda old: replace(old, execution_role_arn=""))
+    assert not problems(snapshot)
+    [found] = problems(with_proxy(snapshot, "frontend", "SECRET_KEY")).values()
     assert (found.check, found.services) == ("role-absent", {"frontend"})
     assert found.evidence[0].endswith(
         "has no executionRoleArn: ECS needs one for the Service Connect proxy of frontend."
@@ -169,21 +169,23 @@ def test_what_a_proxy_reads_needs_an_execution_role_too() -> None:
 
 def test_a_task_definition_of_a_service_and_a_schedule_is_named_once() -> None:
     """It is corrected once, whoever starts it."""
-    made = with_definition(healthy(), "worker", lambda old: replace(old, execution_role_arn=""))
-    [arn] = [service.task_definition_arn for service in made.services if service.name == "worker"]
+    snapshot = with_definition(healthy(), "worker", lambda old: replace(old, execution_role_arn=""))
+    [arn] = [service.task_definition_arn for service in snapshot.services if service.name == "worker"]
     found = [
-        each for each in diagnose(replace(made, scheduled=(ScheduledTask("schedule nightly", arn),))) if each.is_problem
+        each
+        for each in diagnose(replace(snapshot, scheduled=(ScheduledTask("schedule nightly", arn),)))
+        if each.is_problem
     ]
     assert [(each.check, each.services) for each in found] == [("role-absent", {"worker", "schedule nightly"})]
 
 
 def test_a_reference_of_what_a_schedule_starts_is_corrected_at_its_own_source() -> None:
     """Not where the services' task definitions come from."""
-    made = world(key="secret_key")
-    [job] = [definition for definition in made.task_definitions.values() if definition.family.endswith("-job")]
-    revisions = {**made.task_definitions, job.arn: replace(job, stack="jobs")}
+    snapshot = world(key="secret_key")
+    [job] = [definition for definition in snapshot.task_definitions.values() if definition.family.endswith("-job")]
+    revisions = {**snapshot.task_definitions, job.arn: replace(job, stack="jobs")}
     scheduled = (ScheduledTask("schedule nightly", job.arn),)
-    [found] = problems(replace(made, task_definitions=revisions, scheduled=scheduled)).values()
+    [found] = problems(replace(snapshot, task_definitions=revisions, scheduled=scheduled)).values()
     assert found.check == "key-case"
     assert found.remedy.command.startswith("In what makes the CloudFormation stack jobs (")
     assert ":SECRET_KEY::" in found.remedy.command
@@ -191,11 +193,11 @@ def test_a_reference_of_what_a_schedule_starts_is_corrected_at_its_own_source() 
 
 def test_a_schedule_of_a_revision_that_was_deregistered_is_found() -> None:
     """ECS refuses to run it, so that no task fails and none shows it; what has none of the secret does not count."""
-    made = world()
-    [job] = [definition for definition in made.task_definitions.values() if definition.family.endswith("-job")]
+    first = world()
+    [job] = [definition for definition in first.task_definitions.values() if definition.family.endswith("-job")]
     for definition, ids in ((job, {"lone-task"}), (replace(job, containers=()), set[str]())):
-        revisions = {**made.task_definitions, job.arn: replace(definition, status="INACTIVE")}
-        snapshot = replace(made, task_definitions=revisions, scheduled=(ScheduledTask("schedule nightly", job.arn),))
+        revisions = {**first.task_definitions, job.arn: replace(definition, status="INACTIVE")}
+        snapshot = replace(first, task_definitions=revisions, scheduled=(ScheduledTask("schedule nightly", job.arn),))
         found = problems(snapshot)
         assert set(found) == ids
         for finding in found.values():
@@ -224,29 +226,29 @@ def test_a_secret_that_a_schedule_gives_a_container_is_found(
     origin: str, members: dict[str, str], name: str, call: str
 ) -> None:
     """In plain text, by its name or form; not where no key of the environment's secret is there too."""
-    made, token = world(), f"sk-{token_hex(20)}"
-    [job] = [definition for definition in made.task_definitions.values() if definition.family.endswith("-job")]
+    snapshot, token = world(), f"sk-{token_hex(20)}"
+    [job] = [definition for definition in snapshot.task_definitions.values() if definition.family.endswith("-job")]
     raw = {
         field: [{"name": text, "value": token}] if field == "environment" else [*text.split(), token]
         for field, text in members.items()
     }
     scheduled = (ScheduledTask(origin, job.arn, (container_of({"name": "job", **raw}),)),)
-    [found] = problems(replace(made, scheduled=scheduled)).values()
+    [found] = problems(replace(snapshot, scheduled=scheduled)).values()
     assert (found.check, found.subject, found.severity) == ("plain-secret", f"{origin} job {name}", "warning")
     assert found.services == {origin} and found.evidence[0].endswith(f"everybody who may call {call} can read it.")
     assert f" the containerOverrides of {origin}." in found.remedy.command and token not in repr(found)
-    revisions = {**made.task_definitions, job.arn: replace(job, containers=())}
-    assert problems(replace(made, task_definitions=revisions, scheduled=scheduled)) == {}
+    revisions = {**snapshot.task_definitions, job.arn: replace(job, containers=())}
+    assert problems(replace(snapshot, task_definitions=revisions, scheduled=scheduled)) == {}
 
 
 def test_a_schedule_that_gives_what_the_secret_gives_is_told_to_leave_it_out() -> None:
     """Nothing is to be added to the secret."""
-    made = world()
-    [job] = [definition for definition in made.task_definitions.values() if definition.family.endswith("-job")]
-    [(container, injection), *_] = made.own_injections(job)
+    snapshot = world()
+    [job] = [definition for definition in snapshot.task_definitions.values() if definition.family.endswith("-job")]
+    [(container, injection), *_] = snapshot.own_injections(job)
     override = {"name": container.name, "environment": [{"name": injection.variable, "value": f"sk-{token_hex(20)}"}]}
     scheduled = (ScheduledTask("schedule nightly", job.arn, (container_of(override),)),)
-    [found] = problems(replace(made, scheduled=scheduled)).values()
+    [found] = problems(replace(snapshot, scheduled=scheduled)).values()
     assert found.remedy.command.startswith(f"Take {injection.variable} out of the containerOverrides of schedule night")
     assert "Add" not in found.remedy.command
 
@@ -261,8 +263,8 @@ def test_what_schedules_give_containers_is_unknown_where_they_could_not_be_read(
 
 def test_ordinary_overrides_are_no_finding() -> None:
     """A job's command, and plain settings."""
-    made = world()
-    [job] = [definition.arn for definition in made.task_definitions.values() if definition.family.endswith("-job")]
+    snapshot = world()
+    [job] = [definition.arn for definition in snapshot.task_definitions.values() if definition.family.endswith("-job")]
     override = container_of(
         {
             "name": "job",
@@ -270,4 +272,4 @@ def test_ordinary_overrides_are_no_finding() -> None:
             "environment": [{"name": "TOKEN_URL", "value": "https://a.io"}],
         }
     )
-    assert problems(replace(made, scheduled=(ScheduledTask("rule nightly", job, (override,)),))) == {}
+    assert problems(replace(snapshot, scheduled=(ScheduledTask("rule nightly", job, (override,)),))) == {}

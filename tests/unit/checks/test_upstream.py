@@ -79,9 +79,9 @@ def test_wordings_point_at_their_key(key: str, line: str) -> None:
 def test_a_key_of_the_providers_name() -> None:
     """A key that the catalogue does not know is told by the name in it."""
     entry = Injection("COINSPOT_API_KEY", parse(f"{ARN}:COINSPOT_API_KEY::"))
-    made = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, entry)))
-    said = changed("coinspot answered 401 Unauthorized: invalid credentials", "COINSPOT_API_KEY")(made)
-    assert root_causes(said) == ["store-only COINSPOT_API_KEY"]
+    snapshot = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    failing = changed("coinspot answered 401 Unauthorized: invalid credentials", "COINSPOT_API_KEY")(snapshot)
+    assert root_causes(failing) == ["store-only COINSPOT_API_KEY"]
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ def test_a_key_of_the_providers_name() -> None:
 def test_a_key_of_another_system_beside_the_databases(key: str, line: str) -> None:
     """Each system's own words accuse its key, and not the password of the database as well."""
     entry = Injection(key, parse(f"{ARN}:{key}::"))
-    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
-    said = changed(line, key, "backend")(made)
-    [found] = [each for each in run_check(CHECKS["store-only"], said) if each.status == "found"]
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    failing = changed(line, key, "backend")(snapshot)
+    [found] = [each for each in run_check(CHECKS["store-only"], failing) if each.status == "found"]
     assert found.subject == key
 
 
@@ -125,11 +125,11 @@ def test_of_several_client_secrets_the_named_or_changed_one_is_accused(system: s
     """The words alone are those of every provider of OAuth."""
     keys = ("GOOGLE_CLIENT_SECRET", "AZURE_CLIENT_SECRET")
     entries = tuple(Injection(key, parse(f"{ARN}:{key}::")) for key in keys)
-    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, *entries)))
-    said = saying(unchanged(made), f"oauth {system.lower()}: invalid_client", "backend")
-    found = [each for each in run_check(CHECKS["store-only"], said) if each.status == "found"]
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, *entries)))
+    failing = saying(unchanged(snapshot), f"oauth {system.lower()}: invalid_client", "backend")
+    found = [each for each in run_check(CHECKS["store-only"], failing) if each.status == "found"]
     assert [each.subject for each in found] == [f"{system}_CLIENT_SECRET"]
-    unnamed = changed("oauth: invalid_client", f"{system}_CLIENT_SECRET", "backend")(made)
+    unnamed = changed("oauth: invalid_client", f"{system}_CLIENT_SECRET", "backend")(snapshot)
     found = [each for each in run_check(CHECKS["store-only"], unnamed) if each.status == "found"]
     assert [each.subject for each in found] == [f"{system}_CLIENT_SECRET"]
 
@@ -163,9 +163,9 @@ def test_a_provider_that_is_named_accuses_no_others_key(line: str) -> None:
 def test_a_drivers_own_words_accuse_no_key_of_another_system(key: str, line: str) -> None:
     """What the driver lacks, no reference of the container has."""
     entry = Injection(key, parse(f"{ARN}:{key}::"))
-    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(entry,)))
-    said = changed(line, key, "backend")(made)
-    assert [each.status for each in run_check(CHECKS["store-only"], said)] == ["clear"]
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(entry,)))
+    failing = changed(line, key, "backend")(snapshot)
+    assert [each.status for each in run_check(CHECKS["store-only"], failing)] == ["clear"]
 
 
 @pytest.mark.parametrize(
@@ -191,8 +191,8 @@ def test_a_drivers_own_words_accuse_no_key_of_another_system(key: str, line: str
 def test_a_providers_name_is_a_word(key: str, line: str, is_named: bool) -> None:
     """A short word within another is none."""
     entry = Injection(key, parse(f"{ARN}:{key}::"))
-    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
-    found = run_check(CHECKS["store-only"], changed(line, key, "backend")(made))
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    found = run_check(CHECKS["store-only"], changed(line, key, "backend")(snapshot))
     assert [each.subject for each in found if each.status == "found"] == [key] * is_named
 
 
@@ -203,8 +203,8 @@ def test_a_providers_name_is_a_word(key: str, line: str, is_named: bool) -> None
 def test_an_address_of_the_system_is_accused_whatever_its_key_is_called(address: str, is_named: bool) -> None:
     """Celery's broker may be Redis, and the words are Redis' own."""
     entry = Injection("TASKS_AT", parse(f"{ARN}:TASKS_AT::"))
-    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
-    valued = with_keys(made, TASKS_AT=address.format(secrets.token_hex(16)))
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    valued = with_keys(snapshot, TASKS_AT=address.format(secrets.token_hex(16)))
     line = "consumer: Cannot connect to redis://:**@cache:6379/0: WRONGPASS invalid username-password pair"
     found = run_check(CHECKS["store-only"], saying(unchanged(valued), line, "backend"))
     assert [each.subject for each in found if each.status == "found"] == ["TASKS_AT"] * is_named
@@ -223,8 +223,8 @@ def test_each_system_has_its_schemes(scheme: str, line: str) -> None:
     """Of two addresses under names that tell nothing, the one of the system that refuses is accused."""
     addresses = {name: f"{each}://x:{secrets.token_hex(16)}@host/a" for name, each in (("A", scheme), ("B", "smtp"))}
     entries = tuple(Injection(key, parse(f"{ARN}:{key}::")) for key in addresses)
-    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=entries))
-    found = run_check(CHECKS["store-only"], saying(unchanged(with_keys(made, **addresses)), line, "backend"))
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=entries))
+    found = run_check(CHECKS["store-only"], saying(unchanged(with_keys(snapshot, **addresses)), line, "backend"))
     assert [each.subject for each in found if each.status == "found"] == ["A"]
 
 
@@ -232,9 +232,11 @@ def test_each_system_has_its_schemes(scheme: str, line: str) -> None:
 def test_an_answer_to_the_applications_own_user_accuses_no_key(word: str) -> None:
     """Libraries for JWT have the words that Slack has."""
     entry = Injection("SLACK_BOT_TOKEN", parse(f"{ARN}:SLACK_BOT_TOKEN::"))
-    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
-    said = changed(f'401 {{"error": "{word}", "path": "/api/users/me"}}', "SLACK_BOT_TOKEN", "backend")(made)
-    assert "store-only" not in {each.check for each in run_check(CHECKS["store-only"], said) if each.status == "found"}
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    failing = changed(f'401 {{"error": "{word}", "path": "/api/users/me"}}', "SLACK_BOT_TOKEN", "backend")(snapshot)
+    assert "store-only" not in {
+        each.check for each in run_check(CHECKS["store-only"], failing) if each.status == "found"
+    }
 
 
 @pytest.mark.parametrize(
@@ -290,9 +292,9 @@ def test_a_password_that_the_driver_did_not_get_was_not_refused(line: str) -> No
 def test_an_api_key_that_the_provider_did_not_get_was_not_refused(line: str) -> None:
     """The task has it, so what is to be corrected is the application."""
     entry = Injection("STRIPE_API_KEY", parse(f"{ARN}:STRIPE_API_KEY::"))
-    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
-    said = changed(line, "STRIPE_API_KEY", "backend")(made)
-    [found] = [each for each in run_check(CHECKS["store-only"], said) if each.status == "found"]
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    failing = changed(line, "STRIPE_API_KEY", "backend")(snapshot)
+    [found] = [each for each in run_check(CHECKS["store-only"], failing) if each.status == "found"]
     assert found.evidence[-1].endswith("gave the provider no API key: the value itself was not refused.")
 
 
@@ -313,8 +315,8 @@ def test_a_value_is_put_right_where_it_is_used(key: str, line: str, way: str, ru
 
 def test_a_password_whose_login_changed_was_changed_with_it() -> None:
     """A key is the same only where the user that it belongs to is."""
-    made = rotated(healthy(), NOW - timedelta(minutes=30), SMTP_USER="other@ohmycoins.test")
-    [found] = run_check(CHECKS["store-only"], saying(made, "SMTPAuthenticationError: (535, b'denied')", "backend"))
+    snapshot = rotated(healthy(), NOW - timedelta(minutes=30), SMTP_USER="other@ohmycoins.test")
+    [found] = run_check(CHECKS["store-only"], saying(snapshot, "SMTPAuthenticationError: (535, b'denied')", "backend"))
     assert found.subject == "SMTP_PASSWORD" and "differs between AWSPREVIOUS" in " ".join(found.evidence)
 
 
@@ -326,47 +328,47 @@ def test_without_a_former_version_nothing_is_said_of_a_change() -> None:
 
 def test_the_author_of_the_change_is_named() -> None:
     """CloudTrail tells who wrote the value that is refused."""
-    made = changed()(healthy())
-    assert made.secret
-    wrote = event("PutSecretValue", NOW - timedelta(minutes=30), made.secret.version_at("AWSCURRENT"))
-    [found] = run_check(CHECKS["store-only"], replace(made, writes=(wrote,)))
+    snapshot = changed()(healthy())
+    assert snapshot.secret
+    wrote = event("PutSecretValue", NOW - timedelta(minutes=30), snapshot.secret.version_at("AWSCURRENT"))
+    [found] = run_check(CHECKS["store-only"], replace(snapshot, writes=(wrote,)))
     assert f"PutSecretValue by {wrote.principal}" in " ".join(found.evidence)
 
 
 def test_a_placeholder_is_refused_because_it_is_one() -> None:
     """A refused value that is none explains the refusal."""
-    made = rotated(healthy(), NOW - timedelta(minutes=30), POSTGRES_PASSWORD="temporary-password-please-update")
-    assert root_causes(saying(made, REFUSED)) == ["placeholder POSTGRES_PASSWORD"]
+    snapshot = rotated(healthy(), NOW - timedelta(minutes=30), POSTGRES_PASSWORD="temporary-password-please-update")
+    assert root_causes(saying(snapshot, REFUSED)) == ["placeholder POSTGRES_PASSWORD"]
 
 
 def test_no_other_service_is_to_be_redeployed_for_a_refused_value() -> None:
     """What the worker's new tasks were refused with, backend's would be too."""
-    said = changed()(healthy())
-    former = [replace(task, started=DEPLOYED) if task.service == "backend" else task for task in said.tasks]
-    said = replace(said, tasks=tuple(replace(task, created=task.started or task.created) for task in former))
-    [backend] = [each for each in diagnose(said) if each.check == "not-forced"]
+    snapshot = changed()(healthy())
+    former = [replace(task, started=DEPLOYED) if task.service == "backend" else task for task in snapshot.tasks]
+    snapshot = replace(snapshot, tasks=tuple(replace(task, created=task.started or task.created) for task in former))
+    [backend] = [each for each in diagnose(snapshot) if each.check == "not-forced"]
     assert (backend.subject, backend.because_of) == ("backend", ("store-only",))
 
 
 def test_a_pinned_version_is_not_the_value_that_is_refused() -> None:
     """A task that was given an older version by its reference says nothing of the current one."""
     pinned = parse(f"{ARN}:POSTGRES_PASSWORD::{CURRENT}")
-    made = with_container(
+    snapshot = with_container(
         healthy(),
         "worker",
         lambda old: replace(
             old, secrets=tuple(Injection(e.variable, pinned) if "POSTGRES" in e.variable else e for e in old.secrets)
         ),
     )
-    assert not any(cause.startswith("store-only") for cause in root_causes(changed()(made)))
+    assert not any(cause.startswith("store-only") for cause in root_causes(changed()(snapshot)))
 
 
 def test_a_health_check_that_fails_for_it() -> None:
     """A task that stays up without its database is unhealthy because of the value."""
-    made = rotated(healthy(), NOW - timedelta(minutes=30), POSTGRES_PASSWORD=secrets.token_hex(16))
-    failing = stuck(deployed(made), "worker", "Task failed container health checks", started=NOW)
-    said = replace(failing, log_lines={task.id: (f"The log of worker says: {REFUSED}",) for task in failing.tasks})
-    assert root_causes(said) == ["store-only POSTGRES_PASSWORD"]
+    snapshot = rotated(healthy(), NOW - timedelta(minutes=30), POSTGRES_PASSWORD=secrets.token_hex(16))
+    failing = stuck(deployed(snapshot), "worker", "Task failed container health checks", started=NOW)
+    logged = replace(failing, log_lines={task.id: (f"The log of worker says: {REFUSED}",) for task in failing.tasks})
+    assert root_causes(logged) == ["store-only POSTGRES_PASSWORD"]
 
 
 @pytest.mark.parametrize(
@@ -376,9 +378,9 @@ def test_a_health_check_that_fails_for_it() -> None:
 def test_a_url_that_has_no_password_is_to_be_updated(url: str, has_password: bool) -> None:
     """The application read it, and had no password to give."""
     entry = Injection("DATABASE_URL", parse(f"{ARN}:DATABASE_URL::"))
-    made = with_container(healthy(), "backend", lambda old: replace(old, secrets=(entry,)))
-    made = with_values(made, {**document(made), "DATABASE_URL": url}, CURRENT)
-    said = saying(unchanged(made), "fe_sendauth: no password supplied", "backend")
-    [found] = [each for each in run_check(CHECKS["store-only"], said) if each.status == "found"]
+    snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(entry,)))
+    snapshot = with_values(snapshot, {**document(snapshot), "DATABASE_URL": url}, CURRENT)
+    failing = saying(unchanged(snapshot), "fe_sendauth: no password supplied", "backend")
+    [found] = [each for each in run_check(CHECKS["store-only"], failing) if each.status == "found"]
     assert (found.subject, found.remedy.runbook) == ("DATABASE_URL", "" if has_password else "update")
     assert ("has no password" in found.evidence[-1]) is not has_password
