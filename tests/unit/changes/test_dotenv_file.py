@@ -46,9 +46,9 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Platform:
 @pytest.fixture
 def platform(tmp_path: Path, first: Platform) -> Platform:
     """A checkout in git with a healthy .env."""
-    made = Platform(Path(shutil.copytree(first.root, tmp_path / "omc")))
-    made.write_dotenv(SECRET_KEY=VALUE * 2, FIRST_SUPERUSER_PASSWORD=VALUE)
-    return made
+    checkout = Platform(Path(shutil.copytree(first.root, tmp_path / "omc")))
+    checkout.write_dotenv(SECRET_KEY=VALUE * 2, FIRST_SUPERUSER_PASSWORD=VALUE)
+    return checkout
 
 
 def values(platform: Platform) -> dict[str, str | None]:
@@ -160,14 +160,14 @@ MENDED: dict[str, Change] = {
 @pytest.mark.parametrize("name", MENDED)
 def test_what_is_mended_gives_the_healthy_file_back_to_the_byte(name: str, platform: Platform) -> None:
     """Line ends, mark, colons, case and mode; every value, comment and blank stays, and no value is shown."""
-    healthy, held = platform.dotenv.read_bytes(), [str(values(platform)[name]) for name in REQUIRED]
+    healthy, secret_values = platform.dotenv.read_bytes(), [str(values(platform)[name]) for name in REQUIRED]
     MENDED[name](platform)
     plan = plan_file(platform)
-    shown = "\n".join((*dotenv_plan.diff_lines(plan), *plan.mends, repr(plan)))
+    output = "\n".join((*dotenv_plan.diff_lines(plan), *plan.mends, repr(plan)))
     assert write_file(plan).wrote
     assert platform.dotenv.read_bytes() == healthy
     assert platform.dotenv.stat().st_mode & 0o777 == 0o600
-    assert_absent(held, shown)
+    assert_absent(secret_values, output)
     assert plan_file(platform).is_empty
 
 
@@ -193,8 +193,8 @@ def test_a_placeholder_that_becomes_empty_is_in_the_plan(platform: Platform) -> 
 def test_a_comment_that_is_not_the_templates_is_not_shown(comment: str, masked: str, platform: Platform) -> None:
     """A former value may be in it."""
     swap("\nSECRET_KEY=", f"\n{comment.format(OTHER)}\nSECRET_KEY: ")(platform)
-    shown = [*dotenv_plan.diff_lines(plan_file(platform))]
-    assert shown[1:] == [f" {masked}", "-‹a line that cannot be read›", "+SECRET_KEY=‹SECRET_KEY›", " "]
+    lines = [*dotenv_plan.diff_lines(plan_file(platform))]
+    assert lines[1:] == [f" {masked}", "-‹a line that cannot be read›", "+SECRET_KEY=‹SECRET_KEY›", " "]
 
 
 @pytest.mark.parametrize("line", ["a{0}", "1{0}", "{0}+{0}==", "SMTP_HOST:{0}={0}", "export a{0}"])
@@ -202,8 +202,8 @@ def test_a_piece_of_a_value_that_reads_like_a_name_is_not_shown(line: str, platf
     """A value that was split into lines, or that its colon has made a part of the name."""
     swap("\nSECRET_KEY=", f"\n{line.format(OTHER)}\nSECRET_KEY: ")(platform)
     plan = plan_file(platform)
-    shown = "\n".join((*dotenv_plan.diff_lines(plan), repr(plan.changes)))
-    assert OTHER not in shown and "‹a line that cannot be read›" in shown
+    text = "\n".join((*dotenv_plan.diff_lines(plan), repr(plan.changes)))
+    assert OTHER not in text and "‹a line that cannot be read›" in text
 
 
 def test_the_undo_of_a_new_file_behind_a_link_removes_the_file(platform: Platform, tmp_path: Path) -> None:
@@ -233,13 +233,13 @@ def test_a_dollar_is_quoted_so_that_both_readers_have_what_was_meant(
 ) -> None:
     """What python-dotenv had is kept, and compose has the same from now on."""
     put(FIRST_SUPERUSER_PASSWORD=f"{quote}{value}{quote}")(platform)
-    meant, others = values(platform)["FIRST_SUPERUSER_PASSWORD"], platform.dotenv.read_text().splitlines()
+    expected, others = values(platform)["FIRST_SUPERUSER_PASSWORD"], platform.dotenv.read_text().splitlines()
     plan = plan_file(platform)
     write_file(plan)
-    assert values(platform)["FIRST_SUPERUSER_PASSWORD"] == for_compose(platform)["FIRST_SUPERUSER_PASSWORD"] == meant
+    assert values(platform)["FIRST_SUPERUSER_PASSWORD"] == for_compose(platform)["FIRST_SUPERUSER_PASSWORD"] == expected
     changed = [line for line in platform.dotenv.read_text().splitlines() if line not in others]
     assert [line.partition("=")[0] for line in changed] == ["FIRST_SUPERUSER_PASSWORD"]
-    assert_absent([str(meant)], "\n".join(dotenv_plan.diff_lines(plan)))
+    assert_absent([str(expected)], "\n".join(dotenv_plan.diff_lines(plan)))
 
 
 @pytest.mark.parametrize("value", ["pa${word}x", "${TAG-x}", "${TAG:?no tag}", '"${TAG:+x}"', "${TAG}-x$y"])
@@ -306,8 +306,8 @@ def test_a_dollar_is_quoted_in_the_run_that_repairs_the_name_of_its_line(line: s
     """A second run has nothing left to do."""
     swap(f"\nSECRET_KEY={VALUE * 2}\n", f"\n{line.format(OTHER)}\n")(platform)
     write_file(plan_file(platform))
-    meant = f"{OTHER}$$x" if "$$" in line else f"{OTHER}$x"
-    assert values(platform)["SECRET_KEY"] == for_compose(platform)["SECRET_KEY"] == meant
+    expected = f"{OTHER}$$x" if "$$" in line else f"{OTHER}$x"
+    assert values(platform)["SECRET_KEY"] == for_compose(platform)["SECRET_KEY"] == expected
     assert plan_file(platform).is_empty
 
 
@@ -426,9 +426,9 @@ def test_values_that_lack_are_made_and_what_is_there_stays(platform: Platform) -
     plan = plan_file(platform)
     write_file(plan)
     after = values(platform)
-    made = {"SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD"}
-    assert {name for name in after if after[name] != before.get(name)} == made
-    assert all(len(after[name] or "") >= 40 for name in made) and len({after[name] for name in made}) == 3
+    generated = {"SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD"}
+    assert {name for name in after if after[name] != before.get(name)} == generated
+    assert all(len(after[name] or "") >= 40 for name in generated) and len({after[name] for name in generated}) == 3
     assert for_compose(platform) == after
     assert "REDIS_PASSWORD=''   # none" in platform.dotenv.read_text()
 
@@ -442,8 +442,8 @@ def test_a_command_for_a_value_gives_way_to_a_generated_one(text: str, platform:
     platform.template.write_text(
         re.sub(r"(?m)^SECRET_KEY=.*$", lambda _: f"SECRET_KEY={text}", platform.template.read_text())
     )
-    seen = local_setup_runbook.look(local_setup_runbook.begin("local", "", str(platform.root), ""))
-    found = {finding.check: finding.status for finding in root_causes.diagnose(seen)}
+    snapshot = local_setup_runbook.look(local_setup_runbook.begin("local", "", str(platform.root), ""))
+    found = {finding.check: finding.status for finding in root_causes.diagnose(snapshot)}
     assert (found["placeholder"], found["template-value"]) == ("found", "clear")
     write_file(plan_file(platform))
     assert len(str(values(platform)["SECRET_KEY"])) >= 32 and text not in platform.dotenv.read_text()
@@ -550,16 +550,16 @@ WILD = {
 @pytest.mark.parametrize("ending", ["", "\n\n# last words"])
 def test_other_lines_stay_as_they_are(name: str, ending: str, platform: Platform) -> None:
     """A value is added to a file with values of every kind, with and without a final newline."""
-    written, meant = WILD[name]
+    spelling, expected = WILD[name]
     text = platform.dotenv.read_text()
-    text = text.replace("\nREDIS_HOST=localhost\n", f"\nREDIS_HOST=localhost\nMY_OWN={written}\n").replace(
+    text = text.replace("\nREDIS_HOST=localhost\n", f"\nREDIS_HOST=localhost\nMY_OWN={spelling}\n").replace(
         "\nTAG=latest\n", ""
     )
     platform.dotenv.write_text(text + ending)
     write_file(plan_file(platform))
     after = platform.dotenv.read_text()
     assert after.replace("TAG=latest\n", "", 1).rstrip("\n") == (text + ending).rstrip("\n")
-    assert (values(platform)["MY_OWN"], values(platform)["TAG"]) == (meant, "latest")
+    assert (values(platform)["MY_OWN"], values(platform)["TAG"]) == (expected, "latest")
 
 
 def test_twenty_variables_come_in_where_the_template_has_them(platform: Platform) -> None:
@@ -662,8 +662,8 @@ def forked(platform: Platform, what: str) -> list[list[str]]:
     command = [sys.executable, "-c", FORKS, str(SUPPORT.parent), str(platform.root), what]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env=dict(os.environ))
     assert ended.returncode == 0, ended.stderr
-    told: list[list[str]] = json.loads(ended.stdout)
-    return told
+    results: list[list[str]] = json.loads(ended.stdout)
+    return results
 
 
 def test_of_two_at_once_one_writes_and_the_other_is_told(platform: Platform) -> None:
@@ -686,9 +686,9 @@ def test_a_run_that_is_killed_leaves_the_old_file_or_the_new_one(platform: Platf
     whole = platform.dotenv.read_text()
     old = whole.replace("TAG=latest\n", "")
     platform.dotenv.write_text(old)
-    told = forked(platform, "kill")
-    assert sum(code == -9 for _, code, *_ in told) >= 6
-    assert {text for _, _, text, _ in told} <= {old, whole} and {status for *_, status in told} == {""}
+    results = forked(platform, "kill")
+    assert sum(code == -9 for _, code, *_ in results) >= 6
+    assert {text for _, _, text, _ in results} <= {old, whole} and {status for *_, status in results} == {""}
     write_file(plan_file(platform))
     assert platform.dotenv.read_text() == whole
     drafts = [path for path in platform.root.rglob("*draft*") if path.is_file()]
@@ -712,10 +712,10 @@ def test_a_link_stays_and_what_it_leads_to_is_written(platform: Platform, tmp_pa
     platform.dotenv.unlink()
     platform.dotenv.symlink_to(target)
     planned = plan_file(platform)
-    told = f".env is a link: the file that is read and written is {target}, outside of the checkout."
-    assert told in planned.sentences
-    for shown in (local_setup.plan(planned), local_setup.diff(planned)):
-        assert f"is {target}, outside" in " ".join(shown.to_text().split()) and str(target) in shown.to_html()
+    sentence = f".env is a link: the file that is read and written is {target}, outside of the checkout."
+    assert sentence in planned.sentences
+    for display in (local_setup.plan(planned), local_setup.diff(planned)):
+        assert f"is {target}, outside" in " ".join(display.to_text().split()) and str(target) in display.to_html()
     write_file(planned)
     assert platform.dotenv.is_symlink() and target.read_text().count("TAG=latest") == 1
     assert target.stat().st_mode & 0o777 == 0o600
@@ -830,11 +830,11 @@ def test_a_link_into_a_folder_that_is_not_there_is_told_as_what_it_is(platform: 
     assert platform.dotenv.is_symlink() and not platform.dotenv.exists()
 
 
-def source(folder: Path, **given: str) -> str:
+def source(folder: Path, **variables: str) -> str:
     """A source file's parameter."""
     path = folder / "values"
     path.touch(mode=0o600)
-    path.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
+    path.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
     return f"file:{path}"
 
 
@@ -920,8 +920,8 @@ def test_a_password_that_becomes_a_part_of_a_url_is_made_fit_for_it(platform: Pl
     platform.dotenv.unlink()
     for _ in range(8):
         plan = plan_file(platform)
-        made = re.search(rb"^REDIS_PASSWORD=(.*)$", plan.after, re.MULTILINE)
-        assert made and re.fullmatch(rb"[A-Za-z0-9_-]{40,}", made[1])
+        match = re.search(rb"^REDIS_PASSWORD=(.*)$", plan.after, re.MULTILINE)
+        assert match and re.fullmatch(rb"[A-Za-z0-9_-]{40,}", match[1])
     with pytest.raises(UsageError, match=r"docker-compose.yml, line \d+ puts it into one as it is: take another value"):
         plan_file(platform, source(tmp_path, REDIS_PASSWORD=f"{VALUE}/{OTHER}"))
 
@@ -937,10 +937,10 @@ def test_a_dotenv_is_put_back_where_a_person_stops_the_start(platform: Platform,
         assert platform.dotenv.read_bytes() == plan.after
         raise Cancelled
 
-    done = executor.apply(plan, False, NOW, stop)
-    assert done.is_cancelled and done.is_back and not done.wrote
+    result = executor.apply(plan, False, NOW, stop)
+    assert result.is_cancelled and result.is_back and not result.wrote
     assert platform.dotenv.exists() is not is_new and (is_new or platform.dotenv.read_bytes() == before)
-    assert "Stopped, as you asked: everything is as before." in local_setup.result(plan, done).to_text()
+    assert "Stopped, as you asked: everything is as before." in local_setup.result(plan, result).to_text()
 
     def edit_and_stop() -> StartResult:
         platform.dotenv.write_bytes(plan.after + b"MINE=1\n")

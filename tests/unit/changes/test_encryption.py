@@ -180,10 +180,10 @@ def test_what_a_return_makes_unreadable_is_told(
     """Only what the new value encrypts first, and the former one lacks."""
     keys = {"former": fernet(), "new": fernet()}
     plan = plan_of(holding(before.format(**keys), **entry), after.format(**keys))
-    told = (
+    warning = (
         f"What new tasks have encrypted with the new {KEY} can be read only with its value in version {plan.token[:8]}."
     )
-    assert plan.lost_on_return == (told if is_lost else "")
+    assert plan.lost_on_return == (warning if is_lost else "")
 
 
 def test_what_is_unreadable_without_the_value_of_a_killed_run_is_told_too() -> None:
@@ -195,8 +195,8 @@ def test_what_is_unreadable_without_the_value_of_a_killed_run_is_told_too() -> N
     left = UnfinishedChange(snapshot.current_id, PREVIOUS, True, snapshot.current.document, before)
     found = NewValues({}, unfinished=left, encrypting=left.encrypting(snapshot.environment.keys))
     other = {"SECRET_KEY": NewValue(Masked(secrets.token_hex(32), "SECRET_KEY"), "a test")}
-    for given in ({}, other):
-        plan = replace(plan_update(snapshot, given), delivered=frozenset({KEY}))
+    for values in ({}, other):
+        plan = replace(plan_update(snapshot, values), delivered=frozenset({KEY}))
         back = replaced_plan(plan, found)
         assert back and back.base == PREVIOUS and f"encrypted with the new {KEY}" in back.lost_on_return
 
@@ -210,11 +210,11 @@ def test_restoring_a_version_with_another_value_comes_with_a_warning() -> None:
         assert snapshot.current and snapshot.current.document
         text = reveal(snapshot.current.document.value)
         snapshot = with_text(with_keys(snapshot, **{KEY: current}), text, PREVIOUS)
-        kept = [
+        entries = [
             VersionEntry(version=version, content=snapshot.contents.get(version.id), promoted=True)
             for version in snapshot.versions
         ]
-        return about_the_key(plan_restore(snapshot, VersionHistory(tuple(reversed(kept))), "AWSPREVIOUS"))
+        return about_the_key(plan_restore(snapshot, VersionHistory(tuple(reversed(entries))), "AWSPREVIOUS"))
 
     [note] = restored(value)
     assert note.startswith("ENCRYPTION_KEY encrypts data") and "the present value cannot be read" in note

@@ -16,13 +16,13 @@ class Bench:
     """Steps that note what they do."""
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
-        self.done: list[str] = []
+        self.announcements: list[str] = []
+        self.calls: list[str] = []
         self.journal = Journal()
 
     def step(self, name: str, is_done: bool = False, undo: bool = True, error: BaseException | None = None) -> Step:
         def apply() -> Iterator[Change]:
-            self.done.append(name)
+            self.calls.append(name)
             yield Change(action="did", key=name)
             if error:
                 raise error
@@ -32,7 +32,7 @@ class Bench:
 
     def run(self, *steps: Step, leave: bool = False) -> bool:
         afterwards = [self.step("after", undo=False)]
-        return execute(steps, self.heard.append, self.journal, afterwards, leave)
+        return execute(steps, self.announcements.append, self.journal, afterwards, leave)
 
     @property
     def keys(self) -> list[str | None]:
@@ -42,9 +42,9 @@ class Bench:
 def test_steps_are_announced_and_done_in_order_and_nothing_is_undone() -> None:
     """One without a name is not announced, one that is done is neither announced nor done again."""
     bench = Bench()
-    quiet = Step(name="", apply=lambda: bench.done.append("quiet"))
+    quiet = Step(name="", apply=lambda: bench.calls.append("quiet"))
     assert bench.run(bench.step("a"), quiet, bench.step("b", is_done=True), bench.step("c"))
-    assert (bench.heard, bench.done, bench.keys) == (["a", "c"], ["a", "quiet", "c"], ["a", "c"])
+    assert (bench.announcements, bench.calls, bench.keys) == (["a", "c"], ["a", "quiet", "c"], ["a", "c"])
 
 
 def test_what_does_not_work_is_undone_in_reverse_also_what_a_killed_run_did() -> None:
@@ -52,21 +52,21 @@ def test_what_does_not_work_is_undone_in_reverse_also_what_a_killed_run_did() ->
     bench = Bench()
     steps = (bench.step("a"), bench.step("b", is_done=True), bench.step("c", error=StepFailed()), bench.step("d"))
     assert not bench.run(*steps)
-    assert bench.done == ["a", "c", "unc", "unb", "una", "after"] == bench.heard == bench.keys
+    assert bench.calls == ["a", "c", "unc", "unb", "una", "after"] == bench.announcements == bench.keys
 
 
 def test_what_a_person_stops_is_undone_also_with_leave() -> None:
     """The journal tells it from a failure."""
     bench = Bench()
     assert not bench.run(bench.step("a"), bench.step("b", error=Cancelled()), bench.step("c"), leave=True)
-    assert bench.done == ["a", "b", "unb", "una", "after"] and bench.journal.is_cancelled
+    assert bench.calls == ["a", "b", "unb", "una", "after"] and bench.journal.is_cancelled
 
 
 def test_leave_keeps_what_was_done() -> None:
     """Nothing is undone, and it still has failed."""
     bench = Bench()
     assert not bench.run(bench.step("a"), bench.step("b", error=StepFailed()), leave=True)
-    assert bench.done == ["a", "b"]
+    assert bench.calls == ["a", "b"]
 
 
 @pytest.mark.parametrize("kind", [CouldNotLook, ConflictError])
@@ -75,12 +75,12 @@ def test_an_error_says_once_how_far_the_run_has_come_and_undoes_nothing(kind: ty
     bench = Bench()
 
     def within() -> None:
-        execute([bench.step("b", error=kind("AWS refused."))], bench.heard.append, bench.journal)
+        execute([bench.step("b", error=kind("AWS refused."))], bench.announcements.append, bench.journal)
 
     with pytest.raises(kind) as error:
         bench.run(bench.step("a"), Step(name="outer", apply=within))
     assert str(error.value) == "AWS refused. Done before: did a, did b. Run again to finish."
-    assert bench.done == ["a", "b"]
+    assert bench.calls == ["a", "b"]
 
 
 def test_an_interruption_says_how_far_the_run_has_come_and_undoes_nothing() -> None:
@@ -88,7 +88,7 @@ def test_an_interruption_says_how_far_the_run_has_come_and_undoes_nothing() -> N
     bench = Bench()
     with pytest.raises(Interrupted, match=r"^Interrupted\. Done before: did a, did b\. Run again to finish\.$"):
         bench.run(bench.step("a"), bench.step("b", error=KeyboardInterrupt()))
-    assert bench.done == ["a", "b"]
+    assert bench.calls == ["a", "b"]
 
     def interrupt() -> None:
         raise KeyboardInterrupt

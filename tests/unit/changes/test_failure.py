@@ -54,18 +54,18 @@ def test_throttling_passes() -> None:
 
 def test_services_with_the_same_log_line_say_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both run the same container, and refuse the same value; each is named."""
-    line, shown = "The log of app says: ValueError", list[Any]()
+    line, progress_lines = "The log of app says: ValueError", list[Any]()
     monkeypatch.setattr(
         failure, "last_words", lambda clients, snapshot, service, deployment: (line, f"{service} ended")
     )
-    context: Any = SimpleNamespace(clients=None, show=lambda rollouts, lines: shown.extend(lines))
+    context: Any = SimpleNamespace(clients=None, show=lambda rollouts, lines: progress_lines.extend(lines))
     reason = "its tasks fail"
     rollouts = [Rollout(each, "1", f"{each}:7", "failed", desired=1, reason=reason) for each in ("api", "backend")]
     failed = failure.explain(context, healthy(), rollouts, "SENTRY_DSN")
     assert failed.log_lines == (line, "api ended", "backend ended")
     [finding] = failed.findings("SENTRY_DSN", "")
     assert finding.subject == "api, backend" and finding.evidence.count(line) == 1
-    assert sum(line in each for each in shown) == 1
+    assert sum(line in each for each in progress_lines) == 1
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_what_keeps_tasks_from_running_is_the_cause_unless_a_value_may_be(reason
     assert failed[-1].check == "change-failed" and bool(failed[-1].because_of) == bool(cause)
     result: Any = SimpleNamespace(findings=failed)
     now = diagnose(snapshot)
-    told = with_failure(now, result)
-    assert not cause or told[0] in now, "as it is now"
-    problems = [each.check for each in told if each.is_problem]
+    findings = with_failure(now, result)
+    assert not cause or findings[0] in now, "as it is now"
+    problems = [each.check for each in findings if each.is_problem]
     assert len(problems) == len(set(problems)) and "change-failed" in problems
 
 
@@ -120,9 +120,9 @@ def test_a_deployment_that_was_stopped_is_not_called_failing_tasks(
     assert finding.title == title and finding.remedy and finding.remedy.command.startswith(remedy)
 
 
-@pytest.mark.parametrize(("states", "told"), [(("gone", "gone"), 2), (("gone", "done"), 0), (("done",), 0)])
-def test_a_change_is_not_verified_where_every_service_was_deleted(states: tuple[State, ...], told: int) -> None:
+@pytest.mark.parametrize(("states", "count"), [(("gone", "gone"), 2), (("gone", "done"), 0), (("done",), 0)])
+def test_a_change_is_not_verified_where_every_service_was_deleted(states: tuple[State, ...], count: int) -> None:
     """One that is left, and runs with the new values, has verified it."""
     found = failure.find_unproved([Rollout("backend", "ecs-svc/2", "backend:7", state, desired=1) for state in states])
-    assert [each.check for each in found] == ["deployment-unread"] * told
+    assert [each.check for each in found] == ["deployment-unread"] * count
     assert all(each.title.startswith("Every service to verify the change with was deleted") for each in found)

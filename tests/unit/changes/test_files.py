@@ -63,8 +63,8 @@ def test_a_file_that_cannot_be_removed_is_left_to_the_user(tmp_path: Path, monke
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(path))
 
     monkeypatch.setattr(Path, "unlink", refuse)
-    told = source_file.consume(f"file:{path}", Masked('{"OPENAI_API_KEY": "sk-12345"}', "the secret"))
-    assert told.startswith(f"{path} could not be removed (Operation not permitted): remove it yourself")
+    message = source_file.consume(f"file:{path}", Masked('{"OPENAI_API_KEY": "sk-12345"}', "the secret"))
+    assert message.startswith(f"{path} could not be removed (Operation not permitted): remove it yourself")
 
 
 @pytest.mark.parametrize(("name", "reason"), [("file/within", "Not a directory"), ("x" * 300, "File name too long")])

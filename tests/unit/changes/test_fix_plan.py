@@ -88,11 +88,11 @@ BROKEN = "{'SECRET_KEY'"
 
 def planned(snapshot: Snapshot) -> FixPlan:
     """The plan against what is found in a snapshot, whose former versions are all known."""
-    kept = [
+    entries = [
         VersionEntry(version=version, content=snapshot.contents.get(version.id), promoted=True)
         for version in snapshot.versions
     ]
-    return plan_fix(snapshot, root_causes.diagnose(snapshot), VersionHistory(tuple(reversed(kept))))
+    return plan_fix(snapshot, root_causes.diagnose(snapshot), VersionHistory(tuple(reversed(entries))))
 
 
 def reasons(plan: FixPlan) -> dict[str, str]:
@@ -122,8 +122,8 @@ def test_a_wrong_reference_becomes_the_full_arn_with_its_key_and_nothing_else_ch
     ]
     assert {finding.check for finding in step.because} == {check}
     assert [service.name for service in step.services] == ["worker"] == redeployed(plan) and not plan.unfixed
-    shown = report.plan(plan).to_text()
-    assert f"{WRONG[check]} → {RIGHT}" in " ".join(shown.split()) and "Terraform" in shown
+    text = report.plan(plan).to_text()
+    assert f"{WRONG[check]} → {RIGHT}" in " ".join(text.split()) and "Terraform" in text
     assert "--task-definition ohmycoins-staging-worker:7" in report.undo(plan, None).to_text()
 
 
@@ -217,8 +217,8 @@ def test_a_role_is_granted_the_one_secret_and_nothing_else() -> None:
 @pytest.mark.parametrize("useless", [False, True])
 def test_a_role_is_granted_the_one_key_through_secrets_manager_alone(useless: bool) -> None:
     """kms:Decrypt on the key's own ARN, and only where Secrets Manager asks; it may read the secret already."""
-    given = (policy(action=DECRYPT, resource=f"{BASE}-??????"),) if useless else ()
-    plan = planned(under_key(healthy(), *given))
+    policies = (policy(action=DECRYPT, resource=f"{BASE}-??????"),) if useless else ()
+    plan = planned(under_key(healthy(), *policies))
     (step,) = plan.steps
     assert isinstance(step, Grant) and step.policy == f"decrypt-{NAME}"
     assert {finding.check for finding in step.because} == {"kms-useless-grant" if useless else "kms-no-permission"}
@@ -237,17 +237,18 @@ def test_what_another_policy_refuses_is_not_granted() -> None:
     bounded = by_policies(boundary=policy(action="logs:*", kind="boundary"))
     organized = simulated("implicitDeny", policies=())
     organized = replace(
-        organized, simulated=tuple(replace(said, allowed_by_organization=False) for said in organized.simulated)
+        organized,
+        simulated=tuple(replace(entry, allowed_by_organization=False) for entry in organized.simulated),
     )
     denied = by_policies(policy(effect="Deny"))
-    taken = by_policies(replace(policy(resource=f"{ARN}x"), name=f"read-{NAME}"))
+    namesake = by_policies(replace(policy(resource=f"{ARN}x"), name=f"read-{NAME}"))
     unread = simulated("implicitDeny")
-    for permissions in (bounded, organized, denied, taken, unread):
+    for permissions in (bounded, organized, denied, namesake, unread):
         assert planned(with_permissions(healthy(), permissions)).steps == ()
     guard = policy(effect="Deny", kind="resource", Principal={"AWS": ROLE})
     assert planned(replace(with_permissions(healthy(), NOTHING_SAID), resource_policy=guard)).steps == ()
-    left = planned(with_permissions(healthy(), taken))
-    assert "is not overwritten" in reasons(left)["no-permission"]
+    plan = planned(with_permissions(healthy(), namesake))
+    assert "is not overwritten" in reasons(plan)["no-permission"]
 
 
 def test_a_stale_reference_and_a_policy_for_the_former_arn_are_both_cured() -> None:
@@ -280,8 +281,8 @@ def test_a_plan_of_what_could_not_be_looked_at_does_not_say_that_nothing_is_to_b
         ((replace(unread, status="clear"),), "not everything"),
     ):
         plan = plan_fix(healthy(), (unread, *others), VersionHistory(()))
-        shown = (report.plan(plan), report.manual_fixes(plan), report.result(plan, None))
-        texts = [" ".join(each.to_text().split()) for each in shown]
+        displays = (report.plan(plan), report.manual_fixes(plan), report.result(plan, None))
+        texts = [" ".join(each.to_text().split()) for each in displays]
         assert sentence in texts[0] and sentence in texts[2] and "There is no" not in " ".join(texts)
 
 
@@ -304,7 +305,7 @@ def test_a_version_that_is_broken_as_a_whole_is_put_back(text: str) -> None:
     (step,) = plan.steps
     assert isinstance(step, RestoreVersion) and (step.plan.base, step.plan.token) == (CURRENT, PREVIOUS)
     assert redeployed(plan) == ["backend", "worker"]
-    assert registry.mask(shown := report.plan(plan).to_text()) == shown
+    assert registry.mask(output := report.plan(plan).to_text()) == output
 
 
 def test_a_former_version_that_is_no_better_is_not_put_back() -> None:
@@ -473,7 +474,7 @@ def test_a_version_that_any_service_came_through_with_is_not_taken_back() -> Non
     """What another service's tasks fail on is told, and is no reason to break this one again."""
     snapshot = healthy()
     (step,) = planned(with_text(with_values(snapshot, document(snapshot), PREVIOUS), BROKEN)).steps
-    done = Rollout("backend", "ecs-svc/1", "ohmycoins-staging-backend:7", "done", 1, 1)
+    completed = Rollout("backend", "ecs-svc/1", "ohmycoins-staging-backend:7", "done", 1, 1)
     failed = Rollout("worker", "ecs-svc/2", "ohmycoins-staging-worker:7", "failed", 1, 0, "It exited.")
     context = ChangeContext(
         clients=cast(Any, None),
@@ -486,7 +487,7 @@ def test_a_version_that_any_service_came_through_with_is_not_taken_back() -> Non
     rollback, journal = Rollback(context, [step]), Journal()
 
     def fail() -> tuple[Change, ...]:
-        rollback.record_failure(snapshot, (), [done, failed])
+        rollback.record_failure(snapshot, (), [completed, failed])
         raise StepFailed
 
     steps = [Step(name="move", apply=lambda: (), undo=rollback.undo(step)), Step(name="look", apply=fail)]
@@ -553,8 +554,8 @@ def test_a_restore_that_was_killed_is_continued_by_restore_alone() -> None:
     swapped = {PREVIOUS: created[CURRENT], CURRENT: created[PREVIOUS]}
     versions = tuple(replace(each, created=swapped.get(each.id, each.created)) for each in broken.versions)
     killed = replace(broken, secret=replace(broken.secret, stages=stages), versions=versions)
-    (told,) = reasons(planned(killed)).values()
-    assert "moved back already" in told and told.endswith("was not finished: restore continues it.")
+    (reason,) = reasons(planned(killed)).values()
+    assert "moved back already" in reason and reason.endswith("was not finished: restore continues it.")
 
 
 def test_a_former_version_that_could_not_be_read_is_not_restored() -> None:

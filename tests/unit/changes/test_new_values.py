@@ -155,10 +155,10 @@ def test_after_a_restore_that_was_killed_the_former_value_is_the_one_that_is_rep
     monkeypatch.setattr(live_check, "attempt", lambda _, key, value: tried.append(value) or ("accepted", ""))
     restored = tried_at_its_server(relabelled(left(OPENAI_API_KEY=f"sk-{secrets.token_urlsafe(40)}")))
     clients, own = cast("Clients", lambda name: None), {"OPENAI_API_KEY": Masked(f"sk-{secrets.token_urlsafe(40)}", "")}
-    given = {key: NewValue(value, "a test") for key, value in own.items()}
-    kept, new = found(restored), replace(found(restored), values=given, keys=tuple(own))
-    assert former_values.judge(clients, restored, plan_update(restored, {}), kept) == () and not tried
-    assert former_values.judge(clients, restored, plan_update(restored, given), new)
+    new_values = {key: NewValue(value, "a test") for key, value in own.items()}
+    unchanged, new = found(restored), replace(found(restored), values=new_values, keys=tuple(own))
+    assert former_values.judge(clients, restored, plan_update(restored, {}), unchanged) == () and not tried
+    assert former_values.judge(clients, restored, plan_update(restored, new_values), new)
     assert tried[0].same_as(document(restored)["OPENAI_API_KEY"])
 
 
@@ -277,7 +277,7 @@ def test_a_change_is_taken_back_with_the_next_unless_that_leaves_the_databases_p
 def test_the_password_of_any_run_that_was_killed_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several, the last that reached the database is not known; what changes nothing loses none of them."""
     tried: list[Masked] = []
-    monkeypatch.setattr(rotation, "plan_rotation", lambda *given: tried.extend(given[-1]) or ONE_ROLE)
+    monkeypatch.setattr(rotation, "plan_rotation", lambda *arguments: tried.extend(arguments[-1]) or ONE_ROLE)
     stopped, own = staged(POSTGRES_PASSWORD=secrets.token_hex(24)), secrets.token_hex(24)
     stopped = with_values(stopped, document(stopped), PREVIOUS)
     other = with_values(stopped, {**document(stopped), "POSTGRES_PASSWORD": own}, "other").contents["other"]

@@ -78,5 +78,5 @@ def test_a_cluster_that_does_not_exist_has_no_daemons(
     for name in ("find_daemons", "find_express_services"):
         monkeypatch.setattr(consumers, name, fail)
     found = healthy()
-    told = not_redeployed.find_consumers(Clients(REGION), found.caller, found, {"SECRET_KEY": "changed"})
-    assert bool([*told]) is is_told
+    not_covered = not_redeployed.find_consumers(Clients(REGION), found.caller, found, {"SECRET_KEY": "changed"})
+    assert bool([*not_covered]) is is_told

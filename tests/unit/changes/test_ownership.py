@@ -58,11 +58,11 @@ def with_role(snapshot: Snapshot, name: str, **tags: str) -> Snapshot:
 
 
 def planned(snapshot: Snapshot) -> FixPlan:
-    kept = [
+    entries = [
         VersionEntry(version=version, content=snapshot.contents.get(version.id), promoted=True)
         for version in snapshot.versions
     ]
-    return plan_fix(snapshot, root_causes.diagnose(snapshot), VersionHistory(tuple(reversed(kept))))
+    return plan_fix(snapshot, root_causes.diagnose(snapshot), VersionHistory(tuple(reversed(entries))))
 
 
 def reason(plan: FixPlan, check: str) -> str:
@@ -154,10 +154,10 @@ def test_a_service_of_another_environment_in_the_same_cluster_is_not_deployed() 
     assert plan.is_empty
     assert f"{name} belongs to production" in reason(plan, "partial-arn")
     plan = planned(with_permissions(snapshot, NOTHING_SAID))
-    held = {entry.service.name: entry.blocker for entry in plan.redeploys}
+    blockers = {entry.service.name: entry.blocker for entry in plan.redeploys}
     assert [type(step) for step in plan.steps] == [Grant]
-    assert held["backend"] == ""
-    assert f"{name} belongs to production" in held[name]
+    assert blockers["backend"] == ""
+    assert f"{name} belongs to production" in blockers[name]
 
 
 def test_the_secret_of_another_environment_is_neither_restored_nor_put_back_nor_opened() -> None:

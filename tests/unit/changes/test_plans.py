@@ -49,8 +49,7 @@ from omc_runbook.changes.secret.new_values import NewValues
 from omc_runbook.changes.secret.plan import LABEL, SecretPlan, plan_update
 from omc_runbook.changes.secret.restore import plan_restore
 from omc_runbook.changes.secret.writer import SecretWriter, VersionChange
-from omc_runbook.changes.values import source_file
-from omc_runbook.changes.values import sources as given
+from omc_runbook.changes.values import source_file, sources
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.checks import remedies
 from omc_runbook.masking import kernel, registry
@@ -79,7 +78,7 @@ def holding(text: str) -> Snapshot:
 
 def take(values_from: str, *keys: str) -> dict[str, NewValue]:
     """Gather for the guide's keys, with an empty secret."""
-    return given.gather(values_from, keys, default_keys(), ())
+    return sources.gather(values_from, keys, default_keys(), ())
 
 
 def texts(values: dict[str, NewValue]) -> dict[str, str]:
@@ -103,9 +102,11 @@ def test_an_undo_names_the_password_that_the_database_has_to_have_first() -> Non
     """Its role has one at a time; of two roles, the former one keeps its own."""
     snapshot = healthy()
     one, two = {"POSTGRES_PASSWORD": password()}, {"POSTGRES_PASSWORD": password(), "POSTGRES_USER": "app_clone"}
-    shown = [changes.undo(snapshot.environment, planned(snapshot, **new), None).to_text() for new in (one, two)]
-    told = ["First set the former POSTGRES_PASSWORD in the database" in " ".join(text.split()) for text in shown]
-    assert told == [True, False]
+    undos = [changes.undo(snapshot.environment, planned(snapshot, **new), None).to_text() for new in (one, two)]
+    has_instruction = [
+        "First set the former POSTGRES_PASSWORD in the database" in " ".join(text.split()) for text in undos
+    ]
+    assert has_instruction == [True, False]
 
 
 def test_no_source_gives_no_value() -> None:
@@ -195,10 +196,10 @@ def test_generated_values_suit_their_keys() -> None:
     """New each time, accepted by the catalogue, and without characters that break a URL where it goes into one."""
     keys = ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD")
     for _ in range(20):
-        made = take("generate", *keys)
-        assert actions(plan_update(healthy(), made)) == dict.fromkeys(keys, "changed")
-        assert len({*texts(made).values(), *texts(take("generate", *keys)).values()}) == 6
-    assert made["SECRET_KEY"].origin == "generated (hex-32)" and made["SECRET_KEY"].value.length == 64
+        values = take("generate", *keys)
+        assert actions(plan_update(healthy(), values)) == dict.fromkeys(keys, "changed")
+        assert len({*texts(values).values(), *texts(take("generate", *keys)).values()}) == 6
+    assert values["SECRET_KEY"].origin == "generated (hex-32)" and values["SECRET_KEY"].value.length == 64
 
 
 def test_a_source_that_was_fed_a_value_does_not_repeat_it() -> None:
@@ -266,7 +267,7 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("case", BAD_FILES)
 def test_a_bad_file_is_told_in_one_sentence_without_its_text(case: str, tmp_path: Path) -> None:
     """The file or the key is named, and nothing that the file holds."""
-    content, told = BAD_FILES[case]
+    content, reason = BAD_FILES[case]
     path = tmp_path / "new.txt"
     path.write_bytes(content)
     snapshot = healthy()
@@ -274,7 +275,7 @@ def test_a_bad_file_is_told_in_one_sentence_without_its_text(case: str, tmp_path
         plan_update(snapshot, take(f"file:{path}"))
     sentence = str(error.value)
     assert "new.txt" in sentence or case in ("too large", "an unknown key")
-    assert told in sentence and "hunter2" not in sentence and "\n" not in sentence
+    assert reason in sentence and "hunter2" not in sentence and "\n" not in sentence
 
 
 BAD_REQUESTS: dict[str, tuple[Callable[[], Any], str]] = {
@@ -315,10 +316,10 @@ BAD_REQUESTS: dict[str, tuple[Callable[[], Any], str]] = {
 def test_a_bad_request_is_told_in_one_sentence(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was asked for, why not, and what instead."""
     monkeypatch.setattr(kernel, "allows_input", lambda: False)
-    act, told = BAD_REQUESTS[case]
+    act, reason = BAD_REQUESTS[case]
     with pytest.raises(UsageError) as error:
         act()
-    assert told in str(error.value) and not re.search("\n|hunter2", str(error.value))
+    assert reason in str(error.value) and not re.search("\n|hunter2", str(error.value))
 
 
 def test_a_source_lacks_a_key(tmp_path: Path) -> None:
@@ -353,9 +354,9 @@ def test_a_whole_document_changes_only_what_differs(tmp_path: Path) -> None:
     assert snapshot.current and snapshot.current.document
     keys = snapshot.current.document.keys
     path.write_text(json.dumps(json.loads(text)))
-    assert plan_update(snapshot, given.gather(f"file:{path}", (), default_keys(), keys)).is_empty
+    assert plan_update(snapshot, sources.gather(f"file:{path}", (), default_keys(), keys)).is_empty
     path.write_text(json.dumps(json.loads(text) | {"SMTP_USER": "new@ohmycoins.test"}))
-    plan = plan_update(snapshot, given.gather(f"file:{path}", (), default_keys(), keys))
+    plan = plan_update(snapshot, sources.gather(f"file:{path}", (), default_keys(), keys))
     assert actions(plan) == {"SMTP_USER": "changed"}
     assert reveal(plan.text) == text.replace('"a\\u00e9\\/"', '"new@ohmycoins.test"')
 
@@ -365,7 +366,7 @@ def test_another_number_than_the_secret_has_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('{"SMTP_PORT": 151}')
     with pytest.raises(UsageError, match=r"SMTP_PORT from file a\.json is a JSON number"):
-        plan_update(holding(ODD), given.gather(f"file:{path}", (), default_keys(), ("SMTP_PORT",)))
+        plan_update(holding(ODD), sources.gather(f"file:{path}", (), default_keys(), ("SMTP_PORT",)))
 
 
 def test_a_number_can_become_a_string() -> None:
@@ -534,18 +535,18 @@ def test_the_way_back_is_a_command_that_works_where_it_is_needed() -> None:
     plan = planned(snapshot, SECRET_KEY=secrets.token_hex(32))
     production = replace(snapshot.environment, name="production", source="/srv/runbook.toml")
     text = changes.undo(production, plan, None).to_text()
-    given = f"-p environment production -p runbook_toml /srv/runbook.toml -p version {plan.base}"
-    assert f"omc-runbook run restore {given} -p apply true -p confirm production" in text
+    parameters = f"-p environment production -p runbook_toml /srv/runbook.toml -p version {plan.base}"
+    assert f"omc-runbook run restore {parameters} -p apply true -p confirm production" in text
     assert f"--move-to-version-id {plan.base} --remove-from-version-id {plan.token}" in text
     drawn = replace(plan, changes=tuple(replace(each, origin="generated (hex-32)") for each in plan.changes))
     applied = SecretResult(plan=drawn, version_change=VersionChange(plan.base, plan.token, plan.changed))
     by_hand = f"--remove-from-version-id {plan.token}"
     assert by_hand in changes.undo(production, drawn, applied).to_text()
     ahead = changes.undo(production, drawn, None).to_text()
-    assert given in ahead and by_hand not in ahead, "the run that applies it makes another version"
+    assert parameters in ahead and by_hand not in ahead, "the run that applies it makes another version"
     first = replace(plan, base="")
-    done = SecretResult(plan=first, version_change=VersionChange("", first.token, first.changed))
-    assert "omc-runbook" not in changes.undo(production, first, done).to_text()
+    result = SecretResult(plan=first, version_change=VersionChange("", first.token, first.changed))
+    assert "omc-runbook" not in changes.undo(production, first, result).to_text()
 
 
 def test_the_way_back_from_a_change_that_a_second_run_has_finished() -> None:
@@ -554,11 +555,13 @@ def test_the_way_back_from_a_change_that_a_second_run_has_finished() -> None:
     killed = planned(snapshot, POSTGRES_PASSWORD=password())
     plan = replace(killed, base=killed.token, token="next", changes=())
     finished = Change(key="POSTGRES_PASSWORD", action="finished", version=killed.token)
-    done = SecretResult(plan=plan, changes=(finished, Change(service="backend", action="redeployed")), finished=killed)
-    text = changes.undo(snapshot.environment, plan, done).to_text()
+    result = SecretResult(
+        plan=plan, changes=(finished, Change(service="backend", action="redeployed")), finished=killed
+    )
+    text = changes.undo(snapshot.environment, plan, result).to_text()
     assert f"--move-to-version-id {killed.base} --remove-from-version-id {killed.token}" in text
     assert "First set the former POSTGRES_PASSWORD in the database" in text
-    for other in (replace(done, restored_version=killed.base), replace(done, finished=None)):
+    for other in (replace(result, restored_version=killed.base), replace(result, finished=None)):
         assert "there is nothing to undo" in changes.undo(snapshot.environment, plan, other).to_text()
 
 
@@ -569,8 +572,8 @@ def test_a_change_that_failed_names_its_causes_alone() -> None:
     rollouts = (replace(expected(plan.consumers[0]), state="failed"),)
     failed = failure.Failure(healthy(), rollouts, (cause,), ()).findings("SECRET_KEY", "Left.")
     later = failure.version_overtaken(plan.secret_name, "Somebody else wrote.")
-    done = SecretResult(plan=plan, rollouts=rollouts, rollback_note="Left.")
-    text = changes.result(plan, replace(done, findings=(*failed, later))).to_text()
+    result = SecretResult(plan=plan, rollouts=rollouts, rollback_note="Left.")
+    text = changes.result(plan, replace(result, findings=(*failed, later))).to_text()
     assert "Root cause: A reference has no ARN (bare-name)." in " ".join(text.split())
 
 
@@ -602,10 +605,10 @@ def test_a_restore_warns_of_the_values_that_it_brings_back() -> None:
     """Not of those that are in force already."""
     snapshot = with_keys(healthy(), OPENAI_API_KEY="changethis")
     restored = with_keys(snapshot, PREVIOUS, SMTP_PASSWORD="changethis")
-    kept = [
+    entries = [
         VersionEntry(version=each, content=restored.contents.get(each.id), promoted=True) for each in restored.versions
     ]
-    notes = plan_restore(restored, VersionHistory(tuple(reversed(kept))), "AWSPREVIOUS").notes
+    notes = plan_restore(restored, VersionHistory(tuple(reversed(entries))), "AWSPREVIOUS").notes
     assert [note.partition(" of ")[0] for note in notes if "placeholder" in note] == ["SMTP_PASSWORD"], notes
 
 
@@ -627,8 +630,8 @@ def test_a_file_in_a_git_work_tree_is_warned_of_unless_ignored(tmp_path: Path) -
     path = folder / "new.env"
     path.touch(0o600)
     subprocess.run(["git", "init", "-q", str(tmp_path / "work")], check=True)
-    (told,) = source_file.precautions(f"file:{path}")
-    assert "git work tree" in told
+    (warning,) = source_file.precautions(f"file:{path}")
+    assert "git work tree" in warning
     (tmp_path / "work" / ".gitignore").write_text("*.env\n")
     assert source_file.precautions(f"file:{path}") == ()
 
@@ -642,7 +645,7 @@ def test_no_traceback_shows_a_source_file_that_cannot_be_read(tmp_path: Path, en
         source_file.read_file(path)
     # This test's own frame has the value.
     frames = traceback.TracebackException(UsageError, caught.value, caught.tb.tb_next, capture_locals=True)
-    assert "in read" in (shown := "".join(frames.format())) and value[:6] not in shown.replace("\\x00", "")
+    assert "in read" in (output := "".join(frames.format())) and value[:6] not in output.replace("\\x00", "")
     assert caught.value.__context__ is None
 
 
@@ -651,9 +654,9 @@ def test_no_traceback_shows_a_variable_that_is_no_text(monkeypatch: pytest.Monke
     value = secrets.token_hex(12)
     monkeypatch.setitem(os.environ, "NEW", f"gr\udcfcn{value}")
     with pytest.raises(UsageError, match="not UTF-8") as caught:
-        given.take("env:NEW", ("SMTP_PASSWORD",), {})
+        sources.take("env:NEW", ("SMTP_PASSWORD",), {})
     frames = traceback.TracebackException(UsageError, caught.value, caught.tb.tb_next, capture_locals=True)
-    assert "in take" in (shown := "".join(frames.format())) and value[:6] not in shown
+    assert "in take" in (output := "".join(frames.format())) and value[:6] not in output
 
 
 def test_names_of_a_source_file_are_no_part_of_its_values() -> None:
@@ -664,8 +667,8 @@ def test_names_of_a_source_file_are_no_part_of_its_values() -> None:
     assert {key: reveal(new.value) for key, new in read.items()} == {"POSTGRES_PASSWORD": value, "DATABASE_URL": quoted}
     joined = "rotate.ipynb\nDATABASE_URL, b\nexport DATABASE_URL"
     assert registry.mask_thoroughly(joined) == joined
-    shown = registry.mask_thoroughly(repr(lines) + lines)
-    assert not any(part in shown for part in (value, quoted, value[::-1])) and "PASSWORD=‹POSTGRES_PASS" in shown
+    output = registry.mask_thoroughly(repr(lines) + lines)
+    assert not any(part in output for part in (value, quoted, value[::-1])) and "PASSWORD=‹POSTGRES_PASS" in output
 
 
 def test_a_source_file_is_removed_or_kept_and_a_link_goes_with_its_file(tmp_path: Path) -> None:
@@ -684,8 +687,8 @@ def test_a_source_file_with_a_value_that_was_not_written_is_kept(tmp_path: Path)
     path, value = tmp_path / "a.json", password()
     path.write_text(json.dumps({"SMTP_PASSWORD": value, "SMTP_USER": "new@a.test", "SENTRY_DSN": "https://a.test"}))
     text = Masked(json.dumps({"SMTP_PASSWORD": value, "SMTP_USER": "old@a.test"}), "the secret")
-    told = source_file.consume(f"file:{path}", text)
-    assert "was kept" in told and "SMTP_USER, SENTRY_DSN." in told and "SMTP_PASSWORD" not in told and path.exists()
+    note = source_file.consume(f"file:{path}", text)
+    assert "was kept" in note and "SMTP_USER, SENTRY_DSN." in note and "SMTP_PASSWORD" not in note and path.exists()
     path.write_text(json.dumps({"SMTP_PASSWORD": value})[:-1])
     assert "was kept" in source_file.consume(f"file:{path}", text) and path.exists()
 
@@ -744,7 +747,7 @@ def test_a_new_keys_plan_names_the_file_behind_a_link(kind: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("type", "taken", "refused"),
+    ("type", "accepted", "refused"),
     [
         ("list[str]", ('["one", "two"]', " [ ]\n", "[1]"), ("one,two", "[one, two]", '{"one": 1}', '["one"] x', "")),
         ("typing.List[int] | None", ("[1, 2]",), ("1,2", "{}")),
@@ -759,11 +762,11 @@ def test_a_new_keys_plan_names_the_file_behind_a_link(kind: str, tmp_path: Path)
     ],
 )
 def test_a_value_that_the_type_of_a_new_key_refuses(
-    type: str, taken: tuple[str, ...], refused: tuple[str, ...]
+    type: str, accepted: tuple[str, ...], refused: tuple[str, ...]
 ) -> None:
     """The image in force has no such field, so that only the next one would not start with it."""
     key = NewKey("NEW_KEY", "", "", False, type, ())
-    assert [each for each in (*taken, *refused) if key.takes(Masked(each, "NEW_KEY"), True)] == [*taken]
+    assert [each for each in (*accepted, *refused) if key.takes(Masked(each, "NEW_KEY"), True)] == [*accepted]
     assert "list" not in type or key.takes(Masked("one,two", "NEW_KEY"))
 
 

@@ -210,7 +210,7 @@ def test_no_key_is_added_where_the_new_tasks_would_fail() -> None:
 
 
 @pytest.mark.parametrize(
-    ("present", "given", "content", "is_written"),
+    ("present", "new_value", "content", "is_written"),
     [
         ("a-value", "another", "a value", False),
         ("changethis", "", "a placeholder", False),
@@ -222,13 +222,13 @@ def test_no_key_is_added_where_the_new_tasks_would_fail() -> None:
     ],
 )
 def test_a_new_key_gets_a_value_unless_it_has_one(
-    present: str | None, given: str, content: str, is_written: bool
+    present: str | None, new_value: str, content: str, is_written: bool
 ) -> None:
     """A placeholder is none."""
     snapshot = (
         without_key(healthy(), "SMTP_PASSWORD") if present is None else with_keys(healthy(), SMTP_PASSWORD=present)
     )
-    values = {"SMTP_PASSWORD": NewValue(Masked(given, "SMTP_PASSWORD"), "a test")} if given else {}
+    values = {"SMTP_PASSWORD": NewValue(Masked(new_value, "SMTP_PASSWORD"), "a test")} if new_value else {}
     plan = KeyInEnvironment(snapshot, NewKey("SMTP_PASSWORD", "", "", False, "str", ()), values).plan((), None)
     assert (plan.content, plan.write is not None) == (content, is_written)
 

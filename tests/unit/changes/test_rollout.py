@@ -36,11 +36,11 @@ class Ecs:
     """An ECS in which nothing is left, or that refuses to tell of its services."""
 
     def __init__(self, code: str = "", gone_for: int = 0) -> None:
-        self.code, self.gone_for, self.asked = code, gone_for, 0
+        self.code, self.gone_for, self.calls = code, gone_for, 0
 
-    def describe_services(self, **wanted: Any) -> dict[str, Any]:
-        self.asked += 1
-        if self.asked <= self.gone_for:
+    def describe_services(self, **parameters: Any) -> dict[str, Any]:
+        self.calls += 1
+        if self.calls <= self.gone_for:
             raise EndpointConnectionError(endpoint_url="https://ecs.example.com")
         if self.code:
             raise ClientError({"Error": {"Code": self.code, "Message": ""}}, "DescribeServices")
@@ -49,8 +49,8 @@ class Ecs:
     def get_paginator(self, name: str) -> Any:
         return self
 
-    def paginate(self, **wanted: Any) -> list[dict[str, Any]]:
-        if self.asked <= self.gone_for:
+    def paginate(self, **parameters: Any) -> list[dict[str, Any]]:
+        if self.calls <= self.gone_for:
             raise EndpointConnectionError(endpoint_url="https://ecs.example.com")
         return [{"taskArns": []}]
 
@@ -261,17 +261,17 @@ def test_who_has_given_a_service_another_task_definition(is_rolled_back: bool) -
     names = {"serviceName": "api", "serviceArn": "x/api", "status": "ACTIVE", "taskDefinition": "x/api:5"}
     answer = {**names, **counts, "deployments": [{**moved, **counts}]}
     ecs = SimpleNamespace(describe_services=lambda **_: {"services": [answer]})
-    (kept,) = begin(cast("Clients", lambda name: ecs), "staging", [service("api")], {"api": "x/api:9"})
+    (rollout,) = begin(cast("Clients", lambda name: ecs), "staging", [service("api")], {"api": "x/api:9"})
     who = "ECS has returned to" if is_rolled_back else "Somebody else has deployed"
-    assert (kept.state, kept.theirs) == ("overtaken", "api:5")
-    assert kept.reason == f"{who} api:5 since: it stays, and was not replaced by api:9."
+    assert (rollout.state, rollout.theirs) == ("overtaken", "api:5")
+    assert rollout.reason == f"{who} api:5 since: it stays, and was not replaced by api:9."
 
 
 def test_a_service_that_is_deleted_meanwhile_is_told_as_such_at_once() -> None:
     """Nobody waits a quarter of an hour for what ECS says is gone, and the new values are not to blame."""
     ecs = Ecs()
     (rollout,) = watch(ecs)
-    assert (rollout.state, rollout.reason, ecs.asked) == ("gone", "It was deleted meanwhile.", 1)
+    assert (rollout.state, rollout.reason, ecs.calls) == ("gone", "It was deleted meanwhile.", 1)
 
 
 @pytest.mark.parametrize(
@@ -289,14 +289,14 @@ def test_a_service_that_ecs_does_not_tell_of_is_not_taken_for_gone(code: str, lo
     ecs = Ecs(code)
     with pytest.raises(CouldNotLook, match=code):
         watch(ecs)
-    assert ecs.asked <= looks
+    assert ecs.calls <= looks
 
 
 def test_a_watch_outlasts_a_network_that_is_gone_for_a_while() -> None:
     """And gives up, with a sentence, when it stays away."""
     ecs = Ecs(gone_for=round(UNANSWERED_SECONDS / INTERVAL))
     (rollout,) = watch(ecs)
-    assert (rollout.state, ecs.asked) == ("gone", ecs.gone_for + 1)
+    assert (rollout.state, ecs.calls) == ("gone", ecs.gone_for + 1)
     with pytest.raises(CouldNotLook, match="cannot be reached"):
         watch(Ecs(gone_for=10_000))
 
@@ -306,11 +306,11 @@ class Beginning:
 
     def __init__(self, unreachable: str = "") -> None:
         self.unreachable = unreachable
-        self.asked = threading.Barrier(3)
+        self.barrier = threading.Barrier(3)
 
     def update_service(self, service: str, **_: Any) -> dict[str, Any]:
         # A call that has not begun when another one fails is not made any more.
-        self.asked.wait(20)
+        self.barrier.wait(20)
         if service == self.unreachable:
             raise EndpointConnectionError(endpoint_url="https://ecs")
         new = {"id": f"ecs-svc/{service}", "status": "PRIMARY", "createdAt": NOW}

@@ -228,9 +228,9 @@ def test_a_definition_that_cannot_be_read_is_not_taken_for_one_without_the_secre
 @pytest.mark.usefixtures("aws")
 def test_a_revision_that_was_deregistered_is_not_said_to_read_the_new_values() -> None:
     """ECS refuses to run it."""
-    made, arn = healthy(), definition_arn("worker")
-    revision = replace(made.task_definitions[arn], status="INACTIVE")
-    snapshot = replace(made, task_definitions={**made.task_definitions, arn: revision})
+    first, arn = healthy(), definition_arn("worker")
+    revision = replace(first.task_definitions[arn], status="INACTIVE")
+    snapshot = replace(first, task_definitions={**first.task_definitions, arn: revision})
     add_rule("nightly", arn)
     [note] = notes(snapshot=snapshot)
     assert note == "rule nightly starts ohmycoins-staging-worker:7, which is INACTIVE: ECS refuses to run it."
@@ -241,10 +241,10 @@ def test_a_gap_names_the_schedule_of_a_revision_that_was_deleted(monkeypatch: py
     """Nobody finds it by its task definition's name alone."""
     monkeypatch.setattr(managed, "find_daemons", lambda *arguments: ())
     add_schedule("hourly", f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/gone:3")
-    made = healthy()
+    snapshot = healthy()
     with ThreadPoolExecutor() as pool:
-        gatherer = Gatherer(pool, Clients(REGION), made.environment, made.caller)
-        scheduled.read(gatherer, made)
+        gatherer = Gatherer(pool, Clients(REGION), snapshot.environment, snapshot.caller)
+        scheduled.read(gatherer, snapshot)
     [gap] = (each for each in gatherer.gaps[scheduled.FIELD] if each.permission == "ecs:DescribeTaskDefinition")
     assert "task definition gone:3 of schedule hourly: " in gap.sentence
 

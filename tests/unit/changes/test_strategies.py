@@ -213,15 +213,15 @@ def test_patience_follows_the_bake_time() -> None:
 @pytest.mark.parametrize(("new", "state"), [(2, "unknown"), (1, "failed")])
 def test_tasks_that_may_not_be_stopped_take_nothing_back(new: int, state: str) -> None:
     """Where all new ones run, nothing is wrong with them; taking them back would leave the protected ones, too."""
-    said = "(service backend, taskSet ecs-svc/1) was unable to scale in due to (reason 2 tasks under protection)"
+    message = "(service backend, taskSet ecs-svc/1) was unable to scale in due to (reason 2 tasks under protection)"
     lasting = {
         "rollout": {"rolloutState": "IN_PROGRESS"},
         "deployments": [(2, "PRIMARY", new), (1, "ACTIVE", 2)],
-        "events": [{"id": "1", "createdAt": NOW, "message": said}],
+        "events": [{"id": "1", "createdAt": NOW, "message": message}],
         "tasks": running(1, 1, *[2] * new),
     }
     ended, _ = follow(Ecs("ROLLING", [lasting]), replace(ROLLING, is_plain=True))
-    assert ended.state == state and (said in ended.reason and "Nothing was taken back" in ended.reason) is (new == 2)
+    assert ended.state == state and (message in ended.reason and "Nothing was taken back" in ended.reason) is (new == 2)
     failed, _ = follow(Ecs("ROLLING", [lasting | {"stopped": [stopped(1)]}]), replace(ROLLING, is_plain=True))
     assert failed.state == "failed"
 
@@ -344,15 +344,15 @@ def test_a_cause_that_is_certain_ends_the_watch_at_once(is_certain: bool, state:
 
     The service deployment is read beside the services, of which a look may have told already or not.
     """
-    ecs, asked = Ecs("BLUE_GREEN", [failing(1), {**DONE, "stopped": [stopped(0)]}]), list[int]()
+    ecs, failure_counts = Ecs("BLUE_GREEN", [failing(1), {**DONE, "stopped": [stopped(0)]}]), list[int]()
 
     def ask(rollout: Rollout) -> bool:
-        asked.append(rollout.failures)
+        failure_counts.append(rollout.failures)
         return is_certain
 
     watch = Watch(clients_of(ecs), CLUSTER, [ROLLING], lambda rollouts, lines: None, Still(), is_certain=ask)
     (ended,) = watch.until_over()
-    assert (ended.state, asked) == (state, [1]) and ecs.looks in looks
+    assert (ended.state, failure_counts) == (state, [1]) and ecs.looks in looks
 
 
 def test_a_deployment_that_somebody_has_replaced_is_not_failed_by_its_tasks() -> None:
@@ -520,12 +520,12 @@ def test_one_role_is_refused_where_old_tasks_outlive_their_password(strategy: st
 )
 def test_one_role_is_refused_where_tasks_keep_the_old_password(changes: dict[str, Any], reason: str) -> None:
     """This run gives them no new one; without a task there is none that could fail."""
-    kept = replace(service("backend"), **changes)
+    backend = replace(service("backend"), **changes)
     with pytest.raises(
         UsageError, match=rf"backend gets no new tasks: .*{reason}.* two roles .*Nothing was written\.$"
     ):
-        readiness.refuse_one_password([kept, service("worker")], "POSTGRES_PASSWORD", "POSTGRES_USER")
-    readiness.refuse_one_password([replace(kept, desired=0)], "POSTGRES_PASSWORD", "POSTGRES_USER")
+        readiness.refuse_one_password([backend, service("worker")], "POSTGRES_PASSWORD", "POSTGRES_USER")
+    readiness.refuse_one_password([replace(backend, desired=0)], "POSTGRES_PASSWORD", "POSTGRES_USER")
 
 
 @pytest.mark.parametrize(

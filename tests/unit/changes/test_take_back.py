@@ -60,17 +60,17 @@ def context_of(client: object, services: Sequence[Service] = ()) -> ChangeContex
     )
 
 
-def reversed_at(client: object, undo: Undo, *made: Change) -> Reversal:
+def reversed_at(client: object, undo: Undo, *changes: Change) -> Reversal:
     context = context_of(client)
-    reversal = Reversal({"": context}, [undo], made={"": made})
+    reversal = Reversal({"": context}, [undo], made={"": changes})
     execute(reversal.steps(), context.announce, Journal())
     return reversal
 
 
 def test_a_version_that_is_back_without_an_answer_is_back() -> None:
     """A repeated call is refused then; only where another version is current has somebody changed it."""
-    done, overtaken = taken_back(Secret()), taken_back(Secret(theirs="other"))
-    assert done.is_complete and "Version old of app is current again" in done.sentence
+    reversal, overtaken = taken_back(Secret()), taken_back(Secret(theirs="other"))
+    assert reversal.is_complete and "Version old of app is current again" in reversal.sentence
     assert not overtaken.is_complete and "somebody else has changed it" in overtaken.sentence
 
 
@@ -197,9 +197,9 @@ def test_a_service_that_is_not_shown_as_deployed_yet_goes_back() -> None:
     before, own = service("backend"), Change(action="redeployed", service="backend", deployment="ecs-svc/2")
     after = replace(before, deployments=(*before.deployments, replace(before.deployments[0], id="ecs-svc/2")))
     undo = Undo(kind="revision", subject="backend", former=before.task_definition_arn)
-    for shown, revisions in ((before, [before.task_definition_arn]), (after, [])):
+    for description, revisions in ((before, [before.task_definition_arn]), (after, [])):
         deployer = Deployer()
-        context = context_of(deployer, [shown])
+        context = context_of(deployer, [description])
         execute(Reversal({"": context}, [undo], made={"": [own]}).steps()[:1], context.announce, Journal())
         assert deployer.revisions == revisions
 

@@ -43,10 +43,10 @@ TURN = PasswordRotation(
 def plan() -> Iterator[SecretPlan]:
     """A plan of one new value, on a secret in moto."""
     with mock_aws():
-        made = client("secretsmanager").create_secret(Name=NAME, SecretString=json.dumps(values()))
-        stages = {made["VersionId"]: ("AWSCURRENT",)}
+        secret = client("secretsmanager").create_secret(Name=NAME, SecretString=json.dumps(values()))
+        stages = {secret["VersionId"]: ("AWSCURRENT",)}
         snapshot = with_values(
-            with_secret(healthy(), arn=made["ARN"], name=NAME, stages=stages), values(), made["VersionId"]
+            with_secret(healthy(), arn=secret["ARN"], name=NAME, stages=stages), values(), secret["VersionId"]
         )
         yield plan_update(snapshot, {"OPENAI_API_KEY": NewValue(Masked(f"sk-{token_urlsafe(40)}", "new"), "a test")})
 
@@ -125,17 +125,17 @@ def test_a_database_that_may_have_the_new_password_gets_the_former_one(
     plan: SecretPlan, restores: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Under the lock that another run would wait for; where it refuses, both errors are said."""
-    taken: list[str] = []
+    calls: list[str] = []
 
     class Lock:
         def __init__(self) -> None:
-            taken.append("locked")
+            calls.append("locked")
 
         def close(self) -> None:
-            taken.append("unlocked")
+            calls.append("unlocked")
 
     def restore(*arguments: Any) -> str:
-        taken.append("restored")
+        calls.append("restored")
         if not restores:
             raise CouldNotLook("The database refuses.")
         return ""
@@ -146,29 +146,29 @@ def test_a_database_that_may_have_the_new_password_gets_the_former_one(
     before, wire = current(plan), Wire(refused={"PutSecretValue": "AccessDeniedException"})
     with between(wire), pytest.raises(CouldNotLook, match=r"PutSecretValue") as error:
         run(writer_of(plan, turn), "stage", "database", "move")
-    assert taken == ["locked", "restored", "unlocked"] and current(plan) == before
+    assert calls == ["locked", "restored", "unlocked"] and current(plan) == before
     assert str(error.value).endswith(" The database refuses. Run again to continue.") != restores
 
 
 def test_a_kept_version_has_a_label_until_its_restore_has_ended_or_is_refused(plan: SecretPlan) -> None:
     """What another run finds of one that was killed; a version that is current already gets none."""
-    kept, secrets_manager = "0" * 32, client("secretsmanager")
+    version, secrets_manager = "0" * 32, client("secretsmanager")
     secrets_manager.put_secret_value(
-        SecretId=NAME, SecretString=reveal(plan.text), ClientRequestToken=kept, VersionStages=["kept"]
+        SecretId=NAME, SecretString=reveal(plan.text), ClientRequestToken=version, VersionStages=["kept"]
     )
-    restored, own = replace(plan, token=kept, exists=True), f"omc-runbook-restore-{kept}"
+    restored, own = replace(plan, token=version, exists=True), f"omc-runbook-restore-{version}"
     with between(Wire(refused={"GetSecretValue": "InternalServiceError"})), pytest.raises(CouldNotLook):
         run(writer_of(restored), "stage", "move")
-    assert current(plan) == kept and own in labels(plan)
+    assert current(plan) == version and own in labels(plan)
     secrets_manager.update_secret_version_stage(
-        SecretId=NAME, VersionStage="AWSCURRENT", MoveToVersionId=plan.base, RemoveFromVersionId=kept
+        SecretId=NAME, VersionStage="AWSCURRENT", MoveToVersionId=plan.base, RemoveFromVersionId=version
     )
     with between(Wire(refused={"UpdateSecretVersionStage": "AccessDeniedException"})), pytest.raises(CouldNotLook):
         run(writer_of(restored), "stage", "move")
     writer = writer_of(restored)
     run(writer, "stage", "move")
     writer.release().apply()
-    assert current(plan) == kept and own not in labels(plan)
+    assert current(plan) == version and own not in labels(plan)
     run(writer_of(restored), "stage")
     assert own not in labels(plan)
 
@@ -277,8 +277,8 @@ def test_a_version_is_restored_though_its_label_is_refused(plan: SecretPlan, cod
 def test_a_version_that_can_have_no_other_label_does_not_become_current(plan: SecretPlan, operation: str) -> None:
     """What to do about it is said, and the database and AWSCURRENT stay as they are."""
     wire = Wire(refused={operation: "LimitExceededException"})
-    told = r"20 staging labels( at most)?, on all its versions: remove one .* then run again\."
-    with between(wire), pytest.raises(CouldNotLook, match=told):
+    message = r"20 staging labels( at most)?, on all its versions: remove one .* then run again\."
+    with between(wire), pytest.raises(CouldNotLook, match=message):
         run(writer_of(plan), "stage", "move")
     assert current(plan) == plan.base
 
