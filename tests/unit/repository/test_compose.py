@@ -360,7 +360,7 @@ def test_a_dotenv_that_names_no_compose_file_is_not_parsed_for_one(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (f"services:\n  s: [{CANARY}\n", "compose.yaml line 3 is not valid YAML: fix it first."),
         (f"a: {CANARY}\n b: c\n", "compose.yaml line 2 is not valid YAML: fix it first."),
@@ -370,11 +370,11 @@ def test_a_dotenv_that_names_no_compose_file_is_not_parsed_for_one(tmp_path: Pat
         (f"services: {CANARY}\n", "compose.yaml has a text or a list where Compose expects a mapping: fix it first."),
     ],
 )
-def test_what_is_no_compose_file(tmp_path: Path, text: str, told: str) -> None:
+def test_what_is_no_compose_file(tmp_path: Path, text: str, message: str) -> None:
     """A file that Compose could not read is refused with its line, and without any of its text."""
     with pytest.raises(UsageError) as caught:
         read(tmp_path, text)
-    assert str(caught.value) == told
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(
@@ -404,8 +404,8 @@ def test_secrets_in_a_compose_file(tmp_path: Path, entry: str, is_masked: bool) 
 
 def test_a_secret_or_config_may_be_made_of_a_variable(tmp_path: Path) -> None:
     """It is used then, though no value has it as a ${…} and no service gets it."""
-    made = "secrets: {jwt: {environment: JWT_KEY}, tls: {file: a}, odd: }\nconfigs: {app: {environment: APP_CONF}}\n"
-    assert read(tmp_path, f"services: {{a: {{image: x}}}}\n{made}").used == {"JWT_KEY", "APP_CONF"}
+    text = "secrets: {jwt: {environment: JWT_KEY}, tls: {file: a}, odd: }\nconfigs: {app: {environment: APP_CONF}}\n"
+    assert read(tmp_path, f"services: {{a: {{image: x}}}}\n{text}").used == {"JWT_KEY", "APP_CONF"}
 
 
 def test_odd_services(tmp_path: Path) -> None:
@@ -576,7 +576,7 @@ def test_config(standin: Path, tmp_path: Path) -> None:
 
 @needs_compose
 @pytest.mark.parametrize(
-    ("dotenv", "text", "told"),
+    ("dotenv", "text", "reason"),
     [
         (f"A='{CANARY}", "services: {}", r"it cannot read \S+/\.env, line 1"),
         (f"A=${{{CANARY}", "services: {}", r"it cannot read \S+/\.env"),
@@ -612,18 +612,18 @@ def test_config(standin: Path, tmp_path: Path) -> None:
         ("", None, "there is no compose file"),
     ],
 )
-def test_config_refused(tmp_path: Path, dotenv: str, text: str | None, told: str) -> None:
+def test_config_refused(tmp_path: Path, dotenv: str, text: str | None, reason: str) -> None:
     """Why Compose makes nothing of the files is told in our words, without a value."""
     (tmp_path / ".env").write_text(dotenv)
     if text is not None:
         (tmp_path / "compose.yaml").write_text(text)
     config = docker.read_config(("docker-compose",), tmp_path, {"PATH": "/usr/bin:/bin"})
-    assert re.fullmatch(rf"docker compose config failed in \S+: {told}\.", config.error)
+    assert re.fullmatch(rf"docker compose config failed in \S+: {reason}\.", config.error)
     assert CANARY not in repr(config) and not config.environment
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reason"),
     [
         ('unsupported env_file format "raw"', "this Docker Compose does not know the env_file format raw: 2.30 and .*"),
         ("open /srv/docker-compose.yml: permission denied", "/srv/docker-compose.yml cannot be read by this user"),
@@ -639,12 +639,12 @@ def test_config_refused(tmp_path: Path, dotenv: str, text: str | None, told: str
     ],
 )
 def test_config_refused_by_others(
-    standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, told: str
+    standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, reason: str
 ) -> None:
     """What other versions, and other users' files, make Compose say."""
     monkeypatch.setenv("STANDIN_DOCKER_FAILS", f"config:{words}")
     config = docker.read_config(("docker", "compose"), tmp_path)
-    assert re.fullmatch(rf"docker compose config failed in \S+: {told}\.", config.error)
+    assert re.fullmatch(rf"docker compose config failed in \S+: {reason}\.", config.error)
 
 
 def test_config_of_an_old_program(tmp_path: Path) -> None:
@@ -675,7 +675,7 @@ def test_a_start_and_its_log(standin: Path, tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reason"),
     [
         ("Error response: Bind for 0.0.0.0:5432 failed: port is already allocated", "port 5432 is taken by another .*"),
         ("listen tcp4: address already in use", "a port is taken by another program"),
@@ -687,13 +687,13 @@ def test_a_start_and_its_log(standin: Path, tmp_path: Path, monkeypatch: pytest.
     ],
 )
 def test_a_start_that_fails(
-    standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, told: str
+    standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, reason: str
 ) -> None:
     """Why services could not be started is told in our words, without a value."""
     monkeypatch.setenv("STANDIN_DOCKER_FAILS", f"up:{words}")
     started = docker.up(("docker", "compose"), tmp_path)
     assert not started.ok
-    assert re.fullmatch(rf"docker compose up failed in \S+: {told}\.", started.message)
+    assert re.fullmatch(rf"docker compose up failed in \S+: {reason}\.", started.message)
     assert CANARY not in started.message
 
 

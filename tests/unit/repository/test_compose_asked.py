@@ -25,9 +25,9 @@ pytestmark = pytest.mark.skipif(not docker.find_compose(), reason="no Docker Com
 def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Platform:
     """A checkout with a healthy .env, on a machine with nothing in its shell."""
     quiet_machine(monkeypatch, tmp_path)
-    made = make_platform(tmp_path / "checkout")
-    made.write_dotenv()
-    return made
+    checkout = make_platform(tmp_path / "checkout")
+    checkout.write_dotenv()
+    return checkout
 
 
 def causes(platform: Platform) -> list[tuple[str, str]]:
@@ -39,12 +39,12 @@ def causes(platform: Platform) -> list[tuple[str, str]]:
 def test_what_compose_makes_of_each_line_is_what_counts(platform: Platform) -> None:
     """How it reads the .env alone is how it gives it to the application."""
     run = local_setup.begin("local", "", str(platform.root), "", True)
-    place = local_setup.look(run).workstation
-    assert place and place.compose_config and place.dotenv
-    compose, real = place.checkout.compose, place.compose_config.environment["backend"]
+    workstation = local_setup.look(run).workstation
+    assert workstation and workstation.compose_config and workstation.dotenv
+    compose, real = workstation.checkout.compose, workstation.compose_config.environment["backend"]
     service = compose.application() if compose else None
     own = {setting.variable for setting in service.environment} if service else set()
-    theirs = [each for each in place.dotenv.bindings if each.name not in own]
+    theirs = [each for each in workstation.dotenv.bindings if each.name not in own]
     assert len(theirs) > 20 and all(each.for_compose and each.for_compose.same_as(real[each.name]) for each in theirs)
 
 
@@ -153,6 +153,6 @@ def test_a_command_of_compose_can_be_pasted_in_any_folder(
 def test_a_variable_that_compose_insists_on_is_told_once(platform: Platform, written: str, cause: str) -> None:
     """Compose refuses to start without it: why it has none is the cause, and no second one stands beside it."""
     lines = platform.dotenv.read_text().splitlines(keepends=True)
-    kept = (written if line.startswith("POSTGRES_PASSWORD=") else line for line in lines)
-    platform.dotenv.write_text("".join(kept))
+    dotenv_lines = (written if line.startswith("POSTGRES_PASSWORD=") else line for line in lines)
+    platform.dotenv.write_text("".join(dotenv_lines))
     assert [check for check, _ in causes(platform)] == [cause]

@@ -104,8 +104,8 @@ def test_what_variables_begin_with(tmp_path: Path, old: str, new: str, prefix: s
 )
 def test_validators_that_are_combined(tmp_path: Path, validators: str, expected: dict[str, bool]) -> None:
     """As dynaconf evaluates them: a demand is one that nothing else makes good."""
-    made = f'settings = Dynaconf(envvar_prefix="OMC", validators=[{validators}])'
-    (tmp_path / "config.py").write_text(f"from dynaconf import Dynaconf, Validator\n\n{made}\n")
+    assignment = f'settings = Dynaconf(envvar_prefix="OMC", validators=[{validators}])'
+    (tmp_path / "config.py").write_text(f"from dynaconf import Dynaconf, Validator\n\n{assignment}\n")
     assert required(read_settings(tmp_path)) == expected
 
 

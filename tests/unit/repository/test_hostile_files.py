@@ -91,16 +91,16 @@ def large(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"), [(pipe, "is a pipe or a device"), (device, "is a pipe or a device"), (large, "is larger than")]
+    ("make", "reason"), [(pipe, "is a pipe or a device"), (device, "is a pipe or a device"), (large, "is larger than")]
 )
-def test_what_is_no_file_or_too_large_is_refused(make: Callable[[Path], None], told: str, tmp_path: Path) -> None:
+def test_what_is_no_file_or_too_large_is_refused(make: Callable[[Path], None], reason: str, tmp_path: Path) -> None:
     """Without a wait and without reading all of it; a runbook.toml that was not named is then none."""
     make(tmp_path / "runbook.toml")
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=reason):
         read_source(tmp_path, "runbook.toml")
-    with pytest.raises(UsageError, match=f"is not a file|{told}"):
+    with pytest.raises(UsageError, match=f"is not a file|{reason}"):
         load("staging", str(tmp_path / "runbook.toml"))
-    with pytest.raises(OSError, match=told):
+    with pytest.raises(OSError, match=reason):
         regular_file.read_text(tmp_path / "runbook.toml")
 
 

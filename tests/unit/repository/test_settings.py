@@ -72,17 +72,17 @@ def new(key: str = "NEW_API_KEY", type: str = "str", required: bool = True, desc
     return NewField(key, type, required, description)
 
 
-def edited(body: str, wanted: NewField, head: str = HEAD) -> str:
+def edited(body: str, field: NewField, head: str = HEAD) -> str:
     """What becomes of the body of a class."""
-    edit = add_field(source(head + body), wanted)
+    edit = add_field(source(head + body), field)
     assert edit is not None
     assert edit.after.decode().startswith(head)
     return edit.after.decode().removeprefix(head)
 
 
-def refusal(body: str, wanted: NewField, head: str = HEAD) -> str:
+def refusal(body: str, field: NewField, head: str = HEAD) -> str:
     with pytest.raises(CannotEdit) as raised:
-        add_field(source(head + body), wanted)
+        add_field(source(head + body), field)
     return str(raised.value)
 
 
@@ -122,10 +122,10 @@ def test_a_file_that_is_none_is_told(tmp_path: Path, text: str | None, words: st
 
 def test_no_source_is_in_a_warning_or_a_repr(recwarn: pytest.WarningsRecorder) -> None:
     """An escape that Python would warn of, with its line, is read in silence; and a repr does not show the file."""
-    told = read('    KEY: str = "s3cret\\d"\n')
-    assert add_field(told.file, new()) is not None
+    settings = read('    KEY: str = "s3cret\\d"\n')
+    assert add_field(settings.file, new()) is not None
     assert list(recwarn) == []
-    assert "s3cret" not in repr(told)
+    assert "s3cret" not in repr(settings)
 
 
 @pytest.mark.parametrize(
@@ -162,10 +162,10 @@ def test_a_declaration_tells_variables_and_whether_there_is_a_default(
 ) -> None:
     """Aliases stand for the name, and any kind of default makes a field optional."""
     head = HEAD.replace("class Settings", "from pydantic import Field as Named\n\n\nclass Settings")
-    told = read(f"    {declaration}\n", head).fields[0]
-    assert (told.variables, told.required) == (variables, required)
-    assert told.owner == "Settings"
-    assert told.line == head.count("\n") + 1
+    field = read(f"    {declaration}\n", head).fields[0]
+    assert (field.variables, field.required) == (variables, required)
+    assert field.owner == "Settings"
+    assert field.line == head.count("\n") + 1
 
 
 def test_an_annotation_keeps_its_source() -> None:
@@ -200,8 +200,8 @@ def test_only_annotated_public_names_are_fields() -> None:
 def test_a_class_variable_hides_an_inherited_field() -> None:
     """Pydantic reads no variable for it any more."""
     base = "class Base(BaseSettings):\n    MODE: str\n    KEY: str\n\n\n"
-    told = parse_settings(source(f"{IMPORTS}{base}class Settings(Base):\n    MODE: ClassVar[str] = 'test'\n"))
-    assert first_variables(told) == ("KEY",)
+    settings = parse_settings(source(f"{IMPORTS}{base}class Settings(Base):\n    MODE: ClassVar[str] = 'test'\n"))
+    assert first_variables(settings) == ("KEY",)
 
 
 @pytest.mark.parametrize(
@@ -264,24 +264,29 @@ def test_an_env_file_beside_the_module_is_known(tmp_path: Path, env_file: str, n
 
 def test_options_have_the_defaults_of_pydantic_settings() -> None:
     """What is not set is as pydantic-settings has it."""
-    told = read("    KEY: str\n")
-    assert (told.env_files, told.env_prefix, told.case_sensitive, told.ignore_empty) == ((), "", False, False)
-    assert told.computed_options == ()
+    settings = read("    KEY: str\n")
+    assert (settings.env_files, settings.env_prefix, settings.case_sensitive, settings.ignore_empty) == (
+        (),
+        "",
+        False,
+        False,
+    )
+    assert settings.computed_options == ()
 
 
 def test_options_are_read_wherever_they_can_be_set() -> None:
     """A model_config, an annotated one, the inner class Config and the class's own arguments all count."""
-    told = read("    model_config = SettingsConfigDict(env_ignore_empty=True, extra='ignore', env_prefix='A_')\n")
-    assert (told.ignore_empty, told.env_prefix) == (True, "A_")
-    told = read("    model_config: ClassVar = SettingsConfigDict(case_sensitive=True)\n    key: str\n")
-    assert (told.case_sensitive, first_variables(told)) == (True, ("key",))
-    told = read("    key: str\n\n    class Config:\n        env_file = '.env'\n        env_prefix = 'b_'\n")
-    assert (told.env_files, first_variables(told)) == ((".env",), ("B_KEY",))
+    settings = read("    model_config = SettingsConfigDict(env_ignore_empty=True, extra='ignore', env_prefix='A_')\n")
+    assert (settings.ignore_empty, settings.env_prefix) == (True, "A_")
+    settings = read("    model_config: ClassVar = SettingsConfigDict(case_sensitive=True)\n    key: str\n")
+    assert (settings.case_sensitive, first_variables(settings)) == (True, ("key",))
+    settings = read("    key: str\n\n    class Config:\n        env_file = '.env'\n        env_prefix = 'b_'\n")
+    assert (settings.env_files, first_variables(settings)) == ((".env",), ("B_KEY",))
     annotated = "        env_prefix: str = 'b_'\n        env_file: str\n\n        def f(): ...\n"
-    told = read(f"    key: str\n\n    class Config:\n{annotated}")
-    assert (told.env_files, first_variables(told)) == ((), ("B_KEY",))
-    told = read("    key: str\n", HEAD.replace("(BaseSettings)", "(BaseSettings, env_prefix='C_', frozen=True)"))
-    assert first_variables(told) == ("C_KEY",)
+    settings = read(f"    key: str\n\n    class Config:\n{annotated}")
+    assert (settings.env_files, first_variables(settings)) == ((), ("B_KEY",))
+    settings = read("    key: str\n", HEAD.replace("(BaseSettings)", "(BaseSettings, env_prefix='C_', frozen=True)"))
+    assert first_variables(settings) == ("C_KEY",)
 
 
 @pytest.mark.parametrize(
@@ -295,9 +300,9 @@ def test_options_are_read_wherever_they_can_be_set() -> None:
 )
 def test_an_alias_that_is_an_expression_leaves_the_name_unknown(alias: str) -> None:
     """Other fields keep theirs; an alias of None is none."""
-    told = read(f"    KEY: str = Field({alias})\n    OTHER: str = Field(alias=None)\n")
-    assert [each.has_known_names for each in told.fields] == [False, True]
-    assert told.ambiguities == ("the alias of KEY in class Settings is an expression",)
+    settings = read(f"    KEY: str = Field({alias})\n    OTHER: str = Field(alias=None)\n")
+    assert [each.has_known_names for each in settings.fields] == [False, True]
+    assert settings.ambiguities == ("the alias of KEY in class Settings is an expression",)
 
 
 PYDANTIC_1 = "from pydantic.v1 import BaseSettings, Field\n\n\nclass Settings(BaseSettings):\n"
@@ -319,8 +324,8 @@ PYDANTIC_1 = "from pydantic.v1 import BaseSettings, Field\n\n\nclass Settings(Ba
 )
 def test_pydantic_1_names_variables_in_its_own_way(body: str, variables: tuple[str, ...]) -> None:
     """By env, of a field or of Config.fields; an alias names none there, and env none in later versions."""
-    told = read(body, PYDANTIC_1)
-    assert (told.fields[0].variables, told.ambiguities) == (variables, ())
+    settings = read(body, PYDANTIC_1)
+    assert (settings.fields[0].variables, settings.ambiguities) == (variables, ())
     assert read("    key: str = Field(..., env='SECRET_KEY')\n").fields[0].variables == ("KEY",)
 
 
@@ -329,8 +334,8 @@ def test_pydantic_1_names_variables_in_its_own_way(body: str, variables: tuple[s
 )
 def test_a_name_of_pydantic_1_that_is_an_expression_is_unknown(body: str) -> None:
     """It is no alias that is missing."""
-    told = read(f"    {body}\n", PYDANTIC_1)
-    assert not told.fields[0].has_known_names and told.ambiguities
+    settings = read(f"    {body}\n", PYDANTIC_1)
+    assert not settings.fields[0].has_known_names and settings.ambiguities
 
 
 @pytest.mark.parametrize(
@@ -353,9 +358,9 @@ def test_a_name_of_pydantic_1_that_is_an_expression_is_unknown(body: str) -> Non
 )  # fmt: skip
 def test_constants_of_the_module_are_known(above: str, body: str, variables: tuple[str, ...]) -> None:
     """In aliases, options and annotations, and what a function of it returns; such a field is required as any other."""
-    told = read(body, f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n")
-    assert told.ambiguities == ()
-    assert [(each.variables, each.required) for each in told.fields] == [(variables, True)]
+    settings = read(body, f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n")
+    assert settings.ambiguities == ()
+    assert [(each.variables, each.required) for each in settings.fields] == [(variables, True)]
 
 
 MAIL, DELIMITED = "    MAIL: dict[str, str] = {}\n", "model_config = SettingsConfigDict(env_nested_delimiter='__')\n"
@@ -380,8 +385,8 @@ COMMON = "class Common:\n    env_nested_delimiter = '__'\n\n"
 )
 def test_a_delimiter_of_parts_wherever_it_is_set(above: str, body: str, is_part: bool) -> None:
     """One that only the running code tells may be the usual one."""
-    told = read(body, f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n")
-    assert (told.find_whole("MAIL__TOKEN") is not None) is is_part
+    settings = read(body, f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n")
+    assert (settings.find_whole("MAIL__TOKEN") is not None) is is_part
 
 
 @pytest.mark.parametrize(
@@ -392,16 +397,16 @@ def test_a_delimiter_of_parts_wherever_it_is_set(above: str, body: str, is_part:
     ],
 )
 def test_options_that_only_a_library_knows_are_unknown(above: str, body: str) -> None:
-    told = read(body, f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n")
-    assert "env_prefix of class Settings is an expression" in told.ambiguities
+    settings = read(body, f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n")
+    assert "env_prefix of class Settings is an expression" in settings.ambiguities
 
 
 def test_the_config_of_pydantic_1_has_the_options_of_its_bases() -> None:
     above = "class A:\n    env_prefix = 'A_'\n    case_sensitive = True\n\nclass B(A):\n    env_prefix = 'B_'\n"
-    told = read(
+    settings = read(
         "    KEY: str\n    class Config(B):\n        pass\n", f"{IMPORTS}\n{above}\nclass Settings(BaseSettings):\n"
     )
-    assert (told.env_prefix, told.case_sensitive, told.ambiguities) == ("B_", True, ())
+    assert (settings.env_prefix, settings.case_sensitive, settings.ambiguities) == ("B_", True, ())
 
 
 @pytest.mark.parametrize(
@@ -476,24 +481,24 @@ def test_it_may_be_uncertain_whether_a_field_is_required(body: str, doubts: dict
 )
 def test_an_argument_overrides_an_option(calls: str, files: tuple[str, ...] | None) -> None:
     """Where all calls agree."""
-    told = read(f"    model_config = SettingsConfigDict(env_file='.env')\n    KEY: str\n\n\n{calls}")
-    assert told.env_files == files
-    assert first_variables(told) == (("B_KEY",) if "_env_prefix" in calls else ("KEY",))
+    settings = read(f"    model_config = SettingsConfigDict(env_file='.env')\n    KEY: str\n\n\n{calls}")
+    assert settings.env_files == files
+    assert first_variables(settings) == (("B_KEY",) if "_env_prefix" in calls else ("KEY",))
 
 
 def test_options_that_are_expressions_or_partly_those_of_a_base_are_not_known() -> None:
     """Each counts as not set, and is named."""
-    told = read("    model_config = SettingsConfigDict(env_prefix=f(), case_sensitive=f(), env_ignore_empty=f())\n")
-    assert (told.env_prefix, told.case_sensitive, told.ignore_empty) == ("", False, False)
-    assert {*told.computed_options} >= {"env_prefix", "case_sensitive", "env_ignore_empty"}
+    settings = read("    model_config = SettingsConfigDict(env_prefix=f(), case_sensitive=f(), env_ignore_empty=f())\n")
+    assert (settings.env_prefix, settings.case_sensitive, settings.ignore_empty) == ("", False, False)
+    assert {*settings.computed_options} >= {"env_prefix", "case_sensitive", "env_ignore_empty"}
     names = f"{IMPORTS}\nclass Names(Other):\n    model_config = {{'env_prefix': 'A_'}}\n"
-    told = read("    model_config = {**Names.model_config}\n", f"{names}\n\nclass Settings(BaseSettings):\n")
-    assert "env_prefix" in told.computed_options
+    settings = read("    model_config = {**Names.model_config}\n", f"{names}\n\nclass Settings(BaseSettings):\n")
+    assert "env_prefix" in settings.computed_options
 
 
 def test_a_default_is_the_value_or_an_argument_of_its_field() -> None:
-    told = read("    A: str = 'a'\n    B: str = Field(default='b', title='x')\n    C: str = Field('c')\n")
-    assert [each.default for each in told.fields] == ["a", "b", "c"]
+    settings = read("    A: str = 'a'\n    B: str = Field(default='b', title='x')\n    C: str = Field('c')\n")
+    assert [each.default for each in settings.fields] == ["a", "b", "c"]
 
 
 def test_constants_that_multiply_are_not_followed_for_ever() -> None:
@@ -502,8 +507,8 @@ def test_constants_that_multiply_are_not_followed_for_ever() -> None:
     options = "\n".join([*(f"O{at} = {{**O{at + 1}, **O{at + 1}}}" for at in range(18)), "O18 = {'env_prefix': 'P_'}"])
     deep = "A" + ".a" * 2000
     body = f"    model_config = O0\n    KEY: str = Field(alias=C3)\n    OTHER: {deep} = Field(alias={deep})\n"
-    told = read(body, f"{IMPORTS}\n{doubled}\n{options}\n\nclass Settings(BaseSettings):\n")
-    assert (told.env_prefix, [each.has_known_names for each in told.fields]) == ("P_", [False, False])
+    settings = read(body, f"{IMPORTS}\n{doubled}\n{options}\n\nclass Settings(BaseSettings):\n")
+    assert (settings.env_prefix, [each.has_known_names for each in settings.fields]) == ("P_", [False, False])
 
 
 def test_what_only_type_checkers_read_is_no_field() -> None:
@@ -528,14 +533,14 @@ def test_a_file_in_another_coding_is_told_from_one_that_is_no_python() -> None:
 
 
 def test_a_prefix_of_aliases_alone_is_before_no_new_field() -> None:
-    told = read("    model_config = SettingsConfigDict(env_prefix='A_', env_prefix_target='alias')\n    KEY: str\n")
-    assert (told.env_prefix, first_variables(told)) == ("", ("KEY",))
+    settings = read("    model_config = SettingsConfigDict(env_prefix='A_', env_prefix_target='alias')\n    KEY: str\n")
+    assert (settings.env_prefix, first_variables(settings)) == ("", ("KEY",))
 
 
 def test_an_alias_beside_an_annotation_overrides_those_in_it() -> None:
     """An alias is a validation_alias too."""
-    told = read("    KEY: Annotated[str, Field(validation_alias='A')] = Field(alias='B')\n")
-    assert first_variables(told) == ("B",)
+    settings = read("    KEY: Annotated[str, Field(validation_alias='A')] = Field(alias='B')\n")
+    assert first_variables(settings) == ("B",)
 
 
 def test_a_final_field_without_a_default_is_one() -> None:
@@ -547,8 +552,8 @@ def test_of_the_names_of_a_nested_field_one_is_enough() -> None:
     names = "Field(validation_alias=AliasChoices('HOST', 'SERVER'))"
     model = f"class Database(BaseSettings, env_prefix='X_'):\n    host: str = {names}\n    port: int\n\n\n"
     head = f"{IMPORTS}{model}class Settings(BaseSettings):\n"
-    told = read("    model_config = {'env_nested_delimiter': '__'}\n    db: Database\n", head)
-    nested = told.fields[0].nested
+    settings = read("    model_config = {'env_nested_delimiter': '__'}\n    db: Database\n", head)
+    nested = settings.fields[0].nested
     assert nested == {"DB__HOST": False, "DB__SERVER": False, "DB__PORT": True}
 
 
@@ -558,8 +563,8 @@ def test_a_delimiter_in_the_name_of_a_nested_field_splits_it() -> None:
     body = "    model_config = {{'env_nested_delimiter': '_'{}}}\n    db: Database\n"
     head = f"{IMPORTS}{models}\n\nclass Settings(BaseSettings):\n"
     assert read(body.format(""), head).fields[0].nested == {"DB_POOL": False, "DB_POOL_A": True}
-    told = read(body.format(", 'env_nested_max_split': 1"), head)
-    assert told.fields[0].nested == {"DB_POOL_SIZE": True, "DB_POOL": True}
+    settings = read(body.format(", 'env_nested_max_split': 1"), head)
+    assert settings.fields[0].nested == {"DB_POOL_SIZE": True, "DB_POOL": True}
 
 
 def test_a_nested_model_that_takes_names_beside_aliases_needs_one_of_them() -> None:
@@ -567,8 +572,8 @@ def test_a_nested_model_that_takes_names_beside_aliases_needs_one_of_them() -> N
     body = "    model_config = {'env_nested_delimiter': '__'}\n    db: Database\n"
     head = f"{IMPORTS}{model}class Settings(BaseSettings):\n"
     assert read(body, head.format("")).fields[0].nested == {"DB__SERVER": True}
-    told = read(body, head.format("'populate_by_name': True"))
-    assert told.fields[0].nested == {"DB__SERVER": False, "DB__HOST": False}
+    settings = read(body, head.format("'populate_by_name': True"))
+    assert settings.fields[0].nested == {"DB__SERVER": False, "DB__HOST": False}
 
 
 def test_nested_models_are_filled_by_their_own_variables() -> None:
@@ -587,11 +592,11 @@ class Database(BaseModel):
 class Settings(BaseSettings):
 """
     body = "    model_config = SettingsConfigDict({})\n    db: Annotated[Database, 1] | None = None\n"
-    told = read(body.format("env_prefix='A_', env_nested_delimiter='__'"), IMPORTS + models)
-    assert told.fields[0].variables == (
+    settings = read(body.format("env_prefix='A_', env_nested_delimiter='__'"), IMPORTS + models)
+    assert settings.fields[0].variables == (
         *("A_DB", "A_DB__SERVER", "A_DB__POOL", "A_DB__POOL__SIZE", "A_DB__POOL__PARENT"),
     )
-    assert told.find("a_db__pool__size") == told.fields[0]
+    assert settings.find("a_db__pool__size") == settings.fields[0]
     assert read(body.format(""), IMPORTS + models).fields[0].variables == ("DB",)
 
 
@@ -609,13 +614,13 @@ class Base(Root):
 
 class Settings(Base):
 """
-    told = read("    TWO: str = ''\n    THREE: str\n", IMPORTS + classes)
-    assert [(each.variables[0], each.required, each.owner) for each in told.fields] == [
+    settings = read("    TWO: str = ''\n    THREE: str\n", IMPORTS + classes)
+    assert [(each.variables[0], each.required, each.owner) for each in settings.fields] == [
         ("A_ONE", True, "Settings"),
         ("A_TWO", False, "Settings"),
         ("A_THREE", True, "Settings"),
     ]
-    assert told.env_files == (".env",)
+    assert settings.env_files == (".env",)
 
 
 def test_other_classes_of_settings_contribute_with_their_prefix() -> None:
@@ -644,9 +649,9 @@ class Model(BaseModel):
 class Plain:
     OTHER: int
 """
-    told = read(after)
-    assert first_variables(told) == ("KEY", "MAIL_HOST", "EXTRA", "P_KEY")
-    assert [each.owner for each in told.fields] == ["Settings", "Mail", "Mail", "Test", "Prefixed"]
+    settings = read(after)
+    assert first_variables(settings) == ("KEY", "MAIL_HOST", "EXTRA", "P_KEY")
+    assert [each.owner for each in settings.fields] == ["Settings", "Mail", "Mail", "Test", "Prefixed"]
 
 
 def test_a_class_that_derives_from_itself_is_read() -> None:
@@ -667,7 +672,7 @@ def test_a_variable_is_found_in_any_case_unless_case_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "line"),
+    ("field", "line"),
     [
         (new(), "NEW_API_KEY: str"),
         (new(required=False), "NEW_API_KEY: str | None = None"),
@@ -687,10 +692,10 @@ def test_a_variable_is_found_in_any_case_unless_case_counts() -> None:
         (new(description="Where to\n  call\0\ud800"), "# Where to call\n    NEW_API_KEY: str"),
     ],
 )
-def test_the_line_is_as_asked(wanted: NewField, line: str) -> None:
+def test_the_line_is_as_asked(field: NewField, line: str) -> None:
     """A field that is not required allows None and is None, once; a description is one comment."""
     head = HEAD.replace("class Settings", "class Near: ...\n\n\nclass Settings")
-    assert edited("    A: int\n", wanted, head) == f"    A: int\n    {line}\n"
+    assert edited("    A: int\n", field, head) == f"    A: int\n    {line}\n"
 
 
 @pytest.mark.parametrize(
@@ -776,9 +781,9 @@ def test_the_name_follows_prefix_and_habit(body: str, key: str, line: str) -> No
 )
 def test_a_key_that_gives_no_name_is_refused(prefix: str, key: str, words: str) -> None:
     """The sentence says why; what is no name at all may be a value, and is not repeated."""
-    told = refusal(f"    model_config = SettingsConfigDict({prefix})\n    a: str\n", new(key))
-    assert words in told
-    assert "s3cret" not in told
+    message = refusal(f"    model_config = SettingsConfigDict({prefix})\n    a: str\n", new(key))
+    assert words in message
+    assert "s3cret" not in message
 
 
 @pytest.mark.parametrize(
@@ -864,7 +869,7 @@ class Settings(BaseSettings):
 
 
 @pytest.mark.parametrize(
-    ("there", "wanted"),
+    ("there", "field"),
     [
         ("NEW_API_KEY: str", new()),
         ("new_api_key: str", new()),
@@ -883,9 +888,9 @@ class Settings(BaseSettings):
         ("OTHER: str = Field(validation_alias=AliasChoices('NEW_API_KEY', 'OLD_API_KEY'))", new()),
     ],
 )
-def test_a_field_that_is_there_needs_no_edit(there: str, wanted: NewField) -> None:
+def test_a_field_that_is_there_needs_no_edit(there: str, field: NewField) -> None:
     """The same variable, type and requiredness, however it is written, is left as it is."""
-    assert add_field(source(f"{HEAD}    A: int\n    {there}\n"), wanted) is None
+    assert add_field(source(f"{HEAD}    A: int\n    {there}\n"), field) is None
 
 
 def test_a_field_from_a_class_above_needs_no_edit() -> None:
@@ -920,10 +925,10 @@ def test_a_field_from_a_class_above_needs_no_edit() -> None:
 )
 def test_a_name_that_is_taken_is_refused(there: str, words: str) -> None:
     """The sentence says what has it and where, and no default."""
-    told = refusal(f"    A: int\n    {there}\n", new())
-    assert words in told.replace(f"line {HEAD.count(chr(10)) + 2}", "line 8")
-    assert re.search(r": (to use it, [^:]*; else )?use another key, or change it by hand\.$", told)
-    assert "s3cret" not in told
+    message = refusal(f"    A: int\n    {there}\n", new())
+    assert words in message.replace(f"line {HEAD.count(chr(10)) + 2}", "line 8")
+    assert re.search(r": (to use it, [^:]*; else )?use another key, or change it by hand\.$", message)
+    assert "s3cret" not in message
 
 
 @pytest.mark.parametrize(
@@ -946,9 +951,9 @@ def test_names_of_other_classes_count_too() -> None:
     """A variable that another class reads needs no second field, or is taken; so is a name in a class above."""
     body = "    A: int\n\n\nclass Mail(BaseSettings, env_prefix='NEW_'):\n    API_KEY: str\n"
     assert add_field(source(f"{HEAD}{body}"), new()) is None
-    told = refusal(body, new(required=False))
-    assert "NEW_API_KEY is taken by the field API_KEY (str, required) of class Mail" in told
-    assert 'to use it, set type = "str" and required = True' in told
+    message = refusal(body, new(required=False))
+    assert "NEW_API_KEY is taken by the field API_KEY (str, required) of class Mail" in message
+    assert 'to use it, set type = "str" and required = True' in message
     head = f"{IMPORTS}\nclass Base(BaseSettings):\n    def NEW_API_KEY(self): ...\n\n\nclass Settings(Base):\n"
     assert "NEW_API_KEY is a method of class Base" in refusal("    A: int\n", new(), head)
 
@@ -978,8 +983,8 @@ def test_a_class_without_a_certain_place_is_refused(text: str, words: str) -> No
 
 def test_an_edit_that_came_out_wrong_is_refused() -> None:
     """What Python would not take after the edit, here a letter that the file's encoding has not, is not offered."""
-    told = refusal("# coding: ascii\n# class\nclass Settings:\n    A: int\n", new(description="é"), "")
-    assert told.endswith("could not be edited safely: add NEW_API_KEY to class Settings by hand.")
+    message = refusal("# coding: ascii\n# class\nclass Settings:\n    A: int\n", new(description="é"), "")
+    assert message.endswith("could not be edited safely: add NEW_API_KEY to class Settings by hand.")
 
 
 def test_invalid_python_is_no_editing_matter() -> None:
@@ -991,7 +996,7 @@ def test_invalid_python_is_no_editing_matter() -> None:
 # Editing: the place. "+" marks the lines that come.
 
 
-def place(text: str, key: str, head: str = HEAD, description: str = "") -> None:
+def assert_position(text: str, key: str, head: str = HEAD, description: str = "") -> None:
     """See that a new field goes where the text has its lines with a plus."""
     before = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("+"))
     after = "".join(line.replace("+", " ", 1) if line.startswith("+ ") else line for line in text.splitlines(True))
@@ -1000,35 +1005,35 @@ def place(text: str, key: str, head: str = HEAD, description: str = "") -> None:
 
 def test_the_longest_common_beginning_decides() -> None:
     """A field stands below the last one that shares most leading words, not the last of its family."""
-    place(
+    assert_position(
         "    DB_HOST: str\n    DB_POOL_SIZE: int\n+   DB_POOL_AGE: str\n    DB_NAME: str\n    A: int\n", "DB_POOL_AGE"
     )
-    place("    DB_HOST: str\n    DB_NAME: str\n+   DB_AGE: str\n    A_AGE: int\n", "DB_AGE")
-    place("    DB_HOST: str; DB_NAME: str\n+   DB_AGE: str\n    A: int\n", "DB_AGE")
+    assert_position("    DB_HOST: str\n    DB_NAME: str\n+   DB_AGE: str\n    A_AGE: int\n", "DB_AGE")
+    assert_position("    DB_HOST: str; DB_NAME: str\n+   DB_AGE: str\n    A: int\n", "DB_AGE")
 
 
 def test_a_common_ending_of_two_words_decides_next() -> None:
     """Keys of other services are relatives; a single word is none, and a pair is not torn apart."""
-    place("    A_API_KEY: str\n    B_API_KEY: str\n+   NEW_API_KEY: str\n\n    C: str\n", "NEW_API_KEY")
-    place("    A_API_KEY: str\n    A_API_URL: str\n+   NEW_API_KEY: str\n    C: str\n", "NEW_API_KEY")
-    place("    A_API_KEY: str\n    A_API_URL: str\n+   NEW_API_KEY: str\n", "NEW_API_KEY")
-    place("    A_API_KEY: str\n+   NEW_API_KEY: str\n\n    A_API_URL: str\n    C: str\n", "NEW_API_KEY")
-    place("    A_KEY: str\n    C: str\n+   NEW_KEY: str\n", "NEW_KEY")
+    assert_position("    A_API_KEY: str\n    B_API_KEY: str\n+   NEW_API_KEY: str\n\n    C: str\n", "NEW_API_KEY")
+    assert_position("    A_API_KEY: str\n    A_API_URL: str\n+   NEW_API_KEY: str\n    C: str\n", "NEW_API_KEY")
+    assert_position("    A_API_KEY: str\n    A_API_URL: str\n+   NEW_API_KEY: str\n", "NEW_API_KEY")
+    assert_position("    A_API_KEY: str\n+   NEW_API_KEY: str\n\n    A_API_URL: str\n    C: str\n", "NEW_API_KEY")
+    assert_position("    A_KEY: str\n    C: str\n+   NEW_KEY: str\n", "NEW_KEY")
 
 
 def test_without_relatives_it_joins_the_first_fields() -> None:
     """It stands below the fields that lead the class, apart from them where they are in groups."""
-    place("    A: int\n    B: int\n+   NEW: str\n\n    def f(self): ...\n\n    C: int\n", "NEW")
-    place("    A: int\n\n    # Two\n    B: int\n+\n+   NEW: str\n\n    def f(self): ...\n", "NEW")
-    place("    A: int\n\n    B: int\n+\n+   NEW: str\n+\n    PLAIN = 1\n", "NEW")
+    assert_position("    A: int\n    B: int\n+   NEW: str\n\n    def f(self): ...\n\n    C: int\n", "NEW")
+    assert_position("    A: int\n\n    # Two\n    B: int\n+\n+   NEW: str\n\n    def f(self): ...\n", "NEW")
+    assert_position("    A: int\n\n    B: int\n+\n+   NEW: str\n+\n    PLAIN = 1\n", "NEW")
 
 
 def test_fields_that_stand_apart_get_one_that_does_too() -> None:
     """An empty line goes above it where those beside it and most others have one, and nowhere else."""
-    place("    A_B: int\n\n    # so\n    C: int\n\n    D_E: int\n+\n+   D_NEW: str\n", "D_NEW")
-    place("    A_B: int\n\n    C_API_KEY: int\n+\n+   NEW_API_KEY: str\n\n    D: int\n", "NEW_API_KEY")
-    place("    A: int\n\n    B: int\n\n    C_D: int\n    C_E: int\n+   C_NEW: str\n\n    F: int\n", "C_NEW")
-    place("    A: int\n    B: int\n\n    C_D: int\n+   C_NEW: str\n\n    E: int\n    F: int\n", "C_NEW")
+    assert_position("    A_B: int\n\n    # so\n    C: int\n\n    D_E: int\n+\n+   D_NEW: str\n", "D_NEW")
+    assert_position("    A_B: int\n\n    C_API_KEY: int\n+\n+   NEW_API_KEY: str\n\n    D: int\n", "NEW_API_KEY")
+    assert_position("    A: int\n\n    B: int\n\n    C_D: int\n    C_E: int\n+   C_NEW: str\n\n    F: int\n", "C_NEW")
+    assert_position("    A: int\n    B: int\n\n    C_D: int\n+   C_NEW: str\n\n    E: int\n    F: int\n", "C_NEW")
 
 
 @pytest.mark.parametrize(
@@ -1048,7 +1053,7 @@ def test_fields_that_stand_apart_get_one_that_does_too() -> None:
 )
 def test_what_belongs_to_a_field_stays_with_it(text: str) -> None:
     """Lines that continue a field or speak of it are passed over; those of the next field stay with that."""
-    place(text, "A_NEW")
+    assert_position(text, "A_NEW")
 
 
 @pytest.mark.parametrize(
@@ -1069,7 +1074,7 @@ def test_what_belongs_to_a_field_stays_with_it(text: str) -> None:
 )
 def test_a_validator_stays_with_its_field(text: str) -> None:
     """No field comes between another and the methods right below it or about it."""
-    place(text, "A_NEW")
+    assert_position(text, "A_NEW")
 
 
 @pytest.mark.parametrize(
@@ -1087,13 +1092,15 @@ def test_a_validator_stays_with_its_field(text: str) -> None:
 )
 def test_a_class_without_fields_gets_its_first(text: str) -> None:
     """It comes below the docstring, the configuration or a pass that may stay, and above the methods."""
-    place(text, "NEW")
+    assert_position(text, "NEW")
 
 
 def test_a_place_is_never_above_the_configuration() -> None:
     """A configuration that leads the class goes on leading it."""
-    place("    model_config = SettingsConfigDict(extra='ignore')\n    A: int\n+   NEW: str\n", "NEW")
-    place("    A: int\n    model_config = SettingsConfigDict(extra='ignore')\n    B: int\n+   NEW: str\n", "NEW")
+    assert_position("    model_config = SettingsConfigDict(extra='ignore')\n    A: int\n+   NEW: str\n", "NEW")
+    assert_position(
+        "    A: int\n    model_config = SettingsConfigDict(extra='ignore')\n    B: int\n+   NEW: str\n", "NEW"
+    )
 
 
 @pytest.mark.parametrize(
@@ -1277,10 +1284,10 @@ def files(draw: st.DrawFn) -> Written:
     text = text.replace("\n", pick(draw, ["\n", "\r\n"]))
     raw = (b"\xef\xbb\xbf" if draw(st.booleans()) else b"") + text.encode()
     kind = pick(draw, ["str", "int", "bool", "SecretStr", "str | None", "list[str]", "Optional[int]"])
-    wanted = NewField(prefix + key, kind, draw(st.booleans()), pick(draw, ["", "What it is for: é # so"]))
+    field = NewField(prefix + key, kind, draw(st.booleans()), pick(draw, ["", "What it is for: é # so"]))
     kinds = {**names, **{f"semi_{n}": "int" for n in range(len(names))}, "": kind}
     samples = {name: TYPES[each][1] for name, each in kinds.items()}
-    return Written(SourceFile(Path("config.py"), CONFIG, raw), wanted, samples)
+    return Written(SourceFile(Path("config.py"), CONFIG, raw), field, samples)
 
 
 def indented(text: str) -> str:
@@ -1324,10 +1331,10 @@ def test_any_file_gets_the_field_and_nothing_else(written: Written) -> None:
     compile(edit.after, "config.py", "exec", dont_inherit=True)
 
     after = SourceFile(written.file.path, written.file.name, edit.after)
-    told, found = parse_settings(after), parse_settings(after).find(written.new.key)
+    edited_settings, found = parse_settings(after), parse_settings(after).find(written.new.key)
     assert found is not None
     assert (found.required, found.owner) == (written.new.required, "Settings")
-    assert found.variables[0] == (written.new.key if told.case_sensitive else written.new.key.upper())
+    assert found.variables[0] == (written.new.key if edited_settings.case_sensitive else written.new.key.upper())
     type_ = written.new.type.removesuffix(" | None")
     is_older = "Optional[" in written.file.text and found.annotation == f"Optional[{type_}]"
     assert is_older or found.annotation.removesuffix(" | None") == type_
@@ -1386,19 +1393,19 @@ def execute(text: bytes, module: types.ModuleType) -> Any:
 def test_the_application_loads_the_field_from_its_variable(written: Written, bare: types.ModuleType) -> None:
     """pydantic-settings itself fills each field from the variable that was told, and misses those called required."""
     edit = add(written)
-    told = parse_settings(SourceFile(written.file.path, written.file.name, edit.after))
-    own = [each for each in told.fields if each.owner == "Settings" and each.name != "nested"]
-    made = execute(edit.after, bare)
-    assert {name for name, each in made.model_fields.items() if each.is_required()} == {
+    edited_settings = parse_settings(SourceFile(written.file.path, written.file.name, edit.after))
+    own = [each for each in edited_settings.fields if each.owner == "Settings" and each.name != "nested"]
+    application = execute(edit.after, bare)
+    assert {name for name, each in application.model_fields.items() if each.is_required()} == {
         each.name for each in own if each.required
     }
-    found = told.find(written.new.key)
+    found = edited_settings.find(written.new.key)
     assert found is not None
     with pytest.MonkeyPatch.context() as patch:
         for each in own:
             sample = written.samples[each.name if each != found else ""]
             patch.setenv(each.variables[0], sample)
-        loaded = made()
+        loaded = application()
     assert {each.name for each in own} <= loaded.model_fields_set
 
 

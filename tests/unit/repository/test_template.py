@@ -113,9 +113,9 @@ def test_a_wild_template(newline: str, mark: str) -> None:
 
 def test_what_is_said_of_a_variable() -> None:
     """Its comment is the lines directly above and the one behind, without decoration, notes and address included."""
-    said = {each.name: (each.description, each.obtain_from) for each in template_of(WILD).entries}
+    texts = {each.name: (each.description, each.obtain_from) for each in template_of(WILD).entries}
     sentry, mail = "https://sentry.io/settings/", "https://mail.example.com/apppasswords"
-    assert said == {
+    assert texts == {
         "POSTGRES_SERVER": ("Where the database is", ""),
         "POSTGRES_PORT": ("as in compose.yml", ""),
         "POSTGRES_DB": ("", ""),
@@ -543,8 +543,8 @@ def test_any_template_gets_these_lines_and_no_more(
     assert edit
     before, after = file.raw, edit.after
     more = len(after) - len(before)
-    place = next(at for at in range(len(before) + 1) if before[:at] + after[at : at + more] + before[at:] == after)
-    inserted = after[place : place + more].decode()
+    position = next(at for at in range(len(before) + 1) if before[:at] + after[at : at + more] + before[at:] == after)
+    inserted = after[position : position + more].decode()
     assert not re.search("[\r\n]", inserted.replace(file.newline, ""))
     assert read_by_dotenv(after) == {**read_by_dotenv(before), new.name: new.placeholder}
     again = file_of(after)

@@ -136,8 +136,8 @@ def test_only_the_application_s_own_service_is_certain(tmp_path: Path) -> None:
     (tmp_path / "compose.prod.yml").write_text(f"{HEAD}      - SECRET_KEY\n")
     own = read_checkout(tmp_path)
     lists = own.lists_with({"SECRET_KEY"})
-    made = {(each.file, each.owner): own.add_to_list(each, KEY, False) is not None for each in lists}
-    assert made == {
+    is_edited = {(each.file, each.owner): own.add_to_list(each, KEY, False) is not None for each in lists}
+    assert is_edited == {
         ("compose.prod.yml", "backend"): False,
         ("compose.yml", "backend"): True,
         ("compose.yml", "worker"): False,

@@ -427,16 +427,16 @@ def test_another_makefile(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "assignment",
     [
         "TF ?= terraform -chdir=infra/$(ENV)",
         "export TF = terraform \\\n  -chdir=infra/$(ENV)",
         "TF=terraform -chdir=infra/$(ENV) # in each",
     ],
 )
-def test_a_program_in_a_variable_of_a_makefile(given: str, tmp_path: Path) -> None:
+def test_a_program_in_a_variable_of_a_makefile(assignment: str, tmp_path: Path) -> None:
     """With its folder; a variable that is no program stays as it is."""
-    lines = f"NAME = web\n\napply:\n\techo $(NAME)\n\t@$(TF) apply -auto-approve\n\n{given}\n"
+    lines = f"NAME = web\n\napply:\n\techo $(NAME)\n\t@$(TF) apply -auto-approve\n\n{assignment}\n"
     write(tmp_path, "./Makefile", lines)
     (workflow,) = write(tmp_path, "a.yml", "on: push\njobs:\n  x:\n    steps:\n      - run: make apply\n").files
     found = [(each.line, each.verb, each.folder) for each in workflow.commands]

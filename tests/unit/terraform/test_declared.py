@@ -235,7 +235,7 @@ def test_a_folder_without_an_environment_stands_for_the_one_that_is_asked_for(tm
 
 
 @pytest.mark.parametrize(
-    ("name", "asked", "environments"),
+    ("name", "parameter", "environments"),
     [
         ("tool-prod", "", ["production"]),
         ("tool-prod", "staging", []),
@@ -245,11 +245,11 @@ def test_a_folder_without_an_environment_stands_for_the_one_that_is_asked_for(tm
     ],
 )
 def test_a_folder_stands_for_no_environment_but_that_of_its_names(
-    name: str, asked: str, environments: list[str], tmp_path: Path
+    name: str, parameter: str, environments: list[str], tmp_path: Path
 ) -> None:
     """Production's names, taken for staging's, would be changed without a confirmation."""
     root = write(tmp_path, main=f'resource "aws_ecs_cluster" "c" {{ name = "{name}" }}\n')
-    assert [each.environment for each in read_environments(root, asked)] == environments
+    assert [each.environment for each in read_environments(root, parameter)] == environments
 
 
 def test_a_workspace_is_called_as_its_key(tmp_path: Path) -> None:

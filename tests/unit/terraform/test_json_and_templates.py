@@ -158,8 +158,8 @@ def test_an_escaped_text_keeps_its_escapes(tmp_path: Path) -> None:
 def test_what_cdk_for_terraform_makes_is_read_and_not_edited(tmp_path: Path) -> None:
     """The next cdktf synth would write the file without the reference."""
     metadata = {"metadata": {"backend": "s3", "stackName": "api", "version": "0.20.7"}}
-    made = {"//": metadata, **definition(written(SECRETS))}
-    declared = write(tmp_path, {"cdktf.out/stacks/api/cdk.tf.json": made})
+    document = {"//": metadata, **definition(written(SECRETS))}
+    declared = write(tmp_path, {"cdktf.out/stacks/api/cdk.tf.json": document})
     assert [ref.key for ref in declared.containers[0].references] == ["SECRET_KEY", "SENTRY_DSN"]
     why = "cdktf synth makes cdktf.out/stacks/api/cdk.tf.json again from the code of CDK for Terraform"
     with pytest.raises(CannotFollow, match=why):
@@ -314,8 +314,8 @@ def test_what_a_template_does_not_show_is_refused(form: str, tmp_path: Path) -> 
 def test_the_initial_value_of_a_secret_in_json(is_kept: bool, tmp_path: Path) -> None:
     """Its keys are read, and whether an apply writes it again."""
     version = {"secret_id": "x", "secret_string": '${jsonencode({ SECRET_KEY = "placeholder", B = "" })}'}
-    kept = {"lifecycle": {"ignore_changes": ["secret_string"]}} if is_kept else {}
-    resource = {"aws_secretsmanager_secret_version": {"app": {**version, **kept}}}
+    lifecycle = {"lifecycle": {"ignore_changes": ["secret_string"]}} if is_kept else {}
+    resource = {"aws_secretsmanager_secret_version": {"app": {**version, **lifecycle}}}
     write(tmp_path, {"tf/secret.tf.json": {"resource": resource}})
     (found,) = read_secret_versions(tmp_path)
     assert (found.file, found.keys, found.is_protected) == ("tf/secret.tf.json", ("SECRET_KEY", "B"), is_kept)

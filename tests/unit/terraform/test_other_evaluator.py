@@ -124,7 +124,7 @@ def test_random_expressions_are_evaluated_alike(tmp_path: Path) -> None:
     # It has null, and ${...} in a text, for a part that is refused.
     valid = {name: value for name, value in other.items() if not re.search(r"null|\$\{\.{3}\}", json.dumps(value))}
     different = [name for name, value in valid.items() if ours.get(name, value) != value]
-    shown = [f"{expressions[name]}: {ours[name]!r} is {valid[name]!r}" for name in different[:5]]
-    assert not different, f"seed {seed}, {len(different)} expressions: " + "\n".join(shown)
+    differences = [f"{expressions[name]}: {ours[name]!r} is {valid[name]!r}" for name in different[:5]]
+    assert not different, f"seed {seed}, {len(different)} expressions: " + "\n".join(differences)
     assert len(valid) > 0.8 * RANDOM
     assert len(ours.keys() & valid.keys()) > 0.9 * len(valid)

@@ -215,8 +215,8 @@ def test_each_environment_gets_the_key_in_its_own_call(tmp_path: Path) -> None:
     with pytest.raises(CannotFollow, match="Several task definitions have a container backend") as refusal:
         add_reference(declared, "backend", KEY, KEY)
     # They are one module's: what tells them apart is where each gets its variables from.
-    places = re.findall(r"\(terraform/environments/(\w+)/main.tf, line \d+\)", str(refusal.value))
-    assert places == ["prod", "sandbox", "staging"] and "Each has to get it." in str(refusal.value)
+    folders = re.findall(r"\(terraform/environments/(\w+)/main.tf, line \d+\)", str(refusal.value))
+    assert folders == ["prod", "sandbox", "staging"] and "Each has to get it." in str(refusal.value)
 
 
 def test_a_list_in_the_module_is_the_module_s_own(tmp_path: Path) -> None:

@@ -178,9 +178,9 @@ def inserted(edit: Edit) -> str:
         start += 1
     length = len(after) - len(before)
     ends = (at for at in range(start + 1) if after.endswith(before[at:]))
-    places = [at for at in ends if before[:at] + after[at : at + length] + before[at:] == after]
-    assert places, "something else was changed"
-    at = next((at for at in places if at == 0 or before[at - 1] == "\n"), places[-1])
+    positions = [at for at in ends if before[:at] + after[at : at + length] + before[at:] == after]
+    assert positions, "something else was changed"
+    at = next((at for at in positions if at == 0 or before[at - 1] == "\n"), positions[-1])
     return after[at : at + length]
 
 
@@ -495,8 +495,8 @@ def test_the_name_of_a_container_may_be_put_together() -> None:
     """A name with interpolations is found by what it can become, a local value by its text."""
     named = definition(f"secrets = [{A}]", name="${var.project}-backend", label="b") + VARIABLE
     assert inserted(add(declare(named), "ohmycoins-staging-backend")) == f", {NEW}"
-    told = "no container backend; their containers: ${var.project}-backend. Add the reference yourself."
-    assert told in refusal(declare(named))
+    reason = "no container backend; their containers: ${var.project}-backend. Add the reference yourself."
+    assert reason in refusal(declare(named))
     text = definition(f"secrets = [{A}]").replace('"backend"\n', "local.n\n") + 'locals {\n  n = "api"\n}\n' + VARIABLE
     assert declare(text).containers[0].name == "api"
 
@@ -730,13 +730,13 @@ REFUSED: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("why", REFUSED)
 def test_what_is_not_certain_is_refused(why: str) -> None:
     """The refusal says what is in the way and where."""
-    text, told = REFUSED[why]
+    text, reason = REFUSED[why]
     declared = declare(text)
-    said = refusal(declared)
-    assert told in said
-    assert said.endswith("leave it out of containers." if why == "nothing" else "dd the reference yourself.")
+    message = refusal(declared)
+    assert reason in message
+    assert message.endswith("leave it out of containers." if why == "nothing" else "dd the reference yourself.")
     for container in declared.containers:
-        assert container.obstacle in said or "Several" in said or container.name != "backend"
+        assert container.obstacle in message or "Several" in message or container.name != "backend"
 
 
 @pytest.mark.parametrize("why", ["something merged before", "a condition between objects merged last"])
@@ -798,7 +798,7 @@ def test_of_two_definitions_the_one_with_references_is_meant() -> None:
 
 
 @pytest.mark.parametrize(
-    ("secrets", "environment", "told"),
+    ("secrets", "environment", "reason"),
     [
         (f"secrets = [{reference(KEY, 'other')}]", "", f"has it from key other ({MODULE}"),
         (f"secrets = [{reference(KEY, base='${x.arn}')}, {A}, {B}]", "", "has it from another secret ("),
@@ -809,12 +809,12 @@ def test_of_two_definitions_the_one_with_references_is_meant() -> None:
     ],
     ids=["another key", "another secret", "another version", "an expression", "a condition", "plain text"],
 )
-def test_a_name_taken(secrets: str, environment: str, told: str) -> None:
+def test_a_name_taken(secrets: str, environment: str, reason: str) -> None:
     """A variable that is there from elsewhere is no variable to add, and its value is told to nobody."""
-    said = refusal(declare(definition(secrets, environment) + VARIABLE))
-    assert said.startswith(f"{KEY} is taken: container backend of aws_ecs_task_definition.backend (")
-    assert told.removesuffix(MODULE) in said
-    assert "shown?" not in said
+    message = refusal(declare(definition(secrets, environment) + VARIABLE))
+    assert message.startswith(f"{KEY} is taken: container backend of aws_ecs_task_definition.backend (")
+    assert reason.removesuffix(MODULE) in message
+    assert "shown?" not in message
 
 
 def test_exactly_this_reference_is_there() -> None:
@@ -1005,8 +1005,8 @@ def containers(draw: st.DrawFn, name: str, json_style: bool, base: str) -> tuple
         one = draw(st.booleans())
         inner = ", ".join(pairs_) if one or not pairs_ else "\n  " + ",\n  ".join(pairs_) + "\n"
         members.append(f"{quote}environment{quote}{is_}[{inner}]")
-    places = ["none", "list", "list", "list"] + ([] if json_style else ["concat", "local", "both", "flatten"])
-    where, text, local = pick(draw, places), draw(lists(json_style, base)), ""
+    origins = ["none", "list", "list", "list"] + ([] if json_style else ["concat", "local", "both", "flatten"])
+    where, text, local = pick(draw, origins), draw(lists(json_style, base)), ""
     if where in ("local", "both"):
         local = f"locals {{\n  {name}_more = {textwrap.indent(draw(lists(json_style, base)), '  ').lstrip()}\n}}\n"
     written = {
@@ -1073,7 +1073,7 @@ def plainly(parsed: Any) -> Iterator[tuple[str, str]]:
             yield from plainly(each)
 
 
-def said(declared: TaskDefinitions) -> dict[str, Counter[tuple[str, ...]]]:
+def contents_of(declared: TaskDefinitions) -> dict[str, Counter[tuple[str, ...]]]:
     """Everything that is read of each container."""
     return {
         each.name: Counter(
@@ -1102,7 +1102,7 @@ def test_any_module_gets_exactly_one_reference(module: tuple[str, list[str]], da
     declared = declare(text)
     assert (declared.unreadable, sorted(each.name for each in declared.containers)) == ((), sorted(names))
     edit = add(declared, name, KEY, key)
-    before, after = said(declared), said(apply(declared, edit))
+    before, after = contents_of(declared), contents_of(apply(declared, edit))
     ((variable, value_from, found),) = (after[name] - before[name]).elements()
     assert (variable, found) == (KEY, key)
     assert before == after | {name: after[name] - Counter([(variable, value_from, found)])}

@@ -57,5 +57,5 @@ def test_git_applies_it_in_both_directions(before: list[str], after: list[str], 
         for source, target, way in ((texts[0], texts[1], []), (texts[1], texts[0], ["--reverse"])):
             file.write_text(source)
             command = ["git", "apply", "--whitespace=nowarn", *way, *(["--unidiff-zero"] if not around else []), "-"]
-            done = subprocess.run(command, cwd=folder, input=diff, text=True, capture_output=True, check=False)
-            assert (done.returncode, done.stderr, file.read_text()) == (0, "", target)
+            process = subprocess.run(command, cwd=folder, input=diff, text=True, capture_output=True, check=False)
+            assert (process.returncode, process.stderr, file.read_text()) == (0, "", target)
