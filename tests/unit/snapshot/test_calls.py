@@ -51,9 +51,9 @@ def test_a_task_that_no_service_started_is_read_with_its_revision() -> None:
         build()
         ecs_client = client("ecs")
         known = ecs_client.describe_task_definition(taskDefinition=f"{CLUSTER}-backend")["taskDefinition"]
-        kept = {name: known[name] for name in ("executionRoleArn", "containerDefinitions")}
+        copied = {name: known[name] for name in ("executionRoleArn", "containerDefinitions")}
         for _ in range(2):
-            ecs_client.register_task_definition(family="migrate", **kept)
+            ecs_client.register_task_definition(family="migrate", **copied)
         ecs_client.run_task(cluster=CLUSTER, taskDefinition="migrate:1", launchType="FARGATE")
         (task,) = read(Wire()).lone_tasks
     assert task.task_definition_arn.endswith("migrate:1")

@@ -126,7 +126,11 @@ def test_what_is_kept_is_given_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("make", "is_whole"),
-    [(rolled_back, True), (lambda given: stuck(given, "backend", "exit 1"), True), (lambda given: given, False)],
+    [
+        (rolled_back, True),
+        (lambda snapshot: stuck(snapshot, "backend", "exit 1"), True),
+        (lambda snapshot: snapshot, False),
+    ],
 )
 def test_what_fails_is_read_whole(make: Make, is_whole: bool) -> None:
     """A rollback too, after which all tasks run."""

@@ -67,9 +67,9 @@ def test_environments_are_told_apart_by_names(
     environment: str, cluster: str, secret: str, consumers: list[str]
 ) -> None:
     """Aliases count: stg is staging, and prod production."""
-    seen = account(environment, *TWO)
-    assert (seen.cluster, seen.secret) == (cluster, secret)
-    assert [each.name for each in seen.consumers] == consumers
+    discovery = account(environment, *TWO)
+    assert (discovery.cluster, discovery.secret) == (cluster, secret)
+    assert [each.name for each in discovery.consumers] == consumers
 
 
 def test_a_service_whose_definition_was_not_read_gets_nothing() -> None:
@@ -82,34 +82,34 @@ def test_a_service_whose_definition_was_not_read_gets_nothing() -> None:
 def test_an_environment_of_any_name_is_found_by_its_words(environment: str) -> None:
     """Also where one of them means another environment; what has fewer words is not its own."""
     word = environment.replace(".", "-").lower()
-    seen = account(environment, *TWO, found("api", f"coins-{word}", A=f"coins-{word}/app|A"))
-    assert (seen.cluster, seen.secret) == (f"coins-{word}", f"coins-{word}/app")
-    assert [each.cluster for each in seen.own_services] == [f"coins-{word}"]
+    discovery = account(environment, *TWO, found("api", f"coins-{word}", A=f"coins-{word}/app|A"))
+    assert (discovery.cluster, discovery.secret) == (f"coins-{word}", f"coins-{word}/app")
+    assert [each.cluster for each in discovery.own_services] == [f"coins-{word}"]
 
 
 def test_an_environment_that_is_not_there_gets_nothing() -> None:
     """Not the next best."""
-    seen = account("qa", *TWO)
-    assert (seen.cluster, seen.secret, seen.main, seen.own_services) == ("", "", None, ())
+    discovery = account("qa", *TWO)
+    assert (discovery.cluster, discovery.secret, discovery.main, discovery.own_services) == ("", "", None, ())
     only = account("staging", found("api", "coins-prod", A="coins-prod/app|A"))
     assert (only.cluster, only.secret) == ("", "")
 
 
 def test_tags_count_before_names() -> None:
     """A cluster whose name tells nothing, or something else."""
-    seen = account(
+    discovery = account(
         "production",
         found("api", "blue", A="app|A"),
         found("api", "green", A="app2|A"),
         tags={"green": {"Env": "prod"}},
     )
-    assert (seen.cluster, seen.secret) == ("green", "app2")
+    assert (discovery.cluster, discovery.secret) == ("green", "app2")
 
 
 def test_a_single_cluster_without_an_environment_in_its_name_is_whichever_is_asked_for() -> None:
     """An account for each environment."""
-    seen = account("production", found("api", "apps", A="app|A"))
-    assert (seen.cluster, seen.secret) == ("apps", "app")
+    discovery = account("production", found("api", "apps", A="app|A"))
+    assert (discovery.cluster, discovery.secret) == ("apps", "app")
 
 
 def test_what_terraform_names_counts_where_it_is_in_use() -> None:
@@ -119,22 +119,22 @@ def test_what_terraform_names_counts_where_it_is_in_use() -> None:
         found("api", "coins-staging-new", A="coins-staging/b|A"),
     )
     names = {"secret": "coins-staging/b", "cluster": "coins-staging-new", "service": "api"}
-    seen = replace(account("staging", *services), expected=names)
-    assert (seen.secret, seen.cluster) == ("coins-staging/b", "coins-staging-new")
-    gone = replace(seen, expected=dict.fromkeys(names, "gone"))
+    discovery = replace(account("staging", *services), expected=names)
+    assert (discovery.secret, discovery.cluster) == ("coins-staging/b", "coins-staging-new")
+    gone = replace(discovery, expected=dict.fromkeys(names, "gone"))
     assert (gone.secret, gone.cluster) == ("coins-staging/a", "coins-staging")
 
 
 def test_a_service_called_test_is_no_environment() -> None:
     """Words that may mean something else do not take it away from its cluster."""
-    seen = account("staging", found("load-test-api", "coins-staging", A="coins-staging/app|A"))
-    assert [each.name for each in seen.consumers] == ["load-test-api"]
+    discovery = account("staging", found("load-test-api", "coins-staging", A="coins-staging/app|A"))
+    assert [each.name for each in discovery.consumers] == ["load-test-api"]
 
 
 def test_a_secret_that_a_service_of_aws_manages_is_not_the_applications() -> None:
     """RDS's master password, though most variables came from it."""
-    seen = account("staging", found("api", "staging", A="rds!db-1|A", B="rds!db-1|B", C="staging/app|C"))
-    assert seen.secret == "staging/app"
+    discovery = account("staging", found("api", "staging", A="rds!db-1|A", B="rds!db-1|B", C="staging/app|C"))
+    assert discovery.secret == "staging/app"
 
 
 @pytest.mark.parametrize(

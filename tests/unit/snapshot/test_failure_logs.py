@@ -46,10 +46,10 @@ class Logs:
 
     def __init__(self, lines: tuple[str, ...] = (), code: str = "") -> None:
         self.lines, self.code = lines, code
-        self.asked: list[str] = []
+        self.calls: list[str] = []
 
-    def get_log_events(self, **asked: Any) -> dict[str, Any]:
-        self.asked.append(f"{asked['logGroupName']} {asked['logStreamName']}")
+    def get_log_events(self, **parameters: Any) -> dict[str, Any]:
+        self.calls.append(f"{parameters['logGroupName']} {parameters['logStreamName']}")
         if self.code:
             raise ClientError({"Error": {"Code": self.code, "Message": ""}}, "GetLogEvents")
         return {"events": [{"message": line} for line in self.lines]}
@@ -59,10 +59,10 @@ class Trail:
     """CloudTrail that notes which calls it is asked for, and has seen none."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.calls: list[str] = []
 
-    def lookup_events(self, **asked: Any) -> dict[str, Any]:
-        self.asked.append(asked["LookupAttributes"][0]["AttributeValue"])
+    def lookup_events(self, **parameters: Any) -> dict[str, Any]:
+        self.calls.append(parameters["LookupAttributes"][0]["AttributeValue"])
         return {"Events": []}
 
 
@@ -70,11 +70,11 @@ class Values:
     """Secrets Manager with an empty document in every version."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.calls: list[str] = []
 
-    def get_secret_value(self, **asked: Any) -> dict[str, Any]:
-        self.asked.append(asked["VersionId"])
-        return {"VersionId": asked["VersionId"], "SecretString": "{}"}
+    def get_secret_value(self, **parameters: Any) -> dict[str, Any]:
+        self.calls.append(parameters["VersionId"])
+        return {"VersionId": parameters["VersionId"], "SecretString": "{}"}
 
 
 def ask(client: object, snapshot: Snapshot, call: Callable[[Gatherer, Snapshot], Any]) -> tuple[Any, Mapping[str, Any]]:
@@ -99,7 +99,7 @@ def test_the_lines_that_tell_of_trouble_are_kept() -> None:
     """Of the newest failed tasks, two a service, the last two lines of trouble."""
     logs = Logs(("INFO: started", "ERROR: first", "ERROR:  second", "Traceback", "KeyError: 'X'", "INFO: bye"))
     found, gaps = ask(logs, failing(), failure_logs.read)
-    assert len(found) == failure_logs.TASKS_A_SERVICE == len(logs.asked)
+    assert len(found) == failure_logs.TASKS_A_SERVICE == len(logs.calls)
     assert next(iter(found.values())) == (
         "The log of worker says: ERROR: second",
         "The log of worker says: KeyError: 'X'",
@@ -247,7 +247,7 @@ def test_the_newest_task_is_among_them() -> None:
     logs, snapshot = Logs(("ERROR: x",)), failing()
     found, _ = ask(logs, snapshot, failure_logs.read)
     assert last(snapshot).id in found
-    assert f"{GROUP} ecs/worker/{last(snapshot).id}" in logs.asked
+    assert f"{GROUP} ecs/worker/{last(snapshot).id}" in logs.calls
 
 
 def test_values_are_masked_and_long_lines_cut() -> None:
@@ -270,8 +270,8 @@ def test_a_value_of_several_lines_is_masked_before_its_lines_are_split(wrap: Cal
     lines = [secrets.token_hex(24) for _ in range(4)]
     Masked("\n".join(lines), "PRIVATE_KEY")
     found, _ = ask(Logs((wrap("ERROR: invalid key " + "\n".join(lines)),)), failing(), failure_logs.read)
-    shown = " ".join(next(iter(found.values())))
-    assert "‹PRIVATE_KEY›" in shown and not any(line in shown for line in lines)
+    masked = " ".join(next(iter(found.values())))
+    assert "‹PRIVATE_KEY›" in masked and not any(line in masked for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_no_log_is_read_in_vain(snapshot: Snapshot) -> None:
     """Only a consumer's task that ran, failed on the current version and logs to CloudWatch has last words."""
     logs = Logs(("ERROR: x",))
     assert ask(logs, snapshot, failure_logs.read) == ({}, {})
-    assert logs.asked == []
+    assert logs.calls == []
 
 
 def test_the_log_of_a_container_for_which_others_waited_is_read() -> None:
@@ -306,7 +306,7 @@ def test_a_log_is_read_where_it_is_written() -> None:
     with ThreadPoolExecutor(4) as pool:
         by_region = cast(Clients, lambda _, region="": logs if region == "eu-west-1" else elsewhere)
         assert failure_logs.read(Gatherer(pool, by_region, away.environment, away.caller), away)
-    assert logs.asked and not elsewhere.asked
+    assert logs.calls and not elsewhere.calls
 
 
 def test_a_log_in_a_region_that_is_not_enabled_is_a_gap() -> None:
@@ -351,7 +351,7 @@ def test_a_refused_value_is_told(line: str, refused: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "tells"),
+    ("line", "is_failure"),
     [
         *(
             (f"worker: {word}", True)
@@ -362,19 +362,19 @@ def test_a_refused_value_is_told(line: str, refused: bool) -> None:
         *((f"worker: {word}", False) for word in ("errors", "exceptional", "nonfatal", "validity", "ready")),
     ],
 )
-def test_which_lines_of_a_log_tell_of_a_failure(line: str, tells: bool) -> None:
+def test_which_lines_of_a_log_tell_of_a_failure(line: str, is_failure: bool) -> None:
     """By a whole word, or the end of an exception's name."""
-    assert bool(failure_logs.ERROR.search(line)) is tells
+    assert bool(failure_logs.ERROR.search(line)) is is_failure
 
 
 def test_who_changed_the_current_version_is_asked_once() -> None:
     """A look that knows the writes and reads already asks for no more."""
     trail = Trail()
     known, _ = ask(trail, healthy(), follow_ups.read_authors)
-    assert sorted(trail.asked) == sorted([*follow_ups.WRITES, "GetSecretValue"])
-    trail.asked.clear()
+    assert sorted(trail.calls) == sorted([*follow_ups.WRITES, "GetSecretValue"])
+    trail.calls.clear()
     ask(trail, known, follow_ups.read_authors)
-    assert trail.asked == []
+    assert trail.calls == []
 
 
 def test_who_deleted_the_secret_is_asked_where_somebody_did() -> None:
@@ -382,7 +382,7 @@ def test_who_deleted_the_secret_is_asked_where_somebody_did() -> None:
     trail = Trail()
     gone = replace(with_secret(healthy(), deleted=NOW), resource_policy=policy("Deny", kind="resource"))
     found, _ = ask(trail, gone, follow_ups.read_authors)
-    assert {follow_ups.DELETED, follow_ups.POLICY} < set(trail.asked)
+    assert {follow_ups.DELETED, follow_ups.POLICY} < set(trail.calls)
     assert found.writes == ()
 
 
@@ -394,4 +394,4 @@ def test_a_version_is_read_again_only_where_it_was_not() -> None:
     assert ask(values, snapshot, follow_ups.read_previous)[0].contents.keys() == snapshot.contents.keys()
     contents = {id: content for id, content in snapshot.contents.items() if id != previous}
     ask(values, replace(snapshot, contents=contents), follow_ups.read_previous)
-    assert values.asked == [previous]
+    assert values.calls == [previous]

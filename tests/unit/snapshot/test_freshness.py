@@ -95,7 +95,7 @@ def looked_in_vain() -> Snapshot:
 def version_gone() -> Snapshot:
     """What the former version held is not known any more."""
     snapshot = own_key()
-    return replace(snapshot, contents={id: held for id, held in snapshot.contents.items() if id != CURRENT})
+    return replace(snapshot, contents={id: content for id, content in snapshot.contents.items() if id != CURRENT})
 
 
 def whole_document() -> Snapshot:
@@ -152,15 +152,17 @@ def test_no_two_reports_say_different_things_of_one_task(case: str) -> None:
     for line in timeline.lines_of(snapshot):
         drawn[line.service].add(line.state)
     for name, service in services(snapshot).items():
-        tasks, said = snapshot.running(service), answers[name]
-        assert [by_troubleshoot(snapshot, each) for each in tasks] == said
-        assert all(f"{said.count(word)} {word}" in state[name] for word in {*said})
-        assert drawn[name] == {*said}
-        assert holders[name] == ("up to date" if {*said} == {"fresh"} else "redeploy")
-        assert found.get(name) == ("found" if "stale" in said else "unknown" if "undecidable" in said else None)
+        tasks, standings = snapshot.running(service), answers[name]
+        assert [by_troubleshoot(snapshot, each) for each in tasks] == standings
+        assert all(f"{standings.count(word)} {word}" in state[name] for word in {*standings})
+        assert drawn[name] == {*standings}
+        assert holders[name] == ("up to date" if {*standings} == {"fresh"} else "redeploy")
+        assert found.get(name) == (
+            "found" if "stale" in standings else "unknown" if "undecidable" in standings else None
+        )
         reached = [row.reaches for row in rows(snapshot) if row.service == name]
         worst = max((len(re.findall("stale", words)), words.count("undecidable")) for words in reached)
-        assert bool(worst[0]) == ("stale" in said)
+        assert bool(worst[0]) == ("stale" in standings)
 
 
 def test_a_task_that_has_stopped_has_no_old_values() -> None:
@@ -364,16 +366,18 @@ def labelled(moved: timedelta | None, is_other_value: bool = True) -> tuple[Snap
     first = healthy()
     assert first.secret
     stages = {PREVIOUS: ("AWSPREVIOUS", STABLE), CURRENT: (CURRENT_STAGE,)}
-    made = with_reference(first, "worker", "SECRET_KEY", f"{first.secret.arn}:SECRET_KEY:{STABLE}:")
+    snapshot = with_reference(first, "worker", "SECRET_KEY", f"{first.secret.arn}:SECRET_KEY:{STABLE}:")
     refused = replace(event(CALL, NOW - timedelta(minutes=1), PREVIOUS), stages=(STABLE,), error="AccessDenied")
-    made = with_keys(with_keys(made, PREVIOUS, SECRET_KEY=OLD), CURRENT, SECRET_KEY=NEW if is_other_value else OLD)
-    made = replace(
-        made,
+    snapshot = with_keys(
+        with_keys(snapshot, PREVIOUS, SECRET_KEY=OLD), CURRENT, SECRET_KEY=NEW if is_other_value else OLD
+    )
+    snapshot = replace(
+        snapshot,
         secret=replace(first.secret, stages=stages, changed=LATELY),
-        versions=tuple(replace(each, stages=stages[each.id]) for each in made.versions),
+        versions=tuple(replace(each, stages=stages[each.id]) for each in snapshot.versions),
         writes=None if moved is None else (replace(event(CALL, NOW - moved, PREVIOUS), stages=(STABLE,)), refused),
     )
-    return made, next(each for each in made.tasks if each.service == "worker")
+    return snapshot, next(each for each in snapshot.tasks if each.service == "worker")
 
 
 @pytest.mark.parametrize(
@@ -471,17 +475,17 @@ def test_a_task_has_what_was_current_and_not_what_was_newest(
     assert snapshot.secret
     secret = replace(snapshot.secret, stages=stages_of, changed=min(minutes.values(), key=lambda at: NOW - at))
     one = replace(worker, created=NOW - timedelta(minutes=11), started=NOW - timedelta(minutes=10 if expected else 9))
-    made = replace(
+    with_versions = replace(
         snapshot,
         secret=secret,
         versions=tuple(Version(id, at, stages_of[id]) for id, at in versions.items()),
         tasks=(one,),
     )
     without, by_trail = unlabelled
-    assert not without or freshness.of_key(made, one, "SECRET_KEY") == without
-    known = replace(made, writes=tuple(reversed(events)))
-    assert freshness.of_key(known, one, "SECRET_KEY") == by_trail
-    assert not expected or freshness.versions_read(known, one) == (expected,)
+    assert not without or freshness.of_key(with_versions, one, "SECRET_KEY") == without
+    with_trail = replace(with_versions, writes=tuple(reversed(events)))
+    assert freshness.of_key(with_trail, one, "SECRET_KEY") == by_trail
+    assert not expected or freshness.versions_read(with_trail, one) == (expected,)
 
 
 @pytest.mark.parametrize("service", ["worker", "frontend"])

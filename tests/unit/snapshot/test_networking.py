@@ -136,7 +136,7 @@ def test_nothing_to_read(sites: tuple[Site, Site]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "told"),
+    ("reason", "is_network"),
     [
         ("There is a connection issue between the task and AWS Secrets Manager.", True),
         ("RequestError: send request failed caused by: Post https://secretsmanager: dial tcp 3.4.5.6:443", True),
@@ -146,12 +146,12 @@ def test_nothing_to_read(sites: tuple[Site, Site]) -> None:
         ("retrieved secret from Secrets Manager did not contain json key A", False),
     ],
 )
-def test_whose_words_are_the_networks(reason: str, told: bool) -> None:
+def test_whose_words_are_the_networks(reason: str, is_network: bool) -> None:
     """What ECS writes of a lost connection makes verify look at the network; nothing else does."""
     failed = stopped("worker", f"ResourceInitializationError: unable to pull secrets: {reason}", NOW)
-    assert has_network_failure(with_tasks(healthy(), failed)) is told
+    assert has_network_failure(with_tasks(healthy(), failed)) is is_network
     ended = stopped("worker", failed.stopped_reason, NOW, deployment_id="ecs-svc/ended-long-ago")
     assert not has_network_failure(with_tasks(healthy(), ended))
     back = deployment("worker", NOW - timedelta(minutes=5), rollout_reason=BREAKER)
     rolled_back = with_service(healthy(), "worker", deployments=(back,))
-    assert has_network_failure(with_tasks(rolled_back, ended)) is told
+    assert has_network_failure(with_tasks(rolled_back, ended)) is is_network

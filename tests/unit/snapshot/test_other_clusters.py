@@ -59,8 +59,8 @@ def test_protected_tasks_of_another_cluster_get_no_second_deployment() -> None:
     snapshot = with_other(rotated(healthy(), NOW - timedelta(hours=1), SECRET_KEY=secrets.token_hex(32)))
     [other] = snapshot.other_clusters
     new = deployment("backend", NOW - timedelta(minutes=50), id="ecs-svc/2", rollout="IN_PROGRESS")
-    said = "was unable to scale in due to (reason 1 tasks under protection)"
-    there = replace(other.services[0], running=2, deployments=(new,), events=(ServiceEvent(NOW, said),))
+    message = "was unable to scale in due to (reason 1 tasks under protection)"
+    there = replace(other.services[0], running=2, deployments=(new,), events=(ServiceEvent(NOW, message),))
     snapshot = replace(snapshot, other_clusters=(replace(other, services=(there,)),))
     [found] = [each for each in run_check(not_forced, snapshot) if OTHER in each.subject]
     assert f"update-task-protection --cluster {OTHER} --tasks {other.tasks[0].id}" in found.remedy.command

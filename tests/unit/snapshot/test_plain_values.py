@@ -83,10 +83,10 @@ def filled(members: Any, value: str) -> Any:
 @pytest.mark.parametrize(("field", "members", "location"), FIELDS)
 def test_a_value_is_found_in_each_field(field: str, members: Any, location: str) -> None:
     """The present one with a remedy that renews it, a former one with one that has it revoked; neither is shown."""
-    made = healthy()
-    value = document(made)["SECRET_KEY"]
-    [present] = found_in(world(made, **{field: filled(members, value)}))
-    [former] = found_in(world(made, **{field: filled(members, FORMER)}))
+    snapshot = healthy()
+    value = document(snapshot)["SECRET_KEY"]
+    [present] = found_in(world(snapshot, **{field: filled(members, value)}))
+    [former] = found_in(world(snapshot, **{field: filled(members, FORMER)}))
     assert {present.subject, former.subject} == {f"ohmycoins-staging-worker:7 worker {location}"}
     assert (present.severity, former.severity) == ("error", "warning")
     assert "has the present value of SECRET_KEY" in present.evidence[0] and present.services == {"worker"}
@@ -140,16 +140,18 @@ def test_an_issued_token_is_found_in_each_field(field: str, members: Any, locati
 ])  # fmt: skip
 def test_an_ordinary_field_is_clear(members: dict[str, Any]) -> None:
     """Programs and their options, references to variables, addresses without a login, names and commits."""
-    made = with_keys(healthy(), LOG_GROUP="/ecs/ohmycoins-staging/backend", DB_HOST="db-1.abc123xyz.rds.amazonaws.com")
-    assert found_in(world(made, **members)) == []
+    snapshot = with_keys(
+        healthy(), LOG_GROUP="/ecs/ohmycoins-staging/backend", DB_HOST="db-1.abc123xyz.rds.amazonaws.com"
+    )
+    assert found_in(world(snapshot, **members)) == []
 
 
 @pytest.mark.parametrize("weak", ["changeme", "backend", "ohmycoins-staging", "health-check", "8000", "admin123"])
 def test_a_word_that_is_a_weak_value_too_is_clear(weak: str) -> None:
     """A program, an option or a path has it by chance."""
-    made = with_keys(healthy(), ADMIN_PASSWORD=weak)
+    snapshot = with_keys(healthy(), ADMIN_PASSWORD=weak)
     command = ["run", weak, f"--name={weak}", f"http://localhost/{weak}/"]
-    assert found_in(world(made, command=command, dockerLabels={"service": weak})) == []
+    assert found_in(world(snapshot, command=command, dockerLabels={"service": weak})) == []
 
 
 @pytest.mark.parametrize(("key", "value", "command"), [
@@ -159,8 +161,8 @@ def test_a_word_that_is_a_weak_value_too_is_clear(weak: str) -> None:
 ])  # fmt: skip
 def test_a_value_is_known_by_where_it_stands_or_by_its_form(key: str, value: str, command: str) -> None:
     """A weak one behind an option for secrets; one that looks like a secret under any key."""
-    made = with_keys(healthy(), **{key: value})
-    [finding] = found_in(world(made, command=command.replace("VALUE", value).split()))
+    snapshot = with_keys(healthy(), **{key: value})
+    [finding] = found_in(world(snapshot, command=command.replace("VALUE", value).split()))
     assert finding.severity == "error" and f"the present value of {key}" in finding.evidence[0]
 
 
@@ -179,36 +181,36 @@ def test_a_value_is_known_by_where_it_stands_or_by_its_form(key: str, value: str
 ])  # fmt: skip
 def test_a_remedy_says_where_the_value_belongs(field: str, members: Any, way: str) -> None:
     """What ECS can fill in from a secret moves there; a part of a text moves with the rest of it."""
-    made = healthy()
-    [finding] = found_in(world(made, **{field: filled(members, document(made)["SECRET_KEY"])}))
+    snapshot = healthy()
+    [finding] = found_in(world(snapshot, **{field: filled(members, document(snapshot)["SECRET_KEY"])}))
     assert finding.remedy.command.startswith(f"In Terraform's files, {way}")
     assert ", and deploy that. Then renew the value, which was open: omc-runbook run rotate" in finding.remedy.command
 
 
 def test_a_labels_name_stays_in_its_line() -> None:
     """Docker takes any character there, and a terminal obeys some of them."""
-    made = healthy()
-    [finding] = found_in(world(made, dockerLabels={"a\x1b[31m\nb": document(made)["SECRET_KEY"]}))
+    snapshot = healthy()
+    [finding] = found_in(world(snapshot, dockerLabels={"a\x1b[31m\nb": document(snapshot)["SECRET_KEY"]}))
     assert finding.subject.endswith("worker dockerLabels a‹U+001B›[31m‹U+000A›b")
     assert finding.evidence[0].isprintable() and finding.remedy.command.isprintable()
 
 
 def test_two_values_in_one_command_are_one_finding() -> None:
     """With both keys in its evidence and its remedy."""
-    made = healthy()
-    values = document(made)
-    [finding] = found_in(world(made, command=["run", values["SECRET_KEY"], values["OPENAI_API_KEY"]]))
+    snapshot = healthy()
+    values = document(snapshot)
+    [finding] = found_in(world(snapshot, command=["run", values["SECRET_KEY"], values["OPENAI_API_KEY"]]))
     assert "the present value of SECRET_KEY and the present value of OPENAI_API_KEY" in finding.evidence[0]
     assert finding.remedy.command.count("-p keys SECRET_KEY,OPENAI_API_KEY") == 1
 
 
 def test_the_options_of_service_connects_log_are_searched() -> None:
     """They are of the service, and not of its task definition; each deployment has the same."""
-    made = healthy()
-    value = document(made)["SECRET_KEY"]
+    snapshot = healthy()
+    value = document(snapshot)["SECRET_KEY"]
     options = {"splunk-url": "https://splunk.internal:8088", "splunk-token": value}
     proxy = container_of({"name": PROXY, "enabled": True, "logConfiguration": {"options": options}})
-    [finding] = found_in(with_service(made, "backend", proxy_logs=(proxy, proxy)))
+    [finding] = found_in(with_service(snapshot, "backend", proxy_logs=(proxy, proxy)))
     assert finding.subject == "backend serviceConnectConfiguration logConfiguration splunk-token"
     start = "DescribeServices: service backend, serviceConnectConfiguration: logConfiguration.options has the present"
     assert finding.evidence[0].startswith(start)
@@ -224,10 +226,10 @@ def test_the_options_of_service_connects_log_are_searched() -> None:
 ])  # fmt: skip
 def test_what_tasks_were_run_with_is_searched(members: dict[str, Any], location: str, way: str) -> None:
     """Once for all tasks of a family; where it is mended, whoever runs them knows."""
-    made = healthy()
-    override = container_of({"name": "job", **filled(members, document(made)["SECRET_KEY"])})
+    snapshot = healthy()
+    override = container_of({"name": "job", **filled(members, document(snapshot)["SECRET_KEY"])})
     tasks = [replace(task(name), service="", overrides=(override,)) for name in ("worker", "worker")]
-    [finding] = found_in(replace(made, tasks=(*made.tasks, *tasks)))
+    [finding] = found_in(replace(snapshot, tasks=(*snapshot.tasks, *tasks)))
     assert finding.subject == f"task/ohmycoins-staging-worker job {location}"
     assert finding.evidence[0].startswith("DescribeTasks: a task of ohmycoins-staging-worker, override of job: ")
     assert finding.evidence[1] == "Everybody who may call ecs:DescribeTasks can read it."

@@ -59,10 +59,10 @@ def test_a_denied_simulation_is_told_the_organization(
     organization: str, is_denied: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With it each resource's own account, and for any the role's; another may be in another organization."""
-    told: list[tuple[str, dict[str, str]]] = []
+    contexts: list[tuple[str, dict[str, str]]] = []
 
     def simulate(client: Any, role: str, actions: Any, resources: Any, context: Any) -> tuple[Simulated, ...]:
-        told.extend((each, context) for each in resources)
+        contexts.extend((each, context) for each in resources)
         found = _simulate_lock(client, role, actions, [ARN], {})
         return tuple(replace(each, allowed_by_organization=not is_denied) for each in found)
 
@@ -77,7 +77,7 @@ def test_a_denied_simulation_is_told_the_organization(
         **dict.fromkeys((ARN, ARN.rpartition("-")[0], "*"), own),
         HUB: {"aws:RequestedRegion": "us-east-1", "aws:ResourceAccount": "210987654321"},
     }
-    assert dict(told[: len(alone)]) == alone
+    assert dict(contexts[: len(alone)]) == alone
     principal, resource = {"aws:PrincipalOrgID": organization}, {"aws:ResourceOrgID": organization}
     within = {each: {**context, **principal, **({} if each == HUB else resource)} for each, context in alone.items()}
-    assert dict(told[len(alone) :]) == (within if is_denied and organization else {})
+    assert dict(contexts[len(alone) :]) == (within if is_denied and organization else {})

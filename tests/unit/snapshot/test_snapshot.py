@@ -102,8 +102,8 @@ def test_a_value_of_another_version_than_the_current_one_leaves_the_content_unkn
     with patch.object(Wire, "call", call):
         found = answers(read(Wire()))
     assert {found[check].status for check in ("not-json", "key-missing", "placeholder")} == {"unknown"}
-    says = "has another-version" if has_value else "has none"
-    assert f"GetSecretValue {says}; run again in a minute" in found["not-json"].evidence[0]
+    reason = "has another-version" if has_value else "has none"
+    assert f"GetSecretValue {reason}; run again in a minute" in found["not-json"].evidence[0]
 
 
 @pytest.mark.parametrize(
@@ -175,13 +175,13 @@ def permission(operation: str) -> str:
     return f"{service}:{operation}"
 
 
-def assert_unknown(wire: Wire, operation: str, checks: set[str], says: str) -> None:
+def assert_unknown(wire: Wire, operation: str, checks: set[str], reason: str) -> None:
     """Each of the checks says that it could not look, and names what is missing."""
     found = answers(read(wire))
     assert wire.made(operation), f"{operation} was never asked"
     assert {check: found[check].status for check in checks} == dict.fromkeys(checks, "unknown")
     for check in checks:
-        assert says in " ".join(found[check].evidence), check
+        assert reason in " ".join(found[check].evidence), check
 
 
 @pytest.mark.parametrize("operation", REFUSALS)
@@ -267,7 +267,7 @@ def test_botocore_retries_before_a_call_is_given_up(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("code", "says"),
+    ("code", "reason"),
     [
         ("ExpiredToken", "credentials have expired"),
         ("ExpiredTokenException", "credentials have expired"),
@@ -277,10 +277,10 @@ def test_botocore_retries_before_a_call_is_given_up(monkeypatch: pytest.MonkeyPa
         ("SomethingNew", "SomethingNew"),
     ],
 )
-def test_credentials_that_do_not_serve_are_one_sentence(code: str, says: str) -> None:
+def test_credentials_that_do_not_serve_are_one_sentence(code: str, reason: str) -> None:
     """Nothing is read where AWS does not tell who is calling."""
     wire = Wire({"GetCallerIdentity": code})
-    with pytest.raises(CouldNotLook, match=says) as caught:
+    with pytest.raises(CouldNotLook, match=reason) as caught:
         read(wire)
     assert "\n" not in str(caught.value)
     assert wire.operations == {"GetCallerIdentity"}

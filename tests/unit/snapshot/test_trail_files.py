@@ -68,8 +68,8 @@ def test_of_too_many_files_the_newest_are_read_and_that_is_told(monkeypatch: pyt
     found = look(bucket, 90)
     assert found and len(bucket.read) == trail_files.MOST_FILES == len(found.calls)
     assert len(bucket.listed) == trail_files.DAYS_AT_ONCE
-    [(place, since)] = found.cut.items()
-    assert place == "s3://audit-logs" and since == NOW - timedelta(days=3) + timedelta(minutes=1)
+    [(uri, since)] = found.cut.items()
+    assert uri == "s3://audit-logs" and since == NOW - timedelta(days=3) + timedelta(minutes=1)
     assert {call.time for call in found.calls} >= {since + timedelta(minutes=3)} and found.cut
     assert found.source == f"the newest {trail_files.MOST_FILES} files of s3://audit-logs"
 

@@ -351,7 +351,7 @@ def test_compose_reads_every_spelling(tmp_path: Path) -> None:
     project = {"services": {name: {"image": "x", "env_file": [f"{name}.env"]} for name in services}}
     (tmp_path / "compose.yml").write_text(json.dumps(project))
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    asked = subprocess.run(
+    process = subprocess.run(
         [*(COMPOSE or ()), "-f", "compose.yml", "config", "--format", "json"],
         cwd=tmp_path,
         env=environment,
@@ -359,9 +359,9 @@ def test_compose_reads_every_spelling(tmp_path: Path) -> None:
         check=False,
     )
     # Its error names the example's file.
-    assert asked.returncode == 0, asked.stderr
-    for name, service in json.loads(asked.stdout)["services"].items():
+    assert process.returncode == 0, process.stderr
+    for name, service in json.loads(process.stdout)["services"].items():
         # Its output is a compose file again, in which a $ is written twice.
-        told = {variable: value.replace("$$", "$") for variable, value in service["environment"].items()}
-        assert told == services.pop(name), name
+        values = {variable: value.replace("$$", "$") for variable, value in service["environment"].items()}
+        assert values == services.pop(name), name
     assert not services

@@ -60,9 +60,9 @@ def test_an_ignored_file_that_was_never_committed(tmp_path: Path) -> None:
     """The healthy state: ignored, not tracked, in no commit."""
     repository = make(tmp_path / "app")
     (repository / ".env").write_text("A=1\n")
-    seen = read_status(repository)
-    assert (seen.is_work_tree, seen.ignored, seen.tracked) == (True, True, False)
-    assert (seen.commits, find_uncommitted(repository, (".env",)), seen.obstacle) == ((), (), "")
+    status = read_status(repository)
+    assert (status.is_work_tree, status.ignored, status.tracked) == (True, True, False)
+    assert (status.commits, find_uncommitted(repository, (".env",)), status.obstacle) == ((), (), "")
 
 
 def test_a_file_that_nothing_ignores(tmp_path: Path) -> None:
@@ -70,8 +70,8 @@ def test_a_file_that_nothing_ignores(tmp_path: Path) -> None:
     repository = make(tmp_path / "app")
     (repository / ".gitignore").write_text("")
     (repository / ".env").write_text("A=1\n")
-    seen = read_status(repository)
-    assert (seen.ignored, seen.tracked, find_uncommitted(repository, (".env",))) == (False, False, (".env",))
+    status = read_status(repository)
+    assert (status.ignored, status.tracked, find_uncommitted(repository, (".env",))) == (False, False, (".env",))
 
 
 def test_a_tracked_file(tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_a_tracked_file(tmp_path: Path) -> None:
     repository = make(tmp_path / "app")
     (repository / ".env").write_text("A=1\n")
     id = commit(repository, "oops", ".env")
-    seen = read_status(repository)
-    assert (seen.ignored, seen.tracked, seen.commits) == (True, True, (id,))
+    status = read_status(repository)
+    assert (status.ignored, status.tracked, status.commits) == (True, True, (id,))
     assert find_uncommitted(repository, (".env",)) == ()
     (repository / ".env").write_text("A=2\n")
     assert find_uncommitted(repository, (".env",)) == (".env",)
@@ -96,9 +96,9 @@ def test_a_file_of_another_branch_s_past(tmp_path: Path) -> None:
     git(repository, "commit", "--quiet", "--message", "removed")
     removed = git(repository, "rev-parse", "--short", "HEAD")
     git(repository, "checkout", "--quiet", "main")
-    seen = read_status(repository)
-    assert (seen.tracked, set(seen.commits)) == (False, {added, removed})
-    assert seen.commits[0] == removed
+    status = read_status(repository)
+    assert (status.tracked, set(status.commits)) == (False, {added, removed})
+    assert status.commits[0] == removed
     git(repository, "merge", "--quiet", "--no-ff", "--message", "merged", "side")
     git(repository, "branch", "-D", "side")
     assert {added, removed} <= set(read_status(repository).commits)
@@ -112,8 +112,8 @@ def test_a_stash_is_no_history(tmp_path: Path) -> None:
         git(repository, "stash", "--quiet", "--all", "--", ".env")
     (repository / "config.py").write_text("a = 2\n")
     git(repository, "stash", "--quiet")
-    seen = read_status(repository)
-    assert (seen.commits, seen.stashes, seen.obstacle) == ((), ("stash@{1}", "stash@{2}"), "")
+    status = read_status(repository)
+    assert (status.commits, status.stashes, status.obstacle) == ((), ("stash@{1}", "stash@{2}"), "")
     assert find_versions(repository, [".env"], lambda path: False).blobs == ()
 
 
@@ -124,15 +124,15 @@ def test_a_long_history_is_cut(tmp_path: Path) -> None:
     for number in range(22):
         (repository / ".env").write_text(f"A={number}\n")
         newest = commit(repository, str(number), ".env")
-    seen = read_status(repository)
-    assert (len(seen.commits), seen.commits[0]) == (20, newest)
+    status = read_status(repository)
+    assert (len(status.commits), status.commits[0]) == (20, newest)
 
 
 def test_no_repository(tmp_path: Path) -> None:
     """A plain folder is no work tree, and nothing is in the way of knowing that."""
     assert read_status(tmp_path) == read_status(tmp_path, "other")
-    seen = read_status(tmp_path)
-    assert (seen.is_work_tree, seen.ignored, seen.obstacle) == (False, None, "")
+    status = read_status(tmp_path)
+    assert (status.is_work_tree, status.ignored, status.obstacle) == (False, None, "")
     assert (find_git_dir(tmp_path), find_uncommitted(tmp_path, ("a",))) == (None, ())
 
 
@@ -140,8 +140,8 @@ def test_a_repository_without_a_commit(tmp_path: Path) -> None:
     """A repository that was just made has no history, and says so without trouble."""
     git(tmp_path, "init", "--quiet", "new")
     (tmp_path / "new" / ".env").write_text("A=1\n")
-    seen = read_status(tmp_path / "new")
-    assert (seen.is_work_tree, seen.ignored, seen.commits, seen.obstacle) == (True, False, (), "")
+    status = read_status(tmp_path / "new")
+    assert (status.is_work_tree, status.ignored, status.commits, status.obstacle) == (True, False, (), "")
 
 
 def test_a_checkout_within_a_larger_work_tree(tmp_path: Path) -> None:
@@ -152,8 +152,8 @@ def test_a_checkout_within_a_larger_work_tree(tmp_path: Path) -> None:
     (root / "app" / "config.py").write_text("a = 1\n")
     id = commit(root, "app", "app")
     (root / "app" / "config.py").write_text("a = 2\n")
-    seen = read_status(root / "app")
-    assert (seen.ignored, seen.tracked, seen.commits) == (True, True, (id,))
+    status = read_status(root / "app")
+    assert (status.ignored, status.tracked, status.commits) == (True, True, (id,))
     assert find_uncommitted(root / "app", (".env",)) == ()
     assert find_uncommitted(root / "app", ("config.py", "../config.py", ".env")) == ("config.py",)
     assert find_uncommitted(root / "app", (".",)) == (".",)
@@ -218,8 +218,8 @@ def test_a_shallow_clone(tmp_path: Path) -> None:
     (repository / "later").write_text("x")
     commit(repository, "later", "later")
     git(tmp_path, "clone", "--quiet", "--depth=1", repository.as_uri(), "short")
-    seen = read_status(tmp_path / "short")
-    assert seen.commits == () and "is a shallow clone" in seen.obstacle
+    status = read_status(tmp_path / "short")
+    assert status.commits == () and "is a shallow clone" in status.obstacle
 
 
 def test_variables_and_settings_of_git_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,8 +242,8 @@ def test_variables_and_settings_of_git_change_nothing(tmp_path: Path, monkeypatc
     git(repository, "config", "color.ui", "always")
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
-    seen = read_status(repository)
-    assert (seen.commits, find_uncommitted(repository, (".env",))) == ((id,), ())
+    status = read_status(repository)
+    assert (status.commits, find_uncommitted(repository, (".env",))) == ((id,), ())
     assert read_committed(repository, ".env") == b"A=1\n"
     assert len(find_versions(repository, (".env",), lambda path: False).blobs) == 1
     (repository / ".env").write_text("A=2\n")
@@ -267,8 +267,8 @@ def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where git is not installed, that is what is in the way."""
     repository = make(tmp_path / "app")
     monkeypatch.setenv("PATH", str(tmp_path / "home"))
-    seen = read_status(repository)
-    assert not seen.is_work_tree and seen.obstacle.startswith("git is not installed")
+    status = read_status(repository)
+    assert not status.is_work_tree and status.obstacle.startswith("git is not installed")
     assert (find_git_dir(repository), find_uncommitted(repository, ("a",))) == (None, ())
 
 
@@ -278,9 +278,9 @@ def test_a_checkout_of_somebody_else(tmp_path: Path) -> None:
     repository = make(tmp_path / "app")
     for path in (repository, repository / ".git"):
         os.chown(path, 65_534, 65_534)
-    seen = read_status(repository)
-    assert not seen.is_work_tree
-    assert seen.obstacle.endswith(f"git config --global --add safe.directory {repository}.")
+    status = read_status(repository)
+    assert not status.is_work_tree
+    assert status.obstacle.endswith(f"git config --global --add safe.directory {repository}.")
     git(tmp_path, "config", "--global", "--add", "safe.directory", str(repository))
     assert read_status(repository).obstacle == ""
 
@@ -293,8 +293,8 @@ def test_a_repository_that_git_takes_for_none_is_unknown(folder: str, tmp_path: 
     for name in ("objects", "refs"):
         shutil.rmtree(repository / ".git" / name)
     (repository / ".git/HEAD").write_text("junk\n")
-    seen = read_status(repository / folder)
-    assert not seen.is_work_tree and "git rev-parse ended with exit code 128" in seen.obstacle
+    status = read_status(repository / folder)
+    assert not status.is_work_tree and "git rev-parse ended with exit code 128" in status.obstacle
 
 
 def test_a_git_that_is_too_old_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,8 +312,8 @@ def test_a_repository_that_is_broken(tmp_path: Path) -> None:
     """What git cannot read is unknown, and never passes for a clean history."""
     repository = make(tmp_path / "app")
     (repository / ".git" / "index").write_bytes(b"no index")
-    seen = read_status(repository)
-    assert seen.is_work_tree and "ended with exit code" in seen.obstacle
+    status = read_status(repository)
+    assert status.is_work_tree and "ended with exit code" in status.obstacle
 
 
 def test_a_git_that_fails_is_not_asked_for_the_next_portion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,15 +323,15 @@ def test_a_git_that_fails_is_not_asked_for_the_next_portion(tmp_path: Path, monk
         (repository / f"{number}.tfvars").write_text(f"{number}")
     git(repository, "add", ".")
     blobs = find_versions(repository, (), lambda path: path.endswith(".tfvars")).blobs
-    failing, asked = tmp_path / "failing", tmp_path / "asked"
+    failing, calls = tmp_path / "failing", tmp_path / "asked"
     failing.mkdir()
     (failing / "git").write_text(
-        f'#!/bin/sh\ncase "$*" in *"--batch") echo >>{asked}; exit 128;; esac\nexec {shutil.which("git")} "$@"\n'
+        f'#!/bin/sh\ncase "$*" in *"--batch") echo >>{calls}; exit 128;; esac\nexec {shutil.which("git")} "$@"\n'
     )
     (failing / "git").chmod(0o755)
     monkeypatch.setenv("PATH", str(failing), prepend=os.pathsep)
     contents, obstacle = read_blobs(repository, blobs, 100)
-    assert not contents and "git cat-file ended with exit code 128" in obstacle and asked.read_text() == "\n"
+    assert not contents and "git cat-file ended with exit code 128" in obstacle and calls.read_text() == "\n"
 
 
 def test_versions_are_read_in_portions(tmp_path: Path) -> None:
@@ -344,13 +344,13 @@ def test_versions_are_read_in_portions(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         contents, obstacle = read_blobs(repository, blobs, size)
-        peak, held = tracemalloc.get_traced_memory()[::-1]
+        peak, before = tracemalloc.get_traced_memory()[::-1]
         tracemalloc.reset_peak()
         assert sum(1 for _ in stream_blobs(repository, blobs, size, [])) == len(blobs)
-        streamed = tracemalloc.get_traced_memory()[1] - held
+        streamed = tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
     assert [(blob, raw[:1] * size == raw) for blob, raw in contents] == [(blob, True) for blob in blobs]
     assert [f"{raw[0] - 1}.tfvars" for _, raw in contents] == [blob.path for blob in blobs] and not obstacle
     assert len(blobs) == 60 and peak < 2.2 * size * len(blobs)
-    assert streamed < peak - size * len(blobs) / 2, (peak, held, streamed)
+    assert streamed < peak - size * len(blobs) / 2, (peak, before, streamed)

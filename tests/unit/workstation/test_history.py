@@ -244,7 +244,7 @@ def test_a_file_that_git_would_add_counts(root: Path) -> None:
     (root / "linked.env").symlink_to(root / "a.txt")
     found = {name: read_history(root, [".env"]).find(Masked(value, "X")) for name, value in values.items()}
     assert {name for name, each in found.items() if each} == {".env.local", "app/.env", ".env~"}
-    assert all(each.is_untracked for places in found.values() for each in places)
+    assert all(each.is_untracked for locations in found.values() for each in locations)
     assert found["app/.env"][0].text == "app/.env, which git does not ignore"
     assert read_history(root, [".env", ".env.local"]).find(Masked(values[".env.local"], "X"))
     write(root, ".env.local", f"SECRET_KEY={values['.env.local']}\n")

@@ -31,11 +31,11 @@ def git(root: Path, *words: str) -> str:
     """Run git as somebody; what it printed."""
     options = ("-c", "user.name=A", "-c", "user.email=a@ohmycoins.test", "-c", "commit.gpgSign=false")
     options = (*options, "-c", "init.defaultBranch=main", "-c", "core.hooksPath=/dev/null")
-    done = subprocess.run(["git", "-C", str(root), *options, *words], check=True, capture_output=True, text=True)
-    return done.stdout
+    process = subprocess.run(["git", "-C", str(root), *options, *words], check=True, capture_output=True, text=True)
+    return process.stdout
 
 
-def places(found: leaks.FoundValues[str] | None) -> list[str]:
+def locations(found: leaks.FoundValues[str] | None) -> list[str]:
     """Where values were found."""
     return [each.location for each in found.found] if found else []
 
@@ -51,7 +51,7 @@ def test_files_that_git_has_or_would_add(tmp_path: Path, value: str, search: Val
         archive.writestr("tfplan", f"xx{value}yy")
     git(tmp_path, "add", "tracked.txt", ".gitignore")
     found = leaks.search_files(tmp_path, search, frozenset())
-    assert sorted(places(found)) == ["new.txt:2", "prod.tfplan:1", "tracked.txt:2"]
+    assert sorted(locations(found)) == ["new.txt:2", "prod.tfplan:1", "tracked.txt:2"]
     assert not found.limits
 
 
@@ -59,7 +59,7 @@ def test_without_git_only_files_that_hold_values(tmp_path: Path, value: str, sea
     """A developer's .env is meant to have them."""
     for name in (".env", "notes.txt", "prod.tfvars"):
         (tmp_path / name).write_text(value)
-    assert places(leaks.search_files(tmp_path, search, frozenset())) == ["prod.tfvars:1"]
+    assert locations(leaks.search_files(tmp_path, search, frozenset())) == ["prod.tfvars:1"]
     assert leaks.search_history(tmp_path, search) is None
 
 
@@ -81,17 +81,19 @@ def test_the_history_and_objects_on_no_branch(tmp_path: Path, value: str, search
     (tmp_path / "top.py").write_text(f"TOP = '{value}'\n")
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-qm", "one")
-    assert places(leaks.search_history(tmp_path, search)) == []
+    assert locations(leaks.search_history(tmp_path, search)) == []
     file.write_text("KEY = os.environ['KEY']\n")
     git(tmp_path, "commit", "-qam", "two")
     commit = git(tmp_path, "rev-parse", "HEAD").strip()[:10]
     for root in (tmp_path, tmp_path / "app"):
-        [place] = places(leaks.search_history(root, search))
-        assert place == f"app/settings.py in commit {commit}"
+        [location] = locations(leaks.search_history(root, search))
+        assert location == f"app/settings.py in commit {commit}"
     file.write_text(f"KEY = '{value}'  # again\n")
     git(tmp_path, "commit", "-qam", "three")
     git(tmp_path, "reset", "-q", "--hard", "HEAD~1")
-    assert [each.endswith("on no branch or tag") for each in places(leaks.search_history(tmp_path, search))].count(True)
+    assert [each.endswith("on no branch or tag") for each in locations(leaks.search_history(tmp_path, search))].count(
+        True
+    )
 
 
 def test_the_history_is_walked_once_however_many_versions_have_the_value(
@@ -107,7 +109,7 @@ def test_the_history_is_walked_once_however_many_versions_have_the_value(
         commits.append(git(tmp_path, "rev-parse", "HEAD").strip()[:10])
     walks, run = list[object](), subprocess.run
     monkeypatch.setattr(subprocess, "run", lambda words, **more: walks.append("log" in words) or run(words, **more))
-    found = places(leaks.search_history(tmp_path, search))
+    found = locations(leaks.search_history(tmp_path, search))
     assert sorted(found) == sorted(f"app.py in commit {commit}" for commit in commits[1:])
     assert sum(map(bool, walks)) == 1
 
@@ -146,10 +148,10 @@ def test_repositories_within_the_checkout_are_searched(tmp_path: Path, value: st
     (inner / "new.txt").write_text(value)
     git(inner, "add", "old.txt")
     git(inner, "commit", "-q", "-m", "gone")
-    assert places(leaks.search_files(tmp_path, search, frozenset())) == ["modules/one/new.txt:1"]
-    assert places(leaks.search_history(tmp_path, search))[0].startswith("modules/one: old.txt in commit ")
+    assert locations(leaks.search_files(tmp_path, search, frozenset())) == ["modules/one/new.txt:1"]
+    assert locations(leaks.search_history(tmp_path, search))[0].startswith("modules/one: old.txt in commit ")
     subprocess.run(["rm", "-rf", str(inner / ".git")], check=True)
-    assert places(leaks.search_history(tmp_path, search)) == []
+    assert locations(leaks.search_history(tmp_path, search)) == []
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, search: ValueSearch[str]) -> None:
@@ -169,4 +171,4 @@ def test_a_file_in_another_encoding(encoding: str, tmp_path: Path, value: str, s
     """Windows PowerShell writes UTF-16 where output is redirected."""
     git(tmp_path, "init", "-q")
     (tmp_path / "out.txt").write_text(f"one\n{value}\n", encoding=encoding)
-    assert places(leaks.search_files(tmp_path, search, frozenset())) == ["out.txt:2"]
+    assert locations(leaks.search_files(tmp_path, search, frozenset())) == ["out.txt:2"]

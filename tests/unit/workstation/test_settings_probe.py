@@ -101,7 +101,7 @@ def make(folder: Path, dotenv: str | None, end: str = "settings = Settings()", c
 
 
 def short(loaded: SettingsResult) -> list[tuple[str, str]]:
-    return [(told.check, told.variable) for told in loaded.messages]
+    return [(message.check, message.variable) for message in loaded.messages]
 
 
 def files(folder: Path) -> set[Path]:
@@ -256,8 +256,8 @@ def test_a_variable_too_many(tmp_path: Path) -> None:
 def canary(folder: Path, dotenv: str, value: str, end: str = "settings = Settings()") -> SettingsResult:
     """Load a file that holds a value, and see that the value is in nothing that comes back."""
     loaded = load_settings(make(folder, dotenv, end))
-    shown = repr(loaded) + repr(vars(loaded)) + "".join(map(repr, loaded.messages))
-    assert value not in shown and value[:12] not in shown and value.lower() not in shown.lower()
+    text = repr(loaded) + repr(vars(loaded)) + "".join(map(repr, loaded.messages))
+    assert value not in text and value[:12] not in text and value.lower() not in text.lower()
     return loaded
 
 
