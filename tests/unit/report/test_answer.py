@@ -43,8 +43,8 @@ def test_a_healthy_environment_needs_nothing() -> None:
 def test_the_cause_is_the_headline_and_its_remedy_the_next_step() -> None:
     """With since when new tasks fail, how many run, what it causes, and how many look-alikes are ruled out."""
     snapshot = with_permissions(stuck(healthy(), "worker", DENIED), simulated("implicitDeny"))
-    shown = answer(outcome(snapshot), snapshot)
-    lines = shown.to_text().splitlines()
+    display = answer(outcome(snapshot), snapshot)
+    lines = display.to_text().splitlines()
     assert lines[1].startswith(
         "✗ The execution role may not read the secret: ohmycoins-staging-ecs-task-execution-role"
     )
@@ -53,7 +53,7 @@ def test_the_cause_is_the_headline_and_its_remedy_the_next_step() -> None:
     listed = len(re.findall(r"- Not (?!checked)", ruled_out(diagnose(snapshot)).to_text()))
     assert f"{listed} faults with the same symptoms are ruled out." in lines
     assert "  → omc-runbook run troubleshoot -p environment staging" in lines
-    assert "<strong>no-permission</strong>" in shown.to_html() and "Read at" in shown.to_html()
+    assert "<strong>no-permission</strong>" in display.to_html() and "Read at" in display.to_html()
 
 
 def test_older_values_are_told_with_their_time() -> None:
@@ -84,17 +84,17 @@ def test_what_was_wrong_before_is_no_remark_of_an_all_clear() -> None:
     assert "✓" not in text and "troubleshoot says why" in text
     planned = answer(replace(idle, plan=("SECRET_KEY would be changed.",)), snapshot).to_text()
     assert "PLAN: nothing was changed in staging; already wrong: no-permission" in planned
-    done = replace(idle, plan=("SECRET_KEY would be changed.",), applied=True)
-    assert headline(done).startswith("Nothing new is wrong in staging; already wrong: no-permission")
+    applied = replace(idle, plan=("SECRET_KEY would be changed.",), applied=True)
+    assert headline(applied).startswith("Nothing new is wrong in staging; already wrong: no-permission")
 
 
 def test_the_evidence_is_no_part_of_the_summary() -> None:
     """The summary has the cause and what still serves; the whole banner also how it is known."""
     snapshot = with_permissions(stuck(healthy(), "worker", DENIED), simulated("implicitDeny"))
-    shown = answer(outcome(snapshot), snapshot).with_lines("And this.")
-    assert shown.summary.headline == shown.banner.headline
-    assert "tasks run" in shown.summary.lines[0] and shown.summary.lines[-1] == "And this."
-    assert "implicitDeny" not in shown.summary.to_text() and "implicitDeny" in shown.to_text()
+    display = answer(outcome(snapshot), snapshot).with_lines("And this.")
+    assert display.summary.headline == display.banner.headline
+    assert "tasks run" in display.summary.lines[0] and display.summary.lines[-1] == "And this."
+    assert "implicitDeny" not in display.summary.to_text() and "implicitDeny" in display.to_text()
 
 
 def test_a_change_that_was_taken_back_is_not_something_wrong() -> None:
@@ -124,9 +124,9 @@ def test_what_may_not_be_read_is_asked_for_by_a_policy() -> None:
     """Where nothing is known to be wrong, the policy is what to do; the answer has it to copy."""
     gap = ReadFailure("its task definitions", "ecs:DescribeTaskDefinition", "AccessDeniedException", "denied")
     snapshot = replace(healthy(), gaps={"task_definitions": (gap,)})
-    shown = answer(outcome(snapshot), snapshot)
-    assert "ecs:DescribeTaskDefinition" in shown.policy and json.loads(shown.policy)["Version"] == "2012-10-17"
-    assert shown.policy in shown.to_text()
+    display = answer(outcome(snapshot), snapshot)
+    assert "ecs:DescribeTaskDefinition" in display.policy and json.loads(display.policy)["Version"] == "2012-10-17"
+    assert display.policy in display.to_text()
     assert answer(outcome(healthy()), healthy()).policy == ""
 
 

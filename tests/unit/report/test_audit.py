@@ -68,26 +68,26 @@ def test_what_is_wrong_with_the_secret_itself_shows(changes: Mapping[str, Any], 
     healthy_part = audited()
     assert healthy_part.secret
     snapshot = replace(healthy_part, secret=replace(healthy_part.secret, **changes))
-    shown = lights(snapshot, root_causes.audit(snapshot))["Ages and lifecycle"]
-    assert shown.level in ("error", "warning")
+    light = lights(snapshot, root_causes.audit(snapshot))["Ages and lifecycle"]
+    assert light.level in ("error", "warning")
     assert check in {finding.check for finding in root_causes.audit(snapshot) if finding.is_problem}
 
 
 def test_a_secret_that_does_not_exist_is_no_clear_audit() -> None:
     """Who could read it is not known then."""
     snapshot = replace(audited(), secret=None, contents={}, versions=())
-    shown = lights(snapshot, root_causes.audit(snapshot))
-    assert shown["Ages and lifecycle"].level == "error" and shown["Who can read"].level == "unknown"
+    by_question = lights(snapshot, root_causes.audit(snapshot))
+    assert by_question["Ages and lifecycle"].level == "error" and by_question["Who can read"].level == "unknown"
 
 
 def test_all_is_green_where_all_is_known_and_clear() -> None:
     """With the number of checks; what is accepted, and remarks, are named."""
-    shown = lights(SNAPSHOT, findings())
-    assert {each.level for each in shown.values()} == {"good"}
+    by_question = lights(SNAPSHOT, findings())
+    assert {each.level for each in by_question.values()} == {"good"}
     remark = {"status": "found", "severity": "info"}
-    shown = lights(SNAPSHOT, findings(read=remark, did={"status": "found", "accepted": "Until 2030: known."}))
-    assert {each.level for each in shown.values()} == {"good"}
-    assert "Remarks: " in shown["Who can read"].sentence and "Accepted: " in shown["Who did"].sentence
+    by_question = lights(SNAPSHOT, findings(read=remark, did={"status": "found", "accepted": "Until 2030: known."}))
+    assert {each.level for each in by_question.values()} == {"good"}
+    assert "Remarks: " in by_question["Who can read"].sentence and "Accepted: " in by_question["Who did"].sentence
 
 
 def test_what_can_only_forbid_makes_nothing_unknown() -> None:
@@ -106,9 +106,9 @@ def test_what_can_only_forbid_makes_nothing_unknown() -> None:
 )
 def test_a_light_has_the_colour_of_its_worst(members: Mapping[str, Any], level: str) -> None:
     """And says what it is; the other lights stay green."""
-    shown = lights(SNAPSHOT, findings(read=members))
-    assert {each.level for name, each in shown.items() if name != "Who can read"} == {"good"}
-    light = shown["Who can read"]
+    by_question = lights(SNAPSHOT, findings(read=members))
+    assert {each.level for name, each in by_question.items() if name != "Who can read"} == {"good"}
+    light = by_question["Who can read"]
     assert light.level == level
     assert ("a-role" if level != "unknown" else "Not known: iam:GetRole is missing.") in light.sentence
 
@@ -128,12 +128,12 @@ def test_a_problem_does_not_hide_what_is_not_known() -> None:
 def test_a_part_that_was_not_read_is_never_green(question: Any) -> None:
     """Also where each of its checks is clear, or was skipped."""
     for part in question.parts:
-        shown = lights(replace(SNAPSHOT, gaps={part: (GAP,)}), findings())
-        assert {name for name, each in shown.items() if each.level != "good"} == {question.text}
-        assert "iam:GetAccountAuthorizationDetails" in shown[question.text].sentence
+        by_question = lights(replace(SNAPSHOT, gaps={part: (GAP,)}), findings())
+        assert {name for name, each in by_question.items() if each.level != "good"} == {question.text}
+        assert "iam:GetAccountAuthorizationDetails" in by_question[question.text].sentence
     skipped = tuple(replace(each, status="skipped", evidence=("There is no secret.",)) for each in findings())
-    shown = lights(SNAPSHOT, skipped)
-    assert (shown[question.text].level, shown[question.text].sentence) == ("unknown", "There is no secret.")
+    by_question = lights(SNAPSHOT, skipped)
+    assert (by_question[question.text].level, by_question[question.text].sentence) == ("unknown", "There is no secret.")
 
 
 def test_of_many_problems_two_are_named() -> None:
@@ -156,10 +156,10 @@ def test_several_environments_have_a_column_each() -> None:
         "production": replace(SNAPSHOT, environment=replace(SNAPSHOT.environment, name="production")),
     }
     both = {"staging": findings(), "production": findings(did={"status": "found", "subject": "somebody"})}
-    shown = audit.lights(Snapshots(snapshots), both)
-    assert shown.environments == ("staging", "production")
-    assert shown.to_html().count("<th ") == 3
-    for text in (shown.to_html(), shown.to_text()):
+    display = audit.lights(Snapshots(snapshots), both)
+    assert display.environments == ("staging", "production")
+    assert display.to_html().count("<th ") == 3
+    for text in (display.to_html(), display.to_text()):
         assert "somebody" in text and "account 123456789012" in text and "30 days" in text
     merged = audit.merge(both)
     assert {each.subject for each in merged if each.is_problem} == {"production: somebody"}

@@ -62,23 +62,23 @@ def test_who_did() -> None:
     )
     stranger = audit_accesses.call(1, audit_accesses.STRANGER)
     failed = audit_accesses.call(20, audit_accesses.REPORTS, error="AccessDeniedException")
-    put = audit_accesses.call(3, audit_accesses.CALLER, name="PutSecretValue")
-    shown = sentence(audit_accesses.audited(healthy(), stranger, failed, put))
-    assert shown == (
+    write = audit_accesses.call(3, audit_accesses.CALLER, name="PutSecretValue")
+    text = sentence(audit_accesses.audited(healthy(), stranger, failed, write))
+    assert text == (
         "4 principals read it 31 times in the last 90 days, and 1 principal changed it 1 time; 1 more call failed."
     )
 
 
 def test_who_did_it_is_counted_since_every_such_call_was_seen() -> None:
     """Other resources' tags hide older changes, and no read; only of the part that was seen is told."""
-    put = audit_accesses.call(3, audit_accesses.CALLER, name="PutSecretValue")
-    tags = audit_accesses.audited(healthy(), put, cut={"TagResource": NOW - timedelta(days=2)})
-    shown = "3 principals read it 30 times in the last 90 days, and nobody changed it in the last 2 days."
-    assert audit_answers.who_did(tags) == shown
-    reads = audit_accesses.audited(healthy(), put, cut={"BatchGetSecretValue": NOW - timedelta(days=30)})
+    write = audit_accesses.call(3, audit_accesses.CALLER, name="PutSecretValue")
+    tags = audit_accesses.audited(healthy(), write, cut={"TagResource": NOW - timedelta(days=2)})
+    text = "3 principals read it 30 times in the last 90 days, and nobody changed it in the last 2 days."
+    assert audit_answers.who_did(tags) == text
+    reads = audit_accesses.audited(healthy(), write, cut={"BatchGetSecretValue": NOW - timedelta(days=30)})
     count = sum(call.time >= NOW - timedelta(days=30) for call in audit_accesses.USUAL)
-    shown = audit_answers.who_did(reads)
-    assert f" read it {count} times in the last 30 days, and 1 principal changed it 1 time" in shown and count < 30
+    text = audit_answers.who_did(reads)
+    assert f" read it {count} times in the last 30 days, and 1 principal changed it 1 time" in text and count < 30
 
 
 @pytest.mark.parametrize("api", ["GetSecretValue", "TagResource"])

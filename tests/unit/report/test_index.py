@@ -82,9 +82,9 @@ def test_of_many_records_only_those_are_read_that_can_be_shown(monkeypatch: pyte
         keep(tmp_path, ended(number))
     read, parse = list[str](), Outcome.from_json
     monkeypatch.setattr(Outcome, "from_json", lambda text: read.append(text) or parse(text))
-    shown = records(str(tmp_path)).to_text()
-    assert len(read) == SHOWN == shown.count("verify on staging")
-    assert f"{hour(SHOWN + 2):%Y-%m-%d %H:%M}" in shown
+    table = records(str(tmp_path)).to_text()
+    assert len(read) == SHOWN == table.count("verify on staging")
+    assert f"{hour(SHOWN + 2):%Y-%m-%d %H:%M}" in table
 
 
 def test_records_that_were_renamed_are_shown_and_those_that_were_cut_hide_no_others(tmp_path: Path) -> None:

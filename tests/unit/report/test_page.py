@@ -23,7 +23,7 @@ WRAPPERS = {"div", "main", "body", "html", "style", "span", "svg"}
 """What nbconvert puts around its cells."""
 
 
-def shown(page: str) -> tuple[str, Counter[str], list[str], list[str]]:
+def contents_of(page: str) -> tuple[str, Counter[str], list[str], list[str]]:
     """What a reader sees of a page: its letters, its elements, and the links and pictures."""
     soup = BeautifulSoup(page, "html.parser")
     for link in soup.select("a.anchor-link"):
@@ -42,7 +42,7 @@ def test_a_page_shows_what_nbconvert_makes_of_it(path: Path) -> None:
     notebook = without_empty(nbformat.read(path, 4))
     exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True, embed_images=True)
     expected, _ = exporter.from_notebook_node(notebook)
-    assert shown(to_html(notebook)) == shown(expected)
+    assert contents_of(to_html(notebook)) == contents_of(expected)
 
 
 def test_texts_of_a_stream_are_one_and_an_error_has_no_colours() -> None:

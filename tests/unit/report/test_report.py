@@ -36,7 +36,7 @@ from omc_runbook.report.timeline import MOST_TASKS, Timeline, lines_of
 from omc_runbook.snapshot.state import Snapshot
 
 
-def shown(html: str) -> str:
+def text_of(html: str) -> str:
     """The text of an HTML output, without tags."""
     return re.sub(r"<[^>]+>", " ", html).replace("&nbsp;", " ")
 
@@ -111,8 +111,8 @@ def test_a_name_cannot_begin_a_line_of_the_summary_or_the_picture() -> None:
 def test_the_path_of_a_changed_file_breaks_where_the_page_is_narrow() -> None:
     """JupyterLab would let it scroll, but not by keyboard."""
     path = "infrastructure/terraform/modules/ecs/main.tf"
-    shown = Diffs("1 file would be edited", [FileDiff(path, "SENTRY_DSN", ("+a",))], "").to_html()
-    [style] = re.findall(f'<p style="([^"]*)"><strong>{path}', shown)
+    page = Diffs("1 file would be edited", [FileDiff(path, "SENTRY_DSN", ("+a",))], "").to_html()
+    [style] = re.findall(f'<p style="([^"]*)"><strong>{path}', page)
     assert "overflow-wrap: anywhere" in style
 
 
@@ -141,7 +141,7 @@ def test_in_a_large_matrix_all_that_is_alike_shares_a_line_below_what_is_wrong()
     frame = matrix.frame
     assert len(frame) == 40 * len(snapshots.KEYS)
     assert [*frame[(frame.service == "service-7") & (frame.present == "no")].key] == ["GONE"]
-    text = shown(matrix.to_html())
+    text = text_of(matrix.to_html())
     assert all(f"({name} of ohmycoins-staging-{name}:7)" in text for name in world.service_names or ())
     assert all(f" {key}" in text for key in snapshots.KEYS)
 
@@ -195,7 +195,7 @@ def test_a_stale_value_is_marked_where_there_is_no_colour() -> None:
     rotated = snapshots.rotated(snapshots.healthy(), NOW - timedelta(days=1), SECRET_KEY=secrets.token_hex(32))
     matrix = verify.injection_matrix(rotated)
     assert "! 2 stale" in matrix.to_text()
-    assert "! 2 stale" in shown(matrix.to_html())
+    assert "! 2 stale" in text_of(matrix.to_html())
 
 
 def test_a_table_fits_a_terminal_and_loses_nothing() -> None:
@@ -290,8 +290,8 @@ def test_the_summary_has_a_style_for_each_severity(severity: Severity, accepted:
 
 def test_only_a_plan_is_no_success_in_the_summary() -> None:
     """Nothing was done yet."""
-    done = an_outcome()
-    assert [summary.summarise(each, "", "")[0].style for each in (done, replace(done, plan=("Write.",)))] == [
+    outcome = an_outcome()
+    assert [summary.summarise(each, "", "")[0].style for each in (outcome, replace(outcome, plan=("Write.",)))] == [
         "ok",
         "plain",
     ]
@@ -300,7 +300,7 @@ def test_only_a_plan_is_no_success_in_the_summary() -> None:
 def test_nothing_wrong_is_said_so() -> None:
     """A healthy environment has no card, but a sentence."""
     listing = verify.findings(diagnose(snapshots.healthy()))
-    assert listing.entries == () and "Nothing is wrong." in shown(listing.to_html())
+    assert listing.entries == () and "Nothing is wrong." in text_of(listing.to_html())
 
 
 def lines(snapshot: Snapshot) -> Iterator[str]:
@@ -309,8 +309,8 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
 
 def test_few_tasks_have_a_line_each_in_the_timeline() -> None:
     """Up to MOST_TASKS tasks are told one by one, with their ids."""
-    told = [line for line in lines(many_tasks(snapshots.healthy(), MOST_TASKS)) if line.startswith("task ")]
-    assert len(told) == MOST_TASKS
+    task_lines = [line for line in lines(many_tasks(snapshots.healthy(), MOST_TASKS)) if line.startswith("task ")]
+    assert len(task_lines) == MOST_TASKS
 
 
 def test_a_row_of_the_timeline_says_in_words_what_its_colour_means() -> None:
@@ -325,8 +325,8 @@ def test_many_tasks_share_lines_in_the_timeline() -> None:
     """Thirty tasks make one line for each freshness, with their number."""
     half = DEPLOYED + timedelta(hours=19, minutes=30)
     rotated = snapshots.rotated(many_tasks(snapshots.healthy(), 30), half, SECRET_KEY=secrets.token_hex(32))
-    told = [line for line in lines(rotated) if "tasks of backend" in line]
-    assert told == [
+    group_lines = [line for line in lines(rotated) if "tasks of backend" in line]
+    assert group_lines == [
         "the first of 20 tasks of backend that are stale",
         "the first of 10 tasks of backend that are fresh",
     ]
@@ -432,8 +432,8 @@ def test_of_versions_that_could_not_be_listed_there_is_no_number() -> None:
 
 def test_of_a_role_that_no_service_uses_that_is_said() -> None:
     """As of an environment that has no service yet."""
-    shown = verify.permissions(replace(snapshots.healthy(), services=())).to_text()
-    assert "used by no service" in shown and "used by\n" not in shown
+    text = verify.permissions(replace(snapshots.healthy(), services=())).to_text()
+    assert "used by no service" in text and "used by\n" not in text
 
 
 def test_services_that_were_not_read_are_not_said_to_be_none() -> None:
@@ -510,7 +510,7 @@ def test_what_a_command_needs_first_is_no_command() -> None:
     """Also where its sentence begins with a file's name."""
     needs = "secrets.json is the whole secret."
     html = Listing("What to do", [Entry("a", command="aws sts get-caller-identity", needs=needs)]).to_html()
-    assert re.findall(r"<pre[^>]*>(.*?)</pre>", html) == ["aws sts get-caller-identity"] and needs in shown(html)
+    assert re.findall(r"<pre[^>]*>(.*?)</pre>", html) == ["aws sts get-caller-identity"] and needs in text_of(html)
 
 
 def test_adding_a_key_by_hand_begins_with_the_whole_secret_in_a_private_file() -> None:

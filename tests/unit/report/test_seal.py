@@ -111,8 +111,8 @@ def test_a_kept_record_is_sealed_and_still_an_outcome(tmp_path: Path) -> None:
     draft.folder.mkdir()
     for path, text in ((draft.notebook, "{}"), (draft.page, "<p>"), (draft.outcome, TEXT)):
         path.write_text(text, encoding="utf-8")
-    kept = records.keep(draft, Record(tmp_path / "records", STEM))
-    assert {path.stat().st_mode & 0o777 for path in kept.files} == {0o600}
-    assert kept_records.check(kept.folder) == [SealState(STEM, "intact")]
+    kept_record = records.keep(draft, Record(tmp_path / "records", STEM))
+    assert {path.stat().st_mode & 0o777 for path in kept_record.files} == {0o600}
+    assert kept_records.check(kept_record.folder) == [SealState(STEM, "intact")]
     (record,) = kept_records.read(tmp_path / "records")
     assert record.outcome is not None and record.outcome.failure == "It ended — early."

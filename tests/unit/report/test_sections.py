@@ -26,7 +26,7 @@ PLAIN = Outcome(
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
 
 
-def shown(text: str) -> Any:
+def output_cell(text: str) -> Any:
     """A cell that showed a text."""
     output = new_output("execute_result", {"text/plain": text, "text/html": f"<p>{text}</p>"})
     return new_code_cell("show()", outputs=[output])
@@ -42,7 +42,7 @@ def notebook() -> Any:
             new_markdown_cell(
                 "## Where am I\n\nUntil you run it, the outputs here are a sample, from a sandbox. So far."
             ),
-            shown("the account"),
+            output_cell("the account"),
             new_code_cell("picture()", outputs=[picture]),
             new_markdown_cell("It was read.\n\n## Change it\n\nNow."),
             new_code_cell("closing.show()"),
@@ -74,7 +74,7 @@ def test_sections_that_showed_nothing_are_left_out(tmp_path: Path) -> None:
 def test_every_link_of_the_contents_leads_to_a_section(tmp_path: Path) -> None:
     """Each section once, and what there is to do first, where there is something to do."""
     ran = notebook()
-    ran.cells[6].outputs = ran.cells[8].outputs = shown("It says so.").outputs
+    ran.cells[6].outputs = ran.cells[8].outputs = output_cell("It says so.").outputs
     text = page(tmp_path, ran, replace(PLAIN, findings=(FINDING,)))
     nav = re.search(r"<nav.*?</nav>", text, re.DOTALL)
     assert nav
@@ -87,8 +87,8 @@ def test_every_link_of_the_contents_leads_to_a_section(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("answer", "times"), [("───\n✓ All is well.\n───", 1), ("Cards", 2)])
 def test_how_the_run_ended_is_said_once(answer: str, times: int) -> None:
     """By the answer, if it says so: that of the index does not."""
-    cells = [new_markdown_cell("# Rotate"), new_markdown_cell("## Outcome"), shown("───\n✓ All is well.\n───")]
-    ran = new_notebook(cells=[*cells, new_markdown_cell("## Answer\n\nWhat to do:"), shown(answer)])
+    cells = [new_markdown_cell("# Rotate"), new_markdown_cell("## Outcome"), output_cell("───\n✓ All is well.\n───")]
+    ran = new_notebook(cells=[*cells, new_markdown_cell("## Answer\n\nWhat to do:"), output_cell(answer)])
     assert sections.headings(sections.without_empty(ran)) == ("Outcome", "Answer")[-times:]
 
 

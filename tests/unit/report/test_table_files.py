@@ -39,12 +39,12 @@ def test_a_spreadsheet_computes_no_cell(cell: str) -> None:
 
 def test_tables_are_files_of_the_record(tmp_path: Path) -> None:
     """CSV and JSON, mode 600, sealed: one that was edited or is missing is found."""
-    kept = keep(tmp_path, an_outcome(), {"who_reads": READERS})
-    as_csv, as_json = kept.table_files
-    assert [as_csv.name, as_json.name] == [f"{kept.stem}-who_reads.csv", f"{kept.stem}-who_reads.json"]
+    record = keep(tmp_path, an_outcome(), {"who_reads": READERS})
+    as_csv, as_json = record.table_files
+    assert [as_csv.name, as_json.name] == [f"{record.stem}-who_reads.csv", f"{record.stem}-who_reads.json"]
     assert rows(as_csv) == [["principal", "last used"], ["a-role", "never"], ['\'=HYPERLINK("x")', "a,b\nc"]]
     assert json.loads(as_json.read_text())[1] == {"principal": '=HYPERLINK("x")', "last used": "a,b\nc"}
-    assert {path.stat().st_mode & 0o777 for path in kept.files} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in record.files} == {0o600}
     assert [each.state for each in kept_records.check(tmp_path)] == ["intact"]
     as_csv.write_text("principal\n")
     assert [(each.state, each.files) for each in kept_records.check(tmp_path)] == [("changed", (as_csv.name,))]
@@ -76,10 +76,10 @@ def test_tables_go_with_their_record(tmp_path: Path) -> None:
 def test_the_index_page_leads_to_the_tables_of_the_last_run(tmp_path: Path) -> None:
     """By relative links to files that are there."""
     keep(tmp_path, an_outcome(started=NOW - timedelta(days=1), finished=NOW - timedelta(days=1)), {"old": READERS})
-    kept = keep(tmp_path, an_outcome(), {"ages": READERS, "readers": READERS})
+    record = keep(tmp_path, an_outcome(), {"ages": READERS, "readers": READERS})
     page = overview.write(tmp_path).read_text()
     assert "Tables of the last run: ages (<a" in page and "old (" not in page
-    assert [f'href="{path.name}"' in page for path in kept.table_files] == [True] * 4
+    assert [f'href="{path.name}"' in page for path in record.table_files] == [True] * 4
 
 
 def test_a_value_is_in_no_file(tmp_path: Path) -> None:
@@ -87,6 +87,6 @@ def test_a_value_is_in_no_file(tmp_path: Path) -> None:
     value = 'p"9x,Ld"83kQ;\'zz'
     registry.register(value, "SECRET_KEY")
     table = Table("t", ["text"], [[f"it is {value}"], [json.dumps(value)]])
-    kept = keep(tmp_path, an_outcome(), {"ages": table})
-    for path in kept.table_files:
+    record = keep(tmp_path, an_outcome(), {"ages": table})
+    for path in record.table_files:
         assert "9x,Ld" not in path.read_text() and "‹SECRET_KEY›" in path.read_text()

@@ -135,8 +135,8 @@ def test_what_cannot_be_looked_at_keeps_no_other_environment_from_being_audited(
     )
     assert [each.environment for each in outcome.targets] == [*order] and outcome.exit_code == 2
     assert {each.environment: each.status for each in outcome.targets}["production"] == "unknown"
-    shown = audit.lights(snapshots, found)
-    assert {each.word for each in shown.lights if each.environment == "production"} == {"not known"}
+    display = audit.lights(snapshots, found)
+    assert {each.word for each in display.lights if each.environment == "production"} == {"not known"}
     assert "Not looked at: production." in audit.readers(snapshots).to_text()
 
 

@@ -36,7 +36,7 @@ def course(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Course:
     return Course(practice=practice, started=datetime.now(UTC), faults=FAULTS, answers=None)
 
 
-def said(course: Course) -> str:
+def closing_text(course: Course) -> str:
     """What the last cell says was done."""
     return report.reading(course.achieved).to_text()
 
@@ -44,10 +44,10 @@ def said(course: Course) -> str:
 def test_a_step_that_failed_is_not_said_to_be_done(course: Course) -> None:
     """What its result says stands instead; a further run of the step replaces it, and adds nothing."""
     course.note("rotate", Banner("bad", "It failed, and SECRET_KEY is as before."), NEW)
-    assert NEW not in said(course) and "It failed, and SECRET_KEY is as before." in said(course)
+    assert NEW not in closing_text(course) and "It failed, and SECRET_KEY is as before." in closing_text(course)
     for _ in range(2):
         course.note("rotate", Banner("good", "Done and verified."), NEW)
-    assert said(course).count(NEW) == 1 and "It failed" not in said(course)
+    assert closing_text(course).count(NEW) == 1 and "It failed" not in closing_text(course)
 
 
 def test_each_column_of_the_marks_has_a_heading() -> None:
@@ -58,12 +58,12 @@ def test_each_column_of_the_marks_has_a_heading() -> None:
 
 def test_a_drill_is_done_once_it_is_answered(course: Course) -> None:
     """To show the drills is not to find their faults; shown again, they go on where they were."""
-    shown = onboarding.drills(course)
-    assert "troubleshoot" not in said(course)
-    assert onboarding.drills(course) is shown
+    display = onboarding.drills(course)
+    assert "troubleshoot" not in closing_text(course)
+    assert onboarding.drills(course) is display
     for name, is_right in zip(DRILLS, (True, False, True), strict=True):
         course.keep(name, Mark(name, name, is_right, "Why."))
-    assert "2 of 3 faults were found by their symptoms." in said(course)
+    assert "2 of 3 faults were found by their symptoms." in closing_text(course)
 
 
 def test_a_drill_offers_the_faults_of_one_family_and_says_what_each_breaks(
@@ -89,15 +89,15 @@ def test_a_drill_offers_the_faults_of_one_family_and_says_what_each_breaks(
 
 def test_an_answered_question_shows_the_answer_that_counts(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cell that is run again does not ask again, since the first answer counts."""
-    shown: list[Any] = []
-    monkeypatch.setattr(panels, "_show", lambda display, _: shown.append(display.to_text()))
-    monkeypatch.setattr(panels, "show_widget", lambda *_: shown.append("widgets"))
+    outputs: list[Any] = []
+    monkeypatch.setattr(panels, "_show", lambda display, _: outputs.append(display.to_text()))
+    monkeypatch.setattr(panels, "show_widget", lambda *_: outputs.append("widgets"))
     first, question = grade(QUESTIONS[0], "b"), QUESTIONS[0]
     panels.QuestionPanel(course, 1, question)._ipython_display_()
-    assert len(shown) == 2
+    assert len(outputs) == 2
     assert course.keep(question.name, first) is first is course.keep(question.name, grade(question, "a"))
     panels.QuestionPanel(course, 1, question)._ipython_display_()
-    assert len(shown) == 3 and "Wrong." in shown[-1]
+    assert len(outputs) == 3 and "Wrong." in outputs[-1]
 
 
 STEPS = (

@@ -221,8 +221,8 @@ def test_who_says_no_keeps_the_file(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     Path("runbook.toml").write_text('[environments.staging]\ncluster = "old"\n')
     monkeypatch.setattr("sys.stdin", Terminal())
     monkeypatch.setattr("click.confirm", lambda question: False)
-    code, said, _ = ended_with(capsys, "init", "-p", "environment", "staging")
-    assert code == 0 and "runbook.toml stays as it is." in said and "Wrote" not in said
+    code, stdout, _ = ended_with(capsys, "init", "-p", "environment", "staging")
+    assert code == 0 and "runbook.toml stays as it is." in stdout and "Wrote" not in stdout
     assert 'cluster = "old"' in Path("runbook.toml").read_text()
 
 

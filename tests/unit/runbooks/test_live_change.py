@@ -65,8 +65,8 @@ def test_its_state_has_the_roll_outs_of_each_environment(tmp_path: Path) -> None
     for each in (first, replace(first, state="done"), then, replace(then, state="failed")):
         live.show([each], [])
     assert live.state and live.state.rollouts == (replace(first, state="done"), replace(then, state="failed"))
-    shown = ChangeToFinish(live.state).to_text()
-    assert "backend in staging" in shown and "backend in production" in shown
+    text = ChangeToFinish(live.state).to_text()
+    assert "backend in staging" in text and "backend in production" in text
 
 
 @pytest.mark.parametrize("step", ["redeploy", "watch", "grant", "start"])

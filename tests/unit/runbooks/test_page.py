@@ -37,32 +37,32 @@ class Buttons:
     """A row of buttons that notes what it is told."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.calls: list[str] = []
 
     def hold(self) -> None:
-        self.told.append("hold")
+        self.calls.append("hold")
 
     def release(self) -> None:
-        self.told.append("release")
+        self.calls.append("release")
 
     def settle(self) -> None:
-        self.told.append("settle")
+        self.calls.append("settle")
 
 
 @pytest.fixture
 def cells(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     """What each cell shows, by its id, as a browser would."""
-    shown: dict[str, str] = {}
+    texts: dict[str, str] = {}
 
     def update(display_id: str, value: object) -> bool:
         if isinstance(value, RichDisplay):
-            shown[display_id.rpartition("-")[2]] = value.to_text()
+            texts[display_id.rpartition("-")[2]] = value.to_text()
         return isinstance(value, RichDisplay)
 
     monkeypatch.setattr(module, "update", update)
     monkeypatch.setattr("omc_runbook.runbooks.button.shows_widgets", lambda: True)
     monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "rotate.state.json"))
-    return shown
+    return texts
 
 
 def a_run() -> Run:
@@ -109,9 +109,9 @@ def test_what_a_panel_finishes_is_told_in_the_cells_below_it(cells: dict[str, st
     assert not isinstance(below.button(), Button)
 
 
-@pytest.mark.parametrize(("has_begun", "said"), [(True, ["plan"]), (False, [])])
+@pytest.mark.parametrize(("has_begun", "expected"), [(True, ["plan"]), (False, [])])
 def test_what_stands_above_is_told_to_be_from_before_the_change(
-    cells: dict[str, str], has_begun: bool, said: list[str]
+    cells: dict[str, str], has_begun: bool, expected: list[str]
 ) -> None:
     """The plan and all that was read, but nothing that is shown later; and not where nothing was begun."""
     run = a_run()
@@ -124,7 +124,7 @@ def test_what_stands_above_is_told_to_be_from_before_the_change(
     with suppress(CouldNotLook):
         pressed(own)
     dated = [text for text in cells.values() if text.startswith("This was before the change that ended at ")]
-    assert ["plan" for text in dated if "SECRET_KEY would change." in text] == said
+    assert ["plan" for text in dated if "SECRET_KEY would change." in text] == expected
 
 
 def test_a_panel_that_breaks_off_leaves_no_cell_that_says_otherwise(cells: dict[str, str]) -> None:
@@ -160,7 +160,7 @@ def test_the_other_buttons_of_a_page_wait_and_then_show_what_is() -> None:
     page.add(ANSWER, last)
     page.hold("a panel")
     page.go_on("a panel", page.version)
-    assert last.told == ["hold", "release"]
+    assert last.calls == ["hold", "release"]
     before = page.version
     page.outdate(Banner("plain", "It has ended."), "a panel")
-    assert last.told[2:] == ["settle"] and panel.told == [] and page.version > before and page.cells.is_outdated
+    assert last.calls[2:] == ["settle"] and panel.calls == [] and page.version > before and page.cells.is_outdated

@@ -88,10 +88,10 @@ def test_texts_and_boxes_are_as_the_parameters() -> None:
 
 def test_a_form_is_empty_where_nobody_is(capsys: pytest.CaptureFixture[str]) -> None:
     """Outside Jupyter it shows nothing, filled or not."""
-    shown = form()
-    shown._ipython_display_()
-    shown.show(Picker("environment", "staging", {"staging": "staging"}))
-    shown._ipython_display_()
+    empty_form = form()
+    empty_form._ipython_display_()
+    empty_form.show(Picker("environment", "staging", {"staging": "staging"}))
+    empty_form._ipython_display_()
     assert capsys.readouterr().out == ""
 
 

@@ -102,9 +102,9 @@ def test_a_plan_is_written_without_a_value_and_holds_for_another_person(path: Pa
     parameters = chosen(plan_from=path, apply=True, values_from="file:/home/second/new.env")
     assert [*parameters] == ["staging", "", "file:/home/second/new.env", "", "", False]
     assert [*chosen(plan_from=path)][2] == "file:new.env"
-    held = review(other, an_update(other), parameters)
-    assert held.headline == written.headline and body["steps"][0] in held.lines
-    outcome = held.attach(a_run(other)).failed("It broke off.")
+    second = review(other, an_update(other), parameters)
+    assert second.headline == written.headline and body["steps"][0] in second.lines
+    outcome = second.attach(a_run(other)).failed("It broke off.")
     assert outcome.plan_file and outcome.plan_file.planned_by == snapshot.caller.arn
     assert (outcome.plan_file.run_by, outcome.plan_file.hash) == (other.caller.arn, body["hash"])
     assert Outcome.from_json(outcome.to_json()).plan_file == outcome.plan_file
@@ -289,8 +289,8 @@ def test_parameters_that_contradict_the_plan_are_refused(path: Path) -> None:
     review(snapshot, an_update(snapshot), chosen(path, keys="SMTP_PASSWORD"))
     with pytest.raises(UsageError, match='keys contradicts the plan: the plan has "SMTP_PASSWORD"'):
         chosen(plan_from=path, keys="SECRET_KEY")
-    given = [("plan_from", str(path)), ("apply", "true"), ("keep_source", "no")]
-    pairs = dict(with_plan("update", given))
+    arguments = [("plan_from", str(path)), ("apply", "true"), ("keep_source", "no")]
+    pairs = dict(with_plan("update", arguments))
     assert pairs["keys"] == "SMTP_PASSWORD" and pairs["environment"] == "staging" and pairs["keep_source"] == "no"
     assert applying_command("update", pairs).split()[3:] == [
         *("-p", "plan_from", str(path), "-p", "values_from", "file:new.env", "-p", "apply", "true")

@@ -91,11 +91,11 @@ def test_a_plan_says_what_stands(finding: Finding, headline: str, code: int) -> 
 
 def test_what_was_done_or_failed_or_had_nothing_to_do_is_no_plan() -> None:
     """PLAN is said of nothing else; an empty plan says that there is nothing to do."""
-    done, failed = replace(DRY, applied=True), replace(DRY, failure="It broke off.")
+    applied, failed = replace(DRY, applied=True), replace(DRY, failure="It broke off.")
     idle, looked = replace(DRY, plan=()), replace(DRY, plan=None)
-    for outcome in (done, failed, idle, looked):
+    for outcome in (applied, failed, idle, looked):
         assert "PLAN" not in summary(outcome) + verify.headline(outcome) and "Apply it" not in summary(outcome)
-    assert verify.headline(done) == verify.headline(looked) == "Nothing is wrong in staging: 0 checks are clear."
+    assert verify.headline(applied) == verify.headline(looked) == "Nothing is wrong in staging: 0 checks are clear."
     assert verify.headline(idle) == "Nothing to do, and nothing is wrong in staging: 0 checks are clear."
 
 
@@ -179,23 +179,23 @@ def test_the_command_that_carries_a_plan_out_can_be_pasted(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(headless_run, "_execute", execute)
     nasty = "$(touch pwned); 'x'"
-    given = ["-p", "environment", "production", "-p", "keys", nasty, "-p", "apply", "false"]
+    arguments = ["-p", "environment", "production", "-p", "keys", nasty, "-p", "apply", "false"]
     for more in ([], ["--record", "my records"]):
-        CliRunner().invoke(cli.cli, ["run", "rotate", *given, *more], catch_exceptions=False)
-    wanted = ["omc-runbook", "run", "rotate", "-p", "environment", "production", "-p", "keys", nasty]
-    wanted += ["-p", "apply", "true", "-p", "confirm", "production"]
-    assert [shlex.split(command) for command in commands] == [wanted, [*wanted, "--record", "my records"]]
+        CliRunner().invoke(cli.cli, ["run", "rotate", *arguments, *more], catch_exceptions=False)
+    expected = ["omc-runbook", "run", "rotate", "-p", "environment", "production", "-p", "keys", nasty]
+    expected += ["-p", "apply", "true", "-p", "confirm", "production"]
+    assert [shlex.split(command) for command in commands] == [expected, [*expected, "--record", "my records"]]
     assert shlex.quote(nasty) in commands[0]
 
 
 def test_the_lack_of_a_key_stays_an_error_until_add_key_has_added_it() -> None:
     """An error of the key stands in a plan, and is a remark once there is nothing to do; others are remarks anyway."""
-    seen = without_key(with_keys(healthy(), SMTP_PASSWORD="your-smtp-password"), "OPENAI_API_KEY")
+    snapshot = without_key(with_keys(healthy(), SMTP_PASSWORD="your-smtp-password"), "OPENAI_API_KEY")
     new = NewKey("OPENAI_API_KEY", "", "", False, "str", ("backend",))
 
     def judged(write: SecretPlan | None) -> list[tuple[str, str]]:
         addition = AddKeyPlan(new, Path("/checkout"), (), (EnvironmentPlan("staging", "a value", write, NOW),))
-        found = key_addition.merge(key_addition.judge(addition, {"staging": seen}, {"staging": seen}, None))
+        found = key_addition.merge(key_addition.judge(addition, {"staging": snapshot}, {"staging": snapshot}, None))
         return [(each.check, each.subject) for each in found if each.is_problem and each.severity == "error"]
 
     assert judged(plan("OPENAI_API_KEY")) == [("key-missing", "OPENAI_API_KEY")]

@@ -39,8 +39,8 @@ def _statements(policy: PrincipalPolicy) -> dict[str, list[str]]:
 @pytest.mark.parametrize("key", ["", "1234abcd-12ab-34cd-56ef-1234567890ab", "alias/records"])
 def test_a_place_in_s3_is_in_the_partition_of_the_caller(key: str) -> None:
     """As in China, where an ARN of the others' is none."""
-    place = bucket.parse("s3://some-bucket/records", lambda: None, key)
-    role, caller = with_records(LeastPolicy((ROLE, CALLER), ()), place, remembers=True).policies
+    folder = bucket.parse("s3://some-bucket/records", lambda: None, key)
+    role, caller = with_records(LeastPolicy((ROLE, CALLER), ()), folder, remembers=True).policies
     resources = {each for own in _statements(caller).values() for each in own}
     assert role == ROLE and "arn:aws-cn:s3:::some-bucket/records/*" in resources
     assert all(each.startswith("arn:aws-cn:") for each in resources)
@@ -121,8 +121,8 @@ def test_who_cannot_sign_in_yet_gets_a_policy_of_names(
     assert not any("*" in writes[action] for action in ("iam:PassRole", "ecs:RegisterTaskDefinition"))
     plans = _statements(least_policy("add_key", "staging", str(tmp_path / "runbook.toml"), False).policies[0])
     assert {*plans} == {*actions_of("add_key").plan}
-    place = bucket.parse("s3://some-bucket/records", lambda: None)
-    assert with_records(least, place).unread == least.unread
+    folder = bucket.parse("s3://some-bucket/records", lambda: None)
+    assert with_records(least, folder).unread == least.unread
 
 
 @pytest.mark.parametrize(

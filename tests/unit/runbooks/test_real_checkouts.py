@@ -28,38 +28,38 @@ def environment() -> Iterator[None]:
 
 def plan(platform: Platform, key: str = KEY, **parameters: Any) -> AddKeyPlan:
     run = add_key.begin("staging", "", "", str(platform.root))
-    made = add_key.plan(run, add_key.look(run), key, **{"description": "Sign in", **parameters})
-    assert made
-    return made
+    key_plan = add_key.plan(run, add_key.look(run), key, **{"description": "Sign in", **parameters})
+    assert key_plan
+    return key_plan
 
 
-def lines_added(made: AddKeyPlan) -> dict[str, list[str]]:
+def lines_added(key_plan: AddKeyPlan) -> dict[str, list[str]]:
     """By Terraform file the lines that are added."""
     return {
         edit.file.name: [line[1:].strip() for line in edit.diff.split("\n")[2:] if line.startswith("+")]
-        for edit in made.edits
+        for edit in key_plan.edits
         if edit.file.name not in ("backend/app/core/config.py", ".env.template")
     }
 
 
-def shown(made: AddKeyPlan) -> str:
+def text_of(key_plan: AddKeyPlan) -> str:
     """The plan as a person reads it, with each blank as one."""
-    listings = (report.diffs(made), report.steps(made), report.commit(made))
+    listings = (report.diffs(key_plan), report.steps(key_plan), report.commit(key_plan))
     return " ".join(" ".join(each.to_text() for each in listings).split())
 
 
 def test_live_folders(tmp_path: Path) -> None:
     """Staging's own call gets the reference; the module's initial value, a Compose file and CI are told."""
-    made = plan(terraform_shapes.live_folders(tmp_path))
-    assert lines_added(made) == {
+    key_plan = plan(terraform_shapes.live_folders(tmp_path))
+    assert lines_added(key_plan) == {
         "terraform/live/staging/main.tf": [f'{KEY}     = "${{module.secrets.arn}}:{KEY}::"'],
     }
-    assert [edit.file.name for edit in made.edits][:2] == ["backend/app/core/config.py", ".env.template"]
-    assert made.surroundings.shared == ()
-    text = shown(made)
+    assert [edit.file.name for edit in key_plan.edits][:2] == ["backend/app/core/config.py", ".env.template"]
+    assert key_plan.surroundings.shared == ()
+    text = text_of(key_plan)
     assert ".github/workflows/infrastructure.yml, line 11: a push to main that touches terraform/** runs" in text
     assert "terraform apply -auto-approve in terraform/live/staging." in text
-    assert [(each.file, each.addition) for each in made.surroundings.locations] == [
+    assert [(each.file, each.addition) for each in key_plan.surroundings.locations] == [
         ("terraform/modules/secrets/main.tf", f'"{KEY}" = ""'),
         ("docker-compose.deploy.yml", f"- {KEY}=${{{KEY}}}"),
     ]
@@ -68,23 +68,25 @@ def test_live_folders(tmp_path: Path) -> None:
 
 def test_one_root(tmp_path: Path) -> None:
     """The environment's .tfvars gets the key, and GitLab's pipeline is told."""
-    made = plan(terraform_shapes.one_root(tmp_path))
-    assert lines_added(made) == {"infra/vars/staging.tfvars": [f'"{KEY}",']}
-    assert made.surroundings.shared == ()
-    assert ".gitlab-ci.yml, line 3: a push runs terraform apply in infra." in shown(made)
+    key_plan = plan(terraform_shapes.one_root(tmp_path))
+    assert lines_added(key_plan) == {"infra/vars/staging.tfvars": [f'"{KEY}",']}
+    assert key_plan.surroundings.shared == ()
+    assert ".gitlab-ci.yml, line 3: a push runs terraform apply in infra." in text_of(key_plan)
 
 
 def test_a_module_of_the_registry(tmp_path: Path) -> None:
     """Its container's own list gets the reference; workspaces share the file, and the workflow's env is told."""
-    made = plan(terraform_shapes.community_module(tmp_path))
+    key_plan = plan(terraform_shapes.community_module(tmp_path))
     arn = "${data.aws_secretsmanager_secret.app.arn}"
-    assert lines_added(made) == {
+    assert lines_added(key_plan) == {
         "infrastructure/main.tf": [f'{{ name = "{KEY}", valueFrom = "{arn}:{KEY}::" }},'],
     }
-    (shared,) = made.surroundings.shared
+    (shared,) = key_plan.surroundings.shared
     assert (shared.environment, shared.folders, shared.has_key) == ("production", ("infrastructure",), None)
-    assert "Makefile, line 3 (run by .github/workflows/release.yml, line 12)" in shown(made)
-    assert [(each.file, each.line) for each in made.surroundings.locations] == [(".github/workflows/release.yml", 5)]
+    assert "Makefile, line 3 (run by .github/workflows/release.yml, line 12)" in text_of(key_plan)
+    assert [(each.file, each.line) for each in key_plan.surroundings.locations] == [
+        (".github/workflows/release.yml", 5)
+    ]
 
 
 def test_a_definition_in_json_is_refused_with_a_way_on(tmp_path: Path) -> None:
@@ -97,16 +99,16 @@ def test_a_definition_in_json_is_refused_with_a_way_on(tmp_path: Path) -> None:
     path = platform.root / ".aws/task-definition.json"
     entry = f'"secrets": [\n        {{"name": "{KEY}", "valueFrom": "arn:aws:secretsmanager:::secret:app:{KEY}::"}},'
     path.write_text(path.read_text().replace('"secrets": [', entry))
-    made = plan(platform)
-    assert lines_added(made) == {}
-    assert any(note.startswith(f".aws/task-definition.json, line 8 has {KEY} already.") for note in made.notes)
-    assert ".github/workflows/deploy.yml, line 8: a push to main runs aws-actions/" in shown(made)
+    key_plan = plan(platform)
+    assert lines_added(key_plan) == {}
+    assert any(note.startswith(f".aws/task-definition.json, line 8 has {KEY} already.") for note in key_plan.notes)
+    assert ".github/workflows/deploy.yml, line 8: a push to main runs aws-actions/" in text_of(key_plan)
 
 
 def test_the_platform_s_own_module_is_shared(tmp_path: Path) -> None:
     """Who was not asked for is told, with the secret, what the next apply would do, and the command for it."""
-    made = plan(make_platform(tmp_path), required=True, obtain_from="https://id.example.com")
-    (shared,) = made.surroundings.shared
+    key_plan = plan(make_platform(tmp_path), required=True, obtain_from="https://id.example.com")
+    (shared,) = key_plan.surroundings.shared
     assert shared.environment == "production"
     assert shared.folders == ("infrastructure/terraform/environments/production",)
     assert shared.files == ("infrastructure/terraform/modules/ecs/main.tf",)
@@ -115,10 +117,10 @@ def test_the_platform_s_own_module_is_shared(tmp_path: Path) -> None:
     command = shared.remedy.invocation
     assert command.startswith("omc-runbook run add_key -p environment production -p repository ")
     assert f"-p key {KEY}" in command and "-p required true" in command and "-p obtain_from https://" in command
-    assert any(line.startswith("production is not changed, and shares infrastructure/") for line in made.sentences)
-    text = shown(made)
+    assert any(line.startswith("production is not changed, and shares infrastructure/") for line in key_plan.sentences)
+    text = text_of(key_plan)
     assert "production, not asked for" in text and "-p environment production" in text
-    assert [(each.file, each.addition) for each in made.surroundings.locations] == [
+    assert [(each.file, each.addition) for each in key_plan.surroundings.locations] == [
         (
             "infrastructure/terraform/modules/secrets/main.tf",
             f'"{KEY}" = "temporary-oauth2-client-secret-please-update"',
@@ -130,10 +132,12 @@ def test_an_initial_value_that_an_apply_writes_again(tmp_path: Path) -> None:
     """Without ignore_changes the key is taken away by the next apply, and the plan says so."""
     platform = make_platform(tmp_path)
     platform.edit(platform.secrets_tf, "ignore_changes = [secret_string]", "create_before_destroy = true")
-    made = plan(platform)
-    assert f"the next apply removes {KEY} from the secret." in shown(made)
+    key_plan = plan(platform)
+    assert f"the next apply removes {KEY} from the secret." in text_of(key_plan)
     # Its placeholders must not become the values.
-    assert [each.addition for each in made.surroundings.locations] == ["lifecycle { ignore_changes = [secret_string] }"]
+    assert [each.addition for each in key_plan.surroundings.locations] == [
+        "lifecycle { ignore_changes = [secret_string] }"
+    ]
 
 
 def test_the_file_that_opentofu_leaves_out_is_told(tmp_path: Path) -> None:
@@ -141,13 +145,13 @@ def test_the_file_that_opentofu_leaves_out_is_told(tmp_path: Path) -> None:
     platform = make_platform(tmp_path)
     twin = platform.main_tf.with_suffix(".tofu")
     twin.write_text(platform.main_tf.read_text())
-    made = plan(platform)
-    assert {*lines_added(made)} == {"infrastructure/terraform/modules/ecs/main.tofu"}
-    (location,) = (each for each in made.surroundings.locations if each.file.endswith("ecs/main.tf"))
+    key_plan = plan(platform)
+    assert {*lines_added(key_plan)} == {"infrastructure/terraform/modules/ecs/main.tofu"}
+    (location,) = (each for each in key_plan.surroundings.locations if each.file.endswith("ecs/main.tf"))
     assert "SENTRY_DSN" in platform.main_tf.read_text().split("\n")[location.line - 1]
-    assert f"OpenTofu reads {twin.relative_to(platform.root)} in its place" in shown(made)
-    platform.main_tf.write_text(made.edits[-1].after.decode())
-    assert "OpenTofu reads" not in shown(plan(platform))
+    assert f"OpenTofu reads {twin.relative_to(platform.root)} in its place" in text_of(key_plan)
+    platform.main_tf.write_text(key_plan.edits[-1].after.decode())
+    assert "OpenTofu reads" not in text_of(plan(platform))
 
 
 @pytest.mark.parametrize("key", ["PATH", "LD_PRELOAD", "PYTHONPATH", "AWS_SECRET_ACCESS_KEY", "ECS_AGENT_URI"])
@@ -187,9 +191,9 @@ def test_a_workflow_that_writes_a_dotenv_is_told(tmp_path: Path, script: str, li
     path = platform.root / ".github" / "workflows" / "deploy.yml"
     path.parent.mkdir(parents=True)
     path.write_text(f"on: push\njobs:\n  deploy:\n    runs-on: x\n    steps:\n      - run: |\n          {script}\n")
-    made = plan(platform)
-    told = [each for each in made.surroundings.locations if each.file.endswith("deploy.yml")]
-    assert [(each.line, each.addition, each.command) for each in told] == (
+    key_plan = plan(platform)
+    locations = [each for each in key_plan.surroundings.locations if each.file.endswith("deploy.yml")]
+    assert [(each.line, each.addition, each.command) for each in locations] == (
         [(line, f"{KEY}=${{{{ secrets.{KEY} }}}}", f"gh secret set {KEY}")] if line else []
     )
 
@@ -201,8 +205,10 @@ def test_a_pipeline_that_writes_a_dotenv_is_told(tmp_path: Path, key: str) -> No
     platform = make_platform(tmp_path)
     lines = "".join(f"    - echo {name}=${name} >> .env\n" for name in ("SECRET_KEY", "REDIS_PASSWORD"))
     (platform.root / ".gitlab-ci.yml").write_text(f"deploy:\n  script:\n{lines}")
-    told = [each for each in plan(platform, key).surroundings.locations if each.file == ".gitlab-ci.yml"]
-    assert [(each.line, each.addition) for each in told] == ([(4, f"echo {KEY}=${KEY} >> .env")] if key == KEY else [])
+    locations = [each for each in plan(platform, key).surroundings.locations if each.file == ".gitlab-ci.yml"]
+    assert [(each.line, each.addition) for each in locations] == (
+        [(4, f"echo {KEY}=${KEY} >> .env")] if key == KEY else []
+    )
 
 
 @pytest.mark.parametrize("key", [KEY, "SECRET_KEY"])
@@ -211,11 +217,11 @@ def test_a_step_that_renders_a_containers_secrets_is_told(tmp_path: Path, key: s
     platform = make_platform(tmp_path)
     step = "deploy:\n  script:\n    - render:\n        secrets: |\n          SECRET_KEY=${{ vars.ARN }}:SECRET_KEY::\n"
     (platform.root / ".gitlab-ci.yml").write_text(step)
-    told = [each for each in plan(platform, key).surroundings.locations if each.file == ".gitlab-ci.yml"]
-    assert [(each.line, each.addition) for each in told] == (
+    locations = [each for each in plan(platform, key).surroundings.locations if each.file == ".gitlab-ci.yml"]
+    assert [(each.line, each.addition) for each in locations] == (
         [(5, f"{key}=${{{{ vars.ARN }}}}:{key}::")] if key == KEY else []
     )
-    assert all(each.reason.startswith("This step renders the task definition") for each in told)
+    assert all(each.reason.startswith("This step renders the task definition") for each in locations)
 
 
 def test_each_step_that_renders_a_containers_secrets_is_told(tmp_path: Path) -> None:
@@ -224,12 +230,12 @@ def test_each_step_that_renders_a_containers_secrets_is_told(tmp_path: Path) -> 
     step = "    - render:\n        secrets: |\n          SECRET_KEY=${{ vars.ARN }}:SECRET_KEY::\n"
     other = step + f"          {KEY}=${{{{ vars.ARN }}}}:{KEY}::\n"
     (platform.root / ".gitlab-ci.yml").write_text(f"deploy:\n  script:\n{other}{step}")
-    told = [each for each in plan(platform, KEY).surroundings.locations if each.file == ".gitlab-ci.yml"]
-    assert [(each.line, each.addition) for each in told] == [(9, f"{KEY}=${{{{ vars.ARN }}}}:{KEY}::")]
+    locations = [each for each in plan(platform, KEY).surroundings.locations if each.file == ".gitlab-ci.yml"]
+    assert [(each.line, each.addition) for each in locations] == [(9, f"{KEY}=${{{{ vars.ARN }}}}:{KEY}::")]
 
 
-@pytest.mark.parametrize(("line", "told"), [("    env_file: .env\n", [4]), ("", [])])
-def test_what_a_workflow_passes_to_a_service_with_a_file_is_told(tmp_path: Path, line: str, told: list[int]) -> None:
+@pytest.mark.parametrize(("line", "lines"), [("    env_file: .env\n", [4]), ("", [])])
+def test_what_a_workflow_passes_to_a_service_with_a_file_is_told(tmp_path: Path, line: str, lines: list[int]) -> None:
     """Of the workflow's env Compose gives it what its list names, else the file's; a list alone is edited."""
     platform = make_platform(tmp_path)
     platform.compose.write_text(
@@ -243,11 +249,11 @@ def test_what_a_workflow_passes_to_a_service_with_a_file_is_told(tmp_path: Path,
         "on: push\njobs:\n  deploy:\n    env:\n      SECRET_KEY: ${{ secrets.SECRET_KEY }}\n"
         "    steps:\n      - run: docker compose up -d\n"
     )
-    made = plan(platform)
-    edited = {"docker-compose.yml", ".github/workflows/deploy.yml"} & {edit.file.name for edit in made.edits}
-    assert len(edited) == 2 - len(told)
-    locations = [each for each in made.surroundings.locations if each.file == "docker-compose.yml"]
-    assert [(each.line, each.addition) for each in locations] == [(at + 1, f"- {KEY}=${{{KEY}}}") for at in told]
+    key_plan = plan(platform)
+    edited = {"docker-compose.yml", ".github/workflows/deploy.yml"} & {edit.file.name for edit in key_plan.edits}
+    assert len(edited) == 2 - len(lines)
+    locations = [each for each in key_plan.surroundings.locations if each.file == "docker-compose.yml"]
+    assert [(each.line, each.addition) for each in locations] == [(at + 1, f"- {KEY}=${{{KEY}}}") for at in lines]
 
 
 def test_a_list_that_a_service_merges_is_told(tmp_path: Path) -> None:
@@ -266,8 +272,8 @@ def test_a_list_that_a_service_merges_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("is_in_git", [True, False])
 def test_without_git_there_is_no_command_of_git(tmp_path: Path, is_in_git: bool) -> None:
     """A pasted one would fail."""
-    made = plan(make_platform(tmp_path, git=is_in_git))
-    assert ("git commit" in report.commit(made).to_text()) is is_in_git and made.edits
+    key_plan = plan(make_platform(tmp_path, git=is_in_git))
+    assert ("git commit" in report.commit(key_plan).to_text()) is is_in_git and key_plan.edits
 
 
 @pytest.mark.long
@@ -281,10 +287,10 @@ def test_the_edits_in_a_submodule_are_committed_there(tmp_path: Path) -> None:
     infrastructure.commit("Infrastructure")
     platform.git("submodule", "add", "--quiet", "./infrastructure", "infrastructure")
     platform.commit("Infrastructure is a submodule")
-    made = plan(platform)
-    for edit in made.edits:
+    key_plan = plan(platform)
+    for edit in key_plan.edits:
         edit.file.path.write_bytes(edit.after)
-    for entry in report.commit(made).entries:
+    for entry in report.commit(key_plan).entries:
         subprocess.run(entry.command, shell=True, check=True)
     assert not platform.git("status", "--porcelain", "--ignore-submodules").strip()
     assert not infrastructure.git("status", "--porcelain").strip()

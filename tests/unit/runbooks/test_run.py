@@ -118,7 +118,7 @@ def test_a_plan_for_a_production_of_another_name_is_applied_by_the_command_that_
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "reason"),
     [
         (
             'project = "Oh My Coins"',
@@ -128,11 +128,11 @@ def test_a_plan_for_a_production_of_another_name_is_applied_by_the_command_that_
         ('prefix = "app.{environment}"', "cluster of staging must be of letters"),
     ],
 )
-def test_a_name_counts_with_its_placeholders_filled_in(text: str, says: str, tmp_path: Path) -> None:
+def test_a_name_counts_with_its_placeholders_filled_in(text: str, reason: str, tmp_path: Path) -> None:
     """What AWS would refuse is said before it is asked."""
     path = tmp_path / "runbook.toml"
     path.write_text(text)
-    with pytest.raises(UsageError, match=f"^{path}.*{re.escape(says)}"):
+    with pytest.raises(UsageError, match=f"^{path}.*{re.escape(reason)}"):
         run.reach("verify", "staging", str(path))
 
 
@@ -276,19 +276,19 @@ def test_only_a_page_with_buttons_says_that_there_is_one(monkeypatch: pytest.Mon
     shell = SimpleNamespace(user_ns={}, kernel=SimpleNamespace(_allow_stdin=True))
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
-    told = {}
+    has_button = {}
     for client in ("papermill", "console", "VS Code", "JupyterLab"):
         shell.kernel._allow_stdin = client != "papermill"
         shell.user_ns = {"__vsc_ipynb_file__": "verify.ipynb"} if client == "VS Code" else {}
         if client == "JupyterLab":
             monkeypatch.setenv("JPY_SESSION_NAME", "verify.ipynb")
         button = Work().closing().button()
-        told[client] = isinstance(button, Button)
-        assert told[client] or "Set apply = True above" in button.to_text()
+        has_button[client] = isinstance(button, Button)
+        assert has_button[client] or "Set apply = True above" in button.to_text()
         # It is saved with the notebook, which has no button then.
         text = a_run("staging").answer((), plan=PLAN).to_text()
         assert "Set apply = True in the parameters cell" in text and "button" not in text
-    assert told == {
+    assert has_button == {
         "papermill": False,
         "console": False,
         "VS Code": True,
@@ -300,15 +300,15 @@ class Work:
     """The last part of a runbook, which notes what it does."""
 
     def __init__(self, error: Exception | None = None) -> None:
-        self.done: list[str] = []
+        self.calls: list[str] = []
         self.error = error
 
     def __call__(self, apply: bool, confirm: str, live: LiveChange) -> Displays:
-        self.done.append(f"{'applied' if apply else 'planned'} {confirm}".strip())
+        self.calls.append(f"{'applied' if apply else 'planned'} {confirm}".strip())
         yield "result", "what was done"
         if self.error:
             raise self.error
-        self.done.append("looked")
+        self.calls.append("looked")
         yield "outcome", "how it ended"
         return "✓ Done"
 
@@ -320,10 +320,10 @@ def test_each_display_is_made_once_and_not_before_it_is_shown() -> None:
     """A cell that is run again shows the same, and does nothing twice."""
     work = Work()
     closing = work.closing(apply=True)
-    assert work.done == []
-    assert closing.show("result") == closing.show("result") == "what was done" and work.done == ["applied"]
+    assert work.calls == []
+    assert closing.show("result") == closing.show("result") == "what was done" and work.calls == ["applied"]
     assert closing.show("outcome") == "how it ended" and closing.show("result") == "what was done"
-    assert work.done == ["applied", "looked"]
+    assert work.calls == ["applied", "looked"]
 
 
 def test_an_error_is_raised_again_and_not_passed_over() -> None:
@@ -379,9 +379,9 @@ def test_the_button_runs_the_same_function(monkeypatch: pytest.MonkeyPatch) -> N
     closing.show("outcome")
     button = closing.button()
     assert isinstance(button, Button)
-    shown, label = played(button._choices[0].act("production"))
-    assert shown[:2] == ["what was done", "how it ended"] and OUTDATED in shown[2].to_text() and label == "✓ Done"
-    assert work.done == ["planned", "looked", "applied production", "looked"]
+    displays, label = played(button._choices[0].act("production"))
+    assert displays[:2] == ["what was done", "how it ended"] and OUTDATED in displays[2].to_text() and label == "✓ Done"
+    assert work.calls == ["planned", "looked", "applied production", "looked"]
 
 
 def test_a_plan_that_is_refused_has_neither_button_nor_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -406,29 +406,29 @@ def test_with_apply_the_last_cell_begins_where_a_person_can_stop_it(monkeypatch:
     for name in ("result", "outcome", "answer"):
         assert NOT_BEGUN in closing.show(name).to_text()  # type: ignore[attr-defined]
     button = closing.button()
-    assert work.done == [] and isinstance(button, Button) and button.begins_with == ""
+    assert work.calls == [] and isinstance(button, Button) and button.begins_with == ""
     assert "was applied" in closing.button().to_text()  # type: ignore[union-attr]
     played(button._choices[0].act("production"))
-    assert work.done == ["applied production", "looked"] and closing.show("result") == "what was done"
+    assert work.calls == ["applied production", "looked"] and closing.show("result") == "what was done"
     assert work.closing(apply=True).make("result") == "what was done"
 
 
 def played(steps: Iterator[object]) -> tuple[list[object], str]:
     """All that a generator yields, and what it returns."""
-    shown: list[object] = []
+    displays: list[object] = []
     while True:
         try:
-            shown.append(next(steps))
+            displays.append(next(steps))
         except StopIteration as end:
-            return shown, end.value
+            return displays, end.value
 
 
 def test_the_answer_leads_to_a_change_that_was_not_finished() -> None:
     """In every runbook, also in one that only reads; without one it says nothing of it."""
     begun = a_run("staging")
     assert UNFINISHED not in begun.answer(()).to_text()
-    shown = replace(begun, unfinished=(Banner("bad", "rotate was not finished."),)).answer(())
-    assert "A change is not finished" in shown.to_text() and UNFINISHED in shown.to_text()
+    answer = replace(begun, unfinished=(Banner("bad", "rotate was not finished."),)).answer(())
+    assert "A change is not finished" in answer.to_text() and UNFINISHED in answer.to_text()
 
 
 def test_a_plan_made_in_the_middle_of_another_change_waits_for_its_end(
@@ -440,10 +440,10 @@ def test_a_plan_made_in_the_middle_of_another_change_waits_for_its_end(
     staging = a_run("staging")
     StateFile(tmp_path / "records" / "rotate-staging-1.state.json").write(staging.state())
     begun = unfinished.with_unfinished(staging, lambda run, state: ())
-    shown = begun.answer((), plan=PLAN)
-    text = " ".join(shown.to_text().split())
+    answer = begun.answer((), plan=PLAN)
+    text = " ".join(answer.to_text().split())
     assert UNDER_WAY in text and WAIT in text and UNFINISHED not in text and "Set apply" not in text
-    assert shown.outcome and not shown.outcome.can_be_applied
+    assert answer.outcome and not answer.outcome.can_be_applied
     assert text.count(WAIT) == 1 and "When this is fixed, run the notebook again." in text
     button = Closing(begun, PLAN, "Do it", Work(), False, "", False).button()
     assert not isinstance(button, Button) and WAIT in button.to_text()
