@@ -99,8 +99,8 @@ def test_the_summary_has_what_to_know_of_a_plan() -> None:
     for outcome in (planned, replace(planned, plan=(), applied=True)):
         read = Outcome.from_json(outcome.to_json())
         assert f"  note     {note}" in map(str, summary.summarise(read, "a.html", ""))
-    done = replace(planned, applied=True, changes=(Change(key="SECRET_KEY", action="changed", version="v"),))
-    assert note not in "".join(map(str, summary.summarise(done, "a.html", "")))
+    applied = replace(planned, applied=True, changes=(Change(key="SECRET_KEY", action="changed", version="v"),))
+    assert note not in "".join(map(str, summary.summarise(applied, "a.html", "")))
     assert planned.map_texts(lambda text: "masked", str).notes == ("masked",)
 
 
@@ -370,11 +370,11 @@ def test_reads_that_failed_in_the_same_way_are_one_reason() -> None:
     one = TargetOutcome(environment="a", account="", region="", endpoint="", status="unknown")
     outcome = an_outcome(findings=(*findings, denied), targets=(one, replace(one, environment="b")))
     lines = [str(line) for line in summary.summarise(outcome, "a.html", "")]
-    shown = {name: ", ".join(f"{each} of {name}" for each in reads) for name in "ab"}
+    operations = {name: ", ".join(f"{each} of {name}" for each in reads) for name in "ab"}
     assert [line for line in lines if line.startswith("  unknown")] == [
-        f"  unknown  a: one, two, three, four: Could not read {shown['a']}: Throttling; run again.",
+        f"  unknown  a: one, two, three, four: Could not read {operations['a']}: Throttling; run again.",
         "  unknown  a: one: Could not read role z: the permission iam:GetRole is missing.",
-        f"  unknown  b: one, two, three, four: Could not read {shown['b']}: Throttling; run again.",
+        f"  unknown  b: one, two, three, four: Could not read {operations['b']}: Throttling; run again.",
     ]
 
 
@@ -515,10 +515,10 @@ def test_only_output_that_is_lost_changes_the_exit_code(
 
 def test_white_space_is_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As of a scheduler's variable that is not set: no service, no file of a plan and no runbook.toml has that name."""
-    result, taken = RunResult(0, (summary.Line("rotate on staging: ok", "ok"),)), dict[str, str]()
-    monkeypatch.setattr(headless_run, "run", lambda name, pairs, *_, **__: taken.update(pairs) or result)
+    result, parameters = RunResult(0, (summary.Line("rotate on staging: ok", "ok"),)), dict[str, str]()
+    monkeypatch.setattr(headless_run, "run", lambda name, pairs, *_, **__: parameters.update(pairs) or result)
     blank = ("runbook_toml= ", "plan_to=\t", "-p", "keys", " ", "confirm= production")
     with pytest.raises(SystemExit) as ended:
         cli.main(["run", "rotate", *blank, "--record", str(tmp_path)])
     assert ended.value.code == 0
-    assert taken == {"runbook_toml": "", "plan_to": "", "keys": "", "confirm": " production"}
+    assert parameters == {"runbook_toml": "", "plan_to": "", "keys": "", "confirm": " production"}

@@ -320,15 +320,15 @@ def test_a_kernel_needs_a_home(
     assert code == 3 and "servise" in err and HOMELESS not in err
 
 
-@pytest.mark.parametrize("place", ["link", "link/below"])
+@pytest.mark.parametrize("path", ["link", "link/below"])
 def test_a_link_to_nothing_is_no_folder_for_records(
-    place: str, folder: Path, capsys: pytest.CaptureFixture[str]
+    path: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is made where it leads."""
     (folder / "link").symlink_to("nowhere")
-    code, _, err = ended_with(capsys, "run", "verify", "--record", place)
-    told = "link is a symbolic link to a target that does not exist: name a folder for the record."
-    assert (code, err) == (3, f"error: {told}\n")
+    code, _, err = ended_with(capsys, "run", "verify", "--record", path)
+    message = "link is a symbolic link to a target that does not exist: name a folder for the record."
+    assert (code, err) == (3, f"error: {message}\n")
     assert not (folder / "nowhere").exists()
 
 
@@ -361,11 +361,11 @@ def test_a_person_at_a_terminal_reads_what_to_type_instead(
     line: str, hint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Below the error, and nowhere else."""
-    shown = Terminal()
-    monkeypatch.setattr("sys.stderr", shown)
+    stderr = Terminal()
+    monkeypatch.setattr("sys.stderr", stderr)
     with pytest.raises(SystemExit):
         cli.main(line.split())
-    assert shown.getvalue().splitlines()[1].endswith(hint)
+    assert stderr.getvalue().splitlines()[1].endswith(hint)
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
@@ -375,10 +375,10 @@ def test_who_starts_a_sandbox_without_eval_reads_that_nothing_is_set(
     """A shell's `eval` reads standard output, and needs no advice."""
     running = lifecycle.Sandbox(endpoint="http://127.0.0.1:9", port=9, pid=9, credentials=Credentials("an-id", "a-key"))
     monkeypatch.setattr(lifecycle, "up", lambda *_: running)
-    shown = Terminal() if is_terminal else io.StringIO()
-    monkeypatch.setattr("sys.stdout", shown)
+    stdout = Terminal() if is_terminal else io.StringIO()
+    monkeypatch.setattr("sys.stdout", stdout)
     with pytest.raises(SystemExit):
         cli.main(["sandbox", "up"])
     advice = ['Nothing is set yet: paste these lines. eval "$(omc-runbook sandbox up)" sets them at once.']
     assert capsys.readouterr().err.splitlines() == (advice if is_terminal else [])
-    assert all(line.startswith("export ") for line in shown.getvalue().splitlines())
+    assert all(line.startswith("export ") for line in stdout.getvalue().splitlines())

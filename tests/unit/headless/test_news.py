@@ -89,9 +89,9 @@ def test_what_to_do_comes_last() -> None:
     one, two = _finding("no-permission", remedy=way), _finding("key-missing", remedy=way)
     caused = _finding("stale-tasks", remedy=Remedy(runbook="rotate"), because_of=("no-permission",))
     command = "→ omc-runbook run troubleshoot -p environment staging"
-    told = [messages[0].lines for messages in _tell([_run(0, one, two, caused), _run(1, one), _run(2)])]
-    assert [[line for line in lines if line.startswith("→")] for lines in told] == [[command], [command], []]
-    assert told[0][-1] == told[1][-1] == command
+    lines_by_run = [messages[0].lines for messages in _tell([_run(0, one, two, caused), _run(1, one), _run(2)])]
+    assert [[line for line in lines if line.startswith("→")] for lines in lines_by_run] == [[command], [command], []]
+    assert lines_by_run[0][-1] == lines_by_run[1][-1] == command
 
 
 def test_an_open_problem_is_mentioned_again_and_more_urgently() -> None:
@@ -298,8 +298,8 @@ def test_a_check_that_cannot_be_made_any_more_either_is_told(is_fleet: bool) -> 
 def test_a_fleet_that_looked_at_others_remembers_which_checks_could_not_be_made() -> None:
     """The next run on all of them tells nothing again."""
     dev, qa = EnvironmentRun(outcome=_run(0, _blind("scp", "No IAM."))), {"qa": WELL}
-    *_, told = _unknown(_fleet(0, {"dev": dev}), _fleet(0.1, qa), _fleet(0.2, {"dev": dev, **qa}))
-    assert told == []
+    *_, last = _unknown(_fleet(0, {"dev": dev}), _fleet(0.1, qa), _fleet(0.2, {"dev": dev, **qa}))
+    assert last == []
 
 
 def test_a_reason_of_several_checks_is_told_once() -> None:
@@ -337,8 +337,8 @@ def test_what_cannot_be_looked_at_at_all_is_told_after_a_part_of_it(
 ) -> None:
     """A permission may be missing for months; the way back to that is no news, and no end of it."""
     days = [(partly, 0), (partly, 40), (wholly, 41), (wholly, 41.1), (partly, 41.2), (partly, 41.3), (wholly, 41.4)]
-    told = _unknown(*(replace(outcome, finished=NOW + timedelta(days=day)) for outcome, day in days))
-    assert [[title for title, _ in of_run] for of_run in told] == [
+    by_run = _unknown(*(replace(outcome, finished=NOW + timedelta(days=day)) for outcome, day in days))
+    assert [[title for title, _ in of_run] for of_run in by_run] == [
         ["could not look"],
         ["could not look for 40 days"],
         ["could not look"],
@@ -347,7 +347,7 @@ def test_what_cannot_be_looked_at_at_all_is_told_after_a_part_of_it(
         [],
         ["could not look"],
     ]
-    assert told[2][0][1] == (line,)
+    assert by_run[2][0][1] == (line,)
 
 
 @pytest.mark.parametrize(
@@ -381,9 +381,9 @@ def test_what_is_clear_in_an_environment_is_resolved_whatever_others_have() -> N
 
 
 @pytest.mark.parametrize(
-    ("status", "told"), [("clear", ["Resolved: scp: qa: backend"]), ("unknown", []), ("skipped", [])]
+    ("status", "expected"), [("clear", ["Resolved: scp: qa: backend"]), ("unknown", []), ("skipped", [])]
 )
-def test_an_audit_of_several_resolves_what_is_clear_in_an_environment(status: str, told: list[str]) -> None:
+def test_an_audit_of_several_resolves_what_is_clear_in_an_environment(status: str, expected: list[str]) -> None:
     """Also where a check could not be made in another one."""
 
     def audit(day: float, status: str) -> Outcome:
@@ -393,7 +393,7 @@ def test_an_audit_of_several_resolves_what_is_clear_in_an_environment(status: st
         return replace(_run(day, *merge(found)), runbook=AUDIT, where="staging, qa", targets=targets)
 
     messages = _tell([audit(0, "found"), audit(0.1, status)])[1]
-    assert [line for each in messages if each.topic == "findings" for line in each.lines] == told
+    assert [line for each in messages if each.topic == "findings" for line in each.lines] == expected
 
 
 def test_a_message_names_reads_that_failed_in_the_same_way_together() -> None:
@@ -431,9 +431,9 @@ def test_an_audit_says_of_which_of_several_environments_nothing_is_known_and_whe
     whole = replace(broken_off, finished=NOW + timedelta(days=1.5))
     runs = [audit(0, staging=_finding("scp", "clear"), qa=_finding("scp")), audit(1, staging=other, qa=dark)]
     runs += [whole, audit(2, staging=other, qa=dark), audit(3, staging=other, qa=_finding("scp"))]
-    told = [[(each.topic, each.lines) for each in messages] for messages in _tell(runs)]
-    assert told[0] == [("findings", ("New: scp: Title of scp — qa: backend",))]
-    assert told[1] == [
+    by_run = [[(each.topic, each.lines) for each in messages] for messages in _tell(runs)]
+    assert by_run[0] == [("findings", ("New: scp: Title of scp — qa: backend",))]
+    assert by_run[1] == [
         (
             "findings",
             (
@@ -443,12 +443,12 @@ def test_an_audit_says_of_which_of_several_environments_nothing_is_known_and_whe
         ),
         ("unknown", ("New: qa: The sign-in has expired.",)),
     ]
-    assert [lines[0] for _, lines in told[2]] == ["New: staging: No answer."]
-    assert [(topic, lines[-1]) for topic, lines in told[4]] == [("unknown", "Can look again: qa")]
+    assert [lines[0] for _, lines in by_run[2]] == ["New: staging: No answer."]
+    assert [(topic, lines[-1]) for topic, lines in by_run[4]] == [("unknown", "Can look again: qa")]
 
 
 @pytest.mark.parametrize(
-    ("check", "day", "days", "told"),
+    ("check", "day", "days", "expected"),
     [
         pytest.param("new-reader", 0.1, 1, [], id="an audit of fewer days does not see the call"),
         pytest.param("new-reader", 6.4, 1, [], id="nor does the one of more days"),
@@ -462,7 +462,7 @@ def test_an_audit_says_of_which_of_several_environments_nothing_is_known_and_whe
     ],
 )
 def test_calls_that_are_too_old_for_a_shorter_audit_are_not_resolved(
-    check: str, day: float, days: int, told: list[str]
+    check: str, day: float, days: int, expected: list[str]
 ) -> None:
     """An audit of more days found them, and finds them again: that is no news."""
     found, after = _finding(check), replace(_run(day, _finding(check, "clear")), runbook=AUDIT, days=days)
@@ -473,7 +473,7 @@ def test_calls_that_are_too_old_for_a_shorter_audit_are_not_resolved(
         standing = {topic: Open.from_json(each.to_json()) for topic, each in standing.items()}
         messages, standing = compare(run, standing, ())
         titles += [message.title.partition(": ")[2] for message in messages]
-    assert titles == (told and [*told, check])
+    assert titles == (expected and [*expected, check])
 
 
 def test_a_problem_that_becomes_a_consequence_is_not_resolved() -> None:
@@ -500,8 +500,10 @@ def test_only_root_causes_are_told(members: dict[str, object]) -> None:
 def test_what_is_accepted_is_not_resolved() -> None:
     """It is still there; a message says since when nobody counts it, and until when."""
     one, two = _finding("desired-zero"), _finding("no-permission")
-    meant = _finding("desired-zero", accepted="Accepted until 2027-06-30: night.")
-    by_run = _tell([_run(0, one, two), _run(0.1, meant, two), _run(0.2, meant), _run(0.3, one), _run(0.4, meant)])
+    accepted = _finding("desired-zero", accepted="Accepted until 2027-06-30: night.")
+    by_run = _tell(
+        [_run(0, one, two), _run(0.1, accepted, two), _run(0.2, accepted), _run(0.3, one), _run(0.4, accepted)]
+    )
     assert [[message.title.partition(": ")[2] for message in messages] for messages in by_run[1:]] == [
         ["1 accepted, still no-permission"],
         ["resolved"],
@@ -526,7 +528,7 @@ def test_a_run_that_is_overtaken_forgets_no_check_that_could_not_be_made() -> No
     """Another one that cannot be made either in the next run is told."""
     old, new = _blind("scp", "No IAM."), _blind("key-missing", "No value.")
     _, standing = compare(_run(0.05, old), {}, REMIND_DAYS)
-    told, standing = compare(_run(0.1), standing, REMIND_DAYS, present=NOW + timedelta(days=0.1))
-    assert told == ()
+    messages, standing = compare(_run(0.1), standing, REMIND_DAYS, present=NOW + timedelta(days=0.1))
+    assert messages == ()
     ((message,), _) = compare(_run(0.2, old, new), standing, REMIND_DAYS)
     assert message.lines[0] == "New: No value."

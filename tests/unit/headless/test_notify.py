@@ -105,9 +105,9 @@ def test_a_message_that_is_too_long_for_its_service_is_shortened(monkeypatch: py
         message = replace(MESSAGE, title="no-permission, " * 50, lines=lines)
         (sent,) = notify.send([message], Notify(findings=("env:OPS_WEBHOOK",), timeout=60))
     (body,) = bodies
-    *told, last = body["message"].splitlines()
+    *sent_lines, last = body["message"].splitlines()
     assert sent.failure == "" and len(body["message"]) <= longest and len(body["title"]) <= 250
-    assert tuple(told) == lines[: len(told)] and len(told) > 600
+    assert tuple(sent_lines) == lines[: len(sent_lines)] and len(sent_lines) > 600
     assert last == "… and more, which is in the run's record."
 
 
@@ -314,14 +314,14 @@ def test_what_a_receiver_missed_is_sent_after_a_run_that_did_not_look_at_it(
     missed, other = FOUND.findings[0], replace(FOUND.findings[0], check="key-missing")
     blind = replace(missed, status="unknown", evidence=("iam:GetRole is missing.",))
     unseen = an_outcome(failure="It broke off.") if between == "failed" else an_outcome(findings=(blind, other))
-    got = list[tuple[str, str]]()
+    messages = list[tuple[str, str]]()
     failing = {"env:PAGER"}
 
     def sender(receiver: str, profile: str) -> notify.Send:
         def deliver(message: Notice) -> None:
             if receiver in failing:
                 raise CouldNotLook("It does not answer.")
-            got.extend((receiver, line) for line in message.lines if not line.startswith("Open for"))
+            messages.extend((receiver, line) for line in message.lines if not line.startswith("Open for"))
 
         return deliver
 
@@ -335,7 +335,7 @@ def test_what_a_receiver_missed_is_sent_after_a_run_that_did_not_look_at_it(
         for word, end in (("New", "A title"), ("Resolved", ""))
         for each in (missed, other)
     ]
-    assert sorted(got) == sorted((receiver, line) for receiver in receivers.findings for line in lines)
+    assert sorted(messages) == sorted((receiver, line) for receiver in receivers.findings for line in lines)
 
 
 def test_a_folder_that_cannot_remember_is_reported(tmp_path: Path) -> None:
@@ -426,17 +426,17 @@ def test_a_receiver_that_hangs_makes_no_second_message_of_two_runs_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second waits for as long as the first may take: its time-out, and before that what loads apprise."""
-    got = list[str]()
+    notified = list[str]()
 
     def sender(receiver: str, profile: str) -> notify.Send:
         time.sleep(0.2)
-        return (lambda notice: time.sleep(9)) if receiver == "env:HANGS" else (lambda notice: got.append(receiver))
+        return (lambda notice: time.sleep(9)) if receiver == "env:HANGS" else (lambda notice: notified.append(receiver))
 
     monkeypatch.setattr(notify, "sender", sender)
     receivers = Notify(findings=("env:OPS_WEBHOOK", "env:HANGS"), timeout=1)
     with ThreadPoolExecutor(2) as pool:
         [*pool.map(lambda _: notify.report(FOUND, tmp_path, receivers), range(2))]
-    assert got == ["env:OPS_WEBHOOK"]
+    assert notified == ["env:OPS_WEBHOOK"]
 
 
 def test_of_two_runs_at_once_one_sends_the_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,34 +454,34 @@ def test_of_two_runs_at_once_one_sends_the_message(tmp_path: Path, monkeypatch: 
 
 def test_a_run_that_another_has_overtaken_resolves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What it saw may be from before the problem; the next run tells the end, also where a clock was ahead."""
-    got = list[str]()
-    monkeypatch.setattr(notify, "sender", lambda *_: lambda notice: got.append(notice.title.partition(": ")[2]))
+    titles = list[str]()
+    monkeypatch.setattr(notify, "sender", lambda *_: lambda notice: titles.append(notice.title.partition(": ")[2]))
     receivers = Notify(findings=("env:OPS_WEBHOOK",), unknown=("env:OPS_WEBHOOK",))
     blind = Finding(check="kms-denied", family="access", title="A title", status="unknown", evidence=("Refused.",))
     before, after, far = NOW - timedelta(minutes=9), NOW + timedelta(minutes=1), NOW + timedelta(days=9999)
-    for started, finished, findings, told in (
+    for started, finished, findings, expected in (
         (NOW, NOW, (*FOUND.findings, blind), ["could not look", "no-permission"]),
         (before, after, (), []),
         (after, after, (), ["can look again", "resolved"]),
         (far, far, FOUND.findings, ["no-permission"]),
         (after, after, (), ["resolved"]),
     ):
-        got.clear()
+        titles.clear()
         notify.report(an_outcome(started=started, finished=finished, findings=findings), tmp_path, receivers)
-        assert sorted(got) == told
+        assert sorted(titles) == expected
 
 
 def test_a_problem_is_resolved_by_a_run_that_began_after_the_last_that_found_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Also where each run begins before the one before it ends."""
-    got = list[str]()
-    monkeypatch.setattr(notify, "sender", lambda *_: lambda notice: got.append(notice.title.partition(": ")[2]))
-    told = []
+    titles = list[str]()
+    monkeypatch.setattr(notify, "sender", lambda *_: lambda notice: titles.append(notice.title.partition(": ")[2]))
+    titles_by_run = []
     for start, findings in ((0, FOUND.findings), (5, FOUND.findings), (10, ()), (15, ())):
         started, finished = (NOW + timedelta(minutes=minutes) for minutes in (start, start + 8))
         outcome = an_outcome(started=started, finished=finished, findings=findings)
         notify.report(outcome, tmp_path, Notify(findings=("env:OPS_WEBHOOK",)))
-        told.append(tuple(got))
-        got.clear()
-    assert told == [("no-permission",), (), (), ("resolved",)]
+        titles_by_run.append(tuple(titles))
+        titles.clear()
+    assert titles_by_run == [("no-permission",), (), (), ("resolved",)]

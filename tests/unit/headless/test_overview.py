@@ -86,15 +86,15 @@ def test_what_is_open_is_known_since_the_first_run_that_found_it(runs: list[Outc
 )
 def test_plans_and_proved_changes_are_told_apart(outcome: Outcome, ending: str) -> None:
     """Also in a record of a version before seals, of which only words are left."""
-    kept = as_read(outcome)
-    assert index_page.ending_of(kept) == ending == index_page.ending_of(replace(kept, outcome=None))
+    record = as_read(outcome)
+    assert index_page.ending_of(record) == ending == index_page.ending_of(replace(record, outcome=None))
 
 
 @pytest.mark.parametrize(("end", "ending"), [("applied, failed (no-permission)", "failed"), ("other words", "unknown")])
 def test_a_record_without_its_outcome_counts_by_its_words(end: str, ending: str) -> None:
     """Words that are none of ours do not say that all is well; a file of another name says no environment."""
-    kept = replace(as_read(ended(0)), outcome=None, end=end)
-    [found] = overview.environments([kept, replace(kept, stem=None)], ())
+    record = replace(as_read(ended(0)), outcome=None, end=end)
+    [found] = overview.environments([record, replace(record, stem=None)], ())
     assert (found.name, [run.ending for run in found.runs], found.problems) == ("staging", [ending], [])
 
 
@@ -175,7 +175,7 @@ def test_only_the_newest_runs_are_read(tmp_path: Path) -> None:
         stem = stems.make(outcome.runbook, outcome.environment, outcome.started)
         (tmp_path / f"{stem}.ipynb").touch()
         (tmp_path / f"{stem}.json").write_text(outcome.to_json())
-    assert [kept.finished for kept in kept_records.read(tmp_path, 2)] == [hour(3), hour(2)]
+    assert [record.finished for record in kept_records.read(tmp_path, 2)] == [hour(3), hour(2)]
     assert len(kept_records.read(tmp_path)) == 4
     assert all(each.outcome for each in kept_records.read(tmp_path))
     assert not any(each.outcome for each in kept_records.read(tmp_path, with_outcomes=False))

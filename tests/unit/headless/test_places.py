@@ -46,6 +46,6 @@ def test_that_nobody_is_signed_in_for_the_bucket_names_it(tmp_path: Path) -> Non
         def put_object(self, **_: object) -> None:
             raise NoCredentialsError
 
-    place = bucket.parse("s3://records/x", SignedOut)
+    bucket_folder = bucket.parse("s3://records/x", SignedOut)
     with pytest.raises(CouldNotLook, match=r"write to s3://records/x: No AWS credentials .* Nothing was done\."):
-        place.begin(Record(tmp_path, stems.make("fleet", "staging", NOW)), "fleet", "staging", NOW)
+        bucket_folder.begin(Record(tmp_path, stems.make("fleet", "staging", NOW)), "fleet", "staging", NOW)

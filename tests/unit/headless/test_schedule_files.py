@@ -29,8 +29,8 @@ def _program(name: str) -> str:
 
 
 def _run(*command: str | Path, folder: Path | None = None) -> tuple[int, str]:
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
-    return done.returncode, done.stdout + done.stderr
+    process = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    return process.returncode, process.stdout + process.stderr
 
 
 @pytest.mark.parametrize(("old", "new", "is_right"), [("", "", True), ("ExecStart=/", "ExecStart=", False)])
@@ -43,8 +43,8 @@ def test_systemd_accepts_the_units(tmp_path: Path, old: str, new: str, is_right:
         unit.write_text(text)
         # Else it is remarked where the umask lets everybody write it.
         unit.chmod(0o644)
-    code, said = _run(analyze, "verify", *sorted(tmp_path.glob("omc-runbook-verify*")))
-    assert ((code, said) == (0, "")) is is_right, said
+    code, output = _run(analyze, "verify", *sorted(tmp_path.glob("omc-runbook-verify*")))
+    assert ((code, output) == (0, "")) is is_right, output
 
 
 def test_systemd_starts_where_the_configuration_is() -> None:
@@ -77,8 +77,8 @@ def test_cron_accepts_its_table(tmp_path: Path, old: str, new: str, is_right: bo
 )
 def test_linters_find_nothing(linter: tuple[str, ...], path: str) -> None:
     """In the Dockerfile and in GitHub's workflow."""
-    code, said = _run(_program(linter[0]), *linter[1:], SCHEDULES / path)
-    assert code == 0, said
+    code, output = _run(_program(linter[0]), *linter[1:], SCHEDULES / path)
+    assert code == 0, output
 
 
 def test_the_table_names_every_schedule() -> None:

@@ -37,15 +37,15 @@ def test_one_that_fails_or_hangs_does_not_stop_the_others(monkeypatch: pytest.Mo
         "fails": "1 / 0",
         "variables": "sorted(name for name in __import__('os').environ if name.startswith('OMC_'))",
     }
-    told = []
-    ends = workers.run_each(eval, codes, 3.0, lambda name, end: told.append(name))
+    names = []
+    ends = workers.run_each(eval, codes, 3.0, lambda name, end: names.append(name))
     assert [*ends] == [*codes]
     assert ends["counts"] == WorkerEnd(42)
     assert ends["hangs"].failure == "no answer within 3 s"
     assert ends["dies"].failure == "its process ended with exit code 3"
     assert ends["fails"].failure == "its process ended with exit code 1"
     assert ends["variables"].value == ["OMC_CLUSTER"]
-    assert told[-1] == "hangs" and sorted(told) == sorted(codes)
+    assert names[-1] == "hangs" and sorted(names) == sorted(codes)
 
 
 def test_on_macos_each_is_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,8 +150,8 @@ def test_what_is_forked_has_no_threads() -> None:
     """A fork of a process with threads may find their locks held for ever."""
     tasks = "len(__import__('os').listdir('/proc/self/task'))"
     script = f"import omc_runbook.headless.prepared; print({tasks})"
-    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    assert done.stdout.split() == ["1"]
+    process = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert process.stdout.split() == ["1"]
 
 
 def test_a_process_that_cannot_be_started_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +183,7 @@ def test_the_socket_is_elsewhere_where_temporary_files_have_too_long_a_path(
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     monkeypatch.setattr(fork_server, "_made", [])
     monkeypatch.setitem(current_process()._config, "tempdir", None)  # type: ignore[attr-defined]
-    made = Path(fork_server._folder())
-    assert made.parent == Path("/tmp") and made.name.startswith("omc-fork-")
-    assert stat.S_IMODE(made.stat().st_mode) == 0o700 and not [*folder.iterdir()]
+    socket_folder = Path(fork_server._folder())
+    assert socket_folder.parent == Path("/tmp") and socket_folder.name.startswith("omc-fork-")
+    assert stat.S_IMODE(socket_folder.stat().st_mode) == 0o700 and not [*folder.iterdir()]
     fork_server._made[0].cleanup()

@@ -26,13 +26,13 @@ subprocess.run([sys.executable, "-c", "import time; time.sleep(.4)", d])
 def test_a_value_is_found_wherever_a_run_leaves_it(tmp_path: Path) -> None:
     """In a temporary file, on a stream, in the environment and among the arguments of processes that it starts."""
     desk = Desk(tmp_path / "desk", dict(os.environ))
-    kept = desk.work / "kept"
-    kept.write_text(VALUES[6].text)
+    file = desk.work / "kept"
+    file.write_text(VALUES[6].text)
     desk.keep()
     values = [VALUES[at] for at in (0, 5, 8, 9)]
     cores = [value.random[0] for value in values]
     assert desk.start([sys.executable, "-c", LEAK], variables={SOURCE: " ".join(cores)}).end().code == 0
-    found = {place: {hit.kind for hit in Searcher(VALUES).find(content)} for place, content in desk.written()}
+    found = {location: {hit.kind for hit in Searcher(VALUES).find(content)} for location, content in desk.written()}
     assert found["tmp/left"] == {values[0].kind} and found["streams/0-out"] == {values[1].kind}
     assert found["arguments and variables of processes"] == {values[2].kind, values[3].kind}
     assert "work/kept" not in found

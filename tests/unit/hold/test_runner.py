@@ -93,8 +93,8 @@ def test_what_a_part_started_ends_with_a_killed_parent(monkeypatch: pytest.Monke
     parent = context.Process(target=be_parent)
     parent.start()
     assert parent.pid
-    heard = [ours.recv(), ours.recv()]
-    pids = [each if isinstance(each, int) else int(each.attempt.what) for each in heard]
+    messages = [ours.recv(), ours.recv()]
+    pids = [each if isinstance(each, int) else int(each.attempt.what) for each in messages]
     # A process that has just begun has no command yet.
     assert _become(pids, True)
     os.kill(parent.pid, signal.SIGKILL)

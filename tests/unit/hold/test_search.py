@@ -29,8 +29,8 @@ def test_each_spelling_is_found(value: awkward.Awkward) -> None:
 def test_a_piece_and_a_split_value_are_found(value: awkward.Awkward) -> None:
     """Ten characters of a long value, colours within it, and one character a line."""
     searcher, core = Searcher(VALUES), max(value.random, key=len)
-    for shown in (core[-10:], "\n".join(core), "\x1b[31m".join(core), '", "'.join(core), "\\n".join(core)):
-        assert value.kind in [hit.kind for hit in searcher.find(f"a line with {shown} in it".encode())]
+    for text in (core[-10:], "\n".join(core), "\x1b[31m".join(core), '", "'.join(core), "\\n".join(core)):
+        assert value.kind in [hit.kind for hit in searcher.find(f"a line with {text} in it".encode())]
 
 
 @pytest.mark.long

@@ -12,18 +12,18 @@ from omc_runbook.sandbox.cli import sandbox
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "output"),
     [
         (["weak"], "Repaired weak. Still broken: empty."),
         (["stale"], "stale was not broken. Still broken: weak, empty."),
         ([], "Repaired everything. The world is healthy."),
     ],
 )
-def test_mend_says_what_it_has_repaired(words: list[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mend_says_what_it_has_repaired(words: list[str], output: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """And not that it has repaired what was whole."""
     monkeypatch.setattr(lifecycle, "find", lambda: SimpleNamespace(endpoint="http://127.0.0.1:9"))
     monkeypatch.setattr(lifecycle, "status", lambda _: {"broken": ["weak", "empty"]})
     monkeypatch.setattr(lifecycle, "ask", lambda *_: {})
     monkeypatch.setattr(drills, "current", lambda _: None)
     monkeypatch.setattr(faults, "mend", lambda *_: None)
-    assert CliRunner().invoke(sandbox, ["mend", *words]).output.strip() == said
+    assert CliRunner().invoke(sandbox, ["mend", *words]).output.strip() == output

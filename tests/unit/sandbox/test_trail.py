@@ -25,10 +25,10 @@ SOMEBODY = Principal(
 def history(monkeypatch: pytest.MonkeyPatch) -> EventHistory:
     """Three calls of two APIs, in a history that has room for no more."""
     monkeypatch.setattr(trail, "_MAX_EVENTS", 3)
-    made = EventHistory()
+    events = EventHistory()
     for action in ("GetSecretValue", "PutSecretValue", "GetSecretValue"):
-        record(made, action)
-    return made
+        record(events, action)
+    return events
 
 
 def record(history: EventHistory, action: str, **parameters: str) -> None:
