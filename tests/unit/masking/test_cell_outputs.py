@@ -12,10 +12,10 @@ from omc_runbook.masking.index import Index
 
 def test_what_is_printed_while_a_value_is_masked_shows_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """As by an object that is removed meanwhile, in the same thread."""
-    value, shown, current = secrets.token_hex(16), list[Any](), registry.current
+    value, cell_outputs, current = secrets.token_hex(16), list[Any](), registry.current
     registry.register(value, "CANARY")
     outputs = CellOutputs(lambda: None)
-    outputs.begin(shown)
+    outputs.begin(cell_outputs)
     outputs.write("stdout", value[:7])
 
     def interrupted() -> Index:
@@ -26,4 +26,4 @@ def test_what_is_printed_while_a_value_is_masked_shows_nothing_of_it(monkeypatch
     monkeypatch.setattr(registry, "current", interrupted)
     outputs.write("stdout", value[7:])
     outputs.flush()
-    assert [output.text for output in shown] == ["‹CANARY› removed "]
+    assert [output.text for output in cell_outputs] == ["‹CANARY› removed "]

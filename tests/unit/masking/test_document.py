@@ -197,8 +197,8 @@ def test_errors_show_no_value(form: str) -> None:
         parse(masked)
     # Frames of this test hold the value; the module's own must not.
     ours = caught.value.__traceback__ and caught.value.__traceback__.tb_next
-    shown = traceback.TracebackException(DocumentError, caught.value, ours, capture_locals=True)
-    assert value not in "".join(shown.format())
+    report = traceback.TracebackException(DocumentError, caught.value, ours, capture_locals=True)
+    assert value not in "".join(report.format())
     assert value not in repr(caught.value) + repr(caught.value.__dict__)
     assert caught.value.__context__ is None
 
@@ -227,9 +227,9 @@ def test_representations_show_no_value() -> None:
     """A document and its members show names only, and their texts are masked elsewhere."""
     value, nested, shadowed = (secrets.token_urlsafe(24) for _ in range(3))
     document = read(json.dumps({"SECRET_KEY": value, "DB": {"password": nested}}))
-    shown = repr(document) + str(document.members) + repr(vars(document))
-    assert "‹SECRET_KEY›" in shown
-    assert value not in shown and nested not in shown
+    text = repr(document) + str(document.members) + repr(vars(document))
+    assert "‹SECRET_KEY›" in text
+    assert value not in text and nested not in text
     read(f'{{"A": "{shadowed}", "A": "other"}}')
     masked = registry.mask(f"{value} {nested} {shadowed}")
     assert masked == "‹SECRET_KEY› ‹DB› ‹A›"
@@ -242,8 +242,8 @@ def test_members_of_json_within_a_value_are_masked() -> None:
     read(
         json.dumps({"ACCOUNT": json.dumps(key), "NESTED": {"pw": other, "pins": [4815162342, 77665544]}, "L": "[" * 9})
     )
-    shown = registry.mask(f"{one} 48151623 {deep} {other} 4815162342 4.815162342e+09 77665544")
-    assert shown == "‹ACCOUNT› ‹ACCOUNT› ‹ACCOUNT› ‹NESTED› ‹NESTED› ‹NESTED› ‹NESTED›"
+    masked = registry.mask(f"{one} 48151623 {deep} {other} 4815162342 4.815162342e+09 77665544")
+    assert masked == "‹ACCOUNT› ‹ACCOUNT› ‹ACCOUNT› ‹NESTED› ‹NESTED› ‹NESTED› ‹NESTED›"
     assert registry.mask("port 5432") == "port 5432"
 
 
@@ -377,10 +377,10 @@ def test_any_edit_does_that_and_no_more(
     after = edit(text, changes, tuple(remove))
     expected: dict[str, Any] = {**json.loads(text), **changes}
     assert json.loads(after) == {key: value for key, value in expected.items() if key not in remove}
-    place = 0
+    position = 0
     for key, raw in members:
         if key not in changes and key not in remove:
-            place = after.index(raw, place) + len(raw)
+            position = after.index(raw, position) + len(raw)
 
 
 @settings(deadline=None)
@@ -391,18 +391,18 @@ def test_an_edit_without_removal_splices(written: tuple[str, list[tuple[str, str
     text, _ = written
     document = read(text)
     after = edit(text, changes)
-    place = 0
+    position = 0
     before = 0
     for member in sorted(document.members, key=lambda member: member.span):
         if member.key in changes:
-            kept = text[before : member.span[0]]
-            assert after.startswith(kept, place)
-            place += len(kept)
-            place = json.JSONDecoder().raw_decode(after, place)[1]
+            unchanged = text[before : member.span[0]]
+            assert after.startswith(unchanged, position)
+            position += len(unchanged)
+            position = json.JSONDecoder().raw_decode(after, position)[1]
             before = member.span[1]
     end = max((member.span[1] for member in document.members), default=0)
     if end:
-        assert after.startswith(text[before:end], place)
+        assert after.startswith(text[before:end], position)
         assert after.endswith(text[end:])
 
 

@@ -186,8 +186,8 @@ def test_a_telling_value_is_no_common_word(value: str) -> None:
 def test_a_common_word_is_masked_where_it_stands_alone(text: str, word: str) -> None:
     """As a line, in quotes, behind its key and in an address, it is the value."""
     registry.register(word, "SMTP_PASSWORD")
-    shown = text.format(word)
-    assert registry.mask(shown) == text.format("‹SMTP_PASSWORD›")
+    line = text.format(word)
+    assert registry.mask(line) == text.format("‹SMTP_PASSWORD›")
 
 
 @pytest.mark.parametrize(

@@ -58,15 +58,15 @@ def test_what_is_written_as_a_timer_ends_is_sent_too(monkeypatch: pytest.MonkeyP
 
 def test_an_extension_that_replaces_ipythons_tracebacks_is_masked_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """At a terminal it may come after the first value, and the log is masked once."""
-    shown: list[str] = []
-    logger = SimpleNamespace(log_write=lambda data, kind="input": shown.append(data))
-    shell = SimpleNamespace(_showtraceback=lambda kind, error, parts: shown.extend(parts), logger=logger)
+    lines: list[str] = []
+    logger = SimpleNamespace(log_write=lambda data, kind="input": lines.append(data))
+    shell = SimpleNamespace(_showtraceback=lambda kind, error, parts: lines.extend(parts), logger=logger)
     monkeypatch.setattr(kernel, "find_ipython", lambda: shell)
     registry.register("pq7mz4wd9xk2vh5t", "CANARY")
     kernel.install()
     ours = logger.log_write
-    shell._showtraceback = lambda kind, error, parts: shown.extend(reversed(parts))
+    shell._showtraceback = lambda kind, error, parts: lines.extend(reversed(parts))
     kernel.install()
     shell._showtraceback(ValueError, ValueError(), ["first", "text = pq7mz4wd9xk2vh5t"])
     logger.log_write("pq7mz4wd9xk2vh5t", "output")
-    assert shown == ["text = ‹CANARY›", "first", "‹CANARY›"] and logger.log_write is ours
+    assert lines == ["text = ‹CANARY›", "first", "‹CANARY›"] and logger.log_write is ours

@@ -36,7 +36,7 @@ def test_no_value_changes_what_a_program_reads_in_an_outcome(tmp_path: Path, wor
     )
     change = Change(key="SMTP_PASSWORD", action="changed", origin=f"file {value}", version="123456789012")
     removed = Change(key=value, action="removed")
-    made = Outcome(
+    outcome = Outcome(
         runbook="verify",
         environment="staging",
         account="123456789012",
@@ -50,10 +50,10 @@ def test_no_value_changes_what_a_program_reads_in_an_outcome(tmp_path: Path, wor
     )
     registry.register(word, "POSTGRES_PASSWORD")
     registry.register(value, "OTHER")
-    expected = json.loads(made.to_json().replace(value, "‹OTHER›"))
-    assert json.loads(conclude.masked(made).to_json()) == expected
+    expected = json.loads(outcome.to_json().replace(value, "‹OTHER›"))
+    assert json.loads(conclude.masked(outcome).to_json()) == expected
     draft = record.Record(tmp_path, "verify-staging-x")
-    draft.outcome.write_text(made.to_json())
+    draft.outcome.write_text(outcome.to_json())
     assert json.loads(record.mask(record.read_outcome(draft, "")).to_json()) == expected
 
 

@@ -43,8 +43,8 @@ def basic(text: str) -> str:
 def test_a_secret_within_a_value_is_masked(value: str) -> None:
     """Also where a program shows it alone, without its escapes."""
     parse(Masked(json.dumps({"OTHER": value}), "the secret"))
-    shown = PASSWORD if basic(f"pass: {PASSWORD}") != value else f"pass: {PASSWORD}"
-    assert registry.mask(f"the login failed with {shown} twice") == "the login failed with ‹OTHER› twice"
+    part = PASSWORD if basic(f"pass: {PASSWORD}") != value else f"pass: {PASSWORD}"
+    assert registry.mask(f"the login failed with {part} twice") == "the login failed with ‹OTHER› twice"
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])

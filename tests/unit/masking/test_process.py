@@ -25,11 +25,11 @@ GET_DUMPABLE = 3
 def log() -> Iterator[io.StringIO]:
     """What a user has configured to be logged, from the root logger on; afterwards logging is as it was."""
     Clients("ap-southeast-2")
-    said, root = io.StringIO(), logging.getLogger()
-    handler, level = logging.StreamHandler(said), root.level
+    stream, root = io.StringIO(), logging.getLogger()
+    handler, level = logging.StreamHandler(stream), root.level
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
-    yield said
+    yield stream
     root.removeHandler(handler)
     root.setLevel(level)
 

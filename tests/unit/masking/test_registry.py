@@ -354,13 +354,13 @@ def test_masking_a_large_text_takes_milliseconds(own_registry: None) -> None:
 @pytest.mark.long
 def test_a_large_text_is_not_searched_for_each_of_many_values() -> None:
     """It has every value that it shows wherever that begins, and the others take no search each."""
-    shown = [secrets.token_urlsafe(24) for _ in range(8)]
-    shown += [f"q7x{secrets.token_hex(3)}", f"q7x{secrets.token_hex(2)}"]
+    present = [secrets.token_urlsafe(24) for _ in range(8)]
+    present += [f"q7x{secrets.token_hex(3)}", f"q7x{secrets.token_hex(2)}"]
     others = [secrets.token_urlsafe(24) for _ in range(200)]
-    index = Index([(text, f"V{at}") for at, text in enumerate([*shown, *others])], frozenset())
-    words = "".join(f"{'.' * at} {text} {html.escape(json.dumps(text))}" for at, text in enumerate(shown))
-    text = f"{words}{'<td>prose</td> ' * 4000}{shown[0]}"
-    assert {span.name for span in index.find(text)} == {f"V{at}" for at in range(len(shown))}
+    index = Index([(text, f"V{at}") for at, text in enumerate([*present, *others])], frozenset())
+    words = "".join(f"{'.' * at} {text} {html.escape(json.dumps(text))}" for at, text in enumerate(present))
+    text = f"{words}{'<td>prose</td> ' * 4000}{present[0]}"
+    assert {span.name for span in index.find(text)} == {f"V{at}" for at in range(len(present))}
     assert index.find(text)[-1].end == len(text)
     assert count_calls(lambda: index.find(f"{text} "), "find") < len(others)
 
@@ -437,11 +437,11 @@ def test_a_stream_that_ends_as_many_texts_do_is_left_alone(text: str, own_regist
 def test_a_stream_that_must_let_go_shows_three_characters_at_most() -> None:
     """Let out after every character, a value shows its beginning and then its name, once."""
     tail = StreamBuffer()
-    shown = "".join(tail.feed(character) + tail.flush() for character in ODD)
-    assert shown == f"{ODD[:3]}‹ODD›"
+    output = "".join(tail.feed(character) + tail.flush() for character in ODD)
+    assert output == f"{ODD[:3]}‹ODD›"
     tail = StreamBuffer()
-    shown = tail.feed(ODD[:2]) + tail.flush() + tail.feed(f"{ODD[2:]} b") + tail.flush()
-    assert shown == f"{ODD[:2]}‹ODD› b"
+    output = tail.feed(ODD[:2]) + tail.flush() + tail.feed(f"{ODD[2:]} b") + tail.flush()
+    assert output == f"{ODD[:2]}‹ODD› b"
 
 
 @pytest.mark.parametrize("later", ["", "port-Alpha7Bravo8-x", "Alpha7Bravo8Charlie9", "guest"])
@@ -472,9 +472,9 @@ def test_a_value_of_which_a_stream_has_shown_the_public_beginning_is_masked(own_
     """Only the scheme or the host has come out, and a label stands for the rest."""
     registry.register("https://hooks.example.com/whispering-meadow-lantern", "HOOK")
     buffer = StreamBuffer()
-    said = buffer.feed("see https://hooks.example.com") + buffer.flush()
-    said += buffer.feed("/whispering-meadow") + buffer.flush() + buffer.feed("-lantern.") + buffer.flush()
-    assert said == "see https://hooks.example.com‹HOOK›."
+    output = buffer.feed("see https://hooks.example.com") + buffer.flush()
+    output += buffer.feed("/whispering-meadow") + buffer.flush() + buffer.feed("-lantern.") + buffer.flush()
+    assert output == "see https://hooks.example.com‹HOOK›."
 
 
 @pytest.mark.parametrize("value", ["running", "https://dashboard.example.com"])
@@ -499,7 +499,7 @@ def test_an_index_finds_out_about_ends_of_texts_only_where_it_is_asked_for_them(
     value = secrets.token_hex(20)
     index = Index([(value, "K")], frozenset())
     assert [span.name for span in index.find(f"a {value} b")] == ["K"]
-    asked = {"_ordered", "_ordered_plain", "_initials", "_longest", "_secret_hosts", "_ends"}
-    assert not asked & vars(index).keys()
+    attributes = {"_ordered", "_ordered_plain", "_initials", "_longest", "_secret_hosts", "_ends"}
+    assert not attributes & vars(index).keys()
     assert index.find(f"{value[:14]}...")[0].name == index.unfinished(f"a {value[:3]}").name == "K"
     assert {"_ordered", "_ends"} <= vars(index).keys()

@@ -20,7 +20,7 @@ MAIL = "admin@ohmycoins.com"
 PEM = f"-----BEGIN {{0}} KEY-----\n{SIGNING}\n-----END {{0}} KEY-----\n"
 
 
-def made(**members: Any) -> Document:
+def document(**members: Any) -> Document:
     """A document with these members."""
     return parse(Masked(json.dumps(members), "the secret"))
 
@@ -68,32 +68,37 @@ def postgres(password: str, user: str = "app", host: str = "db") -> str:
 )
 def test_exchanged_values_are_told_by_their_forms(members: dict[str, str], pair: set[str]) -> None:
     """Each has the form of the other and lacks its own."""
-    [found] = exchanged(made(**members), default_keys())
+    [found] = exchanged(document(**members), default_keys())
     assert set(found) == pair
 
 
 def test_exchanged_values_without_a_form_are_told_by_the_former_version() -> None:
     """Two random texts have changed places."""
-    before, after = made(SECRET_KEY=PASSWORD, SMTP_PASSWORD=OTHER), made(SECRET_KEY=OTHER, SMTP_PASSWORD=PASSWORD)
+    before, after = (
+        document(SECRET_KEY=PASSWORD, SMTP_PASSWORD=OTHER),
+        document(SECRET_KEY=OTHER, SMTP_PASSWORD=PASSWORD),
+    )
     assert exchanged(after, default_keys()) == ()
     assert exchanged(after, default_keys(), before) == (("SECRET_KEY", "SMTP_PASSWORD"),)
 
 
 def test_three_values_that_moved_on_in_a_circle_are_told_by_the_former_version() -> None:
     """Also where two of them have each other's form; a key that moved along with none is no part of it."""
-    before = made(SECRET_KEY=PASSWORD, SMTP_PASSWORD=OTHER, SENTRY_TOKEN=ALPHANUMERIC, COPY=SIGNING, NEWS_TOKEN=MAIL)
-    after = made(
+    before = document(
+        SECRET_KEY=PASSWORD, SMTP_PASSWORD=OTHER, SENTRY_TOKEN=ALPHANUMERIC, COPY=SIGNING, NEWS_TOKEN=MAIL
+    )
+    after = document(
         SECRET_KEY=OTHER, SMTP_PASSWORD=ALPHANUMERIC, SENTRY_TOKEN=PASSWORD, COPY=MAIL, NEWS_TOKEN=SIGNING[:40]
     )
     circle = ("SECRET_KEY", "SMTP_PASSWORD", "SENTRY_TOKEN")
     assert exchanged(after, default_keys(), before) == (circle,)
     assert exchanged(before, default_keys(), after) == (("SECRET_KEY", "SENTRY_TOKEN", "SMTP_PASSWORD"),)
-    forms = made(OPENAI_API_KEY=API_KEY, FIRST_SUPERUSER=MAIL, SECRET_KEY=SIGNING)
-    moved = made(OPENAI_API_KEY=MAIL, FIRST_SUPERUSER=SIGNING, SECRET_KEY=API_KEY)
+    forms = document(OPENAI_API_KEY=API_KEY, FIRST_SUPERUSER=MAIL, SECRET_KEY=SIGNING)
+    moved = document(OPENAI_API_KEY=MAIL, FIRST_SUPERUSER=SIGNING, SECRET_KEY=API_KEY)
     assert exchanged(moved, default_keys(), forms) == (("OPENAI_API_KEY", "FIRST_SUPERUSER", "SECRET_KEY"),)
     assert exchanged(forms, default_keys(), moved) == ()
-    before = made(API_TOKEN=SIGNING, SECRET_KEY=PASSWORD, SMTP_PASSWORD=OTHER)
-    after = made(API_TOKEN=PASSWORD, SECRET_KEY=OTHER, SMTP_PASSWORD=PASSWORD)
+    before = document(API_TOKEN=SIGNING, SECRET_KEY=PASSWORD, SMTP_PASSWORD=OTHER)
+    after = document(API_TOKEN=PASSWORD, SECRET_KEY=OTHER, SMTP_PASSWORD=PASSWORD)
     assert exchanged(after, default_keys(), before) == (("SECRET_KEY", "SMTP_PASSWORD"),)
 
 
@@ -122,13 +127,13 @@ def test_three_values_that_moved_on_in_a_circle_are_told_by_the_former_version()
 )
 def test_values_that_changed_places_on_purpose_are_not_exchanged(before: dict[str, str], after: dict[str, str]) -> None:
     """A rotation taken back or by turns, flags, a provider and its fallback, and a value that several had."""
-    assert exchanged(made(**after), default_keys(), made(**before)) == ()
+    assert exchanged(document(**after), default_keys(), document(**before)) == ()
 
 
 def test_values_that_were_put_right_are_not_exchanged() -> None:
     """A login and its password stood in each other's place in the former version, by their forms."""
-    right = made(FIRST_SUPERUSER=MAIL, FIRST_SUPERUSER_PASSWORD=PASSWORD)
-    wrong = made(FIRST_SUPERUSER=PASSWORD, FIRST_SUPERUSER_PASSWORD=MAIL)
+    right = document(FIRST_SUPERUSER=MAIL, FIRST_SUPERUSER_PASSWORD=PASSWORD)
+    wrong = document(FIRST_SUPERUSER=PASSWORD, FIRST_SUPERUSER_PASSWORD=MAIL)
     assert exchanged(right, default_keys(), wrong) == ()
     assert exchanged(wrong, default_keys(), right) == (("FIRST_SUPERUSER", "FIRST_SUPERUSER_PASSWORD"),)
 
@@ -153,7 +158,7 @@ def test_values_that_were_put_right_are_not_exchanged() -> None:
 )
 def test_values_in_their_places_are_not_exchanged(members: dict[str, str]) -> None:
     """One malformed value is no exchange, and neither are two that look alike."""
-    assert exchanged(made(**members), default_keys(), made(**members)) == ()
+    assert exchanged(document(**members), default_keys(), document(**members)) == ()
 
 
 @pytest.mark.parametrize(
@@ -217,7 +222,7 @@ def test_an_address_with_another_password_is_found(
     members: dict[str, str], plain: dict[str, str], mismatch: AddressMismatch
 ) -> None:
     """The key of the same name, or the only one of the database, has another value."""
-    assert find_mismatches(made(**members), default_keys(), plain) == (mismatch,)
+    assert find_mismatches(document(**members), default_keys(), plain) == (mismatch,)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +255,7 @@ def test_an_address_with_another_password_is_found(
 def test_the_password_of_a_store_is_told_by_its_name(password: str, address: str, scheme: str) -> None:
     """As images, frameworks and providers name both."""
     members = {password: PASSWORD, address: f"{scheme}://app:{OTHER}@store"}
-    assert find_mismatches(made(**members), default_keys(), {}) == (AddressMismatch(address, password, False),)
+    assert find_mismatches(document(**members), default_keys(), {}) == (AddressMismatch(address, password, False),)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +283,7 @@ def test_the_password_of_a_store_is_told_by_its_name(password: str, address: str
 )
 def test_an_address_of_another_login_or_none_is_right(members: dict[str, Any], plain: dict[str, str]) -> None:
     """Escaped passwords, other roles, other servers, and passwords of several databases."""
-    assert find_mismatches(made(**members), default_keys(), plain) == ()
+    assert find_mismatches(document(**members), default_keys(), plain) == ()
 
 
 @pytest.mark.parametrize(

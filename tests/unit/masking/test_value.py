@@ -16,8 +16,8 @@ from omc_runbook.masking.value import Masked, reveal
 def test_every_way_of_showing_a_value_yields_its_name() -> None:
     """repr, str, format and what contains the value show the name and no character of the text."""
     value = Masked("ÄÖ" + secrets.token_urlsafe(16), "SECRET_KEY")
-    for shown in (repr(value), str(value), f"{value}", f"{value!r}", str([value])[1:-1]):
-        assert shown == "‹SECRET_KEY›"
+    for text in (repr(value), str(value), f"{value}", f"{value!r}", str([value])[1:-1]):
+        assert text == "‹SECRET_KEY›"
     assert f"{value:>14}" == "  ‹SECRET_KEY›"
 
 

@@ -438,16 +438,16 @@ def firsts(text: str) -> list[str]:
 @pytest.mark.parametrize("mangle", MANGLED.values(), ids=MANGLED)
 def test_texts_are_recognised_however_copied(mangle: Callable[[str], str]) -> None:
     """A text says one thing, whatever its wrapping, quoting, case and surroundings."""
-    told = [(firsts(mangle(text)), text) for _, text in TEXTS]
-    assert told == [([check], text) for check, text in TEXTS]
+    results = [(firsts(mangle(text)), text) for _, text in TEXTS]
+    assert results == [([check], text) for check, text in TEXTS]
 
 
 def test_what_is_said_is_whole() -> None:
     """A meaning and the place to look are sentences, and every id that is named is one that is told apart."""
     for _, text in TEXTS:
-        (said,) = recognise(text)
-        assert said.meaning.endswith(".") and said.next.endswith(".")
-        assert all(symptom(each) for each in said.checks)
+        (message,) = recognise(text)
+        assert message.meaning.endswith(".") and message.next.endswith(".")
+        assert all(symptom(each) for each in message.checks)
 
 
 def test_a_character_outside_ascii_need_not_be_a_values() -> None:
@@ -567,8 +567,8 @@ def test_the_callers_own_refusal_is_not_the_tasks() -> None:
 
 def test_a_refusal_that_names_no_secret_is_of_the_roles_account() -> None:
     """Only an owner that is named can be another one."""
-    (told,) = recognise(REFUSED.replace(f" on resource: {SECRET}", ""))
-    assert told.checks[0] == "no-permission"
+    (message,) = recognise(REFUSED.replace(f" on resource: {SECRET}", ""))
+    assert message.checks[0] == "no-permission"
 
 
 def test_a_line_that_no_terminal_has_goes_on_in_no_other() -> None:
@@ -594,8 +594,8 @@ def test_a_line_that_no_terminal_has_goes_on_in_no_other() -> None:
 def test_values_in_a_names_place_are_not_repeated(text: str) -> None:
     """What stands where a key, a user or a host belongs and may be a value is not shown."""
     value = f"sk-{secrets.token_urlsafe(9)}x"
-    said = recognise(text.replace("VALUE", value))
-    assert said and value not in repr(said)
+    messages = recognise(text.replace("VALUE", value))
+    assert messages and value not in repr(messages)
 
 
 @pytest.mark.long
@@ -614,7 +614,7 @@ def test_a_large_paste_is_soon_read(piece: str) -> None:
     assert time.process_time() - begun < 5
 
 
-def spoken(module: ModuleType, *calls: str) -> Iterator[str]:
+def messages_of(module: ModuleType, *calls: str) -> Iterator[str]:
     """The messages that a module of the sandbox gives to functions of these names, blanks filled in."""
     for node in ast.walk(ast.parse(inspect.getsource(module))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in calls:
@@ -637,11 +637,11 @@ def _text(module: ModuleType, node: ast.expr) -> str:
     "text",
     sorted(
         {
-            *spoken(injection, "PullFailed"),
-            *(f"(service api) {text}" for text in spoken(services, "add_event")),
-            *(f"(service api) {text}" for text in spoken(scheduler, "add_event")),
-            *(text for text in spoken(kms, "JsonRESTError") if "encrypt" not in text),
-            *(f"can't find the specified secret value for {text}" for text in spoken(secretsmanager, "_no_value")),
+            *messages_of(injection, "PullFailed"),
+            *(f"(service api) {text}" for text in messages_of(services, "add_event")),
+            *(f"(service api) {text}" for text in messages_of(scheduler, "add_event")),
+            *(text for text in messages_of(kms, "JsonRESTError") if "encrypt" not in text),
+            *(f"can't find the specified secret value for {text}" for text in messages_of(secretsmanager, "_no_value")),
             secretsmanager._DELETED,
         }
         - {"", "7", "(service api) 7"}
@@ -654,8 +654,8 @@ def test_the_sandboxs_own_words_are_recognised(text: str) -> None:
 
 def statement(effect: str, **more: str) -> PolicyDocument:
     """A policy with one statement on everything, for or against."""
-    held = {"Effect": effect, "Action": "*", "Resource": "*", **more}
-    return PolicyDocument("one", "managed", {"Version": "2012-10-17", "Statement": [held]})
+    body = {"Effect": effect, "Action": "*", "Resource": "*", **more}
+    return PolicyDocument("one", "managed", {"Version": "2012-10-17", "Statement": [body]})
 
 
 @pytest.mark.parametrize(
@@ -701,9 +701,11 @@ def test_the_applications_own_words_are_recognised(
     check: str, settings: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What the example application logs before it gives up points at the fault, and none of its values is kept."""
-    given = {"OPENAI_API_KEY": "abc", **settings, "OMC_APP_ROLE": "worker"} if settings else {"OMC_APP_ROLE": "worker"}
+    variables = (
+        {"OPENAI_API_KEY": "abc", **settings, "OMC_APP_ROLE": "worker"} if settings else {"OMC_APP_ROLE": "worker"}
+    )
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in given.items():
+        for name, value in variables.items():
             patch.setenv(name, value)
-        assert application.main([], given) == 3
+        assert application.main([], variables) == 3
     assert check in firsts(capsys.readouterr().out)

@@ -24,7 +24,7 @@ VISIT = "    For further information visit https://errors.pydantic.dev/2.11/v/"
 
 def short(text: str, *known: str) -> list[tuple[str, str]]:
     """The checks and variables that a text tells of."""
-    return [(told.check, told.variable) for told in read_log(text, known)]
+    return [(problem.check, problem.variable) for problem in read_log(text, known)]
 
 
 def error(name: str, kind: str, message: str = "Field required", value: str = "{}", of: str = "dict") -> str:
@@ -55,7 +55,7 @@ def refuse(value: str) -> str:
     raise ValueError(f"bad: {value}\nFORGED\n  Field required [type=missing, input_value={{}}, input_type=dict]")
 
 
-def filled(**given: Any) -> str:
+def filled(**values: Any) -> str:
     """What pydantic says of one class of settings with every kind of field."""
 
     class Settings(BaseSettings):
@@ -82,7 +82,7 @@ def filled(**given: Any) -> str:
         MOST: Annotated[int, Field(le=5)]
 
     with pytest.raises(ValidationError) as caught:
-        Settings(**given)
+        Settings(**values)
     return str(caught.value)
 
 
@@ -111,8 +111,8 @@ WRONG: dict[str, Any] = {
 
 def test_each_type_of_error_in_our_words() -> None:
     """What pydantic itself writes of each kind of field is told by variable, with a reason and no value."""
-    told = read_log(f"Traceback (most recent call last):\n{filled(**WRONG)}\nafterwards")
-    assert {each.variable: each.reason for each in told} == {
+    problems = read_log(f"Traceback (most recent call last):\n{filled(**WRONG)}\nafterwards")
+    assert {each.variable: each.reason for each in problems} == {
         "NEEDED": REQUIRED,
         "PORT": INTEGER,
         "FLAG": "it is neither true nor false",
@@ -134,9 +134,9 @@ def test_each_type_of_error_in_our_words() -> None:
         "MOST": "it is outside the range that Settings allows",
         "": "Settings has no such field and forbids others",
     }
-    assert {each.check for each in told if each.variable != "NEEDED"} == {"settings-refused"}
-    assert told[0] == StartProblem("required-empty", "NEEDED", REQUIRED, "")
-    assert CANARY not in repr(told)
+    assert {each.check for each in problems if each.variable != "NEEDED"} == {"settings-refused"}
+    assert problems[0] == StartProblem("required-empty", "NEEDED", REQUIRED, "")
+    assert CANARY not in repr(problems)
 
 
 def test_a_name_that_a_file_gave_is_told_where_it_is_known() -> None:
@@ -149,8 +149,8 @@ def test_a_name_that_a_file_gave_is_told_where_it_is_known() -> None:
 
 def test_a_type_that_is_not_known() -> None:
     """An unknown type is named, since the code of the application chose it."""
-    (told,) = read_log(block("KEY\n  own words [type=too_simple, input_value='x', input_type=str]\n"))
-    assert (told.check, told.variable, told.reason) == ("settings-refused", "KEY", "pydantic says too_simple")
+    (problem,) = read_log(block("KEY\n  own words [type=too_simple, input_value='x', input_type=str]\n"))
+    assert (problem.check, problem.variable, problem.reason) == ("settings-refused", "KEY", "pydantic says too_simple")
 
 
 def test_errors_without_their_input() -> None:
@@ -176,18 +176,22 @@ def test_an_error_of_the_whole_model() -> None:
         def check(self) -> "Settings":
             raise ValueError(self.WORDS)
 
-    def said(words: str) -> tuple[StartProblem, ...]:
+    def problems_of(words: str) -> tuple[StartProblem, ...]:
         with pytest.raises(ValidationError) as caught:
             Settings(WORDS=words)
         return read_log(str(caught.value))
 
-    assert said(CANARY) == (StartProblem("settings-refused", "", "a validator of Settings refuses it", ""),)
-    assert said("OPENAI_API_KEY: field required") == (StartProblem("required-empty", "OPENAI_API_KEY", REQUIRED, ""),)
-    assert said("value is not a valid email address: x") == (
+    assert problems_of(CANARY) == (StartProblem("settings-refused", "", "a validator of Settings refuses it", ""),)
+    assert problems_of("OPENAI_API_KEY: field required") == (
+        StartProblem("required-empty", "OPENAI_API_KEY", REQUIRED, ""),
+    )
+    assert problems_of("value is not a valid email address: x") == (
         StartProblem("settings-refused", "", "it is not a valid e-mail address", ""),
     )
     default = 'The value of SECRET_KEY is "changethis", for security, please change it, at least for deployments.'
-    assert said(default) == (StartProblem("changethis", "SECRET_KEY", "it still has the default changethis", ""),)
+    assert problems_of(default) == (
+        StartProblem("changethis", "SECRET_KEY", "it still has the default changethis", ""),
+    )
 
 
 @pytest.mark.parametrize(
@@ -203,9 +207,9 @@ def test_an_error_of_the_whole_model() -> None:
 def test_a_value_that_looks_like_an_error(value: str) -> None:
     """A value over several lines passes for no error of another variable, and hides none that follows."""
     text = block(error("PORT", "int_parsing", "Input should be a valid integer", value, "str"))
-    assert [told.variable for told in read_log(text)] == ["PORT"]
+    assert [problem.variable for problem in read_log(text)] == ["PORT"]
     two = block(error("PORT", "int_parsing", "Input should be a valid integer", value, "str"), error("KEY", "missing"))
-    variables = [told.variable for told in read_log(f"{two}\nnothing")]
+    variables = [problem.variable for problem in read_log(f"{two}\nnothing")]
     assert variables[0] == "PORT" and variables[1] in ("KEY", "") and len(variables) == 2
 
 
@@ -244,7 +248,7 @@ def test_pydantic_version_1() -> None:
         "LINK\n  URL host invalid (type=value_error.url.host)\n"
         "__root__\n  no (type=value_error)\n"
     )
-    assert [(told.variable, told.reason) for told in read_log(text)] == [
+    assert [(problem.variable, problem.reason) for problem in read_log(text)] == [
         ("SECRET_KEY", REQUIRED),
         ("PORT", INTEGER),
         ("MODE", "it is not one of the values that Settings allows"),
@@ -263,13 +267,13 @@ def test_a_list_that_is_no_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORIGINS", CANARY)
     with pytest.raises(SettingsError) as caught:
         Settings()
-    (told,) = read_log(f"pydantic_settings.exceptions.SettingsError: {caught.value}")
-    assert (told.check, told.variable) == ("settings-refused", "ORIGINS")
-    assert "JSON" in told.reason
+    (problem,) = read_log(f"pydantic_settings.exceptions.SettingsError: {caught.value}")
+    assert (problem.check, problem.variable) == ("settings-refused", "ORIGINS")
+    assert "JSON" in problem.reason
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("variables", "expected"),
     [
         ({"OPENAI_API_KEY": ""}, [("required-empty", "OPENAI_API_KEY")]),
         ({"POSTGRES_PORT": CANARY, "SENTRY_DSN": "x"}, ["POSTGRES_PORT", "SENTRY_DSN"]),
@@ -280,18 +284,18 @@ def test_a_list_that_is_no_json(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_the_sandbox_application(
-    given: dict[str, str],
+    variables: dict[str, str],
     expected: list[Any],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The line that the example application writes when it does not start is told like any other."""
     whole = {"POSTGRES_PASSWORD": "p", "FIRST_SUPERUSER": "a@b.c", "FIRST_SUPERUSER_PASSWORD": "q"}
-    assert application.main([], whole | {"OPENAI_API_KEY": "k"} | given) == 3
-    told = read_log(capsys.readouterr().out)
-    assert [(each.check, each.variable) for each in told] == [
+    assert application.main([], whole | {"OPENAI_API_KEY": "k"} | variables) == 3
+    problems = read_log(capsys.readouterr().out)
+    assert [(each.check, each.variable) for each in problems] == [
         each if isinstance(each, tuple) else ("settings-refused", each) for each in expected
     ]
-    assert CANARY not in repr(told)
+    assert CANARY not in repr(problems)
 
 
 def test_one_line_with_more_than_was_counted() -> None:
@@ -394,16 +398,16 @@ def test_one_line_of_other_programs(line: str, expected: tuple[str, str]) -> Non
             (f"\x1b[36m{before}\x1b[0m", ""),
             (f"{before}ERROR: ", ""),
         ):
-            (told,) = read_log(f"{start}{line}{end}", ("KNOWN",))
-            assert (told.check, told.variable) == expected
-            assert told.service == (service if start else "") and CANARY not in told.reason
+            (problem,) = read_log(f"{start}{line}{end}", ("KNOWN",))
+            assert (problem.check, problem.variable) == expected
+            assert problem.service == (service if start else "") and CANARY not in problem.reason
 
 
 def test_a_server_that_is_not_there_is_told_by_the_variable_that_names_it() -> None:
     """A database that is only late refuses connections too, and is not meant."""
     line = 'connection to server at "{}" (x), port 5432 failed: Connection refused'
-    (told,) = read_log(line.format("localhost"), ("POSTGRES_SERVER",))
-    assert (told.variable, "service's name" in told.reason) == ("POSTGRES_SERVER", True)
+    (problem,) = read_log(line.format("localhost"), ("POSTGRES_SERVER",))
+    assert (problem.variable, "service's name" in problem.reason) == ("POSTGRES_SERVER", True)
     assert read_log(line.format("db"), ("POSTGRES_SERVER",)) == read_log("KeyError: 'SOMETHING'") == ()
 
 
@@ -445,14 +449,14 @@ def test_a_value_that_looks_like_an_end_hides_no_reason() -> None:
 
 def test_where_in_the_file() -> None:
     """The line's number is told, and nothing of the line."""
-    (told,) = read_log(f'failed to read /x/.env: line 3: unterminated quoted value "{CANARY}')
-    assert told.reason == "a quote in .env is not closed before line 3"
-    (told,) = read_log("failed to read /x/.env: unterminated quoted value")
-    assert told.reason == "a quote in .env is not closed"
-    (told,) = read_log("failed to read /x/.env: line 7: key cannot contain a space")
-    assert told.reason.startswith("line 7 of .env")
-    (told,) = read_log('unexpected character "+" in variable name near "x"')
-    assert told.reason.startswith("a line of .env cannot be read")
+    (problem,) = read_log(f'failed to read /x/.env: line 3: unterminated quoted value "{CANARY}')
+    assert problem.reason == "a quote in .env is not closed before line 3"
+    (problem,) = read_log("failed to read /x/.env: unterminated quoted value")
+    assert problem.reason == "a quote in .env is not closed"
+    (problem,) = read_log("failed to read /x/.env: line 7: key cannot contain a space")
+    assert problem.reason.startswith("line 7 of .env")
+    (problem,) = read_log('unexpected character "+" in variable name near "x"')
+    assert problem.reason.startswith("a line of .env cannot be read")
 
 
 def test_what_compose_quotes_is_not_read() -> None:
@@ -468,12 +472,12 @@ def test_services_whose_lines_are_mixed() -> None:
     worker = block(error("KEY", "missing"), error("OTHER", "missing")).splitlines()
     lines = []
     for number in range(max(len(backend), len(worker))):
-        for name, said in (("backend-1", backend), ("worker-1 ", worker)):
-            if number < len(said):
-                lines.append(f"\x1b[33m{name} | \x1b[0m2026-01-02T03:04:05.678901234Z {said[number]}")
+        for name, log in (("backend-1", backend), ("worker-1 ", worker)):
+            if number < len(log):
+                lines.append(f"\x1b[33m{name} | \x1b[0m2026-01-02T03:04:05.678901234Z {log[number]}")
         lines.append(f"db-1      | 2026-01-02T03:04:05.678901234Z {DENIED}")
-    told = read_log("\r\n".join(lines))
-    assert [(each.service, each.variable) for each in told] == [
+    problems = read_log("\r\n".join(lines))
+    assert [(each.service, each.variable) for each in problems] == [
         ("backend", "PORT"),
         ("worker", "KEY"),
         ("worker", "OTHER"),
@@ -533,8 +537,8 @@ PIECES = st.sampled_from(
 @example(["1 validation error for Settings", "\n", "  Field required", "[type=missing, "])
 def test_any_text_is_read(pieces: list[str]) -> None:
     """Whatever is pasted is read without an error, and a reason holds no more than our own words."""
-    for told in read_log("".join(pieces)):
-        assert told.check and told.reason and "\n" not in told.reason + told.variable
+    for problem in read_log("".join(pieces)):
+        assert problem.check and problem.reason and "\n" not in problem.reason + problem.variable
 
 
 @settings(max_examples=60, deadline=None)
@@ -542,11 +546,11 @@ def test_any_text_is_read(pieces: list[str]) -> None:
 @pytest.mark.long
 def test_no_value_is_ever_told(names: list[str], around: str) -> None:
     """Whatever a value looks like, nothing of it is in what is told, and each variable is."""
-    given = {name: f"{CANARY}{around}" for name in names if name != CANARY}
-    told = read_log(filled(**given))
-    assert CANARY not in repr(told)
-    missing = {each.variable for each in told if each.check == "required-empty"}
-    assert missing == {"NEEDED", *WRONG} - {*given, CANARY}
+    values = {name: f"{CANARY}{around}" for name in names if name != CANARY}
+    problems = read_log(filled(**values))
+    assert CANARY not in repr(problems)
+    missing = {each.variable for each in problems if each.check == "required-empty"}
+    assert missing == {"NEEDED", *WRONG} - {*values, CANARY}
 
 
 LARGE = {
