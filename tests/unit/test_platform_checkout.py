@@ -131,8 +131,8 @@ def test_a_dotenv_can_be_broken_on_purpose(platform: Platform) -> None:
     found = dotenv_values(platform.dotenv)
     assert "OPENAI_API_KEY" not in found
     assert (found["LOG_LEVEL"], found["NEW_API_KEY"]) == ("DEBUG", "x")
-    said = platform.run_backend("import app.main").stderr
-    assert "1 validation error for Settings\nOPENAI_API_KEY\n  Field required [type=missing" in said
+    stderr = platform.run_backend("import app.main").stderr
+    assert "1 validation error for Settings\nOPENAI_API_KEY\n  Field required [type=missing" in stderr
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD"])

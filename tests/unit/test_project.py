@@ -213,8 +213,8 @@ def test_a_headless_run_leaves_to_its_kernel_what_only_that_needs() -> None:
         "import papermill, jsonschema, rfc3987_syntax\n"
         "print(rfc3987_syntax.is_valid_syntax('iri', 'https://example.com'))"
     )
-    asked = subprocess.run([sys.executable, "-c", question], check=True, capture_output=True, text=True)
-    assert (asked.stdout.split(), asked.stderr) == (["set()", "set()", "True"], "")
+    process = subprocess.run([sys.executable, "-c", question], check=True, capture_output=True, text=True)
+    assert (process.stdout.split(), process.stderr) == (["set()", "set()", "True"], "")
 
 
 @in_runbook_code
@@ -270,9 +270,9 @@ def test_what_is_public_is_described(name: str) -> None:
 def test_exceptions_are_caught_by_name(name: str) -> None:
     """Nothing catches whatever comes, but to clean up and raise it again."""
     handlers = nodes_of(name).get(ast.ExceptHandler, [])
-    kept = [handler.type for handler in handlers if ast.unparse(handler.body[-1]) != "raise"]
-    names = {inner.id for kind in kept if kind for inner in ast.walk(kind) if isinstance(inner, ast.Name)}
-    assert None not in kept
+    types = [handler.type for handler in handlers if ast.unparse(handler.body[-1]) != "raise"]
+    names = {inner.id for kind in types if kind for inner in ast.walk(kind) if isinstance(inner, ast.Name)}
+    assert None not in types
     assert names & {"Exception", "BaseException"} == set()
 
 
@@ -361,14 +361,14 @@ def test_conda_users_get_the_same_set(name: str, is_for_users: bool) -> None:
     from_conda = [entry for entry in conda if isinstance(entry, str)]
     assert ("-e ." in from_pip) is is_for_users
     listed = [*from_conda, *(line for line in from_pip if line != "-e .")]
-    told = requirements(listed)
+    actual = requirements(listed)
     extras = PROJECT["optional-dependencies"]
     mine = [extra for extra in extras if (extra != "dev") is is_for_users]
     core = PROJECT["dependencies"] if is_for_users else []
-    wanted = requirements([*core, *(line for extra in mine for line in extras[extra])])
+    expected = requirements([*core, *(line for extra in mine for line in extras[extra])])
     python = {f"python{PROJECT['requires-python']}", "pip"} if is_for_users else set()
-    assert {str(each) for each in told.values()} == {str(each) for each in wanted.values()} | python
-    assert len(listed) == len(told)
+    assert {str(each) for each in actual.values()} == {str(each) for each in expected.values()} | python
+    assert len(listed) == len(actual)
 
 
 def test_entry_points_resolve() -> None:
@@ -383,13 +383,13 @@ def test_entry_points_resolve() -> None:
 def test_the_wheel_holds_package_and_notebooks(tmp_path: Path) -> None:
     """Modules, notebooks, the example checkout and the mark of a typed package travel in the wheel, no checkpoint."""
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
-    held = set(zipfile.ZipFile(wheel).namelist())
-    assert {str(path.relative_to(ROOT)) for path in SOURCES.values()} <= held
-    assert {f"omc_runbook/notebooks/{path.name}" for path in NOTEBOOKS} <= held
+    members = set(zipfile.ZipFile(wheel).namelist())
+    assert {str(path.relative_to(ROOT)) for path in SOURCES.values()} <= members
+    assert {f"omc_runbook/notebooks/{path.name}" for path in NOTEBOOKS} <= members
     example = {path for path in (PACKAGE / "sandbox" / "checkout").rglob("*") if path.is_file()}
-    assert example and {str(path.relative_to(ROOT)) for path in example} <= held
-    assert "omc_runbook/py.typed" in held
-    assert {name for name in held if ".ipynb_checkpoints" in name or "__pycache__" in name} == set()
+    assert example and {str(path.relative_to(ROOT)) for path in example} <= members
+    assert "omc_runbook/py.typed" in members
+    assert {name for name in members if ".ipynb_checkpoints" in name or "__pycache__" in name} == set()
 
 
 def test_there_are_notebooks() -> None:
@@ -407,12 +407,12 @@ def cells_of(notebook: Path, kind: str) -> list[dict[str, Any]]:
 def test_parameters_are_literals_with_a_comment(notebook: Path) -> None:
     """One cell is tagged as parameters: literals, each explained on its line, and staging unless told otherwise."""
     (cell,) = [cell for cell in cells_of(notebook, "code") if "parameters" in cell["metadata"].get("tags", ())]
-    given = [node for node in ast.parse(cell["source"]).body if isinstance(node, ast.Assign | ast.AnnAssign)]
+    assignments = [node for node in ast.parse(cell["source"]).body if isinstance(node, ast.Assign | ast.AnnAssign)]
     lines = cell["source"].splitlines()
-    defaults = {ast.unparse(node).split(":")[0].split(" =")[0]: node.value for node in given}
-    assert len(given) == len(ast.parse(cell["source"]).body)
+    defaults = {ast.unparse(node).split(":")[0].split(" =")[0]: node.value for node in assignments}
+    assert len(assignments) == len(ast.parse(cell["source"]).body)
     assert all(isinstance(value, ast.Constant) for value in defaults.values())
-    assert all("#" in lines[node.lineno - 1] for node in given)
+    assert all("#" in lines[node.lineno - 1] for node in assignments)
     # JupyterLab cuts longer lines where its window is 800 pixels wide, beside no side bar.
     assert [line for line in lines if len(line) > 78] == []
     assert ast.unparse(defaults["environment"] or ast.Constant(None)) == "'staging'"
@@ -457,8 +457,8 @@ def test_a_verb_that_is_given_a_parameter_converts_it(notebook: Path) -> None:
     calls = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func).startswith(notebook.stem)]
     for call in calls:
         verb = getattr(module, ast.unparse(call.func).partition(".")[2])
-        given = {each.id for each in ast.walk(call) if isinstance(each, ast.Name)} & names - converted
-        assert not given or hasattr(getattr(verb, "func", verb), "__wrapped__"), (ast.unparse(call), given)
+        unconverted = {each.id for each in ast.walk(call) if isinstance(each, ast.Name)} & names - converted
+        assert not unconverted or hasattr(getattr(verb, "func", verb), "__wrapped__"), (ast.unparse(call), unconverted)
 
 
 def in_order(tree: ast.AST) -> list[ast.AST]:
@@ -556,9 +556,9 @@ def test_unit_tests_need_no_sandbox_no_kernel_and_no_browser() -> None:
     fixtures = {"sandbox", "sandbox_server", "empty_sandbox", "fresh_sandbox"}
     for path, nodes in nodes_of_tests().items():
         if "unit" in path.relative_to(ROOT).parts:
-            asked = {node.arg for node in nodes.get(ast.arg, ())}
+            parameters = {node.arg for node in nodes.get(ast.arg, ())}
             targets = {target for name in modules_imported(nodes) for target in (name, name.split(".")[0])}
-            assert (path.name, targets & slow, asked & fixtures) == (path.name, set(), set())
+            assert (path.name, targets & slow, parameters & fixtures) == (path.name, set(), set())
 
 
 def test_every_module_that_a_text_names_is_there() -> None:

@@ -214,8 +214,8 @@ def test_a_change_names_its_version_and_labels(
 ) -> None:
     """By what it was asked for, or by what Secrets Manager answered."""
     body = record(requestParameters={**request_, "secretId": "app"} if request_ is not None else None)
-    made = entry({**body, "responseElements": response, "eventName": "PutSecretValue", "note": ARN + "app-AbC123"})
-    [event] = FoundRecords((made,)).events("app", SINCE).events
+    full = entry({**body, "responseElements": response, "eventName": "PutSecretValue", "note": ARN + "app-AbC123"})
+    [event] = FoundRecords((full,)).events("app", SINCE).events
     assert (event.version_id, event.stages, event.principal) == (version, stages, SESSION)
 
 

@@ -39,8 +39,8 @@ def test_a_query_is_waited_for_and_read_page_by_page(stub: Any) -> None:
     results(stub, "QUEUED")
     results(stub, "RUNNING")
     results(stub, "FINISHED", QueryResultRows=[[{"eventJson": "a"}], [{"eventjson": "b"}]], NextToken="next")
-    asked = {"QueryId": QUERY, "MaxQueryResults": 1000, "NextToken": "next"}
-    stub.add_response("get_query_results", {"QueryStatus": "FINISHED", "QueryResultRows": [[{"x": "c"}]]}, asked)
+    parameters = {"QueryId": QUERY, "MaxQueryResults": 1000, "NextToken": "next"}
+    stub.add_response("get_query_results", {"QueryStatus": "FINISHED", "QueryResultRows": [[{"x": "c"}]]}, parameters)
     waits: list[float] = []
     assert cloudtrail_lake.run_query(stub.client, "SELECT 1", sleep=waits.append) == ("a", "b", "c")
     assert len(waits) == 2

@@ -141,8 +141,8 @@ def test_a_log_is_read_where_the_driver_writes_to_cloudwatch(driver: str, is_rea
     """Its group, the beginning of its streams' names, and its region."""
     options = {"awslogs-group": "/ecs/worker", "awslogs-stream-prefix": "ecs", "awslogs-region": "eu-west-1"}
     found = read(logConfiguration={"logDriver": driver, "options": options})
-    told = (found.log_group, found.log_prefix, found.log_region)
-    assert told == (("/ecs/worker", "ecs", "eu-west-1") if is_read else ("", "", ""))
+    log_options = (found.log_group, found.log_prefix, found.log_region)
+    assert log_options == (("/ecs/worker", "ecs", "eu-west-1") if is_read else ("", "", ""))
 
 
 def test_what_else_a_container_says() -> None:

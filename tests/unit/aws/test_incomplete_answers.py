@@ -167,10 +167,10 @@ def test_a_page_with_the_status_of_an_error_is_never_a_not_found_of_aws() -> Non
 def test_a_command_in_a_task_fails_with_the_same_words(network: Proxy) -> None:
     """ECS Exec has its own way of telling what went wrong."""
     network.spoil("", page)
-    heard = execute.run(clients_at(network.url)("ecs"), "cluster", "arn:task", "app", "true")
-    assert isinstance(heard, execute.ExecFailure)
-    assert heard.kind == "session"
-    assert heard.message.startswith("ecs:ExecuteCommand returned an invalid response")
+    failure = execute.run(clients_at(network.url)("ecs"), "cluster", "arn:task", "app", "true")
+    assert isinstance(failure, execute.ExecFailure)
+    assert failure.kind == "session"
+    assert failure.message.startswith("ecs:ExecuteCommand returned an invalid response")
 
 
 @pytest.fixture(scope="module")
@@ -256,10 +256,10 @@ def test_a_connection_that_ends_early_is_no_answer(world: Proxy) -> None:
     world.spoil("ListSecretVersionIds", cut)
     world.is_lost = True
     try:
-        told = [text for finding in findings_at(world) if finding.status == "unknown" for text in finding.evidence]
+        evidence = [text for finding in findings_at(world) if finding.status == "unknown" for text in finding.evidence]
     finally:
         world.is_lost = False
-    assert any("secretsmanager:ListSecretVersionIds returned an invalid response" in text for text in told)
+    assert any("secretsmanager:ListSecretVersionIds returned an invalid response" in text for text in evidence)
 
 
 def test_a_page_without_the_place_of_the_next_is_no_answer(network: Proxy) -> None:

@@ -55,9 +55,9 @@ class Ecs:
             "status": "ACTIVE",
         }
         if request.headers["X-Amz-Target"].endswith(b"DescribeServices"):
-            shown = self.deployments[: 1 if self.late_reads else None]
+            deployments = self.deployments[: 1 if self.late_reads else None]
             self.late_reads = max(self.late_reads - 1, 0)
-            return self._answer(200, {"services": [service | {"deployments": shown}]})
+            return self._answer(200, {"services": [service | {"deployments": deployments}]})
         self.calls += 1
         problem = self.lose(self.calls)
         if problem is None or self.begins:

@@ -8,7 +8,7 @@ from omc_runbook.aws.session import Clients
 
 
 @pytest.mark.parametrize(
-    ("service", "call", "request_", "says"),
+    ("service", "call", "request_", "message"),
     [
         ("ecs", "describe_services", {"services": ["a"] * 11}, "more than 10 services"),
         ("cloudtrail", "lookup_events", {"MaxResults": 51}, "MaxResults has 51, and 50 is the most"),
@@ -20,12 +20,12 @@ from omc_runbook.aws.session import Clients
     ],
 )
 def test_a_request_that_aws_would_refuse_fails_the_test(
-    service: str, call: str, request_: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch
+    service: str, call: str, request_: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before it is sent, without a value in the message."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     client = Clients("eu-west-1")(service)
-    with pytest.raises(AssertionError, match=f"AWS refuses this {service}:.*{says}") as caught:
+    with pytest.raises(AssertionError, match=f"AWS refuses this {service}:.*{message}") as caught:
         getattr(client, call)(**request_)
     assert "é" not in str(caught.value)

@@ -252,7 +252,7 @@ def test_a_clock_that_is_wrong_is_no_wrong_credentials(code: str, message: str) 
 
 
 @pytest.mark.parametrize(
-    ("operation", "code", "says"),
+    ("operation", "code", "advice"),
     [
         ("s3:GetObject", "AccessDenied", "the permission s3:GetObject is missing"),
         ("ec2:DescribeVpcs", "UnauthorizedOperation", "the permission ec2:DescribeVpcs is missing"),
@@ -288,14 +288,14 @@ def test_a_clock_that_is_wrong_is_no_wrong_credentials(code: str, message: str) 
         ("organizations:DescribeOrganization", "ServiceException", "run again in a minute."),
     ],
 )
-def test_an_error_says_what_to_do_about_it(operation: str, code: str, says: str) -> None:
+def test_an_error_says_what_to_do_about_it(operation: str, code: str, advice: str) -> None:
     """Each service has its own word for a refusal, and for too many calls."""
 
     def refuse() -> None:
         raise ClientError({"Error": {"Code": code, "Message": ""}}, operation.partition(":")[2])
 
     answer = attempt("it", operation, refuse)
-    assert isinstance(answer, ReadFailure) and says in answer.sentence
+    assert isinstance(answer, ReadFailure) and advice in answer.sentence
 
 
 def test_an_unknown_profile_is_used_wrongly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -410,12 +410,12 @@ def test_a_foreign_endpoint_is_told_before_anything_is_read(
     if not name.islower():
         monkeypatch.setenv(name, url)
 
-    def asked(client: Any) -> Caller:
-        told = f"warning: Calls go to {url}, neither AWS nor this machine: it sees all that is read and written.\n"
-        assert capsys.readouterr().err == told
+    def get_caller(client: Any) -> Caller:
+        warning = f"warning: Calls go to {url}, neither AWS nor this machine: it sees all that is read and written.\n"
+        assert capsys.readouterr().err == warning
         return Caller("123456789012", "arn:aws:iam::123456789012:user/me")
 
-    monkeypatch.setattr(reading.sts, "get_caller", asked)
+    monkeypatch.setattr(reading.sts, "get_caller", get_caller)
 
     environment, clients = load("staging"), Clients(REGION)
     target = Target(environment, clients, identify(clients, environment))
@@ -501,10 +501,10 @@ def test_an_endpoint_that_is_no_url_is_used_wrongly(monkeypatch: pytest.MonkeyPa
         ),
         *(
             (
-                f"with an explicit deny in {place}",
-                f"the permission {{0}} is missing, since an explicit deny in {place} forbids {{0}}",
+                f"with an explicit deny in {policy}",
+                f"the permission {{0}} is missing, since an explicit deny in {policy} forbids {{0}}",
             )
-            for place in (
+            for policy in (
                 "a session policy",
                 "a VPC endpoint policy",
                 "a resource control policy",
@@ -580,8 +580,8 @@ def test_a_roles_credentials_are_renewed_before_they_expire(wire: Wire, count: i
     assert caller.account == "210987654321"
     assert caller.arn == "arn:aws:sts::210987654321:assumed-role/runbooks/omc-runbook-moto"
     assert caller.source.endswith("user/moto")
-    (asked,) = {parameters for operation, parameters in wire.calls if operation == "AssumeRole"}
-    assert '"ExternalId": "partner"' in asked
+    (request,) = {parameters for operation, parameters in wire.calls if operation == "AssumeRole"}
+    assert '"ExternalId": "partner"' in request
 
 
 @pytest.mark.parametrize(

@@ -34,15 +34,15 @@ def test_the_subject_is_one_that_sns_takes(subject: str, expected: str) -> None:
 @pytest.mark.parametrize("message", ["x" * 262_144, "ü" * 131_072, "x" * 262_145, "xü" * 100_000])
 def test_a_message_that_is_too_long_is_cut(message: str) -> None:
     """Of a fleet in which everything is broken, SNS would take no message, and nobody would hear of it."""
-    taken: list[str] = []
+    messages: list[str] = []
     client = boto3.client("sns", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
     client.meta.events.register(
-        "provide-client-params.sns.Publish", lambda params, **_: taken.append(params["Message"])
+        "provide-client-params.sns.Publish", lambda params, **_: messages.append(params["Message"])
     )
     with Stubber(client) as stub:
         stub.add_response("publish", {"MessageId": "1"})
         sns.publish(client, TOPIC, "A subject", message)
-    (sent,) = taken
+    (sent,) = messages
     is_whole = len(message.encode()) <= 262_144
     beginning, end, rest = sent.partition("\n… and more, which is in the run's record.")
     assert len(sent.encode()) <= 262_144 and rest == "" and bool(end) != is_whole

@@ -65,8 +65,8 @@ def test_an_accepted_finding_counts_for_nothing_and_is_shown() -> None:
     ended = outcome(findings)
     assert "accepted: desired-zero" in verify.headline(ended)
     assert f"accepted desired-zero: {found.title}" in "\n".join(map(str, summarise(ended, "record", "command")))
-    shown = verify.findings(findings).to_text()
-    assert "accepted · desired-zero" in shown and REASON in shown
+    text = verify.findings(findings).to_text()
+    assert "accepted · desired-zero" in text and REASON in text
     verdict = troubleshoot.verdict(with_service(healthy(), "backend", desired=0), findings)
     assert verdict.lines[-1].endswith("Accepted in runbook.toml: desired-zero.")
     body = json.loads(ended.to_json())

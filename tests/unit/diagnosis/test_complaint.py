@@ -35,9 +35,9 @@ UNSEEN = Finding(
 def test_one_fault_of_several_keys_is_told_once() -> None:
     """The sentence has the title once and every key; another fault stays a line of its own."""
     findings = (ROOT, replace(ROOT, subject="POSTGRES_PASSWORD"), replace(ROOT, title="A key is missing", subject="X"))
-    said = troubleshoot.verdict(healthy(), findings).to_text()
-    assert "A placeholder is in use: SECRET_KEY, POSTGRES_PASSWORD." in said
-    assert said.count("A placeholder") == 1 and "Also wrong, independently of it: A key is missing: X." in said
+    text = troubleshoot.verdict(healthy(), findings).to_text()
+    assert "A placeholder is in use: SECRET_KEY, POSTGRES_PASSWORD." in text
+    assert text.count("A placeholder") == 1 and "Also wrong, independently of it: A key is missing: X." in text
 
 
 def test_what_could_not_be_seen_is_no_all_clear() -> None:

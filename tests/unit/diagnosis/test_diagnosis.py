@@ -328,8 +328,8 @@ def test_what_denies_a_role_every_secret_is_one_cause(id: str, is_same: bool) ->
     )
     own, *_, other = denied.permissions[ROLE].simulated
     organization = own.allowed_by_organization if is_same else None
-    said = replace(other, statements=own.statements if is_same else (), allowed_by_organization=organization)
-    snapshot = with_permissions(denied, replace(denied.permissions[ROLE], simulated=(own, said)))
+    denial = replace(other, statements=own.statements if is_same else (), allowed_by_organization=organization)
+    snapshot = with_permissions(denied, replace(denied.permissions[ROLE], simulated=(own, denial)))
     assert one(snapshot, "other-secret-denied").because_of == ((id,) if is_same else ())
     assert roots(snapshot) == ({id} if is_same else {id, "other-secret-denied"})
 
@@ -530,15 +530,15 @@ def test_the_cause_of_a_consequence_is_unknown_where_a_check_of_it_is() -> None:
     others = [unread, finding("key-missing", "content", "unknown")]
     [silent, *_] = relate([effect, *others])
     assert silent.unread_causes == ("no-permission", "key-missing")
-    said = "Task 1 stopped: because no identity-based policy allows the secretsmanager:GetSecretValue action"
+    reason = "Task 1 stopped: because no identity-based policy allows the secretsmanager:GetSecretValue action"
     start = Remedy("aws ecs update-service --cluster c --service backend --force-new-deployment")
-    [narrowed, *_] = relate([replace(effect, evidence=(said,), remedy=start), *others])
+    [narrowed, *_] = relate([replace(effect, evidence=(reason,), remedy=start), *others])
     assert narrowed.unread_causes == ("no-permission",)
     assert narrowed.remedy.command.startswith("Let this run read what it could not")
     # What ECS says of another secret is the same, and what mends by itself stays.
     way = Remedy(f"Check the subnets' routes. Run `{start.command}`.")
     any_secret = finding("other-secret-denied", "reference", "unknown")
-    [either, *_] = relate([replace(effect, evidence=(said,), remedy=way), *others, any_secret])
+    [either, *_] = relate([replace(effect, evidence=(reason,), remedy=way), *others, any_secret])
     assert (either.unread_causes, either.remedy) == (("no-permission", "other-secret-denied"), way)
     explained = next(
         each for each in relate([effect, unread, finding("scp", "access", "found")]) if each.check == "pull-failed"
@@ -573,8 +573,8 @@ def test_of_two_causes_the_one_that_a_consequence_names_comes_first(
     A long reason is cut in the middle, where the words that name the fault may be.
     """
     changed = rotated(healthy(), NOW - timedelta(minutes=20))
-    kept = {key: value for key, value in document(changed).items() if key != "OPENAI_API_KEY"}
-    changed = with_values(changed, kept, changed.current_id)
+    values = {key: value for key, value in document(changed).items() if key != "OPENAI_API_KEY"}
+    changed = with_values(changed, values, changed.current_id)
     found = diagnose(with_permissions(stuck(changed, "worker", reason), permissions))
     assert {"rollout-stuck", "not-forced"} <= {each.check for each in found if len(each.because_of) > 1}
     effect = next(each for each in found if each.check == "pull-failed")

@@ -283,8 +283,8 @@ def test_variables_are_literal_in_the_older_version() -> None:
         ("*", "2012-10-17", "implicit-deny"),
         ("AbC123", "2008-10-17", "implicit-deny"),
     ]:
-        held = {"aws:PrincipalTag/suffix": suffix}
-        verdict = evaluate([policy(statement, version=version)], ACTION, SECRET, held)
+        tags = {"aws:PrincipalTag/suffix": suffix}
+        verdict = evaluate([policy(statement, version=version)], ACTION, SECRET, tags)
         assert verdict.decision == decision
     lacked = allow(Condition={"StringNotEquals": {"aws:PrincipalArn": "${aws:username}"}})
     for version, decision in [("2012-10-17", "unknown"), ("2008-10-17", "allowed")]:
@@ -441,11 +441,11 @@ def test_trust_within_an_account() -> None:
     }
     document = trust(Principal={"Service": "ecs-tasks.amazonaws.com"}, Condition=block)
     task = f"arn:aws:ecs:ap-southeast-2:{ACCOUNT}:task/x"
-    held = {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": task}
+    context = {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": task}
     assert trusts(document, "ecs-tasks.amazonaws.com").decision == "unknown"
-    assert trusts(document, "ecs-tasks.amazonaws.com", held).decision == "allowed"
-    held["aws:SourceAccount"] = OTHER
-    assert trusts(document, "ecs-tasks.amazonaws.com", held).decision == "implicit-deny"
+    assert trusts(document, "ecs-tasks.amazonaws.com", context).decision == "allowed"
+    context["aws:SourceAccount"] = OTHER
+    assert trusts(document, "ecs-tasks.amazonaws.com", context).decision == "implicit-deny"
 
 
 statements = st.builds(

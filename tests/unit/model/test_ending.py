@@ -25,15 +25,15 @@ def former() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize(("once", "taken"), [(False, 2), (True, 1)])
-def test_signals_are_taken_while_the_context_lasts(once: bool, taken: int) -> None:
+@pytest.mark.parametrize(("once", "count"), [(False, 2), (True, 1)])
+def test_signals_are_taken_while_the_context_lasts(once: bool, count: int) -> None:
     """All of them or the first one; the others are for whoever took them before, and what is ignored stays so."""
     numbers: list[int] = []
     with ending.handled_by(numbers.append, once):
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGTERM):
             signal.raise_signal(number)
     signal.raise_signal(signal.SIGTERM)
-    assert (numbers, FORMER) == ([signal.SIGTERM] * taken, [signal.SIGTERM] * (3 - taken))
+    assert (numbers, FORMER) == ([signal.SIGTERM] * count, [signal.SIGTERM] * (3 - count))
 
 
 def test_an_error_leaves_the_former_handlers() -> None:

@@ -148,7 +148,7 @@ def test_a_variable_for_one_environment_keeps_the_files_other_names(
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "place"),
+    ("name", "value", "field"),
     [
         ("OMC_ACCOUNT_ID", "1234567", "account_id"),
         ("OMC_ROTATION_DAYS", "soon", "rotation_days"),
@@ -156,10 +156,10 @@ def test_a_variable_for_one_environment_keeps_the_files_other_names(
         ("OMC_KEYS", "[]", "keys"),
     ],
 )
-def test_a_bad_variable_is_one_sentence(name: str, value: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_variable_is_one_sentence(name: str, value: str, field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that cannot be used is named, and its text is not shown."""
     monkeypatch.setenv(name, value)
-    with pytest.raises(UsageError, match=place) as caught:
+    with pytest.raises(UsageError, match=field) as caught:
         load("staging")
     assert "OMC_" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -167,7 +167,7 @@ def test_a_bad_variable_is_one_sentence(name: str, value: str, place: str, monke
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"),
+    ("name", "suggestion"),
     [
         ("OMC_ACCOUNT_IDD", "OMC_ACCOUNT_ID"),
         ("OMC_CLUSTRE", "OMC_CLUSTER"),
@@ -180,16 +180,16 @@ def test_a_bad_variable_is_one_sentence(name: str, value: str, place: str, monke
     ],
 )
 def test_a_misspelt_variable_is_told_and_ignored(
-    name: str, meant: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, suggestion: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It may be another program's; without a word, a misspelt account would guard nothing."""
     monkeypatch.setenv(name, '["*"]' if name == "OMC_CLUSTERS" else "env:HOOK")
     warn_once.cache_clear()
     load("staging")
     load("production")
-    said = capsys.readouterr().err
-    told = f"warning: {name} is not a variable of omc-runbook, and is ignored: did you mean {meant}?\n"
-    assert said == (told if meant else "")
+    output = capsys.readouterr().err
+    warning = f"warning: {name} is not a variable of omc-runbook, and is ignored: did you mean {suggestion}?\n"
+    assert output == (warning if suggestion else "")
 
 
 @pytest.mark.parametrize(
@@ -235,12 +235,13 @@ def test_what_has_the_secret_of_production_is_production(table: str, is_producti
 
 
 @pytest.mark.parametrize(
-    ("asked", "hint"), [("stagin", "staging"), ("prod", "production"), ("PRODUCTION", "production"), ("loc", "local")]
+    ("environment", "hint"),
+    [("stagin", "staging"), ("prod", "production"), ("PRODUCTION", "production"), ("loc", "local")],
 )
-def test_an_unknown_environment_gets_the_nearest(asked: str, hint: str) -> None:
+def test_an_unknown_environment_gets_the_nearest(environment: str, hint: str) -> None:
     """A mistyped environment is refused with the name that was probably meant."""
-    with pytest.raises(UsageError, match=f'Environment "{asked}" is unknown: did you mean {hint}?'):
-        load(asked)
+    with pytest.raises(UsageError, match=f'Environment "{environment}" is unknown: did you mean {hint}?'):
+        load(environment)
 
 
 def test_several_environments_where_one_is_meant_are_no_misspelling() -> None:
@@ -269,7 +270,7 @@ def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "reason"),
     [
         ("cluster = ", "not valid TOML"),
         ("[environments.staging\n", "not valid TOML"),
@@ -313,9 +314,9 @@ def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
         ('[discovery]\nsecret = "*"', "discovery.secret is not a known name: did you mean secrets?"),
     ],
 )
-def test_a_bad_file_is_one_sentence(text: str, says: str, bare: Path) -> None:
+def test_a_bad_file_is_one_sentence(text: str, reason: str, bare: Path) -> None:
     """What is wrong with the file is said with its place."""
-    assert says in refusal(text, bare)
+    assert reason in refusal(text, bare)
 
 
 def test_the_nearest_name_of_a_table_is_given(bare: Path) -> None:
@@ -328,17 +329,17 @@ def test_a_bad_name_counts_in_another_environments_table_too(bare: Path) -> None
     assert "environments.production.clustr" in refusal('[environments.production]\nclustr = "x"', bare)
 
 
-@pytest.mark.parametrize("place", ["", "[environments.staging]\n"])
-def test_a_wrong_account_id_is_told_without_showing_it(place: str, bare: Path) -> None:
+@pytest.mark.parametrize("table", ["", "[environments.staging]\n"])
+def test_a_wrong_account_id_is_told_without_showing_it(table: str, bare: Path) -> None:
     """An account id must have twelve digits."""
     wrong = str(secrets.randbelow(10**8) + 10**9)
-    sentence = refusal(f'{place}account_id = "{wrong}"', bare)
+    sentence = refusal(f'{table}account_id = "{wrong}"', bare)
     assert "account_id must be an account id of 12 digits" in sentence
     assert wrong not in sentence
 
 
 @pytest.mark.parametrize(
-    ("form", "says"),
+    ("form", "reason"),
     [
         ('[keys.SECRET_KEY]\nvalue = "{}"', "keys.SECRET_KEY.value is not a known name"),
         ('[keys.SECRET_KEY]\nrequired = "{}"', "keys.SECRET_KEY.required"),
@@ -350,11 +351,11 @@ def test_a_wrong_account_id_is_told_without_showing_it(place: str, bare: Path) -
         ('SECRET_KEY = "{}', "not valid TOML"),
     ],
 )
-def test_a_value_in_the_wrong_place_is_not_shown(form: str, says: str, bare: Path) -> None:
+def test_a_value_in_the_wrong_place_is_not_shown(form: str, reason: str, bare: Path) -> None:
     """A secret's value that somebody wrote into the file stays out of the message."""
     value = secrets.token_urlsafe(24)
     sentence = refusal(form.format(value), bare)
-    assert says in sentence
+    assert reason in sentence
     assert value not in sentence
 
 
@@ -442,7 +443,7 @@ def test_accepted_findings_belong_to_an_environment_or_to_all(bare: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "reason"),
     [
         ('check = "weak"', "accepted.0.reason"),
         ('check = "weak"\nreason = " "', "accepted.0.reason must be a sentence."),
@@ -454,9 +455,9 @@ def test_accepted_findings_belong_to_an_environment_or_to_all(bare: Path) -> Non
         ('check = "weak"\nreason = "x"\nuntill = 2026-01-01', "did you mean until?"),
     ],
 )
-def test_an_accepted_finding_needs_a_reason_and_a_date_that_is_one(line: str, says: str, bare: Path) -> None:
+def test_an_accepted_finding_needs_a_reason_and_a_date_that_is_one(line: str, reason: str, bare: Path) -> None:
     """Nobody accepts anything by a typing error."""
-    assert says in refusal(f"[[accepted]]\n{line}\n", bare)
+    assert reason in refusal(f"[[accepted]]\n{line}\n", bare)
 
 
 @pytest.mark.parametrize(

@@ -245,8 +245,8 @@ def test_a_consequence_has_the_remedy_of_the_cause_that_is_its_own() -> None:
     """Of several findings of one check, that of its subject, or else of its services; else the first."""
 
     def found(check: str, subject: str, service: str, *because_of: str, **more: frozenset[str]) -> Finding:
-        made = replace(finding("found", check=check), subject=subject, remedy=Remedy(f"aws {subject}"))
-        return replace(made, services=frozenset({service}), because_of=because_of, **more)
+        base = replace(finding("found", check=check), subject=subject, remedy=Remedy(f"aws {subject}"))
+        return replace(base, services=frozenset({service}), because_of=because_of, **more)
 
     causes = (found("bare-name", "b", "backend"), found("bare-name", "w", "worker"))
     effects = (

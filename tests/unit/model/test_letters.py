@@ -32,8 +32,8 @@ def test_an_honest_name_is_left_as_it_is(name: str) -> None:
 
 def test_the_nearest_name_says_which_letter_differs() -> None:
     """Otherwise the suggestion would look like the mistake."""
-    said = nearest("backe\u200bnd", ["backend", "worker"])
-    assert said == ": did you mean backend? The name has U+200B (ZERO WIDTH SPACE)."
+    hint = nearest("backe\u200bnd", ["backend", "worker"])
+    assert hint == ": did you mean backend? The name has U+200B (ZERO WIDTH SPACE)."
 
 
 def test_what_would_fill_the_screen_is_cut() -> None:

@@ -21,12 +21,12 @@ SEVEN = NOON - timedelta(hours=5)
 def in_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Puts this machine into a time zone; it is in UTC before."""
 
-    def put(zone: str) -> None:
+    def set_zone(zone: str) -> None:
         monkeypatch.setenv("TZ", zone)
         time.tzset()
 
-    put("UTC")
-    yield put
+    set_zone("UTC")
+    yield set_zone
     monkeypatch.undo()
     time.tzset()
 

@@ -62,14 +62,14 @@ def stubs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(line: str, stubs: Path) -> list[list[str]]:
     """Let bash run a line where no other programs than the stubs are to be found; gives the words of each."""
     with TemporaryDirectory() as words, TemporaryDirectory() as folder:
-        done = subprocess.run(
+        process = subprocess.run(
             ["/bin/bash", "-c", line],
             cwd=folder,
             env={"PATH": str(stubs), "WORDS": words, "LC_ALL": "C.UTF-8"},
             capture_output=True,
             check=False,
         )
-        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b""), (line, done)
+        assert (process.returncode, process.stdout, process.stderr) == (0, b"", b""), (line, process)
         assert not list(Path(folder).iterdir()), f"{line} wrote a file"
         return [path.read_text(encoding="utf-8").split("\0")[:-1] for path in Path(words).iterdir()]
 
@@ -140,15 +140,15 @@ def test_a_remedy_runs_the_program_that_it_names_and_nothing_else(name: str, tex
         assert sorted(called) == sorted(call for call in calls if call[0] != "jq")
         assert sorted(call[0] for call in calls) == sorted(call[0] for call in expected)
         before = ""
-        for word, meant in zip(chain(*called), chain(*meaning), strict=True):
+        for word, template in zip(chain(*called), chain(*meaning), strict=True):
             # A key that is to be removed can have characters that nobody sees.
-            shown, before = letters.number(text) if before == "remove" else text, meant
-            if meant.startswith("{"):
-                assert json.loads(word) == json.loads(meant.replace("NAME", json.dumps(text)[1:-1]))
-            elif meant.startswith(("read-", "decrypt-")):
+            argument, before = letters.number(text) if before == "remove" else text, template
+            if template.startswith("{"):
+                assert json.loads(word) == json.loads(template.replace("NAME", json.dumps(text)[1:-1]))
+            elif template.startswith(("read-", "decrypt-")):
                 assert re.fullmatch(r"[\w+=,.@-]+", word)
             else:
-                assert word == meant.replace("NAME", shown)
+                assert word == template.replace("NAME", argument)
 
 
 def test_every_remedy_is_a_command_or_a_sentence() -> None:
@@ -196,14 +196,14 @@ SHELLS = {"dash": ("-c",), "bash": ("-c",), "zsh": ("-f", "-c"), "fish": ("--no-
 def test_each_shell_reads_the_same_words(shell: str, words: list[str]) -> None:
     """zsh expands =x and fish %self, and fish knows escapes within single quotes."""
     line = f"printf '%s\\0' {command(*words)}"
-    done = subprocess.run(
+    process = subprocess.run(
         [shell, *SHELLS[shell], line],
         env={"HOME": "/", "PATH": os.defpath, "LC_ALL": "C.UTF-8"},
         capture_output=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, b""), line
-    assert done.stdout.decode().split("\0")[:-1] == words
+    assert (process.returncode, process.stderr) == (0, b""), line
+    assert process.stdout.decode().split("\0")[:-1] == words
 
 
 def test_a_plain_command_stays_readable() -> None:

@@ -67,7 +67,7 @@ def test_the_last_three_fields_may_be_empty(end: str, fields: tuple[str, str, st
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "reason"),
     [
         (f"{ARN}:KEY", "8 colon-separated fields"),
         (f"{ARN}:KEY:", "9 colon-separated fields"),
@@ -85,9 +85,9 @@ def test_the_last_three_fields_may_be_empty(end: str, fields: tuple[str, str, st
         ("", "empty"),
     ],
 )
-def test_a_malformed_reference_says_what_is_wrong(text: str, says: str) -> None:
+def test_a_malformed_reference_says_what_is_wrong(text: str, reason: str) -> None:
     """What does not follow the grammar has a problem, and is taken apart as far as it goes."""
-    assert says in parse(text).problem
+    assert reason in parse(text).problem
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,9 @@ DEFAULT = Route(EVERYWHERE, NAT, "active")
 TO_VPC = rule("10.0.0.0/16")
 
 
-def go(network: Network, place: TaskNetwork = IN_PRIVATE) -> CallPath:
+def go(network: Network, task: TaskNetwork = IN_PRIVATE) -> CallPath:
     """Follow a task's call for its secret."""
-    return trace(network, place, "secretsmanager", REGION, [READ])
+    return trace(network, task, "secretsmanager", REGION, [READ])
 
 
 def causes(path: CallPath) -> list[str]:
@@ -222,8 +222,8 @@ HEALTHY = {
 @pytest.mark.parametrize("case", HEALTHY)
 def test_what_leads_there(case: str) -> None:
     """However it is spelt, what works has nothing in its way, and is named."""
-    network, place, by = HEALTHY[case]
-    path = go(network, place)
+    network, task, by = HEALTHY[case]
+    path = go(network, task)
     assert (causes(path), path.is_reachable, path.via.rpartition(" ")[2]) == ([], True, by)
 
 
@@ -446,8 +446,8 @@ BROKEN = {
 @pytest.mark.parametrize("case", BROKEN)
 def test_what_does_not(case: str) -> None:
     """Each thing that is in the way is told as itself, and what cannot be judged is only said to be possible."""
-    network, place, expected = BROKEN[case]
-    path = go(network, place)
+    network, task, expected = BROKEN[case]
+    path = go(network, task)
     assert causes(path) == expected
     assert path.is_reachable is (None if all(name.endswith("?") for name in expected) else False)
     assert all(obstacle.facts and obstacle.subject for obstacle in path.obstacles)
@@ -569,7 +569,7 @@ def test_the_entry_that_lets_a_call_pass_comes_before_what_denies_it(
 
 
 @pytest.mark.parametrize(
-    ("entries", "said", "asked"),
+    ("entries", "traffic", "command"),
     [
         (
             (entry(5, True, False), *OPEN, entry(90, False, True, ports=(443, 443))),
@@ -588,8 +588,8 @@ def test_the_entry_that_lets_a_call_pass_comes_before_what_denies_it(
     ],
     ids=["a rule", "the first rule", "no rule", "the last rule"],
 )
-def test_which_rule_of_an_acl_decides(entries: tuple[AclEntry, ...], said: str, asked: str) -> None:
+def test_which_rule_of_an_acl_decides(entries: tuple[AclEntry, ...], traffic: str, command: str) -> None:
     """Of the same direction; the new rule comes before it, or takes its place where there is no number before."""
     (obstacle,) = go(with_acl(by_nat(), *entries)).obstacles
-    assert obstacle.facts == (f"DescribeNetworkAcls: acl-2 of {PRIVATE} does not let {said}.",)
-    assert obstacle.command.startswith(f"aws ec2 {asked}")
+    assert obstacle.facts == (f"DescribeNetworkAcls: acl-2 of {PRIVATE} does not let {traffic}.",)
+    assert obstacle.command.startswith(f"aws ec2 {command}")
