@@ -393,7 +393,7 @@ def test_the_wheel_holds_package_and_notebooks(tmp_path: Path) -> None:
 
 
 def test_there_are_notebooks() -> None:
-    """The runbooks are there, so that what is said of each of them is said of something."""
+    """The runbooks are there, so that the tests of each of them test something."""
     assert "verify" in {path.stem for path in NOTEBOOKS}
 
 

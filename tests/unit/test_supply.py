@@ -46,7 +46,7 @@ def test_nothing_that_is_needed_is_under_agpl_or_gpl_alone() -> None:
     ],
 )
 def test_a_licence_without_an_alternative_to_gpl_is_refused(text: str, is_strong: bool) -> None:
-    """LGPL is none: what is only called stays under its own licence."""
+    """LGPL is accepted: what is only called stays under its own licence."""
     assert script("licences").is_strong(text) is is_strong
 
 

@@ -120,7 +120,7 @@ def test_every_kind_of_principal(identity: dict[str, Any], principal: str, kind:
     ],
 )
 def test_what_shows_a_person(changes: dict[str, Any], sign: str) -> None:
-    """A person is told from a program by the sign-in, the session's name or the program."""
+    """The sign-in, the session's name or the program shows a person."""
     assert parse_access({**record(), **changes}).sign_of_a_person == sign
 
 
@@ -159,7 +159,7 @@ def look(*pages: list[dict[str, Any]], limit: int = 1000) -> tuple[Any, list[flo
 
 
 def test_only_calls_on_the_secret_are_found() -> None:
-    """By name or ARN, also where only the refusal names it; a name that begins alike is another secret."""
+    """By name or ARN, also where only the refusal names it; a name with the same beginning is another secret."""
     refusal = f"is not authorized to perform: secretsmanager:GetSecretValue on resource: {max(SECRET)} because no"
     page = [
         record(requestID="name"),

@@ -96,7 +96,7 @@ def test_the_members_are_those_of_the_model() -> None:
 
 
 def call(clients: Clients, service: str, operation: str) -> Any:
-    """Call an operation with as little as its model lets one say."""
+    """Call an operation with the fewest parameters that its model allows."""
     client = clients(service)
     shape = client.meta.service_model.operation_model(operation).input_shape
     request = {name: least(shape.members[name]) for name in shape.required_members} if shape else {}
@@ -114,7 +114,7 @@ PATTERNED = {
 
 
 def least(shape: Any) -> Any:
-    """A value of a shape."""
+    """The smallest value of a shape."""
     match shape.type_name:
         case "string":
             text = "x" * max(1, shape.metadata.get("min", 1))
@@ -152,7 +152,7 @@ def test_what_is_no_answer_is_said_of_its_call(service: str, operation: str, fau
 
 
 def test_a_page_with_the_status_of_an_error_is_never_a_not_found_of_aws() -> None:
-    """Where botocore takes it for an error, that has no code of AWS's, so its status is told."""
+    """Where botocore takes it for an error, that has no code of AWS's, so the message has its status."""
     with proxy() as state:
         state.spoil("", page)
         state.status = 404

@@ -148,7 +148,7 @@ def test_somebody_elses_deployment_of_another_revision_is_not_taken_for_ours(cli
     ],
 )
 def test_a_call_that_aws_did_not_take_is_repeated_as_ever(client: Any, problem: Any) -> None:
-    """Somebody else's deployment beside ours is told then."""
+    """Somebody else's deployment beside ours is named then."""
     service = Ecs(lambda number: problem if number < 3 else None, begins=False)
     assert deployed(client, service) == ("own-3", ("old",))
 
@@ -167,7 +167,7 @@ def test_an_error_of_the_server_that_stays_is_that(client: Any) -> None:
 
 @pytest.mark.parametrize("reason", ["MISSING", "ACCESS_DENIED", ""])
 def test_an_answer_has_each_service_that_was_asked_for(client: Any, reason: str) -> None:
-    """Or says that it does not exist: nothing of a service is not that nothing is wrong with it."""
+    """Or says that it does not exist: an answer without a service does not mean that nothing is wrong with it."""
     arn = "arn:aws:ecs:r:1:service/cluster/backend"
     body = {"services": [], "failures": [{"arn": arn, "reason": reason}] if reason else []}
     client.meta.events.register(

@@ -347,7 +347,7 @@ def test_a_write_without_an_answer_may_have_taken_effect(problem: Exception) -> 
     [("LimitExceeded", 409), ("AccessDenied", 403), ("Throttling", 400), ("RequestLimitExceeded", 503)],
 )
 def test_a_write_that_aws_refused_has_not_taken_effect(code: str, status: int) -> None:
-    """A throttled call is none that may have been carried out, though some services answer it as a server's error."""
+    """A throttled call was certainly not carried out, though some services answer it as a server's error."""
 
     def call() -> None:
         answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
@@ -518,7 +518,7 @@ def test_an_endpoint_that_is_no_url_is_used_wrongly(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_a_denial_that_no_permission_overrides_is_named(reason: str, sentence: str) -> None:
-    """Where the Deny stands is said with the permission, because no other policy overrides it."""
+    """The message names the kind of policy that denies, because no other policy overrides it."""
     action = "secretsmanager:GetSecretValue"
     message = f"User: arn:aws:iam::1:user/me is not authorized to perform: {action} {reason}"
 

@@ -52,7 +52,7 @@ def test_no_time_is_an_error() -> None:
 
 @pytest.mark.usefixtures("sydney")
 def test_a_client_gives_times_in_utc() -> None:
-    """What is said to be UTC is, on a machine in Sydney too, of JSON and of XML."""
+    """On a machine in Sydney too, times are in UTC, from JSON and from XML."""
     with mock_aws():
         clients = Clients(REGION)
         clients("secretsmanager").create_secret(Name="app", SecretString="{}")

@@ -110,7 +110,7 @@ def test_every_former_file_is_kept(found: dict[str, EnvironmentNames], tmp_path:
 
 
 def test_a_folder_that_does_not_exist_is_told(found: dict[str, EnvironmentNames], tmp_path: Path) -> None:
-    """And no link, where there is none."""
+    """The message speaks of a link only where there is one."""
     planned = file.plan(tmp_path / "nowhere" / "runbook.toml", [found["staging"]])
     with pytest.raises(UsageError, match=r"nowhere is not a directory: create it, or name another file\."):
         file.write(planned, has_consent=False)

@@ -514,7 +514,7 @@ def test_an_env_with_a_merge_conflict_is_refused(platform: Platform) -> None:
 
 
 def test_a_value_is_never_overwritten(platform: Platform, tmp_path: Path) -> None:
-    """A source that has others for what is there is told so by name."""
+    """The notes name the keys for which a source has other values."""
     source = tmp_path / "values"
     source.write_text(f"SECRET_KEY={HEX(32)}\nOPENAI_API_KEY=sk-{HEX(16)}\n")
     source.chmod(0o644)
@@ -658,7 +658,7 @@ print(json.dumps(told))
 
 
 def forked(platform: Platform, what: str) -> list[list[str]]:
-    """What other processes of ours made of the .env."""
+    """The results of processes that change the .env."""
     command = [sys.executable, "-c", FORKS, str(SUPPORT.parent), str(platform.root), what]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env=dict(os.environ))
     assert ended.returncode == 0, ended.stderr
@@ -811,7 +811,7 @@ def test_the_plan_of_a_new_file_is_short_and_says_what_a_person_has_to_get(tmp_p
 
 
 def test_a_mail_server_without_its_login_is_told(tmp_path: Path) -> None:
-    """The application sends e-mails where it has a host; with its login, or without a host, nothing is said."""
+    """The application sends e-mails where it has a host; with its login, or without a host, there is no note."""
     platform = make_platform(tmp_path / "new")
     note = dotenv_plan.MAIL_NOTE.format(names="SMTP_USER and SMTP_PASSWORD")
     assert note in plan_file(platform).notes

@@ -13,7 +13,7 @@ from omc_runbook.model.errors import ConflictError, CouldNotLook, Interrupted, U
 
 
 class Bench:
-    """Steps that note what they do."""
+    """Steps that record what they do."""
 
     def __init__(self) -> None:
         self.announcements: list[str] = []

@@ -72,7 +72,7 @@ def test_services_with_the_same_log_line_say_it_once(monkeypatch: pytest.MonkeyP
     "reason, cause", [(IMAGE, "image-pull"), (LOG, "log-group"), (MEMORY, "out-of-memory"), (HEALTH, "")]
 )
 def test_what_keeps_tasks_from_running_is_the_cause_unless_a_value_may_be(reason: str, cause: str) -> None:
-    """No log is named where there is none; a health check may fail for a value. Each cause is told once."""
+    """No log is named where there is none; a health check may fail for a value. Each cause is named once."""
     snapshot = stuck(healthy(), "worker", reason, **(EXITED if reason == MEMORY else {}))
     causes = failure.causes(snapshot, frozenset({"worker"}))
     assert [each.check for each in causes] == [cause] * bool(cause)

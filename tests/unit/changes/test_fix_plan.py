@@ -191,7 +191,7 @@ def test_a_reference_of_which_the_key_is_not_certain_is_left() -> None:
 
 @pytest.mark.parametrize("controller", ["EXTERNAL", "CODE_DEPLOY"])
 def test_a_service_that_others_deploy_gets_no_revision(controller: str) -> None:
-    """ECS would refuse it: the reference is left, with who has to be given the new one."""
+    """ECS would refuse it: the reference stays, and the reason says who needs the new one."""
     snapshot = with_reference(healthy(), "worker", "SECRET_KEY", WRONG["partial-arn"])
     plan = planned(with_service(snapshot, "worker", controller=controller))
     assert plan.steps == () and controller in reasons(plan)["partial-arn"]
@@ -471,7 +471,7 @@ def test_old_tasks_of_a_service_that_no_run_deploys_stay_unfixed() -> None:
 
 
 def test_a_version_that_any_service_came_through_with_is_not_taken_back() -> None:
-    """What another service's tasks fail on is told, and is no reason to break this one again."""
+    """The failure of another service's tasks is reported, and is no reason to break this one again."""
     snapshot = healthy()
     (step,) = planned(with_text(with_values(snapshot, document(snapshot), PREVIOUS), BROKEN)).steps
     completed = Rollout("backend", "ecs-svc/1", "ohmycoins-staging-backend:7", "done", 1, 1)

@@ -86,7 +86,7 @@ def labelled(**changed: str | None) -> Snapshot:
 
 
 def found(snapshot: Snapshot) -> NewValues:
-    """What a run that keeps all values finds; nothing has to be asked for."""
+    """The new values of a run that keeps all values and prompts for none."""
     return renew(cast("Clients", None), snapshot, (), "keep")
 
 
@@ -183,7 +183,7 @@ def tried_at_its_server(snapshot: Snapshot) -> Snapshot:
 def test_a_former_value_counts_as_revoked_only_where_its_server_accepts_the_current_one(
     former: str, current: str, status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Right after a change, and in an audit's history; a server that refuses both says nothing of either."""
+    """Right after a change, and in an audit's history; a server that refuses both proves nothing."""
     snapshot = tried_at_its_server(left(OPENAI_API_KEY=(value := f"sk-{secrets.token_urlsafe(40)}")))
     verdicts = {True: (current, "it says so"), False: (former, "it says so")}
     monkeypatch.setattr(live_check, "attempt", lambda *each: verdicts[each[-1].same_as(Masked(value, ""))])

@@ -70,7 +70,7 @@ def reason(plan: FixPlan, check: str) -> str:
 
 
 def test_the_role_of_another_environment_is_granted_nothing() -> None:
-    """Staging's task definitions name production's role: that is what to correct, and where is said."""
+    """Staging's task definitions name production's role: that is what to correct, and the reason says where."""
     plan = planned(with_role(beside(healthy()), THEIRS))
     assert plan.is_empty
     why = reason(plan, "no-permission")

@@ -77,7 +77,7 @@ def holding(text: str) -> Snapshot:
 
 
 def take(values_from: str, *keys: str) -> dict[str, NewValue]:
-    """Gather for the guide's keys, with an empty secret."""
+    """The new values of some of the guide's keys, for an empty secret."""
     return sources.gather(values_from, keys, default_keys(), ())
 
 
@@ -370,7 +370,7 @@ def test_another_number_than_the_secret_has_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_number_can_become_a_string() -> None:
-    """The text of a number is another value than the number."""
+    """A number and its text are different values."""
     plan = planned(holding(ODD), SMTP_PORT="150")
     assert reveal(plan.text) == ODD.replace("1.50e2", '"150"')
 
@@ -477,7 +477,7 @@ def test_a_deployment_that_succeeded_while_it_was_looked_at_is_not_begun_again(i
 
 
 def test_a_change_says_what_becomes_of_replicas() -> None:
-    """Those that follow, and those that do not; without a change nothing is said."""
+    """Those that follow, and those that do not; without a change there is no note."""
     replicas = (Replica("us-east-1", "InSync"), Replica("eu-west-1", "InProgress"), Replica("eu-north-1", "Failed"))
     snapshot = replace(with_secret(healthy(), replicas=replicas), services=())
     follow, stay = planned(snapshot, SECRET_KEY=secrets.token_hex(32)).notes
@@ -521,7 +521,7 @@ def test_a_plan_says_which_values_it_empties() -> None:
 
 
 def test_a_plan_says_when_each_key_takes_effect() -> None:
-    """Signed-out users and the database are told; the table shows no value and has every key."""
+    """The plan warns of signed-out users and of the database; its table has every key and no value."""
     value = secrets.token_hex(32)
     plan = planned(healthy(), SECRET_KEY=value, POSTGRES_PASSWORD=password())
     text = changes.plan(plan).to_text()
@@ -578,7 +578,7 @@ def test_a_change_that_failed_names_its_causes_alone() -> None:
 
 
 def test_the_same_plan_has_the_same_token_and_no_other_has() -> None:
-    """A second try is known as the same; another value or another version is another plan."""
+    """A second try has the same token; another value or another version has another one."""
     snapshot, value = healthy(), secrets.token_hex(32)
     token = planned(snapshot, SECRET_KEY=value).token
     assert token == planned(snapshot, SECRET_KEY=value).token

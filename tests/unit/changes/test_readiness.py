@@ -224,7 +224,7 @@ def test_no_key_is_added_where_the_new_tasks_would_fail() -> None:
 def test_a_new_key_gets_a_value_unless_it_has_one(
     present: str | None, new_value: str, content: str, is_written: bool
 ) -> None:
-    """A placeholder is none."""
+    """A placeholder is no value."""
     snapshot = (
         without_key(healthy(), "SMTP_PASSWORD") if present is None else with_keys(healthy(), SMTP_PASSWORD=present)
     )

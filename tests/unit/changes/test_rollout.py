@@ -33,7 +33,7 @@ ROLLING = Rollout("backend", "ecs-svc/1", "ohmycoins-staging-backend:7", "rollin
 
 
 class Ecs:
-    """An ECS in which nothing is left, or that refuses to tell of its services."""
+    """An ECS without services, or one that refuses to describe them."""
 
     def __init__(self, code: str = "", gone_for: int = 0) -> None:
         self.code, self.gone_for, self.calls = code, gone_for, 0
@@ -87,7 +87,7 @@ def test_a_plan_says_who_gets_new_tasks() -> None:
     [(1, None, "done", ""), (2, None, "rolling", ""), (2, 50, "rolling", "counts as successful early")],
 )
 def test_older_tasks_may_outlast_a_deployment(running: int, early: int | None, state: str, progress: str) -> None:
-    """ECS says COMPLETED before they have stopped; what counts as successful early is said to."""
+    """ECS says COMPLETED before they have stopped; a rollout that counts as successful early says so."""
     api = service("api")
     api = replace(api, running=running, configuration=replace(api.configuration, early_percent=early))
     ours = replace(expected(api), state="rolling", deployment_id="ecs-svc/api")

@@ -100,7 +100,7 @@ class Ecs:
     def paginate(self, **request: Any) -> list[Answer]:
         tasks = self.state.get("tasks", [])
         if request["desiredStatus"] == "STOPPED":
-            # Read beside the services, of which a look may have told already or not.
+            # Read beside the services, whose description may be older or newer.
             tasks = self.script[min(self.stopped_reads, len(self.script) - 1)].get("stopped", [])
             self.stopped_reads += 1
         return [{"taskArns": [each["taskArn"] for each in tasks]}]
@@ -313,7 +313,7 @@ def test_an_answer_ends_the_time_without_one() -> None:
 
 
 def test_a_failed_task_that_ecs_replaces_ends_nothing() -> None:
-    """The next one runs, and what goes well is not taken back; the failure is told."""
+    """The next one runs, and what succeeds is not taken back; the failure is reported."""
     ended, lines = follow(Ecs("BLUE_GREEN", [failing(1), failing(2), {**DONE, "stopped": [stopped(0), stopped(1)]}]))
     assert (ended.state, ended.failures) == ("done", 2)
     assert "2 tasks failed: Task stopped0 of backend" in ended.reason

@@ -177,7 +177,7 @@ def test_a_policy_that_is_not_shown_yet_is_removed(monkeypatch: pytest.MonkeyPat
 
 
 class Deployer:
-    """An ECS that notes which revision a service gets."""
+    """An ECS that records which revision a service gets."""
 
     def __init__(self) -> None:
         self.revisions: list[str] = []

@@ -275,7 +275,7 @@ def test_a_version_is_restored_though_its_label_is_refused(plan: SecretPlan, cod
 
 @pytest.mark.parametrize("operation", ["PutSecretValue", "UpdateSecretVersionStage"])
 def test_a_version_that_can_have_no_other_label_does_not_become_current(plan: SecretPlan, operation: str) -> None:
-    """What to do about it is said, and the database and AWSCURRENT stay as they are."""
+    """The error says what to do, and the database and AWSCURRENT stay as they are."""
     wire = Wire(refused={operation: "LimitExceededException"})
     message = r"20 staging labels( at most)?, on all its versions: remove one .* then run again\."
     with between(wire), pytest.raises(CouldNotLook, match=message):
@@ -306,7 +306,7 @@ def test_the_label_of_what_was_taken_back_is_the_last_to_go(plan: SecretPlan) ->
 
 
 def test_a_label_that_cannot_be_removed_hides_no_failure(plan: SecretPlan) -> None:
-    """The next run removes it; where all is well, nothing else has to be told."""
+    """The next run removes it; where all is well, there is nothing to report."""
     writer, wire = writer_of(plan), Wire()
     run(writer, "stage", "move")
     with between(wire):

@@ -127,7 +127,7 @@ DENIED = simulated("explicitDeny", organization=False, policies=(GUIDE,))
 def test_an_organization_that_was_not_read_denies_no_task_that_read_the_secret(
     snapshot: Snapshot, permissions: Permissions, status: str
 ) -> None:
-    """The simulation was not told the organization, which a policy may ask for."""
+    """The simulation lacked the organization, which a policy may ask for."""
     [answer] = run_check(CHECKS["scp"], with_permissions(snapshot, permissions))
     assert answer.status == status
     assert status != "unknown" or "organizations:DescribeOrganization is missing" in answer.evidence[0]
@@ -339,7 +339,7 @@ def test_a_policy_that_names_the_account_grants_nothing_by_itself() -> None:
     ],
 )
 def test_a_deny_counts_for_whom_it_names(principal: str, denied: bool) -> None:
-    """The secret's policy denies the role, its account or everybody, and is no matter when it means others."""
+    """A Deny of the role, its account or everybody is a fault; a Deny of others is none."""
     assert found_in(own_policy(statement("Deny", principal))(healthy())) == ({"resource-deny"} if denied else set())
 
 
@@ -771,7 +771,7 @@ def test_a_role_at_another_path_is_in_doubt_before_a_task_has_started() -> None:
 
 
 def test_a_task_says_that_a_policy_which_nobody_may_read_denies_it() -> None:
-    """What AWS told the task is enough; without that, the permission is named."""
+    """What AWS answered the task is enough; without that, the permission is named."""
     gap = ReadFailure("its resource policy", "secretsmanager:GetResourcePolicy", "AccessDeniedException", "denied")
     unread = replace(healthy(), resource_policy=None, gaps={"resource_policy": (gap,)})
     [unknown] = run_check(CHECKS["resource-deny"], unread)
@@ -788,7 +788,7 @@ def test_a_task_says_that_a_policy_which_nobody_may_read_denies_it() -> None:
 
 
 def test_a_role_at_another_path_is_named() -> None:
-    """Where ECS could not assume the role, the ARN that it really has is told."""
+    """Where ECS could not assume the role, the finding has its real ARN."""
     at_path = f"arn:aws:iam::{ACCOUNT}:role/services/{ROLE_NAME}"
     allowed = simulated("allowed")
     assert allowed.role
@@ -808,7 +808,7 @@ def test_the_managed_key_wants_no_grant() -> None:
 
 
 def test_old_throttling_is_over() -> None:
-    """A task that was throttled before the current version came says nothing of now."""
+    """A task that was throttled before the current version came is no evidence of the present."""
     old = stopped("worker", THROTTLED_STOP, NOW - timedelta(days=11))
     assert_clear(CHECKS["throttled"], with_tasks(healthy(), old))
 

@@ -260,7 +260,7 @@ def test_a_role_that_anybody_of_the_account_may_assume_is_open_to_no_other(condi
 
 
 def test_a_policy_is_told_by_what_it_leaves_out() -> None:
-    """NotAction and NotResource are not told as what they name."""
+    """NotAction and NotResource are shown as everything but what they name."""
     elements = {"NotAction": "iam:*", "NotResource": f"{ARN}-x"}
     task_role = role("ohmycoins-staging-ecs-task-role", policy("all-but", elements))
     [finding] = found_in(audited(None, own=(execution_role(), task_role)))["wildcard-secret"]
@@ -350,7 +350,7 @@ def test_another_account_that_may_become_a_reader_is_found() -> None:
     [("inline", "", "delete"), ("managed", "", "detach"), ("managed", "arn:aws:iam::aws:policy/Reads", "detach")],
 )
 def test_a_groups_policy_is_taken_from_the_group(kind: Any, origin: str, verb: str) -> None:
-    """IAM knows of no such policy of the user; and it is said that every member loses it."""
+    """IAM has no such policy of the user; the remedy says that every member loses it."""
     group = f"arn:aws:iam::{ACCOUNT}:group/staff/developers"
     shared = replace(READS, kind=kind, origin=origin or f"arn:aws:iam::{ACCOUNT}:policy/reads", group=group)
     [finding] = found_in(audited(None, user("eve", shared)))["human-may-read"]
@@ -359,7 +359,7 @@ def test_a_groups_policy_is_taken_from_the_group(kind: Any, origin: str, verb: s
 
 
 def test_who_may_assume_a_role_by_its_trust_policy_alone_is_told_where() -> None:
-    """No policy of the person allows it: there is none to change."""
+    """No policy of the person allows it, so there is none to change."""
     alice = user("alice")
     trusting = replace(
         role("reports", READS),
@@ -444,7 +444,7 @@ DOUBTFUL_DENY = {
 def test_a_deny_that_nobody_can_decide_is_neither_the_grant_nor_weakened(
     id: str, principal: Any, left: list[Any], is_organizations: bool
 ) -> None:
-    """What lets somebody in is named and closed; the Deny stays as it is, and is said to leave it open."""
+    """The remedy takes away what lets somebody in; the Deny stays, and the finding says that its effect is unknown."""
     grant = allowing(GET_SECRET_VALUE, "*", Principal=principal)
     denial = {} if is_organizations else DOUBTFUL_DENY
     own = policy("own", grant, *filter(None, [denial]), kind="resource")
@@ -505,7 +505,7 @@ def test_a_policy_that_loses_nothing_is_not_written_again() -> None:
 
 
 def test_a_task_role_that_may_no_longer_write_still_reads() -> None:
-    """What goes with a pattern is said, and that tasks start with the secret stays allowed."""
+    """The remedy says what else a pattern allowed; tasks may still start with the secret."""
     [finding] = found_in(audited(own=(execution_role(policy("all", allowing("secretsmanager:*"))),)))[
         "can-write-secret"
     ]
@@ -532,7 +532,7 @@ def test_a_permission_that_may_be_meant_is_told_in_whole_sentences() -> None:
 
 
 def test_what_an_administrator_is_denied_is_no_grant() -> None:
-    """The statement that denies the secret is not told as the one that gives everything."""
+    """The statement that denies the secret is not named as the one that allows everything."""
     rows = {row[0]: row for row in tables.writers(audited(None, user("root", EVERYTHING, policy("no", DENIES)))).rows}
     assert rows["root"][2:] == ["everything that no statement 1 does not deny", "—", "—"]
 
@@ -626,7 +626,7 @@ def test_an_audit_of_more_days_finds_the_same_readers_unused() -> None:
 
 
 def test_a_reader_without_a_report_is_unknown() -> None:
-    """Where IAM says nothing of an old reader's last access, nobody is told that all readers read."""
+    """Where IAM says nothing of an old reader's last access, the finding does not say that all readers read."""
     reader = role("reports", READS)
     snapshot = audited(None, reader)
     assert snapshot.audit.identities
@@ -680,7 +680,7 @@ def test_running_a_task_takes_all_that_it_needs(identity: Identity, severity: st
 
 
 def test_an_execution_role_that_may_do_anything_can_be_passed() -> None:
-    """An administrator is told as that; who may give a task this role is a finding as well."""
+    """An administrator is called one; who may give a task this role is a finding as well."""
     anything = execution_role(policy("all", allowing("*", "*")))
     assert "can-pass-role" in found_in(audited(None, user("alice", RUNS_TASKS), own=(anything,)))
 
@@ -904,7 +904,7 @@ def test_a_reader_needs_the_key_too() -> None:
 
 
 def test_grants_that_were_not_read_leave_open_only_who_reads_by_one() -> None:
-    """They allow and never deny: who may decrypt without is found, and nobody is said to create some by one."""
+    """They allow and never deny: who may decrypt without is found, and nobody is said to create grants by a grant."""
     decrypts = policy("key", allowing(DECRYPT, KEY))
     own = (execution_role(READS, decrypts), role("tasks", policy("s3", allowing("s3:*", "*"))))
     gap = ReadFailure("the secret's key", "kms:ListGrants", "AccessDenied", "denied")
@@ -1569,7 +1569,7 @@ def test_a_resource_control_policy_denies_identities_too() -> None:
     ],
 )
 def test_of_an_action_that_iam_does_not_track_it_knows_the_service_alone(report: LastAccess, sentence: str) -> None:
-    """What is said of the last use is what IAM reports: of GetSecretValue where it has that, else of any call."""
+    """The last use is what IAM reports: of GetSecretValue where it has that, else of any call."""
     snapshot = audited(None, role("reports", READS), last_accesses={role("reports").arn: report})
     found = found_in(snapshot).get("unused-reader", [])
     assert [sentence in each.evidence[0] for each in found] == ([True] if sentence else [])

@@ -99,7 +99,7 @@ def test_what_was_cut_is_not_clear() -> None:
 
 
 def test_a_burst_may_begin_before_the_hour_and_end_after_it() -> None:
-    """Twenty reads within an hour, ten of them in each hour of the clock; over two hours they are none."""
+    """Twenty reads within an hour, ten of them in each hour of the clock; over two hours they are no burst."""
     full = (NOW - timedelta(days=1)).replace(minute=0)
     days = (NOW - full) / timedelta(days=1)
     near = [call(days + (each - 9.5) / 1_000) for each in range(20)]

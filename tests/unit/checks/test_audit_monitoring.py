@@ -42,7 +42,7 @@ def test_where_somebody_hears_by_a_rule_all_is_clear(id: str) -> None:
 
 
 def test_without_a_trail_there_is_none_to_judge() -> None:
-    """What is asked of a trail is skipped, and that there is none is the finding."""
+    """The checks of a trail are skipped, and the finding is that there is none."""
     skipped = {id: "skipped" for id, check in CHECKS.items() if "trail" in check.needs}
     assert found(monitored(healthy(), None)).items() >= {"no-trail": "found", **skipped}.items()
 
@@ -100,7 +100,7 @@ def test_a_trail_without_reads_does_not_make_up_for_the_one_with_them() -> None:
 
 
 def test_a_trail_that_does_not_deliver() -> None:
-    """It logs into a bucket that is gone; what else is wrong with it is told too."""
+    """It logs into a bucket that is gone; what else is wrong with it is reported too."""
     snapshot = monitored(healthy(), replace(TRAIL, delivery_error="NoSuchBucket", validates_files=False))
     assert found(snapshot)["trail-not-validated"] == "found"
     [answer] = run_check(CHECKS["trail-not-logging"], snapshot)

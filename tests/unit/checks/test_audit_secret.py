@@ -145,7 +145,7 @@ def test_a_former_value_in_a_file_is_no_error() -> None:
 
 
 def test_a_key_that_rotates_or_is_not_in_use_is_none_that_does_not_rotate() -> None:
-    """Why a key is disabled, or about to be deleted, is another check's."""
+    """Another check finds a key that is disabled or about to be deleted."""
     found = encrypted(healthy())
     assert found.kms_key
     assert status("key-not-rotated", replace(found, kms_key=replace(found.kms_key, state="Disabled"))) == {"clear"}
@@ -162,14 +162,14 @@ def test_the_environments_own_secret_is_not_unused(name: str, expected: str) -> 
 
 
 def test_without_a_repository_files_are_not_clear() -> None:
-    """Nothing was searched, so that nothing is said."""
+    """Nothing was searched, so there is no claim."""
     snapshot = replace(audited(), checkout=None)
     assert status("value-in-file", snapshot) == status("value-in-history", snapshot) == {"skipped"}
     assert exposure(replace(snapshot, audit=replace(snapshot.audit, exposure=None))).rows == []
 
 
 def test_a_folder_without_git_has_no_history_to_be_clear() -> None:
-    """Its files were searched all the same."""
+    """Its files were searched nevertheless."""
     snapshot = audited()
     assert snapshot.audit.exposure
     without = replace(snapshot, audit=replace(snapshot.audit, exposure=replace(snapshot.audit.exposure, history=None)))
@@ -193,7 +193,7 @@ def test_without_a_service_no_key_is_clear() -> None:
 
 @pytest.mark.parametrize("where", ["history", "files"])
 def test_what_was_not_searched_is_unknown(where: str) -> None:
-    """A bound on size or number is said, and what is beyond is not known."""
+    """A limit on size or number is reported, and what is beyond it is unknown."""
     snapshot = audited()
     assert snapshot.audit.exposure
     part = replace(snapshot.audit.exposure, **{where: Search(count=3, limits=("Of 9 blobs 3 were searched.",))})
@@ -274,7 +274,7 @@ def test_environments_with_one_secret_are_not_told_apart_by_new_values() -> None
 
 
 def test_a_key_that_only_some_ask_for_is_used() -> None:
-    """A task that takes the whole secret may use every key, and a note is none."""
+    """A task that takes the whole secret may use every key; a member that is a note is no key."""
     spare = with_keys(audited(), CURRENT, OLD_TOKEN="x" * 20, _note="see the wiki")
     assert [each.subject for each in run_check(CHECKS["key-unused"], spare)] == ["OLD_TOKEN"]
     arn = spare.secret.arn if spare.secret else ""

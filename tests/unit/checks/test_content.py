@@ -133,7 +133,7 @@ def test_containers_beside_a_proxy_that_has_the_secret_are_not_the_applications(
 
 @pytest.mark.parametrize("path", ["database.password", "$.database.password", "database[0]", "database/password"])
 def test_what_is_inside_of_a_value_cannot_be_referred_to(path: str) -> None:
-    """ECS takes the whole of it for the name of a key: that is told, whatever else is."""
+    """ECS takes the whole of it for the name of a key, and the finding says so."""
     snapshot = with_keys(healthy(), database={"password": secrets.token_hex(16)})
     snapshot = with_reference(snapshot, "worker", "OPENAI_API_KEY", f"{ARN}:{path}::")
     (found,) = (
@@ -220,7 +220,7 @@ def test_the_fresh_worlds_placeholders_are_each_found() -> None:
 
 
 def test_a_password_may_break_a_url_only_where_one_is_built() -> None:
-    """Characters that a URL cannot take are no matter in a key that goes into none."""
+    """Characters that break a URL do not matter in a key that no URL is built from."""
     assert found_in(with_keys(healthy(), SMTP_PASSWORD=secrets.token_hex(8) + "/@:#")) == set()
 
 
@@ -451,7 +451,7 @@ def test_three_values_that_moved_on_are_each_told_with_the_next() -> None:
     found = {each.subject: each for each in run_check(CHECKS["values-exchanged"], wrong)}
     assert set(found) == set(names)
     assert found["SMTP_PASSWORD"].evidence[0].split(", and ")[-1] == "SECRET_KEY has what SMTP_PASSWORD should have."
-    # However many there are, each is told with its neighbours alone.
+    # However many there are, each is named with its neighbours alone.
     start = "SMTP_PASSWORD has what FIRST_SUPERUSER_PASSWORD should have, and "
     assert found["SMTP_PASSWORD"].evidence[0].startswith(start)
     assert {each.remedy.runbook for each in found.values()} == {"restore"}
@@ -497,7 +497,7 @@ def test_a_value_that_should_be_its_own_is_weak_where_another_key_has_it(members
 
 
 def test_an_address_with_a_signature_that_expired_is_not_said_to_be_the_signature() -> None:
-    """And nothing of it is told but when that was."""
+    """The finding says only when it expired."""
     address = f"https://omc.blob.core.windows.net/feed?se=2020-01-01&sig={secrets.token_hex(16)}"
     [found] = run_check(CHECKS["value-expired"], with_own("FEED", address)(healthy()))
     assert found.evidence == ("FEED holds a shared access signature that expired at 2020-01-01 00:00 UTC.",)
@@ -875,6 +875,6 @@ def test_an_access_token_beside_its_refresh_token_may_have_expired() -> None:
 
 
 def test_a_value_that_expires_later_is_right() -> None:
-    """It is told by the time of the look."""
+    """The time of the look decides."""
     snapshot = FAULTS["value-expired"].make(healthy())
     assert_clear(CHECKS["value-expired"], replace(snapshot, taken=CHANGED - timedelta(seconds=1)))

@@ -289,7 +289,7 @@ def test_old_tasks_of_a_service_that_leaves_the_secret_are_named() -> None:
 
 
 def test_protected_tasks_outlast_a_deployment() -> None:
-    """Another one would not stop them either: told is their protection, and the command that ends it."""
+    """Another one would not stop them either: the finding names their protection, and the command that ends it."""
     message = "(service worker, taskSet ecs-svc/1) was unable to scale in due to (reason 1 tasks under protection)"
     new = deployment("worker", NOW - timedelta(minutes=50), id="ecs-svc/2", rollout="IN_PROGRESS")
     snapshot = with_service(
@@ -445,7 +445,7 @@ def test_a_version_that_is_only_staged_makes_no_stop_stale() -> None:
 
 
 def test_a_stop_before_the_current_version_is_stale() -> None:
-    """A task that failed on the former version says nothing of the present one."""
+    """A task that failed on the former version is no evidence against the present one."""
     old = stopped("worker", PULL, CHANGED - timedelta(minutes=5))
     assert found_in(with_tasks(healthy(), old)) == set()
 
@@ -599,7 +599,7 @@ def test_a_consumer_without_own_references_is_never_stale() -> None:
 
 
 def test_a_namesakes_failures_are_not_this_services() -> None:
-    """A task that failed before the service was created again says nothing of what the service tried."""
+    """A task that failed before the service was created again is no evidence of what the service tried."""
     snapshot = stuck(healthy(), "worker", "ResourceInitializationError: unable to pull secrets")
     [worker] = [service for service in snapshot.services if service.name == "worker"]
     assert snapshot.last_failed(replace(worker, deployments=(), created=NOW - timedelta(days=30))) is not None
@@ -639,7 +639,7 @@ def test_services_may_share_a_family() -> None:
 
 
 def test_another_services_family_is_an_error_where_tasks_fail() -> None:
-    """While tasks run it is a warning; what to go back to is told by tasks of before, else by names."""
+    """While tasks run it is a warning; what to go back to follows from earlier tasks, else from names."""
     [found] = run_check(CHECKS["other-definition"], FAULTS["other-definition"].make(healthy()))
     assert found.severity == "warning" and "it ran ohmycoins-staging-worker:7 before" in found.evidence[1]
     assert "--task-definition ohmycoins-staging-worker:7" in found.remedy.command
@@ -690,7 +690,7 @@ def test_a_deployment_that_waits_for_a_hook_is_not_stuck() -> None:
 
 
 def test_old_tasks_of_a_baking_deployment_are_being_replaced() -> None:
-    """They serve until the bake ends, however long that is, and nobody is told to force another deployment."""
+    """They serve until the bake ends, however long that is, and no remedy forces another deployment."""
     began = NOW - timedelta(minutes=10)
     snapshot = deployed(changed(began - timedelta(minutes=1))(healthy()), "backend", "IN_PROGRESS", "BAKE_TIME")
     snapshot = with_tasks(snapshot, task("backend", began, deployment_id="ecs-svc/2"))
@@ -750,7 +750,7 @@ def test_what_may_not_be_read_of_a_blue_green_deployment_is_unknown() -> None:
 
 @pytest.mark.parametrize(("desired", "severity"), [(0, "info"), (2, "warning"), (None, "warning")])
 def test_no_tasks_are_a_remark_where_terraform_says_so(desired: int | None, severity: str) -> None:
-    """A count that Terraform leaves to something else, or sets otherwise, is none."""
+    """A count that Terraform leaves to something else, or sets otherwise, is no remark."""
     service = DeclaredService(
         name="backend", sources=("main.tf:1",), desired=desired, desired_source="staging/main.tf:7"
     )
@@ -791,7 +791,7 @@ def test_a_hooks_refusal_is_told_with_its_functions_log() -> None:
     ],
 )
 def test_an_old_value_is_the_consequence_of_a_faulty_new_one(cause: str, key: str, value: object) -> None:
-    """What new tasks would get has to be right first: until then nobody is told to redeploy."""
+    """What new tasks would get has to be right first: until then no remedy redeploys."""
     snapshot = rotated(healthy(), NOW - timedelta(hours=1), **{key: secrets.token_hex(32) if value is ... else value})
     assert snapshot.current
     if value is ...:
@@ -826,7 +826,7 @@ def test_a_rollout_is_explained_by_its_own_services_tasks() -> None:
 
 
 def test_a_former_version_that_could_not_be_read_is_not_said_to_be_gone() -> None:
-    """Then the tasks are stale all the same, and nobody knows by which keys."""
+    """The tasks are stale anyway, and by which keys is unknown."""
     snapshot = rotated(healthy(), NOW - timedelta(minutes=10), SECRET_KEY=secrets.token_hex(32))
     known = {snapshot.current_id: snapshot.contents[snapshot.current_id]}
     found, *_ = run_check(CHECKS["not-forced"], replace(snapshot, contents=known))

@@ -81,7 +81,7 @@ def test_an_agent_has_time_to_start(started: datetime | None, status: str) -> No
 
 
 def test_the_service_may_say_otherwise_than_its_tasks() -> None:
-    """Switched on for the service after its tasks were run: the tasks' own flag is what is told, and both are named."""
+    """Switched on for the service after its tasks were run: the tasks' own flag counts, and both are named."""
     snapshot = with_service(FAULTS["exec-off"].make(healthy()), "worker", execute=True)
     [found] = run_check(CHECKS["exec-off"], snapshot)
     assert "true, for new tasks" in found.evidence[1]
@@ -113,7 +113,7 @@ def test_a_read_only_file_system_matters_with_exec_alone() -> None:
 
 
 def test_a_read_only_sidecar_is_why_its_agent_ended() -> None:
-    """The container with the secret can be looked into, and the agent of the other one is told with its cause."""
+    """The container with the secret can be looked into, and the agent of the other one is reported with its cause."""
     pair = (TaskContainer("worker", None, "", "RUNNING"), TaskContainer("side", None, "", "STOPPED"))
     snapshot = with_worker(looked(healthy()), containers=pair)
     side = Container(name="side", secrets=(), environment=(), readonly=True, essential=False)
@@ -137,7 +137,7 @@ def test_a_new_task_has_time_for_its_agent() -> None:
 
 
 def test_a_task_without_a_role_cannot_open_channels() -> None:
-    """No taskRoleArn is told as itself."""
+    """A missing taskRoleArn is called that."""
     snapshot = with_definition(looked(healthy()), "worker", lambda old: replace(old, task_role_arn=""))
     [found] = run_check(CHECKS["exec-iam"], snapshot)
     assert found.subject == "worker" and "has no taskRoleArn" in found.evidence[0]
@@ -200,7 +200,7 @@ def test_roles(case: str) -> None:
 def test_an_organization_that_was_not_read_denies_no_channel(
     is_read: bool, status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its policies may ask for it, which the simulation was not told."""
+    """Its policies may ask for it, which the simulation lacked."""
     known, gap = (
         role(NAMES.task_role),
         ClientError({"Error": {"Code": "AccessDeniedException"}}, "DescribeOrganization"),
@@ -234,7 +234,7 @@ def test_no_tool_is_told_as_such() -> None:
 
 
 def test_keys_that_may_open_channels_are_no_fault() -> None:
-    """Where a look worked all the same, AWS keys in the container are no matter of ECS Exec."""
+    """Where ECS Exec worked, AWS keys in the container are no fault of it."""
     snapshot = with_container(looked(healthy()), "worker", lambda old: replace(old, environment=STATIC_KEYS))
     assert_clear(CHECKS["exec-static-keys"], snapshot)
 
@@ -242,7 +242,7 @@ def test_keys_that_may_open_channels_are_no_fault() -> None:
 @pytest.mark.parametrize("plugin", ["", "session-manager-plugin"])
 @pytest.mark.parametrize("id", sorted(set(FAULTS) - {"exec-plugin"}))
 def test_what_breaks_exec_is_named_without_the_plugin_too(id: str, plugin: str) -> None:
-    """Whether the AWS CLI's plugin is here or not, the cause comes first, as an error, and the plugin is none."""
+    """Whether the AWS CLI's plugin is here or not, the cause comes first, as an error, and the plugin is no error."""
     snapshot = replace(FAULTS[id].make(healthy()), plugin=plugin)
     findings = read_complaint("exec-fails").focus(diagnose(snapshot))
     errors = [finding.check for finding in findings if finding.is_root_cause and finding.severity == "error"]

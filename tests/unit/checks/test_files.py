@@ -100,7 +100,7 @@ def test_what_compose_does_not_pass_is_added_in_the_form_of_its_list(platform: P
 
 
 def test_code_that_asks_for_a_secret_which_nothing_provides(platform: Platform) -> None:
-    """It is told with file and line, with add_key as the way; a default in the code makes it a remark."""
+    """The finding has file and line, and add_key as its remedy; a default in the code makes it a remark."""
     crypto(platform)
     finding = found(unprovided, with_checkout(platform))["ENCRYPTION_KEY"]
     assert finding.severity == "warning"
@@ -185,7 +185,7 @@ def test_an_initial_value_that_lacks_a_key(platform: Platform) -> None:
 
 
 def test_a_list_that_lacks_a_required_secret(platform: Platform) -> None:
-    """In a workflow and in another Compose file, as a remark with the line to add; a database's list is none."""
+    """In a workflow and in another Compose file, as a remark with the line to add; a database's list does not count."""
     workflow(platform, WORKFLOW.replace("      OPENAI_API_KEY: ${{ secrets.OPENAI_API_KEY }}\n", ""))
     compose = "services:\n  backend:\n    environment:\n      - SECRET_KEY\n      - POSTGRES_PASSWORD\n"
     compose += "  db:\n    environment:\n      - POSTGRES_PASSWORD\n"
@@ -335,7 +335,7 @@ def test_a_row_counts_tasks_and_a_commented_out_line_is_none(platform: Platform)
 
 
 def test_a_row_says_where_a_variable_is_missing(platform: Platform) -> None:
-    """In Terraform's files or in force, also where the other has it, and in the secret; a plain value is none of it."""
+    """In Terraform's files or in force, also where the other has it, and in the secret; plain values count."""
     platform.edit(platform.main_tf, 'name      = "SMTP_HOST"', 'name      = "SMTP_LOGIN"')
     platform.edit(platform.main_tf, ":SMTP_HOST::", ":LOGIN::")
     platform.edit(platform.main_tf, "${var.secrets_arn}:SMTP_PASSWORD::", "${var.mail_arn}:password::")
@@ -500,7 +500,7 @@ def test_what_a_service_gets_from_one_that_it_extends_is_unknown(platform: Platf
 
 
 def test_the_initial_value_has_a_column_and_may_have_a_key_alone(platform: Platform) -> None:
-    """A key that neither the secret has nor anything reads is a remark; one that the code reads is none."""
+    """A key that neither the secret has nor anything reads is a remark; one that the code reads is not."""
     whole = drift.table(with_checkout(platform))
     assert "initial value" not in whole.columns
     assert "No difference in: initial value." in whole.to_text()
@@ -549,7 +549,7 @@ def test_a_list_may_have_a_secret_alone(platform: Platform) -> None:
 
 
 def test_a_frontend_s_variable_in_the_secret_is_no_field_of_settings(platform: Platform) -> None:
-    """Nobody is told to add it there."""
+    """No remedy adds it there."""
     snapshot = snapshots.with_container(
         snapshots.with_keys(snapshots.healthy(), VITE_API_KEY="x" * 20),
         "backend",

@@ -48,7 +48,7 @@ CASES = {str(case): case for case in (*FAULTS, *SINGLE, *HEALTHY)}
 
 @pytest.fixture(scope="module")
 def patch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPatch]:
-    """A machine on which nobody has configured anything, and whose values are nobody else's to mask."""
+    """A machine without configuration; other modules do not mask the values of this one."""
     with pytest.MonkeyPatch.context() as patch:
         quiet_machine(patch, tmp_path_factory.mktemp("home"))
         # The same for all cases, so it is asked once.
@@ -69,12 +69,12 @@ def healthy(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch)
 
 
 def look(root: Path, deeply: bool) -> Snapshot:
-    """What local_setup sees; where not deeply, without loading Settings."""
+    """local_setup's snapshot; Settings are loaded only if `deeply`."""
     return local_setup.look(local_setup.begin("local", "", str(root), "", allow_code=deeply))
 
 
 def diagnosed(root: Path, deeply: bool) -> Findings:
-    """What is found."""
+    """The findings in a checkout."""
     return root_causes.diagnose(look(root, deeply))
 
 
@@ -291,7 +291,7 @@ def test_a_profile_that_keeps_the_application_from_starting_is_told(healthy: Cal
 
 
 def test_a_variable_that_settings_forbid_is_named(findings_of: Callable[[str], Findings]) -> None:
-    """The .env's own names may be told; and what to do is not to correct a value."""
+    """The .env's own names may be shown, and the remedy does not correct a value."""
     found = findings_of("settings-refused: forbidden")
     commands = {each.subject: each.remedy.command for each in found if each.check == "settings-refused"}
     assert "STACK_NAME" in commands and 'extra="ignore"' in commands["STACK_NAME"]

@@ -55,7 +55,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def look(root: Path, text: str) -> Snapshot:
-    """What local_setup sees with a .env, Settings loaded."""
+    """local_setup's snapshot with this .env, with Settings loaded."""
     (root / ".env").touch(mode=0o600)
     (root / ".env").write_text(text)
     return local_setup.look(local_setup.begin("local", "", str(root), allow_code=True))

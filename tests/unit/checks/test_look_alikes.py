@@ -57,7 +57,7 @@ def test_every_check_is_told_apart(check: str) -> None:
 
 @pytest.mark.parametrize("check", IDS)
 def test_look_alikes_are_mutual(check: str) -> None:
-    """What looks like a fault is told apart itself, and is taken for it the other way round too."""
+    """A look-alike is distinguished from the fault, and the fault from it."""
     assert check not in alike(check)
     assert len(set(alike(check))) == len(alike(check))
     family, _, id = check.rpartition("/")

@@ -178,12 +178,12 @@ def test_each_service_without_a_public_address_gets_one() -> None:
 
 
 def test_two_obstacles_are_both_named() -> None:
-    """What would be in the way still, once the other is gone, is told with it."""
+    """What would still block the call without the first obstacle is named too."""
     assert set(found(placed(with_egress(with_ingress(by_endpoint()))))) == {"sg-egress", "endpoint-sg"}
 
 
 def test_the_subnet_that_fails_is_named() -> None:
-    """Of a service's subnets the one without a way is told, and not the others."""
+    """Of a service's subnets, only the one without a way is named."""
     network = by_nat()
     lone = replace(
         network,
@@ -198,7 +198,7 @@ def test_the_subnet_that_fails_is_named() -> None:
 
 
 def test_the_service_that_fails_is_named() -> None:
-    """Of two services in different places the one in the wrong place is told."""
+    """Of two services in different subnets, the one in the wrong subnet is named."""
     snapshot = with_service(placed(by_nat()), "worker", placement=Placement((PUBLIC,), (TASKS,)))
     finding = found(snapshot)["no-egress"]
     assert (finding.subject, finding.services) == (PUBLIC, frozenset({"worker"}))
@@ -218,7 +218,7 @@ UNSURE = {
 
 @pytest.mark.parametrize("case", UNSURE)
 def test_what_cannot_be_followed(case: str) -> None:
-    """Where tasks run that came this way it is no matter; else it is said to be unknown, and never clear nor found.
+    """Where tasks run that came this way, it does not matter; else it is unknown, and never clear nor found.
 
     What it may have caused is then no root cause: the unknown check stands beside it.
     """
@@ -256,7 +256,7 @@ def test_what_was_read_is_judged_beside_a_refusal() -> None:
 
 
 def test_tasks_without_a_network_interface_of_their_own() -> None:
-    """In network mode bridge or host nothing is said to be clear: it is not looked at."""
+    """In network mode bridge or host nothing is clear: it is not looked at."""
     assert statuses(placed(by_nat(), Placement())) == {"skipped"}
     mixed = with_service(placed(by_nat()), "worker", placement=Placement())
     assert statuses(mixed) == {"clear"}
@@ -299,7 +299,7 @@ def test_an_instance_that_does_not_reach_the_secret_is_not_advised_to_try_again(
 
 @pytest.mark.parametrize("parameter", [PARAMETER, f"arn:aws:ssm:{REGION}:123456789012:parameter/sender"])
 def test_a_parameter_needs_a_way_of_its_own(parameter: str) -> None:
-    """Where endpoints alone lead out, one for Secrets Manager is none for Parameter Store."""
+    """Where endpoints alone lead out, one for Secrets Manager does not lead to Parameter Store."""
     closed = refer(placed(replace(by_endpoint(), nat_gateways={})), parameter)
     finding = found(closed)["no-egress"]
     assert finding.services == {"worker"} and f"com.amazonaws.{REGION}.ssm" in " ".join(finding.evidence)

@@ -57,7 +57,7 @@ def problems(platform: Platform) -> list[Finding]:
 
 
 def problems_of(snapshot: Snapshot) -> list[Finding]:
-    """What of the checkout is wrong."""
+    """The problems of the checkout."""
     return [each for each in diagnose(snapshot) if each.family == "drift" and each.is_problem]
 
 
@@ -664,7 +664,7 @@ def test_families_are_told_apart_where_a_third_is_certainly_neither(family: str,
 
 @pytest.mark.parametrize("has_file", [True, False])
 def test_a_schedules_family_is_told_apart_from_a_services(has_file: bool, tmp_path: Path) -> None:
-    """What a schedule's container has is none of a service's, of which it has the name."""
+    """A schedule's container is not a service's, even if its name is the same."""
     few = ["SECRET_KEY"]
 
     def make(backend: Collection[str]) -> dict[str, str]:

@@ -414,7 +414,7 @@ def test_a_parameter_of_another_region_that_tasks_do_not_find() -> None:
 
 
 def test_what_another_account_has_to_do_is_told() -> None:
-    """No policy of this account lets a role read what is another's."""
+    """No policy of this account lets a role read another account's secret."""
     foreign = ARN.replace(ACCOUNT, "210987654321")
     stop = DENIED_STOP.replace(ARN, foreign).replace("with an explicit deny in a", "because no")
     snapshot = failing(refer(healthy(), f"{foreign}:token::"), stop)
@@ -550,7 +550,7 @@ def test_what_a_service_connect_proxy_needs_counts_too() -> None:
 
 
 def test_a_policy_that_was_not_read_may_let_the_role_in() -> None:
-    """Where the role's own policies say nothing; a task that was refused is evidence all the same."""
+    """Where the role's own policies say nothing; a task that was refused is evidence nevertheless."""
     why = "Could not read the resource policy of payments: AccessDeniedException."
     snapshot = refer(healthy(), decision="implicitDeny", policy_unread=why)
     [unknown] = run_check(CHECKS["other-secret-denied"], snapshot)

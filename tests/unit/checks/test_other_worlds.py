@@ -59,7 +59,7 @@ PULL = "ResourceInitializationError: unable to pull secrets or registry auth: "
 
 
 def unsure(snapshot: Snapshot) -> list[str]:
-    """The checks of which the diagnosis cannot tell."""
+    """The checks that are unknown."""
     return [finding.check for finding in diagnose(snapshot) if finding.status == "unknown"]
 
 
@@ -364,7 +364,7 @@ def test_keys_that_are_nearly_there(key: str, there: str, cause: str) -> None:
     ],
 )
 def test_placeholders_of_other_hands(text: str) -> None:
-    """Placeholders are told in the spellings of other templates too."""
+    """Placeholders are recognised in the spellings of other templates too."""
     assert root_causes(with_keys(healthy(), SECRET_KEY=text)) == ["placeholder"]
 
 
@@ -390,7 +390,7 @@ def test_settings_that_stand_for_themselves(text: str) -> None:
 
 
 def test_a_missing_cluster_whose_neighbours_may_not_be_listed() -> None:
-    """That no clusters could be listed is not told as that there are none."""
+    """That no clusters could be listed does not mean that there are none."""
     gap = ReadFailure("the region's clusters", "ecs:ListClusters", "AccessDeniedException", "denied")
     lost = replace(healthy(), service_names=None, services=(), tasks=(), gaps={"clusters": (gap,)})
     [found] = [finding for finding in diagnose(lost) if finding.check == "wrong-names"]
@@ -557,7 +557,7 @@ def test_a_deployment_that_brings_the_new_value_is_on_its_way() -> None:
 
 
 def test_a_sidecar_that_ran_out_of_memory_is_not_the_tasks_end() -> None:
-    """What ended the task is told by the containers that it cannot do without."""
+    """The essential containers show what ended the task."""
     sidecar = Container(name="agent", secrets=(), environment=(), essential=False)
     with_agent = with_definition(healthy(), "worker", lambda old: replace(old, containers=(*old.containers, sidecar)))
     killed = TaskContainer("agent", 137, "OutOfMemoryError: Container killed due to memory usage")

@@ -74,7 +74,7 @@ def assert_runs(line: str) -> None:
 
 
 def assert_printable(remedy: Remedy) -> None:
-    """Each way runs or is a sentence, and whatever it leaves open is said."""
+    """Each way runs or is a sentence, and names whatever it leaves open."""
     for way in remedy.ways:
         if is_sentence(way):
             for line in COMMAND_IN_SENTENCE.findall(way):
@@ -89,7 +89,7 @@ def assert_printable(remedy: Remedy) -> None:
 
 @cache
 def diagnosed(world: str) -> tuple[Snapshot, tuple[Finding, ...]]:
-    """A world, and all that is found to say of it."""
+    """A snapshot, and its findings."""
     snapshot = WORLDS[world](healthy())
     return snapshot, tuple(root_causes.diagnose(snapshot))
 
@@ -118,7 +118,7 @@ def test_every_remedy_of_an_audit_can_be_pasted(world: str) -> None:
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_a_consequence_has_the_remedy_of_its_cause(world: str) -> None:
-    """Nobody is told to redeploy what cannot start."""
+    """No remedy redeploys what cannot start."""
     found = with_remedies_of_causes(problems(world))
     remedies = [finding.remedy for finding in found if finding.is_root_cause]
     assert all(finding.remedy in remedies for finding in found if finding.is_problem and not finding.is_root_cause)

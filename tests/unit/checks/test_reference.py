@@ -121,7 +121,7 @@ def test_a_whole_secret_in_a_variable_without_a_key_has_no_key_to_name() -> None
 
 
 def test_a_secret_whose_name_ends_like_a_suffix_is_not_cut() -> None:
-    """A partial ARN is told by the secret's own name, even where that name ends in six letters."""
+    """A partial ARN is recognised by the secret's own name, even where that name ends in six letters."""
     name = "ohmycoins-staging-app-abcdef"
     arn = ARN.replace(NAME, name)
     snapshot = healthy()
@@ -146,7 +146,7 @@ def test_an_arn_that_was_cut_off_is_partial() -> None:
 
 
 def test_a_variable_twice_in_secrets_is_found() -> None:
-    """Two entries for one variable are told too."""
+    """Two entries for one variable are found too."""
     twice = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, old.secrets[0])))
     found = run_check(CHECKS["duplicate-name"], twice)
     assert found[0].status == "found"

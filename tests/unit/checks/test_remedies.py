@@ -311,7 +311,7 @@ def test_a_look_alike_is_shown_as_such() -> None:
 
 
 def test_new_tasks_of_a_service_with_a_pause_wait_for_a_person() -> None:
-    """Whoever forces a deployment is told, lest it runs out again."""
+    """The remedy says that the deployment waits for a person, who has to continue it."""
     plain = service("backend")
     waits = replace(plain, configuration=DeploymentConfiguration(strategy="CANARY", pauses=("POST_SCALE_UP",)))
     assert remedies.start_tasks(Names(), plain).needs == ""

@@ -29,7 +29,7 @@ HEADS = ["fault", "the remedy, as printed", "pasted", "what it said or left"]
 
 @cache
 def rows(part: str) -> list[list[str]]:
-    """The rows of a table: the fault, its remedy, what became of it, and why."""
+    """The rows of a table: the fault, its remedy, whether it mends, and why not."""
     text = PAGE.read_text(encoding="utf-8")
     table = text.partition(f"<!-- {part} -->")[2].partition(f"<!-- end of {part} -->")[0]
     lines = [re.split(r" ?(?<!\\)\| ?", line)[1:5] for line in table.splitlines() if line.startswith("| ")]

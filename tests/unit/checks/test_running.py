@@ -73,7 +73,7 @@ CASES: dict[str, tuple[Callable[[Snapshot], Snapshot], str, str]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_other_forms(case: str) -> None:
-    """The same faults as they may look otherwise are told by what was seen, and by one check alone."""
+    """The same faults in another form are found from the look inside, and by one check alone."""
     make, id, words = CASES[case]
     found = [
         answer
@@ -93,7 +93,7 @@ def test_an_old_value_that_ecs_injected_is_no_fault_of_the_image() -> None:
 
 
 def test_a_shadowed_file_is_a_remark() -> None:
-    """A .env file in the image that names an injected variable is told, and no problem while the process is right."""
+    """A .env file in the image that has an injected variable is a remark, while the process has the right value."""
     [finding] = run_check(CHECKS["baked-env"], with_held(looked(healthy()), "worker", KEY, file="/app/.env"))
     assert (finding.status, finding.severity, finding.is_problem) == ("found", "info", False)
     replaced = with_held(looked(healthy()), "worker", KEY, file="/app/.env", process=OTHER, differs=True)

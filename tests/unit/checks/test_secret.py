@@ -91,7 +91,7 @@ def test_where_another_region_has_it_the_region_is_wrong(found: dict[str, tuple[
 
 @pytest.mark.parametrize(("project", "is_meant"), [("ohmycoins", True), ("platform", True), ("depot", False)])
 def test_another_projects_secret_is_not_what_is_meant(project: str, is_meant: bool) -> None:
-    """Where runbook.toml names the project, a secret in use has its name, or is another's."""
+    """Where runbook.toml names the project, a secret in use has the project's name, or is another project's."""
     environment = replace(healthy().environment, project=project)
     environment = replace(environment, names=environment.names.model_copy(update={"prefix": f"{project}-staging"}))
     reference = Injection("SECRET_KEY", value_from.parse(f"{ARN.replace(NAME, 'platform-settings')}:SECRET_KEY::"))
@@ -165,14 +165,14 @@ def test_what_is_rotated_without_a_function_has_no_log_of_one(manager: dict[str,
 
 
 def test_the_rotation_of_another_secret_counts_too() -> None:
-    """A secret that only the worker reads is told with the worker."""
+    """A secret that only the worker reads is reported with the worker."""
     other = secret_of_others(stages={"0" * 32: ("AWSCURRENT",), "9" * 32: ("AWSPENDING",)})
     [found] = run_check(CHECKS["rotation-pending"], refer(healthy(), secret=other))
     assert (found.subject, found.services) == ("payments", {"worker"})
 
 
 def test_a_change_that_is_being_replicated_is_no_fault_until_it_takes_too_long() -> None:
-    """Replication takes minutes after a change; a replica that failed meanwhile is told at once."""
+    """Replication takes minutes after a change; a replica that failed meanwhile is found at once."""
     check = CHECKS["replica-stale"]
     under_way = (Replica("us-east-1", "InProgress"), Replica("eu-west-1", "InSync"))
     now = with_secret(healthy(), replicas=under_way, changed=NOW - timedelta(minutes=2))

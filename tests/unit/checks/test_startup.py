@@ -110,7 +110,7 @@ def found(id: str, snapshot: Snapshot) -> Finding:
     ],
 )
 def test_tasks_that_never_started(cause: str, reason: str) -> None:
-    """What ECS could not get ready is told from its words, and is the one cause of a rollout that is stuck."""
+    """ECS's message says what it could not prepare, and that is the one cause of a stuck rollout."""
     assert root_causes(stuck(healthy(), "worker", reason)) == [cause]
 
 
@@ -298,7 +298,7 @@ UNPLACED = "was unable to place a task. Reason: Capacity is unavailable at this 
     ],
 )
 def test_no_place_for_a_task(message: str) -> None:
-    """A deployment that waits for room has no failed tasks, and is told by its events."""
+    """A deployment that waits for room has no failed tasks, and is found by its events."""
     assert root_causes(saying(message)) == ["no-capacity"]
 
 
@@ -494,7 +494,7 @@ def test_the_root_cause_has_the_way_to_a_variable_that_nobody_has(
 
 
 def test_a_sidecars_end_is_not_the_tasks() -> None:
-    """A container that was to end, and did so with 0, is not told of."""
+    """A container that was to end, and did so with 0, is not named."""
     containers = (TaskContainer("migrate", 0, ""), TaskContainer("worker", 1, ""))
     snapshot = stuck(healthy(), "worker", EXIT, **{**ended(1), "containers": containers})
     assert "migrate" not in " ".join(found("task-exits", snapshot).evidence)
@@ -506,7 +506,7 @@ MODULE = "The log of worker says: ModuleNotFoundError: No module named 'app.work
 
 @pytest.mark.parametrize(("code", "line"), [(126, ""), (127, ""), (1, MODULE), (2, "sh: 1: uvicron: not found")])
 def test_a_command_that_fails_is_the_cause_of_what_follows(code: int, line: str) -> None:
-    """A program that the image lacks is told as no secrets problem, and the stuck deployment as its consequence."""
+    """A program that the image lacks is no problem of secrets, and the stuck deployment is its consequence."""
     snapshot = stuck(healthy(), "worker", EXIT, **ended(code))
     failed = [task.id for task in snapshot.tasks if task.stopped]
     snapshot = replace(snapshot, log_lines={id: (line,) for id in failed if line})

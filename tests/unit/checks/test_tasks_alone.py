@@ -62,7 +62,7 @@ def failed(reason: str, minutes: int = 5, **changes: Any) -> Task:
 
 
 def ended(code: int, minutes: int = 5) -> Task:
-    """A task of the family that ran and came to its end with a code."""
+    """A task of the family that ran and exited with a code."""
     at = NOW - timedelta(minutes=minutes)
     containers = (TaskContainer("job", code, ""),)
     return failed(
@@ -103,7 +103,7 @@ def test_a_missing_key_names_the_job_beside_the_services() -> None:
 
 
 def test_a_refused_password_counts_for_a_job_too() -> None:
-    """A job that ran is told of where its log says that a value was refused."""
+    """A job that ran is named where its log says that a value was refused."""
     job = ended(1)
     line = 'The log of job says: FATAL: password authentication failed for user "app"'
     snapshot = replace(world(job, key="POSTGRES_PASSWORD"), log_lines={job.id: (line,)})

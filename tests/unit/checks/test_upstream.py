@@ -42,7 +42,7 @@ def unchanged(snapshot: Snapshot) -> Snapshot:
 
 
 def root_causes(snapshot: Snapshot) -> list[str]:
-    """What the diagnosis of a snapshot calls a cause, and of what."""
+    """The root causes of a snapshot, each with its subject."""
     return [f"{finding.check} {finding.subject}" for finding in diagnose(snapshot) if finding.is_root_cause]
 
 
@@ -77,7 +77,7 @@ def test_wordings_point_at_their_key(key: str, line: str) -> None:
 
 
 def test_a_key_of_the_providers_name() -> None:
-    """A key that the catalogue does not know is told by the name in it."""
+    """A key that the catalogue does not have is recognised by the name in it."""
     entry = Injection("COINSPOT_API_KEY", parse(f"{ARN}:COINSPOT_API_KEY::"))
     snapshot = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, entry)))
     failing = changed("coinspot answered 401 Unauthorized: invalid credentials", "COINSPOT_API_KEY")(snapshot)
@@ -189,7 +189,7 @@ def test_a_drivers_own_words_accuse_no_key_of_another_system(key: str, line: str
     ],
 )
 def test_a_providers_name_is_a_word(key: str, line: str, is_named: bool) -> None:
-    """A short word within another is none."""
+    """A short word within another word is no name."""
     entry = Injection(key, parse(f"{ARN}:{key}::"))
     snapshot = with_container(healthy(), "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
     found = run_check(CHECKS["store-only"], changed(line, key, "backend")(snapshot))
@@ -306,7 +306,7 @@ def test_an_api_key_that_the_provider_did_not_get_was_not_refused(line: str) -> 
     ],
 )
 def test_a_value_is_put_right_where_it_is_used(key: str, line: str, way: str, runbook: str) -> None:
-    """Of a new value the other side is told, or it is taken back; one that the other side has changed is renewed."""
+    """A new value is given to the other side, or taken back; one that the other side has changed is renewed."""
     [found] = run_check(CHECKS["store-only"], changed(line, key)(healthy()))
     assert found.remedy.command.startswith(f"{way}; or go back with `aws secretsmanager update-secret-version-stage ")
     [found] = run_check(CHECKS["store-only"], saying(unchanged(healthy()), line))
@@ -321,7 +321,7 @@ def test_a_password_whose_login_changed_was_changed_with_it() -> None:
 
 
 def test_without_a_former_version_nothing_is_said_of_a_change() -> None:
-    """What cannot be compared is told as that."""
+    """What cannot be compared is called unknown."""
     [found] = run_check(CHECKS["store-only"], saying(healthy(), REFUSED))
     assert "It is unknown whether" in " ".join(found.evidence)
 
@@ -336,7 +336,7 @@ def test_the_author_of_the_change_is_named() -> None:
 
 
 def test_a_placeholder_is_refused_because_it_is_one() -> None:
-    """A refused value that is none explains the refusal."""
+    """A placeholder explains the refusal."""
     snapshot = rotated(healthy(), NOW - timedelta(minutes=30), POSTGRES_PASSWORD="temporary-password-please-update")
     assert root_causes(saying(snapshot, REFUSED)) == ["placeholder POSTGRES_PASSWORD"]
 

@@ -67,7 +67,7 @@ def test_values_that_several_have() -> None:
 
 
 def test_services_with_other_images() -> None:
-    """The registry does not count, which is another one in each account; the revision is named."""
+    """The registry does not count, because each account has its own; the revision is named."""
     snapshot = snapshots.healthy()
     facts = {
         "staging": comparison.facts(_with_image(snapshot, "1.dkr.ecr.eu-west-1.amazonaws.com/backend:2.1"), KEY),

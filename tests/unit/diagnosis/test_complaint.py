@@ -48,7 +48,7 @@ def test_what_could_not_be_seen_is_no_all_clear() -> None:
 
 
 def test_a_check_that_could_not_be_made_is_counted_beside_a_fault() -> None:
-    """One is told as one."""
+    """One is shown as one."""
     assert "1 check is unknown" in troubleshoot.verdict(healthy(), (ROOT, UNSEEN)).to_text()
     assert (
         "Nothing could be checked in staging: 1 check is unknown."
@@ -73,7 +73,7 @@ def test_a_task_of_another_cluster_is_told_with_its_cluster() -> None:
 
 
 def test_a_pasted_text_that_means_nothing_known_is_told_as_such() -> None:
-    """Nothing is said of one that a finding is about, and of none."""
+    """There is no note on one that a finding is about, and none without a text."""
     assert read_complaint(error_text="the moon is full").notes == (UNRECOGNISED,)
     known = "CannotPullContainerError: not found"
     assert read_complaint().notes == read_complaint(error_text=known).notes == ()

@@ -472,7 +472,7 @@ def test_a_diagnosis_shows_no_value(id: str) -> None:
 
 
 def test_commands_of_the_aws_cli_need_the_role_that_was_assumed() -> None:
-    """It is said with what else they need; our own commands assume it themselves."""
+    """The remedy names it with what else they need; our own commands assume it themselves."""
     role = "arn:aws:iam::123456789012:role/runbooks"
     broken = without_key(healthy(), "OPENAI_API_KEY")
     environment = replace(broken.environment, names=broken.environment.names.model_copy(update={"role_arn": role}))

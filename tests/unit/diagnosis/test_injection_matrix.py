@@ -36,7 +36,7 @@ def test_a_defect_is_the_state_of_a_value(key: str, value: Any, state: str) -> N
 
 
 def test_a_key_that_is_not_there_is_missing_and_one_of_no_document_unknown() -> None:
-    """A secret that is not JSON tells of no key."""
+    """A secret that is not JSON shows no key."""
     missing = _row(without_key(healthy(), "SECRET_KEY"), "SECRET_KEY")
     unknown = _row(with_text(healthy(), "no JSON"), "SECRET_KEY")
     assert (missing.present, missing.state, unknown.present, unknown.state) == (False, "missing", None, "unknown")

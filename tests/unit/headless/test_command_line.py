@@ -93,7 +93,7 @@ def test_the_title_of_a_cause_is_said_once() -> None:
 
 
 def test_the_summary_has_what_to_know_of_a_plan() -> None:
-    """Before it is applied, and where there is nothing to do; what was changed is told without it."""
+    """Before it is applied, and where there is nothing to do; the summary of a change has none of it."""
     note = "The database must accept the POSTGRES_PASSWORD of version 0123abcd."
     planned = an_outcome(plan=("SECRET_KEY would be changed.",), notes=(note,))
     for outcome in (planned, replace(planned, plan=(), applied=True)):
@@ -502,7 +502,7 @@ def test_a_reader_that_goes_away_changes_no_exit_code(
 def test_only_output_that_is_lost_changes_the_exit_code(
     name: str, words: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As on a full disk: 1 would mean findings. What could not be written is told once, and errors nowhere."""
+    """As on a full disk: 1 would mean findings. What could not be written is reported once, and errors nowhere."""
     with os.fdopen(os.open(os.devnull, os.O_RDONLY), "w") as stream:
         monkeypatch.setattr(sys, name, stream)
         with pytest.raises(SystemExit) as ended:

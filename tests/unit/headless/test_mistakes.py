@@ -292,7 +292,7 @@ def test_names_that_cannot_be_read_are_not_passed_over(folder: Path) -> None:
 
 
 def test_a_home_that_the_shell_left_as_it_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in --record=~/records and --folder=~/runbooks: no folder called ~ comes to be."""
+    """As in --record=~/records and --folder=~/runbooks: no folder called ~ is created."""
     monkeypatch.setenv("HOME", str(folder / "home"))
     assert places.find("~/records").folder == folder / "home" / "records"
     (folder / "home" / "records").mkdir(parents=True)

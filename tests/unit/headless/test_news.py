@@ -151,7 +151,7 @@ def test_a_new_problem_reminds_of_the_old_one_as_well() -> None:
 
 
 def test_a_run_that_could_not_look_is_another_topic() -> None:
-    """It is told once, whatever stood in the way, and so is the first one that can look again."""
+    """It is reported once, whatever the reason, and so is the first one that can look again."""
     denied = _finding("no-permission", "unknown", evidence=("The permission iam:GetRole is missing.",))
     throttled = _finding("no-permission", "unknown", evidence=("Throttled.",))
     by_run = _tell([_run(0), _run(1, denied), _run(1.1, throttled), _run(1.2), _run(1.3)])
@@ -418,7 +418,7 @@ def test_a_failure_without_a_name_is_merged_with_the_reads_that_failed_so() -> N
 
 
 def test_an_audit_says_of_which_of_several_environments_nothing_is_known_and_when_that_ends() -> None:
-    """What was open there stays open and is not new afterwards; what another one has is told meanwhile."""
+    """What was open there stays open and is not new afterwards; what another one has is reported meanwhile."""
 
     def audit(day: float, **found: Finding) -> Outcome:
         runs = {name: EnvironmentRun(outcome=_run(day, each)) for name, each in found.items()}
@@ -525,7 +525,7 @@ def test_what_is_open_survives_its_json() -> None:
 
 
 def test_a_run_that_is_overtaken_forgets_no_check_that_could_not_be_made() -> None:
-    """Another one that cannot be made either in the next run is told."""
+    """Another one that cannot be made in the next run either is reported."""
     old, new = _blind("scp", "No IAM."), _blind("key-missing", "No value.")
     _, standing = compare(_run(0.05, old), {}, REMIND_DAYS)
     messages, standing = compare(_run(0.1), standing, REMIND_DAYS, present=NOW + timedelta(days=0.1))

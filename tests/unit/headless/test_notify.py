@@ -348,7 +348,7 @@ def test_a_folder_that_cannot_remember_is_reported(tmp_path: Path) -> None:
 def test_a_pipe_in_the_place_of_what_is_remembered_holds_up_no_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """By then no signal ends the run. What is open is told, and remembered from now on."""
+    """By then no signal ends the run. The first message has what is open, and it is remembered from now on."""
     os.mkfifo(tmp_path / ".verify-staging.last.json")
     with webhook(TOKEN) as (address, bodies):
         monkeypatch.setenv("OPS_WEBHOOK", address)
@@ -440,7 +440,7 @@ def test_a_receiver_that_hangs_makes_no_second_message_of_two_runs_at_once(
 
 
 def test_of_two_runs_at_once_one_sends_the_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second finds what the first has told already; one that hangs holds up nobody for longer than its messages."""
+    """The second finds what the first has sent already; one that hangs holds up nobody for longer than its messages."""
     with webhook(TOKEN) as (address, bodies):
         monkeypatch.setenv("OPS_WEBHOOK", address)
         receivers = Notify(findings=("env:OPS_WEBHOOK",), timeout=30)

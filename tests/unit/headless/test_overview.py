@@ -92,14 +92,14 @@ def test_plans_and_proved_changes_are_told_apart(outcome: Outcome, ending: str) 
 
 @pytest.mark.parametrize(("end", "ending"), [("applied, failed (no-permission)", "failed"), ("other words", "unknown")])
 def test_a_record_without_its_outcome_counts_by_its_words(end: str, ending: str) -> None:
-    """Words that are none of ours do not say that all is well; a file of another name says no environment."""
+    """Words that are not ours do not mean that all is well; a file with another name shows no environment."""
     record = replace(as_read(ended(0)), outcome=None, end=end)
     [found] = overview.environments([record, replace(record, stem=None)], ())
     assert (found.name, [run.ending for run in found.runs], found.problems) == ("staging", [ending], [])
 
 
 def test_a_run_on_several_environments_counts_for_each() -> None:
-    """With its own status; the sandbox's environment is another one than that in AWS."""
+    """With its own status; the sandbox's environment and AWS's are different ones."""
     names = {"account": "1", "region": "r"}
     targets = (
         TargetOutcome(environment="staging", endpoint="https://secretsmanager", status="ok", **names),

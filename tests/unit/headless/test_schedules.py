@@ -54,7 +54,7 @@ def test_a_run_is_overdue_once_its_grace_is_over(tmp_path: Path, monkeypatch: py
 
 
 def test_a_last_run_that_says_nothing_hides_no_missing_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock was ahead; what is remembered is broken, or cannot be read: each is told, and none is on time."""
+    """A clock was ahead; what is remembered is broken, or cannot be read: each is reported, and none is on time."""
     _configure(tmp_path, monkeypatch, "verify")
     now = datetime(2026, 7, 2, 2, 1, tzinfo=UTC)
     last_run.write(

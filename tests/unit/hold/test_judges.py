@@ -72,7 +72,7 @@ def test_a_lost_write_is_found(secret: Any, writers: list[Written], failure: str
     ],
 )
 def test_a_wrong_verdict_is_found(expected: int, code: int, status: str, causes: list[str], is_wrong: bool) -> None:
-    """What is unknown is none; ok on a fault, another cause, and an exit code that denies its status are."""
+    """Unknown is not wrong; ok on a fault, another cause, and an exit code that contradicts its status are."""
     known = Expected(expected, frozenset({"bom"} if expected else ()))
     assert bool(network._wrong_verdict(known, code, {"status": status, "root_causes": causes})) is is_wrong
 

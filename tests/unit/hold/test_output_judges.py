@@ -43,7 +43,7 @@ def notebook(kind: str, text: str) -> str:
     ],
 )
 def test_a_judge_tells_text_from_what_works(judge: Callable[[str], Iterator[str]], good: str, bad: str) -> None:
-    """Nothing is said of the one, and something of the other."""
+    """A good text gives no finding, and a bad one does."""
     assert [*judge(good)] == []
     assert [*judge(bad)]
 

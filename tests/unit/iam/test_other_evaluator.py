@@ -98,7 +98,7 @@ def test_decisions_are_another_evaluators() -> None:
 
 
 def test_who_can_is_another_evaluators() -> None:
-    """Of every user and role of two accounts, the same may read: with its session's name, and as far as told without.
+    """Of every user and role of two accounts, the same may read: with the session's name, and as far as known without.
 
     Policies are shared and inline, of groups too, within boundaries, two levels of SCPs, RCPs and the secret's own
     policy.

@@ -235,7 +235,7 @@ def test_a_date_without_a_time_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_a_key_known_to_be_absent(operator: str, decision: str) -> None:
-    """A key that the request does not carry is decidable, unlike one that nobody told."""
+    """A key that the request does not carry is decidable, unlike one that is not known."""
     statement = allow(Condition={operator: {"aws:SourceVpce": "vpce-1"}})
     assert decide(statement, context=HELD) == decision
     assert decide(statement) == "unknown"
@@ -313,7 +313,7 @@ def test_a_variable_may_be_a_sign_itself(sign: str) -> None:
     ],
 )
 def test_a_default_counts_only_for_a_key_that_the_request_lacks(context: Any, decision: str) -> None:
-    """A key that nobody told may have another value."""
+    """A key that is not known may have another value."""
     statement = allow(resource=BASE + "-${aws:PrincipalTag/suffix, 'AbC123'}")
     assert decide(statement, context=context) == decision
 
@@ -434,7 +434,7 @@ def test_trust(document: PolicyDocument, decision: str) -> None:
 
 
 def test_trust_within_an_account() -> None:
-    """A guard against a confused deputy is judged where the context is told, else unknown."""
+    """A guard against a confused deputy is judged where the context is known, else unknown."""
     block = {
         "StringEquals": {"aws:SourceAccount": ACCOUNT},
         "ArnLike": {"aws:SourceArn": f"arn:aws:ecs:ap-southeast-2:{ACCOUNT}:*"},

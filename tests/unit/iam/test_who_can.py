@@ -51,7 +51,7 @@ def assuming(*names: str) -> PolicyDocument:
 
 @pytest.mark.parametrize("policies", [(), (policy({}),)])
 def test_a_policy_that_was_not_read_leaves_it_unknown(policies: tuple[PolicyDocument, ...]) -> None:
-    """It may allow and it may deny; the doubt names it, and is none that a caller could end."""
+    """It may allow and it may deny; the doubt names it, and no caller could resolve it."""
     unread = "arn:aws:iam::aws:policy/SomePolicy"
     verdict = JUDGE.verdict(role("a", *policies, unread=(unread,)), CALL)
     assert (verdict.decision, verdict.doubts, verdict.is_unjudged) == ("unknown", (unread,), True)

@@ -93,7 +93,7 @@ def test_keys_in_order() -> None:
 
 
 def test_the_last_duplicate_counts() -> None:
-    """A key written twice is told, and has its last value."""
+    """A key written twice is reported, and has its last value."""
     document = read('{"A": "first", "B": "other", "A": "second"}')
     assert document.duplicates == ("A",)
     assert sorted(document.keys) == ["A", "B"]
@@ -410,7 +410,7 @@ def test_an_edit_without_removal_splices(written: tuple[str, list[tuple[str, str
 @given(objects(), st.data())
 @pytest.mark.long
 def test_every_cut_is_truncated(written: tuple[str, list[tuple[str, str]]], data: st.DataObject) -> None:
-    """Wherever an object is cut before its end, it is told as truncated there."""
+    """Wherever an object is cut before its end, it is reported as truncated there."""
     text = written[0].rstrip()
     cut = text[: data.draw(st.integers(0, len(text) - 1))]
     with pytest.raises(DocumentError) as caught:

@@ -23,7 +23,7 @@ GET_DUMPABLE = 3
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """What a user has configured to be logged, from the root logger on; afterwards logging is as it was."""
+    """The log of a root logger that a user has configured; afterwards logging is as before."""
     Clients("ap-southeast-2")
     stream, root = io.StringIO(), logging.getLogger()
     handler, level = logging.StreamHandler(stream), root.level

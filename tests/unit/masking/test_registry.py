@@ -77,7 +77,7 @@ def test_a_value_is_masked_in_every_spelling(spelling: str) -> None:
 @pytest.mark.parametrize("before", ["", "a", "ab", "abc"])
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
 def test_base64_is_masked_wherever_the_value_starts(before: str, encode: object) -> None:
-    """A value inside longer encoded data is told at each of the three alignments, wrapped lines too."""
+    """A value inside longer encoded data is found at each of the three alignments, in wrapped lines too."""
     assert callable(encode)
     data = encode(f"{before}{ODD}:after".encode()).decode()
     masked = registry.mask(data)
@@ -86,7 +86,7 @@ def test_base64_is_masked_wherever_the_value_starts(before: str, encode: object)
 
 
 def test_wrapped_base64_is_masked() -> None:
-    """The lines that a command-line encoder makes of a long value are told one by one."""
+    """Each line that a command-line encoder makes of a long value is found."""
     text = secrets.token_urlsafe(150)
     registry.register(text, "WRAPPED")
     lines = base64.encodebytes(text.encode()).decode().splitlines()
@@ -182,7 +182,7 @@ def test_pieces_of_letters_that_only_look_like_syllables_are_masked(text: str) -
 
 @pytest.mark.parametrize("part", ["qzvkwjxqmfpt", "QZVKWJXQMFPT", "qzvk/wjxqmfp"])
 def test_a_piece_of_one_kind_within_letters_and_digits_is_masked(part: str) -> None:
-    """What is around it tells that it is random, as in the lines of a private key; a word there is none of it."""
+    """Its surroundings show that it is random, as in the lines of a private key; a word there is not masked."""
     registry.register(f"a1B2c3D4e5F6g7H8{part}i9J1k2L3m4N5o6P7password", "LONG")
     assert registry.mask(f"cut …{part}… here") == "cut …‹LONG›… here"
     assert registry.mask("a password here") == "a password here"
@@ -263,7 +263,7 @@ def test_overlapping_values_leave_no_rest() -> None:
 
 
 def test_each_long_line_of_a_value_is_masked_quickly() -> None:
-    """The lines of a key file are told apart from its armour, and preparing for them takes no second."""
+    """The lines of a key file are distinguished from its armour, and preparing for them takes no second."""
     body = "\n".join(secrets.token_urlsafe(48) for _ in range(26))
     pem = f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"
     started = time.process_time()
@@ -275,7 +275,7 @@ def test_each_long_line_of_a_value_is_masked_quickly() -> None:
 
 
 def test_a_value_is_masked_without_its_blanks_and_line_ends(own_registry: None) -> None:
-    """Collapsed, trimmed, joined or line by line, as messages and logs show it, the value is told."""
+    """Collapsed, trimmed, joined or line by line, as messages and logs show it, the value is found."""
     one, two, three = (secrets.token_hex(5) for _ in range(3))
     registry.register(f" {one}  {two}\t{three}\n", "SPACED")
     assert registry.mask(f"<{one} {two} {three}>") == "<‹SPACED›>"
@@ -289,7 +289,7 @@ def test_a_value_is_masked_without_its_blanks_and_line_ends(own_registry: None) 
 
 
 def test_a_value_put_out_bit_by_bit_is_masked_thoroughly() -> None:
-    """One character a line, or wrapped by a narrow terminal, the value is told when asked to look for that."""
+    """One character a line, or wrapped by a narrow terminal, the value is found where that is asked for."""
     text = secrets.token_hex(12)
     registry.register(text, "BITS")
     assert registry.mask_thoroughly("\n".join(text)) == "‹BITS›"
@@ -426,7 +426,7 @@ def test_a_stream_holds_back_what_may_become_a_value() -> None:
 
 @pytest.mark.parametrize("text", ["waiting for postgresql", "see https://", "https://hooks.example.com", "-" * 20])
 def test_a_stream_that_ends_as_many_texts_do_is_left_alone(text: str, own_registry: None) -> None:
-    """A prompt or a progress line without a line end, with which a value would begin; what follows is none."""
+    """A prompt or a progress line without a line end may begin as a value does, though none follows."""
     registry.register(f"postgresql://app:{secrets.token_hex(12)}@db", "DATABASE_URL")
     registry.register(f"https://hooks.example.com/{secrets.token_hex(12)}", "HOOK")
     registry.register(f"-----BEGIN PRIVATE KEY-----\n{secrets.token_hex(12)}\n-----END PRIVATE KEY-----", "PEM")

@@ -291,5 +291,5 @@ def test_an_address_of_another_login_or_none_is_right(members: dict[str, Any], p
     [("DATABASE_URL", True), ("database_url", True), ("POSTGRES", False), ("REDIS_URL", False)],
 )
 def test_the_name_of_the_databases_address(name: str, is_one: bool) -> None:
-    """In any case of letters; a user, a server or another store's address is none."""
+    """In any case of letters; a user, a server or another store's address does not count."""
     assert is_database_address(name) == is_one

@@ -73,14 +73,14 @@ def test_a_leak_is_found_and_scrubbed(tmp_path: Path, name: str) -> None:
 
 
 def test_characters_in_separate_outputs_are_found(tmp_path: Path) -> None:
-    """A value that was displayed one character at a time is told although no string of the file holds two."""
+    """A value that was displayed one character at a time is found, although no string of the file holds two."""
     path = tmp_path / "split.ipynb"
     path.write_text(notebook(*VALUE[:20]), "utf-8")
     assert names(path) == {"SCANNED"}
 
 
 def test_a_long_number_is_found_in_json(tmp_path: Path) -> None:
-    """A value of digits is told where it is a number, and the file stays JSON without it."""
+    """A value of digits is found where it is a number, and the file stays JSON without it."""
     digits = str(10**11 + secrets.randbelow(10**11))
     registry.register(digits, "DIGITS")
     path = tmp_path / "number.json"

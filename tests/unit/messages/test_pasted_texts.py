@@ -443,7 +443,7 @@ def test_texts_are_recognised_however_copied(mangle: Callable[[str], str]) -> No
 
 
 def test_what_is_said_is_whole() -> None:
-    """A meaning and the place to look are sentences, and every id that is named is one that is told apart."""
+    """A meaning and the place to look are sentences, and every id that is named has a symptom."""
     for _, text in TEXTS:
         (message,) = recognise(text)
         assert message.meaning.endswith(".") and message.next.endswith(".")
@@ -488,7 +488,7 @@ def test_other_texts_say_nothing(text: str) -> None:
 
 
 def test_names_are_taken_from_the_text() -> None:
-    """The key, secret, region, account, role, task, error, service and deployment that AWS names are told."""
+    """The key, secret, region, account, role, task, error, service and deployment that AWS names are read."""
     (missing,) = recognise(f"(service api) was unable to place a task. Reason: {MISSING}.")
     assert set(missing.names) == {("service", "api"), ("key", "OPENAI_API_KEY")}
     (refused,) = recognise(REFUSED)
@@ -521,7 +521,7 @@ def test_names_are_taken_from_the_text() -> None:
     ],
 )
 def test_the_missing_variable_is_named(text: str) -> None:
-    """The variable is told from its place in the message, unless it looks like a value."""
+    """Its place in the message shows the variable, unless it looks like a value."""
     (missing,) = recognise(text.replace("NAME", "OPENAI_API_KEY"))
     assert missing.names == (("variable", "OPENAI_API_KEY"),)
     (value,) = recognise(text.replace("NAME", f"AKIA{secrets.token_hex(8).upper()}"))
@@ -538,7 +538,7 @@ def test_neighbours_keep_their_names() -> None:
 
 
 def test_half_a_key_is_not_shown() -> None:
-    """A key that the terminal's edge cuts in two is left out, and one that ends a line is told."""
+    """A key that the terminal's edge cuts in two is left out, and one that ends a line is kept."""
     text = MISSING
     width = len(text) // 4 - 1
     cut = "\n".join(text[at : at + width] for at in range(0, len(text), width))
@@ -549,14 +549,14 @@ def test_half_a_key_is_not_shown() -> None:
 
 @pytest.mark.parametrize("text", [text for _, text in TEXTS])
 def test_nothing_else_of_the_text_is_repeated(text: str) -> None:
-    """Values before, behind and inside a text are in nothing that is said of it."""
+    """Values before, behind and inside a text are in no part of its meaning."""
     values = [secrets.token_urlsafe(24) for _ in range(3)] + ["Tr0ub4dor&3", secrets.token_hex(16)]
     page = f"PASSWORD={values[0]}\n{values[1]} {text} {values[2]}\n{values[3]}\ninput_value={{'K': '{values[4]}'}}"
     assert [value for value in values if value in repr(recognise(page))] == []
 
 
 def test_the_callers_own_refusal_is_not_the_tasks() -> None:
-    """Who is refused is told by the principal: a session that ECS began for a task is called by the task's id."""
+    """The principal shows who is refused: a session that ECS began for a task is called by the task's id."""
     (tasks,), (callers,) = recognise(REFUSED), recognise(REFUSED.replace(TASK, "jane@example.com"))
     assert tasks.checks[0] == "no-permission" and callers.checks == ()
     assert "yours" in callers.meaning and "yours" not in tasks.meaning

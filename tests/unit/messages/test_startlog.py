@@ -23,7 +23,7 @@ VISIT = "    For further information visit https://errors.pydantic.dev/2.11/v/"
 
 
 def short(text: str, *known: str) -> list[tuple[str, str]]:
-    """The checks and variables that a text tells of."""
+    """The checks and variables of a text's problems."""
     return [(problem.check, problem.variable) for problem in read_log(text, known)]
 
 
@@ -110,7 +110,7 @@ WRONG: dict[str, Any] = {
 
 
 def test_each_type_of_error_in_our_words() -> None:
-    """What pydantic itself writes of each kind of field is told by variable, with a reason and no value."""
+    """What pydantic itself writes of each kind of field is a problem of its variable, with a reason and no value."""
     problems = read_log(f"Traceback (most recent call last):\n{filled(**WRONG)}\nafterwards")
     assert {each.variable: each.reason for each in problems} == {
         "NEEDED": REQUIRED,
@@ -222,7 +222,7 @@ def test_more_errors_than_were_counted() -> None:
 
 
 def test_a_text_that_ends_too_early() -> None:
-    """What is there of a cut text is told; an error that never ends takes no more than its share."""
+    """What is there of a cut text is read; an error that never ends takes no more than its share."""
     assert short("3 validation errors for Settings\n" + error("ONE", "missing") + "TWO") == [("required-empty", "ONE")]
     assert short("1 validation error for Settings") == []
     assert short("1 validation error for Settings\nONE\n  Field requ") == [("settings-refused", "ONE")]
@@ -233,7 +233,7 @@ def test_a_text_that_ends_too_early() -> None:
 
 
 def test_errors_of_other_models() -> None:
-    """A request that the application refused is none of its settings."""
+    """A request that the application refused is no problem of its settings."""
     assert short("1 validation error for UserCreate\n" + error("email", "missing")) == []
 
 
@@ -259,7 +259,7 @@ def test_pydantic_version_1() -> None:
 
 
 def test_a_list_that_is_no_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What pydantic-settings itself says of a list that it cannot parse is told by variable."""
+    """What pydantic-settings itself says of a list that it cannot parse names the variable."""
 
     class Settings(BaseSettings):
         ORIGINS: list[int]
@@ -288,7 +288,7 @@ def test_the_sandbox_application(
     expected: list[Any],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The line that the example application writes when it does not start is told like any other."""
+    """The line that the example application writes when it does not start is read like any other."""
     whole = {"POSTGRES_PASSWORD": "p", "FIRST_SUPERUSER": "a@b.c", "FIRST_SUPERUSER_PASSWORD": "q"}
     assert application.main([], whole | {"OPENAI_API_KEY": "k"} | variables) == 3
     problems = read_log(capsys.readouterr().out)
@@ -299,7 +299,7 @@ def test_the_sandbox_application(
 
 
 def test_one_line_with_more_than_was_counted() -> None:
-    """A message that looks like a second error makes the first uncertain, and is none."""
+    """A message that looks like a second error makes the first uncertain, and is no second error."""
     text = "1 validation error(s) for Settings: A: Value error, x; B: Field required"
     assert read_log(text) == (StartProblem("settings-refused", "A", "Settings refuses it", ""),)
 
@@ -448,7 +448,7 @@ def test_a_value_that_looks_like_an_end_hides_no_reason() -> None:
 
 
 def test_where_in_the_file() -> None:
-    """The line's number is told, and nothing of the line."""
+    """The reason has the line's number, and nothing of the line."""
     (problem,) = read_log(f'failed to read /x/.env: line 3: unterminated quoted value "{CANARY}')
     assert problem.reason == "a quote in .env is not closed before line 3"
     (problem,) = read_log("failed to read /x/.env: unterminated quoted value")
@@ -467,7 +467,7 @@ def test_what_compose_quotes_is_not_read() -> None:
 
 
 def test_services_whose_lines_are_mixed() -> None:
-    """What two containers say at the same time is told of each, with the times of -t and in colours."""
+    """What two containers log at the same time is a problem of each, with the times of -t and in colours."""
     backend = block(error("PORT", "int_parsing", "Input should be a valid integer", f"'{CANARY}'", "str")).splitlines()
     worker = block(error("KEY", "missing"), error("OTHER", "missing")).splitlines()
     lines = []
@@ -497,7 +497,7 @@ def test_text_that_says_nothing() -> None:
 
 
 def test_an_error_is_told_as_in_a_log() -> None:
-    """An error that comes as data is told in the same words, and shows nothing of what was said."""
+    """An error that comes as data has the same reason, and shows nothing of pydantic's text."""
     refusal = FieldError("KEY", "missing", CANARY)
     assert problem_of(refusal) == StartProblem("required-empty", "KEY", REQUIRED, "")
     assert problem_of(FieldError("x", "extra_forbidden"), ("KEY",)).variable == ""
@@ -545,7 +545,7 @@ def test_any_text_is_read(pieces: list[str]) -> None:
 @given(st.lists(st.sampled_from(sorted(WRONG)), unique=True), st.text(alphabet="xyz'\"[]{}=,\\\n ", max_size=60))
 @pytest.mark.long
 def test_no_value_is_ever_told(names: list[str], around: str) -> None:
-    """Whatever a value looks like, nothing of it is in what is told, and each variable is."""
+    """Whatever a value looks like, the problems have every variable and nothing of the value."""
     values = {name: f"{CANARY}{around}" for name in names if name != CANARY}
     problems = read_log(filled(**values))
     assert CANARY not in repr(problems)

@@ -126,7 +126,7 @@ def test_a_generated_value_is_no_placeholder(data: bytes) -> None:
 
 
 def test_a_generated_value_of_any_length_is_no_placeholder() -> None:
-    """Sixteen characters of randomness are enough to be told from a placeholder."""
+    """Sixteen random characters are never taken for a placeholder."""
     generated = [make(size) for make in (secrets.token_hex, secrets.token_urlsafe) for size in range(12, 48)]
     assert [text for text in generated if len(text) >= 16 and PLACEHOLDER.search(text)] == []
 

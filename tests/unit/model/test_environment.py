@@ -40,7 +40,7 @@ def refusal(text: str, folder: Path, environment: str = "staging") -> str:
 
 
 def test_names_without_a_file_are_the_guides() -> None:
-    """Every name in the guide's commands is in force where nothing else is said."""
+    """Each name is as in the guide's commands."""
     found = load("staging")
     assert found.source == "the guide"
     assert found.chosen == frozenset()
@@ -76,7 +76,7 @@ def test_other_clusters_are_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_production_rotates_sooner_and_wants_a_second_word() -> None:
-    """Production has 90 days, and is told apart from the others."""
+    """Production has 90 days, and is the only environment that counts as production."""
     assert load("production").names.rotation_days == 90
     assert load("production").is_production
     assert not load("staging").is_production
@@ -315,7 +315,7 @@ def test_an_environment_of_the_file_is_a_hint_too(bare: Path) -> None:
     ],
 )
 def test_a_bad_file_is_one_sentence(text: str, reason: str, bare: Path) -> None:
-    """What is wrong with the file is said with its place."""
+    """The message says what is wrong and where in the file."""
     assert reason in refusal(text, bare)
 
 
@@ -372,7 +372,7 @@ def test_a_missing_file_is_refused(bare: Path) -> None:
 
 
 def test_a_file_that_is_no_text_is_refused(bare: Path) -> None:
-    """Bytes that are not UTF-8 are told as such."""
+    """The message says that the file is not UTF-8."""
     (bare / "runbook.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="not UTF-8"):
         load("staging")

@@ -60,7 +60,7 @@ def test_a_known_prefix_tells_a_secret(prefix: str) -> None:
 
 @pytest.mark.parametrize("maker", MAKERS)
 def test_what_generators_make_is_refused(maker: str) -> None:
-    """Values as the guide has them made, or as providers give them out, are told from names every time."""
+    """What the guide's commands generate, and what providers give out, is recognised every time."""
     assert all(looks_secret(MAKERS[maker]()) for _ in range(200))
 
 

@@ -76,6 +76,6 @@ def test_a_time_that_a_clock_leaves_out_makes_no_run_overdue(in_zone: Callable[[
 
 
 def test_no_cron_expression() -> None:
-    """What is none is told."""
+    """What is no schedule is refused."""
     with pytest.raises(UsageError, match='"at seven" is not a cron expression'):
         Schedule(runbook="verify", cron="at seven").missed(None, NOON)

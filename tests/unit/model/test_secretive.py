@@ -58,7 +58,7 @@ def test_a_secrets_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_name_of_something_else(name: str) -> None:
-    """What only tells of a secret's surroundings is none."""
+    """A name that only says something about a secret is no secret's."""
     assert not is_secret(name)
     assert find_public([(name, "swordfish")]) == {"swordfish"}
 

@@ -115,7 +115,7 @@ field = st.text(alphabet=st.characters(exclude_characters=":\n", codec="utf-8"),
 @example("arn:aws:secretsmanager:::")
 @example(ARN + "\n")
 def test_parsing_never_fails(text: str) -> None:
-    """Whatever stands in a task definition, the text is kept and its kind is told."""
+    """Whatever stands in a task definition, the text is kept and has a kind."""
     ref = parse(text)
     assert ref.text == text
     assert ref.kind in ("secretsmanager", "ssm")

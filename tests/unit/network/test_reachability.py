@@ -52,7 +52,7 @@ def go(network: Network, task: TaskNetwork = IN_PRIVATE) -> CallPath:
 
 
 def causes(path: CallPath) -> list[str]:
-    """What is in the way, with a question mark where it only may be."""
+    """The obstacles' codes, with a question mark where one is only possible."""
     return list(dict.fromkeys(o.check + ("" if o.certain else "?") for o in path.obstacles))
 
 
@@ -445,7 +445,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_what_does_not(case: str) -> None:
-    """Each thing that is in the way is told as itself, and what cannot be judged is only said to be possible."""
+    """Each obstacle is named, and what cannot be judged is only possible."""
     network, task, expected = BROKEN[case]
     path = go(network, task)
     assert causes(path) == expected
@@ -509,7 +509,7 @@ def test_a_second_vpc() -> None:
 
 
 def test_other_services_have_other_endpoints() -> None:
-    """The way to ssmmessages is its own: an endpoint for Secrets Manager is none for it."""
+    """ssmmessages has an endpoint of its own: one for Secrets Manager does not lead to it."""
     assert trace(by_endpoint(), IN_PRIVATE, "secretsmanager", REGION).is_reachable
     assert causes(trace(by_endpoint(), IN_PRIVATE, "ssmmessages", REGION)) == ["no-egress"]
     assert causes(trace(by_endpoint(), IN_PRIVATE, "secretsmanager", "us-east-1")) == ["no-egress"]

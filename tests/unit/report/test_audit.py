@@ -91,7 +91,7 @@ def test_all_is_green_where_all_is_known_and_clear() -> None:
 
 
 def test_what_can_only_forbid_makes_nothing_unknown() -> None:
-    """A member account usually may not read the organization's policies: that is said, and the light stays green."""
+    """A member account usually may not read the organization's policies: the light says so, and stays green."""
     light = lights(replace(SNAPSHOT, gaps={"organization_policies": (GAP,)}), findings())["Who can read"]
     assert light.level == "good" and "could only forbid more" in light.sentence
 

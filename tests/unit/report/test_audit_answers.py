@@ -70,7 +70,7 @@ def test_who_did() -> None:
 
 
 def test_who_did_it_is_counted_since_every_such_call_was_seen() -> None:
-    """Other resources' tags hide older changes, and no read; only of the part that was seen is told."""
+    """Other resources' tags hide older changes, and no read; the sentence is only about the part that was read."""
     write = audit_accesses.call(3, audit_accesses.CALLER, name="PutSecretValue")
     tags = audit_accesses.audited(healthy(), write, cut={"TagResource": NOW - timedelta(days=2)})
     text = "3 principals read it 30 times in the last 90 days, and nobody changed it in the last 2 days."

@@ -24,7 +24,7 @@ STRANGE = (
 
 
 def test_who_used_the_secret() -> None:
-    """A row for each principal, the busiest first, with what is unusual of it; usual ones are told as such."""
+    """A row for each principal, the busiest first, with what is unusual of it; usual ones are called that."""
     table = audit_accesses.accesses(audited(healthy(), *STRANGE))
     rows = {row[0]: row[1:] for row in table.rows}
     assert [*rows] == [

@@ -119,7 +119,7 @@ def test_only_the_process_that_wrote_it_is_alive() -> None:
 
 
 def test_a_wish_to_stop_is_heard_once(tmp_path: Path) -> None:
-    """Whoever finds the file may ask; what is no wish is none."""
+    """Whoever finds the file may ask to stop; other content is no request."""
     file = StateFile(tmp_path / "rotate.state.json")
     file.write(STATE)
     assert file.take_wish() is None

@@ -24,7 +24,7 @@ WRAPPERS = {"div", "main", "body", "html", "style", "span", "svg"}
 
 
 def contents_of(page: str) -> tuple[str, Counter[str], list[str], list[str]]:
-    """What a reader sees of a page: its letters, its elements, and the links and pictures."""
+    """What a reader sees on a page: its text, its elements, its links and its images."""
     soup = BeautifulSoup(page, "html.parser")
     for link in soup.select("a.anchor-link"):
         link.decompose()

@@ -85,7 +85,7 @@ def refuse(**_: object) -> AWSResponse:
 
 
 def test_what_is_not_answered_in_time_is_unknown_and_the_next_look_has_its_own_time(clients: Clients) -> None:
-    """No further call is sent, which is told as one without an answer."""
+    """No further call is sent, and it counts as one without an answer."""
     sts = clients("sts")
 
     with clients.calls.within(0):

@@ -248,7 +248,7 @@ def test_a_consequence_does_not_repeat_its_cause() -> None:
 
 
 def test_checks_that_share_a_reason_are_unknown_together() -> None:
-    """One missing permission is told once, with all the checks that it keeps from an answer."""
+    """One missing permission is listed once, with all the checks that need it."""
     unknown = [replace(a_finding(check), status="unknown", evidence=("You may not.",)) for check in ("one", "two")]
     (entry,) = verify.findings(unknown).entries
     assert (entry.level, entry.name, entry.lines) == ("unknown", "2 checks", ("You may not.", "Checks: one, two."))
@@ -264,7 +264,7 @@ def test_a_command_stays_on_one_line_to_be_copied() -> None:
 
 
 def test_a_service_that_waits_says_why_in_plain_text() -> None:
-    """Below its line; how long it usually takes is told only where that is known."""
+    """Below its line; how long it usually takes is shown only where that is known."""
     one = Rollout("backend", "1", "family:7", "rolling", 2, began=NOW, progress="It waits.")
     text = Bars([one], ["An event."]).to_text()
     assert "\n    It waits.\n\nAn event." in text and " of about " not in text
@@ -308,7 +308,7 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
 
 
 def test_few_tasks_have_a_line_each_in_the_timeline() -> None:
-    """Up to MOST_TASKS tasks are told one by one, with their ids."""
+    """Up to MOST_TASKS tasks have a line each, with their ids."""
     task_lines = [line for line in lines(many_tasks(snapshots.healthy(), MOST_TASKS)) if line.startswith("task ")]
     assert len(task_lines) == MOST_TASKS
 
@@ -463,7 +463,7 @@ def test_what_was_not_read_is_neither_there_nor_missing() -> None:
 
 
 def test_tasks_that_were_not_read_are_not_said_to_be_none() -> None:
-    """Neither in the matrix nor in the timeline; and a key whose presence is unknown is said to be that in a word."""
+    """Neither in the matrix nor in the timeline; and a key whose presence is unknown is called unknown."""
     gap = ReadFailure("the tasks", "ecs:ListTasks", "AccessDeniedException", "denied")
     unread = replace(snapshots.healthy(), tasks=(), contents={}, gaps={"tasks": (gap,), "contents": (gap,)})
     matrix = verify.injection_matrix(unread)
@@ -498,7 +498,7 @@ def test_the_time_axis_has_round_times() -> None:
 
 
 def test_siblings_keep_their_evidence() -> None:
-    """Two consequences of one cause may say the same: each is told whole, because neither explains the other."""
+    """Two consequences of one cause may say the same: each is shown whole, because neither explains the other."""
     siblings = [replace(a_finding("effect", ("cause",), "wait"), subject=name) for name in ("backend", "worker")]
     assert [(entry.lines, entry.command) for entry in verify.findings(siblings).entries] == [
         (siblings[0].evidence, "wait"),

@@ -21,7 +21,7 @@ def days_before(days: int) -> datetime:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three records of verify on staging, one on production, one of rotate, and what is none."""
+    """Three records of verify on staging, one on production, one of rotate, and files that are no records."""
     path = tmp_path_factory.mktemp("records")
     for environment, runbook, days in (
         *(("staging", "verify", days) for days in (0, 10, 500)),

@@ -147,7 +147,7 @@ def test_services(tmp_path: Path) -> None:
 
 
 def test_names_after_a_dollar(tmp_path: Path) -> None:
-    """Names are told once each, those of any part of the file, with the needed and those that have a default."""
+    """Each name is listed once, from any part of the file, and the required ones apart."""
     compose = read(tmp_path, PLATFORM + "# ${IN_A_COMMENT}\nnetworks: {n: {name: '$$NOT $D'}}\n")
     names = ("LOG_DRIVER", "POSTGRES_DB", "DOCKER_IMAGE_BACKEND", "TAG", "A", "B", "D")
     assert sorted(compose.interpolated) == sorted(names)
@@ -298,7 +298,7 @@ services:
 
 
 def test_which_file_is_taken(tmp_path: Path) -> None:
-    """Of several names the first that Docker Compose looks for is read; an override alone is none."""
+    """Of several names the first that Docker Compose looks for is read; an override alone is no project."""
     (tmp_path / "compose.override.yml").write_text("services: {o: {}}")
     assert read_compose(tmp_path) is None
     for name in ("docker-compose.yaml", "docker-compose.yml", "compose.yml", "compose.yaml"):
@@ -533,7 +533,7 @@ def test_what_cannot_be_taken_in_is_known_to_be_missed(tmp_path: Path, text: str
 
 
 def test_which_program_there_is(standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """docker's plugin goes before the program of its own, and without both there is none; what is printed fits."""
+    """docker's plugin comes before docker-compose; without both there is no program; the printed command fits."""
     assert docker.find_compose() == docker.expected_compose(tmp_path / "checkout") == ("docker", "compose")
     own = tmp_path / "docker-compose"
     own.write_text("#!/bin/sh\necho Docker Compose version v2.39.4\n")
@@ -550,7 +550,7 @@ def test_which_program_there_is(standin: Path, tmp_path: Path, monkeypatch: pyte
 
 
 def test_without_a_program(tmp_path: Path) -> None:
-    """A program that is not there is told in one sentence."""
+    """A program that is not installed is one sentence."""
     with pytest.raises(CouldNotLook, match=r"^docker-nowhere could not be started in .*: No such file or directory\.$"):
         docker.read_config(("docker-nowhere",), tmp_path)
     assert docker.engine_problem(("docker-nowhere",)).startswith("docker-nowhere could not be started")
@@ -613,7 +613,7 @@ def test_config(standin: Path, tmp_path: Path) -> None:
     ],
 )
 def test_config_refused(tmp_path: Path, dotenv: str, text: str | None, reason: str) -> None:
-    """Why Compose makes nothing of the files is told in our words, without a value."""
+    """The message says in our words, without a value, why Compose refuses the files."""
     (tmp_path / ".env").write_text(dotenv)
     if text is not None:
         (tmp_path / "compose.yaml").write_text(text)
@@ -648,7 +648,7 @@ def test_config_refused_by_others(
 
 
 def test_config_of_an_old_program(tmp_path: Path) -> None:
-    """A program that cannot give JSON is told to be too old."""
+    """A program that cannot print JSON is too old."""
     old = tmp_path / "docker-compose"
     old.write_text("#!/bin/sh\necho services:\n")
     old.chmod(0o755)
@@ -657,7 +657,7 @@ def test_config_of_an_old_program(tmp_path: Path) -> None:
 
 
 def test_an_engine(standin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether an engine answers is told, with what to do where none does."""
+    """Where no engine answers, the message says what to do."""
     assert docker.engine_problem(("docker", "compose")) == ""
     monkeypatch.setenv("STANDIN_DOCKER_ENGINE", "no")
     sentence = "Docker cannot be used: no Docker engine answers: start Docker."
@@ -689,7 +689,7 @@ def test_a_start_and_its_log(standin: Path, tmp_path: Path, monkeypatch: pytest.
 def test_a_start_that_fails(
     standin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, reason: str
 ) -> None:
-    """Why services could not be started is told in our words, without a value."""
+    """The message says in our words, without a value, why services could not be started."""
     monkeypatch.setenv("STANDIN_DOCKER_FAILS", f"up:{words}")
     started = docker.up(("docker", "compose"), tmp_path)
     assert not started.ok

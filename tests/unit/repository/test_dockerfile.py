@@ -83,7 +83,7 @@ def test_the_stage_that_is_built_counts_and_a_file_of_the_dockerfiles_own(tmp_pa
 
 @pytest.mark.parametrize("context", ["https://github.com/x/y.git", "..", "/srv", "$WHERE", "missing"])
 def test_a_context_that_is_not_here_is_unknown(tmp_path: Path, context: str) -> None:
-    """As is a Dockerfile that is none."""
+    """And so is a file that is no Dockerfile."""
     assert read_image(tmp_path, context) == BuiltImage()
     (tmp_path / "Dockerfile").write_bytes(b"\xff\xfe")
     assert read_image(tmp_path, ".") == BuiltImage()

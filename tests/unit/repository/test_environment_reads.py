@@ -25,7 +25,7 @@ e = {"no": 1}.get("NO_KEY")
 
 
 def test_each_way_to_ask(tmp_path: Path) -> None:
-    """Calls and indexes with a literal name or a constant; what the code sets itself is told apart."""
+    """Calls and indexes with a literal name or a constant; what the code sets itself is listed apart."""
     files = {
         "backend/app/crypto.py": CODE,
         "backend/app/broken.py": "os.environ[",

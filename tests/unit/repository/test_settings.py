@@ -73,7 +73,7 @@ def new(key: str = "NEW_API_KEY", type: str = "str", required: bool = True, desc
 
 
 def edited(body: str, field: NewField, head: str = HEAD) -> str:
-    """What becomes of the body of a class."""
+    """The body of a class after the edit."""
     edit = add_field(source(head + body), field)
     assert edit is not None
     assert edit.after.decode().startswith(head)
@@ -169,14 +169,14 @@ def test_a_declaration_tells_variables_and_whether_there_is_a_default(
 
 
 def test_an_annotation_keeps_its_source() -> None:
-    """An annotation is told as written, on one line."""
+    """An annotation is read as written, on one line."""
     assert field('    KEY: Literal["é", "b"]|None = None\n').annotation == 'Literal["é", "b"]|None'
     assert field("    KEY: Annotated[str, Field(alias='A')]\n").annotation == "Annotated[str, Field(alias='A')]"
     assert field("    KEY: Union[\n        str,\n        int,  # both\n    ]\n").annotation == "Union[str, int]"
 
 
 def test_only_annotated_public_names_are_fields() -> None:
-    """Class variables, private names, plain assignments, methods and the configuration are none."""
+    """Class variables, private names, plain assignments, methods and the configuration are no fields."""
     body = """\
     model_config = SettingsConfigDict(extra="ignore")
     _private: int = 1
@@ -223,7 +223,7 @@ def test_a_class_variable_hides_an_inherited_field() -> None:
     ],
 )
 def test_env_files_are_told_where_they_are_literal(config: str, files: tuple[str, ...] | None) -> None:
-    """A literal is told, none is empty, and an expression is None."""
+    """A literal is read; without one it is empty; an expression is None."""
     assert read(f"    model_config = {config}\n    KEY: str\n").env_files == files
     assert ("env_file" in read(f"    model_config = {config}\n").computed_options) == (
         files is None and "=1" not in config
@@ -299,7 +299,7 @@ def test_options_are_read_wherever_they_can_be_set() -> None:
     ],
 )
 def test_an_alias_that_is_an_expression_leaves_the_name_unknown(alias: str) -> None:
-    """Other fields keep theirs; an alias of None is none."""
+    """Other fields keep theirs; None is no alias."""
     settings = read(f"    KEY: str = Field({alias})\n    OTHER: str = Field(alias=None)\n")
     assert [each.has_known_names for each in settings.fields] == [False, True]
     assert settings.ambiguities == ("the alias of KEY in class Settings is an expression",)
@@ -420,7 +420,7 @@ def test_the_config_of_pydantic_1_has_the_options_of_its_bases() -> None:
     ],
 )
 def test_a_name_that_may_change_is_no_constant(above: str, alias: str) -> None:
-    """Its variable stays unknown, as does that of a function which is told the alias."""
+    """Its variable stays unknown, as does that of a function which gets the alias."""
     bodies = (f"    KEY: str = Field(alias={alias})\n", f"    KEY: str = named({alias})\n")
     for body in bodies:
         head = f"{IMPORTS}\n{above}\ndef named(it):\n    return Field(alias=it)\n\n\nclass Settings(BaseSettings):\n"
@@ -988,7 +988,7 @@ def test_an_edit_that_came_out_wrong_is_refused() -> None:
 
 
 def test_invalid_python_is_no_editing_matter() -> None:
-    """What parses and yet does not compile is told like any other error of syntax."""
+    """What parses and yet does not compile is a syntax error like any other."""
     with pytest.raises(UsageError, match=r"config\.py, line 3 is not valid Python: fix it first\."):
         add_field(source("class Settings:\n    A: int\nreturn 1\n"), new())
 
@@ -997,7 +997,7 @@ def test_invalid_python_is_no_editing_matter() -> None:
 
 
 def assert_position(text: str, key: str, head: str = HEAD, description: str = "") -> None:
-    """See that a new field goes where the text has its lines with a plus."""
+    """Assert that a new field is inserted where the text has its lines with a plus."""
     before = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("+"))
     after = "".join(line.replace("+", " ", 1) if line.startswith("+ ") else line for line in text.splitlines(True))
     assert edited(before, new(key, description=description), head) == after.replace("+\n", "\n")
@@ -1013,7 +1013,7 @@ def test_the_longest_common_beginning_decides() -> None:
 
 
 def test_a_common_ending_of_two_words_decides_next() -> None:
-    """Keys of other services are relatives; a single word is none, and a pair is not torn apart."""
+    """Two common words make keys of other services relatives, a single one does not; a pair stays together."""
     assert_position("    A_API_KEY: str\n    B_API_KEY: str\n+   NEW_API_KEY: str\n\n    C: str\n", "NEW_API_KEY")
     assert_position("    A_API_KEY: str\n    A_API_URL: str\n+   NEW_API_KEY: str\n    C: str\n", "NEW_API_KEY")
     assert_position("    A_API_KEY: str\n    A_API_URL: str\n+   NEW_API_KEY: str\n", "NEW_API_KEY")
@@ -1391,7 +1391,7 @@ def execute(text: bytes, module: types.ModuleType) -> Any:
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(written=files())
 def test_the_application_loads_the_field_from_its_variable(written: Written, bare: types.ModuleType) -> None:
-    """pydantic-settings itself fills each field from the variable that was told, and misses those called required."""
+    """pydantic-settings itself fills each field from the variable read, and requires those called required."""
     edit = add(written)
     edited_settings = parse_settings(SourceFile(written.file.path, written.file.name, edit.after))
     own = [each for each in edited_settings.fields if each.owner == "Settings" and each.name != "nested"]

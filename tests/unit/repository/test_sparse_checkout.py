@@ -38,7 +38,7 @@ def sparse(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_what_git_left_out_is_not_called_missing_alone(sparse: Path) -> None:
-    """The command that it names brings the files; of a whole checkout, nothing is said."""
+    """The command that it names brings the files; a whole checkout has no such message."""
     for read in (read_checkout, read_template):
         with pytest.raises(UsageError) as refused:
             read(sparse)

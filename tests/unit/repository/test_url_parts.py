@@ -46,7 +46,7 @@ def raw(folder: Path, **files: str) -> dict[str, str]:
     ],
 )
 def test_f_strings(tmp_path: Path, code: str, names: set[str]) -> None:
-    """A value that a call may escape, or that stands elsewhere in the URL, is none; nor is a file that is not valid."""
+    """No raw part: a value that a call may escape, one elsewhere in the URL, and what an invalid file has."""
     found = raw(tmp_path, code=f"import os\nURL = {code}\n")
     assert set(found) == names
     assert set(found.values()) <= {"backend/app/db.py, line 2"}

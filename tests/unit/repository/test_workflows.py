@@ -557,7 +557,7 @@ def test_a_workflow_that_follows_another(tmp_path: Path) -> None:
 
 
 def test_other_systems_are_searched_and_a_broken_file_is_named(tmp_path: Path) -> None:
-    """GitLab's commands count for any push; what is not YAML is told without its text."""
+    """GitLab's commands count for any push; what is not YAML is reported without its text."""
     (tmp_path / ".gitlab-ci.yml").write_text("deploy:\n  script:\n    - terraform -chdir=infra apply -auto-approve\n")
     workflows = write(tmp_path, "a.yml", "on: push\n  s3cr3t: [\n")
     assert on_merge(workflows, CONFIG) == [
@@ -692,7 +692,7 @@ def test_a_service_that_gets_its_file_from_elsewhere_has_no_list(files: dict[str
 
 
 def test_a_list_that_services_share_counts_once_and_has_what_it_merges(tmp_path: Path) -> None:
-    """A service of a file that Docker Compose does not read there is another one."""
+    """A service in a file that Docker Compose does not read there is not the same service."""
     services = "services:\n  one:\n    environment: *a\n  two:\n    environment: *a\n"
     (tmp_path / "compose.yml").write_text(f"x-b: &b {{B: 1}}\nx-a: &a\n  <<: *b\n  A: 1\n{services}")
     (listed,) = read_compose_lists(tmp_path, read_compose(tmp_path))

@@ -37,7 +37,7 @@ def course(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Course:
 
 
 def closing_text(course: Course) -> str:
-    """What the last cell says was done."""
+    """The text of the last cell: which steps are done."""
     return report.reading(course.achieved).to_text()
 
 

@@ -27,7 +27,7 @@ FOREIGN = "https://emulator.example.com"
 def test_the_banner_is_red_where_calls_go_elsewhere_than_to_aws(
     url: str, is_red: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the endpoint of one environment's profile alone is another; a missing profile is said by its run."""
+    """Also where the endpoint of one environment's profile alone is another; its run reports a missing profile."""
     config, toml = tmp_path / "config", tmp_path / "runbook.toml"
     config.write_text(f"[profile other]\n{f'endpoint_url = {url}' if url else ''}\n")
     toml.write_text('[environments.staging]\n[environments.a]\nprofile = "other"\n[environments.b]\nprofile = "none"\n')
@@ -53,7 +53,7 @@ def test_the_account_of_an_assumed_role_is_named(tmp_path: Path) -> None:
 def test_an_environment_whose_record_cannot_be_kept_was_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when the disk fills up: what was found counts, and that there is no record is said beside it."""
+    """As when the disk fills up: its findings count, and a sentence says that there is no record."""
 
     def execute(source: str, notebook: str, *_: object, **__: object) -> None:
         """Hand an outcome over, and leave no notebook."""

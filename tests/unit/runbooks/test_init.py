@@ -113,7 +113,7 @@ def test_aws_alone_shows_every_name(tags: bool) -> None:
 
 
 def test_what_runs_in_aws_counts_where_terraform_says_otherwise(tmp_path: Path) -> None:
-    """A secret that Terraform's files name and no service refers to gives way, and both are told."""
+    """A secret that Terraform's files name and no service refers to gives way, and both are named."""
     moto_platform.build(desired=1)
     checkout = tmp_path / "checkout"
     checkout.mkdir()
@@ -144,7 +144,7 @@ def test_names_of_terraform_alone_are_not_said_to_exist() -> None:
 def test_a_service_of_another_environments_cluster_is_not_this_ones(
     clusters: tuple[str, ...], state: str, tmp_path: Path
 ) -> None:
-    """Both are called backend; where its own cluster is not there, that is what is said."""
+    """Both are called backend; where its own cluster is not there, the message says so."""
     ecs = client("ecs")
     container = {"name": "backend", "image": "i", "memory": 8}
     ecs.register_task_definition(family="other", containerDefinitions=[container])

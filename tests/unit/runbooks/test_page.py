@@ -34,7 +34,7 @@ class Plan:
 
 
 class Buttons:
-    """A row of buttons that notes what it is told."""
+    """A row of buttons that records the calls to it."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []

@@ -165,7 +165,7 @@ def test_what_has_changed_meanwhile_is_named(path: Path) -> None:
 
 
 def test_a_value_that_is_generated_is_made_when_the_plan_is_applied(path: Path) -> None:
-    """It is another each time, and the plan says so; a value from elsewhere in its place is refused."""
+    """The value is a new one each time, and the plan says so; a value from another source is refused."""
     snapshot = healthy()
     review(snapshot, an_update(snapshot, origin="generated (hex-32)"), chosen(path))
     assert set(json.loads(path.read_text())["fingerprints"].values()) == {LATER}

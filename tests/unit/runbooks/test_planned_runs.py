@@ -31,7 +31,7 @@ DRY = an_outcome(
     runbook="rotate",
     plan=("SECRET_KEY would change.",),
 )
-"""A run that was not told to do what it planned."""
+"""A run that planned a change without applying it."""
 CLEAR = Finding(check="empty", family="content", title="A key is empty", status="clear")
 WRONG = Finding(check="placeholder", family="content", title="A placeholder", status="found", subject="SECRET_KEY")
 UNKNOWN = Finding(
@@ -90,7 +90,7 @@ def test_a_plan_says_what_stands(finding: Finding, headline: str, code: int) -> 
 
 
 def test_what_was_done_or_failed_or_had_nothing_to_do_is_no_plan() -> None:
-    """PLAN is said of nothing else; an empty plan says that there is nothing to do."""
+    """Nothing else is called PLAN; an empty plan says that there is nothing to do."""
     applied, failed = replace(DRY, applied=True), replace(DRY, failure="It broke off.")
     idle, looked = replace(DRY, plan=()), replace(DRY, plan=None)
     for outcome in (applied, failed, idle, looked):

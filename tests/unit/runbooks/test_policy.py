@@ -38,7 +38,7 @@ def _statements(policy: PrincipalPolicy) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("key", ["", "1234abcd-12ab-34cd-56ef-1234567890ab", "alias/records"])
 def test_a_place_in_s3_is_in_the_partition_of_the_caller(key: str) -> None:
-    """As in China, where an ARN of the others' is none."""
+    """As in China, where an ARN of another partition is not valid."""
     folder = bucket.parse("s3://some-bucket/records", lambda: None, key)
     role, caller = with_records(LeastPolicy((ROLE, CALLER), ()), folder, remembers=True).policies
     resources = {each for own in _statements(caller).values() for each in own}
@@ -55,20 +55,20 @@ def test_whom_a_run_notifies_the_caller_may_publish_to() -> None:
 
 
 def test_who_notifies_no_topic_needs_nothing_more() -> None:
-    """Other receivers are no matter of IAM."""
+    """IAM does not control other receivers."""
     least = LeastPolicy((CALLER,), ())
     assert with_notifications(least, ()) is least
 
 
 @pytest.mark.parametrize("runbook", ["audit", "fleet", "index", "troubleshoot", "verify"])
 def test_who_looks_at_roles_sometimes_has_to_know_the_organization(runbook: str) -> None:
-    """A policy may ask for it, and the simulation of a role is told it where the organization denies."""
+    """A policy may ask for it, and the simulation of a role gets it where the organization denies."""
     actions = actions_of(runbook)
     assert "DescribeOrganization" in " ".join((*actions.plan, *actions.sometimes))
 
 
 def test_a_policy_is_that_of_one_environment() -> None:
-    """Also of a runbook that looks at several: the names with commas are none that is unknown."""
+    """Also for a runbook that looks at several: the error says to run the command once for each."""
     with pytest.raises(UsageError, match=r"one environment: run it once for each of staging, production\."):
         least_policy("audit", "staging, production")
     with pytest.raises(UsageError, match="The local environment needs no policy"):

@@ -49,7 +49,7 @@ def text_of(key_plan: AddKeyPlan) -> str:
 
 
 def test_live_folders(tmp_path: Path) -> None:
-    """Staging's own call gets the reference; the module's initial value, a Compose file and CI are told."""
+    """Staging's own call gets the reference; the module's initial value, a Compose file and CI are named."""
     key_plan = plan(terraform_shapes.live_folders(tmp_path))
     assert lines_added(key_plan) == {
         "terraform/live/staging/main.tf": [f'{KEY}     = "${{module.secrets.arn}}:{KEY}::"'],
@@ -67,7 +67,7 @@ def test_live_folders(tmp_path: Path) -> None:
 
 
 def test_one_root(tmp_path: Path) -> None:
-    """The environment's .tfvars gets the key, and GitLab's pipeline is told."""
+    """The environment's .tfvars gets the key, and GitLab's pipeline is named."""
     key_plan = plan(terraform_shapes.one_root(tmp_path))
     assert lines_added(key_plan) == {"infra/vars/staging.tfvars": [f'"{KEY}",']}
     assert key_plan.surroundings.shared == ()
@@ -75,7 +75,7 @@ def test_one_root(tmp_path: Path) -> None:
 
 
 def test_a_module_of_the_registry(tmp_path: Path) -> None:
-    """Its container's own list gets the reference; workspaces share the file, and the workflow's env is told."""
+    """Its container's own list gets the reference; workspaces share the file, and the workflow's env is named."""
     key_plan = plan(terraform_shapes.community_module(tmp_path))
     arn = "${data.aws_secretsmanager_secret.app.arn}"
     assert lines_added(key_plan) == {
@@ -106,7 +106,7 @@ def test_a_definition_in_json_is_refused_with_a_way_on(tmp_path: Path) -> None:
 
 
 def test_the_platform_s_own_module_is_shared(tmp_path: Path) -> None:
-    """Who was not asked for is told, with the secret, what the next apply would do, and the command for it."""
+    """The plan names who shares the module, the secret, what the next apply would do, and the command."""
     key_plan = plan(make_platform(tmp_path), required=True, obtain_from="https://id.example.com")
     (shared,) = key_plan.surroundings.shared
     assert shared.environment == "production"
@@ -257,7 +257,7 @@ def test_what_a_workflow_passes_to_a_service_with_a_file_is_told(tmp_path: Path,
 
 
 def test_a_list_that_a_service_merges_is_told(tmp_path: Path) -> None:
-    """Its service gets a variable by <<, as others get it by its list; a database's own is none of them."""
+    """Its service gets a variable by <<, as others get it by its list; a database's own does not count."""
     platform = make_platform(tmp_path)
     platform.compose.write_text(
         "x-env: &env\n  SECRET_KEY: ${SECRET_KEY}\nservices:\n  backend:\n    build: backend\n    environment:\n"

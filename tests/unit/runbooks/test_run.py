@@ -129,7 +129,7 @@ def test_a_plan_for_a_production_of_another_name_is_applied_by_the_command_that_
     ],
 )
 def test_a_name_counts_with_its_placeholders_filled_in(text: str, reason: str, tmp_path: Path) -> None:
-    """What AWS would refuse is said before it is asked."""
+    """What AWS would refuse is refused before AWS is asked."""
     path = tmp_path / "runbook.toml"
     path.write_text(text)
     with pytest.raises(UsageError, match=f"^{path}.*{re.escape(reason)}"):
@@ -297,7 +297,7 @@ def test_only_a_page_with_buttons_says_that_there_is_one(monkeypatch: pytest.Mon
 
 
 class Work:
-    """The last part of a runbook, which notes what it does."""
+    """The last part of a runbook, which records what it does."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.calls: list[str] = []
@@ -424,7 +424,7 @@ def played(steps: Iterator[object]) -> tuple[list[object], str]:
 
 
 def test_the_answer_leads_to_a_change_that_was_not_finished() -> None:
-    """In every runbook, also in one that only reads; without one it says nothing of it."""
+    """In every runbook, also in one that only reads; without such a change the answer does not mention one."""
     begun = a_run("staging")
     assert UNFINISHED not in begun.answer(()).to_text()
     answer = replace(begun, unfinished=(Banner("bad", "rotate was not finished."),)).answer(())
@@ -434,7 +434,7 @@ def test_the_answer_leads_to_a_change_that_was_not_finished() -> None:
 def test_a_plan_made_in_the_middle_of_another_change_waits_for_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There is no button and no command for it; what was read is said to be the middle of the other."""
+    """There is no button and no command for it; the answer says that the other change was under way."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("omc_runbook.runbooks.button.can_press", lambda: True)
     staging = a_run("staging")
@@ -489,7 +489,7 @@ def test_add_key_without_a_key_has_an_empty_plan_that_says_so() -> None:
 
 
 def test_a_change_that_nothing_was_chosen_for_says_where_its_parameters_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the summary as well, where there is no form; a plan that has a change says nothing of it."""
+    """In the summary as well, where there is no form; a plan with a change does not say so."""
     monkeypatch.setattr(Run, "look", lambda run: healthy())
     begun = replace(a_run("staging"), runbook="update")
     chosen = "To change something, set the parameters: omc-runbook show update lists them."

@@ -171,7 +171,7 @@ MANY = ("backend", *(f"service-{number:02}" for number in range(24)))
 
 @pytest.fixture
 def many() -> Iterator[Wire]:
-    """What a look at twenty-five services of nine tasks each asks."""
+    """The calls of a look at twenty-five services of nine tasks each."""
     with mock_aws():
         build(MANY, tasks=9)
         wire = Wire()

@@ -56,7 +56,7 @@ class Logs:
 
 
 class Trail:
-    """CloudTrail that notes which calls it is asked for, and has seen none."""
+    """CloudTrail without events, which records the event names that it is asked for."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -78,7 +78,7 @@ class Values:
 
 
 def ask(client: object, snapshot: Snapshot, call: Callable[[Gatherer, Snapshot], Any]) -> tuple[Any, Mapping[str, Any]]:
-    """Make a look with one client for every service; what it found, and its gaps."""
+    """Read with one client for every service; the result and its gaps."""
     with ThreadPoolExecutor(4) as pool:
         asking = Gatherer(pool, cast(Clients, lambda *_: client), snapshot.environment, snapshot.caller)
         return call(asking, snapshot), asking.gaps

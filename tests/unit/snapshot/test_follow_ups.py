@@ -22,7 +22,7 @@ class Trail:
 
 
 def test_who_wrote_a_placeholder_is_asked_where_no_task_runs_too() -> None:
-    """Without a task there is none whose start could say how far back to look."""
+    """Without a task, no start shows how far back to look."""
     snapshot = replace(overwritten(healthy()), tasks=(), writes=None)
     clients: Any = Mock(return_value=Trail())
     with ThreadPoolExecutor(1) as pool:

@@ -88,12 +88,12 @@ def looked_fresh() -> Snapshot:
 
 
 def looked_in_vain() -> Snapshot:
-    """By times all is stale, and a look could tell nothing of the key that changed."""
+    """By times all is stale, and a look could not read the key that changed."""
     return with_held(looked(own_key()), "worker", "SECRET_KEY", injected=UNSEEN, process=UNSEEN)
 
 
 def version_gone() -> Snapshot:
-    """What the former version held is not known any more."""
+    """The content of the former version cannot be read any more."""
     snapshot = own_key()
     return replace(snapshot, contents={id: content for id, content in snapshot.contents.items() if id != CURRENT})
 

@@ -88,7 +88,7 @@ def placed(sites: tuple[Site, Site]) -> Snapshot:
 
 
 def look(snapshot: Snapshot, wire: Wire) -> tuple[Network | None, tuple[ReadFailure, ...]]:
-    """Read a snapshot's network across a wire, with what was refused of it."""
+    """Read a snapshot's network across a wire, with the refused parts."""
     with ThreadPoolExecutor(4) as pool, between(wire):
         asking = Gatherer(pool, clients_of(REGION), snapshot.environment, snapshot.caller)
         return read(asking, snapshot), asking.gaps["network"]
@@ -117,7 +117,7 @@ def test_two_networks_are_read_in_the_calls_of_one(sites: tuple[Site, Site]) -> 
 
 
 def test_without_permissions_each_is_named(sites: tuple[Site, Site]) -> None:
-    """A refused part is None, and its permission is told; without the subnets there is nothing."""
+    """A refused part is None, and the gap names its permission; without the subnets there is nothing."""
     wire = Wire(refused=dict.fromkeys({*ONCE, "DescribeVpcAttribute"}, "UnauthorizedOperation"))
     network, gaps = look(placed(sites), wire)
     assert network and network.route_tables is network.acls is network.endpoints is network.vpcs is None

@@ -99,7 +99,7 @@ def test_a_value_is_found_in_each_field(field: str, members: Any, location: str)
 
 @pytest.mark.parametrize(("field", "members", "location"), [each for each in FIELDS if each[0] != "environment"])
 def test_an_issued_token_is_found_in_each_field(field: str, members: Any, location: str) -> None:
-    """A warning: it is none of the secret's, but looks like one."""
+    """A warning: it is no value of the secret, but looks like a secret."""
     [finding] = found_in(world(healthy(), **{field: filled(members, ISSUED)}))
     assert finding.subject == f"ohmycoins-staging-worker:7 worker {location}"
     assert finding.severity == "warning" and "what is a secret by its name or form" in finding.evidence[0]

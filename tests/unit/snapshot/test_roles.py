@@ -23,7 +23,7 @@ ELSEWHERE = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:other-AbC123"
 def _simulate_lock(
     client: Any, role: str, actions: Sequence[str], resources: Sequence[str], context: Mapping[str, str]
 ) -> tuple[Simulated, ...]:
-    """Deny what is not told the region to which its call goes, as an organization's lock to some regions does."""
+    """Deny a simulation that lacks the region of its call, as an organization's lock to some regions does."""
     return tuple(
         Simulated(
             action=action,

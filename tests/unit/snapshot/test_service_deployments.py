@@ -77,7 +77,7 @@ def blue_green() -> Snapshot:
 
 
 def test_a_plain_rolling_update_costs_no_call() -> None:
-    """DescribeServices has told its state."""
+    """DescribeServices has given its state already."""
     ecs = Ecs("SUCCESSFUL")
     snapshot = healthy()
     assert read(snapshot, ecs).services == snapshot.services and not ecs.calls

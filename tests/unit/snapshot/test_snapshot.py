@@ -288,7 +288,7 @@ def test_credentials_that_do_not_serve_are_one_sentence(code: str, reason: str) 
 
 @pytest.mark.parametrize("operation", ["DescribeSecret", "ListServices", "GetRole", "DescribeServices"])
 def test_a_token_that_expires_in_the_middle_ends_the_reading(operation: str) -> None:
-    """Expiry is told as such, wherever it strikes."""
+    """The message names the expiry, whichever call it fails."""
     with pytest.raises(CouldNotLook, match="have expired"):
         read(Wire({operation: "ExpiredTokenException"}))
 

@@ -360,7 +360,7 @@ resource "aws_secretsmanager_secret" "b" { name = file("../outside/name.txt") }
 
 
 def test_a_secret_of_its_own_for_each_variable_is_no_secret_of_keys(tmp_path: Path) -> None:
-    """It is said that the runbooks' one secret is not there."""
+    """The note says that the runbooks' one secret is not there."""
     root = write(
         tmp_path,
         main="""

@@ -35,7 +35,7 @@ def encoded(secrets: str) -> str:
 
 
 def written(tree: Any) -> str:
-    """Container definitions as JSON's text, within which Terraform fills in the ARN."""
+    """Container definitions as a JSON text into which Terraform fills the ARN."""
     return json.dumps([{"name": "backend", "environment": [{"name": "TITLE", "value": "Café"}], "secrets": tree}])
 
 

@@ -75,7 +75,7 @@ def theirs(root: Path) -> dict[str, Any]:
 
 
 def comparable(value: Any) -> Any:
-    """A value with each number and bool as a text: Terraform converts them, and neither tells when it does."""
+    """A value with each number and bool as a text: Terraform converts them, and neither evaluator shows where."""
     if isinstance(value, dict):
         return {key: comparable(each) for key, each in value.items()}
     if isinstance(value, list):

@@ -729,7 +729,7 @@ REFUSED: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("why", REFUSED)
 def test_what_is_not_certain_is_refused(why: str) -> None:
-    """The refusal says what is in the way and where."""
+    """The refusal says why and where."""
     text, reason = REFUSED[why]
     declared = declare(text)
     message = refusal(declared)
@@ -810,7 +810,7 @@ def test_of_two_definitions_the_one_with_references_is_meant() -> None:
     ids=["another key", "another secret", "another version", "an expression", "a condition", "plain text"],
 )
 def test_a_name_taken(secrets: str, environment: str, reason: str) -> None:
-    """A variable that is there from elsewhere is no variable to add, and its value is told to nobody."""
+    """A variable that is there from elsewhere is not added, and its value is not shown."""
     message = refusal(declare(definition(secrets, environment) + VARIABLE))
     assert message.startswith(f"{KEY} is taken: container backend of aws_ecs_task_definition.backend (")
     assert reason.removesuffix(MODULE) in message
@@ -887,7 +887,7 @@ def test_names_that_no_reference_can_have(variable: str, key: str) -> None:
 
 
 def test_a_file_that_is_no_hcl() -> None:
-    """It is told when read, by its line and without its text, and mending it comes first."""
+    """It is reported when read, by its line and without its text, and has to be mended first."""
     broken = MAIN.replace("network_mode             =", "network_mode = s3cr3t =")
     declared = declare(broken)
     assert declared.unreadable == (f"{MODULE}/main.tf, line 9 {UNREADABLE}",)
@@ -1074,7 +1074,7 @@ def plainly(parsed: Any) -> Iterator[tuple[str, str]]:
 
 
 def contents_of(declared: TaskDefinitions) -> dict[str, Counter[tuple[str, ...]]]:
-    """Everything that is read of each container."""
+    """Everything read of each container."""
     return {
         each.name: Counter(
             [*((r.variable, r.value_from, r.key) for r in each.references), *((n,) for n in each.environment)]

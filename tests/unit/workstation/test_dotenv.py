@@ -72,7 +72,7 @@ def holds(masked: Masked | None, text: str | None) -> bool:
     ],
 )
 def test_each_program_has_its_own_value(tmp_path: Path, line: str, python: str | None, compose: str | None) -> None:
-    """What python-dotenv and Docker Compose make of the same line is told side by side."""
+    """A line has python-dotenv's reading and Docker Compose's."""
     binding = find(read(tmp_path, f"{line}\n", {"S": "shell"}), "S" if line == "S" else "A")
     assert holds(binding.for_python, python)
     assert holds(binding.for_compose, compose)
@@ -131,7 +131,7 @@ def test_what_is_swallowed(tmp_path: Path) -> None:
 
 
 def test_a_name_twice(tmp_path: Path) -> None:
-    """A name on several lines is told with them, and found once, as its last line has it."""
+    """A name on several lines is one binding, its last; the lines are listed."""
     file = read(tmp_path, "A=b\nC=d\n\nA: e\nA=f\n")
     assert file.duplicates == (("A", (1, 4, 5)),)
     assert [(each.name, each.line) for each in file.bindings] == [("C", 2), ("A", 5)]
@@ -157,7 +157,7 @@ def test_a_name_twice(tmp_path: Path) -> None:
     ],
 )
 def test_bytes(tmp_path: Path, raw: bytes, newline: str, bom: bool, error: str, nul: bool) -> None:
-    """Line ends, a byte order mark, another encoding and NUL bytes are told; the names are found all the same."""
+    """Line ends, a byte order mark, another encoding and NUL bytes are reported; the names are found all the same."""
     file = read(tmp_path, raw)
     assert (file.newline, file.has_bom, file.encoding_error, file.has_nul) == (newline, bom, error, nul)
     assert file.assigned_names == tuple(name for name in ("A", "C") if f"{name}=".encode() in raw.replace(b"\0", b""))
@@ -175,7 +175,7 @@ def test_a_byte_order_mark_hides_the_first_name(tmp_path: Path) -> None:
 
 
 def test_the_file_itself(tmp_path: Path) -> None:
-    """Mode and the target of a link are told; where there is no file there is nothing."""
+    """The mode and the target of a link are read; without a file there is nothing."""
     file = read(tmp_path, "A=b\n")
     file.path.chmod(0o640)
     link = tmp_path / "link"
@@ -270,7 +270,7 @@ def test_the_former_lines_of_a_variable_are_masked(tmp_path: Path) -> None:
 
 @with_compose
 def test_only_a_count_of_unset_names(tmp_path: Path) -> None:
-    """Names that Compose does not find may be pieces of a password: how many they are is told, and no more."""
+    """Names that Compose does not find may be pieces of a password: only their number is reported."""
     file = read(tmp_path, "A=x$canary$other$canary\n")
     assert (file.unset, find(file, "A").is_unset) == (2, True)
     assert "canary" not in repr(file)

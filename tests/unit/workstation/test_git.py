@@ -75,7 +75,7 @@ def test_a_file_that_nothing_ignores(tmp_path: Path) -> None:
 
 
 def test_a_tracked_file(tmp_path: Path) -> None:
-    """A rule does not keep out what is tracked already; both are told."""
+    """A rule does not keep out what is tracked already; the status has both."""
     repository = make(tmp_path / "app")
     (repository / ".env").write_text("A=1\n")
     id = commit(repository, "oops", ".env")
@@ -105,7 +105,7 @@ def test_a_file_of_another_branch_s_past(tmp_path: Path) -> None:
 
 
 def test_a_stash_is_no_history(tmp_path: Path) -> None:
-    """It is in no clone: it is told apart, also an older one, and one with files that git does not track."""
+    """It is in no clone, so it is listed apart: also an older one, and one with untracked files."""
     repository = make(tmp_path / "app")
     for number in range(2):
         (repository / ".env").write_text(f"A={number}\n")
@@ -129,7 +129,7 @@ def test_a_long_history_is_cut(tmp_path: Path) -> None:
 
 
 def test_no_repository(tmp_path: Path) -> None:
-    """A plain folder is no work tree, and nothing is in the way of knowing that."""
+    """A plain folder is no work tree, and that is certain."""
     assert read_status(tmp_path) == read_status(tmp_path, "other")
     status = read_status(tmp_path)
     assert (status.is_work_tree, status.ignored, status.obstacle) == (False, None, "")
@@ -178,7 +178,7 @@ def test_names_are_only_names(tmp_path: Path, name: str) -> None:
 
 
 def test_what_is_not_committed(tmp_path: Path) -> None:
-    """Changed, staged, new, renamed and removed files are told, and those of a folder; the order is the caller's."""
+    """Changed, staged, new, renamed and removed files are listed, and those of a folder; the order is the caller's."""
     repository = make(tmp_path / "app")
     (repository / "infra").mkdir()
     for name in ("staged", "gone", "old", "same", "infra/main.tf"):
@@ -264,7 +264,7 @@ def test_nothing_is_written(tmp_path: Path) -> None:
 
 
 def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where git is not installed, that is what is in the way."""
+    """Where git is not installed, the obstacle says so."""
     repository = make(tmp_path / "app")
     monkeypatch.setenv("PATH", str(tmp_path / "home"))
     status = read_status(repository)

@@ -252,7 +252,7 @@ def test_a_file_that_git_would_add_counts(root: Path) -> None:
 
 
 def test_each_file_with_a_value_is_named(root: Path) -> None:
-    """Once each, a committed one with its last commit: whoever hides one of them is not told of the next one then."""
+    """Once each, a committed one with its last commit: whoever removes one learns of the others at once."""
     value = secrets.token_hex(12)
     for _ in range(2):
         write(root, ".env.prod", f"SECRET_KEY={value}\n# {secrets.token_hex(4)}\n")

@@ -126,7 +126,7 @@ def test_settings_that_accept_the_file(tmp_path: Path, end: str, capfd: pytest.C
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    """Without a file a variable is missing, and where it was looked for is told."""
+    """Without a file a variable is missing, and the message says where the file was looked for."""
     repository = make(tmp_path, None)
     loaded = load_settings(repository)
     assert (loaded.ok, short(loaded), loaded.obstacle) == (False, [("required-empty", "POSTGRES_PASSWORD")], "")
@@ -150,7 +150,7 @@ def test_another_file_in_its_place(tmp_path: Path) -> None:
     ],
 )
 def test_where_the_file_is_looked_for(tmp_path: Path, env_file: str, expected: list[str]) -> None:
-    """Several files are told in their order, seen from the application's folder; a class may read none at all."""
+    """Several files are listed in their order, relative to the application's folder; a class may read none at all."""
     config = CONFIG.replace('env_file="../.env", ', env_file)
     repository = make(tmp_path, "SECRET_KEY=k\nPOSTGRES_PASSWORD=p\n", config=config)
     loaded = load_settings(repository)
@@ -160,7 +160,7 @@ def test_where_the_file_is_looked_for(tmp_path: Path, env_file: str, expected: l
 
 
 def test_each_variable_that_is_refused(tmp_path: Path) -> None:
-    """All that Settings refuse is told by variable, a field with other names by the one that is tried first."""
+    """Every refusal of Settings names its variable; of a field with several, the one that is tried first."""
     config = CONFIG.replace('Field("none", ', "Field(")
     repository = make(tmp_path, "POSTGRES_PORT=abc\nENVIRONMENT=here\nORIGINS=one,two\n", config=config)
     loaded = load_settings(repository)
@@ -196,7 +196,7 @@ def test_the_variable_that_the_options_leave(tmp_path: Path, options: str, varia
 
 
 def test_a_class_that_another_one_s_default_is_made_of(tmp_path: Path) -> None:
-    """Its variables are told by its own prefix, and the file by the main class."""
+    """Its variables have its own prefix, and the file is the main class's."""
     config = """
         from pydantic import Field
         from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -225,7 +225,7 @@ def test_a_class_that_another_one_s_default_is_made_of(tmp_path: Path) -> None:
 
 
 def test_a_default_is_refused_or_warned_of(tmp_path: Path) -> None:
-    """The template's default is told of either way: as a refusal when deployed, as a warning on a machine."""
+    """The template's default is reported: as a refusal when deployed, as a warning on a developer's machine."""
     repository = make(tmp_path, "SECRET_KEY=changethis\nPOSTGRES_PASSWORD=p\nENVIRONMENT=staging\n")
     refused = load_settings(repository)
     assert (refused.ok, short(refused), refused.obstacle) == (False, [("changethis", "SECRET_KEY")], "")
@@ -234,20 +234,20 @@ def test_a_default_is_refused_or_warned_of(tmp_path: Path) -> None:
 
 
 def test_a_list_that_is_no_json(tmp_path: Path) -> None:
-    """pydantic-settings' own error, which is none of validation, names the field."""
+    """pydantic-settings' own error, which is no ValidationError, names the field."""
     loaded = load_settings(make(tmp_path, f"{GOOD}HOSTS=a,b\n"))
     assert (loaded.ok, short(loaded), loaded.obstacle) == (False, [("settings-refused", "HOSTS")], "")
 
 
 def test_a_line_that_cannot_be_read(tmp_path: Path) -> None:
-    """python-dotenv leaves out such a line; its warning is told, with the number."""
+    """python-dotenv leaves out such a line; its warning is reported, with the line's number."""
     loaded = load_settings(make(tmp_path, f"{GOOD}not a line\n"))
     assert (loaded.ok, short(loaded)) == (True, [("unterminated", "")])
     assert "line 6" in loaded.messages[0].reason
 
 
 def test_a_variable_too_many(tmp_path: Path) -> None:
-    """Where Settings take no others, the name of one that they do not have is not told: it may be a value's piece."""
+    """Where Settings take no others, the name of an unknown one is not shown: it may be a piece of a value."""
     loaded = load_settings(make(tmp_path, GOOD, config=CONFIG.replace("EXTRA", "forbid")))
     assert (loaded.ok, short(loaded)) == (False, [("settings-refused", "")])
     assert "unknown" not in repr(loaded).lower()
@@ -324,7 +324,7 @@ def test_what_keeps_settings_from_being_tried(tmp_path: Path, end: str, words: l
 
 
 def test_no_checkout_and_no_python(tmp_path: Path) -> None:
-    """A folder without the module, and a Python that cannot be started or is none, are obstacles."""
+    """A folder without the module, and a program that cannot be started or is not Python, are obstacles."""
     assert "has no backend/app/core/config.py" in load_settings(tmp_path).obstacle
     repository = make(tmp_path, GOOD)
     python = repository / ".venv" / "bin" / "python"
