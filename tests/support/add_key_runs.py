@@ -57,19 +57,19 @@ class Adder(Desk):
     def begun(self, environments: str = "") -> Run:
         return add_key.begin("staging", environments, "", str(self.platform.root))
 
-    def planned(self, run: Run, seen: dict[str, Snapshot] | None = None, **given: Any) -> AddKeyPlan:
+    def planned(self, run: Run, snapshots: dict[str, Snapshot] | None = None, **parameters: Any) -> AddKeyPlan:
         """The plan of this desk's key; its value is in the variable NEW_VALUE."""
-        asked = {"key": self.key, "description": DESCRIPTION, "obtain_from": ADDRESS} | given
-        plan = add_key.plan(run, seen or add_key.look(run), **asked)
+        arguments = {"key": self.key, "description": DESCRIPTION, "obtain_from": ADDRESS} | parameters
+        plan = add_key.plan(run, snapshots or add_key.look(run), **arguments)
         assert plan
         return plan
 
-    def added(self, environments: str = "", confirm: str = "", **given: Any) -> AddKeyResult:
+    def added(self, environments: str = "", confirm: str = "", **parameters: Any) -> AddKeyResult:
         """A whole run, applied."""
         run = self.begun(environments)
-        done = key_addition.apply(run, self.planned(run, **given), True, confirm)
-        assert done
-        return done
+        result = key_addition.apply(run, self.planned(run, **parameters), True, confirm)
+        assert result
+        return result
 
     @property
     def secret_arn(self) -> str:

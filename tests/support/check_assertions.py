@@ -20,7 +20,7 @@ class Fault:
 
     make: Callable[[Snapshot], Snapshot]
     subject: str
-    says: str
+    evidence: str
     services: frozenset[str] = CONSUMERS
 
 
@@ -57,7 +57,7 @@ def assert_found(check: Check, fault: Fault) -> None:
     assert fault.subject in [answer.subject for answer in found]
     assert frozenset().union(*(answer.services for answer in found)) == fault.services
     for answer in found:
-        assert fault.says in " ".join(answer.evidence)
+        assert fault.evidence in " ".join(answer.evidence)
         assert answer.remedy.command or answer.remedy.runbook
         assert answer.title and answer.family == check.family
         assert_no_value(answer)

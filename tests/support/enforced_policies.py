@@ -11,9 +11,9 @@ from support.runs import COMMAND, Desk
 
 def policy_of(desk: Desk, runbook: str, *options: str, environment: str = "staging") -> dict[str, Any]:
     """What `omc-runbook policy` prints for a runbook."""
-    done = desk.call([str(COMMAND), "policy", runbook, f"environment={environment}", *options])
-    assert done.returncode == 0, done.stderr
-    document: dict[str, Any] = json.loads(done.stdout)
+    process = desk.call([str(COMMAND), "policy", runbook, f"environment={environment}", *options])
+    assert process.returncode == 0, process.stderr
+    document: dict[str, Any] = json.loads(process.stdout)
     return document
 
 

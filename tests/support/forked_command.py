@@ -63,12 +63,12 @@ class Forked:
         """
         self.args = list(command)
         self._files = tempfile.TemporaryDirectory()
-        self._said = (log, log) if log else tuple(Path(self._files.name, name) for name in ("out", "err"))
+        self._outputs = (log, log) if log else tuple(Path(self._files.name, name) for name in ("out", "err"))
         server = _server()
         address = multiprocessing.forkserver._forkserver._forkserver_address  # type: ignore[attr-defined]
-        given = Connection(os.dup(stdin), writable=False) if stdin is not None else None
+        standard_input = Connection(os.dup(stdin), writable=False) if stdin is not None else None
         servers = (address, forked_workers.address())
-        arguments = (self.args, dict(variables), folder, kernels, *self._said, given, servers)
+        arguments = (self.args, dict(variables), folder, kernels, *self._outputs, standard_input, servers)
         # A test that fails before its end leaves it to the end of the tests.
         self._process = server.Process(target=_become, args=arguments, daemon=True)
         self._process.start()
@@ -94,7 +94,7 @@ class Forked:
             if not self._ends_within(timeout):
                 raise subprocess.TimeoutExpired(self.args, timeout)
             # One that is killed as it begins has written nothing.
-            out, err = (path.read_text() if path.exists() else "" for path in self._said)
+            out, err = (path.read_text() if path.exists() else "" for path in self._outputs)
         return out, err
 
     def _ends_within(self, seconds: float) -> bool:
@@ -117,8 +117,8 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, as `subprocess.run` would."""
     forked = Forked(command, variables, folder, kernels, stdin=stdin)
-    said = forked.communicate(seconds)
-    return subprocess.CompletedProcess(forked.args, forked.poll() or 0, *said)
+    output = forked.communicate(seconds)
+    return subprocess.CompletedProcess(forked.args, forked.poll() or 0, *output)
 
 
 def run_practice(

@@ -54,7 +54,7 @@ class _Command(BaseRequestHandler):
         text, descriptors, *_ = socket.recv_fds(self.request, MOST_BYTES, 2)
         words, variables, folder = json.loads(text)
         ended = forked_command.run(["omc-runbook", *words], variables, Path(folder))
-        for descriptor, said in zip(descriptors, (ended.stdout, ended.stderr), strict=True):
+        for descriptor, output in zip(descriptors, (ended.stdout, ended.stderr), strict=True):
             with os.fdopen(descriptor, "w") as stream:
-                stream.write(said)
+                stream.write(output)
         self.request.send(b"%d" % ended.returncode)

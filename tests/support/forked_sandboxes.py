@@ -108,21 +108,21 @@ def main(listener: socket.socket, path: Path) -> None:
         pid = os.fork()
         if not pid:
             listener.close()
-            writing, *given = descriptors
-            become(json.loads(text), writing, *(given or [connection.fileno()]))
+            writing, *inputs = descriptors
+            become(json.loads(text), writing, *(inputs or [connection.fileno()]))
         with connection:
             connection.send(b"%d" % pid)
         for number in descriptors:
             os.close(number)
 
 
-def become(order: dict[str, object], writing: int, given: int) -> NoReturn:
+def become(order: dict[str, object], writing: int, standard_input: int) -> NoReturn:
     """Be a server from here to its end."""
     code = 1
     try:
         os.setsid()
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        for descriptor, number in ((given, 0), (nowhere, 1), (writing, 2)):
+        for descriptor, number in ((standard_input, 0), (nowhere, 1), (writing, 2)):
             os.dup2(descriptor, number)
         os.close(nowhere)
         for number in (signal.SIGINT, signal.SIGCHLD):

@@ -14,7 +14,7 @@ from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 FORMER_ID = "f" * 32
 
 
-def written(days: int) -> tuple[Snapshot, VersionHistory]:
+def with_history(days: int) -> tuple[Snapshot, VersionHistory]:
     """The environment, and its current version of that many days ago, by ana, after a former one without a value."""
     snapshot = healthy()
     moment = snapshot.taken - timedelta(days=days)
@@ -22,8 +22,8 @@ def written(days: int) -> tuple[Snapshot, VersionHistory]:
     current = Version(CURRENT_ID, created=moment, stages=(CURRENT,))
     former = Version(FORMER_ID, created=moment, stages=(PREVIOUS,))
     author = "arn:aws:iam::123456789012:user/ana"
-    kept = (
+    entries = (
         VersionEntry(version=current, content=snapshot.current, author=author),
         VersionEntry(version=former, content=None),
     )
-    return snapshot, VersionHistory(kept)
+    return snapshot, VersionHistory(entries)

@@ -65,25 +65,25 @@ def turn(
     """Do what the notebook's cells do, one after another, and keep what they show."""
     run = runbook.begin(environment, "", str(platform.root), "", allow_code)
     snapshot = runbook.look(run)
-    shown = [local_setup.inventory(snapshot), local_setup.variables(snapshot), verify.findings(diagnose(snapshot))]
+    displays = [local_setup.inventory(snapshot), local_setup.variables(snapshot), verify.findings(diagnose(snapshot))]
     plan = runbook.plan(run, snapshot, values_from)
-    shown += [local_setup.plan(plan), local_setup.diff(plan), local_setup.needed(plan)]
-    done = runbook.apply(run, plan, apply, "", backup)
-    after = runbook.look(run, done) if done else snapshot
+    displays += [local_setup.plan(plan), local_setup.diff(plan), local_setup.needed(plan)]
+    result = runbook.apply(run, plan, apply, "", backup)
+    after = runbook.look(run, result) if result else snapshot
     found = diagnose(after)
     path = platform.root.parent / "outcome.json"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(OUTCOME_VARIABLE, str(path))
-        shown += [
-            local_setup.result(plan, done),
-            local_setup.start(done, after),
-            run.conclude(found, done, plan),
-            local_setup.undo(plan, done),
+        displays += [
+            local_setup.result(plan, result),
+            local_setup.start(result, after),
+            run.conclude(found, result, plan),
+            local_setup.undo(plan, result),
         ]
-    text = "\n".join(text for each in shown for text in each._repr_mimebundle_().values())
+    text = "\n".join(text for each in displays for text in each._repr_mimebundle_().values())
     outcome = json.loads(path.read_text())
     path.unlink()
-    return Turn(snapshot, plan, done, outcome, text + json.dumps(outcome))
+    return Turn(snapshot, plan, result, outcome, text + json.dumps(outcome))
 
 
 def small_platform(root: Path) -> Platform:
@@ -98,8 +98,8 @@ def plan_file(platform: Platform, values_from: str = "") -> DotenvPlan:
     """The plan of the .env alone: Settings are not loaded."""
     run = runbook.begin("local", "", str(platform.root))
     assert run.checkout
-    place = workstation.read_workstation(run.checkout, run.environment.keys)
-    return dotenv_plan.plan_dotenv(place, values_from)
+    machine = workstation.read_workstation(run.checkout, run.environment.keys)
+    return dotenv_plan.plan_dotenv(machine, values_from)
 
 
 def write_file(plan: DotenvPlan, backup: bool = False) -> DotenvResult:

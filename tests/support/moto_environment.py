@@ -187,11 +187,11 @@ clients_of = cache(Clients)
 
 def read(wire: Wire) -> Snapshot:
     """Take a snapshot across a wire."""
-    wanted = load("staging")
-    clients = clients_of(wanted.names.region)
+    environment = load("staging")
+    clients = clients_of(environment.names.region)
     later = datetime.now(UTC) + timedelta(hours=1)
     with between(wire):
-        return take(clients, wanted, identify(clients, wanted), lambda: later)
+        return take(clients, environment, identify(clients, environment), lambda: later)
 
 
 def answers(snapshot: Snapshot) -> dict[str, Finding]:

@@ -107,7 +107,7 @@ def by_endpoint(**changes: Any) -> Network:
 
 def with_endpoint(network: Network, **changes: Any) -> Network:
     """Add an interface endpoint with a private DNS name."""
-    made = Endpoint(
+    endpoint = Endpoint(
         id=ENDPOINT,
         vpc=VPC,
         service=SERVICE,
@@ -118,7 +118,7 @@ def with_endpoint(network: Network, **changes: Any) -> Network:
         groups=(ENDPOINTS,),
         policy=None,
     )
-    return replace(network, endpoints=(*(network.endpoints or ()), replace(made, **changes)))
+    return replace(network, endpoints=(*(network.endpoints or ()), replace(endpoint, **changes)))
 
 
 def with_routes(network: Network, *routes: Route, table: str = "rtb-private") -> Network:

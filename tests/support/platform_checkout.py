@@ -91,24 +91,24 @@ class Platform:
         given, quotes included, at the end where the template has no such line; None leaves the line out.
         """
         good = self.good_values()
-        wanted: dict[str, str | None] = {name: good[name] if name in REQUIRED else "" for name in GUIDE}
-        wanted |= changed
-        seen: set[str] = set()
+        values: dict[str, str | None] = {name: good[name] if name in REQUIRED else "" for name in GUIDE}
+        values |= changed
+        names: set[str] = set()
 
-        def put(match: re.Match[str]) -> str:
+        def fill(match: re.Match[str]) -> str:
             name = match[1]
-            seen.add(name)
-            return f"{name}={wanted.get(name)}" if name in wanted else match[0]
+            names.add(name)
+            return f"{name}={values.get(name)}" if name in values else match[0]
 
-        left_out = {name for name, value in wanted.items() if value is None}
+        left_out = {name for name, value in values.items() if value is None}
         lines = self.template.read_text().splitlines(keepends=True)
-        kept = "".join(line for line in lines if line.partition("=")[0] not in left_out)
-        text = ACTIVE.sub(put, kept)
-        added = [f"{name}={value}\n" for name, value in wanted.items() if name not in seen | left_out]
+        template = "".join(line for line in lines if line.partition("=")[0] not in left_out)
+        text = ACTIVE.sub(fill, template)
+        added = [f"{name}={value}\n" for name, value in values.items() if name not in names | left_out]
         self.dotenv.unlink(missing_ok=True)
         self.dotenv.touch(mode=0o600)
         self.dotenv.write_text(text + "".join(added))
-        return {name: value for name, value in wanted.items() if value is not None}
+        return {name: value for name, value in values.items() if value is not None}
 
     def edit(self, path: Path, old: str, new: str) -> None:
         """Put another text in the place of one that a file has exactly once."""
@@ -130,8 +130,8 @@ class Platform:
 
     def settings_environment(self, **variables: str) -> dict[str, str]:
         """The environment of a shell that has set none of the application's variables but these."""
-        kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
-        return kept | {"HOME": str(self.root), "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"} | variables
+        own = {name: os.environ[name] for name in ("PATH", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
+        return own | {"HOME": str(self.root), "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"} | variables
 
     def run_backend(self, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run Python code where the backend is started: in backend/, with nothing but .env and these variables."""
@@ -150,16 +150,16 @@ def make_platform(root: Path, git: bool = True, references: References = "guide"
     terraform = terraform_files(GUIDE if references == "guide" else WILD)
     ours = {str(TERRAFORM / name): text.encode() for name, text in terraform.items()}
     write_files(root, example.files() | ours)
-    made = Platform(root)
+    platform = Platform(root)
     if git:
-        made.git("init", "--quiet", "--initial-branch", "main")
+        platform.git("init", "--quiet", "--initial-branch", "main")
         for name, value in (("user.name", "A Developer"), ("user.email", "developer@ohmycoins.test")):
-            made.git("config", name, value)
-        made.commit("The platform")
-    return made
+            platform.git("config", name, value)
+        platform.commit("The platform")
+    return platform
 
 
 def _git_environment(root: Path) -> dict[str, str]:
     """No configuration but the checkout's own, and no repository that a hook may have named."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return kept | {"LC_ALL": "C", "HOME": str(root), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return own | {"LC_ALL": "C", "HOME": str(root), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}

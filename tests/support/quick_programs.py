@@ -63,8 +63,8 @@ def _put_sha256sum(folder: Path) -> None:
 def _ask(*command: str) -> str:
     """What a program says; "" where it cannot be asked."""
     with suppress(OSError, subprocess.TimeoutExpired):
-        asked = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
-        return asked.stdout.strip()
+        process = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        return process.stdout.strip()
     return ""
 
 

@@ -28,11 +28,11 @@ def keep(folder: Path, outcome: Outcome, tables: Mapping[str, Table] | None = No
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A run")])
     if tables:
         table_files.hand_over(draft.outcome, tables)
-    kept = kept_records.save(notebook, outcome, draft, record)
+    kept_record = kept_records.save(notebook, outcome, draft, record)
     for path in draft.folder.iterdir():
         path.unlink()
     draft.folder.rmdir()
-    return kept
+    return kept_record
 
 
 CAUSE = Finding(check="no-permission", family="access", title="It may not read", status="found", subject="a-role")
@@ -77,5 +77,5 @@ def an_index() -> str:
         ended(45, environment="production"),
     ]
     late = ScheduleState("staging", "verify on staging: due, it never ran.", True)
-    kept = [as_read(outcome) for outcome in reversed(outcomes)]
-    return index_page.render(overview.environments(kept, [late]), ("A note.",), hour(50))
+    records = [as_read(outcome) for outcome in reversed(outcomes)]
+    return index_page.render(overview.environments(records, [late]), ("A note.",), hour(50))

@@ -23,9 +23,9 @@ def main(keys: str, values_from: str, last: str, database_url_from: str = "") ->
     snapshot = run.look()
     new = secret_change.gather(run, snapshot, values_from, keys, database_url_from)
     plan = secret_change.plan(run, snapshot, new)
-    done = secret_change.apply(run, plan, True, new=new, live=KilledChange())
-    assert done
-    sys.stdout.write("proved" if done.is_proved else "failed")
+    result = secret_change.apply(run, plan, True, new=new, live=KilledChange())
+    assert result
+    sys.stdout.write("proved" if result.is_proved else "failed")
 
 
 if __name__ == "__main__":

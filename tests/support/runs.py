@@ -154,12 +154,12 @@ def spellings(value: str) -> list[bytes]:
     return [raw, core[:10], core[-10:], quote(value, safe="").encode(), raw.hex().encode(), *encoded]
 
 
-def assert_nothing_leaked(desk: Desk, secret_values: list[str], *said: str) -> None:
+def assert_nothing_leaked(desk: Desk, secret_values: list[str], *outputs: str) -> None:
     assert secret_values
-    places = [*desk.written(), *((f"output {number}", text.encode()) for number, text in enumerate(said))]
+    contents = [*desk.written(), *((f"output {number}", text.encode()) for number, text in enumerate(outputs))]
     leaked = [
-        f"{place}: value {which} in spelling {how}"
-        for place, content in places
+        f"{location}: value {which} in spelling {how}"
+        for location, content in contents
         for which, value in enumerate(secret_values)
         for how, spelling in enumerate(spellings(value))
         if spelling in content

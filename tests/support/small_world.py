@@ -37,10 +37,10 @@ def policy(*statements: dict[str, Any]) -> str:
 def until(look: Callable[[], T], seconds: float = 30) -> T:
     """Look until there is something to see."""
     end = time.monotonic() + seconds
-    while not (seen := look()):
+    while not (answer := look()):
         assert time.monotonic() < end, f"waited {seconds} s in vain"
         time.sleep(0.05)
-    return seen
+    return answer
 
 
 def environment_of(pid: int) -> dict[str, str]:
@@ -102,10 +102,10 @@ class Stage:
                 "options": {"awslogs-group": "/small", "awslogs-region": REGION, "awslogs-stream-prefix": "ecs"},
             },
         } | container
-        made = self.ecs.register_task_definition(
+        response = self.ecs.register_task_definition(
             family=name, executionRoleArn=ROLE, taskRoleArn=ROLE, containerDefinitions=[definition]
         )
-        return str(made["taskDefinition"]["taskDefinitionArn"])
+        return str(response["taskDefinition"]["taskDefinitionArn"])
 
     def service(self, name: str = "app") -> Any:
         return self.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
@@ -115,8 +115,8 @@ class Stage:
 
         def look() -> Any:
             service = self.service(name)
-            done = [d["rolloutState"] for d in service["deployments"]] == ["COMPLETED"]
-            return service if done and service["runningCount"] == service["desiredCount"] else None
+            is_complete = [d["rolloutState"] for d in service["deployments"]] == ["COMPLETED"]
+            return service if is_complete and service["runningCount"] == service["desiredCount"] else None
 
         return until(look)
 

@@ -153,7 +153,7 @@ def task_definition(name: str, keys: tuple[str, ...], revision: int = 7) -> Task
 
 def deployment(name: str, created: datetime = DEPLOYED, **changes: Any) -> Deployment:
     """A deployment that came to its end five minutes after it began."""
-    done = Deployment(
+    default = Deployment(
         id=f"ecs-svc/{name}",
         status="PRIMARY",
         task_definition_arn=definition_arn(name),
@@ -165,7 +165,7 @@ def deployment(name: str, created: datetime = DEPLOYED, **changes: Any) -> Deplo
         rollout="COMPLETED",
         rollout_reason="ECS deployment completed.",
     )
-    return replace(done, **changes)
+    return replace(default, **changes)
 
 
 def service(name: str) -> Service:
@@ -293,7 +293,7 @@ def simulated(
 
 def simulation(action: str, resource: str, decision: str, **changes: Any) -> Simulated:
     """What AWS's simulation says of one action."""
-    said = Simulated(
+    default = Simulated(
         action=action,
         resource=resource,
         decision=decision,
@@ -302,7 +302,7 @@ def simulation(action: str, resource: str, decision: str, **changes: Any) -> Sim
         allowed_by_boundary=None,
         missing_context=(),
     )
-    return replace(said, **changes)
+    return replace(default, **changes)
 
 
 def role(name: str = ROLE_NAME) -> Role:
@@ -383,24 +383,24 @@ def looked(snapshot: Snapshot) -> Snapshot:
         for old in snapshot.tasks
     )
     arn = f"arn:aws:iam::{ACCOUNT}:role/{NAMES.task_role}"
-    seen = replace(snapshot, tasks=tasks, plugin="session-manager-plugin", task_roles={arn: with_channels()})
-    inside = tuple(_inside(seen, service, task) for service in seen.consumers for task in seen.running(service))
-    return replace(seen, exec_looks=inside)
+    base = replace(snapshot, tasks=tasks, plugin="session-manager-plugin", task_roles={arn: with_channels()})
+    inside = tuple(_inside(base, service, task) for service in base.consumers for task in base.running(service))
+    return replace(base, exec_looks=inside)
 
 
 def with_channels(decision: str = "allowed") -> Permissions:
     """A task role of which AWS's simulation said one thing of all that ECS Exec needs."""
-    said = tuple(simulation(action, "*", decision) for action in CHANNELS)
-    return Permissions(role=role(NAMES.task_role), simulated=said)
+    simulations = tuple(simulation(action, "*", decision) for action in CHANNELS)
+    return Permissions(role=role(NAMES.task_role), simulated=simulations)
 
 
-def with_held(snapshot: Snapshot, name: str, variable: str, **changes: Any) -> Snapshot:
+def with_held_value(snapshot: Snapshot, name: str, variable: str, **changes: Any) -> Snapshot:
     """Let what a service's tasks hold of one variable be another thing."""
     inside = tuple(
-        replace(seen, values={**seen.values, variable: replace(seen.values[variable], **changes)})
-        if seen.service == name
-        else seen
-        for seen in snapshot.exec_looks or ()
+        replace(look, values={**look.values, variable: replace(look.values[variable], **changes)})
+        if look.service == name
+        else look
+        for look in snapshot.exec_looks or ()
     )
     return replace(snapshot, exec_looks=inside)
 
@@ -411,10 +411,10 @@ def with_refusal(
     """Let the tasks of a service not be looked into."""
     refused = ExecFailure(kind, words, permission)
     inside = tuple(
-        ExecLook(service=seen.service, task_id=seen.task_id, container=seen.container, refused=refused)
-        if seen.service == name
-        else seen
-        for seen in snapshot.exec_looks or ()
+        ExecLook(service=look.service, task_id=look.task_id, container=look.container, refused=refused)
+        if look.service == name
+        else look
+        for look in snapshot.exec_looks or ()
     )
     return replace(snapshot, exec_looks=inside)
 
@@ -422,7 +422,7 @@ def with_refusal(
 def _inside(snapshot: Snapshot, service: Service, task: Task) -> ExecLook:
     own = {i.variable: i.reference.key for _, i in snapshot.own_injections(snapshot.definition(service))}
     current = snapshot.secret.version_at("AWSCURRENT") if snapshot.secret else ""
-    held = {
+    values = {
         name: HeldValue(variable=name, key=own[name], injected=current, process=current, expected=current)
         if name in own
         else HeldValue(variable=name, key=name, injected=ABSENT, process=ABSENT, has_reference=False, expected=current)
@@ -435,7 +435,7 @@ def _inside(snapshot: Snapshot, service: Service, task: Task) -> ExecLook:
         refused=None,
         process="1 (python)",
         started=task.started,
-        values=held,
+        values=values,
     )
 
 

@@ -76,14 +76,14 @@ def plan(flags: list[str]) -> None:
     if not (data() / "terraform.tfstate").exists():
         fail("Backend initialization required", 'Please run "terraform init".')
     (out,) = [flag.partition("=")[2] for flag in flags if flag.startswith("-out=")]
-    wanted, there = declared(), state()
-    changes = [(DEFINITION, ["delete", "create"]), (SERVICE, ["update"])] if wanted != there["references"] else []
+    references, there = declared(), state()
+    changes = [(DEFINITION, ["delete", "create"]), (SERVICE, ["update"])] if references != there["references"] else []
     if harm := os.environ.get("STANDIN_HARM", ""):
         changes.append((VERSION, harm.split("+")))
     before = [json.loads(line)[1] for line in LOG.read_text().splitlines()].count("plan")
     if before > 1 and (later := os.environ.get("STANDIN_LATER", "")):
         changes.append((later, ["update"]))
-    saved = {"serial": there["serial"], "references": wanted, "changes": changes, "environment": environment()}
+    saved = {"serial": there["serial"], "references": references, "changes": changes, "environment": environment()}
     Path(out).write_text(json.dumps(saved))
 
 
@@ -114,11 +114,11 @@ def apply(flags: list[str]) -> None:
         if container["name"] == "backend":
             listed = saved["references"].items()
             container["secrets"] = [{"name": name, "valueFrom": f"{arn}:{key}::"} for name, key in listed]
-    kept = ("family", "containerDefinitions", "executionRoleArn", "taskRoleArn", "networkMode", "cpu", "memory")
-    request: Any = {name: found[name] for name in (*kept, "requiresCompatibilities")}  # type: ignore[literal-required]
-    made = ecs.register_task_definition(**request)["taskDefinition"]["taskDefinitionArn"]
+    members = ("family", "containerDefinitions", "executionRoleArn", "taskRoleArn", "networkMode", "cpu", "memory")
+    request: Any = {name: found[name] for name in (*members, "requiresCompatibilities")}  # type: ignore[literal-required]
+    definition_arn = ecs.register_task_definition(**request)["taskDefinition"]["taskDefinitionArn"]
     if "STANDIN_IGNORES" not in os.environ:
-        ecs.update_service(cluster=prefix, service="backend", taskDefinition=made)
+        ecs.update_service(cluster=prefix, service="backend", taskDefinition=definition_arn)
     STATE.write_text(json.dumps({"serial": saved["serial"] + 1, "references": saved["references"]}))
 
 

@@ -51,9 +51,9 @@ FAILURES = {
 }
 
 
-def fail(summary: str, place: str, detail: str) -> NoReturn:
+def fail(summary: str, location: str, detail: str) -> NoReturn:
     """End as terraform does: a framed diagnostic on standard error, exit code 1."""
-    parts = (f"Error: {summary}", place, detail)
+    parts = (f"Error: {summary}", location, detail)
     lines = "\n\n".join(filter(None, parts)).splitlines()
     sys.stderr.write("\n".join(["╷", *(f"│ {line}".rstrip() for line in lines), "╵", ""]))
     sys.exit(1)

@@ -36,26 +36,26 @@ def insist(setattr: Callable[[Any, str, Any], None]) -> None:
     setattr(_ValidatingClient, "_make_api_call", checked)
 
 
-def _of_model(value: Any, shape: Any, place: str) -> Iterator[str]:
-    """What the service model does not allow; no value is told, which may be a secret."""
+def _of_model(value: Any, shape: Any, path: str) -> Iterator[str]:
+    """What the service model does not allow, without a value, which may be a secret."""
     limits = shape.metadata
     match shape.type_name:
         case "structure":
             for name in value.keys() & shape.members.keys():
-                yield from _of_model(value[name], shape.members[name], f"{place}.{name}")
+                yield from _of_model(value[name], shape.members[name], f"{path}.{name}")
         case "list":
             for each in value:
-                yield from _of_model(each, shape.member, f"{place}[]")
+                yield from _of_model(each, shape.member, f"{path}[]")
         case "string" if shape.enum and value not in shape.enum:
-            yield f"{place} is none of {', '.join(shape.enum)}"
+            yield f"{path} is none of {', '.join(shape.enum)}"
         case "string" if "pattern" in limits:
             # Some use what Python's re lacks, such as \p{L}.
             with suppress(re.error):
                 if not re.fullmatch(limits["pattern"], value):
-                    yield f"{place} does not match {limits['pattern']}"
+                    yield f"{path} does not match {limits['pattern']}"
     size = value if shape.type_name in ("integer", "long") else len(value) if hasattr(value, "__len__") else 0
     if "max" in limits and size > limits["max"]:
-        yield f"{place} has {size}, and {limits['max']} is the most"
+        yield f"{path} has {size}, and {limits['max']} is the most"
 
 
 def _of_documentation(operation: str, request: Mapping[str, Any]) -> Iterator[str]:

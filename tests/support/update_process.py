@@ -40,7 +40,7 @@ def reread(run: Run, snapshot: Snapshot) -> Snapshot:
 
 
 def race(run: Run) -> None:
-    """Write again and again, each time when told to."""
+    """Write again and again: a line of keys plans a change, the next line applies it."""
     snapshot = run.look()
     while keys := sys.stdin.readline().strip():
         snapshot = reread(run, snapshot)
@@ -63,9 +63,9 @@ def once(run: Run, file: str, last: int) -> None:
     plan = secret_change.plan(run, snapshot, secret_change.gather(run, snapshot, f"file:{file}"))
     if last:
         _die_after(last)
-    done = secret_change.apply(run, plan, True)
-    assert done
-    say(f"written {done.version_change.version_id if done.version_change else plan.base}")
+    result = secret_change.apply(run, plan, True)
+    assert result
+    say(f"written {result.version_change.version_id if result.version_change else plan.base}")
 
 
 def fingerprint(value: str) -> str:
@@ -79,12 +79,12 @@ def say(text: str) -> None:
 
 def _die_after(last: int) -> None:
     call = BaseClient._make_api_call  # type: ignore[attr-defined]
-    made: list[str] = []
+    operations: list[str] = []
 
     def count(client: Any, operation: str, parameters: Any) -> Any:
         answer = call(client, operation, parameters)
-        made.extend([operation] if operation in WRITING else ())
-        if operation in WRITING and len(made) == last:
+        operations.extend([operation] if operation in WRITING else ())
+        if operation in WRITING and len(operations) == last:
             Path(os.environ["LAST_CALL"]).write_text(operation)
             os.kill(os.getpid(), signal.SIGKILL)
         return answer

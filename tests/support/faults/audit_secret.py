@@ -70,11 +70,11 @@ def with_values_since(snapshot: Snapshot, moment: datetime, former: bool = True)
     snapshot = with_keys(snapshot, PREVIOUS, **{key: secrets.token_hex(20) for key in snapshot.environment.keys})
     current = Version(CURRENT, moment, ("AWSCURRENT",))
     versions = (Version(PREVIOUS, before, ("AWSPREVIOUS",)), current) if former else (current,)
-    kept = tuple(
+    entries = tuple(
         VersionEntry(version=each, content=snapshot.contents[each.id], promoted=True) for each in reversed(versions)
     )
     assert snapshot.audit
-    audit = replace(snapshot.audit, history=VersionHistory(kept))
+    audit = replace(snapshot.audit, history=VersionHistory(entries))
     return replace(with_secret(snapshot, created=before), versions=versions, audit=audit)
 
 
@@ -89,13 +89,13 @@ def with_audit(**changes: Any) -> Callable[[Snapshot], Snapshot]:
     return make
 
 
-def exposed(part: str, place: str, **changes: Any) -> Callable[[Snapshot], Snapshot]:
+def exposed(part: str, location: str, **changes: Any) -> Callable[[Snapshot], Snapshot]:
     """Let the present value of SECRET_KEY stand somewhere."""
 
     def make(snapshot: Snapshot) -> Snapshot:
         found = audited(snapshot)
         assert found.audit and found.audit.exposure
-        value = replace(ExposedValue(key="SECRET_KEY", location=place, is_current=True), **changes)
+        value = replace(ExposedValue(key="SECRET_KEY", location=location, is_current=True), **changes)
         exposure = replace(found.audit.exposure, **{part: Search((value,), 1)})
         return replace(found, audit=replace(found.audit, exposure=exposure))
 

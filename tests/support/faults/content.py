@@ -67,10 +67,10 @@ def exchange(snapshot: Snapshot) -> Snapshot:
 def with_address(snapshot: Snapshot) -> Snapshot:
     """Let backend have the database's address too, with another password than POSTGRES_PASSWORD."""
     entry, login = Injection("DATABASE_URL", parse(f"{ARN}:DATABASE_URL::")), ("POSTGRES_USER", "app")
-    made = with_container(
+    with_entry = with_container(
         snapshot, "backend", lambda old: replace(old, secrets=(*old.secrets, entry), logins=(*old.logins, login))
     )
-    return with_keys(made, DATABASE_URL=f"postgresql://app:{secrets.token_hex(16)}@db.internal:5432/app")
+    return with_keys(with_entry, DATABASE_URL=f"postgresql://app:{secrets.token_hex(16)}@db.internal:5432/app")
 
 
 def with_store(host: str, name: str = "REDIS_URL") -> Callable[[Snapshot], Snapshot]:
@@ -78,8 +78,8 @@ def with_store(host: str, name: str = "REDIS_URL") -> Callable[[Snapshot], Snaps
     entry = Injection(name, parse(f"{ARN}:{name}::"))
 
     def change(snapshot: Snapshot) -> Snapshot:
-        made = with_container(snapshot, "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
-        return with_keys(made, **{name: f"redis://{host}:6379/0"})
+        with_entry = with_container(snapshot, "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
+        return with_keys(with_entry, **{name: f"redis://{host}:6379/0"})
 
     return change
 

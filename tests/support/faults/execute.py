@@ -40,8 +40,8 @@ def with_worker(snapshot: Snapshot, **changes: Any) -> Snapshot:
 
 def without_agent(snapshot: Snapshot, status: str = "STOPPED") -> Snapshot:
     """Let the agent not run in the worker's tasks."""
-    seen = with_worker(looked(snapshot), containers=(TaskContainer("worker", None, "", status),))
-    return with_refusal(seen, "worker", "agent")
+    with_containers = with_worker(looked(snapshot), containers=(TaskContainer("worker", None, "", status),))
+    return with_refusal(with_containers, "worker", "agent")
 
 
 def with_role(snapshot: Snapshot, known: Permissions) -> Snapshot:

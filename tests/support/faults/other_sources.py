@@ -48,7 +48,7 @@ LACKING_STOP = f"{FAILED}retrieved secret from Secrets Manager did not contain j
 
 def secret(**changes: Any) -> Secret:
     """Another secret, whose value is older than all tasks."""
-    made = Secret(
+    default = Secret(
         arn=ARN,
         name="payments",
         created=LONG_AGO,
@@ -57,7 +57,7 @@ def secret(**changes: Any) -> Secret:
         kms_key_id="",
         stages={"0" * 32: ("AWSCURRENT",)},
     )
-    return replace(made, **changes)
+    return replace(default, **changes)
 
 
 def refer(
@@ -76,8 +76,8 @@ def refer(
     known = edited.permissions.get(ROLE) or simulated("allowed")
     granted = with_permissions(edited, replace(known, simulated=(*known.simulated, result)))
     default = {"secret": secret()} if reference.kind == "secretsmanager" else {"parameter": Parameter(PARAMETER, None)}
-    made = OtherSource(reference=reference, arn=resource, changed=LONG_AGO)
-    return replace(granted, other_sources={reference.source: replace(made, **{**default, **source})})
+    other = OtherSource(reference=reference, arn=resource, changed=LONG_AGO)
+    return replace(granted, other_sources={reference.source: replace(other, **{**default, **source})})
 
 
 def failing(snapshot: Snapshot, reason: str) -> Snapshot:

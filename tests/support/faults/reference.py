@@ -74,9 +74,9 @@ def beside(snapshot: Snapshot) -> Snapshot:
     def move(old: TaskDefinition) -> TaskDefinition:
         [worker] = old.containers
         moved = tuple(entry for entry in worker.secrets if entry.variable == "OPENAI_API_KEY")
-        kept = tuple(entry for entry in worker.secrets if entry not in moved)
+        own = tuple(entry for entry in worker.secrets if entry not in moved)
         side = Container(name="metrics", secrets=moved, environment=(), essential=False)
-        return replace(old, containers=(side, replace(worker, secrets=kept)))
+        return replace(old, containers=(side, replace(worker, secrets=own)))
 
     return with_definition(snapshot, "worker", move)
 

@@ -11,7 +11,7 @@ from support.snapshots import (
     PREVIOUS,
     looked,
     with_container,
-    with_held,
+    with_held_value,
 )
 
 from omc_runbook.snapshot.held_values import OTHER
@@ -21,23 +21,23 @@ WORKER = frozenset({"worker"})
 KEY = "OPENAI_API_KEY"
 
 
-def uninjected(snapshot: Snapshot, **held: object) -> Snapshot:
-    """Take the worker's reference away; `held` is what its tasks were seen to hold all the same."""
+def uninjected(snapshot: Snapshot, **changes: object) -> Snapshot:
+    """Take the worker's reference away; `changes` are those of the value that its tasks have nevertheless."""
     bare = with_container(
         snapshot, "worker", lambda old: replace(old, secrets=tuple(e for e in old.secrets if e.variable != KEY))
     )
-    return with_held(looked(bare), "worker", KEY, **held)
+    return with_held_value(looked(bare), "worker", KEY, **changes)
 
 
 FAULTS = {
     "entrypoint-override": Fault(
-        lambda s: with_held(looked(s), "worker", KEY, process=OTHER, differs=True),
+        lambda s: with_held_value(looked(s), "worker", KEY, process=OTHER, differs=True),
         f"worker {KEY}",
         "has a value of OPENAI_API_KEY that ECS did not inject",
         WORKER,
     ),
     "app-cache": Fault(
-        lambda s: with_held(looked(s), "worker", KEY, process=PREVIOUS, differs=True),
+        lambda s: with_held_value(looked(s), "worker", KEY, process=PREVIOUS, differs=True),
         f"worker {KEY}",
         f"of version {PREVIOUS}; ECS injected that of version {CURRENT}",
         WORKER,

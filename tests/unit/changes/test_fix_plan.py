@@ -31,7 +31,7 @@ from support.snapshots import (
     stuck,
     with_container,
     with_definition,
-    with_held,
+    with_held_value,
     with_keys,
     with_permissions,
     with_reference,
@@ -82,7 +82,7 @@ WRONG = {
     "version-pinned": f"{ARN}:SECRET_KEY::{CURRENT}",
     "version-short": f"{ARN}:SECRET_KEY::0123abcd",
 }
-NOTHING_SAID = simulated("implicitDeny", policies=())
+NOTHING_ALLOWED = simulated("implicitDeny", policies=())
 BROKEN = "{'SECRET_KEY'"
 
 
@@ -199,7 +199,7 @@ def test_a_service_that_others_deploy_gets_no_revision(controller: str) -> None:
 
 def test_a_role_is_granted_the_one_secret_and_nothing_else() -> None:
     """One statement, one action, the exact ARN: no pattern, which would allow a later secret of that name too."""
-    for permissions in (NOTHING_SAID, simulated("implicitDeny", base="allowed", policies=(policy(resource=BASE),))):
+    for permissions in (NOTHING_ALLOWED, simulated("implicitDeny", base="allowed", policies=(policy(resource=BASE),))):
         plan = planned(with_permissions(healthy(), permissions))
         (step,) = plan.steps
         assert isinstance(step, Grant)
@@ -246,7 +246,7 @@ def test_what_another_policy_refuses_is_not_granted() -> None:
     for permissions in (bounded, organized, denied, namesake, unread):
         assert planned(with_permissions(healthy(), permissions)).steps == ()
     guard = policy(effect="Deny", kind="resource", Principal={"AWS": ROLE})
-    assert planned(replace(with_permissions(healthy(), NOTHING_SAID), resource_policy=guard)).steps == ()
+    assert planned(replace(with_permissions(healthy(), NOTHING_ALLOWED), resource_policy=guard)).steps == ()
     plan = planned(with_permissions(healthy(), namesake))
     assert "is not overwritten" in reasons(plan)["no-permission"]
 
@@ -288,7 +288,7 @@ def test_a_plan_of_what_could_not_be_looked_at_does_not_say_that_nothing_is_to_b
 
 def test_a_deletion_is_taken_back_before_anything_else() -> None:
     """And every service that uses the secret gets new tasks; undone, it would be scheduled again."""
-    snapshot = with_permissions(healthy(), NOTHING_SAID)
+    snapshot = with_permissions(healthy(), NOTHING_ALLOWED)
     plan = planned(replace(with_secret(snapshot, deleted=snapshot.taken), contents={}))
     assert [type(step) for step in plan.steps] == [RestoreSecret, Grant]
     assert redeployed(plan) == ["backend", "worker"]
@@ -406,7 +406,7 @@ def test_another_value_in_a_process_keeps_no_service_from_new_tasks() -> None:
     """Its tasks run with the value that their entry point sets."""
     reason = "ResourceInitializationError: unable to pull secrets or registry auth: api error ThrottlingException"
     snapshot = looked(stuck(healthy(), "worker", reason))
-    snapshot = with_held(snapshot, "worker", "OPENAI_API_KEY", process=OTHER, differs=True)
+    snapshot = with_held_value(snapshot, "worker", "OPENAI_API_KEY", process=OTHER, differs=True)
     plan = planned(snapshot)
     assert redeployed(plan) == ["worker"]
     assert reasons(plan) == {"entrypoint-override": ""}
@@ -440,7 +440,7 @@ def test_tasks_that_could_not_read_are_tried_again_where_all_is_known_to_be_well
     reason = "ResourceInitializationError: unable to pull secrets or registry auth: api error ThrottlingException"
     snapshot = stuck(healthy(), "worker", reason.replace("ThrottlingException", "InternalServiceError"))
     assert planned(snapshot).is_empty, "nobody looked at the network"
-    known = replace(
+    with_network = replace(
         snapshot,
         network=Network(
             vpcs={},
@@ -454,10 +454,10 @@ def test_tasks_that_could_not_read_are_tried_again_where_all_is_known_to_be_well
             prefix_lists={},
         ),
     )
-    plan = planned(known)
+    plan = planned(with_network)
     assert (redeployed(plan), plan.steps) == (["worker"], ())
     gap = ReadFailure("the policy", "secretsmanager:GetResourcePolicy", "AccessDeniedException", "denied")
-    assert planned(replace(known, gaps={"resource_policy": (gap,)})).is_empty
+    assert planned(replace(with_network, gaps={"resource_policy": (gap,)})).is_empty
 
 
 def test_old_tasks_of_a_service_that_no_run_deploys_stay_unfixed() -> None:
@@ -500,8 +500,8 @@ def test_no_secret_and_no_cluster_leave_nothing_to_plan() -> None:
     """The plan is empty, and what is found is left with its own remedy."""
     plan = planned(replace(healthy(), secret=None, contents={}))
     assert plan.is_empty and "secret-missing" in reasons(plan)
-    gone = replace(healthy(), service_names=None, services=(), task_definitions={}, tasks=(), permissions={})
-    assert planned(gone).is_empty
+    without_cluster = replace(healthy(), service_names=None, services=(), task_definitions={}, tasks=(), permissions={})
+    assert planned(without_cluster).is_empty
 
 
 def test_a_stack_is_to_be_changed_too() -> None:
@@ -524,7 +524,7 @@ def test_a_reference_to_a_key_that_no_catalogue_has_keeps_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", [with_reference(healthy(), "worker", "SECRET_KEY", NAME), with_permissions(healthy(), NOTHING_SAID)]
+    "broken", [with_reference(healthy(), "worker", "SECRET_KEY", NAME), with_permissions(healthy(), NOTHING_ALLOWED)]
 )
 def test_a_consequence_is_left_to_its_cause(broken: Snapshot) -> None:
     """What would be fixed as a root cause is not, where another finding explains it."""
@@ -560,7 +560,7 @@ def test_a_restore_that_was_killed_is_continued_by_restore_alone() -> None:
 
 def test_a_former_version_that_could_not_be_read_is_not_restored() -> None:
     """What was refused is the reason, and the rest of the plan goes on."""
-    snapshot = with_text(with_permissions(healthy(), NOTHING_SAID), BROKEN)
+    snapshot = with_text(with_permissions(healthy(), NOTHING_ALLOWED), BROKEN)
     refused = ReadFailure("version", "secretsmanager:GetSecretValue", "AWS refuses the version.", "denied")
     entries = [VersionEntry(version=each, content=None, unread=refused) for each in reversed(snapshot.versions)]
     plan = plan_fix(snapshot, root_causes.diagnose(snapshot), VersionHistory(tuple(entries)))

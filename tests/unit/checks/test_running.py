@@ -20,7 +20,7 @@ from support.snapshots import (
     rotated,
     task,
     with_container,
-    with_held,
+    with_held_value,
     with_refusal,
     with_tasks,
 )
@@ -37,7 +37,7 @@ CHECKS = by_id(checks_of(running))
 
 CASES: dict[str, tuple[Callable[[Snapshot], Snapshot], str, str]] = {
     "the entry point drops a variable": (
-        lambda s: with_held(looked(s), "worker", KEY, process=ABSENT, differs=True),
+        lambda s: with_held_value(looked(s), "worker", KEY, process=ABSENT, differs=True),
         "entrypoint-override",
         "has no OPENAI_API_KEY, although ECS injected it",
     ),
@@ -88,21 +88,21 @@ def test_other_forms(case: str) -> None:
 def test_an_old_value_that_ecs_injected_is_no_fault_of_the_image() -> None:
     """Where the process holds what ECS gave it, however old and whosever, no check of this family speaks."""
     for version in (PREVIOUS, OTHER):
-        snapshot = with_held(looked(healthy()), "worker", KEY, injected=version, process=version)
+        snapshot = with_held_value(looked(healthy()), "worker", KEY, injected=version, process=version)
         assert {answer.status for check in checks_of(running) for answer in run_check(check, snapshot)} == {"clear"}
 
 
 def test_a_shadowed_file_is_a_remark() -> None:
     """A .env file in the image that has an injected variable is a remark, while the process has the right value."""
-    [finding] = run_check(CHECKS["baked-env"], with_held(looked(healthy()), "worker", KEY, file="/app/.env"))
+    [finding] = run_check(CHECKS["baked-env"], with_held_value(looked(healthy()), "worker", KEY, file="/app/.env"))
     assert (finding.status, finding.severity, finding.is_problem) == ("found", "info", False)
-    replaced = with_held(looked(healthy()), "worker", KEY, file="/app/.env", process=OTHER, differs=True)
+    replaced = with_held_value(looked(healthy()), "worker", KEY, file="/app/.env", process=OTHER, differs=True)
     assert_clear(CHECKS["baked-env"], replaced)
 
 
 def test_a_process_that_cannot_be_seen_is_unknown() -> None:
     """An environment that may not be read is no clean one."""
-    snapshot = with_held(looked(healthy()), "worker", KEY, process=UNSEEN)
+    snapshot = with_held_value(looked(healthy()), "worker", KEY, process=UNSEEN)
     answers = [answer for check in checks_of(running) for answer in run_check(check, snapshot)]
     assert {answer.status for answer in answers} == {"unknown"}
     assert all("cannot be read" in answer.evidence[0] for answer in answers)
@@ -110,7 +110,7 @@ def test_a_process_that_cannot_be_seen_is_unknown() -> None:
 
 def test_no_version_to_compare_with_is_told_as_that() -> None:
     """Where the version that a reference means could not be read, it is not the process that hid its value."""
-    snapshot = with_held(looked(healthy()), "worker", KEY, injected=UNSEEN, process=UNSEEN)
+    snapshot = with_held_value(looked(healthy()), "worker", KEY, injected=UNSEEN, process=UNSEEN)
     answers = [answer for check in checks_of(running) for answer in run_check(check, snapshot)]
     assert {answer.status for answer in answers} == {"unknown"}
     assert all("cannot be compared" in answer.evidence[0] for answer in answers)
@@ -153,7 +153,7 @@ def test_a_look_proves_not_forced_and_names_the_version() -> None:
     snapshot = looked(stale_by_time())
     words = {CURRENT: f"version {CURRENT}", OTHER: "a value that no remaining version has"}
     for name, content in zip(("backend", "worker"), words, strict=True):
-        snapshot = with_held(snapshot, name, "SECRET_KEY", injected=content, process=content)
+        snapshot = with_held_value(snapshot, name, "SECRET_KEY", injected=content, process=content)
     answers = run_check(by_id(checks_of(deployment))["not-forced"], snapshot)
     assert [answer.subject for answer in answers] == ["backend", "worker"]
     for answer, content in zip(answers, words, strict=True):

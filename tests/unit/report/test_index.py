@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.histories import written
+from support.histories import with_history
 from support.records import ended, hour, keep
 from support.snapshots import healthy
 
@@ -22,7 +22,7 @@ from omc_runbook.snapshot.version_history import VersionHistory
 @pytest.mark.parametrize("days", [2, 400])
 def test_each_card_leads_to_a_runbook_that_takes_its_parameters(days: int) -> None:
     """Every runbook but the index has a card, and its environment is filled in."""
-    cards = purposes(*written(days))
+    cards = purposes(*with_history(days))
     assert {card.runbook for card in cards} == notebooks.paths().keys() - {"index"}
     for card in cards:
         declared = {each.name for each in notebooks.describe(card.runbook).parameters}
@@ -37,16 +37,16 @@ def test_a_notebook_that_no_card_names_has_one_too(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(notebooks, "folder", lambda: tmp_path)
     parameters = {"environment": "staging", "runbook_toml": "named.toml"}
     card = index.Card("Do the secrets reach the tasks?", "", "another", parameters)
-    known = index.cards(*written(2), runbook_toml="named.toml")
-    assert card in purposes(*written(2), runbook_toml="named.toml")[len(known) :]
+    cards = index.cards(*with_history(2), runbook_toml="named.toml")
+    assert card in purposes(*with_history(2), runbook_toml="named.toml")[len(cards) :]
 
 
 def test_what_is_due_is_counted_and_filled_in() -> None:
     """With the ages; where nothing is due, the keys are left to choose."""
-    old = next(card for card in index.cards(*written(400)) if card.runbook == "rotate")
+    old = next(card for card in index.cards(*with_history(400)) if card.runbook == "rotate")
     assert old.purpose == "A value is old: 6 due" and "SECRET_KEY 400 days" in old.text
     assert (old.parameters["keys"], old.leads_to) == ("due", "answer")
-    young = next(card for card in index.cards(*written(2)) if card.runbook == "rotate")
+    young = next(card for card in index.cards(*with_history(2)) if card.runbook == "rotate")
     assert "keys" not in young.parameters and young.leads_to == "form" and young.text == "No rotation is due."
     unknown = index.cards(replace(healthy(), contents={}), VersionHistory(()))
     unread = next(card for card in unknown if card.runbook == "rotate")
@@ -55,13 +55,13 @@ def test_what_is_due_is_counted_and_filled_in() -> None:
 
 def test_as_text_each_card_is_a_command() -> None:
     """What a button does in JupyterLab, it does in a terminal."""
-    text = index.listing(index.cards(*written(400))).to_text()
+    text = index.listing(index.cards(*with_history(400))).to_text()
     assert "  → omc-runbook run rotate -p environment staging -p keys due" in text.splitlines()
 
 
 def test_versions_are_counted_with_their_last_author() -> None:
     """Without any, the card says what it is for."""
-    (card,) = (card for card in index.cards(*written(2)) if card.runbook == "restore")
+    (card,) = (card for card in index.cards(*with_history(2)) if card.runbook == "restore")
     assert card.text.startswith("2 versions are kept; the last:") and card.text.endswith("by ana.")
     (card,) = (card for card in index.cards(healthy(), VersionHistory(())) if card.runbook == "restore")
     assert card.text == "A former version becomes current again."

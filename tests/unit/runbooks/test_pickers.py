@@ -5,7 +5,7 @@ from __future__ import annotations
 from unittest.mock import create_autospec
 
 import pytest
-from support.histories import FORMER_ID, written
+from support.histories import FORMER_ID, with_history
 from support.snapshots import NOW
 
 from omc_runbook.aws.session import Clients
@@ -30,18 +30,18 @@ def run() -> Run:
 
 def test_keys_that_are_due_are_chosen(run: Run) -> None:
     """With their ages; names and addresses are not offered, and what was named stays chosen."""
-    picker = pickers.keys_by_age(*written(201), "due")
+    picker = pickers.keys_by_age(*with_history(201), "due")
     assert "SECRET_KEY" in picker.chosen and picker.options["SECRET_KEY"].endswith(", due")
     assert "SMTP_HOST" not in picker.options
-    young = pickers.keys_by_age(*written(2), "OWN, SECRET_KEY")
+    young = pickers.keys_by_age(*with_history(2), "OWN, SECRET_KEY")
     assert young.chosen == ("OWN", "SECRET_KEY")
     assert young.options["SECRET_KEY"] == "SECRET_KEY · 2 days" and young.options["OWN"] == "OWN"
-    assert pickers.keys_by_age(*written(2), "due").chosen == ()
+    assert pickers.keys_by_age(*with_history(2), "due").chosen == ()
 
 
 def test_versions_are_those_that_can_come_back(run: Run) -> None:
     """Not the current one; a label that was typed can be chosen too."""
-    picker = pickers.version(*written(2), "AWSPREVIOUS")
+    picker = pickers.version(*with_history(2), "AWSPREVIOUS")
     assert [*picker.options] == ["", FORMER_ID, "AWSPREVIOUS"]
     assert "AWSPREVIOUS" in picker.options[FORMER_ID]
 
@@ -58,7 +58,7 @@ def test_environments_are_those_in_aws(run: Run) -> None:
 
 def test_each_form_has_parameters_of_its_notebook(run: Run) -> None:
     """A picker that set what is no parameter would do nothing."""
-    snapshot, history = written(2)
+    snapshot, history = with_history(2)
     some = Fleet(started=NOW, environment="staging", environments=(run.target.environment,), seconds=9)
     offered = {
         "rotate": rotate.pickers(run, snapshot, history, "", "renew", "restore"),

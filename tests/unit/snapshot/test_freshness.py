@@ -25,7 +25,7 @@ from support.snapshots import (
     stopped,
     task,
     with_definition,
-    with_held,
+    with_held_value,
     with_keys,
     with_reference,
     with_secret,
@@ -79,7 +79,7 @@ def read_after() -> Snapshot:
 
 def looked_stale() -> Snapshot:
     """By times all is fresh, and a look shows that the worker has a former value."""
-    return with_held(looked(healthy()), "worker", "SECRET_KEY", injected=PREVIOUS, process=PREVIOUS)
+    return with_held_value(looked(healthy()), "worker", "SECRET_KEY", injected=PREVIOUS, process=PREVIOUS)
 
 
 def looked_fresh() -> Snapshot:
@@ -89,10 +89,10 @@ def looked_fresh() -> Snapshot:
 
 def looked_in_vain() -> Snapshot:
     """By times all is stale, and a look could not read the key that changed."""
-    return with_held(looked(own_key()), "worker", "SECRET_KEY", injected=UNSEEN, process=UNSEEN)
+    return with_held_value(looked(own_key()), "worker", "SECRET_KEY", injected=UNSEEN, process=UNSEEN)
 
 
-def version_gone() -> Snapshot:
+def unknown_version() -> Snapshot:
     """The content of the former version cannot be read any more."""
     snapshot = own_key()
     return replace(snapshot, contents={id: content for id, content in snapshot.contents.items() if id != CURRENT})
@@ -114,7 +114,7 @@ CASES: dict[str, tuple[Callable[[], Snapshot], dict[str, str]]] = {
     "looked, stale": (looked_stale, {"backend": "fresh", "worker": "stale"}),
     "looked, fresh": (looked_fresh, {"backend": "fresh", "worker": "fresh"}),
     "looked in vain": (looked_in_vain, {"backend": "fresh", "worker": "stale"}),
-    "version gone": (version_gone, {"backend": "stale", "worker": "stale"}),
+    "version gone": (unknown_version, {"backend": "stale", "worker": "stale"}),
     "whole document": (whole_document, {"backend": "stale", "worker": "stale"}),
 }
 
@@ -300,9 +300,9 @@ def test_another_label_of_the_present_version_does_not_make_it_current_later() -
 
 def test_a_version_that_was_staged_is_current_from_its_move() -> None:
     """A task that started between the two has the former values."""
-    snapshot = rotated(healthy(), written := NOW - timedelta(hours=2), SECRET_KEY=secrets.token_hex(32))
+    snapshot = rotated(healthy(), moment := NOW - timedelta(hours=2), SECRET_KEY=secrets.token_hex(32))
     assert snapshot.secret
-    staged = replace(event("PutSecretValue", written, snapshot.current_id), stages=(STAGED,))
+    staged = replace(event("PutSecretValue", moment, snapshot.current_id), stages=(STAGED,))
     moved = replace(event("UpdateSecretVersionStage", LATELY, snapshot.current_id), stages=(CURRENT_STAGE,))
     one = task("worker", created=LATELY - timedelta(hours=1))
     secret = replace(snapshot.secret, changed=LATELY)
@@ -325,8 +325,8 @@ def test_a_version_may_come_between_the_reads_of_one_task(seconds: tuple[int, in
     reads = [event("GetSecretValue", moment, principal=sessions[0]) for moment in moments]
     refused = event("GetSecretValue", LATELY - timedelta(seconds=9), principal=sessions[0])
     reads += [replace(refused, error="ThrottlingException"), event("GetSecretValue", NOW, principal=sessions[1])]
-    written = (event("PutSecretValue", LATELY, snapshot.secret.version_at(CURRENT_STAGE)),) if snapshot.secret else ()
-    assert freshness.of(replace(snapshot, reads=tuple(reads), writes=written), one) == answer
+    writes = (event("PutSecretValue", LATELY, snapshot.secret.version_at(CURRENT_STAGE)),) if snapshot.secret else ()
+    assert freshness.of(replace(snapshot, reads=tuple(reads), writes=writes), one) == answer
 
 
 def test_a_version_may_have_come_in_the_second_of_a_read() -> None:
