@@ -96,14 +96,14 @@ def test_the_template_is_as_rich_as_the_platforms(platform: Platform) -> None:
 
 def test_the_backend_loads_a_healthy_dotenv(platform: Platform) -> None:
     """Settings has more than 60 fields, seven of them required, and takes the values that were written."""
-    written = platform.write_dotenv()
+    values = platform.write_dotenv()
     found = described(platform)
     assert len(found["fields"]) >= 60
     assert set(found["required"]) == {
         *("PROJECT_NAME", "POSTGRES_SERVER", "POSTGRES_USER", "POSTGRES_PASSWORD"),
         *("FIRST_SUPERUSER", "FIRST_SUPERUSER_PASSWORD", "OPENAI_API_KEY"),
     }
-    assert {name: found["values"][name] for name in REQUIRED} == {name: written[name] for name in REQUIRED}
+    assert {name: found["values"][name] for name in REQUIRED} == {name: values[name] for name in REQUIRED}
     assert found["values"]["SMTP_HOST"] is None and found["values"]["emails_enabled"] is False
     assert (platform.dotenv.stat().st_mode & 0o777) == 0o600
 

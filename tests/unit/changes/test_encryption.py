@@ -192,8 +192,8 @@ def test_what_is_unreadable_without_the_value_of_a_killed_run_is_told_too() -> N
     snapshot = holding(unfinished)
     assert snapshot.current and snapshot.current.document
     before = parse(snapshot.current.document.replace({KEY: Masked(former, KEY)}, ()))
-    left = UnfinishedChange(snapshot.current_id, PREVIOUS, True, snapshot.current.document, before)
-    found = NewValues({}, unfinished=left, encrypting=left.encrypting(snapshot.environment.keys))
+    change = UnfinishedChange(snapshot.current_id, PREVIOUS, True, snapshot.current.document, before)
+    found = NewValues({}, unfinished=change, encrypting=change.encrypting(snapshot.environment.keys))
     other = {"SECRET_KEY": NewValue(Masked(secrets.token_hex(32), "SECRET_KEY"), "a test")}
     for values in ({}, other):
         plan = replace(plan_update(snapshot, values), delivered=frozenset({KEY}))

@@ -47,7 +47,7 @@ ONE_ROLE = PasswordRotation(
 )
 
 
-def left(**changed: str | None) -> Snapshot:
+def after_killed_run(**changed: str | None) -> Snapshot:
     """A healthy environment whose current version a killed run has made of the former one; None took a key out."""
     snapshot = labelled(**changed)
     former, new = (snapshot.contents[each].document for each in (PREVIOUS, CURRENT))
@@ -64,7 +64,7 @@ def test_a_version_of_a_killed_run_that_may_not_be_read_is_named_as_such() -> No
     def refuse(**_: str) -> None:
         raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetSecretValue")
 
-    snapshot = left(SECRET_KEY=secrets.token_hex(32))
+    snapshot = after_killed_run(SECRET_KEY=secrets.token_hex(32))
     assert snapshot.secret
     stages = {**dict.fromkeys(snapshot.secret.stages, ("AWSCURRENT",)), "unread": (f"{LABEL}unread",)}
     clients = cast("Clients", lambda name: SimpleNamespace(get_secret_value=refuse))
@@ -92,10 +92,10 @@ def found(snapshot: Snapshot) -> NewValues:
 
 def test_a_change_that_was_not_finished_is_told_with_all_its_keys() -> None:
     """Also with those that it took out; only a value can be taken up again."""
-    new = found(left(SECRET_KEY=secrets.token_hex(32), OPENAI_API_KEY=None))
+    new = found(after_killed_run(SECRET_KEY=secrets.token_hex(32), OPENAI_API_KEY=None))
     assert new.unfinished and new.unfinished.keys == ("SECRET_KEY",)
     assert new.notes == ("A change of SECRET_KEY, OPENAI_API_KEY was not finished: this run continues it.",)
-    alone = found(left(OPENAI_API_KEY=None))
+    alone = found(after_killed_run(OPENAI_API_KEY=None))
     assert alone.notes == ("A change of OPENAI_API_KEY was not finished: this run continues it.",)
     assert alone.redeploy_stale and not alone.values
 
@@ -104,7 +104,7 @@ def test_a_version_that_was_to_be_restored_is_continued_only_once_it_is_current(
     """Until then its values are former ones, which no rotation may take for its own."""
     stopped = staged(SECRET_KEY=secrets.token_hex(32))
     assert found(stopped).unfinished and found(relabelled(stopped)).unfinished is None
-    restored = relabelled(left(SECRET_KEY=secrets.token_hex(32)))
+    restored = relabelled(after_killed_run(SECRET_KEY=secrets.token_hex(32)))
     assert (new := found(restored)).unfinished and new.unfinished.is_current
     again = renew(cast("Clients", None), restored, ("SECRET_KEY",), "renew")
     assert again.values["SECRET_KEY"].origin.startswith("generated")
@@ -116,7 +116,7 @@ def test_the_database_gets_the_password_that_the_secret_gets(by_restore: bool, m
     """Not that of a killed run, where another is made or given; its former value is that of the current version."""
     monkeypatch.setattr(rotation, "plan_rotation", lambda *_: ONE_ROLE)
     monkeypatch.setenv("POSTGRES_PASSWORD", secrets.token_hex(24))
-    killed = left(POSTGRES_PASSWORD=secrets.token_hex(24), POSTGRES_USER="app")
+    killed = after_killed_run(POSTGRES_PASSWORD=secrets.token_hex(24), POSTGRES_USER="app")
     snapshot = relabelled(killed) if by_restore else killed
     source = "renew" if by_restore else "env:POSTGRES_PASSWORD"
     new = renew(cast("Clients", None), snapshot, ("POSTGRES_PASSWORD",), source, Masked("postgresql://db/app", "url"))
@@ -153,7 +153,7 @@ def test_after_a_restore_that_was_killed_the_former_value_is_the_one_that_is_rep
     """The version that the restore went away from has no former values, and nothing of it is tried."""
     tried: list[Masked] = []
     monkeypatch.setattr(live_check, "attempt", lambda _, key, value: tried.append(value) or ("accepted", ""))
-    restored = tried_at_its_server(relabelled(left(OPENAI_API_KEY=f"sk-{secrets.token_urlsafe(40)}")))
+    restored = tried_at_its_server(relabelled(after_killed_run(OPENAI_API_KEY=f"sk-{secrets.token_urlsafe(40)}")))
     clients, own = cast("Clients", lambda name: None), {"OPENAI_API_KEY": Masked(f"sk-{secrets.token_urlsafe(40)}", "")}
     new_values = {key: NewValue(value, "a test") for key, value in own.items()}
     unchanged, new = found(restored), replace(found(restored), values=new_values, keys=tuple(own))
@@ -184,7 +184,7 @@ def test_a_former_value_counts_as_revoked_only_where_its_server_accepts_the_curr
     former: str, current: str, status: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Right after a change, and in an audit's history; a server that refuses both proves nothing."""
-    snapshot = tried_at_its_server(left(OPENAI_API_KEY=(value := f"sk-{secrets.token_urlsafe(40)}")))
+    snapshot = tried_at_its_server(after_killed_run(OPENAI_API_KEY=(value := f"sk-{secrets.token_urlsafe(40)}")))
     verdicts = {True: (current, "it says so"), False: (former, "it says so")}
     monkeypatch.setattr(live_check, "attempt", lambda *each: verdicts[each[-1].same_as(Masked(value, ""))])
     (finding,) = former_values.judge(cast("Clients", None), snapshot, plan_update(snapshot, {}), found(snapshot))
@@ -252,7 +252,7 @@ def test_a_version_that_was_taken_back_and_is_current_again_by_hand_is_of_no_unf
 def test_a_version_that_is_current_again_by_hand_is_of_no_unfinished_change() -> None:
     """AWSPREVIOUS is what somebody else wrote after it: where tasks fail, nobody wants that back."""
     assert find_unfinished(cast("Clients", None), labelled(SECRET_KEY=secrets.token_hex(32))) is None
-    assert find_unfinished(cast("Clients", None), left(SECRET_KEY=secrets.token_hex(32)))
+    assert find_unfinished(cast("Clients", None), after_killed_run(SECRET_KEY=secrets.token_hex(32)))
 
 
 def test_a_password_that_the_database_alone_may_have_is_not_let_go_of() -> None:
@@ -269,9 +269,9 @@ def test_a_password_that_the_database_alone_may_have_is_not_let_go_of() -> None:
 
 def test_a_change_is_taken_back_with_the_next_unless_that_leaves_the_databases_part_of_it() -> None:
     """Its only password would be that of neither version; with two roles the former one still gets in."""
-    assert not found(left(POSTGRES_PASSWORD=secrets.token_hex(24))).is_reversible
-    assert found(left(POSTGRES_PASSWORD=secrets.token_hex(24), POSTGRES_USER="app_clone")).is_reversible
-    assert found(left(SECRET_KEY=secrets.token_hex(32))).is_reversible and found(healthy()).is_reversible
+    assert not found(after_killed_run(POSTGRES_PASSWORD=secrets.token_hex(24))).is_reversible
+    assert found(after_killed_run(POSTGRES_PASSWORD=secrets.token_hex(24), POSTGRES_USER="app_clone")).is_reversible
+    assert found(after_killed_run(SECRET_KEY=secrets.token_hex(32))).is_reversible and found(healthy()).is_reversible
 
 
 def test_the_password_of_any_run_that_was_killed_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,7 +333,7 @@ def test_only_a_change_that_goes_on_is_said_to(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SECRET_KEY", secrets.token_hex(32))
     other = renew(cast("Clients", None), stopped, ("SECRET_KEY",), "env:SECRET_KEY")
     assert "this run does not continue it" in other.notes[0]
-    in_force = left(SECRET_KEY=secrets.token_hex(32))
+    in_force = after_killed_run(SECRET_KEY=secrets.token_hex(32))
     other = renew(cast("Clients", None), in_force, ("SECRET_KEY",), "env:SECRET_KEY")
     assert other.notes == ("A change of SECRET_KEY was not finished: this run gives other values.",)
     monkeypatch.setenv("SENTRY_DSN", "https://a@sentry.example.com/1")

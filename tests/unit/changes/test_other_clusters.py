@@ -66,9 +66,9 @@ def test_the_way_is_that_of_the_service_s_deployment_controller(ecs: Any, contro
     assert notes[f"service api of cluster {CLUSTER}"].endswith(way)
 
 
-@pytest.mark.parametrize(("code", "is_told"), [("ClusterNotFoundException", False), ("ThrottlingException", True)])
+@pytest.mark.parametrize(("code", "is_open"), [("ClusterNotFoundException", False), ("ThrottlingException", True)])
 def test_a_cluster_that_does_not_exist_has_no_daemons(
-    monkeypatch: pytest.MonkeyPatch, code: str, is_told: bool
+    monkeypatch: pytest.MonkeyPatch, code: str, is_open: bool
 ) -> None:
     """That is no question left open, as it is where they could not be listed."""
 
@@ -79,4 +79,4 @@ def test_a_cluster_that_does_not_exist_has_no_daemons(
         monkeypatch.setattr(consumers, name, fail)
     found = healthy()
     not_covered = not_redeployed.find_consumers(Clients(REGION), found.caller, found, {"SECRET_KEY": "changed"})
-    assert bool([*not_covered]) is is_told
+    assert bool([*not_covered]) is is_open

@@ -28,7 +28,7 @@ from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.snapshot.state import Snapshot
 from omc_runbook.snapshot.version_history import VersionEntry, VersionHistory
 
-NOTHING_SAID = simulated("implicitDeny", policies=())
+NOTHING_ALLOWED = simulated("implicitDeny", policies=())
 THEIRS = "ohmycoins-production-ecs-task-execution-role"
 PARTIAL = f"{ARN.removesuffix('-AbC123')}:SECRET_KEY::"
 
@@ -51,10 +51,10 @@ def with_role(snapshot: Snapshot, name: str, **tags: str) -> Snapshot:
     arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
     for service in ("backend", "worker"):
         snapshot = with_definition(snapshot, service, lambda old: replace(old, execution_role_arn=arn))
-    assert NOTHING_SAID.role
-    role = replace(NOTHING_SAID.role, arn=arn, name=name, tags=tags)
-    known: Permissions = replace(NOTHING_SAID, role=role)
-    return replace(snapshot, permissions={arn: known})
+    assert NOTHING_ALLOWED.role
+    role = replace(NOTHING_ALLOWED.role, arn=arn, name=name, tags=tags)
+    permissions: Permissions = replace(NOTHING_ALLOWED, role=role)
+    return replace(snapshot, permissions={arn: permissions})
 
 
 def planned(snapshot: Snapshot) -> FixPlan:
@@ -96,7 +96,7 @@ def test_a_role_of_nobody_known_is_granted_nothing() -> None:
 def test_a_role_is_ones_own_by_its_name_its_tags_or_the_file() -> None:
     """Each is enough."""
     for snapshot in (
-        with_permissions(healthy(), NOTHING_SAID),
+        with_permissions(healthy(), NOTHING_ALLOWED),
         with_role(beside(healthy()), "staging-worker-role"),
         with_role(beside(healthy()), "tasks", Environment="staging"),
         with_role(named(beside(healthy()), execution_role="tasks"), "tasks"),
@@ -113,7 +113,7 @@ def test_tags_say_more_than_a_name() -> None:
 
 def test_a_role_that_two_environments_share_is_not_touched() -> None:
     """The file gives both the same: what one is granted the other has too."""
-    snapshot = with_permissions(beside(healthy(), execution_role=ROLE.rpartition("/")[2]), NOTHING_SAID)
+    snapshot = with_permissions(beside(healthy(), execution_role=ROLE.rpartition("/")[2]), NOTHING_ALLOWED)
     assert planned(snapshot).is_empty
 
 
@@ -121,13 +121,13 @@ def test_one_set_of_names_for_all_environments_is_no_sharing() -> None:
     """Where the file has plain names at its top, production's are the same, and there is no production beside it."""
     own = healthy().environment.names.model_dump()
     snapshot = beside(healthy(), **own)
-    assert [type(step) for step in planned(with_permissions(snapshot, NOTHING_SAID)).steps] == [Grant]
+    assert [type(step) for step in planned(with_permissions(snapshot, NOTHING_ALLOWED)).steps] == [Grant]
 
 
 def test_the_same_name_in_another_account_is_another_role() -> None:
     """Production's account is another: nothing is shared."""
     snapshot = beside(healthy(), execution_role=ROLE.rpartition("/")[2], account_id="999999999999")
-    assert [type(step) for step in planned(with_permissions(snapshot, NOTHING_SAID)).steps] == [Grant]
+    assert [type(step) for step in planned(with_permissions(snapshot, NOTHING_ALLOWED)).steps] == [Grant]
 
 
 def with_foreign_family(snapshot: Snapshot) -> Snapshot:
@@ -153,7 +153,7 @@ def test_a_service_of_another_environment_in_the_same_cluster_is_not_deployed() 
     plan = planned(snapshot)
     assert plan.is_empty
     assert f"{name} belongs to production" in reason(plan, "partial-arn")
-    plan = planned(with_permissions(snapshot, NOTHING_SAID))
+    plan = planned(with_permissions(snapshot, NOTHING_ALLOWED))
     blockers = {entry.service.name: entry.blocker for entry in plan.redeploys}
     assert [type(step) for step in plan.steps] == [Grant]
     assert blockers["backend"] == ""
@@ -172,7 +172,7 @@ def test_the_secret_of_another_environment_is_neither_restored_nor_put_back_nor_
         broken = planned(with_text(snapshot, "{'SECRET_KEY'", CURRENT))
         assert not [step for step in broken.steps if isinstance(step, RestoreVersion)]
         assert "belongs to production" in reason(broken, "single-quoted")
-        assert planned(with_permissions(snapshot, NOTHING_SAID)).steps == ()
+        assert planned(with_permissions(snapshot, NOTHING_ALLOWED)).steps == ()
         assert planned(with_reference(snapshot, "worker", "SECRET_KEY", PARTIAL)).steps == ()
 
 

@@ -158,8 +158,8 @@ def test_an_object_without_keys_is_the_value_of_the_one_key(monkeypatch: pytest.
     assert texts(take("env:NEW", "SMTP_PASSWORD")) == {"SMTP_PASSWORD": text}
     with pytest.raises(UsageError, match="neither in the secret nor in the catalogue"):
         take("env:NEW")
-    for known in ("SECRET_KEY", "OF_NOBODY"):
-        monkeypatch.setenv("NEW", json.dumps({"type": "x", known: password()}))
+    for key in ("SECRET_KEY", "OF_NOBODY"):
+        monkeypatch.setenv("NEW", json.dumps({"type": "x", key: password()}))
         with pytest.raises(UsageError, match="env:NEW has no SMTP_PASSWORD"):
             take("env:NEW", "SMTP_PASSWORD")
 

@@ -126,8 +126,8 @@ def test_the_plan_says_what_could_make_tasks_fail() -> None:
     """The breaker, the tag that moves, the last deployment and a single task that stops first."""
     bare = with_service(with_service(healthy(), "backend", configuration=PLAIN), "worker", configuration=PLAIN)
     assert "backend, worker: without a deployment circuit breaker" in notes(bare)
-    written = {"SECRET_KEY": NewValue(Masked(secrets.token_hex(32), "SECRET_KEY"), "a test")}
-    assert set(readiness.notes(bare, named(bare))) <= set(plan_update(bare, written).readiness)
+    values = {"SECRET_KEY": NewValue(Masked(secrets.token_hex(32), "SECRET_KEY"), "a test")}
+    assert set(readiness.notes(bare, named(bare))) <= set(plan_update(bare, values).readiness)
     moving = with_container(healthy(), "backend", lambda old: replace(old, image="example.com/team/backend:latest"))
     assert "Mutable image tags: backend (backend:latest)" in notes(moving)
     assert "backend: its last deployment failed" in notes(rolled_back(healthy()))

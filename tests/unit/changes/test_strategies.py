@@ -106,8 +106,11 @@ class Ecs:
         return [{"taskArns": [each["taskArn"] for each in tasks]}]
 
     def describe_tasks(self, tasks: Sequence[str], **_: Any) -> Answer:
-        known = [*self.state.get("tasks", []), *(each for state in self.script for each in state.get("stopped", []))]
-        return {"tasks": [each for each in known if each["taskArn"] in tasks]}
+        descriptions = [
+            *self.state.get("tasks", []),
+            *(each for state in self.script for each in state.get("stopped", [])),
+        ]
+        return {"tasks": [each for each in descriptions if each["taskArn"] in tasks]}
 
     def _own(self) -> Answer:
         return {

@@ -173,7 +173,7 @@ def test_a_kept_version_has_a_label_until_its_restore_has_ended_or_is_refused(pl
     assert own not in labels(plan)
 
 
-GIVEN_AGAIN = NewValues(
+TAKEN_UP = NewValues(
     {"SECRET_KEY": NewValue(NEW, "the unfinished change")},
     unfinished=UnfinishedChange(
         "1" * 32,
@@ -187,7 +187,7 @@ GIVEN_AGAIN = NewValues(
 
 @pytest.mark.parametrize(
     ("has_failed", "new_values", "stays"),
-    [(1, None, 1), (1, NewValues({}, rotation=TURN), 0), (0, None, 0), (1, GIVEN_AGAIN, 0)],
+    [(1, None, 1), (1, NewValues({}, rotation=TURN), 0), (0, None, 0), (1, TAKEN_UP, 0)],
 )
 def test_what_a_killed_run_has_staged_outlives_a_change_that_fails(
     plan: SecretPlan, has_failed: int, new_values: NewValues | None, stays: int
@@ -196,18 +196,18 @@ def test_what_a_killed_run_has_staged_outlives_a_change_that_fails(
 
     What was taken back before, was to be restored, or has failed with this change, is not gone on with.
     """
-    left = [("omc-runbook-87654321", "1" * 32), ("omc-runbook-restore-2", "2" * 32), ("omc-runbook-back", "3" * 32)]
-    for label, version in left:
+    staged = [("omc-runbook-87654321", "1" * 32), ("omc-runbook-restore-2", "2" * 32), ("omc-runbook-back", "3" * 32)]
+    for label, version in staged:
         client("secretsmanager").put_secret_value(
             SecretId=NAME, SecretString=reveal(plan.text), ClientRequestToken=version, VersionStages=[label]
         )
-    planned = replace(plan, labels=(*left, ("omc-runbook-12345678", plan.base), ("AWSPREVIOUS", "3" * 32)))
+    planned = replace(plan, labels=(*staged, ("omc-runbook-12345678", plan.base), ("AWSPREVIOUS", "3" * 32)))
     assert "in version 11111111 is kept" in kept_note(planned.staged)
     writer = writer_of(planned, new_values)
     run(writer, "stage", "move")
     writer.release(bool(has_failed)).apply()
     ours = {label for label in labels(plan) if label.startswith("omc-runbook-")}
-    assert ours == ({left[0][0]} if stays else set())
+    assert ours == ({staged[0][0]} if stays else set())
 
 
 @pytest.mark.parametrize(

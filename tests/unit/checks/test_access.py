@@ -362,9 +362,9 @@ def test_a_missing_role_is_untrusted_and_nothing_else() -> None:
 def test_a_role_whose_name_is_nearly_anothers_is_the_other() -> None:
     """A task definition with a letter wrong needs no new role."""
     snapshot = healthy()
-    gone = Permissions(role=None, exists=False)
+    missing = Permissions(role=None, exists=False)
     (found,) = run_check(
-        CHECKS["role-untrusted"], replace(snapshot, permissions={**snapshot.permissions, f"{ROLE}s": gone})
+        CHECKS["role-untrusted"], replace(snapshot, permissions={**snapshot.permissions, f"{ROLE}s": missing})
     )
     assert found.evidence[0] == f"GetRole: there is no role {ROLE_NAME}s: did you mean {ROLE_NAME}?"
     assert found.remedy.command.startswith(

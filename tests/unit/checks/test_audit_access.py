@@ -403,8 +403,8 @@ def test_only_the_statement_that_lets_an_account_in_is_changed() -> None:
     denial = {**allowing("secretsmanager:DeleteSecret", "*", Principal={"AWS": STRANGER}), "Effect": "Deny"}
     own = policy("own", ours, theirs, denial, kind="resource")
     [finding] = found_in(audited(replace(healthy(), resource_policy=own)))["other-account-reads"]
-    left = document_of(finding, "--resource-policy")["Statement"]
-    assert [each["Principal"] for each in left] == ["*", {"AWS": [ROLE]}, {"AWS": STRANGER}]
+    statements = document_of(finding, "--resource-policy")["Statement"]
+    assert [each["Principal"] for each in statements] == ["*", {"AWS": [ROLE]}, {"AWS": STRANGER}]
 
 
 def test_a_statement_for_everybody_but_some_names_the_account_instead() -> None:
@@ -437,12 +437,12 @@ DOUBTFUL_DENY = {
 
 
 @pytest.mark.parametrize(
-    ("id", "principal", "left"),
+    ("id", "principal", "principals"),
     [("readable-by-all", "*", [ANYBODY_HERE, "*"]), ("other-account-reads", {"AWS": [STRANGER]}, ["*"])],
 )
 @pytest.mark.parametrize("is_organizations", [False, True])
 def test_a_deny_that_nobody_can_decide_is_neither_the_grant_nor_weakened(
-    id: str, principal: Any, left: list[Any], is_organizations: bool
+    id: str, principal: Any, principals: list[Any], is_organizations: bool
 ) -> None:
     """The remedy takes away what lets somebody in; the Deny stays, and the finding says that its effect is unknown."""
     grant = allowing(GET_SECRET_VALUE, "*", Principal=principal)
@@ -454,11 +454,11 @@ def test_a_deny_that_nobody_can_decide_is_neither_the_grant_nor_weakened(
     name = "perimeter statement 1" if is_organizations else "own statement 2"
     assert finding.evidence[0].startswith(f"GetResourcePolicy: own statement 1 allows {GET_SECRET_VALUE} to ")
     assert finding.evidence[0].endswith(f" Whether it is denied by {name} is unknown.")
-    if is_organizations and len(left) == 1:
+    if is_organizations and len(principals) == 1:
         assert finding.remedy.command.startswith("aws secretsmanager delete-resource-policy")
         return
     statements = document_of(finding, "--resource-policy")["Statement"]
-    assert [each["Principal"] for each in statements] == (left[:1] if is_organizations else left)
+    assert [each["Principal"] for each in statements] == (principals[:1] if is_organizations else principals)
     assert is_organizations or statements[-1] == DOUBTFUL_DENY
 
 
@@ -837,11 +837,11 @@ def test_the_tables_name_who_may_read_inside_a_task() -> None:
 
 def test_a_cluster_that_is_missing_is_unknown_to_an_audit_alone() -> None:
     """An audit does not run the check that finds it; other runs skip what needs it."""
-    gone = replace(audited(with_exec(healthy())), service_names=None, services=(), tasks=())
-    reasons = unknown_in(gone)
+    without_cluster = replace(audited(with_exec(healthy())), service_names=None, services=(), tasks=())
+    reasons = unknown_in(without_cluster)
     assert {"can-enter-task", "can-pass-role", "wildcard-secret"} <= reasons.keys()
     assert reasons["can-enter-task"].startswith("Cluster ")
-    [skipped] = run_check(CHECKS["can-enter-task"], replace(gone, audit=Audit()))
+    [skipped] = run_check(CHECKS["can-enter-task"], replace(without_cluster, audit=Audit()))
     assert skipped.status == "skipped" and skipped.evidence == (reasons["can-enter-task"],)
 
 
@@ -1401,11 +1401,11 @@ def test_who_lets_a_service_read_for_it_can_let_itself_in(
     [finding] = found_in(snapshot)["can-become-reader"]
     assert (finding.subject, finding.severity) == ("eve", "warning")
     assert f"may call {action} by g statement 1" in finding.evidence[0]
-    left = [each for each in statements if action.partition(" and ")[0] not in each["Action"]]
-    remaining = document_of(finding, "--policy-document")["Statement"] if left else []
-    assert remaining == [{"Effect": "Allow", **each} for each in left]
-    assert left or "delete-role-policy" in finding.remedy.command
-    assert "can-become-reader" not in found_in(audited(None, reader, acting(*left), functions=functions))
+    others = [each for each in statements if action.partition(" and ")[0] not in each["Action"]]
+    remaining = document_of(finding, "--policy-document")["Statement"] if others else []
+    assert remaining == [{"Effect": "Allow", **each} for each in others]
+    assert others or "delete-role-policy" in finding.remedy.command
+    assert "can-become-reader" not in found_in(audited(None, reader, acting(*others), functions=functions))
 
 
 @pytest.mark.parametrize(

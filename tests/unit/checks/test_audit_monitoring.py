@@ -215,9 +215,9 @@ def test_a_new_topics_policy_lets_alarms_publish_and_keeps_rules_from_it() -> No
     [answer] = run_check(CHECKS["alarm-to-nobody"], by_rule)
     assert "keeps events.amazonaws.com from sns:Publish" in answer.evidence[0]
     [call] = aws_commands.read_line(answer.remedy.command)
-    written = json.loads(call.parameters["AttributeValue"])
-    assert written["Statement"][0] == DEFAULT
-    mended = replace(topic, policy=replace(policy, document=written))
+    document = json.loads(call.parameters["AttributeValue"])
+    assert document["Statement"][0] == DEFAULT
+    mended = replace(topic, policy=replace(policy, document=document))
     assert found(monitored(healthy(), filters=(), alarms={}, rules=(RULE,), topics={TOPIC: mended})) == {}
     deaf = monitored(healthy(), filters=(), alarms={}, rules=(RULE,), topics={TOPIC: replace(topic, confirmed=())})
     [answer] = run_check(CHECKS["alarm-to-nobody"], deaf)

@@ -121,8 +121,8 @@ def test_limits_are_those_of_the_configuration() -> None:
 def test_an_overdue_key_that_encrypts_data_is_a_remark_whose_remedy_is_not_refused() -> None:
     """rotate refuses a generated value alone: the former one has to stay beside it."""
     base = audited(with_keys(healthy(), ENCRYPTION_KEY=token_urlsafe(32)))
-    known = {**base.environment.keys, "ENCRYPTION_KEY": Key(generate="base64-32")}
-    old = with_values_since(replace(base, environment=replace(base.environment, keys=known)), NOW - timedelta(days=500))
+    keys = {**base.environment.keys, "ENCRYPTION_KEY": Key(generate="base64-32")}
+    old = with_values_since(replace(base, environment=replace(base.environment, keys=keys)), NOW - timedelta(days=500))
     [found] = [each for each in run_check(CHECKS["key-overdue"], old) if each.subject == "ENCRYPTION_KEY"]
     assert found.severity == "info" and "that data cannot be read" in found.evidence[1]
     assert found.remedy.parameters == {"keys": "ENCRYPTION_KEY", "values_from": "file:PATH", "environment": "staging"}

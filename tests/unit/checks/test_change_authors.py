@@ -46,10 +46,12 @@ def test_who_changed_a_value_that_was_not_deployed() -> None:
 
 def test_who_scheduled_the_deletion() -> None:
     """The finding on a secret that is being deleted says who asked for it; a refused attempt does not count."""
-    gone = with_secret(healthy(), deleted=NOW + timedelta(days=7))
+    snapshot = with_secret(healthy(), deleted=NOW + timedelta(days=7))
     deletion = event("DeleteSecret", THEN, principal=SOMEBODY)
     refused = replace(event("DeleteSecret", NOW), error="AccessDenied")
-    assert f"DeleteSecret by {SOMEBODY}" in evidence(replace(gone, writes=(refused, deletion)), "scheduled-deletion")
+    assert f"DeleteSecret by {SOMEBODY}" in evidence(
+        replace(snapshot, writes=(refused, deletion)), "scheduled-deletion"
+    )
 
 
 def test_who_put_the_policy_that_denies() -> None:

@@ -100,8 +100,8 @@ def test_a_missing_service_is_found_with_the_nearest() -> None:
     assert "did you mean ohmycoins-staging-backend?" in found.evidence[0]
     assert found.evidence[0].startswith("ListServices: there is no service backend")
     alone = replace(renamed, services=tuple(old for old in others if old.name.endswith("worker")))
-    gone = replace(alone, deleted_status="INACTIVE")
-    keys = [run_check(spare_keys.key_unreferenced, each)[0].status for each in (alone, gone)]
+    inactive = replace(alone, deleted_status="INACTIVE")
+    keys = [run_check(spare_keys.key_unreferenced, each)[0].status for each in (alone, inactive)]
     assert keys == ["found", "clear"], "whose keys they are is known"
     [deleted] = run_check(CHECKS["wrong-names"], replace(renamed, deleted_status="INACTIVE"))
     assert deleted.evidence == (
@@ -174,8 +174,8 @@ def test_a_service_of_which_no_task_starts_is_stuck(rollout: str, ago: int, pend
     new = deployment("worker", moment, rollout=rollout, running=0)
     tasks = tuple(each for each in healthy().tasks if each.service != "worker")
     waiting = task("worker", moment, deployment_id=new.id, status="PENDING", started=None)
-    left = replace(healthy(), tasks=(*tasks, waiting) if pending else tasks)
-    snapshot = with_service(left, "worker", deployments=(new,), events=(event,), running=0)
+    base = replace(healthy(), tasks=(*tasks, waiting) if pending else tasks)
+    snapshot = with_service(base, "worker", deployments=(new,), events=(event,), running=0)
     problems = {each.check: each for each in diagnose(snapshot) if each.is_problem}
     assert problems.keys() == ({"rollout-stuck"} if is_stuck else set())
     if is_stuck:
@@ -268,7 +268,7 @@ def test_old_tasks_of_a_service_that_leaves_the_secret_are_named() -> None:
     began = NOW - timedelta(hours=1)
     new = deployment("worker", began, id="ecs-svc/2", task_definition_arn=own, rollout="IN_PROGRESS", running=0)
     former = deployment("worker", status="ACTIVE", task_definition_arn=old)
-    left = replace(task_definition("worker", (), 8), arn=own)
+    without_secret = replace(task_definition("worker", (), 8), arn=own)
     snapshot = with_service(
         changed(NOW - timedelta(minutes=10))(healthy()),
         "worker",
@@ -276,7 +276,7 @@ def test_old_tasks_of_a_service_that_leaves_the_secret_are_named() -> None:
         deployments=(new, former),
     )
     assert snapshot.leaving == (), "what an unread revision has is not known"
-    snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, own: left})
+    snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, own: without_secret})
     assert "worker" not in snapshot.consumer_names
     found = {each.subject: each for each in run_check(CHECKS["not-forced"], snapshot)}
     assert found.keys() == {"backend", "worker"}
@@ -359,8 +359,10 @@ def test_a_key_that_nobody_injects_is_no_matter() -> None:
 def test_a_held_version_that_is_gone_is_stale() -> None:
     """Where the old version can no longer be read, its tasks hold something else, and the finding says so."""
     snapshot = changed()(healthy())
-    gone = replace(snapshot, contents={id: content for id, content in snapshot.contents.items() if id != CURRENT})
-    [first, _] = run_check(CHECKS["not-forced"], gone)
+    without_content = replace(
+        snapshot, contents={id: content for id, content in snapshot.contents.items() if id != CURRENT}
+    )
+    [first, _] = run_check(CHECKS["not-forced"], without_content)
     assert first.status == "found"
     assert "cannot be compared" in first.evidence[1]
 
@@ -385,19 +387,19 @@ def test_a_task_that_started_across_the_write_is_undecidable() -> None:
 @pytest.mark.parametrize(("seconds", "status"), [(-5, "found"), (5, "clear")])
 def test_the_recorded_read_settles_it(seconds: int, status: str) -> None:
     """CloudTrail's GetSecretValue of the task itself says on which side of the write it was."""
-    written = DEPLOYED + timedelta(minutes=1, seconds=20)
-    snapshot = changed(written)(healthy())
+    moment = DEPLOYED + timedelta(minutes=1, seconds=20)
+    snapshot = changed(moment)(healthy())
     reads = tuple(
         event(
             "GetSecretValue",
-            written + timedelta(seconds=seconds),
+            moment + timedelta(seconds=seconds),
             principal=f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE_NAME}/{old.id}",
         )
         for old in snapshot.tasks
     )
     current = snapshot.secret.version_at("AWSCURRENT") if snapshot.secret else ""
-    known = replace(snapshot, reads=reads, writes=(event("PutSecretValue", written, current),))
-    assert {answer.status for answer in run_check(CHECKS["not-forced"], known)} == {status}
+    with_calls = replace(snapshot, reads=reads, writes=(event("PutSecretValue", moment, current),))
+    assert {answer.status for answer in run_check(CHECKS["not-forced"], with_calls)} == {status}
 
 
 def test_an_edit_of_the_tags_alone_is_a_doubt_and_no_finding() -> None:
@@ -486,8 +488,8 @@ def test_a_task_that_died_and_was_replaced_is_no_finding(rollout: str) -> None:
 )
 def test_a_task_that_was_stopped_on_purpose_did_not_fail(changes: dict[str, str]) -> None:
     """What somebody stopped, or a rollout replaced, is no fault."""
-    gone = task("worker", status="STOPPED", stopped=NOW - timedelta(minutes=5), **changes)
-    assert found_in(with_tasks(healthy(), gone)) == set()
+    stopped = task("worker", status="STOPPED", stopped=NOW - timedelta(minutes=5), **changes)
+    assert found_in(with_tasks(healthy(), stopped)) == set()
 
 
 def test_a_strangers_tasks_are_not_judged() -> None:
@@ -828,7 +830,7 @@ def test_a_rollout_is_explained_by_its_own_services_tasks() -> None:
 def test_a_former_version_that_could_not_be_read_is_not_said_to_be_gone() -> None:
     """The tasks are stale anyway, and by which keys is unknown."""
     snapshot = rotated(healthy(), NOW - timedelta(minutes=10), SECRET_KEY=secrets.token_hex(32))
-    known = {snapshot.current_id: snapshot.contents[snapshot.current_id]}
-    found, *_ = run_check(CHECKS["not-forced"], replace(snapshot, contents=known))
+    contents = {snapshot.current_id: snapshot.contents[snapshot.current_id]}
+    found, *_ = run_check(CHECKS["not-forced"], replace(snapshot, contents=contents))
     evidence = " ".join(found.evidence)
     assert "gone or could not be read" in evidence and "no longer exists" not in evidence

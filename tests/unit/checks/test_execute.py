@@ -184,8 +184,8 @@ ROLES = {
 @pytest.mark.parametrize("case", ROLES)
 def test_roles(case: str) -> None:
     """Where AWS does not simulate, the role's policies decide; what cannot be read or judged is unknown."""
-    known, status = ROLES[case]
-    answers = run_check(CHECKS["exec-iam"], with_role(healthy(), known))
+    permissions, status = ROLES[case]
+    answers = run_check(CHECKS["exec-iam"], with_role(healthy(), permissions))
     assert {answer.status for answer in answers} == {status}, answers
     if status == "found":
         [answer] = answers
@@ -312,9 +312,9 @@ def test_two_roles_in_each_others_place_are_the_one_cause(decision: str, cause: 
     reason = "environment's execution role" if is_by_name else "worker:6 names them the other way round"
     assert reason in " ".join(root.evidence)
     assert not any(isinstance(each, Grant) for each in plan_grants(refusing(snapshot, decision), findings))
-    known = refusing(under_key()(snapshot), decision)
-    keyed = {**known.permissions, ROLE: decrypting("allowed"), TASK_ROLE: simulated(decision, policies=(policy(),))}
-    roots = [finding.check for finding in diagnose(replace(known, permissions=keyed)) if finding.is_root_cause]
+    encrypted = refusing(under_key()(snapshot), decision)
+    keyed = {**encrypted.permissions, ROLE: decrypting("allowed"), TASK_ROLE: simulated(decision, policies=(policy(),))}
+    roots = [finding.check for finding in diagnose(replace(encrypted, permissions=keyed)) if finding.is_root_cause]
     assert roots == [cause if cause == "no-permission" else "kms-no-permission"]
 
 

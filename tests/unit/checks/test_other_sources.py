@@ -208,13 +208,13 @@ def test_the_roles_policies_decide_where_nobody_simulates() -> None:
     """By its policies a role may read one secret and not another; one that could not be read is unknown."""
     base = with_permissions(healthy(), by_policies(policy(resource=ARN)))
     allowed = refer(base)
-    known = allowed.permissions[ROLE]
-    allowed = with_permissions(allowed, replace(known, simulated=()))
+    permissions = allowed.permissions[ROLE]
+    allowed = with_permissions(allowed, replace(permissions, simulated=()))
     assert "other-secret-denied" not in found_in(allowed)
-    other = with_permissions(allowed, replace(known, simulated=(), policies=(policy(resource=f"{ARN}x"),)))
+    other = with_permissions(allowed, replace(permissions, simulated=(), policies=(policy(resource=f"{ARN}x"),)))
     assert "other-secret-denied" in found_in(other)
     refused = ReadFailure(f"role {ROLE_NAME}", "iam:ListRolePolicies", "AccessDenied", "denied")
-    blind = with_permissions(allowed, replace(known, simulated=(), policies=None, unread=(refused,)))
+    blind = with_permissions(allowed, replace(permissions, simulated=(), policies=None, unread=(refused,)))
     assert "other-secret-denied" in unknown_in(blind)
 
 
@@ -267,10 +267,10 @@ def test_a_statement_of_another_secret_that_nobody_can_decide(decision: str, eff
 def test_the_organizations_no_to_another_source(organization: bool | None) -> None:
     """No grant of this account helps against it, and none is printed; a boundary that is not there is no cause."""
     snapshot = refer(with_permissions(healthy(), simulated("allowed", policies=(policy(),))), decision="implicitDeny")
-    known = snapshot.permissions[ROLE]
-    own, last = known.simulated[:-1], replace(known.simulated[-1], allowed_by_organization=organization)
+    permissions = snapshot.permissions[ROLE]
+    own, last = permissions.simulated[:-1], replace(permissions.simulated[-1], allowed_by_organization=organization)
     [found] = run_check(
-        CHECKS["other-secret-denied"], with_permissions(snapshot, replace(known, simulated=(*own, last)))
+        CHECKS["other-secret-denied"], with_permissions(snapshot, replace(permissions, simulated=(*own, last)))
     )
     assert ("AllowedByOrganizations is false" in found.evidence[0]) == (organization is False)
     assert found.remedy.command.startswith("Ask the" if organization is False else "aws iam put-role-policy")
@@ -281,15 +281,15 @@ def test_the_organizations_no_is_certain_only_where_it_is_known(account: str, is
     """A policy may ask for the organization of the caller, or of the source; a task's message is certain."""
     arn = ARN.replace(ACCOUNT, account)
     snapshot = refer(with_permissions(healthy(), simulated("allowed")), f"{arn}:token::", decision="explicitDeny")
-    known = snapshot.permissions[ROLE]
-    own, last = known.simulated[:-1], replace(known.simulated[-1], allowed_by_organization=False)
+    permissions = snapshot.permissions[ROLE]
+    own, last = permissions.simulated[:-1], replace(permissions.simulated[-1], allowed_by_organization=False)
     gap = ReadFailure("the account's organization", "organizations:DescribeOrganization", "AccessDenied", "denied")
-    known = replace(known, simulated=(*own, last), unread=() if is_read else (gap,))
-    [answer] = run_check(CHECKS["other-secret-denied"], with_permissions(snapshot, known))
+    permissions = replace(permissions, simulated=(*own, last), unread=() if is_read else (gap,))
+    [answer] = run_check(CHECKS["other-secret-denied"], with_permissions(snapshot, permissions))
     assert answer.status == "unknown"
     assert (f"account {account} is of" if is_read else "DescribeOrganization is missing") in answer.evidence[0]
     stop = DENIED_STOP.replace(ARN, arn).replace("a resource-based policy", "a service control policy")
-    [found] = run_check(CHECKS["other-secret-denied"], failing(with_permissions(snapshot, known), stop))
+    [found] = run_check(CHECKS["other-secret-denied"], failing(with_permissions(snapshot, permissions), stop))
     assert found.status == "found" and found.remedy.command.startswith("Ask the organization's administrator")
 
 

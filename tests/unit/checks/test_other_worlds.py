@@ -166,9 +166,9 @@ def trusting(condition: Mapping[str, object]) -> Snapshot:
     """A role that ECS may assume under a condition."""
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}
     trust = PolicyDocument("trust policy", "trust", {"Statement": {**statement, "Condition": condition}})
-    known = simulated("allowed")
-    assert known.role
-    return with_permissions(healthy(), replace(known, role=replace(known.role, trust=trust)))
+    permissions = simulated("allowed")
+    assert permissions.role
+    return with_permissions(healthy(), replace(permissions, role=replace(permissions.role, trust=trust)))
 
 
 def test_trust_of_this_account_alone() -> None:
@@ -209,8 +209,8 @@ def test_refusals_in_aws_own_words(words: str, cause: str) -> None:
     unreadable = replace(by_policies(), policies=None)
     undecided = by_policies(policy(Condition={"StringEquals": {"aws:SourceVpce": "vpce-1"}}))
     reason = f"{PULL}AccessDeniedException: not authorized to perform: secretsmanager:GetSecretValue on {ARN} {words}"
-    for known in (unreadable, undecided):
-        assert root_causes(stuck(with_permissions(healthy(), known), "worker", reason)) == [cause]
+    for permissions in (unreadable, undecided):
+        assert root_causes(stuck(with_permissions(healthy(), permissions), "worker", reason)) == [cause]
 
 
 def test_a_resource_policy_that_only_aws_can_judge() -> None:

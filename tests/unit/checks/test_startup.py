@@ -412,9 +412,9 @@ def test_a_container_that_was_killed_for_its_memory_is_what_ended_the_task() -> 
 
 
 @pytest.mark.parametrize(
-    ("codes", "is_told"), [((0,), True), ((0, 0), True), ((0, 1), False), ((0, 137), False), ((0, None), False)]
+    ("codes", "has_note"), [((0,), True), ((0, 0), True), ((0, 1), False), ((0, 137), False), ((0, None), False)]
 )
-def test_a_task_of_which_no_container_failed(codes: tuple[int | None, ...], is_told: bool) -> None:
+def test_a_task_of_which_no_container_failed(codes: tuple[int | None, ...], has_note: bool) -> None:
     """Such as where a container that prepares something is essential."""
     names = ("worker", "prestart")
     beside = Container(name="prestart", secrets=(), environment=())
@@ -422,7 +422,7 @@ def test_a_task_of_which_no_container_failed(codes: tuple[int | None, ...], is_t
     ended = tuple(TaskContainer(name, code, "") for name, code in zip(names, codes, strict=False))
     failing = stuck(snapshot, "worker", EXIT, started=NOW, stop_code="EssentialContainerExited", containers=ended)
     [found] = run_check(CHECKS["task-exits"], failing)
-    assert any(fact.startswith("Exit code 0:") for fact in found.evidence) is is_told
+    assert any(fact.startswith("Exit code 0:") for fact in found.evidence) is has_note
 
 
 @pytest.mark.parametrize(
@@ -445,8 +445,8 @@ def test_a_variable_that_the_log_asks_for_and_nobody_has_is_named(line: str) -> 
     all_keys = Injection("ALL", parse(ARN))
     whole = with_container(failing, "worker", lambda old: replace(old, secrets=(*old.secrets, all_keys)))
     text = with_text(failing, "no JSON")
-    gone = replace(failing.tasks[-1], task_definition_arn=definition_arn("worker", 6))
-    unknown = replace(failing, tasks=(*failing.tasks[:-1], gone))
+    other_revision = replace(failing.tasks[-1], task_definition_arn=definition_arn("worker", 6))
+    unknown = replace(failing, tasks=(*failing.tasks[:-1], other_revision))
     others = [finding_of(line, other) for other in (plain, unread, whole, text, unknown)]
     refused = "1 validation error for Settings: NEW_SETTING: String should match pattern"
     others += map(finding_of, ("ValueError: NEW_SETTING", "KeyError: 'DATABASE'", refused))

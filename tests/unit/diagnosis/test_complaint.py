@@ -75,5 +75,5 @@ def test_a_task_of_another_cluster_is_told_with_its_cluster() -> None:
 def test_a_pasted_text_that_means_nothing_known_is_told_as_such() -> None:
     """There is no note on one that a finding is about, and none without a text."""
     assert read_complaint(error_text="the moon is full").notes == (UNRECOGNISED,)
-    known = "CannotPullContainerError: not found"
-    assert read_complaint().notes == read_complaint(error_text=known).notes == ()
+    message = "CannotPullContainerError: not found"
+    assert read_complaint().notes == read_complaint(error_text=message).notes == ()

@@ -109,14 +109,14 @@ def test_a_run_that_had_nothing_to_do_says_so() -> None:
     empty = "  The plan is empty, and nothing was changed."
     planned = an_outcome(plan=("SECRET_KEY would be changed.",))
     broken_off = replace(planned, plan=(), failure="It ended.")
-    for outcome, says_so in (
+    for outcome, is_empty in (
         (replace(planned, plan=()), True),
         (replace(planned, plan=(), applied=True), True),
         (planned, False),
         (replace(planned, plan=None), False),
         (broken_off, False),
     ):
-        assert (empty in map(str, summary.summarise(outcome, "a.html", ""))) is says_so
+        assert (empty in map(str, summary.summarise(outcome, "a.html", ""))) is is_empty
 
 
 def test_a_run_that_found_an_unfinished_change_says_so() -> None:

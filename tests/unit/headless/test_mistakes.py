@@ -180,10 +180,10 @@ def test_a_working_folder_that_was_removed_is_told(
     line: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By another shell, or by a tool that makes it anew: nothing could be looked at."""
-    gone = folder / "gone"
-    gone.mkdir()
-    monkeypatch.chdir(gone)
-    gone.rmdir()
+    working_folder = folder / "gone"
+    working_folder.mkdir()
+    monkeypatch.chdir(working_folder)
+    working_folder.rmdir()
     code, _, err = ended_with(capsys, *line.split())
     assert (code, err) == (2, "error: The working folder was removed: change to another one.\n")
 

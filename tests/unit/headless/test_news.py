@@ -59,9 +59,9 @@ def test_each_change_is_one_message_and_what_stays_is_none() -> None:
 @pytest.mark.parametrize("environment", ["", "Blue_2.x: "])
 def test_a_new_revision_has_the_problems_of_the_former(environment: str) -> None:
     """It is no new problem, and none is resolved; that of another variable is new."""
-    known = "plain-secret", "one-2:{} app STRIPE_KEY"
-    first, second = (_finding(known[0], subject=environment + known[1].format(number)) for number in (7, 8))
-    other = _finding(known[0], subject=f"{environment}one-2:8 app OTHER_KEY")
+    problem = "plain-secret", "one-2:{} app STRIPE_KEY"
+    first, second = (_finding(problem[0], subject=environment + problem[1].format(number)) for number in (7, 8))
+    other = _finding(problem[0], subject=f"{environment}one-2:8 app OTHER_KEY")
     assert _titles(_run(0, first), _run(0.1, second), _run(0.2, second, other))[1:] == [[], ["new: plain-secret"]]
 
 

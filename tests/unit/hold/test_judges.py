@@ -29,12 +29,12 @@ class Kept:
         return self._labels
 
 
-def written(writer: str, base: str, version: str, key: str, value: str) -> Written:
+def write_of(writer: str, base: str, version: str, key: str, value: str) -> Written:
     return Written(writer, base, version, {key: digest(value)})
 
 
-OURS = written("operator 0", "v0", "v1", "KEY", "new")
-CLI = written("CLI", "v0", "v2", "BY_CLI", "new")
+OURS = write_of("operator 0", "v0", "v1", "KEY", "new")
+CLI = write_of("CLI", "v0", "v2", "BY_CLI", "new")
 BEFORE = {"KEY": "old", "BY_CLI": "old"}
 BY_US, BY_CLI = BEFORE | {"KEY": "new"}, BEFORE | {"BY_CLI": "new"}
 
@@ -73,8 +73,8 @@ def test_a_lost_write_is_found(secret: Any, writers: list[Written], failure: str
 )
 def test_a_wrong_verdict_is_found(expected: int, code: int, status: str, causes: list[str], is_wrong: bool) -> None:
     """Unknown is not wrong; ok on a fault, another cause, and an exit code that contradicts its status are."""
-    known = Expected(expected, frozenset({"bom"} if expected else ()))
-    assert bool(network._wrong_verdict(known, code, {"status": status, "root_causes": causes})) is is_wrong
+    truth = Expected(expected, frozenset({"bom"} if expected else ()))
+    assert bool(network._wrong_verdict(truth, code, {"status": status, "root_causes": causes})) is is_wrong
 
 
 def test_a_cut_file_is_found() -> None:

@@ -116,10 +116,10 @@ def test_a_short_value_behind_an_escape_is_masked() -> None:
 def test_a_stream_holds_back_an_escaped_value() -> None:
     """Split anywhere, what a log writes of a value comes out masked."""
     registry.register(TEXT, "ODD")
-    written = encode(TEXT, "object", "bytes")
-    for cut in range(1, len(written)):
+    encoded = encode(TEXT, "object", "bytes")
+    for cut in range(1, len(encoded)):
         tail = StreamBuffer()
-        assert not shows(tail.feed(written[:cut]) + tail.feed(written[cut:]) + tail.flush(), TEXT)
+        assert not shows(tail.feed(encoded[:cut]) + tail.feed(encoded[cut:]) + tail.flush(), TEXT)
 
 
 def test_masking_text_full_of_escapes_takes_milliseconds() -> None:

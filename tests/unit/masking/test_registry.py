@@ -454,9 +454,9 @@ def test_an_index_that_has_grown_finds_what_one_of_all_values_finds(later: str) 
     words = ["FIRST", "staging", *([later] if later else [])]
     grown = Index((), frozenset())
     for end in range(1, len(values) + 1):
-        known = frozenset(words[: max(0, end - 2)])
-        assert not grown.is_of(values[:end], known)
-        grown = Index(values[:end], known, grown)
+        public_words = frozenset(words[: max(0, end - 2)])
+        assert not grown.is_of(values[:end], public_words)
+        grown = Index(values[:end], public_words, grown)
     assert grown.is_of(values, words)
     whole = Index(values, frozenset(words))
     spellings = [spelling for text, _ in values for spelling in (text, repr(text), text.encode().hex(), text[2:11])]

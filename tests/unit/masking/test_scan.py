@@ -35,8 +35,8 @@ def notebook(*outputs: str) -> str:
     """The text of a notebook whose one cell put these out."""
     streams = [nbformat.v4.new_output("stream", text=text) for text in outputs]
     cell = nbformat.v4.new_code_cell("show()", outputs=streams)
-    written: str = nbformat.writes(nbformat.v4.new_notebook(cells=[cell]))
-    return written
+    document: str = nbformat.writes(nbformat.v4.new_notebook(cells=[cell]))
+    return document
 
 
 FILES = {
@@ -62,14 +62,14 @@ def test_a_leak_is_found_and_scrubbed(tmp_path: Path, name: str) -> None:
     assert names(path) == {"SCANNED"}
     scrub(path)
     assert leaks(path) == ()
-    left = path.read_text("utf-8", "surrogateescape")
-    assert "‹SCANNED›" in left
+    text = path.read_text("utf-8", "surrogateescape")
+    assert "‹SCANNED›" in text
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [found.name for found in tmp_path.iterdir()] == [name]
     if name.endswith(".ipynb"):
-        nbformat.validate(nbformat.reads(left, as_version=4))
+        nbformat.validate(nbformat.reads(text, as_version=4))
     elif name == "plain.json":
-        assert set(json.loads(left)) == {"findings", "‹SCANNED›"}
+        assert set(json.loads(text)) == {"findings", "‹SCANNED›"}
 
 
 def test_characters_in_separate_outputs_are_found(tmp_path: Path) -> None:

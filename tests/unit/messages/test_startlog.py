@@ -22,9 +22,9 @@ INTEGER = "it is not a valid integer"
 VISIT = "    For further information visit https://errors.pydantic.dev/2.11/v/"
 
 
-def short(text: str, *known: str) -> list[tuple[str, str]]:
+def short(text: str, *variables: str) -> list[tuple[str, str]]:
     """The checks and variables of a text's problems."""
-    return [(problem.check, problem.variable) for problem in read_log(text, known)]
+    return [(problem.check, problem.variable) for problem in read_log(text, variables)]
 
 
 def error(name: str, kind: str, message: str = "Field required", value: str = "{}", of: str = "dict") -> str:
@@ -429,12 +429,14 @@ def test_not_each_variable_that_a_line_names_is_missing(line: str) -> None:
 
 def test_a_variable_is_told_whatever_way_pydantic_names_it() -> None:
     """A field within a model by the variable of both names, and what a check of the whole model says by its words."""
-    known = ("CACHE__PORT", "SECRET_KEY")
+    variables = ("CACHE__PORT", "SECRET_KEY")
     nested = error("cache.port", "int_parsing", "Input should be a valid integer", "'x'", "str")
-    assert [each.variable for each in read_log(block(nested), known)] == ["CACHE__PORT"]
-    whole = problem_of(FieldError("", "value_error", f"Value error, SECRET_KEY and {CANARY} are too short"), known)
+    assert [each.variable for each in read_log(block(nested), variables)] == ["CACHE__PORT"]
+    whole = problem_of(FieldError("", "value_error", f"Value error, SECRET_KEY and {CANARY} are too short"), variables)
     assert whole.variable == "SECRET_KEY"
-    assert problem_of(FieldError("", "value_error", f"Value error, {CANARY.upper()} is short"), known).variable == ""
+    assert (
+        problem_of(FieldError("", "value_error", f"Value error, {CANARY.upper()} is short"), variables).variable == ""
+    )
 
 
 def test_a_value_that_looks_like_an_end_hides_no_reason() -> None:

@@ -131,10 +131,12 @@ def test_a_generated_value_of_any_length_is_no_placeholder() -> None:
     assert [text for text in generated if len(text) >= 16 and PLACEHOLDER.search(text)] == []
 
 
-@pytest.mark.parametrize(("text", "known"), [("changethis", True), (" ChangeThis ", True), ("changethis-2", False)])
-def test_the_templates_default_is_one_text(text: str, known: bool) -> None:
+@pytest.mark.parametrize(
+    ("text", "is_default"), [("changethis", True), (" ChangeThis ", True), ("changethis-2", False)]
+)
+def test_the_templates_default_is_one_text(text: str, is_default: bool) -> None:
     """The application refuses to start at one text only."""
-    assert bool(TEMPLATE_DEFAULT.search(text)) is known
+    assert bool(TEMPLATE_DEFAULT.search(text)) is is_default
 
 
 def test_the_catalogue_starts_with_the_guides_nine_keys() -> None:

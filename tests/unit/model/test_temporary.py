@@ -25,9 +25,9 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path, monke
     ended = subprocess.run(
         [sys.executable, "-c", KILLED], env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True
     )
-    left = Path(ended.stdout.strip())
-    assert left.parent == tmp_path and (left / "values").exists() and left.stat().st_mode & 0o077 == 0
-    _, _, machine, process, _ = left.name.split("-")
+    folder = Path(ended.stdout.strip())
+    assert folder.parent == tmp_path and (folder / "values").exists() and folder.stat().st_mode & 0o077 == 0
+    _, _, machine, process, _ = folder.name.split("-")
     others = [
         "omc-sandbox-0",
         f"omc-run-{'0' * 8}-{process}-x",
@@ -57,8 +57,8 @@ os.kill(os.getpid(), 9)
 def test_the_draft_of_a_file_that_a_killed_process_left_is_removed_with_the_next(tmp_path: Path) -> None:
     """Whichever file of the folder is written next; a living process's draft, and a file of another name stay."""
     ended = subprocess.run([sys.executable, "-c", DRAFT], cwd=tmp_path, capture_output=True, text=True)
-    left = tmp_path / ended.stdout.strip()
-    assert left.exists() and left.stat().st_mode & 0o777 == 0o600
+    draft = tmp_path / ended.stdout.strip()
+    assert draft.exists() and draft.stat().st_mode & 0o777 == 0o600
     (tmp_path / ".page.html.omc-draft-mine").touch()
     temporary._sweep.cache_clear()
     descriptor, mine = temporary.draft(tmp_path / "other.html")

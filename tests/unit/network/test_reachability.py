@@ -526,8 +526,8 @@ def test_the_command_fits_what_is_there() -> None:
     assert go(replace(bare, groups=None)).obstacles[0].command.endswith(create)
     open_to_itself = with_ingress(bare, rule(TASKS), group=TASKS)
     assert go(open_to_itself).obstacles[0].command.startswith("aws ec2 create-vpc-endpoint")
-    gone = with_routes(bare, Route(EVERYWHERE, "nat-2", "blackhole"))
-    assert "nat-2" in go(gone).obstacles[0].facts[0] and "blackhole" in go(gone).obstacles[0].facts[0]
+    blackhole = with_routes(bare, Route(EVERYWHERE, "nat-2", "blackhole"))
+    assert "nat-2" in go(blackhole).obstacles[0].facts[0] and "blackhole" in go(blackhole).obstacles[0].facts[0]
     tables = tuple(
         replace(each, routes=(LOCAL,)) if PUBLIC in each.subnets else each for each in ready.route_tables or ()
     )

@@ -102,8 +102,8 @@ def test_a_change_that_was_taken_back_is_not_something_wrong() -> None:
     ended = replace(outcome(healthy()), findings=(cancelled("app-secrets", "Version 1 is current again.", True),))
     assert headline(ended) == "The change in staging was stopped and taken back."
     assert "Run verify to see if anything is left." in answer(ended).to_text()
-    left = replace(ended, findings=(cancelled("app-secrets", "Nothing could be put back.", False),))
-    assert headline(left) == "The change in staging was stopped, and not taken back."
+    not_reversed = replace(ended, findings=(cancelled("app-secrets", "Nothing could be put back.", False),))
+    assert headline(not_reversed) == "The change in staging was stopped, and not taken back."
 
 
 def test_what_a_stopped_fix_was_to_mend_is_still_wrong() -> None:
@@ -189,9 +189,9 @@ def test_tasks_that_were_not_read_are_not_said_to_have_stopped() -> None:
 def test_of_tasks_of_which_only_some_were_read_none_says_that_all_are_up_to_date() -> None:
     """As after a refused batch of DescribeTasks; a service that runs none, by its runningCount, has none unread."""
     gap = ReadFailure("the tasks", "ecs:DescribeTasks", "ThrottlingException", "slow")
-    known = healthy()
-    more = replace(known, services=tuple(replace(each, desired=3, running=3) for each in known.services))
-    unread = replace(more, tasks=known.tasks, gaps={"tasks": (gap,)})
+    snapshot = healthy()
+    more = replace(snapshot, services=tuple(replace(each, desired=3, running=3) for each in snapshot.services))
+    unread = replace(more, tasks=snapshot.tasks, gaps={"tasks": (gap,)})
     assert [(entry.label, entry.subject) for entry in changes.holders(unread).entries] == [
         ("unknown", "only 2 of its 3 tasks could be read"),
         ("unknown", "only 1 of its 3 tasks could be read"),

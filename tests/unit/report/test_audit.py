@@ -210,7 +210,7 @@ def labelled(count: int) -> Snapshot:
     return replace(audited(), versions=versions)
 
 
-def kept_in(*statuses: str) -> Snapshot:
+def with_replicas(*statuses: str) -> Snapshot:
     """A secret with a replica of each status."""
     replicas = tuple(Replica("eu-west-1", status, "") for status in statuses)
     return with_secret(audited(), replicas=replicas)
@@ -233,9 +233,9 @@ ROTATED = with_secret(audited(), rotates=True)
         (replace(audited(), resource_policy=None), "deletion guard | — | no policy denies DeleteSecret"),
         (replace(audited(), gaps={"resource_policy": (GAP,)}), "deletion guard | not read | "),
         (audited(), "replication | — | no replica"),
-        (kept_in("InSync"), "replication | in order | eu-west-1 InSync"),
+        (with_replicas("InSync"), "replication | in order | eu-west-1 InSync"),
         (
-            kept_in("InSync", "Failed"),
+            with_replicas("InSync", "Failed"),
             "replication | look at this | eu-west-1 InSync, eu-west-1 Failed (verify explains it: replica-stale)",
         ),
         (
@@ -293,10 +293,10 @@ def versions(snapshot: Snapshot) -> Table:
 def test_where_nothing_was_found_in_the_open_it_says_what_was_not_searched() -> None:
     """A log that could not be read, and a secret whose values nobody could look for."""
     gap = ReadFailure("the value", "secretsmanager:GetSecretValue", "AccessDeniedException", "denied")
-    known = audited()
-    assert known.audit.exposure
+    snapshot = audited()
+    assert snapshot.audit.exposure
     logs = Search(count=0, limits=("Could not read the log.",))
-    unread = replace(known, audit=replace(known.audit, exposure=replace(known.audit.exposure, logs=logs)))
+    unread = replace(snapshot, audit=replace(snapshot.audit, exposure=replace(snapshot.audit.exposure, logs=logs)))
     text = exposure(replace(unread, gaps={"contents": (gap,)})).to_text()
     assert "nothing found" in text and "Could not read the log." in text and "GetSecretValue is missing" in text
 
@@ -320,17 +320,17 @@ def test_what_was_not_read_is_not_said_to_be_none(
     show: Callable[[Snapshot], RichDisplay], field: str, claim: str
 ) -> None:
     """Each table names the permission, and nothing proposes to create what may be there."""
-    known = replace(audited(), tasks=())
-    known = replace(known, audit=replace(known.audit, monitoring=Monitoring()))
+    snapshot = replace(audited(), tasks=())
+    snapshot = replace(snapshot, audit=replace(snapshot.audit, monitoring=Monitoring()))
     gap = ReadFailure("it", "a:Permission", "AccessDeniedException", "denied")
-    assert claim in f"{show(known).to_text()}\n"
-    text = f"{show(replace(known, gaps={field: (gap,)})).to_text()}\n"
+    assert claim in f"{show(snapshot).to_text()}\n"
+    text = f"{show(replace(snapshot, gaps={field: (gap,)})).to_text()}\n"
     assert "a:Permission is missing" in text and not (claim and claim in text)
 
 
 def test_who_is_notified_for_certain_is_notified_whatever_else_was_not_read() -> None:
     """Another alarm may be there; whether a trail records the reads has to be known."""
     gap = ReadFailure("it", "a:Permission", "AccessDeniedException", "denied")
-    known = monitored(healthy())
-    assert "somebody is notified of each read" in missing(replace(known, gaps={"monitoring": (gap,)})).to_text()
-    assert "a:Permission is missing" in missing(replace(known, gaps={"trails": (gap,)})).to_text()
+    snapshot = monitored(healthy())
+    assert "somebody is notified of each read" in missing(replace(snapshot, gaps={"monitoring": (gap,)})).to_text()
+    assert "a:Permission is missing" in missing(replace(snapshot, gaps={"trails": (gap,)})).to_text()

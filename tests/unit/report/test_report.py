@@ -167,7 +167,7 @@ def test_of_many_findings_that_are_alike_a_few_are_shown_and_the_others_named() 
     )
     outcome = an_outcome(findings=findings)
     more = f"And 30 more like it: {', '.join(names[10:])}."
-    shown_at = {
+    outputs = {
         "screen": verify.findings(findings).to_text(),
         "banner": verify.outcome(outcome).to_text(),
         "answer": answer(outcome).to_text(),
@@ -175,7 +175,7 @@ def test_of_many_findings_that_are_alike_a_few_are_shown_and_the_others_named() 
         "summary": "\n".join(map(str, summary.summarise(outcome, "record", "command"))),
     }
     how = f"{more} To fix one of them, put its name in place of {names[9]}."
-    for name, text in shown_at.items():
+    for name, text in outputs.items():
         assert more in " ".join(text.split()), name
         assert "ANOTHER" in text and text.count("\n") < 90, name
         assert f"fix {names[9]}" in text or name in ("banner", "evidence"), name
@@ -408,13 +408,13 @@ def test_no_version_hides_the_label_of_another_in_the_timeline(apart: timedelta)
 @pytest.mark.parametrize("is_logged", [True, False])
 def test_after_a_restore_each_label_is_beside_its_own_mark_in_the_timeline(is_logged: bool) -> None:
     """The restored version is the older one and has the later mark; without CloudTrail, its time is not known."""
-    known = snapshots.rotated(snapshots.healthy(), NOW - timedelta(days=1))
-    stages = {version.id: version.stages for version in known.versions if version.stages}
+    before = snapshots.rotated(snapshots.healthy(), NOW - timedelta(days=1))
+    stages = {version.id: version.stages for version in before.versions if version.stages}
     swapped = dict(zip(stages, reversed(stages.values()), strict=True))
-    versions = tuple(replace(version, stages=swapped.get(version.id, ())) for version in known.versions)
+    versions = tuple(replace(version, stages=swapped.get(version.id, ())) for version in before.versions)
     [restored] = [version.id for version in versions if "AWSCURRENT" in version.stages]
     back = snapshots.event("UpdateSecretVersionStage", NOW - timedelta(hours=12), restored)
-    snapshot = snapshots.with_secret(replace(known, versions=versions), stages=swapped, changed=back.time)
+    snapshot = snapshots.with_secret(replace(before, versions=versions), stages=swapped, changed=back.time)
     svg = Timeline(replace(snapshot, writes=(back,) if is_logged else None)).to_svg()
     previous, current = sorted(int(x) for x in re.findall(r'd="M(\d+) \d+l6 6', svg))
     starts = {text: int(x) for x, text in re.findall(r'<text x="(\d+)"[^>]*>(previous|current)</text>', svg)}

@@ -142,7 +142,7 @@ def test_a_command_of_compose_can_be_pasted_in_any_folder(
 
 
 @pytest.mark.parametrize(
-    ("written", "cause"),
+    ("assignment", "cause"),
     [
         ("", "required-empty"),
         ("POSTGRES_PASSWORD=\n", "required-empty"),
@@ -150,9 +150,9 @@ def test_a_command_of_compose_can_be_pasted_in_any_folder(
         ("POSTGRES_PASSWRD=kX9vQ2mT7wZ4\n", "misspelt"),
     ],
 )
-def test_a_variable_that_compose_insists_on_is_told_once(platform: Platform, written: str, cause: str) -> None:
+def test_a_variable_that_compose_insists_on_is_told_once(platform: Platform, assignment: str, cause: str) -> None:
     """Compose refuses to start without it: why it has none is the cause, and no second one stands beside it."""
     lines = platform.dotenv.read_text().splitlines(keepends=True)
-    dotenv_lines = (written if line.startswith("POSTGRES_PASSWORD=") else line for line in lines)
+    dotenv_lines = (assignment if line.startswith("POSTGRES_PASSWORD=") else line for line in lines)
     platform.dotenv.write_text("".join(dotenv_lines))
     assert [check for check, _ in causes(platform)] == [cause]

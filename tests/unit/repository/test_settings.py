@@ -731,14 +731,14 @@ def test_a_field_that_only_prefixed_classes_would_read_is_refused(
     text = f"{HEAD.replace('class Settings', 'class Shared')}{body}{classes}"
     path = tmp_path / "config.py"
     path.write_text(text)
-    known = read_settings(tmp_path)
-    assert known.file
+    settings = read_settings(tmp_path)
+    assert settings.file
     advice = rf"put DEV_ or LIVE_ before .* the field {field} to class .* such as {again}\."
     with pytest.raises(CannotEdit, match=advice):
-        add_field(known.file, new(key), known.name, known)
+        add_field(settings.file, new(key), settings.name, settings)
     path.write_text(text.replace(body, f"{body}    {field}: str\n"))
-    known = read_settings(tmp_path)
-    assert known.file and add_field(known.file, new(again), known.name, known) is None
+    settings = read_settings(tmp_path)
+    assert settings.file and add_field(settings.file, new(again), settings.name, settings) is None
 
 
 @pytest.mark.parametrize(
@@ -1256,9 +1256,9 @@ def files(draw: st.DrawFn) -> Written:
     """A file of Settings that can be imported, written in one of many ways, and a field that it has not."""
     lower, prefix = draw(st.booleans()), pick(draw, ["", "", "APP_", "app_"])
     exact = draw(st.integers(0, 3)) == 0
-    taken = draw(TAKEN)
-    key = draw(KEYS.filter(lambda name: name not in taken))
-    names = {name.lower() if lower else name: kind for name, kind in taken.items()}
+    existing = draw(TAKEN)
+    key = draw(KEYS.filter(lambda name: name not in existing))
+    names = {name.lower() if lower else name: kind for name, kind in existing.items()}
     options = {
         "env_prefix": repr(prefix) if prefix else "",
         "case_sensitive": "True" if exact else "",

@@ -89,7 +89,7 @@ def review(snapshot: Snapshot, plan: AnyPlan, parameters: Parameters, hours: flo
 def test_a_plan_is_written_without_a_value_and_holds_for_another_person(path: Path) -> None:
     """Mode 600, and a hash that both see; whoever applies it names the file alone, or where the values are for them."""
     snapshot = healthy()
-    written = review(snapshot, an_update(snapshot), chosen(path))
+    first = review(snapshot, an_update(snapshot), chosen(path))
     body, text = json.loads(path.read_text()), path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [value for value in (*document(snapshot).values(), PASSWORD) if len(value) > 7 and value in text] == []
@@ -97,13 +97,13 @@ def test_a_plan_is_written_without_a_value_and_holds_for_another_person(path: Pa
     assert body["steps"][0] == "SMTP_PASSWORD would be changed (file new.env)."
     assert body["parameters"]["values_from"] == "file:new.env" and body["by"] == snapshot.caller.arn
     assert datetime.fromisoformat(body["expires"]) - datetime.fromisoformat(body["created"]) == LIFETIME
-    assert written.headline == f"Plan {body['hash']}"
+    assert first.headline == f"Plan {body['hash']}"
     other = replace(snapshot, caller=replace(snapshot.caller, arn="arn:aws:iam::123456789012:user/second"))
     parameters = chosen(plan_from=path, apply=True, values_from="file:/home/second/new.env")
     assert [*parameters] == ["staging", "", "file:/home/second/new.env", "", "", False]
     assert [*chosen(plan_from=path)][2] == "file:new.env"
     second = review(other, an_update(other), parameters)
-    assert second.headline == written.headline and body["steps"][0] in second.lines
+    assert second.headline == first.headline and body["steps"][0] in second.lines
     outcome = second.attach(a_run(other)).failed("It broke off.")
     assert outcome.plan_file and outcome.plan_file.planned_by == snapshot.caller.arn
     assert (outcome.plan_file.run_by, outcome.plan_file.hash) == (other.caller.arn, body["hash"])

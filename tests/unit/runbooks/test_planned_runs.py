@@ -101,10 +101,10 @@ def test_what_was_done_or_failed_or_had_nothing_to_do_is_no_plan() -> None:
 
 def test_where_a_change_was_not_finished_there_is_something_to_do() -> None:
     """The headline says so, and nowhere that there is nothing to do; outcome.json has it only then."""
-    left = replace(DRY, plan=(), unfinished=True)
-    assert Outcome.from_json(left.to_json()) == left and "unfinished" not in DRY.to_json()
-    assert verify.headline(left).startswith("A change is not finished, and nothing else is wrong in staging")
-    assert verify.outcome(left).style == "plain" and "nothing to do" not in end(left, with_causes=True)
+    outcome = replace(DRY, plan=(), unfinished=True)
+    assert Outcome.from_json(outcome.to_json()) == outcome and "unfinished" not in DRY.to_json()
+    assert verify.headline(outcome).startswith("A change is not finished, and nothing else is wrong in staging")
+    assert verify.outcome(outcome).style == "plain" and "nothing to do" not in end(outcome, with_causes=True)
 
 
 def test_outcome_json_has_the_plan_and_whether_it_was_carried_out() -> None:

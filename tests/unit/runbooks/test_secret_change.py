@@ -68,8 +68,8 @@ def test_a_refused_plan_says_why_in_its_findings() -> None:
     plan = planned(snapshot, "SECRET_KEY")
     (problem,) = (each for each in secret_change.judge(snapshot, snapshot, None, plan) if each.is_problem)
     assert plan.blockers and problem.check == "no-permission"
-    as_told = replace(plan, blockers=())
-    assert not [each for each in secret_change.judge(snapshot, snapshot, None, as_told) if each.is_problem]
+    without_blockers = replace(plan, blockers=())
+    assert not [each for each in secret_change.judge(snapshot, snapshot, None, without_blockers) if each.is_problem]
 
 
 def test_a_key_that_tasks_lack_refuses_every_change_but_its_own() -> None:

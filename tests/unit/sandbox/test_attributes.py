@@ -107,17 +107,17 @@ def test_what_is_known_of_an_errors_shape_goes_with_it() -> None:
     """moto makes one for each error, of which a sandbox that lasts answers with many."""
     error = ClusterNotFoundException()
     shape = get_error_model(error, OPERATION.service_model)
-    written: dict[str, Any] = {}
-    Writer(OPERATION, value_picker=XFormedAttributePicker())._serialize(written, error, shape, "")
+    body: dict[str, Any] = {}
+    Writer(OPERATION, value_picker=XFormedAttributePicker())._serialize(body, error, shape, "")
     is_kept = weakref.ref(shape)
     del shape
     gc.collect()
-    assert written == {"message": "Cluster not found."} and not is_kept()
+    assert body == {"message": "Cluster not found."} and not is_kept()
 
 
 def test_a_document_is_written_as_it_is() -> None:
     """Its members are in no model."""
-    written: dict[str, Any] = {}
+    body: dict[str, Any] = {}
     document: Any = StructureShape("Document", {"type": "structure", "document": True}, None)
-    Writer(OPERATION)._serialize(written, {"Any": [1]}, document, "document")
-    assert written == {"document": {"Any": [1]}}
+    Writer(OPERATION)._serialize(body, {"Any": [1]}, document, "document")
+    assert body == {"document": {"Any": [1]}}

@@ -50,8 +50,8 @@ def test_a_task_that_no_service_started_is_read_with_its_revision() -> None:
     with mock_aws():
         build()
         ecs_client = client("ecs")
-        known = ecs_client.describe_task_definition(taskDefinition=f"{CLUSTER}-backend")["taskDefinition"]
-        copied = {name: known[name] for name in ("executionRoleArn", "containerDefinitions")}
+        definition = ecs_client.describe_task_definition(taskDefinition=f"{CLUSTER}-backend")["taskDefinition"]
+        copied = {name: definition[name] for name in ("executionRoleArn", "containerDefinitions")}
         for _ in range(2):
             ecs_client.register_task_definition(family="migrate", **copied)
         ecs_client.run_task(cluster=CLUSTER, taskDefinition="migrate:1", launchType="FARGATE")

@@ -121,8 +121,8 @@ def test_what_terraform_names_counts_where_it_is_in_use() -> None:
     names = {"secret": "coins-staging/b", "cluster": "coins-staging-new", "service": "api"}
     discovery = replace(account("staging", *services), expected=names)
     assert (discovery.secret, discovery.cluster) == ("coins-staging/b", "coins-staging-new")
-    gone = replace(discovery, expected=dict.fromkeys(names, "gone"))
-    assert (gone.secret, gone.cluster) == ("coins-staging/a", "coins-staging")
+    unused = replace(discovery, expected=dict.fromkeys(names, "gone"))
+    assert (unused.secret, unused.cluster) == ("coins-staging/a", "coins-staging")
 
 
 def test_a_service_called_test_is_no_environment() -> None:

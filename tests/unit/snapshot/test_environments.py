@@ -30,10 +30,10 @@ def create(name: str, region: str = REGION, **tags: str) -> None:
 
 
 def find(folder: Path, text: str) -> Environments:
-    return find_environments(written(folder, text))
+    return find_environments(write_toml(folder, text))
 
 
-def written(folder: Path, text: str) -> str:
+def write_toml(folder: Path, text: str) -> str:
     file = folder / "runbook.toml"
     file.write_text(text)
     return str(file)
@@ -140,7 +140,7 @@ def test_a_tag_that_can_be_no_name_is_named(tmp_path: Path) -> None:
 
 def test_a_place_that_refuses_is_named(tmp_path: Path) -> None:
     """The tables remain; an environment that was not found may be there."""
-    file = written(tmp_path, f'{BY_NAME}[environments.qa]\naccount_id = "999999999999"\n')
+    file = write_toml(tmp_path, f'{BY_NAME}[environments.qa]\naccount_id = "999999999999"\n')
     with between(Wire({"ListSecrets": "AccessDeniedException"})):
         found = find_environments(file)
         assert names(found) == ["qa"]
@@ -149,21 +149,21 @@ def test_a_place_that_refuses_is_named(tmp_path: Path) -> None:
         with pytest.raises(CouldNotLook, match='"dev" was not found'):
             find_environment("dev", file)
         with pytest.raises(CouldNotLook, match=r"No environment was found\. .*ListSecrets is missing"):
-            find_several("", "staging", written(tmp_path, BY_NAME))
+            find_several("", "staging", write_toml(tmp_path, BY_NAME))
         with pytest.raises(CouldNotLook, match=r'"dev" was not found\. .*ListSecrets is missing'):
-            find_several("dev", "staging", written(tmp_path, BY_NAME))
-        file = written(tmp_path, f'{BY_NAME}[environments.qa]\naccount_id = "999999999999"\n')
+            find_several("dev", "staging", write_toml(tmp_path, BY_NAME))
+        file = write_toml(tmp_path, f'{BY_NAME}[environments.qa]\naccount_id = "999999999999"\n')
         found = find_several("qa,dev", "staging", file)
         assert names(found) == ["qa"] and found.unread == (f'Environment "dev" was not found. {sentence}',)
         assert find_several("qa", "staging", file).unread == ()
-    file = written(tmp_path, f'{BY_NAME}[environments.qa]\naccount_id = "999999999999"\n')
+    file = write_toml(tmp_path, f'{BY_NAME}[environments.qa]\naccount_id = "999999999999"\n')
     assert find_environment("qa", file).names.account_id == "999999999999"
 
 
 def test_one_environment_is_found_by_its_name(tmp_path: Path) -> None:
     """An unknown one gets the nearest; the guide's names stay known, since they may have no secret yet."""
     create("ohmycoins-preview-app-secrets")
-    file = written(tmp_path, BY_NAME)
+    file = write_toml(tmp_path, BY_NAME)
     assert find_environment("preview", file).names.account_id == ACCOUNT
     assert find_environment("production", file).names.secret == "ohmycoins-production-app-secrets"
     with pytest.raises(UsageError, match='"previw" is unknown: did you mean preview'):
@@ -182,7 +182,7 @@ def test_several_environments_are_those_named_or_all_of_the_file(
     environments: str, toml: str, expected: list[str], tmp_path: Path
 ) -> None:
     """Where there is no list, all of the file; where the file names none, one."""
-    file = written(tmp_path, toml)
+    file = write_toml(tmp_path, toml)
     assert names(find_several(environments, "staging", file)) == expected
 
 
@@ -196,7 +196,7 @@ def test_several_environments_are_those_named_or_all_of_the_file(
 )
 def test_a_list_with_a_wrong_name_is_rejected(environments: str, sentence: str, tmp_path: Path) -> None:
     """In one sentence."""
-    file = written(tmp_path, "")
+    file = write_toml(tmp_path, "")
     with pytest.raises(UsageError) as caught:
         find_several(environments, "staging", file)
     assert str(caught.value) == sentence
@@ -206,13 +206,13 @@ def test_a_list_in_the_place_of_one_name_is_rejected(tmp_path: Path) -> None:
     """Not all of the file are meant then."""
     with pytest.raises(UsageError, match=r"omc-runbook fleet staging qa\."):
         find_several(
-            "", "staging,qa", written(tmp_path, "[environments.staging]\n[environments.qa]\n[environments.dev]\n")
+            "", "staging,qa", write_toml(tmp_path, "[environments.staging]\n[environments.qa]\n[environments.dev]\n")
         )
 
 
 def test_several_that_discovery_finds(tmp_path: Path) -> None:
     """All of them, or those named; what it does not find is one sentence."""
-    file = written(tmp_path, f"{BY_NAME}[environments.staging]\n")
+    file = write_toml(tmp_path, f"{BY_NAME}[environments.staging]\n")
     assert names(find_several("", "staging", file)) == ["staging"]
     for word in ("qa", "dev"):
         create(f"ohmycoins-{word}-app-secrets")
@@ -221,4 +221,4 @@ def test_several_that_discovery_finds(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r'Environment "qaa" is unknown: did you mean qa\?'):
         find_several("qaa", "staging", file)
     with pytest.raises(UsageError, match="No environment was found"):
-        find_several("", "staging", written(tmp_path, '[discovery]\nsecrets = "shop-*"\n'))
+        find_several("", "staging", write_toml(tmp_path, '[discovery]\nsecrets = "shop-*"\n'))

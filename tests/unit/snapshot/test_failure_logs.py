@@ -370,18 +370,18 @@ def test_which_lines_of_a_log_tell_of_a_failure(line: str, is_failure: bool) -> 
 def test_who_changed_the_current_version_is_asked_once() -> None:
     """A look that knows the writes and reads already asks for no more."""
     trail = Trail()
-    known, _ = ask(trail, healthy(), follow_ups.read_authors)
+    snapshot, _ = ask(trail, healthy(), follow_ups.read_authors)
     assert sorted(trail.calls) == sorted([*follow_ups.WRITES, "GetSecretValue"])
     trail.calls.clear()
-    ask(trail, known, follow_ups.read_authors)
+    ask(trail, snapshot, follow_ups.read_authors)
     assert trail.calls == []
 
 
 def test_who_deleted_the_secret_is_asked_where_somebody_did() -> None:
     """DeleteSecret and PutResourcePolicy are looked up only where there is something to explain."""
     trail = Trail()
-    gone = replace(with_secret(healthy(), deleted=NOW), resource_policy=policy("Deny", kind="resource"))
-    found, _ = ask(trail, gone, follow_ups.read_authors)
+    deleted = replace(with_secret(healthy(), deleted=NOW), resource_policy=policy("Deny", kind="resource"))
+    found, _ = ask(trail, deleted, follow_ups.read_authors)
     assert {follow_ups.DELETED, follow_ups.POLICY} < set(trail.calls)
     assert found.writes == ()
 

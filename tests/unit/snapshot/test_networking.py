@@ -130,8 +130,8 @@ def test_nothing_to_read(sites: tuple[Site, Site]) -> None:
     """Tasks without network interfaces, or in subnets that are gone, make no further call."""
     wire = Wire()
     assert look(healthy(), wire)[0] and not wire.calls
-    gone = with_service(healthy(), "backend", placement=Placement(("subnet-0123456789abcdef0",), ()))
-    network, gaps = look(gone, wire)
+    without_subnet = with_service(healthy(), "backend", placement=Placement(("subnet-0123456789abcdef0",), ()))
+    network, gaps = look(without_subnet, wire)
     assert network and network.subnets == {} and not gaps and wire.operations == {"DescribeSubnets"}
 
 

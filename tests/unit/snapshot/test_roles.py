@@ -41,9 +41,9 @@ def _simulate_lock(
 
 def test_each_resource_is_simulated_in_its_own_region(monkeypatch: pytest.MonkeyPatch) -> None:
     """A task may also read a secret of another region, which the organization leaves open."""
-    [known] = healthy().permissions.values()
+    [permissions] = healthy().permissions.values()
     monkeypatch.setattr(iam, "simulate", _simulate_lock)
-    monkeypatch.setattr(iam, "get_role", lambda client, name: known.role)
+    monkeypatch.setattr(iam, "get_role", lambda client, name: permissions.role)
     monkeypatch.setattr(roles, "read_policies", lambda clients, name: ())
     found = roles.read(Clients(REGION), ROLE, ARN, "", ((GET_SECRET_VALUE, ELSEWHERE),))
     decisions = [found.simulation_of(GET_SECRET_VALUE, each) for each in (ARN, ELSEWHERE)]
@@ -66,9 +66,9 @@ def test_a_denied_simulation_is_told_the_organization(
         found = _simulate_lock(client, role, actions, [ARN], {})
         return tuple(replace(each, allowed_by_organization=not is_denied) for each in found)
 
-    [known] = healthy().permissions.values()
+    [permissions] = healthy().permissions.values()
     monkeypatch.setattr(iam, "simulate", simulate)
-    monkeypatch.setattr(iam, "get_role", lambda client, name: known.role)
+    monkeypatch.setattr(iam, "get_role", lambda client, name: permissions.role)
     monkeypatch.setattr(roles, "read_policies", lambda clients, name: ())
     monkeypatch.setattr(organizations, "describe", lambda client: Organization(organization, ""))
     roles.read(Clients(REGION), ROLE, ARN, "", ((GET_SECRET_VALUE, HUB), (CHANNELS[0], "*")))

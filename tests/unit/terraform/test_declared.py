@@ -424,8 +424,8 @@ def test_a_secret_that_is_not_known_may_have_more_variables(tmp_path: Path) -> N
     secret = declare(tmp_path, {"staging/main.tf": text}).names["secret"]
     assert secret.value == "river-db"
     assert secret.note.endswith("; for more variables to another one: variable app has no value in the checkout")
-    known = declare(tmp_path, {"staging/main.tf": text.replace(more, more[: len(more) // 2])}).names["secret"]
-    assert "another" not in known.note
+    cut = declare(tmp_path, {"staging/main.tf": text.replace(more, more[: len(more) // 2])}).names["secret"]
+    assert "another" not in cut.note
 
 
 def test_a_variable_without_a_name_is_read(tmp_path: Path) -> None:

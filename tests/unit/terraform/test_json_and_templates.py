@@ -34,7 +34,7 @@ def encoded(secrets: str) -> str:
     return f'${{jsonencode([{{ name = "backend", secrets = {secrets} }}])}}'
 
 
-def written(tree: Any) -> str:
+def json_text(tree: Any) -> str:
     """Container definitions as a JSON text into which Terraform fills the ARN."""
     return json.dumps([{"name": "backend", "environment": [{"name": "TITLE", "value": "Café"}], "secrets": tree}])
 
@@ -52,9 +52,9 @@ IN_JSON: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         definition(encoded("local.secrets"), locals={"secrets": [SECRETS[0], ADDED, SECRETS[1]]}),
     ),
     "a string with the JSON of the containers": (
-        {"tf/main.tofu.json": definition(written(SECRETS))},
+        {"tf/main.tofu.json": definition(json_text(SECRETS))},
         "tf/main.tofu.json",
-        definition(written([*SECRETS, ADDED])),
+        definition(json_text([*SECRETS, ADDED])),
     ),
     "a list in an expression": (
         {"tf/main.tf.json": definition(encoded('[{ name = "A", valueFrom = "${var.arn}:A::" }]'))},
@@ -145,7 +145,7 @@ def test_json_on_one_line(form: str, tmp_path: Path) -> None:
 def test_an_escaped_text_keeps_its_escapes(tmp_path: Path) -> None:
     """What is before the new entry may have escapes of any length, and stays as it is."""
     text = (
-        written(SECRETS)
+        json_text(SECRETS)
         .replace("Caf\\u00e9", "\U0001f4b0 \\u00e9 \\\\")
         .replace('[{"name": "backend"', '[\n{"name": "backend"')
     )
@@ -158,7 +158,7 @@ def test_an_escaped_text_keeps_its_escapes(tmp_path: Path) -> None:
 def test_what_cdk_for_terraform_makes_is_read_and_not_edited(tmp_path: Path) -> None:
     """The next cdktf synth would write the file without the reference."""
     metadata = {"metadata": {"backend": "s3", "stackName": "api", "version": "0.20.7"}}
-    document = {"//": metadata, **definition(written(SECRETS))}
+    document = {"//": metadata, **definition(json_text(SECRETS))}
     declared = write(tmp_path, {"cdktf.out/stacks/api/cdk.tf.json": document})
     assert [ref.key for ref in declared.containers[0].references] == ["SECRET_KEY", "SENTRY_DSN"]
     why = "cdktf synth makes cdktf.out/stacks/api/cdk.tf.json again from the code of CDK for Terraform"

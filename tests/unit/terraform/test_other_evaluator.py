@@ -91,9 +91,9 @@ def evaluate(root: Path, expressions: dict[str, str]) -> tuple[dict[str, Any], d
     files = TerraformFiles(root)
     module = Module(Stack(files, root.resolve(), "prod"), root.resolve(), files.folder(root), {})
     results = {name: module.local(name) for name in expressions}
-    known = {name: result.value for name, result in results.items() if result and is_known(result.value)}
+    values = {name: result.value for name, result in results.items() if result and is_known(result.value)}
     read = theirs(root)
-    return {name: comparable(value) for name, value in known.items()}, {key: comparable(read[key]) for key in results}
+    return {name: comparable(value) for name, value in values.items()}, {key: comparable(read[key]) for key in results}
 
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("tfparse"), reason="needs tfparse")

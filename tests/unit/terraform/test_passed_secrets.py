@@ -205,9 +205,9 @@ def test_each_environment_gets_the_key_in_its_own_call(tmp_path: Path) -> None:
     """A folder beside those of known environments is another environment; production may be called prod."""
     declared = service(tmp_path, KEYS, **dict.fromkeys(("staging", "prod", "sandbox"), '  secrets = ["SECRET_KEY"]'))
     assert len(declared.containers) == 3
-    known = ("staging", "production")
+    environments = ("staging", "production")
     for environment, folder in (("staging", "staging"), ("production", "prod"), ("sandbox", "sandbox")):
-        here = task_definitions_of(files_of(declared.files, environment, known))
+        here = task_definitions_of(files_of(declared.files, environment, environments))
         assert added(here)[0] == f"terraform/environments/{folder}/main.tf"
     assert [each.root for each in declared.containers] == [
         f"terraform/environments/{folder}/main.tf" for folder in ("prod", "sandbox", "staging")

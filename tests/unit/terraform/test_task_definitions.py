@@ -1009,7 +1009,7 @@ def containers(draw: st.DrawFn, name: str, json_style: bool, base: str) -> tuple
     where, text, local = pick(draw, origins), draw(lists(json_style, base)), ""
     if where in ("local", "both"):
         local = f"locals {{\n  {name}_more = {textwrap.indent(draw(lists(json_style, base)), '  ').lstrip()}\n}}\n"
-    written = {
+    expressions = {
         "list": text,
         "concat": f"concat({text}, var.more)",
         "local": f"local.{name}_more",
@@ -1017,7 +1017,7 @@ def containers(draw: st.DrawFn, name: str, json_style: bool, base: str) -> tuple
         "flatten": f"flatten([{text}, var.on ? [] : var.more])",
     }
     if where != "none":
-        members.insert(draw(st.integers(1, len(members))), f"{quote}secrets{quote}{is_}{written[where]}")
+        members.insert(draw(st.integers(1, len(members))), f"{quote}secrets{quote}{is_}{expressions[where]}")
     members.append(f"{quote}cpu{quote}{is_}{'${var.cpu}' if json_style else 'var.cpu'}")
     comma = "," if json_style or draw(st.booleans()) else ""
     rows = [member + comma for member in members[:-1]] + [members[-1] + ("" if json_style else comma)]

@@ -314,7 +314,7 @@ def compose_program() -> list[str] | None:
 COMPOSE = compose_program()
 
 
-def written(path: Path, batch: list[str]) -> dict[str, str]:
+def write_values(path: Path, batch: list[str]) -> dict[str, str]:
     """Put values into a file, spelled; by variable."""
     named = {f"OMCV_{number}": value for number, value in enumerate(batch)}
     text = "".join(f"{name}={quote(value)}\n" for name, value in named.items())
@@ -327,7 +327,7 @@ def written(path: Path, batch: list[str]) -> dict[str, str]:
 @given(batches)
 def test_python_reads_every_spelling(tmp_path: Path, batch: list[str]) -> None:
     """python-dotenv and pydantic-settings read exactly the values from a file, filling in variables as they do."""
-    named = written(tmp_path / "x.env", batch)
+    named = write_values(tmp_path / "x.env", batch)
     assert dotenv_values(tmp_path / "x.env") == named
     fields: dict[str, Any] = dict.fromkeys(named, (str, ...))
     model = create_model("Settings", __base__=BaseSettings, **fields)
@@ -344,7 +344,7 @@ def test_compose_reads_every_spelling(tmp_path: Path) -> None:
     @given(batches)
     def add_service(batch: list[str]) -> None:
         name = f"example{len(services)}"
-        services[name] = written(tmp_path / f"{name}.env", batch)
+        services[name] = write_values(tmp_path / f"{name}.env", batch)
 
     add_service()
     assert len(services) >= 40
