@@ -570,9 +570,7 @@ def keys_of(snapshot: Snapshot, role_arn: str, permissions: Permissions | None) 
     keys = request_keys.of_role(role_arn, role.id, role.tags) if role else request_keys.of_role(role_arn)
     if snapshot.organization is not None:
         keys["aws:PrincipalOrgID"] = snapshot.organization or ()
-    # A service assumes it, and has temporary credentials without MFA.
-    mfa: Keys = {"aws:MultiFactorAuthPresent": "false", "aws:MultiFactorAuthAge": ()}
-    return {**keys, **mfa, "aws:CurrentTime": f"{snapshot.taken:%Y-%m-%dT%H:%M:%SZ}"}
+    return {**keys, **request_keys.of_task(snapshot.taken)}
 
 
 def keys_of_read(snapshot: Snapshot, role_arn: str, label: str = CURRENT) -> Keys:
@@ -603,7 +601,7 @@ def _keys_of_way(snapshot: Snapshot, role_arn: str) -> Keys:
             ways += [path.keys for path in paths]
     if not ways or any(way != ways[0] for way in ways):
         return {}
-    return ways[0] or {"aws:SourceVpc": (), "aws:SourceVpce": ()}
+    return ways[0] or dict.fromkeys(request_keys.OF_AN_ENDPOINT, ())
 
 
 def _key_context(snapshot: Snapshot, role_arn: str, key: KmsKey) -> Keys:

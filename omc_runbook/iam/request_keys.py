@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-ke
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from omc_runbook.model.arn import account_in, region_in
 
@@ -15,7 +16,15 @@ SESSION = "0" * 32
 """A session's name as ECS makes it of a task's id, where no certain task is meant."""
 
 _NOT_OF_A_ROLE = ("aws:username", "aws:PrincipalServiceName", "aws:PrincipalServiceNamesList", "aws:FederatedProvider")
+_NOT_OF_A_TASK = (
+    *("aws:CalledVia", "aws:CalledViaFirst", "aws:CalledViaLast", "aws:MultiFactorAuthAge", "aws:SourceIdentity"),
+    *("aws:EC2InstanceSourceVPC", "aws:EC2InstanceSourcePrivateIPv4", "ec2:RoleDelivery", "ec2:SourceInstanceArn"),
+    *("glue:CredentialIssuingService", "glue:RoleAssumedBy", "lambda:SourceFunctionArn", "ssm:SourceInstanceARN"),
+)
+"""What only sessions that a person, another service of AWS or an instance has begun bring along."""
 _NOT_BY_A_SERVICE = ("aws:SourceVpc", "aws:SourceVpce", "aws:VpcSourceIp")
+OF_AN_ENDPOINT = (*_NOT_BY_A_SERVICE, "aws:SourceVpcArn", "aws:VpceAccount", "aws:VpceOrgID", "aws:VpceOrgPaths")
+"""What only calls through an endpoint of a VPC have."""
 _NOT_OF_A_READ = ("aws:TagKeys", "aws:RequestTag/*", "aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID")
 
 
@@ -32,6 +41,21 @@ def of_role(arn: str, id: str = "", tags: Mapping[str, str] | None = None, sessi
         **_tags(("aws:PrincipalTag",), tags),
     }
     return {**keys, "aws:userid": f"{id}:{session}"} if id else keys
+
+
+def of_time(moment: datetime) -> Keys:
+    """The keys of a call's time."""
+    return {"aws:CurrentTime": _iso(moment), "aws:EpochTime": f"{moment.timestamp():.0f}"}
+
+
+def of_task(moment: datetime) -> Keys:
+    """What a call has, beside the keys of its role, when ECS begins a session for a task at a time."""
+    issued = {"aws:TokenIssueTime": _iso(moment), "aws:MultiFactorAuthPresent": "false"}
+    return {**dict.fromkeys(_NOT_OF_A_TASK, ()), **issued, **of_time(moment)}
+
+
+def _iso(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def of_user(arn: str, id: str, tags: Mapping[str, str] | None) -> Keys:

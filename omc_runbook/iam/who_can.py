@@ -311,7 +311,7 @@ class Judge:
         if self.organization is not None:
             keys["aws:PrincipalOrgID"] = keys["aws:ResourceOrgID"] = self.organization or ()
         if self.time is not None:
-            keys["aws:CurrentTime"] = f"{self.time:%Y-%m-%dT%H:%M:%SZ}"
+            keys |= request_keys.of_time(self.time)
         return keys
 
 

@@ -55,13 +55,13 @@ def context_of(principal: Principal, region: str, keys: Context | None = None) -
     }
     if principal.kind == "role":
         context |= request_keys.of_role(principal.identity_arn, principal.id, principal.tags, principal.session)
-        context["aws:MultiFactorAuthPresent"] = "false"
+        context |= request_keys.of_task(datetime.now(UTC))
     return {
         **context,
         **dict.fromkeys(("aws:PrincipalOrgID", "aws:ResourceOrgID"), principal.organization or ()),
         "aws:RequestedRegion": region,
         "aws:SourceIp": "127.0.0.1",
-        "aws:CurrentTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **request_keys.of_time(datetime.now(UTC)),
         **principal.source,
         **(keys or {}),
     }

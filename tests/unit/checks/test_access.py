@@ -641,6 +641,27 @@ def test_tasks_have_no_mfa(effect: str, operator: str, value: str, check: str) -
     assert found_in(snapshot) == ({check} if check else set()) and unknown_in(snapshot) == set()
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"DateLessThan": {"aws:TokenIssueTime": "2026-02-28T09:00:00Z"}},
+        {"NumericGreaterThan": {"aws:EpochTime": "1900000000"}},
+        {"ForAnyValue:StringEquals": {"aws:CalledVia": ["athena.amazonaws.com"]}},
+        {"StringNotEquals": {"aws:EC2InstanceSourceVPC": "vpc-1"}, "Null": {"ec2:SourceInstanceARN": "false"}},
+        {"ArnLike": {"lambda:SourceFunctionArn": "arn:aws:lambda:*:*:function:*"}},
+        {"StringLike": {"aws:SourceIdentity": "*"}},
+    ],
+)
+def test_a_deny_of_other_sessions_leaves_tasks_alone(condition: dict[str, Any]) -> None:
+    """A task's session is new, and begun by no person, instance or function: what denies those is decided."""
+    own, key = by_policies(GUIDE, policy("Deny", "*", "*", Condition=condition)), "aws:TokenIssueTime"
+    snapshot = with_permissions(healthy(), own)
+    assert (found_in(snapshot), unknown_in(snapshot)) == (set(), set())
+    tomorrow = {"DateLessThan": {key: "2026-03-02T00:00:00Z"}}
+    revoked = by_policies(GUIDE, policy("Deny", "*", "*", Condition=tomorrow))
+    assert found_in(with_permissions(healthy(), revoked)) == {"identity-deny"}
+
+
 def replace_version(snapshot: Snapshot) -> PolicyDocument:
     """The secret's policy in the version of the language that has variables."""
     assert snapshot.resource_policy

@@ -363,3 +363,13 @@ def test_a_role_that_may_read_through_one_endpoint(way: Network | None, endpoint
     snapshot = with_permissions(placed(way), by_policies(through))
     [answer] = run_check(by_id(checks_of(access))["no-permission"], snapshot)
     assert answer.status == status
+
+
+@pytest.mark.parametrize("key", ["aws:VpceOrgID", "aws:VpceAccount", "aws:SourceVpcArn"])
+@pytest.mark.parametrize(("way", "status"), [(by_nat(), "clear"), (by_endpoint(), "unknown")])
+def test_a_deny_of_others_endpoints_leaves_calls_over_the_internet_alone(way: Network, status: str, key: str) -> None:
+    """What only an endpoint adds to a call is absent from one through a NAT gateway."""
+    foreign = policy("Deny", Condition={"StringNotEqualsIfExists": {key: "ours"}, "Null": {key: "false"}})
+    snapshot = with_permissions(placed(way), by_policies(policy(), foreign))
+    [answer] = run_check(by_id(checks_of(access))["identity-deny"], snapshot)
+    assert answer.status == status
