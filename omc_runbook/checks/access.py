@@ -29,7 +29,9 @@ from omc_runbook.checks.role_access import (
 )
 from omc_runbook.checks.startup import again
 from omc_runbook.checks.stopped_tasks import fresh_stops, is_about_other, stops_saying
+from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import conditions_of, extend, refusing_conditions, trusts
+from omc_runbook.iam.request_keys import Keys
 from omc_runbook.messages.reasons import is_role_refused, mentions
 from omc_runbook.model.environment import Names
 from omc_runbook.model.findings import NO_REMEDY, Remedy
@@ -410,14 +412,16 @@ def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], RoleAcces
             yield arn, services, access
 
 
-def _context_of_ecs(snapshot: Snapshot) -> dict[str, str | tuple[str, ...]]:
+def _context_of_ecs(snapshot: Snapshot) -> Keys:
     """The condition keys of ECS's own call to assume a role."""
     caller, region = snapshot.caller, snapshot.environment.names.region
-    return {
+    source: Keys = {
         "aws:SourceAccount": caller.account,
         "aws:SourceArn": f"arn:{caller.partition}:ecs:{region}:{caller.account}:*",
-        "sts:ExternalId": (),
     }
+    if snapshot.organization is not None:
+        source["aws:SourceOrgID"] = snapshot.organization or ()
+    return {**request_keys.of_service(ECS_TASKS, snapshot.taken), **source}
 
 
 def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:

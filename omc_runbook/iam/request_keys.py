@@ -22,6 +22,10 @@ _NOT_OF_A_TASK = (
     *("glue:CredentialIssuingService", "glue:RoleAssumedBy", "lambda:SourceFunctionArn", "ssm:SourceInstanceARN"),
 )
 """What only sessions that a person, another service of AWS or an instance has begun bring along."""
+_NOT_OF_A_SERVICE = (
+    *("aws:MultiFactorAuthPresent", "aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:PrincipalTag/*"),
+    *("aws:TokenIssueTime", "aws:username", "sts:ExternalId", "sts:SourceIdentity"),
+)
 _NOT_BY_A_SERVICE = ("aws:SourceVpc", "aws:SourceVpce", "aws:VpcSourceIp")
 OF_AN_ENDPOINT = (*_NOT_BY_A_SERVICE, "aws:SourceVpcArn", "aws:VpceAccount", "aws:VpceOrgID", "aws:VpceOrgPaths")
 """What only calls through an endpoint of a VPC have."""
@@ -52,6 +56,15 @@ def of_task(moment: datetime) -> Keys:
     """What a call has, beside the keys of its role, when ECS begins a session for a task at a time."""
     issued = {"aws:TokenIssueTime": _iso(moment), "aws:MultiFactorAuthPresent": "false"}
     return {**dict.fromkeys(_NOT_OF_A_TASK, ()), **issued, **of_time(moment)}
+
+
+def of_service(name: str, moment: datetime) -> Keys:
+    """What a call has that a service of AWS makes as itself, as ECS does to assume a role ("ecs-tasks.amazonaws.com").
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalisawsservice
+    """
+    known = {"aws:PrincipalIsAWSService": "true", "aws:PrincipalServiceName": name, "aws:ViaAWSService": "false"}
+    return {**dict.fromkeys((*_NOT_OF_A_TASK, *_NOT_OF_A_SERVICE), ()), **known, **of_time(moment)}
 
 
 def _iso(moment: datetime) -> str:

@@ -102,7 +102,9 @@ def _with_versions(gatherer: Gatherer, snapshot: Snapshot, ids: set[str]) -> Sna
 def read_organization(gatherer: Gatherer, snapshot: Snapshot) -> str | None:
     """Read which organization the account belongs to, where a policy depends on it; None where none does."""
     policies = [*snapshot.resource_policies, snapshot.kms_key.policy if snapshot.kms_key else None]
-    policies += [each for role in snapshot.permissions.values() for each in (*(role.policies or ()), role.boundary)]
+    permissions = snapshot.permissions.values()
+    policies += [each for role in permissions for each in (*(role.policies or ()), role.boundary)]
+    policies += [each.role.trust for each in permissions if each.role]
     if "orgid" not in json.dumps([policy.document for policy in policies if policy]).casefold():
         return None
     what, permission = "the account's organization", "organizations:DescribeOrganization"

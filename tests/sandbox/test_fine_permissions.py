@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -125,15 +126,32 @@ def by_grant(world: World) -> None:
     world.kms.create_grant(KeyId=key, GranteePrincipal=ROLE, Operations=["Decrypt"])
 
 
-def by_organization(world: World) -> None:
-    """Keep everybody outside the account's organization from the secret."""
+def join_organization(world: World) -> str:
+    """Let the account have an organization; returns its id."""
     organizations = world.client("organizations")
     try:
         organizations.create_organization(FeatureSet="ALL")
     except ClientError as error:
         assert error.response["Error"]["Code"] == "AlreadyInOrganizationException"
-    own = organizations.describe_organization()["Organization"]["Id"]
+    return str(organizations.describe_organization()["Organization"]["Id"])
+
+
+def by_organization(world: World) -> None:
+    """Keep everybody outside the account's organization from the secret."""
+    own = join_organization(world)
     guard(world, Principal="*", Condition={"StringNotEquals": {"aws:PrincipalOrgID": own}})
+
+
+def by_trust_in_organization(world: World) -> None:
+    """Trust ECS only as itself, and for accounts of the organization; end the sessions that began before today."""
+    conditions = {
+        "StringEquals": {"aws:SourceOrgID": join_organization(world), "aws:SourceAccount": ACCOUNT},
+        "Bool": {"aws:PrincipalIsAWSService": "true"},
+    }
+    trust = policy("sts:AssumeRole", Principal={"Service": "ecs-tasks.amazonaws.com"}, Condition=conditions)
+    world.iam.update_assume_role_policy(RoleName=EXECUTION_ROLE, PolicyDocument=json.dumps(trust))
+    older = {"DateLessThan": {"aws:TokenIssueTime": f"{datetime.now(UTC):%Y-%m-%d}T00:00:00Z"}}
+    allow(world, "*", name="AWSRevokeOlderSessions", effect="Deny", Resource="*", Condition=older)
 
 
 FINE: tuple[Change, ...] = (
@@ -144,6 +162,7 @@ FINE: tuple[Change, ...] = (
     by_keys_tags,
     by_grant,
     by_organization,
+    by_trust_in_organization,
 )
 
 

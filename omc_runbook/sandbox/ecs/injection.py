@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specifying-sensitive
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from moto.core.exceptions import JsonRESTError
 from moto.ecs.models import TaskDefinition
 from moto.secretsmanager.models import secretsmanager_backends
 
+from omc_runbook.iam import request_keys
 from omc_runbook.iam.policy import PolicyDocument, trusts
 from omc_runbook.model.arn import account_in
 from omc_runbook.network.reachability import Request, TaskNetwork
@@ -90,11 +92,16 @@ def _execution_role(task: EcsTask, definition: TaskDefinition, has_secrets: bool
         return None
     arn = role_arn(name, account)
     role = find_role(arn.rpartition("/")[2], account_in(arn))
-    context = {"aws:SourceAccount": account, "aws:SourceArn": f"arn:{PARTITION}:ecs:{task.region_name}:{account}:*"}
+    session = role_session(arn, task.id)
+    context = request_keys.of_service(_ECS, datetime.now(UTC)) | {
+        "aws:SourceAccount": account,
+        "aws:SourceArn": f"arn:{PARTITION}:ecs:{task.region_name}:{account}:*",
+        "aws:SourceOrgID": session.organization or (),
+    }
     if role is not None and role.arn == arn:
         policy = PolicyDocument("the trust policy", "trust", parse_policy(role.assume_role_policy_document))
         if trusts(policy, _ECS, context).decision == "allowed":
-            return role_session(arn, task.id)
+            return session
     raise PullFailed(
         f"{_START}ECS was unable to assume the role '{arn}' that was provided for this task. Please verify that "
         "the role being passed has the proper trust relationship and permissions and that your IAM user has "

@@ -20,6 +20,7 @@ from support.snapshots import (
     NOW,
     ROLE,
     ROLE_NAME,
+    TRUST,
     WORKER_KEYS,
     by_policies,
     definition_arn,
@@ -177,6 +178,30 @@ def test_trust_of_this_account_alone() -> None:
     assert (root_causes(trusting(mine)), unsure(trusting(mine))) == ([], [])
     for condition in ({"aws:SourceAccount": "999988887777"}, {"sts:ExternalId": "ours"}):
         assert root_causes(trusting({"StringEquals": condition})) == ["role-untrusted"]
+
+
+@pytest.mark.parametrize(
+    ("effect", "condition"),
+    [
+        ("Allow", {"DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}),
+        ("Allow", {"Bool": {"aws:PrincipalIsAWSService": "true"}}),
+        ("Allow", {"StringEqualsIfExists": {"aws:PrincipalOrgID": "o-1", "aws:SourceOrgID": "o-1"}}),
+        ("Deny", {"BoolIfExists": {"aws:PrincipalIsAWSService": "false"}}),
+        ("Deny", {"StringNotEquals": {"aws:PrincipalServiceName": ["ecs-tasks.amazonaws.com"]}}),
+        ("Deny", {"Bool": {"aws:MultiFactorAuthPresent": "false"}}),
+        ("Deny", {"StringNotEqualsIfExists": {"aws:SourceOrgID": "o-1"}, "Null": {"aws:SourceAccount": "false"}}),
+    ],
+)
+def test_trust_under_conditions_on_a_service_of_aws(effect: str, condition: dict[str, object]) -> None:
+    """ECS calls as itself, for an account of the organization: no person's conditions concern it."""
+    statement = {"Effect": effect, "Action": "sts:AssumeRole", "Principal": "*", "Condition": condition}
+    allowing = [TRUST["Statement"][0]] if effect == "Deny" else []
+    trust = PolicyDocument("trust policy", "trust", {"Statement": [*allowing, statement]})
+    known = simulated("allowed")
+    assert known.role
+    snapshot = with_permissions(healthy(), replace(known, role=replace(known.role, trust=trust)))
+    snapshot = replace(snapshot, organization="o-1")
+    assert (root_causes(snapshot), unsure(snapshot)) == ([], [])
 
 
 @pytest.mark.parametrize(
