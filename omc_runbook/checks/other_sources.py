@@ -20,7 +20,7 @@ from omc_runbook.checks.role_access import (
     denied_alike,
     is_grant_limited,
     judge_action,
-    keys_of,
+    keys_of_call,
     remedy_of,
 )
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
@@ -370,9 +370,9 @@ def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: Role
 def _judge(snapshot: Snapshot, role_arn: str, source: OtherSource) -> RoleAccess:
     """Judge whether a role may read a source, by its own policies and, of a secret, the secret's."""
     permissions = snapshot.permissions[role_arn]
-    keys = keys_of(snapshot, role_arn, permissions)
     tags = source.secret.tags if source.secret else None
-    keys |= request_keys.of_secret(source.arn, tags, (CURRENT,), "") if source.is_secret else {}
+    of_secret = source.is_secret and request_keys.of_secret(source.arn, tags, (CURRENT,), "")
+    keys = keys_of_call(snapshot, role_arn, source.arn, of_secret or request_keys.of_parameter(source.arn))
     access = judge_action(permissions, role_arn, source.action, source.arn, keys)
     if source.policy_unread and access.cause == "nothing-allows":
         return RoleAccess("unknown", source.policy_unread)

@@ -24,7 +24,7 @@ from omc_runbook.iam.policy import (
     refusing_conditions,
 )
 from omc_runbook.iam.request_keys import Keys
-from omc_runbook.model.arn import account_in, partition_in
+from omc_runbook.model.arn import account_in, partition_in, region_in, service_in
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.truth import Truth
 from omc_runbook.network.reachability import TaskNetwork, trace
@@ -576,16 +576,21 @@ def keys_of(snapshot: Snapshot, role_arn: str, permissions: Permissions | None) 
 def keys_of_read(snapshot: Snapshot, role_arn: str, label: str = CURRENT) -> Keys:
     """The condition keys whose values are known of a task's call to Secrets Manager for the version with a label."""
     assert snapshot.secret
-    role = keys_of(snapshot, role_arn, snapshot.permissions.get(role_arn))
     secret = request_keys.of_secret(snapshot.secret.arn, snapshot.secret.tags, (label,), "")
-    organization = _organization_of(snapshot, snapshot.secret.arn)
-    return {**role, **secret, **organization, **_keys_of_way(snapshot, role_arn)}
+    return keys_of_call(snapshot, role_arn, snapshot.secret.arn, secret)
+
+
+def keys_of_call(snapshot: Snapshot, role_arn: str, resource: str, own: Keys) -> Keys:
+    """The same of a call for any secret or parameter, by its ARN; `own` are the keys that it has itself."""
+    role = keys_of(snapshot, role_arn, snapshot.permissions.get(role_arn))
+    way = _keys_of_way(snapshot, role_arn, service_in(resource), region_in(resource))
+    return {**role, **own, **_organization_of(snapshot, resource), **way}
 
 
 @once
-def _keys_of_way(snapshot: Snapshot, role_arn: str) -> Keys:
-    """What an endpoint adds to the reads of a role's tasks; nothing where they differ, or their way is unknown."""
-    if snapshot.network is None:
+def _keys_of_way(snapshot: Snapshot, role_arn: str, called: str, region: str) -> Keys:
+    """What an endpoint adds to the calls of a role's tasks; nothing where they differ, or their way is unknown."""
+    if snapshot.network is None or region != snapshot.environment.names.region:
         return {}
     ways: list[Keys] = []
     for service in snapshot.readers:
@@ -593,9 +598,7 @@ def _keys_of_way(snapshot: Snapshot, role_arn: str) -> Keys:
             place = service.placement
             subnets = () if service.reads_by_instance else place.subnets
             tasks = [TaskNetwork(subnet, place.groups, place.public_ip) for subnet in subnets]
-            paths = [
-                trace(snapshot.network, task, "secretsmanager", snapshot.environment.names.region) for task in tasks
-            ]
+            paths = [trace(snapshot.network, task, called, region) for task in tasks]
             if not paths or not all(path.is_reachable for path in paths):
                 return {}
             ways += [path.keys for path in paths]

@@ -102,6 +102,11 @@ def of_secret(
     return keys
 
 
+def of_parameter(arn: str) -> Keys:
+    """The keys of a call on an SSM parameter, without its tags."""
+    return {"aws:RequestedRegion": region_in(arn), "aws:ResourceAccount": account_in(arn)}
+
+
 def of_key(
     arn: str,
     account: str,

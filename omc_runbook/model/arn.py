@@ -11,6 +11,11 @@ def partition_in(arn: str) -> str:
     return arn.split(":", 2)[1]
 
 
+def service_in(arn: str) -> str:
+    """The service, such as "secretsmanager"."""
+    return arn.split(":", 3)[2]
+
+
 def region_in(arn: str) -> str:
     """The region, "" for a global service's."""
     return arn.split(":", 4)[3]

@@ -105,6 +105,7 @@ def read_organization(gatherer: Gatherer, snapshot: Snapshot) -> str | None:
     permissions = snapshot.permissions.values()
     policies += [each for role in permissions for each in (*(role.policies or ()), role.boundary)]
     policies += [each.role.trust for each in permissions if each.role]
+    policies += [source.policy for source in snapshot.other_sources.values()]
     if "orgid" not in json.dumps([policy.document for policy in policies if policy]).casefold():
         return None
     what, permission = "the account's organization", "organizations:DescribeOrganization"

@@ -21,6 +21,7 @@ from support.faults.other_sources import (
     refer,
     secret,
 )
+from support.networks import PRIVATE, SERVICE, TASKS, VPC, by_endpoint, with_endpoint
 from support.snapshots import (
     ACCOUNT,
     NOW,
@@ -40,7 +41,7 @@ from support.snapshots import (
 )
 
 from omc_runbook.aws.definitions import Injection
-from omc_runbook.aws.ecs import PROXY
+from omc_runbook.aws.ecs import PROXY, Placement
 from omc_runbook.aws.session import ReadFailure
 from omc_runbook.aws.ssm import Parameter
 from omc_runbook.checks import access, other_sources, startup
@@ -578,3 +579,27 @@ def test_a_running_task_shows_that_its_proxy_was_given_its_secret() -> None:
     rotated = moved_to_proxy(FAULTS["other-secret-rotated"].make(healthy()))
     [found] = run_check(CHECKS["other-secret-rotated"], rotated)
     assert found.services == {"worker"} and "They read token" in found.evidence[1]
+
+
+@pytest.mark.parametrize("value_from", [KEY_REFERENCE, PARAMETER])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("aws:RequestedRegion", REGION),
+        ("aws:ResourceAccount", ACCOUNT),
+        ("aws:ResourceOrgID", "o-1"),
+        ("aws:SourceVpc", VPC),
+    ],
+)
+def test_a_call_for_another_source_has_the_keys_of_one_for_the_secret(value_from: str, key: str, value: str) -> None:
+    """A perimeter of a region, an account, an organization and a network is decided for both: it is in each policy."""
+    endpoint = {"id": "vpce-2", "service": SERVICE.replace("secretsmanager", "ssm")}
+    for inside, status in ((value, "clear"), ("another", "found")):
+        perimeter = policy("Deny", "*", Condition={"StringNotEqualsIfExists": {key: inside}})
+        own = by_policies(policy(action=[GET_SECRET_VALUE, "ssm:GetParameters"]), perimeter)
+        snapshot = with_permissions(refer(healthy(), value_from), own)
+        for name in ("backend", "worker"):
+            snapshot = with_service(snapshot, name, placement=Placement((PRIVATE,), (TASKS,)))
+        snapshot = replace(snapshot, network=with_endpoint(by_endpoint(), **endpoint), organization="o-1")
+        id = "other-secret-denied" if value_from == KEY_REFERENCE else "parameter-denied"
+        assert [answer.status for answer in run_check(CHECKS[id], snapshot)] == [status]
