@@ -14,6 +14,7 @@ from omc_runbook.checks.check import ECS_FIELDS, Evidence, Uncertain
 from omc_runbook.checks.registry import Family
 from omc_runbook.checks.secret_access import Outsider, PrincipalAccess, conditions_of, statements_of
 from omc_runbook.checks.self_grants import administers_iam
+from omc_runbook.iam import request_keys
 from omc_runbook.iam.federation import WITH_SAML, WITH_TOKEN, limited, open_federations
 from omc_runbook.iam.policy import AppliedStatement, PolicyDocument, PolicyRequest, apply
 from omc_runbook.iam.who_can import AccessVerdict, Assumption, Identity
@@ -51,7 +52,7 @@ def wildcard_secret(snapshot: Snapshot) -> Iterable[Evidence]:
                 facts = (
                     f"{_SOURCE}: {label} of {identity.name} allows {_listed(statement, 'Action')} on"
                     f" {_listed(statement, 'Resource')}.",
-                    f"It also matches {', '.join(others)}.",
+                    f"It also matches {', '.join(others)}{_as_far_as(statement)}.",
                 )
                 grants = _exact(snapshot, identity, statement)
                 remedy = access_remedies.narrow(identity, policy, label, grants)
@@ -438,12 +439,19 @@ def _wide_statements(snapshot: Snapshot, identity: Identity, policy: PolicyDocum
     for name in probes:
         if any(name.startswith(each.rpartition("-")[0]) for each in needed):
             continue
-        request = PolicyRequest(GET_SECRET_VALUE, f"{base}:{name}", {"aws:PrincipalArn": identity.arn})
+        # Which tags another secret has is not known.
+        keys = {"aws:PrincipalArn": identity.arn, **request_keys.of_secret(f"{base}:{name}")}
+        request = PolicyRequest(GET_SECRET_VALUE, f"{base}:{name}", keys)
         for applied in apply([policy], request):
             if _may_allow(applied):
                 matched.setdefault(applied.label, []).append(name.rpartition("-")[0])
     for label, names in matched.items():
         yield label, ["every other secret"] if _ANOTHER in names else names
+
+
+def _as_far_as(statement: dict[str, Any]) -> str:
+    """What a statement's Condition limits it to, as the end of a sentence; "" without one."""
+    return f", as far as its Condition {json.dumps(statement['Condition'])} holds" if "Condition" in statement else ""
 
 
 def _may_allow(applied: AppliedStatement) -> bool:

@@ -195,6 +195,22 @@ def test_a_wildcard_over_a_project_is_too_much_only_where_it_meets_another_secre
     assert "wildcard-secret" not in found_in(audited(own=(execution_role(exact),)))
 
 
+def test_a_statement_is_as_wide_as_its_condition_lets_it_be() -> None:
+    """A Condition on the secret's ARN or region decides; one on tags is told, since other secrets may have them."""
+    for key, value, is_wide in (
+        ("secretsmanager:SecretId", f"{ARN[:-7]}-*", False),
+        ("secretsmanager:SecretId", f"{ARN.partition('ohmycoins')[0]}*", True),
+        ("aws:RequestedRegion", "eu-west-1", False),
+        ("aws:ResourceTag/team", "ops", True),
+    ):
+        condition = {"StringLike": {key: value}}
+        own = execution_role(policy("p", allowing(GET_SECRET_VALUE, "*", Condition=condition)))
+        found = found_in(audited(own=(own,)))
+        assert ("wildcard-secret" in found) is is_wide
+        if is_wide:
+            assert f"as far as its Condition {json.dumps(condition)} holds." in found["wildcard-secret"][0].evidence[1]
+
+
 @pytest.mark.parametrize(
     "condition",
     [
