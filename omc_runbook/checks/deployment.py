@@ -59,7 +59,7 @@ UNREADABLE = ("not-json", "single-quoted", "bom", "truncated", "not-an-object", 
 """Faults of the secret's whole text, with which no new task can start: the text has to be right before a deployment."""
 
 PATIENCE = timedelta(minutes=30)
-"""How long a deployment may take to replace stale tasks, or to begin a task, before that is an error."""
+"""How long a deployment may go on without a new task that runs while stale ones do, before that is an error."""
 
 
 @check(
@@ -476,10 +476,15 @@ def _is_replacing(snapshot: Snapshot, service: Service, stale: list[Task]) -> bo
     is_going_on = primary is not None and (primary.rollout == "IN_PROGRESS" or is_unread) and not service.is_blocked
     if primary is None or since is None or primary.failed or not is_going_on:
         return False
-    lately = snapshot.taken - PATIENCE - service.configuration.bake
     # New tasks without the secret need no value of it.
-    lately = lately if service in snapshot.leaving else max(since[1], lately)
-    return primary.created >= lately and all(task.deployment_id != primary.id for task in stale)
+    if service not in snapshot.leaving and primary.created < since[1]:
+        return False
+    own = [task for task in snapshot.running(service) if task.deployment_id == primary.id]
+    if any(task in stale for task in own):
+        return False
+    # One of many tasks takes long, but goes on.
+    progress = max([primary.created, *(task.started for task in own if task.started)])
+    return progress >= snapshot.taken - PATIENCE - service.configuration.bake
 
 
 def _is_outdated(snapshot: Snapshot, service: Service) -> bool:

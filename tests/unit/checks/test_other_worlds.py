@@ -581,6 +581,15 @@ def test_a_deployment_that_brings_the_new_value_is_on_its_way() -> None:
     assert root_causes(replacing(5, failed=3)) == ["rollout-stuck"]
 
 
+@pytest.mark.parametrize(
+    ("minutes", "since", "causes"), [(44, 2, []), (44, 40, ["not-forced"]), (60, 2, ["not-forced"])]
+)
+def test_a_deployment_of_many_tasks_takes_long(minutes: int, since: int, causes: list[str]) -> None:
+    """As long as new tasks come, those with the old value are being replaced, unless it began before the change."""
+    new = task("worker", NOW - timedelta(minutes=since + 1), deployment_id="ecs-svc/new")
+    assert root_causes(with_tasks(replacing(minutes, running=1), new)) == causes
+
+
 def test_a_sidecar_that_ran_out_of_memory_is_not_the_tasks_end() -> None:
     """The essential containers show what ended the task."""
     sidecar = Container(name="agent", secrets=(), environment=(), essential=False)
