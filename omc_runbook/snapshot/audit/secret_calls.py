@@ -137,7 +137,7 @@ def on_secret(snapshot: Snapshot, action: str, stage: str = CURRENT) -> Resource
         resource=snapshot.secret.arn,
         keys=request_keys.of_secret(snapshot.secret.arn, snapshot.secret.tags, stages),
         policies=snapshot.resource_policies,
-        unread=("the secret's resource policy",) if "resource_policy" in snapshot.gaps else (),
+        unread=_unread(snapshot, "resource_policy", "the secret's resource policy"),
     )
 
 
@@ -147,8 +147,8 @@ def decrypting(snapshot: Snapshot, identities: Identities, stage: str = CURRENT)
     if secret is None:
         return None
     if key is None:
-        is_unread = snapshot.kms_key is None and "kms_key" in snapshot.gaps
-        return ResourceCall(action=DECRYPT, resource="*", unread=("the secret's key",)) if is_unread else None
+        unread = () if snapshot.kms_key else _unread(snapshot, "kms_key", "the secret's key")
+        return ResourceCall(action=DECRYPT, resource="*", unread=unread) if unread else None
     version = secret.version_at(stage)
     granted = frozenset(grant.grantee for grant in key.grants if lets_decrypt(grant, secret, stage))
     return ResourceCall(
@@ -232,6 +232,11 @@ def read_verdicts(snapshot: Snapshot, identities: Identities) -> Mapping[str, Ac
         return identities.reads
     judge = judge_of(snapshot, identities)
     return {each.arn: read_verdict(snapshot, identities, judge, each) for each in identities.identities}
+
+
+def _unread(snapshot: Snapshot, field: str, what: str) -> tuple[str, ...]:
+    """What a field lacks for its gaps, with the calls that failed."""
+    return tuple(dict.fromkeys(f"{what} ({gap.permission}: {gap.code})" for gap in snapshot.gaps.get(field, ())))
 
 
 def _unread_of(key: KmsKey) -> tuple[str, ...]:

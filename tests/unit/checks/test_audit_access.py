@@ -195,6 +195,14 @@ def test_a_wildcard_over_a_project_is_too_much_only_where_it_meets_another_secre
     assert "wildcard-secret" not in found_in(audited(own=(execution_role(exact),)))
 
 
+def test_a_doubt_names_the_call_that_failed() -> None:
+    """Whether somebody may read the secret may depend on its policy, and whoever looks learns which call to allow."""
+    gap = ReadFailure("the resource policy", "secretsmanager:GetResourcePolicy", "AccessDeniedException", "denied")
+    unread = replace(audited(None, role("batch", READS)), gaps={"resource_policy": (gap,)})
+    for evidence in (unknown_in(unread)["unused-reader"], unknown_in(unread)["can-become-reader"]):
+        assert "the secret's resource policy (secretsmanager:GetResourcePolicy: AccessDeniedException)" in evidence
+
+
 def test_a_statement_is_as_wide_as_its_condition_lets_it_be() -> None:
     """A Condition on the secret's ARN or region decides; one on tags is told, since other secrets may have them."""
     for key, value, is_wide in (
