@@ -271,6 +271,7 @@ def services_of_others(snapshot: Snapshot) -> Iterator[tuple[Service, str]]:
         family = service.task_definition_arn.rpartition("/")[2].partition(":")[0]
         fitting = [name for name in names if family == name or family.endswith(f"-{name}")]
         owner = max(fitting, key=len, default="")
-        # Variants of one service, such as worker and worker-slow, may share a family.
-        if owner and owner not in service.name and service.name not in owner:
+        # Variants of one service, such as worker and Worker-slow, may share a family.
+        pair = owner.casefold(), service.name.casefold()
+        if owner and pair[0] not in pair[1] and pair[1] not in pair[0]:
             yield service, owner

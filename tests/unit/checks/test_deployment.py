@@ -631,7 +631,11 @@ def running_family(name: str, family: str) -> Snapshot:
 
 def test_services_may_share_a_family() -> None:
     """A variant of a service may run its family, and a family that is named after none tells nothing."""
-    for name, family in (("backend-slow", "ohmycoins-staging-backend"), ("worker", "ohmycoins-staging-tasks")):
+    for name, family in (
+        ("backend-slow", "ohmycoins-staging-backend"),
+        ("SlowBackend", "ohmycoins-staging-backend"),
+        ("worker", "ohmycoins-staging-tasks"),
+    ):
         assert_clear(CHECKS["other-definition"], running_family(name, family))
     # The longest name counts: this family is the report-worker's own.
     named = replace(
