@@ -18,6 +18,8 @@ from omc_runbook.snapshot.state import Snapshot
 
 RIPE = timedelta(minutes=2)
 """How long a task has to run to count as stable."""
+WORKED = timedelta(minutes=10)
+"""After so long, a task that ends without an error is one of those that are to be replaced now and then."""
 NO_PROGRAM = frozenset({126, 127})
 """Exit codes of a shell that may not run a program, or does not find it."""
 BY_SIGNAL = frozenset({137, 143})
@@ -78,6 +80,13 @@ class Stop:
         return {each.exit_code for each in self.task.containers} == {0}
 
     @property
+    def has_worked(self) -> bool:
+        """Whether it did so after some time, as workers do that are to end after so many jobs."""
+        task = self.task
+        is_long = task.started is not None and task.stopped is not None and task.stopped - task.started >= WORKED
+        return self.ended_well and is_long
+
+    @property
     def lacks_secrets(self) -> bool:
         """Whether ECS could not give the task its secrets, and not its image, its log or its volumes."""
         return self.kind == "secrets"
@@ -105,6 +114,7 @@ def fresh_stops(snapshot: Snapshot) -> tuple[Stop, ...]:
         in_force = {deployment.id for deployment in service.deployments}
         ended = snapshot.last_failed(service) if service.rolled_back else None
         in_force |= {ended.deployment_id} if ended else set()
+        is_well = _is_whole(service) or makes_progress(snapshot, service)
         stops = [
             stop
             for stop in _stops(snapshot, service)
@@ -112,8 +122,9 @@ def fresh_stops(snapshot: Snapshot) -> tuple[Stop, ...]:
             and not (recovered and _began_before(stop, recovered))
             and (not in_force or stop.task.deployment_id in in_force)
             and (not service.is_family or _is_of_secrets(stop))
+            and not (is_well and stop.has_worked)
         ]
-        if len(stops) >= MANY or not (_is_whole(service) or makes_progress(snapshot, service)):
+        if len(stops) >= MANY or not is_well:
             fresh += stops
     return tuple(fresh)
 

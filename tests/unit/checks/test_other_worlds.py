@@ -590,6 +590,18 @@ def test_a_deployment_of_many_tasks_takes_long(minutes: int, since: int, causes:
     assert root_causes(with_tasks(replacing(minutes, running=1), new)) == causes
 
 
+@pytest.mark.parametrize(
+    ("minutes", "code", "causes"), [(60, 0, []), (2, 0, ["task-exits"]), (60, 1, ["task-exits"])]
+)
+def test_a_worker_that_ends_now_and_then(minutes: int, code: int, causes: list[str]) -> None:
+    """Tasks that end without an error after an hour's work, and are replaced, are no fault; soon or with one they are."""
+    ends = [NOW - timedelta(minutes=each) for each in (10, 25, 40, 55)]
+    tasks = [
+        stopped("worker", EXIT, end, **{**ended(code), "started": end - timedelta(minutes=minutes)}) for end in ends
+    ]
+    assert root_causes(with_tasks(healthy(), *tasks)) == causes
+
+
 def test_a_sidecar_that_ran_out_of_memory_is_not_the_tasks_end() -> None:
     """The essential containers show what ended the task."""
     sidecar = Container(name="agent", secrets=(), environment=(), essential=False)
