@@ -190,7 +190,8 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
     # A remark where the value was put back too: see recovered_since.
     for service in snapshot.consumers:
         for deployment in service.deployments:
-            if deployment.rollout == "FAILED" or (deployment is service.primary and service.rolled_back):
+            is_back = deployment is service.primary and service.rolled_back
+            if is_back or (deployment.rollout == "FAILED" and not _is_followed(service, deployment)):
                 withdrawn = service.withdrawn
                 id, state, reason = (
                     (withdrawn.deployment_id, withdrawn.status, withdrawn.why)
@@ -485,6 +486,12 @@ def _is_replacing(snapshot: Snapshot, service: Service, stale: list[Task]) -> bo
     # One of many tasks takes long, but goes on.
     progress = max([primary.created, *(task.started for task in own if task.started)])
     return progress >= snapshot.taken - PATIENCE - service.configuration.bake
+
+
+def _is_followed(service: Service, failed: Deployment) -> bool:
+    """Whether somebody has deployed again since a deployment that failed; a rollback is no such deployment."""
+    primary, is_back = service.primary, service.rolled_back or "rolling back" in failed.rollout_reason
+    return primary is not None and primary.created > failed.created and not is_back
 
 
 def _is_outdated(snapshot: Snapshot, service: Service) -> bool:

@@ -590,16 +590,25 @@ def test_a_deployment_of_many_tasks_takes_long(minutes: int, since: int, causes:
     assert root_causes(with_tasks(replacing(minutes, running=1), new)) == causes
 
 
-@pytest.mark.parametrize(
-    ("minutes", "code", "causes"), [(60, 0, []), (2, 0, ["task-exits"]), (60, 1, ["task-exits"])]
-)
+@pytest.mark.parametrize(("minutes", "code", "causes"), [(60, 0, []), (2, 0, ["task-exits"]), (60, 1, ["task-exits"])])
 def test_a_worker_that_ends_now_and_then(minutes: int, code: int, causes: list[str]) -> None:
-    """Tasks that end without an error after an hour's work, and are replaced, are no fault; soon or with one they are."""
+    """Tasks that end without an error after an hour's work are no fault, where they are replaced."""
     ends = [NOW - timedelta(minutes=each) for each in (10, 25, 40, 55)]
     tasks = [
         stopped("worker", EXIT, end, **{**ended(code), "started": end - timedelta(minutes=minutes)}) for end in ends
     ]
     assert root_causes(with_tasks(healthy(), *tasks)) == causes
+
+
+def test_a_failed_deployment_that_another_one_follows() -> None:
+    """While its last tasks stop it is still listed, and what counts is the newer one; a rollback is none."""
+    failed = deployment("worker", NOW - timedelta(minutes=20), id="ecs-svc/1", status="ACTIVE", rollout="FAILED")
+    alone = with_service(healthy(), "worker", deployments=(deployment("worker"), failed))
+    assert root_causes(alone) == ["breaker-rollback"]
+    newer = deployment("worker", NOW - timedelta(minutes=8), id="ecs-svc/2")
+    assert root_causes(with_service(healthy(), "worker", deployments=(newer, failed))) == []
+    back = replace(failed, rollout_reason="ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/2.")
+    assert root_causes(with_service(healthy(), "worker", deployments=(newer, back))) == ["breaker-rollback"]
 
 
 def test_a_sidecar_that_ran_out_of_memory_is_not_the_tasks_end() -> None:
