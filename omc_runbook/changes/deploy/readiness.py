@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from omc_runbook.aws.ecs import Service
 from omc_runbook.changes.deploy import failure
@@ -35,13 +35,23 @@ _LACKING = re.compile(r"slim|alpine|distroless|chainguard")
 _MOVING = re.compile(r"(latest|stable|edge|main|master|dev|develop|staging|production|prod)\Z", re.IGNORECASE)
 
 
-def notes(snapshot: Snapshot, services: Sequence[Service]) -> Iterator[str]:
-    """Sentences about how ECS deploys these services, and what could make new tasks fail whatever their values are."""
+def notes(snapshot: Snapshot, services: Sequence[Service], followed: Collection[str] = ()) -> Iterator[str]:
+    """Sentences about how ECS deploys these services, and what could make new tasks fail whatever their values are.
+
+    `followed` are the names of those whose present deployment is watched in the place of a new one.
+    """
     deployable = [service for service in services if service.controller == "ECS" and service.desired]
     for service in deployable:
         if service.configuration.sentence:
             yield f"{service.name} deploys {service.configuration.sentence}"
-        if service.rolled_back or (service.primary and service.primary.rollout == "FAILED"):
+        primary = service.primary
+        if primary and primary.rollout == "IN_PROGRESS" and service.name not in followed:
+            stage = f" ({service.underway.progress})" if service.underway else ""
+            yield (
+                f"{service.name}: deployment {primary.id} of {primary.created:%Y-%m-%d %H:%M} UTC is still under"
+                f" way{stage}; the new one takes its place."
+            )
+        if service.rolled_back or (primary and primary.rollout == "FAILED"):
             label = service.task_definition_arn.rpartition("/")[2]
             yield f"{service.name}: its last deployment failed (see the findings); new tasks run {label}, in force now."
         if service.desired == 1 and service.minimum_healthy_percent == 0 and not service.configuration.overlaps:

@@ -346,7 +346,8 @@ def make_plan(
     )
     running = (task for each in consumers for task in snapshot.running(each))
     outdated = frozenset(key for task in running for key in freshness.changed_keys(snapshot, task) or ())
-    underway = (service.name for service in consumers if not is_change and readiness.is_underway(snapshot, service))
+    goes_on = (service.name for service in consumers if not is_change and readiness.is_underway(snapshot, service))
+    underway = frozenset(goes_on)
     blockers = tuple(_blockers(snapshot, consumers, changes, text)) if is_change else ()
     refusals = (f"{REFUSED} {blocker}" for blocker in blockers)
     return SecretPlan(
@@ -361,10 +362,10 @@ def make_plan(
         consumers_unknown=why_consumers_unknown(snapshot),
         labels=tuple((label, version) for version, labels in secret.stages.items() for label in labels),
         notes=notes,
-        readiness=(*refusals, *readiness.notes(snapshot, consumers)),
+        readiness=(*refusals, *readiness.notes(snapshot, consumers, underway)),
         blockers=blockers,
         exists=exists,
-        underway=frozenset(underway),
+        underway=underway,
         delivered=outdated - changed,
         is_untried=bool(outdated),
         pinned=frozenset(_pinned(snapshot, changed, token)),

@@ -16,6 +16,7 @@ from support.snapshots import (
     NOW,
     by_policies,
     definition_arn,
+    deployment,
     healthy,
     stuck,
     with_container,
@@ -135,6 +136,19 @@ def test_the_plan_says_what_could_make_tasks_fail() -> None:
     assert "stop its only task before the new one runs" in notes(lone)
     taken_back = deployed(healthy(), "backend", "ROLLBACK_SUCCESSFUL")
     assert "backend: its last deployment failed" in notes(taken_back) and "BLUE_GREEN" in notes(taken_back)
+
+
+def test_the_plan_names_a_deployment_that_it_would_replace() -> None:
+    """Somebody's that is under way, by its stage where ECS tells it; not one that is watched in its place."""
+    baking = deployed(healthy(), "backend", "IN_PROGRESS")
+    (own,) = [each for each in baking.services if each.name == "backend"]
+    assert own.primary and own.underway
+    said = f"backend: deployment {own.primary.id} of {own.primary.created:%Y-%m-%d %H:%M} UTC is still under way"
+    assert f"{said} ({own.underway.progress}); the new one takes its place." in notes(baking)
+    assert said not in " ".join(readiness.notes(baking, named(baking), {"backend"}))
+    rolling = with_service(healthy(), "worker", deployments=(deployment("worker", rollout="IN_PROGRESS"),))
+    assert "is still under way; the new one" in notes(rolling)
+    assert "under way" not in notes(healthy())
 
 
 @pytest.mark.parametrize(
