@@ -21,6 +21,9 @@ from omc_runbook.snapshot.state import Snapshot
 AFFIXES = frozenset({"app", "env", "dev", "development", "stg", "staging", "prod", "prd", "production", "vite"})
 """Words of a key's name that say where it is used, beside the environment's name and the project's."""
 
+_WHOLE = re.compile(r"(?i)(?:\A|_)(?:secrets|config|configuration|settings)(?:_json)?\Z")
+"""How variables are named that are to have all of a secret's keys."""
+
 _WITHOUT_VALUES = frozenset({"secrets", "image", "log", "volume", "file", "memory", "capacity", "start"})
 """The kinds of stops that no variable is the reason of."""
 
@@ -53,6 +56,11 @@ class KeyDemand:
     def is_variable(self) -> bool:
         """Whether the container gets it as a variable; else its log driver does."""
         return self.injection not in (*self.container.log_secrets, *self.container.registry_secrets)
+
+    @property
+    def is_meant_whole(self) -> bool:
+        """Whether its variable is to have the whole secret, by its name: the program parses that itself."""
+        return self.is_variable and not self.reference.key and bool(_WHOLE.search(self.variable))
 
     @property
     def is_of_proxy(self) -> bool:

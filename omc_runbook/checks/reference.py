@@ -217,7 +217,10 @@ def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"Name the key that {command(variable)} needs in its valueFrom, or take {command(variable)} out of"
                 " secrets; then register a new revision and deploy it."
             )
-            yield replace(found, facts=(*found.facts, what), remedy=remedy)
+            facts, severity = (what,), found.severity
+            if demand.is_meant_whole:
+                facts, severity = ("By its name it is meant to.",), "info"
+            yield replace(found, facts=(*found.facts, *facts), remedy=remedy, severity=severity)
 
 
 @check(

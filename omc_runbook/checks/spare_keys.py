@@ -18,6 +18,7 @@ from omc_runbook.checks.key_demand import (
     missing_keys,
     referenced_keys,
     referring_services,
+    secret_demands,
     services_of_others,
     successions,
 )
@@ -57,6 +58,9 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
         return
     if snapshot.deleted_status:
         # What the deleted service referred to is its own finding's business.
+        return
+    if any(demand.is_meant_whole for demand in secret_demands(snapshot)):
+        # Who takes the whole secret may use every key.
         return
     spellings = {letters.fold(key): key for key in sorted(referenced, reverse=True)}
     for member in snapshot.members:

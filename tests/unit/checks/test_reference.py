@@ -120,6 +120,20 @@ def test_a_whole_secret_in_a_variable_without_a_key_has_no_key_to_name() -> None
     assert found.remedy.command.startswith("Name the key that ALL needs in its valueFrom, or take ALL out of secrets")
 
 
+@pytest.mark.parametrize(
+    ("variable", "is_meant"),
+    [("APP_SECRETS", True), ("config", True), ("SETTINGS_JSON", True), ("JWT_SECRET", False), ("CONFIG_URL", False)],
+)
+def test_a_variable_for_the_whole_secret_is_a_remark(variable: str, is_meant: bool) -> None:
+    """Its name says that the program parses the JSON itself, so that each key reaches it."""
+    whole = (Injection(variable, parse(ARN)),)
+    snapshot = with_container(healthy(), "worker", lambda old: replace(old, secrets=whole))
+    snapshot = with_container(snapshot, "backend", lambda old: replace(old, secrets=whole if is_meant else old.secrets))
+    found = [answer for answer in diagnose(snapshot) if answer.status == "found"]
+    assert {(answer.check, answer.severity) for answer in found} == {("whole-json", "info" if is_meant else "error")}
+    assert ("By its name it is meant to." in found[0].evidence) is is_meant
+
+
 def test_a_secret_whose_name_ends_like_a_suffix_is_not_cut() -> None:
     """A partial ARN is recognised by the secret's own name, even where that name ends in six letters."""
     name = "ohmycoins-staging-app-abcdef"
