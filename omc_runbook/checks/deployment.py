@@ -149,6 +149,12 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             )
             last = tuple(Stop(service, task).sentence for task in taken_away(snapshot, service)[:1])
             yield Uncertain(service.name, (doubt, *(_why(snapshot, service) or last)), frozenset({service.name}))
+        elif (primary := service.primary) and _starts_nothing(snapshot, service, primary) and _was_at_rest(service):
+            doubt = (
+                f"{service.name} runs 0 of {service.desired} desired tasks, and ECS has said nothing since it was at"
+                " rest: desiredCount may just have been raised. Run again in a minute."
+            )
+            yield Uncertain(service.name, (doubt,), frozenset({service.name}))
 
 
 def _stuck(snapshot: Snapshot) -> Iterator[Evidence]:
@@ -168,7 +174,7 @@ def _stuck(snapshot: Snapshot) -> Iterator[Evidence]:
             facts = (f"Deployment {primary.id} of {service.name} is IN_PROGRESS and cannot go on.", _no_room(service))
             remedy = remedies.start_tasks(names, service)
             yield Evidence(service.name, facts, remedy, frozenset({service.name}), hindered_by=())
-        elif primary and _starts_nothing(snapshot, service, primary):
+        elif primary and _starts_nothing(snapshot, service, primary) and not _was_at_rest(service):
             facts = (
                 f"{service.name} runs 0 of {service.desired} desired tasks, and for {PATIENCE.seconds // 60} minutes"
                 " ECS has neither created nor stopped one.",
@@ -434,9 +440,16 @@ def _starts_nothing(snapshot: Snapshot, service: Service, primary: Deployment) -
     began = snapshot.taken - PATIENCE
     tasks = [task for task in snapshot.tasks if task.service == service.name]
     moments = [primary.created, *(moment for task in tasks for moment in (task.created, task.stopped) if moment)]
+    moments += [event.time for event in service.events if " has started " in event.message]
     is_idle = service.running == 0 < service.desired and not any(task.is_running for task in tasks)
     # Other strategies than rolling updates wait for hooks.
     return is_idle and max(moments) < began and (service.underway is None or service.has_rollout_state)
+
+
+def _was_at_rest(service: Service) -> bool:
+    """Whether ECS said last that all is well: with its desired tasks, which were none if it has none now."""
+    newest = max(service.events, key=lambda event: event.time, default=None)
+    return newest is not None and is_at_rest(newest.message)
 
 
 def _last_words(service: Service, primary: Deployment) -> tuple[ServiceEvent, ...]:

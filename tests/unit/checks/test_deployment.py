@@ -188,6 +188,24 @@ def test_a_service_of_which_no_task_starts_is_stuck(rollout: str, ago: int, pend
         assert "inactive" not in " ".join(found.evidence)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words", "status"),
+    [
+        (3000, "has reached a steady state.", "unknown"),
+        (20, "has started 1 tasks: (task 0123).", "clear"),
+        (3000, "has started 1 tasks: (task 0123).", "found"),
+    ],
+)
+def test_a_service_that_has_just_been_scaled_out_is_not_stuck(seconds: int, words: str, status: str) -> None:
+    """ECS takes some seconds to create a task; what it said last tells whether it was asked for one before."""
+    said = ServiceEvent(NOW - timedelta(seconds=seconds), f"(service worker) {words}")
+    tasks = tuple(each for each in healthy().tasks if each.service != "worker")
+    snapshot = with_service(replace(healthy(), tasks=tasks), "worker", running=0, events=(said,))
+    [answer] = run_check(CHECKS["rollout-stuck"], snapshot)
+    assert answer.status == status
+    assert status != "unknown" or "desiredCount may just have been raised" in answer.evidence[0]
+
+
 def without_tasks(reason: str, moved: int, **changes: object) -> Snapshot:
     """A worker of which every task failed, the last eight minutes ago, and a value that changed since."""
     tasks = tuple(each for each in healthy().tasks if each.service != "worker")
