@@ -71,9 +71,24 @@ def by_times(snapshot: Snapshot, task: Task, label: str = CURRENT) -> Freshness:
     reads = _reads_of(snapshot, task)
     first = min((read.time for read in reads), default=task.created)
     last = max((read.until for read in reads), default=task.started or snapshot.taken)
-    if first >= since[1]:
+    if first >= since[1] or (label == CURRENT and _was_current(snapshot, first, last)):
         return "fresh"
     return "stale" if last < since[0] else "undecidable"
+
+
+def _was_current(snapshot: Snapshot, first: datetime, last: datetime) -> bool:
+    """Whether CloudTrail shows that the present version was current from one time to another, whatever was since.
+
+    LastChangedDate is that of any edit, such as of tags; what moved AWSCURRENT before the second time, is all there.
+    """
+    calls = sorted(filter(_makes_current, snapshot.writes or ()), key=lambda event: event.time)
+    before = [event for event in calls if event.time <= last]
+    if not before or last + TRAIL_DELAY > snapshot.taken:
+        return False
+    moved = before[-1].time
+    versions = {event.version_id for event in before if event.time == moved}
+    is_whole = not snapshot.writes_since or snapshot.writes_since <= moved
+    return is_whole and versions == {snapshot.current_id} and before[-1].until <= first
 
 
 def changed_keys(snapshot: Snapshot, task: Task) -> frozenset[str] | None:

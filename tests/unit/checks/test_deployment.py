@@ -428,6 +428,19 @@ def test_an_edit_of_the_tags_alone_is_a_doubt_and_no_finding() -> None:
     assert_clear(CHECKS["not-forced"], settled)
 
 
+def test_an_edit_of_this_minute_makes_no_task_doubtful() -> None:
+    """CloudTrail shows what was current when a task started, though not yet what was edited just now."""
+    edited = with_secret(healthy(), changed=NOW - timedelta(minutes=1))
+    written = event("PutSecretValue", CHANGED, CURRENT)
+    assert_clear(CHECKS["not-forced"], replace(edited, writes=(written,)))
+    other = event("UpdateSecretVersionStage", DEPLOYED - timedelta(hours=1), PREVIOUS)
+    at_once = replace(other, time=CHANGED)
+    late = replace(written, time=DEPLOYED + timedelta(minutes=1, seconds=20))
+    for calls in ((), (written, other), (written, at_once), (late,)):
+        assert unknown_in(replace(edited, writes=calls)) == {"not-forced"}
+    assert unknown_in(replace(edited, writes=(written,), writes_since=DEPLOYED)) == {"not-forced"}
+
+
 def test_a_stage_moved_back_makes_tasks_stale() -> None:
     """AWSCURRENT on an old version, without a new creation date, leaves tasks with what was current before."""
     moved = NOW - timedelta(hours=1)
