@@ -310,9 +310,10 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
             # New tasks would get a faulty value too: that comes first.
             yield Evidence(service.name, facts, remedy, frozenset({service.name}), severity, stems_from=frozenset(keys))
         elif doubtful and snapshot.versions and snapshot.references_of(service):
+            tasks, when = counted(len(doubtful), "running task"), _in_doubt(snapshot, doubtful)
             doubt = (
-                f"{len(doubtful)} running tasks of {service.name} started while the secret changed, and CloudTrail "
-                "does not say which value they have: redeploy to be sure."
+                f"{tasks} of {service.name} started {when}, and CloudTrail does not say which value they have:"
+                " redeploy to be sure."
             )
             gaps = snapshot.unread("writes", "reads")
             if cut := snapshot.writes_since:
@@ -320,6 +321,15 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
                     f"LookupEvents: the account has more such calls, and those before {cut:%Y-%m-%d} were not read.",
                 )
             yield Uncertain(service.name, (doubt, *gaps))
+
+
+def _in_doubt(snapshot: Snapshot, tasks: list[Task]) -> str:
+    """When tasks started, of which it is not known whether that was before AWSCURRENT last moved."""
+    since, edited = freshness.current_since(snapshot), snapshot.secret.changed if snapshot.secret else None
+    times = [(task.created, task.started) for task in tasks]
+    if since and edited and all(begun and ran and since[0] <= begun <= ran < edited for begun, ran in times):
+        return f"before the secret was last edited (LastChangedDate {edited:%Y-%m-%d %H:%M:%S} UTC)"
+    return "while the secret changed"
 
 
 def protection_of_old(snapshot: Snapshot, service: Service) -> str:
