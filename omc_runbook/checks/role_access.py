@@ -584,7 +584,8 @@ def keys_of_call(snapshot: Snapshot, role_arn: str, resource: str, own: Keys) ->
     """The same of a call for any secret or parameter, by its ARN; `own` are the keys that it has itself."""
     role = keys_of(snapshot, role_arn, snapshot.permissions.get(role_arn))
     way = _keys_of_way(snapshot, role_arn, service_in(resource), region_in(resource))
-    return {**role, **own, **_organization_of(snapshot, resource), **way}
+    direct = dict.fromkeys(request_keys.OF_A_CHAIN, ())
+    return {**role, **direct, **own, **_organization_of(snapshot, resource), **way}
 
 
 @once

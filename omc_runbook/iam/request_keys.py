@@ -16,8 +16,10 @@ SESSION = "0" * 32
 """A session's name as ECS makes it of a task's id, where no certain task is meant."""
 
 _NOT_OF_A_ROLE = ("aws:username", "aws:PrincipalServiceName", "aws:PrincipalServiceNamesList", "aws:FederatedProvider")
+OF_A_CHAIN = ("aws:CalledVia", "aws:CalledViaFirst", "aws:CalledViaLast")
+"""What only calls have that a service of AWS makes on behalf of a caller."""
 _NOT_OF_A_TASK = (
-    *("aws:CalledVia", "aws:CalledViaFirst", "aws:CalledViaLast", "aws:MultiFactorAuthAge", "aws:SourceIdentity"),
+    *("aws:MultiFactorAuthAge", "aws:SourceIdentity"),
     *("aws:EC2InstanceSourceVPC", "aws:EC2InstanceSourcePrivateIPv4", "ec2:RoleDelivery", "ec2:SourceInstanceArn"),
     *("glue:CredentialIssuingService", "glue:RoleAssumedBy", "lambda:SourceFunctionArn", "ssm:SourceInstanceARN"),
 )
@@ -64,7 +66,8 @@ def of_service(name: str, moment: datetime) -> Keys:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalisawsservice
     """
     known = {"aws:PrincipalIsAWSService": "true", "aws:PrincipalServiceName": name, "aws:ViaAWSService": "false"}
-    return {**dict.fromkeys((*_NOT_OF_A_TASK, *_NOT_OF_A_SERVICE), ()), **known, **of_time(moment)}
+    absent = (*OF_A_CHAIN, *_NOT_OF_A_TASK, *_NOT_OF_A_SERVICE)
+    return {**dict.fromkeys(absent, ()), **known, **of_time(moment)}
 
 
 def _iso(moment: datetime) -> str:

@@ -742,6 +742,13 @@ def test_a_doubt_in_the_roles_policies_counts_where_it_may_deny(effect: str, sta
     assert answer.status == status
 
 
+def test_whether_secrets_manager_is_in_a_calls_chain_is_unknown() -> None:
+    """AWS documents aws:CalledVia for some services, and Secrets Manager is none of them."""
+    via = policy("Deny", DECRYPT, Condition={"Null": {"aws:CalledVia": "false"}})
+    snapshot = keyed(by_policies(policy(action="*"), via))(healthy())
+    assert (found_in(snapshot), unknown_in(snapshot) & {"kms-no-permission"}) == (set(), {"kms-no-permission"})
+
+
 def test_a_keys_tags_decide() -> None:
     """A role that may use keys of its tag may use this one, if it is read to have the tag, and is unknown if not."""
     snapshot = keyed(tagged(by_policies(policy(), policy(action=DECRYPT, Condition=TAGGED)), STAGING))(healthy())
