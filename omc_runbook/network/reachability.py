@@ -96,6 +96,10 @@ class _Call:
 
     def path(self, requests: Sequence[Request]) -> CallPath:
         no_dns = tuple(self._dns_off())
+        if not self.subnet.cidr:
+            facts = (f"DescribeSubnets: {self.subnet.id} has no IPv4 addresses, and calls over IPv6 are not followed.",)
+            alone = Obstacle(check="no-egress", subject=self.subnet.id, facts=facts, certain=False)
+            return CallPath("", (*no_dns, alone, *self._no_https_egress()))
         if self.network.endpoints is None or self.vpc is None:
             return CallPath("", no_dns)
         candidates = [endpoint for endpoint in self.endpoints if endpoint.state.lower() in USABLE]

@@ -330,6 +330,16 @@ def test_both_ways_are_made() -> None:
     assert all(f"--region {REGION}" in line for line in commands)
 
 
+def test_tasks_with_ipv6_addresses_alone_come_through() -> None:
+    """Their way is not followed; running ones show that it is open, also past a group that names IPv6 alone."""
+    network = with_egress(with_routes(by_nat(), Route("::/0", "eigw-1", "active")), rule("::/0"))
+    assert network.subnets
+    subnets = {**network.subnets, PRIVATE: replace(network.subnets[PRIVATE], cidr="")}
+    snapshot = placed(replace(network, subnets=subnets))
+    assert statuses(snapshot) == {"clear"}
+    assert statuses(replace(snapshot, tasks=())) == {"clear", "unknown"}
+
+
 def test_nobody_asked() -> None:
     """Without a look at the network its checks are skipped."""
     assert statuses(placed(None)) == {"skipped"}

@@ -227,6 +227,13 @@ def test_what_leads_there(case: str) -> None:
     assert (causes(path), path.is_reachable, path.via.rpartition(" ")[2]) == ([], True, by)
 
 
+def ipv6(network: Network) -> Network:
+    """A private subnet without IPv4 addresses, and a way out over IPv6."""
+    assert network.subnets
+    subnets = {**network.subnets, PRIVATE: replace(network.subnets[PRIVATE], cidr="")}
+    return replace(with_routes(network, Route("::/0", "eigw-1", "active")), subnets=subnets)
+
+
 def firewall(network: Network) -> Network:
     """Send what goes out through the endpoint of a firewall."""
     return with_routes(network, Route(EVERYWHERE, "vpce-firewall", "active"))
@@ -403,6 +410,9 @@ BROKEN = {
     "firewall": (firewall(by_nat()), IN_PRIVATE, ["no-egress?"]),
     "instance": (with_routes(by_nat(), Route(EVERYWHERE, "eni-1", "active")), IN_PRIVATE, ["no-egress?"]),
     "IPv6 alone": (with_routes(by_nat(), Route("::/0", "eigw-1", "active")), IN_PRIVATE, ["no-egress?"]),
+    "IPv6 addresses alone": (with_egress(ipv6(by_nat()), rule("::/0")), IN_PRIVATE, ["no-egress?"]),
+    "IPv6 addresses alone, and an endpoint": (ipv6(with_endpoint(by_nat())), IN_PRIVATE, ["no-egress?"]),
+    "IPv6 addresses alone, and no egress rule": (with_egress(ipv6(by_nat())), IN_PRIVATE, ["no-egress?", "sg-egress"]),
     "a network behind an instance": (
         with_routes(by_nat(), Route("10.9.0.0/16", "eni-1", "active")),
         IN_PRIVATE,
