@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from omc_runbook.sandbox.ecs.image import MISSING
 from omc_runbook.sandbox.ecs.process import OUT_OF_MEMORY
@@ -47,12 +47,12 @@ def faults() -> tuple[Fault, ...]:
         _fault(
             "external-controller",
             "The backend is deployed by an external controller, through task sets.",
-            _create_task_set,
+            lambda world: _hand_over(world, "EXTERNAL"),
         ),
         _fault(
             "code-deploy",
             "The backend is deployed by CodeDeploy, which refuses a forced deployment.",
-            _switch_to_code_deploy,
+            lambda world: _hand_over(world, "CODE_DEPLOY"),
         ),
         _fault(
             "health-check",
@@ -124,35 +124,22 @@ def _rename(world: World) -> None:
     world.ecs.delete_cluster(cluster=CLUSTER)
 
 
-def _create_task_set(world: World) -> None:
-    backend = world.service("backend")
+def _hand_over(world: World, controller: Literal["CODE_DEPLOY", "EXTERNAL"]) -> None:
+    """Let CodeDeploy or an external controller deploy the backend, through a task set."""
+    backend, network = world.service("backend"), restore_network(world)
+    tasks: Any = {
+        "taskDefinition": backend["taskDefinition"],
+        "launchType": "FARGATE",
+        "networkConfiguration": {"awsvpcConfiguration": network},
+    }
     world.delete_service("backend")
     world.ecs.create_service(
         cluster=CLUSTER,
         serviceName="backend",
         desiredCount=backend["desiredCount"],
-        deploymentController={"type": "EXTERNAL"},
+        deploymentController={"type": controller},
         enableExecuteCommand=True,
+        **(tasks if controller == "CODE_DEPLOY" else {}),
     )
-    world.ecs.create_task_set(
-        cluster=CLUSTER,
-        service="backend",
-        taskDefinition=backend["taskDefinition"],
-        launchType="FARGATE",
-        networkConfiguration={"awsvpcConfiguration": restore_network(world)},
-    )
-
-
-def _switch_to_code_deploy(world: World) -> None:
-    backend = world.service("backend")
-    world.delete_service("backend")
-    world.ecs.create_service(
-        cluster=CLUSTER,
-        serviceName="backend",
-        taskDefinition=backend["taskDefinition"],
-        desiredCount=backend["desiredCount"],
-        launchType="FARGATE",
-        deploymentController={"type": "CODE_DEPLOY"},
-        networkConfiguration={"awsvpcConfiguration": restore_network(world)},
-        enableExecuteCommand=True,
-    )
+    if controller == "EXTERNAL":
+        world.ecs.create_task_set(cluster=CLUSTER, service="backend", **tasks)
