@@ -9,13 +9,20 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from omc_runbook.aws.session import on_error
-from omc_runbook.sandbox.account import ACCOUNT
-from omc_runbook.sandbox.faults.change import document, encrypt_and_grant, put, remove_secret, revise, rotate
+from omc_runbook.sandbox.faults.change import (
+    add_variables,
+    document,
+    encrypt_and_grant,
+    put,
+    remove_secret,
+    revise,
+    rotate,
+    rotate_automatically,
+)
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.staging import SECRET, STAGING, World
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef
     from mypy_boto3_secretsmanager.type_defs import TagTypeDef
 
 PRODUCTION_SECRET = "ohmycoins-production-app-secrets"
@@ -44,7 +51,11 @@ def faults() -> tuple[Fault, ...]:
         _fault("secret-unused", f"Nobody has read {UNUSED_SECRET} for 200 days.", _leave_secret),
         _fault("version-unlabelled", "Many rotations left versions without a label.", _rotate_often),
         _fault("key-not-rotated", "The secret's customer key has no automatic rotation.", encrypt_and_grant),
-        _fault("rotation-broken", "Automatic rotation names a function that does not exist.", _name_no_function),
+        _fault(
+            "rotation-broken",
+            "Automatic rotation names a function that does not exist.",
+            lambda world: rotate_automatically(world, 90),
+        ),
         _fault("tags-missing", "The project's other secrets have tags that this one lacks.", _tag_others),
         _fault("quota-near", "The secret's value has 80 % of its largest size.", _fill),
     )
@@ -76,20 +87,13 @@ def _date(world: World, secret: str, created: dict[str, float]) -> None:
 
 def _rotate_to_same(world: World) -> None:
     date_back(world, 100)
-    world.secretsmanager.rotate_secret(
-        SecretId=SECRET, RotationLambdaARN=_function(world), RotationRules={"AutomaticallyAfterDays": 90}
-    )
+    rotate_automatically(world, 90, at_once=True)
     # Rotation goes on by hand, and its date stays.
     world.secretsmanager.cancel_rotate_secret(SecretId=SECRET)
 
 
 def _write_in_plain(world: World) -> None:
-    value = str(document(world)["SECRET_KEY"])
-
-    def edit(container: ContainerDefinitionOutputTypeDef) -> None:
-        container["environment"] = [*container["environment"], {"name": VARIABLE, "value": value}]
-
-    revise(world, "frontend", edit)
+    revise(world, "frontend", add_variables(**{VARIABLE: document(world)["SECRET_KEY"]}))
 
 
 def _log(world: World) -> None:
@@ -122,15 +126,6 @@ def _rotate_often(world: World) -> None:
         rotate(world)
 
 
-def _name_no_function(world: World) -> None:
-    world.secretsmanager.rotate_secret(
-        SecretId=SECRET,
-        RotationLambdaARN=_function(world),
-        RotationRules={"AutomaticallyAfterDays": 90},
-        RotateImmediately=False,
-    )
-
-
 def _tag_others(world: World) -> None:
     for name in TAGGED_SECRETS:
         tags: list[TagTypeDef] = [{"Key": "Owner", "Value": "payments"}, {"Key": "CostCenter", "Value": "1042"}]
@@ -140,7 +135,3 @@ def _tag_others(world: World) -> None:
 
 def _fill(world: World) -> None:
     put(world, {**document(world), "_certificates": secrets.token_hex(_LARGE // 2)})
-
-
-def _function(world: World) -> str:
-    return f"arn:aws:lambda:{world.region}:{ACCOUNT}:function:rotate-app-secrets"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from omc_runbook.aws.session import on_error
+from omc_runbook.sandbox.account import ACCOUNT
 from omc_runbook.sandbox.worlds.build import current_text, good_document
 from omc_runbook.sandbox.worlds.roles import Policy, policy
 from omc_runbook.sandbox.worlds.staging import CLUSTER, CONSUMERS, EXECUTION_ROLE, SECRET, SECRETS_POLICY, World
@@ -51,6 +52,16 @@ def rotate(world: World) -> None:
     put(world, {**document(world), "SECRET_KEY": secrets.token_hex(32)})
 
 
+def rotate_automatically(world: World, days: int, at_once: bool = False) -> None:
+    """Turn the secret's automatic rotation on, with a function that does not exist."""
+    world.secretsmanager.rotate_secret(
+        SecretId=SECRET,
+        RotationLambdaARN=f"arn:aws:lambda:{world.region}:{ACCOUNT}:function:rotate-app-secrets",
+        RotationRules={"AutomaticallyAfterDays": days},
+        RotateImmediately=at_once,
+    )
+
+
 def redeploy(world: World) -> None:
     """Force a new deployment of every service that uses the secret."""
     for service in CONSUMERS:
@@ -86,11 +97,19 @@ def revise(
 
 def command(name: str, *words: str) -> Callable[[World], None]:
     """A fault's `apply` that gives the container of a service another command."""
+    return lambda world: revise(world, name, lambda container: container.update({"command": list(words)}))
 
-    def edit(container: ContainerDefinitionOutputTypeDef) -> None:
-        container["command"] = list(words)
 
-    return lambda world: revise(world, name, edit)
+def add_variables(**variables: str) -> ContainerEdit:
+    """An edit that adds plain variables to a container."""
+    return lambda container: container["environment"].extend(
+        {"name": name, "value": value} for name, value in variables.items()
+    )
+
+
+def add_reference(variable: str, value_from: str) -> ContainerEdit:
+    """An edit that adds a variable with a valueFrom to a container."""
+    return lambda container: container["secrets"].append({"name": variable, "valueFrom": value_from})
 
 
 def refer(world: World, name: str, variable: str, value_from: Callable[[str], str]) -> None:

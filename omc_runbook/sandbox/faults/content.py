@@ -8,17 +8,14 @@ import json
 import secrets
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omc_runbook.sandbox.ecs.application import salted
-from omc_runbook.sandbox.faults.change import document, put, redeploy, revise
+from omc_runbook.sandbox.faults.change import add_reference, add_variables, document, put, redeploy, revise
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT
 from omc_runbook.sandbox.worlds.database import with_login
 from omc_runbook.sandbox.worlds.staging import SECRET, World
-
-if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef
 
 Document = dict[str, Any]
 API_KEY = "OPENAI_API_KEY"
@@ -145,11 +142,7 @@ def _exchange(content: Document) -> Document:
 def _inject(world: World, name: str, value: str) -> None:
     put(world, {**document(world), name: value})
     arn = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
-
-    def edit(container: ContainerDefinitionOutputTypeDef) -> None:
-        container["secrets"].append({"name": name, "valueFrom": f"{arn}:{name}::"})
-
-    revise(world, "worker", edit)
+    revise(world, "worker", add_reference(name, f"{arn}:{name}::"))
     redeploy(world)
 
 
@@ -171,11 +164,7 @@ def _change_secret_alone(world: World) -> None:
     content = document(world)
     if world.database is None:
         accepted = salted(content["POSTGRES_PASSWORD"], secrets.token_hex(16))
-
-        def edit(container: ContainerDefinitionOutputTypeDef) -> None:
-            container["environment"].append({"name": "OMC_APP_DATABASE_ACCEPTS", "value": accepted})
-
-        revise(world, "worker", edit)
+        revise(world, "worker", add_variables(OMC_APP_DATABASE_ACCEPTS=accepted))
         world.settle()
     put(world, {**content, "POSTGRES_PASSWORD": secrets.token_hex(24)})
     redeploy(world)

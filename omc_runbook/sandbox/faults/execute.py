@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 from omc_runbook.sandbox.ecs.container import NO_SHELL
 from omc_runbook.sandbox.ecs.process import AGENT_STOPS
-from omc_runbook.sandbox.faults.change import command, isolate_worker, redeploy, revise
+from omc_runbook.sandbox.faults.change import add_variables, command, isolate_worker, redeploy, revise
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.roles import TASK_POLICY, secrets_policy
 from omc_runbook.sandbox.worlds.staging import CLUSTER, TASK_ROLE, World
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef, ExecuteCommandConfigurationTypeDef
+    from mypy_boto3_ecs.type_defs import ExecuteCommandConfigurationTypeDef
 
 _fault = partial(Fault, "exec")
+_KEYS = add_variables(AWS_ACCESS_KEY_ID="none", AWS_SECRET_ACCESS_KEY="none")
 
 
 def faults() -> tuple[Fault, ...]:
@@ -33,12 +34,12 @@ def faults() -> tuple[Fault, ...]:
         _fault(
             "exec-readonly",
             "The worker's root file system is read-only.",
-            lambda world: revise(world, "worker", _make_readonly),
+            lambda world: revise(world, "worker", lambda each: each.update({"readonlyRootFilesystem": True})),
         ),
         _fault(
             "exec-static-keys",
             "The worker's container has AWS keys in its environment, which may not open ECS Exec's channels.",
-            lambda world: revise(world, "worker", _give_keys),
+            lambda world: revise(world, "worker", _KEYS),
         ),
         _fault("exec-kms", "A KMS key that the task role may not use encrypts ECS Exec's sessions.", _encrypt_sessions),
         _fault("exec-no-shell", "The worker's image has no shell.", command("worker", NO_SHELL)),
@@ -67,12 +68,3 @@ def _revoke_channels(world: World) -> None:
     policy = json.dumps(secrets_policy())
     world.iam.put_role_policy(RoleName=TASK_ROLE, PolicyName=TASK_POLICY, PolicyDocument=policy)
     redeploy(world)
-
-
-def _make_readonly(container: ContainerDefinitionOutputTypeDef) -> None:
-    container["readonlyRootFilesystem"] = True
-
-
-def _give_keys(container: ContainerDefinitionOutputTypeDef) -> None:
-    keys = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
-    container["environment"] += [{"name": name, "value": value} for name, value in keys.items()]

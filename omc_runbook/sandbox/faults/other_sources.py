@@ -5,16 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 from functools import partial
-from typing import TYPE_CHECKING
 
 from omc_runbook.sandbox.account import ACCOUNT, REGION
-from omc_runbook.sandbox.faults.change import grant, remove_secret, revise
+from omc_runbook.sandbox.faults.change import add_reference, grant, remove_secret, revise
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.roles import policy
 from omc_runbook.sandbox.worlds.staging import SECRETS_POLICY, STAGING, World
-
-if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef
 
 OTHER_SECRET, KEY = f"{STAGING}-sms", "SMS_TOKEN"
 PARAMETER = f"/{STAGING}/sms-sender"
@@ -107,8 +103,4 @@ def _allow(world: World, action: str, resource: str) -> None:
 
 def _refer(world: World, value_from: str) -> None:
     """Deploy a revision of the worker with one reference more."""
-
-    def edit(container: ContainerDefinitionOutputTypeDef) -> None:
-        container["secrets"].append({"name": "SMS_CREDENTIAL", "valueFrom": value_from})
-
-    revise(world, "worker", edit)
+    revise(world, "worker", add_reference("SMS_CREDENTIAL", value_from))

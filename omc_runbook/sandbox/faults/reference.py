@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from omc_runbook.sandbox.account import ACCOUNT, REGION
-from omc_runbook.sandbox.faults.change import document, grant, put, redeploy, refer, revise, rotate
+from omc_runbook.sandbox.faults.change import add_variables, document, grant, put, redeploy, refer, revise, rotate
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.faults.organization import OTHER_ACCOUNT
 from omc_runbook.sandbox.faults.secret import delete
@@ -78,12 +78,12 @@ def faults() -> tuple[Fault, ...]:
         _fault(
             "duplicate-name",
             "The worker's SECRET_KEY is in its environment and in its secrets.",
-            lambda world: revise(world, "worker", _duplicate),
+            lambda world: revise(world, "worker", add_variables(SECRET_KEY="")),
         ),
         _fault(
             "plain-secret",
             "The worker's STRIPE_API_KEY is a plain variable of its task definition.",
-            lambda world: revise(world, "worker", _expose),
+            lambda world: revise(world, "worker", add_variables(STRIPE_API_KEY=f"rk-{secrets.token_hex(24)}")),
         ),
         _fault(
             "name-mismatch",
@@ -136,10 +136,6 @@ def _pin_version(world: World) -> None:
     refer(world, "worker", "SECRET_KEY", lambda arn: f"{arn}:SECRET_KEY::{current}")
 
 
-def _duplicate(container: ContainerDefinitionOutputTypeDef) -> None:
-    container["environment"].append({"name": "SECRET_KEY", "value": ""})
-
-
 def _give_to_sidecar(world: World) -> None:
     arn = world.service("worker")["taskDefinition"]
     current = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]["containerDefinitions"][0]
@@ -150,10 +146,6 @@ def _give_to_sidecar(world: World) -> None:
         container["secrets"] = [entry for entry in container["secrets"] if entry not in moved]
 
     revise(world, "worker", edit, sidecars=[cast("ContainerDefinitionOutputTypeDef", sidecar)])
-
-
-def _expose(container: ContainerDefinitionOutputTypeDef) -> None:
-    container["environment"].append({"name": "STRIPE_API_KEY", "value": f"rk-{secrets.token_hex(24)}"})
 
 
 def _misname(container: ContainerDefinitionOutputTypeDef) -> None:

@@ -7,8 +7,7 @@ import secrets
 from functools import partial
 
 from omc_runbook.aws.secretsmanager import PENDING
-from omc_runbook.sandbox.account import ACCOUNT
-from omc_runbook.sandbox.faults.change import document, redeploy
+from omc_runbook.sandbox.faults.change import document, redeploy, rotate_automatically
 from omc_runbook.sandbox.faults.fault import Fault
 from omc_runbook.sandbox.worlds.build import create_service, restore_task_definition
 from omc_runbook.sandbox.worlds.staging import CONSUMERS, SECRET, World
@@ -59,12 +58,7 @@ def _begin_rotation(world: World) -> None:
 
 
 def _let_rotation_lapse(world: World) -> None:
-    world.secretsmanager.rotate_secret(
-        SecretId=SECRET,
-        RotationLambdaARN=f"arn:aws:lambda:{world.region}:{ACCOUNT}:function:rotate-app-secrets",
-        RotationRules={"AutomaticallyAfterDays": 30},
-        RotateImmediately=False,
-    )
+    rotate_automatically(world, 30)
     world.control("POST", "rotation", {"secret": SECRET, "days": 44})
 
 
