@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.call_counts import count_calls
-from support.picking import pick
 
 from omc_runbook.model.errors import CannotEdit, UsageError
 from omc_runbook.repository.settings import parse_settings, read_settings
@@ -1239,22 +1238,22 @@ def bodies(draw: st.DrawFn, names: dict[str, str]) -> list[str]:
             f"{name}: {kind} = \\\n    {default}",
             f"{name}: Annotated[\n    {kind},  # first\n    'x',\n]",
         ]
-        about = pick(draw, ["", "", f"# about {name}\n", f"# é\n# about {name}\n"])
-        tail = pick(draw, ["", "", "", "\n'''A text\nabout it'''", "\n    # goes on", "\n# words\n", "  "])
-        parts.append(about + pick(draw, shapes) + tail)
+        about = draw(st.sampled_from(["", "", f"# about {name}\n", f"# é\n# about {name}\n"]))
+        tail = draw(st.sampled_from(["", "", "", "\n'''A text\nabout it'''", "\n    # goes on", "\n# words\n", "  "]))
+        parts.append(about + draw(st.sampled_from(shapes)) + tail)
         if draw(st.integers(0, 4)) == 0:
             check = f"@field_validator('{name}')\n@classmethod\ndef check{n}(cls, v: Any) -> Any:\n    return v"
-            parts.append(pick(draw, GAPS) + check)
+            parts.append(draw(st.sampled_from(GAPS)) + check)
         if draw(st.integers(0, 4)) == 0:
-            parts.append(pick(draw, GAPS) + pick(draw, LINES).format(n=n))
-        parts.append(pick(draw, GAPS))
+            parts.append(draw(st.sampled_from(GAPS)) + draw(st.sampled_from(LINES)).format(n=n))
+        parts.append(draw(st.sampled_from(GAPS)))
     return [part if part in GAPS else f"{part}\n" for part in parts]
 
 
 @st.composite
 def files(draw: st.DrawFn) -> Written:
     """A file of Settings that can be imported, written in one of many ways, and a field that it has not."""
-    lower, prefix = draw(st.booleans()), pick(draw, ["", "", "APP_", "app_"])
+    lower, prefix = draw(st.booleans()), draw(st.sampled_from(["", "", "APP_", "app_"]))
     exact = draw(st.integers(0, 3)) == 0
     existing = draw(TAKEN)
     key = draw(KEYS.filter(lambda name: name not in existing))
@@ -1262,29 +1261,31 @@ def files(draw: st.DrawFn) -> Written:
     options = {
         "env_prefix": repr(prefix) if prefix else "",
         "case_sensitive": "True" if exact else "",
-        "env_nested_delimiter": pick(draw, ["", "'__'"]),
-        "extra": pick(draw, ["", "'ignore'"]),
+        "env_nested_delimiter": draw(st.sampled_from(["", "'__'"])),
+        "extra": draw(st.sampled_from(["", "'ignore'"])),
     }
     words = ", ".join(f"{name}={value}" for name, value in options.items() if value)
     body = draw(bodies(names))
     if words or draw(st.booleans()):
-        body.insert(pick(draw, [0, 0, len(body)]), f"model_config = SettingsConfigDict({words})\n")
-    body.insert(0, pick(draw, ["", '"""A text."""\n', '"""A text.\n\nA: str\n"""\n\n']))
-    body.append(pick(draw, ["", "", "", "nested: Model = Model()\n", "_end = 1\n"]))
+        body.insert(draw(st.sampled_from([0, 0, len(body)])), f"model_config = SettingsConfigDict({words})\n")
+    body.insert(0, draw(st.sampled_from(["", '"""A text."""\n', '"""A text.\n\nA: str\n"""\n\n'])))
+    body.append(draw(st.sampled_from(["", "", "", "nested: Model = Model()\n", "_end = 1\n"])))
     if not "".join(body).strip() or draw(st.integers(0, 9)) == 0:
-        body.append(pick(draw, ["pass\n", "...  # nothing\n"]))
-    first = pick(draw, ["", "# -*- coding: utf-8 -*-\n", '"""Ünicode."""\n', "\f\n"])
-    future = pick(draw, ["", "from __future__ import annotations\n"])
+        body.append(draw(st.sampled_from(["pass\n", "...  # nothing\n"])))
+    first = draw(st.sampled_from(["", "# -*- coding: utf-8 -*-\n", '"""Ünicode."""\n', "\f\n"]))
+    future = draw(st.sampled_from(["", "from __future__ import annotations\n"]))
     above = draw(SOME_ABOVE)
-    header = pick(draw, ["class Settings(BaseSettings):\n", "class Settings(\n    BaseSettings\n):  # so\n"])
-    after = pick(draw, ["", "", "\n\ndef f():\n    A: int = 1\n", "x = 1", "# end", "\n  \n", "\n\f\nx = 2\n"])
+    header = draw(st.sampled_from(["class Settings(BaseSettings):\n", "class Settings(\n    BaseSettings\n):  # so\n"]))
+    after = draw(
+        st.sampled_from(["", "", "\n\ndef f():\n    A: int = 1\n", "x = 1", "# end", "\n  \n", "\n\f\nx = 2\n"])
+    )
     text = "".join([first, future, IMPORTS, MODEL, *above, header, indented("".join(body)), after])
-    text = respaced(text, pick(draw, ["    ", "  ", "\t"]))
+    text = respaced(text, draw(st.sampled_from(["    ", "  ", "\t"])))
     text = text.rstrip("\n") if draw(st.integers(0, 3)) == 0 else text
-    text = text.replace("\n", pick(draw, ["\n", "\r\n"]))
+    text = text.replace("\n", draw(st.sampled_from(["\n", "\r\n"])))
     raw = (b"\xef\xbb\xbf" if draw(st.booleans()) else b"") + text.encode()
-    kind = pick(draw, ["str", "int", "bool", "SecretStr", "str | None", "list[str]", "Optional[int]"])
-    field = NewField(prefix + key, kind, draw(st.booleans()), pick(draw, ["", "What it is for: é # so"]))
+    kind = draw(st.sampled_from(["str", "int", "bool", "SecretStr", "str | None", "list[str]", "Optional[int]"]))
+    field = NewField(prefix + key, kind, draw(st.booleans()), draw(st.sampled_from(["", "What it is for: é # so"])))
     kinds = {**names, **{f"semi_{n}": "int" for n in range(len(names))}, "": kind}
     samples = {name: TYPES[each][1] for name, each in kinds.items()}
     return Written(SourceFile(Path("config.py"), CONFIG, raw), field, samples)

@@ -17,7 +17,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.files import write_files as write
-from support.picking import pick
 
 from omc_runbook.model.errors import CannotEdit, CannotFollow, UsageError
 from omc_runbook.terraform.containers import TerraformContainer
@@ -950,11 +949,11 @@ BETWEEN = st.sampled_from(["", "", "", "# [above", "", "/* two\n   lines */", "/
 def elements(draw: st.DrawFn, json_style: bool, base: str, kind: str) -> list[str]:
     """References in one style; each list has its own."""
     names = draw(SOME_NAMES)
-    separator = ": " if json_style else pick(draw, [" = ", " = ", "=", ": ", " : "])
-    quote = '"' if json_style else pick(draw, ["", "", "", '"'])
+    separator = ": " if json_style else draw(st.sampled_from([" = ", " = ", "=", ": ", " : "]))
+    quote = '"' if json_style else draw(st.sampled_from(["", "", "", '"']))
     reverse = draw(st.integers(0, 5)) == 5
     column = draw(st.booleans()) and max(map(len, names), default=0)
-    pad = pick(draw, ["", " "])
+    pad = draw(st.sampled_from(["", " "]))
     found = []
     for name in names:
         value = f"{base}:{draw(KEYS) or name}::"
@@ -972,12 +971,12 @@ def elements(draw: st.DrawFn, json_style: bool, base: str, kind: str) -> list[st
 @st.composite
 def lists(draw: st.DrawFn, json_style: bool, base: str) -> str:
     """A list of references, flush left, in one of the layouts that people use."""
-    layout = pick(draw, ["lines", "lines", "lines", "one", "together", "leading"])
+    layout = draw(st.sampled_from(["lines", "lines", "lines", "one", "together", "leading"]))
     many = draw(st.booleans()) if layout in ("lines", "together") else False
     found = draw(elements(json_style, base, "many" if many else "few"))
     notes = st.just("") if json_style else NOTES
     if not found:
-        return "[]" if json_style else pick(draw, ["[]", "[ ]", "[\n]", "[\n  # none\n]", "[ # none\n  ]"])
+        return "[]" if json_style else draw(st.sampled_from(["[]", "[ ]", "[\n]", "[\n  # none\n]", "[ # none\n  ]"]))
     if layout in ("one", "together"):
         end = "," if not json_style and draw(st.integers(0, 3)) == 3 else ""
         return "[" + ", ".join(found) + end + "]"
@@ -1006,7 +1005,7 @@ def containers(draw: st.DrawFn, name: str, json_style: bool, base: str) -> tuple
         inner = ", ".join(pairs_) if one or not pairs_ else "\n  " + ",\n  ".join(pairs_) + "\n"
         members.append(f"{quote}environment{quote}{is_}[{inner}]")
     origins = ["none", "list", "list", "list"] + ([] if json_style else ["concat", "local", "both", "flatten"])
-    where, text, local = pick(draw, origins), draw(lists(json_style, base)), ""
+    where, text, local = draw(st.sampled_from(origins)), draw(lists(json_style, base)), ""
     if where in ("local", "both"):
         local = f"locals {{\n  {name}_more = {textwrap.indent(draw(lists(json_style, base)), '  ').lstrip()}\n}}\n"
     expressions = {
@@ -1023,14 +1022,14 @@ def containers(draw: st.DrawFn, name: str, json_style: bool, base: str) -> tuple
     rows = [member + comma for member in members[:-1]] + [members[-1] + ("" if json_style else comma)]
     if not json_style:
         rows = [row + draw(NOTES) for row in rows]
-    return "{\n" + textwrap.indent("\n".join(rows), pick(draw, ["  ", "  ", "\t"])) + "\n}", local
+    return "{\n" + textwrap.indent("\n".join(rows), draw(st.sampled_from(["  ", "  ", "\t"]))) + "\n}", local
 
 
 @st.composite
 def modules(draw: st.DrawFn) -> tuple[str, list[str]]:
     """A whole main.tf, and the names of its containers."""
     blocks, names = [VARIABLE, 'resource "aws_ecs_service" "a" {\n  name = "${local.name}-a" # the name\n}\n'], []
-    base = pick(draw, ["${var.secrets_arn}", "${aws_secretsmanager_secret.app.arn}", ARN])
+    base = draw(st.sampled_from(["${var.secrets_arn}", "${aws_secretsmanager_secret.app.arn}", ARN]))
     for label in ["one", "two"][: draw(st.integers(1, 2))]:
         json_style = draw(st.integers(0, 3)) == 3
         texts = []
@@ -1045,8 +1044,8 @@ def modules(draw: st.DrawFn) -> tuple[str, list[str]]:
         blocks.append(f"{head}  container_definitions = {whole}\n}}\n")
     text = "\n".join(draw(st.permutations(blocks)))
     text = text if draw(st.booleans()) else text.rstrip("\n")
-    text = text.replace("\n", pick(draw, ["\n", "\n", "\r\n"]))
-    return pick(draw, ["", "", BOM]) + text, names
+    text = text.replace("\n", draw(st.sampled_from(["\n", "\n", "\r\n"])))
+    return draw(st.sampled_from(["", "", BOM])) + text, names
 
 
 ARN = "arn:aws:secretsmanager:${var.region}:${var.account}:secret:app-AbCdEf"
@@ -1098,7 +1097,7 @@ def one_parse_of_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_any_module_gets_exactly_one_reference(module: tuple[str, list[str]], data: st.DataObject) -> None:
     """Whatever a file looks like: text is inserted at one place, and the reference is all that it says."""
     text, names = module
-    name, key = pick(data.draw, names), pick(data.draw, [KEY, "new.key-1"])
+    name, key = data.draw(st.sampled_from(names)), data.draw(st.sampled_from([KEY, "new.key-1"]))
     declared = declare(text)
     assert (declared.unreadable, sorted(each.name for each in declared.containers)) == ((), sorted(names))
     edit = add(declared, name, KEY, key)
