@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from support.snapshots import CONSUMERS, healthy
+from support.snapshots import healthy
 
 from omc_runbook.checks.check import Check, run_check
 from omc_runbook.diagnosis.root_causes import diagnose
@@ -21,7 +21,8 @@ class Fault:
     make: Callable[[Snapshot], Snapshot]
     subject: str
     evidence: str
-    services: frozenset[str] = CONSUMERS
+    services: str = "backend worker"
+    """The names of the services that suffer."""
 
 
 def by_id(checks: Iterable[Check]) -> dict[str, Check]:
@@ -55,7 +56,7 @@ def assert_found(check: Check, fault: Fault) -> None:
     found = run_check(check, fault.make(healthy()))
     assert {(answer.status, answer.check) for answer in found} == {("found", check.id)}, found
     assert fault.subject in [answer.subject for answer in found]
-    assert frozenset().union(*(answer.services for answer in found)) == fault.services
+    assert frozenset().union(*(answer.services for answer in found)) == {*fault.services.split()}
     for answer in found:
         assert fault.evidence in " ".join(answer.evidence)
         assert answer.remedy.command or answer.remedy.runbook

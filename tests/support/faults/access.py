@@ -98,7 +98,7 @@ def no_role(snapshot: Snapshot) -> Snapshot:
 
 
 FAULTS = {
-    "role-absent": Fault(no_role, "ohmycoins-staging-worker:7", "no executionRoleArn", frozenset({"worker"})),
+    "role-absent": Fault(no_role, "ohmycoins-staging-worker:7", "no executionRoleArn", "worker"),
     "role-untrusted": Fault(role(trusting(trust_of({"Service": "ec2.amazonaws.com"}))), ROLE_NAME, "does not let"),
     "no-permission": Fault(role(simulated("implicitDeny")), ROLE_NAME, "SimulatePrincipalPolicy: implicitDeny"),
     "pattern-suffix": Fault(
@@ -115,9 +115,7 @@ FAULTS = {
     "kms-missing": Fault(lambda s: with_secret(s, kms_key_id=KEY), KEY, "there is no key"),
     "kms-useless-grant": Fault(keyed(decrypting("implicitDeny", GUIDE)), ROLE_NAME, "on the secret's ARN, not on"),
     "kms-no-permission": Fault(keyed(decrypting("implicitDeny", policy())), ROLE_NAME, f"not granted {DECRYPT}"),
-    "throttled": Fault(
-        lambda s: stuck(s, "worker", THROTTLED_STOP), NAME, "ThrottlingException", frozenset({"worker"})
-    ),
+    "throttled": Fault(lambda s: stuck(s, "worker", THROTTLED_STOP), NAME, "ThrottlingException", "worker"),
 }
 
 SHOWN: Shown = {

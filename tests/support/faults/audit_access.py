@@ -10,7 +10,7 @@ from typing import Any
 
 from support.check_assertions import Fault
 from support.scene import Scene, Shown
-from support.snapshots import ACCOUNT, ARN, CONSUMERS, NAME, NOW, REGION, ROLE, ROLE_NAME, healthy
+from support.snapshots import ACCOUNT, ARN, NAME, NOW, REGION, ROLE, ROLE_NAME, healthy
 
 from omc_runbook.aws.iam import LastAccess
 from omc_runbook.aws.kms import KmsGrant, KmsKey
@@ -135,17 +135,14 @@ RUNS_TASKS = policy(
 )
 ENTERS_TASKS = policy("enters", allowing("ecs:ExecuteCommand", f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/*"))
 SELF_GRANT = policy("grants", allowing("iam:PutRolePolicy", f"arn:aws:iam::{ACCOUNT}:role/contractors"))
-NOBODY = frozenset[str]()
 FAULTS = {
-    "wildcard-secret": Fault(
-        lambda s: audited(s, own=(execution_role(GUIDES),)), ROLE_NAME, "guide statement 1", CONSUMERS
-    ),
-    "readable-by-all": Fault(lambda s: audited(own_policy(s, "*")), NAME, "to everybody", CONSUMERS),
+    "wildcard-secret": Fault(lambda s: audited(s, own=(execution_role(GUIDES),)), ROLE_NAME, "guide statement 1"),
+    "readable-by-all": Fault(lambda s: audited(own_policy(s, "*")), NAME, "to everybody"),
     "other-account-reads": Fault(
-        lambda s: audited(own_policy(s, {"AWS": STRANGER})), STRANGER, "allows secretsmanager:GetSecretValue", NOBODY
+        lambda s: audited(own_policy(s, {"AWS": STRANGER})), STRANGER, "allows secretsmanager:GetSecretValue", ""
     ),
     "human-may-read": Fault(
-        lambda s: audited(s, user("alice", READS)), "alice", "alice is a user, and may read it by reads", NOBODY
+        lambda s: audited(s, user("alice", READS)), "alice", "alice is a user, and may read it by reads", ""
     ),
     "unused-reader": Fault(
         lambda s: audited(
@@ -153,47 +150,45 @@ FAULTS = {
         ),
         "reports",
         "last tried GetSecretValue on 2025-11-30",
-        NOBODY,
+        "",
     ),
     "can-write-secret": Fault(
         lambda s: audited(s, own=(execution_role(READS, policy("w", allowing("secretsmanager:PutSecretValue"))),)),
         ROLE_NAME,
         "may call secretsmanager:PutSecretValue by w statement 1",
-        CONSUMERS,
     ),
     "can-pass-role": Fault(
         lambda s: audited(s, role("contractors", RUNS_TASKS, trusts={"AWS": STRANGER})),
         "contractors",
         "may call iam:PassRole and ecs:RunTask",
-        NOBODY,
+        "",
     ),
     "can-enter-task": Fault(
         lambda s: audited(with_exec(s), role("contractors", ENTERS_TASKS, trusts={"AWS": STRANGER})),
         "contractors",
         "contractors may call ecs:ExecuteCommand by enters statement 1",
-        CONSUMERS,
     ),
     "grant-to-stranger": Fault(
         lambda s: audited(
             s,
             own=(execution_role(READS, policy("key", allowing(DECRYPT, KEY))),),
-            key=under_key(KmsGrant(STRANGER, frozenset({"Decrypt"}), id="1f")),
+            key=under_key(KmsGrant(STRANGER, "Decrypt", id="1f")),
         ),
         STRANGER,
         "ListGrants: grant 1f",
-        NOBODY,
+        "",
     ),
     "federated-any-subject": Fault(
         lambda s: audited(s, federated("pipeline", {"StringEquals": {f"{CODE_HOST}:aud": "sts.amazonaws.com"}})),
         "pipeline",
         f"without a Condition on {CODE_HOST}:sub",
-        NOBODY,
+        "",
     ),
     "can-become-reader": Fault(
         lambda s: audited(s, role("contractors", SELF_GRANT, trusts={"AWS": STRANGER})),
         "contractors",
         "contractors may call iam:PutRolePolicy by grants statement 1",
-        NOBODY,
+        "",
     ),
 }
 

@@ -20,7 +20,6 @@ from omc_runbook.snapshot.state import Snapshot
 REPORTS, STRANGER = f"arn:aws:iam::{ACCOUNT}:role/reports", f"arn:aws:iam::{ACCOUNT}:role/contractor"
 CALLER = f"arn:aws:iam::{ACCOUNT}:role/on-call"
 """The role behind the caller of the healthy snapshot."""
-NOBODY: frozenset[str] = frozenset()
 
 
 def call(days: float, principal: str = REPORTS, **changes: Any) -> Access:
@@ -62,37 +61,37 @@ def in_production(snapshot: Snapshot) -> Snapshot:
 
 FAULTS = {
     "new-reader": Fault(
-        lambda s: audited(s, call(1, STRANGER)), STRANGER, f"A read of {STRANGER}, the first at 2026-02-28", NOBODY
+        lambda s: audited(s, call(1, STRANGER)), STRANGER, f"A read of {STRANGER}, the first at 2026-02-28", ""
     ),
     "human-read-production": Fault(
         lambda s: audited(in_production(s), call(1, user_agent="Mozilla/5.0")),
         REPORTS,
         "A person did it: the call came from a browser.",
-        NOBODY,
+        "",
     ),
     "new-address": Fault(
-        lambda s: audited(s, call(1, address="198.51.100.9")), REPORTS, "it called from 203.0.113.0/24 alone", NOBODY
+        lambda s: audited(s, call(1, address="198.51.100.9")), REPORTS, "it called from 203.0.113.0/24 alone", ""
     ),
     "read-burst": Fault(
         lambda s: audited(s, *(call(1.01 + each / 10_000) for each in range(30))),
         REPORTS,
         f"30 reads of {REPORTS} in the hour from",
-        NOBODY,
+        "",
     ),
     "rising-errors": Fault(
         lambda s: audited(s, *(call(1 + each / 10, error="AccessDeniedException") for each in range(6))),
         REPORTS,
         f"6 calls of {REPORTS} failed since 2026-02-22 with AccessDeniedException",
-        NOBODY,
+        "",
     ),
     "catch-all-batch": Fault(
         lambda s: audited(s, call(1, name="BatchGetSecretValue", filters=("name: ohmycoins",))),
         REPORTS,
         f"got {NAME} without naming it",
-        NOBODY,
+        "",
     ),
     "read-from-other-region": Fault(
-        lambda s: audited(s, call(1, region="us-east-1")), REPORTS, "in us-east-1, the last at", NOBODY
+        lambda s: audited(s, call(1, region="us-east-1")), REPORTS, "in us-east-1, the last at", ""
     ),
 }
 

@@ -19,7 +19,6 @@ from omc_runbook.snapshot.audit.state import Audit, Monitoring
 from omc_runbook.snapshot.state import Snapshot
 
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:on-call"
-NOBODY: frozenset[str] = frozenset()
 TRAIL = Trail(
     name="main",
     arn=f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/main",
@@ -61,15 +60,15 @@ def monitored(snapshot: Snapshot, trail: Trail | None = TRAIL, **changes: Any) -
 
 
 FAULTS = {
-    "no-trail": Fault(lambda s: monitored(s, None), REGION, f"DescribeTrails has no trail for {REGION}", NOBODY),
+    "no-trail": Fault(lambda s: monitored(s, None), REGION, f"DescribeTrails has no trail for {REGION}", ""),
     "trail-not-logging": Fault(
-        lambda s: monitored(s, replace(TRAIL, is_logging=False)), "main", "IsLogging false of main", NOBODY
+        lambda s: monitored(s, replace(TRAIL, is_logging=False)), "main", "IsLogging false of main", ""
     ),
     "trail-one-region": Fault(
-        lambda s: monitored(s, replace(TRAIL, is_multi_region=False)), "main", "IsMultiRegionTrail false", NOBODY
+        lambda s: monitored(s, replace(TRAIL, is_multi_region=False)), "main", "IsMultiRegionTrail false", ""
     ),
     "trail-not-validated": Fault(
-        lambda s: monitored(s, replace(TRAIL, validates_files=False)), "main", "LogFileValidationEnabled false", NOBODY
+        lambda s: monitored(s, replace(TRAIL, validates_files=False)), "main", "LogFileValidationEnabled false", ""
     ),
     "trail-without-reads": Fault(
         lambda s: monitored(
@@ -77,20 +76,20 @@ FAULTS = {
         ),
         "main",
         "leaves out read-only management events",
-        NOBODY,
+        "",
     ),
-    "no-alarm": Fault(lambda s: monitored(s, filters=(), alarms={}), NAME, "matches GetSecretValue", NOBODY),
+    "no-alarm": Fault(lambda s: monitored(s, filters=(), alarms={}), NAME, "matches GetSecretValue", ""),
     "alarm-off": Fault(
         lambda s: monitored(s, alarms={FILTER.name: (replace(ALARM, are_actions_enabled=False),)}),
         ALARM.name,
         "has ActionsEnabled false",
-        NOBODY,
+        "",
     ),
     "alarm-to-nobody": Fault(
         lambda s: monitored(s, topics={TOPIC: Topic(TOPIC, (), ("email",))}),
         ALARM.name,
         "has no confirmed subscription; to be confirmed: email",
-        NOBODY,
+        "",
     ),
 }
 

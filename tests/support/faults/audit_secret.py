@@ -146,72 +146,69 @@ OLD_SECRET = ListedSecret(
     created=NOW - timedelta(days=500),
     accessed=NOW - timedelta(days=91),
 )
-NOBODY: frozenset[str] = frozenset()
 
 FAULTS = {
     "key-overdue": Fault(
         lambda s: with_values_since(audited(s), NOW - timedelta(days=180, seconds=1)),
         "SECRET_KEY",
         "since 2025-09-02 11:59:59 UTC, for 180 days of 180, and its rotation was due on 2026-03-01",
-        NOBODY,
+        "",
     ),
     "key-due-soon": Fault(
         lambda s: with_values_since(audited(s), NOW - timedelta(days=166)),
         "SECRET_KEY",
         "its rotation is due on 2026-03-15, in 14 days",
-        NOBODY,
+        "",
     ),
     "rotation-not-real": Fault(
         lambda s: with_secret(audited(s), rotated=NOW - timedelta(days=1), rotation_function=FUNCTION),
         NAME,
         "LastRotatedDate is 2026-02-28 12:00:00 UTC, and the newest value of any key is from 2026-02-19 12:00:00 UTC",
-        NOBODY,
+        "",
     ),
     "plain-in-definition": Fault(
         exposed("definitions", "ohmycoins-staging-worker:7 worker SIGNER", service="worker"),
         "ohmycoins-staging-worker:7 worker SIGNER",
         "environment has the present value of SECRET_KEY in SIGNER",
-        frozenset({"worker"}),
+        "worker",
     ),
     "value-in-file": Fault(
-        exposed("files", "infra/prod.tfvars:3"), "infra/prod.tfvars:3", "has the present value of SECRET_KEY", NOBODY
+        exposed("files", "infra/prod.tfvars:3"), "infra/prod.tfvars:3", "has the present value of SECRET_KEY", ""
     ),
     "value-in-history": Fault(
         exposed("history", ".env in commit 0a1b2c3d4e"),
         ".env in commit 0a1b2c3d4e",
         "has the present value of SECRET_KEY",
-        NOBODY,
+        "",
     ),
     "value-in-log": Fault(
         exposed("logs", "log group /ecs/backend, stream ecs/backend/1", service="backend"),
         "log group /ecs/backend, stream ecs/backend/1",
         "has the present value of SECRET_KEY",
-        frozenset({"backend"}),
+        "backend",
     ),
-    "value-shared": Fault(shared, "SECRET_KEY = production's SIGNING_KEY", "has the value of production's", NOBODY),
+    "value-shared": Fault(shared, "SECRET_KEY = production's SIGNING_KEY", "has the value of production's", ""),
     "key-unused": Fault(
         lambda s: with_keys(audited(s), CURRENT, OLD_TOKEN=secrets.token_hex(16)),
         "OLD_TOKEN",
         "no task definition in use refers to OLD_TOKEN, and no file of",
-        NOBODY,
+        "",
     ),
-    "version-unlabelled": Fault(with_unlabelled, NAME, "50 versions have no staging label", NOBODY),
+    "version-unlabelled": Fault(with_unlabelled, NAME, "50 versions have no staging label", ""),
     "secret-unused": Fault(
-        with_audit(project_secrets=(OLD_SECRET,)), "ohmycoins-staging-old", "It costs 0.40 USD a month", NOBODY
+        with_audit(project_secrets=(OLD_SECRET,)), "ohmycoins-staging-old", "It costs 0.40 USD a month", ""
     ),
-    "no-deletion-guard": Fault(in_production, NAME, "denies secretsmanager:DeleteSecret", NOBODY),
-    "key-not-rotated": Fault(encrypted, KMS_ARN, "KeyRotationEnabled is false", NOBODY),
+    "no-deletion-guard": Fault(in_production, NAME, "denies secretsmanager:DeleteSecret", ""),
+    "key-not-rotated": Fault(encrypted, KMS_ARN, "KeyRotationEnabled is false", ""),
     "rotation-broken": Fault(
-        lambda s: rotating(s, exists=False, state=""), NAME, f"there is no function {FUNCTION}", NOBODY
+        lambda s: rotating(s, exists=False, state=""), NAME, f"there is no function {FUNCTION}", ""
     ),
-    "tags-missing": Fault(
-        lambda s: with_secret(audited(s), tags={"Owner": "core"}), NAME, "Tags lacks CostCenter", NOBODY
-    ),
+    "tags-missing": Fault(lambda s: with_secret(audited(s), tags={"Owner": "core"}), NAME, "Tags lacks CostCenter", ""),
     "quota-near": Fault(
         lambda s: with_keys(audited(s), CURRENT, _blob=secrets.token_hex(27_000)),
         f"{NAME}: size of the value",
         "of 65,536 bytes",
-        NOBODY,
+        "",
     ),
 }
 

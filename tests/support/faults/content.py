@@ -31,7 +31,6 @@ from omc_runbook.sandbox.worlds.build import FRESH_DOCUMENT
 from omc_runbook.snapshot.content import Content
 from omc_runbook.snapshot.state import Snapshot
 
-BACKEND = frozenset({"backend"})
 TERRAFORM = "APN/1.0 HashiCorp/1.0 Terraform/1.9.8"
 
 
@@ -64,24 +63,25 @@ def exchange(snapshot: Snapshot) -> Snapshot:
     return with_keys(snapshot, **{names[0]: found[names[1]], names[1]: found[names[0]]})
 
 
+def with_own(name: str, value: str) -> Callable[[Snapshot], Snapshot]:
+    """Let backend have a key of the project's own from the secret."""
+    entry = Injection(name, parse(f"{ARN}:{name}::"))
+    return lambda snapshot: with_keys(
+        with_container(snapshot, "backend", lambda old: replace(old, secrets=(*old.secrets, entry))), **{name: value}
+    )
+
+
 def with_address(snapshot: Snapshot) -> Snapshot:
     """Let backend have the database's address too, with another password than POSTGRES_PASSWORD."""
-    entry, login = Injection("DATABASE_URL", parse(f"{ARN}:DATABASE_URL::")), ("POSTGRES_USER", "app")
-    with_entry = with_container(
-        snapshot, "backend", lambda old: replace(old, secrets=(*old.secrets, entry), logins=(*old.logins, login))
+    with_login = with_container(
+        snapshot, "backend", lambda old: replace(old, logins=(*old.logins, ("POSTGRES_USER", "app")))
     )
-    return with_keys(with_entry, DATABASE_URL=f"postgresql://app:{secrets.token_hex(16)}@db.internal:5432/app")
+    return with_own("DATABASE_URL", f"postgresql://app:{secrets.token_hex(16)}@db.internal:5432/app")(with_login)
 
 
 def with_store(host: str, name: str = "REDIS_URL") -> Callable[[Snapshot], Snapshot]:
     """Let backend have an address from the secret that leads to a host."""
-    entry = Injection(name, parse(f"{ARN}:{name}::"))
-
-    def change(snapshot: Snapshot) -> Snapshot:
-        with_entry = with_container(snapshot, "backend", lambda old: replace(old, secrets=(*old.secrets, entry)))
-        return with_keys(with_entry, **{name: f"redis://{host}:6379/0"})
-
-    return change
+    return with_own(name, f"redis://{host}:6379/0")
 
 
 def token(expires: int) -> str:
@@ -89,14 +89,6 @@ def token(expires: int) -> str:
     parts = ({"alg": "HS256"}, {"sub": "push", "exp": expires})
     encoded = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
     return ".".join((*encoded, secrets.token_urlsafe(32)))
-
-
-def with_own(name: str, value: str) -> Callable[[Snapshot], Snapshot]:
-    """Let backend have a key of the project's own from the secret."""
-    entry = Injection(name, parse(f"{ARN}:{name}::"))
-    return lambda snapshot: with_keys(
-        with_container(snapshot, "backend", lambda old: replace(old, secrets=(*old.secrets, entry))), **{name: value}
-    )
 
 
 FAULTS = {
@@ -117,31 +109,31 @@ FAULTS = {
     ),
     "duplicate-key": Fault(text(twice), "SECRET_KEY", "occurs more than once"),
     "key-unreferenced": Fault(
-        key("STRIPE_KEY", secrets.token_hex(16)), "STRIPE_KEY", "No task definition of backend, worker", frozenset()
+        key("STRIPE_KEY", secrets.token_hex(16)), "STRIPE_KEY", "No task definition of backend, worker", ""
     ),
     "null": Fault(key("SECRET_KEY", None), "SECRET_KEY", "JSON null"),
     "nested": Fault(key("SECRET_KEY", {"value": secrets.token_hex(16)}), "SECRET_KEY", "JSON object"),
-    "number-format": Fault(key("SMTP_USER", 12345678), "SMTP_USER", "1e+06", BACKEND),
+    "number-format": Fault(key("SMTP_USER", 12345678), "SMTP_USER", "1e+06", "backend"),
     "empty": Fault(key("SECRET_KEY", ""), "SECRET_KEY", "is empty"),
     "changethis": Fault(key("SECRET_KEY", "changethis"), "SECRET_KEY", "template's default"),
     "placeholder": Fault(key("SECRET_KEY", "temporary-secret-key-please-update"), "SECRET_KEY", "is a placeholder"),
     "url-chars": Fault(key("POSTGRES_PASSWORD", secrets.token_hex(8) + "/@:#"), "POSTGRES_PASSWORD", "URL"),
     "white-space": Fault(key("SECRET_KEY", secrets.token_hex(32) + "\n"), "SECRET_KEY", "white space"),
-    "wrong-form": Fault(key("FIRST_SUPERUSER", "admin.ohmycoins.test"), "FIRST_SUPERUSER", "not an e-mail", BACKEND),
+    "wrong-form": Fault(key("FIRST_SUPERUSER", "admin.ohmycoins.test"), "FIRST_SUPERUSER", "not an e-mail", "backend"),
     "bad-copy": Fault(lambda s: with_keys(s, SECRET_KEY=f'"{document(s)["SECRET_KEY"]}"'), "SECRET_KEY", "quotes"),
-    "values-exchanged": Fault(exchange, "FIRST_SUPERUSER", "has what FIRST_SUPERUSER_PASSWORD should have", BACKEND),
-    "address-differs": Fault(with_address, "DATABASE_URL", "is not the value of POSTGRES_PASSWORD", BACKEND),
-    "wrong-host": Fault(with_store("cache.prod.internal"), "REDIS_URL", "a host of production", BACKEND),
+    "values-exchanged": Fault(exchange, "FIRST_SUPERUSER", "has what FIRST_SUPERUSER_PASSWORD should have", "backend"),
+    "address-differs": Fault(with_address, "DATABASE_URL", "is not the value of POSTGRES_PASSWORD", "backend"),
+    "wrong-host": Fault(with_store("cache.prod.internal"), "REDIS_URL", "a host of production", "backend"),
     "value-expired": Fault(
-        with_own("PUSH_TOKEN", token(int(CHANGED.timestamp()))), "PUSH_TOKEN", "(JWT) that expired at 2026-", BACKEND
+        with_own("PUSH_TOKEN", token(int(CHANGED.timestamp()))), "PUSH_TOKEN", "(JWT) that expired at 2026-", "backend"
     ),
     "test-mode": Fault(
         with_own("STRIPE_SECRET_KEY", f"sk_live_{secrets.token_hex(16)}"),
         "STRIPE_SECRET_KEY",
         "like a live key",
-        BACKEND,
+        "backend",
     ),
-    "weak": Fault(key("SMTP_PASSWORD", "found"), "SMTP_PASSWORD", "easy to guess", BACKEND),
+    "weak": Fault(key("SMTP_PASSWORD", "found"), "SMTP_PASSWORD", "easy to guess", "backend"),
     "terraform-overwrote": Fault(overwritten, "SECRET_KEY", "Terraform/"),
 }
 

@@ -26,7 +26,6 @@ from omc_runbook.aws.ecs import ServiceEvent, TaskContainer
 from omc_runbook.sandbox.worlds import staging
 from omc_runbook.snapshot.state import Snapshot
 
-BACKEND, WORKER, NOBODY = frozenset({"backend"}), frozenset({"worker"}), frozenset[str]()
 PULL = (
     "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
     f"unable to retrieve secret from asm: service call has been retried 1 time(s): retrieved secret {ARN} from "
@@ -151,37 +150,39 @@ FAULTS = {
         lambda s: replace(s, service_names=None, services=(), clusters=("ohmycoins-staging-cluster",)),
         "ohmycoins-staging",
         "did you mean ohmycoins-staging-cluster?",
-        NOBODY,
+        "",
     ),
     "not-forced": Fault(changed(), "backend", "Keys whose value differs: SECRET_KEY."),
-    "pull-failed": Fault(failing(PULL), "worker", "3 tasks of worker never started", WORKER),
-    "health-check": Fault(failing(HEALTH, **RUNNING), "worker", "failed the health check", WORKER),
-    "task-exits": Fault(failing(EXIT, **EXITED), "worker", "and exited", WORKER),
+    "pull-failed": Fault(failing(PULL), "worker", "3 tasks of worker never started", "worker"),
+    "health-check": Fault(failing(HEALTH, **RUNNING), "worker", "failed the health check", "worker"),
+    "task-exits": Fault(failing(EXIT, **EXITED), "worker", "and exited", "worker"),
     "command-fails": Fault(
         failing(EXIT, **{**EXITED, "containers": (TaskContainer("worker", 127, ""),)}),
         "worker",
         "Exit code 127: the shell cannot find the command",
-        WORKER,
+        "worker",
     ),
     "other-definition": Fault(
-        service("worker", task_definition_arn=definition_arn("backend")), "worker", "the family of backend", WORKER
+        service("worker", task_definition_arn=definition_arn("backend")), "worker", "the family of backend", "worker"
     ),
-    "image-pull": Fault(failing(IMAGE), "worker", "never started: no image", WORKER),
-    "log-group": Fault(failing(LOG), "worker", "no log to write to", WORKER),
-    "environment-file": Fault(failing(FILE), "worker", "never started: no environment file", WORKER),
-    "volume": Fault(failing(VOLUME), "worker", "a volume is not mounted", WORKER),
-    "start-failed": Fault(failing(START), "worker", "a container cannot start", WORKER),
-    "out-of-memory": Fault(failing(MEMORY, **EXITED), "worker", "out of memory", WORKER),
-    "no-capacity": Fault(unplaced, "worker", "RESOURCE:MEMORY", WORKER),
+    "image-pull": Fault(failing(IMAGE), "worker", "never started: no image", "worker"),
+    "log-group": Fault(failing(LOG), "worker", "no log to write to", "worker"),
+    "environment-file": Fault(failing(FILE), "worker", "never started: no environment file", "worker"),
+    "volume": Fault(failing(VOLUME), "worker", "a volume is not mounted", "worker"),
+    "start-failed": Fault(failing(START), "worker", "a container cannot start", "worker"),
+    "out-of-memory": Fault(failing(MEMORY, **EXITED), "worker", "out of memory", "worker"),
+    "no-capacity": Fault(unplaced, "worker", "RESOURCE:MEMORY", "worker"),
     "rollout-stuck": Fault(
-        failing(EXIT, **EXITED), "worker", "3 failed tasks; 0 of 1 tasks run, and 1 of earlier deployments.", WORKER
+        failing(EXIT, **EXITED), "worker", "3 failed tasks; 0 of 1 tasks run, and 1 of earlier deployments.", "worker"
     ),
-    "breaker-rollback": Fault(rolled_back, "backend", "rolling back to deploymentId", BACKEND),
-    "deployment-paused": Fault(paused, "backend", "waits at POST_TEST_TRAFFIC_SHIFT, hook hook-1", BACKEND),
-    "lone-task": Fault(run_alone, "a1a1a1a1", "started by events-rule/nightly", NOBODY),
-    "desired-zero": Fault(service("backend", desired=0, running=0), "backend", "desiredCount 0", BACKEND),
-    "external-controller": Fault(service("backend", controller="EXTERNAL"), "backend", "controller EXTERNAL", BACKEND),
-    "code-deploy": Fault(service("backend", controller="CODE_DEPLOY"), "backend", "CODE_DEPLOY", BACKEND),
+    "breaker-rollback": Fault(rolled_back, "backend", "rolling back to deploymentId", "backend"),
+    "deployment-paused": Fault(paused, "backend", "waits at POST_TEST_TRAFFIC_SHIFT, hook hook-1", "backend"),
+    "lone-task": Fault(run_alone, "a1a1a1a1", "started by events-rule/nightly", ""),
+    "desired-zero": Fault(service("backend", desired=0, running=0), "backend", "desiredCount 0", "backend"),
+    "external-controller": Fault(
+        service("backend", controller="EXTERNAL"), "backend", "controller EXTERNAL", "backend"
+    ),
+    "code-deploy": Fault(service("backend", controller="CODE_DEPLOY"), "backend", "CODE_DEPLOY", "backend"),
 }
 
 SHOWN: Shown = {

@@ -28,7 +28,6 @@ from omc_runbook.iam.policy import PolicyDocument
 from omc_runbook.snapshot.roles import Permissions
 from omc_runbook.snapshot.state import Snapshot
 
-WORKER = frozenset({"worker"})
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/{NAMES.task_role}"
 
 
@@ -68,9 +67,9 @@ FAULTS = {
         lambda s: with_refusal(with_worker(looked(s), execute=False), "worker", "off"),
         "worker",
         "enableExecuteCommand is false for task",
-        WORKER,
+        "worker",
     ),
-    "exec-agent": Fault(without_agent, "worker", "the ExecuteCommandAgent STOPPED", WORKER),
+    "exec-agent": Fault(without_agent, "worker", "the ExecuteCommandAgent STOPPED", "worker"),
     "exec-iam": Fault(
         lambda s: with_role(s, with_channels("implicitDeny")), NAMES.task_role, "may not call ssmmessages:CreateControl"
     ),
@@ -78,13 +77,13 @@ FAULTS = {
         lambda s: placed(without_agent(s), by_endpoint()),
         "rtb-private",
         "no endpoint for com.amazonaws.ap-southeast-2.ssmmessages",
-        WORKER,
+        "worker",
     ),
     "exec-readonly": Fault(
         lambda s: with_container(without_agent(s), "worker", lambda old: replace(old, readonly=True)),
         "ohmycoins-staging-worker:7 worker",
         "readonlyRootFilesystem is true",
-        WORKER,
+        "worker",
     ),
     "exec-kms": Fault(encrypted, NAMES.task_role, "may not call kms:Decrypt on it"),
     "exec-static-keys": Fault(
@@ -93,15 +92,15 @@ FAULTS = {
         ),
         "ohmycoins-staging-worker:7 worker",
         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and the agent of ECS Exec uses them",
-        WORKER,
+        "worker",
     ),
     "exec-no-shell": Fault(
         lambda s: with_refusal(looked(s), "worker", "no-shell", 'exec: "sh": executable file not found in $PATH'),
         "worker",
         "executable file not found",
-        WORKER,
+        "worker",
     ),
-    "exec-plugin": Fault(lambda s: replace(looked(s), plugin=""), "this machine", "its own client", frozenset()),
+    "exec-plugin": Fault(lambda s: replace(looked(s), plugin=""), "this machine", "its own client", ""),
 }
 
 SHOWN: Shown = {

@@ -29,7 +29,6 @@ from omc_runbook.snapshot.other_references import permission_of
 from omc_runbook.snapshot.other_sources import OtherSource
 from omc_runbook.snapshot.state import Snapshot
 
-WORKER = frozenset({"worker"})
 ARN = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:payments-Xy12Zz"
 KEY_REFERENCE = f"{ARN}:token::"
 PARAMETER = "/ohmycoins/staging/sender"
@@ -92,28 +91,34 @@ def changed(value_from: str, at: datetime = NOW - timedelta(hours=2)) -> Callabl
 
 FAULTS = {
     "other-secret-missing": Fault(
-        lambda s: refer(s, secret=None), "payments-Xy12Zz", f"there is no secret {ARN}", WORKER
+        lambda s: refer(s, secret=None), "payments-Xy12Zz", f"there is no secret {ARN}", "worker"
     ),
     "other-secret-denied": Fault(
-        lambda s: refer(s, decision="implicitDeny"), "payments", "SimulatePrincipalPolicy: implicitDeny", WORKER
+        lambda s: refer(s, decision="implicitDeny"), "payments", "SimulatePrincipalPolicy: implicitDeny", "worker"
     ),
     "other-secret-key": Fault(
-        lambda s: failing(refer(s, keys=frozenset({"other"})), LACKING_STOP),
+        lambda s: failing(refer(s, keys="other"), LACKING_STOP),
         "payments token",
         "GetSecretValue: payments has no key token",
-        WORKER,
+        "worker",
     ),
     "other-secret-rotated": Fault(
-        changed(KEY_REFERENCE), "payments", "1 of 1 running tasks of worker started before its current version", WORKER
+        changed(KEY_REFERENCE),
+        "payments",
+        "1 of 1 running tasks of worker started before its current version",
+        "worker",
     ),
     "parameter-missing": Fault(
-        lambda s: refer(s, PARAMETER, parameter=None), PARAMETER, f"there is no parameter {PARAMETER}", WORKER
+        lambda s: refer(s, PARAMETER, parameter=None), PARAMETER, f"there is no parameter {PARAMETER}", "worker"
     ),
     "parameter-denied": Fault(
-        lambda s: refer(s, PARAMETER, decision="implicitDeny"), PARAMETER, "implicitDeny for ssm:GetParameters", WORKER
+        lambda s: refer(s, PARAMETER, decision="implicitDeny"),
+        PARAMETER,
+        "implicitDeny for ssm:GetParameters",
+        "worker",
     ),
     "parameter-changed": Fault(
-        changed(PARAMETER), PARAMETER, "1 of 1 running tasks of worker started before it was last written", WORKER
+        changed(PARAMETER), PARAMETER, "1 of 1 running tasks of worker started before it was last written", "worker"
     ),
 }
 

@@ -31,7 +31,6 @@ BASE = ARN.rpartition("-")[0]
 OTHER = "210987654321"
 THEIRS = ARN.replace(ACCOUNT, OTHER)
 VERSION = secrets.token_hex(16)
-WORKER = frozenset({"worker"})
 SUBJECT = "ohmycoins-staging-worker:7 worker SECRET_KEY"
 
 
@@ -88,42 +87,42 @@ def exposed(snapshot: Snapshot) -> Snapshot:
 
 FAULTS = {
     "platform-version": Fault(
-        lambda s: with_service(s, "worker", platform_version="1.3.0"), "worker", "platform version 1.3.0", WORKER
+        lambda s: with_service(s, "worker", platform_version="1.3.0"), "worker", "platform version 1.3.0", "worker"
     ),
     "sidecar-only": Fault(
         beside,
         "ohmycoins-staging-worker:7 metrics OPENAI_API_KEY",
         "The application's container is worker; its secrets and environment lack OPENAI_API_KEY",
-        WORKER,
+        "worker",
     ),
-    "arn-malformed": Fault(refers(f"{ARN}:SECRET_KEY"), SUBJECT, "8 colon-separated fields", WORKER),
-    "bare-name": Fault(refers(NAME), SUBJECT, "ECS looks that name up in SSM", WORKER),
-    "wrong-account": Fault(refers(f"{THEIRS}:SECRET_KEY::"), SUBJECT, f"account is {OTHER}", WORKER),
-    "kms-cross-account": Fault(shared(""), SUBJECT, "AWS managed key", WORKER),
+    "arn-malformed": Fault(refers(f"{ARN}:SECRET_KEY"), SUBJECT, "8 colon-separated fields", "worker"),
+    "bare-name": Fault(refers(NAME), SUBJECT, "ECS looks that name up in SSM", "worker"),
+    "wrong-account": Fault(refers(f"{THEIRS}:SECRET_KEY::"), SUBJECT, f"account is {OTHER}", "worker"),
+    "kms-cross-account": Fault(shared(""), SUBJECT, "AWS managed key", "worker"),
     "wrong-partition": Fault(
-        refers(f"{ARN.replace('arn:aws:', 'arn:aws-cn:')}:SECRET_KEY::"), SUBJECT, "partition is aws-cn", WORKER
+        refers(f"{ARN.replace('arn:aws:', 'arn:aws-cn:')}:SECRET_KEY::"), SUBJECT, "partition is aws-cn", "worker"
     ),
     "other-environment": Fault(
-        refers(f"{ARN.replace('staging', 'production')}:SECRET_KEY::"), SUBJECT, "secret of production", WORKER
+        refers(f"{ARN.replace('staging', 'production')}:SECRET_KEY::"), SUBJECT, "secret of production", "worker"
     ),
     "wrong-region": Fault(
-        refers(f"{ARN.replace(REGION, 'eu-west-1')}:SECRET_KEY::"), SUBJECT, "region is eu-west-1", WORKER
+        refers(f"{ARN.replace(REGION, 'eu-west-1')}:SECRET_KEY::"), SUBJECT, "region is eu-west-1", "worker"
     ),
     "suffix-stale": Fault(recreated, SUBJECT, "ends in -AbC123; the secret of that name ends in -XyZ789"),
-    "partial-arn": Fault(refers(f"{BASE}:SECRET_KEY::"), SUBJECT, f"ends in {NAME};", WORKER),
-    "whole-json": Fault(refers(ARN), SUBJECT, "SECRET_KEY gets every key's value", WORKER),
-    "previous-pinned": Fault(refers(f"{ARN}:SECRET_KEY:AWSPREVIOUS:"), SUBJECT, "stage field is AWSPREVIOUS", WORKER),
-    "version-pinned": Fault(refers(f"{ARN}:SECRET_KEY::{VERSION}"), SUBJECT, VERSION, WORKER),
-    "version-short": Fault(refers(f"{ARN}:SECRET_KEY::{VERSION[:8]}"), SUBJECT, "8 characters", WORKER),
-    "duplicate-name": Fault(doubled, SUBJECT, "environment and in its secrets", WORKER),
+    "partial-arn": Fault(refers(f"{BASE}:SECRET_KEY::"), SUBJECT, f"ends in {NAME};", "worker"),
+    "whole-json": Fault(refers(ARN), SUBJECT, "SECRET_KEY gets every key's value", "worker"),
+    "previous-pinned": Fault(refers(f"{ARN}:SECRET_KEY:AWSPREVIOUS:"), SUBJECT, "stage field is AWSPREVIOUS", "worker"),
+    "version-pinned": Fault(refers(f"{ARN}:SECRET_KEY::{VERSION}"), SUBJECT, VERSION, "worker"),
+    "version-short": Fault(refers(f"{ARN}:SECRET_KEY::{VERSION[:8]}"), SUBJECT, "8 characters", "worker"),
+    "duplicate-name": Fault(doubled, SUBJECT, "environment and in its secrets", "worker"),
     "plain-secret": Fault(
-        exposed, "ohmycoins-staging-worker:7 worker STRIPE_API_KEY", "ecs:DescribeTaskDefinition can read it", WORKER
+        exposed, "ohmycoins-staging-worker:7 worker STRIPE_API_KEY", "ecs:DescribeTaskDefinition can read it", "worker"
     ),
     "name-mismatch": Fault(
         named("MAIL_HOST"),
         "ohmycoins-staging-backend:7 backend MAIL_HOST",
         "MAIL_HOST; the application reads SMTP_HOST, which is not set",
-        frozenset({"backend"}),
+        "backend",
     ),
 }
 

@@ -17,7 +17,6 @@ from support.snapshots import (
 from omc_runbook.snapshot.held_values import OTHER
 from omc_runbook.snapshot.state import Snapshot
 
-WORKER = frozenset({"worker"})
 KEY = "OPENAI_API_KEY"
 
 
@@ -34,19 +33,19 @@ FAULTS = {
         lambda s: with_held_value(looked(s), "worker", KEY, process=OTHER, differs=True),
         f"worker {KEY}",
         "has a value of OPENAI_API_KEY that ECS did not inject",
-        WORKER,
+        "worker",
     ),
     "app-cache": Fault(
         lambda s: with_held_value(looked(s), "worker", KEY, process=PREVIOUS, differs=True),
         f"worker {KEY}",
         f"of version {PREVIOUS}; ECS injected that of version {CURRENT}",
-        WORKER,
+        "worker",
     ),
     "baked-env": Fault(
         lambda s: uninjected(s, process=OTHER, differs=True),
         f"worker {KEY}",
         "which ECS did not inject. No version of the secret has this value.",
-        WORKER,
+        "worker",
     ),
 }
 

@@ -33,7 +33,7 @@ FAULTS = {
         lambda s: with_secret(s, replicas=(Replica("us-east-1", "Failed", "A secret of this name exists."),)),
         f"{NAME} in us-east-1",
         "replication to us-east-1 is Failed: A secret of this name exists.",
-        frozenset(),
+        "",
     ),
 }
 

@@ -52,13 +52,13 @@ def changed(line: str = REFUSED, key: str = "POSTGRES_PASSWORD", service: str = 
 REFUSED_VALUE = "1 validation error for Settings: OPENAI_API_KEY: String should match pattern"
 FAULTS = {
     "store-only": Fault(
-        changed(), "POSTGRES_PASSWORD", "differs between AWSPREVIOUS and the current version", frozenset({"worker"})
+        changed(), "POSTGRES_PASSWORD", "differs between AWSPREVIOUS and the current version", "worker"
     ),
     "value-refused": Fault(
         changed(REFUSED_VALUE, "OPENAI_API_KEY"),
         "OPENAI_API_KEY",
         "Settings refuses OPENAI_API_KEY: it does not match the pattern",
-        frozenset({"worker"}),
+        "worker",
     ),
 }
 

@@ -178,7 +178,7 @@ def test_failing_tasks_point_to_the_fault(id: str) -> None:
 
 def own_of(id: str) -> frozenset[str]:
     """Services that a fault touches."""
-    return FAULTS[id].services
+    return frozenset(FAULTS[id].services.split())
 
 
 @pytest.mark.parametrize("id", sorted(MILD | PINS))
