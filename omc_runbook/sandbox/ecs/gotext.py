@@ -6,6 +6,7 @@ https://pkg.go.dev/encoding/json https://pkg.go.dev/fmt
 import json
 import math
 import re
+from decimal import Decimal
 from typing import Any
 
 # %v of a float64 turns to the exponent form from here on.
@@ -57,20 +58,12 @@ def show(value: Any) -> str:
 
 
 def _number(value: float) -> str:
-    if value == 0:
-        return "-0" if math.copysign(1, value) < 0 else "0"
-    digits, _, power = f"{value:.17e}".partition("e")
-    for precision in range(17):
-        if float(text := f"{value:.{precision}e}") == value:
-            digits, _, power = text.partition("e")
-            break
-    exponent = int(power)
-    if exponent < -4 or exponent >= _EXPONENT:
-        mantissa = digits.rstrip("0").rstrip(".") if "." in digits else digits
-        return f"{mantissa}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
-    decimals = max(len(digits.lstrip("-").replace(".", "")) - 1 - exponent, 0)
-    text = f"{value:.{decimals}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    # As few digits as tell it from all others, in Python as in Go.
+    number = Decimal(repr(value)).normalize()
+    exponent = number.adjusted()
+    if not number or -4 <= exponent < _EXPONENT:
+        return f"{number:f}"
+    return f"{number.scaleb(-exponent):f}e{exponent:+03d}"
 
 
 def _float(text: str) -> float:
