@@ -180,13 +180,12 @@ def _become(
     code = 1
     try:
         _fork_practice(*servers)
-        _write_into(out, err)
+        for descriptor, file in ((1, out), (2, err)):
+            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
         if stdin:
             os.dup2(stdin.fileno(), 0)
             stdin.close()
         _start_anew(variables, folder, command[command[0] == sys.executable :])
-        if Path(command[0]).name == "jupyter-lab":
-            _fork_jobs(out, err)
         if KERNEL in command or Path(command[0]).name != "omc-runbook":
             _fork_kernels(kernels)
         code = _exit_code(_main(command))
@@ -197,11 +196,6 @@ def _become(
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
-
-
-def _write_into(out: Path, err: Path) -> None:
-    for descriptor, file in ((1, out), (2, err)):
-        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
 
 
 def _fork_practice(address: str, forker: str) -> None:
@@ -215,30 +209,6 @@ def _fork_practice(address: str, forker: str) -> None:
     forked_workers.belong_to(forker)
     mock.patch.object(lifecycle, "_spawn", forked_sandboxes.spawn_attached).start()
     mock.patch.object(practice, "subprocess", SimpleNamespace(run=run_practice)).start()
-
-
-def _fork_jobs(out: Path, err: Path) -> None:
-    """Let the processes in which jupyter-scheduler runs its jobs be forks, and their kernels too.
-
-    They write where JupyterLab does, as those that it starts.
-    """
-    if sys.version_info >= (3, 14):
-        return
-    context = multiprocessing.get_context("forkserver")
-
-    def make(target: Main) -> Any:
-        return context.Process(target=_do_job, args=(out, err, dict(os.environ), Path.cwd(), target))
-
-    with contextlib.suppress(ModuleNotFoundError):
-        scheduler = importlib.import_module("jupyter_scheduler.scheduler")
-        mock.patch.object(scheduler, "mp", SimpleNamespace(get_context=lambda _: SimpleNamespace(Process=make))).start()
-
-
-def _do_job(out: Path, err: Path, variables: Mapping[str, str], folder: Path, job: Main) -> None:
-    _write_into(out, err)
-    _start_anew(variables, folder, sys.argv)
-    _fork_kernels(1)
-    job()
 
 
 def _exit_code(main: Main) -> int:
