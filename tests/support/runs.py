@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import boto3
 import pytest
 from support import forked_command
 
-from omc_runbook.sandbox.account import REGION
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds.staging import World
 
 ENGINES = pytest.mark.parametrize("engine", [(), ("--kernel",)], ids=["own process", "kernel"])
 """The words by which `omc-runbook run` runs a notebook in its own process, and in a kernel."""
@@ -80,13 +79,7 @@ class Desk:
 
 
 def client(sandbox: Sandbox, service: str) -> Any:
-    return boto3.client(
-        service,
-        endpoint_url=sandbox.endpoint,
-        region_name=REGION,
-        aws_access_key_id=sandbox.credentials.access_key,
-        aws_secret_access_key=sandbox.credentials.secret_key,
-    )
+    return World(sandbox.endpoint, credentials=sandbox.credentials).client(service)
 
 
 def sign_in(sandbox: Sandbox, patch: pytest.MonkeyPatch) -> None:
