@@ -10,10 +10,10 @@ from pathlib import Path
 import hcl2
 import pytest
 from dotenv import dotenv_values
-from support.further_checkouts import FURTHER
 from support.local_setup_runs import Turn, assert_absent, bench, tree, turn
 from support.platform_checkout import Platform
 from support.unseen_checkouts import CHECKOUTS as EIGHT
+from support.unseen_checkouts import FURTHER
 
 from omc_runbook.changes.add_key import plan as add_key
 from omc_runbook.model.catalogue import default_keys

@@ -319,9 +319,5 @@ def make_checkout(root: Path, files: Mapping[str, str], git: Path | None = None)
     """Write the files, and commit them in a repository that begins at `git`."""
     write_files(root, files)
     if git is not None:
-        above = Platform(git)
-        above.git("init", "--quiet", "--initial-branch", "main")
-        above.git("config", "user.name", "A Developer")
-        above.git("config", "user.email", "developer@ohmycoins.test")
-        above.commit()
+        Platform(git).begin()
     return Platform(root)

@@ -123,6 +123,13 @@ class Platform:
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
 
+    def begin(self) -> None:
+        """Make a repository of it, and commit everything that git does not ignore on branch main."""
+        self.git("init", "--quiet", "--initial-branch", "main")
+        for name, value in (("user.name", "A Developer"), ("user.email", "developer@ohmycoins.test")):
+            self.git("config", name, value)
+        self.commit("The platform")
+
     def commit(self, message: str = "Change") -> None:
         """Commit everything that git does not ignore."""
         self.git("add", "--all")
@@ -152,10 +159,7 @@ def make_platform(root: Path, git: bool = True, references: References = "guide"
     write_files(root, example.files() | ours)
     platform = Platform(root)
     if git:
-        platform.git("init", "--quiet", "--initial-branch", "main")
-        for name, value in (("user.name", "A Developer"), ("user.email", "developer@ohmycoins.test")):
-            platform.git("config", name, value)
-        platform.commit("The platform")
+        platform.begin()
     return platform
 
 
