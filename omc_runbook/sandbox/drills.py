@@ -20,7 +20,7 @@ from omc_runbook.sandbox import faults, lifecycle, solved
 from omc_runbook.sandbox.faults import Fault, checkout
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.solved import FamilyScore, Solved
-from omc_runbook.sandbox.worlds.staging import CLUSTER, World
+from omc_runbook.sandbox.worlds.staging import World
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceTypeDef
@@ -360,15 +360,7 @@ def _fails(service: Any) -> bool:
 
 def _failure(world: World, service: str) -> str:
     """Whether a service's new tasks never start, or stop after their start."""
-    pages = world.ecs.get_paginator("list_tasks").paginate(
-        cluster=CLUSTER, serviceName=service, desiredStatus="STOPPED"
-    )
-    arns = [arn for page in pages for arn in page["taskArns"]]
-    stopped = [
-        task
-        for first in range(0, len(arns), 100)
-        for task in world.ecs.describe_tasks(cluster=CLUSTER, tasks=arns[first : first + 100])["tasks"]
-    ]
+    stopped = world.tasks(serviceName=service, desiredStatus="STOPPED")
     # Tasks that a newer deployment replaced did not fail.
     failed = [task for task in stopped if not task.get("stoppedReason", "").startswith("Scaling activity")]
     last = max(failed, key=lambda task: task["createdAt"], default=None)

@@ -99,9 +99,7 @@ class Scene:
 
     def alone(self) -> list[str]:
         """The states of tasks outside the services."""
-        arns = self.world.ecs.list_tasks(cluster=CLUSTER)["taskArns"]
-        tasks = self.world.ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"]
-        return [task["lastStatus"] for task in tasks if not task["group"].startswith("service:")]
+        return [task["lastStatus"] for task in self.world.tasks() if not task["group"].startswith("service:")]
 
     def definition(self, name: str) -> Any:
         """The task definition that a service is deployed with."""
@@ -117,20 +115,12 @@ class Scene:
 
     def stopped(self, name: str) -> list[Any]:
         """A service's tasks that were stopped, or stopped by themselves, since."""
-        ecs = self.world.ecs
-        pages = ecs.get_paginator("list_tasks").paginate(cluster=CLUSTER, serviceName=name, desiredStatus="STOPPED")
-        tasks = [
-            task
-            for page in pages
-            if page["taskArns"]
-            for task in ecs.describe_tasks(cluster=CLUSTER, tasks=page["taskArns"])["tasks"]
-        ]
+        tasks = self.world.tasks(serviceName=name, desiredStatus="STOPPED")
         return [task for task in tasks if task["createdAt"] >= self.since]
 
     def running(self, name: str) -> Any:
         """A task of a service that runs."""
-        arns = self.world.ecs.list_tasks(cluster=CLUSTER, serviceName=name)["taskArns"]
-        return self.world.ecs.describe_tasks(cluster=CLUSTER, tasks=arns[:1])["tasks"][0]
+        return self.world.tasks(serviceName=name)[0]
 
     def current_age(self) -> timedelta:
         """How long before the moment the current version was created."""

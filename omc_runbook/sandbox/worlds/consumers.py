@@ -105,9 +105,7 @@ def _remove_schedule(world: World) -> None:
 
 
 def _stop_tasks(world: World) -> None:
-    arns = world.ecs.list_tasks(cluster=CLUSTER)["taskArns"]
-    tasks = world.ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"] if arns else []
-    for task in tasks:
+    for task in world.tasks():
         if not task["group"].startswith("service:"):
             world.ecs.stop_task(cluster=CLUSTER, task=task["taskArn"])
 

@@ -21,7 +21,7 @@ from omc_runbook.sandbox.postgres import Database
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
-    from mypy_boto3_ecs.type_defs import ServiceTypeDef
+    from mypy_boto3_ecs.type_defs import ServiceTypeDef, TaskTypeDef
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -138,6 +138,16 @@ class World:
             for service in self.ecs.describe_services(cluster=cluster, services=page["serviceArns"])["services"]
         ]
         return [service for service in services if service["status"] != "INACTIVE"]
+
+    def tasks(self, **which: Any) -> list[TaskTypeDef]:
+        """The tasks of the guide's cluster that ListTasks finds by these parameters, as DescribeTasks has them."""
+        # DescribeTasks takes a hundred, which is also the size of a page.
+        return [
+            task
+            for page in self.ecs.get_paginator("list_tasks").paginate(cluster=CLUSTER, **which)
+            if page["taskArns"]
+            for task in self.ecs.describe_tasks(cluster=CLUSTER, tasks=page["taskArns"])["tasks"]
+        ]
 
     def delete_service(self, name: str, cluster: str = CLUSTER) -> None:
         """Delete a service with its tasks, and wait until its name can be used again."""
