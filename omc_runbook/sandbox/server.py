@@ -37,7 +37,7 @@ from omc_runbook.sandbox.credentials import administrator
 from omc_runbook.sandbox.ecs import network, process
 from omc_runbook.sandbox.ecs.agent import Agent
 from omc_runbook.sandbox.ecs.channel import CHANNELS
-from omc_runbook.sandbox.ecs.clock import CLOCK, DEFAULT_MINUTE_SECONDS
+from omc_runbook.sandbox.ecs.service_deployments import CLOCK, DEFAULT_MINUTE_SECONDS
 from omc_runbook.sandbox.gateway import Gateway
 from omc_runbook.sandbox.handler import RequestHandler
 from omc_runbook.sandbox.moto_patches import create_app, install

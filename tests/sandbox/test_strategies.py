@@ -28,7 +28,7 @@ from omc_runbook.report.archive.state import ChangeState, StateFile
 from omc_runbook.runbooks import fix, live_change, secret_change, troubleshoot
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import faults, lifecycle
-from omc_runbook.sandbox.ecs.clock import DEFAULT_MINUTE_SECONDS
+from omc_runbook.sandbox.ecs.service_deployments import DEFAULT_MINUTE_SECONDS
 from omc_runbook.sandbox.lifecycle import Sandbox
 from omc_runbook.sandbox.worlds import consumers, deployments
 from omc_runbook.sandbox.worlds.staging import CLUSTER, KEYS

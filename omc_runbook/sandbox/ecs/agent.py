@@ -17,8 +17,7 @@ from werkzeug.exceptions import HTTPException
 from omc_runbook.sandbox.aws.lock import STATE
 from omc_runbook.sandbox.ecs import scheduler, services, tasks
 from omc_runbook.sandbox.ecs.connection import connects
-from omc_runbook.sandbox.ecs.container import NO_SHELL, RunningContainer
-from omc_runbook.sandbox.ecs.image import pull_error
+from omc_runbook.sandbox.ecs.container import NO_SHELL, RunningContainer, pull_error
 from omc_runbook.sandbox.ecs.injection import PullFailed, environments
 from omc_runbook.sandbox.ecs.logs import open_stream
 from omc_runbook.sandbox.ecs.network import task_network

@@ -1,8 +1,9 @@
-"""A task's container as a command in it sees it: its environment and process table."""
+"""A task's container as a command in it sees it: its environment and process table; and its image."""
 
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import signal
 import struct
@@ -13,9 +14,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 NO_SHELL = "--sandbox-no-shell"
 """An argument of a container's command: its image has no programs except the application."""
+MISSING = "missing"
+"""The beginning of the tag of an image that counts as missing; the sandbox never pulls one."""
+_IS_MISSING = re.compile(rf":{MISSING}\b[\w.-]*\Z")
 _SPACES, _QUOTES = " \t\r\n", "\"'"
 
 
@@ -134,6 +139,20 @@ class TerminalProcess:
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+
+def pull_error(container: dict[str, Any]) -> str:
+    """The stoppedReason if a container's image cannot be pulled, or "".
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html
+    """
+    image = container.get("image") or ""
+    if not _IS_MISSING.search(image):
+        return ""
+    return (
+        "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref "
+        f"{image}: {image}: not found"
+    )
 
 
 def split(command: str) -> list[str]:

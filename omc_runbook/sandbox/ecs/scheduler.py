@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from omc_runbook.sandbox.ecs import placement, tasks, traffic
-from omc_runbook.sandbox.ecs.clock import CLOCK
+from omc_runbook.sandbox.ecs.service_deployments import CLOCK
 from omc_runbook.sandbox.ecs.services import (
     EcsDeployment,
     EcsService,

@@ -9,13 +9,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from omc_runbook.sandbox.ecs.clock import CLOCK
-
 ONGOING = ("PENDING", "IN_PROGRESS", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
 """The statuses of a service deployment that has not finished; the sandbox stops one without STOP_REQUESTED."""
 FAILING_HOOK = "sandbox-fails"
 """The end of the ARN of a Lambda function that refuses each deployment; every other one accepts it."""
 _HOOK_MINUTES = 1440
+DEFAULT_MINUTE_SECONDS = 1.0
+"""How long a minute of a deployment lasts in the sandbox: bake times and hooks may wait for a day on AWS."""
+
+
+class DeploymentClock:
+    """The length of a minute of `bakeTimeInMinutes` and its like, in seconds."""
+
+    minute_seconds = DEFAULT_MINUTE_SECONDS
+
+    def seconds(self, minutes: float) -> float:
+        """How many seconds this many minutes last."""
+        return minutes * self.minute_seconds
+
+
+CLOCK = DeploymentClock()
 
 
 @dataclass(kw_only=True)

@@ -6,7 +6,7 @@ import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from omc_runbook.sandbox.ecs.image import MISSING
+from omc_runbook.sandbox.ecs.container import MISSING
 from omc_runbook.sandbox.ecs.process import OUT_OF_MEMORY
 from omc_runbook.sandbox.faults.change import command, redeploy, revise, rotate
 from omc_runbook.sandbox.faults.fault import Fault
