@@ -7,14 +7,13 @@ import json
 import secrets
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from support.past_versions import write_history
 from support.runs import sign_in
 
 from omc_runbook.checks import age
@@ -28,6 +27,7 @@ from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox.faults import audit_secret, break_, mend
 from omc_runbook.sandbox.faults.change import revise
 from omc_runbook.sandbox.lifecycle import Sandbox
+from omc_runbook.sandbox.worlds.build import good_document, healthy_document, keep_good_document
 from omc_runbook.sandbox.worlds.staging import SECRET, World
 from omc_runbook.snapshot.state import Snapshot
 
@@ -128,6 +128,29 @@ def test_a_log_of_another_region_is_searched(sandbox: Sandbox, look: Callable[..
     world.settle()
     assert "log group /ecs/away, stream worker" in " ".join(found(look())["value-in-log"].evidence)
     mend(sandbox.endpoint)
+
+
+def write_history(world: World, moments: Sequence[datetime], keys: Sequence[str]) -> Mapping[str, datetime]:
+    """Write a version at each moment, oldest first, that renews one of the keys, in turn; the first one renews all.
+
+    Names and addresses, of which a healthy secret always has the same, stay. Returns since when each other key has its
+    present value. Versions that were there are dated before the first moment. Services that run have the values from
+    before: deploy them to have the new ones.
+    """
+    api, since = world.secretsmanager, dict[str, datetime]()
+    listed = api.list_secret_version_ids(SecretId=SECRET, IncludeDeprecated=True)["Versions"]
+    created = {each["VersionId"]: moments[0].timestamp() - 1 - count for count, each in enumerate(reversed(listed))}
+    document = healthy_document() | good_document(world)
+    for count, moment in enumerate(moments):
+        fresh, turn = healthy_document(), keys[count % len(keys)]
+        renewed = [key for key in fresh if fresh[key] != document[key] and (count == 0 or key == turn)]
+        document |= {key: fresh[key] for key in renewed}
+        version = api.put_secret_value(SecretId=SECRET, SecretString=json.dumps(document))["VersionId"]
+        created[version] = moment.timestamp()
+        since |= dict.fromkeys(renewed, moment)
+    keep_good_document(world)
+    world.control("POST", "versions", {"secret": SECRET, "created": created})
+    return since
 
 
 def test_ages_are_right_to_the_second(sandbox: Sandbox, look: Callable[..., Snapshot]) -> None:
