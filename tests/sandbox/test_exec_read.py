@@ -113,7 +113,7 @@ def answer(environment: Mapping[str, str], pid: int, folder: Path, names: tuple[
 
 def shells(monkeypatch: pytest.MonkeyPatch, folder: Path, shell: str, *tools: str) -> None:
     """Let the container have this shell as sh, and no program but these."""
-    usual, path = quick_programs.path_without(os.environ), shutil.which(shell)
+    usual, path = quick_programs.path_without(), shutil.which(shell)
     if path is None:
         pytest.skip(f"no {shell} here")
     programs = folder / "bin"

@@ -34,19 +34,18 @@ EDITED = ("backend/app/core/config.py", ".env.template", "infrastructure/terrafo
 class Adder(Desk):
     """A desk with a checkout of its own and a new key's name that nobody else has."""
 
-    def __init__(self, root: Path, sandbox: Sandbox, git: bool = True) -> None:
+    def __init__(self, root: Path, sandbox: Sandbox) -> None:
         super().__init__(root, sandbox)
         self.world = World(sandbox.endpoint)
         (root / "checkout").mkdir()
-        self.platform: Platform = make_platform(root / "checkout", git)
+        self.platform: Platform = make_platform(root / "checkout")
         self.anew()
 
     def anew(self) -> Adder:
         """The same desk with another key, and the checkout as it was committed, where it was."""
         self.key, self.value = f"KEY_{secrets.token_hex(3).upper()}_OF_NEWS", secrets.token_urlsafe(24)
         os.environ["NEW_VALUE"] = self.value
-        if (self.platform.root / ".git").exists():
-            self.platform.git("checkout", "--quiet", "--", ".")
+        self.platform.git("checkout", "--quiet", "--", ".")
         return self
 
     def add(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

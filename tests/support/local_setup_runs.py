@@ -59,7 +59,6 @@ def turn(
     apply: bool = False,
     values_from: str = "",
     environment: str = "local",
-    backup: bool = False,
     allow_code: bool = True,
 ) -> Turn:
     """Do what the notebook's cells do, one after another, and keep what they show."""
@@ -68,7 +67,7 @@ def turn(
     displays = [local_setup.inventory(snapshot), local_setup.variables(snapshot), verify.findings(diagnose(snapshot))]
     plan = runbook.plan(run, snapshot, values_from)
     displays += [local_setup.plan(plan), local_setup.diff(plan), local_setup.needed(plan)]
-    result = runbook.apply(run, plan, apply, "", backup)
+    result = runbook.apply(run, plan, apply, "")
     after = runbook.look(run, result) if result else snapshot
     found = diagnose(after)
     path = platform.root.parent / "outcome.json"

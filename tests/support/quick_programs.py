@@ -12,7 +12,6 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -73,8 +72,6 @@ def has(program: str) -> bool:
     return Path(os.environ.get(FOLDER, os.devnull), program).exists()
 
 
-def path_without(environment: Mapping[str, str]) -> str:
+def path_without() -> str:
     """The PATH as it was before."""
-    return os.pathsep.join(
-        each for each in environment["PATH"].split(os.pathsep) if each != environment.get(FOLDER, "")
-    )
+    return os.pathsep.join(each for each in os.environ["PATH"].split(os.pathsep) if each != os.environ.get(FOLDER, ""))

@@ -77,7 +77,7 @@ def test_docker_passes_on_what_its_plugin_says(tmp_path: Path, monkeypatch: pyte
         return answers
 
     direct = ask()
-    monkeypatch.setenv("PATH", quick_programs.path_without(os.environ))
+    monkeypatch.setenv("PATH", quick_programs.path_without())
     assert shutil.which("docker") != str(Path(os.environ[quick_programs.FOLDER], "docker"))
     assert ask() == direct and {"A": "", "D": "x y"} in direct
 
