@@ -10,7 +10,7 @@ from moto.core.responses import ActionResult
 
 from omc_runbook.sandbox.aws.ecs_base import MOST_ARNS, EcsBase, EcsError, InvalidParameter
 from omc_runbook.sandbox.ecs.service_deployments import EcsServiceDeployment
-from omc_runbook.sandbox.ecs.services import EcsService, breaker_threshold, count_tasks, services_of
+from omc_runbook.sandbox.ecs.services import EcsService, count_tasks, services_of
 
 _MOST_RESULTS = 100
 
@@ -107,7 +107,7 @@ def _describe(service: EcsService, deployment: EcsServiceDeployment) -> dict[str
         "deployment_circuit_breaker": {
             "status": deployment.breaker_status,
             "failureCount": deployment.failures,
-            "threshold": breaker_threshold(service),
+            "threshold": service.breaker.threshold(service.desired_count),
         },
     }
 

@@ -13,7 +13,6 @@ from omc_runbook.sandbox.ecs.services import (
     EcsDeployment,
     EcsService,
     add_event,
-    breaker,
     breaker_trips,
     complete,
     fail,
@@ -61,7 +60,7 @@ def rests(service: EcsService) -> bool:
     if service.status != "ACTIVE":
         return service.status == "INACTIVE"
     if current is not None and current.rollout_state == "IN_PROGRESS":
-        return current.failed_tasks > 0 and not breaker(service).get("enable")
+        return current.failed_tasks > 0 and not service.breaker.enabled
     if current is not None and (current.rollout_state == "FAILED" or _pauses(service)):
         return True
     return len(service.deployments) <= 1 and service.running_count == service.desired_count

@@ -13,7 +13,7 @@ from typing import Any
 
 from moto.ecs.models import EC2ContainerServiceBackend, Service
 
-from omc_runbook.aws.deployments import configuration_from
+from omc_runbook.aws.deployments import CircuitBreaker, configuration_from
 from omc_runbook.sandbox.ecs.service_deployments import EcsServiceDeployment, EcsServiceRevision, new_arn
 
 _MAX_EVENTS = 100
@@ -115,6 +115,11 @@ class EcsService(Service):
     def is_deployed_by_ecs(self) -> bool:
         """Whether ECS itself deploys it."""
         return bool(self.deployment_controller["type"] == "ECS")
+
+    @property
+    def breaker(self) -> CircuitBreaker:
+        """Its circuit breaker."""
+        return configuration_from(self.deployment_configuration).breaker
 
     @property
     def ongoing(self) -> EcsServiceDeployment | None:
@@ -222,7 +227,7 @@ def record_deployment(service: EcsService, new: EcsDeployment, containers: list[
             deployment_configuration=dict(service.deployment_configuration),
             created_at=new.created_at,
             updated_at=new.updated_at,
-            breaker_status="MONITORING" if breaker(service).get("enable") else "DISABLED",
+            breaker_status="MONITORING" if service.breaker.enabled else "DISABLED",
         ),
     )
     del service.service_deployments[_MAX_SERVICE_DEPLOYMENTS:]
@@ -254,7 +259,7 @@ def record_health(service: EcsService, deployment: EcsDeployment) -> None:
     """Reset the counts of failures, once a task is healthy; the circuit breaker may be told to keep its own."""
     failures = deployment.breaker_failures
     deployment.reset_failures()
-    if breaker(service).get("resetOnHealthyTask") is False:
+    if service.deployment_configuration["deploymentCircuitBreaker"].get("resetOnHealthyTask") is False:
         deployment.breaker_failures = failures
     elif service.ongoing is not None and not service.ongoing.is_rolling_back:
         service.ongoing.failures = 0
@@ -272,23 +277,15 @@ def complete(service: EcsService, deployment: EcsDeployment) -> None:
     add_event(service, f"(deployment {deployment.id}) deployment completed.")
 
 
-def breaker_threshold(service: EcsService) -> int:
-    """How many failed tasks trip the circuit breaker.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ThresholdConfiguration.html
-    """
-    return configuration_from(service.deployment_configuration).breaker.threshold(service.desired_count)
-
-
 def breaker_trips(service: EcsService, deployment: EcsDeployment) -> bool:
     """Whether the circuit breaker is on and enough tasks of the deployment have failed.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
     """
     return (
-        bool(breaker(service).get("enable"))
+        service.breaker.enabled
         and deployment.state == "IN_PROGRESS"
-        and deployment.breaker_failures >= breaker_threshold(service)
+        and deployment.breaker_failures >= service.breaker.threshold(service.desired_count)
     )
 
 
@@ -302,7 +299,7 @@ def trip(service: EcsService, failed: EcsDeployment) -> None:
         return
     if ongoing is not None:
         ongoing.breaker_status = "TRIGGERED"
-    if breaker(service).get("rollback"):
+    if service.breaker.rolls_back:
         go_back(service, BREAKER_REASON, "ECS deployment circuit breaker: ")
     elif ongoing is not None:
         ongoing.finish("STOPPED", "Service deployment stopped because the circuit breaker threshold was exceeded.")
@@ -359,9 +356,3 @@ def task_limits(service: EcsService) -> tuple[int, int]:
     lowest = math.ceil(service.desired_count * configuration.get("minimumHealthyPercent", 100) / 100)
     highest = math.floor(service.desired_count * configuration.get("maximumPercent", 200) / 100)
     return lowest, highest
-
-
-def breaker(service: EcsService) -> dict[str, Any]:
-    """The settings of a service's circuit breaker."""
-    settings = service.deployment_configuration.get("deploymentCircuitBreaker")
-    return settings if isinstance(settings, dict) else {}
