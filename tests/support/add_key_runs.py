@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import secrets
 import signal
@@ -14,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from support.administrator import KeptSecret
 from support.platform_checkout import Platform, make_platform
-from support.runs import COMMAND, SECRET, Desk, client, sign_in
+from support.runs import COMMAND, SECRET, Desk, sign_in
 from support.small_world import environment_of
 
 from omc_runbook.changes.add_key.executor import AddKeyResult
@@ -31,11 +31,12 @@ DESCRIPTION, ADDRESS = "Headlines on coins", "https://news.example.com/keys"
 EDITED = ("backend/app/core/config.py", ".env.template", "infrastructure/terraform/modules/ecs/main.tf")
 
 
-class Adder(Desk):
+class Adder(Desk, KeptSecret):
     """A desk with a checkout of its own and a new key's name that nobody else has."""
 
     def __init__(self, root: Path, sandbox: Sandbox) -> None:
-        super().__init__(root, sandbox)
+        Desk.__init__(self, root, sandbox)
+        KeptSecret.__init__(self, sandbox)
         self.world = World(sandbox.endpoint)
         (root / "checkout").mkdir()
         self.platform: Platform = make_platform(root / "checkout")
@@ -73,16 +74,6 @@ class Adder(Desk):
     @property
     def secret_arn(self) -> str:
         return str(self.world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"])
-
-    @property
-    def text(self) -> str:
-        """The secret's current text."""
-        return str(self._value()["SecretString"])
-
-    @property
-    def members(self) -> dict[str, str]:
-        members: dict[str, str] = json.loads(self.text)
-        return members
 
     def labels(self) -> list[str]:
         """Staging labels that are not AWS's."""
@@ -133,9 +124,6 @@ class Adder(Desk):
         """Let so many tasks of backend run, and wait for them."""
         self.world.ecs.update_service(cluster=CLUSTER, service="backend", desiredCount=desired)
         self.world.settle()
-
-    def _value(self) -> Any:
-        return client(self.sandbox, "secretsmanager").get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")
 
 
 def digest(value: str | None) -> str:

@@ -66,7 +66,8 @@ class Place(KeptSecret):
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__(sandbox)
-        self.world, self.ecs = World(sandbox.endpoint), client(sandbox, "ecs")
+        self.world = World(sandbox.endpoint)
+        self.ecs, self.service = self.world.ecs, self.world.service
         self.told: list[tuple[float, str]] = []
 
     def held(self, key: str) -> dict[str, set[str]]:
@@ -76,9 +77,6 @@ class Place(KeptSecret):
         for task in lifecycle.status(self.sandbox)["tasks"]:
             found.setdefault(task["service"], set()).add(environment_of(task["pid"]).get(key, ""))
         return found
-
-    def service(self, name: str) -> Any:
-        return self.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
 
     def state_of(self, task: str) -> str:
         return str(self.ecs.describe_tasks(cluster=CLUSTER, tasks=[task])["tasks"][0]["lastStatus"])
