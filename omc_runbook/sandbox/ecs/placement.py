@@ -10,7 +10,19 @@ from omc_runbook.sandbox.ecs.tasks import EcsTask
 def start(service: EcsService, deployment: EcsDeployment, count: int) -> None:
     """Start tasks of a deployment; one at a time while they fail, to see whether they still do."""
     count = min(count, 1) if deployment.failures else count
-    new = [tasks.launch(service, deployment) for _ in range(max(count, 0))]
+    new = [
+        tasks.accept(
+            service.backend,
+            service.cluster_name,
+            deployment.task_definition,
+            group=f"service:{service.name}",
+            started_by=deployment.id,
+            network=deployment.network_configuration,
+            platform_version=deployment.platform_version,
+            execute=deployment.enable_execute_command,
+        )
+        for _ in range(max(count, 0))
+    ]
     if new:
         add_event(service, f"has started {len(new)} tasks: {_names(new)}.")
 

@@ -190,7 +190,15 @@ def _scale_task_sets(service: EcsService, service_tasks: list[EcsTask]) -> None:
         mine = [task for task in service_tasks if tasks.is_live(task) and task.started_by == task_set.id]
         count = round(service.desired_count * task_set.scale.get("value", 100.0) / 100)
         if len(mine) < count:
-            tasks.launch(service, _as_deployment(service, task_set))
+            tasks.accept(
+                service.backend,
+                service.cluster_name,
+                task_set.task_definition,
+                group=f"service:{service.name}",
+                started_by=task_set.id,
+                network=task_set.network_configuration or service.network_configuration or None,
+                execute=service.enable_execute_command,
+            )
         for task in mine[count:]:
             tasks.mark_stopping(task, "ServiceSchedulerInitiated", f"Scaling activity initiated by {task_set.id}")
         task_set.computed_desired_count = count
@@ -199,17 +207,3 @@ def _scale_task_sets(service: EcsService, service_tasks: list[EcsTask]) -> None:
         ready = len([task for task in mine if tasks.is_healthy(task)])
         task_set.stabilityStatus = "STEADY_STATE" if ready == len(mine) == count else "STABILIZING"
     service.is_steady = all(t.stabilityStatus == "STEADY_STATE" for t in task_sets)
-
-
-def _as_deployment(service: EcsService, task_set: Any) -> EcsDeployment:
-    return EcsDeployment(
-        id=task_set.id,
-        task_definition=task_set.task_definition,
-        desired_count=0,
-        launch_type="FARGATE",
-        platform_version=None,
-        network_configuration=task_set.network_configuration or service.network_configuration or None,
-        enable_execute_command=service.enable_execute_command,
-        created_at=task_set.createdAt,
-        updated_at=task_set.updatedAt,
-    )

@@ -12,7 +12,7 @@ from typing import Any
 from moto.ecs.models import EC2ContainerServiceBackend, Task, TaskDefinition
 
 from omc_runbook.sandbox.ecs.container import RunningContainer
-from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService
+from omc_runbook.sandbox.ecs.services import EcsService
 
 _KEEP_TIME = timedelta(hours=1)
 _LIVE = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING")
@@ -98,20 +98,6 @@ def unfinished(backend: EC2ContainerServiceBackend) -> list[EcsTask]:
     tasks: list[EcsTask] = [t for t in getattr(backend, "unfinished_tasks", []) if t.last_status != "STOPPED"]
     backend.unfinished_tasks = tasks  # type: ignore[attr-defined]
     return tasks.copy()
-
-
-def launch(service: EcsService, deployment: EcsDeployment) -> EcsTask:
-    """Create a task of a service's deployment."""
-    return accept(
-        service.backend,
-        service.cluster_name,
-        deployment.task_definition,
-        group=f"service:{service.name}",
-        started_by=deployment.id,
-        network=deployment.network_configuration,
-        platform_version=deployment.platform_version,
-        execute=deployment.enable_execute_command,
-    )
 
 
 def accept(
