@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 from functools import cache
-from inspect import CO_VARKEYWORDS
 from typing import Any
 
-import botocore.hooks
 import botocore.httpsession
 import botocore.parsers
 import botocore.session
@@ -15,7 +13,6 @@ from botocore.model import ServiceModel
 from omc_runbook.aws import session
 from omc_runbook.aws.answer import parse_time
 
-_asks_inspect = botocore.hooks.accepts_kwargs
 _create_methods = ClientCreator._create_methods
 _load_model = ClientCreator._load_service_model  # type: ignore[attr-defined]
 _methods: dict[str, dict[str, Any]] = {}
@@ -29,7 +26,6 @@ def share(replace: Callable[[Any, str, Any], object]) -> None:
     replace(session, "create_loader", lambda: loader(None))
     replace(ClientCreator, "_create_methods", _share_methods)
     replace(ClientCreator, "_load_service_model", _share_model)
-    replace(botocore.hooks, "accepts_kwargs", _accepts_kwargs)
     # The tests' own clients read times as the package's do.
     replace(botocore.parsers, "DEFAULT_TIMESTAMP_PARSER", parse_time)
     # No test's server speaks TLS.
@@ -46,9 +42,3 @@ def _share_model(creator: ClientCreator, name: str, api_version: str | None = No
     if (name, api_version) not in _models:
         _models[name, api_version] = _load_model(creator, name, api_version)
     return _models[name, api_version]
-
-
-def _accepts_kwargs(handler: Any) -> bool:
-    """Whether a handler of events does, as its code says it: `inspect` asks for all of its signature."""
-    code = getattr(handler, "__code__", None)
-    return bool(code.co_flags & CO_VARKEYWORDS) if code else bool(_asks_inspect(handler))
