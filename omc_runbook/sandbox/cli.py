@@ -159,7 +159,7 @@ def break_(fault: str | None, secretly: bool, as_json: bool) -> None:
     catalogue.break_(running.endpoint, fault)
     lifecycle.ask(running, "POST", "note", {"broken": [*broken, fault]})
     broken_fault = catalogue.find(fault)
-    where = f" It is in {checkout.copy_of(running.endpoint)}." if broken_fault.symptom else ""
+    where = f" It is in {checkout.copy_of(running.endpoint)}." if checkout.is_in_copy(broken_fault) else ""
     click.echo(f"Broken: {broken_fault.breaks}{where} Repair it with: omc-runbook sandbox mend {fault}")
 
 

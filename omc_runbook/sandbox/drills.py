@@ -163,8 +163,7 @@ def answer(sandbox: Sandbox, fault: str, is_kept: bool = True) -> tuple[Grade, D
 
 def repository(sandbox: Sandbox, drill: Drill) -> str:
     """The path of the copy of the checkout, where the current fault broke that; "" else."""
-    is_in_checkout = faults.find(drill.fault).family in (checkout.LOCAL, checkout.DRIFT)
-    return str(checkout.copy_of(sandbox.endpoint)) if is_in_checkout else ""
+    return str(checkout.copy_of(sandbox.endpoint)) if checkout.is_in_copy(faults.find(drill.fault)) else ""
 
 
 def diagnosis(sandbox: Sandbox, drill: Drill) -> str:

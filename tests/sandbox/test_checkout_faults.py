@@ -108,3 +108,10 @@ def test_breaking_and_mending_by_hand(at_sandbox: Sandbox) -> None:
     assert dotenv.stat().st_mode & 0o777 == 0o644 and b"\r\n" in dotenv.read_bytes()
     assert CliRunner().invoke(commands, ["mend"]).exit_code == 0
     assert not copy.exists()
+
+
+def test_a_fault_that_an_audit_finds_is_in_no_copy(at_sandbox: Sandbox) -> None:
+    """It has a symptom of its own too, and is in AWS: `break` names no folder."""
+    broke = CliRunner().invoke(commands, ["break", "readable-by-all"])
+    assert broke.exit_code == 0 and str(checkout.copy_of(at_sandbox.endpoint)) not in broke.output
+    assert CliRunner().invoke(commands, ["mend"]).exit_code == 0

@@ -126,6 +126,11 @@ def copy_of(endpoint: str) -> Path:
     return folders.at(endpoint).directory / _FOLDER / example.NAME
 
 
+def is_in_copy(fault: Fault) -> bool:
+    """Whether a fault breaks the copy, and nothing in AWS."""
+    return fault.family in (LOCAL, DRIFT)
+
+
 def remove_copy(endpoint: str) -> None:
     """Remove the copy, if there is one."""
     shutil.rmtree(copy_of(endpoint).parent, ignore_errors=True)
