@@ -14,10 +14,11 @@ from omc_runbook.checks.registry import Family
 from omc_runbook.checks.stopped_tasks import Stop, fresh_stops
 from omc_runbook.masking.document import differ
 from omc_runbook.masking.registry import label
-from omc_runbook.messages.refusals import find_addresses, find_lack, is_for, is_refusal
+from omc_runbook.messages.refusals import find_addresses, find_lack, is_for, is_refusal, is_undecrypted
 from omc_runbook.messages.startline import REFUSED, StartProblem
 from omc_runbook.messages.startlog import read_log
 from omc_runbook.model import issuers
+from omc_runbook.model.catalogue import encrypts
 from omc_runbook.model.findings import Remedy
 from omc_runbook.model.grouping import grouped
 from omc_runbook.snapshot import freshness
@@ -138,8 +139,11 @@ def _keys_meant(snapshot: Snapshot, stop: Stop, line: str) -> tuple[str, ...]:
     """The keys of a stopped task that a line can mean: those that have changed, if any has."""
     keys = tuple(dict.fromkeys(_keys_read(snapshot, stop)))
     by_label = [key for key in keys if label(key) in line]
-    candidates = by_label or [key for key in keys if is_for(line, key)]
-    candidates = candidates or _addresses(snapshot, keys, line) or [key for key in keys if _is_named(key, line)]
+    if is_undecrypted(line):
+        candidates = by_label or [key for key in keys if encrypts(snapshot.environment.keys, key)]
+    else:
+        candidates = by_label or [key for key in keys if is_for(line, key)]
+        candidates = candidates or _addresses(snapshot, keys, line) or [key for key in keys if _is_named(key, line)]
     generic = next((each for each in GENERIC if each.search(line)), None)
     if not candidates and generic:
         candidates = [key for key in keys if generic.search(key) and not issuers.names_another(line, key)]
@@ -192,14 +196,12 @@ def _history(snapshot: Snapshot, key: str, changed: bool | None) -> str:
     when = f" of {since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else ""
     if changed is None:
         return f"It is unknown whether {key} has changed: no earlier version can be read."
+    encrypts_data = encrypts(snapshot.environment.keys, key)
     if changed:
-        return (
-            f"{key} differs between AWSPREVIOUS and the current version{when}: the secret was changed, but not the"
-            " database or the provider."
-        )
-    return (
-        f"{key} is the same in AWSPREVIOUS: the password was changed in the database, or the provider revoked the key."
-    )
+        left = "data is encrypted with the former value" if encrypts_data else "not the database or the provider"
+        return f"{key} differs between AWSPREVIOUS and the current version{when}: the secret was changed, but {left}."
+    other = "the password was changed in the database, or the provider revoked the key"
+    return f"{key} is the same in AWSPREVIOUS: {'data is encrypted with another value' if encrypts_data else other}."
 
 
 def _remedy(snapshot: Snapshot, key: str, changed: bool | None) -> Remedy:
@@ -209,6 +211,10 @@ def _remedy(snapshot: Snapshot, key: str, changed: bool | None) -> Remedy:
     if changed and snapshot.current:
         back = remedies.restore(environment, snapshot.previous_id, snapshot.current.version_id)
         forward = "In psql, \\password with the secret's value" if has_database else "Give the provider the new value"
+        if encrypts(environment.keys, key):
+            forward = (
+                f"Let {key} have the former value after the new one, if the application reads a list (MultiFernet)"
+            )
         return replace(back, command=f"{forward}; or go back with `{back.command}` and start new tasks.")
     if has_database:
         return remedies.with_runbook(

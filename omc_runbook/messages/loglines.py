@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from omc_runbook.messages.phrases import NOT_SECRETS, Phrase, program_message
-from omc_runbook.messages.refusals import BROKER, DATABASE, MAIL, MONGO, PROVIDER, REDIS, SENTRY
+from omc_runbook.messages.refusals import BROKER, DATABASE, MAIL, MONGO, PROVIDER, REDIS, SENTRY, UNDECRYPTED
 from omc_runbook.messages.startline import (
     OTHER_PASSWORD,
     always,
@@ -187,6 +187,13 @@ APPLICATION: tuple[Phrase, ...] = (
         "Try the secret's key with the provider, without printing it; then compare the task's start with "
         "the secret's last change.",
         *PROVIDER.wordings,
+    ),
+    program_message(
+        "store-only unprovided not-forced",
+        "The application cannot decrypt its data: a key such as ENCRYPTION_KEY was changed, or nothing provides it, so "
+        "that each process generates its own. A new key alone makes the data unreadable: do not generate another.",
+        "Whether secrets[] of the task definition gives the task the key; then whether it differs in AWSPREVIOUS.",
+        *UNDECRYPTED.wordings,
     ),
     program_message(
         "white-space empty",

@@ -100,6 +100,19 @@ PROVIDER = LoginRefusal(
         "401 client error: unauthorized for url",
     ),
 )
+UNDECRYPTED = LoginRefusal(
+    "",
+    (
+        *("fernet.InvalidToken", "raise InvalidToken", "cryptography.exceptions.InvalidTag", "raise InvalidTag"),
+        *(
+            "EVP_DecryptFinal_ex:bad decrypt",
+            "routines::bad decrypt",
+            "unsupported state or unable to authenticate data",
+        ),
+        *("MessageEncryptor::InvalidMessage", "ActiveRecord::Encryption::Errors::Decryption"),
+    ),
+)
+"""What libraries say where data was encrypted with another key."""
 UNSPECIFIC = LoginRefusal(
     "",
     (
@@ -116,12 +129,17 @@ UNSPECIFIC = LoginRefusal(
 ANSWER = re.compile(r"\"[A-Z]{3,7} \S+ (?:HTTP/)?\d(?:\.\d)?\\?\" \d{3}\b")
 """A line of a server's access log: what the application answered to a request."""
 
-REFUSALS = (DATABASE, MONGO, BROKER, SLACK, REDIS, MAIL, SENTRY, OPENAI, AWS, PROVIDER, UNSPECIFIC)
+REFUSALS = (DATABASE, MONGO, BROKER, SLACK, REDIS, MAIL, SENTRY, OPENAI, AWS, PROVIDER, UNDECRYPTED, UNSPECIFIC)
 
 
 def is_refusal(line: str) -> bool:
     """Whether a line of the application's log says that a password or a key was refused."""
     return not ANSWER.search(line) and any(plain(line).has(refusal.wordings) for refusal in REFUSALS)
+
+
+def is_undecrypted(line: str) -> bool:
+    """Whether a line says that data was encrypted with another key than the application has."""
+    return plain(line).has(UNDECRYPTED.wordings)
 
 
 def find_lack(line: str) -> str:

@@ -299,6 +299,34 @@ def test_an_api_key_that_the_provider_did_not_get_was_not_refused(line: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("ENCRYPTION_KEY", "cryptography.fernet.InvalidToken"),
+        ("DB_ENCRYPTION_KEY", "    raise InvalidToken"),
+        ("FIELD_ENCRYPTION_KEY", "Error: error:1C800064:Provider routines::bad decrypt"),
+        ("FIELD_ENCRYPTION_KEY", "ActiveSupport::MessageEncryptor::InvalidMessage (ActiveSupport::MessageEncryptor)"),
+    ],
+)
+def test_data_that_the_former_key_encrypted(key: str, line: str) -> None:
+    """Where data cannot be decrypted the key that encrypts it is meant, and no provider gets to know its new value."""
+    entries = tuple(Injection(name, parse(f"{ARN}:{name}::")) for name in (key, "DISCORD_TOKEN"))
+    made = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, *entries)))
+    said = changed(line, key)(with_keys(made, DISCORD_TOKEN=secrets.token_hex(16), **{key: secrets.token_hex(16)}))
+    assert root_causes(said) == [f"store-only {key}"]
+    [found] = run_check(CHECKS["store-only"], said)
+    assert found.evidence[-1].endswith("the secret was changed, but data is encrypted with the former value.")
+    assert found.remedy.command.startswith(f"Let {key} have the former value after the new one")
+
+
+def test_a_token_that_is_no_data_accuses_no_key_that_encrypts() -> None:
+    """A provider that refuses a token says so in other words than a library that cannot decrypt."""
+    entry = Injection("ENCRYPTION_KEY", parse(f"{ARN}:ENCRYPTION_KEY::"))
+    made = with_container(healthy(), "worker", lambda old: replace(old, secrets=(*old.secrets, entry)))
+    said = changed("discord answered: invalid token", "ENCRYPTION_KEY")(made)
+    assert not any(each.status == "found" for each in run_check(CHECKS["store-only"], said))
+
+
+@pytest.mark.parametrize(
     ("key", "line", "way", "runbook"),
     [
         ("POSTGRES_PASSWORD", REFUSED, "In psql, \\password with the secret's value", "rotate"),

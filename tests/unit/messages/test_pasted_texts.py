@@ -233,6 +233,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
         "bad-copy",
         "UnicodeEncodeError: 'ascii' codec can't encode character '\\u201c' in position 7: ordinal not in range",
     ),
+    ("store-only", "cryptography.fernet.InvalidToken"),
     ("store-only", "redis.exceptions.AuthenticationError: AUTH <password> called without any password configured"),
     ("role-absent", f"{PULL}unable to find execution role credentials"),
     (
