@@ -84,6 +84,14 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
         "unable to consistently start tasks successfully",
     ),
     aws_message(
+        "rollout-stuck pull-failed health-check task-exits image-pull out-of-memory",
+        "A program that waited for the deployment gave up before it ended, after ten minutes for the AWS CLI. It does "
+        "not say why, and the deployment goes on.",
+        "DescribeServices: rolloutState, failedTasks and events; DescribeTasks: stoppedReason of tasks that stopped.",
+        *("Waiter ServicesStable failed", "not in the state servicesStable", "Waiter has timed out"),
+        *("waiting for ECS Service … timeout while waiting for state", "waiting for state to become 'tfSTABLE'"),
+    ),
+    aws_message(
         "no-capacity",
         f"ECS could not place a task: capacity, memory, ports or a quota ran out. {NOT_SECRETS}",
         "DescribeServices: events name what is missing; then the cluster's capacity and the account's quotas.",

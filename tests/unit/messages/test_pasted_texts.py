@@ -271,6 +271,11 @@ TEXTS: tuple[tuple[str, str], ...] = (
         " (reason 2 tasks under protection)",
     ),
     ("rollout-stuck", "(service api) is unable to consistently start tasks successfully."),
+    ("rollout-stuck", "Waiter ServicesStable failed: Max attempts exceeded"),
+    (
+        "rollout-stuck",
+        "Error: waiting for ECS Service (api) update: timeout while waiting for state to become 'tfSTABLE'",
+    ),
     ("health-check", "Task failed container health checks"),
     ("health-check", f"(service api) (task {TASK}) failed container health checks."),
     (
