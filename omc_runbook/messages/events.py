@@ -204,6 +204,7 @@ SESSIONS: tuple[Phrase, ...] = (
         *(
             "executable file not found in $PATH",
             "'/bin/sh': stat /bin/sh",
+            "start pty: fork/exec",
             "fork/exec /bin/sh",
             "'/bin/bash': stat /bin/bash",
         ),
@@ -290,6 +291,12 @@ CALLS: tuple[Phrase, ...] = (
         "DescribeSecret; to change its value run update instead of create.",
         "ResourceExistsException",
         "creating Secrets Manager Secret … already exists",
+    ),
+    aws_message(
+        "",
+        "The value is longer than the 65,536 bytes that a version of a secret may have. Nothing was changed.",
+        "Remove keys that nobody uses, or move some to a secret of their own.",
+        *("secretString' … length less than or equal to 65536", "secretBinary' … length less than or equal to 65536"),
     ),
     aws_message(
         "",

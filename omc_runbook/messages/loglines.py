@@ -45,7 +45,7 @@ APPLICATION: tuple[Phrase, ...] = (
         *("ModuleNotFoundError: No module named", "ImportError: cannot import name", "Could not import module"),
         *("can't open file * [Errno 2] No such file", "No such option:", "error: unrecognized arguments:"),
         *("sh: 1: * not found", "sh: line 1: * command not found", "Error loading ASGI app"),
-        ".sh: no such file or directory",
+        *(".sh: no such file or directory", "email-validator is not installed"),
     ),
     program_message(
         "changethis terraform-overwrote placeholder",

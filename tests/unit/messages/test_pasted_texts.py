@@ -317,6 +317,14 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("", "/usr/bin/env: ‘|’: No such file or directory"),
     ("exec-no-shell", 'OCI runtime exec failed: exec failed: exec: "sh": executable file not found in $PATH: unknown'),
     ("exec-no-shell", "Unable to start command: Failed to start pty: fork/exec /bin/sh: no such file or directory"),
+    ("exec-no-shell", "Unable to start command: Failed to start pty: fork/exec /bin/bash: no such file or directory"),
+    (
+        "",
+        "An error occurred (ValidationException) when calling the PutSecretValue operation: 1 validation error "
+        "detected: Value at 'secretString' failed to satisfy constraint: Member must have length less than or equal to "
+        "65536",
+    ),
+    ("command-fails", "ImportError: email-validator is not installed, run `pip install 'pydantic[email]'`"),
     ("exec-readonly", "mkdir /var/lib/amazon: read-only file system"),
     ("exec-iam", f"AccessDeniedException: {USER}ssmmessages:CreateControlChannel on resource: * because"),
     ("exec-endpoint", "failed to dial: wss://ssmmessages.eu-west-1.amazonaws.com/v1/control-channel: i/o timeout"),
