@@ -62,8 +62,30 @@ DEPLOYMENTS: tuple[Phrase, ...] = (
         "The deployment's tasks did not start or stay healthy, so ECS gave up; with rollback on, the former task "
         "definition runs again. That does not undo a bad secret: the former one reads it too.",
         "DescribeTasks: stoppedReason of the deployment's tasks.",
+        "deployment circuit breaker: task failed to start",
         *("circuit breaker: rolling back", "circuit breaker: tasks failed", "deployment circuit breaker"),
         *("rolling back to deployment", "deployment failed: tasks failed to start", "deployment failed:"),
+        "circuit breaker threshold was exceeded",
+    ),
+    aws_message(
+        "breaker-rollback",
+        "A lifecycle hook of the deployment failed, timed out or was rolled back, and the former revision serves "
+        "again. The secret may be correct.",
+        "The log of the hook's Lambda function; DescribeServiceDeployments: statusReason and lifecycleHookDetails.",
+        *("lifecycle hook(s) failed", "lifecycle hook(s) timed out", "lifecycle hook(s) were rolled back"),
+    ),
+    aws_message(
+        "deployment-paused",
+        "The deployment waits for a person at a lifecycle hook. After 24 hours, if nothing else is set, it is rolled "
+        "back.",
+        "DescribeServiceDeployments: lifecycleHookDetails; ContinueServiceDeployment lets it go on.",
+        "AWAITING_ACTION",
+    ),
+    aws_message(
+        "",
+        "A person stopped the deployment, or a newer one took its place. The newest one shows what tasks run now.",
+        "ListServiceDeployments; CloudTrail: StopServiceDeployment and UpdateService say who.",
+        *("because a newer deployment of the service", "deployment rolled back because it was stopped"),
     ),
     aws_message(
         "rollout-stuck",

@@ -271,6 +271,16 @@ TEXTS: tuple[tuple[str, str], ...] = (
         " (reason 2 tasks under protection)",
     ),
     ("rollout-stuck", "(service api) is unable to consistently start tasks successfully."),
+    *(
+        (check, f"Service deployment rolled back because {why}.")
+        for check, why in (
+            ("breaker-rollback", "the circuit breaker threshold was exceeded"),
+            ("breaker-rollback", "POST_SCALE_UP lifecycle hook(s) timed out"),
+            ("", "it was stopped"),
+        )
+    ),
+    ("breaker-rollback", "ECS deployment circuit breaker: task failed to start."),
+    ("deployment-paused", '{"hookId": "ecs-pause-1", "targetType": "PAUSE", "status": "AWAITING_ACTION"}'),
     ("rollout-stuck", "Waiter ServicesStable failed: Max attempts exceeded"),
     (
         "rollout-stuck",
