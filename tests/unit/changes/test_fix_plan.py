@@ -598,6 +598,18 @@ def test_a_keys_fault_is_left_to_troubleshoot_where_a_former_version_may_be_righ
     assert not is_referred or after.remedy.runbook == "troubleshoot"
 
 
+def test_by_hand_beside_troubleshoot_tasks_get_the_value_too() -> None:
+    """Whoever pastes verify's command instead starts new tasks, as where there is no former version."""
+    snapshot = with_keys(healthy(), SECRET_KEY=None)
+    findings = root_causes.diagnose(snapshot)
+    (before,), (after,) = (
+        [each for each in every if each.check == "null" and each.status == "found"]
+        for every in (findings, refer(findings, snapshot))
+    )
+    assert after.remedy.runbook == "troubleshoot" and after.remedy.command == before.remedy.command
+    assert after.remedy.command.count("--force-new-deployment") == len(before.services) == 2
+
+
 @pytest.mark.parametrize(("other", "is_restored"), [("", True), ("a-new-database-password", False)])
 def test_a_document_whose_values_are_objects_goes_back(other: str, is_restored: bool) -> None:
     """The database has the password that both versions have, unless the object has another one."""
