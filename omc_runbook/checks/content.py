@@ -49,6 +49,10 @@ TEST_KEY, LIVE_KEY = (
 """How Stripe, Razorpay, Mollie, Paystack and others begin keys of their test mode, and real ones."""
 FREE_PORT = 32768
 """Where operating systems begin to number ports that nobody asked for."""
+_AGAIN = (
+    "The next terraform apply may overwrite it again: the lifecycle of its aws_secretsmanager_secret_version needs"
+    " ignore_changes = [secret_string]."
+)
 NEEDS = ("secret", "contents", "services", "task_definitions")
 KEY_NEEDS = (*NEEDS, DOCUMENT)
 
@@ -448,7 +452,8 @@ def terraform_overwrote(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 yield Uncertain(member.key, (fact, f"{unseen}: it is minutes late, and keeps 90 days."))
             elif write.by_terraform:
                 remedy = remedies.restore(snapshot.environment, previous.version_id, current.version_id)
-                yield Evidence(member.key, (describe(write), fact), remedy, services_reading(snapshot, member.key))
+                facts = (describe(write), fact, _AGAIN)
+                yield Evidence(member.key, facts, remedy, services_reading(snapshot, member.key))
 
 
 @once

@@ -65,6 +65,12 @@ def test_an_overwritten_value_is_a_placeholder_too() -> None:
     assert found_in(overwritten(healthy())) == {"terraform-overwrote", "placeholder"}
 
 
+def test_what_terraform_overwrote_is_to_be_protected_from_it() -> None:
+    """Without ignore_changes the next apply would undo the restore that is the remedy."""
+    [found] = run_check(CHECKS["terraform-overwrote"], overwritten(healthy()))
+    assert found.remedy.runbook == "restore" and "ignore_changes = [secret_string]" in found.evidence[-1]
+
+
 @pytest.mark.parametrize(
     ("present", "id"),
     [
