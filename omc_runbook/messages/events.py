@@ -315,6 +315,12 @@ CALLS: tuple[Phrase, ...] = (
         "creating Secrets Manager Secret … already exists",
     ),
     aws_message(
+        "url-chars",
+        'RDS refuses the password: a master password has 8 characters or more, and no / @ " or space.',
+        "Generate one with openssl rand -hex 32, and give it to the database and the secret.",
+        "MasterUserPassword is not a valid password",
+    ),
+    aws_message(
         "",
         "The value is longer than the 65,536 bytes that a version of a secret may have. Nothing was changed.",
         "Remove keys that nobody uses, or move some to a secret of their own.",

@@ -382,6 +382,12 @@ LOCAL: tuple[Phrase, ...] = (
         *("extra inputs are not permitted", "extra_forbidden"),
     ),
     program_message(
+        "start-refused pg-volume settings-refused",
+        "Compose does not start what waits for another service, because that one ended with an error or is unhealthy.",
+        "docker compose logs, with the name of the service that ended, often that of the database's migrations.",
+        *("didn't complete successfully: exit", "dependency failed to start"),
+    ),
+    program_message(
         "",
         f"Compose needs a network that does not exist on this machine. {NOT_SECRETS}",
         "Create it with docker network create and its name.",

@@ -334,6 +334,13 @@ TEXTS: tuple[tuple[str, str], ...] = (
         "detected: Value at 'secretString' failed to satisfy constraint: Member must have length less than or equal to "
         "65536",
     ),
+    (
+        "url-chars",
+        "InvalidParameterValue: The parameter MasterUserPassword is not a valid password. Only printable ASCII "
+        "characters besides '/', '@', '\"', ' ' may be used.",
+    ),
+    ("start-refused", 'service "prestart" didn\'t complete successfully: exit 1'),
+    ("start-refused", "dependency failed to start: container ohmycoins-db-1 is unhealthy"),
     ("command-fails", "ImportError: email-validator is not installed, run `pip install 'pydantic[email]'`"),
     ("exec-readonly", "mkdir /var/lib/amazon: read-only file system"),
     ("exec-iam", f"AccessDeniedException: {USER}ssmmessages:CreateControlChannel on resource: * because"),
