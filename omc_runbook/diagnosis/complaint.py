@@ -157,13 +157,17 @@ def _without_plugin(finding: Finding) -> Finding:
 
 def current_state(text: KnownMessage, findings: Iterable[Finding]) -> str:
     """Whether the environment, or a developer's machine, shows now what a pasted text names."""
-    about = [finding for finding in findings if finding.check in text.checks]
+    about = [finding for finding in findings if finding.check in text.checks and finding.subject != PASTED]
     matching = [finding for finding in about if finding.is_problem or finding.accepted]
     where = "This machine" if about and all(finding.family == LOCAL for finding in about) else "The environment"
     if matching:
         names = ", ".join(check_ids(matching))
         return f"{where} shows it now: {names}."
-    unseen = [finding.check for finding in about if finding.status in ("unknown", "skipped")]
+    if not about and all(map(families.is_local, text.checks)):
+        return 'Whether a developer\'s machine shows it now is unknown: symptom = "local" with repository reads one.'
+    looked_at = {finding.check for finding in about}
+    unread = [check for check in text.checks if check not in looked_at and not families.is_local(check)]
+    unseen = [*(finding.check for finding in about if finding.status in ("unknown", "skipped")), *unread]
     if unseen:
         return f"Whether {where[0].lower()}{where[1:]} shows it now is unknown: {', '.join(dict.fromkeys(unseen))}."
     return f"{where} does not show it now: it was fixed since, or comes from another {where.split()[1]}."

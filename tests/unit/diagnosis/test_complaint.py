@@ -8,6 +8,7 @@ import pytest
 from support.snapshots import healthy
 
 from omc_runbook.diagnosis.complaint import UNRECOGNISED, read_complaint
+from omc_runbook.diagnosis.root_causes import diagnose
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.findings import Finding
 from omc_runbook.report import troubleshoot
@@ -70,6 +71,24 @@ def test_a_task_of_another_cluster_is_told_with_its_cluster() -> None:
         names = environment.names.model_copy(update={"clusters": clusters})
         with pytest.raises(UsageError, match=r"which clusters in runbook\.toml names.* Leave task empty"):
             read_complaint(task=arn).about(replace(healthy(), environment=replace(environment, names=names)))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "env file /srv/ohmycoins/.env not found",
+            'Whether a developer\'s machine shows it now is unknown: symptom = "local"',
+        ),
+        ("cryptography.fernet.InvalidToken", "Whether the environment shows it now is unknown: unprovided."),
+        ("retrieved secret from Secrets Manager did not contain json key A", "The environment does not show it now"),
+    ],
+)
+def test_what_nothing_looked_for_is_not_said_to_be_fixed(text: str, said: str) -> None:
+    """A text of a .env, or of the application's code, while only AWS was read: also beside its own remark."""
+    told, findings = read_complaint(error_text=text), diagnose(replace(healthy(), log_lines={}))
+    for each in (findings, told.focus(findings)):
+        assert said in troubleshoot.texts(told, each).to_text()
 
 
 def test_a_pasted_text_that_means_nothing_known_is_told_as_such() -> None:
