@@ -84,19 +84,19 @@ REASONS: tuple[Phrase, ...] = (
         "The role's policies: Resource of the statement for secretsmanager:GetSecretValue, against the ARN.",
         "no identity-based policy allows",
     ),
+    aws_message(
+        "",
+        "A session policy limits the caller to less than its role may do.",
+        "The session policy that was passed when the role was assumed.",
+        *("no session policy allows", "explicit deny in a session policy"),
+        group="pull",
+        kind="secrets",
+    ),
     pull_failure(
         "identity-deny resource-deny scp boundary endpoint-policy",
         f"{_ROLE} a policy explicitly denies it. The text does not say of which kind.",
         "The role's policies and its boundary, then GetResourcePolicy of the secret.",
         "explicit deny",
-    ),
-    aws_message(
-        "",
-        "A session policy limits the caller to less than its role may do.",
-        "The session policy that was passed when the role was assumed.",
-        "no session policy allows",
-        group="pull",
-        kind="secrets",
     ),
 )
 

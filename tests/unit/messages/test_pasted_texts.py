@@ -80,6 +80,7 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("boundary", denied("because no permissions boundary allows the secretsmanager:GetSecretValue action")),
     ("boundary", denied("with an explicit deny in a permissions boundary")),
     ("scp", denied("with an explicit deny in a service control policy")),
+    ("", denied("with an explicit deny in a session policy")),
     ("scp", denied("because no service control policy allows the secretsmanager:GetSecretValue action")),
     ("endpoint-policy", denied("because no VPC endpoint policy allows the secretsmanager:GetSecretValue action")),
     ("endpoint-policy", denied("with an explicit deny in a VPC endpoint policy")),
