@@ -19,10 +19,10 @@ DESCRIBE = {"Effect": "Allow", "Action": "ecs:DescribeServices", "Resource": "*"
 @pytest.fixture(scope="module")
 def stage(empty_sandbox: Sandbox) -> Stage:
     """One sandbox with a service that runs."""
-    made = Stage(empty_sandbox)
-    made.build()
-    made.steady()
-    return made
+    small_world = Stage(empty_sandbox)
+    small_world.build()
+    small_world.steady()
+    return small_world
 
 
 def user(stage: Stage, *statements: dict[str, Any]) -> dict[str, str]:
@@ -126,8 +126,10 @@ def test_customer_key_wants_decrypt_on_the_key(stage: Stage) -> None:
 
 def simulate(stage: Stage, arn: str, *actions: str, resource: str = "*") -> dict[str, Any]:
     """The simulator's result for each action."""
-    found = stage.iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=list(actions), ResourceArns=[resource])
-    return {result["EvalActionName"]: result for result in found["EvaluationResults"]}
+    response = stage.iam.simulate_principal_policy(
+        PolicySourceArn=arn, ActionNames=list(actions), ResourceArns=[resource]
+    )
+    return {result["EvalActionName"]: result for result in response["EvaluationResults"]}
 
 
 def test_simulator_agrees_with_the_policies(stage: Stage) -> None:
@@ -159,8 +161,8 @@ def test_policies_of_awss_own_are_there(stage: Stage) -> None:
     stage.iam.attach_role_policy(RoleName="usual", PolicyArn=f"{start}AmazonECSTaskExecutionRolePolicy")
     [attached] = stage.iam.list_attached_role_policies(RoleName="usual")["AttachedPolicies"]
     version = stage.iam.get_policy(PolicyArn=attached["PolicyArn"])["Policy"]["DefaultVersionId"]
-    found = stage.iam.get_policy_version(PolicyArn=attached["PolicyArn"], VersionId=version)["PolicyVersion"]
-    assert "ecr:BatchGetImage" in found["Document"]["Statement"][0]["Action"]
+    policy_version = stage.iam.get_policy_version(PolicyArn=attached["PolicyArn"], VersionId=version)["PolicyVersion"]
+    assert "ecr:BatchGetImage" in policy_version["Document"]["Statement"][0]["Action"]
     own = stage.iam.list_policies(Scope="Local")["Policies"]
     assert attached["PolicyArn"] not in {each["Arn"] for each in own}
     for absent in (f"{start}AmazonECSTaskExecution", "arn:aws:iam::aws:policy/AmazonECSTaskExecutionRolePolicy"):
@@ -197,10 +199,10 @@ def test_organization_denies_over_the_role(stage: Stage) -> None:
     root = organizations.list_roots()["Roots"][0]["Id"]
     condition = {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:user/*-limited"}}
     deny = {"Effect": "Deny", "Action": "ecs:*", "Resource": "*", "Condition": condition}
-    made = organizations.create_policy(
+    policy_id = organizations.create_policy(
         Name="no-ecs", Description="", Type="SERVICE_CONTROL_POLICY", Content=policy(deny)
     )["Policy"]["PolicySummary"]["Id"]
-    organizations.attach_policy(PolicyId=made, TargetId=ACCOUNT)
+    organizations.attach_policy(PolicyId=policy_id, TargetId=ACCOUNT)
     name = f"{secrets.token_hex(4)}-limited"
     arn = stage.iam.create_user(UserName=name)["User"]["Arn"]
     stage.iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=policy(DESCRIBE))
@@ -212,7 +214,7 @@ def test_organization_denies_over_the_role(stage: Stage) -> None:
     assert result["EvalDecision"] == "explicitDeny"
     assert result["OrganizationsDecisionDetail"] == {"AllowedByOrganizations": False}
     assert stage.service()["serviceName"] == "app"
-    organizations.detach_policy(PolicyId=made, TargetId=ACCOUNT)
+    organizations.detach_policy(PolicyId=policy_id, TargetId=ACCOUNT)
     assert stage.client("ecs", **own).describe_services(cluster=CLUSTER, services=["app"])["services"]
     assert root
 
@@ -224,16 +226,16 @@ def test_the_simulation_takes_what_it_is_not_told_for_absent(stage: Stage, opera
     if not has_organization(organizations):
         organizations.create_organization(FeatureSet="ALL")
     deny = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {operator: {"aws:SecureTransport": "false"}}}
-    made = organizations.create_policy(
+    policy_id = organizations.create_policy(
         Name="transport", Description="", Type="SERVICE_CONTROL_POLICY", Content=policy(deny)
     )["Policy"]["PolicySummary"]["Id"]
-    organizations.attach_policy(PolicyId=made, TargetId=ACCOUNT)
+    organizations.attach_policy(PolicyId=policy_id, TargetId=ACCOUNT)
     name = secrets.token_hex(4)
     arn = stage.iam.create_user(UserName=name)["User"]["Arn"]
     stage.iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=policy(DESCRIBE))
     result = simulate(stage, arn, "ecs:DescribeServices")["ecs:DescribeServices"]
-    organizations.detach_policy(PolicyId=made, TargetId=ACCOUNT)
-    organizations.delete_policy(PolicyId=made)
+    organizations.detach_policy(PolicyId=policy_id, TargetId=ACCOUNT)
+    organizations.delete_policy(PolicyId=policy_id)
     assert result["OrganizationsDecisionDetail"] == {"AllowedByOrganizations": not is_denied}
     assert result["EvalDecision"] == ("explicitDeny" if is_denied else "allowed")
 
@@ -243,10 +245,10 @@ def test_a_resource_control_policy_denies_what_is_the_members(stage: Stage) -> N
     organizations = stage.client("organizations")
     if not has_organization(organizations):
         organizations.create_organization(FeatureSet="ALL")
-    made = organizations.create_account(AccountName="member", Email="member@ohmycoins.test", RoleName="administrators")[
-        "CreateAccountStatus"
-    ]
-    role = f"arn:aws:iam::{made['AccountId']}:role/OrganizationAccountAccessRole"
+    status = organizations.create_account(
+        AccountName="member", Email="member@ohmycoins.test", RoleName="administrators"
+    )["CreateAccountStatus"]
+    role = f"arn:aws:iam::{status['AccountId']}:role/OrganizationAccountAccessRole"
     session = stage.client("sts").assume_role(RoleArn=role, RoleSessionName="audit")["Credentials"]
     names = {"AccessKeyId": "aws_access_key_id", "SecretAccessKey": "aws_secret_access_key"}
     own = {names.get(name, "aws_session_token"): session[name] for name in (*names, "SessionToken")}
@@ -286,8 +288,8 @@ def has_organization(organizations: Any) -> bool:
 
 def events(stage: Stage, **attributes: str) -> list[Any]:
     """CloudTrail's events with one attribute."""
-    wanted = [{"AttributeKey": key, "AttributeValue": value} for key, value in attributes.items()]
-    pages = stage.client("cloudtrail").get_paginator("lookup_events").paginate(LookupAttributes=wanted)
+    lookup_attributes = [{"AttributeKey": key, "AttributeValue": value} for key, value in attributes.items()]
+    pages = stage.client("cloudtrail").get_paginator("lookup_events").paginate(LookupAttributes=lookup_attributes)
     return [event for page in pages for event in page["Events"]]
 
 
@@ -297,17 +299,17 @@ def test_trail_tells_who_changed_the_secret_and_not_to_what(stage: Stage) -> Non
     own = user(stage, {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"})
     arn = stage.secrets.create_secret(Name="watched", SecretString="x")["ARN"]
     stage.client("secretsmanager", **own).put_secret_value(SecretId="watched", SecretString=canary)
-    found = [e for e in events(stage, EventName="PutSecretValue") if e["AccessKeyId"] == own["aws_access_key_id"]]
-    assert len(found) == 1
-    record = json.loads(found[0]["CloudTrailEvent"])
+    puts = [e for e in events(stage, EventName="PutSecretValue") if e["AccessKeyId"] == own["aws_access_key_id"]]
+    assert len(puts) == 1
+    record = json.loads(puts[0]["CloudTrailEvent"])
     assert record["userIdentity"]["arn"].startswith(f"arn:aws:iam::{ACCOUNT}:user/")
-    assert record["userIdentity"]["userName"] == found[0]["Username"]
+    assert record["userIdentity"]["userName"] == puts[0]["Username"]
     assert "Boto3" in record["userAgent"]
     assert record["requestParameters"]["secretId"] == "watched"
-    assert found[0]["EventSource"] == "secretsmanager.amazonaws.com"
-    assert arn in [resource["ResourceName"] for resource in found[0]["Resources"]]
-    assert canary not in json.dumps(found, default=str)
-    assert found == [e for e in events(stage, ResourceName=arn) if e["EventName"] == "PutSecretValue"]
+    assert puts[0]["EventSource"] == "secretsmanager.amazonaws.com"
+    assert arn in [resource["ResourceName"] for resource in puts[0]["Resources"]]
+    assert canary not in json.dumps(puts, default=str)
+    assert puts == [e for e in events(stage, ResourceName=arn) if e["EventName"] == "PutSecretValue"]
 
 
 def test_trail_tells_the_agents_reads_by_task(stage: Stage) -> None:
@@ -333,13 +335,15 @@ def test_trail_keeps_refusals_and_pages(stage: Stage) -> None:
         with pytest.raises(ClientError):
             ecs.list_clusters()
     trail = stage.client("cloudtrail")
-    wanted = [{"AttributeKey": "EventName", "AttributeValue": "ListClusters"}]
-    first = trail.lookup_events(LookupAttributes=wanted, StartTime=int(before.timestamp()), MaxResults=2)
-    second = trail.lookup_events(LookupAttributes=wanted, MaxResults=50, NextToken=first["NextToken"])
-    found = [*first["Events"], *second["Events"]]
-    assert len({event["EventId"] for event in found}) == len(found) >= 3
-    assert [json.loads(e["CloudTrailEvent"]).get("errorCode") for e in found[:3]] == ["AccessDeniedException"] * 3
-    assert trail.lookup_events(LookupAttributes=wanted, EndTime=int(before.timestamp()) - 60)["Events"] == []
+    lookup_attributes = [{"AttributeKey": "EventName", "AttributeValue": "ListClusters"}]
+    first = trail.lookup_events(LookupAttributes=lookup_attributes, StartTime=int(before.timestamp()), MaxResults=2)
+    second = trail.lookup_events(LookupAttributes=lookup_attributes, MaxResults=50, NextToken=first["NextToken"])
+    events_of_both_pages = [*first["Events"], *second["Events"]]
+    assert len({event["EventId"] for event in events_of_both_pages}) == len(events_of_both_pages) >= 3
+    assert [json.loads(e["CloudTrailEvent"]).get("errorCode") for e in events_of_both_pages[:3]] == [
+        "AccessDeniedException"
+    ] * 3
+    assert trail.lookup_events(LookupAttributes=lookup_attributes, EndTime=int(before.timestamp()) - 60)["Events"] == []
 
 
 def test_wire_faults_hit_whom_they_are_meant_for(stage: Stage) -> None:

@@ -118,9 +118,9 @@ def test_both_accounts_decide_who_assumes_a_role(stage: Stage, theirs: dict[str,
 def healthy(desk: Desk, person: Mapping[str, str]) -> list[Any]:
     """The findings of a verify that takes task definitions from the cache as far as they are there."""
     cache = {"OMC_CACHE": "", "XDG_CACHE_HOME": str(desk.root / "cache")}
-    done = desk.call([str(COMMAND), "run", "verify", "environment=qa", "--record", "out"], **person, **cache)
+    process = desk.call([str(COMMAND), "run", "verify", "environment=qa", "--record", "out"], **person, **cache)
     outcome = json.loads((desk.work / "out" / "outcome.json").read_text())
-    assert (done.returncode, outcome["status"]) == (0, "ok"), done.stdout + done.stderr
+    assert (process.returncode, outcome["status"]) == (0, "ok"), process.stdout + process.stderr
     return list(outcome["findings"])
 
 

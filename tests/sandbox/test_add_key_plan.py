@@ -44,10 +44,10 @@ KEY = "NEWS_API_KEY"
 def desk(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adder]:
     """A desk at which backend wants no tasks, so that all that is done takes no time."""
     with pytest.MonkeyPatch.context() as patch:
-        made = Adder(tmp_path_factory.mktemp("desk"), sandbox)
-        with signed_in(sandbox, patch, made.work):
-            made.scale(0)
-            yield made
+        adder = Adder(tmp_path_factory.mktemp("desk"), sandbox)
+        with signed_in(sandbox, patch, adder.work):
+            adder.scale(0)
+            yield adder
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def run(desk: Adder) -> Run:
 
 
 @pytest.fixture(scope="module")
-def seen(run: Run) -> dict[str, Snapshot]:
+def snapshots(run: Run) -> dict[str, Snapshot]:
     return add_key.look(run)
 
 
@@ -67,17 +67,17 @@ def platform(tmp_path: Path) -> Platform:
     return make_platform(tmp_path / "own")
 
 
-def at(run: Run, seen: dict[str, Snapshot], root: Path) -> tuple[Run, dict[str, Snapshot]]:
+def at(run: Run, snapshots: dict[str, Snapshot], root: Path) -> tuple[Run, dict[str, Snapshot]]:
     """The same run and what it saw, on another checkout."""
     checkout = read_checkout(root)
     return replace(run, checkout=checkout), {
-        name: replace(snapshot, checkout=checkout) for name, snapshot in seen.items()
+        name: replace(snapshot, checkout=checkout) for name, snapshot in snapshots.items()
     }
 
 
-def planned(run: Run, seen: dict[str, Snapshot], root: Path, **given: Any) -> AddKeyPlan:
-    there, snapshots = at(run, seen, root)
-    plan = add_key.plan(there, snapshots, **({"key": KEY, "description": "Headlines"} | given))
+def planned(run: Run, snapshots: dict[str, Snapshot], root: Path, **arguments: Any) -> AddKeyPlan:
+    there, snapshots_there = at(run, snapshots, root)
+    plan = add_key.plan(there, snapshots_there, **({"key": KEY, "description": "Headlines"} | arguments))
     assert plan
     return plan
 
@@ -124,17 +124,17 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_what_cannot_be_added_is_refused_in_one_sentence(
-    desk: Adder, run: Run, seen: dict[str, Snapshot], monkeypatch: pytest.MonkeyPatch, case: str
+    desk: Adder, run: Run, snapshots: dict[str, Snapshot], monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     """Exit code 3, nothing written, and nothing in the sentence that may be a value."""
-    given, told = BAD[case]
+    arguments, reason = BAD[case]
     monkeypatch.setenv("NUMBER", "12")
     before = tree(desk.platform.root)
     with pytest.raises(UsageError) as error:
-        planned(run, seen, desk.platform.root, **given)
-    said = str(error.value)
-    assert told in said and "\n" not in said and tree(desk.platform.root) == before
-    assert not [value for value in (*PASTED, desk.value) if value[:8] in said]
+        planned(run, snapshots, desk.platform.root, **arguments)
+    message = str(error.value)
+    assert reason in message and "\n" not in message and tree(desk.platform.root) == before
+    assert not [value for value in (*PASTED, desk.value) if value[:8] in message]
 
 
 @pytest.mark.parametrize("type", ["{} | None", "None | {}", "Optional[{}]", "Union[{}, None]", "types.{}", "{}"])
@@ -151,27 +151,27 @@ def test_a_type_is_the_same_however_it_is_written(type: str) -> None:
 
 @pytest.mark.parametrize("type", ["int", "bool", "HttpUrl"])
 def test_an_optional_key_of_any_type_may_be_empty_where_settings_take_that_for_absent(
-    type: str, run: Run, seen: dict[str, Snapshot], platform: Platform
+    type: str, run: Run, snapshots: dict[str, Snapshot], platform: Platform
 ) -> None:
     """With env_ignore_empty it waits for its value with nothing in it; without, only a value fits."""
-    plan = planned(run, seen, platform.root, type=type)
+    plan = planned(run, snapshots, platform.root, type=type)
     assert plan.environments[0].content == NOTHING and plan.environments[0].write
     platform.edit(platform.config, "        env_ignore_empty=True,\n", "")
     with pytest.raises(UsageError, match="which accepts no placeholder: set values_from"):
-        planned(run, seen, platform.root, type=type)
+        planned(run, snapshots, platform.root, type=type)
 
 
 @pytest.mark.parametrize("type", ["int", "bool", "HttpUrl", "list[str]", "str"])
 def test_a_copy_of_the_template_starts_the_application_with_an_optional_key_of_any_type(
-    type: str, run: Run, seen: dict[str, Snapshot], platform: Platform
+    type: str, run: Run, snapshots: dict[str, Snapshot], platform: Platform
 ) -> None:
     """The guide's `cp .env.template .env` gives the application no placeholder that it cannot read."""
-    plan = planned(run, seen, platform.root, type=type)
+    plan = planned(run, snapshots, platform.root, type=type)
     for edit in plan.edits:
         edit.file.path.write_bytes(edit.after)
     platform.dotenv.write_bytes(platform.template.read_bytes())
-    ran = platform.run_backend(f"from app.core.config import settings; print(settings.{KEY})")
-    assert ran.returncode == 0, ran.stderr
+    process = platform.run_backend(f"from app.core.config import settings; print(settings.{KEY})")
+    assert process.returncode == 0, process.stderr
 
 
 def test_a_name_that_is_another_keys_variable_is_refused(desk: Adder, tmp_path: Path) -> None:
@@ -184,10 +184,10 @@ def test_a_name_that_is_another_keys_variable_is_refused(desk: Adder, tmp_path: 
 
 
 def test_a_name_that_a_container_has_from_elsewhere_is_refused(
-    desk: Adder, run: Run, seen: dict[str, Snapshot]
+    desk: Adder, run: Run, snapshots: dict[str, Snapshot]
 ) -> None:
     """From another key of the secret, though Terraform knows nothing of it."""
-    snapshot = seen["staging"]
+    snapshot = snapshots["staging"]
     arn = next(each.task_definition_arn for each in snapshot.services if each.name == "backend")
     definition = snapshot.task_definitions[arn]
     assert snapshot.secret
@@ -240,25 +240,25 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_checkout_that_is_not_fit_is_told_in_one_sentence(
-    platform: Platform, run: Run, seen: dict[str, Snapshot], case: str
+    platform: Platform, run: Run, snapshots: dict[str, Snapshot], case: str
 ) -> None:
     """What is wrong and where; nothing is written."""
     broken(platform, case)
     before = tree(platform.root)
     with pytest.raises(UsageError) as error:
-        planned(run, seen, platform.root)
+        planned(run, snapshots, platform.root)
     assert BROKEN[case] in str(error.value) and "\n" not in str(error.value) and tree(platform.root) == before
 
 
 def test_where_there_is_no_checkout_or_no_secret_nothing_is_begun(
-    desk: Adder, run: Run, seen: dict[str, Snapshot], tmp_path: Path
+    desk: Adder, run: Run, snapshots: dict[str, Snapshot], tmp_path: Path
 ) -> None:
     """A folder that is none, a file, an empty one; an environment that is none, and one without a secret."""
     (tmp_path / "file").touch()
     (tmp_path / "empty").mkdir()
     wrong = {"nowhere": "is not a folder", "file": "is not a folder", "empty": "has no backend/app/core/config.py"}
-    for name, told in wrong.items():
-        with pytest.raises(UsageError, match=told):
+    for name, reason in wrong.items():
+        with pytest.raises(UsageError, match=reason):
             add_key.begin("staging", "", "", str(tmp_path / name))
     with pytest.raises(UsageError, match="did you mean staging"):
         add_key.begin("stagin", "", "", str(desk.platform.root))
@@ -268,8 +268,8 @@ def test_where_there_is_no_checkout_or_no_secret_nothing_is_begun(
     with pytest.raises(UsageError, match="ohmycoins-production-app-secrets does not exist in production: run create"):
         add_key.plan(both, add_key.look(both), KEY)
     with pytest.raises(UsageError, match="key is empty"):
-        key_addition.apply(run, add_key.plan(run, seen, " "), True)
-    assert key_addition.apply(run, add_key.plan(run, seen, ""), False) is None
+        key_addition.apply(run, add_key.plan(run, snapshots, " "), True)
+    assert key_addition.apply(run, add_key.plan(run, snapshots, ""), False) is None
 
 
 def test_the_command_ends_with_3_and_one_sentence(desk: Adder) -> None:
@@ -285,9 +285,12 @@ def test_the_command_ends_with_3_and_one_sentence(desk: Adder) -> None:
 def test_what_cannot_be_edited_ends_with_3_and_one_sentence(desk: Adder) -> None:
     """As any other wrong use, from a process that has not imported what edits files: no record, no class's name."""
     before = tree(desk.platform.root)
-    for words, told in ((("DATABASE_ECHO",), "by an alias"), (("NEWS_KEY", "-p", "type", "strr"), "did you mean str?")):
+    for words, reason in (
+        (("DATABASE_ECHO",), "by an alias"),
+        (("NEWS_KEY", "-p", "type", "strr"), "did you mean str?"),
+    ):
         ended = desk.add("-p", "key", *words, "-p", "apply", "true")
-        assert (ended.returncode, ended.stdout) == (3, "") and told in ended.stderr
+        assert (ended.returncode, ended.stdout) == (3, "") and reason in ended.stderr
         assert ended.stderr.startswith("error: backend/app/core/config.py") and ended.stderr.count("\n") == 1
     assert tree(desk.platform.root) == before and not desk.record.exists()
 
@@ -305,7 +308,7 @@ def test_a_file_that_is_read_only_keeps_everything_from_being_begun(desk: Adder,
     path.chmod(0o644)
 
 
-def test_two_environments_never_share_a_value(run: Run, seen: dict[str, Snapshot], desk: Adder) -> None:
+def test_two_environments_never_share_a_value(run: Run, snapshots: dict[str, Snapshot], desk: Adder) -> None:
     """Typed in twice; from one file or variable it is not taken at all."""
     from omc_runbook.changes.add_key.environment_plan import refuse_same
     from omc_runbook.changes.values.source_file import NewValue
@@ -317,10 +320,10 @@ def test_two_environments_never_share_a_value(run: Run, seen: dict[str, Snapshot
 
 
 def test_environments_with_one_secret_are_not_planned_together(
-    desk: Adder, run: Run, seen: dict[str, Snapshot]
+    desk: Adder, run: Run, snapshots: dict[str, Snapshot]
 ) -> None:
     """As by a `secret` in runbook.toml for all of them: the second write would find a change by somebody else."""
-    staging = seen["staging"]
+    staging = snapshots["staging"]
     other = replace(staging, environment=replace(staging.environment, name="eu"))
     with pytest.raises(UsageError, match=r"staging and eu have the same secret, .*Nothing was written"):
         add_key.plan(run, {"staging": staging, "eu": other}, KEY)
@@ -351,21 +354,21 @@ def referring(snapshot: Snapshot, key: str) -> Snapshot:
 
 
 def test_of_every_subset_that_is_done_the_rest_is_planned(
-    run: Run, seen: dict[str, Snapshot], platform: Platform
+    run: Run, snapshots: dict[str, Snapshot], platform: Platform
 ) -> None:
     """All 32 of Settings, template, Terraform, secret and task definition."""
-    edits = planned(run, seen, platform.root).edits
+    edits = planned(run, snapshots, platform.root).edits
     assert [edit.file.name for edit in edits] == [*EDITED]
     for done in product((False, True), repeat=5):
         for edit, is_done in zip(edits, done, strict=False):
             edit.file.path.write_bytes(edit.after if is_done else edit.file.raw)
-        snapshot = holding(seen["staging"], KEY) if done[3] else seen["staging"]
+        snapshot = holding(snapshots["staging"], KEY) if done[3] else snapshots["staging"]
         snapshot = referring(snapshot, KEY) if done[4] else snapshot
         plan = planned(run, {"staging": snapshot}, platform.root)
-        left = [edit.file.name for edit, is_done in zip(edits, done, strict=False) if not is_done]
-        assert [edit.file.name for edit in plan.edits] == left
-        (place,) = plan.environments
-        assert (place.write is None, place.corrections == ()) == done[3:], done
+        files_to_edit = [edit.file.name for edit, is_done in zip(edits, done, strict=False) if not is_done]
+        assert [edit.file.name for edit in plan.edits] == files_to_edit
+        (environment_plan,) = plan.environments
+        assert (environment_plan.write is None, environment_plan.corrections == ()) == done[3:], done
         assert plan.is_empty == all(done)
 
 
@@ -378,39 +381,41 @@ HIDDEN = (
 
 @pytest.mark.parametrize("containers", HIDDEN)
 def test_a_reference_that_was_added_by_hand_where_it_cannot_be_read_leaves_the_rest(
-    run: Run, seen: dict[str, Snapshot], platform: Platform, containers: str
+    run: Run, snapshots: dict[str, Snapshot], platform: Platform, containers: str
 ) -> None:
     """It is refused until the tasks have it, and then the plan says why Terraform is left alone."""
     text = f'resource "aws_ecs_task_definition" "backend" {{\n  container_definitions = {containers}\n}}\n'
     platform.main_tf.write_text(text)
     with pytest.raises(UsageError, match=r"Add the reference yourself|which is not followed"):
-        planned(run, seen, platform.root)
-    plan = planned(run, {"staging": referring(holding(seen["staging"], KEY), KEY)}, platform.root)
+        planned(run, snapshots, platform.root)
+    plan = planned(run, {"staging": referring(holding(snapshots["staging"], KEY), KEY)}, platform.root)
     assert [edit.file.name for edit in plan.edits] == [*EDITED[:2]]
     note = f"The reference of backend to {KEY} is in force, and comes from Terraform that cannot be read"
     assert note in " ".join(report.diffs(plan).to_text().split())
     for edit in plan.edits:
         edit.file.path.write_bytes(edit.after)
-    assert planned(run, {"staging": referring(holding(seen["staging"], KEY), KEY)}, platform.root).is_empty
+    assert planned(run, {"staging": referring(holding(snapshots["staging"], KEY), KEY)}, platform.root).is_empty
 
 
-def test_a_secret_that_cannot_be_read_is_told_of_first(run: Run, seen: dict[str, Snapshot], platform: Platform) -> None:
+def test_a_secret_that_cannot_be_read_is_told_of_first(
+    run: Run, snapshots: dict[str, Snapshot], platform: Platform
+) -> None:
     """Whether a reference in force is the secret's nobody knows then."""
     text = 'resource "aws_ecs_task_definition" "backend" {\n  container_definitions = file("backend.json")\n}\n'
     platform.main_tf.write_text(text)
     gap = ReadFailure("the secret", "secretsmanager:DescribeSecret", "AccessDeniedException", "denied")
-    snapshot = replace(seen["staging"], secret=None, contents={}, gaps={"secret": (gap,), "contents": (gap,)})
+    snapshot = replace(snapshots["staging"], secret=None, contents={}, gaps={"secret": (gap,), "contents": (gap,)})
     with pytest.raises(CouldNotLook, match="secretsmanager:DescribeSecret"):
         planned(run, {"staging": snapshot}, platform.root)
 
 
 def test_what_several_containers_need_and_terraform_does_not_have(
-    desk: Adder, run: Run, seen: dict[str, Snapshot], platform: Platform
+    desk: Adder, run: Run, snapshots: dict[str, Snapshot], platform: Platform
 ) -> None:
     """Where no file has a task definition, each service gets its revision all the same, and the plan says so."""
     for path in (platform.root / "infrastructure").rglob("*.tf"):
         path.unlink()
-    plan = planned(run, seen, platform.root, containers="backend,worker")
+    plan = planned(run, snapshots, platform.root, containers="backend,worker")
     assert [edit.file.name for edit in plan.edits] == [*EDITED[:2]]
     assert [correction.definition.family for correction in plan.environments[0].corrections] == [
         "ohmycoins-staging-backend",
@@ -421,38 +426,38 @@ def test_what_several_containers_need_and_terraform_does_not_have(
 
 
 def test_a_sidecar_that_reads_the_secret_gets_nothing_unasked(
-    run: Run, seen: dict[str, Snapshot], platform: Platform
+    run: Run, snapshots: dict[str, Snapshot], platform: Platform
 ) -> None:
     """Only a container that gets what Settings reads is the application; another one can be named."""
-    snapshot = seen["staging"]
+    snapshot = snapshots["staging"]
     arn = next(each.task_definition_arn for each in snapshot.services if each.name == "backend")
     definition, secret = snapshot.task_definitions[arn], snapshot.secret
     assert secret
     own = Injection("DD_API_KEY", reference(f"{secret.arn}:SENTRY_DSN::"))
     sidecar = replace(definition.containers[0], name="datadog", secrets=(own,), environment=())
     both = replace(definition, containers=(sidecar, *definition.containers))
-    changed = {"staging": replace(snapshot, task_definitions={**snapshot.task_definitions, arn: both})}
-    (correction,) = planned(run, changed, platform.root).environments[0].corrections
+    with_sidecar = {"staging": replace(snapshot, task_definitions={**snapshot.task_definitions, arn: both})}
+    (correction,) = planned(run, with_sidecar, platform.root).environments[0].corrections
     assert [edit.container for edit in correction.edits] == ["backend"]
-    assert containers_for(replace(changed["staging"], checkout=None), describe(KEY, "", "", False, "", ())) == (
+    assert containers_for(replace(with_sidecar["staging"], checkout=None), describe(KEY, "", "", False, "", ())) == (
         "datadog",
         "backend",
     )
     for path in (platform.root / "infrastructure").rglob("*.tf"):
         path.unlink()
-    (correction,) = planned(run, changed, platform.root, containers="datadog").environments[0].corrections
+    (correction,) = planned(run, with_sidecar, platform.root, containers="datadog").environments[0].corrections
     assert [edit.container for edit in correction.edits] == ["datadog"]
 
 
 def test_an_environments_own_folder_of_terraforms_is_edited_for_it_alone(
-    run: Run, seen: dict[str, Snapshot], platform: Platform
+    run: Run, snapshots: dict[str, Snapshot], platform: Platform
 ) -> None:
     """Where each environment has its task definitions in a folder of its name, those asked for get the reference."""
     own = [platform.staging / "ecs.tf", platform.production / "ecs.tf"]
     for path in own:
         path.write_bytes(platform.main_tf.read_bytes())
     platform.main_tf.unlink()
-    plan = planned(run, seen, platform.root)
+    plan = planned(run, snapshots, platform.root)
     assert [edit.file.path for edit in plan.edits if edit.file.name.endswith(".tf")] == own[:1]
     everywhere = {"staging": ("backend",), "production": ("backend",)}
     edits = KeyEdits(read_checkout(platform.root), plan.key, everywhere).plan(everywhere)
@@ -563,8 +568,8 @@ def test_checkouts_as_they_are_in_the_wild(
     there = replace(run, checkout=read_checkout(platform.root))
     plan = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert plan and plan.dirty == (EDITED[:2] if change is dirty else ())
-    done = key_addition.apply(there, plan, True)
-    assert done and len(done.patches) == 3
+    result = key_addition.apply(there, plan, True)
+    assert result and len(result.patches) == 3
     checkout = read_checkout(platform.root)
     assert checkout.settings.find(key) and dotenv_values(platform.template)[key]
     assert checkout.task_definitions and [
@@ -577,11 +582,11 @@ def test_checkouts_as_they_are_in_the_wild(
     after = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert after and after.is_empty
 
-    take_files_back(desk, report.undo(plan, done, run.environment).to_text())
-    kept = {name: text for name, text in tree(platform.root).items() if not name.startswith(".git/")}
-    assert kept == {name: text for name, text in before.items() if not name.startswith(".git/")}
-    shown = (report.diffs(plan), report.steps(plan), report.undo(plan, done, run.environment))
-    assert_fits(*(each.to_text() for each in shown))
+    take_files_back(desk, report.undo(plan, result, run.environment).to_text())
+    files_after = {name: text for name, text in tree(platform.root).items() if not name.startswith(".git/")}
+    assert files_after == {name: text for name, text in before.items() if not name.startswith(".git/")}
+    displays = (report.diffs(plan), report.steps(plan), report.undo(plan, result, run.environment))
+    assert_fits(*(each.to_text() for each in displays))
 
 
 @pytest.mark.parametrize("shape", ["live_folders", "one_root", "community_module"])
@@ -592,13 +597,13 @@ def test_terraform_of_another_shape_is_edited_and_taken_back(desk: Adder, run: R
     key, there = f"NEWS2_K{secrets.token_hex(3).upper()}_KEY", replace(run, checkout=read_checkout(platform.root))
     plan = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert plan and len(plan.edits) == 3
-    done = key_addition.apply(there, plan, True)
-    assert done and len(done.patches) == 3
+    result = key_addition.apply(there, plan, True)
+    assert result and len(result.patches) == 3
     there = replace(run, checkout=read_checkout(platform.root))
     after = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert after and after.is_empty
     platform.git("config", "core.autocrlf", "true")
-    take_files_back(desk, report.undo(plan, done, run.environment).to_text())
+    take_files_back(desk, report.undo(plan, result, run.environment).to_text())
     assert {name: text for name, text in tree(platform.root).items() if not name.startswith(".git/")} == {
         name: text for name, text in before.items() if not name.startswith(".git/")
     }
@@ -621,10 +626,10 @@ def test_lines_that_somebody_adds_afterwards_stay_when_it_is_undone(desk: Adder,
     """Above and below the new ones; and a checkout that is a folder of a larger work tree."""
     key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, checkout=read_checkout(platform.root))
     plan = add_key.plan(there, add_key.look(there), key, "Headlines")
-    done = key_addition.apply(there, plan, True)
+    result = key_addition.apply(there, plan, True)
     platform.edit(platform.config, "    # Redis\n", "    MINE: str | None = None\n    # Redis\n")
     platform.config.write_bytes(b"# First.\n" + platform.config.read_bytes())
-    take_files_back(desk, report.undo(plan, done, run.environment).to_text())
+    take_files_back(desk, report.undo(plan, result, run.environment).to_text())
     text = platform.config.read_text()
     assert "    MINE: str | None = None\n" in text and text.startswith("# First.\n") and key not in text
 
@@ -634,9 +639,9 @@ def test_lines_that_somebody_adds_afterwards_stay_when_it_is_undone(desk: Adder,
     within = make_platform(larger / "inner", git=False)
     files, there = tree(within.root), replace(run, checkout=read_checkout(within.root))
     plan = add_key.plan(there, add_key.look(there), key, "Headlines")
-    done = key_addition.apply(there, plan, True)
-    assert done and len(done.patches) == 3 and (outer.root / ".git/omc-runbook").is_dir()
-    take_files_back(desk, report.undo(plan, done, run.environment).to_text())
+    result = key_addition.apply(there, plan, True)
+    assert result and len(result.patches) == 3 and (outer.root / ".git/omc-runbook").is_dir()
+    take_files_back(desk, report.undo(plan, result, run.environment).to_text())
     assert tree(within.root) == files
 
 
@@ -650,17 +655,17 @@ def test_without_git_it_is_done_all_the_same_and_told(run: Run, tmp_path: Path) 
         {*tree(platform.root)},
     )
     plan = add_key.plan(there, add_key.look(there), key)
-    done = key_addition.apply(there, plan, True)
-    assert done and done.patches == () and {*tree(platform.root)} == names
+    result = key_addition.apply(there, plan, True)
+    assert result and result.patches == () and {*tree(platform.root)} == names
     notes = " ".join(report.diffs(plan).to_text().split())
     assert "in no git work tree" in notes and "set the parameter description" in notes
-    undo = report.undo(plan, done, run.environment).to_text()
+    undo = report.undo(plan, result, run.environment).to_text()
     assert "Remove the new lines shown above" in undo and "git " not in undo
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
 def test_where_git_distrusts_the_owner_it_says_so(
-    run: Run, seen: dict[str, Snapshot], platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, snapshots: dict[str, Snapshot], platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A work tree that git does not look into is not taken for none: the command that lets it is named."""
     # A developer's own configuration may trust every folder.
@@ -668,16 +673,16 @@ def test_where_git_distrusts_the_owner_it_says_so(
         monkeypatch.setenv(name, str(tmp_path))
     for path in (platform.root, platform.root / ".git"):
         os.chown(path, 65_534, 65_534)
-    (note,) = planned(run, seen, platform.root).notes
+    (note,) = planned(run, snapshots, platform.root).notes
     assert "git config --global --add safe.directory" in note and "no git work tree" not in note
 
 
 def test_settings_that_derive_from_another_file_are_told_of(
-    run: Run, seen: dict[str, Snapshot], platform: Platform
+    run: Run, snapshots: dict[str, Snapshot], platform: Platform
 ) -> None:
     """A class that was not read may give variables a prefix."""
     platform.edit(platform.config, "class Settings(BaseSettings):", "class Settings(AppSettings):")
-    (note,) = planned(run, seen, platform.root).notes
+    (note,) = planned(run, snapshots, platform.root).notes
     assert note == f"Class Settings derives from AppSettings of another file: check that {KEY} is read accordingly."
 
 
@@ -703,12 +708,17 @@ def test_values_beside_the_place_of_an_edit_are_shown_nowhere(
     key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, checkout=read_checkout(platform.root))
     plan = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert plan
-    done = key_addition.apply(there, plan, True)
-    told = [report.diffs(plan), report.steps(plan), report.result(plan, done), report.undo(plan, done, run.environment)]
-    shown = [text for each in told for text in each._repr_mimebundle_().values()]
-    shown += [path.read_text() for path in (platform.root / ".git/omc-runbook").iterdir()]
-    assert not [canary for canary in canaries for text in shown if canary in text or canary[:10] in text]
-    assert any("…" in text for text in shown) and all(key in text for text in shown[:2])
+    result = key_addition.apply(there, plan, True)
+    displays = [
+        report.diffs(plan),
+        report.steps(plan),
+        report.result(plan, result),
+        report.undo(plan, result, run.environment),
+    ]
+    texts = [text for each in displays for text in each._repr_mimebundle_().values()]
+    texts += [path.read_text() for path in (platform.root / ".git/omc-runbook").iterdir()]
+    assert not [canary for canary in canaries for text in texts if canary in text or canary[:10] in text]
+    assert any("…" in text for text in texts) and all(key in text for text in texts[:2])
 
 
 def test_a_line_that_has_to_change_is_copied_nowhere_when_it_may_hold_a_value(run: Run, platform: Platform) -> None:
@@ -720,15 +730,15 @@ def test_a_line_that_has_to_change_is_copied_nowhere_when_it_may_hold_a_value(ru
     key, there = f"NEWS_K{secrets.token_hex(3).upper()}_KEY", replace(run, checkout=read_checkout(platform.root))
     plan = add_key.plan(there, add_key.look(there), key, "Headlines")
     assert plan and {line for edit in plan.edits for line in edit.removed_lines if any(c in line for c in canaries)}
-    done = key_addition.apply(there, plan, True)
-    assert done and [path.name for path in done.patches] == [
+    result = key_addition.apply(there, plan, True)
+    assert result and [path.name for path in result.patches] == [
         f"add-{key}-infrastructure-terraform-modules-ecs-main.tf.patch"
     ]
-    undo = report.undo(plan, done, run.environment).to_text()
+    undo = report.undo(plan, result, run.environment).to_text()
     assert "shown above: backend/app/core/config.py, .env.template." in " ".join(undo.split())
-    shown = report.diffs(plan).to_text()
-    assert shown.count("may contain a value in a changed line: there will be no patch of it") == 2
-    texts = [undo, shown, *(path.read_text() for path in (platform.root / ".git/omc-runbook").iterdir())]
+    diffs = report.diffs(plan).to_text()
+    assert diffs.count("may contain a value in a changed line: there will be no patch of it") == 2
+    texts = [undo, diffs, *(path.read_text() for path in (platform.root / ".git/omc-runbook").iterdir())]
     assert not [canary for canary in canaries for text in texts if canary in text]
 
 

@@ -37,10 +37,10 @@ def stage(server: Stage) -> Stage:
     return server
 
 
-def redeploy(stage: Stage, name: str = "app", **changed: Any) -> str:
+def redeploy(stage: Stage, name: str = "app", **members: Any) -> str:
     """Force a deployment; its id."""
-    made = stage.ecs.update_service(cluster=CLUSTER, service=name, forceNewDeployment=True, **changed)
-    return str(made["service"]["deployments"][0]["id"])
+    response = stage.ecs.update_service(cluster=CLUSTER, service=name, forceNewDeployment=True, **members)
+    return str(response["service"]["deployments"][0]["id"])
 
 
 def messages(service: Any) -> list[str]:
@@ -59,10 +59,10 @@ def test_process_holds_its_secrets_and_nothing_of_ours(stage: Stage) -> None:
     stage.build("plain", desired=1)
     stage.steady("plain")
     task = only(stage.processes("plain"))
-    found = environment_of(task["pid"])
+    variables = environment_of(task["pid"])
     current = json.loads(stage.secrets.get_secret_value(SecretId="plain-secret")["SecretString"])
-    assert found.keys() == {"OMC_APP_ROLE", "POSTGRES_PASSWORD", "OPENAI_API_KEY", "PATH", "PORT"}
-    assert {key: found[key] for key in current if key in found} == {
+    assert variables.keys() == {"OMC_APP_ROLE", "POSTGRES_PASSWORD", "OPENAI_API_KEY", "PATH", "PORT"}
+    assert {key: variables[key] for key in current if key in variables} == {
         key: current[key] for key in ("POSTGRES_PASSWORD", "OPENAI_API_KEY")
     }
     with urllib.request.urlopen(task["health"], timeout=5) as answer:
@@ -113,8 +113,8 @@ def test_put_and_force_brings_the_new_value(stage: Stage) -> None:
     after = stage.processes("rolls")
     assert len(after) == 2
     assert before.isdisjoint(task["pid"] for task in after)
-    wanted = json.loads(new)["POSTGRES_PASSWORD"]
-    assert {environment_of(task["pid"])["POSTGRES_PASSWORD"] for task in after} == {wanted}
+    new_password = json.loads(new)["POSTGRES_PASSWORD"]
+    assert {environment_of(task["pid"])["POSTGRES_PASSWORD"] for task in after} == {new_password}
     assert messages(service)[-2:] == [
         f"(service rolls) (deployment {started}) deployment completed.",
         "(service rolls) has reached a steady state.",
@@ -180,8 +180,8 @@ def test_values_become_text_as_go_prints_them(stage: Stage, member: str, text: s
     stage.secrets.put_secret_value(SecretId=arn, SecretString=value)
     keys = ("POSTGRES_PASSWORD", "OPENAI_API_KEY", "VALUE")
     secrets = [{"name": key, "valueFrom": f"{arn}:{key}::"} for key in keys]
-    made = stage.define(name, arn, secrets=secrets)
-    stage.ecs.update_service(cluster=CLUSTER, service=name, taskDefinition=made, desiredCount=1)
+    revision = stage.define(name, arn, secrets=secrets)
+    stage.ecs.update_service(cluster=CLUSTER, service=name, taskDefinition=revision, desiredCount=1)
     stage.steady(name)
     assert environment_of(only(stage.processes(name))["pid"])["VALUE"] == text
 
@@ -204,8 +204,8 @@ def test_bad_reference_stops_the_task(stage: Stage, reference: str, reason: str)
     stage.iam.put_role_policy(RoleName="execution", PolicyName="read", PolicyDocument=allowed)
     nowhere = arn.replace("ap-southeast-2", "ap-southeast-9")
     value_from = reference.format(arn=arn, other=arn.replace("ap-southeast-2", "us-east-1"), nowhere=nowhere)
-    made = stage.define(name, arn, secrets=[{"name": "POSTGRES_PASSWORD", "valueFrom": value_from}])
-    stage.ecs.update_service(cluster=CLUSTER, service=name, taskDefinition=made, desiredCount=1)
+    revision = stage.define(name, arn, secrets=[{"name": "POSTGRES_PASSWORD", "valueFrom": value_from}])
+    stage.ecs.update_service(cluster=CLUSTER, service=name, taskDefinition=revision, desiredCount=1)
     assert reason in until(lambda: stage.stopped(name))[0]["stoppedReason"]
     stage.ecs.update_service(cluster=CLUSTER, service=name, desiredCount=0)
 
@@ -307,8 +307,8 @@ def test_application_refuses_bad_values(stage: Stage, value: str) -> None:
     arn = stage.build(name, desired=0)
     stage.secrets.put_secret_value(SecretId=arn, SecretString=document(POSTGRES_PASSWORD=value))
     environment = [{"name": "OMC_APP_ROLE", "value": "worker"}, {"name": "ENVIRONMENT", "value": "staging"}]
-    made = stage.define(name, arn, environment=environment)
-    stage.ecs.update_service(cluster=CLUSTER, service=name, taskDefinition=made, desiredCount=1)
+    revision = stage.define(name, arn, environment=environment)
+    stage.ecs.update_service(cluster=CLUSTER, service=name, taskDefinition=revision, desiredCount=1)
     task = until(lambda: stage.stopped(name))[0]
     assert task["stoppedReason"] == "Essential container in task exited"
     stream = f"ecs/main/{task['taskArn'].rpartition('/')[2]}"
@@ -323,43 +323,43 @@ def test_application_refuses_bad_values(stage: Stage, value: str) -> None:
 def test_entry_point_can_replace_a_variable(stage: Stage) -> None:
     """An image whose entry point sets a variable leaves the process with another value than was injected."""
     arn = stage.build(desired=0)
-    made = stage.define("app", arn, entryPoint=["--sandbox-replace=OPENAI_API_KEY"])
-    stage.ecs.update_service(cluster=CLUSTER, service="app", taskDefinition=made, desiredCount=1)
+    revision = stage.define("app", arn, entryPoint=["--sandbox-replace=OPENAI_API_KEY"])
+    stage.ecs.update_service(cluster=CLUSTER, service="app", taskDefinition=revision, desiredCount=1)
     stage.steady()
-    found = environment_of(only(stage.processes())["pid"])
+    variables = environment_of(only(stage.processes())["pid"])
     injected = json.loads(stage.secrets.get_secret_value(SecretId=arn)["SecretString"])
-    assert found["POSTGRES_PASSWORD"] == injected["POSTGRES_PASSWORD"]
-    assert found["OPENAI_API_KEY"] != injected["OPENAI_API_KEY"]
+    assert variables["POSTGRES_PASSWORD"] == injected["POSTGRES_PASSWORD"]
+    assert variables["OPENAI_API_KEY"] != injected["OPENAI_API_KEY"]
 
 
 def test_a_container_that_others_wait_for_ends_before_them(stage: Stage) -> None:
     """A container that prepares the task has ended with success in a task that runs, and after that one stopped."""
     arn = stage.build(desired=0)
-    made = stage.ecs.describe_task_definition(taskDefinition=stage.define("app", arn))["taskDefinition"]
-    [application] = made["containerDefinitions"]
+    definition = stage.ecs.describe_task_definition(taskDefinition=stage.define("app", arn))["taskDefinition"]
+    [application] = definition["containerDefinitions"]
     first = {**application, "name": "migrate", "essential": False}
     application["dependsOn"] = [{"containerName": "migrate", "condition": "SUCCESS"}]
-    kept = ("family", "executionRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
+    fields = ("family", "executionRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
     both = stage.ecs.register_task_definition(
-        containerDefinitions=[first, application], **{name: made[name] for name in kept if made.get(name)}
+        containerDefinitions=[first, application], **{name: definition[name] for name in fields if definition.get(name)}
     )
     revision = both["taskDefinition"]["taskDefinitionArn"]
     stage.ecs.update_service(cluster=CLUSTER, service="app", taskDefinition=revision, desiredCount=1)
     stage.steady()
     task = only(stage.processes())["task"]
-    found = only(stage.ecs.describe_tasks(cluster=CLUSTER, tasks=[task])["tasks"])["containers"]
-    assert [(each["lastStatus"], each.get("exitCode")) for each in found] == [("STOPPED", 0), ("RUNNING", None)]
+    containers = only(stage.ecs.describe_tasks(cluster=CLUSTER, tasks=[task])["tasks"])["containers"]
+    assert [(each["lastStatus"], each.get("exitCode")) for each in containers] == [("STOPPED", 0), ("RUNNING", None)]
 
 
 def test_a_log_router_is_not_the_application(stage: Stage) -> None:
     """An essential container of a log router that comes first has no process, and the application runs."""
     arn = stage.build(desired=0)
-    made = stage.ecs.describe_task_definition(taskDefinition=stage.define("app", arn))["taskDefinition"]
+    definition = stage.ecs.describe_task_definition(taskDefinition=stage.define("app", arn))["taskDefinition"]
     router = {"name": "router", "image": "fluent-bit", "memory": 64, "firelensConfiguration": {"type": "fluentbit"}}
-    kept = ("family", "executionRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
+    fields = ("family", "executionRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
     both = stage.ecs.register_task_definition(
-        containerDefinitions=[router, *made["containerDefinitions"]],
-        **{name: made[name] for name in kept if made.get(name)},
+        containerDefinitions=[router, *definition["containerDefinitions"]],
+        **{name: definition[name] for name in fields if definition.get(name)},
     )
     revision = both["taskDefinition"]["taskDefinitionArn"]
     stage.ecs.update_service(cluster=CLUSTER, service="app", taskDefinition=revision, desiredCount=1)
@@ -372,8 +372,8 @@ def test_database_that_kept_its_password_refuses_the_new_one(stage: Stage) -> No
     arn = stage.build(desired=0)
     old = json.loads(stage.secrets.get_secret_value(SecretId=arn)["SecretString"])["POSTGRES_PASSWORD"]
     accepts = {"name": "OMC_APP_DATABASE_ACCEPTS", "value": salted(old, secrets.token_hex(8))}
-    made = stage.define("app", arn, environment=[{"name": "OMC_APP_ROLE", "value": "worker"}, accepts])
-    stage.ecs.update_service(cluster=CLUSTER, service="app", taskDefinition=made, desiredCount=1)
+    revision = stage.define("app", arn, environment=[{"name": "OMC_APP_ROLE", "value": "worker"}, accepts])
+    stage.ecs.update_service(cluster=CLUSTER, service="app", taskDefinition=revision, desiredCount=1)
     stage.steady()
     stage.secrets.put_secret_value(SecretId=arn, SecretString=document())
     redeploy(stage)
@@ -381,12 +381,12 @@ def test_database_that_kept_its_password_refuses_the_new_one(stage: Stage) -> No
     stream = f"ecs/main/{task['taskArn'].rpartition('/')[2]}"
     logs = stage.client("logs")
 
-    def said() -> list[str]:
+    def refusals() -> list[str]:
         events = logs.get_log_events(logGroupName="/small", logStreamName=stream)["events"]
         return [event["message"] for event in events if "FATAL: password authentication failed" in event["message"]]
 
     # The last lines may be written a moment after its end is seen.
-    assert until(said)
+    assert until(refusals)
 
 
 def test_killed_process_is_replaced(stage: Stage) -> None:

@@ -70,9 +70,9 @@ def test_what_is_refused_is_unknown_and_named(action: str, unknown: set[str], wo
     """The part that needs the permission is unknown, and names it; the others are clear."""
     refuse(world, action)
     snapshot = look()
-    said = findings(snapshot, "unknown")
-    assert set(said) == unknown
-    assert all(f"the permission {action} is missing" in " ".join(each.evidence) for each in said.values())
+    unknown_findings = findings(snapshot, "unknown")
+    assert set(unknown_findings) == unknown
+    assert all(f"the permission {action} is missing" in " ".join(each.evidence) for each in unknown_findings.values())
     assert findings(snapshot) == {}
 
 
@@ -118,10 +118,10 @@ def test_the_details_have_all_that_decides(world: World) -> None:
 def test_the_last_access_is_that_of_the_sandboxs_events(world: World) -> None:
     """A role that read has the time of its read; one that did not has none."""
     arn = f"arn:aws:iam::{ACCOUNT}:role/{EXECUTION_ROLE}"
-    read = iam.get_last_access(world.iam, arn)
-    assert read and read.service and read.actions["GetSecretValue"]
-    assert datetime.now(UTC) - read.actions["GetSecretValue"] < timedelta(minutes=10)
-    assert read.actions["PutSecretValue"] is None
+    last_access = iam.get_last_access(world.iam, arn)
+    assert last_access and last_access.service and last_access.actions["GetSecretValue"]
+    assert datetime.now(UTC) - last_access.actions["GetSecretValue"] < timedelta(minutes=10)
+    assert last_access.actions["PutSecretValue"] is None
     assert iam.get_last_access(world.iam, f"{arn}-of-nobody") is None
 
 
@@ -136,8 +136,8 @@ def test_each_level_of_the_organization_is_read(world: World) -> None:
     ]
     api.move_account(AccountId=account, SourceParentId=root, DestinationParentId=unit)
     content = json.dumps(policy("secretsmanager:*", effect="Deny", Resource="*"))
-    made = api.create_policy(Name="no-secrets", Description="None", Type="SERVICE_CONTROL_POLICY", Content=content)
-    api.attach_policy(PolicyId=made["Policy"]["PolicySummary"]["Id"], TargetId=unit)
+    response = api.create_policy(Name="no-secrets", Description="None", Type="SERVICE_CONTROL_POLICY", Content=content)
+    api.attach_policy(PolicyId=response["Policy"]["PolicySummary"]["Id"], TargetId=unit)
     control = json.dumps(policy("secretsmanager:*", effect="Deny", Principal="*", Resource="*"))
     limit = api.create_policy(Name="ours", Description="Ours", Type="RESOURCE_CONTROL_POLICY", Content=control)
     api.attach_policy(PolicyId=limit["Policy"]["PolicySummary"]["Id"], TargetId=root)
@@ -166,7 +166,7 @@ def test_functions_with_a_role_that_reads_are_a_way_in(world: World) -> None:
     code = io.BytesIO()
     zipfile.ZipFile(code, "w").close()
     api: Any = world.client("lambda")
-    made = api.create_function(
+    function = api.create_function(
         FunctionName="reports", Runtime="python3.13", Handler="x.y", Role=role, Code={"ZipFile": code.getvalue()}
     )
     world.iam.create_user(UserName=access_faults.PERSON)
@@ -175,9 +175,9 @@ def test_functions_with_a_role_that_reads_are_a_way_in(world: World) -> None:
     try:
         snapshot = look()
         assert snapshot.audit.identities
-        assert snapshot.audit.identities.functions == {made["FunctionArn"]: role}
-        found = findings(snapshot)["can-become-reader"]
-        assert found.subject == access_faults.PERSON and "lambda:UpdateFunctionCode" in found.evidence[0]
+        assert snapshot.audit.identities.functions == {function["FunctionArn"]: role}
+        finding = findings(snapshot)["can-become-reader"]
+        assert finding.subject == access_faults.PERSON and "lambda:UpdateFunctionCode" in finding.evidence[0]
         refuse(world, "lambda:ListFunctions")
         assert "lambda:ListFunctions" in " ".join(findings(look(), "unknown")["can-become-reader"].evidence)
     finally:
@@ -189,9 +189,9 @@ def test_functions_with_a_role_that_reads_are_a_way_in(world: World) -> None:
 def test_the_remedy_mends_as_it_is_printed(fault: str, sandbox: Sandbox, world: World) -> None:
     """Pasted into a shell, the command takes the fault away, and the tasks' roles may read as before."""
     faults.break_(world.endpoint, fault)
-    found = findings(look())
-    assert fault in found
-    for part in found[fault].remedy.command.split(" && "):
+    problems = findings(look())
+    assert fault in problems
+    for part in problems[fault].remedy.command.split(" && "):
         call = aws_commands.read(shlex.split(part))
         getattr(client(sandbox, call.service), call.operation)(**call.parameters)
     snapshot = look()
@@ -205,16 +205,16 @@ def test_the_remedy_mends_as_it_is_printed(fault: str, sandbox: Sandbox, world: 
 
 def test_a_group_that_reads_is_a_way_in_for_whoever_may_fill_it(world: World) -> None:
     """With its inline and its managed policies, and without a member."""
-    read = json.dumps(policy("secretsmanager:GetSecretValue", Resource="*"))
+    policy_document = json.dumps(policy("secretsmanager:GetSecretValue", Resource="*"))
     person, fills = access_faults.PERSON, json.dumps(policy("iam:AddUserToGroup", Resource="*"))
-    managed = world.iam.create_policy(PolicyName="reads", PolicyDocument=read)["Policy"]["Arn"]
+    managed = world.iam.create_policy(PolicyName="reads", PolicyDocument=policy_document)["Policy"]["Arn"]
     world.iam.create_group(GroupName="readers")
     world.iam.attach_group_policy(GroupName="readers", PolicyArn=managed)
     world.iam.create_user(UserName=person)
     world.iam.put_user_policy(UserName=person, PolicyName=access_faults.POLICY, PolicyDocument=fills)
     try:
-        found = findings(look())["can-become-reader"]
-        assert found.subject == person and "iam:AddUserToGroup" in found.evidence[0]
+        finding = findings(look())["can-become-reader"]
+        assert finding.subject == person and "iam:AddUserToGroup" in finding.evidence[0]
     finally:
         world.iam.detach_group_policy(GroupName="readers", PolicyArn=managed)
         world.iam.delete_group(GroupName="readers")

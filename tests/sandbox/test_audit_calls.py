@@ -97,8 +97,8 @@ def test_two_environments_of_one_account_read_it_once(sandbox: Sandbox) -> None:
         snapshots = runbook.look(runbook.begin("staging,production"))
     assert {*snapshots} == {"staging", "production"}
     assert all(each.audit.identities and each.audit.accesses for each in snapshots.values())
-    made = {name: wire.made(name) for name in (*OF_THE_ACCOUNT, "LookupEvents")}
-    assert made == OF_THE_ACCOUNT | {"LookupEvents": len({*accesses.READS, *accesses.WRITES, *WRITES})}
+    counts = {name: wire.made(name) for name in (*OF_THE_ACCOUNT, "LookupEvents")}
+    assert counts == OF_THE_ACCOUNT | {"LookupEvents": len({*accesses.READS, *accesses.WRITES, *WRITES})}
 
 
 def put_file(sandbox: Sandbox, calls: list[PastCall], day: datetime, name: str) -> None:
@@ -123,15 +123,15 @@ def test_a_trails_bucket_has_more_than_ninety_days(sandbox: Sandbox, monkeypatch
     monkeypatch.setenv("OMC_AUDIT__TRAIL_S3", f"s3://{BUCKET}/logs")
     snapshot, findings = look(days=150)
     assert snapshot.audit.accesses
-    found = snapshot.audit.accesses
+    history = snapshot.audit.accesses
     assert [
-        (call.principal.rpartition("/")[2], round((now - call.time) / timedelta(days=1))) for call in found.calls
+        (call.principal.rpartition("/")[2], round((now - call.time) / timedelta(days=1))) for call in history.calls
     ] == [
         ("quarterly", 1),
         ("other", 100),
         ("quarterly", 120),
     ]
-    assert found.source == f"s3://{BUCKET}/logs" and found.since < now - timedelta(days=149)
+    assert history.source == f"s3://{BUCKET}/logs" and history.since < now - timedelta(days=149)
     assert {each.status for each in findings if each.check in CALLS} == {"clear"}
     [before] = daily((2,), "other")
     put_file(sandbox, [before], now - before.ago, "file3")
@@ -153,10 +153,10 @@ def test_event_data_store_has_more_than_ninety_days(sandbox: Sandbox, monkeypatc
         snapshot, findings = look(days=150)
     assert wire.made("StartQuery") == 1 and not {"GetSecretValue", "BatchGetSecretValue"} & {*looked_up(wire)}
     assert snapshot.audit.accesses
-    found = snapshot.audit.accesses
-    past = [call.principal.rpartition("/")[2] for call in found.calls if "203.0.113" in call.address]
+    history = snapshot.audit.accesses
+    past = [call.principal.rpartition("/")[2] for call in history.calls if "203.0.113" in call.address]
     assert past == ["quarterly", "other", "quarterly"]
-    assert found.source.endswith(arn) and not found.cut
+    assert history.source.endswith(arn) and not history.cut
     assert {each.status for each in findings if each.check in CALLS} == {"clear"}
     monkeypatch.setattr(accesses, "MOST_ROWS", 1)
     snapshot, findings = look(days=150)
@@ -193,14 +193,14 @@ def test_a_bucket_that_is_not_there_is_unknown(sandbox: Sandbox, monkeypatch: py
     """The calls are not known then, however many the event history has."""
     monkeypatch.setenv("OMC_AUDIT__TRAIL_S3", "s3://no-such-bucket-of-ours")
     _, findings = look(days=3)
-    found = {each.check: each for each in findings if each.check in CALLS}
-    assert {each.status for each in found.values()} == {"unknown"}
-    assert "s3:ListObjectsV2 failed with NoSuchBucket" in found["new-reader"].evidence[0]
+    by_check = {each.check: each for each in findings if each.check in CALLS}
+    assert {each.status for each in by_check.values()} == {"unknown"}
+    assert "s3:ListObjectsV2 failed with NoSuchBucket" in by_check["new-reader"].evidence[0]
     monkeypatch.setenv("OMC_AUDIT__TRAIL_S3", f"s3://{BUCKET}/no-such-prefix")
     _, findings = look(days=3)
-    found = {each.check: each for each in findings if each.check in CALLS}
-    assert {each.status for each in found.values()} == {"unknown"}
-    assert "no-such-prefix/AWSLogs" in found["new-reader"].evidence[0]
+    by_check = {each.check: each for each in findings if each.check in CALLS}
+    assert {each.status for each in by_check.values()} == {"unknown"}
+    assert "no-such-prefix/AWSLogs" in by_check["new-reader"].evidence[0]
 
 
 def test_a_subscription_by_mail_waits_for_its_owner(sandbox: Sandbox) -> None:
@@ -218,8 +218,8 @@ def test_a_subscription_by_mail_waits_for_its_owner(sandbox: Sandbox) -> None:
 
 def subscriptions(sandbox: Sandbox) -> dict[str, str]:
     """The ARNs of the topic's subscriptions, by protocol."""
-    found = client(sandbox, "sns").list_subscriptions_by_topic(TopicArn=TOPIC)["Subscriptions"]
-    return {each["Protocol"]: each["SubscriptionArn"] for each in found}
+    response = client(sandbox, "sns").list_subscriptions_by_topic(TopicArn=TOPIC)["Subscriptions"]
+    return {each["Protocol"]: each["SubscriptionArn"] for each in response}
 
 
 def test_a_topic_that_publishes_to_the_sandbox_itself_holds_up_no_call(sandbox: Sandbox) -> None:
@@ -250,5 +250,5 @@ def test_a_trail_is_as_aws_has_it(sandbox: Sandbox) -> None:
         logs.put_metric_filter(
             logGroupName="/some", filterName="f", filterPattern=pattern, metricTransformations=[metric]
         )
-    found = logs.describe_metric_filters(logGroupName="/some")["metricFilters"]
-    assert [each["filterPattern"] for each in found] == ["two"]
+    filters = logs.describe_metric_filters(logGroupName="/some")["metricFilters"]
+    assert [each["filterPattern"] for each in filters] == ["two"]

@@ -35,8 +35,8 @@ def desk(tmp_path: Path, own_sandbox: Sandbox) -> Iterator[Desk]:
 def test_the_policy_is_enough(desk: Desk) -> None:
     """Nothing is unknown."""
     person = caller(desk.sandbox, json.dumps(policy_of(desk, "audit")))
-    done = desk.call([str(COMMAND), "run", "audit", "environment=staging"], **person)
-    assert (done.returncode, status_of(desk)) == (0, "ok"), done.stdout
+    process = desk.call([str(COMMAND), "run", "audit", "environment=staging"], **person)
+    assert (process.returncode, status_of(desk)) == (0, "ok"), process.stdout
 
 
 def test_a_policy_is_enough_for_a_trails_files(desk: Desk) -> None:
@@ -47,8 +47,8 @@ def test_a_policy_is_enough_for_a_trails_files(desk: Desk) -> None:
     document = policy_of(desk, "audit")
     for action, code in (("", 0), ("s3:GetObject", 2), ("s3:ListBucket", 2)):
         person = caller(desk.sandbox, json.dumps(without(document, action)))
-        done = desk.call([str(COMMAND), "run", "audit", "environment=staging"], **person)
-        assert (done.returncode, action in done.stdout) == (code, True), done.stdout
+        process = desk.call([str(COMMAND), "run", "audit", "environment=staging"], **person)
+        assert (process.returncode, action in process.stdout) == (code, True), process.stdout
 
 
 def test_a_policy_is_enough_for_an_event_data_store(

@@ -45,7 +45,7 @@ def look(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sna
     return lambda repository="": runbooks_run.reach("audit", "staging").look(repository, audit_days=90)
 
 
-def found(snapshot: Snapshot) -> dict[str, Finding]:
+def found_by_check(snapshot: Snapshot) -> dict[str, Finding]:
     """What the checks of the secret found, by id, without what concerns the account's identities and alarms."""
     findings = [each for each in root_causes.audit(snapshot) if each.check in {*FAULTS, "no-deletion-guard"}]
     assert [each.evidence for each in findings if each.status == "unknown"] == []
@@ -55,7 +55,7 @@ def found(snapshot: Snapshot) -> dict[str, Finding]:
 def test_a_healthy_world_has_remarks_alone(sandbox: Sandbox, look: Callable[..., Snapshot]) -> None:
     """Nothing is a warning, with the checkout and without."""
     for repository in ("", str(sandbox.repository)):
-        assert {each.severity for each in found(look(repository)).values()} <= {"info"}
+        assert {each.severity for each in found_by_check(look(repository)).values()} <= {"info"}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -63,14 +63,14 @@ def test_each_fault_is_found_and_mended(fault: str, sandbox: Sandbox, look: Call
     """A fault gives its own finding and no other that is more than a remark; mending takes it away."""
     break_(sandbox.endpoint, fault)
     snapshot = look()
-    findings = found(snapshot)
+    findings = found_by_check(snapshot)
     assert fault in findings
     assert {id for id, each in findings.items() if each.severity != "info"} <= {fault}
     assert findings[fault].remedy.command
     for table in (ages, exposure, unused, lifecycle_table, LivesPlot):
         assert table(snapshot).to_text()
     mend(sandbox.endpoint)
-    assert fault not in found(look())
+    assert fault not in found_by_check(look())
 
 
 def test_values_in_a_logs_options_lie_open_too(sandbox: Sandbox, look: Callable[..., Snapshot]) -> None:
@@ -126,7 +126,7 @@ def test_a_log_of_another_region_is_searched(sandbox: Sandbox, look: Callable[..
         lambda container: container.update(logConfiguration={"logDriver": "awslogs", "options": options}),
     )
     world.settle()
-    assert "log group /ecs/away, stream worker" in " ".join(found(look())["value-in-log"].evidence)
+    assert "log group /ecs/away, stream worker" in " ".join(found_by_check(look())["value-in-log"].evidence)
     mend(sandbox.endpoint)
 
 
@@ -161,8 +161,8 @@ def test_ages_are_right_to_the_second(sandbox: Sandbox, look: Callable[..., Snap
     snapshot = look()
     history = snapshot.audit.history
     assert history and len(history.versions) >= 30
-    found_ages = {each.key: each.since for each in age.ages(snapshot, history)}
-    assert len(since) == 6 and {key: found_ages[key] for key in since} == since
+    since_by_key = {each.key: each.since for each in age.ages(snapshot, history)}
+    assert len(since) == 6 and {key: since_by_key[key] for key in since} == since
     rows = {row[0]: row for row in ages(snapshot).rows}
     for key, moment in since.items():
         assert rows[key][1].startswith(f"{moment:%Y-%m-%d %H:%M:%S}")
@@ -182,9 +182,9 @@ def test_ages_are_right_to_the_second(sandbox: Sandbox, look: Callable[..., Snap
     returned = look()
     assert returned.audit.history
     restored = {each.key: each.since for each in age.ages(returned, returned.audit.history)}
-    changed = RENEWED[29 % len(RENEWED)]
-    assert {key: restored[key] for key in since} == since | {changed: moments[29 - len(RENEWED)]}
-    assert age.lives(returned.audit.history)[changed][-1].number != age.lives(history)[changed][-1].number
+    changed_key = RENEWED[29 % len(RENEWED)]
+    assert {key: restored[key] for key in since} == since | {changed_key: moments[29 - len(RENEWED)]}
+    assert age.lives(returned.audit.history)[changed_key][-1].number != age.lives(history)[changed_key][-1].number
     mend(sandbox.endpoint)
 
 
@@ -216,8 +216,8 @@ def test_the_checkout_and_its_history_are_searched(
     assert in_history.subject.startswith("notes.txt in commit ")
     assert in_history.remedy.parameters["keys"] == "SECRET_KEY"
     assert in_file.severity == in_history.severity == "error"
-    shown = json.dumps([[each.subject, each.evidence, each.remedy.command] for each in findings["value-in-file"]])
-    assert not any(value in shown for value in values.values() if len(value) > 12)
+    texts = json.dumps([[each.subject, each.evidence, each.remedy.command] for each in findings["value-in-file"]])
+    assert not any(value in texts for value in values.values() if len(value) > 12)
 
 
 def by_id(snapshot: Snapshot) -> dict[str, list[Finding]]:

@@ -36,10 +36,10 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calls, "subprocess", SimpleNamespace(run=look, PIPE=subprocess.PIPE))
         options = ["--json", "--looks", "1", "--delay", str(DELAY)]
-        done = CliRunner().invoke(calls.main, ["healthy", "12:2", *options], catch_exceptions=False)
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(found) == 2, done.stderr
-    return {row["row"]: row for row in found}
+        result = CliRunner().invoke(calls.main, ["healthy", "12:2", *options], catch_exceptions=False)
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(lines) == 2, result.stderr
+    return {row["row"]: row for row in lines}
 
 
 @pytest.mark.parametrize(("world", "services", "bound"), [("healthy", 3, 20), ("12:2", 12, 30)])

@@ -50,12 +50,12 @@ class World(Stage):
 
     @property
     def document(self) -> dict[str, str]:
-        found: dict[str, str] = json.loads(self.secrets.get_secret_value(SecretId=SECRET)["SecretString"])
-        return found
+        members: dict[str, str] = json.loads(self.secrets.get_secret_value(SecretId=SECRET)["SecretString"])
+        return members
 
-    def put(self, **changed: str) -> None:
+    def put(self, **members: str) -> None:
         """Write the secret as a person would, with some of its members changed."""
-        self.secrets.put_secret_value(SecretId=SECRET, SecretString=json.dumps(self.document | changed))
+        self.secrets.put_secret_value(SecretId=SECRET, SecretString=json.dumps(self.document | members))
 
     def redeploy(self, *services: str) -> None:
         for service in services:
@@ -78,28 +78,30 @@ class World(Stage):
         """Give the role another password in the way that keeps it out of the server's log."""
         role = self.document["POSTGRES_USER"]
         with psycopg.connect(self.database.administrator_url, autocommit=True) as connection:
-            made = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
-            connection.execute(SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(role), Literal(made)))
+            verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+            connection.execute(SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(role), Literal(verifier)))
 
-    def log_in(self, **changed: str) -> None:
+    def log_in(self, **parameters: str) -> None:
         """Log in over TCP as the application does."""
         document = self.document
-        known = {"user": document["POSTGRES_USER"], "password": document["POSTGRES_PASSWORD"]} | changed
-        psycopg.connect(host=self.database.host, port=self.database.port, dbname=self.database.dbname, **known).close()
+        parameters_of_app = {"user": document["POSTGRES_USER"], "password": document["POSTGRES_PASSWORD"]} | parameters
+        psycopg.connect(
+            host=self.database.host, port=self.database.port, dbname=self.database.dbname, **parameters_of_app
+        ).close()
 
 
 def processes_of(database: Database) -> list[int]:
     """The processes that were started for a database, which all know its directory or are children of such."""
-    found = []
+    processes = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             words = (entry / "cmdline").read_bytes()
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
         except (FileNotFoundError, ProcessLookupError):
             continue
-        found.append((int(entry.name), parent, database.socket.encode() in words))
-    own = {pid for pid, _, mine in found if mine}
-    return sorted(own | {pid for pid, parent, _ in found if parent in own})
+        processes.append((int(entry.name), parent, database.socket.encode() in words))
+    own = {pid for pid, _, mine in processes if mine}
+    return sorted(own | {pid for pid, parent, _ in processes if parent in own})
 
 
 @contextmanager
@@ -171,11 +173,11 @@ def test_load_sees_no_failure_in_a_plain_deployment(world: World) -> None:
     def ask() -> None:
         with ThreadPoolExecutor(8) as pool:
             while not ended.is_set():
-                begun = time.monotonic()
-                heard = [*pool.map(health, [task["health"] for task in world.serving()])]
+                start = time.monotonic()
+                statuses = [*pool.map(health, [task["health"] for task in world.serving()])]
                 # A task that is told of no more answers for 0.3 s: later, the machine had other work for this thread.
-                is_in_time = time.monotonic() - begun < 0.3
-                answers.extend(each for each in heard if is_in_time or each == 200)
+                is_in_time = time.monotonic() - start < 0.3
+                answers.extend(each for each in statuses if is_in_time or each == 200)
                 time.sleep(0.05)
 
     before = {task["task"] for task in world.serving()}
@@ -196,9 +198,9 @@ def last_answer(world: World) -> tuple[int, float]:
     """What worker's task answers after it was asked to end, and how long that took; then another one serves."""
     (task,) = world.serving("worker")
     os.kill(task["pid"], signal.SIGTERM)
-    begun = time.monotonic()
+    start = time.monotonic()
     time.sleep(0.15)
-    status, took = health(task["health"]), time.monotonic() - begun
+    status, took = health(task["health"]), time.monotonic() - start
     until(lambda: health(task["health"]) == 0)
     until(lambda: [each["task"] for each in world.serving("worker")] not in ([], [task["task"]]))
     return status, took
@@ -326,10 +328,10 @@ def test_programs_that_its_user_cannot_reach_are_copied(tmp_path: Path, monkeypa
 
 def test_a_port_that_another_took_meanwhile_is_not_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next free port is taken; where every one is taken, the server's own words are told."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port, free = taken.getsockname()[1], postgres._free_port
-        found = chain([port], iter(free, port))
-        monkeypatch.setattr(postgres, "_free_port", lambda: next(found))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port, free = listener.getsockname()[1], postgres._free_port
+        ports = chain([port], iter(free, port))
+        monkeypatch.setattr(postgres, "_free_port", lambda: next(ports))
         started = postgres.start(tmp_path)
         try:
             with psycopg.connect(started.database.administrator_url, dbname="postgres") as administrator:
@@ -346,10 +348,10 @@ def test_a_port_that_another_took_meanwhile_is_not_the_end(tmp_path: Path, monke
 def test_commands_tell_of_the_database(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """`status --json` has it, without a password; `up` without --database has neither it nor its variable."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", world.sandbox.endpoint)
-    told = json.loads(CliRunner().invoke(commands, ["status", "--json"], catch_exceptions=False).output)["database"]
-    assert told.keys() == {"host", "port", "dbname", "socket", "administrator_url", "log"}
-    assert world.sandbox.variables["OMC_SANDBOX_DATABASE_URL"] == told["administrator_url"]
-    assert world.document["POSTGRES_PASSWORD"] not in json.dumps(told)
+    database = json.loads(CliRunner().invoke(commands, ["status", "--json"], catch_exceptions=False).output)["database"]
+    assert database.keys() == {"host", "port", "dbname", "socket", "administrator_url", "log"}
+    assert world.sandbox.variables["OMC_SANDBOX_DATABASE_URL"] == database["administrator_url"]
+    assert world.document["POSTGRES_PASSWORD"] not in json.dumps(database)
 
 
 def test_missing_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

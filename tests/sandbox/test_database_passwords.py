@@ -141,20 +141,20 @@ def refusal(act: Callable[[], object], *values: str, kind: type[RunbookError] = 
     """What is told when something is refused: one sentence, and none of the values in it or anywhere behind it."""
     with pytest.raises(kind) as caught:
         act()
-    told = str(caught.value)
-    assert re.fullmatch(r"[^\n]+[.?]", told)
-    shown, error = [], caught.value
+    message = str(caught.value)
+    assert re.fullmatch(r"[^\n]+[.?]", message)
+    texts, error = [], caught.value
     assert error.__context__ is None or not isinstance(error.__context__, psycopg.Error)
     link: BaseException | None = error
     while link is not None:
-        shown += [str(link), repr(link)]
+        texts += [str(link), repr(link)]
         for frame, _ in traceback.walk_tb(link.__traceback__):
             if "omc_runbook" in frame.f_code.co_filename:
-                shown += map(repr, frame.f_locals.values())
+                texts += map(repr, frame.f_locals.values())
         link = link.__cause__ or link.__context__
     for value in values:
-        assert [text for text in shown for spelling in spellings(value) if spelling in text] == []
-    return told
+        assert [text for text in texts for spelling in spellings(value) if spelling in text] == []
+    return message
 
 
 def test_two_roles_take_turns_and_nobody_is_cut_off(server: Database) -> None:
@@ -321,8 +321,8 @@ def test_who_creates_roles_may_not_change_all_of_them(server: Database) -> None:
     if int(str(version)) < 160_000:
         assert plan_rotation(url, role).alternates
     else:
-        told = refusal(lambda: plan_rotation(url, role), kind=UsageError)
-        assert f"{name} may not change the password of {role}" in told
+        message = refusal(lambda: plan_rotation(url, role), kind=UsageError)
+        assert f"{name} may not change the password of {role}" in message
 
 
 def test_an_administrator_of_roles_needs_no_superuser(server: Database) -> None:
@@ -345,8 +345,8 @@ def test_a_role_without_rights_over_the_login_is_refused(server: Database) -> No
     role, _ = new_role(server)
     other, password = new_role(server)
     url = url_of(server, other, password)
-    told = refusal(lambda: plan_rotation(url, role), password, kind=UsageError)
-    assert f"{other} may not change the password of {role}" in told
+    message = refusal(lambda: plan_rotation(url, role), password, kind=UsageError)
+    assert f"{other} may not change the password of {role}" in message
     assert f"did you mean {role}?" in refusal(lambda: plan_rotation(url, f"{role}x"), password, kind=UsageError)
 
 
@@ -361,8 +361,10 @@ def test_a_partner_gets_limits_and_settings(server: Database) -> None:
     url, _ = new_administrator(server, role, clone)
     planned = plan_rotation(url, role)
     assert planned.alternates and planned.exists
-    told = refusal(lambda: set_password(planned, masked(password)), password)
-    assert 'permission denied to set parameter "app.tenant"' in told, "a superuser's only, and what the role may need"
+    message = refusal(lambda: set_password(planned, masked(password)), password)
+    assert 'permission denied to set parameter "app.tenant"' in message, (
+        "a superuser's only, and what the role may need"
+    )
     for able in (replace(planned, url=administrator(server)), planned):
         set_password(able, masked(password))
         log_in(able, masked(password))
@@ -441,8 +443,8 @@ def test_a_statement_that_is_refused_tells_no_value(server: Database) -> None:
     assert "permission denied" in refusal(lambda: set_password(planned, masked(password)), password)
     execute(server, "DROP ROLE {}", role)
     gone = replace(planned, url=administrator(server), role=role)
-    told = refusal(lambda: set_password(gone, masked(password)), password)
-    assert f'role "{role}" does not exist' in told
+    message = refusal(lambda: set_password(gone, masked(password)), password)
+    assert f'role "{role}" does not exist' in message
     assert "refused" in refusal(lambda: log_in(gone, masked(first)), first)
     assert "nothing to take back" in restore_password(gone, masked(first))
 
@@ -493,8 +495,8 @@ def test_a_wrong_new_password_is_told_before_it_is_used(server: Database) -> Non
     planned, password, other = plan_rotation(administrator(server), role), new_password(), new_password()
     set_password(planned, masked(password))
     assert planned.server == f"127.0.0.1:{server.port}"
-    told = refusal(lambda: log_in(planned, masked(other)), password, other)
-    assert told.startswith(f"{planned.server} refused {planned.role} with the new password: ")
+    message = refusal(lambda: log_in(planned, masked(other)), password, other)
+    assert message.startswith(f"{planned.server} refused {planned.role} with the new password: ")
 
 
 def test_a_partner_that_acts_as_itself_does_not_pass(server: Database) -> None:
@@ -548,8 +550,8 @@ def test_what_does_not_answer_is_told_in_a_sentence(server: Database) -> None:
                         peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
         threading.Thread(target=answer, daemon=True).start()
-        told = refusal(lambda: plan_rotation(url_of(server, role, wrong, port=port), role), wrong)
-        assert "Could not connect to the database at 127.0.0.1" in told
+        message = refusal(lambda: plan_rotation(url_of(server, role, wrong, port=port), role), wrong)
+        assert "Could not connect to the database at 127.0.0.1" in message
     assert "refused" in refusal(lambda: plan_rotation(url_of(server, role, wrong, port="1"), role), wrong)
     assert "authentication failed" in refusal(lambda: plan_rotation(url_of(server, role, wrong), role), wrong)
     for host in ("no-host.invalid", "ü..example"):
@@ -574,13 +576,13 @@ def _pool(pooler: socket.socket, server: Database) -> None:
     with client, socket.create_connection((server.host, server.port)) as behind:
 
         def forth() -> None:
-            while sent := client.recv(65536):
-                behind.sendall(sent)
+            while chunk := client.recv(65536):
+                behind.sendall(chunk)
 
         threading.Thread(target=forth, daemon=True).start()
         while answered := behind.recv(65536):
             client.sendall(
-                re.sub(rb"(K\0\0\0\x0c)....", lambda found: found[1] + b"\0\1\2\3", answered, flags=re.DOTALL)
+                re.sub(rb"(K\0\0\0\x0c)....", lambda match: match[1] + b"\0\1\2\3", answered, flags=re.DOTALL)
             )
 
 
@@ -596,8 +598,8 @@ def test_a_replica_is_refused(tmp_path: Path) -> None:
         _restart(Path(binaries), Path(data))
         (Path(data) / "standby.signal").touch()
         _restart(Path(binaries), Path(data))
-        told = refusal(lambda: plan_rotation(Masked(url, "DATABASE_URL"), "postgres"), kind=UsageError)
-        assert "is a read-only replica" in told
+        message = refusal(lambda: plan_rotation(Masked(url, "DATABASE_URL"), "postgres"), kind=UsageError)
+        assert "is a read-only replica" in message
     finally:
         started.stop()
         postgres.clear(tmp_path)
@@ -675,8 +677,8 @@ def test_what_is_no_source_of_a_url_is_refused(monkeypatch: pytest.MonkeyPatch, 
 def test_without_the_client_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where psycopg is not installed, a URL is not even read, and the sentence says what to install."""
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    told = refusal(lambda: url_from("env:ADMIN_URL"), kind=UsageError)
-    assert "pip install 'omc-runbook[database]'" in told
+    message = refusal(lambda: url_from("env:ADMIN_URL"), kind=UsageError)
+    assert "pip install 'omc-runbook[database]'" in message
 
 
 def test_a_turn_shows_no_value(server: Database) -> None:

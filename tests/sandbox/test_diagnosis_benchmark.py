@@ -103,8 +103,8 @@ def test_one_fault_and_one_healthy_world(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     number = next(number for number, plan in enumerate(worlds.PLANS) if plan.partition == "aws-cn")
     parts = [("faults", diagnosis.try_fault, [("key-missing",)]), ("healthy", diagnosis.try_healthy, [(number,)])]
-    found = diagnosis.measure(parts, 1)
-    (broken,), (healthy,) = found["faults"], found["healthy"]
+    results = diagnosis.measure(parts, 1)
+    (broken,), (healthy,) = results["faults"], results["healthy"]
     assert broken.cells[:5] == ("key-missing", "content", "key-missing", "right", "")
     assert healthy.cells[:2] == ("aws-cn", "none")
     assert broken.holds and healthy.holds

@@ -26,9 +26,9 @@ from omc_runbook.sandbox.solved import Solved
 def here(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The sandbox that the commands find, with no drill left over; yields the file of what was solved."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", sandbox.endpoint)
-    kept = tmp_path / "solved.json"
-    monkeypatch.setattr(folders, "solved_file", lambda: kept)
-    yield kept
+    file = tmp_path / "solved.json"
+    monkeypatch.setattr(folders, "solved_file", lambda: file)
+    yield file
     if drills.current(sandbox):
         drills.stop(sandbox)
 
@@ -38,18 +38,18 @@ def call(*arguments: str) -> Result:
     return CliRunner().invoke(commands, arguments)
 
 
-def said(*arguments: str) -> Any:
+def json_of(*arguments: str) -> Any:
     """What a command that succeeds says in JSON."""
-    done = call(*arguments, "--json")
-    assert done.exit_code == 0, done.exception
-    return json.loads(done.output)
+    result = call(*arguments, "--json")
+    assert result.exit_code == 0, result.exception
+    return json.loads(result.output)
 
 
 def refusal(*arguments: str) -> str:
     """Why a command was refused."""
-    done = call(*arguments)
-    assert isinstance(done.exception, UsageError)
-    return str(done.exception)
+    result = call(*arguments)
+    assert isinstance(result.exception, UsageError)
+    return str(result.exception)
 
 
 def broken(sandbox: Sandbox) -> str:
@@ -61,12 +61,12 @@ def broken(sandbox: Sandbox) -> str:
 
 def test_a_drill_from_start_to_score(sandbox: Sandbox) -> None:
     """One right and one wrong answer: what it was is told after each, and the score at the end."""
-    told = said("drill", "--family", "content", "--count", "2", "--seed", "1")
+    drill = json_of("drill", "--family", "content", "--count", "2", "--seed", "1")
     first = broken(sandbox)
-    assert (told["number"], told["count"]) == (1, 2)
-    assert not any(fault.id in json.dumps(told) for fault in every())
+    assert (drill["number"], drill["count"]) == (1, 2)
+    assert not any(fault.id in json.dumps(drill) for fault in every())
 
-    wrong = said("answer", "wrong-region")
+    wrong = json_of("answer", "wrong-region")
     assert (wrong["fault"], wrong["answer"], wrong["right"]) == (first, "wrong-region", False)
     assert 0 <= wrong["seconds"] < 60
     assert wrong["next"]["number"] == 2
@@ -89,7 +89,7 @@ def test_nothing_gives_it_away(sandbox: Sandbox) -> None:
     """While a drill runs neither the status nor a second drill names what is broken, and none is broken by hand."""
     call("drill", "--family", "access", "--seed", "2")
     fault = broken(sandbox)
-    assert said("status")["broken"] == ["a drill"]
+    assert json_of("status")["broken"] == ["a drill"]
     assert "broken: a drill" in call("status").output
     assert fault not in call("status").output
     assert "already running" in refusal("drill")
@@ -165,7 +165,7 @@ def test_the_levels() -> None:
     words = " ".join(call("drill", "--help").output.split())
     assert f"up to {hints.EASY} is easy, up to {hints.MEDIUM} medium, more is hard" in words
     assert f"worth {drills.POINTS} points, {drills.HINT_COST} fewer for each hint" in words
-    assert {each["id"]: each["level"] for each in said("faults")} == levels
+    assert {each["id"]: each["level"] for each in json_of("faults")} == levels
     assert re.search(r"^image-pull +deployment +easy ", call("faults").output, re.MULTILINE)
 
 
@@ -186,35 +186,35 @@ def test_someone_else_breaks_it_and_hints_cost_points(here: Path) -> None:
     """A fault that was broken secretly is named nowhere; each hint costs, and the card keeps a right answer."""
     broke = call("break", "kms-disabled", "--secretly")
     assert broke.exit_code == 0 and "kms-disabled" not in broke.output and "key" not in broke.output
-    told = said("status")
-    assert told["broken"] == ["a drill"] and told["drill"]["count"] == 1 and told["drill"]["seconds"] >= 0
-    assert told["drill"]["symptom"] in broke.output and told["drill"]["symptom"] in call("status").output
-    assert "kms-disabled" not in json.dumps(told) + call("status").output
+    status = json_of("status")
+    assert status["broken"] == ["a drill"] and status["drill"]["count"] == 1 and status["drill"]["seconds"] >= 0
+    assert status["drill"]["symptom"] in broke.output and status["drill"]["symptom"] in call("status").output
+    assert "kms-disabled" not in json.dumps(status) + call("status").output
     assert "A drill is running" in refusal("break", "bom")
     assert "already running" in refusal("break", "bom", "--secretly")
 
-    first = said("hint")
+    first = json_of("hint")
     assert (len(first["hints"]), first["points"]) == (1, 8)
     assert "family is access" in first["hints"][0]
     again = call("hint").output
     assert first["hints"][0] in again and "DescribeKey" in again and "worth 6 points" in again
-    third = said("hint")
+    third = json_of("hint")
     assert "kms-disabled" in third["hints"][2] and third["points"] == 4
-    assert said("hint") == third
+    assert json_of("hint") == third
 
-    graded = said("answer", "kms-disabled")
+    graded = json_of("answer", "kms-disabled")
     assert (graded["right"], graded["hints"], graded["points"]) == (True, 3, 4)
     assert f"after {graded['seconds']:.0f} s, 4 of 10 points" in graded["told"]
-    assert said("status")["drill"] is None and said("status")["broken"] == []
+    assert json_of("status")["drill"] is None and json_of("status")["broken"] == []
     assert here.stat().st_mode & 0o777 == 0o600
-    access = next(each for each in said("card") if each["family"] == "access")
+    access = next(each for each in json_of("card") if each["family"] == "access")
     assert access["solved"] == [{"fault": "kms-disabled", "points": 4, "seconds": graded["seconds"]}]
 
 
 def test_the_fault_is_asked_for_unseen(sandbox: Sandbox) -> None:
     """Without an id the first player is asked, and what is typed is not shown; a misspelt one breaks nothing."""
-    asked = CliRunner().invoke(commands, ["break", "--secretly"], input="exec-off\n")
-    assert asked.exit_code == 0 and "exec-off" not in asked.output
+    result = CliRunner().invoke(commands, ["break", "--secretly"], input="exec-off\n")
+    assert result.exit_code == 0 and "exec-off" not in result.output
     assert broken(sandbox) == "exec-off"
     drills.stop(sandbox)
     misspelt = CliRunner().invoke(commands, ["break", "--secretly"], input="exec-of\n")

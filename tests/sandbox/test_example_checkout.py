@@ -81,9 +81,9 @@ def test_the_machines_git_has_no_say_in_it(tmp_path: Path, monkeypatch: pytest.M
 def test_it_is_private_and_lacks_only_what_came_later(tmp_path: Path) -> None:
     """Nobody else can read a file of it; its .env has a value for all that it has to, and three lines to be added."""
     platform = Platform(example.make(tmp_path))
-    found = list(platform.root.rglob("*"))
-    assert {path.stat().st_mode & 0o777 for path in found if path.is_file()} == {0o600}
-    assert {path.stat().st_mode & 0o777 for path in (platform.root, *found) if path.is_dir()} == {0o700}
+    paths = list(platform.root.rglob("*"))
+    assert {path.stat().st_mode & 0o777 for path in paths if path.is_file()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in (platform.root, *paths) if path.is_dir()} == {0o700}
     template, own = dotenv_values(platform.template), dotenv_values(platform.dotenv)
     assert list(own) == [name for name in template if name not in example.BEHIND]
     assert set(template) - set(own) == set(example.BEHIND)
@@ -133,28 +133,28 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 def test_it_costs_next_to_nothing(tmp_path: Path) -> None:
     """The quickest of some takes a processor less than a tenth of a second, git's part included."""
-    taken = []
+    seconds = []
     for number in range(5):
-        begun = sum(os.times()[:4])
+        start = sum(os.times()[:4])
         example.make(tmp_path / str(number))
-        taken.append(sum(os.times()[:4]) - begun)
-    assert min(taken) < 0.1
+        seconds.append(sum(os.times()[:4]) - start)
+    assert min(seconds) < 0.1
 
 
 def test_up_says_where_it_is_and_down_removes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever checkout one had named, the sandbox's own is printed; any other process finds it, until it is down."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("OMC_REPOSITORY", "/nowhere")
-    shown = CliRunner().invoke(commands, ["up", "--world", "fresh"], catch_exceptions=False).output
-    lines = dict(re.findall(r"^export (\w+)=(.*)$", shown, re.MULTILINE))
+    output = CliRunner().invoke(commands, ["up", "--world", "fresh"], catch_exceptions=False).output
+    lines = dict(re.findall(r"^export (\w+)=(.*)$", output, re.MULTILINE))
     monkeypatch.setenv("AWS_ENDPOINT_URL", lines["AWS_ENDPOINT_URL"])
-    found = lifecycle.find()
+    sandbox = lifecycle.find()
     try:
         root = Path(lines["OMC_REPOSITORY"])
         assert root.is_relative_to(tmp_path) and Platform(root).dotenv.is_file()
-        assert found.variables == lines
+        assert sandbox.variables == lines
     finally:
-        lifecycle.down(found)
+        lifecycle.down(sandbox)
     assert not root.exists() and not list(tmp_path.iterdir())
 
 
@@ -173,12 +173,12 @@ def test_add_key_finds_it_and_plans_the_whole_way(at_sandbox: Sandbox) -> None:
     """Nothing is wrong there; a new key would go into three of its files, the secret and new tasks."""
     run = add_key.begin("staging")
     assert run.checkout and run.checkout.root == at_sandbox.repository
-    seen = add_key.look(run)
-    assert problems(runbooks_run.diagnose(seen["staging"], add_key.FAMILIES)) == []
-    plan = add_key.plan(run, seen, "NEWS_API_KEY", "News feed")
+    snapshots = add_key.look(run)
+    assert problems(runbooks_run.diagnose(snapshots["staging"], add_key.FAMILIES)) == []
+    plan = add_key.plan(run, snapshots, "NEWS_API_KEY", "News feed")
     assert plan is not None and len(plan.edits) == 3
-    (place,) = plan.environments
-    assert place.write and place.services == ("backend",)
+    (environment_plan,) = plan.environments
+    assert environment_plan.write and environment_plan.services == ("backend",)
 
 
 def test_other_runbooks_look_at_it_only_when_told(at_sandbox: Sandbox) -> None:
@@ -206,5 +206,7 @@ def test_nothing_of_it_acts_in_this_repository() -> None:
     folder = Path(lifecycle.__file__).with_name("checkout")
     names = [path for path in folder.rglob("*") if path.is_file()]
     assert {path.suffix for path in names} == {".txt"}
-    asked = subprocess.run(["git", "-C", folder, "check-ignore", "--no-index", *names], capture_output=True, text=True)
-    assert (asked.returncode, asked.stdout) == (1, "")
+    process = subprocess.run(
+        ["git", "-C", folder, "check-ignore", "--no-index", *names], capture_output=True, text=True
+    )
+    assert (process.returncode, process.stdout) == (1, "")

@@ -104,11 +104,11 @@ def sleeping(process: Any, environment: Mapping[str, str]) -> int:
 
 def answer(environment: Mapping[str, str], pid: int, folder: Path, names: tuple[str, ...] = tuple(ODD)) -> str:
     """What the script writes into the terminal of a container."""
-    written = b""
+    output = b""
     with RunningContainer(environment, pid).run(exec_probe.command(names, SALT, MARK, KEY), folder) as running:
         while piece := running.read(4096):
-            written += piece
-    return written.decode()
+            output += piece
+    return output.decode()
 
 
 def shells(monkeypatch: pytest.MonkeyPatch, folder: Path, shell: str, *tools: str) -> None:
@@ -120,27 +120,27 @@ def shells(monkeypatch: pytest.MonkeyPatch, folder: Path, shell: str, *tools: st
     programs.mkdir()
     (programs / "sh").symlink_to(path)
     for tool in tools:
-        found = path if shell == "busybox" else sys.executable if tool == "python3" else shutil.which(tool, path=usual)
-        if found is None:
+        target = path if shell == "busybox" else sys.executable if tool == "python3" else shutil.which(tool, path=usual)
+        if target is None:
             pytest.skip(f"no {tool} here")
-        (programs / tool).symlink_to(found)
+        (programs / tool).symlink_to(target)
     monkeypatch.setenv("PATH", str(programs))
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
 def test_any_shell_digests_any_value(shell: str, process: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spaces, quotes, line ends, unicode, nothing: each value has our digest, and none is in the answer."""
-    held = {name: value for name, value in ODD.items() if name != "DASH"} | {"PLAIN": "other", "PATH": "/bin"}
-    pid = sleeping(process, {**held, "UNASKED": "x"})
+    variables = {name: value for name, value in ODD.items() if name != "DASH"} | {"PLAIN": "other", "PATH": "/bin"}
+    pid = sleeping(process, {**variables, "UNASKED": "x"})
     shells(monkeypatch, tmp_path, shell, *TOOLS, "sha256sum")
     text = answer(ODD, pid, tmp_path)
-    seen = exec_probe.read(text, MARK)
-    assert isinstance(seen, exec_probe.ProbeResult)
-    wanted = {name: digest(name, value) for name, value in ODD.items()}
-    assert {name: found for name, found in seen.injected.items() if name != "PATH"} == wanted
-    assert seen.process == {name: digest(name, value) for name, value in held.items()}
-    assert (seen.pid, seen.name, seen.is_readable) == ("1", "sleep", True)
-    assert seen.started and abs(datetime.now(UTC) - seen.started) < timedelta(seconds=10)
+    result = exec_probe.read(text, MARK)
+    assert isinstance(result, exec_probe.ProbeResult)
+    expected = {name: digest(name, value) for name, value in ODD.items()}
+    assert {name: value_digest for name, value_digest in result.injected.items() if name != "PATH"} == expected
+    assert result.process == {name: digest(name, value) for name, value in variables.items()}
+    assert (result.pid, result.name, result.is_readable) == ("1", "sleep", True)
+    assert result.started and abs(datetime.now(UTC) - result.started) < timedelta(seconds=10)
     assert not [value for value in ODD.values() if len(value) > 3 and value in text]
 
 
@@ -149,9 +149,9 @@ def test_any_tool_digests(tool: str, process: Any, tmp_path: Path, monkeypatch: 
     """Whatever program there is makes the same digest."""
     pid = sleeping(process, ODD)
     shells(monkeypatch, tmp_path, "dash", *TOOLS, tool)
-    seen = exec_probe.read(answer(ODD, pid, tmp_path), MARK)
-    assert isinstance(seen, exec_probe.ProbeResult)
-    assert seen.injected["UNICODE"] == digest("UNICODE", ODD["UNICODE"])
+    result = exec_probe.read(answer(ODD, pid, tmp_path), MARK)
+    assert isinstance(result, exec_probe.ProbeResult)
+    assert result.injected["UNICODE"] == digest("UNICODE", ODD["UNICODE"])
 
 
 @pytest.mark.parametrize("key", ["", "MISSING", "DASH"])
@@ -160,18 +160,18 @@ def test_without_a_strong_value_no_digest_is_sent(key: str, process: Any, tmp_pa
     pid = sleeping(process, {**ODD, "PLAIN": "other"})
     with RunningContainer(ODD, pid).run(exec_probe.command(tuple(ODD), SALT, MARK, key), tmp_path) as running:
         text = b"".join(iter(lambda: running.read(4096), b"")).decode()
-    seen = exec_probe.read(text, MARK)
-    assert isinstance(seen, exec_probe.ProbeResult) and seen.is_readable and not re.search("[0-9a-f]{64}", text)
-    assert {*seen.injected} >= {*ODD} and {*seen.process} >= {*ODD}
-    assert {name for name in ODD if seen.injected[name] != seen.process[name]} == {"PLAIN"}
+    result = exec_probe.read(text, MARK)
+    assert isinstance(result, exec_probe.ProbeResult) and result.is_readable and not re.search("[0-9a-f]{64}", text)
+    assert {*result.injected} >= {*ODD} and {*result.process} >= {*ODD}
+    assert {name for name in ODD if result.injected[name] != result.process[name]} == {"PLAIN"}
 
 
 def test_no_tool_is_told(process: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shell without any program for a digest says so."""
     pid = sleeping(process, ODD)
     shells(monkeypatch, tmp_path, "dash", *TOOLS)
-    seen = exec_probe.read(answer(ODD, pid, tmp_path), MARK)
-    assert isinstance(seen, ExecFailure) and seen.kind == "no-tool"
+    result = exec_probe.read(answer(ODD, pid, tmp_path), MARK)
+    assert isinstance(result, ExecFailure) and result.kind == "no-tool"
 
 
 def test_behind_an_init_the_child_is_looked_at(process: Any, tmp_path: Path) -> None:
@@ -182,13 +182,13 @@ def test_behind_an_init_the_child_is_looked_at(process: Any, tmp_path: Path) -> 
     child = int(Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text())
     until(lambda: Path(f"/proc/{child}/cmdline").read_bytes() == b"sleep\x0060\0")
     try:
-        seen = exec_probe.read(answer(ODD, parent.pid, tmp_path), MARK)
+        result = exec_probe.read(answer(ODD, parent.pid, tmp_path), MARK)
     finally:
         os.kill(child, 9)
-    assert isinstance(seen, exec_probe.ProbeResult)
-    assert (seen.pid, seen.name) == (str(child), "sleep")
-    assert seen.process["PLAIN"] == digest("PLAIN", "changed")
-    assert seen.injected["PLAIN"] == digest("PLAIN", ODD["PLAIN"])
+    assert isinstance(result, exec_probe.ProbeResult)
+    assert (result.pid, result.name) == (str(child), "sleep")
+    assert result.process["PLAIN"] == digest("PLAIN", "changed")
+    assert result.injected["PLAIN"] == digest("PLAIN", ODD["PLAIN"])
 
 
 @pytest.mark.parametrize("has_one", [True, False])
@@ -208,11 +208,11 @@ def test_among_the_processes_of_a_whole_task(has_one: bool, tmp_path: Path) -> N
             (tmp_path / str(pid) / name).write_text(f"{text}\n")
     script = exec_probe.command(("PLAIN",), SALT, MARK, KEY).split("'")[1].replace("/proc/", f"{tmp_path}/")
     environment = {**os.environ, KEY: ODD[KEY], "PLAIN": "x"}
-    written = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=True).stdout
-    seen = exec_probe.read(written, MARK)
-    assert isinstance(seen, exec_probe.ProbeResult) and seen.injected["PLAIN"] == digest("PLAIN", "x")
-    assert (seen.name, seen.is_readable) == (("python", True) if has_one else ("pause", False))
-    assert seen.process.get("PLAIN") == (digest("PLAIN", "changed") if has_one else None)
+    output = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=True).stdout
+    result = exec_probe.read(output, MARK)
+    assert isinstance(result, exec_probe.ProbeResult) and result.injected["PLAIN"] == digest("PLAIN", "x")
+    assert (result.name, result.is_readable) == (("python", True) if has_one else ("pause", False))
+    assert result.process.get("PLAIN") == (digest("PLAIN", "changed") if has_one else None)
 
 
 @pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="needs root, who becomes others")
@@ -224,24 +224,24 @@ def test_a_process_of_another_user_is_seen(user: str, readable: bool, process: A
     pid = process(become, {"PLAIN": "x", "PATH": os.environ["PATH"]}).pid
     until(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
     [*_, script] = exec_probe.command(("PLAIN",), SALT, MARK, KEY).split("'")[:2]
-    held = {"setuid", "setgid"} | ({"sys_chroot"} if readable else set())
-    bound = ",".join(["-all", *(f"+{name}" for name in sorted(held))])
+    capabilities = {"setuid", "setgid"} | ({"sys_chroot"} if readable else set())
+    bound = ",".join(["-all", *(f"+{name}" for name in sorted(capabilities))])
     command = ["setpriv", f"--bounding-set={bound}", "sh", "-c", script.replace("p=1;", f"p={pid};")]
     environment = {**os.environ, KEY: ODD[KEY]}
-    written = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-    seen = exec_probe.read(written, MARK)
-    assert isinstance(seen, exec_probe.ProbeResult)
-    assert seen.is_readable is readable
-    assert seen.process.get("PLAIN") == (digest("PLAIN", "x") if readable else None)
+    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    result = exec_probe.read(output, MARK)
+    assert isinstance(result, exec_probe.ProbeResult)
+    assert result.is_readable is readable
+    assert result.process.get("PLAIN") == (digest("PLAIN", "x") if readable else None)
 
 
 def test_names_of_env_files_are_told(process: Any, tmp_path: Path) -> None:
     """A .env file beside the process gives the names that were asked for, and nothing of its values."""
     (tmp_path / ".env").write_text("# PLAIN=x\nexport PLAIN=topsecret\nSPACES = topsecret\nUNASKED=topsecret\nEMPTY")
     text = answer(ODD, sleeping(process, ODD), tmp_path)
-    seen = exec_probe.read(text, MARK)
-    assert isinstance(seen, exec_probe.ProbeResult)
-    assert seen.files == dict.fromkeys(("PLAIN", "SPACES", "EMPTY"), f"{tmp_path}/.env")
+    result = exec_probe.read(text, MARK)
+    assert isinstance(result, exec_probe.ProbeResult)
+    assert result.files == dict.fromkeys(("PLAIN", "SPACES", "EMPTY"), f"{tmp_path}/.env")
     assert "topsecret" not in text
 
 
@@ -259,9 +259,9 @@ def test_when_a_process_started_is_unknown_where_proc_does_not_say(
     ticks: str, booted: str, seconds: float | None
 ) -> None:
     """As where /proc/stat is hidden, and getconf is missing."""
-    seen = exec_probe.read(f"[{MARK}\nt {ticks}\nb {booted}\np 1 python\n{MARK}]", MARK)
-    assert isinstance(seen, exec_probe.ProbeResult)
-    assert seen.started == (None if seconds is None else datetime.fromtimestamp(seconds, UTC))
+    result = exec_probe.read(f"[{MARK}\nt {ticks}\nb {booted}\np 1 python\n{MARK}]", MARK)
+    assert isinstance(result, exec_probe.ProbeResult)
+    assert result.started == (None if seconds is None else datetime.fromtimestamp(seconds, UTC))
 
 
 def test_what_stands_around_an_answer_does_not_matter() -> None:
@@ -269,8 +269,8 @@ def test_what_stands_around_an_answer_does_not_matter() -> None:
     text = (
         f"Starting session with SessionId: x\r\n[{MARK}\r\ni A {'0' * 64}  -\r\np 1 python\r\n{MARK}]\r\nExiting.\r\n"
     )
-    seen = exec_probe.read(text, MARK)
-    assert isinstance(seen, exec_probe.ProbeResult) and seen.injected == {"A": "0" * 64} and not seen.is_readable
+    result = exec_probe.read(text, MARK)
+    assert isinstance(result, exec_probe.ProbeResult) and result.injected == {"A": "0" * 64} and not result.is_readable
     cut = exec_probe.read(text.partition(f"{MARK}]")[0], MARK)
     assert isinstance(cut, ExecFailure) and cut.kind == "session"
     bare = exec_probe.read('exec: "sh": executable file not found in $PATH', MARK)
@@ -304,15 +304,15 @@ def test_our_digest_is_the_containers() -> None:
 # What the digests are compared with, with a stand-in for ECS Exec.
 
 
-def given(snapshot: Snapshot, version: str = CURRENT) -> dict[str, str]:
+def injected_values(snapshot: Snapshot, version: str = CURRENT) -> dict[str, str]:
     """What ECS injects of a version into the worker."""
     document = snapshot.contents[version].document
     assert document
     [worker] = [service for service in snapshot.services if service.name == "worker"]
     injections = snapshot.own_injections(snapshot.definition(worker))
     keys = {i.variable: i.reference.key for _, i in injections}
-    found = {name: document.get(key) for name, key in keys.items()}
-    return {name: reveal(member.injected) for name, member in found.items() if member}
+    members = {name: document.get(key) for name, key in keys.items()}
+    return {name: reveal(member.injected) for name, member in members.items() if member}
 
 
 def look(
@@ -320,31 +320,31 @@ def look(
     patch: pytest.MonkeyPatch,
     injected: Mapping[str, str],
     process: Mapping[str, str] | None = None,
-    kept: Mapping[str, Content] | None = None,
+    former: Mapping[str, Content] | None = None,
 ) -> tuple[ExecLook, list[str]]:
     """Look into the worker, in whose container these environments are; gives the commands that were sent, too."""
-    sent: list[str] = []
+    commands: list[str] = []
 
     def run(_: Any, cluster: str, task: str, container: str, command: str, plugin: str, seconds: float) -> str:
-        sent.append(command)
+        commands.append(command)
         mark, salt, names, key = re.findall(r'm=(\w+); s=(\w+); w=" ([^"]*) "; v=(\w*)', command)[0]
-        holding = {"i": injected, "q": injected if process is None else process}
+        variables_of_kind = {"i": injected, "q": injected if process is None else process}
         is_keyed = len(injected.get(key, "")) >= STRONG
         lines = [
-            f"{kind} {name} {digest(name, held[name], salt, {key: injected[key]})}  -"
+            f"{kind} {name} {digest(name, variables[name], salt, {key: injected[key]})}  -"
             if is_keyed
             else f"{kind} {name} -"
-            for kind, held in holding.items()
+            for kind, variables in variables_of_kind.items()
             for name in names.split()
-            if name in held
+            if name in variables
         ]
         return "\n".join([f"[{mark}", *lines, "p 1 python", f"{mark}]"])
 
     patch.setattr(execute, "run", run)
     patch.setattr(
-        follow_ups, "read_versions", lambda asking, ids: {id: (kept or {})[id] for id in ids if id in (kept or {})}
+        follow_ups, "read_versions", lambda asking, ids: {id: (former or {})[id] for id in ids if id in (former or {})}
     )
-    return next(one for one in take(looked(snapshot)) if one.service == "worker"), sent
+    return next(one for one in take(looked(snapshot)) if one.service == "worker"), commands
 
 
 def take(snapshot: Snapshot) -> tuple[ExecLook, ...]:
@@ -357,16 +357,16 @@ def take(snapshot: Snapshot) -> tuple[ExecLook, ...]:
 def test_a_healthy_task_holds_the_current_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every injected variable is of the current version, and what is not injected is absent; no value is sent."""
     snapshot = healthy()
-    held = given(snapshot)
-    seen, sent = look(snapshot, monkeypatch, held, {**held, "PATH": "/bin"})
-    assert seen.process == "1 (python)"
+    injected = injected_values(snapshot)
+    exec_look, commands = look(snapshot, monkeypatch, injected, {**injected, "PATH": "/bin"})
+    assert exec_look.process == "1 (python)"
     assert {
-        name: (h.injected, h.process, h.differs) for name, h in seen.values.items() if h.has_reference
-    } == dict.fromkeys(held, (CURRENT, CURRENT, False))
-    assert {(h.injected, h.process) for h in seen.values.values() if not h.has_reference} == {(ABSENT, ABSENT)}
-    assert not [value for value in snapshots.document(snapshot).values() for command in sent if value in command]
-    again = look(snapshot, monkeypatch, held)[1]
-    assert not {re.findall(r"s=(\w+)", command)[0] for command in sent} & {
+        name: (h.injected, h.process, h.differs) for name, h in exec_look.values.items() if h.has_reference
+    } == dict.fromkeys(injected, (CURRENT, CURRENT, False))
+    assert {(h.injected, h.process) for h in exec_look.values.values() if not h.has_reference} == {(ABSENT, ABSENT)}
+    assert not [value for value in snapshots.document(snapshot).values() for command in commands if value in command]
+    again = look(snapshot, monkeypatch, injected)[1]
+    assert not {re.findall(r"s=(\w+)", command)[0] for command in commands} & {
         re.findall(r"s=(\w+)", command)[0] for command in again
     }
 
@@ -376,34 +376,38 @@ def test_older_versions_are_read_only_when_needed(monkeypatch: pytest.MonkeyPatc
     snapshot = rotated(healthy(), NOW - timedelta(minutes=5), SECRET_KEY=secrets.token_hex(32))
     assert snapshot.secret
     new = snapshot.secret.version_at("AWSCURRENT")
-    before, old = given(snapshot), snapshot.contents[CURRENT]
+    before, old = injected_values(snapshot), snapshot.contents[CURRENT]
     fresh = replace(snapshot, contents={new: snapshot.contents[new]})
-    seen, _ = look(fresh, monkeypatch, before, kept={CURRENT: old})
-    assert seen.values["SECRET_KEY"] == HeldValue(
+    exec_look, _ = look(fresh, monkeypatch, before, former={CURRENT: old})
+    assert exec_look.values["SECRET_KEY"] == HeldValue(
         variable="SECRET_KEY", key="SECRET_KEY", injected=CURRENT, process=CURRENT, expected=new
     )
-    assert seen.values["OPENAI_API_KEY"].is_fresh
-    seen, _ = look(fresh, monkeypatch, before)
-    assert (seen.values["SECRET_KEY"].injected, seen.values["SECRET_KEY"].is_stale) == (OTHER, True)
-    seen, _ = look(fresh, monkeypatch, {**given(snapshot, version=new), "SECRET_KEY": "x"}, {"SECRET_KEY": "y"})
-    assert seen.values["SECRET_KEY"].differs and seen.values["SECRET_KEY"].process == OTHER
+    assert exec_look.values["OPENAI_API_KEY"].is_fresh
+    exec_look, _ = look(fresh, monkeypatch, before)
+    assert (exec_look.values["SECRET_KEY"].injected, exec_look.values["SECRET_KEY"].is_stale) == (OTHER, True)
+    exec_look, _ = look(
+        fresh, monkeypatch, {**injected_values(snapshot, version=new), "SECRET_KEY": "x"}, {"SECRET_KEY": "y"}
+    )
+    assert exec_look.values["SECRET_KEY"].differs and exec_look.values["SECRET_KEY"].process == OTHER
 
 
 def test_a_weak_value_cannot_be_guessed_from_what_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Digests are keyed with a strong value that has not changed; where there is none, nothing is compared."""
     weak = snapshots.with_keys(healthy(), SECRET_KEY="hunter2")
-    seen, sent = look(weak, monkeypatch, given(weak))
-    assert seen.values["SECRET_KEY"].is_fresh and not seen.is_unkeyed
-    keys = {re.findall(r"; v=(\w*)", command)[0] for command in sent}
+    exec_look, commands = look(weak, monkeypatch, injected_values(weak))
+    assert exec_look.values["SECRET_KEY"].is_fresh and not exec_look.is_unkeyed
+    keys = {re.findall(r"; v=(\w*)", command)[0] for command in commands}
     assert "" not in keys and "SECRET_KEY" not in keys
-    names = list(given(weak))
+    names = list(injected_values(weak))
     weak = snapshots.with_keys(weak, **dict.fromkeys(names, "hunter2"))
     weak = replace(weak, contents={CURRENT: weak.contents[CURRENT]})
-    seen, sent = look(weak, monkeypatch, given(weak))
-    assert seen.is_unkeyed and {seen.values[name].injected for name in names} == {UNSEEN}
-    assert any("; v=\n" in command for command in sent)
-    (told,) = list(running._unseen(replace(looked(weak), exec_looks=(seen,))))
-    assert isinstance(told, Evidence) and told.severity == "info" and "none is strong enough" in told.facts[0]
+    exec_look, commands = look(weak, monkeypatch, injected_values(weak))
+    assert exec_look.is_unkeyed and {exec_look.values[name].injected for name in names} == {UNSEEN}
+    assert any("; v=\n" in command for command in commands)
+    (evidence,) = list(running._unseen(replace(looked(weak), exec_looks=(exec_look,))))
+    assert (
+        isinstance(evidence, Evidence) and evidence.severity == "info" and "none is strong enough" in evidence.facts[0]
+    )
 
 
 def test_values_that_nobody_read_are_not_called_weak(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -411,24 +415,24 @@ def test_values_that_nobody_read_are_not_called_weak(monkeypatch: pytest.MonkeyP
     snapshot = healthy()
     elsewhere = ARN.replace("ap-southeast-2", "us-east-1")
     moved = snapshot
-    for key in given(snapshot):
+    for key in injected_values(snapshot):
         moved = with_reference(moved, "worker", key, f"{elsewhere}:{key}::")
     for unread in (replace(snapshot, contents={}), moved):
-        seen, _ = look(unread, monkeypatch, given(snapshot))
-        assert not seen.is_unkeyed
-        (told,) = list(running._unseen(replace(looked(unread), exec_looks=(seen,))))
-        assert isinstance(told, Uncertain) and "no value of the version" in told.facts[0]
+        exec_look, _ = look(unread, monkeypatch, injected_values(snapshot))
+        assert not exec_look.is_unkeyed
+        (evidence,) = list(running._unseen(replace(looked(unread), exec_looks=(exec_look,))))
+        assert isinstance(evidence, Uncertain) and "no value of the version" in evidence.facts[0]
 
 
 def test_a_pinned_reference_means_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """A task that holds what its reference pins is as it should be; another value is not."""
     pinned = with_reference(healthy(), "worker", "SECRET_KEY", f"{ARN}:SECRET_KEY:AWSPREVIOUS:")
     snapshot = snapshots.with_keys(pinned, PREVIOUS, SECRET_KEY=secrets.token_hex(32))
-    held = {**given(snapshot), "SECRET_KEY": given(snapshot, version=PREVIOUS)["SECRET_KEY"]}
-    seen, _ = look(snapshot, monkeypatch, held)
-    assert (seen.values["SECRET_KEY"].expected, seen.values["SECRET_KEY"].is_fresh) == (PREVIOUS, True)
-    seen, _ = look(snapshot, monkeypatch, given(snapshot))
-    assert seen.values["SECRET_KEY"].injected == CURRENT and seen.values["SECRET_KEY"].is_stale
+    injected = {**injected_values(snapshot), "SECRET_KEY": injected_values(snapshot, version=PREVIOUS)["SECRET_KEY"]}
+    exec_look, _ = look(snapshot, monkeypatch, injected)
+    assert (exec_look.values["SECRET_KEY"].expected, exec_look.values["SECRET_KEY"].is_fresh) == (PREVIOUS, True)
+    exec_look, _ = look(snapshot, monkeypatch, injected_values(snapshot))
+    assert exec_look.values["SECRET_KEY"].injected == CURRENT and exec_look.values["SECRET_KEY"].is_stale
 
 
 def test_a_whole_secret_and_odd_values_are_compared_as_ecs_writes_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -436,13 +440,13 @@ def test_a_whole_secret_and_odd_values_are_compared_as_ecs_writes_them(monkeypat
     snapshot = snapshots.with_keys(healthy(), SECRET_KEY=12345678, POSTGRES_PASSWORD="one\ntwo é\n")
     whole = with_reference(snapshot, "worker", "OPENAI_API_KEY", ARN)
     assert whole.current and whole.current.document
-    held = {
+    injected = {
         "SECRET_KEY": "1.2345678e+07",
         "POSTGRES_PASSWORD": "one\ntwo é\n",
         "OPENAI_API_KEY": reveal(whole.current.document.value),
     }
-    seen, _ = look(whole, monkeypatch, held)
-    assert all(seen.values[name].is_fresh for name in held)
+    exec_look, _ = look(whole, monkeypatch, injected)
+    assert all(exec_look.values[name].is_fresh for name in injected)
 
 
 @pytest.mark.parametrize(
@@ -451,9 +455,9 @@ def test_a_whole_secret_and_odd_values_are_compared_as_ecs_writes_them(monkeypat
 def test_what_another_reference_gives_is_not_judged(value_from: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A value of another secret or parameter is neither fresh nor stale; that the process differs is still told."""
     snapshot = with_reference(healthy(), "worker", "SECRET_KEY", value_from)
-    seen, _ = look(snapshot, monkeypatch, {"SECRET_KEY": "theirs"}, {"SECRET_KEY": "mine"})
-    held = seen.values["SECRET_KEY"]
-    assert (held.injected, held.expected, held.is_stale, held.is_fresh, held.differs) == (
+    exec_look, _ = look(snapshot, monkeypatch, {"SECRET_KEY": "theirs"}, {"SECRET_KEY": "mine"})
+    value = exec_look.values["SECRET_KEY"]
+    assert (value.injected, value.expected, value.is_stale, value.is_fresh, value.differs) == (
         UNSEEN,
         "",
         False,
@@ -465,18 +469,18 @@ def test_what_another_reference_gives_is_not_judged(value_from: str, monkeypatch
 def test_a_plain_variable_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the task definition sets plainly is not asked for: it is no secret that came another way."""
     snapshot = with_container(healthy(), "worker", lambda old: replace(old, environment=("ENVIRONMENT", "SMTP_HOST")))
-    seen, sent = look(snapshot, monkeypatch, given(snapshot))
-    assert "SMTP_HOST" not in seen.values and "SMTP_USER" in seen.values
+    exec_look, commands = look(snapshot, monkeypatch, injected_values(snapshot))
+    assert "SMTP_HOST" not in exec_look.values and "SMTP_USER" in exec_look.values
     assert not any(
-        "SMTP_HOST" in command for command in sent if " SENTRY_DSN" in command and " SMTP_HOST" not in sent[0]
+        "SMTP_HOST" in command for command in commands if " SENTRY_DSN" in command and " SMTP_HOST" not in commands[0]
     )
 
 
 def test_an_unreadable_current_version_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the value to compare with, a variable is unseen, not another."""
     snapshot = replace(healthy(), contents={})
-    seen, _ = look(snapshot, monkeypatch, given(healthy()))
-    assert {h.injected for h in seen.values.values() if h.has_reference} == {UNSEEN}
+    exec_look, _ = look(snapshot, monkeypatch, injected_values(healthy()))
+    assert {h.injected for h in exec_look.values.values() if h.has_reference} == {UNSEEN}
 
 
 def test_nothing_is_sent_where_it_would_be_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -496,7 +500,7 @@ def test_nothing_is_sent_where_it_would_be_refused(monkeypatch: pytest.MonkeyPat
         ),
     }
     for why, snapshot in cases.items():
-        assert {seen.refused.kind for seen in take(snapshot) if seen.refused} == {why}
+        assert {exec_look.refused.kind for exec_look in take(snapshot) if exec_look.refused} == {why}
 
 
 def test_a_container_that_has_ended_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -508,8 +512,8 @@ def test_a_container_that_has_ended_is_not_looked_at(monkeypatch: pytest.MonkeyP
     pair = (TaskContainer("migrate", 0, "", "STOPPED"), TaskContainer("worker", None, "", "RUNNING"))
     tasks = tuple(replace(task, containers=pair) if task.service == "worker" else task for task in ready.tasks)
     monkeypatch.setattr(execute, "run", lambda *_: "")
-    seen = [each.container for each in take(replace(ready, tasks=tasks)) if each.service == "worker"]
-    assert seen == ["worker"]
+    containers = [each.container for each in take(replace(ready, tasks=tasks)) if each.service == "worker"]
+    assert containers == ["worker"]
 
 
 # The sandbox's tasks.
@@ -534,17 +538,17 @@ def test_a_healthy_sandbox_is_seen_at_once(desk: Sandbox) -> None:
     """Every task of both consumers is looked into in less than a second, and holds the current version."""
     run = runbooks_run.begin("verify", "staging")
     run.look()
-    taken = []
+    seconds = []
     # Beside other work on the machine, some may have had to wait for it.
-    while min(taken, default=1) >= 1 and len(taken) < 30:
-        began = time.monotonic()
+    while min(seconds, default=1) >= 1 and len(seconds) < 30:
+        start = time.monotonic()
         snapshot = run.look(look_inside=True)
-        taken.append(time.monotonic() - began)
-    assert min(taken) < 1
-    assert [seen.service for seen in snapshot.exec_looks or ()] == ["backend", "backend", "worker"]
-    held = [h for seen in snapshot.exec_looks or () for h in seen.values.values() if h.has_reference]
-    assert len(held) == 9 + 9 + 3 and all(h.is_fresh and not h.differs for h in held)
-    assert all(seen.started and seen.process.startswith("1 (") for seen in snapshot.exec_looks or ())
+        seconds.append(time.monotonic() - start)
+    assert min(seconds) < 1
+    assert [exec_look.service for exec_look in snapshot.exec_looks or ()] == ["backend", "backend", "worker"]
+    held_values = [h for exec_look in snapshot.exec_looks or () for h in exec_look.values.values() if h.has_reference]
+    assert len(held_values) == 9 + 9 + 3 and all(h.is_fresh and not h.differs for h in held_values)
+    assert all(exec_look.started and exec_look.process.startswith("1 (") for exec_look in snapshot.exec_looks or ())
     findings = runbooks_run.diagnose(snapshot, families=("running", "exec"))
     assert {finding.status for finding in findings if finding.check not in ("exec-plugin", "exec-endpoint")} == {
         "clear"
@@ -553,21 +557,21 @@ def test_a_healthy_sandbox_is_seen_at_once(desk: Sandbox) -> None:
 
 def test_the_wire_and_the_report_hold_no_value(desk: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is sent, what comes back and what is found hold no value of the secret; salts are not used twice."""
-    heard: list[str] = []
+    messages: list[str] = []
     ask = execute.run
 
     def run(*arguments: Any) -> str | ExecFailure:
-        written = ask(*arguments)
-        heard.extend([arguments[4], str(written)])
-        return written
+        output = ask(*arguments)
+        messages.extend([arguments[4], str(output)])
+        return output
 
     monkeypatch.setattr(execute, "run", run)
     runs = runbooks_run.begin("verify", "staging")
     first, second = runs.look(look_inside=True), runs.look(look_inside=True)
-    said = [*heard, repr(first), repr(second), *(repr(finding) for finding in runbooks_run.diagnose(second))]
-    assert len(heard) == 12
-    assert not [value for value in values(desk) for text in said if value in text]
-    salts = [re.findall(r"s=(\w{32});", text)[0] for text in heard if text.startswith("sh -c")]
+    texts = [*messages, repr(first), repr(second), *(repr(finding) for finding in runbooks_run.diagnose(second))]
+    assert len(messages) == 12
+    assert not [value for value in values(desk) for text in texts if value in text]
+    salts = [re.findall(r"s=(\w{32});", text)[0] for text in messages if text.startswith("sh -c")]
     assert len(set(salts)) == 2
 
 
@@ -593,7 +597,12 @@ def test_a_change_without_a_deployment_is_seen_exactly(desk: Sandbox) -> None:
     try:
         run = runbooks_run.begin("verify", "staging")
         snapshot = run.look(look_inside=True)
-        stale = {(h.key, h.injected) for seen in snapshot.exec_looks or () for h in seen.values.values() if h.is_stale}
+        stale = {
+            (h.key, h.injected)
+            for exec_look in snapshot.exec_looks or ()
+            for h in exec_look.values.values()
+            if h.is_stale
+        }
         assert stale == {("SECRET_KEY", before)}
         roots = {finding.check for finding in runbooks_run.diagnose(snapshot) if finding.is_root_cause}
         assert roots == {"not-forced"}
@@ -611,7 +620,7 @@ def test_odd_values_pass_through_a_real_task(desk: Sandbox) -> None:
         ecs.update_service(cluster=CLUSTER, service="worker", forceNewDeployment=True)
         World(desk.endpoint).settle()
         snapshot = runbooks_run.begin("verify", "staging").look(look_inside=True)
-        [worker] = [seen for seen in snapshot.exec_looks or () if seen.service == "worker"]
+        [worker] = [exec_look for exec_look in snapshot.exec_looks or () if exec_look.service == "worker"]
         assert all(h.is_fresh and not h.differs for h in worker.values.values() if h.has_reference)
     finally:
         mend(desk.endpoint)
@@ -622,7 +631,7 @@ def test_who_may_not_execute_commands_is_told_which_permission(desk: Sandbox, mo
     deny(desk, monkeypatch, "ecs:ExecuteCommand")
     run = runbooks_run.begin("verify", "staging")
     snapshot = run.look(look_inside=True)
-    assert {seen.refused.kind for seen in snapshot.exec_looks or () if seen.refused} == {"denied"}
+    assert {each.refused.kind for each in snapshot.exec_looks or () if each.refused} == {"denied"}
     findings = runbooks_run.diagnose(snapshot)
     assert not [finding for finding in findings if finding.is_root_cause]
     unknown = [finding for finding in findings if finding.status == "unknown"]
@@ -637,7 +646,7 @@ def test_a_role_that_may_not_be_simulated_is_judged_by_its_policies(
     deny(desk, monkeypatch, "iam:SimulatePrincipalPolicy")
     run = runbooks_run.begin("verify", "staging")
     snapshot = run.look(look_inside=True)
-    [known] = snapshot.task_roles.values()
-    assert known.policies and not known.simulated
+    [role] = snapshot.task_roles.values()
+    assert role.policies and not role.simulated
     [finding] = [finding for finding in runbooks_run.diagnose(snapshot) if finding.check == "exec-iam"]
     assert finding.status == "clear"

@@ -72,8 +72,8 @@ def output(sequence: int, text: str) -> bytes:
 
 
 def handshake(*actions: str) -> bytes:
-    asked = [{"ActionType": action, "ActionParameters": {}} for action in actions]
-    content = {"AgentVersion": "3.0.0.0", "RequestedClientActions": asked}
+    actions_requested = [{"ActionType": action, "ActionParameters": {}} for action in actions]
+    content = {"AgentVersion": "3.0.0.0", "RequestedClientActions": actions_requested}
     return encode(Message(type=OUTPUT, sequence=0, payload=json.dumps(content).encode(), kind=Kind.HANDSHAKE_REQUEST))
 
 
@@ -106,21 +106,21 @@ def test_message_comes_back_as_it_went(name: str, number: int, payload: bytes, k
 
 
 @given(st.integers(0, 126))
-def test_damaged_message_is_refused(place: int) -> None:
+def test_damaged_message_is_refused(offset: int) -> None:
     """A payload that is not what the digest says is no message, nor is one cut short."""
     raw = bytearray(encode(Message(type=OUTPUT, sequence=0, payload=b"payload", kind=Kind.OUTPUT)))
     with pytest.raises(ValueError):
-        decode(bytes(raw[:place]))
-    if 80 <= place < 112 or place >= 120:
-        raw[place] ^= 1
+        decode(bytes(raw[:offset]))
+    if 80 <= offset < 112 or offset >= 120:
+        raw[offset] ^= 1
         with pytest.raises(ValueError, match="digest"):
             decode(bytes(raw))
 
 
 def test_stream_sends_again_until_it_is_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest message that nobody acknowledged is sent again, and no other."""
-    sent: list[Message] = []
-    stream = Stream(INPUT, lambda raw: sent.append(decode(raw)))
+    messages: list[Message] = []
+    stream = Stream(INPUT, lambda raw: messages.append(decode(raw)))
     monkeypatch.setattr("omc_runbook.aws.stream.RESEND_SECONDS", 0.0)
     stream.send(Kind.OUTPUT, b"a")
     stream.send(Kind.OUTPUT, b"b")
@@ -130,20 +130,20 @@ def test_stream_sends_again_until_it_is_acknowledged(monkeypatch: pytest.MonkeyP
     stream.acknowledge(Message(type=ACKNOWLEDGE, sequence=0, payload=b"nonsense"))
     stream.acknowledge(Message(type=ACKNOWLEDGE, sequence=0, payload=b'{"AcknowledgedMessageSequenceNumber": 1}'))
     stream.resend()
-    assert [message.sequence for message in sent] == [0, 1, 0, 1]
-    assert sent[0] == sent[2]
+    assert [message.sequence for message in messages] == [0, 1, 0, 1]
+    assert messages[0] == messages[2]
     assert stream.unacknowledged == 0
 
 
 def test_session_opens_with_its_token_and_shakes_hands() -> None:
     """The token is in the first message, which is text; the handshake is answered, repeated until acknowledged."""
-    token, seen = secrets.token_hex(16), dict[str, Any]()
+    token, received = secrets.token_hex(16), dict[str, Any]()
 
     def agent(connection: ServerConnection) -> None:
-        seen["opening"] = json.loads(connection.recv(timeout=5))
+        received["opening"] = json.loads(connection.recv(timeout=5))
         connection.send(handshake("SessionType"))
         first, again = receive(connection, INPUT), receive(connection, INPUT)
-        seen["answers"] = first, again
+        received["answers"] = first, again
         connection.send(
             encode(Message(type=ACKNOWLEDGE, sequence=0, payload=b'{"AcknowledgedMessageSequenceNumber": 0}'))
         )
@@ -153,11 +153,11 @@ def test_session_opens_with_its_token_and_shakes_hands() -> None:
 
     with serving(agent) as url:
         assert channel.read_output(url, token, {}, 5) == ("done\r\n", "")
-    opening = seen["opening"]
+    opening = received["opening"]
     assert opening.keys() == {"MessageSchemaVersion", "RequestId", "TokenValue", "ClientId", "ClientVersion"}
     assert opening["TokenValue"] == token
     assert opening["MessageSchemaVersion"] == "1.0"
-    first, again = seen["answers"]
+    first, again = received["answers"]
     assert (first.kind, first.sequence) == (Kind.HANDSHAKE_RESPONSE, 0)
     assert first == again
     (action,) = json.loads(first.payload)["ProcessedClientActions"]
@@ -194,10 +194,10 @@ def test_encrypted_session_needs_the_plugin() -> None:
         answers.extend(json.loads(receive(connection, INPUT).payload)["ProcessedClientActions"])
 
     with serving(agent) as url:
-        told = execute.run(Ecs(url), "cluster", "task", "main", "true", seconds=5)
-    assert isinstance(told, ExecFailure)
-    assert told.kind == "session"
-    assert "KMSEncryption" in told.message and "session-manager-plugin" in told.message
+        failure = execute.run(Ecs(url), "cluster", "task", "main", "true", seconds=5)
+    assert isinstance(failure, ExecFailure)
+    assert failure.kind == "session"
+    assert "KMSEncryption" in failure.message and "session-manager-plugin" in failure.message
     assert [(action["ActionType"], action["ActionStatus"]) for action in answers] == [
         ("KMSEncryption", 3),
         ("SessionType", 1),
@@ -225,16 +225,16 @@ def test_failures_of_a_session_are_told_apart() -> None:
             )
         )
 
-    told = {}
+    results = {}
     for agent in (silent, early, sorry):
         with serving(agent) as url:
-            told[agent.__name__] = execute.run(Ecs(url, token), "cluster", "task", "main", "true", seconds=0.5)
-    told["nobody"] = execute.run(Ecs(url, token), "cluster", "task", "main", "true", seconds=2)
+            results[agent.__name__] = execute.run(Ecs(url, token), "cluster", "task", "main", "true", seconds=0.5)
+    results["nobody"] = execute.run(Ecs(url, token), "cluster", "task", "main", "true", seconds=2)
     with serve(silent, "127.0.0.1", 0, process_request=lambda c, _: c.respond(403, "no")) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
-        told["forbidden"] = execute.run(Ecs(url, token), "cluster", "task", "main", "true", seconds=2)
-    refused = {name: answer for name, answer in told.items() if isinstance(answer, ExecFailure)}
+        results["forbidden"] = execute.run(Ecs(url, token), "cluster", "task", "main", "true", seconds=2)
+    refused = {name: answer for name, answer in results.items() if isinstance(answer, ExecFailure)}
     assert {name: answer.kind for name, answer in refused.items()} == {
         "silent": "timeout",
         "early": "session",
@@ -289,23 +289,25 @@ class Ecs:
 @pytest.fixture(scope="module")
 def stage(empty_sandbox: Sandbox) -> Stage:
     """A sandbox with one task that has ECS Exec, one that has not, and one without a shell."""
-    made = Stage(empty_sandbox)
-    arn = made.build("off")
+    small_world = Stage(empty_sandbox)
+    arn = small_world.build("off")
     channels = [f"ssmmessages:{verb}{kind}Channel" for verb in ("Create", "Open") for kind in ("Control", "Data")]
     allowed = policy({"Effect": "Allow", "Action": channels, "Resource": "*"})
-    made.iam.put_role_policy(RoleName="execution", PolicyName="exec", PolicyDocument=allowed)
+    small_world.iam.put_role_policy(RoleName="execution", PolicyName="exec", PolicyDocument=allowed)
     for name, words in (("app", []), ("bare", ["--sandbox-no-shell"])):
-        made.define(name, arn, command=words)
-        drafted = made.ecs.describe_task_definition(taskDefinition=name)["taskDefinition"]["containerDefinitions"]
-        made.ecs.register_task_definition(
-            family=name, executionRoleArn=ROLE, taskRoleArn=ROLE, containerDefinitions=drafted
+        small_world.define(name, arn, command=words)
+        containers = small_world.ecs.describe_task_definition(taskDefinition=name)["taskDefinition"][
+            "containerDefinitions"
+        ]
+        small_world.ecs.register_task_definition(
+            family=name, executionRoleArn=ROLE, taskRoleArn=ROLE, containerDefinitions=containers
         )
-        made.ecs.create_service(
+        small_world.ecs.create_service(
             cluster=CLUSTER, serviceName=name, taskDefinition=name, desiredCount=1, enableExecuteCommand=True
         )
     for name in ("app", "off", "bare"):
-        made.steady(name)
-    return made
+        small_world.steady(name)
+    return small_world
 
 
 def run(stage: Stage, command: str, service: str = "app", **more: Any) -> str | ExecFailure:
@@ -318,30 +320,30 @@ def test_command_runs_in_the_containers_own_place(stage: Stage) -> None:
     """It has the container's environment, starts in /, finds 1 to be the application, and leaves nothing."""
     (task,) = stage.processes()
     script = 'pwd; ls /proc/; printf "%s" "$OPENAI_API_KEY" | sha256sum; tr "\\0" "\\n" < /proc/1/environ | sha256sum'
-    told = run(stage, f"sh -c '{script}'")
-    assert isinstance(told, str)
-    where, listing, given, application = told.splitlines()
-    held = environment_of(task["pid"])
+    text = run(stage, f"sh -c '{script}'")
+    assert isinstance(text, str)
+    where, listing, value_digest, environment_digest = text.splitlines()
+    variables = environment_of(task["pid"])
     assert where == "/"
     assert {"1", "self"} <= set(listing.split())
     assert str(os.getpid()) not in listing.split()
-    assert given.split()[0] == hashlib.sha256(held["OPENAI_API_KEY"].encode()).hexdigest()
-    lines = "".join(f"{name}={value}\n" for name, value in held.items())
-    assert application.split()[0] == hashlib.sha256(lines.encode()).hexdigest()
+    assert value_digest.split()[0] == hashlib.sha256(variables["OPENAI_API_KEY"].encode()).hexdigest()
+    lines = "".join(f"{name}={value}\n" for name, value in variables.items())
+    assert environment_digest.split()[0] == hashlib.sha256(lines.encode()).hexdigest()
     assert list(Path(lifecycle.status(stage.sandbox)["directory"]).glob("proc-*")) == []
 
 
 def test_long_output_comes_whole_and_a_run_is_quick(stage: Stage) -> None:
     """200 KB of output are heard to the last byte; a command that writes a word takes less than half a second."""
-    told = run(stage, "seq 1 40000")
-    assert told == "".join(f"{number}\n" for number in range(1, 40001))
-    taken = []
+    text = run(stage, "seq 1 40000")
+    assert text == "".join(f"{number}\n" for number in range(1, 40001))
+    seconds = []
     # Beside other work on the machine, some have to wait for it.
-    while min(taken, default=1) >= 0.5 and len(taken) < 30:
-        begun = time.monotonic()
+    while min(seconds, default=1) >= 0.5 and len(seconds) < 30:
+        start = time.monotonic()
         assert run(stage, "echo word") == "word\n"
-        taken.append(time.monotonic() - begun)
-    assert min(taken) < 0.5
+        seconds.append(time.monotonic() - start)
+    assert min(seconds) < 0.5
 
 
 def test_failing_command_is_heard_all_the_same(stage: Stage) -> None:
@@ -351,24 +353,24 @@ def test_failing_command_is_heard_all_the_same(stage: Stage) -> None:
 
 def test_missing_programs_are_told(stage: Stage) -> None:
     """Neither a container without programs nor a path that leads nowhere has a shell."""
-    for told in (run(stage, "sh -c true", "bare"), run(stage, "/no/such/sh -c true"), run(stage, "no-such-sh")):
-        assert isinstance(told, ExecFailure)
-        assert told.kind == "no-shell"
+    for failure in (run(stage, "sh -c true", "bare"), run(stage, "/no/such/sh -c true"), run(stage, "no-such-sh")):
+        assert isinstance(failure, ExecFailure)
+        assert failure.kind == "no-shell"
 
 
 def test_refusals_of_ecs_are_told_apart(stage: Stage) -> None:
     """ECS Exec off, and a caller who may not."""
-    told = run(stage, "true", "off")
-    assert isinstance(told, ExecFailure) and told.kind == "off"
+    failure = run(stage, "true", "off")
+    assert isinstance(failure, ExecFailure) and failure.kind == "off"
     name = f"user-{secrets.token_hex(4)}"
     stage.iam.create_user(UserName=name)
     allowed = policy({"Effect": "Allow", "Action": "ecs:Describe*", "Resource": "*"})
     stage.iam.put_user_policy(UserName=name, PolicyName="look", PolicyDocument=allowed)
     key = stage.iam.create_access_key(UserName=name)["AccessKey"]
     client = stage.client("ecs", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"])
-    told = run(stage, "true", client=client)
-    assert isinstance(told, ExecFailure)
-    assert (told.kind, told.permission) == ("denied", "ecs:ExecuteCommand")
+    failure = run(stage, "true", client=client)
+    assert isinstance(failure, ExecFailure)
+    assert (failure.kind, failure.permission) == ("denied", "ecs:ExecuteCommand")
 
 
 def command_line(process: Path) -> bytes:
@@ -382,10 +384,10 @@ def command_line(process: Path) -> bytes:
 def test_command_that_takes_too_long_is_ended(stage: Stage) -> None:
     """It is refused in time, and its process does not go on."""
     mark = f"6{secrets.randbelow(10**8):08}"
-    begun = time.monotonic()
-    told = run(stage, f"sleep {mark}", seconds=0.5)
-    assert time.monotonic() - begun < 120
-    assert isinstance(told, ExecFailure) and told.kind == "timeout"
+    start = time.monotonic()
+    failure = run(stage, f"sleep {mark}", seconds=0.5)
+    assert time.monotonic() - start < 120
+    assert isinstance(failure, ExecFailure) and failure.kind == "timeout"
 
     def runs() -> bool:
         return f"sleep\0{mark}\0".encode() in set(map(command_line, Path("/proc").glob("[0-9]*")))
@@ -395,8 +397,8 @@ def test_command_that_takes_too_long_is_ended(stage: Stage) -> None:
 
 def session_of(stage: Stage, command: str) -> Any:
     (task,) = stage.processes()
-    asked = {"cluster": CLUSTER, "task": task["task"], "container": "main", "interactive": True}
-    return stage.ecs.execute_command(command=command, **asked)["session"]
+    parameters = {"cluster": CLUSTER, "task": task["task"], "container": "main", "interactive": True}
+    return stage.ecs.execute_command(command=command, **parameters)["session"]
 
 
 def test_session_is_good_once_and_for_its_token_alone(stage: Stage) -> None:
@@ -414,8 +416,8 @@ def test_trail_keeps_no_command(stage: Stage) -> None:
     """CloudTrail tells that a command was run, and where, not which."""
     mark = secrets.token_hex(8)
     assert run(stage, f"echo {mark}") == f"{mark}\n"
-    wanted = [{"AttributeKey": "EventName", "AttributeValue": "ExecuteCommand"}]
-    events = stage.client("cloudtrail").lookup_events(LookupAttributes=wanted)["Events"]
+    lookup_attributes = [{"AttributeKey": "EventName", "AttributeValue": "ExecuteCommand"}]
+    events = stage.client("cloudtrail").lookup_events(LookupAttributes=lookup_attributes)["Events"]
     (task,) = stage.processes()
     assert task["task"] in events[0]["CloudTrailEvent"]
     assert mark not in str(events)
@@ -435,7 +437,7 @@ def test_web_page_opens_no_session(stage: Stage, headers: dict[str, str]) -> Non
     """A page gets no connection, whatever it knows, and spends nothing."""
     session = session_of(stage, "echo once")
     url = urlsplit(session["streamUrl"])
-    sent = {
+    headers_to_send = {
         "Host": url.netloc,
         "Upgrade": "websocket",
         "Connection": "Upgrade",
@@ -443,7 +445,7 @@ def test_web_page_opens_no_session(stage: Stage, headers: dict[str, str]) -> Non
     } | headers
     opening = http.client.HTTPConnection(url.netloc, timeout=5)
     opening.putrequest("GET", f"{url.path}?{url.query}", skip_host=True)
-    for name, value in (sent | {"Sec-WebSocket-Key": base64.b64encode(bytes(16)).decode()}).items():
+    for name, value in (headers_to_send | {"Sec-WebSocket-Key": base64.b64encode(bytes(16)).decode()}).items():
         opening.putheader(name, value)
     opening.endheaders()
     answer = opening.getresponse()
@@ -476,8 +478,8 @@ def test_proxy_never_stands_between_the_client_and_this_machine(stage: Stage, mo
 def test_many_commands_run_at_once(stage: Stage) -> None:
     """Runs do not get into each other's way."""
     with ThreadPoolExecutor(8) as pool:
-        told = list(pool.map(lambda number: run(stage, f"echo {number}"), range(16)))
-    assert told == [f"{number}\n" for number in range(16)]
+        outputs = list(pool.map(lambda number: run(stage, f"echo {number}"), range(16)))
+    assert outputs == [f"{number}\n" for number in range(16)]
 
 
 def test_traffic_holds_no_value_where_only_digests_are_written(stage: Stage) -> None:
@@ -502,14 +504,14 @@ def test_traffic_holds_no_value_where_only_digests_are_written(stage: Stage) -> 
             thread.join(5)
 
     with serving(proxy) as url:
-        told, _ = channel.read_output(url, session["tokenValue"], {}, 5)
+        text, _ = channel.read_output(url, session["tokenValue"], {}, 5)
     (task,) = stage.processes()
-    held = environment_of(task["pid"])
+    variables = environment_of(task["pid"])
     traffic = b"".join(frames)
-    digest = hashlib.sha256(held["POSTGRES_PASSWORD"].encode()).hexdigest()
-    assert digest in told
+    digest = hashlib.sha256(variables["POSTGRES_PASSWORD"].encode()).hexdigest()
+    assert digest in text
     assert digest.encode() in traffic
-    values = [held["POSTGRES_PASSWORD"], held["OPENAI_API_KEY"]]
+    values = [variables["POSTGRES_PASSWORD"], variables["OPENAI_API_KEY"]]
     assert not [value for value in values if value.encode() in traffic]
     log = (Path(lifecycle.status(stage.sandbox)["directory"]) / "server.log").read_text()
     assert not [value for value in (*values, session["tokenValue"]) if value in log]
@@ -518,7 +520,7 @@ def test_traffic_holds_no_value_where_only_digests_are_written(stage: Stage) -> 
 def test_client_like_the_plugin_hears_everything(stage: Stage) -> None:
     """The plugin acknowledges nothing before it is ready, and nothing twice: what it missed is sent again."""
     session = session_of(stage, "seq 1 500")
-    heard: dict[int, Message] = {}
+    messages: dict[int, Message] = {}
     with connect(session["streamUrl"], compression=None, proxy=None) as connection:
         connection.send(json.dumps({"TokenValue": session["tokenValue"]}))
         stream, dropped = Stream(INPUT, connection.send), False
@@ -528,21 +530,21 @@ def test_client_like_the_plugin_hears_everything(stage: Stage) -> None:
             message = decode(raw)
             if message.type == CLOSED:
                 break
-            if message.type != OUTPUT or message.sequence in heard:
+            if message.type != OUTPUT or message.sequence in messages:
                 continue
             if message.kind == Kind.OUTPUT and not dropped:
                 dropped = True
                 continue
-            heard[message.sequence] = message
+            messages[message.sequence] = message
             stream.receive(message)
             if message.kind == Kind.HANDSHAKE_REQUEST:
-                done = [{"ActionType": "SessionType", "ActionStatus": 1, "ActionResult": None, "Error": ""}]
-                answer = {"ClientVersion": "1.2.764.0", "ProcessedClientActions": done, "Errors": None}
+                processed = [{"ActionType": "SessionType", "ActionStatus": 1, "ActionResult": None, "Error": ""}]
+                answer = {"ClientVersion": "1.2.764.0", "ProcessedClientActions": processed, "Errors": None}
                 stream.send(Kind.HANDSHAKE_RESPONSE, json.dumps(answer).encode())
                 stream.send(Kind.SIZE, b'{"cols": 300, "rows": 100}')
-    text = b"".join(heard[number].payload for number in sorted(heard) if heard[number].kind == Kind.OUTPUT)
+    text = b"".join(messages[number].payload for number in sorted(messages) if messages[number].kind == Kind.OUTPUT)
     assert text.decode() == "".join(f"{number}\r\n" for number in range(1, 501))
-    assert sorted(heard) == list(range(len(heard)))
+    assert sorted(messages) == list(range(len(messages)))
 
 
 STAND_IN = """#!{python}
@@ -607,7 +609,5 @@ def test_real_plugin_and_our_client_hear_the_same(stage: Stage) -> None:
 def test_nothing_secret_is_shown_by_what_is_held() -> None:
     """Neither a message nor a container shows what it holds where it is printed."""
     value = secrets.token_hex(16)
-    shown = repr(Message(type=OUTPUT, sequence=0, payload=value.encode())) + repr(
-        RunningContainer({"KEY": value}, None)
-    )
-    assert value not in shown
+    text = repr(Message(type=OUTPUT, sequence=0, payload=value.encode())) + repr(RunningContainer({"KEY": value}, None))
+    assert value not in text

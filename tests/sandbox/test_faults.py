@@ -87,12 +87,12 @@ def audited(endpoint: str, expected: str = "") -> list[str]:
         sign_in(lifecycle.at(endpoint), patch)
         [target] = runbooks_run.begin("verify", "staging").targets
         findings = diagnosis.audit(target.look(audit_days=AUDIT_DAYS))
-    found = [
+    problems = [
         finding
         for finding in findings
         if finding.is_root_cause or (finding.status == "found" and finding.check == expected)
     ]
-    return list(dict.fromkeys(finding.check for finding in found))
+    return list(dict.fromkeys(finding.check for finding in problems))
 
 
 def test_healthy_world(scene: Scene) -> None:
@@ -141,13 +141,15 @@ def test_an_organization_that_locks_others_is_no_fault(scene: Scene, key: str) -
     organization = api.describe_organization()["Organization"]["Id"]
     outside = {"StringNotEquals": {key: own.get(key, organization)}}
     content = json.dumps(policy("*", effect="Deny", Resource="*", Condition=outside))
-    made = api.create_policy(Name="others", Description="", Type="SERVICE_CONTROL_POLICY", Content=content)
-    attached = {"PolicyId": made["Policy"]["PolicySummary"]["Id"]}
+    organization_policy = api.create_policy(
+        Name="others", Description="", Type="SERVICE_CONTROL_POLICY", Content=content
+    )
+    attached = {"PolicyId": organization_policy["Policy"]["PolicySummary"]["Id"]}
     api.attach_policy(**attached, TargetId=ACCOUNT)
-    found = root_causes(world.endpoint)
+    causes = root_causes(world.endpoint)
     api.detach_policy(**attached, TargetId=ACCOUNT)
     api.delete_policy(**attached)
-    assert found == []
+    assert causes == []
 
 
 def test_fresh_world(scene: Scene) -> None:
@@ -182,8 +184,8 @@ def test_what_is_not_there_cannot_be_broken(scene: Scene) -> None:
 def test_what_anybody_changed_is_restored_and_nothing_else(scene: Scene) -> None:
     """A mend asks only for what calls have changed since the world was whole, whoever made them."""
     scene.world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
-    changed = changes.read(scene.world.endpoint)
-    assert changed.actions == {"iam:DeleteRolePolicy"} and changed.include("iam:") and not changed.include("ec2:")
+    recorded = changes.read(scene.world.endpoint)
+    assert recorded.actions == {"iam:DeleteRolePolicy"} and recorded.include("iam:") and not recorded.include("ec2:")
     mend(scene.world.endpoint)
     assert_healthy(scene)
     assert changes.read(scene.world.endpoint).actions == frozenset()

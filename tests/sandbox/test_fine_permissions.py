@@ -67,8 +67,16 @@ def role_at_a_path(world: World) -> None:
         world.iam.put_role_policy(RoleName="execution", PolicyName=name, PolicyDocument=json.dumps(document))
     arn = world.service("worker")["taskDefinition"]
     current: Any = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
-    kept = ("family", "containerDefinitions", "taskRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
-    world.ecs.register_task_definition(executionRoleArn=PATH_ROLE, **{name: current[name] for name in kept})
+    fields = (
+        "family",
+        "containerDefinitions",
+        "taskRoleArn",
+        "networkMode",
+        "requiresCompatibilities",
+        "cpu",
+        "memory",
+    )
+    world.ecs.register_task_definition(executionRoleArn=PATH_ROLE, **{name: current[name] for name in fields})
     guard(world, NotPrincipal={"AWS": [PATH_ROLE, ROLE, ROOT, f"arn:aws:iam::{ACCOUNT}:user/administrator"]})
 
 

@@ -70,15 +70,15 @@ def world(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     mend(sandbox.endpoint)
 
 
-def begun() -> tuple[Run, Snapshot, FixPlan]:
+def look_and_plan() -> tuple[Run, Snapshot, FixPlan]:
     """A run that has looked and planned."""
     run = runbooks_run.begin("troubleshoot", "staging")
     snapshot = run.look()
     return run, snapshot, troubleshoot.plan(run, snapshot, runbooks_run.diagnose(snapshot))
 
 
-def causes(found: tuple[Finding, ...]) -> set[str]:
-    return {finding.check for finding in found if finding.is_root_cause}
+def causes(findings: tuple[Finding, ...]) -> set[str]:
+    return {finding.check for finding in findings if finding.is_root_cause}
 
 
 def described(world: World) -> Any:
@@ -110,10 +110,10 @@ def test_a_secret_that_is_still_described_as_deleted_is_nobody_elses_change(
 ) -> None:
     """Secrets Manager shows that it was restored only after a while."""
     break_(sandbox.endpoint, "scheduled-deletion")
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     read_late(monkeypatch, "restore", 3)
-    done = fix.apply(run, plan, True)
-    assert done and done.is_proved
+    result = fix.apply(run, plan, True)
+    assert result and result.is_proved
 
 
 def test_a_secret_that_somebody_deletes_again_is_told_at_once(
@@ -121,7 +121,7 @@ def test_a_secret_that_somebody_deletes_again_is_told_at_once(
 ) -> None:
     """Its deletion has another date than the one that this run cancelled."""
     break_(sandbox.endpoint, "scheduled-deletion")
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     restore = secretsmanager.restore
 
     def deleted_again(client: Any, secret: str) -> None:
@@ -140,33 +140,33 @@ def test_a_dry_run_changes_nothing_an_apply_mends_and_a_second_one_finds_nothing
     world: World, sandbox: Sandbox, fault: str
 ) -> None:
     """What was found is gone, every task wanted runs, and nothing that is shown holds a value."""
-    known = values(sandbox)
+    secret_values = values(sandbox)
     break_(sandbox.endpoint, fault)
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     before = described(world)
     assert fix.apply(run, plan, False) is None and described(world) == before
     assert "dry run" in report.result(plan, None).to_text()
 
-    done = fix.apply(run, plan, True)
-    assert done and done.is_proved and done.steps == plan.steps
-    found = runbooks_run.diagnose(run.look())
-    assert causes(found) == set()
+    result = fix.apply(run, plan, True)
+    assert result and result.is_proved and result.steps == plan.steps
+    findings = runbooks_run.diagnose(run.look())
+    assert causes(findings) == set()
     assert {service["name"] for service in map(_whole, _services(world))} == {"backend", "worker"}
-    assert [change.service for change in done.changes if change.action == "redeployed"] == ["backend", "worker"][
-        -len(done.rollouts) :
+    assert [change.service for change in result.changes if change.action == "redeployed"] == ["backend", "worker"][
+        -len(result.rollouts) :
     ]
-    run.conclude(found, done)
-    assert "Fixed and verified" in report.result(plan, done).to_text()
-    told = [
+    run.conclude(findings, result)
+    assert "Fixed and verified" in report.result(plan, result).to_text()
+    displays = [
         report.plan(plan),
         report.manual_fixes(plan),
-        report.result(plan, done),
-        changes.proof(done),
-        report.undo(plan, done),
+        report.result(plan, result),
+        changes.proof(result),
+        report.undo(plan, result),
     ]
-    assert not [value for value in known for shown in told if value in shown.to_text()]
+    assert not [value for value in secret_values for display in displays if value in display.to_text()]
 
-    again, _, empty = begun()
+    again, _, empty = look_and_plan()
     settled = described(world)
     nothing = fix.apply(again, empty, True)
     assert empty.is_empty and nothing and nothing.changes == () and described(world) == settled
@@ -180,26 +180,26 @@ def test_a_fix_is_taken_back_by_a_person_who_watches_it(world: World, sandbox: S
     for service in CONSUMERS:
         world.ecs.update_service(cluster=CLUSTER, service=service.name, deploymentConfiguration=off)
     break_(sandbox.endpoint, fault)
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     before = described(world)
     state = run.state(undo=plan.undos("staging"))
     live = SteppedChange(lambda name: live.ask("back") if name == "watch" else None, state)
-    done = fix.apply(run, plan, True, live=live)
-    assert done and done.is_cancelled and done.is_back and done.steps == ()
-    assert [finding.check for finding in done.findings] == ["change-cancelled"]
-    assert "Stopped, as you asked: everything is as before." in report.result(plan, done).to_text()
+    result = fix.apply(run, plan, True, live=live)
+    assert result and result.is_cancelled and result.is_back and result.steps == ()
+    assert [finding.check for finding in result.findings] == ["change-cancelled"]
+    assert "Stopped, as you asked: everything is as before." in report.result(plan, result).to_text()
     assert unlike(described(world), before) == []
 
     def kill(name: str) -> None:
         if name == "watch":
             raise KeyboardInterrupt
 
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     with pytest.raises(Interrupted):
         fix.apply(run, plan, True, live=SteppedChange(kill))
     (choice,) = take_back.offers(run, run.state(undo=plan.undos("staging")))
-    shown = [each.to_text() for each in choice.act("")]  # type: ignore[attr-defined]
-    assert "Taken back." in shown[0] and unlike(described(world), before) == []
+    texts = [each.to_text() for each in choice.act("")]  # type: ignore[attr-defined]
+    assert "Taken back." in texts[0] and unlike(described(world), before) == []
     # From the notebook of another environment, too, with that one's word.
     elsewhere = runbooks_run.begin("troubleshoot", "production")
     (choice,) = take_back.offers(elsewhere, run.state(undo=plan.undos("staging")))
@@ -222,7 +222,7 @@ def test_a_fix_that_was_killed_is_finished_by_a_button_of_another_process(
 ) -> None:
     """The plan made anew does the rest, nothing twice and nothing else; it can still be taken back afterwards."""
     break_(sandbox.endpoint, fault)
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     before, services = described(world), tuple(each.service.name for each in plan.redeploys)
     state = run.state(undo=plan.undos("staging"), services=services, parameters={"environment": "staging"})
 
@@ -234,9 +234,9 @@ def test_a_fix_that_was_killed_is_finished_by_a_button_of_another_process(
         fix.apply(run, plan, True, live=SteppedChange(kill))
     finish, _ = fix.offers(run, state)
     assert finish.label == "Finish it"
-    shown = "\n".join(each.to_text() for each in finish.act(""))  # type: ignore[attr-defined]
-    assert "erified" in shown.partition("; new tasks of")[0] and "Nothing is wrong in staging" in shown
-    assert "undo what was done before this run" in shown or step == "register"
+    text = "\n".join(each.to_text() for each in finish.act(""))  # type: ignore[attr-defined]
+    assert "erified" in text.partition("; new tasks of")[0] and "Nothing is wrong in staging" in text
+    assert "undo what was done before this run" in text or step == "register"
     assert finish.live and finish.live.state and {*finish.live.state.undo} >= {*state.undo}
     assert causes(runbooks_run.diagnose(run.look())) == set()
     mended = described(world)
@@ -252,7 +252,7 @@ def test_a_fix_that_was_killed_is_finished_by_a_button_of_another_process(
 def test_a_fix_is_taken_back_while_another_process_finishes_it(world: World, sandbox: Sandbox, fault: str) -> None:
     """With what the first process had done."""
     break_(sandbox.endpoint, fault)
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     before, services = described(world), tuple(each.service.name for each in plan.redeploys)
     state = run.state(undo=plan.undos("staging"), services=services)
 
@@ -262,13 +262,13 @@ def test_a_fix_is_taken_back_while_another_process_finishes_it(world: World, san
 
     with pytest.raises(Interrupted):
         fix.apply(run, plan, True, live=SteppedChange(kill))
-    run, snapshot, rest = begun()
+    run, snapshot, rest = look_and_plan()
     rest = fix_plan.narrow(rest, snapshot, state.undo, services, state.started)
     live = SteppedChange(lambda name: live.ask("back") if name == "watch" else None, state)
-    done = fix.apply(run, rest, True, live=live)
-    assert done and done.is_cancelled and done.is_back
+    result = fix.apply(run, rest, True, live=live)
+    assert result and result.is_cancelled and result.is_back
     former = {undo.subject: undo.former.rpartition("/")[2] for undo in state.undo if undo.kind == "revision"}
-    assert {each.service: each.revision for each in done.rollbacks} == former
+    assert {each.service: each.revision for each in result.rollbacks} == former
     # On the former revision tasks fail as before, and then ECS's circuit breaker may put back the corrected one.
     assert former or unlike(described(world), before) == []
 
@@ -309,9 +309,9 @@ def test_a_corrected_revision_is_the_former_one_with_its_tags_and_everything_els
         tags=[{"key": "Team", "value": "coins"}],
     )["taskDefinition"]["taskDefinitionArn"]
     world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=tagged)
-    run, _, plan = begun()
-    done = fix.apply(run, plan, True)
-    assert done and done.is_proved
+    run, _, plan = look_and_plan()
+    result = fix.apply(run, plan, True)
+    assert result and result.is_proved
     now = next(service["taskDefinition"] for service in _services(world) if service["serviceName"] == "worker")
     old, new = (world.ecs.describe_task_definition(taskDefinition=each, include=["TAGS"]) for each in (tagged, now))
     assert old["tags"] == new["tags"] == [{"key": "Team", "value": "coins"}]
@@ -325,7 +325,7 @@ def test_a_corrected_revision_is_the_former_one_with_its_tags_and_everything_els
 
 def test_production_wants_its_name_and_nothing_is_read_or_written_without_it(world: World) -> None:
     """The same word as everywhere, before the first call."""
-    _, _, plan = begun()
+    _, _, plan = look_and_plan()
     run = runbooks_run.begin("troubleshoot", "production")
     for word in ("", "staging", "Production"):
         with pytest.raises(UsageError, match='confirm = "production"'):
@@ -335,19 +335,19 @@ def test_production_wants_its_name_and_nothing_is_read_or_written_without_it(wor
 def test_a_newer_revision_of_somebody_else_stays_the_newest(world: World) -> None:
     """Registered after the plan, it makes the plan void: nothing is registered and no service touched."""
     refer(world, "worker", "SECRET_KEY", _partial)
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     revise(world, "worker", lambda container: container.update(stopTimeout=9))
     theirs = described(world)
     with pytest.raises(ConflictError, match=r"worker runs ohmycoins-staging-worker:\d+ and no longer"):
         fix.apply(run, plan, True)
     assert described(world) == theirs
 
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     arn = next(service["taskDefinition"] for service in _services(world) if service["serviceName"] == "worker")
-    found = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+    definition = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
     world.ecs.register_task_definition(
-        family=found["family"],
-        containerDefinitions=found["containerDefinitions"],  # type: ignore[arg-type]
+        family=definition["family"],
+        containerDefinitions=definition["containerDefinitions"],  # type: ignore[arg-type]
     )
     theirs = described(world)
     with pytest.raises(ConflictError, match="Somebody has registered"):
@@ -360,7 +360,7 @@ def test_a_revision_whose_answer_was_lost_is_no_edit_of_somebody_else(
 ) -> None:
     """The call is repeated, so that there are two alike: the second is deployed."""
     refer(world, "worker", "SECRET_KEY", _partial)
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     call, attempts = BaseClient._make_api_call, list[str]()  # type: ignore[attr-defined]
 
     def losing(client: Any, operation: str, parameters: Any) -> Any:
@@ -372,8 +372,8 @@ def test_a_revision_whose_answer_was_lost_is_no_edit_of_somebody_else(
         return answer
 
     monkeypatch.setattr(BaseClient, "_make_api_call", losing)
-    done = fix.apply(run, plan, True)
-    assert attempts and done and done.is_proved
+    result = fix.apply(run, plan, True)
+    assert attempts and result and result.is_proved
 
 
 def test_of_two_copies_of_one_plan_at_once_one_registers_and_deploys(
@@ -381,7 +381,7 @@ def test_of_two_copies_of_one_plan_at_once_one_registers_and_deploys(
 ) -> None:
     """The other sees by the number of its revision, or by the deployment, that it was not the first."""
     refer(world, "worker", "SECRET_KEY", _partial)
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     register = definitions.register_edited
 
     def register_twice(*arguments: Any) -> Any:
@@ -398,7 +398,7 @@ def test_of_two_copies_of_one_plan_at_once_one_registers_and_deploys(
 
     mend(sandbox.endpoint)
     break_(sandbox.endpoint, "not-forced")
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     assert plan.steps == () and plan.redeploys
     service = plan.redeploys[0].service.name
     world.ecs.update_service(cluster=CLUSTER, service=service, forceNewDeployment=True)
@@ -413,7 +413,7 @@ def test_of_two_redeployments_of_a_service_at_once_one_is_proved(
 ) -> None:
     """ECS takes both: the first is told that it was replaced, the second what it replaced."""
     break_(sandbox.endpoint, "not-forced")
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     barriers = {redeploy.service.name: threading.Barrier(2) for redeploy in plan.redeploys}
     force = ecs.force_new_deployment
 
@@ -437,7 +437,7 @@ def test_of_two_redeployments_of_a_service_at_once_one_is_proved(
 def test_a_policy_or_a_version_of_somebody_else_stays(world: World) -> None:
     """A policy of the same name is not written over, and a plan on another version or secret is refused."""
     world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     assert [step.title for step in plan.steps] == [f"allow role {EXECUTION_ROLE} secretsmanager:GetSecretValue"]
     theirs = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
     world.iam.put_role_policy(RoleName=EXECUTION_ROLE, PolicyName=READ_POLICY, PolicyDocument=json.dumps(theirs))
@@ -468,10 +468,10 @@ def test_a_run_that_was_killed_before_the_redeployment_is_finished_by_a_second_o
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     registered = revisions(world, "worker")
     assert len(registered) == len(before) + 1
-    run, _, plan = begun()
-    done = fix.apply(run, plan, True)
-    assert done and done.is_proved and revisions(world, "worker") == registered
-    assert {change.action for change in done.changes} == {"redeployed"}
+    run, _, plan = look_and_plan()
+    result = fix.apply(run, plan, True)
+    assert result and result.is_proved and revisions(world, "worker") == registered
+    assert {change.action for change in result.changes} == {"redeployed"}
     assert causes(runbooks_run.diagnose(run.look())) == set()
 
 
@@ -483,24 +483,24 @@ def test_what_fails_is_taken_back(world: World) -> None:
     for service in CONSUMERS:
         revise(world, service.name, _broken if service.name == "worker" else _exiting)
     world.settle()
-    run, snapshot, plan = begun()
+    run, snapshot, plan = look_and_plan()
     assert [type(step).__name__ for step in plan.steps] == ["RestoreVersion", "Correction"]
     stages, former = snapshot.secret and snapshot.secret.stages, [each["taskDefinition"] for each in _services(world)]
-    done = fix.apply(run, plan, True)
-    assert done and not done.is_proved and done.steps == ()
+    result = fix.apply(run, plan, True)
+    assert result and not result.is_proved and result.steps == ()
     now = world.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
     current = [version for version, labels in (stages or {}).items() if "AWSCURRENT" in labels]
     assert [version for version, labels in now.items() if "AWSCURRENT" in labels] == current
     assert [each["taskDefinition"] for each in _services(world)][1] == former[1]
-    assert "change-failed" in {finding.check for finding in done.findings}
-    actions = [change.action for change in done.changes]
+    assert "change-failed" in {finding.check for finding in result.findings}
+    actions = [change.action for change in result.changes]
     assert "withdrawn" in actions and actions[-1] == "redeployed"
-    shown = report.result(plan, done).to_text()
+    text = report.result(plan, result).to_text()
     assert (
-        "is current again" in " ".join(shown.split())
-        and "There is nothing to undo" in report.undo(plan, done).to_text()
+        "is current again" in " ".join(text.split())
+        and "There is nothing to undo" in report.undo(plan, result).to_text()
     )
-    assert registry.mask(shown) == shown
+    assert registry.mask(text) == text
 
 
 def _partial(arn: str) -> str:
@@ -518,7 +518,7 @@ def _broken(container: Any) -> None:
             entry["valueFrom"] = SECRET
 
 
-def begun_without_breaker(world: World, *, fails: bool) -> tuple[Run, FixPlan]:
+def plan_without_breaker(world: World, *, fails: bool) -> tuple[Run, FixPlan]:
     """A run that has planned a fix of the worker, of which ECS takes nothing back; with `fails`, tasks fail with it."""
     off = {"deploymentCircuitBreaker": {"enable": False, "rollback": False}}
     world.ecs.update_service(cluster=CLUSTER, service="worker", deploymentConfiguration=off)  # type: ignore[arg-type]
@@ -527,14 +527,14 @@ def begun_without_breaker(world: World, *, fails: bool) -> tuple[Run, FixPlan]:
     else:
         refer(world, "worker", "SECRET_KEY", _partial)
     world.settle()
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     return run, plan
 
 
 @pytest.mark.parametrize("when", ["redeploy", "redeploy back", "watch back"])
 def test_a_revision_that_somebody_deploys_meanwhile_stays(world: World, when: str) -> None:
     """Nor is it replaced on the way back of a fix with which tasks fail, and no command offers to replace it."""
-    run, plan = begun_without_breaker(world, fails=when != "redeploy")
+    run, plan = plan_without_breaker(world, fails=when != "redeploy")
     theirs = list[str]()
 
     def step(name: str) -> None:
@@ -542,25 +542,25 @@ def test_a_revision_that_somebody_deploys_meanwhile_stays(world: World, when: st
             revise(world, "worker", lambda container: container.update(stopTimeout=9))
             theirs.append(world.service("worker")["taskDefinition"])
 
-    done = fix.apply(run, plan, True, live=SteppedChange(step))
+    result = fix.apply(run, plan, True, live=SteppedChange(step))
     [now] = [each["taskDefinition"] for each in _services(world) if each["serviceName"] == "worker"]
-    assert done and not done.is_proved and theirs == [now]
+    assert result and not result.is_proved and theirs == [now]
     if when == "redeploy":
-        [finding] = done.findings
-        told = finding.evidence[0]
+        [finding] = result.findings
+        message = finding.evidence[0]
         assert (finding.check, finding.subject) == ("deployment-overtaken", "worker")
     else:
-        told = done.rollback_note
-        assert re.match(r"worker does not have \S+ again: Somebody else", told)
-    assert when == "watch back" or f"deployed {now.rpartition('/')[2]} since: it stays" in told
-    assert done.steps == () and "aws ecs" not in report.undo(plan, done).to_text()
+        message = result.rollback_note
+        assert re.match(r"worker does not have \S+ again: Somebody else", message)
+    assert when == "watch back" or f"deployed {now.rpartition('/')[2]} since: it stays" in message
+    assert result.steps == () and "aws ecs" not in report.undo(plan, result).to_text()
 
 
 def test_another_process_leaves_what_somebody_has_deployed_since(world: World) -> None:
     """Also where files were edited, which are of no environment."""
     refer(world, "worker", "SECRET_KEY", _partial)
     world.settle()
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
 
     def kill(name: str) -> None:
         if name == "watch":
@@ -574,45 +574,45 @@ def test_another_process_leaves_what_somebody_has_deployed_since(world: World) -
     edits = Undo(kind="none", subject="The new lines of template.env stay: remove them by hand.")
     state = replace(run.state(undo=(*plan.undos("staging"), edits)), rollouts=(ours,))
     (choice,) = take_back.offers(run, state)
-    shown = next(choice.act("")).to_text()  # type: ignore[attr-defined]
-    assert "Not all of it" in shown and f"worker keeps {theirs.rpartition('/')[2]}: somebody else" in shown
+    text = next(choice.act("")).to_text()  # type: ignore[attr-defined]
+    assert "Not all of it" in text and f"worker keeps {theirs.rpartition('/')[2]}: somebody else" in text
     assert world.service("worker")["taskDefinition"] == theirs
 
 
 @pytest.mark.parametrize("when", ["watch", "watch back"])
 def test_a_revision_that_somebody_deploys_once_more_is_in_force(world: World, when: str) -> None:
     """As rotate does: the way back of a fix is still offered, and the former revision is said to be there again."""
-    run, plan = begun_without_breaker(world, fails=when != "watch")
+    run, plan = plan_without_breaker(world, fails=when != "watch")
     former = world.service("worker")["taskDefinition"].rpartition("/")[2]
 
     def step(name: str) -> None:
         if name == when:
             world.ecs.update_service(cluster=CLUSTER, service="worker", forceNewDeployment=True)
 
-    done = fix.apply(run, plan, True, live=SteppedChange(step))
-    assert done and not done.is_proved
+    result = fix.apply(run, plan, True, live=SteppedChange(step))
+    assert result and not result.is_proved
     if when == "watch":
-        [finding] = done.findings
-        assert finding.check == "deployment-overtaken" and former in report.undo(plan, done).to_text()
+        [finding] = result.findings
+        assert finding.check == "deployment-overtaken" and former in report.undo(plan, result).to_text()
     else:
-        assert done.rollback_note.startswith(f"worker has {former} again, as before: Somebody else's deployment")
+        assert result.rollback_note.startswith(f"worker has {former} again, as before: Somebody else's deployment")
 
 
 def test_a_permission_that_does_not_help_is_taken_away_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """IAM takes it and nothing comes of it: the tasks may still not read, and the role is as it was."""
     world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=SECRETS_POLICY)
     before = world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"]
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     useless = json.dumps(
         {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
     )
     steps = (replace(step, document=useless) if isinstance(step, Grant) else step for step in plan.steps)
     plan = replace(plan, steps=tuple(steps))
     monkeypatch.setattr(executor, "GRANT_TIMEOUT", 0.0)
-    done = fix.apply(run, plan, True)
-    assert done and "revoked" in [change.action for change in done.changes] and done.steps == ()
+    result = fix.apply(run, plan, True)
+    assert result and "revoked" in [change.action for change in result.changes] and result.steps == ()
     assert world.iam.list_role_policies(RoleName=EXECUTION_ROLE)["PolicyNames"] == before
-    assert "no-permission" in {finding.check for finding in done.findings}
+    assert "no-permission" in {finding.check for finding in result.findings}
 
 
 def test_a_permission_that_somebody_takes_away_meanwhile_is_not_blamed(
@@ -621,21 +621,21 @@ def test_a_permission_that_somebody_takes_away_meanwhile_is_not_blamed(
     """Tasks failed without it, and not with it."""
     monkeypatch.setattr(current_version, "SETTLE_SECONDS", 1)
     break_(sandbox.endpoint, "no-permission")
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
 
     def step(name: str) -> None:
         if name == "redeploy":
             world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=READ_POLICY)
 
-    done = fix.apply(run, plan, True, live=SteppedChange(step))
-    assert done and not done.is_proved and done.steps == ()
-    told = f"Somebody else has removed policy {READ_POLICY} from role {EXECUTION_ROLE} meanwhile."
-    assert done.rollback_note == told
+    result = fix.apply(run, plan, True, live=SteppedChange(step))
+    assert result and not result.is_proved and result.steps == ()
+    message = f"Somebody else has removed policy {READ_POLICY} from role {EXECUTION_ROLE} meanwhile."
+    assert result.rollback_note == message
 
 
 def test_without_the_services_nothing_is_begun(world: World) -> None:
     """Who uses the secret could not be read: no fix could be seen through."""
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     unread = replace(plan, consumers_unknown="Could not read the services.", steps=plan.steps or ("a step",))  # type: ignore[arg-type]
     with pytest.raises(CouldNotLook, match="Nothing was written"):
         fix.apply(run, unread, True)
@@ -647,14 +647,22 @@ def test_the_role_of_another_environment_is_left_as_it_is(world: World) -> None:
     restore_role(world, theirs, {})
     arn = world.ecs.describe_services(cluster=CLUSTER, services=["worker"])["services"][0]["taskDefinition"]
     present = world.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
-    taken = ("family", "containerDefinitions", "taskRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
+    fields = (
+        "family",
+        "containerDefinitions",
+        "taskRoleArn",
+        "networkMode",
+        "requiresCompatibilities",
+        "cpu",
+        "memory",
+    )
     role = world.iam.get_role(RoleName=theirs)["Role"]["Arn"]
-    request: Any = {name: present[name] for name in taken if name in present}
+    request: Any = {name: present[name] for name in fields if name in present}
     revised = world.ecs.register_task_definition(**request, executionRoleArn=role)["taskDefinition"]
     world.ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=revised["taskDefinitionArn"])
-    run, _, plan = begun()
+    run, _, plan = look_and_plan()
     fix.apply(run, plan, True)
-    left = {entry.finding.subject: entry.why for entry in plan.unfixed}
-    assert f"{theirs} belongs to production" in left[theirs]
+    reasons = {entry.finding.subject: entry.why for entry in plan.unfixed}
+    assert f"{theirs} belongs to production" in reasons[theirs]
     assert world.iam.list_role_policies(RoleName=theirs)["PolicyNames"] == []
     world.iam.delete_role(RoleName=theirs)

@@ -58,18 +58,18 @@ def test_others_are_reported(desk: Desk) -> None:
         )
         (desk.root / "config").write_text(config)
         words = [str(COMMAND), "fleet", "--timeout", str(SECONDS), "--record", str(desk.record), "--summary"]
-        done = desk.call(words, AWS_CONFIG_FILE=str(desk.root / "config"))
+        process = desk.call(words, AWS_CONFIG_FILE=str(desk.root / "config"))
     (desk.root / "config").unlink()
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Not looked at: foreign, hanging." in done.stdout
-    assert f"No answer within {SECONDS} s." in done.stdout and "foreign is account 111111111111" in done.stdout
+    assert process.returncode == 2, process.stdout + process.stderr
+    assert "Not looked at: foreign, hanging." in process.stdout
+    assert f"No answer within {SECONDS} s." in process.stdout and "foreign is account 111111111111" in process.stdout
 
     outcome = desk.outcome()
     statuses = {each["environment"]: each["status"] for each in outcome["targets"]}
     assert statuses == {"staging": "ok", "copy": "findings", "foreign": "unknown", "hanging": "unknown"}
     assert {each["endpoint"] for each in outcome["targets"]} == {endpoint, ""}
-    found = {each["subject"] for each in outcome["findings"] if each["status"] == "found"}
-    assert found and all(subject.startswith("copy: ") for subject in found if "staging:" not in subject)
+    subjects = {each["subject"] for each in outcome["findings"] if each["status"] == "found"}
+    assert subjects and all(subject.startswith("copy: ") for subject in subjects if "staging:" not in subject)
     unread = [each["subject"] for each in outcome["findings"] if each["check"] == "environment-unread"]
     assert unread == ["foreign", "hanging"]
 
@@ -82,4 +82,4 @@ def test_others_are_reported(desk: Desk) -> None:
     assert links == {path.name for path in desk.record.glob("verify-*.html")} and len(links) == 2
     assert "POSTGRES_PASSWORD, SECRET_KEY" in page.read_text()
     assert not [path for path in (desk.root / "tmp").iterdir() if path.name.startswith("omc-")]
-    assert_nothing_leaked(desk, secret_values, done.stdout, done.stderr)
+    assert_nothing_leaked(desk, secret_values, process.stdout, process.stderr)

@@ -75,12 +75,12 @@ def test_a_former_token_that_still_works_is_found_and_a_revoked_one_is_clear() -
     with provider(former, new) as issuer:
         snapshot = checked(with_values(healthy(), {KEY: former}), issuer.address)
         plan = plan_of(snapshot, {KEY: new})
-        [alive] = found = attempt(snapshot, plan)
+        [alive] = findings = attempt(snapshot, plan)
         assert (alive.check, alive.status, alive.subject, alive.is_problem) == ("old-value-alive", "found", KEY, True)
         assert "127.0.0.1 still accepts" in alive.evidence[0]
         assert "https://platform.openai.com/api-keys" in alive.remedy.command
         assert f"-p keys {KEY} -p values_from keep -p apply true" in alive.remedy.command
-        assert "still works" in text_of(found) and former not in text_of(found)
+        assert "still works" in text_of(findings) and former not in text_of(findings)
         issuer.accepted.remove(former)
         [dead] = attempt(snapshot, plan)
         assert (dead.status, dead.evidence) == (
@@ -201,9 +201,9 @@ def test_a_single_roles_former_password_is_dead_and_a_former_one_that_works_is_f
     former = document_of(snapshot).get(PASSWORD)
     assert former
     rotation.set_password(new.rotation, former.injected)
-    [alive] = found = attempt(snapshot, plan, new)
+    [alive] = findings = attempt(snapshot, plan, new)
     assert alive.is_problem and f"{server.host}:{server.port} still accepts" in alive.evidence[0]
-    assert reveal(former.injected) not in text_of(found)
+    assert reveal(former.injected) not in text_of(findings)
     execute(server, "ALTER ROLE single PASSWORD NULL")
     [unsure] = attempt(snapshot, plan, new)
     assert unsure.status == "unknown" and "the current value was not accepted either" in unsure.evidence[0]
@@ -212,10 +212,10 @@ def test_a_single_roles_former_password_is_dead_and_a_former_one_that_works_is_f
 def test_the_other_roles_former_password_works_until_the_next_rotation(server: Database) -> None:
     """That is as planned, and told as a remark with what ends it."""
     snapshot, plan, new = rotated(server, "turns", in_secret=True)
-    [remark] = found = attempt(snapshot, plan, new)
+    [remark] = findings = attempt(snapshot, plan, new)
     assert (remark.status, remark.severity, remark.is_problem) == ("found", "info", False)
     assert "rotate once more" in remark.remedy.command and remark.remedy.runbook == "rotate"
-    assert "works until the next rotation" in text_of(found)
+    assert "works until the next rotation" in text_of(findings)
     [remark] = attempt(snapshot, plan, replace(new, database_url_from="file:/run/url"))
     assert remark.remedy.parameters["database_url_from"] == "file:/run/url"
     execute(server, "ALTER ROLE turns NOLOGIN")
@@ -257,10 +257,10 @@ def test_an_audit_tries_the_newest_former_values() -> None:
     now, former = token(), [token() for _ in range(5)]
     with provider(now, former[1]) as issuer:
         snapshot = with_former(checked(healthy(), issuer.address), now, former)
-        read = Snapshots({"staging": snapshot})
-        assert "former-alive" not in {each.check for each in audit.diagnose(read)["staging"]}
+        by_environment = Snapshots({"staging": snapshot})
+        assert "former-alive" not in {each.check for each in audit.diagnose(by_environment)["staging"]}
         assert not issuer.asked
-        finding = audit.diagnose(read, ask_issuers=True)["staging"][-1]
+        finding = audit.diagnose(by_environment, ask_issuers=True)["staging"][-1]
         assert (finding.check, finding.family, finding.status) == ("former-alive", "audit", "found")
         assert "that was written on 2026-02-17" in finding.evidence[0] and "Revoke it" in finding.remedy.command
         assert {*issuer.asked} <= {now, *former[:3]} and not {*former[3:]} & {*issuer.asked}
@@ -268,9 +268,9 @@ def test_an_audit_tries_the_newest_former_values() -> None:
         assert [each.status for each in former_values.find_alive(snapshot)] == ["clear"]
         issuer.accepted = set()
         assert [each.status for each in former_values.find_alive(snapshot)] == ["unknown"]
-        asked = len(issuer.asked)
+        count = len(issuer.asked)
         assert former_values.find_alive(with_former(checked(healthy(), issuer.address), now, [now])) == ()
-        assert len(issuer.asked) == asked
+        assert len(issuer.asked) == count
 
 
 def with_former(snapshot: Snapshot, current: str, former: list[str]) -> Snapshot:

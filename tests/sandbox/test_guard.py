@@ -49,17 +49,17 @@ class Answer:
     @property
     def code(self) -> str:
         """The error's code in either protocol."""
-        if found := re.search(rb"<Code>(.*?)</Code>", self.body):
-            return found[1].decode()
+        if match := re.search(rb"<Code>(.*?)</Code>", self.body):
+            return match[1].decode()
         return str(json.loads(self.body).get("__type", ""))
 
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     """A sandbox that holds one secret."""
-    with running() as made:
-        made.secrets.create_secret(Name="kept", SecretString="worth-keeping")
-        yield made
+    with running() as small_world:
+        small_world.secrets.create_secret(Name="kept", SecretString="worth-keeping")
+        yield small_world
 
 
 @pytest.fixture(autouse=True)
@@ -67,8 +67,8 @@ def nothing_is_lost(request: pytest.FixtureRequest) -> Iterator[None]:
     """Whatever a test of the shared sandbox tried, the secret is still there."""
     yield
     if "stage" in request.fixturenames:
-        made: Stage = request.getfixturevalue("stage")
-        assert [found["Name"] for found in made.secrets.list_secrets()["SecretList"]] == ["kept"]
+        small_world: Stage = request.getfixturevalue("stage")
+        assert [secret["Name"] for secret in small_world.secrets.list_secrets()["SecretList"]] == ["kept"]
 
 
 def send(
@@ -79,12 +79,14 @@ def send(
     if version == 10:
         connection._http_vsn, connection._http_vsn_str = 10, "HTTP/1.0"  # type: ignore[attr-defined]
     connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-    sent = {"Host": f"127.0.0.1:{stage.sandbox.port}"} | {
+    headers_to_send = {"Host": f"127.0.0.1:{stage.sandbox.port}"} | {
         name.replace("_", "-"): value for name, value in headers.items()
     }
     chunked = not isinstance(body, bytes)
-    sent = ({"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(body))}) | sent
-    for name, value in sent.items():
+    headers_to_send = (
+        {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(body))}
+    ) | headers_to_send
+    for name, value in headers_to_send.items():
         if value is not None:
             connection.putheader(name, value)
     connection.endheaders(body, encode_chunked=chunked)
@@ -135,9 +137,9 @@ def test_a_long_answer_comes_at_once(stage: Stage) -> None:
     seconds: list[float] = []
     # The first answers of a connection are confirmed at once.
     for _ in range(60):
-        began = time.perf_counter()
+        start = time.perf_counter()
         stage.secrets.get_secret_value(SecretId="long")
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.perf_counter() - start)
     stage.secrets.delete_secret(SecretId="long", ForceDeleteWithoutRecovery=True)
     assert min(seconds[30:]) < 0.03
 
@@ -187,8 +189,8 @@ def test_s3_is_understood(stage: Stage) -> None:
     s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket="bucket", Key=name, Body=b"content")
     assert s3.get_object(Bucket="bucket", Key=name)["Body"].read() == b"content"
-    found = s3.list_objects_v2(Bucket="bucket", Prefix="a//b", StartAfter="a b")["Contents"]
-    assert [each["Key"] for each in found] == [name]
+    objects = s3.list_objects_v2(Bucket="bucket", Prefix="a//b", StartAfter="a b")["Contents"]
+    assert [each["Key"] for each in objects] == [name]
 
 
 @pytest.mark.parametrize(
@@ -293,8 +295,8 @@ def test_keys_of_users_and_sessions_count_while_they_are_good(stage: Stage) -> N
     """A user's key until it is made inactive or deleted, a session's with its own token alone."""
     stage.iam.create_user(UserName="guest")
     stage.iam.put_user_policy(UserName="guest", PolicyName="read", PolicyDocument=policy(READ))
-    made = stage.iam.create_access_key(UserName="guest")["AccessKey"]
-    key = Credentials(made["AccessKeyId"], made["SecretAccessKey"])
+    access_key = stage.iam.create_access_key(UserName="guest")["AccessKey"]
+    key = Credentials(access_key["AccessKeyId"], access_key["SecretAccessKey"])
     assert send(stage, body=BODY, **signed(stage, key=key)).status == 200
     stage.iam.update_access_key(UserName="guest", AccessKeyId=key.access_key, Status="Inactive")
     assert send(stage, body=BODY, **signed(stage, key=key)).code == "UnrecognizedClientException"
@@ -401,16 +403,16 @@ def test_control_path_wants_the_token(stage: Stage, method: str, path: str) -> N
 
 def test_state_is_the_owners_alone(stage: Stage) -> None:
     """Key and token are in a file that nobody else can read, and in nothing that is printed of a sandbox."""
-    place = folders.at(stage.sandbox.endpoint)
-    file = place.directory / "state.json"
+    sandbox = folders.at(stage.sandbox.endpoint)
+    file = sandbox.directory / "state.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert place.token in file.read_text()
-    shown = f"{place} {stage.sandbox} {json.dumps(lifecycle.status(stage.sandbox))}"
-    assert place.token not in shown and place.credentials.secret_key not in shown
-    log = (place.directory / "server.log").read_text()
-    assert place.token not in log and place.credentials.secret_key not in log
-    arguments = Path(f"/proc/{place.pid}/cmdline").read_text() + Path(f"/proc/{place.pid}/environ").read_text()
-    assert place.token not in arguments and place.credentials.secret_key not in arguments
+    assert sandbox.token in file.read_text()
+    text = f"{sandbox} {stage.sandbox} {json.dumps(lifecycle.status(stage.sandbox))}"
+    assert sandbox.token not in text and sandbox.credentials.secret_key not in text
+    log = (sandbox.directory / "server.log").read_text()
+    assert sandbox.token not in log and sandbox.credentials.secret_key not in log
+    arguments = Path(f"/proc/{sandbox.pid}/cmdline").read_text() + Path(f"/proc/{sandbox.pid}/environ").read_text()
+    assert sandbox.token not in arguments and sandbox.credentials.secret_key not in arguments
 
 
 def test_motos_control_is_open_to_the_token(stage: Stage) -> None:
@@ -443,10 +445,10 @@ class _Forger(BaseHTTPRequestHandler):
     """Tells whoever asks of a sandbox whose process and files are another's, and keeps what it was sent."""
 
     status: dict[str, Any]
-    heard: list[str]
+    requests: list[str]
 
     def do_GET(self) -> None:
-        self.heard.append(f"{self.path} {self.headers}")
+        self.requests.append(f"{self.path} {self.headers}")
         body = json.dumps(self.status).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -464,7 +466,7 @@ class Forgery:
     endpoint: str
     process: subprocess.Popen[bytes]
     folder: Path
-    heard: list[str]
+    requests: list[str]
 
     @property
     def port(self) -> int:
@@ -489,8 +491,8 @@ def forgery(own_directory: Path) -> Iterator[Forgery]:
     folder = own_directory / "somebodys"
     folder.mkdir()
     (folder / "precious").touch()
-    heard: list[str] = []
-    handler = type("Forger", (_Forger,), {"heard": heard})
+    requests: list[str] = []
+    handler = type("Forger", (_Forger,), {"heard": requests})
     with serving(handler) as port:
         endpoint = f"http://127.0.0.1:{port}"
         handler.status = {  # type: ignore[attr-defined]
@@ -505,7 +507,7 @@ def forgery(own_directory: Path) -> Iterator[Forgery]:
             "database": None,
             "drill": None,
         }
-        yield Forgery(endpoint, process, folder, heard)
+        yield Forgery(endpoint, process, folder, requests)
     process.kill()
     process.wait()
 
@@ -513,8 +515,8 @@ def forgery(own_directory: Path) -> Iterator[Forgery]:
 def command(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `omc-runbook sandbox` as a user does."""
     words = (sys.executable, "-m", "omc_runbook.cli", "sandbox", *words)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return subprocess.run(words, env=kept | variables, capture_output=True, text=True, timeout=60, check=False)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return subprocess.run(words, env=environment | variables, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize(
@@ -527,7 +529,7 @@ def test_forged_status_is_not_believed(forgery: Forgery, own_directory: Path, wo
     assert ended.stderr.startswith(f"error: No sandbox of yours runs at AWS_ENDPOINT_URL ({forgery.endpoint})")
     assert ended.stderr.count("\n") == 1
     assert forgery.is_harmless()
-    assert forgery.heard == []
+    assert forgery.requests == []
 
 
 def state(forgery: Forgery, own_directory: Path, pid: int) -> Path:

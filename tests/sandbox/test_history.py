@@ -46,14 +46,14 @@ class Past:
     def __init__(self) -> None:
         self.snapshot = with_secret(replace(healthy(), versions=()), created=NOW - timedelta(days=400), stages={})
         self.values = {"SECRET_KEY": secrets.token_hex(32), "SMTP_HOST": "mail.test", "SMTP_PASSWORD": ""}
-        self.kept: list[VersionEntry] = []
+        self.entries: list[VersionEntry] = []
 
-    def version(self, days: float, text: str | None = None, current: bool = False, **told: Any) -> str:
+    def version(self, days: float, text: str | None = None, current: bool = False, **fields: Any) -> str:
         """Add a version created that many days ago: of the present values, or of a text; its id."""
         version = Version(secrets.token_hex(16), NOW - timedelta(days=days), ("AWSCURRENT",) if current else ())
         self.snapshot = with_text(self.snapshot, text or json.dumps(self.values), version.id)
         content = self.snapshot.contents[version.id]
-        self.kept.append(replace(VersionEntry(version=version, content=content, promoted=True), **told))
+        self.entries.append(replace(VersionEntry(version=version, content=content, promoted=True), **fields))
         if current:
             self.snapshot = with_secret(self.snapshot, stages={version.id: ("AWSCURRENT",)})
         return version.id
@@ -65,7 +65,7 @@ class Past:
 
     @property
     def history(self) -> VersionHistory:
-        return VersionHistory(tuple(sorted(self.kept, key=lambda kept: kept.version.created, reverse=True)))
+        return VersionHistory(tuple(sorted(self.entries, key=lambda entry: entry.version.created, reverse=True)))
 
     def age(self, key: str = "SECRET_KEY") -> tuple[float, float]:
         """For how many days a key has its value: for certain, and perhaps."""
@@ -177,10 +177,10 @@ def test_without_a_list_of_versions_the_secrets_age_decides() -> None:
     """Who may not list versions is told of every secret key of an old secret as due."""
     past = Past()
     past.version(10, current=True)
-    found = ages(past.snapshot, VersionHistory(()))
-    assert found[0] == Age("SECRET_KEY", NOW, NOW - timedelta(days=400))
-    assert due(past.snapshot, found) == ("SECRET_KEY",)
-    assert ages(with_text(past.snapshot, "no json", past.kept[0].id), past.history) == ()
+    key_ages = ages(past.snapshot, VersionHistory(()))
+    assert key_ages[0] == Age("SECRET_KEY", NOW, NOW - timedelta(days=400))
+    assert due(past.snapshot, key_ages) == ("SECRET_KEY",)
+    assert ages(with_text(past.snapshot, "no json", past.entries[0].id), past.history) == ()
 
 
 def test_tasks_are_counted_by_the_version_that_they_hold() -> None:
@@ -190,13 +190,13 @@ def test_tasks_are_counted_by_the_version_that_they_hold() -> None:
     snapshot = replace(snapshot, versions=(snapshot.versions[0], staged, snapshot.versions[1]))
     old = task("worker", CHANGED - timedelta(days=1))
     between = task("backend", CHANGED - timedelta(seconds=10))
-    found = VersionHistory(
+    version_history = VersionHistory(
         tuple(
             VersionEntry(version=version, content=None, staged=version is staged, promoted=version is not staged)
             for version in reversed(snapshot.versions)
         )
     )
-    counted = {(h.service, h.version_id): h.tasks for h in holders(with_tasks(snapshot, old, between), found)}
+    counted = {(h.service, h.version_id): h.tasks for h in holders(with_tasks(snapshot, old, between), version_history)}
     assert counted == {
         ("backend", CURRENT): 2,
         ("backend", ""): 1,
@@ -212,13 +212,13 @@ def test_a_task_that_started_while_an_old_version_was_back_holds_that_one() -> N
     middle = Version(secrets.token_hex(16), CHANGED - timedelta(days=8), ())
     versions = (snapshot.versions[0], middle, snapshot.versions[1])
     moves = {PREVIOUS: (back,)}
-    found = VersionHistory(
+    version_history = VersionHistory(
         tuple(
             VersionEntry(version=v, content=None, moves=moves.get(v.id, ()), promoted=True) for v in reversed(versions)
         )
     )
     snapshot = with_tasks(replace(snapshot, versions=versions), task("worker", CHANGED - timedelta(days=3)))
-    assert [h.version_id for h in holders(snapshot, found) if h.service == "worker"] == [CURRENT, PREVIOUS]
+    assert [h.version_id for h in holders(snapshot, version_history) if h.service == "worker"] == [CURRENT, PREVIOUS]
 
 
 class Writers:
@@ -243,8 +243,8 @@ class Writers:
 
     def put(self, client: Any, text: str, *labels: str) -> str:
         """Write a version; its id."""
-        told = {"VersionStages": [*labels]} if labels else {}
-        return str(client.put_secret_value(SecretId=self.name, SecretString=text, **told)["VersionId"])
+        labelled = {"VersionStages": [*labels]} if labels else {}
+        return str(client.put_secret_value(SecretId=self.name, SecretString=text, **labelled)["VersionId"])
 
     def client_of(self, variables: dict[str, str]) -> Any:
         return boto3.client(
@@ -285,15 +285,22 @@ def test_each_version_has_its_author_its_content_and_whether_it_was_in_force(peo
     staged = people.put(people.client_of(as_ben), text(), "try")
     broken = people.put(people.client_of(as_ben), "{'SECRET_KEY'")
     people.move(people.client_of(as_anna), second, broken)
-    snapshot, found = people.read()
-    assert [kept.id for kept in found.versions] == [broken, staged, second, first]
-    assert [kept.author.rpartition("/")[2] for kept in found.versions] == [ben, ben, anna, "administrator"]
-    assert [kept.promoted for kept in found.versions] == [True, False, True, True]
-    assert [kept.content.document is None for kept in found.versions if kept.content] == [True, False, False, False]
-    assert [kept.returned.principal.rpartition("/")[2] for kept in found.versions if kept.returned] == [anna]
-    assert [kept.id for kept in found.before(found.versions[0])] == [second, first]
-    assert found.writes is not None and found.unread == ()
-    assert ages(snapshot, found)[0].since == found.versions[2].version.created
+    snapshot, version_history = people.read()
+    assert [entry.id for entry in version_history.versions] == [broken, staged, second, first]
+    assert [entry.author.rpartition("/")[2] for entry in version_history.versions] == [ben, ben, anna, "administrator"]
+    assert [entry.promoted for entry in version_history.versions] == [True, False, True, True]
+    assert [entry.content.document is None for entry in version_history.versions if entry.content] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert [entry.returned.principal.rpartition("/")[2] for entry in version_history.versions if entry.returned] == [
+        anna
+    ]
+    assert [entry.id for entry in version_history.before(version_history.versions[0])] == [second, first]
+    assert version_history.writes is not None and version_history.unread == ()
+    assert ages(snapshot, version_history)[0].since == version_history.versions[2].version.created
 
 
 def test_a_plan_that_was_written_counts_as_staged_and_then_in_force(people: Writers) -> None:
@@ -301,12 +308,16 @@ def test_a_plan_that_was_written_counts_as_staged_and_then_in_force(people: Writ
     people.admin.create_secret(Name=people.name, SecretString=text())
     run = runbooks_run.begin("update", "staging")
     snapshot = run.look()
-    done = secret_change.apply(
+    result = secret_change.apply(
         run, secret_change.plan(run, snapshot, secret_change.gather(run, snapshot, "generate", "SECRET_KEY")), True
     )
-    _, found = people.read()
-    assert done and done.version_change and found.versions[0].id == done.version_change.version_id
-    assert (found.versions[0].staged, found.versions[0].promoted, found.versions[0].returned) == (True, True, None)
+    _, version_history = people.read()
+    assert result and result.version_change and version_history.versions[0].id == result.version_change.version_id
+    assert (
+        version_history.versions[0].staged,
+        version_history.versions[0].promoted,
+        version_history.versions[0].returned,
+    ) == (True, True, None)
 
 
 def test_without_cloudtrail_authors_are_unknown_and_the_reason_is_told(
@@ -319,10 +330,14 @@ def test_without_cloudtrail_authors_are_unknown_and_the_reason_is_told(
     _, variables = people.user("cloudtrail:LookupEvents")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    _, found = people.read()
-    assert [(kept.author, kept.promoted) for kept in found.versions] == [("", True), ("", True), ("", None)]
-    assert found.writes is None
-    assert [unread.permission for unread in found.unread] == ["cloudtrail:LookupEvents"]
+    _, version_history = people.read()
+    assert [(entry.author, entry.promoted) for entry in version_history.versions] == [
+        ("", True),
+        ("", True),
+        ("", None),
+    ]
+    assert version_history.writes is None
+    assert [unread.permission for unread in version_history.unread] == ["cloudtrail:LookupEvents"]
 
 
 def test_a_version_that_may_not_be_read_stays_with_the_reason(people: Writers, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,10 +347,13 @@ def test_a_version_that_may_not_be_read_stays_with_the_reason(people: Writers, m
     _, variables = people.user("secretsmanager:GetSecretValue")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    snapshot, found = people.read()
-    assert [kept.content for kept in found.versions] == [None, None]
-    assert all(kept.unread and kept.unread.permission == "secretsmanager:GetSecretValue" for kept in found.versions)
-    assert ages(snapshot, found) == ()
+    snapshot, version_history = people.read()
+    assert [entry.content for entry in version_history.versions] == [None, None]
+    assert all(
+        entry.unread and entry.unread.permission == "secretsmanager:GetSecretValue"
+        for entry in version_history.versions
+    )
+    assert ages(snapshot, version_history) == ()
 
 
 def test_a_version_that_is_gone_meanwhile_is_told_as_gone(people: Writers) -> None:
@@ -344,8 +362,8 @@ def test_a_version_that_is_gone_meanwhile_is_told_as_gone(people: Writers) -> No
     run = runbooks_run.begin("restore", "staging")
     snapshot = run.look()
     lost = Version(secrets.token_hex(16), snapshot.taken - timedelta(days=1), ())
-    found = read_history(run.target.clients, replace(snapshot, versions=(lost, *snapshot.versions)))
-    assert [kept.content is None and kept.unread is None for kept in found.versions] == [False, True]
+    version_history = read_history(run.target.clients, replace(snapshot, versions=(lost, *snapshot.versions)))
+    assert [entry.content is None and entry.unread is None for entry in version_history.versions] == [False, True]
     assert read_history(run.target.clients, replace(snapshot, versions=())).versions == ()
 
 

@@ -24,11 +24,11 @@ def test_with_the_names_that_it_finds_the_sandbox_is_healthy(sandbox: Sandbox, t
     ended = desk.call(words)
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
     path = desk.work / "runbook.toml"
-    written = tomllib.loads(path.read_text())["environments"]["staging"]
+    table = tomllib.loads(path.read_text())["environments"]["staging"]
     guide = load("staging").names.model_dump()
-    found = {name: value for name, value in written.items() if name != "account_id"}
-    assert found == {name: guide[name] for name in found} and len(found) == 8
-    assert written["account_id"] == client(sandbox, "sts").get_caller_identity()["Account"]
+    names = {name: value for name, value in table.items() if name != "account_id"}
+    assert names == {name: guide[name] for name in names} and len(names) == 8
+    assert table["account_id"] == client(sandbox, "sts").get_caller_identity()["Account"]
     assert not [value for value in values(sandbox) if value in ended.stdout + path.read_text()]
     verified = desk.run("--summary")
     assert verified.returncode == 0, verified.stdout

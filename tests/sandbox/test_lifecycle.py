@@ -62,10 +62,10 @@ def test_down_leaves_nothing(own_directory: Path) -> None:
         stage.build(desired=2)
         stage.steady()
         pids = [task["pid"] for task in stage.processes()]
-        found = list(own_directory.rglob("*"))
-        modes = {stat.S_IMODE(path.stat().st_mode) for path in found if path.is_file()}
+        paths = list(own_directory.rglob("*"))
+        modes = {stat.S_IMODE(path.stat().st_mode) for path in paths if path.is_file()}
         assert modes == {0o600}
-        assert {stat.S_IMODE(path.stat().st_mode) for path in found if path.is_dir()} == {0o700}
+        assert {stat.S_IMODE(path.stat().st_mode) for path in paths if path.is_dir()} == {0o700}
     assert not any(map(alive, [*pids, stage.sandbox.pid]))
     assert list(own_directory.iterdir()) == []
 
@@ -79,9 +79,9 @@ def test_no_value_is_written_to_a_file(own_directory: Path, forked: None) -> Non
         stage.ecs.update_service(cluster=CLUSTER, service="app", forceNewDeployment=True)
         stage.steady()
         canaries = json.loads(value).values()
-        written = b"".join(path.read_bytes() for path in own_directory.rglob("*") if path.is_file())
-        assert written
-        assert not [canary for canary in canaries if canary.encode() in written]
+        content = b"".join(path.read_bytes() for path in own_directory.rglob("*") if path.is_file())
+        assert content
+        assert not [canary for canary in canaries if canary.encode() in content]
 
 
 def test_killed_server_takes_its_processes_with_it(own_directory: Path) -> None:
@@ -178,11 +178,11 @@ def test_survives_the_shell_that_started_it(own_directory: Path) -> None:
     started = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60
     )
-    found = lifecycle.find()
-    assert found.port == int(started.stdout)
-    assert Path(f"/proc/{found.pid}/fd/0").readlink() == Path("/dev/null")
-    lifecycle.down(found)
-    until(lambda: not alive(found.pid))
+    other = lifecycle.find()
+    assert other.port == int(started.stdout)
+    assert Path(f"/proc/{other.pid}/fd/0").readlink() == Path("/dev/null")
+    lifecycle.down(other)
+    until(lambda: not alive(other.pid))
 
 
 def test_reset_forgets_everything(forked: None) -> None:
@@ -203,9 +203,9 @@ def test_reset_forgets_everything(forked: None) -> None:
 def test_commands_print_what_a_shell_and_a_program_need() -> None:
     """`up` prints export lines for the healthy world, `status --json` its tasks, `down` ends it."""
     run = CliRunner()
-    shown = run.invoke(sandbox, ["up"], catch_exceptions=False)
+    result = run.invoke(sandbox, ["up"], catch_exceptions=False)
     try:
-        lines = dict(line.removeprefix("export ").split("=", 1) for line in shown.output.splitlines())
+        lines = dict(line.removeprefix("export ").split("=", 1) for line in result.output.splitlines())
         names = ["AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"]
         assert list(lines) == [*names, "OMC_REPOSITORY"]
         status = json.loads(run.invoke(sandbox, ["status", "--json"]).output)

@@ -51,7 +51,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for localhost and its key in one file, made for these tests."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    made = (
+    signed = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
@@ -62,7 +62,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tls") / "localhost.pem"
     path.touch(0o600)
     encoding, none = serialization.Encoding.PEM, serialization.NoEncryption()
-    path.write_bytes(made.public_bytes(encoding) + key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, none))
+    path.write_bytes(
+        signed.public_bytes(encoding) + key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, none)
+    )
     return path
 
 
@@ -71,9 +73,9 @@ def mail_server(password: str, certificate: Path | None = None, answer: str = "5
     """A mail server that lets USER in with this password; without a certificate it offers no STARTTLS."""
 
     def judge(server: Any, session: Any, envelope: Any, mechanism: str, login: LoginPassword) -> AuthResult:
-        known = (login.login.decode(), login.password.decode()) == (USER, password)
-        told = answer.replace("PASSWORD", login.password.decode())
-        return AuthResult(success=True) if known else AuthResult(success=False, handled=False, message=told)
+        is_right = (login.login.decode(), login.password.decode()) == (USER, password)
+        message = answer.replace("PASSWORD", login.password.decode())
+        return AuthResult(success=True) if is_right else AuthResult(success=False, handled=False, message=message)
 
     context = SSLContext(PROTOCOL_TLS_SERVER) if certificate else None
     if context:
@@ -96,12 +98,12 @@ def mail_server(password: str, certificate: Path | None = None, answer: str = "5
 
 
 @contextmanager
-def web_server(status: int, seen: list[str]) -> Iterator[str]:
+def web_server(status: int, authorizations: list[str]) -> Iterator[str]:
     """A web server that answers one status and keeps the Authorization headers."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            seen.append(str(self.headers["Authorization"]))
+            authorizations.append(str(self.headers["Authorization"]))
             self.send_response(status)
             self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", "0")
@@ -119,8 +121,8 @@ def planned(host: str, **new: str) -> SecretPlan:
 
 def keys(**checks: str) -> dict[str, Key]:
     """The guide's keys, with these checks."""
-    known = default_keys()
-    return {**known, **{name: known[name].model_copy(update={"check": how}) for name, how in checks.items()}}
+    guide_keys = default_keys()
+    return {**guide_keys, **{name: guide_keys[name].model_copy(update={"check": how}) for name, how in checks.items()}}
 
 
 MAIL = keys(SMTP_PASSWORD="smtp")
@@ -141,9 +143,9 @@ def test_a_password_that_the_mail_server_refuses_is_told(certificate: Path, monk
     with mail_server(token_urlsafe(20), certificate, "535 5.7.8 PASSWORD is wrong") as port:
         with pytest.raises(UsageError) as error:
             live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=wrong), MAIL)
-        told = str(error.value)
-        assert "SMTP_PASSWORD from a test was refused by the mail server" in told and "535 5.7.8" in told
-        assert wrong not in told and "Nothing was written" in told
+        message = str(error.value)
+        assert "SMTP_PASSWORD from a test was refused by the mail server" in message and "535 5.7.8" in message
+        assert wrong not in message and "Nothing was written" in message
     with (
         mail_server(token_urlsafe(20), certificate, "454 4.7.0 Later") as port,
         pytest.raises(CouldNotLook, match=r"could not be tested at the mail server .*: 454 4\.7\.0 Later"),
@@ -209,9 +211,9 @@ def test_a_restored_value_that_cannot_be_tried_is_unknown(
         thread = Thread(target=answer)
         thread.start()
         environment = replace(healthy().environment, keys=MAIL)
-        [found] = live_check.find_refused(environment, planned(f"localhost:{port}", SMTP_PASSWORD=token_urlsafe(20)))
+        [finding] = live_check.find_refused(environment, planned(f"localhost:{port}", SMTP_PASSWORD=token_urlsafe(20)))
         thread.join()
-    assert found.status == "unknown" and found.evidence[0].endswith(f": {reason}.")
+    assert finding.status == "unknown" and finding.evidence[0].endswith(f": {reason}.")
 
 
 ANSWERS = {
@@ -228,31 +230,31 @@ ANSWERS = {
 @pytest.mark.parametrize("status", ANSWERS)
 def test_a_token_is_tried_once_at_its_provider(status: int) -> None:
     """2xx passes, 401 and 403 refuse it, all else is no answer; a redirect is not followed."""
-    token, seen = f"sk-{token_urlsafe(20)}", []  # type: tuple[str, list[str]]
-    with web_server(status, seen) as address:
-        plan, known = planned("a.test", OPENAI_API_KEY=token), keys(OPENAI_API_KEY=address)
+    token, authorizations = f"sk-{token_urlsafe(20)}", []  # type: tuple[str, list[str]]
+    with web_server(status, authorizations) as address:
+        plan, catalogue = planned("a.test", OPENAI_API_KEY=token), keys(OPENAI_API_KEY=address)
         expected = ANSWERS[status]
         if expected is None:
-            live_check.check(plan, known)
+            live_check.check(plan, catalogue)
         else:
             with pytest.raises(expected, match=f"127.0.0.1: it answered {status}") as error:
-                live_check.check(plan, known)
+                live_check.check(plan, catalogue)
             assert token not in str(error.value)
-    assert seen == [f"Bearer {token}"]
+    assert authorizations == [f"Bearer {token}"]
 
 
 def test_only_what_changes_and_has_a_check_is_tried() -> None:
     """Other keys, the same value again, a removed key, and a version that was in force before."""
-    seen: list[str] = []
-    with web_server(401, seen) as address:
-        known = keys(OPENAI_API_KEY=address)
-        live_check.check(planned("a.test", SECRET_KEY=token_urlsafe(40)), known)
+    authorizations: list[str] = []
+    with web_server(401, authorizations) as address:
+        catalogue = keys(OPENAI_API_KEY=address)
+        live_check.check(planned("a.test", SECRET_KEY=token_urlsafe(40)), catalogue)
         live_check.check(planned("a.test", OPENAI_API_KEY=f"sk-{token_urlsafe(20)}"), default_keys())
         snapshot = replace(healthy(), services=())
-        live_check.check(plan_update(snapshot, {}, ("OPENAI_API_KEY",)), known)
+        live_check.check(plan_update(snapshot, {}, ("OPENAI_API_KEY",)), catalogue)
         back = replace(planned("a.test", OPENAI_API_KEY=f"sk-{token_urlsafe(20)}"), exists=True)
-        live_check.check(back, known)
-    assert seen == []
+        live_check.check(back, catalogue)
+    assert authorizations == []
 
 
 def test_a_value_that_no_header_can_hold_is_in_no_error() -> None:
@@ -261,8 +263,8 @@ def test_a_value_that_no_header_can_hold_is_in_no_error() -> None:
     with pytest.raises(CouldNotLook) as error:
         plan = planned("a.test", FIRST_SUPERUSER_PASSWORD=value)
         live_check.check(plan, keys(FIRST_SUPERUSER_PASSWORD="http://127.0.0.1:9/"))
-    told = str(error.value)
-    assert "not allowed in a header" in told and value[:12] not in told
+    message = str(error.value)
+    assert "not allowed in a header" in message and value[:12] not in message
 
 
 @pytest.mark.parametrize("how", ["http://example.com/", "ftp://a.test", "imap", "https://me:pass@a.test/", "https://"])
@@ -279,19 +281,21 @@ def test_a_dry_run_tries_nothing_and_an_apply_does_before_it_writes(
 ) -> None:
     """A refused value leaves the secret as it was."""
     sign_in(sandbox, monkeypatch)
-    seen: list[str] = []
-    with web_server(401, seen) as address:
+    authorizations: list[str] = []
+    with web_server(401, authorizations) as address:
         path = tmp_path / "runbook.toml"
         path.write_text(f'[keys.OPENAI_API_KEY]\ncheck = "{address}"\n')
         run = runbooks_run.begin("update", "staging", str(path))
         before = run.look()
         new = {"OPENAI_API_KEY": NewValue(Masked(f"sk-{token_urlsafe(20)}", "OPENAI_API_KEY"), "a test")}
         plan = secret_change.plan(run, before, NewValues(new))
-        assert secret_change.apply(run, plan, False) is None and seen == []
-        (told,) = (each for each in plan.sentences if each.startswith("OPENAI_API_KEY would be tried at 127.0.0.1, "))
-        assert f"[keys.OPENAI_API_KEY] of {path} says so" in told and told in changes.plan(plan).notes
+        assert secret_change.apply(run, plan, False) is None and authorizations == []
+        (sentence,) = (
+            each for each in plan.sentences if each.startswith("OPENAI_API_KEY would be tried at 127.0.0.1, ")
+        )
+        assert f"[keys.OPENAI_API_KEY] of {path} says so" in sentence and sentence in changes.plan(plan).notes
         with pytest.raises(UsageError, match=r"was refused by 127\.0\.0\.1"):
             secret_change.apply(run, plan, True)
     after = run.look()
-    assert len(seen) == 1 and before.secret and after.secret and after.secret.stages == before.secret.stages
+    assert len(authorizations) == 1 and before.secret and after.secret and after.secret.stages == before.secret.stages
     assert reveal(new["OPENAI_API_KEY"].value) in reveal(plan.text) and parse(plan.text).keys
