@@ -45,9 +45,9 @@ HOPPERS, OPEN = 0.03, 0.1
 
 def account(size: int, seed: int) -> Any:
     """A generated account, whose roles have trust policies too."""
-    made, random = requests.PolicyAccounts(seed).make_account(size), Random(seed)
-    identities = tuple(_trusting(identity, random) for identity in made.identities)
-    return replace(made, identities=identities)
+    policy_account, random = requests.PolicyAccounts(seed).make_account(size), Random(seed)
+    identities = tuple(_trusting(identity, random) for identity in policy_account.identities)
+    return replace(policy_account, identities=identities)
 
 
 def _trusting(identity: Identity, random: Random) -> Identity:
@@ -63,38 +63,44 @@ def _trusting(identity: Identity, random: Random) -> Identity:
     return replace(identity, trust=trust, policies=policies)
 
 
-def audited(made: Any) -> Snapshot:
+def audited(policy_account: Any) -> Snapshot:
     """The snapshot of a healthy environment in such an account."""
-    found = Identities(
-        identities=made.identities,
+    identities = Identities(
+        identities=policy_account.identities,
         organization="o-abcdefghij",
-        levels=made.judge.levels,
-        resource_controls=made.judge.resource_controls,
+        levels=policy_account.judge.levels,
+        resource_controls=policy_account.judge.resource_controls,
     )
     whole: Snapshot = replace(
-        snapshots.healthy(), resource_policy=made.call.policies[0], audit=Audit(days=90, identities=found)
+        snapshots.healthy(),
+        resource_policy=policy_account.call.policies[0],
+        audit=Audit(days=90, identities=identities),
     )
     return whole
 
 
-def compare(made: Any) -> tuple[int, int]:
+def compare(policy_account: Any) -> tuple[int, int]:
     """How many verdicts differ from iam-simulate's, and how many are unknown."""
     command = ["node", str(ROOT / "tests/support/iam_simulate.mjs"), str(MODULE)]
-    ended = subprocess.run(command, input=json.dumps(made.requests), capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        command, input=json.dumps(policy_account.requests), capture_output=True, text=True, check=True
+    )
     theirs = ["allowed" if each == "Allowed" else "denied" for each in json.loads(ended.stdout)]
-    ours = [made.judge.verdict(identity, made.call).decision for identity in made.identities]
+    ours = [
+        policy_account.judge.verdict(identity, policy_account.call).decision for identity in policy_account.identities
+    ]
     differ = sum(mine not in (other, "unknown") for mine, other in zip(ours, theirs, strict=True))
     return differ, ours.count("unknown")
 
 
-def read_from_sandbox(made: Any) -> tuple[float, int]:
+def read_from_sandbox(policy_account: Any) -> tuple[float, int]:
     """The seconds in which the roles are read from a sandbox, and how many identities that are."""
     started = lifecycle.up(None)
     try:
         lifecycle.renew(started)
         os.environ.update(started.variables)
         world = World(started.endpoint)
-        for identity in made.identities:
+        for identity in policy_account.identities:
             if identity.kind == "role" and identity.trust:
                 trust = json.dumps({"Version": "2012-10-17", **identity.trust.document})
                 world.iam.create_role(RoleName=identity.name, AssumeRolePolicyDocument=trust)
@@ -103,9 +109,9 @@ def read_from_sandbox(made: Any) -> tuple[float, int]:
                     world.iam.put_role_policy(RoleName=identity.name, PolicyName=policy.name, PolicyDocument=document)
         runs: Any = importlib.import_module("omc_runbook.runbooks.run")
         [target] = runs.begin("verify", "staging").targets
-        began = time.perf_counter()
+        start = time.perf_counter()
         snapshot = target.look(audit_days=90)
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - start
         return seconds, len(snapshot.audit.identities.identities)
     finally:
         lifecycle.down(started)
@@ -117,11 +123,11 @@ def read_from_sandbox(made: Any) -> tuple[float, int]:
 @click.option("--sandbox", is_flag=True, help="Read them from a sandbox too, which takes minutes to create them.")
 def main(roles: int, seed: int, sandbox: bool) -> None:
     """Measure, and print a table; exits with 1 where it takes too long, or a verdict differs."""
-    made = account(roles, seed)
+    policy_account = account(roles, seed)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began, cpu = time.perf_counter(), time.process_time()
-    access = secret_access.of(audited(made))
-    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    start, cpu = time.perf_counter(), time.process_time()
+    access = secret_access.of(audited(policy_account))
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     reads = Counter(each.read.decision for each in access.principals)
     click.echo("| identities | readers | over a role | unknown | seconds | CPU seconds | more memory |")
@@ -132,10 +138,10 @@ def main(roles: int, seed: int, sandbox: bool) -> None:
     )
     differ = 0
     if MODULE.exists():
-        differ, unknown = compare(made)
+        differ, unknown = compare(policy_account)
         click.echo(f"iam-simulate: {differ} of {roles} verdicts differ, {unknown} of ours are unknown.")
     if sandbox:
-        took, count = read_from_sandbox(made)
+        took, count = read_from_sandbox(policy_account)
         click.echo(f"Read from a sandbox: {count} identities, and a whole look, in {took:.1f} s.")
     click.echo(f"{datetime.now(UTC):%Y-%m-%d}")
     sys.exit(1 if differ or cpu > MOST_SECONDS else 0)

@@ -174,10 +174,10 @@ def compare(title: str, ways: Mapping[str, Way], rounds: int) -> dict[str, list[
     usages_by_way: dict[str, list[Usage]] = {name: [] for name in ways}
     for turn in range(rounds + 1):
         for name, way in ways.items():
-            begun = time.perf_counter()
+            beginning = time.perf_counter()
             usage = way()
             if turn:
-                seconds_by_way[name].append(time.perf_counter() - begun)
+                seconds_by_way[name].append(time.perf_counter() - beginning)
                 usages_by_way[name] += [usage] if usage else []
     first = next(iter(ways))
     click.echo(f"\n| {title} | seconds | ratio to the first | range | CPU | MB |\n|---|--:|--:|--:|--:|--:|")

@@ -183,8 +183,8 @@ def try_on_moto(title: str) -> Row:
             return Row((title, ", ".join(case.expected) or "none", "", "not possible in moto", reason, "", ""), True)
         diagnosis = look(case.symptom, toml)
     statuses = {(finding.check, finding.status) for finding in diagnosis.findings}
-    found = {*diagnosis.root_causes, *diagnosis.errors}
-    missed = [check for check in case.expected if check not in found]
+    problems = {*diagnosis.root_causes, *diagnosis.errors}
+    missed = [check for check in case.expected if check not in problems]
     unseen = [check for check in missed if (check, "unknown") not in statuses]
     beside = [
         check for check in dict.fromkeys([*diagnosis.root_causes, *diagnosis.errors]) if check not in case.expected
@@ -347,12 +347,12 @@ def main(
         raise click.UsageError("--write replaces whole tables: without --only.")
     if not (faults or pairs or healthy or documented or moto or headless):
         faults, pairs, healthy, documented, moto, headless = True, PAIRS, not only, not only, not only, not only
-    chosen = [fault for fault in catalogue.catalogue() if not only or fault.id in only.split(",")]
+    faults_to_try = [fault for fault in catalogue.catalogue() if not only or fault.id in only.split(",")]
     parts: list[tuple[str, Callable[..., Row], list[tuple[Any, ...]]]] = []
     if faults:
-        parts.append(("faults", try_fault, [(fault.id,) for fault in chosen]))
+        parts.append(("faults", try_fault, [(fault.id,) for fault in faults_to_try]))
     if pairs:
-        parts.append(("pairs", try_pair, [*pairing.draw(chosen, pairs, seed)]))
+        parts.append(("pairs", try_pair, [*pairing.draw(faults_to_try, pairs, seed)]))
     if healthy:
         numbers = [number for number in range(len(worlds.PLANS)) if not only or str(number) in only.split(",")]
         parts.append(("healthy", try_healthy, [(number,) for number in numbers]))

@@ -131,11 +131,11 @@ Run = tuple[float, int, Memory]
 
 def run(words: list[str], variables: Mapping[str, str], folder: Path) -> Run:
     """Run a command; its seconds, exit code and memory."""
-    begun = time.perf_counter()
+    start = time.perf_counter()
     with subprocess.Popen([str(COMMAND), *words], env=variables, cwd=folder, stdout=subprocess.DEVNULL) as process:
         memory = Memory(process.pid)
         code = process.wait()
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - start
         memory.end()
     return seconds, code, memory
 

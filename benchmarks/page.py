@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 
-def choose(only: str, known: Iterable[str]) -> frozenset[str]:
+def choose(only: str, every_name: Iterable[str]) -> frozenset[str]:
     """The names that `--only` gives, separated by commas, or all; raises click.UsageError for one that is not known."""
-    named, names = frozenset(filter(None, only.split(","))), frozenset(known)
+    named, names = frozenset(filter(None, only.split(","))), frozenset(every_name)
     if strange := sorted(named - names):
         raise click.UsageError(f"--only: {', '.join(strange)} is not here. There is: {', '.join(sorted(names))}.")
     return named or names

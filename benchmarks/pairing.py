@@ -1,8 +1,8 @@
 """Which faults can exist at the same time, so that neither hides nor undoes the other.
 
 A fault *touches* what it changes and what it hides. It *stops* the services whose new tasks cannot start. And it may be
-*seen in* services: only tasks that start show it. Two faults are independent where they touch nothing in common, and
-neither stops a service in which the other has to be seen.
+found only in new tasks of some *services*. Two faults are independent where they touch nothing in common, and neither
+stops a service in which the other has to be found.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class Reach:
 
     touches: frozenset[str]
     stops: frozenset[str] = frozenset()
-    seen_in: frozenset[str] = frozenset()
+    services: frozenset[str] = frozenset()
 
 
-def reach(touches: str, stops: frozenset[str] = frozenset(), seen_in: str = "") -> Reach:
+def reach(touches: str, stops: frozenset[str] = frozenset(), services: str = "") -> Reach:
     """A reach, its parts as words."""
-    return Reach(frozenset(touches.split()), stops, frozenset(seen_in.split()))
+    return Reach(frozenset(touches.split()), stops, frozenset(services.split()))
 
 
 _ONE = frozenset({WORKER})
@@ -56,9 +56,9 @@ FAMILIES: dict[str, Reach] = {
     "access": reach(ROLE, BOTH),
     "network": reach(NETWORK, BOTH),
     # Seen by a look inside, which takes ECS Exec.
-    "running": reach("worker exec", seen_in=WORKER),
-    "exec": reach("worker exec", seen_in=WORKER),
-    "deployment": reach(WORKER, seen_in=WORKER),
+    "running": reach("worker exec", services=WORKER),
+    "exec": reach("worker exec", services=WORKER),
+    "deployment": reach(WORKER, services=WORKER),
     # Another runbook finds them.
     "audit": Reach(ALL),
 }
@@ -74,7 +74,7 @@ EXCEPTIONS: dict[str, Reach] = {
     "suffix-stale": reach("secret role worker backend", BOTH),
     "partial-arn": reach(WORKER),
     **dict.fromkeys(STARTING, reach(CONTENT)),
-    "app-cache": reach("worker exec content", seen_in=WORKER),
+    "app-cache": reach("worker exec content", services=WORKER),
     "store-only": reach("worker content", BOTH, WORKER),
     "value-refused": reach("worker content", _ONE, WORKER),
     "address-differs": reach("worker content"),
@@ -83,13 +83,13 @@ EXCEPTIONS: dict[str, Reach] = {
     "test-mode": reach("worker content"),
     **dict.fromkeys(("wrong-form", "values-exchanged"), reach(CONTENT, frozenset({BACKEND}))),
     "plain-secret": reach(WORKER),
-    "exec-iam": reach(EXEC, seen_in="worker backend"),
-    "exec-endpoint": reach("exec network", seen_in="worker backend"),
-    # These put a version as well, or say something of it.
+    "exec-iam": reach(EXEC, services="worker backend"),
+    "exec-endpoint": reach("exec network", services="worker backend"),
+    # These write a version as well, or are about one.
     "whole-json": reach("worker content"),
     "previous-pinned": reach("worker content"),
     "version-pinned": reach("worker content"),
-    "lone-task": reach("worker content", seen_in=WORKER),
+    "lone-task": reach("worker content", services=WORKER),
     "duplicate-name": reach(WORKER),
     "name-mismatch": reach("backend"),
     "role-absent": reach(WORKER, _ONE),
@@ -106,13 +106,13 @@ EXCEPTIONS: dict[str, Reach] = {
     "log-group": reach("worker backend", _ONE, WORKER),
     # A task without a role asks nothing that a policy could deny.
     "endpoint-policy": reach(NETWORK, BOTH, WORKER),
-    "breaker-rollback": reach(BACKEND, seen_in=BACKEND),
-    "command-fails": reach(BACKEND, seen_in=BACKEND),
-    "deployment-paused": reach(BACKEND, seen_in=BACKEND),
+    "breaker-rollback": reach(BACKEND, services=BACKEND),
+    "command-fails": reach(BACKEND, services=BACKEND),
+    "deployment-paused": reach(BACKEND, services=BACKEND),
     "desired-zero": reach(BACKEND, frozenset({BACKEND})),
     # Without tasks that start these never come to rest.
-    "external-controller": reach(BACKEND, seen_in=BACKEND),
-    "code-deploy": reach(BACKEND, seen_in=BACKEND),
+    "external-controller": reach(BACKEND, services=BACKEND),
+    "code-deploy": reach(BACKEND, services=BACKEND),
 }
 
 LAST = ("external-controller", "code-deploy", "desired-zero")
@@ -127,12 +127,12 @@ def reach_of(fault: Fault) -> Reach:
 def are_independent(one: Fault, other: Fault) -> bool:
     """Whether two faults can exist at once without affecting each other."""
     a, b = reach_of(one), reach_of(other)
-    return not (a.touches & b.touches or a.stops & b.seen_in or b.stops & a.seen_in)
+    return not (a.touches & b.touches or a.stops & b.services or b.stops & a.services)
 
 
 def draw(faults: Sequence[Fault], count: int, seed: int) -> list[tuple[str, str]]:
     """Random pairs of independent faults, all different, each in the order in which to make it."""
     pairs = [pair for pair in combinations(faults, 2) if are_independent(*pair)]
-    chosen = random.Random(seed).sample(pairs, min(count, len(pairs)))
-    ordered = [sorted((one.id, other.id), key=lambda fault: fault in LAST) for one, other in chosen]
+    sample = random.Random(seed).sample(pairs, min(count, len(pairs)))
+    ordered = [sorted((one.id, other.id), key=lambda fault: fault in LAST) for one, other in sample]
     return [(first, second) for first, second in ordered]

@@ -62,5 +62,5 @@ def serve(starts_healthy: bool) -> Iterator[PlainWorld]:
 
 def needs_no_task(expected: tuple[str, ...]) -> bool:
     """Whether checks see their faults without a task."""
-    found = [registry.find(check) for check in expected]
-    return not any(check is None or OF_TASKS.intersection(check.needs) for check in found)
+    checks = [registry.find(check) for check in expected]
+    return not any(check is None or OF_TASKS.intersection(check.needs) for check in checks)

@@ -71,18 +71,18 @@ class Case:
 
 @dataclass(frozen=True)
 class Run:
-    """How a run ended, and all that it said."""
+    """How a run ended, and all that it printed."""
 
     code: int
     status: str
-    said: str
+    output: str
     outcome: str
     refused: tuple[str, ...]
     """The calls that were refused."""
 
     def misses(self, action: str) -> bool:
         """Whether it ended with unknown or a refusal, or took everything back, and names the action."""
-        return self.code != 0 and self.status != "ok" and action in self.said + self.outcome
+        return self.code != 0 and self.status != "ok" and action in self.output + self.outcome
 
     def leaves(self, case: Case) -> bool:
         """Whether a fix was not made, and the fault is still found."""
@@ -176,29 +176,29 @@ def measure(case: Case) -> diagnosis.Row:
             if runs[-1].misses(action) or runs[-1].leaves(case):
                 last = runs[-1]
                 # What only reads takes nothing back, and says what is unknown beside what it found.
-                found = "taken back" if case.applies else "unknown"
-                ending = {"unknown": "unknown", "findings": found}.get(last.status, "refused")
+                ending_with_findings = "taken back" if case.applies else "unknown"
+                ending = {"unknown": "unknown", "findings": ending_with_findings}.get(last.status, "refused")
                 ending = ending if last.misses(action) else "not mended"
                 endings[ending] = endings.get(ending, 0) + 1
             else:
                 extra.append(action)
-                evidence += [line for run in runs for line in (f"without {action}:", *run.said.splitlines())]
-    said = ", ".join(f"{ending}: {count}" for ending, count in sorted(endings.items()))
-    said += f"; ended otherwise: {', '.join(extra)}" if extra else ""
+                evidence += [line for run in runs for line in (f"without {action}:", *run.output.splitlines())]
+    endings_text = ", ".join(f"{ending}: {count}" for ending, count in sorted(endings.items()))
+    endings_text += f"; ended otherwise: {', '.join(extra)}" if extra else ""
     least = f"{len(actions) - len(extra)} of {len(actions)}"
-    cells = (case.runbook, case.way, str(len(actions)), "yes" if is_enough else "no", least, said)
+    cells = (case.runbook, case.way, str(len(actions)), "yes" if is_enough else "no", least, endings_text)
     return diagnosis.Row(cells, is_enough and not extra, tuple(evidence))
 
 
 def _shortage(case: Case, prepare: Prepare) -> list[str]:
-    """What a run said for which the whole policy is not enough; nothing where it is."""
+    """What a run printed for which the whole policy is not enough; nothing where it is."""
     parameters = prepare(World(os.environ["AWS_ENDPOINT_URL"]))
     run = _run(case, _policy(case), parameters)
     # A plan against an error ends with the error.
     is_right = run.code == 0 or (case.runbook == "create" and not case.applies and run.code == 1)
     if is_right and run.refused:
         return [f"refused with all actions: {', '.join(run.refused)}"]
-    return [] if is_right else ["with all actions:", *run.said.splitlines()]
+    return [] if is_right else ["with all actions:", *run.output.splitlines()]
 
 
 def _runs_without(case: Case, action: str) -> Iterator[Run]:
@@ -221,8 +221,10 @@ def _runs_without(case: Case, action: str) -> Iterator[Run]:
 def _policy(case: Case) -> dict[str, Any]:
     folder = Path(os.environ["OMC_POLICIES"])
     option = "--apply" if case.applies else "--no-apply"
-    done = forked.run([COMMAND, "policy", case.runbook, option, f"environment={case.environment}"], os.environ, folder)
-    document: dict[str, Any] = json.loads(done.stdout)
+    process = forked.run(
+        [COMMAND, "policy", case.runbook, option, f"environment={case.environment}"], os.environ, folder
+    )
+    document: dict[str, Any] = json.loads(process.stdout)
     return document
 
 
@@ -246,7 +248,7 @@ def _run(case: Case, document: Mapping[str, Any], parameters: Sequence[str]) -> 
     outcome = folder / "records" / "outcome.json"
     outcome.unlink(missing_ok=True)
     words = [f"environment={case.environment}", *case.words, *parameters, *(["apply=true"] if case.applies else [])]
-    done = forked.run(
+    process = forked.run(
         [COMMAND, "run", case.runbook, *words, "--summary"], {**os.environ, **person, "OMC_CACHE": "off"}, folder
     )
     refused = _refused(world, key["AccessKeyId"])
@@ -257,14 +259,14 @@ def _run(case: Case, document: Mapping[str, Any], parameters: Sequence[str]) -> 
     world.iam.delete_user(UserName=user)
     text = outcome.read_text() if outcome.exists() else ""
     status = json.loads(text)["status"] if text else ""
-    return Run(done.returncode, status, f"{done.stdout}\n{done.stderr}", text, refused)
+    return Run(process.returncode, status, f"{process.stdout}\n{process.stderr}", text, refused)
 
 
 def _refused(world: World, key_id: str) -> tuple[str, ...]:
     """The calls of a user that were refused, as CloudTrail has them."""
     pages = world.client("cloudtrail").get_paginator("lookup_events")
-    found = pages.paginate(LookupAttributes=[{"AttributeKey": "AccessKeyId", "AttributeValue": key_id}])
-    events = [json.loads(event["CloudTrailEvent"]) for page in found for event in page["Events"]]
+    event_pages = pages.paginate(LookupAttributes=[{"AttributeKey": "AccessKeyId", "AttributeValue": key_id}])
+    events = [json.loads(event["CloudTrailEvent"]) for page in event_pages for event in page["Events"]]
     return tuple(sorted({each["eventName"] for each in events if "Access" in each.get("errorCode", "")} - NAMING))
 
 
@@ -279,16 +281,16 @@ def table(rows: Sequence[diagnosis.Row]) -> str:
     return "\n".join((*lines, "", *(f"{sentence}\n" for sentence in sentences)))
 
 
-def _with_kept(rows: Sequence[diagnosis.Row]) -> list[diagnosis.Row]:
+def _with_former_rows(rows: Sequence[diagnosis.Row]) -> list[diagnosis.Row]:
     """The rows, and those that the page has of cases that were not measured again, in the order of the cases."""
     measured = {row.cells[:2] for row in rows}
     lines = (line.strip("| ").split(" | ") for line in PAGE.read_text(encoding="utf-8").splitlines() if "| " in line)
-    kept = [
+    former = [
         diagnosis.Row(tuple(cells), cells[3] == "yes" and ";" not in cells[5]) for cells in lines if len(cells) == 6
     ]
     order = [(case.runbook, case.way) for case in CASES]
     return sorted(
-        [*rows, *(row for row in kept if row.cells[:2] in order and row.cells[:2] not in measured)],
+        [*rows, *(row for row in former if row.cells[:2] in order and row.cells[:2] not in measured)],
         key=lambda row: order.index((row.cells[0], row.cells[1])),
     )
 
@@ -304,19 +306,19 @@ def main(only: str, jobs: int, keep: bool) -> None:
     if missing := needy - {case.runbook for case in CASES}:
         raise click.UsageError(f"Without a case: {', '.join(sorted(missing))}")
     named = choose(only, (case.runbook for case in CASES))
-    chosen = [case for case in CASES if case.runbook in named]
+    cases = [case for case in CASES if case.runbook in named]
     rows: dict[int, diagnosis.Row] = {}
     with diagnosis.processes(jobs) as pool:
-        runs = {pool.submit(measure, case): number for number, case in enumerate(chosen)}
-        for done in as_completed(runs):
-            row = rows[runs[done]] = done.result()
-            click.echo(f"{len(rows)}/{len(chosen)}: {' | '.join(row.cells)}", err=True)
+        runs = {pool.submit(measure, case): number for number, case in enumerate(cases)}
+        for future in as_completed(runs):
+            row = rows[runs[future]] = future.result()
+            click.echo(f"{len(rows)}/{len(cases)}: {' | '.join(row.cells)}", err=True)
             for line in row.evidence:
                 click.echo(f"    {line}", err=True)
     ordered = [rows[number] for number in sorted(rows)]
     click.echo(table(ordered))
     if keep:
-        ordered = _with_kept(ordered)
+        ordered = _with_former_rows(ordered)
         date = datetime.now(UTC).date().isoformat()
         diagnosis.fill(
             PAGE, "policies", f"{table(ordered)}\nBy `python benchmarks/policies.py --write`, last on {date}."

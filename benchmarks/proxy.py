@@ -59,8 +59,8 @@ class Network:
     def rounds(self) -> int:
         """The longest chain of calls of which each came after the one before was answered."""
         count, last = 0, 0.0
-        for began, ended in sorted(self.spans, key=lambda span: span[1]):
-            if began >= last:
+        for arrival, ended in sorted(self.spans, key=lambda span: span[1]):
+            if arrival >= last:
                 count, last = count + 1, ended
         return count
 
@@ -94,10 +94,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        began = time.monotonic()
+        arrival = time.monotonic()
         time.sleep(self.network.delay)
         self.handle_call(body)
-        self.network.note(*_action(self.headers.get("X-Amz-Target", ""), self.path, body), (began, time.monotonic()))
+        self.network.note(*_action(self.headers.get("X-Amz-Target", ""), self.path, body), (arrival, time.monotonic()))
 
     def handle_call(self, body: bytes) -> None:
         """Answer a call as the server does."""

@@ -168,13 +168,13 @@ def _try_each(
         with tempfile.TemporaryDirectory() as folder:
             make(Path(folder))
             shell = Shell(Path(folder), aws)
-            said = shell.paste("\n".join(filter(None, (before, f"{run} --summary"))))
-            broken = _read(shell, fault, said)
+            pasted = shell.paste("\n".join(filter(None, (before, f"{run} --summary"))))
+            broken = _broken(shell, fault, pasted)
             total = len(broken.ways)
             if not total:
-                return [Row((fault, "none", "no remedy is printed", ""), False, tuple(said.output.splitlines()))]
+                return [Row((fault, "none", "no remedy is printed", ""), False, tuple(pasted.output.splitlines()))]
             if obstacle:
-                return [Row((fault, _shown(way, shell), untried.VERDICT, obstacle), True) for way in broken.ways]
+                return [Row((fault, _cell(way, shell), untried.VERDICT, obstacle), True) for way in broken.ways]
             way = broken.ways[len(rows)]
             rows.append(_read_only(shell, fault, way) or attempt(shell, fault, way, broken))
             # These need no world of their own.
@@ -183,23 +183,23 @@ def _try_each(
     return rows
 
 
-def _read(shell: Shell, fault: str, said: Pasted) -> Broken:
+def _broken(shell: Shell, fault: str, pasted: Pasted) -> Broken:
     """What a run printed of a fault, with what its outcome.json says of it."""
-    ways, needs = printed(said.output, fault)
-    findings = _found(shell, fault)
+    ways, needs = printed(pasted.output, fault)
+    findings = _findings(shell, fault)
     remedies = [each["remedy"] for each in findings if each["remedy"]["command"] or each["remedy"]["runbook"]]
     others = {each["subject"] for each in findings if each["remedy"] != remedies[0]} if remedies else set[str]()
     return Broken(tuple(ways), needs, frozenset(each["severity"] for each in findings), frozenset(others))
 
 
-def _found(shell: Shell, fault: str) -> list[dict[str, Any]]:
+def _findings(shell: Shell, fault: str) -> list[dict[str, Any]]:
     """A fault's findings in the outcome of the last run."""
     outcome = shell.folder / "records" / "outcome.json"
     findings = json.loads(outcome.read_text())["findings"] if outcome.exists() else []
     return [each for each in findings if each["status"] == "found" and each["check"] == fault]
 
 
-def _shown(way: str, shell: Shell) -> str:
+def _cell(way: str, shell: Shell) -> str:
     """A remedy as a table has it: a command in the type of code, and without this machine's folder."""
     text = way if is_sentence(way) else f"`{way}`"
     return text.replace(str(shell.folder), "…").replace("|", "\\|")
@@ -208,11 +208,11 @@ def _shown(way: str, shell: Shell) -> str:
 def _read_only(shell: Shell, fault: str, way: str) -> Row | None:
     """The row of a remedy that is no command for this shell."""
     if is_sentence(way):
-        return Row((fault, _shown(way, shell), DECISION, ""), True)
+        return Row((fault, _cell(way, shell), DECISION, ""), True)
     if way.startswith("terraform "):
-        return Row((fault, _shown(way, shell), DECISION, "It needs Terraform, and who may apply with it."), True)
+        return Row((fault, _cell(way, shell), DECISION, "It needs Terraform, and who may apply with it."), True)
     if way.startswith(_VERSION_2):
-        return Row((fault, _shown(way, shell), SHOWS, "needs version 2 of the AWS CLI"), True)
+        return Row((fault, _cell(way, shell), SHOWS, "needs version 2 of the AWS CLI"), True)
     return None
 
 
@@ -238,7 +238,7 @@ def printed(output: str, fault: str) -> tuple[list[str], str]:
 
 def _try(shell: Shell, fault: str, way: str, broken: Broken) -> Row:
     good = _good(fault) if _NEEDED.search(way) else {}
-    verdict, rest, said = _follow(shell, fault, way, broken)
+    verdict, rest, pasted = _follow(shell, fault, way, broken)
     missing = _NEEDED.search(way)
     if verdict != MENDED and missing:
         (shell.folder / missing[1]).write_text(json.dumps(good))
@@ -248,38 +248,41 @@ def _try(shell: Shell, fault: str, way: str, broken: Broken) -> Row:
             verdict = FILLED
         elif verdict == MISSING and not _VARIABLE.search(way):
             verdict = AGAIN
-        said, rest = Pasted(again.code, f"{said.output}\n{again.output}"), " ".join(filter(None, (broken.needs, rest)))
-    elif verdict != MENDED and _LOOKS.match(way) and said.code == 0:
+        pasted, rest = (
+            Pasted(again.code, f"{pasted.output}\n{again.output}"),
+            " ".join(filter(None, (broken.needs, rest))),
+        )
+    elif verdict != MENDED and _LOOKS.match(way) and pasted.code == 0:
         verdict, rest = SHOWS, broken.needs
     elif verdict == AGAIN and broken.needs:
         verdict, rest = MISSING, broken.needs
-    cells = (fault, _shown(way, shell), verdict, rest.replace("|", "\\|"))
-    return Row(cells, verdict in RIGHT, tuple(said.output.splitlines()))
+    cells = (fault, _cell(way, shell), verdict, rest.replace("|", "\\|"))
+    return Row(cells, verdict in RIGHT, tuple(pasted.output.splitlines()))
 
 
 def _follow(shell: Shell, fault: str, way: str, broken: Broken) -> tuple[str, str, Pasted]:
-    """Paste a command, and the command that it says applies its plan: the verdict, what is left, what it said."""
+    """Paste a command, and the one that it prints to apply its plan: the verdict, what is left, and the output."""
     if fault == "throttled":
         # It passes, which is what is waited for.
         lifecycle.ask(lifecycle.at(os.environ["AWS_ENDPOINT_URL"]), "DELETE", "wire")
-    said = shell.paste(way)
-    steps = [*filter(None, [_APPLY.search(said.output)])]
+    pasted = shell.paste(way)
+    steps = [*filter(None, [_APPLY.search(pasted.output)])]
     if steps:
         applied = shell.paste(steps[0][1])
-        said = Pasted(applied.code, f"{said.output}\n$ {steps[0][1]}\n{applied.output}")
-    elif said.code == USAGE and way.startswith("omc-runbook "):
-        return MISSING, said.last, said
-    elif said.code not in (0, 1):
-        return f"exit code {said.code}", said.last, said
+        pasted = Pasted(applied.code, f"{pasted.output}\n$ {steps[0][1]}\n{applied.output}")
+    elif pasted.code == USAGE and way.startswith("omc-runbook "):
+        return MISSING, pasted.last, pasted
+    elif pasted.code not in (0, 1):
+        return f"exit code {pasted.code}", pasted.last, pasted
     World(os.environ["AWS_ENDPOINT_URL"]).settle()
     names = shell.folder / "runbook.toml"
     is_audit = catalogue.find(fault).family == AUDIT
     after = diagnosis.look(_symptom(fault), names.read_text() if names.exists() else "", is_audit=is_audit)
-    left = [cause for cause in (*after.root_causes, *after.errors) if cause != fault]
+    others = [cause for cause in (*after.root_causes, *after.errors) if cause != fault]
     still = [(each.severity, each.subject) for each in after.findings if each.is_problem and each.check == fault]
     verdict = AGAIN if broken.is_among(still) else MENDED
-    rest = ", ".join(dict.fromkeys([*([f"{fault} elsewhere"] if still and verdict == MENDED else ()), *left]))
-    return verdict, f"left: {rest}" if rest else "", Pasted(said.code, said.output + "\n".join(after.evidence()))
+    rest = ", ".join(dict.fromkeys([*([f"{fault} elsewhere"] if still and verdict == MENDED else ()), *others]))
+    return verdict, f"left: {rest}" if rest else "", Pasted(pasted.code, pasted.output + "\n".join(after.evidence()))
 
 
 def _good(fault: str) -> dict[str, str]:
@@ -314,20 +317,20 @@ def try_checkout(name: str, aws: str) -> list[Row]:
         case.make(folder)
 
     def attempt(shell: Shell, fault: str, way: str, broken: Broken) -> Row:
-        said = shell.paste(way)
-        if step := _APPLY.search(said.output):
-            said = shell.paste(step[1])
+        pasted = shell.paste(way)
+        if step := _APPLY.search(pasted.output):
+            pasted = shell.paste(step[1])
         after = shell.paste(f"{case.run} --summary")
-        still = [(each["severity"], each["subject"]) for each in _found(shell, fault)]
+        still = [(each["severity"], each["subject"]) for each in _findings(shell, fault)]
         outcome = json.loads((shell.folder / "records" / "outcome.json").read_text())
         problems = [each for each in outcome["findings"] if each["status"] == "found" and each["severity"] != "info"]
-        left = ", ".join(dict.fromkeys(each["check"] for each in problems if each["check"] != fault))
+        others = ", ".join(dict.fromkeys(each["check"] for each in problems if each["check"] != fault))
         is_there = broken.is_among(still)
         looks = _LOOKS_HERE.search(way) is not None
         verdict = MENDED if not is_there else MISSING if broken.needs else SHOWS if looks else AGAIN
-        rest = broken.needs if verdict == MISSING else f"left: {left}" if left and verdict == MENDED else ""
-        cells = (fault, _shown(way, shell), verdict, rest)
-        return Row(cells, verdict in RIGHT, (*said.output.splitlines(), *after.output.splitlines()))
+        rest = broken.needs if verdict == MISSING else f"left: {others}" if others and verdict == MENDED else ""
+        cells = (fault, _cell(way, shell), verdict, rest)
+        return Row(cells, verdict in RIGHT, (*pasted.output.splitlines(), *after.output.splitlines()))
 
     return _try_each(case.fault, make, case.run, aws, attempt, case.before, case.obstacle)
 
@@ -364,30 +367,30 @@ def main(part: str | None, only: str, jobs: int, aws: str, keep: bool) -> None:
         "local": (try_checkout, [case.name for case in checkout_faults.LOCAL]),
         "untried": (list_untried, untried.faults({case.fault for case in checkout_faults.FILES})),
     }
-    chosen = choose(only, (_id(fault) for name in parts if part in (None, name) for fault in parts[name][1]))
+    ids = choose(only, (_id(fault) for name in parts if part in (None, name) for fault in parts[name][1]))
     rows: list[Row] = []
     for name, (attempt, faults) in parts.items():
-        named = [fault for fault in faults if part in (None, name) and _id(fault) in chosen]
+        named = [fault for fault in faults if part in (None, name) and _id(fault) in ids]
         if named:
-            found = _measure(attempt, named, program, jobs)
-            rows += found
-            click.echo(f"{table(found)}\n")
+            rows_of_part = _measure(attempt, named, program, jobs)
+            rows += rows_of_part
+            click.echo(f"{table(rows_of_part)}\n")
             if keep:
-                found = _with_kept(found, name, faults)
+                rows_of_part = _with_former_rows(rows_of_part, name, faults)
                 date = datetime.now(UTC).date().isoformat()
                 diagnosis.fill(
-                    PAGE, name, f"{table(found)}\n\nBy `python benchmarks/remedies.py --write`, last on {date}."
+                    PAGE, name, f"{table(rows_of_part)}\n\nBy `python benchmarks/remedies.py --write`, last on {date}."
                 )
     sys.exit(0 if all(row.holds for row in rows) else 1)
 
 
-def _with_kept(rows: Sequence[Row], name: str, faults: Sequence[str]) -> list[Row]:
+def _with_former_rows(rows: Sequence[Row], name: str, faults: Sequence[str]) -> list[Row]:
     """The rows, and those that the page has of faults that were not tried again, in the order of the faults."""
     table = PAGE.read_text(encoding="utf-8").partition(f"<!-- {name} -->")[2].partition(f"<!-- end of {name} -->")[0]
     tried = {row.cells[0] for row in rows}
     lines = [re.split(r" ?(?<!\\)\| ?", line) for line in table.splitlines() if line.startswith("| ")][1:]
-    kept = [Row(tuple(cells[1:5]), cells[3] in RIGHT) for cells in lines if cells[1] not in tried]
-    return sorted([*rows, *kept], key=lambda row: [*map(_id, faults)].index(row.cells[0]))
+    former = [Row(tuple(cells[1:5]), cells[3] in RIGHT) for cells in lines if cells[1] not in tried]
+    return sorted([*rows, *former], key=lambda row: [*map(_id, faults)].index(row.cells[0]))
 
 
 def _id(fault: str) -> str:
@@ -399,9 +402,9 @@ def _measure(attempt: Callable[[str, str], list[Row]], faults: Sequence[str], aw
     rows: dict[str, list[Row]] = {}
     with diagnosis.processes(jobs) as pool:
         attempts = {pool.submit(attempt, fault, aws): fault for fault in faults}
-        for done in as_completed(attempts):
-            fault = attempts[done]
-            rows[fault] = done.result()
+        for future in as_completed(attempts):
+            fault = attempts[future]
+            rows[fault] = future.result()
             for row in rows[fault]:
                 mark = "" if row.holds else "  <- wrong"
                 click.echo(f"{len(rows)}/{len(faults)}: {' | '.join(row.cells)}{mark}", err=True)

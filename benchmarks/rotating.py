@@ -1,4 +1,4 @@
-"""A process that rotates one key with the runbook's verbs, and prints when a person would have seen what."""
+"""A process that rotates one key with the runbook's functions, and prints when a person would have read what."""
 
 from __future__ import annotations
 

@@ -33,8 +33,8 @@ def rows(fault: str) -> list[tuple[str, ...]]:
     assert check is not None
     finding = _find(check)
     ways = dict.fromkeys(filter(None, (finding.remedy.invocation, finding.remedy.command)))
-    shown = [way if is_sentence(way) else f"`{way}`" for way in ways]
-    return [(fault, way.replace("|", "\\|"), VERDICT, f"{check.not_in_sandbox}.") for way in shown]
+    cells = [way if is_sentence(way) else f"`{way}`" for way in ways]
+    return [(fault, way.replace("|", "\\|"), VERDICT, f"{check.not_in_sandbox}.") for way in cells]
 
 
 def _find(check: Check) -> Finding:

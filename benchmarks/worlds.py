@@ -98,8 +98,8 @@ class Plan:
         """The runbook.toml that names this world."""
         names = {"region": self.region, "cluster": self.cluster, "secret": self.secret}
         names["service"] = self.main if self.main != "backend" else ""
-        chosen = [f"{name} = {json.dumps(value)}" for name, value in names.items() if value]
-        return "\n".join([f"project = {json.dumps(self.project)}", "[environments.staging]", *chosen, ""])
+        lines = [f"{name} = {json.dumps(value)}" for name, value in names.items() if value]
+        return "\n".join([f"project = {json.dumps(self.project)}", "[environments.staging]", *lines, ""])
 
 
 def build(sandbox: Sandbox, plan: Plan) -> None:
@@ -144,8 +144,8 @@ def move(snapshot: Snapshot, region: str, partition: str) -> Snapshot:
 
 def _make_secret(world: World, plan: Plan) -> str:
     arn = f"arn:aws:secretsmanager:{plan.region}:{ACCOUNT}:secret:{plan.secret_name}"
-    may_read = secrets_policy(*(resource.format(arn=arn) for resource in plan.role))
-    restore_role(world, plan.execution_role, {"base": base_policy(), "secrets": may_read})
+    read_policy = secrets_policy(*(resource.format(arn=arn) for resource in plan.role))
+    restore_role(world, plan.execution_role, {"base": base_policy(), "secrets": read_policy})
     restore_role(world, f"{plan.stage}-ecs-task-role", {"task": task_policy()})
     text = json.dumps({**healthy_document(), **plan.more})
     return world.secretsmanager.create_secret(Name=plan.secret_name, SecretString=text)["ARN"]

@@ -295,7 +295,7 @@ def _from_endpoint_alone(world: World) -> None:
 
 
 def _worker_left_behind(world: World) -> None:
-    """The secret was created again, and all but the worker's task definition was given the new ARN."""
+    """The secret was created again, and every task definition but the worker's has the new ARN."""
     arn = _recreate(world, SecretString=json.dumps(healthy_document()), Description="Created again after the move")
     refer(world, "backend", arn)
     _deploy(world, "worker")

@@ -57,9 +57,9 @@ def revise(world: World, service: str, edit: Callable[[list[Container], str], ob
     family = f"{STAGING}-{service}"
     current: Any = world.ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
     edit(current["containerDefinitions"], world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"])
-    kept = ("family", "containerDefinitions", "executionRoleArn", "taskRoleArn", "networkMode", "cpu", "memory")
+    fields = ("family", "containerDefinitions", "executionRoleArn", "taskRoleArn", "networkMode", "cpu", "memory")
     revision = world.ecs.register_task_definition(
-        **{name: current[name] for name in kept}, requiresCompatibilities=current["requiresCompatibilities"]
+        **{name: current[name] for name in fields}, requiresCompatibilities=current["requiresCompatibilities"]
     )["taskDefinition"]["taskDefinitionArn"]
     world.ecs.update_service(cluster=CLUSTER, service=service, taskDefinition=revision)
     world.settle()
@@ -94,8 +94,8 @@ def project(
     A service of None has every key under its own name. `edit` changes the containers of every service.
     """
     stage = f"{name}-staging"
-    written = text or json.dumps(values, ensure_ascii=False)
-    arn = world.secretsmanager.create_secret(Name=f"{stage}-app-secrets", SecretString=written)["ARN"]
+    document_text = text or json.dumps(values, ensure_ascii=False)
+    arn = world.secretsmanager.create_secret(Name=f"{stage}-app-secrets", SecretString=document_text)["ARN"]
     role, task_role = f"{stage}-ecs-task-execution-role", f"{stage}-ecs-task-role"
     restore_role(world, role, {"base": base_policy(), "secrets": secrets_policy(f"{arn[:-7]}-??????")})
     restore_role(world, task_role, {"task": task_policy()})
@@ -622,10 +622,10 @@ def only_rewritten(world: World) -> None:
 def aliases(world: World) -> None:
     """One password under the names that three programs read, and one address as login and sender."""
     values = document(world)
-    known = values["POSTGRES_PASSWORD"]
-    names = {"PGPASSWORD": known, "DB_PASSWORD": known, "DATABASE_PASSWORD": known}
+    shared_password = values["POSTGRES_PASSWORD"]
+    names = {"PGPASSWORD": shared_password, "DB_PASSWORD": shared_password, "DATABASE_PASSWORD": shared_password}
     mail = {"EMAILS_FROM_EMAIL": values["SMTP_USER"], "FIRST_SUPERUSER": values["SMTP_USER"]}
-    address = f"postgresql+psycopg://app:{known}@db.internal:5432/app"
+    address = f"postgresql+psycopg://app:{shared_password}@db.internal:5432/app"
     provide(world, "worker", **names, DATABASE_URL=address, **mail)
 
 

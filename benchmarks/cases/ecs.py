@@ -306,7 +306,7 @@ def _acl_drops_answers(world: World) -> None:
         ports = {"From": port, "To": port}
         ec2.create_network_acl_entry(**rule, RuleNumber=number, Protocol="6", Egress=False, PortRange=ports)
     default = ec2.describe_network_acls(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["NetworkAcls"]
-    for association in [each for found in default for each in found["Associations"]]:
+    for association in [each for network_acl in default for each in network_acl["Associations"]]:
         ec2.replace_network_acl_association(AssociationId=association["NetworkAclAssociationId"], NetworkAclId=acl)
     move_tasks(world, "worker", subnets, make_group(world, vpc, "jobs"), public=True)
 
@@ -498,8 +498,8 @@ def _other_secret_changed(world: World) -> None:
     document = {"key": secrets.token_hex(16), "label": "staging"}
     arn = other_secret(world, "ohmycoins/binance", json.dumps(document))
     deploy(world, "backend", lambda d: refer(d, "BINANCE_KEY", f"{arn}:key::"))
-    changed = json.dumps({**document, "key": secrets.token_hex(16)})
-    world.secretsmanager.put_secret_value(SecretId=arn, SecretString=changed)
+    text = json.dumps({**document, "key": secrets.token_hex(16)})
+    world.secretsmanager.put_secret_value(SecretId=arn, SecretString=text)
     redeploy(world, "worker", "frontend")
 
 
@@ -551,7 +551,7 @@ def _closed_network(world: World) -> None:
             **rule, RuleNumber=number, Egress=egress, PortRange={"From": ports[0], "To": ports[1]}
         )
     acls = ec2.describe_network_acls(Filters=[{"Name": "association.subnet-id", "Values": [tasks]}])["NetworkAcls"]
-    associations = [each for found in acls for each in found["Associations"] if each["SubnetId"] == tasks]
+    associations = [each for network_acl in acls for each in network_acl["Associations"] if each["SubnetId"] == tasks]
     ec2.replace_network_acl_association(AssociationId=associations[0]["NetworkAclAssociationId"], NetworkAclId=acl)
     move_tasks(world, "backend", [tasks], own)
 
@@ -627,8 +627,8 @@ def _jobs(world: World) -> None:
     job = register(
         world, f"{STAGING}-worker", lambda d: first_container(d).update(command=["--sandbox-exit=0"]), f"{STAGING}-job"
     )
-    done = _run(world, job, startedBy="ci")
-    world.wait(lambda: _status(world, done) == "STOPPED", "the job ended")
+    job_task = _run(world, job, startedBy="ci")
+    world.wait(lambda: _status(world, job_task) == "STOPPED", "the job ended")
     renew_key(world)
     redeploy(world, "backend", "worker")
 

@@ -32,8 +32,8 @@ def _stopped_by_an_operator(world: World) -> None:
     arn = _newest_deployment(world)
 
     def bakes() -> bool:
-        (found,) = world.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
-        return found.get("lifecycleStage") == "BAKE_TIME"
+        (deployment,) = world.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
+        return deployment.get("lifecycleStage") == "BAKE_TIME"
 
     world.wait(bakes, "it baked")
     world.ecs.stop_service_deployment(serviceDeploymentArn=arn, stopType="ROLLBACK")
@@ -56,8 +56,8 @@ def _be_rolled_back(world: World) -> None:
     arn = _newest_deployment(world)
 
     def ended() -> bool:
-        (found,) = world.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
-        return found["status"] == "ROLLBACK_SUCCESSFUL"
+        (deployment,) = world.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
+        return deployment["status"] == "ROLLBACK_SUCCESSFUL"
 
     world.wait(ended, "it was rolled back")
 
@@ -281,8 +281,8 @@ def _continued(world: World) -> None:
 
 def _continue(world: World, arn: str) -> None:
     def hooks() -> list[Any]:
-        (found,) = world.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
-        details: Any = found.get("lifecycleHookDetails", [])
+        (deployment,) = world.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
+        details: Any = deployment.get("lifecycleHookDetails", [])
         return [each for each in details if each["status"] == "AWAITING_ACTION"]
 
     world.wait(lambda: bool(hooks()), "it waited")

@@ -33,13 +33,13 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([f"| {' | '.join(HEADS)} |", "|---|---|--:|--:|--:|", *(f"| {' | '.join(row)} |" for row in rows)])
 
 
-def _with_kept(page: str, name: str, rows: Sequence[Row]) -> list[tuple[str, ...]]:
+def _with_former_rows(page: str, name: str, rows: Sequence[Row]) -> list[tuple[str, ...]]:
     """The rows, and those that the page's table has of parts that did not run, in the order of the parts."""
-    ran = {row.part for row in rows}
+    parts_of_run = {row.part for row in rows}
     own = page.partition(f"<!-- {name} -->")[2].partition(f"<!-- end of {name} -->")[0]
     lines = (re.fullmatch(r"\| (.*) \|", line) for line in own.splitlines())
-    kept = [tuple(line[1].split(" | ")) for line in lines if line]
-    cells = [*(row.cells for row in rows), *(row for row in kept if row[0] in PARTS and row[0] not in ran)]
+    former = [tuple(line[1].split(" | ")) for line in lines if line]
+    cells = [*(row.cells for row in rows), *(row for row in former if row[0] in PARTS and row[0] not in parts_of_run)]
     return sorted(cells, key=lambda row: PARTS.index(row[0]))
 
 
@@ -74,7 +74,7 @@ def main(parts: tuple[str, ...], size: str, seed: int | None, match: str, jobs: 
             click.echo(failure, err=True)
     if keep:
         name = TABLES[size]
-        cells = _with_kept(PAGE.read_text(encoding="utf-8"), name, [*rows.values()])
+        cells = _with_former_rows(PAGE.read_text(encoding="utf-8"), name, [*rows.values()])
         command = f"make hold PROFILE={size}" if size != SHORT else "make hold"
         date = datetime.now(UTC).date().isoformat()
         fill(PAGE, name, f"{table(cells)}\n\nBy `{command}` on {date}, with seed {seed}.")

@@ -26,7 +26,7 @@ class Ended:
     """How a command ended; what it wrote to its streams lies on the desk."""
 
     code: int
-    said: str
+    output: str
 
 
 @dataclass
@@ -118,8 +118,8 @@ class Running:
         """Wait for a process with a text in its arguments; None where the command ends, or time does."""
         deadline = time.monotonic() + seconds
         while self.is_running and time.monotonic() < deadline:
-            if found := self.descendants(mark):
-                return found[0]
+            if pids := self.descendants(mark):
+                return pids[0]
             time.sleep(LOOK_SECONDS)
         return None
 
@@ -153,8 +153,8 @@ class Running:
         self._watcher.join()
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        said = "".join(path.read_text("utf-8", "replace") for path in self._streams)
-        return Ended(self._process.returncode, said)
+        output = "".join(path.read_text("utf-8", "replace") for path in self._streams)
+        return Ended(self._process.returncode, output)
 
     def _watch(self) -> None:
         while not self._has_ended.wait(LOOK_SECONDS):

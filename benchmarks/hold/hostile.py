@@ -56,7 +56,7 @@ TEXTS = {
 SERVICE, STOPPING = "worker", "backend"
 SECONDS = 60.0
 STOPPED = "hold-stopped"
-"""What each stopped reason has, to see whether it is shown."""
+"""What each stoppedReason has, to check whether it is shown."""
 REASONS = (
     "ResourceInitializationError: unable to pull secrets or registry auth: ",
     "CannotPullContainerError: ",
@@ -118,8 +118,8 @@ def tries(profile: Profile, seed: int) -> Iterator[Try]:
         folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="hostile-")))
         sandbox = lifecycle.up(is_attached=True)
         undo.callback(lifecycle.down, sandbox)
-        kept = {name: text for name, text in os.environ.items() if not name.startswith(("AWS_", "OMC_"))}
-        variables = kept | sandbox.variables
+        own = {name: text for name, text in os.environ.items() if not name.startswith(("AWS_", "OMC_"))}
+        variables = own | sandbox.variables
         world = World(sandbox.endpoint)
         _plant(world)
         _let_ecs_say(sandbox)
@@ -285,11 +285,13 @@ def _try_run(desk: Desk, run: Run, source: random.Random) -> Iterator[Try]:
     yield Try(SHOWN, f"{what}, ends as a run does", "" if ended.code in (0, 1, 2, 3) else f"ended with {ended.code}")
     yield from _shown(desk, what, ended, json.dumps(bodies))
     if run.runbook in ("verify", "troubleshoot") and "symptom=local" not in run.words:
-        is_there = STOPPED in ended.said and "no container instance met" in ended.said
+        is_there = STOPPED in ended.output and "no container instance met" in ended.output
         yield Try(SHOWN, f"{what}, events and stopped reasons", "" if is_there else "they are not shown")
     yield from _commands(desk, what, ended)
-    ran = [each.name for each in desk.root.glob("program-ran*")]
-    yield Try(PROGRAMS, f"{what}, programs in the folder and the checkout", f"ran {', '.join(ran)}" if ran else "")
+    programs = [each.name for each in desk.root.glob("program-ran*")]
+    yield Try(
+        PROGRAMS, f"{what}, programs in the folder and the checkout", f"ran {', '.join(programs)}" if programs else ""
+    )
     yield Try(PROGRAMS, f"{what}, git's configuration", "ran one" if (desk.root / "git-ran").exists() else "")
     has_run = (desk.root / "settings-ran").exists()
     yield Try(CODE, f"{what}, without consent", "Settings were imported" if has_run else "")
@@ -300,7 +302,7 @@ def _try_run(desk: Desk, run: Run, source: random.Random) -> Iterator[Try]:
 def _shown(desk: Desk, what: str, ended: Ended, bodies: str) -> Iterator[Try]:
     """A try for each text on each output that has it."""
     outputs: list[tuple[str, str, Callable[[str], Iterator[str]]]] = [
-        ("terminal", ended.said, judges.terminal),
+        ("terminal", ended.output, judges.terminal),
         ("notification", bodies, judges.message),
     ]
     for path in [*(desk.work / "records").glob("*"), *desk.work.glob("out.*")]:
@@ -316,7 +318,7 @@ def _shown(desk: Desk, what: str, ended: Ended, bodies: str) -> Iterator[Try]:
 
 def _commands(desk: Desk, what: str, ended: Ended) -> Iterator[Try]:
     """A try for each command that a run printed with a hostile text in it: pasted, it makes no file."""
-    printed = [match[1] for line in ended.said.splitlines() if (match := _LINE.match(line))]
+    printed = [match[1] for line in ended.output.splitlines() if (match := _LINE.match(line))]
     for path in (desk.work / "records").glob("outcome.json"):
         for finding in json.loads(path.read_text("utf-8")).get("findings", ()):
             printed.append(finding.get("remedy", {}).get("command") or "")
@@ -331,8 +333,8 @@ def _commands(desk: Desk, what: str, ended: Ended) -> Iterator[Try]:
             subprocess.run(
                 [shell, "-c", command], cwd=folder, env={"PATH": str(folder)}, capture_output=True, timeout=10
             )
-        made = [each.name for each in folder.iterdir()]
-        yield Try(COMMANDS, f"{what}, command {number}", "ran a part of a name" if made else "")
+        files = [each.name for each in folder.iterdir()]
+        yield Try(COMMANDS, f"{what}, command {number}", "ran a part of a name" if files else "")
 
 
 def _plain_texts(notebook: Any) -> Iterator[str]:
@@ -393,5 +395,5 @@ def _try_endpoint(desk: Desk, name: str, setting: tuple[Mapping[str, str], str, 
     words = ["values_from=generate", "keys=SECRET_KEY", "apply=true"]
     ended = desk.start([COMMAND, "run", "update", *words, "--record", "records"], variables=own).end()
     expected = "999999999999" if "account" in name else SAID
-    failure = "" if expected in ended.said else "was not told"
+    failure = "" if expected in ended.output else "was not told"
     return Try(ENDPOINTS, name, failure or ("ended well" if ended.code == 0 else ""))

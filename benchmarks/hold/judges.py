@@ -88,9 +88,9 @@ def notebook(text: str) -> Iterator[str]:
     for cell in json.loads(text)["cells"]:
         for output in cell.get("outputs", ()):
             for kind, content in (output.get("data") or {"text/plain": output.get("text", "")}).items():
-                said = "".join(content) if isinstance(content, list) else str(content)
+                text_of_output = "".join(content) if isinstance(content, list) else str(content)
                 judge = {"text/html": page, "text/markdown": markdown}.get(kind, characters)
-                yield from (f"{kind} {problem}" for problem in judge(said))
+                yield from (f"{kind} {problem}" for problem in judge(text_of_output))
 
 
 def junit(text: str) -> Iterator[str]:
@@ -98,8 +98,8 @@ def junit(text: str) -> Iterator[str]:
     for element in ElementTree.fromstring(text).iter():
         if MARK in element.tag:
             yield f"is the element {element.tag}"
-        for said in (element.text or "", *element.attrib.values()):
-            yield from characters(said)
+        for value in (element.text or "", *element.attrib.values()):
+            yield from characters(value)
 
 
 def prometheus(text: str) -> Iterator[str]:

@@ -43,8 +43,8 @@ class Points:
         """Note that a file's content is on the disk."""
         self._synced.add(os.fstat(descriptor).st_ino)
 
-    def place(self, source: str, target: str) -> None:
-        """Note that a file comes to its place."""
+    def rename(self, source: str, target: str) -> None:
+        """Note that a file is renamed to its final name."""
         if Path(target).suffix == TAKEN:
             return
         if Path(source).is_file() and Path(source).stat().st_ino not in self._synced:
@@ -72,7 +72,7 @@ def watch(points: Points) -> None:
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         if event in ("os.rename", "os.link"):
-            points.place(os.fsdecode(arguments[0]), os.fsdecode(arguments[1]))
+            points.rename(os.fsdecode(arguments[0]), os.fsdecode(arguments[1]))
 
     def sync_file(fd: Any) -> None:
         sync(fd)

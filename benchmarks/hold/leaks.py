@@ -57,7 +57,7 @@ AGAIN = 2
 
 @dataclass(frozen=True)
 class Case:
-    """A runbook and its parameters, which may name `{checkout}`, `{file}`, `{bad}` and the like (`_places`)."""
+    """A runbook and its parameters, which may name `{checkout}`, `{file}`, `{bad}` and the like (`_names_of_files`)."""
 
     runbook: str
     words: tuple[str, ...] = ()
@@ -125,9 +125,9 @@ class Run:
         return [f"environment={self.case.environment}", *self.filled(self.case.words)]
 
     def filled(self, words: Sequence[str]) -> list[str]:
-        """Words with the desk's places in them."""
-        places = _places(self.desk)
-        return [re.sub(r"\{(\w+)\}", lambda name: places[name[1]], word) for word in words]
+        """Words with the names of the desk's files in them."""
+        names = _names_of_files(self.desk)
+        return [re.sub(r"\{(\w+)\}", lambda name: names[name[1]], word) for word in words]
 
     @property
     def moment(self) -> float:
@@ -179,7 +179,7 @@ def _conflict(run: Run) -> Ended:
     first = run.desk.start(run.command([*run.planned, "plan_to=plan.json"])).end()
     run.world.put(run.new)
     second = run.desk.start(run.command([*run.words, "plan_from=plan.json"])).end()
-    return Ended(second.code, first.said + second.said)
+    return Ended(second.code, first.output + second.output)
 
 
 def _deny(run: Run) -> Ended:
@@ -389,20 +389,20 @@ def _problems(
     desk.keep()
     with watched([desk.root / "tmp", desk.work / "full" / "tmp"] if case.practises else []) as practice:
         ended = WAYS[way](Run(case, desk, world, random.Random(seed), new))
-        left = practice.end()
-    yield from filter(None, [left])
+        failure = practice.end()
+    yield from filter(None, [failure])
     own = [*world.versions(), *(world.versions(NEW_SECRET) if case.runbook == "create" else ()), *practice.values]
     searcher = Searcher([*old, *new, *own])
     allowed = {str(Path("work", "checkout", ".env"))}
-    for place, content in desk.written():
-        if place not in allowed:
-            yield from (f"{place} shows {hit.kind} ({hit.spelling})" for hit in searcher.find(content))
-            yield from (f"{place} shows the common word beside its key" for _ in _words_beside(content, new))
+    for name, content in desk.written():
+        if name not in allowed:
+            yield from (f"{name} shows {hit.kind} ({hit.spelling})" for hit in searcher.find(content))
+            yield from (f"{name} shows the common word beside its key" for _ in _words_beside(content, new))
     if way not in KILLING and ended.code not in CODES:
         yield f"ended with {ended.code}"
     if (
         way not in KILLING | {"plain papermill", "%xmode Verbose", "boto3's debug log"}
-        and "Traceback (most" in ended.said
+        and "Traceback (most" in ended.output
     ):
         yield "said a traceback"
     yield from _blotted(desk, new)
@@ -426,8 +426,8 @@ def _blotted(desk: Desk, new: Sequence[Awkward]) -> Iterator[str]:
 
 
 def _variables(world: AwkwardWorld) -> dict[str, str]:
-    kept = {name: text for name, text in os.environ.items() if not name.startswith(("AWS_", "OMC_"))}
-    return kept | world.sandbox.variables
+    variables = {name: text for name, text in os.environ.items() if not name.startswith(("AWS_", "OMC_"))}
+    return variables | world.sandbox.variables
 
 
 def _furnish(desk: Desk, new: Sequence[Awkward]) -> Desk:
@@ -445,7 +445,7 @@ def _furnish(desk: Desk, new: Sequence[Awkward]) -> Desk:
     return desk
 
 
-def _places(desk: Desk) -> dict[str, str]:
+def _names_of_files(desk: Desk) -> dict[str, str]:
     return {
         "checkout": "checkout",
         "file": "new.json",

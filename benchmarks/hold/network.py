@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from benchmarks import proxy
 from benchmarks.hold.trial import Profile, Try
-from benchmarks.hold.workplace import Workplace, last_line, workplace
+from benchmarks.hold.workplace import Workplace, last_line, new_workplace
 from omc_runbook.model.time_limits import LOOK_SECONDS
 from omc_runbook.sandbox import faults
 
@@ -129,10 +129,10 @@ class Expected:
 
 def tries(profile: Profile, seed: int) -> Iterator[Try]:
     """Each way through a network of each kind in the long profile, else one way for each kind in turns."""
-    with workplace() as place:
+    with new_workplace() as workplace:
         for fault in ("", *FAULTS) if profile.is_long else ("", FAULTS[seed % len(FAULTS)]):
             if fault:
-                faults.break_(place.sandbox.endpoint, fault)
+                faults.break_(workplace.sandbox.endpoint, fault)
             expected: dict[str, Expected] = {}
             for number in range(ROUNDS if profile.is_long else 1):
                 for kind, way in _pairs(profile, fault, seed):
@@ -140,17 +140,17 @@ def tries(profile: Profile, seed: int) -> Iterator[Try]:
                     if not profile.has(what):
                         continue
                     if way not in expected:
-                        expected[way] = _expected(place, way, fault)
-                    yield Try(way, what, _through(place, expected[way], kind, way, random.Random(f"{seed} {what}")))
+                        expected[way] = _expected(workplace, way, fault)
+                    yield Try(way, what, _through(workplace, expected[way], kind, way, random.Random(f"{seed} {what}")))
             if fault:
-                faults.mend(place.sandbox.endpoint, None)
+                faults.mend(workplace.sandbox.endpoint, None)
 
 
-def _expected(place: Workplace, way: str, fault: str) -> Expected:
+def _expected(workplace: Workplace, way: str, fault: str) -> Expected:
     """In a healthy world all is well; in another, what a run finds there."""
     if not fault:
         return Expected(0, frozenset())
-    code, outcome, _ = _run(place, way)
+    code, outcome, _ = _run(workplace, way)
     return Expected(code, frozenset(outcome.get("root_causes", ())))
 
 
@@ -162,25 +162,25 @@ def _pairs(profile: Profile, fault: str, seed: int) -> list[tuple[str, str]]:
     return pairs[seed % 2 :: 2] if fault else pairs
 
 
-def _through(place: Workplace, expected: Expected, kind: str, way: str, draw: random.Random) -> str:
+def _through(workplace: Workplace, expected: Expected, kind: str, way: str, draw: random.Random) -> str:
     """Run one way through one network; how its verdict is wrong, or what it left."""
-    members, versions = place.members(), place.stages()
+    members, versions = workplace.members(), workplace.stages()
     own: dict[str, Any] = {"kind": kind, "draw": draw, "after": draw.randrange(1, 20)}
     handler: type[Failing] = type("OwnFailing", (Failing,), own)
-    with proxy.between(place.sandbox.endpoint, 0, handler) as network:
-        began = time.monotonic()
-        code, outcome, said = _run(place, way, network.endpoint)
-        seconds = time.monotonic() - began
+    with proxy.between(workplace.sandbox.endpoint, 0, handler) as network:
+        start = time.monotonic()
+        code, outcome, line = _run(workplace, way, network.endpoint)
+        seconds = time.monotonic() - start
         handler.kind = ""
         if seconds > BOUND:
             return f"it ends after {seconds:.0f} s"
         is_taken_back = way == APPLIED and code == 1
-        wrong = _wrong_failure(place, outcome) if is_taken_back else _wrong_verdict(expected, code, outcome)
+        wrong = _wrong_failure(workplace, outcome) if is_taken_back else _wrong_verdict(expected, code, outcome)
         if wrong:
-            return f"{wrong}: {said}"
+            return f"{wrong}: {line}"
         if way == APPLIED:
-            return _wrong_rotation(place, code, members, network.endpoint)
-    return "" if place.stages() == versions else "it wrote something, though it was not to be applied"
+            return _wrong_rotation(workplace, code, members, network.endpoint)
+    return "" if workplace.stages() == versions else "it wrote something, though it was not to be applied"
 
 
 def _wrong_verdict(expected: Expected, code: int, outcome: dict[str, Any]) -> str:
@@ -197,38 +197,38 @@ def _wrong_verdict(expected: Expected, code: int, outcome: dict[str, Any]) -> st
     return ""
 
 
-def _wrong_failure(place: Workplace, outcome: dict[str, Any]) -> str:
+def _wrong_failure(workplace: Workplace, outcome: dict[str, Any]) -> str:
     """What is wrong with what a rotation says that was taken back, since a deployment could not be begun or seen."""
     causes = set(outcome.get("root_causes", ()))
     if TAKEN_BACK not in causes or causes - {TAKEN_BACK, OUTDATED}:
         return f"exit code 1, and {', '.join(sorted(causes)) or 'no root cause'}"
     return (
         f"{OUTDATED}, though all tasks have the current values"
-        if OUTDATED in causes and not place.wrong_tasks()
+        if OUTDATED in causes and not workplace.wrong_tasks()
         else ""
     )
 
 
-def _wrong_rotation(place: Workplace, code: int, former: dict[str, Any], endpoint: str) -> str:
+def _wrong_rotation(workplace: Workplace, code: int, former: dict[str, Any], endpoint: str) -> str:
     """What a rotation left: all that it says, or what another run brings to its end."""
-    if code == 0 and place.members()["SECRET_KEY"] == former["SECRET_KEY"]:
+    if code == 0 and workplace.members()["SECRET_KEY"] == former["SECRET_KEY"]:
         return "it ended with 0, and nothing is renewed"
     if code:
-        again = place.run("rotate", ("keys=SECRET_KEY", "apply=true"), {"AWS_ENDPOINT_URL": endpoint})
+        again = workplace.run("rotate", ("keys=SECRET_KEY", "apply=true"), {"AWS_ENDPOINT_URL": endpoint})
         if again.returncode:
             return f"begun again without a failing network, it ends with {again.returncode}: {last_line(again)}"
-    expected = {**former, "SECRET_KEY": place.members()["SECRET_KEY"]}
-    return place.wrong_secret(expected) or place.wrong_tasks() or place.wrong_files()
+    expected = {**former, "SECRET_KEY": workplace.members()["SECRET_KEY"]}
+    return workplace.wrong_secret(expected) or workplace.wrong_tasks() or workplace.wrong_files()
 
 
-def _run(place: Workplace, way: str, endpoint: str = "") -> tuple[int, dict[str, Any], str]:
+def _run(workplace: Workplace, way: str, endpoint: str = "") -> tuple[int, dict[str, Any], str]:
     """Run one way; its exit code, its outcome and the last line that it printed."""
     runbook, _, how = way.partition(", ")
     words: dict[str, tuple[str, ...]] = {"planned": ("keys=SECRET_KEY",), "applied": ("keys=SECRET_KEY", "apply=true")}
-    file = place.records / "outcome.json"
+    file = workplace.records / "outcome.json"
     file.unlink(missing_ok=True)
     more = {"AWS_ENDPOINT_URL": endpoint} if endpoint else {}
     fleet = ("environments=staging",) if runbook == "fleet" else ()
-    ended = place.run(runbook, (*words.get(how, ()), *fleet), more)
+    ended = workplace.run(runbook, (*words.get(how, ()), *fleet), more)
     outcome = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     return ended.returncode, outcome, last_line(ended)

@@ -1,4 +1,4 @@
-"""The values of a sandbox that a run starts by itself, as onboarding does: seen from outside while it runs."""
+"""The values of a sandbox that a run starts by itself, as onboarding does, read from outside while it runs."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ class Practice:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders, self._has_ended = folders, threading.Event()
-        self._found: dict[str, Awkward] = {}
+        self._values: dict[str, Awkward] = {}
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     @property
     def values(self) -> list[Awkward]:
         """All values that its secrets and `.env` files had."""
-        return [*self._found.values()]
+        return [*self._values.values()]
 
     def end(self) -> str:
         """Wait until no sandbox is left; what is, or ""."""
         deadline = time.monotonic() + GONE_SECONDS
-        while (left := [*self._states()]) and time.monotonic() < deadline:
+        while (sandboxes := [*self._states()]) and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
         self._has_ended.set()
         self._thread.join()
-        return f"left {len(left)} sandboxes" if left else ""
+        return f"left {len(sandboxes)} sandboxes" if sandboxes else ""
 
     def _states(self) -> Iterator[Path]:
         for folder in self._folders:
@@ -54,7 +54,7 @@ class Practice:
                 # It may end at any moment.
                 with suppress(OSError, ValueError, BotoCoreError, ClientError):
                     for document in _documents(state):
-                        self._found |= {value.text: value for value in random_values(document)}
+                        self._values |= {value.text: value for value in random_values(document)}
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.hold.racing_operator import digest
 from benchmarks.hold.trial import Profile, Try
-from benchmarks.hold.workplace import SECONDS, Workplace, forked, last_line, workplace
+from benchmarks.hold.workplace import SECONDS, Workplace, forked, last_line, new_workplace
 from omc_runbook.sandbox import postgres
 
 OPERATOR = Path(__file__).with_name("racing_operator.py")
@@ -39,7 +39,7 @@ FIRST = ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD", "OPENAI_
 
 @dataclass(frozen=True)
 class Written:
-    """A write that its writer was told of as done: what it was made on, its version, and digests of its values."""
+    """A write that was acknowledged: the version that it is based on, its own, and digests of its values."""
 
     writer: str
     base: str
@@ -55,8 +55,8 @@ class Written:
 class Secret:
     """A secret without consumers, so that a round takes no longer than its writes."""
 
-    def __init__(self, place: Workplace) -> None:
-        self.client, self.name = place.world.secretsmanager, f"own-{secrets.token_hex(4)}"
+    def __init__(self, workplace: Workplace) -> None:
+        self.client, self.name = workplace.world.secretsmanager, f"own-{secrets.token_hex(4)}"
         document = {key: secrets.token_hex(32) for key in (*FIRST, "BY_CLI", "BY_TERRAFORM")}
         self.client.create_secret(Name=self.name, SecretString=json.dumps(document))
 
@@ -80,9 +80,9 @@ class Secret:
 
 def tries(profile: Profile, seed: int) -> Iterator[Try]:
     """So many rounds of all writers at once, and of two whole rotations."""
-    with workplace() as place:
-        secret = Secret(place)
-        with operators(place, secret, 2) as processes:
+    with new_workplace() as workplace:
+        secret = Secret(workplace)
+        with operators(workplace, secret, 2) as processes:
             for number in range(ROUNDS if profile.is_long else FEW_ROUNDS):
                 what = f"round {number}"
                 if profile.has(what):
@@ -91,32 +91,34 @@ def tries(profile: Profile, seed: int) -> Iterator[Try]:
         for number in range(ROTATIONS if profile.is_long else FEW_ROTATIONS):
             what = f"two rotations, {number}"
             if profile.has(what):
-                yield Try("two whole rotations at once", what, _two_rotations(place, random.Random(f"{seed} {number}")))
+                yield Try(
+                    "two whole rotations at once", what, _two_rotations(workplace, random.Random(f"{seed} {number}"))
+                )
     if postgres.is_installed():
         yield from _of_database(profile, seed)
 
 
 def _of_database(profile: Profile, seed: int) -> Iterator[Try]:
     """Rotations of the database's password: by two login roles in turns, and by one that has one password."""
-    with workplace(database=True) as place:
+    with new_workplace(database=True) as workplace:
         for number in range(DATABASE_ROTATIONS if profile.is_long else 1):
             for roles in ("two roles", "one role"):
                 what = f"database, {roles}, {number}"
                 if profile.has(what):
-                    failure = _two_of_database(place, roles == "one role", random.Random(f"{seed} {what}"))
+                    failure = _two_of_database(workplace, roles == "one role", random.Random(f"{seed} {what}"))
                     yield Try("two rotations of a database password at once", what, failure)
 
 
 @contextmanager
-def operators(place: Workplace, secret: Secret, count: int) -> Iterator[list[subprocess.Popen[str]]]:
+def operators(workplace: Workplace, secret: Secret, count: int) -> Iterator[list[subprocess.Popen[str]]]:
     """Processes that wait for keys to update; they end with the context."""
-    variables = place.variables | {"OMC_SECRET": secret.name, "OMC_CLUSTER": "ohmycoins-staging"}
+    variables = workplace.variables | {"OMC_SECRET": secret.name, "OMC_CLUSTER": "ohmycoins-staging"}
     command = [sys.executable, str(OPERATOR)]
     streams: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     with ExitStack() as ends:
         processes: list[subprocess.Popen[str]] = []
         for _ in range(count):
-            process: Any = subprocess.Popen(command, env=variables, cwd=place.work, **streams)
+            process: Any = subprocess.Popen(command, env=variables, cwd=workplace.work, **streams)
             ends.callback(process.wait)
             ends.callback(process.kill)
             processes.append(process)
@@ -138,16 +140,16 @@ def _round(secret: Secret, processes: list[subprocess.Popen[str]], draw: random.
         acts.append(lambda: _put(secret, "CLI", first, by_cli, "BY_CLI"))
     if draw.random() < 0.3:
         acts.append(lambda: _put(secret, "Terraform", first, whole, "BY_TERRAFORM"))
-    written = _at_once(acts, draw)
-    return _judge(secret, first, [each for each in written if each])
+    writes = _at_once(acts, draw)
+    return _judge(secret, first, [each for each in writes if each])
 
 
-def _judge(secret: Secret, first: str, written: list[Written]) -> str:
-    labels, by_version = secret.labels(), {each.version: each for each in written}
+def _judge(secret: Secret, first: str, writes: list[Written]) -> str:
+    labels, by_version = secret.labels(), {each.version: each for each in writes}
     own = [label for label in labels if not label.startswith("AWS")]
     if labels.count("AWSCURRENT") != 1 or own:
         return f"AWSCURRENT is on {labels.count('AWSCURRENT')} versions, and these labels are left: {own}"
-    if len(by_version) != len(written):
+    if len(by_version) != len(writes):
         return "two writers were told of one version"
     current, members = secret.read()
     line, at = [current], current
@@ -156,7 +158,7 @@ def _judge(secret: Secret, first: str, written: list[Written]) -> str:
         line.append(at)
     if at != first and at not in by_version:
         return "the current version is nobody's who was told so"
-    for each in written:
+    for each in writes:
         _, own_members = secret.read(VersionId=each.version)
         if any(digest(own_members[key]) != value for key, value in each.digests.items()):
             return f"the version of {each.writer} has other values than it was told"
@@ -170,7 +172,7 @@ def _judge(secret: Secret, first: str, written: list[Written]) -> str:
 
 
 def _at_once(acts: list[Callable[[], Written | None]], draw: random.Random) -> list[Written | None]:
-    """What all writers were told, who begin within a moment."""
+    """The answers to all writers, who begin at about the same time."""
     answers: list[Written | None] = [None] * len(acts)
     delays = [draw.uniform(0, JITTER) for _ in acts]
 
@@ -188,10 +190,10 @@ def _at_once(acts: list[Callable[[], Written | None]], draw: random.Random) -> l
 
 def _apply(number: int, process: subprocess.Popen[str]) -> Written | None:
     _tell(process, "go")
-    said = json.loads(_hear(process) or '{"outcome": "ended"}')
-    if said.pop("outcome") != "written":
+    answer = json.loads(_hear(process) or '{"outcome": "ended"}')
+    if answer.pop("outcome") != "written":
         return None
-    return Written(writer=f"operator {number}", **said)
+    return Written(writer=f"operator {number}", **answer)
 
 
 def _put(secret: Secret, writer: str, base: str, document: Mapping[str, str], key: str) -> Written:
@@ -209,46 +211,46 @@ def _hear(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def _two_rotations(place: Workplace, draw: random.Random) -> str:
-    """Two whole runs at once; one may be told that the other was faster, and another run then does what is left."""
-    former, keys = place.members(), draw.sample(("SECRET_KEY", "FIRST_SUPERUSER_PASSWORD"), 2)
+def _two_rotations(workplace: Workplace, draw: random.Random) -> str:
+    """Two whole runs at once; one may report a conflict with the other, and another run then does what is left."""
+    former, keys = workplace.members(), draw.sample(("SECRET_KEY", "FIRST_SUPERUSER_PASSWORD"), 2)
     runs = []
     for key in keys:
         time.sleep(draw.uniform(0, 0.5))
-        words = place.command("rotate", (f"keys={key}", "apply=true"))
-        runs.append(forked.Forked(words, place.variables, place.work))
+        words = workplace.command("rotate", (f"keys={key}", "apply=true"))
+        runs.append(forked.Forked(words, workplace.variables, workplace.work))
     ends = [(run.communicate(SECONDS), run.poll()) for run in runs]
-    now = place.members()
-    for key, (said, code) in zip(keys, ends, strict=True):
-        if code not in (0, *TOLD) or not "".join(said).strip():
+    now = workplace.members()
+    for key, (outputs, code) in zip(keys, ends, strict=True):
+        if code not in (0, *TOLD) or not "".join(outputs).strip():
             return f"the rotation of {key} ends with {code}"
         if code == 0 and now[key] == former[key]:
             return f"{key} is as before, and its rotation ended with 0"
-    again = place.run("rotate", ("values_from=keep", "apply=true"))
+    again = workplace.run("rotate", ("values_from=keep", "apply=true"))
     if again.returncode:
         return f"a run that keeps all values ends with {again.returncode}: {last_line(again)}"
     expected = {**former, **{key: now[key] for key in keys}}
-    return place.wrong_secret(expected) or place.wrong_tasks()
+    return workplace.wrong_secret(expected) or workplace.wrong_tasks()
 
 
-def _two_of_database(place: Workplace, is_own: bool, draw: random.Random) -> str:
+def _two_of_database(workplace: Workplace, is_own: bool, draw: random.Random) -> str:
     """Two rotations of the same password at once: the database accepts what the secret then says, and a third works."""
     import psycopg
 
-    database, former = place.sandbox.database, place.members()
+    database, former = workplace.sandbox.database, workplace.members()
     assert database, "the sandbox has one"
     at = f"{database.host}:{database.port}/{database.dbname}"
 
     def command() -> list[str]:
         words = ("keys=POSTGRES_PASSWORD", f"database_url_from=env:{'OWN' if is_own else DATABASE}", "apply=true")
-        return place.command("rotate", words)
+        return workplace.command("rotate", words)
 
     def variables() -> dict[str, str]:
-        now = place.members()
-        return place.variables | {"OWN": f"postgresql://{now['POSTGRES_USER']}:{now['POSTGRES_PASSWORD']}@{at}"}
+        now = workplace.members()
+        return workplace.variables | {"OWN": f"postgresql://{now['POSTGRES_USER']}:{now['POSTGRES_PASSWORD']}@{at}"}
 
     def wrong_login() -> str:
-        now = place.members()
+        now = workplace.members()
         login = {"user": now["POSTGRES_USER"], "password": now["POSTGRES_PASSWORD"]}
         try:
             psycopg.connect(host=database.host, port=database.port, dbname=database.dbname, **login).close()
@@ -258,17 +260,17 @@ def _two_of_database(place: Workplace, is_own: bool, draw: random.Random) -> str
 
     runs = []
     for _ in range(2):
-        runs.append(forked.Forked(command(), variables(), place.work))
+        runs.append(forked.Forked(command(), variables(), workplace.work))
         time.sleep(draw.uniform(0, 0.3))
     codes = [(run.communicate(SECONDS), run.poll())[1] for run in runs]
     if set(codes) - {0, *TOLD}:
         return f"they end with {codes}"
-    if wrong := wrong_login() or place.wrong_tasks():
+    if wrong := wrong_login() or workplace.wrong_tasks():
         return f"after {codes}: {wrong}"
-    if 0 in codes and place.members()["POSTGRES_PASSWORD"] == former["POSTGRES_PASSWORD"]:
+    if 0 in codes and workplace.members()["POSTGRES_PASSWORD"] == former["POSTGRES_PASSWORD"]:
         return "nothing is renewed, and a rotation ended with 0"
-    third = forked.run(command(), variables(), place.work, SECONDS)
+    third = forked.run(command(), variables(), workplace.work, SECONDS)
     if third.returncode:
         return f"after {codes} a third ends with {third.returncode}: {last_line(third)}"
-    expected = place.members()
-    return wrong_login() or place.wrong_secret(expected) or place.wrong_tasks()
+    expected = workplace.members()
+    return wrong_login() or workplace.wrong_secret(expected) or workplace.wrong_tasks()

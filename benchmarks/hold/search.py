@@ -88,8 +88,8 @@ class Searcher:
             return [*hits.values()]
         for how, text in (("a piece", data), ("a piece, split over lines", _SPACE.sub(b"", data))):
             for length, pieces in self._pieces(len(text)).items():
-                found = pieces.keys() & {text[at : at + length] for at in range(len(text) - length + 1)}
-                for piece in found:
+                pieces_of_text = pieces.keys() & {text[at : at + length] for at in range(len(text) - length + 1)}
+                for piece in pieces_of_text:
                     hits.setdefault(pieces[piece], Hit(pieces[piece], how))
         return [*hits.values()]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from unittest import mock
 
 from benchmarks.hold.trial import Profile, Try
-from benchmarks.hold.workplace import Workplace, last_line, runs, workplace
+from benchmarks.hold.workplace import Workplace, last_line, new_workplace, runs
 from omc_runbook.aws.session import Clients
 from omc_runbook.runbooks import run as runbooks_run
 from omc_runbook.sandbox import folders, lifecycle
@@ -45,32 +45,32 @@ class State:
     versions: int
 
     @classmethod
-    def of(cls, place: Workplace) -> State:
+    def of(cls, workplace: Workplace) -> State:
         """Count it."""
-        names = [path.name for path in place.records.rglob("*") if path.is_file()]
-        labels = [label for labels in place.stages().values() for label in labels]
+        names = [path.name for path in workplace.records.rglob("*") if path.is_file()]
+        labels = [label for labels in workplace.stages().values() for label in labels]
         return cls(
-            temporary=tuple(place.left_over()),
-            home=sum(path.is_file() for path in (place.root / "home").rglob("*")),
+            temporary=tuple(workplace.left_over()),
+            home=sum(path.is_file() for path in (workplace.root / "home").rglob("*")),
             records=sum(name.startswith(("verify-", "update-")) for name in names),
             others=tuple(sorted(name for name in names if not name.startswith(("verify-", "update-")))),
             labels=len(labels),
-            versions=len(place.stages()),
+            versions=len(workplace.stages()),
         )
 
 
 def tries(profile: Profile, seed: int) -> Iterator[Try]:
     """Nights, looks of one process, and sandboxes."""
     draw = random.Random(seed)
-    with workplace() as place:
-        (place.work / "runbook.toml").write_text(f"[records]\nkeep_count = {KEPT}\n", encoding="utf-8")
-        yield from _nights(place, profile, draw)
+    with new_workplace() as workplace:
+        (workplace.work / "runbook.toml").write_text(f"[records]\nkeep_count = {KEPT}\n", encoding="utf-8")
+        yield from _nights(workplace, profile, draw)
         if profile.has("looks of one process"):
-            yield Try("memory", "looks of one process", _looks(place, LOOKS if profile.is_long else FEW_LOOKS))
+            yield Try("memory", "looks of one process", _looks(workplace, LOOKS if profile.is_long else FEW_LOOKS))
     yield from _sandboxes(profile)
 
 
-def _nights(place: Workplace, profile: Profile, draw: random.Random) -> Iterator[Try]:
+def _nights(workplace: Workplace, profile: Profile, draw: random.Random) -> Iterator[Try]:
     """Scheduled runs: each ends with 0, and after it there is no more than after the first nights."""
     before: State | None = None
     for night in range(NIGHTS if profile.is_long else FEW_NIGHTS):
@@ -79,16 +79,18 @@ def _nights(place: Workplace, profile: Profile, draw: random.Random) -> Iterator
             continue
         changes = night % CHANGED_EVERY == 1
         words = ("values_from=env:NEW_VALUE", "keys=SMTP_PASSWORD", "apply=true") if changes else ()
-        place.draw_value()
-        ended = place.run("update" if changes else "verify", words)
-        kept = place.call("records", "--prune", "--apply", "--record", str(place.records))
+        workplace.draw_value()
+        ended = workplace.run("update" if changes else "verify", words)
+        pruning = workplace.call("records", "--prune", "--apply", "--record", str(workplace.records))
         failure = f"exit code {ended.returncode}: {last_line(ended)}" if ended.returncode else ""
-        failure = failure or (f"records ends with {kept.returncode}: {last_line(kept)}" if kept.returncode else "")
-        state = State.of(place)
+        failure = failure or (
+            f"records ends with {pruning.returncode}: {last_line(pruning)}" if pruning.returncode else ""
+        )
+        state = State.of(workplace)
         if night == 2 * CHANGED_EVERY - 1:
             before = state
         yield Try("scheduled runs", what, failure or _grown(before, state))
-    if processes := _own_processes(place):
+    if processes := _own_processes(workplace):
         yield Try("scheduled runs", "processes at the end", f"{processes} still run")
 
 
@@ -110,21 +112,21 @@ def _grown(before: State | None, now: State) -> str:
     return ", ".join(grown)
 
 
-def _own_processes(place: Workplace) -> int:
+def _own_processes(workplace: Workplace) -> int:
     """The processes that have this workplace's folder as their home."""
-    mark = f"HOME={place.root / 'home'}".encode()
-    found = 0
+    mark = f"HOME={workplace.root / 'home'}".encode()
+    count = 0
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            found += mark in (folder / "environ").read_bytes().split(b"\0") and runs(int(folder.name))
+            count += mark in (folder / "environ").read_bytes().split(b"\0") and runs(int(folder.name))
         except OSError:
             continue
-    return found
+    return count
 
 
-def _looks(place: Workplace, count: int) -> str:
+def _looks(workplace: Workplace, count: int) -> str:
     """Look again and again in this process, as a kernel that stays open does."""
-    variables = place.variables
+    variables = workplace.variables
     with mock.patch.dict(os.environ, variables, clear=True):
         run = runbooks_run.begin("verify", "staging")
         for _ in range(count // 4):

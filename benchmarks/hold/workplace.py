@@ -51,8 +51,8 @@ class Workplace:
     def variables(self) -> dict[str, str]:
         """The environment of whoever works here."""
         own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "OMC_"))}
-        places = {"HOME": "home", "TMPDIR": "tmp", "MPLCONFIGDIR": "tmp"}
-        own |= {name: str(self.root / folder) for name, folder in places.items()}
+        folder_of = {"HOME": "home", "TMPDIR": "tmp", "MPLCONFIGDIR": "tmp"}
+        own |= {name: str(self.root / folder) for name, folder in folder_of.items()}
         own |= {"OMC_CACHE": "off", "NEW_VALUE": self.new_value, "NO_PROXY": "127.0.0.1"}
         return own | self.sandbox.variables | {"OMC_REPOSITORY": str(self.platform.root)}
 
@@ -120,8 +120,12 @@ class Workplace:
         members, wrong, names = self.members(), set(), {service.name for service in CONSUMERS}
         tasks = [task for task in lifecycle.status(self.sandbox)["tasks"] if task["service"] in names]
         for task in tasks:
-            held = small_world.environment_of(task["pid"])
-            wrong |= {f"{task['service']}: {key}" for key in members.keys() & held.keys() if members[key] != held[key]}
+            environment = small_world.environment_of(task["pid"])
+            wrong |= {
+                f"{task['service']}: {key}"
+                for key in members.keys() & environment.keys()
+                if members[key] != environment[key]
+            }
         missing = names - {task["service"] for task in tasks}
         wrong |= {f"{name}: no task" for name in missing}
         return f"tasks without the current value: {', '.join(sorted(wrong))}" if wrong else ""
@@ -177,13 +181,13 @@ def last_line(ended: subprocess.CompletedProcess[str]) -> str:
 
 
 @contextmanager
-def workplace(world: WorldName | None = "healthy", database: bool = False) -> Iterator[Workplace]:
+def new_workplace(world: WorldName | None = "healthy", database: bool = False) -> Iterator[Workplace]:
     """A workplace with a sandbox of its own, or one with a database; both are gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="hold-workplace-") as folder:
         sandbox = lifecycle.up(world, database=database, is_attached=True)
         try:
-            place = Workplace(Path(folder), sandbox)
-            yield place
-            sandbox = place.sandbox
+            workplace = Workplace(Path(folder), sandbox)
+            yield workplace
+            sandbox = workplace.sandbox
         finally:
             lifecycle.down(sandbox)

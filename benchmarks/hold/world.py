@@ -32,14 +32,14 @@ class AwkwardWorld:
 
     def versions(self, secret: str = SECRET) -> list[Awkward]:
         """The values of all versions of a secret: those that runs have generated, too."""
-        api, found = self.world.secretsmanager, dict[str, Awkward]()
+        api, values_by_text = self.world.secretsmanager, dict[str, Awkward]()
         names = [each["Name"] for each in api.list_secrets(IncludePlannedDeletion=False)["SecretList"]]
         if secret not in names:
             return []
         for version in api.list_secret_version_ids(SecretId=secret, IncludeDeprecated=True)["Versions"]:
             text = api.get_secret_value(SecretId=secret, VersionId=version["VersionId"])["SecretString"]
-            found |= {value.text: value for value in random_values(json.loads(text))}
-        return [*found.values()]
+            values_by_text |= {value.text: value for value in random_values(json.loads(text))}
+        return [*values_by_text.values()]
 
     def refer(self, values: Sequence[Awkward]) -> None:
         """Let a service's tasks have each of these keys, and wait until they run."""
