@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.administrator import Place
+from support.administrator import Staging
 from support.jupyterlab import CHROMIUM, FAST, HAS_RUN, OPTIONS, READY, SLOW, lab, put, run_all, run_cells, show
 from support.runs import Desk, assert_nothing_leaked, spellings, values
 from support.small_world import until
@@ -28,7 +28,7 @@ LONG, KERNELS = 20, 4
 BACK, LEAVE = "Stop and put the former version back", "Stop watching (the deployment goes on)"
 
 
-def held_by(content: bytes, value: str) -> bool:
+def is_in(content: bytes, value: str) -> bool:
     return any(spelling in content for spelling in spellings(value))
 
 
@@ -36,11 +36,11 @@ class Screen:
     """The notebook rotate in JupyterLab, in a world that a person watches."""
 
     def __init__(self, page: Any, address: str, desk: Desk) -> None:
-        self.page, self.address, self.desk, self.place = page, address, desk, Place(desk.sandbox)
+        self.page, self.address, self.desk, self.staging = page, address, desk, Staging(desk.sandbox)
         self.hidden = values(desk.sandbox)
 
     def run_all(self) -> None:
-        """Open a new page, run every cell, and note the values that must not be seen."""
+        """Open a new page, run every cell, and note the values that must not be shown."""
         run_all(self.page, self.address)
         self.hidden += values(self.desk.sandbox)
 
@@ -93,7 +93,7 @@ class Screen:
         self.button(name).click()
         if back_to:
             # Were time fast at once, the change might be done before it hears of the button.
-            until(lambda: self.place.current == back_to)
+            until(lambda: self.staging.current == back_to)
         lifecycle.set_minute(self.desk.sandbox, FAST)
         self.button(label).first.wait_for()
 
@@ -130,23 +130,23 @@ def screen(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     ):
         put(desk, "update", keys="OPENAI_API_KEY", values_from="prompt")
         page = context.new_page()
-        made = Screen(page, address, desk)
-        deployments.configure(made.place.world, "backend", strategy="BLUE_GREEN", bake_minutes=1)
-        yield made
-        text, content = made.text, page.content()
+        new_screen = Screen(page, address, desk)
+        deployments.configure(new_screen.staging.world, "backend", strategy="BLUE_GREEN", bake_minutes=1)
+        yield new_screen
+        text, content = new_screen.text, page.content()
         page.close()
     lifecycle.down(started)
-    assert_nothing_leaked(desk, made.hidden, text, content, log.read_text(errors="replace"))
+    assert_nothing_leaked(desk, new_screen.hidden, text, content, log.read_text(errors="replace"))
     # JupyterLab's own scripts, which the browser keeps, have words that are values of the sandbox, too.
-    long = {value for value in made.hidden if len(value) >= LONG}
-    kept = [(path, path.read_bytes()) for path in profile.rglob("*") if path.is_file()]
-    assert long and kept and not [path for path, content in kept for value in long if held_by(content, value)]
+    long = {value for value in new_screen.hidden if len(value) >= LONG}
+    files = [(path, path.read_bytes()) for path in profile.rglob("*") if path.is_file()]
+    assert long and files and not [path for path, content in files for value in long if is_in(content, value)]
 
 
 def test_a_change_goes_on_after_a_reload_and_is_taken_back_by_its_button(screen: Screen) -> None:
     """The bars and the buttons are there again; the former version is current, its tasks run, and all cells say so."""
     screen.run_all()
-    before, page = screen.place.current, screen.page
+    before, page = screen.staging.current, screen.page
     screen.begin()
     page.evaluate("jupyterapp.commands.execute('docmanager:save')")
     page.reload()
@@ -154,10 +154,10 @@ def test_a_change_goes_on_after_a_reload_and_is_taken_back_by_its_button(screen:
     screen.button(BACK).wait_for()
     assert "backend" in screen.text and "under way since" in screen.text
     (state,) = screen.states
-    assert state["former"] == before and state["new"] == screen.place.current
+    assert state["former"] == before and state["new"] == screen.staging.current
     screen.finish(BACK, "✓ Stopped and put back", before)
     assert "was stopped and taken back" in screen.answer and "Under way" not in screen.text
-    assert screen.place.current == before and not screen.place.labels() and screen.states == []
+    assert screen.staging.current == before and not screen.staging.labels() and screen.states == []
     assert (screen.outcome()["root_causes"], screen.outcome()["applied"]) == (["change-cancelled"], True)
     (record,) = screen.records.glob("rotate-staging-*.html")
     assert str(record) in screen.text and "Stopped, as you asked" in record.read_text()
@@ -166,28 +166,28 @@ def test_a_change_goes_on_after_a_reload_and_is_taken_back_by_its_button(screen:
 
 def test_after_its_kernel_was_killed_a_typed_value_is_rolled_out_by_a_button(screen: Screen) -> None:
     """A notebook that is run again says above its plan what was done and what is current; nobody has the value."""
-    before, value = screen.place.current, screen.type_value()
+    before, value = screen.staging.current, screen.type_value()
     screen.begin("OPENAI_API_KEY")
     screen.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
     (state,) = screen.states
     os.kill(state["process"], signal.SIGKILL)
     screen.page.wait_for_timeout(500)
-    assert state["steps"][-1] == "watch" and screen.place.current == state["new"] != before
+    assert state["steps"][-1] == "watch" and screen.staging.current == state["new"] != before
     screen.page.goto("about:blank")
     screen.run_all()
     text = screen.text
     assert "was not finished" in text and f"Version {state['new']} is current, with the new values" in text
     assert text.index("was not finished") < text.index("What is there")
     screen.finish("Finish it", "✓ Done and verified")
-    assert screen.place.current == state["new"] and not screen.place.labels() and screen.states == []
+    assert screen.staging.current == state["new"] and not screen.staging.labels() and screen.states == []
     assert screen.outcome()["status"] == "ok" and screen.outcome()["changes"]
-    assert screen.place.members["OPENAI_API_KEY"] == value
+    assert screen.staging.members["OPENAI_API_KEY"] == value
 
 
 def test_a_key_chosen_in_the_form_is_rotated_through_a_reload_and_a_killed_kernel(screen: Screen) -> None:
     """Opened again, the panel finishes it; then the last cell says what is, and offers no plan from before."""
     screen.choose("SECRET_KEY")
-    before, page = screen.place.current, screen.page
+    before, page = screen.staging.current, screen.page
     screen.begin()
     page.evaluate("jupyterapp.commands.execute('docmanager:save')")
     page.reload()
@@ -198,13 +198,13 @@ def test_a_key_chosen_in_the_form_is_rotated_through_a_reload_and_a_killed_kerne
     page.wait_for_timeout(500)
     page.goto("about:blank")
     screen.run_all()
-    assert "not finished" in screen.answer and screen.place.current == state["new"] != before
+    assert "not finished" in screen.answer and screen.staging.current == state["new"] != before
     screen.finish("Finish it", "✓ Done and verified")
     screen.button("Run all cells again").wait_for()
     assert "Nothing is wrong in staging" in screen.answer and "not finished" not in screen.answer
     assert "How to go on" not in screen.text and "was a dry run" not in screen.text and "Under way" not in screen.text
     assert page.get_by_role("button", name="Write ", exact=False).count() == 0
-    assert not screen.place.labels() and screen.states == [] and screen.place.current == state["new"]
+    assert not screen.staging.labels() and screen.states == [] and screen.staging.current == state["new"]
     with page.expect_popup() as opened:
         screen.button("Open the record").click()
     opened.value.frame_locator("iframe").get_by_text("Done and verified").first.wait_for()
@@ -214,7 +214,7 @@ def test_a_key_chosen_in_the_form_is_rotated_through_a_reload_and_a_killed_kerne
 def test_an_interrupted_change_says_what_is_current_and_offers_the_way_back(screen: Screen) -> None:
     """By JupyterLab's own button for it; the two buttons stand where the first one was."""
     screen.run_anew(keys="SECRET_KEY")
-    before = screen.place.current
+    before = screen.staging.current
     screen.begin()
     screen.page.evaluate("void jupyterapp.commands.execute('notebook:interrupt-kernel')")
     screen.button("Take it back").wait_for()
@@ -224,4 +224,4 @@ def test_an_interrupted_change_says_what_is_current_and_offers_the_way_back(scre
     assert screen.text.count("It is not finished.") == 1 and f"Version {state['new']} is current" in screen.text
     assert screen.outcome()["status"] == "failed" and screen.outcome()["applied"]
     screen.finish("Take it back", "✓ Done and verified")
-    assert screen.place.current == before and not screen.place.labels() and screen.states == []
+    assert screen.staging.current == before and not screen.staging.labels() and screen.states == []

@@ -7,7 +7,7 @@ import re
 import secrets
 from pathlib import Path
 
-from support.administrator import Place
+from support.administrator import Staging
 from support.runs import PAPERMILL, Desk, assert_nothing_leaked, values
 
 from omc_runbook.headless.notebooks import folder as notebooks
@@ -20,8 +20,8 @@ class Chain(Desk):
 
     def papermill(self, name: str, *parameters: str, plans_against: str = "") -> None:
         """Run a notebook; a plan against an error ends as a failure that says so."""
-        given = [word for pair in parameters for word in ("-p", *pair.split("="))]
-        ended = self.call([str(PAPERMILL), str(notebooks() / f"{name}.ipynb"), f"{name}.ipynb", *given])
+        words = [word for pair in parameters for word in ("-p", *pair.split("="))]
+        ended = self.call([str(PAPERMILL), str(notebooks() / f"{name}.ipynb"), f"{name}.ipynb", *words])
         if plans_against:
             assert ended.returncode == 1
             assert re.search(f"PLAN: nothing was changed.*{plans_against}", ended.stderr), ended.stderr
@@ -37,31 +37,31 @@ class Chain(Desk):
 
 def test_every_runbook_dry_then_applied_then_again(fresh_sandbox: Sandbox, tmp_path: Path) -> None:
     """A dry run changes nothing, an apply reaches every process, the same again changes nothing; verify agrees."""
-    desk, place = Chain(tmp_path, fresh_sandbox), Place(fresh_sandbox)
+    desk, staging = Chain(tmp_path, fresh_sandbox), Staging(fresh_sandbox)
 
     def thrice(name: str, *parameters: str, source: dict[str, str] | None = None, **dry: str) -> None:
         """Dry, applied, and again, with the secret's stages looked at each time."""
-        before = place.stages
+        before = staging.stages
         if source:
             desk.source(source)
         desk.papermill(name, *parameters, **dry)
-        assert place.stages == before
+        assert staging.stages == before
         desk.papermill(name, *parameters, "apply=True")
-        after, current = place.stages, place.current
+        after, current = staging.stages, staging.current
         if source:
             assert not (desk.work / "secrets.json").exists()
             desk.source(source)
         desk.papermill(name, *parameters, "apply=True")
-        assert (place.stages, place.current, place.labels()) == (after, current, [])
+        assert (staging.stages, staging.current, staging.labels()) == (after, current, [])
 
     def verified(key: str, value: str) -> None:
-        assert place.members[key] == value
-        held = place.held(key)
-        assert (held["backend"], held["worker"]) == ({value}, {value})
+        assert staging.members[key] == value
+        values_of_service = staging.process_values(key)
+        assert (values_of_service["backend"], values_of_service["worker"]) == ({value}, {value})
         desk.papermill("verify")
 
     thrice("create")
-    assert place.members == build.FRESH_DOCUMENT
+    assert staging.members == build.FRESH_DOCUMENT
     new = build.healthy_document()
     thrice("update", "values_from=file:secrets.json", source=new, plans_against="placeholder")
     verified("SECRET_KEY", new["SECRET_KEY"])
@@ -70,5 +70,5 @@ def test_every_runbook_dry_then_applied_then_again(fresh_sandbox: Sandbox, tmp_p
     verified("SECRET_KEY", rotated)
     thrice("restore", "version=AWSPREVIOUS")
     verified("SECRET_KEY", new["SECRET_KEY"])
-    assert len(place.versions) == 3
+    assert len(staging.versions) == 3
     assert_nothing_leaked(desk, [*values(fresh_sandbox), rotated])

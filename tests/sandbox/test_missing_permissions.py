@@ -37,19 +37,19 @@ def attach(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     iam.delete_user(UserName=USER)
 
 
-def troubled() -> Snapshot:
+def troubleshoot_snapshot() -> Snapshot:
     return troubleshoot.look(troubleshoot.begin("staging"), complaint.read_complaint())
 
 
 def test_the_policy_that_is_shown_suffices(attach: Callable[[str], object]) -> None:
-    """Everything is asked for at once: attached as it is, it leaves nothing unread, and allows nothing but that."""
-    before = troubled()
+    """One policy names everything: attached as it is, it leaves nothing unread, and allows nothing else."""
+    before = troubleshoot_snapshot()
     [entry, *_] = report.unseen(before, runbooks_run.diagnose(before)).entries
     document = json.loads(entry.command)
     actions = {action for statement in document["Statement"] for action in statement["Action"]}
     assert not any(re.search(r":(Put|Update|Delete|Create|Register|Tag)|\*", action) for action in actions)
     attach(entry.command)
-    after = troubled()
+    after = troubleshoot_snapshot()
     assert permissions.denied(after) == () == permissions.missing(after)
     assert not [finding.check for finding in runbooks_run.diagnose(after) if finding.status == "unknown"]
 

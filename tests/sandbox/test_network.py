@@ -1,4 +1,4 @@
-"""Tasks in the sandbox fail and come through by the network that EC2 tells of, and the diagnosis sees why."""
+"""Tasks in the sandbox fail or start by the network that EC2 describes, and the diagnosis finds why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NETWORK = {"no-egress", "private-dns-off", "vpc-dns-off", "sg-egress", "endpoint
 
 
 class Stand:
-    """A sandbox's world, the network that the worker is put into, and what the diagnosis makes of it."""
+    """A sandbox's world, the network in which the worker runs, and the diagnosis of it."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox, self.world = sandbox, World(sandbox.endpoint)
@@ -33,31 +33,31 @@ class Stand:
 
     def move(self, subnet: str, group: str, public: str = "DISABLED") -> None:
         """Deploy the worker there, and wait for what comes of it."""
-        place = {"subnets": [subnet], "securityGroups": [group], "assignPublicIp": public}
+        configuration = {"subnets": [subnet], "securityGroups": [group], "assignPublicIp": public}
         self.world.ecs.update_service(
-            cluster=CLUSTER, service="worker", networkConfiguration={"awsvpcConfiguration": place}
+            cluster=CLUSTER, service="worker", networkConfiguration={"awsvpcConfiguration": configuration}
         )
         self.world.settle()
 
     def rollout(self) -> str:
         """The state of the worker's deployment."""
-        found = self.world.ecs.describe_services(cluster=CLUSTER, services=["worker"])["services"][0]
-        return str(found["deployments"][0]["rolloutState"])
+        service = self.world.ecs.describe_services(cluster=CLUSTER, services=["worker"])["services"][0]
+        return str(service["deployments"][0]["rolloutState"])
 
     def findings(self, deeply: bool = False) -> tuple[Finding, ...]:
-        """What the verify runbook's verbs find."""
+        """What the functions of the verify runbook find."""
         run = runbooks_run.begin("verify", "staging")
         return tuple(runbooks_run.diagnose(run.look(deeply=deeply)))
 
     def calls(self) -> int:
-        """How often EC2 was asked."""
+        """How often EC2 was called."""
         counts = lifecycle.ask(self.sandbox, "GET", "calls")["calls"]
         return sum(count for name, count in counts.items() if name.startswith("ec2:"))
 
 
 @pytest.fixture
 def stand(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Stand:
-    """The sandbox as the environment's."""
+    """The module's sandbox and its world; this process is signed in."""
     sign_in(sandbox, monkeypatch)
     return Stand(sandbox)
 
@@ -87,8 +87,8 @@ def test_a_healthy_world_and_who_may_not_look(stand: Stand, monkeypatch: pytest.
     deny(stand.sandbox, monkeypatch, "ec2:DescribeRouteTables")
     refused = stand.findings(deeply=True)
     assert network(refused) == dict.fromkeys(NETWORK, "unknown") and not causes(refused)
-    told = [" ".join(finding.evidence) for finding in refused if finding.check in NETWORK]
-    assert all("ec2:DescribeRouteTables" in text for text in told)
+    texts = [" ".join(finding.evidence) for finding in refused if finding.check in NETWORK]
+    assert all("ec2:DescribeRouteTables" in text for text in texts)
 
 
 @pytest.mark.usefixtures("mended")
@@ -131,9 +131,9 @@ def test_a_public_subnet_without_a_public_address(stand: Stand) -> None:
         Filters=[{"Name": "vpc-id", "Values": [private["VpcId"]]}, {"Name": "group-name", "Values": ["default"]}]
     )["SecurityGroups"][0]["GroupId"]
     stand.move(private["SubnetId"], group)
-    found = next(finding for finding in stand.findings() if finding.is_root_cause)
-    assert (found.check, found.subject) == ("no-egress", private["SubnetId"])
-    assert "assignPublicIp=ENABLED" in found.remedy.command
+    cause = next(finding for finding in stand.findings() if finding.is_root_cause)
+    assert (cause.check, cause.subject) == ("no-egress", private["SubnetId"])
+    assert "assignPublicIp=ENABLED" in cause.remedy.command
     stand.move(private["SubnetId"], group, public="ENABLED")
     assert stand.rollout() == "COMPLETED" and causes(stand.findings(deeply=True)) == []
 
@@ -144,15 +144,15 @@ def test_a_vpc_without_host_names(stand: Stand) -> None:
     private = stand.private()
     stand.ec2.modify_vpc_attribute(VpcId=private.vpc, EnableDnsHostnames={"Value": False})
     stand.move(private.tasks_subnet, private.tasks_group)
-    found = next(finding for finding in stand.findings() if finding.is_root_cause)
-    assert (found.check, found.subject) == ("private-dns-off", private.endpoint)
-    assert "--enable-dns-hostnames" in found.remedy.command
+    cause = next(finding for finding in stand.findings() if finding.is_root_cause)
+    assert (cause.check, cause.subject) == ("private-dns-off", private.endpoint)
+    assert "--enable-dns-hostnames" in cause.remedy.command
     assert causes(stand.findings()) == ["private-dns-off"]
 
 
 @pytest.mark.usefixtures("mended")
 def test_no_permission_to_look_why_tasks_fail(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where tasks have no connection and EC2 may not be asked, the checks are unknown and name what is missing."""
+    """Where tasks have no connection and EC2 may not be called, the checks are unknown and name the permission."""
     faults.break_(stand.sandbox.endpoint, "no-egress")
     deny(stand.sandbox, monkeypatch, "ec2:*")
     findings = stand.findings()

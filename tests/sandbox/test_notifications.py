@@ -65,9 +65,9 @@ def test_each_change_of_the_outcome_is_told_once(desk: Desk) -> None:
         for step, (change, variables, code, titles) in enumerate(steps):
             change()
             before = len(bodies)
-            done = desk.run("environment=staging", OPS_WEBHOOK=address, **variables)
+            process = desk.run("environment=staging", OPS_WEBHOOK=address, **variables)
             titles_sent = [body["title"].partition(": ")[2] for body in bodies[before:]]
-            assert (done.returncode, titles_sent) == (code, titles), (step, done.stdout, done.stderr)
+            assert (process.returncode, titles_sent) == (code, titles), (step, process.stdout, process.stderr)
     assert_nothing_leaked(desk, [*secret_values, TOKEN], *map(json.dumps, bodies))
 
 
@@ -76,9 +76,9 @@ def test_a_webhook_that_hangs_changes_nothing_but_is_told(desk: Desk) -> None:
     _configure(desk, "timeout = 1")
     with webhook(TOKEN, hang=60) as (address, _):
         variables = {"AWS_ACCESS_KEY_ID": "wrong", "OPS_WEBHOOK": address}
-        done = desk.run("environment=staging", **variables)
-    assert done.returncode == 2
-    assert "Not delivered to env:OPS_WEBHOOK: It took more than 1 s." in done.stderr
+        process = desk.run("environment=staging", **variables)
+    assert process.returncode == 2
+    assert "Not delivered to env:OPS_WEBHOOK: It took more than 1 s." in process.stderr
 
 
 def test_a_run_that_cannot_begin_is_told(desk: Desk) -> None:
@@ -86,8 +86,8 @@ def test_a_run_that_cannot_begin_is_told(desk: Desk) -> None:
     _configure(desk, 'ping = "env:WATCHER"')
     with webhook(TOKEN) as (address, bodies):
         variables = {"TMPDIR": "/nowhere", "OPS_WEBHOOK": address, "WATCHER": address.replace("json://", "http://")}
-        done = desk.run("environment=staging", **variables)
-    assert done.returncode == 2 and "/nowhere cannot be used" in done.stderr
+        process = desk.run("environment=staging", **variables)
+    assert process.returncode == 2 and "/nowhere cannot be used" in process.stderr
     assert [body.get("path") or body["title"] for body in bodies] == [
         "/start",
         "/fail",
@@ -101,10 +101,10 @@ def test_a_run_on_an_environment_that_is_none_any_more_is_told(desk: Desk) -> No
     with webhook(TOKEN) as (address, bodies):
         variables = {"OPS_WEBHOOK": address, "WATCHER": address.replace("json://", "http://")}
         for _ in range(2):
-            done = desk.run("environment=qa", **variables)
-            assert (done.returncode, "unknown: there are" in done.stderr) == (3, True)
-    told = [body.get("path") or body["title"] for body in bodies]
-    assert told == ["/start", "/fail", "verify on qa: could not look", "/start", "/fail"]
+            process = desk.run("environment=qa", **variables)
+            assert (process.returncode, "unknown: there are" in process.stderr) == (3, True)
+    requests = [body.get("path") or body["title"] for body in bodies]
+    assert requests == ["/start", "/fail", "verify on qa: could not look", "/start", "/fail"]
 
 
 def test_a_run_that_stays_away_is_overdue(desk: Desk) -> None:
@@ -114,9 +114,9 @@ def test_a_run_that_stays_away_is_overdue(desk: Desk) -> None:
     before = desk.call(listing)
     with webhook(TOKEN) as (address, calls):
         variables = {"AWS_ACCESS_KEY_ID": "wrong", "OPS_WEBHOOK": address}
-        done = desk.run("environment=staging", WATCHER=address.replace("json://", "http://"), **variables)
+        process = desk.run("environment=staging", WATCHER=address.replace("json://", "http://"), **variables)
     after = desk.call(listing)
-    assert (before.returncode, done.returncode) == (1, 2)
+    assert (before.returncode, process.returncode) == (1, 2)
     assert "OVERDUE  verify on staging: due " in before.stdout and "it never ran" in before.stdout
     assert [call["path"] for call in calls if "path" in call] == ["/start", "/fail"]
     assert after.returncode == 0 and "on time  verify on staging: the last run ended " in after.stdout
@@ -145,8 +145,8 @@ def test_a_run_that_its_scheduler_ends_is_told(desk: Desk) -> None:
         )
         with silent.accept()[0]:
             run.terminate()
-            _, said = run.communicate(timeout=120)
-    assert (run.returncode, said.decode().splitlines()) == (2, ["error: Interrupted before anything was changed."])
+            _, stderr = run.communicate(timeout=120)
+    assert (run.returncode, stderr.decode().splitlines()) == (2, ["error: Interrupted before anything was changed."])
     assert [each["path"] for each in bodies if "path" in each] == ["/start", "/fail"]
     (message,) = (each for each in bodies if "title" in each)
     assert (message["title"], message["message"]) == (
@@ -161,10 +161,10 @@ def test_an_outcome_is_exported(desk: Desk) -> None:
     formats = ("junit=verify.xml", "prometheus=verify.prom", "emf=verify.log")
     former = os.umask(0o022)
     try:
-        done = desk.run("environment=staging", *(word for each in formats for word in ("--export", each)))
+        process = desk.run("environment=staging", *(word for each in formats for word in ("--export", each)))
     finally:
         os.umask(former)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert process.returncode == 0, process.stdout + process.stderr
     assert '<testsuite name="verify staging"' in (desk.work / "verify.xml").read_text()
     text = (desk.work / "verify.prom").read_text()
     assert 'omc_runbook_exit_code{environment="staging",runbook="verify"} 0.0' in text
@@ -176,7 +176,7 @@ def test_an_outcome_is_exported(desk: Desk) -> None:
 def test_a_broken_table_is_told_before_the_run(desk: Desk) -> None:
     """An address in runbook.toml is refused, and not repeated."""
     (desk.work / "runbook.toml").write_text(f'[notify]\nfindings = ["slack://{TOKEN}"]\n')
-    done = desk.run("environment=staging")
-    assert done.returncode == 3
-    assert "findings" in done.stderr and "env:NAME or file:PATH" in done.stderr
-    assert TOKEN not in done.stderr
+    process = desk.run("environment=staging")
+    assert process.returncode == 3
+    assert "findings" in process.stderr and "env:NAME or file:PATH" in process.stderr
+    assert TOKEN not in process.stderr

@@ -57,17 +57,17 @@ def problems(world: World) -> list[Finding]:
 
 
 def test_another_secrets_own_policy_is_named(world: World) -> None:
-    """It denies what the role's policies allow: the statement is told, with the command that replaces it."""
+    """It denies what the role's policies allow: the finding has the statement, and the command that replaces it."""
     arn = create(world, token=secrets.token_hex(16))
     denial = policy(
         READ, effect="Deny", Principal="*", Resource="*", Condition={"Bool": {"aws:ViaAWSService": "false"}}
     )
     world.secretsmanager.put_resource_policy(SecretId=arn, ResourcePolicy=json.dumps(denial))
     deploy(world, lambda container: container["secrets"].append({"name": "TOKEN", "valueFrom": f"{arn}:token::"}))
-    [found] = problems(world)
-    assert (found.check, found.subject) == ("other-secret-denied", OTHER_SECRET)
-    assert found.evidence[0].startswith("GetResourcePolicy: ")
-    assert f"put-resource-policy --secret-id {OTHER_SECRET}" in found.remedy.command
+    [problem] = problems(world)
+    assert (problem.check, problem.subject) == ("other-secret-denied", OTHER_SECRET)
+    assert problem.evidence[0].startswith("GetResourcePolicy: ")
+    assert f"put-resource-policy --secret-id {OTHER_SECRET}" in problem.remedy.command
 
 
 def test_a_reference_without_the_suffix(world: World) -> None:
@@ -77,9 +77,9 @@ def test_a_reference_without_the_suffix(world: World) -> None:
     deploy(world, lambda container: container["secrets"].append(entry))
     assert problems(world) == []
     grant(world, policy(READ, Resource=ABSENT), "other")
-    [found] = problems(world)
-    assert (found.check, found.subject) == ("other-secret-denied", OTHER_SECRET)
-    assert f'"Resource":"{arn}"' in found.remedy.command
+    [problem] = problems(world)
+    assert (problem.check, problem.subject) == ("other-secret-denied", OTHER_SECRET)
+    assert f'"Resource":"{arn}"' in problem.remedy.command
 
 
 def test_a_registrys_login_may_be_named_without_an_arn(world: World) -> None:
@@ -90,9 +90,9 @@ def test_a_registrys_login_may_be_named_without_an_arn(world: World) -> None:
     deploy(world, lambda container: container.update(repositoryCredentials={"credentialsParameter": name}))
     assert problems(world) == []
     grant(world, policy(READ, Resource=ABSENT), "other")
-    [found] = problems(world)
-    assert (found.check, found.subject) == ("other-secret-denied", name)
-    assert f'"Resource":"{arn}"' in found.remedy.command
+    [problem] = problems(world)
+    assert (problem.check, problem.subject) == ("other-secret-denied", name)
+    assert f'"Resource":"{arn}"' in problem.remedy.command
     world.secretsmanager.delete_secret(SecretId=name)
 
 
@@ -109,9 +109,9 @@ def test_a_key_that_was_not_rotated(world: World) -> None:
     )
     again = json.dumps({"user": "app", "password": secrets.token_hex(16)})
     world.secretsmanager.put_secret_value(SecretId=arn, SecretString=again)
-    [found] = problems(world)
-    assert (found.check, found.severity) == ("other-secret-rotated", "warning")
-    assert found.evidence[1] == "Keys whose value differs: password."
+    [problem] = problems(world)
+    assert (problem.check, problem.severity) == ("other-secret-rotated", "warning")
+    assert problem.evidence[1] == "Keys whose value differs: password."
 
 
 @pytest.mark.parametrize(
@@ -133,9 +133,9 @@ def test_what_a_log_or_a_registry_needs(member: dict[str, Any], what: str, world
 
     grant(world, policy(READ, Resource=ABSENT), "other")
     deploy(world, edit)
-    [found] = problems(world)
-    assert found.check == "other-secret-missing" and what in found.evidence[1]
-    assert set(found.cause_of) == {"pull-failed", "rollout-stuck"}
+    [problem] = problems(world)
+    assert problem.check == "other-secret-missing" and what in problem.evidence[1]
+    assert set(problem.cause_of) == {"pull-failed", "rollout-stuck"}
 
 
 def test_a_task_that_runs_alone(world: World) -> None:
@@ -144,14 +144,14 @@ def test_a_task_that_runs_alone(world: World) -> None:
     container = {**current["containerDefinitions"][0], "secrets": [{"name": "TOKEN", "valueFrom": f"{ABSENT}:x::"}]}
     own = world.secretsmanager.describe_secret(SecretId=SECRET)["ARN"]
     container["secrets"].append({"name": "OPENAI_API_KEY", "valueFrom": f"{own}:OPENAI_API_KEY::"})
-    kept = ("executionRoleArn", "taskRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
+    fields = ("executionRoleArn", "taskRoleArn", "networkMode", "requiresCompatibilities", "cpu", "memory")
     family = f"{STAGING}-job"
-    members = {name: current[name] for name in kept}
+    members = {name: current[name] for name in fields}
     world.ecs.register_task_definition(family=family, containerDefinitions=[container], **members)
     network: Any = world.service("worker")["networkConfiguration"]
     grant(world, policy(READ, Resource=ABSENT), "other")
-    ran = world.ecs.run_task(cluster=CLUSTER, taskDefinition=family, networkConfiguration=network)
-    arn = str(ran["tasks"][0]["taskArn"])
+    response = world.ecs.run_task(cluster=CLUSTER, taskDefinition=family, networkConfiguration=network)
+    arn = str(response["tasks"][0]["taskArn"])
     world.wait(lambda: _status(world, arn) == "STOPPED", "the job stopped")
     complaint = read_complaint(task=arn)
     with pytest.MonkeyPatch.context() as patch:
@@ -159,21 +159,21 @@ def test_a_task_that_runs_alone(world: World) -> None:
         run = troubleshoot.begin("staging")
         snapshot = troubleshoot.look(run, complaint)
         findings = troubleshoot.diagnose(snapshot, complaint)
-        shown = troubleshoot.state(snapshot, complaint).to_text()
+        text = troubleshoot.state(snapshot, complaint).to_text()
         plan = troubleshoot.plan(run, snapshot, findings)
     roots = [finding for finding in findings if finding.is_root_cause]
     assert [finding.check for finding in roots] == ["other-secret-missing"]
     assert roots[0].services == {f"{family} (run alone)"} and roots[0].cause_of == ("pull-failed",)
-    assert f"{family} (run alone)" in shown and "That means:" in " ".join(shown.split())
+    assert f"{family} (run alone)" in text and "That means:" in " ".join(text.split())
     assert plan.is_empty
 
 
 def test_a_daemon_is_found_by_what_it_refers_to(world: World) -> None:
     """No list of services shows it, and none of its tasks may have started."""
     add_daemon(world, ("SECRET_KEY", "smtp_password"))
-    [found] = problems(world)
-    assert (found.check, found.subject) == ("key-case", "smtp_password")
-    assert found.evidence[0] == f"smtp_password is referenced by daemon {NAME}."
+    [problem] = problems(world)
+    assert (problem.check, problem.subject) == ("key-case", "smtp_password")
+    assert problem.evidence[0] == f"smtp_password is referenced by daemon {NAME}."
 
 
 def _status(world: World, arn: str) -> str:
@@ -181,14 +181,14 @@ def _status(world: World, arn: str) -> str:
 
 
 def test_a_secret_that_was_created_again(world: World) -> None:
-    """Its name is the former one's, and its ARN another: that is told, with what to write into the reference."""
+    """Its name is the former one's, and its ARN another: the finding says so, with what to write into the reference."""
     arn = create(world, token=secrets.token_hex(16))
     world.secretsmanager.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
     new = create(world, token=secrets.token_hex(16))
     deploy(world, lambda container: container["secrets"].append({"name": "TOKEN", "valueFrom": f"{arn}:token::"}))
-    [found] = problems(world)
-    assert found.check == "other-secret-missing" and f"the secret of that name is {new}." in found.evidence[0]
-    assert found.remedy.command.startswith(f"Write {new} into the reference to TOKEN")
+    [problem] = problems(world)
+    assert problem.check == "other-secret-missing" and f"the secret of that name is {new}." in problem.evidence[0]
+    assert problem.remedy.command.startswith(f"Write {new} into the reference to TOKEN")
 
 
 def test_another_secret_that_somebody_scheduled_for_deletion_is_gone_after_a_mend(world: World) -> None:
@@ -202,7 +202,7 @@ def test_a_parameter_of_another_region_that_the_role_may_not_read(world: World) 
     """Its tasks' refusal is the cause, and granting what they lack the remedy; to start them again would not help."""
     elsewhere = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/ohmycoins/sender"
     deploy(world, lambda container: container["secrets"].append({"name": "SENDER", "valueFrom": elsewhere}))
-    found, unknown = problems(world)
-    assert (found.check, found.cause_of) == ("parameter-denied", ("pull-failed", "rollout-stuck"))
-    assert elsewhere in found.remedy.command and "aws iam put-role-policy" in found.remedy.command
+    problem, unknown = problems(world)
+    assert (problem.check, problem.cause_of) == ("parameter-denied", ("pull-failed", "rollout-stuck"))
+    assert elsewhere in problem.remedy.command and "aws iam put-role-policy" in problem.remedy.command
     assert (unknown.check, unknown.status) == ("parameter-missing", "unknown")

@@ -83,7 +83,7 @@ def test_the_command_by_hand_mends(fault: str, sandbox: Sandbox, desk: Desk) -> 
 
 @pytest.mark.parametrize("fault", AUDIT)
 def test_what_an_audit_prints_mends(fault: str, sandbox: Sandbox, desk: Desk) -> None:
-    """A trail, or an alarm that somebody hears, is there again; where an address is asked for, its owner confirms."""
+    """A trail, or an alarm with a subscriber, is there again; the owner of an address confirms the subscription."""
     faults.mend(sandbox.endpoint)
     faults.break_(sandbox.endpoint, fault)
     target = troubleshoot.begin("staging").target
@@ -92,14 +92,14 @@ def test_what_an_audit_prints_mends(fault: str, sandbox: Sandbox, desk: Desk) ->
     paste(sandbox, cause.remedy.command.replace("ADDRESS", address))
     if "ADDRESS" in cause.remedy.command:
         client(sandbox, "sns").confirm_subscription(TopicArn=TOPIC, Token=address)
-    left = {finding.check for finding in audit(target.look(audit_days=90)) if finding.is_problem}
+    problems = {finding.check for finding in audit(target.look(audit_days=90)) if finding.is_problem}
     if fault == "no-trail":
         # The new trail has no log group: the alarm needs a rule of EventBridge instead.
-        assert left == {"no-alarm"}
+        assert problems == {"no-alarm"}
         [cause] = [finding for finding in audit(target.look(audit_days=90)) if finding.is_problem]
         paste(sandbox, cause.remedy.command)
-        left = {finding.check for finding in audit(target.look(audit_days=90)) if finding.is_problem}
-    assert left == set()
+        problems = {finding.check for finding in audit(target.look(audit_days=90)) if finding.is_problem}
+    assert problems == set()
 
 
 @pytest.mark.parametrize("fault", PLANS)
@@ -107,13 +107,13 @@ def test_the_plan_is_the_one_recommendation_and_mends(fault: str, sandbox: Sandb
     """What is printed first applies the plan, and neither the findings nor the last line say anything else."""
     faults.mend(sandbox.endpoint)
     faults.break_(sandbox.endpoint, fault)
-    said = desk.call([str(COMMAND), "run", "troubleshoot", "-p", "environment", "staging", "--summary"])
-    lines = said.stdout.splitlines()
+    diagnosis = desk.call([str(COMMAND), "run", "troubleshoot", "-p", "environment", "staging", "--summary"])
+    lines = diagnosis.stdout.splitlines()
     ways = {line.strip().removeprefix("→ ") for line in lines if line.strip().startswith("→ ")}
     [apply] = {line.strip().removeprefix("Apply it: ") for line in lines if "Apply it: " in line}
     assert ways == {apply} and shlex.split(apply)[-3:] == ["-p", "apply", "true"]
-    done = desk.call([str(COMMAND), *shlex.split(apply)[1:]])
-    assert done.returncode == 0, done.stdout
+    process = desk.call([str(COMMAND), *shlex.split(apply)[1:]])
+    assert process.returncode == 0, process.stdout
     assert not [finding for finding in look() if finding.check == fault and finding.is_problem]
 
 
@@ -137,6 +137,6 @@ def test_one_remedy_for_several_findings_is_printed_once(sandbox: Sandbox, desk:
     """A secret that was made anew leaves eleven references behind, and one command corrects all."""
     faults.mend(sandbox.endpoint)
     faults.break_(sandbox.endpoint, "suffix-stale")
-    said = desk.call([str(COMMAND), "run", "verify", "-p", "environment", "staging", "--summary"])
-    assert said.stdout.count("suffix-stale: ") > 5
-    assert said.stdout.count("→ omc-runbook run troubleshoot -p environment staging") == 1
+    process = desk.call([str(COMMAND), "run", "verify", "-p", "environment", "staging", "--summary"])
+    assert process.stdout.count("suffix-stale: ") > 5
+    assert process.stdout.count("→ omc-runbook run troubleshoot -p environment staging") == 1

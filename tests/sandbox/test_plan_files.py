@@ -1,4 +1,4 @@
-"""A plan that one person writes and another applies, in AWS: held, or refused with what has changed."""
+"""A plan that one person writes and another applies, in AWS: applied as it is, or refused with what has changed."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_what_one_person_plans_another_applies_or_is_refused(tmp_path: Path, san
         source.chmod(0o600)
 
     def run(person: dict[str, str], *words: str) -> tuple[int, str]:
-        done = desk.call([str(COMMAND), "run", *words], **person)
-        return done.returncode, done.stdout + done.stderr
+        process = desk.call([str(COMMAND), "run", *words], **person)
+        return process.returncode, process.stdout + process.stderr
 
     def current() -> dict[str, Any]:
         answer = secretsmanager.get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")
@@ -53,20 +53,20 @@ def test_what_one_person_plans_another_applies_or_is_refused(tmp_path: Path, san
     assert run(author, "rotate", "keys=SECRET_KEY", "plan_to=other.json")[0] == 0
 
     write(new[1])
-    code, said = run(approver, "update", "plan_from=plan.json", "apply=true")
-    assert (code, current()) == (2, before) and f"the new value of SMTP_PASSWORD in {SECRET} is not the one" in said
+    code, output = run(approver, "update", "plan_from=plan.json", "apply=true")
+    assert (code, current()) == (2, before) and f"the new value of SMTP_PASSWORD in {SECRET} is not the one" in output
 
     write(new[0])
-    code, said = run(approver, "update", "plan_from=plan.json", "apply=true")
-    assert code == 0, said
+    code, output = run(approver, "update", "plan_from=plan.json", "apply=true")
+    assert code == 0, output
     assert outcome()["plan_file"] == {**planned, "run_by": outcome()["plan_file"]["run_by"]}
     assert "approver" in outcome()["plan_file"]["run_by"] and current()["SMTP_PASSWORD"] == new[0]
     assert not source.exists()
 
-    code, said = run(approver, "update", "plan_from=plan.json", "apply=true")
-    assert code == 2 and "was carried out already" in said
-    code, said = run(approver, "rotate", "plan_from=other.json", "apply=true")
-    assert code == 2 and f"the current version of {SECRET} is {current()['version']}, in the plan" in said
+    code, output = run(approver, "update", "plan_from=plan.json", "apply=true")
+    assert code == 2 and "was carried out already" in output
+    code, output = run(approver, "rotate", "plan_from=other.json", "apply=true")
+    assert code == 2 and f"the current version of {SECRET} is {current()['version']}, in the plan" in output
     assert current()["SMTP_PASSWORD"] == new[0]
 
     write(new[1])
@@ -79,9 +79,9 @@ def test_what_one_person_plans_another_applies_or_is_refused(tmp_path: Path, san
             pool.submit(run, each, "update", f"plan_from={name}.json", "apply=true", "--record", name)
             for name, each in people.items()
         ]
-    said = "".join(end.result()[1] for end in ends)
-    assert sorted(end.result()[0] for end in ends) == [0, 2], said
-    assert "applied already" in said or "is out of date" in said
+    output = "".join(end.result()[1] for end in ends)
+    assert sorted(end.result()[0] for end in ends) == [0, 2], output
+    assert "applied already" in output or "is out of date" in output
     assert current()["SMTP_PASSWORD"] == new[1]
     source.unlink()
     assert_nothing_leaked(desk, [*values(sandbox), new[0]])

@@ -55,8 +55,8 @@ def test_it_is_enough(desk: Desk, runbook: str) -> None:
     """Nothing is unknown, changes are made and proved, and no call is refused on the way."""
     shutil.copytree(desk.sandbox.variables["OMC_REPOSITORY"], desk.work / "checkout", symlinks=True)
     person = caller(desk.sandbox, json.dumps(policy_of(desk, runbook)))
-    done = desk.call([str(COMMAND), "run", runbook, "environment=staging", *APPLIED.get(runbook, ())], **person)
-    assert (done.returncode, status_of(desk)) == (0, "ok"), done.stdout
+    process = desk.call([str(COMMAND), "run", runbook, "environment=staging", *APPLIED.get(runbook, ())], **person)
+    assert (process.returncode, status_of(desk)) == (0, "ok"), process.stdout
     named = (
         {"ListEventBuses", "ListRuleNamesByTarget", "ListSchedules"} if runbook in ("rotate", "update") else set[str]()
     )
@@ -70,11 +70,11 @@ def test_the_policy_of_create_is_enough(desk: Desk) -> None:
     assert secret in {resource for statement in document["Statement"] for resource in statement["Resource"]}
     words = ("environment=production", "apply=true", "confirm=production")
     person = caller(desk.sandbox, json.dumps(document))
-    done = desk.call([str(COMMAND), "run", "create", *words], **person)
+    process = desk.call([str(COMMAND), "run", "create", *words], **person)
     client(desk.sandbox, "secretsmanager").delete_secret(
         SecretId="ohmycoins-production-app-secrets", ForceDeleteWithoutRecovery=True
     )
-    assert done.returncode == 0 and refused_calls(desk, person) == set(), done.stdout
+    assert process.returncode == 0 and refused_calls(desk, person) == set(), process.stdout
 
 
 @pytest.mark.parametrize(
@@ -89,16 +89,16 @@ def test_the_policy_of_a_fleet_names_its_other_environments(desk: Desk, text: st
         notes = [desk.call([str(COMMAND), "policy", each]).stderr for each in ("fleet", "verify")]
     finally:
         secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
-    says = re.compile(r"This is for staging alone\. A fleet also needs the policies for (production, )?qa: ")
-    assert [bool(says.search(note)) for note in notes] == [True, False]
+    pattern = re.compile(r"This is for staging alone\. A fleet also needs the policies for (production, )?qa: ")
+    assert [bool(pattern.search(note)) for note in notes] == [True, False]
 
 
 @pytest.fixture(scope="module")
 def after_change(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """verify's policy a moment after a change, when CloudTrail decides which value a task has."""
     desk = Desk(tmp_path_factory.mktemp("change"), sandbox)
-    done = desk.call([str(COMMAND), "run", "update", "environment=staging", *APPLIED["update"]])
-    assert done.returncode == 0, done.stdout
+    process = desk.call([str(COMMAND), "run", "update", "environment=staging", *APPLIED["update"]])
+    assert process.returncode == 0, process.stdout
     return policy_of(desk, "verify")
 
 
@@ -120,27 +120,27 @@ def test_the_command_names_the_action_that_it_lacks(desk: Desk, after_change: di
     """And ends as with what could not be looked at."""
     action = "iam:SimulatePrincipalPolicy"
     person = caller(desk.sandbox, json.dumps(without(after_change, action)))
-    done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
-    assert done.returncode == 2, done.stdout
-    assert action in done.stdout + done.stderr
+    process = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
+    assert process.returncode == 2, process.stdout
+    assert action in process.stdout + process.stderr
 
 
 def test_who_only_plans_needs_less(desk: Desk) -> None:
     """The policy of --no-apply is enough to plan, and an applied plan is refused with what is missing."""
     words = ("environment=staging", *APPLIED["update"][:-1])
     planner = caller(desk.sandbox, json.dumps(policy_of(desk, "update", "--no-apply")))
-    done = desk.call([str(COMMAND), "run", "update", *words], **planner)
-    assert (done.returncode, status_of(desk)) == (0, "ok"), done.stdout
-    done = desk.call([str(COMMAND), "run", "update", *words, "apply=true"], **planner)
-    assert done.returncode == 2 and "secretsmanager:PutSecretValue is missing" in done.stdout
+    process = desk.call([str(COMMAND), "run", "update", *words], **planner)
+    assert (process.returncode, status_of(desk)) == (0, "ok"), process.stdout
+    process = desk.call([str(COMMAND), "run", "update", *words, "apply=true"], **planner)
+    assert process.returncode == 2 and "secretsmanager:PutSecretValue is missing" in process.stdout
 
 
 def test_a_daemon_that_may_not_be_looked_for_is_unknown(desk: Desk) -> None:
-    """It might keep the old values, so that nobody is told that all have the new ones."""
+    """It might keep the old values, so the run does not say that all have the new ones."""
     person = caller(desk.sandbox, json.dumps(without(policy_of(desk, "update"), "ecs:ListDaemons")))
-    done = desk.call([str(COMMAND), "run", "update", "environment=staging", *APPLIED["update"]], **person)
-    assert (done.returncode, status_of(desk)) == (2, "unknown"), done.stdout
-    assert "the permission ecs:ListDaemons is missing" in done.stdout
+    process = desk.call([str(COMMAND), "run", "update", "environment=staging", *APPLIED["update"]], **person)
+    assert (process.returncode, status_of(desk)) == (2, "unknown"), process.stdout
+    assert "the permission ecs:ListDaemons is missing" in process.stdout
 
 
 def test_a_revision_is_registered_only_by_who_may_pass_its_roles(desk: Desk) -> None:
@@ -148,17 +148,17 @@ def test_a_revision_is_registered_only_by_who_may_pass_its_roles(desk: Desk) -> 
     document = without(policy_of(desk, "add_key"), "iam:PassRole")
     shutil.copytree(desk.sandbox.variables["OMC_REPOSITORY"], desk.work / "checkout", symlinks=True)
     words = ("environment=staging", "key=OTHER_API_KEY", *APPLIED["add_key"][1:])
-    done = desk.call([str(COMMAND), "run", "add_key", *words], **caller(desk.sandbox, json.dumps(document)))
+    process = desk.call([str(COMMAND), "run", "add_key", *words], **caller(desk.sandbox, json.dumps(document)))
     mend(desk.sandbox.endpoint)
-    assert done.returncode == 2 and "the permission iam:PassRole is missing" in done.stdout
+    assert process.returncode == 2 and "the permission iam:PassRole is missing" in process.stdout
 
 
 def test_a_runbook_that_needs_nothing_says_so(desk: Desk) -> None:
     """Without asking AWS; every notebook has an answer: actions, or why it needs none."""
     assert {name for name in notebooks.paths() if actions_of(name).plan} == NEEDY
     for runbook in notebooks.paths().keys() - NEEDY:
-        done = desk.call([str(COMMAND), "policy", runbook, "environment=local"])
-        assert (done.returncode, done.stdout) == (0, "") and f"{runbook} needs no permission" in done.stderr
+        process = desk.call([str(COMMAND), "policy", runbook, "environment=local"])
+        assert (process.returncode, process.stdout) == (0, "") and f"{runbook} needs no permission" in process.stderr
 
 
 def test_a_policy_allows_no_more_than_one_environment(desk: Desk) -> None:
@@ -208,8 +208,8 @@ def test_what_else_the_environment_needs_is_in_the_policy(desk: Desk) -> None:
     )
     clients["ssm"].put_parameter(Name="/app/mode", Value="calm", Type="SecureString")
     parameter = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/app/mode"
-    read = "secretsmanager:GetSecretValue"
-    allowed = {"kms:Decrypt": key, read: other["ARN"], "ssm:GetParameters": parameter}
+    action_of_reads = "secretsmanager:GetSecretValue"
+    allowed = {"kms:Decrypt": key, action_of_reads: other["ARN"], "ssm:GetParameters": parameter}
     statements = [{"Effect": "Allow", "Action": action, "Resource": arn} for action, arn in allowed.items()]
     document = json.dumps({"Version": "2012-10-17", "Statement": statements})
     clients["iam"].put_role_policy(RoleName=EXECUTION_ROLE, PolicyName="more", PolicyDocument=document)
@@ -235,30 +235,30 @@ def test_what_else_the_environment_needs_is_in_the_policy(desk: Desk) -> None:
         assert "ssm:DescribeParameters" in by_action
         assert other["ARN"] not in by_action["secretsmanager:GetSecretValue"]
         person = caller(desk.sandbox, json.dumps(policy))
-        done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
-        assert (done.returncode, status_of(desk)) == (0, "ok"), done.stdout
+        process = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
+        assert (process.returncode, status_of(desk)) == (0, "ok"), process.stdout
         assert refused_calls(desk, person) == set()
         for action in ("kms:DescribeKey", "ssm:DescribeParameters"):
             blind = caller(desk.sandbox, json.dumps(without(policy, action)))
-            done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **blind)
-            assert done.returncode == 2 and action in done.stdout
+            process = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **blind)
+            assert process.returncode == 2 and action in process.stdout
         # Where the role's own policies do not let it read the other secret, that secret's policy may.
         own = [each for each in statements if each["Resource"] != other["ARN"]]
         document = json.dumps({"Version": "2012-10-17", "Statement": own})
         clients["iam"].put_role_policy(RoleName=EXECUTION_ROLE, PolicyName="more", PolicyDocument=document)
         role = f"arn:aws:iam::{ACCOUNT}:role/{EXECUTION_ROLE}"
-        lets_in = {"Effect": "Allow", "Principal": {"AWS": role}, "Action": read, "Resource": "*"}
+        lets_in = {"Effect": "Allow", "Principal": {"AWS": role}, "Action": action_of_reads, "Resource": "*"}
         document = json.dumps({"Version": "2012-10-17", "Statement": lets_in})
         clients["secretsmanager"].put_resource_policy(SecretId=other["ARN"], ResourcePolicy=document)
-        done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
-        assert (done.returncode, status_of(desk)) == (0, "ok"), done.stdout
+        process = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
+        assert (process.returncode, status_of(desk)) == (0, "ok"), process.stdout
         blind = caller(desk.sandbox, json.dumps(without(policy, "secretsmanager:GetResourcePolicy")))
-        done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **blind)
-        assert (done.returncode, status_of(desk)) == (2, "unknown"), done.stdout
+        process = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **blind)
+        assert (process.returncode, status_of(desk)) == (2, "unknown"), process.stdout
         # After any edit of the other secret, its versions say since when it has its value.
         clients["secretsmanager"].put_secret_value(SecretId=other["ARN"], SecretString=json.dumps({"KEY": "y" * 32}))
-        done = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
-        assert (done.returncode, status_of(desk)) == (1, "findings") and "other-secret-rotated" in done.stdout
+        process = desk.call([str(COMMAND), "run", "verify", "environment=staging"], **person)
+        assert (process.returncode, status_of(desk)) == (1, "findings") and "other-secret-rotated" in process.stdout
     finally:
         clients["secretsmanager"].update_secret(SecretId=SECRET, KmsKeyId="alias/aws/secretsmanager")
         clients["iam"].delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName="more")
@@ -266,7 +266,7 @@ def test_what_else_the_environment_needs_is_in_the_policy(desk: Desk) -> None:
 
 
 def test_the_topics_of_runbook_toml_may_be_published_to(desk: Desk) -> None:
-    """By who runs what only looks; without that permission the run says that nobody was told."""
+    """By a run that only looks; without that permission the run says that nobody was notified."""
     topic = client(desk.sandbox, "sns").create_topic(Name="platform")["TopicArn"]
     (desk.work / "runbook.toml").write_text(f'[notify]\nfindings = ["sns:{topic}"]\nunknown = ["sns:{topic}"]\n')
     policy = policy_of(desk, "verify")
@@ -274,9 +274,9 @@ def test_the_topics_of_runbook_toml_may_be_published_to(desk: Desk) -> None:
     assert "sns:Publish" not in json.dumps(policy_of(desk, "rotate"))
     run = [str(COMMAND), "run", "verify", "environment=staging", "service=nope", "--notify"]
     for document, is_told in ((without(policy, "sns:Publish"), False), (policy, True)):
-        done = desk.call(run, **caller(desk.sandbox, json.dumps(document)))
-        assert done.returncode == 1
-        assert ("sns:Publish" not in done.stdout) == is_told, done.stdout
+        process = desk.call(run, **caller(desk.sandbox, json.dumps(document)))
+        assert process.returncode == 1
+        assert ("sns:Publish" not in process.stdout) == is_told, process.stdout
 
 
 def test_other_clusters_that_runbook_toml_names_may_be_read(desk: Desk) -> None:
@@ -290,8 +290,8 @@ def test_other_clusters_that_runbook_toml_names_may_be_read(desk: Desk) -> None:
     try:
         for runbook, *words in (("verify",), ("rotate", "keys=SECRET_KEY")):
             person = caller(desk.sandbox, json.dumps(policy_of(desk, runbook, "--no-apply")))
-            done = desk.call([str(COMMAND), "run", runbook, "environment=staging", *words], **person)
-            assert done.returncode == 0 and "services of other clusters" not in done.stdout, done.stdout
+            process = desk.call([str(COMMAND), "run", runbook, "environment=staging", *words], **person)
+            assert process.returncode == 0 and "services of other clusters" not in process.stdout, process.stdout
             of_ecs = {"ListClusters", "ListServices", "DescribeServices", "ListTasks", "DescribeTasks"}
             assert not of_ecs & refused_calls(desk, person)
     finally:

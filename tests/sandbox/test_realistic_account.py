@@ -43,8 +43,8 @@ def test_nothing_is_wrong_and_nothing_unknown(snapshots: Snapshots, findings: tu
     """Remarks at most; every light is green."""
     assert [(each.check, each.subject, each.evidence) for each in findings if each.is_problem] == []
     assert [(each.check, each.evidence) for each in findings if each.status == "unknown"] == []
-    shown = audit.lights(snapshots, {"staging": findings})
-    assert {each.level for each in shown.lights} == {"good"}, shown.to_text()
+    panel = audit.lights(snapshots, {"staging": findings})
+    assert {each.level for each in panel.lights} == {"good"}, panel.to_text()
 
 
 def test_the_account_is_as_large_as_it_says(snapshot: Snapshot, sandbox: Sandbox) -> None:
@@ -57,9 +57,9 @@ def test_the_account_is_as_large_as_it_says(snapshot: Snapshot, sandbox: Sandbox
 def test_ages_are_those_of_the_history(snapshots: Snapshots, sandbox: Sandbox) -> None:
     """To the second: each key is as old as the version that gave it its present value."""
     step = timedelta(days=2 * 365) / VERSIONS
-    shown = {row[0]: row[1] for row in audit.ages(snapshots).rows}
+    since_by_key = {row[0]: row[1] for row in audit.ages(snapshots).rows}
     expected = {key: NOW - step * (VERSIONS - number) for key, number in realistic_account.newest_writes().items()}
-    assert shown == {key: f"{moment:%Y-%m-%d %H:%M:%S}" for key, moment in expected.items()}
+    assert since_by_key == {key: f"{moment:%Y-%m-%d %H:%M:%S}" for key, moment in expected.items()}
     versions = World(sandbox.endpoint).secretsmanager.list_secret_version_ids(SecretId=SECRET, IncludeDeprecated=True)
     assert len(versions["Versions"]) == VERSIONS
 

@@ -49,9 +49,9 @@ def somebody(desk: Desk, document: dict[str, Any]) -> dict[str, str]:
     return caller(desk.sandbox, json.dumps(document))
 
 
-def run(desk: Desk, place: str, *words: str, **variables: str) -> Any:
+def run(desk: Desk, address: str, *words: str, **variables: str) -> Any:
     """`omc-runbook run verify` with its record in that place."""
-    return desk.call([str(COMMAND), "run", "verify", "--record", place, *words], **variables)
+    return desk.call([str(COMMAND), "run", "verify", "--record", address, *words], **variables)
 
 
 def with_a_key(desk: Desk) -> None:
@@ -62,7 +62,7 @@ def with_a_key(desk: Desk) -> None:
     (desk.work / "runbook.toml").write_text('[records]\nkms_key = "alias/records"\n')
 
 
-def left(desk: Desk) -> list[str]:
+def leftovers(desk: Desk) -> list[str]:
     """What a run left in the working folder and in that for temporary files."""
     return [path.name for folder in (desk.work, desk.root / "tmp") for path in folder.glob("*")]
 
@@ -71,15 +71,15 @@ def test_a_record_is_made_on_this_machine_and_kept_in_s3(desk: Desk, bucket: str
     """By the least policy, with the key in runbook.toml; what was downloaded is intact, and what was edited is not."""
     s3 = client(desk.sandbox, "s3")
     with_a_key(desk)
-    place = f"s3://{bucket}/{PLACE}"
-    least = desk.call([str(COMMAND), "policy", "verify", "--record", place])
-    done = run(desk, place, "--summary", **somebody(desk, json.loads(least.stdout)))
-    assert done.returncode == 0, done.stdout + done.stderr
+    address = f"s3://{bucket}/{PLACE}"
+    least = desk.call([str(COMMAND), "policy", "verify", "--record", address])
+    process = run(desk, address, "--summary", **somebody(desk, json.loads(least.stdout)))
+    assert process.returncode == 0, process.stdout + process.stderr
     keys = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
     stem = keys[0].removeprefix(f"{PLACE}/").partition("/")[0]
     names = ["outcome.json", "started.json", f"{stem}.html", f"{stem}.ipynb"]
     assert keys == [f"{PLACE}/{stem}/{name}" for name in names] and stem.startswith("verify-staging-")
-    assert f"Record: s3://{bucket}/{keys[2]}" in done.stdout and left(desk) == ["runbook.toml"]
+    assert f"Record: s3://{bucket}/{keys[2]}" in process.stdout and leftovers(desk) == ["runbook.toml"]
     heads = [s3.head_object(Bucket=bucket, Key=key) for key in keys]
     assert {head["SSEKMSKeyId"] for head in heads} == {"alias/records"}
     assert [head["ContentType"].partition(";")[0] for head in heads] == [
@@ -109,29 +109,29 @@ def test_a_record_is_made_on_this_machine_and_kept_in_s3(desk: Desk, bucket: str
 def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_done(desk: Desk, bucket: str) -> None:
     """The permission is named; nothing was read, and nothing is left."""
     denied = person(desk, {"Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/{PLACE}/*"})
-    done = run(desk, f"s3://{bucket}/{PLACE}", **denied)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert f"Could not write to s3://{bucket}/{PLACE}: AccessDenied; the permission s3:PutObject" in done.stderr
-    assert "Nothing was done." in done.stderr
-    done = run(desk, "s3://no-such-bucket/x")
-    assert (done.returncode, done.stderr) == (3, "error: There is no bucket no-such-bucket. Nothing was done.\n")
-    done = run(desk, "s3://No")
-    assert done.returncode == 3 and "A place in S3 is s3://BUCKET or s3://BUCKET/PREFIX" in done.stderr
-    assert left(desk) == []
+    process = run(desk, f"s3://{bucket}/{PLACE}", **denied)
+    assert (process.returncode, process.stdout) == (2, "")
+    assert f"Could not write to s3://{bucket}/{PLACE}: AccessDenied; the permission s3:PutObject" in process.stderr
+    assert "Nothing was done." in process.stderr
+    process = run(desk, "s3://no-such-bucket/x")
+    assert (process.returncode, process.stderr) == (3, "error: There is no bucket no-such-bucket. Nothing was done.\n")
+    process = run(desk, "s3://No")
+    assert process.returncode == 3 and "A place in S3 is s3://BUCKET or s3://BUCKET/PREFIX" in process.stderr
+    assert leftovers(desk) == []
 
 
 def test_a_run_that_was_refused_is_not_listed_as_under_way(desk: Desk, bucket: str) -> None:
     """It leaves why it ended beside the mark of its beginning; there is nothing in it that could have been changed."""
-    place = f"s3://{bucket}/{PLACE}"
-    refused = desk.call([str(COMMAND), "run", "restore", "--record", place, "-p", "version", "AWSNOTHING"])
+    address = f"s3://{bucket}/{PLACE}"
+    refused = desk.call([str(COMMAND), "run", "restore", "--record", address, "-p", "version", "AWSNOTHING"])
     assert refused.returncode == 3, refused.stderr
-    listed = desk.call([str(COMMAND), "records", place])
+    listed = desk.call([str(COMMAND), "records", address])
     (line, *_) = listed.stdout.splitlines()
     assert "restore on staging" in line and "refused or ended before it changed anything" in line
     s3 = client(desk.sandbox, "s3")
     (key,) = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"] if "ended" in each["Key"]]
     assert json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())["failure"] in refused.stderr
-    checked = desk.call([str(COMMAND), "records", "--check", place])
+    checked = desk.call([str(COMMAND), "records", "--check", address])
     assert checked.stdout.startswith("no record "), checked.stdout
 
 
@@ -142,12 +142,12 @@ def test_a_record_that_cannot_be_uploaded_stays_on_this_machine(desk: Desk, buck
     """
     denied = person(desk, {"Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*/outcome.json"})
     export = tmp_path / "verify.prom"
-    done = run(desk, f"s3://{bucket}/{PLACE}", "--quiet", "--export", f"prometheus={export}", **denied)
-    assert done.returncode == 2, done.stderr
+    process = run(desk, f"s3://{bucket}/{PLACE}", "--quiet", "--export", f"prometheus={export}", **denied)
+    assert process.returncode == 2, process.stderr
     assert 'omc_runbook_exit_code{environment="staging",runbook="verify"} 2.0' in export.read_text().splitlines()
-    assert f"The record could not be uploaded: Could not write to s3://{bucket}/{PLACE}: AccessDenied" in done.stdout
+    assert f"The record could not be uploaded: Could not write to s3://{bucket}/{PLACE}: AccessDenied" in process.stdout
     (page,) = (desk.root / "tmp").glob("omc-record-*/verify-*.html")
-    assert f"Record: {page}" in done.stdout and "verify on staging: ok" in done.stdout
+    assert f"Record: {page}" in process.stdout and "verify on staging: ok" in process.stdout
     assert [each.state for each in kept_records.check(page.parent)] == ["intact"]
     assert {path.stat().st_mode & 0o777 for path in page.parent.iterdir()} == {0o600}
     listed = desk.call([str(COMMAND), "records", f"s3://{bucket}/{PLACE}"])
@@ -160,10 +160,10 @@ def test_a_key_that_may_not_be_used_is_named(desk: Desk, bucket: str) -> None:
     """As S3 names it, before anything is done; and while the run goes on, the record stays on this machine."""
     with_a_key(desk)
     denied = person(desk, {"Action": "kms:GenerateDataKey", "Resource": "*"})
-    done = run(desk, f"s3://{bucket}/{PLACE}", **denied)
-    assert (done.returncode, done.stdout, left(desk)) == (2, "", ["runbook.toml"])
-    assert "AccessDenied; the permission kms:GenerateDataKey is missing" in done.stderr
-    assert "Nothing was done." in done.stderr
+    process = run(desk, f"s3://{bucket}/{PLACE}", **denied)
+    assert (process.returncode, process.stdout, leftovers(desk)) == (2, "", ["runbook.toml"])
+    assert "AccessDenied; the permission kms:GenerateDataKey is missing" in process.stderr
+    assert "Nothing was done." in process.stderr
 
 
 @pytest.mark.parametrize(
@@ -183,94 +183,94 @@ def test_what_s3_answers_is_told(tmp_path: Path, code: str, message: str, senten
         def put_object(self, **_: object) -> None:
             raise ClientError({"Error": {"Code": code, "Message": message}}, "PutObject")
 
-    place = parse("s3://records/x", Refusing, "alias/records")
+    storage = parse("s3://records/x", Refusing, "alias/records")
     with pytest.raises(RunbookError) as error:
-        place.begin(Record(tmp_path, stems.make("verify", "staging", NOW)), "verify", "staging", NOW)
+        storage.begin(Record(tmp_path, stems.make("verify", "staging", NOW)), "verify", "staging", NOW)
     assert sentence in str(error.value) and "Nothing was done." in str(error.value)
 
 
 def test_a_bucket_that_goes_during_a_run_costs_no_record(desk: Desk, bucket: str) -> None:
     """It stays on this machine, with why."""
-    place = parse(f"s3://{bucket}/x", lambda: client(desk.sandbox, "s3"))
-    record = place.begin(Record(desk.work, stems.make("verify", "staging", NOW)), "verify", "staging", NOW)
-    kept = keep(desk.work / "kept", an_outcome(), {})
+    storage = parse(f"s3://{bucket}/x", lambda: client(desk.sandbox, "s3"))
+    record = storage.begin(Record(desk.work, stems.make("verify", "staging", NOW)), "verify", "staging", NOW)
+    local_record = keep(desk.work / "kept", an_outcome(), {})
     s3 = client(desk.sandbox, "s3")
     s3.delete_object(Bucket=bucket, Key=f"x/{record.stem}/started.json")
     s3.delete_bucket(Bucket=bucket)
     with pytest.raises(UsageError, match=f"There is no bucket {bucket}"):
-        place.upload(kept)
-    assert [each.state for each in kept_records.check(kept.page.parent)] == ["intact"]
+        storage.upload(local_record)
+    assert [each.state for each in kept_records.check(local_record.page.parent)] == ["intact"]
 
 
 def test_the_last_run_is_remembered_in_s3(desk: Desk, bucket: str) -> None:
     """By whoever runs next, wherever; a schedule is on time for who lists the records. The printed policy is enough."""
-    place = f"s3://{bucket}/{PLACE}"
+    address = f"s3://{bucket}/{PLACE}"
     with_a_key(desk)
     with (desk.work / "runbook.toml").open("a") as file:
         file.write('[notify]\nunknown = ["env:NOBODY"]\n[[schedules]]\nrunbook = "verify"\ncron = "* * * * *"\n')
-    listing = [str(COMMAND), "records", place]
+    listing = [str(COMMAND), "records", address]
     before = desk.call(listing)
     assert before.returncode == 1 and "OVERDUE  verify on staging: due" in before.stdout
-    least = json.loads(desk.call([str(COMMAND), "policy", "verify", "--record", place]).stdout)
+    least = json.loads(desk.call([str(COMMAND), "policy", "verify", "--record", address]).stdout)
     variables = somebody(desk, least) | {"NOBODY": "json://127.0.0.1:9"}
     for _ in range(2):
-        done = run(desk, place, "--summary", **variables)
-        assert done.returncode == 0 and "Not delivered" not in done.stdout, done.stdout + done.stderr
-        assert left(desk) == ["runbook.toml"]
+        process = run(desk, address, "--summary", **variables)
+        assert process.returncode == 0 and "Not delivered" not in process.stdout, process.stdout + process.stderr
+        assert leftovers(desk) == ["runbook.toml"]
     after = desk.call(listing)
     assert after.returncode == 0 and "on time  verify on staging: the last run ended" in after.stdout
-    checked = desk.call([str(COMMAND), "records", "--check", place])
+    checked = desk.call([str(COMMAND), "records", "--check", address])
     assert checked.returncode == 0 and checked.stdout.endswith("2 intact.\n")
     blind = {"Version": "2012-10-17", "Statement": [e for e in least["Statement"] if "s3:GetObject" not in e["Action"]]}
-    done = run(desk, place, "--summary", **somebody(desk, blind))
-    assert f"{place}: All that is open counts as new: its last run is not known" in done.stdout + done.stderr
-    assert "s3:GetObject is missing" in done.stdout + done.stderr
+    process = run(desk, address, "--summary", **somebody(desk, blind))
+    assert f"{address}: All that is open counts as new: its last run is not known" in process.stdout + process.stderr
+    assert "s3:GetObject is missing" in process.stdout + process.stderr
 
 
 def test_fleet_keeps_records(desk: Desk, bucket: str) -> None:
-    """The environments' beside its own, with links that hold in a copy too; what is not uploaded is here, and told."""
-    s3, place = client(desk.sandbox, "s3"), f"s3://{bucket}/{PLACE}"
+    """The environments' beside its own, with links that work in a copy too; what is not uploaded stays here, named."""
+    s3, address = client(desk.sandbox, "s3"), f"s3://{bucket}/{PLACE}"
     (desk.work / "runbook.toml").write_text("[environments.staging]\n")
-    done = desk.call([str(COMMAND), "fleet", "--record", place, "--summary"])
-    assert done.returncode == 0, done.stdout + done.stderr
+    process = desk.call([str(COMMAND), "fleet", "--record", address, "--summary"])
+    assert process.returncode == 0, process.stdout + process.stderr
     keys = [each["Key"].removeprefix(f"{PLACE}/") for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
     pages = {key.partition("-")[0]: key for key in keys if key.endswith(".html")}
     assert sorted(pages) == ["fleet", "verify"]
     # The process that others are forked from ends after the run, and takes its folder with it.
-    until(lambda: left(desk) == ["runbook.toml"])
+    until(lambda: leftovers(desk) == ["runbook.toml"])
     page = s3.get_object(Bucket=bucket, Key=f"{PLACE}/{pages['fleet']}")["Body"].read().decode()
     assert f'href="../{pages["verify"]}"' in page
-    checked = desk.call([str(COMMAND), "records", "--check", place])
+    checked = desk.call([str(COMMAND), "records", "--check", address])
     assert (checked.returncode, checked.stdout.splitlines()[-1]) == (0, "2 intact.")
 
     denied = person(desk, {"Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*/verify-*/outcome.json"})
-    done = desk.call([str(COMMAND), "fleet", "--record", place, "--summary"], **denied)
-    assert done.returncode == 2, done.stdout
+    process = desk.call([str(COMMAND), "fleet", "--record", address, "--summary"], **denied)
+    assert process.returncode == 2, process.stdout
     (own,) = (desk.root / "tmp").glob("omc-record-*/verify-*.html")
-    assert "staging: The record could not be uploaded:" in done.stdout and f"It is {own}." in done.stdout
+    assert "staging: The record could not be uploaded:" in process.stdout and f"It is {own}." in process.stdout
     assert [each.state for each in kept_records.check(own.parent)] == ["intact"]
 
 
 def test_two_runs_of_one_second_have_names_of_their_own(desk: Desk, bucket: str) -> None:
     """Whoever begins first has the name, and nothing of theirs is overwritten."""
-    place = parse(f"s3://{bucket}/{PLACE}", lambda: client(desk.sandbox, "s3"))
+    storage = parse(f"s3://{bucket}/{PLACE}", lambda: client(desk.sandbox, "s3"))
     record = Record(desk.work, stems.make("verify", "staging", NOW))
-    begun = [place.begin(record, "verify", "staging", NOW) for _ in range(2)]
-    assert [each.stem for each in begun] == [record.stem, f"{record.stem}-2"]
+    records = [storage.begin(record, "verify", "staging", NOW) for _ in range(2)]
+    assert [each.stem for each in records] == [record.stem, f"{record.stem}-2"]
     for path, text in ((record.page, "<p>"), (record.notebook, "{}"), (record.outcome, "{}")):
         path.write_text(text)
-    assert place.upload(record) == f"s3://{bucket}/{PLACE}/{record.stem}/{record.page.name}"
+    assert storage.upload(record) == f"s3://{bucket}/{PLACE}/{record.stem}/{record.page.name}"
     with pytest.raises(CouldNotLook, match="is there already, and is not overwritten"):
-        place.upload(record)
-    assert [each.title for each in place.lines()] == ["verify on staging"] * 2
+        storage.upload(record)
+    assert [each.title for each in storage.lines()] == ["verify on staging"] * 2
 
 
 def test_tables_are_uploaded_with_their_record(desk: Desk, bucket: str) -> None:
     """Before the outcome that seals them, and with their types."""
     s3 = client(desk.sandbox, "s3")
-    place = parse(f"s3://{bucket}/{PLACE}", lambda: s3)
-    kept = keep(desk.work / "kept", an_outcome(), {"ages": Table("t", ["key"], [["SECRET_KEY"]])})
-    place.upload(kept)
+    storage = parse(f"s3://{bucket}/{PLACE}", lambda: s3)
+    local_record = keep(desk.work / "kept", an_outcome(), {"ages": Table("t", ["key"], [["SECRET_KEY"]])})
+    storage.upload(local_record)
     listed = s3.list_objects_v2(Bucket=bucket)["Contents"]
     types = {
         each["Key"].rpartition("-")[2]: s3.head_object(Bucket=bucket, Key=each["Key"])["ContentType"]
@@ -278,4 +278,4 @@ def test_tables_are_uploaded_with_their_record(desk: Desk, bucket: str) -> None:
         if "-ages." in each["Key"]
     }
     assert types == {"ages.csv": "text/csv; charset=utf-8", "ages.json": "application/json"}
-    assert [each.state for each in place.check()] == ["intact"]
+    assert [each.state for each in storage.check()] == ["intact"]

@@ -1,4 +1,4 @@
-"""New values against those of other environments: the same one is refused, and what could not be asked is told."""
+"""New values against those of other environments: the same one is refused, and what was not read is in the plan."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def home(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_
 @pytest.fixture
 def production(sandbox: Sandbox) -> Iterator[dict[str, Any]]:
     """What production's secret holds, until the test is over."""
-    made = client(sandbox, "secretsmanager")
+    secretsmanager = client(sandbox, "secretsmanager")
     members: dict[str, Any] = {
         "SECRET_KEY": secrets.token_hex(32),
         "SMTP_HOST": "smtp.ohmycoins.test",
@@ -44,9 +44,9 @@ def production(sandbox: Sandbox) -> Iterator[dict[str, Any]]:
         "OLD_TOKEN": secrets.token_hex(20),
     }
     name = "ohmycoins-production-app-secrets"
-    made.create_secret(Name=name, SecretString=json.dumps(members))
+    secretsmanager.create_secret(Name=name, SecretString=json.dumps(members))
     yield members
-    made.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+    secretsmanager.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
 
 
 def plan(run: Run, **new: str) -> SecretPlan:
@@ -62,21 +62,21 @@ def test_a_value_of_production_is_refused_without_being_shown(home: Path, produc
     for key in ("SECRET_KEY", "FIRST_SUPERUSER_PASSWORD"):
         with pytest.raises(UsageError) as error:
             plan(run, **{key: production["SECRET_KEY"]})
-        told = str(error.value)
-        assert f"{key} from a test is the value of production's SECRET_KEY" in told
-        assert "Nothing was written" in told and "\n" not in told and production["SECRET_KEY"][:8] not in told
+        message = str(error.value)
+        assert f"{key} from a test is the value of production's SECRET_KEY" in message
+        assert "Nothing was written" in message and "\n" not in message and production["SECRET_KEY"][:8] not in message
 
 
 def test_what_is_no_secret_may_be_the_same(home: Path, production: dict[str, Any]) -> None:
     """A mail server, its login and an empty password; and a value of its own needs no word."""
-    made = plan(
+    update_plan = plan(
         runbooks_run.begin("update", "staging"),
         SMTP_HOST=production["SMTP_HOST"],
         SMTP_USER=production["SMTP_USER"],
         SMTP_PASSWORD="",
         SECRET_KEY=secrets.token_hex(32),
     )
-    assert len(made.changed) >= 3 and made.notes == ()
+    assert len(update_plan.changed) >= 3 and update_plan.notes == ()
 
 
 def test_a_long_value_of_an_unknown_key_counts_until_it_is_described(home: Path, production: dict[str, Any]) -> None:
@@ -122,12 +122,12 @@ def test_what_could_not_be_asked_is_told_with_the_plan(
     key = iam.create_access_key(UserName=user)["AccessKey"]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-    made = plan(runbooks_run.begin("update", "staging"), SECRET_KEY=production["SECRET_KEY"])
-    (note,) = made.notes
+    update_plan = plan(runbooks_run.begin("update", "staging"), SECRET_KEY=production["SECRET_KEY"])
+    (note,) = update_plan.notes
     assert "could not be compared with production" in note
     assert "the permission secretsmanager:GetSecretValue is missing" in note
-    shown = changes.plan(made)
-    assert note in shown.to_html() and " ".join(shown.to_text().split()).endswith(note)
+    display = changes.plan(update_plan)
+    assert note in display.to_html() and " ".join(display.to_text().split()).endswith(note)
 
 
 UNASKED = {
@@ -139,33 +139,35 @@ UNASKED = {
 @pytest.mark.parametrize("case", UNASKED)
 def test_another_account_is_not_asked(home: Path, production: dict[str, Any], case: str) -> None:
     """Nothing is read there with these credentials, and the plan says so."""
-    setting, told = UNASKED[case]
+    setting, reason = UNASKED[case]
     (home / "runbook.toml").write_text(f"[environments.production]\n{setting}\n")
     (note,) = plan(runbooks_run.begin("update", "staging"), SECRET_KEY=production["SECRET_KEY"]).notes
-    assert told in note
+    assert reason in note
 
 
 def test_what_has_no_keys_is_told_and_what_is_no_region_is_refused(home: Path, sandbox: Sandbox) -> None:
     """A text that is no JSON with the plan, and a region that cannot exist before anything is read."""
-    made = client(sandbox, "secretsmanager")
-    made.create_secret(Name="odd", SecretString="no JSON")
+    secretsmanager = client(sandbox, "secretsmanager")
+    secretsmanager.create_secret(Name="odd", SecretString="no JSON")
     (home / "runbook.toml").write_text('[environments.odd]\nsecret = "odd"\n')
     (odd,) = plan(runbooks_run.begin("update", "staging"), SECRET_KEY=secrets.token_hex(32)).notes
     assert "with odd: the text of the secret at line 1" in odd and "is not JSON" in odd
     (home / "runbook.toml").write_text('[environments.away]\nsecret = "away"\nregion = "no where"\n')
     with pytest.raises(UsageError, match="region must be an AWS region"):
         runbooks_run.begin("update", "staging")
-    made.delete_secret(SecretId="odd", ForceDeleteWithoutRecovery=True)
+    secretsmanager.delete_secret(SecretId="odd", ForceDeleteWithoutRecovery=True)
 
 
 def test_without_new_secrets_nobody_is_asked(home: Path, production: dict[str, Any], sandbox: Sandbox) -> None:
     """A plan that changes no secret reads no other environment's."""
-    made = client(sandbox, "secretsmanager")
+    secretsmanager = client(sandbox, "secretsmanager")
     run = runbooks_run.begin("update", "staging")
     before = len(sandbox_reads(sandbox))
     assert plan(run, SMTP_HOST="mail.ohmycoins.test").changed
     assert plan(run).is_empty
-    assert len(sandbox_reads(sandbox)) == before and made.describe_secret(SecretId="ohmycoins-production-app-secrets")
+    assert len(sandbox_reads(sandbox)) == before and secretsmanager.describe_secret(
+        SecretId="ohmycoins-production-app-secrets"
+    )
 
 
 def sandbox_reads(sandbox: Sandbox) -> list[Any]:

@@ -25,12 +25,12 @@ def ecs(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Any:
 def deploy(sandbox: Sandbox, ecs: Any, value_from: Any = None, role: str = "") -> None:
     """Deploy a revision of the backend with another first reference or execution role, until it is rolled back."""
     definition = ecs.describe_task_definition(taskDefinition=f"{FAMILY}:1")["taskDefinition"]
-    changed = {key: definition[key] for key in KEPT if key in definition}
+    request = {key: definition[key] for key in KEPT if key in definition}
     if value_from:
-        secret = changed["containerDefinitions"][0]["secrets"][0]
+        secret = request["containerDefinitions"][0]["secrets"][0]
         secret["valueFrom"] = value_from(secret["valueFrom"])
-    changed |= {"executionRoleArn": role} if role else {}
-    arn = ecs.register_task_definition(**changed)["taskDefinition"]["taskDefinitionArn"]
+    request |= {"executionRoleArn": role} if role else {}
+    arn = ecs.register_task_definition(**request)["taskDefinition"]["taskDefinitionArn"]
     ecs.update_service(cluster=CLUSTER, service="backend", taskDefinition=arn)
     deadline = time.monotonic() + 60
     while ecs.describe_services(cluster=CLUSTER, services=["backend"])["services"][0]["taskDefinition"] == arn:

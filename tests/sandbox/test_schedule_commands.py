@@ -58,10 +58,10 @@ def test_cron_ends_a_run_that_hangs(sandbox: Sandbox, tmp_path: Path) -> None:
     assert count == 1
     variables = {"RUNBOOK": str(COMMAND), "RECORDS": str(desk.record), "AWS_PROFILE": "hangs"}
     variables |= {"AWS_CONFIG_FILE": str(config), "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
-    begun = time.monotonic()
+    start = time.monotonic()
     mailed = desk.start(["/bin/sh", "-c", command], **variables).stdout
     assert mailed.startswith("Exit code 2. ") and "Interrupted" in mailed
-    assert time.monotonic() - begun < 60
+    assert time.monotonic() - start < 60
 
 
 def test_cron_mails_only_what_is_wrong(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -86,8 +86,8 @@ def test_the_other_commands_verify(sandbox: Sandbox, tmp_path: Path) -> None:
         words = shlex.split(command)
         assert words[0].rpartition("/")[2] == COMMAND.name
         words[words.index("--record") + 1] = str(desk.record)
-        done = desk.call([str(COMMAND), *words[1:]])
-        assert (done.returncode, _record(desk)) == (0, "ok"), done.stderr
+        process = desk.call([str(COMMAND), *words[1:]])
+        assert (process.returncode, _record(desk)) == (0, "ok"), process.stderr
         shutil.rmtree(desk.record)
 
 
@@ -108,12 +108,12 @@ def test_ecs_needs_no_root_no_shell_and_one_folder(sandbox: Sandbox, tmp_path: P
         sandbox.variables | caller(sandbox, look, json.dumps(write)) | {"PATH": os.environ["PATH"], "USER": user}
     )
     command = ["unshare", "--mount", "/bin/sh", "-c", CONTAINER, "sh", str(COMMAND), *container["command"]]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    assert "verify on staging: ok" in done.stdout
-    written = [s3.get_object(Bucket=BUCKET, Key=each["Key"]) for each in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
-    assert len(written) == 4 and {each["SSEKMSKeyId"] for each in written} == {key}
-    assert_nothing_leaked(desk, values(sandbox), done.stdout, *(each["Body"].read().decode() for each in written))
+    process = subprocess.run(command, env=variables, capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (0, ""), process.stdout
+    assert "verify on staging: ok" in process.stdout
+    objects = [s3.get_object(Bucket=BUCKET, Key=each["Key"]) for each in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
+    assert len(objects) == 4 and {each["SSEKMSKeyId"] for each in objects} == {key}
+    assert_nothing_leaked(desk, values(sandbox), process.stdout, *(each["Body"].read().decode() for each in objects))
 
 
 def _value(module: Module, address: str, attribute: str) -> Any:

@@ -29,15 +29,15 @@ def stage(empty_sandbox: Sandbox) -> Stage:
 @pytest.fixture
 def name(stage: Stage) -> str:
     """A secret of one version, "one"."""
-    made = f"secret-{uuid.uuid4()}"
-    stage.secrets.create_secret(Name=made, SecretString="one")
-    return made
+    secret_name = f"secret-{uuid.uuid4()}"
+    stage.secrets.create_secret(Name=secret_name, SecretString="one")
+    return secret_name
 
 
 def stages(stage: Stage, name: str) -> dict[str, list[str]]:
     """The labels of each version that has any."""
-    found: dict[str, list[str]] = stage.secrets.describe_secret(SecretId=name)["VersionIdsToStages"]
-    return found
+    labels: dict[str, list[str]] = stage.secrets.describe_secret(SecretId=name)["VersionIdsToStages"]
+    return labels
 
 
 def value(stage: Stage, name: str, **which: str) -> str:
@@ -71,7 +71,7 @@ def test_promotion_is_what_readers_get_next(stage: Stage, name: str) -> None:
 
 
 def test_next_put_after_promotion_leaves_one_current(stage: Stage, name: str) -> None:
-    """A put moves AWSCURRENT and AWSPREVIOUS, and leaves a version's own label alone."""
+    """PutSecretValue moves AWSCURRENT and AWSPREVIOUS, and leaves a version's own label alone."""
     first = stage.secrets.get_secret_value(SecretId=name)["VersionId"]
     second = stage.secrets.put_secret_value(SecretId=name, SecretString="two", VersionStages=[MINE])["VersionId"]
     promote(stage, name, first, second)
@@ -128,11 +128,11 @@ def test_put_on_deleted_secret_is_refused_until_restored(stage: Stage, name: str
 def test_token_stands_for_one_content(stage: Stage, name: str, label: str) -> None:
     """The same token with the same content is a repeat; with another it is refused, pending or not."""
     token = str(uuid.uuid4())
-    put = {"SecretId": name, "ClientRequestToken": token, "VersionStages": [label]}
-    stage.secrets.put_secret_value(**put, SecretString="two")
-    assert stage.secrets.put_secret_value(**put, SecretString="two")["VersionId"] == token
+    request = {"SecretId": name, "ClientRequestToken": token, "VersionStages": [label]}
+    stage.secrets.put_secret_value(**request, SecretString="two")
+    assert stage.secrets.put_secret_value(**request, SecretString="two")["VersionId"] == token
     with pytest.raises(ClientError) as error:
-        stage.secrets.put_secret_value(**put, SecretString="three")
+        stage.secrets.put_secret_value(**request, SecretString="three")
     assert code_of(error) == "ResourceExistsException"
     assert value(stage, name, VersionId=token) == "two"
 
@@ -179,22 +179,22 @@ def test_versions_tell_when_they_were_created(stage: Stage, name: str) -> None:
 
 def test_secret_without_a_version_has_no_value(stage: Stage) -> None:
     """A secret made without a value can be described and not read."""
-    made = f"secret-{uuid.uuid4()}"
-    stage.secrets.create_secret(Name=made)
-    assert "VersionIdsToStages" not in stage.secrets.describe_secret(SecretId=made)
+    secret_name = f"secret-{uuid.uuid4()}"
+    stage.secrets.create_secret(Name=secret_name)
+    assert "VersionIdsToStages" not in stage.secrets.describe_secret(SecretId=secret_name)
     with pytest.raises(ClientError, match="staging label: AWSCURRENT") as error:
-        stage.secrets.get_secret_value(SecretId=made)
+        stage.secrets.get_secret_value(SecretId=secret_name)
     assert code_of(error) == "ResourceNotFoundException"
 
 
 def test_batch_tells_errors_apart(stage: Stage, name: str) -> None:
     """One secret without a value does not spoil a batch."""
-    made = f"secret-{uuid.uuid4()}"
-    stage.secrets.create_secret(Name=made)
-    batch = stage.secrets.batch_get_secret_value(SecretIdList=[made, name, "absent"])
-    assert [found["Name"] for found in batch["SecretValues"]] == [name]
+    secret_name = f"secret-{uuid.uuid4()}"
+    stage.secrets.create_secret(Name=secret_name)
+    batch = stage.secrets.batch_get_secret_value(SecretIdList=[secret_name, name, "absent"])
+    assert [entry["Name"] for entry in batch["SecretValues"]] == [name]
     assert {error["SecretId"]: error["ErrorCode"] for error in batch["Errors"]} == dict.fromkeys(
-        (made, "absent"), "ResourceNotFoundException"
+        (secret_name, "absent"), "ResourceNotFoundException"
     )
 
 
@@ -212,17 +212,17 @@ def test_disabled_key_decrypts_nothing(stage: Stage, name_of_key: str) -> None:
     """A secret under a customer key needs that key enabled."""
     kms = stage.client("kms")
     key = kms.create_key()["KeyMetadata"][name_of_key]
-    made = f"secret-{uuid.uuid4()}"
-    stage.secrets.create_secret(Name=made, SecretString="one", KmsKeyId=key)
-    assert value(stage, made) == "one"
+    secret_name = f"secret-{uuid.uuid4()}"
+    stage.secrets.create_secret(Name=secret_name, SecretString="one", KmsKeyId=key)
+    assert value(stage, secret_name) == "one"
     kms.disable_key(KeyId=key)
     with pytest.raises(ClientError) as error:
-        stage.secrets.get_secret_value(SecretId=made)
+        stage.secrets.get_secret_value(SecretId=secret_name)
     assert code_of(error) == "DecryptionFailure"
     kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
     kms.cancel_key_deletion(KeyId=key)
     kms.enable_key(KeyId=key)
-    assert value(stage, made) == "one"
+    assert value(stage, secret_name) == "one"
 
 
 def test_recreated_secret_has_another_suffix(stage: Stage, name: str) -> None:
@@ -323,8 +323,8 @@ def test_resource_policies_are_listed_and_got_by_name(stage: Stage, name: str) -
     allow = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "*", "Resource": "*"}
     stage.secrets.put_resource_policy(SecretId=name, ResourcePolicy=policy(allow))
     assert stage.secrets.list_resource_policies(SecretId=name)["ResourcePolicies"] == [{"PolicyName": "default"}]
-    got = stage.secrets.get_resource_policy(SecretId=name, PolicyName="default")
-    assert json.loads(got["ResourcePolicy"])["Statement"] == [allow] and got["PolicyName"] == "default"
+    response = stage.secrets.get_resource_policy(SecretId=name, PolicyName="default")
+    assert json.loads(response["ResourcePolicy"])["Statement"] == [allow] and response["PolicyName"] == "default"
     with pytest.raises(ClientError) as error:
         stage.secrets.get_resource_policy(SecretId=name, PolicyName="other")
     assert code_of(error) == "ResourceNotFoundException"
@@ -341,6 +341,6 @@ def test_a_batch_is_one_read_of_each_secret(stage: Stage, name: str) -> None:
     assert len(answer["SecretValues"]) == 2 and len(answer["Errors"]) == 1
     trail = stage.client("cloudtrail")
     for secret, code in ((name, ""), (other, ""), ("no-such-secret", "ResourceNotFoundException")):
-        [read] = cloudtrail.lookup_events(trail, "GetSecretValue", secret, start)
-        assert (read.error, read.principal) == (code, stage.client("sts").get_caller_identity()["Arn"])
+        [event] = cloudtrail.lookup_events(trail, "GetSecretValue", secret, start)
+        assert (event.error, event.principal) == (code, stage.client("sts").get_caller_identity()["Arn"])
     assert len(cloudtrail.lookup_events(trail, "BatchGetSecretValue", name, start)) == 1

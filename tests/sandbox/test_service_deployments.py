@@ -44,14 +44,16 @@ def settings(stage: Stage, **more: Any) -> None:
 
 def redeploy(stage: Stage, **more: Any) -> str:
     """Force a deployment; its number."""
-    made = stage.ecs.update_service(cluster=CLUSTER, service="app", forceNewDeployment=True, **more)
-    return str(made["service"]["deployments"][0]["id"].removeprefix("ecs-svc/"))
+    response = stage.ecs.update_service(cluster=CLUSTER, service="app", forceNewDeployment=True, **more)
+    return str(response["service"]["deployments"][0]["id"].removeprefix("ecs-svc/"))
 
 
 def briefs(stage: Stage, **more: Any) -> list[Any]:
     """The service's deployments as ListServiceDeployments has them, newest first."""
-    found: list[Any] = stage.ecs.list_service_deployments(cluster=CLUSTER, service="app", **more)["serviceDeployments"]
-    return found
+    deployments: list[Any] = stage.ecs.list_service_deployments(cluster=CLUSTER, service="app", **more)[
+        "serviceDeployments"
+    ]
+    return deployments
 
 
 def describe(stage: Stage, number: str) -> Any:
@@ -78,8 +80,8 @@ def await_hook(stage: Stage, number: str) -> tuple[Any, Any]:
         hooks = [h for h in each.get("lifecycleHookDetails", []) if h["status"] == "AWAITING_ACTION"]
         return (each, hooks[0]) if hooks else None
 
-    found: tuple[Any, Any] = until(look)
-    return found
+    deployment_and_hook: tuple[Any, Any] = until(look)
+    return deployment_and_hook
 
 
 def passwords(stage: Stage) -> list[str]:
@@ -103,33 +105,33 @@ def test_a_rolling_update_is_in_the_history(stage: Stage) -> None:
     """It is listed under its revision, names the one before it, and ends with rolloutState."""
     stage.build()
     first = stage.steady()["deployments"][0]
-    began = datetime.now(UTC)
+    start = datetime.now(UTC)
     number = redeploy(stage)
-    done = await_status(stage, number, "SUCCESSFUL")
+    deployment = await_status(stage, number, "SUCCESSFUL")
     service = stage.steady()
     base = f"arn:aws:ecs:{REGION}:{ACCOUNT}"
     revision = f"{base}:service-revision/{CLUSTER}/app/{number}"
-    assert done["serviceDeploymentArn"].startswith(f"{base}:service-deployment/{CLUSTER}/app/")
-    assert done["targetServiceRevision"] == {
+    assert deployment["serviceDeploymentArn"].startswith(f"{base}:service-deployment/{CLUSTER}/app/")
+    assert deployment["targetServiceRevision"] == {
         "arn": revision,
         "requestedTaskCount": 1,
         "runningTaskCount": 1,
         "pendingTaskCount": 0,
     }
     earlier = first["id"].removeprefix("ecs-svc/")
-    assert [s["arn"].rpartition("/")[2] for s in done["sourceServiceRevisions"]] == [earlier]
-    assert done["createdAt"] <= done["startedAt"] <= done["finishedAt"]
-    assert not done.keys() & {"lifecycleStage", "lifecycleHookDetails", "rollback", "stoppedAt", "statusReason"}
-    assert done["deploymentConfiguration"]["strategy"] == "ROLLING"
-    assert done["deploymentCircuitBreaker"] == {"status": "DISABLED", "failureCount": 0, "threshold": 3}
+    assert [s["arn"].rpartition("/")[2] for s in deployment["sourceServiceRevisions"]] == [earlier]
+    assert deployment["createdAt"] <= deployment["startedAt"] <= deployment["finishedAt"]
+    assert not deployment.keys() & {"lifecycleStage", "lifecycleHookDetails", "rollback", "stoppedAt", "statusReason"}
+    assert deployment["deploymentConfiguration"]["strategy"] == "ROLLING"
+    assert deployment["deploymentCircuitBreaker"] == {"status": "DISABLED", "failureCount": 0, "threshold": 3}
     assert service["deployments"][0]["rolloutState"] == "COMPLETED"
-    assert service["currentServiceDeployment"] == done["serviceDeploymentArn"]
+    assert service["currentServiceDeployment"] == deployment["serviceDeploymentArn"]
     assert [r["arn"] for r in service["currentServiceRevisions"]] == [revision]
     newest, oldest = briefs(stage)
     assert newest["targetServiceRevisionArn"] == revision
     assert oldest["status"] == "SUCCESSFUL"
-    assert briefs(stage, createdAt={"after": began + timedelta(hours=1)}) == []
-    assert briefs(stage, createdAt={"before": began - timedelta(hours=1)}) == []
+    assert briefs(stage, createdAt={"after": start + timedelta(hours=1)}) == []
+    assert briefs(stage, createdAt={"before": start - timedelta(hours=1)}) == []
     assert briefs(stage, status=["IN_PROGRESS"]) == []
     assert briefs(stage, maxResults=1) == [newest]
     described = stage.ecs.describe_service_revisions(serviceRevisionArns=[revision])["serviceRevisions"][0]
@@ -153,8 +155,8 @@ def test_what_is_not_there_is_said_as_ecs_says_it(stage: Stage) -> None:
     describe_many = stage.ecs.describe_service_deployments
     assert code_of(lambda: describe_many(serviceDeploymentArns=many)) == "InvalidParameterException"
     revisions = {each["targetServiceRevisionArn"].rpartition("/")[2] for each in briefs(stage)}
-    done = await_status(stage, revisions.pop(), "SUCCESSFUL")
-    assert code_of(lambda: stop(serviceDeploymentArn=done["serviceDeploymentArn"])) == "ConflictException"
+    deployment = await_status(stage, revisions.pop(), "SUCCESSFUL")
+    assert code_of(lambda: stop(serviceDeploymentArn=deployment["serviceDeploymentArn"])) == "ConflictException"
 
 
 def test_a_role_may_read_without_stopping(stage: Stage) -> None:
@@ -246,9 +248,9 @@ def test_a_breaker_need_not_forget(stage: Stage) -> None:
     number = redeploy(stage, desiredCount=1)
     until(lambda: describe(stage, number)["deploymentCircuitBreaker"]["failureCount"] >= 1)
     stage.secrets.put_secret_value(SecretId=arn, SecretString=good)
-    done = await_status(stage, number, "SUCCESSFUL")
-    assert done["deploymentCircuitBreaker"]["status"] == "MONITORING_COMPLETE"
-    assert done["deploymentCircuitBreaker"]["failureCount"] >= 1
+    deployment = await_status(stage, number, "SUCCESSFUL")
+    assert deployment["deploymentCircuitBreaker"]["status"] == "MONITORING_COMPLETE"
+    assert deployment["deploymentCircuitBreaker"]["failureCount"] >= 1
 
 
 def test_a_rolling_update_can_be_stopped(stage: Stage) -> None:
@@ -277,12 +279,12 @@ def test_early_success(stage: Stage, cleanup: Any) -> None:
     stage.steady()
     settings(stage, percents=(50, 100), early_success=succeed_early(50, cleanup))
     number = redeploy(stage)
-    done = await_status(stage, number, "SUCCESSFUL")
-    left = [task for task in stage.stopped() if task["lastStatus"] != "STOPPED"]
-    assert bool(left) == (cleanup == "DEFERRED")
+    deployment = await_status(stage, number, "SUCCESSFUL")
+    stopping = [task for task in stage.stopped() if task["lastStatus"] != "STOPPED"]
+    assert bool(stopping) == (cleanup == "DEFERRED")
     until(lambda: [t["lastStatus"] for t in stage.stopped()] == ["STOPPED"] * 2)
     last = max(task["stoppedAt"] for task in stage.stopped())
-    assert (last > done["finishedAt"]) == (cleanup == "DEFERRED")
+    assert (last > deployment["finishedAt"]) == (cleanup == "DEFERRED")
     assert len(stage.steady()["deployments"]) == 1
 
 
@@ -305,8 +307,8 @@ def test_blue_and_green_run_side_by_side_until_the_bake_ends(stage: Stage) -> No
     assert [d["status"] for d in service["deployments"]] == ["PRIMARY", "ACTIVE"]
     assert not any("rolloutState" in d for d in service["deployments"])
     assert not lifecycle.status(stage.sandbox)["settled"]
-    done = await_status(stage, number, "SUCCESSFUL")
-    assert (done["finishedAt"] - done["startedAt"]).total_seconds() >= 2
+    deployment = await_status(stage, number, "SUCCESSFUL")
+    assert (deployment["finishedAt"] - deployment["startedAt"]).total_seconds() >= 2
     assert len(until(lambda: p if len(p := passwords(stage)) == 1 else None)) == 1
     assert old[0] not in passwords(stage)
     only = stage.service()["deployments"]
@@ -359,8 +361,8 @@ def test_a_pause_waits_for_a_person(stage: Stage) -> None:
     goes_on = stage.ecs.continue_service_deployment
     arn = paused["serviceDeploymentArn"]
     assert goes_on(serviceDeploymentArn=arn, hookId=hook["hookId"])["serviceDeploymentArn"] == arn
-    done = await_status(stage, number, "SUCCESSFUL")
-    assert [h["status"] for h in done["lifecycleHookDetails"]] == ["SUCCEEDED"]
+    deployment = await_status(stage, number, "SUCCESSFUL")
+    assert [h["status"] for h in deployment["lifecycleHookDetails"]] == ["SUCCEEDED"]
     again = code_of(lambda: goes_on(serviceDeploymentArn=arn, hookId=hook["hookId"]))
     assert again == "InvalidParameterException"
 
@@ -430,8 +432,8 @@ def test_an_overtaken_green_revision_is_removed_first(stage: Stage) -> None:
     settings(stage, strategy="BLUE_GREEN", bake_minutes=0)
     number = redeploy(stage)
     assert describe(stage, overtaken)["status"] == "STOPPED"
-    done = await_status(stage, number, "SUCCESSFUL")
-    assert len(done["sourceServiceRevisions"]) == 2
+    deployment = await_status(stage, number, "SUCCESSFUL")
+    assert len(deployment["sourceServiceRevisions"]) == 2
     assert [d["id"] for d in stage.service()["deployments"]] == [f"ecs-svc/{number}"]
     assert len(stage.processes()) == 1
 

@@ -61,22 +61,22 @@ class KeptSecret:
         return str(self.secretsmanager.put_secret_value(SecretId=self.name, SecretString=text)["VersionId"])
 
 
-class Place(KeptSecret):
-    """The sandbox as its administrator sees it, and the runbook at work in it."""
+class Staging(KeptSecret):
+    """The environment staging of a sandbox as its administrator sees it; rotates with our own code."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__(sandbox)
         self.world = World(sandbox.endpoint)
         self.ecs, self.service = self.world.ecs, self.world.service
-        self.told: list[tuple[float, str]] = []
+        self.progress: list[tuple[float, str]] = []
 
-    def held(self, key: str) -> dict[str, set[str]]:
+    def process_values(self, key: str) -> dict[str, set[str]]:
         """What the processes of each service hold in a variable."""
         lifecycle.settle(self.sandbox)
-        found: dict[str, set[str]] = {}
+        values_of_service: dict[str, set[str]] = {}
         for task in lifecycle.status(self.sandbox)["tasks"]:
-            found.setdefault(task["service"], set()).add(environment_of(task["pid"]).get(key, ""))
-        return found
+            values_of_service.setdefault(task["service"], set()).add(environment_of(task["pid"]).get(key, ""))
+        return values_of_service
 
     def state_of(self, task: str) -> str:
         return str(self.ecs.describe_tasks(cluster=CLUSTER, tasks=[task])["tasks"][0]["lastStatus"])
@@ -97,11 +97,13 @@ class Place(KeptSecret):
         return secret_change.apply(run, plan, **{"apply": True, "new": new, **options})
 
 
-def at_work(sandbox: Sandbox, patch: pytest.MonkeyPatch) -> Place:
-    """A place whose runbook this process runs, which keeps what the progress tells and when."""
+def at_work(sandbox: Sandbox, patch: pytest.MonkeyPatch) -> Staging:
+    """Staging whose runbook this process runs; keeps each line of the progress with its time."""
     sign_in(sandbox, patch)
-    place = Place(sandbox)
+    staging = Staging(sandbox)
     patch.setattr(
-        live_change, "Progress", lambda: lambda rollouts, lines: place.told.extend((time.time(), x) for x in lines)
+        live_change,
+        "Progress",
+        lambda: lambda rollouts, lines: staging.progress.extend((time.time(), x) for x in lines),
     )
-    return place
+    return staging
