@@ -56,18 +56,18 @@ def here(desk: Adder, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> It
 
 @pytest.fixture
 def idle(here: Adder) -> Iterator[Adder]:
-    """The same, where no task of backend is wanted: what is done to it takes no time."""
+    """The same, with desiredCount 0 for backend: its deployments take no time."""
     here.scale(0)
     yield here
     here.scale(2)
 
 
-def given(desk: Adder, **more: str) -> tuple[str, ...]:
-    told = {"key": desk.key, "description": DESCRIPTION, "obtain_from": ADDRESS} | more
-    return tuple(word for name, value in told.items() for word in ("-p", name, value))
+def parameter_words(desk: Adder, **more: str) -> tuple[str, ...]:
+    values_by_name = {"key": desk.key, "description": DESCRIPTION, "obtain_from": ADDRESS} | more
+    return tuple(word for name, value in values_by_name.items() for word in ("-p", name, value))
 
 
-def shown(desk: Adder, cell: str) -> str:
+def text_of(desk: Adder, cell: str) -> str:
     """What a cell of the newest record shows as plain text."""
     newest = max(desk.record.glob("*.ipynb"), key=lambda path: path.stat().st_mtime)
     outputs = next(each["outputs"] for each in json.loads(newest.read_text())["cells"] if each.get("id") == cell)
@@ -75,12 +75,12 @@ def shown(desk: Adder, cell: str) -> str:
 
 
 def secret_values(desk: Adder) -> list[str]:
-    """The values that nobody may find; the template has addresses at example.com too."""
+    """The values that must not be found anywhere; the template has addresses at example.com too."""
     return [value for value in values(desk.sandbox) if "example.com" not in value]
 
 
-def inserted(before: str, after: str) -> str:
-    """What an edit has put in at one place; all else has to be as it was."""
+def insertion(before: str, after: str) -> str:
+    """The text that an edit inserted at one position; all else has to be as before."""
     pairs = zip(before, after, strict=False)
     start = next((at for at, (one, other) in enumerate(pairs) if one != other), len(before))
     end = start + len(after) - len(before)
@@ -93,23 +93,23 @@ def take_back(desk: Adder, commands: str) -> None:
     for line in commands.splitlines():
         words = shlex.split(line.removeprefix("  → ")) if line.startswith("  → ") else []
         if words[:3] == ["aws", "ecs", "update-service"]:
-            told = dict(zip(words[3::2], words[4::2], strict=False))
+            arguments = dict(zip(words[3::2], words[4::2], strict=False))
             desk.world.ecs.update_service(
-                cluster=told["--cluster"],
-                service=told["--service"],
-                taskDefinition=told["--task-definition"],
+                cluster=arguments["--cluster"],
+                service=arguments["--service"],
+                taskDefinition=arguments["--task-definition"],
                 forceNewDeployment="--force-new-deployment" in words,
             )
             desk.world.settle()
         elif words[:3] == ["omc-runbook", "run", "update"]:
             pairs = dict(zip(words[4::3], words[5::3], strict=True))
-            told = parameters.check(notebooks() / "update.ipynb", pairs.items())
-            run = runbooks_run.begin("update", told["environment"])
+            arguments = parameters.check(notebooks() / "update.ipynb", pairs.items())
+            run = runbooks_run.begin("update", arguments["environment"])
             assert secret_change.apply(
                 run,
-                secret_change.plan(run, run.look(), NewValues({}), told["remove"]),
-                told["apply"],
-                told.get("confirm", ""),
+                secret_change.plan(run, run.look(), NewValues({}), arguments["remove"]),
+                arguments["apply"],
+                arguments.get("confirm", ""),
             )
         elif words:
             ended = desk.call(words)
@@ -123,12 +123,15 @@ def test_a_key_is_taken_back_by_a_person_who_watches_it(here: Adder) -> None:
     plan = here.planned(run, values_from="env:NEW_VALUE")
     state = run.state(undo=plan.undos(here.platform.root / ".git"))
     live = SteppedChange(lambda name: live.ask("back") if name == "watch" else None, state)
-    done = key_addition.apply(run, plan, True, live=live)
+    result = key_addition.apply(run, plan, True, live=live)
     assert (
-        done and done.is_cancelled and done.is_back and "Stopped, as you asked" in report.result(plan, done).to_text()
+        result
+        and result.is_cancelled
+        and result.is_back
+        and "Stopped, as you asked" in report.result(plan, result).to_text()
     )
     assert (here.edited(), here.text, here.references()) == (before, text, references)
-    undo = report.undo(plan, done, run.environment).to_text()
+    undo = report.undo(plan, result, run.environment).to_text()
     assert f"{EDITED[1]} is as before." in undo and "omc-runbook run" not in undo
 
     def kill(name: str) -> None:
@@ -143,23 +146,28 @@ def test_a_key_is_taken_back_by_a_person_who_watches_it(here: Adder) -> None:
     template.write_text(template.read_text().replace(here.key, f"{here.key}_TOO"))
     assert here.text != text
     (choice,) = offers(run, run.state(undo=plan.undos(here.platform.root / ".git")))
-    shown = "".join(each.to_text() for each in choice.act(""))  # type: ignore[attr-defined]
-    assert f"{EDITED[1]} stays as it is" in shown and "Not all of it was taken back" in shown
+    message = "".join(each.to_text() for each in choice.act(""))  # type: ignore[attr-defined]
+    assert f"{EDITED[1]} stays as it is" in message and "Not all of it was taken back" in message
     assert (here.text, here.references(), here.key in here.edited()[EDITED[0]]) == (text, references, False)
 
 
 def test_a_key_is_finished_by_a_button_of_another_process(here: Adder) -> None:
-    """With the parameters that the state has; what was typed and did not arrive is asked for by the notebook."""
+    """With the parameters in the state; the notebook prompts for a value that was typed and not written."""
     run = here.begun()
     plan = here.planned(run, values_from="env:NEW_VALUE")
     undos, answers = plan.undos(here.platform.root / ".git"), {"key": here.key, "description": DESCRIPTION}
-    chosen = {"environment": "staging", "repository": str(here.platform.root), "obtain_from": ADDRESS, **answers}
+    fields_of_form = {
+        "environment": "staging",
+        "repository": str(here.platform.root),
+        "obtain_from": ADDRESS,
+        **answers,
+    }
 
     def kill(name: str) -> None:
         if name == "redeploy":
             raise KeyboardInterrupt
 
-    typed = run.state(undo=undos, parameters={**chosen, "values_from": "prompt"})
+    typed = run.state(undo=undos, parameters={**fields_of_form, "values_from": "prompt"})
     finish, _ = key_addition.offers(run, typed)
     with pytest.raises(UsageError, match=r"was typed for KEY_.* did not get to staging: run add_key\.ipynb"):
         [*finish.act("")]
@@ -167,9 +175,9 @@ def test_a_key_is_finished_by_a_button_of_another_process(here: Adder) -> None:
         key_addition.apply(run, plan, True, live=SteppedChange(kill))
     finish, _ = key_addition.offers(run, typed)
     assert finish.label == "Finish it"
-    shown = "\n".join(each.to_text() for each in finish.act(""))  # type: ignore[attr-defined]
-    assert f"{here.key} was added and verified" in shown, shown
-    assert here.members[here.key] == here.value and here.value not in shown
+    text = "\n".join(each.to_text() for each in finish.act(""))  # type: ignore[attr-defined]
+    assert f"{here.key} was added and verified" in text, text
+    assert here.members[here.key] == here.value and here.value not in text
     assert here.key in dict(here.references()) and not here.labels()
     assert finish.live and finish.live.state and {*finish.live.state.undo} >= {*undos}
 
@@ -177,25 +185,25 @@ def test_a_key_is_finished_by_a_button_of_another_process(here: Adder) -> None:
 def test_dry_applied_again_and_undone(desk: Adder, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> None:
     """A dry run changes nothing; an apply adds the lines and proves it; a second one has nothing to do; undo undoes."""
     before, files, clean, aws = desk.text, desk.edited(), desk.tree(), desk.aws()
-    references, known = desk.references(), [*secret_values(desk), desk.value]
-    asked = given(desk, values_from="env:NEW_VALUE")
-    dry = desk.add(*asked, NEW_VALUE=desk.value)
+    references, secrets_to_hide = desk.references(), [*secret_values(desk), desk.value]
+    words = parameter_words(desk, values_from="env:NEW_VALUE")
+    dry = desk.add(*words, NEW_VALUE=desk.value)
     assert (dry.returncode, dry.stdout, dry.stderr) == (0, "", "")
     assert desk.tree() == clean and desk.aws() == aws and desk.outcome()["changes"] == []
-    assert "Nowhere yet" in shown(desk, "standing") and "dry run" in shown(desk, "apply")
+    assert "Nowhere yet" in text_of(desk, "standing") and "dry run" in text_of(desk, "apply")
 
-    done = desk.add(*asked, "-p", "apply", "true", "--summary", NEW_VALUE=desk.value)
-    assert done.returncode == 0 and f"added    {desk.key}" in done.stdout, done.stdout
+    process = desk.add(*words, "-p", "apply", "true", "--summary", NEW_VALUE=desk.value)
+    assert process.returncode == 0 and f"added    {desk.key}" in process.stdout, process.stdout
     actions = [change["action"] for change in desk.outcome()["changes"]]
     assert actions == ["added", "edited", "edited", "edited", "registered", "redeployed"]
     assert desk.text == f'{before[:-1]}, "{desk.key}": "{desk.value}"}}'
     assert desk.labels() == [] and desk.digests() == [digest(desk.value)] * 2 and desk.digests("worker") == [""]
-    changed = {name for name, content in desk.tree().items() if clean.get(name) != content}
-    assert {name for name in changed if not name.startswith(".git/")} == {*EDITED}
+    names_of_changes = {name for name, content in desk.tree().items() if clean.get(name) != content}
+    assert {name for name in names_of_changes if not name.startswith(".git/")} == {*EDITED}
     assert len(references) + 1 == len(desk.references())
     assert_accepted(desk, files)
 
-    undo, after, aws = shown(desk, "undo"), desk.edited(), desk.aws()
+    undo, after, aws = text_of(desk, "undo"), desk.edited(), desk.aws()
     with signed_in(desk.sandbox, monkeypatch, desk.work):
         again = desk.added(values_from="env:NEW_VALUE")
         assert (again.changes, desk.aws(), desk.edited()) == ((), aws, after)
@@ -203,12 +211,12 @@ def test_dry_applied_again_and_undone(desk: Adder, monkeypatch: pytest.MonkeyPat
         take_back(desk, undo)
     assert (desk.edited(), desk.text, desk.references()) == (files, before, references)
     assert desk.platform.git("status", "--porcelain") == "" and desk.digests() == [""] * 2
-    assert_nothing_leaked(desk, known, *(ended.stdout + ended.stderr for ended in (dry, done)))
+    assert_nothing_leaked(desk, secrets_to_hide, *(ended.stdout + ended.stderr for ended in (dry, process)))
 
 
 def assert_accepted(desk: Adder, before: dict[str, str]) -> None:
     """The new lines and nothing else are there, and everybody who reads the files finds what was meant."""
-    config, template, terraform = (inserted(before[name], text) for name, text in desk.edited().items())
+    config, template, terraform = (insertion(before[name], text) for name, text in desk.edited().items())
     assert config.split() == ["#", *DESCRIPTION.split(), *f"{desk.key}: str | None = None".split()]
     placeholder = f"<your-{desk.key.lower().replace('_', '-')}>"
     lines = [f"# {DESCRIPTION} (optional)", f"# Get it from: {ADDRESS}", f"{desk.key}={placeholder}"]
@@ -217,8 +225,8 @@ def assert_accepted(desk: Adder, before: dict[str, str]) -> None:
     compiled = desk.platform.run_backend("import py_compile; py_compile.compile('app/core/config.py', doraise=True)")
     assert compiled.returncode == 0, compiled.stderr
     desk.platform.write_dotenv(**{desk.key: "told"})
-    read = f"from app.core.config import Settings; print(Settings().{desk.key})"
-    assert desk.platform.run_backend(read).stdout == "told\n"
+    code = f"from app.core.config import Settings; print(Settings().{desk.key})"
+    assert desk.platform.run_backend(code).stdout == "told\n"
     parsed = json.dumps(hcl2.load(io.StringIO(desk.edited()[EDITED[2]])))
     assert f":{desk.key}::" in parsed
     assert dotenv_values(desk.platform.template)[desk.key] == placeholder
@@ -241,8 +249,8 @@ CHANGES = ("PutSecretValue", "UpdateSecretVersionStage", "UpdateSecretVersionSta
 LAST = ("RegisterTaskDefinition", "UpdateService")
 
 
-def counted(note: Callable[[str], None]) -> None:
-    """Tell of every change from now on: calls that change AWS, and files that are written."""
+def announce_changes(note: Callable[[str], None]) -> None:
+    """Call `note` at every change from now on: calls that change AWS, and files that are written."""
     call, write, keep = BaseClient._make_api_call, changes_files.write, changes_files.keep_private  # type: ignore[attr-defined]
 
     def calling(client: Any, operation: str, parameters: Any) -> Any:
@@ -268,36 +276,36 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def dying_after(desk: Adder, run: Run, changes: Sequence[str], **given: Any) -> None:
+def dying_after(desk: Adder, run: Run, changes: Sequence[str], **parameter_values: Any) -> None:
     """A run in a process of its own that is killed after just these changes."""
 
     def act() -> None:
-        left = list(changes)
-        plan = desk.planned(run, **({"values_from": "env:NEW_VALUE"} | given))
+        steps_to_come = list(changes)
+        plan = desk.planned(run, **({"values_from": "env:NEW_VALUE"} | parameter_values))
 
         def note(what: str) -> None:
-            assert left.pop(0) == what
-            if not left:
+            assert steps_to_come.pop(0) == what
+            if not steps_to_come:
                 die()
 
-        counted(note)
+        announce_changes(note)
         key_addition.apply(run, plan, True)
 
     killed(act)
 
 
-def settled(desk: Adder, run: Run, files: dict[str, str], references: list[tuple[str, str]]) -> None:
+def assert_settled(desk: Adder, run: Run, files: dict[str, str], references: list[tuple[str, str]]) -> None:
     """All parts have the key, each once, and the next run has nothing to do."""
     for name, text in desk.edited().items():
-        block = inserted(files[name], text)
+        block = insertion(files[name], text)
         assert block.count(desk.key) == (2 if name.endswith(".tf") else 1), (name, block)
     assert desk.text.count(f'"{desk.key}"') == 1 and desk.labels() == []
     assert [entry for entry in desk.references() if entry[0] != desk.key] == references
     assert [name for name, _ in desk.references()].count(desk.key) == 1
-    seen = add_key.look(run)
-    plan = desk.planned(run, seen, values_from="env:NEW_VALUE")
+    snapshots = add_key.look(run)
+    plan = desk.planned(run, snapshots, values_from="env:NEW_VALUE")
     assert plan.is_empty, plan
-    assert not [f for f in key_addition.merge(key_addition.judge(plan, seen, seen, None)) if f.is_problem]
+    assert not [f for f in key_addition.merge(key_addition.judge(plan, snapshots, snapshots, None)) if f.is_problem]
 
 
 def test_killed_after_any_write_a_rerun_does_the_rest(idle: Adder) -> None:
@@ -307,11 +315,11 @@ def test_killed_after_any_write_a_rerun_does_the_rest(idle: Adder) -> None:
         desk = idle.anew()
         files, references, revisions = desk.edited(), desk.references(), desk.revisions()
         dying_after(desk, run, CHANGES[:last])
-        done = key_addition.apply(run, desk.planned(run, values_from="env:NEW_VALUE"), True)
-        assert done and done.changes
-        settled(desk, run, files, references)
+        result = key_addition.apply(run, desk.planned(run, values_from="env:NEW_VALUE"), True)
+        assert result and result.changes
+        assert_settled(desk, run, files, references)
         assert len(desk.revisions()) == len(revisions) + 1 and desk.members[desk.key] == desk.value
-        undo = report.undo(done.plan, done, run.environment).to_text()
+        undo = report.undo(result.plan, result, run.environment).to_text()
         take_back(desk, "\n".join(line for line in undo.splitlines() if " apply --reverse " in line))
         assert desk.edited() == files, last
 
@@ -323,10 +331,10 @@ def test_killed_among_its_deployment_a_rerun_proves_it(here: Adder, call: str) -
     run = here.begun()
     dying_after(here, run, [*CHANGES, *LAST[: LAST.index(call) + 1]])
     plan = here.planned(run, values_from="env:NEW_VALUE")
-    done = key_addition.apply(run, plan, True)
-    assert done and done.is_proved and len(here.revisions()) == len(revisions) + 1
+    result = key_addition.apply(run, plan, True)
+    assert result and result.is_proved and len(here.revisions()) == len(revisions) + 1
     here.world.settle()
-    settled(here, run, files, references)
+    assert_settled(here, run, files, references)
     assert here.digests() == [digest(here.value)] * 2
 
 
@@ -356,17 +364,17 @@ def test_killed_among_a_deployment_that_fails_a_rerun_goes_back(here: Adder, is_
     run = here.begun()
     plan = here.planned(run, values_from="env:NEW_VALUE")
     assert plan.environments[0].has_old_tasks and not plan.environments[0].corrections
-    done = key_addition.apply(run, plan, True)
-    assert done and not done.is_proved
-    told = " ".join(line for finding in done.findings for line in finding.evidence)
-    undo = report.undo(plan, done, run.environment).to_text()
+    result = key_addition.apply(run, plan, True)
+    assert result and not result.is_proved
+    evidence = " ".join(line for finding in result.findings for line in finding.evidence)
+    undo = report.undo(plan, result, run.environment).to_text()
     assert f"run update -p environment staging -p remove {here.key}" in undo and report.HAD_IT in undo
     if is_ours_alone:
         here.world.settle()
         assert here.service()["taskDefinition"] == former and here.digests() == [""] * 2
-        assert f"{former.rpartition('/')[2]} again, and runs with it." in told and "update-service" not in undo
+        assert f"{former.rpartition('/')[2]} again, and runs with it." in evidence and "update-service" not in undo
     else:
-        assert former.rpartition("/")[2] not in told
+        assert former.rpartition("/")[2] not in evidence
     put(here.world, {**here.members, here.key: ""})
     here.world.ecs.update_service(cluster=CLUSTER, service="backend", taskDefinition=former, forceNewDeployment=True)
     here.world.settle()
@@ -404,7 +412,7 @@ def test_killed_while_a_file_is_written_it_is_the_old_one_and_git_sees_nothing(i
 
 
 def test_a_generated_value_that_was_staged_is_taken_up_and_no_label_stays(idle: Adder) -> None:
-    """Killed before it became current; a label of somebody else's unfinished change stays, and is told of."""
+    """Killed before it became current; a label of somebody else's unfinished change stays, and is named."""
     dying_after(idle, idle.begun(), CHANGES[:1], values_from="generate")
     (staged,) = {version for version, labels in stages(idle).items() if not {"AWSCURRENT", "AWSPREVIOUS"} & {*labels}}
     idle.added(values_from="generate")
@@ -424,8 +432,8 @@ def test_a_generated_value_that_was_staged_is_taken_up_and_no_label_stays(idle: 
 
 
 def stages(desk: Adder) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = desk.world.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
-    return found
+    labels: dict[str, list[str]] = desk.world.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+    return labels
 
 
 MORE, LESS = (False, True, False, True, False), (True, False, False, False, True)
@@ -440,8 +448,8 @@ def test_half_done_in_any_way_the_rest_is_done_and_nothing_twice(idle: Adder) ->
             continue
         desk, there = idle.anew(), dict(zip(PARTS, done, strict=True))
         files, references = desk.edited(), desk.references()
-        seen = {"staging": add_key.look(run)["staging"]}
-        plan = desk.planned(run, seen, values_from="env:NEW_VALUE")
+        snapshots = {"staging": add_key.look(run)["staging"]}
+        plan = desk.planned(run, snapshots, values_from="env:NEW_VALUE")
         for edit, part in zip(plan.edits, PARTS, strict=False):
             if there[part]:
                 edit.file.path.write_bytes(edit.after)
@@ -452,10 +460,10 @@ def test_half_done_in_any_way_the_rest_is_done_and_nothing_twice(idle: Adder) ->
             entry: Any = {"name": desk.key, "valueFrom": f"{arn}:{desk.key}::"}
             revise(desk.world, "backend", lambda container, entry=entry: container["secrets"].append(entry))
         rest = key_addition.apply(run, desk.planned(run, values_from="env:NEW_VALUE"), True)
-        said = [change.action for change in rest.changes] if rest else []
-        assert said.count("edited") == 3 - sum(done[:3]) and said.count("added") == 1 - done[3], (there, said)
-        assert said.count("registered") == 1 - done[4], (there, said)
-        settled(desk, run, files, references)
+        actions = [change.action for change in rest.changes] if rest else []
+        assert actions.count("edited") == 3 - sum(done[:3]) and actions.count("added") == 1 - done[3], (there, actions)
+        assert actions.count("registered") == 1 - done[4], (there, actions)
+        assert_settled(desk, run, files, references)
 
 
 @pytest.mark.parametrize("reads", [1, 3])
@@ -466,8 +474,8 @@ def test_a_version_that_is_not_shown_at_once_is_nobody_elses(
     read_late(monkeypatch, "move_current", reads)
     run = idle.begun()
     plan = idle.planned(run, values_from="env:NEW_VALUE")
-    done = key_addition.apply(run, plan, True)
-    assert done and not done.findings and idle.key in dict(idle.references())
+    result = key_addition.apply(run, plan, True)
+    assert result and not result.findings and idle.key in dict(idle.references())
 
 
 def test_a_version_that_is_not_shown_yet_is_taken_back(here: Adder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -478,8 +486,8 @@ def test_a_version_that_is_not_shown_yet_is_taken_back(here: Adder, monkeypatch:
     plan = here.planned(run, values_from="env:NEW_VALUE")
     state = run.state(undo=plan.undos(here.platform.root / ".git"))
     live = SteppedChange(lambda name: live.ask("back") if name == "watch" else None, state)
-    done = key_addition.apply(run, plan, True, live=live)
-    assert done and done.is_back and "withdrawn" in [change.action for change in done.changes]
+    result = key_addition.apply(run, plan, True, live=live)
+    assert result and result.is_back and "withdrawn" in [change.action for change in result.changes]
     assert here.text == before
 
 
@@ -489,8 +497,8 @@ def test_a_reference_that_was_there_before_its_key_gets_its_tasks(here: Adder) -
     off: Any = {"deploymentCircuitBreaker": {"enable": False, "rollback": False}}
     here.world.ecs.update_service(cluster=CLUSTER, service="backend", deploymentConfiguration=off)
     revise(here.world, "backend", lambda container: container["secrets"].append(entry))
-    done = here.added(values_from="env:NEW_VALUE")
-    assert done.is_proved and "registered" not in [change.action for change in done.changes]
+    result = here.added(values_from="env:NEW_VALUE")
+    assert result.is_proved and "registered" not in [change.action for change in result.changes]
     assert here.digests() == [digest(here.value)] * 2
     on: Any = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
     here.world.ecs.update_service(cluster=CLUSTER, service="backend", deploymentConfiguration=on)
@@ -501,15 +509,15 @@ def test_a_placeholder_gets_its_value_and_a_value_stays(here: Adder) -> None:
     run = here.begun()
     before = add_key.look(run)
     plan = here.planned(run, before, required=True)
-    done = key_addition.apply(run, plan, True)
+    result = key_addition.apply(run, plan, True)
     after = add_key.look(run)
-    found = [
+    findings = [
         f
-        for f in key_addition.merge(key_addition.judge(plan, before, after, done))
+        for f in key_addition.merge(key_addition.judge(plan, before, after, result))
         if f.subject == here.key and f.status == "found"
     ]
-    assert {f.severity for f in found} == {"info"} and {f.check for f in found} == {"placeholder"}
-    assert "still needs a value in staging" in report.result(plan, done).to_text()
+    assert {f.severity for f in findings} == {"info"} and {f.check for f in findings} == {"placeholder"}
+    assert "still needs a value in staging" in report.result(plan, result).to_text()
     assert here.members[here.key].startswith("temporary-") and ".tf" not in " ".join(plan.environments[0].notes)
 
     filled = here.added(required=True, values_from="env:NEW_VALUE")
@@ -531,27 +539,27 @@ def test_tasks_that_fail_get_their_former_revision_back_and_the_rest_stays(
     """The application does not start with the value; exit 1 and why; once that is mended, a rerun completes."""
     desk.key = "OMC_APP_DATABASE_ACCEPTS"
     former = desk.service()["taskDefinition"].rpartition("/")[2]
-    files, references, known = desk.edited(), desk.references(), [*secret_values(desk), desk.value]
+    files, references, secrets_to_hide = desk.edited(), desk.references(), [*secret_values(desk), desk.value]
     source = desk.work / "new.env"
     source.write_text(f"{desk.key}={desk.value}\n")
-    ended = desk.add(*given(desk, values_from=f"file:{source}"), "-p", "apply", "true")
+    ended = desk.add(*parameter_words(desk, values_from=f"file:{source}"), "-p", "apply", "true")
     source.unlink()
     desk.world.settle()
     assert ended.returncode == 1 and desk.references() == references and desk.digests() == [""] * 2
     assert desk.members[desk.key] == desk.value and desk.edited() != files
     (failed,) = [f for f in desk.outcome()["findings"] if f["check"] == "change-failed"]
-    told = " ".join(failed["evidence"])
-    assert "password authentication failed" in told and f"{former} again, and runs with it." in told, told
-    assert "The files and the secret keep the key." in shown(desk, "apply")
-    assert f"{source} can be read by others" in " ".join(shown(desk, "plan").split())
-    assert "update-service" not in shown(desk, "undo") and "apply --reverse" in shown(desk, "undo")
-    assert_nothing_leaked(desk, known, ended.stdout, ended.stderr)
+    evidence = " ".join(failed["evidence"])
+    assert "password authentication failed" in evidence and f"{former} again, and runs with it." in evidence, evidence
+    assert "The files and the secret keep the key." in text_of(desk, "apply")
+    assert f"{source} can be read by others" in " ".join(text_of(desk, "plan").split())
+    assert "update-service" not in text_of(desk, "undo") and "apply --reverse" in text_of(desk, "undo")
+    assert_nothing_leaked(desk, secrets_to_hide, ended.stdout, ended.stderr)
 
     put(desk.world, {**desk.members, desk.key: ""})
     with signed_in(desk.sandbox, monkeypatch, desk.work):
-        done = desk.added()
-    assert done.is_proved and desk.digests() == [digest("")] * 2
-    assert "registered" not in [change.action for change in done.changes]
+        result = desk.added()
+    assert result.is_proved and desk.digests() == [digest("")] * 2
+    assert "registered" not in [change.action for change in result.changes]
     desk.world.ecs.update_service(cluster=CLUSTER, service="backend", taskDefinition=former)
     desk.world.settle()
 
@@ -576,8 +584,8 @@ def test_what_somebody_else_has_changed_since_stays(idle: Adder, what: str) -> N
         idle.platform.config.write_bytes(idle.platform.config.read_bytes() + b"# Mine.\n")
     elif what == "revision":
         family = f"{STAGING}-backend"
-        found: Any = idle.world.ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
-        idle.world.ecs.register_task_definition(family=family, containerDefinitions=found["containerDefinitions"])
+        definition: Any = idle.world.ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
+        idle.world.ecs.register_task_definition(family=family, containerDefinitions=definition["containerDefinitions"])
     else:
         revise(idle.world, "backend", lambda container: container.update(stopTimeout=9))
         idle.world.settle()
@@ -629,12 +637,12 @@ def live(sandbox: Sandbox) -> Iterator[None]:
     arn = world.secretsmanager.create_secret(Name=PRODUCTION, SecretString=json.dumps(members))["ARN"]
     world.ecs.create_cluster(clusterName=LIVE)
     backend = replace(CONSUMERS[0], desired=1)
-    kept = {"family": f"{LIVE}-backend", "containerDefinitions": [container_definition(backend, arn, None)]}
+    definition = {"family": f"{LIVE}-backend", "containerDefinitions": [container_definition(backend, arn, None)]}
     roles = {"executionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/{EXECUTION_ROLE}", "networkMode": "awsvpc"}
     more = {"requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512"}
-    made = world.ecs.register_task_definition(**kept, **roles, **more)["taskDefinition"]["taskDefinitionArn"]
+    revision = world.ecs.register_task_definition(**definition, **roles, **more)["taskDefinition"]["taskDefinitionArn"]
     grant(world, permitting_all(), "production")
-    create_service(world, backend, made, restore_network(world), LIVE)
+    create_service(world, backend, revision, restore_network(world), LIVE)
     world.settle()
     yield
     world.delete_service("backend", LIVE)
@@ -654,30 +662,30 @@ def test_an_environment_that_a_stopped_run_has_not_reached_is_not_deployed(here:
     before = [each["id"] for each in here.service("backend", LIVE)["deployments"]]
     state = run.state(undo=plan.undos(here.platform.root / ".git"))
     live = SteppedChange(lambda name: live.ask("back") if name == "watch" else None, state)
-    done = key_addition.apply(run, plan, True, "production", live=live)
-    assert done and done.is_back and here.key not in here.members
+    result = key_addition.apply(run, plan, True, "production", live=live)
+    assert result and result.is_back and here.key not in here.members
     assert [each["id"] for each in here.service("backend", LIVE)["deployments"]] == before
 
 
 @pytest.mark.usefixtures("live")
 def test_staging_and_production_get_values_of_their_own(here: Adder) -> None:
-    """Production wants its name and comes last, whichever is named first; and going back is told for each."""
+    """Production needs its name in confirm and comes last, in any order; the way back is shown for each."""
     desk = here
     run = add_key.begin("production", "production,staging", "", str(desk.platform.root))
     plan = desk.planned(run, values_from="generate")
-    assert [place.environment for place in plan.environments] == ["staging", "production"]
+    assert [each.environment for each in plan.environments] == ["staging", "production"]
     before = desk.aws()
     for word in ("", "yes", "staging"):
         with pytest.raises(UsageError, match='confirm = "production"'):
             key_addition.apply(run, plan, True, word)
     assert desk.aws() == before
-    done = key_addition.apply(run, plan, True, "production")
-    assert done and done.is_proved and len(done.rollouts) == 2
+    result = key_addition.apply(run, plan, True, "production")
+    assert result and result.is_proved and len(result.rollouts) == 2
     theirs = json.loads(desk.world.secretsmanager.get_secret_value(SecretId=PRODUCTION)["SecretString"])
     assert len(theirs[desk.key]) == 64 and theirs[desk.key] != desk.members[desk.key]
     assert desk.references("backend", LIVE)[-1][0] == desk.references()[-1][0] == desk.key
     assert len(desk.digests()) == 3 and len(set(desk.digests())) == 2
-    undo = report.undo(plan, done, run.environment).to_text()
+    undo = report.undo(plan, result, run.environment).to_text()
     assert "-p environment production" in undo and "-p confirm production" in undo
     with pytest.raises(UsageError, match="has one value, and no two environments should share one"):
         desk.planned(run, values_from="env:NEW_VALUE")
@@ -685,16 +693,16 @@ def test_staging_and_production_get_values_of_their_own(here: Adder) -> None:
 
 @pytest.mark.usefixtures("live")
 def test_what_fails_in_staging_does_not_come_to_production(here: Adder) -> None:
-    """The secrets and files have the key; production's tasks are left for the next run, and that is told."""
+    """The secrets and files have the key; production's tasks are left for the next run, as the result says."""
     desk = here
     desk.key = "OMC_APP_DATABASE_ACCEPTS"
     put(desk.world, {**desk.members, desk.key: desk.value})
     run = desk.begun("staging,production")
     live = desk.references("backend", LIVE)
     plan = desk.planned(run)
-    done = key_addition.apply(run, plan, True, "production")
-    assert done and not done.is_proved and done.waiting == ("production",)
+    result = key_addition.apply(run, plan, True, "production")
+    assert result and not result.is_proved and result.waiting == ("production",)
     assert desk.references("backend", LIVE) == live
-    assert "production is left for the next run" in report.result(plan, done).to_text()
+    assert "production is left for the next run" in report.result(plan, result).to_text()
     put(desk.world, {name: value for name, value in desk.members.items() if name != desk.key})
     desk.world.settle()

@@ -44,7 +44,7 @@ def sandboxes(sandbox: Sandbox) -> Iterator[dict[str, Sandbox]]:
 
 
 def test_each_environment_is_a_task_of_its_own(sandboxes: dict[str, Sandbox], tmp_path: Path) -> None:
-    """Findings fail a task at once with the root cause in its log, and what was not seen after more tries."""
+    """Findings fail a task at once with the root cause in its log, and unknown fails it after more tries."""
     desk = Desk(tmp_path, sandboxes["alpha"])
     s3 = client(sandboxes["alpha"], "s3")
     key = client(sandboxes["alpha"], "kms").create_key()["KeyMetadata"]["Arn"]
@@ -81,9 +81,9 @@ def test_each_environment_is_a_task_of_its_own(sandboxes: dict[str, Sandbox], tm
     assert "CouldNotLook: AWS does not accept these credentials" in log
 
     records = {each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET)["Contents"]}
-    kept = {(path.split("/")[1], path.rpartition("/")[2]) for path in records}
+    notebook_names = {(path.split("/")[1], path.rpartition("/")[2]) for path in records}
     looked = {(name, file) for name in (*sandboxes, "epsilon") for file in ("verify.ipynb", "outcome.json")}
-    assert kept == looked | {("delta", "verify.ipynb")}
+    assert notebook_names == looked | {("delta", "verify.ipynb")}
     for path in records:
         body = s3.get_object(Bucket=BUCKET, Key=path)
         assert (body["ServerSideEncryption"], body["SSEKMSKeyId"]) == ("aws:kms", key)
@@ -112,13 +112,15 @@ def _profiles(desk: Desk, sandboxes: dict[str, Sandbox]) -> dict[str, str]:
     AWS does not accept delta's, and epsilon's, in beta's account, may not read the role that lacks a permission.
     """
     default, delta, epsilon = sandboxes["alpha"], sandboxes["gamma"], sandboxes["beta"]
-    places = {
+    sandbox_of_profile = {
         "default": default,
         **{f"profile {name}": each for name, each in sandboxes.items()},
         "profile delta": delta,
         "profile epsilon": epsilon,
     }
-    settings = [f"[{name}]\nregion = {REGION}\nendpoint_url = {each.endpoint}\n" for name, each in places.items()]
+    settings = [
+        f"[{name}]\nregion = {REGION}\nendpoint_url = {each.endpoint}\n" for name, each in sandbox_of_profile.items()
+    ]
     keys = {"default": default.credentials, **{name: each.credentials for name, each in sandboxes.items()}}
     pairs = {name: (each.access_key, each.secret_key) for name, each in keys.items()}
     pairs["delta"] = ("AKIA" + secrets.token_hex(8).upper(), secrets.token_hex(20))
@@ -159,15 +161,15 @@ def _run(desk: Desk, variables: dict[str, str]) -> tuple[Any, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "PYTHONPATH": str(DAGS),
     }
-    said = []
+    processes = []
     (pool,) = re.findall(r"`(airflow pools set [^`]+)`", (ROOT / "schedules" / "README.md").read_text())
     for command in (["airflow", "db", "migrate"], pool.split(), ["python", str(SUPPORT / "airflow_run.py")]):
-        done = subprocess.run(
+        process = subprocess.run(
             [AIRFLOW / "bin" / command[0], *command[1:]], env=environment, cwd=desk.work, capture_output=True, text=True
         )
-        assert done.returncode == 0, done.stderr[-5000:]
-        said.append(done)
+        assert process.returncode == 0, process.stderr[-5000:]
+        processes.append(process)
     # Airflow's own examples of settings, such as addresses at example.com, which are no less public here.
     (desk.root / "airflow" / "airflow.cfg").unlink()
-    log, _, answer = said[-1].stdout.rpartition("\n")
-    return json.loads(answer), log + said[-1].stderr
+    log, _, answer = processes[-1].stdout.rpartition("\n")
+    return json.loads(answer), log + processes[-1].stderr

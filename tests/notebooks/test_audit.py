@@ -44,9 +44,9 @@ def lights(desk: Desk) -> dict[str, str]:
 )
 def test_bad_input_gets_one_sentence_and_writes_nothing(desk: Desk, word: str, sentence: str) -> None:
     """Days that CloudTrail does not have, and an environment twice: exit 3."""
-    done = audit(desk, word)
-    assert (done.returncode, done.stdout, len(done.stderr.strip().splitlines())) == (3, "", 1)
-    assert sentence in done.stderr and not list(desk.work.iterdir())
+    process = audit(desk, word)
+    assert (process.returncode, process.stdout, len(process.stderr.strip().splitlines())) == (3, "", 1)
+    assert sentence in process.stderr and not list(desk.work.iterdir())
 
 
 TABLES = {
@@ -58,15 +58,15 @@ CLEAR = {question.text: "clear" for question in QUESTIONS}
 
 def test_a_healthy_world_is_clear_and_its_record_has_every_table(desk: Desk) -> None:
     """Exit 0, five green lights, each table in two formats, all of it private, sealed and without a value."""
-    done = audit(desk, "repository=" + desk.sandbox.variables["OMC_REPOSITORY"])
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    process = audit(desk, "repository=" + desk.sandbox.variables["OMC_REPOSITORY"])
+    assert (process.returncode, process.stderr) == (0, ""), process.stdout
     assert lights(desk) == CLEAR
     names = {path.stem.rpartition("Z-")[2] for path in desk.record.glob("audit-*Z-*.csv")}
     assert names == TABLES and all(table(desk, name) for name in TABLES - {"writers", "changes", "exposure", "unused"})
     assert {path.stat().st_mode & 0o777 for path in desk.record.iterdir()} == {0o600}
     assert [each.state for each in kept_records.check(desk.record)] == ["intact"]
     assert "Tables of the last run: " in (desk.record / "index.html").read_text()
-    assert_nothing_leaked(desk, values(desk.sandbox), done.stdout)
+    assert_nothing_leaked(desk, values(desk.sandbox), process.stdout)
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ def test_a_fault_colours_its_own_light(desk: Desk, broken: Any, fault: str, ques
     """Exit 1, the fault named alone, its remedy on the screen, the other lights as they were."""
     before = values(desk.sandbox)
     broken(fault)
-    done = audit(desk)
-    assert (done.returncode, desk.outcome()["root_causes"]) == (1, [fault]), done.stdout
-    shown = lights(desk)
-    assert shown.pop(question) in ("warning", "act now") and {*shown.values()} == {"clear"}
+    process = audit(desk)
+    assert (process.returncode, desk.outcome()["root_causes"]) == (1, [fault]), process.stdout
+    levels = lights(desk)
+    assert levels.pop(question) in ("warning", "act now") and {*levels.values()} == {"clear"}
     assert fault in {row["check"] for row in table(desk, "findings") if row["status"] == "found"}
-    assert_nothing_leaked(desk, before, done.stdout)
+    assert_nothing_leaked(desk, before, process.stdout)
 
 
 def test_what_may_not_be_read_is_grey_and_the_rest_is_there(desk: Desk) -> None:
@@ -96,8 +96,8 @@ def test_what_may_not_be_read_is_grey_and_the_rest_is_there(desk: Desk) -> None:
         {"Effect": "Deny", "Action": "iam:GetAccountAuthorizationDetails", "Resource": "*"},
     ]
     person = caller(desk.sandbox, json.dumps({"Version": "2012-10-17", "Statement": statements}))
-    done = audit(desk, **person)
-    assert (done.returncode, desk.outcome()["status"]) == (2, "unknown"), done.stdout
+    process = audit(desk, **person)
+    assert (process.returncode, desk.outcome()["status"]) == (2, "unknown"), process.stdout
     assert lights(desk) == CLEAR | {"Who can read": "not known"}
     (sentence,) = (row["in a sentence"] for row in table(desk, "lights") if row["question"] == "Who can read")
     assert "iam:GetAccountAuthorizationDetails" in sentence
@@ -108,8 +108,8 @@ def test_several_environments_are_one_record(desk: Desk) -> None:
     names = 'prefix = "ohmycoins-staging"\nsecret = "ohmycoins-copy-app-secrets"\n'
     toml = f"[environments.staging]\n[environments.copy]\n{names}"
     (desk.work / "runbook.toml").write_text(toml)
-    done = audit(desk, "environment=staging,copy")
-    assert done.returncode in (0, 1, 2), done.stderr
+    process = audit(desk, "environment=staging,copy")
+    assert process.returncode in (0, 1, 2), process.stderr
     outcome = desk.outcome()
     statuses = {each["environment"]: each["status"] for each in outcome["targets"]}
     assert statuses.keys() == {"staging", "copy"} and statuses["staging"] == "ok"
@@ -135,10 +135,10 @@ role_arn = "arn:aws:iam::123456789012:role/none"
 def test_an_environment_that_cannot_be_looked_at_keeps_no_other_from_being_audited(desk: Desk) -> None:
     """Exit 2, its reason, the command that looks again, the others' lights, and a record that the index page has."""
     (desk.work / "runbook.toml").write_text(FOREIGN)
-    done = audit(desk, "environment=foreign,staging,role", "--summary")
-    assert (done.returncode, done.stderr) == (2, "")
-    assert "Not looked at: foreign, role." in done.stdout and "foreign is account 111111111111" in done.stdout
-    assert "→ omc-runbook run audit -p environment role -p runbook_toml " in done.stdout
+    process = audit(desk, "environment=foreign,staging,role", "--summary")
+    assert (process.returncode, process.stderr) == (2, "")
+    assert "Not looked at: foreign, role." in process.stdout and "foreign is account 111111111111" in process.stdout
+    assert "→ omc-runbook run audit -p environment role -p runbook_toml " in process.stdout
     outcome = desk.outcome()
     statuses = {each["environment"]: each["status"] for each in outcome["targets"]}
     assert [*statuses] == ["foreign", "staging", "role"] and statuses["foreign"] == statuses["role"] == "unknown"
@@ -153,9 +153,9 @@ def test_plain_papermill_audits_the_others_too_and_then_ends_with_an_error(desk:
     """The error says what could not be looked at and how the others are."""
     (desk.work / "runbook.toml").write_text(FOREIGN)
     notebook = str(notebooks.paths()["audit"])
-    done = desk.call([str(PAPERMILL), notebook, "out.ipynb", "-p", "environment", "staging,foreign"])
-    assert done.returncode != 0 and "Not looked at: foreign." in done.stderr
-    assert "in staging" in done.stderr.rpartition("CouldNotLook")[2]
+    process = desk.call([str(PAPERMILL), notebook, "out.ipynb", "-p", "environment", "staging,foreign"])
+    assert process.returncode != 0 and "Not looked at: foreign." in process.stderr
+    assert "in staging" in process.stderr.rpartition("CouldNotLook")[2]
 
 
 AWKWARD = (
@@ -180,14 +180,14 @@ def test_no_value_is_in_anything_that_an_audit_leaves(desk: Desk, engine: tuple[
     iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))
     iam.put_role_policy(RoleName=name, PolicyName=AWKWARD[-1], PolicyDocument=policy(grant))
     try:
-        done = audit(desk, "--summary", *engine)
+        process = audit(desk, "--summary", *engine)
     finally:
         iam.delete_role_policy(RoleName=name, PolicyName=AWKWARD[-1])
         iam.delete_role(RoleName=name)
         secret.put_secret_value(SecretId=SECRET, SecretString=before)
-    assert done.returncode in (0, 1), done.stderr
+    assert process.returncode in (0, 1), process.stderr
     assert any("‹AWKWARD_9›" in row["principal"] for row in table(desk, "readers"))
-    assert_nothing_leaked(desk, [*AWKWARD, *values(desk.sandbox)], done.stdout, done.stderr)
+    assert_nothing_leaked(desk, [*AWKWARD, *values(desk.sandbox)], process.stdout, process.stderr)
 
 
 def policy(*statements: dict[str, Any]) -> str:

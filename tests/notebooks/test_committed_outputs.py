@@ -70,13 +70,13 @@ def test_committed_outputs_are_what_a_sandbox_shows(sandbox: Sandbox, tmp_path: 
 
 def test_an_output_that_is_not_true_is_noticed(sandbox: Sandbox, tmp_path: Path) -> None:
     """A committed output that says one thing else than the sandbox shows makes the comparison fail, in its cell."""
-    changed = tmp_path / "verify.ipynb"
-    shutil.copy(notebooks() / "verify.ipynb", changed)
-    changed.write_text(changed.read_text().replace("1 fresh", "1 stale"))
-    ended = nbval(sandbox, tmp_path, changed)
+    copy = tmp_path / "verify.ipynb"
+    shutil.copy(notebooks() / "verify.ipynb", copy)
+    copy.write_text(copy.read_text().replace("1 fresh", "1 stale"))
+    ended = nbval(sandbox, tmp_path, copy)
     assert ended.returncode == 1
     failed = re.findall(r"^FAILED \S+::Cell (\d+)", ended.stdout, flags=re.MULTILINE)
-    code = [cell.id for cell in nbformat.read(changed, as_version=4).cells if cell.cell_type == "code"]
+    code = [cell.id for cell in nbformat.read(copy, as_version=4).cells if cell.cell_type == "code"]
     assert [code[int(number)] for number in failed] == ["matrix"]
 
 

@@ -48,12 +48,12 @@ class Creator(Desk):
 
     def secrets(self) -> list[Any]:
         """All secrets that there are, as AWS lists them."""
-        found: list[Any] = self.client.list_secrets(IncludePlannedDeletion=True)["SecretList"]
-        return found
+        entries: list[Any] = self.client.list_secrets(IncludePlannedDeletion=True)["SecretList"]
+        return entries
 
-    def described(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.client.describe_secret(SecretId=self.name)
-        return found
+    def description_of_secret(self) -> dict[str, Any]:
+        description: dict[str, Any] = self.client.describe_secret(SecretId=self.name)
+        return description
 
     def members(self) -> dict[str, str]:
         text = self.client.get_secret_value(SecretId=self.name, VersionStage="AWSCURRENT")["SecretString"]
@@ -81,10 +81,10 @@ def here(desk: Creator, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> 
 
 def test_a_dry_run_creates_nothing_an_apply_does_and_a_second_one_finds_it(desk: Creator) -> None:
     """In an account without a cluster; the second run says that it exists. Until it is there, its lack is an error."""
-    given = ("-p", "environment", "production")
-    apply = (*given, "-p", "apply", "true", "-p", "confirm", "production")
+    words = ("-p", "environment", "production")
+    apply = (*words, "-p", "apply", "true", "-p", "confirm", "production")
     before = desk.secrets()
-    dry = desk.run(*given)
+    dry = desk.run(*words)
     assert (dry.returncode, dry.stderr) == (1, "")
     assert desk.secrets() == before and desk.outcome()["changes"] == []
     assert (desk.outcome()["status"], desk.outcome()["root_causes"]) == ("findings", ["secret-missing"])
@@ -92,36 +92,36 @@ def test_a_dry_run_creates_nothing_an_apply_does_and_a_second_one_finds_it(desk:
     assert "PLAN: nothing was changed (secret-missing)" in dry.stdout
     assert "run create -p environment production -p apply true -p confirm production" in dry.stdout
 
-    done = desk.run(*apply)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    process = desk.run(*apply)
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
     assert [*desk.members()] == [*default_keys()]
-    assert {tag["Key"]: tag["Value"] for tag in desk.described()["Tags"]} == {
+    assert {tag["Key"]: tag["Value"] for tag in desk.description_of_secret()["Tags"]} == {
         "Project": "ohmycoins",
         "Environment": "production",
         "ManagedBy": "omc-runbook",
     }
-    ((version, labels),) = desk.described()["VersionIdsToStages"].items()
+    ((version, labels),) = desk.description_of_secret()["VersionIdsToStages"].items()
     change = {"action": "created", "secret": desk.name, "by": "the API", "version": version}
     assert (labels, desk.outcome()["changes"]) == (["AWSCURRENT"], [change])
-    told = f"-p keys {','.join(REQUIRED)} -p apply true -p confirm production"
-    assert told in desk.notebook() and "--recovery-window-in-days 30" in desk.notebook()
+    next_command = f"-p keys {','.join(REQUIRED)} -p apply true -p confirm production"
+    assert next_command in desk.notebook() and "--recovery-window-in-days 30" in desk.notebook()
 
     again = desk.run(*apply)
     assert again.returncode == 0 and desk.outcome()["changes"] == []
     # Without services verify skips what the secret contains.
-    found = [each for each in desk.outcome()["findings"] if each["status"] == "found"]
-    assert [(each["check"], each["severity"]) for each in found] == [("placeholder", "info")]
-    assert "exists already" in desk.notebook() and [*desk.described()["VersionIdsToStages"]] == [version]
+    findings = [each for each in desk.outcome()["findings"] if each["status"] == "found"]
+    assert [(each["check"], each["severity"]) for each in findings] == [("placeholder", "info")]
+    assert "exists already" in desk.notebook() and [*desk.description_of_secret()["VersionIdsToStages"]] == [version]
     values = [value for value in desk.members().values() if len(value) >= 16]
-    assert_nothing_leaked(desk, values, *(ended.stdout + ended.stderr for ended in (dry, done, again)))
+    assert_nothing_leaked(desk, values, *(ended.stdout + ended.stderr for ended in (dry, process, again)))
 
 
 def test_verify_names_exactly_the_placeholders(desk: Creator) -> None:
     """What create left is what the checks find, with the service that needs each."""
     desk.run("-p", "apply", "true")
     ended = desk.call([str(COMMAND), "run", "verify", "--record", str(desk.record)], OMC_SECRET=desk.name)
-    found = [finding for finding in desk.outcome()["findings"] if finding["status"] == "found"]
-    assert sorted(finding["subject"] for finding in found if finding["check"] == "placeholder") == sorted(REQUIRED)
+    findings = [finding for finding in desk.outcome()["findings"] if finding["status"] == "found"]
+    assert sorted(finding["subject"] for finding in findings if finding["check"] == "placeholder") == sorted(REQUIRED)
     assert ended.returncode == 1
 
 
@@ -129,15 +129,20 @@ def test_one_scheduled_for_deletion_is_restored_and_nothing_else(desk: Creator) 
     """A dry run offers it with exit code 1; an apply gives everything back as it was."""
     members = {"SECRET_KEY": secrets.token_hex(32)}
     desk.client.create_secret(Name=desk.name, SecretString=json.dumps(members))
-    stages = desk.described()["VersionIdsToStages"]
+    stages = desk.description_of_secret()["VersionIdsToStages"]
     desk.client.delete_secret(SecretId=desk.name, RecoveryWindowInDays=7)
     dry = desk.run()
-    assert dry.returncode == 1 and "DeletedDate" in desk.described() and "will be restored" in desk.notebook()
-    done = desk.run("-p", "apply", "true")
-    assert (done.returncode, done.stdout) == (0, "")
-    assert "DeletedDate" not in desk.described() and desk.described()["VersionIdsToStages"] == stages
+    assert (
+        dry.returncode == 1 and "DeletedDate" in desk.description_of_secret() and "will be restored" in desk.notebook()
+    )
+    process = desk.run("-p", "apply", "true")
+    assert (process.returncode, process.stdout) == (0, "")
+    assert (
+        "DeletedDate" not in desk.description_of_secret()
+        and desk.description_of_secret()["VersionIdsToStages"] == stages
+    )
     assert desk.members() == members and desk.outcome()["changes"][0]["action"] == "restored"
-    assert_nothing_leaked(desk, [*members.values()], dry.stdout, done.stdout)
+    assert_nothing_leaked(desk, [*members.values()], dry.stdout, process.stdout)
 
 
 def test_plain_papermill_creates_as_well(desk: Creator) -> None:
@@ -145,7 +150,7 @@ def test_plain_papermill_creates_as_well(desk: Creator) -> None:
     command = [str(PAPERMILL), str(notebooks() / "create.ipynb"), "out.ipynb", "-p", "apply", "True"]
     ended = desk.call(command)
     assert ended.returncode == 0, ended.stderr
-    assert desk.described()["Description"] == "Application secrets of ohmycoins in staging"
+    assert desk.description_of_secret()["Description"] == "Application secrets of ohmycoins in staging"
 
 
 def test_false_is_false_under_plain_papermill(desk: Creator) -> None:
@@ -190,11 +195,16 @@ required = true
 """)
     run = runbooks_run.begin("create", "staging")
     plan = create.plan(run, run.look())
-    done = create.apply(run, plan, True)
-    assert done and plan.undo.endswith("--recovery-window-in-days 9 --region ap-southeast-2")
-    found = here.described()
-    assert (found["Description"], found["Tags"]) == ("Keys of staging", [{"Key": "Team", "Value": "ohmycoins"}])
-    assert found["KmsKeyId"] == f"alias/{here.name}" and here.members()["NEWS_KEY"].startswith("temporary-news-key")
+    result = create.apply(run, plan, True)
+    assert result and plan.undo.endswith("--recovery-window-in-days 9 --region ap-southeast-2")
+    description = here.description_of_secret()
+    assert (description["Description"], description["Tags"]) == (
+        "Keys of staging",
+        [{"Key": "Team", "Value": "ohmycoins"}],
+    )
+    assert description["KmsKeyId"] == f"alias/{here.name}" and here.members()["NEWS_KEY"].startswith(
+        "temporary-news-key"
+    )
     assert unset_keys(run.look()) == (*REQUIRED, "NEWS_KEY")
     assert f"runbook_toml {here.work / 'runbook.toml'}" in update_command(run.environment, ("NEWS_KEY",))
 
@@ -203,7 +213,7 @@ def test_the_key_that_aws_manages_may_be_named(here: Creator, monkeypatch: pytes
     """It is the one that a secret without a key has, of which DescribeSecret says nothing."""
     monkeypatch.setenv("OMC_KMS_KEY", "alias/aws/secretsmanager")
     run = runbooks_run.begin("create", "staging")
-    assert create.apply(run, create.plan(run, run.look()), True) and "KmsKeyId" not in here.described()
+    assert create.apply(run, create.plan(run, run.look()), True) and "KmsKeyId" not in here.description_of_secret()
 
 
 @pytest.mark.parametrize("state", ["missing", "disabled"])
@@ -265,7 +275,7 @@ def test_of_two_copies_of_one_plan_one_creates(here: Creator) -> None:
     assert create.apply(run, first, True)
     with pytest.raises(ConflictError, match="Somebody else created or changed"):
         create.apply(run, second, True)
-    assert [*here.described()["VersionIdsToStages"]] == [first.token]
+    assert [*here.description_of_secret()["VersionIdsToStages"]] == [first.token]
 
 
 def test_a_creation_that_was_killed_is_finished_by_a_second_try(here: Creator) -> None:
@@ -285,9 +295,13 @@ runbook.apply(run, runbook.plan(run, run.look()), True)
     run = runbooks_run.begin("create", "staging")
     plan = create.plan(run, run.look())
     killed = subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
-    assert killed.returncode == -9 and [*here.described()["VersionIdsToStages"]] == [plan.token]
-    done = create.apply(run, plan, True)
-    assert done and done.version_id == plan.token and [*here.described()["VersionIdsToStages"]] == [plan.token]
+    assert killed.returncode == -9 and [*here.description_of_secret()["VersionIdsToStages"]] == [plan.token]
+    result = create.apply(run, plan, True)
+    assert (
+        result
+        and result.version_id == plan.token
+        and [*here.description_of_secret()["VersionIdsToStages"]] == [plan.token]
+    )
     assert create.apply(run, create.plan(run, run.look()), True) is None
 
 
@@ -302,28 +316,32 @@ def test_a_secret_that_is_not_shown_at_once_is_waited_for(
     run = runbooks_run.begin("create", "staging")
     plan = create.plan(run, run.look())
     read_late(monkeypatch, write, 3)
-    done = create.apply(run, plan, True)
-    assert done and done.action == f"{write}d" and [done.version_id] == [*here.described()["VersionIdsToStages"]]
+    result = create.apply(run, plan, True)
+    assert (
+        result
+        and result.action == f"{write}d"
+        and [result.version_id] == [*here.description_of_secret()["VersionIdsToStages"]]
+    )
 
 
 @pytest.mark.parametrize("is_there", [True, False])
 def test_a_secret_of_terraforms_is_waited_for_where_an_output_names_it(
     here: Creator, monkeypatch: pytest.MonkeyPatch, is_there: bool
 ) -> None:
-    """Without an output, a plan that made no secret is told at once."""
+    """Without an output, a plan that made no secret is refused at once."""
     draft = SavedPlan(program="terraform", folder=here.work, directory=TemporaryDirectory(), variables={})
     run = runbooks_run.begin("create", "staging")
     plan = replace(create.plan(run, run.look()), draft=draft)
 
     def apply(_: SavedPlan) -> list[Output]:
-        made = secretsmanager.create(run.target.clients("secretsmanager"), here.name, "{}", plan.token, "", {})
-        return [Output("secret_arn", here.described()["ARN"])] if made else []
+        version_id = secretsmanager.create(run.target.clients("secretsmanager"), here.name, "{}", plan.token, "", {})
+        return [Output("secret_arn", here.description_of_secret()["ARN"])] if version_id else []
 
     monkeypatch.setattr(command, "apply", apply if is_there else lambda draft: [])
     if is_there:
         read_late(monkeypatch, "create", 3)
-        done = create.apply(run, plan, True)
-        assert done and done.by == "terraform" and done.outputs == ("secret_arn",)
+        result = create.apply(run, plan, True)
+        assert result and result.by == "terraform" and result.outputs == ("secret_arn",)
     else:
         # Any wait would fail.
         monkeypatch.setattr(current_version, "SETTLE_INTERVAL", -1)
@@ -364,17 +382,17 @@ def test_a_secret_that_is_made_and_cannot_be_read_is_on_record(here: Creator, mo
     with pytest.raises(CouldNotLook, match=r"GetSecretValue is missing, .*Done before: created the secret\. Run again"):
         create.apply(run, create.plan(run, run.look()), True, live=live)
     assert [(change.action, change.secret) for change in live.changes] == [("created", here.name)]
-    assert here.described()["Name"] == here.name
+    assert here.description_of_secret()["Name"] == here.name
 
 
 def test_what_reads_back_otherwise_is_not_called_created(here: Creator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The proof asks AWS: tags that got lost on the way are told."""
+    """The proof reads from AWS: tags that got lost on the way are named."""
     create_secret = secretsmanager.create
 
     def forget(*arguments: Any) -> bool:
-        made = create_secret(*arguments)
+        answer = create_secret(*arguments)
         here.client.untag_resource(SecretId=here.name, TagKeys=["Project"])
-        return made
+        return answer
 
     monkeypatch.setattr(secretsmanager, "create", forget)
     run = runbooks_run.begin("create", "staging")

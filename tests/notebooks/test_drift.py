@@ -125,8 +125,8 @@ def test_a_missing_reference_is_written_as_those_beside_it(at: Sandbox, platform
     """The container may have the secret's ARN by any expression."""
     undeclare(platform, "OPENAI_API_KEY")
     platform.main_tf.write_text(platform.main_tf.read_text().replace("${var.secrets_arn}:", "${local.app.arn}:"))
-    found = drifts(look(platform))["terraform-lacks"]
-    assert 'OPENAI_API_KEY with valueFrom = "${local.app.arn}:OPENAI_API_KEY::"' in found.remedy.command
+    finding = drifts(look(platform))["terraform-lacks"]
+    assert 'OPENAI_API_KEY with valueFrom = "${local.app.arn}:OPENAI_API_KEY::"' in finding.remedy.command
 
 
 @pytest.fixture
@@ -149,24 +149,24 @@ def problems(snapshot: Snapshot) -> list[Finding]:
     return [finding for finding in root_causes.diagnose(snapshot) if finding.is_problem]
 
 
-def told(snapshot: Snapshot) -> set[Say]:
+def problem_pairs(snapshot: Snapshot) -> set[Say]:
     """Every problem, as the check's id and its subject."""
     return {(finding.check, finding.subject) for finding in problems(snapshot)}
 
 
 def drifts(snapshot: Snapshot, status: str = "found") -> dict[str, Finding]:
-    found = [f for f in root_causes.diagnose(snapshot) if f.family == "drift" and f.status == status]
-    return {finding.check: finding for finding in found}
+    findings = [f for f in root_causes.diagnose(snapshot) if f.family == "drift" and f.status == status]
+    return {finding.check: finding for finding in findings}
 
 
 def cells(table: Table, *texts: str) -> dict[str, dict[str, str]]:
     """By variable the columns whose text begins with one of these words."""
-    found = {}
+    columns_of = {}
     for row in table.rows:
         named = {c: cell for c, cell in zip(table.columns, row, strict=True) if cell.startswith(texts)}
         if named:
-            found[row[0]] = named
-    return found
+            columns_of[row[0]] = named
+    return columns_of
 
 
 def column(table: Table, name: str) -> dict[str, str]:
@@ -196,7 +196,7 @@ def holding(sandbox: Sandbox, secret: str = SECRET, **changes: str | None) -> It
 def test_a_healthy_world_has_no_drift(at: Sandbox, platform: Platform) -> None:
     """Every check is clear, nothing is missing in the table, and it has a row for each key and each needed variable."""
     snapshot = look(platform)
-    assert told(snapshot) == set()
+    assert problem_pairs(snapshot) == set()
     assert {*drifts(snapshot, "clear")} == {check.id for check in root_causes.EVERY_CHECK if check.family == "drift"}
     table = drift.table(snapshot)
     assert "missing" not in table.to_text() + table.to_html() and "not read" not in table.to_text()
@@ -210,27 +210,27 @@ def test_a_healthy_world_has_no_drift(at: Sandbox, platform: Platform) -> None:
 @pytest.mark.parametrize("gap", FILES)
 def test_one_gap_of_the_files_is_named_and_nothing_else(at: Sandbox, platform: Platform, gap: str) -> None:
     """A finding of that kind for that variable, and "missing" in its cell alone."""
-    make, found, missing = FILES[gap]
+    make, expected, missing = FILES[gap]
     make(platform)
     snapshot = look(platform)
-    assert told(snapshot) == found
+    assert problem_pairs(snapshot) == expected
     assert cells(drift.table(snapshot), "missing") == missing
     assert {finding.severity for finding in problems(snapshot)} == {"warning"}
 
 
 def test_a_key_that_the_secret_lacks_is_missing_there(at: Sandbox, platform: Platform) -> None:
-    """It is told of as key-missing, which is no drift; the table says where."""
+    """The finding is key-missing, which is no drift; the table says where."""
     with holding(at, SENTRY_DSN=None):
         snapshot = look(platform)
-    assert ("key-missing", "SENTRY_DSN") in told(snapshot) and not drifts(snapshot)
+    assert ("key-missing", "SENTRY_DSN") in problem_pairs(snapshot) and not drifts(snapshot)
     assert cells(drift.table(snapshot), "missing") == {"SENTRY_DSN": {"secret staging": "missing"}}
 
 
 def test_a_key_that_nobody_reads_stands_in_the_secret_alone(at: Sandbox, platform: Platform) -> None:
-    """It is told of once, as key-unreferenced, and everything but the secret lacks it."""
+    """The one finding is key-unreferenced, and everything but the secret lacks it."""
     with holding(at, LEGACY_TOKEN="0123456789abcdef"), holding(at, PRODUCTION, LEGACY_TOKEN=None):
         snapshot = look(platform)
-    assert told(snapshot) == {("key-unreferenced", "LEGACY_TOKEN")}
+    assert problem_pairs(snapshot) == {("key-unreferenced", "LEGACY_TOKEN")}
     row = column(drift.table(snapshot), "secret staging")["LEGACY_TOKEN"]
     assert row == "yes"
     missing = dict.fromkeys(("Settings", "Terraform", "task definition"), "missing")
@@ -247,10 +247,10 @@ def test_a_key_that_waits_for_terraform_is_because_of_it(at: Sandbox, platform: 
 
 
 def test_another_environment_lacks_a_key(at: Sandbox, platform: Platform) -> None:
-    """Which secret lacks which key, told alike from both sides; no value of the other secret is kept or shown."""
+    """Which secret lacks which key, named in both directions; no value of the other secret is kept or shown."""
     with holding(at, PRODUCTION, SENTRY_DSN=None, COINGECKO_API_KEY="0123456789abcdef0123456789abcdef") as theirs:
         snapshot = look(platform)
-    assert told(snapshot) == {
+    assert problem_pairs(snapshot) == {
         ("environment-lacks", "production: SENTRY_DSN"),
         ("environment-lacks", "staging: COINGECKO_API_KEY"),
     }
@@ -258,8 +258,8 @@ def test_another_environment_lacks_a_key(at: Sandbox, platform: Platform) -> Non
     assert cells(table, "missing")["SENTRY_DSN"] == {"secret production": "missing"}
     assert cells(table, "missing")["COINGECKO_API_KEY"]["secret staging"] == "missing"
     assert max(map(len, table.to_text().splitlines())) <= WIDTH
-    found = {finding.subject: finding for finding in problems(snapshot)}
-    remedy = found["production: SENTRY_DSN"].remedy
+    by_subject = {finding.subject: finding for finding in problems(snapshot)}
+    remedy = by_subject["production: SENTRY_DSN"].remedy
     assert (remedy.runbook, remedy.parameters["environment"]) == ("add_key", "production")
     assert PRODUCTION in remedy.command
     text = table.to_text() + repr(snapshot.other_keys) + repr(problems(snapshot))
@@ -276,7 +276,7 @@ def test_another_environment_that_may_not_be_read_is_unknown(
         snapshot = look(platform)
         monkeypatch.setenv("OMC_ENVIRONMENTS__production__account_id", "210987654321")
         apart = look(platform)
-    assert told(snapshot) == set()
+    assert problem_pairs(snapshot) == set()
     unknown = drifts(snapshot, "unknown")["environment-lacks"]
     assert unknown.subject == "production" and "secretsmanager:GetSecretValue" in " ".join(unknown.evidence)
     table = drift.table(snapshot)
@@ -302,20 +302,22 @@ def deny_on(sandbox: Sandbox, patch: pytest.MonkeyPatch, action: str, resource: 
 
 
 def test_tasks_of_an_older_revision_and_a_key_of_another_name(at: Sandbox, platform: Platform) -> None:
-    """Tasks that were not given the variable are counted; once they are, the key's other name is all that is told."""
+    """Tasks without the variable are counted; once they have it, the key's other name is the one finding."""
     ecs = client(at, "ecs")
     before = ecs.describe_services(cluster=CLUSTER, services=["worker"])["services"][0]["taskDefinition"]
     present = ecs.describe_task_definition(taskDefinition=before)["taskDefinition"]
     container = present["containerDefinitions"][0]
     base = container["secrets"][0]["valueFrom"].rpartition(":SECRET_KEY::")[0] or SECRET
     container["secrets"].append({"name": "REDIS_PASSWORD", "valueFrom": f"{base}:redis-auth-token::"})
-    kept = ("family", "containerDefinitions", "executionRoleArn", "taskRoleArn", "networkMode", "cpu", "memory")
-    made = ecs.register_task_definition(**{name: present[name] for name in kept}, requiresCompatibilities=["FARGATE"])
-    arn = made["taskDefinition"]["taskDefinitionArn"]
+    fields = ("family", "containerDefinitions", "executionRoleArn", "taskRoleArn", "networkMode", "cpu", "memory")
+    response = ecs.register_task_definition(
+        **{name: present[name] for name in fields}, requiresCompatibilities=["FARGATE"]
+    )
+    arn = response["taskDefinition"]["taskDefinitionArn"]
     try:
         ecs.update_service(cluster=CLUSTER, service="worker", taskDefinition=arn)
         snapshot = look(platform)
-        assert ("key-missing", "redis-auth-token") in told(snapshot) and not drifts(snapshot)
+        assert ("key-missing", "redis-auth-token") in problem_pairs(snapshot) and not drifts(snapshot)
         table = drift.table(snapshot)
         assert cells(table, "missing") == {"REDIS_PASSWORD": {"secret staging": "missing"}}
         assert (column(table, "tasks")["REDIS_PASSWORD"], table.levels["0 of 1"]) == ("0 of 1", "warning")
@@ -349,8 +351,8 @@ def test_all_gaps_at_once_are_each_named(at: Sandbox, platform: Platform) -> Non
     declare(platform, "CRYPTOPANIC_API_KEY", "CRYPTOPANIC_API_KEY")
     with holding(at, FIRST_SUPERUSER=None, LEGACY_TOKEN="0123456789abcdef"), holding(at, PRODUCTION, SMTP_USER=None):
         snapshot = look(platform)
-        found = told(snapshot)
-    assert found >= {
+        pairs = problem_pairs(snapshot)
+    assert pairs >= {
         ("template-lacks", "SMTP_HOST"),
         ("settings-lacks", "SENTRY_DSN"),
         ("compose-lacks", "OPENAI_API_KEY"),
@@ -384,8 +386,8 @@ def test_add_key_closes_the_gap_that_it_is_offered_for(at: Sandbox, tmp_path: Pa
     remedy = finding.remedy
     words = shlex.split(remedy.invocation)
     pairs = list(zip(words[4::3], words[5::3], strict=True))
-    taken = parameters.check(notebooks() / "add_key.ipynb", pairs)
-    assert {name: str(value) for name, value in taken.items()} == {
+    parameter_values = parameters.check(notebooks() / "add_key.ipynb", pairs)
+    assert {name: str(value) for name, value in parameter_values.items()} == {
         name: "True" if text == "true" else text for name, text in remedy.parameters.items()
     }
     run = add_key.begin("staging", repository=remedy.parameters["repository"])
@@ -395,26 +397,26 @@ def test_add_key_closes_the_gap_that_it_is_offered_for(at: Sandbox, tmp_path: Pa
     lacking = {"not in the template": ".env.template", "not in Settings": "config.py", "not in Terraform": "main.tf"}
     (edit,) = plan.edits
     assert edit.file.name.endswith(lacking[gap])
-    assert all(place.write is None and not place.corrections for place in plan.environments)
+    assert all(each.write is None and not each.corrections for each in plan.environments)
 
 
 @pytest.mark.usefixtures("own_registry")
 def test_add_key_is_not_offered_where_it_would_refuse(platform: Platform) -> None:
     """A field that reads another variable first is none that add_key leaves: the gap is closed by hand."""
     alias = 'validation_alias=AliasChoices("SIGNING_KEY", "SECRET_KEY")'
-    found = with_field(platform, f'    SIGNING_KEY: str = Field(default="", {alias})\n')
-    assert {finding.check for finding in found} == {"template-lacks", "terraform-lacks"}
-    assert {finding.remedy.runbook for finding in found} == {""}
-    assert all("SECRET_KEY" in finding.remedy.command for finding in found)
+    findings = with_field(platform, f'    SIGNING_KEY: str = Field(default="", {alias})\n')
+    assert {finding.check for finding in findings} == {"template-lacks", "terraform-lacks"}
+    assert {finding.remedy.runbook for finding in findings} == {""}
+    assert all("SECRET_KEY" in finding.remedy.command for finding in findings)
 
 
 @pytest.mark.usefixtures("own_registry")
 def test_add_key_is_offered_for_a_field_of_another_name(platform: Platform) -> None:
     """It leaves a field that reads the variable by an alias as it is, and adds the rest."""
-    found = with_field(platform, '    SIGNING_KEY: str = Field(default="", alias="SECRET_KEY")\n')
-    assert {finding.check for finding in found} == {"template-lacks", "terraform-lacks"}
-    assert {finding.remedy.runbook for finding in found} == {"add_key"}
-    assert not {"type", "required"}.intersection(*(finding.remedy.parameters for finding in found))
+    findings = with_field(platform, '    SIGNING_KEY: str = Field(default="", alias="SECRET_KEY")\n')
+    assert {finding.check for finding in findings} == {"template-lacks", "terraform-lacks"}
+    assert {finding.remedy.runbook for finding in findings} == {"add_key"}
+    assert not {"type", "required"}.intersection(*(finding.remedy.parameters for finding in findings))
 
 
 @pytest.mark.usefixtures("own_registry")
@@ -426,12 +428,12 @@ def test_whether_add_key_would_add_a_field_is_tried_once(platform: Platform) -> 
 
 @pytest.mark.usefixtures("own_registry")
 def test_what_nothing_provides_is_not_said_to_come_from_the_secret(platform: Platform) -> None:
-    """A field without a default, whose key neither a task definition nor the secret has: why it is needed is said."""
+    """A field without a default, whose key neither a task definition nor the secret has: the finding says why."""
     field = "    SECRET_KEY: str = secrets.token_urlsafe(32)\n"
     platform.edit(platform.config, field, f"{field}    STRIPE_SECRET: str\n")
-    found = {each.check: each for each in problems(as_read(platform)) if each.subject == "STRIPE_SECRET"}
-    assert found["template-lacks"].evidence[0].endswith("has no STRIPE_SECRET; Settings has no default for it.")
-    assert "the secret has no key for it" in found["terraform-lacks"].evidence[0]
+    by_check = {each.check: each for each in problems(with_checkout(platform)) if each.subject == "STRIPE_SECRET"}
+    assert by_check["template-lacks"].evidence[0].endswith("has no STRIPE_SECRET; Settings has no default for it.")
+    assert "the secret has no key for it" in by_check["terraform-lacks"].evidence[0]
 
 
 def with_field(platform: Platform, field: str) -> list[Finding]:
@@ -439,27 +441,29 @@ def with_field(platform: Platform, field: str) -> list[Finding]:
     platform.edit(platform.config, "    SECRET_KEY: str = secrets.token_urlsafe(32)\n", field)
     platform.edit(platform.template, "SECRET_KEY=your-secret-key-here\n", "")
     undeclare(platform, "SECRET_KEY")
-    return problems(as_read(platform))
+    return problems(with_checkout(platform))
 
 
 @pytest.mark.usefixtures("own_registry")
 def test_add_key_is_offered_for_a_field_with_a_default_of_its_own(platform: Platform) -> None:
     """It leaves the field as it is, and adds the rest."""
     platform.edit(platform.template, "SECRET_KEY=your-secret-key-here\n", "")
-    (finding,) = problems(as_read(platform))
+    (finding,) = problems(with_checkout(platform))
     assert (finding.check, finding.remedy.runbook) == ("template-lacks", "add_key")
     assert not {"type", "required"}.intersection(finding.remedy.parameters)
 
 
 def test_wild_references_are_told_by_their_keys(at: Sandbox, tmp_path: Path) -> None:
-    """Of a checkout whose references have keys of other names, each that is not in force so is told, with its key."""
+    """Of a checkout whose references have keys of other names, each that is not in force is named, with its key."""
     platform = make_platform(tmp_path / "ohmycoins", git=False, references="wild")
     snapshot = look(platform)
     wild = ("REDIS_PASSWORD", "CRYPTOPANIC_API_KEY", "SMTP_USER", "SENTRY_DSN")
-    assert told(snapshot) == {("terraform-ahead", name) for name in wild}
-    found = {finding.subject: finding for finding in problems(snapshot)}
-    assert "no task will start" in " ".join(found["REDIS_PASSWORD"].evidence)
-    assert found["REDIS_PASSWORD"].remedy.runbook == "" and "terraform" in found["REDIS_PASSWORD"].remedy.command
+    assert problem_pairs(snapshot) == {("terraform-ahead", name) for name in wild}
+    by_subject = {finding.subject: finding for finding in problems(snapshot)}
+    assert "no task will start" in " ".join(by_subject["REDIS_PASSWORD"].evidence)
+    assert (
+        by_subject["REDIS_PASSWORD"].remedy.runbook == "" and "terraform" in by_subject["REDIS_PASSWORD"].remedy.command
+    )
     table = drift.table(snapshot)
     assert column(table, "key")["CRYPTOPANIC_API_KEY"] == "omc-CryptoPanic-testkey"
     assert column(table, "key")["SMTP_USER"] == "SMTP_USER, in Terraform SMTP_USERNAME"
@@ -467,7 +471,7 @@ def test_wild_references_are_told_by_their_keys(at: Sandbox, tmp_path: Path) -> 
 
 
 def test_without_a_repository_the_table_says_so(at: Sandbox) -> None:
-    """In one line; no check of drift is made and no other environment is asked."""
+    """In one line; no check of drift runs and no other environment is read."""
     snapshot = look()
     assert len(drift.table(snapshot).to_text().splitlines()) == 2
     assert "No repository was named" in drift.table(snapshot).to_html()
@@ -486,16 +490,16 @@ def test_verify_shows_the_table_and_ends_by_it(tmp_path: Path, sandbox: Sandbox,
     assert_nothing_leaked(desk, values(sandbox), ended.stdout, ended.stderr)
 
 
-def as_read(platform: Platform, *drop: str) -> Snapshot:
+def with_checkout(platform: Platform, *drop: str) -> Snapshot:
     """The healthy snapshot of tests, with what a checkout says; the variables to `drop` reach no container."""
-    found = snapshots.healthy()
+    snapshot = snapshots.healthy()
     for name in ("backend", "worker"):
-        found = snapshots.with_container(
-            found,
+        snapshot = snapshots.with_container(
+            snapshot,
             name,
             lambda old: replace(old, secrets=tuple(each for each in old.secrets if each.variable not in drop)),
         )
-    return replace(found, checkout=read_checkout(platform.root))
+    return replace(snapshot, checkout=read_checkout(platform.root))
 
 
 ASIDE = """
@@ -578,8 +582,8 @@ def _template(platform: Platform, *lines: str) -> None:
 def test_what_somebody_else_reads_is_no_drift(platform: Platform, make: Callable[[Platform], None]) -> None:
     """Other classes and files, aliases, nested settings, compose's and the frontend's own variables raise no alarm."""
     make(platform)
-    snapshot = as_read(platform)
-    assert told(snapshot) == set()
+    snapshot = with_checkout(platform)
+    assert problem_pairs(snapshot) == set()
     assert cells(drift.table(snapshot), "missing", "not read") == {}
 
 
@@ -590,14 +594,14 @@ def test_what_the_frontend_reads_excuses_nothing_that_tasks_get(platform: Platfo
     path = platform.root / "frontend/sentry.ts"
     path.parent.mkdir(exist_ok=True)
     path.write_text("init({ dsn: process.env.SENTRY_DSN })\n")
-    assert told(as_read(platform)) == {("settings-lacks", "SENTRY_DSN")}
+    assert problem_pairs(with_checkout(platform)) == {("settings-lacks", "SENTRY_DSN")}
 
 
 @pytest.mark.usefixtures("own_registry")
 def test_a_variable_of_the_template_that_nobody_reads_is_told(platform: Platform) -> None:
-    """By hand: add_key would put it into the secret, and a developer's machine may be all that it is for."""
+    """By hand: add_key would write it into the secret, and it may be for a developer's machine alone."""
     _template(platform, "FORGOTTEN_TOKEN=<your-token>")
-    (finding,) = problems(as_read(platform))
+    (finding,) = problems(with_checkout(platform))
     assert (finding.check, finding.subject, finding.remedy.runbook) == ("settings-lacks", "FORGOTTEN_TOKEN", "")
     assert "FORGOTTEN_TOKEN" in finding.remedy.command
 
@@ -607,8 +611,8 @@ def test_a_variable_without_the_prefix_of_settings_is_added_by_hand(platform: Pl
     """add_key would refuse it, and a field of its name would read another variable."""
     without_field(platform)
     platform.edit(platform.config, 'extra="ignore",\n    )', 'extra="ignore",\n        env_prefix="APP_",\n    )')
-    found = [each for each in problems(as_read(platform)) if each.check == "settings-lacks"]
-    finding = next(each for each in found if each.subject == "SENTRY_DSN")
+    lacking = [each for each in problems(with_checkout(platform)) if each.check == "settings-lacks"]
+    finding = next(each for each in lacking if each.subject == "SENTRY_DSN")
     assert finding.remedy.runbook == ""
     assert finding.remedy.command.startswith("Add a field with validation_alias='SENTRY_DSN' to Settings in backend/")
 
@@ -618,9 +622,9 @@ def test_code_without_a_class_of_settings_is_edited_by_hand(platform: Platform) 
     """add_key has nothing there to add a field to, so that it is no remedy."""
     names = sorted({*GUIDE} - {"SENTRY_DSN"})
     platform.config.write_text("import os\n" + "".join(f'{name} = os.environ["{name}"]\n' for name in names))
-    found = [each for each in problems(as_read(platform)) if each.check == "settings-lacks"]
-    finding = next(each for each in found if each.subject == "SENTRY_DSN")
-    assert {each.remedy.runbook for each in found} == {""}
+    lacking = [each for each in problems(with_checkout(platform)) if each.check == "settings-lacks"]
+    finding = next(each for each in lacking if each.subject == "SENTRY_DSN")
+    assert {each.remedy.runbook for each in lacking} == {""}
     assert finding.remedy.command.startswith("Read SENTRY_DSN where the application needs it")
 
 
@@ -629,26 +633,26 @@ def test_what_compose_demands_belongs_into_the_template(platform: Platform) -> N
     """Without it compose refuses to start; a plain variable is written by hand."""
     platform.edit(platform.template, "DOCKER_IMAGE_BACKEND=backend\n", "")
     platform.edit(platform.template, "POSTGRES_SERVER=localhost\n", "")
-    found = {finding.subject: finding for finding in problems(as_read(platform))}
-    assert {(f.check, name) for name, f in found.items()} == {
+    by_subject = {finding.subject: finding for finding in problems(with_checkout(platform))}
+    assert {(f.check, name) for name, f in by_subject.items()} == {
         ("template-lacks", "DOCKER_IMAGE_BACKEND"),
         ("template-lacks", "POSTGRES_SERVER"),
     }
-    assert "Compose refuses" in found["DOCKER_IMAGE_BACKEND"].evidence[0]
-    assert {finding.remedy.runbook for finding in found.values()} == {""}
+    assert "Compose refuses" in by_subject["DOCKER_IMAGE_BACKEND"].evidence[0]
+    assert {finding.remedy.runbook for finding in by_subject.values()} == {""}
 
 
 @pytest.mark.usefixtures("own_registry")
 def test_terraform_that_may_have_it_all_the_same_is_unknown(platform: Platform) -> None:
-    """Where a list is put together with something out of sight, what it lacks is in doubt, and the rest is not."""
+    """Where a list is concatenated with one that cannot be read, what it lacks is unknown, and the rest is not."""
     undeclare(platform, "OPENAI_API_KEY")
     text = platform.main_tf.read_text()
     begin = text.index("      secrets = [")
     end = text.index("      ]", begin) + len("      ]")
     concat = f"      secrets = concat(var.more_secrets, {text[begin:end].split('=', 1)[1].strip()})"
     platform.main_tf.write_text(text[:begin] + concat + text[end:])
-    snapshot = as_read(platform)
-    assert told(snapshot) == set()
+    snapshot = with_checkout(platform)
+    assert problem_pairs(snapshot) == set()
     doubts = drifts(snapshot, "unknown")
     assert {*doubts} == {"terraform-lacks", "terraform-ahead"}
     assert "OPENAI_API_KEY" in doubts["terraform-lacks"].evidence[0]
@@ -659,8 +663,8 @@ def test_terraform_that_may_have_it_all_the_same_is_unknown(platform: Platform) 
 def test_terraform_of_other_containers_is_not_compared(platform: Platform) -> None:
     """A container of another name is somebody else's; one that no file gives is not there to lack anything."""
     platform.edit(platform.main_tf, 'name      = "backend"\n      image', 'name      = "api"\n      image')
-    snapshot = as_read(platform)
-    assert told(snapshot) == set() and not drifts(snapshot, "unknown")
+    snapshot = with_checkout(platform)
+    assert problem_pairs(snapshot) == set() and not drifts(snapshot, "unknown")
     assert cells(drift.table(snapshot), "missing", "not read") == {}
 
 
@@ -670,8 +674,8 @@ def test_names_that_only_running_would_tell_are_unknown(platform: Platform) -> N
     options = "        # One level above ./backend/\n"
     platform.edit(platform.config, options, f"{options}        env_prefix=str(UNSAFE),\n")
     without_field(platform)
-    snapshot = as_read(platform)
-    assert told(snapshot) == set()
+    snapshot = with_checkout(platform)
+    assert problem_pairs(snapshot) == set()
     doubt = drifts(snapshot, "unknown")["settings-lacks"]
     assert "SENTRY_DSN" in doubt.evidence[0] and "env_prefix" in doubt.evidence[0]
     assert column(drift.table(snapshot), "Settings")["SENTRY_DSN"] == "not read"
@@ -679,9 +683,9 @@ def test_names_that_only_running_would_tell_are_unknown(platform: Platform) -> N
 
 @pytest.mark.usefixtures("own_registry")
 def test_a_sidecar_reads_what_settings_does_not(platform: Platform) -> None:
-    """A container that gets none of the application's variables is not asked for Settings."""
+    """A container without any of the application's variables is not compared with Settings."""
     snapshot = snapshots.with_definition(
-        as_read(platform),
+        with_checkout(platform),
         "worker",
         lambda old: replace(
             old,
@@ -701,8 +705,8 @@ def test_a_sidecar_reads_what_settings_does_not(platform: Platform) -> None:
 
 @pytest.mark.usefixtures("own_registry")
 def test_a_name_that_settings_does_not_read_is_told_once(platform: Platform) -> None:
-    """A key under a wrong name is name-mismatch, and where nobody sets the right one that is all that is said."""
-    snapshot = as_read(platform)
+    """A key under a wrong name is name-mismatch, and where nobody sets the right one that is the one finding."""
+    snapshot = with_checkout(platform)
     snapshot = snapshots.with_container(
         snapshot,
         "backend",
@@ -713,8 +717,8 @@ def test_a_name_that_settings_does_not_read_is_told_once(platform: Platform) -> 
             ),
         ),
     )
-    found = {finding.check for finding in problems(snapshot)}
-    assert "name-mismatch" in found and "settings-lacks" not in found
+    checks = {finding.check for finding in problems(snapshot)}
+    assert "name-mismatch" in checks and "settings-lacks" not in checks
 
 
 @pytest.mark.usefixtures("own_registry")
@@ -724,8 +728,8 @@ def test_a_checkout_without_some_of_the_files_lacks_nothing_there(platform: Plat
     platform.compose.unlink()
     for path in (platform.root / "infrastructure").rglob("*.tf"):
         path.unlink()
-    snapshot = as_read(platform)
-    assert told(snapshot) == set()
+    snapshot = with_checkout(platform)
+    assert problem_pairs(snapshot) == set()
     table = drift.table(snapshot)
     assert cells(table, "missing", "not read") == {}
     assert sum("The repository has no" in note for note in table.notes) == 3
@@ -734,7 +738,7 @@ def test_a_checkout_without_some_of_the_files_lacks_nothing_there(platform: Plat
 @pytest.mark.usefixtures("own_registry")
 def test_a_secret_that_could_not_be_read_lacks_nothing(platform: Platform) -> None:
     """Unreadable contents make a cell "not read", a secret that is not there an empty column."""
-    snapshot = as_read(platform)
+    snapshot = with_checkout(platform)
     unread = replace(snapshot, contents={})
     assert {*column(drift.table(unread), "secret staging").values()} == {"not read", "—"}
     absent = replace(unread, secret=None, other_keys={"production": OtherKeys(frozenset(GUIDE))})
@@ -759,8 +763,8 @@ def test_a_repository_costs_one_call_for_each_other_environment(platform: Platfo
         plain, compared = calls(None), calls(platform.root)
     more = {call: count for call, count in compared.items() if plain.get(call) != count}
     assert list(more.values()) == [1]
-    ((operation, asked),) = more
-    assert operation == "GetSecretValue" and PRODUCTION in asked
+    ((operation, request),) = more
+    assert operation == "GetSecretValue" and PRODUCTION in request
 
 
 def spoiled(platform: Platform) -> None:
@@ -780,11 +784,11 @@ def named_by_a_variable(platform: Platform) -> None:
 @pytest.mark.usefixtures("own_registry")
 @pytest.mark.parametrize("make", [spoiled, by_template, named_by_a_variable])
 def test_terraform_that_cannot_be_read_is_never_clear(platform: Platform, make: Callable[[Platform], None]) -> None:
-    """A file with an error, a template of JSON, a container whose name is no text: each is told, with its file."""
+    """A file with an error, a template of JSON, a container whose name is no text: each is named, with its file."""
     make(platform)
-    snapshot = as_read(platform)
+    snapshot = with_checkout(platform)
     doubts = drifts(snapshot, "unknown")
-    assert told(snapshot) == set() and {*doubts} == {"terraform-lacks", "terraform-ahead"}
+    assert problem_pairs(snapshot) == set() and {*doubts} == {"terraform-lacks", "terraform-ahead"}
     assert "main.tf" in " ".join(doubts["terraform-lacks"].evidence)
     assert {column(drift.table(snapshot), "Terraform")[key] for key in GUIDE} == {"not read"}
 
@@ -793,35 +797,39 @@ def test_terraform_that_cannot_be_read_is_never_clear(platform: Platform, make: 
 def test_a_name_that_is_filled_in_is_the_one_in_force_that_it_can_become(platform: Platform) -> None:
     """What stands in that container is compared like any other's."""
     platform.edit(platform.main_tf, 'name      = "backend"\n      image', 'name      = "back${var.half}"\n      image')
-    assert not drifts(as_read(platform)) and not drifts(as_read(platform), "unknown")
+    assert not drifts(with_checkout(platform)) and not drifts(with_checkout(platform), "unknown")
     last = reference("SENTRY_DSN", "SENTRY_DSN")
     platform.edit(platform.main_tf, f",\n{last}", "")
-    assert told(as_read(platform)) == {("terraform-lacks", "SENTRY_DSN")}
+    assert problem_pairs(with_checkout(platform)) == {("terraform-lacks", "SENTRY_DSN")}
 
 
 @pytest.mark.usefixtures("own_registry")
 @pytest.mark.parametrize(
-    "written, meant",
+    "in_file, in_force",
     [
         ("${aws_db_instance.main.master_user_secret[0].secret_arn}:password::", f"{OTHERS}:password::"),
         ("${aws_ssm_parameter.password.arn}", "arn:aws:ssm:ap-southeast-2:123456789012:parameter/omc/password"),
     ],
 )
-def test_what_comes_from_another_secret_is_no_drift(platform: Platform, written: str, meant: str) -> None:
-    """A password that RDS or a parameter holds, in the files as in force, is not asked of this secret."""
-    platform.edit(platform.main_tf, "${var.secrets_arn}:POSTGRES_PASSWORD::", written)
-    snapshot = as_read(platform)
+def test_what_comes_from_another_secret_is_no_drift(platform: Platform, in_file: str, in_force: str) -> None:
+    """A password that RDS or a parameter has, in the files and in force, is not expected in this secret."""
+    platform.edit(platform.main_tf, "${var.secrets_arn}:POSTGRES_PASSWORD::", in_file)
+    snapshot = with_checkout(platform)
     for name in ("backend", "worker"):
-        snapshot = snapshots.with_container(snapshot, name, lambda old: replace(old, secrets=moved(old.secrets, meant)))
+        snapshot = snapshots.with_container(
+            snapshot, name, lambda old: replace(old, secrets=moved(old.secrets, in_force))
+        )
     assert not drifts(snapshot)
     table = drift.table(snapshot)
     assert cells(table, "missing", "not read") == {}
     assert column(table, "task definition")["POSTGRES_PASSWORD"] == "plain"
 
 
-def moved(injections: tuple[Injection, ...], meant: str) -> tuple[Injection, ...]:
-    there = parse(meant)
-    return tuple(replace(e, reference=there) if e.variable == "POSTGRES_PASSWORD" else e for e in injections)
+def moved(injections: tuple[Injection, ...], value_from: str) -> tuple[Injection, ...]:
+    reference_in_force = parse(value_from)
+    return tuple(
+        replace(e, reference=reference_in_force) if e.variable == "POSTGRES_PASSWORD" else e for e in injections
+    )
 
 
 @pytest.mark.usefixtures("own_registry")
@@ -829,14 +837,14 @@ def moved(injections: tuple[Injection, ...], meant: str) -> tuple[Injection, ...
     "environment, found", [("staging", {("terraform-lacks", "SENTRY_DSN")}), ("production", set[Say]())]
 )
 def test_each_environments_own_folder_is_told_apart(platform: Platform, environment: str, found: set[Say]) -> None:
-    """Of task definitions in the environments' folders one that lacks a variable is told of where it counts."""
+    """Task definitions in the environments' folders: one that lacks a variable is found in its environment alone."""
     whole = platform.main_tf.read_text()
     last = reference("SENTRY_DSN", "SENTRY_DSN")
     for name, folder in (("staging", platform.staging), ("production", platform.production)):
         text = whole.replace(f",\n{last}", "") if name == environment else whole
         (folder / "ecs.tf").write_text(text)
     platform.main_tf.unlink()
-    assert told(as_read(platform)) == found
+    assert problem_pairs(with_checkout(platform)) == found
 
 
 @pytest.mark.usefixtures("own_registry")
@@ -848,8 +856,8 @@ def test_a_reference_under_a_condition_is_not_ahead(platform: Platform) -> None:
     listed = text[begin:end].split("=", 1)[1].strip()
     more = f"var.with_news ? [{reference('COINGECKO_API_KEY', 'COINGECKO_API_KEY').strip()}] : []"
     platform.main_tf.write_text(f"{text[:begin]}      secrets = concat({listed}, {more}){text[end:]}")
-    snapshot = as_read(platform)
-    assert told(snapshot) == set() and cells(drift.table(snapshot), "missing", "not read") == {}
+    snapshot = with_checkout(platform)
+    assert problem_pairs(snapshot) == set() and cells(drift.table(snapshot), "missing", "not read") == {}
 
 
 COMPOSED = {
@@ -868,8 +876,8 @@ def test_compose_that_gives_the_env_in_another_way_lacks_nothing(platform: Platf
     platform.compose.write_text(f"services:\n{COMPOSED[style]}")
     if "PGADMIN_PASSWORD" in COMPOSED[style]:
         _template(platform, "PGADMIN_PASSWORD=<your-password>", "AWS_SECRET_ACCESS_KEY=")
-    snapshot = as_read(platform)
-    assert told(snapshot) == set() and not drifts(snapshot, "unknown")
+    snapshot = with_checkout(platform)
+    assert problem_pairs(snapshot) == set() and not drifts(snapshot, "unknown")
 
 
 @pytest.mark.usefixtures("own_registry")
@@ -884,8 +892,8 @@ def test_compose_of_other_files_is_unknown(platform: Platform, text: str) -> Non
     """What a service takes over from a file that is not read, it may get."""
     platform.override.unlink()
     platform.compose.write_text(text)
-    snapshot = as_read(platform)
-    assert told(snapshot) == set() and {*drifts(snapshot, "unknown")} == {"compose-lacks"}
+    snapshot = with_checkout(platform)
+    assert problem_pairs(snapshot) == set() and {*drifts(snapshot, "unknown")} == {"compose-lacks"}
 
 
 @pytest.mark.usefixtures("own_registry")
@@ -893,8 +901,8 @@ def test_settings_with_a_class_of_another_file_is_unknown(platform: Platform) ->
     """A field may stand in a class that is not read."""
     without_field(platform)
     platform.edit(platform.config, "class Settings(BaseSettings):", "class Settings(Monitored, BaseSettings):")
-    snapshot = as_read(platform)
-    assert told(snapshot) == set()
+    snapshot = with_checkout(platform)
+    assert problem_pairs(snapshot) == set()
     assert "Monitored" in drifts(snapshot, "unknown")["settings-lacks"].evidence[0]
 
 
@@ -902,8 +910,8 @@ def test_settings_with_a_class_of_another_file_is_unknown(platform: Platform) ->
 def test_an_optional_secret_of_settings_belongs_into_the_template(platform: Platform) -> None:
     """The guide's first step alone leaves a key that nobody knows of."""
     platform.edit(platform.config, WHOLE_FIELD, f"{WHOLE_FIELD}    NEW_API_KEY: str | None = None\n")
-    snapshot = as_read(platform)
-    assert told(snapshot) == {("template-lacks", "NEW_API_KEY")}
+    snapshot = with_checkout(platform)
+    assert problem_pairs(snapshot) == {("template-lacks", "NEW_API_KEY")}
     assert cells(drift.table(snapshot), "missing") == {"NEW_API_KEY": {"template": "missing"}}
 
 
@@ -911,16 +919,16 @@ def test_an_optional_secret_of_settings_belongs_into_the_template(platform: Plat
 def test_the_way_to_a_password_of_the_template_is_no_password_to_mask(platform: Platform) -> None:
     """A name and = with a word behind it would look like one."""
     platform.edit(platform.config, WHOLE_FIELD, f"{WHOLE_FIELD}    ADMIN_PASSWORD: str | None = None\n")
-    (finding,) = problems(as_read(platform))
+    (finding,) = problems(with_checkout(platform))
     assert finding.remedy.ways == ("Add a line for ADMIN_PASSWORD, with its comment, to .env.template.",)
     assert registry.mask(finding.remedy.command) == finding.remedy.command
 
 
 @pytest.mark.usefixtures("own_registry")
 def test_a_prefix_that_no_container_knows_is_told(platform: Platform) -> None:
-    """Settings that read none of what containers are given read it nowhere."""
+    """Settings that read none of the containers' variables read them nowhere."""
     options = "        # One level above ./backend/\n"
     platform.edit(platform.config, options, f'{options}        env_prefix="OMC_",\n')
-    found = told(as_read(platform))
-    assert {name for check, name in found if check == "settings-lacks"} >= {*GUIDE}
-    assert ("terraform-lacks", "OMC_OPENAI_API_KEY") in found
+    pairs = problem_pairs(with_checkout(platform))
+    assert {name for check, name in pairs if check == "settings-lacks"} >= {*GUIDE}
+    assert ("terraform-lacks", "OMC_OPENAI_API_KEY") in pairs

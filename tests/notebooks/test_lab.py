@@ -58,8 +58,8 @@ def test_kernels_of_the_lab_know_the_folder_it_was_started_in(folder: Path, monk
     def launch(arguments: list[str]) -> None:
         """Start a process where JupyterLab starts a kernel."""
         beside = arguments[0].partition("root_dir=")[2]
-        done = subprocess.run([sys.executable, "-c", LOOK], cwd=beside, capture_output=True, text=True, check=True)
-        answers.append(json.loads(done.stdout))
+        process = subprocess.run([sys.executable, "-c", LOOK], cwd=beside, capture_output=True, text=True, check=True)
+        answers.append(json.loads(process.stdout))
 
     monkeypatch.setattr(labapp.LabApp, "launch_instance", launch)
     cli.cli.main(["lab"], standalone_mode=False)
@@ -68,7 +68,7 @@ def test_kernels_of_the_lab_know_the_folder_it_was_started_in(folder: Path, monk
 
 
 def test_the_lab_begins_with_settings_that_jupyterlab_has(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long lines wrap at 800 pixels, nobody is asked about news; what somebody has configured already stays."""
+    """Long lines wrap at 800 pixels, and JupyterLab does not ask about news; a person's own settings stay."""
     handlers = pytest.importorskip("jupyterlab_server.settings_utils", reason="needs JupyterLab")
     monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(folder))
     variables = dict(os.environ)
@@ -79,8 +79,8 @@ def test_the_lab_begins_with_settings_that_jupyterlab_has(folder: Path, monkeypa
     schemas = Path(sys.prefix) / "share" / "jupyter" / "lab" / "schemas"
     ours = json.loads((CONFIGURATION / "labconfig" / "default_setting_overrides.json").read_text())
     for plugin, settings in ours.items():
-        known = json.loads((schemas / f"{plugin.replace(':', '/')}.json").read_text())["properties"]
-        assert settings.keys() <= known.keys() and settings.items() <= overrides[plugin].items()
+        schema = json.loads((schemas / f"{plugin.replace(':', '/')}.json").read_text())["properties"]
+        assert settings.keys() <= schema.keys() and settings.items() <= overrides[plugin].items()
 
 
 def test_the_lab_does_not_ask_whether_its_own_page_has_to_be_built(
@@ -182,10 +182,10 @@ def test_a_copy_is_renewed_or_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert copy_notebooks(desk) == []
     assert "my own run" in (desk / "run.ipynb").read_text() and source("edited") == "mine"
     install("second")
-    told = copy_notebooks(desk)
-    assert len(told) == 3 and len([sentence for sentence in told if "was replaced" in sentence]) == 2
+    sentences = copy_notebooks(desk)
+    assert len(sentences) == 3 and len([sentence for sentence in sentences if "was replaced" in sentence]) == 2
     assert [source(name) for name in ("plain", "run", "edited", "edited.new")] == ["second", "second", "mine", "second"]
-    assert [sentence for sentence in copy_notebooks(desk) if "was edited" in sentence] == told[:1]
+    assert [sentence for sentence in copy_notebooks(desk) if "was edited" in sentence] == sentences[:1]
     (desk / "plain.ipynb").write_text("{}")
     assert len(copy_notebooks(desk)) == 2 and (desk / "plain.ipynb").read_text() == "{}"
 

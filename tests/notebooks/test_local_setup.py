@@ -54,15 +54,15 @@ def platform(tmp_path: Path, first: Platform) -> Platform:
 def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
     """A desk without a sign-in and without names from elsewhere."""
     (tmp_path / "desk").mkdir()
-    made = Desk(tmp_path / "desk", sandbox)
-    made.variables = {k: v for k, v in made.variables.items() if not k.startswith(("AWS_", "OMC_"))}
-    return made
+    bare_desk = Desk(tmp_path / "desk", sandbox)
+    bare_desk.variables = {k: v for k, v in bare_desk.variables.items() if not k.startswith(("AWS_", "OMC_"))}
+    return bare_desk
 
 
-def run(desk: Desk, platform: Platform, *given: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(desk: Desk, platform: Platform, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """`omc-runbook run local_setup` on a checkout."""
     command = [str(Path(PAPERMILL).with_name("omc-runbook")), "run", "local_setup", "--record", str(desk.record)]
-    return desk.call([*command, "-p", "repository", str(platform.root), *given], **variables)
+    return desk.call([*command, "-p", "repository", str(platform.root), *words], **variables)
 
 
 def values_file(folder: Path, **values: str) -> Path:
@@ -80,7 +80,7 @@ def others(platform: Platform) -> list[str]:
 
 
 def test_an_apply_makes_a_private_file_that_the_application_starts_with(desk: Desk, platform: Platform) -> None:
-    """Exit 0 with the provider's key given; the values are strong, and nowhere but in the .env."""
+    """Exit 0 with the provider's key in a file; the values are strong, and nowhere but in the .env."""
     key = f"sk-{HEX(20)}"
     source = values_file(desk.root.parent, OPENAI_API_KEY=key)
     ended = run(desk, platform, "-p", "apply", "true", "-p", "values_from", f"file:{source}", "--summary")
@@ -88,34 +88,34 @@ def test_an_apply_makes_a_private_file_that_the_application_starts_with(desk: De
     assert ended.stdout.startswith("local_setup on your .env: ok\n")
     assert "local_setup on your .env: applied, ok" in next(desk.record.glob("*-*.html")).read_text()
     assert platform.dotenv.stat().st_mode & 0o777 == 0o600
-    found = {name: value or "" for name, value in dotenv_values(platform.dotenv).items()}
-    assert found["OPENAI_API_KEY"] == key and source.exists()
-    assert all(digits_of_guesses(Masked(found[name], name)) > 20 for name in MADE)
-    assert [found[name] for name in ("SMTP_USER", "SMTP_PASSWORD", "SENTRY_DSN")] == ["", "", ""]
+    variables = {name: value or "" for name, value in dotenv_values(platform.dotenv).items()}
+    assert variables["OPENAI_API_KEY"] == key and source.exists()
+    assert all(digits_of_guesses(Masked(variables[name], name)) > 20 for name in MADE)
+    assert [variables[name] for name in ("SMTP_USER", "SMTP_PASSWORD", "SENTRY_DSN")] == ["", "", ""]
     assert platform.git("status", "--porcelain") == ""
     started = platform.run_backend("import app.main")
     assert (started.returncode, started.stderr) == (0, "") and "Oh My Coins: local" in started.stdout
     # The sandbox's application would log in at a database that is named.
-    alone = {name: value for name, value in found.items() if name != "POSTGRES_SERVER"}
+    alone = {name: value for name, value in variables.items() if name != "POSTGRES_SERVER"}
     command = [sys.executable, "-I", str(application.__file__)]
-    ran = subprocess.run(command, env=alone | {"PORT": "0"}, input="", capture_output=True, text=True, timeout=30)
-    assert ran.returncode == 0 and "Application startup complete." in ran.stdout
+    process = subprocess.run(command, env=alone | {"PORT": "0"}, input="", capture_output=True, text=True, timeout=30)
+    assert process.returncode == 0 and "Application startup complete." in process.stdout
     assert desk.outcome()["root_causes"] == [] and {"key": "SECRET_KEY"}.items() <= desk.outcome()["changes"][1].items()
-    assert_nothing_leaked(desk, [key, *(found[name] for name in MADE)], ended.stdout)
-    assert_absent([key, *(found[name] for name in MADE)], *others(platform))
+    assert_nothing_leaked(desk, [key, *(variables[name] for name in MADE)], ended.stdout)
+    assert_absent([key, *(variables[name] for name in MADE)], *others(platform))
 
 
 @pytest.mark.usefixtures("bench")
 def test_a_dry_run_writes_nothing_and_says_what_is_to_do(platform: Platform) -> None:
     """Nothing in the checkout is other than before, git's own files included, whether there is a .env or not."""
     before = tree(platform.root)
-    seen = turn(platform)
-    assert (seen.exit_code, seen.causes, seen.outcome["changes"]) == (1, ["dotenv-missing"], [])
-    assert "63 variables, readable only by you" in seen.shown and tree(platform.root) == before
+    result = turn(platform)
+    assert (result.exit_code, result.causes, result.outcome["changes"]) == (1, ["dotenv-missing"], [])
+    assert "63 variables, readable only by you" in result.shown and tree(platform.root) == before
     platform.write_dotenv(SECRET_KEY="changethis", TAG=None)
     before = tree(platform.root)
-    seen = turn(platform)
-    assert seen.causes == ["changethis"] and "+SECRET_KEY=‹SECRET_KEY: new›" in seen.shown
+    result = turn(platform)
+    assert result.causes == ["changethis"] and "+SECRET_KEY=‹SECRET_KEY: new›" in result.shown
     assert tree(platform.root) == before
 
 
@@ -123,20 +123,20 @@ def test_the_checkouts_code_is_not_run_without_consent(
     platform: Platform, tmp_path: Path, bench: pytest.MonkeyPatch
 ) -> None:
     """A dry run reads it as text and says what it did not look at; with consent, and after an apply, it is loaded."""
-    ran = tmp_path / "ran"
-    trap = f"import os, pathlib\npathlib.Path({str(ran)!r}).write_text(' '.join(os.environ))\n"
+    trace = tmp_path / "ran"
+    trap = f"import os, pathlib\npathlib.Path({str(trace)!r}).write_text(' '.join(os.environ))\n"
     platform.config.write_text(trap + platform.config.read_text())
     platform.write_dotenv(SENTRY_DSN="no address")
     bench.setenv("AWS_SECRET_ACCESS_KEY", "not for the checkout")
-    seen = turn(platform, allow_code=False)
-    assert not ran.exists() and (seen.exit_code, seen.status("settings-refused")) == (0, "skipped")
-    assert NOT_LOADED in seen.shown and "not loaded: allow_code is not set" in seen.shown
-    seen = turn(platform, allow_code=True)
-    assert "settings-refused" in seen.causes and "AWS_" not in ran.read_text()
-    ran.unlink()
+    result = turn(platform, allow_code=False)
+    assert not trace.exists() and (result.exit_code, result.status("settings-refused")) == (0, "skipped")
+    assert NOT_LOADED in result.shown and "not loaded: allow_code is not set" in result.shown
+    result = turn(platform, allow_code=True)
+    assert "settings-refused" in result.causes and "AWS_" not in trace.read_text()
+    trace.unlink()
     platform.dotenv.unlink()
-    seen = turn(platform, apply=True, allow_code=False)
-    assert ran.exists() and seen.status("settings-refused") == "clear"
+    result = turn(platform, apply=True, allow_code=False)
+    assert trace.exists() and result.status("settings-refused") == "clear"
 
 
 @pytest.mark.usefixtures("bench")
@@ -148,10 +148,10 @@ def test_a_value_under_a_slip_of_its_name_gets_none_made_up_beside_it(platform: 
     text = platform.dotenv.read_text()
     line = next(each for each in text.splitlines(keepends=True) if each.startswith("POSTGRES_PASSWORD="))
     platform.dotenv.write_text(text.replace(line, f"POSTGRES_PASWORD={mine}\n{more}"))
-    seen = turn(platform, apply=True)
-    assert "misspelt" in seen.causes and seen.exit_code == 1
+    result = turn(platform, apply=True)
+    assert "misspelt" in result.causes and result.exit_code == 1
     assert platform.dotenv.read_text() == text.replace(line, f"POSTGRES_PASWORD={mine}\n{more}")
-    assert_absent([mine], seen.shown)
+    assert_absent([mine], result.shown)
 
 
 @pytest.mark.usefixtures("bench")
@@ -160,8 +160,8 @@ def test_a_name_that_is_there_in_both_cases_is_left_to_whoever_knows_which(platf
     write_file(plan_file(platform))
     text = f"{platform.dotenv.read_text()}secret_key={secrets.token_hex(16)}\n"
     platform.dotenv.write_text(text)
-    seen = turn(platform, apply=True)
-    assert "lowercase" in seen.causes and platform.dotenv.read_text() == text
+    result = turn(platform, apply=True)
+    assert "lowercase" in result.causes and platform.dotenv.read_text() == text
 
 
 @pytest.mark.usefixtures("bench")
@@ -170,13 +170,15 @@ def test_without_the_providers_key_the_run_says_where_to_get_it_and_the_next_one
     first = turn(platform, apply=True)
     assert (first.exit_code, first.causes) == (1, ["required-empty"])
     assert "https://platform.openai.com/api-keys" in first.shown and "OPENAI_API_KEY=" in platform.dotenv.read_text()
-    made = dotenv_values(platform.dotenv)
+    first_values = dotenv_values(platform.dotenv)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MY_KEY", f"OPENAI_API_KEY=sk-{HEX(20)}")
         second = turn(platform, apply=True, values_from="env:MY_KEY")
     assert (second.exit_code, second.causes) == (0, [])
     assert [each["key"] for each in second.outcome["changes"]] == ["OPENAI_API_KEY"]
-    assert {name for name, value in dotenv_values(platform.dotenv).items() if value != made[name]} == {"OPENAI_API_KEY"}
+    assert {name for name, value in dotenv_values(platform.dotenv).items() if value != first_values[name]} == {
+        "OPENAI_API_KEY"
+    }
     before, inode = tree(platform.root), platform.dotenv.stat().st_ino
     third = turn(platform, apply=True)
     assert (third.exit_code, third.outcome["changes"]) == (0, [])
@@ -187,8 +189,8 @@ def test_without_the_providers_key_the_run_says_where_to_get_it_and_the_next_one
 def test_an_outcome_tells_a_file_that_is_new_from_variables_that_came_into_one(platform: Platform) -> None:
     """Whoever reads it alone learns whether there was a .env before."""
     first = turn(platform, apply=True)
-    began = first.outcome["changes"][0]
-    assert (began["action"], began["file"]) == ("created", ".env")
+    first_change = first.outcome["changes"][0]
+    assert (first_change["action"], first_change["file"]) == ("created", ".env")
     lines = platform.dotenv.read_text().splitlines(keepends=True)
     platform.dotenv.write_text("".join(line for line in lines if not line.startswith("TAG=")))
     second = turn(platform, apply=True)
@@ -201,8 +203,8 @@ def test_only_a_required_variable_is_missing(platform: Platform) -> None:
     """What the .env lacks and nothing requires is shown too, and is no error."""
     write_file(plan_file(platform))
     lines = platform.dotenv.read_text().splitlines(keepends=True)
-    left_out = ("LOG_LEVEL=", "POSTGRES_PASSWORD=")
-    platform.dotenv.write_text("".join(line for line in lines if not line.startswith(left_out)))
+    beginnings = ("LOG_LEVEL=", "POSTGRES_PASSWORD=")
+    platform.dotenv.write_text("".join(line for line in lines if not line.startswith(beginnings)))
     rows = {row[0]: row[-1] for row in report.variables(turn(platform).snapshot).rows}
     assert (rows["LOG_LEVEL"], rows["POSTGRES_PASSWORD"]) == ("absent", "missing")
 
@@ -249,8 +251,8 @@ def test_an_optional_variable_that_must_not_be_empty_becomes_a_comment(is_there:
     platform.edit(platform.template, "RATE_LIMIT_PER_MINUTE=120", "RATE_LIMIT_PER_MINUTE=")
     if is_there:
         platform.write_dotenv()
-    seen = turn(platform, apply=True)
-    assert "settings-refused" not in seen.causes
+    result = turn(platform, apply=True)
+    assert "settings-refused" not in result.causes
     assert {"# RATE_LIMIT_PER_MINUTE=", "# SENTRY_DSN="} <= {*platform.dotenv.read_text().splitlines()}
     assert turn(platform).plan.is_empty
 
@@ -273,8 +275,8 @@ def test_a_value_that_the_template_has_for_a_secret_is_nobodys(is_there: bool, p
     if is_there:
         platform.write_dotenv(SECRET_KEY=None)
     turn(platform, apply=True)
-    made = dotenv_values(platform.dotenv)["SECRET_KEY"]
-    assert made and made != public
+    new_value = dotenv_values(platform.dotenv)["SECRET_KEY"]
+    assert new_value and new_value != public
 
 
 @pytest.mark.usefixtures("bench")
@@ -285,8 +287,8 @@ def test_a_tab_before_a_remark_becomes_a_blank(is_there: bool, platform: Platfor
     platform.template.write_text(text)
     if is_there:
         platform.write_dotenv()
-    seen = turn(platform, apply=True)
-    assert "readers-differ" not in seen.causes and "ENVIRONMENT=local  # local," in platform.dotenv.read_text()
+    result = turn(platform, apply=True)
+    assert "readers-differ" not in result.causes and "ENVIRONMENT=local  # local," in platform.dotenv.read_text()
     assert turn(platform).plan.is_empty
 
 
@@ -295,8 +297,8 @@ def test_for_a_variable_that_stands_there_twice_none_is_made_up(platform: Platfo
     """The value of the other line may be the one that is meant."""
     platform.write_dotenv()
     platform.dotenv.write_text(f"{platform.dotenv.read_text()}SECRET_KEY=\n")
-    seen = turn(platform, apply=True)
-    assert seen.causes == ["duplicate-variable"] and seen.plan.is_empty
+    result = turn(platform, apply=True)
+    assert result.causes == ["duplicate-variable"] and result.plan.is_empty
 
 
 @pytest.mark.usefixtures("bench")
@@ -348,17 +350,17 @@ def broken(path: Path, text: str) -> dict[str, str]:
 def test_bad_input_is_refused_in_one_sentence_and_writes_nothing(name: str, platform: Platform) -> None:
     """Exit code 3, and the checkout is as it was."""
     change, words = BAD[name]
-    given = change(platform)
+    arguments = change(platform)
     before = tree(platform.root)
     with pytest.raises(UsageError) as refused:
-        started = local_setup.begin("local", "", given.get("repository", str(platform.root)), "", True)
-        local_setup.plan(started, local_setup.look(started), given.get("values_from", ""))
+        started = local_setup.begin("local", "", arguments.get("repository", str(platform.root)), "", True)
+        local_setup.plan(started, local_setup.look(started), arguments.get("values_from", ""))
     assert words in str(refused.value) and "\n" not in str(refused.value) and refused.value.exit_code == 3
     assert tree(platform.root) == before
 
 
 def test_the_command_refuses_a_source_without_repeating_it(desk: Desk, platform: Platform) -> None:
-    """Somebody may have put the value itself there."""
+    """Somebody may have written the value itself there."""
     value = HEX(16)
     ended = run(desk, platform, "-p", "apply", "true", "-p", "values_from", value)
     assert ended.returncode == 3 and len(ended.stderr.strip().splitlines()) == 1 and not platform.dotenv.exists()
@@ -370,8 +372,8 @@ def test_without_an_account_the_file_alone_counts(platform: Platform) -> None:
     """Comparing is skipped and says why; environment local does not even look for a sign-in."""
     platform.write_dotenv()
     for environment, why in (("staging", "there are no AWS credentials here"), ("local", "AWS was not called")):
-        seen = turn(platform, environment=environment)
-        assert (seen.exit_code, seen.status("reused")) == (0, "skipped") and why in seen.shown
+        result = turn(platform, environment=environment)
+        assert (result.exit_code, result.status("reused")) == (0, "skipped") and why in result.shown
 
 
 def test_credentials_that_cannot_be_read_leave_only_the_comparison_open(
@@ -381,8 +383,8 @@ def test_credentials_that_cannot_be_read_leave_only_the_comparison_open(
     (tmp_path / "config").write_text("[default]\ncredential_process = false\n")
     bench.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     platform.write_dotenv()
-    seen = turn(platform, environment="staging")
-    assert (seen.exit_code, seen.status("reused")) == (2, "unknown") and "credential_process fails" in seen.shown
+    result = turn(platform, environment="staging")
+    assert (result.exit_code, result.status("reused")) == (2, "unknown") and "credential_process fails" in result.shown
 
 
 @pytest.fixture
@@ -394,8 +396,8 @@ def signed_in(bench: pytest.MonkeyPatch, sandbox: Sandbox) -> pytest.MonkeyPatch
 
 
 def stagings(sandbox: Sandbox) -> dict[str, str]:
-    found = client(sandbox, "secretsmanager").get_secret_value(SecretId=SECRET)
-    body: dict[str, str] = json.loads(found["SecretString"])
+    response = client(sandbox, "secretsmanager").get_secret_value(SecretId=SECRET)
+    body: dict[str, str] = json.loads(response["SecretString"])
     return body
 
 
@@ -404,9 +406,9 @@ def test_the_password_in_an_address_is_compared_as_well(platform: Platform, sand
     """Whoever copies staging's address has its password, whatever the variable is called."""
     value = stagings(sandbox)["POSTGRES_PASSWORD"]
     platform.write_dotenv(DATABASE_URL=f"'postgresql://omc:{quote(value, safe='')}@127.0.0.1:5432/app'")
-    seen = turn(platform, environment="staging")
-    assert seen.causes == ["reused"] and "staging&#x27;s POSTGRES_PASSWORD" in seen.shown
-    assert_absent([value], seen.shown)
+    result = turn(platform, environment="staging")
+    assert result.causes == ["reused"] and "staging&#x27;s POSTGRES_PASSWORD" in result.shown
+    assert_absent([value], result.shown)
 
 
 @pytest.mark.usefixtures("signed_in")
@@ -415,9 +417,9 @@ def test_a_value_of_stagings_is_named_and_refused(mine: str, theirs: str, platfo
     """In the .env it is the one fault, under whatever name; as a new value it is not taken."""
     value = stagings(sandbox)[theirs]
     platform.write_dotenv(**{mine: value})
-    seen = turn(platform, environment="staging")
-    assert (seen.exit_code, seen.causes) == (1, ["reused"]) and f"staging&#x27;s {theirs}" in seen.shown
-    assert_absent([value], seen.shown)
+    result = turn(platform, environment="staging")
+    assert (result.exit_code, result.causes) == (1, ["reused"]) and f"staging&#x27;s {theirs}" in result.shown
+    assert_absent([value], result.shown)
     before = platform.write_dotenv(**{mine: None}) and tree(platform.root)
     source = values_file(platform.root.parent, **{mine: value})
     with pytest.raises(UsageError, match=r"is the value of staging's .* Nothing was written"):
@@ -433,21 +435,21 @@ def test_a_value_of_stagings_in_the_history_is_an_error(platform: Platform, sand
     for command in ("add --force .env", "commit --quiet -m x", "rm --quiet --cached .env", "commit --quiet -m y"):
         platform.git(*command.split())
     platform.write_dotenv()
-    seen = turn(platform, environment="staging")
-    assert seen.causes == ["committed"]
-    assert "The current value of staging&#x27;s SECRET_KEY is in .env in commit" in seen.shown
+    result = turn(platform, environment="staging")
+    assert result.causes == ["committed"]
+    assert "The current value of staging&#x27;s SECRET_KEY is in .env in commit" in result.shown
     assert turn(platform).causes == []
-    assert_absent([value], seen.shown)
+    assert_absent([value], result.shown)
 
 
 def test_a_secret_that_may_not_be_read_makes_the_comparison_unknown(
     signed_in: pytest.MonkeyPatch, platform: Platform, sandbox: Sandbox
 ) -> None:
-    """Exit 2 with the permission's name; and with environment local AWS is not asked."""
+    """Exit 2 with the permission's name; and with environment local AWS is not called."""
     platform.write_dotenv()
     deny(sandbox, signed_in, "secretsmanager:GetSecretValue")
-    seen = turn(platform, environment="staging")
-    assert (seen.exit_code, seen.status("reused")) == (2, "unknown") and "GetSecretValue" in seen.shown
+    result = turn(platform, environment="staging")
+    assert (result.exit_code, result.status("reused")) == (2, "unknown") and "GetSecretValue" in result.shown
     assert turn(platform).exit_code == 0
 
 
@@ -480,9 +482,9 @@ def test_the_application_is_started_only_by_an_apply(docker: pytest.MonkeyPatch,
     (platform.root.parent / "log").write_text("backend-1  | INFO:     Application startup complete.\n")
     docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
     docker.setattr(executor, "SETTLED_SECONDS", 1)
-    done = turn(platform, apply=True)
+    result = turn(platform, apply=True)
     assert {"compose up", "compose logs"} <= {" ".join(words.split()[:2]) for words in called(platform)}
-    assert (done.exit_code, done.status("pg-volume")) == (0, "clear") and "docker compose up -d" in done.shown
+    assert (result.exit_code, result.status("pg-volume")) == (0, "clear") and "docker compose up -d" in result.shown
 
 
 LOG = """\
@@ -499,11 +501,11 @@ def test_a_volume_that_kept_its_password_is_told_from_the_log(docker: pytest.Mon
     platform.write_dotenv()
     (platform.root.parent / "log").write_text(LOG.format(canary=canary))
     docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
-    done = turn(platform, apply=True)
-    assert (done.exit_code, done.causes) == (1, ["pg-volume"])
+    result = turn(platform, apply=True)
+    assert (result.exit_code, result.causes) == (1, ["pg-volume"])
     for words in ("down --volumes", "exec db sh"):
-        assert f"docker compose --project-directory {platform.root} {words}" in done.shown
-    assert_absent([canary], done.shown, *others(platform))
+        assert f"docker compose --project-directory {platform.root} {words}" in result.shown
+    assert_absent([canary], result.shown, *others(platform))
 
 
 WARNED = """\
@@ -514,7 +516,7 @@ time="2026-01-02T03:04:05Z" level=warning msg="The \\\"ALPHA_KEY\\\" variable is
 def test_what_compose_warns_of_is_no_refused_start_and_keeps_nobody_from_listening(
     docker: pytest.MonkeyPatch, platform: Platform
 ) -> None:
-    """It stands before each log from the beginning; what the application says comes later, and is heard."""
+    """It stands before each log from the beginning; what the application logs comes later, and is read."""
     platform.write_dotenv()
     platform.edit(platform.compose, "- REDIS_HOST=redis\n", "- REDIS_HOST=redis\n      - ALPHA=${ALPHA_KEY}\n")
     log = platform.root.parent / "log"
@@ -528,8 +530,8 @@ def test_what_compose_warns_of_is_no_refused_start_and_keeps_nobody_from_listeni
         return text
 
     docker.setattr(executor.docker, "logs", read_and_go_on)
-    done = turn(platform, apply=True)
-    assert [(each["check"], each["subject"]) for each in done.outcome["findings"] if each["status"] == "found"] == [
+    result = turn(platform, apply=True)
+    assert [(each["check"], each["subject"]) for each in result.outcome["findings"] if each["status"] == "found"] == [
         ("start-refused", "BINANCE_API_KEY"),
         ("compose-unset", "ALPHA_KEY"),
     ]
@@ -542,8 +544,8 @@ def test_the_way_into_a_database_names_the_service_that_it_is(docker: pytest.Mon
     platform.write_dotenv()
     (platform.root.parent / "log").write_text(LOG.format(canary=HEX(12)))
     docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
-    done = turn(platform, apply=True)
-    assert done.causes == ["pg-volume"] and f"{platform.root} exec store sh" in done.shown
+    result = turn(platform, apply=True)
+    assert result.causes == ["pg-volume"] and f"{platform.root} exec store sh" in result.shown
 
 
 REFUSAL = """\
@@ -559,9 +561,9 @@ def test_a_refusal_in_the_log_is_told_by_variable(docker: pytest.MonkeyPatch, pl
     platform.write_dotenv()
     (platform.root.parent / "log").write_text(REFUSAL.format(canary=canary))
     docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
-    done = turn(platform, apply=True)
-    assert (done.exit_code, done.causes) == (1, ["start-refused"]) and "BINANCE_API_KEY" in done.shown
-    assert_absent([canary], done.shown)
+    result = turn(platform, apply=True)
+    assert (result.exit_code, result.causes) == (1, ["start-refused"]) and "BINANCE_API_KEY" in result.shown
+    assert_absent([canary], result.shown)
 
 
 @pytest.mark.parametrize("fails", ["", "up:failed to solve: {canary}"])
@@ -574,11 +576,14 @@ def test_without_an_engine_settings_are_loaded_instead(
     docker.setenv(
         *(("STANDIN_DOCKER_FAILS", fails.format(canary=canary)) if fails else ("STANDIN_DOCKER_ENGINE", "no"))
     )
-    done = turn(platform, apply=True)
-    assert {*done.causes} == {"settings-refused", *(["compose-up"] if fails else [])} and "POSTGRES_PORT" in done.shown
-    assert ("an image could not be built" if fails else "no Docker engine answers") in done.shown
-    assert "Settings, loaded in a separate process" in done.shown
-    assert_absent([canary], done.shown)
+    result = turn(platform, apply=True)
+    assert {*result.causes} == {
+        "settings-refused",
+        *(["compose-up"] if fails else []),
+    } and "POSTGRES_PORT" in result.shown
+    assert ("an image could not be built" if fails else "no Docker engine answers") in result.shown
+    assert "Settings, loaded in a separate process" in result.shown
+    assert_absent([canary], result.shown)
 
 
 UNHEALTHY = "up:dependency failed to start: container omc-backend-1 {how}"
@@ -589,9 +594,9 @@ def test_a_start_that_failed_is_a_finding(how: str, docker: pytest.MonkeyPatch, 
     """Exit 1, whatever the files look like: nothing runs; a dry run afterwards tells nothing of a start."""
     platform.write_dotenv()
     docker.setenv("STANDIN_DOCKER_FAILS", UNHEALTHY.format(how=how))
-    done = turn(platform, apply=True)
-    assert (done.exit_code, done.causes) == (1, ["compose-up"])
-    assert f"container omc-backend-1 {how}" in done.shown and "Started with" not in done.shown
+    result = turn(platform, apply=True)
+    assert (result.exit_code, result.causes) == (1, ["compose-up"])
+    assert f"container omc-backend-1 {how}" in result.shown and "Started with" not in result.shown
     assert turn(platform).status("compose-up") == "skipped"
 
 
@@ -604,10 +609,10 @@ def test_the_log_says_why_a_start_failed(log: str, cause: str, docker: pytest.Mo
     file.write_text({"REFUSAL": REFUSAL, "LOG": LOG}[log].format(canary=canary))
     docker.setenv("STANDIN_DOCKER_LOGS", str(file))
     docker.setenv("STANDIN_DOCKER_FAILS", UNHEALTHY.format(how="is unhealthy"))
-    done = turn(platform, apply=True)
-    assert (done.exit_code, done.causes) == (1, [cause])
-    assert done.status("compose-up") == "found"
-    assert_absent([canary], done.shown)
+    result = turn(platform, apply=True)
+    assert (result.exit_code, result.causes) == (1, [cause])
+    assert result.status("compose-up") == "found"
+    assert_absent([canary], result.shown)
 
 
 OBSTACLES = {
@@ -659,10 +664,10 @@ def test_what_a_start_failed_at_is_named_with_the_way_on(
     words, fact, way = OBSTACLES[name]
     platform.write_dotenv()
     docker.setenv("STANDIN_DOCKER_FAILS", f"up:{words}")
-    done = turn(platform, apply=True)
-    (found,) = (each for each in done.outcome["findings"] if each["status"] == "found")
-    assert (done.exit_code, found["check"]) == (1, "compose-up")
-    assert fact in found["evidence"][0] and way in found["remedy"]["command"]
+    result = turn(platform, apply=True)
+    (finding,) = (each for each in result.outcome["findings"] if each["status"] == "found")
+    assert (result.exit_code, finding["check"]) == (1, "compose-up")
+    assert fact in finding["evidence"][0] and way in finding["remedy"]["command"]
 
 
 PRESTART = """\
@@ -694,12 +699,12 @@ def test_the_log_of_the_service_that_compose_blames_is_read(
     docker.setenv("STANDIN_DOCKER_LOGS", str(file))
     docker.setenv("STANDIN_DOCKER_FAILS", f"up:{words}")
     docker.setenv("STANDIN_DOCKER_PS", json.dumps([GONE, RUNNING, DONE]))
-    done = turn(platform, apply=True)
-    (found,) = (each for each in done.outcome["findings"] if each["status"] == "found")
-    assert (done.exit_code, found["check"]) == (1, "compose-up")
-    assert "The last error in the log of prestart is alembic.util.exc.CommandError." in found["evidence"][0]
-    assert found["remedy"]["command"].endswith("logs prestart")
-    assert_absent([canary], done.shown)
+    result = turn(platform, apply=True)
+    (finding,) = (each for each in result.outcome["findings"] if each["status"] == "found")
+    assert (result.exit_code, finding["check"]) == (1, "compose-up")
+    assert "The last error in the log of prestart is alembic.util.exc.CommandError." in finding["evidence"][0]
+    assert finding["remedy"]["command"].endswith("logs prestart")
+    assert_absent([canary], result.shown)
 
 
 @pytest.mark.parametrize(
@@ -720,20 +725,20 @@ def test_a_container_that_fails_after_a_successful_up_is_a_finding(
     docker.setattr(executor, "SETTLED_SECONDS", 1)
     lines = "\n".join(json.dumps(each) for each in (GONE | change, RUNNING, DONE))
     docker.setenv("STANDIN_DOCKER_PS", lines)
-    done = turn(platform, apply=True)
-    assert (done.exit_code, done.causes) == (1, ["compose-up"]) and words in done.shown
+    result = turn(platform, apply=True)
+    assert (result.exit_code, result.causes) == (1, ["compose-up"]) and words in result.shown
 
 
 def test_containers_that_cannot_be_listed_are_unknown(docker: pytest.MonkeyPatch, platform: Platform) -> None:
-    """The log says nothing bad, but whether the services still run was not seen: exit 2."""
+    """The log has no error, but whether the services still run is unknown: exit 2."""
     platform.write_dotenv()
     (platform.root.parent / "log").write_text("backend-1  | INFO:     Application startup complete.\n")
     docker.setenv("STANDIN_DOCKER_LOGS", str(platform.root.parent / "log"))
     docker.setattr(executor, "SETTLED_SECONDS", 1)
     docker.setenv("STANDIN_DOCKER_PS", "NAME   IMAGE   COMMAND")
-    done = turn(platform, apply=True)
-    assert (done.exit_code, done.status("compose-up"), done.status("start-refused")) == (2, "unknown", "clear")
-    assert "ps gives no JSON" in done.shown
+    result = turn(platform, apply=True)
+    assert (result.exit_code, result.status("compose-up"), result.status("start-refused")) == (2, "unknown", "clear")
+    assert "ps gives no JSON" in result.shown
 
 
 @pytest.mark.parametrize("verb", ["up", "logs"])
@@ -744,9 +749,9 @@ def test_a_start_of_which_nothing_is_known_is_never_ok(
     platform.write_dotenv()
     docker.setitem(SECONDS, verb, 2)
     docker.setenv("STANDIN_DOCKER_FAILS", f"{verb}:hang")
-    done = turn(platform, apply=True)
-    assert (done.exit_code, done.status("compose-up"), done.status("start-refused")) == (2, "unknown", "skipped")
-    assert f"{verb} did not end within 2 s" in done.shown
+    result = turn(platform, apply=True)
+    assert (result.exit_code, result.status("compose-up"), result.status("start-refused")) == (2, "unknown", "skipped")
+    assert f"{verb} did not end within 2 s" in result.shown
 
 
 def test_without_compose_on_the_path_what_it_would_say_is_skipped(
@@ -758,10 +763,10 @@ def test_without_compose_on_the_path_what_it_would_say_is_skipped(
     for name in ("git",):
         (platform.root.parent / "bin" / name).symlink_to(f"/usr/bin/{name}")
     put(FIRST_SUPERUSER_PASSWORD=f"{HEX(16)}$x", POSTGRES_PASSWORD="letmein")(platform)
-    seen = turn(platform)
-    asked = ("dollar", "readers-differ", "environment-wins", "compose-refused", "compose-unset")
-    assert {check: seen.status(check) for check in asked} == dict.fromkeys(asked, "skipped")
-    assert seen.causes == ["weak"] and "Docker Compose is not installed" in seen.shown
+    result = turn(platform)
+    checks = ("dollar", "readers-differ", "environment-wins", "compose-refused", "compose-unset")
+    assert {check: result.status(check) for check in checks} == dict.fromkeys(checks, "skipped")
+    assert result.causes == ["weak"] and "Docker Compose is not installed" in result.shown
 
 
 LEAKY = {
@@ -785,23 +790,23 @@ def test_no_value_is_shown_in_whatever_way_its_line_is_wrong(name: str, platform
     change(platform)
     wide = "utf-16" if name == "UTF-16" else "utf-8"
     platform.dotenv.write_bytes(platform.dotenv.read_bytes().decode(wide).replace("{canary}", canary).encode(wide))
-    seen = turn(platform)
-    assert seen.causes == causes
-    assert_absent([canary], seen.shown, *others(platform))
+    result = turn(platform)
+    assert result.causes == causes
+    assert_absent([canary], result.shown, *others(platform))
 
 
 def test_plain_papermill_fails_in_the_outcome_and_shows_no_value(desk: Desk, platform: Platform) -> None:
     """Values in the .env, in a file and in a variable stay where they are, whatever goes wrong."""
     mine = {name: f"{HEX(12)}$x{HEX(12)}" for name in ("POSTGRES_PASSWORD", "SMTP_PASSWORD")}
     platform.write_dotenv(**mine, SENTRY_DSN=HEX(12), OPENAI_API_KEY=None)
-    given = f"sk-{HEX(20)}"
+    new_key = f"sk-{HEX(20)}"
     output, notebook = desk.work / "out.ipynb", notebooks() / "local_setup.ipynb"
-    told = ["-p", "repository", str(platform.root), "-p", "values_from", "env:MY_KEYS"]
-    before, shell = tree(platform.root), {"MY_KEYS": f"OPENAI_API_KEY={given}", "POSTGRES_PASSWORD": HEX(16)}
-    ended = desk.call([str(PAPERMILL), str(notebook), str(output), *told], **shell)
+    words = ["-p", "repository", str(platform.root), "-p", "values_from", "env:MY_KEYS"]
+    before, shell = tree(platform.root), {"MY_KEYS": f"OPENAI_API_KEY={new_key}", "POSTGRES_PASSWORD": HEX(16)}
+    ended = desk.call([str(PAPERMILL), str(notebook), str(output), *words], **shell)
     assert ended.returncode != 0 and "FindingsRemain" in ended.stderr
     assert tree(platform.root) == before
-    values = [given, shell["POSTGRES_PASSWORD"], *(part for value in mine.values() for part in value.split("$x"))]
+    values = [new_key, shell["POSTGRES_PASSWORD"], *(part for value in mine.values() for part in value.split("$x"))]
     assert_nothing_leaked(desk, values, ended.stdout, ended.stderr)
     assert_absent(values, *others(platform))
 

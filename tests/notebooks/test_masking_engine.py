@@ -32,7 +32,7 @@ text = reveal(Masked(os.environ["OMC_TEST_CANARY"], "CANARY"))
 """
 
 
-def printed(cell: Any) -> str:
+def stdout_of(cell: Any) -> str:
     """What a cell printed, which a busy kernel sends in several pieces."""
     return "".join(output.text for output in cell.outputs if output.output_type == "stream")
 
@@ -52,9 +52,9 @@ def run(folder: Path, engine: str | None, cells: list[str], **options: Any) -> P
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
     notebook.cells[0].metadata["tags"] = ["parameters"]
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    given, saved = folder / "given.ipynb", folder / "saved.ipynb"
-    nbformat.write(notebook, given)
-    papermill.execute_notebook(given, saved, engine_name=engine, progress_bar=False, **options)
+    unexecuted, saved = folder / "given.ipynb", folder / "saved.ipynb"
+    nbformat.write(notebook, unexecuted)
+    papermill.execute_notebook(unexecuted, saved, engine_name=engine, progress_bar=False, **options)
     return saved
 
 
@@ -71,9 +71,9 @@ SHOW = [
 def test_a_saved_notebook_shows_no_part_of_a_value(tmp_path: Path, canary: str, engine: str | None) -> None:
     """With either engine the outputs, widgets and metadata hold names only, and the notebook is whole."""
     saved = run(tmp_path, engine, ["mode = 'x'", TAKE, *SHOW], parameters={"mode": "given"})
-    written = saved.read_text("utf-8")
-    assert not shows(written, canary)
-    assert written.count("‹CANARY›") >= 6
+    text = saved.read_text("utf-8")
+    assert not shows(text, canary)
+    assert text.count("‹CANARY›") >= 6
     notebook = nbformat.read(saved, as_version=4)
     nbformat.validate(notebook)
     assert notebook.metadata.papermill.parameters == {"mode": "given"}
@@ -85,14 +85,14 @@ def test_the_engine_masks_what_the_kernel_cannot(tmp_path: Path, canary: str, en
     """A literal in a cell, a parameter, metadata, lines of single characters and widget state are saved masked."""
     cells = ["secret = ''", TAKE, f"copy = '{canary}'", "print('\\n'.join(text))", SHOW[-1], "print(len(secret))"]
     saved = run(tmp_path, engine, cells, parameters={"secret": canary})
-    written = saved.read_text("utf-8")
-    assert not shows(written, canary)
+    text = saved.read_text("utf-8")
+    assert not shows(text, canary)
     notebook = nbformat.read(saved, as_version=4)
     assert notebook.metadata.papermill.parameters == {"secret": "‹CANARY›"}
     assert "widgets" not in notebook.metadata
     assert notebook.cells[3].source == "copy = '‹CANARY›'"
-    assert printed(notebook.cells[4]) == "‹CANARY›\n"
-    assert printed(notebook.cells[-1]) == f"{len(canary)}\n"
+    assert stdout_of(notebook.cells[4]) == "‹CANARY›\n"
+    assert stdout_of(notebook.cells[-1]) == f"{len(canary)}\n"
     assert leaks(saved) == ()
 
 
@@ -101,8 +101,8 @@ def test_a_failed_run_is_saved_and_reported_without_the_value(tmp_path: Path, ca
     """The error in the notebook, and the exception that papermill raises, hold the name."""
     with pytest.raises(PapermillExecutionError) as caught:
         run(tmp_path, engine, ["x = 1", TAKE, f"raise ValueError('{canary}' + text)"])
-    written = (tmp_path / "saved.ipynb").read_text("utf-8")
-    assert "‹CANARY›" in written and not shows(written, canary)
+    text = (tmp_path / "saved.ipynb").read_text("utf-8")
+    assert "‹CANARY›" in text and not shows(text, canary)
     assert "‹CANARY›" in str(caught.value) and not shows(str(caught.value), canary)
 
 
@@ -147,7 +147,7 @@ def test_the_engine_is_found_by_its_name() -> None:
 
 
 def announce(code: str, path: Path | str) -> subprocess.CompletedProcess[str]:
-    """Run code in another process, which is told of the socket at ``path``."""
+    """Run code in another process, whose environment names the socket at ``path``."""
     environment = {**os.environ, channel.VARIABLE: str(path)}
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
 
@@ -177,12 +177,12 @@ def test_a_value_that_cannot_be_announced_is_refused(tmp_path: Path, canary: str
 
 def test_many_values_can_be_announced_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret with many versions is read on many threads, and each announcement is taken."""
-    heard: list[str] = []
-    with channel.listen(lambda text, name: heard.append(text), lambda words: None) as path:
+    texts: list[str] = []
+    with channel.listen(lambda text, name: texts.append(text), lambda words: None) as path:
         monkeypatch.setenv(channel.VARIABLE, str(path))
         with ThreadPoolExecutor(60) as pool:
             list(pool.map(lambda number: channel.announce_value(f"value-{number}", "KEY"), range(300)))
-    assert len(heard) == 300
+    assert len(texts) == 300
 
 
 @pytest.mark.parametrize("engine", OURS)
@@ -203,5 +203,5 @@ def test_a_value_that_reads_like_code_breaks_no_cell(tmp_path: Path, canary: str
     assert 'word = "‹WORD›"' in notebook.cells[1].source and notebook.metadata.papermill.parameters == {
         "word": "‹WORD›"
     }
-    assert printed(notebook.cells[2]) == "‹WORD›\n"
+    assert stdout_of(notebook.cells[2]) == "‹WORD›\n"
     assert notebook.cells[-1].outputs[0].data["text/plain"] == "2031"

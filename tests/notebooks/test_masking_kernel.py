@@ -18,12 +18,12 @@ from support.ways_to_show import CANARY, START, WAYS, shows
 
 @dataclass
 class Kernel:
-    """A kernel that holds the canary, and everything that has come out of it."""
+    """A kernel that has the canary, and all messages that it has sent."""
 
     client: BlockingKernelClient
     terminal: Path
     history: Path
-    heard: list[dict[str, Any]] = field(default_factory=list)
+    all_messages: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, code: str, answer: Callable[[dict[str, Any]], None] | None = None) -> list[dict[str, Any]]:
         """Execute a cell and return the messages about it, its reply last; ``answer`` makes input possible."""
@@ -38,10 +38,10 @@ class Kernel:
         )
         messages = [message for message in messages if message["msg_type"] not in ("status", "execute_input")]
         messages.append(reply)
-        self.heard += messages
+        self.all_messages += messages
         return messages
 
-    def shown(self, code: str) -> str:
+    def stream_text(self, code: str) -> str:
         """Execute a cell and return what its streams say."""
         return "".join(m["content"]["text"] for m in self.run(code) if m["msg_type"] == "stream")
 
@@ -75,8 +75,8 @@ def test_no_way_of_showing_a_value_gets_it_out(kernel: Kernel, way: str) -> None
     """The messages about a cell that shows the canary hold no five characters of it, and most hold its name."""
     messages = kernel.run(WAYS[way])
     for message in messages:
-        said = json.dumps([message["content"], message["metadata"]], default=str)
-        assert not shows(said)
+        content = json.dumps([message["content"], message["metadata"]], default=str)
+        assert not shows(content)
         assert not any(shows(bytes(buffer).decode("latin-1")) for buffer in message["buffers"])
     if way not in ("shell, captured", "captured and shown", "subprocess to the stream"):
         assert "‹CANARY›" in str(messages)
@@ -86,10 +86,10 @@ def test_what_a_client_asks_for_is_masked(kernel: Kernel) -> None:
     """Inspection, completion, history and evaluated expressions answer without the value."""
     kernel.run("d = {text: 1}; secret_" + "x = 1")
     client = kernel.client
-    asked = [client.inspect("text", 4), client.inspect("d", 1, 1), client.complete("d['", 3)]
-    asked.append(client.history(raw=True, output=True, hist_access_type="tail", n=50))
-    asked.append(client.execute("pass", user_expressions={"e": "text"}))
-    for request in asked:
+    request_ids = [client.inspect("text", 4), client.inspect("d", 1, 1), client.complete("d['", 3)]
+    request_ids.append(client.history(raw=True, output=True, hist_access_type="tail", n=50))
+    request_ids.append(client.execute("pass", user_expressions={"e": "text"}))
+    for request in request_ids:
         reply = client.get_shell_msg(timeout=10)
         while reply["parent_header"]["msg_id"] != request:
             reply = client.get_shell_msg(timeout=10)
@@ -111,7 +111,7 @@ def test_a_prompt_is_masked_and_input_still_works(kernel: Kernel) -> None:
 
 
 def test_whether_a_person_can_be_asked_is_known(kernel: Kernel) -> None:
-    """The kernel follows what the client said with the cell that is running."""
+    """The kernel follows what the client sent with the cell that is running."""
     code = "from omc_runbook.masking.kernel import allows_input; allows_input()"
     assert kernel.run(code)[0]["content"]["data"]["text/plain"] == "False"
     assert kernel.run(code, lambda _: None)[0]["content"]["data"]["text/plain"] == "True"
@@ -137,19 +137,19 @@ def test_other_output_is_untouched(kernel: Kernel) -> None:
 
 
 def test_a_value_in_pieces_comes_out_as_one_name(kernel: Kernel) -> None:
-    """Said one character at a time, flush by flush, it shows not even its beginning."""
-    assert kernel.shown("for c in text + '.': print(c, end='', flush=True)") == "‹CANARY›."
+    """Written one character at a time, flush by flush, not even its beginning comes out."""
+    assert kernel.stream_text("for c in text + '.': print(c, end='', flush=True)") == "‹CANARY›."
 
 
 def test_a_fork_loses_no_output(kernel: Kernel) -> None:
-    """What a child says last comes out although nothing runs in it afterwards, and its parent's words once."""
+    """A child's last output comes out although nothing runs in it afterwards, and its parent's output once."""
     # Python 3.12 and later warn, in the cell, of a fork beside threads.
     code = (
         "import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n"
         "print(text[:2], end='', flush=True); pid = os.fork()\nif pid == 0:\n"
         "    print(';' + text[:3], end='', flush=True); os._exit(0)\nos.waitpid(pid, 0); time.sleep(.3)"
     )
-    assert sorted(kernel.shown(code)) == sorted(CANARY[:2] + ";" + CANARY[:3])
+    assert sorted(kernel.stream_text(code)) == sorted(CANARY[:2] + ";" + CANARY[:3])
 
 
 def test_an_unfinished_value_comes_out_within_a_second_or_two(kernel: Kernel) -> None:
@@ -163,7 +163,7 @@ def test_an_unfinished_value_comes_out_within_a_second_or_two(kernel: Kernel) ->
 
 def test_a_value_said_slowly_shows_three_characters_at_most(kernel: Kernel) -> None:
     """When a second passes between characters, only the first three can have come out."""
-    assert not shows(kernel.shown("for c in text[:6]: print(c, end='', flush=True); time.sleep(1.1)"))
+    assert not shows(kernel.stream_text("for c in text[:6]: print(c, end='', flush=True); time.sleep(1.1)"))
 
 
 def test_the_objects_that_are_shown_stay_as_they_are(kernel: Kernel) -> None:
@@ -216,6 +216,8 @@ def test_ipythons_log_of_results_is_masked(kernel: Kernel, tmp_path: Path) -> No
 
 
 def test_everything_heard_holds_no_part_of_the_value(kernel: Kernel) -> None:
-    """All messages of all cells together, with what may lie between characters taken out, show nothing."""
-    said = "".join(message["content"].get("text", "") for message in kernel.heard if message["msg_type"] == "stream")
-    assert said and not shows(said)
+    """The text of all cells together, without what may lie between characters, shows nothing."""
+    text = "".join(
+        message["content"].get("text", "") for message in kernel.all_messages if message["msg_type"] == "stream"
+    )
+    assert text and not shows(text)

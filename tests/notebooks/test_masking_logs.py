@@ -41,17 +41,17 @@ def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
     return Desk(tmp_path, sandbox)
 
 
-def put(sandbox: Sandbox, **members: Any) -> None:
+def put_members(sandbox: Sandbox, **members: Any) -> None:
     """Give keys of the secret other values."""
-    kept = client(sandbox, "secretsmanager")
-    text = kept.get_secret_value(SecretId=SECRET)["SecretString"]
-    kept.put_secret_value(SecretId=SECRET, SecretString=json.dumps(json.loads(text) | members))
+    secretsmanager = client(sandbox, "secretsmanager")
+    text = secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"]
+    secretsmanager.put_secret_value(SecretId=SECRET, SecretString=json.dumps(json.loads(text) | members))
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_debug_log_shows_no_value(desk: Desk, way: str) -> None:
     """Turned on when the kernel starts, and again before each cell, it has nothing of what AWS answered."""
-    put(desk.sandbox, SMTP_PASSWORD=ODD)
+    put_members(desk.sandbox, SMTP_PASSWORD=ODD)
     startup = desk.root / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)
     startup.joinpath("debug.py").write_text(f"__CODE = {DEBUG!r}\nexec(__CODE)\n{AGAIN}")
@@ -60,8 +60,8 @@ def test_a_debug_log_shows_no_value(desk: Desk, way: str) -> None:
     notebook.cells.insert(0, nbformat.v4.new_code_cell(f"__CODE = {DEBUG!r}\nexec(__CODE)\n{AGAIN}"))
     nbformat.write(notebook, desk.work / "debug.ipynb")
     ended = desk.call(WAYS[way], IPYTHONDIR=str(desk.root / "ipython"))
-    written = [cell.get("outputs", ()) for cell in nbformat.read(desk.work / "out.ipynb", as_version=4).cells]
-    assert "the log is on" in str(written) and "Response body" not in str(written), ended.stderr
+    outputs = [cell.get("outputs", ()) for cell in nbformat.read(desk.work / "out.ipynb", as_version=4).cells]
+    assert "the log is on" in str(outputs) and "Response body" not in str(outputs), ended.stderr
     whole = [value for value in values(desk.sandbox) if value != ODD]
     assert_nothing_leaked(desk, [*whole, *ODD.splitlines()[0].split("'")[:1], ODD[-12:]], ended.stdout, ended.stderr)
 
@@ -70,8 +70,8 @@ def test_a_value_that_is_a_common_word_falsifies_no_outcome(desk: Desk) -> None:
     """The change is made and proved; the value is a finding, and every word of the outcome and of the cells stays."""
     desk.work.joinpath("new.json").touch(0o600)
     desk.work.joinpath("new.json").write_text(json.dumps({"SMTP_PASSWORD": "found"}))
-    given = ("-p", "values_from", "file:new.json", "-p", "apply", "true")
-    ended = desk.call([str(COMMAND), "run", "update", "--record", "out", *given])
+    words = ("-p", "values_from", "file:new.json", "-p", "apply", "true")
+    ended = desk.call([str(COMMAND), "run", "update", "--record", "out", *words])
     body = desk.outcome()
     assert (ended.returncode, body["status"], body["root_causes"]) == (1, "findings", ["weak"]), ended.stderr
     assert [change["key"] for change in body["changes"] if "key" in change] == ["SMTP_PASSWORD"]
@@ -100,5 +100,5 @@ def test_ipython_at_a_terminal_shows_no_value_in_a_traceback(tmp_path: Path) -> 
     assert value not in ended.stdout + ended.stderr
     logged = log.read_text()
     assert "‹CANARY›" in logged and value not in logged
-    shown = ended.stdout + ended.stderr
-    assert "half way with ‹CANARY›" in shown and "text = ‹CANARY›" in re.sub(r"\x1b\[[\d;]*m|'", "", shown), shown
+    output = ended.stdout + ended.stderr
+    assert "half way with ‹CANARY›" in output and "text = ‹CANARY›" in re.sub(r"\x1b\[[\d;]*m|'", "", output), output

@@ -29,9 +29,9 @@ class Ended:
             ],
             metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
         )
-        given, saved = folder / "given.ipynb", folder / "saved.ipynb"
-        nbformat.write(notebook, given)
-        command = [sys.executable, str(SUPPORT / "own_process_run.py"), str(given), str(saved)]
+        source, saved = folder / "given.ipynb", folder / "saved.ipynb"
+        nbformat.write(notebook, source)
+        command = [sys.executable, str(SUPPORT / "own_process_run.py"), str(source), str(saved)]
         self.process = subprocess.run(
             command,
             env={**os.environ, "HOME": str(folder), **variables},
@@ -41,7 +41,7 @@ class Ended:
             text=True,
             timeout=seconds,
         )
-        self.written = saved.read_text("utf-8")
+        self.saved_text = saved.read_text("utf-8")
         self.notebook = nbformat.read(saved, as_version=4)
 
     def outputs(self, name: str) -> list[Any]:
@@ -49,7 +49,7 @@ class Ended:
         [cell] = [cell for cell in self.notebook.cells if cell.metadata.get("name") == name]
         return list(cell.outputs)
 
-    def said(self, name: str) -> str:
+    def stdout_of(self, name: str) -> str:
         """What a cell printed."""
         return "".join(output.text for output in self.outputs(name) if output.output_type == "stream")
 
@@ -60,23 +60,23 @@ class Ended:
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+def canary_run(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """All ways of showing the canary in one notebook."""
     return Ended(tmp_path_factory.mktemp("shown"), {"start": START, **WAYS}, OMC_TEST_CANARY=CANARY)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_no_way_of_showing_a_value_gets_it_out(shown: Ended, way: str) -> None:
+def test_no_way_of_showing_a_value_gets_it_out(canary_run: Ended, way: str) -> None:
     """The outputs of a cell that shows the canary have no five characters of it, and most have its name."""
-    text = str(shown.outputs(way))
+    text = str(canary_run.outputs(way))
     assert not shows(text)
     assert "‹CANARY›" in text or way in UNSEEN
 
 
-def test_nothing_gets_past_the_outputs(shown: Ended) -> None:
+def test_nothing_gets_past_the_outputs(canary_run: Ended) -> None:
     """The notebook as a whole, and what the process itself wrote, have no part of the value."""
-    assert (shown.process.stdout, shown.process.stderr) == ("end\n", "")
-    assert not shows(shown.written)
+    assert (canary_run.process.stdout, canary_run.process.stderr) == ("end\n", "")
+    assert not shows(canary_run.saved_text)
 
 
 ORDINARY = {
@@ -113,57 +113,61 @@ ORDINARY = {
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+def ordinary_run(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """Ordinary and odd cells."""
     ended = Ended(tmp_path_factory.mktemp("ran"), ORDINARY)
     os.kill(int(ended.result("left over")), 9)
     return ended
 
 
-def test_cells_find_what_they_find_in_a_kernel(ran: Ended) -> None:
+def test_cells_find_what_they_find_in_a_kernel(ordinary_run: Ended) -> None:
     """No argument of the command and nobody to ask; unlike there, no working folder on the module path."""
-    arguments, is_in_path, terminal, _ = eval(ran.result("surroundings"))
+    arguments, is_in_path, terminal, _ = eval(ordinary_run.result("surroundings"))
     assert (len(arguments), is_in_path, terminal) == (1, False, "xterm-color")
-    assert ran.result("stdin") == "['', b'']"
+    assert ordinary_run.result("stdin") == "['', b'']"
     for name in ("input", "getpass"):
-        assert [output.ename for output in ran.outputs(name)] == ["StdinNotImplementedError"]
+        assert [output.ename for output in ordinary_run.outputs(name)] == ["StdinNotImplementedError"]
 
 
-def test_outputs_are_what_a_kernel_makes_of_them(ran: Ended) -> None:
+def test_outputs_are_what_a_kernel_makes_of_them(ordinary_run: Ended) -> None:
     """Streams, displays that change in place, results with their number, errors, plots."""
-    assert [(output.name, output.text) for output in ran.outputs("streams")] == [
+    assert [(output.name, output.text) for output in ordinary_run.outputs("streams")] == [
         ("stdout", "a\n"),
         ("stderr", "b\n"),
         ("stdout", "c\n"),
     ]
-    assert [(output.name, output.text) for output in ran.outputs("order")] == [
+    assert [(output.name, output.text) for output in ordinary_run.outputs("order")] == [
         ("stdout", "a\nb\nc\n"),
         ("stderr", "d\n"),
         ("stdout", "e\n"),
     ]
-    assert [output.data["text/plain"] for output in ran.outputs("in place")] == ["'second'", "'other'"]
-    assert ran.outputs("later") == [] == ran.outputs("quiet")
-    assert ran.said("cleared") == "b\n" and len(ran.outputs("cleared late")) == 1
+    assert [output.data["text/plain"] for output in ordinary_run.outputs("in place")] == ["'second'", "'other'"]
+    assert ordinary_run.outputs("later") == [] == ordinary_run.outputs("quiet")
+    assert ordinary_run.stdout_of("cleared") == "b\n" and len(ordinary_run.outputs("cleared late")) == 1
     number = list(ORDINARY).index("result") + 1
-    assert [output.execution_count for output in ran.outputs("result")] == [number]
-    [error] = ran.outputs("error")
+    assert [output.execution_count for output in ordinary_run.outputs("result")] == [number]
+    [error] = ordinary_run.outputs("error")
     assert (error.ename, error.evalue) == ("LookupError", "lost") and "fail" in error.traceback[-2]
-    assert [output.ename for output in ran.outputs("syntax")] == ["SyntaxError"]
-    assert ran.result("await") == "7"
-    assert [sorted(output.data) for output in ran.outputs("plot")] == [["image/png", "text/plain"]]
-    assert ran.outputs("bytes")[0].data["image/png"] == "YWJj"
-    assert [output.ename for output in ran.outputs("no text")] == ["TypeError"]
-    assert ran.outputs("exit")[0].ename == "SystemExit"
-    counts = [cell.execution_count for cell in ran.notebook.cells if "name" in cell.metadata]
+    assert [output.ename for output in ordinary_run.outputs("syntax")] == ["SyntaxError"]
+    assert ordinary_run.result("await") == "7"
+    assert [sorted(output.data) for output in ordinary_run.outputs("plot")] == [["image/png", "text/plain"]]
+    assert ordinary_run.outputs("bytes")[0].data["image/png"] == "YWJj"
+    assert [output.ename for output in ordinary_run.outputs("no text")] == ["TypeError"]
+    assert ordinary_run.outputs("exit")[0].ename == "SystemExit"
+    counts = [cell.execution_count for cell in ordinary_run.notebook.cells if "name" in cell.metadata]
     assert counts == list(range(1, len(ORDINARY) + 1))
 
 
-def test_what_a_cell_leaves_running_holds_nothing_up(ran: Ended) -> None:
+def test_what_a_cell_leaves_running_holds_nothing_up(ordinary_run: Ended) -> None:
     """A thread, a process and a full buffer: the command ends, with nothing but its own words."""
-    assert (ran.process.returncode, ran.process.stdout, ran.process.stderr) == (0, "end\n", "")
-    assert "kept back" in ran.said("left over")
-    assert ran.result("last") == "1"
-    nbformat.validate(ran.notebook)
+    assert (ordinary_run.process.returncode, ordinary_run.process.stdout, ordinary_run.process.stderr) == (
+        0,
+        "end\n",
+        "",
+    )
+    assert "kept back" in ordinary_run.stdout_of("left over")
+    assert ordinary_run.result("last") == "1"
+    nbformat.validate(ordinary_run.notebook)
 
 
 HELD = """

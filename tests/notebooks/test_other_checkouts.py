@@ -30,20 +30,22 @@ def values(checkout: Platform) -> dict[str, str]:
     return {name: value or "" for name, value in dotenv_values(checkout.dotenv, interpolate=False).items()}
 
 
-def source(folder: Path, **given: str) -> str:
+def source(folder: Path, **variables: str) -> str:
     path = folder / "values"
     path.touch(mode=0o600)
-    path.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
+    path.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
     return f"file:{path}"
 
 
 def loads(checkout: Platform, code: str) -> str:
     """What the application prints in backend/, with nothing but its .env."""
-    kept = {"PATH": os.environ["PATH"], "HOME": str(checkout.root)}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(checkout.root)}
     command = [sys.executable, "-B", "-c", code]
-    ran = subprocess.run(command, cwd=checkout.root / "backend", env=kept, capture_output=True, text=True, timeout=60)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    return ran.stdout
+    process = subprocess.run(
+        command, cwd=checkout.root / "backend", env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    return process.stdout
 
 
 def compose_accepts(checkout: Platform) -> dict[str, dict[str, str]]:
@@ -52,67 +54,69 @@ def compose_accepts(checkout: Platform) -> dict[str, dict[str, str]]:
     if program is None:
         pytest.skip("no Docker Compose here")
     command = [*program, "config", "--format", "json"]
-    ran = subprocess.run(command, cwd=checkout.root, capture_output=True, text=True, check=True)
-    return {name: body.get("environment", {}) for name, body in json.loads(ran.stdout)["services"].items()}
+    process = subprocess.run(command, cwd=checkout.root, capture_output=True, text=True, check=True)
+    return {name: body.get("environment", {}) for name, body in json.loads(process.stdout)["services"].items()}
 
 
 def only_dotenv_changed(checkout: Platform, before: dict[str, tuple[int, int, bytes]]) -> None:
     after = tree(checkout.root)
-    changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+    changes = {name for name in {*before, *after} if before.get(name) != after.get(name)}
     # A new file is prepared within git's own folder, where no commit takes it.
-    assert changed - {".git", ".git/omc-runbook"} <= {"", ".", ".env"}
+    assert changes - {".git", ".git/omc-runbook"} <= {"", ".", ".env"}
 
 
-def found(seen: Turn) -> dict[tuple[str, str], str]:
+def severities(result: Turn) -> dict[tuple[str, str], str]:
     """The findings with their severity, remarks included."""
-    findings = (each for each in seen.outcome["findings"] if each["status"] == "found")
+    findings = (each for each in result.outcome["findings"] if each["status"] == "found")
     return {(each["check"], each["subject"]): each["severity"] for each in findings}
 
 
 def test_a_tracked_dotenv_is_its_own_template(tmp_path: Path) -> None:
-    """The defaults become values, the rest stays byte for byte, and that each commit publishes them is said."""
+    """The defaults become values, the rest stays byte for byte, and a warning says that each commit publishes them."""
     checkout = make_checkout(tmp_path / "omc", TRACKED, tmp_path / "omc")
     before = tree(checkout.root)
     dry = turn(checkout)
     assert tree(checkout.root) == before and dry.exit_code == 1
-    assert found(dry)["changethis", "SECRET_KEY"] == "warning" and ("dotenv-missing", ".env") not in found(dry)
-    done = turn(checkout, apply=True)
+    assert severities(dry)["changethis", "SECRET_KEY"] == "warning" and ("dotenv-missing", ".env") not in severities(
+        dry
+    )
+    apply_run = turn(checkout, apply=True)
     only_dotenv_changed(checkout, before)
-    made = values(checkout)
-    assert URL_SAFE.fullmatch(made["POSTGRES_PASSWORD"]) and "changethis" not in checkout.dotenv.read_text()
+    dotenv = values(checkout)
+    assert URL_SAFE.fullmatch(dotenv["POSTGRES_PASSWORD"]) and "changethis" not in checkout.dotenv.read_text()
     names = ("SECRET_KEY", "FIRST_SUPERUSER_PASSWORD", "POSTGRES_PASSWORD")
     lines = [line for line in checkout.dotenv.read_text().splitlines() if not line.startswith(names)]
     assert lines == [line for line in TRACKED[".env"].splitlines() if not line.startswith(names)]
-    assert found(done) == {("committed", ".env"): "warning"} and done.exit_code == 1
-    assert "each commit publishes it" in done.shown and "git rm --cached .env" in done.shown.replace(
+    assert severities(apply_run) == {("committed", ".env"): "warning"} and apply_run.exit_code == 1
+    assert "each commit publishes it" in apply_run.shown and "git rm --cached .env" in apply_run.shown.replace(
         f"-C {checkout.root} ", ""
     )
-    assert made["POSTGRES_PASSWORD"] in loads(
+    assert dotenv["POSTGRES_PASSWORD"] in loads(
         checkout, "from app.core.config import settings; print(settings.SQLALCHEMY_DATABASE_URI)"
     )
-    assert compose_accepts(checkout)["backend"]["POSTGRES_PASSWORD"] == made["POSTGRES_PASSWORD"]
+    assert compose_accepts(checkout)["backend"]["POSTGRES_PASSWORD"] == dotenv["POSTGRES_PASSWORD"]
     assert turn(checkout, apply=True).plan.is_empty
-    assert_absent([made[name] for name in names], dry.shown, done.shown)
+    assert_absent([dotenv[name] for name in names], dry.shown, apply_run.shown)
     checkout.commit()
-    assert found(turn(checkout))["committed", ".env"] == "error"
+    assert severities(turn(checkout))["committed", ".env"] == "error"
     checkout.dotenv.unlink()
     turn(checkout, apply=True)
     again = values(checkout)
-    assert all(again[name] != made[name] for name in names)
-    assert found(turn(checkout))["committed", ".env"] == "warning"
+    assert all(again[name] != dotenv[name] for name in names)
+    assert severities(turn(checkout))["committed", ".env"] == "warning"
 
 
 def test_the_way_from_a_tracked_dotenv_to_a_template_works_as_it_is_written(tmp_path: Path) -> None:
     """The committed text becomes the template, git forgets and ignores the .env, and nothing of it changes."""
     checkout = make_checkout(tmp_path / "omc", TRACKED, tmp_path / "omc")
-    done = turn(checkout, apply=True)
+    apply_run = turn(checkout, apply=True)
     text = checkout.dotenv.read_text()
-    (way,) = (each["remedy"]["command"] for each in done.outcome["findings"] if each["check"] == "committed")
+    (way,) = (each["remedy"]["command"] for each in apply_run.outcome["findings"] if each["check"] == "committed")
     subprocess.run(way, shell=True, check=True, capture_output=True)
     checkout.commit()
-    seen = turn(checkout)
+    result = turn(checkout)
     assert (checkout.root / ".env.example").read_text() == TRACKED[".env"] and checkout.dotenv.read_text() == text
-    assert (found(seen), seen.exit_code) == ({("committed", ".env"): "info"}, 0) and seen.plan.is_empty
+    assert (severities(result), result.exit_code) == ({("committed", ".env"): "info"}, 0) and result.plan.is_empty
 
 
 def test_a_password_that_breaks_the_address_is_named(tmp_path: Path) -> None:
@@ -121,10 +125,10 @@ def test_a_password_that_breaks_the_address_is_named(tmp_path: Path) -> None:
     turn(checkout, apply=True)
     mine = f"{HEX(16)}/{HEX(4)}+=="
     checkout.dotenv.write_text(re.sub("(?m)^(POSTGRES_PASSWORD)=.*", rf"\1={mine}", checkout.dotenv.read_text()))
-    seen = turn(checkout, apply=True)
-    assert found(seen)["url-chars", "POSTGRES_PASSWORD"] == "error"
-    assert "SQLALCHEMY_DATABASE_URI" in seen.shown and "openssl rand -hex 32" in seen.shown
-    assert_absent([mine], seen.shown)
+    result = turn(checkout, apply=True)
+    assert severities(result)["url-chars", "POSTGRES_PASSWORD"] == "error"
+    assert "SQLALCHEMY_DATABASE_URI" in result.shown and "openssl rand -hex 32" in result.shown
+    assert_absent([mine], result.shown)
 
 
 def test_the_provider_that_is_chosen_decides_which_key_is_needed(tmp_path: Path) -> None:
@@ -136,21 +140,21 @@ def test_the_provider_that_is_chosen_decides_which_key_is_needed(tmp_path: Path)
     assert [need.variable for need in dry.plan.missing] == ["GOOGLE_API_KEY"]
     without = turn(checkout, apply=True)
     only_dotenv_changed(checkout, before)
-    assert ("required-empty", "GOOGLE_API_KEY") in found(without) and without.exit_code == 1
+    assert ("required-empty", "GOOGLE_API_KEY") in severities(without) and without.exit_code == 1
     assert "https://aistudio.google.com/apikey" in without.shown
     key = f"AIza{HEX(16)}"
-    given = source(tmp_path, GOOGLE_API_KEY=key, COINSPOT_API_KEY=HEX(8), COINSPOT_KEY=HEX(8), PASSWORD=HEX(8))
-    done = turn(checkout, apply=True, values_from=given)
-    made = values(checkout)
-    assert (found(done), done.exit_code) == ({}, 0)
-    assert all("left out" in note for note in done.plan.notes) and len(done.plan.notes) == 2
-    assert made["GOOGLE_API_KEY"] == key and len(made["COINSPOT_API_KEY"]) == 16
+    values_from = source(tmp_path, GOOGLE_API_KEY=key, COINSPOT_API_KEY=HEX(8), COINSPOT_KEY=HEX(8), PASSWORD=HEX(8))
+    apply_run = turn(checkout, apply=True, values_from=values_from)
+    dotenv = values(checkout)
+    assert (severities(apply_run), apply_run.exit_code) == ({}, 0)
+    assert all("left out" in note for note in apply_run.plan.notes) and len(apply_run.plan.notes) == 2
+    assert dotenv["GOOGLE_API_KEY"] == key and len(dotenv["COINSPOT_API_KEY"]) == 16
     assert "# OPENAI_API_KEY=sk-...\n# ANTHROPIC_API_KEY=\n" in checkout.dotenv.read_text()
-    assert URL_SAFE.fullmatch(made["REDIS_PASSWORD"]) and len(made["APP_SECRET"]) >= 32
+    assert URL_SAFE.fullmatch(dotenv["REDIS_PASSWORD"]) and len(dotenv["APP_SECRET"]) >= 32
     code = "from app.core.config import get_settings as g; print(g().broker_url, g().db.PASSWORD.get_secret_value())"
-    assert loads(checkout, code) == (f"redis://:{made['REDIS_PASSWORD']}@localhost:6379/1 {made['DB__PASSWORD']}\n")
+    assert loads(checkout, code) == (f"redis://:{dotenv['REDIS_PASSWORD']}@localhost:6379/1 {dotenv['DB__PASSWORD']}\n")
     url = compose_accepts(checkout)["app"]["REDIS_URL"]
-    assert url == f"redis://:{made['REDIS_PASSWORD']}@redis:6379/0"
+    assert url == f"redis://:{dotenv['REDIS_PASSWORD']}@redis:6379/0"
     assert turn(checkout, apply=True).plan.is_empty
 
 
@@ -168,37 +172,40 @@ def test_a_folder_of_a_larger_work_tree_with_a_past(tmp_path: Path) -> None:
     before = tree(checkout.root)
     dry = turn(checkout)
     assert tree(checkout.root) == before
-    assert found(dry) == {("dotenv-missing", ".env"): "error", ("committed", ".env"): "info"}
-    given = source(tmp_path, OPENAI_API_KEY=f"sk-{HEX(16)}", WORKERS="2")
-    done = turn(checkout, apply=True, values_from=given)
+    assert severities(dry) == {("dotenv-missing", ".env"): "error", ("committed", ".env"): "info"}
+    values_from = source(tmp_path, OPENAI_API_KEY=f"sk-{HEX(16)}", WORKERS="2")
+    apply_run = turn(checkout, apply=True, values_from=values_from)
     only_dotenv_changed(checkout, before)
-    assert (found(done), done.exit_code) == ({("committed", ".env"): "info"}, 0)
-    made = values(checkout)
-    assert made["WORKERS"] == "2" and made["ALLOWED_HOSTS"] == '["localhost"]' and made["ENVIRONMENT"] == "local"
-    assert "SENTRY_DSN" in made and made["SENTRY_DSN"] == ""
+    assert (severities(apply_run), apply_run.exit_code) == ({("committed", ".env"): "info"}, 0)
+    dotenv = values(checkout)
+    assert dotenv["WORKERS"] == "2" and dotenv["ALLOWED_HOSTS"] == '["localhost"]' and dotenv["ENVIRONMENT"] == "local"
+    assert "SENTRY_DSN" in dotenv and dotenv["SENTRY_DSN"] == ""
     assert loads(checkout, "from app.core.config import settings; print(settings.WORKERS)") == "2\n"
-    assert compose_accepts(checkout)["api"]["SECRET_KEY"] == made["SECRET_KEY"]
+    assert compose_accepts(checkout)["api"]["SECRET_KEY"] == dotenv["SECRET_KEY"]
     assert turn(checkout, apply=True).plan.is_empty
-    text = checkout.dotenv.read_text().replace(made["POSTGRES_PASSWORD"], password)
+    text = checkout.dotenv.read_text().replace(dotenv["POSTGRES_PASSWORD"], password)
     checkout.dotenv.write_text(text)
-    seen = turn(checkout, apply=True)
-    assert found(seen) == {("committed", ".env"): "info", ("committed", "infrastructure/staging.tfvars"): "error"}
+    result = turn(checkout, apply=True)
+    assert severities(result) == {
+        ("committed", ".env"): "info",
+        ("committed", "infrastructure/staging.tfvars"): "error",
+    }
     assert checkout.dotenv.read_text() == text
-    assert_absent([password], seen.shown)
+    assert_absent([password], result.shown)
 
 
 def test_a_password_that_the_application_escapes_is_taken_as_it_is(tmp_path: Path) -> None:
     """The catalogue's caution is for applications that do not; where Settings do not, it is refused with the way on."""
     checkout = make_checkout(tmp_path / "omc", MONOREPO)
     password = f"{HEX(12)}/{HEX(4)}@x"
-    given = source(tmp_path, OPENAI_API_KEY=f"sk-{HEX(16)}", POSTGRES_PASSWORD=password)
-    done = turn(checkout, apply=True, values_from=given)
-    assert (found(done), done.exit_code) == ({}, 0) and values(checkout)["POSTGRES_PASSWORD"] == password
-    assert_absent([password], done.shown)
+    values_from = source(tmp_path, OPENAI_API_KEY=f"sk-{HEX(16)}", POSTGRES_PASSWORD=password)
+    apply_run = turn(checkout, apply=True, values_from=values_from)
+    assert (severities(apply_run), apply_run.exit_code) == ({}, 0) and values(checkout)["POSTGRES_PASSWORD"] == password
+    assert_absent([password], apply_run.shown)
     raw = make_checkout(tmp_path / "raw", TRACKED, tmp_path / "raw")
     raw.dotenv.unlink()
     with pytest.raises(UsageError, match=r"SQLALCHEMY_DATABASE_URI of Settings puts it .* urllib.parse.quote. Nothing"):
-        turn(raw, apply=True, values_from=given)
+        turn(raw, apply=True, values_from=values_from)
     assert not raw.dotenv.exists()
 
 
@@ -207,8 +214,8 @@ def test_an_application_at_the_top(tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "omc", TOP, tmp_path / "omc")
     before = tree(checkout.root)
     assert turn(checkout).causes == ["dotenv-missing"] and tree(checkout.root) == before
-    done = turn(checkout, apply=True, values_from=source(tmp_path, OPENAI_API_KEY=f"sk-{HEX(16)}"))
-    assert (found(done), done.exit_code) == ({}, 0) and "app/core/config.py" not in done.shown
+    apply_run = turn(checkout, apply=True, values_from=source(tmp_path, OPENAI_API_KEY=f"sk-{HEX(16)}"))
+    assert (severities(apply_run), apply_run.exit_code) == ({}, 0) and "app/core/config.py" not in apply_run.shown
     only_dotenv_changed(checkout, before)
     assert turn(checkout, apply=True).plan.is_empty
     checkout.dotenv.write_text(checkout.dotenv.read_text().replace("POSTGRES_PORT=5432", "POSTGRES_PORT=abc"))

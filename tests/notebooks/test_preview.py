@@ -45,7 +45,7 @@ class Terraformer(Adder):
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         self.log, self.state = root / "log", root / "state"
         self.state.write_text(json.dumps({"serial": 1, "references": GUIDE}))
-        self.told = {
+        self.variables_of_standin = {
             "PATH": f"{program.parent}:/usr/bin:/bin",
             "STANDIN_LOG": str(self.log),
             "STANDIN_STATE": str(self.state),
@@ -65,7 +65,7 @@ def here(
     """The desk, with the references of the guide in force again afterwards."""
     desk = Terraformer(tmp_path, sandbox)
     with signed_in(sandbox, monkeypatch, desk.work):
-        for name, value in {**desk.told, "NEW_VALUE": desk.value}.items():
+        for name, value in {**desk.variables_of_standin, "NEW_VALUE": desk.value}.items():
             monkeypatch.setenv(name, value)
         yield desk
     first = f"{STAGING}-backend:1"
@@ -84,30 +84,30 @@ def edits(desk: Terraformer) -> list[Edit]:
 def test_a_dry_run_plans_on_a_copy_and_exactly_that_is_applied(here: Terraformer) -> None:
     """By the real command: nothing of Terraform's is in the checkout before, and new tasks are proved after."""
     before, aws = here.tree(), here.aws()
-    asked = ("-p", "key", here.key, "-p", "values_from", "env:NEW_VALUE", "-p", "terraform_dir", FOLDER)
-    dry = here.add(*asked, NEW_VALUE=here.value, **here.told)
+    words = ("-p", "key", here.key, "-p", "values_from", "env:NEW_VALUE", "-p", "terraform_dir", FOLDER)
+    dry = here.add(*words, NEW_VALUE=here.value, **here.variables_of_standin)
     assert (dry.returncode, dry.stderr) == (0, "") and here.tree() == before and here.aws() == aws
     assert [verb for _, verb in here.calls] == ["init", "plan", "show"]
-    assert not [place for place, _ in here.calls if Path(place).is_relative_to(here.platform.root)]
+    assert not [folder for folder, _ in here.calls if Path(folder).is_relative_to(here.platform.root)]
 
     run = here.begun()
     plan = here.planned(run, values_from="env:NEW_VALUE", terraform_dir=FOLDER)
     assert [*(plan.environments[0].terraform or ())] == PLANNED and plan.environments[0].corrections == ()
-    shown = report.steps(plan).to_text()
-    assert all(f"Terraform: {address} ({action})." in " ".join(shown.split()) for address, action in PLANNED)
-    done = key_addition.apply(run, plan, True)
-    assert done and done.is_proved and here.digests() == [digest(here.value)] * 2
-    actions = [change.action for change in done.changes]
+    text = report.steps(plan).to_text()
+    assert all(f"Terraform: {address} ({action})." in " ".join(text.split()) for address, action in PLANNED)
+    result = key_addition.apply(run, plan, True)
+    assert result and result.is_proved and here.digests() == [digest(here.value)] * 2
+    actions = [change.action for change in result.changes]
     assert actions == ["added", *["edited"] * 3, *["applied"] * 2, "redeployed"]
     assert here.calls[-1][1] == "output" and here.calls[-1][0].endswith("environments/staging")
-    left = {name for name in here.tree() if name not in before and not name.startswith(".git/")}
-    assert left == {"infrastructure/terraform/environments/staging/.terraform.lock.hcl"}
+    new_files = {name for name in here.tree() if name not in before and not name.startswith(".git/")}
+    assert new_files == {"infrastructure/terraform/environments/staging/.terraform.lock.hcl"}
 
     again = here.planned(run, values_from="env:NEW_VALUE", terraform_dir=FOLDER)
     assert again.is_empty and again.environments[0].terraform == ()
     nothing = key_addition.apply(run, again, True)
     assert nothing and nothing.changes == ()
-    assert "apply Terraform again" in report.undo(plan, done, run.environment).to_text()
+    assert "apply Terraform again" in report.undo(plan, result, run.environment).to_text()
 
 
 def test_another_plan_than_was_shown_is_not_applied(here: Terraformer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,8 +122,8 @@ def test_another_plan_than_was_shown_is_not_applied(here: Terraformer, monkeypat
     assert "apply" not in [verb for _, verb in here.calls] and here.references() == references
     assert here.value not in str(error.value)
     monkeypatch.delenv("STANDIN_LATER")
-    done = here.added(values_from="env:NEW_VALUE", terraform_dir=FOLDER)
-    assert done.is_proved and here.digests() == [digest(here.value)] * 2
+    result = here.added(values_from="env:NEW_VALUE", terraform_dir=FOLDER)
+    assert result.is_proved and here.digests() == [digest(here.value)] * 2
 
 
 @pytest.mark.parametrize("harm", ["delete+create", "create"])
@@ -133,10 +133,10 @@ def test_harm_to_the_secret_is_refused_before_anything_is_done(
     """The dry run finds it, an apply is refused, and all is as it was."""
     monkeypatch.setenv("STANDIN_HARM", harm)
     run, before, aws = here.begun(), here.tree(), here.aws()
-    seen = add_key.look(run)
-    plan = here.planned(run, seen, terraform_dir=FOLDER)
+    snapshots = add_key.look(run)
+    plan = here.planned(run, snapshots, terraform_dir=FOLDER)
     assert "terraform-recreates" in {
-        f.check for f in key_addition.merge(key_addition.judge(plan, seen, seen, None)) if f.is_problem
+        f.check for f in key_addition.merge(key_addition.judge(plan, snapshots, snapshots, None)) if f.is_problem
     }
     assert "Terraform will not be applied" in report.steps(plan).to_text()
     with pytest.raises(UsageError, match="Nothing was done"):
@@ -201,13 +201,13 @@ BAD: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("case", BAD)
 def test_a_wrong_folder_is_told_in_one_sentence(here: Terraformer, case: str) -> None:
     """Nothing is written, and Terraform is not started."""
-    folder, told = BAD[case]
+    folder, reason = BAD[case]
     run, before = here.begun(), here.tree()
     several = here.begun("staging,production") if case == "several environments" else run
     (staging,) = add_key.look(run).values()
     assert staging.secret
     production = replace(staging, secret=replace(staging.secret, arn=f"{staging.secret.arn[:-6]}Pr0dUc"))
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=reason):
         add_key.plan(several, {"staging": staging, "production": production}, here.key, terraform_dir=folder)
     assert here.tree() == before and here.calls == []
 

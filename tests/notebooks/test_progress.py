@@ -25,13 +25,13 @@ for running in range(3):
 """
 
 
-def shown(html: str) -> str:
+def text_of(html: str) -> str:
     """The text of an HTML output, without tags."""
     return re.sub(r"<[^>]+>", " ", html).replace("&nbsp;", " ")
 
 
 def after(*rollouts: Rollout, lines: tuple[str, ...] = ()) -> Progress:
-    """The progress that was told of these roll-outs."""
+    """The progress of these roll-outs."""
     progress = Progress()
     progress(rollouts, lines)
     return progress
@@ -39,13 +39,13 @@ def after(*rollouts: Rollout, lines: tuple[str, ...] = ()) -> Progress:
 
 @pytest.fixture(scope="module")
 def messages() -> Iterator[list[dict[str, Any]]]:
-    """What a kernel shows of a roll-out that is told fifteen times and in which three things happen."""
-    heard: list[dict[str, Any]] = []
+    """What a kernel shows of a roll-out with fifteen updates in which three things happen."""
+    messages_of_cells: list[dict[str, Any]] = []
     manager, client = start_new_kernel(kernel_name="python3")
     try:
-        reply = client.execute_interactive(START, output_hook=heard.append, allow_stdin=False, timeout=60)
+        reply = client.execute_interactive(START, output_hook=messages_of_cells.append, allow_stdin=False, timeout=60)
         assert reply["content"]["status"] == "ok", reply["content"]
-        yield [message for message in heard if message["msg_type"] not in ("status", "execute_input")]
+        yield [message for message in messages_of_cells if message["msg_type"] not in ("status", "execute_input")]
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
@@ -56,7 +56,7 @@ def test_a_kernel_shows_one_display_that_changes_in_place(messages: list[dict[st
     assert [message["msg_type"] for message in messages] == ["display_data", *["update_display_data"] * 2]
     assert len({message["content"]["transient"]["display_id"] for message in messages}) == 1
     last = messages[-1]["content"]["data"]
-    assert "1 of 1 service rolled out" in last["text/plain"] and "2 of 2 tasks" in shown(last["text/html"])
+    assert "1 of 1 service rolled out" in last["text/plain"] and "2 of 2 tasks" in text_of(last["text/html"])
 
 
 def test_outside_ipython_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +69,7 @@ def test_outside_ipython_nothing_is_printed(capsys: pytest.CaptureFixture[str]) 
 def test_each_state_is_told_in_words(state: State) -> None:
     """State, tasks, revision and reason stand in the HTML without styles as in the plain text."""
     progress = after(replace(ROLLING, state=state, reason="Because of this."))
-    for text in (progress.to_text(), shown(progress.to_html())):
+    for text in (progress.to_text(), text_of(progress.to_html())):
         for words in ("backend", state, "1 of 2 tasks", "ohmycoins-staging-backend:7", "Because of this."):
             assert words in text
     assert STATES[state] in ("quiet", "good", "warning", "error")
@@ -77,13 +77,13 @@ def test_each_state_is_told_in_words(state: State) -> None:
 
 @pytest.mark.parametrize(("running", "desired", "width"), [(0, 2, "0%"), (1, 2, "50%"), (4, 2, "100%"), (0, 0, "0%")])
 def test_the_bar_is_as_long_as_tasks_run(running: int, desired: int, width: str) -> None:
-    """Its width is the share of tasks that run, never more than all, and nothing where none is wanted."""
+    """Its width is the share of tasks that run, never more than all, and 0 where desiredCount is 0."""
     html = after(replace(ROLLING, running=running, desired=desired)).to_html()
     assert f'<div style="width: {width};' in html
 
 
 def test_the_newest_events_are_shown() -> None:
-    """Of many events the last are there, in their order, whenever they were told."""
+    """Of many events the last are there, in their order, whenever they came."""
     progress = after(ROLLING, lines=tuple(f"event {number}." for number in range(NEWEST)))
     progress([ROLLING], ["event one more."])
     events = [f"event {number}." for number in range(1, NEWEST)] + ["event one more."]

@@ -105,8 +105,8 @@ def test_the_commands_of_ones_own_machine_work_one_after_the_other(
     path = f"{programs}:{desk.variables['PATH']}"
     ended = desk.call(["bash", "-euo", "pipefail", "-c", block], PATH=path, OMC_REPOSITORY="/nowhere")
     assert (ended.returncode, ended.stderr) == (0, "")
-    said = re.findall(r"^(\w+ on .+): PLAN: nothing was changed$", ended.stdout, re.MULTILINE)
-    assert said == ["local_setup on your .env", "add_key on staging"]
+    targets = re.findall(r"^(\w+ on .+): PLAN: nothing was changed$", ended.stdout, re.MULTILINE)
+    assert targets == ["local_setup on your .env", "add_key on staging"]
     assert {path: path.read_bytes() for path in platform.root.rglob("*") if path.is_file()} == before
 
 

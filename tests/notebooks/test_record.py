@@ -99,11 +99,11 @@ def night(folder: Path, engine: tuple[str, ...], *ending: str) -> list[str]:
 
 def draft(folder: Path, text: str) -> Record:
     """What a run wrote, before it is kept."""
-    written = Record(folder / "draft", "verify-staging-20260701T030000Z")
-    written.folder.mkdir()
-    for path in written.files:
+    record = Record(folder / "draft", "verify-staging-20260701T030000Z")
+    record.folder.mkdir()
+    for path in record.files:
         path.write_text(json.dumps({"text": f"{text} {path.suffix}"}))
-    return written
+    return record
 
 
 def test_a_folder_that_can_hold_a_record_is_left_as_it_was(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_disk_with_less_room_than_a_record_takes_is_a_full_one(
 def test_a_folder_for_temporary_files_that_cannot_be_used_is_a_sentence(
     tmp_path: Path, sandbox: tuple[str, ...]
 ) -> None:
-    """Exit 2, before AWS is asked or a sandbox is started, and nothing is written elsewhere instead."""
+    """Exit 2, before AWS is called or a sandbox is started, and nothing is written elsewhere instead."""
     command = [str(COMMAND), "run", "update", "-p", "apply", "true", "--record", str(tmp_path / "out"), *sandbox]
     variables = {**os.environ, "TMPDIR": str(tmp_path / "gone"), "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     ended = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
@@ -154,51 +154,51 @@ def test_a_folder_for_temporary_files_that_cannot_be_used_is_a_sentence(
 
 def test_a_record_follows_no_link(tmp_path: Path) -> None:
     """What a link in the folder leads to stays as it is; the record's own files come in its place, mode 600."""
-    kept = Record(tmp_path / "records", "verify-staging-20260701T030000Z")
-    kept.folder.mkdir()
+    record = Record(tmp_path / "records", "verify-staging-20260701T030000Z")
+    record.folder.mkdir()
     (tmp_path / "mine").write_text("mine")
     (tmp_path / "mine").chmod(0o644)
-    for path in (kept.page, kept.outcome):
+    for path in (record.page, record.outcome):
         path.symlink_to(tmp_path / "mine")
-    assert records.keep(draft(tmp_path, "new"), kept) == kept
+    assert records.keep(draft(tmp_path, "new"), record) == record
     assert (tmp_path / "mine").read_text() == "mine"
-    texts = [json.loads(path.read_text())["text"] for path in kept.files]
+    texts = [json.loads(path.read_text())["text"] for path in record.files]
     assert texts == ["new .ipynb", "new .html", "new .json", "new .json"]
-    assert {path.lstat().st_mode for path in kept.files} == {0o100600}
+    assert {path.lstat().st_mode for path in record.files} == {0o100600}
 
 
 def test_two_runs_of_one_second_keep_both_notebooks(tmp_path: Path) -> None:
     """The second gets a number; outcome.json is that of the last."""
-    kept = Record(tmp_path / "records", "verify-staging-20260701T030000Z")
-    first = records.keep(draft(tmp_path, "first"), kept)
+    target = Record(tmp_path / "records", "verify-staging-20260701T030000Z")
+    first = records.keep(draft(tmp_path, "first"), target)
     (tmp_path / "draft").rename(tmp_path / "other")
-    second = records.keep(draft(tmp_path, "second"), kept)
-    assert (first.stem, second.stem) == (kept.stem, f"{kept.stem}-2")
+    second = records.keep(draft(tmp_path, "second"), target)
+    assert (first.stem, second.stem) == (target.stem, f"{target.stem}-2")
     for record, text in ((first, "first"), (second, "second")):
         assert json.loads(record.notebook.read_text())["text"] == f"{text} .ipynb"
         assert json.loads(record.own_outcome.read_text())["text"] == f"{text} .json"
-    assert kept.outcome.read_bytes() == second.own_outcome.read_bytes()
-    assert len(list(kept.folder.iterdir())) == 7
-    assert [each.state for each in kept_records.check(kept.folder)] == ["intact", "intact"]
+    assert target.outcome.read_bytes() == second.own_outcome.read_bytes()
+    assert len(list(target.folder.iterdir())) == 7
+    assert [each.state for each in kept_records.check(target.folder)] == ["intact", "intact"]
 
 
 def test_a_record_that_cannot_be_written_whole_leaves_no_piece_and_no_older_outcome(tmp_path: Path) -> None:
     """A disk that fills up between the notebook and the page."""
-    kept, written = Record(tmp_path / "records", "verify-staging-20260701T030000Z"), draft(tmp_path, "new")
-    kept.folder.mkdir()
-    kept.outcome.write_text(OLD)
-    with written.page.open("wb") as file:
+    record, new_record = Record(tmp_path / "records", "verify-staging-20260701T030000Z"), draft(tmp_path, "new")
+    record.folder.mkdir()
+    record.outcome.write_text(OLD)
+    with new_record.page.open("wb") as file:
         file.truncate(ROOM)
     with full_disk(), pytest.raises(OSError, match="File too large"):
-        records.keep(written, kept)
-    assert not list(kept.folder.iterdir())
+        records.keep(new_record, record)
+    assert not list(record.folder.iterdir())
 
 
 @ENGINES
 def test_a_disk_that_fills_up_while_a_runbook_changes_something_hides_nothing(
     tmp_path: Path, engine: tuple[str, ...]
 ) -> None:
-    """Exit 2; what was done is told though it was to be quiet, and where no record is; the older outcome is gone."""
+    """Exit 2; without --summary, too, the changes and the lack of a record are printed; the older outcome is gone."""
     full = FULL.format(process="os.getppid()" if engine else 0, size=64)
     ended = run_full(tmp_path, engine, "conclude.end(outcome)", full)
     assert ended.returncode == 2, ended.stderr
@@ -212,7 +212,7 @@ def test_a_disk_that_fills_up_while_a_runbook_changes_something_hides_nothing(
 def test_an_outcome_goes_beside_the_records_where_there_is_no_other_room(
     tmp_path: Path, engine: tuple[str, ...]
 ) -> None:
-    """What was done is told though the folder for temporary files takes nothing any more; no file stays.
+    """The changes are printed though the folder for temporary files is full; no file stays.
 
     What reads only exports learns that the run did not end well.
     """
@@ -221,8 +221,8 @@ def test_an_outcome_goes_beside_the_records_where_there_is_no_other_room(
     ended = run_night(tmp_path, (*engine, *export), remove, "conclude.end(outcome)")
     assert (ended.returncode, ended.stderr) == (2, "")
     assert json.loads((tmp_path / "night.log").read_text().splitlines()[-1])["ExitCode"] == 2
-    *told, record = ended.stdout.splitlines()
-    assert told == ["night on staging: ok", "  changed  SECRET_KEY, in version a-version"]
+    *lines, record = ended.stdout.splitlines()
+    assert lines == ["night on staging: ok", "  changed  SECRET_KEY, in version a-version"]
     assert record.startswith(f"Record: none in {tmp_path / 'records'}, though the run took place: ")
     assert not list((tmp_path / "records").iterdir())
 
@@ -239,7 +239,7 @@ def test_an_export_that_fails_is_told_without_a_summary(tmp_path: Path, engine: 
 
 
 def test_a_run_whose_notebook_cannot_be_written_is_published(tmp_path: Path) -> None:
-    """Its outcome is complete; what could not be exported either is said."""
+    """Its outcome is complete; a failed export is named too."""
     full = FULL.format(process=0, size=64)
     ended = run_full(tmp_path, ("--export", "emf=night.log"), "conclude.end(outcome)", full)
     assert ended.returncode == 2, ended.stderr
@@ -335,8 +335,8 @@ def test_a_second_signal_ends_what_ignores_the_first(tmp_path: Path, engine: tup
             assert process.poll() is None
             time.sleep(0.01)
         os.kill(process.pid, number)
-    said = process.communicate(timeout=30)
-    assert (process.poll(), said[0]) == (2, "") and said[1].strip().startswith("Interrupted.")
+    output = process.communicate(timeout=30)
+    assert (process.poll(), output[0]) == (2, "") and output[1].strip().startswith("Interrupted.")
     assert [path.name for path in (tmp_path / "records").iterdir()] == ["outcome.json"]
     assert not [*(tmp_path / "tmp").iterdir()]
 
@@ -400,7 +400,7 @@ def test_a_signal_that_a_run_was_begun_to_ignore_does_not_end_it(tmp_path: Path)
     assert json.loads((tmp_path / "records" / "outcome.json").read_text())["status"] == "ok"
 
 
-def run_changed(tmp_path: Path, code: str) -> subprocess.CompletedProcess[str]:
+def run_with(tmp_path: Path, code: str) -> subprocess.CompletedProcess[str]:
     """Run a notebook that ends well by a command that runs other code before."""
     command = night(tmp_path, (), "conclude.end(outcome)")
     script = tmp_path / "night.py"
@@ -409,8 +409,8 @@ def run_changed(tmp_path: Path, code: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_signal_that_comes_when_a_run_is_published_is_too_late(tmp_path: Path) -> None:
-    """The exit code is what messages and exports have said already, and there is a record."""
-    ended = run_changed(
+    """The exit code is that of messages and exports, which are out already, and there is a record."""
+    ended = run_with(
         tmp_path,
         "from omc_runbook.report.archive import kept_records\n"
         "save = kept_records.save\n"
@@ -423,7 +423,7 @@ def test_a_signal_that_comes_when_a_run_is_published_is_too_late(tmp_path: Path)
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_that_comes_before_the_first_cell_is_told(tmp_path: Path, name: str) -> None:
     """As with a cron table's time where the machine is slow: the streams are the notebook's already."""
-    ended = run_changed(
+    ended = run_with(
         tmp_path,
         "from omc_runbook.masking.cell_shell import CellShell\n"
         "make = CellShell.instance\n"

@@ -42,20 +42,20 @@ pytestmark = pytest.mark.usefixtures("own_registry")
 DENIED = ReadFailure(f"version {PREVIOUS}", "secretsmanager:GetSecretValue", "AccessDeniedException", "denied")
 
 
-def kept_of(snapshot: Snapshot, **told: Any) -> VersionHistory:
-    """The history of a snapshot's two versions; `told` changes what is told of the former."""
+def history_of_two(snapshot: Snapshot, **fields: Any) -> VersionHistory:
+    """The history of a snapshot's two versions; `fields` changes those of the former one's entry."""
     current, former = reversed(
         [VersionEntry(version=v, content=snapshot.contents.get(v.id), promoted=True) for v in snapshot.versions]
     )
     return VersionHistory(
-        (former, replace(current, **told)) if former.id == CURRENT else (current, replace(former, **told))
+        (former, replace(current, **fields)) if former.id == CURRENT else (current, replace(former, **fields))
     )
 
 
-def before(**changed: Any) -> Snapshot:
+def before(**values_of_former: Any) -> Snapshot:
     """A healthy environment whose former version differs from the current one in some keys; None takes one out."""
     snapshot = healthy()
-    members = {key: value for key, value in {**document(snapshot), **changed}.items() if value is not None}
+    members = {key: value for key, value in {**document(snapshot), **values_of_former}.items() if value is not None}
     return with_values(snapshot, members, PREVIOUS)
 
 
@@ -66,16 +66,16 @@ def actions(plan: SecretPlan) -> dict[str, str]:
 def test_a_plan_names_each_key_where_from_and_for_whom_and_moves_to_what_is_there() -> None:
     """No new text: the former version's own, under its own id, with the way back to the current one."""
     snapshot = before(SECRET_KEY=secrets.token_hex(32), SMTP_HOST=None, OLD_KEY=secrets.token_hex(8))
-    plan = plan_restore(snapshot, kept_of(snapshot), "AWSPREVIOUS")
+    plan = plan_restore(snapshot, history_of_two(snapshot), "AWSPREVIOUS")
     assert actions(plan) == {"SECRET_KEY": "changed", "SMTP_HOST": "removed", "OLD_KEY": "added"}
     assert (plan.exists, plan.token, plan.base) == (True, PREVIOUS, CURRENT)
-    kept = snapshot.contents[PREVIOUS].document
-    assert kept and plan.text.same_as(kept.value)
+    former_document = snapshot.contents[PREVIOUS].document
+    assert former_document and plan.text.same_as(former_document.value)
     assert [s.name for s in plan.consumers] == ["backend", "worker"]
     assert f"--move-to-version-id {CURRENT}" in changes.undo(snapshot.environment, plan, None).to_text()
-    shown = " ".join(changes.plan(plan).to_text().split())
-    assert f"version {PREVIOUS[:8]} of 2025-12-31" in shown and "signs everybody out" in shown
-    assert "new tasks of backend will not start" in shown and registry.mask(shown) == shown
+    text = " ".join(changes.plan(plan).to_text().split())
+    assert f"version {PREVIOUS[:8]} of 2025-12-31" in text and "signs everybody out" in text
+    assert "new tasks of backend will not start" in text and registry.mask(text) == text
     [blocker] = plan.blockers
     assert "not start without SMTP_HOST, which they reference" in blocker
     assert f"Refused until this is fixed: {blocker}" in plan.readiness
@@ -87,29 +87,29 @@ def test_a_plan_names_each_key_where_from_and_for_whom_and_moves_to_what_is_ther
 def test_a_version_goes_by_its_label_its_id_or_the_beginning_of_it(version: str) -> None:
     """Eight characters are enough, where they name one."""
     snapshot = before(SECRET_KEY=secrets.token_hex(32))
-    assert plan_restore(snapshot, kept_of(snapshot), version).token == PREVIOUS
+    assert plan_restore(snapshot, history_of_two(snapshot), version).token == PREVIOUS
 
 
 @pytest.mark.parametrize("version", ["", CURRENT, CURRENT[:9], "AWSCURRENT"], ids=["none", "id", "9", "label"])
 def test_no_version_and_the_current_one_change_nothing(version: str) -> None:
     """Also where the current one is broken."""
     for snapshot in (before(SECRET_KEY=secrets.token_hex(32)), with_text(healthy(), "{'broken'")):
-        assert plan_restore(snapshot, kept_of(snapshot), version).is_empty
+        assert plan_restore(snapshot, history_of_two(snapshot), version).is_empty
 
 
 def test_an_old_password_of_the_database_comes_with_a_warning() -> None:
     """And with the effect that a change of it always has; a key that stays the same needs none."""
     snapshot = before(POSTGRES_PASSWORD=secrets.token_urlsafe(24))
-    (note,) = plan_restore(snapshot, kept_of(snapshot), "AWSPREVIOUS").notes
+    (note,) = plan_restore(snapshot, history_of_two(snapshot), "AWSPREVIOUS").notes
     assert note.startswith("The database must accept the POSTGRES_PASSWORD of version")
     snapshot = before(SECRET_KEY=secrets.token_hex(32))
-    assert plan_restore(snapshot, kept_of(snapshot), "AWSPREVIOUS").notes == ()
+    assert plan_restore(snapshot, history_of_two(snapshot), "AWSPREVIOUS").notes == ()
 
 
 def test_what_the_catalogue_objects_to_is_noted_and_not_refused() -> None:
     """An emergency may need a version that has its own faults."""
     snapshot = before(SECRET_KEY="changethis", SENTRY_DSN=None, SMTP_USER=5)
-    plan = plan_restore(snapshot, kept_of(snapshot), "AWSPREVIOUS")
+    plan = plan_restore(snapshot, history_of_two(snapshot), "AWSPREVIOUS")
     assert len(plan.notes) == 2 and not plan.is_empty
     assert "is a placeholder" in plan.notes[0] and "is a JSON number" in plan.notes[1]
 
@@ -117,7 +117,7 @@ def test_what_the_catalogue_objects_to_is_noted_and_not_refused() -> None:
 def test_going_back_from_a_broken_version_adds_every_key() -> None:
     """What is no JSON gave tasks nothing; that is what a restore is for."""
     snapshot = with_text(before(), "{'broken'")
-    plan = plan_restore(snapshot, kept_of(snapshot), "AWSPREVIOUS")
+    plan = plan_restore(snapshot, history_of_two(snapshot), "AWSPREVIOUS")
     assert {*actions(plan).values()} == {"added"} and len(plan.changed) == 9
 
 
@@ -125,45 +125,45 @@ def test_going_back_twice_does_not_go_forward() -> None:
     """After a restore AWSPREVIOUS is the version that was left: only its id leads there again."""
     snapshot = before(SECRET_KEY=secrets.token_hex(32))
     moved = with_secret(snapshot, stages={PREVIOUS: ("AWSCURRENT",), CURRENT: ("AWSPREVIOUS",)})
-    again = plan_restore(moved, kept_of(snapshot), "AWSPREVIOUS")
+    again = plan_restore(moved, history_of_two(snapshot), "AWSPREVIOUS")
     assert again.is_empty and "moved back already" in again.notes[0]
-    assert plan_restore(moved, kept_of(snapshot), CURRENT).token == CURRENT
+    assert plan_restore(moved, history_of_two(snapshot), CURRENT).token == CURRENT
 
 
 def unread(snapshot: Snapshot) -> VersionHistory:
-    return kept_of(snapshot, content=None, unread=DENIED)
+    return history_of_two(snapshot, content=None, unread=DENIED)
 
 
 def alike(snapshot: Snapshot) -> VersionHistory:
-    first, second = kept_of(snapshot).versions
+    first, second = history_of_two(snapshot).versions
     return VersionHistory(
         (first, second, replace(second, version=replace(second.version, id=PREVIOUS[:10] + "0" * 22)))
     )
 
 
 def broken(snapshot: Snapshot) -> VersionHistory:
-    return kept_of(with_text(snapshot, "{'broken'", PREVIOUS))
+    return history_of_two(with_text(snapshot, "{'broken'", PREVIOUS))
 
 
 REFUSALS: dict[str, tuple[str, Any, type[RunbookError], str]] = {
-    "unknown": ("0" * 32, kept_of, UsageError, f"only {CURRENT[:8]} "),
-    "too short": (PREVIOUS[:7], kept_of, UsageError, "has no version with that id or label"),
-    "a slip": ("AWSPREVIUS", kept_of, UsageError, "with that id or label: did you mean AWSPREVIOUS? It keeps "),
+    "unknown": ("0" * 32, history_of_two, UsageError, f"only {CURRENT[:8]} "),
+    "too short": (PREVIOUS[:7], history_of_two, UsageError, "has no version with that id or label"),
+    "a slip": ("AWSPREVIUS", history_of_two, UsageError, "with that id or label: did you mean AWSPREVIOUS? It keeps "),
     "several": (PREVIOUS[:8], alike, UsageError, "Several versions"),
     "no JSON": ("AWSPREVIOUS", broken, UsageError, "is single-quoted: no task can start with it"),
-    "gone": ("AWSPREVIOUS", lambda snapshot: kept_of(snapshot, content=None), UsageError, "is gone"),
+    "gone": ("AWSPREVIOUS", lambda snapshot: history_of_two(snapshot, content=None), UsageError, "is gone"),
     "denied": ("AWSPREVIOUS", unread, CouldNotLook, "secretsmanager:GetSecretValue is missing"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_a_version_that_cannot_be_gone_back_to_is_refused_in_one_sentence(case: str) -> None:
-    """With those that there are; what was asked for is not repeated."""
-    version, history_of, kind, told = REFUSALS[case]
+    """The error lists the versions that there are, and does not repeat the parameter."""
+    version, history_of, kind, reason = REFUSALS[case]
     snapshot = before(SECRET_KEY=secrets.token_hex(32))
     with pytest.raises(kind) as error:
         plan_restore(snapshot, history_of(snapshot), version)
-    assert told in str(error.value) and "\n" not in str(error.value)
+    assert reason in str(error.value) and "\n" not in str(error.value)
     assert case != "unknown" or version not in str(error.value)
 
 
@@ -171,31 +171,31 @@ def test_without_a_previous_or_any_current_version_that_is_said() -> None:
     """A secret of one version has nothing to go back to, one without a version nothing to go back from."""
     snapshot = with_secret(before(), stages={CURRENT: ("AWSCURRENT",)})
     with pytest.raises(UsageError, match="no version with AWSPREVIOUS"):
-        plan_restore(snapshot, kept_of(snapshot), "AWSPREVIOUS")
-    only = VersionHistory(kept_of(snapshot).versions[:1])
+        plan_restore(snapshot, history_of_two(snapshot), "AWSPREVIOUS")
+    only = VersionHistory(history_of_two(snapshot).versions[:1])
     with pytest.raises(UsageError, match="only the current one: there is none to restore"):
         plan_restore(snapshot, only, "AWSPREVIOUS")
     for lost in (with_secret(snapshot, stages={}), with_secret(snapshot, deleted=snapshot.taken)):
         with pytest.raises(CouldNotLook, match="no current version to go back from"):
-            plan_restore(lost, kept_of(lost))
+            plan_restore(lost, history_of_two(lost))
     with pytest.raises(CouldNotLook, match="ListSecretVersionIds"):
         gap = ReadFailure("the versions", "secretsmanager:ListSecretVersionIds", "AccessDeniedException", "denied")
         plan_restore(replace(snapshot, gaps={"versions": (gap,)}), VersionHistory(()), PREVIOUS)
 
 
 def test_the_history_reads_well_and_shows_no_value() -> None:
-    """Keys by their names, the version that is no JSON as such, who holds what, and what could not be told."""
+    """Keys by their names, the version that is no JSON as such, which task has what, and what is unknown."""
     snapshot = with_keys(before(SMTP_HOST=None), SECRET_KEY=secrets.token_hex(32))
-    shown = history.versions(snapshot, kept_of(snapshot)).to_text()
-    assert "SECRET_KEY changed; SMTP_HOST added" in " ".join(shown.split()) and "backend 2, worker 1" in shown
+    text = history.versions(snapshot, history_of_two(snapshot)).to_text()
+    assert "SECRET_KEY changed; SMTP_HOST added" in " ".join(text.split()) and "backend 2, worker 1" in text
     assert "not a JSON object: single-quoted" in " ".join(
         history.versions(snapshot, broken(snapshot)).to_text().split()
     )
     assert "AccessDeniedException" in history.versions(snapshot, unread(snapshot)).to_text()
-    assert "deleted meanwhile" in history.versions(snapshot, kept_of(snapshot, content=None)).to_text()
-    assert registry.mask(shown) == shown
+    assert "deleted meanwhile" in history.versions(snapshot, history_of_two(snapshot, content=None)).to_text()
+    assert registry.mask(text) == text
     old = with_secret(snapshot, created=snapshot.taken - timedelta(days=500))
-    assert "2025-12-31 or earlier" in history.ages(old, kept_of(old)).to_text()
+    assert "2025-12-31 or earlier" in history.ages(old, history_of_two(old)).to_text()
 
 
 class Restorer(Desk):
@@ -219,7 +219,7 @@ class Restorer(Desk):
         names = ["backend", "worker"]
         return client(self.sandbox, "ecs").describe_services(cluster="ohmycoins-staging", services=names)["services"]
 
-    def held(self, key: str) -> set[str]:
+    def process_values(self, key: str) -> set[str]:
         """The values of a key in the environments of the consumers' processes."""
         tasks = [task for task in lifecycle.status(self.sandbox)["tasks"] if task["pid"]]
         return {environment_of(task["pid"])[key] for task in tasks if task["service"] in ("backend", "worker")}
@@ -232,74 +232,74 @@ def desk(tmp_path: Path, sandbox: Sandbox) -> Restorer:
 
 def test_a_dry_run_changes_nothing_an_apply_mends_and_a_second_one_finds_nothing_to_do(desk: Restorer) -> None:
     """A wrong value is in every process; afterwards the old one is, and running it again stays there."""
-    good, known = desk.secret.current, values(desk.sandbox)
-    (right,) = desk.held("OPENAI_API_KEY")
+    good, secret_values = desk.secret.current, values(desk.sandbox)
+    (right,) = desk.process_values("OPENAI_API_KEY")
     wrong = f"sk-{secrets.token_hex(20)}"
     bad = desk.secret.put(OPENAI_API_KEY=wrong)
     desk.redeploy()
-    assert desk.held("OPENAI_API_KEY") == {wrong}
-    given = ("-p", "version", "AWSPREVIOUS")
-    for arguments in (("-p", "apply", "true"), given):
+    assert desk.process_values("OPENAI_API_KEY") == {wrong}
+    words = ("-p", "version", "AWSPREVIOUS")
+    for arguments in (("-p", "apply", "true"), words):
         dry = desk.restore(*arguments)
         assert (dry.returncode, dry.stdout, dry.stderr) == (0, "", ""), arguments
         assert desk.secret.current == bad and desk.outcome()["changes"] == []
-    assert desk.held("OPENAI_API_KEY") == {wrong}
+    assert desk.process_values("OPENAI_API_KEY") == {wrong}
 
-    done = desk.restore(*given, "-p", "apply", "true")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert desk.secret.current == good and desk.held("OPENAI_API_KEY") == {right}
-    told = [(entry.get("key"), entry.get("service"), entry["action"]) for entry in desk.outcome()["changes"]]
-    assert told == [
+    process = desk.restore(*words, "-p", "apply", "true")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert desk.secret.current == good and desk.process_values("OPENAI_API_KEY") == {right}
+    change_rows = [(entry.get("key"), entry.get("service"), entry["action"]) for entry in desk.outcome()["changes"]]
+    assert change_rows == [
         ("OPENAI_API_KEY", None, "changed"),
         (None, "backend", "redeployed"),
         (None, "worker", "redeployed"),
     ]
 
-    again = desk.restore(*given, "-p", "apply", "true")
+    again = desk.restore(*words, "-p", "apply", "true")
     assert again.returncode == 0 and desk.secret.current == good and desk.outcome()["changes"] == []
 
     forward = desk.restore("-p", "version", bad[:8], "-p", "apply", "true")
-    assert forward.returncode == 0 and desk.secret.current == bad and desk.held("OPENAI_API_KEY") == {wrong}
-    assert_nothing_leaked(desk, [*known, wrong], done.stdout, again.stdout, forward.stdout)
+    assert forward.returncode == 0 and desk.secret.current == bad and desk.process_values("OPENAI_API_KEY") == {wrong}
+    assert_nothing_leaked(desk, [*secret_values, wrong], process.stdout, again.stdout, forward.stdout)
 
 
 def test_a_run_that_was_killed_after_its_move_is_finished_by_a_second_one(desk: Restorer) -> None:
     """AWSCURRENT is back already and no task knows: the same run again gives them new ones."""
     good, wrong = desk.secret.current, f"sk-{secrets.token_hex(20)}"
-    (right,) = desk.held("OPENAI_API_KEY")
+    (right,) = desk.process_values("OPENAI_API_KEY")
     bad = desk.secret.put(OPENAI_API_KEY=wrong)
     desk.redeploy()
     desk.secret.secretsmanager.update_secret_version_stage(
         SecretId=SECRET, VersionStage="AWSCURRENT", MoveToVersionId=good, RemoveFromVersionId=bad
     )
     again = desk.restore("-p", "version", "AWSPREVIOUS", "-p", "apply", "true")
-    assert again.returncode == 0 and desk.secret.current == good and desk.held("OPENAI_API_KEY") == {right}
+    assert again.returncode == 0 and desk.secret.current == good and desk.process_values("OPENAI_API_KEY") == {right}
     assert {entry["action"] for entry in desk.outcome()["changes"]} == {"redeployed"}
 
 
 def test_a_version_that_does_not_work_either_is_taken_back(desk: Restorer) -> None:
     """The plan warns, tasks fail, and the secret and the services are as they were: exit 1 with the cause."""
-    right = desk.held("SECRET_KEY")
+    right = desk.process_values("SECRET_KEY")
     bad = desk.secret.put(SECRET_KEY="changethis")
     now = desk.secret.put(SECRET_KEY=next(iter(right)))
     ended = desk.restore("-p", "version", bad, "-p", "apply", "true")
-    assert ended.returncode == 1 and desk.secret.current == now and desk.held("SECRET_KEY") == right
-    told = {finding["check"]: finding for finding in desk.outcome()["findings"] if finding["status"] == "found"}
-    assert "change-failed" in told
-    cause = told["changethis"]
+    assert ended.returncode == 1 and desk.secret.current == now and desk.process_values("SECRET_KEY") == right
+    by_check = {finding["check"]: finding for finding in desk.outcome()["findings"] if finding["status"] == "found"}
+    assert "change-failed" in by_check
+    cause = by_check["changethis"]
     assert cause["evidence"][-1] == f"This was found in version {bad[:8]}, which is no longer current."
     assert cause["remedy"]["command"] == "Restore another version, or write SECRET_KEY by update."
     assert_nothing_leaked(desk, [*right], ended.stdout, ended.stderr)
 
 
 @pytest.mark.parametrize(
-    ("version", "told"), [("AWSPREVIOUSLY", "has no version with that id or label"), ("0123456789abcdef", "only ")]
+    ("version", "reason"), [("AWSPREVIOUSLY", "has no version with that id or label"), ("0123456789abcdef", "only ")]
 )
-def test_bad_input_gets_one_sentence_and_moves_nothing(desk: Restorer, version: str, told: str) -> None:
+def test_bad_input_gets_one_sentence_and_moves_nothing(desk: Restorer, version: str, reason: str) -> None:
     """Exit 3, one line, and AWSCURRENT where it was."""
     stages = desk.secret.stages
     ended = desk.restore("-p", "version", version, "-p", "apply", "true")
-    assert ended.returncode == 3 and told in ended.stderr.splitlines()[-1]
+    assert ended.returncode == 3 and reason in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr and [*desk.work.iterdir()] == []
     assert desk.secret.stages == stages
 
@@ -307,10 +307,10 @@ def test_bad_input_gets_one_sentence_and_moves_nothing(desk: Restorer, version: 
 def test_a_version_without_a_key_that_tasks_reference_is_planned_and_refused(desk: Restorer) -> None:
     """No task could start: where it was killed halfway, no second run could bring it to an end."""
     mend(desk.sandbox.endpoint)
-    text, put = desk.secret.text, desk.secret.secretsmanager.put_secret_value
+    text, put_secret_value = desk.secret.text, desk.secret.secretsmanager.put_secret_value
     without = {key: value for key, value in desk.secret.members.items() if key != "SMTP_HOST"}
-    lacking = put(SecretId=SECRET, SecretString=json.dumps(without))["VersionId"]
-    put(SecretId=SECRET, SecretString=text)
+    lacking = put_secret_value(SecretId=SECRET, SecretString=json.dumps(without))["VersionId"]
+    put_secret_value(SecretId=SECRET, SecretString=text)
     stages = desk.secret.stages
     dry = desk.restore("--summary", "-p", "version", lacking)
     assert dry.returncode == 1 and "SMTP_HOST would be removed." in desk.outcome()["plan"]
@@ -325,8 +325,8 @@ def test_a_version_without_a_key_that_tasks_reference_is_planned_and_refused(des
     assert html.escape(blocker) in page and "the plan cannot be applied yet" in page
     ended = desk.restore("-p", "version", lacking, "-p", "apply", "true")
     assert ended.returncode == 3 and desk.secret.stages == stages
-    said = ended.stderr.splitlines()[-1]
-    assert "New tasks of backend would not start without SMTP_HOST" in said and "Nothing was written" in said
+    message = ended.stderr.splitlines()[-1]
+    assert "New tasks of backend would not start without SMTP_HOST" in message and "Nothing was written" in message
 
 
 def test_an_edit_after_the_plan_stays_and_is_told(desk: Restorer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,9 +359,9 @@ def test_a_version_that_somebody_puts_back_meanwhile_is_told(desk: Restorer, mon
                 SecretId=SECRET, VersionStage="AWSCURRENT", MoveToVersionId=base, RemoveFromVersionId=plan.token
             )
 
-    done = secret_change.apply(run, plan, True, live=SteppedChange(step))
-    assert done and not done.is_proved and desk.secret.current == base
-    [finding] = [each for each in done.findings if each.check == "version-overtaken"]
+    result = secret_change.apply(run, plan, True, live=SteppedChange(step))
+    assert result and not result.is_proved and desk.secret.current == base
+    [finding] = [each for each in result.findings if each.check == "version-overtaken"]
     assert f"made version {base} current again" in finding.evidence[0]
 
 
@@ -383,13 +383,13 @@ def test_being_overtaken_fails_the_cell_under_plain_papermill(desk: Restorer) ->
     """The error stands in the cell that changes, and nowhere in the notebook is a value."""
     desk.secret.put(SMTP_PASSWORD=(theirs := secrets.token_urlsafe(24)))
     notebook = nbformat.read(notebooks() / "restore.ipynb", as_version=4)
-    place = next(number for number, cell in enumerate(notebook.cells) if cell.id == "apply")
+    position = next(number for number, cell in enumerate(notebook.cells) if cell.id == "apply")
     source = f"""
 import boto3, json
 other = boto3.client("secretsmanager", region_name="{REGION}")
 old = json.loads(other.get_secret_value(SecretId="{SECRET}", VersionStage="AWSCURRENT")["SecretString"])
 answer = other.put_secret_value(SecretId="{SECRET}", SecretString=json.dumps(old | {{"SMTP_USER": "a@b.test"}}))"""
-    notebook.cells.insert(place, nbformat.v4.new_code_cell(source.strip()))
+    notebook.cells.insert(position, nbformat.v4.new_code_cell(source.strip()))
     nbformat.write(notebook, desk.work / "raced.ipynb")
     command = [str(PAPERMILL), "raced.ipynb", "out.ipynb", "-p", "version", "AWSPREVIOUS", "-p", "apply", "True"]
     assert desk.call(command).returncode != 0

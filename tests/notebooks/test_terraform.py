@@ -94,12 +94,12 @@ class Terraformer(Desk):
         return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
     def names(self) -> list[str]:
-        found = self.secretsmanager.list_secrets(IncludePlannedDeletion=True)["SecretList"]
-        return sorted(secret["Name"] for secret in found)
+        entries = self.secretsmanager.list_secrets(IncludePlannedDeletion=True)["SecretList"]
+        return sorted(secret["Name"] for secret in entries)
 
     def create(self) -> str:
-        made = self.secretsmanager.create_secret(Name=self.name, SecretString='{"SECRET_KEY": "0"}')
-        return str(made["ARN"])
+        response = self.secretsmanager.create_secret(Name=self.name, SecretString='{"SECRET_KEY": "0"}')
+        return str(response["ARN"])
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def here(desk: Terraformer, monkeypatch: pytest.MonkeyPatch, own_registry: None)
     return desk
 
 
-def planned(desk: Terraformer) -> CreatePlan:
+def plan_of(desk: Terraformer) -> CreatePlan:
     run = runbooks_run.begin("create", "staging")
     return create.plan(run, run.look(), str(desk.folder))
 
@@ -131,8 +131,8 @@ def test_a_dry_run_leaves_no_trace_an_apply_creates_and_a_second_one_finds_it(de
     assert [call[1] for call in desk.calls()] == ["init", "plan", "show"]
 
     desk.log.unlink()
-    done = desk.run("-p", "apply", "true")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    process = desk.run("-p", "apply", "true")
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
     (change,) = desk.outcome()["changes"]
     assert (change["action"], change["secret"], change["by"]) == ("created", desk.name, "terraform")
     assert desk.name in desk.names() and desk.outcome()["status"] == "ok"
@@ -145,10 +145,10 @@ def test_a_dry_run_leaves_no_trace_an_apply_creates_and_a_second_one_finds_it(de
 
     again = desk.run("-p", "apply", "true")
     assert (again.returncode, desk.outcome()["changes"]) == (0, [])
-    kept = {name: text for name, text in desk.tree().items() if not name.endswith((".tfstate", ".lock.hcl"))}
-    assert kept == tree and not [*desk.folder.glob(".terraform/*")]
+    files = {name: text for name, text in desk.tree().items() if not name.endswith((".tfstate", ".lock.hcl"))}
+    assert files == tree and not [*desk.folder.glob(".terraform/*")]
     # The stand-in gets the password as a variable, and keeps it nowhere but in the plan and in the secret.
-    assert_nothing_leaked(desk, [desk.password], *(ended.stdout + ended.stderr for ended in (dry, done, again)))
+    assert_nothing_leaked(desk, [desk.password], *(ended.stdout + ended.stderr for ended in (dry, process, again)))
 
 
 def test_opentofu_serves_where_there_is_no_terraform(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -184,15 +184,15 @@ def test_each_failure_is_told_in_a_sentence_without_a_value(
     run = runbooks_run.begin("create", "staging")
     with pytest.raises(CouldNotLook) as error:
         create.apply(run, create.plan(run, run.look(), str(here.folder)), True)
-    told = str(error.value)
-    assert all(words in told for words in (*FAILURES[failure], str(here.folder)))
-    assert here.password not in told and "\n" not in told and "│" not in told
+    message = str(error.value)
+    assert all(words in message for words in (*FAILURES[failure], str(here.folder)))
+    assert here.password not in message and "\n" not in message and "│" not in message
     assert [*(here.root / "tmp").glob("omc-terraform-*")] == [] and here.name not in here.names()
 
 
 def test_a_plan_whose_state_changed_since_is_refused_by_terraform(here: Terraformer) -> None:
     """The sentence says to plan on top."""
-    plan = planned(here)
+    plan = plan_of(here)
     (here.folder / "terraform.tfstate").write_text('{"serial": 7, "arn": ""}')
     with pytest.raises(CouldNotLook, match=r"Saved plan is stale.*plan on top"):
         create.apply(runbooks_run.begin("create", "staging"), plan, True)
@@ -200,7 +200,7 @@ def test_a_plan_whose_state_changed_since_is_refused_by_terraform(here: Terrafor
 
 def test_a_plan_is_applied_once(here: Terraformer) -> None:
     """Its file is private while it waits, and gone afterwards; a second try says so."""
-    plan, run = planned(here), runbooks_run.begin("create", "staging")
+    plan, run = plan_of(here), runbooks_run.begin("create", "staging")
     assert plan.draft
     home = plan.draft.file.parent
     assert stat.S_IMODE(home.stat().st_mode) == 0o700 and plan.draft.file.exists()
@@ -215,17 +215,17 @@ def test_where_somebody_can_press_a_button_the_plan_waits_for_it(
 ) -> None:
     """A dry run drops its plan file elsewhere, and keeps it in JupyterLab: the button applies that very plan."""
     run = runbooks_run.begin("create", "staging")
-    dropped = planned(here)
+    dropped = plan_of(here)
     assert create.apply(run, dropped, False) is None and dropped.draft and not dropped.draft.file.exists()
     monkeypatch.setattr(kernel, "allows_input", lambda: True)
     monkeypatch.setenv("JPY_SESSION_NAME", "create.ipynb")
-    kept = planned(here)
-    assert create.apply(run, kept, False) is None
-    offered = create.closing(run, kept, False, "").button()
+    plan = plan_of(here)
+    assert create.apply(run, plan, False) is None
+    offered = create.closing(run, plan, False, "").button()
     assert isinstance(offered, Button)
-    shown = [str(getattr(each, "headline", "")) for each in offered._choices[0].act("")]
-    assert "was created by terraform" in shown[0] and here.name in here.names()
-    assert kept.draft and not kept.draft.file.exists()
+    headlines = [str(getattr(each, "headline", "")) for each in offered._choices[0].act("")]
+    assert "was created by terraform" in headlines[0] and here.name in here.names()
+    assert plan.draft and not plan.draft.file.exists()
 
 
 def test_a_plan_that_was_not_confirmed_leaves_no_file(desk: Terraformer) -> None:
@@ -242,7 +242,7 @@ def test_what_hangs_is_interrupted_and_may_end_by_itself(here: Terraformer, monk
     monkeypatch.setenv("STANDIN_FAILS", "plan:hang")
     monkeypatch.setitem(terraform_command.SECONDS, "plan", 1)
     with pytest.raises(CouldNotLook, match="did not end within 1 s"):
-        planned(here)
+        plan_of(here)
     assert (here.root / "interrupted").exists()
 
 
@@ -250,16 +250,16 @@ def test_a_plan_of_an_unknown_form_is_not_guessed_at(here: Terraformer, monkeypa
     """Another major version of the JSON is refused."""
     monkeypatch.setenv("STANDIN_FORMAT", "2.0")
     with pytest.raises(CouldNotLook, match="unknown format"):
-        planned(here)
+        plan_of(here)
 
 
 def test_a_lock_file_that_is_there_is_not_written(here: Terraformer) -> None:
-    """Terraform is told to leave it; one that is lacking is made for the apply and only then."""
+    """Terraform runs with -lockfile=readonly; a missing one is made for the apply and only then."""
     lock = here.folder / ".terraform.lock.hcl"
-    planned(here).drop()
+    plan_of(here).drop()
     assert "-lockfile=readonly" not in here.calls()[0] and not lock.exists()
     lock.write_text("mine")
-    planned(here).drop()
+    plan_of(here).drop()
     assert "-lockfile=readonly" in here.calls()[3] and lock.read_text() == "mine"
 
 
@@ -270,7 +270,7 @@ def test_what_an_earlier_init_chose_holds(here: Terraformer, monkeypatch: pytest
     package.mkdir(parents=True)
     (data / "environment").write_text("blue")
     monkeypatch.setenv("TF_LOG", "trace")
-    draft = planned(here).draft
+    draft = plan_of(here).draft
     assert draft
     mine = Path(draft.variables["TF_DATA_DIR"])
     assert (mine / "environment").read_text() == "blue" and "TF_LOG" not in draft.variables
@@ -284,16 +284,16 @@ def test_terraform_in_another_region_is_noticed(here: Terraformer, monkeypatch: 
     monkeypatch.setenv("STANDIN_REGION", "eu-west-1")
     monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("no read can become another one"))
     with pytest.raises(CouldNotLook, match=r"eu-west-1.*this account and region"):
-        create.apply(runbooks_run.begin("create", "staging"), planned(here), True)
+        create.apply(runbooks_run.begin("create", "staging"), plan_of(here), True)
 
 
 @pytest.mark.parametrize("text", ["no folder", "no file"])
 def test_a_folder_without_a_configuration_is_refused(here: Terraformer, text: str) -> None:
-    """Before Terraform is asked."""
+    """Before Terraform runs."""
     (here.folder / "main.tf").unlink()
     here.folder = here.folder if text == "no file" else here.folder / "nothing"
     with pytest.raises(UsageError, match="terraform_dir"):
-        planned(here)
+        plan_of(here)
     assert not here.log.exists()
 
 
@@ -310,7 +310,7 @@ def test_a_plan_that_does_harm_is_a_finding_and_is_not_applied(
 ) -> None:
     """A dry run names it; an apply refuses in one sentence, and the plan file is gone."""
     monkeypatch.setenv("STANDIN_ACTIONS", actions)
-    plan, run = planned(here), runbooks_run.begin("create", "staging")
+    plan, run = plan_of(here), runbooks_run.begin("create", "staging")
     assert plan.draft and plan.harm[0].check == HARM[actions]
     with pytest.raises(UsageError, match="terraform's plan was not applied") as error:
         create.apply(run, plan, True)
@@ -318,21 +318,21 @@ def test_a_plan_that_does_harm_is_a_finding_and_is_not_applied(
 
 
 def test_values_that_terraform_would_write_over_are_warned_of(desk: Terraformer) -> None:
-    """The secret is there: nothing is applied, and a version to be made anew is told with the way out."""
+    """The secret is there: nothing is applied, and a version that would be created anew is found, with the way out."""
     arn = desk.create()
     (desk.folder / "terraform.tfstate").write_text(json.dumps({"serial": 3, "arn": arn}))
     ended = desk.run("-p", "apply", "true", STANDIN_ACTIONS="no-op,delete+create")
-    (found,) = [finding for finding in desk.outcome()["findings"] if finding["family"] == "terraform"]
-    assert (ended.returncode, found["check"], found["severity"]) == (1, "terraform-recreates", "error")
-    remedy, chosen = found["remedy"]["command"], f"terraform -chdir={desk.folder.resolve()}"
-    assert f"{chosen} state rm" in remedy and f"&& {chosen} import" in remedy and f"{arn}|" in remedy
+    (harm,) = [finding for finding in desk.outcome()["findings"] if finding["family"] == "terraform"]
+    assert (ended.returncode, harm["check"], harm["severity"]) == (1, "terraform-recreates", "error")
+    remedy, terraform = harm["remedy"]["command"], f"terraform -chdir={desk.folder.resolve()}"
+    assert f"{terraform} state rm" in remedy and f"&& {terraform} import" in remedy and f"{arn}|" in remedy
     assert "apply" not in [call[1] for call in desk.calls()] and desk.outcome()["changes"] == []
 
 
 def test_a_secret_that_terraform_does_not_know_is_to_be_imported(here: Terraformer) -> None:
     """Its plan would create it and fail half way."""
     arn = here.create()
-    plan = planned(here)
+    plan = plan_of(here)
     assert [finding.check for finding in plan.warnings] == ["terraform-unaware"]
     assert plan.harm[0].remedy.command == (
         f"terraform -chdir={here.folder.resolve()} import aws_secretsmanager_secret.app {arn}"
@@ -343,10 +343,10 @@ def test_a_secret_that_terraform_does_not_know_is_to_be_imported(here: Terraform
 def test_a_version_without_ignore_changes_is_a_remark(here: Terraformer) -> None:
     """The creation is done all the same, and the remark names the resource in its module."""
     here.module.write_text(MODULE % "")
-    plan = planned(here)
-    (found,) = plan.warnings
-    assert (found.check, found.severity) == ("terraform-unguarded", "info")
-    assert found.subject == "module.secrets.aws_secretsmanager_secret_version.app"
+    plan = plan_of(here)
+    (finding,) = plan.warnings
+    assert (finding.check, finding.severity) == ("terraform-unguarded", "info")
+    assert finding.subject == "module.secrets.aws_secretsmanager_secret_version.app"
     assert create.apply(runbooks_run.begin("create", "staging"), plan, True) and here.name in here.names()
 
 
@@ -379,17 +379,17 @@ def change(kind: str, *actions: str, of: str = "") -> ResourceChange:
 
 
 def test_only_what_concerns_the_secret_is_judged(sandbox: Sandbox, here: Terraformer) -> None:
-    """Another secret's version is another's business; a secret destroyed is everybody's."""
+    """A version of another secret is not reported; a secret that would be destroyed always is."""
     here.create()
     existing = runbooks_run.begin("create", "staging").look().secret
     others = (change(VERSION, "create", of="other"), change(SECRET, "create", of="other"), change("aws_vpc", "delete"))
     assert find_harm(others, here.name, existing, here.folder) == ()
-    (found,) = find_harm((change(SECRET, "delete", of="other"),), here.name, existing, here.folder)
-    assert found.check == "terraform-destroys"
+    (finding,) = find_harm((change(SECRET, "delete", of="other"),), here.name, existing, here.folder)
+    assert finding.check == "terraform-destroys"
 
 
 def test_errors_are_ours(here: Terraformer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that cannot be started is told like any other failure."""
+    """A program that cannot be started is reported like any other failure."""
     monkeypatch.setattr(terraform_command, "find_program", lambda folder: str(here.folder))
     with pytest.raises(RunbookError, match="could not be started"):
-        planned(here)
+        plan_of(here)

@@ -63,8 +63,8 @@ def test_an_answer_comes_in_its_order_and_a_fix_mends(desk: Desk, broken: Any) -
     text = page(desk)
     order = ("Evidence", "What it is not", "What to do", "What could not be read", "Details: all findings")
     # What stands before the notebook's own sections links to them.
-    places = [text.index(words, text.index(order[0])) for words in order]
-    assert places == sorted(places)
+    positions = [text.index(words, text.index(order[0])) for words in order]
+    assert positions == sorted(positions)
     assert "Not scp:" in text and "Not identity-deny:" in text
     assert_nothing_leaked(desk, before, ended.stdout, ended.stderr)
     mended = troubleshoot(desk, "-p", "apply", "true")
@@ -105,11 +105,11 @@ def test_a_value_that_is_no_longer_current_is_masked_in_a_pasted_text(desk: Desk
     """A line of a log quotes the password of then: the record has it neither plain nor spelt another way."""
     manager, value = client(desk.sandbox, "secretsmanager"), secrets.token_urlsafe(24)
     document = json.dumps({"POSTGRES_PASSWORD": value})
-    kept = manager.put_secret_value(SecretId=SECRET, SecretString=document, VersionStages=["former"])["VersionId"]
+    version_id = manager.put_secret_value(SecretId=SECRET, SecretString=document, VersionStages=["former"])["VersionId"]
     try:
         ended = troubleshoot(desk, "-p", "error_text", f"could not connect to the server: {value} was refused")
     finally:
-        manager.update_secret_version_stage(SecretId=SECRET, VersionStage="former", RemoveFromVersionId=kept)
+        manager.update_secret_version_stage(SecretId=SECRET, VersionStage="former", RemoveFromVersionId=version_id)
     assert ended.returncode == 0
     assert_nothing_leaked(desk, [value], ended.stdout, ended.stderr)
 
@@ -131,8 +131,8 @@ def test_with_nothing_allowed_one_policy_says_what_to_ask_for(desk: Desk) -> Non
     assert {finding["status"] for finding in body["findings"]} <= {"unknown", "skipped"}
     (path,) = desk.record.glob("*-*.html")
     # Where it says what could not be read, and in the answer.
-    (shown,) = {*re.findall(r'\{\s*"Version".*?\n\}', html.unescape(path.read_text()), flags=re.DOTALL)}
-    actions = [action for statement in json.loads(shown)["Statement"] for action in statement["Action"]]
+    (policy_text,) = {*re.findall(r'\{\s*"Version".*?\n\}', html.unescape(path.read_text()), flags=re.DOTALL)}
+    actions = [action for statement in json.loads(policy_text)["Statement"] for action in statement["Action"]]
     assert len(actions) == len(set(actions))
     assert {"secretsmanager:GetSecretValue", "ecs:DescribeTasks", "iam:GetRole"} <= {*actions}
     assert "ec2:DescribeVpcEndpoints" in actions
@@ -142,7 +142,7 @@ def test_with_nothing_allowed_one_policy_says_what_to_ask_for(desk: Desk) -> Non
 
 
 def test_plain_papermill_tells_the_root_cause_as_an_error(desk: Desk, broken: Any) -> None:
-    """Where nobody can be asked, a finding ends the run with an error that names it."""
+    """Where nobody can answer a prompt, a finding ends the run with an error that names it."""
     broken("exec-off")
     command = [str(PAPERMILL), str(notebooks() / "troubleshoot.ipynb"), "out.ipynb", "-p", "symptom", "exec-fails"]
     ended = desk.call(command)

@@ -61,15 +61,15 @@ def platform(whole: Platform) -> Platform:
     return whole
 
 
-def look(platform: Platform, told: Complaint) -> Snapshot:
-    return troubleshoot_run.look(troubleshoot_run.begin("staging"), told, str(platform.root), allow_code=True)
+def look(platform: Platform, of_complaint: Complaint) -> Snapshot:
+    return troubleshoot_run.look(troubleshoot_run.begin("staging"), of_complaint, str(platform.root), allow_code=True)
 
 
-def asked(platform: Platform, error_text: str = "") -> tuple[Snapshot, Complaint, tuple[Finding, ...]]:
+def answer_to(platform: Platform, error_text: str = "") -> tuple[Snapshot, Complaint, tuple[Finding, ...]]:
     """What troubleshoot sees and finds for the symptom local."""
-    told = complaint.read_complaint("local", error_text=error_text)
-    snapshot = look(platform, told)
-    return snapshot, told, told.focus(root_causes.diagnose(snapshot))
+    local_complaint = complaint.read_complaint("local", error_text=error_text)
+    snapshot = look(platform, local_complaint)
+    return snapshot, local_complaint, local_complaint.focus(root_causes.diagnose(snapshot))
 
 
 def roots(findings: tuple[Finding, ...]) -> list[str]:
@@ -101,13 +101,13 @@ FAULTS: dict[str, Callable[[Platform, Sandbox], object]] = {
 
 def test_a_healthy_machine_beside_a_healthy_environment(at: Sandbox, platform: Platform) -> None:
     """Nothing is wrong; the sentence names the .env too, and the first line is of this machine."""
-    snapshot, told, findings = asked(platform)
+    snapshot, local_complaint, findings = answer_to(platform)
     assert roots(findings) == []
     clear = {finding.family for finding in findings if finding.status == "clear"}
     assert {"local", "drift", "content"} <= clear
     verdict = " ".join(troubleshoot.verdict(snapshot, findings).to_text().split())
     assert f"Nothing is wrong with the secrets of staging, nor with {platform.dotenv}" in verdict
-    first = troubleshoot.state(snapshot, told).entries[0]
+    first = troubleshoot.state(snapshot, local_complaint).entries[0]
     assert (first.name, first.subject) == ("this machine", str(platform.dotenv))
     assert "Settings accepts it" in first.lines[0]
 
@@ -116,7 +116,7 @@ def test_a_healthy_machine_beside_a_healthy_environment(at: Sandbox, platform: P
 def test_one_local_fault_is_the_only_root_cause(at: Sandbox, platform: Platform, fault: str) -> None:
     """With what tells it apart, a remedy, and nothing of the environment's own faults of that name."""
     FAULTS[fault](platform, at)
-    snapshot, _, findings = asked(platform)
+    snapshot, _, findings = answer_to(platform)
     assert roots(findings) == [fault]
     root = next(finding for finding in findings if finding.is_root_cause)
     assert root.family == "local" and root is findings[0]
@@ -130,12 +130,12 @@ def test_one_local_fault_is_the_only_root_cause(at: Sandbox, platform: Platform,
 
 
 def test_local_faults_come_before_those_of_the_environment(at: Sandbox, platform: Platform) -> None:
-    """A warning here stands above an error there, and both are told."""
+    """A warning here stands above an error there, and both are shown."""
     platform.dotenv.chmod(0o644)
-    told = complaint.read_complaint("local")
-    snapshot = look(platform, told)
+    local_complaint = complaint.read_complaint("local")
+    snapshot = look(platform, local_complaint)
     worse = replace(snapshot, services=(), service_names=None)
-    findings = told.focus(root_causes.diagnose(worse))
+    findings = local_complaint.focus(root_causes.diagnose(worse))
     assert roots(findings)[0] == "permissions" and "wrong-names" in roots(findings)
     assert roots(complaint.read_complaint().focus(root_causes.diagnose(worse)))[0] != "permissions"
 
@@ -163,35 +163,37 @@ TEXTS = {
 def test_a_pasted_start_points_at_the_check_of_this_machine(case: str) -> None:
     """By its first check, a local one, and by the variable where the text is sure of it."""
     text, check, variable = TEXTS[case]
-    told = complaint.read_complaint("local", error_text=text)
-    assert told.texts[0].checks[0] == check
-    assert all(is_local(each) for each in told.texts[0].checks)
-    assert [name for kind, name in told.texts[0].names if kind == "variable"] == ([variable] if variable else [])
-    assert "k3Xw" not in repr(told)
+    pasted_complaint = complaint.read_complaint("local", error_text=text)
+    assert pasted_complaint.texts[0].checks[0] == check
+    assert all(is_local(each) for each in pasted_complaint.texts[0].checks)
+    assert [name for kind, name in pasted_complaint.texts[0].names if kind == "variable"] == (
+        [variable] if variable else []
+    )
+    assert "k3Xw" not in repr(pasted_complaint)
 
 
 def test_a_start_that_proves_an_old_volume_is_its_root_cause(at: Sandbox, platform: Platform) -> None:
-    """The log says both lines: the volume kept its first password, which nothing else on the machine can show."""
-    _, _, findings = asked(platform, VOLUME)
+    """The log has both lines: the volume kept its first password, which nothing else on the machine can show."""
+    _, _, findings = answer_to(platform, VOLUME)
     assert roots(findings) == ["pg-volume"]
     # It has two commands to choose from, so that it is none itself.
     (remedy,) = {each.remedy.command for each in findings if each.check == "pg-volume"} - {""}
     assert is_sentence(remedy)
-    _, told, findings = asked(platform, LOGIN)
+    _, pasted_complaint, findings = answer_to(platform, LOGIN)
     assert roots(findings) == []
-    assert "is unknown: pg-volume" in troubleshoot.texts(told, findings).to_text()
+    assert "is unknown: pg-volume" in troubleshoot.texts(pasted_complaint, findings).to_text()
 
 
 def test_a_text_that_was_mended_since_is_a_remark(at: Sandbox, platform: Platform) -> None:
     """The pasted error is of a variable that has a value by now; the fault itself says that it is so now."""
-    _, told, findings = asked(platform, VALIDATION)
+    _, pasted_complaint, findings = answer_to(platform, VALIDATION)
     assert roots(findings) == []
-    assert "This machine does not show it now" in troubleshoot.texts(told, findings).to_text()
+    assert "This machine does not show it now" in troubleshoot.texts(pasted_complaint, findings).to_text()
     assert next(f for f in findings if f.subject == complaint.PASTED).family == "local"
     platform.write_dotenv(OPENAI_API_KEY=None)
-    _, told, findings = asked(platform, VALIDATION)
+    _, pasted_complaint, findings = answer_to(platform, VALIDATION)
     assert roots(findings) == ["required-empty"]
-    assert "This machine shows it now: required-empty." in troubleshoot.texts(told, findings).to_text()
+    assert "This machine shows it now: required-empty." in troubleshoot.texts(pasted_complaint, findings).to_text()
 
 
 def test_without_a_repository_it_is_one_sentence(at: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +233,7 @@ def test_every_check_of_a_machine_and_of_drift_is_told_apart() -> None:
 
 
 def test_a_fault_here_explains_none_of_the_same_name_there() -> None:
-    """A placeholder that Terraform put into the secret is not why the .env has one."""
+    """A placeholder that Terraform wrote into the secret is not why the .env has one."""
     there = Finding(check="terraform-overwrote", family="content", title="", status="found", subject=SECRET_KEY)
     here = Finding(check="placeholder", family="local", title="", status="found", subject=SECRET_KEY)
     assert all(finding.is_root_cause for finding in root_causes.relate([there, here]))
@@ -250,8 +252,8 @@ def test_it_runs_as_its_users_run_it(tmp_path: Path, sandbox: Sandbox, platform:
     desk = Desk(tmp_path / "desk", sandbox)
     mine = [value for value in platform.write_dotenv(OPENAI_API_KEY=None).values() if len(value) >= 16]
     pasted = f"{VALIDATION}{secrets.token_urlsafe(24)}"
-    given = {"symptom": "local", "repository": str(platform.root), "error_text": pasted}
-    words = [word for name, text in given.items() for word in ("-p", name, text)]
+    parameters = {"symptom": "local", "repository": str(platform.root), "error_text": pasted}
+    words = [word for name, text in parameters.items() for word in ("-p", name, text)]
     ended = desk.call([str(COMMAND), "run", "troubleshoot", "--record", str(desk.record), *words])
     assert ended.returncode == 1, ended.stderr
     assert desk.outcome()["root_causes"] == ["required-empty"]

@@ -190,18 +190,18 @@ def test_local_setup(tmp_path: Path, name: str) -> None:
     source = tmp_path / "values"
     source.touch(mode=0o600)
     source.write_text("OPENAI_API_KEY=sk-0123456789abcdef0123456789abcdef\n")
-    done = turn(checkout, apply=True, values_from=f"file:{source}")
-    changed = {path for path, state in tree(checkout.root).items() if before.get(path) != state}
-    assert changed - {".", ".git", ".git/omc-runbook"} <= {".env"} and checkout.dotenv.stat().st_mode & 0o777 == 0o600
-    made = {key: value or "" for key, value in dotenv_values(checkout.dotenv).items()}
-    assert all(len(made[key]) > 30 for key in generated) and made["OPENAI_API_KEY"].startswith("sk-")
+    apply_run = turn(checkout, apply=True, values_from=f"file:{source}")
+    changes = {path for path, state in tree(checkout.root).items() if before.get(path) != state}
+    assert changes - {".", ".git", ".git/omc-runbook"} <= {".env"} and checkout.dotenv.stat().st_mode & 0o777 == 0o600
+    dotenv = {key: value or "" for key, value in dotenv_values(checkout.dotenv).items()}
+    assert all(len(dotenv[key]) > 30 for key in generated) and dotenv["OPENAI_API_KEY"].startswith("sk-")
     assert b"\r" not in checkout.dotenv.read_bytes() and b"\xef\xbb\xbf" not in checkout.dotenv.read_bytes()
-    assert (found(done), done.exit_code) == (expected, 1 if expected else 0)
-    assert "could not be loaded" not in done.shown and "read from the environment only" not in done.shown
-    assert ("none: the code reads 7 variables itself" in done.shown) == (name == "environ_only")
+    assert (severities(apply_run), apply_run.exit_code) == (expected, 1 if expected else 0)
+    assert "could not be loaded" not in apply_run.shown and "read from the environment only" not in apply_run.shown
+    assert ("none: the code reads 7 variables itself" in apply_run.shown) == (name == "environ_only")
     again = turn(checkout, apply=True)
-    assert again.plan.is_empty and found(again) == expected
-    assert_absent([made[key] for key in (*generated, "OPENAI_API_KEY")], done.shown, again.shown)
+    assert again.plan.is_empty and severities(again) == expected
+    assert_absent([dotenv[key] for key in (*generated, "OPENAI_API_KEY")], apply_run.shown, again.shown)
 
 
 @pytest.mark.usefixtures("bench")
@@ -210,19 +210,19 @@ def test_local_setup_of_the_further_ones(tmp_path: Path, name: str) -> None:
     """Applied it fills the .env, and names what is required and still empty; again it has nothing to do."""
     checkout = Platform(FURTHER[name](tmp_path / "omc"))
     generated, expected = FURTHER_LOCAL[name]
-    done = turn(checkout, apply=True)
-    made = {key: value or "" for key, value in dotenv_values(checkout.dotenv).items()}
-    assert all(len(made[key]) > 30 for key in generated)
-    assert {*found(done)} == expected and done.exit_code == (1 if expected else 0)
-    assert ("made by dynaconf: 6 names known, read from .env" in done.shown) == (name == "flask_dynaconf")
+    apply_run = turn(checkout, apply=True)
+    dotenv = {key: value or "" for key, value in dotenv_values(checkout.dotenv).items()}
+    assert all(len(dotenv[key]) > 30 for key in generated)
+    assert {*severities(apply_run)} == expected and apply_run.exit_code == (1 if expected else 0)
+    assert ("made by dynaconf: 6 names known, read from .env" in apply_run.shown) == (name == "flask_dynaconf")
     again = turn(checkout, apply=True)
-    assert again.plan.is_empty and {*found(again)} == expected
-    assert_absent([made[key] for key in generated], done.shown, again.shown)
+    assert again.plan.is_empty and {*severities(again)} == expected
+    assert_absent([dotenv[key] for key in generated], apply_run.shown, again.shown)
 
 
-def found(seen: Turn) -> dict[tuple[str, str], str]:
+def severities(result: Turn) -> dict[tuple[str, str], str]:
     """The findings with their severity."""
-    findings = (each for each in seen.outcome["findings"] if each["status"] == "found")
+    findings = (each for each in result.outcome["findings"] if each["status"] == "found")
     return {(each["check"], each["subject"]): each["severity"] for each in findings}
 
 
@@ -306,14 +306,14 @@ def test_add_key(tmp_path: Path, name: str, key: str, environment: str) -> None:
     if name in READS and key == "ANTHROPIC_API_KEY":
         folder, code = READS[name]
         required = dict.fromkeys((*GENERATED, "FIRST_SUPERUSER"), "a@example.com")
-        ran = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-B", "-c", code],
             cwd=root / folder,
             env=required | {key: "a value", "PATH": os.environ["PATH"]},
             capture_output=True,
             text=True,
         )
-        assert (ran.stdout, ran.stderr) == ("a value\n", "")
+        assert (process.stdout, process.stderr) == ("a value\n", "")
 
 
 @pytest.mark.parametrize(("name", "key"), REFUSED)
@@ -331,9 +331,9 @@ def test_the_way_on_from_a_refusal_works(tmp_path: Path) -> None:
     assert edits(community, "FIRST_SUPERUSER_PASSWORD", type="SecretStr", required=True) == {}
     monorepo, prefixed = (CHECKOUTS[name](tmp_path / name) for name in ("monorepo", "json_terraform"))
     by_hand(monorepo / "deploy/terraform/templates/backend.json.tftpl", '"secrets": [', "secret_arn", "ALPHA2_API_KEY")
-    added = edits(monorepo, "ALPHA2_API_KEY")
-    assert [*added] == ["apps/api/app/core/config.py", ".env.dist", "compose.yaml"]
-    apply(added)
+    files = edits(monorepo, "ALPHA2_API_KEY")
+    assert [*files] == ["apps/api/app/core/config.py", ".env.dist", "compose.yaml"]
+    apply(files)
     assert edits(monorepo, "ALPHA2_API_KEY") == edits(monorepo, "SENTRY_DSN", type="HttpUrl") == {}
 
     (prefixed / ".env.example").write_text("OMC_SECRET_KEY=\nOPENAI_API_KEY=\n")

@@ -68,16 +68,18 @@ def desk(tmp_path: Path, sandbox: Sandbox) -> Updater:
 @pytest.fixture
 def own(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, own_registry: None) -> KeptSecret:
     """A secret of this test's own, which the runbook takes for staging's and production's."""
-    kept = KeptSecret(sandbox, f"own-{secrets.token_hex(4)}")
+    secret = KeptSecret(sandbox, f"own-{secrets.token_hex(4)}")
     members = {key: secrets.token_hex(32) for key in ("SECRET_KEY", "POSTGRES_PASSWORD", "FIRST_SUPERUSER_PASSWORD")}
-    kept.secretsmanager.create_secret(Name=kept.name, SecretString=json.dumps(members | {"SMTP_PORT": 587}, indent=1))
+    secret.secretsmanager.create_secret(
+        Name=secret.name, SecretString=json.dumps(members | {"SMTP_PORT": 587}, indent=1)
+    )
     sign_in(sandbox, monkeypatch)
-    monkeypatch.setenv("OMC_SECRET", kept.name)
+    monkeypatch.setenv("OMC_SECRET", secret.name)
     monkeypatch.setenv("OMC_CLUSTER", "ohmycoins-staging")
-    return kept
+    return secret
 
 
-def planned(run: Run, **new: str) -> Any:
+def plan_of(run: Run, **new: str) -> Any:
     """A plan of these values on the secret as it is now, from a variable."""
     snapshot = run.look()
     with pytest.MonkeyPatch.context() as patch:
@@ -87,42 +89,42 @@ def planned(run: Run, **new: str) -> Any:
 
 def test_a_dry_run_changes_nothing_an_apply_does_and_a_second_one_finds_nothing_to_do(desk: Updater) -> None:
     """The file stays until the values are written; then it goes, and a copy of it is no change."""
-    kept, before = KeptSecret(desk.sandbox), values(desk.sandbox)
-    text, stages = kept.text, kept.stages
+    secret, before = KeptSecret(desk.sandbox), values(desk.sandbox)
+    text, stages = secret.text, secret.stages
     new = {"SECRET_KEY": secrets.token_hex(32), "SMTP_PASSWORD": secrets.token_urlsafe(24)}
     path = desk.source(**new)
-    given = ("-p", "values_from", "file:new.json")
+    words = ("-p", "values_from", "file:new.json")
 
-    dry = desk.run(*given)
+    dry = desk.run(*words)
     assert (dry.returncode, dry.stdout, dry.stderr) == (0, "", "")
-    assert (kept.text, kept.stages) == (text, stages) and path.exists()
+    assert (secret.text, secret.stages) == (text, stages) and path.exists()
     assert desk.outcome()["changes"] == []
 
-    done = desk.run(*given, "-p", "apply", "true")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    process = desk.run(*words, "-p", "apply", "true")
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
     old = json.loads(text)
-    assert kept.text == text.replace(old["SECRET_KEY"], new["SECRET_KEY"]).replace(
+    assert secret.text == text.replace(old["SECRET_KEY"], new["SECRET_KEY"]).replace(
         old["SMTP_PASSWORD"], new["SMTP_PASSWORD"]
     )
-    assert not path.exists() and not kept.labels()
-    current = kept.current
+    assert not path.exists() and not secret.labels()
+    current = secret.current
     assert desk.outcome()["status"] == "ok"
     assert [change for change in desk.outcome()["changes"] if "key" in change] == [
         {"key": key, "action": "changed", "origin": "file new.json", "version": current} for key in new
     ]
-    assert_nothing_leaked(desk, [*before, *new.values()], done.stdout, done.stderr)
+    assert_nothing_leaked(desk, [*before, *new.values()], process.stdout, process.stderr)
 
     desk.source(**new)
-    again = desk.run(*given, "-p", "apply", "true", "-p", "keep_source", "true")
+    again = desk.run(*words, "-p", "apply", "true", "-p", "keep_source", "true")
     assert again.returncode == 0 and desk.outcome()["changes"] == []
-    assert path.exists() and kept.current == current
+    assert path.exists() and secret.current == current
 
 
 def test_what_was_wrong_before_and_still_is_is_a_remark(own: KeptSecret, desk: Updater) -> None:
-    """A placeholder that stays is told; the change is done and proved all the same, and that decides."""
+    """A placeholder that stays is reported; the change is done and proved all the same, and that decides."""
     own.put(FIRST_SUPERUSER_PASSWORD="temporary-superuser-password-please-update", SENTRY_DSN="")
-    given = ("-p", "values_from", "generate", "-p", "keys", "SECRET_KEY", "-p", "apply", "true")
-    ended = desk.run(*given, "--summary")
+    words = ("-p", "values_from", "generate", "-p", "keys", "SECRET_KEY", "-p", "apply", "true")
+    ended = desk.run(*words, "--summary")
     body = desk.outcome()
     assert ended.returncode == 0 and body["root_causes"] == []
     (remark,) = [finding for finding in body["findings"] if finding["status"] == "found"]
@@ -137,8 +139,8 @@ def test_what_was_wrong_before_and_still_is_is_a_remark(own: KeptSecret, desk: U
 def test_a_plan_ends_with_1_while_the_error_stands_that_it_is_against(own: KeptSecret, desk: Updater) -> None:
     """The remedy of a finding mends nothing before it is applied: PLAN, the error, and the command, which does it."""
     own.put(FIRST_SUPERUSER_PASSWORD="temporary-superuser-password-please-update")
-    text, given = own.text, ("-p", "values_from", "generate", "-p", "keys", "FIRST_SUPERUSER_PASSWORD")
-    dry = desk.run(*given)
+    text, words = own.text, ("-p", "values_from", "generate", "-p", "keys", "FIRST_SUPERUSER_PASSWORD")
+    dry = desk.run(*words)
     body = desk.outcome()
     assert (dry.returncode, body["status"], body["root_causes"]) == (1, "findings", ["placeholder"])
     assert body["applied"] is False and own.text == text
@@ -146,11 +148,11 @@ def test_a_plan_ends_with_1_while_the_error_stands_that_it_is_against(own: KeptS
     assert "PLAN: nothing was changed (placeholder)" in dry.stdout
     assert f"plan     {body['plan'][0]}" in dry.stdout
     (command,) = [line.partition("Apply it: ")[2] for line in dry.stdout.splitlines() if "Apply it" in line]
-    done = desk.call([str(COMMAND), *shlex.split(command)[1:]])
-    assert done.returncode == 0, done.stdout
+    process = desk.call([str(COMMAND), *shlex.split(command)[1:]])
+    assert process.returncode == 0, process.stdout
     body = desk.outcome()
     assert (body["status"], body["applied"]) == ("ok", True) and own.text != text
-    assert_nothing_leaked(desk, [own.members["FIRST_SUPERUSER_PASSWORD"]], dry.stdout, done.stdout)
+    assert_nothing_leaked(desk, [own.members["FIRST_SUPERUSER_PASSWORD"]], dry.stdout, process.stdout)
 
 
 def test_a_plan_of_what_is_not_wrong_says_that_it_is_one(own: KeptSecret, desk: Updater) -> None:
@@ -178,11 +180,11 @@ BAD_INPUT = {
 @pytest.mark.parametrize("case", BAD_INPUT)
 def test_bad_input_gets_one_sentence_and_writes_nothing(desk: Updater, case: str) -> None:
     """Exit 3, one line on standard error, no record, the secret and the file as they were."""
-    arguments, told = BAD_INPUT[case]
+    arguments, reason = BAD_INPUT[case]
     path, stages = desk.source(SECRET_KEY="please-update-me"), KeptSecret(desk.sandbox).stages
     ended = desk.run(*arguments, "-p", "apply", "true")
     assert ended.returncode == 3
-    assert told in ended.stderr and len(ended.stderr.strip().splitlines()) == 1
+    assert reason in ended.stderr and len(ended.stderr.strip().splitlines()) == 1
     assert [*desk.work.iterdir()] == [path] and KeptSecret(desk.sandbox).stages == stages
 
 
@@ -198,11 +200,11 @@ def test_a_value_on_the_command_line_is_refused_and_not_repeated(desk: Updater) 
 def test_at_a_terminal_a_prompt_asks_hidden(own: KeptSecret, desk: Updater, source: tuple[str, ...]) -> None:
     """`omc-runbook run` asks on the terminal itself; what is typed stands neither there nor in the record."""
     new, screen = secrets.token_urlsafe(24), b""
-    given = ("-p", "keys", "SMTP_PASSWORD", *source, "-p", "apply", "true")
+    words = ("-p", "keys", "SMTP_PASSWORD", *source, "-p", "apply", "true")
     process, terminal = pty.fork()
     if not process:
         os.chdir(desk.work)
-        os.execve(COMMAND, [str(COMMAND), "run", "update", "--record", str(desk.record), *given], desk.variables)
+        os.execve(COMMAND, [str(COMMAND), "run", "update", "--record", str(desk.record), *words], desk.variables)
     with suppress(OSError):
         while text := os.read(terminal, 1024):
             screen += text
@@ -217,46 +219,48 @@ def test_at_a_terminal_a_prompt_asks_hidden(own: KeptSecret, desk: Updater, sour
 
 def test_in_a_kernel_with_a_person_a_prompt_asks_hidden(own: KeptSecret, desk: Updater) -> None:
     """The notebook's cells ask for each key once, as a password, and no message holds what was typed."""
-    asked: list[tuple[str, bool]] = []
-    said: list[str] = []
+    prompts: list[tuple[str, bool]] = []
+    messages: list[str] = []
     new = secrets.token_hex(32)
     cells = [c for c in nbformat.read(notebooks() / "update.ipynb", as_version=4).cells if c.cell_type == "code"]
-    given = 'values_from, keys, apply = "prompt", "SECRET_KEY", True'
+    assignment = 'values_from, keys, apply = "prompt", "SECRET_KEY", True'
     codes = [
-        code for c in cells for code in (c.source, *([given] if "parameters" in c.metadata.get("tags", ()) else ()))
+        code
+        for c in cells
+        for code in (c.source, *([assignment] if "parameters" in c.metadata.get("tags", ()) else ()))
     ]
     manager, kernel = start_new_kernel(kernel_name="python3", env=desk.variables)
 
     def answer(message: Any) -> None:
-        asked.append((message["content"]["prompt"], message["content"]["password"]))
+        prompts.append((message["content"]["prompt"], message["content"]["password"]))
         kernel.input(new)
 
     try:
         for code in codes:
             reply = kernel.execute_interactive(
-                code, allow_stdin=True, stdin_hook=answer, output_hook=lambda m: said.append(str(m)), timeout=30
+                code, allow_stdin=True, stdin_hook=answer, output_hook=lambda m: messages.append(str(m)), timeout=30
             )
             assert reply["content"]["status"] == "ok", reply["content"]
-            said.append(str(reply))
+            messages.append(str(reply))
     finally:
         kernel.stop_channels()
         manager.shutdown_kernel(now=True)
-    assert asked == [("New value of SECRET_KEY: ", True)]
+    assert prompts == [("New value of SECRET_KEY: ", True)]
     assert own.members["SECRET_KEY"] == new
-    assert "Written: SECRET_KEY changed; no service got new tasks." in "".join(said)
-    assert_nothing_leaked(desk, [new], *said)
+    assert "Written: SECRET_KEY changed; no service got new tasks." in "".join(messages)
+    assert_nothing_leaked(desk, [new], *messages)
 
 
 def write_raced(own: KeptSecret, path: Path) -> None:
     """The update notebook, with somebody else's edit right before its own."""
     notebook = nbformat.read(notebooks() / "update.ipynb", as_version=4)
-    place = next(number for number, cell in enumerate(notebook.cells) if cell.id == "apply")
+    position = next(number for number, cell in enumerate(notebook.cells) if cell.id == "apply")
     source = f"""
 import boto3, json
 other = boto3.client("secretsmanager", region_name="{REGION}")
 old = json.loads(other.get_secret_value(SecretId="{own.name}", VersionStage="AWSCURRENT")["SecretString"])
 answer = other.put_secret_value(SecretId="{own.name}", SecretString=json.dumps(old | {{"SMTP_PORT": 25}}))"""
-    notebook.cells.insert(place, nbformat.v4.new_code_cell(source.strip()))
+    notebook.cells.insert(position, nbformat.v4.new_code_cell(source.strip()))
     nbformat.write(notebook, path)
 
 
@@ -264,8 +268,8 @@ def test_being_overtaken_leaves_a_record(own: KeptSecret, desk: Updater, monkeyp
     """A scheduler's run ends with 2, and its outcome says who was faster."""
     write_raced(own, desk.work / "update.ipynb")
     monkeypatch.setattr(headless_notebooks, "folder", lambda: desk.work)
-    given = [("values_from", f"file:{desk.source(SECRET_KEY=secrets.token_hex(32))}"), ("apply", "true")]
-    ended = headless_run.run("update", given, desk.record)
+    pairs = [("values_from", f"file:{desk.source(SECRET_KEY=secrets.token_hex(32))}"), ("apply", "true")]
+    ended = headless_run.run("update", pairs, desk.record)
     body = desk.outcome()
     assert (ended.exit_code, body["status"], body["changes"]) == (2, "failed", [])
     assert body["failure"].startswith("Somebody else changed") and "administrator" in body["failure"]
@@ -274,11 +278,11 @@ def test_being_overtaken_leaves_a_record(own: KeptSecret, desk: Updater, monkeyp
 
 def test_a_write_that_aws_refuses_leaves_a_record_and_a_look_does_not(own: KeptSecret, desk: Updater) -> None:
     """Both end with 2 and a sentence; only from the change on is there something to keep."""
-    given = ("-p", "values_from", "generate", "-p", "keys", "SECRET_KEY", "-p", "apply", "true")
+    words = ("-p", "values_from", "generate", "-p", "keys", "SECRET_KEY", "-p", "apply", "true")
     for action in ("GetSecretValue", "PutSecretValue"):
         wire = {"action": f"secretsmanager:{action}", "error": "AccessDeniedException", "count": 1}
         lifecycle.ask(desk.sandbox, "POST", "wire", wire)
-        ended = desk.run(*given)
+        ended = desk.run(*words)
         assert ended.returncode == 2 and f"secretsmanager:{action} is missing" in ended.stdout + ended.stderr
         assert desk.record.exists() == (action == "PutSecretValue")
     assert desk.outcome()["status"] == "failed" and not own.labels()
@@ -294,7 +298,7 @@ def test_being_overtaken_fails_the_cell_that_writes(own: KeptSecret, desk: Updat
     failed = [
         (cell.id, output) for cell in cells for output in cell.get("outputs", ()) if output.output_type == "error"
     ]
-    assert [(place, error.ename) for place, error in failed] == [("apply", "ConflictError")]
+    assert [(cell_id, error.ename) for cell_id, error in failed] == [("apply", "ConflictError")]
     assert "administrator" in failed[0][1].evalue and "SMTP_PORT" in failed[0][1].evalue
     assert own.members == before | {"SMTP_PORT": 25} and not own.labels() and path.exists()
     path.unlink()
@@ -305,19 +309,19 @@ def test_someone_elses_edit_stays_and_the_plan_can_be_made_again_on_top(own: Kep
     """The writer names the keys that differ; nothing of either is lost after the second try."""
     run, before = runbooks_run.begin("update", "staging"), own.members
     new = secrets.token_hex(32)
-    plan = planned(run, SECRET_KEY=new)
+    plan = plan_of(run, SECRET_KEY=new)
     own.put(POSTGRES_PASSWORD=(theirs := secrets.token_hex(16)))
     with pytest.raises(ConflictError) as error:
         secret_change.apply(run, plan, True)
     assert "differs in POSTGRES_PASSWORD" in str(error.value) and error.value.exit_code == 2
     assert errors.find_class("ConflictError") is ConflictError
     assert own.members == before | {"POSTGRES_PASSWORD": theirs} and not own.labels()
-    secret_change.apply(run, planned(run, SECRET_KEY=new), True)
+    secret_change.apply(run, plan_of(run, SECRET_KEY=new), True)
     assert own.members == before | {"POSTGRES_PASSWORD": theirs, "SECRET_KEY": new}
 
 
 def test_an_edit_right_after_the_write_is_told_as_one(own: KeptSecret, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who comes between the write and its proof is told of with the keys, and the written version is named."""
+    """Whoever writes between the write and its proof is named with the keys, and so is the written version."""
     run, drop = runbooks_run.begin("update", "staging"), secretsmanager.drop_label
 
     def edit(*arguments: Any) -> None:
@@ -325,12 +329,12 @@ def test_an_edit_right_after_the_write_is_told_as_one(own: KeptSecret, monkeypat
         drop(*arguments)
 
     monkeypatch.setattr(secretsmanager, "drop_label", edit)
-    plan = planned(run, SECRET_KEY=(new := secrets.token_hex(32)))
-    done = secret_change.apply(run, plan, True)
-    assert done and not done.is_proved and done.findings[-1].status == "unknown"
-    (told,) = done.findings[-1].evidence
-    assert f"got version {plan.token}, and then another" in told
-    assert "differs from it in SMTP_PORT" in told and "administrator" in told
+    plan = plan_of(run, SECRET_KEY=(new := secrets.token_hex(32)))
+    result = secret_change.apply(run, plan, True)
+    assert result and not result.is_proved and result.findings[-1].status == "unknown"
+    (line,) = result.findings[-1].evidence
+    assert f"got version {plan.token}, and then another" in line
+    assert "differs from it in SMTP_PORT" in line and "administrator" in line
     assert (own.members["SECRET_KEY"], own.members["SMTP_PORT"]) == (new, 25)
 
 
@@ -344,25 +348,25 @@ def test_a_missing_permission_is_named_and_nothing_becomes_current(
         deny(own.sandbox, patch, f"secretsmanager:{action}")
         run = runbooks_run.begin("update", "staging")
         with pytest.raises(CouldNotLook, match=f"Could not change .*secretsmanager:{action} is missing"):
-            secret_change.apply(run, planned(run, SECRET_KEY=new), True)
+            secret_change.apply(run, plan_of(run, SECRET_KEY=new), True)
     assert own.text == before
     run = runbooks_run.begin("update", "staging")
-    secret_change.apply(run, planned(run, SECRET_KEY=new), True)
+    secret_change.apply(run, plan_of(run, SECRET_KEY=new), True)
     assert own.members["SECRET_KEY"] == new and not own.labels()
 
 
 def test_every_written_version_can_be_put_back(own: KeptSecret) -> None:
     """The command that undoes it is accepted, and gives back the former text."""
     run, text = runbooks_run.begin("update", "staging"), own.text
-    plan = planned(run, SECRET_KEY=secrets.token_hex(32))
+    plan = plan_of(run, SECRET_KEY=secrets.token_hex(32))
     secret_change.apply(run, plan, True)
     words = remedies.restore(run.environment, plan.base, plan.token).command.split()
-    given = dict(zip(words[3::2], words[4::2], strict=True))
+    options = dict(zip(words[3::2], words[4::2], strict=True))
     own.secretsmanager.update_secret_version_stage(
-        SecretId=given["--secret-id"],
-        VersionStage=given["--version-stage"],
-        MoveToVersionId=given["--move-to-version-id"],
-        RemoveFromVersionId=given["--remove-from-version-id"],
+        SecretId=options["--secret-id"],
+        VersionStage=options["--version-stage"],
+        MoveToVersionId=options["--move-to-version-id"],
+        RemoveFromVersionId=options["--remove-from-version-id"],
     )
     assert own.text == text
     secret_change.apply(run, plan, True)
@@ -382,7 +386,7 @@ def test_keys_are_removed_when_named_and_only_then(own: KeptSecret) -> None:
 def test_production_wants_its_name_as_well(own: KeptSecret) -> None:
     """Without it nothing is written; planning needs no word."""
     run = runbooks_run.begin("update", "production")
-    plan, before = planned(run, SECRET_KEY=secrets.token_hex(32)), own.text
+    plan, before = plan_of(run, SECRET_KEY=secrets.token_hex(32)), own.text
     for confirm in ("", "yes", "staging"):
         with pytest.raises(UsageError, match='confirm = "production"'):
             secret_change.apply(run, plan, True, confirm)
@@ -401,13 +405,13 @@ def whole() -> dict[str, str]:
 
 @pytest.mark.parametrize("former", ["SECRET_KEY=no JSON", '["a list"]', b"bytes"])
 def test_what_is_no_document_is_replaced_by_a_whole_one_only(own: KeptSecret, former: str | bytes) -> None:
-    """Too few keys are refused; the plan says what is replaced, and the former content can be put back."""
-    given = {"SecretString": former} if isinstance(former, str) else {"SecretBinary": former}
-    own.secretsmanager.put_secret_value(SecretId=own.name, **given)
+    """Too few keys are refused; the plan says what is replaced, and the former content can be restored."""
+    content = {"SecretString": former} if isinstance(former, str) else {"SecretBinary": former}
+    own.secretsmanager.put_secret_value(SecretId=own.name, **content)
     run, stages, new = runbooks_run.begin("update", "staging"), own.stages, whole()
     with pytest.raises(UsageError, match=r"is not a JSON object.* FIRST_SUPERUSER would be missing"):
-        planned(run, **{key: value for key, value in new.items() if key != "FIRST_SUPERUSER"})
-    plan = planned(run, **new)
+        plan_of(run, **{key: value for key, value in new.items() if key != "FIRST_SUPERUSER"})
+    plan = plan_of(run, **new)
     note = plan.notes[-1]
     assert "all of it is replaced" in note and plan.base[:8] in note and own.stages == stages
     assert secret_change.apply(run, plan, True)
@@ -420,22 +424,22 @@ def test_nothing_is_planned_where_nothing_is_given(own: KeptSecret) -> None:
     """Run All with the parameters as they are is safe and says so, also where there is no document."""
     own.secretsmanager.put_secret_value(SecretId=own.name, SecretString="no JSON")
     run = runbooks_run.begin("update", "staging")
-    plan = planned_none(run)
+    plan = plan_of_nothing(run)
     assert plan.is_empty and plan.notes == () and secret_change.apply(run, plan, True) and own.text == "no JSON"
 
 
-def planned_none(run: Run) -> Any:
+def plan_of_nothing(run: Run) -> Any:
     snapshot = run.look()
     return secret_change.plan(run, snapshot, secret_change.gather(run, snapshot, ""))
 
 
 def test_of_two_first_versions_the_second_is_refused(own: KeptSecret, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A secret without a value takes the first that comes; who planned on none as well is told, and it stays."""
+    """A secret without a value takes the first write; another run that planned on none gets a ConflictError."""
     monkeypatch.setenv("OMC_SECRET", name := f"bare-{secrets.token_hex(4)}")
     own.secretsmanager.create_secret(Name=name)
     bare, run = KeptSecret(own.sandbox, name), runbooks_run.begin("update", "staging")
     mine, late = whole(), whole()
-    plan, other = planned(run, **mine), planned(run, **late)
+    plan, other = plan_of(run, **mine), plan_of(run, **late)
     assert plan.base == "" and "becomes its first version" in plan.notes[-1]
     with pytest.raises(UsageError, match=r"has no value yet.* would be missing"):
         secret_change.plan(run, before := run.look(), secret_change.gather(run, before, "renew", "SECRET_KEY"))
@@ -443,7 +447,7 @@ def test_of_two_first_versions_the_second_is_refused(own: KeptSecret, monkeypatc
     with pytest.raises(ConflictError, match="Theirs stays"):
         secret_change.apply(run, other, True)
     assert bare.members == mine and not bare.labels() and len(bare.versions) == 2
-    assert planned(run, **mine).is_empty
+    assert plan_of(run, **mine).is_empty
 
 
 def call_writer(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -458,10 +462,10 @@ STEPS = ["PutSecretValue", "UpdateSecretVersionStage", "UpdateSecretVersionStage
 def test_a_writer_killed_after_any_step_is_finished_by_a_second_try(own: KeptSecret, tmp_path: Path, last: int) -> None:
     """Whatever was done, the rerun ends with the values in force, one new version and no label."""
     versions, new = own.versions, {"SECRET_KEY": secrets.token_hex(32)}
-    path, told = tmp_path / "new.json", tmp_path / "last"
+    path, last_call = tmp_path / "new.json", tmp_path / "last"
     path.write_text(json.dumps(new))
-    killed = call_writer("once", str(path), str(last), LAST_CALL=str(told))
-    assert (killed.returncode, killed.stdout, told.read_text()) == (-9, "", STEPS[last - 1])
+    killed = call_writer("once", str(path), str(last), LAST_CALL=str(last_call))
+    assert (killed.returncode, killed.stdout, last_call.read_text()) == (-9, "", STEPS[last - 1])
     assert bool(own.labels()) == (last < len(STEPS))
     again = call_writer("once", str(path), "0")
     assert again.returncode == 0, again.stderr
@@ -474,7 +478,7 @@ def test_a_label_that_a_killed_writer_left_goes_with_the_next_write_and_not_with
     run = runbooks_run.begin("update", "staging")
     stray = {"SecretString": own.text, "VersionStages": [f"{LABEL}stray"]}
     own.secretsmanager.put_secret_value(SecretId=own.name, **stray)
-    plan = planned(run, SECRET_KEY=secrets.token_hex(32))
+    plan = plan_of(run, SECRET_KEY=secrets.token_hex(32))
     secret_change.apply(run, plan, False)
     assert own.labels()
     secret_change.apply(run, plan, True)
@@ -498,9 +502,9 @@ def test_of_racing_writers_one_wins_and_the_other_is_told(own: KeptSecret) -> No
             before = own.members
             keys = ("SECRET_KEY", "SECRET_KEY" if number % 2 else "POSTGRES_PASSWORD,FIRST_SUPERUSER_PASSWORD")
             assert tell(*keys) == ["ready", "ready"]
-            said = tell("go", "go")
-            assert sorted(words.split()[0] for words in said) == ["overtaken", "written"]
-            won = next(words for words in said if words.startswith("written"))
+            answers = tell("go", "go")
+            assert sorted(words.split()[0] for words in answers) == ["overtaken", "written"]
+            won = next(words for words in answers if words.startswith("written"))
             prints = dict(word.split("=") for word in won.split()[1:])
             after = own.members
             assert {key: fingerprint(after[key]) for key in prints} == prints

@@ -57,7 +57,7 @@ def test_plain_papermill_fails_in_the_outcome_cell_when_something_is_wrong(desk:
     assert ended.returncode != 0
     notebook = nbformat.read(desk.work / "out.ipynb", as_version=4)
     errors = [(c.id, o) for c in notebook.cells for o in c.get("outputs", ()) if o.output_type == "error"]
-    assert [(place, error.ename) for place, error in errors] == [("outcome", "FindingsRemain")]
+    assert [(cell_id, error.ename) for cell_id, error in errors] == [("outcome", "FindingsRemain")]
     assert "not-forced" in errors[0][1].evalue
     assert_nothing_leaked(desk, values(desk.sandbox), ended.stdout, ended.stderr)
 
@@ -130,13 +130,13 @@ LIBRARIES = ("hcl2", "markdown_it", "nbconvert", "pydantic", "stack_data", "yaml
 @ENGINES
 def test_nothing_of_the_working_folder_is_imported(desk: Desk, engine: tuple[str, ...]) -> None:
     """Modules there that are called like libraries of ours, and like ourselves, do not run."""
-    ran = desk.root / "ran"
+    trace = desk.root / "ran"
     for name in LIBRARIES:
-        (desk.work / f"{name}.py").write_text(f"open({str(ran)!r}, 'a').write('{name} ')\nraise OSError\n")
+        (desk.work / f"{name}.py").write_text(f"open({str(trace)!r}, 'a').write('{name} ')\nraise OSError\n")
     # A fork has imported all of them.
     ended = desk.start([str(COMMAND), "run", "verify", "--record", str(desk.record), *engine])
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert not ran.exists()
+    assert not trace.exists()
 
 
 def test_a_value_on_the_command_line_is_refused_and_not_repeated(desk: Desk) -> None:
@@ -173,8 +173,8 @@ def test_an_exception_in_the_middle_shows_no_value_even_verbosely(desk: Desk) ->
 from omc_runbook.masking.value import reveal
 texts = [reveal(member.injected) for member in snapshot.current.document.members]
 shown = {text: text for text in texts}[max(texts)] / len(texts)"""
-    place = next(number for number, cell in enumerate(notebook.cells) if cell.id == "inventory")
-    notebook.cells.insert(place + 1, nbformat.v4.new_code_cell(source.strip()))
+    position = next(number for number, cell in enumerate(notebook.cells) if cell.id == "inventory")
+    notebook.cells.insert(position + 1, nbformat.v4.new_code_cell(source.strip()))
     nbformat.write(notebook, desk.work / "broken.ipynb")
     ended = desk.call([str(PAPERMILL), "broken.ipynb", "out.ipynb", "--engine", "omc-runbook"])
     assert ended.returncode != 0

@@ -155,7 +155,7 @@ class Lab:
 
     def __init__(self, client: BlockingKernelClient) -> None:
         self.client = client
-        self.heard: list[dict[str, Any]] = []
+        self.all_messages: list[dict[str, Any]] = []
         self.states: dict[str, dict[str, Any]] = {}
         self.displays: dict[str, dict[str, str]] = {}
 
@@ -165,9 +165,9 @@ class Lab:
 
     def press(self, *buttons: str) -> None:
         """Press buttons, one right after the other."""
-        sent = [self._send(button, {"method": "custom", "content": {"event": "click"}}) for button in buttons]
-        for message in sent:
-            self._hear(message)
+        message_ids = [self._send(button, {"method": "custom", "content": {"event": "click"}}) for button in buttons]
+        for message_id in message_ids:
+            self._hear(message_id)
         while any("Working …" in self.look(button) for row in self.rows for button in row if button in self.buttons):
             self._take(self.client.get_iopub_msg(timeout=60))
         # What it shows last comes before the next answer.
@@ -190,17 +190,17 @@ class Lab:
         self._hear(self._send(widget, {"method": "update", "state": {trait: value}}))
 
     @property
-    def asked(self) -> list[dict[str, Any]]:
-        """What the browser was asked to do."""
-        sent = [content["data"] for content in self.told("comm_msg")]
-        return [data["content"] for data in sent if data.get("method") == "custom"]
+    def browser_requests(self) -> list[dict[str, Any]]:
+        """The requests to the browser."""
+        payloads = [content["data"] for content in self.contents("comm_msg")]
+        return [data["content"] for data in payloads if data.get("method") == "custom"]
 
     def value(self, code: str) -> str:
         """A text that an expression gives in the kernel."""
-        earlier = len(self.told("stream"))
+        earlier = len(self.contents("stream"))
         self.run(f"print({code})")
         # A busy kernel sends a line in pieces.
-        return "".join(piece["text"] for piece in self.told("stream")[earlier:]).strip()
+        return "".join(piece["text"] for piece in self.contents("stream")[earlier:]).strip()
 
     def models(self, name: str) -> list[str]:
         """Ids of the widgets of a kind, in the order in which they were made."""
@@ -212,8 +212,8 @@ class Lab:
 
     def button(self, label: str) -> str:
         """The id of the one button with a label."""
-        (found,) = (button for button in self.buttons if self.look(button)[0] == label)
-        return found
+        (button_id,) = (button for button in self.buttons if self.look(button)[0] == label)
+        return button_id
 
     @property
     def row(self) -> list[str]:
@@ -232,7 +232,7 @@ class Lab:
         return list(self.displays.values())[-1]
 
     @property
-    def shown(self) -> str:
+    def html(self) -> str:
         """The HTML of all widgets."""
         return "\n".join(str(self.states[each].get("value", "")) for each in self.models("HTMLModel"))
 
@@ -254,26 +254,26 @@ class Lab:
         self.client.shell_channel.send(message)
         return str(message["header"]["msg_id"])
 
-    def _hear(self, sent: str, reply: str = "") -> Any:
+    def _hear(self, message_id: str, reply: str = "") -> Any:
         """Take in what comes of a message until the kernel is done with it."""
         while True:
             message = self.client.get_iopub_msg(timeout=30)
             self._take(message)
             content = message["content"]
-            is_its = message["parent_header"].get("msg_id") == sent
+            is_its = message["parent_header"].get("msg_id") == message_id
             if is_its and message["msg_type"] == "status" and content["execution_state"] == "idle":
-                return self._reply_to(sent) if reply else None
+                return self._reply_to(message_id) if reply else None
 
-    def _reply_to(self, sent: str) -> Any:
+    def _reply_to(self, message_id: str) -> Any:
         """The reply to a message, after those to others that nobody has taken."""
         while True:
             answer = self.client.get_shell_msg(timeout=30)
-            if answer["parent_header"].get("msg_id") == sent:
+            if answer["parent_header"].get("msg_id") == message_id:
                 return answer["content"]
 
     def _take(self, message: dict[str, Any]) -> None:
         """Take in one message."""
-        self.heard.append(message)
+        self.all_messages.append(message)
         content = message["content"]
         if message["msg_type"] == "comm_open":
             self.states[content["comm_id"]] = dict(content["data"]["state"])
@@ -282,9 +282,9 @@ class Lab:
         elif message["msg_type"] in ("display_data", "update_display_data") and content["transient"]:
             self.displays[content["transient"]["display_id"]] = content["data"]
 
-    def told(self, kind: str) -> list[dict[str, Any]]:
+    def contents(self, kind: str) -> list[dict[str, Any]]:
         """The contents of all messages of a kind."""
-        return [message["content"] for message in self.heard if message["msg_type"] == kind]
+        return [message["content"] for message in self.all_messages if message["msg_type"] == kind]
 
 
 @pytest.fixture(scope="module")
@@ -325,7 +325,7 @@ def test_a_press_acts_once_and_shows_what_comes_of_it(lab: Lab) -> None:
     for text in (lab.area["text/plain"], re.sub(r"<[^>]+>", " ", lab.area["text/html"])):
         words = re.findall(r"It begins|\d of 2 tasks|event|It ends", text)
         assert words == ["It begins", "2 of 2 tasks", "event", "event", "event", "It ends"]
-    assert len(lab.told("display_data")) == 2
+    assert len(lab.contents("display_data")) == 2
     assert lab.run("assert words == ['']")["status"] == "ok"
 
 
@@ -333,11 +333,11 @@ def test_it_can_be_seen_to_work(lab: Lab) -> None:
     """It cannot be pressed from the beginning of its work on, and what it shows comes while it works."""
     lab.run("Button([Choice('Roll out', roll)], '')")
     lab.press(*lab.buttons)
-    updates = [content["data"]["state"] for content in lab.told("comm_msg")]
+    updates = [content["data"]["state"] for content in lab.contents("comm_msg")]
     assert [state["disabled"] for state in updates if "disabled" in state] == [True]
     assert [state["description"] for state in updates if "description" in state] == ["Working …", "✓ Rolled out"]
     shares = [
-        re.findall(r"\d of 2 tasks", content["data"]["text/plain"]) for content in lab.told("update_display_data")
+        re.findall(r"\d of 2 tasks", content["data"]["text/plain"]) for content in lab.contents("update_display_data")
     ]
     assert [share for share in shares if share] == [["0 of 2 tasks"], ["1 of 2 tasks"], *[["2 of 2 tasks"]] * 2]
 
@@ -349,7 +349,7 @@ def test_after_an_error_of_ours_it_can_be_pressed_again(lab: Lab) -> None:
     lab.press(first, first)
     assert "✗ Nothing comes of it: <b>try</b> again." in lab.area["text/plain"]
     assert "&lt;b&gt;try" in lab.area["text/html"] and "Try 1." in lab.area["text/plain"]
-    assert not lab.told("error")
+    assert not lab.contents("error")
     _, second = lab.buttons
     assert lab.row == [second] and lab.look(second) == ("Try it", True)
     lab.press(second)
@@ -378,7 +378,7 @@ def test_any_other_error_is_not_caught(lab: Lab) -> None:
     """It goes where errors go; the page says that it broke off, and the button is there again."""
     lab.run("Button([Choice('Roll out', break_off)], '')")
     lab.press(*lab.buttons)
-    assert [content["ename"] for content in lab.told("error")] == ["ZeroDivisionError"]
+    assert [content["ename"] for content in lab.contents("error")] == ["ZeroDivisionError"]
     assert "It begins." in lab.area["text/plain"]
     assert "✗ Interrupted (ZeroDivisionError): run verify" in lab.area["text/plain"]
     assert lab.look(lab.buttons[-1]) == ("Roll out", True)
@@ -395,7 +395,7 @@ def test_no_value_gets_out_of_a_button(lab: Lab, act: str) -> None:
 
 
 def test_no_value_is_in_the_state_of_a_widget(lab: Lab) -> None:
-    """What widgets hold leaves masked, from the first state on, as does what is put into an area for outputs."""
+    """The state of widgets is masked from the first one on, and so is what an Output widget captures."""
     lab.run(
         "field = ipywidgets.Text(text); out = ipywidgets.Output(); out.append_stdout(text); field.placeholder = text"
     )
@@ -407,8 +407,8 @@ def test_no_value_is_in_the_state_of_a_widget(lab: Lab) -> None:
 
 def assert_masked(lab: Lab) -> None:
     """Nothing that the kernel has sent holds five characters of the canary in a row."""
-    sent = json.dumps([message["content"] for message in lab.heard], ensure_ascii=False)
-    assert [CANARY[at : at + 5] for at in range(len(CANARY) - 4) if CANARY[at : at + 5] in sent] == []
+    text = json.dumps([message["content"] for message in lab.all_messages], ensure_ascii=False)
+    assert [CANARY[at : at + 5] for at in range(len(CANARY) - 4) if CANARY[at : at + 5] in text] == []
 
 
 def a_run(environment: str) -> Run:
@@ -423,7 +423,7 @@ def nothing(word: str) -> Generator[object, None, str]:
 
 
 @pytest.mark.parametrize(
-    ("is_done", "is_empty", "is_watched", "has_widgets", "told"),
+    ("is_done", "is_empty", "is_watched", "has_widgets", "reason"),
     [
         (True, False, True, True, "The plan was applied above."),
         (False, True, True, True, "There is nothing to do."),
@@ -432,22 +432,22 @@ def nothing(word: str) -> Generator[object, None, str]:
     ],
 )
 def test_where_there_is_no_button_a_sentence_says_why(
-    monkeypatch: pytest.MonkeyPatch, is_done: bool, is_empty: bool, is_watched: bool, has_widgets: bool, told: str
+    monkeypatch: pytest.MonkeyPatch, is_done: bool, is_empty: bool, is_watched: bool, has_widgets: bool, reason: str
 ) -> None:
-    """Done allab, nothing to do, nobody there to press it, or no library to make it."""
+    """Done already, nothing to do, nobody there to press it, or no library to make it."""
     monkeypatch.setattr(button, "shows_widgets", lambda: is_watched)
     monkeypatch.setattr(button, "find_spec", lambda name: has_widgets or None)
     offered = button.offer(a_run("staging"), button.Choice("Write", nothing), is_done, is_empty)
-    assert isinstance(offered, Listing) and told in offered.to_text()
+    assert isinstance(offered, Listing) and reason in offered.to_text()
 
 
 def test_update_is_written_by_its_button(lab: Lab, sandbox: Sandbox) -> None:
     """The notebook's own cells, run dry: the button writes what the plan says and shows what the cells would show."""
-    kept = client(sandbox, "secretsmanager")
-    before = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+    secretsmanager = client(sandbox, "secretsmanager")
+    before = secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
     lab.run(f"import os; os.environ.update({sandbox.variables!r})")
     run_cells(lab, "update", values_from="generate", keys="SECRET_KEY")
-    assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
+    assert secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
     lab.press(lab.button("Write SECRET_KEY and redeploy backend, worker in staging"))
     assert not lab.look(lab.button("✓ Done and verified"))[1]
     for words in ("Done and verified: SECRET_KEY", "backend", "Nothing is wrong in staging", "back to version"):
@@ -456,10 +456,10 @@ def test_update_is_written_by_its_button(lab: Lab, sandbox: Sandbox) -> None:
     planned = next(text["text/plain"] for text in lab.displays.values() if "keys would change" in text["text/plain"])
     assert planned.startswith("This was before the change that ended at ")
     (old,) = before
-    stages = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+    stages = secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
     assert stages.pop(old) == ["AWSPREVIOUS"] and list(stages.values()) == [["AWSCURRENT"]]
-    value = json.loads(kept.get_secret_value(SecretId=SECRET)["SecretString"])["SECRET_KEY"]
-    assert value not in json.dumps([message["content"] for message in lab.heard])
+    value = json.loads(secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"])["SECRET_KEY"]
+    assert value not in json.dumps([message["content"] for message in lab.all_messages])
 
 
 def test_a_dotenv_is_written_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -474,24 +474,24 @@ def test_a_dotenv_is_written_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path:
         assert words in lab.page
     assert "nothing was changed" not in lab.page.lower()
     value = str(dotenv_values(platform.dotenv)["SECRET_KEY"])
-    assert len(value) == 64 and value not in json.dumps([message["content"] for message in lab.heard])
+    assert len(value) == 64 and value not in json.dumps([message["content"] for message in lab.all_messages])
 
 
 def test_a_key_is_added_by_its_button(lab: Lab, sandbox: Sandbox, tmp_path: Path) -> None:
     """add_key, run dry: no file, no version; the button adds it everywhere and tells how to commit and to undo it."""
-    platform, kept = make_platform(tmp_path / "checkout"), client(sandbox, "secretsmanager")
-    before = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+    platform, secretsmanager = make_platform(tmp_path / "checkout"), client(sandbox, "secretsmanager")
+    before = secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
     lab.run(f"import os; os.environ.update({sandbox.variables!r})")
     run_cells(lab, "add_key", repository=str(platform.root), key="NEWS_API_KEY", values_from="generate")
-    assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
+    assert secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
     assert platform.git("status", "--short") == ""
     lab.press(lab.button("Add NEWS_API_KEY in the checkout and staging"))
     assert not lab.look(lab.button("✓ Added and verified"))[1]
     for words in ("NEWS_API_KEY was added and verified", "git switch -c add-news-api-key", "apply --reverse"):
         assert words in lab.page
     assert "nothing was changed" not in lab.page.lower()
-    value = json.loads(kept.get_secret_value(SecretId=SECRET)["SecretString"])["NEWS_API_KEY"]
-    assert value not in json.dumps([message["content"] for message in lab.heard])
+    value = json.loads(secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"])["NEWS_API_KEY"]
+    assert value not in json.dumps([message["content"] for message in lab.all_messages])
     assert len(platform.git("diff", "--name-only").split()) == 3
 
 
@@ -517,7 +517,7 @@ def test_a_fix_that_another_kernel_left_is_finished_by_its_panel(
     file.write(replace(state, steps=("grant", "redeploy"), changes=("granted a permission",), ended="Its kernel died."))
     lab.run(f"import os; os.environ.update({sandbox.variables!r})")
     run_cells(lab, "troubleshoot")
-    assert "was not finished" in lab.shown and "The change that was not finished is below" in lab.page
+    assert "was not finished" in lab.html and "The change that was not finished is below" in lab.page
     assert lab.page.count("Nothing was done yet") == 1, "of the plan, not of the panel"
     lab.press(next(each for row in lab.rows for each in row if lab.is_button(each, "Finish it")))
     assert lab.look(lab.button("✓ Fixed and verified")) == ("✓ Fixed and verified", False), lab.area
@@ -528,7 +528,10 @@ def test_a_fix_that_another_kernel_left_is_finished_by_its_panel(
         label for label, is_live in live if is_live and "edeploy" in label
     ]
     lab.press(lab.button("Run all cells again"))
-    assert lab.asked[-1]["act"] == "plan" and lab.asked[-1]["parameters"] == {"apply": "False", "confirm": '""'}
+    assert lab.browser_requests[-1]["act"] == "plan" and lab.browser_requests[-1]["parameters"] == {
+        "apply": "False",
+        "confirm": '""',
+    }
 
 
 def test_a_choice_in_the_form_sets_its_parameter_and_plans_again(lab: Lab) -> None:
@@ -538,20 +541,22 @@ def test_a_choice_in_the_form_sets_its_parameter_and_plans_again(lab: Lab) -> No
     boxes = lab.models("CheckboxModel")
     assert [lab.states[box]["description"] for box in boxes] == ["SECRET_KEY", "DSN · 201 days, due", "OWN"]
     assert [lab.states[box]["value"] for box in boxes] == [True, False, True]
-    assert lab.asked == []
+    assert lab.browser_requests == []
     lab.choose(boxes[1], True)
-    assert lab.asked[-1]["act"] == "plan"
-    assert lab.asked[-1]["parameters"] == {"keys": '"SECRET_KEY,DSN,OWN"', "apply": "False", "confirm": '""'}
-    assert lab.asked[-1]["text"] == 'Set keys = "SECRET_KEY,DSN,OWN" in the parameters cell, and run all cells.'
+    assert lab.browser_requests[-1]["act"] == "plan"
+    assert lab.browser_requests[-1]["parameters"] == {"keys": '"SECRET_KEY,DSN,OWN"', "apply": "False", "confirm": '""'}
+    assert (
+        lab.browser_requests[-1]["text"] == 'Set keys = "SECRET_KEY,DSN,OWN" in the parameters cell, and run all cells.'
+    )
     (environment,) = lab.models("DropdownModel")
     lab.choose(environment, 0, "index")
-    assert lab.asked[-1]["parameters"]["environment"] == '"production"'
-    count = len(lab.asked)
+    assert lab.browser_requests[-1]["parameters"]["environment"] == '"production"'
+    count = len(lab.browser_requests)
     lab.run("shown.show(environments, replace(keys, value='DSN', labels={**keys.labels, 'OWN': 'OWN'}))")
-    assert lab.models("CheckboxModel") == boxes and len(lab.asked) == count
+    assert lab.models("CheckboxModel") == boxes and len(lab.browser_requests) == count
     assert [lab.states[box]["value"] for box in boxes] == [False, True, False]
     lab.press(lab.button("Plan again"))
-    assert lab.asked[-1]["parameters"] == {"apply": "False", "confirm": '""'}
+    assert lab.browser_requests[-1]["parameters"] == {"apply": "False", "confirm": '""'}
 
 
 def test_a_form_has_texts_and_boxes_and_sets_no_text_that_looks_like_a_secret(lab: Lab) -> None:
@@ -561,13 +566,13 @@ def test_a_form_has_texts_and_boxes_and_sets_no_text_that_looks_like_a_secret(la
     (field,), (box,) = lab.models("TextModel"), lab.models("CheckboxModel")
     assert (lab.states[field]["placeholder"], lab.states[box]["description"]) == ("NEW_API_KEY", "required")
     lab.choose(field, "NEWS_KEY")
-    assert lab.asked[-1]["parameters"]["key"] == '"NEWS_KEY"'
+    assert lab.browser_requests[-1]["parameters"]["key"] == '"NEWS_KEY"'
     lab.choose(box, True)
-    assert lab.asked[-1]["parameters"]["required"] == "True"
+    assert lab.browser_requests[-1]["parameters"]["required"] == "True"
     typed = f"sk-{secrets.token_hex(16)}"
     lab.choose(field, typed)
-    assert lab.asked[-1]["act"] == "say" and "looks like a secret" in lab.asked[-1]["text"]
-    assert lab.states[field]["value"] == "" and typed not in json.dumps(lab.asked)
+    assert lab.browser_requests[-1]["act"] == "say" and "looks like a secret" in lab.browser_requests[-1]["text"]
+    assert lab.states[field]["value"] == "" and typed not in json.dumps(lab.browser_requests)
     lab.run("shown.show(key, box, environments)")
     count = len(lab.models("TextModel"))
     lab.run("shown.show(replace(key, value='OTHER'))")
@@ -578,9 +583,9 @@ def test_a_form_has_texts_and_boxes_and_sets_no_text_that_looks_like_a_secret(la
 def test_a_look_shows_how_far_it_is(lab: Lab) -> None:
     """In one display, which ends with how many calls it took."""
     lab.run(READ)
-    lines = [content["data"]["text/plain"] for content in lab.told("update_display_data")]
-    assert len(lab.told("display_data")) == 1 and lines[-1].startswith("Read staging: 0 calls in 0.")
-    assert "Reading staging: 0 of 0 calls answered so far" in lab.told("display_data")[0]["data"]["text/html"]
+    lines = [content["data"]["text/plain"] for content in lab.contents("update_display_data")]
+    assert len(lab.contents("display_data")) == 1 and lines[-1].startswith("Read staging: 0 calls in 0.")
+    assert "Reading staging: 0 of 0 calls answered so far" in lab.contents("display_data")[0]["data"]["text/html"]
 
 
 def test_a_change_that_apply_begins_can_be_stopped_too(lab: Lab) -> None:
@@ -598,30 +603,30 @@ def test_a_change_that_apply_begins_can_be_stopped_too(lab: Lab) -> None:
 
 
 def test_a_page_that_was_reloaded_is_told_what_to_replace(lab: Lab) -> None:
-    """JupyterLab knows no id of its outputs any more: their metadata has it. What is told is masked as they are."""
+    """JupyterLab has lost the ids of its outputs: their metadata has them. The request is masked as they are."""
     lab.run(FORM)
     frontend = [comm for comm, state in lab.states.items() if "is_reopened" in state][-1]
     lab.run("Button([Choice('Tell', tell)], '')")
-    shown = lab.told("display_data")[-1]
-    assert shown["metadata"] == {"display_id": shown["transient"]["display_id"]}
-    assert not [each for each in lab.asked if each["act"] == "replace"]
+    display = lab.contents("display_data")[-1]
+    assert display["metadata"] == {"display_id": display["transient"]["display_id"]}
+    assert not [each for each in lab.browser_requests if each["act"] == "replace"]
     lab.choose(frontend, True, "is_reopened")
     lab.press(lab.button("Tell"))
-    told = [each for each in lab.asked if each["act"] == "replace"][-1]
-    assert told["id"] == shown["transient"]["display_id"] and told["data"] == lab.area
-    assert "The value is ‹CANARY›" in told["data"]["text/plain"] and CANARY not in str(lab.heard)
+    request = [each for each in lab.browser_requests if each["act"] == "replace"][-1]
+    assert request["id"] == display["transient"]["display_id"] and request["data"] == lab.area
+    assert "The value is ‹CANARY›" in request["data"]["text/plain"] and CANARY not in str(lab.all_messages)
 
 
 def test_an_error_of_ours_is_shown_in_the_last_cell_too(lab: Lab) -> None:
     """The newest form's widget says so, also before the form has anything to show; for no other error."""
     lab.run(FORM)
     lab.run(FORM)
-    shown = [state for state in lab.states.values() if "has_stopped" in state][-2:]
+    states = [state for state in lab.states.values() if "has_stopped" in state][-2:]
     lab.run("1 / 0")
-    assert lab.told("error")[-1]["ename"] == "ZeroDivisionError"
-    assert [state["has_stopped"] for state in shown] == [False, False]
+    assert lab.contents("error")[-1]["ename"] == "ZeroDivisionError"
+    assert [state["has_stopped"] for state in states] == [False, False]
     lab.run("raise UsageError('Nothing comes of it.')")
-    assert [state["has_stopped"] for state in shown] == [False, True]
+    assert [state["has_stopped"] for state in states] == [False, True]
 
 
 @pytest.mark.parametrize("name", ["a.ipynb", ""], ids=["widgets", "no widgets"])
@@ -640,7 +645,7 @@ def test_the_parameters_cell_ends_an_earlier_run(lab: Lab, name: str) -> None:
     lab.run("text2 = run.parameter")
     lab.run('environment: str = "produciton"  # look at staging or production')
     lab.run("run.parameter")
-    assert lab.told("error")[-1]["evalue"] == OUTDATED
+    assert lab.contents("error")[-1]["evalue"] == OUTDATED
     assert lab.run("shown.show, text, text2, environments")["status"] == "ok"
     lab.run("run = Picker('key', '')")
     assert lab.run("assert run.parameter == 'key'")["status"] == "ok"
@@ -667,29 +672,29 @@ def test_the_index_opens_notebooks_with_their_parameters_set(lab: Lab, sandbox: 
     card = lab.button("Open restore")
     for _ in range(2):
         lab.press(card)
-        assert lab.asked[-1] == {
+        assert lab.browser_requests[-1] == {
             "act": "open",
             "name": "restore-staging.ipynb",
             "leads_to": "form",
             "text": "Parameters are set in restore-staging.ipynb, beside this notebook.",
         }
-    written = nbformat.read(folder / "restore-staging.ipynb", as_version=4)
-    assert not any(cell.get("outputs") for cell in written.cells)
-    written.cells[0].source = "Mine."
-    nbformat.write(written, folder / "restore-staging.ipynb")
+    notebook = nbformat.read(folder / "restore-staging.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    notebook.cells[0].source = "Mine."
+    nbformat.write(notebook, folder / "restore-staging.ipynb")
     lab.press(card)
-    assert lab.asked[-1]["name"] == "restore-staging-2.ipynb"
+    assert lab.browser_requests[-1]["name"] == "restore-staging-2.ipynb"
     assert nbformat.read(folder / "restore-staging.ipynb", as_version=4).cells[0].source == "Mine."
-    shown = "\n".join(content["data"]["text/plain"] for content in lab.told("display_data"))
-    assert "Nothing is wrong in staging" in shown and "Read at" in shown
-    assert "omc-runbook run restore -p environment staging" in shown
+    text = "\n".join(content["data"]["text/plain"] for content in lab.contents("display_data"))
+    assert "Nothing is wrong in staging" in text and "Read at" in text
+    assert "omc-runbook run restore -p environment staging" in text
 
 
 def test_an_answer_leads_on_by_buttons(lab: Lab) -> None:
     """The notebook of a remedy, a command to copy and a policy to ask for; the plan's command has what was chosen."""
     lab.run(ANSWER)
     lab.press(lab.button("Open rotate.ipynb, filled in"))
-    assert (lab.asked[-1]["act"], lab.asked[-1]["name"]) == ("open", "rotate-staging.ipynb")
+    assert (lab.browser_requests[-1]["act"], lab.browser_requests[-1]["name"]) == ("open", "rotate-staging.ipynb")
     source = next(
         cell.source
         for cell in nbformat.read(Path(lab.value("os.getcwd()")) / "rotate-staging.ipynb", as_version=4).cells
@@ -697,9 +702,9 @@ def test_an_answer_leads_on_by_buttons(lab: Lab) -> None:
     )
     assert 'keys: str = "SECRET_KEY"  # keys to renew' in source and 'environment: str = "staging"  #' in source
     lab.press(lab.button("Copy the policy to ask for"))
-    assert lab.asked[-1] == {"act": "copy", "text": "{a policy}"}
+    assert lab.browser_requests[-1] == {"act": "copy", "text": "{a policy}"}
     lab.press(lab.button("Copy the command"))
-    assert lab.asked[-1]["text"] == (
+    assert lab.browser_requests[-1]["text"] == (
         "omc-runbook run update -p environment production -p keys SECRET_KEY -p apply true -p confirm production"
     )
 
