@@ -101,7 +101,7 @@ class Lab:
 
     @property
     def log(self) -> str:
-        """All that JupyterLab has said so far."""
+        """All that JupyterLab has logged so far."""
         return self._log.read_text(errors="replace")
 
 
@@ -112,12 +112,12 @@ def healthy_lab(browser: Any, sandbox: Sandbox, tmp_path_factory: pytest.TempPat
     with lab(desk, log, "index", kernels=SHARED_KERNELS) as address:
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         open_notebook(page, address)
-        made = Lab(desk, page, log)
-        yield made
+        new_lab = Lab(desk, page, log)
+        yield new_lab
         page.close()
     # With JupyterLab, the sandbox ends in which a newcomer has practised.
     assert not list((desk.root / "tmp").glob("omc-*/[0-9]*"))
-    assert_nothing_leaked(desk, [*made.hidden, *values(sandbox)], made.log)
+    assert_nothing_leaked(desk, [*new_lab.hidden, *values(sandbox)], new_lab.log)
 
 
 @pytest.fixture(scope="module")
@@ -153,23 +153,23 @@ def test_run_all_in_jupyterlab_ends_with_the_outcome_and_shows_no_value(
 def test_the_button_in_jupyterlab_writes_what_the_plan_says(healthy_lab: Lab) -> None:
     """Run All writes nothing, a press does: the page and the saved notebook tell it, and show no value, old or new."""
     desk = healthy_lab.desk
-    kept = client(desk.sandbox, "secretsmanager")
-    before, hidden = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"], values(desk.sandbox)
+    secretsmanager = client(desk.sandbox, "secretsmanager")
+    before, hidden = secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"], values(desk.sandbox)
     page = healthy_lab.run_all("update", 1400, 1000, keys="SECRET_KEY", values_from="generate")
     button = page.get_by_role("button", name="Write SECRET_KEY and redeploy backend, worker in staging", exact=True)
     button.wait_for()
-    assert kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
+    assert secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"] == before
     button.dblclick()
     page.get_by_role("button", name="✓ Done and verified", exact=True).wait_for()
     page.evaluate("jupyterapp.commands.execute('docmanager:save')")
     text, content = page.inner_text(".jp-NotebookPanel"), page.content()
-    stages = kept.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
+    stages = secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
     (old,), (new,) = before, stages.keys() - before.keys()
     assert stages == {old: ["AWSPREVIOUS"], new: ["AWSCURRENT"]}
     saved = nbformat.read(desk.work / "notebooks" / "update.ipynb", as_version=4)
-    for told in (text, shown_by(saved)):
-        assert "nothing was changed" not in told.lower()
-        assert "Done and verified: SECRET_KEY changed;" in told and new in told
+    for page_text in (text, shown_by(saved)):
+        assert "nothing was changed" not in page_text.lower()
+        assert "Done and verified: SECRET_KEY changed;" in page_text and new in page_text
     assert "ButtonModel" in json.dumps(saved.metadata.widgets)
     assert_nothing_leaked(desk, [*hidden, *values(desk.sandbox)], text, content, healthy_lab.log)
 
@@ -184,20 +184,20 @@ def test_a_saved_notebook_says_how_to_get_its_buttons_back(healthy_lab: Lab) -> 
     page = healthy_lab.open("verify", 1280, 1000)
     page.evaluate(ADD_LOST_WIDGETS)
     page.wait_for_function(f"{LOST_WIDGETS}.length === 2")
-    shown = page.evaluate(f"{LOST_WIDGETS}.filter(node => node.checkVisibility()).map(node => {AFTER})")
-    assert len(shown) == 1 and "choose Run → Run All Cells" in shown[0]
+    texts = page.evaluate(f"{LOST_WIDGETS}.filter(node => node.checkVisibility()).map(node => {AFTER})")
+    assert len(texts) == 1 and "choose Run → Run All Cells" in texts[0]
 
 
 def test_a_key_pressed_in_a_form_is_the_forms(healthy_lab: Lab) -> None:
     """It chooses, where JupyterLab would delete the cell; with Ctrl it is JupyterLab's, such as the one that saves."""
     page = healthy_lab.run_all("verify", 1280, 1000)
-    chosen = page.locator(".jp-OutputArea select").first
+    select = page.locator(".jp-OutputArea select").first
     count = page.evaluate(CELL_COUNT)
-    chosen.focus()
+    select.focus()
     page.keyboard.press("b")
     page.keyboard.press("x")
     page.keyboard.press("ArrowUp")
-    assert page.evaluate(CELL_COUNT) == count and chosen.evaluate(IS_FOCUSED)
+    assert page.evaluate(CELL_COUNT) == count and select.evaluate(IS_FOCUSED)
     page.evaluate(NOTE_SAVES)
     page.keyboard.press("Control+s")
     page.wait_for_function("() => saves.some(state => state.startsWith('completed'))")
@@ -245,12 +245,12 @@ def test_a_value_that_is_asked_for_in_jupyterlab_goes_into_the_dotenv_and_nowher
     page.wait_for_function("() => document.activeElement.closest('.jp-Cell')")
     page.evaluate("jupyterapp.commands.execute('docmanager:save')")
     text, content = page.inner_text(".jp-NotebookPanel"), page.content()
-    written = dotenv_values(platform.dotenv)
-    assert written["OPENAI_API_KEY"] == key and platform.dotenv.stat().st_mode & 0o777 == 0o600
+    dotenv = dotenv_values(platform.dotenv)
+    assert dotenv["OPENAI_API_KEY"] == key and platform.dotenv.stat().st_mode & 0o777 == 0o600
     assert "✓ Nothing is wrong in your .env" in text
-    made = [str(written[name]) for name in ("OPENAI_API_KEY", "SECRET_KEY", "FIRST_SUPERUSER_PASSWORD")]
-    healthy_lab.hidden += made
-    assert_nothing_leaked(healthy_lab.desk, made, text, content, healthy_lab.log)
+    new_values = [str(dotenv[name]) for name in ("OPENAI_API_KEY", "SECRET_KEY", "FIRST_SUPERUSER_PASSWORD")]
+    healthy_lab.hidden += new_values
+    assert_nothing_leaked(healthy_lab.desk, new_values, text, content, healthy_lab.log)
     assert platform.git("status", "--short") == ""
 
 
@@ -294,15 +294,15 @@ def test_a_newcomer_goes_through_onboarding_by_hand(healthy_lab: Lab) -> None:
 def test_the_record_reads_well_from_a_file(browser: Any, page_file: Path, scheme: str, width: int) -> None:
     """The page fetches nothing, complains of nothing, fits its window, contrasts, and holds matrix and outcome."""
     fetched: list[str] = []
-    said: list[str] = []
+    complaints: list[str] = []
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.on("request", lambda request: fetched.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(page_file.as_uri())
     page.wait_for_load_state("networkidle")
     assert [url for url in fetched if not url.startswith("data:")] == [page_file.as_uri()]
-    assert said == []
+    assert complaints == []
     text = page.inner_text("body")
     for words in ("POSTGRES_PASSWORD", "reaches tasks", "2\u00a0fresh", "Nothing is wrong in staging"):
         assert words in text
@@ -331,9 +331,9 @@ def test_the_index_of_records_can_be_read_on_a_phone(browser: Any, tmp_path: Pat
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_a_fault_that_axe_core_finds(browser: Any, page_file: Path, tmp_path: Path, scheme: str) -> None:
-    """The record of a run, and what is shown of a change under way or unfinished: contrast, landmarks."""
+    """The record of a run, and the displays of a change under way or unfinished: contrast, landmarks."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core to look for faults")
-    begun = ChangeState(
+    state = ChangeState(
         runbook="rotate",
         environment="staging",
         account="",
@@ -347,19 +347,19 @@ def test_no_page_has_a_fault_that_axe_core_finds(browser: Any, page_file: Path, 
         **own_process(),
     )
     parts = (
-        RunningChange(begun),
-        ChangeToFinish(begun),
-        ChangeToFinish(replace(begun, process=0), "Version v is current."),
+        RunningChange(state),
+        ChangeToFinish(state),
+        ChangeToFinish(replace(state, process=0), "Version v is current."),
     )
-    shown = tmp_path / "change.html"
-    shown.write_text(whole_page("A change", STYLE, "<h1>A change</h1>", "\n".join(p.to_html() for p in parts)))
+    change_page = tmp_path / "change.html"
+    change_page.write_text(whole_page("A change", STYLE, "<h1>A change</h1>", "\n".join(p.to_html() for p in parts)))
     index = tmp_path / "index.html"
     index.write_text(an_index())
-    for path in (page_file, shown, index):
+    for path in (page_file, change_page, index):
         page = browser.new_page(color_scheme=scheme)
         page.goto(path.as_uri())
         for width in (1280, 800, 400):
             page.set_viewport_size({"width": width, "height": 900})
-            found = axe.Axe().run(page).response["violations"]
-            assert [(path.name, width, fault["id"], fault["nodes"][0]["html"]) for fault in found] == []
+            violations = axe.Axe().run(page).response["violations"]
+            assert [(path.name, width, fault["id"], fault["nodes"][0]["html"]) for fault in violations] == []
         page.close()

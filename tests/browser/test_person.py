@@ -49,14 +49,14 @@ def faults(page: Any, looks: Sequence[tuple[str, int]] = LOOKS) -> list[Any]:
     """What axe-core finds in what we show, in themes and at widths; what is cut off counts, too."""
     axe = pytest.importorskip("axe_playwright_python", reason="needs axe-core to look for faults")
     page.add_script_tag(path=Path(axe.__file__).parent / "axe.min.js")
-    found = []
+    faults_of_themes = []
     for theme, width in looks:
         page.set_viewport_size({"width": width, "height": 1000})
         page.evaluate(f"jupyterapp.commands.execute('apputils:change-theme', {{theme: '{theme}'}})")
         page.wait_for_function(f"document.body.dataset.jpThemeLight === '{str('Light' in theme).lower()}'")
-        found += [(theme, *fault) for fault in page.evaluate(AXE)]
-        found += [(theme, "cut off", text) for text in page.evaluate(CUT)]
-    return found
+        faults_of_themes += [(theme, *fault) for fault in page.evaluate(AXE)]
+        faults_of_themes += [(theme, "cut off", text) for text in page.evaluate(CUT)]
+    return faults_of_themes
 
 
 def test_from_the_index_to_the_fix_and_its_record(browser: Any, world: Desk, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_table_that_ends_on_the_page_has_no_line_at_its_right(browser: Any, tm
     path.write_text(whole_page("t", STYLE, "", table), encoding="utf-8")
     page = browser.new_page(viewport={"width": 800, "height": 600}, color_scheme="light")
     page.goto(path.as_uri())
-    shown = page.locator("table").screenshot()
+    image = page.locator("table").screenshot()
     page.add_style_tag(content="table { background: none }")
-    assert page.locator("table").screenshot() == shown
+    assert page.locator("table").screenshot() == image
     page.close()
