@@ -36,7 +36,7 @@ def user(stage: Stage, *statements: dict[str, Any]) -> dict[str, str]:
 
 
 def test_user_without_permission_is_refused_in_awss_words(stage: Stage) -> None:
-    """A user without ecs:DescribeServices is told so, and may after it was granted."""
+    """A user without ecs:DescribeServices is refused as AWS refuses, and may call it once it is granted."""
     name = f"user-{secrets.token_hex(4)}"
     stage.iam.create_user(UserName=name)
     key = stage.iam.create_access_key(UserName=name)["AccessKey"]
@@ -133,7 +133,7 @@ def simulate(stage: Stage, arn: str, *actions: str, resource: str = "*") -> dict
 
 
 def test_simulator_agrees_with_the_policies(stage: Stage) -> None:
-    """Allowed, implicitly and explicitly denied are told apart, with the statement that decided."""
+    """The result is allowed, implicitDeny or explicitDeny, with the statement that decided."""
     arn = stage.iam.create_role(RoleName="judged", AssumeRolePolicyDocument=policy())["Role"]["Arn"]
     deny = {"Effect": "Deny", "Action": "kms:*", "Resource": "*"}
     stage.iam.put_role_policy(RoleName="judged", PolicyName="mixed", PolicyDocument=policy(READ, deny))
@@ -347,7 +347,7 @@ def test_trail_keeps_refusals_and_pages(stage: Stage) -> None:
 
 
 def test_wire_faults_hit_whom_they_are_meant_for(stage: Stage) -> None:
-    """A fault applies to its action and principal, as often as asked, and can be lifted."""
+    """A fault applies to its action and principal, as many times as requested, and can be lifted."""
     from omc_runbook.sandbox import lifecycle
 
     own = user(stage, {"Effect": "Allow", "Action": "*", "Resource": "*"})
@@ -375,7 +375,7 @@ def test_what_moto_lacks_is_said(stage: Stage) -> None:
 
 
 def test_calls_are_counted(stage: Stage) -> None:
-    """The number of calls of each action can be asked for."""
+    """The sandbox counts the calls of each action."""
     from omc_runbook.sandbox import lifecycle
 
     def count() -> int:

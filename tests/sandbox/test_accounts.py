@@ -82,7 +82,7 @@ def test_both_accounts_decide_who_assumes_a_role(stage: Stage, theirs: dict[str,
     """The caller's policy, and the role's trust policy with its external id, which holds for administrators too."""
     iam, user, administrator = stage.client("iam", **theirs), stage.client("sts", **signer(night)), stage.client("sts")
 
-    def assumed(client: Any, **more: str) -> bool:
+    def may_assume(client: Any, **more: str) -> bool:
         try:
             return bool(client.assume_role(RoleArn=ROLE, RoleSessionName="me", **more)["Credentials"])
         except ClientError as error:
@@ -95,18 +95,18 @@ def test_both_accounts_decide_who_assumes_a_role(stage: Stage, theirs: dict[str,
     def decide(document: str) -> None:
         iam.update_assume_role_policy(RoleName="runbooks", PolicyDocument=document)
 
-    assert not assumed(user)
+    assert not may_assume(user)
     stage.iam.put_user_policy(UserName="night", PolicyName="assume", PolicyDocument=policy(ASSUME))
-    assert assumed(user) and not assumed(administrator)
+    assert may_assume(user) and not may_assume(administrator)
     decide(trust(f"arn:aws:iam::{OTHER}:root"))
-    assert not assumed(user)
+    assert not may_assume(user)
     decide(trust(ACCOUNT))
-    assert assumed(user) and assumed(administrator)
+    assert may_assume(user) and may_assume(administrator)
     decide(trust(USER, StringEquals={"sts:ExternalId": EXTERNAL_ID}))
-    assert assumed(user, ExternalId=EXTERNAL_ID)
-    assert not assumed(user) and not assumed(user, ExternalId="another")
+    assert may_assume(user, ExternalId=EXTERNAL_ID)
+    assert not may_assume(user) and not may_assume(user, ExternalId="another")
     decide(trust(USER, StringLike={"sts:RoleSessionName": "omc-runbook-*"}))
-    assert not assumed(user)
+    assert not may_assume(user)
 
     own = stage.iam.create_role(RoleName="own", AssumeRolePolicyDocument=trust(USER))["Role"]["Arn"]
     assert user.assume_role(RoleArn=own, RoleSessionName="me")
@@ -127,7 +127,7 @@ def healthy(desk: Desk, person: Mapping[str, str]) -> list[Any]:
 def test_a_runbook_assumes_its_environments_role(
     stage: Stage, theirs: dict[str, str], night: dict[str, str], tmp_path: Path
 ) -> None:
-    """As the policies that are printed allow; whoever may not is told what is missing, and no output has the id."""
+    """As the printed policies allow; without one, the error names the permission, and no output has the id."""
     iam, desk = stage.client("iam", **theirs), Desk(tmp_path, stage.sandbox)
     person = {"AWS_ACCESS_KEY_ID": night["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": night["SecretAccessKey"]}
     person |= {"OMC_REPOSITORY": ""}

@@ -42,7 +42,7 @@ KEY = "NEWS_API_KEY"
 
 @pytest.fixture(scope="module")
 def desk(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adder]:
-    """A desk at which backend wants no tasks, so that all that is done takes no time."""
+    """A desk with desiredCount 0 for backend, so that its deployments take no time."""
     with pytest.MonkeyPatch.context() as patch:
         adder = Adder(tmp_path_factory.mktemp("desk"), sandbox)
         with signed_in(sandbox, patch, adder.work):
@@ -68,14 +68,14 @@ def platform(tmp_path: Path) -> Platform:
 
 
 def at(run: Run, snapshots: dict[str, Snapshot], root: Path) -> tuple[Run, dict[str, Snapshot]]:
-    """The same run and what it saw, on another checkout."""
+    """The same run and its snapshots, on another checkout."""
     checkout = read_checkout(root)
     return replace(run, checkout=checkout), {
         name: replace(snapshot, checkout=checkout) for name, snapshot in snapshots.items()
     }
 
 
-def planned(run: Run, snapshots: dict[str, Snapshot], root: Path, **arguments: Any) -> AddKeyPlan:
+def plan_for(run: Run, snapshots: dict[str, Snapshot], root: Path, **arguments: Any) -> AddKeyPlan:
     there, snapshots_there = at(run, snapshots, root)
     plan = add_key.plan(there, snapshots_there, **({"key": KEY, "description": "Headlines"} | arguments))
     assert plan
@@ -131,7 +131,7 @@ def test_what_cannot_be_added_is_refused_in_one_sentence(
     monkeypatch.setenv("NUMBER", "12")
     before = tree(desk.platform.root)
     with pytest.raises(UsageError) as error:
-        planned(run, snapshots, desk.platform.root, **arguments)
+        plan_for(run, snapshots, desk.platform.root, **arguments)
     message = str(error.value)
     assert reason in message and "\n" not in message and tree(desk.platform.root) == before
     assert not [value for value in (*PASTED, desk.value) if value[:8] in message]
@@ -154,11 +154,11 @@ def test_an_optional_key_of_any_type_may_be_empty_where_settings_take_that_for_a
     type: str, run: Run, snapshots: dict[str, Snapshot], platform: Platform
 ) -> None:
     """With env_ignore_empty it waits for its value with nothing in it; without, only a value fits."""
-    plan = planned(run, snapshots, platform.root, type=type)
+    plan = plan_for(run, snapshots, platform.root, type=type)
     assert plan.environments[0].content == NOTHING and plan.environments[0].write
     platform.edit(platform.config, "        env_ignore_empty=True,\n", "")
     with pytest.raises(UsageError, match="which accepts no placeholder: set values_from"):
-        planned(run, snapshots, platform.root, type=type)
+        plan_for(run, snapshots, platform.root, type=type)
 
 
 @pytest.mark.parametrize("type", ["int", "bool", "HttpUrl", "list[str]", "str"])
@@ -166,7 +166,7 @@ def test_a_copy_of_the_template_starts_the_application_with_an_optional_key_of_a
     type: str, run: Run, snapshots: dict[str, Snapshot], platform: Platform
 ) -> None:
     """The guide's `cp .env.template .env` gives the application no placeholder that it cannot read."""
-    plan = planned(run, snapshots, platform.root, type=type)
+    plan = plan_for(run, snapshots, platform.root, type=type)
     for edit in plan.edits:
         edit.file.path.write_bytes(edit.after)
     platform.dotenv.write_bytes(platform.template.read_bytes())
@@ -195,7 +195,7 @@ def test_a_name_that_a_container_has_from_elsewhere_is_refused(
     container = replace(definition.containers[0], secrets=(*definition.containers[0].secrets, other))
     definitions = {**snapshot.task_definitions, arn: replace(definition, containers=(container,))}
     with pytest.raises(UsageError, match=rf"has {KEY} from another key or secret already"):
-        planned(run, {"staging": replace(snapshot, task_definitions=definitions)}, desk.platform.root)
+        plan_for(run, {"staging": replace(snapshot, task_definitions=definitions)}, desk.platform.root)
 
 
 def broken(platform: Platform, case: str) -> None:
@@ -246,7 +246,7 @@ def test_a_checkout_that_is_not_fit_is_told_in_one_sentence(
     broken(platform, case)
     before = tree(platform.root)
     with pytest.raises(UsageError) as error:
-        planned(run, snapshots, platform.root)
+        plan_for(run, snapshots, platform.root)
     assert BROKEN[case] in str(error.value) and "\n" not in str(error.value) and tree(platform.root) == before
 
 
@@ -357,14 +357,14 @@ def test_of_every_subset_that_is_done_the_rest_is_planned(
     run: Run, snapshots: dict[str, Snapshot], platform: Platform
 ) -> None:
     """All 32 of Settings, template, Terraform, secret and task definition."""
-    edits = planned(run, snapshots, platform.root).edits
+    edits = plan_for(run, snapshots, platform.root).edits
     assert [edit.file.name for edit in edits] == [*EDITED]
     for done in product((False, True), repeat=5):
         for edit, is_done in zip(edits, done, strict=False):
             edit.file.path.write_bytes(edit.after if is_done else edit.file.raw)
         snapshot = holding(snapshots["staging"], KEY) if done[3] else snapshots["staging"]
         snapshot = referring(snapshot, KEY) if done[4] else snapshot
-        plan = planned(run, {"staging": snapshot}, platform.root)
+        plan = plan_for(run, {"staging": snapshot}, platform.root)
         files_to_edit = [edit.file.name for edit, is_done in zip(edits, done, strict=False) if not is_done]
         assert [edit.file.name for edit in plan.edits] == files_to_edit
         (environment_plan,) = plan.environments
@@ -387,14 +387,14 @@ def test_a_reference_that_was_added_by_hand_where_it_cannot_be_read_leaves_the_r
     text = f'resource "aws_ecs_task_definition" "backend" {{\n  container_definitions = {containers}\n}}\n'
     platform.main_tf.write_text(text)
     with pytest.raises(UsageError, match=r"Add the reference yourself|which is not followed"):
-        planned(run, snapshots, platform.root)
-    plan = planned(run, {"staging": referring(holding(snapshots["staging"], KEY), KEY)}, platform.root)
+        plan_for(run, snapshots, platform.root)
+    plan = plan_for(run, {"staging": referring(holding(snapshots["staging"], KEY), KEY)}, platform.root)
     assert [edit.file.name for edit in plan.edits] == [*EDITED[:2]]
     note = f"The reference of backend to {KEY} is in force, and comes from Terraform that cannot be read"
     assert note in " ".join(report.diffs(plan).to_text().split())
     for edit in plan.edits:
         edit.file.path.write_bytes(edit.after)
-    assert planned(run, {"staging": referring(holding(snapshots["staging"], KEY), KEY)}, platform.root).is_empty
+    assert plan_for(run, {"staging": referring(holding(snapshots["staging"], KEY), KEY)}, platform.root).is_empty
 
 
 def test_a_secret_that_cannot_be_read_is_told_of_first(
@@ -406,7 +406,7 @@ def test_a_secret_that_cannot_be_read_is_told_of_first(
     gap = ReadFailure("the secret", "secretsmanager:DescribeSecret", "AccessDeniedException", "denied")
     snapshot = replace(snapshots["staging"], secret=None, contents={}, gaps={"secret": (gap,), "contents": (gap,)})
     with pytest.raises(CouldNotLook, match="secretsmanager:DescribeSecret"):
-        planned(run, {"staging": snapshot}, platform.root)
+        plan_for(run, {"staging": snapshot}, platform.root)
 
 
 def test_what_several_containers_need_and_terraform_does_not_have(
@@ -415,7 +415,7 @@ def test_what_several_containers_need_and_terraform_does_not_have(
     """Where no file has a task definition, each service gets its revision all the same, and the plan says so."""
     for path in (platform.root / "infrastructure").rglob("*.tf"):
         path.unlink()
-    plan = planned(run, snapshots, platform.root, containers="backend,worker")
+    plan = plan_for(run, snapshots, platform.root, containers="backend,worker")
     assert [edit.file.name for edit in plan.edits] == [*EDITED[:2]]
     assert [correction.definition.family for correction in plan.environments[0].corrections] == [
         "ohmycoins-staging-backend",
@@ -437,7 +437,7 @@ def test_a_sidecar_that_reads_the_secret_gets_nothing_unasked(
     sidecar = replace(definition.containers[0], name="datadog", secrets=(own,), environment=())
     both = replace(definition, containers=(sidecar, *definition.containers))
     with_sidecar = {"staging": replace(snapshot, task_definitions={**snapshot.task_definitions, arn: both})}
-    (correction,) = planned(run, with_sidecar, platform.root).environments[0].corrections
+    (correction,) = plan_for(run, with_sidecar, platform.root).environments[0].corrections
     assert [edit.container for edit in correction.edits] == ["backend"]
     assert containers_for(replace(with_sidecar["staging"], checkout=None), describe(KEY, "", "", False, "", ())) == (
         "datadog",
@@ -445,19 +445,19 @@ def test_a_sidecar_that_reads_the_secret_gets_nothing_unasked(
     )
     for path in (platform.root / "infrastructure").rglob("*.tf"):
         path.unlink()
-    (correction,) = planned(run, with_sidecar, platform.root, containers="datadog").environments[0].corrections
+    (correction,) = plan_for(run, with_sidecar, platform.root, containers="datadog").environments[0].corrections
     assert [edit.container for edit in correction.edits] == ["datadog"]
 
 
 def test_an_environments_own_folder_of_terraforms_is_edited_for_it_alone(
     run: Run, snapshots: dict[str, Snapshot], platform: Platform
 ) -> None:
-    """Where each environment has its task definitions in a folder of its name, those asked for get the reference."""
+    """Where each environment has its task definitions in a folder of its name, those of the run get the reference."""
     own = [platform.staging / "ecs.tf", platform.production / "ecs.tf"]
     for path in own:
         path.write_bytes(platform.main_tf.read_bytes())
     platform.main_tf.unlink()
-    plan = planned(run, snapshots, platform.root)
+    plan = plan_for(run, snapshots, platform.root)
     assert [edit.file.path for edit in plan.edits if edit.file.name.endswith(".tf")] == own[:1]
     everywhere = {"staging": ("backend",), "production": ("backend",)}
     edits = KeyEdits(read_checkout(platform.root), plan.key, everywhere).plan(everywhere)
@@ -673,7 +673,7 @@ def test_where_git_distrusts_the_owner_it_says_so(
         monkeypatch.setenv(name, str(tmp_path))
     for path in (platform.root, platform.root / ".git"):
         os.chown(path, 65_534, 65_534)
-    (note,) = planned(run, snapshots, platform.root).notes
+    (note,) = plan_for(run, snapshots, platform.root).notes
     assert "git config --global --add safe.directory" in note and "no git work tree" not in note
 
 
@@ -682,7 +682,7 @@ def test_settings_that_derive_from_another_file_are_told_of(
 ) -> None:
     """A class that was not read may give variables a prefix."""
     platform.edit(platform.config, "class Settings(BaseSettings):", "class Settings(AppSettings):")
-    (note,) = planned(run, snapshots, platform.root).notes
+    (note,) = plan_for(run, snapshots, platform.root).notes
     assert note == f"Class Settings derives from AppSettings of another file: check that {KEY} is read accordingly."
 
 
@@ -722,7 +722,7 @@ def test_values_beside_the_place_of_an_edit_are_shown_nowhere(
 
 
 def test_a_line_that_has_to_change_is_copied_nowhere_when_it_may_hold_a_value(run: Run, platform: Platform) -> None:
-    """Last lines without a newline: no patch of them is kept, the plan says so, and undo tells what to take out."""
+    """Last lines without a newline: no patch of them is kept, the plan says so, and undo says what to remove."""
     canaries = [secrets.token_hex(16) for _ in range(2)]
     head = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n"
     platform.config.write_text(f'{head}    NEWS_TOKEN: str = "{canaries[0]}"')

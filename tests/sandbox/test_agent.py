@@ -88,7 +88,7 @@ def test_a_port_belongs_to_its_application_before_it_serves() -> None:
 
 
 def test_an_end_is_told_at_once() -> None:
-    """The agent, which else asks every other second, is told once the exit code is known."""
+    """The agent, which otherwise polls every other second, is notified once the exit code is known."""
     has_ended = threading.Event()
     started = Application({"OMC_APP_ROLE": "frontend"}, ["--sandbox-hang"], lambda _: None, has_ended.set)
     assert started.exit_code() is None and not has_ended.is_set()
@@ -98,7 +98,7 @@ def test_an_end_is_told_at_once() -> None:
 
 
 def test_put_and_force_brings_the_new_value(stage: Stage) -> None:
-    """A put alone changes no process; a forced deployment replaces all, the old ones last."""
+    """PutSecretValue alone changes no process; a forced deployment replaces all, the old ones last."""
     stage.build("rolls", desired=2)
     stage.steady("rolls")
     before = {task["pid"] for task in stage.processes("rolls")}
@@ -385,7 +385,7 @@ def test_database_that_kept_its_password_refuses_the_new_one(stage: Stage) -> No
         events = logs.get_log_events(logGroupName="/small", logStreamName=stream)["events"]
         return [event["message"] for event in events if "FATAL: password authentication failed" in event["message"]]
 
-    # The last lines may be written a moment after its end is seen.
+    # The last lines may be written a moment after the task is STOPPED.
     assert until(refusals)
 
 

@@ -159,7 +159,7 @@ def test_without_the_secret_everybody_is_read_and_nobody_judged(world: World) ->
 
 
 def test_functions_with_a_role_that_reads_are_a_way_in(world: World) -> None:
-    """Lambda is asked where it may assume such a role; whoever may write code for its function is named."""
+    """Functions are listed where Lambda may assume such a role; whoever may update their code is named."""
     assert look().audit.identities.functions == {}  # type: ignore[union-attr]
     faults.break_(world.endpoint, "unused-reader")
     role = f"arn:aws:iam::{ACCOUNT}:role/{access_faults.REPORTS}"

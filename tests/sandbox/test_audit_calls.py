@@ -180,7 +180,7 @@ def test_event_data_store_has_more_than_ninety_days(sandbox: Sandbox, monkeypatc
 
 
 def looked_up(wire: Wire) -> list[str]:
-    """The APIs that LookupEvents was asked for."""
+    """The event names that LookupEvents was called with."""
     return [
         attribute["AttributeValue"]
         for call in wire.calls

@@ -81,7 +81,7 @@ def test_a_policy_is_enough_for_an_event_data_store(
 def test_without_an_action_a_part_of_the_audit_is_unknown(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, own_registry: None, action: str, question: str
 ) -> None:
-    """Its light is grey and the action named; what needs it not is as it was, and nothing else is found."""
+    """Its light is grey and the action named; all else is as before, and nothing more is found."""
     person = caller(desk.sandbox, json.dumps(without(policy_of(desk, "audit"), action)))
     for name, value in (desk.sandbox.variables | person).items():
         monkeypatch.setenv(name, value)
@@ -96,7 +96,7 @@ def test_without_an_action_a_part_of_the_audit_is_unknown(
 def test_without_the_organization_the_policies_above_the_account_are_not_known(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, own_registry: None
 ) -> None:
-    """They only restrict: who may read is then said to be at most that."""
+    """They only restrict: the report then says that at most these may read."""
     person = caller(desk.sandbox, json.dumps(without(policy_of(desk, "audit"), "organizations:DescribeOrganization")))
     for name, value in (desk.sandbox.variables | person).items():
         monkeypatch.setenv(name, value)

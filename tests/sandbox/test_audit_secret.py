@@ -74,7 +74,7 @@ def test_each_fault_is_found_and_mended(fault: str, sandbox: Sandbox, look: Call
 
 
 def test_values_in_a_logs_options_lie_open_too(sandbox: Sandbox, look: Callable[..., Snapshot]) -> None:
-    """The secret's own, and another whose option is named like a secret; the others are nobody's business."""
+    """The secret's own, and another whose option is named like a secret; the others are not reported."""
     world = World(sandbox.endpoint)
     value = json.loads(world.secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"])["SECRET_KEY"]
     options = {"Name": "http", "Host": "logs.example.com", "Header_token": value, "apikey": secrets.token_hex(16)}
@@ -93,7 +93,7 @@ def test_values_in_a_logs_options_lie_open_too(sandbox: Sandbox, look: Callable[
 
 
 def test_values_in_commands_and_labels_lie_open_too(sandbox: Sandbox, look: Callable[..., Snapshot]) -> None:
-    """As a part of a text; what an ordinary command and label say is nobody's business."""
+    """As a part of a text; ordinary commands and labels are not reported."""
     world = World(sandbox.endpoint)
     value = json.loads(world.secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"])["SECRET_KEY"]
     check = ["CMD-SHELL", f"curl -H 'X-Signature: {value}' http://localhost:8000/health || exit 1"]

@@ -52,7 +52,7 @@ def test_a_look_takes_few_calls(rows: dict[str, Any], world: str, services: int,
 
 @pytest.mark.parametrize("world", ["healthy", "12:2"])
 def test_no_call_is_made_twice(rows: dict[str, Any], world: str) -> None:
-    """The same question with the same parameters is asked once."""
+    """The same call with the same parameters is made once."""
     assert rows[world]["repeated"] == []
 
 

@@ -175,7 +175,7 @@ def test_load_sees_no_failure_in_a_plain_deployment(world: World) -> None:
             while not ended.is_set():
                 start = time.monotonic()
                 statuses = [*pool.map(health, [task["health"] for task in world.serving()])]
-                # A task that is told of no more answers for 0.3 s: later, the machine had other work for this thread.
+                # A task that is listed no more answers for 0.3 s: later, the machine had other work for this thread.
                 is_in_time = time.monotonic() - start < 0.3
                 answers.extend(each for each in statuses if is_in_time or each == 200)
                 time.sleep(0.05)
@@ -195,7 +195,7 @@ def test_load_sees_no_failure_in_a_plain_deployment(world: World) -> None:
 
 
 def last_answer(world: World) -> tuple[int, float]:
-    """What worker's task answers after it was asked to end, and how long that took; then another one serves."""
+    """What worker's task answers after SIGTERM, and how long that took; then another one serves."""
     (task,) = world.serving("worker")
     os.kill(task["pid"], signal.SIGTERM)
     start = time.monotonic()
@@ -207,7 +207,7 @@ def last_answer(world: World) -> tuple[int, float]:
 
 
 def test_a_stopping_task_is_sent_to_no_more_and_answers_on(world: World) -> None:
-    """A task that is to stop is told of no more as one that takes requests; its process answers for a while yet."""
+    """A task that is to stop is no longer listed as one that takes requests; its process answers a little longer."""
     (task,) = world.serving("worker")
     world.ecs.stop_task(cluster=CLUSTER, task=task["task"])
     assert task["task"] not in {serving["task"] for serving in world.serving("worker")}
@@ -256,7 +256,7 @@ def rolled_back(world: World) -> bool:
 
 
 def test_mend_gives_the_role_its_password_again(world: World) -> None:
-    """Whatever was done to the role, and with a fault besides, mend makes a healthy world with the kept values."""
+    """Whatever happened to the role, and with a fault besides, mend makes a healthy world with the saved values."""
     faults.break_(world.sandbox.endpoint, "terraform-overwrote")
     with psycopg.connect(world.database.administrator_url, autocommit=True) as administrator:
         administrator.execute("ALTER ROLE app NOLOGIN PASSWORD NULL VALID UNTIL '2000-01-01'")
@@ -267,7 +267,7 @@ def test_mend_gives_the_role_its_password_again(world: World) -> None:
 
 
 def test_statements_are_logged_and_passwords_are_not(world: World) -> None:
-    """The server's log has what was asked of it, and neither the secret's password nor one that was tried."""
+    """The server's log has the statements, and neither the secret's password nor one that was tried."""
     tried = secrets.token_hex(16)
     with pytest.raises(psycopg.OperationalError):
         world.log_in(password=tried)
@@ -327,7 +327,7 @@ def test_programs_that_its_user_cannot_reach_are_copied(tmp_path: Path, monkeypa
 
 
 def test_a_port_that_another_took_meanwhile_is_not_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next free port is taken; where every one is taken, the server's own words are told."""
+    """The next free port is used; where there is none, the error has the server's own words."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port, free = listener.getsockname()[1], postgres._free_port
         ports = chain([port], iter(free, port))

@@ -131,14 +131,14 @@ def gets_in(server: Database, role: str, password: str) -> bool:
 
 
 def spellings(text: str) -> set[str]:
-    """A text as it might planned up in a log: as it is, in a URL, in hexadecimal and in base64."""
+    """A text as it might turn up in a log: as it is, in a URL, in hexadecimal and in base64."""
     raw = text.encode()
     encoded = {base64.b64encode(b"x" * before + raw).decode()[4:-4] for before in range(3)}
     return {text, quote(text, safe=""), raw.hex(), raw.hex().upper(), *encoded}
 
 
 def refusal(act: Callable[[], object], *values: str, kind: type[RunbookError] = CouldNotLook) -> str:
-    """What is told when something is refused: one sentence, and none of the values in it or anywhere behind it."""
+    """The message of a refusal: one sentence, with none of the values in it, its causes or their frames."""
     with pytest.raises(kind) as caught:
         act()
     message = str(caught.value)
@@ -250,7 +250,7 @@ def test_a_partner_taken_back_lets_nobody_in(server: Database) -> None:
 
 
 def test_one_role_is_not_taken_back_to_nothing(server: Database) -> None:
-    """Without its former password the only role keeps the new one, and that is told."""
+    """Without its former password the only role keeps the new one, and the error says so."""
     role, _ = new_role(server)
     second = new_password()
     planned = plan_rotation(administrator(server), "", login_in_tasks=role)
@@ -314,7 +314,7 @@ def test_a_partner_changes_its_own_password(server: Database) -> None:
 
 
 def test_who_creates_roles_may_not_change_all_of_them(server: Database) -> None:
-    """From PostgreSQL 16 on, CREATEROLE without ADMIN on the login role is told when planning; before, it does."""
+    """From PostgreSQL 16 on, CREATEROLE without ADMIN on the login role is refused in the plan; before, it does."""
     role, _ = new_role(server)
     url, name = new_administrator(server)
     ((version,),) = execute(server, "SELECT current_setting('server_version_num')::int")
@@ -341,7 +341,7 @@ def test_an_administrator_of_roles_needs_no_superuser(server: Database) -> None:
 
 
 def test_a_role_without_rights_over_the_login_is_refused(server: Database) -> None:
-    """A URL of a third role, which may change nothing, is told before anything is tried; so is an unknown login."""
+    """A URL of a third role, which may change nothing, is refused before anything is tried; so is an unknown login."""
     role, _ = new_role(server)
     other, password = new_role(server)
     url = url_of(server, other, password)
@@ -587,7 +587,7 @@ def _pool(pooler: socket.socket, server: Database) -> None:
 
 
 def test_a_replica_is_refused(tmp_path: Path) -> None:
-    """A server that only reads is told as such when it is looked at."""
+    """A read-only server is refused as such in the plan."""
     started = postgres.start(tmp_path)
     try:
         url = started.database.administrator_url.replace(f"/{started.database.dbname}?", "/postgres?")
@@ -613,7 +613,7 @@ def _restart(binaries: Path, data: Path) -> None:
 
 
 def test_a_url_comes_from_a_variable_or_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Both give the same, masked with the password in it; nothing named, nothing given."""
+    """Both give the same, masked with the password in it; without a source there is no URL."""
     password = new_password()
     text = f"postgres://app:{password}@db.example.com/app"
     monkeypatch.setenv("ADMIN_URL", text)
@@ -634,7 +634,7 @@ def test_a_url_comes_from_a_variable_or_a_file(monkeypatch: pytest.MonkeyPatch, 
     ],
 )
 def test_what_holds_no_url_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
-    """Empty, another database's, a bare password, another notation, an unknown option: told without repeating it.
+    """Empty, another database's, a bare password, another notation, an unknown option: refused without repeating it.
 
     And a password with an @ or a / in it, the rest of which libpq would take for the host, the port or the database.
     """
@@ -682,7 +682,7 @@ def test_without_the_client_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_turn_shows_no_value(server: Database) -> None:
-    """What a notebook shows of a planned has neither the URL nor a password."""
+    """What a notebook shows of a planned rotation has neither the URL nor a password."""
     role, password = new_role(server)
     planned: PasswordRotation = plan_rotation(
         url_of(server, role, password), role, fallback_passwords=(masked(password),)

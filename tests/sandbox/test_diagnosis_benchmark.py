@@ -65,7 +65,7 @@ def test_every_fault_has_a_reach() -> None:
 
 @pytest.mark.parametrize("benchmark", [remedies, policies], ids=["remedies", "policies"])
 def test_what_is_not_there_is_not_measured(benchmark: Any) -> None:
-    """A misspelt name is told, with those that there are; nothing measured is no good result."""
+    """A misspelt name is an error that lists the names; a run that measures nothing is no success."""
     options = ["--only", "no-permision", *(["--aws", "true"] if benchmark is remedies else [])]
     ended = CliRunner().invoke(benchmark.main, options)
     assert (ended.exit_code, ended.stdout) == (2, "")

@@ -60,7 +60,7 @@ def broken(sandbox: Sandbox) -> str:
 
 
 def test_a_drill_from_start_to_score(sandbox: Sandbox) -> None:
-    """One right and one wrong answer: what it was is told after each, and the score at the end."""
+    """One right and one wrong answer: after each comes the solution, and the score at the end."""
     drill = json_of("drill", "--family", "content", "--count", "2", "--seed", "1")
     first = broken(sandbox)
     assert (drill["number"], drill["count"]) == (1, 2)
@@ -116,7 +116,7 @@ def test_ended_early(sandbox: Sandbox, ending: tuple[str, ...]) -> None:
 
 
 def test_begins_in_a_healthy_world(sandbox: Sandbox) -> None:
-    """With something broken by hand there is no drill, which could not be told from it."""
+    """With a fault broken by hand there is no drill: nobody could tell the two apart."""
     lifecycle.ask(sandbox, "POST", "note", {"broken": ["desired-zero"]})
     assert "desired-zero" in refusal("drill")
     lifecycle.ask(sandbox, "POST", "note", {"broken": []})
@@ -135,7 +135,7 @@ def test_without_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_consequence_is_told_kindly() -> None:
-    """Who names what follows from the cause is told so; who names something else is not."""
+    """Whoever names a consequence of the cause reads that; whoever names something else does not."""
     assert "consequence" in drills.verdict(Grade("key-missing", "rollout-stuck", 9.0))
     assert "consequence" not in drills.verdict(Grade("key-missing", "desired-zero", 9.0))
     assert drills.verdict(Grade("bom", "bom", 9.0)).startswith("Right")
@@ -212,7 +212,7 @@ def test_someone_else_breaks_it_and_hints_cost_points(here: Path) -> None:
 
 
 def test_the_fault_is_asked_for_unseen(sandbox: Sandbox) -> None:
-    """Without an id the first player is asked, and what is typed is not shown; a misspelt one breaks nothing."""
+    """Without an id the command asks for it and does not echo it; a misspelt one breaks nothing."""
     result = CliRunner().invoke(commands, ["break", "--secretly"], input="exec-off\n")
     assert result.exit_code == 0 and "exec-off" not in result.output
     assert broken(sandbox) == "exec-off"

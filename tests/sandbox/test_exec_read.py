@@ -236,7 +236,7 @@ def test_a_process_of_another_user_is_seen(user: str, readable: bool, process: A
 
 
 def test_names_of_env_files_are_told(process: Any, tmp_path: Path) -> None:
-    """A .env file beside the process gives the names that were asked for, and nothing of its values."""
+    """Of a .env file beside the process the requested names are read, and nothing of their values."""
     (tmp_path / ".env").write_text("# PLAIN=x\nexport PLAIN=topsecret\nSPACES = topsecret\nUNASKED=topsecret\nEMPTY")
     text = answer(ODD, sleeping(process, ODD), tmp_path)
     result = exec_probe.read(text, MARK)
@@ -322,7 +322,7 @@ def look(
     process: Mapping[str, str] | None = None,
     former: Mapping[str, Content] | None = None,
 ) -> tuple[ExecLook, list[str]]:
-    """Look into the worker, in whose container these environments are; gives the commands that were sent, too."""
+    """Look into the worker's container, which has these environments; also returns the commands that were sent."""
     commands: list[str] = []
 
     def run(_: Any, cluster: str, task: str, container: str, command: str, plugin: str, seconds: float) -> str:
@@ -348,7 +348,7 @@ def look(
 
 
 def take(snapshot: Snapshot) -> tuple[ExecLook, ...]:
-    """Take the look, with a thread for it."""
+    """Run the look, with threads of its own."""
     with ThreadPoolExecutor(2) as pool:
         gatherer = Gatherer(pool, lambda service: None, snapshot.environment, snapshot.caller)  # type: ignore[arg-type]
         return exec_read.ExecRead(gatherer, replace(snapshot, exec_looks=None)).end()
@@ -372,7 +372,7 @@ def test_a_healthy_task_holds_the_current_version(monkeypatch: pytest.MonkeyPatc
 
 
 def test_older_versions_are_read_only_when_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value that is not the current one is told by the version that has it, or as another."""
+    """A value that is not the current one is named by the version that has it, or is another."""
     snapshot = rotated(healthy(), NOW - timedelta(minutes=5), SECRET_KEY=secrets.token_hex(32))
     assert snapshot.secret
     new = snapshot.secret.version_at("AWSCURRENT")
@@ -453,7 +453,7 @@ def test_a_whole_secret_and_odd_values_are_compared_as_ecs_writes_them(monkeypat
     "value_from", [f"{ARN.replace('southeast-2', 'southeast-1')}:SECRET_KEY::", "SECRET_KEY", f"{ARN}:SECRET_KEY"]
 )
 def test_what_another_reference_gives_is_not_judged(value_from: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value of another secret or parameter is neither fresh nor stale; that the process differs is still told."""
+    """A value of another secret or parameter is neither fresh nor stale; that the process differs is still reported."""
     snapshot = with_reference(healthy(), "worker", "SECRET_KEY", value_from)
     exec_look, _ = look(snapshot, monkeypatch, {"SECRET_KEY": "theirs"}, {"SECRET_KEY": "mine"})
     value = exec_look.values["SECRET_KEY"]
@@ -467,7 +467,7 @@ def test_what_another_reference_gives_is_not_judged(value_from: str, monkeypatch
 
 
 def test_a_plain_variable_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the task definition sets plainly is not asked for: it is no secret that came another way."""
+    """A plain variable of the task definition is not read: it is no secret that came another way."""
     snapshot = with_container(healthy(), "worker", lambda old: replace(old, environment=("ENVIRONMENT", "SMTP_HOST")))
     exec_look, commands = look(snapshot, monkeypatch, injected_values(snapshot))
     assert "SMTP_HOST" not in exec_look.values and "SMTP_USER" in exec_look.values
@@ -484,7 +484,7 @@ def test_an_unreadable_current_version_proves_nothing(monkeypatch: pytest.Monkey
 
 
 def test_nothing_is_sent_where_it_would_be_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A task without ECS Exec, one whose agent stopped and one on Windows are told as such with no call."""
+    """A task without ECS Exec, one whose agent stopped and one on Windows are named as such without a call."""
     monkeypatch.setattr(execute, "run", lambda *_: pytest.fail("a command was sent"))
     ready = looked(healthy())
     tasks = ready.tasks
@@ -529,7 +529,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def desk(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """Sit before the module's sandbox."""
+    """The module's sandbox, and its variables in this process."""
     sign_in(sandbox, monkeypatch)
     return sandbox
 
@@ -556,7 +556,7 @@ def test_a_healthy_sandbox_is_seen_at_once(desk: Sandbox) -> None:
 
 
 def test_the_wire_and_the_report_hold_no_value(desk: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is sent, what comes back and what is found hold no value of the secret; salts are not used twice."""
+    """Requests, answers and findings have no value of the secret; salts are not used twice."""
     messages: list[str] = []
     ask = execute.run
 
@@ -589,7 +589,7 @@ def test_an_answer_comes_in_a_few_messages(desk: Sandbox, monkeypatch: pytest.Mo
 
 
 def test_a_change_without_a_deployment_is_seen_exactly(desk: Sandbox) -> None:
-    """After a put, tasks hold the version before, by its id, in the changed key alone."""
+    """After PutSecretValue, tasks have the version before, by its id, in the changed key alone."""
     world = World(desk.endpoint)
     stages = world.secretsmanager.describe_secret(SecretId=SECRET)["VersionIdsToStages"]
     before = next(version for version, labels in stages.items() if "AWSCURRENT" in labels)

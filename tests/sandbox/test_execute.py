@@ -165,7 +165,7 @@ def test_session_opens_with_its_token_and_shakes_hands() -> None:
 
 
 def test_output_is_put_in_order_and_each_piece_acknowledged() -> None:
-    """Pieces come early, twice or damaged; an agent that shakes no hands is heard as well."""
+    """Pieces come early, twice or damaged; the output of an agent without a handshake is read as well."""
     numbers: list[int] = []
 
     def agent(connection: ServerConnection) -> None:
@@ -185,7 +185,7 @@ def test_output_is_put_in_order_and_each_piece_acknowledged() -> None:
 
 
 def test_encrypted_session_needs_the_plugin() -> None:
-    """Encryption with a KMS key is refused as unsupported to the agent, and told to the caller."""
+    """The agent gets "unsupported" for encryption with a KMS key, and the caller an ExecFailure that names it."""
     answers: list[Any] = []
 
     def agent(connection: ServerConnection) -> None:
@@ -334,7 +334,7 @@ def test_command_runs_in_the_containers_own_place(stage: Stage) -> None:
 
 
 def test_long_output_comes_whole_and_a_run_is_quick(stage: Stage) -> None:
-    """200 KB of output are heard to the last byte; a command that writes a word takes less than half a second."""
+    """200 KB of output are read to the last byte; a command that writes a word takes less than half a second."""
     text = run(stage, "seq 1 40000")
     assert text == "".join(f"{number}\n" for number in range(1, 40001))
     seconds = []
@@ -566,7 +566,7 @@ print("\\n\\n" + goodbye % (session["SessionId"], words) + "\\n")
 
 
 def stand_in(folder: Path, version: str) -> tuple[Path, Path]:
-    """A program that takes what the plugin takes and says what it says, and where it writes its arguments."""
+    """A program with the plugin's arguments and output, and the file to which it writes its arguments."""
     path, record = folder / f"plugin-{version}", folder / f"arguments-{version}"
     root = str(Path(execute.__file__).parents[2])
     path.write_text(STAND_IN.format(python=sys.executable, version=version, root=root, record=str(record)))
@@ -607,7 +607,7 @@ def test_real_plugin_and_our_client_hear_the_same(stage: Stage) -> None:
 
 
 def test_nothing_secret_is_shown_by_what_is_held() -> None:
-    """Neither a message nor a container shows what it holds where it is printed."""
+    """The repr of a message and of a container has no value."""
     value = secrets.token_hex(16)
     text = repr(Message(type=OUTPUT, sequence=0, payload=value.encode())) + repr(RunningContainer({"KEY": value}, None))
     assert value not in text

@@ -1,4 +1,4 @@
-"""Every fault of the sandbox, brought about, seen through the public API and mended."""
+"""Every fault of the sandbox, broken, found through the public API and mended."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def root_causes(endpoint: str) -> list[str]:
     return list(dict.fromkeys(finding.check for finding in findings if finding.is_root_cause))
 
 
-def audited(endpoint: str, expected: str = "") -> list[str]:
+def causes_of_audit(endpoint: str, expected: str = "") -> list[str]:
     """The root causes that an audit finds, and what is expected where it is a remark."""
     with pytest.MonkeyPatch.context() as patch:
         sign_in(lifecycle.at(endpoint), patch)
@@ -113,7 +113,7 @@ def test_fault(fault: Fault, scene: Scene) -> None:
     assert SHOWN[fault.id](scene), (scene.rollout("worker"), scene.reasons()[:400])
     is_audit = fault.family == "audit"
     endpoint = scene.world.endpoint
-    assert (audited(endpoint, fault.id) if is_audit else root_causes(endpoint)) == [fault.id]
+    assert (causes_of_audit(endpoint, fault.id) if is_audit else root_causes(endpoint)) == [fault.id]
     mend(scene.world.endpoint)
     assert_healthy(scene)
 
@@ -124,14 +124,14 @@ def test_a_mended_family_leaves_nothing_to_find(family: str, scene: Scene) -> No
     assert_healthy(scene)
     assert root_causes(scene.world.endpoint) == []
     if family == "audit":
-        assert audited(scene.world.endpoint) == []
+        assert causes_of_audit(scene.world.endpoint) == []
 
 
 @pytest.mark.parametrize(
     "key", ["aws:RequestedRegion", "aws:ResourceAccount", "aws:ResourceOrgID", "aws:PrincipalOrgID"]
 )
 def test_an_organization_that_locks_others_is_no_fault(scene: Scene, key: str) -> None:
-    """The simulation evaluates a service control policy's conditions, and knows of a call only what it is told."""
+    """The simulation evaluates a service control policy's conditions, by the context keys in the request alone."""
     world = scene.world
     # Only a world with that fault has an organization.
     deny_in_organization(world)
@@ -164,7 +164,7 @@ def test_fresh_world(scene: Scene) -> None:
 
 
 def test_own_good_values_survive(scene: Scene) -> None:
-    """Values that somebody put into a healthy world are still there after a fault came and went."""
+    """Values that somebody wrote into a healthy world are still there after a fault was broken and mended."""
     text = json.dumps({**json.loads(scene.text()), "SMTP_USER": "somebody@example.com"})
     scene.world.secretsmanager.put_secret_value(SecretId=SECRET, SecretString=text)
     break_(scene.world.endpoint, "truncated")
@@ -192,7 +192,7 @@ def test_what_anybody_changed_is_restored_and_nothing_else(scene: Scene) -> None
 
 
 def test_policies_and_tags_that_anybody_attached_are_removed(scene: Scene) -> None:
-    """Else what somebody granted to mend a fault would hide the next one."""
+    """Otherwise what somebody granted to mend a fault would hide the next one."""
     iam, secretsmanager = scene.world.iam, scene.world.secretsmanager
     arn = iam.create_policy(PolicyName="all", PolicyDocument=json.dumps(policy("*", Resource="*")))["Policy"]["Arn"]
     iam.attach_role_policy(RoleName=EXECUTION_ROLE, PolicyArn=arn)
@@ -206,7 +206,7 @@ def test_policies_and_tags_that_anybody_attached_are_removed(scene: Scene) -> No
 
 
 def test_tasks_that_had_stopped_are_not_described_after_a_mend(scene: Scene) -> None:
-    """Else a look at the next fault would see what the last one stopped."""
+    """Otherwise a look at the next fault would find what the last one stopped."""
 
     def stopped() -> set[str]:
         return set(scene.world.ecs.list_tasks(cluster=CLUSTER, desiredStatus="STOPPED")["taskArns"])

@@ -71,7 +71,7 @@ def world(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 
 def look_and_plan() -> tuple[Run, Snapshot, FixPlan]:
-    """A run that has looked and planned."""
+    """A run, its snapshot and its plan."""
     run = runbooks_run.begin("troubleshoot", "staging")
     snapshot = run.look()
     return run, snapshot, troubleshoot.plan(run, snapshot, runbooks_run.diagnose(snapshot))
@@ -81,7 +81,7 @@ def causes(findings: tuple[Finding, ...]) -> set[str]:
     return {finding.check for finding in findings if finding.is_root_cause}
 
 
-def described(world: World) -> Any:
+def state_of(world: World) -> Any:
     """All that a fix may change, as AWS describes it."""
     names = [service.name for service in CONSUMERS]
     services = world.ecs.describe_services(cluster=CLUSTER, services=names)["services"]
@@ -139,12 +139,12 @@ def test_a_secret_that_somebody_deletes_again_is_told_at_once(
 def test_a_dry_run_changes_nothing_an_apply_mends_and_a_second_one_finds_nothing_to_do(
     world: World, sandbox: Sandbox, fault: str
 ) -> None:
-    """What was found is gone, every task wanted runs, and nothing that is shown holds a value."""
+    """The findings are gone, desiredCount tasks run, and no display has a value."""
     secret_values = values(sandbox)
     break_(sandbox.endpoint, fault)
     run, _, plan = look_and_plan()
-    before = described(world)
-    assert fix.apply(run, plan, False) is None and described(world) == before
+    before = state_of(world)
+    assert fix.apply(run, plan, False) is None and state_of(world) == before
     assert "dry run" in report.result(plan, None).to_text()
 
     result = fix.apply(run, plan, True)
@@ -167,9 +167,9 @@ def test_a_dry_run_changes_nothing_an_apply_mends_and_a_second_one_finds_nothing
     assert not [value for value in secret_values for display in displays if value in display.to_text()]
 
     again, _, empty = look_and_plan()
-    settled = described(world)
+    settled = state_of(world)
     nothing = fix.apply(again, empty, True)
-    assert empty.is_empty and nothing and nothing.changes == () and described(world) == settled
+    assert empty.is_empty and nothing and nothing.changes == () and state_of(world) == settled
 
 
 @pytest.mark.parametrize("fault", ["no-permission", "suffix-stale", "not-json"])
@@ -181,14 +181,14 @@ def test_a_fix_is_taken_back_by_a_person_who_watches_it(world: World, sandbox: S
         world.ecs.update_service(cluster=CLUSTER, service=service.name, deploymentConfiguration=off)
     break_(sandbox.endpoint, fault)
     run, _, plan = look_and_plan()
-    before = described(world)
+    before = state_of(world)
     state = run.state(undo=plan.undos("staging"))
     live = SteppedChange(lambda name: live.ask("back") if name == "watch" else None, state)
     result = fix.apply(run, plan, True, live=live)
     assert result and result.is_cancelled and result.is_back and result.steps == ()
     assert [finding.check for finding in result.findings] == ["change-cancelled"]
     assert "Stopped, as you asked: everything is as before." in report.result(plan, result).to_text()
-    assert unlike(described(world), before) == []
+    assert unlike(state_of(world), before) == []
 
     def kill(name: str) -> None:
         if name == "watch":
@@ -199,7 +199,7 @@ def test_a_fix_is_taken_back_by_a_person_who_watches_it(world: World, sandbox: S
         fix.apply(run, plan, True, live=SteppedChange(kill))
     (choice,) = take_back.offers(run, run.state(undo=plan.undos("staging")))
     texts = [each.to_text() for each in choice.act("")]  # type: ignore[attr-defined]
-    assert "Taken back." in texts[0] and unlike(described(world), before) == []
+    assert "Taken back." in texts[0] and unlike(state_of(world), before) == []
     # From the notebook of another environment, too, with that one's word.
     elsewhere = runbooks_run.begin("troubleshoot", "production")
     (choice,) = take_back.offers(elsewhere, run.state(undo=plan.undos("staging")))
@@ -223,7 +223,7 @@ def test_a_fix_that_was_killed_is_finished_by_a_button_of_another_process(
     """The plan made anew does the rest, nothing twice and nothing else; it can still be taken back afterwards."""
     break_(sandbox.endpoint, fault)
     run, _, plan = look_and_plan()
-    before, services = described(world), tuple(each.service.name for each in plan.redeploys)
+    before, services = state_of(world), tuple(each.service.name for each in plan.redeploys)
     state = run.state(undo=plan.undos("staging"), services=services, parameters={"environment": "staging"})
 
     def kill(name: str) -> None:
@@ -239,13 +239,13 @@ def test_a_fix_that_was_killed_is_finished_by_a_button_of_another_process(
     assert "undo what was done before this run" in text or step == "register"
     assert finish.live and finish.live.state and {*finish.live.state.undo} >= {*state.undo}
     assert causes(runbooks_run.diagnose(run.look())) == set()
-    mended = described(world)
+    mended = state_of(world)
     finish, back = fix.offers(run, state)
     assert "Verified; new tasks of" in next(finish.act("")).to_text()  # type: ignore[attr-defined]
-    assert described(world) == mended
+    assert state_of(world) == mended
     if fault == "no-permission":
         assert "Taken back." in next(back.act("")).to_text()  # type: ignore[attr-defined]
-        assert unlike(described(world), before) == []
+        assert unlike(state_of(world), before) == []
 
 
 @pytest.mark.parametrize("fault", ["no-permission", "suffix-stale"])
@@ -253,7 +253,7 @@ def test_a_fix_is_taken_back_while_another_process_finishes_it(world: World, san
     """With what the first process had done."""
     break_(sandbox.endpoint, fault)
     run, _, plan = look_and_plan()
-    before, services = described(world), tuple(each.service.name for each in plan.redeploys)
+    before, services = state_of(world), tuple(each.service.name for each in plan.redeploys)
     state = run.state(undo=plan.undos("staging"), services=services)
 
     def kill(name: str) -> None:
@@ -269,8 +269,8 @@ def test_a_fix_is_taken_back_while_another_process_finishes_it(world: World, san
     assert result and result.is_cancelled and result.is_back
     former = {undo.subject: undo.former.rpartition("/")[2] for undo in state.undo if undo.kind == "revision"}
     assert {each.service: each.revision for each in result.rollbacks} == former
-    # On the former revision tasks fail as before, and then ECS's circuit breaker may put back the corrected one.
-    assert former or unlike(described(world), before) == []
+    # On the former revision tasks fail as before, and then ECS's circuit breaker may return to the corrected one.
+    assert former or unlike(state_of(world), before) == []
 
 
 def unlike(now: Any, before: Any) -> list[Any]:
@@ -337,10 +337,10 @@ def test_a_newer_revision_of_somebody_else_stays_the_newest(world: World) -> Non
     refer(world, "worker", "SECRET_KEY", _partial)
     run, _, plan = look_and_plan()
     revise(world, "worker", lambda container: container.update(stopTimeout=9))
-    theirs = described(world)
+    theirs = state_of(world)
     with pytest.raises(ConflictError, match=r"worker runs ohmycoins-staging-worker:\d+ and no longer"):
         fix.apply(run, plan, True)
-    assert described(world) == theirs
+    assert state_of(world) == theirs
 
     run, _, plan = look_and_plan()
     arn = next(service["taskDefinition"] for service in _services(world) if service["serviceName"] == "worker")
@@ -349,10 +349,10 @@ def test_a_newer_revision_of_somebody_else_stays_the_newest(world: World) -> Non
         family=definition["family"],
         containerDefinitions=definition["containerDefinitions"],  # type: ignore[arg-type]
     )
-    theirs = described(world)
+    theirs = state_of(world)
     with pytest.raises(ConflictError, match="Somebody has registered"):
         fix.apply(run, plan, True)
-    assert described(world) == theirs
+    assert state_of(world) == theirs
 
 
 def test_a_revision_whose_answer_was_lost_is_no_edit_of_somebody_else(
@@ -391,10 +391,10 @@ def test_of_two_copies_of_one_plan_at_once_one_registers_and_deploys(
 
     theirs: list[str] = []
     monkeypatch.setattr(definitions, "register_edited", register_twice)
-    deployed = described(world)[2]
+    deployed = state_of(world)[2]
     with pytest.raises(ConflictError, match="at the same time") as error:
         fix.apply(run, plan, True)
-    assert theirs[0] in str(error.value) and described(world)[2] == deployed
+    assert theirs[0] in str(error.value) and state_of(world)[2] == deployed
 
     mend(sandbox.endpoint)
     break_(sandbox.endpoint, "not-forced")
@@ -402,16 +402,16 @@ def test_of_two_copies_of_one_plan_at_once_one_registers_and_deploys(
     assert plan.steps == () and plan.redeploys
     service = plan.redeploys[0].service.name
     world.ecs.update_service(cluster=CLUSTER, service=service, forceNewDeployment=True)
-    deployed = described(world)[2]
+    deployed = state_of(world)[2]
     with pytest.raises(ConflictError, match=f"{service} was deployed since the plan was made"):
         fix.apply(run, plan, True)
-    assert described(world)[2] == deployed
+    assert state_of(world)[2] == deployed
 
 
 def test_of_two_redeployments_of_a_service_at_once_one_is_proved(
     world: World, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ECS takes both: the first is told that it was replaced, the second what it replaced."""
+    """ECS accepts both: the first run says that its deployment was replaced, the second which one it replaced."""
     break_(sandbox.endpoint, "not-forced")
     run, _, plan = look_and_plan()
     barriers = {redeploy.service.name: threading.Barrier(2) for redeploy in plan.redeploys}
@@ -441,10 +441,10 @@ def test_a_policy_or_a_version_of_somebody_else_stays(world: World) -> None:
     assert [step.title for step in plan.steps] == [f"allow role {EXECUTION_ROLE} secretsmanager:GetSecretValue"]
     theirs = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
     world.iam.put_role_policy(RoleName=EXECUTION_ROLE, PolicyName=READ_POLICY, PolicyDocument=json.dumps(theirs))
-    before = described(world)
+    before = state_of(world)
     with pytest.raises(ConflictError, match="was not overwritten"):
         fix.apply(run, plan, True)
-    assert described(world) == before
+    assert state_of(world) == before
     world.iam.delete_role_policy(RoleName=EXECUTION_ROLE, PolicyName=READ_POLICY)
     document = json.loads(world.secretsmanager.get_secret_value(SecretId=SECRET)["SecretString"])
     put(world, {**document, "SMTP_PASSWORD": secrets.token_hex(16)})
@@ -476,7 +476,7 @@ def test_a_run_that_was_killed_before_the_redeployment_is_finished_by_a_second_o
 
 
 def test_what_fails_is_taken_back(world: World) -> None:
-    """Tasks exit with the former version of the secret and the corrected revision: both are as they were, and told."""
+    """Tasks exit with the former version of the secret and the corrected revision: both are as before, as it says."""
     off = {"deploymentCircuitBreaker": {"enable": False, "rollback": False}}
     world.ecs.update_service(cluster=CLUSTER, service="backend", deploymentConfiguration=off)  # type: ignore[arg-type]
     put(world, "no JSON")
@@ -581,7 +581,7 @@ def test_another_process_leaves_what_somebody_has_deployed_since(world: World) -
 
 @pytest.mark.parametrize("when", ["watch", "watch back"])
 def test_a_revision_that_somebody_deploys_once_more_is_in_force(world: World, when: str) -> None:
-    """As rotate does: the way back of a fix is still offered, and the former revision is said to be there again."""
+    """As rotate does: the way back of a fix is still offered, and the run says that the former revision is back."""
     run, plan = plan_without_breaker(world, fails=when != "watch")
     former = world.service("worker")["taskDefinition"].rpartition("/")[2]
 
@@ -634,7 +634,7 @@ def test_a_permission_that_somebody_takes_away_meanwhile_is_not_blamed(
 
 
 def test_without_the_services_nothing_is_begun(world: World) -> None:
-    """Who uses the secret could not be read: no fix could be seen through."""
+    """Who uses the secret could not be read: no fix could be verified."""
     run, _, plan = look_and_plan()
     unread = replace(plan, consumers_unknown="Could not read the services.", steps=plan.steps or ("a step",))  # type: ignore[arg-type]
     with pytest.raises(CouldNotLook, match="Nothing was written"):
@@ -642,7 +642,7 @@ def test_without_the_services_nothing_is_begun(world: World) -> None:
 
 
 def test_the_role_of_another_environment_is_left_as_it_is(world: World) -> None:
-    """The worker's revision names production's role: it is granted nothing, and what to correct is said."""
+    """The worker's revision names production's role: it is granted nothing, and the plan says what to correct."""
     theirs = EXECUTION_ROLE.replace("staging", "production")
     restore_role(world, theirs, {})
     arn = world.ecs.describe_services(cluster=CLUSTER, services=["worker"])["services"][0]["taskDefinition"]

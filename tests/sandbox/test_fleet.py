@@ -1,4 +1,4 @@
-"""Several environments at once: one that is faulty, refused or hangs does not keep the others from being seen."""
+"""Several environments at once: one that is faulty, refused or hangs does not keep the others from being read."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ KEY, PASSWORD = "OPENAI_API_KEY", "POSTGRES_PASSWORD"
 
 @pytest.fixture
 def no_aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is asked of AWS is refused: what was read before has to do."""
+    """AWS refuses every call: what was read before has to do."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
@@ -50,8 +50,8 @@ def token() -> str:
     return f"sk-{secrets.token_hex(16)}"
 
 
-def checked(snapshot: Snapshot, address: str) -> Snapshot:
-    """The same environment, whose provider can be asked at an address."""
+def with_check(snapshot: Snapshot, address: str) -> Snapshot:
+    """The same environment, with an address at which the provider answers."""
     keys = default_keys()
     keys[KEY] = keys[KEY].model_copy(update={"check": address})
     return replace(snapshot, environment=replace(snapshot.environment, keys=keys))
@@ -73,7 +73,7 @@ def test_a_former_token_that_still_works_is_found_and_a_revoked_one_is_clear() -
     """With the page where to revoke it, and the command that asks again."""
     former, new = token(), token()
     with provider(former, new) as issuer:
-        snapshot = checked(with_values(healthy(), {KEY: former}), issuer.address)
+        snapshot = with_check(with_values(healthy(), {KEY: former}), issuer.address)
         plan = plan_of(snapshot, {KEY: new})
         [alive] = findings = attempt(snapshot, plan)
         assert (alive.check, alive.status, alive.subject, alive.is_problem) == ("old-value-alive", "found", KEY, True)
@@ -95,14 +95,14 @@ def test_a_refusal_that_proves_nothing_is_unknown(accepted: tuple[str, ...], sta
     """A provider that refuses the current value too, as it does beyond a limit, or that answers anything else."""
     former, new = token(), token()
     with provider(*(new for _ in accepted), status=status) as issuer:
-        snapshot = checked(with_values(healthy(), {KEY: former}), issuer.address)
+        snapshot = with_check(with_values(healthy(), {KEY: former}), issuer.address)
         [finding] = attempt(snapshot, plan_of(snapshot, {KEY: new}))
     assert finding.status == "unknown" and f"it answered {status}" in finding.evidence[0]
 
 
 def test_a_provider_that_does_not_answer_is_unknown() -> None:
     """Nobody listens there."""
-    snapshot = checked(healthy(), "http://127.0.0.1:9/")
+    snapshot = with_check(healthy(), "http://127.0.0.1:9/")
     [finding] = attempt(snapshot, plan_of(snapshot, {KEY: token()}))
     assert finding.status == "unknown" and "could not be tried at 127.0.0.1" in finding.evidence[0]
 
@@ -111,7 +111,7 @@ def test_only_what_the_run_changed_or_was_asked_for_is_tried() -> None:
     """Other keys are not; a key that a run without a change names is, with the value of AWSPREVIOUS."""
     former, current = token(), token()
     with provider(former, current) as issuer:
-        snapshot = checked(with_values(healthy(), {KEY: current}), issuer.address)
+        snapshot = with_check(with_values(healthy(), {KEY: current}), issuer.address)
         assert attempt(snapshot, plan_of(snapshot, {"SECRET_KEY": secrets.token_hex(32)})) == ()
         keep = plan_of(snapshot, {})
         before = with_values(healthy(), {KEY: former}).current
@@ -128,7 +128,7 @@ def test_a_killed_runs_former_value_is_tried_by_the_run_that_finishes_it() -> No
     """Its plan is empty: the values that were in force before are those of the unfinished change."""
     former, current = token(), token()
     with provider(former, current) as issuer:
-        snapshot = checked(with_values(healthy(), {KEY: current}), issuer.address)
+        snapshot = with_check(with_values(healthy(), {KEY: current}), issuer.address)
         before = document_of(with_values(healthy(), {KEY: former}))
         unfinished = UnfinishedChange(snapshot.current_id, PREVIOUS, True, document_of(snapshot), before)
         [finding] = attempt(snapshot, plan_of(snapshot, {}), NewValues({}, unfinished=unfinished))
@@ -144,7 +144,7 @@ def test_a_former_version_that_cannot_be_read_is_unknown(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("omc_runbook.aws.secretsmanager.get_value", deny)
     with provider() as issuer:
-        snapshot = checked(healthy(), issuer.address)
+        snapshot = with_check(healthy(), issuer.address)
         [finding] = attempt(snapshot, plan_of(snapshot, {}), NewValues({}, keys=(KEY,)))
     assert finding.status == "unknown" and "secretsmanager:GetSecretValue is missing" in finding.evidence[0]
 
@@ -179,22 +179,22 @@ def execute(server: Database, statement: str, dbname: str = "") -> None:
         connection.execute(statement)  # type: ignore[arg-type]
 
 
-def rotated(server: Database, role: str, in_secret: bool) -> tuple[Snapshot, SecretPlan, NewValues]:
+def rotation_of(server: Database, role: str, in_secret: bool) -> tuple[Snapshot, SecretPlan, NewValues]:
     """A role of the secret's, with the plan that gave it, or its partner, a new password; and the new values."""
     former, password = secrets.token_urlsafe(24), Masked(secrets.token_urlsafe(24), PASSWORD)
     execute(server, f"CREATE ROLE {role} LOGIN PASSWORD '{former}'")
     snapshot = with_values(healthy(), {PASSWORD: former})
     url = Masked(server.administrator_url, "DATABASE_URL")
     address = f"{server.host}:{server.port}"
-    planned = rotation.plan_rotation(url, role if in_secret else "", address, "" if in_secret else role)
-    rotation.set_password(planned, password)
+    role_rotation = rotation.plan_rotation(url, role if in_secret else "", address, "" if in_secret else role)
+    rotation.set_password(role_rotation, password)
     values = {PASSWORD: NewValue(password, "a test")}
-    return snapshot, plan_update(snapshot, values), NewValues(values, rotation=planned, password=password)
+    return snapshot, plan_update(snapshot, values), NewValues(values, rotation=role_rotation, password=password)
 
 
 def test_a_single_roles_former_password_is_dead_and_a_former_one_that_works_is_found(server: Database) -> None:
     """It works again where somebody sets it again, and the login as the role itself then proves nothing."""
-    snapshot, plan, new = rotated(server, "single", in_secret=False)
+    snapshot, plan, new = rotation_of(server, "single", in_secret=False)
     [dead] = attempt(snapshot, plan, new)
     assert dead.status == "clear" and "password authentication failed" in dead.evidence[0]
     assert new.rotation and not new.rotation.alternates
@@ -210,8 +210,8 @@ def test_a_single_roles_former_password_is_dead_and_a_former_one_that_works_is_f
 
 
 def test_the_other_roles_former_password_works_until_the_next_rotation(server: Database) -> None:
-    """That is as planned, and told as a remark with what ends it."""
-    snapshot, plan, new = rotated(server, "turns", in_secret=True)
+    """That is as planned: a remark, with what ends it."""
+    snapshot, plan, new = rotation_of(server, "turns", in_secret=True)
     [remark] = findings = attempt(snapshot, plan, new)
     assert (remark.status, remark.severity, remark.is_problem) == ("found", "info", False)
     assert "rotate once more" in remark.remedy.command and remark.remedy.runbook == "rotate"
@@ -225,7 +225,7 @@ def test_the_other_roles_former_password_works_until_the_next_rotation(server: D
 
 def test_a_password_can_be_tried_without_a_change_in_the_database(server: Database) -> None:
     """Where it was changed there by hand, before or after: with the URL, by the login and the server of the tasks."""
-    snapshot, plan, new = rotated(server, "by_hand", in_secret=False)
+    snapshot, plan, new = rotation_of(server, "by_hand", in_secret=False)
     [unknown] = attempt(snapshot, plan, NewValues(new.values))
     assert f"-p keys {PASSWORD} -p values_from keep -p database_url_from env:NAME -p apply true" in unknown.evidence[0]
     assert new.rotation
@@ -236,7 +236,7 @@ def test_a_password_can_be_tried_without_a_change_in_the_database(server: Databa
 
 def test_a_login_that_is_refused_for_now_is_unknown(server: Database) -> None:
     """A role with all its connections in use: its password was not refused."""
-    snapshot, plan, new = rotated(server, "busy", in_secret=True)
+    snapshot, plan, new = rotation_of(server, "busy", in_secret=True)
     execute(server, "ALTER ROLE busy CONNECTION LIMIT 0")
     [finding] = attempt(snapshot, plan, new)
     assert finding.status == "unknown" and "too many connections" in finding.evidence[0]
@@ -244,7 +244,7 @@ def test_a_login_that_is_refused_for_now_is_unknown(server: Database) -> None:
 
 def test_a_server_that_asks_for_no_password_is_unknown(server: Database) -> None:
     """And so is one where nobody listens."""
-    snapshot, plan, new = rotated(server, "nowhere", in_secret=False)
+    snapshot, plan, new = rotation_of(server, "nowhere", in_secret=False)
     assert new.rotation
     gone = replace(new, rotation=replace(new.rotation, server="127.0.0.1:9"))
     [finding] = attempt(snapshot, plan, gone)
@@ -256,7 +256,7 @@ def test_an_audit_tries_the_newest_former_values() -> None:
     """It names when the ones that still work were written; without a current value that works nothing is known."""
     now, former = token(), [token() for _ in range(5)]
     with provider(now, former[1]) as issuer:
-        snapshot = with_former(checked(healthy(), issuer.address), now, former)
+        snapshot = with_former(with_check(healthy(), issuer.address), now, former)
         by_environment = Snapshots({"staging": snapshot})
         assert "former-alive" not in {each.check for each in audit.diagnose(by_environment)["staging"]}
         assert not issuer.asked
@@ -269,7 +269,7 @@ def test_an_audit_tries_the_newest_former_values() -> None:
         issuer.accepted = set()
         assert [each.status for each in former_values.find_alive(snapshot)] == ["unknown"]
         count = len(issuer.asked)
-        assert former_values.find_alive(with_former(checked(healthy(), issuer.address), now, [now])) == ()
+        assert former_values.find_alive(with_former(with_check(healthy(), issuer.address), now, [now])) == ()
         assert len(issuer.asked) == count
 
 

@@ -40,7 +40,7 @@ CONTROL = ["/_sandbox/status", "/_sandbox/note", "/_sandbox/wire", "/moto-api/re
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back of one request."""
+    """The response to one request."""
 
     status: int
     headers: Mapping[str, str]
@@ -74,7 +74,7 @@ def nothing_is_lost(request: pytest.FixtureRequest) -> Iterator[None]:
 def send(
     stage: Stage, method: str = "POST", path: str = "/", body: Any = b"", version: int = 11, **headers: str | None
 ) -> Answer:
-    """One request as it is given; a header None is left out, and `_` stands for `-`."""
+    """One request with these headers; one that is None is left out, and `_` stands for `-`."""
     connection = http.client.HTTPConnection("127.0.0.1", stage.sandbox.port, timeout=10)
     if version == 10:
         connection._http_vsn, connection._http_vsn_str = 10, "HTTP/1.0"  # type: ignore[attr-defined]
@@ -99,7 +99,7 @@ def send(
     return answer
 
 
-def signed(
+def signed_headers(
     stage: Stage,
     headers: Mapping[str, str] = GET_VALUE,
     body: bytes = BODY,
@@ -123,12 +123,12 @@ def at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
 
 def test_signed_request_is_answered(stage: Stage) -> None:
     """As boto3 signs it, whole or in pieces, to either name of this machine; no answer is for a web page."""
-    answer = send(stage, body=BODY, **signed(stage))
+    answer = send(stage, body=BODY, **signed_headers(stage))
     assert (answer.status, json.loads(answer.body)["SecretString"]) == (200, "worth-keeping")
-    assert send(stage, body=iter([BODY[:7], BODY[7:]]), **signed(stage)).status == 200
+    assert send(stage, body=iter([BODY[:7], BODY[7:]]), **signed_headers(stage)).status == 200
     elsewhere = Stage(lifecycle.at(f"http://localhost:{stage.sandbox.port}/"))
     headers = {"Host": f"localhost:{stage.sandbox.port}"}
-    assert send(elsewhere, body=BODY, **signed(stage, GET_VALUE | headers)).status == 200
+    assert send(elsewhere, body=BODY, **signed_headers(stage, GET_VALUE | headers)).status == 200
 
 
 def test_a_long_answer_comes_at_once(stage: Stage) -> None:
@@ -149,7 +149,7 @@ def test_a_connection_stays_open_while_requests_are_read_whole(stage: Stage) -> 
     connection = http.client.HTTPConnection("127.0.0.1", stage.sandbox.port, timeout=10)
     connection.connect()
     opened = connection.sock
-    for headers, status in ((signed(stage), 200), (GET_VALUE, 403), ({"Origin": "http://page.test"}, 403)) * 2:
+    for headers, status in ((signed_headers(stage), 200), (GET_VALUE, 403), ({"Origin": "http://page.test"}, 403)) * 2:
         connection.request("POST", "/", BODY, dict(headers))
         with connection.getresponse() as response:
             assert (response.status, response.getheader("Connection")) == (status, None)
@@ -179,12 +179,12 @@ def test_every_protocol_of_boto3_is_understood(stage: Stage, service: str, call:
     try:
         call(stage.client(service))
     except ClientError as error:
-        # Lambda knows no such function, which only a request that was let through is told.
+        # Lambda knows no such function, which is the answer to a request that was let through.
         assert error.response["Error"]["Code"] == "ResourceNotFoundException"
 
 
 def test_s3_is_understood(stage: Stage) -> None:
-    """Its paths are signed as they are, and what is put arrives."""
+    """Its paths are signed as they are, and PutObject stores the object."""
     s3, name = stage.client("s3"), "a//b/../ü +.txt"
     s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket="bucket", Key=name, Body=b"content")
@@ -243,8 +243,8 @@ def test_presigned_address_is_refused(stage: Stage) -> None:
 def test_wrong_signature_is_refused(stage: Stage) -> None:
     """Another secret key, body, path, method, action or header than the one that was signed."""
     own = stage.sandbox.credentials
-    right = signed(stage)
-    forged = signed(stage, key=Credentials(own.access_key, secrets.token_hex(20)))
+    right = signed_headers(stage)
+    forged = signed_headers(stage, key=Credentials(own.access_key, secrets.token_hex(20)))
     other_body = BODY.replace(b"kept", b"lost")
     broken = [
         send(stage, body=BODY, **forged),
@@ -259,9 +259,9 @@ def test_wrong_signature_is_refused(stage: Stage) -> None:
         send(stage, body=BODY, **right | {"Authorization": right["Authorization"].replace("secretsmanager", "kms")}),
     ]
     assert {(answer.status, answer.code) for answer in broken} == {(403, "InvalidSignatureException")}
-    unsigned = signed(stage, GET_VALUE | {"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"})
+    unsigned = signed_headers(stage, GET_VALUE | {"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"})
     assert send(stage, body=other_body, **unsigned).code == "InvalidSignatureException"
-    assert send(stage, body=BODY, **signed(stage, {**GET_VALUE, "Content-Type": JSON})).status == 200
+    assert send(stage, body=BODY, **signed_headers(stage, {**GET_VALUE, "Content-Type": JSON})).status == 200
 
 
 def test_codes_are_the_services_own(stage: Stage) -> None:
@@ -285,10 +285,10 @@ def test_codes_are_the_services_own(stage: Stage) -> None:
 def test_old_signature_is_refused(stage: Stage, monkeypatch: pytest.MonkeyPatch, minutes: int) -> None:
     """A request is good for 15 minutes."""
     at(monkeypatch, datetime.now(UTC) + timedelta(minutes=minutes))
-    answer = send(stage, body=BODY, **signed(stage))
+    answer = send(stage, body=BODY, **signed_headers(stage))
     assert (answer.status, answer.code) == (403, "InvalidSignatureException")
     at(monkeypatch, datetime.now(UTC) + timedelta(minutes=minutes // abs(minutes) * 14))
-    assert send(stage, body=BODY, **signed(stage)).status == 200
+    assert send(stage, body=BODY, **signed_headers(stage)).status == 200
 
 
 def test_keys_of_users_and_sessions_count_while_they_are_good(stage: Stage) -> None:
@@ -297,21 +297,23 @@ def test_keys_of_users_and_sessions_count_while_they_are_good(stage: Stage) -> N
     stage.iam.put_user_policy(UserName="guest", PolicyName="read", PolicyDocument=policy(READ))
     access_key = stage.iam.create_access_key(UserName="guest")["AccessKey"]
     key = Credentials(access_key["AccessKeyId"], access_key["SecretAccessKey"])
-    assert send(stage, body=BODY, **signed(stage, key=key)).status == 200
+    assert send(stage, body=BODY, **signed_headers(stage, key=key)).status == 200
     stage.iam.update_access_key(UserName="guest", AccessKeyId=key.access_key, Status="Inactive")
-    assert send(stage, body=BODY, **signed(stage, key=key)).code == "UnrecognizedClientException"
+    assert send(stage, body=BODY, **signed_headers(stage, key=key)).code == "UnrecognizedClientException"
     stage.iam.update_access_key(UserName="guest", AccessKeyId=key.access_key, Status="Active")
-    assert send(stage, body=BODY, **signed(stage, key=key)).status == 200
+    assert send(stage, body=BODY, **signed_headers(stage, key=key)).status == 200
     stage.iam.delete_access_key(UserName="guest", AccessKeyId=key.access_key)
-    assert send(stage, body=BODY, **signed(stage, key=key)).code == "UnrecognizedClientException"
+    assert send(stage, body=BODY, **signed_headers(stage, key=key)).code == "UnrecognizedClientException"
 
     stage.iam.create_role(RoleName="execution", AssumeRolePolicyDocument=policy(TRUST))
     stage.iam.put_role_policy(RoleName="execution", PolicyName="read", PolicyDocument=policy(READ))
     opened = stage.client("sts").assume_role(RoleArn=ROLE, RoleSessionName="me")["Credentials"]
     session = (opened["AccessKeyId"], opened["SecretAccessKey"])
-    assert send(stage, body=BODY, **signed(stage, key=Credentials(*session, opened["SessionToken"]))).status == 200
+    assert (
+        send(stage, body=BODY, **signed_headers(stage, key=Credentials(*session, opened["SessionToken"]))).status == 200
+    )
     for token in (None, "another"):
-        refused = send(stage, body=BODY, **signed(stage, key=Credentials(*session, token)))
+        refused = send(stage, body=BODY, **signed_headers(stage, key=Credentials(*session, token)))
         assert (refused.status, refused.code) == (403, "UnrecognizedClientException")
 
 
@@ -341,7 +343,7 @@ def test_keys_that_would_sign_nothing_are_not_given_out(stage: Stage) -> None:
 def test_another_host_is_refused(stage: Stage, host: str | None) -> None:
     """Also with a good signature: a page whose name leads here (DNS rebinding) sends its own name."""
     host = host and host.format(port=stage.sandbox.port)
-    headers = {**signed(stage, GET_VALUE | {"Host": host or ""}), "Host": host}
+    headers = {**signed_headers(stage, GET_VALUE | {"Host": host or ""}), "Host": host}
     assert send(stage, body=BODY, **headers).status == 403
     token = folders.at(stage.sandbox.endpoint).token
     assert send(stage, "GET", "/_sandbox/status", X_Sandbox_Token=token, Host=host).status == 403
@@ -353,18 +355,18 @@ def test_host_is_not_taken_from_elsewhere(stage: Stage) -> None:
     own = f"127.0.0.1:{stage.sandbox.port}"
     foreign = {"Host": "rebound.example.com"}
     for more in ({"X-Forwarded-Host": own}, {"Forwarded": f"host={own}"}, {"X-Host": own}):
-        assert send(stage, body=BODY, **signed(stage, GET_VALUE | foreign) | foreign | more).status == 403
-    assert send(stage, path="http://rebound.example.com/", body=BODY, **signed(stage)).status == 403
+        assert send(stage, body=BODY, **signed_headers(stage, GET_VALUE | foreign) | foreign | more).status == 403
+    assert send(stage, path="http://rebound.example.com/", body=BODY, **signed_headers(stage)).status == 403
     headers = GET_VALUE | {"Host": f"LOCALHOST:{stage.sandbox.port}"}
-    assert send(stage, body=BODY, **signed(stage, headers)).status == 200
+    assert send(stage, body=BODY, **signed_headers(stage, headers)).status == 200
 
 
 @pytest.mark.parametrize(
     "origin", ["https://example.com", "null", "http://127.0.0.1:1", "http://localhost", "file://", ""]
 )
 def test_web_page_is_refused(stage: Stage, origin: str) -> None:
-    """A page's requests name their origin: they are refused, signed or not, asked for first or not."""
-    assert send(stage, body=BODY, Origin=origin, **signed(stage)).status == 403
+    """A page's requests name their origin: they are refused, signed or not, with a preflight or without."""
+    assert send(stage, body=BODY, Origin=origin, **signed_headers(stage)).status == 403
     asking = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,x-amz-target"}
     assert send(stage, "OPTIONS", Origin=origin, **asking).status == 403
     assert send(stage, "OPTIONS", **asking).status == 403
@@ -396,7 +398,7 @@ def test_control_path_wants_the_token(stage: Stage, method: str, path: str) -> N
         {"X-Sandbox-Token": secrets.token_urlsafe(32)},
         {"X-Sandbox-Token": "\xe9"},
         # The administrator's own signature is no leave to empty the world either.
-        signed(stage, {}, b"", path=path, method=method),
+        signed_headers(stage, {}, b"", path=path, method=method),
     ):
         assert send(stage, method, path, **headers).status == 403
 
@@ -426,7 +428,7 @@ def test_two_sandboxes_have_keys_of_their_own(stage: Stage) -> None:
     with running() as other:
         assert other.sandbox.credentials != stage.sandbox.credentials
         own = stage.sandbox.credentials
-        headers = signed(other, key=Credentials(own.access_key, own.secret_key))
+        headers = signed_headers(other, key=Credentials(own.access_key, own.secret_key))
         assert send(other, body=BODY, **headers).code == "UnrecognizedClientException"
         token = folders.at(stage.sandbox.endpoint).token
         assert send(other, "GET", "/_sandbox/status", X_Sandbox_Token=token).status == 403
@@ -435,14 +437,14 @@ def test_two_sandboxes_have_keys_of_their_own(stage: Stage) -> None:
 def test_body_that_is_no_body_is_refused(stage: Stage) -> None:
     """A length that is none, or more than anybody needs, is not waited for."""
     for length in ("-1", "x", str(10**12)):
-        assert send(stage, **signed(stage, body=b""), Content_Length=length).status == 400
+        assert send(stage, **signed_headers(stage, body=b""), Content_Length=length).status == 400
 
 
 # What a forged sandbox would have `down` do.
 
 
 class _Forger(BaseHTTPRequestHandler):
-    """Tells whoever asks of a sandbox whose process and files are another's, and keeps what it was sent."""
+    """Answers with the status of a sandbox that names another's process and files, and keeps the requests."""
 
     status: dict[str, Any]
     requests: list[str]
@@ -523,7 +525,7 @@ def command(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     "words", [["down"], ["status"], ["mend"], ["break", "no-permission"], ["drill"], ["answer", "x"]]
 )
 def test_forged_status_is_not_believed(forgery: Forgery, own_directory: Path, words: list[str]) -> None:
-    """What answers at AWS_ENDPOINT_URL is not asked who it is: one sentence, exit 3, nothing ended."""
+    """What answers at AWS_ENDPOINT_URL is not believed: one sentence, exit 3, and no process is ended."""
     ended = command(*words, AWS_ENDPOINT_URL=forgery.endpoint, TMPDIR=str(own_directory))
     assert (ended.returncode, ended.stdout) == (3, "")
     assert ended.stderr.startswith(f"error: No sandbox of yours runs at AWS_ENDPOINT_URL ({forgery.endpoint})")

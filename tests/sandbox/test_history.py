@@ -41,7 +41,7 @@ DENIED = ReadFailure("a version", "secretsmanager:GetSecretValue", "AccessDenied
 
 
 class Past:
-    """A past in memory: versions that are told of one after the other, and the snapshot they lead to."""
+    """A history in memory: versions that are added one after the other, and the snapshot they lead to."""
 
     def __init__(self) -> None:
         self.snapshot = with_secret(replace(healthy(), versions=()), created=NOW - timedelta(days=400), stages={})
@@ -174,7 +174,7 @@ def test_a_version_that_is_no_json_neither_makes_older_nor_ends_the_search() -> 
 
 
 def test_without_a_list_of_versions_the_secrets_age_decides() -> None:
-    """Who may not list versions is told of every secret key of an old secret as due."""
+    """For whoever may not list versions, every secret key of an old secret is due."""
     past = Past()
     past.version(10, current=True)
     key_ages = ages(past.snapshot, VersionHistory(()))
@@ -278,7 +278,7 @@ def text(**values: Any) -> str:
 
 
 def test_each_version_has_its_author_its_content_and_whether_it_was_in_force(people: Writers) -> None:
-    """Newest first; one that was only staged is told from one that was moved back and one that is no JSON."""
+    """Newest first; one that was only staged, one that was moved back, and one that is no JSON."""
     first = people.admin.create_secret(Name=people.name, SecretString=text())["VersionId"]
     (anna, as_anna), (ben, as_ben) = people.user(), people.user()
     second = people.put(people.client_of(as_anna), text(SMTP_HOST="mail.test"))

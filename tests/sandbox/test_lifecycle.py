@@ -133,7 +133,7 @@ sys.exit(server.main())
 
 
 def test_two_run_side_by_side(forked: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two sandboxes know nothing of each other; which is meant has to be said."""
+    """Two sandboxes know nothing of each other; a command has to name one."""
     with running() as one, running() as two:
         one.secrets.create_secret(Name="mine", SecretString="x")
         assert two.secrets.list_secrets()["SecretList"] == []

@@ -113,7 +113,7 @@ def web_server(status: int, authorizations: list[str]) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/v1/key?full=1"
 
 
-def planned(host: str, **new: str) -> SecretPlan:
+def plan_of(host: str, **new: str) -> SecretPlan:
     """A plan of these values for a secret whose mail server is `host`."""
     snapshot = with_values(healthy(), {"SMTP_HOST": host, "SMTP_USER": USER, "SMTP_PASSWORD": token_urlsafe(20)})
     return plan_update(snapshot, {key: NewValue(Masked(text, key), "a test") for key, text in new.items()})
@@ -132,8 +132,8 @@ def test_a_password_that_the_mail_server_takes_passes(certificate: Path, monkeyp
     """The host comes from the current document, or with the new values; the port from either of two places."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with mail_server(password := token_urlsafe(20), certificate) as port:
-        live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
-        live_check.check(planned("old.test", SMTP_PASSWORD=password, SMTP_HOST="localhost", SMTP_PORT=str(port)), MAIL)
+        live_check.check(plan_of(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
+        live_check.check(plan_of("old.test", SMTP_PASSWORD=password, SMTP_HOST="localhost", SMTP_PORT=str(port)), MAIL)
 
 
 def test_a_password_that_the_mail_server_refuses_is_told(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ def test_a_password_that_the_mail_server_refuses_is_told(certificate: Path, monk
     wrong = token_urlsafe(20)
     with mail_server(token_urlsafe(20), certificate, "535 5.7.8 PASSWORD is wrong") as port:
         with pytest.raises(UsageError) as error:
-            live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=wrong), MAIL)
+            live_check.check(plan_of(f"localhost:{port}", SMTP_PASSWORD=wrong), MAIL)
         message = str(error.value)
         assert "SMTP_PASSWORD from a test was refused by the mail server" in message and "535 5.7.8" in message
         assert wrong not in message and "Nothing was written" in message
@@ -150,29 +150,29 @@ def test_a_password_that_the_mail_server_refuses_is_told(certificate: Path, monk
         mail_server(token_urlsafe(20), certificate, "454 4.7.0 Later") as port,
         pytest.raises(CouldNotLook, match=r"could not be tested at the mail server .*: 454 4\.7\.0 Later"),
     ):
-        live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=wrong), MAIL)
+        live_check.check(plan_of(f"localhost:{port}", SMTP_PASSWORD=wrong), MAIL)
 
 
 def test_no_password_is_sent_without_a_trusted_connection(certificate: Path) -> None:
     """A certificate that nobody vouches for, no STARTTLS, nobody there, no host, no login: it could not be tried."""
     password = token_urlsafe(20)
     with mail_server(password, certificate) as port, pytest.raises(CouldNotLook, match="certificate"):
-        live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
+        live_check.check(plan_of(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
     with mail_server(password) as port, pytest.raises(CouldNotLook, match="no STARTTLS"):
-        live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
+        live_check.check(plan_of(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
     with pytest.raises(CouldNotLook, match="Connection refused"):
-        live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
+        live_check.check(plan_of(f"localhost:{port}", SMTP_PASSWORD=password), MAIL)
     with pytest.raises(CouldNotLook, match="has no SMTP_HOST"):
-        live_check.check(planned("", SMTP_PASSWORD=password), MAIL)
+        live_check.check(plan_of("", SMTP_PASSWORD=password), MAIL)
     with pytest.raises(CouldNotLook, match="has no SMTP_USER"):
-        live_check.check(planned("localhost:1", SMTP_PASSWORD=password, SMTP_USER=""), MAIL)
+        live_check.check(plan_of("localhost:1", SMTP_PASSWORD=password, SMTP_USER=""), MAIL)
 
 
 @pytest.mark.parametrize("address", [{"SMTP_HOST": "smtp..a.test"}, {"SMTP_HOST": "a.test", "SMTP_PORT": "mail"}])
 def test_an_address_that_is_none_is_not_the_passwords_fault(address: dict[str, str]) -> None:
     """Nobody can be reached there, whatever the password; its text is in no error."""
     with pytest.raises(CouldNotLook, match=r": SMTP_HOST or SMTP_PORT is not valid\. Nothing was written") as error:
-        live_check.check(planned("old.test", SMTP_PASSWORD=token_urlsafe(20), **address), MAIL)
+        live_check.check(plan_of("old.test", SMTP_PASSWORD=token_urlsafe(20), **address), MAIL)
     assert "smtp..a" not in str(error.value)
 
 
@@ -183,7 +183,7 @@ def test_a_password_that_smtp_cannot_send_is_unknown(certificate: Path, monkeypa
         mail_server(token_urlsafe(20), certificate) as port,
         pytest.raises(CouldNotLook, match="a character that is not allowed in a login"),
     ):
-        live_check.check(planned(f"localhost:{port}", SMTP_PASSWORD=f"{token_urlsafe(20)}\u20ac"), MAIL)
+        live_check.check(plan_of(f"localhost:{port}", SMTP_PASSWORD=f"{token_urlsafe(20)}\u20ac"), MAIL)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_password_that_smtp_cannot_send_is_unknown(certificate: Path, monkeypa
 def test_a_restored_value_that_cannot_be_tried_is_unknown(
     greeting: bytes, reason: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On the port of SMTP over TLS, where no STARTTLS is said: a server that is busy, and one that says nothing."""
+    """On the port of SMTP over TLS, which has no STARTTLS: a server that is busy, and one that sends nothing."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     monkeypatch.setattr(live_check, "TIMEOUT", 0.3)
     context = SSLContext(PROTOCOL_TLS_SERVER)
@@ -211,7 +211,7 @@ def test_a_restored_value_that_cannot_be_tried_is_unknown(
         thread = Thread(target=answer)
         thread.start()
         environment = replace(healthy().environment, keys=MAIL)
-        [finding] = live_check.find_refused(environment, planned(f"localhost:{port}", SMTP_PASSWORD=token_urlsafe(20)))
+        [finding] = live_check.find_refused(environment, plan_of(f"localhost:{port}", SMTP_PASSWORD=token_urlsafe(20)))
         thread.join()
     assert finding.status == "unknown" and finding.evidence[0].endswith(f": {reason}.")
 
@@ -232,7 +232,7 @@ def test_a_token_is_tried_once_at_its_provider(status: int) -> None:
     """2xx passes, 401 and 403 refuse it, all else is no answer; a redirect is not followed."""
     token, authorizations = f"sk-{token_urlsafe(20)}", []  # type: tuple[str, list[str]]
     with web_server(status, authorizations) as address:
-        plan, catalogue = planned("a.test", OPENAI_API_KEY=token), keys(OPENAI_API_KEY=address)
+        plan, catalogue = plan_of("a.test", OPENAI_API_KEY=token), keys(OPENAI_API_KEY=address)
         expected = ANSWERS[status]
         if expected is None:
             live_check.check(plan, catalogue)
@@ -248,11 +248,11 @@ def test_only_what_changes_and_has_a_check_is_tried() -> None:
     authorizations: list[str] = []
     with web_server(401, authorizations) as address:
         catalogue = keys(OPENAI_API_KEY=address)
-        live_check.check(planned("a.test", SECRET_KEY=token_urlsafe(40)), catalogue)
-        live_check.check(planned("a.test", OPENAI_API_KEY=f"sk-{token_urlsafe(20)}"), default_keys())
+        live_check.check(plan_of("a.test", SECRET_KEY=token_urlsafe(40)), catalogue)
+        live_check.check(plan_of("a.test", OPENAI_API_KEY=f"sk-{token_urlsafe(20)}"), default_keys())
         snapshot = replace(healthy(), services=())
         live_check.check(plan_update(snapshot, {}, ("OPENAI_API_KEY",)), catalogue)
-        back = replace(planned("a.test", OPENAI_API_KEY=f"sk-{token_urlsafe(20)}"), exists=True)
+        back = replace(plan_of("a.test", OPENAI_API_KEY=f"sk-{token_urlsafe(20)}"), exists=True)
         live_check.check(back, catalogue)
     assert authorizations == []
 
@@ -261,7 +261,7 @@ def test_a_value_that_no_header_can_hold_is_in_no_error() -> None:
     """The library's own message would have it."""
     value = f"sk-{token_urlsafe(20)}\u20ac{token_urlsafe(20)}"
     with pytest.raises(CouldNotLook) as error:
-        plan = planned("a.test", FIRST_SUPERUSER_PASSWORD=value)
+        plan = plan_of("a.test", FIRST_SUPERUSER_PASSWORD=value)
         live_check.check(plan, keys(FIRST_SUPERUSER_PASSWORD="http://127.0.0.1:9/"))
     message = str(error.value)
     assert "not allowed in a header" in message and value[:12] not in message
@@ -269,7 +269,7 @@ def test_a_value_that_no_header_can_hold_is_in_no_error() -> None:
 
 @pytest.mark.parametrize("how", ["http://example.com/", "ftp://a.test", "imap", "https://me:pass@a.test/", "https://"])
 def test_a_check_that_would_show_the_value_is_refused(how: str, tmp_path: Path) -> None:
-    """Only TLS and this machine itself; the file is told of, in one sentence."""
+    """An address has to be https:// or on this machine itself; one sentence says so."""
     path = tmp_path / "runbook.toml"
     path.write_text(f'[keys.OPENAI_API_KEY]\ncheck = "{how}"\n')
     with pytest.raises(UsageError, match=r'OPENAI_API_KEY\.check must be "smtp" or an https:// address'):
