@@ -21,6 +21,8 @@ from omc_runbook.masking.value import Masked
 from omc_runbook.model import regular_file
 from omc_runbook.model.errors import UsageError
 from omc_runbook.model.grouping import grouped
+from omc_runbook.model.secretive import is_secret
+from omc_runbook.model.suggestions import exists
 from omc_runbook.repository.compose import find_references
 from omc_runbook.repository.template import conflict_lines
 from omc_runbook.textfile.file import BOM
@@ -182,7 +184,8 @@ def read_dotenv(
     compose = read_env_file(program, path, variables) if program and is_text else None
     hidden = value_lines(plain)
     values = [(each.name or "", each.value) for each in statements if each.value]
-    registry.exempt(find_public([*values, *(compose.values.items() if compose else ())], public))
+    values += compose.values.items() if compose else ()
+    registry.exempt(find_public(values, [*public, *_paths(values, path.parent)]))
     _mask_unread(statements, plain, hidden, public)
     assignments = find_assignments(plain, hidden)
     statements = tuple(each for each in statements if each.line not in hidden)
@@ -246,6 +249,12 @@ def _decode(raw: bytes) -> tuple[str, str]:
         return raw.decode("utf-8"), ""
     except UnicodeDecodeError as error:
         return raw.decode("utf-8", errors="replace"), f"not UTF-8 at byte {error.start + 1}"
+
+
+def _paths(values: Collection[tuple[str, str]], folder: Path) -> set[str]:
+    """The values that are paths of files or folders here, which findings and commands name, and no secret's."""
+    secret = {value for name, value in values if is_secret(name)}
+    return {value for _, value in values if value not in secret and exists(folder / value)}
 
 
 def _newline(text: str) -> Newline:

@@ -262,6 +262,17 @@ def test_what_may_be_shown(tmp_path: Path) -> None:
     assert holds(find(file, "TITLE").for_python, "Oh my")
 
 
+def test_paths_of_the_checkout_stay_readable(tmp_path: Path) -> None:
+    """A remedy names files, which a variable may name too; what a secret has is masked, whatever it is."""
+    (tmp_path / "src" / "app").mkdir(parents=True)
+    (tmp_path / "sesamum2").touch()
+    content = f"UV_ENV_FILE=.env\nPYTHONPATH=src/app\nROOT={tmp_path}\nOTHER=no/such\n"
+    read(tmp_path, f"{content}X_PASSWORD=sesamum2\nY=sesamum2\n")
+    text = f"{tmp_path}/.env src/app/main.py no/such"
+    assert registry.mask(text) == f"{tmp_path}/.env src/app/main.py ‹OTHER›"
+    assert registry.mask("sesamum2") == "‹X_PASSWORD›"
+
+
 def test_the_former_lines_of_a_variable_are_masked(tmp_path: Path) -> None:
     """Of several lines the last one counts; what stands above, as in a merge conflict, is as secret."""
     read(tmp_path, f"A_KEY={CANARY}\n=======\nA_KEY='gimpel-22ab'\nA_KEY=zeisig-31cd\n")
