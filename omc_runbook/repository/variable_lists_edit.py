@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from yaml.nodes import Node
 
 from omc_runbook.model.errors import CannotEdit, UsageError
+from omc_runbook.model.grouping import next_in_order
 from omc_runbook.repository import yaml_nodes
 from omc_runbook.repository.variable_lists import ENV, VariableList, names_in
 from omc_runbook.textfile.file import Edit, SourceFile
@@ -40,7 +41,7 @@ class _Entry:
 
 
 def add_variable(file: SourceFile, variables: VariableList, name: str, required: bool) -> Edit:
-    """Make the edit that adds a variable as the last entry of a list, in the form of one that is there.
+    """Make the edit that adds a variable to a list, in the form of one that is there: as the last, or in its order.
 
     Every other byte stays. Raises CannotEdit where no entry shows the form, or where more than this list would change.
     """
@@ -53,7 +54,7 @@ def add_variable(file: SourceFile, variables: VariableList, name: str, required:
         raise CannotEdit(f"{where}: no entry of this list alone shows the form of one more.")
     same = [entry for entry in entries if entry.operator.endswith("?") == required]
     sample = (same or entries)[-1]
-    head = file.text[: _end_of_line(file.text, here[0])]
+    head = file.text[: _position(file.text, here[0], name)]
     start = head if head.endswith("\n") else head + file.newline
     new = f"{sample.indent}{sample.for_variable(name, required)}{file.newline}"
     edit = file.with_text(f"{start}{new}{file.text[len(head) :]}", "")
@@ -103,6 +104,20 @@ def _entry(file: SourceFile, name: str, ends: tuple[Node, Node], value: str, is_
         yield _Entry(name, line.lstrip(), indent, operator or "")
 
 
+def _position(text: str, node: Node, name: str) -> int:
+    """Where a list's new entry begins: in alphabetical order where the list has one, else at its end."""
+    nodes = [*yaml_nodes.items(node), *(key for key, _ in yaml_nodes.members(node))]
+    following = next_in_order(names_in(node), name)
+    start = next((text.rfind("\n", 0, each.start_mark.index) + 1 for each in nodes if _name(each) == following), 0)
+    # What a comment above an entry says is of that one.
+    is_alone = start and not text[:start].rstrip("\r\n").rpartition("\n")[2].lstrip().startswith("#")
+    return start if is_alone else _end_of_line(text, node)
+
+
+def _name(entry: Node) -> str:
+    return str(entry.value).partition("=")[0]
+
+
 def _end_of_line(text: str, node: Node) -> int:
     """The end of the line of a list's last entry, with its line feed."""
     key, value = [*((item, item) for item in yaml_nodes.items(node)), *yaml_nodes.members(node)][-1]
@@ -118,7 +133,8 @@ def _leaves(node: Node, path: str = "") -> Iterator[tuple[str, str, str]]:
     """The texts of a tree, each with its path and its tag."""
     for key, value in yaml_nodes.members(node):
         yield from _leaves(value, f"{path}/{key.value}")
-    for number, item in enumerate(yaml_nodes.items(node)):
-        yield from _leaves(item, f"{path}/{number}")
+    for item in yaml_nodes.items(node):
+        # The numbers of those after a new one change.
+        yield from _leaves(item, f"{path}/-")
     if isinstance(node.value, str):
         yield path, str(node.tag), node.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from json import dumps
 
@@ -26,12 +27,12 @@ class Insertion:
     position: int
     text: str
     columns: tuple[tuple[int, int], ...] = ()
-    """Positions before it, in order, each with the number of blanks to put there, so that columns stay aligned."""
+    """Positions in order, each with the number of blanks to put there, so that columns stay aligned."""
 
     def into(self, file: SourceFile) -> Edit:
         """The edit that makes it, with the file's line ends, and escaped within a string of JSON."""
         new, pieces = self.text.replace("\n", file.newline), [(at, " " * width) for at, width in self.columns]
-        pieces.append((self.position, new))
+        pieces = sorted([*pieces, (self.position, new)])
         if isinstance(file, JsonString):
             pieces = [(file.outer_position(at), dumps(each, ensure_ascii=False)[1:-1]) for at, each in pieces]
             file = file.outer
@@ -108,30 +109,55 @@ def add_member(node: Node, after: Node, name: str, shape: Shape, unit: str, comm
     return _insert_member(node, after, name, value, not unit, json)
 
 
-def add_pair(node: Node, name: str, value: str, json: bool) -> Insertion:
-    """Insert a member with the text of its value as the last one of an object that has members."""
-    insertion = _insert_member(node, node.parts[-1], name, value, "\n" not in value, json)
+def add_pair(node: Node, name: str, value: str, json: bool, following: Node | None = None) -> Insertion:
+    """Insert a member with the text of its value into an object that has members, as the last one.
+
+    `following` is the member before which it belongs in an object with an order, if that has lines of its own.
+    """
+    text = node.file.text
+    number = node.parts.index(following) if following and not _has_text_before(following) else len(node.parts)
+    # A comment above the first one may be of all.
+    number = number if number or not text[node.start + 1 : node.parts[0].start].strip() else len(node.parts)
+    insertion = _insert_member(node, node.parts[max(number - 1, 0)], name, value, "\n" not in value, json)
+    if not number:
+        insertion = replace(insertion, position=line_start(text, node.parts[0].start))
     if "\n" in value or not (match := _PADDED.match(insertion.text)):
         return insertion
-    rows = _aligned_rows(node)
-    missing = len(match[0]) - max((column_at(node.file.text, each) for each in rows), default=len(match[0]))
-    return replace(insertion, columns=tuple((each, missing) for each in reversed(rows)) if missing > 0 else ())
+    rows = _aligned_rows(node, number)
+    missing = len(match[0]) - max((column_at(text, each) for each in rows), default=len(match[0]))
+    return replace(insertion, columns=tuple((each, missing) for each in rows) if missing > 0 else ())
 
 
-def _aligned_rows(node: Node) -> list[int]:
-    """The positions of the = of an object's last members, upwards, which are in one column as by `terraform fmt`."""
-    text, rows, below = node.file.text, list[int](), node.parts[-1].line + 1
-    for member in reversed(node.parts):
-        separator = text[member.parts[0].end : member.value.start]
-        at = member.parts[0].end + separator.find("=")
-        is_row = separator.count("=") == 1 and "\n" not in member.source and member.line == below - 1
-        if not is_row or text[line_start(text, at) : member.start].strip():
-            break
-        below = member.line
-        rows.append(at)
+def _has_text_before(member: Node) -> bool:
+    """Whether something else is on a member's line before it, or on the line of the one before it."""
+    return bool(member.file.text[line_start(member.file.text, member.start) : member.start].strip())
+
+
+def _aligned_rows(node: Node, number: int) -> list[int]:
+    """The positions of the = of the members around one with this number, which are in one column.
+
+    That is how `terraform fmt` aligns those that are each on one line, without another line between them.
+    """
+    text, above, below = node.file.text, node.parts[:number], node.parts[number:]
+    # The new one comes directly after the one above.
+    is_close = not (above and below) or below[0].line == above[-1].line + 1
+    rows = [*reversed([*_rows(above[::-1], -1)]), *(_rows(below, 1) if is_close else ())]
     # A file that nobody formats keeps its lines.
     is_formatted = len({column_at(text, each) for each in rows}) == 1 and all(text[each - 1] == " " for each in rows)
     return rows if is_formatted else []
+
+
+def _rows(members: Sequence[Node], step: int) -> Iterator[int]:
+    """The positions of the = of members, as long as each is alone on the next line."""
+    line = members[0].line if members else 0
+    for member in members:
+        text = member.file.text
+        separator = text[member.parts[0].end : member.value.start]
+        is_row = separator.count("=") == 1 and "\n" not in member.source and member.line == line
+        if not is_row or _has_text_before(member):
+            return
+        line += step
+        yield member.parts[0].end + separator.find("=")
 
 
 def _insert_member(node: Node, after: Node, name: str, value: str, one_line: bool, json: bool) -> Insertion:

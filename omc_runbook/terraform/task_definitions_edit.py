@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from omc_runbook.model.errors import CannotEdit, CannotFollow
+from omc_runbook.model.grouping import next_in_order
 from omc_runbook.terraform.containers import (
     SEVERAL,
     VALUE_FROM,
@@ -38,8 +39,6 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 KEY = re.compile(r"[A-Za-z0-9_.@/+=-]+")
 
 PAIR = ("name", "valueFrom")
-_ORDERED = 4
-"""How many names in alphabetical order are an order that somebody keeps."""
 _LAYOUT = re.compile(r"[\s{},]*")
 
 BY_HAND = " Add the reference yourself."
@@ -217,11 +216,8 @@ def _insertion(
 
 
 def _following(elements: list[tuple[str, Node]], name: str) -> Node | None:
-    """The element of an alphabetical list that comes after a new name; None where the order may be chance."""
-    names = [each for each, _ in elements]
-    if len(names) < _ORDERED or names != sorted(set(names)):
-        return None
-    return next((element for each, element in elements if each > name), None)
+    """The element of an alphabetical list that comes after a new name; None for none."""
+    return dict(elements).get(next_in_order([each for each, _ in elements], name) or "")
 
 
 def _collection_insertion(
@@ -252,9 +248,12 @@ def _collection_insertion(
             container, variable, f"the value of {sample.variable} on line {sample.element.line} shows no form"
         )
     if member:
-        return collection, add_pair(collection, variable, text, is_json)
+        following = _following([(each.name, each) for each in collection.parts], variable)
+        return collection, add_pair(collection, variable, text, is_json, following)
     shape = Shape(text, indent_at(collection.file.text, sample.element.start))
-    return collection, add_element(collection, shape, unit, not is_json)
+    references = [(each.variable, each.element) for each in samples]
+    following = _following(references, variable) if len(references) == len(collection.parts) else None
+    return collection, add_element(collection, shape, unit, not is_json, following)
 
 
 def _substitute(source: str, sample: ContainerVariable, variable: str, key: str) -> str:

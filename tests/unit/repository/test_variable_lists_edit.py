@@ -94,6 +94,30 @@ def test_the_list_gets_one_more_line_in_its_form(form: str, ending: str, tmp_pat
     assert KEY in again.variables
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("A_KEY M_KEY R_KEY Z_KEY", "A_KEY M_KEY + R_KEY Z_KEY"),
+        ("O_KEY R_KEY S_KEY Z_KEY", "+ O_KEY R_KEY S_KEY Z_KEY"),
+        ("A_KEY B_KEY C_KEY D_KEY", "A_KEY B_KEY C_KEY D_KEY +"),
+        ("A_KEY #m Z_KEY", "A_KEY #m Z_KEY +"),
+        ("A_KEY M_KEY #r R_KEY Z_KEY", "A_KEY M_KEY #r R_KEY Z_KEY +"),
+        ("A_KEY Z_KEY M_KEY R_KEY", "A_KEY Z_KEY M_KEY R_KEY +"),
+    ],
+)
+@pytest.mark.parametrize("entry", ["      - @=${@}\n", "      @: ${@}\n"])
+def test_an_alphabetical_list_stays_so(before: str, after: str, entry: str, tmp_path: Path) -> None:
+    """As a list of Terraform does; a comment above an entry stays with it."""
+
+    def written(names: str) -> str:
+        lines = (f"      {each}\n" if each[0] == "#" else entry.replace("@", each) for each in names.split())
+        return f"{HEAD}{''.join(lines)}    ports: []\n"
+
+    own = checkout(tmp_path, written(before))
+    edit = own.add_to_list(own.compose_lists[0], KEY, True)
+    assert edit and edit.after.decode() == written(after.replace("+", KEY))
+
+
 def test_a_file_without_a_last_line_end(tmp_path: Path) -> None:
     """The new line begins on its own."""
     own = checkout(tmp_path, f"{HEAD}      - SECRET_KEY")

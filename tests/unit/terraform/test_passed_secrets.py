@@ -646,6 +646,44 @@ def test_an_alphabetical_list_stays_so(
     assert edit and edit.after.decode() == new
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("A_A,M_A,R_A,Z_A", "A_A,M_A,+,R_A,Z_A"),
+        ("P_A,R_A,S_A,Z_A", "+,P_A,R_A,S_A,Z_A"),
+        ("A_A,B_A,C_A,D_A", "A_A,B_A,C_A,D_A,+"),
+        ("# all,P_A,R_A,S_A,Z_A", "# all,P_A,R_A,S_A,Z_A,+"),
+        ("A_A,R_A,Z_A", "A_A,R_A,Z_A,+"),
+        ("A_A,Z_A,M_A,R_A", "A_A,Z_A,M_A,R_A,+"),
+    ],
+)
+def test_an_alphabetical_map_stays_so(before: str, after: str) -> None:
+    """A new key goes before the one after it, and the = stay in one column, as `terraform fmt` has them."""
+    main = SERVICE.format(secrets=PAIRS).replace("var.name", '"backend"').replace("var.secrets", "local.secrets")
+
+    def written(rows: str, width: int) -> str:
+        names = rows.replace("+", KEY).split(",")
+        lines = (each if each[0] == "#" else f'{each:{width}} = "${{var.arn}}:{each}::"' for each in names)
+        return f"locals {{\n  secrets = {{\n{''.join(f'    {line}{chr(10)}' for line in lines)}  }}\n}}\n{main}"
+
+    file = SourceFile(Path("/checkout/main.tf"), "main.tf", written(before, 3).encode())
+    edit = add_reference(task_definitions_of((file,)), "backend", KEY, KEY)
+    assert edit and edit.after.decode() == written(after, len(KEY))
+
+
+def test_an_alphabetical_map_keeps_a_comment_above_its_entry() -> None:
+    """Whose = is in another column than that of the entries above the comment."""
+    rows = "".join(f'    {each} = "${{var.arn}}:{each}::"\n' for each in ("A", "M", "R", "Z"))
+    main = SERVICE.format(secrets=PAIRS).replace("var.name", '"backend"').replace("var.secrets", "local.secrets")
+    old = f"locals {{\n  secrets = {{\n{rows}  }}\n}}\n{main}".replace("    R", "    # r\n    R")
+    file = SourceFile(Path("/checkout/main.tf"), "main.tf", old.encode())
+    edit = add_reference(task_definitions_of((file,)), "backend", KEY, KEY)
+    pad = " " * (len(KEY) - 1)
+    new = old.replace("    A =", f"    A{pad} =").replace("    M =", f"    M{pad} =")
+    added = f'    {KEY} = "${{var.arn}}:{KEY}::"\n'
+    assert edit and edit.after.decode() == new.replace("    # r", f"{added}    # r")
+
+
 def test_a_list_with_its_commas_first_gets_a_key_at_its_end() -> None:
     """Also where the order would have it after the first row, which has no comma."""
     rows = "\n    , ".join(PAIR.replace("@", each) for each in ("O", "R", "S", "Z"))
