@@ -66,7 +66,7 @@ class Checkout:
     compose_below: tuple[str, ...] = ()
     """The compose files in other folders, where Docker Compose finds none at the top."""
     other_tools: tuple[str, ...] = ()
-    """Without a task definition in Terraform's files, a sentence on each other tool that may make it."""
+    """Without a task definition in Terraform's files, a sentence on each other tool that may register it."""
     words_by_service: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Without a main class, the words in capitals in all that a service of Compose has code of, where that is known."""
     raw_url_parts: Mapping[str, str] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class Checkout:
     def without_terraform(self) -> str:
         """That no task definition is in Terraform's files, and where it may be; "" where one is."""
         sentences = ("The repository has no Terraform with a task definition.", *self.other_tools)
-        return "" if self.task_definitions else " ".join(sentences)
+        return "" if self.task_definitions and not self.other_tools else " ".join(sentences)
 
     def reads_as(self, name: str, due: str) -> bool:
         """Whether a variable of that name is read: by Settings, or by all that reads another, in whatever case."""
@@ -179,7 +179,7 @@ def read_checkout(root: Path) -> Checkout:
         compose=compose,
         task_definitions=task_definitions if is_declared else None,
         compose_below=() if compose else tuple(str(each.relative_to(root)) for each in named_files(root, NAMES)),
-        other_tools=() if is_declared else other_tools(root),
+        other_tools=() if is_declared and not task_definitions.are_apart else other_tools(root),
         application_reads=find_application_reads(root, settings.path),
         other_reads=find_other_reads(root),
         program=name_of(*dict.fromkeys(file.path.parent for file in task_definitions.files)),

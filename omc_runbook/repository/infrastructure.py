@@ -20,6 +20,9 @@ TOOLS = {
 """Which tool a file with this name belongs to."""
 CLOUDFORMATION = "CloudFormation"
 _TEMPLATE = re.compile(r"AWSTemplateFormatVersion|\bAWS::(?:ECS|SecretsManager)::")
+BY_ITSELF = "a deployment without Terraform"
+_DEFINITION = re.compile(r'"containerDefinitions"\s*:')
+"""What the JSON of RegisterTaskDefinition has, as a workflow renders and deploys it."""
 _ENDINGS = (".yaml", ".yml", ".json", ".template")
 
 
@@ -36,6 +39,8 @@ def _files(repository: Path) -> Iterator[tuple[Path, str]]:
         if path.name != ".workspace" or path.parent.name == "copilot":
             yield path, TOOLS[path.name]
     for path in files_ending(repository, _ENDINGS):
-        if _TEMPLATE.search(read_text(path)):
+        text = read_text(path)
+        if _TEMPLATE.search(text):
             yield path, CLOUDFORMATION
-            return
+        elif path.suffix == ".json" and _DEFINITION.search(text):
+            yield path, BY_ITSELF

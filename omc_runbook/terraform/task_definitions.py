@@ -54,6 +54,8 @@ class TaskDefinitions:
     """All files of the folders that have a task definition, and of those that give its variables, and templates."""
     other_files: tuple[SourceFile, ...] = field(default=(), repr=False)
     """Files that seem to hold task definitions in a form that is not read, such as a template."""
+    are_apart: bool = False
+    """Whether they are in JSON alone that no Terraform reads, so that another program registers them."""
 
     def _called(self, name: str) -> list[TerraformContainer]:
         """The containers that have this name, or may get it."""
@@ -121,10 +123,15 @@ def read_task_definitions(repository: Path) -> TaskDefinitions:
     unreadable += task_definitions.unreadable
     is_whole = bool(task_definitions.containers) and all(each.is_clear for each in task_definitions.containers)
     others = () if is_whole and not unreadable else _find_others(terraform)
+    are_apart = not (files or unreadable) and bool(others) and all(map(_is_whole_definition, others))
     for file in () if task_definitions.containers or unreadable else others:
         line = next(number for number, line in enumerate(file.text.split("\n"), 1) if _seems_to_hold(file.name, line))
         unreadable.append(f"{file.name}, line {line} has containers or their secrets in a form that is not followed.")
-    return TaskDefinitions(task_definitions.containers, tuple(unreadable), files, others)
+    return TaskDefinitions(task_definitions.containers, tuple(unreadable), files, others, are_apart)
+
+
+def _is_whole_definition(file: SourceFile) -> bool:
+    return file.name.endswith(".json") and '"containerDefinitions"' in file.text
 
 
 def _has_definition(files: tuple[SourceFile, ...]) -> bool:

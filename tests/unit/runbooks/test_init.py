@@ -463,6 +463,10 @@ def test_no_value_is_shown_or_written() -> None:
             {"deploy/app.yaml": "Resources: {C: {Type: AWS::ECS::Cluster}}"},
             ["deploy/app.yaml belongs to CloudFormation: "],
         ),
+        (
+            {".aws/task-definition.json": '{"containerDefinitions": []}'},
+            [".aws/task-definition.json belongs to a deployment without Terraform: "],
+        ),
         ({"app.yaml": "kind: Deployment", "other/.workspace": ""}, []),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 from support.files import write_files as write
 
 from omc_runbook.model.errors import CannotEdit, CannotFollow
+from omc_runbook.repository.checkout import read_checkout
 from omc_runbook.terraform.files import TerraformFiles
 from omc_runbook.terraform.secret_versions import find_own, find_rewritten, read_secret_versions
 from omc_runbook.terraform.task_definitions import (
@@ -488,6 +489,28 @@ def test_containers_in_a_form_that_is_not_read_are_never_passed_over(form: str, 
     path = tmp_path / file
     path.write_text(f"{path.read_text()}\n{KEY}\n")
     assert read_task_definitions(tmp_path).mention(KEY).startswith(file)
+
+
+@pytest.mark.parametrize(
+    ("form", "beside", "are_apart"),
+    [
+        ("a file of a deployment", "", True),
+        ("a file of a deployment", 'resource "aws_ecs_cluster" "main" {}\n', True),
+        ("a file of a deployment", OTHERS["a module for ECS"]["infra/main.tf"], False),
+        ("a template", "", False),
+        ("a module for ECS", "", False),
+    ],
+)
+def test_what_another_program_registers_is_not_terraform_s(
+    form: str, beside: str, are_apart: bool, tmp_path: Path
+) -> None:
+    """The checks of Terraform's files are skipped, as for the CDK; add_key is refused as before."""
+    settings = "from pydantic_settings import BaseSettings\n\n\nclass Settings(BaseSettings):\n    A: str\n"
+    write(tmp_path, {"app/config.py": settings, **OTHERS[form], **({"infra/main.tf": beside} if beside else {})})
+    checkout = read_checkout(tmp_path)
+    sentence = ".aws/task-definition.json belongs to a deployment without Terraform: only Terraform's files are read."
+    assert checkout.without_terraform.endswith(sentence) == are_apart == bool(checkout.without_terraform)
+    assert checkout.task_definitions and checkout.task_definitions.unreadable
 
 
 def test_a_module_of_a_cluster_alone_holds_no_containers(tmp_path: Path) -> None:
