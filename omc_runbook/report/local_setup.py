@@ -75,7 +75,7 @@ def _settings(workstation: Workstation) -> tuple[str, str]:
     read_from = env_files or ("the environment only" if settings.env_files == () else "a file that an expression names")
     fields = f"{len(settings.fields)} fields, read from {read_from}"
     if settings.are_several:
-        fields, settings_state = f"of several applications: {fields}", "not loaded"
+        fields, settings_state = f"of several classes: {fields}", "not loaded"
     elif settings.file is None:
         fields, settings_state = f"none: the code reads {len(settings.fields)} variables itself", "nothing to load"
         if settings.library:
@@ -201,7 +201,7 @@ def start(result: DotenvResult | None, snapshot: Snapshot) -> Listing:
             if settings.library
             else "This checkout has no class of settings to load"
         )
-        what = "The settings are of several applications, and none is loaded" if settings.are_several else what
+        what = "The settings are of several classes, none of which is the main one" if settings.are_several else what
         empty = f"{what}: only a start shows what it rejects."
     return Listing(f"What the application rejects ({source})", entries, empty)
 

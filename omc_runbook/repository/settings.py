@@ -50,7 +50,7 @@ def read_settings(repository: Path) -> SettingsSource:
         # Those with a template of their own have another .env.
         sharing = tuple(each for each in found if _has_template_of_top(repository, each.file))
         if len(sharing) > 1:
-            return _of_several(repository, sharing)
+            return _of_several(_parsed(repository, sharing))
         raise UsageError(
             f"{repository} has several classes of settings: {listed([each.label for each in found], MOST_NAMED, '; ')}."
             " Set repository to the folder of the application that is meant."
@@ -77,9 +77,8 @@ def _has_template_of_top(repository: Path, file: str) -> bool:
     return next((folder for folder in folders if find_template(repository, folder)), "") == "."
 
 
-def _of_several(repository: Path, found: Sequence[SettingsClass]) -> SettingsSource:
-    """The fields of applications that share the template at the top: none of their classes is the main one."""
-    sources = _parsed(repository, found)
+def _of_several(sources: Sequence[SettingsSource]) -> SettingsSource:
+    """The fields of several classes none of which is the main one, as of applications that share a template."""
     main = _with_others(sources[0], sources[1:])
     return replace(
         main,
@@ -119,7 +118,8 @@ def _with_derived(base: SettingsSource, derived: Sequence[SettingsSource]) -> Se
             replace(source, fields=tuple(_of_one(each) for each in source.fields if _declaration(each) not in known))
             for source in derived
         ]
-    return _with_others(own, derived)
+    # A base that only has options is no class of settings to load, or to add a field to.
+    return _with_others(own, derived) if base.fields else _of_several(derived)
 
 
 def _of_one(field: Field) -> Field:

@@ -92,7 +92,7 @@ class SettingsSource:
 
     @property
     def are_several(self) -> bool:
-        """Whether they are of several applications, none of whose classes is the main one."""
+        """Whether they are of several classes, none of which is the main one, as of several applications."""
         return self.file is None and any(each.owner for each in self.fields)
 
     @property

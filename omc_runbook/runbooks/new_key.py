@@ -202,8 +202,8 @@ def _notes(root: Path, checkout: Checkout, new: NewKey, edits: Sequence[Edit]) -
         )
     elif settings.are_several and new.name not in checkout.reads:
         notes.append(
-            "This checkout has several applications: add a field to the class of settings of the one that needs"
-            f" {new.name}."
+            "This checkout has several classes of settings, none of which is the main one: add a field to the one that"
+            f" needs {new.name}."
         )
     elif settings.file is None and new.name not in checkout.reads:
         notes.append(

@@ -200,6 +200,16 @@ def test_a_base_that_only_others_with_a_prefix_use(tmp_path: Path) -> None:
     }
 
 
+def test_a_base_that_only_has_options(tmp_path: Path) -> None:
+    """None of the classes is the main one: there is none to load, and a field in the base would be in all of them."""
+    text = "from common import Common\n\n\nclass {0}({1}):\n    API_KEY: str\n\n\nsettings = {0}()\n"
+    one, two = text.format("App", "Common"), text.format("Mail", "Common, env_prefix='MAIL_'")
+    base = f"{BASE}class Common(BaseSettings):\n    model_config = {{'env_file': '.env', 'extra': 'ignore'}}\n"
+    found = read(tmp_path, common=base, app=one, mail=two)
+    assert (found.are_several, found.file, found.name, found.env_prefix) == (True, None, "", "")
+    assert (found.env_files, variables(found)) == ((".env",), {"API_KEY": "app.py", "MAIL_API_KEY": "mail.py"})
+
+
 def test_classes_of_one_application_by_its_stage(tmp_path: Path) -> None:
     """It uses one of them, so what only one has is not certainly required."""
     text = "from app.common import Common\n\n\nclass {}(Common):\n    {}: str\n"
