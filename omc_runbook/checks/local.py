@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from omc_runbook.checks.check import DOTENV, SETTINGS, SHARED, Evidence, Uncertain
@@ -62,7 +62,7 @@ def required_empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         # Of several lines in any case, the last one is empty.
         by_hand = keep_one(workstation, name) if binding and binding.name != name else None
         remedy = by_hand or by_setup(snapshot, write, _source(workstation, name))
-        facts = (f"{state}; {why}.", *_set_by_compose(workstation, name))
+        facts = (f"{state}; {why}.", *set_by_compose(workstation, name))
         yield Evidence(name, facts, remedy, severity="info" if len(facts) > 1 else None)
     for subject, name, value, path in _effective_values(workstation):
         is_emptied = path != workstation.path and is_blank(value) and not is_blank(workstation.value(name))
@@ -207,7 +207,7 @@ def settings_refused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Evidence(subject, (f"{fact} It is empty.",), by_setup(snapshot, where, allow_code="true"))
             continue
         is_missing = problem.reason == REASONS["missing"]
-        facts = (fact, *(_set_by_compose(workstation, problem.variable) if is_missing else ()))
+        facts = (fact, *(set_by_compose(workstation, problem.variable) if is_missing else ()))
         severity: Severity | None = "info" if len(facts) > 1 else None
         yield Evidence(subject, facts, _correction(problem, workstation.path), severity=severity)
     for problem, path in _refused_later(workstation):
@@ -319,11 +319,17 @@ def _effective_values(workstation: Workstation) -> Iterator[tuple[str, str, Mask
             yield f"{name} in {path.name}", name, binding.for_python, path
 
 
-def _set_by_compose(workstation: Workstation, name: str) -> tuple[str, ...]:
-    """A sentence where Docker Compose makes a variable's value for the application of text and others; () where not."""
+def set_by_compose(workstation: Workstation, name: str, planned: Collection[str] = ()) -> tuple[str, ...]:
+    """A sentence where Docker Compose makes a variable's value for the application of text and others; () where not.
+
+    `planned` are other variables that get a value.
+    """
     service = workstation.checkout.application
     settings = (each for each in (service.environment if service else ()) if each.variable == name)
-    is_set = any(each.value and not any(is_blank(workstation.value(n)) for n in each.interpolates) for each in settings)
+    is_set = any(
+        each.value and all(n in planned or not is_blank(workstation.value(n)) for n in each.interpolates)
+        for each in settings
+    )
     if service is None or not is_set:
         return ()
     return (f"Docker Compose sets it for service {service.name}: only a start without Docker lacks it.",)

@@ -14,7 +14,7 @@ from omc_runbook.changes.values import sources
 from omc_runbook.changes.values.source_file import NewValue
 from omc_runbook.changes.values.sources import GENERATE, GENERATED, KEEP, PROMPT, printable_key
 from omc_runbook.changes.values.validation import objection
-from omc_runbook.checks.local import misspellings
+from omc_runbook.checks.local import misspellings, set_by_compose
 from omc_runbook.masking import kernel
 from omc_runbook.masking.value import Masked
 from omc_runbook.model.catalogue import URL_BREAKERS, variable_of
@@ -131,7 +131,12 @@ def values_for(
                 values |= {name: generated} if generated else {}
     required = workstation.required_with({name: entry.value for name, entry in source.values.items()})
     missing_names = [name for name in (*empty_names, *(n for n in required if n not in present)) if name in required]
-    missing_names = [name for name in dict.fromkeys(missing_names) if name not in values]
+    filled = {*values, *(present.keys() - {*empty_names})}
+    missing_names = [
+        name
+        for name in dict.fromkeys(missing_names)
+        if name not in values and not set_by_compose(workstation, name, filled)
+    ]
     if values_from == PROMPT:
         values |= _prompt(workstation, missing_names)
     missing = tuple(

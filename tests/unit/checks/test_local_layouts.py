@@ -108,6 +108,25 @@ def test_what_compose_sets_is_a_remark_where_settings_may_have_it_elsewhere_too(
     assert lacking == [("settings-refused", "info")]
 
 
+@pytest.mark.parametrize(
+    ("value", "asked"),
+    [
+        ("postgresql://app:${DB_PASSWORD}@db/app", []),
+        ("postgresql://app:${OTHER}@db/app", ["DB_URL"]),
+        ("${DB_URL}", ["DB_URL"]),
+        ("", ["DB_URL"]),
+    ],
+)
+def test_what_compose_sets_is_not_asked_for(desk: Path, value: str, asked: list[str]) -> None:
+    """Also where it is made of what the plan generates; without another value, a person has to give one."""
+    (desk / "app/config.py").write_text(SETTINGS.replace("    db: Database\n", "    db_url: str\n"))
+    (desk / ".env.example").write_text("SECRET_KEY=\n# openssl rand -hex 16\nDB_PASSWORD=\nDB_URL=\n")
+    service = f"{{image: x, env_file: .env, environment: {{DB_URL: '{value}'}}}}"
+    (desk / "compose.yaml").write_text(f"services: {{app: {service}}}\n")
+    run = local_setup.begin("local", "", str(desk))
+    assert [each.variable for each in local_setup.plan(run, local_setup.look(run), "").missing] == asked
+
+
 def test_a_default_that_asks_the_environment_is_required(desk: Path) -> None:
     """The class cannot be made without TOKEN; HOME is no variable of the template."""
     fields = '    token: str = os.environ["TOKEN"]\n    home: str = os.environ["HOME"]\n'
