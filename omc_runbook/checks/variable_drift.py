@@ -249,7 +249,8 @@ def _is_for_settings(locations: VariableLocations, row: VariableDrift) -> bool:
     if row.is_injected:
         return True
     compose = locations.checkout.compose
-    is_used = row.variable in locations.checkout.other_reads or (compose is not None and row.variable in compose.used)
+    is_used = row.variable in locations.checkout.other_reads
+    is_used |= compose is not None and (row.variable in compose.used or compose.is_of_image(row.variable))
     return bool(row.template) and not is_used
 
 

@@ -111,6 +111,15 @@ class Compose:
         passed = (each.variable for service in self.services for each in service.environment if each.value is None)
         return frozenset((*self.interpolated, *passed))
 
+    def is_of_image(self, variable: str) -> bool:
+        """Whether a service with an env_file runs an image of others that is called as a variable begins.
+
+        Such as PGADMIN_DEFAULT_PASSWORD for dpage/pgadmin4.
+        """
+        word = variable.partition("_")[0].casefold()
+        images = (each.image.casefold() for each in self.services if each.env_files and not each.context)
+        return any(part.startswith(word) for image in images for part in re.split(r"[^a-z0-9]+", image) if word)
+
     def find(self, name: str) -> ComposeService | None:
         """The service of this name."""
         return next((service for service in self.services if service.name == name), None)

@@ -558,6 +558,14 @@ def of_others(platform: Platform) -> None:
     _template(platform, "REDIS_TLS_KEY=", "VITE_MAPS_API_KEY=", "# OLD_API_KEY=<your-old-api-key>")
 
 
+def images(platform: Platform) -> None:
+    """Variables of an image of others, which gets the .env."""
+    text = platform.compose.read_text()
+    service = "services:\n  admin:\n    image: dpage/pgadmin4:9\n    env_file: .env\n"
+    platform.compose.write_text(text.replace("services:\n", service, 1))
+    _template(platform, "PGADMIN_DEFAULT_PASSWORD=<your-password>")
+
+
 AROUND = {
     "frontend/src/auth.ts": ("AUTH_SECRET", "export const secret = process.env.AUTH_SECRET\n"),
     "frontend/next.config.js": ("UPLOAD_TOKEN", "authToken: process.env['UPLOAD_TOKEN'],\n"),
@@ -578,7 +586,7 @@ def _template(platform: Platform, *lines: str) -> None:
 
 
 @pytest.mark.usefixtures("own_registry")
-@pytest.mark.parametrize("make", [other_class, other_file, aliases, nested, of_others, around])
+@pytest.mark.parametrize("make", [other_class, other_file, aliases, nested, of_others, images, around])
 def test_what_somebody_else_reads_is_no_drift(platform: Platform, make: Callable[[Platform], None]) -> None:
     """Other classes and files, aliases, nested settings, compose's and the frontend's own variables raise no alarm."""
     make(platform)
