@@ -78,7 +78,8 @@ class _Module:
     @property
     def virtual_environment(self) -> str:
         """Where the application's requirements are usually installed."""
-        return f"{self.folder}/.venv".lstrip("/")
+        folder = "" if self.folder == "src" else self.folder.removesuffix("/src")
+        return f"{folder}/.venv".lstrip("/")
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,8 @@ def load_settings(
 
 
 def _find_python(repository: Path, folder: str) -> str:
-    folders = dict.fromkeys((repository / folder, repository))
+    # Of src/ it is in the folder above, and of a workspace at the top.
+    folders = [repository / folder, *(repository / each for each in Path(folder).parents)]
     return next(
         (str(path) for each in folders for name in _INTERPRETERS if (path := each / name).is_file()), sys.executable
     )

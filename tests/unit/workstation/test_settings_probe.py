@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import forked_settings
+from support.files import write_files
 
 from omc_runbook.model.errors import UsageError
 from omc_runbook.repository.settings import read_settings
@@ -346,6 +347,19 @@ def test_the_application_s_own_python(tmp_path: Path) -> None:
         program.write_text(f"#!/bin/sh\nexit {code}\n")
         program.chmod(0o755)
         assert f"{program} ended with exit code {code}" in load_settings(repository).obstacle
+
+
+@pytest.mark.parametrize("place", ["services/api", "services", "."])
+def test_the_python_of_a_project_that_has_its_code_in_src(tmp_path: Path, place: str) -> None:
+    """It is beside src/, or further up, as of a workspace; what is to be installed goes beside src/."""
+    config = "services/api/src/api/settings.py"
+    write_files(tmp_path, {config: "import no_such_package\n", "services/api/src/api/__init__.py": ""})
+    assert "into services/api/.venv, or" in load_settings(tmp_path, config=config).obstacle
+    program = tmp_path / place / ".venv/bin/python"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\nexit 4\n")
+    program.chmod(0o755)
+    assert f"{program} ended with exit code 4" in load_settings(tmp_path, config=config).obstacle
 
 
 @pytest.mark.long
