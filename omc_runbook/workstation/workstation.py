@@ -218,11 +218,17 @@ class Workstation:
         return bool(field.doubt) or self._is_left_out(field)
 
     def is_set_later(self, name: str) -> bool:
-        """Whether a file that Settings read after the .env has a value: not where a container gets the .env's line."""
-        if self.checkout.application:
-            return False
-        bindings = [each.find(name) for each in self.overriding_files]
+        """Whether a file that is read after the .env has a value: not where a container gets the .env's line."""
+        bindings = [each.find(name) for each in self.overriding_files if self._is_read_by_all(each.path)]
         return any(each is not None and not is_blank(each.for_python) for each in bindings)
+
+    def _is_read_by_all(self, path: Path) -> bool:
+        """Whether Compose, if it runs the application, and Settings, if they read any, read a file after the .env."""
+        service, by_settings = self.checkout.application, self.checkout.settings.env_files
+        of_settings, of_compose = (
+            list(_later_files(self.checkout, self.path, *each)) for each in _reads(self.checkout)
+        )
+        return not service or (path in of_compose and (not by_settings or path in of_settings))
 
     def _is_left_out(self, field: Field) -> bool:
         """Whether what reads a field does not run here: another module of Django's settings than manage.py's does."""
@@ -491,16 +497,25 @@ def _unread_settings(checkout: Checkout) -> Iterator[SettingsClass]:
 
 
 def _overriding_files(checkout: Checkout, path: Path) -> Iterator[Path]:
+    for folder, names in _reads(checkout):
+        yield from _later_files(checkout, path, folder, names)
+
+
+def _reads(checkout: Checkout) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The folder and the env_file of Settings, then those of the application in Compose."""
     service = checkout.application
-    env_files = (
+    return (
         (checkout.settings.folder, checkout.settings.env_files or ()),
         ("", service.env_files if service else ()),
     )
-    for folder, names in env_files:
-        paths = [Path(os.path.normpath(checkout.root / folder / name)) for name in names if "$" not in name]
-        later = paths[paths.index(path) + 1 :] if path in paths else ()
-        # The .env may be a link to one of them.
-        yield from (each for each in later if each.resolve() != path.resolve())
+
+
+def _later_files(checkout: Checkout, path: Path, folder: str, names: Iterable[str]) -> Iterator[Path]:
+    """The files of an env_file after the .env."""
+    paths = [Path(os.path.normpath(checkout.root / folder / name)) for name in names if "$" not in name]
+    later = paths[paths.index(path) + 1 :] if path in paths else ()
+    # The .env may be a link to one of them.
+    return (each for each in later if each.resolve() != path.resolve())
 
 
 def _stray_files(checkout: Checkout, path: Path) -> Iterator[Path]:

@@ -123,6 +123,7 @@ def values_for(
         # The file may have the value already, under a misspelt name or in a duplicate line.
         names_with_value = {meant for _, meant in misspellings(workstation)}
         names_with_value |= {name for name, _ in workstation.dotenv.duplicates} if workstation.dotenv else set()
+        names_with_value |= {name for name in empty_names if workstation.is_set_later(name)}
         # What can be generated and has a value in the template has one that is public.
         public_secrets = [name for name in present if name in added_names and is_generated(workstation, name)]
         for name in (*empty_names, *public_secrets):

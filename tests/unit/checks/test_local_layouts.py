@@ -109,6 +109,28 @@ def test_what_compose_sets_is_a_remark_where_settings_may_have_it_elsewhere_too(
 
 
 @pytest.mark.parametrize(
+    ("env_files", "expected"),
+    [
+        ("", []),
+        ("[.env, .env.local]", []),
+        ("[.env]", [("required-empty", "SECRET_KEY", "error")]),
+        ("[.env.local, .env]", [("required-empty", "SECRET_KEY", "error")]),
+    ],
+)
+def test_what_is_empty_in_the_env_and_set_later_is_left_there(
+    desk: Path, env_files: str, expected: list[tuple[str, str, str]]
+) -> None:
+    """Where Compose runs the application, it has to read the later file, too; nothing is generated for the .env."""
+    if env_files:
+        (desk / "compose.yaml").write_text(f"services: {{app: {{image: x, env_file: {env_files}}}}}\n")
+    (desk / ".env.local").touch(mode=0o600)
+    (desk / ".env.local").write_text(f"SECRET_KEY={KEY}\n")
+    snapshot = look(desk, f"SECRET_KEY=\nDB__HOST=db\nDB__PASSWORD={PASSWORD}\n")
+    assert [each for each in found(snapshot) if each[0] == "required-empty"] == expected
+    assert snapshot.workstation and plan_dotenv(snapshot.workstation).is_empty == (not expected)
+
+
+@pytest.mark.parametrize(
     ("value", "asked"),
     [
         ("postgresql://app:${DB_PASSWORD}@db/app", []),
