@@ -112,13 +112,14 @@ class Compose:
         return frozenset((*self.interpolated, *passed))
 
     def is_of_image(self, variable: str) -> bool:
-        """Whether a service with an env_file runs an image of others that is called as a variable begins.
+        """Whether another service with an env_file runs an image of others that is called as a variable begins.
 
         Such as PGADMIN_DEFAULT_PASSWORD for dpage/pgadmin4.
         """
-        word = variable.partition("_")[0].casefold()
-        images = (each.image.casefold() for each in self.services if each.env_files and not each.context)
-        return any(part.startswith(word) for image in images for part in re.split(r"[^a-z0-9]+", image) if word)
+        word, own = variable.partition("_")[0].casefold(), self.application()
+        others = (each for each in self.services if each.env_files and not each.context and each != own)
+        names = (each.image.rpartition("/")[2].casefold() for each in others)
+        return len(word) > 2 and any(name.startswith(word) for name in names)
 
     def find(self, name: str) -> ComposeService | None:
         """The service of this name."""

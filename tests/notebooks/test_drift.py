@@ -606,6 +606,19 @@ def test_what_the_frontend_reads_excuses_nothing_that_tasks_get(platform: Platfo
 
 
 @pytest.mark.usefixtures("own_registry")
+@pytest.mark.parametrize(
+    ("service", "image"), [("admin", "acme/api"), ("admin", "forgotten/api"), ("backend", "forgotten")]
+)
+def test_an_image_of_another_name_excuses_nothing(platform: Platform, service: str, image: str) -> None:
+    """Nor does the application's own one, or whoever publishes it."""
+    body = f"services:\n  {service}:\n    image: {image}:9\n    env_file: .env\n"
+    platform.compose.write_text(body)
+    platform.override.unlink(missing_ok=True)
+    _template(platform, "FORGOTTEN_TOKEN=<your-token>")
+    assert ("settings-lacks", "FORGOTTEN_TOKEN") in told(as_read(platform))
+
+
+@pytest.mark.usefixtures("own_registry")
 def test_a_variable_of_the_template_that_nobody_reads_is_told(platform: Platform) -> None:
     """By hand: add_key would write it into the secret, and it may be for a developer's machine alone."""
     _template(platform, "FORGOTTEN_TOKEN=<your-token>")
