@@ -615,7 +615,7 @@ def test_an_image_of_another_name_excuses_nothing(platform: Platform, service: s
     platform.compose.write_text(body)
     platform.override.unlink(missing_ok=True)
     _template(platform, "FORGOTTEN_TOKEN=<your-token>")
-    assert ("settings-lacks", "FORGOTTEN_TOKEN") in told(as_read(platform))
+    assert ("settings-lacks", "FORGOTTEN_TOKEN") in problem_pairs(with_checkout(platform))
 
 
 @pytest.mark.usefixtures("own_registry")
