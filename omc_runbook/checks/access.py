@@ -83,14 +83,14 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         role = permissions.role
         if not permissions.exists:
             there = [iam.role_name(other) for other in snapshot.permissions if snapshot.permissions[other].exists]
-            meant = next(iter(difflib.get_close_matches(name, there, n=1, cutoff=0.8)), "")
+            similar = next(iter(difflib.get_close_matches(name, there, n=1, cutoff=0.8)), "")
             lead = (
-                f"Set executionRoleArn to {meant}, register a new revision and deploy it, or create"
-                if meant
+                f"Set executionRoleArn to {similar}, register a new revision and deploy it, or create"
+                if similar
                 else "Create"
             )
             way = f"{lead} role {name} with the trust policy and permissions of the guide."
-            fact = f"GetRole: there is no role {name}{f': did you mean {meant}?' if meant else '.'}"
+            fact = f"GetRole: there is no role {name}{f': did you mean {similar}?' if similar else '.'}"
             yield Evidence(name, (fact,), Remedy(way), services)
             continue
         refused = [
@@ -118,9 +118,9 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 *(stop.sentence for stop in refused[:1]),
             )
             if conditions and verdict.decision == "implicit-deny":
-                sent = " and ".join(f"{key} {context[key]}" for key in ("aws:SourceAccount", "aws:SourceArn"))
+                values = " and ".join(f"{key} {context[key]}" for key in ("aws:SourceAccount", "aws:SourceArn"))
                 labels = " and ".join(condition.statement for condition in conditions)
-                remedy = Remedy(f"Correct the Condition of {labels}: ECS calls with {sent}.")
+                remedy = Remedy(f"Correct the Condition of {labels}: ECS calls with {values}.")
             elif verdict.decision == "explicit-deny":
                 remedy = Remedy(f"Let {' and '.join(verdict.statements)} no longer deny {ECS_TASKS}.")
             else:

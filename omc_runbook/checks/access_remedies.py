@@ -28,8 +28,10 @@ def withdraw_read(snapshot: Snapshot, access: PrincipalAccess) -> Remedy:
     if access.chain:
         return withdraw_step(snapshot, access.chain[0])
     names, labels = snapshot.environment.names, access.read.statements
-    put = partial(remedies.set_resource_policy, names)
-    return _withdraw_everywhere(snapshot, access.identity, labels, GET_SECRET_VALUE, snapshot.resource_policy, put)
+    set_policy = partial(remedies.set_resource_policy, names)
+    return _withdraw_everywhere(
+        snapshot, access.identity, labels, GET_SECRET_VALUE, snapshot.resource_policy, set_policy
+    )
 
 
 def withdraw_step(snapshot: Snapshot, step: Assumption) -> Remedy:
@@ -47,7 +49,7 @@ def _withdraw_everywhere(
     labels: Sequence[str],
     action: str,
     policy: PolicyDocument | None,
-    put: Callable[[str], Remedy],
+    set_policy: Callable[[str], Remedy],
 ) -> Remedy:
     """Take an action out of an identity's own policies, and the identity out of a policy that names it or everybody."""
     there = [label for label, _ in policy.statements if label in labels] if policy else []
@@ -57,7 +59,7 @@ def _withdraw_everywhere(
     others = [label for label in labels if label not in there]
     own = {label for each in identity.policies for label, _ in each.statements}
     ways = [withdraw(identity, others, (action,))] if own.intersection(others) else []
-    return remedies.combine([*ways, put(document)])
+    return remedies.combine([*ways, set_policy(document)])
 
 
 def leave(where: str, remedy: Remedy) -> Remedy:
@@ -137,13 +139,13 @@ def narrow(identity: Identity, policy: PolicyDocument, label: str, grants: Seque
     What else the statement allows stays. Where it allows every action that is not to be told apart, the remedy is a
     sentence.
     """
-    kept = _without_actions(policy, label, _is_of_secrets)
-    if kept is None or any(
-        _covers(pattern, GET_SECRET_VALUE) for each in kept for pattern in texts(each["Action"]) or ()
+    remaining = _without_actions(policy, label, _is_of_secrets)
+    if remaining is None or any(
+        _covers(pattern, GET_SECRET_VALUE) for each in remaining for pattern in texts(each["Action"]) or ()
     ):
-        wanted = json.dumps(list(grants), separators=(",", ":"))
-        return Remedy(f"Replace {label} of {identity.name} with what the role needs, of secrets only: {wanted}.")
-    replaced = [*grants, *kept]
+        grants_json = json.dumps(list(grants), separators=(",", ":"))
+        return Remedy(f"Replace {label} of {identity.name} with what the role needs, of secrets only: {grants_json}.")
+    replaced = [*grants, *remaining]
     statements = [each for other, own in policy.statements for each in (replaced if other == label else [own])]
     return _rewrite(identity, policy, statements)
 
@@ -162,12 +164,14 @@ def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str], 
 
     for policy in identity.policies:
         own = [label for label, each in policy.statements if label in labels and _may_name(each, is_gone)]
-        kept = {label: _without_actions(policy, label, is_gone, keeping) for label in own}
-        if None in kept.values():
+        remaining = {label: _without_actions(policy, label, is_gone, keeping) for label in own}
+        if None in remaining.values():
             ways.append(Remedy(f"Take {', '.join(actions)} out of {', '.join(own)} of {identity.name}."))
         elif own:
             wide += (pattern for label in own for pattern in _wide_patterns(policy, label, is_gone))
-            statements = [left for label, each in policy.statements for left in kept.get(label, [each]) or ()]
+            statements = [
+                statement for label, each in policy.statements for statement in remaining.get(label, [each]) or ()
+            ]
             ways.append(_rewrite(identity, policy, statements))
     if not ways:
         where = f": see {', '.join(labels)}" if labels else ""
@@ -191,9 +195,11 @@ def _without_name(policy: PolicyDocument, name: str) -> str:
         if not principals or statement.get("Effect") != "Allow":
             statements.append(statement)
             continue
-        left = {kind: [each for each in texts(members) or () if each != name] for kind, members in principals.items()}
-        left = {kind: members for kind, members in left.items() if members}
-        statements += [{**statement, "Principal": left}] if left else []
+        remaining = {
+            kind: [each for each in texts(members) or () if each != name] for kind, members in principals.items()
+        }
+        remaining = {kind: members for kind, members in remaining.items() if members}
+        statements += [{**statement, "Principal": remaining}] if remaining else []
     return policy.with_statements(statements).text if statements else ""
 
 
@@ -254,14 +260,16 @@ def _without_actions(
     patterns = _actions_of(statement)
     if patterns is None:
         return None
-    left = [pattern for pattern in patterns if not is_gone(pattern)]
-    gone = [pattern for pattern in patterns if is_gone(pattern)]
-    left += [action for action in keeping if any(_covers(pattern, action) for pattern in gone) and action not in left]
+    remaining = [pattern for pattern in patterns if not is_gone(pattern)]
+    removed = [pattern for pattern in patterns if is_gone(pattern)]
+    remaining += [
+        action for action in keeping if any(_covers(pattern, action) for pattern in removed) and action not in remaining
+    ]
     # A wildcard over services allows more than what is to be taken out.
     if any(is_gone(pattern) and ":" not in pattern for pattern in patterns):
         return None
-    kept = {name: value for name, value in statement.items() if name != "Sid"}
-    return [{**kept, "Action": left if len(left) > 1 else left[0]}] if left else []
+    members = {name: value for name, value in statement.items() if name != "Sid"}
+    return [{**members, "Action": remaining if len(remaining) > 1 else remaining[0]}] if remaining else []
 
 
 def _rewrite(identity: Identity, policy: PolicyDocument, statements: Sequence[Any]) -> Remedy:
@@ -274,11 +282,11 @@ def _rewrite(identity: Identity, policy: PolicyDocument, statements: Sequence[An
         kind, name = "group", policy.group.rpartition("/")[2]
         needs = f"It changes what every member of group {name} may do."
     holder, policy_name = (f"--{kind}-name", name), ("--policy-name", policy.name)
-    put = command("aws", "iam", f"put-{kind}-policy", *holder, *policy_name, "--policy-document", text)
+    put_policy = command("aws", "iam", f"put-{kind}-policy", *holder, *policy_name, "--policy-document", text)
     if policy.kind == "managed":
         detach = command("aws", "iam", f"detach-{kind}-policy", *holder, "--policy-arn", policy.origin)
         if _AWS_MANAGED in policy.origin:
-            return Remedy(f"{put} && {detach}" if statements else detach, needs=needs)
+            return Remedy(f"{put_policy} && {detach}" if statements else detach, needs=needs)
         if not statements:
             return Remedy(detach, needs=needs)
         words = ("create-policy-version", "--policy-arn", policy.origin, "--policy-document", text)
@@ -286,4 +294,4 @@ def _rewrite(identity: Identity, policy: PolicyDocument, statements: Sequence[An
         return replace(version, needs=f"Whatever else {policy.name} is attached to changes too.")
     if not statements:
         return Remedy(command("aws", "iam", f"delete-{kind}-policy", *holder, *policy_name), needs=needs)
-    return Remedy(put, needs=needs)
+    return Remedy(put_policy, needs=needs)

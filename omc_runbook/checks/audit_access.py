@@ -237,8 +237,8 @@ def can_write_secret(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 "Whoever takes over a task may then replace, delete or open the secret.",
                 *_sentences(certain),
             )
-            kept = (GET_SECRET_VALUE,) if each.read.is_possible else ()
-            remedy = access_remedies.withdraw(each.identity, _labels(certain), _actions(certain), kept)
+            still_allowed = (GET_SECRET_VALUE,) if each.read.is_possible else ()
+            remedy = access_remedies.withdraw(each.identity, _labels(certain), _actions(certain), still_allowed)
             yield Evidence(each.identity.name, facts, remedy, _services(snapshot, each.identity), "error")
         elif certain:
             others.append(each)

@@ -359,9 +359,9 @@ def _found(snapshot: Snapshot, id: str) -> Iterator[Answer]:
         return
     for each in find(history, id):
         yield Evidence(each.principal, each.facts, explain_calls(snapshot.environment, each.newest))
-    cut = history.lacks(id)
-    if cut:
-        apis = ", ".join(f"{name} before {time:%Y-%m-%d %H:%M} UTC" for name, time in cut.items())
+    unread_before = history.lacks(id)
+    if unread_before:
+        apis = ", ".join(f"{name} before {time:%Y-%m-%d %H:%M} UTC" for name, time in unread_before.items())
         yield Uncertain(
             snapshot.secret_name,
             (f"CloudTrail has more calls than an audit reads: {apis} were not looked at. {_way_out(snapshot)}",),

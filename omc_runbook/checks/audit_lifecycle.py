@@ -173,8 +173,8 @@ def _guard(snapshot: Snapshot) -> Remedy:
         "Resource": "*",
         "Condition": {"ArnNotLike": {"aws:PrincipalArn": _identities(snapshot.caller.arn)}},
     }
-    put = remedies.set_resource_policy(snapshot.environment.names, extend(policy, **statement))
-    return replace(put, needs="aws:PrincipalArn lists who may delete it, so far only you: add who else may.")
+    remedy = remedies.set_resource_policy(snapshot.environment.names, extend(policy, **statement))
+    return replace(remedy, needs="aws:PrincipalArn lists who may delete it, so far only you: add who else may.")
 
 
 def _identities(caller: str) -> Sequence[str]:

@@ -100,10 +100,10 @@ def no_alarm(snapshot: Snapshot) -> Iterator[Answer]:
     if not _is_read(snapshot):
         return
     routes = routes_of(snapshot)
-    telling = [route for route in routes if route.kind != "filter"]
-    if any(route.matches for route in telling):
+    notifiers = [route for route in routes if route.kind != "filter"]
+    if any(route.matches for route in notifiers):
         return
-    undecided = [route for route in telling if route.matches is None]
+    undecided = [route for route in notifiers if route.matches is None]
     for route in undecided:
         yield Uncertain(route.name, (f"Whether {route.kind} {route.name} matches is not known: {route.pattern}",))
     elsewhere = [trail for trail in _best(snapshot) if is_group_elsewhere(trail, snapshot.account)]

@@ -127,9 +127,9 @@ def bucket_policy(snapshot: Snapshot) -> Mapping[str, Any]:
 def create_trail(snapshot: Snapshot) -> Remedy:
     """Create a trail of all regions with a bucket of its own, and let it log."""
     region, bucket, name = snapshot.environment.names.region, trail_bucket(snapshot), trail_name(snapshot)
-    place = () if region == "us-east-1" else ("--create-bucket-configuration", f"LocationConstraint={region}")
+    location = () if region == "us-east-1" else ("--create-bucket-configuration", f"LocationConstraint={region}")
     return _chain(
-        ("aws", "s3api", "create-bucket", "--bucket", bucket, *place, "--region", region),
+        ("aws", "s3api", "create-bucket", "--bucket", bucket, *location, "--region", region),
         (
             *("aws", "s3api", "put-bucket-policy", "--bucket", bucket),
             *("--policy", json.dumps(bucket_policy(snapshot)), "--region", region),
@@ -166,14 +166,14 @@ def log_reads(snapshot: Snapshot, trail: Trail) -> Remedy:
     selectors = trail.selectors
     if selectors is None or not _is_own(snapshot, trail):
         return _ask_owner(trail, "log read-only management events")
-    option, written = "--event-selectors", [dict(each) for each in selectors.basic]
+    option, selectors_to_put = "--event-selectors", [dict(each) for each in selectors.basic]
     if selectors.advanced:
         option = "--advanced-event-selectors"
         others = [each for each in selectors.advanced if not _is_of_management(each)]
-        written = [dict(_MANAGEMENT), *map(dict, others)]
+        selectors_to_put = [dict(_MANAGEMENT), *map(dict, others)]
     else:
-        written[0] |= {"ReadWriteType": "All", "IncludeManagementEvents": True}
-    return _of_trail(trail, "put-event-selectors", "--trail-name", trail.arn, option, json.dumps(written))
+        selectors_to_put[0] |= {"ReadWriteType": "All", "IncludeManagementEvents": True}
+    return _of_trail(trail, "put-event-selectors", "--trail-name", trail.arn, option, json.dumps(selectors_to_put))
 
 
 def create_alarm(snapshot: Snapshot) -> Remedy:
@@ -183,15 +183,15 @@ def create_alarm(snapshot: Snapshot) -> Remedy:
     region = region_in(trail.log_group_arn) if trail else environment.names.region
     topic = topic_of(snapshot, region)
     last = ("--region", region)
-    made = [("aws", "sns", "create-topic", "--name", name, *last)] if topic.endswith(f":{name}") else []
+    create_topic = [("aws", "sns", "create-topic", "--name", name, *last)] if topic.endswith(f":{name}") else []
     if trail is None:
         target = json.dumps([{"Id": "topic", "Arn": topic}])
         rule = ("--name", name, "--event-pattern", event_pattern(snapshot), "--state", WITH_READS)
         policy = json.dumps(topic_policy(topic))
         grant = ("--topic-arn", topic, "--attribute-name", "Policy", "--attribute-value", policy)
-        granted = [("aws", "sns", "set-topic-attributes", *grant, *last)] if made else []
+        granted = [("aws", "sns", "set-topic-attributes", *grant, *last)] if create_topic else []
         remedy = _chain(
-            *made,
+            *create_topic,
             *granted,
             ("aws", "events", "put-rule", *rule, *last),
             ("aws", "events", "put-targets", "--rule", name, "--targets", target, *last),
@@ -203,7 +203,7 @@ def create_alarm(snapshot: Snapshot) -> Remedy:
             *("--metric-transformations", metric),
         )
         remedy = _chain(
-            *made,
+            *create_topic,
             ("aws", "logs", "put-metric-filter", "--log-group-name", trail.log_group, *count, *last),
             (
                 *("aws", "cloudwatch", "put-metric-alarm", "--alarm-name", name),

@@ -56,11 +56,11 @@ def key_unused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def version_unlabelled(snapshot: Snapshot) -> Iterable[Evidence]:
     """Many former versions without a label can still be read."""
-    kept = [version for version in snapshot.versions if not version.stages]
-    if len(kept) >= MANY:
-        oldest = min(version.created for version in kept)
+    unlabelled = [version for version in snapshot.versions if not version.stages]
+    if len(unlabelled) >= MANY:
+        oldest = min(version.created for version in unlabelled)
         facts = (
-            f"ListSecretVersionIds: {len(kept)} versions have no staging label, the oldest of {oldest:%Y-%m-%d}.",
+            f"ListSecretVersionIds: {len(unlabelled)} versions have no staging label, the oldest of {oldest:%Y-%m-%d}.",
             "Who may call GetSecretValue can read them by VersionId. No call removes one: Secrets Manager removes"
             " the oldest by itself, beyond about 100, and none within a day.",
         )
@@ -112,10 +112,10 @@ def unused_secrets(snapshot: Snapshot) -> Iterator[ListedSecret]:
         for definition in snapshot.task_definitions.values()
         for _, injection in definition.references
     ]
-    named = {each.source for each in references} | {each.secret_name for each in references}
+    referenced = {each.source for each in references} | {each.secret_name for each in references}
     for each in snapshot.audit.project_secrets:
         is_own = each.name.startswith(environment.names.prefix) and not {each.name, each.arn} & known
-        is_referenced = each.arn in named or each.name in named or each.arn.rpartition(":")[2] in named
+        is_referenced = each.arn in referenced or each.name in referenced or each.arn.rpartition(":")[2] in referenced
         is_recent = (each.created or snapshot.taken) > before or (each.accessed is not None and each.accessed > before)
         if is_own and not is_referenced and not is_recent and not each.owning_service:
             yield each

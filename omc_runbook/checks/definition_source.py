@@ -68,7 +68,7 @@ class DefinitionSource:
     def reminder(self) -> str:
         """What is to be corrected too, where a revision was registered by hand."""
         if self.stack:
-            return f"Change it in {_made(self.stack)} too: its next deployment would undo this."
+            return f"Change it in {_where_made(self.stack)} too: its next deployment would undo this."
         if self.family:
             return f"Correct it in what registers {self.family} too: its next revision would have the former reference."
         return "Correct it in Terraform too: its next apply would restore the former reference."
@@ -76,7 +76,7 @@ class DefinitionSource:
     def _correct(self, names: Names, what: str) -> Remedy:
         region = f"(region {names.region})"
         if self.stack:
-            return Remedy(f"In {_made(self.stack)} {what}, then deploy the stack {region}.")
+            return Remedy(f"In {_where_made(self.stack)} {what}, then deploy the stack {region}.")
         if self.family:
             return Remedy(f"In what registers task definition {self.family} {what}, then register it again {region}.")
         if self.is_synthesized:
@@ -144,5 +144,5 @@ def _file_of(container: TerraformContainer, variable: str) -> str:
     return files.pop() if len(files) == 1 else container.file
 
 
-def _made(stack: str) -> str:
+def _where_made(stack: str) -> str:
     return f"what makes the CloudFormation stack {stack} (its template, CDK app or Copilot manifest)"

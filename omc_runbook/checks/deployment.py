@@ -138,11 +138,11 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A deployment is stuck: new tasks keep failing, or none can start."""
     found = tuple(_stuck(snapshot))
     yield from found
-    told = {each.subject for each in found if each.severity != "info"}
+    reported = {each.subject for each in found if each.severity != "info"}
     # A stalled one is breaker-rollback's: there is no next task.
-    told |= {service.name for service in snapshot.consumers if service.is_stalled}
+    reported |= {service.name for service in snapshot.consumers if service.is_stalled}
     for service in snapshot.readers:
-        if service.name not in told and is_unproved(snapshot, service):
+        if service.name not in reported and is_unproved(snapshot, service):
             doubt = (
                 f"{service.name} runs {service.running} of {service.desired} desired tasks, and none has kept running"
                 " since the last one stopped: the next task shows whether the cause is gone."
@@ -316,9 +316,9 @@ def _old_values(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
                 " redeploy to be sure."
             )
             gaps = snapshot.unread("writes", "reads")
-            if cut := snapshot.writes_since:
+            if begin := snapshot.writes_since:
                 gaps += (
-                    f"LookupEvents: the account has more such calls, and those before {cut:%Y-%m-%d} were not read.",
+                    f"LookupEvents: the account has more such calls, and those before {begin:%Y-%m-%d} were not read.",
                 )
             yield Uncertain(service.name, (doubt, *gaps))
 

@@ -110,8 +110,11 @@ def _not_read(workstation: Workstation) -> Iterator[tuple[str, str]]:
         yield f"the application's code loads {', '.join(map(str, paths))}", where
     elif paths and not is_read:
         folder = workstation.checkout.settings.folder
-        seen = f", as seen from {folder}/" if folder else ""
-        where = f"Set env_file in model_config (or _env_file in the call) to the .env at the top of the checkout{seen}."
+        seen_from = f", as seen from {folder}/" if folder else ""
+        where = (
+            "Set env_file in model_config (or _env_file in the call) to the .env at the top of the checkout"
+            f"{seen_from}."
+        )
         yield f"Settings looks for {', '.join(map(str, paths))}", where
     if workstation.missing_env_files:
         missing = ", ".join(map(str, workstation.missing_env_files))
@@ -258,8 +261,10 @@ def lowercase(snapshot: Snapshot) -> Iterable[Evidence]:
     checkout = workstation.checkout
     for binding, right in miscased(workstation):
         is_read = not checkout.settings.case_sensitive and right in checkout.reads
-        taken = "Settings reads it" if not checkout.settings.case_sensitive else "Settings does not"
-        fact = f"Line {binding.line} has {binding.name}: {taken}, Docker Compose and a shell do not read it as {right}."
+        effect = "Settings reads it" if not checkout.settings.case_sensitive else "Settings does not"
+        fact = (
+            f"Line {binding.line} has {binding.name}: {effect}, Docker Compose and a shell do not read it as {right}."
+        )
         mild: Severity | None = "info" if is_read and checkout.compose is None else None
         remedy = keep_one(workstation, right) or by_setup(snapshot, f"Write {right}= in line {binding.line}.")
         yield Evidence(binding.name, (fact,), remedy, severity=mild)

@@ -164,10 +164,10 @@ def _cut_by_dollar(workstation: Workstation) -> Iterator[Binding]:
         if not file or file.compose_kind is None or not binding.has_dollar:
             continue
         if file.compose_kind:
-            cut = binding.is_rejected or binding.quote == "'" or (python is not None and python.matches(DOLLAR))
+            is_cut = binding.is_rejected or binding.quote == "'" or (python is not None and python.matches(DOLLAR))
         else:
-            cut = binding.is_unset or python is None or compose is None or not python.same_as(compose)
-        if cut:
+            is_cut = binding.is_unset or python is None or compose is None or not python.same_as(compose)
+        if is_cut:
             yield binding
 
 

@@ -133,9 +133,9 @@ def _paths(snapshot: Snapshot, service: Service) -> Iterator[tuple[str, str, Cal
     for subnet in dict.fromkeys(subnets):
         task_network = TaskNetwork(subnet, placement.groups, placement.public_ip)
         for called in _called(snapshot, service):
-            asked = requests if called == SECRETS_MANAGER else ()
+            own_requests = requests if called == SECRETS_MANAGER else ()
             region = snapshot.environment.names.region
-            yield subnet, called, trace(snapshot.network, task_network, called, region, asked, others)
+            yield subnet, called, trace(snapshot.network, task_network, called, region, own_requests, others)
 
 
 @once
@@ -189,10 +189,10 @@ def _unexplained(snapshot: Snapshot) -> Iterator[Uncertain]:
     """Tasks without a connection and without a known obstacle."""
     if snapshot.network is None or snapshot.gaps.get("network"):
         return
-    troubled = {trouble.service.name for trouble in _troubles(snapshot)}
+    with_obstacle = {trouble.service.name for trouble in _troubles(snapshot)}
     for service in snapshot.consumers:
         stops = _stops(snapshot, service)
-        if service.name in troubled or not _called(snapshot, service):
+        if service.name in with_obstacle or not _called(snapshot, service):
             continue
         if stops and not service.reads_by_instance:
             nothing = "No route, security group, network ACL or endpoint blocks them now"

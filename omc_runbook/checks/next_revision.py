@@ -58,7 +58,7 @@ Location = tuple[str, str]
 class DeclaredFault:
     """What would be wrong with a reference of Terraform's files, as a sentence, and how to correct it."""
 
-    place: str
+    location: str
     """Its file and line."""
     fact: str
     remedy: Remedy
@@ -94,7 +94,7 @@ def declared_faults(snapshot: Snapshot) -> Mapping[Location, DeclaredFault]:
                 if shared and not head:
                     files = " and ".join(dict.fromkeys(each.element.file.name for each in same))
                     hand = f"In {files} write {arn} wherever a valueFrom has {base}"
-                fault = DeclaredFault(_place(variable.element), " ".join(answer.facts[1:]), Remedy(hand), shared)
+                fault = DeclaredFault(_location(variable.element), " ".join(answer.facts[1:]), Remedy(hand), shared)
                 faults.setdefault(location, fault)
     return faults | dict(_of_loops(locations, faults, arn))
 
@@ -112,13 +112,13 @@ def _of_loops(
             if len(alone) == len(own) > 1 and len(facts) == 1:
                 base = base_of(container, locations.referenced)
                 where = "" if base else f", where SECRET_ARN is {arn}"
-                hand = f'In {_place(loop)}, let valueFrom be "{base or "SECRET_ARN"}:KEY::" with each KEY{where}'
-                shared = f"the for expression in {_place(loop)}"
+                hand = f'In {_location(loop)}, let valueFrom be "{base or "SECRET_ARN"}:KEY::" with each KEY{where}'
+                shared = f"the for expression in {_location(loop)}"
                 fault = replace(alone[0], fact=facts.pop(), remedy=Remedy(hand), shared=shared)
                 yield from ((each, fault) for each in own)
 
 
-def _place(node: Node) -> str:
+def _location(node: Node) -> str:
     return f"{node.file.name}, line {node.line}"
 
 
@@ -139,8 +139,8 @@ def _following(snapshot: Snapshot, declared: Mapping[Location, Injection | None]
 def _with(definition: TaskDefinition, declared: Mapping[Location, Injection | None]) -> TaskDefinition:
     def own(container: Container) -> Container:
         new = {variable: each for (name, variable), each in declared.items() if name == container.name}
-        kept = tuple(each for each in container.secrets if each.variable not in new)
-        return replace(container, secrets=(*kept, *filter(None, new.values())))
+        unchanged = tuple(each for each in container.secrets if each.variable not in new)
+        return replace(container, secrets=(*unchanged, *filter(None, new.values())))
 
     return replace(definition, containers=tuple(map(own, definition.containers)))
 
@@ -188,12 +188,12 @@ def _texts(locations: VariableLocations, container: TerraformContainer) -> list[
     of_others, others = _of_others(snapshot), tuple(reference.secrets_of_others(snapshot))
     arns, texts = _arns(container, in_force), list[tuple[str, ContainerVariable]]()
     for each in container.references:
-        now, head, written = in_force.get(each.variable), _head(each.value_from), each.value_from
+        now, head, value_from = in_force.get(each.variable), _head(each.value_from), each.value_from
         if (arn := _followed(head, each, container)).startswith("arn:"):
-            written = written.replace(head, arn, 1)
+            value_from = value_from.replace(head, arn, 1)
         other = of_others.get((name, each.variable), "")
         own = {head: f"{now.secret_arn.rpartition(':')[0]}:{other}"} if now and other else {}
-        texts.append((_filled(written, now, arns | own, others), each))
+        texts.append((_filled(value_from, now, arns | own, others), each))
     is_ours = bool(of_others) or bool(named_after(container.root, {snapshot.environment.name}))
     names = [parse(text).secret_name for text, _ in texts]
     are_theirs = all(any(is_secret_name(other, each) for other in others) for each in names)

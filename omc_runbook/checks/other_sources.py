@@ -88,10 +88,10 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
         stops = [stop for stop in fresh_stops(snapshot) if is_of_content(stop.reason) and _is_used(stop, demands)]
         for demand in demands:
             key = demand.reference.key
-            telling = [stop for stop in stops if _means(stop, key)]
-            citations = [stop for stop in telling if stop.service.name == demand.service.name]
+            matching_stops = [stop for stop in stops if _means(stop, key)]
+            citations = [stop for stop in matching_stops if stop.service.name == demand.service.name]
             # Of another version than the current one nothing was read.
-            is_told = citations or (source.keys and not demand.reference.names_version and not telling)
+            is_told = citations or (source.keys and not demand.reference.names_version and not matching_stops)
             if not key or not is_told or (source.keys is not None and key in source.keys):
                 continue
             if source.keys is None and _has_own(snapshot, demand, key, citations[0]):
@@ -137,16 +137,16 @@ def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if source.parameter is None:
             region = snapshot.environment.names.region
             fact = f"DescribeParameters: there is no parameter {source.name} in {region}."
-            put = command("aws", "ssm", "put-parameter", "--name", source.name, "--type", "SecureString")
+            create = command("aws", "ssm", "put-parameter", "--name", source.name, "--type", "SecureString")
             variable = demands[0].variable
             remedy = Remedy(
-                f"Write its value to the file PATH and create it with `{put} --value file://PATH --region {region}`,"
+                f"Write its value to the file PATH and create it with `{create} --value file://PATH --region {region}`,"
                 f" or correct the reference to {variable}, and redeploy."
             )
             if _IN_NO_NAME.search(source.name):
-                written = command(_IN_NO_NAME.sub(r"\1", source.reference.text))
+                name = command(_IN_NO_NAME.sub(r"\1", source.reference.text))
                 fact += " No parameter's name can have two slashes in a row, or white space."
-                remedy = Remedy(f"Write {written} into the reference to {command(variable)}, and redeploy.")
+                remedy = Remedy(f"Write {name} into the reference to {command(variable)}, and redeploy.")
             yield Evidence(
                 source.name, (fact, _users(demands), *_citations(snapshot, source)), remedy, _services(demands)
             )
@@ -263,8 +263,8 @@ def _way_back(snapshot: Snapshot, source: OtherSource, demands: list[KeyDemand])
         )
     if secret:
         words = ("put-secret-value", "--secret-id", secret.name, "--secret-string", "file://PATH", "--region", region)
-        put = command("aws", "secretsmanager", *words)
-        return Remedy(f"Write its value to the file PATH and put it with `{put}`, then redeploy.")
+        put_value = command("aws", "secretsmanager", *words)
+        return Remedy(f"Write its value to the file PATH and put it with `{put_value}`, then redeploy.")
     variable = command(demands[0].variable)
     if source.namesake:
         return Remedy(
@@ -358,8 +358,8 @@ def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: Role
     names = snapshot.environment.names
     if access.cause == "resource-deny":
         words = ("put-resource-policy", "--secret-id", source.name, "--resource-policy", "file://policy.json")
-        put = command("aws", "secretsmanager", *words, "--region", source.reference.region or names.region)
-        return Remedy(f"Write the policy without that statement to policy.json, then put it with `{put}`.")
+        put_policy = command("aws", "secretsmanager", *words, "--region", source.reference.region or names.region)
+        return Remedy(f"Write the policy without that statement to policy.json, then put it with `{put_policy}`.")
     grant = remedies.grant(names, iam.role_name(role_arn), source.action, source.arn, source.name)
     account = account_in(source.arn)
     if account != account_in(role_arn):

@@ -386,9 +386,9 @@ def _in_override(task: ScheduledTask, container: Container, name: str, is_inject
     """A secret in what a rule or a schedule gives a container instead of its own."""
     call = "events:ListTargetsByRule" if task.origin.startswith("rule ") else "scheduler:GetSchedule"
     is_variable = name in container.environment
-    place = f"{name} in environment is" if is_variable else f"{name} has what is"
+    subject = f"{name} in environment is" if is_variable else f"{name} has what is"
     facts = (
-        f"{task.origin}, containerOverrides of {container.name}: {place} a secret by its name or form,"
+        f"{task.origin}, containerOverrides of {container.name}: {subject} a secret by its name or form,"
         f" and everybody who may call {call} can read it.",
         "A new value in the secret never reaches it.",
     )
@@ -471,10 +471,10 @@ def secrets_of_others(snapshot: Snapshot) -> dict[str, str]:
 def _application(demand: KeyDemand) -> Container | None:
     """The container of a task definition that runs the service's application; None where nothing tells which."""
     containers, service = demand.definition.containers, demand.service.name
-    named = [each for each in containers if service == each.name or service.endswith(f"-{each.name}")]
+    same_name = [each for each in containers if service == each.name or service.endswith(f"-{each.name}")]
     images = [each for each in containers if each.image.partition(":")[0].endswith(service)]
     essential = [container for container in containers if container.essential]
-    return next((found[0] for found in (named, images, essential) if len(found) == 1), None)
+    return next((found[0] for found in (same_name, images, essential) if len(found) == 1), None)
 
 
 def _owner(snapshot: Snapshot, demand: KeyDemand) -> str:
@@ -535,10 +535,10 @@ def _is_foreign_and_there(snapshot: Snapshot, ref: Reference) -> bool:
 def _about(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy | None = None) -> Evidence:
     reference, keys = demand.reference, snapshot.environment.keys
     own_keys = [name for name in keys if variable_of(name, keys) == demand.variable]
-    named = named_key(snapshot, demand) if reference.problem else ""
+    similar_key = named_key(snapshot, demand) if reference.problem else ""
     # The name of a log driver's option is no key's.
     likely = next(iter(own_keys), demand.variable) if demand.is_variable else "KEY"
-    key = exchanged_key(snapshot, reference) or named or reference.key or likely
+    key = exchanged_key(snapshot, reference) or similar_key or reference.key or likely
     arn = snapshot.secret_arn if snapshot.secret_arn != reference.secret_arn else ""
     names = snapshot.environment.names
     if demand.is_of_proxy:

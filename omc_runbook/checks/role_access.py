@@ -180,8 +180,8 @@ def judge_beside(snapshot: Snapshot, role_arn: str, access: RoleAccess) -> RoleA
     permissions = snapshot.permissions[role_arn]
     if access.cause not in ("organization", "identity-deny") or permissions.policies is None:
         return None
-    kept = permissions.policies if access.cause == "organization" else map(_without_denies, permissions.policies)
-    return judge(_with_policies(snapshot, role_arn, kept), role_arn)
+    policies = permissions.policies if access.cause == "organization" else map(_without_denies, permissions.policies)
+    return judge(_with_policies(snapshot, role_arn, policies), role_arn)
 
 
 def denied_alike(snapshot: Snapshot, role_arn: str, access: RoleAccess) -> frozenset[str]:
@@ -596,9 +596,9 @@ def _keys_of_way(snapshot: Snapshot, role_arn: str, called: str, region: str) ->
     ways: list[Keys] = []
     for service in snapshot.readers:
         if any(revision.execution_role_arn == role_arn for revision in snapshot.revisions(service)):
-            place = service.placement
-            subnets = () if service.reads_by_instance else place.subnets
-            tasks = [TaskNetwork(subnet, place.groups, place.public_ip) for subnet in subnets]
+            placement = service.placement
+            subnets = () if service.reads_by_instance else placement.subnets
+            tasks = [TaskNetwork(subnet, placement.groups, placement.public_ip) for subnet in subnets]
             paths = [trace(snapshot.network, task, called, region) for task in tasks]
             if not paths or not all(path.is_reachable for path in paths):
                 return {}

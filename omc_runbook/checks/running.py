@@ -70,7 +70,7 @@ def app_cache(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         value = looks[0].values[variable]
         facts = [
             f"ExecuteCommand: process {looks[0].process} of {_tasks(looks)} of {service} has {variable} of version"
-            f" {value.process}; ECS injected {_named(value.injected)}.",
+            f" {value.process}; ECS injected {_describe(value.injected)}.",
         ]
         facts += [
             f"The process started at {one.started:%Y-%m-%d %H:%M:%S} UTC, before its task."
@@ -196,7 +196,7 @@ def _tasks(looks: list[ExecLook]) -> str:
     return f"task {ids[0]}" if len(ids) == 1 else f"{len(ids)} tasks ({', '.join(ids[:3])}{'…' if ids[3:] else ''})"
 
 
-def _named(version: str) -> str:
+def _describe(version: str) -> str:
     return "a value that no remaining version has" if version in (OTHER, UNSEEN) else f"that of version {version}"
 
 

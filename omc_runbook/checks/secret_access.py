@@ -346,9 +346,9 @@ def _starts(snapshot: Snapshot, judge: Judge, identity: Identity) -> AccessVerdi
     for action in secret_calls.STARTS:
         actions = (action,) if action == secret_calls.RUN_TASK else (secret_calls.REGISTER, action)
         verdicts = [judge.verdict_anywhere(identity, secret_calls.on_ecs(snapshot, each)) for each in actions]
-        whole = combine(" and ".join(actions), verdicts)
-        if whole.decision != "denied":
-            return whole
+        verdict = combine(" and ".join(actions), verdicts)
+        if verdict.decision != "denied":
+            return verdict
     return None
 
 
@@ -400,16 +400,16 @@ def _let_in(
     """
     names = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "AWS"))
     services = dict.fromkeys(name for each in _split(policy, action) for name in trusted(each, "Service"))
-    asked = list[tuple[str, str, str, Context]](_anybody(policy, action, own) if "*" in names else ())
+    calls = list[tuple[str, str, str, Context]](_anybody(policy, action, own) if "*" in names else ())
     for name in names:
         account = account_of(name)
         if name != "*" and account not in ("", own):
-            asked.append((name, name, account, _as_account(account)))
-    asked += [(name, name, "", _AS_SERVICE) for name in services]
+            calls.append((name, name, account, _as_account(account)))
+    calls += [(name, name, "", _AS_SERVICE) for name in services]
     # A key decrypts the secret for Secrets Manager alone: nobody else has what is encrypted.
     through = {"kms:ViaService": f"secretsmanager.{region_in(resource)}.amazonaws.com"}
     found: set[str] = set()
-    for principal, name, account, context in asked:
+    for principal, name, account, context in calls:
         keys = {**through, **context}
         verdict = evaluate_resource(policy, {name}, action, resource, keys, controls)
         if verdict.decision not in ("allowed", "unknown") or principal in found:

@@ -113,9 +113,9 @@ class SelfGrants:
         versions = self.found.other_versions
         for origin in sorted(versions.keys() & {policy.origin for policy in identity.policies}):
             verdict = self.judge.verdict(identity, ResourceCall(action=OTHER_VERSION, resource=origin))
-            kept = [policy for policy in identity.policies if policy.origin != origin]
+            others = [policy for policy in identity.policies if policy.origin != origin]
             for version in versions[origin] if verdict.decision != "denied" else ():
-                if self._may_read(replace(identity, policies=(*kept, version))):
+                if self._may_read(replace(identity, policies=(*others, version))):
                     yield verdict
 
     def _by_policy(self, identity: Identity) -> Iterator[AccessVerdict]:
@@ -161,21 +161,21 @@ class SelfGrants:
             assert using
             passes = self.judge.verdict(identity, secret_calls.passing(role.arn, dict(role.tags), service))
             more = [] if service != secret_calls.EC2 or role.has_profile else [self._profile(identity)]
-            whole = combine(f"{passes.action} and {using.action}", [passes, using, *more])
-            if whole.decision != "denied":
-                yield whole
+            verdict = combine(f"{passes.action} and {using.action}", [passes, using, *more])
+            if verdict.decision != "denied":
+                yield verdict
 
     def _may_run_code(self, service: str, identity: Identity) -> AccessVerdict | None:
         """Whether it may create what runs its code in a service, and let it run."""
         for action, resource, starts in secret_calls.CODE_RUNNERS[service]:
             if not self.judge.leaves_open(identity, action):
                 continue
-            whole = f"{self._base(identity, service.partition('.')[0])}:{resource}"
-            create = self.judge.verdict_anywhere(identity, self._call(action, whole))
+            arn = f"{self._base(identity, service.partition('.')[0])}:{resource}"
+            create = self.judge.verdict_anywhere(identity, self._call(action, arn))
             if create.decision != "denied" and not starts:
                 return create
             for start in starts if create.decision != "denied" else ():
-                run = self.judge.verdict_anywhere(identity, self._call(start, whole))
+                run = self.judge.verdict_anywhere(identity, self._call(start, arn))
                 if run.decision != "denied":
                     return combine(action, [create, run])
         return None
@@ -278,8 +278,8 @@ def _on_itself(identity: Identity, groups: Mapping[str, tuple[PolicyDocument, ..
     yield own(f"iam:Attach{kind}Policy", _giving(_EVERYTHING))
     for group in dict.fromkeys(policy.group for policy in identity.policies if policy.group):
         inline = (each for each in identity.policies if (each.group, each.kind) == (group, "inline"))
-        put, attach = _giving(_EVERYTHING, instead_of=inline), _giving(_EVERYTHING)
-        for action, then in (("iam:PutGroupPolicy", put), ("iam:AttachGroupPolicy", attach)):
+        with_inline, with_managed = _giving(_EVERYTHING, instead_of=inline), _giving(_EVERYTHING)
+        for action, then in (("iam:PutGroupPolicy", with_inline), ("iam:AttachGroupPolicy", with_managed)):
             yield _OwnChange(ResourceCall(action=action, resource=group, keys={"iam:PolicyARN": _READING}), then)
     for origin in dict.fromkeys(policy.origin for policy in identity.policies):
         if f"::{identity.account}:policy/" in origin:
@@ -300,9 +300,9 @@ def _on_itself(identity: Identity, groups: Mapping[str, tuple[PolicyDocument, ..
 
 def _giving(*policies: PolicyDocument, instead_of: Iterable[PolicyDocument] = ()) -> Callable[[Identity], Identity]:
     """Make a change that gives an identity policies in the place of some of its own."""
-    gone = tuple(instead_of)
+    replaced = tuple(instead_of)
     return lambda identity: replace(
-        identity, policies=(*(each for each in identity.policies if each not in gone), *policies)
+        identity, policies=(*(each for each in identity.policies if each not in replaced), *policies)
     )
 
 

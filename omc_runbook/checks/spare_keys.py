@@ -89,13 +89,13 @@ def key_unreferenced(snapshot: Snapshot) -> Iterable[Evidence]:
 
 def _unreferenced(snapshot: Snapshot, member: Member) -> Evidence:
     """A key to which nothing refers, and no other key's reference is meant for it."""
-    shown, names = letters.spell(member.key) or '""', snapshot.environment.names
+    spelling, names = letters.spell(member.key) or '""', snapshot.environment.names
     quoted = command(letters.spell(member.key))
     remark, left_out = _why_harmless(snapshot, member), snapshot.families_left_out
     unread = f"Of {left_out} families, newer revisions were not looked at." if left_out else ""
-    fact = f"No task definition of {in_words(referring_services(snapshot))} refers to {shown}."
+    fact = f"No task definition of {in_words(referring_services(snapshot))} refers to {spelling}."
     if not member.key or ":" in member.key:
-        fact = f"No reference can name the key {shown}: in a valueFrom, colons separate the fields."
+        fact = f"No reference can name the key {spelling}: in a valueFrom, colons separate the fields."
         remedy = Remedy(f"Give {quoted} another name, without a colon, and refer to that.")
     elif member.kind in ("object", "array"):
         remedy = Remedy(f"Make what {quoted} holds keys of the secret, each with a text, and refer to them.")
@@ -105,7 +105,7 @@ def _unreferenced(snapshot: Snapshot, member: Member) -> Evidence:
         if _plain_in(snapshot, variable):
             remedy = replace(remedy, needs=f"Take {variable} out of environment in the same change.")
     facts = (fact, *filter(None, [remark, unread]))
-    return Evidence(member.key or shown, facts, remedy, severity="info" if remark else None)
+    return Evidence(member.key or spelling, facts, remedy, severity="info" if remark else None)
 
 
 def _why_harmless(snapshot: Snapshot, member: Member) -> str:
@@ -138,8 +138,8 @@ def _is_of_another_document(snapshot: Snapshot, member: Member) -> bool:
     former = snapshot.previous.document if snapshot.previous else None
     if former is None or former.get(member.key):
         return False
-    gone = [key for key, similar in missing_keys(snapshot).items() if not similar and former.get(key)]
-    return len(gone) > len(referenced_keys(snapshot)) / 2
+    missing = [key for key, similar in missing_keys(snapshot).items() if not similar and former.get(key)]
+    return len(missing) > len(referenced_keys(snapshot)) / 2
 
 
 def _newer_revision(snapshot: Snapshot, key: str) -> tuple[Service, TaskDefinition] | None:

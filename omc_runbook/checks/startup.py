@@ -328,8 +328,8 @@ def _variable_nobody_has(snapshot: Snapshot, stop: Stop) -> str:
         *(variable_of(member.key, snapshot.environment.keys) for member in document.members),
     }
     words = {word for line in stop.log_lines for word in VARIABLE.findall(line)} - known
-    asked = (problem for line in stop.log_lines for problem in read_log(line, words) if problem.check == REQUIRED)
-    return next((problem.variable for problem in asked if problem.variable in words), "")
+    problems = (problem for line in stop.log_lines for problem in read_log(line, words) if problem.check == REQUIRED)
+    return next((problem.variable for problem in problems if problem.variable in words), "")
 
 
 def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
@@ -338,8 +338,8 @@ def _image(snapshot: Snapshot, stop: Stop) -> Remedy:
     if why := why_not_pulled(stop.reason):
         return Remedy(IMAGE_ADVICE[why].format(_label_of(snapshot, stop)))
     containers = snapshot.containers(stop.task)
-    named = (each for each in containers if each.image in stop.reason)
-    container = next(chain(named, containers), None)
+    with_image = (each for each in containers if each.image in stop.reason)
+    container = next(chain(with_image, containers), None)
     match = ECR.match(container.image) if container else None
     login = next(iter(container.registry_secrets), None) if container else None
     if login and not match:
@@ -365,10 +365,10 @@ def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
     if is_denied(stop.reason) or not containers:
         role = _role_of(snapshot, stop, names.execution_role)
         return Remedy(f"Allow the execution role {role} logs:CreateLogStream and logs:PutLogEvents.")
-    named = [each for each in containers if mentions(stop.reason, each.log_group)] or containers
-    places = dict.fromkeys((each.log_group, each.log_region or names.region) for each in named)
-    create = [remedies.create_log_group(names, *place) for place in places]
-    strange = next((each for each in named if each.log_region not in ("", names.region)), None)
+    mentioned = [each for each in containers if mentions(stop.reason, each.log_group)] or containers
+    groups = dict.fromkeys((each.log_group, each.log_region or names.region) for each in mentioned)
+    create = [remedies.create_log_group(names, *group) for group in groups]
+    strange = next((each for each in mentioned if each.log_region not in ("", names.region)), None)
     if strange:
         there = remedies.create_log_group(names, strange.log_group, strange.log_region)
         return Remedy(

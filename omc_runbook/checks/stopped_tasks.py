@@ -271,8 +271,8 @@ def _is_whole(service: Service) -> bool:
     primary = service.primary
     # Where ECS did not tell of its end, a deployment that is alone has ended.
     is_alone = primary is not None and not primary.rollout and len(service.deployments) == 1
-    done = primary is None or primary.rollout == "COMPLETED" or is_alone
-    return done and service.running >= service.desired > 0 and not service.rolled_back
+    is_deployed = primary is None or primary.rollout == "COMPLETED" or is_alone
+    return is_deployed and service.running >= service.desired > 0 and not service.rolled_back
 
 
 def _well_since(snapshot: Snapshot, service: Service) -> datetime | None:

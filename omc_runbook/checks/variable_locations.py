@@ -220,8 +220,8 @@ class VariableLocations:
         Without containers, where nothing else has it.
         """
         prefix, provided = self.checkout.settings.env_prefix.upper(), self._provided
-        given = {*self._injected, *self._plain} or provided
-        if not prefix or self.is_blind or any(name.upper().startswith(prefix) for name in given):
+        container_names = {*self._injected, *self._plain} or provided
+        if not prefix or self.is_blind or any(name.upper().startswith(prefix) for name in container_names):
             return {}
         names = [name for name in sorted(self.checkout.reads) if name.upper().startswith(prefix)]
         return {name[len(prefix) :]: name for name in names if name[len(prefix) :] in provided}
@@ -436,10 +436,10 @@ def _is_of(container: TerraformContainer, name: str, family: str = "") -> bool:
     return is_named and (not family or may_be_family(container.family, family))
 
 
-def may_be_family(written: str, family: str) -> bool:
+def may_be_family(pattern: str, family: str) -> bool:
     """Whether a family, as it is written, may be one in force: an interpolation may be empty, and "" be anything."""
-    words = replace_interpolations(written, lambda *_: "\0").split("\0")
-    is_read = bool(written) and all(map(is_literal, words))
+    words = replace_interpolations(pattern, lambda *_: "\0").split("\0")
+    is_read = bool(pattern) and all(map(is_literal, words))
     return not is_read or re.fullmatch(".*".join(map(re.escape, words)), family) is not None
 
 

@@ -203,7 +203,7 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         severity: Severity = "error" if mine else "warning" if is_exposed else "info"
         ends = Remedy(" && ".join(end for _, end in exposures))
         yield Evidence(path.name, tuple(facts), ends, severity=severity)
-    elsewhere = grouped((place.path, (name, place)) for name, place in in_use if place.path not in own_paths)
+    elsewhere = grouped((other.path, (name, other)) for name, other in in_use if other.path not in own_paths)
     for other_path, values in elsewhere.items():
         yield _values_in_another_file(root, other_path, values)
     for obstacle in dict.fromkeys(filter(None, (git.obstacle, history.obstacle if history else ""))):

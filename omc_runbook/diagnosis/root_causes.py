@@ -75,8 +75,8 @@ def _one_after_another(findings: Sequence[Finding]) -> list[Finding]:
     commands: dict[str, set[str]] = {}
     for finding in findings:
         command = "" if finding.accepted else finding.remedy.command
-        gone = (policy.replace(" delete-", " put-", 1) for policy in _NO_POLICY.findall(command))
-        for policy in (*_WHOLE_POLICY.findall(command), *gone):
+        removed = (policy.replace(" delete-", " put-", 1) for policy in _NO_POLICY.findall(command))
+        for policy in (*_WHOLE_POLICY.findall(command), *removed):
             commands.setdefault(policy, set()).add(command)
     shared = {policy for policy, different in commands.items() if len(different) > 1}
     return [
@@ -136,9 +136,9 @@ def _needing(finding: Finding, sentence: str) -> Finding:
 def relate(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Link each consequence with its causes, or else with unknown checks that may be; sort findings for reading."""
     problems = [finding for finding in findings if finding.is_problem]
-    named = [finding for finding in problems if finding.check in NAMED_BY_LOGS]
-    found = _Causes(problems, named)
-    unknown = _Causes([finding for finding in findings if finding.status == "unknown"], named)
+    in_logs = [finding for finding in problems if finding.check in NAMED_BY_LOGS]
+    found = _Causes(problems, in_logs)
+    unknown = _Causes([finding for finding in findings if finding.status == "unknown"], in_logs)
     causes: dict[int, Sequence[Finding]] = {}
     named_first: set[int] = set()
     for effect in problems:
@@ -174,9 +174,9 @@ def _named_first(effect: Finding, causes: Sequence[Finding]) -> tuple[Sequence[F
     """
     if not causes[1:]:
         return causes, False
-    said = _checks_said(effect)
-    ordered = sorted(causes, key=lambda cause: cause.check not in said)
-    return ordered, ordered[0].check in said
+    checks = _checks_said(effect)
+    ordered = sorted(causes, key=lambda cause: cause.check not in checks)
+    return ordered, ordered[0].check in checks
 
 
 def _checks_said(effect: Finding) -> frozenset[str]:
@@ -190,8 +190,8 @@ class _Causes:
     `named` are those whose keys the logs of failed tasks name.
     """
 
-    def __init__(self, findings: Iterable[Finding], named: Sequence[Finding]) -> None:
-        self._named = named
+    def __init__(self, findings: Iterable[Finding], in_logs: Sequence[Finding]) -> None:
+        self._in_logs = in_logs
         self._findings: dict[tuple[str, str], dict[str, list[tuple[int, Finding]]]] = {}
         for at, finding in enumerate(findings):
             of_check = self._findings.setdefault((finding.check, finding.family), {})
@@ -201,7 +201,7 @@ class _Causes:
         self._keys = cache(self._find_keys)
 
     def _find_keys(self, services: frozenset[str]) -> frozenset[str]:
-        return frozenset(each.subject for each in self._named if each.services & services)
+        return frozenset(each.subject for each in self._in_logs if each.services & services)
 
     def of(self, effect: Finding) -> list[Finding]:
         """Those that explain a finding, in their order."""
