@@ -288,19 +288,19 @@ def _run_notebook(
     toml = parameters.get("runbook_toml", "")
     environment = parameters.get("environment", "staging")
     with publishing.exported_failures(name, environment, targets):
-        place = places.find(record, places.signs_in(name, parameters), toml)
-        publish = publishing.publisher(name, parameters, place.bucket or place.folder, targets, notifies)
+        record_place = places.find(record, places.signs_in(name, parameters), toml)
+        publish = publishing.publisher(name, parameters, record_place.bucket or record_place.folder, targets, notifies)
     with terminal.own_errors() as errors:
         bar = errors if is_watched else None
         result = headless_run.run(
-            name, pairs, place.folder, bar, print_line, temporary, in_kernel, publish, place.bucket
+            name, pairs, record_place.folder, bar, print_line, temporary, in_kernel, publish, record_place.bucket
         )
     # Without a record, the summary is the only report.
     tells = summary or not result.is_recorded or (summary is None and (sys.stdout.isatty() or result.exit_code))
     # An export or a message that failed is told in any case.
     terminal.print_lines(result.summary, warnings_alone=not tells)
-    if result.is_recorded and not place.bucket:
-        terminal.print_lines(overview.after_run(place.folder, toml), warnings_alone=not tells)
+    if result.is_recorded and not record_place.bucket:
+        terminal.print_lines(overview.after_run(record_place.folder, toml), warnings_alone=not tells)
     return result.exit_code
 
 
@@ -364,11 +364,11 @@ def policy(
     from omc_runbook.runbooks.policy import least_policy, with_notifications, with_records
 
     values = _values(parameters, assignments, {"environment": "staging", "runbook_toml": ""}, "policy")
-    place = places.find(record, values["environment"], values["runbook_toml"])
+    record_place = places.find(record, values["environment"], values["runbook_toml"])
     least = least_policy(name, values["environment"], values["runbook_toml"], applies)
     settings = load(first_name(values["environment"]), values["runbook_toml"])
-    if place.bucket:
-        least = with_records(least, place.bucket, publishing.remembers(name, settings))
+    if record_place.bucket:
+        least = with_records(least, record_place.bucket, publishing.remembers(name, settings))
     least = with_notifications(least, publishing.topics(name, settings))
     for each in least.policies:
         if len(least.policies) > 1:
@@ -503,7 +503,7 @@ def main(arguments: list[str] | None = None) -> None:
     _open_streams()
     ending.begin()
     # A scheduler that ends this process must not leave a kernel, a sandbox or temporary files.
-    for number in ending.heard():
+    for number in ending.handled_signals():
         signal.signal(number, _end)
     atexit.register(ending.ignore)
     code = None

@@ -110,8 +110,10 @@ def write(folder: Path | S3Folder, outcome: Outcome, standing: Standing, project
         ends = [(each.environment, each.endpoint, each.status) for each in outcome.targets]
         for name, endpoint, status in ends or [(each, outcome.endpoint, outcome.status) for each in own.split(", ")]:
             last = read(folder, outcome.runbook, name, endpoint, project)
-            left: Standing = last.standing if isinstance(last, LastRun) else {"findings": Open(), "unknown": Open()}
-            body = _body(outcome.finished, status, left, {})
+            standing_before: Standing = (
+                last.standing if isinstance(last, LastRun) else {"findings": Open(), "unknown": Open()}
+            )
+            body = _body(outcome.finished, status, standing_before, {})
             _write(folder, _name(outcome.runbook, name, endpoint, project), body)
     body = _body(outcome.finished, outcome.status, standing, _ends(folder, outcome, project))
     _write(folder, _name(outcome.runbook, own, outcome.endpoint, project), body)
@@ -140,7 +142,7 @@ def _write(folder: Path | S3Folder, name: str, body: Mapping[str, object]) -> No
     if not isinstance(folder, Path):
         folder.write_own(name, content)
         return
-    private_file.write(_made(folder) / name, content)
+    private_file.write(_make(folder) / name, content)
 
 
 @contextmanager
@@ -151,7 +153,7 @@ def alone(folder: Path | S3Folder, seconds: float) -> Iterator[None]:
     """
     with ExitStack() as opened:
         with suppress(OSError):
-            descriptor = os.open(_made(folder), os.O_RDONLY) if isinstance(folder, Path) else None
+            descriptor = os.open(_make(folder), os.O_RDONLY) if isinstance(folder, Path) else None
             if descriptor is not None:
                 opened.callback(os.close, descriptor)
                 _lock(descriptor, time.monotonic() + seconds)
@@ -166,7 +168,7 @@ def _lock(descriptor: int, deadline: float) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _made(folder: Path) -> Path:
+def _make(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 

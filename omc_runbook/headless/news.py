@@ -30,8 +30,8 @@ class Open:
     checks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The ids of the checks that could not be made, by the name of what could not be looked at in part."""
     until: Mapping[str, datetime] = field(default_factory=dict)
-    """How long an audit could still find the calls of a problem that is one of calls: one of fewer days may not."""
-    seen: Mapping[str, datetime] = field(default_factory=dict)
+    """Until when an audit could find the calls that a problem consists of; one of fewer days may not find them."""
+    last_found: Mapping[str, datetime] = field(default_factory=dict)
     """When the last run ended that found it."""
 
     def heard_by(self, receiver: str) -> Open:
@@ -46,7 +46,7 @@ class Open:
             "missed_by": {receiver: each.to_json() for receiver, each in self.missed_by.items()},
             "checks": {name: sorted(each) for name, each in self.checks.items()},
             "until": _texts(self.until),
-            "seen": _texts(self.seen),
+            "seen": _texts(self.last_found),
         }
 
     @classmethod
@@ -59,8 +59,8 @@ class Open:
         missed_by = {receiver: cls.from_json(each) for receiver, each in body.get("missed_by", {}).items()}
         # An earlier file has none.
         checks = {name: frozenset(map(str, each)) for name, each in body.get("checks", {}).items()}
-        until, seen = _moments(body.get("until", {})), _moments(body.get("seen", {}))
-        return cls(since, {name: int(days) for name, days in by_name.items()}, missed_by, checks, until, seen)
+        until, last_found = _moments(body.get("until", {})), _moments(body.get("seen", {}))
+        return cls(since, {name: int(days) for name, days in by_name.items()}, missed_by, checks, until, last_found)
 
 
 def _texts(moments: Mapping[str, datetime]) -> dict[str, str]:
@@ -105,8 +105,8 @@ class _Unseen:
 
     def sentence(self, without: Collection[str] = ()) -> str:
         """The reasons as one sentence, without some; "" where none is left."""
-        left = (reason for reason in self.checks_by_reason if reason not in without)
-        text = "; ".join(reason.rstrip(".") for reason in merge_reads(left, summary.MOST_CHECKS))
+        reasons = (reason for reason in self.checks_by_reason if reason not in without)
+        text = "; ".join(reason.rstrip(".") for reason in merge_reads(reasons, summary.MOST_CHECKS))
         return f"{self.head}{text}{'' if text.endswith('?') else '.'}" if text else ""
 
 
@@ -190,8 +190,10 @@ def _compare(
         for name, moment in since.items()
     }
     due = [name for name, step in reached.items() if step > former.reminded.get(name, 0)]
-    seen = {**former.seen, **dict.fromkeys(state.found, now)}
-    open_now = Open(since, reached, checks=state.checks, seen={name: seen[name] for name in current if name in seen})
+    latest = {**former.last_found, **dict.fromkeys(state.found, now)}
+    open_now = Open(
+        since, reached, checks=state.checks, last_found={name: latest[name] for name in current if name in latest}
+    )
     urgent = max(reached.values(), default=0) >= _URGENT_DAYS
     urgency: Urgency = "failure" if new or urgent else "warning" if current else "resolved"
     if not (new or ended or due):
@@ -277,20 +279,20 @@ def _unseen(outcome: Outcome) -> dict[str, _Unseen]:
     """What could not be looked at, by its name; each of several environments is one."""
     findings = [each for each in outcome.findings if each.status == "unknown"]
     if not outcome.is_of_several:
-        return _named(_UNSEEN if outcome.failure else _PARTLY, outcome.failure, findings)
+        return _unseen_under(_UNSEEN if outcome.failure else _PARTLY, outcome.failure, findings)
     by_environment = {name: list[Finding]() for name in ("", *(each.environment for each in outcome.targets))}
     for finding in findings:
         by_environment.setdefault(finding.subject.partition(": ")[0], []).append(finding)
     # Which environments were not read, their own findings say.
     failure = "" if outcome.unread else outcome.failure
-    unseen = _named(_UNSEEN, failure, by_environment.pop(""))
+    unseen = _unseen_under(_UNSEEN, failure, by_environment.pop(""))
     for name, own in by_environment.items():
         kind = _UNSEEN if name in outcome.unread else _PARTLY
-        unseen |= _named(f"{kind}: {name}", "", own, f"{name}: ")
+        unseen |= _unseen_under(f"{kind}: {name}", "", own, f"{name}: ")
     return unseen
 
 
-def _named(name: str, failure: str, findings: Iterable[Finding], head: str = "") -> dict[str, _Unseen]:
+def _unseen_under(name: str, failure: str, findings: Iterable[Finding], head: str = "") -> dict[str, _Unseen]:
     """What could not be looked at under its name; nothing where nothing stood in the way."""
     by_reason: dict[str, frozenset[str]] = {failure: frozenset()} if failure else {}
     for finding in findings:
@@ -342,8 +344,10 @@ def _is_unseen(name: str, outcome: Outcome) -> bool:
 
 def _is_newer(name: str, former: Open, outcome: Outcome, present: datetime | None) -> bool:
     """Whether another run found it after this one looked; a clock that was ahead says nothing."""
-    seen = former.seen.get(name)
-    return seen is not None and present is not None and outcome.looked < seen <= max(present, outcome.finished)
+    last_found = former.last_found.get(name)
+    return (
+        last_found is not None and present is not None and outcome.looked < last_found <= max(present, outcome.finished)
+    )
 
 
 def _until(name: str, outcome: Outcome) -> datetime:

@@ -214,25 +214,25 @@ def _report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: 
     environment = last_run.environments_of(outcome)
     last = last_run.read(folder, outcome.runbook, environment, outcome.endpoint, project)
     former, unread = (last.standing, "") if isinstance(last, LastRun) else ({}, last)
-    place = str(folder) if isinstance(folder, Path) else folder.address
-    tell = partial(compare, outcome, remind_days=notify.remind_days, present=datetime.now(UTC))
-    _, standing = tell(former)
-    heard: dict[str, Standing] = {
+    address = str(folder) if isinstance(folder, Path) else folder.address
+    compare_with = partial(compare, outcome, remind_days=notify.remind_days, present=datetime.now(UTC))
+    _, standing = compare_with(former)
+    last_sent: dict[str, Standing] = {
         receiver: {topic: each.heard_by(receiver) for topic, each in former.items()} for receiver in notify.everybody
     }
-    own = {receiver: tell(last_heard) for receiver, last_heard in heard.items()}
+    own = {receiver: compare_with(own_former) for receiver, own_former in last_sent.items()}
     notices = (replace(notice, only_to=receiver) for receiver, (each, _) in own.items() for notice in each)
     notifications = send(notices, notify, profile)
     for topic in standing:
-        told = {each.receiver: not each.failure for each in notifications if each.topic == topic}
-        if told and not any(told.values()):
+        delivered = {each.receiver: not each.failure for each in notifications if each.topic == topic}
+        if delivered and not any(delivered.values()):
             # Nobody heard of it: the next run tries again, whoever the receivers are by then.
             standing = {**standing, topic: former.get(topic, Open())}
             continue
         missed_by = {}
         for receiver in notify.receivers(topic):
-            before, after = heard[receiver].get(topic, Open()), own[receiver][1][topic]
-            if not told.get(receiver, True):
+            before, after = last_sent[receiver].get(topic, Open()), own[receiver][1][topic]
+            if not delivered.get(receiver, True):
                 missed_by[receiver] = before
             elif (after.since.keys(), after.checks) != (standing[topic].since.keys(), standing[topic].checks):
                 # This run did not look at what it missed.
@@ -245,7 +245,7 @@ def _report(outcome: Outcome, folder: Path | S3Folder, notify: Notify, profile: 
     except OSError as error:
         failure = f"This run is not remembered: {(error.strerror or str(error)).rstrip('.')}."
     if failure:
-        notifications += (Notification(place, "unknown", failure),)
+        notifications += (Notification(address, "unknown", failure),)
     return replace(outcome, notifications=(*outcome.notifications, *notifications))
 
 

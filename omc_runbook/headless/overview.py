@@ -69,14 +69,14 @@ def write(folder: Path, now: datetime | None = None, runbook_toml: str = "") -> 
         expected = schedules.read(folder, now.astimezone(), runbook_toml)
     except UsageError as error:
         expected, notes = [], (f"The schedules are not known: {error}",)
-    kept = kept_records.read(folder, index_page.SHOWN)
+    found_records = kept_records.read(folder, index_page.SHOWN)
     records = [
         replace(
             each,
             page=each.page.relative_to(folder),
             tables=tuple(path.relative_to(folder) for path in each.tables),
         )
-        for each in kept
+        for each in found_records
         if each.stem
     ]
     page, path = index_page.render(environments(records, expected), notes, now), folder / index_page.NAME
@@ -92,13 +92,13 @@ def environments(records: Sequence[KeptRecord], expected: Iterable[ScheduleState
     """
     late = grouped((state.environment, state) for state in expected)
     runs: dict[tuple[str, bool], list[tuple[KeptRun, Outcome | None]]] = {}
-    places: dict[tuple[str, bool], str] = {}
+    locations: dict[tuple[str, bool], str] = {}
     for record in records:
         for run, target in _runs(record):
             key = (target.environment, is_on_this_machine(target.endpoint))
             # Of an environment that could not be reached, the account may not be known: another run knows it.
-            place = "sandbox" if key[1] else f"{target.account}, {target.region}" if target.account else ""
-            places[key] = places.get(key) or place
+            account = "sandbox" if key[1] else f"{target.account}, {target.region}" if target.account else ""
+            locations[key] = locations.get(key) or account
             # What fleet finds is in the record of each environment, too; of others, no finding says whose it is.
             is_whole = record.outcome and record.outcome.runbook != FLEET and len(record.outcome.targets) < 2
             runs.setdefault(key, []).append((run, record.outcome if is_whole else None))
@@ -107,7 +107,7 @@ def environments(records: Sequence[KeptRecord], expected: Iterable[ScheduleState
     return [
         EnvironmentRecords(
             name=name,
-            place=places.get((name, is_sandbox), ""),
+            location=locations.get((name, is_sandbox), ""),
             runs=[run for run, _ in pairs],
             problems=_problems([(run.runbook, outcome) for run, outcome in pairs if outcome is not None]),
             schedules=() if is_sandbox else late.get(name, ()),
@@ -165,5 +165,5 @@ def _found(outcome: Outcome) -> frozenset[str]:
 
 def _is_over(name: str, outcome: Outcome) -> bool:
     """Whether a run made the check of a problem, and did not find it."""
-    made = {finding.status for finding in outcome.findings if finding.check == name.partition(":")[0]}
-    return name not in _found(outcome) and ("clear" in made or (made == {"found"} and not outcome.failure))
+    statuses = {finding.status for finding in outcome.findings if finding.check == name.partition(":")[0]}
+    return name not in _found(outcome) and ("clear" in statuses or (statuses == {"found"} and not outcome.failure))

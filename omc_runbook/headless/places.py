@@ -57,8 +57,8 @@ def find(address: str, environment: str = "local", runbook_toml: str = "") -> Re
     """
     if not address.startswith(SCHEME):
         if not address.strip() or _ELSEWHERE.match(address):
-            named = f'"{address}" is not a place for records' if address.strip() else "--record is empty"
-            raise UsageError(f"{named}: name a folder, or s3://BUCKET/PREFIX. Nothing was read.")
+            problem = f'"{address}" is not a place for records' if address.strip() else "--record is empty"
+            raise UsageError(f"{problem}: name a folder, or s3://BUCKET/PREFIX. Nothing was read.")
         return RecordPlace(at_home(address))
     from omc_runbook.model.environment import load
     from omc_runbook.report.archive import bucket

@@ -69,19 +69,19 @@ def publisher(
     from omc_runbook.headless import notify
 
     who, profile, project = settings.notify, settings.names.profile, settings.project
-    begun = notify.Ping(who, "/start") if who.ping else None
+    ping = notify.Ping(who, "/start") if who.ping else None
 
     def publish(outcome: Outcome) -> Outcome:
         suffix = "/fail" if outcome.status in ("unknown", "failed") else ""
-        if begun:
-            begun.wait(HEAD_START)
+        if ping:
+            ping.wait(HEAD_START)
         ended = notify.Ping(who, suffix) if who.ping else None
         outcome = replace(outcome, notifications=_export(outcome, targets, own_umask))
         if ended:
             # Mostly it has been answered by then; one that hangs holds up no message.
             ended.wait(HEAD_START)
         outcome = notify.report(outcome, folder, who, profile, project)
-        failures = (begun.result() if begun else ()) or (ended.result() if ended else ())
+        failures = (ping.result() if ping else ()) or (ended.result() if ended else ())
         return replace(outcome, notifications=(*outcome.notifications, *failures))
 
     return publish

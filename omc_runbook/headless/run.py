@@ -355,9 +355,9 @@ class _Keeper:
     def unrecorded(self, outcome: Outcome, error: Exception) -> RunResult:
         """Report a run whose record cannot be kept."""
         _remove_older_outcome(self.record)
-        place = self.bucket.address if self.bucket else self.record.folder
-        path = f"none in {place}, though the run took place: {_reason(error)}"
-        failure = f"No record was kept in {place}: {_reason(error).rstrip('.')}."
+        folder = self.bucket.address if self.bucket else self.record.folder
+        path = f"none in {folder}, though the run took place: {_reason(error)}"
+        failure = f"No record was kept in {folder}: {_reason(error).rstrip('.')}."
         outcome = self._published_without_record(outcome, failure)
         lines = summary.mask(summary.summarise(outcome, path, self.command))
         (line,) = summary.mask((Line(failure, "warning", "warning"),))
@@ -369,8 +369,8 @@ class _Keeper:
         Returns the outcome as the run had it, with what could not be delivered.
         """
         reasons = "\n".join(filter(None, (outcome.failure, failure)))
-        told = self.publish(records.mask(replace(outcome, failure=reasons)))
-        return replace(outcome, notifications=tuple(dict.fromkeys((*outcome.notifications, *told.notifications))))
+        published = self.publish(records.mask(replace(outcome, failure=reasons)))
+        return replace(outcome, notifications=tuple(dict.fromkeys((*outcome.notifications, *published.notifications))))
 
 
 def _remove_older_outcome(record: Record) -> None:

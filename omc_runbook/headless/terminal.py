@@ -95,19 +95,19 @@ def print_markdown(text: str) -> None:
     Console().print(Markdown(text))
 
 
-def print_records(place: RecordPlace) -> str:
+def print_records(record_place: RecordPlace) -> str:
     """Print how each run with a record ended, the newest first; gives the newest page, "" without any.
 
     Raises UsageError for a folder that cannot be read, CouldNotLook where S3 does not list them.
     """
     unreadable = 0
-    if place.bucket:
-        lines = [(each.moment, each.title, each.end, each.page) for each in place.bucket.lines()]
+    if record_place.bucket:
+        lines = [(each.moment, each.title, each.end, each.page) for each in record_place.bucket.lines()]
     else:
-        _refuse_unreadable(place.folder)
-        unreadable = kept_records.count_unreadable(place.folder)
-        kept = kept_records.read(place.folder, with_outcomes=False)
-        lines = [(each.finished, each.title, each.end, str(each.page)) for each in kept]
+        _refuse_unreadable(record_place.folder)
+        unreadable = kept_records.count_unreadable(record_place.folder)
+        found_records = kept_records.read(record_place.folder, with_outcomes=False)
+        lines = [(each.finished, each.title, each.end, str(each.page)) for each in found_records]
     for moment, title, end, _ in lines:
         click.echo(f"{moment:%Y-%m-%d %H:%M} UTC  {on_one_line(title):<28} {on_one_line(end)}")
     if unreadable:
@@ -124,17 +124,19 @@ def _refuse_unreadable(folder: Path) -> None:
         raise UsageError(f"{folder} cannot be read: {error.strerror}. Name another with --record.") from None
 
 
-def print_check(place: RecordPlace) -> int:
+def print_check(record_place: RecordPlace) -> int:
     """Print what became of each record, by its seal, and give the exit code.
 
     Raises UsageError where there is no record, or a folder cannot be read, and as `print_records` does.
     """
     try:
-        states = place.bucket.check() if place.bucket else kept_records.check(place.folder)
+        states = record_place.bucket.check() if record_place.bucket else kept_records.check(record_place.folder)
     except OSError as error:
-        raise UsageError(f"{place.folder} cannot be read: {error.strerror}.") from None
+        raise UsageError(f"{record_place.folder} cannot be read: {error.strerror}.") from None
     if not states:
-        raise UsageError(f"There is no record in {place.bucket.address if place.bucket else place.folder}.")
+        raise UsageError(
+            f"There is no record in {record_place.bucket.address if record_place.bucket else record_place.folder}."
+        )
     for state in states:
         click.echo(str(state))
     counts = Counter(state.state for state in states)

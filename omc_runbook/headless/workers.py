@@ -112,7 +112,7 @@ class _Worker:
         except (EOFError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "the one to fork has ended"
             raise CouldNotLook(f"No process could be started: {reason}. Nothing was read.") from None
-        self._begun = time.monotonic()
+        self._start_time = time.monotonic()
         writer.close()
 
     @property
@@ -123,7 +123,7 @@ class _Worker:
     @property
     def age(self) -> float:
         """For how many seconds it has run."""
-        return time.monotonic() - self._begun
+        return time.monotonic() - self._start_time
 
     @property
     def rest(self) -> float:

@@ -32,7 +32,7 @@ class _State:
 _state = _State()
 
 
-def heard() -> tuple[signal.Signals, ...]:
+def handled_signals() -> tuple[signal.Signals, ...]:
     """The signals that ask this process to end, without those that it was begun to ignore, as by nohup."""
     return tuple(each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN)
 
@@ -41,7 +41,7 @@ def heard() -> tuple[signal.Signals, ...]:
 def handled_by(handler: Callable[[int], object], once: bool = False) -> Iterator[None]:
     """Let a function take the signals while the context lasts; with `once` the first of them alone."""
     # Only the main thread may have handlers.
-    numbers = heard() if threading.current_thread() is threading.main_thread() else ()
+    numbers = handled_signals() if threading.current_thread() is threading.main_thread() else ()
     before = {number: signal.getsignal(number) for number in numbers}
 
     def restore() -> None:
@@ -91,7 +91,7 @@ def comes_too_late() -> bool:
 
 def ignore() -> None:
     """Ignore the signals while Python ends this process, whose exit code is known."""
-    for number in heard():
+    for number in handled_signals():
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -93,8 +93,8 @@ def result(plan: AddKeyPlan | None, result: AddKeyResult | None) -> Banner:
         return Banner("good", f"Nothing had to be done: {plan.key.name} is already everywhere.")
     if result.is_cancelled:
         return changes.stopped(result)
-    waiting = [part.environment for part in plan.environments if part.content != A_VALUE]
-    lines = [f"It still needs a value in {', '.join(waiting)}."] if waiting else []
+    without_value = [part.environment for part in plan.environments if part.content != A_VALUE]
+    lines = [f"It still needs a value in {', '.join(without_value)}."] if without_value else []
     lines.append("The application reads it once an image with the new Settings is deployed.")
     lines += [f"{name} is left for the next run, which continues there." for name in result.waiting]
     if result.rollback_note:

@@ -66,7 +66,7 @@ def answer(outcome: Outcome, snapshot: Snapshot | None = None, command: str = ""
     )
     unread = (f"Not looked at: {each.evidence[0]}" for each in outcome.findings if each.check == ENVIRONMENT_UNREAD)
     lines = (*(_services(snapshot, outcome.findings) if snapshot else ()), *others, *unread)
-    evidence = (*_known(outcome, first), *read)
+    evidence = (*_described(outcome, first), *read)
     if outcome.is_plan:
         with_plan = Banner(ended.style, headline, (verify.headline(outcome), *lines))
         return Answer(with_plan, _plan(outcome, command, outcome.plan or ()), outcome, policy, evidence)
@@ -78,7 +78,7 @@ def read_at(snapshot: Snapshot) -> str:
     return f"Read at {snapshot.taken:%Y-%m-%d %H:%M:%S} UTC."
 
 
-def _known(outcome: Outcome, cause: Finding) -> Iterator[str]:
+def _described(outcome: Outcome, cause: Finding) -> Iterator[str]:
     if cause.doubt:
         yield cause.doubt
     if cause.evidence:
@@ -106,9 +106,11 @@ def _services(snapshot: Snapshot, findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _failing(snapshot: Snapshot, service: Service) -> str:
-    begun = [deployment.created for deployment in service.deployments if deployment.failed]
+    start_times = [deployment.created for deployment in service.deployments if deployment.failed]
     failed = [
-        task.stopped for task in snapshot.stopped(service) if task.stopped and begun and task.stopped >= min(begun)
+        task.stopped
+        for task in snapshot.stopped(service)
+        if task.stopped and start_times and task.stopped >= min(start_times)
     ]
     return f"new tasks have failed since {min(failed):%H:%M:%S} UTC, " if failed else ""
 

@@ -228,9 +228,9 @@ def _sentences(
 ) -> Iterator[str]:
     titles = grouped((finding.title, finding.subject) for finding in problems)
     for title, subjects in [*titles.items()][:NAMED]:
-        named = ", ".join(dict.fromkeys(filter(None, subjects[:NAMED])))
+        names = ", ".join(dict.fromkeys(filter(None, subjects[:NAMED])))
         more = f" and {len(subjects) - NAMED} more" if subjects[NAMED:] else ""
-        yield f"{title}{f': {named}{more}' if named else ''}."
+        yield f"{title}{f': {names}{more}' if names else ''}."
     if len(titles) > NAMED:
         yield f"{len(titles) - NAMED} more below."
     if reasons:
@@ -262,8 +262,8 @@ class FoldedTable(Table):
 
     def to_html(self) -> str:
         """Render the table as HTML, in HTML's <details> where it is long."""
-        shown, count = super().to_html(), len(self.rows)
-        return shown if count <= UNFOLDED else folded(f"{self.title}: {count} rows", shown)
+        table, count = super().to_html(), len(self.rows)
+        return table if count <= UNFOLDED else folded(f"{self.title}: {count} rows", table)
 
 
 class Pictures:

@@ -52,14 +52,14 @@ def accesses(snapshot: Snapshot) -> Table:
 
 def _row(principal: str, calls: Sequence[Access], account: str) -> list[str]:
     """What one principal did, of calls that are sorted newest first."""
-    done = [call for call in calls if not call.error]
+    successful = [call for call in calls if not call.error]
     addresses = [*dict.fromkeys(call.address for call in calls if call.address)]
     return [
         short_name(principal, account),
         calls[0].kind,
-        str(sum(call.is_read for call in done)),
-        str(sum(not call.is_read for call in done)),
-        str(len(calls) - len(done)),
+        str(sum(call.is_read for call in successful)),
+        str(sum(not call.is_read for call in successful)),
+        str(len(calls) - len(successful)),
         f"{calls[-1].time:%Y-%m-%d %H:%M}",
         f"{calls[0].time:%Y-%m-%d %H:%M}",
         listed(addresses, MOST_ADDRESSES),
@@ -114,6 +114,6 @@ def looks_back(check: str, days: int) -> timedelta:
 
 def notes(found: Accesses) -> list[str]:
     """Where the calls are from, since when, and of which there are more."""
-    told = [f"From {found.source}, since {found.since:%Y-%m-%d %H:%M} UTC."]
-    cut = ", ".join(f"{name} before {time:%Y-%m-%d %H:%M}" for name, time in found.cut.items())
-    return told + ([f"There are more calls than an audit reads: {cut} are not counted."] if cut else [])
+    sentences = [f"From {found.source}, since {found.since:%Y-%m-%d %H:%M} UTC."]
+    limits = ", ".join(f"{name} before {time:%Y-%m-%d %H:%M}" for name, time in found.cut.items())
+    return sentences + ([f"There are more calls than an audit reads: {limits} are not counted."] if limits else [])

@@ -84,15 +84,15 @@ def who_did(snapshot: Snapshot) -> str:
     if history is None:
         return ""
     calls = history.accesses.calls
-    done = [call for call in calls if not call.error]
-    reads = [call for call in done if call.is_read and call.time >= history.begin]
-    changes = [call for call in done if not call.is_read and call.time >= history.complete_since]
+    successful = [call for call in calls if not call.error]
+    reads = [call for call in successful if call.is_read and call.time >= history.begin]
+    changes = [call for call in successful if not call.is_read and call.time >= history.complete_since]
     readers, writers = ({call.principal for call in each} for each in (reads, changes))
     # What is compared with calls that were not seen is not known to be usual.
-    is_usual = done and not find_unusual(snapshot) and not any(map(history.lacks, COMPARED))
+    is_usual = successful and not find_unusual(snapshot) and not any(map(history.lacks, COMPARED))
     since, changed_since = _since(snapshot, history.begin), _since(snapshot, history.complete_since)
     changed = f"changed it {_times(changes)}{changed_since if changed_since != since else ''}".rstrip()
-    failed = f"; {counted(len(calls) - len(done), 'more call')} failed" if len(calls) > len(done) else ""
+    failed = f"; {counted(len(calls) - len(successful), 'more call')} failed" if len(calls) > len(successful) else ""
     return (
         f"{counted(len(readers), 'principal') if readers else 'Nobody'} read it {_times(reads)}{since}, and"
         f" {counted(len(writers), 'principal') if writers else 'nobody'} {changed}"

@@ -32,10 +32,10 @@ def unused(snapshot: Snapshot) -> Table:
     searched = "no task definition, no file" if snapshot.checkout else "no task definition"
     why = f"{searched} refers to it{'' if snapshot.checkout else '; files were not searched'}"
     rows = [["key", key, why, "—"] for key in unused_keys(snapshot)]
-    kept = [version for version in snapshot.versions if not version.stages]
-    if kept:
-        oldest = min(version.created for version in kept)
-        what = f"{counted(len(kept), 'version')} without a label"
+    unlabelled = [version for version in snapshot.versions if not version.stages]
+    if unlabelled:
+        oldest = min(version.created for version in unlabelled)
+        what = f"{counted(len(unlabelled), 'version')} without a label"
         rows.append(["version", what, f"the oldest of {oldest:%Y-%m-%d}; Secrets Manager removes them itself", "—"])
     for each in unused_secrets(snapshot):
         last = f"last read on {each.accessed:%Y-%m-%d}" if each.accessed else "never read"

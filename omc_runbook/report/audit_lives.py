@@ -77,11 +77,11 @@ class LivesPlot(Picture):
 
     def to_svg(self) -> str:
         """Draw the lives: a row for each key, former values in grey, the present one in the colour of its state."""
-        left = min((lives[0].since for lives in self._lives.values() if lives), default=self.snapshot.taken)
-        right = self.snapshot.taken + max(self.snapshot.taken - left, _SHORTEST) * 0.04
+        earliest = min((lives[0].since for lives in self._lives.values() if lives), default=self.snapshot.taken)
+        latest = self.snapshot.taken + max(self.snapshot.taken - earliest, _SHORTEST) * 0.04
         edge, foot = CAPITAL * max(map(len, self._lives), default=0) + 12, _TOP + _ROW * len(self._lives)
 
-        axis = TimeAxis(left, right, edge)
+        axis = TimeAxis(earliest, latest, edge)
         parts = [label(edge, 16, self._legend()), *axis.draw(_TOP, foot)]
         for row, (key, lives) in enumerate(self._lives.items()):
             y = _TOP + _ROW * row + _ROW // 2
@@ -89,8 +89,8 @@ class LivesPlot(Picture):
             for life in lives:
                 start, end = axis.x(life.since), axis.x(life.until or self.snapshot.taken)
                 parts.append(self._bar(key, life, y, start, max(end - start - 1, 1)))
-        taken = f"read on {self.snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC"
-        return picture(self.alt, foot + _BOTTOM, (*parts, label(RIGHT, foot + _BOTTOM - 8, taken, "end")))
+        caption = f"read on {self.snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC"
+        return picture(self.alt, foot + _BOTTOM, (*parts, label(RIGHT, foot + _BOTTOM - 8, caption, "end")))
 
     def _bar(self, key: str, life: Life, y: int, start: int, width: int) -> str:
         colour = GREY if life.until else _COLOURS[self._state(key)][0]

@@ -41,8 +41,8 @@ class RunningChange(RichDisplay):
 
     def __init__(self, state: ChangeState) -> None:
         step = _step(state)
-        begun = f"{state.runbook} on {state.environment}, under way since {state.started:%H:%M:%S} UTC"
-        self._sentence = f"{begun}: {step}." if step else f"{begun}."
+        description = f"{state.runbook} on {state.environment}, under way since {state.started:%H:%M:%S} UTC"
+        self._sentence = f"{description}: {step}." if step else f"{description}."
         self._bars = Bars(state.rollouts, with_revisions=False) if state.rollouts else None
 
     def to_html(self) -> str:
@@ -80,8 +80,8 @@ class ChangeToFinish(Group):
 def _parts(state: ChangeState, current: str) -> Iterator[RichDisplay]:
     is_alive = state.is_alive
     style: Style = "unsure" if is_alive else "bad"
-    begun = f"{state.runbook} on {state.environment}, begun {state.started:%Y-%m-%d %H:%M:%S} UTC"
-    headline = f"{begun}, is under way." if is_alive else f"{begun}, was not finished."
+    description = f"{state.runbook} on {state.environment}, begun {state.started:%Y-%m-%d %H:%M:%S} UTC"
+    headline = f"{description}, is under way." if is_alive else f"{description}, was not finished."
     yield Banner(style, headline, tuple(_lines(state, is_alive, current)))
     if state.rollouts:
         yield Bars(state.rollouts, with_revisions=False)

@@ -41,7 +41,7 @@ def table(snapshot: Snapshot, only: str = "") -> Table:
     others = [
         name for name in (INITIAL, WORKFLOWS, LISTS) if any(name in row.missing or row.is_only_in(name) for row in rows)
     ]
-    whole = [
+    without_difference = [
         name for name in (INITIAL, WORKFLOWS, LISTS) if name not in others and any(row.others[name] for row in rows)
     ]
     columns = ["variable", "key", TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, *others, DEFINITION, *secrets, TASKS]
@@ -63,7 +63,7 @@ def table(snapshot: Snapshot, only: str = "") -> Table:
     levels: dict[str, Level] = {NOT_READ: "unknown", LACKING: "warning"}
     levels |= {cell: "error" for row in cells for cell in row[2:] if cell.startswith(MISSING)}
     levels |= {row.tasks: "warning" for row in rows if row.tasks and not _is_whole(row.tasks)}
-    complete = [f"No difference in: {', '.join(whole)}."] if whole else []
+    complete = [f"No difference in: {', '.join(without_difference)}."] if without_difference else []
     return Table(TITLE, columns, cells, levels, "None.", notes=[*_notes(snapshot), *complete])
 
 

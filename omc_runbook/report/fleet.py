@@ -201,11 +201,11 @@ def findings(runs: Runs, unread: Sequence[str] = ()) -> tuple[Finding, ...]:
     ]
     own += [unread_target.unread(sentence, NO_REMEDY) for sentence in unread]
     open_checks = {(each.check, each.family) for each in own}
-    made = {(each.check, each.family) for _, each in every if each.status != "skipped"}
+    checked = {(each.check, each.family) for _, each in every if each.status != "skipped"}
     quiet: dict[tuple[str, str], Finding] = {}
     for name, each in every:
         id = (each.check, each.family)
-        if each.status == "skipped" and id in made:
+        if each.status == "skipped" and id in checked:
             own.append(replace(each, subject=name, evidence=()))
         elif id not in open_checks:
             quiet[id] = replace(each, subject="", evidence=())

@@ -77,9 +77,9 @@ def _old(snapshot: Snapshot, ages: Sequence[age.Age], here: Mapping[str, str]) -
         text = "No rotation is due." if ages else "No value was read, so that their ages are not known."
         return Card("A value is old or has leaked", text, "rotate", here, "form")
     days = {each.key: (snapshot.taken - each.since).days for each in ages}
-    shown = ", ".join(f"{key} {counted(days[key], 'day')}" for key in due[:3])
+    oldest = ", ".join(f"{key} {counted(days[key], 'day')}" for key in due[:3])
     allowed = f"Rotation is due after {snapshot.environment.names.rotation_days} days."
-    text = f"{shown}{', …' if due[3:] else ''}. {allowed}"
+    text = f"{oldest}{', …' if due[3:] else ''}. {allowed}"
     return Card(f"A value is old: {len(due)} due", text, "rotate", {**here, "keys": age.DUE})
 
 

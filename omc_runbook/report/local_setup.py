@@ -214,8 +214,8 @@ def undo(setup: DotenvPlan, result: DotenvResult | None) -> Listing:
     entries = []
     if setup.before is None:
         # A link that led to nothing was there before, and stays.
-        made = setup.workstation.dangling_target or path
-        entries.append(Entry("remove it", "it did not exist before", command=command("rm", made)))
+        created_path = setup.workstation.dangling_target or path
+        entries.append(Entry("remove it", "it did not exist before", command=command("rm", created_path)))
     elif result.backup:
         back = f"{command('cp', result.backup, path)} && {command('chmod', '600', path)}"
         entries.append(Entry("restore the former file", command=back))

@@ -99,12 +99,12 @@ def verdict(graded: Sequence[Mark], count: int) -> Banner:
     return Banner("bad", f"{right} of {count} answers are right.", wrong)
 
 
-def reading(done: Mapping[str, str]) -> Listing:
+def reading(results: Mapping[str, str]) -> Listing:
     """What was done with each runbook, and the guide's section for it."""
     entries = [
-        Entry(runbook, f"the guide's {section}", lead=done[runbook])
+        Entry(runbook, f"the guide's {section}", lead=results[runbook])
         for runbook, section, _ in _READING
-        if runbook in done
+        if runbook in results
     ]
     return Listing("What you have done", entries, "Nothing yet: run the cells above.")
 

@@ -79,7 +79,7 @@ class Timeline(Picture):
 
     def to_svg(self) -> str:
         height = self._foot + _BOTTOM
-        taken = f"read on {self._snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC"
+        caption = f"read on {self._snapshot.taken:%Y-%m-%d at %H:%M:%S} UTC"
         parts = (
             label(self._edge, 16, _legend(self._lines)),
             *self._axis.draw(_TOP, self._foot),
@@ -87,7 +87,7 @@ class Timeline(Picture):
             *self._deployments(),
             *(part for row, line in enumerate(self._lines, 1) for part in self._tasks(row, line)),
             *self._versions(),
-            label(RIGHT, height - 8, taken, "end"),
+            label(RIGHT, height - 8, caption, "end"),
         )
         return picture(self.alt, height, parts)
 
@@ -164,8 +164,8 @@ def _running(snapshot: Snapshot, service: Service) -> Iterator[TimelineRow]:
     if len(running) <= MOST_TASKS:
         for start, state, short in sorted(running):
             words = f"task {short} of {service.name}: {state}"
-            shown = f"{service.name} {short}: {state}"
-            yield TimelineRow(label=shown, service=service.name, state=state, moments=(start,), tasks=words)
+            text = f"{service.name} {short}: {state}"
+            yield TimelineRow(label=text, service=service.name, state=state, moments=(start,), tasks=words)
         return
     for state in dict.fromkeys(state for _, state, _ in sorted(running)):
         starts = tuple(sorted(start for start, other, _ in running if other == state))

@@ -57,7 +57,7 @@ def inventory(snapshot: Snapshot) -> Table:
     since = freshness.current_since(snapshot)
     unreadable = "not readable as a document" if snapshot.current_id else ""
     unreadable = _NOT_READABLE if "contents" in snapshot.gaps else unreadable
-    kept = _NOT_READABLE if "versions" in snapshot.gaps else f"{counted(len(snapshot.versions), 'version')} kept"
+    versions = _NOT_READABLE if "versions" in snapshot.gaps else f"{counted(len(snapshot.versions), 'version')} kept"
     content = f"{len(current.document.keys)} keys" if current and current.document else unreadable
     is_unread = bool(unread_services(snapshot))
     none = _NOT_READABLE if is_unread else "none"
@@ -73,7 +73,7 @@ def inventory(snapshot: Snapshot) -> Table:
     rows = [
         ["secret", secret.name if secret else names.secret, _existence(snapshot, "secret", secret is not None)],
         ["current version", snapshot.current_id or "none" if secret else "—", content],
-        ["current since", f"{since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else "—", kept],
+        ["current since", f"{since[0]:%Y-%m-%d %H:%M:%S} UTC" if since else "—", versions],
         ["encrypted with", key, snapshot.kms_key.state if snapshot.kms_key else ""],
         ["cluster", names.cluster, _existence(snapshot, "services", has_cluster)],
         ["services that use the secret", consumers, f"others: {', '.join(others) or none}"],
@@ -95,8 +95,8 @@ def injection_matrix(snapshot: Snapshot) -> Table:
     rows = [[row.service, row.container, row.revision, row.variable, row.key, *_cells(snapshot, row)] for row in found]
     columns = ["service", "container", "revision", "variable", "key", *_STATE_COLUMNS]
     empty = unread_services(snapshot) or "No task definition refers to the secret."
-    whole = Table(_MATRIX, columns, rows, levels, empty, group=3)
-    return _matrix_of_many(snapshot, found, whole) if len(found) > MOST_ROWS else whole
+    full = Table(_MATRIX, columns, rows, levels, empty, group=3)
+    return _matrix_of_many(snapshot, found, full) if len(found) > MOST_ROWS else full
 
 
 def _level(row: Row) -> Level:
@@ -104,7 +104,7 @@ def _level(row: Row) -> Level:
     return "warning" if row.stale or row.undecidable else "unknown" if row.has_unread_tasks else "good"
 
 
-def _matrix_of_many(snapshot: Snapshot, found: Sequence[Row], whole: Table) -> Table:
+def _matrix_of_many(snapshot: Snapshot, found: Sequence[Row], full: Table) -> Table:
     """A line for rows that are alike, the worst first; the names that it has no room for stand below the table."""
     rows, notes = list[list[str]](), dict[str, None]()
     for group in diagnosis_injection_matrix.alike(found):
@@ -119,10 +119,10 @@ def _matrix_of_many(snapshot: Snapshot, found: Sequence[Row], whole: Table) -> T
             notes[f"{counted(len(containers), 'container')}: {', '.join(containers)}."] = None
         if variables[MOST_NAMED:]:
             notes[f"{counted(len(variables), 'variable')}: {', '.join(variables)}."] = None
-    ranks, levels = list[Level](COLOURS), whole.levels
+    ranks, levels = list[Level](COLOURS), full.levels
     rows.sort(key=lambda row: min(ranks.index(levels.get(cell, "quiet")) for cell in row[2:]))
     columns = ["service", "variable (key)", *_STATE_COLUMNS]
-    return Table(_MATRIX, columns, rows, levels, notes=[*notes], whole=whole)
+    return Table(_MATRIX, columns, rows, levels, notes=[*notes], full=full)
 
 
 def _counted_names(noun: str, names: Sequence[str]) -> str:

@@ -73,13 +73,13 @@ class S3Folder:
 
         Raises UsageError where there is no such bucket, and CouldNotLook where nothing can be written to it.
         """
-        begun = {
+        fields = {
             "schema": 1,
             "runbook": runbook,
             "environment": environment,
             "started": f"{started:%Y-%m-%dT%H:%M:%SZ}",
         }
-        content = f"{json.dumps(begun, indent=2)}\n".encode()
+        content = f"{json.dumps(fields, indent=2)}\n".encode()
         for number in range(1, _RUNS_OF_A_SECOND):
             own = record if number == 1 else replace(record, stem=f"{record.stem}-{number}")
             if self._put(own.stem, STARTED, content, "Nothing was done."):
@@ -155,8 +155,8 @@ class S3Folder:
         return S3Line(summary.title(outcome), kept_records.end_of(outcome), outcome.finished, page)
 
     def _check(self, stem: Stem, names: frozenset[str]) -> list[SealState]:
-        kept = names - {STARTED, ENDED}
-        return seal.check(kept, lambda name: self._get(stem, name)) if kept else [SealState(stem.text, "no record")]
+        files = names - {STARTED, ENDED}
+        return seal.check(files, lambda name: self._get(stem, name)) if files else [SealState(stem.text, "no record")]
 
     def _folders(self) -> Mapping[Stem, frozenset[str]]:
         """The names of the objects of each run, the newest first."""

@@ -70,7 +70,7 @@ class EnvironmentRecords:
     """What the records say of an environment; `runs` are the newest first."""
 
     name: str
-    place: str
+    location: str
     """Its account and region, or the sandbox."""
     runs: Sequence[KeptRun]
     problems: Sequence[Problem]
@@ -119,7 +119,7 @@ def _legend(ending: Ending) -> str:
 
 def _section(environment: EnvironmentRecords) -> Iterator[str]:
     yield f"<h2>{html.escape(environment.name)}</h2>"
-    yield f'<p class="note">{html.escape(environment.place)}</p>' if environment.place else ""
+    yield f'<p class="note">{html.escape(environment.location)}</p>' if environment.location else ""
     if environment.runs:
         last = environment.runs[0]
         link = f'<a href="{_address(last.record.page)}">{html.escape(last.record.title)}</a>'

@@ -83,16 +83,16 @@ def read(folder: Path, of_each: int = 0, with_outcomes: bool = True) -> list[Kep
     """
     notebooks = [(stems.parse(path.stem), path) for each in folders(folder) for path in each.glob("*.ipynb")]
     tables = {each: stems.find_tables(each) for each in dict.fromkeys(path.parent for _, path in notebooks)}
-    named = sorted(((stem, path) for stem, path in notebooks if stem), reverse=True)
-    kept, counts = list[KeptRecord](), Counter[tuple[str, str]]()
-    for stem, path in (*named, *(pair for pair in notebooks if pair[0] is None)):
+    with_stem = sorted(((stem, path) for stem, path in notebooks if stem), reverse=True)
+    found_records, counts = list[KeptRecord](), Counter[tuple[str, str]]()
+    for stem, path in (*with_stem, *(pair for pair in notebooks if pair[0] is None)):
         if of_each and stem and counts[stem.kind] >= of_each:
             continue
         # One that cannot be read takes no other's place.
         if record := _read(path, stem, tables[path.parent].get(path.stem, ())):
-            kept.append(record if with_outcomes else replace(record, outcome=None))
+            found_records.append(record if with_outcomes else replace(record, outcome=None))
             counts.update([stem.kind] if stem else ())
-    return sorted(kept, key=_ended, reverse=True)
+    return sorted(found_records, key=_ended, reverse=True)
 
 
 def _ended(record: KeptRecord) -> tuple[datetime, bool]:

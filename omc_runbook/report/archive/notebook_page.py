@@ -55,8 +55,8 @@ def _prose(source: str) -> str:
 def _outputs(cell: Any) -> str:
     """A cell's outputs; consecutive texts of one stream are one text."""
     groups = groupby(cell.get("outputs", ()), lambda output: output.get("name", ""))
-    shown = chain.from_iterable([_stream(group)] if name else map(_display, group) for name, group in groups)
-    return "\n".join(f'<div class="output">\n{each}\n</div>' for each in shown if each)
+    fragments = chain.from_iterable([_stream(group)] if name else map(_display, group) for name, group in groups)
+    return "\n".join(f'<div class="output">\n{each}\n</div>' for each in fragments if each)
 
 
 def _stream(outputs: Iterable[Any]) -> str:

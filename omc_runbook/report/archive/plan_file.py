@@ -204,9 +204,9 @@ class FiledPlan:
         """
         if not self.is_read or result is None or not result.changes or result.rollback_note:
             return
-        done = replace(self.plan, carried_out={"at": in_words(datetime.now(UTC)), "by": self.caller})
+        plan = replace(self.plan, carried_out={"at": in_words(datetime.now(UTC)), "by": self.caller})
         with suppress(OSError):
-            private_file.write(self.path, done.to_json().encode())
+            private_file.write(self.path, plan.to_json().encode())
 
 
 def _is_flat(table: Mapping[str, object]) -> bool:

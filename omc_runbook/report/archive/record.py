@@ -114,13 +114,13 @@ def prepare(folder: Path, runbook: str, environment: str, started: datetime) -> 
         for each in missing:
             with suppress(OSError):
                 each.rmdir()
-    place = next((os.environ[each] for each in TEMPORARY if os.environ.get(each)), "")
+    directory = next((os.environ[each] for each in TEMPORARY if os.environ.get(each)), "")
     try:
-        place = place or tempfile.gettempdir()
-        _check_space(Path(place))
+        directory = directory or tempfile.gettempdir()
+        _check_space(Path(directory))
     except OSError as error:
         raise CouldNotLook(
-            f"The folder for temporary files {place} cannot be used: {error.strerror}. Set TMPDIR to another one."
+            f"The folder for temporary files {directory} cannot be used: {error.strerror}. Set TMPDIR to another one."
             " Nothing was done."
         ) from None
     return Record(folder, stems.make(runbook, environment, started))

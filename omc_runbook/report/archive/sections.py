@@ -32,9 +32,9 @@ def without_empty(notebook: Any) -> Any:
         groups[-1].append(cell)
     title, *sections = groups
     sections = [*filter(_has_content, sections)]
-    answer = "".join(_shown(cells) for cells in sections if _is_called(ANSWER, cells))
-    kept = [title, *(cells for cells in sections if not (_is_called(_OUTCOME, cells) and _is_said(cells, answer)))]
-    visible.cells = [_readable(cell) for group in kept for cell in group]
+    answer = "".join(_text_shown(cells) for cells in sections if _is_called(ANSWER, cells))
+    remaining = [title, *(cells for cells in sections if not (_is_called(_OUTCOME, cells) and _is_said(cells, answer)))]
+    visible.cells = [_readable(cell) for group in remaining for cell in group]
     return visible
 
 
@@ -73,7 +73,7 @@ def _is_called(title: str, cells: list[Any]) -> bool:
     return title in _HEADING.findall(cells[0].source)
 
 
-def _shown(cells: list[Any]) -> str:
+def _text_shown(cells: list[Any]) -> str:
     """What cells showed, as plain text."""
     outputs = (output for cell in cells for output in cell.get("outputs", ()))
     return "\n".join("".join(output.get("data", {}).get("text/plain", "")) for output in outputs)
@@ -81,7 +81,7 @@ def _shown(cells: list[Any]) -> str:
 
 def _is_said(cells: list[Any], answer: str) -> bool:
     """Whether an answer has what cells showed first: the first line of text that is not a rule."""
-    lines = (line for line in _shown(cells).splitlines() if any(map(str.isalnum, line)))
+    lines = (line for line in _text_shown(cells).splitlines() if any(map(str.isalnum, line)))
     return (headline := next(lines, None)) is not None and headline in answer
 
 

@@ -79,14 +79,14 @@ def end(outcome: Outcome, with_causes: bool = False) -> str:
     causes = outcome.causes_in_words
     if outcome.is_plan:
         return PLAN if outcome.status == "ok" else f"{PLAN} ({causes or outcome.status})"
-    done = ""
+    change = ""
     if outcome.unfinished:
-        done = "a change not finished, "
+        change = "a change not finished, "
     elif has_nothing_to_do(outcome):
-        done = "nothing to do, "
+        change = "nothing to do, "
     elif outcome.applied:
-        done = "applied, "
-    return f"{done if with_causes else ''}{outcome.status}" + (f" ({causes})" if with_causes and causes else "")
+        change = "applied, "
+    return f"{change if with_causes else ''}{outcome.status}" + (f" ({causes})" if with_causes and causes else "")
 
 
 def has_nothing_to_do(outcome: Outcome) -> bool:
@@ -198,8 +198,8 @@ def _by_environments(found: Sequence[Finding], outcome: Outcome) -> Iterator[Lin
         subjects = (each.subject.partition(": ") for each in (first, *others))
         names = [*dict.fromkeys(name for name, _, _ in subjects)]
         which = f"{first.subject} and {len(others)} more."
-        shown = replace(first, subject=", ".join(names), evidence=(which, *first.evidence)) if others else first
-        yield from _finding(shown, [])
+        merged = replace(first, subject=", ".join(names), evidence=(which, *first.evidence)) if others else first
+        yield from _finding(merged, [])
         own = [each for each in (first, *others) if each.subject.partition(": ")[0] == names[0]]
         needs = {way: each.remedy.needs for each in reversed(own) for way in each.remedy.ways[:1]}
         for (_, first_way), ways in _by_first_way(own, outcome, "").items():

@@ -104,29 +104,29 @@ def cross(x: int, y: int) -> str:
 class TimeAxis:
     """The time from `left` to `right`, drawn from `edge` to RIGHT."""
 
-    left: datetime
-    right: datetime
+    begin: datetime
+    end: datetime
     edge: int
 
     def x(self, moment: datetime) -> int:
         """Where a moment is, in pixels."""
-        span = max(self.right - self.left, _SECOND)
-        return round(self.edge + (moment - self.left) / span * (RIGHT - self.edge))
+        span = max(self.end - self.begin, _SECOND)
+        return round(self.edge + (moment - self.begin) / span * (RIGHT - self.edge))
 
     def draw(self, top: int, foot: int) -> Iterator[str]:
         """A line from `top` to `foot` at each tick, and its label below."""
-        for moment, text in ticks(self.left, self.right):
+        for moment, text in ticks(self.begin, self.end):
             x = self.x(moment)
             yield path(f"M{x} {top}V{foot}", more=' opacity="0.25"')
             yield label(x, foot + 18, text, "middle")
 
 
-def ticks(left: datetime, right: datetime) -> Iterator[tuple[datetime, str]]:
+def ticks(begin: datetime, end: datetime) -> Iterator[tuple[datetime, str]]:
     """Moments at round times, at most `MOST_TICKS`, with their labels: a date where a day begins."""
-    step = next((each for each in _STEPS if (right - left) / each <= MOST_TICKS), _STEPS[-1])
-    origin = datetime(left.year, 1, 1, tzinfo=UTC)
-    moment = origin + ((left - origin) // step + 1) * step
-    while moment <= right:
+    step = next((each for each in _STEPS if (end - begin) / each <= MOST_TICKS), _STEPS[-1])
+    origin = datetime(begin.year, 1, 1, tzinfo=UTC)
+    moment = origin + ((begin - origin) // step + 1) * step
+    while moment <= end:
         is_midnight = moment.hour == moment.minute == moment.second == 0
         form = "%d %b" if step >= _DAY or is_midnight else "%H:%M" if step >= _MINUTE else "%H:%M:%S"
         yield moment, f"{moment:{'%b %Y' if step >= _QUARTER else form}}"

@@ -42,7 +42,7 @@ class Table(RichDisplay):
         group: int = 0,
         notes: Sequence[str] = (),
         links: Mapping[str, str] | None = None,
-        whole: Table | None = None,
+        full: Table | None = None,
     ) -> None:
         self.title = title
         self.columns = list(columns)
@@ -52,14 +52,14 @@ class Table(RichDisplay):
         self.group = group
         self.notes = tuple(notes)
         self.links = dict(links or {})
-        self.whole = whole
+        self.full = full
 
     @property
     def frame(self) -> pd.DataFrame:
         """The table as a pandas DataFrame of strings."""
         import pandas as pd
 
-        table = self.whole or self
+        table = self.full or self
         return pd.DataFrame(table.rows, columns=table.columns, dtype="str")
 
     def to_html(self) -> str:
@@ -136,8 +136,10 @@ def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
     columns = [*zip(*rows, strict=True)]
     widths = [max(map(len, column)) for column in columns]
     words = [max(len(word) for cell in column for word in cell.split(" ")) for column in columns]
-    whole = [max((len(cell) for cell in column[1:] if len(cell) <= _NARROWEST), default=0) for column in columns]
-    preferred = [max(min(word, _LONG_WORD), cell) for word, cell in zip(words, whole, strict=True)]
+    longest_cells = [
+        max((len(cell) for cell in column[1:] if len(cell) <= _NARROWEST), default=0) for column in columns
+    ]
+    preferred = [max(min(word, _LONG_WORD), cell) for word, cell in zip(words, longest_cells, strict=True)]
     for narrowest in (preferred, [_NARROWEST] * len(columns)):
         while sum(widths) + _GAP * (len(widths) - 1) > WIDTH:
             wide = [column for column, width in enumerate(widths) if width > narrowest[column]]

@@ -519,7 +519,7 @@ def test_what_is_open_survives_its_json() -> None:
     standing = Open({"no-permission: backend": NOW}, {"no-permission: backend": 7})
     assert Open.from_json(standing.to_json()) == standing
     assert Open.from_json({**standing.to_json(), "reminded": 7}) == standing
-    own = replace(standing, checks={"unseen in part": frozenset({"scp"})}, seen={"no-permission: backend": NOW})
+    own = replace(standing, checks={"unseen in part": frozenset({"scp"})}, last_found={"no-permission: backend": NOW})
     missed = Open(missed_by={"env:OPS_WEBHOOK": own})
     assert Open.from_json(missed.to_json()) == missed
 

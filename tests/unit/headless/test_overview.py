@@ -25,7 +25,7 @@ OF_BOTH = {"no-permission: a-role": 0, "no-permission: b-role": 1}
 
 def environments(*outcomes: Outcome, expected: Sequence[ScheduleState] = ()) -> dict[str, EnvironmentRecords]:
     found = overview.environments([as_read(outcome) for outcome in reversed(outcomes)], expected)
-    return {f"{each.name} {each.place}".strip(): each for each in found}
+    return {f"{each.name} {each.location}".strip(): each for each in found}
 
 
 STAGING = "staging 123456789012, ap-southeast-2"
