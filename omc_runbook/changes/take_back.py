@@ -27,7 +27,7 @@ from omc_runbook.workstation import git
 
 R = TypeVar("R", bound=ChangeResult)
 
-NOTHING_MADE: Mapping[str, Sequence[Change]] = MappingProxyType({})
+NO_CHANGES: Mapping[str, Sequence[Change]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +82,12 @@ class Reversal:
         contexts: Mapping[str, ChangeContext],
         undos: Sequence[Undo],
         forward: Sequence[Rollout] = (),
-        made: Mapping[str, Sequence[Change]] = NOTHING_MADE,
+        changed: Mapping[str, Sequence[Change]] = NO_CHANGES,
     ) -> None:
         self._contexts, self._undos, self._forward = contexts, undos, forward
-        self._made = {
+        self._changed = {
             (environment, name)
-            for environment, changes in made.items()
+            for environment, changes in changed.items()
             for each in changes
             for name in (each.service, each.deployment, each.policy, each.version, each.task_definition)
         }
@@ -102,8 +102,8 @@ class Reversal:
             for environment, context in contexts.items()
         }
         self._found: dict[str, tuple[Service, ...]] = {}
-        self._done: list[str] = []
-        self._left = [undo.subject for undo in undos if undo.kind == "none"]
+        self._successes: list[str] = []
+        self._obstacles = [undo.subject for undo in undos if undo.kind == "none"]
 
     def cancelled(self, result: R, subject: str) -> R:
         """The result of a change that a person has stopped, and that this has taken back."""
@@ -132,7 +132,7 @@ class Reversal:
     @property
     def is_complete(self) -> bool:
         """Whether everything is as before."""
-        return not self._left and all(map(is_back, self.rollouts))
+        return not self._obstacles and all(map(is_back, self.rollouts))
 
     @property
     def sentence(self) -> str:
@@ -143,7 +143,7 @@ class Reversal:
             else f"{each.service} keeps its task definition: {each.reason.rstrip('.')}."
             for each in self.rollouts
         )
-        return " ".join((*services, *self._done, *self._left)) or "Everything was as before already."
+        return " ".join((*services, *self._successes, *self._obstacles)) or "Everything was as before already."
 
     def _of(self, kind: str, environment: str | None = None) -> list[Undo]:
         return [undo for undo in self._undos if undo.kind == kind and environment in (None, undo.environment)]
@@ -168,22 +168,22 @@ class Reversal:
     def _is_theirs(self, environment: str, service: Service, former: str) -> bool:
         """Whether a service that the change has deployed has got another task definition since, which is then told."""
         forward = [each for each in self._forward_in(environment) if each.service == service.name]
-        made = self._made | {(environment, each.deployment_id) for each in forward}
+        changed = self._changed | {(environment, each.deployment_id) for each in forward}
         # The revision of a roll-out that did not begin is theirs.
-        made |= {(environment, each.revision) for each in forward if each.revision != each.theirs}
-        own = {each.task_definition_arn for each in service.deployments if (environment, each.id) in made}
+        changed |= {(environment, each.revision) for each in forward if each.revision != each.theirs}
+        own = {each.task_definition_arn for each in service.deployments if (environment, each.id) in changed}
         label = service.task_definition_arn.rpartition("/")[2]
-        is_own = service.task_definition_arn in {former, *own} or (environment, label) in made
-        is_deployed = bool(forward) or (environment, service.name) in self._made
+        is_own = service.task_definition_arn in {former, *own} or (environment, label) in changed
+        is_deployed = bool(forward) or (environment, service.name) in self._changed
         if is_own or not is_deployed:
             return False
-        self._left.append(f"{service.name} keeps {label}: {deployer_of(service)} it since.")
+        self._obstacles.append(f"{service.name} keeps {label}: {deployer_of(service)} it since.")
         return True
 
     def _is_of_before(self, environment: str, service: Service) -> bool:
         """Whether a service that this run has deployed is still described without that deployment."""
         own = ((environment, each.id) for each in service.deployments)
-        return (environment, service.name) in self._made and self._made.isdisjoint(own)
+        return (environment, service.name) in self._changed and self._changed.isdisjoint(own)
 
     def _take_back(self, undo: Undo) -> Iterator[Change]:
         match undo.kind:
@@ -199,17 +199,19 @@ class Reversal:
         if not patch.exists():
             # It was not edited, or it is back; else only the patch has what was edited.
             if digest_of(files.read(root / undo.subject) or b"") != undo.known:
-                self._left.append(f"{undo.subject} stays as it is: the patch of its edit, {patch}, does not exist.")
+                self._obstacles.append(
+                    f"{undo.subject} stays as it is: the patch of its edit, {patch}, does not exist."
+                )
             return
         is_back = git.can_reverse(root, patch)
         if is_back:
             with files.kept_status(root / undo.subject):
                 is_back = git.reverse(root, patch)
         if not is_back:
-            self._left.append(f"{undo.subject} stays as it is: git does not find the edit there as it was made.")
+            self._obstacles.append(f"{undo.subject} stays as it is: git does not find the edit there as it was made.")
             return
         patch.unlink(missing_ok=True)
-        self._done.append(f"{undo.subject} is as before.")
+        self._successes.append(f"{undo.subject} is as before.")
         yield Change(action="put back", file=undo.subject)
 
     def revoke(self, undo: Undo) -> Iterator[Change]:
@@ -217,24 +219,28 @@ class Reversal:
         client, what = self._contexts[undo.environment].clients("iam"), f"policy {undo.new} of role {undo.subject}"
         policy = current_version.settled(
             lambda: require(what, "iam:GetRolePolicy", lambda: iam.find_inline(client, undo.subject, undo.new)),
-            lambda policy: policy is None and (undo.environment, undo.new) in self._made,
+            lambda policy: policy is None and (undo.environment, undo.new) in self._changed,
         )
         if policy is None:
-            if (undo.environment, undo.new) in self._made:
-                self._done.append(f"Somebody else has removed policy {undo.new} from role {undo.subject} meanwhile.")
+            if (undo.environment, undo.new) in self._changed:
+                self._successes.append(
+                    f"Somebody else has removed policy {undo.new} from role {undo.subject} meanwhile."
+                )
             return
         if undo.known and digest_of_policy(policy.document) != undo.known:
-            self._left.append(f"Policy {undo.new} of role {undo.subject} stays: somebody else has changed it since.")
+            self._obstacles.append(
+                f"Policy {undo.new} of role {undo.subject} stays: somebody else has changed it since."
+            )
             return
         require(what, "iam:DeleteRolePolicy", lambda: iam.delete_inline(client, undo.subject, undo.new), "change")
-        self._done.append(f"Policy {undo.new} was removed from role {undo.subject} again.")
+        self._successes.append(f"Policy {undo.new} was removed from role {undo.subject} again.")
         yield Change(action="revoked", role=undo.subject, policy=undo.new)
 
     def _withdraw(self, undo: Undo) -> Iterator[Change]:
         client = self._contexts[undo.environment].clients("secretsmanager")
         current = current_version.settled(
             partial(current_version.read, client, undo.subject, undo.subject),
-            lambda id: id == undo.former and (undo.environment, undo.new) in self._made,
+            lambda id: id == undo.former and (undo.environment, undo.new) in self._changed,
         )
         if current == undo.former:
             return
@@ -242,9 +248,9 @@ class Reversal:
             client, undo.subject, undo.subject, undo.former, undo.new
         )
         if not has_moved:
-            self._left.append(f"{undo.subject} stays as it is: somebody else has changed it meanwhile.")
+            self._obstacles.append(f"{undo.subject} stays as it is: somebody else has changed it meanwhile.")
             return
-        self._done.append(
+        self._successes.append(
             f"Version {undo.former[:8]} of {undo.subject} is current again; tasks that started meanwhile keep the"
             " other's values until they are replaced."
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class UnreadTarget:
     """An environment that could not be looked at while others could, and the error that says why."""
 
-    place: int
+    position: int
     """How many of the run's environments come before it."""
     environment: Environment
     error: RunbookError

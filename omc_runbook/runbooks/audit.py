@@ -154,11 +154,11 @@ def look(run: Run, repository: str = "", days: int = MOST_DAYS) -> Snapshots:
     def read(target: Target) -> Snapshot:
         return target.look(repository, audit_days=days, shared=shared)
 
-    places = {place: each.environment for place, each in enumerate(run.every) if each not in run.unread}
+    places = {position: each.environment for position, each in enumerate(run.every) if each not in run.unread}
     with ThreadPoolExecutor(PARALLEL, "audit") as pool:
         reads = {target.environment.name: pool.submit(copy_context().run, read, target) for target in run.targets}
         snapshots, unread = try_each(places, lambda environment: reads[environment.name].result(), run.every)
-    return Snapshots(compare_among(snapshots), sorted((*run.unread, *unread), key=lambda each: each.place))
+    return Snapshots(compare_among(snapshots), sorted((*run.unread, *unread), key=lambda each: each.position))
 
 
 @takes_parameters
@@ -198,8 +198,8 @@ def by_hand(run: Run) -> Listing:
 
 def answer(run: Run, snapshots: Snapshots, findings: AuditFindings) -> FinalAnswer:
     """The lights again, and what to do."""
-    shown = _of_read(run, snapshots).answer(report.merge(findings), next(iter(snapshots.values())))
-    return FinalAnswer(Group(lights(snapshots, findings, has_page=False), shown), links=tuple(links(shown)))
+    final = _of_read(run, snapshots).answer(report.merge(findings), next(iter(snapshots.values())))
+    return FinalAnswer(Group(lights(snapshots, findings, has_page=False), final), links=tuple(links(final)))
 
 
 def _of_read(run: Run, snapshots: Snapshots) -> Run:

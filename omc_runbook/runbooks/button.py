@@ -109,9 +109,9 @@ class Buttons:
         self.begins_with: str | None = None
         """The word with which the first button presses itself; None where a person does that."""
         self._label, self._again = "", self._choices
-        self._held: list[Any] = []
+        self._enabled: list[Any] = []
 
-    _place = ""
+    _name = ""
     """Its name on the page."""
     _idle = ""
     """What stands below the buttons until one is pressed: nothing, where a change has broken off."""
@@ -135,13 +135,13 @@ class Buttons:
 
     def hold(self) -> None:
         """Let nothing be pressed while another row's button works."""
-        self._held = [each for each in self._row.children if not getattr(each, "disabled", True)]
-        for each in self._held:
+        self._enabled = [each for each in self._row.children if not getattr(each, "disabled", True)]
+        for each in self._enabled:
             each.disabled = True
 
     def release(self) -> None:
         """Let the same be pressed again."""
-        for each in self._held:
+        for each in self._enabled:
             each.disabled = False
 
     def retire(self, widgets: Sequence[Any]) -> None:
@@ -189,7 +189,7 @@ class Buttons:
         work.register_callback(partial(self._work, choice))
 
         version = self._page.version
-        self._page.hold(self._place)
+        self._page.hold(self._name)
 
         def run() -> None:
             self._label, self._again = "", self._choices
@@ -200,10 +200,10 @@ class Buttons:
             else:
                 self._break_off(choice)
                 self._row.children = (*self._row.children, *self._records(choice.live))
-            self._page.go_on(self._place, version)
+            self._page.go_on(self._name, version)
             self._lead()
 
-        if self._place == ANSWER:
+        if self._name == ANSWER:
             self._lead()
         _start_thread(run, "runbook")
 
@@ -238,7 +238,7 @@ class Buttons:
 class Button(Buttons):
     """The last cell's button."""
 
-    _place = ANSWER
+    _name = ANSWER
     _idle = "Nothing was done yet."
 
 
@@ -259,7 +259,7 @@ class Panel(Buttons, InteractiveDisplay):
     ) -> None:
         super().__init__(after(state), word, page)
         self._file, self._state, self._describe, self._after = file, state, describe, after
-        self._place = file.stem
+        self._name = file.stem
 
     def to_html(self) -> str:
         """Render it as HTML."""
@@ -281,7 +281,7 @@ class Panel(Buttons, InteractiveDisplay):
         if is_available():
             self.frontend = Frontend()
         super()._ipython_display_()
-        self._page.add(self._place, self)
+        self._page.add(self._name, self)
         if self._state.is_alive:
             self._row.children = self._hidden
             _start_thread(self._follow, "status")
@@ -305,7 +305,7 @@ class Panel(Buttons, InteractiveDisplay):
         else:
             page = self._file.path.with_name(f"{self._file.stem}.html")
             self._close(f"It has ended. Run this notebook again from its first cell. Record: {page}")
-            self._page.outdate(Banner("plain", f"The change by {self._state.runbook} has ended. {AGAIN}"), self._place)
+            self._page.outdate(Banner("plain", f"The change by {self._state.runbook} has ended. {AGAIN}"), self._name)
 
     def _offer(self, state: ChangeState) -> None:
         self._state = state
@@ -328,7 +328,7 @@ class Panel(Buttons, InteractiveDisplay):
         self._status.show("")
         yield Banner("plain", "Dismissed: the record of what was done is kept.")
         name = f"The change by {self._state.runbook} that was not finished"
-        self._page.outdate(Banner("plain", f"{name} was dismissed. {AGAIN}"), self._place)
+        self._page.outdate(Banner("plain", f"{name} was dismissed. {AGAIN}"), self._name)
         return "Dismissed"
 
 

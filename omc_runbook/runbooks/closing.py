@@ -76,8 +76,8 @@ def end_label(result: ChangeResult | None, proved: str, unproved: str = "") -> s
 def button_label(act: str, services: Sequence[str], environment: str) -> str:
     """What a button does, to what: "Write SECRET_KEY and redeploy backend, worker in staging"."""
     redeploy = f"redeploy {listed(services, 3)}" if services else ""
-    doing = " and ".join(filter(None, (act, redeploy)))
-    return f"{doing[:1].upper()}{doing[1:]} in {environment}"
+    act_and_redeploy = " and ".join(filter(None, (act, redeploy)))
+    return f"{act_and_redeploy[:1].upper()}{act_and_redeploy[1:]} in {environment}"
 
 
 class Closing:
@@ -163,7 +163,7 @@ class Closing:
         cells = page.cells if page.cells.displays and not self._displays else self._cells
         is_own, pointers = cells is self._cells, BELOW if cells is self._cells else ABOVE
         displays, is_outdated, end, see = self._make(True, word, live), False, INTERRUPTED, pointers.unfinished
-        stale, shown = dict.fromkeys(cells.displays), dict[str, object]()
+        stale, by_name = dict.fromkeys(cells.displays), dict[str, object]()
         page.version += 1
         cells.is_outdated = not is_own
         for name in stale:
@@ -173,14 +173,14 @@ class Closing:
                 try:
                     name, display = next(displays)
                 except StopIteration as last:
-                    own_record.end(live, self._run, shown)
+                    own_record.end(live, self._run, by_name)
                     if is_outdated:
                         yield Banner("plain", OUTDATED)
                     for name in stale:
                         cells.replace(name, Banner("plain", NOT_OF_IT))
                     stale.clear()
                     return str(last.value)
-                shown[name] = display
+                by_name[name] = display
                 if name == ANSWER and not is_own and isinstance(display, Answer | Banner):
                     display = display.with_lines(OLD_PLAN)
                 is_known = name in cells.displays
@@ -190,10 +190,10 @@ class Closing:
                 stale.pop(name, None)
         except RunbookError as error:
             end, see = str(error), pointers.unfinished if live.is_open(error) else pointers.nothing_done
-            own_record.fail(live, self._run, self._plan, shown, error)
+            own_record.fail(live, self._run, self._plan, by_name, error)
             raise
         except BaseException:
-            own_record.fail(live, self._run, self._plan, shown, Interrupted(INTERRUPTED))
+            own_record.fail(live, self._run, self._plan, by_name, Interrupted(INTERRUPTED))
             raise
         finally:
             if live.has_begun:

@@ -51,7 +51,7 @@ class Course:
     """The answers of the parameter; None where a person is asked, or nobody: then the right ones are taken."""
     marks: dict[str, Mark] = field(default_factory=dict)
     """The graded answers by the name of their question or fault."""
-    done: dict[str, str] = field(default_factory=dict)
+    results: dict[str, str] = field(default_factory=dict)
     """How each step ended, a sentence by its runbook's name."""
     drill_panel: Any = None
     """The panel of the drills, which its cell shows again where that is run again."""
@@ -127,14 +127,14 @@ class Course:
     def note(self, runbook: str, result: object, achieved: str) -> None:
         """Note how a runbook's step ended: what it has achieved, or what its result says instead."""
         assert isinstance(result, Banner)
-        self.done[runbook] = achieved if result.style == "good" else result.headline
+        self.results[runbook] = achieved if result.style == "good" else result.headline
 
     @property
     def achieved(self) -> dict[str, str]:
         """What was done, a sentence by runbook; drills count once they are answered."""
         answered = [self.marks[name] for name in DRILLS if name in self.marks]
         found = f"{sum(mark.is_right for mark in answered)} of {len(DRILLS)} faults were found by their symptoms."
-        return self.done | ({"troubleshoot": found} if answered else {})
+        return self.results | ({"troubleshoot": found} if answered else {})
 
     def make_replaceable(self) -> Frontend | None:
         """Have what is shown from now on replaced also on a reloaded page, once the widget of this is shown."""
@@ -147,12 +147,12 @@ class Course:
 
         The sandbox ends with the last one.
         """
-        kept = self.marks.setdefault(name, mark)
-        for shown, make in self._live.items():
-            update(self._id_of(shown), make())
+        first_mark = self.marks.setdefault(name, mark)
+        for question, make in self._live.items():
+            update(self._id_of(question), make())
         if self.is_over:
             self.practice.end()
-        return kept
+        return first_mark
 
     def follow(self, name: str, make: Callable[[], RichDisplay]) -> RichDisplay:
         """A display that changes with the marks."""

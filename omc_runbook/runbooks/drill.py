@@ -32,8 +32,8 @@ class CourseDrill:
     @property
     def head(self) -> RichDisplay:
         """The symptom, and the hints that were taken."""
-        taken = report.hints(self.hints, self.points) if self.hints else None
-        return Group(report.symptom(self.number + 1, len(DRILLS), self.symptom), taken)
+        hints = report.hints(self.hints, self.points) if self.hints else None
+        return Group(report.symptom(self.number + 1, len(DRILLS), self.symptom), hints)
 
     def look(self) -> tuple[RichDisplay, tuple[Finding, ...]]:
         """What can be seen without a diagnosis, and the findings that it leads to."""
@@ -42,8 +42,8 @@ class CourseDrill:
 
     def hint(self) -> None:
         """Take the next hint."""
-        taken = self.course.practice.ask("hint")
-        self.hints, self.points = taken["hints"], taken["points"]
+        hint = self.course.practice.ask("hint")
+        self.hints, self.points = hint["hints"], hint["points"]
 
     def answer(self, fault: str, is_own: bool) -> RichDisplay:
         """Grade an answer, which repairs the fault; a person's own counts for the card."""
@@ -60,8 +60,8 @@ class CourseDrill:
     def _look_at_checkout(self) -> tuple[RichDisplay, tuple[Finding, ...]]:
         run = local_setup.begin("local", self.course.runbook_toml, self.repository, "", True)
         snapshot = local_setup.look(run)
-        seen = Group(local_report.inventory(snapshot), local_report.variables(snapshot))
-        return seen, diagnose(snapshot)
+        tables = Group(local_report.inventory(snapshot), local_report.variables(snapshot))
+        return tables, diagnose(snapshot)
 
     def _look_at_staging(self) -> tuple[RichDisplay, tuple[Finding, ...]]:
         run, complaint = troubleshoot.begin("staging", self.course.runbook_toml), read_complaint()

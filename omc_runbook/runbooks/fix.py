@@ -101,11 +101,15 @@ def offers(run: Run, state: ChangeState) -> tuple[Choice, ...]:
 
 def _finish(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:
     """Make the plan anew, and apply of it what was begun and no more."""
-    asked = own_parameters.typed(RUNBOOK, state.parameters)
-    service, repository, allow_code = str(asked["service"]), str(asked["repository"]), bool(asked["allow_code"])
-    complaint = read_complaint(str(asked["symptom"]), service, str(asked["task"]))
-    begun = runbooks_run.begin(RUNBOOK, state.environment, str(asked["runbook_toml"]), service)
-    run = take_back.go_on(run, begun, state)
+    parameters = own_parameters.typed(RUNBOOK, state.parameters)
+    service, repository, allow_code = (
+        str(parameters["service"]),
+        str(parameters["repository"]),
+        bool(parameters["allow_code"]),
+    )
+    complaint = read_complaint(str(parameters["symptom"]), service, str(parameters["task"]))
+    new_run = runbooks_run.begin(RUNBOOK, state.environment, str(parameters["runbook_toml"]), service)
+    run = take_back.go_on(run, new_run, state)
     snapshot = look(run, complaint, repository, allow_code)
     rest = plan(run, snapshot, diagnose(snapshot, complaint))
     rest = fix_plan.narrow(rest, snapshot, state.undo, state.services, state.started)

@@ -21,7 +21,7 @@ class Job:
     """An environment to look at, where its record goes, and the key of this run's fingerprints."""
 
     environment: Environment
-    place: str
+    records: str
     """A folder, or an address in S3, which is called as `main` is, like for the record of the whole run."""
     main: str
     runbook_toml: str
@@ -37,9 +37,9 @@ def verify(job: Job) -> EnvironmentRun:
     known_environment.set(job.environment)
 
     try:
-        place = places.find(job.place, job.main, job.runbook_toml)
+        record_place = places.find(job.records, job.main, job.runbook_toml)
         words = job.environment.parameters.items()
-        result = headless_run.run(VERIFY, words, place.folder, bucket=place.bucket)
+        result = headless_run.run(VERIFY, words, record_place.folder, bucket=record_place.bucket)
     except RunbookError as error:
         return EnvironmentRun(failure=str(error), is_refused=isinstance(error, UsageError))
     return EnvironmentRun(

@@ -115,21 +115,21 @@ def records(folder: str) -> Records:
 class Records(Group):
     """A table of records, and a button for each that opens its page."""
 
-    def __init__(self, folder: str, kept: Sequence[KeptRecord]) -> None:
-        rows = [[f"{each.finished:%Y-%m-%d %H:%M}", each.title, each.end, each.page.name] for each in kept]
+    def __init__(self, folder: str, record_list: Sequence[KeptRecord]) -> None:
+        rows = [[f"{each.finished:%Y-%m-%d %H:%M}", each.title, each.end, each.page.name] for each in record_list]
         columns = ["ended (UTC)", "runbook", "how it ended", "page"]
         empty = f"Those in S3 are listed by omc-runbook records {folder}" if "://" in folder else NONE
         super().__init__(Table(f"The last records in {folder}", columns, rows, empty=empty))
-        self._kept = tuple(kept)
+        self._records = tuple(record_list)
 
     def _ipython_display_(self) -> None:
-        if not is_available() or not self._kept:
+        if not is_available() or not self._records:
             raise NotImplementedError  # IPython then asks for the bundle.
         from IPython.display import display
 
         display(*self.parts)
         frontend = Frontend()
-        links = [Link(f"Open {each.title}, {each.finished:%H:%M}", _opening(each.page)) for each in self._kept]
+        links = [Link(f"Open {each.title}, {each.finished:%H:%M}", _opening(each.page)) for each in self._records]
         buttons = [link_button(link, frontend) for link in links]
         show_widget(make_row((*buttons, frontend.widget)), "omc-runbook records --open opens the newest.")
 

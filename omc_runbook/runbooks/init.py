@@ -47,8 +47,8 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
     unreadable = (*unreadable_files(root), *unknown_units(root)) if root else ()
     unreadable += other_tools(root) if root and not declared else ()
     environment_names = (name,) if name else tuple(declared) or (STAGING, PRODUCTION)
-    asked: dict[tuple[str, ...], AwsAnswer] = {}
-    all_names = [_find(each, declared.get(each), toml, asked) for each in environment_names]
+    answers: dict[tuple[str, ...], AwsAnswer] = {}
+    all_names = [_find(each, declared.get(each), toml, answers) for each in environment_names]
     found = tuple(replace(each, remarks=(*each.remarks, *unreadable)) for each in all_names)
     if all(each.is_empty for each in found):
         problems = dict.fromkeys(problem for each in found for problem in each.problems)
@@ -86,14 +86,14 @@ def text(found: Sequence[EnvironmentNames], plan: ConfigurationPlan) -> str:
 
 
 def _find(
-    environment: str, declared: DeclaredEnvironment | None, runbook_toml: str, asked: dict[tuple[str, ...], AwsAnswer]
+    environment: str, declared: DeclaredEnvironment | None, runbook_toml: str, answers: dict[tuple[str, ...], AwsAnswer]
 ) -> EnvironmentNames:
     settings = environments.load(environment, runbook_toml, may_be_new=True)
     region = _region(settings, declared)
     key = (region, settings.names.profile, settings.names.role_arn)
-    if key not in asked:
-        asked[key] = _ask(settings, region)
-    answer = asked[key]
+    if key not in answers:
+        answers[key] = _ask(settings, region)
+    answer = answers[key]
     account = declared.names.get("account_id") if declared else None
     if account and answer.caller and answer.caller.account != account.value:
         why = f"AWS was not asked: these credentials are for account {answer.caller.account}, not {account.value}."

@@ -158,20 +158,20 @@ def offers(run: Run, state: ChangeState) -> tuple[Choice, ...]:
 
 def _finish(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:
     """Make the plan anew with the same parameters, and apply it."""
-    asked = own_parameters.typed(RUNBOOK, state.parameters)
-    texts = {name: value for name, value in asked.items() if isinstance(value, str)}
-    begun = begin(state.environment, texts["environments"], texts["runbook_toml"], texts["repository"])
-    run = take_back.go_on(run, begun, state)
+    parameters = own_parameters.typed(RUNBOOK, state.parameters)
+    texts = {name: value for name, value in parameters.items() if isinstance(value, str)}
+    new_run = begin(state.environment, texts["environments"], texts["runbook_toml"], texts["repository"])
+    run = take_back.go_on(run, new_run, state)
     snapshots = look(run)
     names = ("key", "description", "obtain_from", "type", "containers", "terraform_dir")
     rest = plan(
         run,
         snapshots,
         values_from=new_key.source_again(run, snapshots, texts["key"], texts["values_from"]),
-        required=bool(asked["required"]),
+        required=bool(parameters["required"]),
         **{name: texts[name] for name in names},
     )
-    rest = rest and replace(rest, left=state.undo)
+    rest = rest and replace(rest, earlier_undos=state.undo)
     return (yield from closing(run, snapshots, rest, False, "").press(word, live))
 
 

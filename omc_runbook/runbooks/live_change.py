@@ -71,9 +71,9 @@ class LiveChange:
         """Show and note the state of all roll-outs."""
         self._show(rollouts, lines)
         here = {rollout.environment for rollout in rollouts}
-        kept = [each for each in (self.state.rollouts if self.state else ()) if each.environment not in here]
-        if self.state and self.state.rollouts != (*kept, *rollouts):
-            self._note(lambda state: replace(state, rollouts=(*kept, *rollouts)))
+        others = [each for each in (self.state.rollouts if self.state else ()) if each.environment not in here]
+        if self.state and self.state.rollouts != (*others, *rollouts):
+            self._note(lambda state: replace(state, rollouts=(*others, *rollouts)))
 
     def ask(self, wish: Wish) -> None:
         """Ask it to stop; from any thread."""

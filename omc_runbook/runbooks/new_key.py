@@ -78,9 +78,9 @@ def plan(
     # A secret that cannot be read is the first thing to report.
     keys_in = {name: document_of(snapshot).keys for name, snapshot in snapshots.items()}
     hidden = {name: _hidden(snapshot, checkout, new, containers_of[name]) for name, snapshot in snapshots.items()}
-    lacking = {name: [each for each in names if each not in hidden[name]] for name, names in containers_of.items()}
+    missing = {name: [each for each in names if each not in hidden[name]] for name, names in containers_of.items()}
     key_edits = KeyEdits(checkout, new, environments, keys_in[main.environment.name])
-    edits, by_hand = key_edits.plan_with_notes(lacking)
+    edits, by_hand = key_edits.plan_with_notes(missing)
     targets = {target.environment.name: target for target in run.targets}
     parts = {name: _part(run, target, snapshots[name], new, values_from) for name, target in targets.items()}
     refuse_same({name: part.values for name, part in parts.items()})

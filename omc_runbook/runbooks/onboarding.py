@@ -90,11 +90,11 @@ def way() -> SecretWay:
 
 def question(course: Course, name: str) -> RichDisplay | panels.QuestionPanel:
     """A question: to be answered in JupyterLab, else answered by the parameter, or rightly by itself."""
-    number, asked = quiz.find(name)
+    number, subject = quiz.find(name)
     if course.is_interactive:
-        return panels.QuestionPanel(course, number, asked)
-    course.keep(name, quiz.grade(asked, course.answer_of(asked)))
-    return panels.shown(number, asked)
+        return panels.QuestionPanel(course, number, subject)
+    course.keep(name, quiz.grade(subject, course.answer_of(subject)))
+    return panels.shown(number, subject)
 
 
 def local_setup(course: Course) -> RichDisplay:
@@ -180,7 +180,7 @@ def verify(course: Course) -> RichDisplay:
         run = verify_runbook.begin(STAGING, course.runbook_toml)
         snapshot = verify_runbook.look(run, look_inside=True)
         findings = verify_runbook.diagnose(snapshot)
-        course.done["verify"] = "Every check of staging was made, also inside its tasks."
+        course.results["verify"] = "Every check of staging was made, also inside its tasks."
         return _group(verify_runbook.injection_matrix(snapshot), verify_runbook.answer(run, snapshot, findings))
 
 
@@ -192,10 +192,10 @@ def drills(course: Course) -> RichDisplay | panels.DrillPanel:
         return panel
     parts: list[RichDisplay] = []
     for number in range(len(DRILLS)):
-        begun = drill.start(course, number)
-        _, findings = begun.look()
+        started = drill.start(course, number)
+        _, findings = started.look()
         fault = course.fault_of(number, drill.root_cause(findings))
-        parts += [begun.head, evidence(findings), begun.answer(fault, is_own=False)]
+        parts += [started.head, evidence(findings), started.answer(fault, is_own=False)]
     return Group(*parts)
 
 

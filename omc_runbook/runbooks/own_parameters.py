@@ -39,9 +39,9 @@ def takes_parameters(verb: Callable[P, R]) -> Callable[P, R]:
     kinds = {name: each.annotation for name, each in signature.parameters.items() if each.annotation in _KINDS}
 
     @wraps(verb)
-    def call(*arguments: P.args, **named: P.kwargs) -> R:
+    def call(*arguments: P.args, **keywords: P.kwargs) -> R:
         _refuse_unknown()
-        bound = signature.bind(*arguments, **named)
+        bound = signature.bind(*arguments, **keywords)
         for name in kinds.keys() & bound.arguments.keys():
             bound.arguments[name] = of_notebook(_PARAMETERS.get(name, name), bound.arguments[name], kinds[name])
         return verb(*bound.args, **bound.kwargs)

@@ -115,8 +115,8 @@ def _leave(live: LiveChange, run: Run, outcome: Outcome, displays: Mapping[str, 
         with temporary.folder("run") as drafts:
             draft = Record(Path(drafts), live.file.stem)
             outcome = records.mask(outcome)
-            kept = kept_records.save(_notebook(run, outcome, displays), outcome, draft, Record(folder(), draft.stem))
-        live.note, live.record = f"Record: {kept.page}", kept.page
+            record = kept_records.save(_notebook(run, outcome, displays), outcome, draft, Record(folder(), draft.stem))
+        live.note, live.record = f"Record: {record.page}", record.page
     except (OSError, ValueError, CouldNotLook) as error:
         live.note = f"No record was kept, though the change took place: {error}"
 

@@ -70,7 +70,7 @@ class DrillPanel:
         self._course = course
         self._id = uuid4().hex
         self._past: list[RichDisplay] = []
-        self._seen: RichDisplay | None = None
+        self._tables: RichDisplay | None = None
         self._drill: CourseDrill | None = None
 
     def _ipython_display_(self) -> None:
@@ -140,14 +140,14 @@ class DrillPanel:
         return press
 
     def _begin(self) -> None:
-        done = len(self._past)
-        if done < len(DRILLS):
-            self._drill, self._seen = drill.start(self._course, done), None
+        completed = len(self._past)
+        if completed < len(DRILLS):
+            self._drill, self._tables = drill.start(self._course, completed), None
             self._family.value = ""
 
     def _do_look(self) -> None:
         if self._drill:
-            self._seen, _ = self._drill.look()
+            self._tables, _ = self._drill.look()
 
     def _do_hint(self) -> None:
         if self._drill:
@@ -161,7 +161,7 @@ class DrillPanel:
         _, findings = self._drill.look()
         graded = self._drill.answer(self._fault.value, is_own=True)
         self._past.append(Group(self._drill.head, graded, evidence(findings)))
-        self._drill, self._seen = None, None
+        self._drill, self._tables = None, None
         self._begin()
 
     def _refresh(self, error: RichDisplay | None = None) -> None:
@@ -171,7 +171,7 @@ class DrillPanel:
     def _display(self, error: RichDisplay | None = None) -> Group:
         begin = Banner("plain", f"{len(DRILLS)} drills: press Start when you are ready.")
         head = self._drill.head if self._drill else None if self._past else begin
-        return Group(*self._past, head, self._seen, error)
+        return Group(*self._past, head, self._tables, error)
 
 
 def _show(display: RichDisplay, display_id: str) -> None:

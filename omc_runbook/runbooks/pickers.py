@@ -95,8 +95,8 @@ def values_from(chosen: str, **others: str) -> Picker:
 
 def new_values_from(chosen: str, **others: str) -> Picker:
     """The sources of values that did not exist before, and `others` around them."""
-    made = {PROMPT: SOURCES[PROMPT], GENERATE: SOURCES[GENERATE]}
-    return Picker("values_from", chosen, {"": "none yet", **made, **others})
+    general = {PROMPT: SOURCES[PROMPT], GENERATE: SOURCES[GENERATE]}
+    return Picker("values_from", chosen, {"": "none yet", **general, **others})
 
 
 def on_failure(chosen: str) -> Picker:

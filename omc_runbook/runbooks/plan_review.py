@@ -149,8 +149,8 @@ def review_several(
             f"Plan {planned.hash} is out of date: {'; '.join(differences).rstrip('.')}. Nothing was written."
             f" {_way_on(run, plan)}"
         )
-    made = f"Made by {planned.by} at {plan_file.in_words(planned.created)}; you are {caller.arn}."
-    lines = (made, "It is still valid: nothing that it is based on has changed.", *planned.steps)
+    origin = f"Made by {planned.by} at {plan_file.in_words(planned.created)}; you are {caller.arn}."
+    lines = (origin, "It is still valid: nothing that it is based on has changed.", *planned.steps)
     return Review(f"Plan {planned.hash}", lines, FiledPlan(path, planned, caller.arn, is_read=True))
 
 

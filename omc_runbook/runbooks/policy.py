@@ -184,11 +184,11 @@ def with_records(least: LeastPolicy, bucket: S3Folder, remembers: bool = False) 
     With `remembers`, the last run is remembered there too, for `[notify]` and `[[schedules]]` of runbook.toml.
     """
     partition = _partition(least)
-    place = f"arn:{partition}:s3:::{bucket.bucket}/{bucket.prefix}"
-    statements: list[dict[str, Any]] = [{"Action": ["s3:PutObject"], "Resource": [f"{place}*"]}]
+    prefix = f"arn:{partition}:s3:::{bucket.bucket}/{bucket.prefix}"
+    statements: list[dict[str, Any]] = [{"Action": ["s3:PutObject"], "Resource": [f"{prefix}*"]}]
     if remembers:
         # Without ListBucket, S3 does not tell an object that is not there from one that may not be read.
-        statements.append({"Action": ["s3:GetObject"], "Resource": [f"{place}.*{last_run.SUFFIX}"]})
+        statements.append({"Action": ["s3:GetObject"], "Resource": [f"{prefix}.*{last_run.SUFFIX}"]})
         statements.append({"Action": ["s3:ListBucket"], "Resource": [f"arn:{partition}:s3:::{bucket.bucket}"]})
     if bucket.kms_key:
         use = ["kms:GenerateDataKey", *(["kms:Decrypt"] if remembers else [])]

@@ -78,5 +78,5 @@ def closing(
     """Move AWSCURRENT, redeploy and verify, if `apply` is set: result, proof, holders, tried values, outcome, undo."""
     plan = secret_change.with_others(run, snapshot, plan) if apply else plan
     # The plan for no version keeps no label.
-    source = Source(left=secret_change.left_by_restore(run, snapshot, plan), is_chosen=bool(plan.labels))
+    source = Source(unfinished=secret_change.left_by_restore(run, snapshot, plan), is_chosen=bool(plan.labels))
     return secret_change.closing(review.attach(run), snapshot, plan, apply, confirm, source)

@@ -274,7 +274,7 @@ class Run:
         """Its environments in their order, whether they could be looked at or not."""
         every: list[Target | UnreadTarget] = [*self.targets]
         for each in self.unread:
-            every.insert(each.place, each)
+            every.insert(each.position, each)
         return tuple(every)
 
     @property
@@ -349,8 +349,8 @@ class Run:
     ) -> Answer:
         """The last thing on the screen: how the run ended, since when, what still serves, and what to do."""
         outcome = conclude.masked(self._outcome(with_failure(findings, result), result, plan, {}))
-        shown = answer.answer(outcome, snapshot, self._command)
-        return shown.with_lines(UNDER_WAY if self.is_under_way else UNFINISHED) if outcome.unfinished else shown
+        final = answer.answer(outcome, snapshot, self._command)
+        return final.with_lines(UNDER_WAY if self.is_under_way else UNFINISHED) if outcome.unfinished else final
 
     def blockers(self, plan: Plan | None) -> tuple[str, ...]:
         """Why a plan cannot be applied now, in sentences."""

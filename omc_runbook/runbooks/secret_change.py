@@ -104,7 +104,7 @@ def plan(run: Run, snapshot: Snapshot, new: NewValues, remove: str = "") -> Secr
     notes = (*new.notes, *update.notes, *notes)
     # Without its key, a task that EventBridge starts would not start.
     unseen = tuple(("", each) for each in started if removed and each.startswith(not_redeployed.UNSEEN))
-    update = replace(update, notes=notes, readiness=(*update.readiness, *started), left=unseen)
+    update = replace(update, notes=notes, readiness=(*update.readiness, *started), not_redeployed=unseen)
     return with_others(run, snapshot, update)
 
 
@@ -116,7 +116,7 @@ def with_others(run: Run, snapshot: Snapshot, plan: SecretPlan) -> SecretPlan:
     others = tuple(not_redeployed.find_consumers(run.target.clients, run.target.caller, snapshot, actions))
     readiness = (*plan.readiness, *(sentence for _, sentence in others))
     trials = live_check.destinations(plan, run.environment)
-    return replace(plan, readiness=readiness, left=(*plan.left, *others), trials=trials)
+    return replace(plan, readiness=readiness, not_redeployed=(*plan.not_redeployed, *others), trials=trials)
 
 
 def apply(
@@ -204,7 +204,7 @@ class Source:
     new: NewValues | None = None
     values_from: str = ""
     keep: bool = False
-    left: NewValues | None = None
+    unfinished: NewValues | None = None
     """What a killed restore has left, with which the same restore goes on."""
     is_rotation: bool = False
     """Whether the database's former password must not work any more, either."""
@@ -240,7 +240,7 @@ def closing(
                 clients = run.target.clients
                 tried = former_values.judge(clients, after, plan, source.new, with_database=source.is_rotation)
             yield "former", changes.former(tried)
-        unseen = () if result else failure.find_not_redeployed([each for each in plan.left if not each[0]])
+        unseen = () if result else failure.find_not_redeployed([each for each in plan.not_redeployed if not each[0]])
         judged = (*tried, *unseen, *judge(before, after, result, plan))
         is_unchanged = result is None or not result.changes
         may_choose = is_empty and is_unchanged and not (source.is_chosen or run.unfinished)
@@ -258,7 +258,7 @@ def closing(
             return f"? Done, and a {'former' if source.new else 'restored'} value could not be tried"
         return end_label(result, "✓ Done and verified")
 
-    new = source.new or source.left
+    new = source.new or source.unfinished
     if on_failure == LEAVE:
         plan = replace(plan, blockers=())
     is_empty = plan.is_empty and not plan.consumers
@@ -287,8 +287,8 @@ def left_by_restore(run: Run, snapshot: Snapshot, plan: SecretPlan) -> NewValues
     """What a killed restore has left, where a plan goes on with it; raises CouldNotLook where that cannot be read."""
     if not restore.is_unfinished(plan):
         return None
-    left = new_values.find_unfinished(run.target.clients, snapshot)
-    return NewValues({}, unfinished=left) if left and left.is_restore else None
+    unfinished = new_values.find_unfinished(run.target.clients, snapshot)
+    return NewValues({}, unfinished=unfinished) if unfinished and unfinished.is_restore else None
 
 
 def offers(run: Run, state: ChangeState) -> tuple[Choice, ...]:
@@ -304,11 +304,11 @@ def offers(run: Run, state: ChangeState) -> tuple[Choice, ...]:
 def _finish(run: Run, live: LiveChange, word: str) -> Generator[object, None, str]:
     """Go on with the version that a change left, and give all tasks its values."""
     snapshot = run.look()
-    left = new_values.find_unfinished(run.target.clients, snapshot)
-    if left and not left.is_certain:
+    unfinished = new_values.find_unfinished(run.target.clients, snapshot)
+    if unfinished and not unfinished.is_certain:
         raise UsageError(f"Somebody else has changed the secret meanwhile: {CHANGE_AGAIN}")
-    keys = left.keys if left and not left.is_current else ()
-    if left and not left.is_current and set(left.keys) != set(left.actions):
+    keys = unfinished.keys if unfinished and not unfinished.is_current else ()
+    if unfinished and not unfinished.is_current and set(unfinished.keys) != set(unfinished.actions):
         raise UsageError(f"A change that removes keys is finished by its own runbook: {CHANGE_AGAIN}")
     new = gather(run, snapshot, RENEW if keys else KEEP, ",".join(keys))
     if new.rotation is None and any(is_database_password(run.environment.keys, key) for key in keys):

@@ -71,16 +71,16 @@ def try_each(
 
     Raises the first error where it fails for all, `naming` which one of those `among` which they are it is about.
     """
-    done, unread = dict[str, T](), list[UnreadTarget]()
-    for place, environment in environments.items():
+    results, unread = dict[str, T](), list[UnreadTarget]()
+    for index, environment in environments.items():
         try:
-            done[environment.name] = act(environment)
+            results[environment.name] = act(environment)
         except (CouldNotLook, UsageError) as error:
-            unread.append(UnreadTarget(place, environment, error))
-    if not done:
+            unread.append(UnreadTarget(index, environment, error))
+    if not results:
         with naming(unread[0].environment.name, among):
             raise unread[0].error
-    return done, tuple(unread)
+    return results, tuple(unread)
 
 
 @contextmanager

@@ -33,15 +33,15 @@ def offers(run: Run, state: ChangeState, finish: Finish | None = None) -> tuple[
     return (*forward, *back)
 
 
-def go_on(run: Run, begun: Run, state: ChangeState) -> Run:
+def go_on(run: Run, new_run: Run, state: ChangeState) -> Run:
     """The run that was begun to finish a change, on the page of the run that shows it, with the change's parameters.
 
     Raises UsageError where it is on another account, or not in the sandbox.
     """
-    own = begun.state()
+    own = new_run.state()
     if not state.is_of(own.account, own.environment, own.endpoint):
         raise UsageError(f"{state.runbook} began on account {state.account}, and this is another. Nothing was written.")
-    return replace(begun, page=run.page, parameters=state.parameters)
+    return replace(new_run, page=run.page, parameters=state.parameters)
 
 
 def _take_back(run: Run, live: LiveChange, state: ChangeState, word: str) -> Generator[object, None, str]:

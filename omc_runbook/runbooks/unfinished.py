@@ -39,8 +39,8 @@ def with_unfinished(run: Run, offers: Offers | None = None) -> Run:
     if can_press():
         rich_display.watch(run.page.note)
     found = own_record.unfinished(run)
-    left = tuple(_show(run, file, state, offers) for file, state in found)
-    return replace(run, unfinished=left, is_under_way=any(state.is_alive for _, state in found))
+    unfinished = tuple(_show(run, file, state, offers) for file, state in found)
+    return replace(run, unfinished=unfinished, is_under_way=any(state.is_alive for _, state in found))
 
 
 def _offers(run: Run, state: ChangeState) -> Sequence[Choice]:

@@ -105,7 +105,7 @@ class _KeyAddition:
         reversal = None
         if self._journal.is_cancelled:
             announce = next(iter(self._contexts.values())).announce
-            reversal = Reversal(self._contexts, self._plan.undos(self._git_dir), made=self._made)
+            reversal = Reversal(self._contexts, self._plan.undos(self._git_dir), changed=self._changes)
             execute(reversal.steps(), announce, self._journal)
         fixes = [each.fix for each in self._environments if each.fix]
         result = AddKeyResult(
@@ -121,12 +121,14 @@ class _KeyAddition:
         return reversal.cancelled(result, self._plan.key.name) if reversal else result
 
     @property
-    def _made(self) -> dict[str, list[Change]]:
+    def _changes(self) -> dict[str, list[Change]]:
         """What was changed in each environment, which the changes of its tasks do not name."""
-        made = {name: [each for each in self._journal.changes if each.environment == name] for name in self._contexts}
+        changes = {
+            name: [each for each in self._journal.changes if each.environment == name] for name in self._contexts
+        }
         for each in self._environments:
-            made[each.plan.environment] += each.fix.changes if each.fix else ()
-        return made
+            changes[each.plan.environment] += each.fix.changes if each.fix else ()
+        return changes
 
     def _steps(self) -> Iterator[Step]:
         environments = self._plan.environments

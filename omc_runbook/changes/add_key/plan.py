@@ -115,7 +115,7 @@ class AddKeyPlan:
     notes: tuple[str, ...] = ()
     surroundings: Surroundings = field(default_factory=Surroundings)
     """What else the key concerns, which the plan does not change."""
-    left: tuple[Undo, ...] = ()
+    earlier_undos: tuple[Undo, ...] = ()
     """How the parts are taken back that another process made before it was killed."""
     work_trees: Mapping[str, Path | None] = field(default_factory=dict)
     """By edited file the top of the work tree that git has it in, which may be a submodule's; None without one."""
@@ -170,7 +170,7 @@ class AddKeyPlan:
             else Undo(kind="none", subject=f"The new lines of {edit.file.name} stay: remove them by hand.")
             for edit in self.edits
         )
-        return tuple(dict.fromkeys((*parts, *edits, *self.left)))
+        return tuple(dict.fromkeys((*parts, *edits, *self.earlier_undos)))
 
     def patch_of(self, edit: Edit, git_dir: Path) -> Path:
         """Where the patch of an edit is kept."""
@@ -322,15 +322,15 @@ class KeyEdits:
                 files[edit.file.name] = replace(edit.file, raw=edit.after)
                 descriptions.setdefault(edit.file.name, []).append(edit.what)
         before = {file.name: file for file in declared.files}
-        made = [Edit(before[each], files[each].raw, "; ".join(texts)) for each, texts in descriptions.items()]
-        if made and (address := find_rewritten(self.checkout.root, made)):
+        edits = [Edit(before[each], files[each].raw, "; ".join(texts)) for each, texts in descriptions.items()]
+        if edits and (address := find_rewritten(self.checkout.root, edits)):
             raise CannotEdit(
                 f"{name} was not added to {', '.join(descriptions)}: the same list makes the value of {address}, so the"
                 " next apply would overwrite every key of the secret. Add lifecycle { ignore_changes ="
                 " [secret_string] } to it first; where Terraform is meant to write the values, add the key to the list"
                 " yourself, then run again. Nothing was written."
             )
-        return made
+        return edits
 
     def _lists(self) -> Iterator[Edit | None]:
         """The edits of lists of variables, one a file; `surroundings` names the lists where none is certain."""

@@ -140,7 +140,7 @@ def _shared(
     checkout: Checkout,
     key: NewKey,
     files: Sequence[str],
-    asked: Collection[str],
+    targets: Collection[str],
 ) -> Iterator[SharedEnvironment]:
     own = main.environment
     environments = {*KNOWN, own.name, *own.others}
@@ -160,7 +160,7 @@ def _shared(
                 folders.add(root)
                 edited.add(file)
     for environment, (folders, edited) in sorted(users.items(), key=lambda item: (item[0] == PRODUCTION, item[0])):
-        if environment in asked:
+        if environment in targets:
             continue
         names_there, other = own.others.get(environment), main.other_keys.get(environment)
         unread = "it is not an environment of runbook.toml" if names_there is None else "it was not read"
@@ -193,10 +193,14 @@ def _add_key(own: Environment, checkout: Checkout, key: NewKey, environment: str
     return Remedy(runbook="add_key", parameters={**remedy.parameters, "environment": environment})
 
 
-def _initial_values(main: Snapshot, asked: Collection[str], checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
-    environments = {*KNOWN, *asked, *main.environment.others}
+def _initial_values(
+    main: Snapshot, targets: Collection[str], checkout: Checkout, key: NewKey
+) -> Iterator[OtherLocation]:
+    environments = {*KNOWN, *targets, *main.environment.others}
     values = [
-        value for value in checkout.initial_values if any(applies_to(value.file, each, environments) for each in asked)
+        value
+        for value in checkout.initial_values
+        if any(applies_to(value.file, each, environments) for each in targets)
     ]
     document = main.document
     present = document.keys if document else main.environment.keys

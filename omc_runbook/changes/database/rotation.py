@@ -99,8 +99,8 @@ class PasswordRotation:
     def _doing(self) -> str:
         if self.role == self.owner:
             return "gets the new password"
-        acting = f"as a member of {self.owner} with SET ROLE, so that {self.owner} owns what it creates"
-        return f"gets the new password, {acting}" if self.exists else f"is created with the new password, {acting}"
+        how = f"as a member of {self.owner} with SET ROLE, so that {self.owner} owns what it creates"
+        return f"gets the new password, {how}" if self.exists else f"is created with the new password, {how}"
 
 
 def url_from(source: str) -> Masked | None:
@@ -190,8 +190,8 @@ def lock(rotation: PasswordRotation, passwords: Sequence[Masked] = ()) -> Connec
     `passwords` are tried where the URL is of the role itself, and its own is outdated. Raises CouldNotLook where the
     database refuses, or another run does not end within 15 seconds.
     """
-    fitting = tuple(each for each in passwords if not each.matches(UNFIT))
-    locked = database_connection.lock(rotation.url, _own_passwords(rotation, fitting), rotation.owner)
+    usable = tuple(each for each in passwords if not each.matches(UNFIT))
+    locked = database_connection.lock(rotation.url, _own_passwords(rotation, usable), rotation.owner)
     if isinstance(locked, Refusal):
         raise CouldNotLook(
             f"Could not lock the password of {rotation.owner} at {rotation.address}: {locked.reason}. Another run may"

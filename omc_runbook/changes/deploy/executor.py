@@ -150,11 +150,11 @@ class _SecretChange:
             return tuple(map(self._as_withdrawn, self._failure.findings(self._tried_keys, note)))
         if self._journal.is_cancelled:
             return (failure.cancelled(self._plan.secret_name, note, self._is_withdrawn),)
-        left = failure.find_not_redeployed(self._plan.left) if self._writer.version_change else ()
+        not_redeployed = failure.find_not_redeployed(self._plan.not_redeployed) if self._writer.version_change else ()
         # It would undo somebody else's change, or have another password than the database.
         is_unsafe = self._overtaken or self._rotates_in_place
         former = self._replaced_plan.base if self._replaced_plan and not is_unsafe else ""
-        return (*failure.find_unproved(self._redeployment.rollouts, former), *left)
+        return (*failure.find_unproved(self._redeployment.rollouts, former), *not_redeployed)
 
     def _as_withdrawn(self, finding: Finding) -> Finding:
         """A fault of a value that was taken back, as one of before: the current value has nothing to do with it."""
@@ -269,9 +269,9 @@ class _SecretChange:
                 f" have the new {', '.join(self._keys)}. Run verify, then update with values that work."
             )
         rollouts = self._rollback.rollouts
-        done = [rollout for rollout in rollouts if rollout.state == "done"]
-        services = ", ".join(rollout.service for rollout in done if not rollout.undoes)
-        returned = ", ".join(rollout.service for rollout in done if rollout.undoes)
+        completed = [rollout for rollout in rollouts if rollout.state == "done"]
+        services = ", ".join(rollout.service for rollout in completed if not rollout.undoes)
+        returned = ", ".join(rollout.service for rollout in completed if rollout.undoes)
         previous = dict(self._plan.labels).get(PREVIOUS, "")
         former = f"version {previous[:8]}" if previous not in ("", self._replaced_plan.base) else "the one"
         sentences = (

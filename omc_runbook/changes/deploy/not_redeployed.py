@@ -50,7 +50,7 @@ def find_consumers(
                 if kind == DAEMON
                 else f"it is redeployed: {remedies.deploy_express(names.region, consumer.arn).command}"
             )
-            yield from _named(snapshot, changed, f"{kind} {consumer.name}", consumer.definition, how)
+            yield from _affected(snapshot, changed, f"{kind} {consumer.name}", consumer.definition, how)
     if names.clusters:
         yield from _in_other_clusters(clients, caller, snapshot, changed)
 
@@ -70,7 +70,7 @@ def find_scheduled(clients: Clients, caller: Caller, snapshot: Snapshot, removed
             yield from _scheduled(clients, snapshot, task, removed)
 
 
-def _named(
+def _affected(
     snapshot: Snapshot, changed: Mapping[str, Action], name: str, definition: TaskDefinition, how: str
 ) -> Iterator[tuple[str, str]]:
     """A consumer with its sentence, if a changed key reaches it; `how` ends the sentence on how it gets new tasks."""
@@ -102,7 +102,9 @@ def _in_other_clusters(
             # What ECS deploys takes a command, what CodeDeploy does a sentence.
             way = remedies.start_tasks(names.model_copy(update={"cluster": cluster.name}), service).command
             how = f"others are started. {way}" if is_sentence(way) else f"it is redeployed: {way}"
-            yield from _named(snapshot, changed, f"service {service.name} of cluster {cluster.name}", definition, how)
+            yield from _affected(
+                snapshot, changed, f"service {service.name} of cluster {cluster.name}", definition, how
+            )
 
 
 def _scheduled(clients: Clients, snapshot: Snapshot, task: ScheduledTask, removed: Sequence[str]) -> Iterator[str]:

@@ -122,9 +122,9 @@ def is_underway(snapshot: Snapshot, service: Service) -> bool:
 def refuse_one_password(services: Sequence[Service], key: str, login: str) -> None:
     """Raise UsageError where tasks with the old password would outlive it in the database."""
     one = f"{key} belongs to one role in the database, which has one password at a time: tasks that"
-    kept = [rollout for rollout in map(expected, services) if rollout.desired and rollout.is_over]
-    if kept:
-        reasons = " ".join(f"{rollout.service} gets no new tasks: {rollout.reason}" for rollout in kept)
+    without_tasks = [rollout for rollout in map(expected, services) if rollout.desired and rollout.is_over]
+    if without_tasks:
+        reasons = " ".join(f"{rollout.service} gets no new tasks: {rollout.reason}" for rollout in without_tasks)
         raise UsageError(
             f"{one} keep the old one could not log in. {reasons} {_two_roles(login)}. Nothing was written."
         )

@@ -167,7 +167,7 @@ def begin(
         revision_arn, primary = revisions.get(service.name, ""), service.primary
         if service.name in underway and primary:
             return _follow(service, primary)
-        if revision_arn and (theirs := _kept(clients, cluster, service, revision_arn, forward.get(service.name))):
+        if revision_arn and (theirs := _overtaken(clients, cluster, service, revision_arn, forward.get(service.name))):
             return theirs
         if service.name in stoppable:
             return _undo(clients, cluster, service, stoppable[service.name], revision_arn)
@@ -175,15 +175,15 @@ def begin(
 
     with ThreadPoolExecutor(PARALLEL, "redeploy") as pool:
         calls = [pool.submit(start, service) for service in services]
-        told = 0
+        yielded = 0
         try:
             for call in calls:
                 rollout = call.result()
-                told += 1
+                yielded += 1
                 yield rollout
         except (CouldNotLook, KeyboardInterrupt):
             pool.shutdown(cancel_futures=True)
-            yield from (call.result() for call in calls[told:] if not (call.cancelled() or call.exception()))
+            yield from (call.result() for call in calls[yielded:] if not (call.cancelled() or call.exception()))
             raise
 
 
@@ -402,7 +402,7 @@ def _follow(service: Service, primary: Deployment) -> Rollout:
     return rollout if rollout.is_over else replace(rollout, state="rolling")
 
 
-def _kept(
+def _overtaken(
     clients: Clients, cluster: str, service: Service, revision_arn: str, forward: Rollout | None
 ) -> Rollout | None:
     """A roll-out that does not begin: the service has got another task definition since; None where it has not."""

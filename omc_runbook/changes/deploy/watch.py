@@ -29,7 +29,7 @@ from omc_runbook.model.grouping import batches
 from omc_runbook.model.time_limits import ROLLOUT_SECONDS
 
 T = TypeVar("T")
-_Asked = list[tuple[Sequence[str], "Future[tuple[ServiceDeployment, ...] | ReadFailure | None]"]]
+_Requests = list[tuple[Sequence[str], "Future[tuple[ServiceDeployment, ...] | ReadFailure | None]"]]
 """Names of services, and the answer about their service deployments."""
 
 INTERVAL = 0.5
@@ -104,9 +104,9 @@ class Watch:
         followed = [rollout for rollout in self._rollouts if rollout.state == "done" or not rollout.is_over]
         names = [*batches([rollout.service for rollout in followed], ecs.SERVICES_A_CALL)]
         stopped = pool.submit(self._read_tasks, "STOPPED")
-        asked = self._ask_service_deployments(pool, followed)
+        requests = self._ask_service_deployments(pool, followed)
         answers = [*zip(names, pool.map(self._read_services, names), strict=True)]
-        found = self._keep_service_deployments(asked)
+        found = self._keep_service_deployments(requests)
         services = {
             service.name: service.with_service_deployments([own] if (own := found.get(service.name)) else [])
             for _, answer in answers
@@ -150,7 +150,7 @@ class Watch:
         read = partial(ecs.describe_services, self._client, self._cluster, names)
         return self._read(f"services of cluster {self._cluster}", "ecs:DescribeServices", read)
 
-    def _ask_service_deployments(self, pool: ThreadPoolExecutor, rollouts: Sequence[Rollout]) -> _Asked:
+    def _ask_service_deployments(self, pool: ThreadPoolExecutor, rollouts: Sequence[Rollout]) -> _Requests:
         """Ask for the service deployment of each roll-out: in a list until its ARN is known, then by that."""
         unread = [
             each for each in rollouts if each.began and each.service not in self._unread and not self._is_plain(each)
@@ -167,11 +167,11 @@ class Watch:
         service = self._services.get(rollout.service)
         return service.has_rollout_state if service else rollout.is_plain
 
-    def _keep_service_deployments(self, asked: _Asked) -> dict[str, ServiceDeployment]:
+    def _keep_service_deployments(self, requests: _Requests) -> dict[str, ServiceDeployment]:
         """The service deployments that ECS told of, by service; where it refuses, the reason is kept."""
         ids = {rollout.deployment_id: rollout.service for rollout in self._rollouts}
         found: dict[str, ServiceDeployment] = {}
-        for names, future in asked:
+        for names, future in requests:
             answer = future.result()
             if isinstance(answer, ReadFailure):
                 self._unread |= dict.fromkeys(names, answer.sentence)

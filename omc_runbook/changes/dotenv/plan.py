@@ -79,14 +79,14 @@ class DotenvPlan:
         """What would be done: each changed variable, each repair, the file's mode."""
         if self.is_empty:
             return ()
-        writing = (change for change in self.changed if change.key not in self.copied)
+        single_changes = (change for change in self.changed if change.key not in self.copied)
         copied = (f"{len(self.copied)} variables would be copied from the template.",) if self.copied else ()
         # Without a .env, no finding says so; a note has those that get no line.
         lines_of = {change.key for change in self.changes} if self.before is None else ()
         missing = (each for each in self.missing if each.variable in lines_of)
         needed = (f"{each.variable} still needs a value: {_where(each)}" for each in missing)
         mode = ("The mode of .env would become 600.",) if self.tightens else ()
-        lines = (*copied, *(change.sentence for change in writing), *needed)
+        lines = (*copied, *(change.sentence for change in single_changes), *needed)
         return (*lines, *self.mends, *mode, *filter(None, (self.elsewhere,)))
 
     @property
@@ -176,7 +176,7 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
     # python-dotenv takes a quote after a colon for a part of the name.
     if before is not None and (opened := _open_quote(workstation, workstation.path.name, text)):
         return DotenvPlan(workstation, before, before, obstacle=opened)
-    source, written = read_source_values(workstation, values_from), _names(text)
+    source, names_in_source = read_source_values(workstation, values_from), _names(text)
     source_names = [name for name, entry in source.values.items() if not entry.value.is_empty]
     required = workstation.required_with({name: entry.value for name, entry in source.values.items()})
     try:
@@ -187,11 +187,13 @@ def plan_dotenv(workstation: Workstation, values_from: str = "") -> DotenvPlan:
         generated_names = [] if values_from == KEEP else [name for name in required if is_generated(workstation, name)]
         text = _append(workstation, text, (*source_names, *generated_names))
         present = _literals(text)
-        added_names |= {name for name in (*source.values, *generated_names) if name in present and name not in written}
+        added_names |= {
+            name for name in (*source.values, *generated_names) if name in present and name not in names_in_source
+        }
         new_values, missing, notes = values_for(workstation, present, added_names, values_from, source)
         # A prompt may have asked for a variable that has no line yet.
         text = _append(workstation, text, new_values)
-        added_names |= new_values.keys() - written
+        added_names |= new_values.keys() - names_in_source
         missing_names = {each.variable for each in missing}
         emptied = _placeholders_to_empty(workstation, text, new_values, missing_names, added_names)
         values = {name: reveal(entry.value) for name, entry in new_values.items()} | dict.fromkeys(emptied, "")
@@ -346,7 +348,7 @@ def _reserved_names(workstation: Workstation) -> set[str]:
     file = workstation.dotenv
     return {
         *(file.first_words | {*file.hidden_names} if file else ()),
-        *(meant for _, meant in misspellings(workstation)),
+        *(name for _, name in misspellings(workstation)),
         *(right for _, right in miscased(workstation) if spellings(workstation, right)),
     }
 

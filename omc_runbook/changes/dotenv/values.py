@@ -79,8 +79,8 @@ def _known_names(workstation: Workstation) -> frozenset[str]:
     """Every variable that something in the checkout reads, or that its template or .env has."""
     checkout, file = workstation.checkout, workstation.dotenv
     compose = checkout.compose.used if checkout.compose else frozenset()
-    written = (binding.name for binding in (file.bindings if file else ()))
-    return workstation.known_variables | checkout.application_reads | checkout.other_reads | compose | {*written}
+    in_file = (binding.name for binding in (file.bindings if file else ()))
+    return workstation.known_variables | checkout.application_reads | checkout.other_reads | compose | {*in_file}
 
 
 def _spelling(workstation: Workstation, variable: str) -> str:
@@ -121,7 +121,7 @@ def values_for(
             values[name] = entry
     if values_from != KEEP:
         # The file may have the value already, under a misspelt name or in a duplicate line.
-        names_with_value = {meant for _, meant in misspellings(workstation)}
+        names_with_value = {right_name for _, right_name in misspellings(workstation)}
         names_with_value |= {name for name, _ in workstation.dotenv.duplicates} if workstation.dotenv else set()
         names_with_value |= {name for name in empty_names if workstation.is_set_later(name)}
         # What can be generated and has a value in the template has one that is public.

@@ -68,15 +68,15 @@ class PlanInWords:
     notes: tuple[str, ...] = ()
 
 
-def with_failure(findings: Sequence[Finding], done: ChangeResult | None) -> tuple[Finding, ...]:
+def with_failure(findings: Sequence[Finding], result: ChangeResult | None) -> tuple[Finding, ...]:
     """The findings, preceded by those of a failed change, even if they are clear by now; what both have, as it is."""
-    failure_findings = with_remedies_of_causes(done.findings) if done else ()
-    checks, told = {finding.check for finding in failure_findings}, {_key(finding) for finding in failure_findings}
+    failure_findings = with_remedies_of_causes(result.findings) if result else ()
+    checks, reported = {finding.check for finding in failure_findings}, {_key(finding) for finding in failure_findings}
     present = {_key(finding): finding for finding in findings if finding.is_problem and finding.severity == "error"}
     others = (
         finding
         for finding in findings
-        if finding.check not in checks or (finding.is_problem and _key(finding) not in told)
+        if finding.check not in checks or (finding.is_problem and _key(finding) not in reported)
     )
     return (*(present.get(_key(finding), finding) for finding in failure_findings), *others)
 

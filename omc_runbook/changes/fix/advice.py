@@ -17,12 +17,12 @@ from omc_runbook.snapshot.state import Snapshot
 def follow(findings: Sequence[Finding], plan: FixPlan, snapshot: Snapshot) -> tuple[Finding, ...]:
     """The findings, in which the plan is the remedy of what it fixes, and of nothing else."""
     fixed = {(finding.check, finding.subject) for finding in plan.because}
-    left = {(entry.finding.check, entry.finding.subject): entry for entry in plan.unfixed}
+    unfixed = {(entry.finding.check, entry.finding.subject): entry for entry in plan.unfixed}
     return tuple(
         replace(finding, remedy=_planned(finding, plan, snapshot))
         if (finding.check, finding.subject) in fixed
-        else replace(finding, remedy=left[finding.check, finding.subject].remedy)
-        if (finding.check, finding.subject) in left
+        else replace(finding, remedy=unfixed[finding.check, finding.subject].remedy)
+        if (finding.check, finding.subject) in unfixed
         else finding
         for finding in findings
     )

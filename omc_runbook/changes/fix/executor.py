@@ -81,8 +81,8 @@ class _Fix:
         reversal = None
         if self._journal.is_cancelled:
             # Of this environment alone: the journal may have those before it, with services of the same names.
-            name, made = plan.begun_in, self._journal.changes[first_change:]
-            reversal = Reversal({name: self._context}, plan.undos(name), rollouts, {name: made})
+            name, changes = plan.begun_in, self._journal.changes[first_change:]
+            reversal = Reversal({name: self._context}, plan.undos(name), rollouts, {name: changes})
             execute(reversal.steps(), self._context.announce, self._journal)
         remaining = (finding for finding in self._findings if finding.is_problem and _is_among(finding, plan.because))
         overtaken = {each.service for each in rollouts if each.theirs}
@@ -105,7 +105,7 @@ class _Fix:
         return (*fixes, *self._redeployment.steps(), Step(name="look", apply=self._look))
 
     def _as_step(self, step: FixStep) -> Step:
-        name, act = self._named(step)
+        name, act = self._action(step)
 
         def apply() -> Iterator[Change]:
             self._insist_on_secret()
@@ -113,7 +113,7 @@ class _Fix:
 
         return Step(name=name, apply=apply, undo=self._rollback.undo(step))
 
-    def _named(self, step: FixStep) -> tuple[str, Callable[[], Iterator[Change]]]:
+    def _action(self, step: FixStep) -> tuple[str, Callable[[], Iterator[Change]]]:
         """A step's announced name, and its action."""
         match step:
             case RestoreSecret():
@@ -197,8 +197,8 @@ class _Fix:
                 f"Somebody has given role {step.role} a policy {step.policy} since the plan was made: it was not"
                 " overwritten. Run again to make a new plan."
             )
-        put = partial(iam.put_inline, client, step.role, step.policy, step.document)
-        require(what, "iam:PutRolePolicy", put, "change")
+        put_policy = partial(iam.put_inline, client, step.role, step.policy, step.document)
+        require(what, "iam:PutRolePolicy", put_policy, "change")
         yield Change(action="granted", role=step.role, policy=step.policy)
         self._await(step)
 

@@ -85,7 +85,7 @@ class FixPlan:
     """The services whose present deployment is watched, instead of a new one."""
     notes: tuple[str, ...] = ()
     """What is not recognised of the complaint, or is no fault that a check looks for."""
-    left: tuple[Undo, ...] = ()
+    earlier_undos: tuple[Undo, ...] = ()
     """How the steps are taken back that another process took before it was killed."""
 
     @property
@@ -98,8 +98,8 @@ class FixPlan:
         """What would be done: each step, and the services that get new tasks."""
         redeployed = [redeploy.service for redeploy in self.redeploys if not redeploy.blocker]
         tasks = start_sentences(service for service in redeployed if service.name not in self.underway)
-        begun = ", ".join(service.name for service in redeployed if service.name in self.underway)
-        watch = (f"Deployments under way would be watched: {begun}.",) if begun else ()
+        in_progress = ", ".join(service.name for service in redeployed if service.name in self.underway)
+        watch = (f"Deployments under way would be watched: {in_progress}.",) if in_progress else ()
         return (*(as_sentence(step.title) for step in self.steps), *tasks, *watch)
 
     @property
@@ -110,12 +110,12 @@ class FixPlan:
     def undos(self, environment: str = "") -> tuple[Undo, ...]:
         """How its steps are taken back, the last one first."""
         own = (undo for step in reversed(self.steps) for undo in step.undos(environment))
-        return tuple(dict.fromkeys((*own, *self.left)))
+        return tuple(dict.fromkeys((*own, *self.earlier_undos)))
 
     @property
     def begun_in(self) -> str:
         """The environment that the undos of another process name, "" where there are none."""
-        return self.left[0].environment if self.left else ""
+        return self.earlier_undos[0].environment if self.earlier_undos else ""
 
     @property
     def undo_commands(self) -> tuple[str, ...]:
@@ -127,7 +127,7 @@ class FixPlan:
     def undo_commands_before(self) -> tuple[str, ...]:
         """The commands that take back what another process did beside its steps."""
         own = {undo for step in self.steps for undo in step.undos(self.begun_in)}
-        return tuple(undo_command(undo, self.names) for undo in self.left if undo not in own)
+        return tuple(undo_command(undo, self.names) for undo in self.earlier_undos if undo not in own)
 
     @property
     def because(self) -> tuple[Finding, ...]:
@@ -189,7 +189,7 @@ def _doubt(findings: Sequence[Finding]) -> str:
 
 
 def narrow(
-    plan: FixPlan, snapshot: Snapshot, begun: Sequence[Undo], services: Collection[str], since: datetime
+    plan: FixPlan, snapshot: Snapshot, undos: Sequence[Undo], services: Collection[str], since: datetime
 ) -> FixPlan:
     """Of a new plan what another process began and did not finish, and no more.
 
@@ -197,7 +197,7 @@ def narrow(
     have begun since then are watched.
     """
     environment = snapshot.environment.name
-    steps = tuple(step for step in plan.steps if {*step.undos(environment)} <= {*begun})
+    steps = tuple(step for step in plan.steps if {*step.undos(environment)} <= {*undos})
     redeploys = tuple(redeploy for redeploy in plan.redeploys if redeploy.service.name in services)
     planned = {redeploy.service.name for redeploy in redeploys}
     watched = tuple(
@@ -210,7 +210,7 @@ def narrow(
         steps=steps,
         redeploys=(*redeploys, *(Redeploy(service, ()) for service in watched)),
         underway=frozenset(service.name for service in watched),
-        left=tuple(begun),
+        earlier_undos=tuple(undos),
     )
 
 
@@ -246,22 +246,22 @@ def _plan_version_restore(
     if others - {(finding.check, finding.subject) for finding in _problems(snapshot)}:
         return unfixed_because(f"{former} is broken too.")
     fixable = tuple(cause for cause in faulty if (cause.check, cause.subject) not in others)
-    gone = [cause for cause in fixable if cause.check == "key-missing"]
+    missing = [cause for cause in fixable if cause.check == "key-missing"]
     if not fixable:
         return unfixed_because(f"{former} has the same fault.")
     if not any(cause.check in DOCUMENT for cause in fixable):
         intended = {cause.subject for cause in fixable} | set(missing_keys(snapshot).values())
         lost = sorted(change.key for change in plan.changed if change.key not in intended)
-        if len(gone) > len(lost) > 0:
+        if len(missing) > len(lost) > 0:
             # A new document took the place of the whole: after a restore, fewer keys have to be written again.
             why = f"{former} has them, and lacks the current values of {', '.join(lost)}."
             way = _restore_by_hand(snapshot, plan.token, lost)
-            return [UnfixedCause(cause, why, way if cause in gone else NO_REMEDY) for cause in faulty]
+            return [UnfixedCause(cause, why, way if cause in missing else NO_REMEDY) for cause in faulty]
         if lost:
             return unfixed_because(f"{former} lacks the current values of {', '.join(lost)}.")
         # A key that is gone has no newer value that the database could have, nor one that is only written otherwise.
-        kept = intended - {cause.subject for cause in gone} - _moved(snapshot)
-        shared = [key for key in sorted(kept) if is_database_password(snapshot.environment.keys, key)]
+        remaining = intended - {cause.subject for cause in missing} - _moved(snapshot)
+        shared = [key for key in sorted(remaining) if is_database_password(snapshot.environment.keys, key)]
         if shared:
             return unfixed_because(
                 f"The database may no longer accept the former {', '.join(shared)}: restore could break the login."

@@ -114,7 +114,7 @@ class Rollback:
     def _revoke(self, grant: Grant) -> Iterator[Change]:
         granted = Change(action="granted", role=grant.role, policy=grant.policy)
         [undo] = grant.undos("")
-        reversal = Reversal({"": self._context}, [undo], made={"": (granted,)})
+        reversal = Reversal({"": self._context}, [undo], changed={"": (granted,)})
         is_gone = True
         for change in reversal.revoke(undo):
             is_gone = False
@@ -146,13 +146,13 @@ class Rollback:
 
 def without(steps: Iterable[FixStep], services: Collection[str]) -> tuple[FixStep, ...]:
     """Steps without the services of these names, and without the corrections that then have none."""
-    kept = (
+    remaining = (
         replace(step, services=tuple(each for each in step.services if each.name not in services))
         if isinstance(step, Correction)
         else step
         for step in steps
     )
-    return tuple(step for step in kept if not isinstance(step, Correction) or step.services)
+    return tuple(step for step in remaining if not isinstance(step, Correction) or step.services)
 
 
 def _state_after(rollout: Rollout) -> str:

@@ -107,7 +107,7 @@ class SecretPlan:
     """Consumers whose deployment in progress began with these values: it is watched, and no other is started."""
     readiness: tuple[str, ...] = ()
     """What to know of the services, and of others that have the secret, before they are redeployed; in sentences."""
-    left: tuple[tuple[str, str], ...] = ()
+    not_redeployed: tuple[tuple[str, str], ...] = ()
     """Others with the secret that get no new tasks here, by name, each with how they get them.
 
     A pair without a name says of which ones nothing is known.
@@ -199,11 +199,11 @@ def is_withdrawn(labels: Iterable[str]) -> bool:
 def kept_note(staged: Iterable[tuple[str, str]]) -> str:
     """That these of a plan's staged versions are kept, as a sentence; "" for none."""
     versions = ", ".join(version[:8] for _, version in staged)
-    kept = (
+    note = (
         f"What a killed run has staged in version {versions} is kept: to finish that, rotate its keys again, with"
         " database_url_from for the database's password."
     )
-    return kept if versions else ""
+    return note if versions else ""
 
 
 def document_of(snapshot: Snapshot) -> Document:
@@ -251,18 +251,18 @@ def plan_update(
     could not be read.
     """
     document, catalogue = document_of(snapshot), snapshot.environment.keys
-    changing = {key: entry for key, entry in new.items() if not _is_unchanged(document.get(key), entry)}
+    changed_values = {key: entry for key, entry in new.items() if not _is_unchanged(document.get(key), entry)}
     remove = tuple(_present_key(key, document) for key in remove)
     _refuse_conflicts(snapshot, document.keys, new, remove)
-    text = document.replace({key: entry.value for key, entry in changing.items()}, remove)
-    _refuse_exchanged(document, parse(text), changing, catalogue)
-    _refuse_invalid(changing, snapshot.environment)
+    text = document.replace({key: entry.value for key, entry in changed_values.items()}, remove)
+    _refuse_exchanged(document, parse(text), changed_values, catalogue)
+    _refuse_invalid(changed_values, snapshot.environment)
     _refuse_mismatches(snapshot, document, parse(text))
     notes = _whole_document_notes(snapshot, new) if new else ()
-    notes += tuple(_encryption_notes(document, changing, catalogue))
+    notes += tuple(_encryption_notes(document, changed_values, catalogue))
     refuse_too_large(text.size)
     actions: dict[str, Action] = dict.fromkeys(document.keys, "unchanged")
-    actions |= {key: "changed" if key in document.keys else "added" for key in changing}
+    actions |= {key: "changed" if key in document.keys else "added" for key in changed_values}
     actions |= dict.fromkeys(remove, "removed")
     return make_plan(
         snapshot,
@@ -303,9 +303,9 @@ def _whole_document_notes(snapshot: Snapshot, new: Mapping[str, NewValue]) -> tu
 
 
 def _encryption_notes(
-    document: Document, changing: Mapping[str, NewValue], catalogue: Mapping[str, Key]
+    document: Document, changed_values: Mapping[str, NewValue], catalogue: Mapping[str, Key]
 ) -> Iterator[str]:
-    for key, entry in changing.items():
+    for key, entry in changed_values.items():
         lost = encryption.loss(catalogue, key, document.get(key), entry.value)
         if lost:
             yield f"{key} encrypts data: {lost} cannot be read any more. {encryption.WAY}"
@@ -460,11 +460,13 @@ def why_not_writable(secret: Secret, version: str = "") -> str:
 def _replica_notes(secret: Secret) -> Iterator[str]:
     """What becomes of a secret's replicas when it changes."""
     following = [replica.location for replica in secret.replicas if replica.status not in NOT_REPLICATED]
-    left = [f"{replica.location} ({replica.status})" for replica in secret.replicas if replica.status in NOT_REPLICATED]
+    not_replicated = [
+        f"{replica.location} ({replica.status})" for replica in secret.replicas if replica.status in NOT_REPLICATED
+    ]
     if following:
         yield f"Secrets Manager replicates the change to {', '.join(following)}: services there need new tasks too."
-    if left:
-        yield f"The replica in {', '.join(left)} keeps its former values until replication works again."
+    if not_replicated:
+        yield f"The replica in {', '.join(not_replicated)} keeps its former values until replication works again."
 
 
 def users(snapshot: Snapshot) -> tuple[Service, ...]:
@@ -552,8 +554,8 @@ def _refuse_conflicts(
             )
 
 
-def _refuse_invalid(changing: Mapping[str, NewValue], environment: Environment) -> None:
-    for key, entry in changing.items():
+def _refuse_invalid(changed_values: Mapping[str, NewValue], environment: Environment) -> None:
+    for key, entry in changed_values.items():
         problem = "is a JSON " + entry.kind + ", and ECS needs a string: quote it" if entry.kind != "string" else ""
         if not problem and not entry.is_placeholder:
             problem = objection(entry.value, environment.keys.get(key), environment.words)
@@ -562,10 +564,10 @@ def _refuse_invalid(changing: Mapping[str, NewValue], environment: Environment) 
 
 
 def _refuse_exchanged(
-    before: Document, after: Document, changing: Mapping[str, NewValue], catalogue: Mapping[str, Key]
+    before: Document, after: Document, changed_values: Mapping[str, NewValue], catalogue: Mapping[str, Key]
 ) -> None:
     for *others, last in exchanged(after, catalogue, before):
-        if all(key in changing for key in (*others, last)):
+        if all(key in changed_values for key in (*others, last)):
             keys = f"{', '.join(others)} and {last}"
             raise UsageError(f"{keys} would have each other's value: exchange them. Nothing was written.")
 

@@ -86,8 +86,8 @@ def _empty(snapshot: Snapshot, base: str, *notes: str, redeploy_stale: bool = Fa
         snapshot, text, token=base, changes=changes, notes=notes, exists=True, redeploy_stale=redeploy_stale
     )
     # Without a change, nothing shows that the database has not the password that a killed run has staged or taken back.
-    left = (each for each in plan.labels if each not in plan.staged and not each[0].startswith(WITHDRAWN_LABEL))
-    labels, staged = tuple(left), kept_note(plan.staged)
+    own_labels = (each for each in plan.labels if each not in plan.staged and not each[0].startswith(WITHDRAWN_LABEL))
+    labels, staged = tuple(own_labels), kept_note(plan.staged)
     plan = replace(plan, labels=labels, notes=(*notes, staged) if redeploy_stale and staged else notes)
     note = "The restore of this version was not finished: restore continues it."
     return replace(plan, notes=(*plan.notes, note)) if redeploy_stale and is_unfinished(plan) else plan
@@ -115,8 +115,8 @@ def _resolve(snapshot: Snapshot, history: VersionHistory, version: str) -> str:
     if not matching_ids:
         stages = snapshot.secret.stages.values() if snapshot.secret else ()
         near = nearest(version, {label for labels in stages for label in labels} - {CURRENT})
-        kept = f"{near} It keeps {versions}." if near.startswith(": did you mean") else f", only {versions}."
-        raise UsageError(f"{name} has no version with that id or label{kept} Nothing was written.")
+        versions_kept = f"{near} It keeps {versions}." if near.startswith(": did you mean") else f", only {versions}."
+        raise UsageError(f"{name} has no version with that id or label{versions_kept} Nothing was written.")
     return matching_ids[0]
 
 

@@ -334,9 +334,9 @@ class SecretWriter:
 
     @property
     def _taken_back(self) -> tuple[tuple[str, str], ...]:
-        """The labels on a version that was taken back: none on the one of which a killed run has made the current."""
-        written = self._new_values.written
-        base = written.base if written and written.is_current else ""
+        """The labels on versions that were taken back, but not on the one that the current version is made of."""
+        continued = self._new_values.written
+        base = continued.base if continued and continued.is_current else ""
         return tuple(each for each in self._plan.withdrawn if each[1] != base)
 
     @property

@@ -62,7 +62,7 @@ def context_of(client: object, services: Sequence[Service] = ()) -> ChangeContex
 
 def reversed_at(client: object, undo: Undo, *changes: Change) -> Reversal:
     context = context_of(client)
-    reversal = Reversal({"": context}, [undo], made={"": changes})
+    reversal = Reversal({"": context}, [undo], changed={"": changes})
     execute(reversal.steps(), context.announce, Journal())
     return reversal
 
@@ -200,7 +200,7 @@ def test_a_service_that_is_not_shown_as_deployed_yet_goes_back() -> None:
     for description, revisions in ((before, [before.task_definition_arn]), (after, [])):
         deployer = Deployer()
         context = context_of(deployer, [description])
-        execute(Reversal({"": context}, [undo], made={"": [own]}).steps()[:1], context.announce, Journal())
+        execute(Reversal({"": context}, [undo], changed={"": [own]}).steps()[:1], context.announce, Journal())
         assert deployer.revisions == revisions
 
 
@@ -233,7 +233,7 @@ def test_what_somebody_has_deployed_since_stays(
     change = Change(action="redeployed", service="backend", deployment=own.id)
     forward = [replace(expected(before), deployment_id=own.id, state="done")]
     reversal = (
-        Reversal({"": context}, [undo], made={"": [change]})
+        Reversal({"": context}, [undo], changed={"": [change]})
         if is_same_process
         else Reversal({"": context}, [undo], forward)
     )
@@ -275,6 +275,6 @@ def test_a_service_of_another_environment_is_not_taken_for_a_deployed_one() -> N
     undo = Undo(kind="revision", subject="backend", former=idle.task_definition_arn, environment="production")
     deployer = Deployer()
     context = context_of(deployer, [idle])
-    reversal = Reversal({"production": context}, [undo], made={"staging": [own], "production": []})
+    reversal = Reversal({"production": context}, [undo], changed={"staging": [own], "production": []})
     execute(reversal.steps()[:1], context.announce, Journal())
     assert not deployer.revisions and reversal.is_complete

@@ -63,7 +63,7 @@ def test_an_environment_whose_record_cannot_be_kept_was_looked_at(
     monkeypatch.setattr("papermill.execute_notebook", execute)
     (staging,) = find_several("staging", "staging", "").environments
     job = Job(
-        environment=staging, place=str(tmp_path), main="staging", runbook_toml="", spare=str(tmp_path), key=new_key()
+        environment=staging, records=str(tmp_path), main="staging", runbook_toml="", spare=str(tmp_path), key=new_key()
     )
     runs = {"staging": copy_context().run(fleet_worker.verify, job)}
     assert (runs["staging"].why_unread, runs["staging"].status) == ("", "ok")
