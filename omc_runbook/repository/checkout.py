@@ -116,23 +116,23 @@ class Checkout:
         A database's own variables show no application. Of the lists in one workflow, the one that has most of them
         stands for all.
         """
-        shown = {name for name in variables if not _OF_DATABASE.match(name)}
+        own_variables = {name for name in variables if not _OF_DATABASE.match(name)}
         lists = []
         for workflow in self.workflows.files:
-            own = [each for each in workflow.variable_lists if shown.intersection(each.variables)]
-            best = max(own, key=lambda each: len(shown.intersection(each.variables)), default=None)
+            own = [each for each in workflow.variable_lists if own_variables.intersection(each.variables)]
+            best = max(own, key=lambda each: len(own_variables.intersection(each.variables)), default=None)
             others = (each.variables for each in workflow.variable_lists if each is not best)
             lists += [replace(best, other_variables=tuple(chain.from_iterable(others)))] if best else []
-        return (*lists, *(each for each in self.compose_lists if shown.intersection(each.all_variables)))
+        return (*lists, *(each for each in self.compose_lists if own_variables.intersection(each.all_variables)))
 
     def lists_beside_files(self, variables: Collection[str]) -> tuple[VariableList, ...]:
         """The lists in Compose files, of services with an `env_file`, that give an application one of these variables.
 
         What the shell has, as from a workflow's list, reaches such a service only by its list.
         """
-        shown = {name for name in variables if not _OF_DATABASE.match(name)}
+        own_variables = {name for name in variables if not _OF_DATABASE.match(name)}
         lists = read_compose_lists(self.root, self.compose, beside_file=True)
-        return tuple(each for each in lists if shown.intersection(each.all_variables))
+        return tuple(each for each in lists if own_variables.intersection(each.all_variables))
 
     def add_to_list(self, variables: VariableList, name: str, required: bool) -> Edit | None:
         """The edit that adds a variable to a list; None where the list is not certainly the application's."""
@@ -165,7 +165,7 @@ def find_root(repository: str) -> Path:
 def read_checkout(root: Path) -> Checkout:
     """Read a checkout; raises UsageError as `read_settings` does, or for a file that cannot be parsed."""
     settings = read_settings(root)
-    compose, task_definitions = read_compose(root, settings.place), read_task_definitions(root)
+    compose, task_definitions = read_compose(root, settings.path_or_folder), read_task_definitions(root)
     # In a container Compose sets the variables.
     loads_itself = settings.env_files == () and not (compose and compose.application())
     file = find_template_of(root, settings.path)

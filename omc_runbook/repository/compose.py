@@ -183,16 +183,16 @@ def read_compose(repository: Path, settings: str = "") -> Compose | None:
     `settings` is the path of Settings within the checkout, or of the folder of what reads variables; "" for none.
     Raises UsageError, in one sentence without any of the text, for a file that is not valid YAML or not a mapping.
     """
-    named = _named_paths(repository)
-    if named:
-        files = [read_source(repository, name) if is_inside(name) else None for name in named]
+    paths = _named_paths(repository)
+    if paths:
+        files = [read_source(repository, name) if is_inside(name) else None for name in paths]
     else:
         file, override = read_first(repository, NAMES), read_first(repository, OVERRIDES)
         files = [file, *([override] if override else [])] if file else []
     reader, services = _Reader(repository), dict[str, Any]()
     for each in filter(None, files):
         # Paths in every file are relative to the folder of the first one.
-        services = merge(services, reader.services(each, folder=posixpath.dirname(named[0]) if named else None))
+        services = merge(services, reader.services(each, folder=posixpath.dirname(paths[0]) if paths else None))
     if not reader.files:
         return None
     references = [
@@ -208,7 +208,7 @@ def read_compose(repository: Path, settings: str = "") -> Compose | None:
         interpolated=tuple(dict.fromkeys(name for name, _ in references)),
         required=tuple(dict.fromkeys(name for name, operator in references if operator.endswith("?"))),
         includes=reader.is_incomplete or None in files,
-        is_named=bool(named),
+        is_named=bool(paths),
         settings=settings,
     )
 

@@ -78,12 +78,12 @@ def _read_image(root: Path, folder: str, dockerfile: str, target: str) -> BuiltI
 
 def _chain(stages: Sequence[_Stage], target: str) -> list[_Stage]:
     """The stage that is built, and those that it begins with."""
-    named = {name.casefold(): stage for stage in stages for name in stage.names}
-    stage = named.get(target.casefold()) if target else next(reversed(stages), None)
+    by_name = {name.casefold(): stage for stage in stages for name in stage.names}
+    stage = by_name.get(target.casefold()) if target else next(reversed(stages), None)
     chain = list[_Stage]()
     while stage and stage not in chain:
         chain.append(stage)
-        stage = named.get(stage.base.casefold())
+        stage = by_name.get(stage.base.casefold())
     return chain
 
 

@@ -45,8 +45,8 @@ def _loaded_by(path: Path, text: str, repository: Path) -> Iterator[Path | None]
     names = dict(assigned(tree.body))
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and last_name(node.func) in _LOADS:
-            named = [each.value for each in node.keywords if each.arg in ("dotenv_path", "env_file", "path")]
-            arguments = [*node.args[:1], *named]
+            keywords = [each.value for each in node.keywords if each.arg in ("dotenv_path", "env_file", "path")]
+            arguments = [*node.args[:1], *keywords]
             is_search = bool(arguments) and isinstance(arguments[0], ast.Call) and not arguments[0].args
             if not arguments and last_name(node.func) == "read_env" and _DJANGO.search(text):
                 yield path.with_name(".env")

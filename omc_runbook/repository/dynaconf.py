@@ -49,10 +49,10 @@ def _settings(repository: Path, file: SourceFile, call: ast.Call, tree: ast.Modu
     options = {each.arg: each.value for each in call.keywords}
     prefix, is_known = _prefix(options.get("envvar_prefix"), _PREFIXES[last_name(call.func)])
     files = [*_files(repository, file, options)]
-    named = [(each.name, name) for each in files for name in _names(_tables(each, options), "")]
-    names = {name for _, name in named}
+    file_names = [(each.name, name) for each in files for name in _names(_tables(each, options), "")]
+    names = {name for _, name in file_names}
     names |= {name for path in code_files(repository) for name in _READ.findall(read_text(path))}
-    has_default = {name for file_name, name in named if not _SECRETS.search(file_name)}
+    has_default = {name for file_name, name in file_names if not _SECRETS.search(file_name)}
     validated, demands = _validators(tree)
     fields = [
         Field(

@@ -125,8 +125,8 @@ def _left_out_by_django(texts: Mapping[str, str]) -> frozenset[str]:
     """The modules of Django's settings beside the one that manage.py names, which that one does not import."""
     left_out: set[str] = set()
     for file, text in texts.items():
-        named = _DJANGO.search(text) if Path(file).name == "manage.py" else None
-        main = (Path(file).parent / f"{named[1].replace('.', '/')}.py").as_posix() if named else ""
+        match = _DJANGO.search(text) if Path(file).name == "manage.py" else None
+        main = (Path(file).parent / f"{match[1].replace('.', '/')}.py").as_posix() if match else ""
         if main not in texts:
             continue
         beside = {_module(each): each for each in texts if Path(each).parent == Path(main).parent}
@@ -220,12 +220,12 @@ def _refused_in(
     body: list[ast.stmt], constants: Mapping[str, str], lists: Mapping[str, ast.expr]
 ) -> Iterator[tuple[str, int]]:
     """Yield those of one body, also of its loops over texts."""
-    asked: dict[str, str] = {}
+    variable_of: dict[str, str] = {}
     missing: dict[str, list[str]] = {}
     for each in body:
         if isinstance(each, ast.Assign):
             targets, read = [last_name(target) for target in each.targets], _read_in(each.value, constants)
-            asked |= dict.fromkeys(targets, read[0]) if read and not read[1] else {}
+            variable_of |= dict.fromkeys(targets, read[0]) if read and not read[1] else {}
             missing |= dict.fromkeys(targets, _missing_of(each.value, lists))
         elif isinstance(each, ast.For) and isinstance(each.target, ast.Name):
             for text in _texts(each.iter, lists):
@@ -235,10 +235,12 @@ def _refused_in(
                 several = (
                     _missing_of(part.value, lists) if isinstance(part, ast.NamedExpr) else missing.get(_id(part), [])
                 )
-                yield from ((name, each.lineno) for name in (*several, _absent_in(part, asked, constants)) if name)
+                yield from (
+                    (name, each.lineno) for name in (*several, _absent_in(part, variable_of, constants)) if name
+                )
         elif isinstance(each, ast.Assert):
             for part in operands(each.test, ast.And):
-                if name := _absent_in(negated(part), asked, constants):
+                if name := _absent_in(negated(part), variable_of, constants):
                     yield name, each.lineno
 
 
@@ -269,14 +271,20 @@ def _ends(body: Sequence[ast.stmt]) -> bool:
     return any(isinstance(each, ast.Raise) or last_name(each) in ("exit", "_exit", "abort") for each in nodes)
 
 
-def _absent_in(test: ast.expr, asked: Mapping[str, str], constants: Mapping[str, str]) -> str:
+def _absent_in(test: ast.expr, variable_of: Mapping[str, str], constants: Mapping[str, str]) -> str:
     """The variable that a test finds missing, as `not os.getenv("A")` or `"A" not in os.environ` does; "" for none."""
     match test:
         case ast.Compare(left=name, ops=[ast.NotIn(), *_], comparators=[where, *_]):
             return _constant(name, constants) if last_name(where) == "environ" else ""
         case ast.UnaryOp(op=ast.Not(), operand=value) | ast.Compare(left=value, ops=[ast.Is(), *_]):
             read = _read_in(value, constants)
-            return asked.get(value.id, "") if isinstance(value, ast.Name) else read[0] if read and not read[1] else ""
+            return (
+                variable_of.get(value.id, "")
+                if isinstance(value, ast.Name)
+                else read[0]
+                if read and not read[1]
+                else ""
+            )
     return ""
 
 
@@ -320,7 +328,7 @@ def _reads(
             name, has_default = read
             is_needed = isinstance(node, ast.Subscript) or (direct is None and not has_default)
             is_needed = is_needed and (reader is None or reader.is_strict)
-            is_required = is_needed and not surroundings.is_caught and name not in surroundings.asked
+            is_required = is_needed and not surroundings.is_caught and name not in surroundings.tested
             line = getattr(node, "lineno", 0)
             found = EnvironmentRead(variable=name, file="", line=line, has_default=has_default, is_required=is_required)
             yield found, _is_set(node)
@@ -332,7 +340,7 @@ class _Surroundings:
 
     prefix: str = ""
     """What environs' prefixed() puts before the names of variables."""
-    asked: frozenset[str] = frozenset()
+    tested: frozenset[str] = frozenset()
     """The variables that a condition asks for, without which another branch is taken."""
     is_caught: bool = False
     """Whether the error of a missing variable is caught, and the program goes on."""
@@ -344,7 +352,7 @@ class _Surroundings:
         if isinstance(node, ast.Try) and part == "body" and any(map(_goes_on, node.handlers)):
             return replace(self, is_caught=True)
         condition = _condition(node)
-        return replace(self, asked=self.asked | _asked_in(condition, constants)) if condition else self
+        return replace(self, tested=self.tested | _tested_in(condition, constants)) if condition else self
 
 
 def _with_surroundings(tree: ast.AST, constants: Mapping[str, str]) -> Iterator[tuple[ast.AST, _Surroundings]]:
@@ -380,7 +388,7 @@ def _condition(node: ast.AST) -> ast.expr | None:
     return node.values[0] if isinstance(node, ast.BoolOp) else None
 
 
-def _asked_in(condition: ast.expr, constants: Mapping[str, str]) -> frozenset[str]:
+def _tested_in(condition: ast.expr, constants: Mapping[str, str]) -> frozenset[str]:
     """The variables that a condition asks the environment for, as in "NAME" in os.environ."""
     nodes = [each for each in ast.walk(condition) if isinstance(each, ast.expr)]
     asks = any(last_name(each) in ("environ", "getenv") for each in nodes)

@@ -84,8 +84,8 @@ def _split(text: str) -> tuple[Statement, ...]:
     parts: list[Statement] = []
     for name, kind, raw in _pieces(body):
         start = parts[-1].end if parts else 0
-        whole = raw if parts else mark + raw
-        parts.append(Statement(start + len(whole), name, kind, whole))
+        full_text = raw if parts else mark + raw
+        parts.append(Statement(start + len(full_text), name, kind, full_text))
     return tuple(parts) if body or not mark else (Statement(len(mark), "", "blank", mark),)
 
 
@@ -108,8 +108,8 @@ def spelling_of(assignment: Statement) -> Spelling:
         blank = equals[2][:1] if equals[1] else ""
         begin = equals.start(2)
         return Spelling(raw[:begin] + blank, "", raw[begin if text else begin + len(blank) :])
-    cut = _CUT.search(text)
-    value = text[: cut.start() if cut else None].rstrip()
+    comment = _CUT.search(text)
+    value = text[: comment.start() if comment else None].rstrip()
     return Spelling(raw[:start], value, raw[start + len(value) :])
 
 

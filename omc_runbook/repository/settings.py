@@ -215,10 +215,10 @@ def _doubts(classes: Classes, fields: Sequence[Field]) -> Iterator[str]:
     }
     is_main_used = bool(classes.arguments(classes.main))
     for field in fields:
-        lacking = (name for name, required in outer.items() if not required.get(field.variables))
+        missing = (name for name, required in outer.items() if not required.get(field.variables))
         if is_main_used:
             yield f"only class {field.owner} has it" if field.owner in derived else ""
-        elif field.owner in (classes.main, *derived) and (name := next(lacking, "")):
+        elif field.owner in (classes.main, *derived) and (name := next(missing, "")):
             yield f"class {name} has {'a default for it' if field.variables in outer[name] else 'no such field'}"
         else:
             yield ""
@@ -347,8 +347,8 @@ class _Declaration:
         """Its aliases, in order of precedence; None for one that is an expression."""
         if not self.classes.is_pydantic_1:
             # An alias is a validation_alias too, which overrides that of an earlier call.
-            given = ({each.arg: each.value for each in call.keywords} for call in reversed(self.calls))
-            aliases = (_aliases(self.classes, each.get("validation_alias") or each.get("alias")) for each in given)
+            options = ({each.arg: each.value for each in call.keywords} for call in reversed(self.calls))
+            aliases = (_aliases(self.classes, each.get("validation_alias") or each.get("alias")) for each in options)
             return next(filter(None, aliases), [])
         keywords = {each.arg: each.value for call in self.calls for each in call.keywords}
         fields = self.options.get("fields")

@@ -240,11 +240,15 @@ class Classes:
                     options |= self._options(getattr(statement, "value", None))
             options |= {word.arg: self.value(word.value) for word in each.keywords if word.arg in OPTIONS}
         # An argument such as _env_file overrides the option.
-        given = [
+        options_of_calls = [
             {name: self.value(words[f"_{name}"]) for name in OPTIONS if f"_{name}" in words}
             for words in (self.arguments(lineage[0].name) if lineage else ())
         ]
-        return options | given[0] if given and all(each == given[0] for each in given) else options
+        return (
+            options | options_of_calls[0]
+            if options_of_calls and all(each == options_of_calls[0] for each in options_of_calls)
+            else options
+        )
 
     def value(self, node: ast.expr, depth: int = 0) -> object:
         """The value of an expression of literals and of constants of its module; `COMPUTED` for any other.
@@ -456,12 +460,12 @@ def _read_module(repository: Path, module: Path) -> SourceFile | None:
 def _constants(tree: ast.Module, names: Iterable[ast.Name]) -> dict[str, ast.expr]:
     """What a module and its classes name once, by the name, as in PREFIX or Names.KEY; `names` are all in it."""
     counts = Counter(node.id for node in names if isinstance(node.ctx, ast.Store))
-    constants = {name: value for name, value in _named(tree.body) if counts[name] == 1}
+    constants = {name: value for name, value in _assignments(tree.body) if counts[name] == 1}
     for node in (each for each in tree.body if isinstance(each, ast.ClassDef)):
         # What its bases set counts in a model_config too.
         is_whole = FOUNDATION.issuperset(map(last_name, node.bases))
-        named = ((name, value) for name, value in _named(node.body) if is_whole or name != "model_config")
-        constants |= {f"{node.name}.{name}": value for name, value in named}
+        assignments = ((name, value) for name, value in _assignments(node.body) if is_whole or name != "model_config")
+        constants |= {f"{node.name}.{name}": value for name, value in assignments}
     return constants
 
 
@@ -472,7 +476,7 @@ def _constant_name(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _named(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
+def _assignments(body: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
     for each in body:
         match each:
             case (

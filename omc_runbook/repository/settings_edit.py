@@ -282,7 +282,7 @@ def _normal(node: ast.expr) -> str:
 def _check_unread(settings: SettingsSource, key: str) -> None:
     """Raise CannotEdit if a field reads the variable."""
     if field := settings.find(key):
-        raise _taken(field, key, settings, _advise_reuse(field) if _is_first(settings, field, key) else "")
+        raise _name_in_use(field, key, settings, _advise_reuse(field) if _is_first(settings, field, key) else "")
 
 
 def _check_outside_models(settings: SettingsSource, classes: Classes, key: str) -> None:
@@ -327,7 +327,7 @@ def _prefix_of(field: Field) -> str | None:
     return variable[: len(variable) - len(name)] if is_named else None
 
 
-def _taken(field: Field, key: str, settings: SettingsSource, reuse: str = "") -> CannotEdit:
+def _name_in_use(field: Field, key: str, settings: SettingsSource, reuse: str = "") -> CannotEdit:
     description = _describe_field(settings, field, key)
     return CannotEdit(f"{field.file}, line {field.line}: {key} is taken by {description}: {reuse}{NEXT_STEP}")
 
@@ -337,7 +337,7 @@ def _check_free(settings: SettingsSource, classes: Classes, key: str, name: str)
     file = settings.path
     for field in settings.fields:
         if field.owner == settings.name and field.name == name:
-            raise _taken(field, key, settings)
+            raise _name_in_use(field, key, settings)
     for node in classes.lineage(classes.main):
         for bound_name, binding in _bindings(node.body):
             if bound_name == name:
@@ -526,10 +526,10 @@ def _find_neighbor(parts: list[_Part], name: str) -> tuple[int, bool]:
         return (configs[-1] if configs else top - 1), False
     words = name.upper().split("_")
     others = {field: field.upper().split("_") for field in fields}
-    leading = {field: common_words(words, other) for field, other in others.items()}
+    shared_words = {field: common_words(words, other) for field, other in others.items()}
     trailing = {field: common_words(words[::-1], other[::-1]) for field, other in others.items()}
-    if (most := max(leading.values())) > 0:
-        neighbor = max(fields[field] for field, count in leading.items() if count == most)
+    if (most := max(shared_words.values())) > 0:
+        neighbor = max(fields[field] for field, count in shared_words.items() if count == most)
         return neighbor, _stands_alone(parts, neighbor)
     if (most := max(trailing.values())) >= FEWEST_LAST_WORDS:
         neighbor = _group_end(parts, max(fields[field] for field, count in trailing.items() if count == most))

@@ -106,7 +106,7 @@ class SettingsSource:
         return self.file.name if self.file else ""
 
     @property
-    def place(self) -> str:
+    def path_or_folder(self) -> str:
         """The same, else the folder of all code but scripts which reads a variable, with a slash; "" for the top."""
         files = [each.file for each in self.fields if not each.file.startswith(f"{SCRIPTS}/")]
         folders = {*map(posixpath.dirname, files)} if self.file is None else set()

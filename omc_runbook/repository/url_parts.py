@@ -64,10 +64,10 @@ def _formatted_names(text: str) -> tuple[tuple[str, int], ...]:
         if isinstance(node, ast.JoinedStr):
             values = [each.value for each in node.values if isinstance(each, ast.FormattedValue)]
             numbers = iter(range(len(values)))
-            whole = "".join(
+            joined = "".join(
                 str(each.value) if isinstance(each, ast.Constant) else f"\0{next(numbers)}\0" for each in node.values
             )
-            for login in _LOGIN.finditer(whole):
+            for login in _LOGIN.finditer(joined):
                 names = (_name(values[int(mark)]) for mark in _MARK.findall(login[1]))
                 found += ((name, node.lineno) for name in names if name)
     return tuple(found)

@@ -436,7 +436,7 @@ class _Makefile:
 
     rules: tuple[_Rule, ...]
     needs: Mapping[str, Sequence[str]]
-    made: frozenset[str]
+    with_recipe: frozenset[str]
     """The targets with a recipe."""
     patterns: tuple[str, ...]
     """Those of them with a %."""
@@ -456,7 +456,7 @@ class _Makefile:
 
     def pattern_of(self, target: str) -> str:
         """The pattern, as in deploy-%, of the rule for a target without a recipe: the closest one, "" for none."""
-        patterns = () if target in self.made else self.patterns
+        patterns = () if target in self.with_recipe else self.patterns
         stems = {each: stem for each in patterns if (stem := _stem(each, target)) is not None}
         return min(stems, key=lambda each: len(stems[each]), default="")
 
@@ -475,8 +475,8 @@ def _parse_makefile(text: str) -> _Makefile:
         rules.append(_Rule(frozenset(match[1].split()), tuple(match[2].split()), match.start(3), recipe))
         for target in rules[-1].targets:
             needs.setdefault(target, []).extend(rules[-1].needs)
-    made = frozenset(target for rule in rules if rule.recipe.strip() for target in rule.targets)
-    return _Makefile(tuple(rules), needs, made, tuple(sorted(each for each in made if "%" in each)[:_MOST_PATTERNS]))
+    files = frozenset(target for rule in rules if rule.recipe.strip() for target in rule.targets)
+    return _Makefile(tuple(rules), needs, files, tuple(sorted(each for each in files if "%" in each)[:_MOST_PATTERNS]))
 
 
 def _stem(pattern: str, target: str) -> str | None:
@@ -500,8 +500,8 @@ def _in_text(file: SourceFile, text: str, start: int, folder: str, called_from: 
     """The commands in a part of a file's text that begins at a position; it may have other words, but all lines."""
     for match in _COMMANDS.finditer(text):
         end = text.find("\n", match.end())
-        whole = text[match.start() : end if end >= 0 else len(text)]
-        own = _FOLDER_OPTION.search(whole)
+        full_text = text[match.start() : end if end >= 0 else len(text)]
+        own = _FOLDER_OPTION.search(full_text)
         before = _FOLDER_BEFORE.findall(text[: match.start("verb")])
         words = [word for each in match["verb"].split() if (word := each.strip("\"',\\"))]
         # Options may stand between its words.

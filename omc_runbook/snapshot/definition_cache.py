@@ -125,8 +125,8 @@ class DefinitionCache:
         if not new:
             return
         entries = sorted({**_read(self.file), **new}.items(), key=lambda item: item[1].read, reverse=True)
-        kept = {arn: entry for arn, entry in entries[:MOST_REVISIONS] if entry.read > self.now - AGE}
-        content = _File(format=1, version=_version(), revisions=kept).model_dump_json().encode()
+        recent = {arn: entry for arn, entry in entries[:MOST_REVISIONS] if entry.read > self.now - AGE}
+        content = _File(format=1, version=_version(), revisions=recent).model_dump_json().encode()
         try:
             self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if _is_private(self.file.parent) and len(content) <= MOST_BYTES:

@@ -111,8 +111,8 @@ class Discovery:
         own = sorted(self.own_services, key=lambda each: main_rank(each.name, 0))
         candidates = self.consumers or tuple(own)
         names = (self.expected.get("cluster", ""), self.expected.get("service", ""))
-        named = [each for each in candidates if (each.cluster, each.name) == names]
-        return (*named, *candidates, None)[0]
+        exact = [each for each in candidates if (each.cluster, each.name) == names]
+        return (*exact, *candidates, None)[0]
 
     @property
     def cluster(self) -> str:
@@ -133,8 +133,10 @@ class Discovery:
                 self._environment_of(each.cluster, tags.get(each.cluster, {})),
                 *(self._contrary(self._environment_of(name, self._tags(name))) for name in each.keys_by_secret),
             ]
-            named = [mark for mark in marks if mark]
-            if (named and set(named) == {self.environment}) or (not named and len(self.clusters) == 1):
+            environments = [mark for mark in marks if mark]
+            if (environments and set(environments) == {self.environment}) or (
+                not environments and len(self.clusters) == 1
+            ):
                 own.append(each)
         return tuple(own)
 

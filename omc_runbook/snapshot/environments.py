@@ -64,11 +64,11 @@ def find_environments(runbook_toml: str = "") -> Environments:
         home = replace(home, names=home.names.model_copy(update={"role_arn": "", "external_id": ""}))
     places = {_sign_in(each): each for each in reversed((home, *own))}
     with ThreadPoolExecutor(PARALLEL, "discover") as pool:
-        answers = dict(zip(places, pool.map(lambda place: _search(place, rule), places.values()), strict=True))
+        answers = dict(zip(places, pool.map(lambda settings: _search(settings, rule), places.values()), strict=True))
     unread = [answer for answer in answers.values() if isinstance(answer, str)]
     found: dict[str, FoundEnvironment] = {}
     known = {secret.arn for each in own for secret in _listed(answers[_sign_in(each)]) if _is_of(secret, each)}
-    for place, answer in answers.items():
+    for settings, answer in answers.items():
         unread += _unnamed(rule, home.project, _listed(answer), known)
         for word, secrets in _by_word(rule, home.project, _listed(answer), known).items():
             secret = _choose(secrets, load(word, runbook_toml, may_be_new=True).names.secret)
@@ -76,10 +76,10 @@ def find_environments(runbook_toml: str = "") -> Environments:
                 names = ", ".join(sorted(each.name for each in secrets))
                 unread.append(f"Several secrets have the tags of {word}: {names}. Set secret for it in runbook.toml.")
             elif canonical(word) != LOCAL:
-                own_names = {} if place == _sign_in(home) else dict(zip(_SIGN_IN, place, strict=True))
+                own_names = {} if settings == _sign_in(home) else dict(zip(_SIGN_IN, settings, strict=True))
                 found[secret.arn] = _found(word, secret, own_names)
-    named = _with_unique_names([*found.values()], {each.name for each in own})
-    others = sorted((load(each.name, runbook_toml, found=each) for each in named), key=lambda each: each.name)
+    renamed = _with_unique_names([*found.values()], {each.name for each in own})
+    others = sorted((load(each.name, runbook_toml, found=each) for each in renamed), key=lambda each: each.name)
     return Environments((*own, *others), tuple(dict.fromkeys(unread)))
 
 
@@ -141,17 +141,17 @@ def _sign_in(environment: Environment) -> tuple[str, ...]:
     return tuple(getattr(environment.names, name) for name in _SIGN_IN)
 
 
-def _search(place: Environment, rule: DiscoveryRule) -> tuple[ListedSecret, ...] | str:
+def _search(settings: Environment, rule: DiscoveryRule) -> tuple[ListedSecret, ...] | str:
     """The secrets of an account and region that may be environments', or why they could not be listed."""
-    names = place.names
+    names = settings.names
     try:
         clients = Clients.of(names)
-        account = identify(clients, place).account
+        account = identify(clients, settings).account
         return require(
             f"the list of secrets in account {account}, {names.region}",
             "secretsmanager:ListSecrets",
             lambda: secretsmanager.list_secrets(
-                clients("secretsmanager"), rule.name_prefix(place.project), rule.required_tags(place.project)
+                clients("secretsmanager"), rule.name_prefix(settings.project), rule.required_tags(settings.project)
             ),
         )
     except (CouldNotLook, UsageError) as error:
@@ -202,7 +202,7 @@ def _found(word: str, secret: ListedSecret, sign_in: dict[str, str]) -> FoundEnv
     )
 
 
-def _with_unique_names(found: Sequence[FoundEnvironment], taken: set[str]) -> Iterator[FoundEnvironment]:
+def _with_unique_names(found: Sequence[FoundEnvironment], used_names: set[str]) -> Iterator[FoundEnvironment]:
     """Tell apart those of one name: by their words, their regions or their accounts."""
     by_name = grouped((each.name, each) for each in found)
     for name, group in by_name.items():
@@ -215,6 +215,6 @@ def _with_unique_names(found: Sequence[FoundEnvironment], taken: set[str]) -> It
         )
         for label in labels:
             options = [label(each) for each in group]
-            if len({*options} - taken - (by_name.keys() - {name})) == len(group):
+            if len({*options} - used_names - (by_name.keys() - {name})) == len(group):
                 break
         yield from (replace(each, name=option) for each, option in zip(group, options, strict=True))

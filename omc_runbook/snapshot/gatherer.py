@@ -48,10 +48,10 @@ class SharedCalls:
         with self._lock:
             return self._paces.setdefault((account, region), Pace(REQUESTS_A_SECOND))
 
-    def moment(self, taken: datetime) -> datetime:
+    def moment(self, now: datetime) -> datetime:
         """The time of the first snapshot, from which all of them count days back."""
         with self._lock:
-            self._moment = self._moment or taken
+            self._moment = self._moment or now
             return self._moment
 
 
@@ -85,8 +85,8 @@ class Gatherer:
         self, key: tuple[Hashable, ...], what: str, permission: str, call: Callable[[], T]
     ) -> Future[T | ReadFailure]:
         """As `ask`, for a call on the account that other snapshots may make too; `key` is what tells it from others."""
-        whole = (self.caller.account, self.caller.arn, self.names.region, permission, *key)
-        return self.shared.once(whole, lambda: self.ask(what, permission, call))
+        full_key = (self.caller.account, self.caller.arn, self.names.region, permission, *key)
+        return self.shared.once(full_key, lambda: self.ask(what, permission, call))
 
     def read(
         self, what: str, permission: str, call: Callable[Concatenate[Any, P], T], *args: P.args, **options: P.kwargs
@@ -171,10 +171,10 @@ class Gatherer:
 
         `origins` are what starts them, by ARN, where that is no service; the gap names it.
         """
-        named = {arn: f" of {origin}" for arn, origin in (origins or {}).items()}
+        origin_of = {arn: f" of {origin}" for arn, origin in (origins or {}).items()}
         answers = {
             arn: self.read(
-                f"task definition {arn.rpartition('/')[2]}{named.get(arn, '')}",
+                f"task definition {arn.rpartition('/')[2]}{origin_of.get(arn, '')}",
                 "ecs:DescribeTaskDefinition",
                 definitions.describe_task_definition,
                 arn,

@@ -19,10 +19,10 @@ def once(function: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P]
     name = f"{function.__module__}.{function.__qualname__}"
 
     @wraps(function)
-    def ask(given: S, /, *arguments: P.args, **none: P.kwargs) -> T:
-        results: dict[tuple[object, ...], T] = vars(given).setdefault(name, {})
+    def ask(instance: S, /, *arguments: P.args, **none: P.kwargs) -> T:
+        results: dict[tuple[object, ...], T] = vars(instance).setdefault(name, {})
         if arguments not in results:
-            results[arguments] = function(given, *arguments, **none)
+            results[arguments] = function(instance, *arguments, **none)
         return results[arguments]
 
     return ask

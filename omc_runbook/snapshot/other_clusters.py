@@ -34,8 +34,8 @@ def read_services(gatherer: Gatherer, snapshot: Snapshot) -> tuple[OtherCluster,
     names = gatherer.names
     listed: tuple[str, ...] = ()
     if "*" in names.clusters:
-        asked = gatherer.read("the region's clusters", "ecs:ListClusters", ecs.list_clusters)
-        listed = gatherer.keep(FIELD, asked, ())
+        clusters = gatherer.read("the region's clusters", "ecs:ListClusters", ecs.list_clusters)
+        listed = gatherer.keep(FIELD, clusters, ())
     services = gatherer.services_of(FIELD, sorted({*names.clusters, *listed} - {"*", names.cluster}))
     gatherer.record(FIELD, (_absent(cluster) for cluster, found in services.items() if found is None))
     arns = {each.task_definition_arn for found in services.values() for each in found or ()}

@@ -49,9 +49,9 @@ def permission_of(reference: Reference, snapshot: Snapshot) -> tuple[str, str]:
 
 def resources_of(reference: Reference, snapshot: Snapshot) -> tuple[str, ...]:
     """The ARNs by which AWS may name what a reference means: the one written there, and the source's own."""
-    _, written = permission_of(reference, snapshot)
+    _, resource = permission_of(reference, snapshot)
     source = snapshot.other_sources.get(reference.source)
-    return tuple(dict.fromkeys(filter(None, (written, source.arn if source else ""))))
+    return tuple(dict.fromkeys(filter(None, (resource, source.arn if source else ""))))
 
 
 class Reading:

@@ -194,12 +194,12 @@ class _Reading(Gatherer):
         found_secret = self.keep("secret", secret, None)
         found_versions = self.keep("versions", versions, ())
         found_value = self.keep("contents", value, None)
-        for field, asked, found in (
+        for field, is_asked, found in (
             ("contents", value, contradictions.in_value(name, found_secret, found_value)),
             ("tasks", task_lists, contradictions.in_tasks(cluster, services, tasks)),
             ("versions", versions, contradictions.in_versions(name, found_secret, found_versions)),
         ):
-            if asked and field not in self.gaps:
+            if is_asked and field not in self.gaps:
                 self.record(field, found)
         return Snapshot(
             environment=self.environment,
@@ -222,8 +222,8 @@ class _Reading(Gatherer):
         snapshot = express_services.read(self, service_deployments.read(self, snapshot))
         if snapshot.service_names is not None and "services" not in self.gaps:
             snapshot = replace(snapshot, deleted_status=self._deleted_status(snapshot.service_names))
-        whole = self.task_definitions("task_definitions", self._partial & needed_whole(snapshot))
-        snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **whole})
+        complete = self.task_definitions("task_definitions", self._partial & needed_whole(snapshot))
+        snapshot = replace(snapshot, task_definitions={**snapshot.task_definitions, **complete})
         in_use = {arn for service in snapshot.services for arn in snapshot.failed_arns(service)}
         for service in snapshot.consumers:
             in_use |= {deployment.task_definition_arn for deployment in service.deployments}

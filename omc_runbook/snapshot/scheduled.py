@@ -66,13 +66,13 @@ def arn_of_cluster(caller: Caller, names: Names) -> str:
 
 def read(gatherer: Gatherer, snapshot: Snapshot) -> Snapshot:
     """Add what EventBridge and daemons run, with the task definitions."""
-    asked, found = _ask_for_daemons(gatherer), list[ScheduledTask]()
+    daemon_request, found = _ask_for_daemons(gatherer), list[ScheduledTask]()
     for _, tasks in find(gatherer.clients, gatherer.caller, gatherer.names, snapshot.taken):
         if isinstance(tasks, ReadFailure):
             gatherer.gaps[FIELD] += (tasks,)
         else:
             found += tasks
-    daemons = asked.result()
+    daemons = daemon_request.result()
     if isinstance(daemons, ReadFailure):
         gatherer.gaps[FIELD] += () if daemons.code in managed.ABSENT else (daemons,)
         daemons = ()

@@ -236,10 +236,10 @@ def _read_one(
 
     start = _follow_text(attribute.value, folder)
     text = _text_of(start, folder)
-    whole = start.argument_of("jsonencode") or (text.json if text else None)
-    if whole is None:
+    document = start.argument_of("jsonencode") or (text.json if text else None)
+    if document is None:
         return report("its container definitions are", start, text.why if text else "which is not followed")
-    for part in folder.parts(whole):
+    for part in folder.parts(document):
         if part.node.kind != "tuple":
             report("some of its containers come from", part.node)
             continue
@@ -361,8 +361,8 @@ def _read_arguments(call: Block, folder: Folder, result: _FolderContainers) -> N
     if absence:
         return
     first, last = call.attributes[0], call.attributes[-1]
-    whole = Node(kind="object", file=first.file, start=first.start, end=last.end, parts=call.attributes)
-    for objects, label in _objects_in(whole, call.labels[0], folder):
+    arguments = Node(kind="object", file=first.file, start=first.start, end=last.end, parts=call.attributes)
+    for objects, label in _objects_in(arguments, call.labels[0], folder):
         for member in (part for each in objects if each.kind == "object" for part in each.parts):
             variable_list = _read_variables(member.value, folder)
             has_references = any(each.key for each in variable_list.variables)
@@ -498,8 +498,8 @@ def _find_obstacle(
     targets = [collection_of(node, folder).file for node in container.lists or (container.node,)]
     if not obstacle and all(isinstance(file, DataFile) for file in targets):
         obstacle = f"its list is in {targets[0].name}, which is read and not edited"
-    if made := next((file.name for file in targets if is_synthesized(file)), ""):
-        obstacle = f"cdktf synth makes {made} again from the code of CDK for Terraform"
+    if synthesized := next((file.name for file in targets if is_synthesized(file)), ""):
+        obstacle = f"cdktf synth makes {synthesized} again from the code of CDK for Terraform"
     if obstacle:
         return replace(container, lists=(), obstacle=obstacle)
     foreign = [each for each in others if each.address != container.address]

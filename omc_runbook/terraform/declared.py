@@ -160,14 +160,14 @@ class _Reader:
             note = f"{users} refer{'s' if ',' not in users else ''} to it{also}{''.join(reasons)}"
             return DeclaredName(name, sources, note)
         names = [name for name in secrets if name]
-        whole = [each for each in variables if each.secret and not each.key]
+        whole_secret = [each for each in variables if each.secret and not each.key]
         reason = next((each.why_unknown for each in variables if each.why_unknown), "")
         if reason:
             self.reasons["secret"] = f"Task definitions refer to it, but {reason}."
             return None
         if len(names) == 1:
             return DeclaredName(names[0], secrets[names[0]].sources_of("name"), "it is the only secret there")
-        if len(whole) > 1:
+        if len(whole_secret) > 1:
             self.reasons["secret"] = "Each variable has a secret of its own, without a JSON key."
         elif len(names) > 1:
             self.reasons["secret"] = f"No task definition refers to one of {', '.join(names)} with a JSON key."

@@ -298,9 +298,9 @@ class Module(Expressions, Object):
         return Result(_objects(blocks[0], self._instances_of(blocks[0])))
 
     def _variable(self, name: str) -> Result:
-        given = self._inputs.get(name) or self._inputs.get("")
+        read_input = self._inputs.get(name) or self._inputs.get("")
         default, type_ = self.folder.default(name), self.folder.type_of(name)
-        result = given() if given else Result(None)
+        result = read_input() if read_input else Result(None)
         if result.value is None:
             if default is None:
                 return Result(unknown(f"variable {name} has no value in the checkout"))

@@ -127,12 +127,12 @@ def _format(spec: str, *arguments: Any) -> str:
     """Fill the verbs of a format; raises NotFollowedError for one that Python does not have."""
     if "%" in _VERB.sub("", spec):
         raise NotFollowedError(spec)
-    left = iter(arguments)
+    remaining = iter(arguments)
 
     def fill(verb: re.Match[str]) -> str:
         if verb["kind"] == "%":
             return "%"
-        argument = arguments[int(verb["at"]) - 1] if verb["at"] else next(left)
+        argument = arguments[int(verb["at"]) - 1] if verb["at"] else next(remaining)
         match verb["kind"]:
             case "v" if not isinstance(argument, str | int | float):
                 value: Any = json.dumps(argument, separators=(",", ":"))
@@ -147,7 +147,7 @@ def _format(spec: str, *arguments: Any) -> str:
         return str(f"%{verb['flags']}{'s' if isinstance(value, str) else verb['kind']}" % value)
 
     text = _VERB.sub(fill, spec)
-    if "[" not in spec and [*left]:
+    if "[" not in spec and [*remaining]:
         raise ValueError(spec)
     return text
 

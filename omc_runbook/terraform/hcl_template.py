@@ -96,8 +96,8 @@ def split_value_from(text: str) -> tuple[str, str, str]:
     The ARN may be an interpolation, as in ${var.secrets_arn}:KEY::, or a literal that has interpolations.
     """
     fields = fields_of(text)
-    whole = [*interpolations(fields[0])] == [(0, len(fields[0]))]
-    before = 7 if fields[0] == "arn" and fields[2:3] == ["secretsmanager"] else 1 if whole else 0
+    is_interpolation = [*interpolations(fields[0])] == [(0, len(fields[0]))]
+    before = 7 if fields[0] == "arn" and fields[2:3] == ["secretsmanager"] else 1 if is_interpolation else 0
     if not before or len(fields) != before + 3 or not fields[before] or not is_literal(fields[before]):
         return "", "", ""
     return ":".join(fields[:before]), fields[before], ":".join(["", *fields[before + 1 :]])

@@ -48,9 +48,9 @@ def _without(block: Block, new: Block) -> Block:
 def _merge(block: Block, new: Block) -> Block:
     """A block with another's attributes, and with its inner blocks in the place of those of their types."""
     types = {_inner_type(inner) for inner in new.blocks}
-    kept = tuple(inner for inner in block.blocks if _inner_type(inner) not in types)
+    others = tuple(inner for inner in block.blocks if _inner_type(inner) not in types)
     attributes = (*_without(block, new).attributes, *new.attributes)
-    return replace(block, attributes=attributes, blocks=(*kept, *new.blocks))
+    return replace(block, attributes=attributes, blocks=(*others, *new.blocks))
 
 
 def _inner_type(block: Block) -> str:

@@ -69,8 +69,8 @@ def find_roots(repository: Path, environment: str) -> tuple[Root, ...]:
     roots = tuple(root for top in tops for root in _roots_of(files, top, values, environment))
     roots += tuple(_unit(files, *unit) for unit in units if _concerns(files, unit[1].directory, set()))
     # What is called otherwise is in no runbook.toml, and its cluster not in AWS.
-    named = (root for root in roots if re.fullmatch(TABLE_NAME, root.environment))
-    return tuple(root for root in named if environment in ("", root.environment))
+    with_table_name = (root for root in roots if re.fullmatch(TABLE_NAME, root.environment))
+    return tuple(root for root in with_table_name if environment in ("", root.environment))
 
 
 def unknown_units(repository: Path) -> tuple[str, ...]:
@@ -114,8 +114,8 @@ def _concerns(files: TerraformFiles, folder: Path, visited: set[Path]) -> bool:
 def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment: str) -> Iterator[Root]:
     folder = files.folder(top)
     automatic = [path for path in values if path.parent == top and _is_automatic(path)]
-    named = ((name, path) for path in values if path not in automatic and (name := _environment_of(path, files.root)))
-    by_environment = grouped((name, path) for name, path in named if _fits(files, path, top, folder))
+    by_name = ((name, path) for path in values if path not in automatic and (name := _environment_of(path, files.root)))
+    by_environment = grouped((name, path) for name, path in by_name if _fits(files, path, top, folder))
     for name, paths in by_environment.items():
         yield _root(files, top, name, [*automatic, *paths])
     if by_environment:
@@ -141,8 +141,8 @@ def _roots_of(files: TerraformFiles, top: Path, values: list[Path], environment:
 def _is_of_another(root: Root) -> bool:
     """Whether all names of what a folder creates mean other environments: none of them is this one's then."""
     own = (each for each in root.module.everything() if _INTERESTING.search(each.type))
-    named, meant = {_environment_of_instance(each) for each in own} - {""}, environment_in(root.environment)
-    return bool(named and meant) and meant not in named
+    of_units, environment = {_environment_of_instance(each) for each in own} - {""}, environment_in(root.environment)
+    return bool(of_units and environment) and environment not in of_units
 
 
 def _is_automatic(path: Path) -> bool:

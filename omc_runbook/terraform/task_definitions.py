@@ -199,8 +199,8 @@ def files_of(files: tuple[SourceFile, ...], environment: str, environments: Coll
         is_root = is_terraform(file.name) and file.path.parent not in called
         return is_root and file.path.parent.parent in own and not named_after(file.name, {environment})
 
-    kept = tuple(file for file in here if not is_sibling(file))
-    return kept if any(_RESOURCE.search(file.text) or _TAKES_SECRETS.search(file.text) for file in kept) else here
+    rest = tuple(file for file in here if not is_sibling(file))
+    return rest if any(_RESOURCE.search(file.text) or _TAKES_SECRETS.search(file.text) for file in rest) else here
 
 
 def _own_files(files: TerraformFiles, folder: Path) -> tuple[SourceFile, ...]:

@@ -132,12 +132,12 @@ def _choose(
 def _places(containers: list[TerraformContainer]) -> str:
     """Where some containers are: of those that one module makes, where their last variables come from."""
     counts = Counter((each.file, each.line) for each in containers)
-    places = []
+    locations = []
     for each in containers:
         own = each.references[-1].element if counts[each.file, each.line] > 1 and each.references else None
-        place = f"{own.file.name}, line {own.line}" if own else f"{each.file}, line {each.line}"
-        places.append(f"{each.definition} ({place})")
-    return ", ".join(dict.fromkeys(places))
+        location = f"{own.file.name}, line {own.line}" if own else f"{each.file}, line {each.line}"
+        locations.append(f"{each.definition} ({location})")
+    return ", ".join(dict.fromkeys(locations))
 
 
 def _with_secret(container: TerraformContainer, secret_keys: Collection[str]) -> TerraformContainer:
@@ -380,8 +380,8 @@ def _copy(element: Node, peers: list[Node], new: tuple[str, str]) -> Shape:
         is_aligned = len(columns) == 1 and (len(lengths) > 1 or between.endswith("  "))
         between = between.rstrip() + " " * max(min(columns) - width if is_aligned else 1, 1)
         after = " }" if after.startswith("  ") else after
-    whole = f"{before}{first}{between}{second}{after}"
-    return Shape(whole.replace("\r\n", "\n"), indent_at(text, element.start))
+    copy = f"{before}{first}{between}{second}{after}"
+    return Shape(copy.replace("\r\n", "\n"), indent_at(text, element.start))
 
 
 def _adapt(element: Node, variable: str, value_from: str) -> Shape:

@@ -78,8 +78,8 @@ class Configuration(Module):
             result = self.result(member.value)
             if result.value is None:
                 continue
-            whole = result.value if isinstance(result.value, str) else unknown("what inputs are is not followed")
-            table = result.value if isinstance(result.value, Mapping) else {whole: whole}
+            everything = result.value if isinstance(result.value, str) else unknown("what inputs are is not followed")
+            table = result.value if isinstance(result.value, Mapping) else {everything: everything}
             # `merge` keeps a part that is not known, which may have each name of those before it, as a key of its own.
             for name, value in table.items():
                 if is_known(name):

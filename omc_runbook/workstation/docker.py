@@ -328,8 +328,8 @@ def up(program: Sequence[str], repository: Path) -> UpResult:
     name = " ".join(program)
     if process.returncode:
         message = registry.mask(f"{name} up failed in {repository}: {_reason(process)}.")
-        named = (*_INCOMPLETE.findall(process.stderr), *_UNHEALTHY.findall(process.stderr))
-        return UpResult(False, message, tuple(dict.fromkeys(each for each, _ in named)), _remedy(process.stderr))
+        failed = (*_INCOMPLETE.findall(process.stderr), *_UNHEALTHY.findall(process.stderr))
+        return UpResult(False, message, tuple(dict.fromkeys(each for each, _ in failed)), _remedy(process.stderr))
     return UpResult(True, f"{name} up has started the services of {repository}.")
 
 
@@ -430,8 +430,8 @@ def _reason(process: subprocess.CompletedProcess[str]) -> str:
     reasons = (reason for pattern, reason in FAILURES if re.search(pattern, stderr))
     reason = next(reasons, f"it ended with {process.returncode}")
     # It may repeat a value, and says where in names alone.
-    place, service = _PLACE.search(stderr), _SERVICE.search(stderr)
-    where = place[0] if place else f"service {service[1]}" if service else ""
+    location, service = _PLACE.search(stderr), _SERVICE.search(stderr)
+    where = location[0] if location else f"service {service[1]}" if service else ""
     if (match := _ATTRIBUTE.search(stderr)) and (wrong := _wrong_attribute(match[2])):
         return f"{INVALID}: {where or 'it'} has {wrong}"
     return f"{reason}: {where}" if where and reason == INVALID else reason

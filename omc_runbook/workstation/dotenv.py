@@ -300,9 +300,9 @@ def _misnamed_lines(statements: Iterable[_Statement], has_bom: bool) -> Iterator
 
 def _mask_unread(statements: Iterable[_Statement], text: str, hidden: Collection[int], public: Collection[str]) -> None:
     """Mask what no binding has: lines that python-dotenv cannot parse, text after a #, a variable's former lines."""
-    named = [each for each in statements if each.name and re.fullmatch(NAME, each.name)]
-    parsed = {each.raw.strip() for each in named}
-    for each in named:
+    assignments = [each for each in statements if each.name and re.fullmatch(NAME, each.name)]
+    parsed = {each.raw.strip() for each in assignments}
+    for each in assignments:
         if each.name and each.value:
             Masked(each.value, each.name)
     for each in statements:
@@ -364,7 +364,7 @@ def _bind(
         quote = assignment[4] if assignment else ""
         text = assignment[3] + assignment[5] if assignment else ""
         expanded = "" if quote == "'" else text
-        cut = None if quote else _CUT.search(text)
+        comment = None if quote else _CUT.search(text)
         yield Binding(
             name=name,
             line=line,
@@ -374,17 +374,17 @@ def _bind(
             quote=quote,
             has_dollar=(EXPANDED_BY_PYTHON if quote == "'" else DOLLAR).search(text) is not None,
             has_braces=_BRACES.search(text) is not None,
-            has_hash=cut is not None,
+            has_hash=comment is not None,
             is_comment=not quote and COMMENT.match(text) is not None,
             is_block=assignment is not None and assignment[2] == ":" and BLOCK_MARK.fullmatch(text) is not None,
-            has_text_after_hash=_has_text(cut),
+            has_text_after_hash=_has_text(comment),
             is_unset=any(each in unset and not operator for each, operator in find_references(expanded)),
             is_rejected=bool(compose and compose.kind == "bad-interpolation" and _INVALID_EXPANSION.search(expanded)),
         )
 
 
-def _has_text(cut: re.Match[str] | None) -> bool:
-    return cut is not None and cut[1].strip() not in ("", "#")
+def _has_text(comment: re.Match[str] | None) -> bool:
+    return comment is not None and comment[1].strip() not in ("", "#")
 
 
 def _multiline_quotes(
@@ -401,8 +401,8 @@ def _multiline_quotes(
 def _duplicates(
     statements: tuple[_Statement, ...], compose_only: Mapping[int, re.Match[str]]
 ) -> Iterator[tuple[str, tuple[int, ...]]]:
-    shown = ((each.name, each.line) for each in statements if each.is_shown)
-    lines = grouped((*shown, *((assignment[1], at) for at, assignment in compose_only.items())))
+    assignments = ((each.name, each.line) for each in statements if each.is_shown)
+    lines = grouped((*assignments, *((assignment[1], at) for at, assignment in compose_only.items())))
     for name, numbers in lines.items():
         if name and re.fullmatch(NAME, name) and len({*numbers}) > 1:
             yield name, tuple(sorted({*numbers}))

@@ -51,7 +51,7 @@ def search_files(root: Path, values: ValueSearch[Name], without: frozenset[str])
     Files that hold values by their names, such as terraform.tfvars or a saved plan, are searched for what looks like a
     secret too, apart from those `without`, such as the template.
     """
-    names, obstacle = _list_files(root) or (tuple(_named(root)), "")
+    names, obstacle = _list_files(root) or (tuple(_files_by_name(root)), "")
     found: list[FoundValue[Name]] = []
     alike: list[FoundValue[str]] = []
     searched, left_out, size = 0, 0, 0
@@ -166,7 +166,7 @@ def _chunks(blobs: list[tuple[str, int]]) -> Iterator[list[Blob]]:
         yield chunk
 
 
-def _named(root: Path) -> Iterator[str]:
+def _files_by_name(root: Path) -> Iterator[str]:
     """The files whose names say that they hold values, without git; a .env is meant to have them."""
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()

@@ -138,17 +138,17 @@ def _find_urls(classes: Iterator[tuple[type[Any], Any]]) -> dict[str, Any]:
         failing = [each for each in names if settings is not None and _evaluate(settings, each) is None]
         slots = [*_slots(kind, instance)] if names else []
         faulty = {
-            variable: [each for each in failing if _evaluate(instance, each, put(_PLAIN)) is not None]
-            for variable, put in slots
+            variable: [each for each in failing if _evaluate(instance, each, fill(_PLAIN)) is not None]
+            for variable, fill in slots
         }
         # A value that makes a property fail would hide what the others do.
-        healthy = {name: value for variable, put in slots if faulty[variable] for name, value in put(_OTHER).items()}
-        for variable, put in slots:
+        healthy = {name: value for variable, fill in slots if faulty[variable] for name, value in fill(_OTHER).items()}
+        for variable, fill in slots:
             broken += [[variable, each] for each in faulty[variable]]
             for each in names:
-                plain = _evaluate(instance, each, {**healthy, **put(_PLAIN)})
+                plain = _evaluate(instance, each, {**healthy, **fill(_PLAIN)})
                 if any(map(_IN_URL.search, plain or ())):
-                    breaking = _evaluate(instance, each, {**healthy, **put(_BREAKING)})
+                    breaking = _evaluate(instance, each, {**healthy, **fill(_BREAKING)})
                     urls.append([variable, each, breaking is None or any(_BREAKING in text for text in breaking)])
     return {"urls": urls, "broken": broken}
 

@@ -170,11 +170,11 @@ class Workstation:
 
     def _variables_of(self, field: Field) -> list[str]:
         """The variables that a required field needs: a nested model's one of JSON, or one for each of its fields."""
-        whole = self.dotenv_name(field.variables[0])
+        name = self.dotenv_name(field.variables[0])
         inner = [each for each, is_required in field.nested.items() if is_required]
-        if inner and not self.binding(whole):
+        if inner and not self.binding(name):
             return inner
-        return [] if field.nested else [whole]
+        return [] if field.nested else [name]
 
     def _required_by_defaults(self) -> Iterator[tuple[str, str]]:
         """Those that a default asks the environment for; what the template lacks, such as HOME, the system may set."""
@@ -325,14 +325,16 @@ class Workstation:
     def binding(self, variable: str) -> Binding | None:
         """The binding of the .env that Settings use for a variable: the last one, in any case that they accept."""
         settings = self.checkout.settings
-        named = self._bindings_by_name.get(variable.casefold(), ())
-        exact = [each for each in named if each.name == variable]
+        bindings = self._bindings_by_name.get(variable.casefold(), ())
+        exact = [each for each in bindings if each.name == variable]
         # In which order a container has them, which Compose gives both, is not known.
         if settings.case_sensitive or (exact and (self.checkout.application or not settings.find(variable))):
             return next(iter(exact), None)
-        values = ((each, each.for_python) for each in named)
-        taken = [each for each, value in values if value is not None and not (settings.ignore_empty and value.is_empty)]
-        return next(reversed(taken or exact or named), None)
+        values = ((each, each.for_python) for each in bindings)
+        with_value = [
+            each for each, value in values if value is not None and not (settings.ignore_empty and value.is_empty)
+        ]
+        return next(reversed(with_value or exact or bindings), None)
 
 
 def is_value(value: Masked | None) -> bool:

@@ -87,12 +87,12 @@ class AccessesRead:
         }
         since = self._since
         calls = {_identity(call): call for each in found.values() for call in each.calls if call.time >= since}
-        cut = {name: each.cut_at for name, each in found.items() if each.cut_at and each.cut_at >= since}
+        cut_at = {name: each.cut_at for name, each in found.items() if each.cut_at and each.cut_at >= since}
         return Accesses(
             calls=_merge(sorted(calls.values(), key=lambda call: call.time, reverse=True)),
             since=max((since, self._kept_since, *(each.since for each in found.values() if each.since))),
             source=self._source,
-            cut=self._cut | cut,
+            cut=self._cut | cut_at,
         )
 
 

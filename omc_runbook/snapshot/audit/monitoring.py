@@ -92,7 +92,7 @@ def rule_event(event: Fields, region: str) -> Fields:
 
 def _with_status(gatherer: Gatherer, trails: tuple[Trail, ...]) -> tuple[Trail, ...]:
     """The trails with whether they log, and what; each is asked in its own region."""
-    asked = []
+    pending = []
     for trail in trails:
         at_home = gatherer.within(trail.home_region)
         state = at_home.read_once(
@@ -104,9 +104,9 @@ def _with_status(gatherer: Gatherer, trails: tuple[Trail, ...]) -> tuple[Trail, 
             cloudtrail.get_selectors,
             trail.arn,
         )
-        asked.append((trail, state, selectors))
+        pending.append((trail, state, selectors))
     found = []
-    for trail, state, selectors in asked:
+    for trail, state, selectors in pending:
         status = gatherer.keep(TRAILS, state, None)
         known = asdict(status) if status else {}
         found.append(replace(trail, selectors=gatherer.keep(TRAILS, selectors, None), **known))

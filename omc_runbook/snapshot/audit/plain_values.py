@@ -37,11 +37,11 @@ def search_definitions(snapshot: Snapshot, values: Mapping[str, tuple[KnownValue
     search = ValueSearch(
         [each for each in distinct if not each[0].is_current], encoded=[each for each in distinct if each[0].is_current]
     )
-    whole = {print_: known for print_, known, value, is_named in judged if not is_place(value, is_named)}
+    without_places = {print_: known for print_, known, value, is_named in judged if not is_place(value, is_named)}
     found = [
         value
         for location, service, container in _containers(snapshot)
-        for value in _in_container(container, location, service, whole, search)
+        for value in _in_container(container, location, service, without_places, search)
     ]
     return Search(tuple(dict.fromkeys(found)), len(snapshot.task_definitions))
 
@@ -64,12 +64,12 @@ def _in_container(
     container: Container,
     location: str,
     service: str,
-    whole: Mapping[str, KnownValue],
+    by_print: Mapping[str, KnownValue],
     search: ValueSearch[KnownValue],
 ) -> Iterator[ExposedValue]:
-    equal = {name: known for name, print_ in container.plain_prints if (known := whole.get(print_))}
+    equal = {name: known for name, print_ in container.plain_prints if (known := by_print.get(print_))}
     others = ((name, text) for name, text in container.plain_texts if name not in equal)
-    parts = [(name, known) for name, text in others for known in text.find(search, whole)]
+    parts = [(name, known) for name, text in others for known in text.find(search, by_print)]
     for is_part, values in ((False, equal.items()), (True, parts)):
         for name, known in values:
             yield ExposedValue(
@@ -79,9 +79,9 @@ def _in_container(
                 is_part=is_part,
                 service=service,
             )
-    named = {name for name, _ in parts} | equal.keys()
+    names = {name for name, _ in parts} | equal.keys()
     for name in dict.fromkeys((*container.plain_secrets, *container.plain_options)):
-        if name not in named:
+        if name not in names:
             yield ExposedValue(
                 key=name.partition(" ")[2] or name, location=f"{location} {name}", is_known=False, service=service
             )
