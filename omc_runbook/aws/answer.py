@@ -261,8 +261,8 @@ def _names_all(operation: str, parameters: Mapping[str, Any], answer: Mapping[st
         return True
     members, arn = NAMED[operation]
     missing = (each.get("arn", "") for each in answer.get("failures", ()) if each.get("reason") == "MISSING")
-    named = {_last(each) for each in (*(each.get(arn, "") for each in answer[members]), *missing)}
-    return named.issuperset(map(_last, parameters.get(members, ())))
+    names = {_last(each) for each in (*(each.get(arn, "") for each in answer[members]), *missing)}
+    return names.issuperset(map(_last, parameters.get(members, ())))
 
 
 def _last(arn: str) -> str:

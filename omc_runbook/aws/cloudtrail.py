@@ -286,10 +286,10 @@ def read_log_file(body: bytes, names: Collection[str], secret: Collection[str]) 
 def concerns(record: Mapping[str, Any], secret: Collection[str]) -> bool:
     """Whether a recorded call is about a secret, by its request or its refusal; or may be, where it has filters."""
     request = record.get("requestParameters") or {}
-    named = [request.get("secretId"), request.get("name"), *_texts(request.get("secretIdList"))]
-    named += _ON_RESOURCE.findall(record.get("errorMessage") or "")
-    named += [each.get("ARN") for each in record.get("resources") or ()]
-    return any(each in secret for each in named) or bool(_filters(record))
+    ids = [request.get("secretId"), request.get("name"), *_texts(request.get("secretIdList"))]
+    ids += _ON_RESOURCE.findall(record.get("errorMessage") or "")
+    ids += [each.get("ARN") for each in record.get("resources") or ()]
+    return any(each in secret for each in ids) or bool(_filters(record))
 
 
 def parse_access(record: Mapping[str, Any]) -> Access:

@@ -57,8 +57,8 @@ class EventDataStore:
 
     def since(self, moment: datetime) -> datetime:
         """From when on it has every call at a moment: neither before it was created, nor longer than it keeps them."""
-        kept = moment - self.retention
-        return max(kept, self.created) if self.created else kept
+        oldest = moment - self.retention
+        return max(oldest, self.created) if self.created else oldest
 
 
 @dataclass(frozen=True)

@@ -167,8 +167,8 @@ class Service:
         primary = self.primary
         if primary is None or not self.running > primary.running >= primary.desired:
             return ""
-        said = [each for each in self.events if each.time >= primary.created and PROTECTED in each.message]
-        return max(said, key=lambda each: each.time).message if said else ""
+        events = [each for each in self.events if each.time >= primary.created and PROTECTED in each.message]
+        return max(events, key=lambda each: each.time).message if events else ""
 
     @property
     def last_duration(self) -> timedelta | None:
@@ -389,7 +389,7 @@ def force_new_deployment(
             lost += 1
             for _ in range(LOST_ANSWER_READS):
                 time.sleep(LOST_ANSWER_SECONDS)
-                if found := _begun(client, cluster, name, known, revision):
+                if found := _new_ones(client, cluster, name, known, revision):
                     return found[-1], ()
             if lost == LOST_ANSWERS:
                 raise error.error if isinstance(error, AnswerLost) else error from None
@@ -400,7 +400,9 @@ def force_new_deployment(
             return oldest_first[-1], () if lost else oldest_first[:-1]
 
 
-def _begun(client: ECSClient, cluster: str, name: str, known: Collection[str], revision: str) -> tuple[Deployment, ...]:
+def _new_ones(
+    client: ECSClient, cluster: str, name: str, known: Collection[str], revision: str
+) -> tuple[Deployment, ...]:
     """A service's deployments of a revision, "" for any, that are not among the ids in `known`."""
     found = (each for service in describe_services(client, cluster, [name]) for each in service.deployments)
     return _oldest_first(each for each in found if each.id not in known and revision in ("", each.task_definition_arn))

@@ -359,8 +359,8 @@ def _identity(
     policies: Mapping[str, PolicyDocument],
 ) -> Identity:
     """An identity with all its policies; of groups, by their names, what is `attached_to` them and `shared` by them."""
-    named = (*entity.attached, *(arn for name in entity.groups for arn in attached_to.get(name, ())))
-    unread = [arn for arn in (*named, entity.boundary_arn) if arn and arn not in policies]
+    policy_arns = (*entity.attached, *(arn for name in entity.groups for arn in attached_to.get(name, ())))
+    unread = [arn for arn in (*policy_arns, entity.boundary_arn) if arn and arn not in policies]
     missing_groups = [name for name in entity.groups if name not in shared]
     boundary = policies.get(entity.boundary_arn)
     return replace(

@@ -367,8 +367,8 @@ def _no_profile(error: ProfileNotFound, profile: str) -> str:
     name = error.kwargs["profile"]
     near = nearest(name, botocore.session.Session(profile="").available_profiles)
     variable = next((each for each in _PROFILE_VARIABLES if os.environ.get(each)), _PROFILE_VARIABLES[-1])
-    place = "profile in runbook.toml, or OMC_PROFILE" if profile else variable
-    return f'Profile "{name}" is not in the AWS configuration{near} Correct {place}.'
+    setting = "profile in runbook.toml, or OMC_PROFILE" if profile else variable
+    return f'Profile "{name}" is not in the AWS configuration{near} Correct {setting}.'
 
 
 def _runs_program(session: boto3.Session) -> bool:
@@ -569,9 +569,9 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
     if code in DENIED:
         message = message_of(error)
         # A call may need another permission too, such as iam:PassRole or a key's.
-        named = _PERFORM.search(message)
+        match = _PERFORM.search(message)
         of_key = "kms:GenerateDataKey" if error.operation_name in _ENCRYPTING else "kms:Decrypt"
-        permission = named[1] if named else of_key if "KMS" in message else missing
+        permission = match[1] if match else of_key if "KMS" in message else missing
         explicit = _EXPLICIT_DENY.search(message)
         return ReadFailure(what, permission, code, "denied", explicit[1] if explicit else "")
     if code in THROTTLED:

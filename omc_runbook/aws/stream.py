@@ -43,8 +43,8 @@ class Stream:
             if not self._waiting:
                 return
             oldest = min(self._waiting)
-            raw, sent = self._waiting[oldest]
-            if time.monotonic() - sent >= RESEND_SECONDS:
+            raw, sent_at = self._waiting[oldest]
+            if time.monotonic() - sent_at >= RESEND_SECONDS:
                 self._waiting[oldest] = raw, time.monotonic()
                 self._send(raw)
 

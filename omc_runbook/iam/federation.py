@@ -87,8 +87,8 @@ def limited(trust: PolicyDocument, found: OpenFederation) -> str:
             }
             operator = "StringLike" if "*" in found.subject else "StringEquals"
             conditions[operator] = {**conditions.get(operator, {}), found.claim: found.subject}
-            kept = {operator: tests for operator, tests in conditions.items() if tests}
-            statement = {**statement, "Condition": kept}
+            remaining = {operator: tests for operator, tests in conditions.items() if tests}
+            statement = {**statement, "Condition": remaining}
         statements.append(statement)
     return trust.with_statements(statements).text
 
@@ -129,5 +129,5 @@ def _is_open(found: OpenFederation, operator: str, pattern: str) -> bool:
     wildcard = min((pattern.index(each) for each in "*?" if each in pattern), default=-1)
     if operator != "stringlike" or wildcard < 0:
         return False
-    named = pattern[:wildcard].partition(":")[2]
-    return not named or (found.is_shared and "/" not in named and ":" not in named)
+    fixed_part = pattern[:wildcard].partition(":")[2]
+    return not fixed_part or (found.is_shared and "/" not in fixed_part and ":" not in fixed_part)

@@ -334,9 +334,9 @@ def assumptions(
     """
     if role.trust is None:
         return
-    named = set(trusted(role.trust, "AWS"))
-    is_open = any(_is_account(name, role.account) for name in named)
-    is_by_account = all(_is_account(name, role.account) for name in named)
+    principals = set(trusted(role.trust, "AWS"))
+    is_open = any(_is_account(name, role.account) for name in principals)
+    is_by_account = all(_is_account(name, role.account) for name in principals)
     call = ResourceCall(
         action=ASSUME_ROLE,
         resource=role.arn,
@@ -346,7 +346,9 @@ def assumptions(
         open_keys=("aws:RequestTag/*", "aws:TagKeys"),
     )
     for identity in speakers if speakers is not None and is_by_account else identities:
-        is_candidate = "*" in named or _is_named(identity, named) or (is_open and _may_ask_for(identity, role))
+        is_candidate = (
+            "*" in principals or _is_named(identity, principals) or (is_open and _may_ask_for(identity, role))
+        )
         if identity is role or not is_candidate:
             continue
         verdict = judge.verdict(identity, call)
@@ -465,7 +467,7 @@ def _is_account(name: str, account: str) -> bool:
     return name == account or (name.endswith(":root") and account_of(name) == account)
 
 
-def _is_named(identity: Identity, named: Collection[str]) -> bool:
-    return identity.arn in named or any(
-        name.startswith(f"{identity.session_prefix}:assumed-role/{identity.name}/") for name in named
+def _is_named(identity: Identity, principals: Collection[str]) -> bool:
+    return identity.arn in principals or any(
+        name.startswith(f"{identity.session_prefix}:assumed-role/{identity.name}/") for name in principals
     )

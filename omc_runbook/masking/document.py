@@ -215,13 +215,13 @@ def _register_members(text: str) -> None:
 
 def _shape(error: json.JSONDecodeError) -> str:
     """What a text is instead of JSON, or has that JSON lacks, as the end of a sentence; "" where that is unknown."""
-    whole, before, rest = error.doc.strip(), error.doc[: error.pos], error.doc[error.pos :]
-    if re.fullmatch(r"(?:fileb?://)?[\w./~\\:-]+\.json|fileb?://\S+", whole):
+    text, before, rest = error.doc.strip(), error.doc[: error.pos], error.doc[error.pos :]
+    if re.fullmatch(r"(?:fileb?://)?[\w./~\\:-]+\.json|fileb?://\S+", text):
         return "is the path of a file: put what is in it, since few tools read file:// themselves"
     with suppress(ValueError):
-        if base64.b64decode(whole, validate=True).lstrip().startswith(b"{"):
+        if base64.b64decode(text, validate=True).lstrip().startswith(b"{"):
             return "is JSON in base64: put the JSON itself"
-    if all(re.match(r"\s*(?:#|(?:export\s+)?[A-Za-z_][\w.-]*\s*[=:]|\Z)", line) for line in whole.splitlines()):
+    if all(re.match(r"\s*(?:#|(?:export\s+)?[A-Za-z_][\w.-]*\s*[=:]|\Z)", line) for line in text.splitlines()):
         return "is a list of names and values: put a JSON object"
     if rest.startswith(("//", "/*", "#")):
         return "has a comment, which JSON does not know: put valid JSON"

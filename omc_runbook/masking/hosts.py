@@ -81,9 +81,9 @@ def judge(host: str, environment: str, others: Iterable[str]) -> StrangeHost | N
         return StrangeHost("loopback")
     if _COMPOSE.fullmatch(host):
         return StrangeHost("short")
-    named = environment_in(host)
-    is_known = named in ALIASES.values() or named in others
-    return StrangeHost("environment", named) if is_known and named != environment else None
+    host_environment = environment_in(host)
+    is_known = host_environment in ALIASES.values() or host_environment in others
+    return StrangeHost("environment", host_environment) if is_known and host_environment != environment else None
 
 
 def judge_value(

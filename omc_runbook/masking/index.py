@@ -59,8 +59,8 @@ class Index:
             for start in range(len(word) - PIECE + 1):
                 self._pieces.pop(word[start : start + PIECE], None)
         added = islice(values, former.size if former else 0, None)
-        shown = ((each, name) for text, name in added if text not in public for each in shown_as(text))
-        secret = [(text, name) for text, name in shown if len(text) >= SHORTEST and text not in public]
+        spellings = ((each, name) for text, name in added if text not in public for each in shown_as(text))
+        secret = [(text, name) for text, name in spellings if len(text) >= SHORTEST and text not in public]
         self._common: list[tuple[str, str]] = [
             *(former._common if former else ()),
             *(pair for pair in secret if is_common(pair[0])),
@@ -187,19 +187,22 @@ class Index:
 
     def _shortened(self, text: str) -> Iterator[Span]:
         """Find the beginnings and the ends of long values around what a program has left out."""
-        for cut in _CUT.finditer(text):
+        for ellipsis in _CUT.finditer(text):
             heads, tails = self._ends
-            before, after = text[max(0, cut.start() - _SHOWN) : cut.start()], text[cut.end() : cut.end() + _SHOWN]
+            before, after = (
+                text[max(0, ellipsis.start() - _SHOWN) : ellipsis.start()],
+                text[ellipsis.end() : ellipsis.end() + _SHOWN],
+            )
             for start in [at for at in range(len(before)) if before[at : at + PIECE] in heads]:
                 head, names = before[start:], heads[before[start : start + PIECE]]
                 name = next((name for spelling, name in names if spelling.startswith(head)), "")
                 if name and not self.is_public_head(head):
-                    yield Span(cut.start() - len(head), cut.start(), name)
+                    yield Span(ellipsis.start() - len(head), ellipsis.start(), name)
             for end in [at for at in range(PIECE, len(after) + 1) if after[at - PIECE : at] in tails]:
                 tail, names = after[:end], tails[after[end - PIECE : end]]
                 name = next((name for spelling, name in names if spelling.endswith(tail)), "")
                 if name and tail not in self._public and not is_common(tail):
-                    yield Span(cut.end(), cut.end() + end, name)
+                    yield Span(ellipsis.end(), ellipsis.end() + end, name)
 
     def is_public_head(self, head: str) -> bool:
         """Whether the beginning of a value says nothing of it: a word, or a host."""
@@ -268,11 +271,11 @@ def _candidates(text: str, spellings: Collection[str]) -> Collection[str]:
     """
     if len(text) < _LARGE or len(spellings) < _MANY:
         return spellings
-    seen = {text[at : at + _STEP] for at in range(0, len(text), _STEP)}
+    chunks = {text[at : at + _STEP] for at in range(0, len(text), _STEP)}
     return [
         spelling
         for spelling in spellings
-        if len(spelling) < 2 * _STEP or any(spelling[at : at + _STEP] in seen for at in range(_STEP))
+        if len(spelling) < 2 * _STEP or any(spelling[at : at + _STEP] in chunks for at in range(_STEP))
     ]
 
 

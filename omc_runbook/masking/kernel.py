@@ -111,8 +111,8 @@ class _Hook:
                 return message
             self._flush()
         unmasked = message["content"] or {}
-        kept = {key: unmasked[key] for key in unmasked.keys() & _PROTOCOL}
-        message["content"] = kept | mask_members(unmasked, _PROTOCOL)
+        unchanged = {key: unmasked[key] for key in unmasked.keys() & _PROTOCOL}
+        message["content"] = unchanged | mask_members(unmasked, _PROTOCOL)
         message["metadata"] = mask_nested(message.get("metadata"), is_text=False)
         return self._send(stream, message, ident=ident, buffers=mask_nested(buffers, is_text=False), track=track)
 

@@ -125,13 +125,13 @@ def _circles(members: Sequence[Member], before: Document, keys: Mapping[str, Key
         owners = [each.key for each in former if each.injected.same_as(member.injected)]
         if len(owners) == 1:
             next_of[member.key] = owners[0]
-    left = dict(next_of)
+    remaining = dict(next_of)
     for start in next_of:
         way = []
         key = start
-        while key in left:
+        while key in remaining:
             way.append(key)
-            key = left.pop(key)
+            key = remaining.pop(key)
         # It may have begun with a key that has another's value too, and that nobody has the value of.
         circle = way[way.index(key) :] if key in way else []
         if circle and _is_by_mistake(circle, before, keys):

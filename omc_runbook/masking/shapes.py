@@ -58,7 +58,7 @@ class _Shape:
     marks: tuple[str, ...]
     pattern: re.Pattern[str]
     judge: Callable[[str], bool] | None = None
-    whole: int = 0
+    whole_below: int = 0
 
 
 def find(text: str) -> Iterator[Span]:
@@ -85,8 +85,8 @@ def _find(text: str, small: str, shape: _Shape, mark: str) -> Iterator[Span]:
         after = skipped if skipped and not is_value else at + len(mark)
         # A part of what has no digit, or no letter, has none either.
         is_over = is_value or (shape.judge is _is_mixed and not _is_mixed(text[start:end]))
-        last = small.rfind(mark, after, end - _MARK) if is_value and 0 < shape.whole <= end - start else -1
-        if is_over and end - start < shape.whole:
+        last = small.rfind(mark, after, end - _MARK) if is_value and 0 < shape.whole_below <= end - start else -1
+        if is_over and end - start < shape.whole_below:
             after = max(after, end - _BEFORE_KEY)
         # Of parts, the last goes on furthest; where it is none, those before it are tried.
         at, skipped = (last, after) if last >= 0 else (small.find(mark, after), 0)
@@ -142,7 +142,7 @@ _SHAPES = (
             r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----\s*(?P<value>[^‹]{0,99}?[A-Za-z0-9+/]{16}.*?)\s*(?:-----END|\Z)",
             re.DOTALL,
         ),
-        whole=_ALL,
+        whole_below=_ALL,
     ),
     _Shape(
         "password",

@@ -96,9 +96,9 @@ def shown_as(text: str) -> dict[str, None]:
     itself, or a secret within it (`parts`).
     """
     lines = [line.strip() for line in text.splitlines()]
-    whole = (text, text.strip(), " ".join(text.split()), "".join(text.splitlines()), "".join(lines))
+    variants = (text, text.strip(), " ".join(text.split()), "".join(text.splitlines()), "".join(lines))
     alone = [line for line in lines if not line.startswith("-----") and _is_distinctive(line)]
-    return dict.fromkeys((*whole, *alone, *parts(text)))
+    return dict.fromkeys((*variants, *alone, *parts(text)))
 
 
 def without_breaks(text: str) -> str:

@@ -53,9 +53,9 @@ class StreamBuffer:
         if self._is_labelled:
             return ""
         index = registry.current()
-        whole = [span.name for span in index.find(self._pending) if span.end == len(self._pending)]
+        names = [span.name for span in index.find(self._pending) if span.end == len(self._pending)]
         # What is public as a beginning may be a value, too.
-        if not whole and index.is_public_head(self._pending):
+        if not names and index.is_public_head(self._pending):
             return rest
         self._is_labelled = True
-        return registry.label(whole[0] if whole else self._name)
+        return registry.label(names[0] if names else self._name)

@@ -91,9 +91,13 @@ def digits_of_guesses(value: Masked, likely_texts: Iterable[Masked | str] = ()) 
     user_inputs = _likely_words(likely_texts)
     text = reveal(value)[:LONGEST]
     # Separators between known words add next to nothing.
-    squeezed = SEPARATOR.sub("", text)
+    without_separators = SEPARATOR.sub("", text)
     digits = guesses.estimate(text, user_inputs)
-    return digits if squeezed in ("", text) else min(digits, guesses.estimate(squeezed, user_inputs) + 1)
+    return (
+        digits
+        if without_separators in ("", text)
+        else min(digits, guesses.estimate(without_separators, user_inputs) + 1)
+    )
 
 
 def _likely_words(texts: Iterable[Masked | str]) -> tuple[str, ...]:

@@ -423,8 +423,8 @@ def _misspelt(variables: Iterable[str]) -> Iterator[str]:
         name, *fields = variable.upper().removeprefix(_PREFIX).split("__")
         near = [] if name in known else difflib.get_close_matches(name, known, 1, _NEAR)
         for each in near:
-            meant = "__".join((f"{_PREFIX}{each}", *fields))
-            yield f"{variable} is not a variable of omc-runbook, and is ignored: did you mean {meant}?"
+            right_name = "__".join((f"{_PREFIX}{each}", *fields))
+            yield f"{variable} is not a variable of omc-runbook, and is ignored: did you mean {right_name}?"
 
 
 @lru_cache(_PARSED)

@@ -71,14 +71,14 @@ def means_production(name: str) -> bool:
     return environment_in(_NUMBER.sub("", _REGION.sub("", name))) == PRODUCTION
 
 
-def environment_of(name: str, tags: Mapping[str, str], asked: str = "") -> str:
+def environment_of(name: str, tags: Mapping[str, str], environment: str = "") -> str:
     """The environment of a resource, by its tags before its name; "" where neither tells.
 
     A name with all words of the environment that is asked for is its own, also where these mean another, as prod-eu.
     """
     tagged = (value for tag, value in tags.items() if tag.casefold() in TAGS and value)
-    is_asked = environment_in(asked) != asked and f"-{_in_words(asked)}-" in f"-{_in_words(name)}-"
-    return canonical(next(tagged, "")) or (asked if is_asked else environment_in(name))
+    is_asked = environment_in(environment) != environment and f"-{_in_words(environment)}-" in f"-{_in_words(name)}-"
+    return canonical(next(tagged, "")) or (environment if is_asked else environment_in(name))
 
 
 def _in_words(text: str) -> str:

@@ -121,10 +121,10 @@ class _Expression:
         text = self._next()
         if text.startswith("%"):
             return None
-        wanted = text[1:-1] if text.startswith('"') else text
+        pattern = text[1:-1] if text.startswith('"') else text
         if values is None:
             return True
-        is_met = [fnmatchcase(_as_text(value), re.sub(r"([\[?])", r"[\1]", wanted)) for value in values]
+        is_met = [fnmatchcase(_as_text(value), re.sub(r"([\[?])", r"[\1]", pattern)) for value in values]
         return any(is_met) if operator == "=" else not values or not all(is_met)
 
     def _next(self) -> str:

@@ -394,8 +394,8 @@ def unknown_by_reason(findings: Iterable[Finding], most: int = sys.maxsize) -> d
 def merge_reads(sentences: Iterable[str], most: int = sys.maxsize) -> list[str]:
     """Sentences, of which those on reads that failed in the same way are one; it names at `most` so many reads."""
     reads = grouped(dict.fromkeys(map(_failure_and_read, sentences)))
-    named = {why: [each for each in own if each] for why, own in reads.items()}
-    return [f"Could not read {listed(own, most)}: {why}" if own else why for why, own in named.items()]
+    subjects_by_reason = {why: [each for each in own if each] for why, own in reads.items()}
+    return [f"Could not read {listed(own, most)}: {why}" if own else why for why, own in subjects_by_reason.items()]
 
 
 def _failure_and_read(sentence: str) -> tuple[str, str]:

@@ -75,8 +75,8 @@ def names_another(text: str, name: str) -> bool:
     OpenAI's is left out: its libraries, and so its name, serve for others.
     """
     own, folded = of_name(name), text.casefold()
-    named = {kind.issuer for kind in KINDS if re.search(rf"\b{kind.issuer}\b", folded)}
-    return bool(named - {"openai"}) and not (own and own.issuer in named)
+    issuers = {kind.issuer for kind in KINDS if re.search(rf"\b{kind.issuer}\b", folded)}
+    return bool(issuers - {"openai"}) and not (own and own.issuer in issuers)
 
 
 def of_value(text: str) -> IssuedKind | None:

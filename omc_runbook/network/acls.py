@@ -34,8 +34,8 @@ def find_blocks(
     what = f"TCP {span}" if passing is False else f"all of TCP {span}"
     direction, by = "out" if egress else "in", f"{rule} decides" if entry else "no rule allows it"
     fact = f"DescribeNetworkAcls: {acl.id} of {subnet} does not let {what} {direction} {where} ({by})."
-    taken = {entry.number for entry in acl.entries if entry.egress == egress}
-    number = next(n for n in range(max(min(taken, default=100) - 1, 1), DEFAULT_RULE) if n not in taken)
+    numbers = {entry.number for entry in acl.entries if entry.egress == egress}
+    number = next(n for n in range(max(min(numbers, default=100) - 1, 1), DEFAULT_RULE) if n not in numbers)
     verb = "create"
     # Where no number before the rule that denies is free, it has to give way.
     if entry and not entry.allow and entry.number < number:

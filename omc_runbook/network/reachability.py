@@ -103,15 +103,15 @@ class _Call:
         if self.network.endpoints is None or self.vpc is None:
             return CallPath("", no_dns)
         candidates = [endpoint for endpoint in self.endpoints if endpoint.state.lower() in USABLE]
-        named = next((endpoint for endpoint in candidates if endpoint.private_dns), None)
-        if named and self.vpc.dns_hostnames is None:
+        with_dns = next((endpoint for endpoint in candidates if endpoint.private_dns), None)
+        if with_dns and self.vpc.dns_hostnames is None:
             return CallPath("", no_dns)
-        if named and self.vpc.dns_hostnames:
-            obstacles = (*no_dns, *self._by_endpoint(named, requests))
-            return CallPath(f"endpoint {named.id}", obstacles, _keys_of(named))
+        if with_dns and self.vpc.dns_hostnames:
+            obstacles = (*no_dns, *self._by_endpoint(with_dns, requests))
+            return CallPath(f"endpoint {with_dns.id}", obstacles, _keys_of(with_dns))
         by, in_the_way = self._by_route()
         if candidates and any(obstacle.check == "no-egress" and obstacle.certain for obstacle in in_the_way):
-            unused = named or candidates[0]
+            unused = with_dns or candidates[0]
             others = self._by_endpoint(unused, requests)
             return CallPath(f"endpoint {unused.id}", (*no_dns, self._private_dns_off(unused), *others))
         return CallPath(by, (*no_dns, *in_the_way))
@@ -328,8 +328,8 @@ def _let_through(
     if verdict.decision == "explicit-deny":
         # No Allow outweighs a Deny, and what else it is there for is its author's to say.
         denying = " and ".join(filter(None, verdict.statements)) or "its policy"
-        put = command("aws", "ec2", "modify-vpc-endpoint", "--vpc-endpoint-id", endpoint)
-        corrected = f"{put} --policy-document file://policy.json {{region}}"
+        modify = command("aws", "ec2", "modify-vpc-endpoint", "--vpc-endpoint-id", endpoint)
+        corrected = f"{modify} --policy-document file://policy.json {{region}}"
         return (
             f"Remove the deny from {denying}: write the corrected policy to policy.json, and put it with `{corrected}`."
         )
