@@ -194,8 +194,8 @@ def mend(fault: str | None) -> None:
     broken = [other for other in lifecycle.status(running)["broken"] if fault is not None and other != fault]
     lifecycle.ask(running, "POST", "note", {"world": "healthy", "broken": broken})
     still = f"Still broken: {', '.join(broken)}." if broken else "The world is healthy."
-    done = f"Repaired {fault or 'everything'}." if was_broken else f"{fault} was not broken."
-    click.echo(f"{done} {still}")
+    sentence = f"Repaired {fault or 'everything'}." if was_broken else f"{fault} was not broken."
+    click.echo(f"{sentence} {still}")
 
 
 @sandbox.command(name="drill")

@@ -211,7 +211,7 @@ def card(grades: Sequence[Grade]) -> str:
     right = len([grade for grade in grades if grade.is_right])
     points = sum(grade.points for grade in grades)
     total = f"{points} of {POINTS * len(grades)} points"
-    return "\n".join([*_table(rows, left=3), total, f"{right} of {len(grades)} right"])
+    return "\n".join([*_table(rows, left_columns=3), total, f"{right} of {len(grades)} right"])
 
 
 def family_card(scores: Sequence[FamilyScore]) -> str:
@@ -224,19 +224,19 @@ def family_card(scores: Sequence[FamilyScore]) -> str:
         rows.append((score.family, f"{len(times)} of {score.faults}", str(points), fastest))
     answers = [answer for score in scores for answer in score.solved]
     total = f"{len(answers)} of {sum(score.faults for score in scores)} faults solved"
-    return "\n".join([*_table(rows, left=1), f"{total}, {sum(answer.points for answer in answers)} points"])
+    return "\n".join([*_table(rows, left_columns=1), f"{total}, {sum(answer.points for answer in answers)} points"])
 
 
 def _worth(hint_count: int) -> int:
     return POINTS - HINT_COST * hint_count
 
 
-def _table(rows: Sequence[tuple[str, ...]], left: int) -> list[str]:
-    """Rows in columns as wide as their widest cell; the first `left` columns are aligned left, the others right."""
+def _table(rows: Sequence[tuple[str, ...]], left_columns: int) -> list[str]:
+    """Rows in columns as wide as their widest cell; the first `left_columns` are aligned left, the others right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
-            cell.ljust(width) if number < left else cell.rjust(width)
+            cell.ljust(width) if number < left_columns else cell.rjust(width)
             for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows

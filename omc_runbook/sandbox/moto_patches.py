@@ -74,8 +74,8 @@ _write_request_id = responses.BaseResponse._enrich_response
 def _enrich_response(headers: dict[str, str], body: Any) -> tuple[dict[str, str], Any]:
     """Write the request's id into an answer; moto goes through each, letter by letter, for the element that XML has."""
     has_element = isinstance(body, str) and "<RequestId>" in body
-    headers, written = _write_request_id(headers, body if has_element else "")
-    return headers, written if has_element else body
+    headers, new_body = _write_request_id(headers, body if has_element else "")
+    return headers, new_body if has_element else body
 
 
 def _new_request_id(headers: dict[str, Any] | None = None) -> str:

@@ -119,21 +119,21 @@ def _keys(account: str, tags: Mapping[str, str]) -> Keys:
 
 def _role_tags(arn: str, account: str) -> Mapping[str, str]:
     role = find_role(arn.rpartition("/")[2], account)
-    return _named(role.tags or (), "Key", "Value") if role is not None else {}
+    return _tags(role.tags or (), "Key", "Value") if role is not None else {}
 
 
 def _tags_of_key(call: Call, account: str, resource: str) -> Mapping[str, str]:
     backend, key_id = kms_backends[account][call.region], resource.rpartition("/")[2]
-    return _named(backend.list_resource_tags(key_id)["Tags"], "TagKey", "TagValue") if key_id in backend.keys else {}
+    return _tags(backend.list_resource_tags(key_id)["Tags"], "TagKey", "TagValue") if key_id in backend.keys else {}
 
 
 def _tags_of_service(call: Call, account: str, resource: str) -> Mapping[str, str]:
     services = list(ecs_backends[account][call.region].services.values())
     service = next((service for service in services if service.arn == resource), None)
-    return _named(service.tags or (), "key", "value") if service is not None else {}
+    return _tags(service.tags or (), "key", "value") if service is not None else {}
 
 
-def _named(tags: Iterable[Mapping[str, str]], name: str, value: str) -> dict[str, str]:
+def _tags(tags: Iterable[Mapping[str, str]], name: str, value: str) -> dict[str, str]:
     return {tag[name]: tag[value] for tag in tags}
 
 

@@ -35,17 +35,17 @@ _PLAIN = {"string": str, "integer": int, "long": int, "double": float, "float": 
 _WAYS, _MEMBERS = "sandbox_ways", "sandbox_members"
 
 
-def write_structure(serializer: JSONSerializer, written: dict[str, Any], owner: Any, shape: Any, key: str) -> None:
-    """Write a structure into a JSON answer as moto does, which finds out anew for each value how it is written.
+def write_structure(serializer: JSONSerializer, output: dict[str, Any], owner: Any, shape: Any, key: str) -> None:
+    """Write a structure into a JSON answer as moto does, but with cached look-ups of how each value is written.
 
     That took half of a sandbox's time.
     """
     if shape.is_document_type:
-        written[key] = owner
+        output[key] = owner
         return
     if owner is None:
         return
-    own: dict[str, Any] = {} if key else written
+    own: dict[str, Any] = {} if key else output
     for member in _members_of(serializer, owner, shape):
         value = _value(serializer, owner, member.key, member.way)
         if type(value) is member.plain:
@@ -53,13 +53,13 @@ def write_structure(serializer: JSONSerializer, written: dict[str, Any], owner: 
         elif value is not None:
             serializer._serialize(own, value, member.shape, member.key)
     if key:
-        written[serializer.get_serialized_name(shape, key)] = own
+        output[serializer.get_serialized_name(shape, key)] = own
 
 
 def _members_of(serializer: ResponseSerializer, owner: Any, shape: Any) -> list[_Member]:
     known: dict[tuple[type, tuple[str, ...]], list[_Member]] = vars(shape).setdefault(_MEMBERS, {})
-    place = (type(owner), tuple(serializer._value_picker.response_transformers))
-    members = known.get(place)
+    cache_key = (type(owner), tuple(serializer._value_picker.response_transformers))
+    members = known.get(cache_key)
     if members is None:
         members = []
         for key, each in shape.members.items():
@@ -67,7 +67,7 @@ def _members_of(serializer: ResponseSerializer, owner: Any, shape: Any) -> list[
             each.parent = shape
             name = serializer.get_serialized_name(each, key)
             members.append(_Member(key, name, each, _way_to(serializer, owner, key, each), _PLAIN.get(each.type_name)))
-        known[place] = members
+        known[cache_key] = members
     return members
 
 
@@ -95,10 +95,10 @@ def _value(serializer: ResponseSerializer, owner: Any, key: str, way: _Way) -> A
 def _way_to(serializer: ResponseSerializer, owner: Any, key: str, shape: Shape) -> _Way:
     transformers: dict[str, Callable[[Any], Any]] = serializer._value_picker.response_transformers
     known: dict[tuple[type, str, tuple[str, ...]], _Way] = vars(shape).setdefault(_WAYS, {})
-    place = (type(owner), key, tuple(transformers))
-    way = known.get(place)
+    cache_key = (type(owner), key, tuple(transformers))
+    way = known.get(cache_key)
     if way is None:
-        way = known[place] = _find_way(owner, key, shape, transformers)
+        way = known[cache_key] = _find_way(owner, key, shape, transformers)
     return way
 
 

@@ -77,7 +77,7 @@ class SandboxCloudTrail(CloudTrailResponse):
         id = str(uuid.uuid4())
         arn = f"arn:{self.partition}:cloudtrail:{self.region}:{self.current_account}:eventdatastore/{id}"
         management = {"Field": "eventCategory", "Equals": ["Management"]}
-        store = self._kept("event_data_stores")[arn] = {
+        store = self._stored("event_data_stores")[arn] = {
             "EventDataStoreArn": arn,
             "Name": name,
             "Status": "ENABLED",
@@ -113,12 +113,12 @@ class SandboxCloudTrail(CloudTrailResponse):
         id = str(uuid.uuid4())
         rows = [[{"eventJson": event.text}] for event in found[: int(parsed[3])]]
         # Each with its event data store, for which the permission is needed.
-        self._kept("queries")[id] = (store, rows)
+        self._stored("queries")[id] = (store, rows)
         return json.dumps({"QueryId": id})
 
     def get_query_results(self) -> str:
         """A page of a query's rows."""
-        query = self._kept("queries").get(self._get_param("QueryId"))
+        query = self._stored("queries").get(self._get_param("QueryId"))
         if query is None:
             raise JsonRESTError("QueryIdNotFoundException", "The query ID does not exist or does not map to a query.")
         rows = query[1]
@@ -128,13 +128,13 @@ class SandboxCloudTrail(CloudTrailResponse):
             answer["NextToken"] = str(first + size)
         return json.dumps(answer)
 
-    def _kept(self, kind: str) -> dict[str, Any]:
+    def _stored(self, kind: str) -> dict[str, Any]:
         """What moto's backend keeps for the sandbox, until it is reset."""
-        kept: dict[str, Any] = vars(self.cloudtrail_backend).setdefault(kind, {})
-        return kept
+        stored: dict[str, Any] = vars(self.cloudtrail_backend).setdefault(kind, {})
+        return stored
 
     def _store(self, arn_or_id: str) -> dict[str, Any]:
-        for arn, store in self._kept("event_data_stores").items():
+        for arn, store in self._stored("event_data_stores").items():
             if arn == arn_or_id or arn.endswith(f"/{arn_or_id}"):
                 found: dict[str, Any] = store
                 return found

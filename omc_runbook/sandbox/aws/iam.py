@@ -69,8 +69,8 @@ class SandboxIam(IamResponse):
 
     def get_account_authorization_details(self) -> ActionResult:
         """The account's details in pages of `MaxItems` entries, over all lists."""
-        whole: Any = super().get_account_authorization_details().result
-        entries = [(name, entry) for name in _LISTS for entry in list(whole[name])]
+        details: Any = super().get_account_authorization_details().result
+        entries = [(name, entry) for name in _LISTS for entry in list(details[name])]
         first = int(self._get_param("Marker") or 0)
         end = first + int(self._get_param("MaxItems") or _PAGE)
         page: dict[str, Any] = {name: [entry for of, entry in entries[first:end] if of == name] for name in _LISTS}

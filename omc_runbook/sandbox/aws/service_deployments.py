@@ -36,12 +36,12 @@ class ServiceDeploymentCalls(EcsBase):
 
     def describe_service_deployments(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServiceDeployments.html"""
-        asked = self._get_param("serviceDeploymentArns", [])
+        arns = self._get_param("serviceDeploymentArns", [])
         by_arn = {
             each.service_deployment_arn: _describe(service, each)
             for service in services_of(self.ecs_backend)
             for each in service.service_deployments
-            if each.service_deployment_arn in asked
+            if each.service_deployment_arn in arns
         }
         return self._find("serviceDeploymentArns", "serviceDeployments", by_arn)
 

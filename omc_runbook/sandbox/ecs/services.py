@@ -231,9 +231,9 @@ def record_deployment(service: EcsService, new: EcsDeployment, containers: list[
         ),
     )
     del service.service_deployments[_MAX_SERVICE_DEPLOYMENTS:]
-    kept = {each.target_service_revision_arn for each in service.service_deployments}
-    kept |= {arn for each in service.service_deployments for arn in each.source_revision_arns}
-    service.service_revisions = [each for each in service.service_revisions if each.service_revision_arn in kept]
+    arns = {each.target_service_revision_arn for each in service.service_deployments}
+    arns |= {arn for each in service.service_deployments for arn in each.source_revision_arns}
+    service.service_revisions = [each for each in service.service_revisions if each.service_revision_arn in arns]
 
 
 def record_failure(service: EcsService, task_id: str, deployment: EcsDeployment, reason: str, is_started: bool) -> None:
@@ -314,10 +314,10 @@ def fail(service: EcsService, deployment: EcsDeployment, reason: str) -> None:
 
 def go_back(service: EcsService, reason: str, cause: str = "") -> None:
     """Make the last deployment that completed PRIMARY again; `cause` begins the reason of its state."""
-    left = primary(service)
-    earlier = last_completed(service, left)
+    failed = primary(service)
+    earlier = last_completed(service, failed)
     ongoing = service.ongoing
-    if left is None or earlier is None:
+    if failed is None or earlier is None:
         if ongoing is not None:
             ongoing.finish("ROLLBACK_FAILED")
             ongoing.status_reason = "No rollback candidate was found to run the rollback."
@@ -330,7 +330,7 @@ def go_back(service: EcsService, reason: str, cause: str = "") -> None:
             "startedAt": datetime.now(UTC),
             "serviceRevisionArn": earlier.revision_arn,
         }
-    left.status = "ACTIVE"
+    failed.status = "ACTIVE"
     earlier.status, earlier.state, earlier.is_rollback = "PRIMARY", "IN_PROGRESS", True
     earlier.state_reason = f"{cause}rolling back to deploymentId {earlier.id}."
     earlier.updated_at = datetime.now(UTC)

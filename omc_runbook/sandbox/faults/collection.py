@@ -71,8 +71,8 @@ def mend(endpoint: str, fault_id: str | None = None) -> None:
     world, active_ids = _world(endpoint)
     others: list[str] = []
     if fault_id is not None:
-        mended = find(fault_id)
-        others = [other for other in active_ids if other != mended.id]
+        fault = find(fault_id)
+        others = [other for other in active_ids if other != fault.id]
     changed = changes.read(endpoint)
     remove_traces(world, changed)
     keep_good_document(world)
@@ -88,8 +88,8 @@ def find(fault_id: str) -> Fault:
     if fault_id in faults:
         return faults[fault_id]
     nearest = difflib.get_close_matches(fault_id, faults, n=1, cutoff=0.0)
-    named = fault_id or "without a name"
-    raise UsageError(f"There is no fault {named}; the nearest is {nearest[0]}: see omc-runbook sandbox faults.")
+    name = fault_id or "without a name"
+    raise UsageError(f"There is no fault {name}; the nearest is {nearest[0]}: see omc-runbook sandbox faults.")
 
 
 def _world(endpoint: str) -> tuple[World, list[str]]:
