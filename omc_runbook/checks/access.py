@@ -185,7 +185,8 @@ def scp(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         refused = [stop for stop in stops if stop.service.name in services]
         unread = snapshot.permissions[arn].organization_unread
         if access.cause == "organization" and unread and _has_read(snapshot, arn) and not refused:
-            # A policy that asks for the organization denies the simulation, which was not told it, and no task.
+            # A policy with a condition on the organization denies the simulation, which has no value for it, but no
+            # task.
             yield Uncertain(iam.role_name(arn), (*unread, *access.sentences))
         elif access.cause == "organization":
             yield _refused(snapshot, arn, services, access)
@@ -406,7 +407,7 @@ def _judged(snapshot: Snapshot) -> Iterator[tuple[str, frozenset[str], RoleAcces
             access = judge(snapshot, arn)
             refused = refused_access(snapshot, services) if access.cause == "unknown" else None
             if refused:
-                # What could not be decided names the statement that AWS may have refused the task by.
+                # The undecided result names the statement by which AWS may have refused the task.
                 denies = undecided_denies(snapshot, arn) if refused.cause == "identity-deny" else ()
                 access = replace(refused, statements=(" or ".join(denies),), conditions=access.sentences)
             yield arn, services, access
@@ -431,7 +432,7 @@ def _because(snapshot: Snapshot, cause: str) -> Iterator[Evidence | Uncertain]:
         elif access.cause == cause:
             yield _refused(snapshot, arn, services, access)
         elif (beside := judge_beside(snapshot, arn, access)) and beside.cause == cause:
-            # What tasks were told is about the denial that comes before.
+            # AWS's message to tasks is about the denial that comes before.
             yield Evidence(iam.role_name(arn), beside.sentences, _remedy(snapshot, arn, beside), services)
 
 
@@ -484,7 +485,7 @@ def _without_grant(snapshot: Snapshot, arn: str, services: frozenset[str], key: 
     grant = remedies.grant(snapshot.environment.names, name, DECRYPT, key.arn)
     remedy = remedy_of(access, DECRYPT, key.arn, grant)
     if not access.is_bounded:
-        # What denies it, nobody but its author takes back.
+        # Only the author of a Deny can take it back.
         remedy = remedies.with_runbook("troubleshoot", snapshot.environment, remedy)
     return Evidence(name, access.sentences, remedy, services)
 

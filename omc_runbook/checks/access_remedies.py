@@ -136,8 +136,7 @@ def _account(snapshot: Snapshot) -> str:
 def narrow(identity: Identity, policy: PolicyDocument, label: str, grants: Sequence[Statement]) -> Remedy:
     """Put these grants in the place of what a statement allows on Secrets Manager and by kms:Decrypt.
 
-    What else the statement allows stays. Where it allows every action that is not to be told apart, the remedy is a
-    sentence.
+    What else the statement allows stays. Where its actions cannot be separated, the remedy is a sentence.
     """
     remaining = _without_actions(policy, label, _is_of_secrets)
     if remaining is None or any(
@@ -153,7 +152,7 @@ def narrow(identity: Identity, policy: PolicyDocument, label: str, grants: Seque
 def withdraw(identity: Identity, labels: Iterable[str], actions: Sequence[str], keeping: Sequence[str] = ()) -> Remedy:
     """Take these actions out of the identity's statements with these labels, and leave what else they allow.
 
-    A pattern such as ecs:* goes as a whole, which is said; of what it allows only the actions in `keeping` stay.
+    A pattern such as ecs:* is removed as a whole, and the remedy says so; of what it allows, only `keeping` stays.
     """
     if is_managed_elsewhere(identity):
         return _change_elsewhere(identity, labels, ", ".join(actions))

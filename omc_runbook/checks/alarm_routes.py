@@ -1,4 +1,4 @@
-"""The ways by which somebody hears of a read of the secret, and where each ends."""
+"""How somebody is notified of a read of the secret: each route, and its targets."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ ACTIONS_OFF = "ActionsEnabled false"
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmRoute:
-    """A way from a read of the secret to somebody: a metric filter with an alarm, or a rule of EventBridge."""
+    """A way to notify somebody of a read of the secret: a metric filter with an alarm, or a rule of EventBridge."""
 
     kind: Literal["alarm", "rule", "filter"]
-    """What tells somebody: of a "filter" no alarm watches the metric, so that it tells nobody."""
+    """What notifies somebody; "filter" is a metric filter without an alarm, which notifies nobody."""
     name: str
     """The name of the alarm, the rule or the filter."""
     matches: bool | None
@@ -37,11 +37,11 @@ class AlarmRoute:
     problem: str = ""
     """What turns it off, in a sentence; "" where it is on."""
     targets: tuple[str, ...] = ()
-    """The ARNs that it tells."""
+    """The ARNs of its targets."""
     reaches: bool | None = False
-    """Whether a target exists and has somebody who hears; None where that is unknown."""
+    """Whether a target exists and has a confirmed subscriber; None where that is unknown."""
     ends: tuple[str, ...] = ()
-    """Where it ends, in a sentence for each target."""
+    """What is at each target, in a sentence."""
 
 
 def routes_of(snapshot: Snapshot) -> tuple[AlarmRoute, ...]:
@@ -77,7 +77,7 @@ def _of_filters(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRou
 
 
 def _problem_of(trail: Trail) -> str:
-    """Why no read of the secret arrives in a trail's log group, in a sentence; "" where it does."""
+    """Why reads of the secret do not arrive in a trail's log group, in a sentence; "" where they do."""
     if trail.is_logging is False:
         return f"trail {trail.name} does not log, so that nothing arrives in {trail.log_group}."
     if trail.log_group_error:
@@ -135,7 +135,7 @@ def may_publish(topic: Topic | None, service: str) -> bool | None:
 
 
 def _end(monitoring: Monitoring, arn: str, service: str) -> str:
-    """What is at the end of a route, in words."""
+    """What a target of a route is, in words."""
     if arn not in monitoring.topics:
         return f"who receives what is sent to {arn} was not read."
     topic = monitoring.topics[arn]

@@ -20,11 +20,11 @@ from omc_runbook.snapshot.once import once
 from omc_runbook.snapshot.state import Snapshot
 
 RECENT = timedelta(days=7)
-"""What happened so long ago at most is compared with what came before; of a short audit, its later half."""
+"""Calls of this period are compared with those before it; in a short audit, those of its later half."""
 BURST = 20
 """How many reads within an hour are a burst, where the principal never read a quarter as often."""
 REFUSALS = 5
-"""How many refused calls are worth a word, where there were not a third as many a week before."""
+"""So many refused calls are reported, unless a week before had a third as many."""
 _HOUR, _WEEK = timedelta(hours=1), timedelta(days=7)
 ECS = "ecs-tasks.amazonaws.com"
 """The address of the calls that ECS makes as a task's execution role."""
@@ -87,7 +87,7 @@ class CallHistory:
         """The roles by which ECS reads the secret whenever a task starts."""
         roles = frozenset(self.snapshot.execution_roles)
         if {"services", "task_definitions"} & self.snapshot.gaps.keys():
-            # Which services there are is not known: ECS reads for some of them.
+            # The services are not known: ECS makes some of these reads for them.
             roles |= {call.principal for call in self.accesses.calls if call.address == ECS}
         return roles
 
@@ -110,7 +110,7 @@ class CallHistory:
         return was_there or any(call.is_read and self.is_before(call) for call in self.accesses.calls)
 
     def lacks(self, check: str) -> Mapping[str, datetime]:
-        """As `unread`, of all calls that a check is made of, where so many were not seen that it cannot tell."""
+        """`unread`, for the calls that a check judges, where too few of them were read to judge."""
         is_of_all = check == "rising-errors"
         since = self.complete_since if is_of_all else self.begin
         return (self.accesses.cut if is_of_all else self.unread) if since >= self.recent_since else {}
@@ -147,7 +147,7 @@ def find_unusual(snapshot: Snapshot) -> tuple[UnusualCall, ...]:
 
 
 def finder(find_calls: Finder) -> Callable[[Snapshot], Iterator[Answer]]:
-    """Let a check consist of what finds one kind of unusual calls, a function with the name of the check."""
+    """Make a check of a function that finds one kind of unusual calls, and has the check's name."""
     id = find_calls.__name__.replace("_", "-")
     FINDERS[id] = find_calls
 
@@ -353,7 +353,7 @@ def _from(call: Access) -> str:
 
 
 def _found(snapshot: Snapshot, id: str) -> Iterator[Answer]:
-    """The findings of one kind of unusual calls, or that the calls are too many to tell."""
+    """The findings of one kind of unusual calls, or that there are too many calls to judge."""
     history = history_of(snapshot)
     if history is None:
         return
@@ -369,7 +369,7 @@ def _found(snapshot: Snapshot, id: str) -> Iterator[Answer]:
 
 
 def _way_out(snapshot: Snapshot) -> str:
-    """How to have every call looked at."""
+    """The remedy with which an audit reads every call."""
     if snapshot.environment.audit.reaches_back:
         return "Audit fewer days."
     return "Name a trail's bucket or an event data store in [audit] of runbook.toml, or audit fewer days."

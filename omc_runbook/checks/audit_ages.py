@@ -99,7 +99,7 @@ def _has_renewed(history: VersionHistory, moment: datetime) -> bool:
 
 
 def _document_of(version: VersionEntry) -> Iterator[Document]:
-    """The document of a version, if it is left and can be parsed."""
+    """The document of a version, if the version still exists and can be parsed."""
     if version.content and version.content.document:
         yield version.content.document
 

@@ -31,7 +31,7 @@ _FIELDS = {
 }
 """The paths of fields whose first part a location has."""
 _TARGETS = {"environment": "secrets", "logConfiguration.options": "secretOptions"}
-"""Where ECS takes from a secret what a field has in plain text."""
+"""The setting by which ECS reads from a secret what a field has in plain text."""
 _REVISION, _TASK = "DescribeTaskDefinition", "DescribeTasks"
 _FILES = "In Terraform's files"
 _STREAM = re.compile(r"log group (?P<group>\S+), stream (?P<stream>\S+)")

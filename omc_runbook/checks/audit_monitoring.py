@@ -1,4 +1,4 @@
-"""Checks of what records calls on the secret, and of who would notice an unusual one."""
+"""Checks of what records calls on the secret, and of who is notified of an unusual one."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def _recording_reads(snapshot: Snapshot) -> tuple[Trail, ...]:
 
 
 def _is_read(snapshot: Snapshot) -> bool:
-    """Whether everything that could tell somebody was read, so that its absence says something."""
+    """Whether everything that could notify somebody was read, so that a missing route is certain."""
     return bool(snapshot.audit.monitoring) and not {TRAILS, GAP}.intersection(snapshot.gaps)
 
 

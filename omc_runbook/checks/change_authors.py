@@ -27,13 +27,13 @@ def newest_write(events: Iterable[Event], version_id: str) -> Event | None:
 
 
 def author_of_version(snapshot: Snapshot) -> tuple[str, ...]:
-    """Who made the current version current; () where CloudTrail does not tell."""
+    """Who made the current version current; () where CloudTrail does not say."""
     event = write_of(snapshot, snapshot.current_id) if snapshot.current_id else None
     return (describe(event),) if event else ()
 
 
 def author_of(snapshot: Snapshot, call: str) -> tuple[str, ...]:
-    """Who made the newest call of a name, such as DeleteSecret, on the secret; () where CloudTrail does not tell."""
+    """Who made the newest call of an API, such as DeleteSecret, on the secret; () where CloudTrail does not say."""
     calls = [event for event in snapshot.writes or () if event.name == call and not event.error]
     return (describe(max(calls, key=lambda event: event.time)),) if calls else ()
 

@@ -17,7 +17,7 @@ from omc_runbook.workstation.workstation import NOT_LOADED, Workstation
 ALL_OR_NOTHING = frozenset(
     {"secret", "versions", "contents", "resource_policy", "kms_key", "key_policy", "permissions", "identities"}
 )
-"""Fields that say nothing while a part of them is missing."""
+"""Fields that are of no use unless they were read completely."""
 
 DEEPER = {
     "network": "The network was not read: troubleshoot reads it.",
@@ -66,8 +66,10 @@ class Evidence:
     hindered_by: tuple[Hinders, ...] | None = None
     """Set where the facts leave fewer causes than the check has."""
     stems_from: frozenset[str] = frozenset()
-    """Keys, references, roles or the like, of which an error that keeps new tasks from running, or another finding of
-    the drift in a checkout, is its cause, where there is one."""
+    """Keys, references or roles that it stems from.
+
+    An error about one of them that keeps new tasks from running, or another drift finding about one, is its cause.
+    """
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Uncertain:
     subject: str
     facts: tuple[str, ...]
     services: frozenset[str] = frozenset()
-    """Set where nothing of other services can come of it."""
+    """Set where it can have no consequence for other services."""
 
 
 Answer = Evidence | Uncertain
@@ -160,7 +162,7 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     """Run a check on a snapshot: what it found and what it could not see, else that it is clear."""
     finding = partial(Finding, check=check.id, family=check.family, title=check.title)
     unknown = partial(finding, status="unknown", severity=check.severity)
-    # In one order for all checks: those that lack the same are told together.
+    # The same order for all checks: those that lack the same fields are reported together.
     gaps = snapshot.unread(*sorted(check.needs))
     if any(need in ALL_OR_NOTHING and need in snapshot.gaps for need in check.needs):
         return (unknown(evidence=gaps),)

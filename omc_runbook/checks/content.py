@@ -303,7 +303,7 @@ def values_exchanged(snapshot: Snapshot) -> Iterable[Evidence]:
     environment, circles = snapshot.environment, _exchanged(snapshot)
     by_form = exchanged(_document(snapshot), environment.keys) if circles else ()
     for circle in circles:
-        # Of values without a form, only the former version has the right order.
+        # Where values have no recognisable form, only the former version shows which is whose.
         remedy = remedies.update(environment, ",".join(circle)) if circle in by_form else _roll_back(snapshot)
         services = frozenset[str]().union(*(services_reading(snapshot, key) for key in circle))
         for at, key in enumerate(circle):

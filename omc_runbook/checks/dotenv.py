@@ -299,7 +299,7 @@ def permissions(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 def _left_out(workstation: Workstation) -> tuple[ComposeService | None, tuple[str, ...]]:
-    """The application's service where Compose gives it no .env, and the required variables that it lacks; None else."""
+    """The application's service where Compose gives it no .env, and the required variables that it lacks; else None."""
     compose, service = workstation.checkout.compose, workstation.checkout.application
     if compose is None or service is None or service.env_file_names is None:
         return None, ()

@@ -147,7 +147,7 @@ def in_odd_quotes(workstation: Workstation) -> Iterator[Binding]:
 
 
 def _raw_service(workstation: Workstation) -> ComposeService | None:
-    """The application's service where Compose gives it each line of the .env as it stands; None else."""
+    """The application's service where Compose gives it each line of the .env unparsed; else None."""
     service = workstation.checkout.application
     raw = (
         posixpath.normpath(str(each)) for each in (service.env_files if service else ()) if isinstance(each, RawPath)

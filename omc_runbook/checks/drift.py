@@ -452,7 +452,7 @@ def _unread(snapshot: Snapshot, row: VariableDrift) -> str:
 
 
 def _otherwise(row: VariableDrift, container: str) -> str:
-    """How the revision in force of a container has a variable that Terraform's files give it otherwise."""
+    """How a container's revision in force sets a variable that Terraform's files set differently."""
     if container in row.renamed:
         return f"calls it {row.renamed[container]}"
     return "does not" if container in row.ahead else f"takes it from {row.defined[container]}"

@@ -25,7 +25,7 @@ _WHOLE = re.compile(r"(?i)(?:\A|_)(?:secrets|config|configuration|settings)(?:_j
 """How variables are named that are to have all of a secret's keys."""
 
 _WITHOUT_VALUES = frozenset({"secrets", "image", "log", "volume", "file", "memory", "capacity", "start"})
-"""The kinds of stops that no variable is the reason of."""
+"""The kinds of stops that no variable can cause."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Succession:
 def successions(snapshot: Snapshot) -> Iterator[Succession]:
     """The revisions of consumers that fail or were rolled back, each with one still in service.
 
-    What such a revision lost explains nothing where all that its tasks ended of is known to be something else.
+    Where all its tasks are known to have stopped for another reason, what such a revision lost explains nothing.
     """
     stops = fresh_stops(snapshot)
     in_doubt = {stop.task.task_definition_arn for stop in stops if stop.kind not in _WITHOUT_VALUES}

@@ -29,7 +29,7 @@ from omc_runbook.workstation.workstation import Workstation, is_blank, is_text_o
 
 ENVIRONMENT = "ENVIRONMENT"
 _SERVER = re.compile(rf"(?i)(?<![a-z0-9])(?:{'|'.join(ALIASES)})(?![a-z])")
-"""What only servers are called: a developer's machine may be dev, too."""
+"""Names of environments that only servers have: a developer's machine may be dev, too."""
 _LITERAL_LOCAL = re.compile(rf"""["']{LOCAL}["']""")
 LOGIN = re.compile(r"://\S+@")
 """A URL with a password, which is no word to guess first."""

@@ -129,7 +129,7 @@ def _following(snapshot: Snapshot, declared: Mapping[Location, Injection | None]
         definition = snapshot.definition(service)
         if definition is None:
             continue
-        # Of the same label: what is said of it is compared with what is said of the one in force.
+        # It keeps the label, so that its findings can be compared with those of the revision in force.
         arn = f"{definition.arn} as declared"
         definitions[arn] = replace(_with(definition, declared), arn=arn)
         services.append(replace(service, task_definition_arn=arn))

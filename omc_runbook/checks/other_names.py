@@ -45,7 +45,7 @@ def correct(snapshot: Snapshot, field: str) -> Remedy | None:
         return Remedy(f"Correct region in {environment.source_of('region')}.")
     if variable := environment.variables.get(field, ""):
         return Remedy(f"Correct {field} in {variable}, or unset it.")
-    # Where all was searched and all else has the names that it should, the secret is missing and called nothing else.
+    # If everything was searched and all other names are right, the secret is missing, not renamed.
     is_missing = field == "secret" and not any(found_instead(snapshot))
     return None if is_missing else find_names(snapshot)
 

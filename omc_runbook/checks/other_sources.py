@@ -299,7 +299,7 @@ def _denied(snapshot: Snapshot, is_secret: bool) -> Iterator[Evidence | Uncertai
             permissions = snapshot.permissions.get(arn)
             services = _services(own)
             cited = [stop for stop in stops if stop.service.name in services]
-            # That a role may not read what does not exist is no fault of its own; of what is elsewhere, tasks tell.
+            # A missing permission on what does not exist is no separate fault; for what is elsewhere, tasks show it.
             counts = bool(cited) if (source, demands) in not_shown else source.is_there
             if permissions is None or not permissions.exists or not counts:
                 continue
@@ -463,7 +463,7 @@ def _is_used(stop: Stop, demands: list[KeyDemand]) -> bool:
 
 
 def _means(stop: Stop, key: str) -> bool:
-    """Whether a stop's reason is that a secret lacks a key, or has no keys at all."""
+    """Whether a stop's reason says that a secret lacks a key, or has no keys at all."""
     return not points_at(stop.reason, "key-missing") or f"json key {key}" in stop.reason
 
 

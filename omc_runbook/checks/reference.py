@@ -311,7 +311,7 @@ def sidecar_only(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             continue
         own = {*application.environment, *(injection.variable for injection in application.secrets)}
         entry = keys.get(ref.key)
-        # Of a foreign application, an address of the database says that it builds none from the password.
+        # Another application with a database URL does not build one from the password.
         has_address = read is None and entry is not None and entry.in_url and any(map(is_database_address, own))
         if demand.variable not in own and not has_address:
             fact = (

@@ -185,7 +185,7 @@ def judge_beside(snapshot: Snapshot, role_arn: str, access: RoleAccess) -> RoleA
 
 
 def denied_alike(snapshot: Snapshot, role_arn: str, access: RoleAccess) -> frozenset[str]:
-    """The role's name where what denies it something denies it the secret too: that finding is then the cause."""
+    """The role's name if the same denial keeps it from the secret too: that finding is then the cause."""
     if snapshot.secret is None or not (access.cause == "organization" or any(access.statements)):
         return frozenset()
     own = judge(snapshot, role_arn)
@@ -372,7 +372,7 @@ def judge_action(permissions: Permissions, role_arn: str, action: str, resource:
             owner = "" if resource == "*" else account_in(resource)
             if owner not in ("", account_in(role_arn)):
                 unread += (f"Whether account {owner} is of the organization, which a policy may ask for, is unknown.",)
-            # A policy that asks for the organization denies a simulation that was not told it.
+            # A policy with a condition on the organization denies a simulation without a value for it.
             if unread:
                 return RoleAccess("unknown", unread[0], conditions=(*unread[1:], denied))
             return RoleAccess("organization", denied, statements)

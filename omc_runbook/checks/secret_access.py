@@ -38,7 +38,7 @@ UNLESS_FORBIDDEN = (
     "Unless a service control policy (SCP) or resource control policy (RCP) of the organization forbids it: those were"
     " not read, because organizations:DescribeOrganization or a permission that follows it is missing."
 )
-"""Both only forbid, and only to members of an organization, which usually may not read them."""
+"""Both kinds of policies only deny, and members of an organization usually may not read them."""
 _LOGINS = ("accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com")
 """Identity providers of people; other OpenID Connect providers, such as a code host's, are for machines."""
 _STRANGER = "000000000000"

@@ -57,7 +57,7 @@ IMAGE_ADVICE = {
 """What helps where an image is there and cannot be pulled, with the task definition's label, by `why_not_pulled`."""
 
 VARIABLE = re.compile(r"\b(?!(?:AWS|ECS)_)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
-"""What only a variable's name looks like, unless ECS or AWS's SDKs set it."""
+"""The form of names that only variables have, without those that ECS or AWS's SDKs set."""
 
 _NOT_THERE = re.compile(r": (?:not found|404)\b|\bResourceNotFoundException\b", re.IGNORECASE)
 """That an image, a log group or an environment file does not exist."""

@@ -29,7 +29,7 @@ from omc_runbook.terraform.task_definitions import applies_to
 TEMPLATE, SETTINGS, COMPOSE, TERRAFORM, DEFINITION = "template", "Settings", "compose", "Terraform", "task definition"
 TASKS = "tasks"
 _OF = " of "
-"""What is between a container's name and its family."""
+"""What joins a container's name and its family."""
 INITIAL, WORKFLOWS, LISTS = "initial value", "workflow env", "other Compose lists"
 """What new environments, workflows and further services of Compose begin with: a checkout may have none of them."""
 

@@ -211,7 +211,7 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 
 def _status_in_git(workstation: Workstation) -> GitStatus:
-    """What git has of the .env, without what it is meant to have: encrypted files."""
+    """What git has of the .env, apart from encrypted files, which may be committed."""
     git, history = workstation.git, workstation.history
     if _is_encrypted_in_git(workstation):
         return replace(git, tracked=False, ignored=True, commits=())
@@ -312,7 +312,7 @@ def template_value(snapshot: Snapshot) -> Iterable[Evidence]:
         if not workstation.is_secret(entry.name) or len(entry.value) < OPAQUE:
             continue
         value = Masked(entry.value, entry.name)
-        # Whom a secret manager's program starts gets the value, which the template does not have.
+        # A program that a secret manager starts gets the value, which the template does not have.
         is_real = is_value(value) and not value.matches(REFERENCE)
         if template and is_real and digits_of_guesses(value) > OPAQUE:
             fact = f"{template.file.name}, line {entry.line}: {entry.name} has no placeholder."

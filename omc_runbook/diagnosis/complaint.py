@@ -151,12 +151,12 @@ def _of(variable: str) -> str:
 
 
 def _without_plugin(finding: Finding) -> Finding:
-    """Hide that the AWS CLI's plugin is missing: the runbooks do not need it."""
+    """Skip the finding that the AWS CLI's plugin is missing: the runbooks do not need it."""
     return replace(finding, status="skipped") if finding.check == _PLUGIN and finding.status == "found" else finding
 
 
 def current_state(text: KnownMessage, findings: Iterable[Finding]) -> str:
-    """Whether the environment, or a developer's machine, shows now what a pasted text names."""
+    """Whether the environment, or a developer's machine, has the faults now that a pasted text names."""
     about = [finding for finding in findings if finding.check in text.checks and finding.subject != PASTED]
     matching = [finding for finding in about if finding.is_problem or finding.accepted]
     where = "This machine" if about and all(finding.family == LOCAL for finding in about) else "The environment"

@@ -95,7 +95,7 @@ def _new_tasks_last(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     def last(finding: Finding) -> Finding:
         if not (finding.is_unexplained and _NEW_TASKS.fullmatch(finding.remedy.command)):
             return finding
-        # Two settings of a service, such as its platform version and its network, are in no order.
+        # Two settings of a service, such as its platform version and its network, can be changed in any order.
         before = others if stops_new_tasks(finding) else hindrances
         first = [other for other in before if other.services & finding.services]
         if not first:
@@ -108,7 +108,7 @@ def _new_tasks_last(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def without_order(remedy: Remedy) -> Remedy:
-    """A remedy without what else is to be fixed first, for a plan that fixes both."""
+    """A remedy without the warning about what must be fixed first, for a plan that fixes both."""
     return replace(remedy, needs=remedy.needs.partition(_FIRST_FIX)[0].rstrip())
 
 
@@ -187,7 +187,7 @@ def _checks_said(effect: Finding) -> frozenset[str]:
 class _Causes:
     """Findings by their checks and subjects, so that each consequence is compared with those alone that may explain it.
 
-    `named` are those whose keys the logs of failed tasks name.
+    `in_logs` are those whose keys the logs of failed tasks name.
     """
 
     def __init__(self, findings: Iterable[Finding], in_logs: Sequence[Finding]) -> None:
