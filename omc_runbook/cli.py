@@ -32,7 +32,7 @@ DAY = 86_400
 """Seconds; nobody waits longer for an environment."""
 PROGRAM = package.replace("_", "-")
 _GARBAGE = 500_000
-"""How many new objects a run makes before it looks for those that are not used any more."""
+"""New objects that a run makes before a garbage collection."""
 
 
 class _Commands(StrictGroup):

@@ -31,7 +31,7 @@ def read(path: Path) -> bytes | None:
 
 
 def link_sentence(path: Path, name: str, root: Path) -> str:
-    """What is read and written in the place of a file of a checkout that is a link, or in a linked folder; "" else."""
+    """What is read and written instead of a file of a checkout that is a link, or in a linked folder; else ""."""
     target = path.resolve()
     is_inside = target.is_relative_to(root.resolve())
     if is_inside and not path.is_symlink():

@@ -50,12 +50,12 @@ class Undo:
 
 
 def digest_of(content: bytes) -> str:
-    """A digest by which a file is known again."""
+    """A digest that identifies a file's content."""
     return hashlib.sha256(content).hexdigest()
 
 
 def digest_of_policy(document: Mapping[str, Any]) -> str:
-    """The same of a policy, however its JSON is written: lists have no order, and one of a single member is that."""
+    """The same of a policy, however its JSON is written: lists have no order, and [x] equals x."""
     return digest_of(_canonical(document).encode())
 
 
@@ -73,7 +73,7 @@ def _canonical(element: Any) -> str:
 class Reversal:
     """Takes a change back: the services first, then files, permissions and secrets that they no longer need.
 
-    `contexts` has one for each environment, `forward` the roll-outs of the change where they are known, `made` what
+    `contexts` has one for each environment, `forward` the roll-outs of the change where they are known, `changed` what
     this run has changed in each: a read may still show what was there before it.
     """
 
@@ -166,7 +166,7 @@ class Reversal:
         return self._found.get(environment, ())
 
     def _is_theirs(self, environment: str, service: Service, former: str) -> bool:
-        """Whether a service that the change has deployed has got another task definition since, which is then told."""
+        """Whether a service that the change has deployed has got another task definition since; then notes that."""
         forward = [each for each in self._forward_in(environment) if each.service == service.name]
         changed = self._changed | {(environment, each.deployment_id) for each in forward}
         # The revision of a roll-out that did not begin is theirs.
@@ -258,7 +258,7 @@ class Reversal:
 
 
 def _after(rollout: Rollout) -> str:
-    """How a service runs that was taken back: what a fix had mended, its tasks fail with again."""
+    """How a service runs after it was taken back: without the fix, its tasks fail again."""
     return "" if rollout.state in PROVED else f", and its tasks do not run with it: {rollout.reason.rstrip('.')}"
 
 

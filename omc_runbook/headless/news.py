@@ -26,7 +26,7 @@ class Open:
     since: Mapping[str, datetime] = field(default_factory=dict)
     reminded: Mapping[str, int] = field(default_factory=dict)
     missed_by: Mapping[str, Open] = field(default_factory=dict)
-    """What was open by the last message that they got, for receivers that later ones did not reach."""
+    """By receiver that later messages did not reach: what was open by the last message that it got."""
     checks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The ids of the checks that could not be made, by the name of what could not be looked at in part."""
     until: Mapping[str, datetime] = field(default_factory=dict)
@@ -334,7 +334,7 @@ def _is_unseen(name: str, outcome: Outcome) -> bool:
     if outcome.is_of_several:
         # What is clear in the other environments says nothing of one that was not looked at.
         environment = subject.partition(": ")[0]
-        # A check that all skipped names none.
+        # The finding of a check that all skipped names no environment.
         own = [each for each in findings if f"{each.subject or environment}: ".startswith(f"{environment}: ")]
         is_open = any(each.status in ("unknown", "skipped") for each in own)
         return is_open or environment not in _environments_read(outcome)
@@ -351,7 +351,7 @@ def _is_newer(name: str, former: Open, outcome: Outcome, present: datetime | Non
 
 
 def _until(name: str, outcome: Outcome) -> datetime:
-    """How long an audit of as many days could find the calls that this one did; its own end for what are no calls."""
+    """Until when an audit of as many days could find the calls that this one found; its own end for other problems."""
     if not outcome.days:
         return outcome.finished
     from omc_runbook.report.audit_accesses import looks_back

@@ -61,7 +61,8 @@ def publisher(
         from omc_runbook.model import environment
 
         name = places.signs_in(runbook, parameters)
-        # That it is none, or none any more, the run says: who hears of runs that could not look is to know it, too.
+        # The run itself reports an environment that does not exist (any more), to those who are notified of "unknown"
+        # too.
         settings = environment.load(name, parameters.get("runbook_toml", ""), may_be_new=True)
 
     if settings is None or not remembers(runbook, settings):

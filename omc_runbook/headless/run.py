@@ -364,7 +364,7 @@ class _Keeper:
         return RunResult(RunbookError.exit_code, lines, is_recorded=False, failure=line.text, outcome=outcome)
 
     def _published_without_record(self, outcome: Outcome, failure: str) -> Outcome:
-        """Publish that a run has no record: who hears of it by messages or exports alone was told how it ended.
+        """Publish that a run has no record: receivers of messages and exports were only told how it ended.
 
         Returns the outcome as the run had it, with what could not be delivered.
         """

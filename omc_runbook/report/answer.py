@@ -1,4 +1,4 @@
-"""The last thing on the screen: how the run ended, since when, what still serves, and what to do next."""
+"""The last thing on the screen: how the run ended, when it was read, which services still run, and what to do next."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class AuditQuestion:
     answer: Callable[[Snapshot], str]
     """What the light says where nothing is wrong, in a sentence; "" where the facts for it were not read."""
     limits: Mapping[str, str] = field(default_factory=dict)
-    """By field, what a gap says that cannot make clear what was found, nor found what is clear."""
+    """By field, the doubt that its gap adds to the light's sentence; such a gap cannot change a result."""
     others: tuple[str, ...] = ()
     """The ids of findings beside those of the checks."""
 

@@ -38,7 +38,7 @@ _PARAMETERS = re.compile(r"\s*environments?: str = ")
 class Outdated:
     """Stands for what an earlier run of the cells gave, until its cell gives it anew.
 
-    JupyterLab sends all cells at once, and a kernel runs those that arrive after it has told of an error: without this
+    JupyterLab sends all cells at once, and a kernel runs those that arrive after it has reported an error: without this
     they would go on with the run, the snapshot and the plan of other parameters.
     """
 

@@ -29,14 +29,14 @@ _DRY = {"apply": literal(False), "confirm": literal("")}
 
 
 def is_available() -> bool:
-    """Whether a person is there, before a front end with widgets."""
+    """Whether a person uses a front end that shows widgets, and the packages for them are installed."""
     return shows_widgets() and all(find_spec(name) for name in ("ipywidgets", "anywidget"))
 
 
 def shows_widgets() -> bool:
-    """Whether a person is there, before a page that shows widgets: a kernel of a Jupyter server or of VS Code.
+    """Whether a person looks at a page that shows widgets: in a kernel of a Jupyter server or of VS Code.
 
-    A console can ask, too, and shows no widgets.
+    A console can ask for input too, but shows no widgets.
     """
     if not kernel.allows_input():
         return False

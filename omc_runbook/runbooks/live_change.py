@@ -26,13 +26,13 @@ FORWARD = frozenset({"redeploy", "watch", "grant", "look", "start"})
 """The steps at which a change is taken back by its own undo."""
 
 UNSURE = frozenset({"database", "move"})
-"""The steps that may have taken effect without an answer that tells so."""
+"""The steps that may have taken effect without an answer that says so."""
 OPEN = frozenset({"paused", "unknown"})
 """The states of a deployment that another run should look at."""
 
 
 class LiveChange:
-    """What a change tells as it goes, and what stops it; also its clock.
+    """What a change reports as it runs, and what stops it; also its clock.
 
     Its state is written to `file`, if there is one, from its first step on, and the file is removed when it has ended
     well.

@@ -20,7 +20,7 @@ R = TypeVar("R")
 OF_ONE_RUN = frozenset({"apply", "confirm", "plan_to", "plan_from"})
 """Parameters that say what a run does with its plan, and not what it plans."""
 NOT_AGAIN = PASTED | OF_ONE_RUN
-"""Parameters without which a change is finished: those of a single run, and pasted text."""
+"""Parameters that are left out when a change is finished: those of a single run, and pasted text."""
 
 _KINDS = frozenset({"str", "bool", "int"})
 _PARAMETERS = {"may_apply": "apply", "folder": "records"}

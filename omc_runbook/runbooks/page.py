@@ -1,4 +1,4 @@
-"""What the cells of a notebook show of one run, so that whatever a button changes is told in the cells around it."""
+"""What a notebook's cells show of one run, so that they can be updated when a button changes something."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ class Page:
             self._above.append(display)
 
     def date(self, ended: datetime) -> None:
-        """Say of all that stands before the last part that it was before the change that ended at this time."""
+        """Mark everything before the last part as older than the change that ended at this time."""
         for display in self._above:
             update(display.display_id, EarlierDisplay(display, ended))
 
     def hold(self, pressed: str) -> None:
-        """Let nothing but the row of this name act, of which a button was pressed."""
+        """Let only the row of this name act: one of its buttons was pressed."""
         for row in self._others(pressed):
             row.hold()
 
@@ -94,7 +94,7 @@ class Page:
             row.release() if version == self.version else row.settle()
 
     def outdate(self, answer: RichDisplay, changed: str) -> None:
-        """Show another answer in the last cell, because of what is told by the row of this name."""
+        """Show another answer in the last cell, because of what the row of this name shows."""
         self.version += 1
         self.cells.is_outdated = True
         if ANSWER in self.cells.displays:

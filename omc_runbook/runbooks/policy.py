@@ -32,7 +32,7 @@ _QUERY = ("cloudtrail:GetEventDataStore", "cloudtrail:GetQueryResults", "cloudtr
 _NOTHING = '{"Version": "2012-10-17", "Statement": []}'
 """A policy that allows nothing."""
 _SOMEBODY = "the caller"
-"""Who is called so where AWS did not say who that is."""
+"""Stands for the caller where AWS did not say who that is."""
 
 
 @dataclass(frozen=True)

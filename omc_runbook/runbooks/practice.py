@@ -1,4 +1,4 @@
-"""A sandbox to practise in: asked for by the command `omc-runbook sandbox`, and gone with the process that asked."""
+"""A sandbox for practice: started by `omc-runbook sandbox`, and stopped with the process that started it."""
 
 from __future__ import annotations
 

@@ -67,9 +67,10 @@ def reach_some(
 def try_each(
     environments: Mapping[int, Environment], act: Callable[[Environment], T], among: Sized
 ) -> tuple[dict[str, T], tuple[UnreadTarget, ...]]:
-    """What an act gives for each environment by its name, and those for which it fails; `environments` by their places.
+    """Call `act` for each environment: the results by its name, and the environments for which it fails.
 
-    Raises the first error where it fails for all, `naming` which one of those `among` which they are it is about.
+    `environments` are by their position in the run. Where it fails for all, raises the first error, which names its
+    environment if `among` has several.
     """
     results, unread = dict[str, T](), list[UnreadTarget]()
     for index, environment in environments.items():

@@ -66,7 +66,7 @@ def apply(
     if plan.consumers_unknown:
         raise CouldNotLook(f"{plan.consumers_unknown} Without that no roll-out can be watched. Nothing was written.")
     if plan.blockers and not leave:
-        # Restore has no such parameter, and rotate makes no version of before current.
+        # restore has no such parameter, and rotate makes no earlier version current.
         way = "" if plan.exists else " rotate with on_failure=leave writes it all the same."
         raise UsageError(f"{' '.join(plan.blockers)} The change would be taken back.{way} Nothing was written.")
     return _SecretChange(context, plan, new_values or NewValues({}), leave).carry_out()
@@ -83,7 +83,7 @@ class _SecretChange:
             tuple(new_values.unfinished.actions) if new_values.unfinished else ()
         )
         unfinished = new_values.unfinished
-        # New tasks are the first with what a killed run, or somebody else, has made current, too.
+        # New tasks are also the first with the values that a killed run, or somebody else, has made current.
         self._tried_keys = ", ".join(dict.fromkeys((*self._keys, *sorted(plan.delivered))))
         self._taken_along = ""
         if unfinished and self._replaced_plan and self._replaced_plan.base != plan.base:
@@ -157,7 +157,7 @@ class _SecretChange:
         return (*failure.find_unproved(self._redeployment.rollouts, former), *not_redeployed)
 
     def _as_withdrawn(self, finding: Finding) -> Finding:
-        """A fault of a value that was taken back, as one of before: the current value has nothing to do with it."""
+        """A fault of a value that was rolled back, as a former one: the current value does not have it."""
         if not (self._is_withdrawn and self._replaced_plan) or finding.subject not in self._keys:
             return finding
         past = f"This was found in version {self._replaced_plan.token[:8]}, which is no longer current."
@@ -217,7 +217,7 @@ class _SecretChange:
         assert self._replaced_plan, "undone only with a former version"
         version = self._replaced_plan.base
         changes = [Change(key=key, action="put back", version=version) for key in self._keys]
-        # Only until AWSCURRENT moves back can the tasks that have to follow it be told from the others.
+        # Once AWSCURRENT has moved back, the tasks that have to follow it cannot be told from the others.
         with suppress(CouldNotLook):
             snapshot = self._failure.snapshot if self._failure else self._context.look()
             self._snapshot = None if why_consumers_unknown(snapshot) else snapshot
@@ -236,7 +236,7 @@ class _SecretChange:
             self._database_note = f"{error} Rotate again with database_url_from, so that secret and database match."
 
     def _redeployed_services(self) -> tuple[Service, ...]:
-        """The services with new tasks, whoever had them started, where they have to go back."""
+        """The services whose new tasks have to go back, whoever started these."""
         if not self._is_withdrawn:
             return ()
         snapshot = self._snapshot

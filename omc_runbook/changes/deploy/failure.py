@@ -54,7 +54,7 @@ class Failure:
 
     @property
     def spares_values(self) -> bool:
-        """Whether tasks would fail with any value, as without an image."""
+        """Whether tasks would fail with any value, for example without an image."""
         return bool(self.causes) and all(map(_spares_values, self.causes))
 
     def findings(self, keys: str, rollback_note: str) -> tuple[Finding, ...]:

@@ -45,7 +45,7 @@ class Rollout:
     """The roll-out of one service; `running` counts the tasks of our deployment.
 
     A service that cannot be redeployed (desiredCount 0, another deployment controller) is "not-started", one that was
-    deleted meanwhile is "gone". "paused" waits for a person; "unknown" is one of which ECS does not tell enough.
+    deleted meanwhile is "gone". "paused" waits for a person; "unknown" is one about which ECS does not say enough.
     """
 
     service: str

@@ -274,7 +274,7 @@ class _Fix:
         label = f"{corrected.family}:{before}"
         describe = partial(definitions.describe_task_definition, self._clients("ecs"), label)
         other = attempt(f"task definition {label}", "ecs:DescribeTaskDefinition", describe)
-        # One that was deregistered before the plan was made is not the newest, and its number is taken all the same.
+        # One that was deregistered before the plan was made is not the newest, but its number is not used again.
         if not isinstance(other, ReadFailure) and self._is_later(other):
             raise ConflictError(
                 f"Somebody has registered {label} at the same time: {corrected.label} is not used. Run again to make a"

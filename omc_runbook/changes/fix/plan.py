@@ -191,9 +191,9 @@ def _doubt(findings: Sequence[Finding]) -> str:
 def narrow(
     plan: FixPlan, snapshot: Snapshot, undos: Sequence[Undo], services: Collection[str], since: datetime
 ) -> FixPlan:
-    """Of a new plan what another process began and did not finish, and no more.
+    """The part of a new plan that another process began and did not finish.
 
-    `begun` says how its steps are taken back, `services` which got new tasks, `since` when it began: deployments that
+    `undos` says how its steps are taken back, `services` which got new tasks, `since` when it began: deployments that
     have begun since then are watched.
     """
     environment = snapshot.environment.name

@@ -251,7 +251,7 @@ def _values(
         notes = (f"{', '.join(prompted)} cannot be generated, and this session has no prompt: still due.",)
         prompted = []
     if values_from == GENERATE or not kernel.allows_prompt():
-        # None of these gets a value here, and of a key that encrypts data not just any would do.
+        # None of these gets a value here, and a key that encrypts data cannot have just any value.
         refuse_loss(snapshot, {key: Masked("", key) for key in prompted})
     values |= sources.gather(GENERATE, generated, catalogue, present_keys) if generated or not keys else {}
     source = GENERATE if values_from == GENERATE else PROMPT

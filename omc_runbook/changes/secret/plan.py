@@ -180,7 +180,7 @@ class SecretPlan:
         return not finding.services or not finding.services.isdisjoint(service.name for service in self.consumers)
 
     def delivers(self, finding: Finding) -> bool:
-        """Whether an error is about a key that the plan leaves as it is, and whose value its new tasks get first."""
+        """Whether an error is about an unchanged key whose value the new tasks get, and running tasks do not have."""
         return finding.family == "content" and finding.severity == "error" and finding.subject in self.delivered
 
 
@@ -223,7 +223,7 @@ def document_of(snapshot: Snapshot) -> Document:
 
 
 def reason_of_lack(snapshot: Snapshot) -> str:
-    """Why the secret has no current version to read, or where that is told; the end of a sentence."""
+    """Why the secret has no current version to read, or what shows why; the end of a sentence."""
     is_deleted = snapshot.secret is not None and snapshot.secret.deleted
     way = "it is scheduled for deletion. Run troubleshoot, which can cancel that."
     return way if is_deleted else "run verify for the reason."

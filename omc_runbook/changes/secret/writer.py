@@ -262,9 +262,9 @@ class SecretWriter:
         )
 
     def _label_kept(self) -> None:
-        """As in `stage_value`, a version that is current already gets no label; nor does one that AWS refuses it.
+        """As in `stage_value`, a version that is current already gets no label; a refusal by AWS is ignored.
 
-        It may have 20, or a policy allow AWSCURRENT alone: only a restore that is killed needs the label.
+        The version may have 20 labels, or a policy may allow AWSCURRENT alone: only a killed restore needs the label.
         """
         label, token, secret = self._label, self._plan.token, self._describe()
         if secret and not {label, CURRENT} & {*secret.stages.get(token, ())}:

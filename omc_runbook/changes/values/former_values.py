@@ -36,7 +36,7 @@ ALIVE = "old-value-alive"
 FORMER_ALIVE = "former-alive"
 """The check of an audit's finding about one."""
 MOST_FORMER = 3
-"""How many former values of a key an audit tries: issuers lock out who tries many."""
+"""How many former values of a key an audit tries: issuers lock out clients that try many."""
 
 CONNECTION_LIMIT = re.compile(r"(?i)too many|connection slots")
 """What PostgreSQL says where it refuses a login only for now, after it has accepted the password."""
@@ -105,7 +105,7 @@ def find_alive(snapshot: Snapshot) -> tuple[Finding, ...]:
     """Try the newest former values of each key that has a `check` where they used to be accepted; writes nothing.
 
     One finding a key, as by `attempt`, from an audit's history of versions. The former values leave this machine, so
-    that somebody has to want this.
+    this runs only on request.
     """
     history, content = snapshot.audit.history, snapshot.current
     document = content.document if content else None

@@ -67,7 +67,7 @@ class PlanFile:
     @classmethod
     def from_json(cls, text: str) -> PlanFile:
         """Read the text of a file; raises ValueError for another, and for one whose hash is not that of its text."""
-        # Of integers with thousands of digits Python makes none.
+        # Python refuses integers of thousands of digits.
         body = json_text.parse(text, parse_int=float)
         if not isinstance(body, dict) or body.pop("schema", None) != 1:
             raise ValueError("it is not a plan of schema 1")
@@ -86,7 +86,7 @@ class PlanFile:
             raise ValueError("it is not a whole plan")
         moments = {name: json_text.moment(body[name]) for name in times}
         plan = cls(**body | moments | {"steps": tuple(body["steps"])})
-        # Half of a surrogate pair, which an escape can spell, is in no text that can be shown.
+        # Half of a surrogate pair, which an escape can make, cannot be shown.
         plan.to_json().encode()
         if plan.hash != recorded:
             raise ValueError("it was edited after it was written: its hash is another")

@@ -31,7 +31,7 @@ _END = b"\n}\n"
 
 @dataclass(frozen=True)
 class SealState:
-    """A record by its stem, what became of it, and which of its files tell so."""
+    """A record by its stem, what became of it, and which of its files show that."""
 
     name: str
     state: State

@@ -32,7 +32,7 @@ COMMAND = "omc-runbook "
 NOT_FINISHED = "A change is not finished: the record's page says how to finish it or take it back."
 _LABEL, _INDENT = 8, 13
 MOST_CHECKS = 6
-"""How many checks are named that are unknown for one reason; a key that cannot decrypt makes thirty so."""
+"""How many checks are named that are unknown for one reason: a key that cannot decrypt makes thirty of them unknown."""
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def cross(x: int, y: int) -> str:
 
 @dataclass(frozen=True)
 class TimeAxis:
-    """The time from `left` to `right`, drawn from `edge` to RIGHT."""
+    """The time from `begin` to `end`, drawn from `edge` to RIGHT."""
 
     begin: datetime
     end: datetime

@@ -1,4 +1,4 @@
-"""How far what a person waits for has come, in one line: a look at AWS, or at several environments."""
+"""The progress of what a person waits for, in one line: a read of AWS, or of several environments."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from omc_runbook.model.handover import OUTCOME_VARIABLE
 from omc_runbook.report.display.rich_display import RichDisplay, is_in_ipython
 
 SECONDS = 0.5
-"""How often the line is shown anew; a look that takes less shows none."""
+"""Seconds between two updates of the line; a read that takes less time shows none."""
 CLEAR = "\r\x1b[K"
-"""What takes the line off a terminal."""
+"""The control sequence that removes the line from a terminal."""
 
 _terminal: TextIO | None = None
 
@@ -90,7 +90,7 @@ class ReadProgress(Waiting):
 
 @contextmanager
 def follow(waiting: Waiting) -> Iterator[None]:
-    """Show how far something has come, where a person waits for it."""
+    """Show the progress of something while a person waits for it."""
     show = _shower()
     if show is None:
         yield

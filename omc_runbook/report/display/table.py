@@ -29,7 +29,7 @@ class Table(RichDisplay):
 
     `levels` maps a cell's text to its level. Rows that agree in their first `group` cells are grouped under a line
     with these cells. `notes` are sentences below the table. `links` maps a cell's text to an address for browsers.
-    `whole` is the table of which this one is a short form: what programs get.
+    `full` is the table of which this one is a short form: what programs get.
     """
 
     def __init__(
