@@ -34,7 +34,7 @@ class AnswerLost(BotoCoreError):
 
 
 def refuse_repetition(events: BaseEventHooks) -> None:
-    """Make such a call raise AnswerLost where its answer is lost; one that AWS refuses or throttles is as ever.
+    """Make such a call raise AnswerLost where its answer is lost; calls that AWS refuses or throttles fail as usual.
 
     See https://docs.aws.amazon.com/boto3/latest/guide/retries.html
     """

@@ -1,4 +1,4 @@
-"""What is wrong with a value, judged where the value is and told without it."""
+"""What is wrong with a value, judged where the value is, and reported without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a certificate or a token expires, read where the value is and told without it."""
+"""When a certificate or a token expires, read where the value is, and reported without it."""
 
 from __future__ import annotations
 

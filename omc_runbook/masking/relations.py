@@ -1,4 +1,4 @@
-"""How the values of one document fit together, told without them: exchanged ones, and addresses of another login."""
+"""How the values of one document fit together: exchanged values, and addresses of another login."""
 
 from __future__ import annotations
 

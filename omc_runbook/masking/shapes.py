@@ -50,8 +50,8 @@ _SECRET_ACCESS_KEY = r"[A-Za-z0-9/+]{40})(?![\w/+=])"
 class _Shape:
     """A pattern that is tried at each of its marks (in small letters), with a group `value`.
 
-    `judge` decides whether a match is a secret, None for each. Values of fewer characters than `whole` end where all do
-    that begin within them; one of more may be a part of a longer one.
+    `judge` decides whether a match is a secret, None for each. A value of fewer than `whole_below` characters is whole,
+    so that nothing within it is looked for; one of more may be a part of a longer value.
     """
 
     name: str

@@ -26,7 +26,7 @@ class Accepted(BaseModel):
     @field_validator("until", mode="before")
     @classmethod
     def _refuse_moments(cls, value: object) -> object:
-        """A moment has a time zone, and would be another day in UTC; a number would be one of 1970."""
+        """Refuse date-times, which may be another day in UTC, and numbers, which would be dates in 1970."""
         is_text = isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value.strip())
         if value is None or type(value) is date or is_text:
             return value

@@ -1,4 +1,4 @@
-"""The signals that ask this process to end: which ones it hears, and until when they count."""
+"""The signals that ask this process to end: which ones it handles, and until when they count."""
 
 from __future__ import annotations
 

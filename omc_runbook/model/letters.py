@@ -62,9 +62,9 @@ def without_numbers(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """A text in which each character that is no sign, such as ESC or a mark of direction, stands as its number.
+    """A text in which each control character, such as ESC or a mark of direction, is shown by its number.
 
-    Line ends and tabs stay. What shows a text from outside, on a page or a terminal, shows it so.
+    Line ends and tabs stay. Pages and terminals show texts from outside like this.
     """
     hidden = {each for each in set(text) if not each.isprintable() and each not in "\n\t"}
     numbers = {ord(each): f"‹U+{ord(each):04X}›" for each in hidden if unicodedata.category(each) != "Zs"}

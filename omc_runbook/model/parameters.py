@@ -155,7 +155,7 @@ def convert(name: str, text: str, kind: str) -> Any:
             raise UsageError(f'"{name}" must be true or false.')
         return text.lower() in _YES
     if kind == "int":
-        # Of thousands of digits Python makes no integer.
+        # Python refuses integers of thousands of digits.
         if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
             raise UsageError(f'"{name}" must be an integer.')
         return int(text)

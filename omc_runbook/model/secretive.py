@@ -1,4 +1,4 @@
-"""Whether a name is a secret's: its value is nobody else's business."""
+"""Whether a name, such as a variable's, says that its value is secret."""
 
 from __future__ import annotations
 

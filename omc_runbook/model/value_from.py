@@ -125,7 +125,7 @@ def is_secret_name(name: str, secret_name: str) -> bool:
 def means_secret(reference: Reference, name: str, keys: Collection[str], arn: str = "") -> bool:
     """Whether a reference means the secret of a name, well or badly written.
 
-    `keys` are those that it may hold, `arn` is its own, where it exists: by it one that was cut off is known.
+    `keys` are those that it may hold, `arn` is its own, where it exists: it shows whether a reference was cut off.
     """
     if reference.problem:
         return name in letters.skeleton(reference.text) or not (reference.secret_name or ":secret:" in reference.text)

@@ -175,7 +175,7 @@ def _by_word(
 
 
 def _unnamed(rule: DiscoveryRule, project: str, secrets: Iterable[ListedSecret], known: set[str]) -> Iterator[str]:
-    """Which secrets' environments are not looked at, though a tag names them: in words that are no name."""
+    """Which secrets' environments are left out because the value of their tag cannot be an environment's name."""
     for text, own in grouped((rule.unusable_name(project, secret.tags), secret) for secret in secrets).items():
         if text and known.isdisjoint(each.arn for each in own):
             names = ", ".join(sorted(each.name for each in own))

@@ -1,4 +1,4 @@
-"""What many checks ask of one snapshot, worked out once: a snapshot never changes."""
+"""Results that many checks need of one snapshot, computed once: a snapshot never changes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 def once(function: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """Let a function of a snapshot, or of a part of one, keep its results with it, one for each of its other arguments.
+    """Cache a function's results in its first argument, a snapshot or a part of one, by its other arguments.
 
-    They are shared, and the arguments positional.
+    Results are shared. All arguments are positional.
     """
     name = f"{function.__module__}.{function.__qualname__}"
 

@@ -44,7 +44,7 @@ class Permissions:
 
     @property
     def organization_unread(self) -> tuple[str, ...]:
-        """Why the simulation was not told the organization, which a policy may ask for; () where it needs none."""
+        """Why the simulation ran without the organization, on which a policy may depend; () where it needed none."""
         return tuple(gap.sentence for gap in self.unread if gap.permission.startswith("organizations:"))
 
 
@@ -110,7 +110,7 @@ def _failures(*answers: object) -> tuple[ReadFailure, ...]:
 
 
 def _organization(clients: Clients, simulated: Sequence[Simulated]) -> Organization | ReadFailure | None:
-    """The account's organization, where its policies would deny: they may ask for it; None where they would not."""
+    """The account's organization, where policies would deny without it; None where they would not."""
     if all(each.allowed_by_organization is not False for each in simulated):
         return None
     read = partial(organizations.describe, clients("organizations"))

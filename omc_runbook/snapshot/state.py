@@ -212,9 +212,10 @@ class Snapshot:
 
     @cached_property
     def readers(self) -> tuple[Service, ...]:
-        """The consumers, those that leave it, Express services, and as if they were services what reads it outside one.
+        """All that read the secret: consumers, services that leave it, Express services, and others as services.
 
-        That are the families of tasks that were run, by their owner's name, and EventBridge's rules and schedules.
+        The others are the families of tasks that were run, by their owner's name, and EventBridge's rules and
+        schedules.
         """
         express = filter(self._refers, self.express_services)
         outside = (task for task in self.tasks if not task.service and self.own_references(self.definition(task)))

@@ -138,7 +138,7 @@ def find_versions(repository: Path, names: Collection[str], holds_values: Callab
     log = _run(repository, *_LOG, *options, "--", *paths)
     for commit, (_, mode, _, id_, _), path in _changes(log.out):
         if mode.startswith(("100", "120")):
-            # A version of a commit is told as such, whether it is in the index too or not.
+            # A version in a commit is reported as such, even if it is in the index too.
             former = blobs.get((id_, path))
             blobs[id_, path] = Blob(id_, path, commit) if former is None or not former.commit else former
     return Versions(tuple(blobs.values()), listed.obstacle or log.obstacle)
@@ -153,7 +153,7 @@ def read_blobs(repository: Path, blobs: Sequence[Blob], largest: int) -> tuple[l
 def stream_blobs(
     repository: Path, blobs: Sequence[Blob], largest: int, problems: list[str]
 ) -> Iterator[tuple[Blob, bytes]]:
-    """Yield the same, a few in memory at a time; what could not be read is a sentence more among the problems."""
+    """Yield the same, a few in memory at a time; a sentence on what could not be read is added to the problems."""
     if not blobs:
         return
     checked = _run(repository, "cat-file", "--batch-check", stdin="".join(f"{blob.id}\n" for blob in blobs))
