@@ -45,7 +45,7 @@ from omc_runbook.sandbox.trail import EVENT_HISTORY
 from omc_runbook.sandbox.wire import WIRE
 
 _GARBAGE = 50_000
-"""How many new objects there are before those are looked for that are not used any more: of some hundred calls."""
+"""New objects before a garbage collection: as many as some hundred calls make."""
 
 
 class SandboxServer:
@@ -192,7 +192,7 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.put(None))
     if options.attached:
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
-    # What is there by now stays, and a call leaves little: the garbage collector need not go through it all each time.
+    # What exists by now stays, and a call leaves little: the garbage collector need not search it each time.
     gc.freeze()
     gc.set_threshold(_GARBAGE)
     process.compile_into(directory)

@@ -90,7 +90,7 @@ class EventHistory:
     def __init__(self) -> None:
         self._events: deque[RecordedEvent] = deque()
         self._by_name: defaultdict[str, deque[RecordedEvent]] = defaultdict(deque)
-        """The same events by their APIs: who looks for one has not to go through all."""
+        """The same events by their APIs, so that a look-up of one need not search all."""
         self._past: list[RecordedEvent] = []
         self._lock = threading.Lock()
 

@@ -145,7 +145,7 @@ class SandboxEcs(ServiceDeploymentCalls, DaemonCalls, ExpressCalls):
         arns = self.ecs_backend.list_services(
             self._cluster(), self._get_param("schedulingStrategy"), self._get_param("launchType")
         )
-        # Those that ECS manages, Express services, are listed for who asks for them.
+        # Express services, which ECS manages, are listed only on request.
         manager = self._get_param("resourceManagementType", "CUSTOMER")
         listed = {
             each.arn

@@ -70,7 +70,7 @@ def postpone(secret_id: str, days: float, account: str, region: str) -> None:
 
 
 def set_creation(secret_id: str, created: Mapping[str, float], account: str, region: str) -> None:
-    """Let versions of a secret have been created at other times, by their ids; without any, at their true ones."""
+    """Set the creation times of versions of a secret, by their ids; without any, restore their true ones."""
     with STATE:
         if created:
             date_back(locate(secret_id, account, region), created)

@@ -18,7 +18,7 @@ _deliver = Subscription.publish
 
 
 def _publish(subscription: Subscription, *message: Any, **details: Any) -> None:
-    """Deliver within the sandbox only: a server that answers late, or is the sandbox, would hold up all its calls."""
+    """Deliver within the sandbox only: an endpoint that is slow, or is the sandbox itself, would block all calls."""
     if subscription.protocol not in _ASKED:
         _deliver(subscription, *message, **details)
 
@@ -27,7 +27,7 @@ Subscription.publish = _publish  # type: ignore[method-assign, assignment]
 
 
 class SandboxSns(SNSResponse):
-    """moto's topics; who subscribes by mail or HTTP hears nothing before the endpoint has confirmed."""
+    """moto's topics; subscribers by mail or HTTP get nothing before the endpoint has confirmed."""
 
     def list_subscriptions_by_topic(self) -> ActionResult:
         """A topic's subscriptions; one that waits has no ARN yet."""

@@ -93,7 +93,7 @@ def move_label(secret: FakeSecret, label: str, source: str | None, target: str |
 
 
 def date_back(secret: FakeSecret, created: Mapping[str, float]) -> None:
-    """Let versions have been created at other times, in seconds since the epoch, and the secret with the oldest."""
+    """Set the creation times of versions, in seconds since the epoch, and that of the secret to the oldest."""
     for version_id, version in secret.versions.items():
         version.setdefault("written", version["createdate"])
         version["createdate"] = created.get(version_id, version["createdate"])

@@ -25,7 +25,7 @@ from omc_runbook.sandbox.ecs.process import CACHED, INTERVAL, OUT_OF_MEMORY, STO
 from omc_runbook.sandbox.ecs.services import EcsDeployment, EcsService, record_failure, record_health, services_of
 from omc_runbook.sandbox.ecs.tasks import EcsTask
 
-# A world in which little moves is looked at seldom: several sandboxes may run on one machine.
+# A world in which little changes is checked rarely: several sandboxes may run on one machine.
 _BUSY_SECONDS, _SETTLED_SECONDS = 0.03, 0.3
 _REMOVAL_SECONDS = 60.0
 _LOG = logging.getLogger(__name__)
@@ -134,14 +134,14 @@ class Agent(threading.Thread):
             self._running.clear()
 
     def add_event(self, name: str, message: str) -> None:
-        """Let ECS write an event of the services of a name, in whatever words."""
+        """Write an event of the services of a name, as ECS does, with any text."""
         with STATE:
             for service in _services():
                 if service.name == name:
                     services.add_event(service, message)
 
     def stop_task(self, task_id: str, code: str, reason: str) -> None:
-        """Let ECS stop a task for a reason of its own, in whatever words."""
+        """Stop a task, as ECS does for a reason of its own, with any text as the reason."""
         with STATE:
             for task in _tasks():
                 if task.id == task_id:
@@ -149,7 +149,7 @@ class Agent(threading.Thread):
         self.wake()
 
     def remove_stopped(self) -> None:
-        """Let ECS describe no task any more that has stopped."""
+        """Forget all stopped tasks, as ECS does after a while."""
         with STATE:
             for backend in _backends():
                 tasks.remove_stopped(backend, timedelta(0))

@@ -227,7 +227,7 @@ class _Health:
             _thread.start_new_thread(self._handle, (client,))
 
     def _handle(self, client: int) -> None:
-        # A client that goes away meanwhile is nobody's business.
+        # A client that disconnects is no error.
         try:
             request = b""
             while b"\r\n\r\n" not in request and len(request) < _REQUEST_BYTES:

@@ -24,7 +24,7 @@ _ANSWER_SECONDS = 0.5
 _START_SECONDS = 20.0
 _STARTING_INTERVAL, _SICK_INTERVAL = 0.05, 0.2
 INTERVAL = 2.0
-"""How many seconds there are between two questions for the health of an application that is well."""
+"""Seconds between two health checks of a healthy application."""
 _FAILURES = 3
 STOP_SECONDS = 3.0
 """How long a container without a stopTimeout may take to stop."""
@@ -91,16 +91,16 @@ class Application:
 
     @property
     def health_url(self) -> str:
-        """Where it tells its health."""
+        """The URL of its health check."""
         return f"http://127.0.0.1:{self.port}/health"
 
     @property
     def is_well(self) -> bool:
-        """Whether it has been healthy the last time that it was asked."""
+        """Whether its last health check succeeded."""
         return bool(self.health) and not self._failures
 
     def exit_code(self) -> int | None:
-        """The exit code as a container's runtime tells it (128 + signal), or None while it runs."""
+        """The exit code as a container's runtime gives it (128 + signal), or None while it runs."""
         code = self._process.poll()
         return 128 - code if code is not None and code < 0 else code
 

@@ -49,13 +49,13 @@ def keeps_failing(service: EcsService) -> bool:
 
 
 def is_waiting(service: EcsService) -> bool:
-    """Whether a service's deployment waits for a person, or for longer than somebody would look on."""
+    """Whether a service's deployment waits for a person, or for longer than a person would watch it."""
     ongoing = service.ongoing
     return ongoing is not None and not ongoing.is_rolling_back and ongoing.waiting_seconds > _LONG_SECONDS
 
 
 def rests(service: EcsService) -> bool:
-    """Whether a service has come where it goes, fails on the way with nothing to stop it, or waits for long."""
+    """Whether a service has reached its desired state, keeps failing with nothing to stop it, or waits for long."""
     current = primary(service)
     if service.status != "ACTIVE":
         return service.status == "INACTIVE"

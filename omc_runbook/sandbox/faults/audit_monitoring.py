@@ -1,4 +1,4 @@
-"""Faults of an audit of calls: what does not record them or tells nobody, and unusual calls of the past."""
+"""Faults that an audit of calls finds: calls are not recorded, nobody is notified, or past calls are unusual."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from omc_runbook.sandbox.worlds.past_calls import PastCall, daily, remember
 from omc_runbook.sandbox.worlds.staging import SECRET, World
 
 REPORTS, DATA, STRANGER = "nightly-reports", "data-export", "contractor-tools"
-"""Roles of the past: one that reads the secret each day, one that reads it now and then, and one that nobody knows."""
+"""Roles of past calls: one that reads the secret each day, one that reads it now and then, and an unknown one."""
 ELSEWHERE = "198.51.100.23"
 _EARLIER = range(10, 60)
 """The days ago on which something usual happened."""

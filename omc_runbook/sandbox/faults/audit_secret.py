@@ -70,12 +70,12 @@ def remove(world: World) -> None:
 
 
 def give_true_dates(world: World) -> None:
-    """Let the secret's versions have been created when they were."""
+    """Give the secret's versions their true dates back."""
     _date(world, SECRET, {})
 
 
 def date_back(world: World, days: float, secret: str = SECRET) -> None:
-    """Let all versions of a secret have been created so many days earlier."""
+    """Date all versions of a secret back by so many days."""
     versions = world.secretsmanager.list_secret_version_ids(SecretId=secret, IncludeDeprecated=True)["Versions"]
     seconds = days * _DAY
     _date(world, secret, {each["VersionId"]: each["CreatedDate"].timestamp() - seconds for each in versions})

@@ -28,5 +28,5 @@ def read(endpoint: str) -> Changes:
 
 
 def forget(endpoint: str) -> None:
-    """Let the sandbox's world be whole from now on."""
+    """Take the sandbox's present world as unchanged."""
     control.ask(folders.at(endpoint), "POST", "note", {"restored": True})

@@ -1,4 +1,4 @@
-"""Calls of the past, which nobody made in the sandbox: CloudTrail's event history over weeks."""
+"""Invented calls of the past weeks for CloudTrail's event history."""
 
 from __future__ import annotations
 
