@@ -334,10 +334,10 @@ def _principal(
         return arn or f"root user of {account or recipient}", "root", account
     if kind == "AssumedRole" or _SESSION.fullmatch(arn):
         unnamed = identity.get("principalId") or "a role without a name"
-        return issuer or issuer_of(arn) or unnamed, _here("role", account, recipient), account
+        return issuer or issuer_of(arn) or unnamed, _in_account("role", account, recipient), account
     if kind == "IAMUser":
         unnamed = identity.get("userName") or identity.get("principalId") or "a user without a name"
-        return arn or unnamed, _here("user", account, recipient), account
+        return arn or unnamed, _in_account("user", account, recipient), account
     if kind in ("FederatedUser", "SAMLUser", "WebIdentityUser", "IdentityCenterUser"):
         return issuer or arn or identity.get("principalId", kind), "federated", account
     if account and account != recipient:
@@ -345,7 +345,7 @@ def _principal(
     return arn or identity.get("principalId") or "unknown", "unknown", account
 
 
-def _here(kind: PrincipalKind, account: str, recipient: str) -> PrincipalKind:
+def _in_account(kind: PrincipalKind, account: str, recipient: str) -> PrincipalKind:
     return "other account" if account and recipient and account != recipient else kind
 
 

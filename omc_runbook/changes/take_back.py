@@ -95,7 +95,7 @@ class Reversal:
             environment: Redeployment(
                 context,
                 partial(self._services, environment),
-                {undo.subject: undo.former for undo in self._of("revision", environment)},
+                {undo.subject: undo.former for undo in self._undos_of("revision", environment)},
                 is_back=True,
                 undo=partial(self._forward_in, environment),
             )
@@ -118,7 +118,7 @@ class Reversal:
 
     def steps(self) -> tuple[Step, ...]:
         """The steps, in their order."""
-        rest = [undo for kind in ("patch", "policy", "version") for undo in self._of(kind)]
+        rest = [undo for kind in ("patch", "policy", "version") for undo in self._undos_of(kind)]
         return (
             *(step for redeployment in self._redeployments.values() for step in redeployment.steps()),
             *(Step(name="withdraw", apply=partial(self._take_back, undo)) for undo in rest),
@@ -138,14 +138,14 @@ class Reversal:
     def sentence(self) -> str:
         """What was taken back, and what stays."""
         services = (
-            f"{each.service} has its former task definition again{_after(each)}."
+            f"{each.service} has its former task definition again{_state_after(each)}."
             if is_back(each)
             else f"{each.service} keeps its task definition: {each.reason.rstrip('.')}."
             for each in self.rollouts
         )
         return " ".join((*services, *self._successes, *self._obstacles)) or "Everything was as before already."
 
-    def _of(self, kind: str, environment: str | None = None) -> list[Undo]:
+    def _undos_of(self, kind: str, environment: str | None = None) -> list[Undo]:
         return [undo for undo in self._undos if undo.kind == kind and environment in (None, undo.environment)]
 
     def _forward_in(self, environment: str) -> list[Rollout]:
@@ -154,7 +154,7 @@ class Reversal:
 
     def _services(self, environment: str) -> tuple[Service, ...]:
         """The services that have another task definition than before, unless it is of somebody else."""
-        former = {undo.subject: undo.former for undo in self._of("revision", environment)}
+        former = {undo.subject: undo.former for undo in self._undos_of("revision", environment)}
         if former and environment not in self._found:
             self._found[environment] = tuple(
                 each
@@ -257,7 +257,7 @@ class Reversal:
         yield Change(action="withdrawn", secret=undo.subject, version=undo.new)
 
 
-def _after(rollout: Rollout) -> str:
+def _state_after(rollout: Rollout) -> str:
     """How a service runs after it was taken back: without the fix, its tasks fail again."""
     return "" if rollout.state in PROVED else f", and its tasks do not run with it: {rollout.reason.rstrip('.')}"
 

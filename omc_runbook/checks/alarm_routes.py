@@ -108,12 +108,12 @@ def _of_rules(snapshot: Snapshot, monitoring: Monitoring) -> Iterator[AlarmRoute
 
 def _leading_to(route: AlarmRoute, monitoring: Monitoring, targets: tuple[str, ...], service: str) -> AlarmRoute:
     """A route with its targets, to which a service publishes."""
-    reaches = any_of(_hears(monitoring, arn, service) for arn in targets)
+    reaches = any_of(_has_subscriber(monitoring, arn, service) for arn in targets)
     ends = tuple(_end(monitoring, arn, service) for arn in targets)
     return replace(route, targets=targets, reaches=reaches, ends=ends)
 
 
-def _hears(monitoring: Monitoring, arn: str, service: str) -> bool | None:
+def _has_subscriber(monitoring: Monitoring, arn: str, service: str) -> bool | None:
     if arn not in monitoring.topics:
         return None
     topic = monitoring.topics[arn]

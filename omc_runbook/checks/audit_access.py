@@ -54,7 +54,7 @@ def wildcard_secret(snapshot: Snapshot) -> Iterable[Evidence]:
                     f" {_listed(statement, 'Resource')}.",
                     f"It also matches {', '.join(others)}{_as_far_as(statement)}.",
                 )
-                grants = _exact(snapshot, identity, statement)
+                grants = _exact_statements(snapshot, identity, statement)
                 remedy = access_remedies.narrow(identity, policy, label, grants)
                 yield Evidence(identity.name, facts, remedy, _services(snapshot, identity))
 
@@ -471,7 +471,7 @@ def _secrets_of(snapshot: Snapshot, identity: Identity) -> list[str]:
     return list(dict.fromkeys(filter(None, (snapshot.secret.arn, *arns))))
 
 
-def _exact(snapshot: Snapshot, identity: Identity, statement: dict[str, Any]) -> list[dict[str, Any]]:
+def _exact_statements(snapshot: Snapshot, identity: Identity, statement: dict[str, Any]) -> list[dict[str, Any]]:
     """The statements in the place of a too wide one: what the role reads, and the secret's key through the service."""
     arns = [_pattern(arn) for arn in _secrets_of(snapshot, identity)]
     sid = {"Sid": statement["Sid"]} if "Sid" in statement else {}

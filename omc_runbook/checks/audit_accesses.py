@@ -152,7 +152,7 @@ def finder(find_calls: Finder) -> Callable[[Snapshot], Iterator[Answer]]:
     FINDERS[id] = find_calls
 
     def run(snapshot: Snapshot) -> Iterator[Answer]:
-        return _found(snapshot, id)
+        return _findings(snapshot, id)
 
     return update_wrapper(run, find_calls)
 
@@ -176,7 +176,7 @@ def new_reader(history: CallHistory) -> Iterator[UnusualCall]:
     for principal, calls in by_principal(history.recent(history.reads)).items():
         if principal not in before:
             fact = (
-                f"{_how_many(calls)} of {principal}, the first at {_at(calls[-1])}{_from(calls[-1])};"
+                f"{_how_many(calls)} of {principal}, the first at {_time(calls[-1])}{_origin(calls[-1])};"
                 f" none from {history.begin:%Y-%m-%d} to {history.recent_since:%Y-%m-%d}."
             )
             yield UnusualCall("new-reader", principal, (fact,), calls[0])
@@ -199,7 +199,7 @@ def human_read_production(history: CallHistory) -> Iterator[UnusualCall]:
     by_hand = [call for call in calls if USER_AGENT not in call.user_agent]
     for principal, reads in by_principal(by_hand).items():
         facts = (
-            f"{_how_many(reads)} of {reads[0].session or principal}, the last at {_at(reads[0])}{_from(reads[0])}.",
+            f"{_how_many(reads)} of {reads[0].session or principal}, the last at {_time(reads[0])}{_origin(reads[0])}.",
             f"A person did it: {reads[0].sign_of_a_person}.",
         )
         yield UnusualCall("human-read-production", principal, facts, reads[0])
@@ -222,7 +222,7 @@ def new_address(history: CallHistory) -> Iterator[UnusualCall]:
         if before and new:
             addresses = ", ".join(dict.fromkeys(call.address for call in new))
             fact = (
-                f"{_how_many(new)} of {principal} from {addresses}, the last at {_at(new[0])}; before"
+                f"{_how_many(new)} of {principal} from {addresses}, the last at {_time(new[0])}; before"
                 f" {history.recent_since:%Y-%m-%d} it called from {', '.join(sorted(before))} alone."
             )
             yield UnusualCall("new-address", principal, (fact,), new[0])
@@ -237,7 +237,7 @@ def read_burst(history: CallHistory) -> Iterator[UnusualCall]:
         busiest = len(_busiest_hour([call for call in calls if history.is_before(call)]))
         if len(burst) >= BURST and len(burst) > 4 * busiest:
             fact = (
-                f"{len(burst)} reads of {principal} in the hour from {_at(burst[-1])}{_from(burst[0])}; its"
+                f"{len(burst)} reads of {principal} in the hour from {_time(burst[-1])}{_origin(burst[0])}; its"
                 f" busiest hour before {history.recent_since:%Y-%m-%d} had {busiest}."
             )
             yield UnusualCall("read-burst", principal, (fact,), burst[0])
@@ -257,7 +257,7 @@ def rising_errors(history: CallHistory) -> Iterator[UnusualCall]:
             before = f"in as long a time before, it was {usual:.1f} on average" if usual else "none failed before"
             fact = (
                 f"{len(recent)} calls of {principal} failed since {history.recent_since:%Y-%m-%d} with {codes},"
-                f" the last at {_at(recent[0])}{_from(recent[0])}; {before}."
+                f" the last at {_time(recent[0])}{_origin(recent[0])}; {before}."
             )
             yield UnusualCall("rising-errors", principal, (fact,), recent[0])
 
@@ -273,7 +273,7 @@ def catch_all_batch(history: CallHistory) -> Iterator[UnusualCall]:
         filters = "; ".join(dict.fromkeys(each for call in calls for each in call.filters))
         fact = (
             f"{_how_many(calls)} of {principal} by {BATCH_READ} got {name} without naming it, the last at"
-            f" {_at(calls[0])}{_from(calls[0])}; Filters: {filters}."
+            f" {_time(calls[0])}{_origin(calls[0])}; Filters: {filters}."
         )
         yield UnusualCall("catch-all-batch", principal, (fact,), calls[0])
 
@@ -290,7 +290,7 @@ def read_from_other_region(history: CallHistory) -> Iterator[UnusualCall]:
     for principal, calls in by_principal(away).items():
         regions = ", ".join(dict.fromkeys(call.region for call in calls))
         fact = (
-            f"{_how_many(calls)} of {principal} in {regions}, the last at {_at(calls[0])}{_from(calls[0])}; the"
+            f"{_how_many(calls)} of {principal} in {regions}, the last at {_time(calls[0])}{_origin(calls[0])}; the"
             f" environment is in {home}."
         )
         yield UnusualCall("read-from-other-region", principal, (fact,), calls[0])
@@ -344,15 +344,15 @@ def _how_many(calls: list[Access]) -> str:
     return f"{len(calls)} reads" if len(calls) > 1 else "A read"
 
 
-def _at(call: Access) -> str:
+def _time(call: Access) -> str:
     return f"{call.time:%Y-%m-%d %H:%M} UTC"
 
 
-def _from(call: Access) -> str:
+def _origin(call: Access) -> str:
     return f" from {call.address}" if call.address else ""
 
 
-def _found(snapshot: Snapshot, id: str) -> Iterator[Answer]:
+def _findings(snapshot: Snapshot, id: str) -> Iterator[Answer]:
     """The findings of one kind of unusual calls, or that there are too many calls to judge."""
     history = history_of(snapshot)
     if history is None:

@@ -33,7 +33,7 @@ def key_overdue(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A value is overdue for rotation."""
     environment = snapshot.environment
     for each in _in_state(snapshot, "overdue"):
-        fact = f"{_since(snapshot, each)}, and its rotation was due on {age.due_date(snapshot, each):%Y-%m-%d}."
+        fact = f"{_age_text(snapshot, each)}, and its rotation was due on {age.due_date(snapshot, each):%Y-%m-%d}."
         if encrypts(environment.keys, each.key):
             remark = f"Data is encrypted with {each.key}: with a new value alone that data cannot be read."
             yield Evidence(each.key, (fact, remark), remedies.rotate(environment, each.key), severity="info")
@@ -41,7 +41,7 @@ def key_overdue(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             yield Evidence(each.key, (fact,), remedies.rotate(environment, each.key))
     for each in _in_state(snapshot, "perhaps overdue"):
         fact = (
-            f"{_since(snapshot, each)}, at least: no version that is left has another one, so that it may be from"
+            f"{_age_text(snapshot, each)}, at least: no version that is left has another one, so that it may be from"
             f" {each.earliest:%Y-%m-%d}, and overdue."
         )
         yield Uncertain(each.key, (fact,))
@@ -57,7 +57,7 @@ def key_due_soon(snapshot: Snapshot) -> Iterable[Evidence]:
     for each in _in_state(snapshot, "due soon"):
         due = age.due_date(snapshot, each)
         days = -((snapshot.taken - due) // _DAY)
-        fact = f"{_since(snapshot, each)}; its rotation is due on {due:%Y-%m-%d}, in {counted(days, 'day')}."
+        fact = f"{_age_text(snapshot, each)}; its rotation is due on {due:%Y-%m-%d}, in {counted(days, 'day')}."
         yield Evidence(each.key, (fact,), remedies.rotate(snapshot.environment, each.key))
 
 
@@ -120,7 +120,7 @@ def _in_state(snapshot: Snapshot, state: AgeState) -> Iterator[Age]:
             yield each
 
 
-def _since(snapshot: Snapshot, each: Age) -> str:
+def _age_text(snapshot: Snapshot, each: Age) -> str:
     days, limit = (snapshot.taken - each.since) // _DAY, age.limit(snapshot).days
     return f"{each.key} has had its value since {_moment(each.since)}, for {counted(days, 'day')} of {limit}"
 

@@ -50,7 +50,7 @@ def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:
         call, owner, container = _owner(label, container)
         inside, earlier = f" in {entry}" if entry else "", ", also in earlier revisions" if call == _REVISION else ""
         facts = (
-            f"{call}: {owner}: {field} has {_whose(found)}{inside}.",
+            f"{call}: {owner}: {field} has {_describe(found)}{inside}.",
             f"Everybody who may call ecs:{call} can read it{earlier}.",
         )
         if call == _REVISION and field == "environment" and not any(each.is_known for each in found):
@@ -59,7 +59,7 @@ def plain_in_definition(snapshot: Snapshot) -> Iterable[Evidence]:
             where = _FILES if call != _TASK else f"In what runs {label.partition('/')[2]}"
             move = _move_out(snapshot, found, container, variable, where)
         services = frozenset(each.service for each in found) - {""}
-        yield Evidence(location, facts, move, services, _worst(found))
+        yield Evidence(location, facts, move, services, _severity(found))
 
 
 def _owner(label: str, container: str) -> tuple[str, str, str]:
@@ -115,8 +115,8 @@ def value_in_file(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     files = _exposure(snapshot).files or Search()
     for location, found in _by_location(files):
         path = location.rpartition(":")[0]
-        fact = f"{location} has {_whose(found)}; git has the file, or would add it."
-        yield Evidence(location, (fact,), _take_out(snapshot, path, found), severity=_worst(found))
+        fact = f"{location} has {_describe(found)}; git has the file, or would add it."
+        yield Evidence(location, (fact,), _take_out(snapshot, path, found), severity=_severity(found))
     if files.limits:
         yield Uncertain("files", files.limits)
 
@@ -151,7 +151,7 @@ def value_in_log(snapshot: Snapshot) -> Iterable[Evidence]:
     for location, found in _by_location(_exposure(snapshot).logs):
         match = _STREAM.fullmatch(location)
         facts = (
-            f"GetLogEvents: the {location} has {_whose(found)}.",
+            f"GetLogEvents: the {location} has {_describe(found)}.",
             "Everybody who may read the log can read it, and so can what copies the log elsewhere.",
         )
         region = snapshot.environment.names.region
@@ -164,7 +164,7 @@ def value_in_log(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"Stop the code from logging it, and renew the value: {renew.invocation}. To remove it with the"
                 f" stream's other lines: `{delete}`."
             )
-        yield Evidence(location, facts, remedy, frozenset(each.service for each in found), _worst(found))
+        yield Evidence(location, facts, remedy, frozenset(each.service for each in found), _severity(found))
 
 
 @check(
@@ -214,7 +214,7 @@ def _by_location(search: Search) -> Iterable[tuple[str, list[ExposedValue]]]:
     return grouped((each.location, each) for each in search.found).items()
 
 
-def _whose(found: list[ExposedValue]) -> str:
+def _describe(found: list[ExposedValue]) -> str:
     """What was found, in words: never the values."""
     words = (
         f"the {'present' if each.is_current else 'former'} value of {each.key}"
@@ -229,7 +229,7 @@ def _current_keys(found: list[ExposedValue]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each.key for each in found if each.is_current))
 
 
-def _worst(found: list[ExposedValue]) -> Severity:
+def _severity(found: list[ExposedValue]) -> Severity:
     return "error" if any(each.is_current for each in found) else "warning"
 
 

@@ -73,7 +73,7 @@ def trail_not_validated(snapshot: Snapshot) -> Iterator[Answer]:
 @check("trail-without-reads", ruled_out_by="read-only management events in cloudtrail:GetEventSelectors")
 def trail_without_reads(snapshot: Snapshot) -> Iterator[Answer]:
     """The trail does not record reads of the secret."""
-    trails = _best(snapshot)
+    trails = _best_trails(snapshot)
     answers = [trail.takes(READ) for trail in trails]
     if True in answers:
         return
@@ -106,7 +106,7 @@ def no_alarm(snapshot: Snapshot) -> Iterator[Answer]:
     undecided = [route for route in notifiers if route.matches is None]
     for route in undecided:
         yield Uncertain(route.name, (f"Whether {route.kind} {route.name} matches is not known: {route.pattern}",))
-    elsewhere = [trail for trail in _best(snapshot) if is_group_elsewhere(trail, snapshot.account)]
+    elsewhere = [trail for trail in _best_trails(snapshot) if is_group_elsewhere(trail, snapshot.account)]
     for trail in elsewhere:
         owner = account_in(trail.log_group_arn)
         reason = (
@@ -169,7 +169,7 @@ def _is_working(trail: Trail) -> bool | None:
     return trail.is_logging and not trail.delivery_error
 
 
-def _best(snapshot: Snapshot) -> tuple[Trail, ...]:
+def _best_trails(snapshot: Snapshot) -> tuple[Trail, ...]:
     """The trails that log and deliver; all where none does."""
     trails = _trails(snapshot)
     return tuple(trail for trail in trails if _is_working(trail)) or trails
@@ -177,7 +177,7 @@ def _best(snapshot: Snapshot) -> tuple[Trail, ...]:
 
 def _recording_reads(snapshot: Snapshot) -> tuple[Trail, ...]:
     """The best trails that record reads of the secret, or may; all of them where none does."""
-    trails = _best(snapshot)
+    trails = _best_trails(snapshot)
     return tuple(trail for trail in trails if trail.takes(READ) is not False) or trails
 
 

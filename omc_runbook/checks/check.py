@@ -184,7 +184,7 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
             hindered_by=answer.hindered_by,
             stems_from=answer.stems_from,
         )
-        for answer in _once(answer for answer in answers if isinstance(answer, Evidence))
+        for answer in _merge_equal(answer for answer in answers if isinstance(answer, Evidence))
     )
     findings += tuple(
         unknown(subject=answer.subject, evidence=answer.facts, services=answer.services)
@@ -200,8 +200,8 @@ def run_check(check: Check, snapshot: Snapshot) -> tuple[Finding, ...]:
     return findings or (finding(status="clear", severity=check.severity),)
 
 
-def _once(found: Iterable[Evidence]) -> Iterable[Evidence]:
-    """What was found, once for all services of which it is the same, as of a task definition that they share."""
+def _merge_equal(found: Iterable[Evidence]) -> Iterable[Evidence]:
+    """What was found, with equal evidence of several services as one, such as that of a shared task definition."""
     for first, *others in grouped(((each.subject, each.facts), each) for each in found).values():
         if first.services and all(each.services and replace(each, services=first.services) == first for each in others):
             yield replace(first, services=first.services.union(*(each.services for each in others)))

@@ -176,7 +176,7 @@ def number_format(snapshot: Snapshot) -> Iterable[Evidence]:
     """ECS injects a JSON number in a different notation."""
     for member in _relevant_members(snapshot):
         if _has_exponent(member):
-            yield _about(
+            yield _evidence(
                 snapshot, member, "is a JSON number that ECS injects with an exponent (as 1e+06): make it a string."
             )
 
@@ -193,7 +193,7 @@ def empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
             continue
         is_empty = member.injected.is_empty
         what = "is empty: the application uses its default, or refuses to start" if is_empty else defect.sentence
-        yield _about(snapshot, member, f"{what}.")
+        yield _evidence(snapshot, member, f"{what}.")
     has_files = any(container.has_environment_files for _, _, container in containers_in_force(snapshot))
     for key, variable in _absent(snapshot):
         fact = f"{snapshot.environment.source} says that {key} is required, and the current version does not have it."
@@ -235,7 +235,7 @@ def _absent(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
 def changethis(snapshot: Snapshot) -> Iterable[Evidence]:
     """A key still has the template's default."""
     for member, _ in _defective(snapshot, "changethis"):
-        yield _about(snapshot, member, "has the template's default: the application refuses to start with it.")
+        yield _evidence(snapshot, member, "has the template's default: the application refuses to start with it.")
 
 
 @value_check(
@@ -251,14 +251,14 @@ def placeholder(snapshot: Snapshot) -> Iterable[Evidence]:
         entry = snapshot.environment.keys.get(member.key)
         what = f"{defect.sentence}: it is public, in a template, code or documentation."
         is_grave = (entry and entry.required) or defect.consequence
-        yield _about(snapshot, member, what, "error" if is_grave else "warning")
+        yield _evidence(snapshot, member, what, "error" if is_grave else "warning")
 
 
 @value_check("url-chars", ruled_out_by="GetSecretValue: no password has a character that ends its part of a URL")
 def url_chars(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value breaks the URL that the application builds with it."""
     for member, _ in _defective(snapshot, "url-chars"):
-        yield _about(snapshot, member, f"has {URL_BREAKERS_IN_WORDS} in it, and becomes part of the database URL.")
+        yield _evidence(snapshot, member, f"has {URL_BREAKERS_IN_WORDS} in it, and becomes part of the database URL.")
 
 
 @value_check(
@@ -271,7 +271,7 @@ def white_space(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value begins or ends with white space."""
     for member, defect in _defective(snapshot, "white-space"):
         what = "begins or ends with white space, often a pasted line break."
-        yield _about(snapshot, member, what, "error" if defect.consequence else "warning")
+        yield _evidence(snapshot, member, what, "error" if defect.consequence else "warning")
 
 
 @value_check(
@@ -282,7 +282,7 @@ def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
     misplaced = {key for circle in _exchanged(snapshot) for key in circle}
     for member, defect in _defective(snapshot, "wrong-form"):
         if member.key not in misplaced:
-            yield _about(snapshot, member, f"{_harm(defect)}.", "error" if defect.consequence else "warning")
+            yield _evidence(snapshot, member, f"{_harm(defect)}.", "error" if defect.consequence else "warning")
 
 
 @value_check(
@@ -292,7 +292,7 @@ def wrong_form(snapshot: Snapshot) -> Iterable[Evidence]:
 def bad_copy(snapshot: Snapshot) -> Iterable[Evidence]:
     """A value was copied incorrectly: with quotes, escapes or invisible characters."""
     for member, defect in _defective(snapshot, "bad-copy"):
-        yield _about(snapshot, member, f"{_harm(defect)}.")
+        yield _evidence(snapshot, member, f"{_harm(defect)}.")
 
 
 @value_check(
@@ -341,11 +341,11 @@ def wrong_host(snapshot: Snapshot) -> Iterable[Evidence]:
     for member in _relevant_members(snapshot):
         key, value = member.key, member.injected
         if owner := next((secrets[name] for name in secrets if hosts.names_secret(value, name)), ""):
-            yield _about(snapshot, member, f"names the secret of {owner}.")
+            yield _evidence(snapshot, member, f"names the secret of {owner}.")
         elif strange := hosts.judge_value(value, key, environment.keys.get(key), environment.name, environments):
             readers = [each for each in snapshot.consumers if each.name in services_reading(snapshot, key)]
             if what := _strangeness(snapshot, key, strange, readers):
-                yield _about(snapshot, member, what, _severity_of(strange, key))
+                yield _evidence(snapshot, member, what, _severity_of(strange, key))
     for service, definition, container in containers_in_force(snapshot):
         for name, host in container.hosts:
             plain = hosts.judge(host, environment.name, environments)
@@ -377,7 +377,7 @@ def value_expired(snapshot: Snapshot) -> Iterable[Evidence]:
         name = member.key.casefold()
         is_renewed = "access" in name and name.replace("access", "refresh") in names
         if expiry and expiry.at <= snapshot.taken and not is_renewed:
-            yield _about(snapshot, member, f"holds {expiry.what} that expired at {expiry.at:%Y-%m-%d %H:%M} UTC.")
+            yield _evidence(snapshot, member, f"holds {expiry.what} that expired at {expiry.at:%Y-%m-%d %H:%M} UTC.")
 
 
 @value_check(
@@ -403,7 +403,7 @@ def test_mode(snapshot: Snapshot) -> Iterable[Evidence]:
             if is_production
             else "live key: its calls, such as payments, are real"
         )
-        yield _about(snapshot, member, f"in {environment.name} begins like a {kind}.")
+        yield _evidence(snapshot, member, f"in {environment.name} begins like a {kind}.")
 
 
 @value_check(
@@ -419,13 +419,13 @@ def weak(snapshot: Snapshot) -> Iterable[Evidence]:
             continue
         if is_secret(member.key) and is_common_value(member.injected):
             what = "is easy to guess, and so common that outputs mask it only where it stands alone."
-            yield _about(snapshot, member, what)
+            yield _evidence(snapshot, member, what)
         elif defect:
-            yield _about(snapshot, member, f"{defect.sentence}.")
+            yield _evidence(snapshot, member, f"{defect.sentence}.")
         elif _is_guessed(snapshot, member):
-            yield _about(snapshot, member, "is easy to guess: a known password, words or a pattern.")
+            yield _evidence(snapshot, member, "is easy to guess: a known password, words or a pattern.")
         elif other := _reused(snapshot, member):
-            yield _about(snapshot, member, f"has the same value as {other}")
+            yield _evidence(snapshot, member, f"has the same value as {other}")
 
 
 @value_check(
@@ -541,7 +541,7 @@ def _unparsed(snapshot: Snapshot, *problems: Problem) -> Iterator[Evidence]:
 def _of_kind(snapshot: Snapshot, kinds: tuple[Kind, ...], becomes: str) -> Iterator[Evidence]:
     for member in _relevant_members(snapshot):
         if member.kind in kinds:
-            yield _about(snapshot, member, f"is a JSON {member.kind}; the application gets {becomes}.")
+            yield _evidence(snapshot, member, f"is a JSON {member.kind}; the application gets {becomes}.")
 
 
 def _defect(snapshot: Snapshot, member: Member) -> Defect | None:
@@ -614,7 +614,7 @@ def _relevant_members(snapshot: Snapshot) -> Iterator[Member]:
     return (member for member in snapshot.members if member.key in relevant)
 
 
-def _about(snapshot: Snapshot, member: Member, what: str, severity: Severity | None = None) -> Evidence:
+def _evidence(snapshot: Snapshot, member: Member, what: str, severity: Severity | None = None) -> Evidence:
     """What is wrong with a key's value, as the rest of a sentence that begins with the key."""
     key, remedy = member.key, remedies.update(snapshot.environment, member.key)
     return Evidence(key, (f"{key} {what}",), remedy, services_reading(snapshot, key), severity)

@@ -148,7 +148,9 @@ def rollout_stuck(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 " since the last one stopped: the next task shows whether the cause is gone."
             )
             last = tuple(Stop(service, task).sentence for task in taken_away(snapshot, service)[:1])
-            yield Uncertain(service.name, (doubt, *(_why(snapshot, service) or last)), frozenset({service.name}))
+            yield Uncertain(
+                service.name, (doubt, *(_why_failing(snapshot, service) or last)), frozenset({service.name})
+            )
         elif (primary := service.primary) and _starts_nothing(snapshot, service, primary) and _was_at_rest(service):
             doubt = (
                 f"{service.name} runs 0 of {service.desired} desired tasks, and ECS has said nothing since it was at"
@@ -167,7 +169,7 @@ def _stuck(snapshot: Snapshot) -> Iterator[Evidence]:
                 f"Deployment {primary.id} of {service.name} is IN_PROGRESS with"
                 f" {counted(primary.failed, 'failed task')};"
                 f" {primary.running} of {primary.desired} tasks run, and {old} of earlier deployments.",
-                *_why(snapshot, service),
+                *_why_failing(snapshot, service),
             )
             yield _failed_rollout(snapshot, service, facts)
         elif primary and service.is_blocked:
@@ -207,7 +209,7 @@ def breaker_rollback(snapshot: Snapshot) -> Iterable[Evidence]:
                 facts = (
                     f"Deployment {id} of {service.name} is {state}: {reason.rstrip('.') or 'no reason given'}.",
                     "A rollback restores the former task definition, not the former value of the secret.",
-                    *_why(snapshot, service),
+                    *_why_failing(snapshot, service),
                 )
                 yield _failed_rollout(snapshot, service, facts)
                 break
@@ -484,7 +486,7 @@ def _versions_inside(snapshot: Snapshot, stale: list[Task]) -> tuple[str, ...]:
     return (f"ExecuteCommand: their processes have {' and '.join(labels)}.",) if labels else ()
 
 
-def _why(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
+def _why_failing(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
     stop = next((stop for stop in fresh_stops(snapshot) if stop.service is service), None)
     if stop:
         return (stop.sentence, *log_hint(snapshot, stop), *stop.log_lines)

@@ -52,7 +52,7 @@ def template_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """The template lacks a variable that the application or Docker Compose needs, or that the secret provides."""
     for row in _lacking(snapshot, TEMPLATE):
         if row.reaches or any(row.secrets.values()):
-            why = f"{_who(row)} it from the secret, and Settings reads it"
+            why = f"{_containers_getting(row)} it from the secret, and Settings reads it"
         elif row.settings == "required":
             field = _checkout(snapshot).settings.find(row.variable)
             why = field.reason if field else "Settings has no default for it"
@@ -75,7 +75,7 @@ def settings_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         is_renamed = bool(row.renamed) and {*row.renamed} == {*row.defined, *row.declared}
         if row.is_misnamed or is_renamed or (row.is_injected and not row.reaches):
             continue
-        where = f"{_who(row)} it from the secret" if row.reaches else f"{_template(snapshot)} has it"
+        where = f"{_containers_getting(row)} it from the secret" if row.reaches else f"{_template(snapshot)} has it"
         settings = _checkout(snapshot).settings
         is_prefixed = row.variable.upper().startswith(settings.env_prefix.upper())
         new = row.variable if is_prefixed else f"with validation_alias={row.variable!r}"
@@ -167,11 +167,11 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         services = _deployed_apart(snapshot, (*row.ahead, *changed))
         hand = " && ".join((apply, *_deploy_newest(snapshot, services)))
         facts = [
-            f"Terraform's files give {c} {row.variable}{_from(snapshot, c, row)}; its revision in force"
-            f" {_otherwise(row, c)}."
+            f"Terraform's files give {c} {row.variable}{_key_named(snapshot, c, row)}; its revision in force"
+            f" {_difference(row, c)}."
             for c in (*row.ahead, *changed)
         ]
-        referenced = {row.declared[c] for c in (*row.ahead, *changed) if not _of(snapshot, c, row)} - {""}
+        referenced = {row.declared[c] for c in (*row.ahead, *changed) if not _source_named(snapshot, c, row)} - {""}
         missing = sorted(referenced - {*document.keys}) if document else []
         if missing:
             verb = "deployed" if services else "applied"
@@ -437,7 +437,7 @@ def _get(names: Sequence[str]) -> str:
     return "gets" if len({*names}) == 1 else "get"
 
 
-def _who(row: VariableDrift) -> str:
+def _containers_getting(row: VariableDrift) -> str:
     """The containers that get a variable, with their verb."""
     names = tuple(dict.fromkeys((*row.defined, *row.declared)))
     return f"{_listed(names)} {_get(names)}" if names else "containers are to get"
@@ -451,7 +451,7 @@ def _unread(snapshot: Snapshot, row: VariableDrift) -> str:
     return next((c for c in row.ahead if c in application and find(row.renamed.get(c, ""))), "")
 
 
-def _otherwise(row: VariableDrift, container: str) -> str:
+def _difference(row: VariableDrift, container: str) -> str:
     """How a container's revision in force sets a variable that Terraform's files set differently."""
     if container in row.renamed:
         return f"calls it {row.renamed[container]}"
@@ -462,14 +462,14 @@ def _key(row: VariableDrift) -> str:
     return " or ".join(row.keys) or row.variable
 
 
-def _from(snapshot: Snapshot, container: str, row: VariableDrift) -> str:
-    """Which key a reference of Terraform's files names, where that can be read, and of what."""
+def _key_named(snapshot: Snapshot, container: str, row: VariableDrift) -> str:
+    """The key that a reference in Terraform's files names, with its source, as a clause; "" where it cannot be read."""
     key = row.declared[container]
-    return f" from key {key}{_of(snapshot, container, row)}" if key else ""
+    return f" from key {key}{_source_named(snapshot, container, row)}" if key else ""
 
 
-def _of(snapshot: Snapshot, container: str, row: VariableDrift) -> str:
-    """What the key of a reference is of, where that is not certainly the environment's secret."""
+def _source_named(snapshot: Snapshot, container: str, row: VariableDrift) -> str:
+    """The source of a reference's key, as a clause, where it may be another than the environment's secret."""
     base = locations_of(snapshot).elsewhere.get((container, row.variable), "")
     return f" of {base}" if base else ""
 

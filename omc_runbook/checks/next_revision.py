@@ -131,12 +131,12 @@ def _following(snapshot: Snapshot, declared: Mapping[Location, Injection | None]
             continue
         # It keeps the label, so that its findings can be compared with those of the revision in force.
         arn = f"{definition.arn} as declared"
-        definitions[arn] = replace(_with(definition, declared), arn=arn)
+        definitions[arn] = replace(_with_declared(definition, declared), arn=arn)
         services.append(replace(service, task_definition_arn=arn))
     return replace(snapshot, services=tuple(services), task_definitions=definitions)
 
 
-def _with(definition: TaskDefinition, declared: Mapping[Location, Injection | None]) -> TaskDefinition:
+def _with_declared(definition: TaskDefinition, declared: Mapping[Location, Injection | None]) -> TaskDefinition:
     def own(container: Container) -> Container:
         new = {variable: each for (name, variable), each in declared.items() if name == container.name}
         unchanged = tuple(each for each in container.secrets if each.variable not in new)

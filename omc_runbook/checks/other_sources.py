@@ -88,7 +88,7 @@ def other_secret_key(snapshot: Snapshot) -> Iterable[Evidence]:
         stops = [stop for stop in fresh_stops(snapshot) if is_of_content(stop.reason) and _is_used(stop, demands)]
         for demand in demands:
             key = demand.reference.key
-            matching_stops = [stop for stop in stops if _means(stop, key)]
+            matching_stops = [stop for stop in stops if _concerns_key(stop, key)]
             citations = [stop for stop in matching_stops if stop.service.name == demand.service.name]
             # Of another version than the current one nothing was read.
             is_told = citations or (source.keys and not demand.reference.names_version and not matching_stops)
@@ -132,7 +132,7 @@ def other_secret_rotated(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def parameter_missing(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """An SSM parameter that tasks need does not exist."""
-    yield from _elsewhere(snapshot)
+    yield from _not_in_region(snapshot)
     for source, demands in _sources(snapshot, is_secret=False):
         if source.parameter is None:
             region = snapshot.environment.names.region
@@ -184,7 +184,7 @@ def parameter_changed(snapshot: Snapshot) -> Iterable[Evidence]:
     return _changed(snapshot, is_secret=False)
 
 
-def _elsewhere(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
+def _not_in_region(snapshot: Snapshot) -> Iterator[Evidence | Uncertain]:
     """Parameters that DescribeParameters does not have, unless a task that was given them runs."""
     if snapshot.gaps.get(FIELD):
         return
@@ -341,11 +341,11 @@ def _let_in(source: OtherSource, role_arn: str, stop: Stop) -> Remedy:
         otherwise = f"Where the key's policy does not let IAM policies count, let {name} decrypt there instead."
         return replace(grant, needs=otherwise)
     if account != account_in(role_arn):
-        return Remedy(_admit(source, role_arn, account))
+        return Remedy(_steps_of_owner(source, role_arn, account))
     return Remedy("The task's message names the policy at fault.")
 
 
-def _admit(source: OtherSource, role_arn: str, account: str) -> str:
+def _steps_of_owner(source: OtherSource, role_arn: str, account: str) -> str:
     """What another account has to do, so that a role may read what it has."""
     decrypt = f"a customer managed key whose policy allows {role_arn} kms:Decrypt"
     if source.is_secret:
@@ -363,7 +363,7 @@ def _remedy(snapshot: Snapshot, source: OtherSource, role_arn: str, access: Role
     grant = remedies.grant(names, iam.role_name(role_arn), source.action, source.arn, source.name)
     account = account_in(source.arn)
     if account != account_in(role_arn):
-        grant = replace(grant, needs=_admit(source, role_arn, account))
+        grant = replace(grant, needs=_steps_of_owner(source, role_arn, account))
     return remedy_of(access, source.action, source.arn, grant)
 
 
@@ -462,7 +462,7 @@ def _is_used(stop: Stop, demands: list[KeyDemand]) -> bool:
     return any(demand.definition.arn == stop.task.task_definition_arn for demand in demands)
 
 
-def _means(stop: Stop, key: str) -> bool:
+def _concerns_key(stop: Stop, key: str) -> bool:
     """Whether a stop's reason says that a secret lacks a key, or has no keys at all."""
     return not points_at(stop.reason, "key-missing") or f"json key {key}" in stop.reason
 

@@ -53,7 +53,7 @@ def arn_malformed(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom is malformed."""
     for demand in secret_demands(snapshot):
         if demand.reference.problem:
-            yield _about(snapshot, demand, f"The valueFrom is malformed: {demand.reference.problem}.")
+            yield _evidence(snapshot, demand, f"The valueFrom is malformed: {demand.reference.problem}.")
 
 
 @check(
@@ -66,7 +66,9 @@ def bare_name(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom is a plain name, which ECS looks up in SSM Parameter Store."""
     for demand in secret_demands(snapshot):
         if demand.reference.kind == "ssm" and not demand.reference.problem:
-            yield _about(snapshot, demand, "The valueFrom is not a Secrets Manager ARN: ECS looks that name up in SSM.")
+            yield _evidence(
+                snapshot, demand, "The valueFrom is not a Secrets Manager ARN: ECS looks that name up in SSM."
+            )
 
 
 @check(
@@ -80,7 +82,7 @@ def wrong_account(snapshot: Snapshot) -> Iterable[Evidence]:
     for demand, ref in _arns(snapshot):
         home = snapshot.account
         if ref.account != home and not _is_foreign_and_there(snapshot, ref):
-            yield _about(snapshot, demand, f"The ARN's account is {ref.account}; the secret is in {home}.")
+            yield _evidence(snapshot, demand, f"The ARN's account is {ref.account}; the secret is in {home}.")
 
 
 @check(
@@ -101,7 +103,7 @@ def kms_cross_account(snapshot: Snapshot) -> Iterable[Evidence]:
                 f"In account {ref.account}, encrypt {secret.name} with a customer managed key, and allow this account's"
                 " execution role in its key policy."
             )
-            yield _about(snapshot, demand, fact, remedy)
+            yield _evidence(snapshot, demand, fact, remedy)
 
 
 @check(
@@ -116,7 +118,7 @@ def wrong_partition(snapshot: Snapshot) -> Iterable[Evidence]:
     home = snapshot.caller.partition
     for demand, ref in _arns(snapshot):
         if ref.partition != home:
-            yield _about(snapshot, demand, f"The ARN's partition is {ref.partition}; the secret is in {home}.")
+            yield _evidence(snapshot, demand, f"The ARN's partition is {ref.partition}; the secret is in {home}.")
 
 
 @check(
@@ -132,7 +134,7 @@ def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
     for demand in all_demands(snapshot):
         ref = demand.reference
         for other in (secret for other, secret in others.items() if value_from.is_secret_name(other, ref.secret_name)):
-            yield _about(snapshot, demand, f"That is the secret of {other}; this is {here}.")
+            yield _evidence(snapshot, demand, f"That is the secret of {other}; this is {here}.")
 
 
 @check(
@@ -153,7 +155,7 @@ def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
             also = f" A secret of that name is in {ref.region} too." if secret else ""
             if ref.secret_arn in snapshot.foreign_secrets and not secret:
                 also = f" None was found in {ref.region}."
-            yield _about(snapshot, demand, f"The ARN's region is {ref.region}; the secret is in {region}.{also}")
+            yield _evidence(snapshot, demand, f"The ARN's region is {ref.region}; the secret is in {region}.{also}")
 
 
 @check(
@@ -165,12 +167,14 @@ def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
     """The ARN in a valueFrom has the wrong suffix: a deleted secret's, or a mistyped one."""
-    for demand, ref in _here(snapshot):
+    for demand, ref in _local_arns(snapshot):
         mine, theirs = _suffix(snapshot, ref.secret_name), _suffix(snapshot, _own_name(snapshot))
         if mine and not theirs.startswith(mine):
             created = snapshot.secret.created if snapshot.secret else None
             when = f", created {created:%Y-%m-%d %H:%M} UTC" if created else ""
-            yield _about(snapshot, demand, f"The ARN ends in -{mine}; the secret of that name ends in -{theirs}{when}.")
+            yield _evidence(
+                snapshot, demand, f"The ARN ends in -{mine}; the secret of that name ends in -{theirs}{when}."
+            )
 
 
 @check(
@@ -182,10 +186,10 @@ def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def partial_arn(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom lacks the six-character suffix of the secret's ARN."""
-    for demand, ref in _here(snapshot):
+    for demand, ref in _local_arns(snapshot):
         mine, theirs = _suffix(snapshot, ref.secret_name), _suffix(snapshot, _own_name(snapshot))
         if mine != theirs and theirs.startswith(mine):
-            yield _about(
+            yield _evidence(
                 snapshot, demand, f"The ARN ends in {ref.secret_name}; the secret's ends in {_own_name(snapshot)}."
             )
 
@@ -206,7 +210,7 @@ def whole_json(snapshot: Snapshot) -> Iterable[Evidence]:
         if ref.key or document is None or exchanged_key(snapshot, ref):
             continue
         variable = demand.variable
-        found = _about(snapshot, demand, f"The key field is empty: {variable} gets every key's value.")
+        found = _evidence(snapshot, demand, f"The key field is empty: {variable} gets every key's value.")
         if variable in variables:
             yield replace(found, remedy=remedies.with_runbook("troubleshoot", environment, found.remedy))
         elif not demand.is_variable:
@@ -262,7 +266,7 @@ def version_short(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom is pinned to a version id that is too short."""
     for demand, ref in _arns(snapshot):
         if value_from.is_short_version(ref.version_id):
-            yield _about(
+            yield _evidence(
                 snapshot, demand, f"The version field has {len(ref.version_id)} characters; 32 to 64 are required."
             )
 
@@ -326,7 +330,7 @@ def sidecar_only(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 f" {application.name}, register a new revision and deploy it."
             )
             is_required = entry is None or entry.required
-            yield replace(_about(snapshot, demand, fact, move), severity="error" if is_required else "warning")
+            yield replace(_evidence(snapshot, demand, fact, move), severity="error" if is_required else "warning")
 
 
 @check(
@@ -343,11 +347,11 @@ def duplicate_name(snapshot: Snapshot) -> Iterable[Evidence]:
         if demand.variable in demand.container.environment:
             fact = f"{demand.variable} is in the container's environment and in its secrets."
             remedy = Remedy(f"Remove {demand.variable} from environment, and deploy the revision.")
-            yield _about(snapshot, demand, fact, remedy)
+            yield _evidence(snapshot, demand, fact, remedy)
         elif names.count(demand.variable) > 1:
             fact = f"{demand.variable} occurs twice in the container's secrets."
             remedy = Remedy(f"Remove all but one {demand.variable} from secrets, and deploy.")
-            yield _about(snapshot, demand, fact, remedy)
+            yield _evidence(snapshot, demand, fact, remedy)
 
 
 @check(
@@ -444,17 +448,17 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         if other := _owner(snapshot, demand):
             # The name is right, and the reference another key's.
             correct = source.refer_to(names, other, variable)
-            yield _about(snapshot, demand, f"{what}, the variable of key {other}.", correct)
+            yield _evidence(snapshot, demand, f"{what}, the variable of key {other}.", correct)
         elif former and former not in demand.definition.variables:
             fact = f"{what}; {label}, the revision in service, injects it as {former}."
-            yield _about(snapshot, demand, fact, source.rename(names, variable, former))
+            yield _evidence(snapshot, demand, fact, source.rename(names, variable, former))
         elif due := _unset(snapshot, demand):
             reader = "the application" if snapshot.checkout is None else "Settings"
             fact = f"{what}; {reader} reads {due}, which is not set."
             if demand.container.has_environment_files:
                 yield Uncertain(demand.subject, (fact, FROM_FILES))
                 continue
-            yield _about(snapshot, demand, fact, source.rename(names, variable, due))
+            yield _evidence(snapshot, demand, fact, source.rename(names, variable, due))
 
 
 def secrets_of_others(snapshot: Snapshot) -> dict[str, str]:
@@ -510,7 +514,7 @@ def _arns(snapshot: Snapshot) -> Iterator[tuple[KeyDemand, Reference]]:
             yield demand, demand.reference
 
 
-def _here(snapshot: Snapshot) -> Iterator[tuple[KeyDemand, Reference]]:
+def _local_arns(snapshot: Snapshot) -> Iterator[tuple[KeyDemand, Reference]]:
     """References to this region and account, where the secret is."""
     for demand, ref in _arns(snapshot):
         if snapshot.secret and (ref.region, ref.account) == (snapshot.environment.names.region, snapshot.account):
@@ -532,7 +536,7 @@ def _is_foreign_and_there(snapshot: Snapshot, ref: Reference) -> bool:
     return secret is not None and not secret.kms_key_id
 
 
-def _about(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy | None = None) -> Evidence:
+def _evidence(snapshot: Snapshot, demand: KeyDemand, fact: str, remedy: Remedy | None = None) -> Evidence:
     reference, keys = demand.reference, snapshot.environment.keys
     own_keys = [name for name in keys if variable_of(name, keys) == demand.variable]
     similar_key = named_key(snapshot, demand) if reference.problem else ""
@@ -569,4 +573,4 @@ def _pinned(snapshot: Snapshot, demand: KeyDemand, fact: str) -> Evidence:
                 f"that version does not have the label {ref.stage}, and Secrets Manager refuses to read it by both"
             )
     tail = problem or "a new value never reaches this variable"
-    return replace(_about(snapshot, demand, f"{fact}: {tail}."), severity="error" if problem else "warning")
+    return replace(_evidence(snapshot, demand, f"{fact}: {tail}."), severity="error" if problem else "warning")

@@ -128,7 +128,7 @@ def restore_secret(names: Names) -> Remedy:
 def delete_secret(name: str, days: int, region: str) -> Remedy:
     """Schedule the secret for deletion; for so many days it can be restored."""
     options = ("--secret-id", name, "--recovery-window-in-days", str(days))
-    return _in(region, "secretsmanager", "delete-secret", *options)
+    return _in_region(region, "secretsmanager", "delete-secret", *options)
 
 
 def put_value(names: Names) -> Remedy:
@@ -173,7 +173,7 @@ def end_protection(names: Names, tasks: Sequence[str]) -> Remedy:
     See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateTaskProtection.html
     """
     start, end = ("update-task-protection", "--cluster", names.cluster, "--tasks"), "--no-protection-enabled"
-    calls = " && ".join(_in(names.region, "ecs", *start, *each, end).command for each in batches(tasks, 10))
+    calls = " && ".join(_in_region(names.region, "ecs", *start, *each, end).command for each in batches(tasks, 10))
     return Remedy(
         calls,
         needs="First let the work end for which they are protected: within 48 hours their protection ends by itself,"
@@ -186,7 +186,7 @@ def deploy_express(region: str, arn: str) -> Remedy:
 
     See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateExpressGatewayService.html
     """
-    return _in(region, "ecs", "update-express-gateway-service", "--service-arn", arn)
+    return _in_region(region, "ecs", "update-express-gateway-service", "--service-arn", arn)
 
 
 def then_start_tasks(names: Names, remedy: Remedy, services: Sequence[Service]) -> Remedy:
@@ -276,7 +276,7 @@ def revoke(role: str, policy: str) -> Remedy:
 def continue_deployment(region: str, arn: str, hook: str) -> Remedy:
     """Continue a deployment which waits for a person."""
     words = ("--service-deployment-arn", arn, "--hook-id", hook, "--action", "CONTINUE")
-    return _in(region, "ecs", "continue-service-deployment", *words)
+    return _in_region(region, "ecs", "continue-service-deployment", *words)
 
 
 def enable_execute(names: Names, service: Service) -> Remedy:
@@ -304,7 +304,7 @@ def logs(names: Names, service: str) -> Remedy:
 
 def log_group(names: Names, group: str, region: str = "") -> Remedy:
     """Read a log group's latest lines, in its region or the environment's."""
-    return _in(region or names.region, "logs", "tail", group, "--since", "30m")
+    return _in_region(region or names.region, "logs", "tail", group, "--since", "30m")
 
 
 def log_of_function(names: Names, function: str) -> Remedy:
@@ -316,7 +316,7 @@ def log_of_function(names: Names, function: str) -> Remedy:
 
 def create_log_group(names: Names, group: str, region: str = "") -> Remedy:
     """Create a log group, in a region or the environment's."""
-    return _in(region or names.region, "logs", "create-log-group", "--log-group-name", group)
+    return _in_region(region or names.region, "logs", "create-log-group", "--log-group-name", group)
 
 
 def use_key(region: str, key: str, *verbs: str) -> Remedy:
@@ -334,7 +334,7 @@ def use_key(region: str, key: str, *verbs: str) -> Remedy:
 
 def rotate_key(region: str, key: str) -> Remedy:
     """Let KMS renew a key's material every year; what it encrypted stays readable."""
-    return _in(region, "kms", "enable-key-rotation", "--key-id", key)
+    return _in_region(region, "kms", "enable-key-rotation", "--key-id", key)
 
 
 def cancel_rotation(names: Names) -> Remedy:
@@ -385,7 +385,9 @@ def capacity(names: Names) -> Remedy:
 def find_image(repository: str, tag: str, account: str, region: str) -> Remedy:
     """See whether an image is in its repository, by its tag where it has one."""
     image = ("--image-ids", f"imageTag={tag}") if tag else ()
-    return _in(region, "ecr", "describe-images", "--repository-name", repository, *image, "--registry-id", account)
+    return _in_region(
+        region, "ecr", "describe-images", "--repository-name", repository, *image, "--registry-id", account
+    )
 
 
 def replicate(names: Names, replica: Replica) -> Remedy:
@@ -439,18 +441,18 @@ def show_failed_rotations(secret: Secret) -> Remedy:
     See https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
     """
     event = "AttributeKey=EventName,AttributeValue=RotationFailed"
-    return _in(secret.region, "cloudtrail", "lookup-events", "--lookup-attributes", event)
+    return _in_region(secret.region, "cloudtrail", "lookup-events", "--lookup-attributes", event)
 
 
 def drop_pending(secret: Secret) -> Remedy:
     """Take AWSPENDING off the version that has it."""
     words = ("update-secret-version-stage", "--secret-id", secret.name, "--version-stage", PENDING)
     version = secret.version_at(PENDING)
-    return _in(secret.region, "secretsmanager", *words, "--remove-from-version-id", version)
+    return _in_region(secret.region, "secretsmanager", *words, "--remove-from-version-id", version)
 
 
 def _aws(names: Names, *words: str) -> Remedy:
-    return _in(names.region, *words)
+    return _in_region(names.region, *words)
 
 
 def _secret(names: Names, verb: str, *options: str) -> Remedy:
@@ -458,7 +460,7 @@ def _secret(names: Names, verb: str, *options: str) -> Remedy:
     return _aws(names, "secretsmanager", verb, "--secret-id", names.secret, *options)
 
 
-def _in(region: str, *words: str) -> Remedy:
+def _in_region(region: str, *words: str) -> Remedy:
     return Remedy(command("aws", *words, "--region", region))
 
 

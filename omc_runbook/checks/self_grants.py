@@ -70,7 +70,7 @@ class SelfGrants:
         yield from self._by_itself(identity)
         yield from self._by_policy(identity)
         as_readers = (self._as_reader(identity, action) for action in _AS_READER)
-        for ways in (self._by_version(identity), *as_readers, *self._by(identity)):
+        for ways in (self._by_version(identity), *as_readers, *self._by_services(identity)):
             verdict = next(ways, None)
             if verdict:
                 yield verdict
@@ -138,7 +138,7 @@ class SelfGrants:
                 if verdict.decision != "denied" and (action != NEW_TRUST or self._may_assume(identity, call)):
                     yield verdict
 
-    def _by(self, identity: Identity) -> Iterator[Iterator[AccessVerdict]]:
+    def _by_services(self, identity: Identity) -> Iterator[Iterator[AccessVerdict]]:
         """By what services run for it with a role that reads the secret."""
         if self.judge.leaves_open(identity, secret_calls.PASS_ROLE):
             for service in secret_calls.CODE_RUNNERS:

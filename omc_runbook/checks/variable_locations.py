@@ -85,7 +85,7 @@ class VariableLocations:
         """A container with its name in force, where its own is a template, or has a family, that matches only one."""
         if container.name in self.in_force:
             return container
-        matching = [name for name in self.in_force if _is_of(container, *name.split(_OF))]
+        matching = [name for name in self.in_force if _may_be_in_force(container, *name.split(_OF))]
         return replace(container, name=matching[0]) if len(matching) == 1 else container
 
     @property
@@ -430,7 +430,7 @@ def of_family(container: str, family: str) -> str:
     return f"{container}{_OF}{family}"
 
 
-def _is_of(container: TerraformContainer, name: str, family: str = "") -> bool:
+def _may_be_in_force(container: TerraformContainer, name: str, family: str = "") -> bool:
     """Whether a container of Terraform's files may be one in force, of a family where the name is in several."""
     is_named = container.name == name or fits(container.name, name)
     return is_named and (not family or may_be_family(container.family, family))
@@ -471,9 +471,9 @@ def _are_told_apart(declared: Sequence[TerraformContainer], name: str, families:
     """Whether the files have a name's containers of these several families, each certainly of at most one of them."""
     if len(families) < 2:
         return False
-    own = [each for each in declared if _is_of(each, name)]
+    own = [each for each in declared if _may_be_in_force(each, name)]
     # If none is of these families, they may be called otherwise in force.
-    return max((sum(_is_of(each, name, family) for family in families) for each in own), default=0) == 1
+    return max((sum(_may_be_in_force(each, name, family) for family in families) for each in own), default=0) == 1
 
 
 @once

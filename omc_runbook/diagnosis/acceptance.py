@@ -24,11 +24,11 @@ def accept(findings: Sequence[Finding], snapshot: Snapshot) -> tuple[Finding, ..
     nothing is said about its entries.
     """
     entries, today = snapshot.environment.accepted, snapshot.taken.astimezone(UTC).date()
-    marked = tuple(_mark(finding, entries, today) for finding in findings)
+    marked = tuple(_mark_accepted(finding, entries, today) for finding in findings)
     return (*marked, *_unused(findings, entries, snapshot.environment.source))
 
 
-def _mark(finding: Finding, entries: Sequence[Accepted], today: date) -> Finding:
+def _mark_accepted(finding: Finding, entries: Sequence[Accepted], today: date) -> Finding:
     if not finding.is_problem:
         return finding
     matching = [entry for entry in entries if entry.covers(finding.check, finding.subject)]
@@ -60,11 +60,11 @@ def _unused(findings: Sequence[Finding], entries: Sequence[Accepted], source: st
             severity="info",
             subject=entry.title,
             evidence=(fact, entry.sentence),
-            remedy=Remedy(_way(entry, source)),
+            remedy=Remedy(_correction(entry, source)),
         )
 
 
-def _way(entry: Accepted, source: str) -> str:
+def _correction(entry: Accepted, source: str) -> str:
     if entry.environment:
         return f"Remove the entry from {source}, or correct it."
     return f"Remove the entry from {source}, correct it, or name in it the one environment that it is meant for."

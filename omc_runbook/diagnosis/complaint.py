@@ -130,13 +130,12 @@ def _of_a_machine(texts: Sequence[KnownMessage], log: Sequence[StartProblem]) ->
     """What a text from a developer's machine means, with the checks of that machine."""
     matching = [
         KnownMessage(
-            (check,),
-            f"{problem.service or 'The start'} says{_of(problem.variable)}: {problem.reason}.",
+            (_ON_A_MACHINE.get(problem.check, problem.check),),
+            f"{problem.service or 'The start'} says{_about_variable(problem.variable)}: {problem.reason}.",
             (("variable", problem.variable),) if problem.variable else (),
             "This machine's present state is below.",
         )
         for problem in log
-        for check in [_ON_A_MACHINE.get(problem.check, problem.check)]
     ]
     checks = {check for text in matching for check in text.checks}
     for text in texts:
@@ -146,7 +145,7 @@ def _of_a_machine(texts: Sequence[KnownMessage], log: Sequence[StartProblem]) ->
     return tuple(matching)
 
 
-def _of(variable: str) -> str:
+def _about_variable(variable: str) -> str:
     return f" of {variable}" if variable else ""
 
 

@@ -152,7 +152,7 @@ def compare(
             _is_newer(name, before, outcome, present)
             or name in consequences
             or _is_unseen(name, outcome)
-            or _until(name, outcome) < before.until.get(name, now)
+            or _found_until(name, outcome) < before.until.get(name, now)
         )
     }
     accepted = {finding.identity: finding.accepted for finding in outcome.findings if finding.accepted}
@@ -162,7 +162,7 @@ def compare(
         _compare("findings", title, before, current, now, remind_days),
         _compare("unknown", title, blind, unseen, now, remind_days),
     )
-    until = {name: moment for name in problems if (moment := _until(name, outcome)) > now}
+    until = {name: moment for name in problems if (moment := _found_until(name, outcome)) > now}
     until |= {name: before.until[name] for name in stay if name in before.until}
     standing: dict[Topic, Open] = {"findings": replace(results[0][1], until=until), "unknown": results[1][1]}
     return tuple(message for message, _ in results if message), standing
@@ -350,7 +350,7 @@ def _is_newer(name: str, former: Open, outcome: Outcome, present: datetime | Non
     )
 
 
-def _until(name: str, outcome: Outcome) -> datetime:
+def _found_until(name: str, outcome: Outcome) -> datetime:
     """Until when an audit of as many days could find the calls that this one found; its own end for other problems."""
     if not outcome.days:
         return outcome.finished

@@ -150,7 +150,7 @@ def _problems(outcomes: Sequence[tuple[str, Outcome]]) -> list[Problem]:
             if finding.is_problem
         }
         for name, since in news.open_after(reversed(own)).items():
-            last = next((each.finished for each in own if name in _found(each)), since)
+            last = next((each.finished for each in own if name in _problem_identities(each)), since)
             known = problems.get(name)
             if any(each.looked >= last and _is_over(name, each) for each in others):
                 continue
@@ -159,11 +159,13 @@ def _problems(outcomes: Sequence[tuple[str, Outcome]]) -> list[Problem]:
     return sorted(problems.values(), key=lambda problem: problem.since)
 
 
-def _found(outcome: Outcome) -> frozenset[str]:
+def _problem_identities(outcome: Outcome) -> frozenset[str]:
     return frozenset(finding.identity for finding in outcome.findings if finding.is_problem)
 
 
 def _is_over(name: str, outcome: Outcome) -> bool:
     """Whether a run made the check of a problem, and did not find it."""
     statuses = {finding.status for finding in outcome.findings if finding.check == name.partition(":")[0]}
-    return name not in _found(outcome) and ("clear" in statuses or (statuses == {"found"} and not outcome.failure))
+    return name not in _problem_identities(outcome) and (
+        "clear" in statuses or (statuses == {"found"} and not outcome.failure)
+    )

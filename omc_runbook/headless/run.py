@@ -236,7 +236,7 @@ def _execute(
             _variable(COMMAND_VARIABLE, keeper.command),
             _variable(STATE_VARIABLE, str(keeper.state.resolve())),
             _variable(PLACE_VARIABLE, keeper.bucket.address) if keeper.bucket else nullcontext(),
-            _beside(partial(_prepare_page, draft.outcome)),
+            _in_background(partial(_prepare_page, draft.outcome)),
             reading.on_terminal(progress if engine == OWN_PROCESS else None),
         ):
             papermill.execute_notebook(
@@ -398,7 +398,7 @@ def _follow(path: Path, on_line: Callable[[str], None]) -> Iterator[None]:
                     on_line(line.rstrip("\n"))
 
     path.touch()
-    with _beside(follow), _variable(LINES_VARIABLE, str(path)):
+    with _in_background(follow), _variable(LINES_VARIABLE, str(path)):
         yield
 
 
@@ -411,7 +411,7 @@ def _prepare_page(outcome: Path, ended: threading.Event) -> None:
 
 
 @contextmanager
-def _beside(act: Callable[[threading.Event], None]) -> Iterator[None]:
+def _in_background(act: Callable[[threading.Event], None]) -> Iterator[None]:
     """Call `act` on another thread with an event that is set at the end of the context, which then waits for it."""
     ended = threading.Event()
     thread = threading.Thread(target=act, args=(ended,), daemon=True)

@@ -174,7 +174,7 @@ def _defects(value: Masked, name: str, key: Key | None, words: Sequence[str]) ->
         yield Defect(address.check, address.sentence, "nothing can connect with it")
     if misplaced := _misplaced(text, name, key):
         yield misplaced
-    yield from (Defect("wrong-form", sentence) for sentence in _unfit(text, name, key))
+    yield from (Defect("wrong-form", sentence) for sentence in _contradictions(text, name, key))
     if key is None:
         return
     if problem := _form_problem(text, key):
@@ -266,7 +266,7 @@ def _decoded(text: str) -> str:
         return "-"
 
 
-def _unfit(text: str, name: str, key: Key | None) -> Iterator[str]:
+def _contradictions(text: str, name: str, key: Key | None) -> Iterator[str]:
     """What the name of a key says that its value is, and it is not."""
     if _PORT.search(name) and text.isdecimal() and int(text[:9]) > addresses.LARGEST_PORT:
         yield f"is not a port: a number up to {addresses.LARGEST_PORT}"

@@ -250,7 +250,7 @@ def _scan(text: str) -> Iterator[_Occurrence]:
         name = _name(key, value, text[start:key_end] in strings)
         for leaf in _leaves(value):
             registry.register(leaf, name)
-        member = Member(key, _kind(value), Masked(_go(value), name), (at, end))
+        member = Member(key, _kind(value), Masked(_go_text(value), name), (at, end))
         yield _Occurrence(member, start, key_end)
         at = _skip(text, end)
         if text[at : at + 1] == "}":
@@ -367,15 +367,15 @@ def _kind(value: Any) -> Kind:
     return kinds.get(type(value), "null")
 
 
-def _go(value: Any) -> str:
+def _go_text(value: Any) -> str:
     """What Go's %v prints for a decoded JSON value, which is what the ECS agent injects."""
     if isinstance(value, str):
         # Go has no lone surrogates: it decodes each to the replacement character.
         return re.sub("[\ud800-\udfff]", "\ufffd", value)
     if isinstance(value, dict):
-        return "map[" + " ".join(f"{_go(key)}:{_go(value[key])}" for key in sorted(value)) + "]"
+        return "map[" + " ".join(f"{_go_text(key)}:{_go_text(value[key])}" for key in sorted(value)) + "]"
     if isinstance(value, list):
-        return "[" + " ".join(map(_go, value)) + "]"
+        return "[" + " ".join(map(_go_text, value)) + "]"
     if isinstance(value, float):
         return _go_float(value)
     return {True: "true", False: "false"}.get(value, "<nil>")

@@ -159,7 +159,7 @@ class Index:
         return [Span(positions[span.start], positions[span.end - 1] + 1, span.name) for span in spans]
 
     def _all(self, text: str, shortest: int, common: bool) -> list[Span]:
-        spans = [*_whole(text, self._names, self._short, shortest), *self._partial(text)]
+        spans = [*_find_whole(text, self._names, self._short, shortest), *self._partial(text)]
         if self._plain and is_escaped(text):
             spans += self._escaped(text, shortest)
         spans += self._shortened(text)
@@ -182,7 +182,7 @@ class Index:
         if not any(plain in bare for plain in self._plain):
             return
         plain = unescape_traceably(text)
-        for start, end, name in _whole(plain.text, self._plain, self._short, shortest):
+        for start, end, name in _find_whole(plain.text, self._plain, self._short, shortest):
             yield Span(plain.starts[start], plain.ends[end - 1], name)
 
     def _shortened(self, text: str) -> Iterator[Span]:
@@ -251,7 +251,7 @@ class Index:
             yield Span(start, end, name)
 
 
-def _whole(text: str, names: Mapping[str, str], short: Collection[str], shortest: int) -> Iterator[Span]:
+def _find_whole(text: str, names: Mapping[str, str], short: Collection[str], shortest: int) -> Iterator[Span]:
     for spelling in _candidates(text, names):
         if len(spelling) < shortest:
             continue

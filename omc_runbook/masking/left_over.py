@@ -20,7 +20,7 @@ def noticed() -> Iterator[None]:
     finally:
         _threads.update(thread for thread in {*threading.enumerate()} - before if not thread.daemon)
         # After all that cells have registered, which thus runs later.
-        atexit.register(_hush)
+        atexit.register(_silence_output)
 
 
 def end(code: int) -> NoReturn:
@@ -31,8 +31,8 @@ def end(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _hush() -> None:
-    """Write what is buffered, and from now on nothing."""
+def _silence_output() -> None:
+    """Write what is buffered, and discard all later output."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
         with suppress(OSError, ValueError, AttributeError):

@@ -72,7 +72,7 @@ def _used(snapshot: Snapshot, roles: Sequence[PrincipalAccess]) -> str:
     callers = {call.principal for call in history.accesses.calls if call.is_read and not call.error}
     # Who reads it over another role appears as that role.
     used = sum(not callers.isdisjoint({each.identity.arn, *(step.role.arn for step in each.chain)}) for each in roles)
-    since = _since(snapshot, history.begin)
+    since = _period(snapshot, history.begin)
     if used == len(roles):
         return f", and {'has' if used == 1 else 'all have'} read it {since}"
     return f"; {used or 'none'} of them {'has' if used <= 1 else 'have'} read it {since}"
@@ -90,7 +90,7 @@ def who_did(snapshot: Snapshot) -> str:
     readers, writers = ({call.principal for call in each} for each in (reads, changes))
     # What is compared with calls that were not seen is not known to be usual.
     is_usual = successful and not find_unusual(snapshot) and not any(map(history.lacks, COMPARED))
-    since, changed_since = _since(snapshot, history.begin), _since(snapshot, history.complete_since)
+    since, changed_since = _period(snapshot, history.begin), _period(snapshot, history.complete_since)
     changed = f"changed it {_times(changes)}{changed_since if changed_since != since else ''}".rstrip()
     failed = f"; {counted(len(calls) - len(successful), 'more call')} failed" if len(calls) > len(successful) else ""
     return (
@@ -129,5 +129,5 @@ def what_lies_open(snapshot: Snapshot) -> str:
     return f"No value of the secret was found. {audit_exposure.searched(found)}"
 
 
-def _since(snapshot: Snapshot, begin: datetime) -> str:
+def _period(snapshot: Snapshot, begin: datetime) -> str:
     return f"in the last {counted(max((snapshot.taken - begin).days, 1), 'day')}"

@@ -176,7 +176,7 @@ def problems(runs: Runs) -> Listing:
     found = [(name, each) for name, run in runs.items() for each in run.causes]
     found.sort(key=lambda pair: (pair[1].severity != "error", pair[1].check))
     entries = [_problem([*group]) for _, group in groupby(found, key=lambda pair: (pair[1].severity, pair[1].check))]
-    unknown = _alike({name: run for name, run in runs.items() if run.status == "unknown"})
+    unknown = _name_groups({name: run for name, run in runs.items() if run.status == "unknown"})
     unknown.sort(key=lambda names: not runs[names[0]].why_unread)
     entries += [_not_known(names, runs[names[0]]) for names in unknown]
     return Listing("What is wrong, by environments", entries, "Nothing is wrong.")
@@ -236,13 +236,13 @@ def headline(runs: Runs, unread: Sequence[str] = ()) -> Banner:
 
 def summary(runs: Runs, unread: Sequence[str] = ()) -> Banner:
     """The same, and each environment that is not all right."""
-    lines = (f"{_names(names)}: {_reason(runs[names[0]])}" for names in _alike(_not_good(runs)))
+    lines = (f"{_names(names)}: {_reason(runs[names[0]])}" for names in _name_groups(_not_good(runs)))
     return headline(runs, unread).with_lines(*lines, *unread)
 
 
 def next_steps(runs: Runs) -> Listing | None:
     """For each environment that is not all right, what to do first."""
-    entries = [_step(names, runs[names[0]]) for names in _alike(_not_good(runs))]
+    entries = [_step(names, runs[names[0]]) for names in _name_groups(_not_good(runs))]
     return Listing("What to do", entries) if entries else None
 
 
@@ -259,7 +259,7 @@ def _not_good(runs: Runs) -> Runs:
     return {name: run for name, run in runs.items() if run.status != "ok"}
 
 
-def _alike(runs: Runs) -> list[list[str]]:
+def _name_groups(runs: Runs) -> list[list[str]]:
     """The environments' names, together where nothing is known but the same reason why they were not looked at."""
     return [*grouped((("" if run.causes else run.why_unread) or name, name) for name, run in runs.items()).values()]
 

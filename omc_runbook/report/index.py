@@ -39,7 +39,7 @@ class Card:
 
 def cards(snapshot: Snapshot, history: VersionHistory, runbook_toml: str = "") -> tuple[Card, ...]:
     """What somebody may have come for; `runbook_toml` is a file that was named."""
-    here = _here(snapshot, runbook_toml)
+    here = _parameters(snapshot, runbook_toml)
     ages = age.ages(snapshot, history)
     return (
         Card("I am new here", "A first half hour, in a sandbox of your own.", "onboarding", {}, "parameters"),
@@ -58,7 +58,7 @@ def cards(snapshot: Snapshot, history: VersionHistory, runbook_toml: str = "") -
 
 def more_cards(snapshot: Snapshot, purposes: Mapping[str, str], runbook_toml: str = "") -> tuple[Card, ...]:
     """A card for each runbook by what its notebook says it is for."""
-    here = _here(snapshot, runbook_toml)
+    here = _parameters(snapshot, runbook_toml)
     return tuple(Card(f"{text[:1].upper()}{text[1:]}", "", name, here) for name, text in purposes.items())
 
 
@@ -67,7 +67,7 @@ def listing(cards: Sequence[Card]) -> Listing:
     return Listing("What to do", [card.entry for card in cards])
 
 
-def _here(snapshot: Snapshot, runbook_toml: str) -> dict[str, str]:
+def _parameters(snapshot: Snapshot, runbook_toml: str) -> dict[str, str]:
     return {"environment": snapshot.environment.name} | ({"runbook_toml": runbook_toml} if runbook_toml else {})
 
 

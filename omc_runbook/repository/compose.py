@@ -142,7 +142,11 @@ class Compose:
             return None
         at_top = [each for each in usual if _folder(each) in ("", ".")]
         of_checkout = [each for each in self.services if each.context]
-        alone = [each for each in of_checkout if len(of_checkout) == 1 and _folder(each) == "." and self._is_of(each)]
+        alone = [
+            each
+            for each in of_checkout
+            if len(of_checkout) == 1 and _folder(each) == "." and self._is_below_dockerfile(each)
+        ]
         return next(iter(built or at_top or [each for each in usual if _is_api(each)] or alone), None)
 
     def may_run(self, name: str, files: Collection[str]) -> bool:
@@ -158,7 +162,7 @@ class Compose:
         """Whether Settings are in a folder below the top."""
         return folder == _CONTEXT or (folder not in ("", ".") and self.settings.startswith(f"{folder}/"))
 
-    def _is_of(self, service: ComposeService) -> bool:
+    def _is_below_dockerfile(self, service: ComposeService) -> bool:
         """Whether Settings are below a service's Dockerfile: one in another folder is a frontend's, or a database's."""
         folder = posixpath.dirname(posixpath.normpath(service.dockerfile))
         return bool(self.settings) and self.settings.startswith(f"{folder}/" if folder else "")

@@ -162,7 +162,9 @@ def scps(account: str) -> tuple[PolicyDocument, ...]:
 
     Here, unlike in AWS, they count in the management account too: it is the only one that has the sandbox's world.
     """
-    return tuple(PolicyDocument(policy.name, "scp", parse_policy(policy.content)) for policy in _above(account, _SCP))
+    return tuple(
+        PolicyDocument(policy.name, "scp", parse_policy(policy.content)) for policy in _policies_above(account, _SCP)
+    )
 
 
 def rcps(account: str) -> tuple[PolicyDocument, ...]:
@@ -170,7 +172,7 @@ def rcps(account: str) -> tuple[PolicyDocument, ...]:
 
     None for the management account: https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html
     """
-    above = () if _is_management(account) else _above(account, _RCP)
+    above = () if _is_management(account) else _policies_above(account, _RCP)
     return tuple(PolicyDocument(policy.name, "rcp", parse_policy(policy.content)) for policy in above)
 
 
@@ -181,7 +183,7 @@ def _is_management(account: str) -> bool:
     return organization is not None and organization.master_account_id == account
 
 
-def _above(account: str, kind: str) -> list[Any]:
+def _policies_above(account: str, kind: str) -> list[Any]:
     """The policies of a kind that are attached to an account, its organizational units and the root, each once."""
     found: dict[str, Any] = {}
     for management_account in list(organizations_backends):

@@ -184,7 +184,7 @@ def _s3(call: Call, account: str) -> list[str]:
     return [f"arn:aws:s3:::{path}"]
 
 
-def _in(parameter: str) -> Callable[[Call, str], list[str]]:
+def _from_parameter(parameter: str) -> Callable[[Call, str], list[str]]:
     """A finder of the ARN that a parameter has."""
     return lambda call, account: [call.text(parameter)] if call.text(parameter) else []
 
@@ -248,10 +248,10 @@ _FINDERS: dict[str, Callable[[Call, str], list[str]]] = {
     "lambda": _lambda,
     "logs": _logs,
     "s3": _s3,
-    "sns": _in("TopicArn"),
+    "sns": _from_parameter("TopicArn"),
     "scheduler": _scheduler,
     "secretsmanager": _secretsmanager,
-    "sts": _in("RoleArn"),
+    "sts": _from_parameter("RoleArn"),
 }
 _TAGS: dict[str, Callable[[Call, str, str], Mapping[str, str]]] = {
     "ecs": _tags_of_service,

@@ -67,7 +67,7 @@ def find_environments(runbook_toml: str = "") -> Environments:
         answers = dict(zip(places, pool.map(lambda settings: _search(settings, rule), places.values()), strict=True))
     unread = [answer for answer in answers.values() if isinstance(answer, str)]
     found: dict[str, FoundEnvironment] = {}
-    known = {secret.arn for each in own for secret in _listed(answers[_sign_in(each)]) if _is_of(secret, each)}
+    known = {secret.arn for each in own for secret in _listed(answers[_sign_in(each)]) if _is_secret_of(secret, each)}
     for settings, answer in answers.items():
         unread += _unnamed(rule, home.project, _listed(answer), known)
         for word, secrets in _by_word(rule, home.project, _listed(answer), known).items():
@@ -77,7 +77,7 @@ def find_environments(runbook_toml: str = "") -> Environments:
                 unread.append(f"Several secrets have the tags of {word}: {names}. Set secret for it in runbook.toml.")
             elif canonical(word) != LOCAL:
                 own_names = {} if settings == _sign_in(home) else dict(zip(_SIGN_IN, settings, strict=True))
-                found[secret.arn] = _found(word, secret, own_names)
+                found[secret.arn] = _found_environment(word, secret, own_names)
     renamed = _with_unique_names([*found.values()], {each.name for each in own})
     others = sorted((load(each.name, runbook_toml, found=each) for each in renamed), key=lambda each: each.name)
     return Environments((*own, *others), tuple(dict.fromkeys(unread)))
@@ -162,7 +162,7 @@ def _listed(answer: tuple[ListedSecret, ...] | str) -> tuple[ListedSecret, ...]:
     return () if isinstance(answer, str) else answer
 
 
-def _is_of(secret: ListedSecret, environment: Environment) -> bool:
+def _is_secret_of(secret: ListedSecret, environment: Environment) -> bool:
     return environment.names.secret in (secret.name, secret.arn)
 
 
@@ -191,7 +191,7 @@ def _choose(secrets: Sequence[ListedSecret], template: str) -> ListedSecret | No
     return (usual or [*secrets])[0] if usual or len(secrets) == 1 else None
 
 
-def _found(word: str, secret: ListedSecret, sign_in: dict[str, str]) -> FoundEnvironment:
+def _found_environment(word: str, secret: ListedSecret, sign_in: dict[str, str]) -> FoundEnvironment:
     region, account = region_in(secret.arn), account_in(secret.arn)
     name = canonical(word)
     return FoundEnvironment(

@@ -43,9 +43,13 @@ class Configuration(Module):
             "read_terragrunt_config": self._read,
             "get_terragrunt_dir": lambda: str(directory),
             "get_original_terragrunt_dir": lambda: str(directory),
-            "get_parent_terragrunt_dir": lambda *include: str(self._above(above, *include)),
-            "path_relative_to_include": lambda *include: os.path.relpath(directory, self._above(above, *include)),
-            "path_relative_from_include": lambda *include: os.path.relpath(self._above(above, *include), directory),
+            "get_parent_terragrunt_dir": lambda *include: str(self._including_folder(above, *include)),
+            "path_relative_to_include": lambda *include: os.path.relpath(
+                directory, self._including_folder(above, *include)
+            ),
+            "path_relative_from_include": lambda *include: os.path.relpath(
+                self._including_folder(above, *include), directory
+            ),
             "get_repo_root": lambda: str(stack.files.root),
             "get_path_to_repo_root": lambda: os.path.relpath(stack.files.root, directory),
             "get_path_from_repo_root": lambda: os.path.relpath(directory, stack.files.root),
@@ -145,7 +149,7 @@ class Configuration(Module):
         result = module.output(name) if module else None
         return result.value if result else self.stack.output_of_another({}, name)
 
-    def _above(self, above: Path, include: str = "") -> Path:
+    def _including_folder(self, above: Path, include: str = "") -> Path:
         """The folder of the file that includes, or is included by, this one."""
         included = self._included.get(include) or next(iter(self._included.values()), None)
         return Path(os.path.normpath(included._configuration.path.parent)) if included else above

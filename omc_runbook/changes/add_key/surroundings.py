@@ -250,7 +250,7 @@ def _lists(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
         yield OtherLocation(
             file=variables.file,
             line=variables.line,
-            reason=f"{who} names the variables that the application gets: without this one {_lack(key)}.",
+            reason=f"{who} names the variables that the application gets: without this one {_without_key(key)}.",
             addition=entry_of(variables, key.name),
         )
 
@@ -268,7 +268,7 @@ def _lists_of_compose(checkout: Checkout, key: NewKey, secrets: Collection[str])
             )
 
 
-def _lack(key: NewKey) -> str:
+def _without_key(key: NewKey) -> str:
     return "the application refuses to start" if key.required else "the application there goes without it"
 
 
@@ -290,7 +290,7 @@ def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
             yield OtherLocation(
                 file=workflow.file.name,
                 line=line,
-                reason=f"This workflow writes the application's .env: without this variable {_lack(key)}.",
+                reason=f"This workflow writes the application's .env: without this variable {_without_key(key)}.",
                 addition=f"{key.name}=${{{{ secrets.{key.name} }}}}",
                 command=command("gh", "secret", "set", key.name),
             )
@@ -300,7 +300,7 @@ def _dotenvs(checkout: Checkout, key: NewKey) -> Iterator[OtherLocation]:
                 file=workflow.file.name,
                 line=line,
                 reason=f"This pipeline writes the application's .env from its variables, of which this has to be one"
-                f" too: without it {_lack(key)}.",
+                f" too: without it {_without_key(key)}.",
                 addition=addition,
             )
 

@@ -113,7 +113,7 @@ def combine(
         if name:
             found.append(name)
         else:
-            missing.append(MissingName(field, _why(field, declared, aws)))
+            missing.append(MissingName(field, _why_missing(field, declared, aws)))
     values = {name.field: name.value for name in found}
     prefix = common_prefix(
         [values.get(field, "") for field in ("cluster", "secret", "task_family", "execution_role") if values.get(field)]
@@ -194,7 +194,7 @@ def _is_running_truth(field: str, aws: AwsAnswer) -> bool:
     return bool(aws.discovery and aws.discovery.consumers) and field not in ("region", "service")
 
 
-def _why(field: str, declared: DeclaredEnvironment | None, aws: AwsAnswer) -> str:
+def _why_missing(field: str, declared: DeclaredEnvironment | None, aws: AwsAnswer) -> str:
     if field == "account_id":
         return aws.why_not or "Neither Terraform's files nor what runs in AWS shows that it is this account."
     reasons = [declared.reasons[field]] if declared and field in declared.reasons else []

@@ -85,7 +85,7 @@ class PasswordRotation:
         lines = [
             f"In the database at {self.address} two roles take turns: {self.former_role} is in use and stays unchanged,"
             " so that running tasks can still log in.",
-            f"{self.role} {self._doing}.",
+            f"{self.role} {self._role_change}.",
             f"A login as {self.role} is tested, then the secret changes name and password together: no login fails.",
             f"{self.former_role} keeps its password until the next rotation: if that one leaked, rotate twice.",
         ]
@@ -96,7 +96,7 @@ class PasswordRotation:
         return tuple(lines)
 
     @property
-    def _doing(self) -> str:
+    def _role_change(self) -> str:
         if self.role == self.owner:
             return "gets the new password"
         how = f"as a member of {self.owner} with SET ROLE, so that {self.owner} owns what it creates"
@@ -214,7 +214,7 @@ def set_password(rotation: PasswordRotation, password: Masked) -> None:
             login_roles.prepare(connection, rotation.role, rotation.former_role, rotation.owner)
         login_roles.alter_password(connection, rotation.role, password)
 
-    _do(rotation, "set a new password for", (password,), act)
+    _run(rotation, "set a new password for", (password,), act)
 
 
 def log_in(rotation: PasswordRotation, password: Masked) -> None:
@@ -264,7 +264,7 @@ def restore_password(
             login_roles.alter_password(connection, rotation.role, restored_password)
         return is_there
 
-    is_there = _do(rotation, "take back the new password of", passwords, act)
+    is_there = _run(rotation, "take back the new password of", passwords, act)
     if not is_there:
         return f"The database at {rotation.address} has no role {rotation.role}: there was nothing to take back."
     if in_force:
@@ -304,7 +304,7 @@ def _why_one_role(server_state: ServerState, login_in_secret: str, partner: str)
     return ""
 
 
-def _do(rotation: PasswordRotation, action: str, passwords: tuple[Masked, ...], act: Callable[[Connection], T]) -> T:
+def _run(rotation: PasswordRotation, action: str, passwords: tuple[Masked, ...], act: Callable[[Connection], T]) -> T:
     result = database_connection.run(rotation.url, _own_passwords(rotation, passwords), act)
     if isinstance(result, Refusal):
         raise CouldNotLook(f"Could not {action} {rotation.role} at {rotation.address}: {result.reason}.")

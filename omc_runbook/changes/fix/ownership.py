@@ -23,9 +23,9 @@ def why_not_role(snapshot: Snapshot, arn: str) -> str:
     """Why a role must not be changed: it belongs to another environment, or to an unknown one; "" where it may."""
     name, permissions = iam.role_name(arn), snapshot.permissions.get(arn)
     owners = _owners(snapshot, name, _ROLES, permissions.role.tags if permissions and permissions.role else {})
-    if _others(snapshot, owners):
+    if _other_owners(snapshot, owners):
         return (
-            f"Role {name} belongs to {_others(snapshot, owners)}, not to {snapshot.environment.name}: set"
+            f"Role {name} belongs to {_other_owners(snapshot, owners)}, not to {snapshot.environment.name}: set"
             f" executionRoleArn of the task definition to {snapshot.environment.names.execution_role}, where it comes"
             " from."
         )
@@ -42,7 +42,7 @@ def why_not_secret(snapshot: Snapshot) -> str:
     if snapshot.secret and (reason := why_not_writable(snapshot.secret)):
         return reason
     tags = snapshot.secret.tags if snapshot.secret else {}
-    others = _others(snapshot, _owners(snapshot, snapshot.secret_name, ("secret",), tags))
+    others = _other_owners(snapshot, _owners(snapshot, snapshot.secret_name, ("secret",), tags))
     if not others:
         return ""
     return (
@@ -53,7 +53,7 @@ def why_not_secret(snapshot: Snapshot) -> str:
 
 def why_not_family(snapshot: Snapshot, family: str) -> str:
     """Why a task definition family must not get a revision: it belongs to another environment; "" where it may."""
-    others = _others(snapshot, _owners(snapshot, family, ("task_family",)))
+    others = _other_owners(snapshot, _owners(snapshot, family, ("task_family",)))
     if not others:
         return ""
     return (
@@ -66,7 +66,7 @@ def why_not_service(snapshot: Snapshot, service: str) -> str:
     """Why a service must not be redeployed: it belongs to another environment; "" where it may."""
     if service == snapshot.environment.names.service:
         return ""
-    others = _others(snapshot, _owners(snapshot, service, ()))
+    others = _other_owners(snapshot, _owners(snapshot, service, ()))
     return f"{service} belongs to {others}: redeploy it in a run for {others}." if others else ""
 
 
@@ -81,9 +81,11 @@ def _owners(
     """The environments that own a resource, by its name and tags."""
     environment, account = snapshot.environment, snapshot.caller.account
     same_account = {other: names for other, names in environment.others.items() if names.account_id in ("", account)}
-    owners = {environment.name} if _has(environment.names, fields, name) else set()
+    owners = {environment.name} if _is_named(environment.names, fields, name) else set()
     owners |= {
-        other for other, names in same_account.items() if _has(names, fields, name) and _is_apart(environment, names)
+        other
+        for other, names in same_account.items()
+        if _is_named(names, fields, name) and _is_apart(environment, names)
     }
     owners |= set(_tagged(environment, tags or {}))
     if not owners:
@@ -94,11 +96,11 @@ def _owners(
     return frozenset(owners)
 
 
-def _others(snapshot: Snapshot, owners: frozenset[str]) -> str:
+def _other_owners(snapshot: Snapshot, owners: frozenset[str]) -> str:
     return ", ".join(sorted(owners - {snapshot.environment.name}))
 
 
-def _has(names: Names, fields: tuple[str, ...], name: str) -> bool:
+def _is_named(names: Names, fields: tuple[str, ...], name: str) -> bool:
     """Whether one of the fields is a name, or an ARN with that name."""
     last_parts = [re.split("[:/]", getattr(names, each))[-1] for each in fields]
     return any(is_secret_name(name, last_part) if "secret" in fields else name == last_part for last_part in last_parts)

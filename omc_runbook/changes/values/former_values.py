@@ -123,7 +123,7 @@ def _judge_former(name: str, key: Key, document: Document, history: VersionHisto
         if trial:
             verdict = live_check.attempt(before, key, trial.former)
             current = partial(live_check.attempt, document, key, trial.current)
-            verdicts.append((f"{created:%Y-%m-%d}", _beside(verdict, current)))
+            verdicts.append((f"{created:%Y-%m-%d}", _confirmed(verdict, current)))
     if not verdicts:
         return None
     of = partial(_of, check=FORMER_ALIVE, family="audit", title="A former value still works", subject=name)
@@ -192,7 +192,7 @@ def _judge(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding:
     if is_database_password(environment.keys, trial.name):
         return _judge_database(snapshot, trial, new)
     server = live_check.server_of(trial.before, trial.key)
-    verdict = _beside(
+    verdict = _confirmed(
         live_check.attempt(trial.before, trial.key, trial.former),
         lambda: live_check.attempt(trial.document, trial.key, trial.current),
     )
@@ -211,7 +211,7 @@ def _judge_database(snapshot: Snapshot, trial: Trial, new: NewValues) -> Finding
             trial.name,
             f"The former value of {trial.name} was not tried, without database_url_from. To try it: {again}.",
         )
-    verdict = _beside(
+    verdict = _confirmed(
         _log_in(logins, logins.former_role, trial.former), lambda: _log_in(logins, logins.role, trial.current)
     )
     if logins.former_role == logins.role:
@@ -257,7 +257,7 @@ def _log_in(logins: Logins, role: str, password: Masked) -> Verdict:
     return ("refused" if is_refused else "unknown"), refusal.reason
 
 
-def _beside(former: Verdict, attempt_current: Callable[[], Verdict]) -> Verdict:
+def _confirmed(former: Verdict, attempt_current: Callable[[], Verdict]) -> Verdict:
     """The verdict on a former value; a refusal only counts while the current value is accepted."""
     if former[0] != "refused":
         return former

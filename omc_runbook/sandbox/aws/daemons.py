@@ -36,7 +36,7 @@ class DaemonCalls(EcsBase):
 
     def register_daemon_task_definition(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterDaemonTaskDefinition.html"""
-        definitions, family = _of(self.ecs_backend).task_definitions, self._get_param("family")
+        definitions, family = _daemons_of(self.ecs_backend).task_definitions, self._get_param("family")
         revision = len([each for each in definitions.values() if each["family"] == family]) + 1
         arn = self._arn("daemon-task-definition", f"{family}:{revision}")
         definitions[arn] = {member: self._get_param(member) for member in _OF_TASK} | {
@@ -57,7 +57,7 @@ class DaemonCalls(EcsBase):
         family, prefix = self._get_param("family"), self._get_param("familyPrefix", "")
         found = [
             each | {"arn": arn}
-            for arn, each in _of(self.ecs_backend).task_definitions.items()
+            for arn, each in _daemons_of(self.ecs_backend).task_definitions.items()
             if family in (None, each["family"]) and each["family"].startswith(prefix)
         ]
         return self._page("daemonTaskDefinitions", found, _PAGE)
@@ -66,7 +66,7 @@ class DaemonCalls(EcsBase):
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateDaemon.html"""
         cluster = self.ecs_backend._get_cluster(self._get_param("clusterArn", "default"))
         arn = self._arn("daemon", f"{cluster.name}/{self._get_param('daemonName')}")
-        daemons = _of(self.ecs_backend).daemons
+        daemons = _daemons_of(self.ecs_backend).daemons
         if arn in daemons:
             raise InvalidParameter("Creation of daemon was not idempotent.")
         daemon = {"daemonArn": arn, "clusterArn": cluster.arn, "status": "ACTIVE", "createdAt": datetime.now(UTC)}
@@ -81,7 +81,7 @@ class DaemonCalls(EcsBase):
 
     def delete_daemon(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteDaemon.html"""
-        daemon = _of(self.ecs_backend).daemons.pop(self._daemon()["daemonArn"])
+        daemon = _daemons_of(self.ecs_backend).daemons.pop(self._daemon()["daemonArn"])
         return ActionResult(daemon | {"status": "DELETE_IN_PROGRESS"})
 
     def describe_daemon(self) -> ActionResult:
@@ -94,7 +94,7 @@ class DaemonCalls(EcsBase):
         providers = set(self._get_param("capacityProviderArns") or [])
         found = [
             each
-            for each in _of(self.ecs_backend).daemons.values()
+            for each in _daemons_of(self.ecs_backend).daemons.values()
             if each["clusterArn"] == cluster.arn
             and (not providers or providers & {p["arn"] for p in each["currentRevisions"][0]["capacityProviders"]})
         ]
@@ -102,26 +102,26 @@ class DaemonCalls(EcsBase):
 
     def describe_daemon_revisions(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeDaemonRevisions.html"""
-        return self._find("daemonRevisionArns", "daemonRevisions", _of(self.ecs_backend).revisions)
+        return self._find("daemonRevisionArns", "daemonRevisions", _daemons_of(self.ecs_backend).revisions)
 
     def list_daemon_deployments(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListDaemonDeployments.html"""
         arn, statuses = self._daemon()["daemonArn"], self._get_param("status") or []
         found = [
             each | {"targetDaemonRevisionArn": each["targetDaemonRevision"]["arn"]}
-            for each in reversed(_of(self.ecs_backend).deployments.values())
+            for each in reversed(_daemons_of(self.ecs_backend).deployments.values())
             if each["daemonArn"] == arn and (not statuses or each["status"] in statuses)
         ]
         return self._page("daemonDeployments", found, _PAGE)
 
     def describe_daemon_deployments(self) -> ActionResult:
         """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeDaemonDeployments.html"""
-        return self._find("daemonDeploymentArns", "daemonDeployments", _of(self.ecs_backend).deployments)
+        return self._find("daemonDeploymentArns", "daemonDeployments", _daemons_of(self.ecs_backend).deployments)
 
     def _deploy(self, daemon: dict[str, Any]) -> str:
         """Deploy the request's configuration; the deployment's ARN."""
         deployment_arn: str
-        state, now = _of(self.ecs_backend), datetime.now(UTC)
+        state, now = _daemons_of(self.ecs_backend), datetime.now(UTC)
         definition = self._task_definition(self._get_param("daemonTaskDefinitionArn"))
         revision_arn, deployment_arn = (
             daemon["daemonArn"].replace(":daemon/", f":{kind}/") + f"/{secrets.token_urlsafe(15)}"
@@ -171,14 +171,14 @@ class DaemonCalls(EcsBase):
         return deployment_arn
 
     def _task_definition(self, name: str) -> dict[str, Any]:
-        name, definitions = last_part(name), _of(self.ecs_backend).task_definitions
+        name, definitions = last_part(name), _daemons_of(self.ecs_backend).task_definitions
         found = [each for arn, each in definitions.items() if name in (last_part(arn), each["family"])]
         if not found:
             raise EcsError("ClientException", "Unable to describe daemon task definition.")
         return found[-1]
 
     def _daemon(self) -> dict[str, Any]:
-        daemon = _of(self.ecs_backend).daemons.get(self._get_param("daemonArn"))
+        daemon = _daemons_of(self.ecs_backend).daemons.get(self._get_param("daemonArn"))
         if daemon is None:
             raise EcsError("DaemonNotFoundException", "Daemon not found.")
         return daemon
@@ -187,7 +187,7 @@ class DaemonCalls(EcsBase):
         return f"arn:aws:ecs:{self.region}:{self.current_account}:{kind}/{name}"
 
 
-def _of(backend: EC2ContainerServiceBackend) -> Daemons:
+def _daemons_of(backend: EC2ContainerServiceBackend) -> Daemons:
     """What a backend has; it goes when moto forgets the backend."""
     daemons: Daemons = vars(backend).setdefault("sandbox_daemons", Daemons())
     return daemons

@@ -47,7 +47,7 @@ def request(
         where = f"a trail's events below s3://{settings.bucket}/{settings.prefix}/{snapshot.account}"
         gatherer.record(gap, (ReadFailure(where, "s3:ListBucket", nothing, "incomplete"),))
     answers = [(key, gatherer.ask(f"{key} of {settings.bucket}", "s3:GetObject", partial(read, key))) for key in files]
-    return answers, {settings.trail_s3: max(map(_until, left_out))} if left_out else {}
+    return answers, {settings.trail_s3: max(map(_latest_call, left_out))} if left_out else {}
 
 
 def _list(gatherer: Gatherer, snapshot: Snapshot, days: int, gap: str) -> list[str]:
@@ -71,14 +71,14 @@ def _list(gatherer: Gatherer, snapshot: Snapshot, days: int, gap: str) -> list[s
         found += [key for answer in answers for key in gatherer.keep(gap, answer, ()) if key.endswith(".json.gz")]
         if len(found) > MOST_FILES or gap in gatherer.gaps:
             break
-    return sorted(found, key=lambda key: (_until(key), key), reverse=True)
+    return sorted(found, key=lambda key: (_latest_call(key), key), reverse=True)
 
 
 def _prefix(snapshot: Snapshot, region: str) -> str:
     return f"{snapshot.environment.audit.prefix}/{snapshot.account}/CloudTrail/{region}"
 
 
-def _until(key: str) -> datetime:
+def _latest_call(key: str) -> datetime:
     """The time that no call in a file is after: when it was delivered, or else the end of its day."""
     delivered = _DELIVERED.search(key)
     if delivered:
