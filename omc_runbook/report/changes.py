@@ -85,8 +85,7 @@ def consumers(plan: SecretPlan) -> Table:
     """The services that are redeployed, all at once, and those that cannot be."""
     rows = [
         [service.name, str(service.desired), rollout.revision, rollout.reason or _how(plan, service)]
-        for service in plan.consumers
-        for rollout in [expected(service)]
+        for service, rollout in zip(plan.consumers, map(expected, plan.consumers), strict=True)
     ]
     return Table(
         "Who gets new tasks",
