@@ -47,7 +47,7 @@ def check_port(url: str) -> None:
 
 
 def is_unencrypted(url: str) -> bool:
-    """Whether whoever is between here and an endpoint can read along."""
+    """Whether calls to an endpoint can be read on the network."""
     return urlsplit(url).scheme == "http" and not is_on_this_machine(url)
 
 

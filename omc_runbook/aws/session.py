@@ -155,7 +155,7 @@ class ReadFailure:
     kind: Literal["denied", "throttled", "failed", "no-answer", "incomplete"]
     denied_by: str = ""
     may_have_happened: bool = field(default=False, compare=False)
-    """Whether AWS may have carried it out all the same: its answer was lost, or tells an error of its own."""
+    """Whether AWS may have carried it out in spite of the failure: the answer was lost, or is an error of AWS's own."""
 
     @property
     def sentence(self) -> str:
@@ -575,7 +575,7 @@ def _failure(what: str, permission: str, error: ClientError) -> ReadFailure:
         explicit = _EXPLICIT_DENY.search(message)
         return ReadFailure(what, permission, code, "denied", explicit[1] if explicit else "")
     if code in THROTTLED:
-        # Not carried out, whatever the status: of S3 and EC2 it is 503.
+        # Not carried out, although the status of S3 and EC2 is 503.
         return ReadFailure(what, missing, code, "throttled")
     is_lost = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= FIRST_SERVER_ERROR
     return ReadFailure(what, missing, code, "failed", may_have_happened=is_lost)

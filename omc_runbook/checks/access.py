@@ -138,7 +138,7 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 
 def _has_started(snapshot: Snapshot, role_arn: str) -> bool:
-    """Whether a task runs whose execution role is named so."""
+    """Whether a task runs with an execution role of this name."""
     definitions = (snapshot.definition(task) for task in snapshot.tasks if task.is_running)
     return any(definition and definition.execution_role_arn == role_arn for definition in definitions)
 

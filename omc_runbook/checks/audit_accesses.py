@@ -24,7 +24,7 @@ RECENT = timedelta(days=7)
 BURST = 20
 """How many reads within an hour are a burst, where the principal never read a quarter as often."""
 REFUSALS = 5
-"""So many refused calls are reported, unless a week before had a third as many."""
+"""The fewest refused calls that are reported, if they are more than three times as many as usual."""
 _HOUR, _WEEK = timedelta(hours=1), timedelta(days=7)
 ECS = "ecs-tasks.amazonaws.com"
 """The address of the calls that ECS makes as a task's execution role."""

@@ -217,7 +217,7 @@ class _Skip:
     is_fault: bool = False
     """Whether that there is nothing is a fault, which checks of another family find."""
     may_find: bool = False
-    """Whether the check may find something all the same."""
+    """Whether the check may still find something."""
 
 
 def _skip_of(check: Check, snapshot: Snapshot) -> _Skip | None:

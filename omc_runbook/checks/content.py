@@ -508,7 +508,7 @@ def _is_emulated(snapshot: Snapshot, container: Container, name: str) -> bool:
 
 
 def _reused(snapshot: Snapshot, member: Member) -> str:
-    """Of which other value a member's is the same, though it should be its own; the end of a sentence, "" for none.
+    """Which other value equals a member's, though it should be unique; the end of a sentence, "" for none.
 
     A password should be nobody's e-mail address, and a value that has to be generated no other generated or issued one.
     """

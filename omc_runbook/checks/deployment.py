@@ -495,7 +495,7 @@ def _why_failing(snapshot: Snapshot, service: Service) -> tuple[str, ...]:
 
 
 def _is_replacing(snapshot: Snapshot, service: Service, stale: list[Task]) -> bool:
-    """Whether a recent deployment without a failed task replaces tasks by such as get the present value, or none."""
+    """Whether a recent deployment without a failed task gives new tasks the present value, or none of the secret."""
     primary, since = service.primary, freshness.current_since(snapshot)
     # Without its rollout state, another deployment beside it shows that it goes on.
     is_unread = primary is not None and not primary.rollout and len(service.deployments) > 1

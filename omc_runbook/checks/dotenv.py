@@ -101,7 +101,7 @@ def dotenv_missing(snapshot: Snapshot) -> Iterable[Evidence]:
 
 
 def _not_read(workstation: Workstation) -> Iterator[tuple[str, str]]:
-    """What does not read the .env that is there, as the end of a sentence, each with what to do."""
+    """What does not read the existing .env, as the end of a sentence, each with what to do."""
     paths = workstation.dotenv_paths
     is_read = workstation.path in paths or workstation.path.resolve() in paths or workstation.is_passed_by_compose
     if workstation.checkout.loaded_files and not is_read:

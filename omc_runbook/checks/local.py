@@ -320,7 +320,7 @@ def _effective_values(workstation: Workstation) -> Iterator[tuple[str, str, Mask
 
 
 def set_by_compose(workstation: Workstation, name: str, planned: Collection[str] = ()) -> tuple[str, ...]:
-    """A sentence where Docker Compose makes a variable's value for the application of text and others; () where not.
+    """A sentence where Docker Compose builds a variable's value from text and other variables; else ().
 
     `planned` are other variables that get a value.
     """

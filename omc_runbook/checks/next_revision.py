@@ -63,7 +63,7 @@ class DeclaredFault:
     fact: str
     remedy: Remedy
     shared: str = ""
-    """What several references have it from: an expression or a text that is a wrong ARN, or a for expression."""
+    """What several references share that is wrong: an expression or a text with a wrong ARN, or a for expression."""
 
 
 @once

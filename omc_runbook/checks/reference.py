@@ -462,7 +462,7 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 
 def secrets_of_others(snapshot: Snapshot) -> dict[str, str]:
-    """The other environments by the names of their secrets, those that such are usually called by included."""
+    """The other environments by the names of their secrets, also by the usual names."""
     here, name = snapshot.environment.name, snapshot.secret_name
     others = {names.secret.rpartition(":")[2]: other for other, names in snapshot.environment.others.items()}
     others = {name.replace(here, other): other for other in KNOWN if here in name and other != here} | others

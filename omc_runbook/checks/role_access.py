@@ -82,7 +82,7 @@ class RoleAccess:
 
 @dataclass(frozen=True)
 class _Call:
-    """One call of a role, and what decides on it of what was read of the role's permissions."""
+    """One call of a role, with those of the role's permissions that were read and decide on it."""
 
     role_arn: str
     permissions: Permissions

@@ -46,7 +46,7 @@ class Complaint:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What no finding says of the pasted text: what means no fault that a check looks for, or nothing known."""
+        """Notes on the pasted text: what is not recognised, or means no fault that a check looks for."""
         meanings = (f"The pasted text says: {text.meaning} {text.next}" for text in self.texts if not text.checks)
         return (UNRECOGNISED,) if self.has_text and not self.texts else tuple(meanings)
 

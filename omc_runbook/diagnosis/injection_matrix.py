@@ -84,7 +84,7 @@ def rows(snapshot: Snapshot) -> Iterator[Row]:
 
 
 def alike(rows: Iterable[Row]) -> list[list[Row]]:
-    """Rows that differ in nothing but variable and container, where each of these containers has the same of them."""
+    """Rows that differ only in variable and container, where all of these containers have the same variables."""
     own: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
         state = (row.version, row.present, row.state, row.reaches)

@@ -30,7 +30,7 @@ HEAD_START = 1.0
 
 @contextmanager
 def exported_failures(runbook: str, environment: str, targets: Sequence[Export]) -> Iterator[None]:
-    """Export the failure of a run that cannot begin, lest the files of the one before it pass for its own."""
+    """Export the failure of a run that cannot begin, so that older files are not taken for its own."""
     started, own_umask = datetime.now(UTC), exports.read_umask()
     try:
         yield

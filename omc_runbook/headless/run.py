@@ -165,7 +165,7 @@ class _Once:
 
 @contextmanager
 def _ended(keeper: _Keeper) -> Iterator[None]:
-    """Say in S3 that a run has ended for which no record is kept, lest it be taken for one under way."""
+    """Say in S3 that a run without a record has ended, so that it is not taken for one under way."""
     try:
         yield
     except RunbookError as error:
@@ -374,7 +374,7 @@ class _Keeper:
 
 
 def _remove_older_outcome(record: Record) -> None:
-    """Remove the outcome.json of an older run, lest it be taken for that of one without a record."""
+    """Remove the outcome.json of an older run, so that it is not taken for that of a run without a record."""
     with suppress(OSError):
         record.outcome.unlink(missing_ok=True)
 

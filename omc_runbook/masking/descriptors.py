@@ -84,7 +84,7 @@ class Descriptors:
             self._on_text(name, text)
 
     def _read(self) -> None:
-        """Take what is written as it comes, until the bell rings: a full pipe would stop whoever writes."""
+        """Take what is written as it comes, until `_bell` has input: a full pipe would block the writer."""
         while self._bell not in [key.fd for key, _ in self._selector.select()]:
             self.drain()
 

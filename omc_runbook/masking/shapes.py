@@ -26,7 +26,7 @@ _REFERENCE = re.compile(
 """How a text begins that is no value: a label, a variable, a command, a pattern, a path (no base64), an ARN, a call."""
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PASSWORD")
 _MARK, _BEFORE_KEY = 64, 160
-"""Most characters of a mark, and of the signs between it and its value; and of what stands before a private key."""
+"""Most characters of a mark and what separates it from its value; and of what stands before a private key."""
 _PART, _ALL = 199, sys.maxsize
 """From so many characters, a password may be a part of a longer one; what has no maximum is never a part."""
 _WORDS = re.compile(r"[-_]?(?:[A-Z]?[a-z]+|[A-Z]+)(?:[-_](?:[A-Z]?[a-z]+|[A-Z]+))*")

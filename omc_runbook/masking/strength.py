@@ -30,7 +30,7 @@ LETTERS, RUN, SHORTEST_WORD = re.compile(r"(?:[A-Za-z].*){4}"), re.compile(r"[A-
 
 
 def is_strong(value: Masked) -> bool:
-    """Whether nobody guesses a value, whatever words it has: it may key what a weak one is compared by."""
+    """Whether a value is too strong to be guessed, whatever words it has: it can key the digests of weak ones."""
     if value.length >= LONG and _looks_generated(value):
         return True
     return value.length >= STRONG and digits_of_guesses(value) >= SIGNED

@@ -84,7 +84,7 @@ def decide() -> None:
 
 
 def comes_too_late() -> bool:
-    """Whether a signal came after all was decided; the one after it counts, lest nothing ends what hangs."""
+    """Whether a signal came after all was decided; the next one counts, so that a process that hangs can be ended."""
     was_decided, _state.is_decided = _state.is_decided, False
     return was_decided
 

@@ -79,7 +79,7 @@ class Names(BaseModel):
     role_arn: str = Field(default="", pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9_+=,.@/{}-]+)?$")
     """The IAM role that is assumed for all calls, by the profile's or the caller's own credentials; "" for none."""
     external_id: str = Field(default="", pattern=r"^([A-Za-z0-9_+=,.@:/-]{2,})?$", max_length=1224, repr=False)
-    """The external id that the role's trust policy asks for; no secret, and not shown all the same."""
+    """The external id that the role's trust policy asks for; it is no secret, but not shown."""
     secret: _SecretId = Field(default="{prefix}-app-secrets", min_length=1)
     cluster: _EcsName = Field(default="{prefix}", min_length=1)
     clusters: tuple[Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+|\*)$")], ...] = ()

@@ -126,7 +126,7 @@ class Finding:
 
     @property
     def identity(self) -> str:
-        """What it is known by from look to look: its check and subject, whatever the task definition's revision is."""
+        """What identifies it from run to run: its check and its subject without the task definition's revision."""
         subject = _REVISION.sub(r"\1", self.subject)
         return f"{self.check}: {subject}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 LIKE_GENERATED = r"(?: [^\s!\"$%'+;@\[\\\]^`{}~]* [!\"$%'+;@\[\\\]^`{}~] ){4}"
-"""Four signs that few words or addresses have: the beginning of a password that was drawn from all signs."""
+"""Four characters that few words or addresses have: the beginning of a password drawn from all characters."""
 
 PLACEHOLDER = re.compile(
     rf"(?ix) ^ \s* (?! < {LIKE_GENERATED} )"  # noqa: S608 - no SQL
@@ -131,7 +131,7 @@ def is_made_of_placeholder_words(text: str, name: str) -> bool:
     if len(words) == 1 and re.sub(r"\d{1,4}\Z", "", words[0]) in _ALONE:
         return True
     counts = [_count(word, own) for word in words]
-    # Of a random password with many signs, two words such as "by" and "my" may be left.
+    # A random password with many punctuation marks may leave two words such as "by" and "my".
     is_much = 3 * len("".join(words)) > len(text)
     return is_much and all(counts) and sum(counts) >= _MANY
 

@@ -76,7 +76,7 @@ def search_files(repository: Path, roots: tuple[str, ...], endings: tuple[str, .
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Yield a folder and those below it as os.walk does, in order, without those in `SKIPPED`, and not for ever."""
+    """Yield a folder and those below it as os.walk does, in order, without those in `SKIPPED`, up to a limit."""
     for count, (folder, inner, names) in enumerate(os.walk(root), 1):
         inner[:] = sorted(set(inner) - SKIPPED)
         yield Path(folder), inner, names

@@ -25,7 +25,7 @@ _STYLE = f"""
 .{NARROW} select, .{NARROW} input {{ min-width: 0 !important; }}
 """
 _DRY = {"apply": literal(False), "confirm": literal("")}
-"""A choice plans, whatever the parameters cell says."""
+"""A choice in the form only plans, even if the parameters cell has apply = True."""
 
 
 def is_available() -> bool:

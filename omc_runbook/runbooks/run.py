@@ -465,7 +465,7 @@ def find_settings(runbook: str, environment: str, runbook_toml: str, service: st
     known = known_environment.get()
     settings = known if known and known.name == environment else find_environment(environment, runbook_toml)
     if settings.schedules:
-        # Few have schedules, and whoever has none need not read the notebooks.
+        # Few have schedules; without one, the notebooks need not be read.
         from omc_runbook.headless.schedules import refuse_unsuitable
 
         refuse_unsuitable(settings.schedules)

@@ -275,7 +275,7 @@ def _worst(answers: Iterable[Freshness]) -> Freshness:
 
 
 def _references(snapshot: Snapshot, task: Task) -> tuple[tuple[Container, Injection], ...]:
-    """What the task should have of the secret: what its consumer takes of it, else its own revision."""
+    """The references to the secret that a task should have: its consumer's, else its own revision's."""
     consumer = _consumers(snapshot).get(task.service)
     return snapshot.references_of(consumer) if consumer else snapshot.own_references(snapshot.definition(task))
 

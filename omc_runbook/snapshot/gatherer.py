@@ -37,7 +37,7 @@ class SharedCalls:
         self._moment: datetime | None = None
 
     def once(self, key: Hashable, start: Callable[[], Future[T]]) -> Future[T]:
-        """The answer of a call, which is started where nobody has yet."""
+        """The answer of a call, which is started unless another snapshot did so before."""
         with self._lock:
             if key not in self._answers:
                 self._answers[key] = start()

@@ -21,7 +21,7 @@ def unknown(reason: str) -> str:
 
 
 def failed(reason: str) -> str:
-    """The same for one that Terraform cannot make either, in the place of which try() goes on."""
+    """The same for a value that Terraform cannot compute either, so that try() takes its next argument."""
     return unknown(reason).replace(f"{_OPEN}?", f"{_OPEN}?!", 1)
 
 

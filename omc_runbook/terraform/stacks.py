@@ -270,7 +270,7 @@ def _spelling(folder: Folder, environment: str) -> str:
         return ""
     text, keys = "\n".join(file.text for file in folder.files), _workspaces(folder)
     words = (environment, *sorted(aliases(environment)))
-    # A workspace is called as its key, whatever the environment is called elsewhere.
+    # A workspace has the name of its key, even if the environment has another name elsewhere.
     for alias in [word for word in words if word in keys] or words:
         if re.search(rf'(?m)"{re.escape(alias)}"|^\s*{re.escape(alias)}\s*=', text):
             return alias

@@ -139,7 +139,7 @@ class AddKeyPlan:
 
     @property
     def elsewhere(self) -> tuple[str, ...]:
-        """A sentence on each file that is written in the place of one that is a link."""
+        """A sentence on each file that is a link, with the file that is written instead."""
         sentences = (files.link_sentence(edit.file.path, edit.file.name, self.root) for edit in self.edits)
         return tuple(filter(None, sentences))
 

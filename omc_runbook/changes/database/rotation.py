@@ -27,7 +27,7 @@ FORM = "postgresql://ROLE:PASSWORD@HOST:PORT/DATABASE"
 ESCAPES = "In the password, write % as %25, @ as %40, / as %2F and # as %23."
 _HOST = r"(?:\[[^][@/\s]*\]|[^][@/?#:,\s]*)(?::\d*)?"
 URL = re.compile(rf"\Apostgres(?:ql)?://(?:[^@/\s]*@)?{_HOST}(?:,{_HOST})*(?:/[^@/?#\s]*)?(?:\?\S*)?\Z")
-"""What libpq takes the parts of a URL from, without signs that belong into none of them.
+"""What libpq reads the parts of a URL from, without characters that are allowed in none of them.
 
 libpq ends a password at its first @ or /, and would take the rest for the host, the port or the database.
 """

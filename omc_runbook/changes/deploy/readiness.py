@@ -83,7 +83,7 @@ def notes(snapshot: Snapshot, services: Sequence[Service], followed: Collection[
 def blockers(snapshot: Snapshot, services: Sequence[Service]) -> tuple[str, ...]:
     """Why new tasks of these services would fail for certain, whatever their values are: as those in force do now.
 
-    One that gets none, as with desiredCount 0, is in the way of nothing.
+    A service that gets none, as with desiredCount 0, blocks nothing.
     """
     names = grouped(
         (_certainty(snapshot, stops[0]), service.name)

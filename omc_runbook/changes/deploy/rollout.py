@@ -235,7 +235,7 @@ def judge(rollout: Rollout, service: Service | None, stopped: Sequence[Task], un
 def _judge_replaced(
     rollout: Rollout, service: Service, deployment: Deployment | None, failed: Sequence[Task]
 ) -> Rollout:
-    """The state of a roll-out in the place of which ECS, or somebody, has put another."""
+    """The state of a roll-out that ECS, or somebody, has replaced by another."""
     if service.rolled_back:
         reason = (deployment.rollout_reason if deployment else "") or "The circuit breaker rolled it back."
         return replace(rollout, state="rolled-back", reason=_with_task(reason, service, failed))

@@ -102,7 +102,7 @@ class DotenvPlan:
 
     @property
     def elsewhere(self) -> str:
-        """A sentence on the file that is written in the place of a .env that is a link; "" for none."""
+        """A sentence on a .env that is a link, with the file that is written instead; "" for no link."""
         path = self.workstation.path
         return files.link_sentence(path, path.name, self.workstation.checkout.root)
 

@@ -63,7 +63,7 @@ class UnfinishedChange:
         return tuple(key for key, action in self.actions.items() if action != "removed")
 
     def new_member(self, key: str) -> Member | None:
-        """A key with the new value that it gave it; None for others, and where that may be a former value."""
+        """A member to which it gave a new value; None for others, and where the value may be a former one."""
         is_new = self.is_certain and not self.is_restore and key in self.keys
         return self.document.get(key) if is_new else None
 

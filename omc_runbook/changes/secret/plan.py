@@ -37,13 +37,13 @@ LABEL = "omc-runbook-"
 """The prefix of staging labels on a version whose change is not finished."""
 
 RESTORE_LABEL = f"{LABEL}restore-"
-"""That of a label on a kept version that a restore makes current: its values are no new ones to go on with."""
+"""The prefix of a label on a kept version that a restore makes current: its values are not new."""
 
 WITHDRAWN_LABEL = f"{LABEL}withdrawn-"
-"""That of a label on a version that a killed run took back: the database may have its password all the same."""
+"""The prefix of a label on a version that a killed run took back: the database may still have its password."""
 
 KEPT_LABELS = (RESTORE_LABEL, WITHDRAWN_LABEL)
-"""Those of the labels on a version whose values no run goes on with."""
+"""The prefixes of labels on versions whose values no run continues with."""
 
 LARGEST = 65_536
 """Secrets Manager's limit for one value, in bytes."""

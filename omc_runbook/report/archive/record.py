@@ -161,9 +161,9 @@ def _check_space(folder: Path) -> None:
 def keep(draft: Record, record: Record) -> Record:
     """Move a run's files into its record's folder, sealed by the outcome, the last; returns their paths.
 
-    An older outcome is removed first, lest it be taken for this run's. The files of a run of the same second stay. No
-    symbolic link is followed, and if one file cannot be written, none of this run stays. Raises OSError, and ValueError
-    for an outcome that is no JSON.
+    An older outcome is removed first, so that it is not taken for this run's. The files of a run of the same second
+    stay. No symbolic link is followed, and if one file cannot be written, none of this run stays. Raises OSError, and
+    ValueError for an outcome that is no JSON.
     """
     record.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     record.outcome.unlink(missing_ok=True)

@@ -71,7 +71,7 @@ class EcsDeployment:
         return self.state_reason if self.strategy == "ROLLING" else None
 
     def reset_failures(self) -> None:
-        """Count failed tasks from nought, and start the next one at once."""
+        """Reset the count of failed tasks, and start the next one at once."""
         self.failures = self.failed_tasks = self.breaker_failures = 0
         self.next_start = 0.0
 

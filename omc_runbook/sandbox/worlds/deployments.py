@@ -87,7 +87,7 @@ def refuse(*stages: DeploymentLifecycleHookStageType) -> DeploymentLifecycleHook
 def trip_after(
     kind: ThresholdTypeType, value: int, *, rollback: bool = True, reset: bool = True
 ) -> DeploymentCircuitBreakerTypeDef:
-    """A circuit breaker with a threshold; `reset` says whether a healthy task sets its count to nought."""
+    """A circuit breaker with a threshold; `reset` says whether a healthy task resets its count."""
     return {
         "enable": True,
         "rollback": rollback,
