@@ -82,8 +82,8 @@ def role_untrusted(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
         permissions, name = snapshot.permissions[arn], iam.role_name(arn)
         role = permissions.role
         if not permissions.exists:
-            there = [iam.role_name(other) for other in snapshot.permissions if snapshot.permissions[other].exists]
-            similar = next(iter(difflib.get_close_matches(name, there, n=1, cutoff=0.8)), "")
+            existing = [iam.role_name(other) for other in snapshot.permissions if snapshot.permissions[other].exists]
+            similar = next(iter(difflib.get_close_matches(name, existing, n=1, cutoff=0.8)), "")
             lead = (
                 f"Set executionRoleArn to {similar}, register a new revision and deploy it, or create"
                 if similar

@@ -52,11 +52,11 @@ def _withdraw_everywhere(
     set_policy: Callable[[str], Remedy],
 ) -> Remedy:
     """Take an action out of an identity's own policies, and the identity out of a policy that names it or everybody."""
-    there = [label for label, _ in policy.statements if label in labels] if policy else []
-    document = _without_principal(snapshot, policy, there, identity.arn) if policy and there else None
+    own_labels = [label for label, _ in policy.statements if label in labels] if policy else []
+    document = _without_principal(snapshot, policy, own_labels, identity.arn) if policy and own_labels else None
     if document is None or (not document and policy and policy.kind == "trust"):
         return withdraw(identity, labels, (action,))
-    others = [label for label in labels if label not in there]
+    others = [label for label in labels if label not in own_labels]
     own = {label for each in identity.policies for label, _ in each.statements}
     ways = [withdraw(identity, others, (action,))] if own.intersection(others) else []
     return remedies.combine([*ways, set_policy(document)])

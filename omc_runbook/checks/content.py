@@ -197,13 +197,13 @@ def empty(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     has_files = any(container.has_environment_files for _, _, container in containers_in_force(snapshot))
     for key, variable in _absent(snapshot):
         fact = f"{snapshot.environment.source} says that {key} is required, and the current version does not have it."
-        places = f"No container of {in_words(snapshot.consumer_names)} has {variable} in secrets[] or environment."
+        locations = f"No container of {in_words(snapshot.consumer_names)} has {variable} in secrets[] or environment."
         if has_files:
-            yield Uncertain(key, (fact, places, "Their environmentFiles may set that: files in S3 are not read."))
+            yield Uncertain(key, (fact, locations, "Their environmentFiles may set that: files in S3 are not read."))
             continue
         by_hand = Remedy(f"Add {key} to the secret, refer to it in secrets[], and deploy.")
         remedy = remedies.with_runbook("add_key", snapshot.environment, by_hand, key=key, required="true")
-        yield Evidence(key, (fact, places), remedy, snapshot.consumer_names)
+        yield Evidence(key, (fact, locations), remedy, snapshot.consumer_names)
 
 
 def _absent(snapshot: Snapshot) -> Iterator[tuple[str, str]]:

@@ -107,15 +107,15 @@ def other_definition(snapshot: Snapshot) -> Iterable[Evidence]:
     for service, owner in services_of_others(snapshot):
         label = service.task_definition_arn.rpartition("/")[2]
         family = label.partition(":")[0]
-        mine = own if service.name == main else f"{family.removesuffix(owner)}{service.name}"
+        expected_family = own if service.name == main else f"{family.removesuffix(owner)}{service.name}"
         tasks = [task.task_definition_arn.rpartition("/")[2] for task in snapshot.tasks if task.service == service.name]
-        former = next((name for name in tasks if name.partition(":")[0] == mine), "")
+        former = next((name for name in tasks if name.partition(":")[0] == expected_family), "")
         facts = (
             f"DescribeServices: {service.name} has taskDefinition {label}, the family of {owner}.",
             *((f"DescribeTasks: it ran {former} before.",) if former else ()),
         )
-        is_known = any(mine == definition.family for definition in snapshot.task_definitions.values())
-        revision = former or (mine if is_known else "")
+        is_known = any(expected_family == definition.family for definition in snapshot.task_definitions.values())
+        revision = former or (expected_family if is_known else "")
         if service.controller == "ECS" and revision:
             remedy = remedies.deploy(snapshot.environment.names, service.name, revision)
         else:
@@ -261,9 +261,9 @@ def deployment_paused(snapshot: Snapshot) -> Iterable[Evidence]:
 def not_forced(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Running tasks still have an old value of the secret."""
     yield from _old_values(snapshot)
-    for there in snapshot.elsewhere:
-        names, services = there.environment.names, {service.name: service for service in there.services}
-        for answer in _old_values(there):
+    for other in snapshot.elsewhere:
+        names, services = other.environment.names, {service.name: service for service in other.services}
+        for answer in _old_values(other):
             subject = f"{answer.subject} of cluster {names.cluster}"
             if isinstance(answer, Evidence):
                 # No runbook of this environment deploys it.

@@ -129,7 +129,7 @@ def compose_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """Terraform lacks a variable that containers get from the secret, or that the application needs."""
-    here = snapshot.environment.name
+    environment = snapshot.environment.name
     for row in variable_drifts(snapshot):
         lacking = tuple(c for c in row.lacking if c not in row.renamed)
         if lacking:
@@ -139,7 +139,12 @@ def terraform_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
                 loses = "the next revision that is deployed from them lacks it"
             fact = f"{_listed(lacking)} {_get(lacking)} {row.variable} from key {_key(row)}"
             fact += f"; Terraform's files {how}, so {loses}."
-        elif TERRAFORM in row.missing and not row.lacking and row.settings == "required" and not row.secrets.get(here):
+        elif (
+            TERRAFORM in row.missing
+            and not row.lacking
+            and row.settings == "required"
+            and not row.secrets.get(environment)
+        ):
             fact = (
                 f"Settings has no default for {row.variable}; no container gets it, and the secret has no key for it."
             )
@@ -215,15 +220,15 @@ def terraform_ahead(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 )
 def environment_lacks(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """One environment's secret lacks a key that another's has"""
-    here = snapshot.environment.name
+    environment = snapshot.environment.name
     for row in variable_drifts(snapshot):
-        has = [name for name, there in row.secrets.items() if there]
-        lacks = [name for name in row.missing.intersection(row.secrets) if here in (name, *has)]
+        has = [name for name, has_key in row.secrets.items() if has_key]
+        lacks = [name for name in row.missing.intersection(row.secrets) if environment in (name, *has)]
         # key-missing reports what tasks here reference, terraform-ahead what Terraform would.
         for name in sorted(lacks if has else ()):
-            if name != here or not row.reaches:
+            if name != environment or not row.reaches:
                 fact = f"The secret of {', '.join(has)} has {_key(row)}; that of {name} does not."
-                names = snapshot.environment.names if name == here else snapshot.environment.others[name]
+                names = snapshot.environment.names if name == environment else snapshot.environment.others[name]
                 hand = remedies.put_value(names)
                 evidence = _evidence(snapshot, row, fact, hand.command)
                 location = {"environment": name} if evidence.remedy.runbook else {}

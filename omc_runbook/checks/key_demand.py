@@ -267,8 +267,10 @@ def _similar(key: str, spare: list[str]) -> str:
 
 def is_misspelling(key: str, other: str) -> bool:
     """Whether words of two keys differ in spelling only: SMTP_HOST is near SMTP_PORT, and means something else."""
-    mine, theirs = (re.split(r"[-_. ]+", name.casefold()) for name in (key, other))
-    rest, their_rest = ("".join(word for word in a if word not in b) for a, b in ((mine, theirs), (theirs, mine)))
+    words, other_words = (re.split(r"[-_. ]+", name.casefold()) for name in (key, other))
+    rest, their_rest = (
+        "".join(word for word in a if word not in b) for a, b in ((words, other_words), (other_words, words))
+    )
     return not rest or not their_rest or difflib.SequenceMatcher(None, rest, their_rest).ratio() >= 0.6
 
 

@@ -262,8 +262,8 @@ def reused(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     """A local secret is the same as another environment's"""
     workstation = workstation_of(snapshot)
     assert workstation.shared_values is not None
-    for name, theirs in workstation.shared_values.matches.items():
-        fact = f"{name} has the value of {theirs}, by keyed fingerprint: a leak here exposes that environment."
+    for name, match in workstation.shared_values.matches.items():
+        fact = f"{name} has the value of {match}, by keyed fingerprint: a leak here exposes that environment."
         yield Evidence(name, (fact,), _renew(workstation, name, workstation.path))
     for reason in workstation.shared_values.failures:
         yield Uncertain("other environments", (reason,))
@@ -455,10 +455,13 @@ def _refused_later(workstation: Workstation) -> Iterator[tuple[StartProblem, Pat
 
 def is_slip(name: str, other: str) -> bool:
     """Whether two names differ only by a letter or two, or by separators; digits count."""
-    mine, theirs = (re.sub(r"[-_.\d]", "", each.casefold()) for each in (name, other))
-    if mine == theirs:
+    letters, other_letters = (re.sub(r"[-_.\d]", "", each.casefold()) for each in (name, other))
+    if letters == other_letters:
         return re.sub(r"\D", "", name) == re.sub(r"\D", "", other)
-    return min(len(mine), len(theirs)) > 5 and difflib.SequenceMatcher(None, mine, theirs).ratio() >= NEAR
+    return (
+        min(len(letters), len(other_letters)) > 5
+        and difflib.SequenceMatcher(None, letters, other_letters).ratio() >= NEAR
+    )
 
 
 def _is_elsewhere(workstation: Workstation) -> bool:

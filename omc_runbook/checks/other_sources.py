@@ -472,8 +472,8 @@ def _has_own(snapshot: Snapshot, demand: KeyDemand, key: str, stop: Stop) -> boo
     document = snapshot.document
     if document is None:
         return True
-    mine = {injection.reference.key for _, injection in snapshot.own_references(demand.definition)}
-    return key in mine and document.get(key) is None and points_at(stop.reason, "key-missing")
+    own_keys = {injection.reference.key for _, injection in snapshot.own_references(demand.definition)}
+    return key in own_keys and document.get(key) is None and points_at(stop.reason, "key-missing")
 
 
 def _users(demands: list[KeyDemand]) -> str:

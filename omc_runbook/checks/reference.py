@@ -130,11 +130,11 @@ def wrong_partition(snapshot: Snapshot) -> Iterable[Evidence]:
 )
 def other_environment(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom names another environment's secret."""
-    here, others = snapshot.environment.name, secrets_of_others(snapshot)
+    environment, others = snapshot.environment.name, secrets_of_others(snapshot)
     for demand in all_demands(snapshot):
         ref = demand.reference
         for other in (secret for other, secret in others.items() if value_from.is_secret_name(other, ref.secret_name)):
-            yield _evidence(snapshot, demand, f"That is the secret of {other}; this is {here}.")
+            yield _evidence(snapshot, demand, f"That is the secret of {other}; this is {environment}.")
 
 
 @check(
@@ -168,12 +168,12 @@ def wrong_region(snapshot: Snapshot) -> Iterable[Evidence]:
 def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
     """The ARN in a valueFrom has the wrong suffix: a deleted secret's, or a mistyped one."""
     for demand, ref in _local_arns(snapshot):
-        mine, theirs = _suffix(snapshot, ref.secret_name), _suffix(snapshot, _own_name(snapshot))
-        if mine and not theirs.startswith(mine):
+        suffix, current = _suffix(snapshot, ref.secret_name), _suffix(snapshot, _own_name(snapshot))
+        if suffix and not current.startswith(suffix):
             created = snapshot.secret.created if snapshot.secret else None
             when = f", created {created:%Y-%m-%d %H:%M} UTC" if created else ""
             yield _evidence(
-                snapshot, demand, f"The ARN ends in -{mine}; the secret of that name ends in -{theirs}{when}."
+                snapshot, demand, f"The ARN ends in -{suffix}; the secret of that name ends in -{current}{when}."
             )
 
 
@@ -187,8 +187,8 @@ def suffix_stale(snapshot: Snapshot) -> Iterable[Evidence]:
 def partial_arn(snapshot: Snapshot) -> Iterable[Evidence]:
     """A valueFrom lacks the six-character suffix of the secret's ARN."""
     for demand, ref in _local_arns(snapshot):
-        mine, theirs = _suffix(snapshot, ref.secret_name), _suffix(snapshot, _own_name(snapshot))
-        if mine != theirs and theirs.startswith(mine):
+        suffix, current = _suffix(snapshot, ref.secret_name), _suffix(snapshot, _own_name(snapshot))
+        if suffix != current and current.startswith(suffix):
             yield _evidence(
                 snapshot, demand, f"The ARN ends in {ref.secret_name}; the secret's ends in {_own_name(snapshot)}."
             )
@@ -463,9 +463,11 @@ def name_mismatch(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
 
 def secrets_of_others(snapshot: Snapshot) -> dict[str, str]:
     """The other environments by the names of their secrets, also by the usual names."""
-    here, name = snapshot.environment.name, snapshot.secret_name
+    environment, name = snapshot.environment.name, snapshot.secret_name
     others = {names.secret.rpartition(":")[2]: other for other, names in snapshot.environment.others.items()}
-    others = {name.replace(here, other): other for other in KNOWN if here in name and other != here} | others
+    others = {
+        name.replace(environment, other): other for other in KNOWN if environment in name and other != environment
+    } | others
     # Where runbook.toml has the ARN of one secret for all environments, none of them is another.
     for own in (name, snapshot.secret_arn.rpartition(":")[2]):
         others.pop(own, None)

@@ -370,10 +370,10 @@ def _log(snapshot: Snapshot, stop: Stop) -> Remedy:
     create = [remedies.create_log_group(names, *group) for group in groups]
     strange = next((each for each in mentioned if each.log_region not in ("", names.region)), None)
     if strange:
-        there = remedies.create_log_group(names, strange.log_group, strange.log_region)
+        creation = remedies.create_log_group(names, strange.log_group, strange.log_region)
         return Remedy(
             f"Correct awslogs-region of {strange.name} in {_label_of(snapshot, stop)}, which logs to"
-            f" {strange.log_group} in {strange.log_region}, or create the group there with `{there.command}`; start"
+            f" {strange.log_group} in {strange.log_region}, or create the group there with `{creation.command}`; start"
             " tasks then."
         )
     if len(create) == 1:

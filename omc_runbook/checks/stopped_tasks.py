@@ -212,9 +212,9 @@ def of_kind(snapshot: Snapshot, kinds: Iterable[Kind]) -> Iterator[tuple[Service
     """The consumers that have fresh stops of some kinds, each with these, newest first."""
     stops = tuple(stop for stop in fresh_stops(snapshot) if stop.kind in kinds)
     for service in snapshot.readers:
-        mine = tuple(stop for stop in stops if stop.service is service)
-        if mine:
-            yield service, mine
+        of_service = tuple(stop for stop in stops if stop.service is service)
+        if of_service:
+            yield service, of_service
 
 
 def makes_progress(snapshot: Snapshot, service: Service) -> bool:
@@ -222,8 +222,8 @@ def makes_progress(snapshot: Snapshot, service: Service) -> bool:
     primary, ripe = service.primary, snapshot.taken - RIPE
     if primary is None or primary.rollout != "IN_PROGRESS" or primary.failed >= MANY:
         return False
-    mine = (task for task in snapshot.running(service) if task.deployment_id == primary.id)
-    return any(task.started is not None and task.started <= ripe for task in mine)
+    new_tasks = (task for task in snapshot.running(service) if task.deployment_id == primary.id)
+    return any(task.started is not None and task.started <= ripe for task in new_tasks)
 
 
 def _stops(snapshot: Snapshot, service: Service) -> list[Stop]:

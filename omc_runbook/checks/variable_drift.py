@@ -110,8 +110,8 @@ def _variables(locations: VariableLocations) -> Iterator[str]:
     yield from (variable for _, variable in (*locations.defined, *locations.declared))
     yield from (*locations.required, *locations.doubts)
     yield from map(locations.variable, locations.keys or ())
-    theirs = {locations.variable(key) for names in locations.others.values() for key in names or ()}
-    yield from (variable for variable in theirs if locations.checkout.settings.find(variable))
+    of_others = {locations.variable(key) for names in locations.others.values() for key in names or ()}
+    yield from (variable for variable in of_others if locations.checkout.settings.find(variable))
     yield from (locations.variable(key) for _, key in locations.alone_in_initial_values())
     yield from (name for _, name in locations.alone_in_lists())
     template, compose = locations.checkout.template, locations.checkout.compose

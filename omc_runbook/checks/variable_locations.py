@@ -52,8 +52,8 @@ class VariableLocations:
             if task_definitions
             else ()
         )
-        here = [each for each in containers if applies_to(each.root, snapshot.environment.name, environments)]
-        self.snapshot = snapshot = _with_families(snapshot, here)
+        applicable = [each for each in containers if applies_to(each.root, snapshot.environment.name, environments)]
+        self.snapshot = snapshot = _with_families(snapshot, applicable)
         used = (snapshot.definition(service) for service in snapshot.services)
         families = {definition.family for definition in used if definition}
         demands = [
@@ -69,7 +69,7 @@ class VariableLocations:
         """By container and variable the key, as task definitions in force have it."""
         self.foreign = {(demand.container.name, demand.variable) for demand in demands} - self.defined.keys()
         """Containers and variables that come from another secret, or from a parameter of SSM."""
-        self.containers = tuple(map(self._in_force_name, here))
+        self.containers = tuple(map(self._in_force_name, applicable))
         self.declared = dict(self._declared()) | {
             at: key for at, key in self.defined.items() if at[0] in self.evaluated
         }
@@ -401,8 +401,8 @@ class VariableLocations:
             if definition and variable in {each.variable for _, each in self.snapshot.own_injections(definition)}:
                 for task in self.snapshot.running(service):
                     of += 1
-                    mine = self.snapshot.definition(task)
-                    have += mine is not None and variable in mine.variables
+                    revision = self.snapshot.definition(task)
+                    have += revision is not None and variable in revision.variables
         return f"{have} of {of}"
 
     def is_misnamed(self, variable: str, key: str) -> bool:

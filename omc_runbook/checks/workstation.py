@@ -58,11 +58,11 @@ def environment_wins(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     reported: set[str] = set()
     for service in compose.services:
         for setting in service.environment:
-            name, mine = setting.variable, file.find(setting.variable)
+            name, binding = setting.variable, file.find(setting.variable)
             is_secret = workstation.is_secret(name) or workstation.key_of(name) is not None
-            if name in reported or mine is None or (service != application and not is_secret):
+            if name in reported or binding is None or (service != application and not is_secret):
                 continue
-            if mine.for_compose and _overrides(workstation, service, setting, mine.for_compose, compose):
+            if binding.for_compose and _overrides(workstation, service, setting, binding.for_compose, compose):
                 reported.add(name)
                 where = _file_of(compose, name)
                 fact = f"{where} sets {name} for {service.name} to another value than the .env"
@@ -85,15 +85,15 @@ def second_dotenv(snapshot: Snapshot) -> Iterable[Evidence]:
     for other in workstation.overriding_files:
         # A file of this name is meant to differ.
         own: Severity | None = "info" if other.path.name.endswith(".local") else None
-        for theirs in other.bindings:
-            mine, value = file.find(theirs.name), theirs.value
-            if mine and mine.for_python and value and not value.same_as(mine.for_python):
-                fact = f"{other.path}, line {theirs.line}, also sets {theirs.name}, and is read after the .env."
-                remedy = Remedy(f"Take {theirs.name} out of {other.path}, or out of {workstation.path}.")
+        for second in other.bindings:
+            binding, value = file.find(second.name), second.value
+            if binding and binding.for_python and value and not value.same_as(binding.for_python):
+                fact = f"{other.path}, line {second.line}, also sets {second.name}, and is read after the .env."
+                remedy = Remedy(f"Take {second.name} out of {other.path}, or out of {workstation.path}.")
                 severity: Severity = (
-                    "error" if workstation.is_secret(theirs.name) or theirs.name == ENVIRONMENT else "warning"
+                    "error" if workstation.is_secret(second.name) or second.name == ENVIRONMENT else "warning"
                 )
-                yield Evidence(theirs.name, (fact,), remedy, severity=own or severity)
+                yield Evidence(second.name, (fact,), remedy, severity=own or severity)
 
 
 @reader_check(
@@ -195,12 +195,12 @@ def committed(snapshot: Snapshot) -> Iterable[Evidence | Uncertain]:
     root = workstation.checkout.root
     own_paths = {path.name, *(each.relative_to(root).as_posix() for each in workstation.published_files)}
     in_use = list(_values_in_history(workstation))
-    mine = [(name, location) for name, location in in_use if location.path in own_paths]
-    exposures = list(_exposures(workstation, git, bool(mine)))
-    facts = [*(fact for fact, _ in exposures), *_values_in_own_files(workstation, git, mine)]
+    in_own_files = [(name, location) for name, location in in_use if location.path in own_paths]
+    exposures = list(_exposures(workstation, git, bool(in_own_files)))
+    facts = [*(fact for fact, _ in exposures), *_values_in_own_files(workstation, git, in_own_files)]
     if facts:
         is_exposed = git.tracked or git.ignored is False or bool(workstation.published_files)
-        severity: Severity = "error" if mine else "warning" if is_exposed else "info"
+        severity: Severity = "error" if in_own_files else "warning" if is_exposed else "info"
         ends = Remedy(" && ".join(end for _, end in exposures))
         yield Evidence(path.name, tuple(facts), ends, severity=severity)
     elsewhere = grouped((other.path, (name, other)) for name, other in in_use if other.path not in own_paths)
@@ -399,7 +399,7 @@ def _is_of_file(workstation: Workstation, problem: StartProblem) -> bool:
 
 
 def _overrides(
-    workstation: Workstation, service: ComposeService, setting: ServiceVariable, mine: Masked, compose: Compose
+    workstation: Workstation, service: ComposeService, setting: ServiceVariable, value: Masked, compose: Compose
 ) -> bool:
     """Whether a Compose file sets another value, which is not the address of one of its services."""
     used = {setting.variable, *setting.interpolates}
@@ -407,7 +407,7 @@ def _overrides(
         # A passed-through value is the same; other checks report the line, or the shell.
         return False
     default = re.compile(rf"\A\$\{{{re.escape(setting.variable)}:?-[^{{}}]*\}}\Z")
-    if is_blank(mine) and _matches(setting.value, default):
+    if is_blank(value) and _matches(setting.value, default):
         # The .env leaves the value to the file's default.
         return False
     config = workstation.compose_config
@@ -415,7 +415,7 @@ def _overrides(
     # YAML may have written true for True.
     if (
         real is None
-        or mine.same_as(real, casefold=real.matches(SWITCH))
+        or value.same_as(real, casefold=real.matches(SWITCH))
         or _is_service_address(workstation, setting, compose)
     ):
         return False
@@ -448,5 +448,5 @@ def _file_of(compose: Compose, variable: str) -> str:
 
 def _in_shell(workstation: Workstation) -> set[str]:
     """The variables that the shell has with another value than the .env."""
-    values = ((name, workstation.value(name), theirs) for name, theirs in workstation.shell.items())
-    return {name for name, mine, theirs in values if mine is not None and not mine.same_as(theirs)}
+    values = ((name, workstation.value(name), in_shell) for name, in_shell in workstation.shell.items())
+    return {name for name, in_dotenv, in_shell in values if in_dotenv is not None and not in_dotenv.same_as(in_shell)}

@@ -124,17 +124,17 @@ def _runs(record: KeptRecord) -> Iterator[tuple[KeptRun, TargetOutcome]]:
             ending = index_page.ending_of(record, target.status)
             yield KeptRun(outcome.runbook, ending, record, summary.end_on(outcome, target)), target
     elif outcome:
-        here = TargetOutcome(
+        target_outcome = TargetOutcome(
             environment=outcome.where or outcome.environment,
             account=outcome.account,
             region=outcome.region,
             endpoint=outcome.endpoint,
             status=outcome.status,
         )
-        yield KeptRun(outcome.runbook, index_page.ending_of(record), record), here
+        yield KeptRun(outcome.runbook, index_page.ending_of(record), record), target_outcome
     elif stem:
-        here = TargetOutcome(environment=stem.environment, account="", region="", endpoint="", status="ok")
-        yield KeptRun(stem.runbook, index_page.ending_of(record), record), here
+        target_outcome = TargetOutcome(environment=stem.environment, account="", region="", endpoint="", status="ok")
+        yield KeptRun(stem.runbook, index_page.ending_of(record), record), target_outcome
 
 
 def _problems(outcomes: Sequence[tuple[str, Outcome]]) -> list[Problem]:

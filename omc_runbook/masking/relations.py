@@ -84,10 +84,10 @@ def find_mismatches(
 
 
 def _are_exchanged(one: Member, other: Member, keys: Mapping[str, Key]) -> bool:
-    mine, theirs = keys.get(one.key), keys.get(other.key)
-    if _have_each_others_kind(one, other, mine) or _have_each_others_kind(other, one, theirs):
+    entry, other_entry = keys.get(one.key), keys.get(other.key)
+    if _have_each_others_kind(one, other, entry) or _have_each_others_kind(other, one, other_entry):
         return True
-    for (a, key), (b, other_key) in (((one, mine), (other, theirs)), ((other, theirs), (one, mine))):
+    for (a, key), (b, other_key) in (((one, entry), (other, other_entry)), ((other, other_entry), (one, entry))):
         if key is None or not is_secret(b.key, other_key):
             continue
         is_misplaced = not has_form(a.injected, key) and has_shape(b.injected, key)
@@ -104,14 +104,14 @@ def _are_exchanged(one: Member, other: Member, keys: Mapping[str, Key]) -> bool:
 
 def _have_each_others_kind(one: Member, other: Member, key: Key | None) -> bool:
     """Whether a member has a key of the other's issuer, and the other one that fits the member, whose `key` it is."""
-    mine, theirs = issuers.of_name(one.key), issuers.of_name(other.key)
-    if mine is None or theirs is None or mine is theirs:
+    kind, other_kind = issuers.of_name(one.key), issuers.of_name(other.key)
+    if kind is None or other_kind is None or kind is other_kind:
         return False
-    is_misplaced = one.injected.matches(theirs.value) and not one.injected.matches(mine.value)
-    fits = other.injected.matches(mine.value) or (
+    is_misplaced = one.injected.matches(other_kind.value) and not one.injected.matches(kind.value)
+    fits = other.injected.matches(kind.value) or (
         key is not None and bool(key.prefix) and has_form(other.injected, key)
     )
-    return is_misplaced and fits and not other.injected.matches(theirs.value)
+    return is_misplaced and fits and not other.injected.matches(other_kind.value)
 
 
 def _circles(members: Sequence[Member], before: Document, keys: Mapping[str, Key]) -> Iterator[tuple[str, ...]]:

@@ -45,10 +45,10 @@ class Masked:
 
     def same_as(self, other: "Masked | str", casefold: bool = False) -> bool:
         """Whether the text equals that of ``other``, compared in constant time; with ``casefold`` ignoring case."""
-        mine, theirs = self._text, other._text if isinstance(other, Masked) else other
+        text, other_text = self._text, other._text if isinstance(other, Masked) else other
         if casefold:
-            mine, theirs = mine.casefold(), theirs.casefold()
-        return hmac.compare_digest(encode(mine), encode(theirs))
+            text, other_text = text.casefold(), other_text.casefold()
+        return hmac.compare_digest(encode(text), encode(other_text))
 
     def __eq__(self, other: object) -> bool:
         return self.same_as(other) if isinstance(other, Masked) else NotImplemented

@@ -470,10 +470,10 @@ def find_file(runbook_toml: str = "") -> Path | None:
         if not exists(path) or not path.is_file():
             raise UsageError(f"{path} is not a file: name a runbook.toml, or omit it for the guide's names.")
         return path
-    here = Path.cwd()
+    current = Path.cwd()
     # A kernel that another JupyterLab or an editor started runs beside the notebooks: their checkout counts as well.
-    around = (here.parent,) if here.name == NOTEBOOKS else ()
-    folders = (here / expand(""), here / expand(NOTEBOOKS), here, here / NOTEBOOKS, *around)
+    around = (current.parent,) if current.name == NOTEBOOKS else ()
+    folders = (current / expand(""), current / expand(NOTEBOOKS), current, current / NOTEBOOKS, *around)
     found = next((folder / FILE_NAME for folder in folders if os.path.lexists(folder / FILE_NAME)), None)
     if found and not found.is_file():
         # It may name the account that is to be guarded.

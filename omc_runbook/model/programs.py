@@ -12,9 +12,9 @@ def search_path(checkout: Path | None = None) -> str:
 
     `checkout` may be a folder of it, such as one of Terraform's.
     """
-    here, root = Path.cwd(), _repository(checkout.resolve()) if checkout else Path("/")
+    current, root = Path.cwd(), _repository(checkout.resolve()) if checkout else Path("/")
     entries = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join(each for each in entries if _is_trusted(each, str(here), str(root))) or os.devnull
+    return os.pathsep.join(each for each in entries if _is_trusted(each, str(current), str(root))) or os.devnull
 
 
 def find(name: str, checkout: Path | None = None) -> str | None:
@@ -27,10 +27,10 @@ def _repository(folder: Path) -> Path:
     return next((each for each in (folder, *folder.parents) if (each / ".git").exists()), folder)
 
 
-def _is_trusted(entry: str, here: str, root: str) -> bool:
+def _is_trusted(entry: str, current: str, root: str) -> bool:
     if not entry.startswith(os.sep):
         return False
     # Each call of git or Compose asks this of each entry: without pathlib in a fifth of the time.
     folder = os.path.realpath(entry)
     is_inside = root != os.sep and f"{folder}{os.sep}".startswith(f"{root}{os.sep}")
-    return folder != here and not is_inside
+    return folder != current and not is_inside

@@ -73,7 +73,7 @@ def _key(row: VariableDrift) -> str:
         return NOWHERE
     if row.keys == (row.variable,):
         return SAME
-    before, after = ({*places.values()} - {""} for places in (row.defined, row.declared))
+    before, after = ({*keys_by_container.values()} - {""} for keys_by_container in (row.defined, row.declared))
     if before and after and before != after:
         return f"{_join(before)}, in Terraform {_join(after)}"
     return _join(row.keys)

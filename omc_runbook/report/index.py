@@ -39,27 +39,35 @@ class Card:
 
 def cards(snapshot: Snapshot, history: VersionHistory, runbook_toml: str = "") -> tuple[Card, ...]:
     """What somebody may have come for; `runbook_toml` is a file that was named."""
-    here = _parameters(snapshot, runbook_toml)
+    parameters = _parameters(snapshot, runbook_toml)
     ages = age.ages(snapshot, history)
     return (
         Card("I am new here", "A first half hour, in a sandbox of your own.", "onboarding", {}, "parameters"),
-        Card("Something does not work", "From a symptom or an error to its cause.", "troubleshoot", here),
-        Card("Is everything all right?", "Reads everything, changes nothing.", "verify", here),
-        Card("Who can read the secret?", "Who did, how old it is, and who would notice: one page.", "audit", here),
-        Card("Is it the same everywhere?", "Every environment at once, and how they differ.", "fleet", here),
-        _old(snapshot, ages, here),
-        Card("I have a new value", "It is typed hidden, or read from a file.", "update", here, "form"),
-        Card("That change was a mistake", _last(history), "restore", here, "form"),
-        Card("The code needs a new key", "In Settings, Terraform, secret and tasks.", "add_key", here, "parameters"),
-        Card("A new environment", "It gets its secret, with a placeholder for each required key.", "create", here),
-        Card("My own machine", "Creates the .env of your checkout, or fixes it.", "local_setup", here, "parameters"),
+        Card("Something does not work", "From a symptom or an error to its cause.", "troubleshoot", parameters),
+        Card("Is everything all right?", "Reads everything, changes nothing.", "verify", parameters),
+        Card(
+            "Who can read the secret?", "Who did, how old it is, and who would notice: one page.", "audit", parameters
+        ),
+        Card("Is it the same everywhere?", "Every environment at once, and how they differ.", "fleet", parameters),
+        _old(snapshot, ages, parameters),
+        Card("I have a new value", "It is typed hidden, or read from a file.", "update", parameters, "form"),
+        Card("That change was a mistake", _last(history), "restore", parameters, "form"),
+        Card(
+            "The code needs a new key", "In Settings, Terraform, secret and tasks.", "add_key", parameters, "parameters"
+        ),
+        Card(
+            "A new environment", "It gets its secret, with a placeholder for each required key.", "create", parameters
+        ),
+        Card(
+            "My own machine", "Creates the .env of your checkout, or fixes it.", "local_setup", parameters, "parameters"
+        ),
     )
 
 
 def more_cards(snapshot: Snapshot, purposes: Mapping[str, str], runbook_toml: str = "") -> tuple[Card, ...]:
     """A card for each runbook by what its notebook says it is for."""
-    here = _parameters(snapshot, runbook_toml)
-    return tuple(Card(f"{text[:1].upper()}{text[1:]}", "", name, here) for name, text in purposes.items())
+    parameters = _parameters(snapshot, runbook_toml)
+    return tuple(Card(f"{text[:1].upper()}{text[1:]}", "", name, parameters) for name, text in purposes.items())
 
 
 def listing(cards: Sequence[Card]) -> Listing:
@@ -71,16 +79,16 @@ def _parameters(snapshot: Snapshot, runbook_toml: str) -> dict[str, str]:
     return {"environment": snapshot.environment.name} | ({"runbook_toml": runbook_toml} if runbook_toml else {})
 
 
-def _old(snapshot: Snapshot, ages: Sequence[age.Age], here: Mapping[str, str]) -> Card:
+def _old(snapshot: Snapshot, ages: Sequence[age.Age], parameters: Mapping[str, str]) -> Card:
     due = age.due(snapshot, ages)
     if not due:
         text = "No rotation is due." if ages else "No value was read, so that their ages are not known."
-        return Card("A value is old or has leaked", text, "rotate", here, "form")
+        return Card("A value is old or has leaked", text, "rotate", parameters, "form")
     days = {each.key: (snapshot.taken - each.since).days for each in ages}
     oldest = ", ".join(f"{key} {counted(days[key], 'day')}" for key in due[:3])
     allowed = f"Rotation is due after {snapshot.environment.names.rotation_days} days."
     text = f"{oldest}{', …' if due[3:] else ''}. {allowed}"
-    return Card(f"A value is old: {len(due)} due", text, "rotate", {**here, "keys": age.DUE})
+    return Card(f"A value is old: {len(due)} due", text, "rotate", {**parameters, "keys": age.DUE})
 
 
 def _last(history: VersionHistory) -> str:

@@ -176,8 +176,8 @@ def settings_of(classes: Classes) -> SettingsSource:
     main_names = {each.name for each in lineage}
     others = [each for each in classes.nodes if each not in main_names and classes.is_settings(each)]
     for other in others:
-        places = {(each.file, each.line, each.variables) for each in fields}
-        fields += (each for each in _fields(classes, other) if (each.file, each.line, each.variables) not in places)
+        positions = {(each.file, each.line, each.variables) for each in fields}
+        fields += (each for each in _fields(classes, other) if (each.file, each.line, each.variables) not in positions)
     doubts = zip(fields, _doubts(classes, fields), strict=True)
     fields = [replace(each, doubt=each.doubt or doubt) for each, doubt in doubts]
     return SettingsSource(

@@ -175,10 +175,10 @@ class Classes:
         self._clashing |= {each for each in twice if ast.dump(constants[each]) != ast.dump(self._constants[each])}
         self._constants = constants | self._constants
         origins = {alias.asname or alias.name: (node, alias.name) for node in imports for alias in node.names}
-        here = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+        own_classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
         for used in dict.fromkeys(name for node in definitions for name in _used_names(node)):
-            if used in here:
-                found = (file, tree, here[used]) if file is not self.file else None
+            if used in own_classes:
+                found = (file, tree, own_classes[used]) if file is not self.file else None
             else:
                 found = self._find_class(file, *origins[used]) if used in origins else None
             if found is None or (found[0].name, found[2].name) in self._included or found[0].name == self.file.name:

@@ -48,13 +48,13 @@ def add_variable(file: SourceFile, variables: VariableList, name: str, required:
     where = f"{file.name}, line {variables.line}"
     before = yaml_nodes.read_mapping(file)
     lists = [(key, node) for key, node in _lists(before) if names_in(node) == variables.variables]
-    here = [node for key, node in lists if variables.line in map(yaml_nodes.line_of, (key, node))]
-    entries = [*_entries(file, here[0], variables.owner == ENV)] if len(here) == 1 else []
-    if not entries or getattr(here[0], "flow_style", False):
+    at_line = [node for key, node in lists if variables.line in map(yaml_nodes.line_of, (key, node))]
+    entries = [*_entries(file, at_line[0], variables.owner == ENV)] if len(at_line) == 1 else []
+    if not entries or getattr(at_line[0], "flow_style", False):
         raise CannotEdit(f"{where}: no entry of this list alone shows the form of one more.")
     same = [entry for entry in entries if entry.operator.endswith("?") == required]
     sample = (same or entries)[-1]
-    head = file.text[: _position(file.text, here[0], name)]
+    head = file.text[: _position(file.text, at_line[0], name)]
     start = head if head.endswith("\n") else head + file.newline
     new = f"{sample.indent}{sample.for_variable(name, required)}{file.newline}"
     edit = file.with_text(f"{start}{new}{file.text[len(head) :]}", "")

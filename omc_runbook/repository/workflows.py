@@ -375,11 +375,11 @@ def _in_step(
         # YAML folds its lines into one.
         text = text.replace("\n", " \\\n")
     yield from _in_text(file, text, start, folder)
-    here = f"{file.name}, line {yaml_nodes.line_of(run)}"
+    location = f"{file.name}, line {yaml_nodes.line_of(run)}"
     for script in dict.fromkeys(_SCRIPT.findall(text)):
         other = _read_own(repository, posixpath.normpath(posixpath.join(folder, script)), script)
-        yield from _in_text(other, other.text, 0, folder, here) if other else ()
-    yield from _by_make(repository, text, folder, here)
+        yield from _in_text(other, other.text, 0, folder, location) if other else ()
+    yield from _by_make(repository, text, folder, location)
 
 
 def _by_make(repository: Path, text: str, folder: str, called_from: str) -> Iterator[Command]:

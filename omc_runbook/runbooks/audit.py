@@ -154,10 +154,10 @@ def look(run: Run, repository: str = "", days: int = MOST_DAYS) -> Snapshots:
     def read(target: Target) -> Snapshot:
         return target.look(repository, audit_days=days, shared=shared)
 
-    places = {position: each.environment for position, each in enumerate(run.every) if each not in run.unread}
+    by_position = {position: each.environment for position, each in enumerate(run.every) if each not in run.unread}
     with ThreadPoolExecutor(PARALLEL, "audit") as pool:
         reads = {target.environment.name: pool.submit(copy_context().run, read, target) for target in run.targets}
-        snapshots, unread = try_each(places, lambda environment: reads[environment.name].result(), run.every)
+        snapshots, unread = try_each(by_position, lambda environment: reads[environment.name].result(), run.every)
     return Snapshots(compare_among(snapshots), sorted((*run.unread, *unread), key=lambda each: each.position))
 
 

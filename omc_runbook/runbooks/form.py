@@ -104,11 +104,11 @@ class Form:
         shell = get_ipython()
         if shell is None:
             return
-        for event, ours in ((_BEFORE_CELL, self._before_cell), (_AFTER_CELL, self._after_cell)):
+        for event, handler in ((_BEFORE_CELL, self._before_cell), (_AFTER_CELL, self._after_cell)):
             for callback in tuple(shell.events.callbacks[event]):
                 if isinstance(getattr(callback, "__self__", None), Form):
                     shell.events.unregister(event, callback)
-            shell.events.register(event, ours)
+            shell.events.register(event, handler)
 
     def _ipython_display_(self) -> None:
         self._watch_cells()

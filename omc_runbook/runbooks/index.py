@@ -64,8 +64,8 @@ def verdict(run: Run, snapshot: Snapshot) -> FinalAnswer:
     findings = diagnose(snapshot)
     run.conclude(findings)
     answer = run.answer(findings, snapshot)
-    here = {"environment": run.environment.name}
-    steps = () if answer.banner.style == "good" else (opening("troubleshoot", here, "Troubleshoot it"),)
+    parameters = {"environment": run.environment.name}
+    steps = () if answer.banner.style == "good" else (opening("troubleshoot", parameters, "Troubleshoot it"),)
     return FinalAnswer(Answer(answer.summary.with_lines(read_at(snapshot))), links=steps, page=run.page)
 
 

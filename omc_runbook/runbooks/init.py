@@ -56,8 +56,8 @@ def find(environment: str = "", repository: str = "", runbook_toml: str = "") ->
         # AWS's answer is among the reasons why a name is not known.
         others = (remark for remark in remarks if not any(remark in problem for problem in problems))
         name_it = "" if root else " Name a checkout with --repository PATH, whose Terraform files have the names."
-        there = {STAGING, PRODUCTION, *(each.environment for each in (read_environments(root, "") if root else ()))}
-        near = nearest(name, there - {name})
+        existing = {STAGING, PRODUCTION, *(each.environment for each in (read_environments(root, "") if root else ()))}
+        near = nearest(name, existing - {name})
         end = near if name and near.startswith(": did you mean") else "."
         raise CouldNotLook(
             f"No name of {', '.join(environment_names)} was found{end} {' '.join((*problems, *others))}{name_it}"

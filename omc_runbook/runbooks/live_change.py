@@ -70,8 +70,8 @@ class LiveChange:
     def show(self, rollouts: Sequence[Rollout], lines: Sequence[str]) -> None:
         """Show and note the state of all roll-outs."""
         self._show(rollouts, lines)
-        here = {rollout.environment for rollout in rollouts}
-        others = [each for each in (self.state.rollouts if self.state else ()) if each.environment not in here]
+        environments = {rollout.environment for rollout in rollouts}
+        others = [each for each in (self.state.rollouts if self.state else ()) if each.environment not in environments]
         if self.state and self.state.rollouts != (*others, *rollouts):
             self._note(lambda state: replace(state, rollouts=(*others, *rollouts)))
 

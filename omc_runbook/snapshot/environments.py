@@ -62,9 +62,11 @@ def find_environments(runbook_toml: str = "") -> Environments:
     if "*" in home.names.role_arn:
         # Each environment has a role of its own: the caller's own account is searched as the caller.
         home = replace(home, names=home.names.model_copy(update={"role_arn": "", "external_id": ""}))
-    places = {_sign_in(each): each for each in reversed((home, *own))}
+    sign_ins = {_sign_in(each): each for each in reversed((home, *own))}
     with ThreadPoolExecutor(PARALLEL, "discover") as pool:
-        answers = dict(zip(places, pool.map(lambda settings: _search(settings, rule), places.values()), strict=True))
+        answers = dict(
+            zip(sign_ins, pool.map(lambda settings: _search(settings, rule), sign_ins.values()), strict=True)
+        )
     unread = [answer for answer in answers.values() if isinstance(answer, str)]
     found: dict[str, FoundEnvironment] = {}
     known = {secret.arn for each in own for secret in _listed(answers[_sign_in(each)]) if _is_secret_of(secret, each)}
@@ -120,21 +122,21 @@ def find_several(environments: str, otherwise: str, runbook_toml: str = "") -> E
         chosen = names or configured.environments or (otherwise,)
         return Environments(tuple(load(name, runbook_toml) for name in chosen))
     found = find_environments(runbook_toml)
-    there = {each.name: each for each in found.environments}
-    missing = [name for name in names if name not in there]
+    by_name = {each.name: each for each in found.environments}
+    missing = [name for name in names if name not in by_name]
     if missing and not found.unread:
-        raise unknown_environment(missing[0], there)
+        raise unknown_environment(missing[0], by_name)
     not_found = " ".join(f'Environment "{name}" was not found.' for name in missing) or "No environment was found."
-    if found.unread and len(missing) == len(names or there):
+    if found.unread and len(missing) == len(names or by_name):
         raise CouldNotLook(" ".join((not_found, *found.unread)))
-    if not there:
+    if not by_name:
         raise UsageError(
             "No environment was found: no secret matches [discovery] in runbook.toml. Correct that, or add a table"
             " [environments.NAME]."
         )
     # Where all that are named were found, no search that failed is missed.
     unread = (" ".join((not_found, *found.unread)),) if missing else ()
-    return Environments(tuple(there[name] for name in names if name in there), unread) if names else found
+    return Environments(tuple(by_name[name] for name in names if name in by_name), unread) if names else found
 
 
 def _sign_in(environment: Environment) -> tuple[str, ...]:

@@ -103,9 +103,9 @@ class Gatherer:
 
     def within(self, region: str) -> Self:
         """The same, where `read` and `read_once` go to another region than the environment's."""
-        there = copy(self)
-        there.region = region
-        return there
+        gatherer = copy(self)
+        gatherer.region = region
+        return gatherer
 
     def _client(self, permission: str) -> Any:
         # Asked for on the call's thread, so that what cannot be a region fails as a call there does.

@@ -159,9 +159,9 @@ def _resources(snapshot: Snapshot, permission: str) -> tuple[str, ...]:
         return (snapshot.secret.kms_key_id,)
     if service == "logs":
         containers = [each for known in snapshot.task_definitions.values() for each in known.containers]
-        places = {(each.log_region or names.region, each.log_group) for each in containers if each.log_group}
+        groups = {(each.log_region or names.region, each.log_group) for each in containers if each.log_group}
         start = f"arn:{caller.partition}:logs"
-        arns = tuple(f"{start}:{region}:{caller.account}:log-group:{group}:*" for region, group in sorted(places))
+        arns = tuple(f"{start}:{region}:{caller.account}:log-group:{group}:*" for region, group in sorted(groups))
         return arns or (f"{base}:log-group:*",)
     return ("*",)
 

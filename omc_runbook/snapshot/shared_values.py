@@ -27,8 +27,8 @@ def compare(clients: Clients, caller: Caller, environment: Environment, workstat
         compared.append(other)
         same |= {name: f"{other}'s {keys[print_]}" for name, print_ in local if print_ in keys}
         locations = history.locations if history else {}
-        places = ((name, each) for print_, name in keys.items() for each in locations.get(print_, {}).values())
-        published += [(f"{other}'s {name}", location) for name, location in places]
+        located = ((name, each) for print_, name in keys.items() for each in locations.get(print_, {}).values())
+        published += [(f"{other}'s {name}", location) for name, location in located]
     return SharedValues(same, tuple(unread), tuple(compared), tuple(published))
 
 

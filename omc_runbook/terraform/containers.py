@@ -446,11 +446,11 @@ def _base(container: TerraformContainer, others: list[TerraformContainer]) -> st
     best = [each.position for each in container.lists[:1]]
     # An expression means something only in the folder that it is in; a for expression takes it from where it is.
     is_usable = target.kind == "for" or not best
-    here, is_template = container.folder.scope(target), not target.file.name.endswith((*SOURCES, *VALUES))
+    scope, is_template = container.folder.scope(target), not target.file.name.endswith((*SOURCES, *VALUES))
 
     def is_here(variable: ContainerVariable) -> bool:
         element = variable.element
-        return element.file.name == target.file.name if is_template else here.has(element)
+        return element.file.name == target.file.name if is_template else scope.has(element)
 
     def groups() -> Iterator[list[ContainerVariable]]:
         own = [each for each in container.references if (is_usable and not is_template) or is_here(each)]
@@ -474,7 +474,7 @@ def _base(container: TerraformContainer, others: list[TerraformContainer]) -> st
         has_base = has_base or bool(bases)
     if has_base or not all(each.value_from for each in container.references):
         return ""
-    return f"${{var.{VARIABLE}}}" if here.declares(VARIABLE) and not is_template else ""
+    return f"${{var.{VARIABLE}}}" if scope.declares(VARIABLE) and not is_template else ""
 
 
 def most_frequent(texts: Iterable[str]) -> str:

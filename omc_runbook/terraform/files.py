@@ -95,10 +95,10 @@ class TerraformFiles:
         """The templates, JSON and YAML whose text files may read; an interpolation in a path stands for any name."""
         found: dict[str, SourceFile] = {}
         for file in files:
-            here = file.path.parent
+            directory = file.path.parent
             for text in _READS_FILE.findall(file.text):
                 own, pattern = OWN_PATH.match(text), Path(_INTERPOLATION.sub("*", OWN_PATH.sub("", text)))
-                bases = {here} if own and own[1] == "module" else with_callers(self.calls, {here})
+                bases = {directory} if own and own[1] == "module" else with_callers(self.calls, {directory})
                 folders = {Path(os.path.normpath(base / pattern.parent)) for base in bases}
                 for folder in folders if pattern.suffix in (*TEMPLATES, *_DATA) else ():
                     inside = self.matching(folder, pattern.name) if self.contains(folder) else ()

@@ -290,23 +290,23 @@ def connect(roots: tuple[Root, ...]) -> None:
         others = [other.module for other in roots if other is not root and other.environment == root.environment]
 
         def output(config: Mapping[str, Any], name: str, others: list[Module] = others) -> Any:
-            places = {key: value for key, value in config.items() if key in _PLACES and is_known(value)}
+            backend = {key: value for key, value in config.items() if key in _PLACES and is_known(value)}
             found = [
                 result.value
                 for module in others
-                if not _is_elsewhere(module, places) and (result := module.output(name))
+                if not _is_elsewhere(module, backend) and (result := module.output(name))
             ]
             return found[0] if len(found) == 1 else None
 
         root.module.stack.outputs = output
 
 
-def _is_elsewhere(module: Module, places: Mapping[str, Any]) -> bool:
+def _is_elsewhere(module: Module, backend: Mapping[str, Any]) -> bool:
     """Whether a folder's backend says that its state is not in this place."""
     for block in (inner for outer in module.folder.of_type("terraform") for inner in outer.blocks):
         members = block.attributes if block.type == "backend" else ()
-        own = {member.name: module.value(member.value) for member in members if member.name in places}
-        if any(is_known(value) and value != places[name] for name, value in own.items()):
+        own = {member.name: module.value(member.value) for member in members if member.name in backend}
+        if any(is_known(value) and value != backend[name] for name, value in own.items()):
             return True
     return False
 

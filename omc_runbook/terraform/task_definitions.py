@@ -189,9 +189,9 @@ def named_after(file: str, environments: Collection[str]) -> set[str]:
 
 def files_of(files: tuple[SourceFile, ...], environment: str, environments: Collection[str]) -> tuple[SourceFile, ...]:
     """The files that apply to an environment; of several folders that nobody calls, those that are named after it."""
-    here = tuple(file for file in files if applies_to(file.name, environment, environments)) or files
+    own_files = tuple(file for file in files if applies_to(file.name, environment, environments)) or files
     # A .tfvars does not make the folder that it is for another environment's.
-    sources = (file for file in here if not file.name.endswith(VALUES))
+    sources = (file for file in own_files if not file.name.endswith(VALUES))
     own = {file.path.parent.parent for file in sources if named_after(file.name, {environment})}
     called = called_folders(files)
 
@@ -199,8 +199,8 @@ def files_of(files: tuple[SourceFile, ...], environment: str, environments: Coll
         is_root = is_terraform(file.name) and file.path.parent not in called
         return is_root and file.path.parent.parent in own and not named_after(file.name, {environment})
 
-    rest = tuple(file for file in here if not is_sibling(file))
-    return rest if any(_RESOURCE.search(file.text) or _TAKES_SECRETS.search(file.text) for file in rest) else here
+    rest = tuple(file for file in own_files if not is_sibling(file))
+    return rest if any(_RESOURCE.search(file.text) or _TAKES_SECRETS.search(file.text) for file in rest) else own_files
 
 
 def _own_files(files: TerraformFiles, folder: Path) -> tuple[SourceFile, ...]:

@@ -124,8 +124,8 @@ def _choose(
         which = (
             "Each has to get it." if candidates else "None of them reads a secret, so which has to get it is unknown."
         )
-        places = _places(candidates or matches)
-        raise CannotFollow(f"Several task definitions have a container {name}: {places}. {which}{BY_HAND}")
+        locations = _places(candidates or matches)
+        raise CannotFollow(f"Several task definitions have a container {name}: {locations}. {which}{BY_HAND}")
     return candidates
 
 

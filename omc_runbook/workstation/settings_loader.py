@@ -319,11 +319,11 @@ def _missing(error: BaseException | None) -> str:
 
 def _location(error: BaseException, trace: TracebackType | None) -> str:
     """The application's file and line that raised the exception; "" if none did."""
-    here = str(Path.cwd()) + os.sep
-    if isinstance(error, SyntaxError) and (error.filename or "").startswith(here):
-        return f"{str(error.filename).removeprefix(here)}, line {error.lineno}"
-    frames = [frame for frame in traceback.extract_tb(trace) if frame.filename.startswith(here)]
-    return f"{frames[-1].filename.removeprefix(here)}, line {frames[-1].lineno}" if frames else ""
+    working_folder = str(Path.cwd()) + os.sep
+    if isinstance(error, SyntaxError) and (error.filename or "").startswith(working_folder):
+        return f"{str(error.filename).removeprefix(working_folder)}, line {error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(trace) if frame.filename.startswith(working_folder)]
+    return f"{frames[-1].filename.removeprefix(working_folder)}, line {frames[-1].lineno}" if frames else ""
 
 
 def main(module: str, name: str, dotenv: str, packages: list[str]) -> None:

@@ -248,11 +248,11 @@ class Workstation:
         """Which of some values a variable has; "" for none of them, None where its value is unknown."""
         field, entry = self.checkout.settings.find(chooser), self.checkout.template_entry(chooser)
         own = self.value(self.dotenv_name(chooser))
-        mine = values.get(chooser) if own is None or is_blank(own) else own
+        chosen = values.get(chooser) if own is None or is_blank(own) else own
         default = field.default if field else ""
         text = entry.value if entry and not entry.commented_out else ""
-        if mine is not None and not is_blank(mine):
-            return next((each for each in options if mine.same_as(each, casefold=True)), "")
+        if chosen is not None and not is_blank(chosen):
+            return next((each for each in options if chosen.same_as(each, casefold=True)), "")
         # A .env that lacks the variable gets it from the template.
         effective = text or default
         return next((each for each in options if each.casefold() == effective.casefold()), "") if effective else None

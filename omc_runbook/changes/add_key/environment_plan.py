@@ -119,10 +119,10 @@ class KeyInEnvironment:
             notes.append(
                 f"No service of {name} has a container {' or '.join(containers)}: no task gets the variable yet."
             )
-        ours = [service for service, _ in services if ownership.may_redeploy(snapshot, service)]
+        deployable = [service for service, _ in services if ownership.may_redeploy(snapshot, service)]
         # After an apply of Terraform, and for tasks that are old, all are redeployed.
         is_for_all = is_outdated or (without_reference and terraform_dir)
-        renewed = [service for service in ours if is_for_all or service.name in without_reference]
+        renewed = [service for service in deployable if is_for_all or service.name in without_reference]
         return EnvironmentPlan(
             name,
             content,
@@ -130,7 +130,7 @@ class KeyInEnvironment:
             snapshot.taken,
             replace(plan_update(snapshot, {}), labels=labels) if labels and not write else None,
             tuple(corrections),
-            tuple(service.name for service in ours),
+            tuple(service.name for service in deployable),
             terraform_dir,
             without_reference=tuple(without_reference),
             has_old_tasks=is_outdated,
@@ -250,8 +250,8 @@ def has_value(snapshot: Snapshot, key: str, unfinished: UnfinishedChange | None)
 def refuse_same(values: Mapping[str, Mapping[str, NewValue]]) -> None:
     """Raise UsageError where two environments would get the same value; `values` is by environment and key."""
     pairs = [(name, key, entry) for name, entries in values.items() for key, entry in entries.items()]
-    for (one, key, entry), (other, _, theirs) in combinations(pairs, 2):
-        if entry.value.size and entry.value.same_as(theirs.value):
+    for (one, key, entry), (other, _, other_entry) in combinations(pairs, 2):
+        if entry.value.size and entry.value.same_as(other_entry.value):
             raise UsageError(
                 f"{key} would be the same in {one} and {other}: give each a value of its own. Nothing was written."
             )

@@ -289,12 +289,12 @@ class KeyEdits:
             try:
                 self._references({environment: (container,)})
             except CannotFollow:
-                here = files_of(declared.files, environment, self.environments)
+                own_files = files_of(declared.files, environment, self.environments)
                 others = (
                     each for each in declared.other_files if applies_to(each.name, environment, self.environments)
                 )
-                mention = replace(declared, files=here, other_files=tuple(others)).mention(name)
-                all_keys = task_definitions_of(here).of_all_keys(container, name)
+                mention = replace(declared, files=own_files, other_files=tuple(others)).mention(name)
+                all_keys = task_definitions_of(own_files).of_all_keys(container, name)
                 if not (mention or all_keys):
                     raise CannotFollow(
                         f'{error} Once {name} is there, written as in valueFrom = "ARN:{name}::", run again: it is'

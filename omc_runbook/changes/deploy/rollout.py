@@ -167,8 +167,10 @@ def begin(
         revision_arn, primary = revisions.get(service.name, ""), service.primary
         if service.name in underway and primary:
             return _follow(service, primary)
-        if revision_arn and (theirs := _overtaken(clients, cluster, service, revision_arn, forward.get(service.name))):
-            return theirs
+        if revision_arn and (
+            overtaken := _overtaken(clients, cluster, service, revision_arn, forward.get(service.name))
+        ):
+            return overtaken
         if service.name in stoppable:
             return _undo(clients, cluster, service, stoppable[service.name], revision_arn)
         return _begin(clients, cluster, service, revision_arn)

@@ -385,10 +385,10 @@ def _empty_before_comments(workstation: Workstation, text: str, added_names: Set
     names = [part.name for part in parts if COMMENT.match("".join(spelling_of(part)[1:]))]
     # Another name may be a piece of a value, which no plan can name.
     lines = {each.name.casefold(): each.line for each in workstation.bindings}
-    mine = [name for name in names if name not in added_names and name.casefold() in lines]
-    text = dotenv_edit.set_values(text, dict.fromkeys([*mine, *(added_names & {*names})], ""))
+    in_file = [name for name in names if name not in added_names and name.casefold() in lines]
+    text = dotenv_edit.set_values(text, dict.fromkeys([*in_file, *(added_names & {*names})], ""))
     why = "is empty, and the comment after it is not its value."
-    return text, tuple(f"Line {lines[name.casefold()]}: {name} {why}" for name in mine)
+    return text, tuple(f"Line {lines[name.casefold()]}: {name} {why}" for name in in_file)
 
 
 def _misread_for_colon(workstation: Workstation) -> frozenset[str]:

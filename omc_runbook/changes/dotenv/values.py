@@ -89,12 +89,12 @@ def _spelling(workstation: Workstation, variable: str) -> str:
     names: tuple[str, ...] = (variable,)
     if settings_field and variable not in settings_field.nested:
         names = tuple(each for each in settings_field.variables if each not in settings_field.nested)
-    mine = [each for each in names if workstation.binding(each)]
+    in_dotenv = [each for each in names if workstation.binding(each)]
     active = [entry.name for entry in workstation.checkout.template_entries if not entry.commented_out]
-    theirs = [each for each in names if each in active]
-    if mine:
-        return mine[0]
-    return theirs[0] if theirs and variable not in theirs else variable
+    in_template = [each for each in names if each in active]
+    if in_dotenv:
+        return in_dotenv[0]
+    return in_template[0] if in_template and variable not in in_template else variable
 
 
 def values_for(

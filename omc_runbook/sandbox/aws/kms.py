@@ -142,10 +142,10 @@ def _may_use(key: Key, principal: Principal, action: str, encryption: Mapping[st
 
 
 def _has_grant(key: Key, principal: Principal, action: str, encryption: Mapping[str, str]) -> bool:
-    mine = (grant for grant in list(key.grants.values()) if grant.grantee_principal == principal.identity_arn)
+    own_grants = (grant for grant in list(key.grants.values()) if grant.grantee_principal == principal.identity_arn)
     return any(
         action in {f"kms:{operation}" for operation in grant.operations}
         and (grant.constraints or {}).get("EncryptionContextSubset", {}).items() <= encryption.items()
         and (grant.constraints or {}).get("EncryptionContextEquals", encryption) == encryption
-        for grant in mine
+        for grant in own_grants
     )

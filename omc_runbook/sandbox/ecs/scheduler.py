@@ -100,20 +100,20 @@ def _roll(service: EcsService, current: EcsDeployment, service_tasks: list[EcsTa
         trip(service, current)
         current = primary(service) or current
     live = [task for task in service_tasks if tasks.is_live(task)]
-    mine = placement.of_deployment(live, current)
-    old = [task for task in live if task not in mine]
-    _start(service, current, mine, live)
-    _stop(service, current, mine, old)
+    new = placement.of_deployment(live, current)
+    old = [task for task in live if task not in new]
+    _start(service, current, new, live)
+    _stop(service, current, new, old)
     _settle(service, current, tasks.of_service(service))
 
 
-def _start(service: EcsService, current: EcsDeployment, mine: list[EcsTask], live: list[EcsTask]) -> None:
+def _start(service: EcsService, current: EcsDeployment, new: list[EcsTask], live: list[EcsTask]) -> None:
     if current.state == "FAILED" or time.monotonic() < current.next_start:
         return
     lowest, highest = task_limits(service)
-    missing = service.desired_count - len(mine)
+    missing = service.desired_count - len(new)
     room = highest - len(live)
-    is_blocked = missing > 0 and room <= 0 and len(live) <= lowest and len(live) > len(mine)
+    is_blocked = missing > 0 and room <= 0 and len(live) <= lowest and len(live) > len(new)
     if is_blocked and not current.is_blocked:
         add_event(
             service,
@@ -124,11 +124,11 @@ def _start(service: EcsService, current: EcsDeployment, mine: list[EcsTask], liv
     placement.start(service, current, min(missing, room))
 
 
-def _stop(service: EcsService, current: EcsDeployment, mine: list[EcsTask], old: list[EcsTask]) -> None:
-    surplus = sorted(mine, key=tasks.is_healthy)[: max(len(mine) - service.desired_count, 0)]
+def _stop(service: EcsService, current: EcsDeployment, new: list[EcsTask], old: list[EcsTask]) -> None:
+    surplus = sorted(new, key=tasks.is_healthy)[: max(len(new) - service.desired_count, 0)]
     failed = current.state == "FAILED"
     minimum = service.desired_count if failed else task_limits(service)[0]
-    spare = len([t for t in (*mine, *old) if tasks.is_healthy(t)]) - minimum
+    spare = len([t for t in (*new, *old) if tasks.is_healthy(t)]) - minimum
     # An unhealthy task can stop at once, healthy ones only as the minimum allows.
     idle = [task for task in old if not tasks.is_healthy(task) and not failed]
     serving = [task for task in old if tasks.is_healthy(task)]
@@ -187,9 +187,9 @@ def _scale_task_sets(service: EcsService, service_tasks: list[EcsTask]) -> None:
         if tasks.is_live(task) and task.started_by not in ids:
             tasks.mark_stopping(task, "ServiceSchedulerInitiated", "Scaling activity initiated by the service")
     for task_set in task_sets:
-        mine = [task for task in service_tasks if tasks.is_live(task) and task.started_by == task_set.id]
+        own = [task for task in service_tasks if tasks.is_live(task) and task.started_by == task_set.id]
         count = round(service.desired_count * task_set.scale.get("value", 100.0) / 100)
-        if len(mine) < count:
+        if len(own) < count:
             tasks.accept(
                 service.backend,
                 service.cluster_name,
@@ -199,11 +199,11 @@ def _scale_task_sets(service: EcsService, service_tasks: list[EcsTask]) -> None:
                 network=task_set.network_configuration or service.network_configuration or None,
                 execute=service.enable_execute_command,
             )
-        for task in mine[count:]:
+        for task in own[count:]:
             tasks.mark_stopping(task, "ServiceSchedulerInitiated", f"Scaling activity initiated by {task_set.id}")
         task_set.computed_desired_count = count
-        task_set.running_count = placement.running(mine)
-        task_set.pending_count = len(mine) - task_set.running_count
-        ready = len([task for task in mine if tasks.is_healthy(task)])
-        task_set.stabilityStatus = "STEADY_STATE" if ready == len(mine) == count else "STABILIZING"
+        task_set.running_count = placement.running(own)
+        task_set.pending_count = len(own) - task_set.running_count
+        ready = len([task for task in own if tasks.is_healthy(task)])
+        task_set.stabilityStatus = "STEADY_STATE" if ready == len(own) == count else "STABILIZING"
     service.is_steady = all(t.stabilityStatus == "STEADY_STATE" for t in task_sets)
