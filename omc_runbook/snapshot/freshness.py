@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Literal
 
 from omc_runbook.aws.cloudtrail import Event
@@ -29,6 +31,7 @@ _MOST_READ = 6
 """At most how many versions, the newest first, are compared with that of a label that somebody moves."""
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
+_time = attrgetter("time")
 
 
 @once
@@ -81,14 +84,20 @@ def _was_current(snapshot: Snapshot, first: datetime, last: datetime) -> bool:
 
     LastChangedDate is that of any edit, such as of tags; what moved AWSCURRENT before the second time, is all there.
     """
-    calls = sorted(filter(_makes_current, snapshot.writes or ()), key=lambda event: event.time)
-    before = [event for event in calls if event.time <= last]
-    if not before or last + TRAIL_DELAY > snapshot.taken:
+    calls = _current_calls(snapshot)
+    end = bisect_right(calls, last, key=_time)
+    if not end or last + TRAIL_DELAY > snapshot.taken:
         return False
-    moved = before[-1].time
-    versions = {event.version_id for event in before if event.time == moved}
-    is_whole = not snapshot.writes_since or snapshot.writes_since <= moved
-    return is_whole and versions == {snapshot.current_id} and before[-1].until <= first
+    newest = calls[end - 1]
+    versions = {event.version_id for event in calls[bisect_left(calls, newest.time, key=_time) : end]}
+    is_whole = not snapshot.writes_since or snapshot.writes_since <= newest.time
+    return is_whole and versions == {snapshot.current_id} and newest.until <= first
+
+
+@once
+def _current_calls(snapshot: Snapshot) -> tuple[Event, ...]:
+    """The calls that gave a version AWSCURRENT, the oldest first."""
+    return tuple(sorted(filter(_makes_current, snapshot.writes or ()), key=_time))
 
 
 def changed_keys(snapshot: Snapshot, task: Task) -> frozenset[str] | None:
@@ -237,7 +246,7 @@ def _versions_at(snapshot: Snapshot, moment: datetime) -> tuple[str, ...]:
 @once
 def _moves(snapshot: Snapshot) -> tuple[Event, ...]:
     """The calls that moved AWSCURRENT, the oldest first."""
-    return tuple(sorted(filter(_moves_current, snapshot.writes or ()), key=lambda event: event.time))
+    return tuple(sorted(filter(_moves_current, snapshot.writes or ()), key=_time))
 
 
 @once
